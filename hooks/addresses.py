@@ -1,0 +1,70 @@
+"""What a webhook address may look like. Where it leads is checked at connect time, by guard.py."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import quote, urlsplit, urlunsplit
+
+MAX_LENGTH = 2000
+HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*\.?", re.IGNORECASE)
+
+
+class BadAddress(ValueError):
+    """Not an address that hooks can be sent to; str() is a sentence for people."""
+
+
+def check(url: str) -> str:
+    """The address as it will be requested: trimmed, its host in ASCII, spaces and the like escaped.
+
+    Raises BadAddress with a sentence that says what is wrong. An empty address is wrong too: whoever
+    means "none" does not ask.
+    """
+    url = url.strip()
+    if not url:
+        raise BadAddress("The address is empty. It takes something like https://example.com/hook.")
+    if len(url) > MAX_LENGTH:
+        raise BadAddress(f"The address is {len(url)} characters long; at most {MAX_LENGTH} are allowed.")
+    if re.search(r"[\x00-\x1f\x7f]", url):
+        raise BadAddress("The address holds a line break or another control character.")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise BadAddress(f"The address can't be read: {error}.") from None
+    if parts.scheme.lower() not in ("http", "https"):
+        raise BadAddress("The address must begin with http:// or https://.")
+    if not parts.hostname:
+        raise BadAddress("The address has no host name: it takes something like https://example.com/hook.")
+    if parts.username is not None or parts.password is not None:
+        raise BadAddress(
+            "The address holds a user name or password; put a key into its path or query instead."
+        )
+    if port == 0:
+        raise BadAddress("The port must be between 1 and 65535.")
+    host = ascii_host(parts.hostname)
+    netloc = host if port is None else f"{host}:{port}"
+    path = quote(parts.path, safe="/:@!$&'()*+,;=~%-._") or "/"
+    query = quote(parts.query, safe="/?:@!$&'()*+,;=~%-._[]{}|")
+    return urlunsplit((parts.scheme.lower(), netloc, path, query, ""))
+
+
+def ascii_host(host: str) -> str:
+    """A host name in IDNA, or an IP address (version 6 in brackets); raises BadAddress."""
+    if ":" in host:
+        try:
+            return f"[{ipaddress.IPv6Address(host)}]"
+        except ValueError:
+            raise BadAddress(f"[{host}] is not an IP address.") from None
+    try:
+        name = host.encode("idna").decode() if not host.isascii() else host.lower()
+    except UnicodeError:
+        raise BadAddress(f"{host} is not a host name.") from None
+    if len(name) > 253 or not HOST.fullmatch(name):
+        raise BadAddress(f"{host} is not a host name.")
+    return name
+
+
+def host_of(url: str) -> str:
+    """The host an address names, for the log; empty when there is none."""
+    return urlsplit(url).hostname or ""

@@ -1,0 +1,313 @@
+"""The loop: claim due hooks, keep the seats filled, let CurlMulti run, write what came of it.
+
+One thread sends; it drives CurlMulti by `socket_action` with epoll (with 1 000 transfers hanging, healthy
+ones ran at 12 000/s so, and at 4 100/s with perform/select, which look at every transfer each time). The
+database is the business of store.py's threads. No transaction and no row lock is open while a request is
+under way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import resource
+import selectors
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import pycurl
+from django.conf import settings
+
+from hooks import loops
+from hooks.dispatch.claim import NEEDED
+from hooks.dispatch.lanes import Lanes
+from hooks.dispatch.record import Claimed, Result, judge
+from hooks.dispatch.store import SWEEP_EVERY, Bell, Claimer, Listener, Recorder
+from hooks.http import Answer, Transfer
+from hooks.models import Outcome
+
+log = logging.getLogger(__name__)
+
+BATCH = 500  # results that are written at once …
+BATCH_SECONDS = 0.05  # … or after this time, whichever is first; at once when nothing else is to do
+CLAIM_MOST = 1000  # hooks that one claim may bring
+DRAIN_SECONDS = settings.HOOKS_DEADLINE_MS / 1000 + 0.5  # a stop waits as long for what is under way
+FILES_BESIDE = 100  # file descriptors for everything that is not a request
+
+
+class Dispatcher:
+    """One run of the loop."""
+
+    def __init__(self, seat: loops.Seat, stop_fd: int | None, call_successor: Callable[[], object]) -> None:
+        self.seat = seat
+        self.call_successor = call_successor
+        self.stop_fd = stop_fd
+        self.stopping = False
+        self.handing_over = False
+        self.drain_ends = 0.0
+        self.bell = Bell()
+        self.claimer = Claimer(seat, self.bell)
+        self.recorder = Recorder(self.bell)
+        self.listener = Listener(self.bell)
+        self.lanes = Lanes(seats())
+        self.hungry: dict[int, None] = {}  # lanes that may have something due; a dict keeps their turn
+        self.results: list[Result] = []
+        self.first_result = 0.0
+        self.free: list[Transfer] = []
+        self.next_sweep = 0.0
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(self.bell.fd, selectors.EVENT_READ)
+        if stop_fd is not None:
+            self.selector.register(stop_fd, selectors.EVENT_READ)
+        self.timer: float | None = None  # when libcurl wants to be called next, by time.monotonic()
+        self.multi = pycurl.CurlMulti()
+        self.multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
+        self.multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
+        self.multi.setopt(pycurl.M_MAXCONNECTS, self.lanes.seats)
+
+    # -- libcurl's side
+
+    def _watch(self, what: int, fd: int, _multi: object, _data: object) -> None:
+        if what == pycurl.POLL_REMOVE:
+            with contextlib.suppress(KeyError, ValueError):
+                self.selector.unregister(fd)
+            return
+        events = 0
+        if what in (pycurl.POLL_IN, pycurl.POLL_INOUT):
+            events |= selectors.EVENT_READ
+        if what in (pycurl.POLL_OUT, pycurl.POLL_INOUT):
+            events |= selectors.EVENT_WRITE
+        try:
+            self.selector.modify(fd, events, self)
+        except KeyError:
+            self.selector.register(fd, events, self)
+
+    def _set_timer(self, milliseconds: int) -> None:
+        self.timer = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
+
+    # -- the turns
+
+    def run(self) -> bool:
+        """Until a stop or a hand-over, with everything under way ended and written; True: handed over."""
+        self.claimer.start()
+        self.recorder.start()
+        self.listener.start()
+        try:
+            while not self.is_over():
+                self.take_in()
+                self.send()
+                self.claim()
+                self.write()
+                self.poll(self.patience())
+                self.harvest()
+        finally:
+            self.close()
+        return self.handing_over
+
+    def is_over(self) -> bool:
+        under_way = self.lanes.in_flight and time.monotonic() < self.drain_ends
+        return self.stopping and not under_way
+
+    def take_in(self) -> None:
+        """What the other threads have brought."""
+        while self.listener.lanes:
+            self.hungry[self.listener.lanes.popleft()] = None
+        while self.claimer.waiting:
+            self.hungry[self.claimer.waiting.popleft()] = None
+        while self.claimer.claims:
+            found = self.claimer.claims.popleft()
+            self.lanes.take(found.hooks)
+            self.hungry.update(dict.fromkeys(found.more))
+        if self.claimer.came_back:
+            self.claimer.came_back = False
+            self.put_back_unsent()
+        if not self.stopping:
+            if self.claimer.lost_slot or loops.stop_is_wanted(self.stop_fd):
+                self.begin_to_stop()
+            elif self.seat.is_old:
+                self.handing_over = True
+                self.begin_to_stop()
+        elif self.lanes.at_hand:
+            self.put_back_unsent()
+
+    def begin_to_stop(self) -> None:
+        """Claim no more, put back what has not begun, free the slot for a successor."""
+        self.stopping = True
+        self.drain_ends = time.monotonic() + DRAIN_SECONDS
+        self.hungry.clear()
+        self.put_back_unsent()
+        busy = {lane.endpoint_id for lane in self.lanes.lanes.values() if lane.in_flight}
+        self.claimer.give_up_lanes([endpoint for endpoint in self.lanes.lanes if endpoint not in busy])
+        self.claimer.submit(self.give_up_slot)
+        log.info("dispatcher %s stops; %s requests are under way", self.seat.slot, self.lanes.in_flight)
+
+    def give_up_slot(self) -> None:
+        """In the claimer's thread: from here on a successor may begin, while this one ends its requests."""
+        self.seat.give_up_slot()
+        if self.handing_over:
+            self.call_successor()
+
+    def put_back_unsent(self) -> None:
+        hooks = self.lanes.give_back_all()
+        if hooks:
+            for hook in hooks:
+                self.hungry[hook.endpoint_id] = None
+            self.claimer.hand_back(hooks)
+
+    def send(self) -> None:
+        """Fill the free seats."""
+        too_late: list[Claimed] = []
+        for hook in self.lanes.next_hooks():
+            if hook.lease_ends - time.monotonic() < NEEDED:
+                too_late.append(hook)
+                self.lanes.done(hook)
+                continue
+            self.start(hook)
+        if too_late:
+            self.claimer.hand_back(too_late)
+            for hook in too_late:
+                self.hungry[hook.endpoint_id] = None
+
+    def start(self, hook: Claimed) -> None:
+        transfer = self.free.pop() if self.free else Transfer()
+        at = datetime.now(UTC)
+        headers: dict[str, str] = {}
+        try:
+            headers |= hook.headers(at)
+            transfer.job = (hook, at, headers)
+            transfer.start(hook.url, headers, hook.body)
+            self.multi.add_handle(transfer.curl)
+        except (pycurl.error, ValueError) as error:  # one bad row must not stop the others
+            transfer.job = (hook, at, headers)
+            self.keep(transfer, Answer(Outcome.PROTOCOL, error=f"not sent: {error}"))
+
+    def claim(self) -> None:
+        """Ask for more where a lane runs short; look around every second, and when a retry is due."""
+        if self.stopping or self.claimer.busy:
+            return
+        now = time.monotonic()
+        due = self.claimer.next_due
+        if now >= self.next_sweep or (due is not None and now >= due):
+            self.claimer.next_due = None
+            self.next_sweep = now + SWEEP_EVERY
+            self.claimer.look_around()
+            if idle := self.lanes.idle():
+                self.claimer.give_up_lanes(idle)
+            return
+        room = min(CLAIM_MOST, 4 * self.lanes.seats - self.lanes.at_hand)
+        wanted: dict[int, int] = {}
+        for lane in list(self.hungry):
+            if room <= 0:
+                break
+            lacking = min(self.lanes.lacking(lane), room)
+            if lacking:
+                wanted[lane] = lacking
+                room -= lacking
+                del self.hungry[lane]
+        if wanted:
+            self.claimer.claim(wanted)
+
+    def write(self) -> None:
+        """Hand results to the recorder, in batches as large as the rush makes them."""
+        if not self.results or (self.recorder.busy and len(self.results) < 4 * BATCH):
+            return
+        age = time.monotonic() - self.first_result
+        quiet = not self.lanes.ready and not self.lanes.at_hand and not self.lanes.in_flight
+        if quiet or age >= BATCH_SECONDS or len(self.results) >= BATCH:
+            self.recorder.write(self.results)
+            self.results = []
+
+    def patience(self) -> float:
+        """How long to wait for news, in seconds."""
+        now = time.monotonic()
+        waits = [max(self.next_sweep - now, 0.0) if not self.stopping else 0.2]
+        if self.timer is not None:
+            waits.append(self.timer - now)
+        if self.results and not self.recorder.busy:
+            waits.append(self.first_result + BATCH_SECONDS - now)
+        if self.claimer.next_due is not None:
+            waits.append(self.claimer.next_due - now)
+        if self.claimer.busy:  # it rings when it is done; until then there is nothing to be asked of it
+            waits = [max(wait, 0.001) for wait in waits]
+        return max(min(waits), 0.0)
+
+    def poll(self, seconds: float) -> None:
+        for key, mask in self.selector.select(seconds):
+            if key.data is self:
+                action = (pycurl.CSELECT_IN if mask & selectors.EVENT_READ else 0) | (
+                    pycurl.CSELECT_OUT if mask & selectors.EVENT_WRITE else 0
+                )
+                self.multi.socket_action(key.fd, action)
+            elif key.fd == self.bell.fd:
+                self.bell.heard()
+            elif key.fd == self.stop_fd and self.stopping:
+                self.selector.unregister(key.fd)  # heard; it would wake us for ever
+        if self.timer is not None and time.monotonic() >= self.timer:
+            self.timer = None
+            self.multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+
+    def harvest(self) -> None:
+        """The transfers that have ended."""
+        more = 1
+        while more:
+            more, good, bad = self.multi.info_read(100)
+            for curl in good:
+                self.ended(curl.transfer, 0, "")
+            for curl, code, message in bad:
+                self.ended(curl.transfer, code, message)
+
+    def ended(self, transfer: Transfer, code: int, message: str) -> None:
+        answer = transfer.finish(code, message)
+        self.multi.remove_handle(transfer.curl)
+        self.keep(transfer, answer)
+
+    def keep(self, transfer: Transfer, answer: Answer) -> None:
+        """Put a result with the others, and give the lane its next turn."""
+        hook, at, headers = transfer.job
+        transfer.job = None
+        self.free.append(transfer)
+        if not self.results:
+            self.first_result = time.monotonic()
+        self.results.append(judge(hook, at, headers, answer))
+        self.lanes.done(hook).learn(answer.total_ms / 1000, in_time=answer.outcome != Outcome.TIMEOUT)
+
+    def close(self) -> None:
+        """Write the rest, let go of everything."""
+        give_up_at = time.monotonic() + 5
+        self.recorder.give_up_at = self.claimer.give_up_at = give_up_at
+        self.listener.ending = True
+        if self.results:
+            self.recorder.write(self.results)
+            self.results = []
+        self.recorder.end()
+        self.claimer.give_up_lanes()
+        self.claimer.end()
+        for transfer in self.free:
+            transfer.curl.close()
+        self.multi.close()
+        self.selector.close()
+        self.listener.join(timeout=2)
+        self.bell.close()
+
+
+def seats() -> int:
+    """HOOKS_WINDOW, or as many as the process may open files for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = settings.HOOKS_WINDOW * 2 + FILES_BESIDE  # kept connections count too
+    if soft < wanted:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(wanted, hard), hard))
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return max(min(settings.HOOKS_WINDOW, (soft - FILES_BESIDE) // 2), 10)
+
+
+def run(
+    seat: loops.Seat, *, stop_fd: int | None = None, call_successor: Callable[[], object] = lambda: None
+) -> bool:
+    """Dispatch until told to stop (False) or until it is time to hand over (True).
+
+    `stop_fd` is readable when it is time to stop. `call_successor` is called once, in another thread, at
+    the beginning of a hand-over.
+    """
+    return Dispatcher(seat, stop_fd, call_successor).run()

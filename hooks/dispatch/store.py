@@ -1,0 +1,195 @@
+"""The dispatcher's three threads that talk to the database, so that the one that sends never waits for it.
+
+Each has a session of its own and gets its jobs from, and hands its results to, the sending thread through
+plain queues and a pipe that wakes it. A session that breaks (PostgreSQL restarted) is made anew, with
+pauses, until it works; a job that was under way is done again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+from django.db import connections
+
+from hooks import loops
+from hooks.dispatch import claim
+from hooks.dispatch.record import Claimed, Result, record
+from hooks.outbox import CHANNEL
+
+log = logging.getLogger(__name__)
+
+SWEEP_EVERY = 1.0  # s
+
+
+class Bell:
+    """A pipe that wakes a select(); ringing it twice before it is heard costs nothing."""
+
+    def __init__(self) -> None:
+        self.fd, self._end = os.pipe()
+        os.set_blocking(self.fd, False)
+        os.set_blocking(self._end, False)
+        self._rung = False
+
+    def ring(self) -> None:
+        if not self._rung:
+            self._rung = True
+            with contextlib.suppress(BlockingIOError):
+                os.write(self._end, b"!")
+
+    def heard(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self.fd, 4096)
+        self._rung = False
+
+    def close(self) -> None:
+        os.close(self.fd)
+        os.close(self._end)
+
+
+class DatabaseThread(threading.Thread):
+    """Runs jobs one after the other on a session of its own."""
+
+    def __init__(self, name: str, bell: Bell) -> None:
+        super().__init__(name=name, daemon=True)
+        self.bell = bell
+        self.jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self.busy = False
+        self.give_up_at: float | None = (
+            None  # by time.monotonic(): after that a broken database is not waited for
+        )
+
+    def submit(self, job: Callable[[], None]) -> None:
+        self.busy = True
+        self.jobs.put(job)
+
+    def end(self) -> None:
+        """Do what is in the queue, then end; wait for it."""
+        self.jobs.put(None)
+        self.join(timeout=10)
+
+    def run(self) -> None:
+        while (job := self.jobs.get()) is not None:
+            self.until_done(job)
+            self.busy = not self.jobs.empty()
+            self.bell.ring()  # only now: who hears it finds this thread free
+        connections.close_all()
+
+    def until_done(self, job: Callable[[], None]) -> None:
+        pause = 0.1
+        while True:
+            try:
+                job()
+                return
+            except psycopg.OperationalError as error:
+                log.warning(
+                    "%s: the database is away (%s); trying again",
+                    self.name,
+                    str(error).strip().split("\n")[0],
+                )
+            while True:
+                if self.give_up_at is not None and time.monotonic() > self.give_up_at:
+                    return
+                time.sleep(pause)
+                pause = min(pause * 2, 2.0)
+                try:
+                    self.reconnect()
+                    break
+                except psycopg.OperationalError:
+                    continue
+
+    def reconnect(self) -> None:
+        raise NotImplementedError
+
+
+class Recorder(DatabaseThread):
+    """Writes results."""
+
+    def __init__(self, bell: Bell) -> None:
+        super().__init__("recorder", bell)
+        self.session = loops.connect()
+
+    def reconnect(self) -> None:
+        with contextlib.suppress(psycopg.Error):
+            self.session.close()
+        self.session = loops.connect()
+
+    def write(self, results: list[Result]) -> None:
+        self.submit(lambda: record(self.session, results))
+
+
+class Claimer(DatabaseThread):
+    """Claims, puts back, sweeps and beats, on the session that holds the dispatcher's seat."""
+
+    def __init__(self, seat: loops.Seat, bell: Bell) -> None:
+        super().__init__("claimer", bell)
+        self.seat = seat
+        self.claims: deque[claim.Claims] = deque()
+        self.waiting: deque[int] = deque()  # lanes that a sweep has found
+        self.next_due: float | None = None  # by time.monotonic()
+        self.lost_slot = False
+        self.came_back = False  # the database was away: what is at hand may be somebody else's by now
+
+    def reconnect(self) -> None:
+        self.lost_slot = not self.seat.regain() or self.lost_slot
+        self.came_back = True
+
+    def claim(self, wanted: dict[int, int]) -> None:
+        def job() -> None:
+            self.claims.append(claim.claim(self.seat.session, self.seat.id, wanted))
+
+        self.submit(job)
+
+    def hand_back(self, hooks: list[Claimed]) -> None:
+        self.submit(lambda: claim.hand_back(self.seat.session, hooks))
+
+    def give_up_lanes(self, lanes: list[int] | None = None) -> None:
+        self.submit(lambda: claim.give_up_lanes(self.seat.session, self.seat.id, lanes))
+
+    def look_around(self) -> None:
+        """The heartbeat, the sweep, the lanes that wait, and when the next retry is due."""
+
+        def job() -> None:
+            self.seat.beat()
+            claim.sweep(self.seat.session)
+            self.waiting.extend(claim.waiting_lanes(self.seat.session))
+            seconds = claim.next_due(self.seat.session)
+            self.next_due = None if seconds is None else time.monotonic() + seconds
+
+        self.submit(job)
+
+
+class Listener(threading.Thread):
+    """Hears PostgreSQL's NOTIFY: which lanes have something new."""
+
+    def __init__(self, bell: Bell) -> None:
+        super().__init__(name="listener", daemon=True)
+        self.bell = bell
+        self.lanes: deque[int] = deque()
+        self.session: psycopg.Connection[Any] | None = None
+        self.ending = False
+
+    def run(self) -> None:
+        pause = 0.1
+        while not self.ending:
+            try:
+                self.session = loops.connect()
+                self.session.execute(f"LISTEN {CHANNEL}")
+                pause = 0.1
+                while not self.ending:
+                    for note in self.session.notifies(timeout=1.0):
+                        self.lanes.append(int(note.payload))
+                        self.bell.ring()
+            except (psycopg.Error, OSError):
+                time.sleep(pause)  # meanwhile the sweep finds what is new, every second
+                pause = min(pause * 2, 2.0)
+        if self.session is not None:
+            self.session.close()

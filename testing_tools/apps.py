@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class TestingToolsConfig(AppConfig):
+    name = "testing_tools"
+    verbose_name = "Testing tools"
