@@ -1,0 +1,159 @@
+"""People: who signs in (User), what they own (Account), its key (`uid`) and what was paid for it.
+
+Writes go through accounts/actions.py, reads that a person sees start from `visible_to(user)`.
+"""
+
+import hashlib
+from typing import Any, ClassVar, Self
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, BaseUserManager, PermissionsMixin
+from django.db import models, transaction
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+# `uid_` and 8 characters of the secret: enough to tell keys apart and to search by, 32 more stay unknown.
+KEY_PREFIX_LENGTH = 12
+
+
+def key_digest(plaintext: str) -> str:
+    """SHA-256 in hex. A key has 238 bits of chance, so a slow password hash would add time and no safety."""
+    return hashlib.sha256(plaintext.encode()).hexdigest()
+
+
+class UserManager(BaseUserManager["User"]):
+    """Makes a person together with their account: one never exists without the other."""
+
+    @transaction.atomic
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """`email` in any case; without a password the person can only come in by a reset."""
+        if not email:
+            raise ValueError("A user needs an e-mail address.")
+        user = self.model(email=email.strip().lower(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        Account.objects.create(owner=user)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """For `manage.py createsuperuser`."""
+        return self.create_user(email, password, **{**fields, "is_staff": True, "is_superuser": True})
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.get(email=(username or "").strip().lower())
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person, known by an e-mail address; there are no user names."""
+
+    email = models.EmailField("e-mail address", max_length=254, unique=True)
+    is_active = models.BooleanField("may sign in", default=True)
+    is_staff = models.BooleanField("may see the staff pages", default=False)
+    date_joined = models.DateTimeField("joined", default=timezone.now)
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(email=Lower("email")), name="user_email_is_lower_case"),
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+
+class AccountQuerySet(models.QuerySet["Account"]):
+    """Reads of accounts."""
+
+    def visible_to(self, user: User | AnonymousUser) -> Self:
+        """The accounts that this person may see: their own."""
+        return self.filter(owner_id=user.pk) if user.is_authenticated else self.none()
+
+
+class Account(models.Model):
+    """What a person owns instances with."""
+
+    owner = models.OneToOneField(User, on_delete=models.CASCADE, related_name="account")
+    name = models.CharField(max_length=100, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    blocked_at = models.DateTimeField(null=True, blank=True)
+
+    objects: ClassVar[models.Manager["Account"]] = AccountQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.name or self.owner.email
+
+
+class AccountKeyQuerySet(models.QuerySet["AccountKey"]):
+    """Reads of account keys."""
+
+    def live(self) -> Self:
+        """Keys that open something: not revoked, the account not blocked, its owner allowed in."""
+        return self.filter(revoked_at=None, account__blocked_at=None, account__owner__is_active=True)
+
+    def matching(self, plaintext: str) -> "AccountKey | None":
+        """The live key with this text. Looked up by digest, so the time taken tells nothing about a near miss."""
+        return self.live().select_related("account__owner").filter(digest=key_digest(plaintext)).first()
+
+    def verify(self, plaintext: str) -> Account | None:
+        """The account that this key opens, or None; writes nothing (see actions.authenticate_key)."""
+        key = self.matching(plaintext)
+        return key.account if key else None
+
+
+class AccountKey(models.Model):
+    """The account key `uid`: its text is shown once and never kept, only its digest is."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="keys")
+    prefix = models.CharField(max_length=KEY_PREFIX_LENGTH, db_index=True)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    objects: ClassVar[models.Manager["AccountKey"]] = AccountKeyQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.prefix}…"
+
+
+class PaymentQuerySet(models.QuerySet["Payment"]):
+    """Reads of payments."""
+
+    def visible_to(self, user: User | AnonymousUser) -> Self:
+        """The payments that this person may see: those of their own account."""
+        return self.filter(account__owner_id=user.pk) if user.is_authenticated else self.none()
+
+
+class Payment(models.Model):
+    """So many days of an instance, paid. It outlives the instance; the instance keeps `paid until` itself."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="payments")
+    instance = models.ForeignKey(
+        "instances.Instance", on_delete=models.SET_NULL, null=True, blank=True, related_name="payments"
+    )
+    days = models.PositiveIntegerField()
+    amount = models.DecimalField(max_digits=10, decimal_places=2)
+    currency = models.CharField(max_length=3, default="USD", help_text="ISO 4217, as USD")
+    paid_at = models.DateTimeField(default=timezone.now)
+    note = models.CharField(max_length=200, blank=True)
+    created_by = models.ForeignKey(
+        User, on_delete=models.SET_NULL, null=True, blank=True, related_name="payments_recorded"
+    )
+
+    objects: ClassVar[models.Manager["Payment"]] = PaymentQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(days__gte=1), name="payment_days_at_least_one"),
+            models.CheckConstraint(condition=models.Q(amount__gte=0), name="payment_amount_not_negative"),
+            models.CheckConstraint(
+                condition=models.Q(currency__regex="^[A-Z]{3}$"), name="payment_currency_code"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.amount} {self.currency} for {self.days} days"

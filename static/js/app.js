@@ -1,0 +1,178 @@
+// What every page does in the browser: theme, copy, reveal, relative times, countdowns, the chooser's filter,
+// the word "Live" and a few keys. All events are delegated, so fragments that htmx brings need no set-up.
+(function () {
+  "use strict";
+  const $$ = (selector, root = document) => Array.from(root.querySelectorAll(selector));
+  const say = (text) => {
+    const place = document.getElementById("announcer");
+    if (place) place.textContent = text;
+  };
+
+  // -- theme: buttons with data-theme-value
+  function markTheme() {
+    const choice = document.documentElement.dataset.themeChoice;
+    for (const button of $$("[data-theme-value]")) {
+      button.setAttribute("aria-pressed", String(button.dataset.themeValue === choice));
+    }
+  }
+
+  // -- copy: data-copy holds the text, or data-copy-from the selector of what is to be copied
+  async function copy(button) {
+    const from = button.dataset.copyFrom && document.querySelector(button.dataset.copyFrom);
+    const text = from ? ("value" in from ? from.value : from.textContent) : button.dataset.copy;
+    let done = true;
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch (error) {
+      done = copyTheOldWay(text); // plain http on another machine has no clipboard
+    }
+    button.dataset.copied = done ? "yes" : "no";
+    say(done ? "Copied." : "This browser did not allow copying. Select the text and copy it by hand.");
+    clearTimeout(button.copyTimer);
+    button.copyTimer = setTimeout(() => delete button.dataset.copied, 1600);
+  }
+  function copyTheOldWay(text) {
+    const area = document.createElement("textarea");
+    area.value = text;
+    area.className = "visually-hidden";
+    area.setAttribute("aria-hidden", "true");
+    const before = document.activeElement;
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    if (before) before.focus();
+    return done;
+  }
+
+  // -- reveal: data-reveal holds the id of an <input type=password>
+  function reveal(button) {
+    const input = document.getElementById(button.dataset.reveal);
+    const show = input.type === "password";
+    input.type = show ? "text" : "password";
+    button.setAttribute("aria-pressed", String(show));
+    const what = button.dataset.what || "secret";
+    button.setAttribute("aria-label", (show ? "Hide the " : "Show the ") + what);
+  }
+
+  // -- times: <time datetime data-ago>, the same words as testing_tools/templatetags/ui.py
+  function relative(then, now) {
+    const seconds = (now - then) / 1000;
+    const distance = Math.abs(seconds);
+    if (distance < 5) return "just now";
+    const [size, unit] = [[86400, "day"], [3600, "h"], [60, "min"], [1, "s"]].find(([s]) => distance >= s);
+    const count = Math.floor(distance / size);
+    const words = `${count} ${unit}${unit === "day" && count > 1 ? "s" : ""}`;
+    return seconds > 0 ? `${words} ago` : `in ${words}`;
+  }
+  // -- countdowns: data-countdown holds the end (ISO 8601); at zero, data-ended tells what to say instead
+  function remaining(end, now) {
+    const seconds = Math.max(0, Math.ceil((end - now) / 1000));
+    const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
+    const two = (n) => String(n).padStart(2, "0");
+    return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+  }
+  function tick() {
+    const now = Date.now();
+    for (const time of $$("time[data-ago]")) {
+      const words = relative(new Date(time.dateTime), now);
+      if (time.textContent !== words) time.textContent = words;
+    }
+    for (const place of $$("[data-countdown]")) {
+      const end = new Date(place.dataset.countdown);
+      place.textContent = remaining(end, now);
+      if (end > now) continue;
+      delete place.dataset.countdown;
+      const whole = place.closest("[data-ended]");
+      if (whole) {
+        whole.replaceChildren(whole.dataset.ended);
+        whole.classList.add("ended");
+        say(whole.dataset.ended);
+      }
+      place.dispatchEvent(new CustomEvent("countdown:end", { bubbles: true }));
+    }
+  }
+
+  // -- filter: an input with data-filter, the selector of the rows it narrows down
+  function filter(input) {
+    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
+    let shown = 0;
+    for (const row of $$(input.dataset.filter)) {
+      const fits = words.every((word) => row.textContent.toLowerCase().includes(word));
+      row.hidden = !fits;
+      shown += fits;
+    }
+    const none = document.querySelector(input.dataset.filterNone || "#no-such-element");
+    if (none) none.hidden = shown > 0;
+  }
+
+  document.addEventListener("click", (event) => {
+    const at = (selector) => event.target.closest(selector);
+    const theme = at("[data-theme-value]");
+    if (theme) {
+      window.chooseTheme(theme.dataset.themeValue);
+      return markTheme();
+    }
+    const copyButton = at("[data-copy], [data-copy-from]");
+    if (copyButton) return void copy(copyButton);
+    const revealButton = at("[data-reveal]");
+    if (revealButton) return reveal(revealButton);
+    const closer = at("[data-close]");
+    if (closer) return void closer.closest(closer.dataset.close).remove();
+  });
+  document.addEventListener("input", (event) => {
+    if (event.target.matches("[data-filter]")) filter(event.target);
+  });
+  document.addEventListener("submit", (event) => {
+    const question = event.submitter?.dataset.confirm || event.target.dataset.confirm;
+    if (question && !window.confirm(question)) event.preventDefault();
+  });
+  // -- keys: "/" goes to the page's search
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.key !== "/") return;
+    if (event.target.matches("input, textarea, select, [contenteditable]")) return;
+    const search = document.querySelector("[data-search]");
+    if (search) {
+      event.preventDefault();
+      search.focus();
+      search.select();
+    }
+  });
+  // an opened chooser puts the cursor into its filter
+  document.addEventListener("shown.bs.dropdown", (event) => {
+    event.target.parentElement.querySelector("[data-filter]")?.focus();
+  });
+
+  // -- live parts: elements with data-live say how their polling fares
+  function live(state) {
+    const word = { on: "Live", off: "Reconnecting…" }[state];
+    for (const place of $$("[data-live]")) {
+      if (place.dataset.live === state) continue;
+      place.dataset.live = state;
+      place.querySelector("[data-live-word]").textContent = word;
+    }
+  }
+  const polls = (event) => (event.detail.elt.getAttribute("hx-trigger") || "").includes("every");
+  for (const name of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
+    document.addEventListener(name, (event) => {
+      if (polls(event)) live("off");
+      else if (name !== "htmx:responseError") say("The server could not be reached. Nothing was sent; try again.");
+    });
+  }
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (event.detail.successful && polls(event)) live("on");
+  });
+  // signed out meanwhile: show the sign-in page whole, not inside a fragment
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const address = event.detail.xhr.responseURL;
+    if (address && new URL(address).pathname.startsWith("/accounts/login")) {
+      event.preventDefault();
+      window.location.reload();
+    }
+  });
+  document.addEventListener("htmx:afterSettle", () => tick());
+
+  markTheme();
+  tick();
+  setInterval(tick, 1000);
+})();

@@ -1,0 +1,142 @@
+"""What stands around every page: the instance chooser, the running verifications, which part one is in.
+
+The context processor `frame` gives templates `frame.…`; nothing is read from the database before a
+template asks, so fragments for htmx cost nothing. Views take the chosen instance from `current_instance`.
+"""
+
+from functools import cached_property
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+
+from hooks.models import Endpoint
+from instances.models import Instance
+
+SESSION_KEY = "instance"
+# The chooser lists so many; beyond that it sends to the list of instances, which searches.
+CHOOSER_SIZE = 50
+
+
+def current_instance(request: HttpRequest) -> Instance | None:
+    """The instance that the pages are about: of the address (`/instances/<number>/`, `?instance=`), else the
+    last one chosen, else the person's first; None for strangers and for those who have none.
+
+    A number of somebody else's counts as no number: whoever must answer 404 to it looks it up itself.
+    """
+    return Frame.of(request).instance
+
+
+class Frame:
+    """The frame of one request; every property asks the database at most once."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self.request = request
+        # REST framework leaves None as the user of a page that takes no key; the session still knows better
+        self.user = getattr(request, "user", None) or get_user(request)
+
+    @classmethod
+    def of(cls, request: HttpRequest) -> "Frame":
+        """The request's one frame; REST framework's own request is unwrapped."""
+        request = getattr(request, "_request", request)
+        found: Frame | None = request.__dict__.get("_frame")
+        if found is None:
+            found = request.__dict__["_frame"] = cls(request)
+        return found
+
+    @property
+    def is_signed_in(self) -> bool:
+        return self.user.is_authenticated
+
+    @property
+    def mail_is_set_up(self) -> bool:
+        """False: mail goes to the server's terminal, and the pages that send some say so."""
+        return bool(settings.EMAIL_URL)
+
+    @cached_property
+    def instances(self) -> list[Instance]:
+        """The person's instances for the chooser, the first CHOOSER_SIZE of them."""
+        return list(Instance.objects.visible_to(self.user)[:CHOOSER_SIZE]) if self.is_signed_in else []
+
+    @property
+    def has_more(self) -> bool:
+        return len(self.instances) == CHOOSER_SIZE
+
+    @cached_property
+    def instance(self) -> Instance | None:
+        asked = self.asked_number()
+        kept = self.request.session.get(SESSION_KEY) if self.is_signed_in else None
+        for number in (asked, kept):
+            found = self.by_number(number)
+            if found is not None:
+                if found.number != kept:
+                    self.request.session[SESSION_KEY] = found.number
+                return found
+        return self.instances[0] if self.instances else None
+
+    def asked_number(self) -> int | None:
+        """The number that the address names, if any."""
+        match = self.request.resolver_match
+        given = str((match and match.kwargs.get("number")) or self.request.GET.get("instance") or "")
+        # 10 digits are more than any number has; more would be too large for the database to compare
+        return int(given) if given.isascii() and given.isdigit() and len(given) <= 10 else None
+
+    def by_number(self, number: int | None) -> Instance | None:
+        if number is None or not self.is_signed_in:
+            return None
+        for instance in self.instances:
+            if instance.number == number:
+                return instance
+        if self.has_more and number < 2**31:
+            return Instance.objects.visible_to(self.user).filter(number=number).first()
+        return None
+
+    @cached_property
+    def verifications(self) -> list[Endpoint]:
+        """The endpoints whose hooks go to a bin right now, soonest to end first."""
+        if not self.is_signed_in:
+            return []
+        return list(
+            Endpoint.objects.filter(
+                instance__in=Instance.objects.visible_to(self.user), borrowed_until__gt=timezone.now()
+            )
+            .select_related("instance")
+            .order_by("borrowed_until")
+        )
+
+    @cached_property
+    def section(self) -> str:
+        """Which entry of the menu is lit: instances, simulation, verification, sending, log, api or account."""
+        match = self.request.resolver_match
+        if match is None:
+            return ""
+        if match.namespace == "testing":
+            return (match.url_name or "").split("-")[0]
+        name = match.namespace or match.url_name or ""
+        if name.startswith(("account", "mfa", "usersessions")):
+            return "account"
+        return name.split("-")[0]
+
+    def address_for(self, instance: Instance) -> str:
+        """The same page for another instance; the instance's own page where the page knows no other."""
+        match = self.request.resolver_match
+        if match is None or match.kwargs.keys() - {"number"}:
+            return instance.get_absolute_url()
+        if "number" in match.kwargs:
+            return reverse(match.view_name, kwargs={"number": instance.number})
+        if match.namespace == "testing" or match.namespace == "log":
+            return f"{self.request.path}?instance={instance.number}"
+        return instance.get_absolute_url()
+
+    @cached_property
+    def choices(self) -> list[tuple[Instance, str]]:
+        """Each instance with the address that choosing it leads to."""
+        return [(instance, self.address_for(instance)) for instance in self.instances]
+
+
+def frame(request: HttpRequest) -> dict[str, Any]:
+    """Context processor: `frame` in every template that is rendered with a request."""
+    return {"frame": Frame.of(request)}

@@ -1,0 +1,53 @@
+"""How a capture's family looks, and sizes in words, for the pages of the bin."""
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from testing_tools.models import Capture, Family
+from testing_tools.recognise import Sentence, size_words
+
+register = template.Library()
+
+ICONS = {
+    Family.MESSAGE: "message-circle",
+    Family.ACK: "checks",
+    Family.STATUS: "device-mobile",
+    Family.CHAT: "messages",
+    Family.OTHER: "code",
+}
+# check_signature's states, in Tabler's colours and with an icon
+SIGNATURES = {
+    "valid": ("green", "shield-lock"),
+    "invalid": ("red", "alert-triangle"),
+    "stale": ("orange", "clock"),
+    "none": ("secondary", "circle-dashed"),
+}
+
+
+@register.filter
+def family_icon(capture: Capture) -> str:
+    """The icon of static/vendor/tabler-icons for what the capture is."""
+    return "alert-triangle" if capture.too_large else ICONS[Family(capture.family)]
+
+
+@register.filter
+def bytes_words(size: int) -> str:
+    """512 as "512 B", 3482 as "3.4 KB"."""
+    return size_words(size)
+
+
+@register.filter
+def signature_color(state: str) -> str:
+    return SIGNATURES[state][0]
+
+
+@register.filter
+def signature_icon(state: str) -> str:
+    return SIGNATURES[state][1]
+
+
+@register.filter
+def stressed(sentence: Sentence) -> SafeString:
+    """The sentence with its one stressed word in <em>."""
+    return format_html("{} <em>{}</em>{}", sentence.before, sentence.stressed, sentence.after)

@@ -1,0 +1,52 @@
+"""Payments: written down whole, checked by the database, seen by their own account alone."""
+
+from decimal import Decimal
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from accounts import actions
+from accounts.models import Account, Payment
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def alice() -> Account:
+    return actions.sign_up("alice@example.org", "correct horse 9")
+
+
+def test_a_payment_is_written_down_with_who_did_it(alice: Account) -> None:
+    payment = actions.record_payment(
+        alice, instance_id=None, days=30, amount=Decimal("19.00"), note="Card", actor=alice.owner
+    )
+
+    payment.refresh_from_db()
+    assert (payment.account, payment.instance, payment.days) == (alice, None, 30)
+    assert (payment.amount, payment.currency, payment.note) == (Decimal("19.00"), "USD", "Card")
+    assert payment.created_by == alice.owner
+
+
+@pytest.mark.parametrize(
+    ("wrong", "constraint"),
+    [
+        ({"days": 0}, "payment_days_at_least_one"),
+        ({"amount": Decimal("-0.01")}, "payment_amount_not_negative"),
+        ({"currency": "usd"}, "payment_currency_code"),
+        ({"currency": "$"}, "payment_currency_code"),
+    ],
+)
+def test_the_database_refuses_nonsense(alice: Account, wrong: dict[str, object], constraint: str) -> None:
+    given = {"days": 30, "amount": Decimal("19.00"), "currency": "USD", **wrong}
+
+    with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
+        actions.record_payment(alice, instance_id=None, actor=None, **given)  # type: ignore[arg-type]
+    assert Payment.objects.count() == 0
+
+
+def test_people_see_their_own_payments_and_nobody_elses(alice: Account) -> None:
+    bob = actions.sign_up("bob@example.org", "correct horse 9")
+    payment = actions.record_payment(alice, instance_id=None, days=30, amount=Decimal(19), actor=None)
+
+    assert list(Payment.objects.visible_to(alice.owner)) == [payment]
+    assert list(Payment.objects.visible_to(bob.owner)) == []

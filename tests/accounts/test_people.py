@@ -1,0 +1,93 @@
+"""A person and their account: made together, however the person is made."""
+
+import pytest
+from django.core.management import call_command
+from django.db import IntegrityError, transaction
+
+from accounts import actions
+from accounts.models import Account, User
+
+pytestmark = pytest.mark.django_db
+
+
+def test_signing_up_makes_a_person_who_owns_one_account() -> None:
+    account = actions.sign_up("alice@example.org", "correct horse 9")
+
+    assert account.owner.email == "alice@example.org"
+    assert account.owner.check_password("correct horse 9")
+    assert (account.owner.is_staff, account.owner.is_superuser) == (False, False)
+    assert (account.name, account.blocked_at) == ("", None)
+    assert str(account) == "alice@example.org"
+
+
+def test_an_address_is_kept_in_lower_case_and_found_in_any() -> None:
+    alice = actions.sign_up("  Alice@Example.ORG ", "correct horse 9").owner
+
+    assert alice.email == "alice@example.org"
+    assert User.objects.get_by_natural_key("ALICE@example.org") == alice
+
+
+def test_one_address_is_one_person_whatever_the_case() -> None:
+    actions.sign_up("alice@example.org", "correct horse 9")
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        actions.sign_up("ALICE@example.org", "correct horse 9")
+    assert (User.objects.count(), Account.objects.count()) == (1, 1)
+
+
+def test_the_database_refuses_an_address_in_upper_case() -> None:
+    actions.sign_up("alice@example.org", "correct horse 9")
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        User.objects.update(email="Alice@example.org")
+    assert User.objects.get().email == "alice@example.org"
+
+
+def test_a_person_without_an_address_is_refused() -> None:
+    with pytest.raises(ValueError, match="needs an e-mail address"):
+        actions.sign_up("", "correct horse 9")
+    assert (User.objects.count(), Account.objects.count()) == (0, 0)
+
+
+def test_opening_an_account_twice_leaves_one() -> None:
+    alice = actions.sign_up("alice@example.org", "correct horse 9").owner
+
+    assert actions.open_account(alice) == alice.account
+    assert Account.objects.count() == 1
+
+
+def test_createsuperuser_makes_staff_with_an_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", "correct horse 9")
+
+    call_command("createsuperuser", email="charlie@example.org", interactive=False, verbosity=0)
+
+    charlie = User.objects.get()
+    assert (charlie.email, charlie.is_staff, charlie.is_superuser) == ("charlie@example.org", True, True)
+    assert charlie.account.owner == charlie
+
+
+def test_people_see_their_own_account_and_nobody_elses() -> None:
+    alice = actions.sign_up("alice@example.org", "correct horse 9")
+    bob = actions.sign_up("bob@example.org", "correct horse 9")
+
+    assert list(Account.objects.visible_to(alice.owner)) == [alice]
+    assert list(Account.objects.visible_to(bob.owner)) == [bob]
+
+
+def test_an_account_is_called_by_its_name_once_it_has_one() -> None:
+    account = actions.sign_up("alice@example.org", "correct horse 9")
+
+    actions.rename_account(account, "Shop", actor=account.owner)
+
+    account.refresh_from_db()
+    assert str(account) == "Shop"
+
+
+def test_only_a_superuser_makes_a_superuser() -> None:
+    alice = actions.sign_up("alice@example.org", "correct horse 9").owner
+    charlie = User.objects.create_user("charlie@example.org", "correct horse 9", is_staff=True)
+
+    with pytest.raises(PermissionError):
+        actions.set_rights(alice, is_active=True, is_staff=True, is_superuser=True, actor=charlie)
+    alice.refresh_from_db()
+    assert (alice.is_staff, alice.is_superuser) == (False, False)

@@ -1,0 +1,99 @@
+"""Sign-up, sign-in, sign-out and reset as a person meets them, and the mail that is not set up yet."""
+
+import re
+
+import pytest
+from django.core import mail
+from django.test import Client
+from django.urls import reverse
+
+from accounts import actions
+from accounts.models import Account, User
+
+pytestmark = pytest.mark.django_db
+PASSWORD = "correct horse 9"
+
+
+def test_signing_up_opens_an_account_and_leads_to_a_new_instance(client: Client) -> None:
+    answer = client.post(
+        reverse("account_signup"),
+        {"email": "Alice@example.org", "password1": PASSWORD, "password2": PASSWORD},
+    )
+
+    assert (answer.status_code, answer["Location"]) == (302, reverse("instances:new"))
+    account = Account.objects.get()
+    assert account.owner.email == "alice@example.org"
+    assert client.session["_auth_user_id"] == str(account.owner.pk)
+
+
+def test_an_address_that_is_taken_is_refused(client: Client) -> None:
+    actions.sign_up("alice@example.org", PASSWORD)
+
+    answer = client.post(
+        reverse("account_signup"),
+        {"email": "alice@example.org", "password1": PASSWORD, "password2": PASSWORD},
+    )
+
+    assert answer.status_code == 200
+    assert answer.context["form"].errors == {
+        "email": ["A user is already registered with this email address."]
+    }
+    assert (User.objects.count(), Account.objects.count()) == (1, 1)
+
+
+@pytest.mark.parametrize("email", ["alice@example.org", "ALICE@example.org"])
+def test_signing_in_takes_the_address_in_any_case(client: Client, email: str) -> None:
+    alice = actions.sign_up("alice@example.org", PASSWORD).owner
+
+    answer = client.post(reverse("account_login"), {"login": email, "password": PASSWORD})
+
+    assert (answer.status_code, answer["Location"]) == (302, "/")
+    assert client.session["_auth_user_id"] == str(alice.pk)
+
+
+def test_a_wrong_password_signs_nobody_in(client: Client) -> None:
+    actions.sign_up("alice@example.org", PASSWORD)
+
+    answer = client.post(reverse("account_login"), {"login": "alice@example.org", "password": "wrong"})
+
+    assert answer.status_code == 200
+    assert "The email address and/or password you specified are not correct." in answer.content.decode()
+    assert "_auth_user_id" not in client.session
+
+
+def test_signing_out_leads_to_the_sign_in_page(client: Client) -> None:
+    client.force_login(actions.sign_up("alice@example.org", PASSWORD).owner)
+
+    answer = client.post(reverse("account_logout"))
+
+    assert (answer.status_code, answer["Location"]) == (302, reverse("account_login"))
+    assert "_auth_user_id" not in client.session
+
+
+def test_without_mail_the_reset_page_says_where_the_link_goes(client: Client) -> None:
+    page = client.get(reverse("account_reset_password")).content.decode()
+
+    assert "printed in its terminal" in page
+    assert "EMAIL_URL" in page
+
+
+def test_with_mail_the_reset_page_speaks_of_the_mailbox(client: Client, settings: object) -> None:
+    settings.EMAIL_URL = "smtp://mail.example.org"  # type: ignore[attr-defined]
+
+    page = client.get(reverse("account_reset_password")).content.decode()
+
+    assert "terminal" not in page
+    assert "Send the link" in page
+
+
+def test_the_link_of_a_reset_lets_one_choose_a_new_password(client: Client) -> None:
+    alice = actions.sign_up("alice@example.org", PASSWORD).owner
+
+    answer = client.post(reverse("account_reset_password"), {"email": "alice@example.org"})
+    assert answer["Location"] == reverse("account_reset_password_done")
+    (link,) = re.findall(r"https?://[^/\s]+(/\S+)", str(mail.outbox[0].body))
+    form = client.get(link, follow=True)
+    client.post(form.request["PATH_INFO"], {"password1": "another horse 8", "password2": "another horse 8"})
+
+    alice.refresh_from_db()
+    assert alice.check_password("another horse 8")
