@@ -1,0 +1,50 @@
+"""`Authorization: Bearer <account key>`: who calls the REST API."""
+
+from typing import TYPE_CHECKING, Any
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from rest_framework import authentication, exceptions
+from rest_framework.request import Request
+
+from accounts import actions
+from accounts.models import Account, User
+
+if TYPE_CHECKING:
+    from drf_spectacular.openapi import AutoSchema
+
+WRONG_KEY = (
+    "Wrong account key. Send your account's key as “Authorization: Bearer uid_…”; "
+    "it is shown once when it is made, on the account page, where you can make a new one."
+)
+MISSING_KEY = "Missing account key. Send your account's key as “Authorization: Bearer uid_…”."
+
+
+class AccountKeyAuthentication(authentication.BaseAuthentication):
+    """`request.user` is the account's owner, so that `visible_to(user)` works; `request.auth` is the account."""
+
+    def authenticate(self, request: Request) -> tuple[User, Account] | None:
+        scheme, _, key = request.headers.get("Authorization", "").strip().partition(" ")
+        if not scheme:
+            raise exceptions.NotAuthenticated(MISSING_KEY)
+        account = actions.authenticate_key(key.strip()) if scheme.lower() == "bearer" else None
+        if account is None:
+            raise exceptions.AuthenticationFailed(WRONG_KEY)
+        return account.owner, account
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="Chat API"'
+
+
+class AccountKeyScheme(OpenApiAuthenticationExtension):
+    """How the OpenAPI document describes it; drf-spectacular finds this class by its target."""
+
+    target_class = AccountKeyAuthentication
+    name = "accountKey"
+
+    def get_security_definition(self, auto_schema: "AutoSchema") -> dict[str, Any]:
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "The account's key, `uid_` and 40 letters or digits, made on the account page "
+            "(`manage.py demo --json` prints the demo account's as `uid`).",
+        }

@@ -1,0 +1,166 @@
+"""The OpenAPI document: the shape of refusals, which answers an operation may give, and the examples.
+
+tests/api/test_schema.py holds docs/openapi.yaml, which `manage.py spectacular` writes, against it.
+"""
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
+from rest_framework import serializers
+
+
+class ErrorSerializer(serializers.Serializer[Any]):
+    """Every refusal; `fields` is there where a field or a parameter is at fault."""
+
+    error = serializers.CharField(help_text="What is wrong and what to do, in a sentence.")
+    fields = serializers.DictField(  # type: ignore[assignment]
+        child=serializers.CharField(),
+        required=False,
+        help_text="Name of the field or parameter → what it takes.",
+    )
+
+
+def once_each(endpoints: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Every address once, with its slash: the other spelling is forgiven, not documented (see urls.py)."""
+    return [endpoint for endpoint in endpoints if endpoint[0].endswith("/")]
+
+
+def refusals(*statuses: int) -> dict[int, OpenApiResponse]:
+    """The answers that an operation may give besides its good one; 401 and 429 belong to all."""
+    return {status: REFUSALS[status] for status in sorted({401, 429, *statuses})}
+
+
+def _refusal(description: str, error: str, fields: dict[str, str] | None = None) -> OpenApiResponse:
+    value: dict[str, Any] = {"error": error}
+    if fields:
+        value["fields"] = fields
+    return OpenApiResponse(ErrorSerializer, description, [OpenApiExample(description, value=value)])
+
+
+REFUSALS = {
+    400: _refusal(
+        "A field or parameter is wrong; nothing was changed",
+        "sendDelay: It takes a whole number of seconds, 0 or more.",
+        {"sendDelay": "It takes a whole number of seconds, 0 or more."},
+    ),
+    401: _refusal("The account key is missing or wrong", "Wrong account key. Send your account's key as …"),
+    404: _refusal("It does not exist, or is not yours", "There is no instance 123456789 in your account."),
+    409: _refusal(
+        "The instance is not in a state for it",
+        "The instance is not authenticated, so no message reaches it. First …",
+    ),
+    429: _refusal("Too many calls; `Retry-After` says when to go on", "Too many calls. Try again in 12 s."),
+}
+
+INSTANCE_ID = OpenApiParameter(
+    "id", str, OpenApiParameter.PATH, description="The instance's number, the `instanceId` of its hooks."
+)
+HOOK_ID = OpenApiParameter("id", str, OpenApiParameter.PATH, description="The `webhook-id` of its requests.")
+
+SETTINGS = {
+    "sendDelay": 0,
+    "webhookUrl": "https://example.com/hook",
+    "instanceStatuses": False,
+    "webhookStatuses": False,
+    "statusNotificationsOn": False,
+    "ackNotificationsOn": True,
+    "chatUpdateOn": False,
+    "videoUploadOn": False,
+    "proxy": None,
+    "guaranteedHooks": True,
+    "ignoreOldMessages": False,
+    "oldMessagesPeriod": 300,
+    "processArchive": False,
+    "disableDialogsArchive": False,
+    "parallelHooks": False,
+}
+INSTANCE = {
+    "id": "1203344556",
+    "name": "Shop",
+    "channel": "sandbox",
+    "accountStatus": "authenticated",
+    "substatus": "normal",
+    "paidUntil": "2030-01-31T09:00:00Z",
+    "apiUrl": "https://chat.example.com/instance1203344556/",
+    "token": "83763g87x4f2c1d0a9b8e7f6",
+    "phone": "15550001234",
+    "webhookSecret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "settings": SETTINGS,
+    "createdAt": "2030-01-01T09:00:00Z",
+}
+MESSAGE = {
+    "id": "false_17680561234@c.us_3EB0957AD66BAFF57D1D3EB0957AD66B",
+    "body": "hello",
+    "fromMe": False,
+    "self": 0,
+    "isForwarded": 0,
+    "author": "17680561234@c.us",
+    "time": 1893488400,
+    "chatId": "17680561234@c.us",
+    "messageNumber": 1,
+    "type": "chat",
+    "senderName": "Ann",
+    "caption": None,
+    "quotedMsgBody": None,
+    "quotedMsgId": None,
+    "quotedMsgType": None,
+    "chatName": "Ann",
+    "metadata": None,
+}
+HOOK_BODY = (
+    '{"ack":[{"id":"true_17680561234@c.us_3EB0957AD66BAFF57D1D","queueNumber":7,'
+    '"chatId":"17680561234@c.us","status":"delivered"}],"instanceId":"1203344556"}'
+)
+HOOK = {
+    "id": "hook_0192f4c65d7b7c33a1e04be1f1d6e1aa",
+    "instanceId": "1203344556",
+    "kind": "ack",
+    "state": "failed",
+    "explanation": "Not delivered: example.com answered 500.",
+    "skipReason": None,
+    "messageId": "true_17680561234@c.us_3EB0957AD66BAFF57D1D",
+    "chatId": "17680561234@c.us",
+    "simulated": False,
+    "attemptsMade": 1,
+    "attemptsAllowed": 1,
+    "nextAttemptAt": None,
+    "createdAt": "2030-01-01T09:00:00.120000Z",
+    "finishedAt": "2030-01-01T09:00:00.190000Z",
+    "body": HOOK_BODY,
+    "bodyEncoding": "text",
+    "attempts": [
+        {
+            "number": 1,
+            "trigger": "event",
+            "startedAt": "2030-01-01T09:00:00.124000Z",
+            "address": "203.0.113.7",
+            "request": {
+                "method": "POST",
+                "url": "https://example.com/hook",
+                "headers": {
+                    "Content-Type": "application/json",
+                    "User-Agent": "ChatAPI/0.1.0",
+                    "webhook-id": "hook_0192f4c65d7b7c33a1e04be1f1d6e1aa",
+                    "webhook-timestamp": "1893488400",
+                    "webhook-signature": "v1,K5oZfzN95Z9UVu1EsfQmfVNQhnkZ2pj9o9NDN/H/pI4=",
+                    "webhook-attempt": "1/1",
+                },
+                "body": HOOK_BODY,
+                "bodyEncoding": "text",
+            },
+            "answer": {
+                "status": 500,
+                "headers": [["content-type", "text/plain"]],
+                "body": "KeyError: 'messages'",
+                "bodyEncoding": "text",
+                "size": 20,
+            },
+            "times": {"nameMs": 3.1, "connectMs": 20.4, "tlsMs": 41.9, "firstByteMs": 63.0, "totalMs": 63.2},
+            "outcome": "not_200",
+            "side": "endpoint",
+            "error": None,
+            "explanation": "example.com answered 500: your program failed while handling it.",
+            "nextStep": "Read your program's error log for this time.",
+        }
+    ],
+}

@@ -1,0 +1,181 @@
+"""A hook of the delivery log with its attempts, whole: what was sent, what came back, how long it took."""
+
+import base64
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from hooks.explain import explain, explain_hook
+from hooks.models import Attempt, Hook, Kind, Outcome, Side, SkipReason, State, Trigger
+
+TEXT, BASE64 = "text", "base64"
+
+
+def shown(body: bytes | memoryview) -> tuple[str, str]:
+    """Bytes as (string, encoding): text where they are UTF-8, else base64."""
+    try:
+        return bytes(body).decode(), TEXT
+    except UnicodeDecodeError:
+        return base64.b64encode(bytes(body)).decode(), BASE64
+
+
+class Encoding(serializers.ChoiceField):
+    """How the `body` beside it is to be read."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            choices=[TEXT, BASE64], help_text="`text`: UTF-8; `base64`: the bytes are not UTF-8.", **options
+        )
+
+
+class TextOrNull(serializers.CharField):
+    """The models keep "nothing" as an empty text; JSON has a null for it."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_null=True, **options)
+
+    def to_representation(self, value: str) -> Any:
+        return value or None
+
+
+class ChoiceOrNull(serializers.ChoiceField):
+    """The same for a choice."""
+
+    def __init__(self, choices: type[Any], **options: Any) -> None:
+        super().__init__(choices=choices.choices, allow_null=True, **options)
+
+    def to_representation(self, value: str) -> Any:
+        return value or None
+
+
+class RequestSerializer(serializers.Serializer[Any]):
+    """The POST as it was made."""
+
+    method = serializers.CharField()
+    url = serializers.CharField()
+    headers = serializers.DictField(child=serializers.CharField())
+    body = serializers.CharField()
+    bodyEncoding = Encoding()
+
+
+class AnswerSerializer(serializers.Serializer[Any]):
+    """What the endpoint answered; the first 8 KB of its body are kept."""
+
+    status = serializers.IntegerField()
+    headers = serializers.ListField(
+        child=serializers.ListField(child=serializers.CharField(), min_length=2, max_length=2),
+        help_text="`[name, value]` pairs in the order in which they came.",
+    )
+    body = serializers.CharField()
+    bodyEncoding = Encoding()
+    size = serializers.IntegerField(help_text="Bytes read; more than `body` has when it was cut.")
+
+
+class TimesSerializer(serializers.Serializer[Any]):
+    """Milliseconds from the start until the end of each phase; null: it was not reached."""
+
+    nameMs = serializers.FloatField(source="name_ms", allow_null=True, help_text="Name looked up.")
+    connectMs = serializers.FloatField(source="connect_ms", allow_null=True, help_text="Connected.")
+    tlsMs = serializers.FloatField(source="tls_ms", allow_null=True, help_text="TLS agreed.")
+    firstByteMs = serializers.FloatField(
+        source="first_byte_ms", allow_null=True, help_text="First byte of the answer."
+    )
+    totalMs = serializers.FloatField(source="total_ms", help_text="All of it.")
+
+
+class AttemptSerializer(serializers.ModelSerializer[Attempt]):
+    """One POST of a hook."""
+
+    trigger = serializers.ChoiceField(choices=Trigger.choices)
+    startedAt = serializers.DateTimeField(source="started_at")
+    address = TextOrNull(help_text="The IP address reached; null: none was.")
+    request = serializers.SerializerMethodField()
+    answer = serializers.SerializerMethodField(help_text="Null: there was none.")
+    times = TimesSerializer(source="*")
+    outcome = serializers.ChoiceField(choices=Outcome.choices)
+    side = ChoiceOrNull(Side, help_text="The side at fault; null when it was delivered.")
+    error = TextOrNull(help_text="What exactly failed; null: nothing.")
+    explanation = serializers.SerializerMethodField(help_text="What happened, in a sentence.")
+    nextStep = serializers.SerializerMethodField(
+        method_name="get_next_step", help_text="What to do about it; empty when there is nothing to do."
+    )
+
+    class Meta:
+        model = Attempt
+        fields = (
+            "number", "trigger", "startedAt", "address", "request", "answer", "times", "outcome", "side", "error",
+            "explanation", "nextStep",
+        )  # fmt: skip
+
+    @extend_schema_field(RequestSerializer)
+    def get_request(self, attempt: Attempt) -> dict[str, Any]:
+        body, encoding = shown(attempt.hook.body)
+        return {
+            "method": "POST",
+            "url": attempt.url,
+            "headers": attempt.request_headers,
+            "body": body,
+            "bodyEncoding": encoding,
+        }
+
+    @extend_schema_field(AnswerSerializer(allow_null=True))
+    def get_answer(self, attempt: Attempt) -> dict[str, Any] | None:
+        if attempt.status is None:
+            return None
+        body, encoding = shown(attempt.response_body)
+        return {
+            "status": attempt.status,
+            "headers": attempt.response_headers,
+            "body": body,
+            "bodyEncoding": encoding,
+            "size": attempt.response_size,
+        }
+
+    def get_explanation(self, attempt: Attempt) -> str:
+        return explain(attempt).sentence
+
+    def get_next_step(self, attempt: Attempt) -> str:
+        return explain(attempt).next_step
+
+
+class HookSerializer(serializers.ModelSerializer[Hook]):
+    """One event on its way to one address."""
+
+    id = serializers.CharField(source="webhook_id", help_text="The `webhook-id` of its requests.")
+    instanceId = serializers.CharField(source="endpoint.instance.number")
+    kind = serializers.ChoiceField(choices=Kind.choices)
+    state = serializers.ChoiceField(choices=State.choices)
+    explanation = serializers.SerializerMethodField(help_text="Where it stands, in a sentence.")
+    skipReason = ChoiceOrNull(
+        SkipReason, source="skip_reason", help_text="Why it was never sent; null unless skipped."
+    )
+    messageId = TextOrNull(source="message", help_text="The message that it is about.")
+    chatId = TextOrNull(source="chat")
+    simulated = serializers.BooleanField(help_text="Made by hand, by Webhook Simulation.")
+    attemptsMade = serializers.IntegerField(source="attempts_made")
+    attemptsAllowed = serializers.IntegerField(source="attempts_allowed")
+    nextAttemptAt = serializers.DateTimeField(source="next_attempt_at", allow_null=True)
+    createdAt = serializers.DateTimeField(source="created_at")
+    finishedAt = serializers.DateTimeField(source="finished_at", allow_null=True)
+    body = serializers.SerializerMethodField(help_text="The exact body of its requests.")
+    bodyEncoding = serializers.SerializerMethodField(method_name="get_encoding")
+    attempts = AttemptSerializer(many=True)
+
+    class Meta:
+        model = Hook
+        fields = (
+            "id", "instanceId", "kind", "state", "explanation", "skipReason", "messageId", "chatId", "simulated",
+            "attemptsMade", "attemptsAllowed", "nextAttemptAt", "createdAt", "finishedAt", "body", "bodyEncoding",
+            "attempts",
+        )  # fmt: skip
+
+    def get_explanation(self, hook: Hook) -> str:
+        return explain_hook(hook)
+
+    def get_body(self, hook: Hook) -> str:
+        return shown(hook.body)[0]
+
+    @extend_schema_field(Encoding())
+    def get_encoding(self, hook: Hook) -> str:
+        return shown(hook.body)[1]

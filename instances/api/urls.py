@@ -1,0 +1,39 @@
+"""Addresses under /api/v1/. A missing slash at the end is forgiven: a redirected POST would lose its body."""
+
+from typing import Any
+
+from django.http import HttpRequest, JsonResponse
+from django.urls import path, re_path
+
+from instances.api.views.hooks import HookViewSet
+from instances.api.views.instances import InstanceViewSet
+from instances.api.views.sandbox import MessageView, PhoneView, ReceiptView
+
+app_name = "instances-api"
+
+instances: Any = InstanceViewSet.as_view({"get": "list", "post": "create"})
+instance: Any = InstanceViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"})
+
+
+def unknown(request: HttpRequest, address: str) -> JsonResponse:
+    """404 in the REST API's own words; the addresses after this belong to the wire contract."""
+    return JsonResponse(
+        {"error": f"There is nothing at /api/v1/{address}; /api/docs/ shows what there is."}, status=404
+    )
+
+
+ROUTES = (
+    ("instances", instances, "instances"),
+    ("instances/<str:id>", instance, "instance"),
+    ("instances/<str:id>/sandbox/messages", MessageView.as_view(), "sandbox-messages"),
+    ("instances/<str:id>/sandbox/receipts", ReceiptView.as_view(), "sandbox-receipts"),
+    ("instances/<str:id>/sandbox/phone", PhoneView.as_view(), "sandbox-phone"),
+    ("hooks", HookViewSet.as_view({"get": "list"}), "hooks"),
+    ("hooks/<str:id>", HookViewSet.as_view({"get": "retrieve"}), "hook"),
+)
+
+urlpatterns = [
+    *(path(f"{route}/", view, name=name) for route, view, name in ROUTES),
+    *(path(route, view) for route, view, _ in ROUTES),
+    re_path(r"^(?P<address>.*)$", unknown),
+]

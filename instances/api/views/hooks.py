@@ -1,0 +1,63 @@
+"""The delivery log: hooks with their attempts, newest first."""
+
+import uuid
+from typing import Any
+
+from django.db.models import Prefetch
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework import exceptions, mixins, viewsets
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from hooks.models import Attempt, Hook, HookQuerySet
+from instances.api import schema
+from instances.api.filters import HookFilter, StrictFilters
+from instances.api.pagination import NewestFirst
+from instances.api.serializers.hooks import HookSerializer
+from instances.models import Instance
+
+EXAMPLE = OpenApiExample("An ack that the endpoint refused", value=schema.HOOK, response_only=True)
+
+
+@extend_schema(tags=["Hooks"])
+class HookViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Hook]):
+    queryset = Hook.objects.none()  # for the OpenAPI document, which is made for nobody
+    serializer_class = HookSerializer
+    pagination_class = NewestFirst
+    filter_backends = (StrictFilters,)
+    filterset_class = HookFilter
+
+    def get_queryset(self) -> HookQuerySet:
+        return (
+            Hook.objects.of_instances(Instance.objects.visible_to(self.request.user))
+            .select_related("endpoint__instance")
+            .prefetch_related(Prefetch("attempts", Attempt.objects.order_by("number", "id")))
+        )
+
+    @extend_schema(
+        operation_id="listHooks",
+        summary="List hooks with their attempts",
+        description="Newest first, those that were skipped too. Filters that are joined must all hold; a filter "
+        "given several times holds when one of its values does.",
+        responses={200: HookSerializer(many=True), **schema.refusals(400)},
+        examples=[EXAMPLE],
+    )
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        return super().list(request, *args, **kwargs)
+
+    @extend_schema(
+        operation_id="readHook",
+        summary="Read one hook with its attempts",
+        parameters=[schema.HOOK_ID],
+        responses={200: HookSerializer, **schema.refusals(404)},
+        examples=[EXAMPLE],
+    )
+    def retrieve(self, request: Request, id: str) -> Response:
+        try:
+            public_id = uuid.UUID(id.removeprefix("hook_"))
+        except ValueError:
+            public_id = None
+        hook = self.get_queryset().filter(public_id=public_id).first() if public_id else None
+        if hook is None:
+            raise exceptions.NotFound(f"There is no hook {id} in your account.")
+        return Response(HookSerializer(hook).data)

@@ -1,0 +1,178 @@
+"""Every address of the REST API, and what each kind of visitor gets there. A new address must be put into the table."""
+
+import uuid
+
+import pytest
+from django.test import Client
+
+from accounts import actions as account_actions
+from hooks.models import Hook
+from instances import actions
+from instances.api.urls import urlpatterns
+from instances.models import Instance
+from tests.api.conftest import Caller
+
+HELLO = {"from": "17680561234", "name": "Ann", "type": "chat", "body": "hello"}
+
+# address, method, body, what its owner gets
+TABLE = [
+    ("instances/", "GET", None, 200),
+    ("instances/", "POST", {"name": "Shop"}, 201),
+    ("instances/{instance}/", "GET", None, 200),
+    ("instances/{instance}/", "PATCH", {"name": "Shop"}, 200),
+    ("instances/{instance}/", "DELETE", None, 204),
+    ("instances/{instance}/sandbox/messages/", "POST", HELLO, 201),
+    ("instances/{instance}/sandbox/receipts/", "POST", {"messageId": "{message}", "status": "viewed"}, 200),
+    ("instances/{instance}/sandbox/phone/", "PATCH", {"substatus": "battery_low"}, 200),
+    ("hooks/", "GET", None, 200),
+    ("hooks/{hook}/", "GET", None, 200),
+]
+OF_ONE = [row for row in TABLE if "{" in row[0]]
+
+
+@pytest.fixture
+def filled(alice: Caller) -> dict[str, str]:
+    """What stands in the table's braces: alice's instance, a message sent by it, a hook of it."""
+    message = actions.type_on_phone(alice.instance, chat_id="17680561234", body="hi")
+    return {
+        "instance": str(alice.instance.number),
+        "message": message.message_id,
+        "hook": Hook.objects.filter(endpoint=alice.instance.pk).earliest("id").webhook_id,
+    }
+
+
+def fill(row: tuple, filled: dict[str, str]) -> tuple[str, str, dict | None]:
+    path, method, body, _ = row
+    data = {name: value.format(**filled) for name, value in body.items()} if body else None
+    return method, path.format(**filled), data
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row[1]} {row[0]}")
+def test_the_owner_is_served(alice: Caller, filled: dict[str, str], row: tuple) -> None:
+    assert alice.call(*fill(row, filled))[0] == row[3]
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row[1]} {row[0]}")
+def test_without_a_key_nobody_is_served(alice: Caller, filled: dict[str, str], row: tuple) -> None:
+    method, path, _ = fill(row, filled)
+    before = rows()
+    answer = Client().generic(method, f"/api/v1/{path}")
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == 'Bearer realm="Chat API"'
+    assert answer.json() == {
+        "error": "Missing account key. Send your account's key as “Authorization: Bearer uid_…”."
+    }
+    assert rows() == before
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row[1]} {row[0]}")
+def test_the_sign_in_cookie_of_a_browser_opens_nothing(
+    alice: Caller, filled: dict[str, str], row: tuple
+) -> None:
+    client = Client()
+    client.force_login(alice.account.owner)
+    method, path, _ = fill(row, filled)
+    assert client.generic(method, f"/api/v1/{path}").status_code == 401
+
+
+@pytest.mark.parametrize("row", OF_ONE, ids=lambda row: f"{row[1]} {row[0]}")
+def test_a_stranger_learns_nothing_and_changes_nothing(
+    bob: Caller, filled: dict[str, str], row: tuple
+) -> None:
+    before = rows()
+    status, answer = bob.call(*fill(row, filled))
+    thing = "instance {instance}" if "instance" in row[0] else "hook {hook}"
+    assert (status, answer) == (404, {"error": f"There is no {thing.format(**filled)} in your account."})
+    assert rows() == before
+
+
+@pytest.mark.parametrize("row", OF_ONE, ids=lambda row: f"{row[1]} {row[0]}")
+@pytest.mark.parametrize("instance", ["0", "99999999999999999999", "abc", "١٢٣", "-1", "1.5"])
+def test_what_does_not_exist_is_answered_like_a_strangers(alice: Caller, row: tuple, instance: str) -> None:
+    method, path, data = fill(row, {"instance": instance, "message": "x", "hook": f"hook_{uuid.uuid4().hex}"})
+    assert alice.call(method, path, data)[0] == 404
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row[1]} {row[0]}")
+def test_a_missing_slash_at_the_end_is_forgiven(alice: Caller, filled: dict[str, str], row: tuple) -> None:
+    method, path, data = fill(row, filled)
+    assert alice.call(method, path.rstrip("/"), data)[0] == row[3]
+
+
+def test_the_table_holds_every_address_and_method() -> None:
+    found = {
+        (str(pattern.pattern).replace("<str:id>", "{}"), method.upper())
+        for pattern in urlpatterns
+        if pattern.name
+        for method in methods(pattern.callback)
+    }
+    listed = {
+        (path.replace("{instance}", "{}").replace("{hook}", "{}"), method) for path, method, _, _ in TABLE
+    }
+    assert listed == found
+
+
+def methods(view: object) -> set[str]:
+    names = getattr(view, "actions", None) or vars(view.cls)  # type: ignore[attr-defined]
+    return {name for name in names if name in ("get", "post", "put", "patch", "delete")}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Bearer",
+        "Bearer ",
+        "Bearer uid_nobodys",
+        "Basic {key}",
+        "{key}",
+        "Bearer {key}x",
+        "Bearer x{key}",
+        "Bearer ü",
+    ],
+)
+def test_a_wrong_key_is_refused_in_words_and_never_echoed(alice: Caller, header: str) -> None:
+    answer = Client().get("/api/v1/instances/", headers={"Authorization": header.format(key=alice.key)})
+    assert answer.status_code == 401
+    assert answer.json()["error"].startswith("Wrong account key. ")
+    assert alice.key not in answer.text
+
+
+def test_the_scheme_is_read_in_any_case(alice: Caller) -> None:
+    assert alice.call("GET", "instances/", Authorization=f"bearer {alice.key}")[0] == 200
+
+
+def test_a_revoked_key_opens_nothing_and_the_new_one_does(alice: Caller) -> None:
+    old = alice.key
+    alice.key = account_actions.rotate_key(alice.account, actor=alice.account.owner)[1]
+    assert alice.get("instances/")[0] == 200
+    alice.key = old
+    assert alice.get("instances/")[0] == 401
+
+
+def test_an_unknown_address_is_answered_in_json(alice: Caller) -> None:
+    assert alice.get("instance/") == (
+        404,
+        {"error": "There is nothing at /api/v1/instance/; /api/docs/ shows what there is."},
+    )
+
+
+def test_a_fault_of_ours_is_answered_in_json_and_logged(
+    alice: Caller, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(instance: Instance) -> dict:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(actions, "read_settings", broken)
+    status, answer = alice.get(alice.home)
+    assert status == 500
+    assert answer == {
+        "error": "This failed on our side and was logged; what you sent may be right. Try again in a moment."
+    }
+    assert "ZeroDivisionError" in caplog.text
+
+
+def rows() -> tuple:
+    """All that a refused call could have changed."""
+    return list(Instance.objects.order_by("pk").values()), list(
+        Hook.objects.order_by("pk").values_list("pk", "state")
+    )

@@ -1,0 +1,53 @@
+"""The OpenAPI document is complete, and the one in docs/ is today's."""
+
+import re
+from io import StringIO
+from pathlib import Path
+
+import yaml
+from django.core.management import call_command
+from django.test import Client
+
+from instances.api.urls import urlpatterns
+
+SNAPSHOT = Path(__file__).parent.parent.parent / "docs" / "openapi.yaml"
+
+
+def generated() -> str:
+    """As `manage.py spectacular` prints it; it fails on every warning, and on a document that is not valid."""
+    out = StringIO()
+    call_command("spectacular", validate=True, fail_on_warn=True, stdout=out)
+    return out.getvalue()
+
+
+def test_the_document_in_docs_is_todays() -> None:
+    assert SNAPSHOT.read_text() == generated(), "manage.py spectacular --file docs/openapi.yaml"
+
+
+def test_every_operation_has_words_examples_and_its_refusals() -> None:
+    document = yaml.safe_load(generated())
+    operations = [
+        operation
+        for methods in document["paths"].values()
+        for name, operation in methods.items()
+        if name in ("get", "post", "patch", "delete")
+    ]
+    assert len(operations) == 10
+    for operation in operations:
+        assert operation["summary"]
+        assert operation["security"] == [{"accountKey": []}]
+        assert {"401", "429"} <= set(operation["responses"])
+        for status, response in operation["responses"].items():
+            content = response.get("content", {}).get("application/json")
+            assert status == "204" or content["examples"]
+    addresses = {str(pattern.pattern).replace("<str:id>", "{id}") for pattern in urlpatterns if pattern.name}
+    assert set(document["paths"]) == {f"/api/v1/{address}" for address in addresses}
+
+
+def test_anybody_may_read_the_document_and_its_page(db: None) -> None:
+    assert Client().get("/api/schema/").status_code == 200
+    page = Client().get("/api/docs/")
+    assert page.status_code == 200
+    fetched = re.findall(r'<(?:script|link|img)\b[^>]*\b(?:src|href)="([^"]*)"', page.text)
+    assert fetched
+    assert [address for address in fetched if not address.startswith("/")] == []  # it works offline

@@ -1,0 +1,29 @@
+"""An account makes at most so many calls a minute, and is told when to go on."""
+
+from datetime import UTC, datetime
+
+import pytest
+import time_machine
+from django.core.cache import cache
+from django.test import Client
+
+from instances.api.throttling import AccountThrottle
+from tests.api.conftest import Caller
+
+
+@pytest.fixture(autouse=True)
+def two_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AccountThrottle, "THROTTLE_RATES", {"account": "2/min"})
+    cache.clear()
+
+
+def test_too_many_calls_are_refused_until_the_minute_ends(alice: Caller, bob: Caller) -> None:
+    with time_machine.travel(datetime(2030, 1, 1, 9, 0, 48, tzinfo=UTC), tick=False) as clock:
+        assert [alice.get("hooks/")[0] for _ in range(3)] == [200, 200, 429]
+        answer = Client().get("/api/v1/instances/", headers={"Authorization": f"Bearer {alice.key}"})
+        assert answer.status_code == 429
+        assert answer.headers["Retry-After"] == "12"
+        assert answer.json() == {"error": "Too many calls. Try again in 12 s."}
+        assert bob.get("instances/")[0] == 200
+        clock.shift(12)
+        assert alice.get("instances/")[0] == 200
