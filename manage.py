@@ -9,7 +9,14 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatapi.settings")
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    from chatapi.postgres import PostgresError
+    from chatapi.postgres_for import database_for
+
+    try:
+        with database_for(sys.argv[1:]):
+            execute_from_command_line(sys.argv)
+    except PostgresError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

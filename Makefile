@@ -1,0 +1,50 @@
+# The two commands: make run, make test. Needs Python 3.11 or newer; everything else is fetched into .venv.
+
+PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+PY := $(VENV)/bin/python
+CODE := accounts chatapi hooks instances testing_tools tests manage.py
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench lock format chromium
+
+help: ## say what can be made
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+run: $(VENV)/ready ## start everything, and print the address and a login when it is ready
+	@exec $(PY) manage.py up
+
+test: $(VENV)/ready chromium ## run the tests (TESTS="tests/test_up.py -k port" for some of them)
+	@$(PY) -m pytest $(TESTS)
+
+check: $(VENV)/ready ## style, types, floors, migrations, templates, the API's description
+	@$(PY) -m chatapi.quality
+
+format: $(VENV)/ready ## put code and templates into their form
+	@$(VENV)/bin/ruff check --fix --quiet $(CODE); $(VENV)/bin/ruff format --quiet $(CODE)
+	@find templates -name '*.html' -exec $(VENV)/bin/djade --target-version 5.2 {} +
+
+bench: $(VENV)/ready ## measure the delivery of hooks
+	@$(PY) -m tests.bench
+
+lock: ## pin requirements.in anew into requirements.lock, with hashes
+	@$(PYTHON) -m venv $(VENV)/lock
+	@$(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check pip-tools
+	@$(VENV)/lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-annotate --no-header \
+		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements.lock requirements.in
+
+# Made again only when the lock changed; a half-made one has no `ready`.
+$(VENV)/ready: requirements.lock
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed (PYTHON=/path/to/python make run)."; exit 1; }
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV) || { echo "Python's venv module is needed (Debian: apt-get install python3-venv)."; exit 1; }
+	@echo "Fetching the packages of requirements.lock into $(VENV) (once)."
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements.lock
+	@touch $@
+
+# The browser of the browser tests is Debian's.
+chromium:
+	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+		&& echo "Installing Chromium for the browser tests (once)." \
+		&& apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
+		|| echo "Chromium is missing, and only root can install it: the browser tests will fail (apt-get install chromium)."

@@ -1,0 +1,110 @@
+"""Wrong settings as system checks: each names the variable, says what is wrong, and what to do about it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+
+# Stable ids, for SILENCED_SYSTEM_CHECKS and for searching; a variable without one of its own is chatapi.E001.
+IDS = {
+    "DATA_DIR": "chatapi.E002",
+    "PORT": "chatapi.E003",
+    "SITE_URL": "chatapi.E004",
+    "DATABASE_URL": "chatapi.E005",
+    "EMAIL_URL": "chatapi.E006",
+    "HOOKS_ALLOW_NETWORKS": "chatapi.E007",
+    "LOG_LEVEL": "chatapi.E008",
+    "LOG_FORMAT": "chatapi.E009",
+}
+HINTS = {
+    "DATA_DIR": "Choose a folder that the user who runs this may write: DATA_DIR=/folder/of/yours.",
+    "PORT": "Take a number from 1 to 65535: PORT=8000.",
+    "SITE_URL": "Give the address under which people and messengers reach the site: SITE_URL=https://chat.example.com.",
+    "DATABASE_URL": "DATABASE_URL=postgresql://user:password@host:5432/database, or unset it for the embedded one.",
+    "EMAIL_URL": "EMAIL_URL=submission://user:password@host:587, or unset it: mail then goes to the terminal.",
+    "HOOKS_ALLOW_NETWORKS": "A comma list of networks: HOOKS_ALLOW_NETWORKS=10.0.0.0/8,192.168.1.7/32.",
+    "LOG_LEVEL": "One of DEBUG, INFO, WARNING, ERROR.",
+    "LOG_FORMAT": "One of text, json.",
+}
+
+
+def error(variable: str, fault: str) -> Error:
+    """The check message of one wrong variable. `fault` may not hold the value when that is a secret."""
+    return Error(
+        f"{variable}: {fault.rstrip('.')}.",
+        hint=HINTS.get(variable, "docs/settings.md says what it takes; unset it for the default."),
+        id=IDS.get(variable, "chatapi.E001"),
+    )
+
+
+@register
+def wrong_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """What settings.py could not read, and what it could read but makes no sense."""
+    found: list[CheckMessage] = [error(variable, fault) for variable, fault in settings.SETTINGS_ERRORS]
+    for variable, test in TESTS.items():
+        if fault := test(getattr(settings, variable)):
+            found.append(error(variable, fault))
+    return found
+
+
+@register(deploy=True)
+def open_hosts(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """`check --deploy`: any name of the machine is served unless ALLOWED_HOSTS says which."""
+    if settings.ALLOWED_HOSTS == ["*"]:
+        return [
+            Warning(
+                "ALLOWED_HOSTS: every host name is served.",
+                hint="ALLOWED_HOSTS=chat.example.com",
+                id="chatapi.W001",
+            )
+        ]
+    return []
+
+
+def port(value: int) -> str | None:
+    return None if 1 <= value <= 65535 else f"{value} is not a port"
+
+
+def site_url(value: str) -> str | None:
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(value)
+        if parts.scheme in ("http", "https") and parts.hostname and not parts.query and not parts.fragment:
+            return None
+    except ValueError:
+        pass
+    return f"{value!r} is not an address that starts with http:// or https://"
+
+
+def networks(value: list[str]) -> str | None:
+    from ipaddress import ip_network
+
+    for text in value:
+        try:
+            ip_network(text)
+        except ValueError as fault:
+            return str(fault)
+    return None
+
+
+def at_least(smallest: int) -> Callable[[int], str | None]:
+    return lambda value: None if value >= smallest else f"{value} is less than {smallest}"
+
+
+def one_of(*known: str) -> Callable[[str], str | None]:
+    return lambda value: None if value in known else f"{value!r} is none of {', '.join(known)}"
+
+
+TESTS: dict[str, Callable[[Any], str | None]] = {
+    "PORT": port,
+    "SITE_URL": site_url,
+    "HOOKS_ALLOW_NETWORKS": networks,
+    "HOOKS_DISPATCHERS": at_least(1),
+    "HOOKS_WINDOW": at_least(1),
+    "TRIAL_DAYS": at_least(0),
+    "REQUEST_MAX_BYTES": at_least(1),
+    "LOG_LEVEL": one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
+    "LOG_FORMAT": one_of("text", "json"),
+}

@@ -1,0 +1,47 @@
+"""/healthz: this process answers. /readyz: so do the database, its migrations and a dispatcher; 503 says which not."""
+
+from datetime import timedelta
+
+from django.db import DatabaseError, InterfaceError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, JsonResponse
+from django.utils import timezone
+
+from hooks.loops import last_heartbeat
+from hooks.models import Role
+
+FRESH = timedelta(seconds=10)  # dispatchers write their heartbeat every second
+
+# Migrations do not become unapplied under a running process: the costly look ends with the first good answer.
+migrated = False
+
+
+def healthz(request: HttpRequest) -> JsonResponse:
+    """200 as long as the process serves at all; asks nobody."""
+    return JsonResponse({"status": "ok"})
+
+
+def readyz(request: HttpRequest) -> JsonResponse:
+    """200 {"status": "ready"}, or 503 {"status": "not ready", "reason": …} with the first thing that is missing."""
+    reason = what_is_missing()
+    if reason:
+        return JsonResponse({"status": "not ready", "reason": reason}, status=503)
+    return JsonResponse({"status": "ready"})
+
+
+def what_is_missing() -> str | None:
+    global migrated
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        if not migrated:
+            executor = MigrationExecutor(connection)
+            if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+                return "The database lacks migrations."
+            migrated = True
+        heartbeat = last_heartbeat(Role.DISPATCH)
+    except (DatabaseError, InterfaceError):
+        return "The database does not answer."
+    if heartbeat is None or timezone.now() - heartbeat > FRESH:
+        return "No dispatcher is alive."
+    return None

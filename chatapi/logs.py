@@ -1,0 +1,92 @@
+"""What is logged and how: lines for a terminal, or one JSON object a line with LOG_FORMAT=json.
+
+Never a body, a token or a query string: the wire contract's token travels in the query (contract.md, section 1).
+Requests are logged by path; those that went well at DEBUG, for the pages and the bots poll all day.
+"""
+
+import logging
+import re
+from typing import Any
+
+import structlog
+
+# The second fence: whatever a library puts into a message, these values are cut out of it.
+SECRETS = re.compile(
+    r"(?i)\b((?:token|uid|password|secret|sessionid|csrftoken|key)=)[^&\s\"']+|\b(bearer\s+)\S+|\b(whsec_)\S+|\b(uid_)\w{20,}"
+)
+
+
+def without_secrets(text: str) -> str:
+    """`?token=abc` becomes `?token=…`; likewise account keys, bearer tokens, webhook secrets."""
+    return SECRETS.sub(lambda found: next(group for group in found.groups() if group) + "…", text)
+
+
+def cut_secrets(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """structlog's processor around `without_secrets`: every text of the event, the traceback's included."""
+    return {key: without_secrets(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+SHARED: list[Any] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.PositionalArgumentsFormatter(),
+    structlog.processors.StackInfoRenderer(),
+]
+
+
+def logging_config(level: str, as_json: bool) -> dict[str, Any]:
+    """Django's LOGGING for a level such as INFO (an unknown one counts as INFO; the system checks tell of it)."""
+    level = level if level in logging.getLevelNamesMapping() else "INFO"
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *SHARED,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    if as_json:
+        shown: Any = structlog.processors.JSONRenderer(ensure_ascii=False)
+        stamp = structlog.processors.TimeStamper(fmt="iso")
+    else:
+        # The plain traceback: rich's would print local variables, and with them tokens and bodies.
+        shown = structlog.dev.ConsoleRenderer(
+            colors=False, pad_event_to=0, exception_formatter=structlog.dev.plain_traceback
+        )
+        stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False)
+    ending = [structlog.processors.format_exc_info, cut_secrets, shown]
+    remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "line": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "foreign_pre_chain": SHARED,
+                "processors": [stamp, remove, *ending],
+            }
+        },
+        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "root": {"handlers": ["console"], "level": level},
+        "loggers": {
+            # The request log tells of every failure with its traceback; this one would say it twice.
+            "django.request": {"level": "CRITICAL"},
+            "django.server": {"level": "ERROR"},
+            "django.db.backends": {"level": "INFO"},  # at DEBUG it prints parameters
+            "django-q": {"level": "WARNING" if level == "INFO" else level},
+            "_granian": {"handlers": [], "propagate": True, "level": "WARNING"},
+            "urllib3": {"level": "INFO"},  # at DEBUG it prints addresses with their queries
+        },
+    }
+
+
+# django-structlog's levels: what went well only for whoever asks, by LOG_LEVEL=DEBUG.
+REQUEST_LEVELS = {
+    "DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL": logging.DEBUG,
+    "DJANGO_STRUCTLOG_STATUS_2XX_LOG_LEVEL": logging.DEBUG,
+    "DJANGO_STRUCTLOG_STATUS_DEFAULT_LOG_LEVEL": logging.DEBUG,
+    "DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL": logging.INFO,
+    "DJANGO_STRUCTLOG_STATUS_5XX_LOG_LEVEL": logging.ERROR,
+}

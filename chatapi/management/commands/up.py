@@ -1,0 +1,224 @@
+"""`manage.py up`: the whole product in one process tree, from an empty folder to `Ready`, until Ctrl-C or SIGTERM.
+
+Order of start: port free? → database → migrations, static files, demo account → web and worker. Order of stop: web and
+worker at once, then the database. All children have sessions of their own, so a Ctrl-C reaches this process alone;
+and all die with it, so after kill -9 of anything the next start finds nothing in its way.
+"""
+
+import fcntl
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from contextlib import ExitStack
+from io import StringIO
+from types import FrameType
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import ProxyHandler, build_opener
+
+from django.conf import settings
+from django.core.checks import run_checks
+from django.core.management import call_command, get_commands
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError, InterfaceError, connection
+
+from chatapi import postgres, static_files
+from chatapi.processes import Part, start
+
+LOOK_SECONDS = 0.2
+STOP_SECONDS = 11.5  # for all; PostgreSQL's own stop is within it, see postgres.STOP_SECONDS
+WEB_AND_WORKER_SECONDS = 11.0
+SLOW_SECONDS = 60  # not ready for so long: say what is missing, and go on trying
+
+
+class Stop(Exception):
+    """Ctrl-C or SIGTERM, at whatever point of the start."""
+
+
+class Command(BaseCommand):
+    help = "Starts database, web server and worker, and looks after them until Ctrl-C."
+    requires_system_checks: list[str] = []  # `refuse_wrong_settings` says them in one sentence each
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        def stop(signum: int, frame: FrameType | None) -> None:
+            # A second signal while all is being stopped would only break the order.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            raise Stop
+
+        signal.signal(signal.SIGINT, stop)
+        signal.signal(signal.SIGTERM, stop)
+        try:
+            with ExitStack() as held:
+                self.run(held)
+        except Stop:
+            self.say("Stopped.")
+        except postgres.PostgresError as error:
+            raise CommandError(str(error)) from None
+
+    def say(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()
+
+    def run(self, held: ExitStack) -> None:
+        refuse_wrong_settings()
+        check_port(settings.HOST, settings.PORT)
+        held.callback(os.close, only_one())
+        parts: list[Part | Database] = []
+        if settings.EMBEDDED_POSTGRES:
+            parts.append(self.database(held))
+        self.prepare()
+        web = Part("The web server", lambda: start([sys.executable, "-m", "chatapi.web"]))
+        worker = Part("The worker", lambda: start([sys.executable, sys.argv[0], "worker"]))
+        held.callback(stop_together, web, worker)
+        for part in (web, worker):
+            part.start()
+            parts.append(part)
+        self.look_after(parts)
+
+    # -- the start
+
+    def database(self, held: ExitStack) -> "Database":
+        path = settings.DATA_DIR / "pg"
+        postgres.folder_with_owner(path)
+        held.enter_context(postgres.in_use(path))
+        server = postgres.start(path)
+        held.callback(lambda: postgres.stop(database.server))
+        database = Database(server)
+        if server.process is None:
+            self.say(
+                f"A PostgreSQL of an earlier start (process {server.pid}) still runs on {path}; using it."
+            )
+        return database
+
+    def prepare(self) -> None:
+        """Migrations and static files where they are due, and on a laptop the demo account."""
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
+                call_command("migrate", interactive=False, verbosity=0)
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])
+        except (DatabaseError, InterfaceError) as error:
+            raise CommandError(f"The database cannot be used: {str(error).strip().splitlines()[0]}") from None
+        static_files.collect()
+        if settings.EMBEDDED_POSTGRES and "demo" in get_commands():
+            call_command("demo", first_start=True, stdout=StringIO())
+        connection.close()
+
+    # -- the watch
+
+    def look_after(self, parts: "list[Part | Database]") -> None:
+        began, ready, told = time.monotonic(), False, False
+        while True:
+            for part in parts:
+                part.look_after(self.say)
+            if not ready:
+                missing = not_ready(settings.PORT)
+                if missing is None:
+                    ready = True
+                    self.announce()
+                elif not told and time.monotonic() - began > SLOW_SECONDS:
+                    told = True
+                    self.say(f"Not ready yet after {SLOW_SECONDS} s: {missing}")
+            time.sleep(LOOK_SECONDS)
+
+    def announce(self) -> None:
+        self.say(f"Ready: http://localhost:{settings.PORT}")
+        try:
+            demo = json.loads((settings.DATA_DIR / "demo.json").read_text())
+            self.say(f"Demo login: {demo['email']}  password: {demo['password']}")
+        except (OSError, ValueError, KeyError):
+            pass  # no demo account: against a database of somebody's own there is none
+
+
+MIGRATION_LOCK = 0x63686174  # "chat": one machine at a time migrates a shared database
+
+
+class Database:
+    """The embedded PostgreSQL as a part of the whole: begun again when it ends by itself."""
+
+    def __init__(self, server: postgres.Server) -> None:
+        self.server = server
+        self.due = 0.0
+
+    def look_after(self, say: Any) -> None:
+        now = time.monotonic()
+        if now < self.due or self.server.alive():
+            return
+        self.due = now + 2
+        say("PostgreSQL ended by itself; starting it again.")
+        try:
+            self.server = postgres.start(self.server.path)
+        except postgres.PostgresError as error:
+            say(str(error))
+
+
+def refuse_wrong_settings() -> None:
+    faults = [found for found in run_checks() if found.is_serious() and not found.is_silenced()]
+    if faults:
+        raise CommandError("\n".join(f"{found.msg} {found.hint or ''}".strip() for found in faults))
+
+
+def check_port(host: str, port: int) -> None:
+    """Nothing is touched when the port is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except OSError as error:
+            raise CommandError(
+                f"Port {port} on {host} cannot be used ({error.strerror}); stop what listens there, "
+                "or take another one: PORT=8001 make run."
+            ) from None
+
+
+def only_one() -> int:
+    """The lock of this DATA_DIR's `up`; it goes with the process, however that ends."""
+    try:
+        settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
+        handle = os.open(settings.DATA_DIR / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise postgres.refusal_of_folder(settings.DATA_DIR / "pg", error) from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        other = os.read(handle, 20).decode() or "?"
+        os.close(handle)
+        raise CommandError(
+            f"`manage.py up` runs already on {settings.DATA_DIR} (process {other}); stop it, "
+            "or choose another folder: DATA_DIR=/folder/of/yours."
+        ) from None
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, str(os.getpid()).encode(), 0)
+    return handle
+
+
+def stop_together(*parts: Part) -> None:
+    until = time.monotonic() + WEB_AND_WORKER_SECONDS
+    for part in parts:
+        part.ask_to_stop()
+    for part in parts:
+        part.wait(until)
+
+
+# Never through a proxy of the environment: it is asked on this machine.
+LOCAL = build_opener(ProxyHandler({}))
+
+
+def not_ready(port: int) -> str | None:
+    """What /readyz says is missing; None when it is 200."""
+    try:
+        with LOCAL.open(f"http://127.0.0.1:{port}/readyz", timeout=5):
+            return None
+    except HTTPError as error:
+        try:
+            return str(json.load(error)["reason"])
+        except (ValueError, KeyError, TypeError):
+            return f"/readyz answers {error.code}."
+    except (URLError, OSError) as error:
+        return f"The web server does not answer ({error})."

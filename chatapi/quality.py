@@ -1,0 +1,59 @@
+"""`make check`: every check of the house, each said in one line; all run, and the exit code tells if one failed."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+CODE = ["accounts", "chatapi", "hooks", "instances", "testing_tools", "tests", "manage.py"]
+SNAPSHOT = ROOT / "docs" / "openapi.yaml"
+
+
+def checks(scratch: Path) -> list[tuple[str, list[str]]]:
+    """Name and command of each, quick ones first. `scratch` is where the API's description is written."""
+    manage = [sys.executable, "manage.py"]
+    templates = [str(path) for path in sorted((ROOT / "templates").rglob("*.html"))]
+    return [
+        ("style (ruff check)", [str(BIN / "ruff"), "check", "--quiet", *CODE]),
+        ("form (ruff format)", [str(BIN / "ruff"), "format", "--check", "--quiet", *CODE]),
+        ("templates (djade)", [str(BIN / "djade"), "--check", "--target-version", "5.2", *templates]),
+        ("floors (lint-imports)", [str(BIN / "lint-imports"), "--no-logo"]),
+        ("settings (manage.py check)", [*manage, "check"]),
+        ("migrations (makemigrations --check)", [*manage, "makemigrations", "--check", "--dry-run"]),
+        (
+            "API (spectacular --validate)",
+            [*manage, "spectacular", "--validate", "--fail-on-warn", "--file", str(scratch)],
+        ),
+        ("API as in docs/openapi.yaml", ["diff", "-u", str(SNAPSHOT), str(scratch)]),
+        ("types (mypy)", [str(BIN / "mypy")]),
+    ]
+
+
+def main() -> int:
+    failed = []
+    with tempfile.TemporaryDirectory() as folder:
+        environment = os.environ | {
+            "DATA_DIR": folder,
+            "PYTHONWARNINGS": "ignore:Got an error checking:RuntimeWarning",
+        }
+        for name, command in checks(Path(folder) / "openapi.yaml"):
+            done = subprocess.run(
+                command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            )  # fmt: skip
+            print(f"{'ok    ' if done.returncode == 0 else 'FAILED'}  {name}", flush=True)
+            if done.returncode:
+                failed.append(name)
+                print(done.stdout.rstrip(), flush=True)
+                if command[0] == "diff":
+                    print(
+                        "If the change is meant: manage.py spectacular --file docs/openapi.yaml", flush=True
+                    )
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

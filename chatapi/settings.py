@@ -1,0 +1,309 @@
+"""All settings, from the environment, in this one file; docs/settings.md lists them.
+
+Every variable may also be given as X_FILE, the path of a file that holds the value (for secrets).
+A wrong value never stops Python with a traceback here: it is kept in SETTINGS_ERRORS, and
+chatapi/checks.py turns it into a system check with an id and a hint.
+"""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import dj_email_url
+from environs import Env, EnvError, FileAwareEnv
+
+from chatapi import __version__
+from chatapi.logs import REQUEST_LEVELS, logging_config
+from chatapi.postgres import embedded_database
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VERSION = __version__
+
+env: Env = FileAwareEnv(strip_whitespace=True)  # a file's last line end is no part of a secret
+SETTINGS_ERRORS: list[tuple[str, str]] = []
+
+
+def read(parse: Any, name: str, default: Any, **options: Any) -> Any:
+    """The variable's value; on a wrong one the default, and the fault goes to the system checks."""
+    try:
+        return parse(name, default, **options)
+    except (EnvError, ValueError, OSError) as error:
+        SETTINGS_ERRORS.append((name, str(error)))
+        return default
+
+
+# Where everything is kept that must outlive a restart: database, secret key, demo login, media.
+DATA_DIR = Path(read(env.str, "DATA_DIR", str(BASE_DIR / "var"))).expanduser().absolute()
+PORT = read(env.int, "PORT", 8000)
+HOST = read(env.str, "HOST", "127.0.0.1")  # 0.0.0.0 opens it to the network; a proxy in front needs no more
+WEB_PROCESSES = read(env.int, "WEB_PROCESSES", 1)
+# A 50 MB file as a data: URL, and room.
+REQUEST_MAX_BYTES = read(env.int, "REQUEST_MAX_BYTES", 70 * 1024 * 1024)
+SITE_URL = read(env.str, "SITE_URL", f"http://localhost:{PORT}").rstrip("/")
+DEBUG = read(env.bool, "DEBUG", False)
+HTTPS = SITE_URL.startswith("https://")
+try:
+    SITE_HOST = urlsplit(SITE_URL).hostname or "localhost"
+except ValueError:  # the system check on SITE_URL says it
+    SITE_HOST = "localhost"
+
+
+def secret_key() -> str:
+    """SECRET_KEY, or the one made once and kept in DATA_DIR (mode 600)."""
+    given = read(env.str, "SECRET_KEY", "")
+    if given:
+        return str(given)
+    path = DATA_DIR / "secret_key"
+    try:
+        if not path.exists():
+            DATA_DIR.mkdir(parents=True, exist_ok=True)
+            draft = path.with_name(f"secret_key.{os.getpid()}.{secrets.token_hex(4)}")
+            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(secrets.token_urlsafe(50))
+            try:
+                os.link(draft, path)  # atomic: of two first starts at once, one key wins for both
+            except FileExistsError:
+                pass
+            draft.unlink()
+        return path.read_text().strip()
+    except OSError as error:
+        SETTINGS_ERRORS.append(
+            ("DATA_DIR", f"the secret key can be neither read nor made in it: {error.strerror}")
+        )
+        return secrets.token_urlsafe(50)
+
+
+SECRET_KEY = secret_key()
+# The wire contract's clients come by any name of the machine; links are always built from SITE_URL.
+ALLOWED_HOSTS = read(env.list, "ALLOWED_HOSTS", ["*"])
+CSRF_TRUSTED_ORIGINS = [SITE_URL]
+
+INSTALLED_APPS = [
+    "chatapi",
+    "accounts",
+    "hooks",
+    "instances",
+    "testing_tools",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "django_q",
+    "django_htmx",
+    "django_filters",
+    "template_partials",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_structlog",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "chatapi.middleware.content_security_policy",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "chatapi.request_log.RequestLog",
+]
+APPEND_SLASH = False  # a redirected POST loses its body (contract.md, section 1)
+
+ROOT_URLCONF = "chatapi.urls"
+WSGI_APPLICATION = "chatapi.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "testing_tools.frame.frame",
+            ],
+        },
+    },
+]
+
+# -- database: DATABASE_URL, or the PostgreSQL that `manage.py up` keeps in DATA_DIR/pg
+DATABASE_URL = read(env.str, "DATABASE_URL", "")
+EMBEDDED_POSTGRES = not DATABASE_URL
+DATABASES: dict[str, dict[str, Any]] = {"default": {"ENGINE": "django.db.backends.postgresql"}}
+if EMBEDDED_POSTGRES:
+    DATABASES["default"] |= embedded_database(DATA_DIR / "pg")
+else:
+    try:
+        url = urlsplit(DATABASE_URL)
+        if url.scheme not in ("postgres", "postgresql") or not url.path.strip("/"):
+            raise ValueError
+        DATABASES["default"] |= {
+            "NAME": unquote(url.path.strip("/")),
+            "USER": unquote(url.username or ""),
+            "PASSWORD": unquote(url.password or ""),
+            "HOST": unquote(url.hostname or ""),
+            "PORT": str(url.port or ""),
+            "OPTIONS": dict(parse_qsl(url.query)),
+        }
+    except ValueError:  # its text may hold the password
+        SETTINGS_ERRORS.append(("DATABASE_URL", "it takes postgresql://user:password@host:5432/database"))
+# Kept connections: django-q2 runs 30 to 70 tasks/s with CONN_MAX_AGE 0 and 84 to 550 with 600 (measured).
+# No "pool": it breaks across django-q2's fork.
+DATABASES["default"] |= {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# -- people
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "allauth.account.auth_backends.AuthenticationBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+    "django.contrib.auth.hashers.ScryptPasswordHasher",
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+EMAIL_URL = read(env.str, "EMAIL_URL", "")
+if EMAIL_URL:
+    try:
+        mail = env.dj_email_url("EMAIL_URL")
+        if (
+            urlsplit(EMAIL_URL).scheme not in dj_email_url.SCHEMES
+        ):  # it would be taken for plain smtp, unencrypted
+            raise ValueError
+        globals().update({key: value for key, value in mail.items() if key.startswith("EMAIL_")})
+    except (EnvError, ValueError):  # its text may hold the password
+        SETTINGS_ERRORS.append(("EMAIL_URL", "it takes submission://user:password@host:587"))
+else:
+    EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+DEFAULT_FROM_EMAIL = read(env.str, "DEFAULT_FROM_EMAIL", f"Chat API <chatapi@{SITE_HOST}>")
+ACCOUNT_ADAPTER = "accounts.adapters.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_UNIQUE_EMAIL = True
+ACCOUNT_EMAIL_VERIFICATION = "mandatory" if EMAIL_URL else "none"
+ACCOUNT_LOGOUT_REDIRECT_URL = "/accounts/login/"
+ACCOUNT_SESSION_REMEMBER = True
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_TOTP_ISSUER = "Chat API"
+
+# -- background work (delivery.md, django-q2's traps): few tasks, long ones; see hooks/tasks.py
+TASK_TIMEOUT = 3600
+HOOKS_DISPATCHERS = read(env.int, "HOOKS_DISPATCHERS", 1)
+Q_CLUSTER = {
+    "name": "chatapi",
+    "orm": "default",
+    "broker_class": "chatapi.broker.PatientORM",  # the ORM broker, that outlives a restart of PostgreSQL
+    # every dispatcher and the outgoing loop hold a worker for an hour; two more do the short tasks
+    "workers": HOOKS_DISPATCHERS + 3,
+    "queue_limit": HOOKS_DISPATCHERS + 3,  # the ORM broker's retry clock starts at prefetch
+    "timeout": TASK_TIMEOUT,
+    "retry": TASK_TIMEOUT + 600,
+    "max_attempts": 1,
+    "ack_failures": True,
+    "catch_up": False,
+    "save_limit": -1,
+    "poll": 0.5,
+    "guard_cycle": 1,
+    "label": "Background tasks",
+}
+# `manage.py worker` calls them every 2 s: each queues its long task where that is missing, and says if all is well.
+WORKER_KEEPERS = ["hooks.tasks.ensure_dispatchers", "instances.tasks.ensure_outgoing"]
+
+# -- hooks
+HOOKS_DEADLINE_MS = 10_000
+HOOKS_CONNECT_MS = 5_000
+HOOKS_WINDOW = read(env.int, "HOOKS_WINDOW", 1000)
+# A laptop may deliver to its own and its neighbours' addresses; a server with a real database may not.
+LAPTOP_NETWORKS = [
+    "127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7",
+]  # fmt: skip
+HOOKS_ALLOW_NETWORKS = read(env.list, "HOOKS_ALLOW_NETWORKS", LAPTOP_NETWORKS if EMBEDDED_POSTGRES else [])
+HOOKS_OWN_BINS = SITE_URL + "/bin/"  # reached always, wherever the site's name leads
+HOOKS_CA_FILE = read(env.str, "HOOKS_CA_FILE", "")  # trusted certificates; empty: Mozilla's, by certifi
+TRIAL_DAYS = read(env.int, "TRIAL_DAYS", 3)
+VERIFICATION_MINUTES = 30
+
+# -- pages
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = DATA_DIR / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = DEBUG
+WHITENOISE_AUTOREFRESH = DEBUG
+if DEBUG:
+    STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
+
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT_HINT = HTTPS
+SESSION_COOKIE_SAMESITE = "Lax"
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+X_FRAME_OPTIONS = "DENY"
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["instances.api.authentication.AccountKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["instances.api.parsing.BoundedJSONParser"],
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_THROTTLE_CLASSES": ["instances.api.throttling.AccountThrottle"],
+    "DEFAULT_THROTTLE_RATES": {"account": read(env.str, "API_RATE", "6000/min")},
+    "UNAUTHENTICATED_USER": None,
+    "EXCEPTION_HANDLER": "instances.api.errors.handle",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Chat API",
+    "DESCRIPTION": "REST API of the account: instances, the sandbox messenger, and the delivery log.",
+    "VERSION": VERSION,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    # Nothing is fetched from elsewhere; the validator's badge would be.
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None, "tryItOutEnabled": True},
+    "PREPROCESSING_HOOKS": ["instances.api.schema.once_each"],
+    "ENUM_NAME_OVERRIDES": {
+        "AccountStatus": "instances.models.AccountStatus",
+        "ShownAccountStatus": "instances.api.serializers.instances.SHOWN_STATUSES",
+    },
+}
+
+LOG_LEVEL = read(env.str, "LOG_LEVEL", "INFO").upper()
+LOG_FORMAT = read(env.str, "LOG_FORMAT", "text")  # or json: one object a line
+LOGGING = logging_config(LOG_LEVEL, as_json=LOG_FORMAT == "json")
+globals().update(REQUEST_LEVELS)

@@ -1,0 +1,79 @@
+"""The WSGI application that granian serves, and the one thing WSGI needs help with: lengths, in and out.
+
+Real clients post forms with `Transfer-Encoding: chunked` and no Content-Length (contract.md, section 1). Django reads
+as many bytes as Content-Length says, so such a body would look empty. It is read here, bounded, and given its length.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+
+Environ = dict[str, Any]
+Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
+IN_MEMORY = 1_000_000  # bytes; a longer chunked body waits in a temporary file
+BLOCK = 65_536
+
+
+def bodies_with_length(application: Application) -> Application:
+    """The application behind a door that measures bodies: chunked ones get a Content-Length, too long ones get 413."""
+
+    def measured(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        most = settings.REQUEST_MAX_BYTES
+        chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
+        length = "" if chunked else environ.get("CONTENT_LENGTH") or ""
+        if length.isdigit() and int(length) > most:
+            return too_long(start_response, most)
+        if not chunked or not environ.get("wsgi.input_terminated"):
+            return application(environ, start_response)
+        with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as body:
+            source, size = environ["wsgi.input"], 0
+            while block := source.read(BLOCK):
+                size += len(block)
+                if size > most:
+                    return too_long(start_response, most)
+                body.write(block)
+            body.seek(0)
+            del environ["HTTP_TRANSFER_ENCODING"]
+            return application(environ | {"wsgi.input": body, "CONTENT_LENGTH": str(size)}, start_response)
+
+    return measured
+
+
+def whole_answers(application: Application) -> Application:
+    """Hands an answer that is all there to the server as one list of bytes, so that it goes out with its length.
+
+    granian sends whatever else iterates in chunks, which old clients like less and which costs more. A streamed
+    answer (a file, a long list) stays as it is.
+    """
+
+    def whole(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        response: Any = application(environ, start_response)
+        if getattr(response, "streaming", True):
+            return response
+        try:
+            return [response.content]
+        finally:
+            response.close()
+
+    return whole
+
+
+def too_long(start_response: Callable[..., Any], most: int) -> list[bytes]:
+    answer = json.dumps({"error": f"The request is longer than {most} bytes."}).encode()
+    headers = [
+        ("Content-Type", "application/json"),
+        ("Content-Length", str(len(answer))),
+        ("Connection", "close"),
+    ]
+    start_response("413 Content Too Large", headers)
+    return [answer]
+
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatapi.settings")
+application = bodies_with_length(whole_answers(get_wsgi_application()))

@@ -1,0 +1,39 @@
+"""What every test stands on: a PostgreSQL of the run's own, and where wanted the whole product as a process."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chatapi import postgres
+from tests.product import Product
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The folder that tests/settings.py made goes with the run that made it."""
+    if os.environ.get("TEST_DATA_OWNER") == str(os.getpid()):
+        shutil.rmtree(os.environ["TEST_DATA_DIR"], ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def database_server() -> Iterator[postgres.Server]:
+    """The run's own PostgreSQL; it does not wait for the disk, and dies with this process."""
+    path = Path(os.environ["TEST_DATA_DIR"]) / "pg"
+    server = postgres.start(path, thrown_away=True)
+    yield server
+    postgres.stop(server)
+    shutil.rmtree(postgres.socket_folder(path), ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(database_server: postgres.Server) -> None:
+    """pytest-django asks for this one before it makes the test database."""
+
+
+@pytest.fixture(scope="session")
+def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    """The real `manage.py up` with a DATA_DIR and a port of its own, ready, shared by the run."""
+    with Product(tmp_path_factory.mktemp("product")) as running:
+        yield running

@@ -1,0 +1,45 @@
+"""Wrong settings: each a system check with an id, that names the variable and says what to do."""
+
+import pytest
+from django.core.checks import Error
+from django.test import override_settings
+
+from chatapi.checks import wrong_settings
+
+
+def found() -> list[tuple[str | None, str, str | None]]:
+    return [(message.id, message.msg, message.hint) for message in wrong_settings(None)]
+
+
+def test_the_defaults_are_right() -> None:
+    assert found() == []
+
+
+def test_what_the_settings_file_could_not_read_is_told() -> None:
+    with override_settings(SETTINGS_ERRORS=[("TRIAL_DAYS", "it is no number")]):
+        [message] = wrong_settings(None)
+    assert isinstance(message, Error)
+    assert (message.id, message.msg, message.hint) == (
+        "chatapi.E001",
+        "TRIAL_DAYS: it is no number.",
+        "docs/settings.md says what it takes; unset it for the default.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "identity", "says"),
+    [
+        ("PORT", 70000, "chatapi.E003", "PORT: 70000 is not a port."),
+        ("SITE_URL", "chat.example.com", "chatapi.E004",
+         "SITE_URL: 'chat.example.com' is not an address that starts with http:// or https://."),
+        ("HOOKS_ALLOW_NETWORKS", ["10.0.0.1/8"], "chatapi.E007", "HOOKS_ALLOW_NETWORKS: 10.0.0.1/8 has host bits set."),
+        ("LOG_LEVEL", "LOUD", "chatapi.E008",
+         "LOG_LEVEL: 'LOUD' is none of DEBUG, INFO, WARNING, ERROR, CRITICAL."),
+        ("HOOKS_DISPATCHERS", 0, "chatapi.E001", "HOOKS_DISPATCHERS: 0 is less than 1."),
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_is_told(variable: str, value: object, identity: str, says: str) -> None:
+    with override_settings(**{variable: value}):
+        [(code, message, hint)] = found()
+    assert (code, message) == (identity, says)
+    assert hint

@@ -1,0 +1,59 @@
+"""/healthz and /readyz: 200, or 503 with the first thing that is missing."""
+
+from datetime import timedelta
+from unittest.mock import patch
+
+import pytest
+from django.db import OperationalError
+from django.test import Client
+from django.utils import timezone
+
+from chatapi import health
+from hooks.models import Role, Runner
+
+
+def runner(role: Role, seconds_ago: float) -> Runner:
+    return Runner.objects.create(
+        id=1,
+        role=role,
+        slot=0,
+        pid=1,
+        host="here",
+        heartbeat_at=timezone.now() - timedelta(seconds=seconds_ago),
+    )
+
+
+def ready(client: Client) -> tuple[int, dict[str, str]]:
+    answer = client.get("/readyz")
+    return answer.status_code, answer.json()
+
+
+def test_the_process_is_well_without_a_database(client: Client) -> None:
+    answer = client.get("/healthz")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+@pytest.mark.django_db
+def test_ready_with_a_dispatchers_fresh_heartbeat(client: Client) -> None:
+    runner(Role.DISPATCH, 1)
+    assert ready(client) == (200, {"status": "ready"})
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("role", "seconds_ago"), [(Role.DISPATCH, 11), (Role.OUTGOING, 1)])
+def test_not_ready_without_one(client: Client, role: Role, seconds_ago: float) -> None:
+    runner(role, seconds_ago)
+    assert ready(client) == (503, {"status": "not ready", "reason": "No dispatcher is alive."})
+
+
+@pytest.mark.django_db
+def test_not_ready_without_all_migrations(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "migrated", False)
+    with patch.object(health.MigrationExecutor, "migration_plan", return_value=["one"]):
+        assert ready(client) == (503, {"status": "not ready", "reason": "The database lacks migrations."})
+
+
+@pytest.mark.django_db
+def test_not_ready_without_a_database(client: Client) -> None:
+    with patch.object(health, "last_heartbeat", side_effect=OperationalError("gone")):
+        assert ready(client) == (503, {"status": "not ready", "reason": "The database does not answer."})

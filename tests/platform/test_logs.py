@@ -1,0 +1,67 @@
+"""What is never logged: query strings, tokens, keys."""
+
+import json
+import logging
+import logging.config
+from io import StringIO
+
+import pytest
+import requests
+from django.test import RequestFactory
+
+from chatapi.logs import logging_config, without_secrets
+from chatapi.request_log import RequestLog
+from tests.product import Product
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("GET /instance1/status?token=abc123&full=1", "GET /instance1/status?token=…&full=1"),
+        ("/newInstance?uid=uid_0123456789abcdefghijklmn", "/newInstance?uid=…"),
+        ("Authorization: Bearer abc.def", "Authorization: Bearer …"),
+        ("secret whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "secret whsec_…"),
+        ("account uid_0123456789abcdefghijklmn called", "account uid_… called"),
+        ("the token is wrong", "the token is wrong"),
+    ],
+)
+def test_secrets_are_cut_out(text: str, shown: str) -> None:
+    assert without_secrets(text) == shown
+
+
+def test_a_request_is_named_by_its_path_alone() -> None:
+    request = RequestFactory().post("/instance1/sendMessage?token=abc", {"body": "hello"})
+    assert RequestLog.format_request(request) == "POST /instance1/sendMessage"
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_traceback_shows_neither_local_variables_nor_secrets(as_json: bool) -> None:
+    config = logging_config("INFO", as_json)
+    formatter = logging.config.DictConfigurator(config).configure_formatter(config["formatters"]["line"])
+    written = StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(formatter)
+    log = logging.Logger("of.this.test")
+    log.addHandler(handler)
+    hidden = "a-local-secret"
+    try:
+        raise ValueError(f"no such address ?token={hidden}")
+    except ValueError:
+        log.exception("It failed for uid=%s", hidden)
+    line = written.getvalue()
+    assert hidden not in line
+    assert "ValueError: no such address ?token=…" in line
+    assert "It failed for uid=…" in line
+    if as_json:
+        assert json.loads(line)["level"] == "error"
+
+
+def test_no_token_stands_in_what_the_running_product_printed(product: Product) -> None:
+    [one] = product.demo["instances"]
+    for method in ("status", "noSuchMethod"):
+        requests.get(
+            f"{one['apiUrl'].replace('localhost', '127.0.0.1')}{method}?token={one['token']}", timeout=10
+        )
+    requests.get(f"{product.url}/nowhere?token={one['token']}", timeout=10)
+    assert one["token"] not in "\n".join(product.lines)
+    assert product.demo["uid"] not in "\n".join(product.lines)

@@ -1,0 +1,69 @@
+"""`manage.py worker`: whatever of it is killed or freezes, there is a dispatcher again, without anyone's help."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.product import Product
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    with Product(tmp_path_factory.mktemp("worker")) as product:
+        yield product
+
+
+def pool(product: Product) -> tuple[psutil.Process, psutil.Process, list[psutil.Process]]:
+    """The cluster's main process, its guard, and the guard's workers, pusher and monitor."""
+    main = product.part("chatapi.cluster")
+    [guard] = main.children()
+    return main, guard, guard.children()
+
+
+def dispatcher(product: Product) -> psutil.Process:
+    return psutil.Process(int(product.wait_for("Dispatcher 0 started, pid ", 60).split("pid ")[1].split()[0]))
+
+
+def stop_all_but(product: Product, wanted: psutil.Process) -> None:
+    for process in pool(product)[2]:
+        if process != wanted:
+            process.kill()
+
+
+def test_a_killed_dispatcher_has_a_successor(own: Product) -> None:
+    own.restart_worker()
+    first = dispatcher(own)
+    first.kill()
+    assert dispatcher(own).pid != first.pid
+    own.wait_for_ready()
+
+
+def test_a_killed_guard_takes_its_workers_along_and_the_cluster_begins_again(own: Product) -> None:
+    own.restart_worker()
+    first = dispatcher(own)
+    main, guard, workers = pool(own)
+    guard.kill()
+    assert dispatcher(own).pid != first.pid
+    _gone, left = psutil.wait_procs([main, guard, *workers], timeout=10)
+    assert left == []
+
+
+def test_a_queue_frozen_by_the_kill_of_its_idle_workers_is_begun_again(own: Product) -> None:
+    own.restart_worker()
+    first = dispatcher(own)
+    own.wait_for("Outgoing queue 0 started, pid ", 60)
+    stop_all_but(own, first)  # one of them waited with the queue's lock in its hand, and took it along
+    own.wait_for("The worker's cluster is begun again: its queue does not move.", 60)
+    assert dispatcher(own).pid != first.pid
+    own.wait_for_ready()
+
+
+def test_sigterm_ends_it_and_nothing_of_it_is_left(tmp_path: Path) -> None:
+    with Product(tmp_path) as product:
+        worker = product.part("manage.py", "worker")
+        family = [worker, *worker.children(recursive=True)]
+        assert product.stop() == 0
+    _gone, left = psutil.wait_procs(family, timeout=1)
+    assert left == []

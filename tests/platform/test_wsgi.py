@@ -1,0 +1,121 @@
+"""Bodies as real clients send them, over a raw socket to the real web server."""
+
+import json
+import socket
+
+from django.test import override_settings
+
+from chatapi.wsgi import bodies_with_length
+from tests.product import Product
+
+
+def raw(product: Product, head: str, body: bytes = b"") -> tuple[str, bytes]:
+    """Sends the bytes as they are; the answer's head and body."""
+    with socket.create_connection(("127.0.0.1", product.port), timeout=20) as connection:
+        connection.sendall((head + "Host: x\r\nConnection: close\r\n\r\n").encode() + body)
+        answer = b""
+        while block := connection.recv(65536):
+            answer += block
+    top, _, rest = answer.partition(b"\r\n\r\n")
+    return top.decode(), rest
+
+
+def chunked(*blocks: bytes) -> bytes:
+    return b"".join(b"%x\r\n%s\r\n" % (len(block), block) for block in blocks) + b"0\r\n\r\n"
+
+
+def instance(product: Product) -> tuple[str, str]:
+    [one] = product.demo["instances"]
+    return one["id"], one["token"]
+
+
+def test_a_chunked_form_without_a_length_is_read(product: Product) -> None:
+    number, token = instance(product)
+    head, body = raw(
+        product,
+        f"POST /instance{number}/sendMessage?token={token} HTTP/1.1\r\n"
+        "Content-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n",
+        chunked(b"phone=17680561234&", b"body=in+two+pieces"),
+    )
+    assert head.startswith("HTTP/1.1 200 ")
+    assert json.loads(body)["sent"] is True
+
+
+def test_an_answer_says_its_length(product: Product) -> None:
+    head, body = raw(product, "GET /healthz HTTP/1.1\r\n")
+    assert f"content-length: {len(body)}" in head.lower().split("\r\n")
+    assert body == b'{"status": "ok"}'
+
+
+def test_an_upgrade_to_h2c_is_ignored(product: Product) -> None:
+    head, body = raw(
+        product, "GET /healthz HTTP/1.1\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n"
+    )
+    assert head.startswith("HTTP/1.1 200 ")
+    assert body == b'{"status": "ok"}'
+
+
+def test_doubled_slashes_reach_the_method(product: Product) -> None:
+    number, token = instance(product)
+    head, body = raw(product, f"GET //instance{number}//status/?token={token} HTTP/1.1\r\n")
+    assert head.startswith("HTTP/1.1 200 ")
+    assert json.loads(body) == {"accountStatus": "authenticated"}
+
+
+def test_a_get_may_have_a_body(product: Product) -> None:
+    number, token = instance(product)
+    sent = b'{"phone":"17680561234","body":"by GET"}'
+    head, body = raw(
+        product,
+        f"GET /instance{number}/sendMessage?token={token} HTTP/1.1\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(sent)}\r\n",
+        sent,
+    )
+    assert head.startswith("HTTP/1.1 200 ")
+    assert json.loads(body)["sent"] is True
+
+
+class Blocks:
+    """wsgi.input as granian gives it: ends by itself."""
+
+    def __init__(self, *blocks: bytes) -> None:
+        self.blocks = list(blocks)
+
+    def read(self, size: int) -> bytes:
+        return self.blocks.pop(0) if self.blocks else b""
+
+
+def ask(environ: dict[str, object]) -> tuple[list[str], list[bytes], list[dict[str, object]]]:
+    """The statuses begun, the answer, and the environments the application saw, its body read."""
+    statuses: list[str] = []
+    seen: list[dict[str, object]] = []
+
+    def application(environ, start_response):  # type: ignore[no-untyped-def]
+        seen.append(environ | {"body": environ["wsgi.input"].read(10**9)})
+        return [b"done"]
+
+    answer = bodies_with_length(application)(environ, lambda status, headers: statuses.append(status))
+    return statuses, list(answer), seen
+
+
+CHUNKED = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
+
+
+@override_settings(REQUEST_MAX_BYTES=10)
+def test_a_chunked_body_at_the_limit_passes_whole_and_one_byte_more_is_413() -> None:
+    statuses, answer, [seen] = ask(CHUNKED | {"wsgi.input": Blocks(b"12345", b"67890")})
+    assert (statuses, answer) == ([], [b"done"])
+    assert (seen["CONTENT_LENGTH"], seen["body"]) == ("10", b"1234567890")
+    statuses, answer, seen_by_none = ask(CHUNKED | {"wsgi.input": Blocks(b"12345", b"67890", b"1")})
+    assert statuses == ["413 Content Too Large"]
+    assert answer == [b'{"error": "The request is longer than 10 bytes."}']
+    assert seen_by_none == []
+
+
+@override_settings(REQUEST_MAX_BYTES=10)
+def test_a_body_that_says_it_is_too_long_is_not_read() -> None:
+    source = Blocks(b"12345678901")
+    statuses, _, seen = ask({"CONTENT_LENGTH": "11", "wsgi.input": source})
+    assert statuses == ["413 Content Too Large"]
+    assert seen == []
+    assert source.blocks == [b"12345678901"]

@@ -1,0 +1,160 @@
+"""The real product as a process: `manage.py up` on a folder and a port of its own, started, asked, killed, stopped."""
+
+import json
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import quote
+
+import psutil
+import requests
+
+ROOT = Path(__file__).resolve().parent.parent
+READY_SECONDS = 180  # the first start on two busy cores makes the database and collects the static files
+
+
+class Product:
+    """`manage.py up` as a child. `with Product(folder) as product:` waits for Ready and ends by SIGTERM.
+
+    url       "http://127.0.0.1:<port>"
+    demo      what `manage.py demo --json` prints: site, email, password, uid, instances [{id, token, apiUrl}]
+    lines     everything it has printed, oldest first
+    """
+
+    def __init__(self, data_dir: Path, port: int | None = None, **environment: str) -> None:
+        self.data_dir = data_dir
+        self.port = port or free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.environment = product_environment(data_dir, PORT=str(self.port), **environment)
+        self.lines: list[str] = []
+        self.printed: queue.Queue[str | None] = queue.Queue()
+        self.process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> "Product":
+        self.start()
+        self.wait_for(f"Ready: http://localhost:{self.port}")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "manage.py", "up"], cwd=ROOT, env=self.environment, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        threading.Thread(target=self.read, args=(self.process,), daemon=True).start()
+
+    def read(self, process: "subprocess.Popen[str]") -> None:
+        assert process.stdout
+        for line in process.stdout:
+            self.lines.append(line.rstrip("\n"))
+            self.printed.put(line.rstrip("\n"))
+        self.printed.put(None)
+
+    def wait_for(self, text: str, seconds: float = READY_SECONDS) -> str:
+        """The next printed line that holds `text`."""
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                line = self.printed.get(timeout=max(0.1, until - time.monotonic()))
+            except queue.Empty:
+                raise AssertionError(f"{text!r} was not printed:\n" + "\n".join(self.lines[-40:])) from None
+            if line is None:
+                raise AssertionError(f"It ended before it printed {text!r}:\n" + "\n".join(self.lines[-40:]))
+            if text in line:
+                return line
+
+    @property
+    def demo(self) -> dict[str, Any]:
+        return json.loads((self.data_dir / "demo.json").read_text())
+
+    def manage(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        """A command of manage.py on the same data."""
+        return manage(*words, environment=self.environment)
+
+    def processes(self) -> "list[psutil.Process]":
+        """`up` itself and everything below it, the database's processes included."""
+        assert self.process
+        try:
+            top = psutil.Process(self.process.pid)
+            return [top, *top.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+    def part(self, *words: str) -> "psutil.Process":
+        """The topmost process whose command line holds all the words, such as ("manage.py", "worker")."""
+        return next(p for p in self.processes() if all(word in p.cmdline() for word in words))
+
+    def restart_worker(self) -> None:
+        """Begins the worker anew, with nothing of what it printed before left to be read."""
+        self.part("manage.py", "worker").kill()
+        self.wait_for("The worker was killed (signal 9); starting it again", 30)
+
+    def wait_for_ready(self, seconds: float = 60) -> None:
+        """Until /readyz answers 200, from now on."""
+        until, said = time.monotonic() + seconds, ""
+        while time.monotonic() < until:
+            try:
+                answer = requests.get(f"{self.url}/readyz", timeout=5)
+                if answer.status_code == 200:
+                    return
+                said = answer.text
+            except requests.RequestException as error:
+                said = str(error)
+            time.sleep(0.1)
+        raise AssertionError(f"Not ready: {said}\n" + "\n".join(self.lines[-40:]))
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Sends the signal and waits; the exit code. Whatever should be left then is ended too, by pid."""
+        assert self.process
+        family = self.processes()
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            return self.process.wait(30)
+        finally:
+            _gone, left = psutil.wait_procs(family, timeout=3)
+            for process in left:
+                process.kill()
+
+
+def product_environment(data_dir: Path, **more: str) -> dict[str, str]:
+    """The environment of a real run: none of the tests' settings, nothing of the developer's."""
+    keep = {
+        name: os.environ[name]
+        for name in ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
+        if name in os.environ
+    }
+    return keep | {"DATA_DIR": str(data_dir), "PYTHONUNBUFFERED": "1"} | more
+
+
+def manage(*words: str, environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "manage.py", *words], cwd=ROOT, env=environment, text=True,
+        stdin=subprocess.DEVNULL, capture_output=True, timeout=READY_SECONDS,
+    )  # fmt: skip
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def database_url() -> str:
+    """The test database as a DATABASE_URL, for processes that a test starts on the rows it has committed."""
+    from django.db import connection
+
+    settings = connection.settings_dict
+    return f"postgresql:///{settings['NAME']}?host={quote(settings['HOST'], safe='')}&user={settings['USER']}"

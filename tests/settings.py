@@ -1,0 +1,33 @@
+"""The product's settings with a DATA_DIR of their own that is thrown away, and nothing of the developer's environment.
+
+Processes that a test starts inherit TEST_DATA_DIR, and so share its database; what runs as the real product
+(tests/product.py) takes chatapi.settings and a DATA_DIR of its own.
+"""
+
+import os
+import tempfile
+
+for name in (
+    "DATABASE_URL", "EMAIL_URL", "SECRET_KEY", "SITE_URL", "PORT", "HOST", "DEBUG", "LOG_LEVEL", "LOG_FORMAT",
+    "ALLOWED_HOSTS", "HOOKS_ALLOW_NETWORKS", "HOOKS_DISPATCHERS", "HOOKS_WINDOW", "HOOKS_CA_FILE", "TRIAL_DAYS",
+    "API_RATE", "DEFAULT_FROM_EMAIL", "WEB_PROCESSES", "REQUEST_MAX_BYTES",
+):  # fmt: skip
+    os.environ.pop(name, None)
+    os.environ.pop(f"{name}_FILE", None)
+
+if "TEST_DATA_DIR" not in os.environ:
+    os.environ["TEST_DATA_DIR"] = tempfile.mkdtemp(prefix="chatapi-test-")
+    os.environ["TEST_DATA_OWNER"] = str(os.getpid())
+os.environ["DATA_DIR"] = os.environ["TEST_DATA_DIR"]
+
+from chatapi.settings import *  # noqa: E402, F403 - the environment must be clean before
+
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # noqa: F405 - whitenoise warns of a missing one
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },  # nothing is collected
+}
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # the real ones are slow on purpose
+EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
