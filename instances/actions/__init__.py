@@ -1,0 +1,42 @@
+"""Every change to instances, one function each: atomic, `actor` is the person who did it, None for the messenger.
+
+Pages, admin, REST, the wire contract and the channels call these; nothing else writes these tables. A
+function that takes an instance also brings that object up to date.
+"""
+
+from instances.actions.lifecycle import (
+    change_instance,
+    create_instance,
+    delete_instance,
+    link_sandbox,
+    record_payment,
+    rotate_token,
+)
+from instances.actions.messages import UnknownMessage, quote, receive_message, record_ack, type_on_phone
+from instances.actions.sending import QUEUE_LIMIT, QueueFull, record_sent, send_message
+from instances.actions.settings import change_settings, read_settings
+from instances.actions.status import change_status, wake
+from instances.settings_table import SettingsError
+
+__all__ = [
+    "QUEUE_LIMIT",
+    "QueueFull",
+    "SettingsError",
+    "UnknownMessage",
+    "change_instance",
+    "change_settings",
+    "change_status",
+    "create_instance",
+    "delete_instance",
+    "link_sandbox",
+    "quote",
+    "read_settings",
+    "receive_message",
+    "record_ack",
+    "record_payment",
+    "record_sent",
+    "rotate_token",
+    "send_message",
+    "type_on_phone",
+    "wake",
+]

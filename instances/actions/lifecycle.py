@@ -1,0 +1,104 @@
+"""An instance from its making to its deletion, and what is paid for it."""
+
+import secrets
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from accounts import actions as account_actions
+from accounts.models import Account, Payment
+from hooks import actions as hook_actions
+from instances.actions import events
+from instances.actions.status import change_status
+from instances.models import AccountStatus, Channel, Instance, OutgoingQueue, new_number, new_token
+
+
+def free_number() -> int:
+    """A number that no instance has; with 100 000 instances the first try fails once in 19 000 times."""
+    number = new_number()
+    while Instance.objects.filter(number=number).exists():
+        number = new_number()
+    return number
+
+
+@transaction.atomic
+def create_instance(
+    account: Account, *, name: str = "", channel: str = Channel.SANDBOX, actor: Any = None
+) -> Instance:
+    """A new instance that shows its QR code, paid for settings.TRIAL_DAYS, with its endpoint for hooks."""
+    if channel not in Channel.values:
+        raise ValueError(f"type takes one of {', '.join(Channel.values)}")
+    instance = Instance.objects.create(
+        owner=account,
+        number=free_number(),
+        name=name,
+        channel=channel,
+        account_status=AccountStatus.GOT_QR_CODE,
+        phone=f"1555{secrets.randbelow(10**7):07}",  # 555 is nobody's: a sandbox number can reach no one
+        paid_until=timezone.now() + timedelta(days=settings.TRIAL_DAYS),
+    )
+    OutgoingQueue.objects.create(instance=instance)
+    hook_actions.open_endpoint(instance.pk)
+    return instance
+
+
+@transaction.atomic
+def link_sandbox(instance: Instance, *, actor: Any = None) -> Instance:
+    """The QR code was scanned with the sandbox phone: `loading`, then `authenticated`."""
+    events.lock(instance)
+    if instance.account_status != AccountStatus.AUTHENTICATED:
+        change_status(instance, account_status=AccountStatus.LOADING, actor=actor)
+        change_status(instance, account_status=AccountStatus.AUTHENTICATED, actor=actor)
+    return instance
+
+
+@transaction.atomic
+def change_instance(instance: Instance, *, actor: Any, name: str) -> Instance:
+    """`name` up to 100 characters; the empty one falls back to "Instance" and the number."""
+    instance.name = name
+    instance.save(update_fields=["name"])
+    return instance
+
+
+@transaction.atomic
+def delete_instance(instance: Instance, *, actor: Any) -> None:
+    """The instance with its chats, messages, queue, hooks and attempts. Its payments stay in the account."""
+    instance.delete()
+
+
+@transaction.atomic
+def rotate_token(instance: Instance, *, actor: Any) -> Instance:
+    """A new token; the old one is wrong from now on."""
+    instance.token = new_token()
+    instance.save(update_fields=["token"])
+    return instance
+
+
+@transaction.atomic
+def record_payment(
+    instance: Instance,
+    *,
+    days: int,
+    amount: Decimal | int = 0,
+    currency: str = "USD",
+    note: str = "",
+    actor: Any = None,
+) -> Payment:
+    """`days` more days, counted from the end of what is paid already or from now, whichever is later."""
+    events.lock(instance)
+    payment = account_actions.record_payment(
+        instance.owner,
+        instance_id=instance.pk,
+        days=days,
+        amount=Decimal(amount),
+        currency=currency,
+        note=note,
+        actor=actor,
+    )
+    instance.paid_until = max(timezone.now(), instance.paid_until) + timedelta(days=days)
+    instance.save(update_fields=["paid_until"])
+    return payment

@@ -1,0 +1,45 @@
+"""Reading and changing an instance's settings as one whole, though hooks.Endpoint holds three of them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import transaction
+
+from hooks import actions as hook_actions
+from instances.actions import events
+from instances.models import Instance
+from instances.settings_table import SETTINGS, Place, find, parse
+
+
+def read_settings(instance: Instance) -> dict[str, Any]:
+    """All settings by wire name, in the order of contract.md section 2; an empty text is None."""
+    return {setting.wire: setting.read(instance) for setting in SETTINGS}
+
+
+@transaction.atomic
+def change_settings(instance: Instance, changes: Mapping[str, Any], *, actor: Any = None) -> dict[str, Any]:
+    """Sets any subset, by wire name, and returns only what is different now, in wire order.
+
+    All or nothing: raises SettingsError, which names the key and what it takes, before anything is written.
+    """
+    wanted = {find(name).wire: parse(find(name), value) for name, value in changes.items()}
+    events.lock(instance)
+    before = read_settings(instance)
+    changed = {
+        setting.wire: wanted[setting.wire]
+        for setting in SETTINGS
+        if setting.wire in wanted and wanted[setting.wire] != before[setting.wire]
+    }
+    own: dict[str, Any] = {}
+    endpoint: dict[str, Any] = {}
+    for setting in SETTINGS:
+        if setting.wire in changed:
+            value = "" if changed[setting.wire] is None else changed[setting.wire]
+            (own if setting.place is Place.INSTANCE else endpoint)[setting.field] = value
+    if own:
+        for field, value in own.items():
+            setattr(instance, field, value)
+        instance.save(update_fields=list(own))
+    if endpoint:
+        hook_actions.configure(instance.endpoint, actor=actor, **endpoint)
+    return changed

@@ -1,0 +1,12 @@
+"""The channels by name; a new one is a module here, a line in CHANNELS and a word in models.Channel."""
+
+from instances.channels.base import Channel
+from instances.channels.sandbox import SandboxChannel
+from instances.models import Channel as ChannelName
+from instances.models import Instance
+
+CHANNELS: dict[str, Channel] = {ChannelName.SANDBOX: SandboxChannel()}
+
+
+def channel_of(instance: Instance) -> Channel:
+    return CHANNELS[instance.channel]

@@ -1,0 +1,57 @@
+"""Chat ids: `17680561234@c.us` is a person, `17680561234-1479621234@g.us` a group; and the ids of messages."""
+
+import re
+import secrets
+
+PERSON = "@c.us"
+GROUP = "@g.us"
+
+PHONE_SENTENCE = (
+    "phone parameter should contain only numbers, start from country code and be 9-14 characters long"
+)
+CHAT_ID_SENTENCE = "chatId should look like 17680561234@c.us or 17680561234-1479621234@g.us"
+
+_PHONE = re.compile(r"\+?([0-9]{9,14})")
+_CHAT_ID = re.compile(r"[0-9]{5,20}@c\.us|[0-9]{5,25}(-[0-9]{5,20})?@g\.us")
+
+
+class BadChatId(ValueError):
+    """Neither a phone number nor a chat id; the text is a sentence for the caller."""
+
+
+def of_phone(phone: str) -> str:
+    """The chat of a phone number: 9 to 14 digits, perhaps with a `+` in front; a chat id passes as it is."""
+    phone = phone.strip()
+    if _CHAT_ID.fullmatch(phone):
+        return phone
+    if match := _PHONE.fullmatch(phone):
+        return match[1] + PERSON
+    raise BadChatId(PHONE_SENTENCE)
+
+
+def of_chat(chat_id: str) -> str:
+    """A chat id, or the phone number of one."""
+    try:
+        return of_phone(chat_id)
+    except BadChatId:
+        raise BadChatId(CHAT_ID_SENTENCE) from None
+
+
+def is_group(chat_id: str) -> bool:
+    return chat_id.endswith(GROUP)
+
+
+def digits(chat_id: str) -> str:
+    """The number to show where no name is known."""
+    return chat_id.partition("@")[0]
+
+
+def message_id(chat_id: str, *, author: str, from_me: bool, by_api: bool = False) -> str:
+    """A new message's id: `true_17680561234@c.us_3EB0957AD66BAFF57D1D` (contract.md, section 3).
+
+    Ids made by the API start with 3EB0 and have 20 hexadecimal digits, those made on a phone have 32;
+    in a group the author follows.
+    """
+    unique = "3EB0" + secrets.token_hex(8) if by_api else secrets.token_hex(16)
+    whole = f"{'true' if from_me else 'false'}_{chat_id}_{unique.upper()}"
+    return f"{whole}_{author}" if is_group(chat_id) else whole

@@ -1,0 +1,133 @@
+"""The kinds of arguments that methods take, as data: tolerance, docs and OpenAPI come from the same lines.
+
+A method lists its arguments by wire name; its function gets them as keywords in Python's spelling
+(`quotedMsgId` becomes `quoted_msg_id`), and only those that were given or have a default.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from instances import chat_ids, values
+from instances.contract.errors import BadArgument
+
+NOT_GIVEN: Any = object()
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument: `read` turns what came into what the function gets, and raises ValueError("a text")."""
+
+    wire: str
+    read: Callable[[Any], Any]
+    takes: str  # for people: what it is
+    schema: Mapping[str, Any] = field(default_factory=dict)  # for OpenAPI
+    default: Any = NOT_GIVEN
+    required: bool = False
+    aliases: Sequence[str] = ()
+    keyword: str = ""
+
+    def __post_init__(self) -> None:
+        keyword = self.keyword or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", self.wire).lower()
+        object.__setattr__(self, "keyword", keyword)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The keys it answers to, in lower case."""
+        return tuple(name.lower() for name in (self.wire, *self.aliases))
+
+    def value(self, given: Mapping[str, Any]) -> Any:
+        """What the function gets; NOT_GIVEN: nothing. Raises BadArgument."""
+        for name in self.names:
+            if name in given:
+                try:
+                    return self.read(given[name])
+                except chat_ids.BadChatId as error:
+                    raise BadArgument(str(error)) from None
+                except ValueError as error:
+                    raise BadArgument(f"{self.wire} takes {error}") from None
+        if self.required:
+            raise BadArgument(f"{self.wire} is missing: it takes {self.takes}")
+        return self.default
+
+
+def once(value: Any) -> Any:
+    """The last of an argument that came several times, where one is wanted."""
+    return value[-1] if isinstance(value, list) and value else value
+
+
+def text(wire: str, takes: str = "a text", *, default: Any = None, required: bool = False) -> Argument:
+    return Argument(
+        wire,
+        lambda value: default if value is None else values.text(once(value)),
+        takes,
+        {"type": "string"},
+        default,
+        required,
+    )
+
+
+def flag(wire: str, takes: str = "true or false", *, default: bool = False) -> Argument:
+    """A boolean; `?full` without a value is true."""
+    return Argument(
+        wire,
+        lambda value: True if once(value) == "" else values.flag(once(value)),
+        takes,
+        {"type": "boolean"},
+        default,
+    )
+
+
+def number(wire: str, takes: str = "a whole number", *, default: Any = None) -> Argument:
+    """A whole number from 0; an empty text or null is as if it had not come."""
+    return Argument(
+        wire,
+        lambda value: default if once(value) in (None, "") else values.whole_number(once(value)),
+        takes,
+        {"type": "integer", "minimum": 0},
+        default,
+    )
+
+
+def phones(wire: str) -> Argument:
+    """Phone numbers: one text, a comma list, or an array."""
+    return Argument(
+        wire,
+        lambda value: (
+            [] if value is None else [chat_ids.digits(chat_ids.of_phone(p)) for p in values.texts(value)]
+        ),
+        "phone numbers: one, a comma list, or an array",
+        {"type": "array", "items": {"type": "string"}},
+        default=(),
+    )
+
+
+@dataclass(frozen=True)
+class Destination(Argument):
+    """`chatId` or `phone`, one of them needed; `chatId` wins (contract.md, section 2). The keyword is `chat_id`."""
+
+    wire: str = "chatId"
+    read: Callable[[Any], Any] = str
+    takes: str = "chatId or phone"
+    schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
+    required: bool = True
+    aliases: Sequence[str] = ("phone",)
+
+    def value(self, given: Mapping[str, Any]) -> Any:
+        """The chat id; a phone may be a number, have a `+`, or be a chat id."""
+        chat_id, phone = once(given.get("chatid")), once(given.get("phone"))
+        try:
+            if chat_id not in (None, ""):
+                return chat_ids.of_chat(plain(chat_id))
+            return chat_ids.of_phone("" if phone is None else plain(phone))
+        except chat_ids.BadChatId as error:
+            raise BadArgument(str(error)) from None
+        except ValueError:
+            raise BadArgument(chat_ids.PHONE_SENTENCE) from None
+
+
+def plain(value: Any) -> str:
+    """The text of a number or text; 17680561234.0, as some languages write it, is the number it means."""
+    whole = int(value) if isinstance(value, float) and value.is_integer() else value
+    return values.text(whole)

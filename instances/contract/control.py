@@ -1,0 +1,68 @@
+"""The instance itself: its status, its QR code, who it is (contract.md, sections 2 and 4)."""
+
+import io
+from typing import Any
+
+import segno
+from django.http import HttpResponse
+
+from instances import actions
+from instances.channels import channel_of
+from instances.contract.arguments import flag
+from instances.contract.errors import WireError
+from instances.contract.registry import method
+from instances.contract.status_data import status_data
+from instances.models import AccountStatus, Instance, Substatus
+
+
+def qr_code_of(instance: Instance) -> segno.QRCode | None:
+    """The code by which the phone is linked; None when there is nothing to scan."""
+    if instance.shown_status != AccountStatus.GOT_QR_CODE or instance.substatus == Substatus.EXPIRED:
+        return None
+    return segno.make(channel_of(instance).qr_text(instance), micro=False)
+
+
+@method(
+    "status",
+    "GET",
+    unpaid=True,
+    arguments=(
+        flag("full", "also statusData: the status in words, and which buttons apply"),
+        flag("no_wakeup", "leave an instance in `init` asleep"),
+    ),
+)
+def status(instance: Instance, *, full: bool, no_wakeup: bool) -> dict[str, Any]:
+    """The status, with the QR code when there is one to scan."""
+    if instance.is_paid and instance.account_status == AccountStatus.INIT and not no_wakeup:
+        actions.wake(instance)
+    answer: dict[str, Any] = {"accountStatus": instance.shown_status}
+    code = qr_code_of(instance)
+    if code is not None:
+        answer["qrCode"] = code.png_data_uri(scale=6)
+    if full:
+        answer["statusData"] = status_data(instance)
+    return answer
+
+
+@method("qr_code", "GET")
+def qr_code(instance: Instance) -> HttpResponse:
+    """The QR code as a PNG."""
+    code = qr_code_of(instance)
+    if code is None:
+        raise WireError(404, "There is no QR code to scan now.")
+    png = io.BytesIO()
+    code.save(png, kind="png", scale=6)
+    return HttpResponse(png.getvalue(), content_type="image/png", headers={"Cache-Control": "no-store"})
+
+
+@method("me", "GET")
+def me(instance: Instance) -> dict[str, Any]:
+    """The account that is linked, and its phone."""
+    return {
+        "id": instance.own_chat_id,
+        "battery": "90",
+        "locale": "en",
+        "name": str(instance),
+        "wa_version": "sandbox",
+        "device": {"os_version": "1.0", "manufacturer": "Chat API", "model": "Sandbox phone"},
+    }

@@ -1,0 +1,28 @@
+"""How many calls an instance may make: a count per minute, in each web process by itself."""
+
+import time
+from collections import defaultdict
+
+from django.conf import settings
+
+from instances.contract.errors import too_many_calls
+
+PERIOD = 60  # seconds
+# far above what one instance can use for its messages, far below what hurts the others
+CALLS_A_PERIOD = 60_000
+
+_calls: dict[int, int] = defaultdict(int)
+_period = 0
+
+
+def count(instance_id: int) -> None:
+    """Counts a call; raises WireError 429 with Retry-After when the instance has had its share."""
+    global _period
+    now = time.time()
+    period = int(now // PERIOD)
+    if period != _period:
+        _period = period
+        _calls.clear()
+    _calls[instance_id] += 1
+    if _calls[instance_id] > getattr(settings, "CONTRACT_CALLS_PER_MINUTE", CALLS_A_PERIOD):
+        raise too_many_calls(PERIOD - int(now) % PERIOD)

@@ -1,0 +1,73 @@
+"""Reading messages (contract.md, section 2)."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from instances.contract.arguments import Destination, flag, number, text
+from instances.contract.errors import BadArgument
+from instances.contract.registry import method
+from instances.models import Chat, Instance, Message
+from instances.payloads import message_dict
+
+PAGE = 100
+CAP = 10_000  # what `limit` 0, "all", gives at most: some 6 MB; the client goes on by lastMessageNumber
+
+FIELDS = (
+    "number", "message_id", "author", "sender_name", "type", "body", "caption", "from_me", "by_api", "forwarded",
+    "quoted", "metadata", "ack", "time", "chat__chat_id", "chat__name",
+)  # fmt: skip
+
+
+@method(
+    "messages",
+    "GET",
+    arguments=(
+        number("lastMessageNumber", "the number after which to begin", default=0),
+        flag("last", "the newest messages instead; beats lastMessageNumber"),
+        text("chatId", "one chat's messages alone"),
+        number("limit", f"how many at most; 0: all, but at most {CAP}", default=PAGE),
+        number("min_time", "unix seconds"),
+        number("max_time", "unix seconds"),
+    ),
+)
+def messages(
+    instance: Instance,
+    *,
+    last_message_number: int,
+    last: bool,
+    chat_id: str | None,
+    limit: int,
+    min_time: int | None,
+    max_time: int | None,
+) -> dict[str, Any]:
+    """Messages in the order of their numbers; `lastMessageNumber` of the answer is where the next call begins.
+
+    One query: numbers are the key of the index, so a page costs the same wherever it begins.
+    """
+    found = Message.objects.filter(instance=instance)
+    if chat_id:
+        where = Destination().value({"chatid": chat_id})
+        # first the chat, then its index of numbers; a join would read the instance's other messages too
+        found = found.filter(chat=Chat.objects.filter(instance=instance, chat_id=where).values("pk")[:1])
+    if min_time is not None:
+        found = found.filter(time__gte=moment(min_time))
+    if max_time is not None:
+        found = found.filter(time__lt=moment(max_time + 1))  # the whole of that second
+    if not last:
+        found = found.filter(number__gt=last_message_number)
+    found = found.order_by("-number" if last else "number")
+    rows = list(found.values_list(*FIELDS, named=True)[: min(limit, CAP) or CAP])
+    if last:
+        rows.reverse()
+    return {
+        "messages": [message_dict(row, chat_id=row.chat__chat_id, chat_name=row.chat__name) for row in rows],
+        "lastMessageNumber": rows[-1].number if rows else last_message_number,
+    }
+
+
+def moment(seconds: int) -> datetime:
+    """Unix seconds as a time. Raises BadArgument where they are milliseconds, say, and no time at all."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        raise BadArgument("min_time and max_time take unix seconds") from None

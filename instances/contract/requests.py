@@ -1,0 +1,100 @@
+"""What a client has sent, as one mapping of arguments: query, JSON, form or multipart, in any mixture.
+
+The table "What real clients send" of contract.md, section 1, is the specification; tests/contract has
+a test for each of its rows. The verb plays no part: a GET may have a body, a POST may have none.
+"""
+
+import io
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
+from django.http import HttpRequest, QueryDict
+from django.http.multipartparser import MultiPartParser, MultiPartParserError
+from django.http.request import UnreadablePostError
+
+from instances.contract.errors import WireError
+
+
+def query_of(request: HttpRequest) -> dict[str, Any]:
+    """The query's arguments, keys in lower case."""
+    try:
+        return flatten(request.GET.lists())
+    except TooManyFieldsSent:
+        raise WireError(400, "The query has too many arguments.") from None
+
+
+def body_of(request: HttpRequest) -> dict[str, Any]:
+    """The body's arguments, keys in lower case; of a multipart body also its files. Raises WireError."""
+    kind = (request.content_type or "").lower()
+    try:
+        if kind == "multipart/form-data":
+            return multipart(request)
+        raw = request.body
+        if "json" in kind:
+            return from_json(raw)
+        # `curl -d '{…}'` and some SDKs call their JSON a form, or nothing at all
+        if raw.lstrip()[:1] == b"{":
+            return from_json(raw)
+        return flatten(QueryDict(raw, encoding="utf-8").lists())
+    except RequestDataTooBig:
+        raise WireError(413, "The request is too long.") from None
+    except (TooManyFieldsSent, TooManyFilesSent):
+        raise WireError(400, "The form has too many fields.") from None
+    except MultiPartParserError as error:
+        raise WireError(400, f"The multipart body can't be read: {error}") from None
+    except UnreadablePostError:
+        raise WireError(400, "The body broke off.") from None
+
+
+def drain(request: HttpRequest) -> None:
+    """Reads what is left of the body: a web server closes the connection of one that nobody has read.
+
+    So a client that was told 401 can go on by the same connection.
+    """
+    try:
+        while request.read(65_536):
+            pass
+    except UnreadablePostError:
+        pass  # the client has gone
+
+
+def multipart(request: HttpRequest) -> dict[str, Any]:
+    """A form with files; Django itself parses one only in a POST."""
+    if request.method == "POST":
+        return flatten(request.POST.lists()) | flatten(request.FILES.lists())
+    stream = io.BytesIO(request.body)
+    fields, files = MultiPartParser(request.META, stream, request.upload_handlers, "utf-8").parse()
+    return flatten(fields.lists()) | flatten(files.lists())
+
+
+def from_json(raw: bytes) -> dict[str, Any]:
+    """A JSON object; nothing at all counts as an empty one."""
+    if not raw.strip():
+        return {}
+    try:
+        data = json.loads(raw)
+    except UnicodeDecodeError as error:
+        raise WireError(400, f"The body is not JSON: not UTF-8 at byte {error.start}") from None
+    except RecursionError:
+        raise WireError(400, "The body is not JSON that can be read: it is nested too deeply.") from None
+    except ValueError as error:  # its text ends in "line 1 column 7 (char 6)"
+        raise WireError(400, f"The body is not JSON: {error}") from None
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise WireError(400, "The body is JSON, but not an object.")
+    return {key.lower(): value for key, value in data.items()}
+
+
+def flatten(lists: Iterable[tuple[Any, list[Any]]]) -> dict[str, Any]:
+    """One value a key; a list where a key came more than once or, as PHP writes it, as `phones[]`."""
+    arguments: dict[str, Any] = {}
+    for key, found in lists:
+        name, bracket, _ = str(key).lower().partition("[")
+        if bracket:
+            arguments.setdefault(name, []).extend(found)
+        elif found:
+            arguments[name] = found[0] if len(found) == 1 else list(found)
+    return arguments

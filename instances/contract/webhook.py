@@ -1,0 +1,47 @@
+"""Settings and the webhook address (contract.md, section 2)."""
+
+from typing import Any
+
+from instances import actions
+from instances.contract.arguments import Argument, once
+from instances.contract.errors import BadArgument, Refused
+from instances.contract.registry import method
+from instances.models import Instance
+from instances.settings_table import SETTINGS, Setting
+
+
+def argument_of(setting: Setting) -> Argument:
+    """A setting as an argument: its value goes to the action as it came, which says what it takes."""
+    return Argument(setting.wire, once, setting.meaning, aliases=setting.aliases, keyword=setting.wire)
+
+
+@method("settings", "GET", "POST", arguments=[argument_of(setting) for setting in SETTINGS])
+def settings(instance: Instance, **changes: Any) -> dict[str, Any]:
+    """All settings; those that are given are set first, all or none, and `update` says what is different now."""
+    if not changes:
+        return actions.read_settings(instance)
+    try:
+        changed = actions.change_settings(instance, changes)
+    except actions.SettingsError as error:
+        raise BadArgument(error.sentence) from None
+    return {**actions.read_settings(instance), "update": changed, "updated": changed}
+
+
+@method(
+    "webhook",
+    "POST",
+    "GET",
+    refusal="set",
+    arguments=[argument_of(setting) for setting in SETTINGS if setting.wire == "webhookUrl"],
+)
+def webhook(instance: Instance, **changes: Any) -> dict[str, Any]:
+    """Sets the address, or shows it when none is given; `set` is false when it was that already."""
+    if not changes:
+        url = actions.read_settings(instance)["webhookUrl"]
+        return {"set": False, "message": url or "", "webhookUrl": url}
+    try:
+        changed = actions.change_settings(instance, changes)
+    except actions.SettingsError as error:
+        raise Refused(error.sentence) from None
+    url = actions.read_settings(instance)["webhookUrl"]
+    return {"set": bool(changed), "message": url or ""}

@@ -1,0 +1,93 @@
+"""The bytes of a hook, exactly as contract.md section 3 prints them: keys in its order, compact, UTF-8."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from instances import chat_ids
+from instances.models import Ack, Chat, Instance, Message
+
+
+def encode(data: Any) -> bytes:
+    """Compact JSON without ASCII escapes: a Cyrillic text takes two bytes a letter, not six."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def message_dict(message: Any, *, chat_id: str, chat_name: str) -> dict[str, Any]:
+    """M of contract.md: a message as hooks and `messages` show it.
+
+    `message` is a Message, or a row with the same attributes: `messages` reads rows, which are three
+    times as fast to make as models.
+    """
+    quoted = message.quoted or {}
+    data = {
+        "id": message.message_id,
+        "body": message.body,
+        "fromMe": message.from_me,
+        "self": 1 if message.by_api else 0,
+        "isForwarded": message.forwarded,
+        "author": message.author,
+        "time": int(message.time.timestamp()),
+        "chatId": chat_id,
+        "messageNumber": message.number,
+        "type": message.type,
+        "senderName": message.sender_name or chat_ids.digits(message.author),
+        "caption": message.caption,
+        "quotedMsgBody": quoted.get("body"),
+        "quotedMsgId": quoted.get("id"),
+        "quotedMsgType": quoted.get("type"),
+        "chatName": chat_name or chat_ids.digits(chat_id),
+        "metadata": message.metadata,
+    }
+    if message.from_me:
+        data["ack"] = message.ack or Ack.SENT.value
+    return data
+
+
+def message_body(message: Message, ack: Ack | None = None) -> bytes:
+    """`{"messages":[M],"instanceId":"12345"}`; with `ack`, an outgoing message shows that tick and not its own."""
+    data = message_dict(message, chat_id=message.chat.chat_id, chat_name=message.chat.name)
+    if ack is not None:
+        data["ack"] = ack.value
+    return encode({"messages": [data], "instanceId": str(message.instance.number)})
+
+
+def ack_body(message: Message, ack: Ack | None = None) -> bytes:
+    """`{"ack":[A],"instanceId":"12345"}`: the tick `ack`, or the one that the message has.
+
+    `queueNumber` is that of the send reply, 0 where there was none.
+    """
+    ack = Ack(message.ack or Ack.SENT) if ack is None else ack
+    data = {
+        "id": message.message_id,
+        "queueNumber": message.queue_number or 0,
+        "chatId": message.chat.chat_id,
+        "status": ack.label,
+    }
+    return encode({"ack": [data], "instanceId": str(message.instance.number)})
+
+
+def chat_dict(chat: Chat) -> dict[str, Any]:
+    """Chat of contract.md; `last_time` in unix seconds."""
+    return {
+        "id": chat.chat_id,
+        "name": chat.name or chat_ids.digits(chat.chat_id),
+        "image": chat.image or None,
+        "metadata": {"isGroup": chat.is_group, "participants": [], "admins": [], "groupInviteLink": None},
+        "last_time": int(chat.last_time.timestamp()),
+    }
+
+
+def chat_body(instance: Instance, *, old: dict[str, Any] | None, new: dict[str, Any]) -> bytes:
+    """`{"chatUpdate":[{"old":Chat|null,"new":Chat}],"instanceId":"12345"}`; both as `chat_dict` makes them."""
+    return encode({"chatUpdate": [{"old": old, "new": new}], "instanceId": str(instance.number)})
+
+
+def status_body(instance: Instance, *, old: tuple[str, str], new: tuple[str, str], at: datetime) -> bytes:
+    """`{"instanceStatus":[{"old":S,"new":S,"time":…}],…}`; `old` and `new` are (accountStatus, substatus)."""
+    change = {
+        "old": {"accountStatus": old[0], "substatus": old[1]},
+        "new": {"accountStatus": new[0], "substatus": new[1]},
+        "time": int(at.timestamp()),
+    }
+    return encode({"instanceStatus": [change], "instanceId": str(instance.number)})

@@ -1,0 +1,165 @@
+"""The settings of an instance, described once: wire name, where it is kept, what it takes.
+
+The order and the defaults are those of contract.md, section 2. The wire contract, the pages and the
+docs read this table, so a new setting is a model field and a line here.
+"""
+
+import enum
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hooks import addresses
+from instances import values
+from instances.models import Instance
+
+YEAR = 31_536_000  # seconds
+
+
+class SettingsError(ValueError):
+    """A value that a setting does not take: `key` is its wire name, `sentence` says what it takes."""
+
+    def __init__(self, key: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.key = key
+        self.sentence = sentence
+
+
+class Place(enum.Enum):
+    """Whose column it is: what the instance emits, or where and how its hooks go."""
+
+    INSTANCE = "instance"
+    ENDPOINT = "endpoint"
+
+
+def seconds(value: Any) -> int:
+    """A whole number of seconds, up to a year."""
+    try:
+        return values.whole_number(value, most=YEAR)
+    except ValueError:
+        raise ValueError(f"a whole number of seconds from 0 to {YEAR}") from None
+
+
+def address(value: Any) -> str | None:
+    """An http or https address; null or empty for none."""
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise ValueError("an http or https address, or null")
+    try:
+        return addresses.check(value)
+    except addresses.BadAddress as error:
+        raise ValueError(f"an http or https address, or null: {error}") from error
+
+
+def proxy(value: Any) -> str | None:
+    """`ip:port` of a SOCKS5 proxy, an IPv6 address in brackets; null or empty for none."""
+    if value is None or value == "":
+        return None
+    takes = ValueError("ip:port of a SOCKS5 proxy, or null")
+    if not isinstance(value, str):
+        raise takes
+    host, _, port = value.strip().rpartition(":")
+    try:
+        ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+        if not 1 <= values.whole_number(port) <= 65535:
+            raise takes
+    except ValueError:
+        raise takes from None
+    return f"{host}:{port}"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting; `parse` raises ValueError with what it takes, `meaning` is a sentence for people."""
+
+    wire: str
+    field: str
+    parse: Callable[[Any], Any]
+    meaning: str
+    place: Place = Place.INSTANCE
+    aliases: tuple[str, ...] = ()
+
+    def read(self, instance: Instance) -> Any:
+        """The value now, as the wire shows it."""
+        holder = instance if self.place is Place.INSTANCE else instance.endpoint
+        value = getattr(holder, self.field)
+        return None if value == "" else value
+
+
+SETTINGS = (
+    Setting("sendDelay", "send_delay", seconds, "Pause between two messages that are sent, in seconds."),
+    Setting("webhookUrl", "url", address, "Where the hooks of this instance go.", Place.ENDPOINT),
+    Setting("instanceStatuses", "instance_statuses", values.flag, "Keep the history of the statuses."),
+    Setting("webhookStatuses", "webhook_statuses", values.flag, "Keep the statuses of the hooks."),
+    Setting(
+        "statusNotificationsOn",
+        "status_notifications_on",
+        values.flag,
+        "Send a hook when the status changes.",
+    ),
+    Setting(
+        "ackNotificationsOn",
+        "ack_notifications_on",
+        values.flag,
+        "Send a hook when a message is sent, delivered or viewed.",
+        aliases=("recognotificationson",),  # so misspelt in the help article that clients were written after
+    ),
+    Setting("chatUpdateOn", "chat_update_on", values.flag, "Send a hook when a chat is new or changes."),
+    Setting(
+        "videoUploadOn", "video_upload_on", values.flag, "Put the addresses of received videos into hooks."
+    ),
+    Setting("proxy", "proxy", proxy, "SOCKS5 proxy through which the instance reaches its messenger."),
+    Setting(
+        "guaranteedHooks",
+        "guaranteed",
+        values.flag,
+        "Up to 20 attempts to deliver a hook instead of 1.",
+        Place.ENDPOINT,
+    ),
+    Setting(
+        "ignoreOldMessages",
+        "ignore_old_messages",
+        values.flag,
+        "Send no hook for a message older than oldMessagesPeriod.",
+    ),
+    Setting(
+        "oldMessagesPeriod",
+        "old_messages_period",
+        seconds,
+        "The age from which a message is old, in seconds.",
+    ),
+    Setting("processArchive", "process_archive", values.flag, "Also work on archived chats."),
+    Setting(
+        "disableDialogsArchive",
+        "disable_dialogs_archive",
+        values.flag,
+        "Do not take chats out of the archive.",
+    ),
+    Setting(
+        "parallelHooks",
+        "parallel",
+        values.flag,
+        "Send several hooks at once, in no certain order.",
+        Place.ENDPOINT,
+    ),
+)
+
+_BY_NAME = {name.lower(): setting for setting in SETTINGS for name in (setting.wire, *setting.aliases)}
+
+
+def find(name: str) -> Setting:
+    """The setting of that name, in any case, also by its alias. Raises SettingsError."""
+    try:
+        return _BY_NAME[name.lower()]
+    except KeyError:
+        raise SettingsError(name, f"{name} is not a setting") from None
+
+
+def parse(setting: Setting, value: Any) -> Any:
+    """`value` as the setting keeps it. Raises SettingsError."""
+    try:
+        return setting.parse(value)
+    except ValueError as error:
+        raise SettingsError(setting.wire, f"{setting.wire} takes {error}") from error

@@ -1,0 +1,53 @@
+"""The spellings in which clients of the wire contract write plain values (contract.md, section 1).
+
+Every function takes what came from a query, a form or JSON and returns the value, or raises
+`ValueError` whose text says what it takes, as in "true or false".
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+TRUE = frozenset({"true", "1"})
+FALSE = frozenset({"false", "0"})
+
+
+def flag(value: Any) -> bool:
+    """`true`, `"true"`, `1`, `"1"`, `false`, `"false"`, `0`, `"0"`; words in any case."""
+    word = str(value).strip().lower() if isinstance(value, bool | int | str) else ""
+    if word in TRUE:
+        return True
+    if word in FALSE:
+        return False
+    raise ValueError("true or false")
+
+
+def whole_number(value: Any, *, most: int = 2_147_483_647) -> int:
+    """A number from 0 to `most`, as a number or as its digits."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value) <= 20:
+        value = int(value.strip())
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most:
+        return value
+    raise ValueError(f"a whole number from 0 to {most}")
+
+
+def text(value: Any) -> str:
+    """A text; a number becomes its digits. What PostgreSQL or UTF-8 cannot hold is replaced by U+FFFD."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return json.dumps(value)
+    if isinstance(value, str):
+        clean = value.replace("\x00", "\ufffd")
+        if not clean.isascii():  # a lone surrogate, which JSON may escape as \ud800
+            clean = clean.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+        return clean
+    raise ValueError("a text")
+
+
+def texts(value: Any) -> list[str]:
+    """One text, a list of them with commas between, or an array."""
+    parts: Iterable[Any] = value if isinstance(value, list | tuple) else text(value).split(",")
+    return [part for part in (text(part).strip() for part in parts) if part]

@@ -1,0 +1,117 @@
+"""`messages` (contract.md, section 2)."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from instances import actions, payloads
+from instances.models import Instance, Message
+from tests.contract.conftest import Call
+from tests.factories import InstanceFactory
+
+NOON = datetime(2024, 5, 1, 12, 0, 0, tzinfo=UTC)
+NOON_SECONDS = 1714564800
+
+
+def receive(instance: Instance, count: int, sender: str = "17680561234") -> None:
+    """`count` messages from a contact, one a second from noon; the first makes the chat, the rest are only rows."""
+    first = actions.receive_message(instance, sender=sender, body="0", time=NOON)
+    for more in range(1, count):
+        first.pk, first._state.adding = None, True
+        first.number += 1
+        first.message_id, first.time = f"{sender}-{more}", NOON + timedelta(seconds=more)
+        first.save()
+    Instance.objects.filter(pk=instance.pk).update(last_message_number=first.number)
+
+
+def numbers(answer: dict[str, list[dict[str, int]]]) -> list[int]:
+    return [message["messageNumber"] for message in answer["messages"]]
+
+
+def test_a_message_looks_as_in_its_hook(get: Call, instance: Instance) -> None:
+    message = actions.receive_message(
+        instance, sender="17680561234", sender_name="Anna", body="hello", time=NOON
+    )
+    hook = payloads.message_dict(message, chat_id="17680561234@c.us", chat_name="Anna")
+    assert [list(item.items()) for item in get("messages")["messages"]] == [list(hook.items())]
+
+
+def test_the_numbers_after_last_message_number(get: Call, instance: Instance) -> None:
+    receive(instance, 5)
+    answer = get("messages", lastMessageNumber=2)
+    assert (numbers(answer), answer["lastMessageNumber"]) == ([3, 4, 5], 5)
+    assert list(answer) == ["messages", "lastMessageNumber"]
+
+
+def test_a_client_loops_until_the_list_is_empty(get: Call, instance: Instance) -> None:
+    receive(instance, 5)
+    seen, last = [], 0
+    while numbers(answer := get("messages", lastMessageNumber=last, limit=2)):
+        seen += numbers(answer)
+        last = answer["lastMessageNumber"]
+    assert seen == [1, 2, 3, 4, 5]
+    assert answer == {"messages": [], "lastMessageNumber": 5}
+
+
+def test_a_page_has_100_messages_unless_told_otherwise(get: Call, instance: Instance) -> None:
+    receive(instance, 103)
+    assert numbers(get("messages")) == list(range(1, 101))
+    assert numbers(get("messages", limit=101)) == list(range(1, 102))
+    assert numbers(get("messages", limit=0)) == list(range(1, 104))
+
+
+def test_last_gives_the_newest_100_and_beats_last_message_number(get: Call, instance: Instance) -> None:
+    receive(instance, 103)
+    answer = get("messages", last=1, lastMessageNumber=3)
+    assert numbers(answer) == list(range(4, 104))
+    assert answer["lastMessageNumber"] == 103
+
+
+@pytest.mark.parametrize("chat", ["19990001122@c.us", "19990001122"])
+def test_one_chat_alone(get: Call, instance: Instance, chat: str) -> None:
+    receive(instance, 2)
+    receive(instance, 2, sender="19990001122")
+    assert numbers(get("messages", chatId=chat)) == [3, 4]
+    assert numbers(get("messages", chatId="15550009999@c.us")) == []
+
+
+def test_a_period_with_both_ends(get: Call, instance: Instance) -> None:
+    receive(instance, 5)
+    assert numbers(get("messages", min_time=NOON_SECONDS + 1, max_time=NOON_SECONDS + 3)) == [2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("argument", "error"),
+    [
+        ("limit=-1", "limit takes a whole number from 0 to 2147483647"),
+        ("limit=many", "limit takes a whole number from 0 to 2147483647"),
+        ("lastMessageNumber=1.5", "lastMessageNumber takes a whole number from 0 to 2147483647"),
+        ("min_time=1714564800000", "min_time takes a whole number from 0 to 2147483647"),
+        ("last=maybe", "last takes true or false"),
+        ("chatId=x", "chatId should look like 17680561234@c.us or 17680561234-1479621234@g.us"),
+    ],
+)
+def test_a_wrong_argument_is_named(client: Client, instance: Instance, argument: str, error: str) -> None:
+    response = client.get(f"/instance12345/messages?token=secret&{argument}")
+    assert (response.status_code, response.json()) == (400, {"error": error})
+
+
+def test_an_empty_argument_is_as_if_it_had_not_come(get: Call, instance: Instance) -> None:
+    receive(instance, 2)
+    assert numbers(get("messages", lastMessageNumber="", limit="", chatId="", min_time="")) == [1, 2]
+
+
+def test_another_instances_messages_are_not_there(get: Call, instance: Instance) -> None:
+    receive(InstanceFactory(owner__email="bob@example.org"), 2)
+    assert get("messages") == {"messages": [], "lastMessageNumber": 0}
+    assert Message.objects.count() == 2
+
+
+def test_a_page_takes_one_query_after_the_token(
+    client: Client, instance: Instance, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    receive(instance, 50)
+    with django_assert_num_queries(2):
+        client.get("/instance12345/messages?token=secret")

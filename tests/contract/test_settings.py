@@ -1,0 +1,139 @@
+"""`settings` and `webhook` (contract.md, section 2)."""
+
+import pytest
+from django.test import Client
+
+from instances.models import Instance
+from tests.contract.conftest import Call
+
+DEFAULTS = {
+    "sendDelay": 0,
+    "webhookUrl": None,
+    "instanceStatuses": False,
+    "webhookStatuses": False,
+    "statusNotificationsOn": False,
+    "ackNotificationsOn": False,
+    "chatUpdateOn": False,
+    "videoUploadOn": False,
+    "proxy": None,
+    "guaranteedHooks": False,
+    "ignoreOldMessages": False,
+    "oldMessagesPeriod": 300,
+    "processArchive": False,
+    "disableDialogsArchive": False,
+    "parallelHooks": False,
+}
+URL = "https://example.com/hook"
+
+
+def test_all_settings_in_the_order_and_with_the_defaults_that_clients_expect(get: Call) -> None:
+    assert list(get("settings").items()) == list(DEFAULTS.items())
+
+
+def test_post_changes_a_subset_and_tells_what_is_different_now(post: Call, get: Call) -> None:
+    answer = post("settings", sendDelay=5, ackNotificationsOn=True, chatUpdateOn=False, webhookUrl=URL)
+    changed = {"sendDelay": 5, "webhookUrl": URL, "ackNotificationsOn": True}
+    now = {**DEFAULTS, **changed}
+    assert list(answer.items()) == [*now.items(), ("update", changed), ("updated", changed)]
+    assert get("settings") == now
+
+
+def test_every_setting_can_be_changed(post: Call, get: Call) -> None:
+    wanted = {name: True for name, value in DEFAULTS.items() if value is False} | {
+        "sendDelay": 60,
+        "webhookUrl": URL,
+        "proxy": "10.0.0.7:1080",
+        "oldMessagesPeriod": 10,
+    }
+    assert post("settings", **wanted)["updated"] == wanted
+    assert get("settings") == {name: wanted[name] for name in DEFAULTS}
+
+
+def test_what_is_so_already_is_not_a_change(post: Call) -> None:
+    assert post("settings", sendDelay="0", parallelHooks="false")["updated"] == {}
+
+
+def test_null_takes_the_address_away(post: Call, get: Call) -> None:
+    post("settings", webhookUrl=URL)
+    assert post("settings", webhookUrl=None)["updated"] == {"webhookUrl": None}
+    assert get("settings")["webhookUrl"] is None
+
+
+def test_the_spelling_of_the_help_article_is_taken_and_never_given(post: Call) -> None:
+    answer = post("settings", recognotificationson=1)
+    assert answer["updated"] == {"ackNotificationsOn": True}
+    assert "recognotificationson" not in {name.lower() for name in answer}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("parallelHooks", "yes", "parallelHooks takes true or false"),
+        ("parallelHooks", 2, "parallelHooks takes true or false"),
+        ("parallelHooks", None, "parallelHooks takes true or false"),
+        ("parallelHooks", [], "parallelHooks takes true or false"),
+        ("sendDelay", -1, "sendDelay takes a whole number of seconds from 0 to 31536000"),
+        ("sendDelay", 1.5, "sendDelay takes a whole number of seconds from 0 to 31536000"),
+        ("sendDelay", True, "sendDelay takes a whole number of seconds from 0 to 31536000"),
+        ("oldMessagesPeriod", "soon", "oldMessagesPeriod takes a whole number of seconds from 0 to 31536000"),
+        (
+            "oldMessagesPeriod",
+            31536001,
+            "oldMessagesPeriod takes a whole number of seconds from 0 to 31536000",
+        ),
+        ("proxy", "10.0.0.7", "proxy takes ip:port of a SOCKS5 proxy, or null"),
+        ("proxy", "10.0.0.7:99999", "proxy takes ip:port of a SOCKS5 proxy, or null"),
+        ("proxy", 7, "proxy takes ip:port of a SOCKS5 proxy, or null"),
+        ("webhookUrl", 7, "webhookUrl takes an http or https address, or null"),
+        (
+            "webhookUrl",
+            "ftp://example.com",
+            "webhookUrl takes an http or https address, or null: The address must begin with http:// or https://.",
+        ),
+    ],
+)
+def test_a_wrong_value_changes_nothing_at_all_and_names_the_key(
+    client: Client, instance: Instance, get: Call, name: str, value: object, error: str
+) -> None:
+    body = {"ackNotificationsOn": True, "guaranteedHooks": True, name: value}
+    response = client.post("/instance12345/settings?token=secret", body, content_type="application/json")
+    assert (response.status_code, response.json()) == (400, {"error": error})
+    assert get("settings") == DEFAULTS
+
+
+def test_webhook_sets_the_address(post: Call, get: Call) -> None:
+    assert post("webhook", webhookUrl=URL) == {"set": True, "message": URL}
+    assert get("settings")["webhookUrl"] == URL
+
+
+def test_webhook_by_get_with_the_argument_sets_it_too(get: Call) -> None:
+    assert get("webhook", webhookUrl=URL) == {"set": True, "message": URL}
+
+
+def test_webhook_says_when_the_address_was_that_already(post: Call) -> None:
+    post("webhook", webhookUrl=URL)
+    assert post("webhook", webhookUrl=URL) == {"set": False, "message": URL}
+
+
+def test_webhook_without_the_argument_shows_the_address(post: Call, get: Call) -> None:
+    post("webhook", webhookUrl=URL)
+    assert get("webhook") == {"set": False, "message": URL, "webhookUrl": URL}
+    assert post("webhook") == {"set": False, "message": URL, "webhookUrl": URL}
+
+
+def test_webhook_when_there_is_no_address(get: Call) -> None:
+    assert get("webhook") == {"set": False, "message": "", "webhookUrl": None}
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8080/hook", "http://localhost/", "https://10.0.0.7/x?y=1"])
+def test_webhook_takes_host_names_and_ip_addresses(post: Call, url: str) -> None:
+    assert post("webhook", webhookUrl=url) == {"set": True, "message": url}
+
+
+def test_webhook_refuses_what_is_no_address(post: Call, get: Call) -> None:
+    assert post("webhook", webhookUrl="example") == {
+        "set": False,
+        "message": "webhookUrl takes an http or https address, or null:"
+        " The address must begin with http:// or https://.",
+    }
+    assert get("settings")["webhookUrl"] is None

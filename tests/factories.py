@@ -1,0 +1,78 @@
+"""The people and instances that tests are about, made through the actions that the product itself uses.
+
+The cast: alice owns what the test is about, bob is a stranger, charlie is staff.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+import factory
+from django.utils import timezone
+
+from accounts import actions as account_actions
+from accounts.models import Account, User
+from hooks import actions as hook_actions
+from instances import actions
+from instances.models import AccountStatus, Instance
+
+
+class UserFactory(factory.django.DjangoModelFactory):
+    """A person with their account, as sign-up makes them; the password is "password"."""
+
+    class Meta:
+        model = User
+
+    email = factory.Sequence(lambda n: f"person{n}@example.org")
+    password = "password"
+
+    @classmethod
+    def _create(cls, model_class: Any, *args: Any, **fields: Any) -> User:
+        password = fields.pop("password")
+        rights = {name: fields.pop(name) for name in ("is_staff", "is_superuser") if name in fields}
+        owner = account_actions.sign_up(fields.pop("email"), password, **fields).owner
+        if rights:
+            User.objects.filter(pk=owner.pk).update(**rights)
+            owner.refresh_from_db()
+        return owner
+
+
+class AccountFactory(factory.Factory):
+    """An account and its owner: `AccountFactory(email="alice@example.org")`."""
+
+    class Meta:
+        model = Account
+
+    email = factory.Sequence(lambda n: f"owner{n}@example.org")
+
+    @classmethod
+    def _create(cls, model_class: Any, *args: Any, **fields: Any) -> Account:
+        return UserFactory(**fields).account
+
+
+class InstanceFactory(factory.Factory):
+    """A paid, authenticated sandbox instance.
+
+    `url`, `guaranteed` and `parallel` are its endpoint's; `paid=False` has run out a second ago; every
+    other keyword is a field of Instance.
+    """
+
+    class Meta:
+        model = Instance
+
+    owner = factory.SubFactory(AccountFactory)
+    account_status = AccountStatus.AUTHENTICATED
+    paid = True
+
+    @classmethod
+    def _create(cls, model_class: Any, *args: Any, **fields: Any) -> Instance:
+        endpoint = {name: fields.pop(name) for name in ("url", "guaranteed", "parallel") if name in fields}
+        instance = actions.create_instance(fields.pop("owner"), name=fields.pop("name", ""))
+        if not fields.pop("paid"):
+            fields["paid_until"] = timezone.now() - timedelta(seconds=1)
+        for name, value in fields.items():
+            setattr(instance, name, value)
+        instance.save(update_fields=list(fields))
+        if endpoint:
+            hook_actions.configure(instance.endpoint, **endpoint)
+            instance.refresh_from_db()
+        return instance

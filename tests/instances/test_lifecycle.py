@@ -1,0 +1,117 @@
+"""Instances are made, paid for, changed and deleted; strangers see none of it."""
+
+import re
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+import time_machine
+from django.contrib.auth.models import AnonymousUser
+from django.utils import timezone
+
+from accounts.models import Payment
+from instances import actions
+from instances.models import Instance, StatusChange
+from tests.factories import AccountFactory, InstanceFactory
+
+NOW = "2024-05-01T12:00:00Z"
+
+
+@time_machine.travel(NOW, tick=False)
+def test_a_new_instance_shows_a_qr_code_and_is_paid_for_three_days(db: None) -> None:
+    alice = AccountFactory(email="alice@example.org")
+    instance = actions.create_instance(alice, name="Shop", actor=alice.owner)
+    assert (instance.owner, instance.name, instance.channel) == (alice, "Shop", "sandbox")
+    assert (instance.account_status, instance.substatus) == ("got qr code", "normal")
+    assert instance.paid_until == timezone.now() + timedelta(days=3)
+    assert 100_000_000 <= instance.number < 2_000_000_000
+    assert re.fullmatch(r"[0-9a-f]{24}", instance.token)
+    assert re.fullmatch(r"1555[0-9]{7}", instance.phone)
+    assert (instance.endpoint.url, instance.endpoint.secret[:6]) == ("", "whsec_")
+
+
+def test_an_unknown_channel_is_refused(db: None) -> None:
+    with pytest.raises(ValueError, match="type takes one of sandbox"):
+        actions.create_instance(AccountFactory(), channel="pigeon")
+    assert not Instance.objects.exists()
+
+
+@time_machine.travel(NOW, tick=False)
+@pytest.mark.parametrize(("left", "until"), [(timedelta(days=2), 32), (timedelta(days=-9), 30)])
+def test_a_payment_counts_from_what_is_paid_already_or_from_now(
+    instance: Instance, left: timedelta, until: int
+) -> None:
+    Instance.objects.update(paid_until=timezone.now() + left)
+    payment = actions.record_payment(instance, days=30, amount=Decimal("9.90"), actor=instance.owner.owner)
+    assert instance.paid_until == timezone.now() + timedelta(days=until)
+    assert Payment.objects.get() == payment
+    assert (payment.account, payment.instance, payment.days) == (instance.owner, instance, 30)
+    assert (payment.amount, payment.currency) == (Decimal("9.90"), "USD")
+
+
+def test_rotating_the_token_makes_another_one(instance: Instance) -> None:
+    old = instance.token
+    actions.rotate_token(instance, actor=instance.owner.owner)
+    assert Instance.objects.get().token == instance.token != old
+
+
+def test_renaming(instance: Instance) -> None:
+    actions.change_instance(instance, actor=instance.owner.owner, name="Support")
+    assert Instance.objects.get().name == "Support"
+
+
+def test_deleting_takes_everything_along_but_the_payments(instance: Instance) -> None:
+    actions.receive_message(instance, sender="17680561234", body="hello")
+    actions.send_message(instance, chat_id="17680561234", body="hello")
+    actions.record_payment(instance, days=30)
+    actions.delete_instance(instance, actor=None)
+    assert not Instance.objects.exists()
+    assert Payment.objects.get().instance is None
+
+
+@pytest.mark.parametrize(("keep", "kept"), [(True, ["loading", "authenticated"]), (False, [])])
+def test_the_history_of_statuses_is_kept_when_asked_for(
+    instance: Instance, keep: bool, kept: list[str]
+) -> None:
+    actions.change_settings(instance, {"instanceStatuses": keep})
+    actions.change_status(instance, account_status="loading")
+    actions.change_status(instance, account_status="authenticated")
+    history = StatusChange.objects.order_by("id").values_list("account_status", flat=True)
+    assert list(history) == kept
+
+
+def test_a_new_status_starts_as_normal(instance: Instance) -> None:
+    actions.change_status(instance, substatus="phone")
+    actions.change_status(instance, account_status="loading")
+    assert (instance.account_status, instance.substatus) == ("loading", "normal")
+
+
+@pytest.mark.parametrize(
+    "change", [{"account_status": "asleep"}, {"account_status": "not_paid"}, {"substatus": "?"}]
+)
+def test_a_status_nobody_knows_changes_nothing(instance: Instance, change: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="takes one of"):
+        actions.change_status(instance, **change)
+    instance.refresh_from_db()
+    assert (instance.account_status, instance.substatus) == ("authenticated", "normal")
+
+
+def test_only_the_owner_sees_an_instance(instance: Instance) -> None:
+    bob = AccountFactory(email="bob@example.org").owner
+    charlie = AccountFactory(email="charlie@example.org", is_staff=True, is_superuser=True).owner
+    assert list(Instance.objects.visible_to(instance.owner.owner)) == [instance]
+    for stranger in (bob, charlie, AnonymousUser()):
+        assert not Instance.objects.visible_to(stranger).exists()
+
+
+def test_settings_are_all_or_nothing(instance: Instance) -> None:
+    before = actions.read_settings(instance)
+    with pytest.raises(actions.SettingsError) as caught:
+        actions.change_settings(instance, {"sendDelay": 5, "guaranteedHooks": True, "nosuch": 1})
+    assert (caught.value.key, caught.value.sentence) == ("nosuch", "nosuch is not a setting")
+    assert actions.read_settings(Instance.objects.get()) == before
+
+
+def test_the_factory_makes_an_instance_that_is_paid_and_authenticated(db: None) -> None:
+    instance = InstanceFactory()
+    assert (instance.is_paid, instance.is_authenticated) == (True, True)

@@ -1,0 +1,159 @@
+"""The outgoing queue: its limit, its order and its pace."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from hooks.models import Hook
+from instances import actions, outgoing
+from instances.channels.sandbox import SandboxChannel
+from instances.models import Instance, Message, OutgoingMessage, OutgoingQueue
+from tests.factories import InstanceFactory
+
+
+def send(instance: Instance, *bodies: str) -> None:
+    for body in bodies:
+        actions.send_message(instance, chat_id="17680561234", body=body)
+
+
+def queue() -> tuple[int, int]:
+    """The last number and the length of the only queue."""
+    return OutgoingQueue.objects.values_list("last_number", "length").get()
+
+
+def gone() -> list[str]:
+    return list(Message.objects.order_by("number").values_list("body", flat=True))
+
+
+def test_messages_go_in_the_order_of_the_queue(instance: Instance) -> None:
+    send(instance, "one", "two", "three")
+    assert outgoing.send_due() == 3
+    assert gone() == ["one", "two", "three"]
+    assert not OutgoingMessage.objects.exists()
+    assert outgoing.send_due() == 0
+
+
+def test_a_long_queue_takes_several_passes(instance: Instance) -> None:
+    bodies = [str(number) for number in range(45)]
+    send(instance, *bodies)
+    assert [outgoing.send_due() for _ in range(4)] == [20, 20, 5, 0]
+    assert queue() == (45, 0)
+    assert gone() == bodies
+
+
+def test_send_delay_lets_one_message_go_at_a_time(instance: Instance) -> None:
+    actions.change_settings(instance, {"sendDelay": 5})
+    send(instance, "one", "two")
+    now = timezone.now()
+    assert outgoing.send_due(now) == 1
+    assert outgoing.send_due(now + timedelta(seconds=4.9)) == 0
+    assert outgoing.next_due(now) == now + timedelta(seconds=5)
+    assert outgoing.send_due(now + timedelta(seconds=5)) == 1
+    assert gone() == ["one", "two"]
+    assert outgoing.next_due(now) is None
+
+
+@pytest.mark.parametrize("status", ["init", "loading", "got qr code"])
+def test_nothing_goes_before_the_instance_is_authenticated(instance: Instance, status: str) -> None:
+    Instance.objects.update(account_status=status)
+    send(instance, "one")
+    assert outgoing.send_due() == 0
+    assert outgoing.next_due() is None
+    Instance.objects.update(account_status="authenticated")
+    assert outgoing.send_due() == 1
+
+
+def test_nothing_goes_while_the_instance_is_not_paid(instance: Instance) -> None:
+    send(instance, "one")
+    Instance.objects.update(paid_until=timezone.now() - timedelta(seconds=1))
+    assert outgoing.send_due() == 0
+    actions.record_payment(instance, days=1)
+    assert outgoing.send_due() == 1
+
+
+def test_the_queue_holds_400_messages_and_refuses_one_more(instance: Instance) -> None:
+    OutgoingMessage.objects.bulk_create(
+        OutgoingMessage(instance=instance, queue_number=n, message_id=str(n), chat_id="1@c.us", body="")
+        for n in range(1, 400)
+    )
+    OutgoingQueue.objects.update(last_number=399, length=399)
+    send(instance, "the 400th")
+    with pytest.raises(actions.QueueFull, match="400"):
+        send(instance, "one more")
+    assert queue() == (400, 400)
+    assert OutgoingMessage.objects.count() == 400
+
+
+def test_a_message_that_left_the_queue_meanwhile_is_not_sent_twice(instance: Instance) -> None:
+    send(instance, "one", "two")
+    first, second = OutgoingMessage.objects.order_by("queue_number")
+    now = timezone.now()
+    actions.record_sent(instance, [(first, ())], next_send_at=now)
+    actions.record_sent(instance, [(first, ()), (second, ())], next_send_at=now)
+    assert list(Message.objects.order_by("number").values_list("number", "body")) == [(1, "one"), (2, "two")]
+    assert queue() == (2, 0)
+
+
+def test_two_senders_never_take_the_same_instance(instance: Instance) -> None:
+    now = timezone.now()
+    assert outgoing.claim(instance.pk, now) is None  # nothing to send
+    send(instance, "one")
+    now = timezone.now()
+    assert outgoing.claim(instance.pk, now) == instance
+    assert outgoing.claim(instance.pk, now) is None
+    assert outgoing.claim(instance.pk, now + timedelta(seconds=9.9)) is None
+    assert outgoing.claim(instance.pk, now + timedelta(seconds=10)) == instance  # the first one is dead
+
+
+def test_an_instance_that_fails_does_not_stop_the_others(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = InstanceFactory(owner__email="bob@example.org")
+    send(instance, "broken")
+    send(other, "fine")
+
+    def deliver(channel: SandboxChannel, of: Instance, message: OutgoingMessage) -> tuple[()]:
+        if of == instance:
+            raise ConnectionError("the messenger is away")
+        return ()
+
+    monkeypatch.setattr(SandboxChannel, "deliver", deliver)
+    now = timezone.now()
+    assert outgoing.send_due(now) == 1
+    assert gone() == ["fine"]
+    assert "the messenger is away" in caplog.text
+    monkeypatch.undo()
+    assert outgoing.send_due(now + timedelta(seconds=10)) == 1
+
+
+def test_no_transaction_is_open_while_the_channel_works(
+    transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from django.db import connection
+
+    instance = InstanceFactory()
+    send(instance, "one")
+    open_then = []
+
+    def deliver(channel: SandboxChannel, of: Instance, message: OutgoingMessage) -> tuple[()]:
+        open_then.append(connection.in_atomic_block)
+        return ()
+
+    monkeypatch.setattr(SandboxChannel, "deliver", deliver)
+    outgoing.send_due()
+    assert open_then == [False]
+
+
+def test_a_quoted_message_stays_with_the_one_that_quotes_it(instance: Instance) -> None:
+    asked = actions.receive_message(instance, sender="17680561234", body="which one?")
+    actions.send_message(instance, chat_id="17680561234", body="that", quoted_id=asked.message_id)
+    outgoing.send_due()
+    quoted = {"id": asked.message_id, "body": "which one?", "type": "chat"}
+    assert Message.objects.get(body="that").quoted == quoted
+
+
+def test_quoting_what_is_not_there_spends_no_number(instance: Instance) -> None:
+    with pytest.raises(actions.UnknownMessage):
+        actions.send_message(instance, chat_id="17680561234", body="that", quoted_id="false_1@c.us_AB")
+    assert (queue(), OutgoingMessage.objects.count(), Hook.objects.count()) == ((0, 0), 0, 0)
