@@ -1,0 +1,96 @@
+"""Webhook Verification: an instance's hooks go to its bin for half an hour, and back by themselves."""
+
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_POST
+
+import instances.actions
+from instances.models import Instance
+from testing_tools import bins, silence
+from testing_tools.views.bins import list_context, until_mark
+from testing_tools.views.chosen import chosen_instance, must_choose
+
+log = structlog.get_logger(__name__)
+
+
+def address_of(instance: Instance) -> str:
+    """The page of this instance's verification."""
+    return f"{reverse('testing:verification')}?instance={instance.number}"
+
+
+def panel_context(instance: Instance) -> dict[str, Any]:
+    """What the upper part of the page needs: does one run, until when, what are the two addresses."""
+    endpoint = bins.endpoint_of(instance)
+    return {
+        "instance": instance,
+        "endpoint": endpoint,
+        "until": until_mark(endpoint),
+        "minutes": settings.VERIFICATION_MINUTES,
+    }
+
+
+@require_GET
+@login_required
+def verification(request: HttpRequest) -> HttpResponse:
+    """The page; a person without an instance is shown the way to one."""
+    instance = chosen_instance(request)
+    if instance is None:
+        return render(request, "testing/verification.html", {"instance": None})
+    bin = bins.open_bin(instance)
+    return render(request, "testing/verification.html", panel_context(instance) | list_context(bin))
+
+
+@require_POST
+@login_required
+def start(request: HttpRequest) -> HttpResponse:
+    """Start, or begin the half hour anew."""
+    instance = must_choose(request)
+    bins.start_verification(instance, actor=request.user)
+    return redirect(address_of(instance))
+
+
+@require_POST
+@login_required
+def stop(request: HttpRequest) -> HttpResponse:
+    instance = must_choose(request)
+    bins.stop_verification(instance, actor=request.user)
+    url = bins.endpoint_of(instance).url
+    messages.success(
+        request,
+        f"Verification has ended. Hooks go to {url} again."
+        if url
+        else "Verification has ended. The instance has no address of its own, so its hooks go nowhere.",
+    )
+    return redirect(address_of(instance))
+
+
+@require_POST
+@login_required
+def sandbox_message(request: HttpRequest) -> HttpResponse:
+    """A sandbox contact writes "hello": the quickest way to a real hook. The live list shows what comes of it."""
+    instance = must_choose(request)
+    instances.actions.receive_message(
+        instance, sender="17680561234", sender_name="Sandbox contact", body="hello"
+    )
+    if request.htmx:  # type: ignore[attr-defined]
+        return HttpResponse(status=204)
+    return redirect(address_of(instance))
+
+
+@require_GET
+@login_required
+def checklist(request: HttpRequest) -> HttpResponse:
+    """After a minute of silence, why nothing may come; empty before, and when something has come."""
+    instance = must_choose(request)
+    endpoint = bins.endpoint_of(instance)
+    points = (
+        silence.checklist(instance, endpoint) if silence.is_silent(bins.open_bin(instance), endpoint) else []
+    )
+    return render(request, "testing/verification.html#checklist", {"instance": instance, "points": points})

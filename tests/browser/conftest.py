@@ -1,0 +1,57 @@
+"""Debian's chromium against the real product. `page` is a stranger's, `demo_page` is signed in as the demo account.
+
+These stand in for pytest-playwright's fixtures of the same names, which last for the whole run: Playwright keeps an
+event loop in this thread for as long as it lives, and Django refuses its database to a thread with such a loop.
+"""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.product import Product
+
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(browser: Browser, product: Product) -> Iterator[BrowserContext]:
+    """Addresses without a host are the product's, under the name that its own links have."""
+    context = browser.new_context(base_url=product.url.replace("127.0.0.1", "localhost"))
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Iterator[Page]:
+    """Whatever goes wrong in the page, such as a script or style that the policy refuses, fails the test."""
+    page = context.new_page()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on(
+        "console", lambda said: faults.append(said.text) if "Content Security Policy" in said.text else None
+    )
+    yield page
+    assert faults == []
+
+
+@pytest.fixture
+def demo_page(page: Page, product: Product) -> Page:
+    page.goto("/accounts/login/")
+    page.locator("input[name=login]").fill(product.demo["email"])
+    page.locator("input[name=password]").fill(product.demo["password"])
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(re.compile("instances"))
+    return page

@@ -1,0 +1,179 @@
+"""The pages of a bin: the list, what a poll brings, one capture, and nothing for strangers."""
+
+import json
+import re
+
+import pytest
+
+from testing_tools import bins
+from testing_tools.models import Capture
+from tests.factories import AccountFactory, InstanceFactory
+
+pytestmark = pytest.mark.django_db
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def alices_bin():
+    return bins.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
+
+
+@pytest.fixture
+def alice(client, alices_bin):
+    client.force_login(alices_bin.instance.owner.owner)
+    return client
+
+
+@pytest.fixture
+def bob(client):
+    client.force_login(AccountFactory(email="bob@example.org").owner)
+    return client
+
+
+def capture(bin, body=b"", **more):
+    return Capture.objects.get(bin=bin, number=bins.capture(bin.key, method="POST", body=body, **more))
+
+
+def pages_of(bin, found):
+    page = f"/testing/bins/{bin.key}/"
+    return [page, f"{page}news/", f"{page}{found.public_id}/", f"{page}{found.public_id}/body/"]
+
+
+def test_a_stranger_gets_404_for_every_page(bob, alices_bin):
+    found = capture(alices_bin, b"secret")
+    assert [bob.get(page).status_code for page in pages_of(alices_bin, found)] == [404] * 4
+    found.refresh_from_db()
+    assert found.read_at is None
+
+
+def test_who_is_not_signed_in_is_sent_to_sign_in(client, alices_bin):
+    for page in pages_of(alices_bin, capture(alices_bin)):
+        assert client.get(page)["Location"].startswith("/accounts/login/")
+
+
+def test_a_capture_of_another_bin_is_404(alice, alices_bin):
+    other = bins.open_bin(InstanceFactory(owner=alices_bin.instance.owner))
+    found = capture(other)
+    assert alice.get(f"/testing/bins/{alices_bin.key}/{found.public_id}/").status_code == 404
+    assert alice.get(f"/testing/bins/{other.key}/{found.public_id}/").status_code == 200
+
+
+def test_an_empty_bin_says_how_to_fill_it(alice, alices_bin):
+    page = alice.get(f"/testing/bins/{alices_bin.key}/").content.decode()
+    assert "Waiting for the first request" in page
+    assert f"curl {alices_bin.url} " in page
+    assert "Open Webhook Simulation" in page
+    assert "By a sandbox message" in page
+
+
+def test_the_list_shows_the_newest_100_and_then_the_older_ones(alice, alices_bin):
+    for number in range(105):
+        bins.capture(alices_bin.key, method="POST", body=b"body %d" % (number + 1))
+    first = alice.get(f"/testing/bins/{alices_bin.key}/")
+    assert [found.number for found in first.context["captures"]] == list(range(105, 5, -1))
+    assert first.context["has_older"] is True
+    assert "?before=6" in first.content.decode()
+    rest = alice.get(f"/testing/bins/{alices_bin.key}/?before=6", headers=HTMX)
+    assert re.findall(r'<li id="capture-(\d+)"', rest.content.decode()) == ["5", "4", "3", "2", "1"]
+    assert b"Show older requests" not in rest.content
+    assert b"<html" not in rest.content
+
+
+def test_a_poll_without_news_is_204(alice, alices_bin):
+    found = capture(alices_bin)
+    answer = alice.get(f"/testing/bins/{alices_bin.key}/news/?after={found.number}", headers=HTMX)
+    assert (answer.status_code, answer.content) == (204, b"")
+
+
+def test_a_poll_brings_what_came_after_the_cursor_and_the_next_cursor(alice, alices_bin):
+    for _ in range(3):
+        capture(alices_bin)
+    answer = alice.get(f"/testing/bins/{alices_bin.key}/news/?after=1", headers=HTMX)
+    assert [found.number for found in answer.context["captures"]] == [3, 2]
+    page = answer.content.decode()
+    assert 'id="cursor" name="after" value="3" hx-swap-oob="true"' in page
+    assert page.count("<li ") == 2
+    assert 'id="bin-count" hx-swap-oob="true"' in page
+    assert 'id="verification"' not in page
+
+
+@pytest.mark.parametrize("after", ["", "x", "-1", "9" * 30, "²"])
+def test_a_cursor_that_is_no_number_begins_at_the_beginning(alice, alices_bin, after):
+    capture(alices_bin)
+    answer = alice.get(f"/testing/bins/{alices_bin.key}/news/", {"after": after}, headers=HTMX)
+    assert [found.number for found in answer.context["captures"]] == [1]
+
+
+def test_a_poll_asks_no_more_questions_for_many_rows_than_for_one(
+    alice, alices_bin, django_assert_max_num_queries
+):
+    for _ in range(50):
+        capture(alices_bin, b"{}")
+    with django_assert_max_num_queries(7):
+        alice.get(f"/testing/bins/{alices_bin.key}/news/?after=0", headers=HTMX)
+
+
+def test_a_poll_without_news_costs_three_questions(alice, alices_bin, django_assert_num_queries):
+    with django_assert_num_queries(3):  # session, user, bin
+        alice.get(f"/testing/bins/{alices_bin.key}/news/?after=0&until=", headers=HTMX)
+
+
+def test_a_capture_is_unread_until_it_is_opened(alice, alices_bin):
+    found = capture(alices_bin)
+    address = f"/testing/bins/{alices_bin.key}/"
+    assert 'class="capture-row unread"' in alice.get(address).content.decode()
+    assert alice.get(f"{address}{found.public_id}/", headers=HTMX).status_code == 200
+    assert 'class="capture-row"' in alice.get(address).content.decode()
+    found.refresh_from_db()
+    first_look = found.read_at
+    alice.get(f"{address}{found.public_id}/")
+    found.refresh_from_db()
+    assert found.read_at == first_look
+
+
+def test_the_pane_says_what_it_is_and_what_each_field_means(alice, alices_bin):
+    body = {
+        "ack": [{"id": "true_1@c.us_3EB0", "queueNumber": 3, "chatId": "1@c.us", "status": "viewed"}],
+        "instanceId": "1",
+    }
+    found = capture(alices_bin, json.dumps(body).encode(), headers=[("webhook-attempt", "2/20")])
+    answer = alice.get(f"/testing/bins/{alices_bin.key}/{found.public_id}/", headers=HTMX)
+    page = answer.content.decode()
+    assert "Ack <em>viewed</em> for true_1@c.us_3EB0, attempt 2 of 20, not signed." in page
+    assert "blue ticks: the recipient has opened it" in page
+    assert "<html" not in page
+
+
+def test_without_htmx_a_capture_is_a_whole_page(alice, alices_bin):
+    found = capture(alices_bin, b"just text")
+    page = alice.get(f"/testing/bins/{alices_bin.key}/{found.public_id}/?tab=raw").content.decode()
+    assert "<html" in page
+    assert "just text" in page
+    assert (
+        'id="tab-raw" type="button" role="tab" data-bs-toggle="tab" data-bs-target="#pane-raw" data-tab="raw" '
+        in page
+    )
+    assert '<input type="hidden" id="tab" name="tab" value="raw">' in page
+
+
+def test_markup_that_was_captured_is_shown_as_text_everywhere(alice, alices_bin):
+    evil = "<script>alert(1)</script>"
+    found = capture(alices_bin, evil.encode(), query=evil, path=f"/{evil}", headers=[(evil, evil)])
+    for address in (f"/testing/bins/{alices_bin.key}/", f"/testing/bins/{alices_bin.key}/{found.public_id}/"):
+        assert evil not in alice.get(address).content.decode()
+
+
+def test_a_body_is_downloaded_and_never_shown_by_the_browser(alice, alices_bin):
+    found = capture(alices_bin, b"<html>\xff")
+    answer = alice.get(f"/testing/bins/{alices_bin.key}/{found.public_id}/body/")
+    assert answer.content == b"<html>\xff"
+    assert answer["Content-Type"] == "application/octet-stream"
+    assert answer["Content-Disposition"] == 'attachment; filename="capture-1.bin"'
+    assert answer["X-Content-Type-Options"] == "nosniff"
+
+
+def test_the_page_says_how_many_were_dropped(alice, alices_bin):
+    bins.Bin.objects.update(captured=612, dropped=112)
+    Capture.objects.create(bin=alices_bin, number=612, method="POST")
+    page = alice.get(f"/testing/bins/{alices_bin.key}/").content.decode()
+    assert '<span class="nums">112</span> dropped.' in page

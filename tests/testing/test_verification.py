@@ -1,0 +1,186 @@
+"""A verification sends an instance's hooks to its bin for half an hour, and leaves its own address as it is."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from hooks import actions as hook_actions
+from hooks.models import Endpoint
+from instances import actions
+from instances.models import AccountStatus
+from testing_tools import bins
+from testing_tools.models import Bin
+from testing_tools.silence import checklist, is_silent
+from tests.factories import AccountFactory, InstanceFactory
+
+pytestmark = pytest.mark.django_db
+OWN = "https://example.org/hook"
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def instance():
+    return InstanceFactory(owner=AccountFactory(email="alice@example.org"), name="Shop", url=OWN)
+
+
+@pytest.fixture
+def alice(client, instance):
+    client.force_login(instance.owner.owner)
+    return client
+
+
+def post(client, what, instance, **more):
+    return client.post(f"/testing/verification/{what}/?instance={instance.number}", **more)
+
+
+def endpoint_of(instance):
+    return Endpoint.objects.get(pk=instance.pk)
+
+
+def test_the_page_says_first_what_a_verification_will_do(alice, instance):
+    page = alice.get(f"/testing/verification/?instance={instance.number}").content.decode()
+    words = "Your address will be replaced by your bin, and put back when you stop, or after 30 minutes by itself."
+    assert words in page
+    assert page.index(words) < page.index("Start verification")
+    assert OWN in page
+    assert instance.bin.url in page
+
+
+def test_starting_sends_the_hooks_to_the_bin_for_thirty_minutes(alice, instance):
+    before = timezone.now()
+    answer = post(alice, "start", instance)
+    assert answer["Location"] == f"/testing/verification/?instance={instance.number}"
+    endpoint = endpoint_of(instance)
+    assert endpoint.url == OWN
+    assert endpoint.effective_url() == instance.bin.url
+    assert before <= endpoint.borrowed_until - timedelta(minutes=30) <= timezone.now()
+    assert (
+        endpoint.effective_url(endpoint.borrowed_until) == OWN
+    )  # by itself, without anything being put back
+
+
+def test_stopping_sends_them_to_the_own_address_again(alice, instance):
+    post(alice, "start", instance)
+    page = alice.get(post(alice, "stop", instance)["Location"]).content.decode()
+    assert f"Verification has ended. Hooks go to {OWN} again." in page
+    assert endpoint_of(instance).effective_url() == OWN
+    assert not endpoint_of(instance).is_borrowed()
+
+
+def test_stopping_what_does_not_run_changes_nothing(alice, instance):
+    assert post(alice, "stop", instance).status_code == 302
+    assert endpoint_of(instance).effective_url() == OWN
+
+
+def test_an_address_changed_meanwhile_is_simply_the_new_one(alice, instance):
+    post(alice, "start", instance)
+    hook_actions.configure(endpoint_of(instance), url="https://example.org/new")
+    assert endpoint_of(instance).effective_url() == instance.bin.url
+    post(alice, "stop", instance)
+    assert endpoint_of(instance).effective_url() == "https://example.org/new"
+
+
+def test_starting_again_counts_the_thirty_minutes_anew(alice, instance):
+    post(alice, "start", instance)
+    soon = timezone.now() + timedelta(minutes=1)
+    Endpoint.objects.filter(pk=instance.pk).update(borrowed_until=soon)
+    post(alice, "start", instance)
+    assert endpoint_of(instance).borrowed_until > soon + timedelta(minutes=28)
+    assert Bin.objects.count() == 1
+
+
+def test_an_instance_without_an_address_of_its_own_can_be_verified(alice, instance):
+    hook_actions.configure(endpoint_of(instance), url="")
+    post(alice, "start", instance)
+    assert endpoint_of(instance).effective_url() == instance.bin.url
+    page = alice.get(post(alice, "stop", instance)["Location"]).content.decode()
+    assert "The instance has no address of its own, so its hooks go nowhere." in page
+    assert endpoint_of(instance).effective_url() == ""
+
+
+def test_the_sandbox_message_is_a_real_event(alice, instance):
+    post(alice, "start", instance)
+    assert post(alice, "message", instance, headers=HTMX).status_code == 204
+    [hook] = endpoint_of(instance).hooks.filter(kind="message")
+    assert (hook.state, hook.simulated) == ("queued", False)
+
+
+def test_a_strangers_instance_is_404_and_nothing_changes(client, instance):
+    client.force_login(InstanceFactory(owner=AccountFactory(email="bob@example.org")).owner.owner)
+    assert client.get(f"/testing/verification/?instance={instance.number}").status_code == 404
+    assert client.get(f"/testing/verification/checklist/?instance={instance.number}").status_code == 404
+    assert [post(client, what, instance).status_code for what in ("start", "stop", "message")] == [
+        404,
+        404,
+        404,
+    ]
+    assert endpoint_of(instance).borrowed_until is None
+    assert not instance.messages.exists()
+    assert not Bin.objects.filter(instance=instance).exists()
+
+
+@pytest.mark.parametrize("what", ["start", "stop", "message"])
+def test_only_a_post_changes_something(alice, instance, what):
+    assert alice.get(f"/testing/verification/{what}/?instance={instance.number}").status_code == 405
+
+
+def test_without_an_instance_the_page_shows_the_way_to_one(client):
+    client.force_login(AccountFactory(email="bob@example.org").owner)
+    page = client.get("/testing/verification/").content.decode()
+    assert "No instance yet" in page
+    assert "/instances/new/" in page
+
+
+def test_a_poll_brings_the_panel_when_the_verification_was_ended_elsewhere(alice, instance):
+    post(alice, "start", instance)
+    until = str(int(endpoint_of(instance).borrowed_until.timestamp()))
+    news = f"/testing/bins/{instance.bin.key}/news/?after=0&until="
+    assert alice.get(news + until, headers=HTMX).status_code == 204
+    post(alice, "stop", instance)
+    page = alice.get(news + until, headers=HTMX).content.decode()
+    assert 'id="verification" aria-labelledby="verify-title" hx-swap-oob="true"' in page
+    assert "Verification is not running" in page
+    assert alice.get(news, headers=HTMX).status_code == 204
+
+
+def silent(instance):
+    """A verification that has run for two minutes."""
+    bins.start_verification(instance, actor=None)
+    Endpoint.objects.filter(pk=instance.pk).update(borrowed_until=timezone.now() + timedelta(minutes=28))
+
+
+def test_after_a_minute_of_silence_the_page_says_what_may_be_the_reason(alice, instance):
+    silent(instance)
+    page = alice.get(f"/testing/verification/checklist/?instance={instance.number}").content.decode()
+    assert "Nothing for a minute" in page
+    assert "ackNotificationsOn (ticks of sent messages)" in page
+
+
+def test_there_is_no_checklist_before_the_minute_is_over_nor_when_something_came(instance):
+    bin = bins.open_bin(instance)
+    assert is_silent(bin, endpoint_of(instance)) is False
+    bins.start_verification(instance, actor=None)
+    assert is_silent(bin, endpoint_of(instance)) is False
+    silent(instance)
+    assert is_silent(bin, endpoint_of(instance)) is True
+    bins.capture(bin.key, method="POST")
+    assert is_silent(bin, endpoint_of(instance)) is False
+
+
+def test_the_checklist_marks_what_is_true(instance):
+    actions.change_settings(
+        instance, {"ackNotificationsOn": True, "statusNotificationsOn": True, "chatUpdateOn": True}
+    )
+    before = checklist(instance, endpoint_of(instance))
+    assert [point.holds for point in before] == [True, True, True, True, True, False]
+    assert before[-1].words == "There has been no event at this instance yet."
+    actions.receive_message(instance, sender="17680561234", body="hello")
+    instance.account_status = AccountStatus.GOT_QR_CODE
+    instance.ack_notifications_on = False
+    after = checklist(instance, endpoint_of(instance))
+    assert [point.words for point in after if not point.holds] == [
+        "The instance is not authenticated: its status is “got qr code”.",
+        "Off, so not hooked: ackNotificationsOn (ticks of sent messages).",
+        f"{endpoint_of(instance).hooks.count()} hooks wait to be sent.",
+    ]
