@@ -230,6 +230,12 @@ Q_CLUSTER = {
 }
 # `manage.py worker` calls them every 2 s: each queues its long task where that is missing, and says if all is well.
 WORKER_KEEPERS = ["hooks.tasks.ensure_dispatchers", "instances.tasks.ensure_outgoing"]
+# Name: (function, every how many minutes). The first two do what the keepers do, in case no worker keeps.
+SCHEDULES = {
+    "dispatchers": ("hooks.tasks.ensure_dispatchers", 1),
+    "outgoing queue": ("instances.tasks.ensure_outgoing", 1),
+    "old captures": ("testing_tools.bins.drop_old_captures", 60),
+}
 
 # -- hooks
 HOOKS_DEADLINE_MS = 10_000

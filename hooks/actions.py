@@ -90,6 +90,13 @@ def return_address(endpoint: Endpoint, *, actor: Any = None) -> None:
     endpoint.save(update_fields=["borrowed_url", "borrowed_until"])
 
 
+def return_all_addresses() -> int:
+    """End every borrowing, after all has stood still: whoever watched a bin is no longer watching. How many."""
+    return Endpoint.objects.filter(borrowed_until__gt=timezone.now()).update(
+        borrowed_url="", borrowed_until=None
+    )
+
+
 def simulate(
     endpoint: Endpoint,
     *,
@@ -216,6 +223,7 @@ __all__ = [
     "open_endpoint",
     "resend",
     "return_address",
+    "return_all_addresses",
     "rotate_secret",
     "simulate",
     "try_now",

@@ -44,9 +44,17 @@ def check(url: str) -> str:
         raise BadAddress("The port must be between 1 and 65535.")
     host = ascii_host(parts.hostname)
     netloc = host if port is None else f"{host}:{port}"
-    path = quote(parts.path, safe="/:@!$&'()*+,;=~%-._") or "/"
-    query = quote(parts.query, safe="/?:@!$&'()*+,;=~%-._[]{}|")
-    return urlunsplit((parts.scheme.lower(), netloc, path, query, ""))
+    try:
+        path = quote(parts.path, safe="/:@!$&'()*+,;=~%-._") or "/"
+        query = quote(parts.query, safe="/?:@!$&'()*+,;=~%-._[]{}|")
+    except UnicodeError:  # half of a surrogate pair, which JSON can carry
+        raise BadAddress("The address holds a character that does not exist.") from None
+    made = urlunsplit((parts.scheme.lower(), netloc, path, query, ""))
+    if len(made) > MAX_LENGTH:
+        raise BadAddress(
+            f"The address is {len(made)} characters long once it is escaped; at most {MAX_LENGTH} are allowed."
+        )
+    return made
 
 
 def ascii_host(host: str) -> str:

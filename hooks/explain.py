@@ -110,8 +110,9 @@ def explain_outcome(
                 "See whether your program crashed or a proxy closed the connection at that moment.",
             )
         case Outcome.BLOCKED:
+            article = "an" if error[:1] in "aeiouI" else "a"
             return Explanation(
-                f"{host} leads to a {error} address, and hooks may not go there from this site.",
+                f"{host} leads to {article} {error} address, and hooks may not go there from this site.",
                 S,
                 "Use an address that is reachable from the internet, or let the administrator list the network "
                 "in HOOKS_ALLOW_NETWORKS.",
@@ -119,6 +120,10 @@ def explain_outcome(
         case Outcome.TOO_LARGE:
             return Explanation(
                 f"The headers of {host}'s answer were too large to read.", E, "Answer with fewer headers."
+            )
+        case Outcome.PROTOCOL if error.startswith(("not sent: ", "URL rejected")):
+            return Explanation(
+                f"The request could not be made ({error}).", S, "Set the address again, letter by letter."
             )
         case Outcome.PROTOCOL:
             return Explanation(
@@ -159,6 +164,12 @@ def explain_tls(host: str, error: str) -> Explanation:
     for sign, words, step in CERTIFICATES:
         if sign in lower:
             return Explanation(f"The certificate of {host} {words}.", E, step.format(host=host))
+    if "trust anchors" in lower:  # HOOKS_CA_FILE is missing or no certificate
+        return Explanation(
+            "The file of trusted certificates of this site can't be read.",
+            S,
+            "Let the administrator correct HOOKS_CA_FILE.",
+        )
     if "wrong version number" in lower or "packet length" in lower or "record" in lower:
         return Explanation(
             f"{host} does not speak TLS on this port.", E, "Use http:// for this port, or the port of HTTPS."
@@ -203,6 +214,6 @@ def explain_hook(hook: Hook) -> str:
 
 def last_words(hook: Hook) -> str:
     """The last attempt in three words: "answered 500", "timed out"."""
-    if hook.last_status and hook.last_outcome != Outcome.OK:
+    if hook.last_status and hook.last_outcome in (Outcome.NOT_200, Outcome.REDIRECT):
         return f"answered {hook.last_status}"
     return Outcome(hook.last_outcome).label.lower() if hook.last_outcome else "not sent"

@@ -24,9 +24,10 @@ class Rule(NamedTuple):
 RULES = tuple(
     (rule.name, tuple(ipaddress.ip_network(network) for network in rule.networks))
     for rule in (
-        Rule(
-            "metadata", ("169.254.169.254/32", "169.254.170.2/32", "100.100.100.200/32", "fd00:ec2::254/128")
-        ),
+        # nearly all clouds'; then by IPv6 AWS's and Google's; AWS ECS and EKS; Alibaba, Azure, Oracle
+        Rule("metadata", ("169.254.169.254/32", "fd00:ec2::254/128", "fd20:ce::254/128")),
+        Rule("metadata", ("169.254.170.2/32", "169.254.170.23/32", "fd00:ec2::23/128")),
+        Rule("metadata", ("100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32")),
         Rule("loopback", ("127.0.0.0/8", "::1/128")),
         Rule("unspecified", ("0.0.0.0/8", "::/128")),
         Rule("private", ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fec0::/10")),

@@ -13,6 +13,7 @@ import os
 import socket
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import certifi
 import pycurl
@@ -102,6 +103,8 @@ class Transfer:
         self.reset_buffers(exempt=guard.is_own_bin(url))
         set_ = self.curl.setopt
         set_(pycurl.URL, url)
+        # A connection that the guard did not look at must not be found again by a request to the same host.
+        set_(pycurl.FORBID_REUSE, self.exempt)
         # "Expect:" and "Accept:" empty: libcurl would add its own
         set_(
             pycurl.HTTPHEADER,
@@ -151,18 +154,18 @@ class Transfer:
             return (Outcome.TIMEOUT if number == errno.ETIMEDOUT else Outcome.REFUSED), reason
         if code == pycurl.E_OPERATION_TIMEDOUT:
             return Outcome.TIMEOUT, self._phase(status)
+        if code == pycurl.E_RECV_ERROR and message.startswith("Too large response headers"):
+            return Outcome.TOO_LARGE, message
         return OUTCOMES.get(code, Outcome.PROTOCOL), message
 
     def _phase(self, status: int | None) -> str:
         """In which phase the deadline came: the words that explain.py knows."""
         get = self.curl.getinfo
+        if get(pycurl.REQUEST_SIZE):  # asked first: on a kept connection the times below stay 0.0
+            return "answer body" if status else "answer"
         if not get(pycurl.NAMELOOKUP_TIME):
             return "name lookup"
-        if not get(pycurl.CONNECT_TIME):
-            return "connect"
-        if not get(pycurl.APPCONNECT_TIME) and get(pycurl.EFFECTIVE_URL).startswith("https"):
-            return "TLS"
-        return "answer body" if status else "answer"
+        return "TLS" if get(pycurl.CONNECT_TIME) else "connect"
 
     def _open_socket(self, _purpose: int, address: Any) -> Any:
         target = address.addr
@@ -199,14 +202,29 @@ OUTCOMES = {
     pycurl.E_SSL_CERTPROBLEM: Outcome.TLS,
     pycurl.E_SSL_CIPHER: Outcome.TLS,
     pycurl.E_SSL_ISSUER_ERROR: Outcome.TLS,
+    pycurl.E_SSL_CACERT_BADFILE: Outcome.TLS,  # our own HOOKS_CA_FILE
     pycurl.E_SEND_ERROR: Outcome.RESET,
     pycurl.E_RECV_ERROR: Outcome.RESET,
     pycurl.E_GOT_NOTHING: Outcome.RESET,
     pycurl.E_PARTIAL_FILE: Outcome.RESET,
-    100: Outcome.TOO_LARGE,  # CURLE_TOO_LARGE, of its headers; pycurl has no name for it
+    100: Outcome.TOO_LARGE,  # CURLE_TOO_LARGE, of one header; pycurl has no name for it
     pycurl.E_UNSUPPORTED_PROTOCOL: Outcome.PROTOCOL,  # an answer without a status line ("HTTP/0.9")
     pycurl.E_FTP_WEIRD_SERVER_REPLY: Outcome.PROTOCOL,
 }
+
+
+def as_sent(url: str, headers: dict[str, str], body: bytes) -> list[list[str]]:
+    """The headers as they go over the wire, in order: ours between the two that libcurl adds."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    if parts.port and (parts.scheme, parts.port) not in (("http", 80), ("https", 443)):
+        host += f":{parts.port}"
+    return [
+        ["Host", host],
+        *([name, value] for name, value in headers.items()),
+        ["Content-Length", str(len(body))],
+    ]
 
 
 def milliseconds(seconds: float) -> float | None:

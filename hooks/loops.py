@@ -147,6 +147,17 @@ def stop_is_wanted(fd: int | None) -> bool:
     return bool(poller.poll(0))
 
 
+def is_anyone_running(role: Role) -> bool:
+    """Does any process, on any machine, sit on a slot of this role? PostgreSQL knows at once who has died."""
+    with connections["default"].cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND granted"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND classid = %s)",
+            [SLOT_LOCK[role]],
+        )
+        return bool(cursor.fetchone()[0])
+
+
 def last_heartbeat(role: Role) -> Any:
     """When a run of this role last gave a sign of life (datetime), or None."""
     return (

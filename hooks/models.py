@@ -294,7 +294,7 @@ class Attempt(models.Model):
     started_at = models.DateTimeField()
     url = models.CharField(max_length=2000)
     address = models.CharField("address reached", max_length=60, blank=True, default="")
-    request_headers = models.JSONField(default=dict)
+    request_headers = models.JSONField(default=list)  # [[name, value], …] in the order sent
     status = models.PositiveSmallIntegerField(null=True, blank=True)
     response_headers = models.JSONField(default=list)  # [[name, value], …] as they came
     response_body = models.BinaryField(blank=True, default=b"")  # the first 8 KB

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from django.db import connection, transaction
-from django.db.models import F
 from django.utils import timezone
 
-from hooks.models import Endpoint, Hook, Kind, SkipReason, State, Tally
+from hooks.models import Endpoint, Hook, Kind, SkipReason, State
 
 CHANNEL = "hooks"  # the PostgreSQL channel on which dispatchers listen; the payload is the lane
+
+
+class Event(NamedTuple):
+    """A hook to be: its exact bytes (UTF-8), what it is about, and why it is not to be sent, if so."""
+
+    kind: Kind
+    body: bytes
+    message: str = ""
+    chat: str = ""
+    skip: SkipReason | None = None
 
 
 def emit(
@@ -20,44 +32,67 @@ def emit(
     chat: str = "",
     skip: SkipReason | None = None,
 ) -> Hook:
-    """Write the hook of an event that is being written in the same transaction.
+    """Write the hook of an event that is being written in the same transaction; see emit_all()."""
+    return emit_all(instance_id, [Event(kind, body, message, chat, skip)])[0]
 
-    With `skip`, or when the instance has no address, the hook is written as skipped with the reason,
-    so that the log can show it. The order in which emit() is called for one instance is the order of
+
+def emit_all(instance_id: int, events: Sequence[Event]) -> list[Hook]:
+    """Write the hooks of events that are being written in the same transaction, in their order.
+
+    With `skip`, or when the instance has no address, a hook is written as skipped with the reason,
+    so that the log can show it. The order in which an instance's events are emitted is the order of
     its first attempts: the lock on the tally, held until the caller's transaction ends, makes the order
-    of ids the order of commits. The commit wakes the dispatchers.
+    of ids the order of commits. The commit wakes the dispatchers. Three queries, however many events.
 
-    Raises TransactionManagementError outside a transaction (a hook without its event is a lie), and
-    ValueError when the body is not UTF-8: it could not be signed.
+    Raises TransactionManagementError outside a transaction (a hook without its event is a lie),
+    Endpoint.DoesNotExist when the instance is gone, and UnicodeDecodeError when a body is not UTF-8: it
+    could not be signed.
     """
-    body.decode()
-    count_emitted(instance_id)
-    endpoint = Endpoint.objects.get(pk=instance_id)
+    if not events:
+        return []
+    for event in events:
+        event.body.decode()
+    endpoint = count_emitted(instance_id, len(events))
     now = timezone.now()
-    if skip is None and not endpoint.effective_url(now):
-        skip = SkipReason.NO_ADDRESS
-    hook = Hook(
-        endpoint=endpoint,
-        kind=kind,
-        body=body,
-        message=message,
-        chat=chat,
-        attempts_allowed=endpoint.attempts_allowed,
-        created_at=now,
-    )
-    if skip is not None:
-        hook.state, hook.skip_reason, hook.finished_at = State.SKIPPED, skip, now
-    hook.save(force_insert=True)
-    if skip is None:
+    no_address = None if endpoint.effective_url(now) else SkipReason.NO_ADDRESS
+    hooks = []
+    for event in events:
+        skip = event.skip or no_address
+        hooks.append(
+            Hook(
+                endpoint=endpoint,
+                kind=event.kind,
+                body=event.body,
+                message=event.message,
+                chat=event.chat,
+                attempts_allowed=endpoint.attempts_allowed,
+                created_at=now,
+                state=State.SKIPPED if skip else State.QUEUED,
+                skip_reason=skip or "",
+                finished_at=now if skip else None,
+            )
+        )
+    Hook.objects.bulk_create(hooks)
+    if any(hook.state == State.QUEUED for hook in hooks):
         wake(instance_id)
-    return hook
+    return hooks
 
 
-def count_emitted(instance_id: int) -> None:
-    """Count a hook that is about to be written, and hold the lane's order until the transaction ends."""
+def count_emitted(instance_id: int, number: int = 1) -> Endpoint:
+    """Count hooks that are about to be written, and hold the lane's order until the transaction ends.
+
+    Returns the endpoint as it is now, from the same query.
+    """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("A hook belongs into the transaction of its event.")
-    Tally.objects.filter(pk=instance_id).update(emitted=F("emitted") + 1)
+    rows = Endpoint.objects.raw(
+        "UPDATE hooks_tally t SET emitted = t.emitted + %s FROM hooks_endpoint e"
+        " WHERE t.endpoint_id = %s AND e.instance_id = t.endpoint_id RETURNING e.*",
+        [number, instance_id],
+    )
+    for endpoint in rows:
+        return endpoint
+    raise Endpoint.DoesNotExist(f"The instance with key {instance_id} is gone.")
 
 
 def wake(instance_id: int) -> None:

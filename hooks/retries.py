@@ -40,7 +40,7 @@ def wanted_delay(now: datetime, retry_after: str) -> timedelta:
         return timedelta(seconds=min(int(retry_after[:9]), 10**6))
     try:
         when = parsedate_to_datetime(retry_after)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for numbers of twenty digits, which people do send
         return timedelta()
     if when.tzinfo is None:
         when = when.replace(tzinfo=UTC)

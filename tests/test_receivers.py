@@ -5,16 +5,15 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
 
 from tests.product import Product, free_port
 from tests.receiver import Answer, Received, Receiver
+from tests.rest import Rest
 
 BOT = Path(__file__).parent.parent / "docs" / "receivers" / "bot.py"
 ANN = "17680561234@c.us"
@@ -48,36 +47,6 @@ class Bot:
         self.process.wait(10)
         self.reader.join(10)
         return self.lines
-
-
-class Rest:
-    """The demo instance, over REST."""
-
-    def __init__(self, product: Product) -> None:
-        self.demo = product.demo
-        [self.instance] = self.demo["instances"]
-        self.home = f"{product.url}/api/v1/instances/{self.instance['id']}/"
-        self.hooks = f"{product.url}/api/v1/hooks/"
-        self.api_url = f"{product.url}/instance{self.instance['id']}/"
-
-    def call(self, method: str, url: str, **options: Any) -> Any:
-        headers = {"Authorization": f"Bearer {self.demo['uid']}"}
-        answer = requests.request(method, url, headers=headers, timeout=10, **options)
-        assert answer.status_code in (200, 201), answer.text
-        return answer.json()
-
-    def hello(self, body: str = "hello") -> Any:
-        message = {"from": "17680561234", "name": "Ann", "type": "chat", "body": body}
-        return self.call("POST", f"{self.home}sandbox/messages/", json=message)
-
-    def log(self, message_id: str) -> Any:
-        """The hooks of a message, newest first, once all of them have ended."""
-        until = time.monotonic() + 10
-        while True:
-            found = self.call("GET", self.hooks, params={"message": message_id})["results"]
-            if all(hook["finishedAt"] for hook in found) or time.monotonic() > until:
-                return found
-            time.sleep(0.05)
 
 
 @pytest.fixture

@@ -131,15 +131,15 @@ class Lanes:
         have = len(lane.at_hand)
         return wanted - have if have * 2 <= wanted else 0
 
-    def give_back_all(self) -> list[Claimed]:
-        """Empty the lanes: the hooks that were claimed and not begun."""
-        hooks = [hook for lane in self.lanes.values() for hook in lane.at_hand]
-        for lane in self.lanes.values():
-            lane.at_hand.clear()
-            lane.queued = False
-        self.ready.clear()
-        self.at_hand = 0
+    def give_back(self, lane: Lane) -> list[Claimed]:
+        """Empty a lane: its hooks that were claimed and not begun."""
+        hooks = list(lane.at_hand)
+        lane.at_hand.clear()
+        self.at_hand -= len(hooks)
         return hooks
+
+    def give_back_all(self) -> list[Claimed]:
+        return [hook for lane in self.lanes.values() for hook in self.give_back(lane)]
 
     def idle(self) -> list[int]:
         """Lanes without anything for a while; they are forgotten here."""

@@ -45,6 +45,8 @@ class Dispatcher:
         self.stop_fd = stop_fd
         self.stopping = False
         self.handing_over = False
+        self.let_go = False  # when stopping: are the lanes and the slot free for a successor?
+        self.put_backs = 0  # how often claimed hooks were put back
         self.drain_ends = 0.0
         self.bell = Bell()
         self.claimer = Claimer(seat, self.bell)
@@ -106,8 +108,8 @@ class Dispatcher:
         return self.handing_over
 
     def is_over(self) -> bool:
-        under_way = self.lanes.in_flight and time.monotonic() < self.drain_ends
-        return self.stopping and not under_way
+        under_way = self.lanes.in_flight or not self.let_go
+        return self.stopping and not (under_way and time.monotonic() < self.drain_ends)
 
     def take_in(self) -> None:
         """What the other threads have brought."""
@@ -115,32 +117,40 @@ class Dispatcher:
             self.hungry[self.listener.lanes.popleft()] = None
         while self.claimer.waiting:
             self.hungry[self.claimer.waiting.popleft()] = None
+        for thread in (self.claimer, self.recorder):
+            if thread.fault is not None:
+                raise RuntimeError(f"the dispatcher's {thread.name} has ended") from thread.fault
         while self.claimer.claims:
-            found = self.claimer.claims.popleft()
-            self.lanes.take(found.hooks)
-            self.hungry.update(dict.fromkeys(found.more))
+            mark, found = self.claimer.claims.popleft()
+            if mark == self.put_backs:
+                self.lanes.take(found.hooks)
+                self.hungry.update(dict.fromkeys(found.more))
+            else:  # asked for before older ones of its lanes went back: these must not overtake them
+                self.put_back(found.hooks)
         if self.claimer.came_back:
             self.claimer.came_back = False
             self.put_back_unsent()
         if not self.stopping:
-            if self.claimer.lost_slot or loops.stop_is_wanted(self.stop_fd):
-                self.begin_to_stop()
-            elif self.seat.is_old:
-                self.handing_over = True
-                self.begin_to_stop()
-        elif self.lanes.at_hand:
-            self.put_back_unsent()
+            stop = self.claimer.lost_slot or loops.stop_is_wanted(self.stop_fd)
+            if stop or self.seat.is_old:
+                self.stopping, self.handing_over = True, not stop
+                self.drain_ends = time.monotonic() + DRAIN_SECONDS
+        if self.stopping and not self.let_go:
+            self.stop()
 
-    def begin_to_stop(self) -> None:
-        """Claim no more, put back what has not begun, free the slot for a successor."""
-        self.stopping = True
-        self.drain_ends = time.monotonic() + DRAIN_SECONDS
-        self.hungry.clear()
+    def stop(self) -> None:
+        """Claim no more, put back what has not begun, free the lanes and the slot for a successor.
+
+        The lanes only when no claim is on its way in any more: a successor must not find younger hooks first.
+        """
+        settled = not self.claimer.busy and not self.claimer.claims
         self.put_back_unsent()
-        busy = {lane.endpoint_id for lane in self.lanes.lanes.values() if lane.in_flight}
-        self.claimer.give_up_lanes([endpoint for endpoint in self.lanes.lanes if endpoint not in busy])
-        self.claimer.submit(self.give_up_slot)
-        log.info("dispatcher %s stops; %s requests are under way", self.seat.slot, self.lanes.in_flight)
+        if settled:
+            busy = {lane.endpoint_id for lane in self.lanes.lanes.values() if lane.in_flight}
+            self.claimer.give_up_lanes([endpoint for endpoint in self.lanes.lanes if endpoint not in busy])
+            self.claimer.submit(self.give_up_slot)
+            self.let_go = True
+            log.info("dispatcher %s stops; %s requests are under way", self.seat.slot, self.lanes.in_flight)
 
     def give_up_slot(self) -> None:
         """In the claimer's thread: from here on a successor may begin, while this one ends its requests."""
@@ -149,25 +159,24 @@ class Dispatcher:
             self.call_successor()
 
     def put_back_unsent(self) -> None:
-        hooks = self.lanes.give_back_all()
+        self.put_back(self.lanes.give_back_all())
+
+    def put_back(self, hooks: list[Claimed]) -> None:
         if hooks:
-            for hook in hooks:
-                self.hungry[hook.endpoint_id] = None
+            self.put_backs += 1
             self.claimer.hand_back(hooks)
+            self.hungry.update((hook.endpoint_id, None) for hook in hooks)
 
     def send(self) -> None:
         """Fill the free seats."""
         too_late: list[Claimed] = []
         for hook in self.lanes.next_hooks():
             if hook.lease_ends - time.monotonic() < NEEDED:
-                too_late.append(hook)
-                self.lanes.done(hook)
+                # with the others of its lane, though their leases be younger: they must not overtake it
+                too_late += [hook, *self.lanes.give_back(self.lanes.done(hook))]
                 continue
             self.start(hook)
-        if too_late:
-            self.claimer.hand_back(too_late)
-            for hook in too_late:
-                self.hungry[hook.endpoint_id] = None
+        self.put_back(too_late)
 
     def start(self, hook: Claimed) -> None:
         transfer = self.free.pop() if self.free else Transfer()
@@ -184,7 +193,7 @@ class Dispatcher:
 
     def claim(self) -> None:
         """Ask for more where a lane runs short; look around every second, and when a retry is due."""
-        if self.stopping or self.claimer.busy:
+        if self.stopping or self.claimer.busy or self.claimer.claims:
             return
         now = time.monotonic()
         due = self.claimer.next_due
@@ -206,7 +215,7 @@ class Dispatcher:
                 room -= lacking
                 del self.hungry[lane]
         if wanted:
-            self.claimer.claim(wanted)
+            self.claimer.claim(wanted, mark=self.put_backs)
 
     def write(self) -> None:
         """Hand results to the recorder, in batches as large as the rush makes them."""

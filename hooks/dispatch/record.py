@@ -13,7 +13,7 @@ import psycopg
 from hooks import retries, signing
 from hooks.addresses import host_of
 from hooks.explain import explain_outcome
-from hooks.http import Answer
+from hooks.http import Answer, as_sent
 from hooks.models import Outcome, State, Trigger
 
 
@@ -158,7 +158,7 @@ def as_row(result: Result) -> tuple[Any, ...]:
         result.started_at,
         hook.url,
         answer.address,
-        json.dumps(result.headers),
+        json.dumps(as_sent(hook.url, result.headers, hook.body)),
         answer.status,
         json.dumps(answer.headers),
         answer.body,

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 import psycopg
-from django.db import connections
+from django.db import OperationalError, connections
 
 from hooks import loops
 from hooks.dispatch import claim
@@ -62,13 +62,19 @@ class DatabaseThread(threading.Thread):
         super().__init__(name=name, daemon=True)
         self.bell = bell
         self.jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self.busy = False
+        self.submitted = 0  # counted by the sending thread alone …
+        self.done = 0  # … and by this one alone, so neither count is ever wrong
+        self.fault: Exception | None = None  # what ended this thread
         self.give_up_at: float | None = (
             None  # by time.monotonic(): after that a broken database is not waited for
         )
 
+    @property
+    def busy(self) -> bool:
+        return self.submitted != self.done
+
     def submit(self, job: Callable[[], None]) -> None:
-        self.busy = True
+        self.submitted += 1
         self.jobs.put(job)
 
     def end(self) -> None:
@@ -77,11 +83,16 @@ class DatabaseThread(threading.Thread):
         self.join(timeout=10)
 
     def run(self) -> None:
-        while (job := self.jobs.get()) is not None:
-            self.until_done(job)
-            self.busy = not self.jobs.empty()
-            self.bell.ring()  # only now: who hears it finds this thread free
-        connections.close_all()
+        try:
+            while (job := self.jobs.get()) is not None:
+                self.until_done(job)
+                self.done += 1
+                self.bell.ring()  # only now: who hears it finds this thread free
+        except Exception as error:  # noqa: BLE001 - the sending thread raises it: no dispatcher without its threads
+            self.fault = error
+            self.bell.ring()
+        finally:
+            connections.close_all()
 
     def until_done(self, job: Callable[[], None]) -> None:
         pause = 0.1
@@ -89,7 +100,8 @@ class DatabaseThread(threading.Thread):
             try:
                 job()
                 return
-            except psycopg.OperationalError as error:
+            except (psycopg.OperationalError, OperationalError) as error:
+                connections.close_all()  # a job may have used Django's session
                 log.warning(
                     "%s: the database is away (%s); trying again",
                     self.name,
@@ -132,7 +144,7 @@ class Claimer(DatabaseThread):
     def __init__(self, seat: loops.Seat, bell: Bell) -> None:
         super().__init__("claimer", bell)
         self.seat = seat
-        self.claims: deque[claim.Claims] = deque()
+        self.claims: deque[tuple[int, claim.Claims]] = deque()
         self.waiting: deque[int] = deque()  # lanes that a sweep has found
         self.next_due: float | None = None  # by time.monotonic()
         self.lost_slot = False
@@ -142,9 +154,11 @@ class Claimer(DatabaseThread):
         self.lost_slot = not self.seat.regain() or self.lost_slot
         self.came_back = True
 
-    def claim(self, wanted: dict[int, int]) -> None:
+    def claim(self, wanted: dict[int, int], mark: int) -> None:
+        """What it brings comes back in `claims` with the caller's mark."""
+
         def job() -> None:
-            self.claims.append(claim.claim(self.seat.session, self.seat.id, wanted))
+            self.claims.append((mark, claim.claim(self.seat.session, self.seat.id, wanted)))
 
         self.submit(job)
 
@@ -186,8 +200,9 @@ class Listener(threading.Thread):
                 pause = 0.1
                 while not self.ending:
                     for note in self.session.notifies(timeout=1.0):
-                        self.lanes.append(int(note.payload))
-                        self.bell.ring()
+                        if note.payload.isdigit():
+                            self.lanes.append(int(note.payload))
+                            self.bell.ring()
             except (psycopg.Error, OSError):
                 time.sleep(pause)  # meanwhile the sweep finds what is new, every second
                 pause = min(pause * 2, 2.0)

@@ -45,7 +45,7 @@ class Migration(migrations.Migration):
                     "address",
                     models.CharField(blank=True, default="", max_length=60, verbose_name="address reached"),
                 ),
-                ("request_headers", models.JSONField(default=dict)),
+                ("request_headers", models.JSONField(default=list)),
                 ("status", models.PositiveSmallIntegerField(blank=True, null=True)),
                 ("response_headers", models.JSONField(default=list)),
                 ("response_body", models.BinaryField(blank=True, default=b"")),

@@ -5,12 +5,13 @@ numbers have no gap, the ids of the hooks are in the order of the events, and a 
 """
 
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.utils import timezone
 
 from hooks import outbox
 from hooks.models import Kind, SkipReason
+from hooks.outbox import Event
 from instances import payloads, rows
 from instances.models import Ack, Instance, Message
 
@@ -34,20 +35,9 @@ def raise_counter(instance: Instance, counter: str, by: int = 1) -> int:
     return int(getattr(fresh, counter))
 
 
-class Event(NamedTuple):
-    """A hook to be: what outbox.emit takes."""
-
-    kind: Kind
-    body: bytes
-    message: str = ""
-    chat: str = ""
-    skip: SkipReason | None = None
-
-
 def emit(instance: Instance, *events: Event) -> None:
     """Writes the hooks of these events, in this order; the caller holds the instance's row lock."""
-    for event in events:
-        outbox.emit(instance_id=instance.pk, **event._asdict())
+    outbox.emit_all(instance.pk, events)
 
 
 def skip_of(instance: Instance, *, flag: bool = True) -> SkipReason | None:

@@ -37,7 +37,7 @@ def skipped(owner: Caller, **fields: Any) -> Hook:
 def attempt(of: Hook, **fields: Any) -> Attempt:
     answered = {
         "number": 1, "started_at": NINE, "url": "https://example.com/hook?a=1", "address": "203.0.113.7",
-        "request_headers": {"webhook-id": of.webhook_id, "webhook-attempt": "1/20"}, "status": 500,
+        "request_headers": [["webhook-id", of.webhook_id], ["webhook-attempt", "1/20"]], "status": 500,
         "response_headers": [["content-type", "text/plain"], ["set-cookie", "a=1"], ["set-cookie", "b=2"]],
         "response_body": b"KeyError", "response_size": 8, "outcome": Outcome.NOT_200, "side": Side.ENDPOINT,
         "name_ms": 3.1, "connect_ms": 20.4, "tls_ms": 41.9, "first_byte_ms": 63.0, "total_ms": 63.2,

@@ -27,6 +27,9 @@ from django.db import DatabaseError, InterfaceError, connection
 
 from chatapi import postgres, static_files
 from chatapi.processes import Part, start
+from hooks import loops
+from hooks.actions import return_all_addresses
+from hooks.models import Role
 
 LOOK_SECONDS = 0.2
 STOP_SECONDS = 11.5  # for all; PostgreSQL's own stop is within it, see postgres.STOP_SECONDS
@@ -101,6 +104,10 @@ class Command(BaseCommand):
                 cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
                 call_command("migrate", interactive=False, verbosity=0)
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])
+            if not loops.is_anyone_running(Role.DISPATCH) and (ended := return_all_addresses()):
+                self.say(
+                    f"{ended} verification(s) had not been stopped: the hooks go to their own addresses again."
+                )
         except (DatabaseError, InterfaceError) as error:
             raise CommandError(f"The database cannot be used: {str(error).strip().splitlines()[0]}") from None
         static_files.collect()

@@ -21,6 +21,7 @@ from django.db import connection
 from django.utils.module_loading import import_string
 
 from chatapi.processes import Part, end_with_parent, kill_session, session, start
+from chatapi.schedules import write_schedules
 
 log = structlog.get_logger("worker")
 
@@ -95,8 +96,12 @@ class Worker:
 
     def keep(self) -> None:
         """The second thread: calls the keepers, and probes the queue after a death."""
+        scheduled = False
         while not self.stopping.is_set():
             try:
+                if not scheduled:
+                    write_schedules()
+                    scheduled = True
                 self.ask()
             except Exception as error:  # noqa: BLE001 - whatever a keeper stumbles over, this loop is the last to die
                 self.watch.healthy_at = time.monotonic()  # without a database no restart helps

@@ -6,7 +6,7 @@ import os
 import signal
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from hooks import loops
 from hooks.dispatch.loop import run
@@ -24,7 +24,9 @@ class Command(BaseCommand):
 
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, stop)
-        again = True
-        while again:  # a hand-over is to ourselves
+        # After an hour, or when the slot was lost with the database, the next run is this process's own.
+        while not loops.stop_is_wanted(heard):
             with loops.seat(Role.DISPATCH, range(loops.EXTRA_SLOTS, 2 * loops.EXTRA_SLOTS)) as seat:
-                again = seat is not None and run(seat, stop_fd=heard)
+                if seat is None:
+                    raise CommandError("All the slots of dispatchers are taken.")
+                run(seat, stop_fd=heard)

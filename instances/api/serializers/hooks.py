@@ -114,7 +114,7 @@ class AttemptSerializer(serializers.ModelSerializer[Attempt]):
         return {
             "method": "POST",
             "url": attempt.url,
-            "headers": attempt.request_headers,
+            "headers": dict(attempt.request_headers),
             "body": body,
             "bodyEncoding": encoding,
         }
