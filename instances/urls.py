@@ -1,0 +1,23 @@
+"""The front door and the pages of instances; `<int:number>` is the number that the wire contract uses too."""
+
+from django.urls import include, path
+
+from instances.views import changes, pages
+
+instances = [
+    path("", pages.instance_list, name="list"),
+    path("new/", pages.new, name="new"),
+    path("<int:number>/", pages.detail, name="detail"),
+    path("<int:number>/status/", pages.status, name="status"),
+    path("<int:number>/link/", changes.link, name="link"),
+    path("<int:number>/log-out/", changes.log_out, name="log-out"),
+    path("<int:number>/name/", changes.rename, name="rename"),
+    path("<int:number>/address/", changes.save_address, name="address"),
+    path("<int:number>/flags/", changes.switch_flag, name="flags"),
+    path("<int:number>/token/", changes.rotate_token, name="token"),
+    path("<int:number>/delete/", changes.delete, name="delete"),
+]
+urlpatterns = [
+    path("", pages.home, name="home"),
+    path("instances/", include((instances, "instances"))),
+]

@@ -1,0 +1,71 @@
+"""An attempt as pages show it: a verdict in two or three words, whose side failed, and everything whole."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from hooks.explain import Explanation, explain
+from hooks.models import Attempt, Hook, Outcome
+from testing_tools.curl import curl_line
+from testing_tools.json_text import pretty_bytes
+
+
+class Verdict(NamedTuple):
+    words: str
+    color: str
+    icon: str
+
+
+DELIVERED = Verdict("Delivered", "green", "circle-check")
+NOT_200 = Verdict("Answered, but not 200", "orange", "alert-triangle")
+NO_ANSWER = Verdict("Reached, but not answered", "red", "circle-x")
+NOT_REACHED = Verdict("Not reached", "red", "circle-x")
+
+
+def verdict_of(attempt: Attempt) -> Verdict:
+    """Three words for most, and a fourth for a server that took the request and then said nothing of use."""
+    if attempt.outcome == Outcome.OK:
+        return DELIVERED
+    if attempt.outcome in (Outcome.NOT_200, Outcome.REDIRECT):
+        return NOT_200
+    silent = attempt.outcome == Outcome.TIMEOUT and attempt.error.startswith("answer")
+    if silent or attempt.outcome in (Outcome.RESET, Outcome.PROTOCOL, Outcome.TOO_LARGE):
+        return NO_ANSWER
+    return NOT_REACHED
+
+
+class ShownAttempt(NamedTuple):
+    """`side` is what includes/boxes.html takes, `wire` what stands on its line; sizes are in bytes."""
+
+    attempt: Attempt
+    verdict: Verdict
+    explanation: Explanation
+    side: str
+    wire: str
+    host: str
+    request_headers: list[tuple[str, str]]
+    request_body: str
+    request_size: int
+    answer_body: str
+    curl: str
+
+
+def show(attempt: Attempt, hook: Hook) -> ShownAttempt:
+    """No query; `hook` is the attempt's."""
+    explanation = explain(attempt)
+    body, answer = bytes(hook.body), bytes(attempt.response_body)
+    duration = f"{attempt.total_ms:.0f} ms" if attempt.total_ms >= 1 else "under 1 ms"
+    return ShownAttempt(
+        attempt=attempt,
+        verdict=verdict_of(attempt),
+        explanation=explanation,
+        side=explanation.side.value if explanation.side else "",
+        wire=f"{attempt.status} in {duration}" if attempt.status else f"no answer, {duration}",
+        host=urlsplit(attempt.url).netloc or attempt.url,
+        request_headers=[(name, value) for name, value in attempt.request_headers],
+        request_body=pretty_bytes(body),
+        request_size=len(body),
+        answer_body=pretty_bytes(answer),
+        curl=curl_line(attempt, body),
+    )

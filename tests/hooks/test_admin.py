@@ -1,0 +1,61 @@
+"""Staff look at endpoints, hooks and attempts: read only, without bodies and secrets."""
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from hooks.models import Attempt, Hook, Kind, Outcome, State
+from instances.models import Instance
+from tests.factories import InstanceFactory, UserFactory
+
+
+@pytest.fixture
+def instance(db: None) -> Instance:
+    return InstanceFactory(number=12345, url="https://example.com/hook")
+
+
+@pytest.fixture
+def charlie(db: None) -> Client:
+    client = Client()
+    client.force_login(UserFactory(email="charlie@example.org", is_staff=True, is_superuser=True))
+    return client
+
+
+@pytest.fixture
+def attempt(instance: Instance) -> Attempt:
+    now = timezone.now()
+    hook = Hook.objects.create(
+        endpoint=instance.endpoint,
+        kind=Kind.MESSAGE,
+        body=b"a private text",
+        state=State.DELIVERED,
+        finished_at=now,
+    )
+    return Attempt.objects.create(
+        hook=hook, number=1, started_at=now, url="https://example.com/hook", outcome=Outcome.OK, status=200,
+        response_body=b"a private answer",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("model", ["endpoint", "hook", "attempt"])
+def test_each_can_be_seen_and_none_changed(charlie, instance, attempt, model):
+    key = {"endpoint": instance.pk, "hook": attempt.hook_id, "attempt": attempt.pk}[model]
+    for path in ("", f"{key}/change/"):
+        page = charlie.get(f"/admin/hooks/{model}/{path}")
+        assert page.status_code == 200
+        assert "private" not in page.content.decode()
+        assert instance.endpoint.secret not in page.content.decode()
+    assert (
+        charlie.post(f"/admin/hooks/{model}/{key}/change/", {"url": "https://else.example"}).status_code
+        == 403
+    )
+    assert charlie.post(f"/admin/hooks/{model}/{key}/delete/", {"post": "yes"}).status_code == 403
+    assert charlie.get(f"/admin/hooks/{model}/add/").status_code == 403
+
+
+def test_a_hook_is_found_by_its_id_and_by_its_message(charlie, attempt):
+    Hook.objects.update(message="true_1@c.us_3EB0")
+    for text in (str(attempt.hook.public_id), "true_1@c.us_3EB0"):
+        page = charlie.get("/admin/hooks/hook/", {"q": text})
+        assert [hook.pk for hook in page.context["cl"].result_list] == [attempt.hook_id]
+    assert charlie.get("/admin/hooks/hook/", {"q": "3EB0"}).status_code == 200

@@ -1,0 +1,111 @@
+"""A person's own server, small: records every request on loopback and answers what the test tells it to.
+
+with Receiver() as receiver:
+    receiver.answers = [(500, {}, b"busy"), (200, {}, b"")]
+    ...
+    [first, second] = receiver.wait_for(2)
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+Answer = tuple[int, Mapping[str, str], bytes]
+
+
+@dataclass(frozen=True)
+class Received:
+    """One request as it came: `path` with its query, `headers` under lower-case names, `body` in bytes."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+    at: float = field(default_factory=time.monotonic)
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Receiver:
+    """An HTTP/1.1 server of the test's own, on a free port, for the length of a `with`.
+
+    `answers` is a list of (status, headers, body), used up in turn, its last one for good; or a callable that
+    gets the Received and returns such a tuple (it may sleep, or call the API back). At first: always 200, empty.
+    """
+
+    def __init__(
+        self, answers: list[Answer] | Callable[[Received], Answer] | None = None, port: int = 0
+    ) -> None:
+        self.answers: list[Answer] | Callable[[Received], Answer] = answers or [(200, {}, b"")]
+        self.requests: list[Received] = []
+        self.arrived = threading.Condition()
+        self.server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
+        self.server.daemon_threads = True
+        self.port = self.server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}/hook"
+
+    def __enter__(self) -> Self:
+        self.thread = threading.Thread(
+            target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        )
+        self.thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+    def wait_for(self, count: int, seconds: float = 10) -> list[Received]:
+        """All requests, as soon as there are `count`; AssertionError when they do not come in time."""
+        with self.arrived:
+            self.arrived.wait_for(lambda: len(self.requests) >= count, timeout=seconds)
+            assert len(self.requests) >= count, (
+                f"{len(self.requests)} of {count} requests came in {seconds} s"
+            )
+            return list(self.requests)
+
+    def _take(self, received: Received) -> Answer:
+        with self.arrived:
+            self.requests.append(received)
+            self.arrived.notify_all()
+            answers = self.answers
+            if not callable(answers):
+                return answers.pop(0) if len(answers) > 1 else answers[0]
+        return answers(received)  # outside the lock: it may sleep while others come in
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            # The answer leaves in one packet: without this, Nagle and delayed ACK cost 40 ms each time.
+            wbufsize = -1
+
+            def handle_any(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                answer = receiver._take(Received(self.command, self.path, headers, body))
+                status, headers, text = answer[0], dict(answer[1]), answer[2]
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                if "content-length" not in {name.lower() for name in headers}:
+                    self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+                self.wfile.flush()
+
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = handle_any
+
+            def log_message(self, *arguments: object) -> None:
+                """Keep the test's output clean."""
+
+        return Handler

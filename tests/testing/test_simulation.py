@@ -1,0 +1,317 @@
+"""Webhook Simulation: a hook made by hand arrives as a real one would, and the verdict says what came of it."""
+
+import html
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from standardwebhooks import Webhook
+
+from hooks import actions as hook_actions
+from hooks.models import Hook, Kind, Outcome, Side, State, Trigger
+from instances import actions, payloads
+from instances.models import Instance, Message
+from instances.outgoing import send_due
+from testing_tools import bins, simulations
+from testing_tools.curl import curl_line
+from testing_tools.json_text import BadJson, compact
+from tests.factories import AccountFactory, InstanceFactory, UserFactory
+from tests.receiver import Receiver
+
+pytestmark = pytest.mark.django_db
+HTMX = {"HX-Request": "true"}
+PAGE = "/testing/simulation/"
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as running:
+        yield running
+
+
+@pytest.fixture
+def instance(receiver: Receiver) -> Instance:
+    return InstanceFactory(
+        owner=AccountFactory(email="alice@example.org"), number=12345, name="Shop", url=receiver.url
+    )
+
+
+@pytest.fixture
+def alice(instance: Instance) -> Client:
+    client = Client()
+    client.force_login(instance.owner.owner)
+    return client
+
+
+def form_of(client: Client, what: str = "message") -> dict[str, str]:
+    """What the page's form holds as it comes."""
+    context = client.get(PAGE, {"instance": 12345, "what": what}).context
+    fields = {field.name: value for field, value in context["draft"].rows}
+    return {"what": what, "url": context["url"], "body": context["draft"].text, **fields}
+
+
+def value_of(answer: Any, name: str) -> str:
+    """What stands in the field `name` of the fragment that came back."""
+    text = answer.content.decode()
+    found = re.search(rf'name="{name}" value="([^"]*)"', text)
+    found = found or re.search(rf'name="{name}"[^>]*>\n?(.*?)</textarea>', text, re.DOTALL)
+    return html.unescape(found[1]) if found else ""
+
+
+def send(client: Client, **changes: str) -> str:
+    """Presses Send; what the page then shows, as text."""
+    what = changes.pop("what", "message")
+    answer = client.post(f"{PAGE}send/?instance=12345", form_of(client, what) | changes, headers=HTMX)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def test_a_simulated_message_arrives_signed_and_marked(alice, instance, receiver):
+    text = send(alice)
+    [request] = receiver.requests
+    assert (request.method, request.path) == ("POST", "/hook")
+    assert request.headers["content-type"] == "application/json"
+    assert request.headers["webhook-attempt"] == "1/1"
+    assert request.headers["webhook-simulated"] == "1"
+    Webhook(instance.endpoint.secret).verify(request.body.decode(), request.headers)
+    hook = Hook.objects.get()
+    assert (hook.kind, hook.state, hook.simulated, hook.to_url) == (
+        Kind.MESSAGE, State.DELIVERED, True, receiver.url,
+    )  # fmt: skip
+    assert hook.message == request.json()["messages"][0]["id"]
+    assert hook.chat == "17680561234@c.us"
+    assert hook.attempts.get().trigger == Trigger.SIMULATION
+    assert "Delivered: 127.0.0.1 answered 200." in text
+    assert f"/log/{hook.public_id}/" in text
+
+
+def test_the_example_has_the_very_bytes_of_a_real_message(alice, instance, receiver):
+    send(alice)
+    sent = receiver.requests[0].body
+    item = json.loads(sent)["messages"][0]
+    message = actions.receive_message(
+        instance, sender="17680561234", sender_name="Anna Example", body=item["body"]
+    )
+    message.message_id = item["id"]
+    message.time = timezone.datetime.fromtimestamp(item["time"], tz=timezone.get_current_timezone())
+    assert payloads.message_body(message) == sent
+
+
+@pytest.mark.parametrize(("what", "status"), [("delivered", "delivered"), ("viewed", "viewed")])
+def test_an_ack_is_about_the_message_that_was_really_sent_last(alice, instance, receiver, what, status):
+    outgoing = actions.send_message(instance, chat_id="4912345678901", body="hello")
+    send_due()
+    assert Message.objects.get().message_id == outgoing.message_id
+    send(alice, what=what)
+    assert (
+        receiver.requests[0].body
+        == (
+            f'{{"ack":[{{"id":"{outgoing.message_id}","queueNumber":1,"chatId":"4912345678901@c.us",'
+            f'"status":"{status}"}}],"instanceId":"12345"}}'
+        ).encode()
+    )
+
+
+def test_a_500_is_answered_but_not_200_and_the_endpoint_is_at_fault(alice, receiver):
+    receiver.answers = [(500, {"X-Powered-By": "a bot"}, b'{"error": "KeyError"}')]
+    text = send(alice)
+    assert "Answered, but not 200" in text
+    assert "failed here" in text
+    assert "X-Powered-By" in text
+    assert "KeyError" in text
+    hook = Hook.objects.get()
+    assert (hook.state, hook.last_outcome, hook.last_status) == (State.FAILED, Outcome.NOT_200, 500)
+    assert hook.attempts.get().side == Side.ENDPOINT
+
+
+def test_nobody_listening_is_not_reached(alice, receiver):
+    with Receiver() as gone:
+        closed = gone.url
+    text = send(alice, url=closed)
+    assert "Not reached" in text
+    assert "nothing listens there" in text
+    assert receiver.requests == []
+
+
+def test_a_server_that_breaks_off_was_reached_but_did_not_answer(alice, receiver):
+    receiver.answers = lambda request: (_ for _ in ()).throw(ConnectionAbortedError)
+    receiver.server.handle_error = lambda *arguments: None
+    assert "Reached, but not answered" in send(alice)
+
+
+def test_an_address_typed_here_changes_this_test_only(alice, instance, receiver):
+    with Receiver() as other:
+        send(alice, url=other.url)
+        assert len(other.requests) == 1
+    assert receiver.requests == []
+    instance.endpoint.refresh_from_db()
+    assert instance.endpoint.url == receiver.url
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [("", "The address is empty."), ("ftp://x", "The address must begin with http:// or https://.")],
+)
+def test_a_wrong_address_is_not_sent_to(alice, receiver, url, words):
+    text = send(alice, url=url)
+    assert "Not sent" in text
+    assert words in text
+    assert Hook.objects.count() == 0
+
+
+def test_json_that_is_none_is_not_sent_and_its_place_is_told(alice, receiver):
+    text = send(alice, body='{\n  "messages": [}\n')
+    assert "Not sent" in text
+    assert "Line 2, column 16: expecting value." in text
+    assert (receiver.requests, Hook.objects.count()) == ([], 0)
+
+
+def test_what_was_edited_by_hand_is_sent_as_it_stands(alice, receiver):
+    send(alice, body='{ "messages": [ {"n": 1.50, "s": "a  \\u00e9 é"} ] }')
+    assert receiver.requests[0].body == '{"messages":[{"n":1.50,"s":"a  \\u00e9 é"}]}'.encode()
+
+
+def test_an_unpaid_instance_shows_the_form_and_sends_nothing(alice, instance, receiver):
+    Instance.objects.update(paid_until=timezone.now())
+    page = alice.get(PAGE, {"instance": 12345}).content.decode()
+    assert "Send is off: this instance is not paid." in page
+    assert 'id="send" type="submit" disabled' in page
+    assert "not paid, so nothing can be simulated" in send(alice)
+    assert (receiver.requests, Hook.objects.count()) == ([], 0)
+
+
+def test_sending_again_makes_a_new_hook_of_the_same_bytes(alice, receiver):
+    send(alice)
+    first = Hook.objects.get()
+    alice.post(f"{PAGE}again/{first.public_id}/", headers=HTMX)
+    before, after = receiver.requests
+    assert after.body == before.body
+    assert after.headers["webhook-id"] != before.headers["webhook-id"]
+    assert Hook.objects.count() == 2
+
+
+def test_a_real_hook_can_not_be_sent_again_from_here(alice, instance):
+    actions.receive_message(instance, sender="17680561234", body="hello")
+    hook = Hook.objects.filter(kind=Kind.MESSAGE).get()
+    assert alice.post(f"{PAGE}again/{hook.public_id}/", headers=HTMX).status_code == 404
+
+
+def test_the_last_twenty_stand_below(alice, receiver):
+    for _ in range(21):
+        send(alice)
+    context = alice.get(PAGE, {"instance": 12345}).context
+    assert context["last"] == list(Hook.objects.order_by("-pk")[:20])
+
+
+def test_the_form_is_written_into_the_json_and_what_was_edited_there_stays(alice):
+    form = form_of(alice)
+    form["body"] = form["body"].replace('"isForwarded": 0', '"isForwarded": 7')
+    form |= {"sender": "+49 123 4567890", "sender_name": "Bob", "text": "Grüße"}
+    answer = alice.post(f"{PAGE}write/?instance=12345", form, headers=HTMX)
+    item = json.loads(value_of(answer, "body"))["messages"][0]
+    assert (item["author"], item["chatId"], item["senderName"], item["chatName"], item["body"]) == (
+        "491234567890@c.us", "491234567890@c.us", "Bob", "Bob", "Grüße",
+    )  # fmt: skip
+    assert item["id"].startswith("false_491234567890@c.us_")
+    assert item["isForwarded"] == 7
+
+
+def test_the_json_is_read_back_into_the_form(alice):
+    form = form_of(alice, "delivered")
+    form["body"] = form["body"].replace("17680561234", "4912345678901")
+    answer = alice.post(f"{PAGE}read/?instance=12345", form, headers=HTMX)
+    assert value_of(answer, "recipient") == "4912345678901"
+
+
+def test_a_fault_in_the_json_leaves_the_form_alone(alice):
+    answer = alice.post(f"{PAGE}read/?instance=12345", {"what": "message", "body": "{"}, headers=HTMX)
+    assert "Line 1, column 2: expecting property name enclosed in double quotes." in answer.content.decode()
+    assert 'id="fields"' not in answer.content.decode()
+
+
+@pytest.mark.parametrize("what", ["message", "delivered", "viewed"])
+@pytest.mark.parametrize(
+    "body",
+    ["null", "[]", '{"messages": 1}', '{"messages": [1], "ack": [[]]}', '{"ack": [{"id": 1, "chatId": []}]}'],
+)
+def test_json_of_any_shape_can_be_typed(alice, what, body):
+    form = form_of(alice, what) | {"body": body}
+    for path in ("write", "read", "choose"):
+        assert alice.post(f"{PAGE}{path}/?instance=12345", form, headers=HTMX).status_code == 200
+    send(alice, what=what, body=body)
+    assert Hook.objects.count() == 1
+
+
+def test_the_address_says_where_it_comes_from(alice, instance, receiver):
+    assert "From the settings of Shop." in alice.get(PAGE, {"instance": 12345}).content.decode()
+    answer = alice.post(f"{PAGE}address/?instance=12345", {"use": "bin"}, headers=HTMX)
+    bin = bins.open_bin(instance)
+    assert value_of(answer, "url") == bin.url
+    assert "Your bin" in answer.content.decode()
+    answer = alice.post(f"{PAGE}address/?instance=12345", {"url": "https://other.example"}, headers=HTMX)
+    assert (
+        f'For this test only; the hooks of Shop go to <span class="mono">{receiver.url}'
+        in answer.content.decode()
+    )
+    answer = alice.post(f"{PAGE}address/?instance=12345", {"use": "own"}, headers=HTMX)
+    assert value_of(answer, "url") == receiver.url
+    bins.start_verification(instance, actor=None)
+    context = alice.get(PAGE, {"instance": 12345}).context
+    assert (context["url"], context["origin"]) == (bin.url, "verification")
+
+
+def test_without_an_address_the_page_says_so(alice, instance):
+    hook_actions.configure(instance.endpoint, url="")
+    context = alice.get(PAGE, {"instance": 12345}).context
+    assert (context["url"], context["origin"]) == ("", "none")
+
+
+def test_the_headers_that_are_shown_are_those_that_are_sent(alice, receiver):
+    shown = {name.lower() for name, _value, _note in alice.get(PAGE, {"instance": 12345}).context["headers"]}
+    send(alice)
+    assert shown == receiver.requests[0].headers.keys() - {"host", "content-length"}
+
+
+def test_a_stranger_neither_sees_nor_sends(alice, instance, receiver):
+    send(alice)
+    hook = Hook.objects.get()
+    bob = Client()
+    bob.force_login(UserFactory(email="bob@example.org"))
+    assert bob.get(PAGE, {"instance": 12345}).status_code == 404
+    for path in ("choose/", "write/", "read/", "address/", "send/"):
+        assert bob.post(f"{PAGE}{path}?instance=12345", {"use": "bin"}).status_code == 404
+    assert bob.post(f"{PAGE}again/{hook.public_id}/").status_code == 404
+    assert len(receiver.requests) == 1
+    assert "No instance yet" in bob.get(PAGE).content.decode()
+
+
+def test_without_htmx_the_whole_page_comes_back_with_the_verdict(alice, receiver):
+    page = alice.post(f"{PAGE}send/?instance=12345", form_of(alice)).content.decode()
+    assert "<h1>Webhook Simulation</h1>" in page
+    assert "Delivered: 127.0.0.1 answered 200." in page
+
+
+@pytest.mark.parametrize("text", ["NaN", '{"a": Infinity}', '{"a": 1,}', "", '"\ud800"', "[" * 100_000])
+def test_what_is_no_json_is_refused(text):
+    with pytest.raises(BadJson):
+        compact(text)
+
+
+def test_the_curl_line_says_the_same_request(alice, receiver):
+    text = send(alice, body='{"messages":[{"body":"it\'s"}]}')
+    assert "Copy as curl" in text
+    hook = Hook.objects.get()
+    line = curl_line(hook.attempts.get(), bytes(hook.body))
+    assert line.startswith(f"curl -i -X POST {receiver.url}")
+    assert f"'webhook-id: {hook.webhook_id}'" in line
+    assert """--data-raw '{"messages":[{"body":"it'"'"'s"}]}'""" in line
+
+
+def test_a_body_that_is_too_long_is_not_sent(alice, receiver):
+    text = send(alice, body=json.dumps("x" * simulations.BODY_MOST))
+    assert "at most 262,144 are sent" in text
+    assert receiver.requests == []
