@@ -1,5 +1,6 @@
 """Wrong settings as system checks: each names the variable, says what is wrong, and what to do about it."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ IDS = {
     "HOOKS_ALLOW_NETWORKS": "chatapi.E007",
     "LOG_LEVEL": "chatapi.E008",
     "LOG_FORMAT": "chatapi.E009",
+    "API_RATE": "chatapi.E010",
 }
 HINTS = {
     "DATA_DIR": "Choose a folder that the user who runs this may write: DATA_DIR=/folder/of/yours.",
@@ -26,6 +28,7 @@ HINTS = {
     "HOOKS_ALLOW_NETWORKS": "A comma list of networks: HOOKS_ALLOW_NETWORKS=10.0.0.0/8,192.168.1.7/32.",
     "LOG_LEVEL": "One of DEBUG, INFO, WARNING, ERROR.",
     "LOG_FORMAT": "One of text, json.",
+    "API_RATE": "A number and a period: API_RATE=6000/min (s, min, hour, day).",
 }
 
 
@@ -97,6 +100,12 @@ def one_of(*known: str) -> Callable[[str], str | None]:
     return lambda value: None if value in known else f"{value!r} is none of {', '.join(known)}"
 
 
+def rate(value: str) -> str | None:
+    if re.fullmatch(r"[1-9]\d*/(s|sec|second|m|min|minute|h|hour|d|day)", value):
+        return None
+    return f"{value!r} is not a number and a period"
+
+
 TESTS: dict[str, Callable[[Any], str | None]] = {
     "PORT": port,
     "SITE_URL": site_url,
@@ -107,4 +116,6 @@ TESTS: dict[str, Callable[[Any], str | None]] = {
     "REQUEST_MAX_BYTES": at_least(1),
     "LOG_LEVEL": one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
     "LOG_FORMAT": one_of("text", "json"),
+    "API_RATE": rate,
+    "CONTRACT_CALLS_PER_MINUTE": at_least(1),
 }

@@ -277,6 +277,9 @@ SECURE_REFERRER_POLICY = "same-origin"
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 X_FRAME_OPTIONS = "DENY"
 
+API_RATE = read(env.str, "API_RATE", "6000/min")
+# a single client's loop makes about 500 calls/s; this stops one instance from keeping all of the site busy
+CONTRACT_CALLS_PER_MINUTE = read(env.int, "CONTRACT_CALLS_PER_MINUTE", 60_000)
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["instances.api.authentication.AccountKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -285,7 +288,7 @@ REST_FRAMEWORK = {
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "DEFAULT_THROTTLE_CLASSES": ["instances.api.throttling.AccountThrottle"],
-    "DEFAULT_THROTTLE_RATES": {"account": read(env.str, "API_RATE", "6000/min")},
+    "DEFAULT_THROTTLE_RATES": {"account": API_RATE},
     "UNAUTHENTICATED_USER": None,
     "EXCEPTION_HANDLER": "instances.api.errors.handle",
 }

@@ -8,8 +8,6 @@ from django.conf import settings
 from instances.contract.errors import too_many_calls
 
 PERIOD = 60  # seconds
-# far above what one instance can use for its messages, far below what hurts the others
-CALLS_A_PERIOD = 60_000
 
 _calls: dict[int, int] = defaultdict(int)
 _period = 0
@@ -24,5 +22,5 @@ def count(instance_id: int) -> None:
         _period = period
         _calls.clear()
     _calls[instance_id] += 1
-    if _calls[instance_id] > getattr(settings, "CONTRACT_CALLS_PER_MINUTE", CALLS_A_PERIOD):
+    if _calls[instance_id] > settings.CONTRACT_CALLS_PER_MINUTE:
         raise too_many_calls(PERIOD - int(now) % PERIOD)

@@ -2,8 +2,9 @@
 
 import django.db.models.deletion
 import django.utils.timezone
-import testing_tools.models
 from django.db import migrations, models
+
+import testing_tools.models
 
 
 class Migration(migrations.Migration):

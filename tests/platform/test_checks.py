@@ -35,6 +35,7 @@ def test_what_the_settings_file_could_not_read_is_told() -> None:
         ("HOOKS_ALLOW_NETWORKS", ["10.0.0.1/8"], "chatapi.E007", "HOOKS_ALLOW_NETWORKS: 10.0.0.1/8 has host bits set."),
         ("LOG_LEVEL", "LOUD", "chatapi.E008",
          "LOG_LEVEL: 'LOUD' is none of DEBUG, INFO, WARNING, ERROR, CRITICAL."),
+        ("API_RATE", "often", "chatapi.E010", "API_RATE: 'often' is not a number and a period."),
         ("HOOKS_DISPATCHERS", 0, "chatapi.E001", "HOOKS_DISPATCHERS: 0 is less than 1."),
     ],
 )  # fmt: skip
