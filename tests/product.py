@@ -53,14 +53,15 @@ class Product:
             [sys.executable, "manage.py", "up"], cwd=ROOT, env=self.environment, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
-        threading.Thread(target=self.read, args=(self.process,), daemon=True).start()
+        self.printed = queue.Queue()  # of a second start after a kill, not the end of the first
+        threading.Thread(target=self.read, args=(self.process, self.printed), daemon=True).start()
 
-    def read(self, process: "subprocess.Popen[str]") -> None:
+    def read(self, process: "subprocess.Popen[str]", printed: "queue.Queue[str | None]") -> None:
         assert process.stdout
         for line in process.stdout:
             self.lines.append(line.rstrip("\n"))
-            self.printed.put(line.rstrip("\n"))
-        self.printed.put(None)
+            printed.put(line.rstrip("\n"))
+        printed.put(None)
 
     def wait_for(self, text: str, seconds: float = READY_SECONDS) -> str:
         """The next printed line that holds `text`."""

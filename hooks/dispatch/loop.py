@@ -290,6 +290,7 @@ class Dispatcher:
             self.recorder.write(self.results)
             self.results = []
         self.recorder.end()
+        self.recorder.session.close()
         self.claimer.give_up_lanes()
         self.claimer.end()
         for transfer in self.free:

@@ -22,6 +22,7 @@ from django.db import OperationalError, connections
 
 from hooks import loops
 from hooks.dispatch import claim
+from hooks.dispatch.catch_up import CatchUp
 from hooks.dispatch.record import Claimed, Result, record
 from hooks.outbox import CHANNEL
 
@@ -88,7 +89,8 @@ class DatabaseThread(threading.Thread):
                 self.until_done(job)
                 self.done += 1
                 self.bell.ring()  # only now: who hears it finds this thread free
-        except Exception as error:  # noqa: BLE001 - the sending thread raises it: no dispatcher without its threads
+        except Exception as error:  # the sending thread raises it: no dispatcher without its threads
+            log.exception("%s ends by a fault", self.name)
             self.fault = error
             self.bell.ring()
         finally:
@@ -145,6 +147,7 @@ class Claimer(DatabaseThread):
         super().__init__("claimer", bell)
         self.seat = seat
         self.claims: deque[tuple[int, claim.Claims]] = deque()
+        self.catch_up = CatchUp()
         self.waiting: deque[int] = deque()  # lanes that a sweep has found
         self.next_due: float | None = None  # by time.monotonic()
         self.lost_slot = False
@@ -158,7 +161,8 @@ class Claimer(DatabaseThread):
         """What it brings comes back in `claims` with the caller's mark."""
 
         def job() -> None:
-            self.claims.append((mark, claim.claim(self.seat.session, self.seat.id, wanted)))
+            found = claim.claim(self.seat.session, self.seat.id, wanted, self.catch_up)
+            self.claims.append((mark, found))
 
         self.submit(job)
 
@@ -199,7 +203,7 @@ class Listener(threading.Thread):
                 self.session.execute(f"LISTEN {CHANNEL}")
                 pause = 0.1
                 while not self.ending:
-                    for note in self.session.notifies(timeout=1.0):
+                    for note in self.session.notifies(timeout=0.3):  # so a stop waits no longer
                         if note.payload.isdigit():
                             self.lanes.append(int(note.payload))
                             self.bell.ring()

@@ -1,0 +1,100 @@
+"""The real product with hooks under way: an instance of the test's own, its messages, its processes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import psutil
+
+from tests.hooks.dispatching import wait_until
+from tests.product import Product, manage
+
+NEW_INSTANCE = """
+import json
+from accounts.actions import sign_up
+from accounts.models import Account
+from hooks.actions import configure
+from instances import actions
+account = Account.objects.order_by("id").first() or sign_up("alice@example.org", "a-password-of-hers")
+instance = actions.create_instance(account, name="faults")
+actions.link_sandbox(instance)
+configure(instance.endpoint, url={url!r}, guaranteed={guaranteed}, parallel={parallel})
+print(json.dumps(instance.pk))
+"""
+RECEIVE = """
+from instances import actions
+from instances.models import Instance
+instance = Instance.objects.get(pk={pk})
+for number in range({first}, {first} + {n}):
+    actions.receive_message(instance, sender="17680561234", body=str(number))
+"""
+DELETE = """
+from instances import actions
+from instances.models import Instance
+actions.delete_instance(Instance.objects.get(pk={pk}), actor=None)
+"""
+DISPATCHERS = """
+import json
+from hooks.models import Runner
+print(json.dumps(list(Runner.objects.filter(role="dispatch", finished_at=None).values_list("pid", flat=True))))
+"""
+
+
+def shell(environment: dict[str, str], code: str) -> str:
+    """What the lines of Python print, run by manage.py on the same data."""
+    done = manage("shell", "--verbosity", "0", "-c", code, environment=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@dataclass
+class Subject:
+    """An instance whose hooks are watched."""
+
+    environment: dict[str, str]
+    pk: int
+
+    def receive(self, n: int, first: int = 0) -> None:
+        """`n` messages of a contact, with the bodies first, first + 1, …"""
+        shell(self.environment, RECEIVE.format(pk=self.pk, n=n, first=first))
+
+    def delete(self) -> None:
+        shell(self.environment, DELETE.format(pk=self.pk))
+
+    def counts(self) -> dict[str, int]:
+        """The instance's line of `manage.py hooks check`, which must exit with 0."""
+        done = manage("hooks", "check", environment=self.environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        [line] = [line for line in done.stdout.splitlines() if line.startswith(f"instance key {self.pk}:")]
+        return {name: int(number) for number, name in re.findall(r"(\d+) (\w+)", line)}
+
+    def wait_until_delivered(self, n: int) -> None:
+        wait_until(lambda: self.counts()["delivered"] == n, f"all {n} are delivered", 90)
+
+
+def subject(
+    environment: dict[str, str], url: str, *, guaranteed: bool = False, parallel: bool = False
+) -> Subject:
+    """A new sandbox instance of the first account, with that address."""
+    code = NEW_INSTANCE.format(url=url, guaranteed=guaranteed, parallel=parallel)
+    return Subject(environment, json.loads(shell(environment, code)))
+
+
+def worker_processes(product: Product) -> list[psutil.Process]:
+    """`manage.py worker` and everything below it, the topmost first."""
+    top = product.part("manage.py", "worker")
+    return [top, *top.children(recursive=True)]
+
+
+def kill(processes: Iterable[psutil.Process]) -> None:
+    """kill -9, each by its pid, and wait until they are gone."""
+    processes = list(processes)
+    for process in processes:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue  # it went with its parent
+    psutil.wait_procs(processes, timeout=10)

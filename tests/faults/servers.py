@@ -1,0 +1,255 @@
+"""Servers that misbehave, one fault each, on real sockets of loopback.
+
+with faulty(hang) as port:
+    ...
+
+A fault is a function that gets the accepted connection, after the whole request was read, and an Event that
+is set when the test is over. What hangs waits for that event, so nothing outlives its test.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+
+Fault = Callable[[socket.socket, threading.Event], None]
+
+TEN_MB = 10 * 1024 * 1024
+
+
+@contextlib.contextmanager
+def faulty(fault: Fault, *, tls: ssl.SSLContext | None = None) -> Iterator[int]:
+    """A server with that fault for the length of the block; its port."""
+    over = threading.Event()
+    threads: list[threading.Thread] = []
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(0.05)
+
+    def serve(connection: socket.socket) -> None:
+        # A client that hangs up, or refuses the certificate, is what many tests want.
+        with contextlib.suppress(OSError), connection:
+            connection.settimeout(None)
+            if tls:
+                connection = tls.wrap_socket(connection, server_side=True)
+            while not over.is_set() and read_request(connection):
+                fault(connection, over)
+
+    def accept() -> None:
+        while not over.is_set():
+            try:
+                connection, _ = listener.accept()
+            except TimeoutError:
+                continue
+            thread = threading.Thread(target=serve, args=[connection], daemon=True)
+            thread.start()
+            threads.append(thread)
+
+    main = threading.Thread(target=accept, daemon=True)
+    main.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        over.set()
+        main.join()
+        listener.close()
+
+
+def read_request(connection: socket.socket) -> bytes:
+    """One request with its body; empty when the client has hung up."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        more = connection.recv(65536)
+        if not more:
+            return b""
+        data += more
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = next(
+        (
+            int(line.split(b":")[1])
+            for line in head.split(b"\r\n")
+            if line.lower().startswith(b"content-length:")
+        ),
+        0,
+    )
+    while len(body) < length:
+        body += connection.recv(65536)
+    return head + b"\r\n\r\n" + body
+
+
+# -- the faults
+
+
+def hang(connection: socket.socket, over: threading.Event) -> None:
+    """Takes the request and never answers."""
+    over.wait()
+
+
+def drip(connection: socket.socket, over: threading.Event) -> None:
+    """Answers 200 at once, and its body a byte at a time, for ever."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+    while not over.wait(0.05):
+        connection.sendall(b".")
+
+
+def drip_of_headers(connection: socket.socket, over: threading.Event) -> None:
+    """A status line, and then a header a byte at a time, for ever."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nX-Long: ")
+    while not over.wait(0.05):
+        connection.sendall(b".")
+
+
+def ten_megabytes(connection: socket.socket, over: threading.Event) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % TEN_MB)
+    connection.sendall(b"x" * TEN_MB)
+
+
+def without_end(connection: socket.socket, over: threading.Event) -> None:
+    """A body of no stated length that never ends."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    while not over.is_set():
+        connection.sendall(b"x" * 65536)
+
+
+def gzip_bomb(connection: socket.socket, over: threading.Event) -> None:
+    """100 KB that would be 100 MB."""
+    packed = bomb()
+    connection.sendall(
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
+    )
+    connection.sendall(packed)
+
+
+@lru_cache
+def bomb() -> bytes:
+    return gzip.compress(bytes(100 * 1024 * 1024), compresslevel=9)
+
+
+def hang_up(connection: socket.socket, over: threading.Event) -> None:
+    """Closes without a word."""
+    raise ConnectionResetError
+
+
+def reset(connection: socket.socket, over: threading.Event) -> None:
+    """Half an answer, then a TCP reset."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    raise ConnectionResetError
+
+
+def cut_off(connection: socket.socket, over: threading.Event) -> None:
+    """Half an answer, then an ordinary end."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+    raise ConnectionResetError
+
+
+def garbage(connection: socket.socket, over: threading.Event) -> None:
+    connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
+    raise ConnectionResetError
+
+
+def many_headers(connection: socket.socket, over: threading.Event) -> None:
+    """20 KB of headers and a body of two bytes."""
+    lines = b"".join(b"X-Filler-%04d: %s\r\n" % (n, b"f" * 80) for n in range(200))
+    connection.sendall(b"HTTP/1.1 200 OK\r\n" + lines + b"Content-Length: 2\r\n\r\nok")
+
+
+def flood_of_headers(connection: socket.socket, over: threading.Event) -> None:
+    """Headers without end."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\n")
+    while not over.is_set():
+        connection.sendall(b"X-Filler: " + b"f" * 1000 + b"\r\n")
+
+
+def strange_headers(connection: socket.socket, over: threading.Event) -> None:
+    """Bytes that are neither ASCII nor UTF-8, and a NUL, which PostgreSQL would not take."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nX-Bytes: \xff\xe4\r\nContent-Length: 3\r\n\r\n\x00\xff\xfe")
+
+
+def informed(connection: socket.socket, over: threading.Event) -> None:
+    """Two answers that are no answers yet, then the real one."""
+    connection.sendall(b"HTTP/1.1 100 Continue\r\nX-Early: 1\r\n\r\n")
+    connection.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n")
+    connection.sendall(b"HTTP/1.1 200 OK\r\nX-Late: 1\r\nContent-Length: 2\r\n\r\nok")
+
+
+def answer(status: int, *headers: str, body: bytes = b"") -> Fault:
+    """Answers so, with these header lines."""
+
+    def fault(connection: socket.socket, over: threading.Event) -> None:
+        lines = [f"HTTP/1.1 {status} Said", *headers, f"Content-Length: {len(body)}"]
+        if status == 204:
+            lines.pop()
+        connection.sendall("\r\n".join([*lines, "", ""]).encode() + body)
+
+    return fault
+
+
+# -- what no accepted connection can show
+
+
+@contextlib.contextmanager
+def refusing() -> Iterator[int]:
+    """A port on which nothing listens, kept from others by a socket that is bound to it."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+@contextlib.contextmanager
+def not_accepting() -> Iterator[int]:
+    """A port whose backlog is full: Linux drops further SYNs, so a connect hangs."""
+    with contextlib.ExitStack() as held:
+        listener = held.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            client = held.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[int]:
+    """Takes connections and says nothing, not even in TLS."""
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as listener:
+        yield listener.getsockname()[1]
+
+
+@contextlib.contextmanager
+def answering_anything(words: bytes) -> Iterator[int]:
+    """Says these words to whatever comes, such as a TLS handshake at a port of plain HTTP."""
+    over = threading.Event()
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(0.05)
+
+    def serve() -> None:
+        while not over.is_set():
+            with contextlib.suppress(OSError):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.settimeout(5)
+                    connection.recv(65536)
+                    connection.sendall(words)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        over.set()
+        thread.join()
+        listener.close()
+
+
+@contextlib.contextmanager
+def several(faults: Sequence[Fault]) -> Iterator[list[int]]:
+    """A server for each fault; their ports."""
+    with contextlib.ExitStack() as held:
+        yield [held.enter_context(faulty(fault)) for fault in faults]

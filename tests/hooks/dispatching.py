@@ -1,0 +1,124 @@
+"""The real `manage.py dispatch` on the rows of a test, and waiting for what it does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from django.db import transaction
+
+from hooks import outbox
+from hooks.models import Endpoint, Hook, Kind, Runner
+from tests.product import ROOT, database_url, product_environment
+from tests.receiver import Answer, Received
+
+STOP_SECONDS = 15  # delivery.md gives it 12
+T = TypeVar("T")
+
+
+class Dispatch:
+    """`with Dispatch(tmp_path):` one dispatcher in a process of its own, at work when the block begins.
+
+    At the block's end it is stopped by SIGTERM, and must have gone by itself.
+    """
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.environment = (
+            product_environment(
+                folder,
+                DATABASE_URL=database_url(),
+                HOOKS_ALLOW_NETWORKS="127.0.0.0/8",
+            )
+            | environment
+        )
+        self.process = subprocess.Popen(
+            [sys.executable, "manage.py", "dispatch"],
+            cwd=ROOT,
+            env=self.environment,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        self.output = ""
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            self.output += line
+
+    def __enter__(self) -> Self:
+        wait_until(self.is_at_work, f"the dispatcher starts; it said: {self.output}", 60)
+        return self
+
+    def is_at_work(self) -> bool:
+        assert self.process.poll() is None, f"the dispatcher ended: {self.output}"
+        return Runner.objects.filter(pid=self.process.pid, finished_at=None).exists()
+
+    def kill(self) -> None:
+        """kill -9."""
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        """SIGTERM; its exit code."""
+        self.process.terminate()
+        return self.process.wait(STOP_SECONDS)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self.process.poll() is None:
+                assert self.stop() == 0, self.output
+        finally:
+            self.process.kill()
+            self.process.wait()
+            self.reader.join()
+
+
+def wait_until(true: Callable[[], T], what: str, seconds: float = 30) -> T:
+    """The first true value; AssertionError with `what` when none comes in time."""
+    until = time.monotonic() + seconds
+    while not (found := true()):
+        assert time.monotonic() < until, f"not so after {seconds} s: {what}"
+        time.sleep(0.02)
+    return found
+
+
+def emit(endpoint: Endpoint, n: int = 1, *, kind: Kind = Kind.MESSAGE) -> list[Hook]:
+    """Hooks with the bodies 0, 1, 2, … in one transaction."""
+    with transaction.atomic():
+        return [
+            outbox.emit(instance_id=endpoint.pk, kind=kind, body=b'{"n":%d}' % number) for number in range(n)
+        ]
+
+
+def states(*endpoints: Endpoint) -> set[str]:
+    """The states in which their hooks are."""
+    return set(Hook.objects.filter(endpoint__in=endpoints).values_list("state", flat=True))
+
+
+class Held:
+    """An answer that waits: `arrived` is set by the first request, and `release` lets all of them go."""
+
+    def __init__(self, status: int = 200) -> None:
+        self.status = status
+        self.arrived = threading.Event()
+        self.release = threading.Event()
+
+    def __call__(self, received: Received) -> Answer:
+        self.arrived.set()
+        self.release.wait(60)
+        return self.status, {}, b""
+
+    def wait_for_arrival(self, seconds: float = 30) -> None:
+        assert self.arrived.wait(seconds), f"no request came in {seconds} s"

@@ -1,0 +1,305 @@
+"""What people, pages and programs do with endpoints and hooks."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from hooks import actions, outbox
+from hooks.actions import NotPossible
+from hooks.addresses import BadAddress
+from hooks.models import Attempt, Endpoint, Hook, Kind, Outcome, Side, SkipReason, State, Tally, Trigger
+from tests.factories import InstanceFactory
+from tests.faults import servers
+from tests.receiver import Receiver
+
+A = "http://a.example/hook"
+BORROWED = "http://borrowed.example/"
+
+
+def stored(endpoint: Endpoint) -> Endpoint:
+    return Endpoint.objects.get(pk=endpoint.pk)
+
+
+def row(hook: Hook) -> dict[str, object]:
+    """All that is stored of a hook."""
+    return Hook.objects.filter(pk=hook.pk).values().get()
+
+
+@pytest.fixture
+def hook(endpoint: Endpoint) -> Hook:
+    """A hook that waits for its turn."""
+    with transaction.atomic():
+        return outbox.emit(instance_id=endpoint.pk, kind=Kind.MESSAGE, body=b"{}")
+
+
+def put(hook: Hook, state: State, **fields: object) -> Hook:
+    """The hook in another state, as the dispatcher would leave it."""
+    now = timezone.now()
+    fields = {"finished_at": now if state not in actions.UNFINISHED else None} | fields
+    if state == State.SENDING:
+        fields["lease_until"] = now + timedelta(seconds=30)
+    Hook.objects.filter(pk=hook.pk).update(state=state, **fields)
+    return hook
+
+
+# -- the endpoint
+
+
+def test_configure_returns_only_what_changed(endpoint: Endpoint) -> None:
+    assert actions.configure(endpoint, url=A, guaranteed=False, parallel=True) == {"url": A, "parallel": True}
+    assert actions.configure(endpoint, url=A, guaranteed=False, parallel=True) == {}
+    assert actions.configure(endpoint) == {}
+    kept = stored(endpoint)
+    assert (kept.url, kept.guaranteed, kept.parallel) == (A, False, True)
+    assert (endpoint.url, endpoint.guaranteed, endpoint.parallel) == (A, False, True)
+
+
+def test_an_address_is_stored_as_it_will_be_requested(endpoint: Endpoint) -> None:
+    assert actions.configure(endpoint, url=" HTTP://A.example/hook ") == {"url": A}
+
+
+def test_an_empty_address_means_none(endpoint: Endpoint) -> None:
+    assert actions.configure(endpoint, url="  ") == {"url": ""}
+    assert stored(endpoint).url == ""
+
+
+def test_a_bad_address_changes_nothing(endpoint: Endpoint) -> None:
+    before = stored(endpoint).url
+    with pytest.raises(BadAddress):
+        actions.configure(endpoint, url="ftp://a.example/", guaranteed=True)
+    assert (stored(endpoint).url, stored(endpoint).guaranteed) == (before, False)
+
+
+def test_two_people_who_change_different_things_do_not_undo_each_other(endpoint: Endpoint) -> None:
+    other = stored(endpoint)
+    actions.configure(endpoint, url=A)
+    assert actions.configure(other, guaranteed=True) == {"guaranteed": True}
+    assert (stored(endpoint).url, stored(endpoint).guaranteed) == (A, True)
+
+
+def test_an_address_is_borrowed_until_its_time_and_its_own_stays(endpoint: Endpoint) -> None:
+    actions.configure(endpoint, url=A)
+    until = timezone.now() + timedelta(minutes=30)
+    actions.borrow_address(endpoint, url=BORROWED, until=until)
+    kept = stored(endpoint)
+    assert (kept.url, kept.borrowed_url, kept.borrowed_until) == (A, BORROWED, until)
+    assert kept.effective_url() == BORROWED
+    assert kept.effective_url(until - timedelta(seconds=1)) == BORROWED
+    assert kept.effective_url(until) == A
+
+
+def test_a_returned_address_is_the_own_one_again(endpoint: Endpoint) -> None:
+    actions.configure(endpoint, url=A)
+    actions.borrow_address(endpoint, url=BORROWED, until=timezone.now() + timedelta(minutes=30))
+    actions.return_address(endpoint)
+    kept = stored(endpoint)
+    assert (kept.effective_url(), kept.borrowed_url, kept.borrowed_until) == (A, "", None)
+    actions.return_address(endpoint)  # twice is once
+
+
+def test_after_a_standstill_every_borrowed_address_is_returned(endpoint: Endpoint) -> None:
+    other = InstanceFactory().endpoint
+    soon = timezone.now() + timedelta(minutes=30)
+    actions.configure(endpoint, url=A)
+    actions.borrow_address(endpoint, url=BORROWED, until=soon)
+    assert actions.return_all_addresses() == 1
+    assert actions.return_all_addresses() == 0
+    assert stored(endpoint).effective_url() == A
+    assert stored(other).effective_url() == ""
+
+
+def test_a_bad_address_is_not_borrowed(endpoint: Endpoint) -> None:
+    with pytest.raises(BadAddress):
+        actions.borrow_address(endpoint, url="nonsense", until=timezone.now())
+    assert stored(endpoint).borrowed_url == ""
+
+
+def test_a_new_secret_replaces_the_old_one(endpoint: Endpoint) -> None:
+    before = endpoint.secret
+    assert actions.rotate_secret(endpoint, actor=None) == stored(endpoint).secret != before
+
+
+# -- resend, try now, cancel
+
+
+@pytest.mark.parametrize("state", [State.DELIVERED, State.FAILED, State.CANCELLED])
+def test_a_finished_hook_can_be_sent_again(hook: Hook, state: State) -> None:
+    put(hook, state, attempts_made=1)
+    sent = actions.resend(hook, actor=None)
+    sent.refresh_from_db()
+    assert (sent.state, sent.trigger, sent.webhook_id) == (State.RETRYING, Trigger.RESEND, hook.webhook_id)
+    assert (sent.attempts_made, sent.attempts_allowed, sent.finished_at) == (1, 2, None)
+    assert sent.next_attempt_at is not None
+    assert sent.next_attempt_at <= timezone.now()
+
+
+def test_a_skipped_hook_can_be_sent_after_all(hook: Hook) -> None:
+    put(hook, State.SKIPPED, skip_reason=SkipReason.FLAG_OFF)
+    sent = actions.resend(hook, actor=None)
+    assert (sent.state, sent.skip_reason, sent.attempts_allowed) == (State.RETRYING, "", 1)
+
+
+def test_with_guaranteed_hooks_a_resend_has_twenty_more_attempts(hook: Hook) -> None:
+    actions.configure(hook.endpoint, guaranteed=True)
+    put(hook, State.FAILED, attempts_made=1)
+    assert actions.resend(hook, actor=None).attempts_allowed == 21
+
+
+@pytest.mark.parametrize("state", [State.QUEUED, State.SENDING, State.RETRYING])
+def test_a_hook_under_way_is_not_sent_again(hook: Hook, state: State) -> None:
+    put(hook, state)
+    before = row(hook)
+    with pytest.raises(NotPossible) as refused:
+        actions.resend(hook, actor=None)
+    assert str(refused.value) == "This hook is still under way; it can be sent again when it has finished."
+    assert row(hook) == before
+
+
+def test_without_an_address_nothing_is_sent_again(hook: Hook) -> None:
+    put(hook, State.FAILED, attempts_made=1)
+    actions.configure(hook.endpoint, url="")
+    before = row(hook)
+    with pytest.raises(NotPossible) as refused:
+        actions.resend(hook, actor=None)
+    assert str(refused.value) == "The instance has no webhook address. Set one first."
+    assert row(hook) == before
+
+
+def test_a_retry_can_be_made_due_at_once(hook: Hook) -> None:
+    put(hook, State.RETRYING, attempts_made=1, attempts_allowed=20)
+    Hook.objects.update(next_attempt_at=timezone.now() + timedelta(hours=12))
+    tried = actions.try_now(hook, actor=None)
+    assert (tried.state, tried.attempts_made, tried.attempts_allowed) == (State.RETRYING, 1, 20)
+    assert tried.next_attempt_at is not None
+    assert tried.next_attempt_at <= timezone.now()
+
+
+@pytest.mark.parametrize("state", [s for s in State if s not in (State.RETRYING, State.SKIPPED)])
+def test_only_a_waiting_retry_can_be_tried_now(hook: Hook, state: State) -> None:
+    put(hook, state)
+    before = row(hook)
+    with pytest.raises(NotPossible) as refused:
+        actions.try_now(hook, actor=None)
+    assert str(refused.value) == "This hook does not wait for another attempt."
+    assert row(hook) == before
+
+
+@pytest.mark.parametrize("state", [State.QUEUED, State.SENDING, State.RETRYING])
+def test_an_unfinished_hook_can_be_given_up(hook: Hook, state: State) -> None:
+    put(hook, state, next_attempt_at=timezone.now())
+    actions.cancel(hook, actor=None)
+    hook.refresh_from_db()
+    assert (hook.state, hook.next_attempt_at, hook.lease_until) == (State.CANCELLED, None, None)
+    assert hook.finished_at is not None
+
+
+@pytest.mark.parametrize("state", [State.DELIVERED, State.FAILED, State.CANCELLED])
+def test_a_finished_hook_can_not_be_given_up(hook: Hook, state: State) -> None:
+    put(hook, state)
+    before = row(hook)
+    with pytest.raises(NotPossible) as refused:
+        actions.cancel(hook, actor=None)
+    assert str(refused.value) == "This hook has finished already."
+    assert row(hook) == before
+
+
+# -- simulate
+
+
+def simulate(endpoint: Endpoint, to_url: str) -> tuple[Hook, Attempt]:
+    hook = actions.simulate(
+        endpoint,
+        kind=Kind.ACK,
+        body='{"ack":["ü"]}'.encode(),
+        to_url=to_url,
+        message="m",
+        chat="c",
+        actor=None,
+    )
+    return hook, hook.attempts.get()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_simulated_hook_is_delivered_at_once_and_logged_whole() -> None:
+    endpoint = InstanceFactory().endpoint  # no address of its own: it needs none
+    with Receiver([(200, {"X-Bot": "yes"}, b"thank you")]) as receiver:
+        hook, attempt = simulate(endpoint, receiver.url)
+        [request] = receiver.requests
+    assert request.body == b'{"ack":["\xc3\xbc"]}'
+    assert request.headers["webhook-simulated"] == "1"
+    assert request.headers["webhook-id"] == hook.webhook_id
+    assert request.headers["webhook-attempt"] == "1/1"
+
+    assert (hook.state, hook.kind, hook.simulated, hook.to_url) == (
+        State.DELIVERED,
+        Kind.ACK,
+        True,
+        receiver.url,
+    )
+    assert (hook.message, hook.chat, hook.claim, hook.lease_until) == ("m", "c", 1, None)
+    assert (hook.attempts_made, hook.attempts_allowed) == (1, 1)
+    assert (hook.last_outcome, hook.last_status, hook.last_host) == (Outcome.OK, 200, "127.0.0.1")
+    assert hook.last_ms == attempt.total_ms > 0
+    assert hook.finished_at is not None
+
+    assert (attempt.number, attempt.trigger, attempt.url) == (1, Trigger.SIMULATION, receiver.url)
+    assert (attempt.outcome, attempt.side, attempt.error, attempt.status) == (Outcome.OK, "", "", 200)
+    assert (bytes(attempt.response_body), attempt.response_size) == (b"thank you", 9)
+    assert ["X-Bot", "yes"] in attempt.response_headers
+    assert attempt.address == f"127.0.0.1:{receiver.port}"
+    assert {name.lower(): value for name, value in attempt.request_headers}.items() <= (
+        request.headers.items()
+    )
+    assert attempt.started_at >= hook.created_at
+    assert Tally.objects.get(pk=endpoint.pk).emitted == 1
+
+
+def test_a_simulated_hook_that_fails_says_on_which_side(endpoint: Endpoint) -> None:
+    with servers.faulty(servers.answer(500, body=b"oops")) as port:
+        hook, attempt = simulate(endpoint, f"http://127.0.0.1:{port}/")
+    assert (hook.state, hook.attempts_made, hook.last_status) == (State.FAILED, 1, 500)
+    assert (attempt.outcome, attempt.side, attempt.status) == (Outcome.NOT_200, Side.ENDPOINT, 500)
+    assert bytes(attempt.response_body) == b"oops"
+
+
+def test_with_guaranteed_hooks_a_simulation_is_one_attempt_all_the_same(endpoint: Endpoint) -> None:
+    actions.configure(endpoint, guaranteed=True)
+    with servers.refusing() as port:
+        hook, attempt = simulate(endpoint, f"http://127.0.0.1:{port}/")
+    assert (hook.state, hook.attempts_allowed, attempt.outcome) == (State.FAILED, 1, Outcome.REFUSED)
+
+
+def test_a_simulated_hook_meets_the_guard(endpoint: Endpoint, settings: Settings) -> None:
+    settings.HOOKS_ALLOW_NETWORKS = []
+    with Receiver() as inside:
+        hook, attempt = simulate(endpoint, f"http://localhost:{inside.port}/")
+        assert inside.requests == []
+    assert (hook.state, hook.last_outcome) == (State.FAILED, Outcome.BLOCKED)
+    assert (attempt.outcome, attempt.side, attempt.error) == (Outcome.BLOCKED, Side.SERVER, "loopback")
+    assert (attempt.address, attempt.status) == ("", None)
+
+
+def test_a_simulation_to_a_bad_address_writes_nothing(endpoint: Endpoint) -> None:
+    with pytest.raises(BadAddress):
+        simulate(endpoint, "nonsense")
+    assert Hook.objects.count() == 0
+    assert Tally.objects.get(pk=endpoint.pk).emitted == 0
+
+
+def test_what_a_strange_server_answers_can_be_written_down(endpoint: Endpoint) -> None:
+    with servers.faulty(servers.strange_headers) as port:
+        hook, attempt = simulate(endpoint, f"http://127.0.0.1:{port}/")
+    assert hook.state == State.DELIVERED
+    assert attempt.response_headers == [["X-Bytes", "ÿä"], ["Content-Length", "3"]]
+    assert bytes(attempt.response_body) == b"\x00\xff\xfe"
+
+
+def test_a_retry_after_of_a_strange_server_can_be_written_down(endpoint: Endpoint) -> None:
+    with servers.faulty(
+        servers.answer(503, "Retry-After: Wed, 21 Oct 2015 07:28:00 +99999999999999999999")
+    ) as port:
+        hook, _ = simulate(endpoint, f"http://127.0.0.1:{port}/")
+    assert hook.state == State.FAILED

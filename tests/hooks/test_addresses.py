@@ -1,0 +1,101 @@
+"""What a webhook address may look like, and how it is written down."""
+
+import pytest
+
+from hooks.addresses import MAX_LENGTH, BadAddress, check, host_of
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("https://example.com/hook", "https://example.com/hook"),
+        ("  https://example.com/hook\n", "https://example.com/hook"),
+        ("HTTP://Example.COM/Hook", "http://example.com/Hook"),
+        ("http://example.com", "http://example.com/"),
+        ("http://example.com:8080", "http://example.com:8080/"),
+        ("http://example.com:", "http://example.com/"),
+        ("http://example.com?key=1", "http://example.com/?key=1"),
+        ("http://example.com/a#part", "http://example.com/a"),
+        ("http://example.com/with space", "http://example.com/with%20space"),
+        ("http://example.com/already%20escaped", "http://example.com/already%20escaped"),
+        ("http://example.com/ünï?q=ö", "http://example.com/%C3%BCn%C3%AF?q=%C3%B6"),
+        ('http://example.com/"<>', "http://example.com/%22%3C%3E"),
+        ("http://bücher.example/", "http://xn--bcher-kva.example/"),
+        ("http://my_bot.local/", "http://my_bot.local/"),
+        ("http://localhost:8000/", "http://localhost:8000/"),
+        ("http://10.0.0.1/", "http://10.0.0.1/"),
+        ("http://[::1]:8000/", "http://[::1]:8000/"),
+        ("http://[0:0:0::1]/", "http://[::1]/"),
+        ("http://example.com./", "http://example.com./"),
+    ],
+)
+def test_an_address_is_kept_as_it_will_be_requested(given: str, kept: str) -> None:
+    assert check(given) == kept
+    assert check(kept) == kept  # and stays so
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ("", "The address is empty. It takes something like https://example.com/hook."),
+        ("   ", "The address is empty. It takes something like https://example.com/hook."),
+        ("example.com/hook", "The address must begin with http:// or https://."),
+        ("ftp://example.com/", "The address must begin with http:// or https://."),
+        ("file:///etc/passwd", "The address must begin with http:// or https://."),
+        ("javascript:alert(1)", "The address must begin with http:// or https://."),
+        (
+            "http:///hook",
+            "The address has no host name: it takes something like https://example.com/hook.",
+        ),
+        (
+            "http://:8000/",
+            "The address has no host name: it takes something like https://example.com/hook.",
+        ),
+        (
+            "http://user:secret@example.com/",
+            "The address holds a user name or password; put a key into its path or query instead.",
+        ),
+        (
+            "http://@example.com/",
+            "The address holds a user name or password; put a key into its path or query instead.",
+        ),
+        ("http://example.com:0/", "The port must be between 1 and 65535."),
+        ("http://example.com:65536/", "The address can't be read: Port out of range 0-65535."),
+        ("http://exa mple.com/", "exa mple.com is not a host name."),
+        ("http://-a.com/", "-a.com is not a host name."),
+        ("http://a..b/", "a..b is not a host name."),
+        (f"http://{'a' * 64}.com/", f"{'a' * 64}.com is not a host name."),
+        (f"http://{'ü' * 64}.com/", f"{'ü' * 64}.com is not a host name."),
+        ("http://[::1/", "The address can't be read: Invalid IPv6 URL."),
+        ("http://example.com/a\nb", "The address holds a line break or another control character."),
+        ("http://example.com/a\x00b", "The address holds a line break or another control character."),
+        ("http://example.com/\ud800", "The address holds a character that does not exist."),
+        ("http://example.com/?q=\ud800", "The address holds a character that does not exist."),
+    ],
+)
+def test_what_is_no_address_is_refused_in_a_sentence(given: str, sentence: str) -> None:
+    with pytest.raises(BadAddress) as refused:
+        check(given)
+    assert str(refused.value) == sentence
+
+
+def test_2000_characters_are_allowed_and_not_one_more() -> None:
+    longest = "http://example.com/".ljust(MAX_LENGTH, "a")
+    assert check(longest) == longest
+    with pytest.raises(BadAddress) as refused:
+        check(longest + "a")
+    assert str(refused.value) == "The address is 2001 characters long; at most 2000 are allowed."
+
+
+def test_the_length_counts_as_it_is_kept() -> None:
+    with pytest.raises(BadAddress) as refused:
+        check("http://example.com/" + "ж" * 1000)
+    assert str(refused.value) == (
+        "The address is 6019 characters long once it is escaped; at most 2000 are allowed."
+    )
+
+
+def test_the_host_of_an_address() -> None:
+    assert host_of("http://example.com:8000/hook") == "example.com"
+    assert host_of("http://[::1]:8000/") == "::1"
+    assert host_of("") == ""

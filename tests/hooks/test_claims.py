@@ -1,0 +1,397 @@
+"""Leases over two database sessions: whose a lane is, what a claim brings, what becomes of the dead."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from hooks import actions, loops, outbox
+from hooks.dispatch import claim
+from hooks.dispatch.record import Claimed, Result, judge, record
+from hooks.http import Answer
+from hooks.models import Attempt, Endpoint, Hook, Kind, Lane, Outcome, SkipReason, State, Trigger
+from tests.factories import InstanceFactory
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Session = psycopg.Connection[Any]
+ME, OTHER = 1_000_000_000_001, 1_000_000_000_002
+
+
+class Dispatcher:
+    """A session that holds its own lock, as a seat does, without the loop."""
+
+    def __init__(self, me: int) -> None:
+        self.me = me
+        self.session = loops.connect()
+        self.session.execute("SELECT pg_advisory_lock(%s)", [me])
+
+    def claim(self, *endpoints: Endpoint, n: int = 10) -> list[Claimed]:
+        return claim.claim(self.session, self.me, {endpoint.pk: n for endpoint in endpoints}).hooks
+
+
+@pytest.fixture
+def me() -> Iterator[Dispatcher]:
+    dispatcher = Dispatcher(ME)
+    yield dispatcher
+    dispatcher.session.close()
+
+
+@pytest.fixture
+def other() -> Iterator[Dispatcher]:
+    dispatcher = Dispatcher(OTHER)
+    yield dispatcher
+    dispatcher.session.close()
+
+
+@pytest.fixture
+def lane() -> Endpoint:
+    return InstanceFactory(url="http://a.example/").endpoint
+
+
+def emit(endpoint: Endpoint, n: int = 1) -> list[Hook]:
+    with transaction.atomic():
+        return [
+            outbox.emit(instance_id=endpoint.pk, kind=Kind.MESSAGE, body=b"%d" % number)
+            for number in range(n)
+        ]
+
+
+def retrying(hook: Hook, seconds_ago: float = 1) -> Hook:
+    """A hook that has failed once and is due again since so long."""
+    due = timezone.now() - timedelta(seconds=seconds_ago)
+    Hook.objects.filter(pk=hook.pk).update(
+        state=State.RETRYING, attempts_made=1, attempts_allowed=20, next_attempt_at=due, trigger=Trigger.RETRY
+    )
+    return hook
+
+
+def result(hook: Claimed, status: int = 200) -> Result:
+    outcome = Outcome.OK if status == 200 else Outcome.NOT_200
+    at = datetime.now(UTC)
+    return judge(hook, at, hook.headers(at), Answer(outcome, status=status, total_ms=1.0))
+
+
+def stored(hook: Hook | Claimed) -> Hook:
+    return Hook.objects.get(pk=hook.id)
+
+
+def owner(endpoint: Endpoint) -> int | None:
+    return Lane.objects.get(pk=endpoint.pk).owner
+
+
+# -- whose a lane is
+
+
+def test_a_claim_takes_the_lane_and_its_hooks_in_order(me: Dispatcher, lane: Endpoint) -> None:
+    made = emit(lane, 3)
+    claimed = me.claim(lane)
+    assert [hook.id for hook in claimed] == [hook.pk for hook in made]
+    assert [hook.body for hook in claimed] == [b"0", b"1", b"2"]
+    assert {(hook.claim, hook.made, hook.allowed, hook.trigger) for hook in claimed} == {
+        (1, 0, 1, Trigger.EVENT)
+    }
+    assert claimed[0].webhook_id == made[0].webhook_id
+    assert claimed[0].url == "http://a.example/"
+    assert claimed[0].secret == lane.secret
+    assert owner(lane) == ME
+    kept = stored(made[0])
+    assert (kept.state, kept.claim) == (State.SENDING, 1)
+    assert kept.lease_until is not None
+    assert kept.lease_until > timezone.now()
+
+
+def test_another_dispatcher_gets_nothing_of_it(me: Dispatcher, other: Dispatcher, lane: Endpoint) -> None:
+    emit(lane, 3)
+    assert len(me.claim(lane, n=1)) == 1
+    assert other.claim(lane) == []
+    assert len(me.claim(lane)) == 2
+
+
+def test_two_dispatchers_share_the_lanes(me: Dispatcher, other: Dispatcher, lane: Endpoint) -> None:
+    second = InstanceFactory(url="http://b.example/").endpoint
+    emit(lane)
+    emit(second)
+    assert [hook.endpoint_id for hook in me.claim(lane)] == [lane.pk]
+    assert [hook.endpoint_id for hook in other.claim(lane, second)] == [second.pk]
+
+
+def test_a_lane_that_was_given_up_is_free(me: Dispatcher, other: Dispatcher, lane: Endpoint) -> None:
+    emit(lane, 2)
+    me.claim(lane, n=1)
+    claim.give_up_lanes(other.session, OTHER, [lane.pk])  # not theirs
+    assert owner(lane) == ME
+    claim.give_up_lanes(me.session, ME, [lane.pk])
+    assert owner(lane) is None
+    assert len(other.claim(lane)) == 1
+
+
+def test_more_is_said_only_where_more_may_wait(me: Dispatcher, lane: Endpoint) -> None:
+    emit(lane, 3)
+    assert claim.claim(me.session, ME, {lane.pk: 2}).more == [lane.pk]
+    assert claim.claim(me.session, ME, {lane.pk: 2}).more == []
+
+
+def test_a_paused_endpoint_is_left_alone(me: Dispatcher, lane: Endpoint) -> None:
+    emit(lane)
+    Endpoint.objects.filter(pk=lane.pk).update(paused_at=timezone.now(), pause_reason="by_hand")
+    assert me.claim(lane) == []
+    Endpoint.objects.filter(pk=lane.pk).update(paused_at=None, pause_reason="")
+    assert len(me.claim(lane)) == 1
+
+
+# -- which hooks
+
+
+def test_a_retry_is_not_taken_before_its_time(me: Dispatcher, lane: Endpoint) -> None:
+    [hook] = emit(lane)
+    retrying(hook, seconds_ago=-60)
+    assert me.claim(lane) == []
+    assert claim.waiting_lanes(me.session) == []
+    wait = claim.next_due(me.session)
+    assert wait is not None
+    assert 0 < wait <= 60
+    actions.try_now(hook, actor=None)
+    assert claim.waiting_lanes(me.session) == [lane.pk]
+    [claimed] = me.claim(lane)
+    assert (claimed.made, claimed.trigger, claimed.allowed) == (1, Trigger.RETRY, 20)
+
+
+def test_retries_and_first_attempts_are_taken_in_turn(me: Dispatcher, lane: Endpoint) -> None:
+    made = emit(lane, 8)
+    for seconds_ago, hook in enumerate(made[:4], start=1):
+        retrying(hook, seconds_ago)
+    claimed = {hook.id for hook in me.claim(lane, n=4)}
+    # of each kind two: the retries that are due longest, the first attempts in order
+    assert claimed == {made[3].pk, made[2].pk, made[4].pk, made[5].pk}
+
+
+def test_neither_kind_is_starved_by_the_other(me: Dispatcher, lane: Endpoint) -> None:
+    made = emit(lane, 6)
+    retrying(made[0])
+    assert {hook.id for hook in me.claim(lane, n=4)} == {made[0].pk, made[1].pk, made[2].pk, made[3].pk}
+
+
+def test_waiting_lanes_are_found_whatever_waits_in_them(me: Dispatcher, lane: Endpoint) -> None:
+    due, later, idle = (InstanceFactory(url="http://b.example/").endpoint for _ in range(3))
+    emit(lane, 5)
+    retrying(emit(due)[0])
+    retrying(emit(later)[0], seconds_ago=-60)
+    assert sorted(claim.waiting_lanes(me.session)) == [lane.pk, due.pk]
+    assert idle.pk not in claim.waiting_lanes(me.session)
+
+
+def test_the_address_is_the_one_at_the_time_of_the_claim(me: Dispatcher, lane: Endpoint) -> None:
+    emit(lane, 4)
+    actions.configure(lane, url="http://new.example/")
+    assert me.claim(lane, n=1)[0].url == "http://new.example/"
+    actions.borrow_address(lane, url="http://borrowed.example/", until=timezone.now() + timedelta(minutes=1))
+    assert me.claim(lane, n=1)[0].url == "http://borrowed.example/"
+    actions.borrow_address(lane, url="http://borrowed.example/", until=timezone.now())
+    assert me.claim(lane, n=1)[0].url == "http://new.example/"
+    actions.return_address(lane)
+    assert me.claim(lane, n=1)[0].url == "http://new.example/"
+
+
+def test_what_has_lost_its_address_is_skipped(me: Dispatcher, lane: Endpoint) -> None:
+    [hook] = emit(lane)
+    actions.configure(lane, url="")
+    assert me.claim(lane) == []
+    kept = stored(hook)
+    assert (kept.state, kept.skip_reason, kept.lease_until) == (State.SKIPPED, SkipReason.NO_ADDRESS, None)
+    assert kept.finished_at is not None
+
+
+# -- results
+
+
+def test_results_are_written_with_their_attempts(me: Dispatcher, lane: Endpoint) -> None:
+    actions.configure(lane, guaranteed=True)
+    emit(lane, 3)
+    ok, failed, gone = me.claim(lane)
+    record(me.session, [result(ok), result(failed, 500), result(gone, 410)])
+    assert [stored(hook).state for hook in (ok, failed, gone)] == [
+        State.DELIVERED,
+        State.RETRYING,
+        State.FAILED,
+    ]
+    kept = stored(failed)
+    assert (kept.attempts_made, kept.last_status, kept.trigger, kept.lease_until) == (
+        1,
+        500,
+        Trigger.RETRY,
+        None,
+    )
+    assert kept.next_attempt_at is not None
+    assert kept.next_attempt_at > timezone.now()
+    assert list(Attempt.objects.order_by("hook_id").values_list("hook_id", "number", "status")) == [
+        (ok.id, 1, 200),
+        (failed.id, 1, 500),
+        (gone.id, 1, 410),
+    ]
+
+
+def test_a_late_result_does_not_overwrite_a_newer_claim(
+    me: Dispatcher, other: Dispatcher, lane: Endpoint
+) -> None:
+    emit(lane)
+    [late] = me.claim(lane)
+    claim.hand_back(me.session, [late])
+    claim.give_up_lanes(me.session, ME)
+    [newer] = other.claim(lane)
+    assert (late.claim, newer.claim) == (1, 2)
+    record(me.session, [result(late, 500)])
+    assert (stored(late).state, stored(late).claim) == (State.SENDING, 2)
+    record(other.session, [result(newer, 200)])
+    kept = stored(newer)
+    assert (kept.state, kept.last_status, kept.attempts_made) == (State.DELIVERED, 200, 1)
+    # both requests did happen, and the log shows both
+    assert sorted(Attempt.objects.values_list("status", flat=True)) == [200, 500]
+
+
+def test_the_same_result_written_twice_is_one_attempt(me: Dispatcher, lane: Endpoint) -> None:
+    emit(lane)
+    [hook] = me.claim(lane)
+    written = result(hook)
+    record(me.session, [written])
+    record(me.session, [written])  # the answer to the first commit was lost with the connection
+    assert Attempt.objects.count() == 1
+    assert stored(hook).attempts_made == 1
+
+
+def test_a_hook_that_was_cancelled_in_flight_stays_cancelled(me: Dispatcher, lane: Endpoint) -> None:
+    [hook] = emit(lane)
+    [claimed] = me.claim(lane)
+    actions.cancel(hook, actor=None)
+    record(me.session, [result(claimed)])
+    assert stored(hook).state == State.CANCELLED
+    assert Attempt.objects.count() == 1
+
+
+def test_the_result_of_a_hook_that_is_gone_is_dropped(me: Dispatcher, lane: Endpoint) -> None:
+    [hook] = emit(lane)
+    [claimed] = me.claim(lane)
+    hook.delete()
+    record(me.session, [result(claimed)])
+    assert Attempt.objects.count() == 0
+
+
+# -- put back, and the dead
+
+
+def test_a_hook_put_back_keeps_its_place(me: Dispatcher, lane: Endpoint) -> None:
+    first, second, retry = emit(lane, 3)
+    retrying(retry)
+    due = stored(retry).next_attempt_at
+    claimed = me.claim(lane)
+    claim.hand_back(me.session, claimed)
+    assert [stored(hook).state for hook in (first, second, retry)] == [
+        State.QUEUED,
+        State.QUEUED,
+        State.RETRYING,
+    ]
+    assert stored(retry).next_attempt_at == due
+    again = me.claim(lane)
+    assert [hook.id for hook in again] == [hook.id for hook in claimed]
+    assert {hook.claim for hook in again} == {2}
+
+
+def test_a_resend_put_back_is_still_a_resend(me: Dispatcher, lane: Endpoint) -> None:
+    [hook] = emit(lane)
+    Hook.objects.update(state=State.SKIPPED, skip_reason=SkipReason.FLAG_OFF, finished_at=timezone.now())
+    actions.resend(hook, actor=None)
+    claim.hand_back(me.session, me.claim(lane))
+    assert (stored(hook).state, stored(hook).trigger) == (State.RETRYING, Trigger.RESEND)
+
+
+def test_an_old_claim_can_not_be_put_back(me: Dispatcher, other: Dispatcher, lane: Endpoint) -> None:
+    emit(lane)
+    old = me.claim(lane)
+    claim.hand_back(me.session, old)
+    claim.give_up_lanes(me.session, ME)
+    [newer] = other.claim(lane)
+    claim.hand_back(me.session, old)
+    assert (stored(newer).state, stored(newer).claim) == (State.SENDING, 2)
+
+
+def test_a_living_owners_lane_is_not_swept(me: Dispatcher, other: Dispatcher, lane: Endpoint) -> None:
+    [hook] = emit(lane)
+    me.claim(lane)
+    assert claim.sweep(other.session) == []
+    assert (owner(lane), stored(hook).state) == (ME, State.SENDING)
+
+
+def test_a_dead_owners_lane_is_free_at_once(me: Dispatcher, other: Dispatcher, lane: Endpoint) -> None:
+    made = emit(lane, 3)
+    me.claim(lane, n=2)
+    me.session.close()  # as PostgreSQL does when the process dies
+    wait_until_unlocked(other.session, ME)
+    assert claim.sweep(other.session) == [lane.pk]
+    assert owner(lane) is None
+    assert [stored(hook).state for hook in made] == [State.QUEUED] * 3
+    assert [hook.id for hook in other.claim(lane)] == [hook.pk for hook in made]
+
+
+def wait_until_unlocked(session: Session, lock: int) -> None:
+    """PostgreSQL notices the end of a session a moment after it."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        row = session.execute("SELECT pg_try_advisory_lock(%s)", [lock]).fetchone()
+        if row and row[0]:
+            session.execute("SELECT pg_advisory_unlock(%s)", [lock])
+            return
+        time.sleep(0.01)
+    raise AssertionError("the lock of a closed session was not released in 10 s")
+
+
+def test_a_stuck_owners_lane_is_free_after_its_lease(
+    me: Dispatcher, other: Dispatcher, lane: Endpoint
+) -> None:
+    [hook] = emit(lane)
+    me.claim(lane)
+    past = timezone.now() - timedelta(seconds=1)
+    Lane.objects.update(until=past)
+    assert claim.sweep(other.session) == [lane.pk]
+    assert (owner(lane), stored(hook).state) == (None, State.QUEUED)
+
+
+def test_a_lease_that_ran_out_under_a_living_owner_is_put_back(me: Dispatcher, lane: Endpoint) -> None:
+    [hook] = emit(lane)
+    me.claim(lane)
+    Hook.objects.update(lease_until=timezone.now() - timedelta(seconds=4))
+    assert claim.sweep(me.session) == []  # it has five seconds more
+    Hook.objects.update(lease_until=timezone.now() - timedelta(seconds=6))
+    assert claim.sweep(me.session) == [lane.pk]
+    assert stored(hook).state == State.QUEUED
+
+
+def test_a_simulation_under_way_is_not_swept_with_its_lane(me: Dispatcher, lane: Endpoint) -> None:
+    [simulated] = emit(lane)
+    Hook.objects.update(
+        state=State.SENDING, simulated=True, trigger=Trigger.SIMULATION, claim=1, to_url="http://s.example/",
+        lease_until=timezone.now() + timedelta(seconds=30),
+    )  # fmt: skip
+    Lane.objects.update(owner=OTHER, until=timezone.now() - timedelta(seconds=1))
+    assert claim.sweep(me.session) == [lane.pk]
+    assert stored(simulated).state == State.SENDING
+
+
+def test_a_simulation_whose_web_process_died_is_sent_by_a_dispatcher(me: Dispatcher, lane: Endpoint) -> None:
+    [simulated] = emit(lane)
+    Hook.objects.update(
+        state=State.SENDING, simulated=True, trigger=Trigger.SIMULATION, claim=1, to_url="http://s.example/",
+        lease_until=timezone.now() - timedelta(seconds=6),
+    )  # fmt: skip
+    assert claim.sweep(me.session) == [lane.pk]
+    [claimed] = me.claim(lane)
+    assert (claimed.id, claimed.url, claimed.simulated, claimed.claim) == (
+        simulated.pk,
+        "http://s.example/",
+        True,
+        2,
+    )

@@ -1,0 +1,393 @@
+"""The real dispatcher process, real receivers: what delivery.md promises, promise by promise."""
+
+import signal
+import threading
+from collections import Counter, defaultdict
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+from standardwebhooks import Webhook
+
+from hooks import actions
+from hooks.management.commands.hooks import missing, totals
+from hooks.models import Attempt, Endpoint, Hook, Kind, Lane, Outcome, Runner, Side, State, Trigger
+from tests.factories import InstanceFactory
+from tests.faults import servers
+from tests.hooks.dispatching import Dispatch, Held, emit, states, wait_until
+from tests.receiver import Answer, Received, Receiver
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SHORT = {"DJANGO_SETTINGS_MODULE": "tests.hooks.short_deadline"}
+
+
+def endpoint(url: str, *, guaranteed: bool = False, parallel: bool = False) -> Endpoint:
+    return InstanceFactory(url=url, guaranteed=guaranteed, parallel=parallel).endpoint
+
+
+def state(hook: Hook) -> str:
+    return Hook.objects.values_list("state", flat=True).get(pk=hook.pk)
+
+
+def wait_for(hook: Hook, wanted: State) -> Hook:
+    wait_until(lambda: state(hook) == wanted, f"the hook is {wanted}")
+    hook.refresh_from_db()
+    return hook
+
+
+def assert_nothing_lost() -> None:
+    assert [missing(row) for row in totals()] == [0] * Endpoint.objects.count()
+
+
+# -- one hook
+
+
+def test_a_hook_arrives_signed_and_its_attempt_is_written_whole(tmp_path: Path) -> None:
+    with Receiver([(200, {"X-Bot": "yes"}, b"thank you")]) as receiver, Dispatch(tmp_path):
+        alice = endpoint(receiver.url)
+        [hook] = emit(alice, kind=Kind.ACK)
+        wait_for(hook, State.DELIVERED)
+        [request] = receiver.requests
+    assert (request.method, request.path, request.body) == ("POST", "/hook", b'{"n":0}')
+    assert Webhook(alice.secret).verify(request.body.decode(), request.headers) == {"n": 0}
+    assert request.headers["webhook-id"] == hook.webhook_id
+    assert request.headers["webhook-attempt"] == "1/1"
+    assert request.headers["content-type"] == "application/json"
+    assert "webhook-simulated" not in request.headers
+
+    assert (hook.attempts_made, hook.attempts_allowed, hook.claim) == (1, 1, 1)
+    assert (hook.last_outcome, hook.last_status, hook.last_host) == (Outcome.OK, 200, "127.0.0.1")
+    assert hook.finished_at is not None
+    assert (hook.lease_until, hook.next_attempt_at) == (None, None)
+
+    attempt = hook.attempts.get()
+    assert (attempt.number, attempt.trigger, attempt.url) == (1, Trigger.EVENT, receiver.url)
+    assert attempt.address == f"127.0.0.1:{receiver.port}"
+    assert (attempt.outcome, attempt.status, attempt.side, attempt.error) == (Outcome.OK, 200, "", "")
+    assert {name.lower(): value for name, value in attempt.request_headers} == request.headers
+    assert [name.lower() for name, _ in attempt.request_headers] == list(request.headers)  # and their order
+    assert ["X-Bot", "yes"] in attempt.response_headers
+    assert (bytes(attempt.response_body), attempt.response_size) == (b"thank you", 9)
+    assert hook.created_at <= attempt.started_at <= hook.finished_at
+    assert attempt.name_ms is not None
+    assert attempt.connect_ms is not None
+    assert attempt.first_byte_ms is not None
+    assert attempt.tls_ms is None
+    assert attempt.name_ms <= attempt.connect_ms <= attempt.first_byte_ms <= attempt.total_ms
+    assert hook.last_ms == attempt.total_ms
+
+
+def test_without_guaranteed_hooks_a_500_ends_it_after_one_attempt(tmp_path: Path) -> None:
+    with Receiver([(500, {}, b"a"), (500, {}, b"b"), (200, {}, b"")]) as receiver, Dispatch(tmp_path):
+        hook = wait_for(emit(endpoint(receiver.url))[0], State.FAILED)
+        assert len(receiver.requests) == 1
+    assert (hook.attempts_made, hook.attempts_allowed, hook.next_attempt_at) == (1, 1, None)
+    attempt = hook.attempts.get()
+    assert (attempt.outcome, attempt.status, attempt.side) == (Outcome.NOT_200, 500, Side.ENDPOINT)
+    assert bytes(attempt.response_body) == b"a"
+
+
+def test_with_guaranteed_hooks_the_third_attempt_succeeds_and_all_three_are_shown(tmp_path: Path) -> None:
+    with Receiver([(500, {}, b"a"), (500, {}, b"b"), (200, {}, b"c")]) as receiver, Dispatch(tmp_path):
+        [hook] = emit(endpoint(receiver.url, guaranteed=True))
+        for made in (1, 2):
+            receiver.wait_for(made)
+            wait_for(hook, State.RETRYING)
+            assert hook.attempts_made == made
+            actions.try_now(hook, actor=None)
+            wait_until(lambda made=made: Attempt.objects.count() > made, "it is tried again")
+        wait_for(hook, State.DELIVERED)
+        requests = receiver.requests
+    assert [request.headers["webhook-attempt"] for request in requests] == ["1/20", "2/20", "3/20"]
+    assert {request.headers["webhook-id"] for request in requests} == {hook.webhook_id}
+    shown = hook.attempts.order_by("number").values_list("number", "trigger", "status", "response_body")
+    assert [(number, trigger, status, bytes(body)) for number, trigger, status, body in shown] == [
+        (1, Trigger.EVENT, 500, b"a"),
+        (2, Trigger.RETRY, 500, b"b"),
+        (3, Trigger.RETRY, 200, b"c"),
+    ]
+
+
+def test_a_retry_comes_by_itself_when_it_is_due(tmp_path: Path) -> None:
+    with Receiver([(500, {}, b""), (200, {}, b"")]) as receiver, Dispatch(tmp_path):
+        [hook] = emit(endpoint(receiver.url, guaranteed=True))
+        wait_for(hook, State.DELIVERED)  # 5 s later, by the plan
+    first, second = hook.attempts.order_by("number")
+    assert second.started_at - first.started_at >= timedelta(seconds=4)
+
+
+def test_a_410_ends_it_at_once(tmp_path: Path) -> None:
+    with Receiver([(410, {}, b"")]) as receiver, Dispatch(tmp_path):
+        hook = wait_for(emit(endpoint(receiver.url, guaranteed=True))[0], State.FAILED)
+    assert (hook.attempts_made, hook.attempts_allowed) == (1, 20)
+
+
+def test_retry_after_is_obeyed(tmp_path: Path) -> None:
+    with Receiver([(429, {"Retry-After": "600"}, b"")]) as receiver, Dispatch(tmp_path):
+        hook = wait_for(emit(endpoint(receiver.url, guaranteed=True))[0], State.RETRYING)
+    assert hook.next_attempt_at is not None
+    wait = hook.next_attempt_at - hook.attempts.get().started_at
+    assert timedelta(minutes=10) <= wait < timedelta(minutes=11)
+
+
+def test_a_finished_hook_is_sent_again_under_its_old_id(tmp_path: Path) -> None:
+    with Receiver() as receiver, Dispatch(tmp_path):
+        [hook] = emit(endpoint(receiver.url))
+        wait_for(hook, State.DELIVERED)
+        actions.resend(hook, actor=None)
+        first, second = receiver.wait_for(2)
+        wait_for(hook, State.DELIVERED)
+    assert first.headers["webhook-id"] == second.headers["webhook-id"] == hook.webhook_id
+    assert second.headers["webhook-attempt"] == "2/2"
+    assert list(hook.attempts.order_by("number").values_list("trigger", flat=True)) == ["event", "resend"]
+
+
+def test_what_was_emitted_before_the_dispatcher_came_is_sent(tmp_path: Path) -> None:
+    with Receiver() as receiver:
+        alice = endpoint(receiver.url)
+        emit(alice, 3)
+        with Dispatch(tmp_path):
+            wait_until(lambda: states(alice) == {State.DELIVERED}, "all three are delivered")
+    assert [request.json()["n"] for request in receiver.requests] == [0, 1, 2]
+
+
+def test_a_blocked_address_is_an_attempt_with_its_reason(tmp_path: Path) -> None:
+    with Receiver() as inside, Dispatch(tmp_path, HOOKS_ALLOW_NETWORKS="10.0.0.0/8"):
+        hook = wait_for(emit(endpoint(f"http://localhost:{inside.port}/"))[0], State.FAILED)
+        assert inside.requests == []
+    attempt = hook.attempts.get()
+    assert (attempt.outcome, attempt.side, attempt.error, attempt.address) == (
+        Outcome.BLOCKED,
+        Side.SERVER,
+        "loopback",
+        "",
+    )
+
+
+def test_one_dispatcher_tells_all_faults_apart_at_once(tmp_path: Path) -> None:
+    faults = {
+        servers.answer(204): Outcome.NOT_200,
+        servers.answer(302, "Location: http://169.254.169.254/"): Outcome.REDIRECT,
+        servers.answer(413): Outcome.NOT_200,
+        servers.answer(429, "Retry-After: 1 Jan 99999999999999999999"): Outcome.NOT_200,
+        servers.ten_megabytes: Outcome.OK,
+        servers.without_end: Outcome.OK,
+        servers.gzip_bomb: Outcome.OK,
+        servers.hang_up: Outcome.RESET,
+        servers.reset: Outcome.RESET,
+        servers.garbage: Outcome.PROTOCOL,
+        servers.flood_of_headers: Outcome.TOO_LARGE,
+        servers.strange_headers: Outcome.OK,
+        servers.hang: Outcome.TIMEOUT,
+        servers.drip: Outcome.TIMEOUT,
+        servers.drip_of_headers: Outcome.TIMEOUT,
+    }
+    servers.bomb()
+    expected: dict[int, Outcome] = {}
+    with (
+        servers.several(list(faults)) as ports,
+        servers.refusing() as refusing,
+        Dispatch(tmp_path, **SHORT) as process,
+    ):
+        for port, outcome in [*zip(ports, faults.values(), strict=True), (refusing, Outcome.REFUSED)]:
+            expected[emit(endpoint(f"http://127.0.0.1:{port}/"))[0].pk] = outcome
+        expected[emit(endpoint("http://nowhere.invalid/"))[0].pk] = Outcome.DNS
+        expected[emit(endpoint("http://192.168.1.1/"))[0].pk] = Outcome.BLOCKED
+        wait_until(lambda: Attempt.objects.count() == len(expected), "each has its attempt")
+        assert process.process.poll() is None, process.output
+    assert dict(Attempt.objects.values_list("hook_id", "outcome")) == expected
+    assert_nothing_lost()
+
+
+# -- lanes
+
+
+class Ordered:
+    """A receiver's answers: 500 to about a tenth of the first attempts; notes order and overlap by path."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.under_way: Counter[str] = Counter()
+        self.most: Counter[str] = Counter()
+        self.order: dict[str, list[int]] = defaultdict(list)
+
+    def __call__(self, received: Received) -> Answer:
+        number = received.json()["n"]
+        with self.lock:
+            self.under_way[received.path] += 1
+            self.most[received.path] = max(self.most[received.path], self.under_way[received.path])
+            if received.headers["webhook-attempt"].startswith("1/"):
+                self.order[received.path].append(number)
+        with self.lock:
+            self.under_way[received.path] -= 1
+        return (500 if number % 10 == 7 else 200), {}, b""
+
+
+def test_order_is_kept_and_one_is_under_way_over_two_dispatchers_and_failures(tmp_path: Path) -> None:
+    answers = Ordered()
+    with Receiver(answers) as receiver:
+        lanes = [endpoint(f"{receiver.url}/{lane}", guaranteed=True) for lane in range(4)]
+        for lane in lanes:
+            emit(lane, 100)  # a backlog, over which both fall
+        with Dispatch(tmp_path), Dispatch(tmp_path):
+            wait_until(
+                lambda: sum(len(order) for order in answers.order.values()) >= 400,
+                "every hook has had its first attempt",
+            )
+            wait_until(
+                lambda: not Hook.objects.filter(attempts_made=0).exists(), "every first attempt is written"
+            )
+    assert dict(answers.order) == {f"/hook/{lane}": list(range(100)) for lane in range(4)}
+    assert set(answers.most.values()) == {1}
+    assert Attempt.objects.filter(number=1).count() == 400
+    assert Hook.objects.filter(state=State.DELIVERED).count() >= 360
+    assert states(*lanes) <= {State.DELIVERED, State.RETRYING}
+    assert_nothing_lost()
+
+
+def test_order_is_kept_when_a_dispatcher_stops_and_another_comes(tmp_path: Path) -> None:
+    answers = Ordered()
+    with Receiver(answers) as receiver:
+        lanes = [endpoint(f"{receiver.url}/{lane}") for lane in range(4)]
+        for lane in lanes:
+            emit(lane, 250)
+        for round_ in range(3):
+            with Dispatch(tmp_path):
+                wait_until(
+                    lambda round_=round_: len(receiver.requests) >= 200 * (round_ + 1),
+                    "the round is under way",
+                )
+            assert State.SENDING not in states(*lanes)  # what it had claimed went back
+            assert not Lane.objects.exclude(owner=None).exists()
+        with Dispatch(tmp_path):
+            wait_until(lambda: states(*lanes) == {State.DELIVERED, State.FAILED}, "all have been sent")
+    assert dict(answers.order) == {f"/hook/{lane}": list(range(250)) for lane in range(4)}
+    assert len(receiver.requests) == 1000  # no duplicates
+    assert_nothing_lost()
+
+
+def test_with_parallel_hooks_several_are_under_way(tmp_path: Path) -> None:
+    together = threading.Barrier(8)
+
+    def answer(received: Received) -> Answer:
+        together.wait(30)  # breaks, and so answers nothing, unless eight are here at once
+        return 200, {}, b""
+
+    with Receiver(answer) as receiver, Dispatch(tmp_path):
+        alice = endpoint(receiver.url, parallel=True)
+        emit(alice, 16)
+        wait_until(lambda: states(alice) == {State.DELIVERED}, "all are delivered")
+
+
+def test_an_endpoint_that_hangs_does_not_hold_up_another(tmp_path: Path) -> None:
+    hanging = Held()
+    with Receiver(hanging) as dead, Receiver() as living, Dispatch(tmp_path):
+        alice, bob = endpoint(dead.url, parallel=True), endpoint(living.url)
+        emit(alice, 50)
+        hanging.wait_for_arrival()
+        emit(bob, 50)
+        wait_until(lambda: states(bob) == {State.DELIVERED}, "the living one has all of its hooks")
+        assert State.DELIVERED not in states(alice)
+        assert len(dead.requests) <= 16
+        hanging.release.set()
+        wait_until(lambda: states(alice) == {State.DELIVERED}, "and the other one when it answers again")
+    assert [request.json()["n"] for request in living.requests] == list(range(50))
+
+
+def test_a_failed_hook_steps_aside(tmp_path: Path) -> None:
+    def answer(received: Received) -> Answer:
+        return (500 if received.json()["n"] == 0 else 200), {}, b""
+
+    with Receiver(answer) as receiver, Dispatch(tmp_path):
+        first, *rest = emit(endpoint(receiver.url, guaranteed=True), 5)
+        for hook in rest:
+            wait_for(hook, State.DELIVERED)
+        assert first.attempts.count() == 1
+    assert [request.json()["n"] for request in receiver.requests[:5]] == [0, 1, 2, 3, 4]
+
+
+# -- addresses
+
+
+def test_a_borrowed_address_is_used_until_it_is_returned(tmp_path: Path) -> None:
+    with Receiver() as own, Receiver() as borrowed, Dispatch(tmp_path):
+        alice = endpoint(own.url)
+        actions.borrow_address(alice, url=borrowed.url, until=timezone.now() + timedelta(minutes=30))
+        wait_for(emit(alice)[0], State.DELIVERED)
+        assert (len(borrowed.requests), len(own.requests)) == (1, 0)
+        actions.return_address(alice)
+        wait_for(emit(alice)[0], State.DELIVERED)
+        assert (len(borrowed.requests), len(own.requests)) == (1, 1)
+
+
+def test_a_borrowed_address_goes_back_by_itself_when_its_time_is_over(tmp_path: Path) -> None:
+    with Receiver() as own, Receiver() as borrowed, Dispatch(tmp_path):
+        alice = endpoint(own.url)
+        until = timezone.now() + timedelta(seconds=2)
+        actions.borrow_address(alice, url=borrowed.url, until=until)
+        wait_until(lambda: timezone.now() > until, "two seconds are over")
+        wait_for(emit(alice)[0], State.DELIVERED)
+        assert (len(borrowed.requests), len(own.requests)) == (0, 1)
+
+
+# -- stop, kill
+
+
+def test_sigterm_finishes_what_is_under_way_and_leaves_the_rest_to_others(tmp_path: Path) -> None:
+    slow = Held()
+    with Receiver(slow) as receiver:
+        with Dispatch(tmp_path) as process:
+            first, *rest = emit(endpoint(receiver.url), 5)
+            slow.wait_for_arrival()
+            process.process.terminate()
+            # it gives its slot up at once, and goes on with the request
+            wait_until(
+                lambda: Runner.objects.get(pid=process.process.pid).finished_at, "the slot is given up"
+            )
+            assert process.process.poll() is None
+            slow.release.set()
+            assert process.process.wait(15) == 0
+        assert len(receiver.requests) == 1
+        assert (state(first), first.attempts.count()) == (State.DELIVERED, 1)
+        assert {(state(hook), hook.attempts.count()) for hook in rest} == {(State.QUEUED, 0)}
+        assert Lane.objects.get().owner is None
+        with Dispatch(tmp_path):
+            wait_for(rest[-1], State.DELIVERED)
+    assert [request.json()["n"] for request in receiver.requests] == [0, 1, 2, 3, 4]
+    assert_nothing_lost()
+
+
+def test_kill_9_loses_nothing_and_another_dispatcher_takes_over(tmp_path: Path) -> None:
+    slow = Held()
+    with Receiver(slow) as receiver, Dispatch(tmp_path) as dying:
+        made = emit(endpoint(receiver.url), 5)
+        slow.wait_for_arrival()
+        with Dispatch(tmp_path):
+            dying.kill()
+            slow.release.set()
+            wait_for(made[-1], State.DELIVERED)
+    arrived = Counter(request.json()["n"] for request in receiver.requests)
+    assert arrived == {0: 2, 1: 1, 2: 1, 3: 1, 4: 1}  # twice only what was in flight
+    assert {state(hook) for hook in made} == {State.DELIVERED}
+    assert Attempt.objects.count() == 5
+    assert_nothing_lost()
+
+
+def test_a_dispatcher_that_stands_still_loses_its_lanes_and_overwrites_nothing(tmp_path: Path) -> None:
+    slow = Held()
+    with Receiver(slow) as receiver, Dispatch(tmp_path) as stuck:
+        [hook] = emit(endpoint(receiver.url))
+        slow.wait_for_arrival()
+        with Dispatch(tmp_path):
+            stuck.process.send_signal(signal.SIGSTOP)
+            Lane.objects.update(until=timezone.now() - timedelta(seconds=1))  # as after 30 s
+            receiver.wait_for(2, 30)
+            slow.release.set()
+            wait_for(hook, State.DELIVERED)
+            stuck.process.send_signal(signal.SIGCONT)
+            wait_until(lambda: hook.attempts.count() == 2, "both requests are in the log")
+    hook.refresh_from_db()
+    assert (hook.state, hook.claim, hook.attempts_made) == (State.DELIVERED, 2, 1)
+    assert_nothing_lost()

@@ -1,0 +1,182 @@
+"""Whose turn it is: the dispatcher's lanes in memory."""
+
+import time
+from itertools import count
+
+from hooks.dispatch import lanes as module
+from hooks.dispatch.lanes import Lanes
+from hooks.dispatch.record import Claimed
+from hooks.models import Trigger
+
+ids = count(1)
+
+
+def hook(lane: int, *, made: int = 0, parallel: bool = False, id: int = 0) -> Claimed:
+    return Claimed(
+        id=id or next(ids), webhook_id="hook_x", endpoint_id=lane, body=b"{}", claim=1, made=made, allowed=20,
+        trigger=Trigger.RETRY if made else Trigger.EVENT, simulated=False, url="http://a.example/", secret="",
+        parallel=parallel, lease_ends=time.monotonic() + 30,
+    )  # fmt: skip
+
+
+def hooks(lane: int, n: int, **fields: bool) -> list[Claimed]:
+    return [hook(lane, **fields) for _ in range(n)]
+
+
+def test_an_ordered_lane_has_one_under_way_and_keeps_its_order() -> None:
+    lanes, made = Lanes(10), hooks(1, 3)
+    lanes.take(made)
+    assert list(lanes.next_hooks()) == [made[0]]
+    assert list(lanes.next_hooks()) == []
+    lanes.done(made[0])
+    assert list(lanes.next_hooks()) == [made[1]]
+    lanes.done(made[1])
+    assert list(lanes.next_hooks()) == [made[2]]
+    assert (lanes.in_flight, lanes.at_hand) == (1, 0)
+
+
+def test_a_parallel_lane_has_sixteen_under_way() -> None:
+    lanes, made = Lanes(100), hooks(1, 20, parallel=True)
+    lanes.take(made)
+    assert list(lanes.next_hooks()) == made[:16]
+    lanes.done(made[3])
+    assert list(lanes.next_hooks()) == [made[16]]
+
+
+def test_lanes_take_turns() -> None:
+    lanes = Lanes(4)
+    first, second = hooks(1, 5, parallel=True), hooks(2, 5, parallel=True)
+    lanes.take(first + second)
+    assert list(lanes.next_hooks()) == [first[0], second[0], first[1], second[1]]
+
+
+def test_a_lane_with_ten_thousand_waiting_does_not_hold_up_another() -> None:
+    lanes = Lanes(8)
+    lanes.take(hooks(1, 10_000, parallel=True))
+    begun = list(lanes.next_hooks())
+    assert len(begun) == 8
+    late = hook(2)
+    lanes.take([late])
+    lanes.done(begun[0])
+    lanes.done(begun[1])
+    assert late in list(lanes.next_hooks())
+
+
+def test_there_are_never_more_under_way_than_seats() -> None:
+    lanes = Lanes(3)
+    lanes.take([hook(lane) for lane in range(10)])
+    assert len(list(lanes.next_hooks())) == 3
+    assert lanes.in_flight == 3
+
+
+def test_retries_take_half_of_the_seats_at_most() -> None:
+    lanes = Lanes(10)
+    lanes.take([hook(lane, made=1) for lane in range(20)])
+    assert len(list(lanes.next_hooks())) == 5
+    firsts = [hook(lane) for lane in range(100, 120)]
+    lanes.take(firsts)
+    assert list(lanes.next_hooks()) == firsts[:5]
+
+
+def test_a_lane_whose_retry_must_wait_sends_its_first_attempt_instead() -> None:
+    lanes = Lanes(2)
+    retry = hook(1, made=1)
+    lanes.take([retry])
+    assert list(lanes.next_hooks()) == [retry]
+    waits, first = hook(2, made=1), hook(2)
+    lanes.take([waits, first])
+    assert list(lanes.next_hooks()) == [first]
+    lanes.done(retry)
+    lanes.done(first)
+    assert list(lanes.next_hooks()) == [waits]
+
+
+def test_retries_and_first_attempts_of_a_lane_take_turns() -> None:
+    lanes = Lanes(100)
+    retries, firsts = [hook(1, made=2, parallel=True) for _ in range(3)], hooks(1, 3, parallel=True)
+    lanes.take(retries + firsts)
+    assert list(lanes.next_hooks()) == [
+        retries[0], firsts[0], retries[1], firsts[1], retries[2], firsts[2],
+    ]  # fmt: skip
+
+
+def test_a_lane_that_becomes_parallel_or_ordered_follows_at_once() -> None:
+    lanes = Lanes(100)
+    lanes.take(hooks(1, 2))
+    [begun] = lanes.next_hooks()
+    lanes.take(hooks(1, 5, parallel=True))
+    assert len(list(lanes.next_hooks())) == 6
+    lanes.take(hooks(1, 2))
+    assert list(lanes.next_hooks()) == []
+    assert lanes.done(begun).width == 1
+
+
+def test_an_endpoint_that_lets_attempts_time_out_gets_fewer_at_once_and_recovers() -> None:
+    lane = Lanes(100).lanes.setdefault(1, module.Lane(1))
+    lane.parallel, lane.width = True, 16
+    widths = []
+    for in_time in [False, False, False, False, False, True, True]:
+        lane.learn(10.0, in_time)
+        widths.append(lane.width)
+    assert widths == [8, 4, 2, 1, 1, 2, 3]
+    for _ in range(20):
+        lane.learn(0.01, in_time=True)
+    assert lane.width == 16
+
+
+def test_an_ordered_lane_stays_at_one_however_quick_it_is() -> None:
+    lane = module.Lane(1)
+    for _ in range(5):
+        lane.learn(0.001, in_time=True)
+    assert lane.width == 1
+
+
+def test_a_quick_endpoint_has_more_at_hand_than_a_slow_one() -> None:
+    lane = module.Lane(1)
+    assert lane.wanted() == 2
+    lane.learn(0.01, in_time=True)
+    assert lane.wanted() == 50
+    lane.pace = 0.0001
+    assert lane.wanted() == 200
+    lane.pace = 10.0
+    assert lane.wanted() == 1
+
+
+def test_it_is_asked_for_more_when_half_is_gone() -> None:
+    lanes = Lanes(100)
+    assert lanes.lacking(1) == 2
+    made = hooks(1, 30)
+    lanes.take(made)
+    lanes.lanes[1].pace = 0.01  # 50 wanted
+    assert lanes.lacking(1) == 0
+    for sent in made[:5]:
+        assert next(lanes.next_hooks()) is sent
+        lanes.done(sent)
+    assert lanes.lacking(1) == 25
+
+
+def test_what_was_not_begun_can_be_given_back() -> None:
+    lanes = Lanes(100)
+    first, second = hooks(1, 3), hooks(2, 2)
+    lanes.take(first + second)
+    assert list(lanes.next_hooks()) == [first[0], second[0]]
+    assert lanes.give_back(lanes.lanes[1]) == first[1:]
+    assert lanes.at_hand == 1
+    assert lanes.give_back_all() == second[1:]
+    assert (lanes.at_hand, lanes.in_flight) == (0, 2)
+    for sent in (first[0], second[0]):
+        lanes.done(sent)
+    assert list(lanes.next_hooks()) == []
+
+
+def test_only_a_lane_without_anything_is_forgotten() -> None:
+    lanes = Lanes(100)
+    idle, under_way, waiting, fresh = hook(1), hook(2), hooks(3, 2), hook(4)
+    lanes.take([idle, under_way, *waiting, fresh])
+    list(lanes.next_hooks())
+    for sent in (idle, waiting[0], fresh):
+        lanes.done(sent)
+    for lane in (1, 2, 3):
+        lanes.lanes[lane].last_used -= module.IDLE + 1
+    assert lanes.idle() == [1]
+    assert sorted(lanes.lanes) == [2, 3, 4]

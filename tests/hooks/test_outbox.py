@@ -1,0 +1,147 @@
+"""emit(): a hook is written with its event, or not at all."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import timedelta
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from hooks import actions, loops, outbox
+from hooks.models import Endpoint, Hook, Kind, SkipReason, State, Tally
+from hooks.outbox import Event
+from tests.factories import InstanceFactory
+
+
+def emit(endpoint: Endpoint, body: bytes = b"{}", skip: SkipReason | None = None) -> Hook:
+    return outbox.emit(instance_id=endpoint.pk, kind=Kind.MESSAGE, body=body, skip=skip)
+
+
+def emitted(endpoint: Endpoint) -> int:
+    return Tally.objects.get(pk=endpoint.pk).emitted
+
+
+def test_a_hook_waits_for_its_turn_with_the_exact_bytes(endpoint: Endpoint) -> None:
+    hook = outbox.emit(
+        instance_id=endpoint.pk,
+        kind=Kind.ACK,
+        body='{"a":"ü"}'.encode(),
+        message="true_1@c.us_A",
+        chat="1@c.us",
+    )
+    hook.refresh_from_db()
+    assert (hook.state, hook.kind, bytes(hook.body)) == (State.QUEUED, Kind.ACK, b'{"a":"\xc3\xbc"}')
+    assert (hook.message, hook.chat) == ("true_1@c.us_A", "1@c.us")
+    assert (hook.attempts_made, hook.attempts_allowed, hook.skip_reason) == (0, 1, "")
+    assert (hook.next_attempt_at, hook.lease_until, hook.finished_at, hook.claim) == (None, None, None, 0)
+    assert not hook.simulated
+    assert emitted(endpoint) == 1
+
+
+def test_with_guaranteed_hooks_it_may_be_tried_twenty_times(endpoint: Endpoint) -> None:
+    actions.configure(endpoint, guaranteed=True)
+    assert emit(endpoint).attempts_allowed == 20
+
+
+def test_without_an_address_it_is_skipped_and_says_so(endpoint: Endpoint) -> None:
+    actions.configure(endpoint, url="")
+    hook = emit(endpoint)
+    assert (hook.state, hook.skip_reason) == (State.SKIPPED, SkipReason.NO_ADDRESS)
+    assert hook.finished_at == hook.created_at
+    assert emitted(endpoint) == 1
+
+
+def test_a_borrowed_address_is_an_address(endpoint: Endpoint) -> None:
+    actions.configure(endpoint, url="")
+    until = timezone.now() + timedelta(minutes=1)
+    actions.borrow_address(endpoint, url="http://127.0.0.1:9/bin", until=until)
+    assert emit(endpoint).state == State.QUEUED
+
+
+@pytest.mark.parametrize("reason", SkipReason)
+def test_a_hook_that_is_not_to_be_sent_is_kept_with_its_reason(
+    endpoint: Endpoint, reason: SkipReason
+) -> None:
+    hook = emit(endpoint, skip=reason)
+    hook.refresh_from_db()
+    assert (hook.state, hook.skip_reason) == (State.SKIPPED, reason)
+    assert emitted(endpoint) == 1
+
+
+def test_hooks_of_an_instance_keep_the_order_in_which_they_were_emitted(endpoint: Endpoint) -> None:
+    made = [emit(endpoint, body=b"%d" % number) for number in range(5)]
+    assert [bytes(hook.body) for hook in Hook.objects.order_by("id")] == [b"0", b"1", b"2", b"3", b"4"]
+    assert sorted(hook.webhook_id for hook in made) == sorted({hook.webhook_id for hook in made})
+
+
+def test_many_events_are_written_at_once_in_their_order(
+    endpoint: Endpoint, django_assert_num_queries: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    events = [Event(Kind.MESSAGE, b"%d" % number) for number in range(99)]
+    events.insert(50, Event(Kind.ACK, b"{}", skip=SkipReason.FLAG_OFF))
+    with django_assert_num_queries(3):
+        made = outbox.emit_all(endpoint.pk, events)
+    kept = list(Hook.objects.order_by("id"))
+    assert [hook.pk for hook in made] == [hook.pk for hook in kept]
+    assert [bytes(hook.body) for hook in kept] == [event.body for event in events]
+    assert [hook.state for hook in kept] == [State.QUEUED] * 50 + [State.SKIPPED] + [State.QUEUED] * 49
+    assert len({hook.webhook_id for hook in kept}) == 100
+    assert emitted(endpoint) == 100
+
+
+def test_no_events_are_nothing(endpoint: Endpoint) -> None:
+    assert outbox.emit_all(endpoint.pk, []) == []
+    assert emitted(endpoint) == 0
+
+
+def test_what_is_rolled_back_leaves_nothing(endpoint: Endpoint) -> None:
+    class EventFailed(Exception):
+        pass
+
+    emit(endpoint)
+    with pytest.raises(EventFailed), transaction.atomic():
+        emit(endpoint)
+        assert emitted(endpoint) == 2
+        raise EventFailed
+    assert Hook.objects.count() == 1
+    assert emitted(endpoint) == 1
+
+
+def test_a_body_that_is_not_utf8_is_refused_and_nothing_is_counted(endpoint: Endpoint) -> None:
+    with pytest.raises(UnicodeDecodeError):
+        emit(endpoint, body=b"\xff")
+    assert Hook.objects.count() == 0
+    assert emitted(endpoint) == 0
+
+
+def test_an_instance_that_does_not_exist_is_refused(endpoint: Endpoint) -> None:
+    with pytest.raises(Endpoint.DoesNotExist):
+        outbox.emit(instance_id=endpoint.pk + 1, kind=Kind.MESSAGE, body=b"{}")
+    assert Hook.objects.count() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_outside_a_transaction_it_is_refused() -> None:
+    instance = InstanceFactory(url="http://127.0.0.1:9/")
+    with pytest.raises(transaction.TransactionManagementError, match="belongs into the transaction"):
+        emit(instance.endpoint)
+    assert Hook.objects.count() == 0
+    assert emitted(instance.endpoint) == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_commit_wakes_the_dispatchers_and_a_rollback_does_not() -> None:
+    endpoint = InstanceFactory(url="http://127.0.0.1:9/").endpoint
+    with loops.connect() as session:
+        session.execute(f"LISTEN {outbox.CHANNEL}")
+        with transaction.atomic():
+            emit(endpoint)
+            emit(endpoint)
+        with transaction.atomic():
+            emit(endpoint)
+            transaction.set_rollback(True)
+        with transaction.atomic():
+            emit(endpoint, skip=SkipReason.FLAG_OFF)
+        notes = [(note.channel, note.payload) for note in session.notifies(timeout=0.5)]
+    assert notes == [("hooks", str(endpoint.pk))]
