@@ -22,7 +22,6 @@ from django.db import OperationalError, connections
 
 from hooks import loops
 from hooks.dispatch import claim
-from hooks.dispatch.catch_up import CatchUp
 from hooks.dispatch.record import Claimed, Result, record
 from hooks.outbox import CHANNEL
 
@@ -147,7 +146,6 @@ class Claimer(DatabaseThread):
         super().__init__("claimer", bell)
         self.seat = seat
         self.claims: deque[tuple[int, claim.Claims]] = deque()
-        self.catch_up = CatchUp()
         self.waiting: deque[int] = deque()  # lanes that a sweep has found
         self.next_due: float | None = None  # by time.monotonic()
         self.lost_slot = False
@@ -161,8 +159,7 @@ class Claimer(DatabaseThread):
         """What it brings comes back in `claims` with the caller's mark."""
 
         def job() -> None:
-            found = claim.claim(self.seat.session, self.seat.id, wanted, self.catch_up)
-            self.claims.append((mark, found))
+            self.claims.append((mark, claim.claim(self.seat.session, self.seat.id, wanted)))
 
         self.submit(job)
 
