@@ -215,9 +215,10 @@ Q_CLUSTER = {
     "name": "chatapi",
     "orm": "default",
     "broker_class": "chatapi.broker.PatientORM",  # the ORM broker, that outlives a restart of PostgreSQL
-    # every dispatcher and the outgoing loop hold a worker for an hour; two more do the short tasks
-    "workers": HOOKS_DISPATCHERS + 3,
-    "queue_limit": HOOKS_DISPATCHERS + 3,  # the ORM broker's retry clock starts at prefetch
+    # every dispatcher, the outgoing loop and, while there is a job, the redelivery hold a worker for an hour; two
+    # more do the short tasks
+    "workers": HOOKS_DISPATCHERS + 4,
+    "queue_limit": HOOKS_DISPATCHERS + 4,  # the ORM broker's retry clock starts at prefetch
     "timeout": TASK_TIMEOUT,
     "retry": TASK_TIMEOUT + 600,
     "max_attempts": 1,
@@ -229,11 +230,18 @@ Q_CLUSTER = {
     "label": "Background tasks",
 }
 # `manage.py worker` calls them every 2 s: each queues its long task where that is missing, and says if all is well.
-WORKER_KEEPERS = ["hooks.tasks.ensure_dispatchers", "instances.tasks.ensure_outgoing"]
-# Name: (function, every how many minutes). The first two do what the keepers do, in case no worker keeps.
+WORKER_KEEPERS = [
+    "hooks.tasks.ensure_dispatchers",
+    "instances.tasks.ensure_outgoing",
+    "hooks.tasks.ensure_redelivery",
+]
+# Name: (function, every how many minutes). The first three do what the keepers do, in case no worker keeps.
 SCHEDULES = {
     "dispatchers": ("hooks.tasks.ensure_dispatchers", 1),
     "outgoing queue": ("instances.tasks.ensure_outgoing", 1),
+    "redelivery": ("hooks.tasks.ensure_redelivery", 1),
+    "endpoints that fail": ("instances.tasks.pause_failing", 1),
+    "old hooks": ("hooks.retention.drop_old", 60),
     "old captures": ("testing_tools.bins.drop_old_captures", 60),
 }
 
@@ -248,6 +256,10 @@ LAPTOP_NETWORKS = [
 HOOKS_ALLOW_NETWORKS = read(env.list, "HOOKS_ALLOW_NETWORKS", LAPTOP_NETWORKS if EMBEDDED_POSTGRES else [])
 HOOKS_OWN_BINS = SITE_URL + "/bin/"  # reached always, wherever the site's name leads
 HOOKS_CA_FILE = read(env.str, "HOOKS_CA_FILE", "")  # trusted certificates; empty: Mozilla's, by certifi
+# How long the log keeps hooks with their attempts, the bodies of both, and what was skipped.
+HOOKS_KEEP_DAYS = read(env.int, "HOOKS_KEEP_DAYS", 30)
+HOOKS_KEEP_BODIES_DAYS = read(env.int, "HOOKS_KEEP_BODIES_DAYS", 7)
+HOOKS_KEEP_SKIPPED_DAYS = read(env.int, "HOOKS_KEEP_SKIPPED_DAYS", 1)
 TRIAL_DAYS = read(env.int, "TRIAL_DAYS", 3)
 VERIFICATION_MINUTES = 30
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from hooks import addresses, http
 from hooks.dispatch.record import Claimed, judge, record
+from hooks.explain import body_dropped_words
 from hooks.models import (
     UNFINISHED,
     Attempt,
@@ -18,6 +19,8 @@ from hooks.models import (
     Hook,
     Kind,
     Lane,
+    PauseReason,
+    SkipReason,
     State,
     Tally,
     Trigger,
@@ -26,6 +29,7 @@ from hooks.models import (
 from hooks.outbox import count_emitted, wake
 
 SIMULATION_LEASE = timedelta(seconds=30)
+OLD_SECRET = timedelta(hours=24)  # for so long after a rotation hooks are signed with both secrets
 
 
 class NotPossible(Exception):
@@ -63,19 +67,78 @@ def configure(
     with transaction.atomic():
         row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
         changed = {name: value for name, value in wanted.items() if getattr(row, name) != value}
+        if "url" in changed:  # what the old address did says nothing about the new one
+            row.failing_since = endpoint.failing_since = None
         for name, value in changed.items():
             setattr(row, name, value)
             setattr(endpoint, name, value)
         if changed:
-            row.save(update_fields=list(changed))
+            row.save(update_fields=[*changed, "failing_since"])
     return changed
 
 
-def rotate_secret(endpoint: Endpoint, *, actor: Any) -> str:
-    """A new signing secret, valid from the next attempt on; returns it."""
-    endpoint.secret = new_secret()
-    endpoint.save(update_fields=["secret"])
+def rotate_secret(endpoint: Endpoint, *, actor: Any, keep_old: bool = True) -> str:
+    """A new signing secret; returns it.
+
+    For a day every hook carries a signature by each of the two, so that receivers may change over in their own
+    time; a second rotation within the day ends the oldest. Not with `keep_old=False`, for a secret that has leaked.
+    """
+    with transaction.atomic():
+        row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
+        endpoint.previous_secret = row.secret if keep_old else ""
+        endpoint.previous_secret_until = timezone.now() + OLD_SECRET if keep_old else None
+        endpoint.secret = new_secret()
+        endpoint.save(update_fields=["secret", "previous_secret", "previous_secret_until"])
     return endpoint.secret
+
+
+def end_previous_secret(endpoint: Endpoint, *, actor: Any) -> None:
+    """End the old secret of a rotation before its day is over."""
+    endpoint.previous_secret, endpoint.previous_secret_until = "", None
+    endpoint.save(update_fields=["previous_secret", "previous_secret_until"])
+
+
+def pause(endpoint: Endpoint, *, actor: Any) -> Endpoint:
+    """Let the hooks gather: nothing is sent until resume(), and nothing is lost. Paused already: no change.
+
+    What a dispatcher has claimed, half a second's worth, still goes.
+    """
+    with transaction.atomic():
+        row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
+        if row.paused_at is None:
+            row.paused_at, row.pause_reason = timezone.now(), PauseReason.BY_HAND
+            row.save(update_fields=["paused_at", "pause_reason"])
+    return row
+
+
+def pause_failing(endpoint: Endpoint, *, before: datetime) -> Endpoint | None:
+    """Pause one that has given nothing but failures since `before` or longer; None: not so any more."""
+    with transaction.atomic():
+        row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
+        if row.paused_at is not None or row.failing_since is None or row.failing_since > before:
+            return None
+        row.paused_at, row.pause_reason = timezone.now(), PauseReason.FAILING
+        row.save(update_fields=["paused_at", "pause_reason"])
+    return row
+
+
+def pause_was_told(endpoint: Endpoint) -> None:
+    """The owner has been written to."""
+    Endpoint.objects.filter(pk=endpoint.pk, paused_at=endpoint.paused_at).update(pause_told_at=timezone.now())
+
+
+def resume(endpoint: Endpoint, *, actor: Any = None) -> Endpoint:
+    """Send again, slowly at first (hooks/dispatch/catch_up.py); what became due meanwhile is due now."""
+    with transaction.atomic():
+        row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
+        if row.paused_at is not None:
+            row.paused_at = row.pause_told_at = row.failing_since = None
+            row.pause_reason, row.resumed_at = "", timezone.now()
+            row.save(
+                update_fields=["paused_at", "pause_reason", "pause_told_at", "failing_since", "resumed_at"]
+            )
+            wake(row.pk)
+    return row
 
 
 def borrow_address(endpoint: Endpoint, *, url: str, until: datetime, actor: Any = None) -> None:
@@ -143,7 +206,7 @@ def simulate(
         trigger=Trigger.SIMULATION,
         simulated=True,
         url=to_url,
-        secret=endpoint.secret,
+        secret=" ".join(endpoint.valid_secrets()),
         parallel=False,
         lease_ends=time.monotonic() + SIMULATION_LEASE.total_seconds(),
     )
@@ -169,14 +232,17 @@ def resend(hook: Hook, *, actor: Any) -> Hook:
         )
         if not row.is_finished:
             raise NotPossible("This hook is still under way; it can be sent again when it has finished.")
+        if row.body_dropped_at is not None:
+            raise NotPossible(f"{body_dropped_words()}, so this hook can't be sent again.")
         if not (row.to_url or row.endpoint.effective_url()):
             raise NotPossible("The instance has no webhook address. Set one first.")
         row.state, row.skip_reason, row.trigger = State.RETRYING, "", Trigger.RESEND
         row.next_attempt_at, row.finished_at = timezone.now(), None
         row.attempts_allowed = row.attempts_made + row.endpoint.attempts_allowed
+        row.redelivery = None
         row.save(
             update_fields=[
-                "state", "skip_reason", "trigger", "next_attempt_at", "finished_at", "attempts_allowed",
+                "state", "skip_reason", "trigger", "next_attempt_at", "finished_at", "attempts_allowed", "redelivery",
             ]
         )  # fmt: skip
         wake(row.endpoint_id)
@@ -184,14 +250,34 @@ def resend(hook: Hook, *, actor: Any) -> Hook:
 
 
 def try_now(hook: Hook, *, actor: Any) -> Hook:
-    """Make a retry due at once. Raises NotPossible when the hook does not wait for one."""
+    """Make a retry due at once. Raises NotPossible when the hook does not wait for one, or its endpoint is paused."""
     with transaction.atomic():
-        row = Hook.objects.select_for_update(no_key=True).get(pk=hook.pk)
+        row = (
+            Hook.objects.select_for_update(no_key=True, of=("self",))
+            .select_related("endpoint")
+            .get(pk=hook.pk)
+        )
         if row.state != State.RETRYING:
             raise NotPossible("This hook does not wait for another attempt.")
+        if row.endpoint.paused_at is not None:
+            raise NotPossible("Delivery to this address is paused. Resume it, and the hook goes by itself.")
         row.next_attempt_at = timezone.now()
         row.save(update_fields=["next_attempt_at"])
         wake(row.endpoint_id)
+    return row
+
+
+def skip(hook: Hook, *, actor: Any) -> Hook:
+    """Pass over a hook that waits, so that its lane goes on without it. Raises NotPossible when it does not wait."""
+    with transaction.atomic():
+        row = Hook.objects.select_for_update(no_key=True).get(pk=hook.pk)
+        if row.state == State.SENDING:
+            raise NotPossible("This hook is being sent at this moment.")
+        if row.is_finished:
+            raise NotPossible("This hook has finished already.")
+        row.state, row.skip_reason, row.finished_at = State.SKIPPED, SkipReason.BY_HAND, timezone.now()
+        row.next_attempt_at = None
+        row.save(update_fields=["state", "skip_reason", "finished_at", "next_attempt_at"])
     return row
 
 
@@ -219,12 +305,18 @@ __all__ = [
     "borrow_address",
     "cancel",
     "configure",
+    "end_previous_secret",
     "newest_attempt",
     "open_endpoint",
+    "pause",
+    "pause_failing",
+    "pause_was_told",
     "resend",
+    "resume",
     "return_address",
     "return_all_addresses",
     "rotate_secret",
     "simulate",
+    "skip",
     "try_now",
 ]

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from django.conf import settings
+
 from hooks.models import Attempt, Hook, Outcome, Side, SkipReason, State
 
 
@@ -185,6 +187,7 @@ SKIPS = {
     SkipReason.TYPED_ON_PHONE: "Not sent: messages typed on the phone get no ack.",
     SkipReason.TOO_OLD: "Not sent: the message was older than oldMessagesPeriod.",
     SkipReason.NOT_PAID: "Not sent: the instance was not paid.",
+    SkipReason.BY_HAND: "Not sent: skipped by hand.",
 }
 
 
@@ -192,6 +195,10 @@ def explain_hook(hook: Hook) -> str:
     """Where a hook stands, in one sentence; after its last attempt with that attempt's words."""
     count = f"{hook.attempts_made} of {hook.attempts_allowed}"
     match State(hook.state):
+        case State.SKIPPED if hook.attempts_made and hook.skip_reason == SkipReason.BY_HAND:
+            return (
+                f"Skipped by hand after {hook.attempts_made} attempt{'s' if hook.attempts_made > 1 else ''}."
+            )
         case State.SKIPPED:
             return SKIPS[SkipReason(hook.skip_reason)].format(kind=hook.get_kind_display().lower())
         case State.QUEUED:
@@ -217,3 +224,9 @@ def last_words(hook: Hook) -> str:
     if hook.last_status and hook.last_outcome in (Outcome.NOT_200, Outcome.REDIRECT):
         return f"answered {hook.last_status}"
     return Outcome(hook.last_outcome).label.lower() if hook.last_outcome else "not sent"
+
+
+def body_dropped_words() -> str:
+    """What stands in the place of a body that retention has dropped."""
+    days = settings.HOOKS_KEEP_BODIES_DAYS
+    return f"The body was dropped after {days} day{'s' if days != 1 else ''}"

@@ -33,7 +33,8 @@ from hooks.models import Role, Runner
 
 log = logging.getLogger(__name__)
 
-SLOT_LOCK = {Role.DISPATCH: 0x686B_0001, Role.OUTGOING: 0x686B_0002}  # classes of the slots' advisory locks
+# classes of the slots' advisory locks
+SLOT_LOCK = {Role.DISPATCH: 0x686B_0001, Role.OUTGOING: 0x686B_0002, Role.REDELIVERY: 0x686B_0003}
 EXTRA_SLOTS = 100  # `manage.py dispatch` takes the first free slot from here on
 HEARTBEAT = 0.9  # s between two heartbeats, at least
 FRESH = timedelta(seconds=5)  # an older heartbeat is a dead or a stuck run's
@@ -139,12 +140,14 @@ def stop_fd() -> int | None:
     return int(given)
 
 
-def stop_is_wanted(fd: int | None) -> bool:
+def stop_is_wanted(fd: int | None, seconds: float = 0.0) -> bool:
+    """Is it time to stop? Waits for it so long."""
     if fd is None:
+        time.sleep(seconds)
         return False
     poller = select.poll()
     poller.register(fd, select.POLLIN | select.POLLHUP)
-    return bool(poller.poll(0))
+    return bool(poller.poll(seconds * 1000))
 
 
 def is_anyone_running(role: Role) -> bool:

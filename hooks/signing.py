@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import hmac
+from base64 import b64decode
+from binascii import b2a_base64
 from datetime import datetime
 from functools import lru_cache
 
 from django.conf import settings
-from standardwebhooks import Webhook
 
 
-@lru_cache(maxsize=10_000)
-def signer(secret: str) -> Webhook:
-    return Webhook(secret)
+@lru_cache(maxsize=2000)
+def key_of(secret: str) -> bytes:
+    """The key that `whsec_…` stands for."""
+    return b64decode(secret.removeprefix("whsec_"))
+
+
+def signature(secret: str, content: bytes) -> str:
+    """Its own lines and not the package's, which takes 12 µs where these take 3; a test verifies by the package."""
+    return "v1," + b2a_base64(hmac.digest(key_of(secret), content, "sha256"), newline=False).decode()
 
 
 def headers(
@@ -24,13 +32,20 @@ def headers(
     allowed: int,
     simulated: bool = False,
 ) -> dict[str, str]:
-    """The request headers of attempt `number` of `allowed`, made at `at`; contract.md, section 3."""
+    """The request headers of attempt `number` of `allowed`, made at `at`; contract.md, section 3.
+
+    `secret`: one, or several with spaces between; the header then has a signature by each, and a receiver that
+    knows any of them is content.
+    """
+    body.decode()  # raises UnicodeDecodeError: receivers verify the text
+    stamp = str(int(at.timestamp()))
+    content = f"{webhook_id}.{stamp}.".encode() + body
     made = {
         "Content-Type": "application/json",
         "User-Agent": f"ChatAPI/{settings.VERSION}",
         "webhook-id": webhook_id,
-        "webhook-timestamp": str(int(at.timestamp())),
-        "webhook-signature": signer(secret).sign(webhook_id, at, body.decode()),
+        "webhook-timestamp": stamp,
+        "webhook-signature": " ".join([signature(one, content) for one in secret.split()]),
         "webhook-attempt": f"{number}/{allowed}",
     }
     if simulated:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 
+import psycopg
 from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection
 from django.db.models import Q
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from hooks import loops
+from hooks import loops, redelivery
 from hooks.models import Hook, Role, State
 
+log = logging.getLogger(__name__)
+
 DISPATCH = "hooks.tasks.dispatch"
+REDELIVER = "hooks.tasks.redeliver"
+REDELIVER_PAUSE = 0.1  # s between two portions: up to 1 000 hooks/s and lane
+REDELIVER_WAIT = 0.5  # s while all lanes have enough in hand, or are paused
 
 
 def dispatch() -> str:
@@ -29,6 +37,35 @@ def dispatch() -> str:
 def ensure_dispatchers() -> bool:
     """See to it that every slot has a dispatcher; False when one is missing."""
     return loops.ensure(Role.DISPATCH, settings.HOOKS_DISPATCHERS, DISPATCH)
+
+
+def redeliver() -> str:
+    """Work the jobs of redelivery off until none is left; nothing to do when another run is at it."""
+    with loops.seat(Role.REDELIVERY, range(1)) as seat:
+        if seat is None:
+            return "the slot is taken"
+        stop = loops.stop_fd()
+        try:
+            while not loops.stop_is_wanted(stop):
+                seat.beat()
+                looked_at = redelivery.work()
+                if looked_at is None:
+                    return "no job is left"
+                if seat.is_old:
+                    seat.give_up_slot()
+                    async_task(REDELIVER)
+                    return "handed over"
+                loops.stop_is_wanted(stop, REDELIVER_PAUSE if looked_at else REDELIVER_WAIT)
+        except (psycopg.OperationalError, DatabaseError, InterfaceError) as error:
+            log.warning("redelivery: the database is away (%s)", str(error).strip().split("\n")[0])
+            connection.close()
+            return "the database is away; the worker begins anew"  # by ensure_redelivery()
+    return "stopped"
+
+
+def ensure_redelivery() -> bool:
+    """See to it that open jobs are worked on; False when that is still to come."""
+    return not redelivery.is_wanted() or loops.ensure(Role.REDELIVERY, 1, REDELIVER)
 
 
 def hooks_are_due(since: timedelta = timedelta()) -> bool:

@@ -1,18 +1,25 @@
-"""What django-q2 runs for the instances: the loop that empties the outgoing queues."""
+"""What django-q2 runs for the instances: the loop that empties the outgoing queues, and the look at endpoints
+that fail."""
 
 from __future__ import annotations
 
 import logging
 import select
 import time
+from smtplib import SMTPException
 
 import psycopg
+from django.conf import settings
+from django.core.mail import send_mail
 from django.db import DatabaseError, InterfaceError, close_old_connections
+from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from hooks import loops
-from hooks.models import Role
+from hooks import actions as hook_actions
+from hooks import health, loops
+from hooks.models import Endpoint, Hook, Role, State
 from instances import outgoing
 from instances.actions.sending import OUTGOING_CHANNEL
 
@@ -79,6 +86,43 @@ def regained(seat: loops.Seat) -> bool:
             if loops.stop_is_wanted(loops.stop_fd()):
                 return False
             time.sleep(AWAY_PAUSE)
+
+
+def pause_failing() -> str:
+    """Pause the endpoints that have given nothing but failures for a day, and write to their owners; every minute."""
+    paused = len(health.pause_failing())
+    told = 0
+    for endpoint in health.paused_and_not_told().select_related("instance__owner__owner"):
+        try:
+            tell_paused(endpoint)
+        except (
+            OSError,
+            SMTPException,
+        ) as error:  # the mail server is away: the next minute is another chance
+            log.warning("the owner of instance %s was not told: %s", endpoint.instance, error)
+            continue
+        hook_actions.pause_was_told(endpoint)
+        told += 1
+    return f"{paused} paused, {told} told"
+
+
+def tell_paused(endpoint: Endpoint) -> None:
+    """Mail to the account's owner; it goes once, but for a crash between the sending and its note."""
+    instance = endpoint.instance
+    waiting = Hook.objects.filter(endpoint=endpoint, state__in=(State.QUEUED, State.RETRYING)).count()
+    context = {
+        "instance": instance,
+        "endpoint": endpoint,
+        "waiting": waiting,
+        "page": settings.SITE_URL + instance.get_absolute_url(),
+        "log": f"{settings.SITE_URL}{reverse('log:list')}?instance={instance.number}&state=failed",
+    }
+    send_mail(
+        f"Delivery to {instance} is paused",
+        render_to_string("instances/paused_mail.txt", context),
+        None,
+        [instance.owner.owner.email],
+    )
 
 
 def ensure_outgoing() -> bool:

@@ -122,6 +122,8 @@ class Signature(NamedTuple):
 def check_signature(body: bytes, headers: Mapping[str, str], secret: str, at: datetime) -> Signature:
     """Standard Webhooks: is the body what `secret` has signed? `headers` by lower-case names.
 
+    `secret`: one, or with a space between the two that were valid when the capture came.
+
     The time is compared with `at`, the time of arrival, not with now: a capture stays as valid as it came.
     """
     message_id, stamp, given = (
@@ -133,12 +135,13 @@ def check_signature(body: bytes, headers: Mapping[str, str], secret: str, at: da
         return Signature("invalid", "signature incomplete", "webhook-id or webhook-timestamp is missing.")
     try:
         signed_at = datetime.fromtimestamp(int(stamp), UTC)
-        expected = Webhook(secret).sign(message_id, signed_at, body.decode())
+        expected = [Webhook(one).sign(message_id, signed_at, body.decode()).encode() for one in secret.split()]
     except (ValueError, OverflowError, OSError):  # not a number, not a time, not UTF-8
         return Signature(
             "invalid", "signature does not match", "The time or the body is not what can be signed."
         )
-    if not any(hmac.compare_digest(expected.encode(), part.encode()) for part in given.split()):
+    parts = [part.encode() for part in given.split()]
+    if not any(hmac.compare_digest(one, part) for one in expected for part in parts):
         return Signature(
             "invalid",
             "signature does not match",

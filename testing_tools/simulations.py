@@ -251,7 +251,7 @@ def headers_to_be_sent(instance: Instance, body: bytes) -> list[tuple[str, str, 
     made = signing.headers(
         webhook_id="hook_…",
         body=body,
-        secret=instance.endpoint.secret,
+        secret=" ".join(instance.endpoint.valid_secrets()),
         at=datetime.now(UTC),
         number=1,
         allowed=1,

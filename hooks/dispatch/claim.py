@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 from django.conf import settings
 
+from hooks.dispatch.catch_up import CatchUp
 from hooks.dispatch.record import Claimed
 from hooks.models import Trigger
 
@@ -25,19 +26,22 @@ NEEDED = settings.HOOKS_DEADLINE_MS / 1000 + 2  # s of a lease that must be left
 TAKE_LANES = """
 UPDATE hooks_lane l SET owner = %(me)s, until = clock_timestamp() + make_interval(secs => %(lease)s)
 FROM (
-    SELECT endpoint_id FROM hooks_lane
-    WHERE endpoint_id = ANY(%(lanes)s) AND (owner = %(me)s OR owner IS NULL)
-    ORDER BY endpoint_id FOR UPDATE SKIP LOCKED
+    SELECT mine.endpoint_id, extract(epoch FROM clock_timestamp() - e.resumed_at)::float8 AS since_resume
+    FROM hooks_lane mine JOIN hooks_endpoint e ON e.instance_id = mine.endpoint_id AND e.paused_at IS NULL
+    WHERE mine.endpoint_id = ANY(%(lanes)s) AND (mine.owner = %(me)s OR mine.owner IS NULL)
+    ORDER BY mine.endpoint_id FOR UPDATE OF mine SKIP LOCKED
 ) free
 WHERE l.endpoint_id = free.endpoint_id
-RETURNING l.endpoint_id
+RETURNING l.endpoint_id, free.since_resume
 """
 # When both wait, a lane's retries and its first attempts are taken in turn: neither can starve the other.
 CLAIM = """
 UPDATE hooks_hook h SET
     state = 'sending', claim = h.claim + 1, lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
 FROM (
-    SELECT due.id, e.url, e.secret, e.parallel,
+    SELECT due.id, e.url, e.parallel,
+        e.secret || CASE WHEN e.previous_secret_until > clock_timestamp() THEN ' ' || e.previous_secret ELSE '' END
+            AS secret,
         CASE WHEN e.borrowed_until > clock_timestamp() THEN e.borrowed_url ELSE e.url END AS effective_url
     FROM unnest(%(lanes)s::bigint[], %(wanted)s::int[]) AS want (endpoint_id, n)
     JOIN hooks_endpoint e ON e.instance_id = want.endpoint_id AND e.paused_at IS NULL
@@ -54,7 +58,7 @@ FROM (
     ) due
 ) d
 WHERE h.id = d.id AND h.state IN ('queued', 'retrying')
-RETURNING h.id, h.public_id, h.endpoint_id, h.body, h.claim, h.attempts_made, h.attempts_allowed, h.trigger,
+RETURNING h.id, h.public_id::text, h.endpoint_id, h.body, h.claim, h.attempts_made, h.attempts_allowed, h.trigger,
     h.simulated, CASE WHEN h.to_url <> '' THEN h.to_url ELSE d.effective_url END, d.secret, d.parallel
 """
 SKIP = """
@@ -96,7 +100,8 @@ UPDATE hooks_hook h SET {PUT_BACK}
 WHERE h.state = 'sending' AND h.lease_until < clock_timestamp() - interval '5 seconds'
 RETURNING h.endpoint_id
 """
-# Which lanes wait: a loose scan over the partial index, one probe a lane, however many hooks wait in each.
+# Which lanes wait: a loose scan over each partial index, one probe a lane, however many hooks wait in it; so the
+# hooks that gather behind a pause hide nobody else's.
 WAITING = """
 WITH RECURSIVE lane AS (
     (SELECT endpoint_id FROM hooks_hook WHERE state = 'queued' ORDER BY endpoint_id LIMIT 1)
@@ -104,13 +109,24 @@ WITH RECURSIVE lane AS (
     SELECT (SELECT h.endpoint_id FROM hooks_hook h
             WHERE h.state = 'queued' AND h.endpoint_id > lane.endpoint_id ORDER BY h.endpoint_id LIMIT 1)
     FROM lane WHERE lane.endpoint_id IS NOT NULL
+), retry AS (
+    (SELECT endpoint_id, next_attempt_at FROM hooks_hook WHERE state = 'retrying'
+     ORDER BY endpoint_id, next_attempt_at LIMIT 1)
+    UNION ALL
+    SELECT later.endpoint_id, later.next_attempt_at FROM retry CROSS JOIN LATERAL (
+        SELECT h.endpoint_id, h.next_attempt_at FROM hooks_hook h
+        WHERE h.state = 'retrying' AND h.endpoint_id > retry.endpoint_id
+        ORDER BY h.endpoint_id, h.next_attempt_at LIMIT 1
+    ) later
 )
-SELECT endpoint_id FROM lane WHERE endpoint_id IS NOT NULL
-UNION
 SELECT endpoint_id FROM (
-    SELECT endpoint_id FROM hooks_hook
-    WHERE state = 'retrying' AND next_attempt_at <= clock_timestamp() ORDER BY next_attempt_at LIMIT 10000
+    SELECT endpoint_id FROM lane WHERE endpoint_id IS NOT NULL
+    UNION
+    SELECT endpoint_id FROM retry WHERE next_attempt_at <= clock_timestamp()
 ) due
+WHERE NOT EXISTS (
+    SELECT 1 FROM hooks_endpoint e WHERE e.instance_id = due.endpoint_id AND e.paused_at IS NOT NULL
+)
 """
 NEXT_DUE = """
 SELECT extract(epoch FROM min(next_attempt_at) - clock_timestamp())::float8 FROM hooks_hook
@@ -126,19 +142,28 @@ class Claims:
     more: list[int]
 
 
-def claim(session: psycopg.Connection[Any], me: int, wanted: Mapping[int, int]) -> Claims:
-    """Claim up to `wanted[lane]` due hooks of each lane that is free or ours; first attempts in order."""
+def claim(
+    session: psycopg.Connection[Any], me: int, wanted: Mapping[int, int], catch_up: CatchUp | None = None
+) -> Claims:
+    """Claim up to `wanted[lane]` due hooks of each lane that is free or ours; first attempts in order.
+
+    With `catch_up`, fewer of a lane that was paused until a moment ago.
+    """
     began = time.monotonic()
     lanes = list(wanted)
     rows = session.execute(TAKE_LANES, {"me": me, "lease": LEASE, "lanes": lanes}).fetchall()
-    ours = [row[0] for row in rows]
+    grant = {
+        lane: catch_up.grant(lane, wanted[lane], since) if catch_up else wanted[lane] for lane, since in rows
+    }
+    ours = [lane for lane, n in grant.items() if n]
     found = session.execute(
-        CLAIM, {"lease": LEASE, "lanes": ours, "wanted": [wanted[lane] for lane in ours]}
+        CLAIM, {"lease": LEASE, "lanes": ours, "wanted": [grant[lane] for lane in ours]}
     ).fetchall()
+    shared: dict[str, str] = {}  # every row brings its own copy of its lane's address and secret
     hooks = [
         Claimed(
             id=row[0],
-            webhook_id=f"hook_{row[1].hex}",
+            webhook_id="hook_" + row[1].replace("-", ""),
             endpoint_id=row[2],
             body=bytes(row[3]),
             claim=row[4],
@@ -146,8 +171,8 @@ def claim(session: psycopg.Connection[Any], me: int, wanted: Mapping[int, int]) 
             allowed=row[6],
             trigger=Trigger(row[7]),
             simulated=row[8],
-            url=row[9],
-            secret=row[10],
+            url=shared.setdefault(row[9], row[9]),
+            secret=shared.setdefault(row[10], row[10]),
             parallel=row[11],
             lease_ends=began + LEASE,
         )

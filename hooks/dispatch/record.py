@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,9 +10,8 @@ from typing import Any
 import psycopg
 
 from hooks import retries, signing
-from hooks.addresses import host_of
-from hooks.explain import explain_outcome
-from hooks.http import Answer, as_sent
+from hooks.dispatch import rows
+from hooks.http import Answer
 from hooks.models import Outcome, State, Trigger
 
 
@@ -31,7 +29,7 @@ class Claimed:
     trigger: Trigger
     simulated: bool
     url: str
-    secret: str
+    secret: str  # the signing secret; for a day after its rotation also the one before, after a space
     parallel: bool
     lease_ends: float  # by time.monotonic()
 
@@ -94,10 +92,20 @@ COLUMNS = (
     "response_size, outcome, side, error, name_ms, connect_ms, tls_ms, first_byte_ms, total_ms"
 )
 COPY = f"COPY hooks_attempt ({COLUMNS}) FROM STDIN"
-INSERT_LATE = f"""
-INSERT INTO hooks_attempt ({COLUMNS}) SELECT {", ".join(["%s"] * 19)}
-WHERE NOT EXISTS (SELECT 1 FROM hooks_attempt WHERE hook_id = %s AND number = %s AND started_at = %s)
-AND EXISTS (SELECT 1 FROM hooks_hook WHERE id = %s)
+# Not to be written: the same attempt once more, or one of a hook that has been deleted.
+KNOWN = """
+SELECT EXISTS (SELECT 1 FROM hooks_attempt WHERE hook_id = %s AND number = %s AND started_at = %s)
+OR NOT EXISTS (SELECT 1 FROM hooks_hook WHERE id = %s)
+"""
+
+
+# Since when an endpoint has given nothing but failures: written where that begins or ends, read else. A
+# verification's bin and an address made up for a simulation say nothing about the endpoint.
+FAILING = """
+UPDATE hooks_endpoint e SET failing_since = u.since
+FROM unnest(%s::bigint[], %s::timestamptz[]) AS u (id, since)
+WHERE e.instance_id = u.id AND (e.failing_since IS NULL) <> (u.since IS NULL)
+AND (e.borrowed_until IS NULL OR e.borrowed_until <= clock_timestamp())
 """
 
 
@@ -108,67 +116,32 @@ def record(session: psycopg.Connection[Any], results: Sequence[Result]) -> None:
     another. Its attempt is written all the same, once, for it did happen.
     """
     with session.transaction(), session.cursor() as cursor:
-        cursor.execute(UPDATE, as_columns(results))
+        cursor.execute(UPDATE, rows.columns(results))
         moved = {row[0] for row in cursor.fetchall()}
-        on_time = [result for result in results if result.hook.id in moved]
-        if on_time:
+        late = [result for result in results if result.hook.id not in moved and not is_known(cursor, result)]
+        happened = [result for result in results if result.hook.id in moved] + late
+        if happened:
             with cursor.copy(COPY) as copy:
-                for result in on_time:
-                    copy.write_row(as_row(result))
-        for result in results:
-            if result.hook.id not in moved:
-                row = as_row(result)
-                cursor.execute(INSERT_LATE, [*row, row[0], row[1], row[3], row[0]])
+                copy.write("".join([rows.line(result) for result in happened]))
+        if since := failing_since(results):
+            cursor.execute(FAILING, [list(since), list(since.values())])
 
 
-def as_columns(results: Sequence[Result]) -> list[list[Any]]:
-    """The arrays of UPDATE, one a column."""
-    columns = zip(
-        *(
-            (
-                result.hook.id,
-                result.hook.claim,
-                result.state.value,
-                result.hook.made + 1,
-                result.next_attempt_at,
-                result.finished_at,
-                result.answer.outcome.value,
-                result.answer.status,
-                host_of(result.hook.url)[:255],
-                result.answer.total_ms,
-            )
-            for result in results
-        ),
-        strict=True,
-    )
-    return [list(column) for column in columns]
+def is_known(cursor: psycopg.Cursor[Any], result: Result) -> bool:
+    hook = result.hook
+    row = cursor.execute(KNOWN, [hook.id, hook.made + 1, result.started_at, hook.id]).fetchone()
+    return bool(row and row[0])
 
 
-def as_row(result: Result) -> tuple[Any, ...]:
-    """The attempt's row, in the order of COLUMNS."""
-    hook, answer = result.hook, result.answer
-    location = answer.header("location") if answer.outcome == Outcome.REDIRECT else ""
-    side = explain_outcome(
-        answer.outcome, url=hook.url, status=answer.status, error=answer.error, location=location
-    ).side
-    return (
-        hook.id,
-        hook.made + 1,
-        hook.trigger.value,
-        result.started_at,
-        hook.url,
-        answer.address,
-        json.dumps(as_sent(hook.url, result.headers, hook.body)),
-        answer.status,
-        json.dumps(answer.headers),
-        answer.body,
-        answer.size,
-        answer.outcome.value,
-        side.value if side else "",
-        answer.error[:500].replace("\x00", ""),
-        answer.name_ms,
-        answer.connect_ms,
-        answer.tls_ms,
-        answer.first_byte_ms,
-        answer.total_ms,
-    )
+def failing_since(results: Sequence[Result]) -> dict[int, datetime | None]:
+    """By endpoint: when the first of its attempts here failed, or None where one was a success."""
+    found: dict[int, datetime | None] = {}
+    for result in results:
+        if result.hook.simulated:
+            continue
+        lane, ok = result.hook.endpoint_id, result.answer.outcome == Outcome.OK
+        if ok:
+            found[lane] = None
+        elif lane not in found:
+            found[lane] = result.started_at
+    return found

@@ -22,6 +22,7 @@ from django.db import OperationalError, connections
 
 from hooks import loops
 from hooks.dispatch import claim
+from hooks.dispatch.catch_up import CatchUp
 from hooks.dispatch.record import Claimed, Result, record
 from hooks.outbox import CHANNEL
 
@@ -129,6 +130,12 @@ class Recorder(DatabaseThread):
     def __init__(self, bell: Bell) -> None:
         super().__init__("recorder", bell)
         self.session = loops.connect()
+        self.handed = 0  # results, counted by the sending thread …
+        self.written = 0  # … and by this one
+
+    @property
+    def unwritten(self) -> int:
+        return self.handed - self.written
 
     def reconnect(self) -> None:
         with contextlib.suppress(psycopg.Error):
@@ -136,7 +143,13 @@ class Recorder(DatabaseThread):
         self.session = loops.connect()
 
     def write(self, results: list[Result]) -> None:
-        self.submit(lambda: record(self.session, results))
+        self.handed += len(results)
+
+        def job() -> None:
+            record(self.session, results)
+            self.written += len(results)
+
+        self.submit(job)
 
 
 class Claimer(DatabaseThread):
@@ -146,6 +159,7 @@ class Claimer(DatabaseThread):
         super().__init__("claimer", bell)
         self.seat = seat
         self.claims: deque[tuple[int, claim.Claims]] = deque()
+        self.catch_up = CatchUp()
         self.waiting: deque[int] = deque()  # lanes that a sweep has found
         self.next_due: float | None = None  # by time.monotonic()
         self.lost_slot = False
@@ -159,7 +173,8 @@ class Claimer(DatabaseThread):
         """What it brings comes back in `claims` with the caller's mark."""
 
         def job() -> None:
-            self.claims.append((mark, claim.claim(self.seat.session, self.seat.id, wanted)))
+            found = claim.claim(self.seat.session, self.seat.id, wanted, self.catch_up)
+            self.claims.append((mark, found))
 
         self.submit(job)
 

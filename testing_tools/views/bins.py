@@ -209,7 +209,7 @@ def capture_context(found: Capture) -> dict[str, Any]:
     signature = check_signature(
         body,
         dict(found.headers),
-        found.bin.instance.endpoint.secret,
+        " ".join(found.bin.instance.endpoint.valid_secrets(found.at)),
         found.at,
     )
     value = parse(body)
