@@ -139,9 +139,9 @@ def test_more_is_said_only_where_more_may_wait(me: Dispatcher, lane: Endpoint) -
 
 def test_a_paused_endpoint_is_left_alone(me: Dispatcher, lane: Endpoint) -> None:
     emit(lane)
-    Endpoint.objects.filter(pk=lane.pk).update(paused_at=timezone.now())
+    Endpoint.objects.filter(pk=lane.pk).update(paused_at=timezone.now(), pause_reason="by_hand")
     assert me.claim(lane) == []
-    Endpoint.objects.filter(pk=lane.pk).update(paused_at=None)
+    Endpoint.objects.filter(pk=lane.pk).update(paused_at=None, pause_reason="")
     assert len(me.claim(lane)) == 1
 
 
