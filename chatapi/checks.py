@@ -41,7 +41,7 @@ def error(variable: str, fault: str) -> Error:
     )
 
 
-@register
+@register("settings")
 def wrong_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """What settings.py could not read, and what it could read but makes no sense."""
     found: list[CheckMessage] = [error(variable, fault) for variable, fault in settings.SETTINGS_ERRORS]

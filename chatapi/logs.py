@@ -6,9 +6,12 @@ Requests are logged by path; those that went well at DEBUG, for the pages and th
 
 import logging
 import re
+import sys
 from typing import Any
 
-import structlog
+# structlog loads rich for its tracebacks wherever it is installed: 4 MB a process, and ours are plain.
+sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # None: "not installed"
+import structlog  # noqa: E402
 
 # The second fence: whatever a library puts into a message, these values are cut out of it.
 SECRETS = re.compile(
