@@ -15,16 +15,9 @@ from uuid import UUID
 from django.db.models import Q
 from django.utils import timezone
 
-from hooks.models import Hook, HookQuerySet, Kind, State
+from hooks.models import AnswerClass, Hook, HookQuerySet, Kind, State
 
-ANSWERS: dict[str, tuple[str, Q]] = {
-    "200": ("200", Q(last_status=200)),
-    "2xx": ("2xx, but not 200", Q(last_status__gt=200, last_status__lt=300) | Q(last_status__lt=200)),
-    "3xx": ("3xx redirects", Q(last_status__gte=300, last_status__lt=400)),
-    "4xx": ("4xx", Q(last_status__gte=400, last_status__lt=500)),
-    "5xx": ("5xx and above", Q(last_status__gte=500)),
-    "none": ("no answer", Q(last_status=None) & ~Q(last_outcome="")),
-}
+ANSWERS = {answer.value: (answer.label, answer.value) for answer in AnswerClass}
 PERIODS: dict[str, tuple[str, timedelta]] = {
     "hour": ("last hour", timedelta(hours=1)),
     "day": ("last 24 hours", timedelta(days=1)),
@@ -79,9 +72,9 @@ class Filters:
         if "kind" in values:
             hooks = hooks.filter(kind=values["kind"])
         if "answer" in values:
-            hooks = hooks.filter(ANSWERS[values["answer"]][1])
+            hooks = hooks.filter(last_answer=values["answer"])
         if "period" in values:
-            hooks = hooks.filter(created_at__gte=timezone.now() - PERIODS[values["period"]][1])
+            hooks = hooks.since(timezone.now() - PERIODS[values["period"]][1])
         if "simulated" in values:
             hooks = hooks.filter(simulated=SIMULATED[values["simulated"]][1])
         if "host" in values:

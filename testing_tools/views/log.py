@@ -19,6 +19,7 @@ from hooks.models import RETRY_DELAYS, UNFINISHED, Hook, HookQuerySet, State
 from instances.models import Instance
 from testing_tools.attempts import show
 from testing_tools.json_text import pretty_bytes
+from testing_tools.log_counts import counts_by_state, total
 from testing_tools.log_filters import CHOICES, STATES, Filters, as_key, newer_than, page_of
 from testing_tools.views.chosen import chosen_instance
 
@@ -45,7 +46,7 @@ def log_list(request: HttpRequest) -> HttpResponse:
     hooks = hooks_of(instance)
     before = as_key(request.GET.get("before", ""))
     rows, more = page_of(filters.apply(hooks), before=before, size=PAGE_SIZE)
-    counts = filters.apply(hooks, without="state").counts()
+    counts = counts_by_state(hooks, filters, instance.pk)
     chosen = {"instance": str(instance.number)}
     context = {
         "instance": instance,
@@ -58,7 +59,7 @@ def log_list(request: HttpRequest) -> HttpResponse:
         "before": before,
         "older": filters.query(**chosen, before=str(rows[-1].pk)) if more else "",
         "first": filters.query(**chosen),
-        "total": sum(counts.values()),
+        "total": total(counts),
         "counts": [
             (state, words[0], counts[state], filters.query(**chosen, state=state))
             for state, words in STATES.items()

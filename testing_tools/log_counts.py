@@ -1,0 +1,69 @@
+"""The numbers beside the log's states: exact up to 10 000, "10 000+" beyond, so that a million costs what 10 000 do."""
+
+from __future__ import annotations
+
+from django.db.models import Count as CountRows
+from django.db.models import OuterRef, Q, Subquery
+from django.db.models.fields import IntegerField
+
+from hooks.models import Endpoint, Hook, HookQuerySet, State
+from testing_tools.log_filters import Filters
+
+COUNT_MOST = 10_000
+
+
+class Count(int):
+    """So many hooks; with `more`, that many at least."""
+
+    more = False
+
+    @classmethod
+    def of(cls, number: int, *, more: bool) -> Count:
+        count = cls(number)
+        count.more = more
+        return count
+
+    @property
+    def words(self) -> str:
+        """`7`, `10 000+`."""
+        return f"{int(self):,}".replace(",", "\N{NO-BREAK SPACE}") + ("+" if self.more else "")
+
+
+class RowsOf(Subquery):
+    """How many rows a limited queryset has."""
+
+    template = "(SELECT count(*) FROM (%(subquery)s) AS counted)"
+    output_field = IntegerField()
+
+
+def counts_by_state(hooks: HookQuerySet, filters: Filters, endpoint_id: int) -> dict[str, Count]:
+    """Of each state, how many of one endpoint's `hooks` fit the other filters. One query.
+
+    Without other filters each state is counted by itself, by the index alone. With some, the newest that fit
+    are counted; when there are more of them than COUNT_MOST, every number is a "that many at least".
+    """
+    if not filters.values.keys() - {"state"}:
+        each = Hook.objects.filter(endpoint_id=OuterRef("pk")).order_by()
+        found = (
+            Endpoint.objects.filter(pk=endpoint_id)
+            .values(
+                **{
+                    state.value: RowsOf(each.filter(state=state).values("pk")[: COUNT_MOST + 1])
+                    for state in State
+                }
+            )
+            .get()
+        )
+        return {
+            state: Count.of(min(number, COUNT_MOST), more=number > COUNT_MOST)
+            for state, number in found.items()
+        }
+    newest = filters.apply(hooks, without="state").order_by("-pk")[: COUNT_MOST + 1]
+    found = newest.aggregate(**{state.value: CountRows("pk", filter=Q(state=state)) for state in State})
+    more = sum(found.values()) > COUNT_MOST
+    return {state: Count.of(number, more=more) for state, number in found.items()}
+
+
+def total(counts: dict[str, Count]) -> Count:
+    """All states together."""
+    return Count.of(sum(counts.values()), more=any(count.more for count in counts.values()))

@@ -1,0 +1,105 @@
+"""A million hooks with an attempt each, written in seconds by generate_series: what plans and filters are tried on.
+
+Half of them are alice's one busy instance's, the rest is spread over 200 others, half of these alice's too. They are
+spread over 30 days, oldest first. Most are delivered; the answers, hosts, kinds and states that are rare are in the
+busy instance too, three or so each, for a filter that finds little has the most to search.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from django.db import connection
+
+OTHERS = 200
+RARE = {"host": "rare.example", "message": "true_rare@c.us_1", "chat": "rare@c.us"}
+
+# n % 1000 says what became of a hook: 920 delivered, 40 failed, 25 skipped, 5 retrying, 9 queued, 1 cancelled.
+HOOKS = """
+INSERT INTO hooks_hook (public_id, endpoint_id, kind, body, message, chat, state, skip_reason, simulated, to_url,
+    trigger, attempts_made, attempts_allowed, next_attempt_at, claim, created_at, finished_at,
+    last_outcome, last_status, last_host, last_ms)
+SELECT uuidv7(at - clock_timestamp()), CASE WHEN n %% 2 = 0 THEN %(busy)s ELSE (%(others)s::bigint[])[1 + n / 2 %% %(count)s] END,
+    CASE WHEN n %% 200000 = 0 THEN 'status' WHEN n %% 250000 = 0 THEN 'chat' WHEN n %% 4 < 2 THEN 'message' ELSE 'ack' END,
+    '{"messages":[]}'::bytea,
+    CASE WHEN n %% 333334 = 0 THEN 'true_rare@c.us_1' ELSE 'true_' || n %% 5000 || '@c.us_' || n / 3 END,
+    CASE WHEN n %% 333334 = 0 THEN 'rare@c.us' ELSE n %% 5000 || '@c.us' END,
+    state, CASE WHEN state = 'skipped' THEN 'flag_off' ELSE '' END, n %% 100000 = 0, '', 'event',
+    CASE WHEN tried THEN 1 ELSE 0 END, 20,
+    CASE WHEN state = 'retrying' THEN clock_timestamp() + (n %% 7200 - 600) * interval '1 second' END,
+    1, at, CASE WHEN state IN ('queued', 'retrying') THEN NULL ELSE at + interval '1 second' END,
+    CASE WHEN NOT tried THEN '' WHEN state = 'delivered' THEN 'ok' WHEN n IN (100930, 400930, 700930) THEN 'redirect'
+         WHEN n %% 3 = 0 THEN 'timeout' ELSE 'not_200' END,
+    CASE WHEN NOT tried THEN NULL WHEN state = 'delivered' THEN 200 WHEN n IN (100930, 400930, 700930) THEN 301
+         WHEN n %% 3 = 0 THEN NULL WHEN n IN (200930, 500930, 800930) THEN 204 WHEN n %% 5 = 0 THEN 404 ELSE 500 END,
+    CASE WHEN NOT tried THEN '' WHEN n %% 333334 = 0 THEN 'rare.example' ELSE 'bot' || n / 2 %% 3 || '.example' END,
+    CASE WHEN tried THEN 12.5 END
+FROM (
+    SELECT n, clock_timestamp() - (%(hooks)s - n) * (interval '30 days' / %(hooks)s) AS at, state,
+        state IN ('delivered', 'failed', 'retrying') AS tried
+    FROM generate_series(1, %(hooks)s) AS n
+    CROSS JOIN LATERAL (SELECT CASE WHEN n %% 1000 < 920 THEN 'delivered' WHEN n %% 1000 < 960 THEN 'failed'
+        WHEN n %% 1000 < 985 THEN 'skipped' WHEN n %% 1000 < 990 THEN 'retrying'
+        WHEN n %% 1000 < 999 THEN 'queued' ELSE 'cancelled' END AS state) AS s
+) AS one
+ORDER BY n
+"""
+ATTEMPTS = """
+INSERT INTO hooks_attempt (hook_id, number, trigger, started_at, url, address, request_headers, status,
+    response_headers, response_body, response_size, outcome, side, error, total_ms)
+SELECT id, 1, 'event', created_at, 'http://' || last_host || '/hook', '192.0.2.1:80', '[["Host", "bot"]]',
+    last_status, '[["Server", "bot"]]', 'ok'::bytea, 2, COALESCE(NULLIF(last_outcome, ''), 'ok'), '', '', 12.5
+FROM hooks_hook ORDER BY id
+"""
+
+
+class Million(NamedTuple):
+    """Who is in it: the keys of instances, and alice, to whom `busy` and `hers` belong."""
+
+    owner: int
+    busy: int
+    hers: list[int]
+    bobs: list[int]
+
+
+def fill(hooks: int = 1_000_000) -> Million:
+    """Into an empty database; about half a minute. Call empty() in the end."""
+    from accounts.actions import sign_up
+    from instances.actions import create_instance
+
+    alice, bob = sign_up("alice@million.example", None), sign_up("bob@million.example", None)
+    busy = create_instance(alice).pk
+    hers = [create_instance(alice).pk for _ in range(OTHERS // 2)]
+    bobs = [create_instance(bob).pk for _ in range(OTHERS // 2)]
+    others = [key for pair in zip(hers, bobs, strict=True) for key in pair]
+    with connection.cursor() as cursor:
+        definitions = without_indexes(cursor)
+        cursor.execute(HOOKS, {"busy": busy, "others": others, "count": OTHERS, "hooks": hooks})
+        cursor.execute(ATTEMPTS)
+        for definition in definitions:
+            cursor.execute(definition)
+        cursor.execute(
+            "UPDATE hooks_tally t SET emitted = (SELECT count(*) FROM hooks_hook h WHERE h.endpoint_id = t.endpoint_id)"
+        )
+        cursor.execute(
+            "VACUUM ANALYZE hooks_hook, hooks_attempt, hooks_endpoint, hooks_lane, hooks_tally, instances_instance"
+        )
+    return Million(alice.owner_id, busy, hers, bobs)
+
+
+def without_indexes(cursor: object) -> list[str]:
+    """Drop the indexes of both tables, for a fill in bulk; the statements that make them again."""
+    cursor.execute(  # type: ignore[attr-defined]
+        "SELECT indexname, indexdef FROM pg_indexes WHERE tablename IN ('hooks_hook', 'hooks_attempt')"
+        " AND indexname NOT LIKE '%%_pkey' AND indexname NOT LIKE '%%_key'"
+    )
+    found = cursor.fetchall()  # type: ignore[attr-defined]
+    for name, _ in found:
+        cursor.execute(f'DROP INDEX "{name}"')  # type: ignore[attr-defined]
+    return [definition for _, definition in found]
+
+
+def empty() -> None:
+    """Take away all that fill() wrote, and whatever else stands in these tables."""
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE accounts_user CASCADE")
