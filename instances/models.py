@@ -83,6 +83,7 @@ class Instance(models.Model):
     phone = models.CharField("own phone number", max_length=20, blank=True, default="")
     paid_until = models.DateTimeField(default=timezone.now)
     created_at = models.DateTimeField(default=timezone.now)
+    load_test = models.BooleanField("made by manage.py hooks load", default=False, editable=False)
 
     send_delay = models.PositiveIntegerField("sendDelay", default=0)
     instance_statuses = models.BooleanField("instanceStatuses", default=False)

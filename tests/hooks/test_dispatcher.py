@@ -11,7 +11,7 @@ from django.utils import timezone
 from standardwebhooks import Webhook
 
 from hooks import actions
-from hooks.management.commands.hooks import missing, totals
+from hooks.check import missing, totals
 from hooks.models import Attempt, Endpoint, Hook, Kind, Lane, Outcome, Runner, Side, State, Trigger
 from tests.factories import InstanceFactory
 from tests.faults import servers

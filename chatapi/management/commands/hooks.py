@@ -1,0 +1,93 @@
+"""`manage.py hooks check` proves that no hook was lost; `manage.py hooks load` makes thousands, to measure.
+
+It stands up here, for load tests make instances, which the engine of hooks knows nothing of.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from hooks import addresses, load
+from hooks.check import missing, sentence, totals_of_one_moment
+from instances.actions.load_test import load_test_event, open_load_test, remove_load_test
+
+
+class Command(BaseCommand):
+    help = "check: prove that no hook was lost (exits with 1 when one was). load: make hooks by the thousand."
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        subparsers = parser.add_subparsers(dest="what", required=True)
+        subparsers.add_parser("check", help="emitted = the sum of all states, per instance")
+        add = subparsers.add_parser("load", help="emit hooks over load-test instances").add_argument
+        add("--instances", type=at_least_one, default=10, help="over so many instances, evenly (10)")
+        add("--count", type=at_least_one, default=1000, help="so many hooks in all (1000)")
+        add("--url", help="each instance posts to URL/{its number}")
+        add("--rate", type=positive, help="so many hooks a second; without it as fast as it goes")
+        add("--parallel", action="store_true", help="with parallelHooks")
+        add("--guaranteed", action="store_true", help="with guaranteedHooks")
+        add("--wait", action="store_true", help="wait until every hook is settled, and say how long it took")
+        add("--clean", action="store_true", help="then remove all load-test instances with their rows")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["what"] == "check":
+            self.check_sums()
+            return
+        if not options["url"] and not options["clean"]:
+            raise CommandError("--url is missing: where are the hooks to go? (--clean alone removes.)")
+        if options["url"]:
+            self.load(**options)
+        if options["clean"]:
+            instances, hooks = remove_load_test()
+            self.stdout.write(f"{instances} load-test instances removed, with {hooks} hooks.")
+
+    def check_sums(self) -> None:
+        rows = totals_of_one_moment()
+        for row in rows:
+            self.stdout.write(sentence(row))
+        bad = sum(missing(row) != 0 for row in rows)
+        self.stdout.write(f"{len(rows)} instances checked, {bad} wrong.")
+        if bad:
+            sys.exit(1)
+
+    def load(self, *, instances: int, count: int, url: str, rate: float | None, **options: Any) -> None:
+        try:
+            url = addresses.check(url)
+        except addresses.BadAddress as fault:
+            raise CommandError(str(fault)) from None
+        opened = open_load_test(
+            instances, url, parallel=options["parallel"], guaranteed=options["guaranteed"]
+        )
+        by_key = {instance.pk: instance for instance in opened}
+        began = time.perf_counter()
+        seconds = load.emit_evenly(
+            list(by_key), count, lambda key, number: load_test_event(by_key[key], number), rate=rate
+        )
+        self.stdout.write(
+            f"{count} hooks emitted over {instances} instances in {seconds:.1f} s: {count / seconds:.0f}/s."
+        )
+        if options["wait"]:
+            load.wait_until_settled(list(by_key))
+            seconds = time.perf_counter() - began
+            ended = ", ".join(f"{n} {state.value}" for state, n in load.outcome(list(by_key)).items() if n)
+            self.stdout.write(
+                f"All settled {seconds:.1f} s after the first was emitted: {count / seconds:.0f}/s; in all {ended}."
+            )
+
+
+def at_least_one(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return value
+
+
+def positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1_000_000:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1 000 000")
+    return value

@@ -1,0 +1,85 @@
+"""Hooks by the thousand, through the same outbox as everybody's, to see what an installation can take."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from django.db import connection, transaction
+
+from hooks.models import UNFINISHED, Hook, State, Tally
+from hooks.outbox import Event, emit_all
+from hooks.retention import BATCH, COUNT_DROPPED
+
+PORTION = 2000  # hooks that one transaction emits at most: 200 ms
+
+# Rows of an instance that is about to go, in whatever state: nothing of it is to be delivered any more.
+DROP = """
+WITH theirs AS (
+    SELECT id FROM hooks_hook WHERE endpoint_id = %s ORDER BY id LIMIT %s
+), attempts AS (
+    DELETE FROM hooks_attempt WHERE hook_id IN (SELECT id FROM theirs)
+), gone AS (
+    DELETE FROM hooks_hook WHERE id IN (SELECT id FROM theirs) RETURNING 1
+)
+SELECT count(*) FROM gone
+"""
+
+
+def emit_evenly(
+    keys: Sequence[int], count: int, make: Callable[[int, int], Event], *, rate: float | None = None
+) -> float:
+    """Emit `count` hooks over the instances with these keys, in turn; returns the seconds that it took.
+
+    `make(key, number)` gives the event; `number` counts up per instance, on from what it has ever emitted.
+    With `rate`, so many a second: every transaction takes what is due by then. Without, as fast as it goes.
+    """
+    numbers = dict(Tally.objects.filter(pk__in=keys).values_list("pk", "emitted"))
+    began, done = time.perf_counter(), 0
+    while done < count:
+        due = min(count - done, PORTION)
+        if rate is not None:
+            elapsed = time.perf_counter() - began
+            due = min(due, int(elapsed * rate) + 1 - done)
+            if due <= 0:
+                time.sleep(done / rate - elapsed)
+                continue
+        shares = Counter(keys[place % len(keys)] for place in range(done, done + due))
+        with transaction.atomic():
+            for key, share in sorted(shares.items()):  # in one order: two of these never wait for each other
+                emit_all(key, [make(key, numbers[key] + place + 1) for place in range(share)])
+                numbers[key] += share
+        done += due
+    return time.perf_counter() - began
+
+
+def wait_until_settled(keys: Sequence[int], *, pause: float = 0.05) -> None:
+    """Until no hook of these instances waits or is under way."""
+    keys = list(keys)
+    for state in UNFINISHED:  # one by one: each is a look into a small index of its own
+        while Hook.objects.filter(endpoint_id__in=keys, state=state).exists():
+            time.sleep(pause)
+    if Hook.objects.filter(
+        endpoint_id__in=keys, state__in=UNFINISHED
+    ).exists():  # it went from one to another
+        wait_until_settled(keys, pause=pause)
+
+
+def outcome(keys: Sequence[int]) -> dict[State, int]:
+    """How many hooks of these instances are in each finished state."""
+    counts = Hook.objects.filter(endpoint_id__in=list(keys)).counts()
+    return {state: counts[state.value] for state in State if state not in UNFINISHED}
+
+
+def drop_all(key: int) -> int:
+    """Delete an instance's hooks with their attempts, in small transactions; how many there were."""
+    dropped = 0
+    while True:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(DROP, [key, BATCH])
+            [gone] = cursor.fetchone()
+            cursor.execute(COUNT_DROPPED, [gone, key])
+        if not gone:
+            return dropped
+        dropped += gone

@@ -1,0 +1,77 @@
+"""Instances for load tests: made by `manage.py hooks load`, marked as such, and removed by it in bulk."""
+
+import time
+from datetime import timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts import actions as account_actions
+from accounts.models import Account, User
+from hooks import actions as hook_actions
+from hooks import load
+from hooks.models import Endpoint, Kind
+from hooks.outbox import Event
+from instances import payloads
+from instances.actions.lifecycle import create_instance, delete_instance
+from instances.models import AccountStatus, Instance, Message
+
+OWNER = "load-test@localhost"  # no password: nobody logs in as it
+PAID = timedelta(days=365)
+PHONE = "15550000000@c.us"
+
+
+def load_test_account() -> Account:
+    """The account that load-test instances belong to."""
+    user = User.objects.filter(email=OWNER).first()
+    return user.account if user else account_actions.sign_up(OWNER, None, name="Load test")
+
+
+def open_load_test(count: int, url: str, *, parallel: bool, guaranteed: bool) -> list[Instance]:
+    """`count` load-test instances, each sending to `url`/{its number}: earlier ones again, and new ones."""
+    account = load_test_account()
+    instances = list(Instance.objects.filter(load_test=True).order_by("pk")[:count])
+    for number in range(len(instances), count):
+        with transaction.atomic():
+            instance = create_instance(account, name=f"Load test {number + 1}")
+            instance.load_test = True
+            instance.account_status = AccountStatus.AUTHENTICATED
+            instance.paid_until = timezone.now() + PAID
+            instance.save(update_fields=["load_test", "account_status", "paid_until"])
+        instances.append(instance)
+    endpoints = Endpoint.objects.in_bulk([instance.pk for instance in instances])
+    for instance in instances:
+        hook_actions.configure(
+            endpoints[instance.pk],
+            url=f"{url.rstrip('/')}/{instance.number}",
+            parallel=parallel,
+            guaranteed=guaranteed,
+        )
+    return instances
+
+
+def load_test_event(instance: Instance, number: int) -> Event:
+    """A message hook; its `metadata` is {"ts_ns": the clock now, "seq_no": number}."""
+    message = Message(
+        instance=instance,
+        number=number,
+        message_id=f"false_{PHONE}_{number:020X}",
+        author=PHONE,
+        sender_name="Load test",
+        body="This hook was made by manage.py hooks load. " * 3,
+        metadata={"ts_ns": time.time_ns(), "seq_no": number},
+    )
+    data = payloads.message_dict(message, chat_id=PHONE, chat_name="Load test")
+    body = payloads.encode({"messages": [data], "instanceId": str(instance.number)})
+    return Event(Kind.MESSAGE, body, message.message_id, PHONE)
+
+
+def remove_load_test() -> tuple[int, int]:
+    """Delete the load-test instances with all that is theirs; how many instances and hooks there were."""
+    hooks = 0
+    instances = list(Instance.objects.filter(load_test=True))
+    for instance in instances:
+        hook_actions.configure(instance.endpoint, url="")  # nothing more is sent
+        hooks += load.drop_all(instance.pk)
+        delete_instance(instance, actor=None)
+    return len(instances), hooks

@@ -1,0 +1,97 @@
+"""`manage.py hooks load` makes hooks by the thousand over load-test instances, and removes all of it again."""
+
+import json
+import re
+import time
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from hooks.models import Attempt, Endpoint, Hook, Kind, State
+from instances.models import Instance
+from tests.factories import InstanceFactory
+from tests.hooks.dispatching import Dispatch
+from tests.receiver import Receiver
+
+pytestmark = pytest.mark.django_db(transaction=True)
+URL = "http://127.0.0.1:9/load"
+
+
+def load(*words: str) -> list[str]:
+    output = StringIO()
+    call_command("hooks", "load", *words, stdout=output)
+    return output.getvalue().splitlines()
+
+
+def bodies(instance: Instance) -> list[dict]:
+    rows = Hook.objects.filter(endpoint_id=instance.pk).order_by("id").values_list("body", flat=True)
+    return [json.loads(bytes(row)) for row in rows]
+
+
+def test_hooks_are_spread_evenly_over_marked_instances() -> None:
+    [line] = load("--instances", "3", "--count", "8", "--url", URL, "--parallel", "--guaranteed")
+    assert line.startswith("8 hooks emitted over 3 instances in ")
+    instances = list(Instance.objects.order_by("pk"))
+    assert [(one.name, one.load_test, one.is_paid) for one in instances] == [
+        ("Load test 1", True, True),
+        ("Load test 2", True, True),
+        ("Load test 3", True, True),
+    ]
+    assert [one.endpoint.url for one in instances] == [f"{URL}/{one.number}" for one in instances]
+    assert set(Endpoint.objects.values_list("parallel", "guaranteed")) == {(True, True)}
+    assert [Hook.objects.filter(endpoint_id=one.pk).count() for one in instances] == [3, 3, 2]
+    assert set(Hook.objects.values_list("state", "kind")) == {(State.QUEUED, Kind.MESSAGE)}
+
+
+def test_each_body_is_a_message_with_the_clock_and_a_number_that_counts_up_per_instance() -> None:
+    before = time.time_ns()
+    load("--instances", "2", "--count", "4", "--url", URL)
+    load("--instances", "2", "--count", "2", "--url", URL)
+    for instance in Instance.objects.order_by("pk"):
+        found = bodies(instance)
+        metadata = [body["messages"][0]["metadata"] for body in found]
+        assert [entry["seq_no"] for entry in metadata] == [1, 2, 3]
+        stamps = [entry["ts_ns"] for entry in metadata]
+        assert before < stamps[0] < stamps[1] < stamps[2] < time.time_ns()
+        assert {body["instanceId"] for body in found} == {str(instance.number)}
+
+
+def test_a_rate_is_the_most_that_is_emitted_in_a_second() -> None:
+    began = time.monotonic()
+    load("--instances", "2", "--count", "11", "--rate", "50", "--url", URL)
+    assert time.monotonic() - began >= 10 / 50
+    assert Hook.objects.count() == 11
+
+
+def test_with_wait_it_says_what_became_of_them(tmp_path: Path) -> None:
+    with Receiver([(200, {}, b""), (200, {}, b""), (500, {}, b"")]) as receiver, Dispatch(tmp_path):
+        lines = load("--instances", "1", "--count", "3", "--url", receiver.url, "--wait")
+    assert re.fullmatch(
+        r"All settled \d+\.\d s after the first was emitted: \d+/s; in all 2 delivered, 1 failed\.", lines[1]
+    )
+    [instance] = Instance.objects.all()
+    assert {received.path for received in receiver.wait_for(3)} == {f"/hook/{instance.number}"}
+
+
+def test_clean_removes_the_load_and_nothing_else() -> None:
+    other = InstanceFactory(url=URL)
+    load("--instances", "2", "--count", "5", "--url", URL)
+    hook = Hook.objects.order_by("id")[0]
+    Attempt.objects.create(hook=hook, number=1, started_at=hook.created_at, url=URL, outcome="ok")
+    assert load("--clean") == ["2 load-test instances removed, with 5 hooks."]
+    assert list(Instance.objects.all()) == [other]
+    assert (Hook.objects.count(), Attempt.objects.count()) == (0, 0)
+
+
+def test_it_says_what_is_wrong_and_makes_nothing() -> None:
+    with pytest.raises(CommandError, match="--url is missing"):
+        load("--count", "5")
+    with pytest.raises(CommandError, match="must begin with http:// or https://"):
+        load("--url", "ftp://127.0.0.1/")
+    with pytest.raises(CommandError, match="0 is less than 1"):
+        load("--url", URL, "--instances", "0")
+    with pytest.raises(CommandError, match="-1 is not between 0 and 1 000 000"):
+        load("--url", URL, "--rate", "-1")
+    assert Instance.objects.count() == 0
