@@ -319,6 +319,8 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None, "tryItOutEnabled": True},
     "PREPROCESSING_HOOKS": ["instances.api.schema.once_each"],
     "ENUM_NAME_OVERRIDES": {
+        "HookState": "hooks.models.State",
+        "JobState": "hooks.models.JobState",
         "AccountStatus": "instances.models.AccountStatus",
         "ShownAccountStatus": "instances.api.serializers.instances.SHOWN_STATUSES",
     },

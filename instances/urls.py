@@ -15,6 +15,10 @@ instances = [
     path("<int:number>/address/", changes.save_address, name="address"),
     path("<int:number>/flags/", changes.switch_flag, name="flags"),
     path("<int:number>/token/", changes.rotate_token, name="token"),
+    path("<int:number>/secret/", changes.rotate_secret, name="secret"),
+    path("<int:number>/secret/end/", changes.end_previous_secret, name="secret-end"),
+    path("<int:number>/pause/", changes.pause, name="pause"),
+    path("<int:number>/resume/", changes.resume, name="resume"),
     path("<int:number>/delete/", changes.delete, name="delete"),
 ]
 urlpatterns = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from hooks.explain import Explanation, explain
+from hooks.explain import Explanation, body_dropped_words, explain
 from hooks.models import Attempt, Hook, Outcome
 from testing_tools.curl import curl_line
 from testing_tools.json_text import pretty_bytes
@@ -48,6 +48,7 @@ class ShownAttempt(NamedTuple):
     request_body: str
     request_size: int
     answer_body: str
+    dropped: str  # what to say where the bodies were dropped by age; empty: they were not
     curl: str
 
 
@@ -67,5 +68,6 @@ def show(attempt: Attempt, hook: Hook) -> ShownAttempt:
         request_body=pretty_bytes(body),
         request_size=len(body),
         answer_body=pretty_bytes(answer),
+        dropped=body_dropped_words() if hook.body_dropped_at else "",
         curl=curl_line(attempt, body),
     )

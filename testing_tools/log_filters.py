@@ -16,6 +16,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from hooks.models import AnswerClass, Hook, HookQuerySet, Kind, State
+from hooks.selection import Filter as Selection
 
 ANSWERS = {answer.value: (answer.label, answer.value) for answer in AnswerClass}
 PERIODS: dict[str, tuple[str, timedelta]] = {
@@ -82,6 +83,25 @@ class Filters:
         if "message" in values:
             hooks = hooks.filter(Q(message=values["message"]) | own_id(values["message"]))
         return hooks
+
+    def as_selection(self) -> Selection:
+        """The same for a job, which keeps it: the period as the moment at which it begins now."""
+        values = self.values
+        found: Selection = {}
+        for name, key in (("state", "states"), ("kind", "kinds")):
+            if name in values:
+                found[key] = [values[name]]
+        if "answer" in values:
+            found["answers"] = ["not-200" if values["answer"] == "2xx" else values["answer"]]
+        if "period" in values:
+            found["created_after"] = (timezone.now() - PERIODS[values["period"]][1]).isoformat()
+        if "simulated" in values:
+            found["simulated"] = SIMULATED[values["simulated"]][1]
+        if "host" in values:
+            found["host"] = values["host"].lower()
+        if "message" in values:
+            found["message"] = values["message"]
+        return found
 
     def query(self, **changes: str | None) -> str:
         """The address's query with these changes; None takes a name out."""

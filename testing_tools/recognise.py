@@ -135,7 +135,9 @@ def check_signature(body: bytes, headers: Mapping[str, str], secret: str, at: da
         return Signature("invalid", "signature incomplete", "webhook-id or webhook-timestamp is missing.")
     try:
         signed_at = datetime.fromtimestamp(int(stamp), UTC)
-        expected = [Webhook(one).sign(message_id, signed_at, body.decode()).encode() for one in secret.split()]
+        expected = [
+            Webhook(one).sign(message_id, signed_at, body.decode()).encode() for one in secret.split()
+        ]
     except (ValueError, OverflowError, OSError):  # not a number, not a time, not UTF-8
         return Signature(
             "invalid", "signature does not match", "The time or the body is not what can be signed."

@@ -2,7 +2,7 @@
 
 from django.urls import include, path, re_path
 
-from testing_tools.views import bins, log, sending, simulation, verification
+from testing_tools.views import bins, log, redelivery, sending, simulation, verification
 
 testing = [
     path("simulation/", simulation.simulation, name="simulation"),
@@ -29,9 +29,29 @@ testing = [
 deliveries = [
     path("", log.log_list, name="list"),
     path("live/", log.log_live, name="live"),
+    path("redeliver/", redelivery.new, name="redeliver"),
+    path("redeliver/chosen/", redelivery.chosen, name="redeliver-chosen"),
+    path("redeliveries/", redelivery.job_list, name="redeliveries"),
+    path("redeliveries/<uuid:public_id>/", redelivery.job, name="redelivery"),
+    path(
+        "redeliveries/<uuid:public_id>/pause/", redelivery.act, {"action": "pause"}, name="redelivery-pause"
+    ),
+    path(
+        "redeliveries/<uuid:public_id>/resume/",
+        redelivery.act,
+        {"action": "resume"},
+        name="redelivery-resume",
+    ),
+    path(
+        "redeliveries/<uuid:public_id>/cancel/",
+        redelivery.act,
+        {"action": "cancel"},
+        name="redelivery-cancel",
+    ),
     path("<uuid:public_id>/", log.hook, name="hook"),
     path("<uuid:public_id>/try-now/", log.act, {"action": "try-now"}, name="try-now"),
     path("<uuid:public_id>/resend/", log.act, {"action": "resend"}, name="resend"),
+    path("<uuid:public_id>/skip/", log.act, {"action": "skip"}, name="skip"),
     path("<uuid:public_id>/cancel/", log.act, {"action": "cancel"}, name="cancel"),
 ]
 urlpatterns = [

@@ -46,7 +46,7 @@ REFUSALS = {
     401: _refusal("The account key is missing or wrong", "Wrong account key. Send your account's key as …"),
     404: _refusal("It does not exist, or is not yours", "There is no instance 123456789 in your account."),
     409: _refusal(
-        "The instance is not in a state for it",
+        "It is not in a state for that",
         "The instance is not authenticated, so no message reaches it. First …",
     ),
     429: _refusal("Too many calls; `Retry-After` says when to go on", "Too many calls. Try again in 12 s."),
@@ -56,6 +56,9 @@ INSTANCE_ID = OpenApiParameter(
     "id", str, OpenApiParameter.PATH, description="The instance's number, the `instanceId` of its hooks."
 )
 HOOK_ID = OpenApiParameter("id", str, OpenApiParameter.PATH, description="The `webhook-id` of its requests.")
+REDELIVERY_ID = OpenApiParameter(
+    "id", str, OpenApiParameter.PATH, description="As the job's own `id` has it."
+)
 
 SETTINGS = {
     "sendDelay": 0,
@@ -85,6 +88,10 @@ INSTANCE = {
     "token": "83763g87x4f2c1d0a9b8e7f6",
     "phone": "15550001234",
     "webhookSecret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "previousWebhookSecretUntil": None,
+    "deliveryPausedAt": None,
+    "deliveryPauseReason": None,
+    "failingSince": None,
     "settings": SETTINGS,
     "createdAt": "2030-01-01T09:00:00Z",
 }
@@ -128,6 +135,7 @@ HOOK = {
     "finishedAt": "2030-01-01T09:00:00.190000Z",
     "body": HOOK_BODY,
     "bodyEncoding": "text",
+    "bodyDroppedAt": None,
     "attempts": [
         {
             "number": 1,
@@ -163,4 +171,24 @@ HOOK = {
             "nextStep": "Read your program's error log for this time.",
         }
     ],
+}
+REDELIVERY = {
+    "id": "redelivery_0192f4c65d7b7c33a1e04be1f1d6e1aa",
+    "state": "running",
+    "filter": {"states": ["failed"], "created_after": "2030-01-01T09:00:00+00:00"},
+    "planned": 120,
+    "done": 60,
+    "refused": 0,
+    "now": {
+        "queued": 0,
+        "sending": 1,
+        "retrying": 9,
+        "delivered": 50,
+        "failed": 0,
+        "skipped": 0,
+        "cancelled": 0,
+    },
+    "createdAt": "2030-01-01T12:00:00Z",
+    "startedAt": "2030-01-01T12:00:01Z",
+    "finishedAt": None,
 }

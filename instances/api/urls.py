@@ -5,8 +5,10 @@ from typing import Any
 from django.http import HttpRequest, JsonResponse
 from django.urls import path, re_path
 
+from instances.api.views.delivery import PauseView, ResumeView, RotateSecretView
 from instances.api.views.hooks import HookViewSet
 from instances.api.views.instances import InstanceViewSet
+from instances.api.views.redeliveries import RedeliveryViewSet
 from instances.api.views.sandbox import MessageView, PhoneView, ReceiptView
 
 app_name = "instances-api"
@@ -25,11 +27,23 @@ def unknown(request: HttpRequest, address: str) -> JsonResponse:
 ROUTES = (
     ("instances", instances, "instances"),
     ("instances/<str:id>", instance, "instance"),
+    ("instances/<str:id>/webhook-secret/rotate", RotateSecretView.as_view(), "rotate-secret"),
+    ("instances/<str:id>/delivery/pause", PauseView.as_view(), "delivery-pause"),
+    ("instances/<str:id>/delivery/resume", ResumeView.as_view(), "delivery-resume"),
     ("instances/<str:id>/sandbox/messages", MessageView.as_view(), "sandbox-messages"),
     ("instances/<str:id>/sandbox/receipts", ReceiptView.as_view(), "sandbox-receipts"),
     ("instances/<str:id>/sandbox/phone", PhoneView.as_view(), "sandbox-phone"),
     ("hooks", HookViewSet.as_view({"get": "list"}), "hooks"),
     ("hooks/<str:id>", HookViewSet.as_view({"get": "retrieve"}), "hook"),
+    ("hooks/<str:id>/resend", HookViewSet.as_view({"post": "resend"}), "hook-resend"),
+    ("hooks/<str:id>/try-now", HookViewSet.as_view({"post": "try_now"}), "hook-try-now"),
+    ("hooks/<str:id>/skip", HookViewSet.as_view({"post": "skip"}), "hook-skip"),
+    ("hooks/<str:id>/cancel", HookViewSet.as_view({"post": "cancel"}), "hook-cancel"),
+    ("redeliveries", RedeliveryViewSet.as_view({"get": "list", "post": "create"}), "redeliveries"),
+    ("redeliveries/<str:id>", RedeliveryViewSet.as_view({"get": "retrieve"}), "redelivery"),
+    ("redeliveries/<str:id>/pause", RedeliveryViewSet.as_view({"post": "pause"}), "redelivery-pause"),
+    ("redeliveries/<str:id>/resume", RedeliveryViewSet.as_view({"post": "resume"}), "redelivery-resume"),
+    ("redeliveries/<str:id>/cancel", RedeliveryViewSet.as_view({"post": "cancel"}), "redelivery-cancel"),
 )
 
 urlpatterns = [

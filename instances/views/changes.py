@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
+from hooks import actions as hook_actions
 from instances import actions
 from instances.flags import FLAGS
 from instances.forms import AddressForm, DeleteForm, NameForm
@@ -99,6 +100,42 @@ def change_settings(instance: Instance, changes: dict[str, Any], request: HttpRe
 def rotate_token(request: HttpRequest, number: int) -> HttpResponse:
     actions.rotate_token(visible_instance(request, number), actor=request.user)
     return answer(request, number, "api_card", rotated=True)
+
+
+@require_POST
+@login_required
+def rotate_secret(request: HttpRequest, number: int) -> HttpResponse:
+    endpoint = visible_instance(request, number).endpoint
+    hook_actions.rotate_secret(endpoint, actor=request.user)
+    return answer(request, number, "webhook_card", secret_said="rotated")
+
+
+@require_POST
+@login_required
+def end_previous_secret(request: HttpRequest, number: int) -> HttpResponse:
+    endpoint = visible_instance(request, number).endpoint
+    hook_actions.end_previous_secret(endpoint, actor=request.user)
+    return answer(request, number, "webhook_card", secret_said="ended")
+
+
+@require_POST
+@login_required
+def pause(request: HttpRequest, number: int) -> HttpResponse:
+    hook_actions.pause(visible_instance(request, number).endpoint, actor=request.user)
+    return redirect("instances:detail", number)
+
+
+@require_POST
+@login_required
+def resume(request: HttpRequest, number: int) -> HttpResponse:
+    """The banner's button; with `next=log` it stood in the delivery log."""
+    instance = visible_instance(request, number)
+    if instance.endpoint.paused_at is not None:
+        hook_actions.resume(instance.endpoint, actor=request.user)
+        messages.success(request, f"Delivery of {instance} goes on: one hook a second at first, then faster.")
+    if request.POST.get("next") == "log":
+        return HttpResponseRedirect(f"{reverse('log:list')}?instance={number}")
+    return redirect("instances:detail", number)
 
 
 @require_POST

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from instances import actions, statuses
@@ -16,6 +18,9 @@ from instances.forms import AddressForm, DeleteForm, NewInstanceForm
 from instances.models import Channel, Instance
 
 PAGE_SIZE = 60
+SAY_FAILING_AFTER = timedelta(
+    minutes=15
+)  # of nothing but failures; one that fails now and then is in the log
 
 
 @require_safe
@@ -85,12 +90,17 @@ def detail_context(instance: Instance, **more: Any) -> dict[str, Any]:
     """What instances/detail.html shows, whole or in part; `more` overrides."""
     settings = actions.read_settings(instance)
     skipped = skipped_today(instance)
+    endpoint = instance.endpoint
     context: dict[str, Any] = {
         "instance": instance,
-        "endpoint": instance.endpoint,
+        "endpoint": endpoint,
         "status": statuses.describe(instance),
         "figures": figures_of([instance]).get(instance.pk, Figures()),
         "steps": first_steps(instance),
+        "is_failing": not endpoint.paused_at
+        and endpoint.failing_since is not None
+        and timezone.now() - endpoint.failing_since > SAY_FAILING_AFTER,
+        "old_secret_until": endpoint.previous_secret_until if len(endpoint.valid_secrets()) > 1 else None,
         "address_form": AddressForm(initial={"url": instance.endpoint.url}),
         "delete_form": DeleteForm(instance=instance),
         "flags": [

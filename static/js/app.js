@@ -127,6 +127,30 @@
     const question = event.submitter?.dataset.confirm || event.target.dataset.confirm;
     if (question && !window.confirm(question)) event.preventDefault();
   });
+  // -- ticking rows: a form with data-bulk, its boxes by their `form`, [data-bulk-all] ticks all of them
+  function countTicked(form) {
+    const boxes = Array.from(form.elements).filter((box) => box.type === "checkbox" && box.name);
+    const ticked = boxes.filter((box) => box.checked).length;
+    const all = form.querySelector("[data-bulk-all]");
+    all.checked = ticked > 0 && ticked === boxes.length;
+    all.indeterminate = ticked > 0 && ticked < boxes.length;
+    form.querySelector("[data-bulk-count]").textContent = ticked ? `(${ticked})` : "";
+    form.querySelector("[type=submit]").disabled = !ticked;
+  }
+  function countAllTicked() {
+    for (const form of $$("[data-bulk]")) countTicked(form);
+  }
+  document.addEventListener("change", (event) => {
+    const form = event.target.form;
+    if (!form || !("bulk" in form.dataset)) return;
+    if (event.target.matches("[data-bulk-all]")) {
+      for (const box of form.elements) if (box.type === "checkbox" && box.name) box.checked = event.target.checked;
+    }
+    countTicked(form);
+  });
+  document.addEventListener("DOMContentLoaded", countAllTicked);
+  document.addEventListener("htmx:afterSettle", countAllTicked);
+
   // -- keys: "/" goes to the page's search
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.key !== "/") return;

@@ -39,6 +39,14 @@ HOOK_STATES = {
     "skipped": Look("Skipped", "secondary", "player-skip-forward"),
     "cancelled": Look("Cancelled", "secondary", "ban"),
 }
+# hooks.models.JobState
+JOB_STATES = {
+    "planned": Look("Planned", "secondary", "clock"),
+    "running": Look("Running", "azure", "player-play"),
+    "paused": Look("Paused", "orange", "player-pause"),
+    "finished": Look("Finished", "green", "circle-check"),
+    "cancelled": Look("Cancelled", "secondary", "ban"),
+}
 # instances.models.AccountStatus, and `not_paid`, which hides all the others
 INSTANCE_STATES = {
     "init": Look("Starting", "azure", "loader-2"),
@@ -110,6 +118,12 @@ def ago(moment: datetime | None, never: str = "never") -> SafeString | str:
 def hook_look(state: str) -> Look:
     """Word, colour and icon of a hook's state; an unknown one is shown as it is written."""
     return HOOK_STATES.get(str(state)) or Look(str(state), "secondary", "circle-dashed")
+
+
+@register.filter
+def job_look(state: str) -> Look:
+    """Word, colour and icon of a redelivery's state."""
+    return JOB_STATES[str(state)]
 
 
 @register.filter

@@ -14,13 +14,14 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from hooks import actions
-from hooks.explain import explain_hook
-from hooks.models import RETRY_DELAYS, UNFINISHED, Hook, HookQuerySet, State
+from hooks.explain import body_dropped_words, explain_hook
+from hooks.models import OPEN_JOBS, RETRY_DELAYS, UNFINISHED, Hook, HookQuerySet, State
 from instances.models import Instance
 from testing_tools.attempts import show
 from testing_tools.json_text import pretty_bytes
 from testing_tools.log_counts import counts_by_state, total
 from testing_tools.log_filters import CHOICES, STATES, Filters, as_key, newer_than, page_of
+from testing_tools.views import redelivery
 from testing_tools.views.chosen import chosen_instance
 
 PAGE_SIZE = 50
@@ -66,6 +67,12 @@ def log_list(request: HttpRequest) -> HttpResponse:
         ],
         "all_states": filters.query(**chosen, state=None),
         "now": timezone.now(),
+        "jobs": [
+            redelivery.shown(job)
+            for job in redelivery.jobs_of(request)
+            .filter(state__in=OPEN_JOBS, parts__endpoint_id=instance.pk)
+            .order_by("-pk")[:3]
+        ],
     }
     return render(request, "log/list.html", context)
 
@@ -184,9 +191,11 @@ def hook_context(hook: Hook) -> dict[str, Any]:
         "body": pretty_bytes(bytes(hook.body)),
         "cursor": cursor(hook),
         "late": hook.state == State.QUEUED and timezone.now() - hook.created_at > timedelta(seconds=30),
-        "can_try_now": hook.state == State.RETRYING,
+        "dropped": body_dropped_words() if hook.body_dropped_at else "",
+        "can_try_now": hook.state == State.RETRYING and not hook.endpoint.paused_at,
+        "can_skip": hook.state in (State.QUEUED, State.RETRYING),
         "can_cancel": hook.state in (State.QUEUED, State.RETRYING),
-        "can_resend": hook.is_finished,
+        "can_resend": hook.is_finished and not hook.body_dropped_at,
     }
 
 
@@ -205,6 +214,7 @@ def hook(request: HttpRequest, public_id: UUID) -> HttpResponse:
 ACTIONS: dict[str, tuple[Any, str]] = {
     "try-now": (actions.try_now, "The next attempt is due now."),
     "resend": (actions.resend, "The hook is on its way again."),
+    "skip": (actions.skip, "The hook is skipped: those after it go on without it."),
     "cancel": (actions.cancel, "The hook is cancelled: it is not tried again."),
 }
 

@@ -1,12 +1,15 @@
 """Every address of the REST API, and what each kind of visitor gets there. A new address must be put into the table."""
 
+import re
 import uuid
 
 import pytest
 from django.test import Client
 
 from accounts import actions as account_actions
-from hooks.models import Hook
+from hooks import actions as hook_actions
+from hooks import redelivery
+from hooks.models import Endpoint, Hook, Redelivery, State
 from instances import actions
 from instances.api.urls import urlpatterns
 from instances.models import Instance
@@ -26,24 +29,48 @@ TABLE = [
     ("instances/{instance}/sandbox/phone/", "PATCH", {"substatus": "battery_low"}, 200),
     ("hooks/", "GET", None, 200),
     ("hooks/{hook}/", "GET", None, 200),
+    ("hooks/{hook}/resend/", "POST", None, 200),
+    ("hooks/{waiting}/try-now/", "POST", None, 200),
+    ("hooks/{waiting}/skip/", "POST", None, 200),
+    ("hooks/{waiting}/cancel/", "POST", None, 200),
+    ("instances/{instance}/webhook-secret/rotate/", "POST", {"keepOld": True}, 200),
+    ("instances/{instance}/delivery/pause/", "POST", None, 200),
+    ("instances/{instance}/delivery/resume/", "POST", None, 200),
+    ("redeliveries/", "GET", None, 200),
+    ("redeliveries/", "POST", {"state": ["skipped"]}, 201),
+    ("redeliveries/{job}/", "GET", None, 200),
+    ("redeliveries/{job}/pause/", "POST", None, 200),
+    ("redeliveries/{paused}/resume/", "POST", None, 200),
+    ("redeliveries/{job}/cancel/", "POST", None, 200),
 ]
 OF_ONE = [row for row in TABLE if "{" in row[0]]
 
 
 @pytest.fixture
 def filled(alice: Caller) -> dict[str, str]:
-    """What stands in the table's braces: alice's instance, a message sent by it, a hook of it."""
+    """What stands in the table's braces: alice's instance, a message sent by it, hooks and jobs of it."""
     message = actions.type_on_phone(alice.instance, chat_id="17680561234", body="hi")
+    actions.receive_message(alice.instance, sender="17680561234", body="hello")
+    hook_actions.configure(alice.instance.endpoint, url="https://example.com/hook")
+    hook, other, *_ = skipped = list(Hook.objects.filter(endpoint=alice.instance.pk).order_by("id"))
+    assert {one.state for one in skipped} == {State.SKIPPED}
+    mine = Instance.objects.filter(pk=alice.instance.pk)
+    job, paused = (redelivery.plan(mine, {"states": ["skipped"]}, actor=None) for _ in range(2))
+    redelivery.pause(paused, actor=None)
     return {
         "instance": str(alice.instance.number),
         "message": message.message_id,
-        "hook": Hook.objects.filter(endpoint=alice.instance.pk).earliest("id").webhook_id,
+        "hook": hook.webhook_id,
+        "waiting": hook_actions.resend(other, actor=None).webhook_id,
+        "job": f"redelivery_{job.public_id.hex}",
+        "paused": f"redelivery_{paused.public_id.hex}",
     }
 
 
 def fill(row: tuple, filled: dict[str, str]) -> tuple[str, str, dict | None]:
     path, method, body, _ = row
-    data = {name: value.format(**filled) for name, value in body.items()} if body else None
+    texts = {name: value.format(**filled) for name, value in (body or {}).items() if isinstance(value, str)}
+    data = {**body, **texts} if body else None
     return method, path.format(**filled), data
 
 
@@ -81,15 +108,18 @@ def test_a_stranger_learns_nothing_and_changes_nothing(
 ) -> None:
     before = rows()
     status, answer = bob.call(*fill(row, filled))
-    thing = "instance {instance}" if "instance" in row[0] else "hook {hook}"
-    assert (status, answer) == (404, {"error": f"There is no {thing.format(**filled)} in your account."})
+    name = re.findall(r"{(\w+)}", row[0])[0]
+    thing = {"hooks": "hook", "instances": "instance", "redeliveries": "redelivery"}[row[0].split("/")[0]]
+    assert (status, answer) == (404, {"error": f"There is no {thing} {filled[name]} in your account."})
     assert rows() == before
 
 
 @pytest.mark.parametrize("row", OF_ONE, ids=lambda row: f"{row[1]} {row[0]}")
 @pytest.mark.parametrize("instance", ["0", "99999999999999999999", "abc", "١٢٣", "-1", "1.5"])
 def test_what_does_not_exist_is_answered_like_a_strangers(alice: Caller, row: tuple, instance: str) -> None:
-    method, path, data = fill(row, {"instance": instance, "message": "x", "hook": f"hook_{uuid.uuid4().hex}"})
+    names = {name: f"hook_{uuid.uuid4().hex}" for name in ("hook", "waiting")}
+    names |= {name: f"redelivery_{uuid.uuid4().hex}" for name in ("job", "paused")}
+    method, path, data = fill(row, {"instance": instance, "message": "x", **names})
     assert alice.call(method, path, data)[0] == 404
 
 
@@ -106,9 +136,7 @@ def test_the_table_holds_every_address_and_method() -> None:
         if pattern.name
         for method in methods(pattern.callback)
     }
-    listed = {
-        (path.replace("{instance}", "{}").replace("{hook}", "{}"), method) for path, method, _, _ in TABLE
-    }
+    listed = {(re.sub(r"{\w+}", "{}", path), method) for path, method, _, _ in TABLE}
     assert listed == found
 
 
@@ -173,6 +201,12 @@ def test_a_fault_of_ours_is_answered_in_json_and_logged(
 
 def rows() -> tuple:
     """All that a refused call could have changed."""
-    return list(Instance.objects.order_by("pk").values()), list(
-        Hook.objects.order_by("pk").values_list("pk", "state")
+    return tuple(
+        list(rows.order_by("pk").values_list(*names))
+        for rows, names in (
+            (Instance.objects.all(), ()),
+            (Endpoint.objects.all(), ()),
+            (Hook.objects.all(), ("pk", "state")),
+            (Redelivery.objects.all(), ("pk", "state")),
+        )
     )

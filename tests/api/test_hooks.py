@@ -74,6 +74,7 @@ def test_a_hook_is_shown_with_its_attempts_whole(alice: Caller) -> None:
             "finishedAt": "2030-01-01T09:00:00Z",
             "body": '{"ack":["ü"]}',
             "bodyEncoding": "text",
+            "bodyDroppedAt": None,
             "attempts": [
                 {
                     "number": 1,

@@ -37,6 +37,10 @@ def test_an_instance_is_shown_whole_to_its_owner(db: None) -> None:
         "token": instance.token,
         "phone": instance.phone,
         "webhookSecret": instance.endpoint.secret,
+        "previousWebhookSecretUntil": None,
+        "deliveryPausedAt": None,
+        "deliveryPauseReason": None,
+        "failingSince": None,
         "settings": DEFAULTS,
         "createdAt": "2030-01-01T09:00:00Z",
     }

@@ -20,6 +20,11 @@ def shown(body: bytes | memoryview) -> tuple[str, str]:
         return base64.b64encode(bytes(body)).decode(), BASE64
 
 
+def kept(hook: Hook, body: bytes | memoryview) -> tuple[str | None, str | None]:
+    """The same, of a hook or of one of its answers; nothing where it was dropped by age."""
+    return (None, None) if hook.body_dropped_at and not body else shown(body)
+
+
 class Encoding(serializers.ChoiceField):
     """How the `body` beside it is to be read."""
 
@@ -55,8 +60,8 @@ class RequestSerializer(serializers.Serializer[Any]):
     method = serializers.CharField()
     url = serializers.CharField()
     headers = serializers.DictField(child=serializers.CharField())
-    body = serializers.CharField()
-    bodyEncoding = Encoding()
+    body = serializers.CharField(allow_null=True)
+    bodyEncoding = Encoding(allow_null=True)
 
 
 class AnswerSerializer(serializers.Serializer[Any]):
@@ -67,8 +72,8 @@ class AnswerSerializer(serializers.Serializer[Any]):
         child=serializers.ListField(child=serializers.CharField(), min_length=2, max_length=2),
         help_text="`[name, value]` pairs in the order in which they came.",
     )
-    body = serializers.CharField()
-    bodyEncoding = Encoding()
+    body = serializers.CharField(allow_null=True)
+    bodyEncoding = Encoding(allow_null=True)
     size = serializers.IntegerField(help_text="Bytes read; more than `body` has when it was cut.")
 
 
@@ -110,7 +115,7 @@ class AttemptSerializer(serializers.ModelSerializer[Attempt]):
 
     @extend_schema_field(RequestSerializer)
     def get_request(self, attempt: Attempt) -> dict[str, Any]:
-        body, encoding = shown(attempt.hook.body)
+        body, encoding = kept(attempt.hook, attempt.hook.body)
         return {
             "method": "POST",
             "url": attempt.url,
@@ -123,7 +128,7 @@ class AttemptSerializer(serializers.ModelSerializer[Attempt]):
     def get_answer(self, attempt: Attempt) -> dict[str, Any] | None:
         if attempt.status is None:
             return None
-        body, encoding = shown(attempt.response_body)
+        body, encoding = kept(attempt.hook, attempt.response_body)
         return {
             "status": attempt.status,
             "headers": attempt.response_headers,
@@ -158,8 +163,15 @@ class HookSerializer(serializers.ModelSerializer[Hook]):
     nextAttemptAt = serializers.DateTimeField(source="next_attempt_at", allow_null=True)
     createdAt = serializers.DateTimeField(source="created_at")
     finishedAt = serializers.DateTimeField(source="finished_at", allow_null=True)
-    body = serializers.SerializerMethodField(help_text="The exact body of its requests.")
+    body = serializers.SerializerMethodField(
+        help_text="The exact body of its requests; null when it was dropped by age."
+    )
     bodyEncoding = serializers.SerializerMethodField(method_name="get_encoding")
+    bodyDroppedAt = serializers.DateTimeField(
+        source="body_dropped_at",
+        allow_null=True,
+        help_text="When the body, and those of its answers, were dropped by age; such a hook can't be sent again.",
+    )
     attempts = AttemptSerializer(many=True)
 
     class Meta:
@@ -167,15 +179,15 @@ class HookSerializer(serializers.ModelSerializer[Hook]):
         fields = (
             "id", "instanceId", "kind", "state", "explanation", "skipReason", "messageId", "chatId", "simulated",
             "attemptsMade", "attemptsAllowed", "nextAttemptAt", "createdAt", "finishedAt", "body", "bodyEncoding",
-            "attempts",
+            "bodyDroppedAt", "attempts",
         )  # fmt: skip
 
     def get_explanation(self, hook: Hook) -> str:
         return explain_hook(hook)
 
-    def get_body(self, hook: Hook) -> str:
-        return shown(hook.body)[0]
+    def get_body(self, hook: Hook) -> str | None:
+        return kept(hook, hook.body)[0]
 
-    @extend_schema_field(Encoding())
-    def get_encoding(self, hook: Hook) -> str:
-        return shown(hook.body)[1]
+    @extend_schema_field(Encoding(allow_null=True))
+    def get_encoding(self, hook: Hook) -> str | None:
+        return kept(hook, hook.body)[1]

@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from hooks.models import PauseReason
 from instances import actions, values
+from instances.api.serializers.hooks import ChoiceOrNull
 from instances.api.serializers.strict import choice
 from instances.models import NOT_PAID, AccountStatus, Channel, Instance, Substatus
 from instances.settings_table import SETTINGS, YEAR, Setting, seconds
@@ -53,6 +56,25 @@ class InstanceSerializer(serializers.ModelSerializer[Instance]):
     webhookSecret = serializers.CharField(
         source="endpoint.secret", help_text="Verifies `webhook-signature` by the Standard Webhooks scheme."
     )
+    previousWebhookSecretUntil = serializers.SerializerMethodField(
+        method_name="get_previous_until",
+        help_text="Until then hooks are signed by the secret before the last rotation as well; null: by one alone.",
+    )
+    deliveryPausedAt = serializers.DateTimeField(
+        source="endpoint.paused_at",
+        allow_null=True,
+        help_text="Since when its hooks gather and are not sent; null: they are.",
+    )
+    deliveryPauseReason = ChoiceOrNull(
+        PauseReason,
+        source="endpoint.pause_reason",
+        help_text="Why; `failing`: nothing but failures for 24 hours.",
+    )
+    failingSince = serializers.DateTimeField(
+        source="endpoint.failing_since",
+        allow_null=True,
+        help_text="The first failure since the last success; null: the last attempt was a success.",
+    )
     settings = serializers.SerializerMethodField(help_text="The wire contract's settings.")
     createdAt = serializers.DateTimeField(source="created_at")
 
@@ -60,9 +82,16 @@ class InstanceSerializer(serializers.ModelSerializer[Instance]):
         model = Instance
         fields = (
             "id", "name", "channel", "accountStatus", "substatus", "paidUntil", "apiUrl", "token", "phone",
-            "webhookSecret", "settings", "createdAt",
+            "webhookSecret", "previousWebhookSecretUntil", "deliveryPausedAt", "deliveryPauseReason", "failingSince",
+            "settings", "createdAt",
         )  # fmt: skip
         read_only_fields = fields
+
+    @extend_schema_field(serializers.DateTimeField(allow_null=True))
+    def get_previous_until(self, instance: Instance) -> Any:
+        until = instance.endpoint.previous_secret_until
+        valid = until is not None and until > timezone.now()
+        return serializers.DateTimeField().to_representation(until) if valid else None
 
     @extend_schema_field(SettingsSerializer)
     def get_settings(self, instance: Instance) -> dict[str, Any]:

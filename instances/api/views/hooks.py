@@ -1,6 +1,7 @@
 """The delivery log: hooks with their attempts, newest first."""
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from django.db.models import Prefetch
@@ -9,14 +10,29 @@ from rest_framework import exceptions, mixins, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from hooks import actions
 from hooks.models import Attempt, Hook, HookQuerySet
 from instances.api import schema
+from instances.api.errors import Conflict
 from instances.api.filters import HookFilter, StrictFilters
 from instances.api.pagination import NewestFirst
 from instances.api.serializers.hooks import HookSerializer
 from instances.models import Instance
 
 EXAMPLE = OpenApiExample("An ack that the endpoint refused", value=schema.HOOK, response_only=True)
+
+
+def changes(operation: str, summary: str, description: str = "") -> Any:
+    """How an action on one hook is documented."""
+    return extend_schema(
+        operation_id=operation,
+        summary=summary,
+        description=description,
+        parameters=[schema.HOOK_ID],
+        request=None,
+        responses={200: HookSerializer, **schema.refusals(404, 409)},
+        examples=[EXAMPLE],
+    )
 
 
 @extend_schema(tags=["Hooks"])
@@ -53,6 +69,9 @@ class HookViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Hook]):
         examples=[EXAMPLE],
     )
     def retrieve(self, request: Request, id: str) -> Response:
+        return Response(HookSerializer(self.own(id)).data)
+
+    def own(self, id: str) -> Hook:
         try:
             public_id = uuid.UUID(id.removeprefix("hook_"))
         except ValueError:
@@ -60,4 +79,38 @@ class HookViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Hook]):
         hook = self.get_queryset().filter(public_id=public_id).first() if public_id else None
         if hook is None:
             raise exceptions.NotFound(f"There is no hook {id} in your account.")
-        return Response(HookSerializer(hook).data)
+        return hook
+
+    def change(self, request: Request, id: str, action: Callable[..., Hook]) -> Response:
+        """The action, its refusal as a 409; answers with the hook as it is then."""
+        try:
+            action(self.own(id), actor=request.user)
+        except actions.NotPossible as reason:
+            raise Conflict(str(reason)) from None
+        return Response(HookSerializer(self.own(id)).data)
+
+    @changes(
+        "resendHook",
+        "Send a finished hook again",
+        "Under its old `webhook-id`; it takes its turn like a retry.",
+    )
+    def resend(self, request: Request, id: str) -> Response:
+        return self.change(request, id, actions.resend)
+
+    @changes("tryHookNow", "Make the next attempt of a hook due at once")
+    def try_now(self, request: Request, id: str) -> Response:
+        return self.change(request, id, actions.try_now)
+
+    @changes(
+        "skipHook", "Pass over a hook that waits", "It becomes `skipped`, and its lane goes on without it."
+    )
+    def skip(self, request: Request, id: str) -> Response:
+        return self.change(request, id, actions.skip)
+
+    @changes(
+        "cancelHook",
+        "Give a hook up",
+        "It becomes `cancelled`; a request that is under way at this moment can't be called back.",
+    )
+    def cancel(self, request: Request, id: str) -> Response:
+        return self.change(request, id, actions.cancel)
