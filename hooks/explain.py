@@ -123,6 +123,14 @@ def explain_outcome(
             return Explanation(
                 f"The headers of {host}'s answer were too large to read.", E, "Answer with fewer headers."
             )
+        case Outcome.PROTOCOL if error.startswith("not sent: no socket, "):
+            reason = error.removeprefix("not sent: no socket, ").lower()
+            return Explanation(
+                f"This server could not open a connection of its own: {reason}.",
+                S,
+                "Nothing is wrong with the address. Let the administrator raise the limit of open files or "
+                "lower HOOKS_WINDOW.",
+            )
         case Outcome.PROTOCOL if error.startswith(("not sent: ", "URL rejected")):
             return Explanation(
                 f"The request could not be made ({error}).", S, "Set the address again, letter by letter."

@@ -64,6 +64,7 @@ class Transfer:
         "blocked",
         "curl",
         "cut",
+        "no_socket",
         "exempt",
         "header_size",
         "job",
@@ -95,6 +96,7 @@ class Transfer:
     def reset_buffers(self, *, exempt: bool) -> None:
         self.exempt = exempt
         self.blocked = ""  # the guard's rule that refused an address
+        self.no_socket = ""  # why this machine could not open one
         self.tried = 0  # addresses that the guard let through
         self.cut = False  # was the answer longer than ANSWER_MOST?
         self.answer_body = bytearray()
@@ -149,6 +151,10 @@ class Transfer:
             if status is not None and 300 <= status < 400:
                 return Outcome.REDIRECT, ""
             return Outcome.NOT_200, ""
+        if code == pycurl.E_OUT_OF_MEMORY:  # libcurl says so, too, when it finds no file descriptor for itself
+            self.no_socket = "Out of memory or of open files"
+        if self.no_socket and not self.tried:
+            return Outcome.PROTOCOL, f"not sent: no socket, {self.no_socket}"
         if self.blocked and not self.tried:
             return Outcome.BLOCKED, self.blocked
         if code == pycurl.E_COULDNT_CONNECT:
@@ -177,8 +183,14 @@ class Transfer:
             if rule:
                 self.blocked = rule
                 return pycurl.SOCKET_BAD
+        try:
+            opened = socket.socket(address.family, address.socktype, address.protocol)
+            os.close(os.dup(opened.fileno()))  # pycurl does so too, and keeps silent when it fails
+        except OSError as error:  # too many open files: the fault of this machine, not of the endpoint
+            self.no_socket = error.strerror or str(error)
+            return pycurl.SOCKET_BAD
         self.tried += 1
-        return socket.socket(address.family, address.socktype, address.protocol)
+        return opened
 
     def _write(self, data: bytes) -> int | None:
         room = ANSWER_MOST - len(self.answer_body)

@@ -21,6 +21,7 @@ from hooks.dispatch.record import Claimed
 from hooks.models import Trigger
 
 LEASE = 30.0  # s; longer than any attempt may take (HOOKS_DEADLINE_MS), so an attempt that began in time ends in it
+MOST_RETRIES = 10_000
 NEEDED = settings.HOOKS_DEADLINE_MS / 1000 + 2  # s of a lease that must be left for an attempt to begin
 
 TAKE_LANES = """
@@ -34,30 +35,31 @@ FROM (
 WHERE l.endpoint_id = free.endpoint_id
 RETURNING l.endpoint_id, free.since_resume
 """
-# When both wait, a lane's retries and its first attempts are taken in turn: neither can starve the other.
+# When both wait, a lane's retries and its first attempts are taken in turn: neither can starve the other. Of all
+# lanes together no more retries are taken than there are seats for, so that they fill no memory either.
 CLAIM = """
 UPDATE hooks_hook h SET
     state = 'sending', claim = h.claim + 1, lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
 FROM (
-    SELECT due.id, e.url, e.parallel,
+    SELECT due.id, due.retry, row_number() OVER (PARTITION BY due.retry ORDER BY due.turn) AS place, e.url, e.parallel,
         e.secret || CASE WHEN e.previous_secret_until > clock_timestamp() THEN ' ' || e.previous_secret ELSE '' END
             AS secret,
         CASE WHEN e.borrowed_until > clock_timestamp() THEN e.borrowed_url ELSE e.url END AS effective_url
     FROM unnest(%(lanes)s::bigint[], %(wanted)s::int[]) AS want (endpoint_id, n)
     JOIN hooks_endpoint e ON e.instance_id = want.endpoint_id AND e.paused_at IS NULL
     CROSS JOIN LATERAL (
-        SELECT id FROM (
-            (SELECT id, row_number() OVER (ORDER BY next_attempt_at) AS turn FROM hooks_hook
+        SELECT id, retry, turn FROM (
+            (SELECT id, true AS retry, row_number() OVER (ORDER BY next_attempt_at) AS turn FROM hooks_hook
              WHERE endpoint_id = want.endpoint_id AND state = 'retrying' AND next_attempt_at <= clock_timestamp()
-             ORDER BY next_attempt_at LIMIT want.n)
+             ORDER BY next_attempt_at LIMIT LEAST(want.n, %(retries)s))
             UNION ALL
-            (SELECT id, row_number() OVER (ORDER BY id) AS turn FROM hooks_hook
+            (SELECT id, false AS retry, row_number() OVER (ORDER BY id) AS turn FROM hooks_hook
              WHERE endpoint_id = want.endpoint_id AND state = 'queued'
              ORDER BY id LIMIT want.n)
         ) both_kinds ORDER BY turn LIMIT want.n
     ) due
 ) d
-WHERE h.id = d.id AND h.state IN ('queued', 'retrying')
+WHERE h.id = d.id AND h.state IN ('queued', 'retrying') AND (NOT d.retry OR d.place <= %(retries)s)
 RETURNING h.id, h.public_id::text, h.endpoint_id, h.body, h.claim, h.attempts_made, h.attempts_allowed, h.trigger,
     h.simulated, CASE WHEN h.to_url <> '' THEN h.to_url ELSE d.effective_url END, d.secret, d.parallel
 """
@@ -143,11 +145,17 @@ class Claims:
 
 
 def claim(
-    session: psycopg.Connection[Any], me: int, wanted: Mapping[int, int], catch_up: CatchUp | None = None
+    session: psycopg.Connection[Any],
+    me: int,
+    wanted: Mapping[int, int],
+    catch_up: CatchUp | None = None,
+    *,
+    retries: int = MOST_RETRIES,
 ) -> Claims:
     """Claim up to `wanted[lane]` due hooks of each lane that is free or ours; first attempts in order.
 
-    With `catch_up`, fewer of a lane that was paused until a moment ago.
+    With `catch_up`, fewer of a lane that was paused until a moment ago. At most `retries` of them all have been
+    tried before; the lanes of the other retries are found again by the next look around.
     """
     began = time.monotonic()
     lanes = list(wanted)
@@ -157,7 +165,8 @@ def claim(
     }
     ours = [lane for lane, n in grant.items() if n]
     found = session.execute(
-        CLAIM, {"lease": LEASE, "lanes": ours, "wanted": [grant[lane] for lane in ours]}
+        CLAIM,
+        {"lease": LEASE, "lanes": ours, "wanted": [grant[lane] for lane in ours], "retries": retries},
     ).fetchall()
     shared: dict[str, str] = {}  # every row brings its own copy of its lane's address and secret
     hooks = [
@@ -183,8 +192,10 @@ def claim(
         session.execute(SKIP, [without_address])
     hooks.sort(key=lambda hook: hook.id)
     counts = Counter(hook.endpoint_id for hook in hooks)
+    # where a lane's retries were left out, it may have got less than it has
+    cut = sum(hook.made > 0 for hook in hooks) >= retries
     return Claims(
-        [hook for hook in hooks if hook.url], [lane for lane, n in counts.items() if n >= wanted[lane]]
+        [hook for hook in hooks if hook.url], [lane for lane, n in counts.items() if n >= wanted[lane] or cut]
     )
 
 

@@ -54,11 +54,13 @@ class Lanes:
 
     def __init__(self, seats: int) -> None:
         self.seats = seats
+        self.retry_seats = seats // 2
         self.lanes: dict[int, Lane] = {}
         self.ready: deque[Lane] = deque()  # those with something to send and room for it, in turn
         self.in_flight = 0
         self.retries_in_flight = 0
         self.at_hand = 0
+        self.retries_at_hand = 0
 
     def take(self, hooks: list[Claimed]) -> None:
         """Newly claimed hooks, sorted by id: a lane's retries and first attempts take turns."""
@@ -74,6 +76,7 @@ class Lanes:
             for place in range(max(len(retries), len(firsts))):
                 lane.at_hand.extend(kind[place] for kind in (retries, firsts) if place < len(kind))
             self.at_hand += len(retries) + len(firsts)
+            self.retries_at_hand += len(retries)
             self.enqueue(lane)
 
     def enqueue(self, lane: Lane) -> None:
@@ -97,6 +100,7 @@ class Lanes:
             self.in_flight += 1
             self.retries_in_flight += hook.made > 0
             self.at_hand -= 1
+            self.retries_at_hand -= hook.made > 0
             lane.last_used = time.monotonic()
             self.enqueue(lane)
             yield hook
@@ -104,7 +108,7 @@ class Lanes:
             self.enqueue(lane)
 
     def pick(self, lane: Lane) -> Claimed | None:
-        if self.retries_in_flight < self.seats // 2 or not lane.at_hand[0].made:
+        if self.retries_in_flight < self.retry_seats or not lane.at_hand[0].made:
             return lane.at_hand.popleft()
         for place, hook in enumerate(lane.at_hand):
             if not hook.made:
@@ -131,11 +135,19 @@ class Lanes:
         have = len(lane.at_hand)
         return wanted - have if have * 2 <= wanted else 0
 
+    def lacking_retries(self) -> int:
+        """How many more retries to claim, of all lanes together.
+
+        No more than there are seats for: a crowd of dead endpoints would fill the room for first attempts.
+        """
+        return max(self.retry_seats - self.retries_in_flight - self.retries_at_hand, 0)
+
     def give_back(self, lane: Lane) -> list[Claimed]:
         """Empty a lane: its hooks that were claimed and not begun."""
         hooks = list(lane.at_hand)
         lane.at_hand.clear()
         self.at_hand -= len(hooks)
+        self.retries_at_hand -= sum(hook.made > 0 for hook in hooks)
         return hooks
 
     def give_back_all(self) -> list[Claimed]:

@@ -228,7 +228,7 @@ class Dispatcher:
                 room -= lacking
                 del self.hungry[lane]
         if wanted:
-            self.claimer.claim(wanted, mark=self.put_backs)
+            self.claimer.claim(wanted, mark=self.put_backs, retries=self.lanes.lacking_retries())
 
     def write(self) -> None:
         """Hand results to the recorder, in batches as large as the rush makes them."""

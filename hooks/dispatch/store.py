@@ -169,11 +169,11 @@ class Claimer(DatabaseThread):
         self.lost_slot = not self.seat.regain() or self.lost_slot
         self.came_back = True
 
-    def claim(self, wanted: dict[int, int], mark: int) -> None:
+    def claim(self, wanted: dict[int, int], mark: int, retries: int) -> None:
         """What it brings comes back in `claims` with the caller's mark."""
 
         def job() -> None:
-            found = claim.claim(self.seat.session, self.seat.id, wanted, self.catch_up)
+            found = claim.claim(self.seat.session, self.seat.id, wanted, self.catch_up, retries=retries)
             self.claims.append((mark, found))
 
         self.submit(job)

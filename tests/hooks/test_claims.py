@@ -395,3 +395,30 @@ def test_a_simulation_whose_web_process_died_is_sent_by_a_dispatcher(me: Dispatc
         True,
         2,
     )
+
+
+def test_of_all_lanes_together_no_more_retries_are_claimed_than_are_wanted(me: Dispatcher) -> None:
+    lanes = [InstanceFactory(url="http://a.example/").endpoint for _ in range(4)]
+    firsts = []
+    for lane in lanes:
+        again, first = emit(lane, 2)
+        retrying(again)
+        firsts.append(first.pk)
+    wanted = {lane.pk: 2 for lane in lanes}
+
+    some = claim.claim(me.session, me.me, wanted, retries=3)
+    assert sorted(hook.id for hook in some.hooks if not hook.made) == firsts
+    assert sum(hook.made > 0 for hook in some.hooks) == 3
+    assert sorted(some.more) == sorted(wanted)  # one of them has more, and is asked again at once
+
+    none = claim.claim(me.session, me.me, wanted, retries=0)
+    assert (none.hooks, none.more) == ([], [])
+    [last] = claim.claim(me.session, me.me, wanted, retries=1).hooks
+    assert last.made == 1
+
+
+def test_without_room_for_retries_a_lane_gets_all_its_first_attempts(me: Dispatcher, lane: Endpoint) -> None:
+    again, *firsts = emit(lane, 4)
+    retrying(again)
+    found = claim.claim(me.session, me.me, {lane.pk: 3}, retries=0)
+    assert [hook.id for hook in found.hooks] == [hook.pk for hook in firsts]

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import socket
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -11,8 +12,9 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from hooks import http
+from hooks.explain import explain_outcome
 from hooks.http import Answer
-from hooks.models import Outcome
+from hooks.models import Outcome, Side
 from tests.faults import servers
 from tests.faults.servers import Fault, answer, faulty
 from tests.receiver import Receiver
@@ -338,3 +340,36 @@ def test_a_bad_request_of_ours_never_raises() -> None:
     ):  # addresses.check lets none through; only a clear refusal may come
         got = http.post("http://exa mple/hook", {}, b"{}")
         assert (got.outcome, got.status) == (Outcome.PROTOCOL, None)
+
+
+def test_a_machine_that_runs_out_of_open_files_is_at_fault_itself() -> None:
+    with servers.refusing() as port:
+        answers = []
+        for free in range(8):  # libcurl takes a few for itself before it asks for the connection's
+            with files_left(free):
+                answers.append(post(port))
+    reasons = [got.error for got in answers]
+    assert reasons[0] == "not sent: no socket, Out of memory or of open files"
+    assert "not sent: no socket, Too many open files" in reasons
+    assert reasons[-1] == "Connection refused"
+    for got in answers:
+        explained = explain_outcome(got.outcome, url="http://127.0.0.1/", error=got.error)
+        ours = got.error != "Connection refused"
+        assert (got.outcome, explained.side) == (
+            (Outcome.PROTOCOL, Side.SERVER) if ours else (Outcome.REFUSED, Side.ENDPOINT)
+        )
+
+
+@contextlib.contextmanager
+def files_left(free: int) -> Iterator[None]:
+    """This process can open so many files more, and then none."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    top = max(int(name) for name in os.listdir("/proc/self/fd"))
+    with contextlib.ExitStack() as held:
+        while (taken := held.enter_context(open(os.devnull)).fileno()) < top:
+            pass  # no gaps below the limit
+        resource.setrlimit(resource.RLIMIT_NOFILE, (taken + 1 + free, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)

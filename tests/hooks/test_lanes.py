@@ -180,3 +180,19 @@ def test_only_a_lane_without_anything_is_forgotten() -> None:
         lanes.lanes[lane].last_used -= module.IDLE + 1
     assert lanes.idle() == [1]
     assert sorted(lanes.lanes) == [2, 3, 4]
+
+
+def test_retries_are_wanted_only_as_long_as_there_are_seats_for_them() -> None:
+    lanes = Lanes(10)
+    assert lanes.lacking_retries() == 5
+    first, second, third = (hook(1, made=1) for _ in range(3))
+    lanes.take([first, second, third, hook(1)])
+    assert lanes.lacking_retries() == 2
+    assert next(lanes.next_hooks()) is first
+    assert lanes.lacking_retries() == 2
+    lanes.done(first)
+    assert lanes.lacking_retries() == 3
+    lanes.take([hook(lane, made=1) for lane in range(10, 20)])
+    assert lanes.lacking_retries() == 0
+    lanes.give_back_all()
+    assert lanes.lacking_retries() == 5
