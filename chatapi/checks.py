@@ -18,6 +18,7 @@ IDS = {
     "LOG_LEVEL": "chatapi.E008",
     "LOG_FORMAT": "chatapi.E009",
     "API_RATE": "chatapi.E010",
+    "METRICS_TOKEN": "chatapi.E011",
 }
 HINTS = {
     "DATA_DIR": "Choose a folder that the user who runs this may write: DATA_DIR=/folder/of/yours.",
@@ -29,6 +30,7 @@ HINTS = {
     "LOG_LEVEL": "One of DEBUG, INFO, WARNING, ERROR.",
     "LOG_FORMAT": "One of text, json.",
     "API_RATE": "A number and a period: API_RATE=6000/min (s, min, hour, day).",
+    "METRICS_TOKEN": "16 characters or more, without spaces (`openssl rand -hex 24`); unset: loopback only.",
 }
 
 
@@ -106,6 +108,12 @@ def rate(value: str) -> str | None:
     return f"{value!r} is not a number and a period"
 
 
+def token(value: str) -> str | None:
+    if not value or re.fullmatch(r"[!-~]{16,}", value):
+        return None
+    return "it is too short or holds spaces or other characters that no header carries"  # never the value itself
+
+
 TESTS: dict[str, Callable[[Any], str | None]] = {
     "PORT": port,
     "SITE_URL": site_url,
@@ -120,5 +128,6 @@ TESTS: dict[str, Callable[[Any], str | None]] = {
     "LOG_LEVEL": one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
     "LOG_FORMAT": one_of("text", "json"),
     "API_RATE": rate,
+    "METRICS_TOKEN": token,
     "CONTRACT_CALLS_PER_MINUTE": at_least(1),
 }

@@ -5,7 +5,7 @@ from collections.abc import Awaitable
 from django.http import HttpRequest, HttpResponse
 from django_structlog.middlewares import RequestMiddleware
 
-ASKED_BY_MACHINES = ("/healthz", "/readyz")  # every second, and a 503 while starting is no fault
+ASKED_BY_MACHINES = ("/healthz", "/readyz", "/metrics")  # every second, and a 503 while starting is no fault
 
 
 class RequestLog(RequestMiddleware):

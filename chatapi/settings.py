@@ -207,6 +207,7 @@ ACCOUNT_LOGOUT_REDIRECT_URL = "/accounts/login/"
 ACCOUNT_SESSION_REMEMBER = True
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Chat API"
+MFA_ALLOW_UNVERIFIED_EMAIL = not EMAIL_URL  # without mail nobody can verify an address
 
 # -- background work (delivery.md, django-q2's traps): few tasks, long ones; see hooks/tasks.py
 TASK_TIMEOUT = 3600
@@ -326,6 +327,8 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
+# /metrics: unset, it answers on the loopback address alone
+METRICS_TOKEN = read(env.str, "METRICS_TOKEN", "")
 LOG_LEVEL = read(env.str, "LOG_LEVEL", "INFO").upper()
 LOG_FORMAT = read(env.str, "LOG_FORMAT", "text")  # or json: one object a line
 LOGGING = logging_config(LOG_LEVEL, as_json=LOG_FORMAT == "json")

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import F
 from django.utils import timezone
 
-from hooks import addresses, http
+from hooks import addresses, http, metrics
 from hooks.dispatch.record import Claimed, judge, record
 from hooks.explain import body_dropped_words
 from hooks.models import (
@@ -214,7 +215,8 @@ def simulate(
     headers = claimed.headers(at)
     result = judge(claimed, at, headers, http.post(to_url, headers, body))
     connection.ensure_connection()
-    record(connection.connection, [result])
+    counted = record(connection.connection, [result])
+    metrics.add(connection.connection, metrics.OTHER_PROCESSES, counted)
     hook.refresh_from_db()
     return hook
 
@@ -278,6 +280,7 @@ def skip(hook: Hook, *, actor: Any) -> Hook:
         row.state, row.skip_reason, row.finished_at = State.SKIPPED, SkipReason.BY_HAND, timezone.now()
         row.next_attempt_at = None
         row.save(update_fields=["state", "skip_reason", "finished_at", "next_attempt_at"])
+        Tally.objects.filter(pk=row.endpoint_id).update(skipped=F("skipped") + 1)
     return row
 
 
@@ -293,6 +296,7 @@ def cancel(hook: Hook, *, actor: Any) -> Hook:
         row.state, row.finished_at = State.CANCELLED, timezone.now()
         row.next_attempt_at = row.lease_until = None
         row.save(update_fields=["state", "finished_at", "next_attempt_at", "lease_until"])
+        Tally.objects.filter(pk=row.endpoint_id).update(cancelled=F("cancelled") + 1)
     return row
 
 

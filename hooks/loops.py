@@ -70,11 +70,12 @@ class Seat:
             [self.id, self.role, self.slot, os.getpid(), socket.gethostname()[:100]],
         )
 
-    def beat(self) -> None:
-        """Write the heartbeat, about once a second however often it is called."""
+    def beat(self, in_flight: int = 0) -> None:
+        """Write the heartbeat, and how many requests are under way; about once a second however often it is called."""
         if time.monotonic() - self.beaten >= HEARTBEAT:
             self.session.execute(
-                "UPDATE hooks_runner SET heartbeat_at = clock_timestamp() WHERE id = %s", [self.id]
+                "UPDATE hooks_runner SET heartbeat_at = clock_timestamp(), in_flight = %s WHERE id = %s",
+                [in_flight, self.id],
             )
             self.beaten = time.monotonic()
 

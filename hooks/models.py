@@ -161,6 +161,9 @@ class Tally(models.Model):
     endpoint = models.OneToOneField(Endpoint, models.CASCADE, primary_key=True, related_name="tally")
     emitted = models.BigIntegerField(default=0)
     dropped = models.BigIntegerField(default=0)
+    # how often one was skipped at its event or by hand, and cancelled: for hooks/metrics.py
+    skipped = models.BigIntegerField(default=0, db_default=0)
+    cancelled = models.BigIntegerField(default=0, db_default=0)
 
     def __str__(self) -> str:
         return f"{self.emitted} emitted"
@@ -563,6 +566,7 @@ class Runner(models.Model):
     started_at = models.DateTimeField(default=timezone.now)
     heartbeat_at = models.DateTimeField(default=timezone.now)
     finished_at = models.DateTimeField(null=True, blank=True)
+    in_flight = models.PositiveIntegerField("requests under way", default=0, db_default=0)
 
     class Meta:
         constraints = [
@@ -571,3 +575,18 @@ class Runner(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_role_display()} {self.slot} (pid {self.pid})"
+
+
+class Measure(models.Model):
+    """A number that dispatchers count and that only ever grows, one row a series and slot; see hooks/metrics.py."""
+
+    slot = models.PositiveSmallIntegerField()
+    name = models.CharField(max_length=40)
+    label = models.CharField(max_length=20, blank=True)
+    value = models.FloatField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(name="hooks_measure_series", fields=["slot", "name", "label"])]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.label}: {self.value}"

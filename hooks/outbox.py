@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from django.db import connection, transaction
@@ -52,8 +53,10 @@ def emit_all(instance_id: int, events: Sequence[Event]) -> list[Hook]:
         return []
     for event in events:
         event.body.decode()
-    endpoint = count_emitted(instance_id, len(events))
     now = timezone.now()
+    endpoint = count_emitted(
+        instance_id, len(events), skipped=sum(event.skip is not None for event in events), at=now
+    )
     no_address = None if endpoint.effective_url(now) else SkipReason.NO_ADDRESS
     hooks = []
     for event in events:
@@ -78,17 +81,23 @@ def emit_all(instance_id: int, events: Sequence[Event]) -> list[Hook]:
     return hooks
 
 
-def count_emitted(instance_id: int, number: int = 1) -> Endpoint:
+def count_emitted(
+    instance_id: int, number: int = 1, *, skipped: int = 0, at: datetime | None = None
+) -> Endpoint:
     """Count hooks that are about to be written, and hold the lane's order until the transaction ends.
 
+    `skipped` of them are skipped anyway; with `at`, all are where the endpoint has no address at that time.
     Returns the endpoint as it is now, from the same query.
     """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("A hook belongs into the transaction of its event.")
     rows = Endpoint.objects.raw(
-        "UPDATE hooks_tally t SET emitted = t.emitted + %s FROM hooks_endpoint e"
-        " WHERE t.endpoint_id = %s AND e.instance_id = t.endpoint_id RETURNING e.*",
-        [number, instance_id],
+        "UPDATE hooks_tally t SET emitted = t.emitted + %(number)s, skipped = t.skipped + CASE"
+        " WHEN %(at)s::timestamptz IS NULL THEN 0"
+        " WHEN CASE WHEN e.borrowed_until > %(at)s THEN e.borrowed_url ELSE e.url END = '' THEN %(number)s"
+        " ELSE %(skipped)s END"
+        " FROM hooks_endpoint e WHERE t.endpoint_id = %(instance)s AND e.instance_id = t.endpoint_id RETURNING e.*",
+        {"number": number, "skipped": skipped, "at": at, "instance": instance_id},
     )
     for endpoint in rows:
         return endpoint

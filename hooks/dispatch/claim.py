@@ -61,7 +61,8 @@ FROM (
 ) d
 WHERE h.id = d.id AND h.state IN ('queued', 'retrying') AND (NOT d.retry OR d.place <= %(retries)s)
 RETURNING h.id, h.public_id::text, h.endpoint_id, h.body, h.claim, h.attempts_made, h.attempts_allowed, h.trigger,
-    h.simulated, CASE WHEN h.to_url <> '' THEN h.to_url ELSE d.effective_url END, d.secret, d.parallel
+    h.simulated, CASE WHEN h.to_url <> '' THEN h.to_url ELSE d.effective_url END, d.secret, d.parallel,
+    CASE WHEN h.attempts_made > 0 THEN extract(epoch FROM clock_timestamp() - h.next_attempt_at)::float8 END
 """
 SKIP = """
 UPDATE hooks_hook SET state = 'skipped', skip_reason = 'no_address', finished_at = clock_timestamp(), lease_until = NULL
@@ -142,6 +143,8 @@ class Claims:
 
     hooks: list[Claimed]
     more: list[int]
+    late: list[float]  # of the retries, how many seconds after their time
+    skipped: int  # hooks whose address had been taken away
 
 
 def claim(
@@ -195,7 +198,10 @@ def claim(
     # where a lane's retries were left out, it may have got less than it has
     cut = sum(hook.made > 0 for hook in hooks) >= retries
     return Claims(
-        [hook for hook in hooks if hook.url], [lane for lane, n in counts.items() if n >= wanted[lane] or cut]
+        hooks=[hook for hook in hooks if hook.url],
+        more=[lane for lane, n in counts.items() if n >= wanted[lane] or cut],
+        late=[row[12] for row in found if row[12] is not None],
+        skipped=len(without_address),
     )
 
 

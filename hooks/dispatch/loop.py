@@ -26,6 +26,7 @@ from hooks.dispatch.lanes import Lanes
 from hooks.dispatch.record import Claimed, Result, judge
 from hooks.dispatch.store import SWEEP_EVERY, Bell, Claimer, Listener, Recorder
 from hooks.http import Answer, Transfer
+from hooks.metrics import Counts
 from hooks.models import Outcome
 
 log = logging.getLogger(__name__)
@@ -58,8 +59,9 @@ class Dispatcher:
         self.put_backs = 0  # how often claimed hooks were put back
         self.drain_ends = 0.0
         self.bell = Bell()
-        self.claimer = Claimer(seat, self.bell)
-        self.recorder = Recorder(self.bell)
+        counts = Counts()
+        self.claimer = Claimer(seat, self.bell, counts)
+        self.recorder = Recorder(self.bell, counts)
         self.listener = Listener(self.bell)
         self.lanes = Lanes(seats())
         self.hungry: dict[int, None] = {}  # lanes that may have something due; a dict keeps their turn
@@ -213,7 +215,7 @@ class Dispatcher:
         if now >= self.next_sweep or (due is not None and now >= due):
             self.claimer.next_due = None
             self.next_sweep = now + SWEEP_EVERY
-            self.claimer.look_around()
+            self.claimer.look_around(self.lanes.in_flight)
             if idle := self.lanes.idle():
                 self.claimer.give_up_lanes(idle)
             return
@@ -305,6 +307,7 @@ class Dispatcher:
         self.recorder.end()
         self.recorder.session.close()
         self.claimer.give_up_lanes()
+        self.claimer.flush_counts()
         self.claimer.end()
         for transfer in self.free:
             transfer.curl.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from hooks import retries, signing
+from hooks import metrics, retries, signing
 from hooks.dispatch import rows
 from hooks.http import Answer
 from hooks.models import Outcome, State, Trigger
@@ -109,8 +110,8 @@ AND (e.borrowed_until IS NULL OR e.borrowed_until <= clock_timestamp())
 """
 
 
-def record(session: psycopg.Connection[Any], results: Sequence[Result]) -> None:
-    """Write the attempts and move their hooks on.
+def record(session: psycopg.Connection[Any], results: Sequence[Result]) -> Counter[metrics.Series]:
+    """Write the attempts and move their hooks on; returns what is to be counted of it.
 
     A hook that was claimed anew or cancelled in the meantime is left alone: its claim number or its state is
     another. Its attempt is written all the same, once, for it did happen.
@@ -125,6 +126,15 @@ def record(session: psycopg.Connection[Any], results: Sequence[Result]) -> None:
                 copy.write("".join([rows.line(result) for result in happened]))
         if since := failing_since(results):
             cursor.execute(FAILING, [list(since), list(since.values())])
+    counted: Counter[metrics.Series] = Counter(
+        (metrics.ATTEMPTS, result.answer.outcome.value) for result in happened
+    )
+    counted.update(
+        (metrics.FINISHED, result.state.value)
+        for result in results
+        if result.finished_at and result.hook.id in moved
+    )
+    return counted
 
 
 def is_known(cursor: psycopg.Cursor[Any], result: Result) -> bool:

@@ -20,10 +20,12 @@ from typing import Any
 import psycopg
 from django.db import OperationalError, connections
 
-from hooks import loops
-from hooks.dispatch import claim
+from hooks import loops, metrics
+from hooks.dispatch import claim, logs
 from hooks.dispatch.catch_up import CatchUp
 from hooks.dispatch.record import Claimed, Result, record
+from hooks.metrics import Counts
+from hooks.models import State
 from hooks.outbox import CHANNEL
 
 log = logging.getLogger(__name__)
@@ -127,8 +129,9 @@ class DatabaseThread(threading.Thread):
 class Recorder(DatabaseThread):
     """Writes results."""
 
-    def __init__(self, bell: Bell) -> None:
+    def __init__(self, bell: Bell, counts: Counts) -> None:
         super().__init__("recorder", bell)
+        self.counts = counts
         self.session = loops.connect()
         self.handed = 0  # results, counted by the sending thread …
         self.written = 0  # … and by this one
@@ -146,8 +149,12 @@ class Recorder(DatabaseThread):
         self.handed += len(results)
 
         def job() -> None:
-            record(self.session, results)
+            began = time.perf_counter()
+            counted = record(self.session, results)
             self.written += len(results)
+            self.counts.count(counted)
+            self.counts.observe(metrics.RECORD, [time.perf_counter() - began])
+            logs.recorded(results)
 
         self.submit(job)
 
@@ -155,9 +162,10 @@ class Recorder(DatabaseThread):
 class Claimer(DatabaseThread):
     """Claims, puts back, sweeps and beats, on the session that holds the dispatcher's seat."""
 
-    def __init__(self, seat: loops.Seat, bell: Bell) -> None:
+    def __init__(self, seat: loops.Seat, bell: Bell, counts: Counts) -> None:
         super().__init__("claimer", bell)
         self.seat = seat
+        self.counts = counts
         self.claims: deque[tuple[int, claim.Claims]] = deque()
         self.catch_up = CatchUp()
         self.waiting: deque[int] = deque()  # lanes that a sweep has found
@@ -173,8 +181,14 @@ class Claimer(DatabaseThread):
         """What it brings comes back in `claims` with the caller's mark."""
 
         def job() -> None:
+            began = time.perf_counter()
             found = claim.claim(self.seat.session, self.seat.id, wanted, self.catch_up, retries=retries)
             self.claims.append((mark, found))
+            self.counts.observe(metrics.CLAIM, [time.perf_counter() - began])
+            self.counts.observe(metrics.LATENESS, found.late)
+            logs.claimed(found.hooks)
+            if found.skipped:
+                self.counts.count({(metrics.FINISHED, State.SKIPPED.value): found.skipped})
 
         self.submit(job)
 
@@ -184,11 +198,15 @@ class Claimer(DatabaseThread):
     def give_up_lanes(self, lanes: list[int] | None = None) -> None:
         self.submit(lambda: claim.give_up_lanes(self.seat.session, self.seat.id, lanes))
 
-    def look_around(self) -> None:
-        """The heartbeat, the sweep, the lanes that wait, and when the next retry is due."""
+    def flush_counts(self) -> None:
+        self.submit(lambda: self.counts.flush(self.seat.session, self.seat.slot))
+
+    def look_around(self, in_flight: int) -> None:
+        """The heartbeat and the measures, the sweep, the lanes that wait, and when the next retry is due."""
 
         def job() -> None:
-            self.seat.beat()
+            self.seat.beat(in_flight)
+            self.counts.flush(self.seat.session, self.seat.slot)
             claim.sweep(self.seat.session)
             self.waiting.extend(claim.waiting_lanes(self.seat.session))
             seconds = claim.next_due(self.seat.session)

@@ -19,8 +19,10 @@ HOOKS = """
 INSERT INTO hooks_hook (public_id, endpoint_id, kind, body, message, chat, state, skip_reason, simulated, to_url,
     trigger, attempts_made, attempts_allowed, next_attempt_at, claim, created_at, finished_at,
     last_outcome, last_status, last_host, last_ms)
-SELECT uuidv7(at - clock_timestamp()), CASE WHEN n %% 2 = 0 THEN %(busy)s ELSE (%(others)s::bigint[])[1 + n / 2 %% %(count)s] END,
-    CASE WHEN n %% 200000 = 0 THEN 'status' WHEN n %% 250000 = 0 THEN 'chat' WHEN n %% 4 < 2 THEN 'message' ELSE 'ack' END,
+SELECT uuidv7(at - clock_timestamp()),
+    CASE WHEN n %% 2 = 0 THEN %(busy)s ELSE (%(others)s::bigint[])[1 + n / 2 %% %(count)s] END,
+    CASE WHEN n %% 200000 = 0 THEN 'status' WHEN n %% 250000 = 0 THEN 'chat'
+         WHEN n %% 4 < 2 THEN 'message' ELSE 'ack' END,
     '{"messages":[]}'::bytea,
     CASE WHEN n %% 333334 = 0 THEN 'true_rare@c.us_1' ELSE 'true_' || n %% 5000 || '@c.us_' || n / 3 END,
     CASE WHEN n %% 333334 = 0 THEN 'rare@c.us' ELSE n %% 5000 || '@c.us' END,

@@ -1,0 +1,126 @@
+"""/metrics: hooks/metrics.py's numbers as Prometheus reads them; no process and no memory of its own.
+
+Every number comes from the database, so any web process on any machine gives the same answer, and counters go on
+after a restart. Labels hold words of the product (outcome, state, lane), never an instance, an address or a token.
+
+Who may read: anyone on the loopback address while METRICS_TOKEN is unset; with it, whoever sends
+`Authorization: Bearer <METRICS_TOKEN>`, from anywhere.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import secrets
+from collections.abc import Iterator
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric
+
+from hooks.metrics import CLAIM, LATENESS, RECORD, Histogram, Snapshot, snapshot
+
+# Set by a proxy in front: then the loopback address is the proxy's, and says nothing about who asks.
+FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA")
+HISTOGRAMS = {
+    CLAIM: ("chatapi_claim_seconds", "Time of one claim of due hooks in the database."),
+    RECORD: ("chatapi_record_seconds", "Time of recording one batch of results in the database."),
+    LATENESS: ("chatapi_retry_lateness_seconds", "From the time a retry was due until it was claimed."),
+}
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """The numbers of this moment; 403 for whoever may not read them, 503 without a database."""
+    if not may_read(request):
+        response = HttpResponse(
+            "Metrics are read from this machine itself, or with METRICS_TOKEN as a bearer token.\n",
+            "text/plain; charset=utf-8",
+            401 if settings.METRICS_TOKEN else 403,
+        )
+        if settings.METRICS_TOKEN:
+            response["WWW-Authenticate"] = 'Bearer realm="metrics"'
+        return response
+    try:
+        found = snapshot()
+    except (DatabaseError, InterfaceError):
+        return HttpResponse("The database does not answer.\n", "text/plain; charset=utf-8", 503)
+    return HttpResponse(generate_latest(Families(found)), CONTENT_TYPE_LATEST)
+
+
+def may_read(request: HttpRequest) -> bool:
+    if settings.METRICS_TOKEN:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        given, wanted = token.strip().encode(), settings.METRICS_TOKEN.encode()
+        return scheme.lower() == "bearer" and secrets.compare_digest(given, wanted)
+    if any(name in request.META for name in FORWARDED):
+        return False
+    try:
+        address = ipaddress.ip_address(request.META.get("REMOTE_ADDR", ""))
+    except ValueError:
+        return False
+    return address.is_loopback
+
+
+class Families:
+    """A Snapshot as prometheus-client's registry shows it."""
+
+    def __init__(self, found: Snapshot) -> None:
+        self.found = found
+
+    def collect(self) -> Iterator[Metric]:
+        found = self.found
+        emitted = CounterMetricFamily("chatapi_hooks_emitted", "Hooks written with their events.")
+        emitted.add_metric([], found.emitted)
+        yield emitted
+        finished = CounterMetricFamily(
+            "chatapi_hooks_finished",
+            "How often a hook ended in this state; once more after a resend.",
+            labels=["state"],
+        )
+        for state, number in found.finished.items():
+            finished.add_metric([state], number)
+        yield finished
+        attempts = CounterMetricFamily(
+            "chatapi_attempts", "POSTs made, by what came of them.", labels=["outcome"]
+        )
+        for outcome, number in found.attempts.items():
+            attempts.add_metric([outcome], number)
+        yield attempts
+        number_of = GaugeMetricFamily(
+            "chatapi_hooks_waiting",
+            "Hooks that are due and wait, by class of lane; counted up to 100 000.",
+            labels=["lane", "turn"],
+        )
+        oldest = GaugeMetricFamily(
+            "chatapi_hooks_oldest_waiting_seconds",
+            "How long the oldest of them has waited.",
+            labels=["lane", "turn"],
+        )
+        for one in found.waiting:
+            number_of.add_metric([one.lane, one.turn], one.number)
+            oldest.add_metric([one.lane, one.turn], one.oldest)
+        yield number_of
+        yield oldest
+        yield GaugeMetricFamily("chatapi_hooks_in_flight", "Requests under way.", found.in_flight)
+        yield GaugeMetricFamily("chatapi_dispatchers", "Dispatchers alive.", found.dispatchers)
+        yield GaugeMetricFamily(
+            "chatapi_dispatcher_heartbeat_age_seconds",
+            "Since the last heartbeat of any dispatcher; NaN: there is none.",
+            math.nan if found.heartbeat_age is None else found.heartbeat_age,
+        )
+        for name, (shown, words) in HISTOGRAMS.items():
+            yield histogram(shown, words, found.histograms[name])
+
+
+def histogram(name: str, words: str, found: Histogram) -> HistogramMetricFamily:
+    """Buckets added up, as Prometheus wants them."""
+    reached, buckets = 0.0, []
+    for bound, number in found.buckets:
+        reached += number
+        buckets.append(("+Inf" if bound == "inf" else bound, reached))
+    return HistogramMetricFamily(name, words, buckets=buckets, sum_value=found.sum)

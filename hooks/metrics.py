@@ -1,0 +1,209 @@
+"""What is counted about deliveries, and the numbers of this moment: what `/metrics` shows.
+
+Dispatchers count in memory and add what they have counted to rows of hooks_measure with each heartbeat, a second at
+most; whoever dies takes less than that along. The rows only ever grow, over restarts and over all machines, and each
+slot has rows of its own, so that no dispatcher waits for another. Emitted, skipped and cancelled hooks are counted
+in the tally of their endpoint, whose row the event's transaction holds anyway.
+
+Nothing here counts the rows of hooks_hook but those that wait, by the index, and of these WAITING_MOST at most.
+"""
+
+from __future__ import annotations
+
+import bisect
+import threading
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+import psycopg
+from django.db import connection
+from django.db.models import Sum
+from django.utils import timezone
+
+from hooks.models import Measure, Outcome, Role, Runner, State, Tally
+
+Series = tuple[str, str]  # the name and one label: ("attempts", "ok"), ("claim_seconds", "0.05")
+
+ATTEMPTS, FINISHED, SUM = "attempts", "finished", "sum"
+CLAIM, RECORD, LATENESS = "claim_seconds", "record_seconds", "retry_lateness_seconds"
+BUCKETS: dict[str, tuple[float, ...]] = {
+    CLAIM: (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
+    RECORD: (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
+    LATENESS: (0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600),
+}
+OTHER_PROCESSES = 1000  # the slot of what is counted outside of dispatchers: simulations
+ALIVE = timedelta(seconds=10)
+WAITING_MOST = 100_000
+
+ADD = """
+INSERT INTO hooks_measure (slot, name, label, value)
+SELECT %s, name, label, value FROM unnest(%s::text[], %s::text[], %s::float8[]) AS u (name, label, value)
+ORDER BY name, label
+ON CONFLICT (slot, name, label) DO UPDATE SET value = hooks_measure.value + excluded.value
+"""
+
+
+def add(session: psycopg.Connection[Any], slot: int, counted: Mapping[Series, float]) -> None:
+    """Add to the measures of a slot."""
+    names, labels = [name for name, _ in counted], [label for _, label in counted]
+    session.execute(ADD, [slot, names, labels, [float(value) for value in counted.values()]])
+
+
+def bucket_of(name: str, value: float) -> str:
+    """The label of the bucket that a value falls into; "inf" when it is above all."""
+    place = bisect.bisect_left(BUCKETS[name], value)
+    return str(BUCKETS[name][place]) if place < len(BUCKETS[name]) else "inf"
+
+
+class Counts:
+    """What one dispatcher has counted since its last heartbeat. Its threads call it once a batch, not once a hook."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counted: Counter[Series] = Counter()
+
+    def count(self, counted: Mapping[Series, float]) -> None:
+        with self._lock:
+            self._counted.update(counted)
+
+    def observe(self, name: str, values: Iterable[float]) -> None:
+        """Values of a histogram, in its unit."""
+        found: Counter[Series] = Counter()
+        for value in values:
+            found[name, bucket_of(name, value)] += 1
+            found[name, SUM] += value  # type: ignore[assignment]
+        self.count(found)
+
+    def flush(self, session: psycopg.Connection[Any], slot: int) -> None:
+        """Write it down; on a fault of the database it is kept for the next time."""
+        with self._lock:
+            taken, self._counted = self._counted, Counter()
+        if not taken:
+            return
+        try:
+            add(session, slot, taken)
+        except psycopg.Error:
+            self.count(taken)
+            raise
+
+
+class Waiting(NamedTuple):
+    """Hooks of one class of lanes that could be sent now and wait: how many, and for how many seconds the oldest."""
+
+    lane: str  # "ordered" or "parallel"
+    turn: str  # "first" or "retry"
+    number: int
+    oldest: float
+
+
+# Lanes that wait are found by a loose scan of the index (one probe a lane), then counted by the index.
+WAITING = """
+WITH RECURSIVE lane AS (
+    (SELECT endpoint_id FROM hooks_hook WHERE state = 'queued' ORDER BY endpoint_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT h.endpoint_id FROM hooks_hook h
+            WHERE h.state = 'queued' AND h.endpoint_id > lane.endpoint_id ORDER BY h.endpoint_id LIMIT 1)
+    FROM lane WHERE lane.endpoint_id IS NOT NULL
+), open_lane AS (
+    SELECT e.instance_id AS endpoint_id, e.parallel FROM lane JOIN hooks_endpoint e ON e.instance_id = lane.endpoint_id
+    WHERE e.paused_at IS NULL
+), retry AS (
+    SELECT e.parallel, h.next_attempt_at AS since
+    FROM hooks_hook h JOIN hooks_endpoint e ON e.instance_id = h.endpoint_id
+    WHERE h.state = 'retrying' AND h.next_attempt_at <= clock_timestamp() AND e.paused_at IS NULL
+    ORDER BY h.next_attempt_at LIMIT %(most)s
+)
+SELECT class.parallel, 'first', (
+    SELECT count(*) FROM (
+        SELECT FROM open_lane l CROSS JOIN LATERAL (
+            SELECT FROM hooks_hook WHERE state = 'queued' AND endpoint_id = l.endpoint_id LIMIT %(most)s
+        ) one WHERE l.parallel = class.parallel LIMIT %(most)s
+    ) counted
+), (
+    SELECT min(oldest.created_at) FROM open_lane l CROSS JOIN LATERAL (
+        SELECT created_at FROM hooks_hook WHERE state = 'queued' AND endpoint_id = l.endpoint_id ORDER BY id LIMIT 1
+    ) oldest WHERE l.parallel = class.parallel
+) FROM (VALUES (false), (true)) AS class (parallel)
+UNION ALL
+SELECT class.parallel, 'retry', count(retry.since), min(retry.since)
+FROM (VALUES (false), (true)) AS class (parallel) LEFT JOIN retry ON retry.parallel = class.parallel
+GROUP BY class.parallel
+"""
+
+
+def waiting() -> list[Waiting]:
+    """The four classes of lanes; hooks of paused endpoints do not count."""
+    now = timezone.now()
+    with connection.cursor() as cursor:
+        cursor.execute(WAITING, {"most": WAITING_MOST})
+        found = cursor.fetchall()
+    return [
+        Waiting(
+            "parallel" if parallel else "ordered",
+            turn,
+            number,
+            max((now - since).total_seconds(), 0.0) if since else 0.0,
+        )
+        for parallel, turn, number, since in found
+    ]
+
+
+@dataclass
+class Histogram:
+    """Observations by bucket (not cumulative; the bucket "inf" last), and their sum."""
+
+    buckets: list[tuple[str, float]]
+    sum: float
+
+
+@dataclass
+class Snapshot:
+    """All numbers of one moment. Totals only grow; times are seconds."""
+
+    emitted: float
+    finished: Mapping[str, float]  # by state: how often a hook ended so
+    attempts: Mapping[str, float]  # by outcome
+    waiting: list[Waiting]
+    in_flight: int
+    dispatchers: int
+    heartbeat_age: float | None  # None: there has never been a dispatcher
+    histograms: dict[str, Histogram] = field(default_factory=dict)
+
+
+def snapshot() -> Snapshot:
+    """Read them; four queries, of which none grows with the number of hooks beyond WAITING_MOST."""
+    measured: Counter[Series] = Counter()
+    for name, label, value in Measure.objects.values_list("name", "label").annotate(value=Sum("value")):
+        measured[name, label] = value
+    tallies = Tally.objects.aggregate(
+        emitted=Sum("emitted"), skipped=Sum("skipped"), cancelled=Sum("cancelled")
+    )
+    now = timezone.now()
+    runs = list(
+        Runner.objects.filter(role=Role.DISPATCH, finished_at=None)
+        .order_by("-heartbeat_at")
+        .values_list("heartbeat_at", "in_flight")
+    )
+    alive = [in_flight for heartbeat, in_flight in runs if now - heartbeat < ALIVE]
+    finished = {state.value: measured[FINISHED, state.value] for state in (State.DELIVERED, State.FAILED)}
+    for state in (State.SKIPPED, State.CANCELLED):
+        # what the tallies of deleted instances held stays counted: hooks_tally's trigger keeps it
+        finished[state.value] = measured[FINISHED, state.value] + (tallies[state.value] or 0)
+    return Snapshot(
+        emitted=measured["emitted", ""] + (tallies["emitted"] or 0),
+        finished=finished,
+        attempts={outcome.value: measured[ATTEMPTS, outcome.value] for outcome in Outcome},
+        waiting=waiting(),
+        in_flight=sum(alive),
+        dispatchers=len(alive),
+        heartbeat_age=max((now - runs[0][0]).total_seconds(), 0.0) if runs else None,
+        histograms={
+            name: Histogram(
+                [(str(bound), measured[name, str(bound)]) for bound in (*bounds, "inf")], measured[name, SUM]
+            )
+            for name, bounds in BUCKETS.items()
+        },
+    )

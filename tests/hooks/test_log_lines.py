@@ -1,0 +1,86 @@
+"""What a dispatcher logs: ids and words, on a real delivery; never a body, a secret or a query."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from hooks.dispatch import logs
+from hooks.dispatch.record import Result, judge
+from hooks.http import Answer
+from hooks.models import Hook, Outcome
+from tests.factories import InstanceFactory
+from tests.hooks.dispatching import Dispatch, emit, wait_until
+from tests.hooks.test_lanes import hook as claimed
+from tests.receiver import Receiver
+
+SECRET = "a-very-secret-value"
+
+
+def finished(hooks: list[Hook]) -> bool:
+    return not Hook.objects.filter(pk__in=[hook.pk for hook in hooks], finished_at=None).exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("answer", [500, 200, 302])
+def test_a_delivery_shows_its_ids_and_never_the_query_of_its_address(tmp_path: Path, answer: int) -> None:
+    elsewhere = {"Location": f"https://user:{SECRET}@elsewhere.example/login?next={SECRET}"}
+    with (
+        Receiver([(answer, elsewhere if answer == 302 else {}, SECRET.encode())]) as receiver,
+        Dispatch(tmp_path, LOG_LEVEL="DEBUG", LOG_FORMAT="json") as dispatch,
+    ):
+        endpoint = InstanceFactory(url=f"{receiver.url}?key={SECRET}&{SECRET}").endpoint
+        hooks = emit(endpoint)
+        wait_until(lambda: finished(hooks), "the hook has finished")
+        [request] = receiver.requests
+        assert SECRET in request.path
+        dispatch.stop()
+    lines = [json.loads(line) for line in dispatch.output.splitlines()]
+    about = [line for line in lines if line.get("hook") == hooks[0].webhook_id]
+    words = {
+        200: ("Delivered.", "debug"),
+        302: ("A hook failed for good.", "warning"),
+        500: ("A hook failed for good.", "warning"),
+    }[answer]
+    assert [(line["event"], line["level"]) for line in about] == [("Claimed.", "debug"), words]
+    assert {line["instance"] for line in about} == {endpoint.pk}
+    assert SECRET not in dispatch.output
+    assert endpoint.secret not in dispatch.output
+    assert '"n"' not in dispatch.output  # the body
+
+
+def result(answer: Answer) -> Result:
+    hook = claimed(7)
+    hook.allowed = 1
+    return judge(hook, datetime.now(UTC), {}, answer)
+
+
+def test_a_failure_is_told_in_the_words_of_the_pages() -> None:
+    told = logs.outcome_of(result(Answer(Outcome.NOT_200, status=404)))
+    assert told == {
+        "outcome": "not_200",
+        "status": 404,
+        "side": "endpoint",
+        "explanation": "a.example answered 404: it has nothing at this path.",
+        "next_attempt_at": None,
+    }
+
+
+def test_of_a_crowd_of_failures_the_log_shows_the_first_and_their_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[str] = []
+
+    class Log:
+        def warning(self, words: str, **fields: object) -> None:
+            said.append(words)
+
+        info = debug = warning
+
+    monkeypatch.setattr(logs, "log", Log())
+    crowd = [result(Answer(Outcome.REFUSED, error="Connection refused")) for _ in range(logs.MOST + 5)]
+    logs.recorded(crowd)
+    assert said == ["A hook failed for good."] * logs.MOST + [
+        "A hook failed for good: 5 more of the same moment are not written here."
+    ]
