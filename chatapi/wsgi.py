@@ -1,16 +1,19 @@
-"""The WSGI application that granian serves, and the one thing WSGI needs help with: lengths, in and out.
+"""The WSGI application that granian serves, and what WSGI needs help with: lengths, in and out, and charsets.
 
 Real clients post forms with `Transfer-Encoding: chunked` and no Content-Length (contract.md, section 1). Django reads
 as many bytes as Content-Length says, so such a body would look empty. It is read here, bounded, and given its length.
 """
 
+import codecs
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.conf import settings
+from django.core.handlers.wsgi import WSGIRequest
 from django.core.wsgi import get_wsgi_application
 
 Environ = dict[str, Any]
@@ -18,6 +21,32 @@ Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 IN_MEMORY = 1_000_000  # bytes; a longer chunked body waits in a temporary file
 BLOCK = 65_536
+
+CHARSET = re.compile(r";\s*charset\s*=\s*(\"[^\"]*\"|[^;]*)", re.IGNORECASE)
+# In these ASCII is itself, so that a query still reads; Python's names for them.
+READABLE = ("iso8859-", "cp125", "koi8-")
+
+
+class Request(WSGIRequest):
+    """Django's request, told of a charset only where a query can be read by it; else it is UTF-8. META stays.
+
+    Django decodes the query by whatever the Content-Type names, before any view: `charset=utf-16`, as C# writes of
+    its JSON, makes a token unreadable, and `charset=base64` is an exception outside all error handling.
+    """
+
+    def _set_content_type_params(self, meta: Environ) -> None:
+        kind = meta.get("CONTENT_TYPE") or ""
+        if "charset" in kind.lower():
+            known = CHARSET.sub(lambda found: found[0] if readable(found[1]) else "", kind)
+            meta = meta | {"CONTENT_TYPE": known}
+        super()._set_content_type_params(meta)  # type: ignore[misc]  # the stubs leave it out
+
+
+def readable(charset: str) -> bool:
+    try:
+        return codecs.lookup(charset.strip().strip('"')).name.startswith(READABLE)
+    except (LookupError, ValueError):  # ValueError: a NUL in the name
+        return False
 
 
 def bodies_with_length(application: Application) -> Application:
@@ -76,4 +105,6 @@ def too_long(start_response: Callable[..., Any], most: int) -> list[bytes]:
 
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatapi.settings")
-application = bodies_with_length(whole_answers(get_wsgi_application()))
+django_application = get_wsgi_application()
+django_application.request_class = Request
+application = bodies_with_length(whole_answers(django_application))

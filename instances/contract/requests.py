@@ -32,6 +32,9 @@ def body_of(request: HttpRequest) -> dict[str, Any]:
         if kind == "multipart/form-data":
             return multipart(request)
         raw = request.body
+        # Half a form reads as a whole one with a shorter text, and its client, who got no answer, sends it again.
+        if len(raw) < int(request.META.get("CONTENT_LENGTH") or 0):
+            raise WireError(400, "The body broke off.")
         if "json" in kind:
             return from_json(raw)
         # `curl -d '{…}'` and some SDKs call their JSON a form, or nothing at all

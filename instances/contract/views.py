@@ -81,6 +81,6 @@ def call(request: HttpRequest, name: str, number: str | None) -> HttpResponse:
 
 
 def as_json(data: dict[str, Any], status: int = 200) -> HttpResponse:
-    """Compact, in UTF-8 without ASCII escapes."""
+    """Compact, in UTF-8 without ASCII escapes; half a surrogate pair, quoted from what came, becomes "?"."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    return HttpResponse(text.encode(), status=status, content_type="application/json")
+    return HttpResponse(text.encode(errors="replace"), status=status, content_type="application/json")

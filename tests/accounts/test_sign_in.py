@@ -4,7 +4,7 @@ import re
 
 import pytest
 from django.core import mail
-from django.test import Client
+from django.test import Client, override_settings
 from django.urls import reverse
 
 from accounts import actions
@@ -97,3 +97,26 @@ def test_the_link_of_a_reset_lets_one_choose_a_new_password(client: Client) -> N
 
     alice.refresh_from_db()
     assert alice.check_password("another horse 8")
+
+
+def test_too_many_tries_are_refused_on_a_page_of_this_site(client: Client) -> None:
+    with override_settings(ACCOUNT_RATE_LIMITS={"reset_password": "1/m/ip"}):
+        client.post(reverse("account_reset_password"), {"email": "alice@example.org"})
+        answer = client.post(reverse("account_reset_password"), {"email": "alice@example.org"})
+
+    assert answer.status_code == 429
+    assert "429.html" in [template.name for template in answer.templates]
+    assert "<h1>Too many requests</h1>" in answer.content.decode()
+
+
+def test_without_mail_the_authenticator_app_can_be_set_up_with_an_unverified_address(client: Client) -> None:
+    actions.sign_up("alice@example.org", PASSWORD)
+    client.post(reverse("account_login"), {"login": "alice@example.org", "password": PASSWORD})
+
+    page = reverse("mfa_activate_totp")
+    asked = client.get(page)  # the password once more
+    assert asked.status_code == 302
+    answer = client.post(asked["Location"], {"password": PASSWORD}, follow=True)
+
+    assert answer.redirect_chain == [(page, 302)]
+    assert answer.context["form"].secret in answer.content.decode()

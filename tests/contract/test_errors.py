@@ -1,6 +1,7 @@
 """The table "Errors" of contract.md, section 1, and that every answer is a JSON object."""
 
 import io
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -159,3 +160,28 @@ def test_a_body_beyond_the_limit(client: Client, instance: Instance, settings: o
     response = client.post(SEND, {"phone": "17680561234", "body": "x" * 100}, content_type="application/json")
     assert (response.status_code, response.json()) == (413, {"error": "The request is too long."})
     assert not OutgoingMessage.objects.exists()
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "application/json", "text/plain"])
+def test_a_body_that_broke_off_is_not_sent_by_halves(client: Client, instance: Instance, kind: str) -> None:
+    half = b"phone=17680561234&body=Pay+10"  # of "Pay 1000"
+    broken: dict[str, Any] = {"wsgi.input": io.BytesIO(half), "CONTENT_LENGTH": str(len(half) + 2)}
+    response = client.generic("POST", SEND, half, kind, **broken)
+    assert (response.status_code, response.json()) == (400, {"error": "The body broke off."})
+    assert not OutgoingMessage.objects.exists()
+
+
+def test_half_a_surrogate_pair_in_an_address_is_refused_in_words(client: Client, instance: Instance) -> None:
+    response = client.generic(
+        "POST",
+        "/instance12345/webhook?token=secret",
+        rb'{"webhookUrl":"http://\ud800/"}',
+        "application/json",
+    )
+    assert (response.status_code, response.json()) == (
+        200,
+        {
+            "set": False,
+            "message": "webhookUrl takes an http or https address, or null: ? is not a host name.",
+        },
+    )

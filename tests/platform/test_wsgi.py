@@ -1,11 +1,13 @@
 """Bodies as real clients send them, over a raw socket to the real web server."""
 
+import io
 import json
 import socket
 
+import pytest
 from django.test import override_settings
 
-from chatapi.wsgi import bodies_with_length
+from chatapi.wsgi import Request, bodies_with_length
 from tests.product import Product
 
 
@@ -119,3 +121,45 @@ def test_a_body_that_says_it_is_too_long_is_not_read() -> None:
     assert statuses == ["413 Content Too Large"]
     assert seen == []
     assert source.blocks == [b"12345678901"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "encoding"),
+    [
+        ("application/json; charset=utf-8", None),  # None: Django's default, which is UTF-8
+        ("application/json;charset=UTF-16", None),
+        ('application/json; charset="base64"; x=1', None),
+        ("application/json; charset=idna", None),
+        ("application/json; charset=nonsense", None),
+        ("application/json; charset=", None),
+        ("application/json; charset=ISO-8859-1", "ISO-8859-1"),
+    ],
+)
+def test_a_charset_counts_only_where_a_query_can_be_read_by_it(kind: str, encoding: str | None) -> None:
+    environ = {
+        "REQUEST_METHOD": "POST",
+        "CONTENT_TYPE": kind,
+        "QUERY_STRING": "token=a%20b",
+        "wsgi.input": io.BytesIO(),
+    }
+    request = Request(environ)
+    assert (request.encoding, request.content_type, request.GET.get("token")) == (
+        encoding,
+        "application/json",
+        "a b",
+    )
+    assert request.META["CONTENT_TYPE"] == kind
+
+
+@pytest.mark.parametrize("charset", ["utf-16", "base64", "hex", "punycode", "undefined"])
+def test_json_is_read_whatever_charset_is_said_of_it(product: Product, charset: str) -> None:
+    number, token = instance(product)
+    sent = b'{"phone":"17680561234","body":"in UTF-8"}'
+    head, body = raw(
+        product,
+        f"POST /instance{number}/sendMessage?token={token} HTTP/1.1\r\n"
+        f"Content-Type: application/json; charset={charset}\r\nContent-Length: {len(sent)}\r\n",
+        sent,
+    )
+    assert head.startswith("HTTP/1.1 200 ")
+    assert json.loads(body)["sent"] is True
