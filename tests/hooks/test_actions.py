@@ -303,3 +303,33 @@ def test_a_retry_after_of_a_strange_server_can_be_written_down(endpoint: Endpoin
     ) as port:
         hook, _ = simulate(endpoint, f"http://127.0.0.1:{port}/")
     assert hook.state == State.FAILED
+
+
+# -- skip by hand
+
+
+@pytest.mark.parametrize("state", [State.QUEUED, State.RETRYING])
+def test_a_hook_that_waits_can_be_skipped(hook: Hook, state: State) -> None:
+    put(hook, state, next_attempt_at=timezone.now())
+    actions.skip(hook, actor=None)
+    hook.refresh_from_db()
+    assert (hook.state, hook.skip_reason, hook.next_attempt_at) == (State.SKIPPED, SkipReason.BY_HAND, None)
+    assert hook.finished_at is not None
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (State.SENDING, "This hook is being sent at this moment."),
+        (State.DELIVERED, "This hook has finished already."),
+        (State.FAILED, "This hook has finished already."),
+        (State.CANCELLED, "This hook has finished already."),
+    ],
+)
+def test_any_other_hook_can_not_be_skipped(hook: Hook, state: State, words: str) -> None:
+    put(hook, state)
+    before = row(hook)
+    with pytest.raises(NotPossible) as refused:
+        actions.skip(hook, actor=None)
+    assert str(refused.value) == words
+    assert row(hook) == before

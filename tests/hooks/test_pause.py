@@ -1,0 +1,244 @@
+"""An endpoint that gives nothing but failures for a day is paused; nothing is lost, and the way back is gentle."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from hooks import actions, health, loops, outbox
+from hooks.actions import NotPossible
+from hooks.dispatch import catch_up, claim
+from hooks.dispatch.catch_up import CatchUp
+from hooks.dispatch.record import judge, record
+from hooks.http import Answer
+from hooks.models import Attempt, Endpoint, Hook, Kind, Outcome, PauseReason, State
+from tests.factories import InstanceFactory
+
+ME = 1_000_000_000_003
+DAY = timedelta(hours=24)
+
+
+def stored(endpoint: Endpoint) -> Endpoint:
+    return Endpoint.objects.get(pk=endpoint.pk)
+
+
+def emit(endpoint: Endpoint, n: int = 1) -> list[Hook]:
+    with transaction.atomic():
+        return [outbox.emit(instance_id=endpoint.pk, kind=Kind.MESSAGE, body=b"{}") for _ in range(n)]
+
+
+def failing(endpoint: Endpoint, *, since: timedelta, attempts: int = 10, last: timedelta) -> None:
+    """As the recorder leaves an endpoint behind: failing `since` ago, the newest of its attempts `last` ago."""
+    now = timezone.now()
+    [hook] = emit(endpoint)
+    Endpoint.objects.filter(pk=endpoint.pk).update(failing_since=now - since)
+    for number in range(attempts):
+        at = now - last if number == attempts - 1 else now - since + timedelta(minutes=number)
+        Attempt.objects.create(
+            hook=hook, number=number + 1, started_at=at, url="http://a.example/", outcome=Outcome.TIMEOUT
+        )
+
+
+# -- who is paused
+
+
+def test_after_24_hours_of_nothing_but_failures_an_endpoint_is_paused(endpoint: Endpoint) -> None:
+    failing(endpoint, since=DAY + timedelta(minutes=2), last=timedelta(minutes=1))
+    assert health.pause_failing() == [endpoint]
+    kept = stored(endpoint)
+    assert (kept.paused_at is not None, kept.pause_reason) == (True, PauseReason.FAILING)
+    assert list(health.paused_and_not_told()) == [endpoint]
+    assert health.pause_failing() == []
+
+
+@pytest.mark.parametrize(
+    ("since", "attempts", "last"),
+    [
+        (DAY - timedelta(minutes=1), 10, timedelta()),  # not a day yet
+        (DAY + timedelta(hours=8), 10, timedelta(hours=10)),  # nobody has tried since
+        (DAY + timedelta(minutes=2), 9, timedelta(minutes=1)),  # too few to judge by
+    ],
+)
+def test_whoever_has_not_had_its_chance_is_not_paused(
+    endpoint: Endpoint, since: timedelta, attempts: int, last: timedelta
+) -> None:
+    failing(endpoint, since=since, attempts=attempts, last=last)
+    assert health.pause_failing() == []
+    assert stored(endpoint).paused_at is None
+
+
+def test_a_success_in_the_last_moment_prevents_the_pause(endpoint: Endpoint) -> None:
+    failing(endpoint, since=DAY + timedelta(minutes=2), last=timedelta(minutes=1))
+    Endpoint.objects.update(failing_since=None)
+    assert actions.pause_failing(endpoint, before=timezone.now() - DAY) is None
+    assert stored(endpoint).paused_at is None
+
+
+def test_a_new_address_begins_anew(endpoint: Endpoint) -> None:
+    Endpoint.objects.update(failing_since=timezone.now())
+    actions.configure(endpoint, url="http://other.example/")
+    assert stored(endpoint).failing_since is None
+
+
+# -- since when an endpoint fails
+
+
+@pytest.fixture
+def session() -> Iterator[psycopg.Connection[Any]]:
+    session = loops.connect()
+    session.execute("SELECT pg_advisory_lock(%s)", [ME])
+    yield session
+    session.close()
+
+
+def answered(session: psycopg.Connection[Any], endpoint: Endpoint, *statuses: int) -> datetime | None:
+    """Deliver one hook for each answer, all recorded in one batch; since when the endpoint fails then."""
+    emit(endpoint, len(statuses))
+    found = claim.claim(session, ME, {endpoint.pk: len(statuses)}).hooks
+    assert len(found) == len(statuses)
+    at = datetime(2030, 1, 1, tzinfo=UTC)
+    results = []
+    for place, (hook, status) in enumerate(zip(found, statuses, strict=True)):
+        outcome = Outcome.OK if status == 200 else Outcome.NOT_200
+        when = at + timedelta(seconds=place)
+        results.append(judge(hook, when, {}, Answer(outcome, status=status, total_ms=1.0)))
+    record(session, results)
+    return stored(endpoint).failing_since
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_first_failure_is_remembered_and_a_success_forgets_it(session: psycopg.Connection[Any]) -> None:
+    endpoint = InstanceFactory(url="http://a.example/").endpoint
+    first = datetime(2030, 1, 1, tzinfo=UTC)
+    assert answered(session, endpoint, 200) is None
+    assert answered(session, endpoint, 500, 500) == first
+    Endpoint.objects.update(failing_since=first - DAY)
+    assert answered(session, endpoint, 500) == first - DAY
+    assert answered(session, endpoint, 500, 200, 500) is None
+    assert answered(session, endpoint, 404) == first
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_verifications_bin_answers_says_nothing_about_the_address(
+    session: psycopg.Connection[Any],
+) -> None:
+    endpoint = InstanceFactory(url="http://a.example/").endpoint
+    since = datetime(2030, 1, 1, tzinfo=UTC)
+    Endpoint.objects.update(failing_since=since)
+    actions.borrow_address(endpoint, url="http://bin.example/", until=timezone.now() + timedelta(minutes=30))
+    assert answered(session, endpoint, 200) == since
+
+
+# -- the pause and the way back
+
+
+def test_a_pause_by_hand_and_its_end(endpoint: Endpoint) -> None:
+    actions.pause(endpoint, actor=None)
+    kept = stored(endpoint)
+    assert (kept.paused_at is not None, kept.pause_reason) == (True, PauseReason.BY_HAND)
+    assert list(health.paused_and_not_told()) == []  # whoever has done it knows it
+    before = kept.paused_at
+    assert actions.pause(endpoint, actor=None).paused_at == before
+    actions.resume(endpoint, actor=None)
+    kept = stored(endpoint)
+    assert (kept.paused_at, kept.pause_reason, kept.resumed_at is not None) == (None, "", True)
+    before = kept.resumed_at
+    assert actions.resume(endpoint, actor=None).resumed_at == before  # not paused: no change
+
+
+def test_the_resume_forgets_the_failures(endpoint: Endpoint) -> None:
+    failing(endpoint, since=DAY + timedelta(minutes=2), last=timedelta(minutes=1))
+    health.pause_failing()
+    actions.resume(endpoint, actor=None)
+    assert stored(endpoint).failing_since is None
+    assert health.pause_failing() == []
+
+
+def test_while_paused_hooks_queue_and_a_retry_is_not_tried_now(endpoint: Endpoint) -> None:
+    actions.pause(endpoint, actor=None)
+    [hook] = emit(endpoint)
+    assert hook.state == State.QUEUED
+    Hook.objects.update(state=State.RETRYING, next_attempt_at=timezone.now() + timedelta(hours=1))
+    with pytest.raises(NotPossible) as refused:
+        actions.try_now(hook, actor=None)
+    assert str(refused.value) == "Delivery to this address is paused. Resume it, and the hook goes by itself."
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_paused_lane_is_neither_waited_for_nor_claimed_and_hides_nobody(
+    session: psycopg.Connection[Any],
+) -> None:
+    paused, other = (InstanceFactory(url="http://a.example/").endpoint for _ in range(2))
+    for endpoint in (paused, other):
+        emit(endpoint, 3)
+        retrying = Hook.objects.filter(endpoint=endpoint).latest("pk")
+        Hook.objects.filter(pk=retrying.pk).update(
+            state=State.RETRYING, next_attempt_at=timezone.now() - timedelta(hours=1)
+        )
+    actions.pause(paused, actor=None)
+    assert claim.waiting_lanes(session) == [other.pk]
+    assert {hook.endpoint_id for hook in claim.claim(session, ME, {paused.pk: 9, other.pk: 9}).hooks} == {
+        other.pk
+    }
+    actions.resume(paused, actor=None)
+    assert claim.waiting_lanes(session) == [paused.pk]
+
+
+# -- the catch-up
+
+
+def test_the_rate_begins_with_one_a_second_and_doubles_every_ten() -> None:
+    assert [catch_up.rate(seconds) for seconds in (0, 10, 30, 60, 120)] == [1, 2, 8, 64, 4096]
+
+
+def test_a_lane_gets_its_rate_second_by_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = 1000.0
+    monkeypatch.setattr("hooks.dispatch.catch_up.time.monotonic", lambda: clock)
+    lanes = CatchUp()
+    granted = []
+    for second in range(41):
+        granted.append(lanes.grant(7, 200, float(second)))
+        clock += 1
+    assert granted[:10] == [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]
+    assert granted[10] == 2
+    assert granted[20] == 4
+    assert granted[40] == 16
+    assert sum(granted) == pytest.approx(sum(catch_up.rate(second) for second in range(41)), abs=41)
+
+
+def test_asking_more_often_brings_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = 1000.0
+    monkeypatch.setattr("hooks.dispatch.catch_up.time.monotonic", lambda: clock)
+    lanes = CatchUp()
+    total = 0
+    for place in range(100):  # ten times a second, for ten seconds
+        total += lanes.grant(7, 200, place / 10)
+        clock += 0.1
+    assert total == pytest.approx(14, abs=2)  # the rates of ten seconds, 1 to 2 a second
+
+
+def test_who_was_never_paused_or_long_ago_gets_all() -> None:
+    lanes = CatchUp()
+    assert (lanes.grant(7, 200, None), lanes.grant(7, 200, 120.0)) == (200, 200)
+    assert lanes.lanes == {}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_after_the_resume_a_backlog_is_claimed_one_by_one(session: psycopg.Connection[Any]) -> None:
+    lane, other = (InstanceFactory(url="http://a.example/").endpoint for _ in range(2))
+    emit(lane, 20)
+    emit(other, 20)
+    actions.pause(lane, actor=None)
+    actions.resume(lane, actor=None)
+    lanes = CatchUp()
+    found = claim.claim(session, ME, {lane.pk: 20, other.pk: 20}, lanes)
+    assert [hook.endpoint_id for hook in found.hooks].count(lane.pk) == 1
+    assert [hook.endpoint_id for hook in found.hooks].count(other.pk) == 20
+    assert found.more == [other.pk]
+    assert claim.claim(session, ME, {lane.pk: 20}, lanes).hooks == []
+    Endpoint.objects.filter(pk=lane.pk).update(resumed_at=timezone.now() - timedelta(seconds=121))
+    assert len(claim.claim(session, ME, {lane.pk: 20}, lanes).hooks) == 19

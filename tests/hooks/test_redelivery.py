@@ -1,0 +1,352 @@
+"""Jobs that send finished hooks again: counted before, in portions, paused, cancelled, never twice."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from hooks import actions, outbox, redelivery, tasks
+from hooks.actions import NotPossible
+from hooks.models import (
+    Endpoint,
+    Hook,
+    JobState,
+    Kind,
+    Outcome,
+    Redelivery,
+    SkipReason,
+    State,
+    Trigger,
+)
+from hooks.selection import describe
+from instances.models import Instance
+from tests.factories import InstanceFactory
+
+FAILED = {"states": ["failed"]}
+
+
+def hooks(endpoint: Endpoint, n: int, state: State = State.FAILED, **fields: Any) -> list[Hook]:
+    """Finished hooks, as the dispatcher leaves them behind."""
+    now = timezone.now()
+    with transaction.atomic():
+        made = [
+            outbox.emit(instance_id=endpoint.pk, kind=Kind.MESSAGE, body=b"%d" % place) for place in range(n)
+        ]
+    finished = state not in actions.UNFINISHED
+    known = {
+        "state": state,
+        "attempts_made": 1 if finished and state != State.SKIPPED else 0,
+        "finished_at": now if finished else None,
+        "skip_reason": SkipReason.FLAG_OFF if state == State.SKIPPED else "",
+    }
+    Hook.objects.filter(pk__in=[hook.pk for hook in made]).update(**known | fields)
+    return made
+
+
+def of(*endpoints: Endpoint) -> Any:
+    return Instance.objects.filter(pk__in=[endpoint.pk for endpoint in endpoints])
+
+
+def plan(endpoint: Endpoint, wanted: dict[str, Any] = FAILED) -> Redelivery:
+    return redelivery.plan(of(endpoint), wanted, actor=None)
+
+
+def totals(job: Redelivery) -> tuple[str, int, int, int]:
+    found = Redelivery.objects.with_totals().get(pk=job.pk)
+    return found.state, found.planned, found.done, found.refused
+
+
+def deliver(*hooks: Hook) -> None:
+    """As if the dispatcher had delivered them; all that wait when none is given."""
+    rows = Hook.objects.filter(state=State.RETRYING)
+    if hooks:
+        rows = rows.filter(pk__in=[hook.pk for hook in hooks])
+    rows.update(state=State.DELIVERED, finished_at=timezone.now(), next_attempt_at=None, attempts_made=2)
+
+
+def work_off() -> int:
+    """Rounds until no job is left, each round's hooks delivered at once; how many rounds."""
+    rounds = 0
+    while redelivery.work() is not None:
+        deliver()
+        rounds += 1
+        assert rounds < 100
+    return rounds
+
+
+def test_the_count_before_tells_what_can_be_sent_from_what_can_not(endpoint: Endpoint) -> None:
+    hooks(endpoint, 3)
+    hooks(endpoint, 2, State.RETRYING, next_attempt_at=timezone.now())
+    hooks(endpoint, 1, body=b"", body_dropped_at=timezone.now())
+    hooks(InstanceFactory(url="http://b.example/").endpoint, 1)  # another's
+    assert redelivery.preview(of(endpoint), {}) == (3, 2, 1, 0)
+    assert redelivery.preview(of(endpoint), FAILED) == (3, 0, 1, 0)
+    actions.configure(endpoint, url="")
+    assert redelivery.preview(of(endpoint), {}) == (0, 2, 1, 3)
+    assert set(Hook.objects.values_list("redelivery", flat=True)) == {None}
+
+
+def test_a_job_sends_what_fits_once_under_its_old_id_in_the_order_of_the_events(endpoint: Endpoint) -> None:
+    failed = hooks(endpoint, 5)
+    delivered = hooks(endpoint, 2, State.DELIVERED)
+    job = plan(endpoint)
+    assert totals(job) == ("planned", 5, 0, 0)
+    assert redelivery.work() == 5
+    assert totals(job) == ("running", 5, 5, 0)
+    sent = list(Hook.objects.filter(redelivery=job).order_by("next_attempt_at"))
+    assert [hook.webhook_id for hook in sent] == [hook.webhook_id for hook in failed]
+    for hook in sent:
+        assert (hook.state, hook.trigger, hook.finished_at) == (State.RETRYING, Trigger.RESEND, None)
+        assert (hook.attempts_made, hook.attempts_allowed) == (1, 2)
+    assert {hook.state for hook in Hook.objects.filter(pk__in=[hook.pk for hook in delivered])} == {
+        State.DELIVERED
+    }
+    deliver()
+    work_off()
+    assert totals(job) == ("finished", 5, 5, 0)
+    assert redelivery.outcomes(job) == {
+        "queued": 0, "sending": 0, "retrying": 0, "delivered": 5, "failed": 0, "skipped": 0, "cancelled": 0,
+    }  # fmt: skip
+
+
+def test_no_more_than_a_hundred_wait_in_a_lane_at_a_time(endpoint: Endpoint) -> None:
+    hooks(endpoint, 250)
+    job = plan(endpoint)
+    assert redelivery.work() == 100
+    assert redelivery.work() == 0
+    deliver(*Hook.objects.filter(state=State.RETRYING).order_by("pk")[:30])
+    assert redelivery.work() == 30
+    assert totals(job) == ("running", 250, 130, 0)
+    assert work_off() == 5  # no room, 100, 20, the end of the part, the end of the job
+    assert totals(job) == ("finished", 250, 250, 0)
+
+
+def test_hooks_that_wait_for_a_later_retry_take_no_room(endpoint: Endpoint) -> None:
+    hooks(endpoint, 150)
+    plan(endpoint)
+    assert redelivery.work() == 100
+    Hook.objects.filter(state=State.RETRYING).update(next_attempt_at=timezone.now() + timedelta(hours=1))
+    assert redelivery.work() == 50
+
+
+def test_a_lane_that_is_slow_or_paused_keeps_no_other_waiting(endpoint: Endpoint) -> None:
+    slow, paused = (InstanceFactory(url="http://b.example/").endpoint for _ in range(2))
+    for lane, n in ((endpoint, 150), (slow, 150), (paused, 1)):
+        hooks(lane, n)
+    actions.pause(paused, actor=None)
+    job = redelivery.plan(of(endpoint, slow, paused), FAILED, actor=None)
+    assert redelivery.work() == 200
+    deliver(*Hook.objects.filter(endpoint=endpoint, state=State.RETRYING))
+    assert redelivery.work() == 50
+    assert dict(job.parts.values_list("endpoint", "done")) == {endpoint.pk: 150, slow.pk: 100, paused.pk: 0}
+    assert Hook.objects.get(endpoint=paused).state == State.FAILED
+    actions.resume(paused, actor=None)
+    deliver()
+    work_off()
+    assert totals(job) == ("finished", 301, 301, 0)
+
+
+def test_hooks_of_after_the_plan_are_not_taken(endpoint: Endpoint) -> None:
+    hooks(endpoint, 2)
+    job = plan(endpoint)
+    later = hooks(endpoint, 1)
+    work_off()
+    assert totals(job) == ("finished", 2, 2, 0)
+    assert Hook.objects.get(pk=later[0].pk).state == State.FAILED
+
+
+def test_what_was_sent_by_hand_meanwhile_is_not_sent_again(endpoint: Endpoint) -> None:
+    first, second = hooks(endpoint, 2)
+    job = plan(endpoint)
+    actions.resend(first, actor=None)
+    work_off()
+    assert totals(job) == ("finished", 2, 1, 0)
+    assert list(Hook.objects.filter(redelivery=job)) == [second]
+
+
+def test_without_an_address_hooks_are_refused_and_stay_as_they_are(endpoint: Endpoint) -> None:
+    made = hooks(endpoint, 2)
+    job = plan(endpoint)
+    actions.configure(endpoint, url="")
+    work_off()
+    assert totals(job) == ("finished", 2, 0, 2)
+    assert {Hook.objects.get(pk=hook.pk).state for hook in made} == {State.FAILED}
+
+
+def test_a_pause_a_resume_and_a_cancel(endpoint: Endpoint) -> None:
+    hooks(endpoint, 300)
+    job = plan(endpoint)
+    redelivery.work()
+    assert redelivery.pause(job, actor=None).state == JobState.PAUSED
+    deliver()
+    assert redelivery.work() is None
+    assert not redelivery.is_wanted()
+    assert totals(job) == ("paused", 300, 100, 0)
+    assert redelivery.resume(job, actor=None).state == JobState.RUNNING
+    assert redelivery.work() == 100
+    cancelled = redelivery.cancel(job, actor=None)
+    assert (cancelled.state, cancelled.finished_at is not None) == (JobState.CANCELLED, True)
+    assert redelivery.work() is None
+    assert totals(job) == ("cancelled", 300, 200, 0)
+    assert Hook.objects.counts()["failed"] == 100
+
+
+@pytest.mark.parametrize(
+    ("action", "state", "words"),
+    [
+        ("pause", "paused", "The job is paused: there is nothing to pause."),
+        ("pause", "finished", "The job is finished: there is nothing to pause."),
+        ("resume", "running", "The job is running, not paused."),
+        ("resume", "cancelled", "The job is cancelled, not paused."),
+        ("cancel", "finished", "The job is finished already."),
+    ],
+)
+def test_what_does_not_apply_is_refused_in_words(
+    endpoint: Endpoint, action: str, state: str, words: str
+) -> None:
+    hooks(endpoint, 1)
+    job = plan(endpoint)
+    ended = timezone.now() if state in ("finished", "cancelled") else None
+    Redelivery.objects.update(state=state, finished_at=ended)
+    with pytest.raises(NotPossible) as refused:
+        getattr(redelivery, action)(job, actor=None)
+    assert str(refused.value) == words
+    assert totals(job)[0] == state
+
+
+def test_a_job_without_hooks_is_not_made(endpoint: Endpoint) -> None:
+    hooks(endpoint, 1, State.DELIVERED)
+    with pytest.raises(NotPossible) as refused:
+        plan(endpoint)
+    assert (
+        str(refused.value)
+        == "No finished hook with a body and an address fits, so there is nothing to send again."
+    )
+    assert Redelivery.objects.count() == 0
+
+
+def test_a_portion_that_another_run_has_done_is_not_done_twice(endpoint: Endpoint) -> None:
+    hooks(endpoint, 150)
+    job = plan(endpoint)
+    part = job.parts.select_related("endpoint").get()  # as a run read it that was held up
+    redelivery.work()
+    deliver()
+    assert redelivery.portion(job, part, 100) == 0
+    assert totals(job) == ("running", 150, 100, 0)
+
+
+def test_a_portion_that_fails_half_way_leaves_nothing_behind(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hooks(endpoint, 3)
+    job = plan(endpoint)
+
+    def die(_lane: int) -> None:
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(redelivery, "wake", die)
+        with pytest.raises(RuntimeError):
+            redelivery.work()
+    assert totals(job) == ("planned", 3, 0, 0)
+    assert Hook.objects.counts()["failed"] == 3
+    work_off()
+    assert totals(job) == ("finished", 3, 3, 0)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ({}, "abcd"),
+        ({"states": ["failed", "skipped"]}, "ad"),
+        ({"kinds": ["ack"]}, "b"),
+        ({"outcomes": ["timeout"]}, "c"),
+        ({"answers": ["200"]}, "b"),
+        ({"answers": ["2xx"]}, "b"),
+        ({"answers": ["not-200"]}, ""),
+        ({"answers": ["5xx", "none"]}, "ac"),
+        ({"status": 500}, "a"),
+        ({"host": "b.example"}, "b"),
+        ({"message": "m1"}, "a"),
+        ({"chat": "c1"}, "c"),
+        ({"simulated": True}, "d"),
+        ({"created_after": "2020-01-02T00:00:00+00:00"}, "cd"),
+        ({"created_before": "2020-01-02T00:00:00+00:00"}, "ab"),
+        ({"created_after": "2020-01-01T12:00:00Z", "created_before": "2020-01-02T12:00:00Z"}, "bc"),
+    ],
+)  # fmt: skip
+def test_each_filter_finds_what_it_says(endpoint: Endpoint, wanted: dict[str, Any], found: str) -> None:
+    day = [datetime(2020, 1, 1, tzinfo=UTC) + timedelta(hours=12 * n) for n in range(4)]
+    rows = {
+        "a": {"last_status": 500, "last_outcome": Outcome.NOT_200, "message": "m1"},
+        "b": {
+            "state": State.DELIVERED,
+            "kind": Kind.ACK,
+            "last_status": 200,
+            "last_outcome": Outcome.OK,
+            "last_host": "b.example",
+        },
+        "c": {"state": State.CANCELLED, "last_outcome": Outcome.TIMEOUT, "chat": "c1"},
+        "d": {"state": State.SKIPPED, "skip_reason": SkipReason.FLAG_OFF, "simulated": True},
+    }
+    for (name, fields), created in zip(rows.items(), day, strict=True):
+        hooks(endpoint, 1, **{"created_at": created, "body": name.encode()} | fields)
+    fitting = redelivery.hooks_of(of(endpoint), wanted).order_by("pk")
+    assert "".join(bytes(hook.body).decode() for hook in fitting) == found
+
+
+def test_chosen_hooks_are_found_by_their_ids_and_a_strangers_are_not(endpoint: Endpoint) -> None:
+    mine = hooks(endpoint, 3)
+    [others] = hooks(InstanceFactory(url="http://b.example/").endpoint, 1)
+    wanted = {"hooks": [hook.public_id.hex for hook in (mine[0], mine[2], others)]}
+    assert redelivery.preview(of(endpoint), wanted).count == 2
+    job = plan(endpoint, wanted)
+    work_off()
+    assert totals(job) == ("finished", 2, 2, 0)
+    assert Hook.objects.get(pk=others.pk).state == State.FAILED
+
+
+def test_an_unknown_key_is_an_error_and_not_every_hook(endpoint: Endpoint) -> None:
+    with pytest.raises(KeyError):
+        redelivery.preview(of(endpoint), {"state": ["failed"]})
+
+
+def test_a_filter_is_said_in_words() -> None:
+    wanted = {
+        "states": ["failed", "skipped"],
+        "kinds": ["ack"],
+        "answers": ["5xx"],
+        "created_after": "2020-01-01T09:00:00+00:00",
+    }
+    assert describe(wanted) == [
+        "failed or skipped", "kind ack", "answer 5xx", "from 2020-01-01 09:00:00 UTC on",
+    ]  # fmt: skip
+    assert describe({}) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_task_works_the_jobs_off_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint = InstanceFactory(url="http://a.example/").endpoint
+    hooks(endpoint, 3)
+    assert tasks.redeliver() == "no job is left"
+    job = plan(endpoint)
+    assert tasks.redeliver() == "no job is left"
+    assert totals(job) == ("finished", 3, 3, 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_keeper_asks_for_the_task_while_a_job_is_open_and_nobody_is_at_it() -> None:
+    from django_q.models import OrmQ
+
+    from hooks import loops
+
+    endpoint = InstanceFactory(url="http://a.example/").endpoint
+    hooks(endpoint, 1)
+    assert tasks.ensure_redelivery()
+    assert OrmQ.objects.count() == 0
+    plan(endpoint)
+    loops._asked.clear()
+    assert not tasks.ensure_redelivery()
+    assert [task.func() for task in OrmQ.objects.all()] == ["hooks.tasks.redeliver"]
