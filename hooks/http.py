@@ -151,7 +151,7 @@ class Transfer:
             if status is not None and 300 <= status < 400:
                 return Outcome.REDIRECT, ""
             return Outcome.NOT_200, ""
-        if code == pycurl.E_OUT_OF_MEMORY:  # libcurl says so, too, when it finds no file descriptor for itself
+        if code == pycurl.E_OUT_OF_MEMORY:  # also when libcurl finds no file descriptor for itself
             self.no_socket = "Out of memory or of open files"
         if self.no_socket and not self.tried:
             return Outcome.PROTOCOL, f"not sent: no socket, {self.no_socket}"

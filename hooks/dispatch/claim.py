@@ -145,6 +145,7 @@ class Claims:
     more: list[int]
     late: list[float]  # of the retries, how many seconds after their time
     skipped: int  # hooks whose address had been taken away
+    left_out: list[int]  # lanes that may have retries for which there was no room
 
 
 def claim(
@@ -158,7 +159,7 @@ def claim(
     """Claim up to `wanted[lane]` due hooks of each lane that is free or ours; first attempts in order.
 
     With `catch_up`, fewer of a lane that was paused until a moment ago. At most `retries` of them all have been
-    tried before; the lanes of the other retries are found again by the next look around.
+    tried before.
     """
     began = time.monotonic()
     lanes = list(wanted)
@@ -195,13 +196,13 @@ def claim(
         session.execute(SKIP, [without_address])
     hooks.sort(key=lambda hook: hook.id)
     counts = Counter(hook.endpoint_id for hook in hooks)
-    # where a lane's retries were left out, it may have got less than it has
     cut = sum(hook.made > 0 for hook in hooks) >= retries
     return Claims(
         hooks=[hook for hook in hooks if hook.url],
         more=[lane for lane, n in counts.items() if n >= wanted[lane] or cut],
         late=[row[12] for row in found if row[12] is not None],
         skipped=len(without_address),
+        left_out=[lane for lane in ours if counts[lane] < wanted[lane]] if cut else [],
     )
 
 

@@ -65,6 +65,7 @@ class Dispatcher:
         self.listener = Listener(self.bell)
         self.lanes = Lanes(seats())
         self.hungry: dict[int, None] = {}  # lanes that may have something due; a dict keeps their turn
+        self.left_out: dict[int, None] = {}  # lanes whose retries found no room
         self.results: list[Result] = []
         self.first_result = 0.0
         self.free: list[Transfer] = []
@@ -138,6 +139,7 @@ class Dispatcher:
             if mark == self.put_backs:
                 self.lanes.take(found.hooks)
                 self.hungry.update(dict.fromkeys(found.more))
+                self.left_out.update(dict.fromkeys(found.left_out))
             else:  # asked for before older ones of its lanes went back: these must not overtake them
                 self.put_back(found.hooks)
         if self.claimer.came_back:
@@ -220,6 +222,12 @@ class Dispatcher:
                 self.claimer.give_up_lanes(idle)
             return
         room = min(CLAIM_MOST, 2 * self.lanes.seats - self.lanes.at_hand)
+        retries = self.lanes.lacking_retries()
+        if (
+            self.left_out and retries >= self.lanes.retry_seats / 4
+        ):  # not for each one: a claim looks at many lanes
+            self.hungry.update(self.left_out)
+            self.left_out.clear()
         wanted: dict[int, int] = {}
         for lane in list(self.hungry):
             if room <= 0:
@@ -230,7 +238,7 @@ class Dispatcher:
                 room -= lacking
                 del self.hungry[lane]
         if wanted:
-            self.claimer.claim(wanted, mark=self.put_backs, retries=self.lanes.lacking_retries())
+            self.claimer.claim(wanted, mark=self.put_backs, retries=retries)
 
     def write(self) -> None:
         """Hand results to the recorder, in batches as large as the rush makes them."""

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import ClassVar, Self, TypeVar
 
 from django.db import transaction
 
@@ -28,6 +28,8 @@ class Dispatch:
     At the block's end it is stopped by SIGTERM, and must have gone by itself.
     """
 
+    command: ClassVar[list[str]] = ["manage.py", "dispatch"]
+
     def __init__(self, folder: Path, **environment: str) -> None:
         self.environment = (
             product_environment(
@@ -38,7 +40,7 @@ class Dispatch:
             | environment
         )
         self.process = subprocess.Popen(
-            [sys.executable, "manage.py", "dispatch"],
+            [sys.executable, *self.command],
             cwd=ROOT,
             env=self.environment,
             text=True,

@@ -410,9 +410,10 @@ def test_of_all_lanes_together_no_more_retries_are_claimed_than_are_wanted(me: D
     assert sorted(hook.id for hook in some.hooks if not hook.made) == firsts
     assert sum(hook.made > 0 for hook in some.hooks) == 3
     assert sorted(some.more) == sorted(wanted)  # one of them has more, and is asked again at once
+    assert len(some.left_out) == 1
 
     none = claim.claim(me.session, me.me, wanted, retries=0)
-    assert (none.hooks, none.more) == ([], [])
+    assert (none.hooks, none.more, sorted(none.left_out)) == ([], [], sorted(wanted))
     [last] = claim.claim(me.session, me.me, wanted, retries=1).hooks
     assert last.made == 1
 

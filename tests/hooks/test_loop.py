@@ -55,7 +55,7 @@ def put_back(dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> list[Cl
 
 
 def arrive(dispatcher: Dispatcher, mark: int, *hooks: Claimed) -> None:
-    dispatcher.claimer.claims.append((mark, Claims(list(hooks), [])))
+    dispatcher.claimer.claims.append((mark, Claims(list(hooks), more=[], late=[], skipped=0, left_out=[])))
     dispatcher.take_in()
 
 

@@ -1,15 +1,10 @@
 """Certificates that are right, expired, for another name, self-signed, of nobody known; and no TLS at all."""
 
 import ssl
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import trustme
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from pytest_django.fixtures import Settings
 
 from hooks import http
@@ -17,6 +12,7 @@ from hooks.explain import explain_outcome
 from hooks.http import Answer
 from hooks.models import Outcome, Side
 from tests.faults import servers
+from tests.faults.certificates import expired, self_signed, server_context
 from tests.faults.servers import answer, faulty
 
 
@@ -28,39 +24,6 @@ def authority(tmp_path: Path, settings: Settings) -> trustme.CA:
     authority.cert_pem.write_to_path(path)
     settings.HOOKS_CA_FILE = str(path)
     return authority
-
-
-def server_context(certificate: trustme.LeafCert) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    certificate.configure_cert(context)
-    return context
-
-
-def self_signed(folder: Path) -> ssl.SSLContext:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / "self.pem"
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(path)
-    return context
 
 
 def post(context: ssl.SSLContext) -> Answer:
@@ -82,8 +45,7 @@ def test_a_right_certificate_is_accepted_and_its_time_measured(authority: trustm
 
 
 def test_an_expired_certificate_is_refused(authority: trustme.CA) -> None:
-    before = datetime.now(UTC) - timedelta(days=1)
-    got = post(server_context(authority.issue_cert("localhost", not_after=before)))
+    got = post(expired(authority))
     assert (got.outcome, got.status, got.tls_ms) == (Outcome.TLS, None, None)
     assert words(got) == ("The certificate of localhost has expired.", Side.ENDPOINT, "Renew it.")
 

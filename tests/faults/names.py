@@ -1,0 +1,46 @@
+"""`manage.py dispatch` among names of a test's own: `python -m tests.faults.names`.
+
+The names of the file NAMES (JSON: {"host:port": ["address", …]}, read again for each request) lead to its addresses;
+every other name is looked up as ever. Nothing else differs from the real dispatcher: libcurl is told the answer of
+the look-up (its RESOLVE) and goes on by itself, so the guard sees what it would see after a name server's answer.
+A name server of the test's own would need port 53 and this machine's resolv.conf.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+
+def main() -> None:
+    import django
+
+    django.setup()
+    import pycurl
+    from django.core.management import call_command
+
+    from hooks.http import Transfer
+
+    file = Path(os.environ["NAMES"])
+    start = Transfer.start
+
+    def start_with_names(transfer: Transfer, url: str, headers: dict[str, str], body: bytes) -> None:
+        parts = urlsplit(url)
+        name = f"{parts.hostname}:{parts.port or 80}"
+        addresses = json.loads(file.read_text()).get(name)
+        # "-": what an earlier request was told is forgotten
+        entries = [f"-{name}", f"{name}:{','.join(addresses)}"] if addresses else []
+        transfer.curl.setopt(pycurl.RESOLVE, entries)
+        start(transfer, url, headers, body)
+
+    Transfer.start = start_with_names
+    call_command("dispatch")
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatapi.settings")
+    main()
+    sys.exit(0)

@@ -1,0 +1,299 @@
+"""Every way in which an endpoint can fail, all at once under one real dispatcher, beside one that is well.
+
+test_http.py and test_tls.py look at each fault by itself and closer; here it is the hooks that count.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import trustme
+from django.utils import timezone
+
+from hooks.models import Attempt, Hook, Outcome, Side, State, Trigger
+from tests.factories import InstanceFactory
+from tests.faults import certificates, servers
+from tests.faults.servers import answer, faulty
+from tests.hooks.dispatching import Dispatch, Held, emit, states, wait_until
+from tests.receiver import Receiver
+
+pytestmark = pytest.mark.usefixtures("checked")
+
+SHORT = "tests.hooks.short_deadline"
+METADATA = "http://169.254.169.254/latest/meta-data/"
+WELL = ["before", "after"]  # two endpoints that are well, one made before the others and one after them
+
+
+class Fate(NamedTuple):
+    """What becomes of a hook: of its attempt the outcome, the status, the side at fault; and its own state."""
+
+    outcome: Outcome
+    status: int | None
+    side: Side | str
+    state: State
+
+
+FAULTS = {
+    "204": answer(204),
+    "301": answer(301, "Location: https://a.example/hook"),
+    "302 to a metadata service": answer(302, f"Location: {METADATA}"),
+    "401": answer(401),
+    "404": answer(404),
+    "405": answer(405),
+    "410": answer(410),
+    "413": answer(413),
+    "429 with Retry-After": answer(429, "Retry-After: 600"),
+    "429 with nonsense": answer(429, "Retry-After: 1 Jan 99999999999999999999"),
+    "500": answer(500),
+    "answer that hangs": servers.hang,
+    "drip": servers.drip,
+    "drip of headers": servers.drip_of_headers,
+    "10 MB": servers.ten_megabytes,
+    "without end": servers.without_end,
+    "gzip bomb": servers.gzip_bomb,
+    "hang-up": servers.hang_up,
+    "reset in mid-answer": servers.reset,
+    "cut off in mid-answer": servers.cut_off,
+    "garbage": servers.garbage,
+    "flood of headers": servers.flood_of_headers,
+    "strange headers": servers.strange_headers,
+}
+CONNECTIONS = {
+    "refused": servers.refusing,
+    "connect that hangs": servers.not_accepting,
+    "silence": servers.silent,
+}
+ADDRESSES = {
+    "unknown name": "http://nowhere.invalid/",
+    "private address": "http://192.168.1.1/",
+    "metadata service": METADATA,
+    "name with a private address": "http://inside.example/",
+    "name with a metadata service": "http://metadata.example/",
+    "name with a mapped address": "http://mapped.example/",
+}
+NAMES = {
+    "inside.example": ["10.0.0.1", "192.168.0.1"],
+    "metadata.example": ["169.254.169.254"],
+    "mapped.example": ["[::ffff:10.0.0.1]"],
+}
+
+
+def fates(guaranteed: bool) -> dict[str, Fate]:
+    """What is to become of the hook of each endpoint."""
+    again = State.RETRYING if guaranteed else State.FAILED
+    E, B, S = Side.ENDPOINT, Side.BETWEEN, Side.SERVER
+
+    def status(number: int) -> Fate:
+        return Fate(Outcome.NOT_200, number, E, State.FAILED if number == 410 else again)
+
+    delivered = Fate(Outcome.OK, 200, "", State.DELIVERED)
+    return {
+        "204": status(204),
+        "301": Fate(Outcome.REDIRECT, 301, E, again),
+        "302 to a metadata service": Fate(Outcome.REDIRECT, 302, E, again),
+        **{str(number): status(number) for number in (401, 404, 405, 410, 413, 500)},
+        "429 with Retry-After": status(429),
+        "429 with nonsense": status(429),
+        "answer that hangs": Fate(Outcome.TIMEOUT, None, E, again),
+        "drip": Fate(Outcome.TIMEOUT, 200, E, again),
+        "drip of headers": Fate(Outcome.TIMEOUT, 200, E, again),
+        "10 MB": delivered,
+        "without end": delivered,
+        "gzip bomb": delivered,
+        "hang-up": Fate(Outcome.RESET, None, E, again),
+        "reset in mid-answer": Fate(Outcome.RESET, 200, E, again),
+        "cut off in mid-answer": Fate(Outcome.RESET, 200, E, again),
+        "garbage": Fate(Outcome.PROTOCOL, None, E, again),
+        "flood of headers": Fate(Outcome.TOO_LARGE, 200, E, again),
+        "strange headers": delivered,
+        "refused": Fate(Outcome.REFUSED, None, E, again),
+        "connect that hangs": Fate(Outcome.TIMEOUT, None, B, again),
+        "silence": Fate(Outcome.TIMEOUT, None, E, again),
+        "unknown name": Fate(Outcome.DNS, None, B, again),
+        "private address": Fate(Outcome.BLOCKED, None, S, again),
+        "metadata service": Fate(Outcome.BLOCKED, None, S, again),
+        "name with a private address": Fate(Outcome.BLOCKED, None, S, again),
+        "name with a metadata service": Fate(Outcome.BLOCKED, None, S, again),
+        "name with a mapped address": Fate(Outcome.BLOCKED, None, S, again),
+        "right certificate": delivered,
+        "expired certificate": Fate(Outcome.TLS, None, E, again),
+        "certificate for another name": Fate(Outcome.TLS, None, E, again),
+        "self-signed certificate": Fate(Outcome.TLS, None, E, again),
+        "certificate of nobody known": Fate(Outcome.TLS, None, E, again),
+        **dict.fromkeys(WELL, delivered),
+    }
+
+
+class Named(Dispatch):
+    """A dispatcher among names of the test's own: `lead(name, addresses)` says where one leads from now on."""
+
+    command = ["-m", "tests.faults.names"]
+
+    def __init__(self, folder: Path, names: dict[str, list[str]], **environment: str) -> None:
+        self.names, self.file = dict(names), folder / "names.json"
+        self.write()
+        super().__init__(folder, NAMES=str(self.file), **environment)
+
+    def write(self) -> None:
+        new = self.file.with_suffix(".new")
+        new.write_text(
+            json.dumps({name if ":" in name else f"{name}:80": to for name, to in self.names.items()})
+        )
+        new.rename(self.file)
+
+    def lead(self, name: str, *addresses: str) -> None:
+        self.names[name] = list(addresses)
+        self.write()
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> trustme.CA:
+    """The one that the dispatcher trusts."""
+    made = trustme.CA()
+    made.cert_pem.write_to_path(tmp_path / "ca.pem")
+    return made
+
+
+@pytest.fixture
+def addresses(authority: trustme.CA, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Where each of the bad servers listens."""
+    servers.bomb()  # made before the clock of a deadline runs
+    encrypted = {
+        "right certificate": certificates.server_context(authority.issue_cert("localhost")),
+        "expired certificate": certificates.expired(authority),
+        "certificate for another name": certificates.server_context(authority.issue_cert("example.org")),
+        "self-signed certificate": certificates.self_signed(tmp_path),
+        "certificate of nobody known": certificates.server_context(trustme.CA().issue_cert("localhost")),
+    }
+    with ExitStack() as held:
+        plain = {name: held.enter_context(faulty(fault)) for name, fault in FAULTS.items()}
+        plain |= {name: held.enter_context(ports()) for name, ports in CONNECTIONS.items()}
+        tls = {name: held.enter_context(faulty(answer(200), tls=tls)) for name, tls in encrypted.items()}
+        yield (
+            {name: f"http://127.0.0.1:{port}/hook" for name, port in plain.items()}
+            | {name: f"https://localhost:{port}/hook" for name, port in tls.items()}
+            | ADDRESSES
+        )
+
+
+@pytest.mark.parametrize("guaranteed", [False, True], ids=["one attempt", "guaranteed"])
+def test_all_faults_at_once_are_told_apart_and_cost_nobody_else_anything(
+    guaranteed: bool, addresses: dict[str, str], tmp_path: Path
+) -> None:
+    environment = {"DJANGO_SETTINGS_MODULE": SHORT, "HOOKS_CA_FILE": str(tmp_path / "ca.pem")}
+    expected = fates(guaranteed)
+    with Receiver() as well, Named(tmp_path, NAMES, **environment) as dispatcher:
+        urls = {"before": well.url} | addresses | {"after": well.url}
+        hooks = {
+            name: emit(InstanceFactory(url=url, guaranteed=guaranteed).endpoint)[0]
+            for name, url in urls.items()
+        }
+        wait_until(lambda: Attempt.objects.count() >= len(hooks), "each hook has its attempt")
+        assert dispatcher.process.poll() is None, dispatcher.output
+    found = {}
+    for name, hook in hooks.items():
+        attempt = hook.attempts.get(number=1)
+        hook.refresh_from_db()
+        found[name] = Fate(attempt.outcome, attempt.status, attempt.side, hook.state)
+    assert found == expected
+    assert len(well.requests) == len(WELL)
+
+
+def test_retry_after_is_obeyed_among_the_others(tmp_path: Path) -> None:
+    with servers.several([FAULTS["429 with Retry-After"], FAULTS["429 with nonsense"]]) as ports:
+        polite, plain = (
+            emit(InstanceFactory(url=f"http://127.0.0.1:{port}/", guaranteed=True).endpoint)[0]
+            for port in ports
+        )
+        with Dispatch(tmp_path):
+            wait_until(lambda: Attempt.objects.count() == 2, "each has its attempt")
+    waits = []
+    for hook in (polite, plain):
+        hook.refresh_from_db()
+        assert hook.next_attempt_at is not None
+        waits.append(hook.next_attempt_at - hook.attempts.get().started_at)
+    assert timedelta(minutes=10) <= waits[0] < timedelta(minutes=11)
+    assert timedelta(seconds=4) <= waits[1] < timedelta(seconds=16)
+
+
+# -- names
+
+
+def once(state: State, hook: Hook) -> Hook:
+    def reached() -> bool:
+        hook.refresh_from_db()
+        return hook.state == state
+
+    wait_until(reached, f"the hook is {state}")
+    return hook
+
+
+def test_a_name_that_leads_to_loopback_by_the_machines_own_look_up_is_refused(tmp_path: Path) -> None:
+    with Receiver() as inside, Dispatch(tmp_path, HOOKS_ALLOW_NETWORKS=""):
+        [hook] = emit(InstanceFactory(url=f"http://localhost:{inside.port}/").endpoint)
+        once(State.FAILED, hook)
+        assert inside.requests == []
+    attempt = hook.attempts.get()
+    assert (attempt.outcome, attempt.error, attempt.address) == (Outcome.BLOCKED, "loopback", "")
+
+
+def test_a_name_that_changes_between_two_look_ups_is_judged_at_each_connect(tmp_path: Path) -> None:
+    with faulty(answer(200, "Connection: close")) as port:
+        name = f"changes.example:{port}"
+        with Named(tmp_path, {name: ["127.0.0.1"]}) as dispatcher:
+            alice = InstanceFactory(url=f"http://{name}/hook").endpoint
+            [first] = emit(alice)
+            once(State.DELIVERED, first)
+            assert first.attempts.get().address == f"127.0.0.1:{port}"
+            dispatcher.lead(name, "169.254.169.254")
+            [second] = emit(alice)
+            once(State.FAILED, second)
+            dispatcher.lead(name, "127.0.0.1")
+            [third] = emit(alice)
+            once(State.DELIVERED, third)
+    attempt = second.attempts.get()
+    assert (attempt.outcome, attempt.error, attempt.side, attempt.address) == (
+        Outcome.BLOCKED,
+        "metadata",
+        Side.SERVER,
+        "",
+    )
+
+
+def test_of_the_addresses_of_a_name_only_the_allowed_ones_are_tried(tmp_path: Path) -> None:
+    with Receiver() as receiver:
+        name = f"both.example:{receiver.port}"
+        with Named(tmp_path, {name: ["10.0.0.1", "127.0.0.1"]}):
+            [hook] = emit(InstanceFactory(url=f"http://{name}/hook").endpoint)
+            once(State.DELIVERED, hook)
+    assert hook.attempts.get().address == f"127.0.0.1:{receiver.port}"
+
+
+# -- a crowd of dead endpoints
+
+
+def test_the_retries_of_many_dead_endpoints_leave_room_for_first_attempts(tmp_path: Path) -> None:
+    dead_ones, seats = 60, 10
+    hanging = Held()
+    with Receiver(hanging) as dead, Receiver() as well:
+        endpoints = [InstanceFactory(url=dead.url, guaranteed=True).endpoint for _ in range(dead_ones)]
+        for endpoint in endpoints:
+            emit(endpoint)
+        Hook.objects.update(
+            state=State.RETRYING, attempts_made=1, next_attempt_at=timezone.now(), trigger=Trigger.RETRY
+        )
+        with Dispatch(tmp_path, HOOKS_WINDOW=str(seats)):
+            dead.wait_for(seats // 2)
+            alice = InstanceFactory(url=well.url).endpoint
+            emit(alice, 50)
+            wait_until(lambda: states(alice) == {State.DELIVERED}, "the living one has all of its hooks")
+            assert len(dead.requests) == seats // 2  # not one of them had to end for that
+            hanging.release.set()
+            wait_until(
+                lambda: states(*endpoints) == {State.DELIVERED}, "and the others have theirs in the end"
+            )
+    assert [request.json()["n"] for request in well.requests] == list(range(50))
