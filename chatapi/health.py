@@ -42,6 +42,9 @@ def what_is_missing() -> str | None:
         heartbeat = last_heartbeat(Role.DISPATCH)
     except (DatabaseError, InterfaceError):
         return "The database does not answer."
-    if heartbeat is None or timezone.now() - heartbeat > FRESH:
-        return "No dispatcher is alive."
+    if heartbeat is None:
+        return "No dispatcher is alive: there is no heartbeat of any."
+    age = timezone.now() - heartbeat
+    if age > FRESH:
+        return f"No dispatcher is alive: the last heartbeat is {age.total_seconds():.0f} s old."
     return None

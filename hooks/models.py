@@ -17,6 +17,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 # How long before the first, second, … twentieth attempt of a hook with guaranteedHooks:
@@ -33,9 +34,13 @@ RETRY_DELAYS = tuple(
 GUARANTEED_ATTEMPTS = len(RETRY_DELAYS)
 
 
-def new_public_id() -> uuid.UUID:
-    """A time-ordered UUID (version 7): random enough not to be guessed, and kind to its index."""
-    stamp = (time.time_ns() // 1_000_000).to_bytes(6, "big")
+def new_public_id(at: datetime | None = None) -> uuid.UUID:
+    """A time-ordered UUID (version 7): random enough not to be guessed, and kind to its index.
+
+    The log finds the hooks of a period by it (first_key), so a hook of another time needs one of that time.
+    """
+    milliseconds = time.time_ns() // 1_000_000 if at is None else int(at.timestamp() * 1000)
+    stamp = milliseconds.to_bytes(6, "big")
     number = int.from_bytes(stamp + os.urandom(10), "big")
     number = number & ~(0xF << 76) | (7 << 76)  # version
     number = number & ~(0x3 << 62) | (0x2 << 62)  # variant
@@ -239,21 +244,35 @@ class Trigger(models.TextChoices):
 CLOCKS_APART = timedelta(minutes=10)
 
 
+def happened_since(at: datetime) -> models.Q:
+    """The condition of the hooks of events from then on, found by the index of keys; see first_key()."""
+    return models.Q(pk__gte=Coalesce(first_key(at - CLOCKS_APART), 0), created_at__gte=at)
+
+
+def happened_before(at: datetime) -> models.Q:
+    """The same for those of events before."""
+    return models.Q(pk__lt=Coalesce(first_key(at + CLOCKS_APART), 2**63 - 1), created_at__lt=at)
+
+
+def first_key(at: datetime) -> models.Subquery:
+    """The key of the first hook made from then on, null when there is none.
+
+    Keys grow with time, and a public id holds the millisecond of its making: it is one probe of an index. Good to
+    CLOCKS_APART, for the rows of another machine's clock and of long transactions.
+    """
+    stamp = min(max(int(at.timestamp() * 1000), 0), 2**48 - 1)
+    made = Hook.objects.filter(public_id__gte=uuid.UUID(int=stamp << 80))
+    return models.Subquery(made.order_by("public_id").values("pk")[:1])
+
+
 class HookQuerySet(models.QuerySet["Hook"]):
     def of_instances(self, instances: models.QuerySet[Any]) -> HookQuerySet:
         """The hooks of these instances; pages and REST pass `Instance.objects.visible_to(user)`."""
         return self.filter(endpoint_id__in=instances.order_by().values("pk"))
 
     def since(self, at: datetime) -> HookQuerySet:
-        """The hooks of events from then on, found by the index of keys.
-
-        Keys grow with time, and a public id holds the millisecond of its making: one probe of its index finds the
-        key to begin at. CLOCKS_APART before, for the rows of another machine's clock and of long transactions.
-        """
-        stamp = max(int((at - CLOCKS_APART).timestamp() * 1000), 0)
-        floor = uuid.UUID(int=stamp << 80)
-        first = Hook.objects.filter(public_id__gte=floor).order_by("public_id").values("pk")[:1]
-        return self.filter(pk__gte=models.Subquery(first), created_at__gte=at)
+        """The hooks of events from then on."""
+        return self.filter(happened_since(at))
 
     def counts(self) -> dict[str, int]:
         """How many hooks are in each state; every state is a key."""

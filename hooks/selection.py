@@ -22,22 +22,32 @@ from uuid import UUID
 
 from django.db.models import Q
 
-from hooks.models import UNFINISHED, HookQuerySet, Kind, Outcome, State
+from hooks.models import (
+    UNFINISHED,
+    AnswerClass,
+    HookQuerySet,
+    Kind,
+    Outcome,
+    State,
+    happened_before,
+    happened_since,
+)
 
 Filter = dict[str, Any]
 
 ANSWERS: dict[str, tuple[str, Q]] = {
-    "200": ("200", Q(last_status=200)),
-    "2xx": ("2xx", Q(last_status__gte=200, last_status__lt=300)),
-    "not-200": (
-        "2xx, but not 200",
-        Q(last_status__gt=200, last_status__lt=300) | Q(last_status__lt=200),
-    ),
-    "3xx": ("3xx", Q(last_status__gte=300, last_status__lt=400)),
-    "4xx": ("4xx", Q(last_status__gte=400, last_status__lt=500)),
-    "5xx": ("5xx", Q(last_status__gte=500)),
-    "none": ("no answer", Q(last_status=None) & ~Q(last_outcome="")),
+    "200": ("200", Q(last_answer=AnswerClass.OK)),
+    "2xx": ("2xx", Q(last_answer__in=(AnswerClass.OK, AnswerClass.OTHER_2XX))),
+    "not-200": ("2xx, but not 200", Q(last_answer=AnswerClass.OTHER_2XX)),
+    "3xx": ("3xx", Q(last_answer=AnswerClass.REDIRECT)),
+    "4xx": ("4xx", Q(last_answer=AnswerClass.CLIENT_ERROR)),
+    "5xx": ("5xx", Q(last_answer=AnswerClass.SERVER_ERROR)),
+    "none": ("no answer", Q(last_answer=AnswerClass.NONE)),
 }
+
+
+UNANSWERED = {Outcome.DNS, Outcome.REFUSED, Outcome.TLS, Outcome.BLOCKED}  # with these nobody has answered
+BOUNDS = {"200": (200, 201), "not-200": (201, 300), "3xx": (300, 400), "4xx": (400, 500), "5xx": (500, 600)}
 
 
 def matching(hooks: HookQuerySet, wanted: Filter) -> HookQuerySet:
@@ -59,6 +69,24 @@ def any_answer(values: list[str]) -> Q:
     return found
 
 
+def any_outcome(values: list[str]) -> Q:
+    """An outcome; where it goes with one class of answer alone, by way of that one's index."""
+    if set(values) <= UNANSWERED:
+        return Q(last_outcome__in=values, last_answer=AnswerClass.NONE)
+    if values == [Outcome.REDIRECT]:
+        return Q(last_outcome=Outcome.REDIRECT, last_answer=AnswerClass.REDIRECT)
+    return Q(last_outcome__in=values)
+
+
+def status(value: int) -> Q:
+    """The last answer's status, by way of the index of its class."""
+    for name in ("200", "not-200", "3xx", "4xx", "5xx"):
+        low, high = BOUNDS[name]
+        if low <= value < high:
+            return ANSWERS[name][1] & Q(last_status=value)
+    return Q(last_status=value)
+
+
 def message_or_hook(value: str) -> Q:
     """A message's id, or the hook's own as the webhook-id header says it."""
     try:
@@ -70,15 +98,15 @@ def message_or_hook(value: str) -> Q:
 CONDITIONS: dict[str, Callable[[Any], Q]] = {
     "states": lambda values: Q(state__in=values),
     "kinds": lambda values: Q(kind__in=values),
-    "outcomes": lambda values: Q(last_outcome__in=values),
+    "outcomes": any_outcome,
     "answers": any_answer,
-    "status": lambda value: Q(last_status=value),
+    "status": status,
     "host": lambda value: Q(last_host=value),
     "message": message_or_hook,
     "chat": lambda value: Q(chat=value),
     "simulated": lambda value: Q(simulated=value),
-    "created_after": lambda value: Q(created_at__gte=datetime.fromisoformat(value)),
-    "created_before": lambda value: Q(created_at__lt=datetime.fromisoformat(value)),
+    "created_after": lambda value: happened_since(datetime.fromisoformat(value)),
+    "created_before": lambda value: happened_before(datetime.fromisoformat(value)),
     "hooks": lambda values: Q(public_id__in=[UUID(value) for value in values]),
 }
 

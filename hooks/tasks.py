@@ -8,12 +8,11 @@ from datetime import timedelta
 import psycopg
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
-from django.db.models import Q
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from hooks import loops, redelivery
-from hooks.models import Hook, Role, State
+from hooks import delays, loops, redelivery
+from hooks.models import Role
 
 log = logging.getLogger(__name__)
 
@@ -69,14 +68,5 @@ def ensure_redelivery() -> bool:
 
 
 def hooks_are_due(since: timedelta = timedelta()) -> bool:
-    """Is there a hook that should have been claimed `since` ago or longer?"""
-    before = timezone.now() - since
-    return (
-        Hook.objects.filter(
-            Q(state=State.QUEUED, created_at__lt=before)
-            | Q(state=State.RETRYING, next_attempt_at__lt=before),
-            endpoint__paused_at=None,
-        )
-        .order_by()
-        .exists()
-    )
+    """Is there a hook that should have been claimed `since` ago or longer? Those of paused endpoints need not be."""
+    return delays.oldest_due(timezone.now() - since) is not None

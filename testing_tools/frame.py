@@ -13,6 +13,8 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
+from hooks import delays
+from hooks.delays import Delay
 from hooks.models import Endpoint
 from instances.models import Instance
 
@@ -106,6 +108,16 @@ class Frame:
             .select_related("instance")
             .order_by("borrowed_until")
         )
+
+    @cached_property
+    def delay(self) -> Delay | None:
+        """How late the hooks of the instance are that the pages are about, and why."""
+        return delays.of_endpoints([self.instance.pk]) if self.instance else None
+
+    @cached_property
+    def longest_delay(self) -> Delay | None:
+        """The same over the person's instances, those that the chooser lists."""
+        return delays.of_endpoints(instance.pk for instance in self.instances)
 
     @cached_property
     def section(self) -> str:

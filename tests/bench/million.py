@@ -20,7 +20,7 @@ INSERT INTO hooks_hook (public_id, endpoint_id, kind, body, message, chat, state
     trigger, attempts_made, attempts_allowed, next_attempt_at, claim, created_at, finished_at,
     last_outcome, last_status, last_host, last_ms)
 SELECT uuidv7(at - clock_timestamp()),
-    CASE WHEN n %% 2 = 0 THEN %(busy)s ELSE (%(others)s::bigint[])[1 + n / 2 %% %(count)s] END,
+    CASE WHEN n %% 2 = 0 THEN %(busy)s ELSE (%(others)s::bigint[])[1 + (n / 2 + n / 2 / %(count)s) %% %(count)s] END,
     CASE WHEN n %% 200000 = 0 THEN 'status' WHEN n %% 250000 = 0 THEN 'chat'
          WHEN n %% 4 < 2 THEN 'message' ELSE 'ack' END,
     '{"messages":[]}'::bytea,
@@ -67,6 +67,7 @@ class Million(NamedTuple):
 def fill(hooks: int = 1_000_000) -> Million:
     """Into an empty database; about half a minute. Call empty() in the end."""
     from accounts.actions import sign_up
+    from hooks.models import Endpoint
     from instances.actions import create_instance
 
     alice, bob = sign_up("alice@million.example", None), sign_up("bob@million.example", None)
@@ -74,6 +75,7 @@ def fill(hooks: int = 1_000_000) -> Million:
     hers = [create_instance(alice).pk for _ in range(OTHERS // 2)]
     bobs = [create_instance(bob).pk for _ in range(OTHERS // 2)]
     others = [key for pair in zip(hers, bobs, strict=True) for key in pair]
+    Endpoint.objects.update(url="http://bot.example/hook")
     with connection.cursor() as cursor:
         definitions = without_indexes(cursor)
         cursor.execute(HOOKS, {"busy": busy, "others": others, "count": OTHERS, "hooks": hooks})
@@ -104,4 +106,4 @@ def without_indexes(cursor: object) -> list[str]:
 def empty() -> None:
     """Take away all that fill() wrote, and whatever else stands in these tables."""
     with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE accounts_user CASCADE")
+        cursor.execute("TRUNCATE accounts_user, hooks_measure CASCADE")

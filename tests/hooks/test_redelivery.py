@@ -19,6 +19,7 @@ from hooks.models import (
     SkipReason,
     State,
     Trigger,
+    new_public_id,
 )
 from hooks.selection import describe
 from instances.models import Instance
@@ -292,7 +293,8 @@ def test_each_filter_finds_what_it_says(endpoint: Endpoint, wanted: dict[str, An
         "d": {"state": State.SKIPPED, "skip_reason": SkipReason.FLAG_OFF, "simulated": True},
     }
     for (name, fields), created in zip(rows.items(), day, strict=True):
-        hooks(endpoint, 1, **{"created_at": created, "body": name.encode()} | fields)
+        of_then = {"created_at": created, "public_id": new_public_id(created)}
+        hooks(endpoint, 1, **of_then | {"body": name.encode()} | fields)
     fitting = redelivery.hooks_of(of(endpoint), wanted).order_by("pk")
     assert "".join(bytes(hook.body).decode() for hook in fitting) == found
 

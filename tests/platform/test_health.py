@@ -40,10 +40,16 @@ def test_ready_with_a_dispatchers_fresh_heartbeat(client: Client) -> None:
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize(("role", "seconds_ago"), [(Role.DISPATCH, 11), (Role.OUTGOING, 1)])
-def test_not_ready_without_one(client: Client, role: Role, seconds_ago: float) -> None:
+@pytest.mark.parametrize(
+    ("role", "seconds_ago", "how_old"),
+    [
+        (Role.DISPATCH, 75.2, "the last heartbeat is 75 s old"),
+        (Role.OUTGOING, 1, "there is no heartbeat of any"),
+    ],
+)
+def test_not_ready_without_one(client: Client, role: Role, seconds_ago: float, how_old: str) -> None:
     runner(role, seconds_ago)
-    assert ready(client) == (503, {"status": "not ready", "reason": "No dispatcher is alive."})
+    assert ready(client) == (503, {"status": "not ready", "reason": f"No dispatcher is alive: {how_old}."})
 
 
 @pytest.mark.django_db

@@ -1,0 +1,102 @@
+"""Late deliveries: how late, why, and where a person reads of it."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import transaction
+from django.test import Client
+from django.utils import timezone
+
+from hooks import actions, delays, outbox, tasks
+from hooks.models import Endpoint, Hook, Kind, Role, Runner, State
+from tests.factories import InstanceFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def waits(endpoint: Endpoint, seconds: float, *, retry: bool = False) -> Hook:
+    """A hook that is due since then."""
+    with transaction.atomic():
+        hook = outbox.emit(instance_id=endpoint.pk, kind=Kind.MESSAGE, body=b"{}")
+    since = timezone.now() - timedelta(seconds=seconds)
+    fields = {"state": State.RETRYING, "next_attempt_at": since} if retry else {"created_at": since}
+    Hook.objects.filter(pk=hook.pk).update(**fields)
+    return hook
+
+
+def dispatcher(seconds_ago: float = 0) -> None:
+    beaten = timezone.now() - timedelta(seconds=seconds_ago)
+    Runner.objects.create(id=1, role=Role.DISPATCH, slot=0, pid=1, host="here", heartbeat_at=beaten)
+
+
+def late(endpoint: Endpoint) -> tuple[str, str] | None:
+    delay = delays.of_endpoints([endpoint.pk])
+    return delay and (delay.words, delay.reason)
+
+
+@pytest.mark.parametrize("retry", [False, True])
+def test_a_minute_is_no_delay_and_more_is(endpoint: Endpoint, retry: bool) -> None:
+    dispatcher()
+    hook = waits(endpoint, 55, retry=retry)
+    assert late(endpoint) is None
+    hook.delete()
+    waits(endpoint, 245, retry=retry)
+    assert late(endpoint) == ("4 min", delays.BUSY)
+
+
+def test_a_retry_that_is_not_due_yet_is_not_late(endpoint: Endpoint) -> None:
+    waits(endpoint, -300, retry=True)
+    assert late(endpoint) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(61, "1 min"), (3599, "59 min"), (7510, "2 h 5 min"), (260_000, "3 days")]
+)
+def test_the_oldest_counts_and_is_told_in_minutes_hours_or_days(
+    endpoint: Endpoint, seconds: int, words: str
+) -> None:
+    dispatcher()
+    waits(endpoint, seconds)
+    waits(endpoint, 61)
+    assert late(endpoint) == (words, delays.BUSY)
+
+
+def test_without_a_dispatcher_that_is_the_reason(endpoint: Endpoint) -> None:
+    waits(endpoint, 245)
+    assert late(endpoint) == ("4 min", delays.NO_DISPATCHER)
+    dispatcher(seconds_ago=11)
+    assert late(endpoint) == ("4 min", delays.NO_DISPATCHER)
+
+
+def test_a_parallel_lane_is_late_because_its_server_is_slow(endpoint: Endpoint) -> None:
+    dispatcher()
+    actions.configure(endpoint, parallel=True)
+    waits(endpoint, 245)
+    assert late(endpoint) == ("4 min", delays.BUSY_PARALLEL)
+
+
+def test_a_paused_endpoint_is_not_late(endpoint: Endpoint) -> None:
+    waits(endpoint, 245)
+    waits(endpoint, 245, retry=True)
+    actions.pause(endpoint, actor=None)
+    assert late(endpoint) is None
+    assert tasks.hooks_are_due() is False
+
+
+@pytest.mark.parametrize("retry", [False, True])
+def test_hooks_are_due_once_they_have_waited_so_long(endpoint: Endpoint, retry: bool) -> None:
+    assert tasks.hooks_are_due() is False
+    waits(endpoint, 20, retry=retry)
+    assert tasks.hooks_are_due(timedelta(seconds=10)) is True
+    assert tasks.hooks_are_due(timedelta(seconds=30)) is False
+
+
+def test_the_log_and_the_instance_say_it_and_a_strangers_pages_do_not(client: Client) -> None:
+    alices, bobs = InstanceFactory(url="http://a.example/"), InstanceFactory(url="http://b.example/")
+    waits(alices.endpoint, 245)
+    for instance, said in ((alices, True), (bobs, False)):
+        client.force_login(instance.owner.owner)
+        for page in (f"/log/?instance={instance.number}", instance.get_absolute_url()):
+            text = client.get(page).content.decode()
+            assert ("Deliveries are delayed: oldest waiting 4 min." in text) is said
+            assert (delays.NO_DISPATCHER in text) is said

@@ -1,0 +1,163 @@
+"""No hot query reads a whole table: what PostgreSQL plans for each of them over a million hooks and attempts."""
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+from pytest_django import DjangoDbBlocker
+
+from accounts import actions as account_actions
+from accounts.models import User
+from hooks import delays, metrics, retention
+from hooks.dispatch import claim, record, rows
+from hooks.http import Answer
+from hooks.models import Outcome
+from instances.models import Instance
+from tests.bench import million
+from tests.bench.log_filters import FILTERS
+from tests.hooks.test_lanes import hook as claimed
+
+WHOLE_TABLE = re.compile(r"Seq Scan on (?:hooks_hook|hooks_attempt)\b.*")
+
+
+@pytest.fixture(scope="module")
+def filled(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[million.Million]:
+    """One fill for all tests of this file; outside of their transactions, and emptied in the end."""
+    with django_db_blocker.unblock():
+        try:
+            yield million.fill()
+        finally:
+            million.empty()
+
+
+@pytest.fixture(autouse=True)
+def access(filled: million.Million, db: None) -> None:
+    """Each test in a transaction of its own, on the rows that are there."""
+
+
+def plan(sql: str, parameters: Any = None) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {sql}", parameters)
+        return "\n".join(row[0] for row in cursor.fetchall())
+
+
+def whole_tables(sql: str, parameters: Any = None) -> list[str]:
+    """The steps of the plan that read all of hooks_hook or hooks_attempt."""
+    return WHOLE_TABLE.findall(plan(sql, parameters))
+
+
+def asked_by(ask: Callable[[], object]) -> list[str]:
+    """The SELECTs that a call makes, as they were sent."""
+    with CaptureQueriesContext(connection) as captured:
+        ask()
+    return [
+        query["sql"]
+        for query in captured.captured_queries
+        if query["sql"].startswith(("SELECT", "WITH", "\nWITH"))
+    ]
+
+
+def test_the_plan_of_a_search_without_an_index_would_be_noticed() -> None:
+    assert whole_tables("SELECT 1 FROM hooks_hook WHERE last_ms = 3")
+    assert whole_tables("SELECT 1 FROM hooks_attempt WHERE error = 'x'")
+
+
+class Explaining:
+    """A session that has each statement explained before it runs it."""
+
+    def __init__(self) -> None:
+        self.explained: list[str] = []
+
+    def execute(self, sql: str, parameters: Any = None) -> Any:
+        assert whole_tables(sql, parameters) == [], sql
+        self.explained.append(sql)
+        cursor = connection.connection.cursor()
+        cursor.execute(sql, parameters)
+        return cursor
+
+    def transaction(self) -> Any:
+        return connection.connection.transaction()
+
+
+def test_the_dispatchers_claims_and_sweeps(filled: million.Million) -> None:
+    session: Any = Explaining()
+    wanted = dict.fromkeys([filled.busy, *filled.hers[:50]], 5)
+    found = claim.claim(session, 1, wanted).hooks
+    assert len(found) == 5 * len(wanted)
+    claim.hand_back(session, found)
+    claim.waiting_lanes(session)
+    claim.next_due(session)
+    claim.sweep(session)  # nobody sits on the advisory lock of dispatcher 1: its lanes are orphans
+    claim.give_up_lanes(session, 1)
+    assert {
+        claim.TAKE_LANES,
+        claim.CLAIM,
+        claim.WAITING,
+        claim.NEXT_DUE,
+        claim.ORPHANS,
+        claim.RELEASE_HOOKS,
+    } <= set(session.explained)
+
+
+def test_the_dispatchers_records(filled: million.Million) -> None:
+    now = datetime.now(UTC)
+    results = [
+        record.judge(claimed(filled.busy, id=number), now, {}, Answer(Outcome.OK, status=200))
+        for number in range(500_000, 500_100)
+    ]
+    assert whole_tables(record.UPDATE, rows.columns(results)) == []
+    assert whole_tables(record.KNOWN, [500_000, 1, now, 500_000]) == []
+
+
+def test_metrics_delays_and_the_watchdogs_question(filled: million.Million) -> None:
+    for ask in (
+        metrics.snapshot,
+        lambda: delays.oldest_due(timezone.now()),
+        lambda: delays.of_endpoints([filled.busy, *filled.hers]),
+    ):
+        asked = asked_by(ask)
+        assert asked
+        for sql in asked:
+            assert whole_tables(sql.replace("%", "%%")) == [], sql
+
+
+def test_retention(filled: million.Million) -> None:
+    before = timezone.now() - timedelta(days=1)
+    assert whole_tables(retention.LOOK_SKIPPED, [before, 100]) == []
+
+
+@pytest.mark.parametrize("query", FILTERS)
+def test_the_log_with_each_of_its_filters(filled: million.Million, client: Client, query: str) -> None:
+    client.force_login(User.objects.get(pk=filled.owner))
+    number = Instance.objects.get(pk=filled.busy).number
+    for page in ("/log/", "/log/live/"):
+        asked = asked_by(lambda page=page: client.get(f"{page}?instance={number}&{query}"))
+        assert [sql for sql in asked if "hooks_hook" in sql]
+        assert [step for sql in asked for step in whole_tables(sql.replace("%", "%%"))] == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "", "state=failed", "state=queued&state=retrying", "kind=ack", "kind=chat", "outcome=tls", "answer=5xx",
+        "answer=none", "status=404", f"message={million.RARE['message']}", f"host={million.RARE['host']}",
+        f"chat={million.RARE['chat']}", "simulated=true", "simulated=false", "createdAfter=2020-01-01T00:00:00Z",
+        "createdBefore=2020-01-01T00:00:00Z", "instance={busy}&kind=message",
+    ],
+)  # fmt: skip
+def test_the_list_of_rest_over_a_hundred_instances(
+    filled: million.Million, client: Client, query: str
+) -> None:
+    alice = User.objects.get(pk=filled.owner)
+    _, key = account_actions.issue_key(alice.account, actor=alice)
+    query = query.format(busy=Instance.objects.get(pk=filled.busy).number)
+    headers = {"Authorization": f"Bearer {key}"}
+    asked = asked_by(lambda: client.get(f"/api/v1/hooks/?{query}", headers=headers))
+    assert [sql for sql in asked if "hooks_hook" in sql]
+    assert [step for sql in asked for step in whole_tables(sql.replace("%", "%%"))] == []
