@@ -16,11 +16,14 @@ from django.conf import settings
 from django.core.handlers.wsgi import WSGIRequest
 from django.core.wsgi import get_wsgi_application
 
+from chatapi.gone import has_gone
+
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 IN_MEMORY = 1_000_000  # bytes; a longer chunked body waits in a temporary file
 BLOCK = 65_536
+TOO_LONG = "413 Content Too Large"
 
 CHARSET = re.compile(r";\s*charset\s*=\s*(\"[^\"]*\"|[^;]*)", re.IGNORECASE)
 # In these ASCII is itself, so that a query still reads; Python's names for them.
@@ -50,14 +53,17 @@ def readable(charset: str) -> bool:
 
 
 def bodies_with_length(application: Application) -> Application:
-    """The application behind a door that measures bodies: chunked ones get a Content-Length, too long ones get 413."""
+    """The application behind a door that measures bodies: chunked ones get a Content-Length, too long ones get 413.
+
+    Chunked ones that broke off get 400: a shorter Content-Length would make whole requests of them.
+    """
 
     def measured(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         most = settings.REQUEST_MAX_BYTES
         chunked = "chunked" in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
         length = "" if chunked else environ.get("CONTENT_LENGTH") or ""
         if length.isdigit() and int(length) > most:
-            return too_long(start_response, most)
+            return refused(start_response, TOO_LONG, f"The request is longer than {most} bytes.")
         if not chunked or not environ.get("wsgi.input_terminated"):
             return application(environ, start_response)
         with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as body:
@@ -65,8 +71,10 @@ def bodies_with_length(application: Application) -> Application:
             while block := source.read(BLOCK):
                 size += len(block)
                 if size > most:
-                    return too_long(start_response, most)
+                    return refused(start_response, TOO_LONG, f"The request is longer than {most} bytes.")
                 body.write(block)
+            if has_gone(environ["REMOTE_ADDR"], int(environ["SERVER_PORT"])):
+                return refused(start_response, "400 Bad Request", "The body broke off.")
             body.seek(0)
             del environ["HTTP_TRANSFER_ENCODING"]
             return application(environ | {"wsgi.input": body, "CONTENT_LENGTH": str(size)}, start_response)
@@ -93,14 +101,15 @@ def whole_answers(application: Application) -> Application:
     return whole
 
 
-def too_long(start_response: Callable[..., Any], most: int) -> list[bytes]:
-    answer = json.dumps({"error": f"The request is longer than {most} bytes."}).encode()
+def refused(start_response: Callable[..., Any], status: str, sentence: str) -> list[bytes]:
+    """The answer to a body that no application is to see; what is left of it stays unread."""
+    answer = json.dumps({"error": sentence}).encode()
     headers = [
         ("Content-Type", "application/json"),
         ("Content-Length", str(len(answer))),
         ("Connection", "close"),
     ]
-    start_response("413 Content Too Large", headers)
+    start_response(status, headers)
     return [answer]
 
 

@@ -100,7 +100,9 @@ def ask(environ: dict[str, object]) -> tuple[list[str], list[bytes], list[dict[s
     return statuses, list(answer), seen
 
 
-CHUNKED = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
+CHUNKED = {
+    "HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True, "REMOTE_ADDR": "127.0.0.1", "SERVER_PORT": "1",
+}  # fmt: skip
 
 
 @override_settings(REQUEST_MAX_BYTES=10)
@@ -162,4 +164,77 @@ def test_json_is_read_whatever_charset_is_said_of_it(product: Product, charset: 
         sent,
     )
     assert head.startswith("HTTP/1.1 200 ")
+    assert json.loads(body)["sent"] is True
+
+
+class Broken:
+    """A connection over which a request comes by halves; `end` says how it breaks off."""
+
+    def __init__(self, product: Product, head: str, body: bytes) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", product.port), timeout=20)
+        self.socket.sendall((head + "Host: x\r\n\r\n").encode() + body)
+
+    def end_and_read(self) -> tuple[str, bytes]:
+        """Closes its own half alone, as whoever wants to see what a client that is gone was answered."""
+        self.socket.shutdown(socket.SHUT_WR)
+        answer = b""
+        with self.socket:
+            while block := self.socket.recv(65536):
+                answer += block
+        top, _, rest = answer.partition(b"\r\n\r\n")
+        return top.decode(), rest
+
+
+def queued(product: Product, number: str, token: str) -> int:
+    """The queue number of a message that is sent now: one more for every message accepted."""
+    head, body = raw(
+        product, f"GET /instance{number}/sendMessage?token={token}&phone=17680561234&body=x HTTP/1.1\r\n"
+    )
+    assert head.startswith("HTTP/1.1 200 ")
+    return int(json.loads(body)["queueNumber"])
+
+
+MULTIPART = (
+    b'--limit\r\nContent-Disposition: form-data; name="phone"\r\n\r\n17680561234\r\n'
+    b'--limit\r\nContent-Disposition: form-data; name="body"\r\n\r\nPay 10'
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "half"),
+    [
+        ("application/x-www-form-urlencoded", b"phone=17680561234&body=Pay+10"),
+        ("multipart/form-data; boundary=limit", MULTIPART),
+    ],
+)
+@pytest.mark.parametrize("frame", ["chunked", "length"])
+def test_half_a_form_is_not_sent(product: Product, frame: str, kind: str, half: bytes) -> None:
+    number, token = instance(product)
+    before = queued(product, number, token)
+    framing = "Transfer-Encoding: chunked" if frame == "chunked" else f"Content-Length: {len(half) + 20}"
+    sent = b"%x\r\n%s\r\n" % (len(half), half) if frame == "chunked" else half
+
+    broken = Broken(
+        product,
+        f"POST /instance{number}/sendMessage?token={token} HTTP/1.1\r\nContent-Type: {kind}\r\n{framing}\r\n",
+        sent,
+    )
+    head, body = broken.end_and_read()
+
+    assert head.startswith("HTTP/1.1 400 ")
+    assert json.loads(body) == {"error": "The body broke off."}
+    assert queued(product, number, token) == before + 1
+
+
+def test_a_chunked_form_is_read_while_another_client_breaks_off(product: Product) -> None:
+    number, token = instance(product)
+    head = (
+        f"POST /instance{number}/sendMessage?token={token} HTTP/1.1\r\n"
+        "Content-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n"
+    )
+    Broken(product, head, b"5\r\nphone\r\n").end_and_read()
+
+    answer, body = raw(product, head, chunked(b"phone=17680561234&", b"body=whole"))
+
+    assert answer.startswith("HTTP/1.1 200 ")
     assert json.loads(body)["sent"] is True
