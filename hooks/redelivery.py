@@ -42,9 +42,9 @@ WHERE h.id = u.id
 
 
 class Preview(NamedTuple):
-    """What a filter finds: `count` would be sent again; the others fit too, but can't be."""
+    """What a filter finds: `ready` ones would be sent again; the others fit too, but can't be."""
 
-    count: int
+    ready: int
     under_way: int
     body_dropped: int
     no_address: int
@@ -77,7 +77,7 @@ def plan(endpoints: QuerySet[Any], wanted: Filter, *, actor: Any) -> Redelivery:
 
     It takes the hooks that are there now and fit when their turn comes. What the preview has counted is `planned`.
     """
-    count = preview(endpoints, wanted).count
+    count = preview(endpoints, wanted).ready
     if not count:
         raise NotPossible(
             "No finished hook with a body and an address fits, so there is nothing to send again."

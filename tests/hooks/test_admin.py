@@ -4,6 +4,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from hooks import redelivery
 from hooks.models import Attempt, Hook, Kind, Outcome, State
 from instances.models import Instance
 from tests.factories import InstanceFactory, UserFactory
@@ -37,9 +38,12 @@ def attempt(instance: Instance) -> Attempt:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("model", ["endpoint", "hook", "attempt"])
+@pytest.mark.parametrize("model", ["endpoint", "hook", "attempt", "redelivery"])
 def test_each_can_be_seen_and_none_changed(charlie, instance, attempt, model):
-    key = {"endpoint": instance.pk, "hook": attempt.hook_id, "attempt": attempt.pk}[model]
+    job = redelivery.plan(Instance.objects.all(), {}, actor=None)
+    key = {
+        "endpoint": instance.pk, "hook": attempt.hook_id, "attempt": attempt.pk, "redelivery": job.pk,
+    }[model]  # fmt: skip
     for path in ("", f"{key}/change/"):
         page = charlie.get(f"/admin/hooks/{model}/{path}")
         assert page.status_code == 200
@@ -59,3 +63,18 @@ def test_a_hook_is_found_by_its_id_and_by_its_message(charlie, attempt):
         page = charlie.get("/admin/hooks/hook/", {"q": text})
         assert [hook.pk for hook in page.context["cl"].result_list] == [attempt.hook_id]
     assert charlie.get("/admin/hooks/hook/", {"q": "3EB0"}).status_code == 200
+
+
+def test_the_admin_says_what_happened_in_the_words_of_the_pages(charlie, attempt):
+    Attempt.objects.update(outcome=Outcome.NOT_200, status=404)
+    Hook.objects.update(
+        state=State.FAILED, attempts_made=1, attempts_allowed=1, last_outcome=Outcome.NOT_200, last_status=404
+    )
+    sentence = "example.com answered 404: it has nothing at this path."
+    for path in ("", f"{attempt.pk}/change/"):
+        assert sentence in charlie.get(f"/admin/hooks/attempt/{path}").content.decode()
+    page = charlie.get(f"/admin/hooks/attempt/{attempt.pk}/change/").content.decode()
+    assert "Compare the path of the address with the route in your program" in page
+    for path in ("", f"{attempt.hook_id}/change/"):
+        page = charlie.get(f"/admin/hooks/hook/{path}").content.decode()
+        assert "Failed after attempt 1 of 1 (answered 404)." in page

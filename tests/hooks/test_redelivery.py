@@ -303,7 +303,7 @@ def test_chosen_hooks_are_found_by_their_ids_and_a_strangers_are_not(endpoint: E
     mine = hooks(endpoint, 3)
     [others] = hooks(InstanceFactory(url="http://b.example/").endpoint, 1)
     wanted = {"hooks": [hook.public_id.hex for hook in (mine[0], mine[2], others)]}
-    assert redelivery.preview(of(endpoint), wanted).count == 2
+    assert redelivery.preview(of(endpoint), wanted).ready == 2
     job = plan(endpoint, wanted)
     work_off()
     assert totals(job) == ("finished", 2, 2, 0)

@@ -90,8 +90,9 @@ class InstanceSerializer(serializers.ModelSerializer[Instance]):
     @extend_schema_field(serializers.DateTimeField(allow_null=True))
     def get_previous_until(self, instance: Instance) -> Any:
         until = instance.endpoint.previous_secret_until
-        valid = until is not None and until > timezone.now()
-        return serializers.DateTimeField().to_representation(until) if valid else None
+        if until is None or until <= timezone.now():
+            return None
+        return serializers.DateTimeField().to_representation(until)
 
     @extend_schema_field(SettingsSerializer)
     def get_settings(self, instance: Instance) -> dict[str, Any]:

@@ -85,7 +85,7 @@ def as_filter(given: dict[str, Any]) -> Filter:
 class PreviewSerializer(serializers.Serializer[Any]):
     """The count before."""
 
-    count = serializers.IntegerField(help_text="Hooks that would be sent again.")
+    count = serializers.IntegerField(source="ready", help_text="Hooks that would be sent again.")
     underWay = serializers.IntegerField(source="under_way", help_text="Fit, but have not finished yet.")
     bodyDropped = serializers.IntegerField(
         source="body_dropped", help_text="Fit, but are so old that their bodies were dropped."

@@ -1,0 +1,121 @@
+"""The owner is told of a pause, once; the page pauses, resumes, and rotates the signing secret."""
+
+from datetime import timedelta
+from smtplib import SMTPServerDisconnected
+
+import pytest
+from django.core import mail
+from django.test import Client
+from django.utils import timezone
+
+from hooks import actions
+from hooks.models import Endpoint, Kind
+from instances import tasks
+from instances.models import Instance
+from testing_tools.recognise import check_signature
+from tests.factories import UserFactory
+from tests.hooks.test_pause import DAY, failing
+
+
+@pytest.fixture
+def alice(instance: Instance) -> Client:
+    client = Client()
+    client.force_login(instance.owner.owner)
+    return client
+
+
+@pytest.fixture
+def failed(instance: Instance) -> Instance:
+    """The instance, after a day of nothing but failures."""
+    failing(instance.endpoint, since=DAY + timedelta(minutes=2), last=timedelta(minutes=1))
+    return instance
+
+
+def stored(instance: Instance) -> Endpoint:
+    return Endpoint.objects.get(pk=instance.pk)
+
+
+def test_the_owner_gets_one_mail_with_the_way_back(failed: Instance) -> None:
+    assert tasks.pause_failing() == "1 paused, 1 told"
+    assert tasks.pause_failing() == "0 paused, 0 told"
+    [sent] = mail.outbox
+    assert (sent.to, sent.subject) == (["alice@example.org"], f"Delivery to {failed} is paused")
+    assert "https://example.com/hook" in sent.body
+    assert "Waiting   1 hook\n" in sent.body
+    assert "/instances/12345/" in sent.body
+    assert stored(failed).pause_told_at is not None
+
+
+def test_a_mail_server_that_is_away_is_asked_again(failed: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> None:
+        raise SMTPServerDisconnected("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tasks, "send_mail", away)
+        assert tasks.pause_failing() == "1 paused, 0 told"
+    assert stored(failed).paused_at is not None
+    assert tasks.pause_failing() == "0 paused, 1 told"
+    assert len(mail.outbox) == 1
+
+
+def test_the_page_says_so_and_its_button_resumes(alice: Client, failed: Instance) -> None:
+    tasks.pause_failing()
+    page = alice.get("/instances/12345/").text
+    assert "https://example.com/hook gave nothing but failures for 24 hours" in page
+    page = alice.post("/instances/12345/resume/", follow=True).text
+    assert "goes on: one hook a second at first, then faster." in page
+    assert stored(failed).paused_at is None
+
+
+def test_failures_of_a_quarter_of_an_hour_are_said_before_the_pause(
+    alice: Client, instance: Instance
+) -> None:
+    for minutes, said in ((14, False), (16, True)):
+        Endpoint.objects.update(failing_since=timezone.now() - timedelta(minutes=minutes))
+        assert ("Nothing but failures since" in alice.get("/instances/12345/").text) is said
+
+
+def test_delivery_is_paused_by_hand(alice: Client, instance: Instance) -> None:
+    assert alice.post("/instances/12345/pause/")["Location"] == "/instances/12345/"
+    assert stored(instance).pause_reason == "by_hand"
+    assert tasks.pause_failing() == "0 paused, 0 told"
+    assert mail.outbox == []
+
+
+def test_the_secret_is_rotated_and_the_old_one_ended(alice: Client, instance: Instance) -> None:
+    old = stored(instance).secret
+    page = alice.post("/instances/12345/secret/", headers={"HX-Request": "true"}).text
+    assert "A new secret is in force." in page
+    assert "The secret before is valid until" in page
+    assert stored(instance).valid_secrets()[1] == old
+    page = alice.post("/instances/12345/secret/end/", headers={"HX-Request": "true"}).text
+    assert "The old secret has ended." in page
+    assert "The secret before is valid until" not in page
+    assert stored(instance).valid_secrets() == [stored(instance).secret]
+
+
+def test_a_strangers_clicks_change_nothing(alice: Client, instance: Instance) -> None:
+    bob = Client()
+    bob.force_login(UserFactory(email="bob@example.org"))
+    before = Endpoint.objects.values().get(pk=instance.pk)
+    for action in ("pause", "resume", "secret", "secret/end"):
+        assert bob.post(f"/instances/12345/{action}/").status_code == 404
+        assert alice.get(f"/instances/12345/{action}/").status_code == 405
+    assert Endpoint.objects.values().get(pk=instance.pk) == before
+
+
+def test_a_bin_knows_both_secrets_of_that_day(instance: Instance) -> None:
+    endpoint = stored(instance)
+    before = actions.simulate(
+        endpoint, kind=Kind.ACK, body=b"{}", to_url="http://127.0.0.1:9/"
+    ).attempts.get()
+    actions.rotate_secret(endpoint, actor=None)
+    during = actions.simulate(
+        endpoint, kind=Kind.ACK, body=b"{}", to_url="http://127.0.0.1:9/"
+    ).attempts.get()
+    endpoint = stored(instance)
+    for attempt in (before, during):
+        headers = {name.lower(): value for name, value in attempt.request_headers}
+        for secrets in (endpoint.valid_secrets(attempt.started_at), [endpoint.secret]):
+            state = check_signature(b"{}", headers, " ".join(secrets), attempt.started_at).state
+            assert state == ("invalid" if attempt == before and len(secrets) == 1 else "valid")

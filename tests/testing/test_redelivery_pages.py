@@ -1,0 +1,206 @@
+"""Many hooks sent again from the log: ticked ones, a filter, a period; the job's page; nobody else's."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from hooks import actions, redelivery
+from hooks.models import Hook, Redelivery, State
+from instances.models import Instance
+from tests.factories import AccountFactory, InstanceFactory, UserFactory
+from tests.testing.test_log import attempt, make
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def instance() -> Instance:
+    return InstanceFactory(
+        owner=AccountFactory(email="alice@example.org"), number=12345, url="https://example.com/hook"
+    )
+
+
+@pytest.fixture
+def alice(instance: Instance) -> Client:
+    client = Client()
+    client.force_login(instance.owner.owner)
+    return client
+
+
+@pytest.fixture
+def bob() -> Client:
+    client = Client()
+    client.force_login(UserFactory(email="bob@example.org"))
+    return client
+
+
+def made(client: Client, *args: object, **options: object) -> Redelivery:
+    answer = client.post(*args, **options)  # type: ignore[arg-type]
+    job = Redelivery.objects.latest("pk")
+    assert (answer.status_code, answer["Location"]) == (302, f"/log/redeliveries/{job.public_id}/")
+    return job
+
+
+def test_the_count_comes_before_and_a_post_makes_the_job(alice: Client, instance: Instance) -> None:
+    for _ in range(3):
+        make(instance, State.FAILED)
+    make(instance, State.DELIVERED)
+    make(instance, State.FAILED, body=b"", body_dropped_at=timezone.now())
+    page = alice.get("/log/redeliver/?instance=12345&state=failed")
+    assert page.context["preview"] == (3, 0, 1, 0)
+    assert "Send 3 again" in page.text
+    assert Redelivery.objects.count() == 0
+    job = made(alice, "/log/redeliver/?instance=12345", {"state": "failed"})
+    assert (job.planned, job.filter, job.created_by) == (3, {"states": ["failed"]}, instance.owner.owner)
+
+
+def test_every_filter_of_the_log_becomes_the_jobs(alice: Client, instance: Instance) -> None:
+    make(instance, State.FAILED, last_status=201, last_outcome="not_200", last_host="a.example", message="m1")
+    query = {
+        "state": "failed", "kind": "message", "answer": "2xx", "simulated": "no", "host": "A.example", "message": "m1",
+    }  # fmt: skip
+    job = made(alice, "/log/redeliver/?instance=12345", query)
+    assert job.filter == {
+        "states": ["failed"], "kinds": ["message"], "answers": ["not-200"], "simulated": False,
+        "host": "a.example", "message": "m1",
+    }  # fmt: skip
+    assert job.planned == 1
+
+
+def test_a_period_is_taken_in_utc(alice: Client, instance: Instance) -> None:
+    make(instance, State.FAILED)
+    now = timezone.now()
+    hour = timedelta(hours=1)
+    span = {"from": f"{now - hour:%Y-%m-%dT%H:%M}", "to": f"{now + hour:%Y-%m-%dT%H:%M}"}
+    page = alice.get("/log/redeliver/", {"instance": 12345, **span})
+    assert page.context["preview"].ready == 1
+    assert page.context["typed"] == span
+    past = {"from": "2020-01-01T00:00", "to": "2020-01-02T00:00"}
+    assert alice.get("/log/redeliver/", {"instance": 12345, **past}).context["preview"].ready == 0
+    job = made(alice, "/log/redeliver/?instance=12345", span)
+    assert job.filter == {
+        "created_after": span["from"] + ":00+00:00",
+        "created_before": span["to"] + ":00+00:00",
+    }
+
+
+def test_the_last_hour_is_counted_and_sent_as_the_same_moment(alice: Client, instance: Instance) -> None:
+    make(instance, State.FAILED)
+    page = alice.get("/log/redeliver/?instance=12345&period=hour")
+    assert page.context["kept"] == []
+    since = page.context["since"]
+    assert made(alice, "/log/redeliver/?instance=12345", {"from": since}).filter == {"created_after": since}
+
+
+def test_nonsense_sends_nothing(alice: Client, instance: Instance) -> None:
+    make(instance, State.FAILED)
+    page = alice.get("/log/redeliver/?instance=12345&from=yesterday&state=lost")
+    assert page.context["wrong"] == ["state", "from"]
+    assert "Send 1 again" not in page.text
+    assert alice.post("/log/redeliver/?instance=12345", {"from": "yesterday"}).status_code == 200
+    assert Redelivery.objects.count() == 0
+
+
+def test_ticked_hooks_are_sent_again(alice: Client, instance: Instance) -> None:
+    chosen = [make(instance, State.FAILED) for _ in range(2)]
+    make(instance, State.FAILED)
+    elsewhere = make(InstanceFactory(url="https://example.com/"), State.FAILED)
+    ids = [hook.public_id.hex for hook in (*chosen, elsewhere)]
+    job = made(alice, "/log/redeliver/chosen/?instance=12345", {"hook": ids})
+    assert job.planned == 2
+    redelivery.work()
+    assert list(Hook.objects.filter(redelivery=job).order_by("pk")) == chosen
+
+
+def test_nothing_ticked_says_so(alice: Client, instance: Instance) -> None:
+    page = alice.post("/log/redeliver/chosen/?instance=12345", {}, follow=True)
+    assert "Nothing was chosen" in page.text
+    assert Redelivery.objects.count() == 0
+
+
+def test_only_what_can_be_sent_again_can_be_ticked(alice: Client, instance: Instance) -> None:
+    ticked = [
+        make(instance, state) for state in (State.DELIVERED, State.FAILED, State.SKIPPED, State.CANCELLED)
+    ]
+    for state in (State.QUEUED, State.SENDING, State.RETRYING):
+        make(instance, state)
+    make(instance, State.FAILED, body=b"", body_dropped_at=timezone.now())
+    page = alice.get("/log/?instance=12345").text
+    assert page.count('name="hook" value=') == 4
+    for hook in ticked:
+        assert f'name="hook" value="{hook.public_id.hex}"' in page
+
+
+def test_the_jobs_page_shows_how_far_it_is_and_is_live(alice: Client, instance: Instance) -> None:
+    for _ in range(4):
+        make(instance, State.FAILED, attempts_made=1)
+    job = made(alice, "/log/redeliver/?instance=12345", {"state": "failed"})
+    redelivery.work()
+    Hook.objects.filter(pk=Hook.objects.first().pk).update(
+        state=State.DELIVERED, finished_at=timezone.now(), next_attempt_at=None
+    )
+    address = f"/log/redeliveries/{job.public_id}/"
+    page = alice.get(address)
+    assert "<strong>4</strong> of 4 put on their way" in page.text
+    assert page.context["states"] == [("retrying", 3), ("delivered", 1)]
+    seen = page.context["cursor"]
+    assert seen == "running:4:0:0.0.3.1.0.0.0"
+    assert alice.get(address, {"seen": seen}).status_code == 204
+    redelivery.pause(job, actor=None)
+    assert 'id="live"' in alice.get(address, {"seen": seen}).text
+    assert "Paused" in alice.get("/log/redeliveries/?instance=12345").text
+    assert address in alice.get("/log/?instance=12345").text  # an open job stands in the log
+
+
+def test_the_buttons_of_a_job(alice: Client, instance: Instance) -> None:
+    make(instance, State.FAILED)
+    job = made(alice, "/log/redeliver/?instance=12345", {"state": "failed"})
+    for action, state in (("pause", "paused"), ("resume", "running"), ("cancel", "cancelled")):
+        answer = alice.post(f"/log/redeliveries/{job.public_id}/{action}/")
+        assert answer["Location"] == f"/log/redeliveries/{job.public_id}/"
+        job.refresh_from_db()
+        assert job.state == state
+    page = alice.post(f"/log/redeliveries/{job.public_id}/pause/", follow=True)
+    assert "The job is cancelled: there is nothing to pause." in page.text
+
+
+def test_a_stranger_finds_nothing_and_changes_nothing(alice: Client, bob: Client, instance: Instance) -> None:
+    make(instance, State.FAILED)
+    job = made(alice, "/log/redeliver/?instance=12345", {"state": "failed"})
+    assert bob.get(f"/log/redeliveries/{job.public_id}/").status_code == 404
+    assert bob.get("/log/redeliver/?instance=12345").status_code == 404
+    assert bob.post("/log/redeliver/?instance=12345", {"state": "failed"}).status_code == 404
+    assert bob.post("/log/redeliver/chosen/?instance=12345", {"hook": [job.public_id.hex]}).status_code == 404
+    for action in ("pause", "resume", "cancel"):
+        assert bob.post(f"/log/redeliveries/{job.public_id}/{action}/").status_code == 404
+        assert alice.get(f"/log/redeliveries/{job.public_id}/{action}/").status_code == 405
+    assert str(job.public_id) not in bob.get("/log/redeliveries/").text
+    job.refresh_from_db()
+    assert (job.state, Redelivery.objects.count()) == ("planned", 1)
+
+
+def test_a_waiting_hook_is_skipped_by_its_button(alice: Client, instance: Instance) -> None:
+    hook = make(instance, State.RETRYING, attempts_allowed=20)
+    assert f"/log/{hook.public_id}/skip/" in alice.get(f"/log/{hook.public_id}/").text
+    page = alice.post(f"/log/{hook.public_id}/skip/", follow=True)
+    assert "The hook is skipped" in page.text
+    assert "Not sent: skipped by hand." in page.text
+
+
+def test_a_dropped_body_is_said_in_its_place(alice: Client, instance: Instance) -> None:
+    hook = make(instance, State.FAILED, body=b"", body_dropped_at=timezone.now(), attempts_made=1)
+    attempt(hook, response_body=b"", response_size=9)
+    page = alice.get(f"/log/{hook.public_id}/").text
+    assert page.count("The body was dropped after 7 days") == 3  # above, in the request, in the answer
+    assert "/resend/" not in page
+
+
+def test_a_pause_stands_in_the_log_and_its_button_leads_back(alice: Client, instance: Instance) -> None:
+    actions.pause(instance.endpoint, actor=None)
+    for page in ("/log/?instance=12345", "/instances/12345/", "/instances/"):
+        assert "Delivery is paused" in alice.get(page).text
+    answer = alice.post("/instances/12345/resume/", {"next": "log"})
+    assert answer["Location"] == "/log/?instance=12345"
+    assert "Delivery is paused" not in alice.get("/log/?instance=12345").text
