@@ -6,7 +6,7 @@ Pages, REST, admin and logs all use these words and no others.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from django.conf import settings
 
@@ -39,6 +39,14 @@ STATUSES: dict[int, tuple[str, str]] = {
     502: ("the proxy in front of it got no good answer from your program", "See whether your program runs and listens where the proxy looks."),
     503: ("it is not available at the moment", "See whether your program runs; with guaranteedHooks the hook is tried again."),
     504: ("the proxy in front of it waited too long for your program", "Answer 200 first and do the work afterwards."),
+    # Cloudflare's own, of which none comes from the program behind it
+    520: ("the proxy in front of it could not read your program's answer", "See whether your program crashed, and call its port without the proxy."),
+    521: ("the proxy in front of it was refused by your server", "See whether your program runs and lets the proxy's addresses in."),
+    522: ("the proxy in front of it could not connect to your server in time", "See whether a firewall drops the proxy's connections."),
+    523: ("the proxy in front of it finds no way to your server", "Check the server's address in the proxy's settings."),
+    524: ("the proxy in front of it waited too long for your program", "Answer 200 first and do the work afterwards."),
+    525: ("the proxy in front of it and your server did not agree on TLS", "Check the certificate that your server shows to the proxy."),
+    526: ("the proxy in front of it does not trust your server's certificate", "Check the certificate that your server shows to the proxy."),
 }  # fmt: skip
 
 TIMEOUTS: dict[str, tuple[str, Side, str]] = {
@@ -50,6 +58,7 @@ TIMEOUTS: dict[str, tuple[str, Side, str]] = {
 }  # fmt: skip
 
 CERTIFICATES = (
+    ("in certificate chain", "comes from an authority that is not known here", "Use one from a known authority, or let the administrator add yours to HOOKS_CA_FILE."),
     ("expired", "has expired", "Renew it."),
     ("not yet valid", "is not valid yet", "Check the date of the certificate and the clocks of both servers."),
     ("self-signed", "is signed by itself", "Use one from a known authority; Let's Encrypt gives them for nothing."),
@@ -57,6 +66,10 @@ CERTIFICATES = (
     ("does not match", "is for another name", "Get a certificate for {host}, or use the name that it was made for."),
     ("no alternative certificate subject name", "is for another name", "Get a certificate for {host}, or use the name that it was made for."),
     ("unable to get local issuer", "comes from an authority that is not known here, or its chain is incomplete", "Let your server send the whole chain (fullchain.pem)."),
+    ("unable to get issuer", "comes from an authority that is not known here, or its chain is incomplete", "Let your server send the whole chain (fullchain.pem)."),
+    ("unable to verify the first", "comes without its chain", "Let your server send the whole chain (fullchain.pem)."),
+    ("too weak", "is too weak: its key or its signature is of an old kind", "Get a new one, with an RSA key of 2048 bits or an EC key."),
+    ("certificate purpose", "was not made for a web server", "Get one for a web server."),
     ("revoked", "has been revoked", "Get a new one."),
 )  # fmt: skip
 
@@ -86,6 +99,7 @@ def explain_outcome(
         case Outcome.NOT_200:
             return explain_status(host, status)
         case Outcome.REDIRECT:
+            location = redirect_target(url, location)
             target = f" to {location}" if location else ""
             return Explanation(
                 f"{host} answered {status}, a redirect{target}. Redirects are not followed; only 200 counts.",
@@ -105,6 +119,12 @@ def explain_outcome(
             return Explanation(f"Timed out: {words.format(host=host)}.", side, step)
         case Outcome.TLS:
             return explain_tls(host, error)
+        case Outcome.RESET if "chunk" in error.lower():
+            return Explanation(
+                f"The answer of {host} can't be read: its chunked body is broken.",
+                E,
+                "Answer with a Content-Length, or see which proxy mangles the answer.",
+            )
         case Outcome.RESET:
             return Explanation(
                 f"{host} broke off the connection before its answer was complete.",
@@ -143,6 +163,14 @@ def explain_outcome(
             )
 
 
+def redirect_target(url: str, location: str) -> str:
+    """The whole address that a Location leads to; as it came when it is none."""
+    try:
+        return urljoin(url, location)[:500] if location else ""
+    except ValueError:
+        return location[:500]
+
+
 def explain_status(host: str, status: int | None) -> Explanation:
     if status is None:
         return Explanation(f"{host} answered without a status.", E, "Answer with status 200.")
@@ -164,7 +192,7 @@ def explain_refused(host: str, where: str, error: str) -> Explanation:
             f"There is no way to {where}: {lower}.", B, "Check the address and the network between."
         )
     step = "See whether your program runs and listens on that port, on all interfaces and not on localhost alone."
-    if host in ("localhost", "127.0.0.1", "[::1]", "::1"):
+    if host in ("localhost", "::1", "0.0.0.0") or host.startswith("127.") or host.endswith(".localhost"):
         step += " In a container, localhost is the container itself: use the host's name or address instead."
     return Explanation(f"{where} refused the connection: nothing listens there.", E, step)
 
@@ -174,6 +202,22 @@ def explain_tls(host: str, error: str) -> Explanation:
     for sign, words, step in CERTIFICATES:
         if sign in lower:
             return Explanation(f"The certificate of {host} {words}.", E, step.format(host=host))
+    if "certificate required" in lower:
+        return Explanation(
+            f"{host} wants a certificate from whoever calls it.",
+            E,
+            "Let the hook's address through without a client certificate, and check the signature instead.",
+        )
+    if "protocol version" in lower or "unsupported protocol" in lower:
+        return Explanation(
+            f"{host} speaks only old versions of TLS.", E, "Switch on TLS 1.2 or newer on your server."
+        )
+    if "unrecognized name" in lower:
+        return Explanation(
+            f"{host} has no site of this name.",
+            E,
+            "Add the name to your server's settings, with a certificate for it.",
+        )
     if "trust anchors" in lower:  # HOOKS_CA_FILE is missing or no certificate
         return Explanation(
             "The file of trusted certificates of this site can't be read.",

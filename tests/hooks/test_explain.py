@@ -99,6 +99,21 @@ STATUSES = [
         "bot.example answered 504: the proxy in front of it waited too long for your program.",
         "Answer 200 first and do the work afterwards.",
     ),
+    (
+        521,
+        "bot.example answered 521: the proxy in front of it was refused by your server.",
+        "See whether your program runs and lets the proxy's addresses in.",
+    ),
+    (
+        524,
+        "bot.example answered 524: the proxy in front of it waited too long for your program.",
+        "Answer 200 first and do the work afterwards.",
+    ),
+    (
+        526,
+        "bot.example answered 526: the proxy in front of it does not trust your server's certificate.",
+        "Check the certificate that your server shows to the proxy.",
+    ),
     (599, "bot.example answered 599: your program failed.", LOG),
     (None, "bot.example answered without a status.", "Answer with status 200."),
 ]
@@ -128,6 +143,23 @@ REST: list[tuple[Outcome, dict[str, Any], str, Side | None, str]] = [
         ),
         E,
         "Set the address to https://new.example/hook itself.",
+    ),
+    (
+        Outcome.REDIRECT,
+        {"status": 302, "location": "/login?next=%2Fhook"},
+        (
+            "bot.example answered 302, a redirect to https://bot.example:8443/login?next=%2Fhook. "
+            "Redirects are not followed; only 200 counts."
+        ),
+        E,
+        "Set the address to https://bot.example:8443/login?next=%2Fhook itself.",
+    ),
+    (
+        Outcome.REDIRECT,
+        {"status": 302, "location": "http://[nonsense"},
+        "bot.example answered 302, a redirect to http://[nonsense. Redirects are not followed; only 200 counts.",
+        E,
+        "Set the address to http://[nonsense itself.",
     ),
     (
         Outcome.REDIRECT,
@@ -161,6 +193,13 @@ REST: list[tuple[Outcome, dict[str, Any], str, Side | None, str]] = [
         Outcome.REFUSED,
         {"error": "Connection refused", "url": "http://[::1]/"},
         "[::1] refused the connection: nothing listens there.",
+        E,
+        LISTENS + CONTAINER,
+    ),
+    (
+        Outcome.REFUSED,
+        {"error": "Connection refused", "url": "http://127.0.1.1:5000/"},
+        "127.0.1.1:5000 refused the connection: nothing listens there.",
         E,
         LISTENS + CONTAINER,
     ),
@@ -257,6 +296,62 @@ REST: list[tuple[Outcome, dict[str, Any], str, Side | None, str]] = [
     ),
     (
         Outcome.TLS,
+        {"error": "SSL certificate problem: self-signed certificate in certificate chain"},
+        "The certificate of bot.example comes from an authority that is not known here.",
+        E,
+        "Use one from a known authority, or let the administrator add yours to HOOKS_CA_FILE.",
+    ),
+    (
+        Outcome.TLS,
+        {"error": "SSL certificate problem: unable to verify the first certificate"},
+        "The certificate of bot.example comes without its chain.",
+        E,
+        "Let your server send the whole chain (fullchain.pem).",
+    ),
+    (
+        Outcome.TLS,
+        {"error": "SSL certificate problem: unable to get issuer certificate"},
+        "The certificate of bot.example comes from an authority that is not known here, or its chain is incomplete.",
+        E,
+        "Let your server send the whole chain (fullchain.pem).",
+    ),
+    (
+        Outcome.TLS,
+        {"error": "SSL certificate problem: EE certificate key too weak"},
+        "The certificate of bot.example is too weak: its key or its signature is of an old kind.",
+        E,
+        "Get a new one, with an RSA key of 2048 bits or an EC key.",
+    ),
+    (
+        Outcome.TLS,
+        {"error": "SSL certificate problem: unsuitable certificate purpose"},
+        "The certificate of bot.example was not made for a web server.",
+        E,
+        "Get one for a web server.",
+    ),
+    (
+        Outcome.TLS,
+        {"error": "OpenSSL SSL_read: error:0A00045C:SSL routines::tlsv13 alert certificate required"},
+        "bot.example wants a certificate from whoever calls it.",
+        E,
+        "Let the hook's address through without a client certificate, and check the signature instead.",
+    ),
+    (
+        Outcome.TLS,
+        {"error": "TLS connect error: error:0A00042E:SSL routines::tlsv1 alert protocol version"},
+        "bot.example speaks only old versions of TLS.",
+        E,
+        "Switch on TLS 1.2 or newer on your server.",
+    ),
+    (
+        Outcome.TLS,
+        {"error": "TLS connect error: error:0A000458:SSL routines::tlsv1 unrecognized name"},
+        "bot.example has no site of this name.",
+        E,
+        "Add the name to your server's settings, with a certificate for it.",
+    ),
+    (
+        Outcome.TLS,
         {"error": "SSL certificate problem: certificate revoked"},
         "The certificate of bot.example has been revoked.",
         E,
@@ -282,6 +377,13 @@ REST: list[tuple[Outcome, dict[str, Any], str, Side | None, str]] = [
         "No TLS connection with bot.example: handshake failure.",
         E,
         "Check the server's TLS settings (TLS 1.2 or newer).",
+    ),
+    (
+        Outcome.RESET,
+        {"error": "Illegal or missing hexadecimal sequence in chunked-encoding"},
+        "The answer of bot.example can't be read: its chunked body is broken.",
+        E,
+        "Answer with a Content-Length, or see which proxy mangles the answer.",
     ),
     (
         Outcome.RESET,
