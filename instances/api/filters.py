@@ -102,7 +102,7 @@ class HookFilter(filters.FilterSet):
         # by its key, which the indexes of hooks begin with; no join would use them as well
         key = (
             Instance.objects.filter(number=value).values_list("pk", flat=True).first()
-            if len(value) < 10
+            if len(value) <= 10 and int(value) < 2**31
             else None
         )
         return hooks.filter(endpoint_id=key or 0)

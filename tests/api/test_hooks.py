@@ -224,6 +224,7 @@ def test_the_log_is_newest_first_and_ones_own(alice: Caller, bob: Caller) -> Non
         ("instance={alice}", ["ack", "skipped", "down", "good"]),
         ("instance={bob}", []),
         ("instance=0", []),
+        ("instance=99999999999", []),
         ("state=delivered&kind=message&host=example.com", ["good"]),
     ],
 )
