@@ -36,6 +36,8 @@ def test_what_the_settings_file_could_not_read_is_told() -> None:
         ("LOG_LEVEL", "LOUD", "chatapi.E008",
          "LOG_LEVEL: 'LOUD' is none of DEBUG, INFO, WARNING, ERROR, CRITICAL."),
         ("API_RATE", "often", "chatapi.E010", "API_RATE: 'often' is not a number and a period."),
+        ("METRICS_TOKEN", "short", "chatapi.E011",
+         "METRICS_TOKEN: it is too short or holds spaces or other characters that no header carries."),
         ("HOOKS_DISPATCHERS", 0, "chatapi.E001", "HOOKS_DISPATCHERS: 0 is less than 1."),
     ],
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """/metrics: the numbers, where they come from, and who may read them."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -14,6 +15,8 @@ from hooks.models import Hook, Kind, Measure, Role, Runner, SkipReason, State
 from instances import actions
 from instances.models import Instance
 from tests.factories import InstanceFactory
+from tests.hooks.dispatching import Dispatch, wait_until
+from tests.receiver import Receiver
 
 pytestmark = pytest.mark.django_db
 TOKEN = "prometheus-0123456789"
@@ -197,3 +200,26 @@ def test_without_a_database_it_says_so(client: Client, monkeypatch: pytest.Monke
 
     monkeypatch.setattr("chatapi.metrics.snapshot", away)
     assert client.get("/metrics").status_code == 503
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_dispatcher_has_done_is_all_there_when_it_has_stopped(client: Client, tmp_path: Path) -> None:
+    with Receiver() as good, Receiver([(500, {}, b"")]) as bad, Dispatch(tmp_path) as dispatch:
+        alices = emit(InstanceFactory(url=good.url), 3)
+        bobs = emit(InstanceFactory(url=bad.url))
+        wait_until(
+            lambda: (
+                not Hook.objects.filter(pk__in=[hook.pk for hook in alices + bobs], finished_at=None).exists()
+            ),
+            "all hooks have finished",
+        )
+        dispatch.stop()
+    found = numbers(client)
+    assert found["chatapi_hooks_emitted_total"] == 4
+    assert found['chatapi_attempts_total{outcome="ok"}'] == 3
+    assert found['chatapi_attempts_total{outcome="not_200"}'] == 1
+    assert found['chatapi_hooks_finished_total{state="delivered"}'] == 3
+    assert found['chatapi_hooks_finished_total{state="failed"}'] == 1
+    assert found["chatapi_claim_seconds_count"] >= 1
+    assert found["chatapi_record_seconds_count"] >= 1
+    assert found["chatapi_dispatchers"] == 0
