@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from typing import Any
 
 # A string literal, kept as it is, or white space between two tokens, dropped.
 TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")|[ \t\r\n]+')
+
+
+LONG_NUMBER = re.compile(rf'"(?:[^"\\]|\\.)*"|(\d{{{sys.get_int_max_str_digits() + 1},}})')
 
 
 class BadJson(ValueError):
@@ -22,15 +26,25 @@ def parse(text: str) -> Any:
     """The value; raises BadJson. NaN and Infinity, which Python's reader takes, are no JSON."""
 
     def refuse(constant: str) -> None:
-        before = text[: text.find(constant)]
-        raise BadJson(f"{constant} is not JSON", before.count("\n") + 1, len(before) - before.rfind("\n"))
+        raise BadJson(f"{constant} is not JSON", *place(text, text.find(constant)))
 
     try:
         return json.loads(text, parse_constant=refuse)
+    except BadJson:
+        raise
     except json.JSONDecodeError as error:
         raise BadJson(error.msg[0].lower() + error.msg[1:], error.lineno, error.colno) from None
     except RecursionError:
         raise BadJson("nested too deeply") from None
+    except ValueError:  # Python reads no longer numbers than these
+        start = next((found.start(1) for found in LONG_NUMBER.finditer(text) if found[1]), 0)
+        raise BadJson("a number is too long to be read", *place(text, start)) from None
+
+
+def place(text: str, at: int) -> tuple[int, int]:
+    """Line and column of a character, from 1."""
+    before = text[:at]
+    return before.count("\n") + 1, len(before) - before.rfind("\n")
 
 
 def compact(text: str) -> bytes:
@@ -46,8 +60,18 @@ def compact(text: str) -> bytes:
 
 
 def pretty(value: Any) -> str:
-    """Two spaces a level, letters of all languages as they are."""
-    return json.dumps(value, ensure_ascii=False, indent=2)
+    """Two spaces a level, letters of all languages as they are, unless there is half of one, which no page can show."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    return text if is_whole(text) else json.dumps(value, indent=2)
+
+
+def is_whole(text: str) -> bool:
+    """Can it be written in UTF-8? Half a surrogate pair, which JSON may escape as \\ud800, can't."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def pretty_bytes(body: bytes) -> str:

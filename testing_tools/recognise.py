@@ -33,9 +33,15 @@ class Recognition(NamedTuple):
 
 
 def parse(body: bytes) -> Any:
-    """The JSON value of a body, or None: not JSON, not UTF-8, or too deep for Python's parser."""
+    """The JSON value of a body, or None: not JSON, not UTF-8, or too deep for Python's parser.
+
+    Half a surrogate pair, which JSON may escape but neither the database nor a page can hold, is a "?".
+    """
     try:
-        return json.loads(body)
+        value = json.loads(body)
+        if rb"\ud" in body.lower():
+            value = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
+        return value
     except (ValueError, RecursionError):
         return None
 

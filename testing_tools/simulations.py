@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from hooks import signing
 from hooks.models import Kind
-from instances import chat_ids, payloads
+from instances import chat_ids, payloads, values
 from instances.models import Ack, Chat, Instance, Message
 from testing_tools.json_text import BadJson, compact, parse, pretty
 
@@ -124,7 +124,7 @@ def read_fields(what: str, value: Any) -> dict[str, str]:
             "message_id": item.get("id"),
             "queue_number": item.get("queueNumber"),
         }
-    return {name: str(part) for name, part in found.items() if isinstance(part, str | int)}
+    return {name: values.text(part) for name, part in found.items() if isinstance(part, str | int)}
 
 
 def write_fields(what: str, value: Any, fields: dict[str, str]) -> None:
@@ -237,8 +237,8 @@ def about(body: bytes) -> dict[str, str]:
     value = parse(body.decode())
     item = the_item(What.MESSAGE, value) or the_item(What.DELIVERED, value) or {}
     return {
-        "message": str(item.get("id", ""))[:200].replace("\x00", ""),
-        "chat": str(item.get("chatId", ""))[:100].replace("\x00", ""),
+        "message": values.text(str(item.get("id", ""))[:200]),
+        "chat": values.text(str(item.get("chatId", ""))[:100]),
     }
 
 

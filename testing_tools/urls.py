@@ -1,8 +1,29 @@
 """The testing tools, the delivery log, and the bins."""
 
-from django.urls import include, path, re_path
+from django.urls import include, path, re_path, register_converter
 
 from testing_tools.views import bins, log, redelivery, sending, simulation, verification
+
+
+class BinKey:
+    """The converter of a bin's key: what can be none, such as a NUL, never gets to the database."""
+
+    regex = "[a-z0-9]{8}"
+
+    def to_python(self, value: str) -> str:
+        return value
+
+    to_url = to_python
+
+
+class CaptureId(BinKey):
+    """The same for a capture's public id."""
+
+    regex = "[A-Za-z0-9_-]{1,22}"
+
+
+register_converter(BinKey, "bin_key")
+register_converter(CaptureId, "capture_id")
 
 testing = [
     path("simulation/", simulation.simulation, name="simulation"),
@@ -18,10 +39,10 @@ testing = [
     path("verification/message/", verification.sandbox_message, name="verification-message"),
     path("verification/checklist/", verification.checklist, name="verification-checklist"),
     # names begin with "verification": the menu lights that entry (testing_tools/frame.py)
-    path("bins/<str:key>/", bins.bin_page, name="verification-bin"),
-    path("bins/<str:key>/news/", bins.news, name="verification-news"),
-    path("bins/<str:key>/<str:public_id>/", bins.detail, name="verification-capture"),
-    path("bins/<str:key>/<str:public_id>/body/", bins.body, name="verification-body"),
+    path("bins/<bin_key:key>/", bins.bin_page, name="verification-bin"),
+    path("bins/<bin_key:key>/news/", bins.news, name="verification-news"),
+    path("bins/<bin_key:key>/<capture_id:public_id>/", bins.detail, name="verification-capture"),
+    path("bins/<bin_key:key>/<capture_id:public_id>/body/", bins.body, name="verification-body"),
     path("sending/", sending.sending, name="sending"),
     path("sending/sent/", sending.sent, name="sending-sent"),
     path("sending/send/", sending.send, name="sending-send"),

@@ -33,7 +33,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @login_required
 def instance_list(request: HttpRequest) -> HttpResponse:
     page = request.GET.get("page", "")
-    start = (int(page) - 1) * PAGE_SIZE if page.isdecimal() and 0 < int(page) < 10_000 else 0
+    start = (int(page) - 1) * PAGE_SIZE if page.isdecimal() and len(page) < 5 and int(page) else 0
     visible = Instance.objects.visible_to(request.user).select_related("endpoint")
     found = list(visible[start : start + PAGE_SIZE + 1])
     shown = found[:PAGE_SIZE]

@@ -246,3 +246,8 @@ def test_an_unpaid_instance_says_so_and_offers_no_button(alice, instance):
     page = alice.get("/instances/12345/").content.decode()
     assert "Nothing is sent, received or simulated." in page
     assert "Log out" not in page
+
+
+@pytest.mark.parametrize("page", ["9" * 5000, "10000", "0", "-1", "\u0967\u0966\u0966\u0966\u0966", "x"])
+def test_a_page_that_cannot_be_is_the_first(alice, page):
+    assert alice.get("/instances/", {"page": page}).status_code == 200

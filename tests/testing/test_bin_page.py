@@ -177,3 +177,20 @@ def test_the_page_says_how_many_were_dropped(alice, alices_bin):
     Capture.objects.create(bin=alices_bin, number=612, method="POST")
     page = alice.get(f"/testing/bins/{alices_bin.key}/").content.decode()
     assert '<span class="nums">112</span> dropped.' in page
+
+
+@pytest.mark.parametrize("key", ["%00", "abc%00efgh", "ABCDEFGH", "abcdefghi"])
+@pytest.mark.parametrize("rest", ["", "news/", "abc/", "abc/body/"])
+def test_what_can_be_no_key_is_no_bin(alice, key, rest):
+    assert alice.get(f"/testing/bins/{key}/{rest}").status_code == 404
+
+
+def test_what_can_be_no_id_is_no_capture(alice, alices_bin):
+    assert alice.get(f"/testing/bins/{alices_bin.key}/%00/").status_code == 404
+
+
+def test_half_a_surrogate_pair_in_a_hook_breaks_no_page(alice, alices_bin):
+    found = capture(
+        alices_bin, rb'{"messages":[{"id":"\ud800","body":"\ud800","\ud800":1}],"instanceId":"1"}'
+    )
+    assert [alice.get(page).status_code for page in pages_of(alices_bin, found)] == [200, 200, 200, 200]

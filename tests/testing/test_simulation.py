@@ -315,3 +315,34 @@ def test_a_body_that_is_too_long_is_not_sent(alice, receiver):
     text = send(alice, body=json.dumps("x" * simulations.BODY_MOST))
     assert "at most 262,144 are sent" in text
     assert receiver.requests == []
+
+
+LONG_NUMBER = f'{{"text": "{"1" * 5000}",\n "n": {"9" * 5000}}}'
+
+
+def test_a_number_that_python_cannot_read_is_refused_where_it_stands():
+    with pytest.raises(BadJson) as refusal:
+        compact(LONG_NUMBER)
+    assert str(refusal.value) == "Line 2, column 7: a number is too long to be read."
+
+
+@pytest.mark.parametrize("address", ["send", "write", "read"])
+def test_a_number_that_python_cannot_read_breaks_no_page(alice, address):
+    answer = alice.post(
+        f"{PAGE}{address}/?instance=12345", {**form_of(alice), "body": LONG_NUMBER}, headers=HTMX
+    )
+    assert answer.status_code == 200
+    assert not Hook.objects.exists()
+
+
+@pytest.mark.parametrize("address", ["send", "write", "read"])
+@pytest.mark.parametrize("part", ["id", "author", "senderName", "body", "chatId"])
+def test_half_a_surrogate_pair_breaks_no_page(alice, receiver, address, part):
+    body = json.dumps({"messages": [{"id": "1", "author": "2@c.us", "body": "", part: "\ud800"}]})
+    fields = {"what": "message", "url": receiver.url, "body": body}
+    answer = alice.post(f"{PAGE}{address}/?instance=12345", fields, headers=HTMX)
+    assert answer.status_code == 200
+    if address == "send":
+        hook = Hook.objects.get()
+        assert bytes(hook.body).decode() == body.replace(": ", ":").replace(", ", ",")
+        assert alice.get(f"/log/{hook.public_id}/").status_code == 200

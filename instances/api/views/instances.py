@@ -26,7 +26,9 @@ from instances.models import Instance, InstanceQuerySet
 
 def own_instance(instances: InstanceQuerySet, number: str) -> Instance:
     """The one with this number among `instances`, those that the caller may see; 404 otherwise."""
-    found = instances.filter(number=number).first() if number.isascii() and number.isdigit() else None
+    # ten digits hold every number; int() would not read one of thousands
+    known = number.isascii() and number.isdigit() and len(number) <= 10
+    found = instances.filter(number=number).first() if known else None
     if found is None:
         raise exceptions.NotFound(f"There is no instance {number} in your account.")
     return found
