@@ -196,6 +196,14 @@
   });
   document.addEventListener("htmx:afterSettle", () => tick());
 
+  // -- focus: what a person sent has replaced the button that had it; the result takes it, or the field at fault.
+  // A poll takes it from nobody.
+  document.addEventListener("htmx:afterSettle", (event) => {
+    if (event.detail.requestConfig?.verb === "get" || document.activeElement !== document.body) return;
+    const place = event.target.querySelector("[aria-invalid=true]") || event.target.querySelector("[data-focus]");
+    if (place) place.focus();
+  });
+
   markTheme();
   tick();
   setInterval(tick, 1000);

@@ -30,7 +30,7 @@ def two(client: Client) -> tuple[Instance, Instance]:
 def chosen(client: Client, address: str = "/account/") -> str:
     """The name in the chooser of the page at `address`."""
     page = client.get(address).content.decode()
-    (name,) = re.findall(r'aria-label="Instance: (.+?),', page)
+    (name,) = re.findall(r'Instance:</span> <span class="chooser-name">(.+?)</span>', page)
     return name
 
 

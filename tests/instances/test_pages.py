@@ -1,5 +1,7 @@
 """The pages of instances: the list with its first steps, a new one, and one instance with everything it can do."""
 
+import re
+
 import pytest
 from django.test import Client
 from django.utils import timezone
@@ -251,3 +253,23 @@ def test_an_unpaid_instance_says_so_and_offers_no_button(alice, instance):
 @pytest.mark.parametrize("page", ["9" * 5000, "10000", "0", "-1", "\u0967\u0966\u0966\u0966\u0966", "x"])
 def test_a_page_that_cannot_be_is_the_first(alice, page):
     assert alice.get("/instances/", {"page": page}).status_code == 200
+
+
+def chooser_of(text):
+    """What a fragment brings to the chooser at the top of the page: its badge, and the row of instance 12345."""
+    badge = re.search(
+        r'<span class="chooser-state" id="chooser-state" hx-swap-oob="true">.*?</svg>(.+?)</span>', text
+    )
+    row = re.search(r'id="chooser-word-12345" hx-swap-oob="true">(.+?)</span>', text)
+    return (badge[1], row[1]) if badge and row else None
+
+
+def test_the_chooser_follows_what_the_buttons_of_the_status_do(alice, instance):
+    page = "/instances/12345/"
+    answer = alice.post(f"{page}log-out/", headers=HTMX).content.decode()
+    assert chooser_of(answer) == ("Waiting for the scan", "Waiting for the scan")
+    answer = alice.post(f"{page}link/", headers=HTMX).content.decode()
+    assert chooser_of(answer) == ("Authenticated", "Authenticated")
+    polled = alice.get(f"{page}status/?seen=older", headers=HTMX).content.decode()
+    assert chooser_of(polled) == ("Authenticated", "Authenticated")
+    assert "hx-swap-oob" not in alice.get(page).content.decode()
