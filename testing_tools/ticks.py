@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -103,13 +102,4 @@ def cursor(messages: list[Sent], in_queue: int) -> str:
     """Changes when anything that the page shows of them does."""
     return f"{in_queue}.{messages[0].queue_number if messages else 0}." + "".join(
         sent.reached[0] for sent in messages
-    )
-
-
-def reply(outgoing: OutgoingMessage, sentence: str) -> str:
-    """The answer of sendMessage, as a client of the wire contract gets it."""
-    return json.dumps(
-        {"sent": True, "message": sentence, "id": outgoing.message_id, "queueNumber": outgoing.queue_number},
-        indent=2,
-        ensure_ascii=False,
     )

@@ -12,7 +12,15 @@ from instances.actions.lifecycle import (
     record_payment,
     rotate_token,
 )
-from instances.actions.messages import UnknownMessage, quote, receive_message, record_ack, type_on_phone
+from instances.actions.messages import (
+    NotLinked,
+    UnknownMessage,
+    quote,
+    receive_message,
+    record_ack,
+    type_on_phone,
+    write_as_contact,
+)
 from instances.actions.sending import QUEUE_LIMIT, QueueFull, record_sent, send_message
 from instances.actions.settings import change_settings, read_settings
 from instances.actions.status import change_status, wake
@@ -20,6 +28,7 @@ from instances.settings_table import SettingsError
 
 __all__ = [
     "QUEUE_LIMIT",
+    "NotLinked",
     "QueueFull",
     "SettingsError",
     "UnknownMessage",
@@ -39,4 +48,5 @@ __all__ = [
     "send_message",
     "type_on_phone",
     "wake",
+    "write_as_contact",
 ]

@@ -78,6 +78,24 @@ def receive_message(
     return message
 
 
+class NotLinked(Exception):
+    """No messenger is linked, so nobody's message reaches the instance; the text is a sentence for the caller."""
+
+
+@transaction.atomic
+def write_as_contact(instance: Instance, **message: Any) -> Message:
+    """A contact of the sandbox writes to the instance, if that is linked; `message` as receive_message takes it.
+
+    Raises NotLinked, and what receive_message raises.
+    """
+    events.lock(instance)
+    if not instance.is_authenticated:
+        raise NotLinked(
+            f"The instance is not authenticated ({instance.account_status}), so no message reaches it."
+        )
+    return receive_message(instance, **message)
+
+
 @transaction.atomic
 def type_on_phone(
     instance: Instance, *, chat_id: str, body: str, type: str = MessageType.CHAT, time: datetime | None = None

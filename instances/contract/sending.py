@@ -7,7 +7,7 @@ from instances import actions
 from instances.contract.arguments import Destination, phones, text
 from instances.contract.errors import EMPTY_TEXT, NOT_AUTHENTICATED, Refused
 from instances.contract.registry import method
-from instances.models import Instance
+from instances.models import Instance, OutgoingMessage
 
 
 @method(
@@ -38,8 +38,13 @@ def accept(instance: Instance, *, chat_id: str, **message: Any) -> dict[str, Any
         outgoing = actions.send_message(instance, chat_id=chat_id, **message)
     except (actions.QueueFull, actions.UnknownMessage) as error:
         raise Refused(str(error)) from None
-    said = f"Sent to {chat_id}"
+    return reply(instance, outgoing)
+
+
+def reply(instance: Instance, outgoing: OutgoingMessage) -> dict[str, Any]:
+    """What a client is told of a message that the queue has taken."""
+    said = f"Sent to {outgoing.chat_id}"
     if not instance.is_authenticated:
         # the two spaces are the original's
-        said = f"{NOT_AUTHENTICATED}. Message to  {chat_id} will be sent after successful auth."
+        said = f"{NOT_AUTHENTICATED}. Message to  {outgoing.chat_id} will be sent after successful auth."
     return {"sent": True, "message": said, "id": outgoing.message_id, "queueNumber": outgoing.queue_number}

@@ -12,8 +12,10 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from instances import actions, chat_ids
+from instances.contract.sending import reply
 from instances.models import Instance
 from testing_tools import ticks
+from testing_tools.json_text import pretty
 from testing_tools.views.chosen import chosen_instance, must_choose
 
 PAGE = "testing/sending.html"
@@ -96,7 +98,7 @@ def send(request: HttpRequest) -> HttpResponse:
                 instance, chat_id=form.cleaned_data["recipient"], body=form.cleaned_data["text"]
             )
             answer["outgoing"] = outgoing
-            answer["reply"] = ticks.reply(outgoing, f"Sent to {outgoing.chat_id}")
+            answer["reply"] = pretty(reply(instance, outgoing))
         except actions.QueueFull as full:
             form.add_error(None, str(full))
     if not request.htmx:  # type: ignore[attr-defined]

@@ -76,9 +76,15 @@ def stop(request: HttpRequest) -> HttpResponse:
 def sandbox_message(request: HttpRequest) -> HttpResponse:
     """A sandbox contact writes "hello": the quickest way to a real hook. The live list shows what comes of it."""
     instance = must_choose(request)
-    instances.actions.receive_message(
-        instance, sender="17680561234", sender_name="Sandbox contact", body="hello"
-    )
+    try:
+        instances.actions.write_as_contact(
+            instance, sender="17680561234", sender_name="Sandbox contact", body="hello"
+        )
+    except instances.actions.NotLinked as error:
+        messages.error(request, f"{error} Link it first, on its own page.")
+        if request.htmx:  # type: ignore[attr-defined]
+            return HttpResponse(headers={"HX-Refresh": "true"})  # the page is older than the phone's logout
+        return redirect(address_of(instance))
     if request.htmx:  # type: ignore[attr-defined]
         return HttpResponse(status=204)
     return redirect(address_of(instance))

@@ -1,5 +1,7 @@
 """Sending Messages: the page does what sendMessage does, and shows the ticks with their times as they come."""
 
+import json
+
 import pytest
 from django.test import Client
 from django.utils import timezone
@@ -149,3 +151,20 @@ def test_a_stranger_sends_nothing(alice):
     assert answer.status_code == 404
     assert OutgoingMessage.objects.count() == 0
     assert "No instance yet" in bob.get(PAGE).content.decode()
+
+
+@pytest.mark.parametrize("status", [AccountStatus.AUTHENTICATED, AccountStatus.GOT_QR_CODE])
+def test_the_reply_that_is_shown_is_the_one_that_clients_get(alice, instance, status):
+    actions.change_status(instance, account_status=status)
+    shown = alice.post(
+        f"{PAGE}send/?instance=12345", {"recipient": "17680561234", "text": "x"}, headers=HTMX
+    ).context["reply"]
+    answered = (
+        Client()
+        .post(f"/instance12345/sendMessage?token={instance.token}", {"phone": "17680561234", "body": "x"})
+        .json()
+    )
+    assert json.loads(shown) == answered | {
+        "id": json.loads(shown)["id"],
+        "queueNumber": answered["queueNumber"] - 1,
+    }

@@ -184,3 +184,27 @@ def test_the_checklist_marks_what_is_true(instance):
         "Off, so not hooked: ackNotificationsOn (ticks of sent messages).",
         f"{endpoint_of(instance).hooks.count()} hooks wait to be sent.",
     ]
+
+
+def test_no_contact_writes_to_an_instance_that_is_not_linked(alice, instance):
+    post(alice, "start", instance)
+    actions.change_status(instance, account_status=AccountStatus.GOT_QR_CODE)
+
+    page = alice.get(f"/testing/verification/?instance={instance.number}").content.decode()
+    assert 'type="submit" disabled aria-describedby="not-linked"' in page
+    assert "Sandbox message is off: no messenger is linked, so no message reaches the instance." in page
+
+    for headers in ({}, HTMX):
+        answer = post(alice, "message", instance, headers=headers)
+        assert (answer.status_code, answer.get("HX-Refresh")) == ((200, "true") if headers else (302, None))
+    assert "The instance is not authenticated (got qr code), so no message reaches it." in (
+        alice.get(f"/testing/verification/?instance={instance.number}").content.decode()
+    )
+    assert not instance.messages.exists()
+
+
+def test_the_button_of_a_linked_instance_can_be_used(alice, instance):
+    post(alice, "start", instance)
+    page = alice.get(f"/testing/verification/?instance={instance.number}").content.decode()
+    assert "not-linked" not in page
+    assert "no-contact" not in page

@@ -60,25 +60,25 @@ class MessageView(APIView):
     def post(self, request: Request, id: str) -> Response:
         instance = sandbox(request, id)
         given = checked(NewSandboxMessageSerializer(data=request.data))
-        if not instance.is_authenticated:
-            raise Conflict(
-                f"The instance is not authenticated ({instance.account_status}), so no message reaches it. First "
-                f'PATCH /api/v1/instances/{id}/sandbox/phone/ {{"accountStatus":"authenticated"}}.'
-            )
         try:
             quoted = actions.quote(instance, given["quotedMsgId"]) if given["quotedMsgId"] else None
+            message = actions.write_as_contact(
+                instance,
+                sender=given["from"],
+                sender_name=given["name"],
+                type=given["type"],
+                body=given["body"],
+                caption=given["caption"],
+                chat_id=given["chatId"],
+                quoted=quoted,
+            )
         except actions.UnknownMessage as error:
             raise exceptions.ValidationError({"quotedMsgId": str(error)}) from None
-        message = actions.receive_message(
-            instance,
-            sender=given["from"],
-            sender_name=given["name"],
-            type=given["type"],
-            body=given["body"],
-            caption=given["caption"],
-            chat_id=given["chatId"],
-            quoted=quoted,
-        )
+        except actions.NotLinked as error:
+            raise Conflict(
+                f"{error} First "
+                f'PATCH /api/v1/instances/{id}/sandbox/phone/ {{"accountStatus":"authenticated"}}.'
+            ) from None
         shown = payloads.message_dict(message, chat_id=message.chat.chat_id, chat_name=message.chat.name)
         return Response(shown, status.HTTP_201_CREATED)
 
