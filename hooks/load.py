@@ -54,16 +54,18 @@ def emit_evenly(
     return time.perf_counter() - began
 
 
-def wait_until_settled(keys: Sequence[int], *, pause: float = 0.05) -> None:
-    """Until no hook of these instances waits or is under way."""
-    keys = list(keys)
-    for state in UNFINISHED:  # one by one: each is a look into a small index of its own
-        while Hook.objects.filter(endpoint_id__in=keys, state=state).exists():
-            time.sleep(pause)
-    if Hook.objects.filter(
-        endpoint_id__in=keys, state__in=UNFINISHED
-    ).exists():  # it went from one to another
-        wait_until_settled(keys, pause=pause)
+def is_settled(keys: Sequence[int]) -> bool:
+    """Does no hook of these instances wait, and is none under way?"""
+    waiting = Hook.objects.filter(endpoint_id__in=list(keys))
+    # one by one, each a look into a small index of its own; at last all at once, for one may go from state to state
+    return not any(waiting.filter(state=state).exists() for state in UNFINISHED) and not (
+        waiting.filter(state__in=UNFINISHED).exists()
+    )
+
+
+def wait_until_settled(keys: Sequence[int]) -> None:
+    while not is_settled(keys):
+        time.sleep(0.05)
 
 
 def outcome(keys: Sequence[int]) -> dict[State, int]:

@@ -1,13 +1,26 @@
-"""What others do with the same hooks: a plain loop of requests, and the bare CurlMulti loop as the ceiling."""
+"""What others do with the same hooks: `python -m tests.bench.peers requests|curl URL COUNT` prints the seconds.
+
+A plain loop of requests; and the bare CurlMulti loop, our own Transfer without a database, as the ceiling.
+"""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
-from tests.bench.world import body
+from tests.bench.world import ROOT, Meter, Receiver, wait_for
 
 SECRET = "whsec_" + "c2VjcmV0" * 4
+
+
+def body(number: int) -> bytes:
+    message = {"id": f"true_17680561234@c.us_{number:020X}", "body": "x" * 350, "type": "chat"}
+    meta = {"ts_ns": time.time_ns(), "seq_no": number}
+    return json.dumps({"messages": [message | {"metadata": meta}], "instanceId": "1"}).encode()
 
 
 def signed(data: bytes, number: int) -> dict[str, str]:
@@ -19,7 +32,7 @@ def signed(data: bytes, number: int) -> dict[str, str]:
 
 
 def requests_loop(url: str, count: int) -> float:
-    """Signed POSTs by one requests.Session, one after the other, nothing written down; per second."""
+    """Signed POSTs by one requests.Session, one after the other, nothing written down; in seconds."""
     import requests
 
     session = requests.Session()
@@ -28,11 +41,14 @@ def requests_loop(url: str, count: int) -> float:
     for number in range(count):
         data = body(number)
         session.post(f"{url}/{number % 100}", data=data, headers=signed(data, number), timeout=10)
-    return count / (time.perf_counter() - began)
+    return time.perf_counter() - began
 
 
 def bare_curl_multi(url: str, count: int, width: int = 200) -> float:
-    """Signed POSTs by our own Transfer in one CurlMulti, without a database; per second."""
+    """Signed POSTs by our own Transfer in one CurlMulti, nothing written down; in seconds."""
+    import django
+
+    django.setup()
     import pycurl
 
     from hooks.http import Transfer
@@ -57,4 +73,34 @@ def bare_curl_multi(url: str, count: int, width: int = 200) -> float:
             ended += 1
         if not good and not bad:
             multi.select(0.05)
-    return count / (time.perf_counter() - began)
+    return time.perf_counter() - began
+
+
+LOOPS: dict[str, Callable[[str, int], float]] = {"requests": requests_loop, "curl": bare_curl_multi}
+
+
+def measure(which: str, count: int) -> dict[str, float]:
+    """One of LOOPS in a process of its own; as scenarios.backlog(), and the receiver's CPU seconds per 1 000."""
+    with Receiver() as receiver:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.bench.peers", which, receiver.url, str(count)],
+            cwd=ROOT, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert process.stdout and process.stdin
+        wait_for(lambda: receiver.ask("counts")["came"], "the first request")
+        with Meter([process.pid], []) as sender, Meter([], [receiver.pid]) as taker:
+            first = receiver.ask("counts")["came"]
+            seconds = float(process.stdout.readline())
+        process.stdin.close()  # it waits for that, so that its CPU seconds could be read
+        process.wait()
+    return {
+        "rate": count / seconds,
+        "cpu": (sender.cpu + taker.cpu) * 1000 / (count - first),
+        "memory": sender.peak,
+        "receiver_cpu": taker.cpu * 1000 / (count - first),
+    }
+
+
+if __name__ == "__main__":
+    print(LOOPS[sys.argv[1]](sys.argv[2], int(sys.argv[3])), flush=True)
+    sys.stdin.read()

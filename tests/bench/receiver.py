@@ -1,8 +1,9 @@
 """A receiver quick enough not to be the limit: `python -m tests.bench.receiver [--delay MS]`.
 
-Raw asyncio, no HTTP library: it finds the end of each POST by its Content-Length, answers 200 and counts. It prints
-its port, and on SIGUSR1 or at its end one JSON line: how many came, how many were out of order per path (by the
-`seq_no` of the body's metadata), and the milliseconds from `ts_ns` to the arrival, sorted.
+Raw asyncio, no HTTP library: it finds the end of each POST by its Content-Length, answers 200 and counts. The
+first segment of the path says how: /hang/… is never answered, /slow/… after 20 ms, all else at once or after
+--delay. It prints its port. GET /counts gives {"came", "hanging", "inversions" (of `seq_no`, per path)};
+GET /arrivals a list of [path, seq_no, clock in ns] of all but the hanging; GET /reset forgets.
 """
 
 from __future__ import annotations
@@ -18,39 +19,52 @@ import time
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 SEQUENCE = re.compile(rb'"seq_no": ?(\d+)')
-STAMP = re.compile(rb'"ts_ns": ?(\d+)')
+SLOW = 0.02
 
 
 class Counts:
     def __init__(self) -> None:
-        self.came = 0
-        self.inversions = 0
+        self.reset()
+
+    def reset(self) -> None:
+        self.came = self.hanging = self.inversions = 0
         self.highest: dict[bytes, int] = {}
-        self.waits: list[float] = []
+        self.arrivals: list[tuple[bytes, int, int]] = []
 
     def note(self, path: bytes, body: bytes) -> None:
         self.came += 1
         if found := SEQUENCE.search(body):
             number = int(found[1])
+            self.arrivals.append((path, number, time.time_ns()))
             if number < self.highest.get(path, -1):
                 self.inversions += 1
             else:
                 self.highest[path] = number
-        if found := STAMP.search(body):
-            self.waits.append((time.time_ns() - int(found[1])) / 1e6)
 
-    def print(self) -> None:
-        self.waits.sort()
-        print(json.dumps({"came": self.came, "inversions": self.inversions, "waits": self.waits}), flush=True)
+    def answer(self, path: bytes) -> bytes:
+        said: object = None
+        if path == b"/counts":
+            said = {"came": self.came, "hanging": self.hanging, "inversions": self.inversions}
+        elif path == b"/arrivals":
+            said = [(path.decode(), number, at) for path, number, at in self.arrivals]
+        elif path == b"/reset":
+            self.reset()
+        body = json.dumps(said).encode()
+        return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
 class Post(asyncio.Protocol):
     def __init__(self, counts: Counts, delay: float) -> None:
         self.counts, self.delay = counts, delay
+        self.loop = asyncio.get_running_loop()
         self.buffer = b""
+        self.hangs = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
+
+    def connection_lost(self, fault: Exception | None) -> None:
+        self.counts.hanging -= self.hangs
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
@@ -60,30 +74,35 @@ class Post(asyncio.Protocol):
             whole = end + 4 + (int(found[1]) if found else 0)
             if len(self.buffer) < whole:
                 return
-            self.counts.note(head.split(b" ", 2)[1], self.buffer[end + 4 : whole])
-            self.buffer = self.buffer[whole:]
-            if self.delay:
-                asyncio.get_running_loop().call_later(self.delay, self.transport.write, ANSWER)
+            method, path, _ = head.split(b" ", 2)
+            body, self.buffer = self.buffer[end + 4 : whole], self.buffer[whole:]
+            if method == b"GET":
+                self.transport.write(self.counts.answer(path))
+            elif path.startswith(b"/hang/"):
+                self.counts.hanging += not self.hangs
+                self.hangs = True
             else:
-                self.transport.write(ANSWER)
+                self.counts.note(path, body)
+                delay = SLOW if path.startswith(b"/slow/") else self.delay
+                if delay:
+                    self.loop.call_later(delay, self.transport.write, ANSWER)
+                else:
+                    self.transport.write(ANSWER)
 
 
 async def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--delay", type=float, default=0.0, help="ms before each answer")
-    parser.add_argument("--port", type=int, default=0)
     options = parser.parse_args()
     counts = Counts()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
-        lambda: Post(counts, options.delay / 1000), "127.0.0.1", options.port, backlog=4096
+        lambda: Post(counts, options.delay / 1000), "127.0.0.1", 0, backlog=4096
     )
     stopped = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stopped.set)
-    loop.add_signal_handler(signal.SIGUSR1, counts.print)
     print(server.sockets[0].getsockname()[1], flush=True)
     await stopped.wait()
-    counts.print()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the measurements stand on: a PostgreSQL of their own, instances, hooks, a receiver, a dispatcher."""
+"""What the measurements stand on: a PostgreSQL of their own, a receiver, a dispatcher, and a meter."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import psutil
 
-BODY = 500  # bytes of a hook, about
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @contextlib.contextmanager
@@ -27,7 +29,7 @@ def world() -> Iterator[None]:
     os.environ |= {
         "DATA_DIR": str(folder),
         "DJANGO_SETTINGS_MODULE": "chatapi.settings",
-        "LOG_LEVEL": "WARNING",
+        "LOG_LEVEL": "ERROR",
     }
     os.environ.pop("DATABASE_URL", None)
     from chatapi import postgres
@@ -48,61 +50,35 @@ def world() -> Iterator[None]:
 
 
 class Receiver:
-    """tests/bench/receiver.py as a process."""
+    """`with Receiver() as receiver:` tests/bench/receiver.py as a process; `delay` in ms."""
 
     def __init__(self, delay: float = 0.0) -> None:
         command = [sys.executable, "-m", "tests.bench.receiver", "--delay", str(delay)]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout
         self.url = f"http://127.0.0.1:{self.process.stdout.readline().strip()}"
+        self.pid = self.process.pid
+        self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-    def report(self) -> dict[str, Any]:
-        """Stop it: {"came", "inversions", "waits" (ms, sorted)}."""
-        self.process.send_signal(signal.SIGTERM)
-        assert self.process.stdout
-        found: dict[str, Any] = json.loads(self.process.stdout.readline())
+    def ask(self, what: str) -> Any:
+        """The answer to GET /counts, /arrivals or /reset."""
+        with self.opener.open(f"{self.url}/{what}", timeout=30) as answer:
+            return json.load(answer)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.process.terminate()
         self.process.wait()
-        return found
-
-
-def open_instances(count: int, url: str, *, parallel: bool) -> list[int]:
-    """`count` instances of one account, their hooks going to `url`/{key}; their keys."""
-    from accounts.actions import sign_up
-    from hooks.models import Endpoint
-    from instances.actions import create_instance
-
-    account = sign_up(f"bench-{time.monotonic_ns()}@example.com", None)
-    keys = [create_instance(account).pk for _ in range(count)]
-    for key in keys:
-        Endpoint.objects.filter(pk=key).update(url=f"{url}/{key}", parallel=parallel)
-    return keys
-
-
-def body(sequence: int) -> bytes:
-    message = {"id": f"true_17680561234@c.us_{sequence:020X}", "body": "x" * (BODY - 150), "type": "chat"}
-    meta = {"ts_ns": time.time_ns(), "seq_no": sequence}
-    return json.dumps({"messages": [message | {"metadata": meta}], "instanceId": "1"}).encode()
-
-
-def fill_backlog(keys: list[int], hooks: int) -> None:
-    """Write `hooks` queued hooks, spread evenly, as if emitted."""
-    from django.db import connection
-    from django.db.models import F
-
-    from hooks.models import Hook, Tally
-
-    rows = [
-        Hook(endpoint_id=keys[n % len(keys)], kind="message", body=body(n // len(keys))) for n in range(hooks)
-    ]
-    Hook.objects.bulk_create(rows, batch_size=2000)
-    Tally.objects.filter(pk__in=keys).update(emitted=F("emitted") + hooks // len(keys))
-    with connection.cursor() as cursor:
-        cursor.execute("VACUUM ANALYZE hooks_hook")
 
 
 @contextlib.contextmanager
 def dispatcher() -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen([sys.executable, "manage.py", "dispatch"])
+    """`manage.py dispatch`, stopped by SIGTERM at the end."""
+    process = subprocess.Popen([sys.executable, "manage.py", "dispatch"], cwd=ROOT)
     try:
         yield process
     finally:
@@ -110,32 +86,98 @@ def dispatcher() -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-def cpu_seconds(*pids: int) -> float:
-    """User and system time of these processes and all that they started."""
-    total = 0.0
+class Meter:
+    """CPU seconds of processes and all that they started, and the peak memory of those that send.
+
+    Memory is PSS, summed: a page that processes share counts once.
+    """
+
+    def __init__(self, senders: list[int], others: list[int]) -> None:
+        self.senders, self.others = senders, others
+        self.peak = 0.0  # MB
+        self.ended = threading.Event()
+
+    def __enter__(self) -> Self:
+        self.before = cpu_seconds([*self.senders, *self.others])
+        self.sampler = threading.Thread(target=self.sample, daemon=True)
+        self.sampler.start()
+        return self
+
+    def sample(self) -> None:
+        while not self.ended.wait(0.25):
+            self.peak = max(self.peak, memory(self.senders))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.cpu = cpu_seconds([*self.senders, *self.others]) - self.before
+        self.ended.set()
+        self.sampler.join()
+        self.peak = max(self.peak, memory(self.senders))
+
+
+def families(pids: list[int]) -> Iterator[psutil.Process]:
     for pid in pids:
         with contextlib.suppress(psutil.NoSuchProcess):
             process = psutil.Process(pid)
-            for one in [process, *process.children(recursive=True)]:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    times = one.cpu_times()
-                    total += times.user + times.system
-            own = process.cpu_times()
-            total += own.children_user + own.children_system
+            yield process
+            yield from process.children(recursive=True)
+
+
+def cpu_seconds(pids: list[int]) -> float:
+    total = 0.0
+    for process in families(pids):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            total += times.user + times.system
+            if process.pid in pids:  # and what it has had of children that are gone
+                total += times.children_user + times.children_system
     return total
+
+
+def memory(pids: list[int]) -> float:
+    total = 0
+    for process in families(pids):
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            total += process.memory_full_info().pss
+    return total / 1e6
+
+
+def resident_peak(pid: int) -> float:
+    """The most a process has ever held, shared pages included, in MB (VmHWM)."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
 
 
 def postgres_pid() -> int:
     return int((Path(os.environ["DATA_DIR"]) / "pg" / "data" / "postmaster.pid").read_text().split()[0])
 
 
-def peak_memory(pid: int) -> float:
-    """The most a process has ever held, in MB."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+def empty() -> None:
+    """No hooks, no load-test instances: every measurement begins with the same small tables."""
+    from django.db import connection
+
+    from instances.actions.load_test import remove_load_test
+
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE hooks_hook, hooks_attempt CASCADE")
+        cursor.execute("UPDATE hooks_tally SET emitted = 0, dropped = 0")
+    remove_load_test()
+    with connection.cursor() as cursor:
+        cursor.execute("CHECKPOINT")
 
 
-def count_done(keys: list[int]) -> int:
-    from hooks.models import UNFINISHED, Hook
-
-    return Hook.objects.filter(endpoint_id__in=keys).exclude(state__in=UNFINISHED).count()
+def wait_for(
+    question: Callable[[], object],
+    what: str,
+    seconds: float = 120,
+    process: subprocess.Popen[bytes] | None = None,
+) -> None:
+    """Until the answer is true; RuntimeError after so many seconds, or when the process ends meanwhile."""
+    until = time.monotonic() + seconds
+    while not question():
+        if time.monotonic() > until:
+            raise RuntimeError(f"in {seconds:.0f} s not: {what}")
+        if process is not None and process.poll() is not None:
+            raise RuntimeError(f"ended before: {what}")
+        time.sleep(0.02)

