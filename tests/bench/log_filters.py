@@ -36,6 +36,7 @@ def measure() -> list[tuple[str, float]]:
     settings.ALLOWED_HOSTS = ["testserver"]
     # what is measured is the page, not the search for hashed names of files that a bench does not collect
     settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
+    settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # whitenoise warns of a missing one
     filled = million.fill()
     try:
         client = Client()

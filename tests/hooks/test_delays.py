@@ -96,7 +96,7 @@ def test_the_log_and_the_instance_say_it_and_a_strangers_pages_do_not(client: Cl
     waits(alices.endpoint, 245)
     for instance, said in ((alices, True), (bobs, False)):
         client.force_login(instance.owner.owner)
-        for page in (f"/log/?instance={instance.number}", instance.get_absolute_url()):
+        for page in (f"/log/?instance={instance.number}", instance.get_absolute_url(), "/instances/"):
             text = client.get(page).content.decode()
             assert ("Deliveries are delayed: oldest waiting 4 min." in text) is said
             assert (delays.NO_DISPATCHER in text) is said

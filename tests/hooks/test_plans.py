@@ -128,8 +128,12 @@ def test_metrics_delays_and_the_watchdogs_question(filled: million.Million) -> N
 
 
 def test_retention(filled: million.Million) -> None:
-    before = timezone.now() - timedelta(days=1)
-    assert whole_tables(retention.LOOK_SKIPPED, [before, 100]) == []
+    before, numbers = timezone.now() - timedelta(days=1), list(range(100, 2_100))
+    assert whole_tables(retention.LOOK, [before, 500_000, 2_000]) == []
+    assert whole_tables(retention.LOOK_SKIPPED, [before, 2_000]) == []
+    # 2 000 ids at once in a table of a million: an index scan each, of the hooks and of their attempts
+    assert whole_tables(retention.DROP, {"ids": numbers}) == []
+    assert whole_tables(retention.DROP_BODIES, {"ids": numbers}) == []
 
 
 @pytest.mark.parametrize("query", FILTERS)
