@@ -3,9 +3,11 @@
 import os
 import shutil
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 
 from chatapi import postgres
 from tests.product import Product
@@ -37,3 +39,14 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     """The real `manage.py up` with a DATA_DIR and a port of its own, ready, shared by the run."""
     with Product(tmp_path_factory.mktemp("product")) as running:
         yield running
+
+
+@pytest.fixture
+def checked(transactional_db: None) -> Iterator[None]:
+    """The rows of the run's own database must add up when the test is over. (The product's are asked by at_work.py.)"""
+    yield
+    said = StringIO()
+    try:
+        call_command("hooks", "check", stdout=said)
+    except SystemExit:
+        pytest.fail(f"hooks were lost:\n{said.getvalue()}")

@@ -1,0 +1,134 @@
+"""A receiver whose hooks say how they want to be answered, and that notes what a promise could be broken by.
+
+The body of a hook is {"n": its number in its lane, "script": [what to answer to its first attempt, to its second, …]};
+after its script everything is answered with 200. The lane is the path's second part, "/<lane>/<anything>".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import select
+import socket
+import struct
+import threading
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+ANSWERS = {
+    "ok": b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+    "500": b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n",
+    "429": b"HTTP/1.1 429 No\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n",
+    "410": b"HTTP/1.1 410 No\r\nContent-Length: 0\r\n\r\n",
+}
+SLOW = 0.05  # s before the 200 of "slow"
+ENDED = select.POLLRDHUP | select.POLLHUP | select.POLLERR
+
+
+@dataclass(frozen=True)
+class Arrival:
+    n: int
+    webhook_id: str
+    attempt: int
+    path: str
+
+
+class Scripted:
+    """`with Scripted() as receiver:` listens on `receiver.url` in a thread of its own."""
+
+    def __init__(self) -> None:
+        self.arrivals: dict[str, list[Arrival]] = defaultdict(list)  # by lane, in order
+        self.under_way: dict[str, set[Connection]] = defaultdict(set)
+        self.most: Counter[str] = Counter()  # under way at once, by lane
+        self.answered_200: set[str] = set()  # webhook-ids
+
+    def __enter__(self) -> Self:
+        started = threading.Event()
+        self.thread = threading.Thread(target=lambda: asyncio.run(self.serve(started)), daemon=True)
+        self.thread.start()
+        assert started.wait(10)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.loop.call_soon_threadsafe(self.over.set)
+        self.thread.join()
+
+    async def serve(self, started: threading.Event) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.over = asyncio.Event()
+        server = await self.loop.create_server(lambda: Connection(self), "127.0.0.1", 0, backlog=1000)
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        started.set()
+        await self.over.wait()
+        server.close()
+
+    def begin(self, connection: Connection, lane: str) -> None:
+        here = self.under_way[lane]
+        # The end of another one may wait in its socket, not read yet: that one is not under way any more.
+        here.difference_update([other for other in here if other.has_ended()])
+        here.add(connection)
+        self.most[lane] = max(self.most[lane], len(here))
+
+
+class Connection(asyncio.Protocol):
+    def __init__(self, receiver: Scripted) -> None:
+        self.receiver = receiver
+        self.buffer = b""
+        self.lane = ""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.fd: int = transport.get_extra_info("socket").fileno()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.end()
+
+    def has_ended(self) -> bool:
+        if self.transport.is_closing():
+            return True
+        poller = select.poll()
+        poller.register(self.fd, ENDED)
+        return bool(poller.poll(0))
+
+    def end(self) -> None:
+        self.receiver.under_way[self.lane].discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        head, found, rest = self.buffer.partition(b"\r\n\r\n")
+        if not found:
+            return
+        first, *lines = head.decode().split("\r\n")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+        if len(rest) < int(headers["content-length"]):
+            return
+        self.buffer = b""
+        path = first.split(" ")[1]
+        said = json.loads(rest)
+        attempt = int(headers["webhook-attempt"].split("/")[0])
+        self.lane = path.split("/")[1]
+        self.receiver.begin(self, self.lane)
+        arrival = Arrival(said["n"], headers["webhook-id"], attempt, path)
+        self.receiver.arrivals[self.lane].append(arrival)
+        script = said["script"]
+        self.answer(script[attempt - 1] if attempt <= len(script) else "ok", arrival.webhook_id)
+
+    def answer(self, what: str, webhook_id: str) -> None:
+        if what == "slow":
+            self.receiver.loop.call_later(SLOW, self.answer, "ok", webhook_id)
+        elif what == "reset":  # in mid-answer
+            self.end()
+            self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
+            found: socket.socket = self.transport.get_extra_info("socket")
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.transport.abort()
+        elif what != "hang" and not self.transport.is_closing():
+            self.end()
+            if what == "ok":
+                self.receiver.answered_200.add(webhook_id)
+            self.transport.write(ANSWERS[what])
