@@ -1,0 +1,70 @@
+"""What is to be delivered, where to, and what came of it.
+
+`hooks` knows an instance only by its key: Endpoint's primary key is the instance's. Everything
+that the dispatcher does can be read from these rows, and nothing is kept anywhere else.
+"""
+
+from hooks.models.endpoints import Endpoint, Lane, Tally, new_secret
+from hooks.models.hooks import (
+    CLOCKS_APART,
+    Attempt,
+    Hook,
+    HookQuerySet,
+    first_key,
+    happened_before,
+    happened_since,
+    new_public_id,
+)
+from hooks.models.jobs import Redelivery, RedeliveryPart, RedeliveryQuerySet, RetentionMark
+from hooks.models.runners import Measure, Runner
+from hooks.models.words import (
+    GUARANTEED_ATTEMPTS,
+    OPEN_JOBS,
+    RETRY_DELAYS,
+    UNFINISHED,
+    AnswerClass,
+    JobState,
+    Kind,
+    Outcome,
+    PauseReason,
+    Role,
+    Side,
+    SkipReason,
+    State,
+    Trigger,
+)
+
+__all__ = [
+    "CLOCKS_APART",
+    "GUARANTEED_ATTEMPTS",
+    "OPEN_JOBS",
+    "RETRY_DELAYS",
+    "UNFINISHED",
+    "AnswerClass",
+    "Attempt",
+    "Endpoint",
+    "Hook",
+    "HookQuerySet",
+    "JobState",
+    "Kind",
+    "Lane",
+    "Measure",
+    "Outcome",
+    "PauseReason",
+    "Redelivery",
+    "RedeliveryPart",
+    "RedeliveryQuerySet",
+    "RetentionMark",
+    "Role",
+    "Runner",
+    "Side",
+    "SkipReason",
+    "State",
+    "Tally",
+    "Trigger",
+    "first_key",
+    "happened_before",
+    "happened_since",
+    "new_public_id",
+    "new_secret",
+]

@@ -1,0 +1,134 @@
+"""Where the hooks of an instance go, who may send them now, and how many there have ever been."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from datetime import datetime
+
+from django.db import models
+from django.utils import timezone
+
+from hooks.models.words import GUARANTEED_ATTEMPTS, PauseReason
+
+
+def new_secret() -> str:
+    """A signing secret as Standard Webhooks writes it: `whsec_` and the base64 of 24 random bytes."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
+
+
+class Endpoint(models.Model):
+    """Where and how the hooks of one instance go."""
+
+    instance = models.OneToOneField(
+        "instances.Instance", models.CASCADE, primary_key=True, related_name="endpoint"
+    )
+    url = models.CharField("address", max_length=2000, blank=True, default="")
+    # A running verification: until then the hooks go to the borrowed address. Nothing has to put it back.
+    borrowed_url = models.CharField("borrowed address", max_length=2000, blank=True, default="")
+    borrowed_until = models.DateTimeField(null=True, blank=True)
+    secret = models.CharField("signing secret", max_length=100, default=new_secret)
+    # After a rotation: until then every hook carries a signature by this one as well.
+    previous_secret = models.CharField("signing secret before", max_length=100, blank=True, default="")
+    previous_secret_until = models.DateTimeField(null=True, blank=True)
+    guaranteed = models.BooleanField("guaranteedHooks", default=False)
+    parallel = models.BooleanField("parallelHooks", default=False)
+    paused_at = models.DateTimeField(null=True, blank=True)
+    pause_reason = models.CharField(max_length=10, choices=PauseReason, blank=True, default="")
+    pause_told_at = models.DateTimeField("owner told of the pause", null=True, blank=True)
+    # for a while from then on its hooks go at a rate that grows; see hooks/dispatch/catch_up.py
+    resumed_at = models.DateTimeField(null=True, blank=True)
+    # the first failure after the last success; null: the last attempt was a success, or there was none
+    failing_since = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [
+            # who is to be paused
+            models.Index(
+                name="hooks_endpoint_failing",
+                fields=["failing_since"],
+                condition=models.Q(failing_since__isnull=False),
+            ),
+            # which lanes the dispatchers pass by
+            models.Index(
+                name="hooks_endpoint_paused",
+                fields=["paused_at"],
+                condition=models.Q(paused_at__isnull=False),
+            ),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="hooks_endpoint_pause_says_why",
+                condition=models.Q(paused_at=None, pause_reason="")
+                | (models.Q(paused_at__isnull=False) & ~models.Q(pause_reason="")),
+            ),
+            models.CheckConstraint(
+                name="hooks_endpoint_previous_secret_whole",
+                condition=models.Q(previous_secret="", previous_secret_until=None)
+                | (~models.Q(previous_secret="") & models.Q(previous_secret_until__isnull=False)),
+            ),
+            models.CheckConstraint(
+                name="hooks_endpoint_borrowed_whole",
+                condition=models.Q(borrowed_url="", borrowed_until=None)
+                | (~models.Q(borrowed_url="") & models.Q(borrowed_until__isnull=False)),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"endpoint {self.pk}"
+
+    def is_borrowed(self, now: datetime | None = None) -> bool:
+        """Is a verification running?"""
+        return self.borrowed_until is not None and self.borrowed_until > (now or timezone.now())
+
+    def effective_url(self, now: datetime | None = None) -> str:
+        """Where a hook sent now would go; empty when there is no address."""
+        return self.borrowed_url if self.is_borrowed(now) else self.url
+
+    def valid_secrets(self, now: datetime | None = None) -> list[str]:
+        """What a hook sent now is signed with: the secret, and for a day after a rotation the one before."""
+        old = self.previous_secret_until is not None and self.previous_secret_until > (now or timezone.now())
+        return [self.secret, self.previous_secret] if old else [self.secret]
+
+    @property
+    def attempts_allowed(self) -> int:
+        return GUARANTEED_ATTEMPTS if self.guaranteed else 1
+
+
+class Lane(models.Model):
+    """Who may send the hooks of one endpoint now: one dispatcher, until its lease ends or it dies.
+
+    Apart from Endpoint, so that a person who saves an address and a dispatcher that renews a lease
+    never wait for each other.
+    """
+
+    endpoint = models.OneToOneField(Endpoint, models.CASCADE, primary_key=True, related_name="lane")
+    owner = models.BigIntegerField("dispatcher", null=True, blank=True)
+    until = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [
+            # the sweep: lanes whose owner may be dead
+            models.Index(name="hooks_lane_owned", fields=["owner"], condition=models.Q(owner__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return f"lane {self.pk}"
+
+
+class Tally(models.Model):
+    """How many hooks an endpoint has ever emitted, counted apart from their rows: the proof that none is lost.
+
+    emitted = dropped by retention + the rows in all states; `manage.py hooks check` adds it up. Its row lock,
+    held until the emitting transaction ends, also makes the order of ids in a lane the order of commits.
+    """
+
+    endpoint = models.OneToOneField(Endpoint, models.CASCADE, primary_key=True, related_name="tally")
+    emitted = models.BigIntegerField(default=0)
+    dropped = models.BigIntegerField(default=0)
+    # how often one was skipped at its event or by hand, and cancelled: for hooks/metrics.py
+    skipped = models.BigIntegerField(default=0, db_default=0)
+    cancelled = models.BigIntegerField(default=0, db_default=0)
+
+    def __str__(self) -> str:
+        return f"{self.emitted} emitted"

@@ -1,0 +1,250 @@
+"""A hook and its attempts, and how the hooks of a period are found."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib.postgres.indexes import BrinIndex
+from django.db import models
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from hooks.models.endpoints import Endpoint
+from hooks.models.words import UNFINISHED, AnswerClass, Kind, Outcome, Side, SkipReason, State, Trigger
+
+
+def new_public_id(at: datetime | None = None) -> uuid.UUID:
+    """A time-ordered UUID (version 7): random enough not to be guessed, and kind to its index.
+
+    The log finds the hooks of a period by it (first_key), so a hook of another time needs one of that time.
+    """
+    milliseconds = time.time_ns() // 1_000_000 if at is None else int(at.timestamp() * 1000)
+    stamp = milliseconds.to_bytes(6, "big")
+    number = int.from_bytes(stamp + os.urandom(10), "big")
+    number = number & ~(0xF << 76) | (7 << 76)  # version
+    number = number & ~(0x3 << 62) | (0x2 << 62)  # variant
+    return uuid.UUID(int=number)
+
+
+CLOCKS_APART = timedelta(minutes=10)
+
+
+def happened_since(at: datetime) -> models.Q:
+    """The condition of the hooks of events from then on, found by the index of keys; see first_key()."""
+    return models.Q(pk__gte=Coalesce(first_key(at - CLOCKS_APART), 0), created_at__gte=at)
+
+
+def happened_before(at: datetime) -> models.Q:
+    """The same for those of events before."""
+    return models.Q(pk__lt=Coalesce(first_key(at + CLOCKS_APART), 2**63 - 1), created_at__lt=at)
+
+
+def first_key(at: datetime) -> models.Subquery:
+    """The key of the first hook made from then on, null when there is none.
+
+    Keys grow with time, and a public id holds the millisecond of its making: it is one probe of an index. Good to
+    CLOCKS_APART, for the rows of another machine's clock and of long transactions.
+    """
+    stamp = min(max(int(at.timestamp() * 1000), 0), 2**48 - 1)
+    made = Hook.objects.filter(public_id__gte=uuid.UUID(int=stamp << 80))
+    return models.Subquery(made.order_by("public_id").values("pk")[:1])
+
+
+class HookQuerySet(models.QuerySet["Hook"]):
+    def of_instances(self, instances: models.QuerySet[Any]) -> HookQuerySet:
+        """The hooks of these instances; pages and REST pass `Instance.objects.visible_to(user)`."""
+        return self.filter(endpoint_id__in=instances.order_by().values("pk"))
+
+    def since(self, at: datetime) -> HookQuerySet:
+        """The hooks of events from then on."""
+        return self.filter(happened_since(at))
+
+    def counts(self) -> dict[str, int]:
+        """How many hooks are in each state; every state is a key."""
+        found = dict(self.order_by().values_list("state").annotate(n=models.Count("id")))
+        return {state.value: found.get(state.value, 0) for state in State}
+
+
+class Hook(models.Model):
+    """One event on its way to one address. Its rows are written in the event's own transaction."""
+
+    public_id = models.UUIDField(unique=True, default=new_public_id, editable=False)
+    endpoint = models.ForeignKey(Endpoint, models.CASCADE, related_name="hooks")
+    kind = models.CharField(max_length=10, choices=Kind)
+    body = models.BinaryField(help_text="the exact bytes to be sent")
+    # by retention: the bytes and those of its answers are gone, the rest of the row stays
+    body_dropped_at = models.DateTimeField(null=True, blank=True)
+    # what it is about, for people and for filters: the message's id and its chat, empty for a status
+    message = models.CharField("message id", max_length=200, blank=True, default="")
+    chat = models.CharField(max_length=100, blank=True, default="")
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    skip_reason = models.CharField(max_length=20, choices=SkipReason, blank=True, default="")
+    simulated = models.BooleanField(default=False)
+    # a simulation's own address; empty: the endpoint's effective address at the time of sending
+    to_url = models.CharField(max_length=2000, blank=True, default="")
+    trigger = models.CharField(
+        "what the next attempt is made for", max_length=10, choices=Trigger, default=Trigger.EVENT
+    )
+    # the job that has sent it again last; no constraint, which would be looked up at every claim
+    redelivery = models.ForeignKey(
+        "Redelivery", models.DO_NOTHING, null=True, blank=True, related_name="hooks",
+        db_constraint=False, db_index=False,
+    )  # fmt: skip
+    attempts_made = models.PositiveSmallIntegerField(default=0)
+    attempts_allowed = models.PositiveSmallIntegerField(default=1)
+    next_attempt_at = models.DateTimeField(null=True, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    claim = models.BigIntegerField("claim number", default=0)
+    created_at = models.DateTimeField(default=timezone.now)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    # the last attempt in short, so that the log lists and filters hooks without reading attempts
+    last_outcome = models.CharField(max_length=10, choices=Outcome, blank=True, default="")
+    last_status = models.PositiveSmallIntegerField(null=True, blank=True)
+    last_host = models.CharField(max_length=255, blank=True, default="")
+    last_ms = models.FloatField(null=True, blank=True)
+    # the class of the last answer, kept by the database itself so that the log can be filtered by it
+    last_answer = models.GeneratedField(
+        expression=models.Case(
+            models.When(last_status=200, then=models.Value("200")),
+            models.When(last_status__lt=300, then=models.Value("2xx")),
+            models.When(last_status__lt=400, then=models.Value("3xx")),
+            models.When(last_status__lt=500, then=models.Value("4xx")),
+            models.When(last_status__gte=500, then=models.Value("5xx")),
+            models.When(last_outcome="", then=models.Value("")),
+            default=models.Value("none"),
+        ),
+        output_field=models.CharField("class of the last answer", max_length=4, choices=AnswerClass),
+        db_persist=True,
+    )
+
+    objects = HookQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            # claim: the oldest queued ones of a lane (the order of ids in a lane is the order of events); which
+            # lanes wait; leases of those who are gone; and the log's chips, filtered and counted. One whole index
+            # costs as much as the two partial ones (queued, sending) that it took the place of: 1.0 in CPU.
+            models.Index(name="hooks_hook_state", fields=["state", "endpoint", "id"]),
+            # claim: a lane's due retries
+            models.Index(
+                name="hooks_hook_retrying",
+                fields=["endpoint", "next_attempt_at"],
+                condition=models.Q(state=State.RETRYING),
+            ),
+            # which lanes have a retry due, and when the next one is
+            models.Index(
+                name="hooks_hook_due", fields=["next_attempt_at"], condition=models.Q(state=State.RETRYING)
+            ),
+            # the delivery log, newest first
+            models.Index(name="hooks_hook_log", fields=["endpoint", "-id"]),
+            models.Index(
+                name="hooks_hook_message", fields=["endpoint", "message"], condition=~models.Q(message="")
+            ),
+            # the log's filters, each newest first: an instance of a million hooks may have three that fit
+            models.Index(
+                name="hooks_hook_host",
+                fields=["endpoint", "last_host", "-id"],
+                condition=~models.Q(last_host=""),
+            ),
+            models.Index(
+                name="hooks_hook_answer",
+                fields=["endpoint", "last_answer", "-id"],
+                condition=~models.Q(last_answer=""),
+            ),
+            # of a chat, for REST: a tree would cost 8 % of all work on hooks; this costs nothing until vacuum
+            BrinIndex(
+                fields=["chat"],
+                opclasses=["text_bloom_ops"],
+                name="hooks_hook_chat",
+                pages_per_range=32,
+                autosummarize=True,
+            ),
+            # of messages and acks there are always many; these are the rare kinds
+            models.Index(
+                name="hooks_hook_kind",
+                fields=["endpoint", "kind", "-id"],
+                condition=models.Q(kind__in=(Kind.STATUS, Kind.CHAT)),
+            ),
+            models.Index(
+                name="hooks_hook_simulated", fields=["endpoint", "-id"], condition=models.Q(simulated=True)
+            ),
+            # a job's progress: few rows, and none at all in everyday life
+            models.Index(
+                name="hooks_hook_redelivery",
+                fields=["redelivery", "endpoint", "state"],
+                condition=models.Q(redelivery__isnull=False),
+            ),
+            # retention of what was skipped, which goes sooner than the rest
+            models.Index(
+                name="hooks_hook_skipped", fields=["created_at"], condition=models.Q(state=State.SKIPPED)
+            ),
+            # retention; rows lie in the order of their age, so a few pages index millions
+            BrinIndex(name="hooks_hook_created", fields=["created_at"]),
+        ]
+        constraints = [
+            models.CheckConstraint(name="hooks_hook_state", condition=models.Q(state__in=State.values)),
+            models.CheckConstraint(
+                name="hooks_hook_skipped_says_why",
+                condition=models.Q(state=State.SKIPPED) ^ models.Q(skip_reason=""),
+            ),
+            models.CheckConstraint(
+                name="hooks_hook_finished",
+                condition=models.Q(state__in=UNFINISHED) ^ models.Q(finished_at__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="hooks_hook_sending_has_lease",
+                condition=~models.Q(state=State.SENDING) | models.Q(lease_until__isnull=False),
+            ),
+            models.CheckConstraint(
+                name="hooks_hook_attempts",
+                condition=models.Q(attempts_made__lte=models.F("attempts_allowed")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.webhook_id
+
+    @property
+    def webhook_id(self) -> str:
+        """The `webhook-id` header: the same through all attempts and redeliveries."""
+        return f"hook_{self.public_id.hex}"
+
+    @property
+    def is_finished(self) -> bool:
+        return self.state not in UNFINISHED
+
+
+class Attempt(models.Model):
+    """One POST of a hook, whole: what was sent, what came back, how long each phase took."""
+
+    # No constraint in the database: it would look up the hook once more for every attempt of the COPY.
+    hook = models.ForeignKey(Hook, models.CASCADE, related_name="attempts", db_constraint=False)
+    number = models.PositiveSmallIntegerField()
+    trigger = models.CharField(max_length=10, choices=Trigger, default=Trigger.EVENT)
+    started_at = models.DateTimeField()
+    url = models.CharField(max_length=2000)
+    address = models.CharField("address reached", max_length=60, blank=True, default="")
+    request_headers = models.JSONField(default=list)  # [[name, value], …] in the order sent
+    status = models.PositiveSmallIntegerField(null=True, blank=True)
+    response_headers = models.JSONField(default=list)  # [[name, value], …] as they came
+    response_body = models.BinaryField(blank=True, default=b"")  # the first 8 KB
+    response_size = models.PositiveIntegerField("bytes read", default=0)
+    outcome = models.CharField(max_length=10, choices=Outcome)
+    side = models.CharField("side at fault", max_length=10, choices=Side, blank=True, default="")
+    error = models.CharField("what exactly failed", max_length=500, blank=True, default="")
+    # times in milliseconds since the start, as libcurl counts them; null: this phase was not reached
+    name_ms = models.FloatField("name looked up", null=True, blank=True)
+    connect_ms = models.FloatField("connected", null=True, blank=True)
+    tls_ms = models.FloatField("TLS agreed", null=True, blank=True)
+    first_byte_ms = models.FloatField("first byte", null=True, blank=True)
+    total_ms = models.FloatField("total", default=0)
+
+    class Meta:
+        indexes = [models.Index(name="hooks_attempt_hook", fields=["hook", "number"])]
+
+    def __str__(self) -> str:
+        return f"attempt {self.number} of hook {self.hook_id}"

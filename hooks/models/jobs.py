@@ -1,0 +1,106 @@
+"""Long jobs on hooks that are done in portions: redelivery, and how far retention is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from hooks.models.endpoints import Endpoint
+from hooks.models.hooks import new_public_id
+from hooks.models.words import OPEN_JOBS, JobState
+
+
+class RedeliveryQuerySet(models.QuerySet["Redelivery"]):
+    def of_instances(self, instances: models.QuerySet[Any]) -> RedeliveryQuerySet:
+        """The jobs on hooks of these instances; pages and REST pass `Instance.objects.visible_to(user)`."""
+        parts = RedeliveryPart.objects.filter(endpoint_id__in=instances.order_by().values("pk"))
+        return self.filter(pk__in=parts.values("job_id"))
+
+    def with_totals(self) -> RedeliveryQuerySet:
+        """Each with `done` and `refused`, summed up over its parts."""
+        return self.annotate(done=models.Sum("parts__done"), refused=models.Sum("parts__refused"))
+
+
+class Redelivery(models.Model):
+    """A job that sends finished hooks again: which, how many there were, and how far it is.
+
+    hooks/redelivery.py works it off in portions; each portion's transaction also moves its part on, so a
+    process that dies in between loses nothing and sends nothing twice.
+    """
+
+    public_id = models.UUIDField(unique=True, default=new_public_id, editable=False)
+    filter = models.JSONField(default=dict)  # of hooks/selection.py
+    state = models.CharField(max_length=10, choices=JobState, default=JobState.PLANNED)
+    up_to = models.BigIntegerField("newest hook that it takes")
+    planned = models.PositiveIntegerField("hooks counted before")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    objects = RedeliveryQuerySet.as_manager()
+
+    class Meta:
+        verbose_name_plural = "redeliveries"
+        indexes = [
+            # what is to be worked on
+            models.Index(
+                name="hooks_redelivery_open",
+                fields=["id"],
+                condition=models.Q(state__in=(JobState.PLANNED, JobState.RUNNING)),
+            ),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                name="hooks_redelivery_state", condition=models.Q(state__in=JobState.values)
+            ),
+            models.CheckConstraint(
+                name="hooks_redelivery_finished",
+                condition=models.Q(state__in=OPEN_JOBS) ^ models.Q(finished_at__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"redelivery {self.public_id.hex}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in OPEN_JOBS
+
+
+class RedeliveryPart(models.Model):
+    """The share of one endpoint in a job: a lane that is slow or paused keeps no other one waiting."""
+
+    job = models.ForeignKey(Redelivery, models.CASCADE, related_name="parts")
+    endpoint = models.ForeignKey(Endpoint, models.CASCADE, related_name="+")
+    cursor = models.BigIntegerField("the last hook looked at", default=0)
+    done = models.PositiveIntegerField("put on their way", default=0)
+    refused = models.PositiveIntegerField("not sent after all", default=0)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="hooks_redeliverypart_once", fields=["job", "endpoint"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.done} of endpoint {self.endpoint_id}"
+
+
+class RetentionMark(models.Model):
+    """How far the bodies are dropped; one row. See hooks/retention.py."""
+
+    id: Any = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    bodies_up_to = models.BigIntegerField("newest hook looked at", default=0)
+    began_at = models.DateTimeField("began with the oldest hook", default=timezone.now)
+
+    class Meta:
+        constraints = [models.CheckConstraint(name="hooks_retentionmark_one", condition=models.Q(id=1))]
+
+    def __str__(self) -> str:
+        return f"bodies dropped up to {self.bodies_up_to}"

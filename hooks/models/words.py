@@ -1,0 +1,109 @@
+"""The words of delivery as choices: kinds, states, outcomes, sides, reasons; and the plan of attempts."""
+
+from datetime import timedelta
+
+from django.db import models
+
+# How long before the first, second, … twentieth attempt of a hook with guaranteedHooks:
+# 0, 5, 15, 30 s, 1, 2, 5, 10, 20, 30 min, 1, 2, 3, 4, 6, 6, 8, 10, 12, 12 h; 65 h 8 min 50 s in all.
+# hooks/retries.py adds the jitter and obeys Retry-After.
+RETRY_DELAYS = tuple(
+    timedelta(seconds=seconds)
+    for seconds in (
+        0, 5, 15, 30,
+        60, 120, 300, 600, 1200, 1800,
+        3600, 7200, 10800, 14400, 21600, 21600, 28800, 36000, 43200, 43200,
+    )
+)  # fmt: skip
+
+
+GUARANTEED_ATTEMPTS = len(RETRY_DELAYS)
+
+
+class PauseReason(models.TextChoices):
+    FAILING = "failing", "nothing but failures for 24 hours"
+    BY_HAND = "by_hand", "paused by hand"
+
+
+class Kind(models.TextChoices):
+    MESSAGE = "message", "Message"
+    ACK = "ack", "Ack"
+    STATUS = "status", "Status"
+    CHAT = "chat", "Chat change"
+
+
+class State(models.TextChoices):
+    QUEUED = "queued", "Queued"
+    SENDING = "sending", "Sending"
+    RETRYING = "retrying", "Retrying"
+    DELIVERED = "delivered", "Delivered"
+    FAILED = "failed", "Failed"
+    SKIPPED = "skipped", "Skipped"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+UNFINISHED = (State.QUEUED, State.SENDING, State.RETRYING)
+
+
+class SkipReason(models.TextChoices):
+    FLAG_OFF = "flag_off", "switched off in the instance's settings"
+    NO_ADDRESS = "no_address", "the instance has no webhook address"
+    TYPED_ON_PHONE = "typed_on_phone", "typed on the phone: such messages get no ack"
+    TOO_OLD = "too_old", "older than oldMessagesPeriod"
+    NOT_PAID = "not_paid", "the instance is not paid"
+    BY_HAND = "by_hand", "skipped by hand"
+
+
+class Outcome(models.TextChoices):
+    OK = "ok", "Delivered"
+    NOT_200 = "not_200", "Answered, but not 200"
+    DNS = "dns", "Name not found"
+    REFUSED = "refused", "Connection refused"
+    TIMEOUT = "timeout", "Timed out"
+    TLS = "tls", "TLS fault"
+    RESET = "reset", "Connection broken off"
+    BLOCKED = "blocked", "Address not allowed"
+    REDIRECT = "redirect", "Redirect"
+    TOO_LARGE = "too_large", "Answer too large"
+    PROTOCOL = "protocol", "Not an HTTP answer"
+
+
+class AnswerClass(models.TextChoices):
+    OK = "200", "200"
+    OTHER_2XX = "2xx", "2xx, but not 200"
+    REDIRECT = "3xx", "3xx redirects"
+    CLIENT_ERROR = "4xx", "4xx"
+    SERVER_ERROR = "5xx", "5xx and above"
+    NONE = "none", "no answer"
+
+
+class Side(models.TextChoices):
+    """On which side a failed attempt failed."""
+
+    SERVER = "server", "Server"  # ours: this product or its configuration
+    ENDPOINT = "endpoint", "Endpoint"  # the person's own
+    BETWEEN = "between", "Between"  # the network, names, certificates in transit
+
+
+class Trigger(models.TextChoices):
+    EVENT = "event", "Event"
+    RETRY = "retry", "Retry"
+    RESEND = "resend", "Resend"
+    SIMULATION = "simulation", "Simulation"
+
+
+class JobState(models.TextChoices):
+    PLANNED = "planned", "Planned"
+    RUNNING = "running", "Running"
+    PAUSED = "paused", "Paused"
+    FINISHED = "finished", "Finished"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+OPEN_JOBS = (JobState.PLANNED, JobState.RUNNING, JobState.PAUSED)
+
+
+class Role(models.TextChoices):
+    DISPATCH = "dispatch", "Dispatcher"
+    OUTGOING = "outgoing", "Outgoing queue"
+    REDELIVERY = "redelivery", "Redelivery"
