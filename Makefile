@@ -25,7 +25,7 @@ format: $(VENV)/ready ## put code and templates into their form
 	@$(VENV)/bin/ruff check --fix --quiet $(CODE); $(VENV)/bin/ruff format --quiet $(CODE)
 	@find templates -name '*.html' -exec $(VENV)/bin/djade --target-version 5.2 {} +
 
-bench: $(VENV)/ready ## measure the delivery of hooks, and write docs/performance.md (QUICK=1: in two minutes)
+bench: $(VENV)/ready ## measure the delivery of hooks, and write docs/performance.md (QUICK=1: print it in two minutes)
 	@$(PY) -m tests.bench $(if $(QUICK),--quick)
 
 lock: ## pin requirements.in anew into requirements.lock, with hashes

@@ -106,7 +106,8 @@ def measure(count: int) -> dict[str, float]:
         }
         site = "tests.bench.django_webhook_site"
         subprocess.run(
-            [programs / "python", "-m", site, "fill", receiver.url, str(count)], env=environment, cwd=ROOT, check=True
+            [programs / "python", "-m", site, "fill", receiver.url, str(count)], env=environment, cwd=ROOT, check=True,
+            stderr=subprocess.DEVNULL,  # a warning of the peer's about its own start
         )  # fmt: skip
         worker = subprocess.Popen(
             [programs / "celery", "-A", site, "worker", "--loglevel", "ERROR", "--concurrency", str(WORKERS),

@@ -92,7 +92,8 @@ def chart(rows: list[Row]) -> str:
 
 PAGE = """# How fast hooks are delivered
 
-Written by `make bench`, which measures all of it anew on your machine; `make bench QUICK=1` does so in two minutes.
+Written by `make bench`, which measures all of it anew on your machine; `make bench QUICK=1`
+prints a rougher version in two minutes.
 
 {when}, {machine}. PostgreSQL, the receiver and whatever sends share these cores. Bodies of
 about 500 bytes, signed.{how}
@@ -126,6 +127,11 @@ about 500 bytes, signed.{how}
 """
 
 
+def tables(rows: list[Row], promises: list[Promise], notes: list[str]) -> str:
+    text = "\n".join(f"- {note}" for note in notes)
+    return "\n\n".join([rates_table(rows), text, promises_table(promises)])
+
+
 def write(rows: list[Row], promises: list[Promise], notes: list[str], how: str) -> str:
     """Write docs/performance.md and its chart; returns what is to be printed."""
     text = "\n".join(f"- {note}" for note in notes)
@@ -139,4 +145,4 @@ def write(rows: list[Row], promises: list[Promise], notes: list[str], how: str) 
     )
     (DOCS / "performance.svg").write_text(chart(rows))
     (DOCS / "performance.md").write_text(page)
-    return "\n\n".join([rates_table(rows), text, promises_table(promises)])
+    return tables(rows, promises, notes)
