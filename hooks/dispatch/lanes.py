@@ -31,10 +31,11 @@ class Lane:
         self.last_used = time.monotonic()
 
     def wanted(self) -> int:
-        """How many hooks to have at hand."""
+        """How many hooks to have at hand: for the places that are free, and for the next half second."""
+        free = max(self.width - self.in_flight, 0)
         if not self.pace:
-            return self.width + 1
-        return max(self.width, min(int(self.width * HORIZON / self.pace), MOST_AT_HAND))
+            return free + 1
+        return max(free, 1, min(int(self.width * HORIZON / self.pace), MOST_AT_HAND))
 
     def learn(self, seconds: float, in_time: bool) -> None:
         """After an attempt: an endpoint that lets attempts time out gets fewer at once, down to one."""
@@ -134,6 +135,11 @@ class Lanes:
         wanted = lane.wanted()
         have = len(lane.at_hand)
         return wanted - have if have * 2 <= wanted else 0
+
+    def has_nothing(self, endpoint_id: int) -> bool:
+        """Has a lane neither anything at hand nor anything under way?"""
+        lane = self.lanes.get(endpoint_id)
+        return lane is None or not (lane.at_hand or lane.in_flight)
 
     def lacking_retries(self) -> int:
         """How many more retries to claim, of all lanes together.

@@ -222,6 +222,7 @@ class Dispatcher:
                 self.claimer.give_up_lanes(idle)
             return
         room = min(CLAIM_MOST, 2 * self.lanes.seats - self.lanes.at_hand)
+        free = min(CLAIM_MOST, self.lanes.seats - self.lanes.in_flight)
         retries = self.lanes.lacking_retries()
         if (
             self.left_out and retries >= self.lanes.retry_seats / 4
@@ -230,12 +231,15 @@ class Dispatcher:
             self.left_out.clear()
         wanted: dict[int, int] = {}
         for lane in list(self.hungry):
-            if room <= 0:
+            if room <= 0 and free <= 0:
                 break
-            lacking = min(self.lanes.lacking(lane), room)
+            lacking = min(self.lanes.lacking(lane), max(room, 0))
+            if room <= 0 and self.lanes.has_nothing(lane):
+                lacking = 1  # what endpoints that hang have at hand must not keep the others from their seats
             if lacking:
                 wanted[lane] = lacking
                 room -= lacking
+                free -= lacking
                 del self.hungry[lane]
         if wanted:
             self.claimer.claim(wanted, mark=self.put_backs, retries=retries)

@@ -142,6 +142,28 @@ def test_a_quick_endpoint_has_more_at_hand_than_a_slow_one() -> None:
     assert lane.wanted() == 1
 
 
+def test_an_endpoint_that_hangs_has_one_at_hand_beside_what_is_under_way() -> None:
+    lane = module.Lane(1)
+    lane.width = lane.in_flight = 16
+    assert lane.wanted() == 1
+    lane.pace = 10.0
+    assert lane.wanted() == 1
+    lane.in_flight = 4
+    assert lane.wanted() == 12
+
+
+def test_a_lane_has_nothing_until_something_of_it_is_at_hand_or_under_way() -> None:
+    lanes = Lanes(100)
+    assert lanes.has_nothing(1)
+    [hook] = hooks(1, 1)
+    lanes.take([hook])
+    assert not lanes.has_nothing(1)
+    assert list(lanes.next_hooks()) == [hook]
+    assert not lanes.has_nothing(1)
+    lanes.done(hook)
+    assert lanes.has_nothing(1)
+
+
 def test_it_is_asked_for_more_when_half_is_gone() -> None:
     lanes = Lanes(100)
     assert lanes.lacking(1) == 2

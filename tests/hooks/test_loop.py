@@ -111,6 +111,23 @@ def test_a_stop_lets_the_lanes_go_only_when_no_claim_is_on_its_way(
     assert (put_back, dispatcher.let_go, dispatcher.is_over()) == ([first, second], True, True)
 
 
+def test_what_lies_at_hand_of_endpoints_that_hang_keeps_no_other_lane_waiting(
+    dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[int, int]] = []
+    monkeypatch.setattr(
+        dispatcher.claimer, "claim", lambda wanted, mark, retries=None, **more: asked.append(wanted)
+    )
+    dispatcher.next_sweep = time.monotonic() + 60
+    dispatcher.lanes.seats = 4
+    dispatcher.lanes.take([hook(lane) for lane in (1, 1, 1, 1, 2, 2, 2, 2)])
+    list(dispatcher.lanes.next_hooks())  # one of each lane is under way, three of each at hand
+    dispatcher.lanes.at_hand += 2  # the room of twice the seats is full
+    dispatcher.hungry = dict.fromkeys((1, 2, 3))
+    dispatcher.claim()
+    assert asked == [{3: 1}]
+
+
 def test_a_stop_waits_for_what_is_under_way_but_not_for_ever(dispatcher: Dispatcher) -> None:
     dispatcher.lanes.take([hook()])
     list(dispatcher.lanes.next_hooks())
