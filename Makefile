@@ -7,7 +7,7 @@ PY := $(VENV)/bin/python
 CODE := accounts chatapi hooks instances testing_tools tests manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench lock format chromium
+.PHONY: help run test check bench soak lock format chromium
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -27,6 +27,9 @@ format: $(VENV)/ready ## put code and templates into their form
 
 bench: $(VENV)/ready ## measure the delivery of hooks, and write docs/performance.md (QUICK=1: print it in two minutes)
 	@$(PY) -m tests.bench $(if $(QUICK),--quick)
+
+soak: $(VENV)/ready ## hooks under load, failures and kills for MINUTES=10: curves of memory and dead rows
+	@$(PY) -m tests.soak --minutes $(or $(MINUTES),10)
 
 lock: ## pin requirements.in anew into requirements.lock, with hashes
 	@$(PYTHON) -m venv $(VENV)/lock

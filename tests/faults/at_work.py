@@ -6,9 +6,12 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
+import psycopg
 
+from chatapi import postgres
 from tests.hooks.dispatching import wait_until
 from tests.product import Product, manage
 
@@ -36,6 +39,7 @@ from instances import actions
 from instances.models import Instance
 actions.delete_instance(Instance.objects.get(pk={pk}), actor=None)
 """
+DELIVERED = "SELECT count(*) FROM hooks_hook WHERE endpoint_id = %s AND state = 'delivered'"
 DISPATCHERS = """
 import json
 from hooks.models import Runner
@@ -71,8 +75,26 @@ class Subject:
         [line] = [line for line in done.stdout.splitlines() if line.startswith(f"instance key {self.pk}:")]
         return {name: int(number) for number, name in re.findall(r"(\d+) (\w+)", line)}
 
+    def delivered(self) -> int:
+        """How many are, asked of PostgreSQL itself: a manage.py each time would take the product's processors."""
+        try:
+            with psycopg.connect(database_of(self.environment)) as session:
+                row = session.execute(DELIVERED, [self.pk]).fetchone()
+        except psycopg.OperationalError:  # it is being started again
+            return -1
+        return row[0] if row else 0
+
     def wait_until_delivered(self, n: int) -> None:
-        wait_until(lambda: self.counts()["delivered"] == n, f"all {n} are delivered", 90)
+        wait_until(lambda: self.delivered() == n, f"all {n} are delivered", 90)
+        assert self.counts()["delivered"] == n
+
+
+def database_of(environment: dict[str, str]) -> str:
+    """Where libpq finds the product's database."""
+    embedded = postgres.embedded_database(Path(environment["DATA_DIR"]) / "pg")
+    return environment.get("DATABASE_URL") or psycopg.conninfo.make_conninfo(
+        host=embedded["HOST"], dbname=embedded["NAME"], user=embedded["USER"]
+    )
 
 
 def subject(

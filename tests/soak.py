@@ -1,0 +1,318 @@
+"""Hooks under steady load for a while: `make soak MINUTES=10`. Does memory grow, do dead rows gather, is anything lost?
+
+A tenth of the endpoints fail always, two hang, and one of two dispatchers is killed (kill -9) now and then. Every ten
+seconds a line is printed; at the end the curves, and `manage.py hooks check`. Exit code 1: memory grows without bound,
+a lane that is well was not served, or a hook is lost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from io import StringIO
+
+import psutil
+
+from tests.bench.world import world
+
+TICK = 0.05  # s between two rounds of events
+MOST_AT_ONCE = 500  # events of one round, when the machine has fallen behind
+SAMPLE = 10.0  # s between two lines
+KILL = 35.0  # s between two kills
+HANGING_EVERY = (
+    15.0  # s between two events of a lane that hangs: it takes an attempt's deadline to get rid of one
+)
+LANES, FAILING, HANGING = 40, 4, 2
+DRAIN = 60.0  # s for what is left at the end
+GROWTH, SLACK = 1.10, 2.0  # of memory from the middle third to the last: that many times, and so many MB
+TABLES = ("hooks_hook", "hooks_attempt", "hooks_tally", "hooks_lane", "hooks_endpoint")
+BARS = "▁▂▃▄▅▆▇█"
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+BAD = b"HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\nno"
+
+
+class Endpoint(asyncio.Protocol):
+    """Answers /ok with 200, /fail with 500 and /hang never."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport, self.buffer = transport, b""
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        while (end := self.buffer.find(b"\r\n\r\n")) >= 0:
+            head = self.buffer[:end].lower()
+            whole = end + 4 + int(head.partition(b"\r\ncontent-length:")[2].split(b"\r\n")[0])
+            if len(self.buffer) < whole:
+                return
+            self.buffer = self.buffer[whole:]
+            if not head.startswith(b"post /hang"):
+                self.transport.write(OK if head.startswith(b"post /ok") else BAD)
+
+
+async def receive() -> None:
+    """The receiver's process: prints its port, and ends by SIGTERM."""
+    loop, over = asyncio.get_running_loop(), asyncio.Event()
+    server = await loop.create_server(Endpoint, "127.0.0.1", 0, backlog=4096)
+    loop.add_signal_handler(signal.SIGTERM, over.set)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await over.wait()
+
+
+class Child:
+    """A process that goes with the block."""
+
+    def __init__(self, *words: str) -> None:
+        self.process = subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+        self.process.wait()
+
+    @property
+    def megabytes(self) -> float:
+        """What it holds: its own memory, and its share of what it has in common with others (PSS)."""
+        try:
+            return psutil.Process(self.process.pid).memory_full_info().pss / 2**20
+        except psutil.NoSuchProcess:
+            return 0.0
+
+
+@dataclass
+class Lane:
+    key: int
+    kind: str  # ok, fail, hang
+    sequence: itertools.count[int]
+
+
+def open_lanes(url: str) -> list[Lane]:
+    from accounts.actions import sign_up
+    from hooks.actions import configure
+    from instances.actions import create_instance
+
+    account = sign_up("soak@example.org", None)
+    lanes = []
+    for number in range(LANES):
+        kind = "fail" if number < FAILING else "hang" if number < FAILING + HANGING else "ok"
+        endpoint = create_instance(account).endpoint
+        configure(endpoint, url=f"{url}/{kind}/{number}", parallel=number % 4 == 0, guaranteed=kind == "fail")
+        lanes.append(Lane(endpoint.pk, kind, itertools.count()))
+    return lanes
+
+
+def emit(lanes: list[Lane]) -> None:
+    """A hook in each lane, in one transaction."""
+    from django.db import transaction
+
+    from hooks import outbox
+    from hooks.models import Kind
+
+    with transaction.atomic():
+        for lane in lanes:
+            body = b'{"messages":[{"body":"%s","n":%d}]}' % (b"x" * 400, next(lane.sequence))
+            outbox.emit(instance_id=lane.key, kind=Kind.MESSAGE, body=body)
+
+
+@dataclass
+class Sample:
+    """One line of the table."""
+
+    seconds: float
+    memory: float  # MB of the dispatcher that is never killed
+    other: float  # MB of the one that is
+    kills: int
+    rate: float  # deliveries a second since the last line
+    waiting: int  # due and not sent, of all lanes
+    oldest: float  # s that the oldest of those that are well has waited
+    retrying: int
+    dead: dict[str, int]  # rows of each table that vacuum has not taken away yet
+    hot: dict[str, float]  # updates since the last line that touched no index, in %
+
+    HEAD = (
+        "    time   memory    other  kills    rate  waiting  oldest  retrying      dead rows: "
+        "hook attempt   tally    lane endpoint   HOT: hook   tally    lane"
+    )
+
+    def __str__(self) -> str:
+        dead = "".join(f"{self.dead[table]:8}" for table in TABLES)
+        hot = "".join(f"{self.hot[table]:7.0f}%" for table in ("hooks_hook", "hooks_tally", "hooks_lane"))
+        return (
+            f"{self.seconds:6.0f} s {self.memory:5.1f} MB {self.other:5.1f} MB {self.kills:6} {self.rate:5.0f}/s"
+            f" {self.waiting:8} {self.oldest:5.1f} s {self.retrying:9}       {dead}       {hot}"
+        )
+
+
+class Meter:
+    def __init__(self) -> None:
+        self.began = self.last = time.monotonic()
+        self.delivered = 0
+        self.updates: dict[str, tuple[int, int]] = dict.fromkeys(TABLES, (0, 0))
+
+    def read(self, steady: Child, mortal: Child, kills: int, well: list[int]) -> Sample:
+        from django.db import connection
+
+        from hooks.models import Hook, State
+
+        now = time.monotonic()
+        counts = Hook.objects.all().counts()
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT relname, n_dead_tup, n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables"
+                " WHERE relname = ANY(%s)",
+                [list(TABLES)],
+            )
+            stats = {row[0]: row[1:] for row in cursor.fetchall()}
+            cursor.execute(
+                "SELECT count(*), COALESCE(max(extract(epoch FROM clock_timestamp() - since))"
+                " FILTER (WHERE endpoint_id = ANY(%s)), 0)::float8 FROM ("
+                " SELECT endpoint_id, created_at AS since FROM hooks_hook WHERE state = 'queued' UNION ALL"
+                " SELECT endpoint_id, next_attempt_at FROM hooks_hook"
+                " WHERE state = 'retrying' AND next_attempt_at < clock_timestamp()) due",
+                [well],
+            )
+            waiting, oldest = cursor.fetchone()
+        hot = {}
+        for table, (_dead, updates, hot_updates) in stats.items():
+            before = self.updates[table]
+            hot[table] = 100 * (hot_updates - before[1]) / max(updates - before[0], 1)
+            self.updates[table] = (updates, hot_updates)
+        sample = Sample(
+            seconds=now - self.began,
+            memory=steady.megabytes,
+            other=mortal.megabytes,
+            kills=kills,
+            rate=(counts[State.DELIVERED] - self.delivered) / (now - self.last),
+            waiting=waiting,
+            oldest=oldest,
+            retrying=counts[State.RETRYING],
+            dead={table: found[0] for table, found in stats.items()},
+            hot=hot,
+        )
+        self.last, self.delivered = now, counts[State.DELIVERED]
+        return sample
+
+
+def curve(name: str, values: list[float]) -> str:
+    top = max(values) or 1.0
+    bars = "".join(BARS[min(int(value / top * len(BARS)), len(BARS) - 1)] for value in values)
+    return f"{name:>20}  {bars}  {values[0]:.0f} … {values[-1]:.0f}, at most {max(values):.0f}"
+
+
+def grows(memory: list[float]) -> bool:
+    """Does it go on growing after its first third? Too few samples say nothing."""
+    third = len(memory) // 3
+    if third < 2:
+        return False
+    middle, last = statistics.median(memory[third : 2 * third]), statistics.median(memory[2 * third :])
+    return last > middle * GROWTH + SLACK
+
+
+def wait_until(true: Callable[[], bool], seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while not (found := true()) and time.monotonic() < until:
+        time.sleep(0.2)
+    return found
+
+
+def soak(minutes: float, rate: float) -> int:
+    from django.core.management import call_command
+
+    from hooks.models import Hook, Runner, State
+
+    dispatch = ("manage.py", "dispatch")
+    samples: list[Sample] = []
+    kills = 0
+    with ExitStack() as held:
+        receiver = held.enter_context(Child("-m", "tests.soak", "--receive"))
+        assert receiver.process.stdout
+        lanes = open_lanes(f"http://127.0.0.1:{receiver.process.stdout.readline().strip()}")
+        well = [lane.key for lane in lanes if lane.kind == "ok"]
+        hanging = [lane for lane in lanes if lane.kind == "hang"]
+        busy = itertools.cycle([lane for lane in lanes if lane.kind != "hang"])
+        steady, mortal = held.enter_context(Child(*dispatch)), held.enter_context(Child(*dispatch))
+        wait_until(lambda: Runner.objects.filter(finished_at=None).count() == 2, 30)
+        meter = Meter()
+        began = time.monotonic()
+        emitted, next_sample, next_kill, next_hang = 0, SAMPLE, KILL, 0.0
+        print(
+            f"{LANES} instances, {FAILING} failing, {HANGING} hanging, {rate:.0f} events/s, {minutes:g} min"
+        )
+        print(Sample.HEAD, flush=True)
+        while (passed := time.monotonic() - began) < minutes * 60:
+            due = [next(busy) for _ in range(min(int(passed * rate) - emitted, MOST_AT_ONCE))]
+            emit(due)
+            emitted += len(due)
+            if passed >= next_hang:
+                next_hang += HANGING_EVERY
+                emit(hanging)
+            if passed >= next_kill:
+                next_kill += KILL
+                mortal.process.kill()
+                mortal.process.wait()
+                mortal = held.enter_context(Child(*dispatch))
+                kills += 1
+            if passed >= next_sample:
+                next_sample += SAMPLE
+                samples.append(meter.read(steady, mortal, kills, well))
+                print(samples[-1], flush=True)
+            time.sleep(TICK)
+        waits = Hook.objects.filter(endpoint__in=well, state__in=(State.QUEUED, State.SENDING))
+        drained = wait_until(lambda: not waits.exists(), DRAIN)
+        survived = steady.process.poll() is None
+        print(f"{emitted} events emitted, {meter.read(steady, mortal, kills, well)}")
+    print()
+    print(curve("memory, MB", [sample.memory for sample in samples]))
+    print(curve("dead rows", [float(sum(sample.dead.values())) for sample in samples]))
+    print(curve("deliveries/s", [sample.rate for sample in samples]))
+    print(curve("retrying", [float(sample.retrying) for sample in samples]))
+    faults = []
+    if grows([sample.memory for sample in samples]):
+        faults.append("the dispatcher's memory grows")
+    if not survived:
+        faults.append("the dispatcher that nobody killed has ended")
+    if not drained:
+        faults.append(f"{waits.count()} hooks of endpoints that are well were not sent in {DRAIN:.0f} s")
+    said = StringIO()
+    try:
+        call_command("hooks", "check", stdout=said)
+    except SystemExit:
+        faults.append("hooks were lost")
+        print(said.getvalue())
+    print(f"hooks check: {said.getvalue().splitlines()[-1]}")
+    print("Well." if not faults else "Not well: " + "; ".join(faults) + ".")
+    return 1 if faults else 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make soak")
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--rate", type=float, default=200, help="events a second, over all instances")
+    parser.add_argument("--receive", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.receive:
+        asyncio.run(receive())
+        return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything it started ends with it
+    with world():
+        return soak(options.minutes, options.rate)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
