@@ -1,6 +1,7 @@
 """Wrong settings as system checks: each names the variable, says what is wrong, and what to do about it."""
 
 import re
+import ssl
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ IDS = {
     "LOG_FORMAT": "chatapi.E009",
     "API_RATE": "chatapi.E010",
     "METRICS_TOKEN": "chatapi.E011",
+    "HOOKS_CA_FILE": "chatapi.E012",
 }
 HINTS = {
     "DATA_DIR": "Choose a folder that the user who runs this may write: DATA_DIR=/folder/of/yours.",
@@ -31,6 +33,7 @@ HINTS = {
     "LOG_FORMAT": "One of text, json.",
     "API_RATE": "A number and a period: API_RATE=6000/min (s, min, hour, day).",
     "METRICS_TOKEN": "16 characters or more, without spaces (`openssl rand -hex 24`); unset: loopback only.",
+    "HOOKS_CA_FILE": "A file of certificates in PEM: HOOKS_CA_FILE=/etc/ssl/certs/ours.pem; unset: Mozilla's.",
 }
 
 
@@ -111,19 +114,37 @@ def rate(value: str) -> str | None:
 def token(value: str) -> str | None:
     if not value or re.fullmatch(r"[!-~]{16,}", value):
         return None
-    return "it is too short or holds spaces or other characters that no header carries"  # never the value itself
+    return (
+        "it is too short or holds spaces or other characters that no header carries"  # never the value itself
+    )
+
+
+def certificates(value: str) -> str | None:
+    """It is read as OpenSSL reads it, for a file that it can't read would fail every https delivery."""
+    if not value:
+        return None
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(cafile=value)
+    except ssl.SSLError:
+        return f"{value} holds no certificate in PEM"
+    except OSError as fault:
+        return f"{value} can't be read: {fault.strerror}"
+    return None if context.cert_store_stats()["x509"] else f"{value} holds no certificate in PEM"
 
 
 TESTS: dict[str, Callable[[Any], str | None]] = {
     "PORT": port,
     "SITE_URL": site_url,
     "HOOKS_ALLOW_NETWORKS": networks,
+    "HOOKS_CA_FILE": certificates,
     "HOOKS_DISPATCHERS": at_least(1),
     "HOOKS_WINDOW": at_least(1),
     "HOOKS_KEEP_DAYS": at_least(1),
     "HOOKS_KEEP_BODIES_DAYS": at_least(1),
     "HOOKS_KEEP_SKIPPED_DAYS": at_least(1),
     "TRIAL_DAYS": at_least(0),
+    "WEB_PROCESSES": at_least(1),
     "REQUEST_MAX_BYTES": at_least(1),
     "LOG_LEVEL": one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
     "LOG_FORMAT": one_of("text", "json"),

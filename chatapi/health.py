@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import psycopg
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
@@ -11,6 +12,7 @@ from hooks.loops import last_heartbeat
 from hooks.models import Role
 
 FRESH = timedelta(seconds=10)  # dispatchers write their heartbeat every second
+CONNECT_SECONDS = 2  # the least that libpq knows
 
 # Migrations do not become unapplied under a running process: the costly look ends with the first good answer.
 migrated = False
@@ -29,9 +31,19 @@ def readyz(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"status": "ready"})
 
 
+def knock() -> None:
+    """Connects anew, with little patience: a frozen server answers nobody, and who asks it waits for ever.
+
+    That a kept connection works says nothing of whether the next process gets one. Raises psycopg.Error.
+    """
+    params = connection.get_connection_params() | {"connect_timeout": CONNECT_SECONDS}
+    psycopg.connect(**params).close()
+
+
 def what_is_missing() -> str | None:
     global migrated
     try:
+        knock()
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
         if not migrated:
@@ -40,7 +52,7 @@ def what_is_missing() -> str | None:
                 return "The database lacks migrations."
             migrated = True
         heartbeat = last_heartbeat(Role.DISPATCH)
-    except (DatabaseError, InterfaceError):
+    except (DatabaseError, InterfaceError, psycopg.Error):
         return "The database does not answer."
     if heartbeat is None:
         return "No dispatcher is alive: there is no heartbeat of any."

@@ -1,5 +1,6 @@
 """Wrong settings: each a system check with an id, that names the variable and says what to do."""
 
+import certifi
 import pytest
 from django.core.checks import Error
 from django.test import override_settings
@@ -38,6 +39,10 @@ def test_what_the_settings_file_could_not_read_is_told() -> None:
         ("API_RATE", "often", "chatapi.E010", "API_RATE: 'often' is not a number and a period."),
         ("METRICS_TOKEN", "short", "chatapi.E011",
          "METRICS_TOKEN: it is too short or holds spaces or other characters that no header carries."),
+        ("HOOKS_CA_FILE", "/nowhere/ca.pem", "chatapi.E012",
+         "HOOKS_CA_FILE: /nowhere/ca.pem can't be read: No such file or directory."),
+        ("HOOKS_CA_FILE", __file__, "chatapi.E012", f"HOOKS_CA_FILE: {__file__} holds no certificate in PEM."),
+        ("WEB_PROCESSES", 0, "chatapi.E001", "WEB_PROCESSES: 0 is less than 1."),
         ("HOOKS_DISPATCHERS", 0, "chatapi.E001", "HOOKS_DISPATCHERS: 0 is less than 1."),
     ],
 )  # fmt: skip
@@ -46,3 +51,8 @@ def test_what_makes_no_sense_is_told(variable: str, value: object, identity: str
         [(code, message, hint)] = found()
     assert (code, message) == (identity, says)
     assert hint
+
+
+def test_a_file_of_certificates_is_right() -> None:
+    with override_settings(HOOKS_CA_FILE=certifi.where()):
+        assert found() == []

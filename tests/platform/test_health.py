@@ -1,14 +1,16 @@
 """/healthz and /readyz: 200, or 503 with the first thing that is missing."""
 
+import os
+import signal
 from datetime import timedelta
 from unittest.mock import patch
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
 
-from chatapi import health
+from chatapi import health, postgres
 from hooks.models import Role, Runner
 
 
@@ -63,3 +65,20 @@ def test_not_ready_without_all_migrations(client: Client, monkeypatch: pytest.Mo
 def test_not_ready_without_a_database(client: Client) -> None:
     with patch.object(health, "last_heartbeat", side_effect=OperationalError("gone")):
         assert ready(client) == (503, {"status": "not ready", "reason": "The database does not answer."})
+
+
+@pytest.mark.django_db
+def test_not_ready_with_a_database_that_is_frozen(client: Client, database_server: postgres.Server) -> None:
+    runner(Role.DISPATCH, 1)
+    os.kill(
+        database_server.pid, signal.SIGSTOP
+    )  # it takes connections and answers none; those there are go on
+    try:
+        assert ready(client) == (503, {"status": "not ready", "reason": "The database does not answer."})
+    finally:
+        os.kill(database_server.pid, signal.SIGCONT)
+    assert ready(client) == (200, {"status": "ready"})
+
+
+def test_no_connect_waits_for_ever() -> None:
+    assert connection.get_connection_params()["connect_timeout"] == 10

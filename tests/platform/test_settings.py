@@ -72,5 +72,5 @@ def test_a_database_url_is_taken_apart(tmp_path: Path) -> None:
         "PASSWORD": "p@ss",
         "HOST": "db.example.com",
         "PORT": "6432",
-        "OPTIONS": {"sslmode": "require"},
+        "OPTIONS": {"connect_timeout": 10, "sslmode": "require"},
     }
