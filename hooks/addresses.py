@@ -42,6 +42,10 @@ def check(url: str) -> str:
         )
     if port == 0:
         raise BadAddress("The port must be between 1 and 65535.")
+    if (
+        "[" in parts.netloc and ":" not in parts.hostname
+    ):  # [v1.x], which urlsplit lets through without its brackets
+        raise BadAddress(f"[{parts.hostname}] is not an IP address.")
     host = ascii_host(parts.hostname)
     netloc = host if port is None else f"{host}:{port}"
     try:

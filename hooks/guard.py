@@ -75,10 +75,15 @@ def refusal(address: str) -> str:
     return blocking_rule(address, tuple(settings.HOOKS_ALLOW_NETWORKS))
 
 
+# the key, segments that are neither "." nor "..", a query; neither "%" nor "\\" in the path
+OWN_BIN = re.compile(r"[a-z0-9]{8}(/(?!\.\.?(?:[/?]|\Z))[A-Za-z0-9_.~-]+)*/?(\?[!-\"$-~]*)?")
+
+
 def is_own_bin(url: str) -> bool:
     """Is it a bin of this very site? Those are reached always, wherever the site's name leads.
 
-    Only a plain path below /bin/ counts: with a dot segment it could lead to any page of the site.
+    Only a plain path below /bin/ counts, with or without a query: by a dot segment, plain or escaped, it could lead
+    to any page of the site.
     """
     prefix = settings.HOOKS_OWN_BINS
-    return url.startswith(prefix) and re.fullmatch(r"[a-z0-9]{8}(/[\w-]+)*/?", url[len(prefix) :]) is not None
+    return url.startswith(prefix) and OWN_BIN.fullmatch(url[len(prefix) :]) is not None

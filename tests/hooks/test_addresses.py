@@ -66,6 +66,7 @@ def test_an_address_is_kept_as_it_will_be_requested(given: str, kept: str) -> No
         ("http://a..b/", "a..b is not a host name."),
         (f"http://{'a' * 64}.com/", f"{'a' * 64}.com is not a host name."),
         (f"http://{'ü' * 64}.com/", f"{'ü' * 64}.com is not a host name."),
+        ("http://[v1.x]/", "[v1.x] is not an IP address."),
         ("http://[::1/", "The address can't be read: Invalid IPv6 URL."),
         ("http://example.com/a\nb", "The address holds a line break or another control character."),
         ("http://example.com/a\x00b", "The address holds a line break or another control character."),

@@ -115,7 +115,20 @@ def test_a_laptops_networks_hold_no_metadata_service(settings: Settings) -> None
     assert refusal("169.254.1.1") == "link-local"
 
 
-@pytest.mark.parametrize("url", ["abcd1234", "abcd1234/", "abcd1234/sub/path", "abcd1234/a_b-c"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "abcd1234",
+        "abcd1234/",
+        "abcd1234/sub/path",
+        "abcd1234/a_b-c",
+        "abcd1234?key=1",
+        "abcd1234/?key=a%2Fb&c",
+        "abcd1234/hook.php?a=../..",
+        "abcd1234/.x/..y/...",
+        "abcd1234?",
+    ],
+)
 def test_a_bin_of_this_site_is_its_own(settings: Settings, url: str) -> None:
     settings.HOOKS_OWN_BINS = "https://chat.example/bin/"
     assert is_own_bin(f"https://chat.example/bin/{url}")
@@ -130,7 +143,16 @@ def test_a_bin_of_this_site_is_its_own(settings: Settings, url: str) -> None:
         "https://chat.example/bin/abcd1234/..",
         "https://chat.example/bin/abcd1234/./x",
         "https://chat.example/bin/abcd1234//x",
-        "https://chat.example/bin/abcd1234?x=1",
+        "https://chat.example/bin/abcd1234/..?x=1",
+        "https://chat.example/bin/abcd1234/../../admin/?x=1",
+        "https://chat.example/bin/abcd1234/.",
+        "https://chat.example/bin/abcd1234/./",
+        "https://chat.example/bin/abcd1234/..\\..\\admin",
+        "https://chat.example/bin/abcd1234/a%2f..",
+        "https://chat.example/bin/abcd1234?x=1#y",
+        "https://chat.example/bin/abcd1234?x=1 2",
+        "https://chat.example/bin/abcd123?x=1",
+        "https://chat.example/bin/?abcd1234",
         "https://chat.example/bin/abcd1234#x",
         "https://chat.example/bin/abcd123",
         "https://chat.example/bin/abcd12345",
