@@ -21,16 +21,18 @@ from instances.actions.messages import (
     type_on_phone,
     write_as_contact,
 )
-from instances.actions.sending import QUEUE_LIMIT, QueueFull, record_sent, send_message
+from instances.actions.sending import QUEUE_LIMIT, TEXT_LIMIT, QueueFull, TooLong, record_sent, send_message
 from instances.actions.settings import change_settings, read_settings
 from instances.actions.status import change_status, wake
 from instances.settings_table import SettingsError
 
 __all__ = [
     "QUEUE_LIMIT",
+    "TEXT_LIMIT",
     "NotLinked",
     "QueueFull",
     "SettingsError",
+    "TooLong",
     "UnknownMessage",
     "change_instance",
     "change_settings",

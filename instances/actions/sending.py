@@ -17,6 +17,13 @@ QUEUE_LIMIT = 400  # contract.md, section 2
 OUTGOING_CHANNEL = "outgoing"  # of NOTIFY: the sending loop wakes at the commit
 
 
+TEXT_LIMIT = 65_536  # bytes in UTF-8; the original's is not known
+
+
+class TooLong(Exception):
+    """A text of more than TEXT_LIMIT bytes; the text is a sentence for the caller."""
+
+
 class QueueFull(Exception):
     """The instance's queue holds QUEUE_LIMIT messages already; the text is a sentence for the caller."""
 
@@ -33,9 +40,11 @@ def send_message(
 ) -> OutgoingMessage:
     """Accepts a message into the queue. Its id and queue number are final: acks and `messages` use them.
 
-    `chat_id` is a chat id or a phone number. Raises chat_ids.BadChatId, QueueFull and UnknownMessage (of
+    `chat_id` is a chat id or a phone number. Raises chat_ids.BadChatId, TooLong, QueueFull and UnknownMessage (of
     `quoted_id`); then no queue number is spent.
     """
+    if len(body.encode()) > TEXT_LIMIT:
+        raise TooLong(f"Message was not sent: the text is longer than {TEXT_LIMIT} bytes.")
     where = chat_ids.of_chat(chat_id)
     quoted = quote(instance, quoted_id) if quoted_id else None
     outgoing = OutgoingMessage(

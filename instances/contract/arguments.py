@@ -52,6 +52,15 @@ class Argument:
         return self.default
 
 
+class Several(list[Any]):
+    """The values of a key that stands in a query or form more than once; an array, in JSON or as `key[]`, is one."""
+
+
+def last(value: Any) -> Any:
+    """The last of a key that came several times; an array stays one, for whoever judges what a value is."""
+    return value[-1] if isinstance(value, Several) else value
+
+
 def once(value: Any) -> Any:
     """The last of an argument that came several times, where one is wanted."""
     return value[-1] if isinstance(value, list) and value else value

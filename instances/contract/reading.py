@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from django.db.models import QuerySet
+
 from instances.contract.arguments import Destination, flag, number, text
 from instances.contract.errors import BadArgument
 from instances.contract.registry import method
@@ -10,7 +12,11 @@ from instances.models import Chat, Instance, Message
 from instances.payloads import message_dict
 
 PAGE = 100
-CAP = 10_000  # what `limit` 0, "all", gives at most: some 6 MB; the client goes on by lastMessageNumber
+CAP = 10_000  # what `limit` 0, "all", gives at most; the client goes on by lastMessageNumber
+TEXT_CAP = (
+    8_000_000  # characters of text in one answer; a message may have 65 536, and as many in what it quotes
+)
+CHUNK = 500  # messages that are fetched at once
 
 FIELDS = (
     "number", "message_id", "author", "sender_name", "type", "body", "caption", "from_me", "by_api", "forwarded",
@@ -25,7 +31,11 @@ FIELDS = (
         number("lastMessageNumber", "the number after which to begin", default=0),
         flag("last", "the newest messages instead; beats lastMessageNumber"),
         text("chatId", "one chat's messages alone"),
-        number("limit", f"how many at most; 0: all, but at most {CAP}", default=PAGE),
+        number(
+            "limit",
+            f"how many at most; 0: all, but at most {CAP}, and {TEXT_CAP} characters of text",
+            default=PAGE,
+        ),
         number("min_time", "unix seconds"),
         number("max_time", "unix seconds"),
     ),
@@ -55,14 +65,38 @@ def messages(
         found = found.filter(time__lt=moment(max_time + 1))  # the whole of that second
     if not last:
         found = found.filter(number__gt=last_message_number)
-    found = found.order_by("-number" if last else "number")
-    rows = list(found.values_list(*FIELDS, named=True)[: min(limit, CAP) or CAP])
+    rows = fetch(found, min(limit, CAP) or CAP, newest=last)
     if last:
         rows.reverse()
     return {
         "messages": [message_dict(row, chat_id=row.chat__chat_id, chat_name=row.chat__name) for row in rows],
         "lastMessageNumber": rows[-1].number if rows else last_message_number,
     }
+
+
+def fetch(found: QuerySet[Message], most: int, *, newest: bool) -> list[Any]:
+    """The first, or the newest, `most` of these, by FIELDS, in the order in which they were looked for.
+
+    Fewer where their texts are longer than TEXT_CAP, but one in any case: a client goes on behind the last.
+    """
+    ordered = found.order_by("-number" if newest else "number").values_list(*FIELDS, named=True)
+    rows: list[Any] = []
+    size = 0
+    while len(rows) < most:
+        rest = ordered
+        if rows:
+            at = rows[-1].number
+            rest = ordered.filter(number__lt=at) if newest else ordered.filter(number__gt=at)
+        wanted = min(CHUNK, most - len(rows))
+        chunk = list(rest[:wanted])
+        for row in chunk:
+            size += len(row.body) + len(row.caption or "") + len((row.quoted or {}).get("body", ""))
+            if rows and size > TEXT_CAP:
+                return rows
+            rows.append(row)
+        if len(chunk) < wanted:
+            break
+    return rows
 
 
 def moment(seconds: int) -> datetime:

@@ -13,6 +13,7 @@ from django.http import HttpRequest, QueryDict
 from django.http.multipartparser import MultiPartParser, MultiPartParserError
 from django.http.request import UnreadablePostError
 
+from instances.contract.arguments import Several
 from instances.contract.errors import WireError
 
 
@@ -110,5 +111,5 @@ def flatten(lists: Iterable[tuple[Any, list[Any]]]) -> dict[str, Any]:
         if bracket:
             arguments.setdefault(name, []).extend(found)
         elif found:
-            arguments[name] = found[0] if len(found) == 1 else list(found)
+            arguments[name] = found[0] if len(found) == 1 else Several(found)
     return arguments

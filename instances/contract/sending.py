@@ -36,7 +36,7 @@ def accept(instance: Instance, *, chat_id: str, **message: Any) -> dict[str, Any
     """Queues a message and makes the reply that all sends have in common; `message` as actions.send_message."""
     try:
         outgoing = actions.send_message(instance, chat_id=chat_id, **message)
-    except (actions.QueueFull, actions.UnknownMessage) as error:
+    except (actions.TooLong, actions.QueueFull, actions.UnknownMessage) as error:
         raise Refused(str(error)) from None
     return reply(instance, outgoing)
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from instances import actions
-from instances.contract.arguments import Argument, once
+from instances.contract.arguments import Argument, last
 from instances.contract.errors import BadArgument, Refused
 from instances.contract.registry import method
 from instances.models import Instance
@@ -12,7 +12,7 @@ from instances.settings_table import SETTINGS, Setting
 
 def argument_of(setting: Setting) -> Argument:
     """A setting as an argument: its value goes to the action as it came, which says what it takes."""
-    return Argument(setting.wire, once, setting.meaning, aliases=setting.aliases, keyword=setting.wire)
+    return Argument(setting.wire, last, setting.meaning, aliases=setting.aliases, keyword=setting.wire)
 
 
 @method("settings", "GET", "POST", arguments=[argument_of(setting) for setting in SETTINGS])

@@ -99,8 +99,8 @@ def send(request: HttpRequest) -> HttpResponse:
             )
             answer["outgoing"] = outgoing
             answer["reply"] = pretty(reply(instance, outgoing))
-        except actions.QueueFull as full:
-            form.add_error(None, str(full))
+        except (actions.TooLong, actions.QueueFull) as refusal:
+            form.add_error(None, str(refusal))
     if not request.htmx:  # type: ignore[attr-defined]
         if "outgoing" in answer:
             return redirect(f"{reverse('testing:sending')}?instance={instance.number}")

@@ -7,6 +7,7 @@ from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from instances import actions, payloads
+from instances.contract import reading
 from instances.models import Instance, Message
 from tests.contract.conftest import Call
 from tests.factories import InstanceFactory
@@ -115,3 +116,26 @@ def test_a_page_takes_one_query_after_the_token(
     receive(instance, 50)
     with django_assert_num_queries(2):
         client.get("/instance12345/messages?token=secret")
+
+
+def test_long_texts_come_in_several_answers(
+    get: Call, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receive(instance, 7)
+    Message.objects.update(body="x" * 40)
+    monkeypatch.setattr(reading, "TEXT_CAP", 100)
+    assert numbers(get("messages", limit=0)) == [1, 2]
+    assert numbers(get("messages", limit=0, lastMessageNumber=2)) == [3, 4]
+    assert numbers(get("messages", limit=0, last=1)) == [6, 7]
+    Message.objects.update(body="x" * 400)  # one in any case, or a client would never go on
+    assert numbers(get("messages", limit=0)) == [1]
+
+
+@pytest.mark.parametrize("limit", [0, 4, 5, 6, 100])
+def test_messages_that_are_fetched_in_parts_are_all_there(
+    get: Call, instance: Instance, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
+    receive(instance, 6)
+    monkeypatch.setattr(reading, "CHUNK", 2)
+    assert numbers(get("messages", limit=limit)) == list(range(1, (min(limit, 6) or 6) + 1))
+    assert numbers(get("messages", limit=limit, last=1)) == list(range(7 - (min(limit, 6) or 6), 7))

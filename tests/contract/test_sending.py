@@ -73,3 +73,12 @@ def test_a_malformed_mentioned_phone(post: Call) -> None:
     answer = post("sendMessage", phone="17680561234", body="that", mentionedPhones="17680561234,x")
     assert answer["sent"] is False
     assert not OutgoingMessage.objects.exists()
+
+
+def test_a_text_of_64_kb_is_sent_and_a_byte_more_is_not(post: Call) -> None:
+    assert post("sendMessage", phone="17680561234", body="\u00e9" * 32_768)["sent"] is True
+    assert post("sendMessage", phone="17680561234", body="\u00e9" * 32_768 + "x") == {
+        "sent": False,
+        "message": "Message was not sent: the text is longer than 65536 bytes.",
+    }
+    assert OutgoingMessage.objects.count() == 1

@@ -137,3 +137,33 @@ def test_webhook_refuses_what_is_no_address(post: Call, get: Call) -> None:
         " The address must begin with http:// or https://.",
     }
     assert get("settings")["webhookUrl"] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "takes"),
+    [
+        ("sendDelay", [1], "a whole number of seconds from 0 to 31536000"),
+        ("webhookUrl", [URL], "an http or https address, or null"),
+        ("guaranteedHooks", [True], "true or false"),
+        ("proxy", ["10.0.0.7:1080"], "ip:port of a SOCKS5 proxy, or null"),
+    ],
+)
+def test_an_array_is_no_value_of_a_setting(
+    client: Client, instance: Instance, get: Call, name: str, value: list[object], takes: str
+) -> None:
+    address = "/instance12345/settings?token=secret"
+    answer = client.post(address, {name: value}, content_type="application/json")
+    assert (answer.status_code, answer.json()) == (400, {"error": f"{name} takes {takes}"})
+    assert get("settings") == DEFAULTS
+
+
+def test_of_a_setting_that_comes_twice_in_a_query_the_last_counts(client: Client, instance: Instance) -> None:
+    answer = client.get("/instance12345/settings?token=secret&sendDelay=1&sendDelay=2")
+    assert answer.json()["updated"] == {"sendDelay": 2}
+
+
+def test_an_array_is_no_webhook_address(post: Call) -> None:
+    assert post("webhook", webhookUrl=[URL]) == {
+        "set": False,
+        "message": "webhookUrl takes an http or https address, or null",
+    }

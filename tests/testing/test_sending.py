@@ -59,6 +59,11 @@ def test_what_can_not_be_sent_is_explained(alice, recipient, text, words):
     assert OutgoingMessage.objects.count() == 0
 
 
+def test_a_text_that_is_too_long_is_explained(alice):
+    assert "Ensure this value has at most 10000 characters" in send(alice, text="x" * 10_001)
+    assert OutgoingMessage.objects.count() == 0
+
+
 def test_the_ticks_come_with_their_times(alice, instance):
     send(alice)
     [before] = ticks.sent_messages(instance)
