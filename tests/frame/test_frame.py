@@ -134,7 +134,7 @@ def test_the_page_of_a_failure_needs_no_request() -> None:
 
 
 def test_the_page_of_a_wrong_address_says_so_in_words(client: Client) -> None:
-    answer = client.get("/log/not-a-hook/")
+    answer = client.get("/log/not-a-hook/", headers={"Accept": "text/html"})
 
     assert answer.status_code == 404
     assert "Nothing here" in answer.content.decode()
