@@ -7,6 +7,16 @@ import sys
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatapi.settings")
+    try:
+        run()
+    except (
+        KeyboardInterrupt
+    ):  # as long as the command itself takes no notice of Ctrl-C, such as while it is loaded
+        sys.stderr.write("\nStopped.\n")
+        sys.exit(128 + 2)
+
+
+def run() -> None:
     from django.core.management import execute_from_command_line
 
     from chatapi.postgres import PostgresError

@@ -77,6 +77,10 @@ def logging_config(level: str, as_json: bool) -> dict[str, Any]:
             # The request log tells of every failure with its traceback; this one would say it twice.
             "django.request": {"level": "CRITICAL"},
             "django.server": {"level": "ERROR"},
+            # What somebody sends that is too much is no fault of ours; the request log has the 400.
+            "django.security.RequestDataTooBig": {"level": "CRITICAL"},
+            "django.security.TooManyFieldsSent": {"level": "CRITICAL"},
+            "django.security.TooManyFilesSent": {"level": "CRITICAL"},
             "django.db.backends": {"level": "INFO"},  # at DEBUG it prints parameters
             "django-q": {"level": "WARNING" if level == "INFO" else level},
             "_granian": {"handlers": [], "propagate": True, "level": "WARNING"},

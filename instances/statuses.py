@@ -57,6 +57,8 @@ def describe(instance: Instance) -> Words:
         )
     elif status == AccountStatus.INIT:
         said = ("Starting", "The messenger is being started; a code to scan comes next.", "")
+    elif status == AccountStatus.LOADING and instance.substatus == Substatus.SYNCING:
+        said = SUBSTATUSES[Substatus(instance.substatus)]
     elif status == AccountStatus.LOADING:
         said = ("Loading", "The code was scanned; the messenger is connecting.", "")
     elif status == AccountStatus.GOT_QR_CODE:

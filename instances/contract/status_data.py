@@ -18,7 +18,7 @@ class Words(NamedTuple):
 
 
 LOW_BATTERY = Words("Low battery", "The phone's battery is low.", "Charge the phone.")
-# What an authenticated account's substatus means.
+# What an authenticated account's substatus means; `syncing` means the same while it is loading.
 SUBSTATUS_WORDS = {
     Substatus.NORMAL: Words("Connected", "Everything is fine.", "Keep the phone connected to the internet."),
     Substatus.PHONE: Words(
@@ -51,7 +51,8 @@ def status_data(instance: Instance) -> dict[str, Any]:
     """`{"substatus","title","msg","submsg","reason","actions"}`; `reason` is None unless loading."""
     status = instance.shown_status
     expired = status == AccountStatus.GOT_QR_CODE and instance.substatus == Substatus.EXPIRED
-    if status == AccountStatus.AUTHENTICATED:
+    syncing = status == AccountStatus.LOADING and instance.substatus == Substatus.SYNCING
+    if status == AccountStatus.AUTHENTICATED or syncing:
         words = SUBSTATUS_WORDS[Substatus(instance.substatus)]
     else:
         words = EXPIRED_CODE if expired else STATUS_WORDS[status]

@@ -69,7 +69,7 @@ def test_full_tells_the_status_in_words(get: Call) -> None:
     [
         ("init", "normal", "Starting", None, ["learn_more"]),
         ("loading", "normal", "Loading", "connecting", ["learn_more"]),
-        ("loading", "syncing", "Loading", "syncing", ["retry", "learn_more"]),
+        ("loading", "syncing", "Synchronising", "syncing", ["retry", "learn_more"]),
         ("loading", "offline", "Loading", "offline", ["learn_more"]),
         ("got qr code", "normal", "Scan the code", None, ["learn_more"]),
         ("got qr code", "expired", "Code expired", None, ["expiry", "learn_more"]),

@@ -34,6 +34,17 @@ def test_a_request_is_named_by_its_path_alone() -> None:
     assert RequestLog.format_request(request) == "POST /instance1/sendMessage"
 
 
+def test_a_body_that_is_too_long_for_a_page_is_no_fault_of_ours(product: Product) -> None:
+    before = len(product.lines)
+    with requests.Session() as session:
+        session.get(f"{product.url}/accounts/login/", timeout=20)  # for the cookie that comes with the form
+        answer = session.post(f"{product.url}/accounts/login/", data={"login": "x" * 2_200_000}, timeout=20)
+    assert answer.status_code == 400
+    requests.get(f"{product.url}/behind/it", timeout=20)
+    product.wait_for("/behind/it")
+    assert [line for line in product.lines[before:] if "Traceback" in line or "[error" in line.lower()] == []
+
+
 @pytest.mark.parametrize("as_json", [False, True])
 def test_a_traceback_shows_neither_local_variables_nor_secrets(as_json: bool) -> None:
     config = logging_config("INFO", as_json)

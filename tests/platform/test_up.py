@@ -3,6 +3,8 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import psutil
 import pytest
 import requests
 
-from tests.product import Product, free_port, manage, product_environment
+from tests.product import ROOT, Product, free_port, manage, product_environment
 
 
 @pytest.fixture(scope="module")
@@ -128,3 +130,17 @@ def test_a_part_that_dies_is_started_again(own: Product) -> None:
     database.kill()
     own.wait_for("PostgreSQL ended by itself; starting it again.", 20)
     own.wait_for_ready()
+
+
+@pytest.mark.parametrize("module", ["django.utils.version", "environs", "structlog", "django.db.models"])
+def test_ctrl_c_while_it_is_loaded_is_taken_in_silence(tmp_path: Path, module: str) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-X", "importtime", "manage.py", "up"], cwd=ROOT, text=True, stdin=subprocess.DEVNULL,
+        env=product_environment(tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    ) as started:  # fmt: skip
+        assert started.stderr
+        lines = iter(started.stderr.readline, "")  # one for each module that is loaded
+        assert any(line.split("|")[-1].strip() == module for line in lines)
+        started.send_signal(signal.SIGINT)
+        said = "".join(line for line in lines if not line.startswith("import time:"))
+        assert (started.wait(20), said.strip()) == (130, "Stopped.")
