@@ -244,6 +244,7 @@ SCHEDULES = {
     "outgoing queue": ("instances.tasks.ensure_outgoing", 1),
     "redelivery": ("hooks.tasks.ensure_redelivery", 1),
     "endpoints that fail": ("instances.tasks.pause_failing", 1),
+    "QR codes": ("instances.tasks.expire_codes", 1),
     "old hooks": ("hooks.retention.drop_old", 60),
     "old captures": ("testing_tools.bins.drop_old_captures", 60),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -36,6 +37,7 @@ class AccountStatus(models.TextChoices):
 
 
 NOT_PAID = "not_paid"
+CODE_LIVES = timedelta(minutes=1)  # a QR code, contract.md, section 4
 
 
 class Substatus(models.TextChoices):
@@ -132,6 +134,15 @@ class Instance(models.Model):
     @property
     def is_authenticated(self) -> bool:
         return self.account_status == AccountStatus.AUTHENTICATED
+
+    @property
+    def code_is_over(self) -> bool:
+        """Has its QR code been there for CODE_LIVES, and is not said to have expired yet?"""
+        return (
+            self.account_status == AccountStatus.GOT_QR_CODE
+            and self.substatus == Substatus.NORMAL
+            and self.status_changed_at <= timezone.now() - CODE_LIVES
+        )
 
     @property
     def shown_status(self) -> str:

@@ -1,5 +1,5 @@
-"""What django-q2 runs for the instances: the loop that empties the outgoing queues, and the look at endpoints
-that fail."""
+"""What django-q2 runs for the instances: the loop that empties the outgoing queues, and two looks a minute, at
+endpoints that fail and at QR codes that are over."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from django_q.tasks import async_task
 from hooks import actions as hook_actions
 from hooks import health, loops
 from hooks.models import Endpoint, Hook, Role, State
-from instances import outgoing
+from instances import actions, outgoing
 from instances.actions.sending import OUTGOING_CHANNEL
+from instances.models import CODE_LIVES, AccountStatus, Instance, Substatus
 
 log = logging.getLogger(__name__)
 
@@ -123,6 +124,24 @@ def tell_paused(endpoint: Endpoint) -> None:
         None,
         [instance.owner.owner.email],
     )
+
+
+def expire_codes() -> str:
+    """QR codes that nobody has scanned in time are over; every minute, and at once for whoever asks for a status."""
+    waiting = Instance.objects.filter(
+        account_status=AccountStatus.GOT_QR_CODE,
+        substatus=Substatus.NORMAL,
+        status_changed_at__lte=timezone.now() - CODE_LIVES,
+        paid_until__gt=timezone.now(),
+    )
+    expired = 0
+    for instance in waiting.iterator():
+        try:
+            actions.expire_code(instance)
+        except Instance.DoesNotExist:
+            continue  # deleted meanwhile
+        expired += 1
+    return f"{expired} expired"
 
 
 def ensure_outgoing() -> bool:

@@ -23,7 +23,7 @@ from instances.actions.messages import (
 )
 from instances.actions.sending import QUEUE_LIMIT, TEXT_LIMIT, QueueFull, TooLong, record_sent, send_message
 from instances.actions.settings import change_settings, read_settings
-from instances.actions.status import change_status, wake
+from instances.actions.status import change_status, expire_code, wake
 from instances.settings_table import SettingsError
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "change_status",
     "create_instance",
     "delete_instance",
+    "expire_code",
     "link_sandbox",
     "quote",
     "read_settings",

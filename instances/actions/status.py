@@ -48,6 +48,15 @@ def change_status(
 
 
 @transaction.atomic
+def expire_code(instance: Instance) -> Instance:
+    """A QR code that has lived CODE_LIVES, and was not scanned, is over; any other instance stays as it is."""
+    events.lock(instance)
+    if instance.code_is_over:
+        change_status(instance, substatus=Substatus.EXPIRED)
+    return instance
+
+
+@transaction.atomic
 def wake(instance: Instance, *, actor: Any = None) -> Instance:
     """From `init` by `loading` to a QR code; an instance that is awake already stays as it is."""
     events.lock(instance)

@@ -26,6 +26,8 @@ def logout(instance: Instance) -> dict[str, Any]:
 @method("expiry", "POST")
 def expiry(instance: Instance) -> dict[str, Any]:
     """Makes a new QR code in place of an expired one."""
+    if instance.is_paid and instance.code_is_over:
+        actions.expire_code(instance)
     if instance.substatus != Substatus.EXPIRED:
         return said('Expiry request not sent because substatus don\'t equals "expired"')
     actions.change_status(instance, substatus=Substatus.NORMAL)

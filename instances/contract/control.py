@@ -16,7 +16,9 @@ from instances.models import AccountStatus, Instance, Substatus
 
 
 def qr_code_of(instance: Instance) -> segno.QRCode | None:
-    """The code by which the phone is linked; None when there is nothing to scan."""
+    """The code by which the phone is linked; None when there is nothing to scan, such as one that is over."""
+    if instance.is_paid and instance.code_is_over:
+        actions.expire_code(instance)  # now, and not when the task of the next minute comes by
     if instance.shown_status != AccountStatus.GOT_QR_CODE or instance.substatus == Substatus.EXPIRED:
         return None
     return segno.make(channel_of(instance).qr_text(instance), micro=False)
