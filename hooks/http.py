@@ -64,10 +64,10 @@ class Transfer:
         "blocked",
         "curl",
         "cut",
-        "no_socket",
         "exempt",
         "header_size",
         "job",
+        "no_socket",
         "tried",
     )
 
