@@ -15,7 +15,8 @@ from hooks.models import Role
 
 class Command(BaseCommand):
     help = "Deliver hooks in this process until SIGTERM or Ctrl-C. Several may run, on several machines."
-    requires_system_checks = ["settings"]  # all of them would load every page: 35 MB that a dispatcher has no use for
+    # all of the checks would load every page: 35 MB that a dispatcher has no use for
+    requires_system_checks = ["settings"]
 
     def handle(self, *args: Any, **options: Any) -> None:
         heard, tell = os.pipe()
