@@ -20,7 +20,7 @@ from hooks.models.words import UNFINISHED, AnswerClass, Kind, Outcome, Side, Ski
 def new_public_id(at: datetime | None = None) -> uuid.UUID:
     """A time-ordered UUID (version 7): random enough not to be guessed, and kind to its index.
 
-    The log finds the hooks of a period by it (first_key), so a hook of another time needs one of that time.
+    The log finds the hooks of a period by it (key_since), so a hook of another time needs one of that time.
     """
     milliseconds = time.time_ns() // 1_000_000 if at is None else int(at.timestamp() * 1000)
     stamp = milliseconds.to_bytes(6, "big")
@@ -34,24 +34,37 @@ CLOCKS_APART = timedelta(minutes=10)
 
 
 def happened_since(at: datetime) -> models.Q:
-    """The condition of the hooks of events from then on, found by the index of keys; see first_key()."""
-    return models.Q(pk__gte=Coalesce(first_key(at - CLOCKS_APART), 0), created_at__gte=at)
+    """The condition of the hooks of events from then on, found by the index of keys.
+
+    It counts from the last hook of before, as those of one millisecond have public ids in any order.
+    """
+    return models.Q(pk__gt=Coalesce(key_before(at - CLOCKS_APART), 0), created_at__gte=at)
 
 
 def happened_before(at: datetime) -> models.Q:
     """The same for those of events before."""
-    return models.Q(pk__lt=Coalesce(first_key(at + CLOCKS_APART), 2**63 - 1), created_at__lt=at)
+    return models.Q(pk__lt=Coalesce(key_since(at + CLOCKS_APART), 2**63 - 1), created_at__lt=at)
 
 
-def first_key(at: datetime) -> models.Subquery:
-    """The key of the first hook made from then on, null when there is none.
+def key_since(at: datetime) -> models.Subquery:
+    """The key of one of the first hooks made from then on, null when there is none.
 
     Keys grow with time, and a public id holds the millisecond of its making: it is one probe of an index. Good to
     CLOCKS_APART, for the rows of another machine's clock and of long transactions.
     """
-    stamp = min(max(int(at.timestamp() * 1000), 0), 2**48 - 1)
-    made = Hook.objects.filter(public_id__gte=uuid.UUID(int=stamp << 80))
+    made = Hook.objects.filter(public_id__gte=least_public_id(at))
     return models.Subquery(made.order_by("public_id").values("pk")[:1])
+
+
+def key_before(at: datetime) -> models.Subquery:
+    """The key of one of the last hooks made before then; see key_since()."""
+    made = Hook.objects.filter(public_id__lt=least_public_id(at))
+    return models.Subquery(made.order_by("-public_id").values("pk")[:1])
+
+
+def least_public_id(at: datetime) -> uuid.UUID:
+    stamp = min(max(int(at.timestamp() * 1000), 0), 2**48 - 1)
+    return uuid.UUID(int=stamp << 80)
 
 
 class HookQuerySet(models.QuerySet["Hook"]):
