@@ -1,0 +1,73 @@
+"""A linked messenger: the instance and its settings, its chats and messages, its queues, the sandbox's people."""
+
+from instances.models.chats import (
+    Chat,
+    Label,
+    Participant,
+    new_invite_code,
+)
+from instances.models.instances import (
+    Instance,
+    InstanceQuerySet,
+    StatusChange,
+    new_number,
+    new_token,
+)
+from instances.models.messages import (
+    MEDIA_KEPT,
+    Media,
+    Message,
+    media_expiry,
+    new_media_key,
+)
+from instances.models.queues import (
+    OutgoingMessage,
+    OutgoingQueue,
+    QueuedAction,
+)
+from instances.models.sandbox import (
+    SandboxContact,
+    SandboxReceipt,
+)
+from instances.models.words import (
+    CODE_LIVES,
+    NOT_PAID,
+    AccountStatus,
+    Ack,
+    ActionType,
+    Channel,
+    LoadingReason,
+    MessageType,
+    Substatus,
+)
+
+__all__ = [
+    "CODE_LIVES",
+    "MEDIA_KEPT",
+    "NOT_PAID",
+    "AccountStatus",
+    "Ack",
+    "ActionType",
+    "Channel",
+    "Chat",
+    "Instance",
+    "InstanceQuerySet",
+    "Label",
+    "LoadingReason",
+    "Media",
+    "Message",
+    "MessageType",
+    "OutgoingMessage",
+    "OutgoingQueue",
+    "Participant",
+    "QueuedAction",
+    "SandboxContact",
+    "SandboxReceipt",
+    "StatusChange",
+    "Substatus",
+    "media_expiry",
+    "new_invite_code",
+    "new_media_key",
+    "new_number",
+    "new_token",
+]

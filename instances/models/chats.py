@@ -1,0 +1,93 @@
+"""Conversations: chats with their place in the list, who is in a group, and labels."""
+
+from __future__ import annotations
+
+import secrets
+
+from django.db import models
+from django.utils import timezone
+
+from instances.models.instances import Instance
+
+
+def new_invite_code() -> str:
+    """The last part of a group's invite link: 22 letters, digits, - or _, 128 bits of chance."""
+    return secrets.token_urlsafe(16)
+
+
+class Label(models.Model):
+    """A label that chats of an instance can bear."""
+
+    instance = models.ForeignKey(Instance, models.CASCADE, related_name="labels")
+    name = models.CharField(max_length=100)
+    color = models.CharField("hexColor", max_length=7, help_text="#rrggbb in lower case")
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(name="instances_label_name", fields=["instance", "name"])]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Chat(models.Model):
+    """A conversation of the instance's account with a contact or a group."""
+
+    class Activity(models.TextChoices):
+        TYPING = "typing", "typing"
+        RECORDING = "recording", "recording"
+
+    instance = models.ForeignKey(Instance, models.CASCADE, related_name="chats")
+    chat_id = models.CharField(max_length=100)
+    name = models.CharField(max_length=200, blank=True, default="")
+    image = models.CharField(max_length=2000, blank=True, default="")
+    is_group = models.BooleanField(default=False)
+    last_time = models.DateTimeField(default=timezone.now)
+    # of a group; a new code makes the old link worthless, an empty one means that there is none
+    invite_code = models.CharField(max_length=40, blank=True, default="")
+    left_at = models.DateTimeField("the account left the group", null=True, blank=True)
+    # where it stands in the list of dialogs
+    pinned_at = models.DateTimeField(null=True, blank=True)
+    archived = models.BooleanField(default=False)
+    removed_at = models.DateTimeField("taken off the list until the next message", null=True, blank=True)
+    unread = models.PositiveIntegerField("incoming messages that nobody has read", default=0)
+    marked_unread = models.BooleanField(default=False)
+    read_number = models.PositiveIntegerField("messageNumber up to which the account has read", default=0)
+    cleared_number = models.PositiveIntegerField("messageNumber up to which it was cleared", default=0)
+    # what its contacts see the account do
+    activity = models.CharField(max_length=10, choices=Activity, blank=True, default="")
+    activity_until = models.DateTimeField(null=True, blank=True)
+    labels = models.ManyToManyField(Label, blank=True, related_name="chats")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="instances_chat_once", fields=["instance", "chat_id"]),
+            models.UniqueConstraint(
+                name="instances_chat_invite_code",
+                fields=["invite_code"],
+                condition=~models.Q(invite_code=""),
+            ),
+            models.CheckConstraint(
+                name="instances_chat_activity", condition=models.Q(activity__in=["", "typing", "recording"])
+            ),
+        ]
+        indexes = [models.Index(name="instances_chat_recent", fields=["instance", "-last_time"])]
+
+    def __str__(self) -> str:
+        return self.name or self.chat_id
+
+
+class Participant(models.Model):
+    """Somebody who is in a group now."""
+
+    chat = models.ForeignKey(Chat, models.CASCADE, related_name="participants")
+    member = models.CharField("chat id of the member", max_length=100)
+    is_admin = models.BooleanField(default=False)
+    joined_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [models.UniqueConstraint(name="instances_participant_once", fields=["chat", "member"])]
+
+    def __str__(self) -> str:
+        return self.member

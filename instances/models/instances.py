@@ -1,0 +1,158 @@
+"""One linked messenger account, its settings and state, and the history of its status."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.urls import reverse
+from django.utils import timezone
+
+from instances.models.words import (
+    CODE_LIVES,
+    NOT_PAID,
+    AccountStatus,
+    Channel,
+    LoadingReason,
+    Substatus,
+)
+
+
+def new_number() -> int:
+    """The instance's number in the wire contract: digits alone, and not to be guessed."""
+    return 100_000_000 + secrets.randbelow(1_900_000_000)  # fits PostgreSQL's integer
+
+
+def new_token() -> str:
+    return secrets.token_hex(12)
+
+
+class InstanceQuerySet(models.QuerySet["Instance"]):
+    def visible_to(self, user: Any) -> InstanceQuerySet:
+        """The instances whose account belongs to `user`; nobody's for an anonymous one."""
+        if not user.is_authenticated:
+            return self.none()
+        return self.filter(owner__owner=user)
+
+    def of_account(self, account: Any) -> InstanceQuerySet:
+        return self.filter(owner=account)
+
+
+class Instance(models.Model):
+    """One linked messenger account.
+
+    The settings stand here in the order and with the defaults of contract.md, section 2; those that
+    say where and how hooks go (webhookUrl, guaranteedHooks, parallelHooks) are hooks.Endpoint's.
+    """
+
+    number = models.IntegerField(unique=True, default=new_number, editable=False)
+    owner = models.ForeignKey("accounts.Account", models.CASCADE, related_name="instances")
+    name = models.CharField(max_length=100, blank=True, default="")
+    token = models.CharField(max_length=64, default=new_token, editable=False)
+    channel = models.CharField(max_length=20, choices=Channel, default=Channel.SANDBOX)
+    account_status = models.CharField(max_length=20, choices=AccountStatus, default=AccountStatus.INIT)
+    substatus = models.CharField(max_length=20, choices=Substatus, default=Substatus.NORMAL)
+    status_changed_at = models.DateTimeField(default=timezone.now)
+    phone = models.CharField("own phone number", max_length=20, blank=True, default="")
+    # why it is `loading`; empty while nobody knows more than that
+    loading_reason = models.CharField(max_length=20, choices=LoadingReason, blank=True, default="")
+    battery = models.PositiveSmallIntegerField("battery of the phone, percent", default=90)
+    profile_name = models.CharField("name that contacts see", max_length=100, blank=True, default="")
+    profile_status = models.CharField("status text that contacts see", max_length=200, blank=True, default="")
+    paid_until = models.DateTimeField(default=timezone.now)
+    # by staff: nothing goes in or out until it is started again
+    stopped_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    load_test = models.BooleanField("made by manage.py hooks load", default=False, editable=False)
+
+    send_delay = models.PositiveIntegerField("sendDelay", default=0)
+    instance_statuses = models.BooleanField("instanceStatuses", default=False)
+    webhook_statuses = models.BooleanField("webhookStatuses", default=False)
+    status_notifications_on = models.BooleanField("statusNotificationsOn", default=False)
+    ack_notifications_on = models.BooleanField("ackNotificationsOn", default=False)
+    chat_update_on = models.BooleanField("chatUpdateOn", default=False)
+    video_upload_on = models.BooleanField("videoUploadOn", default=False)
+    proxy = models.CharField("proxy", max_length=100, blank=True, default="")
+    ignore_old_messages = models.BooleanField("ignoreOldMessages", default=False)
+    old_messages_period = models.PositiveIntegerField("oldMessagesPeriod", default=300)
+    process_archive = models.BooleanField("processArchive", default=False)
+    disable_dialogs_archive = models.BooleanField("disableDialogsArchive", default=False)
+
+    # banSettings: a regular expression over phone numbers, and what is said to those who match it
+    ban_phone_mask = models.CharField("banPhoneMask", max_length=200, blank=True, default="")
+    pre_ban_message = models.TextField("preBanMessage", blank=True, default="")
+
+    # Gapless: raised by one UPDATE that holds the row until the event's transaction ends.
+    last_message_number = models.PositiveIntegerField(default=0, editable=False)
+
+    objects = InstanceQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.CheckConstraint(
+                name="instances_instance_status", condition=models.Q(account_status__in=AccountStatus.values)
+            ),
+            models.CheckConstraint(
+                name="instances_instance_substatus", condition=models.Q(substatus__in=Substatus.values)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or f"Instance {self.number}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("instances:detail", args=[self.number])
+
+    @property
+    def api_url(self) -> str:
+        """`apiUrl` of the wire contract: the token goes into the query, not in here."""
+        return f"{settings.SITE_URL}/instance{self.number}/"
+
+    @property
+    def is_paid(self) -> bool:
+        return self.paid_until > timezone.now()
+
+    @property
+    def is_authenticated(self) -> bool:
+        return self.account_status == AccountStatus.AUTHENTICATED
+
+    @property
+    def code_is_over(self) -> bool:
+        """Has its QR code been there for CODE_LIVES, and is not said to have expired yet?"""
+        return (
+            self.account_status == AccountStatus.GOT_QR_CODE
+            and self.substatus == Substatus.NORMAL
+            and self.status_changed_at <= timezone.now() - CODE_LIVES
+        )
+
+    @property
+    def shown_status(self) -> str:
+        """`accountStatus` as the wire contract says it: `not_paid` hides all the others."""
+        return self.account_status if self.is_paid else NOT_PAID
+
+    @property
+    def last_queue_number(self) -> int:
+        """How many messages the API has ever accepted; costs a query unless `queue` is selected with it."""
+        return self.queue.last_number
+
+    @property
+    def own_chat_id(self) -> str:
+        return f"{self.phone}@c.us"
+
+
+class StatusChange(models.Model):
+    """The status history of an instance, kept while `instanceStatuses` is on."""
+
+    instance = models.ForeignKey(Instance, models.CASCADE, related_name="status_changes")
+    account_status = models.CharField(max_length=20, choices=AccountStatus)
+    substatus = models.CharField(max_length=20, choices=Substatus)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        indexes = [models.Index(name="instances_statuschange_log", fields=["instance", "at"])]
+
+    def __str__(self) -> str:
+        return f"{self.account_status} at {self.at:%F %T}"

@@ -1,0 +1,88 @@
+"""Messages that have gone in or out, and the files that they carry."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime, timedelta
+
+from django.db import models
+from django.utils import timezone
+
+from instances.models.chats import Chat
+from instances.models.instances import Instance
+from instances.models.words import Ack, MessageType
+
+MEDIA_KEPT = timedelta(days=30)
+
+
+def new_media_key() -> str:
+    """The part of a media link that can't be guessed: 192 bits in hexadecimal digits."""
+    return secrets.token_hex(24)
+
+
+def media_expiry() -> datetime:
+    return timezone.now() + MEDIA_KEPT
+
+
+class Media(models.Model):
+    """A file that a message carries, served by its link until it expires; then row and file go together."""
+
+    instance = models.ForeignKey(Instance, models.CASCADE, related_name="media")
+    key = models.CharField(max_length=64, unique=True, default=new_media_key, editable=False)
+    filename = models.CharField(max_length=200)
+    extension = models.CharField(max_length=10, help_text="of the link, with its dot: .jpg")
+    content_type = models.CharField(max_length=100)
+    size = models.PositiveBigIntegerField("bytes")
+    path = models.CharField("name in the storage", max_length=300)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField(default=media_expiry)
+
+    class Meta:
+        indexes = [
+            # retention: which are over
+            models.Index(name="instances_media_expiry", fields=["expires_at"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.filename
+
+
+class Message(models.Model):
+    """A message that has gone in or out. Its number is gapless per instance (contract.md, section 3)."""
+
+    instance = models.ForeignKey(Instance, models.CASCADE, related_name="messages")
+    number = models.PositiveIntegerField("messageNumber")
+    message_id = models.CharField(max_length=200)
+    chat = models.ForeignKey(Chat, models.CASCADE, related_name="messages")
+    author = models.CharField(max_length=100)
+    sender_name = models.CharField(max_length=200, blank=True, default="")
+    type = models.CharField(max_length=10, choices=MessageType, default=MessageType.CHAT)
+    body = models.TextField(blank=True, default="")
+    caption = models.TextField(null=True, blank=True)
+    from_me = models.BooleanField(default=False)
+    by_api = models.BooleanField("sent by the API (`self` 1)", default=False)
+    forwarded = models.PositiveSmallIntegerField(default=0)
+    quoted = models.JSONField(null=True, blank=True)  # {"id","body","type"}
+    metadata = models.JSONField(null=True, blank=True)
+    media = models.ForeignKey(
+        Media, models.SET_NULL, null=True, blank=True, related_name="messages", db_index=False
+    )
+    deleted_at = models.DateTimeField("deleted for everyone", null=True, blank=True)
+    ack = models.PositiveSmallIntegerField(choices=Ack, null=True, blank=True)
+    queue_number = models.PositiveIntegerField(null=True, blank=True)
+    queued_at = models.DateTimeField("accepted by the API", null=True, blank=True)
+    time = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="instances_message_number", fields=["instance", "number"]),
+            models.UniqueConstraint(name="instances_message_id", fields=["instance", "message_id"]),
+            models.CheckConstraint(
+                name="instances_message_ack_outgoing",
+                condition=models.Q(from_me=True) | models.Q(ack__isnull=True),
+            ),
+        ]
+        indexes = [models.Index(name="instances_message_chat", fields=["chat", "number"])]
+
+    def __str__(self) -> str:
+        return self.message_id

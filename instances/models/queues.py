@@ -1,0 +1,88 @@
+"""What waits to go to the messenger: the outgoing messages of an instance, and its actions."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from instances.models.instances import Instance
+from instances.models.messages import Media
+from instances.models.words import ActionType, MessageType
+
+
+class OutgoingQueue(models.Model):
+    """Number, length and pace of an instance's outgoing queue.
+
+    Apart from Instance, so that a call that sends never waits for a message that is being written down:
+    both hold their row until their commit has reached the disk.
+    """
+
+    instance = models.OneToOneField(Instance, models.CASCADE, primary_key=True, related_name="queue")
+    last_number = models.PositiveIntegerField("queueNumber", default=0)  # gapless
+    length = models.PositiveIntegerField("messages waiting", default=0)  # of the rows in OutgoingMessage
+    next_send_at = models.DateTimeField(default=timezone.now)  # nothing goes before (sendDelay)
+
+    class Meta:
+        indexes = [
+            # the sending loop: which queues are due
+            models.Index(
+                name="instances_outgoingqueue_due", fields=["next_send_at"], condition=models.Q(length__gt=0)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.length} waiting"
+
+
+class OutgoingMessage(models.Model):
+    """A message that the API has accepted and the messenger has not got yet.
+
+    It becomes a Message, with the same id and queue number, when the channel takes it; so a queue
+    that is cleared leaves no hole in the message numbers.
+    """
+
+    instance = models.ForeignKey(Instance, models.CASCADE, related_name="outgoing")
+    queue_number = models.PositiveIntegerField()
+    message_id = models.CharField(max_length=200)
+    chat_id = models.CharField(max_length=100)
+    type = models.CharField(max_length=10, choices=MessageType, default=MessageType.CHAT)
+    body = models.TextField()
+    caption = models.TextField(null=True, blank=True)
+    quoted = models.JSONField(null=True, blank=True)
+    metadata = models.JSONField(null=True, blank=True)
+    forwarded = models.PositiveSmallIntegerField(default=0)
+    media = models.ForeignKey(Media, models.SET_NULL, null=True, blank=True, related_name="+", db_index=False)
+    # not a message but the deletion of one, for everyone: that one's id
+    deletes = models.CharField("deletes the message", max_length=200, blank=True, default="")
+    created_at = models.DateTimeField(default=timezone.now)
+    last_try_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="instances_outgoing_number", fields=["instance", "queue_number"]),
+            models.UniqueConstraint(name="instances_outgoing_id", fields=["instance", "message_id"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.message_id
+
+
+class QueuedAction(models.Model):
+    """Something other than a message that the messenger is to do; done in the order of the keys."""
+
+    instance = models.ForeignKey(Instance, models.CASCADE, related_name="queued_actions")
+    type = models.CharField(max_length=40, choices=ActionType)
+    data = models.JSONField(default=dict)
+    created_at = models.DateTimeField(default=timezone.now)
+    last_try_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.CheckConstraint(
+                name="instances_queuedaction_type", condition=models.Q(type__in=ActionType.values)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.type

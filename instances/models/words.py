@@ -1,0 +1,84 @@
+"""The words of an instance, its chats and messages, as the wire contract spells them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.db import models
+
+
+class Channel(models.TextChoices):
+    """How an instance reaches its messenger; one module each in instances/channels."""
+
+    SANDBOX = "sandbox", "Sandbox"
+
+
+class AccountStatus(models.TextChoices):
+    """contract.md, section 4; `not_paid` is derived from paid_until and never stored."""
+
+    INIT = "init", "init"
+    LOADING = "loading", "loading"
+    GOT_QR_CODE = "got qr code", "got qr code"
+    AUTHENTICATED = "authenticated", "authenticated"
+
+
+NOT_PAID = "not_paid"
+CODE_LIVES = timedelta(minutes=1)  # a QR code, contract.md, section 4
+
+
+class Substatus(models.TextChoices):
+    NORMAL = "normal", "normal"
+    PHONE = "phone", "phone"
+    COMPUTER = "computer", "computer"
+    OFFLINE = "offline", "offline"
+    BATTERY_LOW = "battery_low", "battery_low"
+    BATTERY_LOW_1 = "battery_low_1", "battery_low_1"
+    BATTERY_LOW_2 = "battery_low_2", "battery_low_2"
+    SYNCING = "syncing", "syncing"
+    LOADING = "loading", "loading"
+    EXPIRED = "expired", "expired"
+    OPENING = "opening", "opening"
+    PAIRING = "pairing", "pairing"
+    TIMEOUT = "timeout", "timeout"
+
+
+class LoadingReason(models.TextChoices):
+    """Why an instance that is `loading` is so; `reason` of statusData."""
+
+    CONNECTING = "connecting", "connecting"
+    SYNCING = "syncing", "syncing"
+    OFFLINE = "offline", "offline"
+    PROXYBLOCK = "proxyblock", "proxyblock"
+    CONFLICT = "conflict", "conflict"
+
+
+class MessageType(models.TextChoices):
+    CHAT = "chat", "Text"
+    IMAGE = "image", "Image"
+    PTT = "ptt", "Voice"
+    DOCUMENT = "document", "Document"
+    AUDIO = "audio", "Audio"
+    VIDEO = "video", "Video"
+    LOCATION = "location", "Location"
+    CALL_LOG = "call_log", "Missed call"
+    VCARD = "vcard", "Contact card"
+    STICKER = "sticker", "Sticker"
+
+
+class Ack(models.IntegerChoices):
+    """The ticks of an outgoing message; a status never goes back."""
+
+    SENT = 1, "sent"
+    DELIVERED = 2, "delivered"
+    VIEWED = 3, "viewed"
+
+
+class ActionType(models.TextChoices):
+    """What the queue of actions holds; the spelling is `type` of showActionsQueue."""
+
+    CREATE_GROUP = "create group", "create group"
+    ADD_PARTICIPANT = "add group participant", "add group participant"
+    REMOVE_PARTICIPANT = "remove group participant", "remove group participant"
+    PROMOTE_PARTICIPANT = "promote group participant", "promote group participant"
+    DEMOTE_PARTICIPANT = "demote group participant", "demote group participant"
+    READ_CHAT = "read chat", "read chat"
