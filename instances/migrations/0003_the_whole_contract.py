@@ -2,275 +2,434 @@
 
 import django.db.models.deletion
 import django.utils.timezone
-import instances.models.messages
 from django.db import migrations, models
+
+import instances.models.messages
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('instances', '0002_instance_load_test'),
+        ("instances", "0002_instance_load_test"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Media',
+            name="Media",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.CharField(default=instances.models.messages.new_media_key, editable=False, max_length=64, unique=True)),
-                ('filename', models.CharField(max_length=200)),
-                ('extension', models.CharField(help_text='of the link, with its dot: .jpg', max_length=10)),
-                ('content_type', models.CharField(max_length=100)),
-                ('size', models.PositiveBigIntegerField(verbose_name='bytes')),
-                ('path', models.CharField(max_length=300, verbose_name='name in the storage')),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('expires_at', models.DateTimeField(default=instances.models.messages.media_expiry)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "key",
+                    models.CharField(
+                        default=instances.models.messages.new_media_key,
+                        editable=False,
+                        max_length=64,
+                        unique=True,
+                    ),
+                ),
+                ("filename", models.CharField(max_length=200)),
+                ("extension", models.CharField(help_text="of the link, with its dot: .jpg", max_length=10)),
+                ("content_type", models.CharField(max_length=100)),
+                ("size", models.PositiveBigIntegerField(verbose_name="bytes")),
+                ("path", models.CharField(max_length=300, verbose_name="name in the storage")),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("expires_at", models.DateTimeField(default=instances.models.messages.media_expiry)),
             ],
         ),
         migrations.CreateModel(
-            name='Participant',
+            name="Participant",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('member', models.CharField(max_length=100, verbose_name='chat id of the member')),
-                ('is_admin', models.BooleanField(default=False)),
-                ('joined_at', models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("member", models.CharField(max_length=100, verbose_name="chat id of the member")),
+                ("is_admin", models.BooleanField(default=False)),
+                ("joined_at", models.DateTimeField(default=django.utils.timezone.now)),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.CreateModel(
-            name='QueuedAction',
+            name="QueuedAction",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('type', models.CharField(choices=[('create group', 'create group'), ('add group participant', 'add group participant'), ('remove group participant', 'remove group participant'), ('promote group participant', 'promote group participant'), ('demote group participant', 'demote group participant'), ('read chat', 'read chat')], max_length=40)),
-                ('data', models.JSONField(default=dict)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('last_try_at', models.DateTimeField(blank=True, null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "type",
+                    models.CharField(
+                        choices=[
+                            ("create group", "create group"),
+                            ("add group participant", "add group participant"),
+                            ("remove group participant", "remove group participant"),
+                            ("promote group participant", "promote group participant"),
+                            ("demote group participant", "demote group participant"),
+                            ("read chat", "read chat"),
+                        ],
+                        max_length=40,
+                    ),
+                ),
+                ("data", models.JSONField(default=dict)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("last_try_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.CreateModel(
-            name='SandboxContact',
+            name="SandboxContact",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('chat_id', models.CharField(max_length=100)),
-                ('name', models.CharField(blank=True, default='', max_length=100)),
-                ('image', models.CharField(blank=True, default='', max_length=2000)),
-                ('has_account', models.BooleanField(default=True, verbose_name='uses the messenger')),
-                ('online', models.BooleanField(default=True, verbose_name='gets messages')),
-                ('blocks', models.BooleanField(default=False, verbose_name="has blocked the instance's account")),
-                ('deliver_after', models.PositiveIntegerField(blank=True, default=0, null=True)),
-                ('read_after', models.PositiveIntegerField(blank=True, default=None, null=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("chat_id", models.CharField(max_length=100)),
+                ("name", models.CharField(blank=True, default="", max_length=100)),
+                ("image", models.CharField(blank=True, default="", max_length=2000)),
+                ("has_account", models.BooleanField(default=True, verbose_name="uses the messenger")),
+                ("online", models.BooleanField(default=True, verbose_name="gets messages")),
+                (
+                    "blocks",
+                    models.BooleanField(default=False, verbose_name="has blocked the instance's account"),
+                ),
+                ("deliver_after", models.PositiveIntegerField(blank=True, default=0, null=True)),
+                ("read_after", models.PositiveIntegerField(blank=True, default=None, null=True)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now)),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.CreateModel(
-            name='SandboxReceipt',
+            name="SandboxReceipt",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('message_id', models.CharField(max_length=200)),
-                ('chat_id', models.CharField(max_length=100, verbose_name='the contact')),
-                ('ack', models.PositiveSmallIntegerField(choices=[(1, 'sent'), (2, 'delivered'), (3, 'viewed')])),
-                ('due_at', models.DateTimeField(blank=True, null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("message_id", models.CharField(max_length=200)),
+                ("chat_id", models.CharField(max_length=100, verbose_name="the contact")),
+                (
+                    "ack",
+                    models.PositiveSmallIntegerField(choices=[(1, "sent"), (2, "delivered"), (3, "viewed")]),
+                ),
+                ("due_at", models.DateTimeField(blank=True, null=True)),
             ],
         ),
         migrations.AddField(
-            model_name='chat',
-            name='activity',
-            field=models.CharField(blank=True, choices=[('typing', 'typing'), ('recording', 'recording')], default='', max_length=10),
+            model_name="chat",
+            name="activity",
+            field=models.CharField(
+                blank=True,
+                choices=[("typing", "typing"), ("recording", "recording")],
+                default="",
+                max_length=10,
+            ),
         ),
         migrations.AddField(
-            model_name='chat',
-            name='activity_until',
+            model_name="chat",
+            name="activity_until",
             field=models.DateTimeField(blank=True, null=True),
         ),
         migrations.AddField(
-            model_name='chat',
-            name='archived',
+            model_name="chat",
+            name="archived",
             field=models.BooleanField(default=False),
         ),
         migrations.AddField(
-            model_name='chat',
-            name='cleared_number',
-            field=models.PositiveIntegerField(default=0, verbose_name='messageNumber up to which it was cleared'),
+            model_name="chat",
+            name="cleared_number",
+            field=models.PositiveIntegerField(
+                default=0, verbose_name="messageNumber up to which it was cleared"
+            ),
         ),
         migrations.AddField(
-            model_name='chat',
-            name='invite_code',
-            field=models.CharField(blank=True, default='', max_length=40),
+            model_name="chat",
+            name="invite_code",
+            field=models.CharField(blank=True, default="", max_length=40),
         ),
         migrations.AddField(
-            model_name='chat',
-            name='left_at',
-            field=models.DateTimeField(blank=True, null=True, verbose_name='the account left the group'),
+            model_name="chat",
+            name="left_at",
+            field=models.DateTimeField(blank=True, null=True, verbose_name="the account left the group"),
         ),
         migrations.AddField(
-            model_name='chat',
-            name='marked_unread',
+            model_name="chat",
+            name="marked_unread",
             field=models.BooleanField(default=False),
         ),
         migrations.AddField(
-            model_name='chat',
-            name='pinned_at',
+            model_name="chat",
+            name="pinned_at",
             field=models.DateTimeField(blank=True, null=True),
         ),
         migrations.AddField(
-            model_name='chat',
-            name='read_number',
-            field=models.PositiveIntegerField(default=0, verbose_name='messageNumber up to which the account has read'),
+            model_name="chat",
+            name="read_number",
+            field=models.PositiveIntegerField(
+                default=0, verbose_name="messageNumber up to which the account has read"
+            ),
         ),
         migrations.AddField(
-            model_name='chat',
-            name='removed_at',
-            field=models.DateTimeField(blank=True, null=True, verbose_name='taken off the list until the next message'),
+            model_name="chat",
+            name="removed_at",
+            field=models.DateTimeField(
+                blank=True, null=True, verbose_name="taken off the list until the next message"
+            ),
         ),
         migrations.AddField(
-            model_name='chat',
-            name='unread',
-            field=models.PositiveIntegerField(default=0, verbose_name='incoming messages that nobody has read'),
+            model_name="chat",
+            name="unread",
+            field=models.PositiveIntegerField(
+                default=0, verbose_name="incoming messages that nobody has read"
+            ),
         ),
         migrations.AddField(
-            model_name='instance',
-            name='ban_phone_mask',
-            field=models.CharField(blank=True, default='', max_length=200, verbose_name='banPhoneMask'),
+            model_name="instance",
+            name="ban_phone_mask",
+            field=models.CharField(blank=True, default="", max_length=200, verbose_name="banPhoneMask"),
         ),
         migrations.AddField(
-            model_name='instance',
-            name='battery',
-            field=models.PositiveSmallIntegerField(default=90, verbose_name='battery of the phone, percent'),
+            model_name="instance",
+            name="battery",
+            field=models.PositiveSmallIntegerField(default=90, verbose_name="battery of the phone, percent"),
         ),
         migrations.AddField(
-            model_name='instance',
-            name='loading_reason',
-            field=models.CharField(blank=True, choices=[('connecting', 'connecting'), ('syncing', 'syncing'), ('offline', 'offline'), ('proxyblock', 'proxyblock'), ('conflict', 'conflict')], default='', max_length=20),
+            model_name="instance",
+            name="loading_reason",
+            field=models.CharField(
+                blank=True,
+                choices=[
+                    ("connecting", "connecting"),
+                    ("syncing", "syncing"),
+                    ("offline", "offline"),
+                    ("proxyblock", "proxyblock"),
+                    ("conflict", "conflict"),
+                ],
+                default="",
+                max_length=20,
+            ),
         ),
         migrations.AddField(
-            model_name='instance',
-            name='pre_ban_message',
-            field=models.TextField(blank=True, default='', verbose_name='preBanMessage'),
+            model_name="instance",
+            name="pre_ban_message",
+            field=models.TextField(blank=True, default="", verbose_name="preBanMessage"),
         ),
         migrations.AddField(
-            model_name='instance',
-            name='profile_name',
-            field=models.CharField(blank=True, default='', max_length=100, verbose_name='name that contacts see'),
+            model_name="instance",
+            name="profile_name",
+            field=models.CharField(
+                blank=True, default="", max_length=100, verbose_name="name that contacts see"
+            ),
         ),
         migrations.AddField(
-            model_name='instance',
-            name='profile_status',
-            field=models.CharField(blank=True, default='', max_length=200, verbose_name='status text that contacts see'),
+            model_name="instance",
+            name="profile_status",
+            field=models.CharField(
+                blank=True, default="", max_length=200, verbose_name="status text that contacts see"
+            ),
         ),
         migrations.AddField(
-            model_name='instance',
-            name='stopped_at',
+            model_name="instance",
+            name="stopped_at",
             field=models.DateTimeField(blank=True, null=True),
         ),
         migrations.AddField(
-            model_name='message',
-            name='deleted_at',
-            field=models.DateTimeField(blank=True, null=True, verbose_name='deleted for everyone'),
+            model_name="message",
+            name="deleted_at",
+            field=models.DateTimeField(blank=True, null=True, verbose_name="deleted for everyone"),
         ),
         migrations.AddField(
-            model_name='outgoingmessage',
-            name='deletes',
-            field=models.CharField(blank=True, default='', max_length=200, verbose_name='deletes the message'),
+            model_name="outgoingmessage",
+            name="deletes",
+            field=models.CharField(
+                blank=True, default="", max_length=200, verbose_name="deletes the message"
+            ),
         ),
         migrations.AddField(
-            model_name='outgoingmessage',
-            name='forwarded',
+            model_name="outgoingmessage",
+            name="forwarded",
             field=models.PositiveSmallIntegerField(default=0),
         ),
         migrations.CreateModel(
-            name='Label',
+            name="Label",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=100)),
-                ('color', models.CharField(help_text='#rrggbb in lower case', max_length=7, verbose_name='hexColor')),
-                ('instance', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='labels', to='instances.instance')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=100)),
+                (
+                    "color",
+                    models.CharField(
+                        help_text="#rrggbb in lower case", max_length=7, verbose_name="hexColor"
+                    ),
+                ),
+                (
+                    "instance",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="labels",
+                        to="instances.instance",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.AddField(
-            model_name='chat',
-            name='labels',
-            field=models.ManyToManyField(blank=True, related_name='chats', to='instances.label'),
+            model_name="chat",
+            name="labels",
+            field=models.ManyToManyField(blank=True, related_name="chats", to="instances.label"),
         ),
         migrations.AddConstraint(
-            model_name='chat',
-            constraint=models.UniqueConstraint(condition=models.Q(('invite_code', ''), _negated=True), fields=('invite_code',), name='instances_chat_invite_code'),
+            model_name="chat",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("invite_code", ""), _negated=True),
+                fields=("invite_code",),
+                name="instances_chat_invite_code",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='chat',
-            constraint=models.CheckConstraint(condition=models.Q(('activity__in', ['', 'typing', 'recording'])), name='instances_chat_activity'),
+            model_name="chat",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("activity__in", ["", "typing", "recording"])),
+                name="instances_chat_activity",
+            ),
         ),
         migrations.AddField(
-            model_name='media',
-            name='instance',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='media', to='instances.instance'),
+            model_name="media",
+            name="instance",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="media", to="instances.instance"
+            ),
         ),
         migrations.AddField(
-            model_name='message',
-            name='media',
-            field=models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='messages', to='instances.media'),
+            model_name="message",
+            name="media",
+            field=models.ForeignKey(
+                blank=True,
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="messages",
+                to="instances.media",
+            ),
         ),
         migrations.AddField(
-            model_name='outgoingmessage',
-            name='media',
-            field=models.ForeignKey(blank=True, db_index=False, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='instances.media'),
+            model_name="outgoingmessage",
+            name="media",
+            field=models.ForeignKey(
+                blank=True,
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to="instances.media",
+            ),
         ),
         migrations.AddField(
-            model_name='participant',
-            name='chat',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='participants', to='instances.chat'),
+            model_name="participant",
+            name="chat",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="participants", to="instances.chat"
+            ),
         ),
         migrations.AddField(
-            model_name='queuedaction',
-            name='instance',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='queued_actions', to='instances.instance'),
+            model_name="queuedaction",
+            name="instance",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="queued_actions",
+                to="instances.instance",
+            ),
         ),
         migrations.AddField(
-            model_name='sandboxcontact',
-            name='instance',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='sandbox_contacts', to='instances.instance'),
+            model_name="sandboxcontact",
+            name="instance",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="sandbox_contacts",
+                to="instances.instance",
+            ),
         ),
         migrations.AddField(
-            model_name='sandboxreceipt',
-            name='instance',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='sandbox_receipts', to='instances.instance'),
+            model_name="sandboxreceipt",
+            name="instance",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="sandbox_receipts",
+                to="instances.instance",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='label',
-            constraint=models.UniqueConstraint(fields=('instance', 'name'), name='instances_label_name'),
+            model_name="label",
+            constraint=models.UniqueConstraint(fields=("instance", "name"), name="instances_label_name"),
         ),
         migrations.AddIndex(
-            model_name='media',
-            index=models.Index(fields=['expires_at'], name='instances_media_expiry'),
+            model_name="media",
+            index=models.Index(fields=["expires_at"], name="instances_media_expiry"),
         ),
         migrations.AddConstraint(
-            model_name='participant',
-            constraint=models.UniqueConstraint(fields=('chat', 'member'), name='instances_participant_once'),
+            model_name="participant",
+            constraint=models.UniqueConstraint(fields=("chat", "member"), name="instances_participant_once"),
         ),
         migrations.AddConstraint(
-            model_name='queuedaction',
-            constraint=models.CheckConstraint(condition=models.Q(('type__in', ['create group', 'add group participant', 'remove group participant', 'promote group participant', 'demote group participant', 'read chat'])), name='instances_queuedaction_type'),
+            model_name="queuedaction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "type__in",
+                        [
+                            "create group",
+                            "add group participant",
+                            "remove group participant",
+                            "promote group participant",
+                            "demote group participant",
+                            "read chat",
+                        ],
+                    )
+                ),
+                name="instances_queuedaction_type",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='sandboxcontact',
-            constraint=models.UniqueConstraint(fields=('instance', 'chat_id'), name='instances_sandboxcontact_once'),
+            model_name="sandboxcontact",
+            constraint=models.UniqueConstraint(
+                fields=("instance", "chat_id"), name="instances_sandboxcontact_once"
+            ),
         ),
         migrations.AddIndex(
-            model_name='sandboxreceipt',
-            index=models.Index(condition=models.Q(('due_at__isnull', False)), fields=['due_at'], name='instances_sandboxreceipt_due'),
+            model_name="sandboxreceipt",
+            index=models.Index(
+                condition=models.Q(("due_at__isnull", False)),
+                fields=["due_at"],
+                name="instances_sandboxreceipt_due",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='sandboxreceipt',
-            constraint=models.UniqueConstraint(fields=('instance', 'message_id', 'chat_id', 'ack'), name='instances_sandboxreceipt_once'),
+            model_name="sandboxreceipt",
+            constraint=models.UniqueConstraint(
+                fields=("instance", "message_id", "chat_id", "ack"), name="instances_sandboxreceipt_once"
+            ),
         ),
     ]
