@@ -1,4 +1,4 @@
-"""People: who signs in (User), what they own (Account), its key (`uid`) and what was paid for it.
+"""People: who signs in (User), what they own (Account), its members, its key (`uid`) and what was paid for it.
 
 Writes go through accounts/actions.py, reads that a person sees start from `visible_to(user)`.
 """
@@ -65,12 +65,34 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.email
 
 
+class Role(models.TextChoices):
+    """What a member may do in somebody else's account."""
+
+    MANAGER = "manager", "Manager"
+    VIEWER = "viewer", "Viewer"
+
+
 class AccountQuerySet(models.QuerySet["Account"]):
     """Reads of accounts."""
 
-    def visible_to(self, user: User | AnonymousUser) -> Self:
-        """The accounts that this person may see: their own."""
+    def owned_by(self, user: User | AnonymousUser) -> Self:
+        """The account that is this person's own: keys, payments, members, export and deletion are the owner's."""
         return self.filter(owner_id=user.pk) if user.is_authenticated else self.none()
+
+    def visible_to(self, user: User | AnonymousUser) -> Self:
+        """The accounts that this person may look at: their own, and those they are a member of."""
+        return self._with_members(user, Role.values)
+
+    def changeable_by(self, user: User | AnonymousUser) -> Self:
+        """The accounts whose instances this person may change: their own, and those they are a manager of."""
+        return self._with_members(user, [Role.MANAGER])
+
+    def _with_members(self, user: User | AnonymousUser, roles: list[str]) -> Self:
+        if not user.is_authenticated:
+            return self.none()
+        # no join: a row comes once, and the planner asks the members' index once for the whole query
+        joined = Member.objects.filter(user_id=user.pk, role__in=roles).values("account_id")
+        return self.filter(models.Q(owner_id=user.pk) | models.Q(pk__in=joined))
 
 
 class Account(models.Model):
@@ -85,6 +107,69 @@ class Account(models.Model):
 
     def __str__(self) -> str:
         return self.name or self.owner.email
+
+
+class Member(models.Model):
+    """Somebody else who may work with an account's instances: look (viewer), or change them too (manager)."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="members")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=10, choices=Role)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            # its index also answers "where is this person a member", which every page asks
+            models.UniqueConstraint(fields=["user", "account"], name="member_once"),
+            models.CheckConstraint(condition=models.Q(role__in=Role.values), name="member_role"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user}, {self.get_role_display().lower()}"
+
+
+class InvitationQuerySet(models.QuerySet["Invitation"]):
+    """Reads of invitations."""
+
+    def open(self) -> Self:
+        """Those that can still be accepted."""
+        return self.filter(accepted_at=None, revoked_at=None, expires_at__gt=timezone.now())
+
+    def matching(self, token: str) -> "Invitation | None":
+        """The open invitation with this token, None for any other text."""
+        found = self.open().select_related("account__owner").filter(digest=key_digest(token))
+        return found.filter(account__blocked_at=None, account__owner__is_active=True).first()
+
+
+class Invitation(models.Model):
+    """An address that is asked to become a member. The text of its link is kept nowhere, only its digest is."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="invitations")
+    email = models.EmailField("e-mail address", max_length=254)
+    role = models.CharField(max_length=10, choices=Role)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    objects: ClassVar[models.Manager["Invitation"]] = InvitationQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "email"],
+                condition=models.Q(accepted_at=None, revoked_at=None),
+                name="invitation_one_open",
+            ),
+            models.CheckConstraint(condition=models.Q(role__in=Role.values), name="invitation_role"),
+            models.CheckConstraint(
+                condition=models.Q(email=Lower("email")), name="invitation_email_is_lower_case"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email}, {self.get_role_display().lower()}"
 
 
 class AccountKeyQuerySet(models.QuerySet["AccountKey"]):
@@ -124,7 +209,7 @@ class PaymentQuerySet(models.QuerySet["Payment"]):
     """Reads of payments."""
 
     def visible_to(self, user: User | AnonymousUser) -> Self:
-        """The payments that this person may see: those of their own account."""
+        """The payments that this person may see: those of their own account; members see none."""
         return self.filter(account__owner_id=user.pk) if user.is_authenticated else self.none()
 
 

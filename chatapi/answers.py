@@ -1,4 +1,4 @@
-"""The two answers that belong to no app: what is not there, and the site's icon where browsers look for it unasked."""
+"""The answers that belong to no app: not there, not allowed, and the site's icon where browsers look for it unasked."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
-from django.views.defaults import page_not_found
+from django.views.defaults import page_not_found, permission_denied
 
 ICON = Path(settings.BASE_DIR) / "static" / "img" / "logo.svg"
 
@@ -20,6 +20,14 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
         "*"  # as the wire contract's answers (contract.md, section 1)
     )
     return answer
+
+
+def not_allowed(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """A page that says why, where somebody said it; to htmx the sentence alone, which app.js shows on the page."""
+    if getattr(request, "htmx", False):
+        words = str(exception) or "This is not for you."
+        return HttpResponse(words, status=403, content_type="text/plain; charset=utf-8")
+    return permission_denied(request, exception)
 
 
 @require_safe

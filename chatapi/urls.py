@@ -5,13 +5,14 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from chatapi.answers import favicon, not_found
+from chatapi.answers import favicon, not_allowed, not_found
 from chatapi.health import healthz, readyz
 from chatapi.metrics import metrics
 
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 admin.site.site_header = admin.site.site_title = "Chat API staff"
 
+handler403 = not_allowed
 handler404 = not_found
 
 urlpatterns: list[URLPattern | URLResolver] = [

@@ -1,4 +1,4 @@
-"""The bin: an address that keeps what is sent to it, with its captures.
+"""The bin: an address that keeps what is sent to it, with its captures, and the links by which it is shared.
 
 A verification is not kept here: it is the borrowed address of hooks.Endpoint and its end.
 """
@@ -13,9 +13,13 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from instances.models import Instance
+
 KEEP_NEWEST = 500
 KEEP_FOR = timedelta(days=7)
 BODY_LIMIT = 1024 * 1024  # bytes
+LONGEST_DELAY = 30  # seconds of an answer that is to be slow
+ANSWER_BODY = '{"ok": true}'
 
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # no look-alikes: people read these aloud
 
@@ -30,9 +34,8 @@ def new_capture_id() -> str:
 
 class BinQuerySet(models.QuerySet["Bin"]):
     def visible_to(self, user: Any) -> BinQuerySet:
-        if not user.is_authenticated:
-            return self.none()
-        return self.filter(instance__owner__owner=user)
+        """The bins of the instances that `user` may look at."""
+        return self.filter(instance__in=Instance.objects.visible_to(user).values("pk"))
 
 
 class Bin(models.Model):
@@ -45,8 +48,34 @@ class Bin(models.Model):
     captured = models.PositiveBigIntegerField(default=0)
     # how many captures the limits have removed, so that the page can say it
     dropped = models.PositiveBigIntegerField(default=0)
+    # what it answers: [[name, value], …], and after how many seconds
+    answer_status = models.PositiveSmallIntegerField(default=200)
+    answer_headers = models.JSONField(default=answer_headers, blank=True)
+    answer_body = models.TextField(default=ANSWER_BODY, blank=True)
+    answer_delay = models.FloatField(default=0)
+    # "fail first N, then …": N as it was asked for, and the number of the last capture that is to fail.
+    # By the number and not by a count that falls, so that the capture's one statement needs no second lock.
+    fail_first = models.PositiveSmallIntegerField(default=0)
+    fail_through = models.PositiveBigIntegerField(default=0)
 
     objects = BinQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="testing_bin_is_somebodys",
+                condition=models.Q(instance=None, account__isnull=False)
+                | models.Q(instance__isnull=False, account=None),
+            ),
+            models.CheckConstraint(
+                name="testing_bin_answers_a_status",
+                condition=models.Q(answer_status__gte=200, answer_status__lte=599),
+            ),
+            models.CheckConstraint(
+                name="testing_bin_answers_in_time",
+                condition=models.Q(answer_delay__gte=0, answer_delay__lte=LONGEST_DELAY),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"bin {self.key}"
@@ -55,10 +84,16 @@ class Bin(models.Model):
     def url(self) -> str:
         return f"{settings.SITE_URL}/bin/{self.key}"
 
+    @property
+    def fails_left(self) -> int:
+        """How many of the next requests are to fail."""
+        return max(0, self.fail_through - self.captured)
+
     def counts(self) -> tuple[int, int]:
         """How many captures are kept and how many the limits have dropped so far."""
         kept = Capture.objects.kept(self).count()
-        return kept, self.dropped + self.captures.count() - kept  # rows beyond the limits are as good as gone
+        there = self.captures.filter(deleted_at=None).count()
+        return kept, self.dropped + there - kept  # rows beyond the limits are as good as gone
 
 
 class Family(models.TextChoices):
@@ -75,7 +110,7 @@ class CaptureQuerySet(models.QuerySet["Capture"]):
     def kept(self, bin: Bin) -> CaptureQuerySet:
         """What the bin promises to keep, newest first; rows beyond it are removed a few at a time."""
         return self.filter(
-            bin=bin, number__gt=bin.captured - KEEP_NEWEST, at__gt=timezone.now() - KEEP_FOR
+            bin=bin, deleted_at=None, number__gt=bin.captured - KEEP_NEWEST, at__gt=timezone.now() - KEEP_FOR
         ).order_by("-number")
 
     def in_list(self) -> CaptureQuerySet:
@@ -105,7 +140,11 @@ class Capture(models.Model):
     attempt = models.CharField("webhook-attempt as sent", max_length=20, blank=True, default="")
     remote_address = models.GenericIPAddressField(null=True, blank=True)
     status = models.PositiveSmallIntegerField("our answer", default=200)
+    answer_note = models.CharField("why this answer", max_length=100, blank=True, default="")
     read_at = models.DateTimeField(null=True, blank=True)
+    note = models.CharField("the reader's note", max_length=500, blank=True, default="")
+    # deleted by a person, and for a while still there: all of one deletion have the same time
+    deleted_at = models.DateTimeField(null=True, blank=True)
 
     objects = CaptureQuerySet.as_manager()
 
@@ -114,7 +153,40 @@ class Capture(models.Model):
             # its index also serves the list: the newest of a bin, and what came after number n
             models.UniqueConstraint(name="testing_capture_number", fields=["bin", "number"]),
         ]
-        indexes = [models.Index(name="testing_capture_age", fields=["at"])]  # retention
+        indexes = [
+            models.Index(name="testing_capture_age", fields=["at"]),  # retention
+            models.Index(
+                name="testing_capture_deleted",
+                fields=["deleted_at"],
+                condition=models.Q(deleted_at__isnull=False),
+            ),  # what can't be undone any more
+        ]
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
+
+
+class ShareQuerySet(models.QuerySet["Share"]):
+    def valid(self) -> ShareQuerySet:
+        """Those that open something now."""
+        return self.filter(revoked_at=None, expires_at__gt=timezone.now())
+
+
+class Share(models.Model):
+    """A link by which anybody may read a bin, or one capture of it, until it expires or is revoked.
+
+    Only a digest of its token is kept, so neither the database nor a backup of it opens anything.
+    """
+
+    bin = models.ForeignKey(Bin, models.CASCADE, related_name="shares")
+    capture = models.ForeignKey(Capture, models.CASCADE, null=True, blank=True, related_name="shares")
+    digest = models.CharField("SHA-256 of the token, in hex", max_length=64, unique=True)
+    made_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ShareQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"share {self.pk}"

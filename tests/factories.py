@@ -10,6 +10,7 @@ import factory
 from django.utils import timezone
 
 from accounts import actions as account_actions
+from accounts import members
 from accounts.models import Account, User
 from hooks import actions as hook_actions
 from instances import actions
@@ -76,3 +77,10 @@ class InstanceFactory(factory.Factory):
             hook_actions.configure(instance.endpoint, **endpoint)
             instance.refresh_from_db()
         return instance
+
+
+def member_of(account: Account, role: str, email: str = "") -> User:
+    """A person who was invited into the account and has accepted; `role` is "manager" or "viewer"."""
+    user = UserFactory(email=email) if email else UserFactory()
+    _, token = members.invite(account, email=user.email, role=role, actor=account.owner)
+    return members.accept(token, actor=user).user

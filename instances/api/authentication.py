@@ -20,7 +20,7 @@ MISSING_KEY = "Missing account key. Send your account's key as “Authorization:
 
 
 class AccountKeyAuthentication(authentication.BaseAuthentication):
-    """`request.user` is the account's owner, so that `visible_to(user)` works; `request.auth` is the account."""
+    """`request.auth` is the account, and what its key opens: not what its owner, `request.user`, may see elsewhere."""
 
     def authenticate(self, request: Request) -> tuple[User, Account] | None:
         scheme, _, key = request.headers.get("Authorization", "").strip().partition(" ")

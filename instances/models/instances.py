@@ -10,6 +10,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.models import Account
 from instances.models.words import (
     CODE_LIVES,
     NOT_PAID,
@@ -31,12 +32,21 @@ def new_token() -> str:
 
 class InstanceQuerySet(models.QuerySet["Instance"]):
     def visible_to(self, user: Any) -> InstanceQuerySet:
-        """The instances whose account belongs to `user`; nobody's for an anonymous one."""
-        if not user.is_authenticated:
-            return self.none()
-        return self.filter(owner__owner=user)
+        """The instances that `user` may look at: of the own account, and of those where they are a member.
+
+        Each knows by `may_change` whether this person may also change it.
+        """
+        changeable = models.Q(owner__in=Account.objects.changeable_by(user))
+        return self.filter(owner__in=Account.objects.visible_to(user)).annotate(
+            may_change=models.ExpressionWrapper(changeable, models.BooleanField())
+        )
+
+    def changeable_by(self, user: Any) -> InstanceQuerySet:
+        """The instances that `user` may change: of the own account, and of those where they are a manager."""
+        return self.filter(owner__in=Account.objects.changeable_by(user))
 
     def of_account(self, account: Any) -> InstanceQuerySet:
+        """What an account's key opens; the accounts that its owner is a member of are not among them."""
         return self.filter(owner=account)
 
 
@@ -86,6 +96,9 @@ class Instance(models.Model):
 
     # Gapless: raised by one UPDATE that holds the row until the event's transaction ends.
     last_message_number = models.PositiveIntegerField(default=0, editable=False)
+
+    # True where `visible_to` found it for somebody who may also change it; a viewer's pages show no buttons then
+    may_change = False
 
     objects = InstanceQuerySet.as_manager()
 

@@ -12,11 +12,12 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from hooks import actions as hook_actions
-from instances import actions
+from instances import access, actions
+from instances.access import visible_instance
 from instances.flags import FLAGS
 from instances.forms import AddressForm, DeleteForm, NameForm
 from instances.models import AccountStatus, Instance, Substatus
-from instances.views.pages import detail_context, visible_instance
+from instances.views.pages import detail_context
 
 PAGE = "instances/detail.html"
 FLAG_NAMES = {flag.name for flag in FLAGS}
@@ -39,7 +40,7 @@ def answer(request: HttpRequest, number: int, part: str, **more: Any) -> HttpRes
 @login_required
 def link(request: HttpRequest, number: int) -> HttpResponse:
     """Scan the code with the sandbox phone; does nothing when another window has done it already."""
-    instance = visible_instance(request, number)
+    instance = access.changeable_instance(request, number)
     if instance.is_paid and instance.account_status == AccountStatus.GOT_QR_CODE:
         actions.link_sandbox(instance, actor=request.user)
     return answer(request, number, "status_card")
@@ -48,7 +49,7 @@ def link(request: HttpRequest, number: int) -> HttpResponse:
 @require_POST
 @login_required
 def log_out(request: HttpRequest, number: int) -> HttpResponse:
-    instance = visible_instance(request, number)
+    instance = access.changeable_instance(request, number)
     if instance.is_authenticated:
         actions.change_status(
             instance, account_status=AccountStatus.GOT_QR_CODE, substatus=Substatus.NORMAL, actor=request.user
@@ -59,7 +60,7 @@ def log_out(request: HttpRequest, number: int) -> HttpResponse:
 @require_POST
 @login_required
 def rename(request: HttpRequest, number: int) -> HttpResponse:
-    instance = visible_instance(request, number)
+    instance = access.changeable_instance(request, number)
     form = NameForm(request.POST)
     if form.is_valid():
         actions.change_instance(instance, actor=request.user, name=form.cleaned_data["name"])
@@ -71,7 +72,7 @@ def rename(request: HttpRequest, number: int) -> HttpResponse:
 @require_POST
 @login_required
 def save_address(request: HttpRequest, number: int) -> HttpResponse:
-    instance = visible_instance(request, number)
+    instance = access.changeable_instance(request, number)
     form = AddressForm(request.POST)
     if not form.is_valid():
         return answer(request, number, "webhook_card", address_form=form, failed=True)
@@ -83,7 +84,7 @@ def save_address(request: HttpRequest, number: int) -> HttpResponse:
 @login_required
 def switch_flag(request: HttpRequest, number: int) -> HttpResponse:
     """`name` of one of the six flags, and `on`, there or not, as a checkbox sends it."""
-    instance = visible_instance(request, number)
+    instance = access.changeable_instance(request, number)
     name = request.POST.get("name", "")
     if name not in FLAG_NAMES:
         return HttpResponse("Unknown flag.", status=400, content_type="text/plain")
@@ -98,14 +99,14 @@ def change_settings(instance: Instance, changes: dict[str, Any], request: HttpRe
 @require_POST
 @login_required
 def rotate_token(request: HttpRequest, number: int) -> HttpResponse:
-    actions.rotate_token(visible_instance(request, number), actor=request.user)
+    actions.rotate_token(access.changeable_instance(request, number), actor=request.user)
     return answer(request, number, "api_card", rotated=True)
 
 
 @require_POST
 @login_required
 def rotate_secret(request: HttpRequest, number: int) -> HttpResponse:
-    endpoint = visible_instance(request, number).endpoint
+    endpoint = access.changeable_instance(request, number).endpoint
     hook_actions.rotate_secret(endpoint, actor=request.user)
     return answer(request, number, "webhook_card", secret_said="rotated")
 
@@ -113,7 +114,7 @@ def rotate_secret(request: HttpRequest, number: int) -> HttpResponse:
 @require_POST
 @login_required
 def end_previous_secret(request: HttpRequest, number: int) -> HttpResponse:
-    endpoint = visible_instance(request, number).endpoint
+    endpoint = access.changeable_instance(request, number).endpoint
     hook_actions.end_previous_secret(endpoint, actor=request.user)
     return answer(request, number, "webhook_card", secret_said="ended")
 
@@ -121,7 +122,7 @@ def end_previous_secret(request: HttpRequest, number: int) -> HttpResponse:
 @require_POST
 @login_required
 def pause(request: HttpRequest, number: int) -> HttpResponse:
-    hook_actions.pause(visible_instance(request, number).endpoint, actor=request.user)
+    hook_actions.pause(access.changeable_instance(request, number).endpoint, actor=request.user)
     return redirect("instances:detail", number)
 
 
@@ -129,7 +130,7 @@ def pause(request: HttpRequest, number: int) -> HttpResponse:
 @login_required
 def resume(request: HttpRequest, number: int) -> HttpResponse:
     """The banner's button; with `next=log` it stood in the delivery log."""
-    instance = visible_instance(request, number)
+    instance = access.changeable_instance(request, number)
     if instance.endpoint.paused_at is not None:
         hook_actions.resume(instance.endpoint, actor=request.user)
         messages.success(request, f"Delivery of {instance} goes on: one hook a second at first, then faster.")
@@ -142,6 +143,7 @@ def resume(request: HttpRequest, number: int) -> HttpResponse:
 @login_required
 def delete(request: HttpRequest, number: int) -> HttpResponse:
     instance = visible_instance(request, number)
+    access.must_own(request.user, instance)
     form = DeleteForm(request.POST, instance=instance)
     if not form.is_valid():
         return answer(request, number, "danger_card", delete_form=form, failed=True)

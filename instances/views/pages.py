@@ -7,11 +7,12 @@ from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from instances import actions, statuses
+from instances.access import visible_instance
 from instances.figures import Figures, figures_of, first_steps, skipped_today
 from instances.flags import FLAGS, attempt_times
 from instances.forms import AddressForm, DeleteForm, NewInstanceForm
@@ -61,12 +62,6 @@ def new(request: HttpRequest) -> HttpResponse:
         )
         return redirect(instance)
     return render(request, "instances/new.html", {"form": form, "channels": Channel})
-
-
-def visible_instance(request: HttpRequest, number: int) -> Instance:
-    """The instance with its endpoint; 404 for a number that is nobody's or somebody else's."""
-    visible = Instance.objects.visible_to(request.user).select_related("endpoint")
-    return get_object_or_404(visible, number=number if number < 2**31 else -1)
 
 
 def curl_lines(instance: Instance) -> list[tuple[str, str, str]]:

@@ -180,6 +180,7 @@
   for (const name of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
     document.addEventListener(name, (event) => {
       if (polls(event)) live("off");
+      else if (event.detail.xhr?.status === 403) say(event.detail.xhr.responseText); // not allowed, and why
       else if (name !== "htmx:responseError") say("The server could not be reached. Nothing was sent; try again.");
     });
   }

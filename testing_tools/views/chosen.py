@@ -1,7 +1,9 @@
 """Which instance a testing page or the log is about."""
 
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
 
+from instances import access
 from instances.models import Instance
 from testing_tools.frame import Frame
 
@@ -16,8 +18,16 @@ def chosen_instance(request: HttpRequest) -> Instance | None:
 
 
 def must_choose(request: HttpRequest) -> Instance:
-    """As chosen_instance, for what changes something: 404 without an instance."""
+    """As chosen_instance, for what makes no sense without an instance: 404 then."""
     instance = chosen_instance(request)
     if instance is None:
         raise Http404("No instance yet.")
+    return instance
+
+
+def must_change(request: HttpRequest) -> Instance:
+    """As must_choose, for what changes something: raises PermissionDenied, in words, for a viewer."""
+    instance = must_choose(request)
+    if not instance.may_change:
+        raise PermissionDenied(access.VIEWER)
     return instance

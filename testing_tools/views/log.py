@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 from hooks import actions
 from hooks.explain import body_dropped_words, explain_hook
 from hooks.models import OPEN_JOBS, RETRY_DELAYS, UNFINISHED, Hook, HookQuerySet, State
+from instances import access
 from instances.models import Instance
 from testing_tools.attempts import show
 from testing_tools.json_text import pretty_bytes
@@ -141,7 +142,9 @@ class Moment(NamedTuple):
 
 def visible_hook(request: HttpRequest, public_id: UUID) -> Hook:
     visible = Hook.objects.of_instances(Instance.objects.visible_to(request.user))
-    return get_object_or_404(visible.select_related("endpoint__instance"), public_id=public_id)
+    found = get_object_or_404(visible.select_related("endpoint__instance"), public_id=public_id)
+    access.may_change(request.user, found.endpoint.instance)
+    return found
 
 
 def timeline(hook: Hook, attempts: list[Any]) -> list[Moment]:
@@ -179,6 +182,7 @@ def hook_context(hook: Hook) -> dict[str, Any]:
     attempts = [show(attempt, hook) for attempt in hook.attempts.order_by("number", "id")]
     moments = timeline(hook, attempts)
     planned = sum(moment.planned for moment in moments)
+    may = hook.endpoint.instance.may_change
     folded = len(moments) - max(planned - PLANNED_SHOWN, 0)
     return {
         "hook": hook,
@@ -192,10 +196,10 @@ def hook_context(hook: Hook) -> dict[str, Any]:
         "cursor": cursor(hook),
         "late": hook.state == State.QUEUED and timezone.now() - hook.created_at > timedelta(seconds=30),
         "dropped": body_dropped_words() if hook.body_dropped_at else "",
-        "can_try_now": hook.state == State.RETRYING and not hook.endpoint.paused_at,
-        "can_skip": hook.state in (State.QUEUED, State.RETRYING),
-        "can_cancel": hook.state in (State.QUEUED, State.RETRYING),
-        "can_resend": hook.is_finished and not hook.body_dropped_at,
+        "can_try_now": may and hook.state == State.RETRYING and not hook.endpoint.paused_at,
+        "can_skip": may and hook.state in (State.QUEUED, State.RETRYING),
+        "can_cancel": may and hook.state in (State.QUEUED, State.RETRYING),
+        "can_resend": may and hook.is_finished and not hook.body_dropped_at,
     }
 
 
@@ -224,6 +228,7 @@ ACTIONS: dict[str, tuple[Any, str]] = {
 def act(request: HttpRequest, public_id: UUID, action: str) -> HttpResponse:
     """Try now, resend or cancel; the page is shown again, so a reload repeats nothing."""
     found = visible_hook(request, public_id)
+    access.must_change(request.user, found.endpoint.instance)
     change, done = ACTIONS[action]
     try:
         change(found, actor=request.user)

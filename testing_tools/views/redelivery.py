@@ -15,9 +15,10 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from hooks import redelivery, selection
 from hooks.actions import NotPossible
 from hooks.models import JobState, Redelivery, RedeliveryQuerySet
+from instances import access
 from instances.models import Instance
 from testing_tools.log_filters import Filters
-from testing_tools.views.chosen import chosen_instance, must_choose
+from testing_tools.views.chosen import chosen_instance, must_change
 
 JOBS_SHOWN = 50
 CHOSEN_MOST = 100  # rows that may be ticked: two pages of the log
@@ -53,7 +54,7 @@ def wanted_of(given: QueryDict) -> tuple[Filters, selection.Filter, list[str]]:
 @login_required
 def new(request: HttpRequest) -> HttpResponse:
     """The count before, for the log's filters and a period; POST makes the job."""
-    instance = must_choose(request)
+    instance = must_change(request)
     filters, wanted, wrong = wanted_of(request.GET)
     if request.method == "POST" and not wrong:
         # what the page has counted, not what "the last hour" has become since
@@ -86,7 +87,7 @@ def as_typed(value: str) -> str:
 @login_required
 def chosen(request: HttpRequest) -> HttpResponse:
     """The rows that were ticked in the log, as `hook`, one public id each."""
-    instance = must_choose(request)
+    instance = must_change(request)
     try:
         ids = [UUID(value).hex for value in request.POST.getlist("hook")[:CHOSEN_MOST]]
     except ValueError:
@@ -150,6 +151,7 @@ def job(request: HttpRequest, public_id: UUID) -> HttpResponse:
     context["parts"] = found.parts.select_related("endpoint__instance").order_by("pk")[:JOBS_SHOWN]
     context["paused_lanes"] = [part.endpoint for part in context["parts"] if part.endpoint.paused_at]
     context["instance"] = context["parts"][0].endpoint.instance
+    access.may_change(request.user, context["instance"])
     if "seen" in request.GET:
         if request.GET["seen"] == context["cursor"]:
             return HttpResponse(status=204)
@@ -171,6 +173,8 @@ ACTIONS = {
 @login_required
 def act(request: HttpRequest, public_id: UUID, action: str) -> HttpResponse:
     found = get_object_or_404(jobs_of(request), public_id=public_id)
+    for part in found.parts.select_related("endpoint__instance"):
+        access.must_change(request.user, part.endpoint.instance)
     change, done = ACTIONS[action]
     try:
         change(found, actor=request.user)

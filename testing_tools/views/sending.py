@@ -16,7 +16,7 @@ from instances.contract.sending import reply
 from instances.models import Instance
 from testing_tools import ticks
 from testing_tools.json_text import pretty
-from testing_tools.views.chosen import chosen_instance, must_choose
+from testing_tools.views.chosen import chosen_instance, must_change, must_choose
 
 PAGE = "testing/sending.html"
 QUEUE_SHOWN = 10
@@ -87,7 +87,7 @@ def sent(request: HttpRequest) -> HttpResponse:
 @require_POST
 @login_required
 def send(request: HttpRequest) -> HttpResponse:
-    instance = must_choose(request)
+    instance = must_change(request)
     form = SendForm(request.POST)
     answer: dict[str, Any] = {"form": form}
     if not instance.is_paid:

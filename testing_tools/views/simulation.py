@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from hooks import actions, addresses
 from hooks.models import Hook
+from instances import access
 from instances.models import Instance
 from testing_tools import bins
 from testing_tools.attempts import show
@@ -29,7 +30,7 @@ from testing_tools.simulations import (
     judged,
     kind_of,
 )
-from testing_tools.views.chosen import chosen_instance, must_choose
+from testing_tools.views.chosen import chosen_instance, must_change, must_choose
 
 LAST = 20
 PAGE = "testing/simulation.html"
@@ -151,7 +152,7 @@ def address(request: HttpRequest) -> HttpResponse:
 @login_required
 def send(request: HttpRequest) -> HttpResponse:
     """Sends what stands on the page; it takes as long as the endpoint does, 10 s at most."""
-    instance = must_choose(request)
+    instance = must_change(request)
     what, text = chosen_what(request.POST.get("what")), request.POST.get("body", "")
     url = request.POST.get("url", "").strip()
     context: dict[str, Any] = {"draft": judged(what, text), "url": url}
@@ -172,6 +173,7 @@ def again(request: HttpRequest, public_id: UUID) -> HttpResponse:
     visible = Hook.objects.of_instances(Instance.objects.visible_to(request.user)).filter(simulated=True)
     before = get_object_or_404(visible.select_related("endpoint__instance"), public_id=public_id)
     instance = before.endpoint.instance
+    access.must_change(request.user, instance)
     context: dict[str, Any] = {"instance": instance}
     try:
         context |= deliver(request, instance, kind=before.kind, body=bytes(before.body), url=before.to_url)

@@ -15,7 +15,7 @@ import instances.actions
 from instances.models import Instance
 from testing_tools import bins, silence
 from testing_tools.views.bins import list_context, until_mark
-from testing_tools.views.chosen import chosen_instance, must_choose
+from testing_tools.views.chosen import chosen_instance, must_change, must_choose
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +51,7 @@ def verification(request: HttpRequest) -> HttpResponse:
 @login_required
 def start(request: HttpRequest) -> HttpResponse:
     """Start, or begin the half hour anew."""
-    instance = must_choose(request)
+    instance = must_change(request)
     bins.start_verification(instance, actor=request.user)
     return redirect(address_of(instance))
 
@@ -59,7 +59,7 @@ def start(request: HttpRequest) -> HttpResponse:
 @require_POST
 @login_required
 def stop(request: HttpRequest) -> HttpResponse:
-    instance = must_choose(request)
+    instance = must_change(request)
     bins.stop_verification(instance, actor=request.user)
     url = bins.endpoint_of(instance).url
     messages.success(
@@ -75,7 +75,7 @@ def stop(request: HttpRequest) -> HttpResponse:
 @login_required
 def sandbox_message(request: HttpRequest) -> HttpResponse:
     """A sandbox contact writes "hello": the quickest way to a real hook. The live list shows what comes of it."""
-    instance = must_choose(request)
+    instance = must_change(request)
     try:
         instances.actions.write_as_contact(
             instance, sender="17680561234", sender_name="Sandbox contact", body="hello"

@@ -27,7 +27,7 @@ class RotationSerializer(StrictSerializer):
 
 
 def own(request: Request, number: str) -> Instance:
-    return own_instance(Instance.objects.visible_to(request.user).select_related("endpoint"), number)
+    return own_instance(Instance.objects.of_account(request.auth).select_related("endpoint"), number)
 
 
 def documented(operation: str, summary: str, description: str, request: Any = None) -> Any:

@@ -46,7 +46,7 @@ class HookViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Hook]):
 
     def get_queryset(self) -> HookQuerySet:
         return (
-            Hook.objects.of_instances(Instance.objects.visible_to(self.request.user))
+            Hook.objects.of_instances(Instance.objects.of_account(self.request.auth))
             .select_related("endpoint__instance")
             .prefetch_related(Prefetch("attempts", Attempt.objects.order_by("number", "id")))
         )
@@ -60,7 +60,7 @@ class HookViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Hook]):
         examples=[EXAMPLE],
     )
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        keys = Instance.objects.visible_to(request.user).values_list("pk", flat=True)
+        keys = Instance.objects.of_account(request.auth).values_list("pk", flat=True)
         # each filter is the same for one instance and for a hundred; NewestOf sees to whose hooks these are
         fitting = self.filter_queryset(Hook.objects.all())
         page = self.paginate_queryset(NewestOf(fitting, self.get_queryset(), list(keys)))  # type: ignore[arg-type]

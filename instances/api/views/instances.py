@@ -53,7 +53,7 @@ class InstanceViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Instance]):
     filter_backends = ()
 
     def get_queryset(self) -> InstanceQuerySet:
-        return Instance.objects.visible_to(self.request.user).select_related("endpoint")
+        return Instance.objects.of_account(self.request.auth).select_related("endpoint")
 
     @extend_schema(
         operation_id="listInstances",

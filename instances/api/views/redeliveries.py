@@ -35,7 +35,7 @@ class RedeliveryViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Redeliver
     filter_backends = ()
 
     def get_queryset(self) -> RedeliveryQuerySet:
-        visible = Instance.objects.visible_to(self.request.user)
+        visible = Instance.objects.of_account(self.request.auth)
         return Redelivery.objects.of_instances(visible).with_totals()
 
     def own(self, id: str) -> Redelivery:
@@ -87,7 +87,7 @@ class RedeliveryViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Redeliver
     def create(self, request: Request) -> Response:
         given = NewRedeliverySerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        instances = Instance.objects.visible_to(request.user)
+        instances = Instance.objects.of_account(request.auth)
         number = given.validated_data.get("instance")
         if number is not None:
             instances = instances.filter(pk=own_instance(instances, number).pk)

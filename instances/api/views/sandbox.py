@@ -26,7 +26,7 @@ from instances.models import Channel, Instance, Message
 
 def sandbox(request: Request, number: str) -> Instance:
     """The caller's sandbox instance with this number; 404 for any other."""
-    visible = Instance.objects.visible_to(request.user).select_related("endpoint")
+    visible = Instance.objects.of_account(request.auth).select_related("endpoint")
     return own_instance(visible.filter(channel=Channel.SANDBOX), number)
 
 

@@ -1,0 +1,91 @@
+"""Every change to who may work with an account: invite, accept, revoke, another role, leave.
+
+As accounts/actions.py: atomic, `actor` is who did it, and nothing else writes these tables. Who may call
+which is the caller's to see to; the pages are in accounts/views/members.py.
+"""
+
+import secrets
+from datetime import timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import Account, Invitation, Member, Role, User, key_digest
+
+INVITATION_LIVES = timedelta(days=7)
+# Open ones and members together: more than a team, less than a way to send mail to the whole world.
+MEMBERS_MOST = 50
+
+
+class NotInvited(ValueError):
+    """Nobody was invited, or the invitation was not taken; str() says why, to a person."""
+
+
+@transaction.atomic
+def invite(account: Account, *, email: str, role: str, actor: User) -> tuple[Invitation, str]:
+    """An invitation and the token of its link, which is kept nowhere. An open one to the same address ends.
+
+    `email` in any case. Raises NotInvited for the owner, for a member, and beyond MEMBERS_MOST.
+    """
+    email = email.strip().lower()
+    Account.objects.select_for_update().get(pk=account.pk)  # of two at once, one is the only open one
+    if email == account.owner.email:
+        raise NotInvited("That is the owner's own address.")
+    if account.members.filter(user__email=email).exists():
+        raise NotInvited(f"{email} is a member already. Change the role in the list.")
+    account.invitations.filter(email=email, accepted_at=None, revoked_at=None).update(
+        revoked_at=timezone.now()
+    )
+    if account.members.count() + account.invitations.open().count() >= MEMBERS_MOST:
+        raise NotInvited(f"An account has at most {MEMBERS_MOST} members, with those who are invited.")
+    token = secrets.token_urlsafe(24)
+    invitation = Invitation.objects.create(
+        account=account,
+        email=email,
+        role=Role(role),
+        digest=key_digest(token),
+        expires_at=timezone.now() + INVITATION_LIVES,
+    )
+    return invitation, token
+
+
+@transaction.atomic
+def accept(token: str, *, actor: User) -> Member:
+    """`actor` becomes a member. Raises NotInvited when it is too late, or when the link is for another address."""
+    # locked by its own row: a link that is opened twice makes one member
+    found = Invitation.objects.select_for_update().filter(digest=key_digest(token)).first()
+    invitation = Invitation.objects.matching(token) if found else None
+    if invitation is None:
+        raise NotInvited("This invitation has ended, was taken back, or was accepted already.")
+    if actor.email != invitation.email:
+        raise NotInvited(
+            f"This invitation is for {invitation.email}, and you are signed in as {actor.email}."
+        )
+    invitation.accepted_at = timezone.now()
+    invitation.save(update_fields=["accepted_at"])
+    member, _ = Member.objects.update_or_create(
+        account=invitation.account, user=actor, defaults={"role": invitation.role}
+    )
+    return member
+
+
+@transaction.atomic
+def revoke(invitation: Invitation, *, actor: User) -> None:
+    """Its link opens nothing from now on; does nothing to one that is accepted."""
+    Invitation.objects.filter(pk=invitation.pk, accepted_at=None, revoked_at=None).update(
+        revoked_at=timezone.now()
+    )
+
+
+@transaction.atomic
+def change_role(member: Member, *, role: str, actor: User) -> Member:
+    """Manager or viewer, from the next page on."""
+    member.role = Role(role)
+    member.save(update_fields=["role"])
+    return member
+
+
+@transaction.atomic
+def remove(member: Member, *, actor: User) -> None:
+    """Taken out by the owner, or gone by themselves (`actor` is the member then)."""
+    member.delete()

@@ -1,0 +1,157 @@
+"""Members of an account: invited, accepted, taken back, changed, gone; and what each may see and change."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import time_machine
+
+from accounts import actions, members
+from accounts.models import Account, Invitation, Member, Role, User
+from instances.models import Instance
+from tests.factories import InstanceFactory, member_of
+
+pytestmark = pytest.mark.django_db
+NOON = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def alice() -> Account:
+    return actions.sign_up("alice@example.org", "correct horse 9")
+
+
+@pytest.fixture
+def dora() -> User:
+    return actions.sign_up("dora@example.org", "correct horse 9").owner
+
+
+def test_an_invitation_that_is_accepted_makes_a_member(alice: Account, dora: User) -> None:
+    invitation, token = members.invite(alice, email=" Dora@Example.org ", role="viewer", actor=alice.owner)
+
+    member = members.accept(token, actor=dora)
+
+    assert (member.account, member.user, member.role) == (alice, dora, Role.VIEWER)
+    invitation.refresh_from_db()
+    assert invitation.accepted_at is not None
+
+
+def test_the_token_is_kept_nowhere(alice: Account) -> None:
+    _, token = members.invite(alice, email="dora@example.org", role="viewer", actor=alice.owner)
+
+    assert not [value for value in Invitation.objects.values_list().get() if token in str(value)]
+
+
+def test_an_invitation_is_accepted_once(alice: Account, dora: User) -> None:
+    _, token = members.invite(alice, email=dora.email, role="viewer", actor=alice.owner)
+    members.remove(members.accept(token, actor=dora), actor=alice.owner)
+
+    with pytest.raises(members.NotInvited, match="accepted already"):
+        members.accept(token, actor=dora)
+    assert Member.objects.count() == 0
+
+
+def test_an_invitation_is_for_one_address(alice: Account, dora: User) -> None:
+    bob = actions.sign_up("bob@example.org", "correct horse 9").owner
+    _, token = members.invite(alice, email=dora.email, role="manager", actor=alice.owner)
+
+    with pytest.raises(members.NotInvited, match="is for dora@example"):
+        members.accept(token, actor=bob)
+    assert Member.objects.count() == 0
+
+
+def test_an_invitation_lives_for_seven_days(alice: Account, dora: User) -> None:
+    with time_machine.travel(NOON, tick=False) as clock:
+        _, token = members.invite(alice, email=dora.email, role="viewer", actor=alice.owner)
+        clock.shift(timedelta(days=7))
+        with pytest.raises(members.NotInvited, match="has ended"):
+            members.accept(token, actor=dora)
+        clock.shift(timedelta(seconds=-1))
+        assert members.accept(token, actor=dora).user == dora
+
+
+def test_an_invitation_that_was_taken_back_opens_nothing(alice: Account, dora: User) -> None:
+    invitation, token = members.invite(alice, email=dora.email, role="viewer", actor=alice.owner)
+
+    members.revoke(invitation, actor=alice.owner)
+
+    with pytest.raises(members.NotInvited, match="taken back"):
+        members.accept(token, actor=dora)
+    assert Member.objects.count() == 0
+
+
+@pytest.mark.parametrize("wrong", ["", "x", "é\x7f"])
+def test_a_wrong_token_opens_nothing(alice: Account, dora: User, wrong: str) -> None:
+    members.invite(alice, email=dora.email, role="viewer", actor=alice.owner)
+
+    with pytest.raises(members.NotInvited):
+        members.accept(wrong, actor=dora)
+
+
+def test_a_second_invitation_to_an_address_ends_the_first(alice: Account, dora: User) -> None:
+    _, first = members.invite(alice, email=dora.email, role="viewer", actor=alice.owner)
+    _, second = members.invite(alice, email=dora.email, role="manager", actor=alice.owner)
+
+    with pytest.raises(members.NotInvited):
+        members.accept(first, actor=dora)
+    assert members.accept(second, actor=dora).role == Role.MANAGER
+
+
+def test_the_owner_and_members_are_not_invited(alice: Account, dora: User) -> None:
+    member_of(alice, "viewer", "emil@example.org")
+
+    for email, said in (("Alice@example.org", "own address"), ("emil@example.org", "member already")):
+        with pytest.raises(members.NotInvited, match=said):
+            members.invite(alice, email=email, role="viewer", actor=alice.owner)
+    assert Invitation.objects.filter(accepted_at=None).count() == 0
+
+
+def test_an_account_has_at_most_fifty_members(alice: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(members, "MEMBERS_MOST", 1)
+    members.invite(alice, email="dora@example.org", role="viewer", actor=alice.owner)
+
+    members.invite(alice, email="dora@example.org", role="manager", actor=alice.owner)  # in place of the first
+    with pytest.raises(members.NotInvited, match="at most 1"):
+        members.invite(alice, email="emil@example.org", role="viewer", actor=alice.owner)
+
+
+def test_who_may_look_and_who_may_change(alice: Account) -> None:
+    instance = InstanceFactory(owner=alice)
+    elsewhere = InstanceFactory()
+    manager, viewer = member_of(alice, "manager"), member_of(alice, "viewer")
+    bob = actions.sign_up("bob@example.org", "correct horse 9").owner
+
+    found = {
+        name: (
+            [(row, row.may_change) for row in Instance.objects.visible_to(user)],
+            list(Instance.objects.changeable_by(user)),
+            list(Account.objects.changeable_by(user).exclude(owner=user)),
+            list(Account.objects.owned_by(user).exclude(owner=user)),
+        )
+        for name, user in (("alice", alice.owner), ("manager", manager), ("viewer", viewer), ("bob", bob))
+    }
+
+    assert found == {
+        "alice": ([(instance, True)], [instance], [], []),
+        "manager": ([(instance, True)], [instance], [alice], []),
+        "viewer": ([(instance, False)], [], [], []),
+        "bob": ([], [], [], []),
+    }
+    assert list(Instance.objects.visible_to(elsewhere.owner.owner)) == [elsewhere]
+
+
+def test_a_manager_who_becomes_a_viewer_may_look_alone(alice: Account, dora: User) -> None:
+    instance = InstanceFactory(owner=alice)
+    member = Member.objects.get(user=member_of(alice, "manager"))
+
+    members.change_role(member, role="viewer", actor=alice.owner)
+
+    assert list(Instance.objects.visible_to(member.user)) == [instance]
+    assert not Instance.objects.changeable_by(member.user).exists()
+
+
+def test_a_member_who_is_taken_out_sees_nothing(alice: Account) -> None:
+    InstanceFactory(owner=alice)
+    member = Member.objects.get(user=member_of(alice, "manager"))
+
+    members.remove(member, actor=alice.owner)
+
+    assert not Instance.objects.visible_to(member.user).exists()
