@@ -11,6 +11,8 @@ from django.db import models, transaction
 from django.db.models.functions import Lower
 from django.utils import timezone
 
+from accounts.audit import AuditEntry, Deed
+
 # `uid_` and 8 characters of the secret: enough to tell keys apart and to search by, 32 more stay unknown.
 KEY_PREFIX_LENGTH = 12
 
@@ -102,8 +104,15 @@ class Account(models.Model):
     name = models.CharField(max_length=100, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     blocked_at = models.DateTimeField(null=True, blank=True)
+    blocked_reason = models.CharField("why, for staff", max_length=200, blank=True, default="")
 
     objects: ClassVar[models.Manager["Account"]] = AccountQuerySet.as_manager()
+
+    class Meta:
+        permissions = [
+            ("block_account", "Can block and unblock accounts"),
+            ("look_at_account", "Can look at an account's pages, read-only"),
+        ]
 
     def __str__(self) -> str:
         return self.name or self.owner.email

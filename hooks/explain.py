@@ -239,6 +239,8 @@ SKIPS = {
     SkipReason.TYPED_ON_PHONE: "Not sent: messages typed on the phone get no ack.",
     SkipReason.TOO_OLD: "Not sent: the message was older than oldMessagesPeriod.",
     SkipReason.NOT_PAID: "Not sent: the instance was not paid.",
+    SkipReason.STOPPED: "Not sent: the instance was stopped.",
+    SkipReason.BLOCKED: "Not sent: the account was blocked.",
     SkipReason.BY_HAND: "Not sent: skipped by hand.",
 }
 

@@ -26,6 +26,7 @@ from hooks.models import (
 )
 from hooks.outbox import wake
 from hooks.selection import Filter, matching, sendable
+from hooks.telling import tell
 
 IN_HAND = 100  # hooks of one job that wait in one lane at a time
 WORKING = (JobState.PLANNED, JobState.RUNNING)
@@ -90,10 +91,19 @@ def plan(endpoints: QuerySet[Any], wanted: Filter, *, actor: Any) -> Redelivery:
             filter=wanted, up_to=max(newest.values(), default=0), planned=count, created_by=actor
         )
         RedeliveryPart.objects.bulk_create([RedeliveryPart(job=job, endpoint_id=lane) for lane in newest])
+        tell_of(job, "redelivery.planned", actor=actor, hooks=count, filter=wanted)
     return job
 
 
-def change_state(job: Redelivery, *, of: tuple[JobState, ...], to: JobState, refusal: str) -> Redelivery:
+def tell_of(job: Redelivery, deed: str, *, actor: Any, **detail: Any) -> None:
+    """A deed on a job, told once; of a job over several instances the first stands for all."""
+    for lane in job.parts.order_by("pk").values_list("endpoint_id", flat=True)[:1]:
+        tell(deed, actor=actor, instance_id=lane, job=job.public_id.hex, **detail)
+
+
+def change_state(
+    job: Redelivery, *, of: tuple[JobState, ...], to: JobState, refusal: str, deed: str, actor: Any
+) -> Redelivery:
     with transaction.atomic():
         row = Redelivery.objects.select_for_update(no_key=True).get(pk=job.pk)
         if row.state not in of:
@@ -101,20 +111,31 @@ def change_state(job: Redelivery, *, of: tuple[JobState, ...], to: JobState, ref
         row.state = to
         row.finished_at = timezone.now() if to == JobState.CANCELLED else None
         row.save(update_fields=["state", "finished_at"])
+        tell_of(row, deed, actor=actor)
     return row
 
 
 def pause(job: Redelivery, *, actor: Any) -> Redelivery:
     """Send no more until resume(); the up to IN_HAND hooks a lane that are on their way go on."""
     return change_state(
-        job, of=WORKING, to=JobState.PAUSED, refusal="The job is {state}: there is nothing to pause."
+        job,
+        of=WORKING,
+        to=JobState.PAUSED,
+        refusal="The job is {state}: there is nothing to pause.",
+        deed="redelivery.paused",
+        actor=actor,
     )
 
 
 def resume(job: Redelivery, *, actor: Any) -> Redelivery:
     """Go on where it was paused."""
     return change_state(
-        job, of=(JobState.PAUSED,), to=JobState.RUNNING, refusal="The job is {state}, not paused."
+        job,
+        of=(JobState.PAUSED,),
+        to=JobState.RUNNING,
+        refusal="The job is {state}, not paused.",
+        deed="redelivery.resumed",
+        actor=actor,
     )
 
 
@@ -125,6 +146,8 @@ def cancel(job: Redelivery, *, actor: Any) -> Redelivery:
         of=(*WORKING, JobState.PAUSED),
         to=JobState.CANCELLED,
         refusal="The job is {state} already.",
+        deed="redelivery.cancelled",
+        actor=actor,
     )
 
 

@@ -137,6 +137,10 @@ class Hook(models.Model):
     objects = HookQuerySet.as_manager()
 
     class Meta:
+        permissions = [
+            ("view_body", "Can read the bodies of hooks and answers"),
+            ("cancel_hook", "Can cancel hooks that wait"),
+        ]
         indexes = [
             # claim: the oldest queued ones of a lane (the order of ids in a lane is the order of events); which
             # lanes wait; leases of those who are gone; and the log's chips, filtered and counted. One whole index

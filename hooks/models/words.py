@@ -23,6 +23,7 @@ GUARANTEED_ATTEMPTS = len(RETRY_DELAYS)
 class PauseReason(models.TextChoices):
     FAILING = "failing", "nothing but failures for 24 hours"
     BY_HAND = "by_hand", "paused by hand"
+    STOPPED = "stopped", "the instance is stopped"
 
 
 class Kind(models.TextChoices):
@@ -51,6 +52,8 @@ class SkipReason(models.TextChoices):
     TYPED_ON_PHONE = "typed_on_phone", "typed on the phone: such messages get no ack"
     TOO_OLD = "too_old", "older than oldMessagesPeriod"
     NOT_PAID = "not_paid", "the instance is not paid"
+    STOPPED = "stopped", "the instance is stopped"
+    BLOCKED = "blocked", "the account is blocked"
     BY_HAND = "by_hand", "skipped by hand"
 
 

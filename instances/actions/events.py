@@ -13,7 +13,7 @@ from hooks import outbox
 from hooks.models import Kind, SkipReason
 from hooks.outbox import Event
 from instances import payloads, rows
-from instances.models import Ack, Instance, Message
+from instances.models import Ack, Instance, Message, StopReason
 
 
 def lock(instance: Instance) -> None:
@@ -42,6 +42,8 @@ def emit(instance: Instance, *events: Event) -> None:
 
 def skip_of(instance: Instance, *, flag: bool = True) -> SkipReason | None:
     """Why no hook of this instance would be sent now; `flag` is the setting that asks for its kind."""
+    if instance.is_stopped:
+        return SkipReason.BLOCKED if instance.stop_reason == StopReason.BLOCKED else SkipReason.STOPPED
     if not instance.is_paid:
         return SkipReason.NOT_PAID
     return None if flag else SkipReason.FLAG_OFF
@@ -61,7 +63,7 @@ def of_message(instance: Instance, message: Message, *, ack: Ack | None = None) 
 def of_ack(instance: Instance, message: Message, ack: Ack) -> Event:
     """The hook of one tick; a message typed on the phone gets none (contract.md, section 3)."""
     skip = skip_of(instance, flag=instance.ack_notifications_on)
-    if not message.by_api and skip is not SkipReason.NOT_PAID:
+    if not message.by_api and skip in (None, SkipReason.FLAG_OFF):
         skip = SkipReason.TYPED_ON_PHONE
     return Event(Kind.ACK, payloads.ack_body(message, ack), message.message_id, message.chat.chat_id, skip)
 

@@ -38,6 +38,7 @@ from instances.models.words import (
     Channel,
     LoadingReason,
     MessageType,
+    StopReason,
     Substatus,
 )
 
@@ -64,6 +65,7 @@ __all__ = [
     "SandboxContact",
     "SandboxReceipt",
     "StatusChange",
+    "StopReason",
     "Substatus",
     "media_expiry",
     "new_invite_code",

@@ -17,6 +17,7 @@ from instances.models.words import (
     AccountStatus,
     Channel,
     LoadingReason,
+    StopReason,
     Substatus,
 )
 
@@ -74,6 +75,7 @@ class Instance(models.Model):
     paid_until = models.DateTimeField(default=timezone.now)
     # by staff: nothing goes in or out until it is started again
     stopped_at = models.DateTimeField(null=True, blank=True)
+    stop_reason = models.CharField(max_length=10, choices=StopReason, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now)
     load_test = models.BooleanField("made by manage.py hooks load", default=False, editable=False)
 
@@ -111,6 +113,14 @@ class Instance(models.Model):
             models.CheckConstraint(
                 name="instances_instance_substatus", condition=models.Q(substatus__in=Substatus.values)
             ),
+            models.CheckConstraint(
+                name="instances_instance_stop_reason",
+                condition=models.Q(stop_reason="") | models.Q(stopped_at__isnull=False),
+            ),
+        ]
+        permissions = [
+            ("stop_instance", "Can stop and start instances"),
+            ("log_out_instance", "Can log instances out"),
         ]
 
     def __str__(self) -> str:
@@ -127,6 +137,11 @@ class Instance(models.Model):
     @property
     def is_paid(self) -> bool:
         return self.paid_until > timezone.now()
+
+    @property
+    def is_stopped(self) -> bool:
+        """By staff, or with its blocked account: nothing goes in or out."""
+        return self.stopped_at is not None
 
     @property
     def is_authenticated(self) -> bool:

@@ -42,6 +42,13 @@ class Substatus(models.TextChoices):
     TIMEOUT = "timeout", "timeout"
 
 
+class StopReason(models.TextChoices):
+    """Why an instance is stopped. What either means for what goes in and out is the same."""
+
+    STAFF = "staff", "stopped by staff"
+    BLOCKED = "blocked", "its account is blocked"
+
+
 class LoadingReason(models.TextChoices):
     """Why an instance that is `loading` is so; `reason` of statusData."""
 

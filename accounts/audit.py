@@ -1,0 +1,131 @@
+"""The audit trail: who changed what, and when. Each action writes its entry in its own transaction, by note().
+
+An entry never holds a secret: of settings it says which changed, of keys the beginning that is shown anyway. It
+outlives what it is about, so it names people and things by their words of that day as well. Nothing changes it later.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, models, transaction
+from django.utils import timezone
+
+
+class Deed(models.TextChoices):
+    """What was done. The words of all floors, so that the list can be filtered by them."""
+
+    SIGNED_UP = "account.signed_up", "Signed up"
+    ACCOUNT_RENAMED = "account.renamed", "Account renamed"
+    ACCOUNT_BLOCKED = "account.blocked", "Account blocked"
+    ACCOUNT_UNBLOCKED = "account.unblocked", "Account unblocked"
+    ACCOUNT_EXPORTED = "account.exported", "Account's data exported"
+    ACCOUNT_DELETED = "account.deleted", "Account deleted"
+    KEY_ISSUED = "key.issued", "Account key issued"
+    KEY_ROTATED = "key.rotated", "Account keys revoked"
+    PAYMENT = "payment.recorded", "Payment recorded"
+    RIGHTS = "user.rights", "Rights changed"
+    PASSWORD_SET = "user.password_set", "Password set by somebody else"
+    MEMBER_INVITED = "member.invited", "Member invited"
+    INVITATION_REVOKED = "member.invitation_revoked", "Invitation taken back"
+    MEMBER_JOINED = "member.joined", "Invitation accepted"
+    MEMBER_ROLE = "member.role_changed", "Member's role changed"
+    MEMBER_REMOVED = "member.removed", "Member removed"
+    INSTANCE_CREATED = "instance.created", "Instance created"
+    INSTANCE_DELETED = "instance.deleted", "Instance deleted"
+    INSTANCE_RENAMED = "instance.renamed", "Instance renamed"
+    INSTANCE_STOPPED = "instance.stopped", "Instance stopped"
+    INSTANCE_STARTED = "instance.started", "Instance started"
+    STATUS_CHANGED = "instance.status", "Status changed by hand"
+    SETTINGS_CHANGED = "instance.settings", "Settings changed"
+    TOKEN_ROTATED = "instance.token_rotated", "Token rotated"
+    SECRET_ROTATED = "instance.secret_rotated", "Signing secret rotated"
+    OLD_SECRET_ENDED = "instance.old_secret_ended", "Old signing secret ended"
+    DELIVERY_PAUSED = "delivery.paused", "Delivery paused"
+    DELIVERY_RESUMED = "delivery.resumed", "Delivery resumed"
+    VERIFICATION_STARTED = "verification.started", "Verification started"
+    VERIFICATION_ENDED = "verification.ended", "Verification ended"
+    HOOK_RESENT = "hook.resent", "Hook sent again"
+    HOOK_TRIED_NOW = "hook.tried_now", "Hook tried at once"
+    HOOK_SKIPPED = "hook.skipped", "Hook skipped"
+    HOOK_CANCELLED = "hook.cancelled", "Hook cancelled"
+    HOOKS_CANCELLED = "hooks.cancelled", "Waiting hooks cancelled"
+    BODY_READ = "hook.body_read", "Body read by staff"
+    REDELIVERY_PLANNED = "redelivery.planned", "Redelivery planned"
+    REDELIVERY_PAUSED = "redelivery.paused", "Redelivery paused"
+    REDELIVERY_RESUMED = "redelivery.resumed", "Redelivery resumed"
+    REDELIVERY_CANCELLED = "redelivery.cancelled", "Redelivery cancelled"
+    LOOK_STARTED = "look.started", "Staff began to look"
+    LOOKED_AT = "look.page", "Staff looked at a page"
+    LOOK_ENDED = "look.ended", "Staff stopped looking"
+
+
+def deeds() -> list[tuple[str, str]]:
+    """A function, so that a new deed needs no migration."""
+    return Deed.choices
+
+
+class AuditEntry(models.Model):
+    """One change, or one look of staff."""
+
+    at = models.DateTimeField(default=timezone.now)
+    # null: a token or a program did it, or the person is deleted since; actor_text tells
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
+    )
+    actor_text = models.CharField("who", max_length=254, blank=True, default="")
+    account = models.ForeignKey(
+        "accounts.Account", models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
+    )
+    action = models.CharField("what was done", max_length=40, choices=deeds)
+    subject_kind = models.CharField(max_length=20)
+    subject_id = models.CharField(max_length=64)
+    subject_text = models.CharField("to what", max_length=254, blank=True, default="")
+    detail = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        verbose_name = "audit entry"
+        verbose_name_plural = "audit trail"
+        indexes = [
+            # the trail of an account, of a person, of a thing, and of one kind of deed; each newest first
+            models.Index(name="accounts_audit_account", fields=["account", "-id"]),
+            models.Index(name="accounts_audit_actor", fields=["actor", "-id"]),
+            models.Index(name="accounts_audit_subject", fields=["subject_kind", "subject_id", "-id"]),
+            models.Index(name="accounts_audit_action", fields=["action", "-id"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_action_display()}: {self.subject_text or self.subject_id}"
+
+
+def note(
+    action: Deed,
+    *,
+    actor: Any,
+    kind: str,
+    key: object,
+    text: str = "",
+    account_id: int | None = None,
+    **detail: Any,
+) -> AuditEntry:
+    """Write one entry, within the transaction of what it tells; `kind`, `key` and `text` name the subject.
+
+    `actor` is the person, None for a program or whoever holds an instance's token; `detail` is JSON without secrets.
+    Raises TransactionManagementError outside a transaction: a change without its entry would be unseen.
+    """
+    if not connection.in_atomic_block:
+        raise transaction.TransactionManagementError(
+            "An audit entry belongs into the transaction of its change."
+        )
+    person = actor if getattr(actor, "pk", None) is not None else None
+    return AuditEntry.objects.create(
+        actor_id=person.pk if person else None,
+        actor_text=person.email if person else "",
+        account_id=account_id,
+        action=action,
+        subject_kind=kind,
+        subject_id=str(key)[:64],
+        subject_text=text[:254],
+        detail=detail,
+    )
