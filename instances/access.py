@@ -26,7 +26,21 @@ NOT_OWNER = "Only the owner of the account may do this."
 def visible_instance(request: HttpRequest, number: int) -> Instance:
     """The instance with its endpoint; 404 for a number that is nobody's or that this person may not look at."""
     visible = Instance.objects.visible_to(request.user).select_related("endpoint", "owner")
-    return get_object_or_404(visible, number=number if number < 2**31 else -1)
+    instance = get_object_or_404(visible, number=number if number < 2**31 else -1)
+    hide_secrets(instance)
+    return instance
+
+
+def hide_secrets(instance: Instance) -> Instance:
+    """Empties token and signing secrets of an instance in memory that its viewer may not change.
+
+    With the token they could change everything by the API; so no page can show it, whatever it shows else.
+    """
+    if not instance.may_change:
+        instance.token = ""
+        if "endpoint" in instance._state.fields_cache:
+            instance.endpoint.secret = instance.endpoint.previous_secret = ""
+    return instance
 
 
 def changeable_instance(request: HttpRequest, number: int) -> Instance:

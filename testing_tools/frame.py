@@ -16,6 +16,7 @@ from django.utils import timezone
 from hooks import delays
 from hooks.delays import Delay
 from hooks.models import Endpoint
+from instances import access
 from instances.models import Instance
 
 SESSION_KEY = "instance"
@@ -61,7 +62,9 @@ class Frame:
     @cached_property
     def instances(self) -> list[Instance]:
         """The person's instances for the chooser, the first CHOOSER_SIZE of them."""
-        return list(Instance.objects.visible_to(self.user)[:CHOOSER_SIZE]) if self.is_signed_in else []
+        if not self.is_signed_in:
+            return []
+        return [access.hide_secrets(found) for found in Instance.objects.visible_to(self.user)[:CHOOSER_SIZE]]
 
     @property
     def has_more(self) -> bool:
@@ -79,6 +82,13 @@ class Frame:
                 return found
         return self.instances[0] if self.instances else None
 
+    def may_change(self, instance: Instance) -> bool:
+        """May this person change `instance`? Asks the database only about one that the chooser does not list."""
+        for own in self.instances:
+            if own.pk == instance.pk:
+                return own.may_change
+        return access.may_change(self.user, instance)
+
     def asked_number(self) -> int | None:
         """The number that the address names, if any."""
         match = self.request.resolver_match
@@ -93,7 +103,8 @@ class Frame:
             if instance.number == number:
                 return instance
         if self.has_more and number < 2**31:
-            return Instance.objects.visible_to(self.user).filter(number=number).first()
+            found = Instance.objects.visible_to(self.user).filter(number=number).first()
+            return access.hide_secrets(found) if found else None
         return None
 
     @cached_property

@@ -8,6 +8,30 @@
     if (place) place.textContent = text;
   };
 
+  // The same where everybody sees it: on top of the page, until it is closed or the next one comes.
+  function tell(text) {
+    const main = document.getElementById("main");
+    if (!main) return say(text);
+    document.getElementById("told")?.remove();
+    const box = document.createElement("div");
+    box.id = "told";
+    box.className = "alert alert-danger bg-surface";
+    box.setAttribute("role", "alert");
+    box.textContent = text;
+    main.prepend(box);
+    box.scrollIntoView({ block: "nearest" });
+  }
+
+  // -- a viewer's page: what would change something is off; the server refuses it in any case
+  function switchOff() {
+    for (const form of $$("main[data-looks-only] form[method=post]:not([data-anyone])")) {
+      for (const control of form.elements) control.disabled = true;
+    }
+    for (const button of $$("main[data-looks-only] button[hx-post], main[data-looks-only] button[form]")) button.disabled = true;
+  }
+  document.addEventListener("htmx:afterSettle", switchOff);
+  switchOff();
+
   // -- theme: buttons with data-theme-value
   function markTheme() {
     const choice = document.documentElement.dataset.themeChoice;
@@ -180,7 +204,7 @@
   for (const name of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
     document.addEventListener(name, (event) => {
       if (polls(event)) live("off");
-      else if (event.detail.xhr?.status === 403) say(event.detail.xhr.responseText); // not allowed, and why
+      else if (event.detail.xhr?.status === 403) tell(event.detail.xhr.responseText); // not allowed, and why
       else if (name !== "htmx:responseError") say("The server could not be reached. Nothing was sent; try again.");
     });
   }

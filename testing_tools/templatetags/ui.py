@@ -12,9 +12,13 @@ from typing import Any, NamedTuple
 from django import forms, template
 from django.conf import settings
 from django.forms.boundfield import BoundField
+from django.template import Context
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
+
+from instances.models import Instance
+from testing_tools.frame import Frame
 
 register = template.Library()
 
@@ -86,6 +90,21 @@ def icon(name: str, css: str = "") -> SafeString:
 def copy(value: Any, label: str = "Copy", css: str = "") -> dict[str, Any]:
     """A button that copies `value`. `label` says what is copied, e.g. "Copy the token"."""
     return {"value": value, "label": label, "css": css}
+
+
+@register.simple_tag(takes_context=True)
+def looks_only(context: Context) -> bool:
+    """Is this page about an instance that whoever looks at it may not change? `instance` of the page, else the chosen."""
+    request = context.get("request")
+    if request is None or request.resolver_match is None:
+        return False
+    around = Frame.of(request)
+    instance = context.get("instance")
+    if not isinstance(instance, Instance):
+        match = request.resolver_match
+        about_one = "number" in match.kwargs or match.namespace in ("testing", "log")
+        instance = around.instance if about_one else None
+    return instance is not None and around.is_signed_in and not around.may_change(instance)
 
 
 def relative(moment: datetime, now: datetime) -> str:
