@@ -45,6 +45,9 @@ def emit_all(instance_id: int, events: Sequence[Event]) -> list[Hook]:
     its first attempts: the lock on the tally, held until the caller's transaction ends, makes the order
     of ids the order of commits. The commit wakes the dispatchers. Three queries, however many events.
 
+    While the address is borrowed and the own one is to get everything too, an event makes two hooks, each bound to
+    its address: the borrowed one's, which is returned, and behind it the own one's, with all that a hook is promised.
+
     Raises TransactionManagementError outside a transaction (a hook without its event is a lie),
     Endpoint.DoesNotExist when the instance is gone, and UnicodeDecodeError when a body is not UTF-8: it
     could not be signed.
@@ -58,24 +61,30 @@ def emit_all(instance_id: int, events: Sequence[Event]) -> list[Hook]:
         instance_id, len(events), skipped=sum(event.skip is not None for event in events), at=now
     )
     no_address = None if endpoint.effective_url(now) else SkipReason.NO_ADDRESS
-    hooks = []
+    own = endpoint.own_url_too(now)
+    hooks, forwarded = [], []
     for event in events:
         skip = event.skip or no_address
-        hooks.append(
+        bound_to = [endpoint.borrowed_url, own] if own and not skip else [""]
+        made = [
             Hook(
                 endpoint=endpoint,
                 kind=event.kind,
                 body=event.body,
                 message=event.message,
                 chat=event.chat,
+                to_url=to_url,
                 attempts_allowed=endpoint.attempts_allowed,
                 created_at=now,
                 state=State.SKIPPED if skip else State.QUEUED,
                 skip_reason=skip or "",
                 finished_at=now if skip else None,
             )
-        )
-    Hook.objects.bulk_create(hooks)
+            for to_url in bound_to
+        ]
+        hooks.append(made[0])
+        forwarded += made[1:]
+    Hook.objects.bulk_create([*hooks, *forwarded])
     if any(hook.state == State.QUEUED for hook in hooks):
         wake(instance_id)
     return hooks
@@ -86,13 +95,16 @@ def count_emitted(
 ) -> Endpoint:
     """Count hooks that are about to be written, and hold the lane's order until the transaction ends.
 
-    `skipped` of them are skipped anyway; with `at`, all are where the endpoint has no address at that time.
+    `skipped` of them are skipped anyway; with `at`, all are where the endpoint has no address at that time, and
+    those that are not count twice where the own address gets them too.
     Returns the endpoint as it is now, from the same query.
     """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("A hook belongs into the transaction of its event.")
     rows = Endpoint.objects.raw(
-        "UPDATE hooks_tally t SET emitted = t.emitted + %(number)s, skipped = t.skipped + CASE"
+        "UPDATE hooks_tally t SET emitted = t.emitted + %(number)s + CASE"
+        " WHEN e.borrowed_forwards AND e.borrowed_until > %(at)s::timestamptz AND e.url <> ''"
+        " THEN %(number)s - %(skipped)s ELSE 0 END, skipped = t.skipped + CASE"
         " WHEN %(at)s::timestamptz IS NULL THEN 0"
         " WHEN CASE WHEN e.borrowed_until > %(at)s THEN e.borrowed_url ELSE e.url END = '' THEN %(number)s"
         " ELSE %(skipped)s END"

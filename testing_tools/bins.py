@@ -1,4 +1,4 @@
-"""Everything that is written to bins: captures in, old captures out, and the verifications that fill them.
+"""Everything that is written to bins: captures in and out, notes and orders, and the verifications that fill them.
 
 A capture is one statement, because a running verification may bring hundreds of hooks a second.
 """
@@ -6,7 +6,7 @@ A capture is one statement, because a running verification may bring hundreds of
 import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -14,36 +14,84 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 import hooks.actions
+from accounts.models import Account
 from hooks.models import Endpoint
 from instances.models import Instance
-from testing_tools.models import BODY_LIMIT, KEEP_FOR, KEEP_NEWEST, Bin, Capture, new_capture_id
+from testing_tools import bin_answers
+from testing_tools.bin_answers import Order
+from testing_tools.models import (
+    BODY_LIMIT,
+    KEEP_FOR,
+    KEEP_NEWEST,
+    Bin,
+    Capture,
+    CaptureQuerySet,
+    Share,
+    new_capture_id,
+)
 from testing_tools.recognise import recognise
 
 # Of a bin that overflows, so many captures go at once: one DELETE every so many requests.
 TRIM_EVERY = 50
+# What a person has deleted can be had back for so long.
+UNDO_FOR = timedelta(minutes=10)
 # The number is raised by the UPDATE, whose row lock is held until the capture is committed. So numbers are
 # gapless and become visible in their order, and a page that asks "greater than n" never misses one that
 # was written earlier and committed later. Without the lock that is a matter of luck.
 CAPTURE = """
     WITH numbered AS (
-        UPDATE testing_tools_bin SET captured = captured + 1 WHERE key = %(key)s RETURNING id, captured
-    )
-    INSERT INTO testing_tools_capture (
-        bin_id, number, public_id, at, method, path, query, headers, body, size, too_large,
-        family, label, summary, attempt, remote_address, status, read_at
+        UPDATE testing_tools_bin SET captured = captured + 1 WHERE key = %(key)s RETURNING *
+    ), kept AS (
+        INSERT INTO testing_tools_capture (
+            bin_id, number, public_id, at, method, path, query, headers, body, size, too_large,
+            family, label, summary, attempt, remote_address, read_at, note, status, answer_note
+        )
+        SELECT
+            id, captured, %(public_id)s, clock_timestamp(), %(method)s, %(path)s, %(query)s, %(headers)s::jsonb,
+            %(body)s, %(size)s, %(too_large)s,
+            %(family)s, %(label)s, %(summary)s, %(attempt)s, %(remote_address)s::inet, NULL, '',
+            CASE WHEN %(too_large)s THEN 413
+                 WHEN %(asked)s::int IS NOT NULL THEN %(asked)s::int
+                 WHEN captured <= fail_through THEN %(fails_with)s
+                 ELSE answer_status END,
+            CASE WHEN %(too_large)s THEN 'too large'
+                 WHEN %(asked)s::int IS NOT NULL THEN 'as the address asks'
+                 WHEN captured <= fail_through
+                 THEN 'on purpose, ' || fail_first - (fail_through - captured) || ' of ' || fail_first
+                 WHEN answer_delay > 0 THEN 'after ' || answer_delay || ' s'
+                 ELSE '' END
+        FROM numbered
+        RETURNING id AS capture_id, status
     )
     SELECT
-        id, captured, %(public_id)s, clock_timestamp(), %(method)s, %(path)s, %(query)s, %(headers)s::jsonb,
-        %(body)s, %(size)s, %(too_large)s,
-        %(family)s, %(label)s, %(summary)s, %(attempt)s, %(remote_address)s::inet, %(status)s, NULL
-    FROM numbered
-    RETURNING bin_id, number
+        id, captured, capture_id, status, answer_headers::text, answer_body,
+        CASE WHEN %(too_large)s OR %(asked)s::int IS NOT NULL THEN 0 ELSE answer_delay END,
+        status = answer_status AND NOT %(too_large)s AND %(asked)s::int IS NULL AND captured > fail_through
+    FROM numbered, kept
 """
+
+
+class Taken(NamedTuple):
+    """A request that was kept, and the answer to it; `delay` in seconds. `ordered`: with the owner's own body."""
+
+    bin_id: int
+    number: int
+    capture_id: int
+    status: int
+    headers: list[list[str]]
+    body: str
+    delay: float
+    ordered: bool
 
 
 def open_bin(instance: Instance) -> Bin:
     """The instance's bin; made when it is asked for the first time."""
     return Bin.objects.get_or_create(instance=instance)[0]
+
+
+def open_own_bin(account: Account) -> Bin:
+    """The bin that belongs to no instance ("my bin"); made when it is asked for the first time."""
+    return Bin.objects.get_or_create(account=account)[0]
 
 
 def capture(
@@ -56,8 +104,8 @@ def capture(
     body: bytes = b"",
     size: int | None = None,
     remote_address: str | None = None,
-) -> int | None:
-    """Keep one request; returns its number in the bin, or None when no bin has this key.
+) -> Taken | None:
+    """Keep one request; returns what is to be answered, or None when no bin has this key.
 
     `headers` as [(name, value), …] in the order they came, `size` in bytes when it is more than `body`
     holds. Over BODY_LIMIT the row is a stub: no body, and 413 as our answer.
@@ -83,17 +131,23 @@ def capture(
             (clean(value)[:20] for name, value in headers if name.lower() == "webhook-attempt"), ""
         ),
         "remote_address": remote_address,
-        "status": 413 if too_large else 200,
+        "asked": bin_answers.asked_by_address(path),
+        "fails_with": bin_answers.FAILS_WITH,
     }
     with connection.cursor() as cursor:
         cursor.execute(CAPTURE, values)
         row = cursor.fetchone()
     if row is None:
         return None
-    bin_id, number = row
-    if number > KEEP_NEWEST and number % TRIM_EVERY == 0:
-        drop(bin_id, Q(number__lte=number - KEEP_NEWEST))
-    return int(number)
+    taken = Taken(*row[:4], json.loads(row[4]), *row[5:])
+    if taken.number > KEEP_NEWEST and taken.number % TRIM_EVERY == 0:
+        drop(taken.bin_id, Q(number__lte=taken.number - KEEP_NEWEST))
+    return taken
+
+
+def say_not_delayed(taken: Taken) -> None:
+    """Its answer was to be slow, and had to go at once."""
+    Capture.objects.filter(pk=taken.capture_id).update(answer_note=bin_answers.TOO_MANY_SLOW)
 
 
 def clean(text: str) -> str:
@@ -106,17 +160,25 @@ def drop(bin_id: int, which: Q) -> int:
     """Remove captures of one bin and count them as dropped; returns how many.
 
     The bin's row is locked first: two that drop at once would count the same capture twice, or wait for each other.
+    What its owner had deleted goes uncounted.
     """
     if not Bin.objects.select_for_update().filter(pk=bin_id).exists():
         return 0
+    Capture.objects.filter(which, bin_id=bin_id, deleted_at__isnull=False).delete()
     gone, _ = Capture.objects.filter(which, bin_id=bin_id).delete()
     Bin.objects.filter(pk=bin_id).update(dropped=F("dropped") + gone)
     return gone
 
 
 def drop_old_captures(now: datetime | None = None) -> int:
-    """Remove what is older than 7 days, everywhere; returns how many. To be run every hour or so."""
-    old = Q(at__lt=(now or timezone.now()) - KEEP_FOR)
+    """Remove what is older than 7 days, everywhere; returns how many. To be run every hour or so.
+
+    What was deleted goes too when it can't be undone any more, and links that have been over for as long.
+    """
+    now = now or timezone.now()
+    Capture.objects.filter(deleted_at__lt=now - UNDO_FOR).delete()
+    Share.objects.filter(expires_at__lt=now - KEEP_FOR).delete()
+    old = Q(at__lt=now - KEEP_FOR)
     bins = list(Capture.objects.filter(old).order_by().values_list("bin_id", flat=True).distinct())
     return sum(drop(bin_id, old) for bin_id in bins)
 
@@ -130,14 +192,55 @@ def mark_read(capture: Capture) -> None:
 
 
 @transaction.atomic
-def start_verification(instance: Instance, *, actor: Any) -> Bin:
+def write_note(capture: Capture, text: str, *, actor: Any) -> None:
+    """The reader's own words beside a capture; empty: none. Longer than 500 characters it is cut."""
+    capture.note = clean(text).strip()[:500]
+    capture.save(update_fields=["note"])
+
+
+@transaction.atomic
+def order_answer(bin: Bin, order: Order, *, actor: Any) -> None:
+    """From now on the bin answers so; its failures, if there are to be any, count from the next request."""
+    # the lock: a capture must not raise the number between our look at it and the save
+    row = Bin.objects.select_for_update().get(pk=bin.pk)
+    row.answer_status, row.answer_body, row.answer_delay = order.status, order.body, order.delay
+    row.answer_headers = [list(pair) for pair in order.headers]
+    row.fail_first = order.fail_first
+    row.fail_through = row.captured + order.fail_first if order.fail_first else 0
+    changed = [
+        "answer_status", "answer_body", "answer_delay", "answer_headers", "fail_first", "fail_through",
+    ]  # fmt: skip
+    row.save(update_fields=changed)
+    bin.refresh_from_db(fields=[*changed, "captured"])
+
+
+@transaction.atomic
+def delete(captures: CaptureQuerySet, *, actor: Any) -> tuple[datetime, int]:
+    """Delete these of a bin's captures; returns by which time restore() brings them back, and how many went."""
+    at = timezone.now()
+    return at, captures.filter(deleted_at=None).update(deleted_at=at)
+
+
+@transaction.atomic
+def restore(bin: Bin, at: datetime, *, actor: Any) -> int:
+    """Bring back what was deleted at that time, within UNDO_FOR; returns how many, 0 when it was too late."""
+    if at < timezone.now() - UNDO_FOR:
+        return 0
+    return bin.captures.filter(deleted_at=at).update(deleted_at=None)
+
+
+@transaction.atomic
+def start_verification(instance: Instance, *, forwards: bool = False, actor: Any) -> Bin:
     """For VERIFICATION_MINUTES from now the instance's hooks go to its bin; again while it runs: from now anew.
 
-    The own address stays where it is, so there is nothing to put back when the time is over.
+    With `forwards` the own address gets them as well, by hooks of its own with all that hooks are promised. The
+    own address stays where it is, so there is nothing to put back when the time is over.
     """
     bin = open_bin(instance)
     until = timezone.now() + timedelta(minutes=settings.VERIFICATION_MINUTES)
-    hooks.actions.borrow_address(endpoint_of(instance), url=bin.url, until=until, actor=actor)
+    hooks.actions.borrow_address(
+        endpoint_of(instance), url=bin.url, until=until, forwards=forwards, actor=actor
+    )
     return bin
 
 

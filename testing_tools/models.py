@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from accounts.models import Account
 from instances.models import Instance
 
 KEEP_NEWEST = 500
@@ -32,17 +33,30 @@ def new_capture_id() -> str:
     return secrets.token_urlsafe(16)  # 22 characters
 
 
+def answer_headers() -> list[list[str]]:
+    return [["Content-Type", "application/json"]]
+
+
 class BinQuerySet(models.QuerySet["Bin"]):
     def visible_to(self, user: Any) -> BinQuerySet:
-        """The bins of the instances that `user` may look at."""
-        return self.filter(instance__in=Instance.objects.visible_to(user).values("pk"))
+        """The bins of the instances that `user` may look at, and the one of their own."""
+        seen = Instance.objects.visible_to(user).values("pk")
+        return self.filter(models.Q(instance__in=seen) | models.Q(account__in=Account.objects.owned_by(user)))
 
 
 class Bin(models.Model):
-    """`{SITE_URL}/bin/{key}`: takes any request and keeps the newest 500 for 7 days."""
+    """`{SITE_URL}/bin/{key}`: takes any request and keeps the newest 500 for 7 days.
+
+    It is an instance's, or a person's own ("my bin"), and answers as it is told to.
+    """
 
     key = models.CharField(max_length=8, unique=True, default=new_key, editable=False)
-    instance = models.OneToOneField("instances.Instance", models.CASCADE, related_name="bin")
+    instance = models.OneToOneField(
+        "instances.Instance", models.CASCADE, null=True, blank=True, related_name="bin"
+    )
+    account = models.OneToOneField(
+        "accounts.Account", models.CASCADE, null=True, blank=True, related_name="bin"
+    )
     created_at = models.DateTimeField(default=timezone.now)
     # the number of its newest capture; raised by the statement that writes the capture
     captured = models.PositiveBigIntegerField(default=0)
@@ -179,7 +193,8 @@ class Share(models.Model):
     """
 
     bin = models.ForeignKey(Bin, models.CASCADE, related_name="shares")
-    capture = models.ForeignKey(Capture, models.CASCADE, null=True, blank=True, related_name="shares")
+    # of one capture its number; it opens that one alone, for as long as it is kept
+    number = models.PositiveBigIntegerField(null=True, blank=True)
     digest = models.CharField("SHA-256 of the token, in hex", max_length=64, unique=True)
     made_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now)

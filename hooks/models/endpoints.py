@@ -27,6 +27,8 @@ class Endpoint(models.Model):
     # A running verification: until then the hooks go to the borrowed address. Nothing has to put it back.
     borrowed_url = models.CharField("borrowed address", max_length=2000, blank=True, default="")
     borrowed_until = models.DateTimeField(null=True, blank=True)
+    # While it is borrowed, the own address gets a hook of its own for every event; see outbox.py.
+    borrowed_forwards = models.BooleanField("own address too", default=False, db_default=False)
     secret = models.CharField("signing secret", max_length=100, default=new_secret)
     # After a rotation: until then every hook carries a signature by this one as well.
     previous_secret = models.CharField("signing secret before", max_length=100, blank=True, default="")
@@ -84,6 +86,10 @@ class Endpoint(models.Model):
     def effective_url(self, now: datetime | None = None) -> str:
         """Where a hook sent now would go; empty when there is no address."""
         return self.borrowed_url if self.is_borrowed(now) else self.url
+
+    def own_url_too(self, now: datetime | None = None) -> str:
+        """The own address where it gets every hook beside the borrowed one; empty where it does not."""
+        return self.url if self.borrowed_forwards and self.is_borrowed(now) else ""
 
     def valid_secrets(self, now: datetime | None = None) -> list[str]:
         """What a hook sent now is signed with: the secret, and for a day after a rotation the one before."""
