@@ -34,6 +34,8 @@ class Media(models.Model):
     content_type = models.CharField(max_length=100)
     size = models.PositiveBigIntegerField("bytes")
     path = models.CharField("name in the storage", max_length=300)
+    # of the address and file name by which it was fetched, SHA-256 in hexadecimal; an address may hold secrets
+    source = models.CharField(max_length=64, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField(default=media_expiry)
 
@@ -41,6 +43,12 @@ class Media(models.Model):
         indexes = [
             # retention: which are over
             models.Index(name="instances_media_expiry", fields=["expires_at"]),
+            # `cached`: what was fetched from an address within the hour
+            models.Index(
+                name="instances_media_source",
+                fields=["instance", "source", "created_at"],
+                condition=~models.Q(source=""),
+            ),
         ]
 
     def __str__(self) -> str:
