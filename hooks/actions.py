@@ -28,6 +28,7 @@ from hooks.models import (
     new_secret,
 )
 from hooks.outbox import count_emitted, wake
+from hooks.telling import tell
 
 SIMULATION_LEASE = timedelta(seconds=30)
 OLD_SECRET = timedelta(hours=24)  # for so long after a rotation hooks are signed with both secrets
@@ -90,13 +91,16 @@ def rotate_secret(endpoint: Endpoint, *, actor: Any, keep_old: bool = True) -> s
         endpoint.previous_secret_until = timezone.now() + OLD_SECRET if keep_old else None
         endpoint.secret = new_secret()
         endpoint.save(update_fields=["secret", "previous_secret", "previous_secret_until"])
+        tell("instance.secret_rotated", actor=actor, instance_id=row.pk, old_secret_kept=keep_old)
     return endpoint.secret
 
 
+@transaction.atomic
 def end_previous_secret(endpoint: Endpoint, *, actor: Any) -> None:
     """End the old secret of a rotation before its day is over."""
     endpoint.previous_secret, endpoint.previous_secret_until = "", None
     endpoint.save(update_fields=["previous_secret", "previous_secret_until"])
+    tell("instance.old_secret_ended", actor=actor, instance_id=endpoint.pk)
 
 
 def pause(endpoint: Endpoint, *, actor: Any) -> Endpoint:
@@ -109,6 +113,7 @@ def pause(endpoint: Endpoint, *, actor: Any) -> Endpoint:
         if row.paused_at is None:
             row.paused_at, row.pause_reason = timezone.now(), PauseReason.BY_HAND
             row.save(update_fields=["paused_at", "pause_reason"])
+            tell("delivery.paused", actor=actor, instance_id=row.pk)
     return row
 
 
@@ -129,35 +134,52 @@ def pause_was_told(endpoint: Endpoint) -> None:
 
 
 def resume(endpoint: Endpoint, *, actor: Any = None) -> Endpoint:
-    """Send again, slowly at first (hooks/dispatch/catch_up.py); what became due meanwhile is due now."""
+    """Send again, slowly at first (hooks/dispatch/catch_up.py); what became due meanwhile is due now.
+
+    One that is paused because its instance is stopped stays so: see hooks/stopping.py.
+    """
     with transaction.atomic():
         row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
-        if row.paused_at is not None:
-            row.paused_at = row.pause_told_at = row.failing_since = None
-            row.pause_reason, row.resumed_at = "", timezone.now()
-            row.save(
-                update_fields=["paused_at", "pause_reason", "pause_told_at", "failing_since", "resumed_at"]
-            )
-            wake(row.pk)
+        if row.paused_at is not None and row.pause_reason != PauseReason.STOPPED:
+            go_on(row)
+            tell("delivery.resumed", actor=actor, instance_id=row.pk)
     return row
 
 
-def borrow_address(endpoint: Endpoint, *, url: str, until: datetime, actor: Any = None) -> None:
-    """Until then (or return_address) the hooks go to `url`; the endpoint's own address stays as it is."""
+def go_on(row: Endpoint) -> None:
+    """End the pause of a locked row, and wake its lane."""
+    row.paused_at = row.pause_told_at = row.failing_since = None
+    row.pause_reason, row.resumed_at = "", timezone.now()
+    row.save(update_fields=["paused_at", "pause_reason", "pause_told_at", "failing_since", "resumed_at"])
+    wake(row.pk)
+
+
+@transaction.atomic
+def borrow_address(
+    endpoint: Endpoint, *, url: str, until: datetime, forwards: bool = False, actor: Any = None
+) -> None:
+    """Until then (or return_address) the hooks go to `url`; the endpoint's own address stays as it is.
+
+    With `forwards` the own address, if there is one, gets a hook of its own for every event as well.
+    """
     endpoint.borrowed_url, endpoint.borrowed_until = addresses.check(url), until
-    endpoint.save(update_fields=["borrowed_url", "borrowed_until"])
+    endpoint.borrowed_forwards = forwards
+    endpoint.save(update_fields=["borrowed_url", "borrowed_until", "borrowed_forwards"])
+    tell("verification.started", actor=actor, instance_id=endpoint.pk, until=until.isoformat())
 
 
+@transaction.atomic
 def return_address(endpoint: Endpoint, *, actor: Any = None) -> None:
     """End the borrowing before its time."""
-    endpoint.borrowed_url, endpoint.borrowed_until = "", None
-    endpoint.save(update_fields=["borrowed_url", "borrowed_until"])
+    endpoint.borrowed_url, endpoint.borrowed_until, endpoint.borrowed_forwards = "", None, False
+    endpoint.save(update_fields=["borrowed_url", "borrowed_until", "borrowed_forwards"])
+    tell("verification.ended", actor=actor, instance_id=endpoint.pk)
 
 
 def return_all_addresses() -> int:
     """End every borrowing, after all has stood still: whoever watched a bin is no longer watching. How many."""
     return Endpoint.objects.filter(borrowed_until__gt=timezone.now()).update(
-        borrowed_url="", borrowed_until=None
+        borrowed_url="", borrowed_until=None, borrowed_forwards=False
     )
 
 
@@ -248,6 +270,7 @@ def resend(hook: Hook, *, actor: Any) -> Hook:
             ]
         )  # fmt: skip
         wake(row.endpoint_id)
+        tell("hook.resent", actor=actor, instance_id=row.endpoint_id, hook=row)
     return row
 
 
@@ -266,6 +289,7 @@ def try_now(hook: Hook, *, actor: Any) -> Hook:
         row.next_attempt_at = timezone.now()
         row.save(update_fields=["next_attempt_at"])
         wake(row.endpoint_id)
+        tell("hook.tried_now", actor=actor, instance_id=row.endpoint_id, hook=row)
     return row
 
 
@@ -281,6 +305,7 @@ def skip(hook: Hook, *, actor: Any) -> Hook:
         row.next_attempt_at = None
         row.save(update_fields=["state", "skip_reason", "finished_at", "next_attempt_at"])
         Tally.objects.filter(pk=row.endpoint_id).update(skipped=F("skipped") + 1)
+        tell("hook.skipped", actor=actor, instance_id=row.endpoint_id, hook=row)
     return row
 
 
@@ -297,6 +322,7 @@ def cancel(hook: Hook, *, actor: Any) -> Hook:
         row.next_attempt_at = row.lease_until = None
         row.save(update_fields=["state", "finished_at", "next_attempt_at", "lease_until"])
         Tally.objects.filter(pk=row.endpoint_id).update(cancelled=F("cancelled") + 1)
+        tell("hook.cancelled", actor=actor, instance_id=row.endpoint_id, hook=row)
     return row
 
 
@@ -310,6 +336,7 @@ __all__ = [
     "cancel",
     "configure",
     "end_previous_secret",
+    "go_on",
     "newest_attempt",
     "open_endpoint",
     "pause",

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("hooks", "0004_measures"),
+        ("hooks", "0005_forward_while_borrowed"),
     ]
 
     operations = [
