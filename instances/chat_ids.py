@@ -1,5 +1,6 @@
 """Chat ids: `17680561234@c.us` is a person, `17680561234-1479621234@g.us` a group; and the ids of messages."""
 
+import hashlib
 import re
 import secrets
 
@@ -46,12 +47,15 @@ def digits(chat_id: str) -> str:
     return chat_id.partition("@")[0]
 
 
-def message_id(chat_id: str, *, author: str, from_me: bool, by_api: bool = False) -> str:
+def message_id(chat_id: str, *, author: str, from_me: bool, by_api: bool = False, key: str = "") -> str:
     """A new message's id: `true_17680561234@c.us_3EB0957AD66BAFF57D1D` (contract.md, section 3).
 
     Ids made by the API start with 3EB0 and have 20 hexadecimal digits, those made on a phone have 32;
-    in a group the author follows.
+    in a group the author follows. The same `key`, the messenger's own id, gives the same digits again.
     """
-    unique = "3EB0" + secrets.token_hex(8) if by_api else secrets.token_hex(16)
+    if key:
+        unique = hashlib.sha256(key.encode()).hexdigest()[:32]
+    else:
+        unique = "3EB0" + secrets.token_hex(8) if by_api else secrets.token_hex(16)
     whole = f"{'true' if from_me else 'false'}_{chat_id}_{unique.upper()}"
     return f"{whole}_{author}" if is_group(chat_id) else whole

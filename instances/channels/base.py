@@ -1,28 +1,80 @@
 """What a channel must do: the way from an instance to its messenger, one module each in this folder.
 
-A channel never writes by itself: it calls instances.actions when its messenger reports something. No
-transaction is open while one of these methods runs, so it may take its time with the network, but
-no more than DEADLINE: then another sender takes the message over.
+A channel never writes by itself: what its messenger reports it hands to instances.actions (receive_message,
+record_ack, type_on_phone, change_status), which write and emit. No transaction is open while one of these methods
+runs, so it may take its time with the network, but no more than DEADLINE: then another sender takes the work over.
+What it can't do it says in `cannot`, and raises CannotDo when it is asked to all the same.
+
+tests/channels/conformance.py holds every channel to this file; CONTRIBUTING.md has the recipe.
 """
 
-from collections.abc import Sequence
-from typing import Protocol
+from __future__ import annotations
 
-from instances.models import Ack, Instance, OutgoingMessage
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from django.db import models
+
+from instances.models import Ack, Instance, OutgoingMessage, QueuedAction
 
 DEADLINE = 10.0  # seconds
 
 
+class Can(models.TextChoices):
+    """What a channel may be unable to do; a message type or an action that it lacks stands by its own word."""
+
+    DELIVERED = "delivered", "tell when a message was delivered"
+    VIEWED = "viewed", "tell when a message was read"
+    HAS_ACCOUNT = "has account", "tell whether a phone number uses the messenger"
+    QUOTE = "quote", "send a message that quotes another"
+    DELETE = "delete", "delete a message that was sent"
+    SCAN = "scan", "be linked by a QR code"
+
+
+class CannotDo(Exception):
+    """The messenger has no such thing; the text is the sentence of `cannot`, for the caller."""
+
+
 class Channel(Protocol):
-    """One kind of link. It has no state of its own: all of it stands in the instance's row."""
+    """One kind of link. It has no state of its own: all of it stands in rows, so that any process can go on."""
+
+    # What it can't do → a sentence for people. The keys are Can's, MessageType's and ActionType's.
+    cannot: Mapping[str, str]
 
     def deliver(self, instance: Instance, outgoing: OutgoingMessage) -> Sequence[Ack]:
-        """Hands one message to the messenger and returns the ticks that it has at once, in order.
+        """Hands one message to the messenger and returns the ticks that it has at once, in order, SENT first.
 
-        May be called again for the same message if the process dies before the answer was recorded.
+        `outgoing.deletes`, if not empty, asks for the deletion of that message instead. May be called again for
+        the same message if the process dies before the answer was recorded: pass `outgoing.message_id` on as the
+        messenger's idempotency key where it has one. Raises CannotDo; any other exception is tried again after
+        DEADLINE, with the queue waiting behind it.
         """
         ...
 
+    def perform(self, instance: Instance, action: QueuedAction) -> Mapping[str, Any]:
+        """Carries out one action on a chat or a group, which may be unsaved, and returns what the messenger said.
+
+        `{"chatId": "…@g.us"}` for a new group, `{}` for all others. Raises CannotDo, as `deliver` does.
+        """
+        ...
+
+    def has_account(self, instance: Instance, phone: str) -> bool:
+        """Does this number (digits, or its chat id) use the messenger? Raises CannotDo."""
+        ...
+
     def qr_text(self, instance: Instance) -> str:
-        """What the QR code says by which the phone is linked."""
+        """What the QR code says by which the phone is linked; with no secret of ours in it. Raises CannotDo."""
+        ...
+
+    def work(self, now: datetime) -> int:
+        """One short pass over what the messenger holds for us: polling, receipts that are due, of any instances.
+
+        Returns how much was done; it is called again until that is 0, in turn with the sending. A messenger that
+        pushes has a view for that, and 0 here.
+        """
+        ...
+
+    def next_work(self, now: datetime) -> datetime | None:
+        """When `work` has something to do again, perhaps in the past; None: nothing is known to be due."""
         ...

@@ -25,6 +25,8 @@ class SandboxContact(models.Model):
     # seconds after "sent" and after "delivered"; null: never
     deliver_after = models.PositiveIntegerField(null=True, blank=True, default=0)
     read_after = models.PositiveIntegerField(null=True, blank=True, default=None)
+    # what was sent to somebody who blocks, or has no account, never arrives: not even afterwards
+    missed_until = models.DateTimeField("what was sent before never arrives", null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -36,9 +38,19 @@ class SandboxContact(models.Model):
     def __str__(self) -> str:
         return self.name or self.chat_id
 
+    @property
+    def is_reachable(self) -> bool:
+        """Can a message ever get to them? If not, it stays at "sent"."""
+        return self.has_account and not self.blocks
+
 
 class SandboxReceipt(models.Model):
-    """A tick that a contact is going to make; due_at null: when they are online again."""
+    """The next tick that a contact is going to make on a message; due_at null: not as things are.
+
+    For a message to a person there is a row only while the tick is due some time: all else follows from the message
+    and the contact. A message to a group has one for every member who has not read it yet, as the group's
+    tick is made by the last of them.
+    """
 
     instance = models.ForeignKey(Instance, models.CASCADE, related_name="sandbox_receipts")
     message_id = models.CharField(max_length=200)
