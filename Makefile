@@ -7,7 +7,7 @@ PY := $(VENV)/bin/python
 CODE := accounts chatapi hooks instances testing_tools tests manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench soak lock format chromium
+.PHONY: help run test check bench soak lock format debian
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -15,7 +15,7 @@ help: ## say what can be made
 run: $(VENV)/ready ## start everything, and print the address and a login when it is ready
 	@exec $(PY) manage.py up
 
-test: $(VENV)/ready chromium ## run the tests (TESTS="tests/test_up.py -k port" for some of them)
+test: $(VENV)/ready debian ## run the tests (TESTS="tests/test_up.py -k port" for some of them)
 	@$(PY) -m pytest $(TESTS)
 
 check: $(VENV)/ready ## style, types, floors, migrations, templates, the API's description
@@ -45,9 +45,16 @@ $(VENV)/ready: requirements.lock
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements.lock
 	@touch $@
 
-# The browser of the browser tests is Debian's.
-chromium:
-	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
-		&& echo "Installing Chromium for the browser tests (once)." \
-		&& apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
-		|| echo "Chromium is missing, and only root can install it: the browser tests will fail (apt-get install chromium)."
+# What tests need beside Python is Debian's: the browser, and the runtimes of docs/receivers. Node.js may be another one.
+debian:
+	@missing=""; \
+	want() { test -n "$$2" || missing="$$missing $$1"; }; \
+	want chromium "$$(command -v chromium)"; \
+	want php-cli "$$(command -v php)"; \
+	want node-express "$$(command -v node >/dev/null && ls -d /usr/share/nodejs/express 2>/dev/null)"; \
+	want default-jdk-headless "$$(command -v javac)"; \
+	want libgoogle-gson-java "$$(ls /usr/share/java/gson.jar 2>/dev/null)"; \
+	test -z "$$missing" || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+		&& echo "Installing$$missing for the tests (once)." \
+		&& apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; } \
+		|| echo "These are missing, and the tests that need them will fail (as root: apt-get install$$missing)."
