@@ -238,6 +238,7 @@ SKIPS = {
     SkipReason.NO_ADDRESS: "Not sent: the instance had no webhook address.",
     SkipReason.TYPED_ON_PHONE: "Not sent: messages typed on the phone get no ack.",
     SkipReason.TOO_OLD: "Not sent: the message was older than oldMessagesPeriod.",
+    SkipReason.ARCHIVED: "Not sent: the chat stays in the archive, and processArchive is off.",
     SkipReason.NOT_PAID: "Not sent: the instance was not paid.",
     SkipReason.STOPPED: "Not sent: the instance was stopped.",
     SkipReason.BLOCKED: "Not sent: the account was blocked.",

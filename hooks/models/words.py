@@ -51,6 +51,7 @@ class SkipReason(models.TextChoices):
     NO_ADDRESS = "no_address", "the instance has no webhook address"
     TYPED_ON_PHONE = "typed_on_phone", "typed on the phone: such messages get no ack"
     TOO_OLD = "too_old", "older than oldMessagesPeriod"
+    ARCHIVED = "archived", "the chat is archived, and processArchive is off"
     NOT_PAID = "not_paid", "the instance is not paid"
     STOPPED = "stopped", "the instance is stopped"
     BLOCKED = "blocked", "the account is blocked"

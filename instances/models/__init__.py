@@ -1,5 +1,6 @@
 """A linked messenger: the instance and its settings, its chats and messages, its queues, the sandbox's people."""
 
+from instances.models.bans import BannedContact
 from instances.models.chats import (
     Chat,
     Label,
@@ -31,6 +32,8 @@ from instances.models.sandbox import (
 )
 from instances.models.words import (
     CODE_LIVES,
+    CONNECTED,
+    DIRECT_ACTIONS,
     NOT_PAID,
     AccountStatus,
     Ack,
@@ -44,11 +47,14 @@ from instances.models.words import (
 
 __all__ = [
     "CODE_LIVES",
+    "CONNECTED",
+    "DIRECT_ACTIONS",
     "MEDIA_KEPT",
     "NOT_PAID",
     "AccountStatus",
     "Ack",
     "ActionType",
+    "BannedContact",
     "Channel",
     "Chat",
     "Instance",

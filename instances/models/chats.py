@@ -71,7 +71,19 @@ class Chat(models.Model):
                 name="instances_chat_activity", condition=models.Q(activity__in=["", "typing", "recording"])
             ),
         ]
-        indexes = [models.Index(name="instances_chat_recent", fields=["instance", "-last_time"])]
+        indexes = [
+            models.Index(name="instances_chat_recent", fields=["instance", "-last_time"]),
+            # `dialogs`, forwards or backwards: pinned ones first, archived ones last
+            models.Index(
+                "instance",
+                "archived",
+                models.F("pinned_at").desc(nulls_last=True),
+                models.F("last_time").desc(),
+                models.F("id").desc(),
+                name="instances_chat_dialogs",
+                condition=models.Q(removed_at__isnull=True),
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name or self.chat_id

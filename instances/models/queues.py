@@ -68,7 +68,11 @@ class OutgoingMessage(models.Model):
 
 
 class QueuedAction(models.Model):
-    """Something other than a message that the messenger is to do; done in the order of the keys."""
+    """Something other than a message that the messenger is to do; done in the order of the keys.
+
+    `data` is `json_data` of showActionsQueue: the arguments by the wire contract's names, phones as chat ids. One
+    that is done at once is never saved.
+    """
 
     instance = models.ForeignKey(Instance, models.CASCADE, related_name="queued_actions")
     type = models.CharField(max_length=40, choices=ActionType)
@@ -82,6 +86,10 @@ class QueuedAction(models.Model):
             models.CheckConstraint(
                 name="instances_queuedaction_type", condition=models.Q(type__in=ActionType.values)
             ),
+        ]
+        indexes = [
+            # the first that waits, and showActionsQueue: in order, one instance alone
+            models.Index(name="instances_queuedaction_next", fields=["instance", "id"]),
         ]
 
     def __str__(self) -> str:

@@ -49,6 +49,10 @@ class StopReason(models.TextChoices):
     BLOCKED = "blocked", "its account is blocked"
 
 
+# while an authenticated account has one of these, messages and ticks go; while another, they wait
+CONNECTED = (Substatus.NORMAL, Substatus.BATTERY_LOW, Substatus.BATTERY_LOW_1, Substatus.BATTERY_LOW_2)
+
+
 class LoadingReason(models.TextChoices):
     """Why an instance that is `loading` is so; `reason` of statusData."""
 
@@ -81,7 +85,10 @@ class Ack(models.IntegerChoices):
 
 
 class ActionType(models.TextChoices):
-    """What the queue of actions holds; the spelling is `type` of showActionsQueue."""
+    """What a channel carries out besides messages; the spelling is `type` of showActionsQueue.
+
+    Those of DIRECT_ACTIONS never wait in the queue: they make sense at once or not at all.
+    """
 
     CREATE_GROUP = "create group", "create group"
     ADD_PARTICIPANT = "add group participant", "add group participant"
@@ -89,3 +96,15 @@ class ActionType(models.TextChoices):
     PROMOTE_PARTICIPANT = "promote group participant", "promote group participant"
     DEMOTE_PARTICIPANT = "demote group participant", "demote group participant"
     READ_CHAT = "read chat", "read chat"
+    JOIN_GROUP = "join group", "join group"
+    LEAVE_GROUP = "leave group", "leave group"
+    TYPING = "typing", "typing"
+    RECORDING = "recording", "recording"
+
+
+DIRECT_ACTIONS = (
+    ActionType.JOIN_GROUP,
+    ActionType.LEAVE_GROUP,
+    ActionType.TYPING,
+    ActionType.RECORDING,
+)
