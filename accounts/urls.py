@@ -2,10 +2,18 @@
 
 from django.urls import path
 
-from accounts import views
+from accounts.views import account, members
 
 app_name = "accounts"
 urlpatterns = [
-    path("", views.account, name="account"),
-    path("key/", views.rotate_key, name="rotate-key"),
+    path("", account.account, name="account"),
+    path("name/", account.rename, name="rename"),
+    path("key/", account.rotate_key, name="rotate-key"),
+    path("members/", members.member_list, name="members"),
+    path("members/<int:pk>/role/", members.change_role, name="member-role"),
+    path("members/<int:pk>/remove/", members.remove, name="member-remove"),
+    path("members/<int:pk>/leave/", members.leave, name="member-leave"),
+    path("invitations/<int:pk>/revoke/", members.revoke, name="invitation-revoke"),
+    path("invitation/", members.invitation, name="invitation"),
+    path("invitation/accept/", members.accept, name="invitation-accept"),
 ]

@@ -36,7 +36,7 @@ def test_an_address_that_is_taken_is_refused(client: Client) -> None:
 
     assert answer.status_code == 200
     assert answer.context["form"].errors == {
-        "email": ["A user is already registered with this email address."]
+        "email": ["There is an account with this address already. Sign in, or reset its password."]
     }
     assert (User.objects.count(), Account.objects.count()) == (1, 1)
 
@@ -57,7 +57,7 @@ def test_a_wrong_password_signs_nobody_in(client: Client) -> None:
     answer = client.post(reverse("account_login"), {"login": "alice@example.org", "password": "wrong"})
 
     assert answer.status_code == 200
-    assert "The email address and/or password you specified are not correct." in answer.content.decode()
+    assert "Address and password do not belong together." in answer.content.decode()
     assert "_auth_user_id" not in client.session
 
 

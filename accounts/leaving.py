@@ -1,0 +1,20 @@
+"""The end of an account: the person, the account, its keys, payments, members and invitations go together.
+
+What stands on upper floors goes first: see chatapi/own_data.py.
+"""
+
+from allauth.usersessions.models import UserSession
+from django.db import transaction
+
+from accounts.audit import Deed, note
+from accounts.models import Account, User
+
+
+@transaction.atomic
+def delete_account(account: Account, *, actor: User) -> None:
+    """The account and its owner; every browser where they are signed in is signed out."""
+    owner = account.owner
+    note(Deed.ACCOUNT_DELETED, actor=actor, kind="account", key=account.pk, text=str(account))
+    for session in UserSession.objects.filter(user=owner):
+        session.end()
+    owner.delete()

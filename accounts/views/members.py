@@ -1,0 +1,141 @@
+"""Members of the own account: invite, change, take out; and the other side: accept an invitation, leave."""
+
+from __future__ import annotations
+
+from smtplib import SMTPException
+from urllib.parse import urlencode
+
+import structlog
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.mail import send_mail
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from accounts import members
+from accounts.forms import ABOUT_ROLES, InvitationForm
+from accounts.models import Account, Invitation, Member, Role
+from accounts.views.account import own_account, person
+
+log = structlog.get_logger(__name__)
+
+
+def page(request: HttpRequest, own: Account, form: InvitationForm, **more: object) -> HttpResponse:
+    context = {
+        "account": own,
+        "members": own.members.select_related("user").order_by("user__email"),
+        "invitations": Invitation.objects.open().filter(account=own).order_by("email"),
+        "form": form,
+        "roles": [(role, role.label, words) for role, words in ABOUT_ROLES.items()],
+        "days": members.INVITATION_LIVES.days,
+    }
+    return render(request, "accounts/members.html", context | more)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+@never_cache
+def member_list(request: HttpRequest) -> HttpResponse:
+    """The page; a POST invites. Where no mail is sent, this one answer shows the link, to be copied."""
+    own = own_account(request)
+    form = InvitationForm(request.POST or None)
+    if request.method != "POST" or not form.is_valid():
+        return page(request, own, form)
+    try:
+        invitation, token = members.invite(own, **form.cleaned_data, actor=own.owner)
+    except members.NotInvited as reason:
+        form.add_error("email", str(reason))
+        return page(request, own, form)
+    link = f"{settings.SITE_URL}{reverse('accounts:invitation')}?{urlencode({'token': token})}"
+    if settings.EMAIL_URL and mailed(invitation, link):
+        messages.success(request, f"The invitation is on its way to {invitation.email}.")
+        return redirect("accounts:members")
+    return page(
+        request, own, InvitationForm(), invited=invitation, link=link, mail_failed=bool(settings.EMAIL_URL)
+    )
+
+
+def mailed(invitation: Invitation, link: str) -> bool:
+    """Has the mail server taken it? A failure costs no invitation: the owner copies the link then."""
+    context = {"invitation": invitation, "link": link, "days": members.INVITATION_LIVES.days}
+    text = render_to_string("accounts/invitation_mail.txt", context)
+    try:
+        send_mail(f"You are invited to {invitation.account} in Chat API", text, None, [invitation.email])
+    except (OSError, SMTPException) as error:
+        log.warning("an invitation could not be mailed", error=type(error).__name__)
+        return False
+    return True
+
+
+@require_POST
+@login_required
+def revoke(request: HttpRequest, pk: int) -> HttpResponse:
+    invitation = get_object_or_404(Invitation, account=own_account(request), pk=pk)
+    members.revoke(invitation, actor=person(request))
+    messages.success(
+        request, f"The invitation of {invitation.email} is taken back; its link opens nothing any more."
+    )
+    return redirect("accounts:members")
+
+
+@require_POST
+@login_required
+def change_role(request: HttpRequest, pk: int) -> HttpResponse:
+    member = get_object_or_404(Member.objects.select_related("user"), account=own_account(request), pk=pk)
+    if request.POST.get("role") not in Role.values:
+        return HttpResponse("role takes manager or viewer.", status=400, content_type="text/plain")
+    members.change_role(member, role=request.POST["role"], actor=person(request))
+    messages.success(request, f"{member.user.email} is a {member.get_role_display().lower()} now.")
+    return redirect("accounts:members")
+
+
+@require_POST
+@login_required
+def remove(request: HttpRequest, pk: int) -> HttpResponse:
+    member = get_object_or_404(Member.objects.select_related("user"), account=own_account(request), pk=pk)
+    members.remove(member, actor=person(request))
+    messages.success(request, f"{member.user.email} is no member any more.")
+    return redirect("accounts:members")
+
+
+@require_POST
+@login_required
+def leave(request: HttpRequest, pk: int) -> HttpResponse:
+    """A member's own way out."""
+    member = get_object_or_404(Member.objects.select_related("account__owner"), user=person(request), pk=pk)
+    members.remove(member, actor=person(request))
+    messages.success(request, f"You have left {member.account}.")
+    return redirect("accounts:account")
+
+
+@require_safe
+@never_cache
+def invitation(request: HttpRequest) -> HttpResponse:
+    """What the link of an invitation opens, for whoever is not signed in too. The token stays out of paths and logs."""
+    token = request.GET.get("token", "")
+    found = Invitation.objects.matching(token)
+    context = {
+        "invitation": found,
+        "token": token,
+        "about": ABOUT_ROLES[Role(found.role)] if found else "",
+        "here": f"?{urlencode({'next': request.get_full_path()})}",
+        "is_theirs": found and getattr(request.user, "email", None) == found.email,
+    }
+    return render(request, "accounts/invitation.html", context, status=200 if found else 404)
+
+
+@require_POST
+@login_required
+def accept(request: HttpRequest) -> HttpResponse:
+    try:
+        member = members.accept(request.POST.get("token", ""), actor=person(request))
+    except members.NotInvited as reason:
+        messages.error(request, str(reason))
+        return redirect("accounts:account")
+    messages.success(request, f"You are a {member.get_role_display().lower()} of {member.account} now.")
+    return redirect("instances:list")

@@ -1,0 +1,161 @@
+"""One's own data: all of an account as one JSON file, and the end of the account with all that is in it.
+
+Here, and not in accounts, because both reach over every floor. Only the owner gets this far, and only after a look
+at who it is (allauth's reauthentication, when the sign-in is more than five minutes old).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from allauth.account.decorators import reauthentication_required
+from django.contrib import messages
+from django.contrib.auth import logout
+from django.contrib.auth.decorators import login_required
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import transaction
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from accounts.audit import Deed, note
+from accounts.forms import LeaveForGoodForm
+from accounts.leaving import delete_account
+from accounts.models import Account, AccountKey, Payment
+from accounts.views.account import own_account, person
+from hooks.models import Hook
+from instances import actions
+from instances.models import Instance, Message
+from testing_tools.models import Capture
+
+# Rows a query: the file grows as it is sent, whatever its size, and memory does not.
+ROWS = 500
+HOOK_FIELDS = (
+    "public_id", "kind", "message", "chat", "state", "skip_reason", "simulated", "attempts_made",
+    "last_outcome", "last_status", "last_host", "created_at", "finished_at",
+)  # fmt: skip
+MESSAGE_FIELDS = (
+    "number", "message_id", "chat__chat_id", "author", "sender_name", "type", "body", "caption", "from_me",
+    "forwarded", "ack", "time",
+)  # fmt: skip
+CHAT_FIELDS = ("chat_id", "name", "is_group", "last_time")
+CAPTURE_FIELDS = ("number", "at", "method", "path", "size", "label", "summary")
+
+
+@require_safe
+@login_required
+@reauthentication_required
+@never_cache
+def export(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
+    own = own_account(request)
+    with transaction.atomic():
+        note(
+            Deed.ACCOUNT_EXPORTED,
+            actor=request.user,
+            kind="account",
+            key=own.pk,
+            text=str(own),
+            account_id=own.pk,
+        )
+    response = StreamingHttpResponse(written(own), content_type="application/json")
+    name = f"chat-api-{timezone.now():%Y-%m-%d}.json"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
+
+
+def as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, cls=DjangoJSONEncoder)
+
+
+def written(account: Account) -> Iterator[str]:
+    """The file piece by piece: `{"account": …, "keys": […], "payments": […], "members": […], "instances": […]}`."""
+    yield "{\n" + f'"account": {as_json(about(account))},\n'
+    keys = AccountKey.objects.filter(account=account)
+    yield f'"keys": {as_json(list(keys.values("prefix", "created_at", "last_used_at", "revoked_at")))},\n'
+    payments = Payment.objects.filter(account=account).order_by("pk")
+    yield '"payments": ' + as_json(
+        list(payments.values("instance__number", "days", "amount", "currency", "paid_at", "note"))
+    )
+    members = account.members.values("user__email", "role", "created_at")
+    yield f',\n"members": {as_json(list(members))},\n"instances": ['
+    for place, instance in enumerate(
+        Instance.objects.of_account(account).select_related("endpoint").order_by("pk")
+    ):
+        yield ",\n" if place else "\n"
+        yield from written_instance(instance)
+    yield "\n]}\n"
+
+
+def about(account: Account) -> dict[str, Any]:
+    return {"email": account.owner.email, "name": account.name, "created_at": account.created_at}
+
+
+def written_instance(instance: Instance) -> Iterator[str]:
+    """One instance; without its token and signing secrets, which open things."""
+    known = {
+        "number": instance.number,
+        "name": instance.name,
+        "channel": instance.channel,
+        "status": instance.account_status,
+        "phone": instance.phone,
+        "paid_until": instance.paid_until,
+        "created_at": instance.created_at,
+        "settings": actions.read_settings(instance),
+        "status_history": list(
+            instance.status_changes.order_by("pk").values("account_status", "substatus", "at")
+        ),
+    }
+    yield as_json(known)[:-1]
+    yield from written_list("chats", rows(instance.chats.all(), CHAT_FIELDS))
+    yield from written_list("messages", rows(Message.objects.filter(instance=instance), MESSAGE_FIELDS))
+    yield from written_list("hooks", rows(Hook.objects.filter(endpoint_id=instance.pk), HOOK_FIELDS))
+    yield from written_list("captures", rows(Capture.objects.filter(bin__instance=instance), CAPTURE_FIELDS))
+    yield "}"
+
+
+def written_list(name: str, found: Iterable[dict[str, Any]]) -> Iterator[str]:
+    yield f', "{name}": ['
+    for place, row in enumerate(found):
+        yield (",\n" if place else "\n") + as_json(row)
+    yield "]"
+
+
+def rows(queryset: QuerySet[Any, Model], fields: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    """All rows, ROWS a query, by key: no transaction stays open while somebody's line is slow."""
+    after = 0
+    while found := list(queryset.filter(pk__gt=after).order_by("pk").values("pk", *fields)[:ROWS]):
+        for row in found:
+            after = row.pop("pk")
+            yield row
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+@reauthentication_required
+@never_cache
+def delete(request: HttpRequest) -> HttpResponse:
+    """Says what goes; with one's address typed, all of it goes at once, and one is signed out."""
+    own = own_account(request)
+    form = LeaveForGoodForm(request.POST or None, user=own.owner)
+    if request.method == "POST" and form.is_valid():
+        with transaction.atomic():
+            for instance in Instance.objects.of_account(own):
+                actions.delete_instance(instance, actor=person(request))
+            delete_account(own, actor=own.owner)
+        logout(request)
+        messages.success(request, "Your account is deleted, with everything in it.")
+        return redirect("account_login")
+    instances = Instance.objects.of_account(own)
+    context = {
+        "account": own,
+        "form": form,
+        "instances": instances.count(),
+        "members": own.members.count(),
+        "payments": own.payments.count(),
+    }
+    return render(request, "accounts/delete.html", context)
