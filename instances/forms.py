@@ -1,13 +1,16 @@
 """The forms of the instances' pages. They check what people type; the actions check what is true."""
 
+from typing import Any
+
 from django import forms
 
+from accounts.models import Account
 from hooks import addresses
 from instances.models import Channel, Instance
 
 
 class NewInstanceForm(forms.Form):
-    """A name, which may stay empty, and the channel."""
+    """A name, which may stay empty, the channel, and for managers of other accounts whose it will be."""
 
     name = forms.CharField(
         max_length=100,
@@ -18,6 +21,28 @@ class NewInstanceForm(forms.Form):
         ),
     )
     channel = forms.ChoiceField(choices=Channel, initial=Channel.SANDBOX)
+    account = forms.ModelChoiceField(
+        Account.objects.none(),
+        empty_label=None,
+        help_text="Whose it will be. Its owner pays for it, and its members see it.",
+    )
+
+    def __init__(self, *args: Any, user: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        own = Account.objects.owned_by(user).first()
+        changeable = Account.objects.changeable_by(user).select_related("owner").order_by("pk")
+        if changeable.exclude(pk=own.pk if own else None).exists():
+            field = self.fields["account"]
+            assert isinstance(field, forms.ModelChoiceField)
+            field.queryset, field.initial = changeable, own
+        else:  # a manager of nothing else is asked nothing
+            del self.fields["account"]
+        self.own = own
+
+    def chosen_account(self) -> Account:
+        """The account of the new instance, once the form is valid."""
+        account: Account = self.cleaned_data.get("account") or self.own
+        return account
 
 
 class NameForm(forms.Form):

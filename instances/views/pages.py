@@ -52,10 +52,10 @@ def instance_list(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 def new(request: HttpRequest) -> HttpResponse:
-    form = NewInstanceForm(request.POST or None)
+    form = NewInstanceForm(request.POST or None, user=request.user)
     if request.method == "POST" and form.is_valid():
         instance = actions.create_instance(
-            request.user.account,  # type: ignore[union-attr]
+            form.chosen_account(),
             name=form.cleaned_data["name"],
             channel=form.cleaned_data["channel"],
             actor=request.user,
