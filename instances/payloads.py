@@ -1,11 +1,14 @@
 """The bytes of a hook, exactly as contract.md section 3 prints them: keys in its order, compact, UTF-8."""
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
+
 from instances import chat_ids
-from instances.models import Ack, Chat, Instance, Message
+from instances.models import Ack, Chat, Instance, Message, Participant
 
 
 def encode(data: Any) -> bytes:
@@ -67,13 +70,39 @@ def ack_body(message: Message, ack: Ack | None = None) -> bytes:
     return encode({"ack": [data], "instanceId": str(message.instance.number)})
 
 
-def chat_dict(chat: Chat) -> dict[str, Any]:
-    """Chat of contract.md; `last_time` in unix seconds."""
+Members = Sequence[
+    tuple[str, bool]
+]  # of a group: chat id, and is it an admin's; in the order of their coming
+
+
+def members_of(chat: Chat) -> Members:
+    """Who is in the chat's group now; one query, none for a chat with a person."""
+    if not chat.is_group or chat.pk is None:
+        return ()
+    return list(
+        Participant.objects.filter(chat=chat).order_by("id").values_list("member", "is_admin").iterator()
+    )
+
+
+def invite_link(code: str) -> str:
+    """The address that lets others into a group; joinGroup takes it, and its page says so."""
+    return f"{settings.SITE_URL}/invite/{code}"
+
+
+def chat_dict(chat: Chat, members: Members | None = None) -> dict[str, Any]:
+    """Chat of contract.md; `last_time` in unix seconds. `members` as members_of gives them, which is asked if None."""
+    members = members_of(chat) if members is None else members
+    is_open = chat.is_group and chat.invite_code and chat.left_at is None
     return {
         "id": chat.chat_id,
         "name": chat.name or chat_ids.digits(chat.chat_id),
         "image": chat.image or None,
-        "metadata": {"isGroup": chat.is_group, "participants": [], "admins": [], "groupInviteLink": None},
+        "metadata": {
+            "isGroup": chat.is_group,
+            "participants": [member for member, _ in members],
+            "admins": [member for member, is_admin in members if is_admin],
+            "groupInviteLink": invite_link(chat.invite_code) if is_open else None,
+        },
         "last_time": int(chat.last_time.timestamp()),
     }
 

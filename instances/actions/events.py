@@ -55,6 +55,8 @@ def of_message(instance: Instance, message: Message, *, ack: Ack | None = None) 
     if skip is None and instance.ignore_old_messages:
         oldest = timezone.now() - timedelta(seconds=instance.old_messages_period)
         skip = SkipReason.TOO_OLD if message.time < oldest else None
+    if skip is None and message.chat.archived and not instance.process_archive:
+        skip = SkipReason.ARCHIVED  # a chat that its messages leave in the archive (disableDialogsArchive)
     return Event(
         Kind.MESSAGE, payloads.message_body(message, ack), message.message_id, message.chat.chat_id, skip
     )

@@ -1,0 +1,47 @@
+"""Groups of the sandbox across instances: an invite link of one instance's lets the account of another one in.
+
+Each instance keeps its own row of a group. Whoever comes by the link gets a copy of it, and the group's own
+instance learns that they have come, and when they go; messages do not cross over (that is what contacts are for).
+"""
+
+from typing import Any
+
+from instances import actions, payloads
+from instances.models import Channel, Chat, Instance
+
+
+def join(instance: Instance, code: str) -> dict[str, Any]:
+    """The account comes in by an invite code: `{"chatId","name","image","members"}`. Raises actions.Denied."""
+    group = (
+        Chat.objects.select_related("instance")
+        .filter(invite_code=code, is_group=True, left_at=None, instance__channel=Channel.SANDBOX)
+        .first()
+        if code
+        else None
+    )
+    if group is None:
+        raise actions.Denied("The invite link leads to no group.")
+    own = instance.own_chat_id
+    if group.instance_id != instance.pk and own not in dict(payloads.members_of(group)):
+        actions.add_participant(group.instance, group_id=group.chat_id, member=own, by_account=False)
+    return {
+        "chatId": group.chat_id,
+        "name": group.name,
+        "image": group.image,
+        "members": payloads.members_of(group),
+    }
+
+
+def leave(instance: Instance, group_id: str) -> dict[str, Any]:
+    """The account goes: every other instance that has it in its group learns of that."""
+    others = Chat.objects.select_related("instance").filter(
+        chat_id=group_id,
+        participants__member=instance.own_chat_id,
+        instance__channel=Channel.SANDBOX,
+        removed_at=None,
+    )
+    for group in others.exclude(instance=instance):
+        actions.remove_participant(
+            group.instance, group_id=group_id, member=instance.own_chat_id, by_account=False
+        )
+    return {}

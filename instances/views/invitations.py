@@ -1,0 +1,35 @@
+"""The page behind a group's invite link: it says what the link is, for whoever opens it in a browser."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from instances import payloads
+from instances.models import Chat
+
+
+@require_safe
+@never_cache
+def invitation(request: HttpRequest, code: str) -> HttpResponse:
+    """Anybody may look who has the link, as anybody may join who has it; it names the group and nobody in it.
+
+    404 for a code that leads nowhere, such as that of a group that the account has left.
+    """
+    group = get_object_or_404(Chat.objects.filter(is_group=True, left_at=None), invite_code=code)
+    link = payloads.invite_link(code)
+    context = {
+        "name": group.name or group.chat_id,
+        "link": link,
+        "curl": (
+            f"curl -X POST '{settings.SITE_URL}/instance…/joinGroup?token=…' \\\n"
+            f"  -H 'Content-Type: application/json' \\\n  -d '{{\"url\": \"{link}\"}}'"
+        ),
+    }
+    response = render(request, "instances/invitation.html", context)
+    response.headers["X-Robots-Tag"] = "noindex"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
