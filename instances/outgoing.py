@@ -7,6 +7,7 @@ sendMessage calls a second on one instance it is nearly always locked, and would
 """
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import InterfaceError, OperationalError
@@ -14,9 +15,9 @@ from django.db.models import Min, QuerySet
 from django.utils import timezone
 
 from instances import actions, rows
-from instances.channels import channel_of
-from instances.channels.base import DEADLINE
-from instances.models import AccountStatus, Instance, OutgoingMessage, OutgoingQueue
+from instances.channels import CHANNELS, channel_of
+from instances.channels.base import DEADLINE, CannotDo
+from instances.models import CONNECTED, AccountStatus, Ack, Instance, OutgoingMessage, OutgoingQueue
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,11 @@ MESSAGES_A_CLAIM = 20
 def waiting(now: datetime) -> QuerySet[OutgoingQueue]:
     """The queues that are not empty, of instances that may send; due or not."""
     return OutgoingQueue.objects.filter(
-        length__gt=0, instance__account_status=AccountStatus.AUTHENTICATED, instance__paid_until__gt=now
+        length__gt=0,
+        instance__account_status=AccountStatus.AUTHENTICATED,
+        instance__paid_until__gt=now,
+        instance__stopped_at=None,
+        instance__substatus__in=CONNECTED,
     )
 
 
@@ -62,14 +67,56 @@ def send_of(pk: int, now: datetime) -> int:
     instance = claim(pk, now)
     if instance is None:
         return 0
-    queue = OutgoingMessage.objects.filter(instance=instance).order_by("queue_number")
     channel = channel_of(instance)
-    taken = [
-        (outgoing, channel.deliver(instance, outgoing))
-        for outgoing in queue[: 1 if instance.send_delay else MESSAGES_A_CLAIM]
-    ]
-    after = now + timedelta(seconds=instance.send_delay)
-    return len(actions.record_sent(instance, taken, next_send_at=after))
+    taken: list[tuple[OutgoingMessage, Sequence[Ack]]] = []
+    refused: list[OutgoingMessage] = []
+    try:
+        for outgoing in take(instance, 1 if instance.send_delay else MESSAGES_A_CLAIM):
+            try:
+                taken.append((outgoing, channel.deliver(instance, outgoing)))
+            except CannotDo as error:
+                log.warning("Message %s was given up: %s", outgoing.message_id, error)
+                refused.append(outgoing)
+    except Exception:
+        # those before it have gone, and would go a second time if nobody wrote it down
+        write_down(instance, taken, refused, next_send_at=now + timedelta(seconds=DEADLINE))
+        raise
+    return write_down(instance, taken, refused, next_send_at=now + timedelta(seconds=instance.send_delay))
+
+
+def write_down(
+    instance: Instance,
+    taken: Sequence[tuple[OutgoingMessage, Sequence[Ack]]],
+    refused: Sequence[OutgoingMessage],
+    *,
+    next_send_at: datetime,
+) -> int:
+    """What came of a claim; returns how many messages have left the queue by it."""
+    gone = actions.give_up(instance, refused) if refused else 0
+    return gone + len(actions.record_sent(instance, taken, next_send_at=next_send_at))
+
+
+def work(now: datetime | None = None) -> int:
+    """One pass over what the channels have to do by themselves; returns how much was done.
+
+    A channel that fails is left for the next pass; that the database is away is raised.
+    """
+    now = now or timezone.now()
+    done = 0
+    for name, channel in CHANNELS.items():
+        try:
+            done += channel.work(now)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:  # one messenger's fault must not stop the others
+            log.exception("The channel %s failed in its own work", name)
+    return done
+
+
+def next_work(now: datetime | None = None) -> datetime | None:
+    """When `work` has something to do, perhaps in the past; None while nothing is known to be due."""
+    now = now or timezone.now()
+    return min((due for channel in CHANNELS.values() if (due := channel.next_work(now))), default=None)
 
 
 def claim(pk: int, now: datetime) -> Instance | None:
@@ -78,6 +125,18 @@ def claim(pk: int, now: datetime) -> Instance | None:
         f'UPDATE "{OutgoingQueue._meta.db_table}" queue SET next_send_at = %s FROM "{rows.TABLE}"'
         " WHERE queue.instance_id = %s AND queue.next_send_at <= %s AND queue.length > 0"
         " AND id = queue.instance_id AND account_status = %s AND paid_until > %s"
+        " AND stopped_at IS NULL AND substatus = ANY(%s)"
         f" RETURNING {rows.COLUMNS}",
-        [now + timedelta(seconds=DEADLINE), pk, now, AccountStatus.AUTHENTICATED.value, now],
+        [now + timedelta(seconds=DEADLINE), pk, now, AccountStatus.AUTHENTICATED.value, now, list(CONNECTED)],
     )
+
+
+def take(instance: Instance, most: int) -> list[OutgoingMessage]:
+    """The first messages of the queue, marked as tried now: for DEADLINE seconds nobody clears them away."""
+    table = OutgoingMessage._meta.db_table
+    taken = OutgoingMessage.objects.raw(
+        f"UPDATE {table} SET last_try_at = clock_timestamp() WHERE id IN"
+        f" (SELECT id FROM {table} WHERE instance_id = %s ORDER BY queue_number LIMIT %s FOR UPDATE) RETURNING *",
+        [instance.pk, most],
+    )
+    return sorted(taken, key=lambda outgoing: outgoing.queue_number)

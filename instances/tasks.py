@@ -1,11 +1,12 @@
-"""What django-q2 runs for the instances: the loop that empties the outgoing queues, and two looks a minute, at
-endpoints that fail and at QR codes that are over."""
+"""What django-q2 runs for the instances: the loop that empties the outgoing queues and does the channels' own work,
+and two looks a minute, at endpoints that fail and at QR codes that are over."""
 
 from __future__ import annotations
 
 import logging
 import select
 import time
+from datetime import datetime
 from smtplib import SMTPException
 
 import psycopg
@@ -21,6 +22,7 @@ from hooks import actions as hook_actions
 from hooks import health, loops
 from hooks.models import Endpoint, Hook, Role, State
 from instances import actions, outgoing
+from instances.actions.receipts import WORK
 from instances.actions.sending import OUTGOING_CHANNEL
 from instances.models import CODE_LIVES, AccountStatus, Instance, Substatus
 
@@ -37,6 +39,7 @@ def send_outgoing() -> str:
         if seat is None:
             return "the slot is taken"
         stop = loops.stop_fd()
+        look = Look()
         listening = False
         while not loops.stop_is_wanted(stop):
             try:
@@ -44,7 +47,7 @@ def send_outgoing() -> str:
                     seat.session.execute(f"LISTEN {OUTGOING_CHANNEL}")
                     listening = True
                 seat.beat()
-                while outgoing.send_due():
+                while outgoing.send_due() + look.work_if_due():
                     seat.beat()
                     if loops.stop_is_wanted(stop):
                         return "stopped"
@@ -52,7 +55,7 @@ def send_outgoing() -> str:
                     seat.give_up_slot()
                     async_task(SEND_OUTGOING)
                     return "handed over"
-                wait(seat, stop)
+                wait(seat, stop, look)
             except (psycopg.OperationalError, DatabaseError, InterfaceError) as error:
                 log.warning(
                     "outgoing: the database is away (%s); trying again", str(error).strip().split("\n")[0]
@@ -65,17 +68,47 @@ def send_outgoing() -> str:
     return "stopped"
 
 
-def wait(seat: loops.Seat, stop: int | None) -> None:
-    """Until a NOTIFY, the next due message, a stop, or a second is over."""
+class Look:
+    """When the channels' own work was looked at last, and when it is due again.
+
+    Not at each pass: with 500 messages a second that were a thousand queries a second for receipts of which none can
+    come sooner than a second after its message.
+    """
+
+    def __init__(self) -> None:
+        self.looked = 0.0  # of time.monotonic()
+        self.due: datetime | None = None
+
+    def work_if_due(self) -> int:
+        """One pass over the channels' work, if it is time for that; how much was done, 0 if it is not."""
+        over = self.due is not None and self.due <= timezone.now()
+        if not over and time.monotonic() - self.looked < LOOK_EVERY:
+            return 0
+        done = outgoing.work()
+        if not done:
+            self.looked, self.due = time.monotonic(), outgoing.next_work()
+        return done
+
+    def seconds(self) -> float:
+        """How long there is nothing to look at."""
+        left = self.looked + LOOK_EVERY - time.monotonic()
+        if self.due is not None:
+            left = min(left, (self.due - timezone.now()).total_seconds())
+        return max(left, 0.0)
+
+
+def wait(seat: loops.Seat, stop: int | None, look: Look) -> None:
+    """Until a NOTIFY, the next due message or tick, a stop, or a second is over."""
     due = outgoing.next_due()
-    seconds = LOOK_EVERY
+    seconds = look.seconds()
     if due is not None:
-        seconds = min(max((due - timezone.now()).total_seconds(), 0.0), LOOK_EVERY)
+        seconds = min(max((due - timezone.now()).total_seconds(), 0.0), seconds)
     files = [seat.session.fileno()] + ([stop] if stop is not None else [])
     ready, _, _ = select.select(files, [], [], seconds)
     if seat.session.fileno() in ready:
-        for _note in seat.session.notifies(timeout=0):
-            pass
+        for note in seat.session.notifies(timeout=0):
+            if note.payload == WORK:
+                look.looked = 0.0
 
 
 def regained(seat: loops.Seat) -> bool:

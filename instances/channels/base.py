@@ -32,8 +32,21 @@ class Can(models.TextChoices):
     SCAN = "scan", "be linked by a QR code"
 
 
+class Button(models.TextChoices):
+    """What the wire contract's methods of these names ask of the messenger (contract.md, sections 2 and 4)."""
+
+    LOGOUT = "logout", "end the session"
+    EXPIRY = "expiry", "make a new QR code in place of one that has expired"
+    TAKEOVER = "takeover", "take the session back from another browser"
+    RETRY = "retry", "synchronise once more"
+    REBOOT = "reboot", "start the messenger anew"
+
+
 class CannotDo(Exception):
-    """The messenger has no such thing; the text is the sentence of `cannot`, for the caller."""
+    """Never, says the messenger: it has no such thing (the sentence of `cannot`), or not for this one.
+
+    The text is a sentence for the caller. What raised it leaves its queue.
+    """
 
 
 class Channel(Protocol):
@@ -55,12 +68,21 @@ class Channel(Protocol):
     def perform(self, instance: Instance, action: QueuedAction) -> Mapping[str, Any]:
         """Carries out one action on a chat or a group, which may be unsaved, and returns what the messenger said.
 
-        `{"chatId": "…@g.us"}` for a new group, `{}` for all others. Raises CannotDo, as `deliver` does.
+        `{"chatId": "…@g.us"}` for a new group; `{"chatId", "name", "image", "members": [(chat id, is it an admin)]}`
+        for one that was joined by its `code`; `{}` for all others. Raises CannotDo, as `deliver` does, and
+        actions.Denied with a sentence for the caller where the messenger refuses.
         """
         ...
 
     def has_account(self, instance: Instance, phone: str) -> bool:
         """Does this number (digits, or its chat id) use the messenger? Raises CannotDo."""
+        ...
+
+    def press(self, instance: Instance, button: Button) -> None:
+        """Asks the messenger for it; what becomes of it is reported by instances.actions (log_out, renew_code, …).
+
+        Whether the button applies has been looked at by the caller. Raises CannotDo.
+        """
         ...
 
     def qr_text(self, instance: Instance) -> str:

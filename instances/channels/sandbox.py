@@ -1,19 +1,118 @@
-"""The built-in messenger: every number exists, is online, and has received a message as soon as it is sent."""
+"""The built-in messenger: its people are rows (SandboxContact), what they do is instances.actions.receipts.
 
-from collections.abc import Sequence
+Every number exists, is online and gets everything at once, unless somebody has said otherwise of it. There is
+nothing that it can't do, and nothing leaves this machine.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
 from django.conf import settings
+from django.db.models import Min, QuerySet
 
-from instances.models import Ack, Instance, OutgoingMessage
+from instances import actions, chat_ids
+from instances.actions import receipts
+from instances.channels import sandbox_groups
+from instances.channels.base import Button, CannotDo
+from instances.models import (
+    Ack,
+    ActionType,
+    Chat,
+    Instance,
+    OutgoingMessage,
+    QueuedAction,
+    SandboxContact,
+    SandboxReceipt,
+)
+from instances.models import Channel as ChannelName
+
+INSTANCES_A_PASS = 100
+OBEY: Mapping[Button, Callable[[Instance], Instance]] = {
+    Button.LOGOUT: actions.log_out,
+    Button.EXPIRY: actions.renew_code,
+    Button.TAKEOVER: actions.take_over,
+    Button.RETRY: actions.retry,
+    Button.REBOOT: actions.reboot,
+}
 
 
 class SandboxChannel:
     """Nothing leaves this machine."""
 
+    cannot: Mapping[str, str] = {}
+
     def deliver(self, instance: Instance, outgoing: OutgoingMessage) -> Sequence[Ack]:
-        """Sent and delivered at once; "viewed" comes when somebody opens the contact's phone."""
-        return (Ack.SENT, Ack.DELIVERED)
+        """As far as the contact lets it come at once; later ticks are planned, and `work` makes them."""
+        if outgoing.deletes:
+            return ()
+        return receipts.plan_receipts(instance, message_id=outgoing.message_id, chat_id=outgoing.chat_id)
+
+    def perform(self, instance: Instance, action: QueuedAction) -> Mapping[str, Any]:
+        """All of it succeeds; a new group gets the id that the messenger would give it."""
+        if action.type == ActionType.JOIN_GROUP:
+            return sandbox_groups.join(instance, action.data["code"])
+        if action.type == ActionType.LEAVE_GROUP:
+            return sandbox_groups.leave(instance, action.data["chatId"])
+        if action.type == ActionType.CREATE_GROUP:
+            second = int(time.time())
+            while Chat.objects.filter(instance=instance, chat_id=group_id(instance, second)).exists():
+                second += 1
+            return {"chatId": group_id(instance, second)}
+        if action.type == ActionType.JOIN_GROUP:
+            return invited(action.data["code"])
+        return {}
+
+    def has_account(self, instance: Instance, phone: str) -> bool:
+        """Everybody has, but for contacts of whom it was said that they have not."""
+        who = chat_ids.of_phone(phone)
+        return not SandboxContact.objects.filter(instance=instance, chat_id=who, has_account=False).exists()
+
+    def press(self, instance: Instance, button: Button) -> None:
+        """The sandbox obeys at once."""
+        OBEY[button](instance)
 
     def qr_text(self, instance: Instance) -> str:
         """The instance's own page, where the sandbox phone is linked."""
         return f"{settings.SITE_URL}{instance.get_absolute_url()}"
+
+    def work(self, now: datetime) -> int:
+        """Makes the ticks that are due, some of each instance in turn."""
+        those = due(now).filter(due_at__lte=now).values("instance").annotate(first=Min("due_at"))
+        keys = those.order_by("first").values_list("instance", flat=True)[:INSTANCES_A_PASS]
+        made = 0
+        for instance in Instance.objects.filter(pk__in=list(keys)):
+            try:
+                made += actions.make_due_receipts(instance, now)
+            except Instance.DoesNotExist:
+                continue  # deleted meanwhile
+        return made
+
+    def next_work(self, now: datetime) -> datetime | None:
+        """When the next tick is due."""
+        first: datetime | None = due(now).aggregate(first=Min("due_at"))["first"]
+        return first
+
+
+def due(now: datetime) -> QuerySet[SandboxReceipt]:
+    """The ticks that will come by themselves: those of instances that their messenger can reach."""
+    return SandboxReceipt.objects.filter(due_at__isnull=False, instance__in=Instance.objects.connected(now))
+
+
+def group_id(instance: Instance, second: int) -> str:
+    """The creator's phone number and the time in unix seconds, as contract.md section 3 shows them."""
+    return f"{instance.phone}-{second}{chat_ids.GROUP}"
+
+
+def invited(code: str) -> Mapping[str, Any]:
+    """The group of any sandbox instance that this invite code opens. Raises CannotDo."""
+    group = (
+        Chat.objects.filter(invite_code=code, instance__channel=ChannelName.SANDBOX).first() if code else None
+    )
+    if group is None:
+        raise CannotDo("There is no group with this invite link.")
+    members = list(group.participants.values_list("member", "is_admin"))
+    return {"chatId": group.chat_id, "name": group.name, "image": group.image, "members": members}

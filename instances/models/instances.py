@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -13,6 +14,7 @@ from django.utils import timezone
 from accounts.models import Account
 from instances.models.words import (
     CODE_LIVES,
+    CONNECTED,
     NOT_PAID,
     AccountStatus,
     Channel,
@@ -49,6 +51,15 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
     def of_account(self, account: Any) -> InstanceQuerySet:
         """What an account's key opens; the accounts that its owner is a member of are not among them."""
         return self.filter(owner=account)
+
+    def connected(self, now: datetime) -> InstanceQuerySet:
+        """Those that messages and ticks reach now; `is_connected` says it of one."""
+        return self.filter(
+            account_status=AccountStatus.AUTHENTICATED,
+            substatus__in=CONNECTED,
+            paid_until__gt=now,
+            stopped_at=None,
+        )
 
 
 class Instance(models.Model):
@@ -146,6 +157,22 @@ class Instance(models.Model):
     @property
     def is_authenticated(self) -> bool:
         return self.account_status == AccountStatus.AUTHENTICATED
+
+    @property
+    def is_connected(self) -> bool:
+        """Does the messenger reach it now, and may it? While not, what is to go out waits."""
+        linked = self.is_authenticated and self.substatus in CONNECTED
+        return linked and self.is_paid and self.stopped_at is None
+
+    @property
+    def why_loading(self) -> str:
+        """`reason` of statusData: a LoadingReason while it is loading, else ""."""
+        if self.account_status != AccountStatus.LOADING:
+            return ""
+        if self.loading_reason:
+            return self.loading_reason
+        told_apart = {Substatus.SYNCING: LoadingReason.SYNCING, Substatus.OFFLINE: LoadingReason.OFFLINE}
+        return told_apart.get(Substatus(self.substatus), LoadingReason.CONNECTING)
 
     @property
     def code_is_over(self) -> bool:
