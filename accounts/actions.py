@@ -5,12 +5,18 @@ Forms, admin, REST and commands call these; nothing else writes these tables.
 
 import secrets
 import string
+from collections.abc import Iterable
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
+from django.contrib.auth.models import Group
 from django.db import transaction
 from django.utils import timezone
 
+from accounts import audit
+from accounts.audit import Deed
+from accounts.blocking import Blocked
 from accounts.models import KEY_PREFIX_LENGTH, Account, AccountKey, Payment, User, key_digest
 
 # Letters and digits only, so that a double click selects the whole key. 40 of 62 make 238 bits.
@@ -24,13 +30,29 @@ KEY_USE_NOTED_EVERY = timedelta(minutes=1)
 def sign_up(email: str, password: str | None, *, name: str = "") -> Account:
     """A new person with their account. Raises IntegrityError where the address is taken."""
     account = User.objects.create_user(email, password).account
+    note_of(account, Deed.SIGNED_UP, actor=account.owner)
     return rename_account(account, name, actor=account.owner) if name else account
 
 
 @transaction.atomic
 def open_account(owner: User) -> Account:
     """The account of a person that someone else saved (the sign-up form of allauth); at most one a person."""
-    return Account.objects.get_or_create(owner=owner)[0]
+    account, _ = Account.objects.get_or_create(owner=owner)
+    note_of(account, Deed.SIGNED_UP, actor=owner)
+    return account
+
+
+def note_of(account: Account, deed: Deed, *, actor: User | None, **detail: Any) -> None:
+    """An entry about the account itself."""
+    audit.note(
+        deed, actor=actor, kind="account", key=account.pk, text=str(account), account_id=account.pk, **detail
+    )
+
+
+def note_of_user(user: User, deed: Deed, *, actor: User | None, **detail: Any) -> None:
+    """An entry about a person. It stands in the trail of all staff, and of the person's own account."""
+    own = Account.objects.filter(owner=user).values_list("pk", flat=True).first()
+    audit.note(deed, actor=actor, kind="user", key=user.pk, text=user.email, account_id=own, **detail)
 
 
 @transaction.atomic
@@ -38,6 +60,7 @@ def rename_account(account: Account, name: str, *, actor: User) -> Account:
     """`name` up to 100 characters; the empty one falls back to the e-mail address."""
     account.name = name
     account.save(update_fields=["name"])
+    note_of(account, Deed.ACCOUNT_RENAMED, actor=actor)
     return account
 
 
@@ -46,6 +69,7 @@ def set_password(user: User, password: str, *, actor: User | None) -> User:
     """A password chosen for somebody; people choose their own on allauth's pages."""
     user.set_password(password)
     user.save(update_fields=["password"])
+    note_of_user(user, Deed.PASSWORD_SET, actor=actor)
     return user
 
 
@@ -56,6 +80,7 @@ def issue_key(account: Account, *, actor: User | None) -> tuple[AccountKey, str]
     key = AccountKey.objects.create(
         account=account, prefix=plaintext[:KEY_PREFIX_LENGTH], digest=key_digest(plaintext)
     )
+    audit.note(Deed.KEY_ISSUED, actor=actor, kind="key", key=key.pk, text=str(key), account_id=account.pk)
     return key, plaintext
 
 
@@ -65,15 +90,19 @@ def rotate_key(account: Account, *, actor: User) -> tuple[AccountKey, str]:
     Account.objects.select_for_update().get(
         pk=account.pk
     )  # two rotations at once must not leave two live keys
-    AccountKey.objects.filter(account=account, revoked_at=None).update(revoked_at=timezone.now())
+    revoked = AccountKey.objects.filter(account=account, revoked_at=None).update(revoked_at=timezone.now())
+    if revoked:
+        note_of(account, Deed.KEY_ROTATED, actor=actor, revoked=revoked)
     return issue_key(account, actor=actor)
 
 
 def authenticate_key(plaintext: str) -> Account | None:
-    """The account that this key opens, or None; notes the use, at most once a minute."""
+    """The account that this key opens, or None; notes the use, at most once a minute. Raises Blocked."""
     key = AccountKey.objects.matching(plaintext)
     if key is None:
         return None
+    if key.account.blocked_at is not None:
+        raise Blocked
     now = timezone.now()
     if key.last_used_at is None or now - key.last_used_at >= KEY_USE_NOTED_EVERY:
         AccountKey.objects.filter(pk=key.pk).update(last_used_at=now)
@@ -95,7 +124,7 @@ def record_payment(
 
     `instance_id` is the primary key of the instance, `amount` is in units of `currency` (ISO 4217).
     """
-    return Payment.objects.create(
+    payment = Payment.objects.create(
         account=account,
         instance_id=instance_id,
         days=days,
@@ -104,13 +133,71 @@ def record_payment(
         note=note,
         created_by=actor,
     )
+    audit.note(
+        Deed.PAYMENT,
+        actor=actor,
+        kind="payment",
+        key=payment.pk,
+        text=str(payment),
+        account_id=account.pk,
+        days=days,
+        amount=str(amount),
+        currency=currency,
+        instance=str(payment.instance) if payment.instance else None,
+    )
+    return payment
 
 
 @transaction.atomic
 def set_rights(user: User, *, is_active: bool, is_staff: bool, is_superuser: bool, actor: User) -> User:
-    """Who may sign in, see the staff pages, and do everything there. Only a superuser makes or unmakes one."""
-    if is_superuser != user.is_superuser and not actor.is_superuser:
-        raise PermissionError("Only a superuser may change who is one.")
+    """Who may sign in, see the staff pages, and do everything there.
+
+    A superuser is made, unmade and changed by superusers alone. Raises PermissionError, a sentence.
+    """
+    before = User.objects.select_for_update().get(pk=user.pk)
+    if (is_superuser or before.is_superuser) and not actor.is_superuser:
+        raise PermissionError("Only a superuser may change a superuser, or make one.")
+    rights = {"is_active": is_active, "is_staff": is_staff, "is_superuser": is_superuser}
+    changed = {name: value for name, value in rights.items() if getattr(before, name) != value}
     user.is_active, user.is_staff, user.is_superuser = is_active, is_staff, is_superuser
-    user.save(update_fields=["is_active", "is_staff", "is_superuser"])
+    user.save(update_fields=list(rights))
+    if changed:
+        note_of_user(user, Deed.RIGHTS, actor=actor, **changed)
     return user
+
+
+@transaction.atomic
+def set_groups(user: User, groups: Iterable[Group], *, actor: User) -> User:
+    """What the person may do on the staff desk: support, billing, administrator. Raises PermissionError."""
+    if user.is_superuser and not actor.is_superuser:
+        raise PermissionError("Only a superuser may change a superuser.")
+    before = set(user.groups.values_list("name", flat=True))
+    user.groups.set(groups)
+    after = set(user.groups.values_list("name", flat=True))
+    if before != after:
+        note_of_user(user, Deed.RIGHTS, actor=actor, groups=sorted(after))
+    return user
+
+
+@transaction.atomic
+def block_account(account: Account, *, reason: str, actor: User) -> bool:
+    """Its people and keys are turned away; False when it is blocked already. See instances/actions/stopping.py."""
+    row = Account.objects.select_for_update().get(pk=account.pk)
+    if row.blocked_at is not None:
+        return False
+    account.blocked_at, account.blocked_reason = timezone.now(), reason
+    account.save(update_fields=["blocked_at", "blocked_reason"])
+    note_of(account, Deed.ACCOUNT_BLOCKED, actor=actor, reason=reason)
+    return True
+
+
+@transaction.atomic
+def unblock_account(account: Account, *, actor: User) -> bool:
+    """Its people and keys are let in again; False when it is not blocked."""
+    row = Account.objects.select_for_update().get(pk=account.pk)
+    if row.blocked_at is None:
+        return False
+    account.blocked_at, account.blocked_reason = None, ""
+    account.save(update_fields=["blocked_at", "blocked_reason"])
+    note_of(account, Deed.ACCOUNT_UNBLOCKED, actor=actor)
+    return True

@@ -10,6 +10,7 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.audit import Deed, note
 from accounts.models import Account, Invitation, Member, Role, User, key_digest
 
 INVITATION_LIVES = timedelta(days=7)
@@ -46,7 +47,13 @@ def invite(account: Account, *, email: str, role: str, actor: User) -> tuple[Inv
         digest=key_digest(token),
         expires_at=timezone.now() + INVITATION_LIVES,
     )
+    note_of(Deed.MEMBER_INVITED, account.pk, email, actor=actor, role=invitation.role)
     return invitation, token
+
+
+def note_of(deed: Deed, account_id: int, email: str, *, actor: User, **detail: str) -> None:
+    """An entry about somebody's place in an account."""
+    note(deed, actor=actor, kind="member", key=email, text=email, account_id=account_id, **detail)
 
 
 @transaction.atomic
@@ -66,15 +73,18 @@ def accept(token: str, *, actor: User) -> Member:
     member, _ = Member.objects.update_or_create(
         account=invitation.account, user=actor, defaults={"role": invitation.role}
     )
+    note_of(Deed.MEMBER_JOINED, member.account_id, actor.email, actor=actor, role=member.role)
     return member
 
 
 @transaction.atomic
 def revoke(invitation: Invitation, *, actor: User) -> None:
     """Its link opens nothing from now on; does nothing to one that is accepted."""
-    Invitation.objects.filter(pk=invitation.pk, accepted_at=None, revoked_at=None).update(
+    revoked = Invitation.objects.filter(pk=invitation.pk, accepted_at=None, revoked_at=None).update(
         revoked_at=timezone.now()
     )
+    if revoked:
+        note_of(Deed.INVITATION_REVOKED, invitation.account_id, invitation.email, actor=actor)
 
 
 @transaction.atomic
@@ -82,10 +92,12 @@ def change_role(member: Member, *, role: str, actor: User) -> Member:
     """Manager or viewer, from the next page on."""
     member.role = Role(role)
     member.save(update_fields=["role"])
+    note_of(Deed.MEMBER_ROLE, member.account_id, member.user.email, actor=actor, role=member.role)
     return member
 
 
 @transaction.atomic
 def remove(member: Member, *, actor: User) -> None:
     """Taken out by the owner, or gone by themselves (`actor` is the member then)."""
+    note_of(Deed.MEMBER_REMOVED, member.account_id, member.user.email, actor=actor)
     member.delete()

@@ -11,7 +11,7 @@ from django.db import models, transaction
 from django.db.models.functions import Lower
 from django.utils import timezone
 
-from accounts.audit import AuditEntry, Deed
+from accounts.audit import AuditEntry  # noqa: F401 - it is a table of this app
 
 # `uid_` and 8 characters of the secret: enough to tell keys apart and to search by, 32 more stay unknown.
 KEY_PREFIX_LENGTH = 12
@@ -86,7 +86,12 @@ class AccountQuerySet(models.QuerySet["Account"]):
         return self._with_members(user, Role.values)
 
     def changeable_by(self, user: User | AnonymousUser) -> Self:
-        """The accounts whose instances this person may change: their own, and those they are a manager of."""
+        """The accounts whose instances this person may change: their own, and those they are a manager of.
+
+        None while staff looks at the account in the owner's place (accounts/looking.py).
+        """
+        if getattr(user, "is_looked_at", False):
+            return self.none()
         return self._with_members(user, [Role.MANAGER])
 
     def _with_members(self, user: User | AnonymousUser, roles: list[str]) -> Self:
@@ -185,8 +190,8 @@ class AccountKeyQuerySet(models.QuerySet["AccountKey"]):
     """Reads of account keys."""
 
     def live(self) -> Self:
-        """Keys that open something: not revoked, the account not blocked, its owner allowed in."""
-        return self.filter(revoked_at=None, account__blocked_at=None, account__owner__is_active=True)
+        """Keys that are not revoked, of owners who may sign in; a blocked account's open nothing until it is not."""
+        return self.filter(revoked_at=None, account__owner__is_active=True)
 
     def matching(self, plaintext: str) -> "AccountKey | None":
         """The live key with this text. Looked up by digest, so the time taken tells nothing about a near miss."""
@@ -195,7 +200,7 @@ class AccountKeyQuerySet(models.QuerySet["AccountKey"]):
     def verify(self, plaintext: str) -> Account | None:
         """The account that this key opens, or None; writes nothing (see actions.authenticate_key)."""
         key = self.matching(plaintext)
-        return key.account if key else None
+        return key.account if key and key.account.blocked_at is None else None
 
 
 class AccountKey(models.Model):

@@ -7,4 +7,10 @@ class ChatapiConfig(AppConfig):
     name = "chatapi"
 
     def ready(self) -> None:
-        from chatapi import checks  # noqa: F401 - the import registers them
+        from chatapi import (
+            checks,  # noqa: F401 - the import registers them
+            trail,
+        )
+        from hooks import telling
+
+        telling.connect(trail.note_deed)

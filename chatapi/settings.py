@@ -39,7 +39,7 @@ DATA_DIR = Path(read(env.str, "DATA_DIR", str(BASE_DIR / "var"))).expanduser().a
 PORT = read(env.int, "PORT", 8000)
 HOST = read(env.str, "HOST", "127.0.0.1")  # 0.0.0.0 opens it to the network; a proxy in front needs no more
 WEB_PROCESSES = read(env.int, "WEB_PROCESSES", 1)
-# A 50 MB file as a data: URL, and room.
+# A file of 64 MiB in a form, and room.
 REQUEST_MAX_BYTES = read(env.int, "REQUEST_MAX_BYTES", 70 * 1024 * 1024)
 SITE_URL = read(env.str, "SITE_URL", f"http://localhost:{PORT}").rstrip("/")
 DEBUG = read(env.bool, "DEBUG", False)
@@ -86,7 +86,7 @@ INSTALLED_APPS = [
     "hooks",
     "instances",
     "testing_tools",
-    "django.contrib.admin",
+    "chatapi.staff.apps.StaffAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -117,6 +117,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "chatapi.looking.look_at_account",
+    "accounts.blocking.blocked_accounts",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "chatapi.request_log.RequestLog",
@@ -172,8 +174,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # -- people
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = [
-    "django.contrib.auth.backends.ModelBackend",
-    "allauth.account.auth_backends.AuthenticationBackend",
+    "accounts.backends.PasswordBackend",
+    "accounts.backends.EntranceBackend",
 ]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -199,6 +201,7 @@ if EMAIL_URL:
 else:
     EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 DEFAULT_FROM_EMAIL = read(env.str, "DEFAULT_FROM_EMAIL", f"Chat API <chatapi@{SITE_HOST}>")
+SUPPORT_EMAIL = read(env.str, "SUPPORT_EMAIL", "")  # whom people of a blocked account may ask
 ACCOUNT_ADAPTER = "accounts.adapters.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
@@ -247,6 +250,7 @@ SCHEDULES = {
     "QR codes": ("instances.tasks.expire_codes", 1),
     "old hooks": ("hooks.retention.drop_old", 60),
     "old captures": ("testing_tools.bins.drop_old_captures", 60),
+    "old files": ("instances.actions.media.drop_old", 60),
 }
 
 # -- hooks
@@ -267,6 +271,35 @@ HOOKS_KEEP_SKIPPED_DAYS = read(env.int, "HOOKS_KEEP_SKIPPED_DAYS", 1)
 TRIAL_DAYS = read(env.int, "TRIAL_DAYS", 3)
 VERIFICATION_MINUTES = 30
 
+# -- files that messages carry: in DATA_DIR/media, or in a bucket of any S3-compatible store
+MEDIA_MAX_BYTES = 64 * 1024 * 1024
+MEDIA_DATA_URI_MAX_BYTES = (
+    16 * 1024 * 1024
+)  # of the file; base64 makes it a third longer, and it is held in memory
+MEDIA_S3_BUCKET = read(env.str, "MEDIA_S3_BUCKET", "")
+MEDIA_S3_ENDPOINT = read(env.str, "MEDIA_S3_ENDPOINT", "")
+MEDIA_S3_REGION = read(env.str, "MEDIA_S3_REGION", "")
+MEDIA_S3_PREFIX = read(env.str, "MEDIA_S3_PREFIX", "")
+MEDIA_S3_ACCESS_KEY = read(env.str, "MEDIA_S3_ACCESS_KEY", "")
+MEDIA_S3_SECRET_KEY = read(env.str, "MEDIA_S3_SECRET_KEY", "")
+MEDIA_STORAGE: dict[str, Any] = {
+    "BACKEND": "django.core.files.storage.FileSystemStorage",
+    "OPTIONS": {"location": DATA_DIR / "media", "file_permissions_mode": 0o600},
+}
+if MEDIA_S3_BUCKET:
+    MEDIA_STORAGE = {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {
+            "bucket_name": MEDIA_S3_BUCKET,
+            "endpoint_url": MEDIA_S3_ENDPOINT or None,
+            "region_name": MEDIA_S3_REGION or None,
+            "location": MEDIA_S3_PREFIX,
+            "access_key": MEDIA_S3_ACCESS_KEY or None,  # without keys, those of the machine's role
+            "secret_key": MEDIA_S3_SECRET_KEY or None,
+            "max_memory_size": 1_000_000,  # bytes of a file that is read; more waits on the disk
+        },
+    }
+
 # -- pages
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
@@ -275,8 +308,9 @@ USE_I18N = False
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = DATA_DIR / "static"
-STORAGES = {
+STORAGES: dict[str, dict[str, Any]] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "media": MEDIA_STORAGE,
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 WHITENOISE_USE_FINDERS = DEBUG
@@ -296,6 +330,11 @@ X_FRAME_OPTIONS = "DENY"
 API_RATE = read(env.str, "API_RATE", "6000/min")
 # a single client's loop makes about 500 calls/s; this stops one instance from keeping all of the site busy
 CONTRACT_CALLS_PER_MINUTE = read(env.int, "CONTRACT_CALLS_PER_MINUTE", 60_000)
+CONTRACT_ACCOUNT_CALLS_PER_MINUTE = read(env.int, "CONTRACT_ACCOUNT_CALLS_PER_MINUTE", 300)
+CONTRACT_WRONG_TOKENS_PER_MINUTE = read(env.int, "CONTRACT_WRONG_TOKENS_PER_MINUTE", 60)
+OUTPUT_IP = read(
+    env.str, "OUTPUT_IP", ""
+)  # what `outputIP` answers; unset: the address of this machine's way out
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["instances.api.authentication.AccountKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],

@@ -22,7 +22,7 @@ CANCEL_MOST = 50_000
 
 
 def hold(endpoint: Endpoint, *, at: datetime) -> None:
-    """Pause it, with the caller's stop, since `at`. One that is paused already keeps its time, by which release() knows it."""
+    """Pause it since `at`, with the caller's stop. One that is paused already keeps its time: see release()."""
     row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
     row.paused_at, row.pause_reason = row.paused_at or at, PauseReason.STOPPED
     row.save(update_fields=["paused_at", "pause_reason"])

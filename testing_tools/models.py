@@ -169,6 +169,13 @@ class Capture(models.Model):
         ]
         indexes = [
             models.Index(name="testing_capture_age", fields=["at"]),  # retention
+            # the bytes of each bin, for staff, by this index alone
+            models.Index(
+                name="testing_capture_size",
+                fields=["bin"],
+                include=["size"],
+                condition=models.Q(too_large=False),
+            ),
             models.Index(
                 name="testing_capture_deleted",
                 fields=["deleted_at"],

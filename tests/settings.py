@@ -11,7 +11,7 @@ for name in (
     "DATABASE_URL", "EMAIL_URL", "SECRET_KEY", "SITE_URL", "PORT", "HOST", "DEBUG", "LOG_LEVEL", "LOG_FORMAT",
     "METRICS_TOKEN",
     "ALLOWED_HOSTS", "HOOKS_ALLOW_NETWORKS", "HOOKS_DISPATCHERS", "HOOKS_WINDOW", "HOOKS_CA_FILE", "TRIAL_DAYS",
-    "API_RATE", "DEFAULT_FROM_EMAIL", "WEB_PROCESSES", "REQUEST_MAX_BYTES",
+    "API_RATE", "OUTPUT_IP", "DEFAULT_FROM_EMAIL", "SUPPORT_EMAIL", "WEB_PROCESSES", "REQUEST_MAX_BYTES",
 ):  # fmt: skip
     os.environ.pop(name, None)
     os.environ.pop(f"{name}_FILE", None)
@@ -26,6 +26,7 @@ from chatapi.settings import *  # noqa: E402, F403 - the environment must be cle
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # noqa: F405 - whitenoise warns of a missing one
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "media": MEDIA_STORAGE,  # noqa: F405
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
     },  # nothing is collected

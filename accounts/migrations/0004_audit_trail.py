@@ -1,10 +1,11 @@
 """The audit trail, why an account is blocked, and what staff needs a right for."""
 
-import accounts.audit
 import django.db.models.deletion
 import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
+
+import accounts.audit
 
 
 class Migration(migrations.Migration):

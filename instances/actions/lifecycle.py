@@ -10,10 +10,12 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts import actions as account_actions
+from accounts.audit import Deed
 from accounts.models import Account, Payment
 from hooks import actions as hook_actions
 from instances.actions import events
 from instances.actions.status import change_status
+from instances.actions.trail import note_of
 from instances.models import AccountStatus, Channel, Instance, OutgoingQueue, new_number, new_token
 
 
@@ -43,6 +45,7 @@ def create_instance(
     )
     OutgoingQueue.objects.create(instance=instance)
     hook_actions.open_endpoint(instance.pk)
+    note_of(instance, Deed.INSTANCE_CREATED, actor=actor, channel=instance.channel)
     return instance
 
 
@@ -61,12 +64,14 @@ def change_instance(instance: Instance, *, actor: Any, name: str) -> Instance:
     """`name` up to 100 characters; the empty one falls back to "Instance" and the number."""
     instance.name = name
     instance.save(update_fields=["name"])
+    note_of(instance, Deed.INSTANCE_RENAMED, actor=actor)
     return instance
 
 
 @transaction.atomic
 def delete_instance(instance: Instance, *, actor: Any) -> None:
     """The instance with its chats, messages, queue, hooks and attempts. Its payments stay in the account."""
+    note_of(instance, Deed.INSTANCE_DELETED, actor=actor)
     instance.delete()
 
 
@@ -75,6 +80,7 @@ def rotate_token(instance: Instance, *, actor: Any) -> Instance:
     """A new token; the old one is wrong from now on."""
     instance.token = new_token()
     instance.save(update_fields=["token"])
+    note_of(instance, Deed.TOKEN_ROTATED, actor=actor)
     return instance
 
 

@@ -5,8 +5,10 @@ from typing import Any
 
 from django.db import transaction
 
+from accounts.audit import Deed
 from hooks import actions as hook_actions
 from instances.actions import events
+from instances.actions.trail import note_of
 from instances.models import Instance
 from instances.settings_table import SETTINGS, Place, find, parse
 
@@ -42,4 +44,6 @@ def change_settings(instance: Instance, changes: Mapping[str, Any], *, actor: An
         instance.save(update_fields=list(own))
     if endpoint:
         hook_actions.configure(instance.endpoint, actor=actor, **endpoint)
+    if changed:
+        note_of(instance, Deed.SETTINGS_CHANGED, actor=actor, changed=list(changed))
     return changed

@@ -5,8 +5,10 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.audit import Deed
 from instances.actions import events
-from instances.models import AccountStatus, Instance, StatusChange, Substatus
+from instances.actions.trail import note_of
+from instances.models import AccountStatus, Instance, LoadingReason, StatusChange, Substatus
 
 
 @transaction.atomic
@@ -15,27 +17,36 @@ def change_status(
     *,
     account_status: str | None = None,
     substatus: str | None = None,
+    reason: str | None = None,
     actor: Any = None,
 ) -> Instance:
     """The phone, or a person, has changed the status; what is None stays. No change, no hook.
 
-    A new accountStatus without a substatus starts as "normal". Raises ValueError for an unknown word.
+    A new accountStatus without a substatus starts as "normal", without a `reason` (LoadingReason, while it is
+    loading alone) as "": nobody knows more. A new reason is no event: no hook tells it. Raises ValueError for an
+    unknown word, and for a reason of a status that has none.
     """
     if account_status is not None and account_status not in AccountStatus.values:
         raise ValueError(f"accountStatus takes one of {', '.join(AccountStatus.values)}")
     if substatus is not None and substatus not in Substatus.values:
         raise ValueError(f"substatus takes one of {', '.join(Substatus.values)}")
+    if reason and reason not in LoadingReason.values:
+        raise ValueError(f"reason takes one of {', '.join(LoadingReason.values)}")
     events.lock(instance)
-    old = (instance.account_status, instance.substatus)
+    old, old_reason = (instance.account_status, instance.substatus), instance.loading_reason
     if account_status is not None and account_status != instance.account_status:
         instance.account_status = account_status
-        instance.substatus = Substatus.NORMAL
-    if substatus is not None:
-        instance.substatus = substatus
-    if old == (instance.account_status, instance.substatus):
+        instance.substatus, instance.loading_reason = Substatus.NORMAL, ""
+    if reason and instance.account_status != AccountStatus.LOADING:
+        raise ValueError("reason says why an instance is loading, and this one is not")
+    instance.substatus = instance.substatus if substatus is None else substatus
+    instance.loading_reason = instance.loading_reason if reason is None else reason
+    if (*old, old_reason) == (instance.account_status, instance.substatus, instance.loading_reason):
         return instance
     instance.status_changed_at = timezone.now()
-    instance.save(update_fields=["account_status", "substatus", "status_changed_at"])
+    instance.save(update_fields=["account_status", "substatus", "loading_reason", "status_changed_at"])
+    if old == (instance.account_status, instance.substatus):
+        return instance
     if instance.instance_statuses:
         StatusChange.objects.create(
             instance=instance,
@@ -44,6 +55,14 @@ def change_status(
             at=instance.status_changed_at,
         )
     events.emit(instance, events.of_status(instance, old=old))
+    if actor is not None:
+        note_of(
+            instance,
+            Deed.STATUS_CHANGED,
+            actor=actor,
+            old=list(old),
+            new=[instance.account_status, instance.substatus],
+        )
     return instance
 
 

@@ -5,11 +5,16 @@ Every sentence that clients compare stands here, once.
 
 from typing import Any
 
+from accounts import blocking
+from instances.models import Instance, StopReason
+
 WRONG_TOKEN = "Wrong token. Please provide token as a GET parameter."
+WRONG_UID = "Wrong uid. Please provide the key of your account as uid."
 NO_INSTANCE = "Instance not found"
 NOT_PAID = "Instance is not paid. Please pay for it in your account."
 NOT_AUTHENTICATED = "Status of the account not equals authenticated"
 EMPTY_TEXT = "Message was not sent: empty body. Please provide message text in body parameter in JSON POST."
+AWAY = "The database does not answer. Try again in a few seconds."
 INTERNAL = "Internal error. It was written to the log of the server."
 
 
@@ -29,6 +34,13 @@ class Refused(Exception):
 
 class BadArgument(Exception):
     """An argument that a method does not take: 400 with its name, or Refused where the method has a boolean."""
+
+
+def stopped(instance: Instance) -> WireError:
+    """Of an instance that staff has stopped, by itself or with its account; contract.md has no such case."""
+    if instance.stop_reason == StopReason.BLOCKED:
+        return WireError(403, blocking.sentence())
+    return WireError(403, f"Instance is stopped. Ask {blocking.whom_to_ask()}.")
 
 
 def unknown_method(name: str) -> WireError:

@@ -1,0 +1,8 @@
+"""Django's admin, with our site in the place of its own."""
+
+from django.contrib.admin.apps import AdminConfig
+
+
+class StaffAdminConfig(AdminConfig):
+    default = False  # named in INSTALLED_APPS
+    default_site = "chatapi.staff.site.StaffSite"

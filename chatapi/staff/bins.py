@@ -1,0 +1,71 @@
+"""Bins on the staff desk, the largest first: who fills the disk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, Q, Sum
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+
+from chatapi.staff.lists import Desk, number
+from instances.models import Instance
+from testing_tools.models import Bin, Capture
+
+LARGEST = 100
+
+
+@admin.register(Bin)
+class BinDesk(Desk):
+    """Which bins there are; what they hold is their owners'."""
+
+    list_display = ("key", "instance", "account", "captured", "dropped", "created_at")
+    list_select_related = ("instance", "account__owner")
+    change_list_template = "staff/bins.html"
+    search_fields = ("key",)
+    search_help_text = "A bin's key, or an instance's number"
+    fields = (
+        "key",
+        "instance",
+        "account",
+        "captured",
+        "dropped",
+        "created_at",
+        "answer_status",
+        "answer_delay",
+    )
+    readonly_fields = ("key",)
+
+    def find(self, text: str) -> Q | None:
+        if number(text) is not None:
+            return Q(
+                instance__in=Instance.objects.filter(number=min(number(text) or 0, 2**31 - 1)).values("pk")
+            )
+        return Q(key=text)
+
+    def get_urls(self) -> list[URLPattern]:
+        page = self.admin_site.admin_view(self.by_size)
+        return [path("by-size/", page, name="testing_tools_bin_by_size"), *super().get_urls()]
+
+    def by_size(self, request: HttpRequest) -> HttpResponse:
+        """The LARGEST bins by the bytes of the bodies that they keep. It adds up an index of all captures."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied("Your group may not see bins.")
+        context = self.admin_site.each_context(request) | {
+            "title": "Bins by size",
+            "opts": self.opts,
+            "bins": largest(),
+        }
+        return TemplateResponse(request, "staff/bins_by_size.html", context)
+
+
+def largest() -> list[dict[str, Any]]:
+    """`bin`, `bytes` and `captures` of each; reads one index and no capture."""
+    kept = Capture.objects.filter(too_large=False).order_by().values("bin_id")
+    sizes = kept.annotate(bytes=Sum("size"), captures=Count("size")).order_by("-bytes")[:LARGEST]
+    rows = list(sizes)
+    bins = Bin.objects.select_related("instance", "account__owner").in_bulk([row["bin_id"] for row in rows])
+    return [row | {"bin": bins[row["bin_id"]]} for row in rows if row["bin_id"] in bins]

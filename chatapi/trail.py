@@ -1,0 +1,15 @@
+"""Writes into the audit trail what hooks tells of (hooks/telling.py), which knows of no trail itself."""
+
+from typing import Any
+
+from accounts.audit import Deed
+from instances.actions.trail import note_of
+from instances.models import Instance
+
+
+def note_deed(deed: str, *, actor: Any, instance_id: int, hook: Any, **detail: Any) -> None:
+    """An entry about the instance, with the hook's id where there is one."""
+    instance = Instance.objects.only("number", "name", "owner_id").get(pk=instance_id)
+    if hook is not None:
+        detail["hook"] = hook.webhook_id
+    note_of(instance, Deed(deed), actor=actor, **detail)
