@@ -21,6 +21,9 @@ IDS = {
     "API_RATE": "chatapi.E010",
     "METRICS_TOKEN": "chatapi.E011",
     "HOOKS_CA_FILE": "chatapi.E012",
+    "MEDIA_S3_BUCKET": "chatapi.E013",
+    "MEDIA_S3_ENDPOINT": "chatapi.E014",
+    "MEDIA_S3_ACCESS_KEY": "chatapi.E015",
 }
 HINTS = {
     "DATA_DIR": "Choose a folder that the user who runs this may write: DATA_DIR=/folder/of/yours.",
@@ -34,6 +37,9 @@ HINTS = {
     "API_RATE": "A number and a period: API_RATE=6000/min (s, min, hour, day).",
     "METRICS_TOKEN": "16 characters or more, without spaces (`openssl rand -hex 24`); unset: loopback only.",
     "HOOKS_CA_FILE": "A file of certificates in PEM: HOOKS_CA_FILE=/etc/ssl/certs/ours.pem; unset: Mozilla's.",
+    "MEDIA_S3_BUCKET": "The bucket's name: MEDIA_S3_BUCKET=chat-media; unset: files are kept in DATA_DIR/media.",
+    "MEDIA_S3_ENDPOINT": "The store's address: MEDIA_S3_ENDPOINT=https://s3.example.com; unset: Amazon's.",
+    "MEDIA_S3_ACCESS_KEY": "Give both, MEDIA_S3_ACCESS_KEY and MEDIA_S3_SECRET_KEY, or neither: the machine's role.",
 }
 
 
@@ -53,7 +59,24 @@ def wrong_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     for variable, test in TESTS.items():
         if fault := test(getattr(settings, variable)):
             found.append(error(variable, fault))
-    return found
+    return [*found, *wrong_store()]
+
+
+def wrong_store() -> list[CheckMessage]:
+    """The settings of the store for files that only make sense together."""
+    names = (
+        "MEDIA_S3_ENDPOINT",
+        "MEDIA_S3_REGION",
+        "MEDIA_S3_PREFIX",
+        "MEDIA_S3_ACCESS_KEY",
+        "MEDIA_S3_SECRET_KEY",
+    )
+    if not settings.MEDIA_S3_BUCKET:
+        useless = [name for name in names if getattr(settings, name)]
+        return [error("MEDIA_S3_BUCKET", f"it is unset, so {useless[0]} has no effect")] if useless else []
+    if bool(settings.MEDIA_S3_ACCESS_KEY) != bool(settings.MEDIA_S3_SECRET_KEY):
+        return [error("MEDIA_S3_ACCESS_KEY", "of the two keys one is unset")]
+    return []
 
 
 @register(deploy=True)
@@ -86,6 +109,12 @@ def site_url(value: str) -> str | None:
     return f"{value!r} is not an address that starts with http:// or https://"
 
 
+def bucket(value: str) -> str | None:
+    if not value or re.fullmatch(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]", value, re.IGNORECASE):
+        return None
+    return f"{value!r} is no bucket's name"
+
+
 def networks(value: list[str]) -> str | None:
     from ipaddress import ip_network
 
@@ -95,6 +124,17 @@ def networks(value: list[str]) -> str | None:
         except ValueError as fault:
             return str(fault)
     return None
+
+
+def ip_address(value: str) -> str | None:
+    from ipaddress import ip_address
+
+    try:
+        if value:
+            ip_address(value)
+        return None
+    except ValueError as fault:
+        return str(fault)
 
 
 def at_least(smallest: int) -> Callable[[int], str | None]:
@@ -138,6 +178,8 @@ TESTS: dict[str, Callable[[Any], str | None]] = {
     "SITE_URL": site_url,
     "HOOKS_ALLOW_NETWORKS": networks,
     "HOOKS_CA_FILE": certificates,
+    "MEDIA_S3_BUCKET": bucket,
+    "MEDIA_S3_ENDPOINT": lambda value: site_url(value) if value else None,
     "HOOKS_DISPATCHERS": at_least(1),
     "HOOKS_WINDOW": at_least(1),
     "HOOKS_KEEP_DAYS": at_least(1),
@@ -151,4 +193,7 @@ TESTS: dict[str, Callable[[Any], str | None]] = {
     "API_RATE": rate,
     "METRICS_TOKEN": token,
     "CONTRACT_CALLS_PER_MINUTE": at_least(1),
+    "CONTRACT_ACCOUNT_CALLS_PER_MINUTE": at_least(1),
+    "CONTRACT_WRONG_TOKENS_PER_MINUTE": at_least(1),
+    "OUTPUT_IP": ip_address,
 }

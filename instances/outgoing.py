@@ -14,7 +14,7 @@ from django.db import InterfaceError, OperationalError
 from django.db.models import Min, QuerySet
 from django.utils import timezone
 
-from instances import actions, rows
+from instances import acting, actions, rows
 from instances.channels import CHANNELS, channel_of
 from instances.channels.base import DEADLINE, CannotDo
 from instances.models import CONNECTED, AccountStatus, Ack, Instance, OutgoingMessage, OutgoingQueue
@@ -97,12 +97,12 @@ def write_down(
 
 
 def work(now: datetime | None = None) -> int:
-    """One pass over what the channels have to do by themselves; returns how much was done.
+    """One pass over the actions that wait, and what the channels do by themselves; returns how much was done.
 
     A channel that fails is left for the next pass; that the database is away is raised.
     """
     now = now or timezone.now()
-    done = 0
+    done = acting.act_due(now)
     for name, channel in CHANNELS.items():
         try:
             done += channel.work(now)

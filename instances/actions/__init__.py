@@ -16,6 +16,7 @@ from instances.actions.chats import (
     remove_chat,
     show_activity,
 )
+from instances.actions.cleaning import clean_instance
 from instances.actions.groups import (
     add_participant,
     create_group,
@@ -100,6 +101,7 @@ __all__ = [
     "change_status",
     "check_room",
     "claim_action",
+    "clean_instance",
     "clear_actions",
     "clear_chat",
     "clear_messages",

@@ -57,11 +57,12 @@ def take_in(
     time: datetime | None = None,
     key: str = "",
 ) -> Message | None:
-    """What a contact has written; None if they are banned, and have been told so. `sender` is a phone number or chat id; `chat_id` the group, if it was in one.
+    """What a contact has written; None if they are banned, and have been told so.
 
-    `quoted` as `quote` makes it; with `media` its link is the body; `time` is the messenger's, now by default. `key`
-    is the messenger's own id of the message, if it has one: reported once more, nothing is written, and the
-    message that is there is returned. Raises chat_ids.BadChatId, and ValueError for a type that is not a MessageType.
+    `sender` is a phone number or chat id; `chat_id` the group, if it was in one; `quoted` as `quote` makes it; with
+    `media` its link is the body; `time` is the messenger's, now by default. `key` is the messenger's own id of the
+    message, if it has one: reported once more, nothing is written, and the message that is there is returned. Raises
+    chat_ids.BadChatId, and ValueError for a type that is not a MessageType.
     """
     author = chat_ids.of_phone(sender)
     where = chat_ids.of_chat(chat_id) if chat_id else author

@@ -66,22 +66,36 @@ def once(value: Any) -> Any:
     return value[-1] if isinstance(value, list) and value else value
 
 
-def text(wire: str, takes: str = "a text", *, default: Any = None, required: bool = False) -> Argument:
-    return Argument(
-        wire,
-        lambda value: default if value is None else values.text(once(value)),
-        takes,
-        {"type": "string"},
-        default,
-        required,
-    )
+LONGEST_TEXT = 65_536  # characters, where an argument does not say less
+MOST_PHONES = 1_000
+
+
+def text(
+    wire: str,
+    takes: str = "a text",
+    *,
+    default: Any = None,
+    required: bool = False,
+    most: int = LONGEST_TEXT,
+) -> Argument:
+    """A text of at most `most` characters; null is as if it had not come."""
+
+    def read(value: Any) -> Any:
+        if value is None:
+            return default
+        given = values.text(once(value))
+        if len(given) > most:
+            raise ValueError(f"a text of at most {most} characters")
+        return given
+
+    return Argument(wire, read, takes, {"type": "string", "maxLength": most}, default, required)
 
 
 def flag(wire: str, takes: str = "true or false", *, default: bool = False) -> Argument:
-    """A boolean; `?full` without a value is true."""
+    """A boolean; `?full` without a value is true, and null is as if it had not come."""
     return Argument(
         wire,
-        lambda value: True if once(value) == "" else values.flag(once(value)),
+        lambda value: default if once(value) is None else once(value) == "" or values.flag(once(value)),
         takes,
         {"type": "boolean"},
         default,
@@ -101,15 +115,46 @@ def number(wire: str, takes: str = "a whole number", *, default: Any = None) -> 
 
 def phones(wire: str) -> Argument:
     """Phone numbers: one text, a comma list, or an array."""
+
+    def read(value: Any) -> list[str]:
+        given = [plain(one) for one in value] if isinstance(value, list) else value
+        found = [] if given is None else values.texts(given)
+        if len(found) > MOST_PHONES:
+            raise ValueError(f"at most {MOST_PHONES} phone numbers")
+        return [chat_ids.digits(of_person(one)) for one in found]
+
     return Argument(
         wire,
-        lambda value: (
-            [] if value is None else [chat_ids.digits(chat_ids.of_phone(p)) for p in values.texts(value)]
-        ),
+        read,
         "phone numbers: one, a comma list, or an array",
-        {"type": "array", "items": {"type": "string"}},
+        {"type": "array", "items": {"type": "string"}, "maxItems": MOST_PHONES},
         default=(),
     )
+
+
+@dataclass(frozen=True)
+class Phone(Argument):
+    """One person's phone number, perhaps with a `+` or as a chat id; the keyword is its chat id."""
+
+    def value(self, given: Mapping[str, Any]) -> Any:
+        """Says the same of a number that is missing as of one that is none: clients know that sentence."""
+        found = once(given.get(self.wire.lower()))
+        try:
+            return of_person("" if found is None else plain(found))
+        except ValueError:
+            raise BadArgument(chat_ids.PHONE_SENTENCE) from None
+
+
+def phone(wire: str) -> Argument:
+    return Phone(wire, str, "a phone number with its country code", {"type": "string"}, required=True)
+
+
+def of_person(number: str) -> str:
+    """The chat id of a number; a group has none."""
+    found = chat_ids.of_phone(number)
+    if chat_ids.is_group(found):
+        raise chat_ids.BadChatId(chat_ids.PHONE_SENTENCE)
+    return found
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The instance itself: its status, its QR code, who it is (contract.md, sections 2 and 4)."""
+"""The status of an instance and its QR code (contract.md, sections 2 and 4)."""
 
 import io
 from typing import Any
@@ -8,6 +8,7 @@ from django.http import HttpResponse
 
 from instances import actions
 from instances.channels import channel_of
+from instances.channels.base import CannotDo
 from instances.contract.arguments import flag
 from instances.contract.errors import WireError
 from instances.contract.registry import method
@@ -21,7 +22,10 @@ def qr_code_of(instance: Instance) -> segno.QRCode | None:
         actions.expire_code(instance)  # now, and not when the task of the next minute comes by
     if instance.shown_status != AccountStatus.GOT_QR_CODE or instance.substatus == Substatus.EXPIRED:
         return None
-    return segno.make(channel_of(instance).qr_text(instance), micro=False)
+    try:
+        return segno.make(channel_of(instance).qr_text(instance), micro=False)
+    except CannotDo:
+        return None
 
 
 @method(
@@ -35,7 +39,8 @@ def qr_code_of(instance: Instance) -> segno.QRCode | None:
 )
 def status(instance: Instance, *, full: bool, no_wakeup: bool) -> dict[str, Any]:
     """The status, with the QR code when there is one to scan."""
-    if instance.is_paid and instance.account_status == AccountStatus.INIT and not no_wakeup:
+    asleep = instance.account_status == AccountStatus.INIT and not instance.is_stopped
+    if asleep and instance.is_paid and not no_wakeup:
         actions.wake(instance)
     answer: dict[str, Any] = {"accountStatus": instance.shown_status}
     code = qr_code_of(instance)
@@ -49,22 +54,22 @@ def status(instance: Instance, *, full: bool, no_wakeup: bool) -> dict[str, Any]
 @method("qr_code", "GET")
 def qr_code(instance: Instance) -> HttpResponse:
     """The QR code as a PNG."""
+    return picture(instance, "There is no QR code to scan now.")
+
+
+def picture(instance: Instance, refusal: str) -> HttpResponse:
+    """Raises WireError 404 with the refusal where there is no code to show."""
     code = qr_code_of(instance)
     if code is None:
-        raise WireError(404, "There is no QR code to scan now.")
+        raise WireError(404, refusal)
     png = io.BytesIO()
     code.save(png, kind="png", scale=6)
     return HttpResponse(png.getvalue(), content_type="image/png", headers={"Cache-Control": "no-store"})
 
 
-@method("me", "GET")
-def me(instance: Instance) -> dict[str, Any]:
-    """The account that is linked, and its phone."""
-    return {
-        "id": instance.own_chat_id,
-        "battery": "90",
-        "locale": "en",
-        "name": str(instance),
-        "wa_version": "sandbox",
-        "device": {"os_version": "1.0", "manufacturer": "Chat API", "model": "Sandbox phone"},
-    }
+@method("screenshot", "GET")
+def screenshot(instance: Instance) -> HttpResponse:
+    """What the messenger shows, as a PNG: the QR code while there is one. No channel has another screen."""
+    return picture(
+        instance, "There is no picture: this messenger runs without a screen, and no QR code waits."
+    )

@@ -1,12 +1,11 @@
 """Reading messages (contract.md, section 2)."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import QuerySet
 
 from instances.contract.arguments import Destination, flag, number, text
-from instances.contract.errors import BadArgument
+from instances.contract.moments import moment
 from instances.contract.registry import method
 from instances.models import Chat, Instance, Message
 from instances.payloads import message_dict
@@ -16,6 +15,9 @@ CAP = 10_000  # what `limit` 0, "all", gives at most; the client goes on by last
 TEXT_CAP = (
     8_000_000  # characters of text in one answer; a message may have 65 536, and as many in what it quotes
 )
+MOST_A_PAGE = 1_000  # of messagesHistory
+MOST_MESSAGES = 2_147_483_647  # that an instance may have
+CHAT_ID_LENGTH = 100  # characters
 CHUNK = 500  # messages that are fetched at once
 
 FIELDS = (
@@ -30,7 +32,7 @@ FIELDS = (
     arguments=(
         number("lastMessageNumber", "the number after which to begin", default=0),
         flag("last", "the newest messages instead; beats lastMessageNumber"),
-        text("chatId", "one chat's messages alone"),
+        text("chatId", "one chat's messages alone", most=CHAT_ID_LENGTH),
         number(
             "limit",
             f"how many at most; 0: all, but at most {CAP}, and {TEXT_CAP} characters of text",
@@ -56,9 +58,7 @@ def messages(
     """
     found = Message.objects.filter(instance=instance)
     if chat_id:
-        where = Destination().value({"chatid": chat_id})
-        # first the chat, then its index of numbers; a join would read the instance's other messages too
-        found = found.filter(chat=Chat.objects.filter(instance=instance, chat_id=where).values("pk")[:1])
+        found = of_chat(instance, found, chat_id)
     if min_time is not None:
         found = found.filter(time__gte=moment(min_time))
     if max_time is not None:
@@ -99,9 +99,36 @@ def fetch(found: QuerySet[Message], most: int, *, newest: bool) -> list[Any]:
     return rows
 
 
-def moment(seconds: int) -> datetime:
-    """Unix seconds as a time. Raises BadArgument where they are milliseconds, say, and no time at all."""
-    try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):
-        raise BadArgument("min_time and max_time take unix seconds") from None
+@method(
+    "messagesHistory",
+    "GET",
+    arguments=(
+        number("page", "the page, from 0", default=0),
+        number("count", f"how many messages a page has, at most {MOST_A_PAGE}", default=PAGE),
+        text("chatId", "one chat's messages alone", most=CHAT_ID_LENGTH),
+    ),
+)
+def messages_history(instance: Instance, *, page: int, count: int, chat_id: str | None) -> dict[str, Any]:
+    """A page of the messages, the newest on page 0; within a page from the newest to the oldest.
+
+    Pages of a chat are counted from its newest message, those of the instance by their numbers, which are gapless:
+    so the last page of a million costs what the first does.
+    """
+    size = min(count, MOST_A_PAGE) or PAGE
+    found = Message.objects.filter(instance=instance)
+    first = min(page * size, MOST_MESSAGES)
+    if chat_id:
+        found = of_chat(instance, found, chat_id)
+    else:
+        found, first = found.filter(number__lte=instance.last_message_number - first), 0
+    rows = list(found.order_by("-number").values_list(*FIELDS, named=True)[first : first + size])
+    return {
+        "messages": [message_dict(row, chat_id=row.chat__chat_id, chat_name=row.chat__name) for row in rows],
+        "page": page,
+    }
+
+
+def of_chat(instance: Instance, found: QuerySet[Message], chat_id: str) -> QuerySet[Message]:
+    """Those of one chat: first the chat, then its index of numbers; a join would read the others' too."""
+    where = Destination().value({"chatid": chat_id})
+    return found.filter(chat=Chat.objects.filter(instance=instance, chat_id=where).values("pk")[:1])

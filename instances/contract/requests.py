@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.http import HttpRequest, QueryDict
 from django.http.multipartparser import MultiPartParser, MultiPartParserError
@@ -25,15 +26,21 @@ def query_of(request: HttpRequest) -> dict[str, Any]:
         raise WireError(400, "The query has too many arguments.") from None
 
 
-def body_of(request: HttpRequest) -> dict[str, Any]:
-    """The body's arguments, keys in lower case; of a multipart body also its files. Raises WireError."""
+def body_of(request: HttpRequest, *, large: bool = False) -> dict[str, Any]:
+    """The body's arguments, keys in lower case; of a multipart body also its files. Raises WireError.
+
+    A method that takes files may be sent what the server lets in at all (REQUEST_MAX_BYTES).
+    """
     kind = (request.content_type or "").lower()
+    length = length_of(request)
     try:
         if kind == "multipart/form-data":
             return multipart(request)
-        raw = request.body
+        if length > (settings.REQUEST_MAX_BYTES if large else settings.DATA_UPLOAD_MAX_MEMORY_SIZE):
+            raise RequestDataTooBig
+        raw = request.read()
         # Half a form reads as a whole one with a shorter text, and its client, who got no answer, sends it again.
-        if len(raw) < int(request.META.get("CONTENT_LENGTH") or 0):
+        if len(raw) < length:
             raise WireError(400, "The body broke off.")
         if "json" in kind:
             return from_json(raw)
@@ -49,6 +56,12 @@ def body_of(request: HttpRequest) -> dict[str, Any]:
         raise WireError(400, f"The multipart body can't be read: {error}") from None
     except UnreadablePostError:
         raise WireError(400, "The body broke off.") from None
+
+
+def length_of(request: HttpRequest) -> int:
+    """Content-Length; what is no number is none, as Django has it."""
+    length = request.META.get("CONTENT_LENGTH") or ""
+    return int(length) if length.isascii() and length.isdigit() and len(length) <= 18 else 0
 
 
 def drain(request: HttpRequest) -> None:
@@ -75,7 +88,7 @@ class Whole:
 
     def __init__(self, request: HttpRequest) -> None:
         self.request = request
-        self.left = int(request.META.get("CONTENT_LENGTH") or 0)
+        self.left = length_of(request)
 
     def read(self, size: int) -> bytes:
         block = self.request.read(size)
@@ -95,8 +108,10 @@ def from_json(raw: bytes) -> dict[str, Any]:
         raise WireError(400, f"The body is not JSON: not UTF-8 at byte {error.start}") from None
     except RecursionError:
         raise WireError(400, "The body is not JSON that can be read: it is nested too deeply.") from None
-    except ValueError as error:  # its text ends in "line 1 column 7 (char 6)"
+    except json.JSONDecodeError as error:  # its text ends in "line 1 column 7 (char 6)"
         raise WireError(400, f"The body is not JSON: {error}") from None
+    except ValueError:
+        raise WireError(400, "The body is not JSON that can be read: a number has too many digits.") from None
     if data is None:
         return {}
     if not isinstance(data, dict):

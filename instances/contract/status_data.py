@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 
-from instances.models import NOT_PAID, AccountStatus, Instance, Substatus
+from instances.models import NOT_PAID, AccountStatus, Instance, LoadingReason, Substatus
 
 
 class Words(NamedTuple):
@@ -39,45 +39,61 @@ SUBSTATUS_WORDS = {
 STATUS_WORDS = {
     NOT_PAID: Words("Not paid", "The instance is not paid.", "Pay for it in your account."),
     AccountStatus.INIT: Words("Starting", "The instance is being started."),
-    AccountStatus.LOADING: Words("Loading", "The messenger is being loaded."),
     AccountStatus.GOT_QR_CODE: Words("Scan the code", "Scan the QR code with your phone."),
 }
 EXPIRED_CODE = Words("Code expired", "The QR code has expired.", "Ask for a new one.")
-# While loading: the substatus that says why it takes so long.
-REASONS = {Substatus.SYNCING: "syncing", Substatus.OFFLINE: "offline"}
+# Why it is loading, where more than that is known.
+REASON_WORDS = {
+    LoadingReason.CONNECTING: Words("Loading", "The messenger is being loaded."),
+    LoadingReason.SYNCING: SUBSTATUS_WORDS[Substatus.SYNCING],
+    LoadingReason.OFFLINE: SUBSTATUS_WORDS[Substatus.OFFLINE],
+    LoadingReason.PROXYBLOCK: Words(
+        "Proxy blocked",
+        "The messenger can't be reached through the proxy.",
+        "Check the proxy in the settings.",
+    ),
+    LoadingReason.CONFLICT: Words(
+        "Open elsewhere", "The account is open in another browser.", "Take it over to go on here."
+    ),
+}
 
 
 def status_data(instance: Instance) -> dict[str, Any]:
     """`{"substatus","title","msg","submsg","reason","actions"}`; `reason` is None unless loading."""
-    status = instance.shown_status
-    expired = status == AccountStatus.GOT_QR_CODE and instance.substatus == Substatus.EXPIRED
-    syncing = status == AccountStatus.LOADING and instance.substatus == Substatus.SYNCING
-    if status == AccountStatus.AUTHENTICATED or syncing:
-        words = SUBSTATUS_WORDS[Substatus(instance.substatus)]
-    else:
-        words = EXPIRED_CODE if expired else STATUS_WORDS[status]
     return {
         "substatus": instance.substatus,
-        **words._asdict(),
+        **words_of(instance)._asdict(),
         "reason": reason_of(instance),
-        "actions": buttons(instance, expired=expired),
+        "actions": buttons(instance),
     }
 
 
+def words_of(instance: Instance) -> Words:
+    status, substatus = instance.shown_status, Substatus(instance.substatus)
+    if status == AccountStatus.AUTHENTICATED:
+        return SUBSTATUS_WORDS[substatus]
+    if status == AccountStatus.LOADING:
+        return REASON_WORDS[LoadingReason(instance.why_loading)]
+    if status == AccountStatus.GOT_QR_CODE and substatus == Substatus.EXPIRED:
+        return EXPIRED_CODE
+    return STATUS_WORDS[status]
+
+
 def reason_of(instance: Instance) -> str | None:
-    if instance.shown_status != AccountStatus.LOADING:
-        return None
-    return REASONS.get(Substatus(instance.substatus), "connecting")
+    return instance.why_loading or None if instance.is_paid else None
 
 
-def buttons(instance: Instance, *, expired: bool) -> dict[str, dict[str, str]]:
+def buttons(instance: Instance) -> dict[str, dict[str, str]]:
     """The calls that apply now, by name, and where to read more."""
     applying = {}
-    if expired:
-        applying["expiry"] = "Get a new code"
-    if reason_of(instance) == "syncing":
-        applying["retry"] = "Retry"
-    if instance.shown_status == AccountStatus.AUTHENTICATED:
-        applying["logout"] = "Log out"
+    if instance.is_paid:
+        if instance.substatus == Substatus.EXPIRED:
+            applying["expiry"] = "Get a new code"
+        if instance.why_loading == LoadingReason.SYNCING:
+            applying["retry"] = "Retry"
+        if instance.why_loading == LoadingReason.CONFLICT:
+            applying["takeover"] = "Use here"
+        if instance.account_status in (AccountStatus.AUTHENTICATED, AccountStatus.LOADING):
+            applying["logout"] = "Log out"
     more = {"label": "Learn more", "link": f"{settings.SITE_URL}{instance.get_absolute_url()}"}
     return {**{act: {"act": act, "label": label} for act, label in applying.items()}, "learn_more": more}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import models
+from django.urls import reverse
 from django.utils import timezone
 
 from instances.models.chats import Chat
@@ -53,6 +56,17 @@ class Media(models.Model):
 
     def __str__(self) -> str:
         return self.filename
+
+    @property
+    def name_in_link(self) -> str:
+        """The file's name in letters, digits, _ and hyphens, with its extension."""
+        stem = re.sub(re.escape(self.extension) + r"\Z", "", self.filename, flags=re.IGNORECASE)
+        return (re.sub(r"[^A-Za-z0-9_]+", "-", stem).strip("-")[:80] or "file") + self.extension
+
+    @property
+    def link(self) -> str:
+        """`{SITE_URL}/media/{key}/{name}.ext`: the `body` of a message that carries the file."""
+        return settings.SITE_URL + reverse("media", args=[self.key, self.name_in_link])
 
 
 class Message(models.Model):

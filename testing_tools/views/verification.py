@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 import instances.actions
 from instances.models import Instance
 from testing_tools import bins, silence
-from testing_tools.views.bins import list_context, until_mark
+from testing_tools.views.bin_contexts import list_context, until_mark
 from testing_tools.views.chosen import chosen_instance, must_change, must_choose
 
 log = structlog.get_logger(__name__)
@@ -44,15 +44,19 @@ def verification(request: HttpRequest) -> HttpResponse:
     if instance is None:
         return render(request, "testing/verification.html", {"instance": None})
     bin = bins.open_bin(instance)
-    return render(request, "testing/verification.html", panel_context(instance) | list_context(bin))
+    return render(
+        request,
+        "testing/verification.html",
+        panel_context(instance) | list_context(request, bin, address=address_of(instance)),
+    )
 
 
 @require_POST
 @login_required
 def start(request: HttpRequest) -> HttpResponse:
-    """Start, or begin the half hour anew."""
+    """Start, or begin the half hour anew; with `forwards` the own address gets the hooks as well."""
     instance = must_change(request)
-    bins.start_verification(instance, actor=request.user)
+    bins.start_verification(instance, forwards="forwards" in request.POST, actor=request.user)
     return redirect(address_of(instance))
 
 
@@ -80,8 +84,9 @@ def sandbox_message(request: HttpRequest) -> HttpResponse:
         instances.actions.write_as_contact(
             instance, sender="17680561234", sender_name="Sandbox contact", body="hello"
         )
-    except instances.actions.NotLinked as error:
-        messages.error(request, f"{error} Link it first, on its own page.")
+    except (instances.actions.NotLinked, instances.actions.Banned) as error:
+        banned = isinstance(error, instances.actions.Banned)
+        messages.error(request, str(error) if banned else f"{error} Link it first, on its own page.")
         if request.htmx:  # type: ignore[attr-defined]
             return HttpResponse(headers={"HX-Refresh": "true"})  # the page is older than the phone's logout
         return redirect(address_of(instance))

@@ -74,6 +74,8 @@ class MessageView(APIView):
             )
         except actions.UnknownMessage as error:
             raise exceptions.ValidationError({"quotedMsgId": str(error)}) from None
+        except actions.Banned as error:
+            raise Conflict(str(error)) from None
         except actions.NotLinked as error:
             raise Conflict(
                 f"{error} First "

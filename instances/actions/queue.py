@@ -1,0 +1,47 @@
+"""Emptying the queue of messages."""
+
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from django.db import connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from instances.models import Instance, OutgoingMessage, OutgoingQueue
+
+IN_HAND = 10.0  # seconds; the deadline of a channel, instances/channels/base.py
+EXAMPLES = 10  # of what was thrown away
+EXAMPLE_LENGTH = 1_000  # characters of each
+
+
+class Cleared(NamedTuple):
+    """How many messages are gone, how many are with the messenger at this moment, and texts of the first ones."""
+
+    gone: int
+    in_hand: int
+    texts: list[str]
+
+
+CLEAR = """
+    DELETE FROM {table} WHERE instance_id = %s AND (last_try_at IS NULL OR last_try_at < %s)
+    RETURNING queue_number, left(body, %s)
+"""
+
+
+@transaction.atomic
+def clear_messages(instance: Instance, *, actor: Any = None) -> Cleared:
+    """Throws away what waits. What the messenger has in hand stays: it may have gone out, and must be recorded.
+
+    A sender marks what it takes (instances/outgoing.py) before the messenger gets it; one that has died gives its
+    messages free after IN_HAND.
+    """
+    since = timezone.now() - timedelta(seconds=IN_HAND)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            CLEAR.format(table=OutgoingMessage._meta.db_table), [instance.pk, since, EXAMPLE_LENGTH]
+        )
+        gone = sorted(cursor.fetchall())
+    # after the rows, as record_sent does, so that two who empty a queue never wait for each other
+    OutgoingQueue.objects.filter(instance=instance).update(length=F("length") - len(gone))
+    left = OutgoingMessage.objects.filter(instance=instance, last_try_at__gte=since).count()
+    return Cleared(len(gone), left, [text for _, text in gone[:EXAMPLES]])

@@ -1,0 +1,47 @@
+"""Bans by a mask over phone numbers (contract.md, section 2); what a ban does: instances/actions/bans.py."""
+
+from typing import Any
+
+from instances import actions, chat_ids, masks
+from instances.actions.bans import LONGEST_MESSAGE
+from instances.contract.arguments import phone, text
+from instances.contract.errors import BadArgument
+from instances.contract.registry import method
+from instances.models import Instance
+
+
+@method(
+    "banSettings",
+    "GET",
+    "POST",
+    refusal="set",
+    arguments=(
+        text("banPhoneMask", "a regular expression over phone numbers; empty: no bans", most=masks.LONGEST),
+        text("preBanMessage", "what a banned contact is told, once", most=LONGEST_MESSAGE),
+    ),
+)
+def ban_settings(
+    instance: Instance, *, ban_phone_mask: str | None, pre_ban_message: str | None
+) -> dict[str, Any]:
+    """Shows mask and message; those that are given are set first, and `set` says so."""
+    given = ban_phone_mask is not None or pre_ban_message is not None
+    if given:
+        try:
+            actions.change_bans(instance, mask=ban_phone_mask, pre_ban_message=pre_ban_message)
+        except masks.BadMask as error:
+            raise BadArgument(str(error)) from None
+    shown = {"banPhoneMask": instance.ban_phone_mask, "preBanMessage": instance.pre_ban_message}
+    return {"set": True, **shown} if given else shown
+
+
+@method("banTest", "POST", arguments=(phone("phone"),))
+def ban_test(instance: Instance, *, phone: str) -> dict[str, Any]:
+    """Whether this number would be banned by the mask."""
+    banned = actions.is_banned(instance, phone)
+    number = chat_ids.digits(phone)
+    mask = instance.ban_phone_mask
+    if banned:
+        message = f"{number} fits the mask: nothing that they write reaches the instance."
+    else:
+        message = f"{number} does not fit the mask." if mask else "No mask is set, so nobody is banned."
+    return {"banned": banned, "message": message, "phone": number, "banPhoneMask": mask}

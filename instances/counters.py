@@ -1,0 +1,88 @@
+"""How often something has happened in this minute, counted once for all web processes of a machine.
+
+A table of counters in a file that the processes map into their memory: 2 µs a count, no database, no lock between
+them. Each key has a cell in each of ROWS rows, and the smallest of them is its count: two keys that share one cell
+hardly ever share the other (a count-min sketch). A cell holds its minute beside its count, so nothing has to be wiped.
+Two processes that count in the same microsecond may lose one: these are limits, not bills.
+"""
+
+import hashlib
+import mmap
+import os
+import threading
+import time
+from pathlib import Path
+
+from django.conf import settings
+
+PERIOD = 60  # seconds
+ROWS = 2
+CELLS = 32_768  # in a row
+COUNT_BITS = 32
+_COUNT = (1 << COUNT_BITS) - 1
+
+_lock = threading.Lock()
+_table: "memoryview[int] | None" = None
+
+
+def add(kind: str, key: object, by: int = 1) -> int:
+    """Counts, and returns how often it has happened in this minute, this time included."""
+    minute = current_minute()
+    with _lock:
+        table = _table if _table is not None else opened()
+        counts = []
+        for cell in cells(kind, key):
+            held = table[cell]
+            count = min((held & _COUNT) + by if held >> COUNT_BITS == minute else by, _COUNT)
+            table[cell] = minute << COUNT_BITS | count
+            counts.append(count)
+    return min(counts)
+
+
+def seen(kind: str, key: object) -> int:
+    """How often it has happened in this minute."""
+    minute = current_minute()
+    with _lock:
+        table = _table if _table is not None else opened()
+        held = [table[cell] for cell in cells(kind, key)]
+    return min(one & _COUNT if one >> COUNT_BITS == minute else 0 for one in held)
+
+
+def seconds_left() -> int:
+    """Until the minute ends: 1 to 60."""
+    return PERIOD - int(time.time()) % PERIOD
+
+
+def forget() -> None:
+    """All counts are 0, in every process."""
+    with _lock:
+        table = _table if _table is not None else opened()
+        table[:] = memoryview(bytes(table.nbytes)).cast("Q")
+
+
+def current_minute() -> int:
+    return int(time.time() // PERIOD) & _COUNT
+
+
+def cells(kind: str, key: object) -> list[int]:
+    """The places of a key, the same in every process."""
+    digest = hashlib.blake2b(f"{kind} {key}".encode(errors="replace"), digest_size=4 * ROWS).digest()
+    return [row * CELLS + int.from_bytes(digest[4 * row : 4 * row + 4]) % CELLS for row in range(ROWS)]
+
+
+def opened() -> "memoryview[int]":
+    """The table; in the memory of this process alone where DATA_DIR can't be written to."""
+    global _table
+    size = ROWS * CELLS * 8
+    try:
+        file = os.open(Path(settings.DATA_DIR) / "counters", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            if os.fstat(file).st_size != size:
+                os.ftruncate(file, size)
+            memory = mmap.mmap(file, size)
+        finally:
+            os.close(file)
+    except OSError:
+        memory = mmap.mmap(-1, size)
+    _table = memoryview(memory).cast("Q")
+    return _table

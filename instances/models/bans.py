@@ -1,0 +1,24 @@
+"""Contacts that the mask of `banSettings` has turned away."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from instances.models.instances import Instance
+
+
+class BannedContact(models.Model):
+    """Somebody whose number fits the mask and who has written since it was set: they have been told, once."""
+
+    instance = models.ForeignKey(Instance, models.CASCADE, related_name="banned_contacts")
+    chat_id = models.CharField(max_length=100)
+    at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="instances_bannedcontact_once", fields=["instance", "chat_id"])
+        ]
+
+    def __str__(self) -> str:
+        return self.chat_id
