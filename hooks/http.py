@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -237,6 +238,20 @@ def as_sent(url: str, headers: dict[str, str], body: bytes) -> list[list[str]]:
     ]
 
 
+def header_lines(headers: Iterable[tuple[str, str]]) -> list[bytes]:
+    """As libcurl takes them: those that it would add by itself are empty, and so left out, unless they are given.
+
+    One without a value ends in ";": with ":" libcurl would leave it out.
+    """
+    given = list(headers)
+    names = {name.lower() for name, _ in given}
+    own = [
+        f"{name}:" for name in ("Expect", "Accept", "Content-Type", "User-Agent") if name.lower() not in names
+    ]
+    lines = [*[f"{name}: {value}" if value else f"{name};" for name, value in given], *own]
+    return [line.encode("latin-1", "replace") for line in lines]
+
+
 @lru_cache(maxsize=2000)
 def host_header(url: str) -> str:
     parts = urlsplit(url)
@@ -259,9 +274,26 @@ def line_as_pair(line: bytes) -> list[str]:
 
 def post(url: str, headers: dict[str, str], body: bytes) -> Answer:
     """POST once, in this thread; it takes as long as the deadline at most and never raises."""
-    transfer = Transfer()
+    return perform(Transfer(), url, headers, body)
+
+
+def send(method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes) -> Answer:
+    """As post(), with any method; a name may come twice among the headers. They hold no line breaks."""
+    options: dict[int, Any] = {pycurl.HTTPHEADER: header_lines(headers)}
+    if method == "HEAD":  # libcurl must know that no body follows the answer's headers
+        options[pycurl.NOBODY] = 1
+    elif method != "POST":
+        options[pycurl.CUSTOMREQUEST] = method
+    return perform(Transfer(), url, {}, body, options)
+
+
+def perform(
+    transfer: Transfer, url: str, headers: dict[str, str], body: bytes, options: dict[int, Any] | None = None
+) -> Answer:
     try:
         transfer.start(url, headers, body)
+        for option, value in (options or {}).items():
+            transfer.curl.setopt(option, value)
         transfer.curl.perform()
         return transfer.finish()
     except pycurl.error as error:

@@ -37,6 +37,9 @@ TYPES = re.compile(
 NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 
 
+JSON_HEADERS = tuple((name, value) for name, value in answer_headers())
+
+
 class BadOrder(ValueError):
     """No answer can be ordered like this: `field` of the form and a sentence."""
 
@@ -49,7 +52,7 @@ class Order(NamedTuple):
     """What a bin is to answer; `delay` in seconds. The first `fail_first` requests from now on get 500."""
 
     status: int = 200
-    headers: tuple[tuple[str, str], ...] = tuple((name, value) for name, value in answer_headers())
+    headers: tuple[tuple[str, str], ...] = JSON_HEADERS
     body: str = ANSWER_BODY
     delay: float = 0
     fail_first: int = 0

@@ -139,7 +139,7 @@ def capture(
         row = cursor.fetchone()
     if row is None:
         return None
-    taken = Taken(*row[:4], json.loads(row[4]), *row[5:])
+    taken = Taken._make((*row[:4], json.loads(row[4]), *row[5:]))
     if taken.number > KEEP_NEWEST and taken.number % TRIM_EVERY == 0:
         drop(taken.bin_id, Q(number__lte=taken.number - KEEP_NEWEST))
     return taken

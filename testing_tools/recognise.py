@@ -118,7 +118,7 @@ DESCRIBE = {
 
 
 class Signature(NamedTuple):
-    """What is to be said about a signature: `state` is valid, invalid, stale or none."""
+    """What is to be said about a signature: `state` is valid, invalid, stale, unchecked or none."""
 
     state: str
     words: str
@@ -128,7 +128,7 @@ class Signature(NamedTuple):
 def check_signature(body: bytes, headers: Mapping[str, str], secret: str, at: datetime) -> Signature:
     """Standard Webhooks: is the body what `secret` has signed? `headers` by lower-case names.
 
-    `secret`: one, or with a space between the two that were valid when the capture came.
+    `secret`: one, or with a space between the two that were valid when the capture came; empty: none is known.
 
     The time is compared with `at`, the time of arrival, not with now: a capture stays as valid as it came.
     """
@@ -137,6 +137,12 @@ def check_signature(body: bytes, headers: Mapping[str, str], secret: str, at: da
     )
     if not given:
         return Signature("none", "not signed", "There is no webhook-signature header.")
+    if not secret:
+        return Signature(
+            "unchecked",
+            "signed, not checked",
+            "This bin belongs to no instance, so no secret is known to check it with.",
+        )
     if not message_id or not stamp:
         return Signature("invalid", "signature incomplete", "webhook-id or webhook-timestamp is missing.")
     try:

@@ -1,8 +1,19 @@
 """The testing tools, the delivery log, and the bins."""
 
-from django.urls import include, path, re_path, register_converter
+from django.urls import URLPattern, URLResolver, include, path, re_path, register_converter
 
-from testing_tools.views import bins, log, redelivery, sending, simulation, verification
+from testing_tools.views import (
+    bin_address,
+    bin_changes,
+    bin_sending,
+    bins,
+    log,
+    redelivery,
+    sending,
+    shared_bins,
+    simulation,
+    verification,
+)
 
 
 class BinKey:
@@ -22,10 +33,43 @@ class CaptureId(BinKey):
     regex = "[A-Za-z0-9_-]{1,22}"
 
 
+class ShareToken(BinKey):
+    """The same for the token of a link by which a bin is shared."""
+
+    regex = "[A-Za-z0-9_-]{43}"
+
+
 register_converter(BinKey, "bin_key")
 register_converter(CaptureId, "capture_id")
+register_converter(ShareToken, "share_token")
 
-testing = [
+one_bin = [
+    path("", bins.bin_page, name="verification-bin"),
+    path("news/", bins.news, name="verification-news"),
+    path("export/", bins.export, name="verification-export"),
+    path("answer/", bin_changes.answer, name="verification-answer"),
+    path("delete/", bin_changes.delete_all, name="verification-delete-all"),
+    path("undo/", bin_changes.undo, name="verification-undo"),
+    path("forward/", bin_sending.forward, name="verification-forward"),
+    path("share/", bin_sending.share, name="verification-share"),
+    path("share/<int:share>/revoke/", bin_sending.revoke, name="verification-revoke"),
+]
+one_capture = [
+    path("", bins.detail, name="verification-capture"),
+    path("body/", bins.body, name="verification-body"),
+    path("parts/<int:index>/", bins.part, name="verification-part"),
+    path("note/", bin_changes.note, name="verification-note"),
+    path("delete/", bin_changes.delete, name="verification-delete"),
+    path("replay/", bin_sending.replay, name="verification-replay"),
+    path("signature/", bin_sending.signature, name="verification-signature"),
+]
+shared = [
+    path("", shared_bins.bin, name="bin"),
+    path("<capture_id:public_id>/", shared_bins.capture, name="capture"),
+    path("<capture_id:public_id>/body/", shared_bins.body, name="body"),
+    path("<capture_id:public_id>/parts/<int:index>/", shared_bins.part, name="part"),
+]
+testing: list[URLPattern | URLResolver] = [
     path("simulation/", simulation.simulation, name="simulation"),
     path("simulation/choose/", simulation.choose, name="simulation-choose"),
     path("simulation/write/", simulation.write, name="simulation-write"),
@@ -39,10 +83,9 @@ testing = [
     path("verification/message/", verification.sandbox_message, name="verification-message"),
     path("verification/checklist/", verification.checklist, name="verification-checklist"),
     # names begin with "verification": the menu lights that entry (testing_tools/frame.py)
-    path("bins/<bin_key:key>/", bins.bin_page, name="verification-bin"),
-    path("bins/<bin_key:key>/news/", bins.news, name="verification-news"),
-    path("bins/<bin_key:key>/<capture_id:public_id>/", bins.detail, name="verification-capture"),
-    path("bins/<bin_key:key>/<capture_id:public_id>/body/", bins.body, name="verification-body"),
+    path("bins/mine/", bins.mine, name="verification-mine"),
+    path("bins/<bin_key:key>/", include(one_bin)),
+    path("bins/<bin_key:key>/<capture_id:public_id>/", include(one_capture)),
     path("sending/", sending.sending, name="sending"),
     path("sending/sent/", sending.sent, name="sending-sent"),
     path("sending/send/", sending.send, name="sending-send"),
@@ -78,6 +121,7 @@ deliveries = [
 urlpatterns = [
     path("testing/", include((testing, "testing"))),
     path("log/", include((deliveries, "log"))),
+    path("shared/<share_token:token>/", include((shared, "shared"))),
     # not `.*$`: a path may hold a line break, as %0A
-    re_path(r"^bin/(?P<key>[a-z0-9]{8})(?P<suffix>/[\s\S]*)?\Z", bins.capture, name="bin"),
+    re_path(r"^bin/(?P<key>[a-z0-9]{8})(?P<suffix>/[\s\S]*)?\Z", bin_address.capture, name="bin"),
 ]

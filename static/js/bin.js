@@ -13,6 +13,9 @@
   function isUnderCursor() {
     return (at("held").hidden ? at("captures") : at("captures").closest(".bin-list")).matches(":hover");
   }
+  function isPaused() {
+    return at("pause")?.getAttribute("aria-pressed") === "true";
+  }
   function isFirst() {
     return at("bin").hasAttribute("data-empty");
   }
@@ -22,7 +25,7 @@
     const list = at("captures");
     const held = at("held");
     if (!incoming || !incoming.children.length) return;
-    if (!asked && !isFirst() && (!isAtTop() || isUnderCursor())) {
+    if (!asked && (isPaused() || (!isFirst() && (!isAtTop() || isUnderCursor())))) {
       const count = incoming.children.length;
       held.textContent = `${count} new, show`;
       held.hidden = false;
@@ -35,6 +38,7 @@
     incoming.replaceChildren();
     held.hidden = true;
     at("bin").removeAttribute("data-empty");
+    document.querySelector(".bin-none")?.remove();
     at("silence")?.replaceChildren();
     const rows = list.querySelectorAll("li:not(.older)");
     const keep = Number(at("bin").dataset.keep);

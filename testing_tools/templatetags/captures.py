@@ -22,6 +22,7 @@ SIGNATURES = {
     "invalid": ("red", "alert-triangle"),
     "stale": ("orange", "clock"),
     "none": ("secondary", "circle-dashed"),
+    "unchecked": ("secondary", "help-circle"),
 }
 
 

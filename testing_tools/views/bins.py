@@ -1,133 +1,39 @@
-"""The bin from both sides: its address, which takes whatever comes, and the pages its owner looks at."""
+"""The pages of a bin for those who may look at it: the list, what a poll brings, one capture, and files."""
 
-import ipaddress
-import os
-from collections.abc import Iterator
+from datetime import date
 from typing import Any
-from urllib.parse import parse_qsl, quote
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, render
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.csrf import csrf_exempt
+from django.utils import timezone
+from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_GET
 
-from testing_tools import bins, pretty
-from testing_tools.explained import explain
-from testing_tools.models import BODY_LIMIT, KEEP_NEWEST, Bin, Capture
-from testing_tools.recognise import check_signature, parse, recognise, sentence, size_words
-
-PAGE = 100  # rows at first and with each "older"
-# A body over the limit is read on so far and thrown away: who is cut off while writing never reads our 413.
-DRAINED = 16 * 1024 * 1024
-TABS = ("explained", "body", "headers", "query", "raw")
-
-
-@csrf_exempt
-def capture(request: HttpRequest, key: str, suffix: str | None = None) -> HttpResponse:
-    """`{site}/bin/{key}`: any method, 200 `{"ok":true}`; 413 over 1 MB; 404 for an unknown key.
-
-    An address for machines, so nothing here depends on who is signed in, nor shows what was captured.
-    """
-    body, size = read_body(request)
-    number = bins.capture(
-        key,
-        method=request.method or "",
-        path=quote(suffix or "", safe="/:@!$&'()*+,;=~-._"),
-        query=request.META.get("QUERY_STRING", ""),
-        headers=list(sent_headers(request)),
-        body=body,
-        size=size,
-        remote_address=remote_address(request),
-    )
-    if number is None:
-        response = HttpResponse(
-            "No bin has this address.\n", content_type="text/plain; charset=utf-8", status=404
-        )
-    elif size > BODY_LIMIT:
-        words = f"A bin takes bodies of up to {size_words(BODY_LIMIT)}. That it came was noted, the body was not kept."
-        response = JsonResponse({"ok": False, "error": words}, status=413)
-    else:
-        response = JsonResponse({"ok": True})
-    response["Cache-Control"] = "no-store"
-    return response
+from testing_tools import bin_exports, bins, copy_as, form_parts
+from testing_tools.bin_filters import Filter
+from testing_tools.models import Capture
+from testing_tools.views.bin_contexts import (
+    TABS,
+    capture_context,
+    count_context,
+    list_context,
+    may_change,
+    until_mark,
+    visible_bin,
+    visible_capture,
+    whole_number,
+)
 
 
-def read_body(request: HttpRequest) -> tuple[bytes, int]:
-    """The body and its size in bytes; of one over the limit only the size, as far as it can be known."""
-    try:
-        declared = int(request.META.get("CONTENT_LENGTH") or 0)
-    except ValueError:
-        declared = 0
-    if declared <= BODY_LIMIT:
-        body = request.read(BODY_LIMIT + 1)
-        return body, len(body)
-    seen = 0
-    while seen < min(declared, DRAINED) and (part := request.read(64 * 1024)):
-        seen += len(part)
-    return b"", declared
-
-
-def sent_headers(request: HttpRequest) -> Iterator[tuple[str, str]]:
-    """The headers in the order they came, as far as WSGI passes them on: names in lower case, doubled ones joined.
-
-    Two things are left out: what granian mixes in from the process's environment (HTTP_PROXY is no header),
-    and the cookies of this site, for a capture may be shown to others and must not carry a session.
-    """
-    own = {settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME}
-    for name, value in request.META.items():
-        if name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-            shown = name
-        elif name.startswith("HTTP_") and os.environ.get(name) != value:
-            shown = name.removeprefix("HTTP_")
-        else:
-            continue
-        if shown == "COOKIE":
-            value = "; ".join(
-                pair for pair in str(value).split("; ") if pair.partition("=")[0].strip() not in own
-            )
-        if value != "":
-            yield shown.replace("_", "-").lower(), str(value)
-
-
-def remote_address(request: HttpRequest) -> str | None:
-    """Who connected to us; None when the server does not say (a socket file)."""
-    try:
-        return str(ipaddress.ip_address(request.META.get("REMOTE_ADDR", "")))
-    except ValueError:
-        return None
-
-
-def visible_bin(request: HttpRequest, key: str) -> Bin:
-    """The visitor's bin with this key, or 404."""
-    return get_object_or_404(
-        Bin.objects.visible_to(request.user).select_related("instance__endpoint"), key=key
-    )
-
-
-def count_context(bin: Bin) -> dict[str, Any]:
-    kept, dropped = bin.counts()
-    return {"bin": bin, "kept": kept, "dropped": dropped, "keep_newest": KEEP_NEWEST}
-
-
-def list_context(bin: Bin, before: int | None = None) -> dict[str, Any]:
-    """What the list needs: PAGE rows, newest first, from the newest or from before a number on."""
-    rows = Capture.objects.kept(bin).in_list()
-    if before is not None:
-        rows = rows.filter(number__lt=before)
-    captures = list(rows[: PAGE + 1])
-    instance = bin.instance
-    return count_context(bin) | {
-        "captures": captures[:PAGE],
-        "has_older": len(captures) > PAGE,
-        "cursor": captures[0].number if captures else bin.captured,
-        "instance": instance,
-        "until": until_mark(instance.endpoint),
-        "curl": f"curl {bin.url} \\\n  -H 'Content-Type: application/json' \\\n  -d '{{\"hello\": \"bin\"}}'",
-        "verification_url": f"{reverse('testing:verification')}?instance={instance.number}",
-    }
+@require_GET
+@login_required
+def mine(request: HttpRequest) -> HttpResponse:
+    """To the bin that is the person's own and no instance's."""
+    bin = bins.open_own_bin(request.user.account)  # type: ignore[union-attr]
+    return redirect("testing:verification-bin", key=bin.key)
 
 
 @require_GET
@@ -137,13 +43,8 @@ def bin_page(request: HttpRequest, key: str) -> HttpResponse:
     bin = visible_bin(request, key)
     before = whole_number(request.GET.get("before"))
     if before is not None:
-        return render(request, "testing/bin.html#older", list_context(bin, before))
-    return render(request, "testing/bin.html", list_context(bin))
-
-
-def whole_number(text: str | None) -> int | None:
-    """A number of a capture from the address; None for anything else."""
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 16 else None
+        return render(request, "testing/bin.html#older", list_context(request, bin, before=before))
+    return render(request, "testing/bin.html", list_context(request, bin))
 
 
 @require_GET
@@ -152,19 +53,20 @@ def news(request: HttpRequest, key: str) -> HttpResponse:
     """What came after the capture number `?after=`, 204 when nothing did and the verification is as it was.
 
     `?until=` is the end of the verification as the page knows it (unix seconds, empty for none); without
-    it the page shows none.
+    it the page shows none. `?q=` is the filter: rows that do not fit are passed over, but counted.
     """
     bin = visible_bin(request, key)
     after = whole_number(request.GET.get("after")) or 0
-    endpoint = bin.instance.endpoint
+    endpoint = bin.instance.endpoint if bin.instance else None
     changed = "until" in request.GET and request.GET["until"] != until_mark(endpoint)
     if bin.captured <= after and not changed:
         return HttpResponse(status=204)
-    captures = list(Capture.objects.kept(bin).in_list().filter(number__gt=after))
+    # All up to bin.captured are committed (see bins.CAPTURE) and so are seen by this later query; one that came
+    # between the two is for the next poll.
+    new = Capture.objects.kept(bin).filter(number__gt=after, number__lte=bin.captured)
     context = count_context(bin) | {
-        "captures": captures,
-        # what the rows show, not bin.captured: one that came between the two questions is for the next poll
-        "cursor": max([after, *(row.number for row in captures)]),
+        "captures": list(Filter(request.GET.get("q", "")).apply(new).in_list()),
+        "cursor": max(after, bin.captured),
         "instance": bin.instance,
         "endpoint": endpoint,
         "until": until_mark(endpoint),
@@ -174,76 +76,79 @@ def news(request: HttpRequest, key: str) -> HttpResponse:
     return render(request, "testing/bin_news.html", context)
 
 
-def until_mark(endpoint: Any) -> str:
-    """When the running verification ends, in unix seconds; empty when none runs."""
-    return str(int(endpoint.borrowed_until.timestamp())) if endpoint.is_borrowed() else ""
-
-
-def visible_capture(bin: Bin, public_id: str) -> Capture:
-    found = Capture.objects.kept(bin).filter(public_id=public_id).first()
-    if found is None:
-        raise Http404("No such capture: it was dropped, or never was.")
-    found.bin = bin
-    return found
-
-
 @require_GET
 @login_required
 def detail(request: HttpRequest, key: str, public_id: str) -> HttpResponse:
     """One capture: the pane for htmx, the whole page with the pane in it for everyone else."""
     bin = visible_bin(request, key)
     found = visible_capture(bin, public_id)
-    bins.mark_read(found)
-    context = capture_context(found) | {"bin": bin}
-    tab = request.GET.get("tab", "")
-    context["tab"] = tab if tab in TABS else TABS[0]
+    context = capture_context(found) | {"may_change": may_change(request, bin), "tab": asked_tab(request)}
+    if context["may_change"]:  # a viewer's look leaves it unread for those whose bin it is
+        bins.mark_read(found)
     if request.htmx:  # type: ignore[attr-defined]
         return render(request, "testing/bin_capture.html", context)
-    return render(request, "testing/bin.html", context | list_context(bin))
+    return render(request, "testing/bin.html", context | list_context(request, bin))
 
 
-def capture_context(found: Capture) -> dict[str, Any]:
-    """Everything that the pane says about one capture."""
-    body = bytes(found.body)
-    recognition = recognise(body)
-    signature = check_signature(
-        body,
-        dict(found.headers),
-        " ".join(found.bin.instance.endpoint.valid_secrets(found.at)),
-        found.at,
-    )
-    value = parse(body)
-    parameters = parse_qsl(found.query, keep_blank_values=True)
-    return {
-        "capture": found,
-        "tabs": [
-            ("explained", "Explained", None),
-            ("body", "Body", None),
-            ("headers", "Headers", len(found.headers)),
-            ("query", "Query", len(parameters)),
-            ("raw", "Raw", None),
-        ],
-        "sentence": sentence(found, recognition, signature),
-        "signature": signature,
-        "groups": explain(recognition, value if isinstance(value, dict) else {}),
-        "shown": pretty.show(body),
-        "parameters": parameters,
-        "raw": raw_request(found),
-    }
-
-
-def raw_request(found: Capture) -> str:
-    """The request as text, as near to the wire as WSGI lets us come."""
-    target = f"/bin/{found.bin.key}{found.path}" + (f"?{found.query}" if found.query else "")
-    lines = [f"{found.method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in found.headers), ""]
-    return "\n".join([*lines, bytes(found.body)[: pretty.SHOWN].decode(errors="replace")])
+def asked_tab(request: HttpRequest) -> str:
+    tab = request.GET.get("tab", "")
+    return tab if tab in TABS else TABS[0]
 
 
 @require_GET
 @login_required
 def body(request: HttpRequest, key: str, public_id: str) -> HttpResponse:
     """The body's exact bytes as a download, never as something that a browser would show."""
-    found = visible_capture(visible_bin(request, key), public_id)
-    response = HttpResponse(bytes(found.body), content_type="application/octet-stream")
-    response["Content-Disposition"] = f'attachment; filename="capture-{found.number}.bin"'
+    return body_file(visible_capture(visible_bin(request, key), public_id))
+
+
+@require_GET
+@login_required
+def part(request: HttpRequest, key: str, public_id: str, index: int) -> HttpResponse:
+    """A file of a captured form, as a download."""
+    return part_file(visible_capture(visible_bin(request, key), public_id), index)
+
+
+@require_GET
+@login_required
+def export(request: HttpRequest, key: str) -> HttpResponse | StreamingHttpResponse:
+    """`?as=ndjson`, `csv` or `har`: the captures that fit the filter `?q=`, as a download; 404 for another."""
+    bin = visible_bin(request, key)
+    format = bin_exports.FORMATS.get(request.GET.get("as", ""))
+    if format is None:
+        raise Http404("It can be exported as ndjson, csv or har.")
+    captures = Filter(request.GET.get("q", "")).apply(Capture.objects.kept(bin))
+    today: date = timezone.localdate()
+    response = StreamingHttpResponse(bin_exports.export(bin, captures, format), content_type=format.type)
+    return as_download(response, f"bin-{bin.key}-{today}.{format.extension}")
+
+
+def body_file(found: Capture) -> HttpResponse:
+    return as_download(HttpResponse(bytes(found.body), content_type=OCTETS), copy_as.file_name(found))
+
+
+def part_file(found: Capture, index: int) -> HttpResponse:
+    parts = form_parts.read(found).parts
+    if index >= len(parts) or parts[index].file is None:
+        raise Http404("The form has no such file.")
+    # the name is the sender's: without folders and control characters, which some systems would obey
+    name = "".join(
+        letter for letter in str(parts[index].file).replace("\\", "/").split("/")[-1] if letter.isprintable()
+    )
+    return as_download(HttpResponse(parts[index].content, content_type=OCTETS), name[-100:] or "file")
+
+
+OCTETS = "application/octet-stream"
+
+
+def as_download(response: Any, name: str) -> Any:
+    """Named, never shown by the browser, and not to be taken for what it seems to be (nosniff)."""
+    response["Content-Disposition"] = content_disposition_header(True, name)
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    response["Cache-Control"] = "no-store"
     return response
+
+
+def address_of(found: Capture) -> str:
+    return reverse("testing:verification-capture", args=[found.bin.key, found.public_id])

@@ -31,7 +31,7 @@ def bob(client):
 
 
 def capture(bin, body=b"", **more):
-    return Capture.objects.get(bin=bin, number=bins.capture(bin.key, method="POST", body=body, **more))
+    return Capture.objects.get(bin=bin, number=bins.capture(bin.key, method="POST", body=body, **more).number)
 
 
 def pages_of(bin, found):

@@ -1,0 +1,157 @@
+"""Captures as files: NDJSON for programs, CSV for spreadsheets, HAR for the browsers' network tools.
+
+Written piece by piece: 500 captures of 1 MB never stand in memory together.
+"""
+
+import base64
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator
+from http import HTTPStatus
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+from django.conf import settings
+
+from testing_tools import copy_as
+from testing_tools.form_parts import content_type
+from testing_tools.models import Bin, Capture, CaptureQuerySet
+
+AT_ONCE = 10  # rows read at once
+
+
+class Format(NamedTuple):
+    name: str
+    extension: str
+    type: str
+    write: Callable[[Bin, Iterable[Capture]], Iterator[str]]
+
+
+def body_of(capture: Capture) -> dict[str, str]:
+    """As text where it is UTF-8, else in base64."""
+    body = bytes(capture.body)
+    try:
+        return {"body": body.decode()}
+    except UnicodeDecodeError:
+        return {"bodyBase64": base64.b64encode(body).decode()}
+
+
+def as_object(capture: Capture) -> dict[str, Any]:
+    return {
+        "number": capture.number,
+        "id": capture.public_id,
+        "at": capture.at.isoformat(),
+        "method": capture.method,
+        "path": capture.path,
+        "query": capture.query,
+        "headers": capture.headers,
+        "remoteAddress": capture.remote_address,
+        "kind": capture.family,
+        "label": capture.label,
+        "attempt": capture.attempt,
+        "size": capture.size,
+        "tooLarge": capture.too_large,
+        "answer": capture.status,
+        "answerNote": capture.answer_note,
+        "note": capture.note,
+    } | body_of(capture)
+
+
+def ndjson(bin: Bin, captures: Iterable[Capture]) -> Iterator[str]:
+    """One JSON object a line."""
+    for capture in captures:
+        yield json.dumps(as_object(capture), ensure_ascii=False) + "\n"
+
+
+COLUMNS = (
+    "number", "at", "method", "path", "query", "kind", "label", "attempt", "size", "answer", "answerNote",
+    "remoteAddress", "note", "headers", "body", "bodyBase64",
+)  # fmt: skip
+
+
+def csv_lines(bin: Bin, captures: Iterable[Capture]) -> Iterator[str]:
+    """A line a request. It begins with a byte order mark, without which Excel takes UTF-8 for something else."""
+    yield "\ufeff" + csv_line(COLUMNS)
+    for capture in captures:
+        row = as_object(capture)
+        row["headers"] = "\n".join(f"{name}: {value}" for name, value in capture.headers)
+        yield csv_line([row.get(name, "") for name in COLUMNS])
+
+
+def csv_line(values: Iterable[Any]) -> str:
+    line = io.StringIO()
+    csv.writer(line).writerow([harmless(value) for value in values])
+    return line.getvalue()
+
+
+def harmless(value: Any) -> Any:
+    """A text that a spreadsheet would take for a formula gets an apostrophe in front, as OWASP advises.
+
+    Anybody may send anything to a bin, so a cell could otherwise run in the reader's spreadsheet.
+    """
+    if not isinstance(value, str):
+        return "" if value is None else value
+    begins = value.lstrip(" \ufeff")[:1]
+    return f"'{value}" if begins in tuple("=+-@\t\r\n|%＝＋－＠") and begins else value
+
+
+def har(bin: Bin, captures: Iterable[Capture]) -> Iterator[str]:
+    """HTTP Archive 1.2, which browsers' network tools and many others open."""
+    creator = json.dumps({"name": "Chat API", "version": settings.VERSION})
+    yield f'{{"log":{{"version":"1.2","creator":{creator},"entries":['
+    for index, capture in enumerate(captures):
+        capture.bin = bin
+        yield ("," if index else "") + json.dumps(har_entry(capture), ensure_ascii=False)
+    yield "]}}\n"
+
+
+def har_entry(capture: Capture) -> dict[str, Any]:
+    body = body_of(capture)
+    request: dict[str, Any] = {
+        "method": capture.method,
+        "url": copy_as.address(capture),
+        "httpVersion": "HTTP/1.1",
+        "cookies": [],
+        "headers": pairs(capture.headers),
+        "queryString": pairs(parse_qsl(capture.query, keep_blank_values=True)),
+        "headersSize": -1,
+        "bodySize": capture.size,
+    }
+    if capture.body:
+        text = body.get("body", body.get("bodyBase64", ""))
+        request["postData"] = {"mimeType": content_type(capture), "text": text, "params": []}
+        if "bodyBase64" in body:
+            request["postData"]["comment"] = "base64"
+    try:
+        phrase = HTTPStatus(capture.status).phrase
+    except ValueError:
+        phrase = ""
+    return {
+        "startedDateTime": capture.at.isoformat(),
+        "time": 0,
+        "request": request,
+        "response": {
+            "status": capture.status, "statusText": phrase, "httpVersion": "HTTP/1.1", "cookies": [], "headers": [],
+            "content": {"size": 0, "mimeType": ""}, "redirectURL": "", "headersSize": -1, "bodySize": -1,
+        },
+        "cache": {},
+        "timings": {"send": 0, "wait": 0, "receive": 0},
+        "comment": capture.note,
+    }  # fmt: skip
+
+
+def pairs(values: Iterable[Any]) -> list[dict[str, str]]:
+    return [{"name": name, "value": value} for name, value in values]
+
+
+FORMATS = {
+    "ndjson": Format("NDJSON", "ndjson", "application/x-ndjson", ndjson),
+    "csv": Format("CSV", "csv", "text/csv; charset=utf-8", csv_lines),
+    "har": Format("HAR", "har", "application/json", har),
+}
+
+
+def export(bin: Bin, captures: CaptureQuerySet, format: Format) -> Iterator[str]:
+    """The file of these captures, newest first."""
+    return format.write(bin, captures.iterator(chunk_size=AT_ONCE))

@@ -1,0 +1,86 @@
+"""A captured form, read: its fields and its files. Any bytes are taken; what can't be read is said so."""
+
+import re
+from typing import NamedTuple
+from urllib.parse import parse_qsl
+
+from testing_tools.models import Capture
+
+MOST_PARTS = 200
+MOST_TEXT = 4000  # characters of a field that are shown
+
+
+class Part(NamedTuple):
+    """A field, or a file: then with the name it was sent under, its type and its bytes."""
+
+    name: str
+    value: str
+    file: str | None = None
+    type: str = ""
+    content: bytes = b""
+
+
+class Form(NamedTuple):
+    """`kind` is "", "urlencoded" or "multipart"; `fault` a sentence where it calls itself a form and is none."""
+
+    kind: str
+    parts: list[Part]
+    fault: str = ""
+
+
+def content_type(capture: Capture) -> str:
+    return next((value for name, value in capture.headers if name.lower() == "content-type"), "")
+
+
+def read(capture: Capture) -> Form:
+    """The form of a capture; of any other body an empty one."""
+    declared = content_type(capture)
+    kind = declared.partition(";")[0].strip().lower()
+    body = bytes(capture.body)
+    if not body:
+        return Form("", [])
+    if kind == "application/x-www-form-urlencoded":
+        try:
+            pairs = parse_qsl(
+                body.decode(errors="replace"), keep_blank_values=True, max_num_fields=MOST_PARTS
+            )
+        except ValueError:
+            return Form("urlencoded", [], f"It has more than {MOST_PARTS} fields; see them in Raw.")
+        return Form("urlencoded", [Part(name, value[:MOST_TEXT]) for name, value in pairs])
+    if kind == "multipart/form-data":
+        return read_multipart(declared, body)
+    return Form("", [])
+
+
+def read_multipart(declared: str, body: bytes) -> Form:
+    """By hand and not by a parser of the library: bytes stay bytes, and names are UTF-8, as browsers send them."""
+    boundary = re.search(r'boundary=(?:"([^"]{1,200})"|([^;\s]{1,200}))', declared, re.IGNORECASE)
+    sections = (b"\r\n" + body).split(b"\r\n--" + ((boundary[1] or boundary[2]) if boundary else "").encode())
+    if boundary is None or len(sections) < 2:
+        return Form(
+            "multipart", [], "It calls itself multipart/form-data, but its boundary is not in the body."
+        )
+    parts = []
+    for section in sections[1 : MOST_PARTS + 1]:
+        if section.startswith(b"--"):  # the end
+            break
+        head, _, content = section.partition(b"\r\n\r\n")
+        text = head.decode(errors="replace")
+        name, file = parameter(text, "name"), parameter(text, "filename")
+        if file is None:
+            parts.append(Part(name or "", content.decode(errors="replace")[:MOST_TEXT]))
+        else:
+            type = TYPE.search(text)
+            parts.append(Part(name or "", "", file, type[1].strip() if type else "", content))
+    return Form("multipart", parts)
+
+
+TYPE = re.compile(r"^content-type:(.*)$", re.MULTILINE | re.IGNORECASE)
+
+
+def parameter(head: str, name: str) -> str | None:
+    """A quoted parameter of Content-Disposition, or None."""
+    match = re.search(rf'[;\s]{name}=(?:"((?:[^"\\]|\\.)*)"|([^;\s]+))', head, re.IGNORECASE)
+    if match is None:
+        return None
+    return re.sub(r'\\(["\\])', r"\1", match[1]) if match[1] is not None else match[2]

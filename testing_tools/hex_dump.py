@@ -1,0 +1,14 @@
+"""Bytes as a hex dump: where, sixteen of them, and the letters they make."""
+
+SHOWN = 16 * 1024  # bytes; a page of more is slow to draw and nobody scrolls through it
+
+
+def dump(body: bytes) -> str:
+    """`00000000  7b 22 61 22 3a 31 7d                              |{"a":1}|`, a line for 16 bytes."""
+    return "\n".join(line(at, body[at : at + 16]) for at in range(0, min(len(body), SHOWN), 16))
+
+
+def line(at: int, row: bytes) -> str:
+    left, right = row[:8].hex(" "), row[8:].hex(" ")
+    letters = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in row)
+    return f"{at:08x}  {left:<23}  {right:<23}  |{letters}|"
