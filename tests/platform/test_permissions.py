@@ -1,0 +1,266 @@
+"""Every address of the site, asked by everybody: the table below says which status each kind of visitor gets.
+
+A new address that has no row fails the suite. A row is `name method` and six statuses; a method without a row must be
+answered by 405. What the addresses are asked for is alice's. The visitors have accounts and instances of their own. At
+the REST API (instances-api) they come with the key of their own account, everywhere else with their browser.
+
+302 is the way to the sign-in for those who are not signed in, and otherwise that it was done; 404 is somebody else's;
+403 is a viewer who would change something, or a manager who would do what is the owner's alone.
+"""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+from django.urls import NoReverseMatch, reverse
+from pytest_django.fixtures import Settings
+
+from tests.factories import UserFactory
+from tests.platform.permissions import ADDRESSES, VISITORS, World
+
+pytestmark = pytest.mark.django_db
+
+TABLE = """
+#                                            method anonymous stranger viewer manager owner staff
+instances:list                               GET    302 200 200 200 200 200
+instances:new                                GET    302 200 200 200 200 200
+instances:new                                POST   302 200 200 200 200 200
+instances:detail                             GET    302 404 200 200 200 404
+instances:status                             GET    302 404 200 200 200 404
+instances:link                               POST   302 404 403 302 302 404
+instances:log-out                            POST   302 404 403 302 302 404
+instances:rename                             POST   302 404 403 302 302 404
+instances:address                            POST   302 404 403 302 302 404
+instances:flags                              POST   302 404 403 400 400 404
+instances:token                              POST   302 404 403 302 302 404
+instances:secret                             POST   302 404 403 302 302 404
+instances:secret-end                         POST   302 404 403 302 302 404
+instances:pause                              POST   302 404 403 302 302 404
+instances:resume                             POST   302 404 403 302 302 404
+instances:delete                             POST   302 404 403 403 200 404
+testing:verification-capture                 GET    302 404 200 200 200 404
+testing:verification-body                    GET    302 404 200 200 200 404
+testing:verification-part                    GET    302 404 404 404 404 404
+testing:verification-note                    POST   302 404 403 302 302 404
+testing:verification-delete                  POST   302 404 403 302 302 404
+testing:verification-replay                  GET    302 404 403 200 200 404
+testing:verification-replay                  POST   302 404 403 422 422 404
+testing:verification-signature               POST   302 404 200 200 200 404
+testing:verification-bin                     GET    302 404 200 200 200 404
+testing:verification-news                    GET    302 404 200 200 200 404
+testing:verification-export                  GET    302 404 200 200 200 404
+testing:verification-answer                  GET    302 404 403 200 200 404
+testing:verification-answer                  POST   302 404 403 422 422 404
+testing:verification-delete-all              POST   302 404 403 302 302 404
+testing:verification-undo                    POST   302 404 403 302 302 404
+testing:verification-forward                 GET    302 404 403 200 200 404
+testing:verification-forward                 POST   302 404 403 422 422 404
+testing:verification-share                   GET    302 404 403 200 200 404
+testing:verification-share                   POST   302 404 403 200 200 404
+testing:verification-revoke                  POST   302 404 403 404 404 404
+testing:simulation                           GET    302 404 200 200 200 404
+testing:simulation-choose                    POST   302 404 200 200 200 404
+testing:simulation-write                     POST   302 404 200 200 200 404
+testing:simulation-read                      POST   302 404 200 200 200 404
+testing:simulation-address                   POST   302 404 200 200 200 404
+testing:simulation-send                      POST   302 404 403 200 200 404
+testing:simulation-again                     POST   302 404 403 200 200 404
+testing:verification                         GET    302 404 200 200 200 404
+testing:verification-start                   POST   302 404 403 302 302 404
+testing:verification-stop                    POST   302 404 403 302 302 404
+testing:verification-message                 POST   302 404 403 302 302 404
+testing:verification-checklist               GET    302 404 200 200 200 404
+testing:verification-mine                    GET    302 302 302 302 302 302
+testing:sending                              GET    302 404 200 200 200 404
+testing:sending-sent                         GET    302 404 200 200 200 404
+testing:sending-send                         POST   302 404 403 200 200 404
+log:list                                     GET    302 404 200 200 200 404
+log:live                                     GET    302 404 200 200 200 404
+log:redeliver                                GET    302 404 403 200 200 404
+log:redeliver                                POST   302 404 403 302 302 404
+log:redeliver-chosen                         POST   302 404 403 302 302 404
+log:redeliveries                             GET    302 404 200 200 200 404
+log:redelivery                               GET    302 404 200 200 200 404
+log:redelivery-pause                         POST   302 404 403 302 302 404
+log:redelivery-resume                        POST   302 404 403 302 302 404
+log:redelivery-cancel                        POST   302 404 403 302 302 404
+log:hook                                     GET    302 404 200 200 200 404
+log:try-now                                  POST   302 404 403 302 302 404
+log:resend                                   POST   302 404 403 302 302 404
+log:skip                                     POST   302 404 403 302 302 404
+log:cancel                                   POST   302 404 403 302 302 404
+accounts:account                             GET    302 200 200 200 200 200
+accounts:rename                              POST   302 302 302 302 302 302
+accounts:rotate-key                          POST   302 200 200 200 200 200
+accounts:members                             GET    302 200 200 200 200 200
+accounts:members                             POST   302 200 200 200 200 200
+accounts:member-role                         POST   302 404 404 404 400 404
+accounts:member-remove                       POST   302 404 404 404 302 404
+accounts:member-leave                        POST   302 404 302 404 404 404
+accounts:invitation-revoke                   POST   302 404 404 404 302 404
+accounts:invitation                          GET    200 200 200 200 200 200
+accounts:invitation-accept                   POST   302 302 302 302 302 302
+account-export                               GET    302 302 302 302 302 302
+account-delete                               GET    302 302 302 302 302 302
+account-delete                               POST   302 302 302 302 302 302
+account_login                                GET    200 302 302 302 302 302
+account_login                                POST   200 302 302 302 302 302
+account_logout                               GET    302 200 200 200 200 200
+account_logout                               POST   302 302 302 302 302 302
+account_inactive                             GET    200 200 200 200 200 200
+account_signup                               GET    200 302 302 302 302 302
+account_signup                               POST   200 302 302 302 302 302
+account_reauthenticate                       GET    302 200 200 200 200 200
+account_reauthenticate                       POST   302 200 200 200 200 200
+account_email                                GET    302 200 200 200 200 200
+account_email                                POST   302 302 302 302 302 302
+account_email_verification_sent              GET    200 200 200 200 200 200
+account_change_password                      GET    302 200 200 200 200 200
+account_change_password                      POST   302 200 200 200 200 200
+account_set_password                         GET    302 302 302 302 302 302
+account_set_password                         POST   302 302 302 302 302 302
+account_reset_password                       GET    200 200 200 200 200 200
+account_reset_password                       POST   200 200 200 200 200 200
+account_confirm_login_code                   GET    302 302 302 302 302 302
+account_confirm_login_code                   POST   302 302 302 302 302 302
+account_confirm_email                        GET    200 200 200 200 200 200
+account_confirm_email                        POST   404 404 404 404 404 404
+account_reset_password_from_key_done         GET    200 200 200 200 200 200
+account_reset_password_from_key              GET    200 200 200 200 200 200
+account_reset_password_from_key              POST   200 200 200 200 200 200
+account_reset_password_done                  GET    200 200 200 200 200 200
+mfa_view_recovery_codes                      GET    302 404 404 404 404 404
+mfa_generate_recovery_codes                  GET    302 302 302 302 302 302
+mfa_generate_recovery_codes                  POST   302 302 302 302 302 302
+mfa_download_recovery_codes                  GET    302 404 404 404 404 404
+mfa_download_recovery_codes                  POST   302 404 404 404 404 404
+mfa_activate_totp                            GET    302 302 302 302 302 302
+mfa_activate_totp                            POST   302 302 302 302 302 302
+mfa_deactivate_totp                          GET    302 404 404 404 404 404
+mfa_deactivate_totp                          POST   302 404 404 404 404 404
+mfa_index                                    GET    302 200 200 200 200 200
+mfa_authenticate                             GET    302 302 302 302 302 302
+mfa_authenticate                             POST   302 302 302 302 302 302
+mfa_reauthenticate                           GET    302 302 302 302 302 302
+mfa_reauthenticate                           POST   302 302 302 302 302 302
+usersessions_list                            GET    302 200 200 200 200 200
+usersessions_list                            POST   302 302 302 302 302 302
+shared:bin                                   GET    404 404 404 404 404 404
+shared:capture                               GET    404 404 404 404 404 404
+shared:body                                  GET    404 404 404 404 404 404
+shared:part                                  GET    404 404 404 404 404 404
+instances-api:instances                      GET    401 200 200 200 200 200
+instances-api:instances                      POST   401 201 201 201 201 201
+instances-api:instance                       GET    401 404 404 404 200 404
+instances-api:instance                       PATCH  401 404 404 404 200 404
+instances-api:instance                       DELETE 401 404 404 404 204 404
+instances-api:rotate-secret                  POST   401 404 404 404 200 404
+instances-api:delivery-pause                 POST   401 404 404 404 200 404
+instances-api:delivery-resume                POST   401 404 404 404 200 404
+instances-api:sandbox-messages               POST   401 404 404 404 400 404
+instances-api:sandbox-receipts               POST   401 404 404 404 400 404
+instances-api:sandbox-phone                  PATCH  401 404 404 404 400 404
+instances-api:hooks                          GET    401 200 200 200 200 200
+instances-api:hook                           GET    401 404 404 404 200 404
+instances-api:hook-resend                    POST   401 404 404 404 200 404
+instances-api:hook-try-now                   POST   401 404 404 404 409 404
+instances-api:hook-skip                      POST   401 404 404 404 409 404
+instances-api:hook-cancel                    POST   401 404 404 404 409 404
+instances-api:redeliveries                   GET    401 200 200 200 200 200
+instances-api:redeliveries                   POST   401 400 400 400 400 400
+instances-api:redelivery                     GET    401 404 404 404 200 404
+instances-api:redelivery-pause               POST   401 404 404 404 200 404
+instances-api:redelivery-resume              POST   401 404 404 404 409 404
+instances-api:redelivery-cancel              POST   401 404 404 404 200 404
+api-schema                                   GET    200 200 200 200 200 200
+api-docs                                     GET    200 200 200 200 200 200
+bin                                          GET    200 200 200 200 200 200
+bin                                          POST   200 200 200 200 200 200
+home                                         GET    302 302 302 302 302 302
+invitation                                   GET    404 404 404 404 404 404
+media                                        GET    404 404 404 404 404 404
+healthz                                      GET    200 200 200 200 200 200
+readyz                                       GET    503 503 503 503 503 503
+favicon                                      GET    200 200 200 200 200 200
+metrics                                      GET    200 200 200 200 200 200
+contract-by-query                            GET    401 401 401 401 401 401
+contract-by-query                            POST   401 401 401 401 401 401
+contract                                     GET    401 401 401 401 401 401
+contract                                     POST   401 401 401 401 401 401
+"""
+ROWS = {
+    tuple(line.split()[:2]): " ".join(line.split()[2:])
+    for line in TABLE.strip().splitlines()
+    if line and not line.startswith("#")
+}
+
+
+@pytest.fixture(autouse=True)
+def unhurried(settings: Settings) -> None:
+    """Six visitors from one address are more than allauth lets in a minute."""
+    settings.ACCOUNT_RATE_LIMITS = False
+
+
+METHODS = ("GET", "POST")
+REST_
+
+
+@pytest.fixture(autouse=True)
+def unhurried(settings: Settings) -> None:
+    """Six visitors from one address are more than allauth lets in a minute."""
+    settings.ACCOUNT_RATE_LIMITS = False
+
+
+METHODS = ("GET", "POST", "PATCH", "DELETE")
+
+
+def of_the_site() -> list[str]:
+    """All but the staff desk, which has its own test below and its own tests by group."""
+    return [name for name in ADDRESSES if not name.startswith("admin:")]
+
+
+def test_every_address_has_a_row_and_every_row_an_address() -> None:
+    named = {name for name, _ in ROWS}
+
+    missing, gone = set(of_the_site()) - named, named - set(of_the_site())
+    assert not missing, f"Give them rows in TABLE, one for each method they take: {sorted(missing)}"
+    assert not gone, f"These rows lead nowhere: {sorted(gone)}"
+
+
+def test_everybody_gets_what_the_table_says() -> None:
+    world = World()
+
+    found = {row: " ".join(world.answer(*row, visitor) for visitor in VISITORS) for row in ROWS}  # type: ignore[call-arg]
+    assert [f"{name} {method} {got}" for (name, method), got in found.items()] == [
+        f"{name} {method} {wanted}" for (name, method), wanted in ROWS.items()
+    ]
+
+
+def test_a_method_without_a_row_is_refused() -> None:
+    world = World()
+
+    taken = []
+    for name in of_the_site():
+        for method in REST_METHODS if name.startswith("instances-api:") else METHODS:
+            if (name, method) not in ROWS and world.answer(name, method, "owner") != "405":
+                taken.append(f"{name} {method}")
+    assert taken == []
+
+
+def test_the_staff_desk_lets_nobody_else_in() -> None:
+    client = Client()
+    client.force_login(UserFactory(email="bob@example.org"))
+
+    let_in = []
+    for name, arguments in ADDRESSES.items():
+        if not name.startswith("admin:"):
+            continue
+        try:
+            address = reverse(name, kwargs=dict.fromkeys(arguments, 1))
+        except NoReverseMatch:
+            address = reverse(name, args=[1] * len(arguments))
+        for visitor in (Client(), client):
+            answer = visitor.get(address)
+            if answer.status_code != 302 or "login" not in answer["Location"]:
+                let_in.append(f"{name}: {answer.status_code}")
+    assert let_in == []
