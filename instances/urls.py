@@ -3,6 +3,8 @@
 from django.urls import include, path
 
 from instances.views import changes, pages
+from instances.views.invitations import invitation
+from instances.views.media import media
 
 instances = [
     path("", pages.instance_list, name="list"),
@@ -24,4 +26,6 @@ instances = [
 urlpatterns = [
     path("", pages.home, name="home"),
     path("instances/", include((instances, "instances"))),
+    path("invite/<slug:code>", invitation, name="invitation"),
+    path("media/<str:key>/<str:name>", media, name="media"),
 ]

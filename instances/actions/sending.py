@@ -11,12 +11,10 @@ from django.utils import timezone
 from instances import chat_ids
 from instances.actions import chats, events
 from instances.actions.messages import quote
-from instances.models import Ack, Chat, Instance, Message, MessageType, OutgoingMessage, OutgoingQueue
+from instances.models import Ack, Chat, Instance, Media, Message, MessageType, OutgoingMessage, OutgoingQueue
 
 QUEUE_LIMIT = 400  # contract.md, section 2
 OUTGOING_CHANNEL = "outgoing"  # of NOTIFY: the sending loop wakes at the commit
-
-
 TEXT_LIMIT = 65_536  # bytes in UTF-8; the original's is not known
 
 
@@ -37,16 +35,21 @@ def send_message(
     caption: str | None = None,
     quoted_id: str | None = None,
     metadata: Mapping[str, Any] | None = None,
+    media: Media | None = None,
+    forwarded: int = 0,
+    deletes: str = "",
 ) -> OutgoingMessage:
     """Accepts a message into the queue. Its id and queue number are final: acks and `messages` use them.
 
-    `chat_id` is a chat id or a phone number. Raises chat_ids.BadChatId, TooLong, QueueFull and UnknownMessage (of
-    `quoted_id`); then no queue number is spent.
+    `chat_id` is a chat id or a phone number; `media` the file that it carries; with `deletes` it is not a message but
+    the deletion of that one. Raises chat_ids.BadChatId, TooLong, QueueFull and UnknownMessage (of `quoted_id`); then no
+    queue number is spent.
     """
-    if len(body.encode()) > TEXT_LIMIT:
-        raise TooLong(f"Message was not sent: the text is longer than {TEXT_LIMIT} bytes.")
+    for text in (body, caption or ""):
+        if len(text) > TEXT_LIMIT or (not text.isascii() and len(text.encode()) > TEXT_LIMIT):
+            raise TooLong(f"Message was not sent: the text is longer than {TEXT_LIMIT} bytes.")
     where = chat_ids.of_chat(chat_id)
-    quoted = quote(instance, quoted_id) if quoted_id else None
+    quoted = quote_sent(instance, quoted_id) if quoted_id else None
     outgoing = OutgoingMessage(
         instance=instance,
         message_id=chat_ids.message_id(where, author=instance.own_chat_id, from_me=True, by_api=True),
@@ -56,10 +59,36 @@ def send_message(
         caption=caption,
         quoted=quoted,
         metadata=dict(metadata) if metadata else None,
+        media=media,
+        forwarded=forwarded,
+        deletes=deletes,
     )
     if not enqueue(outgoing):
-        raise QueueFull(f"Message was not sent: the queue holds {QUEUE_LIMIT} messages, which is the limit.")
+        raise queue_full()
     return outgoing
+
+
+def queue_full() -> QueueFull:
+    return QueueFull(f"Message was not sent: the queue holds {QUEUE_LIMIT} messages, which is the limit.")
+
+
+def check_room(instance: Instance, *, quoted_id: str | None = None) -> None:
+    """Raises what `send_message` would raise now, before something costly, such as the fetch of a file, is done."""
+    if OutgoingQueue.objects.filter(instance=instance, length__gte=QUEUE_LIMIT).exists():
+        raise queue_full()
+    if quoted_id:
+        quote_sent(instance, quoted_id)
+
+
+def quote_sent(instance: Instance, message_id: str) -> dict[str, str]:
+    """As `quote`, also of a message that still waits in the queue: its id is known to the caller already.
+
+    The queue is looked at first, for messages go from it to the others and never back.
+    """
+    waiting = OutgoingMessage.objects.filter(instance=instance, message_id=message_id, deletes="").first()
+    if waiting is not None:
+        return {"id": message_id, "body": waiting.body, "type": waiting.type}
+    return quote(instance, message_id)
 
 
 ENQUEUE = """
@@ -109,12 +138,13 @@ def record_sent(
 ) -> list[Message]:
     """The channel has taken these messages, in this order, and knows these ticks of each already.
 
-    Writes the messages and their hooks, empties their places in the queue, and says when the instance
-    may send again. One that has left the queue meanwhile (cleared, or sent by another) is left out.
+    Writes the messages and their hooks, marks those that were deleted, empties the places in the queue, and says
+    when the instance may send again. One that has left the queue meanwhile (cleared, or sent by another) is left out.
     """
     events.lock(instance)
     left = leave(outgoing for outgoing, _ in taken)
-    taken = [(outgoing, acks) for outgoing, acks in taken if outgoing.pk in left]
+    deletions = [outgoing.deletes for outgoing, _ in taken if outgoing.pk in left and outgoing.deletes]
+    taken = [(outgoing, acks) for outgoing, acks in taken if outgoing.pk in left and not outgoing.deletes]
     first = instance.last_message_number + 1
     instance.last_message_number += len(taken)
     instance.save(update_fields=["last_message_number"])
@@ -137,6 +167,8 @@ def record_sent(
             by_api=True,
             quoted=outgoing.quoted,
             metadata=outgoing.metadata,
+            media_id=outgoing.media_id,
+            forwarded=outgoing.forwarded,
             ack=max(acks, default=Ack.SENT),
             queue_number=outgoing.queue_number,
             queued_at=outgoing.created_at,
@@ -149,9 +181,13 @@ def record_sent(
         emitted.append(events.of_message(instance, message, ack=Ack.SENT))  # the ticks follow
         emitted.extend(events.of_ack(instance, message, ack) for ack in acks)
     events.emit(instance, *emitted)
+    if deletions:  # after the messages: one may have been waiting right before its deletion
+        Message.objects.filter(instance=instance, message_id__in=deletions, deleted_at=None).update(
+            deleted_at=now
+        )
     # last, so that who sends meanwhile waits for the commit alone
     OutgoingQueue.objects.filter(instance=instance).update(
-        length=F("length") - len(taken), next_send_at=next_send_at
+        length=F("length") - len(left), next_send_at=next_send_at
     )
     return messages
 

@@ -4,19 +4,22 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('instances', '0004_stop_reason'),
+        ("instances", "0004_stop_reason"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='media',
-            name='source',
-            field=models.CharField(blank=True, default='', max_length=64),
+            model_name="media",
+            name="source",
+            field=models.CharField(blank=True, default="", max_length=64),
         ),
         migrations.AddIndex(
-            model_name='media',
-            index=models.Index(condition=models.Q(('source', ''), _negated=True), fields=['instance', 'source', 'created_at'], name='instances_media_source'),
+            model_name="media",
+            index=models.Index(
+                condition=models.Q(("source", ""), _negated=True),
+                fields=["instance", "source", "created_at"],
+                name="instances_media_source",
+            ),
         ),
     ]

@@ -1,0 +1,111 @@
+"""Messages that are there already, sent once more to somebody else, or deleted for everyone: both through the queue."""
+
+from collections.abc import Sequence
+
+from django.db import transaction
+
+from instances import chat_ids
+from instances.actions.media import keep_longer
+from instances.actions.messages import UnknownMessage
+from instances.actions.sending import send_message
+from instances.media.kinds import WrongFile
+from instances.models import Instance, Media, Message, MessageType, OutgoingMessage
+
+FORWARDED_MOST = 100  # messages of one call
+
+
+class CannotForward(Exception):
+    """The message can't be sent once more; the text is a sentence for the caller."""
+
+
+class CannotDelete(Exception):
+    """The message is not one that the instance can delete; the text is a sentence for the caller."""
+
+
+def find(instance: Instance, message_id: str) -> Message | OutgoingMessage:
+    """A message of the instance, which may still wait in the queue. Raises UnknownMessage.
+
+    The queue is looked at first: from there a message goes to the others, and never back.
+    """
+    waiting = OutgoingMessage.objects.filter(instance=instance, message_id=message_id, deletes="")
+    found = waiting.select_related("media").first()
+    if found is not None:
+        return found
+    message = (
+        Message.objects.filter(instance=instance, message_id=message_id)
+        .select_related("media", "chat")
+        .first()
+    )
+    if message is None:
+        raise UnknownMessage(f"There is no message with the id {message_id[:200]}.")
+    return message
+
+
+@transaction.atomic
+def forward_messages(
+    instance: Instance, *, chat_id: str, message_ids: Sequence[str]
+) -> list[OutgoingMessage]:
+    """Accepts copies of these messages into the queue, in this order, all of them or none.
+
+    Each says how often it has been forwarded, and a file that it carries is kept for another 30 days. Raises
+    chat_ids.BadChatId, QueueFull, UnknownMessage and CannotForward.
+    """
+    if len(message_ids) > FORWARDED_MOST:
+        raise CannotForward(f"At most {FORWARDED_MOST} messages are forwarded at once.")
+    where = chat_ids.of_chat(chat_id)
+    originals = [find(instance, message_id) for message_id in message_ids]
+    files = [file_of(original) for original in originals]
+    return [
+        send_message(
+            instance,
+            chat_id=where,
+            body=original.body,
+            type=original.type,
+            caption=original.caption,
+            metadata={
+                key: value for key, value in (original.metadata or {}).items() if key != "mentionedPhones"
+            },
+            media=media,
+            forwarded=min(original.forwarded + 1, 32_767),
+        )
+        for original, media in zip(originals, files, strict=True)
+    ]
+
+
+FILES = (MessageType.IMAGE, MessageType.PTT, MessageType.DOCUMENT, MessageType.AUDIO, MessageType.VIDEO,
+         MessageType.STICKER)  # fmt: skip
+
+
+def file_of(original: Message | OutgoingMessage) -> Media | None:
+    """The file to be sent with the copy. Raises CannotForward of what there is nothing to be sent of."""
+    if isinstance(original, Message) and original.deleted_at:
+        raise CannotForward(f"The message {original.message_id} has been deleted.")
+    if original.type == MessageType.CALL_LOG:
+        raise CannotForward("A missed call can't be forwarded.")
+    if original.media is None and original.type in FILES:
+        raise CannotForward(f"The file of the message {original.message_id} is no longer kept.")
+    try:
+        return keep_longer(original.media) if original.media else None
+    except WrongFile:
+        raise CannotForward(f"The file of the message {original.message_id} is no longer kept.") from None
+
+
+@transaction.atomic
+def delete_message(instance: Instance, *, message_id: str, chat_id: str | None = None) -> OutgoingMessage:
+    """Accepts the deletion of an own message for everyone into the queue; `deleted_at` is set when it is carried out.
+
+    `chat_id` is where the caller believes it to be. Raises UnknownMessage, CannotDelete and QueueFull.
+    """
+    found = find(instance, message_id)
+    where = found.chat.chat_id if isinstance(found, Message) else found.chat_id
+    if isinstance(found, Message) and not found.from_me:
+        raise CannotDelete(
+            "Only your own messages can be deleted for everyone, and this one is your contact's."
+        )
+    if isinstance(found, Message) and found.deleted_at:
+        raise CannotDelete(f"The message was deleted already, at {found.deleted_at:%F %T} UTC.")
+    if isinstance(found, Message) and found.type == MessageType.CALL_LOG:
+        raise CannotDelete("A missed call can't be deleted.")
+    if chat_id is not None and chat_ids.of_chat(chat_id) != where:
+        raise CannotDelete(f"The message is not in the chat {chat_id} but in {where}.")
+    return send_message(instance, chat_id=where, body="", deletes=message_id)

@@ -1,0 +1,208 @@
+"""`sendLink`, `sendContact`, `sendVCard`, `sendLocation` (contract.md, section 2)."""
+
+import base64
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from instances import actions, outgoing
+from instances.models import Instance, Media, Message, OutgoingMessage
+from tests.contract.conftest import Call
+
+TO = "17680561234"
+PREVIEW = "data:image/jpeg;base64," + base64.b64encode(b"\xff\xd8\xff\xe0preview").decode()
+LINK = {"body": "https://example.com/shop", "title": "Shop", "previewBase64": PREVIEW}
+PLACE = {"lat": 55.756693, "lng": "37.615498", "address": "Red Square, Moscow"}
+CARD = "BEGIN:VCARD\nVERSION:3.0\nFN:Anna\nTEL:+17680561234\nEND:VCARD"
+
+
+def sent(post: Call, get: Call, name: str, **arguments: Any) -> dict[str, Any]:
+    """What `messages` shows of a send, whose reply is checked."""
+    answer = post(name, phone=TO, **arguments)
+    assert list(answer) == ["sent", "message", "id", "queueNumber"]
+    assert (answer["sent"], answer["message"]) == (True, "Sent to 17680561234@c.us")
+    outgoing.send_due()
+    message = next(m for m in get("messages")["messages"] if m["id"] == answer["id"])
+    assert Message.objects.get(message_id=answer["id"]).queue_number == answer["queueNumber"]
+    return message
+
+
+def refused(answer: dict[str, Any], message: str) -> None:
+    assert answer == {"sent": False, "message": message}
+    assert not OutgoingMessage.objects.exists()
+
+
+def test_send_link(post: Call, get: Call, client: Client) -> None:
+    message = sent(post, get, "sendLink", **LINK, description="All you need")
+    preview = message["metadata"].pop("preview")
+    assert (message["type"], message["body"], message["caption"]) == (
+        "chat",
+        "https://example.com/shop",
+        None,
+    )
+    assert message["metadata"] == {"title": "Shop", "description": "All you need"}
+    assert preview.endswith("/preview.jpg")
+    shown = client.get(preview.removeprefix("http://localhost:8000"))
+    assert b"".join(shown) == b"\xff\xd8\xff\xe0preview"  # type: ignore[arg-type]  # it is a stream
+
+
+def test_send_link_takes_a_preview_without_data_in_front(post: Call, get: Call) -> None:
+    bare = LINK | {"previewBase64": PREVIEW.partition(",")[2]}
+    assert sent(post, get, "sendLink", **bare)["metadata"]["preview"].endswith("/preview.jpg")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"body": ""}, "body takes the address that is linked, https://…"),
+        ({"body": "example.com"}, "Message was not sent: body takes an address that begins with http:// or https://."),
+        ({"title": None}, "title takes the title of the preview"),
+        ({"title": "x" * 1001}, "title takes the title of the preview, of at most 1000 characters"),
+        ({"previewBase64": ""}, "previewBase64 takes a picture: data:image/jpeg;base64,…"),
+        ({"previewBase64": "?"}, "Message was not sent: previewBase64: its base64 can't be read."),
+        ({"previewBase64": "data:text/plain;base64,aGk="},
+         "Message was not sent: previewBase64: it takes image, and this is text/plain."),
+        ({"description": "x" * 1001}, "Message was not sent: description takes a text of at most 1000 characters."),
+    ],
+)  # fmt: skip
+def test_send_link_refuses_with_the_reason(post: Call, change: dict[str, Any], message: str) -> None:
+    refused(post("sendLink", phone=TO, **LINK | change), message)
+    assert not Media.objects.exists()
+
+
+@pytest.mark.parametrize("missing", ["body", "title", "previewBase64"])
+def test_send_link_needs_body_title_and_preview(post: Call, missing: str) -> None:
+    answer = post("sendLink", phone=TO, **{key: value for key, value in LINK.items() if key != missing})
+    assert answer["sent"] is False
+    assert answer["message"].startswith(f"{missing} is missing: it takes ")
+
+
+def test_send_contact_by_its_chat_id(post: Call, get: Call, instance: Instance) -> None:
+    actions.receive_message(instance, sender="19990001122", sender_name="Bond; James", body="hi")
+    message = sent(post, get, "sendContact", contactId="19990001122@c.us")
+    assert message["type"] == "vcard"
+    assert message["body"] == (
+        "BEGIN:VCARD\nVERSION:3.0\nN:;Bond\\; James;;;\nFN:Bond\\; James\n"
+        "TEL;type=CELL;type=VOICE;waid=19990001122:+19990001122\nEND:VCARD"
+    )
+
+
+@pytest.mark.parametrize(
+    "several",
+    [
+        ["19990001122@c.us", "19990003344"],
+        "19990001122@c.us,19990003344",
+        '["19990001122", "19990003344@c.us"]',
+    ],
+)
+def test_send_contact_of_several_is_one_message(post: Call, get: Call, several: Any) -> None:
+    body = sent(post, get, "sendContact", contactId=several)["body"]
+    assert [line for line in body.split("\n") if line.startswith("FN")] == [
+        "FN:+19990001122",
+        "FN:+19990003344",
+    ]
+    assert body.count("BEGIN:VCARD") == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("", "contactId takes the chat id of a contact, 17680561234@c.us, or an array of them"),
+        ([], "contactId takes the chat id of a contact, 17680561234@c.us, or an array of them"),
+        ("[1", "contactId takes the chat id of a contact, 17680561234@c.us, or an array of them"),
+        ("17680561234-1479621234@g.us",
+         "contactId takes the chat id of a contact, 17680561234@c.us, or an array of them"),
+        ("anna", "chatId should look like 17680561234@c.us or 17680561234-1479621234@g.us"),
+        (["19990001122"] * 101, "Message was not sent: contactId takes at most 100 contacts."),
+    ],
+)  # fmt: skip
+def test_send_contact_refuses_with_the_reason(post: Call, given: Any, message: str) -> None:
+    refused(post("sendContact", phone=TO, contactId=given), message)
+
+
+def test_send_contact_needs_a_contact(post: Call) -> None:
+    refused(
+        post("sendContact", phone=TO),
+        "contactId is missing: it takes the chat id of a contact, 17680561234@c.us, or an array of them",
+    )
+
+
+def test_send_vcard(post: Call, get: Call) -> None:
+    message = sent(post, get, "sendVCard", vcard=CARD)
+    assert (message["type"], message["body"]) == ("vcard", CARD)
+
+
+@pytest.mark.parametrize("given", ["Anna, +17680561234", "BEGIN:VCARD\nFN:Anna", "x" * 20])
+def test_send_vcard_refuses_what_is_none(post: Call, given: str) -> None:
+    refused(
+        post("sendVCard", phone=TO, vcard=given),
+        "Message was not sent: vcard begins with BEGIN:VCARD and ends with END:VCARD.",
+    )
+
+
+def test_send_vcard_needs_a_card(post: Call) -> None:
+    refused(
+        post("sendVCard", phone=TO), "vcard is missing: it takes a vCard: BEGIN:VCARD … END:VCARD"
+    )  # fmt: skip
+
+
+def test_send_location(post: Call, get: Call) -> None:
+    message = sent(post, get, "sendLocation", **PLACE)
+    assert (message["type"], message["body"], message["caption"]) == (
+        "location", "55.756693;37.615498", "Red Square, Moscow",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("lat", "lng", "body"),
+    [(0, 0, "0;0"), ("-33.5", "151", "-33.5;151"), (-0.0, 1e-7, "0;0.0000001"), (90, -180.0, "90;-180")],
+)
+def test_degrees_may_be_numbers_or_texts(post: Call, get: Call, lat: Any, lng: Any, body: str) -> None:
+    assert sent(post, get, "sendLocation", lat=lat, lng=lng, address="x")["body"] == body
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"lat": 90.1}, "lat takes degrees from -90 to 90"),
+        ({"lat": "north"}, "lat takes degrees from -90 to 90"),
+        ({"lat": "nan"}, "lat takes degrees from -90 to 90"),
+        ({"lat": None}, "lat takes degrees from -90 to 90"),
+        ({"lat": True}, "lat takes degrees from -90 to 90"),
+        ({"lng": -180.5}, "lng takes degrees from -180 to 180"),
+        ({"lng": "1e999"}, "lng takes degrees from -180 to 180"),
+        ({"address": " "}, "address takes the place in words"),
+    ],
+)  # fmt: skip
+def test_send_location_refuses_with_the_reason(post: Call, change: dict[str, Any], message: str) -> None:
+    refused(post("sendLocation", phone=TO, **PLACE | change), message)
+
+
+@pytest.mark.parametrize("missing", ["lat", "lng", "address"])
+def test_send_location_needs_all_three(post: Call, missing: str) -> None:
+    answer = post("sendLocation", phone=TO, **{key: value for key, value in PLACE.items() if key != missing})
+    assert answer["sent"] is False
+    assert answer["message"].startswith(f"{missing} is missing: it takes ")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("sendMessage", {"body": "hi"}), ("sendFile", {"body": PREVIEW, "filename": "a.jpg"}),
+        ("sendPTT", {"audio": "data:audio/ogg;base64,T2dnUw=="}), ("sendLink", LINK),
+        ("sendContact", {"contactId": TO}), ("sendVCard", {"vcard": CARD}), ("sendLocation", PLACE),
+    ],
+)  # fmt: skip
+def test_every_send_takes_a_group_and_refuses_a_malformed_phone(
+    post: Call, name: str, arguments: dict[str, Any]
+) -> None:
+    answer = post(name, chatId="17680561234-1479621234@g.us", phone="x", **arguments)
+    assert (answer["sent"], answer["message"]) == (True, "Sent to 17680561234-1479621234@g.us")
+    assert post(name, phone="12345", **arguments) == {
+        "sent": False,
+        "message": (
+            "phone parameter should contain only numbers, start from country code and be 9-14 characters long"
+        ),
+    }
+    assert OutgoingMessage.objects.count() == 1
