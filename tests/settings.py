@@ -12,6 +12,7 @@ for name in (
     "METRICS_TOKEN",
     "ALLOWED_HOSTS", "HOOKS_ALLOW_NETWORKS", "HOOKS_DISPATCHERS", "HOOKS_WINDOW", "HOOKS_CA_FILE", "TRIAL_DAYS",
     "API_RATE", "OUTPUT_IP", "DEFAULT_FROM_EMAIL", "SUPPORT_EMAIL", "WEB_PROCESSES", "REQUEST_MAX_BYTES",
+    *(f"MEDIA_S3_{name}" for name in ("BUCKET", "ENDPOINT", "REGION", "PREFIX", "ACCESS_KEY", "SECRET_KEY")),
 ):  # fmt: skip
     os.environ.pop(name, None)
     os.environ.pop(f"{name}_FILE", None)
