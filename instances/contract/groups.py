@@ -9,7 +9,7 @@ from instances import chat_ids, values
 from instances.actions.groups import GROUP_LIMIT, NAME_LIMIT
 from instances.actions.sending import TEXT_LIMIT
 from instances.contract.acting import do, do_now, waiting_words
-from instances.contract.arguments import Argument, once, phones, plain, text
+from instances.contract.arguments import MOST_PHONES, Argument, last, once, phones, plain, text
 from instances.contract.chats import NOT_REMOVED
 from instances.contract.errors import BadArgument, Refused, WireError
 from instances.contract.registry import method
@@ -35,7 +35,11 @@ def group_id(value: Any) -> str:
 
 def people(value: Any) -> list[str]:
     """Chat ids of persons: one text, a comma list, or an array; a phone number is the chat id of its owner."""
-    found = [chat_ids.of_chat(each) for each in values.texts(value)] if value is not None else []
+    several = [plain(one) for one in value] if isinstance(value, list) else value
+    given = [] if several is None else values.texts(several)
+    if len(given) > MOST_PHONES:
+        raise ValueError(f"at most {MOST_PHONES} chat ids")
+    found = [chat_ids.of_chat(each) for each in given]
     if any(chat_ids.is_group(each) for each in found):
         raise ValueError("chat ids of persons, such as 17680561234@c.us")
     return found
@@ -55,9 +59,8 @@ class Member(Argument):
 
     def value(self, given: Mapping[str, Any]) -> Any:
         """The chat id. Raises BadArgument."""
-        named = {
-            name: once(given[name]) for name in self.names if once(given.get(name)) not in (None, "", [])
-        }
+        came = {name: last(given.get(name)) for name in self.names}
+        named = {name: value for name, value in came.items() if value not in (None, "", [])}
         if not named:
             return super().value({})  # which says that it is missing
         (member, *more) = super().value(named) or [""]
