@@ -52,13 +52,14 @@ from instances.actions.refused import give_up
 from instances.actions.sandbox import (
     NotLinked,
     NotPossible,
-    change_battery,
     change_contact,
+    change_phone,
     phone_event,
     reset_sandbox,
     type_by_hand,
     write_as_contact,
 )
+from instances.actions.sandbox_groups import change_group, group_of_contact
 from instances.actions.sending import (
     QUEUE_LIMIT,
     TEXT_LIMIT,
@@ -92,10 +93,11 @@ __all__ = [
     "archive_chat",
     "block_account",
     "change_bans",
-    "change_battery",
     "change_chat",
     "change_contact",
+    "change_group",
     "change_instance",
+    "change_phone",
     "change_profile",
     "change_settings",
     "change_status",
@@ -116,6 +118,7 @@ __all__ = [
     "finish_action",
     "forward_messages",
     "give_up",
+    "group_of_contact",
     "invite_link_of",
     "is_banned",
     "join_group",

@@ -146,9 +146,16 @@ def step_on(
 
 
 def reached_by_all(message: Message) -> list[Ack]:
-    """The ticks of a group's message: what every member has done, going by those who still have something to do."""
+    """The ticks of a group's message: what every member has done, going by those who still have something to do.
+
+    Who has left the group is waited for no longer.
+    """
     slowest = (
-        SandboxReceipt.objects.filter(instance=message.instance_id, message_id=message.message_id)
+        SandboxReceipt.objects.filter(
+            instance=message.instance_id,
+            message_id=message.message_id,
+            chat_id__in=Participant.objects.filter(chat=message.chat_id).values("member"),
+        )
         .order_by("ack")
         .values_list("ack", flat=True)
         .first()
@@ -159,8 +166,8 @@ def reached_by_all(message: Message) -> list[Ack]:
 
 
 @transaction.atomic
-def tick_by_hand(instance: Instance, *, message_id: str, ack: Ack, contact: str = "") -> Message:
-    """Contacts get or read a message because somebody says so, whatever their mind is.
+def tick_by_hand(instance: Instance, *, message_id: str, ack: Ack, contact: str = "") -> tuple[Message, bool]:
+    """Contacts get or read a message because somebody says so, whatever their mind is; was it news?
 
     In a group `contact` (a chat id) is the one who does, "" all of them. Raises UnknownMessage, also when that one
     is not in the group.
@@ -174,7 +181,7 @@ def tick_by_hand(instance: Instance, *, message_id: str, ack: Ack, contact: str 
     )
     if message is None:
         raise UnknownMessage("The instance has sent no message with this id.")
-    message.instance = instance
+    message.instance, before = instance, message.ack
     if not chat_ids.is_group(message.chat.chat_id):
         if contact and contact != message.chat.chat_id:
             raise UnknownMessage("The message was sent to somebody else.")
@@ -182,7 +189,7 @@ def tick_by_hand(instance: Instance, *, message_id: str, ack: Ack, contact: str 
         mind = SandboxContact.objects.filter(instance=instance, chat_id=message.chat.chat_id).first()
         reconsider(instance, [message], mind, now)
         wake()
-        return message
+        return message, message.ack != before
     waiting = SandboxReceipt.objects.filter(instance=instance, message_id=message_id, ack__lte=ack)
     if contact:
         if not message.chat.participants.filter(member=contact).exists():
@@ -196,7 +203,7 @@ def tick_by_hand(instance: Instance, *, message_id: str, ack: Ack, contact: str 
     ]
     record_ticks(instance, ticks if contact else [(message, ack)])
     wake()
-    return message
+    return message, bool(ticks) or message.ack != before
 
 
 def reconsider(

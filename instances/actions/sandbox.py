@@ -8,9 +8,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from instances import chat_ids
-from instances.actions import chats, events, messages, receipts
+from instances.actions import bans, chats, events, messages, receipts
 from instances.actions.status import change_status
 from instances.models import (
+    CONNECTED,
     AccountStatus,
     Ack,
     Chat,
@@ -26,9 +27,9 @@ from instances.models import (
 )
 
 CONTACTS_LIMIT = 1000  # of one instance
+BATTERY_FULL = 90
 # the phone's battery in percent, at or below which it is said to be low
 BATTERY_LOW = ((5, Substatus.BATTERY_LOW_2), (10, Substatus.BATTERY_LOW_1), (20, Substatus.BATTERY_LOW))
-BATTERY_WORDS = tuple(word for _, word in BATTERY_LOW)
 
 
 class NotLinked(Exception):
@@ -49,15 +50,20 @@ def must_be_linked(instance: Instance, what: str) -> None:
         raise NotLinked(f"The phone is not connected (substatus {instance.substatus}), so {what}.")
 
 
-@transaction.atomic
-def write_as_contact(
-    instance: Instance, *, sender: str, chat_id: str | None = None, sender_name: str = "", **message: Any
-) -> Message:
+def write_as_contact(instance: Instance, **message: Any) -> Message:
     """A contact of the sandbox writes to the instance, if that is linked; `message` as receive_message takes it.
 
-    Their name and picture are the contact's, unless `sender_name` says otherwise. Raises NotLinked, NotPossible for
-    somebody who has no account or is not in the group, and what receive_message raises.
+    Their name is the contact's, unless `sender_name` says otherwise. Raises NotLinked, NotPossible for somebody who has
+    no account or is not in the group, and what receive_message raises.
     """
+    return bans.let_in(come_in(instance, **message))
+
+
+@transaction.atomic
+def come_in(
+    instance: Instance, *, sender: str, chat_id: str | None = None, sender_name: str = "", **message: Any
+) -> Message | None:
+    """As messages.take_in, for somebody of the sandbox."""
     events.lock(instance)
     must_be_linked(instance, "no message reaches it")
     author = chat_ids.of_phone(sender)
@@ -66,7 +72,7 @@ def write_as_contact(
         raise NotPossible(f"{contact} has no account (hasAccount is false), so they can't write.")
     if chat_id:
         must_be_in_group(instance, chat_ids.of_chat(chat_id), author)
-    return messages.receive_message(
+    return messages.take_in(
         instance,
         sender=author,
         chat_id=chat_id,
@@ -144,16 +150,28 @@ def known(instance: Instance, chat_id: str) -> bool:
 
 
 @transaction.atomic
-def change_battery(instance: Instance, *, percent: int, actor: Any = None) -> Instance:
-    """The phone's battery: from BATTERY_LOW on, the substatus says so, and no longer when it is charged again.
+def change_phone(
+    instance: Instance,
+    *,
+    account_status: str | None = None,
+    substatus: str | None = None,
+    reason: str | None = None,
+    battery: int | None = None,
+    actor: Any = None,
+) -> Instance:
+    """The phone's new state; what is None stays. The words are change_status', and so is what is raised.
 
-    A phone that says something else at the moment (not connected, synchronising) goes on saying that.
+    A `battery` (percent) of BATTERY_LOW or less is said by the substatus too, until it is charged again; a phone that
+    says something else (not connected, synchronising) goes on saying that.
     """
     events.lock(instance)
-    instance.battery = percent
-    instance.save(update_fields=["battery"])
-    if instance.is_authenticated and instance.substatus in (Substatus.NORMAL, *BATTERY_WORDS):
-        change_status(instance, substatus=battery_word(percent), actor=actor)
+    change_status(instance, account_status=account_status, substatus=substatus, reason=reason, actor=actor)
+    if battery is not None:
+        instance.battery = battery
+        instance.save(update_fields=["battery"])
+        if instance.is_authenticated and substatus is None and instance.substatus in CONNECTED:
+            change_status(instance, substatus=battery_word(battery), actor=actor)
+    receipts.wake()
     return instance
 
 
@@ -218,7 +236,7 @@ def reset_sandbox(instance: Instance, *, actor: Any = None) -> Instance:
     for model in (SandboxReceipt, SandboxContact, OutgoingMessage, QueuedAction, Message, Chat):
         model.objects.filter(instance=instance).delete()
     OutgoingQueue.objects.filter(instance=instance).update(length=0)
-    instance.battery = 90
+    instance.battery = BATTERY_FULL
     instance.save(update_fields=["battery"])
     change_status(
         instance, account_status=AccountStatus.AUTHENTICATED, substatus=Substatus.NORMAL, actor=actor

@@ -9,7 +9,16 @@ from instances.api.views.delivery import PauseView, ResumeView, RotateSecretView
 from instances.api.views.hooks import HookViewSet
 from instances.api.views.instances import InstanceViewSet
 from instances.api.views.redeliveries import RedeliveryViewSet
-from instances.api.views.sandbox import MessageView, PhoneView, ReceiptView
+from instances.api.views.sandbox import CallView, MessageView, PhoneMessageView, ReceiptView
+from instances.api.views.sandbox_people import (
+    ChatMessagesView,
+    ChatView,
+    ContactsView,
+    ContactView,
+    GroupsView,
+    GroupView,
+)
+from instances.api.views.sandbox_phone import PhoneView, ResetView
 
 app_name = "instances-api"
 
@@ -31,8 +40,21 @@ ROUTES = (
     ("instances/<str:id>/delivery/pause", PauseView.as_view(), "delivery-pause"),
     ("instances/<str:id>/delivery/resume", ResumeView.as_view(), "delivery-resume"),
     ("instances/<str:id>/sandbox/messages", MessageView.as_view(), "sandbox-messages"),
+    ("instances/<str:id>/sandbox/calls", CallView.as_view(), "sandbox-calls"),
     ("instances/<str:id>/sandbox/receipts", ReceiptView.as_view(), "sandbox-receipts"),
     ("instances/<str:id>/sandbox/phone", PhoneView.as_view(), "sandbox-phone"),
+    ("instances/<str:id>/sandbox/phone/messages", PhoneMessageView.as_view(), "sandbox-phone-messages"),
+    ("instances/<str:id>/sandbox/contacts", ContactsView.as_view(), "sandbox-contacts"),
+    ("instances/<str:id>/sandbox/contacts/<str:phone>", ContactView.as_view(), "sandbox-contact"),
+    ("instances/<str:id>/sandbox/groups", GroupsView.as_view(), "sandbox-groups"),
+    ("instances/<str:id>/sandbox/groups/<str:chatId>", GroupView.as_view(), "sandbox-group"),
+    ("instances/<str:id>/sandbox/chats/<str:chatId>", ChatView.as_view(), "sandbox-chat"),
+    (
+        "instances/<str:id>/sandbox/chats/<str:chatId>/messages",
+        ChatMessagesView.as_view(),
+        "sandbox-chat-messages",
+    ),
+    ("instances/<str:id>/sandbox/reset", ResetView.as_view(), "sandbox-reset"),
     ("hooks", HookViewSet.as_view({"get": "list"}), "hooks"),
     ("hooks/<str:id>", HookViewSet.as_view({"get": "retrieve"}), "hook"),
     ("hooks/<str:id>/resend", HookViewSet.as_view({"post": "resend"}), "hook-resend"),

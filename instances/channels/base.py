@@ -78,10 +78,11 @@ class Channel(Protocol):
         """Does this number (digits, or its chat id) use the messenger? Raises CannotDo."""
         ...
 
-    def press(self, instance: Instance, button: Button) -> None:
+    def press(self, instance: Instance, button: Button, *, actor: Any = None) -> None:
         """Asks the messenger for it; what becomes of it is reported by instances.actions (log_out, renew_code, …).
 
-        Whether the button applies has been looked at by the caller. Raises CannotDo.
+        Whether the button applies has been looked at by the caller. `actor` is the person who pressed it, None for a
+        program. Raises CannotDo.
         """
         ...
 

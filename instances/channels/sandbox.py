@@ -31,7 +31,7 @@ from instances.models import (
 from instances.models import Channel as ChannelName
 
 INSTANCES_A_PASS = 100
-OBEY: Mapping[Button, Callable[[Instance], Instance]] = {
+OBEY: Mapping[Button, Callable[..., Instance]] = {
     Button.LOGOUT: actions.log_out,
     Button.EXPIRY: actions.renew_code,
     Button.TAKEOVER: actions.take_over,
@@ -71,9 +71,9 @@ class SandboxChannel:
         who = chat_ids.of_phone(phone)
         return not SandboxContact.objects.filter(instance=instance, chat_id=who, has_account=False).exists()
 
-    def press(self, instance: Instance, button: Button) -> None:
+    def press(self, instance: Instance, button: Button, *, actor: Any = None) -> None:
         """The sandbox obeys at once."""
-        OBEY[button](instance)
+        OBEY[button](instance, actor=actor)
 
     def qr_text(self, instance: Instance) -> str:
         """The instance's own page, where the sandbox phone is linked."""

@@ -27,6 +27,21 @@ TABLE = [
     ("instances/{instance}/sandbox/messages/", "POST", HELLO, 201),
     ("instances/{instance}/sandbox/receipts/", "POST", {"messageId": "{message}", "status": "viewed"}, 200),
     ("instances/{instance}/sandbox/phone/", "PATCH", {"substatus": "battery_low"}, 200),
+    ("instances/{instance}/sandbox/phone/", "GET", None, 200),
+    ("instances/{instance}/sandbox/phone/", "POST", {"event": "disconnect"}, 200),
+    ("instances/{instance}/sandbox/phone/messages/", "POST", {"chatId": "17680561234", "body": "hi"}, 201),
+    ("instances/{instance}/sandbox/calls/", "POST", {"from": "17680561234"}, 201),
+    ("instances/{instance}/sandbox/contacts/", "GET", None, 200),
+    ("instances/{instance}/sandbox/contacts/{phone}/", "GET", None, 200),
+    ("instances/{instance}/sandbox/contacts/{phone}/", "PUT", {"name": "Ann"}, 200),
+    ("instances/{instance}/sandbox/contacts/{phone}/", "PATCH", {"name": "Ann"}, 200),
+    ("instances/{instance}/sandbox/groups/", "GET", None, 200),
+    ("instances/{instance}/sandbox/groups/", "POST", {"name": "Holidays", "by": "17680561234"}, 201),
+    ("instances/{instance}/sandbox/groups/{group}/", "GET", None, 200),
+    ("instances/{instance}/sandbox/groups/{group}/", "PATCH", {"name": "Summer"}, 200),
+    ("instances/{instance}/sandbox/chats/{chat}/", "GET", None, 200),
+    ("instances/{instance}/sandbox/chats/{chat}/messages/", "GET", None, 200),
+    ("instances/{instance}/sandbox/reset/", "POST", None, 200),
     ("hooks/", "GET", None, 200),
     ("hooks/{hook}/", "GET", None, 200),
     ("hooks/{hook}/resend/", "POST", None, 200),
@@ -51,6 +66,7 @@ def filled(alice: Caller) -> dict[str, str]:
     """What stands in the table's braces: alice's instance, a message sent by it, hooks and jobs of it."""
     message = actions.type_on_phone(alice.instance, chat_id="17680561234", body="hi")
     actions.receive_message(alice.instance, sender="17680561234", body="hello")
+    group = actions.group_of_contact(alice.instance, name="Holidays", by="17680561234@c.us")
     hook_actions.configure(alice.instance.endpoint, url="https://example.com/hook")
     hook, other, *_ = skipped = list(Hook.objects.filter(endpoint=alice.instance.pk).order_by("id"))
     assert {one.state for one in skipped} == {State.SKIPPED}
@@ -60,6 +76,9 @@ def filled(alice: Caller) -> dict[str, str]:
     return {
         "instance": str(alice.instance.number),
         "message": message.message_id,
+        "phone": "17680561234",
+        "chat": "17680561234@c.us",
+        "group": group.chat_id,
         "hook": hook.webhook_id,
         "waiting": hook_actions.resend(other, actor=None).webhook_id,
         "job": f"redelivery_{job.public_id.hex}",
@@ -119,6 +138,7 @@ def test_a_stranger_learns_nothing_and_changes_nothing(
 def test_what_does_not_exist_is_answered_like_a_strangers(alice: Caller, row: tuple, instance: str) -> None:
     names = {name: f"hook_{uuid.uuid4().hex}" for name in ("hook", "waiting")}
     names |= {name: f"redelivery_{uuid.uuid4().hex}" for name in ("job", "paused")}
+    names |= {"phone": "17680561234", "chat": "17680561234@c.us", "group": "1-2@g.us"}
     method, path, data = fill(row, {"instance": instance, "message": "x", **names})
     assert alice.call(method, path, data)[0] == 404
 
@@ -131,7 +151,7 @@ def test_a_missing_slash_at_the_end_is_forgiven(alice: Caller, filled: dict[str,
 
 def test_the_table_holds_every_address_and_method() -> None:
     found = {
-        (str(pattern.pattern).replace("<str:id>", "{}"), method.upper())
+        (re.sub(r"<str:\w+>", "{}", str(pattern.pattern)), method.upper())
         for pattern in urlpatterns
         if pattern.name
         for method in methods(pattern.callback)

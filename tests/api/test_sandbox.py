@@ -117,7 +117,8 @@ A_PHONE = "It takes a phone number of 9 to 14 digits that starts with the countr
         (
             {"phone": "17680561234"},
             {
-                "phone": "There is no such field; the fields are from, name, type, body, caption, chatId, quotedMsgId."
+                "phone": "There is no such field; the fields are from, type, body, file, filename, caption, "
+                "quotedMsgId, isForwarded, time, name, chatId."
             },
         ),
     ],
@@ -228,7 +229,13 @@ def test_anothers_message_gets_no_receipt(alice: Caller, bob: Caller) -> None:
     ],
 )
 def test_the_phone_changes_its_state(alice: Caller, change: dict, state: tuple[str, str]) -> None:
-    shown = {"accountStatus": state[0], "substatus": state[1], "phone": alice.instance.phone}
+    shown = {
+        "accountStatus": state[0],
+        "substatus": state[1],
+        "reason": None,
+        "battery": 90,
+        "phone": alice.instance.phone,
+    }
     assert alice.patch(f"{alice.home}sandbox/phone/", change) == (200, shown)
     instance = Instance.objects.get()
     assert (instance.account_status, instance.substatus) == state
@@ -237,7 +244,14 @@ def test_the_phone_changes_its_state(alice: Caller, change: dict, state: tuple[s
 @pytest.mark.parametrize(
     ("change", "answer"),
     [
-        ({}, {"error": "Give accountStatus or substatus or both.", "fields": {}}),
+        ({}, {"error": "Give at least one of accountStatus, substatus, reason, battery.", "fields": {}}),
+        (
+            {"reason": "conflict"},
+            {
+                "error": "reason: It says why an instance is loading, and this one is not.",
+                "fields": {"reason": "It says why an instance is loading, and this one is not."},
+            },
+        ),
         (
             {"accountStatus": "not_paid"},
             {

@@ -30,9 +30,9 @@ def test_every_operation_has_words_examples_and_its_refusals() -> None:
         operation
         for methods in document["paths"].values()
         for name, operation in methods.items()
-        if name in ("get", "post", "patch", "delete")
+        if name in ("get", "post", "put", "patch", "delete")
     ]
-    assert len(operations) == 23
+    assert len(operations) == 38
     for operation in operations:
         assert operation["summary"]
         assert operation["security"] == [{"accountKey": []}]
@@ -40,7 +40,9 @@ def test_every_operation_has_words_examples_and_its_refusals() -> None:
         for status, response in operation["responses"].items():
             content = response.get("content", {}).get("application/json")
             assert status == "204" or content["examples"]
-    addresses = {str(pattern.pattern).replace("<str:id>", "{id}") for pattern in urlpatterns if pattern.name}
+    addresses = {
+        re.sub(r"<str:(\w+)>", r"{\1}", str(pattern.pattern)) for pattern in urlpatterns if pattern.name
+    }
     assert set(document["paths"]) == {f"/api/v1/{address}" for address in addresses}
 
 
