@@ -203,6 +203,7 @@ else:
 DEFAULT_FROM_EMAIL = read(env.str, "DEFAULT_FROM_EMAIL", f"Chat API <chatapi@{SITE_HOST}>")
 SUPPORT_EMAIL = read(env.str, "SUPPORT_EMAIL", "")  # whom people of a blocked account may ask
 ACCOUNT_ADAPTER = "accounts.adapters.AccountAdapter"
+MFA_ADAPTER = "accounts.adapters.SecondFactorAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
@@ -276,6 +277,7 @@ MEDIA_MAX_BYTES = 64 * 1024 * 1024
 MEDIA_DATA_URI_MAX_BYTES = (
     16 * 1024 * 1024
 )  # of the file; base64 makes it a third longer, and it is held in memory
+MEDIA_BODY_MAX_BYTES = MEDIA_DATA_URI_MAX_BYTES * 4 // 3 + 2 * 1024 * 1024  # with it in, and what escapes add
 MEDIA_S3_BUCKET = read(env.str, "MEDIA_S3_BUCKET", "")
 MEDIA_S3_ENDPOINT = read(env.str, "MEDIA_S3_ENDPOINT", "")
 MEDIA_S3_REGION = read(env.str, "MEDIA_S3_REGION", "")

@@ -29,14 +29,15 @@ def query_of(request: HttpRequest) -> dict[str, Any]:
 def body_of(request: HttpRequest, *, large: bool = False) -> dict[str, Any]:
     """The body's arguments, keys in lower case; of a multipart body also its files. Raises WireError.
 
-    A method that takes files may be sent what the server lets in at all (REQUEST_MAX_BYTES).
+    Of a method that takes files the multipart form may be as long as the server lets in at all (REQUEST_MAX_BYTES),
+    and a body that holds a file as a data: URI, which is all in memory, MEDIA_BODY_MAX_BYTES.
     """
     kind = (request.content_type or "").lower()
     length = length_of(request)
     try:
         if kind == "multipart/form-data":
             return multipart(request)
-        if length > (settings.REQUEST_MAX_BYTES if large else settings.DATA_UPLOAD_MAX_MEMORY_SIZE):
+        if length > (settings.MEDIA_BODY_MAX_BYTES if large else settings.DATA_UPLOAD_MAX_MEMORY_SIZE):
             raise RequestDataTooBig
         raw = request.read()
         # Half a form reads as a whole one with a shorter text, and its client, who got no answer, sends it again.
@@ -49,7 +50,8 @@ def body_of(request: HttpRequest, *, large: bool = False) -> dict[str, Any]:
             return from_json(raw)
         return flatten(QueryDict(raw, encoding="utf-8").lists())
     except RequestDataTooBig:
-        raise WireError(413, "The request is too long.") from None
+        more = " Send a long file by its address or as a multipart form." if large else ""
+        raise WireError(413, f"The request is too long.{more}") from None
     except (TooManyFieldsSent, TooManyFilesSent):
         raise WireError(400, "The form has too many fields.") from None
     except MultiPartParserError as error:

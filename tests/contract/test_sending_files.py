@@ -364,3 +364,24 @@ def test_the_arguments_may_come_as_json_in_a_get(client: Client, instance: Insta
     body = json.dumps({"PHONE": TO, "Body": data_uri(JPEG), "fileName": "a.jpg"})
     answer = client.generic("GET", "/instance12345/sendFile?token=secret", body, "application/json").json()
     assert answer["sent"] is True
+
+
+def test_a_body_that_is_too_long_says_what_to_do(client: Client, instance: Instance, settings: Any) -> None:
+    settings.MEDIA_BODY_MAX_BYTES = 3_000_000
+    for name, length, status in (
+        ("sendFile", 2_900_000, 200), ("sendFile", 3_100_000, 413), ("sendMessage", 2_900_000, 413),
+    ):  # fmt: skip
+        body = {"phone": TO, "filename": "a.bin", "body": "data:x/y;base64," + "A" * length}
+        response = client.post(f"/instance12345/{name}?token=secret", body, content_type="application/json")
+        assert response.status_code == status
+    assert response.json() == {"error": "The request is too long."}
+
+
+def test_a_file_of_64_mb_in_a_form_goes_through_the_disk(
+    client: Client, instance: Instance, get: Call
+) -> None:
+    """Django's own handler puts what is longer than 2.5 MB into a temporary file, which is moved into the store."""
+    upload = SimpleUploadedFile("a.bin", bytes(64 * 1024 * 1024))
+    answer = client.post("/instance12345/sendFile?token=secret", {"phone": TO, "body": upload}).json()
+    assert answer["sent"] is True
+    assert Media.objects.get().size == 64 * 1024 * 1024
