@@ -17,7 +17,7 @@ from django.db.models import Min, QuerySet
 from instances import actions, chat_ids
 from instances.actions import receipts
 from instances.channels import sandbox_groups
-from instances.channels.base import Button, CannotDo
+from instances.channels.base import Button
 from instances.models import (
     Ack,
     ActionType,
@@ -28,7 +28,6 @@ from instances.models import (
     SandboxContact,
     SandboxReceipt,
 )
-from instances.models import Channel as ChannelName
 
 INSTANCES_A_PASS = 100
 OBEY: Mapping[Button, Callable[..., Instance]] = {
@@ -62,8 +61,6 @@ class SandboxChannel:
             while Chat.objects.filter(instance=instance, chat_id=group_id(instance, second)).exists():
                 second += 1
             return {"chatId": group_id(instance, second)}
-        if action.type == ActionType.JOIN_GROUP:
-            return invited(action.data["code"])
         return {}
 
     def has_account(self, instance: Instance, phone: str) -> bool:
@@ -105,14 +102,3 @@ def due(now: datetime) -> QuerySet[SandboxReceipt]:
 def group_id(instance: Instance, second: int) -> str:
     """The creator's phone number and the time in unix seconds, as contract.md section 3 shows them."""
     return f"{instance.phone}-{second}{chat_ids.GROUP}"
-
-
-def invited(code: str) -> Mapping[str, Any]:
-    """The group of any sandbox instance that this invite code opens. Raises CannotDo."""
-    group = (
-        Chat.objects.filter(invite_code=code, instance__channel=ChannelName.SANDBOX).first() if code else None
-    )
-    if group is None:
-        raise CannotDo("There is no group with this invite link.")
-    members = list(group.participants.values_list("member", "is_admin"))
-    return {"chatId": group.chat_id, "name": group.name, "image": group.image, "members": members}

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
 from instances.contract.arguments import Destination, flag, number, text
 from instances.contract.moments import moment
@@ -112,14 +112,15 @@ def messages_history(instance: Instance, *, page: int, count: int, chat_id: str 
     """A page of the messages, the newest on page 0; within a page from the newest to the oldest.
 
     Pages of a chat are counted from its newest message, those of the instance by their numbers, which are gapless:
-    so the last page of a million costs what the first does.
+    so the last page of a million costs what the first does. What clearChat has cleared is left out (*ours*); where a
+    chat was cleared, the instance's pages are counted from the newest message too.
     """
     size = min(count, MOST_A_PAGE) or PAGE
-    found = Message.objects.filter(instance=instance)
+    found = Message.objects.filter(instance=instance, number__gt=F("chat__cleared_number"))
     first = min(page * size, MOST_MESSAGES)
     if chat_id:
         found = of_chat(instance, found, chat_id)
-    else:
+    elif not Chat.objects.filter(instance=instance, cleared_number__gt=0).exists():
         found, first = found.filter(number__lte=instance.last_message_number - first), 0
     rows = list(found.order_by("-number").values_list(*FIELDS, named=True)[first : first + size])
     return {

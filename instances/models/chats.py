@@ -83,6 +83,10 @@ class Chat(models.Model):
                 name="instances_chat_dialogs",
                 condition=models.Q(removed_at__isnull=True),
             ),
+            # messagesHistory: has the instance any chat that was cleared?
+            models.Index(
+                name="instances_chat_cleared", fields=["instance"], condition=models.Q(cleared_number__gt=0)
+            ),
         ]
 
     def __str__(self) -> str:

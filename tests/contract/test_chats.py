@@ -130,6 +130,21 @@ def test_clear_chat_reads_it_and_keeps_the_numbered_feed(
     assert [message["messageNumber"] for message in get("messages")["messages"]] == [1, 2]
 
 
+def test_clear_chat_takes_its_messages_out_of_the_history(
+    post: Call, get: Call, instance: Instance, chat: Chat
+) -> None:
+    def history(**asked: object) -> list[int]:
+        return [found["messageNumber"] for found in get("messagesHistory", **asked)["messages"]]
+
+    receive(instance, "19990001122")
+    receive(instance)
+    assert history(count=2) == [4, 3]
+    post("clearChat", chatId=ANNA)
+    receive(instance)
+    assert history(chatId=ANNA) == [5]
+    assert (history(count=1), history(count=1, page=1), history(count=1, page=2)) == ([5], [3], [])
+
+
 def test_remove_chat_until_the_next_message(post: Call, get: Call, instance: Instance, chat: Chat) -> None:
     answer = post("removeChat", chatId=ANNA)
     assert answer == {"result": "The chat was removed"}
