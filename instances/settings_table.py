@@ -15,6 +15,7 @@ from instances import values
 from instances.models import Instance
 
 YEAR = 31_536_000  # seconds
+PROXY_LENGTH = 100  # characters that its column holds
 
 
 class SettingsError(ValueError):
@@ -58,7 +59,7 @@ def proxy(value: Any) -> str | None:
     if value is None or value == "":
         return None
     takes = ValueError("ip:port of a SOCKS5 proxy, or null")
-    if not isinstance(value, str):
+    if not isinstance(value, str) or len(value) > PROXY_LENGTH:  # an IPv6 address may have a zone of any length
         raise takes
     host, _, port = value.strip().rpartition(":")
     try:
@@ -67,7 +68,7 @@ def proxy(value: Any) -> str | None:
             raise takes
     except ValueError:
         raise takes from None
-    return f"{host}:{port}"
+    return f"{host}:{port.strip()}"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""`status`, `qr_code`, `me` and the buttons (contract.md, sections 2 and 4)."""
+"""`status`, `qr_code`, `screenshot` and the buttons (contract.md, sections 2 and 4)."""
 
 import base64
 
@@ -68,13 +68,14 @@ def test_full_tells_the_status_in_words(get: Call) -> None:
     ("status", "substatus", "title", "reason", "buttons"),
     [
         ("init", "normal", "Starting", None, ["learn_more"]),
-        ("loading", "normal", "Loading", "connecting", ["learn_more"]),
-        ("loading", "syncing", "Synchronising", "syncing", ["retry", "learn_more"]),
-        ("loading", "offline", "Loading", "offline", ["learn_more"]),
+        ("loading", "normal", "Loading", "connecting", ["logout", "learn_more"]),
+        ("loading", "syncing", "Synchronising", "syncing", ["retry", "logout", "learn_more"]),
+        ("loading", "offline", "Server not connected", "offline", ["logout", "learn_more"]),
         ("got qr code", "normal", "Scan the code", None, ["learn_more"]),
         ("got qr code", "expired", "Code expired", None, ["expiry", "learn_more"]),
         ("authenticated", "battery_low_1", "Low battery", None, ["logout", "learn_more"]),
         ("authenticated", "phone", "Phone not connected", None, ["logout", "learn_more"]),
+        ("authenticated", "expired", "Expired", None, ["expiry", "logout", "learn_more"]),
     ],
 )
 def test_the_words_and_the_buttons_that_apply(
@@ -103,15 +104,16 @@ def test_qr_code_when_there_is_none(client: Client, instance: Instance) -> None:
     assert (response.status_code, response.json()) == (404, {"error": "There is no QR code to scan now."})
 
 
-def test_me(get: Call) -> None:
-    assert get("me") == {
-        "id": "15550001111@c.us",
-        "battery": "90",
-        "locale": "en",
-        "name": "Instance 12345",
-        "wa_version": "sandbox",
-        "device": {"os_version": "1.0", "manufacturer": "Chat API", "model": "Sandbox phone"},
-    }
+def test_a_screenshot_shows_the_code_and_nothing_else(client: Client, instance: Instance) -> None:
+    response = client.get("/instance12345/screenshot?token=secret")
+    assert (response.status_code, response.json()) == (
+        404,
+        {"error": "There is no picture: this messenger runs without a screen, and no QR code waits."},
+    )
+    set_status("got qr code")
+    response = client.get("/instance12345/screenshot?token=secret")
+    assert response.headers["Content-Type"] == "image/png"
+    assert response.content == client.get("/instance12345/qr_code?token=secret").content
 
 
 def test_logout_leads_to_a_qr_code(post: Call, get: Call) -> None:

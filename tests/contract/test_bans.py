@@ -1,0 +1,139 @@
+"""`banSettings`, `banTest`, and what a ban does (contract.md, section 2; the effect is this project's choice)."""
+
+import pytest
+from django.test import Client
+
+from hooks.models import Hook
+from instances import actions, masks, outgoing
+from instances.models import Chat, Instance, Message, OutgoingMessage
+from tests.contract.conftest import Call
+
+ANN, BOB = "17680561234@c.us", "19990001122@c.us"
+
+
+def test_ban_settings_of_a_new_instance(get: Call) -> None:
+    assert get("banSettings") == {"banPhoneMask": "", "preBanMessage": ""}
+
+
+def test_ban_settings_are_set(post: Call, get: Call) -> None:
+    wanted = {"banPhoneMask": "^1768", "preBanMessage": "We do not answer here."}
+    assert post("banSettings", **wanted) == {"set": True, **wanted}
+    assert get("banSettings") == wanted
+    assert get("banSettings", banPhoneMask="") == {"set": True, **wanted, "banPhoneMask": ""}
+
+
+def test_ban_test(post: Call) -> None:
+    post("banSettings", banPhoneMask="^1768|22$")
+    assert post("banTest", phone="+17680561234") == {
+        "banned": True,
+        "message": "17680561234 fits the mask: nothing that they write reaches the instance.",
+        "phone": "17680561234",
+        "banPhoneMask": "^1768|22$",
+    }
+    assert post("banTest", phone="15550001111") == {
+        "banned": False,
+        "message": "15550001111 does not fit the mask.",
+        "phone": "15550001111",
+        "banPhoneMask": "^1768|22$",
+    }
+
+
+def test_ban_test_without_a_mask(post: Call) -> None:
+    answer = post("banTest", phone="17680561234")
+    assert (answer["banned"], answer["message"]) == (False, "No mask is set, so nobody is banned.")
+
+
+def test_ban_test_of_what_is_no_phone(client: Client, instance: Instance) -> None:
+    response = client.post("/instance12345/banTest?token=secret", {"phone": "x"})
+    assert response.status_code == 400
+    assert response.json()["error"].startswith("phone parameter should contain only numbers")
+
+
+@pytest.mark.parametrize(
+    ("mask", "sentence"),
+    [
+        ("x" * 201, "banPhoneMask takes a text of at most 200 characters"),
+        ("(1", "banPhoneMask takes a regular expression in the syntax of RE2: missing ): (1"),
+        (
+            r"(1)\1",
+            "banPhoneMask takes a regular expression in the syntax of RE2: invalid escape sequence: \\1",
+        ),
+        ("((1{100}){100}){100}", "banPhoneMask takes a regular expression in the syntax of RE2: "),
+    ],
+)
+def test_a_mask_that_is_none_changes_nothing(
+    post: Call, instance: Instance, mask: str, sentence: str
+) -> None:
+    answer = post("banSettings", banPhoneMask=mask, preBanMessage="bye")
+    assert answer["set"] is False
+    assert answer["message"].startswith(sentence)
+    instance.refresh_from_db()
+    assert (instance.ban_phone_mask, instance.pre_ban_message) == ("", "")
+
+
+@pytest.mark.parametrize(
+    "mask", ["(1+)+$", "(1|11)+$", "(1*)*$", "1?" * 60 + "1" * 60, "(((1+)+)+)+[^1]", "(.{0,50}){0,20}x"]
+)
+def test_masks_that_would_keep_pythons_engine_busy_for_days_cost_nothing(mask: str) -> None:
+    """Each of them is answered by one walk through the digits; with Python's engine this test would never end."""
+    try:
+        for digits in ("1" * 14 + "2", "1" * 14):
+            masks.matches(mask, digits)
+    except masks.BadMask:
+        pass  # refused for its size: as good
+
+
+def test_a_banned_contact_is_told_once_and_what_they_write_never_arrives(
+    post: Call, get: Call, instance: Instance
+) -> None:
+    post("banSettings", banPhoneMask="^1768", preBanMessage="We do not answer here.")
+    instance.refresh_from_db()
+    for _ in range(3):
+        with pytest.raises(actions.Banned):
+            actions.receive_message(instance, sender=ANN, body="hello?")
+    assert not Message.objects.exists()
+    assert not Chat.objects.exists()
+    assert not Hook.objects.exists()
+    assert list(OutgoingMessage.objects.values_list("chat_id", "body")) == [(ANN, "We do not answer here.")]
+    outgoing.send_due()
+    assert [message["messageNumber"] for message in get("messages")["messages"]] == [1]  # gapless: ours
+    assert actions.receive_message(instance, sender=BOB, body="hello").number == 2
+
+
+def test_without_a_pre_ban_message_they_are_told_nothing(instance: Instance) -> None:
+    actions.change_bans(instance, mask="^1768")
+    with pytest.raises(actions.Banned):
+        actions.receive_message(instance, sender=ANN, type="call_log")
+    assert not OutgoingMessage.objects.exists()
+
+
+def test_another_mask_begins_anew(instance: Instance) -> None:
+    actions.change_bans(instance, mask="^1768", pre_ban_message="bye")
+    for mask in ("^1768", "^176"):
+        actions.change_bans(instance, mask=mask)
+        with pytest.raises(actions.Banned):
+            actions.receive_message(instance, sender=ANN, body="hello?")
+    assert OutgoingMessage.objects.count() == 2
+
+
+def test_who_was_not_told_since_the_queue_was_full_is_told_later(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    actions.change_bans(instance, mask="^1768", pre_ban_message="bye")
+    for limit, told in ((0, 0), (400, 1), (400, 1)):
+        monkeypatch.setattr("instances.actions.sending.QUEUE_LIMIT", limit)
+        with pytest.raises(actions.Banned):
+            actions.receive_message(instance, sender=ANN, body="hello?")
+        assert OutgoingMessage.objects.count() == told
+
+
+def test_in_a_group_a_banned_member_is_heard(instance: Instance) -> None:
+    actions.change_bans(instance, mask="^1768", pre_ban_message="bye")
+    group = "15550001111-1479621234@g.us"
+    message = actions.receive_message(instance, sender=ANN, chat_id=group, body="hello all")
+    assert (message.number, OutgoingMessage.objects.count()) == (1, 0)
+
+
+def test_a_banned_contact_may_still_be_written_to(post: Call) -> None:
+    post("banSettings", banPhoneMask="^1768")
+    assert post("sendMessage", phone="17680561234", body="hello")["sent"] is True

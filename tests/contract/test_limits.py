@@ -1,0 +1,179 @@
+"""Limits and abuse: calls a minute, wrong tokens from one address, the size of every argument."""
+
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import pytest
+import time_machine
+from django.test import Client
+
+from instances import actions, counters
+from instances.contract import limits
+from instances.contract.arguments import LONGEST_TEXT, Argument
+from instances.contract.errors import BadArgument
+from instances.contract.registry import METHODS
+from instances.contract.urls import urlpatterns
+from instances.models import Instance
+from tests.contract.conftest import Call
+
+STATUS = "/instance12345/status?token=secret"
+HALF_PAST = datetime(2030, 1, 1, 9, 0, 30, tzinfo=UTC)
+
+
+def codes(client: Client, address: str, times: int, **options: str) -> list[int]:
+    return [client.get(address, **options).status_code for _ in range(times)]
+
+
+def test_an_instance_has_so_many_calls_a_minute_and_is_told_when_to_go_on(
+    client: Client, instance: Instance, settings: object
+) -> None:
+    settings.CONTRACT_CALLS_PER_MINUTE = 2
+    with time_machine.travel(HALF_PAST, tick=False) as clock:
+        assert codes(client, STATUS, 3) == [200, 200, 429]
+        response = client.get(STATUS)
+        assert response.headers["Retry-After"] == "30"
+        assert response.json() == {"error": "Too many calls. Try again in 30 seconds."}
+        other = actions.create_instance(instance.owner)
+        assert codes(client, f"/instance{other.number}/status?token={other.token}", 1) == [200]
+        clock.shift(30)
+        assert codes(client, STATUS, 1) == [200]
+
+
+def test_another_process_counts_on_where_this_one_is() -> None:
+    """In the same table: so the share is an instance's, however many web processes answer it."""
+    assert [counters.add("test", 1), counters.add("test", 1)] == [1, 2]
+    asked = (
+        "import django; django.setup()\n"
+        "from instances import counters\n"
+        "print(counters.add('test', 1), counters.add('test', 2))"
+    )
+    minute = counters.current_minute()
+    said = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout
+    if counters.current_minute() == minute:
+        assert said.split() == ["3", "1"]
+        assert counters.seen("test", 1) == 3
+
+
+def test_a_count_ends_with_its_minute() -> None:
+    with time_machine.travel(HALF_PAST, tick=False) as clock:
+        counters.add("test", 1, by=5)
+        assert (counters.seen("test", 1), counters.seconds_left()) == (5, 30)
+        clock.shift(30)
+        assert (counters.seen("test", 1), counters.add("test", 1)) == (0, 1)
+
+
+def test_keys_do_not_count_for_each_other() -> None:
+    for key in range(2_000):
+        counters.add("test", key)
+    assert [counters.seen("test", key) for key in range(2_000)].count(1) >= 1_990
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["/instance12345/status?token=wrong", "/instance99999/status?token=secret", "/listInstances?uid=wrong"],
+)
+def test_too_many_wrong_tokens_lock_their_address_out(
+    client: Client, instance: Instance, settings: object, wrong: str
+) -> None:
+    settings.CONTRACT_WRONG_TOKENS_PER_MINUTE = 3
+    here, there = {"REMOTE_ADDR": "203.0.113.1"}, {"REMOTE_ADDR": "203.0.113.2"}
+    limits._known.clear()
+    with time_machine.travel(HALF_PAST, tick=False) as clock:
+        assert codes(client, wrong, 3, **here)[-1] in (401, 404)
+        response = client.get(wrong, **here)
+        assert (response.status_code, response.headers["Retry-After"]) == (429, "30")
+        assert codes(client, STATUS, 1, **here) == [429]  # not even the right one: it may be a guess
+        assert codes(client, STATUS, 1, **there) == [200]
+        clock.shift(30)
+        assert codes(client, STATUS, 1, **here) == [200]
+
+
+def test_a_token_that_was_right_lately_is_not_locked_out_with_its_neighbour(
+    client: Client, instance: Instance, settings: object
+) -> None:
+    settings.CONTRACT_WRONG_TOKENS_PER_MINUTE = 3
+    assert codes(client, STATUS, 1) == [200]
+    assert codes(client, "/instance12345/status?token=wrong", 4) == [401, 401, 401, 429]
+    assert codes(client, STATUS, 1) == [200]
+
+
+def test_a_missing_token_locks_nobody_out(client: Client, instance: Instance, settings: object) -> None:
+    settings.CONTRACT_WRONG_TOKENS_PER_MINUTE = 1
+    assert codes(client, "/instance12345/status", 3) == [401, 401, 401]
+
+
+@pytest.mark.parametrize(
+    ("https", "forwarded", "remote", "address"),
+    [
+        (False, "198.51.100.1", "203.0.113.1", "203.0.113.1"),  # anybody may write the header
+        (True, "198.51.100.9, 198.51.100.1", "127.0.0.1", "198.51.100.1"),  # the proxy has written the last
+        (True, "", "127.0.0.1", "127.0.0.1"),
+        (False, "", "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        (False, "", "::ffff:203.0.113.1", "203.0.113.1"),
+        (True, "x" * 300, "127.0.0.1", "x" * 100),
+    ],
+)
+def test_who_calls(
+    client: Client, settings: object, https: bool, forwarded: str, remote: str, address: str
+) -> None:
+    settings.HTTPS = https
+    headers = {"X-Forwarded-For": forwarded} if forwarded else {}
+    request = client.get("/status", REMOTE_ADDR=remote, headers=headers).wsgi_request
+    assert limits.address_of(request) == address
+
+
+assert urlpatterns  # whose import is what fills METHODS
+TEXTS = [
+    (name, argument)
+    for name, method in sorted(METHODS.items())
+    for argument in method.arguments
+    if "maxLength" in argument.schema
+]
+
+
+@pytest.mark.parametrize(("name", "argument"), TEXTS, ids=lambda one: getattr(one, "wire", one))
+def test_no_text_is_longer_than_its_argument_takes(name: str, argument: Argument) -> None:
+    most = argument.schema["maxLength"]
+    assert most <= LONGEST_TEXT
+    with pytest.raises(BadArgument, match=f"^{argument.wire} takes a text of at most {most} characters$"):
+        argument.value({argument.wire.lower(): "x" * (most + 1)})
+    argument.value({argument.wire.lower(): "x" * most})
+
+
+def test_a_text_that_is_too_long_is_refused_by_name(client: Client, instance: Instance) -> None:
+    response = client.post("/instance12345/webhookStatus?token=secret", {"msgId": "x" * 201})
+    assert (response.status_code, response.json()) == (
+        400,
+        {"error": "msgId takes a text of at most 200 characters"},
+    )
+
+
+def test_no_list_of_phones_is_endless(post: Call) -> None:
+    answer = post("sendMessage", phone="17680561234", body="x", mentionedPhones=["17680561234"] * 1001)
+    assert answer == {"sent": False, "message": "mentionedPhones takes at most 1000 phone numbers"}
+
+
+@pytest.mark.parametrize(
+    "proxy", ["[fe80::1%" + "x" * 200 + "]:1080", "1.2.3.4:" + "0" * 300 + "80", "1.2.3.4: 80 "]
+)
+def test_a_proxy_that_is_longer_than_its_column(client: Client, instance: Instance, proxy: str) -> None:
+    response = client.post(
+        "/instance12345/settings?token=secret", {"proxy": proxy}, content_type="application/json"
+    )
+    assert response.status_code in (200, 400)
+    instance.refresh_from_db()
+    assert len(instance.proxy) <= 100
+
+
+def test_a_number_of_thousands_of_digits_is_refused_in_words(client: Client, instance: Instance) -> None:
+    response = client.generic(
+        "POST",
+        "/instance12345/settings?token=secret",
+        b'{"sendDelay":' + b"9" * 5000 + b"}",
+        "application/json",
+    )
+    assert (response.status_code, response.json()) == (
+        400,
+        {"error": "The body is not JSON that can be read: a number has too many digits."},
+    )

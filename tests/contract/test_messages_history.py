@@ -1,0 +1,64 @@
+"""`messagesHistory`: pages, the newest first (contract.md, section 2)."""
+
+import pytest
+from django.test import Client
+
+from instances import actions
+from instances.models import Instance
+from tests.contract.conftest import Call
+
+ANN, BOB = "17680561234@c.us", "19990001122@c.us"
+
+
+@pytest.fixture
+def seven(instance: Instance) -> Instance:
+    """Messages 1 to 7: the odd ones are Ann's, the even ones Bob's."""
+    for number in range(1, 8):
+        actions.receive_message(instance, sender=ANN if number % 2 else BOB, body=f"{number}")
+    return instance
+
+
+def bodies(answer: dict[str, list[dict[str, str]]]) -> list[str]:
+    return [message["body"] for message in answer["messages"]]
+
+
+def test_messages_history(get: Call, seven: Instance) -> None:
+    answer = get("messagesHistory")
+    assert list(answer) == ["messages", "page"]
+    assert (bodies(answer), answer["page"]) == (["7", "6", "5", "4", "3", "2", "1"], 0)
+    assert answer["messages"] == list(reversed(get("messages")["messages"]))
+
+
+@pytest.mark.parametrize(
+    ("page", "found"), [(0, ["7", "6", "5"]), (1, ["4", "3", "2"]), (2, ["1"]), (3, []), (10**9, [])]
+)
+def test_a_page_of_the_history(get: Call, seven: Instance, page: int, found: list[str]) -> None:
+    answer = get("messagesHistory", page=page, count=3)
+    assert (bodies(answer), answer["page"]) == (found, page)
+
+
+@pytest.mark.parametrize(("page", "found"), [(0, ["7", "5"]), (1, ["3", "1"]), (2, [])])
+def test_a_page_of_a_chats_history(get: Call, seven: Instance, page: int, found: list[str]) -> None:
+    assert bodies(get("messagesHistory", page=page, count=2, chatId=ANN)) == found
+
+
+def test_a_count_of_nothing_is_a_hundred_and_a_page_has_at_most_a_thousand(
+    get: Call, seven: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("instances.contract.reading.PAGE", 2)
+    assert bodies(get("messagesHistory", count=0)) == ["7", "6"]
+    monkeypatch.setattr("instances.contract.reading.MOST_A_PAGE", 3)
+    assert bodies(get("messagesHistory", count=100_000)) == ["7", "6", "5"]
+
+
+@pytest.mark.parametrize(
+    ("query", "error"),
+    [
+        ("page=-1", "page takes a whole number from 0 to 2147483647"),
+        ("count=x", "count takes a whole number from 0 to 2147483647"),
+        ("chatId=x", "chatId should look like 17680561234@c.us or 17680561234-1479621234@g.us"),
+    ],
+)
+def test_a_wrong_page(client: Client, instance: Instance, query: str, error: str) -> None:
+    response = client.get(f"/instance12345/messagesHistory?token=secret&{query}")
+    assert (response.status_code, response.json()) == (400, {"error": error})
