@@ -13,11 +13,11 @@ from typing import Any
 sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # None: "not installed"
 import structlog  # noqa: E402
 
-# The second fence: whatever a library puts into a message, these values are cut out of it. A shared bin's
-# token stands in the path.
+# The second fence: whatever a library puts into a message, these values are cut out of it. The token of a
+# shared bin and the key of a file stand in the path.
 SECRETS = re.compile(
     r"(?i)\b((?:token|uid|password|secret|sessionid|csrftoken|key)=)[^&\s\"']+|\b(bearer\s+)\S+|\b(whsec_)\S+|\b(uid_)\w{20,}"
-    r"|(/shared/)[\w-]{20,}"
+    r"|(/(?:shared|media)/)[\w-]{20,}"
 )
 
 

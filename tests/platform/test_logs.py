@@ -18,6 +18,7 @@ from tests.product import Product
     ("text", "shown"),
     [
         ("GET /instance1/status?token=abc123&full=1", "GET /instance1/status?token=…&full=1"),
+        ("GET /media/0123456789abcdef0123456789abcdef0123456789abcdef/a.jpg", "GET /media/…/a.jpg"),
         ("/newInstance?uid=uid_0123456789abcdefghijklmn", "/newInstance?uid=…"),
         ("Authorization: Bearer abc.def", "Authorization: Bearer …"),
         ("secret whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "secret whsec_…"),
