@@ -22,8 +22,8 @@ from instances.models import Instance
 
 SAFE = ("GET", "HEAD")
 AS_STAFF = ("/admin/", "/accounts/logout/", "/static/", "/healthz", "/readyz", "/metrics")
-# password, second factor, recovery codes, sessions: the person's alone
-CLOSED = ("/accounts/",)
+# password, second factor, recovery codes, sessions, all of one's data: the person's alone
+CLOSED = ("/accounts/", "/account/export/", "/account/delete/")
 READABLE = ("text/", "application/json", "application/vnd.oai")
 BLOT = "•" * 12
 SECRET = re.compile(rb"(whsec_|uid_)[A-Za-z0-9+/=%]{20,}")

@@ -41,6 +41,7 @@ STATUS_WORDS = {
     AccountStatus.INIT: Words("Starting", "The instance is being started."),
     AccountStatus.GOT_QR_CODE: Words("Scan the code", "Scan the QR code with your phone."),
 }
+STOPPED = Words("Stopped", "The instance is stopped: nothing goes in or out.", "Ask whoever runs this site.")
 EXPIRED_CODE = Words("Code expired", "The QR code has expired.", "Ask for a new one.")
 # Why it is loading, where more than that is known.
 REASON_WORDS = {
@@ -70,6 +71,8 @@ def status_data(instance: Instance) -> dict[str, Any]:
 
 def words_of(instance: Instance) -> Words:
     status, substatus = instance.shown_status, Substatus(instance.substatus)
+    if instance.is_stopped:
+        return STOPPED
     if status == AccountStatus.AUTHENTICATED:
         return SUBSTATUS_WORDS[substatus]
     if status == AccountStatus.LOADING:

@@ -90,6 +90,8 @@ def send(request: HttpRequest) -> HttpResponse:
     instance = must_change(request)
     form = SendForm(request.POST)
     answer: dict[str, Any] = {"form": form}
+    if instance.is_stopped:
+        form.add_error(None, "This instance is stopped, so it sends nothing.")
     if not instance.is_paid:
         form.add_error(None, "This instance is not paid, so it sends nothing.")
     if form.is_valid():

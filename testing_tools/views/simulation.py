@@ -200,6 +200,8 @@ def sent(request: HttpRequest, instance: Instance, what: str, draft: Draft, url:
 
 def deliver(request: HttpRequest, instance: Instance, *, kind: Any, body: bytes, url: str) -> dict[str, Any]:
     """Sends these bytes at once; what the verdict shows of it. Raises Refused."""
+    if instance.is_stopped:
+        raise Refused("This instance is stopped, so nothing can be simulated with it.")
     if not instance.is_paid:
         raise Refused("This instance is not paid, so nothing can be simulated with it.")
     hook = actions.simulate(

@@ -62,10 +62,10 @@ def test_a_hook_is_found_by_its_id_by_its_instance_and_by_its_message(charlie, a
     for text in (str(attempt.hook.public_id), attempt.hook.webhook_id, "12345", "12345 true_1@c.us_3EB0"):
         page = charlie.get("/admin/hooks/hook/", {"q": text})
         assert [hook.pk for hook in page.context["cl"].result_list] == [attempt.hook_id]
-    for text in ("12345 true_1@c.us_XXXX", "54321", "3EB0", "9" * 30, "\0"):
+    for text in ("12345 true_1@c.us_XXXX", "54321", "3EB0", "9" * 30):
         page = charlie.get("/admin/hooks/hook/", {"q": text})
         assert (page.status_code, list(page.context["cl"].result_list)) == (200, []), text
-        assert f"Nothing is found by" in page.content.decode()
+        assert "Nothing is found by" in page.content.decode()
     [found] = charlie.get("/admin/hooks/attempt/", {"q": attempt.hook.webhook_id}).context["cl"].result_list
     assert found == attempt
 

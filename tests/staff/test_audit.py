@@ -1,0 +1,245 @@
+"""Every change that a person makes is in the audit trail: who, what, to what; and no secret is."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from accounts import actions, members
+from accounts.audit import Deed, note
+from accounts.models import AuditEntry, User
+from hooks import actions as hook_actions
+from hooks import redelivery
+from hooks.models import Hook, Kind, State
+from instances import actions as instance_actions
+from instances.models import Instance
+from tests.factories import UserFactory
+
+
+@pytest.fixture
+def alice(instance: Instance) -> User:
+    AuditEntry.objects.all().delete()
+    return instance.owner.owner
+
+
+def trail() -> list[tuple[str, str, str]]:
+    """Who, what, to what; the oldest first."""
+    entries = AuditEntry.objects.order_by("pk")
+    return [(one.actor_text, one.action, f"{one.subject_kind} {one.subject_text}") for one in entries]
+
+
+def newest() -> AuditEntry:
+    return AuditEntry.objects.order_by("-pk")[0]
+
+
+@pytest.mark.django_db
+def test_signing_up_is_the_first_entry_of_an_account() -> None:
+    account = actions.sign_up("bob@example.org", "correct horse 9")
+    assert trail() == [("bob@example.org", "account.signed_up", "account bob@example.org")]
+    assert newest().account == account
+
+
+def test_keys_are_named_by_the_beginning_that_is_shown_anyway(alice: User) -> None:
+    key, text = actions.issue_key(alice.account, actor=alice)
+    assert trail() == [("alice@example.org", "key.issued", f"key {key.prefix}…")]
+    new, _ = actions.rotate_key(alice.account, actor=alice)
+    assert trail()[1:] == [
+        ("alice@example.org", "key.rotated", "account alice@example.org"),
+        ("alice@example.org", "key.issued", f"key {new.prefix}…"),
+    ]
+    assert text[12:] not in json.dumps(list(AuditEntry.objects.values("detail", "subject_text")))
+
+
+def test_of_settings_it_says_which_and_not_what(alice: User, instance: Instance) -> None:
+    instance_actions.change_settings(
+        instance, {"webhookUrl": "https://example.com/?secret=7", "sendDelay": 3}, actor=alice
+    )
+    assert trail() == [("alice@example.org", "instance.settings", "instance Shop")]
+    assert newest().detail == {"changed": ["sendDelay", "webhookUrl"]}
+    assert (newest().subject_id, newest().account) == ("12345", instance.owner)
+
+
+def test_settings_that_stay_as_they_are_leave_no_entry(alice: User, instance: Instance) -> None:
+    instance_actions.change_settings(instance, {"sendDelay": 0}, actor=alice)
+    assert trail() == []
+
+
+def test_what_a_token_does_has_no_person(alice: User, instance: Instance) -> None:
+    instance_actions.change_settings(instance, {"sendDelay": 3}, actor=None)
+    assert trail() == [("", "instance.settings", "instance Shop")]
+
+
+def test_tokens_and_secrets_are_rotated_by_somebody(alice: User, instance: Instance) -> None:
+    before = instance.token
+    instance_actions.rotate_token(instance, actor=alice)
+    secret = hook_actions.rotate_secret(instance.endpoint, actor=alice)
+    hook_actions.end_previous_secret(instance.endpoint, actor=alice)
+    assert trail() == [
+        ("alice@example.org", "instance.token_rotated", "instance Shop"),
+        ("alice@example.org", "instance.secret_rotated", "instance Shop"),
+        ("alice@example.org", "instance.old_secret_ended", "instance Shop"),
+    ]
+    kept = json.dumps(list(AuditEntry.objects.values("detail", "subject_text")))
+    assert not any(text in kept for text in (before, instance.token, secret))
+
+
+def test_an_instance_from_its_making_to_its_deletion(alice: User) -> None:
+    made = instance_actions.create_instance(alice.account, name="Bot", actor=alice)
+    instance_actions.link_sandbox(made, actor=alice)
+    instance_actions.change_instance(made, actor=alice, name="Robot")
+    instance_actions.delete_instance(made, actor=alice)
+    assert trail() == [
+        ("alice@example.org", "instance.created", "instance Bot"),
+        ("alice@example.org", "instance.status", "instance Bot"),
+        ("alice@example.org", "instance.status", "instance Bot"),
+        ("alice@example.org", "instance.renamed", "instance Robot"),
+        ("alice@example.org", "instance.deleted", "instance Robot"),
+    ]
+
+
+def test_a_status_that_the_phone_changes_is_nobodys_deed(alice: User, instance: Instance) -> None:
+    instance_actions.change_status(instance, substatus="battery_low")
+    assert trail() == []
+
+
+def test_delivery_is_paused_and_resumed_once_each(alice: User, instance: Instance) -> None:
+    for change in (hook_actions.pause, hook_actions.pause, hook_actions.resume, hook_actions.resume):
+        change(instance.endpoint, actor=alice)
+    assert [deed for _, deed, _ in trail()] == ["delivery.paused", "delivery.resumed"]
+
+
+def test_hooks_are_named_in_the_entry_about_their_instance(alice: User, instance: Instance) -> None:
+    hook = Hook.objects.create(
+        endpoint=instance.endpoint,
+        kind=Kind.MESSAGE,
+        body=b"{}",
+        state=State.FAILED,
+        finished_at=timezone.now(),
+    )
+    for change in (hook_actions.resend, hook_actions.try_now, hook_actions.cancel):
+        change(hook, actor=alice)
+    assert trail() == [
+        ("alice@example.org", deed, "instance Shop")
+        for deed in ("hook.resent", "hook.tried_now", "hook.cancelled")
+    ]
+    assert newest().detail == {"hook": hook.webhook_id}
+    hook_actions.resend(hook, actor=alice)
+    hook_actions.skip(hook, actor=alice)
+    assert newest().action == "hook.skipped"
+
+
+def test_a_refused_change_leaves_no_entry(alice: User, instance: Instance) -> None:
+    hook = Hook.objects.create(endpoint=instance.endpoint, kind=Kind.MESSAGE, body=b"{}")
+    with pytest.raises(hook_actions.NotPossible):
+        hook_actions.resend(hook, actor=alice)
+    assert trail() == []
+
+
+def test_redelivery_jobs(alice: User, instance: Instance) -> None:
+    Hook.objects.create(
+        endpoint=instance.endpoint,
+        kind=Kind.MESSAGE,
+        body=b"{}",
+        state=State.FAILED,
+        finished_at=timezone.now(),
+    )
+    job = redelivery.plan(Instance.objects.all(), {"states": ["failed"]}, actor=alice)
+    for change in (redelivery.pause, redelivery.resume, redelivery.cancel):
+        change(job, actor=alice)
+    assert [deed for _, deed, _ in trail()] == [
+        "redelivery.planned", "redelivery.paused", "redelivery.resumed", "redelivery.cancelled",
+    ]  # fmt: skip
+    assert AuditEntry.objects.order_by("pk")[0].detail == {
+        "job": job.public_id.hex, "hooks": 1, "filter": {"states": ["failed"]},
+    }  # fmt: skip
+
+
+def test_a_verification_borrows_and_gives_back(alice: User, instance: Instance) -> None:
+    until = timezone.now() + timedelta(minutes=30)
+    hook_actions.borrow_address(instance.endpoint, url="https://example.org/bin", until=until, actor=alice)
+    hook_actions.return_address(instance.endpoint, actor=alice)
+    assert [deed for _, deed, _ in trail()] == ["verification.started", "verification.ended"]
+
+
+def test_members_come_and_go(alice: User) -> None:
+    bob = UserFactory(email="bob@example.org")
+    AuditEntry.objects.all().delete()
+    _, token = members.invite(alice.account, email="bob@example.org", role="viewer", actor=alice)
+    member = members.accept(token, actor=bob)
+    members.change_role(member, role="manager", actor=alice)
+    members.remove(member, actor=alice)
+    again, secret = members.invite(alice.account, email="bob@example.org", role="viewer", actor=alice)
+    members.revoke(again, actor=alice)
+    members.revoke(again, actor=alice)
+    assert [(who, deed) for who, deed, _ in trail()] == [
+        ("alice@example.org", "member.invited"),
+        ("bob@example.org", "member.joined"),
+        ("alice@example.org", "member.role_changed"),
+        ("alice@example.org", "member.removed"),
+        ("alice@example.org", "member.invited"),
+        ("alice@example.org", "member.invitation_revoked"),
+    ]
+    assert {entry.account for entry in AuditEntry.objects.all()} == {alice.account}
+    assert not any(text in json.dumps(list(AuditEntry.objects.values("detail"))) for text in (token, secret))
+
+
+def test_staff_sets_a_password_and_rights(alice: User, charlie: User) -> None:
+    AuditEntry.objects.all().delete()
+    actions.set_password(alice, "another-one-7", actor=charlie)
+    actions.set_rights(alice, is_active=True, is_staff=True, is_superuser=False, actor=charlie)
+    assert trail() == [
+        ("charlie@example.org", "user.password_set", "user alice@example.org"),
+        ("charlie@example.org", "user.rights", "user alice@example.org"),
+    ]
+    assert newest().detail == {"is_staff": True}
+    assert newest().account == alice.account
+
+
+def test_an_entry_lives_and_dies_with_its_change(alice: User, instance: Instance) -> None:
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        instance_actions.rotate_token(instance, actor=alice)
+        raise ZeroDivisionError
+    assert trail() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_entry_is_written_outside_of_a_transaction() -> None:
+    with pytest.raises(transaction.TransactionManagementError):
+        note(Deed.SIGNED_UP, actor=None, kind="account", key=1)
+
+
+def test_an_entry_outlives_its_account_and_its_actor(alice: User, instance: Instance) -> None:
+    instance_actions.rotate_token(instance, actor=alice)
+    alice.delete()
+    [entry] = AuditEntry.objects.all()
+    assert (entry.actor, entry.account) == (None, None)
+    assert (entry.actor_text, entry.subject_text) == ("alice@example.org", "Shop")
+
+
+def test_staff_finds_entries_by_person_by_instance_and_by_account(
+    alice: User, instance: Instance, staff: Any, charlie: User
+) -> None:
+    bob = UserFactory(email="bob@example.org")
+    instance_actions.rotate_token(instance, actor=alice)
+    actions.set_password(bob, "another-one-7", actor=charlie)
+    for text, deeds in {
+        "alice@": ["instance.token_rotated"],
+        "12345": ["instance.token_rotated"],
+        "instance:12345": ["instance.token_rotated"],
+        "account:alice@example.org": ["instance.token_rotated"],
+        f"user:{bob.pk}": ["user.password_set"],
+        "dora@": [],
+        "99999": [],
+    }.items():
+        page = staff.get("/admin/accounts/auditentry/", {"q": text})
+        assert [entry.action for entry in page.context["cl"].result_list] == deeds, text
+    entry = AuditEntry.objects.get(action="instance.token_rotated")
+    row = f"/admin/accounts/auditentry/{entry.pk}"
+    assert "Token rotated" in staff.get(f"{row}/change/").content.decode()
+    assert staff.post(f"{row}/change/", {"action": "x"}).status_code == 403
+    assert staff.post(f"{row}/delete/", {"post": "yes"}).status_code == 403
+    assert staff.get("/admin/accounts/auditentry/add/").status_code == 403
+    assert AuditEntry.objects.filter(pk=entry.pk).exists()

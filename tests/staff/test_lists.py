@@ -1,0 +1,163 @@
+"""The lists of the staff desk cost the same with ten rows as with ten million: no count, a page by its last key."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from accounts import actions as account_actions
+from accounts import members
+from chatapi.staff import lists
+from hooks import redelivery
+from hooks.models import Attempt, Hook, Kind, Outcome, State
+from instances import actions
+from instances.models import Instance
+from testing_tools import bins
+from tests.factories import InstanceFactory
+
+# session and person, the rows, and what a list looks up beside them
+QUERIES = {
+    "accounts/user": 3,
+    "accounts/account": 3,
+    "accounts/member": 3,
+    "accounts/invitation": 3,
+    "accounts/accountkey": 3,
+    "accounts/payment": 3,
+    "accounts/auditentry": 3,
+    "instances/instance": 3,
+    "hooks/endpoint": 3,
+    "hooks/hook": 3,
+    "hooks/attempt": 3,
+    "hooks/redelivery": 3,
+    "testing_tools/bin": 3,
+}
+
+
+@pytest.fixture
+def rows(instance: Instance) -> None:
+    """A few rows in every list."""
+    owner = instance.owner
+    now = timezone.now()
+    for number in range(3):
+        other = InstanceFactory(number=20_000 + number, url="https://x.example")
+        account_actions.issue_key(other.owner, actor=None)
+        actions.record_payment(other, days=1, actor=None)
+        bins.open_bin(other)
+        members.invite(owner, email=f"friend{number}@example.org", role="viewer", actor=owner.owner)
+        _, token = members.invite(
+            other.owner, email="alice@example.org", role="viewer", actor=other.owner.owner
+        )
+        members.accept(token, actor=owner.owner)
+        hook = Hook.objects.create(
+            endpoint=other.endpoint, kind=Kind.MESSAGE, body=b"{}", state=State.FAILED, finished_at=now
+        )
+        Attempt.objects.create(
+            hook=hook, number=1, started_at=now, url="https://x.example", outcome=Outcome.OK
+        )
+        redelivery.plan(Instance.objects.filter(pk=other.pk), {}, actor=None)
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_a_list_counts_nothing_and_asks_no_more_for_more_rows(staff: Client, rows: None, name: str) -> None:
+    with CaptureQueriesContext(
+        connection,
+    ) as asked:
+        page = staff.get(f"/admin/{name}/")
+    assert page.status_code == 200
+    assert len(page.context["cl"].result_list) >= 3
+    statements = [query["sql"] for query in asked.captured_queries]
+    assert not [sql for sql in statements if "COUNT(" in sql.upper()]
+    assert len(statements) == QUERIES[name], statements
+
+
+@pytest.fixture
+def many(instance: Instance) -> Iterator[list[Hook]]:
+    now = timezone.now()
+    yield Hook.objects.bulk_create(
+        Hook(endpoint=instance.endpoint, kind=Kind.MESSAGE, body=b"{}", state=State.FAILED, finished_at=now)
+        for _ in range(120)
+    )
+
+
+def shown(page: Any) -> list[int]:
+    return [row.pk for row in page.context["cl"].result_list]
+
+
+def test_pages_follow_each_other_by_key(staff: Client, many: list[Hook]) -> None:
+    keys = sorted((hook.pk for hook in many), reverse=True)
+    first = staff.get("/admin/hooks/hook/")
+    assert shown(first) == keys[:50]
+    assert "Newest" not in first.content.decode()
+    second = staff.get("/admin/hooks/hook/" + first.context["cl"].older_link())
+    assert shown(second) == keys[50:100]
+    third = staff.get("/admin/hooks/hook/" + second.context["cl"].older_link())
+    assert (shown(third), third.context["cl"].older) == (keys[100:], None)
+    assert shown(staff.get("/admin/hooks/hook/" + third.context["cl"].newest_link())) == keys[:50]
+
+
+def test_rows_that_come_meanwhile_move_nothing(staff: Client, many: list[Hook], instance: Instance) -> None:
+    older = staff.get("/admin/hooks/hook/").context["cl"].older_link()
+    before = shown(staff.get("/admin/hooks/hook/" + older))
+    Hook.objects.create(endpoint=instance.endpoint, kind=Kind.ACK, body=b"{}")
+    assert shown(staff.get("/admin/hooks/hook/" + older)) == before
+
+
+def test_a_filter_looks_through_a_stretch_at_a_time_and_misses_nothing(
+    staff: Client, many: list[Hook], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lists, "WINDOW", 40)
+    rare = {many[3].pk, many[60].pk, many[119].pk}
+    Hook.objects.filter(pk__in=rare).update(kind=Kind.CHAT)
+    address, found, pages = "/admin/hooks/hook/?kind=chat", [], 0
+    while address and pages < 200:
+        page = staff.get(address)
+        found += shown(page)
+        pages += 1
+        link = page.context["cl"].older_link()
+        address = f"/admin/hooks/hook/{link}" if link else ""
+        if found and min(found) <= min(rare):
+            break
+    assert found == sorted(rare, reverse=True)
+    assert pages >= 3
+
+
+@pytest.mark.parametrize("before", ["x", "-1", "", "9" * 40, "\u0664"])
+def test_a_key_that_is_none_means_the_first_page(staff: Client, many: list[Hook], before: str) -> None:
+    assert len(shown(staff.get("/admin/hooks/hook/", {"before": before}))) == 50
+
+
+def test_the_filters_of_a_million_hooks_read_no_more_than_a_stretch(staff: Client, many: list[Hook]) -> None:
+    with CaptureQueriesContext(connection) as asked:
+        staff.get("/admin/hooks/hook/", {"state": "failed"})
+    [rows] = [query["sql"] for query in asked.captured_queries if '"hooks_hook"."state" = ' in query["sql"]]
+    newest = max(hook.pk for hook in many)
+    assert f'"hooks_hook"."id" >= {max(newest + 1 - lists.WINDOW, 0)}' in rows
+    assert f'"hooks_hook"."id" < {newest + 1}' in rows
+
+
+def test_an_empty_list_says_so(staff: Client) -> None:
+    assert "Nothing here yet." in staff.get("/admin/hooks/hook/").content.decode()
+
+
+def test_bins_by_size_read_their_index_alone(staff: Client, instance: Instance) -> None:
+    small, large = bins.open_bin(InstanceFactory(name="Small")), bins.open_bin(instance)
+    bins.capture(small.key, method="POST", body=b"x" * 10)
+    bins.capture(large.key, method="POST", body=b"x" * 2048)
+    bins.capture(large.key, method="POST", body=b"x" * 1024)
+    bins.capture(small.key, method="POST", body=b"x", size=2_000_000)  # a stub: nothing of it is kept
+    with CaptureQueriesContext(connection) as asked:
+        page = staff.get("/admin/testing_tools/bin/by-size/")
+    assert [(row["bin"], row["bytes"], row["captures"]) for row in page.context["bins"]] == [
+        (large, 3072, 2), (small, 10, 1),
+    ]  # fmt: skip
+    assert "3.0\xa0KB" in page.content.decode()
+    [adding_up] = [query["sql"] for query in asked.captured_queries if "SUM(" in query["sql"]]
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("EXPLAIN " + adding_up)
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+    assert "testing_capture_size" in plan

@@ -1,0 +1,207 @@
+"""Staff looks at an account: what its owner sees, read-only, without secrets, for half an hour, and in the trail."""
+
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.test import Client
+from django.utils import timezone
+
+from accounts import actions as account_actions
+from accounts.models import Account, AuditEntry, User
+from hooks.models import Hook
+from instances import actions
+from instances.models import Instance
+from testing_tools import bins
+from tests.factories import InstanceFactory, UserFactory
+
+SENTENCE = "You are looking at somebody else"
+
+
+@pytest.fixture
+def looking(instance: Instance, staff: Client) -> Client:
+    """Charlie, who looks at alice's account."""
+    begin(staff, instance.owner)
+    return staff
+
+
+def begin(client: Client, account: Account, reason: str = "ticket 7") -> None:
+    page = f"/admin/accounts/account/do/look/?pk={account.pk}"
+    answer = client.post(page, {"reason": reason})
+    assert (answer.status_code, answer["Location"]) == (302, "/instances/")
+
+
+def deeds() -> list[tuple[str, str, dict[str, str]]]:
+    entries = AuditEntry.objects.filter(action__startswith="look.").order_by("pk")
+    return [
+        (
+            entry.actor_text,
+            entry.action,
+            {key: value for key, value in entry.detail.items() if key != "until"},
+        )
+        for entry in entries
+    ]
+
+
+def test_staff_sees_the_pages_as_the_owner_does_under_a_banner(looking: Client, instance: Instance) -> None:
+    actions.receive_message(instance, sender="15551234567", body="hello")
+    for address in ("/instances/", "/instances/12345/", "/log/", "/account/", "/testing/simulation/"):
+        answer = looking.get(address)
+        page = answer.content.decode()
+        assert answer.status_code == 200, address
+        assert "You are looking at alice@example.org" in page, address
+        assert "charlie@example.org" in page and "read-only" in page
+    assert "Shop" in looking.get("/instances/").content.decode()
+
+
+def test_nothing_can_be_changed(looking: Client, instance: Instance) -> None:
+    before = Instance.objects.values().get()
+    for address in (
+        "/instances/12345/rename/",
+        "/instances/12345/token/rotate/",
+        "/instances/12345/delete/",
+        "/instances/new/",
+        "/account/key/",
+        "/testing/simulation/send/",
+        "/testing/sending/send/",
+        f"/instance12345/sendMessage?token={instance.token}",
+    ):
+        answer = looking.post(address, {"name": "x", "phone": "15551234567", "body": "hi"})
+        assert answer.status_code == 403, address
+        assert SENTENCE in answer.content.decode()
+    for method in ("put", "patch", "delete"):
+        assert getattr(looking, method)("/instances/12345/").status_code == 403
+    assert Instance.objects.values().get() == before
+    assert not Hook.objects.exists()
+
+
+def test_no_page_shows_a_token_or_a_secret(looking: Client, instance: Instance) -> None:
+    _, key = account_actions.issue_key(instance.owner, actor=None)
+    for address in (
+        "/instances/",
+        "/instances/12345/",
+        "/account/",
+        "/api/docs/",
+        "/log/",
+        "/testing/sending/",
+    ):
+        page = looking.get(address).content.decode()
+        for secret in (instance.token, instance.endpoint.secret, key):
+            assert secret not in page, address
+
+
+def test_a_secret_that_stands_in_a_body_is_blotted_out_too(looking: Client, instance: Instance) -> None:
+    instance.name = f"{instance.token} {instance.endpoint.secret}"
+    instance.save(update_fields=["name"])
+    page = looking.get("/instances/12345/").content.decode()
+    assert "••••" in page
+    assert instance.token not in page and instance.endpoint.secret not in page
+
+
+def test_what_is_the_persons_alone_stays_closed(looking: Client) -> None:
+    for address in (
+        "/accounts/2fa/",
+        "/accounts/2fa/recovery-codes/",
+        "/accounts/sessions/",
+        "/account/export/",
+    ):
+        answer = looking.get(address)
+        assert (
+            answer.status_code,
+            "the person's alone" in answer.content.decode().replace("&#x27;", "'"),
+        ) == (403, True)
+
+
+def test_no_file_is_handed_out(looking: Client, instance: Instance) -> None:
+    bin = bins.open_bin(instance)
+    bins.capture(bin.key, method="POST", body=b"a private text")
+    capture = bin.captures.get()
+    answer = looking.get(f"/testing/bins/{bin.key}/{capture.public_id}/body/")
+    assert (answer.status_code, "Files and exports" in answer.content.decode()) == (403, True)
+    assert "Content-Disposition" not in answer.headers
+
+
+def test_every_look_and_every_page_is_in_the_trail(looking: Client, instance: Instance) -> None:
+    looking.get("/instances/12345/")
+    looking.get("/log/", headers={"hx-request": "true"})
+    looking.get("/log/?state=failed")
+    looking.get("/instances/99999/")
+    looking.post("/instances/12345/rename/", {"name": "x"})
+    answer = looking.post("/admin/leave-look/")
+    assert answer["Location"] == f"/admin/accounts/account/{instance.owner_id}/change/"
+    assert deeds() == [
+        ("charlie@example.org", "look.started", {"reason": "ticket 7"}),
+        ("charlie@example.org", "look.page", {"path": "/instances/12345/"}),
+        ("charlie@example.org", "look.page", {"path": "/log/?state=failed"}),
+        ("charlie@example.org", "look.ended", {}),
+    ]
+    assert looking.get("/instances/12345/").status_code == 404
+
+
+def test_it_takes_a_reason(instance: Instance, staff: Client) -> None:
+    page = f"/admin/accounts/account/do/look/?pk={instance.owner_id}"
+    assert "half an hour" in staff.get(page).content.decode()
+    assert staff.post(page, {"reason": " "}).status_code == 200
+    assert deeds() == []
+    assert staff.get("/instances/12345/").status_code == 404
+
+
+def test_from_an_instance_it_leads_to_that_instance(instance: Instance, staff: Client) -> None:
+    answer = staff.post(f"/admin/instances/instance/do/look/?pk={instance.pk}", {"reason": "ticket 7"})
+    assert answer["Location"] == "/instances/12345/"
+    assert staff.get(answer["Location"]).status_code == 200
+
+
+def test_the_staff_desk_stays_the_staffs_own(looking: Client) -> None:
+    page = looking.get("/admin/")
+    assert page.status_code == 200
+    assert "You are looking at" in page.content.decode()
+
+
+def test_after_half_an_hour_it_is_over(instance: Instance, charlie: User) -> None:
+    client = Client()
+    start = timezone.now()
+    with time_machine.travel(start, tick=False) as clock:
+        client.force_login(charlie)
+        begin(client, instance.owner)
+        clock.move_to(start + timedelta(minutes=29))
+        assert client.get("/instances/12345/").status_code == 200
+        clock.move_to(start + timedelta(minutes=30))
+        answer = client.get("/instances/12345/")
+        assert answer["Location"] == f"/admin/accounts/account/{instance.owner_id}/change/"
+        assert client.get("/instances/12345/").status_code == 404
+    assert [deed for _, deed, _ in deeds()] == ["look.started", "look.page", "look.ended"]
+
+
+def test_who_loses_the_right_looks_no_longer(instance: Instance, of_group) -> None:  # type: ignore[no-untyped-def]
+    support = of_group("support")
+    begin(support, instance.owner)
+    assert support.get("/instances/12345/").status_code == 200
+    support.person.groups.clear()
+    assert support.get("/instances/12345/").status_code == 404
+
+
+def test_it_shows_one_account_and_no_other(looking: Client) -> None:
+    bobs = InstanceFactory(number=777, owner=UserFactory(email="bob@example.org").account)
+    assert bobs.pk and looking.get("/instances/777/").status_code == 404
+
+
+def test_a_blocked_account_can_be_looked_at(instance: Instance, staff: Client, charlie: User) -> None:
+    actions.block_account(instance.owner, reason="fraud", actor=charlie)
+    begin(staff, instance.owner)
+    assert staff.get("/instances/12345/").status_code == 200
+
+
+def test_looking_reads_nothing_as_read(looking: Client, instance: Instance) -> None:
+    """What a page notes about its owner's reading is not noted for staff."""
+    bin = bins.open_bin(instance)
+    bins.capture(bin.key, method="POST", body=b"{}")
+    capture = bin.captures.get()
+    looking.get(f"/testing/bins/{bin.key}/{capture.public_id}/")
+    capture.refresh_from_db()
+    assert capture.read_at is None
+
+
+@pytest.mark.parametrize("address", ["/healthz", "/metrics"])
+def test_machines_pages_are_as_ever(looking: Client, address: str) -> None:
+    assert looking.get(address).status_code == 200
