@@ -22,7 +22,7 @@ DEADLINE = 10.0  # seconds
 
 
 class Can(models.TextChoices):
-    """What a channel may be unable to do; a message type or an action that it lacks stands by its own word."""
+    """What a channel may be unable to do; a message type, an action or a button that it lacks stands by its own word."""
 
     DELIVERED = "delivered", "tell when a message was delivered"
     VIEWED = "viewed", "tell when a message was read"
@@ -52,7 +52,7 @@ class CannotDo(Exception):
 class Channel(Protocol):
     """One kind of link. It has no state of its own: all of it stands in rows, so that any process can go on."""
 
-    # What it can't do → a sentence for people. The keys are Can's, MessageType's and ActionType's.
+    # What it can't do → a sentence for people. The keys are words of Can, Button, MessageType and ActionType.
     cannot: Mapping[str, str]
 
     def deliver(self, instance: Instance, outgoing: OutgoingMessage) -> Sequence[Ack]:

@@ -1,4 +1,4 @@
-"""What is done to a sandbox instance: a contact writes, calls, reads, somebody types on its phone, the phone changes."""
+"""What is done to a sandbox instance: contacts write, call and read, somebody types on its phone, the phone changes."""
 
 import re
 from typing import Any
@@ -41,7 +41,7 @@ class PhoneField(serializers.CharField):
 
 
 @extend_schema_field({"type": "string"})
-class FileField(serializers.Field):  # type: ignore[type-arg]
+class FileField(serializers.Field[Any, Any, Any, Any]):
     """A file: of a multipart form, `data:…;base64,…`, or an address from which it is fetched."""
 
     def to_internal_value(self, data: Any) -> UploadedFile | str:
@@ -170,7 +170,7 @@ class NewSandboxMessageSerializer(ContentSerializer):
         try:
             attrs = super().validate(attrs)
         except serializers.ValidationError as error:
-            wrong |= error.detail  # type: ignore[operator]  # a dict, as we raise it
+            wrong |= dict(error.detail)  # type: ignore[arg-type]  # a dict, as we raise it
         if wrong:
             raise serializers.ValidationError(wrong)
         return attrs

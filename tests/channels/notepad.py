@@ -1,0 +1,105 @@
+"""A second channel, as small as one can be: its messenger is a notepad in the memory of the test.
+
+It is polled, as many messengers are, and knows no stickers, no read ticks and no groups. To write one for a real
+messenger is to put an HTTP client where `pad` stands here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from instances import actions, chat_ids
+from instances.channels.base import Button, Can, CannotDo
+from instances.models import Ack, ActionType, Instance, MessageType, OutgoingMessage, QueuedAction
+
+
+@dataclass
+class Pad:
+    """The messenger: what was sent, by account, chat and idempotency key, and the news that nobody has fetched."""
+
+    sent: dict[tuple[int, str], dict[str, str]] = field(default_factory=dict)
+    news: list[Callable[[], Any]] = field(default_factory=list)
+    strangers: set[str] = field(default_factory=set)
+
+
+class NotepadChannel:
+    """Messages are noted under their ids, so that a second delivery of the same one is none."""
+
+    cannot: Mapping[str, str] = {
+        MessageType.STICKER: "A notepad takes no stickers.",
+        Can.VIEWED: "A notepad does not know when it is read.",
+        Can.SCAN: "A notepad is opened without a code.",
+        **{button: "A notepad has no such button." for button in Button if button != Button.LOGOUT},
+        **{
+            type: "A notepad has no groups and no typing."
+            for type in ActionType
+            if type != ActionType.READ_CHAT
+        },
+    }
+
+    def __init__(self, pad: Pad) -> None:
+        self.pad = pad
+
+    def deliver(self, instance: Instance, outgoing: OutgoingMessage) -> Sequence[Ack]:
+        if outgoing.type in self.cannot:
+            raise CannotDo(self.cannot[outgoing.type])
+        self.pad.sent.setdefault((instance.pk, outgoing.chat_id), {})[outgoing.message_id] = outgoing.body
+        return (Ack.SENT,)
+
+    def perform(self, instance: Instance, action: QueuedAction) -> Mapping[str, Any]:
+        if action.type in self.cannot:
+            raise CannotDo(self.cannot[action.type])
+        return {}
+
+    def has_account(self, instance: Instance, phone: str) -> bool:
+        return chat_ids.of_phone(phone) not in self.pad.strangers
+
+    def press(self, instance: Instance, button: Button, *, actor: Any = None) -> None:
+        if button in self.cannot:
+            raise CannotDo(self.cannot[button])
+        actions.log_out(instance, actor=actor)
+
+    def qr_text(self, instance: Instance) -> str:
+        raise CannotDo(self.cannot[Can.SCAN])
+
+    def work(self, now: datetime) -> int:
+        news, self.pad.news[:] = list(self.pad.news), []
+        for happened in news:
+            happened()
+        return len(news)
+
+    def next_work(self, now: datetime) -> datetime | None:
+        return now if self.pad.news else None
+
+
+class NotepadMessenger:
+    """The people at the other end of the notepad; what they do is news until the channel fetches it."""
+
+    def __init__(self, pad: Pad) -> None:
+        self.pad = pad
+
+    def is_linked(self, instance: Instance) -> None:
+        actions.change_status(instance, account_status="authenticated")
+
+    def is_logged_out(self, instance: Instance) -> None:
+        self.pad.news.append(lambda: actions.change_status(instance, account_status="got qr code"))
+
+    def writes(self, instance: Instance, *, chat_id: str, name: str, **message: Any) -> None:
+        self.pad.news.append(
+            lambda: actions.receive_message(instance, sender=chat_id, sender_name=name, **message)
+        )
+
+    def types_by_hand(self, instance: Instance, **message: Any) -> None:
+        self.pad.news.append(lambda: actions.type_on_phone(instance, **message))
+
+    def ticks(self, instance: Instance, *, message_id: str, status: str) -> None:
+        self.pad.news.append(lambda: actions.record_ack(instance, message_id=message_id, status=status))
+
+    def has_got(self, instance: Instance, *, chat_id: str) -> list[str]:
+        return list(self.pad.sent.get((instance.pk, chat_id), {}).values())
+
+    def has_no_account(self, instance: Instance, phone: str) -> None:
+        self.pad.strangers.add(phone)

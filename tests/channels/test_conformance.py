@@ -1,0 +1,22 @@
+"""Every channel does what instances/channels/base.py asks for."""
+
+from collections.abc import Callable
+
+import pytest
+
+from instances.channels import CHANNELS
+from instances.models import Channel, Instance
+from tests.channels.conformance import CHECKS
+from tests.channels.messengers import MESSENGERS
+from tests.factories import InstanceFactory
+
+
+def test_every_channel_has_a_name_and_a_messenger_to_test_it_with() -> None:
+    assert set(CHANNELS) == set(Channel.values) == set(MESSENGERS)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("name", sorted(CHANNELS))
+def test_the_channel(db: None, name: str, check: Callable[..., None]) -> None:
+    instance: Instance = InstanceFactory(channel=name, url="https://example.com/hook")
+    check(CHANNELS[name], MESSENGERS[name], instance)
