@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.mfa.adapter import DefaultMFAAdapter
 from django.conf import settings
 from django.db import transaction
 from django.http import HttpRequest
@@ -35,7 +36,6 @@ class AccountAdapter(DefaultAccountAdapter):
         "email_password_mismatch": "Address and password do not belong together. Look at both, or reset the password.",
         "email_taken": "There is an account with this address already. Sign in, or reset its password.",
         "enter_current_password": "This is not your password.",
-        "incorrect_code": "This is not the code that the app shows now, nor a recovery code that is left.",
         "incorrect_password": "This is not your password.",
         "too_many_login_attempts": "Too many wrong tries for this address. Wait five minutes, then try again; "
         "or reset the password.",
@@ -62,3 +62,16 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         return str(credentials.get("email", "")).lower()
+
+
+class SecondFactorAdapter(DefaultMFAAdapter):
+    """The words of the second factor."""
+
+    error_messages: ClassVar[dict[str, Any]] = {
+        **DefaultMFAAdapter.error_messages,
+        "add_email_blocked": "Not while two-factor authentication is on: switch it off first, and on again after.",
+        "cannot_delete_authenticator": "The app stays on.",
+        "cannot_generate_recovery_codes": "Set up the authenticator app first: recovery codes stand in for it.",
+        "incorrect_code": "This is not the code that the app shows now, nor a recovery code that is left.",
+        "unverified_email": "Confirm your e-mail address first, then set up the app.",
+    }

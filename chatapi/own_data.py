@@ -1,7 +1,7 @@
 """One's own data: all of an account as one JSON file, and the end of the account with all that is in it.
 
 Here, and not in accounts, because both reach over every floor. Only the owner gets this far, and only after a look
-at who it is (allauth's reauthentication, when the sign-in is more than five minutes old).
+at who it is (allauth's reauthentication, good for five minutes).
 """
 
 from __future__ import annotations

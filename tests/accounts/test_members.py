@@ -108,7 +108,9 @@ def test_an_account_has_at_most_fifty_members(alice: Account, monkeypatch: pytes
     monkeypatch.setattr(members, "MEMBERS_MOST", 1)
     members.invite(alice, email="dora@example.org", role="viewer", actor=alice.owner)
 
-    members.invite(alice, email="dora@example.org", role="manager", actor=alice.owner)  # in place of the first
+    members.invite(
+        alice, email="dora@example.org", role="manager", actor=alice.owner
+    )  # in place of the first
     with pytest.raises(members.NotInvited, match="at most 1"):
         members.invite(alice, email="emil@example.org", role="viewer", actor=alice.owner)
 

@@ -120,3 +120,70 @@ def test_without_mail_the_authenticator_app_can_be_set_up_with_an_unverified_add
 
     assert answer.redirect_chain == [(page, 302)]
     assert answer.context["form"].secret in answer.content.decode()
+
+
+def test_the_links_of_mails_lead_to_this_site_whatever_host_was_asked(client: Client) -> None:
+    actions.sign_up("alice@example.org", PASSWORD)
+
+    for email in ("alice@example.org", "nobody@example.org"):
+        client.post(reverse("account_reset_password"), {"email": email}, headers={"Host": "evil.example"})
+
+    links = [re.findall(r"https?://[^/\s]+", str(sent.body)) for sent in mail.outbox]
+    assert links == [["http://localhost:8000"], ["http://localhost:8000"]]
+    assert "evil" not in "".join(f"{sent.subject}{sent.body}" for sent in mail.outbox)
+
+
+def test_wrong_passwords_are_counted_whatever_host_is_asked(client: Client) -> None:
+    actions.sign_up("alice@example.org", PASSWORD)
+    with override_settings(ACCOUNT_RATE_LIMITS={"login_failed": "2/5m/key"}):
+        pages = [
+            client.post(
+                reverse("account_login"),
+                {"login": "Alice@example.org", "password": "wrong"},
+                headers={"Host": f"host{number}.example"},
+            ).content.decode()
+            for number in range(3)
+        ]
+
+    assert ["Too many wrong tries for this address. Wait five minutes" in page for page in pages] == [
+        False,
+        False,
+        True,
+    ]
+
+
+def test_with_mail_a_new_person_confirms_the_address_first(client: Client, settings: object) -> None:
+    settings.EMAIL_URL = "smtp://mail.example.org"  # type: ignore[attr-defined]
+    settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"  # type: ignore[attr-defined]
+
+    answer = client.post(
+        reverse("account_signup"),
+        {"email": "alice@example.org", "password1": PASSWORD, "password2": PASSWORD},
+        follow=True,
+    )
+    assert "Look into your mailbox" in answer.content.decode()
+    assert "_auth_user_id" not in client.session
+
+    (sent,) = mail.outbox
+    assert sent.subject == "[Chat API] Confirm your address"
+    (link,) = re.findall(r"http://localhost:8000(/\S+)", str(sent.body))
+    assert "Is this your address?" in client.get(link).content.decode()
+    client.post(link)
+    answer = client.post(reverse("account_login"), {"login": "alice@example.org", "password": PASSWORD})
+    assert client.session["_auth_user_id"] == str(User.objects.get().pk)
+
+
+def test_a_second_sign_up_with_an_address_tells_its_owner_alone(client: Client, settings: object) -> None:
+    settings.EMAIL_URL = "smtp://mail.example.org"  # type: ignore[attr-defined]
+    settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"  # type: ignore[attr-defined]
+    actions.sign_up("alice@example.org", PASSWORD)
+
+    answer = client.post(
+        reverse("account_signup"),
+        {"email": "alice@example.org", "password1": PASSWORD, "password2": PASSWORD},
+        follow=True,
+    )
+
+    assert "Look into your mailbox" in answer.content.decode()
+    (sent,) = mail.outbox
+    assert (sent.to, sent.subject) == (["alice@example.org"], "[Chat API] You have an account already")

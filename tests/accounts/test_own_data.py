@@ -1,0 +1,152 @@
+"""One's own data: the export, whole and without secrets, and the end of the account, of which nothing is left."""
+
+import json
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.test import Client
+from django.urls import reverse
+
+from accounts import actions as account_actions
+from accounts.models import Account, AccountKey, Invitation, Member, Payment, User
+from hooks.models import Endpoint, Hook
+from instances import actions
+from instances.models import Instance, Message
+from testing_tools import bins
+from testing_tools.models import Bin, Capture
+from tests.factories import InstanceFactory, member_of
+
+pytestmark = pytest.mark.django_db
+PASSWORD = "correct horse 9"
+
+
+@pytest.fixture
+def alice() -> Account:
+    return account_actions.sign_up("alice@example.org", PASSWORD, name="Shop")
+
+
+@pytest.fixture
+def instance(alice: Account) -> Instance:
+    """With a message, its hooks, a bin, a payment, a key and a member."""
+    made = InstanceFactory(owner=alice, name="Support", url="https://example.com/hook")
+    actions.receive_message(made, sender="17680561234", body="hello")
+    actions.record_payment(made, days=30, amount=19, actor=alice.owner)
+    bins.capture(bins.open_bin(made).key, method="POST", body=b"{}")
+    account_actions.issue_key(alice, actor=alice.owner)
+    member_of(alice, "viewer", "vera@example.org")
+    return made
+
+
+@pytest.fixture
+def client(alice: Account) -> Client:
+    """Signed in, and has shown the password just now."""
+    client = Client()
+    client.force_login(alice.owner)
+    client.post(reverse("account_reauthenticate"), {"password": PASSWORD})
+    return client
+
+
+def test_the_export_holds_everything_of_the_account(client: Client, instance: Instance) -> None:
+    answer = client.get(reverse("account-export"))
+
+    text = b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]
+    data = json.loads(text)
+    (only,) = data["instances"]
+    assert answer["Content-Disposition"].startswith('attachment; filename="chat-api-')
+    assert (data["account"]["email"], data["account"]["name"]) == ("alice@example.org", "Shop")
+    assert [(row["days"], row["amount"]) for row in data["payments"]] == [(30, "19.00")]
+    assert [(row["user__email"], row["role"]) for row in data["members"]] == [("vera@example.org", "viewer")]
+    assert len(data["keys"]) == 1
+    assert (only["number"], only["settings"]["webhookUrl"]) == (instance.number, "https://example.com/hook")
+    assert [chat["chat_id"] for chat in only["chats"]] == ["17680561234@c.us"]
+    assert [message["body"] for message in only["messages"]] == ["hello"]
+    assert len(only["hooks"]) == Hook.objects.count() > 0
+    assert [capture["method"] for capture in only["captures"]] == ["POST"]
+
+
+def test_the_export_holds_no_secret(client: Client, instance: Instance) -> None:
+    text = b"".join(client.get(reverse("account-export")).streaming_content).decode()  # type: ignore[attr-defined]
+
+    for secret in (instance.token, instance.endpoint.secret, AccountKey.objects.get().digest, "password"):
+        assert secret not in text
+
+
+def test_the_export_of_an_empty_account_can_be_read(client: Client) -> None:
+    text = b"".join(client.get(reverse("account-export")).streaming_content)  # type: ignore[attr-defined]
+
+    assert json.loads(text)["instances"] == []
+
+
+def test_the_export_is_read_in_pieces(
+    client: Client, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chatapi.own_data.ROWS", 2)
+    for number in range(5):
+        actions.receive_message(instance, sender="17680561234", body=f"no. {number}")
+
+    text = b"".join(client.get(reverse("account-export")).streaming_content)  # type: ignore[attr-defined]
+
+    (only,) = json.loads(text)["instances"]
+    assert [message["body"] for message in only["messages"]] == [
+        "hello",
+        *(f"no. {number}" for number in range(5)),
+    ]
+
+
+@pytest.mark.parametrize("name", ["account-export", "account-delete"])
+def test_before_it_one_shows_the_password_again(alice: Account, name: str) -> None:
+    client = Client()
+    client.force_login(alice.owner)
+
+    asked = client.get(reverse(name))
+    assert asked["Location"].startswith(reverse("account_reauthenticate"))
+    shown = client.post(asked["Location"], {"password": PASSWORD})
+
+    assert shown["Location"] == reverse(name)
+    assert client.get(reverse(name)).status_code == 200
+
+
+def test_the_page_says_what_goes(client: Client, instance: Instance) -> None:
+    page = client.get(reverse("account-delete")).content.decode()
+
+    for words in ("1 instance</b>", "the record of 1 payment</b>", "what 1 member could see</b>"):
+        assert words in page
+
+
+@pytest.mark.parametrize("typed", ["", "bob@example.org", "alice"])
+def test_a_wrong_address_deletes_nothing(client: Client, instance: Instance, typed: str) -> None:
+    page = client.post(reverse("account-delete"), {"email": typed}).content.decode()
+
+    assert "Nothing was deleted" in page
+    assert (Account.objects.filter(name="Shop").count(), Instance.objects.count()) == (1, 1)
+
+
+def test_nothing_is_left_of_a_deleted_account(client: Client, instance: Instance) -> None:
+    bob = InstanceFactory()
+
+    page = client.post(reverse("account-delete"), {"email": " Alice@Example.org "}, follow=True)
+
+    assert "Your account is deleted, with everything in it." in page.content.decode()
+    assert not User.objects.filter(email="alice@example.org").exists()
+    assert list(Instance.objects.all()) == [bob]
+    assert list(Endpoint.objects.all()) == [bob.endpoint]
+    for table in (Message, Hook, Bin, Capture, Payment, AccountKey, Member, Invitation):
+        assert not table.objects.exists(), table
+    assert User.objects.filter(email="vera@example.org").exists()  # a member keeps their own account
+
+
+def test_deleting_signs_out_everywhere(client: Client, alice: Account) -> None:
+    elsewhere = Client()
+    elsewhere.post(reverse("account_login"), {"login": "alice@example.org", "password": PASSWORD})
+    elsewhere.get(reverse("accounts:account"))
+
+    client.post(reverse("account-delete"), {"email": "alice@example.org"})
+
+    assert elsewhere.get(reverse("accounts:account")).status_code == 302
+    assert not Session.objects.filter(session_key=elsewhere.session.session_key).exists()
+
+
+def test_the_address_is_free_again(client: Client, alice: Account) -> None:
+    client.post(reverse("account-delete"), {"email": "alice@example.org"})
+
+    assert account_actions.sign_up("alice@example.org", PASSWORD).pk != alice.pk

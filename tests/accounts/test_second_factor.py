@@ -1,0 +1,115 @@
+"""The authenticator app with its recovery codes, and the sessions, from the person's side and in our words."""
+
+from typing import Any
+
+import pytest
+from allauth.mfa.totp.internal.auth import (
+    format_hotp_value,
+    hotp_value,
+    yield_hotp_counters_from_time,
+)
+from django.test import Client
+from django.urls import reverse
+
+from accounts import actions
+from accounts.models import User
+
+pytestmark = pytest.mark.django_db
+PASSWORD = "correct horse 9"
+
+
+@pytest.fixture
+def alice() -> User:
+    return actions.sign_up("alice@example.org", PASSWORD).owner
+
+
+def signed_in() -> Client:
+    client = Client()
+    client.post(reverse("account_login"), {"login": "alice@example.org", "password": PASSWORD})
+    return client
+
+
+def code_of(secret: str) -> str:
+    """What the app shows now."""
+    return format_hotp_value(hotp_value(secret, next(yield_hotp_counters_from_time())))
+
+
+def set_up(client: Client) -> Any:
+    """The app is on; the answer after it."""
+    client.post(reverse("account_reauthenticate"), {"password": PASSWORD})
+    secret = client.get(reverse("mfa_activate_totp")).context["form"].secret
+    return client.post(reverse("mfa_activate_totp"), {"code": code_of(secret)}, follow=True)
+
+
+def test_setting_up_the_app_leads_to_the_recovery_codes(alice: User) -> None:
+    page = set_up(signed_in())
+
+    assert page.request["PATH_INFO"] == reverse("mfa_view_recovery_codes")
+    assert "10 of 10 left" in page.content.decode()
+    assert len(page.context["unused_codes"]) == 10
+
+
+def test_a_wrong_code_switches_nothing_on(alice: User) -> None:
+    client = signed_in()
+    client.post(reverse("account_reauthenticate"), {"password": PASSWORD})
+    client.get(reverse("mfa_activate_totp"))
+
+    page = client.post(reverse("mfa_activate_totp"), {"code": "000000"}).content.decode()
+
+    assert "This is not the code that the app shows now" in page
+    assert not alice.authenticator_set.exists()  # type: ignore[attr-defined]
+
+
+def test_signing_in_asks_for_a_code_and_takes_a_recovery_code_once(alice: User) -> None:
+    codes = set_up(signed_in()).context["unused_codes"]
+
+    opened = []
+    for _ in range(2):
+        client = signed_in()
+        assert "_auth_user_id" not in client.session
+        client.post(reverse("mfa_authenticate"), {"code": codes[0]})
+        opened.append("_auth_user_id" in client.session)
+
+    assert opened == [True, False]
+
+
+def test_new_recovery_codes_end_the_old_ones(alice: User) -> None:
+    client = signed_in()
+    before = set(set_up(client).context["unused_codes"])
+    assert "stop working at once" in client.get(reverse("mfa_generate_recovery_codes")).content.decode()
+
+    page = client.post(reverse("mfa_generate_recovery_codes"), follow=True)
+
+    assert not before & set(page.context["unused_codes"])
+
+
+def test_the_codes_can_be_downloaded(alice: User) -> None:
+    client = signed_in()
+    codes = set_up(client).context["unused_codes"]
+
+    answer = client.get(reverse("mfa_download_recovery_codes"))
+
+    assert answer["Content-Disposition"].startswith("attachment")
+    assert answer.content.decode().split() == codes
+
+
+def test_switching_the_app_off_needs_no_code_afterwards(alice: User) -> None:
+    client = signed_in()
+    set_up(client)
+
+    client.post(reverse("mfa_deactivate_totp"))
+
+    assert "_auth_user_id" in signed_in().session
+
+
+def test_signing_out_elsewhere_leaves_this_session_alone(alice: User) -> None:
+    here, elsewhere = signed_in(), signed_in()
+    for client in (elsewhere, here):
+        client.get(reverse("accounts:account"))
+    assert "Sign out elsewhere" in here.get(reverse("usersessions_list")).content.decode()
+
+    page = here.post(reverse("usersessions_list"), follow=True).content.decode()
+
+    assert "You are signed out everywhere else." in page
+    assert here.get(reverse("accounts:account")).status_code == 200
+    assert elsewhere.get(reverse("accounts:account")).status_code == 302
