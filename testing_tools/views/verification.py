@@ -84,7 +84,7 @@ def sandbox_message(request: HttpRequest) -> HttpResponse:
         instances.actions.write_as_contact(
             instance, sender="17680561234", sender_name="Sandbox contact", body="hello"
         )
-    except (instances.actions.NotLinked, instances.actions.Banned) as error:
+    except (instances.actions.NotLinked, instances.actions.NotPossible, instances.actions.Banned) as error:
         banned = isinstance(error, instances.actions.Banned)
         messages.error(request, str(error) if banned else f"{error} Link it first, on its own page.")
         if request.htmx:  # type: ignore[attr-defined]
