@@ -2,13 +2,14 @@
 
 from django.urls import path
 
-from accounts.views import account, members
+from accounts.views import account, members, trail
 
 app_name = "accounts"
 urlpatterns = [
     path("", account.account, name="account"),
     path("name/", account.rename, name="rename"),
     path("key/", account.rotate_key, name="rotate-key"),
+    path("history/", trail.trail, name="trail"),
     path("members/", members.member_list, name="members"),
     path("members/<int:pk>/role/", members.change_role, name="member-role"),
     path("members/<int:pk>/remove/", members.remove, name="member-remove"),

@@ -109,6 +109,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "chatapi.middleware.contract_without_cookies",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "chatapi.middleware.content_security_policy",
@@ -201,6 +202,7 @@ if EMAIL_URL:
 else:
     EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 DEFAULT_FROM_EMAIL = read(env.str, "DEFAULT_FROM_EMAIL", f"Chat API <chatapi@{SITE_HOST}>")
+STAFF_NEEDS_TOTP = read(env.bool, "STAFF_NEEDS_TOTP", False)  # for the staff desk
 SUPPORT_EMAIL = read(env.str, "SUPPORT_EMAIL", "")  # whom people of a blocked account may ask
 ACCOUNT_ADAPTER = "accounts.adapters.AccountAdapter"
 MFA_ADAPTER = "accounts.adapters.SecondFactorAdapter"

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
+from allauth.mfa.utils import is_mfa_enabled
+from django.conf import settings
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, URLResolver, path, reverse
@@ -28,8 +32,24 @@ class StaffSite(admin.AdminSite):
             *super().get_urls(),
         ]
 
+    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., Any]:
+        return super().admin_view(with_second_factor(view), cacheable)
+
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         return super().each_context(request) | {"look": getattr(request, "look", None)}
+
+
+def with_second_factor(view: Callable[..., Any]) -> Callable[..., Any]:
+    """With STAFF_NEEDS_TOTP, staff without a second factor is sent to set one up before anything else."""
+
+    @wraps(view)
+    def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        if settings.STAFF_NEEDS_TOTP and request.user.is_staff and not is_mfa_enabled(request.user):  # type: ignore[union-attr]
+            messages.warning(request, "The staff desk takes a second factor. Set one up, then come back.")
+            return HttpResponseRedirect(reverse("mfa_index"))
+        return view(request, *args, **kwargs)
+
+    return inner
 
 
 @require_POST

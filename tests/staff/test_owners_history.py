@@ -1,0 +1,64 @@
+"""An account's owner reads what was done in it, by whom, and that staff looked; nobody else reads it."""
+
+import pytest
+from django.test import Client
+
+from accounts import members
+from accounts.models import User
+from instances import actions
+from instances.models import Instance
+from tests.factories import UserFactory
+
+PAGE = "/account/history/"
+
+
+@pytest.fixture
+def alice(instance: Instance) -> Client:
+    client = Client()
+    client.force_login(instance.owner.owner)
+    return client
+
+
+def test_it_tells_of_oneself_of_tokens_and_of_staff(
+    alice: Client, instance: Instance, charlie: User, staff: Client
+) -> None:
+    actions.change_settings(instance, {"sendDelay": 3}, actor=instance.owner.owner)
+    actions.change_settings(instance, {"sendDelay": 4}, actor=None)
+    actions.stop_instance(instance, reason="looks like spam", actor=charlie)
+    staff.post(f"/admin/accounts/account/do/look/?pk={instance.owner_id}", {"reason": "ticket 7"})
+    staff.get("/log/")
+    rows = [(row["who"], row["entry"].action) for row in alice.get(PAGE).context["rows"]]
+    assert rows[:5] == [
+        ("Staff of this site", "look.page"),
+        ("Staff of this site", "look.started"),
+        ("Staff of this site", "instance.stopped"),
+        ("A token or a program", "instance.settings"),
+        ("You", "instance.settings"),
+    ]
+    page = alice.get(PAGE).content.decode()
+    assert "sendDelay" in page and "/log/" in page
+    for private in ("charlie@example.org", "ticket 7", "looks like spam"):
+        assert private not in page
+
+
+def test_older_ones_follow_by_key(alice: Client, instance: Instance) -> None:
+    for number in range(60):
+        actions.change_settings(instance, {"sendDelay": number + 1}, actor=None)
+    first = alice.get(PAGE)
+    second = alice.get(PAGE, {"before": first.context["older"]})
+    keys = [row["entry"].pk for answer in (first, second) for row in answer.context["rows"]]
+    assert len(first.context["rows"]) == 50
+    assert keys == sorted(keys, reverse=True) and len(set(keys)) == len(keys)
+    assert second.context["older"] is None
+    assert alice.get(PAGE, {"before": "9" * 30}).status_code == 200
+
+
+def test_members_and_strangers_see_their_own(alice: Client, instance: Instance) -> None:
+    bob = UserFactory(email="bob@example.org")
+    owner = instance.owner.owner
+    _, token = members.invite(instance.owner, email="bob@example.org", role="manager", actor=owner)
+    members.accept(token, actor=bob)
+    client = Client()
+    client.force_login(bob)
+    assert [row["entry"].action for row in client.get(PAGE).context["rows"]] == ["account.signed_up"]
+    assert Client().get(PAGE).status_code == 302
