@@ -18,6 +18,7 @@ from instances.actions.chats import (
 )
 from instances.actions.cleaning import clean_instance
 from instances.actions.groups import (
+    Taken,
     add_participant,
     create_group,
     find_group,
@@ -87,6 +88,7 @@ __all__ = [
     "NotPossible",
     "QueueFull",
     "SettingsError",
+    "Taken",
     "TooLong",
     "UnknownMessage",
     "add_participant",

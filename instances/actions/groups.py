@@ -20,6 +20,10 @@ GROUP_LIMIT = 256  # participants besides the account
 NAME_LIMIT = 100  # characters; *ours*
 
 
+class Taken(Denied):
+    """The account has a chat with this id already."""
+
+
 @transaction.atomic
 def create_group(
     instance: Instance,
@@ -33,11 +37,11 @@ def create_group(
 ) -> Chat:
     """The messenger reports a new group with the account in it, which is its admin unless `admins` says otherwise.
 
-    `chat_id` is the messenger's. Raises Denied if the account has this chat already.
+    `chat_id` is the messenger's. Raises Taken.
     """
     events.lock(instance)
     if Chat.objects.filter(instance=instance, chat_id=chat_id).exists():
-        raise Denied(f"There is a chat {chat_id} already.")
+        raise Taken(f"There is a chat {chat_id} already.")
     own = instance.own_chat_id
     chiefs = {own} if admins is None else set(admins)
     chat = Chat.objects.create(

@@ -25,7 +25,7 @@ def invitation(request: HttpRequest, code: str) -> HttpResponse:
         "name": group.name or group.chat_id,
         "link": link,
         "curl": (
-            f"curl -X POST '{settings.SITE_URL}/instance…/joinGroup?token=…' \\\n"
+            f"curl -X POST \\\n  '{settings.SITE_URL}/instance…/joinGroup?token=…' \\\n"
             f"  -H 'Content-Type: application/json' \\\n  -d '{{\"url\": \"{link}\"}}'"
         ),
     }

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.test import Client
 
 from instances import actions, outgoing
+from instances.channels.sandbox import SandboxChannel
 from instances.models import Chat, Instance, OutgoingMessage, QueuedAction, SandboxContact
 from tests.contract.conftest import Call
 from tests.factories import InstanceFactory
@@ -410,3 +411,13 @@ def test_the_page_of_a_link_that_leads_nowhere(client: Client, post: Call, group
     post("leaveGroup", chatId=group_id)
     for address in (path, "/invite/BfC7pHlfbdk8nT9kAzxQrm"):
         assert client.get(address).status_code == 404
+
+
+def test_two_groups_within_a_second_that_are_given_the_same_id(
+    post: Call, group_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = iter([group_id, "15550001111-1714564801@g.us"])
+    monkeypatch.setattr(SandboxChannel, "perform", lambda *about: {"chatId": next(ids)})
+    made = post("group", groupName="Second", phones="17680561234", messageText="Hi")
+    assert (made["created"], made["chatId"]) == (True, "15550001111-1714564801@g.us")
+    assert OutgoingMessage.objects.get().chat_id == made["chatId"]
