@@ -100,6 +100,14 @@ EXAMPLES = (
 )
 
 
+# The chips that are always there: of these one is chosen.
+KINDS = (
+    ("All", ""),
+    *((family.label, f"kind:{family.value}") for family in Family),
+    ("Unread", "is:unread"),
+)
+
+
 class Filter:
     """A filter that was understood as far as it could be: `terms`, and `dropped` with what was left out."""
 
@@ -109,7 +117,10 @@ class Filter:
         self.dropped: list[str] = []
         for match in TERM.finditer(self.text):
             term = self.read(match)
-            understood = term.field == "" or (term.field in FIELDS and FIELDS[term.field](term.value))
+            if term.field:
+                understood = term.field in FIELDS and FIELDS[term.field](term.value) is not None
+            else:
+                understood = not re.fullmatch(r"[A-Za-z]+:", term.value)  # a field whose value is missing
             if term.value and understood and len(self.terms) < MOST_TERMS:
                 self.terms.append(term)
             else:
@@ -127,24 +138,23 @@ class Filter:
 
     @property
     def chips(self) -> list[tuple[str, str]]:
-        """Each term, and the filter without it."""
+        """Each term that is not among kinds(), and the filter without it."""
+        own = {text for _, text in KINDS}
         return [
             (term.text, " ".join(other.text for other in self.terms if other is not term))
             for term in self.terms
+            if term.text not in own
         ]
 
     def kinds(self) -> list[tuple[str, str, bool]]:
-        """The chips to choose from: word, filter with it in the place of other kinds, and whether it is chosen."""
-        rest = [term for term in self.terms if term.field != "kind" and term.text != "is:unread"]
-        choices = [("All", "")]
-        choices += [(family.label, f"kind:{family.value}") for family in Family]
-        choices += [("Unread", "is:unread")]
-        chosen = {term.text for term in self.terms} - {term.text for term in rest}
+        """The chips to choose from: word, filter with it in the place of the chosen ones, and whether it is chosen."""
+        own = {text for _, text in KINDS}
+        rest = [term.text for term in self.terms if term.text not in own]
+        chosen = {term.text for term in self.terms} - set(rest)
         return [
-            (word, " ".join([*([text] if text else []), *(term.text for term in rest)]),
-             chosen == ({text} if text else set()))
-            for word, text in choices
-        ]  # fmt: skip
+            (word, " ".join([text, *rest]).strip(), chosen == ({text} if text else set()))
+            for word, text in KINDS
+        ]
 
     def apply(self, captures: CaptureQuerySet) -> CaptureQuerySet:
         for number, term in enumerate(self.terms):

@@ -34,13 +34,14 @@ def share(bin: Bin, *, lasts: timedelta, capture: Capture | None = None, actor: 
     Bin.objects.select_for_update().get(pk=bin.pk)  # two at once must not pass the limit together
     if bin.shares.valid().count() >= MOST_SHARES:
         raise TooManyShares(f"This bin has {MOST_SHARES} valid links. Revoke one first.")
-    token = secrets.token_urlsafe(32)
+    token, now = secrets.token_urlsafe(32), timezone.now()
     made = Share.objects.create(
         bin=bin,
         number=capture.number if capture else None,
         digest=digest(token),
         made_by=actor,
-        expires_at=timezone.now() + lasts,
+        created_at=now,
+        expires_at=now + lasts,
     )
     return made, settings.SITE_URL + reverse("shared:bin", kwargs={"token": token})
 

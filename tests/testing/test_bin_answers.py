@@ -1,0 +1,186 @@
+"""A bin answers as it was told to, and never with anything that could harm this site or its web server."""
+
+from contextlib import ExitStack
+
+import pytest
+
+from accounts.models import Role
+from testing_tools import bin_answers, bins
+from testing_tools.bin_answers import BadOrder, Order, read, words
+from testing_tools.models import Capture
+from testing_tools.views import bin_address
+from tests.factories import AccountFactory, InstanceFactory, member_of
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def alices_bin():
+    return bins.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
+
+
+@pytest.fixture
+def alice(client, alices_bin):
+    client.force_login(alices_bin.instance.owner.owner)
+    return client
+
+
+def order(bin, **fields):
+    bins.order_answer(bin, Order(**fields), actor=None)
+
+
+def statuses(client, bin, count):
+    return [client.post(f"/bin/{bin.key}").status_code for _ in range(count)]
+
+
+def test_status_headers_and_body_are_those_that_were_ordered(client, alices_bin):
+    order(alices_bin, status=202, headers=(("Content-Type", "text/plain"), ("X-Mine", "1")), body="grüße")
+    answer = client.post(f"/bin/{alices_bin.key}")
+    assert (answer.status_code, answer.content.decode()) == (202, "grüße")
+    assert (answer["Content-Type"], answer["X-Mine"]) == ("text/plain", "1")
+    assert (Capture.objects.get().status, Capture.objects.get().answer_note) == (202, "")
+
+
+def test_whatever_a_bin_answers_runs_nowhere_and_is_stored_nowhere(client, alices_bin):
+    order(alices_bin, body="<script>alert(1)</script>", headers=())
+    answer = client.get(f"/bin/{alices_bin.key}")
+    assert answer["Content-Security-Policy"] == "sandbox; default-src 'none'; frame-ancestors 'none'"
+    assert answer["Content-Type"] == "text/plain; charset=utf-8"
+    assert (answer["X-Content-Type-Options"], answer["Cache-Control"]) == ("nosniff", "no-store")
+
+
+def test_the_first_three_fail_and_then_all_is_well(client, alices_bin):
+    client.post(f"/bin/{alices_bin.key}")
+    order(alices_bin, fail_first=3)
+    assert words(alices_bin) == "500 3 more times, then 200, at once"
+    assert statuses(client, alices_bin, 5) == [500, 500, 500, 200, 200]
+    notes = list(Capture.objects.order_by("number").values_list("answer_note", flat=True))
+    assert notes == ["", "on purpose, 1 of 3", "on purpose, 2 of 3", "on purpose, 3 of 3", "", ""]
+    alices_bin.refresh_from_db()
+    assert words(alices_bin) == "200 at once"
+
+
+def test_the_address_asks_for_a_status_once(client, alices_bin):
+    order(alices_bin, status=201, delay=30)  # neither of which it heeds
+    answer = client.post(f"/bin/{alices_bin.key}/503")
+    assert (answer.status_code, answer.json()) == (503, {"ok": False, "status": 503})
+    capture = Capture.objects.get()
+    assert (capture.path, capture.status, capture.answer_note) == ("/503", 503, "as the address asks")
+
+
+@pytest.mark.parametrize("path", ["/99", "/100", "/600", "/5033", "/a/503", "/503/a", "/"])
+def test_what_is_no_status_of_an_answer_is_just_a_path(client, alices_bin, path):
+    assert client.post(f"/bin/{alices_bin.key}{path}").status_code == 200
+
+
+def test_an_answer_without_a_body_has_none(client, alices_bin):
+    for status in (204, 304):
+        order(alices_bin, status=status)
+        answer = client.post(f"/bin/{alices_bin.key}")
+        assert (answer.status_code, answer.content, answer.get("Content-Type")) == (status, b"", None)
+
+
+def test_a_slow_answer_waits(client, alices_bin, monkeypatch):
+    slept = []
+    monkeypatch.setattr(bin_address.time, "sleep", slept.append)
+    order(alices_bin, delay=20)
+    assert client.post(f"/bin/{alices_bin.key}").status_code == 200
+    assert slept == [20]
+    assert Capture.objects.get().answer_note == "after 20 s"
+
+
+def test_so_many_slow_answers_wait_and_the_next_goes_at_once_and_says_so(client, alices_bin, monkeypatch):
+    slept = []
+    monkeypatch.setattr(bin_address.time, "sleep", slept.append)
+    order(alices_bin, delay=20)
+    with ExitStack() as places:
+        for _ in range(bin_answers.MOST_SLOW_OF_ONE):
+            assert places.enter_context(bin_answers.place_to_wait(alices_bin.pk)) is True
+        answer = client.post(f"/bin/{alices_bin.key}")
+    assert (answer.status_code, answer["X-Bin-Note"]) == (200, "at once: too many slow answers were waiting")
+    assert slept == []
+    assert Capture.objects.get().answer_note == "at once: too many slow answers were waiting"
+    client.post(f"/bin/{alices_bin.key}")  # the places were given back
+    assert slept == [20]
+
+
+def test_of_all_bins_together_no_more_wait_than_leave_the_web_server_free():
+    places = [bin_answers.place_to_wait(bin_id) for bin_id in range(bin_answers.MOST_SLOW + 1)]
+    assert [place.__enter__() for place in places] == [True] * bin_answers.MOST_SLOW + [False]
+    for place in places:
+        place.__exit__(None, None, None)
+    assert not bin_answers._waiting
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "words"),
+    [
+        ({"status": "199"}, "status", "The status must be a number from 200 to 599."),
+        ({"status": "x"}, "status", "The status must be a number from 200 to 599."),
+        ({"delay": "30.5"}, "delay", "The delay must be from 0 to 30 seconds."),
+        ({"delay": "-1"}, "delay", "The delay must be from 0 to 30 seconds."),
+        ({"fail_first": "501"}, "fail_first", "The number of failures must be a number from 0 to 500."),
+        ({"headers": "X-A: 1\nnonsense"}, "headers", "Line 2 is no header: it takes “Name: value”."),
+        ({"headers": "X-A: ü"}, "headers", "Line 1: a value takes up to 1000 characters of plain ASCII."),
+        ({"headers": "Content-Type: text/html"}, "headers",
+         "Line 1: a bin answers with data alone: JSON, XML, CSV, plain text, forms or octets."),
+        ({"body": "x" * (64 * 1024 + 1)}, "body", "The body is longer than 64 KB."),
+        ({"body": "a\x00"}, "body", "The body holds a character that does not exist."),
+    ],
+)  # fmt: skip
+def test_what_can_not_be_ordered_is_said_with_its_field(fields, field, words):
+    with pytest.raises(BadOrder) as refused:
+        read({"status": "200"} | fields)
+    assert (refused.value.field, str(refused.value)) == (field, words)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Set-Cookie", "Location", "Refresh", "Content-Security-Policy", "Strict-Transport-Security", "Clear-Site-Data",
+        "X-Accel-Redirect", "X-Sendfile", "X-Content-Type-Options", "Content-Length", "Transfer-Encoding",
+        "WWW-Authenticate", "Service-Worker-Allowed", "Access-Control-Allow-Credentials", "Content-Encoding",
+    ],
+)  # fmt: skip
+def test_no_header_that_browsers_or_proxies_would_obey_can_be_ordered(name):
+    with pytest.raises(BadOrder, match=f"a bin does not answer with {name}"):
+        read({"status": "200", "headers": f"{name}: 1"})
+
+
+@pytest.mark.parametrize(
+    ("preset", "status", "said"),
+    [
+        ("ok", 200, "200 at once"),
+        ("fail", 500, "500 at once"),
+        ("recover", 500, "500 3 more times, then 200, at once"),
+        ("slow", 200, "200 after 20 s"),
+    ],
+)
+def test_a_preset_is_one_click(alice, alices_bin, preset, status, said, monkeypatch):
+    monkeypatch.setattr(bin_address.time, "sleep", lambda seconds: None)
+    address = f"/testing/bins/{alices_bin.key}/answer/"
+    page = alice.post(address, {"preset": preset}, headers={"HX-Request": "true"}).content.decode()
+    assert f"Saved: the next request is answered {said}." in page
+    assert alice.post(f"/bin/{alices_bin.key}").status_code == status
+
+
+def test_a_wrong_order_changes_nothing_and_loses_nothing_that_was_typed(alice, alices_bin):
+    typed = {"status": "200", "delay": "99", "headers": "X-A: 1", "body": "typed", "fail_first": "2"}
+    answer = alice.post(f"/testing/bins/{alices_bin.key}/answer/", typed)
+    assert answer.status_code == 422
+    page = answer.content.decode()
+    assert "The delay must be from 0 to 30 seconds." in page
+    assert 'value="99"' in page
+    assert "typed</textarea>" in page
+    alices_bin.refresh_from_db()
+    assert Order.of(alices_bin) == Order()
+
+
+def test_a_viewer_and_a_stranger_order_nothing(client, alices_bin):
+    viewer = member_of(alices_bin.instance.owner, Role.VIEWER)
+    address = f"/testing/bins/{alices_bin.key}/answer/"
+    for person, status in ((viewer, 403), (AccountFactory(email="bob@example.org").owner, 404)):
+        client.force_login(person)
+        assert client.post(address, {"preset": "fail"}).status_code == status
+    alices_bin.refresh_from_db()
+    assert alices_bin.answer_status == 200

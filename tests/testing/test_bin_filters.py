@@ -1,0 +1,114 @@
+"""The list is narrowed by `field:value` and by words; what makes no sense is said and hides nothing."""
+
+import pytest
+from django.utils import timezone
+
+from testing_tools import bins
+from testing_tools.bin_filters import Filter
+from testing_tools.models import Capture
+from tests.factories import AccountFactory, InstanceFactory
+
+pytestmark = pytest.mark.django_db
+ACK = b'{"ack":[{"id":"true_1@c.us_3EB0","queueNumber":3,"chatId":"1@c.us","status":"viewed"}],"instanceId":"1"}'
+
+
+@pytest.fixture
+def bin():
+    bin = bins.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
+    bins.capture(bin.key, method="POST", body=ACK, headers=[("webhook-attempt", "2/20")])  # 1
+    bins.capture(bin.key, method="GET", path="/orders/7", query="color=red", remote_address="10.0.0.7")  # 2
+    bins.capture(
+        bin.key, method="PUT", path="/503", body=b"two words, \xff and more", headers=[("x-id", "abc")]
+    )  # 3
+    bins.capture(bin.key, method="POST", body=b"", size=2 * 1024 * 1024)  # 4, too large
+    Capture.objects.filter(number=2).update(read_at=timezone.now(), note="Look here")
+    bin.refresh_from_db()
+    return bin
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("", [4, 3, 2, 1]),
+        ("kind:ack", [1]),
+        ("kind:Viewed", [1]),
+        ("KIND:other", [4, 3, 2]),
+        ("method:put", [3]),
+        ("path:orders", [2]),
+        ("query:red", [2]),
+        ("header:x-id", [3]),
+        ("header:ABC", [3]),
+        ('body:"two words"', [3]),
+        ("body:3EB0", [1]),
+        ("status:503", [3]),
+        ("status:4xx", [4]),
+        ("attempt:2", [1]),
+        ("attempt:2/20", [1]),
+        ("size:>1mb", [4]),
+        ("size:0", [2]),
+        ("from:10.0.", [2]),
+        ("note:look", [2]),
+        ("is:unread", [4, 3, 1]),
+        ("is:noted", [2]),
+        ("is:failed", [4, 3]),
+        ("is:large", [4]),
+        ("3EB0", [1]),
+        ('"look here"', [2]),
+        ("-kind:other", [1]),
+        ("-body:words", [4, 2, 1]),
+        ("is:unread method:POST -kind:ack", [4]),
+        ("nowhere", []),
+        ("http://x", []),
+        ("100%", []),
+    ],
+)
+def test_a_filter_finds_what_fits_all_its_terms(bin, text, numbers):
+    filter = Filter(text)
+    assert filter.dropped == []
+    assert [found.number for found in filter.apply(Capture.objects.kept(bin))] == numbers
+
+
+@pytest.mark.parametrize("text", ["foo:bar", "status:abc", "size:big", "is:green", 'body:""', "kind:"])
+def test_a_term_that_makes_no_sense_is_left_out_and_said(bin, text):
+    filter = Filter(f"{text} method:POST")
+    assert filter.dropped == [text]
+    assert [found.number for found in filter.apply(Capture.objects.kept(bin))] == [4, 1]
+
+
+@pytest.mark.parametrize(
+    "text", ["\x00", "\ud800", "x" * 5000, "a " * 400, "'; DROP TABLE x; --", "%s %(a)s"]
+)
+def test_any_text_is_taken(bin, text):
+    list(Filter(text).apply(Capture.objects.kept(bin)))
+
+
+def test_chips_choose_a_kind_and_keep_the_other_terms():
+    filter = Filter("method:POST kind:ack")
+    assert ("Status", "kind:status method:POST", False) in filter.kinds()
+    assert ("All", "method:POST", False) in filter.kinds()
+    assert ("Ack", "kind:ack method:POST", True) in filter.kinds()
+    assert filter.chips == [("method:POST", "kind:ack")]
+
+
+def test_the_page_shows_what_fits_and_says_what_it_left_out(client, bin):
+    client.force_login(bin.instance.owner.owner)
+    answer = client.get(f"/testing/bins/{bin.key}/", {"q": "method:POST foo:bar"})
+    assert [found.number for found in answer.context["captures"]] == [4, 1]
+    page = answer.content.decode()
+    assert '<span class="nums">2</span> fit<' in page
+    assert "Left out, because a bin knows no such field or value: <strong>foo:bar</strong>." in page
+    assert 'name="q" value="method:POST foo:bar"' in page
+
+
+def test_nothing_fits_is_not_the_same_as_nothing_came(client, bin):
+    client.force_login(bin.instance.owner.owner)
+    page = client.get(f"/testing/bins/{bin.key}/?q=nowhere").content.decode()
+    assert "No request fits" in page
+    assert "data-empty" not in page
+
+
+def test_a_poll_brings_what_fits_and_passes_the_others_over(client, bin):
+    client.force_login(bin.instance.owner.owner)
+    answer = client.get(f"/testing/bins/{bin.key}/news/?after=1&q=method:GET", headers={"HX-Request": "true"})
+    assert [found.number for found in answer.context["captures"]] == [2]
+    assert answer.context["cursor"] == 4

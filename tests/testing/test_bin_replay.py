@@ -1,0 +1,199 @@
+"""Captures are sent on, one as it is or edited, or all in order, through the same door as hooks."""
+
+import pytest
+
+from hooks import http
+from testing_tools import bins, replays
+from testing_tools.models import Capture
+from testing_tools.replays import BadReplay, Progress
+from tests.factories import AccountFactory, InstanceFactory
+from tests.receiver import Receiver
+
+pytestmark = pytest.mark.django_db
+HEADERS = [
+    ("host", "old.example.org"), ("content-type", "application/x-odd"), ("content-length", "4"), ("x-twice", "a, b"),
+    ("connection", "close"), ("x-empty", ""),
+]  # fmt: skip
+
+
+@pytest.fixture
+def bin():
+    return bins.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
+
+
+@pytest.fixture
+def alice(client, bin):
+    client.force_login(bin.instance.owner.owner)
+    return client
+
+
+def captured(bin, body=b"\x00\xff\r\n", method="PUT", headers=HEADERS, path=""):
+    number = bins.capture(bin.key, method=method, body=body, headers=headers, path=path).number
+    found = Capture.objects.get(bin=bin, number=number)
+    found.bin = bin
+    return found
+
+
+def address_of(found, what="replay"):
+    return f"/testing/bins/{found.bin.key}/{found.public_id}/{what}/"
+
+
+def test_as_it_is_means_method_headers_and_every_byte(alice, bin):
+    with Receiver([(202, {}, b"taken")]) as receiver:
+        page = alice.post(address_of(captured(bin)), {"as": "captured", "url": receiver.url}).content.decode()
+        [got] = receiver.wait_for(1)
+    assert (got.method, got.path, got.body) == ("PUT", "/hook", b"\x00\xff\r\n")
+    assert got.headers == {
+        "host": f"127.0.0.1:{receiver.port}", "content-type": "application/x-odd", "x-twice": "a, b", "x-empty": "",
+        "content-length": "4",
+    }  # fmt: skip
+    assert "202 in " in page
+    assert "taken" in page
+
+
+def test_edited_means_what_the_form_says(alice, bin):
+    found = captured(bin, b'{"a": 1}\n', "POST")
+    form = {
+        "as": "edited",
+        "method": "PATCH",
+        "headers": "X-New: 1\r\nContent-Type: text/plain",
+        "body": "zwei\r\nü",
+    }
+    with Receiver() as receiver:
+        page = alice.post(address_of(found), form | {"url": receiver.url}).content.decode()
+        [got] = receiver.wait_for(1)
+    assert (got.method, got.body.decode()) == ("PATCH", "zwei\nü")  # line breaks as they were captured
+    assert (got.headers["x-new"], got.headers["content-type"]) == ("1", "text/plain")
+    assert "The body was edited, so a signature in the headers no longer fits it." in page
+    assert "Delivered: 127.0.0.1 answered 200." in page
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "OPTIONS"])
+def test_any_method_is_sent_and_waits_for_no_body_that_never_comes(method):
+    with Receiver([(200, {"Content-Length": "0"}, b"")]) as receiver:
+        answer = http.send(method, receiver.url, [("X-A", "1")], b"")
+        if method == "OPTIONS":  # the receiver knows no such thing, but it answered
+            assert answer.status == 501
+        else:
+            assert (answer.status, receiver.requests[0].method) == (200, method)
+
+
+def test_nothing_is_reached_that_a_hook_may_not_reach(alice, bin, settings):
+    settings.HOOKS_ALLOW_NETWORKS = []
+    with Receiver() as receiver:
+        page = alice.post(address_of(captured(bin)), {"as": "captured", "url": receiver.url}).content.decode()
+        assert receiver.requests == []
+    assert "failed here" in page
+    assert "loopback" in page
+
+
+@pytest.mark.parametrize(
+    ("form", "words"),
+    [
+        ({"url": ""}, "The address is empty."),
+        ({"url": "ftp://x"}, "The address must begin with http:// or https://."),
+        ({"method": "TRACE"}, "TRACE can’t be sent"),
+        ({"headers": "nonsense"}, "Line 1 of the headers is none: it takes “Name: value”."),
+        ({"headers": "X: \x07"}, "The header X holds a line break or another control character."),
+        ({"headers": "X: 中"}, "The header X holds a letter that HTTP has no byte for; encode it first."),
+    ],
+)
+def test_what_can_not_be_sent_is_said_and_nothing_typed_is_lost(alice, bin, form, words):
+    with Receiver() as receiver:
+        typed = {
+            "as": "edited",
+            "method": "POST",
+            "headers": "X-Kept: 1",
+            "body": "kept",
+            "url": receiver.url,
+        }
+        answer = alice.post(address_of(captured(bin)), typed | form)
+        assert receiver.requests == []
+    page = answer.content.decode().replace("&#x27;", "’")
+    assert answer.status_code == 422
+    assert words in page
+    assert "kept</textarea>" in page
+
+
+def test_a_header_can_smuggle_nothing(bin):
+    found = captured(bin, headers=[("x", "1\r\nHost: evil")])
+    with pytest.raises(BadReplay, match="line break"):
+        replays.as_captured(found, "http://127.0.0.1/")
+
+
+def test_a_capture_that_has_no_own_address_to_go_to_begins_with_the_instances(alice):
+    instance = InstanceFactory(
+        owner=AccountFactory(email="carol@example.org"), url="https://example.org/mine"
+    )
+    found = captured(bins.open_bin(instance))
+    alice.force_login(instance.owner.owner)
+    assert 'value="https://example.org/mine"' in alice.get(address_of(found)).content.decode()
+
+
+def test_all_are_forwarded_oldest_first(alice, bin):
+    for text in (b"one", b"two", b"three"):
+        captured(bin, text, "POST", [])
+    bins.capture(bin.key, method="POST", body=b"", size=2 * 1024 * 1024)  # a stub has nothing to forward
+    with Receiver([(200, {}, b""), (500, {}, b""), (204, {}, b"")]) as receiver:
+        answer = alice.post(f"/testing/bins/{bin.key}/forward/", {"url": receiver.url})
+        assert [got.body for got in receiver.requests] == [b"one", b"two", b"three"]
+    assert answer.context["progress"][:5] == (3, 2, 1, 0, 0)
+    assert "That was all." in answer.content.decode()
+
+
+def test_only_what_fits_the_filter_is_forwarded(alice, bin):
+    captured(bin, b"one", "POST", [])
+    captured(bin, b"two", "PUT", [])
+    with Receiver() as receiver:
+        alice.post(f"/testing/bins/{bin.key}/forward/", {"url": receiver.url, "q": "method:PUT"})
+        assert [got.body for got in receiver.requests] == [b"two"]
+
+
+def test_many_are_forwarded_in_steps_that_the_page_asks_for_one_by_one(alice, bin):
+    for number in range(replays.AT_ONCE + 3):
+        captured(bin, b"%d" % number, "POST", [])
+    address = f"/testing/bins/{bin.key}/forward/"
+    with Receiver() as receiver:
+        first = alice.post(address, {"url": receiver.url})
+        assert (first.context["progress"].sent, first.context["more"]) == (replays.AT_ONCE, True)
+        captured(bin, b"later", "POST", [])  # what comes meanwhile is not among them
+        again = {**first.context["progress"]._asdict(), "url": receiver.url, "upto": first.context["upto"]}
+        second = alice.post(address, again)
+        assert (second.context["progress"].sent, second.context["more"]) == (replays.AT_ONCE + 3, False)
+        assert [got.body for got in receiver.requests] == [b"%d" % n for n in range(replays.AT_ONCE + 3)]
+
+
+def test_an_address_that_is_not_there_ends_it_after_three(alice, bin):
+    for _ in range(5):
+        captured(bin, b"x", "POST", [])
+    with Receiver() as receiver:
+        url = receiver.url
+    answer = alice.post(f"/testing/bins/{bin.key}/forward/", {"url": url})
+    assert answer.context["progress"].unreached == 3
+    assert "Stopped: three in a row did not reach the address." in answer.content.decode()
+
+
+def test_a_bin_is_not_forwarded_into_itself(alice, bin):
+    captured(bin, b"x", "POST", [])
+    for url in (bin.url, f"{bin.url}/a", f"{bin.url}?x=1"):
+        answer = alice.post(f"/testing/bins/{bin.key}/forward/", {"url": url})
+        assert answer.status_code == 422
+        assert "That is this bin itself: all would come in again." in answer.content.decode()
+    assert Capture.objects.count() == 1
+
+
+def test_a_stranger_sends_nothing(client, bin):
+    found = captured(bin)
+    client.force_login(AccountFactory(email="bob@example.org").owner)
+    with Receiver() as receiver:
+        for address in (address_of(found), f"/testing/bins/{bin.key}/forward/"):
+            assert client.post(address, {"as": "captured", "url": receiver.url}).status_code == 404
+        assert receiver.requests == []
+
+
+def test_progress_that_makes_no_sense_begins_at_the_beginning(alice, bin):
+    captured(bin, b"one", "POST", [])
+    with Receiver() as receiver:
+        form = {"url": receiver.url, "last": "x", "accepted": "-1", "upto": "²"}
+        answer = alice.post(f"/testing/bins/{bin.key}/forward/", form)
+        assert answer.context["progress"] == Progress(1, accepted=1)

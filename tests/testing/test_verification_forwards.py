@@ -1,0 +1,88 @@
+"""A verification that forwards: the bin and the own address each get a hook of their own for every event."""
+
+import pytest
+from django.db import transaction
+
+from hooks import outbox
+from hooks.models import Endpoint, Hook, Kind, SkipReason, State, Tally
+from instances import actions
+from testing_tools import bins
+from tests.factories import AccountFactory, InstanceFactory
+
+pytestmark = pytest.mark.django_db
+OWN = "https://example.org/hook"
+
+
+@pytest.fixture
+def instance():
+    return InstanceFactory(owner=AccountFactory(email="alice@example.org"), url=OWN, guaranteed=True)
+
+
+def hooks_of(instance):
+    """Of its messages; the chat's first one is a change of the chat as well."""
+    messages = Hook.objects.filter(endpoint=instance.pk, kind=Kind.MESSAGE)
+    return list(messages.order_by("id").values_list("to_url", "state"))
+
+
+def emitted(instance):
+    return Tally.objects.get(pk=instance.pk).emitted - Hook.objects.filter(endpoint=instance.pk).count()
+
+
+def test_both_get_the_event_the_bin_first_and_each_is_counted(instance):
+    bin = bins.start_verification(instance, forwards=True, actor=None)
+    actions.receive_message(instance, sender="17680561234", body="hello")
+    assert hooks_of(instance) == [(bin.url, "queued"), (OWN, "queued")]
+    first, second = Hook.objects.filter(endpoint=instance.pk, kind=Kind.MESSAGE).order_by("id")
+    assert bytes(first.body) == bytes(second.body)
+    assert first.public_id != second.public_id
+    assert (first.attempts_allowed, second.attempts_allowed) == (20, 20)
+    assert emitted(instance) == 0
+
+
+def test_without_it_only_the_bin_does(instance):
+    bins.start_verification(instance, actor=None)
+    actions.receive_message(instance, sender="17680561234", body="hello")
+    assert hooks_of(instance) == [("", "queued")]
+
+
+def test_when_it_is_stopped_each_hook_keeps_its_address_so_that_none_comes_twice(instance):
+    bin = bins.start_verification(instance, forwards=True, actor=None)
+    actions.receive_message(instance, sender="17680561234", body="hello")
+    bins.stop_verification(instance, actor=None)
+    actions.receive_message(instance, sender="17680561234", body="again")
+    assert [url for url, _ in hooks_of(instance)] == [bin.url, OWN, ""]
+    assert Endpoint.objects.get(pk=instance.pk).borrowed_forwards is False
+
+
+def test_what_is_skipped_is_skipped_once(instance):
+    bins.start_verification(instance, forwards=True, actor=None)
+    with transaction.atomic():
+        events = [
+            outbox.Event(Kind.ACK, b"{}", skip=SkipReason.FLAG_OFF),
+            outbox.Event(Kind.MESSAGE, b"{}"),
+        ]
+        made = outbox.emit_all(instance.pk, events)
+    assert [hook.state for hook in made] == [State.SKIPPED, State.QUEUED]
+    assert Hook.objects.filter(endpoint=instance.pk).count() == 3
+    assert emitted(instance) == 0
+    assert Tally.objects.get(pk=instance.pk).skipped == 1
+
+
+def test_without_an_own_address_there_is_nothing_to_forward_to(instance):
+    Endpoint.objects.filter(pk=instance.pk).update(url="")
+    bins.start_verification(instance, forwards=True, actor=None)
+    actions.receive_message(instance, sender="17680561234", body="hello")
+    assert hooks_of(instance) == [("", "queued")]
+    assert emitted(instance) == 0
+
+
+def test_the_page_offers_it_and_says_that_it_is_so(client, instance):
+    client.force_login(instance.owner.owner)
+    address = f"/testing/verification/?instance={instance.number}"
+    assert "Forward to your own address as well" in client.get(address).content.decode()
+    client.post(f"/testing/verification/start/?instance={instance.number}", {"forwards": "on"})
+    page = client.get(address).content.decode()
+    assert "gets them as well" in page
+    assert "rests until you stop" not in page
+    # half an hour more forwards on
+    assert '<input type="hidden" name="forwards" value="on">' in page
