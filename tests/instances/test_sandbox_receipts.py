@@ -1,0 +1,254 @@
+"""The sandbox's contacts have a mind: when they get a message, when they read it, and when never."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from hooks.models import Hook
+from instances import actions, outgoing
+from instances.models import Ack, Instance, Message, SandboxReceipt
+from tests.factories import InstanceFactory
+from tests.instances.conftest import Emitted
+
+ANN, BEN, CLEO = "17680561234@c.us", "4915112345678@c.us", "447700900123@c.us"
+
+
+def contact(instance: Instance, phone: str = ANN, **mind: object) -> None:
+    actions.change_contact(instance, phone=phone, **mind)
+
+
+def sent(instance: Instance, chat_id: str = ANN, body: str = "good day") -> str:
+    message_id = actions.send_message(instance, chat_id=chat_id, body=body).message_id
+    assert outgoing.send_due() == 1
+    return message_id
+
+
+def pass_time(seconds: float) -> None:
+    """What the loop does in the first so many seconds from now."""
+    now = timezone.now() + timedelta(seconds=seconds)
+    while outgoing.work(now):
+        pass
+
+
+def ticks(emitted: Emitted) -> list[str]:
+    return [item["status"] for kind, _, item in emitted() if kind == "ack"]
+
+
+def test_everybody_gets_it_at_once_and_never_reads(instance: Instance, emitted: Emitted) -> None:
+    sent(instance)
+    pass_time(10_000)
+    assert ticks(emitted) == ["sent", "delivered"]
+    assert not SandboxReceipt.objects.exists()
+
+
+def test_a_contact_gets_it_after_two_seconds_and_reads_after_three_more(
+    instance: Instance, emitted: Emitted
+) -> None:
+    contact(instance, deliver_after=2, read_after=3)
+    sent(instance)
+    pass_time(1)
+    assert ticks(emitted) == ["sent"]
+    pass_time(2.1)
+    assert ticks(emitted) == ["sent", "delivered"]
+    pass_time(4)
+    assert ticks(emitted) == ["sent", "delivered"]
+    pass_time(6)
+    assert ticks(emitted) == ["sent", "delivered", "viewed"]
+    assert not SandboxReceipt.objects.exists()
+
+
+def test_a_contact_who_reads_at_once_makes_all_three_ticks_in_order(
+    instance: Instance, emitted: Emitted
+) -> None:
+    contact(instance, read_after=0)
+    message_id = sent(instance)
+    assert ticks(emitted) == ["sent", "delivered", "viewed"]
+    assert [item["id"] for kind, _, item in emitted() if kind == "ack"] == [message_id] * 3
+
+
+def test_who_is_offline_gets_it_when_back_online(instance: Instance, emitted: Emitted) -> None:
+    contact(instance, online=False, read_after=0)
+    sent(instance)
+    pass_time(10_000)
+    assert ticks(emitted) == ["sent"]
+    contact(instance, online=True)
+    pass_time(1)
+    assert ticks(emitted) == ["sent", "delivered", "viewed"]
+
+
+def test_who_goes_offline_reads_nothing_until_back(instance: Instance, emitted: Emitted) -> None:
+    contact(instance, read_after=5)
+    sent(instance)
+    contact(instance, online=False)
+    pass_time(100)
+    assert ticks(emitted) == ["sent", "delivered"]
+    contact(instance, online=True)
+    pass_time(6)
+    assert ticks(emitted) == ["sent", "delivered", "viewed"]
+
+
+@pytest.mark.parametrize("away", [{"blocks": True}, {"has_account": False}])
+def test_what_is_sent_to_somebody_unreachable_stays_at_sent_for_good(
+    instance: Instance, emitted: Emitted, away: dict[str, bool]
+) -> None:
+    contact(instance, **away)
+    sent(instance)
+    contact(instance, **{name: not value for name, value in away.items()})
+    pass_time(10_000)
+    assert ticks(emitted) == ["sent"]
+    sent(instance, body="once more")
+    assert ticks(emitted) == ["sent", "sent", "delivered"]
+
+
+def test_who_begins_to_read_reads_what_is_there(instance: Instance, emitted: Emitted) -> None:
+    sent(instance)
+    contact(instance, read_after=0)
+    pass_time(1)
+    assert ticks(emitted) == ["sent", "delivered", "viewed"]
+
+
+def group(instance: Instance) -> str:
+    return actions.group_of_contact(instance, name="Holidays", by=ANN, members=[BEN, CLEO]).chat_id
+
+
+def test_a_groups_message_is_delivered_and_viewed_when_it_is_so_by_all(
+    instance: Instance, emitted: Emitted
+) -> None:
+    contact(instance, ANN, read_after=0)
+    contact(instance, BEN, deliver_after=5, read_after=5)
+    contact(instance, CLEO, read_after=2)
+    sent(instance, group(instance))
+    pass_time(4)
+    assert ticks(emitted) == ["sent"]
+    pass_time(6)
+    assert ticks(emitted) == ["sent", "delivered"]
+    pass_time(12)
+    assert ticks(emitted) == ["sent", "delivered", "viewed"]
+
+
+def test_a_group_with_a_member_who_never_reads_is_never_viewed(instance: Instance, emitted: Emitted) -> None:
+    for one in (ANN, BEN):
+        contact(instance, one, read_after=0)
+    message_id = sent(instance, group(instance))
+    pass_time(10_000)
+    assert ticks(emitted) == ["sent", "delivered"]
+    actions.tick_by_hand(instance, message_id=message_id, ack=Ack.VIEWED, contact=CLEO)
+    assert ticks(emitted) == ["sent", "delivered", "viewed"]
+
+
+def test_nobody_waits_for_a_member_who_has_left(instance: Instance, emitted: Emitted) -> None:
+    contact(instance, ANN, read_after=1)
+    contact(instance, BEN, read_after=1)
+    chat_id = group(instance)
+    sent(instance, chat_id)
+    actions.change_group(instance, group_id=chat_id, remove=[CLEO])
+    pass_time(2)
+    assert ticks(emitted) == ["sent", "delivered", "viewed"]
+
+
+def test_a_tick_by_hand_in_a_group_is_one_members(instance: Instance, emitted: Emitted) -> None:
+    for one in (ANN, BEN, CLEO):
+        contact(instance, one, online=False)
+    message_id = sent(instance, group(instance))
+    for one in (ANN, BEN):
+        assert (
+            actions.tick_by_hand(instance, message_id=message_id, ack=Ack.DELIVERED, contact=one)[1] is False
+        )
+    assert ticks(emitted) == ["sent"]
+    actions.tick_by_hand(instance, message_id=message_id, ack=Ack.DELIVERED, contact=CLEO)
+    assert ticks(emitted) == ["sent", "delivered"]
+    actions.tick_by_hand(instance, message_id=message_id, ack=Ack.VIEWED)
+    assert ticks(emitted) == ["sent", "delivered", "viewed"]
+    with pytest.raises(actions.UnknownMessage):
+        actions.tick_by_hand(instance, message_id=message_id, ack=Ack.VIEWED, contact="33612345678@c.us")
+
+
+def test_ticks_wait_while_the_phone_is_not_connected(instance: Instance, emitted: Emitted) -> None:
+    contact(instance, read_after=1)
+    sent(instance)
+    actions.phone_event(instance, event="disconnect")
+    pass_time(100)
+    assert outgoing.next_work() is None
+    assert ticks(emitted) == ["sent", "delivered"]
+    actions.phone_event(instance, event="connect")
+    pass_time(100)
+    assert ticks(emitted) == ["sent", "delivered", "viewed"]
+
+
+def test_messages_wait_in_the_queue_while_the_phone_is_not_connected(instance: Instance) -> None:
+    actions.phone_event(instance, event="disconnect")
+    actions.send_message(instance, chat_id=ANN, body="good day")
+    assert (outgoing.send_due(), outgoing.next_due()) == (0, None)
+    actions.phone_event(instance, event="connect")
+    assert outgoing.send_due() == 1
+
+
+def test_what_is_typed_by_hand_is_read_too_and_never_acked(instance: Instance, emitted: Emitted) -> None:
+    contact(instance, read_after=1)
+    message = actions.type_by_hand(instance, chat_id=ANN, body="by hand")
+    pass_time(2)
+    assert Message.objects.get(pk=message.pk).ack == Ack.VIEWED
+    assert {skip for kind, skip, _ in emitted() if kind == "ack"} == {"typed_on_phone"}
+
+
+def test_a_receipt_of_a_message_that_is_not_written_down_yet_comes_a_second_later(
+    instance: Instance, emitted: Emitted
+) -> None:
+    """The process died between the messenger and the database."""
+    contact(instance, read_after=0, deliver_after=1)
+    message = actions.send_message(instance, chat_id=ANN, body="good day")
+    outgoing.channel_of(instance).deliver(instance, message)
+    outgoing.work(timezone.now() + timedelta(seconds=2))
+    assert SandboxReceipt.objects.count() == 1
+    assert outgoing.send_due() == 1
+    pass_time(10)
+    assert ticks(emitted) == ["sent", "delivered", "viewed"]
+
+
+def test_a_receipt_of_a_message_that_was_cleared_is_dropped(instance: Instance) -> None:
+    contact(instance, deliver_after=1)
+    message = actions.send_message(instance, chat_id=ANN, body="good day")
+    outgoing.channel_of(instance).deliver(instance, message)
+    message.delete()
+    pass_time(2)
+    assert not SandboxReceipt.objects.exists()
+
+
+def test_many_due_ticks_of_one_instance_keep_another_waiting_for_no_more_than_a_pass(
+    instance: Instance,
+) -> None:
+    other = InstanceFactory(owner__email="bob@example.org", url="https://example.com/hook")
+    now = timezone.now()
+    for one, count in ((instance, 250), (other, 1)):
+        chat = actions.receive_message(one, sender=ANN, body="hello").chat
+        Message.objects.bulk_create(
+            Message(
+                instance=one, number=n, message_id=f"true_{n}", chat=chat, author="x", from_me=True, ack=1,
+                by_api=True,
+            )
+            for n in range(2, 2 + count)
+        )  # fmt: skip
+        SandboxReceipt.objects.bulk_create(
+            SandboxReceipt(instance=one, message_id=f"true_{n}", chat_id=ANN, ack=2, due_at=now)
+            for n in range(2, 2 + count)
+        )
+    assert outgoing.work(now) == 101
+    assert not SandboxReceipt.objects.filter(instance=other).exists()
+    assert [outgoing.work(now) for _ in range(3)] == [100, 50, 0]
+    assert Hook.objects.filter(endpoint=instance.pk, kind="ack").count() == 250
+
+
+def test_reset_leaves_nothing_but_settings_hooks_and_numbers(instance: Instance) -> None:
+    contact(instance, deliver_after=9)
+    sent(instance)
+    actions.receive_message(instance, sender=ANN, body="hello")
+    actions.send_message(instance, chat_id=ANN, body="waits")
+    actions.change_phone(instance, battery=3)
+    hooks = Hook.objects.count()
+    actions.reset_sandbox(instance)
+    for left in (instance.messages, instance.chats, instance.outgoing, instance.sandbox_contacts):
+        assert left.count() == 0
+    assert (instance.battery, instance.substatus, instance.queue.length) == (90, "normal", 0)
+    assert Hook.objects.count() == hooks + 1  # of the status
+    assert actions.receive_message(instance, sender=ANN, body="anew").number == 3
