@@ -32,7 +32,7 @@ class StaffSite(admin.AdminSite):
             *super().get_urls(),
         ]
 
-    def admin_view(self, view: Callable[..., Any], cacheable: bool = False) -> Callable[..., Any]:
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         return super().admin_view(with_second_factor(view), cacheable)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def with_second_factor(view: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(view)
     def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        if settings.STAFF_NEEDS_TOTP and request.user.is_staff and not is_mfa_enabled(request.user):  # type: ignore[union-attr]
+        if settings.STAFF_NEEDS_TOTP and request.user.is_staff and not is_mfa_enabled(request.user):
             messages.warning(request, "The staff desk takes a second factor. Set one up, then come back.")
             return HttpResponseRedirect(reverse("mfa_index"))
         return view(request, *args, **kwargs)
