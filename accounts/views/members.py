@@ -122,7 +122,6 @@ def invitation(request: HttpRequest) -> HttpResponse:
     context = {
         "invitation": found,
         "token": token,
-        "about": ABOUT_ROLES[Role(found.role)] if found else "",
         "here": f"?{urlencode({'next': request.get_full_path()})}",
         "is_theirs": found and getattr(request.user, "email", None) == found.email,
     }

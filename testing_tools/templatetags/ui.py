@@ -200,6 +200,25 @@ def is_password(field: BoundField) -> bool:
     return isinstance(field.field.widget, forms.PasswordInput)
 
 
+# In this order: every one says that it is Mozilla, Edge and Opera also that they are Chrome, and Chrome that it is Safari.
+BROWSERS = (
+    ("Firefox/", "Firefox"), ("Edg", "Edge"), ("OPR/", "Opera"), ("Chrome/", "Chrome"), ("CriOS/", "Chrome"),
+    ("Safari/", "Safari"), ("curl/", "curl"), ("python", "A Python program"),
+)  # fmt: skip
+SYSTEMS = (
+    ("Windows", "Windows"), ("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Mac OS X", "macOS"),
+    ("CrOS", "ChromeOS"), ("Linux", "Linux"),
+)  # fmt: skip
+
+
+@register.filter
+def browser(user_agent: str) -> str:
+    """What a person calls it: "Firefox on Windows". It says what the browser claims, no more."""
+    name = next((word for mark, word in BROWSERS if mark in user_agent), "Unknown browser")
+    system = next((word for mark, word in SYSTEMS if mark in user_agent), "")
+    return f"{name} on {system}" if system else name
+
+
 @register.simple_tag
 def control(field: BoundField) -> SafeString:
     """The control of a form's field in Tabler's classes; Django itself ties help and errors to it."""
