@@ -6,20 +6,43 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
+from django.views.defaults import bad_request as page_of_bad_request
 from django.views.defaults import page_not_found, permission_denied
+from django.views.defaults import server_error as page_of_fault
+
+from chatapi.middleware import is_of_contract
 
 ICON = Path(settings.BASE_DIR) / "static" / "img" / "logo.svg"
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """A page for people, whose browsers ask for HTML; JSON for programs, such as a client with a mistyped address."""
-    if "text/html" in request.headers.get("Accept", ""):
+    if wants_page(request):
         return page_not_found(request, exception)
-    answer = JsonResponse({"error": "There is nothing at this address."}, status=404)
-    answer.headers["Access-Control-Allow-Origin"] = (
-        "*"  # as the wire contract's answers (contract.md, section 1)
-    )
-    return answer
+    return in_json("There is nothing at this address.", 404)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """What Django itself refuses, such as a host that is not served, before any view sees it."""
+    if wants_page(request):
+        return page_of_bad_request(request, exception)
+    return in_json("The request is not one that can be answered: its host, length or form is wrong.", 400)
+
+
+def failed(request: HttpRequest) -> HttpResponse:
+    """A fault outside of the views that answer faults of their own."""
+    if wants_page(request):
+        return page_of_fault(request)
+    return in_json("Internal error. It was written to the log of the server.", 500)
+
+
+def wants_page(request: HttpRequest) -> bool:
+    return "text/html" in request.headers.get("Accept", "") and not is_of_contract(request.path_info)
+
+
+def in_json(sentence: str, status: int) -> JsonResponse:
+    """Any origin may read it, as it may the wire contract's answers (contract.md, section 1)."""
+    return JsonResponse({"error": sentence}, status=status, headers={"Access-Control-Allow-Origin": "*"})
 
 
 def not_allowed(request: HttpRequest, exception: Exception) -> HttpResponse:

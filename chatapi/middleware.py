@@ -1,5 +1,9 @@
-"""The Content-Security-Policy of every page: only our own files, and inline code only with the request's nonce."""
+"""The Content-Security-Policy of every page: only our own files, and inline code only with the request's nonce.
 
+And the other way round: the wire contract's addresses, which are no pages, know no cookies.
+"""
+
+import re
 import secrets
 from collections.abc import Callable
 
@@ -37,5 +41,31 @@ def content_security_policy(
         response = get_response(request)
         response.headers.setdefault("Content-Security-Policy", policy(nonce, request.path))
         return response
+
+    return middleware
+
+
+OF_AN_INSTANCE = re.compile(r"/*instance[0-9]")
+
+
+def is_of_contract(path: str) -> bool:
+    """Is it an address of the wire contract: of an instance, or the name of a method?"""
+    from instances.contract.registry import (
+        METHODS,
+    )  # it stands on models, which are not there yet at the start
+
+    return OF_AN_INSTANCE.match(path) is not None or path.strip("/") in METHODS
+
+
+def contract_without_cookies(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Nobody is signed in at the wire contract: no session is read, and whatever a browser has makes no difference."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if "HTTP_COOKIE" in request.META and is_of_contract(request.path_info):
+            del request.META["HTTP_COOKIE"]
+            request.COOKIES = {}
+        return get_response(request)
 
     return middleware

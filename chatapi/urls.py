@@ -6,14 +6,16 @@ from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from chatapi import own_data
-from chatapi.answers import favicon, not_allowed, not_found
+from chatapi.answers import bad_request, failed, favicon, not_allowed, not_found
 from chatapi.health import healthz, readyz
 from chatapi.metrics import metrics
 
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
+handler400 = bad_request
 handler403 = not_allowed
 handler404 = not_found
+handler500 = failed
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", healthz, name="healthz"),

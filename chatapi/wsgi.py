@@ -107,6 +107,7 @@ def refused(start_response: Callable[..., Any], status: str, sentence: str) -> l
     headers = [
         ("Content-Type", "application/json"),
         ("Content-Length", str(len(answer))),
+        ("Access-Control-Allow-Origin", "*"),
         ("Connection", "close"),
     ]
     start_response(status, headers)
