@@ -63,6 +63,7 @@
 
   // -- keys
   function go(step) {
+    waiting = "";
     const all = rows();
     if (!all.length) return;
     const index = all.indexOf(chosen());
@@ -71,7 +72,18 @@
     row.focus({ preventScroll: true });
     row.click();
   }
+  let waiting = ""; // a key for a request whose pane is still on its way: it must not meet the one before
+  document.addEventListener("htmx:afterSettle", (event) => {
+    if (event.detail.target.id !== "capture" || !waiting) return;
+    const name = waiting;
+    waiting = "";
+    press(name);
+  });
   function press(name) {
+    if (chosen()?.classList.contains("htmx-request")) {
+      waiting = name;
+      return;
+    }
     const button = document.querySelector(`#capture [data-key="${name}"]`);
     if (!button) return;
     const popup = button.closest(".bin-popup");

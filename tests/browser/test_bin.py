@@ -1,0 +1,98 @@
+"""The bin in a browser, by the keyboard: choose, tabs, replay, delete and undo; and what a shared link shows."""
+
+import re
+import urllib.request
+
+from playwright.sync_api import Browser, Page, expect
+
+from tests.product import Product
+
+
+def address_on(page: Page) -> str:
+    page.goto("/testing/bins/mine/")
+    return page.locator(".bin-address code").inner_text()
+
+
+def send(address: str, *bodies: str) -> None:
+    for body in bodies:
+        request = urllib.request.Request(address.replace("localhost", "127.0.0.1"), body.encode())
+        urllib.request.urlopen(request, timeout=20).close()
+
+
+def test_the_keys_do_what_the_help_says(demo_page: Page, product: Product) -> None:
+    page = demo_page
+    address = address_on(page)
+    send(address, "one", "two", "three")
+    summaries = page.locator("#captures .capture-summary")
+    expect(summaries).to_have_text(["three", "two", "one"])
+
+    pane = page.get_by_role("region", name="The chosen request")
+    page.keyboard.press("j")
+    expect(pane.get_by_role("heading", level=2)).to_contain_text("with 5 B of text")
+    page.keyboard.press("j")
+    expect(pane.get_by_role("heading", level=2)).to_contain_text("with 3 B of text")
+    page.keyboard.press("2")
+    expect(pane.locator("#pane-body pre")).to_have_text("two")
+    page.keyboard.press("7")
+    expect(pane.locator("#pane-hex pre")).to_contain_text("74 77 6f")
+    page.keyboard.press("j")
+    expect(pane.locator("#pane-hex pre")).to_contain_text("6f 6e 65")  # the tab stays chosen
+    page.keyboard.press("k")
+
+    page.keyboard.press("r")
+    dialog = page.get_by_role("dialog", name=re.compile("Replay no"))
+    dialog.get_by_label("Address").fill(f"{address}/again")
+    page.keyboard.press("Enter")
+    expect(dialog).to_contain_text("Delivered: localhost answered 200.")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(page.locator("#captures .capture-path")).to_have_text(["/again"])
+
+    page.keyboard.press("d")
+    expect(page.locator("#undo")).to_contain_text("1 request is deleted. It can be had back for 10 minutes.")
+    expect(page.locator(".capture-row[aria-current]")).to_contain_text("one")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".alert")).to_contain_text("1 request is back.")
+    expect(summaries).to_have_text(["two", "three", "two", "one"])
+
+    page.keyboard.press("p")
+    send(address, "held")
+    expect(page.get_by_role("button", name="1 new, show")).to_be_visible()
+    page.keyboard.press("p")
+    expect(summaries.first).to_have_text("held")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    page.keyboard.press("Escape")
+
+    page.keyboard.press("/")
+    page.keyboard.type("body:one")
+    page.keyboard.press("Enter")
+    expect(summaries).to_have_text(["one"])
+    expect(page.get_by_role("heading", name="1 fits")).to_be_visible()
+
+
+def test_a_shared_link_is_read_on_a_phone_by_somebody_without_an_account(
+    demo_page: Page, browser: Browser, product: Product
+) -> None:
+    page = demo_page
+    send(address_on(page), "for your eyes")
+    page.get_by_role("link", name="Share").first.click()
+    dialog = page.get_by_role("dialog", name="Share this bin")
+    dialog.get_by_role("button", name="1 hour").click()
+    link = dialog.get_by_role("textbox", name="The link").input_value()
+
+    phone = browser.new_context(viewport={"width": 360, "height": 740})
+    visitor = phone.new_page()
+    visitor.goto(link)
+    visitor.locator(".capture-row").first.click()
+    visitor.get_by_role("tab", name="Body").click()
+    expect(visitor.locator("#pane-body pre")).to_have_text("for your eyes")
+    assert visitor.evaluate("document.documentElement.scrollWidth") == 360
+    assert phone.cookies() == []
+
+    dialog.get_by_role("button", name="Revoke").click()
+    expect(dialog).to_contain_text("that link opens nothing any more")
+    visitor.reload()
+    visitor.goto(link)
+    expect(visitor.get_by_role("heading", name="This link opens nothing")).to_be_visible()
+    phone.close()
