@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from accounts import actions as account_actions
 from accounts.models import Account, AccountKey
+from chatapi.demo_people import give_people
 from instances import actions
 from instances.models import Channel, Instance
 
@@ -87,13 +88,15 @@ def make_demo() -> Demo:
 
 
 def demo_instance(account: Account) -> Instance:
-    """The account's oldest sandbox instance, or a new one; authenticated and paid for 30 days at least."""
+    """The account's oldest sandbox instance, or a new one; authenticated, with people, paid for 30 days at least."""
     instance = Instance.objects.of_account(account).filter(channel=Channel.SANDBOX).order_by("id").first()
     if instance is None:
         instance = actions.create_instance(account, name="Demo")
     if instance.paid_until < timezone.now() + PAID_AGAIN_BELOW:
         actions.record_payment(instance, days=PAID_DAYS, note="Demo")
-    return actions.link_sandbox(instance)
+    actions.link_sandbox(instance)
+    give_people(instance)
+    return instance
 
 
 def kept_login() -> dict[str, Any]:

@@ -53,6 +53,21 @@ def test_the_first_call_makes_an_account_with_a_paid_and_authenticated_instance(
     assert not instance.ack_notifications_on  # the contract's default
 
 
+def test_its_sandbox_has_people_whose_names_say_what_they_do_and_a_group() -> None:
+    make_demo()
+    make_demo()
+    instance = Instance.objects.get()
+    assert [(one.name, one.is_reachable and one.online) for one in instance.sandbox_contacts.all()] == [
+        ("Rita Reads (after 2 s)", True),
+        ("Sam Slow (gets it after 5 s)", True),
+        ("Otto Offline", False),
+        ("Bruno Blocks You", False),
+        ("Nora No-Account", False),
+    ]
+    [group] = instance.chats.all()
+    assert (group.name, group.participants.count()) == ("Rita and Sam", 3)
+
+
 def test_the_login_is_kept_for_its_owner_alone(data_dir: Path) -> None:
     demo = make_demo()
     assert json.loads(login_file().read_text()) == demo.login

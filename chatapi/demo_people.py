@@ -1,0 +1,27 @@
+"""The people of the demo account's sandbox: each says by the name what becomes of a message to them."""
+
+from django.db import transaction
+
+from instances import actions
+from instances.models import Instance, SandboxContact
+
+# 555-0100 to 0199 are kept for stories: nobody has them.
+PEOPLE = {
+    "15550100101": {"name": "Rita Reads (after 2 s)", "read_after": 2},
+    "15550100102": {"name": "Sam Slow (gets it after 5 s)", "deliver_after": 5, "read_after": 5},
+    "15550100103": {"name": "Otto Offline", "online": False},
+    "15550100104": {"name": "Bruno Blocks You", "blocks": True},
+    "15550100105": {"name": "Nora No-Account", "has_account": False},
+}
+GROUP = "Rita and Sam"
+
+
+@transaction.atomic
+def give_people(instance: Instance) -> None:
+    """A few contacts and one group for a sandbox that has no contacts; any other stays as it is."""
+    if SandboxContact.objects.filter(instance=instance).exists():
+        return
+    for phone, mind in PEOPLE.items():
+        actions.change_contact(instance, phone=phone, **mind)
+    rita, sam = (f"{phone}@c.us" for phone in list(PEOPLE)[:2])
+    actions.group_of_contact(instance, name=GROUP, by=rita, members=[sam])
