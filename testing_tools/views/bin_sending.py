@@ -89,10 +89,12 @@ def forward(request: HttpRequest, key: str) -> HttpResponse:
             raise addresses.BadAddress("That is this bin itself: all would come in again.")
     except addresses.BadAddress as error:
         return tool(request, "bin_forward.html", context | {"fault": str(error)}, status=422)
-    so_far = {
-        name: whole_number(given.get(name)) or 0 for name in ("last", "accepted", "refused", "unreached")
-    }
-    before = Progress(**so_far)
+    before = Progress(
+        last=whole_number(given.get("last")) or 0,
+        accepted=whole_number(given.get("accepted")) or 0,
+        refused=whole_number(given.get("refused")) or 0,
+        unreached=whole_number(given.get("unreached")) or 0,
+    )
     progress, more = replays.forward(fitting, url, before)
     stuck = progress.in_a_row >= replays.GIVE_UP
     context |= {"progress": progress, "more": more and not stuck, "stuck": stuck and more}
