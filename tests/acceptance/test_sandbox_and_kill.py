@@ -1,0 +1,31 @@
+"""A contact's ticks come once each and in order, though the worker is killed between them."""
+
+import requests
+
+from tests.product import Product
+from tests.receiver import Receiver
+from tests.rest import Rest
+
+ANN = "15550100177"
+
+
+def test_ticks_survive_a_killed_worker(product: Product) -> None:
+    rest = Rest(product)
+    rest.call("PUT", f"{rest.home}sandbox/contacts/{ANN}/", json={"deliverAfter": 2, "readAfter": 1})
+    with Receiver() as receiver:
+        rest.call("PATCH", rest.home, json={"webhookUrl": receiver.url, "ackNotificationsOn": True})
+        try:
+            sent = requests.post(
+                f"{rest.api_url}sendMessage?token={rest.instance['token']}",
+                json={"phone": ANN, "body": "good day"}, timeout=10,
+            ).json()  # fmt: skip
+            receiver.wait_for(2)  # the message and "sent"
+            product.restart_worker()
+            acks = [r.json()["ack"][0] for r in receiver.wait_for(4, 60) if "ack" in r.json()]
+            log = rest.log(sent["id"])
+        finally:
+            rest.call("PATCH", rest.home, json={"webhookUrl": None, "ackNotificationsOn": False})
+    seen = list(dict.fromkeys(ack["status"] for ack in acks))  # one in flight at the kill may come twice
+    assert seen == ["sent", "delivered", "viewed"]
+    assert {ack["id"] for ack in acks} == {sent["id"]}
+    assert [hook["kind"] for hook in log] == ["ack", "ack", "ack", "message"]
