@@ -147,7 +147,7 @@ TEMPLATES = [
 # -- database: DATABASE_URL, or the PostgreSQL that `manage.py up` keeps in DATA_DIR/pg
 DATABASE_URL = read(env.str, "DATABASE_URL", "")
 EMBEDDED_POSTGRES = not DATABASE_URL
-DATABASES: dict[str, dict[str, Any]] = {"default": {"ENGINE": "django.db.backends.postgresql"}}
+DATABASES: dict[str, dict[str, Any]] = {"default": {"ENGINE": "chatapi.database"}}
 if EMBEDDED_POSTGRES:
     DATABASES["default"] |= embedded_database(DATA_DIR / "pg")
 else:
@@ -309,7 +309,7 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = False
-DATETIME_FORMAT = "Y-m-d H:i:s"  # UTC, as everywhere where nothing else is said; the staff desk shows many
+FORMAT_MODULE_PATH = "chatapi.formats"
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = DATA_DIR / "static"

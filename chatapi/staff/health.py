@@ -12,7 +12,6 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
 from django_q.models import Failure, OrmQ
-from django_q.status import Stat
 
 from hooks.metrics import BUCKETS, Histogram, snapshot
 from hooks.models import Endpoint, JobState, Redelivery, Runner
@@ -20,6 +19,7 @@ from instances.models import OutgoingQueue
 
 ALIVE = timedelta(seconds=10)
 FAILING_SHOWN = 20
+TASKS_SHOWN = 20
 PERMISSION = "hooks.view_runner"
 
 
@@ -41,8 +41,10 @@ def numbers() -> dict[str, Any]:
     return {
         "found": found,
         "runners": [(runner, now - runner.heartbeat_at < ALIVE) for runner in runners],
-        "clusters": Stat.get_all(),
-        "tasks_waiting": OrmQ.objects.count(),
+        "tasks": [
+            (task, task.lock is not None and task.lock > now)
+            for task in OrmQ.objects.order_by("pk")[:TASKS_SHOWN]
+        ],
         "tasks_failed": Failure.objects.order_by("-stopped")[:5],
         "queues": queues,
         "jobs": Redelivery.objects.filter(state__in=(JobState.PLANNED, JobState.RUNNING, JobState.PAUSED))

@@ -55,7 +55,7 @@ class KeysetList(ChangeList):
             self.older, self.looked_through = least, WINDOW
         self.is_first = before is None
         # what the admin's own templates ask for
-        self.result_count, self.full_result_count = len(self.result_list), None
+        self.result_count = self.full_result_count = len(self.result_list)
         self.can_show_all, self.multi_page, self.show_admin_actions = False, False, bool(found)
         self.paginator = Paginator(self.result_list, self.list_per_page)
 
@@ -64,6 +64,10 @@ class KeysetList(ChangeList):
         return (
             min(int(given), GREATEST_KEY) if given.isascii() and given.isdigit() and len(given) < 20 else None
         )
+
+    def filters_shown(self) -> list[tuple[str, list[Any]]]:
+        """Each filter's title and choices."""
+        return [(str(spec.title).capitalize(), list(spec.choices(self))) for spec in self.filter_specs]
 
     def older_link(self) -> str:
         return self.get_query_string({BEFORE: self.older}) if self.older else ""
@@ -84,6 +88,10 @@ class Desk(Tools, admin.ModelAdmin):
     ordering = ("-pk",)
     window = False  # True: the filters have no index, and there may be millions of rows
     trail_kind = ""  # the kind of subject in the audit trail, where it has one
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        title = str(self.opts.verbose_name_plural).capitalize()
+        return super().changelist_view(request, {"title": title} | (extra_context or {}))
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return KeysetList

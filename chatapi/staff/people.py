@@ -101,7 +101,7 @@ def unblock(request: HttpRequest, account: Account, asked: dict[str, Any]) -> st
 
 def look(request: HttpRequest, account: Account, asked: dict[str, Any]) -> str:
     looking.begin(request, account, reason=asked["reason"])
-    return f"You are looking at {account}."
+    return ""
 
 
 LOOK_WORDS = (

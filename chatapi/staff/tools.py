@@ -40,7 +40,8 @@ def anyone(row: Any) -> bool:
 
 @dataclass(frozen=True)
 class Tool:
-    """`do` gets the request, the row and the form's answers, and returns what it has done, in words.
+    """`do` gets the request, the row and the form's answers, and returns what it has done, in words, "" where that
+    is plain to see.
 
     It raises NotPossible, with a sentence, where the row is not fit for it.
     """
@@ -125,7 +126,8 @@ class Tools(admin.ModelAdmin):
         if request.method == "POST" and form.is_valid():
             for row in rows:
                 try:
-                    messages.success(request, tool.do(request, row, form.cleaned_data))
+                    if done := tool.do(request, row, form.cleaned_data):
+                        messages.success(request, done)
                 except NotPossible as refusal:
                     messages.warning(request, str(refusal))
             return HttpResponseRedirect(tool.to(rows[0]) if tool.to else back)

@@ -19,7 +19,7 @@ KINDS = ("account", "user", "instance", "key", "payment", "member")
 class AuditDesk(Desk):
     """Nothing here is ever changed or deleted."""
 
-    list_display = ("at", "who", "what", "subject", "account", "shown_detail")
+    list_display = ("at", "who", "what", "subject", "shown_detail")
     list_filter = ("action",)
     list_select_related = ("account__owner",)
     search_fields = ("actor",)
