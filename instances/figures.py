@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import NamedTuple
 
-from django.db.models import Count, Q
+from django.db.models import Count, IntegerField, Q
+from django.db.models.functions import Cast, Extract, Floor
 from django.urls import reverse
 from django.utils import timezone
 
@@ -19,8 +20,21 @@ from hooks.models import Hook, Kind, SkipReason, State
 from instances.models import Instance
 
 HOUR = timedelta(hours=1)
+BARS = 12  # of five minutes each: the chart of the last hour
+BAR_SECONDS = 3600 // BARS
+CHART_HEIGHT = 24  # of the chart's viewBox; a bar is 8 wide, with 2 between
 # An instance with more hooks than this is past its first steps, whatever it has left out.
 FIRST_HOOKS = 500
+
+
+class Bar(NamedTuple):
+    """Five minutes of the chart, in units of its viewBox: where each part begins, and how high it is."""
+
+    x: int
+    delivered_y: float
+    delivered: float
+    failed_y: float
+    failed: float
 
 
 @dataclass
@@ -30,6 +44,20 @@ class Figures:
     waiting: int = 0
     delivered: int = 0
     failed: int = 0
+    # [delivered, failed] of each five minutes of the hour, the oldest first
+    parts: list[list[int]] = field(default_factory=lambda: [[0, 0] for _ in range(BARS)])
+
+    @property
+    def bars(self) -> list[Bar]:
+        """The chart of the last hour: what failed stands on what was delivered."""
+        most = max([sum(part) for part in self.parts] + [1])
+        bars = []
+        for place, (delivered, failed) in enumerate(self.parts):
+            high = [CHART_HEIGHT * part / most for part in (delivered, failed)]
+            # one of a thousand must still be seen
+            green, red = (max(part, 1.5) if part else 0.0 for part in high)
+            bars.append(Bar(place * 10, CHART_HEIGHT - green, green, max(CHART_HEIGHT - green - red, 0), red))
+        return bars
 
     @property
     def finished(self) -> int:
@@ -50,9 +78,17 @@ def figures_of(instances: Iterable[Instance]) -> dict[int, Figures]:
     waiting = Q(state=State.QUEUED) | Q(state=State.RETRYING) | Q(state=State.SENDING)
     for key, count in hooks.filter(waiting).values_list("endpoint_id").annotate(n=Count("id")):
         found[key].waiting = count
-    recent = hooks.filter(created_at__gte=timezone.now() - HOUR, state__in=(State.DELIVERED, State.FAILED))
-    for key, state, count in recent.values_list("endpoint_id", "state").annotate(n=Count("id")):
-        setattr(found[key], "delivered" if state == State.DELIVERED else "failed", count)
+    now = timezone.now()
+    first = int(now.timestamp()) // BAR_SECONDS - BARS + 1
+    recent = hooks.filter(created_at__gte=now - HOUR, state__in=(State.DELIVERED, State.FAILED))
+    part = Cast(Floor(Extract("created_at", "epoch") / BAR_SECONDS), IntegerField())
+    counted = recent.annotate(part=part).values_list("endpoint_id", "state", "part").annotate(n=Count("id"))
+    for key, state, at, count in counted:
+        figures, which = found[key], int(state == State.FAILED)
+        # the hour has no more than a part of its thirteenth bar; a clock may be a little ahead
+        figures.parts[min(max(at - first, 0), BARS - 1)][which] += count
+        figures.failed += count * which
+        figures.delivered += count * (1 - which)
     return found
 
 

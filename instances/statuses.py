@@ -4,16 +4,58 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from instances.models import NOT_PAID, AccountStatus, Instance, Substatus
+from accounts.blocking import whom_to_ask
+from instances.channels.base import Button
+from instances.contract import status_data
+from instances.models import (
+    NOT_PAID,
+    AccountStatus,
+    Instance,
+    LoadingReason,
+    StopReason,
+    Substatus,
+)
+
+LINK = "link"  # the one button that is no method of the wire contract: the sandbox phone scans the code
+
+
+class PageButton(NamedTuple):
+    """`name` is a Button's, or LINK; `confirm`, if not empty, is asked before."""
+
+    name: str
+    label: str
+    icon: str
+    is_main: bool = False
+    confirm: str = ""
+
+
+BUTTONS = {
+    LINK: PageButton(LINK, "Scan with the sandbox phone", "qrcode", True),
+    Button.EXPIRY: PageButton("expiry", "Get a new code", "qrcode", True),
+    Button.TAKEOVER: PageButton("takeover", "Use it here", "device-desktop", True),
+    Button.RETRY: PageButton("retry", "Try again", "repeat", True),
+    Button.REBOOT: PageButton(
+        "reboot",
+        "Reboot",
+        "refresh",
+        confirm="Start the messenger anew? Messages wait for a few seconds; nothing is lost.",
+    ),
+    Button.LOGOUT: PageButton(
+        "logout",
+        "Log out",
+        "logout",
+        confirm="Log the phone out? Nothing goes in or out until the code is scanned again.",
+    ),
+}
 
 
 class Words(NamedTuple):
-    """`buttons` are of "link" (scan with the sandbox phone) and "log_out"; `cursor` changes when anything does."""
+    """`buttons` are those that apply now; `cursor` changes when anything does."""
 
     title: str
     sentence: str
     extra: str
-    buttons: tuple[str, ...]
+    buttons: tuple[PageButton, ...]
     cursor: str
 
 
@@ -38,6 +80,22 @@ SUBSTATUSES = {
     Substatus.PAIRING: ("Pairing", "The phone and the messenger are agreeing on keys.", ""),
     Substatus.TIMEOUT: ("The phone did not answer", "The messenger tries again by itself.", ""),
 }
+# Why it is loading.
+REASONS = {
+    LoadingReason.CONNECTING: ("Loading", "The code was scanned; the messenger is connecting.", ""),
+    LoadingReason.SYNCING: SUBSTATUSES[Substatus.SYNCING],
+    LoadingReason.OFFLINE: SUBSTATUSES[Substatus.OFFLINE],
+    LoadingReason.PROXYBLOCK: (
+        "The proxy lets nothing through",
+        "The messenger can't be reached through the proxy of this instance, so nothing goes in or out.",
+        "Check the proxy under “More settings”, or leave it empty.",
+    ),
+    LoadingReason.CONFLICT: (
+        "Open in another browser",
+        "The account was opened elsewhere, and the messenger serves one place at a time.",
+        "Use it here ends the session over there.",
+    ),
+}
 BATTERY = (
     "The phone's battery is low",
     "Messages still go in and out, until the phone switches off.",
@@ -48,8 +106,18 @@ BATTERY = (
 def describe(instance: Instance) -> Words:
     """Title, sentence and one thing to know or to do; no query."""
     status = instance.shown_status
-    buttons: tuple[str, ...] = ()
-    if status == NOT_PAID:
+    if instance.is_stopped:
+        why = (
+            "Its account is blocked."
+            if instance.stop_reason == StopReason.BLOCKED
+            else "Staff has stopped it."
+        )
+        said = (
+            "Stopped",
+            f"{why} Nothing goes in or out; what waits is held back, and nothing is lost.",
+            f"Ask {whom_to_ask()} to start it again.",
+        )
+    elif status == NOT_PAID:
         said = (
             "Not paid",
             "Nothing is sent, received or simulated. Settings, messages and the log are kept.",
@@ -57,28 +125,37 @@ def describe(instance: Instance) -> Words:
         )
     elif status == AccountStatus.INIT:
         said = ("Starting", "The messenger is being started; a code to scan comes next.", "")
-    elif status == AccountStatus.LOADING and instance.substatus == Substatus.SYNCING:
-        said = SUBSTATUSES[Substatus(instance.substatus)]
     elif status == AccountStatus.LOADING:
-        said = ("Loading", "The code was scanned; the messenger is connecting.", "")
+        said = REASONS[LoadingReason(instance.why_loading)]
     elif status == AccountStatus.GOT_QR_CODE:
-        buttons = ("link",)
-        expired = instance.substatus == Substatus.EXPIRED
         said = (
             (
                 "The code has expired",
                 "It lived for a minute and nobody scanned it; nothing goes in or out.",
-                "The sandbox phone takes a new one by itself: one click scans it.",
+                "A new one takes a click.",
             )
-            if expired
+            if instance.substatus == Substatus.EXPIRED
             else (
                 "Not linked yet",
                 "The code waits to be scanned; until then nothing goes in or out.",
-                "The sandbox has a phone of its own: one click scans the code with it.",
+                "",
             )
         )
     else:
-        buttons = ("log_out",)
         said = BATTERY if "battery" in instance.substatus else SUBSTATUSES[Substatus(instance.substatus)]
-    cursor = f"{status}-{instance.substatus}-{instance.status_changed_at.timestamp():.6f}".replace(" ", "-")
-    return Words(*said, buttons, cursor)
+    stopped = "stopped-" if instance.is_stopped else ""
+    changed = f"{instance.status_changed_at.timestamp():.6f}"
+    cursor = f"{stopped}{status}-{instance.substatus}-{changed}".replace(" ", "-")
+    return Words(*said, buttons_of(instance), cursor)
+
+
+def buttons_of(instance: Instance) -> tuple[PageButton, ...]:
+    """Those of the wire contract's statusData that apply now; Reboot wherever there is a session to start anew."""
+    if instance.is_stopped or not instance.is_paid:
+        return ()
+    applying = {name for name in status_data.buttons(instance) if name in BUTTONS}
+    if instance.account_status == AccountStatus.GOT_QR_CODE:
+        applying.add(LINK)
+    else:
+        applying.add(Button.REBOOT)
+    return tuple(button for name, button in BUTTONS.items() if name in applying)

@@ -12,26 +12,27 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from hooks import actions as hook_actions
-from instances import access, actions
+from instances import access, actions, statuses
 from instances.access import visible_instance
-from instances.flags import FLAGS
-from instances.forms import AddressForm, DeleteForm, NameForm
-from instances.models import AccountStatus, Instance, Substatus
-from instances.views.pages import detail_context
+from instances.channels import channel_of
+from instances.channels.base import Button, CannotDo
+from instances.forms import DeleteForm, NameForm
+from instances.models import AccountStatus
+from instances.views.overview import detail_context
+from instances.views.settings import more_context
 
 PAGE = "instances/detail.html"
-FLAG_NAMES = {flag.name for flag in FLAGS}
 
 
-def answer(request: HttpRequest, number: int, part: str, **more: Any) -> HttpResponse:
-    """The card `part` and the first steps, read back; without htmx the page, so that a reload repeats nothing."""
+def answer(request: HttpRequest, number: int, card: str, **more: Any) -> HttpResponse:
+    """A card of instances/cards/ and the first steps, read back; without htmx the page: a reload repeats nothing."""
     if not request.htmx and not more.get("failed"):  # type: ignore[attr-defined]
         return redirect("instances:detail", number)
     fresh = visible_instance(request, number)  # read back: what is shown is what was saved
     context = detail_context(fresh, **more)
     if not request.htmx:  # type: ignore[attr-defined]
         return render(request, PAGE, context)
-    answer = render(request, f"{PAGE}#{part}", context)
+    answer = render(request, f"instances/cards/{card}.html", context)
     answer.content += render(request, f"{PAGE}#first_steps", context | {"oob": True}).content
     return answer
 
@@ -41,20 +42,34 @@ def answer(request: HttpRequest, number: int, part: str, **more: Any) -> HttpRes
 def link(request: HttpRequest, number: int) -> HttpResponse:
     """Scan the code with the sandbox phone; does nothing when another window has done it already."""
     instance = access.changeable_instance(request, number)
-    if instance.is_paid and instance.account_status == AccountStatus.GOT_QR_CODE:
+    if instance.is_paid and not instance.is_stopped and instance.account_status == AccountStatus.GOT_QR_CODE:
         actions.link_sandbox(instance, actor=request.user)
-    return answer(request, number, "status_card")
+    if request.POST.get("next") == "setup":
+        return redirect("instances:setup", number)
+    return answer(request, number, "status")
 
 
 @require_POST
 @login_required
-def log_out(request: HttpRequest, number: int) -> HttpResponse:
+def press(request: HttpRequest, number: int, button: str) -> HttpResponse:
+    """One of the buttons that apply now, as the wire contract's method of that name; another one does nothing.
+
+    It may have stopped applying while the page was open: the card says how things are.
+    """
     instance = access.changeable_instance(request, number)
-    if instance.is_authenticated:
-        actions.change_status(
-            instance, account_status=AccountStatus.GOT_QR_CODE, substatus=Substatus.NORMAL, actor=request.user
-        )
-    return answer(request, number, "status_card")
+    if button == statuses.LINK:
+        return link(request, number)
+    refused = ""
+    if instance.code_is_over:
+        actions.expire_code(instance)
+    if button in {shown.name for shown in statuses.buttons_of(instance)}:
+        try:
+            channel_of(instance).press(instance, Button(button), actor=request.user)
+        except CannotDo as error:
+            refused = str(error)
+    if request.POST.get("next") == "setup":
+        return redirect("instances:setup", number)
+    return answer(request, number, "status", refused=refused)
 
 
 @require_POST
@@ -66,41 +81,14 @@ def rename(request: HttpRequest, number: int) -> HttpResponse:
         actions.change_instance(instance, actor=request.user, name=form.cleaned_data["name"])
     else:
         messages.error(request, "The name was not saved: it takes at most 100 characters.")
-    return redirect("instances:detail", number)
-
-
-@require_POST
-@login_required
-def save_address(request: HttpRequest, number: int) -> HttpResponse:
-    instance = access.changeable_instance(request, number)
-    form = AddressForm(request.POST)
-    if not form.is_valid():
-        return answer(request, number, "webhook_card", address_form=form, failed=True)
-    changed = change_settings(instance, {"webhookUrl": form.cleaned_data["url"] or None}, request)
-    return answer(request, number, "webhook_card", saved="changed" if changed else "same")
-
-
-@require_POST
-@login_required
-def switch_flag(request: HttpRequest, number: int) -> HttpResponse:
-    """`name` of one of the six flags, and `on`, there or not, as a checkbox sends it."""
-    instance = access.changeable_instance(request, number)
-    name = request.POST.get("name", "")
-    if name not in FLAG_NAMES:
-        return HttpResponse("Unknown flag.", status=400, content_type="text/plain")
-    change_settings(instance, {name: "on" in request.POST}, request)
-    return answer(request, number, "flags_card", switched=name)
-
-
-def change_settings(instance: Instance, changes: dict[str, Any], request: HttpRequest) -> dict[str, Any]:
-    return actions.change_settings(instance, changes, actor=request.user)
+    return redirect("instances:settings", number)
 
 
 @require_POST
 @login_required
 def rotate_token(request: HttpRequest, number: int) -> HttpResponse:
     actions.rotate_token(access.changeable_instance(request, number), actor=request.user)
-    return answer(request, number, "api_card", rotated=True)
+    return answer(request, number, "api", rotated=True)
 
 
 @require_POST
@@ -108,7 +96,7 @@ def rotate_token(request: HttpRequest, number: int) -> HttpResponse:
 def rotate_secret(request: HttpRequest, number: int) -> HttpResponse:
     endpoint = access.changeable_instance(request, number).endpoint
     hook_actions.rotate_secret(endpoint, actor=request.user)
-    return answer(request, number, "webhook_card", secret_said="rotated")
+    return answer(request, number, "secret", secret_said="rotated")
 
 
 @require_POST
@@ -116,7 +104,7 @@ def rotate_secret(request: HttpRequest, number: int) -> HttpResponse:
 def end_previous_secret(request: HttpRequest, number: int) -> HttpResponse:
     endpoint = access.changeable_instance(request, number).endpoint
     hook_actions.end_previous_secret(endpoint, actor=request.user)
-    return answer(request, number, "webhook_card", secret_said="ended")
+    return answer(request, number, "secret", secret_said="ended")
 
 
 @require_POST
@@ -146,7 +134,9 @@ def delete(request: HttpRequest, number: int) -> HttpResponse:
     access.must_own(request.user, instance)
     form = DeleteForm(request.POST, instance=instance)
     if not form.is_valid():
-        return answer(request, number, "danger_card", delete_form=form, failed=True)
+        context = more_context(instance, delete_form=form, failed=True)
+        card = "instances/cards/danger.html" if request.htmx else "instances/settings.html"  # type: ignore[attr-defined]
+        return render(request, card, context)
     actions.delete_instance(instance, actor=request.user)
     messages.success(request, f"Instance {number} is deleted, with its chats, messages and hooks.")
     if request.htmx:  # type: ignore[attr-defined]

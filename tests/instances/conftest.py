@@ -5,11 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from hooks.models import Hook
 from instances import actions
 from instances.models import Instance
-from tests.factories import InstanceFactory
+from tests.factories import InstanceFactory, UserFactory
 
 Emitted = Callable[[], list[tuple[str, str, Any]]]
 
@@ -23,6 +24,22 @@ def instance(db: None) -> Instance:
     flags = ("ackNotificationsOn", "statusNotificationsOn", "chatUpdateOn")
     actions.change_settings(instance, dict.fromkeys(flags, True))
     return instance
+
+
+@pytest.fixture
+def alice(instance: Instance) -> Client:
+    """A browser in which alice is signed in, who owns `instance`."""
+    client = Client()
+    client.force_login(instance.owner.owner)
+    return client
+
+
+@pytest.fixture
+def bob(instance: Instance) -> Client:
+    """A browser in which bob is signed in: a stranger to `instance`."""
+    client = Client()
+    client.force_login(UserFactory(email="bob@example.org"))
+    return client
 
 
 @pytest.fixture

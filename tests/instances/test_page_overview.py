@@ -1,6 +1,7 @@
-"""The pages of instances: the list with its first steps, a new one, and one instance with everything it can do."""
+"""The overview of one instance: its status with the buttons that apply, token, first steps; and what strangers get."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.test import Client
@@ -9,74 +10,10 @@ from django.utils import timezone
 from hooks.models import Endpoint, Kind, SkipReason, State
 from instances import actions
 from instances.models import AccountStatus, Instance
-from tests.factories import InstanceFactory, UserFactory
+from tests.factories import member_of
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
-
-
-@pytest.fixture
-def alice() -> Client:
-    """Signed in as alice, who owns the fixture `instance` (number 12345)."""
-    return Client()
-
-
-@pytest.fixture(autouse=True)
-def signed_in(alice: Client, instance: Instance) -> None:
-    alice.force_login(instance.owner.owner)
-
-
-@pytest.fixture
-def bob() -> Client:
-    client = Client()
-    client.force_login(UserFactory(email="bob@example.org"))
-    return client
-
-
-def test_the_front_door_leads_people_to_their_instances_and_strangers_to_the_sign_in(alice):
-    assert alice.get("/").url == "/instances/"
-    assert Client().get("/").url == "/accounts/login/"
-
-
-def test_the_list_shows_each_instance_with_its_figures(alice, instance):
-    actions.receive_message(instance, sender="17680561234", body="hello")
-    page = alice.get("/instances/").content.decode()
-    assert "12345" in page
-    assert "https://example.com/hook" in page
-    [(card, _words, figures)] = alice.get("/instances/").context["cards"]
-    assert card == instance
-    assert (figures.waiting, figures.delivered, figures.failed) == (2, 0, 0)  # the message, and its new chat
-
-
-def test_the_list_asks_the_same_number_of_queries_for_one_instance_and_for_many(
-    alice, instance, django_assert_max_num_queries
-):
-    for _ in range(5):
-        InstanceFactory(owner=instance.owner)
-    with django_assert_max_num_queries(10):
-        alice.get("/instances/")
-
-
-def test_without_an_instance_the_list_shows_the_way_to_the_first(bob):
-    page = bob.get("/instances/").content.decode()
-    assert "No instance yet" in page
-    assert "/instances/new/" in page
-
-
-def test_a_new_instance_leads_to_its_own_page(bob):
-    answer = bob.post("/instances/new/", {"name": "Shop", "channel": "sandbox"})
-    made = Instance.objects.get(name="Shop")
-    assert answer.url == f"/instances/{made.number}/"
-    assert (made.owner.owner.email, made.account_status) == ("bob@example.org", AccountStatus.GOT_QR_CODE)
-    page = bob.get(answer.url).content.decode()
-    assert "Scan with the sandbox phone" in page
-    assert "Log out" not in page
-
-
-def test_an_unknown_channel_makes_no_instance(bob):
-    before = Instance.objects.count()
-    assert bob.post("/instances/new/", {"channel": "pigeon"}).status_code == 200
-    assert Instance.objects.count() == before
 
 
 @pytest.mark.parametrize("path", ["", "status/"])
@@ -85,11 +22,14 @@ def test_a_stranger_finds_no_page_of_somebody_elses_instance(bob, path):
     assert bob.get(f"/instances/9999999999999/{path}").status_code == 404
 
 
-@pytest.mark.parametrize("path", ["link", "log-out", "name", "address", "flags", "token", "delete"])
+@pytest.mark.parametrize(
+    "path", ["link", "press/logout", "name", "address", "address/test", "settings", "token", "delete"]
+)
 def test_a_stranger_changes_nothing_of_somebody_elses_instance(bob, instance, path):
     token = instance.token
     answer = bob.post(
-        f"/instances/12345/{path}/", {"url": "", "name": "guaranteedHooks", "on": "on", "number": "12345"}
+        f"/instances/12345/{path}/",
+        {"url": "", "card": "flags", "shown": "guaranteedHooks", "guaranteedHooks": "on", "number": "12345"},
     )
     assert answer.status_code == 404
     instance.refresh_from_db()
@@ -102,12 +42,12 @@ def test_a_stranger_changes_nothing_of_somebody_elses_instance(bob, instance, pa
     assert (endpoint.url, endpoint.guaranteed) == ("https://example.com/hook", False)
 
 
-def test_whoever_is_not_signed_in_is_sent_to_the_sign_in():
+def test_whoever_is_not_signed_in_is_sent_to_the_sign_in(instance):
     assert Client().get("/instances/12345/").url == "/accounts/login/?next=/instances/12345/"
 
 
 def test_scanning_links_the_instance_and_logging_out_unlinks_it(alice, instance):
-    card = alice.post("/instances/12345/log-out/", headers=HTMX).content.decode()
+    card = alice.post("/instances/12345/press/logout/", headers=HTMX).content.decode()
     assert "Scan with the sandbox phone" in card
     instance.refresh_from_db()
     assert instance.account_status == AccountStatus.GOT_QR_CODE
@@ -132,49 +72,6 @@ def test_every_status_has_words(alice, instance):
         for substatus in ["normal", "phone", "battery_low_2", "expired", "timeout"]:
             Instance.objects.update(account_status=status, substatus=substatus)
             assert alice.get("/instances/12345/").status_code == 200
-
-
-def test_the_address_is_checked_saved_and_read_back(alice, instance):
-    card = alice.post("/instances/12345/address/", {"url": " HTTPS://Bot.example.com/in "}, headers=HTMX)
-    assert "Saved and read back" in card.content.decode()
-    assert 'value="https://bot.example.com/in"' in card.content.decode()
-    assert Endpoint.objects.get(pk=instance.pk).url == "https://bot.example.com/in"
-
-
-def test_a_wrong_address_is_explained_and_changes_nothing(alice, instance):
-    card = alice.post("/instances/12345/address/", {"url": "htp://bot"}, headers=HTMX).content.decode()
-    assert "The address must begin with http:// or https://. Nothing was changed." in card
-    assert Endpoint.objects.get(pk=instance.pk).url == "https://example.com/hook"
-
-
-def test_an_empty_address_switches_hooks_off(alice, instance):
-    card = alice.post("/instances/12345/address/", {"url": ""}, headers=HTMX).content.decode()
-    assert "this instance has no address now" in card
-    assert Endpoint.objects.get(pk=instance.pk).url == ""
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "ackNotificationsOn",
-        "statusNotificationsOn",
-        "chatUpdateOn",
-        "videoUploadOn",
-        "guaranteedHooks",
-        "parallelHooks",
-    ],
-)
-def test_each_of_the_six_flags_can_be_switched_on_and_off(alice, instance, name):
-    for data, value in (({"name": name, "on": "on"}, True), ({"name": name}, False)):
-        card = alice.post("/instances/12345/flags/", data, headers=HTMX).content.decode()
-        assert f"Saved: {name} is {'on' if value else 'off'}." in card
-        fresh = Instance.objects.get(pk=instance.pk)
-        assert actions.read_settings(fresh)[name] is value
-
-
-def test_a_setting_that_is_no_switch_is_refused(alice, instance):
-    assert alice.post("/instances/12345/flags/", {"name": "webhookUrl"}).status_code == 400
-    assert Endpoint.objects.get(pk=instance.pk).url == "https://example.com/hook"
 
 
 def test_the_page_says_how_many_hooks_were_skipped_because_a_flag_is_off(alice, instance):
@@ -208,24 +105,6 @@ def test_the_token_stands_nowhere_in_the_open(alice, instance):
     assert all(instance.token not in part.split(">", 1)[1] for part in shown[1:])
 
 
-def test_renaming(alice, instance):
-    alice.post("/instances/12345/name/", {"name": "Shop"})
-    instance.refresh_from_db()
-    assert instance.name == "Shop"
-    alice.post("/instances/12345/name/", {"name": "x" * 101})
-    instance.refresh_from_db()
-    assert instance.name == "Shop"
-
-
-def test_deleting_needs_the_number_typed(alice, instance):
-    card = alice.post("/instances/12345/delete/", {"number": "54321"}, headers=HTMX).content.decode()
-    assert "Nothing was deleted: the number of this instance is 12345." in card
-    assert Instance.objects.filter(pk=instance.pk).exists()
-    answer = alice.post("/instances/12345/delete/", {"number": " 12345 "}, headers=HTMX)
-    assert answer["HX-Redirect"] == "/instances/"
-    assert not Instance.objects.filter(pk=instance.pk).exists()
-
-
 def test_the_first_steps_tick_what_is_true_and_go_away_when_all_is(alice, instance):
     actions.change_status(instance, account_status=AccountStatus.GOT_QR_CODE)
     actions.change_settings(instance, {"webhookUrl": None})
@@ -250,11 +129,6 @@ def test_an_unpaid_instance_says_so_and_offers_no_button(alice, instance):
     assert "Log out" not in page
 
 
-@pytest.mark.parametrize("page", ["9" * 5000, "10000", "0", "-1", "\u0967\u0966\u0966\u0966\u0966", "x"])
-def test_a_page_that_cannot_be_is_the_first(alice, page):
-    assert alice.get("/instances/", {"page": page}).status_code == 200
-
-
 def chooser_of(text):
     """What a fragment brings to the chooser at the top of the page: its badge, and the row of instance 12345."""
     badge = re.search(
@@ -266,10 +140,113 @@ def chooser_of(text):
 
 def test_the_chooser_follows_what_the_buttons_of_the_status_do(alice, instance):
     page = "/instances/12345/"
-    answer = alice.post(f"{page}log-out/", headers=HTMX).content.decode()
+    answer = alice.post(f"{page}press/logout/", headers=HTMX).content.decode()
     assert chooser_of(answer) == ("Waiting for the scan", "Waiting for the scan")
     answer = alice.post(f"{page}link/", headers=HTMX).content.decode()
     assert chooser_of(answer) == ("Authenticated", "Authenticated")
     polled = alice.get(f"{page}status/?seen=older", headers=HTMX).content.decode()
     assert chooser_of(polled) == ("Authenticated", "Authenticated")
     assert "hx-swap-oob" not in alice.get(page).content.decode()
+
+
+def test_a_button_that_does_not_apply_any_more_does_nothing(alice, instance):
+    """Another window has logged out meanwhile: the button does nothing, and the card says how things are."""
+    actions.change_status(instance, account_status=AccountStatus.GOT_QR_CODE)
+    changed = Instance.objects.get(pk=instance.pk).status_changed_at
+    card = alice.post("/instances/12345/press/logout/", headers=HTMX).content.decode()
+    assert "Not linked yet" in card
+    assert Instance.objects.get(pk=instance.pk).status_changed_at == changed
+
+
+def buttons_on(client):
+    page = client.get("/instances/12345/").content.decode()
+    return re.findall(r'id="press-([a-z-]+)"', page)
+
+
+@pytest.mark.parametrize(
+    ("status", "substatus", "reason", "shown"),
+    [
+        ("authenticated", "normal", "", ["reboot", "logout"]),
+        ("authenticated", "expired", "", ["expiry", "reboot", "logout"]),
+        ("loading", "normal", "conflict", ["takeover", "reboot", "logout"]),
+        ("loading", "normal", "syncing", ["retry", "reboot", "logout"]),
+        ("init", "normal", "", ["reboot"]),
+        ("got qr code", "normal", "", ["link"]),
+        ("got qr code", "expired", "", ["expiry", "new-code", "link"]),
+    ],
+)
+def test_only_the_buttons_that_apply_now_are_there(alice, instance, status, substatus, reason, shown):
+    Instance.objects.update(
+        account_status=status, substatus=substatus, loading_reason=reason, status_changed_at=timezone.now()
+    )
+    assert buttons_on(alice) == shown
+
+
+@pytest.mark.parametrize(
+    ("button", "status", "substatus", "reason", "after"),
+    [
+        ("takeover", "loading", "normal", "conflict", ("authenticated", "normal")),
+        ("retry", "loading", "normal", "syncing", ("authenticated", "normal")),
+        ("expiry", "got qr code", "expired", "", ("got qr code", "normal")),
+        ("reboot", "authenticated", "timeout", "", ("authenticated", "normal")),
+        ("logout", "authenticated", "normal", "", ("got qr code", "normal")),
+    ],
+)
+def test_each_button_does_what_the_method_of_the_wire_contract_does(
+    alice, instance, button, status, substatus, reason, after
+):
+    Instance.objects.update(account_status=status, substatus=substatus, loading_reason=reason)
+    assert alice.post(f"/instances/12345/press/{button}/", headers=HTMX).status_code == 200
+    fresh = Instance.objects.get(pk=instance.pk)
+    assert (fresh.account_status, fresh.substatus) == after
+
+
+def test_the_code_counts_down_and_is_stale_after_its_minute(alice, instance):
+    actions.change_status(instance, account_status=AccountStatus.GOT_QR_CODE)
+    page = alice.get("/instances/12345/").content.decode()
+    assert "<svg" in page
+    assert 'class="qr-code"' in page
+    until = (instance.status_changed_at + timedelta(minutes=1)).isoformat()
+    assert f'data-countdown="{until}"' in page
+    seen = alice.get("/instances/12345/").context["status"].cursor
+    Instance.objects.update(status_changed_at=timezone.now() - timedelta(minutes=1))
+    answer = alice.get("/instances/12345/status/", {"seen": seen})
+    card = answer.content.decode()
+    assert "Expired, get a new one" in card
+    assert "data-countdown" not in card
+    card = alice.post("/instances/12345/press/expiry/", headers=HTMX).content.decode()
+    assert "data-countdown" in card
+
+
+def test_a_status_that_goes_to_and_fro_is_said_in_one_line(alice, instance):
+    for substatus in ("phone", "normal") * 7:
+        actions.change_status(instance, substatus=substatus)
+    assert "It changed 14 times in 10 min." in alice.get("/instances/12345/").content.decode()
+
+
+def test_five_changes_are_no_flapping(alice, instance):
+    for substatus in ("phone", "normal", "phone", "normal", "phone"):
+        actions.change_status(instance, substatus=substatus)
+    assert "It changed" not in alice.get("/instances/12345/").content.decode()
+
+
+def test_a_viewer_sees_neither_token_nor_secret_and_changes_nothing(instance):
+    vera = Client()
+    vera.force_login(member_of(instance.owner, "viewer", "vera@example.org"))
+    page = vera.get("/instances/12345/").content.decode()
+    assert instance.token not in page
+    assert instance.endpoint.secret not in page
+    for path in ("press/logout", "settings", "address", "address/check", "address/test"):
+        assert vera.post(f"/instances/12345/{path}/", {"url": ""}).status_code == 403
+
+
+def test_the_overview_asks_at_most_so_many_queries(alice, instance, django_assert_max_num_queries):
+    alice.get("/instances/12345/")
+    with django_assert_max_num_queries(16):
+        alice.get("/instances/12345/")
+
+
+def test_a_poll_of_the_status_asks_at_most_so_many_queries(alice, django_assert_max_num_queries):
+    seen = alice.get("/instances/12345/").context["status"].cursor
+    with django_assert_max_num_queries(3):
+        alice.get("/instances/12345/status/", {"seen": seen}, headers=HTMX)

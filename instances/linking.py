@@ -1,0 +1,48 @@
+"""The QR code as a page shows it: drawn into the page itself, with the time that it has left."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+import segno
+from django.utils import timezone
+from django.utils.safestring import SafeString, mark_safe
+
+from instances import actions
+from instances.channels import channel_of
+from instances.channels.base import CannotDo
+from instances.models import CODE_LIVES, AccountStatus, Instance, Substatus
+
+
+class Code(NamedTuple):
+    """`svg` is the picture; a stale one can't be scanned any more, and stays as what is to be replaced."""
+
+    svg: SafeString
+    until: datetime
+    is_stale: bool
+
+    @property
+    def seconds_left(self) -> int:
+        return max(0, int((self.until - timezone.now()).total_seconds()))
+
+
+def shown_code(instance: Instance) -> Code | None:
+    """The code to scan; None while there is none, and for a messenger that is linked in another way.
+
+    One whose minute is over is marked as expired now, as the wire contract's `status` does it.
+    """
+    if instance.is_stopped or instance.shown_status != AccountStatus.GOT_QR_CODE:
+        return None
+    if instance.code_is_over:
+        actions.expire_code(instance)
+    try:
+        text = channel_of(instance).qr_text(instance)
+    except CannotDo:
+        return None
+    picture = segno.make(text, micro=False).svg_inline(border=2, omitsize=True, svgclass="qr-code")
+    return Code(
+        mark_safe(picture),  # drawn by segno, of squares alone
+        instance.status_changed_at + CODE_LIVES,
+        instance.substatus == Substatus.EXPIRED,
+    )

@@ -1,0 +1,148 @@
+"""The list of a person's instances: searched, sorted, in groups by state, and read on from where a page ended.
+
+What is asked for stands in the address: `q`, `state`, `sort`, `group`, and `after`, the number of the last
+instance of the page before. A page costs the same wherever it begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from django.db.models import Case, CharField, Count, F, IntegerField, Q, QuerySet, Value, When
+from django.db.models.functions import Cast, Lower
+from django.utils import timezone
+
+from instances.models import NOT_PAID, AccountStatus, Instance, InstanceQuerySet
+
+PAGE_SIZE = 60
+STOPPED = "stopped"
+
+
+class Group(NamedTuple):
+    """The instances of one state; `key` is what the address says, `word` what people read."""
+
+    key: str
+    word: str
+
+
+# In the order in which they want attention.
+GROUPS = (
+    Group(STOPPED, "Stopped"),
+    Group(NOT_PAID, "Not paid"),
+    Group("waiting", "Waiting for the scan"),
+    Group("starting", "Starting or loading"),
+    Group("authenticated", "Authenticated"),
+)
+RANKS = {group.key: rank for rank, group in enumerate(GROUPS)}
+
+
+class Sort(NamedTuple):
+    """`field` of the rows, `down` when the largest comes first."""
+
+    label: str
+    field: str
+    down: bool = False
+
+
+SORTS = {
+    "made": Sort("Newest first", "pk", down=True),
+    "name": Sort("Name", "lower_name"),
+    "number": Sort("Number", "number"),
+    "paid": Sort("Paid time ends first", "paid_until"),
+    "changed": Sort("Status changed last", "status_changed_at", down=True),
+}
+
+
+class Asked(NamedTuple):
+    """What the address asks for; anything that it can't mean counts as left out."""
+
+    q: str
+    state: str
+    sort: str
+    grouped: bool
+    after: int | None
+
+    @classmethod
+    def read(cls, query: Mapping[str, str]) -> Asked:
+        after, state, sort = query.get("after", ""), query.get("state", ""), query.get("sort", "")
+        return cls(
+            q=query.get("q", "").replace("\0", "").strip()[:100],
+            state=state if state in RANKS else "",
+            sort=sort if sort in SORTS else "made",
+            grouped=query.get("group") == "state",
+            after=int(after) if after.isascii() and after.isdigit() and len(after) <= 10 else None,
+        )
+
+    @property
+    def is_plain(self) -> bool:
+        """Is it the list as it first opens?"""
+        return not (self.q or self.state or self.grouped or self.after)
+
+
+class Page(NamedTuple):
+    instances: list[Instance]
+    counts: list[tuple[Group, int]]  # of what the search finds, whatever state is chosen
+    more: bool
+
+    @property
+    def total(self) -> int:
+        return sum(count for _, count in self.counts)
+
+
+def ranked(visible: InstanceQuerySet) -> QuerySet[Instance]:
+    """Each with `rank`, the place of its state in GROUPS, and what the list is sorted by."""
+    status = AccountStatus
+    rank = Case(
+        When(stopped_at__isnull=False, then=Value(RANKS[STOPPED])),
+        When(paid_until__lte=timezone.now(), then=Value(RANKS[NOT_PAID])),
+        When(account_status=status.GOT_QR_CODE, then=Value(RANKS["waiting"])),
+        When(account_status=status.AUTHENTICATED, then=Value(RANKS["authenticated"])),
+        default=Value(RANKS["starting"]),
+        output_field=IntegerField(),
+    )
+    return visible.annotate(rank=rank, lower_name=Lower("name"))
+
+
+def found(rows: QuerySet[Instance], q: str) -> QuerySet[Instance]:
+    """Every word must stand in the name, the number, the own phone number or the webhook address."""
+    rows = rows.annotate(number_text=Cast("number", CharField()))
+    for word in q.split():
+        digits = word.lstrip("+")
+        rows = rows.filter(
+            Q(name__icontains=word)
+            | Q(number_text__contains=digits)
+            | Q(phone__contains=digits)
+            | Q(endpoint__url__icontains=word)
+        )
+    return rows
+
+
+def behind(order: list[tuple[str, bool]], row: Any) -> Q:
+    """The condition of the rows that come after `row`; `order` is fields, with whether the largest comes first."""
+    after, same = Q(), Q()
+    for field, down in order:
+        value = getattr(row, field)
+        after |= same & Q(**{f"{field}__{'lt' if down else 'gt'}": value})
+        same &= Q(**{field: value})
+    return after
+
+
+def page_of(visible: InstanceQuerySet, asked: Asked) -> Page:
+    """One page. Two queries, three when it goes on from another one."""
+    rows = found(ranked(visible), asked.q)
+    numbers = dict(rows.order_by().values_list("rank").annotate(n=Count("pk")))
+    counts = [(group, numbers.get(rank, 0)) for rank, group in enumerate(GROUPS)]
+    if asked.state:
+        rows = rows.filter(rank=RANKS[asked.state])
+    sort = SORTS[asked.sort]
+    order = [("rank", False)] if asked.grouped else []
+    order += [(sort.field, sort.down)]
+    if sort.field != "pk":
+        order.append(("pk", sort.down))
+    if asked.after is not None:
+        last = ranked(visible).filter(number=min(asked.after, 2**31 - 1)).first()
+        rows = rows.filter(behind(order, last)) if last else rows
+    ordered = rows.order_by(*(F(field).desc() if down else F(field).asc() for field, down in order))
+    found_rows = list(ordered.select_related("endpoint")[: PAGE_SIZE + 1])
+    return Page(found_rows[:PAGE_SIZE], counts, len(found_rows) > PAGE_SIZE)

@@ -1,0 +1,53 @@
+"""The history of an instance's status, page by page; new changes are told of, and never pushed in under the reader."""
+
+from __future__ import annotations
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from instances import statuses
+from instances.access import visible_instance
+from instances.models import AccountStatus
+from instances.status_history import WORDS, count_since, history_of
+
+
+def number_of(text: str) -> int | None:
+    """A key out of the address; None for what can be none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
+
+
+def asked_status(request: HttpRequest) -> str:
+    given = request.GET.get("status", "")
+    return given if given in AccountStatus.values else ""
+
+
+@require_safe
+@login_required
+def history(request: HttpRequest, number: int) -> HttpResponse:
+    instance = visible_instance(request, number)
+    chosen, before = asked_status(request), number_of(request.GET.get("before", ""))
+    context = {
+        "instance": instance,
+        "tab": "history",
+        "status": statuses.describe(instance),
+        "history": history_of(instance, status=chosen, before=before),
+        "before": before,
+        "chosen": chosen,
+        "choices": WORDS.items(),
+    }
+    return render(request, "instances/history.html", context)
+
+
+@require_safe
+@login_required
+def news(request: HttpRequest, number: int) -> HttpResponse:
+    """The button “3 new changes, show”, when there are some behind the newest one that the page knows; else 204."""
+    instance = visible_instance(request, number)
+    chosen, seen = asked_status(request), number_of(request.GET.get("seen", "")) or 0
+    count = count_since(instance, seen, status=chosen)
+    if str(count) == request.GET.get("told", "0"):
+        return HttpResponse(status=204)
+    context = {"instance": instance, "count": count, "seen": seen, "chosen": chosen}
+    return render(request, "instances/history.html#news", context)

@@ -1,0 +1,112 @@
+"""The overview of one instance: status, webhook, flags and API; and its status card, which polls."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from instances import actions, linking, statuses
+from instances.access import visible_instance
+from instances.figures import Figures, figures_of, first_steps, skipped_today
+from instances.flags import attempt_times
+from instances.forms import AddressForm
+from instances.models import Instance
+from instances.snippets import SNIPPETS
+from instances.status_history import recent_changes
+from instances.views.setting_rows import flag_rows
+
+PAGE = "instances/detail.html"
+# of nothing but failures; one that fails now and then is in the log
+SAY_FAILING_AFTER = timedelta(minutes=15)
+
+
+def status_context(instance: Instance, **more: Any) -> dict[str, Any]:
+    """What the status card shows; `more` overrides. The code first: it may be found to have expired."""
+    code = linking.shown_code(instance)
+    return {
+        "instance": instance,
+        "code": code,
+        "status": statuses.describe(instance),
+        "changes": recent_changes(instance),
+        "phone_url": phone_url(instance),
+    } | more
+
+
+def phone_url(instance: Instance) -> str:
+    """The sandbox phone's page; it stands on a floor above, so it is known by its name alone."""
+    try:
+        return f"{reverse('testing:phone')}?instance={instance.number}"
+    except NoReverseMatch:
+        return ""
+
+
+def curl_lines(instance: Instance) -> list[tuple[str, str, str]]:
+    """Ready lines for a shell: label, the line with the token masked, the line whole."""
+    call, data = f"curl -X POST '{instance.api_url}", " \\\n  -H 'Content-Type: application/json' \\\n  -d "
+    lines = (
+        (
+            "Send a message",
+            f'{call}sendMessage?token=TOKEN\'{data}\'{{"phone":"17680561234","body":"Hello!"}}\'',
+        ),
+        ("Read messages", f"curl '{instance.api_url}messages?token=TOKEN&last=true'"),
+        ("Ask for the status", f"curl '{instance.api_url}status?token=TOKEN'"),
+    )
+    return [
+        (label, line.replace("TOKEN", "\N{BULLET}" * 8), line.replace("TOKEN", instance.token))
+        for label, line in lines
+    ]
+
+
+def detail_context(instance: Instance, **more: Any) -> dict[str, Any]:
+    """What the page shows, whole or in part; `more` overrides."""
+    endpoint = instance.endpoint
+    context: dict[str, Any] = status_context(instance) | {
+        "tab": "overview",
+        "endpoint": endpoint,
+        "figures": figures_of([instance]).get(instance.pk, Figures()),
+        "steps": first_steps(instance),
+        "is_failing": not endpoint.paused_at
+        and endpoint.failing_since is not None
+        and timezone.now() - endpoint.failing_since > SAY_FAILING_AFTER,
+        "old_secret_until": endpoint.previous_secret_until if len(endpoint.valid_secrets()) > 1 else None,
+        "address_form": AddressForm(initial={"url": endpoint.url}),
+        "flags": flag_rows(actions.read_settings(instance), skipped_today(instance)),
+        "attempt_times": attempt_times(),
+        "curl_lines": curl_lines(instance),
+        "snippets": SNIPPETS,
+        "docs_url": docs_url(),
+    }
+    return context | more
+
+
+def docs_url() -> str:
+    """The pages of the docs, else the description of the API."""
+    try:
+        return reverse("docs:contract")
+    except NoReverseMatch:
+        return reverse("api-docs")
+
+
+@require_safe
+@login_required
+def detail(request: HttpRequest, number: int) -> HttpResponse:
+    return render(request, PAGE, detail_context(visible_instance(request, number)))
+
+
+@require_safe
+@login_required
+def status(request: HttpRequest, number: int) -> HttpResponse:
+    """The status card, when it is not the one that the page shows already (`?seen=`); else 204."""
+    instance = visible_instance(request, number)
+    if instance.code_is_over:
+        actions.expire_code(instance)
+    if request.GET.get("seen") == statuses.describe(instance).cursor:
+        return HttpResponse(status=204)
+    return render(request, "instances/cards/status.html", status_context(instance))

@@ -1,0 +1,90 @@
+"""The settings of an instance: the page of those that are rarely touched, and the saving of both forms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+
+from instances import access, actions, changes_asked, more_settings
+from instances.figures import skipped_today
+from instances.flags import FLAGS, attempt_times
+from instances.forms import DeleteForm
+from instances.models import Instance
+from instances.views.overview import detail_context
+from instances.views.setting_rows import flag_rows, more_groups
+
+FLAG_NAMES = {flag.name for flag in FLAGS}
+MORE_NAMES = {setting.name for setting in more_settings.SETTINGS}
+SWITCHES = FLAG_NAMES | {setting.name for setting in more_settings.SETTINGS if setting.is_switch}
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def settings(request: HttpRequest, number: int) -> HttpResponse:
+    """GET: the page. POST: `card` of "flags" or "more", with what changes_asked reads; htmx gets the card anew."""
+    if request.method == "POST":
+        return save(request, number)
+    return render(request, "instances/settings.html", more_context(access.visible_instance(request, number)))
+
+
+def more_context(instance: Instance, **more: Any) -> dict[str, Any]:
+    return {
+        "instance": instance,
+        "tab": "settings",
+        "groups": more_groups(actions.read_settings(instance)),
+        "delete_form": DeleteForm(instance=instance),
+    } | more
+
+
+def save(request: HttpRequest, number: int) -> HttpResponse:
+    instance = access.changeable_instance(request, number)
+    is_flags = request.POST.get("card") == "flags"
+    wanted = changes_asked.asked(request.POST, FLAG_NAMES if is_flags else MORE_NAMES, SWITCHES)
+    before = actions.read_settings(instance)
+    try:
+        changed = actions.change_settings(instance, wanted, actor=request.user)
+    except actions.SettingsError as error:
+        refused = {"save_fault": error.sentence}
+        rows = card_rows(instance, is_flags=is_flags, typed=wanted, wrong=error.key)
+        return card(request, instance, refused | rows, is_flags=is_flags, status=422)
+    fresh = access.visible_instance(request, number)  # read back: what is shown is what was saved
+    said = changes_asked.made(before, changed)
+    if request.htmx:  # type: ignore[attr-defined]
+        context = {"saved_changes": said, "nothing_changed": not said}
+        return card(request, fresh, context | card_rows(fresh, is_flags=is_flags), is_flags=is_flags)
+    words = ", ".join(f"{change.name} {change.old} → {change.new}" for change in said)
+    messages.success(request, f"Saved and read back: {words}." if said else "Nothing was changed.")
+    if request.POST.get("next") == "history":
+        return HttpResponseRedirect(reverse("instances:history", args=[number]))
+    page = reverse("instances:detail" if is_flags else "instances:settings", args=[number])
+    return HttpResponseRedirect(f"{page}#{'flags' if is_flags else 'more'}")
+
+
+def card_rows(
+    instance: Instance, *, is_flags: bool, typed: dict[str, Any] | None = None, wrong: str = ""
+) -> dict[str, Any]:
+    now = actions.read_settings(instance)
+    if is_flags:
+        return {
+            "flags": flag_rows(now, skipped_today(instance), typed),
+            "attempt_times": attempt_times(),
+        }
+    return {"groups": more_groups(now, typed, wrong)}
+
+
+def card(
+    request: HttpRequest, instance: Instance, context: dict[str, Any], *, is_flags: bool, status: int = 200
+) -> HttpResponse:
+    """The card with what came of the saving; without htmx the page around it."""
+    if request.htmx:  # type: ignore[attr-defined]
+        template = f"instances/cards/{'flags' if is_flags else 'more'}.html"
+        return render(request, template, {"instance": instance} | context, status=status)
+    if is_flags:
+        return render(request, "instances/detail.html", detail_context(instance, **context), status=status)
+    return render(request, "instances/settings.html", more_context(instance, **context), status=status)

@@ -1,0 +1,126 @@
+"""The webhook address of an instance: what is wrong with it while it is typed, a test of it, and saving it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST
+
+from hooks import actions as hook_actions
+from hooks.explain import Explanation, explain
+from hooks.models import Attempt, Hook, Kind
+from instances import access, actions, payloads
+from instances.forms import AddressForm
+from instances.models import Chat, Instance, Message
+from instances.views.changes import answer
+from instances.views.overview import detail_context
+from instances.views.pages import setup_context
+
+TEXT = "This is a test of the webhook address."
+ANSWER_SHOWN = 500  # characters
+
+
+@require_POST
+@login_required
+def save_address(request: HttpRequest, number: int) -> HttpResponse:
+    instance = access.changeable_instance(request, number)
+    form = AddressForm(request.POST)
+    in_setup = request.POST.get("next") == "setup"
+    if not form.is_valid():
+        if in_setup:
+            return render(
+                request, "instances/setup.html", setup_context(instance, "address", address_form=form)
+            )
+        return answer(request, number, "webhook", address_form=form, failed=True)
+    wanted = {"webhookUrl": form.cleaned_data["url"] or None}
+    changed = actions.change_settings(instance, wanted, actor=request.user)
+    if in_setup:
+        return redirect("instances:setup", number)
+    return answer(request, number, "webhook", saved="changed" if changed else "same")
+
+
+@require_POST
+@login_required
+def check_address(request: HttpRequest, number: int) -> HttpResponse:
+    """What is to be said about the address that is being typed; nothing is saved."""
+    instance = access.changeable_instance(request, number)
+    form = AddressForm(request.POST)
+    typed = "good"
+    if form.is_valid():
+        url = form.cleaned_data["url"]
+        typed = "same" if url == instance.endpoint.url else "good" if url else "empty"
+    context = {"address_form": form, "endpoint": instance.endpoint, "typed": typed}
+    return render(request, "instances/cards/address_said.html", context)
+
+
+class Tested(NamedTuple):
+    """One simulated hook and what came of it; `side` and `wire` are what includes/boxes.html takes."""
+
+    hook: Hook
+    attempt: Attempt
+    explanation: Explanation
+    side: str
+    wire: str
+    host: str
+    answer: str
+
+
+@require_POST
+@login_required
+def try_address(request: HttpRequest, number: int) -> HttpResponse:
+    """Sends one simulated message to the address in the field, saved or not; it takes 10 s at most."""
+    instance = access.changeable_instance(request, number)
+    form = AddressForm(request.POST)
+    context: dict[str, Any] = {"address_form": form}
+    if not instance.is_paid:
+        context["refusal"] = "This instance is not paid, so nothing can be sent with it."
+    elif instance.is_stopped:
+        context["refusal"] = "This instance is stopped, so nothing can be sent with it."
+    elif not form.is_valid():
+        context["refusal"] = " ".join(form.errors["url"])
+    elif not form.cleaned_data["url"]:
+        context["refusal"] = "There is no address yet: type where your server waits for hooks."
+    else:
+        context["tested"] = send_test(instance, form.cleaned_data["url"], actor=request.user)
+    if request.htmx:  # type: ignore[attr-defined]
+        return render(request, "instances/cards/address_test.html", context)
+    return render(request, "instances/detail.html", detail_context(instance, **context))
+
+
+def send_test(instance: Instance, url: str, *, actor: Any) -> Tested:
+    """A message as a contact would write it, in the very bytes of a hook; it is kept in the log alone."""
+    chat = Chat(instance=instance, chat_id="17680561234@c.us", name="Webhook test")
+    message = Message(
+        instance=instance,
+        chat=chat,
+        number=instance.last_message_number,
+        message_id=f"false_{chat.chat_id}_TEST",
+        author=chat.chat_id,
+        sender_name=chat.name,
+        body=TEXT,
+    )
+    hook = hook_actions.simulate(
+        instance.endpoint,
+        kind=Kind.MESSAGE,
+        body=payloads.message_body(message),
+        to_url=url,
+        message=message.message_id,
+        chat=chat.chat_id,
+        actor=actor,
+    )
+    attempt = hook.attempts.get()
+    explanation = explain(attempt)
+    took = f"{attempt.total_ms:.0f} ms" if attempt.total_ms >= 1 else "under 1 ms"
+    return Tested(
+        hook,
+        attempt,
+        explanation,
+        str(explanation.side or ""),
+        f"{attempt.status} in {took}" if attempt.status else f"no answer in {took}",
+        urlsplit(attempt.url).netloc,
+        bytes(attempt.response_body).decode(errors="replace")[:ANSWER_SHOWN],
+    )

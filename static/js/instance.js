@@ -1,0 +1,74 @@
+// The forms of settings (data-savebar): the bar says what would change, "2 changes: ackNotificationsOn off → on",
+// and is there only while something would. Each control has its value in force in a hidden field, was-<name>.
+(function () {
+  "use strict";
+  const forms = () => Array.from(document.querySelectorAll("form[data-savebar]"));
+
+  function differences(form) {
+    return Array.from(form.querySelectorAll("input[name=shown]")).flatMap(({ value: name }) => {
+      const control = form.querySelector(`[name="${name}"]`);
+      const old = form.querySelector(`[name="was-${name}"]`).value;
+      const now = control.type === "checkbox" ? (control.checked ? "on" : "off") : control.value.trim();
+      control.closest(".flag").classList.toggle("is-changed", old !== now);
+      return old === now ? [] : [{ name, old: old || "none", now: now || "none" }];
+    });
+  }
+
+  function show(form) {
+    const bar = form.querySelector("[data-bar]");
+    if (!bar) return; // a viewer's page
+    const found = differences(form);
+    form.dataset.dirty = found.length ? "yes" : "no";
+    bar.hidden = !found.length;
+    if (!found.length) return;
+    const words = bar.querySelector("[data-changes]");
+    const count = document.createElement("strong");
+    count.textContent = found.length === 1 ? "1 change:" : `${found.length} changes:`;
+    const list = found.flatMap(({ name, old, now }, place) => {
+      const mono = document.createElement("span");
+      mono.className = "mono";
+      mono.textContent = name;
+      return [place ? ", " : " ", mono, ` ${old} → ${now}`];
+    });
+    words.replaceChildren(count, ...list);
+    form.querySelector(".savebar-said")?.remove(); // it spoke of the saving before
+  }
+  const showAll = () => forms().forEach(show);
+
+  for (const name of ["input", "change"]) {
+    document.addEventListener(name, (event) => {
+      const form = event.target.form;
+      if (form && "savebar" in form.dataset) show(form);
+    });
+  }
+  document.addEventListener("reset", (event) => {
+    const form = event.target;
+    if (!("savebar" in form.dataset)) return;
+    // what was typed and refused came from the server: back to what is in force
+    setTimeout(() => {
+      for (const { value: name } of form.querySelectorAll("input[name=shown]")) {
+        const control = form.querySelector(`[name="${name}"]`);
+        const old = form.querySelector(`[name="was-${name}"]`).value;
+        if (control.type === "checkbox") control.checked = old === "on";
+        else control.value = old;
+      }
+      show(form);
+    });
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "s" || !(event.ctrlKey || event.metaKey)) return;
+    const form = event.target.closest?.("form[data-savebar]") || forms().find((one) => one.dataset.dirty === "yes");
+    if (!form || form.dataset.dirty !== "yes") return;
+    event.preventDefault();
+    form.requestSubmit();
+  });
+  addEventListener("beforeunload", (event) => {
+    if (forms().some((form) => form.dataset.dirty === "yes" && form.dataset.sent !== "yes")) event.preventDefault();
+  });
+  document.addEventListener("submit", (event) => {
+    if ("savebar" in event.target.dataset) event.target.dataset.sent = "yes";
+  });
+  document.addEventListener("htmx:afterSettle", showAll);
+  document.addEventListener("htmx:sendError", () => forms().forEach((form) => delete form.dataset.sent));
+  showAll();
+})();

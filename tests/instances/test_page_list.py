@@ -1,0 +1,153 @@
+"""The list of instances: figures, search, sorting, groups by state, and reading on when there are many."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from hooks.models import Hook, Kind, State
+from instances import actions, listing
+from instances.figures import figures_of
+from instances.models import Instance
+from tests.factories import InstanceFactory, UserFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def names(client, **query):
+    """The instances of the page in their order."""
+    return [card.instance.name for card in client.get("/instances/", query).context["cards"]]
+
+
+@pytest.fixture
+def many(instance: Instance) -> list[Instance]:
+    """Alice's instances: one not paid, one waiting for the scan, two linked, of which the fixture has no name."""
+    make = {"owner": instance.owner}
+    return [
+        InstanceFactory(name="Bakery", number=500, paid=False, **make),
+        InstanceFactory(
+            name="abbey", number=400, account_status="got qr code", phone="4915112345678", **make
+        ),
+        InstanceFactory(name="Cinema", number=300, url="https://tickets.example.com/in", **make),
+    ]
+
+
+def test_the_front_door_leads_people_to_their_instances_and_strangers_to_the_sign_in(alice):
+    assert alice.get("/").url == "/instances/"
+    assert Client().get("/").url == "/accounts/login/"
+
+
+def test_the_list_shows_each_instance_with_its_figures(alice, instance):
+    actions.receive_message(instance, sender="17680561234", body="hello")
+    answer = alice.get("/instances/")
+    page = answer.content.decode()
+    assert "12345" in page
+    assert "https://example.com/hook" in page
+    [card] = answer.context["cards"]
+    assert card.instance == instance
+    waiting = (card.figures.waiting, card.figures.delivered, card.figures.failed)
+    assert waiting == (2, 0, 0)  # the message, and its new chat
+    assert "No hook was finished in the last hour" in page
+
+
+def test_the_chart_has_a_bar_for_every_five_minutes(alice, instance):
+    now = timezone.now()
+    for minutes, state in (
+        (1, State.DELIVERED),
+        (1, State.DELIVERED),
+        (1, State.FAILED),
+        (31, State.DELIVERED),
+    ):
+        at = now - timedelta(minutes=minutes)
+        Hook.objects.create(
+            endpoint=instance.endpoint, kind=Kind.ACK, body=b"{}", state=state, created_at=at, finished_at=at
+        )
+    figures = figures_of([instance])[instance.pk]
+    assert len(figures.bars) == 12
+    assert (figures.delivered, figures.failed, figures.percent) == (3, 1, 75)
+    assert sum(good for good, _ in figures.parts[:8]) == 1
+    assert sum(good for good, _ in figures.parts[8:]) == 2
+    assert sum(bad for _, bad in figures.parts[8:]) == 1
+    page = alice.get("/instances/").content.decode()
+    assert "75 % delivered" in page
+    assert "3 of 4, 1 failed, last hour" in page
+
+
+def test_the_search_finds_names_numbers_phones_and_addresses(alice, many):
+    assert names(alice, q="bak") == ["Bakery"]
+    assert names(alice, q="400") == ["abbey"]
+    assert names(alice, q="+4915112345678") == ["abbey"]
+    assert names(alice, q="tickets.example") == ["Cinema"]
+    assert names(alice, q="cin tickets") == ["Cinema"]
+    assert names(alice, q="cin bak") == []
+    assert "None of them fits" in alice.get("/instances/", {"q": "nobody"}).content.decode()
+
+
+def test_the_list_is_sorted_as_asked(alice, many):
+    assert names(alice) == ["Cinema", "abbey", "Bakery", ""]
+    assert names(alice, sort="name") == ["", "abbey", "Bakery", "Cinema"]
+    assert names(alice, sort="number") == ["Cinema", "abbey", "Bakery", ""]
+    assert names(alice, sort="paid")[0] == "Bakery"
+    assert names(alice, sort="nonsense") == names(alice)
+
+
+def test_groups_stand_in_the_order_in_which_they_want_attention(alice, many):
+    answer = alice.get("/instances/", {"group": "state", "sort": "name"})
+    shown = [(card.begins, card.instance.name) for card in answer.context["cards"]]
+    assert shown == [
+        ("Not paid", "Bakery"),
+        ("Waiting for the scan", "abbey"),
+        ("Authenticated", ""),
+        ("", "Cinema"),
+    ]
+
+
+def test_a_state_can_be_chosen_and_all_are_counted(alice, many):
+    answer = alice.get("/instances/", {"state": "not_paid"})
+    assert [card.instance.name for card in answer.context["cards"]] == ["Bakery"]
+    counts = {group.key: count for group, count in answer.context["counts"]}
+    assert counts == {"not_paid": 1, "waiting": 1, "authenticated": 2}
+    assert answer.context["total"] == 4
+
+
+@pytest.mark.parametrize(
+    "query", [{}, {"sort": "name"}, {"group": "state"}, {"group": "state", "sort": "paid"}]
+)
+def test_more_goes_on_behind_the_last_and_loses_nobody(alice, many, monkeypatch, query):
+    whole = names(alice, **query)
+    monkeypatch.setattr(listing, "PAGE_SIZE", 2)
+    first = alice.get("/instances/", query)
+    after = re.search(r'rel="next" href="\?[^"]*after=(\d+)', first.content.decode())[1]
+    rest = names(alice, **query, after=after)
+    assert [card.instance.name for card in first.context["cards"]] + rest == whole
+    assert len(rest) == 2
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{"after": "9" * 5000}, {"after": "0"}, {"after": "\u0967"}, {"q": "\0"}, {"state": "x", "sort": "\0"}],
+)
+def test_what_the_address_cannot_mean_counts_as_left_out(alice, query):
+    answer = alice.get("/instances/", query)
+    assert answer.status_code == 200
+    assert len(answer.context["cards"]) == 1
+
+
+def test_the_list_asks_the_same_number_of_queries_for_one_instance_and_for_many(
+    alice, many, django_assert_max_num_queries
+):
+    with django_assert_max_num_queries(10):
+        alice.get("/instances/", {"q": "e", "group": "state"})
+
+
+def test_without_an_instance_the_list_shows_the_way_to_the_first(bob):
+    page = bob.get("/instances/").content.decode()
+    assert "No instance yet" in page
+    assert "/instances/new/" in page
+
+
+def test_nobody_finds_what_is_somebody_elses(bob, many):
+    InstanceFactory(owner=UserFactory().account, name="Bakery")
+    assert names(bob, q="Bakery") == []

@@ -1,0 +1,77 @@
+"""A new instance, step by step: channel, link, address, test message."""
+
+import pytest
+
+from hooks.models import Endpoint, Hook
+from instances.models import AccountStatus, Instance
+from tests.receiver import Receiver
+
+pytestmark = pytest.mark.django_db
+HTMX = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def shop(bob) -> Instance:
+    """Just made by bob."""
+    bob.post("/instances/new/", {"name": "Shop", "channel": "sandbox"})
+    return Instance.objects.get(name="Shop")
+
+
+def test_a_new_instance_leads_to_its_next_step(bob):
+    answer = bob.post("/instances/new/", {"name": "Shop", "channel": "sandbox"})
+    made = Instance.objects.get(name="Shop")
+    assert answer.url == f"/instances/{made.number}/setup/"
+    assert (made.owner.owner.email, made.account_status) == ("bob@example.org", AccountStatus.GOT_QR_CODE)
+    page = bob.get(answer.url)
+    assert page.context["step"] == "link"
+    assert "Scan with the sandbox phone" in page.content.decode()
+
+
+def test_an_unknown_channel_makes_no_instance(bob):
+    before = Instance.objects.count()
+    assert bob.post("/instances/new/", {"channel": "pigeon"}).status_code == 200
+    assert Instance.objects.count() == before
+
+
+def test_the_steps_follow_one_another(bob, shop):
+    setup = f"/instances/{shop.number}/setup/"
+    answer = bob.post(f"/instances/{shop.number}/link/", {"next": "setup"})
+    assert answer.url == setup
+    assert bob.get(setup).context["step"] == "address"
+    with Receiver() as receiver:
+        answer = bob.post(f"/instances/{shop.number}/address/", {"next": "setup", "url": receiver.url})
+        assert answer.url == setup
+        page = bob.get(setup)
+        assert page.context["step"] == "test"
+        assert receiver.url in page.content.decode()
+        card = bob.post(f"/instances/{shop.number}/address/test/", {"url": receiver.url}, headers=HTMX)
+        assert "answered 200" in card.content.decode()
+        [request] = receiver.wait_for(1)
+    assert request.json()["messages"][0]["body"] == "This is a test of the webhook address."
+    assert request.headers["webhook-simulated"] == "1"
+
+
+def test_a_wrong_address_stays_in_its_step_with_what_is_wrong(bob, shop):
+    answer = bob.post(f"/instances/{shop.number}/address/", {"next": "setup", "url": "htp://x"})
+    assert answer.context["step"] == "address"
+    assert "The address must begin with http:// or https://." in answer.content.decode()
+    assert Endpoint.objects.get(pk=shop.pk).url == ""
+
+
+def test_the_first_step_moves_on_by_itself_after_the_scan(bob, shop):
+    setup = f"/instances/{shop.number}/setup/"
+    seen = bob.get(setup).context["status"].cursor
+    assert bob.get(setup, {"wait": seen}, headers=HTMX).status_code == 204
+    bob.post(f"/instances/{shop.number}/link/")
+    assert bob.get(setup, {"wait": seen}, headers=HTMX)["HX-Redirect"] == setup
+
+
+def test_every_step_can_be_left_for_later_and_come_back_to(bob, shop):
+    for step in ("link", "address", "test"):
+        assert bob.get(f"/instances/{shop.number}/setup/", {"step": step}).context["step"] == step
+    assert bob.get(f"/instances/{shop.number}/setup/", {"step": "x"}).context["step"] == "link"
+    assert not Hook.objects.filter(endpoint_id=shop.pk, simulated=True).exists()
+
+
+def test_a_stranger_sets_up_nothing(alice, shop):
+    assert alice.get(f"/instances/{shop.number}/setup/").status_code == 404

@@ -1,0 +1,139 @@
+"""The webhook address: checked while it is typed, tested, saved and read back; and how receivers check signatures."""
+
+import json
+import shutil
+import subprocess
+import time
+
+import pytest
+from standardwebhooks import Webhook
+
+from hooks.models import Endpoint, Hook, Outcome
+from instances import snippets
+from instances.models import Instance
+from tests.receiver import Receiver
+
+pytestmark = pytest.mark.django_db
+HTMX = {"HX-Request": "true"}
+
+
+def post(client, path, url):
+    return client.post(f"/instances/12345/address/{path}", {"url": url}, headers=HTMX).content.decode()
+
+
+def test_the_address_is_checked_saved_and_read_back(alice, instance):
+    card = post(alice, "", " HTTPS://Bot.example.com/in ")
+    assert "Saved and read back" in card
+    assert 'value="https://bot.example.com/in"' in card
+    assert Endpoint.objects.get(pk=instance.pk).url == "https://bot.example.com/in"
+
+
+def test_a_wrong_address_is_explained_and_changes_nothing(alice, instance):
+    card = post(alice, "", "htp://bot")
+    assert "The address must begin with http:// or https://. Nothing was changed." in card
+    assert Endpoint.objects.get(pk=instance.pk).url == "https://example.com/hook"
+
+
+def test_an_empty_address_switches_hooks_off(alice, instance):
+    card = post(alice, "", "")
+    assert "this instance has no address now" in card
+    assert Endpoint.objects.get(pk=instance.pk).url == ""
+
+
+def test_what_is_wrong_is_said_while_it_is_typed_and_nothing_is_saved(alice, instance):
+    assert "The address must begin with http:// or https://." in post(alice, "check/", "htp://bot")
+    assert "Good as an address." in post(alice, "check/", "https://bot.example.com/")
+    assert "This is the address that is in force." in post(alice, "check/", "https://example.com/hook")
+    assert "Without an address no hook is sent" in post(alice, "check/", "")
+    assert Endpoint.objects.get(pk=instance.pk).url == "https://example.com/hook"
+
+
+def test_a_test_says_what_came_and_saves_nothing(alice, instance):
+    with Receiver() as receiver:
+        assert "127.0.0.1 answered 200" in post(alice, "test/", receiver.url)
+        [request] = receiver.wait_for(1)
+        Webhook(instance.endpoint.secret).verify(request.body.decode(), request.headers)
+        receiver.answers = [(500, {}, b"KeyError: 'messages'")]
+        card = post(alice, "test/", receiver.url)
+        assert "KeyError: &#x27;messages&#x27;" in card
+        assert "box-bad" in card
+    assert [hook.simulated for hook in Hook.objects.filter(endpoint_id=instance.pk)] == [True, True]
+    assert Endpoint.objects.get(pk=instance.pk).url == "https://example.com/hook"
+
+
+def test_a_server_that_is_not_there_is_said_to_be_not_there(alice, instance):
+    with Receiver() as receiver:
+        url = receiver.url
+    card = post(alice, "test/", url)
+    assert "no answer in" in card
+    assert Hook.objects.get(endpoint_id=instance.pk).last_outcome == Outcome.REFUSED
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [("htp://bot", "The address must begin with http:// or https://."), ("", "There is no address yet")],
+)
+def test_what_is_no_address_is_not_tested(alice, instance, url, sentence):
+    assert sentence in post(alice, "test/", url)
+    assert Hook.objects.filter(endpoint_id=instance.pk).count() == 0
+
+
+def test_an_instance_that_is_not_paid_tests_nothing(alice, instance):
+    Instance.objects.update(paid_until=instance.created_at)
+    assert "This instance is not paid" in post(alice, "test/", "https://example.com/hook")
+    assert Hook.objects.filter(endpoint_id=instance.pk).count() == 0
+
+
+SECRET = "whsec_" + "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"
+BODY = b'{"messages":[{"body":"h\xc3\xa9"}],"instanceId":"12345"}'
+
+
+def signed(stamp):
+    """Headers of a hook that bears the signature of a secret that is gone beside the one that is in force."""
+    import datetime
+
+    at = datetime.datetime.fromtimestamp(stamp, datetime.UTC)
+    signature = Webhook(SECRET).sign("hook_1", at, BODY.decode())
+    return {
+        "webhook-id": "hook_1",
+        "webhook-timestamp": str(stamp),
+        "webhook-signature": f"v1,bm90aGluZw== {signature}",
+    }
+
+
+def in_python(headers, body):
+    names: dict = {}
+    exec(snippets.PYTHON, names)
+    return names["is_signed"](headers, body, SECRET)
+
+
+def in_node(headers, body):
+    call = f"isSigned({json.dumps(headers)}, Buffer.from('{body.hex()}', 'hex'), '{SECRET}')"
+    return run(["node", "-e", f"{snippets.NODE}\nconsole.log({call})"]) == "true"
+
+
+def in_php(headers, body):
+    given = f"json_decode('{json.dumps(headers)}', true), hex2bin('{body.hex()}'), '{SECRET}'"
+    code = snippets.PHP.removeprefix("<?php\n")
+    return run(["php", "-r", f"{code}\nvar_export(is_signed({given}));"]) == "true"
+
+
+def run(command):
+    assert shutil.which(command[0]), f"{command[0]} is missing: make debian"
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("check", [in_python, in_node, in_php])
+def test_the_snippets_tell_a_real_hook_from_a_false_one(check):
+    now = int(time.time())
+    assert check(signed(now), BODY) is True
+    assert check(signed(now), BODY + b" ") is False
+    assert check(signed(now - 600), BODY) is False
+
+
+def test_the_snippets_stand_beside_the_secret(alice):
+    page = alice.get("/instances/12345/").content.decode()
+    for word in ("Python", "Node.js", "PHP", "hmac.compare_digest", "hash_equals"):
+        assert word in page
