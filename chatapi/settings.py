@@ -252,6 +252,7 @@ SCHEDULES = {
     "endpoints that fail": ("instances.tasks.pause_failing", 1),
     "QR codes": ("instances.tasks.expire_codes", 1),
     "old hooks": ("hooks.retention.drop_old", 60),
+    "old statuses": ("instances.tasks.drop_old_statuses", 60),
     "old captures": ("testing_tools.bins.drop_old_captures", 60),
     "old files": ("instances.actions.media.drop_old", 60),
 }

@@ -1,8 +1,8 @@
-"""How often something has happened in this minute, counted once for all web processes of a machine.
+"""How often something has happened in this minute, or another period, counted once for all web processes of a machine.
 
 A table of counters in a file that the processes map into their memory: 2 µs a count, no database, no lock between
 them. Each key has a cell in each of ROWS rows, and the smallest of them is its count: two keys that share one cell
-hardly ever share the other (a count-min sketch). A cell holds its minute beside its count, so nothing has to be wiped.
+hardly ever share the other (a count-min sketch). A cell holds its period beside its count, so nothing has to be wiped.
 Two processes that count in the same microsecond may lose one: these are limits, not bills.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-PERIOD = 60  # seconds
+MINUTE = 60  # seconds
 ROWS = 2
 CELLS = 32_768  # in a row
 COUNT_BITS = 32
@@ -25,32 +25,32 @@ _lock = threading.Lock()
 _table: "memoryview[int] | None" = None
 
 
-def add(kind: str, key: object, by: int = 1) -> int:
-    """Counts, and returns how often it has happened in this minute, this time included."""
-    minute = current_minute()
+def add(kind: str, key: object, by: int = 1, *, period: int = MINUTE) -> int:
+    """Counts, and returns how often it has happened in this minute, this time included; `period` in seconds."""
+    current = current_period(period)
     with _lock:
         table = _table if _table is not None else opened()
         counts = []
         for cell in cells(kind, key):
             held = table[cell]
-            count = min((held & _COUNT) + by if held >> COUNT_BITS == minute else by, _COUNT)
-            table[cell] = minute << COUNT_BITS | count
+            count = min((held & _COUNT) + by if held >> COUNT_BITS == current else by, _COUNT)
+            table[cell] = current << COUNT_BITS | count
             counts.append(count)
     return min(counts)
 
 
-def seen(kind: str, key: object) -> int:
+def seen(kind: str, key: object, *, period: int = MINUTE) -> int:
     """How often it has happened in this minute."""
-    minute = current_minute()
+    current = current_period(period)
     with _lock:
         table = _table if _table is not None else opened()
         held = [table[cell] for cell in cells(kind, key)]
-    return min(one & _COUNT if one >> COUNT_BITS == minute else 0 for one in held)
+    return min(one & _COUNT if one >> COUNT_BITS == current else 0 for one in held)
 
 
-def seconds_left() -> int:
-    """Until the minute ends: 1 to 60."""
-    return PERIOD - int(time.time()) % PERIOD
+def seconds_left(period: int = MINUTE) -> int:
+    """Until the period ends: 1 to its length."""
+    return period - int(time.time()) % period
 
 
 def forget() -> None:
@@ -60,8 +60,8 @@ def forget() -> None:
         table[:] = memoryview(bytes(table.nbytes)).cast("Q")
 
 
-def current_minute() -> int:
-    return int(time.time() // PERIOD) & _COUNT
+def current_period(period: int = MINUTE) -> int:
+    return int(time.time() // period) & _COUNT
 
 
 def cells(kind: str, key: object) -> list[int]:

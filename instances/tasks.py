@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import select
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from smtplib import SMTPException
 
 import psycopg
@@ -180,3 +180,9 @@ def expire_codes() -> str:
 def ensure_outgoing() -> bool:
     """See to it that the loop runs; False when it does not."""
     return loops.ensure(Role.OUTGOING, 1, SEND_OUTGOING)
+
+
+def drop_old_statuses() -> str:
+    """The history of statuses is kept for as long as the delivery log; every hour."""
+    oldest = timezone.now() - timedelta(days=settings.HOOKS_KEEP_DAYS)
+    return f"{actions.drop_statuses(before=oldest)} dropped"

@@ -73,7 +73,7 @@ from instances.actions.sending import (
 from instances.actions.sent_before import CannotDelete, CannotForward, delete_message, forward_messages
 from instances.actions.session import log_out, reboot, renew_code, retry, take_over
 from instances.actions.settings import change_settings, read_settings
-from instances.actions.status import change_status, expire_code, wake
+from instances.actions.status import change_status, drop_statuses, expire_code, wake
 from instances.actions.stopping import block_account, start_instance, stop_instance, unblock_account
 from instances.settings_table import SettingsError
 
@@ -114,6 +114,7 @@ __all__ = [
     "create_label",
     "delete_instance",
     "delete_message",
+    "drop_statuses",
     "enqueue_action",
     "expire_code",
     "find_group",

@@ -1,5 +1,6 @@
 """The instance's status machine (contract.md, section 4)."""
 
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
@@ -83,3 +84,9 @@ def wake(instance: Instance, *, actor: Any = None) -> Instance:
         change_status(instance, account_status=AccountStatus.LOADING, actor=actor)
         change_status(instance, account_status=AccountStatus.GOT_QR_CODE, actor=actor)
     return instance
+
+
+@transaction.atomic
+def drop_statuses(*, before: datetime) -> int:
+    """The history of all instances loses what is older; how many changes that were."""
+    return StatusChange.objects.filter(at__lt=before).delete()[0]

@@ -8,6 +8,7 @@ from rest_framework.request import Request
 
 from accounts import actions
 from accounts.models import Account, User
+from instances import guesses
 
 if TYPE_CHECKING:
     from drf_spectacular.openapi import AutoSchema
@@ -26,9 +27,14 @@ class AccountKeyAuthentication(authentication.BaseAuthentication):
         scheme, _, key = request.headers.get("Authorization", "").strip().partition(" ")
         if not scheme:
             raise exceptions.NotAuthenticated(MISSING_KEY)
-        account = actions.authenticate_key(key.strip()) if scheme.lower() == "bearer" else None
+        key, address = key.strip(), guesses.address_of(request._request)
+        if seconds := guesses.locked_out(address, key):
+            raise exceptions.Throttled(wait=seconds)
+        account = actions.authenticate_key(key) if scheme.lower() == "bearer" else None
         if account is None:
+            guesses.was_wrong(address)
             raise exceptions.AuthenticationFailed(WRONG_KEY)
+        guesses.was_right(key)
         return account.owner, account
 
     def authenticate_header(self, request: Request) -> str:

@@ -1,10 +1,11 @@
-"""At most so many calls a minute for an account (API_RATE), counted in the web process's own memory."""
+"""At most so many calls a minute for an account (API_RATE), counted for all web processes of a machine together."""
 
-import time
 from typing import Any
 
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
+
+from instances import counters
 
 
 class AccountThrottle(SimpleRateThrottle):
@@ -16,20 +17,16 @@ class AccountThrottle(SimpleRateThrottle):
     scope = "account"
     num_requests: int | None
     duration: int | None
-    elapsed: float = 0
-
-    def get_cache_key(self, request: Request, view: Any) -> str:
-        return f"api-calls-{request.user.pk}"
 
     def allow_request(self, request: Request, view: Any) -> bool:
         if self.rate is None or request.user is None:
             return True  # nobody: the OpenAPI document is for all, everything else answers 401 before this
-        limit, period = self.num_requests or 0, self.duration or 1
-        now = time.time()
-        number, self.elapsed = divmod(now, period)
-        key = f"{self.get_cache_key(request, view)}-{int(number)}"
-        self.cache.add(key, 0, timeout=period)
-        return self.cache.incr(key) <= limit
+        return counters.add("api", request.user.pk, period=self.period) <= (self.num_requests or 0)
 
     def wait(self) -> float:
-        return (self.duration or 1) - self.elapsed
+        return counters.seconds_left(self.period)
+
+    @property
+    def period(self) -> int:
+        """In seconds; API_RATE may name another than the minute."""
+        return self.duration or 1

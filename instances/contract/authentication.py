@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 from accounts import actions as account_actions
 from accounts.models import Account
-from instances import rows
+from instances import guesses, rows
 from instances.contract import limits
 from instances.contract.arguments import once
 from instances.contract.errors import NO_INSTANCE, WRONG_TOKEN, WRONG_UID, WireError
@@ -39,12 +39,12 @@ def instance_of(number: str, token: str, address: str) -> Instance:
     known = number.isascii() and number.isdigit() and len(number) <= 10
     instance = rows.by_number(int(number)) if known else None
     if instance is None:
-        limits.was_wrong(address)
+        guesses.was_wrong(address)
         raise WireError(404, NO_INSTANCE)
     if not hmac.compare_digest(instance.token.encode(), token.encode("utf-8", "replace")):
-        limits.was_wrong(address)
+        guesses.was_wrong(address)
         raise WireError(401, WRONG_TOKEN)
-    limits.was_right(number, token)
+    guesses.was_right(number, token)
     return instance
 
 
@@ -57,7 +57,7 @@ def account_of(request: HttpRequest, given: Mapping[str, Any], address: str) -> 
     limits.may_try(address, key)
     account = account_actions.authenticate_key(key)
     if account is None:
-        limits.was_wrong(address)
+        guesses.was_wrong(address)
         raise WireError(401, WRONG_UID)
-    limits.was_right(key)
+    guesses.was_right(key)
     return account

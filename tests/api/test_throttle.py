@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import pytest
 import time_machine
-from django.core.cache import cache
 from django.test import Client
 
+from instances import counters, guesses
 from instances.api.throttling import AccountThrottle
 from tests.api.conftest import Caller
 
@@ -14,7 +14,7 @@ from tests.api.conftest import Caller
 @pytest.fixture(autouse=True)
 def two_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AccountThrottle, "THROTTLE_RATES", {"account": "2/min"})
-    cache.clear()
+    counters.forget()
 
 
 def test_too_many_calls_are_refused_until_the_minute_ends(alice: Caller, bob: Caller) -> None:
@@ -27,3 +27,20 @@ def test_too_many_calls_are_refused_until_the_minute_ends(alice: Caller, bob: Ca
         assert bob.get("instances/")[0] == 200
         clock.shift(12)
         assert alice.get("instances/")[0] == 200
+
+
+def test_too_many_wrong_keys_lock_their_address_out_and_no_key_that_was_right(
+    alice: Caller, bob: Caller, monkeypatch: pytest.MonkeyPatch, settings: object
+) -> None:
+    settings.CONTRACT_WRONG_TOKENS_PER_MINUTE = 2
+    monkeypatch.setattr(AccountThrottle, "THROTTLE_RATES", {"account": "100/min"})
+    guesses._known.clear()
+    with time_machine.travel(datetime(2030, 1, 1, 9, 0, 48, tzinfo=UTC), tick=False) as clock:
+        assert alice.get("instances/")[0] == 200
+        wrong = {"Authorization": "Bearer uid_wrong"}
+        found = [Client().get("/api/v1/instances/", headers=wrong) for _ in range(3)]
+        assert [answer.status_code for answer in found] == [401, 401, 429]
+        assert found[-1].headers["Retry-After"] == "12"
+        assert [alice.get("instances/")[0], bob.get("instances/")[0]] == [200, 429]
+        clock.shift(12)
+        assert bob.get("instances/")[0] == 200

@@ -6,17 +6,10 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from instances import counters
 from instances.models import Instance
 from tests.factories import InstanceFactory
 
 Call = Callable[..., Any]
-
-
-@pytest.fixture(autouse=True)
-def nothing_counted_yet() -> None:
-    """No test has used up the calls of the minute in which the next one runs."""
-    counters.forget()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from hooks import actions as hook_actions
 from hooks.models import Hook, HookQuerySet, Kind, SkipReason, State
-from instances import actions
+from instances import actions, tasks
 from instances.models import Instance, Message, StatusChange
 from tests.contract.conftest import Call
 
@@ -55,6 +55,16 @@ def test_instance_statuses_of_one_moment_keep_their_order(get: Call, instance: I
         "got qr code",
         "loading",
         "authenticated",
+    ]
+
+
+def test_statuses_leave_the_history_with_the_delivery_log(get: Call, flapping: Instance) -> None:
+    with time_machine.travel(START + timedelta(days=30, seconds=15), tick=False):
+        assert tasks.drop_old_statuses() == "2 dropped"
+    assert [change["status"] for change in get("instanceStatuses")["data"]] == [
+        "phone",
+        "authenticated",
+        "loading",
     ]
 
 

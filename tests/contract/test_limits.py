@@ -8,8 +8,7 @@ import pytest
 import time_machine
 from django.test import Client
 
-from instances import actions, counters
-from instances.contract import limits
+from instances import actions, counters, guesses
 from instances.contract.arguments import LONGEST_TEXT, Argument
 from instances.contract.errors import BadArgument
 from instances.contract.registry import METHODS
@@ -48,9 +47,9 @@ def test_another_process_counts_on_where_this_one_is() -> None:
         "from instances import counters\n"
         "print(counters.add('test', 1), counters.add('test', 2))"
     )
-    minute = counters.current_minute()
+    minute = counters.current_period()
     said = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout
-    if counters.current_minute() == minute:
+    if counters.current_period() == minute:
         assert said.split() == ["3", "1"]
         assert counters.seen("test", 1) == 3
 
@@ -78,7 +77,7 @@ def test_too_many_wrong_tokens_lock_their_address_out(
 ) -> None:
     settings.CONTRACT_WRONG_TOKENS_PER_MINUTE = 3
     here, there = {"REMOTE_ADDR": "203.0.113.1"}, {"REMOTE_ADDR": "203.0.113.2"}
-    limits._known.clear()
+    guesses._known.clear()
     with time_machine.travel(HALF_PAST, tick=False) as clock:
         assert codes(client, wrong, 3, **here)[-1] in (401, 404)
         response = client.get(wrong, **here)
@@ -120,7 +119,7 @@ def test_who_calls(
     settings.HTTPS = https
     headers = {"X-Forwarded-For": forwarded} if forwarded else {}
     request = client.get("/status", REMOTE_ADDR=remote, headers=headers).wsgi_request
-    assert limits.address_of(request) == address
+    assert guesses.address_of(request) == address
 
 
 assert urlpatterns  # whose import is what fills METHODS
