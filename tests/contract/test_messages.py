@@ -1,8 +1,11 @@
 """`messages` (contract.md, section 2)."""
 
+import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
@@ -116,6 +119,26 @@ def test_a_page_takes_one_query_after_the_token(
     receive(instance, 50)
     with django_assert_num_queries(2):
         client.get("/instance12345/messages?token=secret")
+
+
+def test_a_page_is_found_by_the_index_of_numbers_alone(instance: Instance) -> None:
+    """So it costs the same with a million messages as with a thousand: no row is read that is not in the page."""
+    receive(instance, 1000)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE instances_message")
+    found = Message.objects.filter(instance=instance, number__gt=500).order_by("number")
+    (plan,) = json.loads(found.values_list(*reading.FIELDS)[:100].explain(format="json", analyze=True))
+    scans = [node for node in nodes(plan["Plan"]) if node.get("Relation Name") == "instances_message"]
+    assert [(scan["Node Type"], scan["Index Name"], scan["Actual Rows"]) for scan in scans] == [
+        ("Index Scan", "instances_message_number", 100)
+    ]
+    assert not any(node["Node Type"] == "Sort" for node in nodes(plan["Plan"]))
+    assert "Rows Removed by Filter" not in scans[0]
+
+
+def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    """The node of a plan and all below it."""
+    return [plan, *(node for part in plan.get("Plans", []) for node in nodes(part))]
 
 
 def test_long_texts_come_in_several_answers(

@@ -1,6 +1,7 @@
 """The outgoing queue: its limit, its order and its pace."""
 
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.utils import timezone
@@ -34,12 +35,25 @@ def test_messages_go_in_the_order_of_the_queue(instance: Instance) -> None:
     assert outgoing.send_due() == 0
 
 
-def test_a_long_queue_takes_several_passes(instance: Instance) -> None:
+def test_a_long_queue_takes_several_passes(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outgoing, "MESSAGES_A_CLAIM", 20)
     bodies = [str(number) for number in range(45)]
     send(instance, *bodies)
     assert [outgoing.send_due() for _ in range(4)] == [20, 20, 5, 0]
     assert queue() == (45, 0)
     assert gone() == bodies
+
+
+def test_a_slow_channel_is_written_down_at_half_of_its_deadline(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or another sender would take the same messages when the deadline is over, and send them a second time."""
+    send(instance, "1", "2", "3")
+    times = iter([0.0, 1.0, 4.9, 5.1, 0.0, 0.0])
+    monkeypatch.setattr(outgoing, "time", SimpleNamespace(monotonic=lambda: next(times)))
+    assert outgoing.send_due() == 2
+    assert outgoing.send_due() == 1
+    assert gone() == ["1", "2", "3"]
 
 
 def test_send_delay_lets_one_message_go_at_a_time(instance: Instance) -> None:

@@ -1,0 +1,39 @@
+"""The backend that settings.DATABASES names.
+
+With CONN_HEALTH_CHECKS Django asks `SELECT 1` in each request before its first query: of three round trips of a
+`sendMessage` one. A server that has gone, or has ended the connection, has closed its socket, and that is seen without
+asking: something is to be read where nothing was asked for.
+"""
+
+import select
+import time
+from typing import Any
+
+from django.db.backends.postgresql import base
+from psycopg.pq import ConnStatus
+
+ASK_EVERY = 5.0  # s; a machine that vanished closes no socket
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self.asked_at = 0.0
+
+    def is_usable(self) -> bool:
+        """Does the connection live? It is asked when its socket has news, and each ASK_EVERY."""
+        now = time.monotonic()
+        if now - self.asked_at < ASK_EVERY and self.connection is not None and is_quiet(self.connection):
+            return True
+        usable = super().is_usable()
+        self.asked_at = now if usable else 0.0
+        return usable
+
+
+def is_quiet(connection: Any) -> bool:
+    """Is the connection open, and has the server sent nothing since the last answer?"""
+    if connection.pgconn.status != ConnStatus.OK:
+        return False
+    poll = select.poll()
+    poll.register(connection.pgconn.socket, select.POLLIN)
+    return not poll.poll(0)
