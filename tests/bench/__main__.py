@@ -10,7 +10,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from tests.bench import django_webhook, peers, report, scenarios
+from tests.bench import contract, django_webhook, peers, report, scenarios
 from tests.bench.report import Promise, Row
 from tests.bench.world import world
 
@@ -133,8 +133,52 @@ def promises(backlogs: list[Figures], *, quick: bool, rounds: int) -> list[Promi
             held["pss"] <= 80,
         )
     )
+    found += wire_contract(seconds, rounds, many=100_000 if quick else 1_000_000)
     if not quick:
         found.append(log_filters())
+    return found
+
+
+def wire_contract(seconds: float, rounds: int, *, many: int) -> list[Promise]:
+    """Calls of old clients, through the web server, while the worker empties the queues."""
+    found = []
+    for count in (10, 1):
+        say(f"sendMessage over {count} instances")
+        top = best(
+            [contract.send_message(count, seconds, 0.0 if count > 1 else 550.0) for _ in range(rounds)]
+        )
+        found.append(
+            Promise(
+                f"sendMessage, {count} instances as fast as it goes"
+                if count > 1
+                else "sendMessage, one instance",
+                f"{top['rate']:,.0f}/s, CPU {top['cpu']:.1f} ms and PostgreSQL {top['database_cpu']:.1f} ms each",
+                "500/s",
+                top["rate"] >= 500,
+            )
+        )
+    pages = {}
+    for count in (1000, many):
+        say(f"messages of {count:,}")
+        pages[count] = best([contract.messages(count, seconds) for _ in range(rounds)])
+    few, lots = pages[1000], pages[many]
+    found.append(
+        Promise(
+            "messages, a page of 100 by lastMessageNumber",
+            f"{few['rate']:,.0f}/s, CPU {few['cpu']:.1f} ms and PostgreSQL {few['database_cpu']:.1f} ms each",
+            "300/s",
+            few["rate"] >= 300,
+        )
+    )
+    ratio = (lots["cpu"] + lots["database_cpu"]) / (few["cpu"] + few["database_cpu"])
+    found.append(
+        Promise(
+            f"the same with {many:,} messages, beside 1,000",
+            f"{lots['rate']:,.0f}/s, {ratio:.2f} × the CPU",
+            "≤ 1.2 ×",
+            ratio <= 1.2,
+        )
+    )
     return found
 
 
