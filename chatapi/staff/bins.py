@@ -11,8 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
-from chatapi.staff.lists import Desk, number
-from instances.models import Instance
+from chatapi.staff.lists import Desk, keys, number, numbered
 from testing_tools.models import Bin, Capture
 
 LARGEST = 100
@@ -41,9 +40,7 @@ class BinDesk(Desk):
 
     def find(self, text: str) -> Q | None:
         if number(text) is not None:
-            return Q(
-                instance__in=Instance.objects.filter(number=min(number(text) or 0, 2**31 - 1)).values("pk")
-            )
+            return Q(instance__in=keys(numbered(text)))
         return Q(key=text)
 
     def get_urls(self) -> list[URLPattern]:

@@ -19,7 +19,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
 from accounts.audit import Deed
-from chatapi.staff.lists import Desk, link, number
+from chatapi.staff.lists import Desk, keys, link, number, numbered
 from chatapi.staff.tools import Tool
 from hooks import actions
 from hooks.explain import body_dropped_words, explain, explain_hook
@@ -32,8 +32,7 @@ BODY = "hooks.view_body"
 
 def of_instance(text: str) -> Q:
     """Rows of an endpoint, by its instance's number."""
-    found = Instance.objects.filter(number=min(number(text) or 0, 2**31 - 1))
-    return Q(endpoint__in=found.values("pk"))
+    return Q(endpoint__in=keys(numbered(text)))
 
 
 def hook_id(text: str) -> UUID | None:
@@ -76,7 +75,7 @@ class EndpointDesk(Desk):
     def find(self, text: str) -> Q | None:
         if number(text) is None:
             return None
-        return Q(pk__in=Instance.objects.filter(number=min(number(text) or 0, 2**31 - 1)).values("pk"))
+        return Q(pk__in=keys(numbered(text)))
 
     @admin.display(description="instance")
     def of_instance(self, endpoint: Endpoint) -> str:
@@ -147,6 +146,8 @@ class BodyDesk(Desk):
 class HookDesk(BodyDesk):
     """Events on their way."""
 
+    list_per_page = 30  # each has a sentence made for it
+
     list_display = (
         "webhook_id",
         "of_instance",
@@ -183,12 +184,10 @@ class HookDesk(BodyDesk):
         public_id = hook_id(text)
         if public_id is not None:
             return Q(public_id=public_id)
-        numbered, _, message = text.partition(" ")
-        if number(numbered) is None:
+        place, _, message = text.partition(" ")
+        if number(place) is None:
             return None
-        return (
-            of_instance(numbered) & Q(message=message.strip()) if message.strip() else of_instance(numbered)
-        )
+        return of_instance(place) & Q(message=message.strip()) if message.strip() else of_instance(place)
 
     @admin.display(description="instance")
     def of_instance(self, hook: Hook) -> str:
@@ -224,7 +223,7 @@ class AttemptDesk(BodyDesk):
 
     def find(self, text: str) -> Q | None:
         public_id = hook_id(text)
-        return Q(hook__in=Hook.objects.filter(public_id=public_id).values("pk")) if public_id else None
+        return Q(hook__in=keys(Hook.objects.filter(public_id=public_id))) if public_id else None
 
     def hook_of(self, row: Attempt) -> Hook:
         return row.hook

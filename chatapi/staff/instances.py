@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from accounts.looking import PERMISSION as LOOK
 from accounts.models import Account, Payment
-from chatapi.staff.lists import Desk, number
+from chatapi.staff.lists import Desk, keys, number, numbered
 from chatapi.staff.people import LOOK_WORDS, look, owned_by
 from chatapi.staff.tools import Reason, Tool
 from hooks import stopping
@@ -166,8 +166,8 @@ class InstanceDesk(Desk):
 
     def find(self, text: str) -> Q | None:
         if number(text) is not None:
-            return Q(number=min(number(text) or 0, 2**31 - 1))
-        return Q(owner__in=Account.objects.filter(owned_by(text)).values("pk"))
+            return Q(pk__in=keys(numbered(text)))
+        return Q(owner__in=keys(Account.objects.filter(owned_by(text))))
 
     def trail_key(self, row: Instance) -> str:
         return str(row.number)

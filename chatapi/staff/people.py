@@ -14,32 +14,36 @@ from django.utils.html import format_html
 
 from accounts import actions, looking
 from accounts.models import KEY_PREFIX_LENGTH, Account, AccountKey, Invitation, Member, Payment, User
-from chatapi.staff.lists import Desk, link, number
+from chatapi.staff.lists import Desk, keys, link, number, numbered
 from chatapi.staff.tools import Reason, Tool
 from hooks.actions import NotPossible
 from instances import actions as instance_actions
-from instances.models import Instance
 
 
 def owned_by(text: str) -> Q:
     """Of the people whose address begins so."""
-    return Q(owner__in=User.objects.filter(email__startswith=text.lower()).values("pk"))
+    return Q(owner__in=people(text))
+
+
+def people(text: str) -> list[int]:
+    """The keys of the people whose address begins so."""
+    return keys(User.objects.filter(email__startswith=text.lower()))
 
 
 def accounts_of(text: str) -> Q | None:
     """The accounts that a text means: an address or its beginning, a key or its beginning, an instance's number."""
     if text.startswith("uid_"):
-        keys = AccountKey.objects.filter(prefix__startswith=text[:KEY_PREFIX_LENGTH])
-        return Q(pk__in=keys.values("account"))
+        found = AccountKey.objects.filter(prefix__startswith=text[:KEY_PREFIX_LENGTH])
+        return Q(pk__in=keys(found, "account"))
     if number(text) is not None:
-        return Q(pk__in=Instance.objects.filter(number=min(number(text) or 0, 2**31 - 1)).values("owner"))
+        return Q(pk__in=keys(numbered(text), "owner"))
     return owned_by(text)
 
 
 def in_accounts(text: str) -> Q | None:
     """Rows that hang on an account, by the same texts."""
     found = accounts_of(text)
-    return None if found is None else Q(account__in=Account.objects.filter(found).values("pk"))
+    return None if found is None else Q(account__in=keys(Account.objects.filter(found)))
 
 
 ACCOUNT_HELP = "An e-mail address or its beginning, a key or its beginning (uid_…), or an instance's number"
@@ -176,8 +180,7 @@ class MemberDesk(Desk):
     def find(self, text: str) -> Q | None:
         if text.startswith("uid_") or number(text) is not None:
             return in_accounts(text)
-        people = User.objects.filter(email__startswith=text.lower())
-        return Q(user__in=people.values("pk"))
+        return Q(user__in=people(text))
 
 
 @admin.register(Invitation)
@@ -226,9 +229,7 @@ class PaymentDesk(Desk):
 
     def find(self, text: str) -> Q | None:
         if number(text) is not None:
-            return Q(
-                instance__in=Instance.objects.filter(number=min(number(text) or 0, 2**31 - 1)).values("pk")
-            )
+            return Q(instance__in=keys(numbered(text)))
         return in_accounts(text)
 
     @admin.display(description="instance", empty_value="deleted since")

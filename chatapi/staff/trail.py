@@ -8,9 +8,9 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Q
 
-from accounts.models import Account, AuditEntry, User
-from chatapi.staff.lists import Desk, number
-from chatapi.staff.people import owned_by
+from accounts.models import Account, AuditEntry
+from chatapi.staff.lists import Desk, keys, number
+from chatapi.staff.people import owned_by, people
 
 KINDS = ("account", "user", "instance", "key", "payment", "member")
 
@@ -33,12 +33,12 @@ class AuditDesk(Desk):
     def find(self, text: str) -> Q | None:
         kind, _, key = text.partition(":")
         if kind == "account" and key and number(key) is None:
-            return Q(account__in=Account.objects.filter(owned_by(key.strip())).values("pk"))
+            return Q(account__in=keys(Account.objects.filter(owned_by(key.strip()))))
         if kind in KINDS and key:
             return Q(subject_kind=kind, subject_id=key.strip())
         if number(text) is not None:
             return Q(subject_kind="instance", subject_id=text)
-        return Q(actor__in=User.objects.filter(email__startswith=text.lower()).values("pk"))
+        return Q(actor__in=people(text))
 
     @admin.display(description="who")
     def who(self, entry: AuditEntry) -> str:
