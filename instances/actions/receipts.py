@@ -63,7 +63,9 @@ def mind_of(instance: Instance, chat_id: str) -> SandboxContact | None:
     """This contact, if they are not like everybody. Each message asks, and most hear no: in SQL for 60 µs, not 250."""
     table = SandboxContact._meta.db_table
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT id FROM {table} WHERE instance_id = %s AND chat_id = %s", [instance.pk, chat_id])
+        cursor.execute(
+            f"SELECT id FROM {table} WHERE instance_id = %s AND chat_id = %s", [instance.pk, chat_id]
+        )
         row = cursor.fetchone()
     return SandboxContact.objects.filter(pk=row[0]).first() if row else None
 

@@ -56,3 +56,31 @@ def test_what_makes_no_sense_is_told(variable: str, value: object, identity: str
 def test_a_file_of_certificates_is_right() -> None:
     with override_settings(HOOKS_CA_FILE=certifi.where()):
         assert found() == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "identity", "says"),
+    [
+        ({"MEDIA_S3_BUCKET": "a b"}, "chatapi.E013", "MEDIA_S3_BUCKET: 'a b' is no bucket's name."),
+        ({"MEDIA_S3_REGION": "eu-1"}, "chatapi.E013",
+         "MEDIA_S3_BUCKET: it is unset, so MEDIA_S3_REGION has no effect."),
+        ({"MEDIA_S3_BUCKET": "files", "MEDIA_S3_ENDPOINT": "s3.example.com"}, "chatapi.E014",
+         "MEDIA_S3_ENDPOINT: 's3.example.com' is not an address that starts with http:// or https://."),
+        ({"MEDIA_S3_BUCKET": "files", "MEDIA_S3_SECRET_KEY": "hush"}, "chatapi.E015",
+         "MEDIA_S3_ACCESS_KEY: of the two keys one is unset."),
+    ],
+)  # fmt: skip
+def test_a_store_for_files_that_is_half_configured_is_told(
+    variables: dict[str, str], identity: str, says: str
+) -> None:
+    with override_settings(**variables):
+        [(code, message, hint)] = found()
+    assert (code, message) == (identity, says)
+    assert hint
+
+
+def test_a_store_for_files_with_keys_or_with_the_machines_role_is_right() -> None:
+    with override_settings(MEDIA_S3_BUCKET="files"):
+        assert found() == []
+    with override_settings(MEDIA_S3_BUCKET="files", MEDIA_S3_ACCESS_KEY="key", MEDIA_S3_SECRET_KEY="secret"):
+        assert found() == []
