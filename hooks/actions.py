@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import time
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from hooks import addresses, http, metrics
-from hooks.dispatch.record import Claimed, judge, record
+from hooks import addresses
 from hooks.explain import body_dropped_words
 from hooks.models import (
     UNFINISHED,
     Attempt,
     Endpoint,
     Hook,
-    Kind,
     Lane,
     PauseReason,
     SkipReason,
@@ -27,10 +24,10 @@ from hooks.models import (
     Trigger,
     new_secret,
 )
-from hooks.outbox import count_emitted, wake
+from hooks.outbox import wake
+from hooks.simulation import simulate, simulate_again
 from hooks.telling import tell
 
-SIMULATION_LEASE = timedelta(seconds=30)
 OLD_SECRET = timedelta(hours=24)  # for so long after a rotation hooks are signed with both secrets
 
 
@@ -183,66 +180,6 @@ def return_all_addresses() -> int:
     )
 
 
-def simulate(
-    endpoint: Endpoint,
-    *,
-    kind: Kind,
-    body: bytes,
-    to_url: str,
-    message: str = "",
-    chat: str = "",
-    actor: Any = None,
-) -> Hook:
-    """Send one hook made by hand, in the calling thread; returns it finished, with one attempt.
-
-    It takes 10 s at most, and does not wait for the lane: the person stands before the page. The row is
-    written, leased, before the request; when this process dies in between, a dispatcher sends it.
-    Raises addresses.BadAddress.
-    """
-    to_url = addresses.check(to_url)
-    body.decode()
-    now = timezone.now()
-    with transaction.atomic():
-        count_emitted(endpoint.pk)
-        hook = Hook.objects.create(
-            endpoint=endpoint,
-            kind=kind,
-            body=body,
-            message=message,
-            chat=chat,
-            simulated=True,
-            to_url=to_url,
-            state=State.SENDING,
-            trigger=Trigger.SIMULATION,
-            claim=1,
-            lease_until=now + SIMULATION_LEASE,
-            created_at=now,
-        )
-    claimed = Claimed(
-        id=hook.pk,
-        webhook_id=hook.webhook_id,
-        endpoint_id=endpoint.pk,
-        body=body,
-        claim=1,
-        made=0,
-        allowed=1,
-        trigger=Trigger.SIMULATION,
-        simulated=True,
-        url=to_url,
-        secret=" ".join(endpoint.valid_secrets()),
-        parallel=False,
-        lease_ends=time.monotonic() + SIMULATION_LEASE.total_seconds(),
-    )
-    at = datetime.now(UTC)
-    headers = claimed.headers(at)
-    result = judge(claimed, at, headers, http.post(to_url, headers, body))
-    connection.ensure_connection()
-    counted = record(connection.connection, [result])
-    metrics.add(connection.connection, metrics.OTHER_PROCESSES, counted)
-    hook.refresh_from_db()
-    return hook
-
-
 def resend(hook: Hook, *, actor: Any) -> Hook:
     """Send a finished hook again, under its old `webhook-id`; it takes the lane's turn like a retry.
 
@@ -348,6 +285,7 @@ __all__ = [
     "return_all_addresses",
     "rotate_secret",
     "simulate",
+    "simulate_again",
     "skip",
     "try_now",
 ]

@@ -19,19 +19,16 @@ class Verdict(NamedTuple):
 
 DELIVERED = Verdict("Delivered", "green", "circle-check")
 NOT_200 = Verdict("Answered, but not 200", "orange", "alert-triangle")
-NO_ANSWER = Verdict("Reached, but not answered", "red", "circle-x")
 NOT_REACHED = Verdict("Not reached", "red", "circle-x")
 
 
 def verdict_of(attempt: Attempt) -> Verdict:
-    """Three words for most, and a fourth for a server that took the request and then said nothing of use."""
+    """One of three. "Not reached" is also said of a server that took the request and then said nothing of use: it has
+    not been reached by a hook, and the explanation beside the verdict tells which of the two it was."""
     if attempt.outcome == Outcome.OK:
         return DELIVERED
     if attempt.outcome in (Outcome.NOT_200, Outcome.REDIRECT):
         return NOT_200
-    silent = attempt.outcome == Outcome.TIMEOUT and attempt.error.startswith("answer")
-    if silent or attempt.outcome in (Outcome.RESET, Outcome.PROTOCOL, Outcome.TOO_LARGE):
-        return NO_ANSWER
     return NOT_REACHED
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 import sys
-from typing import Any
+from typing import Any, NamedTuple
 
 # A string literal, kept as it is, or white space between two tokens, dropped.
 TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")|[ \t\r\n]+')
 
 
+AROUND = 60  # characters of a line that are shown on either side of a fault
 LONG_NUMBER = re.compile(rf'"(?:[^"\\]|\\.)*"|(\d{{{sys.get_int_max_str_digits() + 1},}})')
 
 
@@ -39,6 +40,36 @@ def parse(text: str) -> Any:
     except ValueError:  # Python reads no longer numbers than these
         start = next((found.start(1) for found in LONG_NUMBER.finditer(text) if found[1]), 0)
         raise BadJson("a number is too long to be read", *place(text, start)) from None
+
+
+class Place(NamedTuple):
+    """Where a fault is, for the page; the line is cut around it if it is long.
+
+    `at` counts as browsers do, in UTF-16 and from 0, and takes lines to end with one character.
+    """
+
+    at: int
+    line: int
+    before: str  # what stands in the line in front of the character, the character, and what comes after it
+    there: str
+    after: str
+    above: str  # the line before, empty if it is the first
+
+
+def place_of(text: str, error: BadJson) -> Place:
+    """The place of a fault in the text that was parsed."""
+    lines = text.replace("\r\n", "\n").split("\n")
+    number = min(error.line, len(lines))
+    line, column = lines[number - 1], error.column - 1
+    ahead = "\n".join([*lines[: number - 1], line[:column]])
+    return Place(
+        at=len(ahead.encode("utf-16-le", "surrogatepass")) // 2,
+        line=number,
+        before=line[max(column - AROUND, 0) : column],
+        there=line[column : column + 1] or " ",
+        after=line[column + 1 : column + AROUND],
+        above=lines[number - 2][:AROUND] if number > 1 else "",
+    )
 
 
 def place(text: str, at: int) -> tuple[int, int]:

@@ -1,130 +1,77 @@
-"""The hooks that a person can make by hand: their example bodies, and form and JSON kept in step.
+"""A draft of a simulated hook: its form and its JSON, kept in step, and whether it can be sent.
 
-A body is made by instances/payloads.py from a message that is never saved, so it is, byte for byte, what a
-real event would send. What a form field changes is changed in the JSON as it stands, so that what was
-edited there by hand is not lost.
+What a form field changes is changed in the JSON as it stands, so that what was edited there by hand is not lost.
 """
 
 from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
-
-from django.db import models
-from django.utils import timezone
+from typing import Any, NamedTuple, TypedDict
 
 from hooks import signing
-from hooks.models import Kind
-from instances import chat_ids, payloads, values
-from instances.models import Ack, Chat, Instance, Message
-from testing_tools.json_text import BadJson, compact, parse, pretty
+from instances import values
+from instances.models import Instance, MessageType
+from testing_tools.json_text import BadJson, Place, compact, parse, place_of, pretty
+from testing_tools.simulation_kinds import GROUP, Field, What, example, family, fields_of
 
-SENDER = ("17680561234", "Anna Example")
 BODY_MOST = 256 * 1024  # bytes; a real hook is far smaller
 
 
-class What(models.TextChoices):
-    """What is simulated, in the words of the page."""
-
-    MESSAGE = "message", "A new message has been received"
-    DELIVERED = "delivered", "Delivered"
-    VIEWED = "viewed", "Read"
-
-
-class Field(NamedTuple):
-    """A field of the form: its name, its label, what it takes, and a hint."""
-
-    name: str
-    label: str
-    digits: bool = False
-    hint: str = ""
-    long: bool = False
-
-
-FIELDS: dict[str, tuple[Field, ...]] = {
-    "message": (
-        Field("sender", "From", True, "Digits, with the country code"),
-        Field("sender_name", "Name", False, "As in the address book"),
-        Field("text", "Text", long=True),
-    ),
-    "ack": (
-        Field("recipient", "Recipient", True, "Digits, with the country code"),
-        Field("message_id", "Message id", False, "The id that the reply of sendMessage gave"),
-        Field("queue_number", "Queue number", True, "It stands in the same reply"),
-    ),
-}
-
-
-def family(what: str) -> str:
-    return "message" if what == What.MESSAGE else "ack"
-
-
-def example(instance: Instance, what: str) -> bytes:
-    """The body of a hook as this instance would send it next; acks are about its last sent message, if any."""
-    if what == What.MESSAGE:
-        return payloads.message_body(incoming(instance))
-    message = (
-        instance.messages.select_related("chat")
-        .filter(by_api=True, queue_number__isnull=False)
-        .order_by("-number")
-        .first()
-    )
-    message = message or outgoing(instance)
-    message.instance = instance
-    return payloads.ack_body(message, Ack.DELIVERED if what == What.DELIVERED else Ack.VIEWED)
-
-
-def incoming(instance: Instance) -> Message:
-    number, name = SENDER
-    chat = Chat(instance=instance, chat_id=f"{number}@c.us", name=name)
-    return Message(
-        instance=instance,
-        number=instance.last_message_number + 1,
-        message_id=chat_ids.message_id(chat.chat_id, author=chat.chat_id, from_me=False),
-        chat=chat,
-        author=chat.chat_id,
-        sender_name=name,
-        body="Hello! Is the blue one still available?",
-        time=timezone.now(),
-    )
-
-
-def outgoing(instance: Instance) -> Message:
-    chat = Chat(instance=instance, chat_id=f"{SENDER[0]}@c.us", name=SENDER[1])
-    return Message(
-        instance=instance,
-        number=instance.last_message_number + 1,
-        message_id=chat_ids.message_id(chat.chat_id, author=instance.own_chat_id, from_me=True, by_api=True),
-        chat=chat,
-        author=instance.own_chat_id,
-        body="Yes, it is.",
-        from_me=True,
-        by_api=True,
-        queue_number=instance.last_queue_number + 1,
-        time=timezone.now(),
-    )
-
-
 def read_fields(what: str, value: Any) -> dict[str, str]:
-    """What the form's fields say about this JSON; a part that is missing or of another kind is left out."""
+    """What this kind's form says about this JSON; a part that is missing or of another kind is left out."""
     item = the_item(what, value)
     if item is None:
         return {}
-    found: dict[str, Any]
-    if family(what) == "message":
-        found = {
-            "sender": digits(item.get("author")),
-            "sender_name": item.get("senderName"),
-            "text": item.get("body"),
-        }
-    else:
-        found = {
-            "recipient": digits(item.get("chatId")),
-            "message_id": item.get("id"),
-            "queue_number": item.get("queueNumber"),
-        }
-    return {name: values.text(part) for name, part in found.items() if isinstance(part, str | int)}
+    found: dict[str, Any] = READERS[family(what)](item)
+    names = {field.name for field in fields_of(what)}
+    return {
+        name: values.text(part)
+        for name, part in found.items()
+        if name in names and isinstance(part, str | int)
+    }
+
+
+def read_message(item: dict[str, Any]) -> dict[str, Any]:
+    in_group = str(item.get("chatId")).endswith("@g.us")
+    return {
+        "sender": digits(item.get("author")),
+        "recipient": digits(item.get("chatId")),
+        "sender_name": item.get("senderName"),
+        "text": item.get("body"),
+        "caption": item.get("caption"),
+        "group": "yes" if in_group else "",
+        "group_name": item.get("chatName") if in_group else "",
+        "quoted": item.get("quotedMsgBody"),
+        "forwarded": item.get("isForwarded"),
+    }
+
+
+def read_ack(item: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "recipient": digits(item.get("chatId")),
+        "message_id": item.get("id"),
+        "queue_number": item.get("queueNumber"),
+    }
+
+
+def read_status(item: dict[str, Any]) -> dict[str, Any]:
+    old, new = part_of(item, "old"), part_of(item, "new")
+    return {
+        "old_status": old.get("accountStatus"),
+        "old_substatus": old.get("substatus"),
+        "new_status": new.get("accountStatus"),
+        "new_substatus": new.get("substatus"),
+    }
+
+
+def read_chat(item: dict[str, Any]) -> dict[str, Any]:
+    return {"old_name": part_of(item, "old").get("name"), "new_name": part_of(item, "new").get("name")}
+
+
+READERS = {
+    "messages": read_message, "ack": read_ack, "instanceStatus": read_status, "chatUpdate": read_chat,
+}  # fmt: skip
 
 
 def write_fields(what: str, value: Any, fields: dict[str, str]) -> None:
@@ -132,25 +79,60 @@ def write_fields(what: str, value: Any, fields: dict[str, str]) -> None:
     item = the_item(what, value)
     if item is None:
         return
-    if family(what) == "message":
-        write_message(item, fields)
-    else:
-        write_ack(item, fields)
+    match family(what):
+        case "messages":
+            write_message(item, fields)
+        case "ack":
+            write_ack(item, fields)
+        case "instanceStatus":
+            write_parts(item, fields, {"status": "accountStatus", "substatus": "substatus"})
+        case "chatUpdate":
+            write_parts(item, fields, {"name": "name"})
 
 
 def write_message(item: dict[str, Any], fields: dict[str, str]) -> None:
-    if digits(fields.get("sender")):
-        author = f"{digits(fields['sender'])}@c.us"
-        if item.get("chatId") == item.get("author"):  # a chat of two; a group keeps its own id
-            item["chatId"] = author
-            item["id"] = with_chat(item.get("id"), author)
-        item["author"] = author
+    write_people(item, fields)
+    if "text" in fields:
+        item["body"] = fields["text"]
+    if "caption" in fields:
+        item["caption"] = fields["caption"] or None
+    if "quoted" in fields and fields["quoted"] != (item.get("quotedMsgBody") or ""):
+        write_quote(item, fields["quoted"])
+    if "forwarded" in fields:
+        item["isForwarded"] = int(digits(fields["forwarded"])[:4] or 0)
+
+
+def write_people(item: dict[str, Any], fields: dict[str, str]) -> None:
+    """Who writes, to whom, and where: author, chat, their names, and the ids in which they stand."""
+    before = item.get("chatId"), item.get("author")
+    was_group = str(before[0]).endswith("@g.us")
+    is_group = fields.get("group", "yes" if was_group else "") == "yes"
+    partner = digits(fields.get("recipient") or fields.get("sender") or "")
+    if partner and "recipient" not in fields:
+        item["author"] = f"{partner}@c.us"
     if "sender_name" in fields:
         if item.get("chatName") == item.get("senderName"):
             item["chatName"] = fields["sender_name"]
         item["senderName"] = fields["sender_name"]
-    if "text" in fields:
-        item["body"] = fields["text"]
+    if is_group and not was_group:
+        item["chatId"], item["chatName"] = GROUP
+    elif is_group:
+        if fields.get("group_name"):
+            item["chatName"] = fields["group_name"]
+    elif partner and (was_group or f"{partner}@c.us" != item.get("chatId")):
+        if was_group or "recipient" in fields:
+            item["chatName"] = item.get("senderName") if "recipient" not in fields else partner
+        item["chatId"] = f"{partner}@c.us"
+    if (item.get("chatId"), item.get("author")) != before:
+        item["id"] = with_chat(item.get("id"), str(item.get("chatId")), str(item.get("author")))
+
+
+def write_quote(item: dict[str, Any], text: str) -> None:
+    """The quoted text; with the first letter comes an id, with the last it goes."""
+    item["quotedMsgBody"] = text or None
+    item["quotedMsgType"] = (item.get("quotedMsgType") or MessageType.CHAT.value) if text else None
+    made = f"true_{item.get('chatId')}_3EB0957AD66BAFF57D1D"
+    item["quotedMsgId"] = (item.get("quotedMsgId") or made) if text else None
 
 
 def write_ack(item: dict[str, Any], fields: dict[str, str]) -> None:
@@ -165,12 +147,24 @@ def write_ack(item: dict[str, Any], fields: dict[str, str]) -> None:
         item["queueNumber"] = int(digits(fields["queue_number"])[:9])
 
 
+def write_parts(item: dict[str, Any], fields: dict[str, str], keys: dict[str, str]) -> None:
+    """What a status or a chat was and is: the field `new_name` is `name` in `new`."""
+    for side in ("old", "new"):
+        for name, key in keys.items():
+            if f"{side}_{name}" in fields and isinstance(item.get(side), dict):
+                item[side][key] = fields[f"{side}_{name}"]
+
+
 def the_item(what: str, value: Any) -> dict[str, Any] | None:
-    """The one message or ack in the JSON; None where it is not of that shape."""
-    key = "messages" if family(what) == "message" else "ack"
-    items = value.get(key) if isinstance(value, dict) else None
+    """The one message, ack, change of a status or of a chat in the JSON; None where it is not of that shape."""
+    items = value.get(family(what)) if isinstance(value, dict) else None
     first = items[0] if isinstance(items, list) and items else None
     return first if isinstance(first, dict) else None
+
+
+def part_of(item: dict[str, Any], key: str) -> dict[str, Any]:
+    part = item.get(key)
+    return part if isinstance(part, dict) else {}
 
 
 def digits(text: Any) -> str:
@@ -178,10 +172,13 @@ def digits(text: Any) -> str:
     return re.sub(r"\D", "", text.split("@")[0])[:20] if isinstance(text, str) else ""
 
 
-def with_chat(message_id: Any, chat: str) -> str:
-    """A message's id with another chat in it; `false_{chat}_{HEX}`."""
-    parts = str(message_id).split("_")
-    return "_".join([parts[0], chat, *parts[2:]]) if len(parts) > 2 else str(message_id)
+def with_chat(message_id: Any, chat: str, author: str = "") -> Any:
+    """A message's id with another chat in it: `false_{chat}_{HEX}`, in a group with the author behind."""
+    parts = message_id.split("_") if isinstance(message_id, str) else []
+    if len(parts) < 3:
+        return message_id
+    behind = ([author] if author else parts[3:]) if chat.endswith("@g.us") else []
+    return "_".join([parts[0], chat, parts[2], *behind])
 
 
 class Draft(NamedTuple):
@@ -192,6 +189,7 @@ class Draft(NamedTuple):
     fields: dict[str, str]
     fault: str = ""
     size: int = 0  # bytes as it is sent
+    place: Place | None = None  # of the fault, where it has one
 
     @property
     def lines(self) -> int:
@@ -200,7 +198,16 @@ class Draft(NamedTuple):
 
     @property
     def rows(self) -> list[tuple[Field, str]]:
-        return [(field, self.fields.get(field.name, "")) for field in FIELDS[family(self.what)]]
+        return [(field, self.fields.get(field.name, "")) for field in fields_of(self.what)]
+
+    @property
+    def has_more(self) -> bool:
+        return any(field.more for field in fields_of(self.what))
+
+    @property
+    def more_is_used(self) -> bool:
+        """Does a field under "Group, quote, forwarded" say anything?"""
+        return any(field.more and value not in ("", "0") for field, value in self.rows)
 
 
 def first_draft(instance: Instance, what: str) -> Draft:
@@ -213,7 +220,7 @@ def judged(what: str, text: str) -> Draft:
     try:
         body = compact(text)
     except BadJson as error:
-        return Draft(what, text, {}, str(error))
+        return Draft(what, text, {}, str(error), place=place_of(text, error))
     fault = (
         f"It is {len(body):,} bytes long; at most {BODY_MOST:,} are sent." if len(body) > BODY_MOST else ""
     )
@@ -232,18 +239,20 @@ def from_form(instance: Instance, what: str, text: str, fields: dict[str, str]) 
     return judged(what, pretty(value))._replace(fields=fields)
 
 
-def about(body: bytes) -> dict[str, str]:
+class About(TypedDict):
+    message: str
+    chat: str
+
+
+def about(body: bytes) -> About:
     """For the log: which message and which chat the body is about, where it says so."""
     value = parse(body.decode())
     item = the_item(What.MESSAGE, value) or the_item(What.DELIVERED, value) or {}
+    chat = part_of(the_item(What.CHAT, value) or {}, "new").get("id", "")
     return {
         "message": values.text(str(item.get("id", ""))[:200]),
-        "chat": values.text(str(item.get("chatId", ""))[:100]),
+        "chat": values.text(str(item.get("chatId", chat))[:100]),
     }
-
-
-def kind_of(what: str) -> Kind:
-    return Kind.MESSAGE if what == What.MESSAGE else Kind.ACK
 
 
 def headers_to_be_sent(instance: Instance, body: bytes) -> list[tuple[str, str, str]]:
@@ -259,8 +268,9 @@ def headers_to_be_sent(instance: Instance, body: bytes) -> list[tuple[str, str, 
     )
     notes = {
         "webhook-id": ("hook_…", "new for each hook"),
-        "webhook-timestamp": ("…", "the second it is sent"),
-        "webhook-signature": ("v1,…", "made with the signing secret"),
-        "webhook-attempt": (made["webhook-attempt"], "always the only one"),
+        "webhook-timestamp": ("…", "unix seconds of the sending"),
+        "webhook-signature": ("v1,…", "made with the signing secret, see below"),
+        "webhook-attempt": (made["webhook-attempt"], "always the only one; a duplicate counts on"),
+        "webhook-simulated": (made["webhook-simulated"], "only simulations have it"),
     }
     return [(name, *notes.get(name, (value, ""))) for name, value in made.items()]

@@ -12,6 +12,7 @@ from testing_tools.views import (
     sending,
     shared_bins,
     simulation,
+    simulation_runs,
     verification,
 )
 
@@ -77,6 +78,8 @@ testing: list[URLPattern | URLResolver] = [
     path("simulation/address/", simulation.address, name="simulation-address"),
     path("simulation/send/", simulation.send, name="simulation-send"),
     path("simulation/again/<uuid:public_id>/", simulation.again, name="simulation-again"),
+    path("simulation/runs/<uuid:public_id>/", simulation_runs.step, name="simulation-run"),
+    path("simulation/runs/<uuid:public_id>/cancel/", simulation_runs.cancel, name="simulation-run-cancel"),
     path("verification/", verification.verification, name="verification"),
     path("verification/start/", verification.start, name="verification-start"),
     path("verification/stop/", verification.stop, name="verification-stop"),

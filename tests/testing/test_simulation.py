@@ -137,10 +137,12 @@ def test_nobody_listening_is_not_reached(alice, receiver):
     assert receiver.requests == []
 
 
-def test_a_server_that_breaks_off_was_reached_but_did_not_answer(alice, receiver):
+def test_a_server_that_breaks_off_is_not_reached_and_the_sentence_says_how(alice, receiver):
     receiver.answers = lambda request: (_ for _ in ()).throw(ConnectionAbortedError)
     receiver.server.handle_error = lambda *arguments: None
-    assert "Reached, but not answered" in send(alice)
+    text = send(alice)
+    assert "Not reached" in text
+    assert "127.0.0.1 broke off the connection before its answer was complete." in text
 
 
 def test_an_address_typed_here_changes_this_test_only(alice, instance, receiver):
@@ -209,7 +211,7 @@ def test_the_last_twenty_stand_below(alice, receiver):
 
 def test_the_form_is_written_into_the_json_and_what_was_edited_there_stays(alice):
     form = form_of(alice)
-    form["body"] = form["body"].replace('"isForwarded": 0', '"isForwarded": 7')
+    form["body"] = form["body"].replace('"metadata": null', '"metadata": 7')
     form |= {"sender": "+49 123 4567890", "sender_name": "Bob", "text": "Grüße"}
     answer = alice.post(f"{PAGE}write/?instance=12345", form, headers=HTMX)
     item = json.loads(value_of(answer, "body"))["messages"][0]
@@ -217,7 +219,7 @@ def test_the_form_is_written_into_the_json_and_what_was_edited_there_stays(alice
         "491234567890@c.us", "491234567890@c.us", "Bob", "Bob", "Grüße",
     )  # fmt: skip
     assert item["id"].startswith("false_491234567890@c.us_")
-    assert item["isForwarded"] == 7
+    assert item["metadata"] == 7
 
 
 def test_the_json_is_read_back_into_the_form(alice):

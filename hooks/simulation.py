@@ -1,0 +1,107 @@
+"""Hooks made by hand: sent at once, in the calling thread, past the lane; a person stands before the page.
+
+The row is written, leased, before the request; when this process dies in between, a dispatcher sends it.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from hooks import addresses, http, metrics
+from hooks.dispatch.record import Claimed, judge, record
+from hooks.models import Endpoint, Hook, Kind, State, Trigger, new_public_id
+from hooks.outbox import count_emitted
+
+SIMULATION_LEASE = timedelta(seconds=30)
+
+
+def simulate(
+    endpoint: Endpoint,
+    *,
+    kind: Kind,
+    body: bytes,
+    to_url: str,
+    message: str = "",
+    chat: str = "",
+    public_id: uuid.UUID | None = None,
+    actor: Any = None,
+) -> Hook:
+    """Send one hook made by hand; returns it finished, with one attempt. It takes 10 s at most.
+
+    `public_id`, of now, where the caller must know it before. Raises addresses.BadAddress.
+    """
+    to_url = addresses.check(to_url)
+    body.decode()
+    now = timezone.now()
+    with transaction.atomic():
+        count_emitted(endpoint.pk)
+        hook = Hook.objects.create(
+            public_id=public_id or new_public_id(),
+            endpoint=endpoint,
+            kind=kind,
+            body=body,
+            message=message,
+            chat=chat,
+            simulated=True,
+            to_url=to_url,
+            state=State.SENDING,
+            trigger=Trigger.SIMULATION,
+            claim=1,
+            lease_until=now + SIMULATION_LEASE,
+            created_at=now,
+        )
+    return send(hook, endpoint)
+
+
+def simulate_again(hook: Hook, *, actor: Any = None) -> Hook | None:
+    """Send a simulated hook once more under its old `webhook-id`, as if the first answer had been lost.
+
+    Returns it finished, with one attempt more; None when it is still under way, or its body was dropped by age.
+    """
+    with transaction.atomic():
+        row = Hook.objects.select_for_update(no_key=True).get(pk=hook.pk, simulated=True)
+        if not row.is_finished or row.body_dropped_at is not None:
+            return None
+        row.state, row.skip_reason, row.trigger = State.SENDING, "", Trigger.SIMULATION
+        row.claim += 1
+        row.lease_until, row.finished_at = timezone.now() + SIMULATION_LEASE, None
+        row.attempts_allowed = row.attempts_made + 1
+        row.save(
+            update_fields=[
+                "state", "skip_reason", "trigger", "claim", "lease_until", "finished_at", "attempts_allowed",
+            ]
+        )  # fmt: skip
+    return send(row, row.endpoint)
+
+
+def send(hook: Hook, endpoint: Endpoint) -> Hook:
+    """One attempt of a leased hook; returns it as it is afterwards."""
+    claimed = Claimed(
+        id=hook.pk,
+        webhook_id=hook.webhook_id,
+        endpoint_id=endpoint.pk,
+        body=bytes(hook.body),
+        claim=hook.claim,
+        made=hook.attempts_made,
+        allowed=hook.attempts_allowed,
+        trigger=Trigger.SIMULATION,
+        simulated=True,
+        url=hook.to_url,
+        secret=" ".join(endpoint.valid_secrets()),
+        parallel=False,
+        lease_ends=time.monotonic() + SIMULATION_LEASE.total_seconds(),
+    )
+    at = datetime.now(UTC)
+    headers = claimed.headers(at)
+    result = judge(claimed, at, headers, http.post(hook.to_url, headers, claimed.body))
+    connection.ensure_connection()
+    counted = record(connection.connection, [result])
+    metrics.add(connection.connection, metrics.OTHER_PROCESSES, counted)
+    hook.refresh_from_db()
+    return hook

@@ -1,0 +1,29 @@
+// Webhook Simulation in the browser: Ctrl+Enter sends, and a button shows the place of a fault in the JSON.
+(function () {
+  "use strict";
+
+  // -- Ctrl+Enter (⌘ Enter) anywhere in the form presses Send
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    const form = document.getElementById("simulation");
+    const button = document.getElementById("send");
+    if (!form || !button || button.disabled) return;
+    if (event.target !== document.body && !form.contains(event.target) && !event.target.closest("#verdict")) return;
+    event.preventDefault();
+    form.requestSubmit(button);
+  });
+
+  // -- data-goto holds the place of the fault; it is selected and scrolled to
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-goto]");
+    if (!button) return;
+    const area = document.getElementById("id_body");
+    const at = Number(button.dataset.goto);
+    area.focus();
+    area.setSelectionRange(at, Math.min(at + 1, area.value.length));
+    const line = area.value.slice(0, at).split("\n").length - 1;
+    const height = area.scrollHeight / area.value.split("\n").length;
+    area.scrollTop = Math.max(0, line * height - area.clientHeight / 2);
+    area.scrollIntoView({ block: "nearest" });
+  });
+})();

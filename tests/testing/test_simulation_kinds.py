@@ -1,0 +1,296 @@
+"""Each kind of simulated hook has, byte for byte, the body of a real one; and its form and JSON are in step."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from hooks import actions as hook_actions
+from hooks.models import Hook, Kind
+from instances import actions
+from instances.models import Ack, Chat, Instance, Media, Message, Substatus
+from instances.outgoing import send_due
+from testing_tools import simulations
+from testing_tools.json_text import BadJson, Place, parse, place_of
+from testing_tools.simulation_kinds import (
+    DRAWER,
+    GROUP,
+    LARGE,
+    QUOTED,
+    SENDER,
+    What,
+    example,
+    fields_of,
+    kind_of,
+)
+from tests.factories import AccountFactory, InstanceFactory
+
+pytestmark = pytest.mark.django_db
+HTMX = {"HX-Request": "true"}
+PAGE = "/testing/simulation/"
+RECEIVED = ("chat", "image", "ptt", "document", "audio", "video", "location", "vcard", "sticker", "call_log")
+
+
+@pytest.fixture
+def instance() -> Instance:
+    return InstanceFactory(
+        owner=AccountFactory(email="alice@example.org"),
+        number=12345,
+        url="http://127.0.0.1:9/hook",
+        video_upload_on=True,
+        ack_notifications_on=True,
+        status_notifications_on=True,
+        chat_update_on=True,
+    )
+
+
+@pytest.fixture
+def alice(instance: Instance) -> Client:
+    client = Client()
+    client.force_login(instance.owner.owner)
+    return client
+
+
+def last_body(instance: Instance, kind: Kind = Kind.MESSAGE) -> bytes:
+    return bytes(Hook.objects.filter(endpoint_id=instance.pk, kind=kind).latest("pk").body)
+
+
+def as_real(simulated: bytes, real: bytes, *keys: str) -> bytes:
+    """The simulated body with those parts of the real one that differ from event to event: ids and times."""
+    text, made = simulated.decode(), parse(real.decode())
+    mine = parse(text)
+    for key in keys:
+        before, after = mine["messages"][0][key], made["messages"][0][key]
+        text = text.replace(json.dumps(before), json.dumps(after))
+    return text.encode()
+
+
+def test_the_drawer_and_the_large_choices_have_every_kind_once():
+    shown = [*LARGE, *(kind for _, kinds in DRAWER for kind, _ in kinds)]
+    assert sorted(shown) == sorted(What)
+
+
+@pytest.mark.parametrize("type", RECEIVED)
+def test_a_received_message_of_each_type_has_the_very_bytes_of_a_real_one(instance, type):
+    simulated = example(instance, "message" if type == "chat" else type)
+    item = json.loads(simulated)["messages"][0]
+    actions.receive_message(
+        instance,
+        sender=SENDER[0],
+        sender_name=SENDER[1],
+        type=type,
+        body=item["body"],
+        caption=item["caption"],
+    )
+    real = last_body(instance)
+    assert as_real(simulated, real, "id", "time") == real
+    assert item["type"] == type
+
+
+def test_a_quoted_and_a_forwarded_message_have_the_very_bytes_of_real_ones(instance):
+    simulated = example(instance, What.QUOTED)
+    item = json.loads(simulated)["messages"][0]
+    quoted = {"id": item["quotedMsgId"], "body": QUOTED, "type": "chat"}
+    who = {"sender": SENDER[0], "sender_name": SENDER[1]}
+    actions.receive_message(instance, **who, body=item["body"], quoted=quoted)
+    real = last_body(instance)
+    assert as_real(simulated, real, "id", "time") == real
+    simulated = example(instance, What.FORWARDED)
+    actions.receive_message(instance, **who, body=item["body"], forwarded=1)
+    real = last_body(instance)
+    assert as_real(simulated, real, "id", "time") == real
+
+
+def test_a_message_in_a_group_has_the_very_bytes_of_a_real_one(instance):
+    Chat.objects.create(instance=instance, chat_id=GROUP[0], name=GROUP[1], is_group=True)
+    simulated = example(instance, What.GROUP)
+    body = json.loads(simulated)["messages"][0]["body"]
+    actions.receive_message(instance, sender=SENDER[0], sender_name=SENDER[1], body=body, chat_id=GROUP[0])
+    real = last_body(instance)
+    assert as_real(simulated, real, "id", "time") == real
+    assert json.loads(real)["messages"][0]["id"].endswith("_17680561234@c.us")
+
+
+def test_what_goes_out_has_the_very_bytes_of_real_ones(instance):
+    Chat.objects.create(instance=instance, chat_id=f"{SENDER[0]}@c.us", name=SENDER[1])
+    simulated = example(instance, What.TYPED)
+    actions.type_on_phone(instance, chat_id=SENDER[0], body="Yes, it is.")
+    real = last_body(instance)
+    assert as_real(simulated, real, "id", "time") == real
+    simulated = example(instance, What.BY_API)
+    actions.send_message(instance, chat_id=SENDER[0], body="Yes, it is.")
+    send_due()
+    real = last_body(instance)
+    assert as_real(simulated, real, "id", "time") == real
+
+
+@pytest.mark.parametrize(
+    ("what", "ack"), [("sent", Ack.SENT), ("delivered", Ack.DELIVERED), ("viewed", Ack.VIEWED)]
+)
+def test_a_tick_has_the_very_bytes_of_the_real_one(instance, what, ack):
+    actions.send_message(instance, chat_id=SENDER[0], body="hello")
+    send_due()
+    message = Message.objects.get()
+    simulated = example(instance, what)
+    if ack > (message.ack or 0):
+        actions.record_ack(instance, message_id=message.message_id, status=ack.label)
+    real = [
+        bytes(hook.body)
+        for hook in Hook.objects.filter(kind=Kind.ACK)
+        if json.loads(bytes(hook.body))["ack"][0]["status"] == ack.label
+    ]
+    assert real == [simulated]
+
+
+def test_a_change_of_status_has_the_very_bytes_of_a_real_one(instance):
+    simulated = example(instance, What.STATUS)
+    actions.change_status(instance, substatus=Substatus.PHONE)
+    real = last_body(instance, Kind.STATUS)
+    time = json.loads(simulated)["instanceStatus"][0]["time"]
+    made = json.loads(real)["instanceStatus"][0]["time"]
+    assert simulated.replace(str(time).encode(), str(made).encode()) == real
+
+
+def test_a_new_and_a_changed_chat_have_the_very_bytes_of_real_ones(instance):
+    simulated = json.loads(example(instance, What.NEW_CHAT))
+    at = timezone.now() - timedelta(hours=1)
+    actions.receive_message(instance, sender=SENDER[0], sender_name=SENDER[1], body="hello", time=at)
+    simulated["chatUpdate"][0]["new"]["last_time"] = int(at.timestamp())
+    assert json.dumps(simulated, separators=(",", ":")).encode() == last_body(instance, Kind.CHAT)
+    changed = example(instance, What.CHAT)
+    actions.change_chat(instance, chat_id=f"{SENDER[0]}@c.us", name="Anna Example (new)")
+    assert last_body(instance, Kind.CHAT) == changed
+
+
+def test_a_file_is_the_newest_one_that_the_instance_has_had(instance):
+    assert json.loads(example(instance, What.IMAGE))["messages"][0]["body"].endswith("/photo.jpg")
+    kept = Media.objects.create(
+        instance=instance, filename="blue.png", extension=".png", content_type="image/png", size=8, path="1/x"
+    )
+    actions.receive_message(instance, sender=SENDER[0], type="image", media=kept)
+    assert json.loads(example(instance, What.IMAGE))["messages"][0]["body"] == kept.link
+
+
+def test_a_video_is_not_uploaded_while_the_flag_is_off(instance):
+    instance.video_upload_on = False
+    assert json.loads(example(instance, What.VIDEO))["messages"][0]["body"] == "upload disabled"
+
+
+@pytest.mark.parametrize("what", What.values)
+def test_every_kind_can_be_chosen_written_read_and_its_form_is_full(alice, instance, what):
+    page = alice.get(PAGE, {"instance": 12345, "what": what})
+    draft = page.context["draft"]
+    assert (draft.fault, page.context["what"]) == ("", what)
+    assert {field.name for field in fields_of(what)} <= draft.fields.keys() | {"caption", "quoted"}
+    form = {"what": what, "url": "", "body": draft.text, **{f.name: v for f, v in draft.rows}}
+    # the form says what the JSON says, so writing it changes nothing
+    assert alice.post(f"{PAGE}write/?instance=12345", form, headers=HTMX).status_code == 204
+    assert alice.post(f"{PAGE}read/?instance=12345", form, headers=HTMX).status_code == 200
+    assert kind_of(what) in Kind
+
+
+def written(instance: Instance, what: str, **fields: str) -> dict:
+    """The one item of the JSON after the form was changed so."""
+    draft = simulations.first_draft(instance, what)
+    after = simulations.from_form(instance, what, draft.text, draft.fields | fields)
+    item = simulations.the_item(what, parse(after.text))
+    assert item is not None
+    return item
+
+
+def test_a_chat_of_two_becomes_a_group_and_back(instance):
+    item = written(instance, "image", group="yes")
+    assert (item["chatId"], item["chatName"], item["author"]) == (*GROUP, "17680561234@c.us")
+    assert item["id"].startswith(f"false_{GROUP[0]}_")
+    assert item["id"].endswith("_17680561234@c.us")
+    item = written(instance, "group", group="yes", group_name="Garden", sender="4912345678901")
+    assert (item["chatName"], item["id"].split("_")[3]) == ("Garden", "4912345678901@c.us")
+    item = written(instance, "group", group="")
+    assert (item["chatId"], item["chatName"]) == ("17680561234@c.us", "Anna Example")
+    assert item["id"].startswith("false_17680561234@c.us_")
+    assert item["id"].count("_") == 2
+
+
+def test_a_quote_comes_with_its_first_letter_and_goes_with_its_last(instance):
+    item = written(instance, "message", quoted="So?", forwarded="4", text="Yes")
+    assert (item["quotedMsgBody"], item["quotedMsgType"], item["isForwarded"], item["body"]) == (
+        "So?",
+        "chat",
+        4,
+        "Yes",
+    )
+    assert item["quotedMsgId"].startswith("true_17680561234@c.us_3EB0")
+    item = written(instance, "quoted", quoted="")
+    assert [item[key] for key in ("quotedMsgBody", "quotedMsgId", "quotedMsgType")] == [None, None, None]
+
+
+def test_the_recipient_of_what_goes_out_stands_in_its_chat_and_id(instance):
+    item = written(instance, "by_api", recipient="+49 123 45678901")
+    assert (item["chatId"], item["chatName"]) == ("4912345678901@c.us", "4912345678901")
+    assert (item["author"], item["id"].split("_")[1]) == (instance.own_chat_id, "4912345678901@c.us")
+
+
+def test_statuses_and_names_of_chats_are_written(instance):
+    item = written(instance, "status", new_status="loading", new_substatus="syncing", old_substatus="offline")
+    assert item["new"] == {"accountStatus": "loading", "substatus": "syncing"}
+    assert item["old"] == {"accountStatus": "authenticated", "substatus": "offline"}
+    item = written(instance, "chat_change", new_name="Bob", old_name="Rob")
+    assert (item["new"]["name"], item["old"]["name"]) == ("Bob", "Rob")
+    assert written(instance, "new_chat", new_name="Bob")["old"] is None
+
+
+def test_the_place_of_a_fault_is_told_and_shown(alice):
+    text = '{\n  "messages": [}\n'
+    with pytest.raises(BadJson) as refusal:
+        parse(text)
+    assert place_of(text, refusal.value) == Place(17, 2, '  "messages": [', "}", "", "{")
+    page = alice.post(
+        f"{PAGE}read/?instance=12345", {"what": "message", "body": text}, headers=HTMX
+    ).content.decode()
+    assert "Line 2, column 16: expecting value." in page
+    assert 'data-goto="17"' in page
+    assert "[<mark>}</mark>" in page
+
+
+def test_a_place_is_counted_as_browsers_do():
+    text = '["\U0001f600",\r\n "\U0001f600" x]'
+    with pytest.raises(BadJson) as refusal:
+        parse(text)
+    place = place_of(text, refusal.value)
+    assert (place.at, place.line, place.before, place.there) == (13, 2, ' "\U0001f600" ', "x")
+
+
+def test_the_choice_and_the_address_are_kept_in_the_pages_address(alice, instance):
+    form = {"what": "image", "url": "https://other.example/hook"}
+    answer = alice.post(f"{PAGE}choose/?instance=12345", form, headers=HTMX)
+    address = f"{PAGE}?instance=12345&what=image&url=https%3A%2F%2Fother.example%2Fhook"
+    assert answer["HX-Replace-Url"] == address
+    context = alice.get(address).context
+    assert (context["what"], context["url"], context["origin"]) == (
+        "image",
+        "https://other.example/hook",
+        "other",
+    )
+    answer = alice.post(f"{PAGE}address/?instance=12345", {"what": "image", "use": "bin"}, headers=HTMX)
+    assert answer["HX-Replace-Url"] == f"{PAGE}?instance=12345&what=image&to=bin"
+    assert alice.get(answer["HX-Replace-Url"]).context["origin"] == "bin"
+    answer = alice.post(f"{PAGE}address/?instance=12345", {"what": "sent", "use": "own"}, headers=HTMX)
+    assert answer["HX-Replace-Url"] == f"{PAGE}?instance=12345&what=sent"
+
+
+def test_an_address_that_may_hold_a_key_is_not_kept_in_the_pages_address(alice):
+    form = {"what": "message", "url": "https://other.example/hook?key=secret"}
+    answer = alice.post(f"{PAGE}address/?instance=12345", form, headers=HTMX)
+    assert answer["HX-Replace-Url"] == f"{PAGE}?instance=12345&what=message"
+
+
+def test_the_log_knows_what_a_chat_change_is_about(instance):
+    assert simulations.about(example(instance, What.NEW_CHAT)) == {"message": "", "chat": "17680561234@c.us"}
+    assert simulations.about(example(instance, What.STATUS)) == {"message": "", "chat": ""}
+
+
+def test_without_an_address_a_status_can_be_looked_at(alice, instance):
+    hook_actions.configure(instance.endpoint, url="")
+    assert alice.get(PAGE, {"instance": 12345, "what": "status"}).status_code == 200

@@ -1,0 +1,280 @@
+"""Several simulated hooks by one press of Send: in sequence, backwards, repeated, as duplicates; and their end."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from hooks import actions as hook_actions
+from hooks import check
+from hooks.models import Attempt, Hook, Kind, State, Trigger
+from instances.models import Instance
+from testing_tools import simulation_runs
+from testing_tools.models import Plan, RunState, SimulationRun, SimulationStep
+from testing_tools.simulation_kinds import What, example
+from tests.factories import AccountFactory, InstanceFactory, UserFactory, member_of
+from tests.receiver import Receiver
+
+pytestmark = pytest.mark.django_db
+HTMX = {"HX-Request": "true"}
+PAGE = "/testing/simulation/"
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as running:
+        yield running
+
+
+@pytest.fixture
+def instance(receiver: Receiver) -> Instance:
+    return InstanceFactory(
+        owner=AccountFactory(email="alice@example.org"), number=12345, name="Shop", url=receiver.url
+    )
+
+
+@pytest.fixture
+def alice(instance: Instance) -> Client:
+    client = Client()
+    client.force_login(instance.owner.owner)
+    return client
+
+
+def press_send(client: Client, instance: Instance, what: str, plan: str, **more: str) -> Any:
+    """What the page answers to Send."""
+    form = {
+        "what": what, "url": instance.endpoint.url, "body": example(instance, what).decode(), "plan": plan,
+        "count": "3", "pause": "0",
+    }  # fmt: skip
+    return client.post(f"{PAGE}send/?instance=12345", form | more, headers=HTMX)
+
+
+def begin(client: Client, instance: Instance, what: str, plan: str, **more: str) -> SimulationRun:
+    answer = press_send(client, instance, what, plan, **more)
+    assert "0 of " in answer.content.decode()
+    return SimulationRun.objects.get()
+
+
+def finish(client: Client, run: SimulationRun) -> None:
+    """Polls until there is no more to come."""
+    while simulation_runs.show_run(run).is_open:
+        step(client, run)
+
+
+def step(client: Client, run: SimulationRun, seen: str = "") -> Any:
+    """One poll of the run's fragment."""
+    return client.post(f"{PAGE}runs/{run.public_id}/", {"seen": seen}, headers=HTMX)
+
+
+def test_send_only_plans_a_run_and_its_polls_send_it(alice, instance, receiver):
+    run = begin(alice, instance, "delivered", "sequence")
+    assert (receiver.requests, run.state) == ([], RunState.RUNNING)
+    text = step(alice, run).content.decode()
+    assert [json.loads(request.body)["ack"][0]["status"] for request in receiver.requests] == [
+        "sent", "delivered", "viewed",
+    ]  # fmt: skip
+    assert (
+        len(
+            {
+                request.body.replace(b"delivered", b"sent").replace(b"viewed", b"sent")
+                for request in receiver.requests
+            }
+        )
+        == 1
+    )
+    assert "3 of 3 sent" in text
+    assert "3 Delivered" in text
+    run.refresh_from_db()
+    assert run.state == RunState.FINISHED
+
+
+def test_with_a_pause_a_poll_sends_one_and_the_next_one_waits(alice, instance, receiver):
+    run = begin(alice, instance, "delivered", "sequence", pause="5")
+    assert "1 of 3 sent" in step(alice, run).content.decode()
+    assert step(alice, run, seen="running:1:0").status_code == 204
+    assert len(receiver.requests) == 1
+    SimulationRun.objects.update(next_at=timezone.now())
+    assert "2 of 3 sent" in step(alice, run, seen="running:1:0").content.decode()
+    assert len(receiver.requests) == 2
+
+
+def test_backwards_the_highest_tick_comes_first(alice, instance, receiver):
+    step(alice, begin(alice, instance, "viewed", "backwards"))
+    assert [json.loads(request.body)["ack"][0]["status"] for request in receiver.requests] == [
+        "viewed", "delivered", "sent",
+    ]  # fmt: skip
+
+
+def test_backwards_the_last_of_three_messages_comes_first(alice, instance, receiver):
+    step(alice, begin(alice, instance, "message", "backwards"))
+    numbers = [request.json()["messages"][0]["messageNumber"] for request in receiver.requests]
+    assert numbers == [3, 2, 1]
+
+
+def test_repeated_messages_have_ids_and_numbers_of_their_own(alice, instance, receiver):
+    finish(alice, begin(alice, instance, "message", "repeat", count="50"))
+    items = [request.json()["messages"][0] for request in receiver.requests]
+    assert [item["messageNumber"] for item in items] == list(range(1, 51))
+    assert len({item["id"] for item in items}) == 50
+    assert {len(item["id"]) for item in items} == {len("false_17680561234@c.us_") + 32}
+    assert len({request.headers["webhook-id"] for request in receiver.requests}) == 50
+    assert {request.headers["webhook-simulated"] for request in receiver.requests} == {"1"}
+    assert set(Attempt.objects.values_list("trigger", flat=True)) == {Trigger.SIMULATION}
+
+
+def test_duplicates_are_one_hook_with_one_webhook_id(alice, instance, receiver):
+    text = step(alice, begin(alice, instance, "message", "duplicates")).content.decode()
+    assert len({(request.headers["webhook-id"], request.body) for request in receiver.requests}) == 1
+    assert [request.headers["webhook-attempt"] for request in receiver.requests] == ["1/1", "2/2", "3/3"]
+    hook = Hook.objects.get()
+    assert (hook.state, hook.attempts_made, hook.simulated) == (State.DELIVERED, 3, True)
+    assert "3 of 3 sent" in text
+    assert [check.missing(row) for row in check.totals()] == [0]
+
+
+def test_each_of_a_run_has_its_own_verdict(alice, instance, receiver):
+    receiver.answers = [(200, {}, b""), (503, {}, b""), (200, {}, b"")]
+    run = begin(alice, instance, "message", "repeat")
+    text = step(alice, run).content.decode()
+    assert "2 Delivered" in text
+    assert "1 Answered, but not 200" in text
+    shown = simulation_runs.show_run(run)
+    assert [one.verdict.words for one in shown.steps if one.verdict] == [
+        "Delivered", "Answered, but not 200", "Delivered",
+    ]  # fmt: skip
+    assert 'id="last"' in text
+
+
+def test_a_run_that_is_cancelled_sends_no_more(alice, instance, receiver):
+    run = begin(alice, instance, "message", "repeat", pause="1", count="5")
+    step(alice, run)
+    text = alice.post(f"{PAGE}runs/{run.public_id}/cancel/", headers=HTMX).content.decode()
+    assert "1 of 5 sent" in text
+    assert "the rest cancelled" in text
+    SimulationRun.objects.update(next_at=timezone.now())
+    step(alice, run)
+    assert len(receiver.requests) == 1
+
+
+def test_two_that_look_at_a_run_do_not_send_the_same_hook_twice(alice, instance, receiver):
+    run = begin(alice, instance, "message", "repeat")
+    assert simulation_runs.take_next(run) is not None
+    assert step(alice, run, seen="running:0:1").status_code == 204
+    assert receiver.requests == []
+
+
+def test_what_was_taken_and_lost_with_its_process_holds_up_nothing(alice, instance, receiver):
+    run = begin(alice, instance, "message", "repeat")
+    assert simulation_runs.take_next(run) is not None
+    SimulationRun.objects.update(busy_until=timezone.now() - timedelta(seconds=1))
+    text = step(alice, run).content.decode()
+    assert len(receiver.requests) == 2
+    assert "2 of 3 sent" in text
+    assert "see the log" in text
+    run.refresh_from_db()
+    assert run.state == RunState.FINISHED
+
+
+def test_a_run_that_was_left_stands_still_until_somebody_goes_on(alice, instance, receiver):
+    run = begin(alice, instance, "message", "repeat")
+    page = alice.get(PAGE, {"instance": 12345}).content.decode()
+    assert "it stands still" in page
+    assert "Go on" in page
+    assert "every 1s" not in page.split('id="run"')[1].split("</ol>")[0]
+    assert "3 of 3 sent" in step(alice, run).content.decode()
+    assert "it stands still" not in alice.get(PAGE, {"instance": 12345}).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("plan", "what", "more", "words"),
+    [
+        ("repeat", "message", {"count": "51"}, "How often takes a whole number from 2 to 50."),
+        ("repeat", "message", {"count": "x"}, "How often takes a whole number from 2 to 50."),
+        ("repeat", "message", {"pause": "11"}, "The pause takes seconds, from 0 to 10."),
+        ("repeat", "message", {"pause": "nan"}, "The pause takes seconds, from 0 to 10."),
+        ("sequence", "message", {}, "This order makes no sense for this kind of hook."),
+        ("backwards", "status", {}, "This order makes no sense for this kind of hook."),
+        ("sequence", "delivered", {"body": "{}"}, "The JSON holds nothing that could be put in an order."),
+        ("repeat", "message", {"url": "ftp://x"}, "The address must begin with http:// or https://."),
+        ("repeat", "message", {"body": "{"}, "The JSON can&#x27;t be sent."),
+    ],
+)
+def test_a_run_that_makes_no_sense_is_refused_in_words(alice, instance, receiver, plan, what, more, words):
+    text = press_send(alice, instance, what, plan, **more).content.decode()
+    assert "Not sent" in text
+    assert words in text
+    assert (SimulationRun.objects.count(), Hook.objects.count()) == (0, 0)
+
+
+def test_a_run_of_what_was_edited_by_hand_goes_as_it_stands(alice, instance, receiver):
+    step(alice, begin(alice, instance, "message", "repeat", body='{"n": 1.50}', count="2"))
+    assert [request.body for request in receiver.requests] == [b'{"n":1.50}'] * 2
+
+
+def test_an_instance_that_is_not_paid_any_more_stops_its_run(alice, instance, receiver):
+    run = begin(alice, instance, "message", "repeat")
+    Instance.objects.update(paid_until=timezone.now())
+    text = step(alice, run).content.decode()
+    assert "It does not go on: this instance is not paid." in text
+    assert receiver.requests == []
+    assert "Not sent" in press_send(alice, instance, "message", "repeat").content.decode()
+    assert SimulationRun.objects.count() == 1
+
+
+def test_a_stranger_has_no_runs_and_a_viewer_sends_none(alice, instance, receiver):
+    run = begin(alice, instance, "message", "repeat")
+    for person, status in (
+        (UserFactory(email="bob@example.org"), 404),
+        (member_of(instance.owner, "viewer", "vera@example.org"), 403),
+    ):
+        client = Client()
+        client.force_login(person)
+        assert step(client, run).status_code == status
+        assert client.post(f"{PAGE}runs/{run.public_id}/cancel/").status_code == status
+    assert receiver.requests == []
+    page = client.get(PAGE, {"instance": 12345}).content.decode()
+    assert "Send is off: you are a viewer in this account." in page
+    run.refresh_from_db()
+    assert run.state == RunState.RUNNING
+
+
+def test_the_newest_twenty_runs_are_kept_and_their_hooks_all(instance):
+    for _ in range(21):
+        simulation_runs.plan_run(
+            instance, what="message", plan=Plan.REPEAT, body=b"{}", to_url=instance.endpoint.url, count=2,
+            pause=0, actor=None,
+        )  # fmt: skip
+    assert SimulationRun.objects.count() == 20
+    assert SimulationStep.objects.count() == 40
+
+
+def test_showing_a_run_takes_three_queries(instance, django_assert_num_queries):
+    run = simulation_runs.plan_run(
+        instance, what="message", plan=Plan.REPEAT, body=b"{}", to_url=instance.endpoint.url, count=50,
+        pause=0, actor=None,
+    )  # fmt: skip
+    simulation_runs.take_next(run)
+    with django_assert_num_queries(3):
+        simulation_runs.show_run(run)
+
+
+@pytest.mark.parametrize("what", What.values)
+def test_every_kind_has_plans_that_can_be_run(instance, what):
+    body = example(instance, what)
+    plans = simulation_runs.plans_of(what)
+    assert plans[0] == Plan.ONCE
+    for plan in plans[1:]:
+        assert len(simulation_runs.steps_of(what, plan, body, 3)) == 3
+
+
+def test_a_simulation_can_not_be_sent_again_while_it_is_under_way(instance):
+    hook = hook_actions.simulate(
+        instance.endpoint, kind=Kind.MESSAGE, body=b"{}", to_url=instance.endpoint.url
+    )
+    Hook.objects.update(state=State.SENDING, lease_until=timezone.now(), finished_at=None)
+    assert hook_actions.simulate_again(hook) is None
+    assert Attempt.objects.count() == 1
