@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
@@ -15,14 +16,14 @@ from django.utils import timezone
 
 from accounts import actions as account_actions
 from accounts import members
-from accounts.models import Member
+from accounts.models import Member, User
 from hooks import actions as hook_actions
 from hooks import redelivery
 from hooks.models import Hook, Kind, State
 from instances import actions
 from instances.models import Instance
-from testing_tools import bins
-from testing_tools.models import Capture
+from testing_tools import bins, simulation_runs
+from testing_tools.models import Capture, Plan
 from tests.factories import InstanceFactory, UserFactory, member_of
 
 VISITORS = ("anonymous", "stranger", "viewer", "manager", "owner", "staff")
@@ -48,6 +49,15 @@ def addresses(
 ADDRESSES = addresses()
 
 
+def session_of(person: User) -> str:
+    """The key of a session in which they are signed in."""
+    client = Client()
+    client.force_login(person)
+    key = client.session.session_key
+    assert key is not None
+    return key
+
+
 class World:
     """alice's instance, hooks, job, bin with a capture, and members; who visits, and by which key."""
 
@@ -71,6 +81,7 @@ class World:
             name: account_actions.issue_key(person.account, actor=person)[1]
             for name, person in self.people.items()
         }
+        self.sessions = {name: session_of(person) for name, person in self.people.items()}
         actions.receive_message(self.instance, sender="17680561234", body="hello")
         self.hook = Hook.objects.filter(endpoint_id=self.instance.pk, kind=Kind.MESSAGE).get()
         hook_actions.cancel(self.hook, actor=None)
@@ -84,6 +95,16 @@ class World:
             state=State.CANCELLED,
             finished_at=timezone.now(),
         )
+        self.run = simulation_runs.plan_run(
+            self.instance,
+            what="message",
+            plan=Plan.REPEAT,
+            body=b"{}",
+            to_url="http://127.0.0.1:9/hook",
+            count=2,
+            pause=0,
+            actor=None,
+        )
         self.bin = bins.open_bin(self.instance)
         bins.capture(self.bin.key, method="POST", body=b"{}")
         self.capture = Capture.objects.get(bin=self.bin)
@@ -95,6 +116,8 @@ class World:
             public_id = self.job.public_id
         elif name == "testing:simulation-again":
             public_id = self.simulated.public_id
+        elif name.startswith("testing:simulation-run"):
+            public_id = self.run.public_id
         elif name.startswith(("testing:verification", "shared:")):
             public_id = self.capture.public_id
         rest_id: Any = self.instance.number
@@ -114,6 +137,10 @@ class World:
             "token": "a" * 43,
             "name": "status",
             "code": "a" * 22,
+            "button": "log_out",
+            "chat_id": "17680561234@c.us",
+            "chatId": "17680561234@c.us",
+            "phone": "17680561234",
         }
         return {key: known[key] for key in ADDRESSES[name] if key != "suffix"}
 
@@ -137,7 +164,7 @@ class World:
             return Client(headers=headers, raise_request_exception=False)
         client = Client(raise_request_exception=False)
         if visitor != "anonymous":
-            client.force_login(self.people[visitor])
+            client.cookies[settings.SESSION_COOKIE_NAME] = self.sessions[visitor]
         return client
 
     def answer(self, name: str, method: str, visitor: str) -> str:

@@ -28,16 +28,28 @@ instances:new                                POST   302 200 200 200 200 200
 instances:detail                             GET    302 404 200 200 200 404
 instances:status                             GET    302 404 200 200 200 404
 instances:link                               POST   302 404 403 302 302 404
-instances:log-out                            POST   302 404 403 302 302 404
 instances:rename                             POST   302 404 403 302 302 404
 instances:address                            POST   302 404 403 302 302 404
-instances:flags                              POST   302 404 403 400 400 404
 instances:token                              POST   302 404 403 302 302 404
 instances:secret                             POST   302 404 403 302 302 404
 instances:secret-end                         POST   302 404 403 302 302 404
 instances:pause                              POST   302 404 403 302 302 404
 instances:resume                             POST   302 404 403 302 302 404
 instances:delete                             POST   302 404 403 403 200 404
+instances:setup                              GET    302 404 200 200 200 404
+instances:press                              POST   302 404 403 302 302 404
+instances:history                            GET    302 404 200 200 200 404
+instances:history-news                       GET    302 404 204 204 204 404
+instances:settings                           GET    302 404 200 200 200 404
+instances:settings                           POST   302 404 403 302 302 404
+instances:messages                           GET    302 404 200 200 200 404
+instances:chat-list                          GET    302 404 200 200 200 404
+instances:chat                               GET    302 404 200 200 200 404
+instances:chat-news                          GET    302 404 200 200 200 404
+instances:chat-reply                         POST   302 404 403 422 422 404
+instances:chat-read                          POST   302 404 403 302 302 404
+instances:address-check                      POST   302 404 403 200 200 404
+instances:address-test                       POST   302 404 403 200 200 404
 testing:verification-capture                 GET    302 404 200 200 200 404
 testing:verification-body                    GET    302 404 200 200 200 404
 testing:verification-part                    GET    302 404 404 404 404 404
@@ -65,6 +77,8 @@ testing:simulation-read                      POST   302 404 200 200 200 404
 testing:simulation-address                   POST   302 404 200 200 200 404
 testing:simulation-send                      POST   302 404 403 200 200 404
 testing:simulation-again                     POST   302 404 403 200 200 404
+testing:simulation-run                       POST   302 404 403 200 200 404
+testing:simulation-run-cancel                POST   302 404 403 200 200 404
 testing:verification                         GET    302 404 200 200 200 404
 testing:verification-start                   POST   302 404 403 302 302 404
 testing:verification-stop                    POST   302 404 403 302 302 404
@@ -100,6 +114,7 @@ accounts:member-leave                        POST   302 404 302 404 404 404
 accounts:invitation-revoke                   POST   302 404 404 404 302 404
 accounts:invitation                          GET    200 200 200 200 200 200
 accounts:invitation-accept                   POST   302 302 302 302 302 302
+accounts:trail                               GET    302 200 200 200 200 200
 account-export                               GET    302 302 302 302 302 302
 account-delete                               GET    302 302 302 302 302 302
 account-delete                               POST   302 302 302 302 302 302
@@ -159,6 +174,8 @@ instances-api:delivery-pause                 POST   401 404 404 404 200 404
 instances-api:delivery-resume                POST   401 404 404 404 200 404
 instances-api:sandbox-messages               POST   401 404 404 404 400 404
 instances-api:sandbox-receipts               POST   401 404 404 404 400 404
+instances-api:sandbox-phone                  GET    401 404 404 404 200 404
+instances-api:sandbox-phone                  POST   401 404 404 404 400 404
 instances-api:sandbox-phone                  PATCH  401 404 404 404 400 404
 instances-api:hooks                          GET    401 200 200 200 200 200
 instances-api:hook                           GET    401 404 404 404 200 404
@@ -172,6 +189,19 @@ instances-api:redelivery                     GET    401 404 404 404 200 404
 instances-api:redelivery-pause               POST   401 404 404 404 200 404
 instances-api:redelivery-resume              POST   401 404 404 404 409 404
 instances-api:redelivery-cancel              POST   401 404 404 404 200 404
+instances-api:sandbox-calls                  POST   401 404 404 404 400 404
+instances-api:sandbox-phone-messages         POST   401 404 404 404 400 404
+instances-api:sandbox-contacts               GET    401 404 404 404 200 404
+instances-api:sandbox-contact                GET    401 404 404 404 200 404
+instances-api:sandbox-contact                PUT    401 404 404 404 200 404
+instances-api:sandbox-contact                PATCH  401 404 404 404 200 404
+instances-api:sandbox-groups                 GET    401 404 404 404 200 404
+instances-api:sandbox-groups                 POST   401 404 404 404 400 404
+instances-api:sandbox-group                  GET    401 404 404 404 200 404
+instances-api:sandbox-group                  PATCH  401 404 404 404 400 404
+instances-api:sandbox-chat                   GET    401 404 404 404 200 404
+instances-api:sandbox-chat-messages          GET    401 404 404 404 200 404
+instances-api:sandbox-reset                  POST   401 404 404 404 200 404
 api-schema                                   GET    200 200 200 200 200 200
 api-docs                                     GET    200 200 200 200 200 200
 bin                                          GET    200 200 200 200 200 200
@@ -196,7 +226,7 @@ ROWS = {
     if line and not line.startswith("#")
 }
 METHODS = ("GET", "POST")
-REST_METHODS = ("GET", "POST", "PATCH", "DELETE")
+REST_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 @pytest.fixture(autouse=True)
