@@ -94,7 +94,7 @@ def copy(value: Any, label: str = "Copy", css: str = "") -> dict[str, Any]:
 
 @register.simple_tag(takes_context=True)
 def looks_only(context: Context) -> bool:
-    """Is this page about an instance that whoever looks at it may not change? `instance` of the page, else the chosen."""
+    """Is this page about an instance that its reader may not change? `instance` of the page, else the chosen one."""
     request = context.get("request")
     if request is None or request.resolver_match is None:
         return False
@@ -200,7 +200,7 @@ def is_password(field: BoundField) -> bool:
     return isinstance(field.field.widget, forms.PasswordInput)
 
 
-# In this order: every one says that it is Mozilla, Edge and Opera also that they are Chrome, and Chrome that it is Safari.
+# In this order: Edge and Opera also say that they are Chrome, and Chrome that it is Safari.
 BROWSERS = (
     ("Firefox/", "Firefox"), ("Edg", "Edge"), ("OPR/", "Opera"), ("Chrome/", "Chrome"), ("CriOS/", "Chrome"),
     ("Safari/", "Safari"), ("curl/", "curl"), ("python", "A Python program"),
