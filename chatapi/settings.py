@@ -338,9 +338,8 @@ API_RATE = read(env.str, "API_RATE", "6000/min")
 CONTRACT_CALLS_PER_MINUTE = read(env.int, "CONTRACT_CALLS_PER_MINUTE", 60_000)
 CONTRACT_ACCOUNT_CALLS_PER_MINUTE = read(env.int, "CONTRACT_ACCOUNT_CALLS_PER_MINUTE", 300)
 CONTRACT_WRONG_TOKENS_PER_MINUTE = read(env.int, "CONTRACT_WRONG_TOKENS_PER_MINUTE", 60)
-OUTPUT_IP = read(
-    env.str, "OUTPUT_IP", ""
-)  # what `outputIP` answers; unset: the address of this machine's way out
+# what `outputIP` answers; unset: the address of this machine's way out
+OUTPUT_IP = read(env.str, "OUTPUT_IP", "")
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["instances.api.authentication.AccountKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],

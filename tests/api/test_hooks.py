@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from hooks.models import Attempt, Hook, Kind, Outcome, Side, SkipReason, State, Trigger
+from hooks.models import Attempt, Hook, Kind, Outcome, Side, SkipReason, State, Trigger, new_public_id
 from tests.api.conftest import Caller
 
 NINE = datetime(2030, 1, 1, 9, tzinfo=UTC)
@@ -20,7 +20,9 @@ def hook(owner: Caller, **fields: Any) -> Hook:
         "created_at": NINE, "finished_at": NINE, "last_outcome": Outcome.OK, "last_status": 200,
         "last_host": "example.com",
     }  # fmt: skip
-    return Hook.objects.create(endpoint=owner.instance.endpoint, **delivered | fields)
+    made = delivered | fields
+    made.setdefault("public_id", new_public_id(made["created_at"]))
+    return Hook.objects.create(endpoint=owner.instance.endpoint, **made)
 
 
 def failed(owner: Caller, **fields: Any) -> Hook:
