@@ -23,8 +23,10 @@ class Code(NamedTuple):
     is_stale: bool
 
     @property
-    def seconds_left(self) -> int:
-        return max(0, int((self.until - timezone.now()).total_seconds()))
+    def left(self) -> str:
+        """As app.js goes on to say it: "0:34"."""
+        seconds = max(0, int((self.until - timezone.now()).total_seconds()))
+        return f"{seconds // 60}:{seconds % 60:02}"
 
 
 def shown_code(instance: Instance) -> Code | None:

@@ -105,8 +105,9 @@ class Line(NamedTuple):
 
     @property
     def words(self) -> str:
-        """ "changed 14 times in 10 min"."""
-        return f"changed {len(self.stays)} times in {duration(self.stays[0].at - self.stays[-1].at)}"
+        """As "changed 14 times in 10 min"; whole minutes, rounded up."""
+        span = self.stays[0].at - self.stays[-1].at
+        return f"changed {len(self.stays)} times in {-(-span // timedelta(minutes=1))} min"
 
     @property
     def lasted(self) -> str:
@@ -139,7 +140,7 @@ def stay_of(change: Any) -> Stay:
     return Stay(
         change.pk,
         WORDS[status],
-        COLORS[status],
+        COLORS[status] if change.substatus == Substatus.NORMAL else "orange",
         MEANINGS[Substatus(change.substatus)],
         status,
         change.substatus,

@@ -27,18 +27,20 @@ def make_instance(page: Page, url: str) -> str:
     """A linked instance named Shop whose hooks go to `url`; returns its number."""
     page.get_by_label("Name").fill("Shop")
     page.get_by_role("button", name="Make the instance").click()
-    page.wait_for_url(re.compile(r"/instances/\d+/$"))
+    page.wait_for_url(re.compile(r"/instances/\d+/setup/$"))
     page.get_by_role("button", name="Scan with the sandbox phone").click()
-    expect(page.locator("#status")).to_contain_text("Connected")
     page.get_by_label("Webhook address").fill(url)
     page.get_by_role("button", name="Save the address").click()
-    expect(page.locator("#webhook")).to_contain_text("Saved and read back.")
+    page.get_by_role("link", name="To the instance").click()
+    page.wait_for_url(re.compile(r"/instances/\d+/$"))
+    expect(page.locator("#status")).to_contain_text("Connected")
     return page.url.rstrip("/").rsplit("/", 1)[1]
 
 
 def switch_on(page: Page, flag: str) -> None:
     page.get_by_role("switch", name=re.compile(f"^{flag}")).check()
-    expect(page.locator("#flags")).to_contain_text(f"Saved: {flag} is on.")
+    page.locator("#flags").get_by_role("button", name="Save").click()
+    expect(page.locator("#flags")).to_contain_text(f"Saved and read back: {flag} off → on.")
 
 
 def test_from_the_sign_up_to_the_log(newcomer: Page) -> None:
@@ -140,7 +142,9 @@ def test_no_page_is_wider_than_the_window(newcomer: Page, width: int) -> None:
     hook = page.url
     page.set_viewport_size({"width": width, "height": 800})
     for address in (
-        "/instances/", "/instances/new/", f"/instances/{number}/", "/testing/simulation/", "/testing/sending/", "/log/",
+        "/instances/", "/instances/new/", f"/instances/{number}/", f"/instances/{number}/setup/",
+        f"/instances/{number}/settings/", f"/instances/{number}/history/", f"/instances/{number}/messages/",
+        "/testing/simulation/", "/testing/sending/", "/log/",
         hook,
     ):  # fmt: skip
         page.goto(address)

@@ -59,7 +59,7 @@ def test_flapping_is_one_line_that_hides_the_changes(alice, instance):
     change(instance, 60, "got qr code")
     for place in range(14):
         change(instance, 20 - place * 9 / 13, substatus=("phone", "normal")[place % 2])
-    assert lines(alice) == ["changed 14 times in 9 min", ("Waiting for the scan", "40 min")]
+    assert lines(alice) == ["changed 14 times in 10 min", ("Waiting for the scan", "40 min")]
     assert alice.get(PAGE).content.decode().count("the phone is not connected") == 7
 
 

@@ -172,7 +172,7 @@ def buttons_on(client):
         ("loading", "normal", "syncing", ["retry", "reboot", "logout"]),
         ("init", "normal", "", ["reboot"]),
         ("got qr code", "normal", "", ["link"]),
-        ("got qr code", "expired", "", ["expiry", "new-code", "link"]),
+        ("got qr code", "expired", "", ["new-code", "link"]),
     ],
 )
 def test_only_the_buttons_that_apply_now_are_there(alice, instance, status, substatus, reason, shown):
