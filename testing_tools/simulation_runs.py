@@ -163,13 +163,14 @@ def advance(run: SimulationRun, instance: Instance, *, actor: Any, seconds: floa
 
     One of them may take 10 s. Two that do it at once do not send the same hook twice, nor two at a time.
     """
-    began, sent = time.monotonic(), False
+    ends, sent = time.monotonic() + seconds, False
     while step := take_next(run):
         send_step(step, instance, to_url=run.to_url, actor=actor)
         put_down(run)
         sent = True
-        if run.pause or time.monotonic() - began > seconds:
+        if time.monotonic() + run.pause > ends:  # the next one is a later request's
             break
+        time.sleep(run.pause)
     return sent
 
 
@@ -250,6 +251,7 @@ class ShownRun(NamedTuple):
     counts: list[tuple[Verdict, int]]
     is_busy: bool
     cursor: str
+    wait: int  # milliseconds until the next one is due
 
     @property
     def is_open(self) -> bool:
@@ -274,7 +276,16 @@ def show_run(run: SimulationRun) -> ShownRun:
         shown.append(ShownStep(step, attempt, verdict, bool(is_busy and step.hook and not attempt)))
     counts = Counter(one.verdict for one in shown if one.verdict)
     done = sum(counts.values())
-    return ShownRun(run, shown, done, counts.most_common(), is_busy, f"{run.state}:{done}:{int(is_busy)}")
+    until = int((run.next_at - timezone.now()).total_seconds() * 1000)
+    return ShownRun(
+        run,
+        shown,
+        done,
+        counts.most_common(),
+        is_busy,
+        cursor=f"{run.state}:{done}:{int(is_busy)}",
+        wait=max(until, 50),
+    )
 
 
 def unfinished(instance: Instance) -> SimulationRun | None:

@@ -142,7 +142,10 @@ def write(request: HttpRequest) -> HttpResponse:
     draft = changed_draft(request, instance)
     if draft.text == body_text(request):
         return HttpResponse(status=204)
-    return render(request, f"{PAGE}#json", {"instance": instance, "draft": draft})
+    context: dict[str, Any] = {"instance": instance, "draft": draft}
+    if request.headers.get("HX-Trigger-Name") == "group":  # the group has brought its name along
+        context |= {"draft": judged(draft.what, draft.text), "with_fields": True}
+    return render(request, f"{PAGE}#json", context)
 
 
 def body_text(request: HttpRequest) -> str:

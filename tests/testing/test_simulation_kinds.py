@@ -294,3 +294,12 @@ def test_the_log_knows_what_a_chat_change_is_about(instance):
 def test_without_an_address_a_status_can_be_looked_at(alice, instance):
     hook_actions.configure(instance.endpoint, url="")
     assert alice.get(PAGE, {"instance": 12345, "what": "status"}).status_code == 200
+
+
+def test_a_group_brings_its_name_into_the_form(alice, instance):
+    draft = simulations.first_draft(instance, "message")
+    form = {"what": "message", "body": draft.text, **draft.fields, "group": "yes"}
+    headers = HTMX | {"HX-Trigger-Name": "group"}
+    page = alice.post(f"{PAGE}write/?instance=12345", form, headers=headers).content.decode()
+    assert 'id="fields" hx-swap-oob="true"' in page
+    assert 'name="group_name" value="Neighbours"' in page

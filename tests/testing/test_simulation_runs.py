@@ -278,3 +278,9 @@ def test_a_simulation_can_not_be_sent_again_while_it_is_under_way(instance):
     Hook.objects.update(state=State.SENDING, lease_until=timezone.now(), finished_at=None)
     assert hook_actions.simulate_again(hook) is None
     assert Attempt.objects.count() == 1
+
+
+def test_a_short_pause_is_waited_for_within_one_poll(alice, instance, receiver):
+    run = begin(alice, instance, "message", "repeat", pause="0.01")
+    assert simulation_runs.advance(run, instance, actor=None, seconds=60)
+    assert len(receiver.requests) == 3
