@@ -8,6 +8,7 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from hooks import many
 from instances import chat_ids
 from instances.actions import chats, events
 from instances.actions.messages import quote
@@ -153,7 +154,7 @@ def record_sent(
     for outgoing, _ in taken:
         if outgoing.chat_id not in known:
             known[outgoing.chat_id] = chats.touch(instance, outgoing.chat_id, at=now)
-    messages = Message.objects.bulk_create(
+    messages = [
         Message(
             instance=instance,
             number=number,
@@ -175,7 +176,8 @@ def record_sent(
             time=now,
         )
         for number, (outgoing, acks) in enumerate(taken, start=first)
-    )
+    ]
+    many.insert(messages)
     emitted: list[events.Event] = []
     for message, (_, acks) in zip(messages, taken, strict=True):
         emitted.append(events.of_message(instance, message, ack=Ack.SENT))  # the ticks follow
