@@ -79,7 +79,7 @@ def steps_of(what: str, plan: Plan, body: bytes, count: int) -> list[Planned]:
     if family(what) == "ack" and plan in (Plan.SEQUENCE, Plan.BACKWARDS):
         names = {Ack.SENT: What.SENT, Ack.DELIVERED: What.DELIVERED, Ack.VIEWED: What.VIEWED}
         order = list(Ack) if plan == Plan.SEQUENCE else list(Ack)[::-1]
-        return [Planned(str(names[ack].label), with_status(what, body, ack)) for ack in order]
+        return [Planned(f"Tick: {names[ack].label}", with_status(what, body, ack)) for ack in order]
     if plan == Plan.BACKWARDS:
         return [Planned(*numbered(what, body, at)) for at in reversed(range(IN_A_ROW))]
     return [Planned(*numbered(what, body, at)) for at in range(count)]

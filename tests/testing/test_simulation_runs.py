@@ -88,6 +88,7 @@ def test_send_only_plans_a_run_and_its_polls_send_it(alice, instance, receiver):
     )
     assert "3 of 3 sent" in text
     assert "3 Delivered" in text
+    assert list(run.steps.values_list("label", flat=True)) == ["Tick: Sent", "Tick: Delivered", "Tick: Read"]
     run.refresh_from_db()
     assert run.state == RunState.FINISHED
 
@@ -284,3 +285,12 @@ def test_a_short_pause_is_waited_for_within_one_poll(alice, instance, receiver):
     run = begin(alice, instance, "message", "repeat", pause="0.01")
     assert simulation_runs.advance(run, instance, actor=None, seconds=60)
     assert len(receiver.requests) == 3
+
+
+def test_the_page_takes_few_queries_however_many_simulations_there_were(
+    alice, instance, django_assert_max_num_queries
+):
+    finish(alice, begin(alice, instance, "message", "repeat", count="30"))
+    alice.get(PAGE, {"instance": 12345})
+    with django_assert_max_num_queries(14):
+        alice.get(PAGE, {"instance": 12345})
