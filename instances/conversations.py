@@ -22,7 +22,12 @@ NEWS_AT_ONCE = 200  # messages that one poll brings; the next one goes on behind
 WATCHED = 100  # of the newest messages that are shown: their ticks stay true
 QUEUE_SHOWN = 20
 
-TICKS = {None: "sent", Ack.SENT: "sent", Ack.DELIVERED: "delivered", Ack.VIEWED: "viewed"}
+TICKS: dict[int | None, str] = {
+    None: "sent",
+    Ack.SENT: "sent",
+    Ack.DELIVERED: "delivered",
+    Ack.VIEWED: "viewed",
+}
 FILES = {
     MessageType.IMAGE: "image",
     MessageType.VIDEO: "video",
@@ -107,14 +112,14 @@ def preview_of(message: Message) -> str:
     return f"You: {words}"[:120] if message.from_me else words[:120]
 
 
-def label_of(message: Message) -> str:
+def label_of(message: Message | OutgoingMessage) -> str:
     """What kind of message it is, where its text does not say so; a word with a capital letter."""
     if message.type == MessageType.CHAT:
         return ""
     return MessageType(message.type).label
 
 
-def text_of(message: Message) -> str:
+def text_of(message: Message | OutgoingMessage) -> str:
     """What is to be read: the text, a file's caption, a location's or a card's own words."""
     if message.type == MessageType.VCARD:
         names = [line[3:] for line in message.body.splitlines() if line.upper().startswith("FN:")]
@@ -155,7 +160,7 @@ def made(messages: Sequence[Message], chat: Chat, *, known_day: bool = False) ->
                 text_of(message),
                 label_of(message),
                 message.body if message.type in FILES and is_link(message.body) else "",
-                TICKS[message.ack] if message.from_me else "",  # type: ignore[index]
+                TICKS[message.ack] if message.from_me else "",
                 message.sender_name or chat_ids.digits(message.author) if chat.is_group else "",
                 message.time.date() != day,
             )

@@ -31,7 +31,7 @@ class NewInstanceForm(forms.Form):
         super().__init__(*args, **kwargs)
         own = Account.objects.owned_by(user).first()
         changeable = Account.objects.changeable_by(user).select_related("owner").order_by("pk")
-        if changeable.exclude(pk=own.pk if own else None).exists():
+        if (changeable.exclude(pk=own.pk) if own else changeable).exists():
             field = self.fields["account"]
             assert isinstance(field, forms.ModelChoiceField)
             field.queryset, field.initial = changeable, own
@@ -41,7 +41,8 @@ class NewInstanceForm(forms.Form):
 
     def chosen_account(self) -> Account:
         """The account of the new instance, once the form is valid."""
-        account: Account = self.cleaned_data.get("account") or self.own
+        account = self.cleaned_data.get("account") or self.own
+        assert isinstance(account, Account)  # without one of their own, the field was asked and is needed
         return account
 
 

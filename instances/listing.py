@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from django.db.models import Case, CharField, Count, F, IntegerField, Q, QuerySet, Value, When
+from django.db.models import Case, CharField, Count, F, IntegerField, Q, Value, When
 from django.db.models.functions import Cast, Lower
 from django.utils import timezone
 
@@ -90,7 +90,7 @@ class Page(NamedTuple):
         return sum(count for _, count in self.counts)
 
 
-def ranked(visible: InstanceQuerySet) -> QuerySet[Instance]:
+def ranked(visible: InstanceQuerySet) -> Any:
     """Each with `rank`, the place of its state in GROUPS, and what the list is sorted by."""
     status = AccountStatus
     rank = Case(
@@ -104,7 +104,7 @@ def ranked(visible: InstanceQuerySet) -> QuerySet[Instance]:
     return visible.annotate(rank=rank, lower_name=Lower("name"))
 
 
-def found(rows: QuerySet[Instance], q: str) -> QuerySet[Instance]:
+def found(rows: Any, q: str) -> Any:
     """Every word must stand in the name, the number, the own phone number or the webhook address."""
     rows = rows.annotate(number_text=Cast("number", CharField()))
     for word in q.split():

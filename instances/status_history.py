@@ -53,24 +53,24 @@ MEANINGS = {
 class Recent(NamedTuple):
     """How often the status changed within the last ten minutes."""
 
-    count: int
+    times: int
     minutes: int
 
     @property
     def is_flapping(self) -> bool:
-        return self.count >= FLAPS
+        return self.times >= FLAPS
 
     @property
     def words(self) -> str:
-        return f"{self.count} times in {self.minutes} min"
+        return f"{self.times} times in {self.minutes} min"
 
 
 def recent_changes(instance: Instance) -> Recent:
     """One query; every change has made a hook, sent or skipped. Simulated ones are no change."""
     since = timezone.now() - WITHIN
     told = Hook.objects.filter(endpoint_id=instance.pk, kind=Kind.STATUS, simulated=False).since(since)
-    count = len(told.order_by("-pk").values_list("pk")[:MOST_COUNTED])
-    return Recent(count, int(WITHIN.total_seconds() // 60))
+    times = len(told.order_by("-pk").values_list("pk")[:MOST_COUNTED])
+    return Recent(times, int(WITHIN.total_seconds() // 60))
 
 
 class Stay(NamedTuple):
@@ -125,7 +125,7 @@ def duration(span: timedelta) -> str:
     seconds = int(span.total_seconds())
     if seconds < 1:
         return "under 1 s"
-    parts = []
+    parts: list[tuple[int, str]] = []
     for size, unit in ((86_400, "day"), (3600, "h"), (60, "min"), (1, "s")):
         count, seconds = divmod(seconds, size)
         if count or parts:

@@ -81,7 +81,7 @@ def try_address(request: HttpRequest, number: int) -> HttpResponse:
     elif instance.is_stopped:
         context["refusal"] = "This instance is stopped, so nothing can be sent with it."
     elif not form.is_valid():
-        context["refusal"] = " ".join(form.errors["url"])
+        context["refusal"] = " ".join(str(error) for error in form.errors["url"])
     elif not form.cleaned_data["url"]:
         context["refusal"] = "There is no address yet: type where your server waits for hooks."
     else:

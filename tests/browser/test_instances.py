@@ -33,7 +33,7 @@ def test_the_bar_shows_the_difference_and_saves_it_by_keyboard(demo_page: Page, 
         chats.press("Control+s")
         expect(page.locator("#flags")).to_contain_text(f"Saved and read back: chatUpdateOn {old} → {new}.")
         expect(bar).to_be_hidden()
-        expect(page.get_by_role("heading", name="What is sent, and how")).to_be_focused()
+        expect(chats).to_be_focused()
 
 
 def test_a_chat_loses_nothing_and_moves_nothing_under_the_reader(demo_page: Page, rest: Rest) -> None:
