@@ -26,11 +26,13 @@ def many(instance: Instance) -> list[Instance]:
     """Alice's instances: one not paid, one waiting for the scan, two linked, of which the fixture has no name."""
     make = {"owner": instance.owner}
     return [
-        InstanceFactory(name="Bakery", number=500, paid=False, **make),
+        InstanceFactory(name="Bakery", number=500, phone="15550002222", paid=False, **make),
         InstanceFactory(
             name="abbey", number=400, account_status="got qr code", phone="4915112345678", **make
         ),
-        InstanceFactory(name="Cinema", number=300, url="https://tickets.example.com/in", **make),
+        InstanceFactory(
+            name="Cinema", number=300, phone="15550003333", url="https://tickets.example.com/in", **make
+        ),
     ]
 
 
