@@ -102,15 +102,47 @@ def flag(wire: str, takes: str = "true or false", *, default: bool = False) -> A
     )
 
 
-def number(wire: str, takes: str = "a whole number", *, default: Any = None) -> Argument:
-    """A whole number from 0; an empty text or null is as if it had not come."""
+NOTHING = frozenset({"", "null", "undefined", "none"})  # a variable without a value, in an address
+
+
+def is_nothing(value: Any) -> bool:
+    """Is it as if the argument had not come?"""
+    return value is None or (isinstance(value, str) and value.strip().lower() in NOTHING)
+
+
+def number(
+    wire: str, takes: str = "a whole number", *, default: Any = None, most: int = 2_147_483_647
+) -> Argument:
+    """A whole number from 0 to `most`; null, also as a word, is as if it had not come."""
     return Argument(
         wire,
-        lambda value: default if once(value) in (None, "") else values.whole_number(once(value)),
+        lambda value: default if is_nothing(once(value)) else values.whole_number(once(value), most=most),
         takes,
         {"type": "integer", "minimum": 0},
         default,
     )
+
+
+LAST_SECOND = 9_999_999_999  # of the year 2286: bots write it for "for ever"; milliseconds are longer
+
+
+def unix_time(wire: str) -> Argument:
+    """Unix seconds; what is behind a decimal point, as in Python's time.time(), is cut off."""
+
+    def read(value: Any) -> int | None:
+        given = once(value)
+        if is_nothing(given):
+            return None
+        if isinstance(given, float) and 0 <= given <= LAST_SECOND:
+            given = int(given)
+        if isinstance(given, str):
+            given = re.sub(r"(?<=[0-9])\.[0-9]{1,20}$", "", given.strip())
+        try:
+            return values.whole_number(given, most=LAST_SECOND)
+        except ValueError:
+            raise ValueError(f"unix seconds, from 0 to {LAST_SECOND}") from None
+
+    return Argument(wire, read, "unix seconds", {"type": "integer", "minimum": 0}, default=None)
 
 
 def phones(wire: str) -> Argument:

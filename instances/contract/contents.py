@@ -8,7 +8,7 @@ from typing import Any
 from django.core.files.uploadedfile import UploadedFile
 
 from instances import chat_ids, values
-from instances.contract.arguments import Argument, once
+from instances.contract.arguments import Argument, once, plain
 
 
 def content(wire: str) -> Argument:
@@ -83,7 +83,7 @@ def people(wire: str) -> Argument:
 
     def read(value: Any) -> list[str]:
         if isinstance(value, int | float):
-            value = json.dumps(int(value))
+            value = plain(value)
         found = [chat_ids.of_chat(each) for each in kind.read(value)]
         if any(chat_ids.is_group(each) for each in found):
             raise ValueError(takes)

@@ -4,7 +4,7 @@ from typing import Any
 
 from hooks import actions as hook_actions
 from hooks.models import Hook, Kind, State
-from instances.contract.arguments import number, text
+from instances.contract.arguments import text, unix_time
 from instances.contract.errors import Refused, WireError
 from instances.contract.moments import moment, wire_date
 from instances.contract.registry import method
@@ -23,7 +23,7 @@ def must_be_on(flag: bool, name: str) -> None:
 @method(
     "instanceStatuses",
     "GET",
-    arguments=(number("min_time", "unix seconds"), number("max_time", "unix seconds")),
+    arguments=(unix_time("min_time"), unix_time("max_time")),
 )
 def instance_statuses(instance: Instance, *, min_time: int | None, max_time: int | None) -> dict[str, Any]:
     """The changes of the status while `instanceStatuses` was on, oldest first; at most the last 10 000.

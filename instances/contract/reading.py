@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db.models import F, QuerySet
 
-from instances.contract.arguments import Destination, flag, number, text
+from instances.contract.arguments import Destination, flag, number, text, unix_time
 from instances.contract.moments import moment
 from instances.contract.registry import method
 from instances.models import Chat, Instance, Message
@@ -17,6 +17,7 @@ TEXT_CAP = (
 )
 MOST_A_PAGE = 1_000  # of messagesHistory
 MOST_MESSAGES = 2_147_483_647  # that an instance may have
+MOST_GIVEN = 999_999_999_999_999  # as lastMessageNumber: a bot gave a phone number there, beside `last`
 CHAT_ID_LENGTH = 100  # characters
 CHUNK = 500  # messages that are fetched at once
 
@@ -30,7 +31,7 @@ FIELDS = (
     "messages",
     "GET",
     arguments=(
-        number("lastMessageNumber", "the number after which to begin", default=0),
+        number("lastMessageNumber", "the number after which to begin", default=0, most=MOST_GIVEN),
         flag("last", "the newest messages instead; beats lastMessageNumber"),
         text("chatId", "one chat's messages alone", most=CHAT_ID_LENGTH),
         number(
@@ -38,8 +39,8 @@ FIELDS = (
             f"how many at most; 0: all, but at most {CAP}, and {TEXT_CAP} characters of text",
             default=PAGE,
         ),
-        number("min_time", "unix seconds"),
-        number("max_time", "unix seconds"),
+        unix_time("min_time"),
+        unix_time("max_time"),
     ),
 )
 def messages(

@@ -86,13 +86,48 @@ def test_a_period_with_both_ends(get: Call, instance: Instance) -> None:
     assert numbers(get("messages", min_time=NOON_SECONDS + 1, max_time=NOON_SECONDS + 3)) == [2, 3, 4]
 
 
+@pytest.mark.parametrize("time", [f"{NOON_SECONDS + 3}.8141592", NOON_SECONDS + 3.9])
+def test_a_time_with_a_fraction_as_python_has_it(get: Call, instance: Instance, time: object) -> None:
+    receive(instance, 5)
+    assert numbers(get("messages", min_time=time)) == [4, 5]
+    assert numbers(get("messages", max_time=time)) == [1, 2, 3, 4]
+
+
+def test_a_fraction_in_json_too(post: Call, instance: Instance) -> None:
+    receive(instance, 5)
+    assert numbers(post("messages", min_time=NOON_SECONDS + 3.9)) == [4, 5]
+
+
+def test_max_time_for_ever(get: Call, instance: Instance) -> None:
+    receive(instance, 2)
+    assert numbers(get("messages", max_time=9_999_999_999)) == [1, 2]
+    assert numbers(get("messages", min_time=9_999_999_999)) == []
+
+
+def test_a_phone_number_as_last_message_number_beside_last(get: Call, instance: Instance) -> None:
+    receive(instance, 2)
+    assert numbers(get("messages", lastMessageNumber=6281234567890, last=1)) == [1, 2]
+    later = get("messages", lastMessageNumber=6281234567890)
+    assert later == {"messages": [], "lastMessageNumber": 6281234567890}
+
+
+@pytest.mark.parametrize("word", ["undefined", "null", "None"])
+def test_a_variable_without_a_value_is_as_if_it_had_not_come(
+    get: Call, instance: Instance, word: str
+) -> None:
+    receive(instance, 2)
+    assert numbers(get("messages", lastMessageNumber=word, limit=word, max_time=word)) == [1, 2]
+
+
 @pytest.mark.parametrize(
     ("argument", "error"),
     [
         ("limit=-1", "limit takes a whole number from 0 to 2147483647"),
         ("limit=many", "limit takes a whole number from 0 to 2147483647"),
-        ("lastMessageNumber=1.5", "lastMessageNumber takes a whole number from 0 to 2147483647"),
-        ("min_time=1714564800000", "min_time takes a whole number from 0 to 2147483647"),
+        ("lastMessageNumber=1.5", "lastMessageNumber takes a whole number from 0 to 999999999999999"),
+        ("min_time=1714564800000", "min_time takes unix seconds, from 0 to 9999999999"),
+        ("min_time=noon", "min_time takes unix seconds, from 0 to 9999999999"),
+        ("max_time=-1", "max_time takes unix seconds, from 0 to 9999999999"),
         ("last=maybe", "last takes true or false"),
         ("chatId=x", "chatId should look like 17680561234@c.us or 17680561234-1479621234@g.us"),
     ],

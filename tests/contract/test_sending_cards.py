@@ -114,6 +114,8 @@ def test_send_contact_of_several_is_one_message(post: Call, get: Call, several: 
         ("17680561234-1479621234@g.us",
          "contactId takes the chat id of a contact, 17680561234@c.us, or an array of them"),
         ("anna", "chatId should look like 17680561234@c.us or 17680561234-1479621234@g.us"),
+        (float("inf"), "chatId should look like 17680561234@c.us or 17680561234-1479621234@g.us"),
+        (float("nan"), "chatId should look like 17680561234@c.us or 17680561234-1479621234@g.us"),
         (["19990001122"] * 101, "Message was not sent: contactId takes at most 100 contacts."),
     ],
 )  # fmt: skip
