@@ -65,6 +65,14 @@ def rename_account(account: Account, name: str, *, actor: User) -> Account:
 
 
 @transaction.atomic
+def show_first_steps(user: User, shown: bool, *, actor: User) -> User:
+    """Puts the first-run checklist away for this person, or gets it back. No deed for the trail: it changes no data."""
+    user.first_steps_hidden_at = None if shown else timezone.now()
+    user.save(update_fields=["first_steps_hidden_at"])
+    return user
+
+
+@transaction.atomic
 def set_password(user: User, password: str, *, actor: User | None) -> User:
     """A password chosen for somebody; people choose their own on allauth's pages."""
     user.set_password(password)

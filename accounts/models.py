@@ -51,6 +51,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField("may sign in", default=True)
     is_staff = models.BooleanField("may see the staff pages", default=False)
     date_joined = models.DateTimeField("joined", default=timezone.now)
+    # when the first-run checklist was put away; empty: it goes along until all of it is done
+    first_steps_hidden_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"

@@ -9,6 +9,7 @@ urlpatterns = [
     path("", account.account, name="account"),
     path("name/", account.rename, name="rename"),
     path("key/", account.rotate_key, name="rotate-key"),
+    path("first-steps/", account.first_steps, name="first-steps"),
     path("history/", trail.trail, name="trail"),
     path("members/", members.member_list, name="members"),
     path("members/<int:pk>/role/", members.change_role, name="member-role"),

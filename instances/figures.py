@@ -16,7 +16,7 @@ from django.db.models.functions import Cast, Extract, Floor
 from django.urls import reverse
 from django.utils import timezone
 
-from hooks.models import Hook, Kind, SkipReason, State
+from hooks.models import Hook, Kind, SkipReason, State, Tally
 from instances.models import Instance
 
 HOUR = timedelta(hours=1)
@@ -118,15 +118,20 @@ class Step(NamedTuple):
 def first_steps(instance: Instance) -> list[Step]:
     """Link, set the address, simulate, send, see the ack; empty once all is done or long past. Two queries.
 
-    A step is ticked when it is true, however it came about: by this page, the API or the wire contract.
+    A step is ticked when it is true, however it came about: by this page, the API or the wire contract. Empty too for
+    those who may only look.
     """
+    if not instance.may_change:
+        return []
+    # the newest 501 rows of a busy instance would be read for nothing, on every page
+    emitted = Tally.objects.filter(pk=instance.pk).values_list("emitted", flat=True).first()
+    if (emitted or 0) > FIRST_HOOKS:
+        return []
     hooks = list(
         Hook.objects.filter(endpoint_id=instance.pk)
         .order_by("-id")
-        .values_list("simulated", "kind", "state")[: FIRST_HOOKS + 1]
+        .values_list("simulated", "kind", "state")[:FIRST_HOOKS]
     )
-    if len(hooks) > FIRST_HOOKS:
-        return []
     sent = instance.last_queue_number > 0
     page, asked = instance.get_absolute_url(), f"?instance={instance.number}"
     steps = [

@@ -10,18 +10,22 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import get_user
 from django.http import HttpRequest
-from django.urls import reverse
+from django.urls import Resolver404, ResolverMatch, resolve, reverse
 from django.utils import timezone
 
 from hooks import delays
 from hooks.delays import Delay
 from hooks.models import Endpoint
-from instances import access
+from instances import access, listing
+from instances.figures import Step, first_steps
 from instances.models import Instance
+from testing_tools.models import Bin
 
 SESSION_KEY = "instance"
-# The chooser lists so many; beyond that it sends to the list of instances, which searches.
+# The chooser lists so many; beyond that its search asks the server for those that fit.
 CHOOSER_SIZE = 50
+# These pages show the first steps whole, or are a step themselves: the strip that goes along would say it twice.
+WITH_CHECKLIST = ("instances:list", "instances:detail", "instances:new", "instances:setup")
 
 
 def current_instance(request: HttpRequest) -> Instance | None:
@@ -64,7 +68,13 @@ class Frame:
         """The person's instances for the chooser, the first CHOOSER_SIZE of them."""
         if not self.is_signed_in:
             return []
-        return [access.hide_secrets(found) for found in Instance.objects.visible_to(self.user)[:CHOOSER_SIZE]]
+        visible = Instance.objects.visible_to(self.user).select_related("owner__owner")
+        return [access.hide_secrets(found) for found in visible[:CHOOSER_SIZE]]
+
+    def search(self, words: str) -> list[Instance]:
+        """The person's instances that fit, as the list of instances finds them; the first CHOOSER_SIZE."""
+        visible = Instance.objects.visible_to(self.user).select_related("owner__owner")
+        return [access.hide_secrets(found) for found in listing.found(visible, words)[:CHOOSER_SIZE]]
 
     @property
     def has_more(self) -> bool:
@@ -103,7 +113,8 @@ class Frame:
             if instance.number == number:
                 return instance
         if self.has_more and number < 2**31:
-            found = Instance.objects.visible_to(self.user).filter(number=number).first()
+            visible = Instance.objects.visible_to(self.user).select_related("owner__owner")
+            found = visible.filter(number=number).first()
             return access.hide_secrets(found) if found else None
         return None
 
@@ -132,26 +143,62 @@ class Frame:
 
     @cached_property
     def section(self) -> str:
-        """Which entry of the menu is lit: instances, simulation, verification, sending, log, api or account."""
+        """Which entry of the menu is lit: instances, simulation, verification, sending, phone, mine (the own bin), log,
+        contract, api, receivers or account."""
         match = self.request.resolver_match
         if match is None:
             return ""
         if match.namespace == "testing":
-            return (match.url_name or "").split("-")[0]
+            return "mine" if self.is_own_bin(match) else (match.url_name or "").split("-")[0]
+        if match.namespace == "docs":
+            return "contract" if match.url_name == "contract" else "receivers"
         name = match.namespace or match.url_name or ""
         if name.startswith(("account", "mfa", "usersessions")):
             return "account"
         return name.split("-")[0]
 
-    def address_for(self, instance: Instance) -> str:
-        """The same page for another instance; the instance's own page where the page knows no other."""
-        match = self.request.resolver_match
+    def is_own_bin(self, match: ResolverMatch) -> bool:
+        """Is the page about the person's own bin, which is no instance's?"""
+        key = match.kwargs.get("key")
+        return bool(key) and Bin.objects.filter(key=key, account__owner=self.user.pk).exists()
+
+    @cached_property
+    def steps(self) -> list[Step]:
+        """The first-run checklist for the strip that goes along from page to page; empty for viewers, for who has
+        put it away, and where the page shows it whole."""
+        match, instance = self.request.resolver_match, self.instance
+        if instance is None or match is None or match.view_name in WITH_CHECKLIST:
+            return []
+        if match.namespace not in ("instances", "testing", "log", "docs"):
+            return []
+        return [] if self.user.first_steps_hidden_at else first_steps(instance)
+
+    @property
+    def steps_done(self) -> int:
+        return sum(step.done for step in self.steps)
+
+    @property
+    def next_step(self) -> Step | None:
+        return next((step for step in self.steps if not step.done), None)
+
+    def address_for(self, instance: Instance, path: str = "") -> str:
+        """The same page for another instance; the instance's own page where the page knows no other.
+
+        `path` is the page's, where the request is for a part of it.
+        """
+        try:
+            match = resolve(path) if path else self.request.resolver_match
+        except Resolver404:
+            match = None
+        path = path or self.request.path
+        if match is not None and match.namespace == "docs":
+            return f"{path}?instance={instance.number}"
         if match is None or match.kwargs.keys() - {"number"}:
             return instance.get_absolute_url()
         if "number" in match.kwargs:
             return reverse(match.view_name, kwargs={"number": instance.number})
         if match.namespace == "testing" or match.namespace == "log":
-            return f"{self.request.path}?instance={instance.number}"
+            return f"{path}?instance={instance.number}"
         return instance.get_absolute_url()
 
     @cached_property

@@ -7,7 +7,12 @@ from testing_tools.views import (
     bin_changes,
     bin_sending,
     bins,
+    chooser,
+    docs,
     log,
+    log_overview,
+    phone,
+    phone_touches,
     redelivery,
     sending,
     shared_bins,
@@ -71,6 +76,7 @@ shared = [
     path("<capture_id:public_id>/parts/<int:index>/", shared_bins.part, name="part"),
 ]
 testing: list[URLPattern | URLResolver] = [
+    path("chooser/", chooser.chooser, name="chooser"),
     path("simulation/", simulation.simulation, name="simulation"),
     path("simulation/choose/", simulation.choose, name="simulation-choose"),
     path("simulation/write/", simulation.write, name="simulation-write"),
@@ -92,10 +98,24 @@ testing: list[URLPattern | URLResolver] = [
     path("sending/", sending.sending, name="sending"),
     path("sending/sent/", sending.sent, name="sending-sent"),
     path("sending/send/", sending.send, name="sending-send"),
+    path("sending/clear/", sending.clear, name="sending-clear"),
+    path("phone/", phone.phone, name="phone"),
+    path("phone/news/", phone.news, name="phone-news"),
+    path("phone/own/", phone_touches.own, name="phone-own"),
+    path("phone/own/write/", phone_touches.type_by_hand, name="phone-type"),
+    path("phone/own/read/", phone_touches.read_here, name="phone-read-here"),
+    path("phone/reset/", phone_touches.reset, name="phone-reset"),
+    path("phone/contact/", phone_touches.contact, name="phone-contact"),
+    path("phone/contact/write/", phone_touches.write, name="phone-write"),
+    path("phone/contact/read/", phone_touches.read_there, name="phone-read-there"),
+    path("phone/people/", phone_touches.person, name="phone-person"),
+    path("phone/groups/", phone_touches.group, name="phone-group"),
 ]
 deliveries = [
     path("", log.log_list, name="list"),
     path("live/", log.log_live, name="live"),
+    path("overview/", log_overview.overview, name="overview"),
+    path("export/", log_overview.export, name="export"),
     path("redeliver/", redelivery.new, name="redeliver"),
     path("redeliver/chosen/", redelivery.chosen, name="redeliver-chosen"),
     path("redeliveries/", redelivery.job_list, name="redeliveries"),
@@ -121,7 +141,14 @@ deliveries = [
     path("<uuid:public_id>/skip/", log.act, {"action": "skip"}, name="skip"),
     path("<uuid:public_id>/cancel/", log.act, {"action": "cancel"}, name="cancel"),
 ]
+# two parts each, so that neither is a method of the wire contract
+handbook = [
+    path("contract/", docs.contract, name="contract"),
+    path("receivers/", docs.receiver, name="receivers"),
+    path("receivers/<slug:key>/", docs.receiver, name="receiver"),
+]
 urlpatterns = [
+    path("api/", include((handbook, "docs"))),
     path("testing/", include((testing, "testing"))),
     path("log/", include((deliveries, "log"))),
     path("shared/<share_token:token>/", include((shared, "shared"))),

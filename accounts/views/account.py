@@ -4,6 +4,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
@@ -63,6 +64,24 @@ def rotate_key(request: HttpRequest) -> HttpResponse:
     own = own_account(request)
     key, plaintext = actions.rotate_key(own, actor=own.owner)
     return render(request, "accounts/key.html", {"key": key, "plaintext": plaintext})
+
+
+@require_POST
+@login_required
+def first_steps(request: HttpRequest) -> HttpResponse:
+    """Puts the checklist away (`shown=`), or gets it back (`shown=yes`); back to the page it was pressed on."""
+    shown = request.POST.get("shown") == "yes"
+    actions.show_first_steps(person(request), shown, actor=person(request))
+    if shown:
+        messages.success(
+            request,
+            "The first steps are shown again until an instance is through with them.",
+        )
+    else:
+        messages.info(request, "The first steps are put away. Your account page gets them back.")
+    back = request.POST.get("next", "")
+    allowed = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
+    return redirect(back if allowed else "accounts:account")
 
 
 def person(request: HttpRequest) -> User:

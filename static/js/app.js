@@ -188,7 +188,7 @@
   });
   // an opened chooser puts the cursor into its filter
   document.addEventListener("shown.bs.dropdown", (event) => {
-    event.target.parentElement.querySelector("[data-filter]")?.focus();
+    event.target.parentElement.querySelector("[data-first-focus]")?.focus();
   });
 
   // -- live parts: elements with data-live say how their polling fares

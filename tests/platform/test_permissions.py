@@ -70,6 +70,7 @@ testing:verification-forward                 POST   302 404 403 422 422 404
 testing:verification-share                   GET    302 404 403 200 200 404
 testing:verification-share                   POST   302 404 403 200 200 404
 testing:verification-revoke                  POST   302 404 403 404 404 404
+testing:chooser                              GET    302 200 200 200 200 200
 testing:simulation                           GET    302 404 200 200 200 404
 testing:simulation-choose                    POST   302 404 200 200 200 404
 testing:simulation-write                     POST   302 404 200 200 200 404
@@ -90,6 +91,8 @@ testing:sending-sent                         GET    302 404 200 200 200 404
 testing:sending-send                         POST   302 404 403 200 200 404
 log:list                                     GET    302 404 200 200 200 404
 log:live                                     GET    302 404 200 200 200 404
+log:overview                                 GET    302 404 200 200 200 404
+log:export                                   GET    302 404 200 200 200 404
 log:redeliver                                GET    302 404 403 200 200 404
 log:redeliver                                POST   302 404 403 302 302 404
 log:redeliver-chosen                         POST   302 404 403 302 302 404
@@ -105,6 +108,7 @@ log:skip                                     POST   302 404 403 302 302 404
 log:cancel                                   POST   302 404 403 302 302 404
 accounts:account                             GET    302 200 200 200 200 200
 accounts:rename                              POST   302 302 302 302 302 302
+accounts:first-steps                         POST   302 302 302 302 302 302
 accounts:rotate-key                          POST   302 200 200 200 200 200
 accounts:members                             GET    302 200 200 200 200 200
 accounts:members                             POST   302 200 200 200 200 200

@@ -1,0 +1,86 @@
+"""The first steps go along from page to page until they are done, for whoever may take them, and can be put away."""
+
+import re
+
+import pytest
+from django.test import Client
+
+from instances import actions
+from instances.models import AccountStatus, Instance
+from tests.factories import AccountFactory, InstanceFactory, member_of
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def instance() -> Instance:
+    """alice's, made a moment ago: nothing is linked, no address is set."""
+    owner = AccountFactory(email="alice@example.org")
+    return InstanceFactory(owner=owner, name="Shop", account_status=AccountStatus.GOT_QR_CODE)
+
+
+@pytest.fixture
+def alice(client: Client, instance: Instance) -> Client:
+    client.force_login(instance.owner.owner)
+    return client
+
+
+def strip(client: Client, address: str) -> str:
+    """The words of the strip on the page at `address`; empty without one."""
+    page = client.get(address).content.decode()
+    found = re.search(r'<section class="strip".*?<p>(.*?)</p>', page, re.DOTALL)
+    return re.sub(r"<[^>]+>", "", found[1]) if found else ""
+
+
+def test_each_page_says_which_step_is_next(alice: Client, instance: Instance) -> None:
+    said = []
+    for _ in range(3):
+        said.append(strip(alice, "/log/"))
+        if len(said) == 1:
+            actions.link_sandbox(instance)
+        else:
+            actions.change_settings(instance, {"webhookUrl": "https://example.com/hook"})
+
+    assert said == [
+        "First steps: 0 of 5 done. Next: Link the instance",
+        "First steps: 1 of 5 done. Next: Set the webhook address",
+        "First steps: 2 of 5 done. Next: Simulate a hook",
+    ]
+
+
+def test_pages_that_are_about_no_instance_do_not_have_it(alice: Client) -> None:
+    assert strip(alice, "/account/") == ""
+    assert strip(alice, "/instances/new/") == ""
+
+
+def test_a_page_with_the_whole_list_does_not_say_it_twice(alice: Client, instance: Instance) -> None:
+    page = alice.get(instance.get_absolute_url()).content.decode()
+
+    assert 'id="first-steps"' in page
+    assert 'class="strip"' not in page
+
+
+def test_a_viewer_has_no_steps_to_take(client: Client, instance: Instance) -> None:
+    client.force_login(member_of(instance.owner, "viewer", "vera@example.org"))
+
+    assert strip(client, f"/log/?instance={instance.number}") == ""
+    assert 'id="first-steps"' not in client.get(instance.get_absolute_url()).content.decode()
+
+
+def test_they_are_put_away_for_all_instances_and_got_back(alice: Client, instance: Instance) -> None:
+    InstanceFactory(owner=instance.owner, account_status=AccountStatus.GOT_QR_CODE)
+    answer = alice.post("/account/first-steps/", {"next": "/log/?kind=ack"})
+    assert (answer.status_code, answer["Location"]) == (302, "/log/?kind=ack")
+    assert strip(alice, "/log/") == ""
+    assert 'id="first-steps"' not in alice.get("/instances/").content.decode()
+    assert "You have put the checklist away." in alice.get("/account/").content.decode()
+
+    alice.post("/account/first-steps/", {"shown": "yes"})
+    assert strip(alice, "/log/").startswith("First steps: 0 of 5 done.")
+    assert "You have put the checklist away." not in alice.get("/account/").content.decode()
+
+
+def test_nobody_is_led_to_another_site(alice: Client) -> None:
+    answer = alice.post("/account/first-steps/", {"next": "https://elsewhere.example/"})
+
+    assert answer["Location"] == "/account/"
