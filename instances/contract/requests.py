@@ -101,7 +101,7 @@ class Whole:
 
 
 def from_json(raw: bytes) -> dict[str, Any]:
-    """A JSON object; nothing at all counts as an empty one."""
+    """A JSON object; nothing at all counts as an empty one, and so does `[]`, as PHP writes an array without keys."""
     if not raw.strip():
         return {}
     try:
@@ -114,7 +114,7 @@ def from_json(raw: bytes) -> dict[str, Any]:
         raise WireError(400, f"The body is not JSON: {error}") from None
     except ValueError:
         raise WireError(400, "The body is not JSON that can be read: a number has too many digits.") from None
-    if data is None:
+    if data in (None, [], ""):
         return {}
     if not isinstance(data, dict):
         raise WireError(400, "The body is JSON, but not an object.")

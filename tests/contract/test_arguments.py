@@ -82,6 +82,16 @@ def test_get_that_says_json_and_has_no_body(client: Client, instance: Instance) 
     assert (response.status_code, response.json()) == (200, {"accountStatus": "authenticated"})
 
 
+@pytest.mark.parametrize("method", ["logout", "reboot", "settings", "clearMessagesQueue"])
+@pytest.mark.parametrize("body", [b"[]", b" [ ]\n", b"null", b'""'])
+def test_post_of_nothing_as_json_which_is_an_empty_array_in_php(
+    client: Client, instance: Instance, method: str, body: bytes
+) -> None:
+    response = client.generic("POST", f"/instance12345/{method}?token=secret", body, "application/json")
+    assert response.status_code == 200
+    assert "error" not in response.json()
+
+
 @pytest.mark.parametrize("key", ["chatId", "chatID", "chatid", "CHATID"])
 def test_keys_in_any_case(client: Client, instance: Instance, key: str) -> None:
     client.post(SEND, {key: "17680561234@c.us", "BODY": "hello"}, content_type="application/json")
