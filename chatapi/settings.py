@@ -354,7 +354,10 @@ REST_FRAMEWORK = {
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Chat API",
-    "DESCRIPTION": "REST API of the account: instances, the sandbox messenger, and the delivery log.",
+    "DESCRIPTION": (
+        "REST API of the account: instances, the sandbox messenger, and the delivery log; "
+        "and the wire contract, which clients of the original Chat API speak."
+    ),
     "VERSION": VERSION,
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
@@ -366,6 +369,10 @@ SPECTACULAR_SETTINGS = {
     # Nothing is fetched from elsewhere; the validator's badge would be.
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None, "tryItOutEnabled": True},
     "PREPROCESSING_HOOKS": ["instances.api.schema.once_each"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "instances.contract.openapi.add_contract",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "HookState": "hooks.models.State",
         "JobState": "hooks.models.JobState",

@@ -2,17 +2,27 @@
 
 from typing import Any
 
-from instances import actions
+from instances import actions, values
 from instances.contract.arguments import Argument, last
 from instances.contract.errors import BadArgument, Refused
 from instances.contract.registry import method
 from instances.models import Instance
-from instances.settings_table import SETTINGS, Setting
+from instances.settings_table import SETTINGS, YEAR, Setting, seconds
+
+# What a setting takes, for OpenAPI; anything else is an address or null.
+SCHEMAS: dict[Any, dict[str, Any]] = {
+    values.flag: {"type": "boolean"},
+    seconds: {"type": "integer", "minimum": 0, "maximum": YEAR},
+}
+ADDRESS = {"type": "string", "nullable": True}
 
 
 def argument_of(setting: Setting) -> Argument:
     """A setting as an argument: its value goes to the action as it came, which says what it takes."""
-    return Argument(setting.wire, last, setting.meaning, aliases=setting.aliases, keyword=setting.wire)
+    schema = SCHEMAS.get(setting.parse, ADDRESS)
+    return Argument(
+        setting.wire, last, setting.meaning, schema, aliases=setting.aliases, keyword=setting.wire
+    )
 
 
 @method("settings", "GET", "POST", arguments=[argument_of(setting) for setting in SETTINGS])
