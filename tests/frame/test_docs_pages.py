@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils.html import escape
 
 from instances import payloads
-from instances.contract.registry import METHODS
+from instances.contract.examples import GROUPS
 from instances.models import Instance
 from testing_tools.handbook import hooks, receivers
 from tests.factories import AccountFactory, InstanceFactory, member_of
@@ -19,7 +19,7 @@ from tests.factories import AccountFactory, InstanceFactory, member_of
 pytestmark = pytest.mark.django_db
 
 CONTRACT, RECEIVERS = "/api/contract/", "/api/receivers/"
-NAMES = sorted({method.name for method in METHODS.values()})
+NAMES = sorted(name for group in GROUPS.values() for name in group)
 
 
 @pytest.fixture

@@ -1,0 +1,121 @@
+"""Errors and limits in rows, each figure and sentence taken from where the product itself has it."""
+
+import json
+from typing import NamedTuple
+
+from django.conf import settings
+from django.utils.safestring import SafeString
+
+from instances import actions, chat_ids, masks
+from instances.actions import bans, groups, labels, queue_of_actions, sent_before
+from instances.contract import cards, dialogs, errors, history, reading
+from testing_tools.handbook.words import marked
+
+PHONE = chat_ids.PHONE_SENTENCE
+WAITS = f"{errors.NOT_AUTHENTICATED}. Message to  17680561234@c.us will be sent after successful auth."
+
+
+class Fault(NamedTuple):
+    """What goes wrong, the HTTP status, and the answer as it comes."""
+
+    case: SafeString
+    status: int
+    body: str
+
+
+def said(body: dict[str, object]) -> str:
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+
+
+def faults() -> list[Fault]:
+    rows: list[tuple[str, int, dict[str, object]]] = [
+        ("The token is missing or wrong", 401, {"error": errors.WRONG_TOKEN}),
+        ("The account's key is missing or wrong", 401, {"error": errors.WRONG_UID}),
+        ("No instance has this number", 404, {"error": errors.NO_INSTANCE}),
+        ("No method has this name", 404, errors.unknown_method("sendMesage").body),
+        ("Another verb than GET, POST or HEAD", 405, errors.verb_not_allowed("PUT").body),
+        (
+            "The body is not JSON though it says so",
+            400,
+            {"error": "The body is not JSON: Expecting ',' delimiter: line 1 column 7 (char 6)"},
+        ),
+        ("The request is too long", 413, {"error": "The request is too long."}),
+        ("An argument is wrong", 400, {"error": "limit takes a whole number from 0 to 2147483647"}),
+        (
+            "An argument is wrong, of a method that has a boolean to say no with",
+            200,
+            {"sent": False, "message": "body is missing: it takes the address that is linked, https://…"},
+        ),
+        ("The phone is malformed", 200, {"sent": False, "message": PHONE}),
+        ("The text is empty", 200, {"sent": False, "message": errors.EMPTY_TEXT}),
+        (
+            "The queue is full",
+            200,
+            {
+                "sent": False,
+                "message": f"Message was not sent: the queue holds {actions.QUEUE_LIMIT} messages, which is the limit.",
+            },
+        ),
+        (
+            "A send while the account is not authenticated: it is accepted and waits",
+            200,
+            {"sent": True, "message": WAITS, "id": "…", "queueNumber": 2223},
+        ),
+        (
+            "`checkPhone` while the account is not authenticated",
+            200,
+            {"error": errors.NOT_AUTHENTICATED},
+        ),
+        ("The instance is not paid; `status` still answers", 402, {"error": errors.NOT_PAID}),
+        (
+            "The instance is stopped, or its account is blocked",
+            403,
+            {"error": "Instance is stopped. Ask …"},
+        ),
+        ("Too many calls; `Retry-After` says when to go on", 429, errors.too_many_calls(12).body),
+        ("It is our fault; the log of the server has it", 500, {"error": errors.INTERNAL}),
+        ("The database is away; `Retry-After` is 5", 503, {"error": errors.AWAY}),
+    ]
+    return [Fault(marked(case), status, said(body)) for case, status, body in rows]
+
+
+class Limit(NamedTuple):
+    what: SafeString
+    most: str
+
+
+def limits() -> list[Limit]:
+    megabyte = 1024 * 1024
+    rows = [
+        ("Calls of one instance", f"{settings.CONTRACT_CALLS_PER_MINUTE:,} a minute"),
+        ("Calls by one account's key", f"{settings.CONTRACT_ACCOUNT_CALLS_PER_MINUTE:,} a minute"),
+        (
+            "Wrong tokens from one address",
+            f"{settings.CONTRACT_WRONG_TOKENS_PER_MINUTE:,} a minute; then 429 to whatever comes from there",
+        ),
+        ("Messages that wait to be sent", f"{actions.QUEUE_LIMIT:,} of an instance"),
+        ("Actions that wait to be done", f"{queue_of_actions.ACTIONS_LIMIT:,} of an instance"),
+        ("A text", f"{actions.TEXT_LIMIT:,} bytes"),
+        ("A body with no file", f"{settings.DATA_UPLOAD_MAX_MEMORY_SIZE // megabyte} MB"),
+        ("A file by address or in a form", f"{settings.MEDIA_MAX_BYTES // megabyte} MB"),
+        (
+            "A file as a `data:` URI",
+            f"{settings.MEDIA_DATA_URI_MAX_BYTES // megabyte} MB; send a longer one by its address or in a form",
+        ),
+        ("The picture of `sendLink`", f"{cards.PREVIEW_MOST:,} bytes"),
+        ("Contacts of one `sendContact`", f"{cards.CONTACTS_MOST:,}"),
+        ("Messages of one `forwardMessage`", f"{sent_before.FORWARDED_MOST:,}"),
+        (
+            "`messages` with `limit` 0",
+            f"{reading.CAP:,} messages, or {reading.TEXT_CAP:,} characters of text; go on by `lastMessageNumber`",
+        ),
+        ("A page of `messagesHistory`", f"{reading.MOST_A_PAGE:,} messages"),
+        ("`dialogs` without a `limit`", f"{dialogs.CAP:,} chats; go on by `page`"),
+        ("`instanceStatuses`", f"the last {history.STATUSES_AT_MOST:,} changes"),
+        ("People in a new group", f"{groups.GROUP_LIMIT:,} besides the account"),
+        ("The name of a group", f"{groups.NAME_LIMIT:,} characters"),
+        ("Labels of an instance", f"{labels.LABEL_LIMIT:,}"),
+        ("`banPhoneMask`", f"{masks.LONGEST:,} characters"),
+        ("`preBanMessage`", f"{bans.LONGEST_MESSAGE:,} characters"),
+    ]
+    return [Limit(marked(what), most) for what, most in rows]

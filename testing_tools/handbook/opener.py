@@ -1,0 +1,45 @@
+"""What opens the API to whoever reads: their instance's address and token, masked on the page, whole in a copy."""
+
+from typing import NamedTuple
+
+from django.conf import settings
+
+from instances.models import Instance
+
+MASK = "••••••••"
+NO_TOKEN = "YOUR_TOKEN"
+NO_KEY = "YOUR_ACCOUNT_KEY"
+NO_SECRET = "YOUR_SIGNING_SECRET"
+
+
+class Opener(NamedTuple):
+    """`token` and `secret` are empty for strangers and for viewers, who are shown words in their place."""
+
+    number: int
+    api_url: str
+    token: str
+    secret: str
+
+    @property
+    def shown_token(self) -> str:
+        return MASK if self.token else NO_TOKEN
+
+    @property
+    def copied_token(self) -> str:
+        return self.token or NO_TOKEN
+
+    @property
+    def shown_secret(self) -> str:
+        return MASK if self.secret else NO_SECRET
+
+    @property
+    def copied_secret(self) -> str:
+        return self.secret or NO_SECRET
+
+
+def opener_of(instance: Instance | None) -> Opener:
+    """Of the chosen instance, which is without its token for those who may only look at it (instances.access)."""
+    if instance is None:
+        return Opener(12345, f"{settings.SITE_URL}/instance12345/", "", "")
+    secret = instance.endpoint.secret if instance.token else ""
+    return Opener(instance.number, instance.api_url, instance.token, secret)
