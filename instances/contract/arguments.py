@@ -123,7 +123,7 @@ def number(
     )
 
 
-LAST_SECOND = 9_999_999_999  # of the year 2286: bots write it for "for ever"; milliseconds are longer
+LAST_SECOND = 253_402_300_799  # of the year 9999, C#'s DateTime.MaxValue; milliseconds of our days are more
 
 
 def unix_time(wire: str) -> Argument:
@@ -138,7 +138,8 @@ def unix_time(wire: str) -> Argument:
         if isinstance(given, str):
             given = re.sub(r"(?<=[0-9])\.[0-9]{1,20}$", "", given.strip())
         try:
-            return values.whole_number(given, most=LAST_SECOND)
+            # the second after it must be a time as well
+            return min(values.whole_number(given, most=LAST_SECOND), LAST_SECOND - 1)
         except ValueError:
             raise ValueError(f"unix seconds, from 0 to {LAST_SECOND}") from None
 
@@ -195,7 +196,7 @@ class Destination(Argument):
 
     wire: str = "chatId"
     read: Callable[[Any], Any] = str
-    takes: str = "chatId or phone"
+    takes: str = "a chat id, such as 17680561234@c.us, or a phone number with its country code"
     schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
     required: bool = True
     aliases: Sequence[str] = ("phone",)
