@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from instances import chat_ids
 from instances.actions import bans, chats, events
-from instances.models import Ack, Instance, Media, Message, MessageType
+from instances.models import Ack, Chat, Instance, Media, Message, MessageType
 
 
 class UnknownMessage(Exception):
@@ -61,8 +61,9 @@ def take_in(
 
     `sender` is a phone number or chat id; `chat_id` the group, if it was in one; `quoted` as `quote` makes it; with
     `media` its link is the body; `time` is the messenger's, now by default. `key` is the messenger's own id of the
-    message, if it has one: reported once more, nothing is written, and the message that is there is returned. Raises
-    chat_ids.BadChatId, and ValueError for a type that is not a MessageType.
+    message, if it has one: reported once more, nothing is written, and the message that is there is returned. Without a
+    `sender_name` it is the address book's. Raises chat_ids.BadChatId, and ValueError for a type that is not a
+    MessageType.
     """
     author = chat_ids.of_phone(sender)
     where = chat_ids.of_chat(chat_id) if chat_id else author
@@ -85,7 +86,7 @@ def take_in(
         message_id=message_id,
         chat=chat,
         author=author,
-        sender_name=sender_name,
+        sender_name=sender_name or name_of(chat, author),
         type=type,
         body=body,
         media=media,
@@ -96,6 +97,14 @@ def take_in(
     )
     events.emit(instance, events.of_message(instance, message))
     return message
+
+
+def name_of(chat: Chat, author: str) -> str:
+    """What the address book calls somebody who writes in this chat; empty when it does not know them."""
+    if not chat.is_group:
+        return chat.name
+    names = Chat.objects.filter(instance=chat.instance_id, chat_id=author).values_list("name", flat=True)
+    return names.first() or ""
 
 
 def again(instance: Instance, message_id: str) -> Message | None:

@@ -86,6 +86,18 @@ def test_a_period_with_both_ends(get: Call, instance: Instance) -> None:
     assert numbers(get("messages", min_time=NOON_SECONDS + 1, max_time=NOON_SECONDS + 3)) == [2, 3, 4]
 
 
+def test_sender_name_is_that_of_the_address_book_else_the_number(get: Call, instance: Instance) -> None:
+    group = "15550001111-1479621234@g.us"
+    for sender, name, where in [
+        ("17680561234", "", None), ("17680561234", "Ann", None), ("17680561234", "", None), ("17680561234", "", group),
+        ("17472822486", "", group),
+    ]:  # fmt: skip
+        actions.receive_message(instance, sender=sender, sender_name=name, chat_id=where, body="hello")
+    actions.receive_message(instance, sender="17680561234", type="call_log")
+    names = [message["senderName"] for message in get("messages")["messages"]]
+    assert names == ["17680561234", "Ann", "Ann", "Ann", "17472822486", "Ann"]
+
+
 @pytest.mark.parametrize("time", [f"{NOON_SECONDS + 3}.8141592", NOON_SECONDS + 3.9])
 def test_a_time_with_a_fraction_as_python_has_it(get: Call, instance: Instance, time: object) -> None:
     receive(instance, 5)
