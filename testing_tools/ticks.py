@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from hooks.models import Hook, Kind
+from instances import conversations
 from instances.models import Ack, Instance, OutgoingMessage
 from testing_tools.json_text import BadJson, parse
 
@@ -33,12 +35,19 @@ class Sent:
     chat_id: str
     body: str
     waiting: bool
+    label: str = ""  # what it is, if it is no text
+    deletes: str = ""  # not a message but the deletion of this one
     ticks: list[Tick] = field(default_factory=list)
+    why: str = ""  # what its next tick waits for (ticks_why.explain)
 
     @property
     def reached(self) -> str:
         """The last step that was reached."""
         return [tick.name for tick in self.ticks if tick.reached][-1]
+
+    def at_step(self, name: str) -> datetime:
+        """When it reached this step; now, where nobody knows."""
+        return next((tick.at for tick in self.ticks if tick.name == name and tick.at), timezone.now())
 
 
 def waiting(instance: Instance) -> QuerySet[OutgoingMessage]:
@@ -48,7 +57,16 @@ def waiting(instance: Instance) -> QuerySet[OutgoingMessage]:
 def sent_messages(instance: Instance) -> list[Sent]:
     """The newest SHOWN of those that wait and those that went. Three queries."""
     found = [
-        Sent(row.message_id, row.queue_number, row.chat_id, row.body, True, queued(row.created_at))
+        Sent(
+            row.message_id,
+            row.queue_number,
+            row.chat_id,
+            conversations.text_of(row),
+            True,
+            conversations.label_of(row),
+            row.deletes,
+            queued(row.created_at),
+        )
         for row in waiting(instance).order_by("-queue_number")[:SHOWN]
     ]
     gone = instance.messages.select_related("chat").filter(by_api=True).order_by("-number")[:SHOWN]
@@ -65,9 +83,10 @@ def sent_messages(instance: Instance) -> list[Sent]:
                 message.message_id,
                 message.queue_number or 0,
                 message.chat.chat_id,
-                message.body,
+                conversations.text_of(message),
                 False,
-                ticks,
+                conversations.label_of(message),
+                ticks=ticks,
             )
         )
     return sorted(found, key=lambda sent: -sent.queue_number)[:SHOWN]
@@ -100,6 +119,6 @@ def ack_times(instance: Instance, message_ids: list[str]) -> dict[tuple[str, str
 
 def cursor(messages: list[Sent], in_queue: int) -> str:
     """Changes when anything that the page shows of them does."""
-    return f"{in_queue}.{messages[0].queue_number if messages else 0}." + "".join(
-        sent.reached[0] for sent in messages
-    )
+    steps = "".join(sent.reached[0] for sent in messages)
+    reasons = conversations.digest(sent.why for sent in messages)
+    return f"{in_queue}.{messages[0].queue_number if messages else 0}.{steps}.{reasons}"

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Min, QuerySet
+from django.urls import reverse
 
 from instances import actions, chat_ids
 from instances.actions import receipts
@@ -73,8 +74,8 @@ class SandboxChannel:
         OBEY[button](instance, actor=actor)
 
     def qr_text(self, instance: Instance) -> str:
-        """The instance's own page, where the sandbox phone is linked."""
-        return f"{settings.SITE_URL}{instance.get_absolute_url()}"
+        """The instance's sandbox phone, for whoever is signed in; a page of a floor above, so known by its name alone."""
+        return f"{settings.SITE_URL}{reverse('testing:phone')}?instance={instance.number}"
 
     def work(self, now: datetime) -> int:
         """Makes the ticks that are due, some of each instance in turn."""

@@ -1,76 +1,87 @@
-"""Sending Messages: a message through the instance, and its ticks as they come."""
+"""Sending Messages: a message through the instance as a client sends it, its ticks as they come, and the queue."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django import forms
+from django.contrib import messages as said
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from instances import actions, chat_ids
-from instances.contract.sending import reply
-from instances.models import Instance
-from testing_tools import ticks
+from instances import actions
+from instances.channels import channel_of
+from instances.contract.registry import METHODS
+from instances.models import Channel, Instance
+from testing_tools import sending_forms, ticks, ticks_why
 from testing_tools.json_text import pretty
+from testing_tools.sending_forms import SendForm
 from testing_tools.views.chosen import chosen_instance, must_change, must_choose
 
 PAGE = "testing/sending.html"
 QUEUE_SHOWN = 10
 
 
-class SendForm(forms.Form):
-    """A recipient as a phone number or a chat id, and a text."""
-
-    recipient = forms.CharField(
-        max_length=60,
-        label="To",
-        help_text="A phone number with its country code, or a chat id such as 17680561234@c.us.",
-        error_messages={"required": "Say who shall get it: a phone number with its country code."},
-    )
-    text = forms.CharField(
-        max_length=10_000,
-        widget=forms.Textarea(attrs={"rows": 4}),
-        error_messages={"required": "The message is empty. Write something."},
-    )
-
-    def clean_recipient(self) -> str:
-        typed: str = self.cleaned_data["recipient"]
-        if "@" not in typed:  # people write +1 (768) 056-1234
-            typed = "".join(letter for letter in typed if letter not in " ()-./")
-        try:
-            return chat_ids.of_phone(typed)
-        except chat_ids.BadChatId:
-            raise forms.ValidationError(
-                "A phone number is 9 to 14 digits and starts with the country code; a group's chat id ends in @g.us."
-            ) from None
+def live_context(instance: Instance) -> dict[str, Any]:
+    """The messages with their ticks, and what waits. Five queries."""
+    messages = ticks.sent_messages(instance)
+    ticks_why.explain(instance, messages)
+    queue = ticks.waiting(instance)
+    in_queue = queue.count()
+    return {
+        "instance": instance,
+        "messages_sent": messages,
+        "in_queue": in_queue,
+        "queue": queue.order_by("queue_number")[:QUEUE_SHOWN],
+        "queue_shown": QUEUE_SHOWN,
+        "queue_waits": ticks_why.waiting_for(instance),
+        "cursor": ticks.cursor(messages, in_queue),
+        "limit": actions.QUEUE_LIMIT,
+        "is_sandbox": instance.channel == Channel.SANDBOX,
+    }
 
 
 def context_of(instance: Instance, **more: Any) -> dict[str, Any]:
     """What the page shows, whole or in part; `more` overrides."""
-    messages = ticks.sent_messages(instance)
-    queue = ticks.waiting(instance)
-    in_queue = queue.count()
-    context = {
+    return live_context(instance) | form_context(instance, **more)
+
+
+def form_context(instance: Instance, *, form: SendForm | None = None, **more: Any) -> dict[str, Any]:
+    form = form or SendForm(initial=sending_forms.example())
+    form.mark_needed()
+    cannot = channel_of(instance).cannot
+    kinds = [
+        {
+            "name": kind,
+            "label": sending_forms.What(kind).label,
+            "icon": icon,
+            "method": method,
+            "fields": [form[name] for name in fields],
+            "cannot": cannot.get(sending_forms.TYPES[sending_forms.What(kind)], ""),
+        }
+        for kind, (icon, method, fields) in sending_forms.KINDS.items()
+    ]
+    return {
         "instance": instance,
-        "form": SendForm(initial={"recipient": "+17680561234", "text": "Hello!"}),
-        "messages_sent": messages,
-        "in_queue": in_queue,
-        "queue": queue.order_by("queue_number")[:QUEUE_SHOWN],
-        "cursor": ticks.cursor(messages, in_queue),
-        "limit": actions.QUEUE_LIMIT,
-    }
-    return context | more
+        "form": form,
+        "kinds": kinds,
+        "chosen": form.chosen,
+        "never": ticks_why.never(instance),
+    } | more
 
 
 @require_safe
 @login_required
 def sending(request: HttpRequest) -> HttpResponse:
+    """The page; `?to=` fills in the recipient."""
     instance = chosen_instance(request)
-    return render(request, PAGE, context_of(instance) if instance else {"instance": None})
+    if instance is None:
+        return render(request, PAGE, {"instance": None})
+    to = request.GET.get("to", "").replace("\0", "")[:60]
+    form = SendForm(initial=sending_forms.example() | ({"recipient": to} if to else {}))
+    return render(request, PAGE, context_of(instance, form=form))
 
 
 @require_safe
@@ -78,7 +89,7 @@ def sending(request: HttpRequest) -> HttpResponse:
 def sent(request: HttpRequest) -> HttpResponse:
     """The list of messages with their ticks; 204 while it is what the page shows already (`?seen=`)."""
     instance = must_choose(request)
-    context = context_of(instance)
+    context = live_context(instance)
     if request.GET.get("seen") == context["cursor"]:
         return HttpResponse(status=204)
     return render(request, f"{PAGE}#sent", context)
@@ -88,23 +99,36 @@ def sent(request: HttpRequest) -> HttpResponse:
 @login_required
 def send(request: HttpRequest) -> HttpResponse:
     instance = must_change(request)
-    form = SendForm(request.POST)
+    form = SendForm(request.POST, request.FILES)
     answer: dict[str, Any] = {"form": form}
     if instance.is_stopped:
         form.add_error(None, "This instance is stopped, so it sends nothing.")
     if not instance.is_paid:
         form.add_error(None, "This instance is not paid, so it sends nothing.")
     if form.is_valid():
-        try:
-            outgoing = actions.send_message(
-                instance, chat_id=form.cleaned_data["recipient"], body=form.cleaned_data["text"]
-            )
-            answer["outgoing"] = outgoing
-            answer["reply"] = pretty(reply(instance, outgoing))
-        except (actions.TooLong, actions.QueueFull) as refusal:
-            form.add_error(None, str(refusal))
+        call = form.to_call()
+        reply: Any = METHODS[call.method].call(
+            instance, {name.lower(): value for name, value in call.arguments.items()}
+        )
+        if reply["sent"]:
+            answer |= {"reply": pretty(reply), "outgoing": reply, "call": call}
+        else:
+            form.add_error(None, reply["message"])
     if not request.htmx:  # type: ignore[attr-defined]
         if "outgoing" in answer:
             return redirect(f"{reverse('testing:sending')}?instance={instance.number}")
         return render(request, PAGE, context_of(instance, **answer))
-    return render(request, f"{PAGE}#send", context_of(instance, **answer))
+    return render(request, f"{PAGE}#send", form_context(instance, **answer))
+
+
+@require_POST
+@login_required
+def clear(request: HttpRequest) -> HttpResponse:
+    """Empties the queue, as clearMessagesQueue of the API does it."""
+    instance = must_change(request)
+    gone, in_hand, _ = actions.clear_messages(instance, actor=request.user)
+    words = f"{gone} {'message was' if gone == 1 else 'messages were'} removed from the queue."
+    if in_hand:
+        words += f" {in_hand} in the messenger's hands {'is' if in_hand == 1 else 'are'} sent all the same."
+    said.success(request, words)
+    return redirect(f"{reverse('testing:sending')}?instance={instance.number}")
