@@ -213,6 +213,8 @@ ACCOUNT_UNIQUE_EMAIL = True
 ACCOUNT_EMAIL_VERIFICATION = "mandatory" if EMAIL_URL else "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = "/accounts/login/"
 ACCOUNT_SESSION_REMEMBER = True
+# The proxy that https:// tells of writes the last of X-Forwarded-For; else tries are counted by who connects.
+ALLAUTH_TRUSTED_PROXY_COUNT = 1 if HTTPS else 0
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Chat API"
 MFA_ALLOW_UNVERIFIED_EMAIL = not EMAIL_URL  # without mail nobody can verify an address
@@ -252,6 +254,7 @@ SCHEDULES = {
     "endpoints that fail": ("instances.tasks.pause_failing", 1),
     "QR codes": ("instances.tasks.expire_codes", 1),
     "old hooks": ("hooks.retention.drop_old", 60),
+    "hooks of deleted instances": ("hooks.gone.drop", 60),
     "old statuses": ("instances.tasks.drop_old_statuses", 60),
     "old captures": ("testing_tools.bins.drop_old_captures", 60),
     "old files": ("instances.actions.media.drop_old", 60),
@@ -281,6 +284,8 @@ MEDIA_DATA_URI_MAX_BYTES = (
     16 * 1024 * 1024
 )  # of the file; base64 makes it a third longer, and it is held in memory
 MEDIA_BODY_MAX_BYTES = MEDIA_DATA_URI_MAX_BYTES * 4 // 3 + 2 * 1024 * 1024  # with it in, and what escapes add
+# of one instance, in all; the disk is shared with everybody else's, and here with the database too
+MEDIA_QUOTA_BYTES = read(env.int, "MEDIA_QUOTA_BYTES", 5 * 1024**3)
 MEDIA_S3_BUCKET = read(env.str, "MEDIA_S3_BUCKET", "")
 MEDIA_S3_ENDPOINT = read(env.str, "MEDIA_S3_ENDPOINT", "")
 MEDIA_S3_REGION = read(env.str, "MEDIA_S3_REGION", "")

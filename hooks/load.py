@@ -6,25 +6,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from hooks.models import UNFINISHED, Hook, State, Tally
 from hooks.outbox import Event, emit_all
-from hooks.retention import BATCH, COUNT_DROPPED
 
 PORTION = 2000  # hooks that one transaction emits at most: 200 ms
-
-# Rows of an instance that is about to go, in whatever state: nothing of it is to be delivered any more.
-DROP = """
-WITH theirs AS (
-    SELECT id FROM hooks_hook WHERE endpoint_id = %s ORDER BY id LIMIT %s
-), attempts AS (
-    DELETE FROM hooks_attempt WHERE hook_id IN (SELECT id FROM theirs)
-), gone AS (
-    DELETE FROM hooks_hook WHERE id IN (SELECT id FROM theirs) RETURNING 1
-)
-SELECT count(*) FROM gone
-"""
 
 
 def emit_evenly(
@@ -72,16 +59,3 @@ def outcome(keys: Sequence[int]) -> dict[State, int]:
     """How many hooks of these instances are in each finished state."""
     counts = Hook.objects.filter(endpoint_id__in=list(keys)).counts()
     return {state: counts[state.value] for state in State if state not in UNFINISHED}
-
-
-def drop_all(key: int) -> int:
-    """Delete an instance's hooks with their attempts, in small transactions; how many there were."""
-    dropped = 0
-    while True:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(DROP, [key, BATCH])
-            [gone] = cursor.fetchone()
-            cursor.execute(COUNT_DROPPED, [gone, key])
-        if not gone:
-            return dropped
-        dropped += gone

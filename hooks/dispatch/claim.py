@@ -127,8 +127,8 @@ SELECT endpoint_id FROM (
     UNION
     SELECT endpoint_id FROM retry WHERE next_attempt_at <= clock_timestamp()
 ) due
-WHERE NOT EXISTS (
-    SELECT 1 FROM hooks_endpoint e WHERE e.instance_id = due.endpoint_id AND e.paused_at IS NOT NULL
+WHERE EXISTS (
+    SELECT 1 FROM hooks_endpoint e WHERE e.instance_id = due.endpoint_id AND e.paused_at IS NULL
 )
 """
 NEXT_DUE = """

@@ -86,7 +86,8 @@ class Hook(models.Model):
     """One event on its way to one address. Its rows are written in the event's own transaction."""
 
     public_id = models.UUIDField(unique=True, default=new_public_id, editable=False)
-    endpoint = models.ForeignKey(Endpoint, models.CASCADE, related_name="hooks")
+    # no constraint: those of a deleted instance go after it, see hooks/gone.py
+    endpoint = models.ForeignKey(Endpoint, models.DO_NOTHING, related_name="hooks", db_constraint=False)
     kind = models.CharField(max_length=10, choices=Kind)
     body = models.BinaryField(help_text="the exact bytes to be sent")
     # by retention: the bytes and those of its answers are gone, the rest of the row stays

@@ -11,8 +11,10 @@ from django.utils import timezone
 
 from accounts import actions as account_actions
 from accounts.audit import Deed
+from accounts.blocking import Blocked
 from accounts.models import Account, Payment
 from hooks import actions as hook_actions
+from hooks import gone
 from instances.actions import events
 from instances.actions.status import change_status
 from instances.actions.trail import note_of
@@ -31,7 +33,12 @@ def free_number() -> int:
 def create_instance(
     account: Account, *, name: str = "", channel: str = Channel.SANDBOX, actor: Any = None
 ) -> Instance:
-    """A new instance that shows its QR code, paid for settings.TRIAL_DAYS, with its endpoint for hooks."""
+    """A new instance that shows its QR code, paid for settings.TRIAL_DAYS, with its endpoint for hooks.
+
+    Raises Blocked for a blocked account, whose managers can still sign in.
+    """
+    if account.blocked_at is not None:
+        raise Blocked
     if channel not in Channel.values:
         raise ValueError(f"type takes one of {', '.join(Channel.values)}")
     instance = Instance.objects.create(
@@ -70,9 +77,10 @@ def change_instance(instance: Instance, *, actor: Any, name: str) -> Instance:
 
 @transaction.atomic
 def delete_instance(instance: Instance, *, actor: Any) -> None:
-    """The instance with its chats, messages, queue, hooks and attempts. Its payments stay in the account."""
+    """The instance with its chats, messages and queue; hooks and attempts follow. Its payments stay in the account."""
     note_of(instance, Deed.INSTANCE_DELETED, actor=actor)
     instance.delete()
+    gone.ask_to_drop()
 
 
 @transaction.atomic

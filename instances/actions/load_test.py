@@ -9,7 +9,7 @@ from django.utils import timezone
 from accounts import actions as account_actions
 from accounts.models import Account, User
 from hooks import actions as hook_actions
-from hooks import load
+from hooks import gone
 from hooks.models import Endpoint, Kind
 from hooks.outbox import Event
 from instances import payloads
@@ -72,6 +72,6 @@ def remove_load_test() -> tuple[int, int]:
     instances = list(Instance.objects.filter(load_test=True))
     for instance in instances:
         hook_actions.configure(instance.endpoint, url="")  # nothing more is sent
-        hooks += load.drop_all(instance.pk)
+        hooks += gone.drop_hooks_of(instance.pk)
         delete_instance(instance, actor=None)
     return len(instances), hooks

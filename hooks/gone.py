@@ -1,0 +1,57 @@
+"""The hooks of deleted instances: nobody's at once; their rows go afterwards, a small transaction at a time.
+
+A million of them takes minutes, which neither a request nor the locks of one transaction may last. So no constraint
+ties a hook to its endpoint; whoever reads hooks comes from instances or endpoints, and finds none of these.
+"""
+
+from __future__ import annotations
+
+from django.db import connection, transaction
+from django_q.tasks import async_task
+
+from hooks.retention import BATCH, COUNT_DROPPED, query
+
+# Whose hooks are still there: one probe of the index an instance, however many hooks it has.
+GONE = """
+WITH RECURSIVE lane AS (
+    (SELECT endpoint_id FROM hooks_hook ORDER BY endpoint_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT h.endpoint_id FROM hooks_hook h
+            WHERE h.endpoint_id > lane.endpoint_id ORDER BY h.endpoint_id LIMIT 1)
+    FROM lane WHERE lane.endpoint_id IS NOT NULL
+)
+SELECT endpoint_id FROM lane
+WHERE endpoint_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM hooks_endpoint e WHERE e.instance_id = lane.endpoint_id)
+"""
+# In whatever state. Locked first, so that the attempt of one that is under way is either seen or never written.
+THEIRS = "SELECT id FROM hooks_hook WHERE endpoint_id = %s ORDER BY id LIMIT %s FOR UPDATE"
+
+
+def ask_to_drop() -> None:
+    """An endpoint is being deleted: its hooks go soon after this transaction, or by a schedule."""
+    async_task("hooks.gone.drop")
+
+
+def drop() -> str:
+    """Drop what deleted instances have left behind; in words, how much it was."""
+    lanes = [row[0] for row in query(GONE, [])]
+    return f"{sum(drop_hooks_of(lane) for lane in lanes)} hooks of {len(lanes)} deleted instances dropped"
+
+
+def drop_hooks_of(key: int) -> int:
+    """Delete the hooks of one instance with their attempts, in small transactions; how many there were."""
+    dropped = 0
+    while gone := drop_some(key):
+        dropped += gone
+    return dropped
+
+
+@transaction.atomic
+def drop_some(key: int) -> int:
+    ids = [row[0] for row in query(THEIRS, [key, BATCH])]
+    if ids:
+        with connection.cursor() as cursor:
+            cursor.execute("DELETE FROM hooks_attempt WHERE hook_id = ANY(%s)", [ids])
+            cursor.execute("DELETE FROM hooks_hook WHERE id = ANY(%s)", [ids])
+            cursor.execute(COUNT_DROPPED, [len(ids), key])  # where the instance is still there
+    return len(ids)

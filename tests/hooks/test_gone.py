@@ -1,0 +1,74 @@
+"""The hooks of a deleted instance: nobody sees or sends them any more, and their rows go in small transactions."""
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+from django_q.models import OrmQ
+
+from hooks import gone, outbox
+from hooks.check import missing, totals
+from hooks.dispatch import claim
+from hooks.models import Attempt, Endpoint, Hook, Kind, Outcome, Tally
+from instances import actions
+from instances.models import Instance
+from tests.factories import InstanceFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def emit(endpoint: Endpoint, count: int) -> list[int]:
+    """So many hooks that wait, the first with an attempt; their keys."""
+    with transaction.atomic():
+        hooks = [outbox.emit(instance_id=endpoint.pk, kind=Kind.MESSAGE, body=b"{}") for _ in range(count)]
+    Attempt.objects.create(
+        hook=hooks[0], number=1, started_at=hooks[0].created_at, url="http://a.example/", outcome=Outcome.OK
+    )
+    return [hook.pk for hook in hooks]
+
+
+def left() -> list[int]:
+    return list(Hook.objects.order_by("pk").values_list("pk", flat=True))
+
+
+def test_a_deletion_touches_no_hook_and_asks_for_their_end(endpoint: Endpoint) -> None:
+    keys = emit(endpoint, 3)
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        actions.delete_instance(endpoint.instance, actor=None)
+    assert not [query["sql"] for query in queries if '"hooks_hook"' in query["sql"]]
+    assert [task.func() for task in OrmQ.objects.all()] == ["hooks.gone.drop"]
+    assert not Instance.objects.exists()
+    assert left() == keys
+    assert not Hook.objects.of_instances(Instance.objects.all()).exists()
+
+
+def test_they_are_not_sent_any_more(endpoint: Endpoint) -> None:
+    emit(endpoint, 1)
+    key, other = endpoint.pk, InstanceFactory(url="http://127.0.0.1:9/hook").endpoint
+    emit(other, 1)
+    actions.delete_instance(endpoint.instance, actor=None)
+    connection.ensure_connection()
+    assert claim.waiting_lanes(connection.connection) == [other.pk]
+    assert claim.claim(connection.connection, 1, {key: 5}).hooks == []
+
+
+def test_the_job_drops_them_with_their_attempts_and_nobody_elses(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gone, "BATCH", 2)
+    emit(endpoint, 5)
+    other = InstanceFactory(url="http://127.0.0.1:9/hook").endpoint
+    kept = emit(other, 2)
+    actions.delete_instance(endpoint.instance, actor=None)
+    assert gone.drop() == "5 hooks of 1 deleted instances dropped"
+    assert left() == kept
+    assert [attempt.hook_id for attempt in Attempt.objects.all()] == kept[:1]
+    assert gone.drop() == "0 hooks of 0 deleted instances dropped"
+
+
+def test_of_an_instance_that_is_still_there_they_count_as_dropped(endpoint: Endpoint) -> None:
+    emit(endpoint, 3)
+    assert gone.drop_hooks_of(endpoint.pk) == 3
+    assert Tally.objects.get(pk=endpoint.pk).dropped == 3
+    assert [missing(row) for row in totals()] == [0]
