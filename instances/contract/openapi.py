@@ -13,8 +13,8 @@ from instances.contract.arguments import NOT_GIVEN, Argument
 from instances.contract.examples import GROUPS, PNG, Example, described
 from instances.contract.registry import Method
 
-TOKEN = [{"instanceToken": []}, {"instanceBearer": []}]
-UID = [{"accountUid": []}, {"accountKey": []}]
+TOKEN: list[dict[str, list[str]]] = [{"instanceToken": []}, {"instanceBearer": []}]
+UID: list[dict[str, list[str]]] = [{"accountUid": []}, {"accountKey": []}]
 SECURITY_SCHEMES = {
     "instanceToken": {
         "type": "apiKey",

@@ -37,7 +37,7 @@ class PerhapsDestination(Destination):
     """`chatId` or `phone`, where the call makes sense without either."""
 
     required: bool = False
-    takes: str = "chatId or phone, if you like"
+    takes: str = "the chat of the message, as a chat id or a phone number; it may be left out"
 
     def value(self, given: Mapping[str, Any]) -> Any:
         return super().value(given) if any(given.get(name) not in (None, "") for name in self.names) else None

@@ -142,6 +142,8 @@ class World:
             "chatId": "17680561234@c.us",
             "phone": "17680561234",
         }
+        if name == "docs:receiver":
+            known["key"] = "php"
         return {key: known[key] for key in ADDRESSES[name] if key != "suffix"}
 
     def address(self, name: str) -> str:
@@ -151,7 +153,7 @@ class World:
         path, query = reverse(name, kwargs=self.arguments(name)), []
         if name.startswith(CHOSEN):
             query.append(f"instance={self.instance.number}")
-        if name == "testing:verification-export":
+        if name in ("testing:verification-export", "log:export"):
             query.append("as=ndjson")
         if name == "accounts:invitation":
             query.append(f"token={self.token}")

@@ -1,0 +1,78 @@
+"""Schemathesis reads the wire contract's part of docs/openapi.yaml, and sends what it allows and what it forbids.
+
+As tests/api/test_schemathesis.py does for REST: no answer is a fault of ours, each is JSON or a picture, and each
+status is one that the document tells of. The examples are the same in every run; each is rolled back.
+"""
+
+from typing import Any
+
+import pytest
+import requests
+import schemathesis
+from django.db import transaction
+from django.test import Client
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import GenerationMode
+
+from accounts import actions as account_actions
+from instances import actions
+from instances.models import Instance
+from tests.api.test_schemathesis import DOCUMENT, EVERYWHERE
+
+EXAMPLES = 2  # of each operation and kind; a quarter of a minute in all
+PNG = b"\x89PNG"
+
+schema = schemathesis.openapi.from_path(DOCUMENT)
+OPERATIONS = [found.ok() for found in schema.exclude(path_regex="^/api/").get_all_operations()]
+KINDS = {"allowed": GenerationMode.POSITIVE, "forbidden": GenerationMode.NEGATIVE}
+
+
+@pytest.fixture(autouse=True)
+def no_look_out(settings: Any) -> None:
+    """`outputIP` would connect a socket to learn its own address, which tests may not."""
+    settings.OUTPUT_IP = "192.0.2.7"
+
+
+def send(case: Any, opener: str) -> Any:
+    """The case to Django's own client, opened by token or key: of a key that comes twice the last counts."""
+    made = requests.Request(**case.as_transport_kwargs(base_url="http://testserver")).prepare()
+    path, _, query = str(made.path_url).partition("?")
+    body = made.body or b""
+    return Client(raise_request_exception=False).generic(
+        str(made.method),
+        path,
+        body.encode() if isinstance(body, str) else body,
+        made.headers.get("Content-Type", "application/json"),
+        QUERY_STRING=f"{query}&{opener}",
+    )
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
+def test_no_method_fails(operation: Any, instance: Instance) -> None:
+    actions.receive_message(instance, sender="17680561234", body="hello")
+    key = account_actions.issue_key(instance.owner, actor=instance.owner.owner)[1]
+    opener = "token=secret" if "{instanceId}" in operation.path else f"uid={key}"
+    documented = {int(status) for status in operation.definition.raw["responses"]}
+
+    for mode in KINDS.values():
+
+        @given(case=operation.as_strategy(generation_mode=mode))
+        @settings(
+            max_examples=EXAMPLES,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            phases=[Phase.explicit, Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        def try_one(case: Any) -> None:
+            if "{instanceId}" in operation.path:
+                case.path_parameters["instanceId"] = "12345"
+            with transaction.atomic():
+                response = send(case, opener)
+                transaction.set_rollback(True)
+            assert response.status_code < 500, response.content
+            assert response.status_code in documented | EVERYWHERE, response.content
+            assert response.content.startswith(PNG) or isinstance(response.json(), dict)
+
+        try_one()
