@@ -5,17 +5,19 @@ A value that makes no sense is dropped, and the page says so; it never hides row
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import BinaryField, F, Func, IntegerField, Q, Subquery, Value
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from hooks.models import AnswerClass, Hook, HookQuerySet, Kind, State
+from hooks.models import AnswerClass, Hook, HookQuerySet, Kind, State, happened_before, happened_since
 from hooks.selection import Filter as Selection
 
 ANSWERS = {answer.value: (answer.label, answer.value) for answer in AnswerClass}
@@ -35,7 +37,10 @@ CHOICES: dict[str, Mapping[str, tuple[str, Any]]] = {
     "period": PERIODS,
     "simulated": SIMULATED,
 }
-TEXTS = {"host": 255, "message": 200}  # free text and how much of it
+TEXTS = {"host": 255, "message": 200, "text": 200}  # free text and how much of it
+MOMENTS = ("from", "to")  # ISO 8601, in UTC where it names no zone; the first is included, the second is not
+# Bodies have no index: words are looked for in so many of the newest hooks that fit the other filters.
+TEXT_MOST = 5_000
 
 
 @dataclass
@@ -60,7 +65,18 @@ class Filters:
                 filters.dropped.append(name)
             elif value:
                 filters.values[name] = value
+        for name in MOMENTS:
+            value = given.get(name, "")
+            try:
+                if value:
+                    filters.values[name] = as_moment(value).isoformat()
+            except (ValueError, OverflowError):
+                filters.dropped.append(name)
         return filters
+
+    def moment(self, name: str) -> datetime | None:
+        """`from` or `to`."""
+        return as_moment(self.values[name]) if name in self.values else None
 
     def __bool__(self) -> bool:
         return bool(self.values)
@@ -76,17 +92,28 @@ class Filters:
             hooks = hooks.filter(last_answer=values["answer"])
         if "period" in values:
             hooks = hooks.since(timezone.now() - PERIODS[values["period"]][1])
+        if "from" in values:
+            hooks = hooks.filter(happened_since(as_moment(values["from"])))
+        if "to" in values:
+            hooks = hooks.filter(happened_before(as_moment(values["to"])))
         if "simulated" in values:
             hooks = hooks.filter(simulated=SIMULATED[values["simulated"]][1])
         if "host" in values:
             hooks = hooks.filter(last_host=values["host"].lower())
         if "message" in values:
             hooks = hooks.filter(Q(message=values["message"]) | own_id(values["message"]))
+        if "text" in values:
+            hooks = with_text(hooks, values["text"])
         return hooks
 
     def as_selection(self) -> Selection:
-        """The same for a job, which keeps it: the period as the moment at which it begins now."""
+        """The same for a job, which keeps it: the period as the moment at which it begins now.
+
+        Raises ValueError with a text: a job looks at all hooks, and their bodies have no index.
+        """
         values = self.values
+        if "text" in values:
+            raise ValueError("text")
         found: Selection = {}
         for name, key in (("state", "states"), ("kind", "kinds")):
             if name in values:
@@ -95,6 +122,10 @@ class Filters:
             found["answers"] = ["not-200" if values["answer"] == "2xx" else values["answer"]]
         if "period" in values:
             found["created_after"] = (timezone.now() - PERIODS[values["period"]][1]).isoformat()
+        if "from" in values:
+            found["created_after"] = max(values["from"], found.get("created_after", ""))
+        if "to" in values:
+            found["created_before"] = values["to"]
         if "simulated" in values:
             found["simulated"] = SIMULATED[values["simulated"]][1]
         if "host" in values:
@@ -107,6 +138,41 @@ class Filters:
         """The address's query with these changes; None takes a name out."""
         values: dict[str, str | None] = {**self.values, **changes}
         return urlencode({name: value for name, value in values.items() if value})
+
+
+def as_moment(value: str) -> datetime:
+    """Raises ValueError for what is no time."""
+    moment = datetime.fromisoformat(value)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def as_typed(value: str) -> str:
+    """A moment as <input type="datetime-local"> takes it, in UTC; to the second where it has any."""
+    if not value:
+        return ""
+    moment = as_moment(value)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S" if moment.second else "%Y-%m-%dT%H:%M")
+
+
+class PlaceIn(Func):
+    """Where bytes stand in others, from 1 on; 0: nowhere."""
+
+    function = "POSITION"
+    arg_joiner = " IN "
+    output_field = IntegerField()
+
+
+def with_text(hooks: HookQuerySet, text: str) -> HookQuerySet:
+    """Those of the newest TEXT_MOST whose bodies hold the text, letter by letter, as it is or as JSON writes it."""
+    oldest = hooks.order_by("-pk").values("pk")[TEXT_MOST - 1 : TEXT_MOST]
+    forms = {text.encode(), json.dumps(text, ensure_ascii=False)[1:-1].encode()}
+    places = {
+        f"place_{number}": PlaceIn(Value(form, BinaryField()), F("body")) for number, form in enumerate(forms)
+    }
+    holds = Q(pk__in=[])
+    for name in places:
+        holds |= Q(**{f"{name}__gt": 0})
+    return hooks.alias(**places).filter(holds, pk__gte=Coalesce(Subquery(oldest), 0))
 
 
 def own_id(text: str) -> Q:

@@ -12,6 +12,7 @@ from hooks.models.hooks import (
     HookQuerySet,
     happened_before,
     happened_since,
+    least_public_id,
     new_public_id,
 )
 from hooks.models.jobs import Redelivery, RedeliveryPart, RedeliveryQuerySet, RetentionMark
@@ -63,6 +64,7 @@ __all__ = [
     "Trigger",
     "happened_before",
     "happened_since",
+    "least_public_id",
     "new_public_id",
     "new_secret",
 ]

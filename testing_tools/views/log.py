@@ -21,7 +21,18 @@ from instances.models import Instance
 from testing_tools.attempts import show
 from testing_tools.json_text import pretty_bytes
 from testing_tools.log_counts import counts_by_state, total
-from testing_tools.log_filters import CHOICES, STATES, Filters, as_key, newer_than, page_of
+from testing_tools.log_export import EXPORT_MOST
+from testing_tools.log_filters import (
+    CHOICES,
+    MOMENTS,
+    STATES,
+    TEXT_MOST,
+    Filters,
+    as_key,
+    as_typed,
+    newer_than,
+    page_of,
+)
 from testing_tools.views import redelivery
 from testing_tools.views.chosen import chosen_instance
 
@@ -68,6 +79,9 @@ def log_list(request: HttpRequest) -> HttpResponse:
         ],
         "all_states": filters.query(**chosen, state=None),
         "now": timezone.now(),
+        "typed": {name: as_typed(filters.values.get(name, "")) for name in MOMENTS},
+        "text_most": TEXT_MOST,
+        "export_most": EXPORT_MOST,
         "jobs": [
             redelivery.shown(job)
             for job in redelivery.jobs_of(request)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +16,7 @@ from hooks.actions import NotPossible
 from hooks.models import JobState, Redelivery, RedeliveryQuerySet
 from instances import access
 from instances.models import Instance
-from testing_tools.log_filters import Filters
+from testing_tools.log_filters import MOMENTS, Filters, as_typed
 from testing_tools.views.chosen import chosen_instance, must_change
 
 JOBS_SHOWN = 50
@@ -35,19 +34,13 @@ def jobs_of(request: HttpRequest) -> RedeliveryQuerySet:
 
 
 def wanted_of(given: QueryDict) -> tuple[Filters, selection.Filter, list[str]]:
-    """The log's filters and a period out of the address: as the log knows them, as a job keeps them, what was wrong."""
+    """The log's filters out of the address: as the log knows them, as a job keeps them, what was wrong."""
     filters = Filters.of(given)
-    wanted, wrong = filters.as_selection(), list(filters.dropped)
-    for name, key in PERIOD.items():
-        value = given.get(name, "")
-        try:
-            moment = datetime.fromisoformat(value) if value else None
-        except ValueError:
-            wrong.append(name)
-            continue
-        if moment is not None:
-            wanted[key] = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
-    return filters, wanted, wrong
+    wrong = list(filters.dropped)
+    try:
+        return filters, filters.as_selection(), wrong
+    except ValueError as name:  # a filter that no job can keep: without it, it would send more than is meant
+        return filters, {"hooks": []}, [*wrong, str(name)]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -68,7 +61,7 @@ def new(request: HttpRequest) -> HttpResponse:
         "words": selection.describe(wanted),
         "preview": redelivery.preview(one(instance), wanted),
         "kept": [
-            (name, value) for name, value in filters.values.items() if name != "period"
+            (name, value) for name, value in filters.values.items() if name not in ("period", *MOMENTS)
         ],  # the period as the moment that it means
         "since": wanted.get("created_after", ""),
         "until": wanted.get("created_before", ""),
@@ -76,11 +69,6 @@ def new(request: HttpRequest) -> HttpResponse:
         "back": filters.query(instance=str(instance.number)),
     }
     return render(request, "log/redeliver.html", context)
-
-
-def as_typed(value: str) -> str:
-    """A moment as <input type="datetime-local"> takes it, in UTC."""
-    return datetime.fromisoformat(value).astimezone(UTC).strftime("%Y-%m-%dT%H:%M") if value else ""
 
 
 @require_POST
