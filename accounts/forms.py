@@ -23,6 +23,10 @@ class AccountNameForm(forms.Form):
         error_messages={"max_length": "The name was not saved: it takes at most 100 characters."},
     )
 
+    def clean_name(self) -> str:
+        """On one line: it stands in the subject of mails."""
+        return " ".join(self.cleaned_data["name"].split())
+
 
 class InvitationForm(forms.Form):
     email = forms.EmailField(

@@ -16,6 +16,8 @@ from accounts.models import Account, Invitation, Member, Role, User, key_digest
 INVITATION_LIVES = timedelta(days=7)
 # Open ones and members together: more than a team, less than a way to send mail to the whole world.
 MEMBERS_MOST = 50
+# Each may be a mail to somebody who never asked for one; taking it back and inviting anew sends another.
+INVITED_A_DAY_MOST = 100
 
 
 class NotInvited(ValueError):
@@ -26,7 +28,8 @@ class NotInvited(ValueError):
 def invite(account: Account, *, email: str, role: str, actor: User) -> tuple[Invitation, str]:
     """An invitation and the token of its link, which is kept nowhere. An open one to the same address ends.
 
-    `email` in any case. Raises NotInvited for the owner, for a member, and beyond MEMBERS_MOST.
+    `email` in any case. Raises NotInvited for the owner, for a member, and beyond MEMBERS_MOST and
+    INVITED_A_DAY_MOST.
     """
     email = email.strip().lower()
     Account.objects.select_for_update().get(pk=account.pk)  # of two at once, one is the only open one
@@ -39,6 +42,13 @@ def invite(account: Account, *, email: str, role: str, actor: User) -> tuple[Inv
     )
     if account.members.count() + account.invitations.open().count() >= MEMBERS_MOST:
         raise NotInvited(f"An account has at most {MEMBERS_MOST} members, with those who are invited.")
+    if (
+        account.invitations.filter(created_at__gt=timezone.now() - timedelta(days=1)).count()
+        >= INVITED_A_DAY_MOST
+    ):
+        raise NotInvited(
+            f"An account invites at most {INVITED_A_DAY_MOST} times in 24 hours. Go on tomorrow."
+        )
     token = secrets.token_urlsafe(24)
     invitation = Invitation.objects.create(
         account=account,

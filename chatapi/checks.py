@@ -178,6 +178,7 @@ TESTS: dict[str, Callable[[Any], str | None]] = {
     "SITE_URL": site_url,
     "HOOKS_ALLOW_NETWORKS": networks,
     "HOOKS_CA_FILE": certificates,
+    "MEDIA_QUOTA_BYTES": at_least(1),
     "MEDIA_S3_BUCKET": bucket,
     "MEDIA_S3_ENDPOINT": lambda value: site_url(value) if value else None,
     "HOOKS_DISPATCHERS": at_least(1),

@@ -14,10 +14,10 @@ sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # None: "not ins
 import structlog  # noqa: E402
 
 # The second fence: whatever a library puts into a message, these values are cut out of it. The token of a
-# shared bin and the key of a file stand in the path.
+# shared bin, the key of a file, and those of a mail's link (a new password, a confirmed address) stand in the path.
 SECRETS = re.compile(
     r"(?i)\b((?:token|uid|password|secret|sessionid|csrftoken|key)=)[^&\s\"']+|\b(bearer\s+)\S+|\b(whsec_)\S+|\b(uid_)\w{20,}"
-    r"|(/(?:shared|media)/)[\w-]{20,}"
+    r"|(/(?:shared|media)/)[\w-]{20,}|(/reset/key/\w+-)(?!set-password\b)[\w-]+|(/confirm-email/)[\w:%-]{10,}"
 )
 
 

@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from accounts import looking
 from accounts.models import User
+from chatapi.logs import without_secrets
 from instances.models import Instance
 
 SAFE = ("GET", "HEAD")
@@ -63,7 +64,7 @@ def look_at_account(
             return refuse(request, look, NO_FILES)
         blot_out(response, owner)
         if response.status_code == 200 and not request.headers.get("HX-Request"):
-            looking.note_page(look, request.get_full_path())
+            looking.note_page(look, without_secrets(request.get_full_path()))
         return response
 
     return middleware

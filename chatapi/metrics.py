@@ -25,7 +25,10 @@ from prometheus_client.metrics_core import Metric
 from hooks.metrics import CLAIM, LATENESS, RECORD, Histogram, Snapshot, snapshot
 
 # Set by a proxy in front: then the loopback address is the proxy's, and says nothing about who asks.
-FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA")
+FORWARDED = (
+    "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST", "HTTP_FORWARDED", "HTTP_X_REAL_IP",
+    "HTTP_VIA",
+)  # fmt: skip
 HISTOGRAMS = {
     CLAIM: ("chatapi_claim_seconds", "Time of one claim of due hooks in the database."),
     RECORD: ("chatapi_record_seconds", "Time of recording one batch of results in the database."),

@@ -30,7 +30,8 @@ class NewInstanceForm(forms.Form):
     def __init__(self, *args: Any, user: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         own = Account.objects.owned_by(user).first()
-        changeable = Account.objects.changeable_by(user).select_related("owner").order_by("pk")
+        changeable = Account.objects.changeable_by(user).filter(blocked_at=None)
+        changeable = changeable.select_related("owner").order_by("pk")
         if (changeable.exclude(pk=own.pk) if own else changeable).exists():
             field = self.fields["account"]
             assert isinstance(field, forms.ModelChoiceField)

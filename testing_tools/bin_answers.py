@@ -28,12 +28,15 @@ NAMED_HEADERS = {
     "content-type", "content-language", "retry-after", "etag", "last-modified", "allow", "vary",
 }  # fmt: skip
 # what a proxy in front would obey, or a browser
-FORBIDDEN_X = re.compile(r"x-(accel-.*|sendfile.*|lighttpd-.*|content-type-options|frame-options)")
+FORBIDDEN_X = re.compile(
+    r"x-(accel-.*|sendfile.*|lighttpd-.*|litespeed-.*|reproxy-.*|content-type-options|frame-options)"
+)
 TYPES = re.compile(
     r"(application/(json|xml|octet-stream|x-www-form-urlencoded|([a-z0-9.-]+\+json))|text/(plain|csv|xml))"
     r"(\s*;\s*charset=[a-z0-9-]+)?",
     re.IGNORECASE,
 )
+XML = re.compile(r"(application|text)/(xml|[a-z0-9.-]+\+xml)\b", re.IGNORECASE)
 NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 
 

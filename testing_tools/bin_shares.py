@@ -10,6 +10,8 @@ from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.audit import Deed
+from testing_tools.bin_trail import note_of
 from testing_tools.models import Bin, Capture, CaptureQuerySet, Share
 
 LASTS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
@@ -43,6 +45,8 @@ def share(bin: Bin, *, lasts: timedelta, capture: Capture | None = None, actor: 
         created_at=now,
         expires_at=now + lasts,
     )
+    words = next((name for name, time in LASTS.items() if time == lasts), str(lasts))
+    note_of(bin, Deed.BIN_SHARED, actor=actor, lasts=words, number=made.number)
     return made, settings.SITE_URL + reverse("shared:bin", kwargs={"token": token})
 
 
@@ -52,6 +56,7 @@ def revoke(made: Share, *, actor: Any) -> None:
     if made.revoked_at is None:
         made.revoked_at = timezone.now()
         made.save(update_fields=["revoked_at"])
+        note_of(made.bin, Deed.BIN_SHARE_REVOKED, actor=actor, number=made.number)
 
 
 def opened_by(token: str) -> Share | None:

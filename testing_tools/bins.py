@@ -14,11 +14,13 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 import hooks.actions
+from accounts.audit import Deed
 from accounts.models import Account
 from hooks.models import Endpoint
 from instances.models import Instance
 from testing_tools import bin_answers
 from testing_tools.bin_answers import Order
+from testing_tools.bin_trail import note_of
 from testing_tools.models import (
     BODY_LIMIT,
     KEEP_FOR,
@@ -212,13 +214,17 @@ def order_answer(bin: Bin, order: Order, *, actor: Any) -> None:
     ]  # fmt: skip
     row.save(update_fields=changed)
     bin.refresh_from_db(fields=[*changed, "captured"])
+    note_of(bin, Deed.BIN_ANSWER, actor=actor, answer=bin_answers.words(bin))
 
 
 @transaction.atomic
-def delete(captures: CaptureQuerySet, *, actor: Any) -> tuple[datetime, int]:
-    """Delete these of a bin's captures; returns by which time restore() brings them back, and how many went."""
+def delete(bin: Bin, captures: CaptureQuerySet, *, actor: Any) -> tuple[datetime, int]:
+    """Delete these of the bin's captures; returns by which time restore() brings them back, and how many went."""
     at = timezone.now()
-    return at, captures.filter(deleted_at=None).update(deleted_at=at)
+    count = captures.filter(deleted_at=None).update(deleted_at=at)
+    if count:
+        note_of(bin, Deed.CAPTURES_DELETED, actor=actor, requests=count)
+    return at, count
 
 
 @transaction.atomic
@@ -226,7 +232,10 @@ def restore(bin: Bin, at: datetime, *, actor: Any) -> int:
     """Bring back what was deleted at that time, within UNDO_FOR; returns how many, 0 when it was too late."""
     if at < timezone.now() - UNDO_FOR:
         return 0
-    return bin.captures.filter(deleted_at=at).update(deleted_at=None)
+    count = bin.captures.filter(deleted_at=at).update(deleted_at=None)
+    if count:
+        note_of(bin, Deed.CAPTURES_RESTORED, actor=actor, requests=count)
+    return count
 
 
 @transaction.atomic

@@ -14,7 +14,21 @@ from accounts.views.account import own_account
 
 SHOWN = 50
 # Of an entry's detail; why staff did something is between them and their notes.
-TOLD = ("changed", "path", "role", "days", "amount", "currency", "new", "hooks", "hook", "channel")
+TOLD = (
+    "changed",
+    "path",
+    "role",
+    "days",
+    "amount",
+    "currency",
+    "new",
+    "hooks",
+    "hook",
+    "channel",
+    "answer",
+    "lasts",
+    "requests",
+)
 
 
 @require_safe

@@ -10,6 +10,8 @@ from django.core.files import File
 from django.core.files.storage import Storage, storages
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
+from django.db.models import Sum
+from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 
 from instances.media import fetch, sources
@@ -56,6 +58,7 @@ def store_media(
     kind = judge(filename, content_type, head)
     if only and not kind.content_type.startswith(f"{only}/"):
         raise WrongFile(f"it takes {only}, and this is {kind.content_type}.")
+    check_quota(instance, size)
     key = new_media_key()
     media = Media.objects.create(
         instance=instance,
@@ -75,6 +78,16 @@ def store_media(
     return media
 
 
+def check_quota(instance: Instance, size: int) -> None:
+    """Raises WrongFile where a file of `size` bytes would be more than the instance may keep (MEDIA_QUOTA_BYTES)."""
+    kept = Media.objects.filter(instance=instance).aggregate(kept=Sum("size"))["kept"] or 0
+    if kept + size > settings.MEDIA_QUOTA_BYTES:
+        raise WrongFile(
+            f"with it the instance's files would have more than {filesizeformat(settings.MEDIA_QUOTA_BYTES)}; "
+            "each is kept for 30 days after it was last sent, and makes room then."
+        )
+
+
 def take_media(
     instance: Instance, given: UploadedFile | str, *, filename: str, cached: bool = False, only: str = ""
 ) -> Media:
@@ -90,6 +103,8 @@ def take_media(
             return store_media(
                 instance, content=file, filename=filename, content_type=own.content_type, only=only
             )
+    if not cached:
+        check_quota(instance, 1)  # before anything is fetched for nothing
     source = hashlib.sha256(f"{given}\n{filename}".encode(errors="replace")).hexdigest()
     if cached and (media := fetched_before(instance, source)):
         return keep_longer(media)

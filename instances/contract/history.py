@@ -2,8 +2,12 @@
 
 from typing import Any
 
+from django.db import transaction
+
+from accounts.audit import Deed
 from hooks import actions as hook_actions
 from hooks.models import Hook, Kind, State
+from instances.actions.trail import note_of
 from instances.contract.arguments import text, unix_time
 from instances.contract.errors import Refused, WireError
 from instances.contract.moments import moment, wire_date
@@ -76,10 +80,13 @@ def repeat_hook(instance: Instance, *, message_id: str) -> dict[str, Any]:
     if hook is None:
         raise Refused("There is no hook of a message with this messageId.")
     try:
-        if hook.is_finished:
-            hook_actions.resend(hook, actor=None)
-        elif hook.state == State.RETRYING:
-            hook_actions.try_now(hook, actor=None)
+        with transaction.atomic():
+            if hook.is_finished:
+                hook_actions.resend(hook, actor=None)
+                note_of(instance, Deed.HOOK_RESENT, actor=None, hook=hook.webhook_id)
+            elif hook.state == State.RETRYING:
+                hook_actions.try_now(hook, actor=None)
+                note_of(instance, Deed.HOOK_TRIED_NOW, actor=None, hook=hook.webhook_id)
     except hook_actions.NotPossible as error:
         raise Refused(str(error)) from None
     return {"success": True, "message": "The hook is queued.", "messageId": message_id}

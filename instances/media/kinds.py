@@ -79,8 +79,9 @@ SIGNATURES = {
     b"ID3": "audio/mpeg", b"%PDF-": "application/pdf",
 }  # fmt: skip
 ACTIVE_HEADS = (b"MZ", b"\x7fELF", b"#!", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
+# Nothing in the beginning is tried twice ("?>" and "*+"): a row of comments could be cut up in 2**n ways.
 MARKUP = re.compile(
-    rb"(?:<\?xml[^>]*>|<!--.*?-->|\s)*<(?:!doctype\s+(?:html|svg)|html|head|body|script|svg|iframe)\b",
+    rb"(?:<\?xml[^>]*+>|(?><!--.*?-->)|\s)*+<(?:!doctype\s+(?:html|svg)|html|head|body|script|svg|iframe)\b",
     re.DOTALL,
 )
 

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 from hooks import actions as hook_actions
 from hooks.explain import Explanation, explain
 from hooks.models import Attempt, Hook, Kind
-from instances import access, actions, payloads
+from instances import access, actions, outbound, payloads
 from instances.forms import AddressForm
 from instances.models import Chat, Instance, Message
 from instances.views.changes import answer
@@ -85,7 +85,11 @@ def try_address(request: HttpRequest, number: int) -> HttpResponse:
     elif not form.cleaned_data["url"]:
         context["refusal"] = "There is no address yet: type where your server waits for hooks."
     else:
-        context["tested"] = send_test(instance, form.cleaned_data["url"], actor=request.user)
+        try:
+            with outbound.place(request.user):
+                context["tested"] = send_test(instance, form.cleaned_data["url"], actor=request.user)
+        except outbound.TooMany as error:
+            context["refusal"] = str(error)
     if request.htmx:  # type: ignore[attr-defined]
         return render(request, "instances/cards/address_test.html", context)
     return render(request, "instances/detail.html", detail_context(instance, **context))

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from testing_tools import bins
-from testing_tools.bin_answers import TOO_MANY_SLOW, place_to_wait
+from testing_tools.bin_answers import TOO_MANY_SLOW, XML, place_to_wait
 from testing_tools.bins import Taken
 from testing_tools.models import BODY_LIMIT
 from testing_tools.recognise import size_words
@@ -63,6 +63,9 @@ def ordered_answer(taken: Taken) -> HttpResponse:
         response = HttpResponse(taken.body.encode(), content_type="text/plain; charset=utf-8")
         for name, value in taken.headers:
             response[name] = value
+        if XML.match(response.headers.get("Content-Type", "")):
+            # XHTML and SVG are XML too: a browser would show them as a page of this site, without any script
+            response["Content-Disposition"] = 'attachment; filename="answer.xml"'
     response.status_code = taken.status
     if taken.status in WITHOUT_BODY:
         response.content = b""
@@ -98,7 +101,7 @@ def sent_headers(request: HttpRequest) -> Iterator[tuple[str, str]]:
     Two things are left out: what granian mixes in from the process's environment (HTTP_PROXY is no header),
     and the cookies of this site, for a capture may be shown to others and must not carry a session.
     """
-    own = {settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME}
+    own = {settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME, "messages"}  # those name the person
     for name, value in request.META.items():
         if name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
             shown = name

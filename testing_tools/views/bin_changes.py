@@ -93,7 +93,7 @@ def delete(request: HttpRequest, key: str, public_id: str) -> HttpResponse:
     """Delete one capture; the answer offers to undo it."""
     bin = changeable_bin(request, key)
     found = visible_capture(bin, public_id)
-    at, _ = bins.delete(bin.captures.filter(pk=found.pk), actor=request.user)
+    at, _ = bins.delete(bin, bin.captures.filter(pk=found.pk), actor=request.user)
     if request.htmx:  # type: ignore[attr-defined]
         context = count_context(bin) | {"undo": undo_context(bin, at), "gone": found, "news": True}
         return render(request, "testing/bin_undo.html", context)
@@ -107,7 +107,7 @@ def delete_all(request: HttpRequest, key: str) -> HttpResponse:
     bin = changeable_bin(request, key)
     filter = Filter(request.POST.get("q", ""))
     numbers = filter.apply(Capture.objects.kept(bin)).order_by().values("pk")
-    at, count = bins.delete(bin.captures.filter(pk__in=numbers), actor=request.user)
+    at, count = bins.delete(bin, bin.captures.filter(pk__in=numbers), actor=request.user)
     if not count:
         messages.info(request, "There was nothing to delete.")
         return redirect("testing:verification-bin", key=bin.key)

@@ -8,6 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from hooks import addresses
+from instances import outbound
 from testing_tools import bin_shares, replays, signatures
 from testing_tools.bin_filters import Filter
 from testing_tools.bin_shares import LASTS, TooManyShares
@@ -50,10 +51,11 @@ def replay(request: HttpRequest, key: str, public_id: str) -> HttpResponse:
         context["opened"] = True
     try:
         made = replays.as_captured(found, url) if captured else replays.edited(request.POST, found)
-    except BadReplay as error:
+        with outbound.place(request.user):
+            context["done"] = replays.replay(made)
+    except (BadReplay, outbound.TooMany) as error:
         return tool(request, "bin_replay.html", context | {"fault": str(error)}, status=422)
-    changed = made.body != body
-    return tool(request, "bin_replay.html", context | {"done": replays.replay(made), "changed": changed})
+    return tool(request, "bin_replay.html", context | {"changed": made.body != body})
 
 
 def own_address(bin: Bin) -> str:
@@ -95,7 +97,12 @@ def forward(request: HttpRequest, key: str) -> HttpResponse:
         refused=whole_number(given.get("refused")) or 0,
         unreached=whole_number(given.get("unreached")) or 0,
     )
-    progress, more = replays.forward(fitting, url, before)
+    try:
+        with outbound.place(request.user):
+            progress, more = replays.forward(fitting, url, before)
+    except outbound.TooMany as error:
+        context |= {"progress": before, "more": False, "stuck": True, "held_up": str(error)}
+        return tool(request, "bin_forward.html", context)
     stuck = progress.in_a_row >= replays.GIVE_UP
     context |= {"progress": progress, "more": more and not stuck, "stuck": stuck and more}
     return tool(request, "bin_forward.html", context)

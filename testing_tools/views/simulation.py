@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from hooks import actions, addresses
 from hooks.models import Hook
-from instances import access
+from instances import access, outbound
 from instances.models import Instance
 from testing_tools import bins, simulation_runs
 from testing_tools.attempts import show
@@ -266,7 +266,11 @@ def must_be_on(instance: Instance) -> None:
 def deliver(request: HttpRequest, instance: Instance, *, kind: Any, body: bytes, url: str) -> dict[str, Any]:
     """Sends these bytes at once; what the verdict shows of it. Raises Refused."""
     must_be_on(instance)
-    hook = actions.simulate(
-        instance.endpoint, kind=kind, body=body, to_url=url, actor=request.user, **about(body)
-    )
+    try:
+        with outbound.place(request.user):
+            hook = actions.simulate(
+                instance.endpoint, kind=kind, body=body, to_url=url, actor=request.user, **about(body)
+            )
+    except outbound.TooMany as error:
+        raise Refused(str(error)) from None
     return {"hook": hook, "shown": show(hook.attempts.get(), hook)}

@@ -107,3 +107,11 @@ def test_the_admin_sends_strangers_to_the_one_sign_in_page(client: Client) -> No
     answer = client.get("/admin/", follow=True)
 
     assert answer.request["PATH_INFO"] == reverse("account_login")
+
+
+def test_a_name_stands_on_one_line_for_it_is_in_the_subject_of_mails(client: Client) -> None:
+    alice = actions.sign_up("alice@example.org", "correct horse 9")
+    client.force_login(alice.owner)
+    client.post("/account/name/", {"name": "Shop\r\nBcc: bob@example.org"})
+    alice.refresh_from_db()
+    assert alice.name == "Shop Bcc: bob@example.org"

@@ -157,3 +157,20 @@ def test_a_member_who_is_taken_out_sees_nothing(alice: Account) -> None:
     members.remove(member, actor=alice.owner)
 
     assert not Instance.objects.visible_to(member.user).exists()
+
+
+def test_an_account_sends_only_so_many_invitations_a_day(
+    alice: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Taken back and made anew, each is another mail to somebody who never asked for one."""
+    monkeypatch.setattr(members, "INVITED_A_DAY_MOST", 2)
+    with time_machine.travel(NOON, tick=False):
+        for _ in range(2):
+            members.revoke(
+                members.invite(alice, email="dora@example.org", role="viewer", actor=alice.owner)[0],
+                actor=alice.owner,
+            )
+        with pytest.raises(members.NotInvited, match="An account invites at most 2 times in 24 hours"):
+            members.invite(alice, email="dora@example.org", role="viewer", actor=alice.owner)
+    with time_machine.travel(NOON + timedelta(days=1, seconds=1), tick=False):
+        members.invite(alice, email="dora@example.org", role="viewer", actor=alice.owner)

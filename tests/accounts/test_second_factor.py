@@ -113,3 +113,14 @@ def test_signing_out_elsewhere_leaves_this_session_alone(alice: User) -> None:
     assert "You are signed out everywhere else." in page
     assert here.get(reverse("accounts:account")).status_code == 200
     assert elsewhere.get(reverse("accounts:account")).status_code == 302
+
+
+def test_codes_are_guessed_five_times_and_no_more(alice: User) -> None:
+    """With the right password, whatever browser or address the tries come from."""
+    set_up(signed_in())
+    answers = []
+    for number in range(7):
+        guesser = Client(REMOTE_ADDR=f"192.0.2.{number}")
+        guesser.post(reverse("account_login"), {"login": alice.email, "password": PASSWORD})
+        answers.append(guesser.post(reverse("mfa_authenticate"), {"code": f"{number:06}"}).content.decode())
+    assert ["This is not the code" in page for page in answers] == [True] * 5 + [False] * 2

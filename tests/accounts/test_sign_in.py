@@ -1,6 +1,8 @@
 """Sign-up, sign-in, sign-out and reset as a person meets them, and the mail that is not set up yet."""
 
 import re
+from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.core import mail
@@ -187,3 +189,43 @@ def test_a_second_sign_up_with_an_address_tells_its_owner_alone(client: Client, 
     assert "Look into your mailbox" in answer.content.decode()
     (sent,) = mail.outbox
     assert (sent.to, sent.subject) == (["alice@example.org"], "[Chat API] You have an account already")
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        "https://evil.example/",
+        "//evil.example",
+        "/\\evil.example",
+        "https:evil.example",
+        "javascript:alert(1)",
+        "/\t/evil.example",
+    ],
+)
+@pytest.mark.parametrize("host", ["localhost", "evil.example.org"])
+def test_signing_in_leads_to_no_other_site(client: Client, elsewhere: str, host: str) -> None:
+    actions.sign_up("alice@example.org", PASSWORD)
+    answer = client.post(
+        f"{reverse('account_login')}?{urlencode({'next': elsewhere})}",
+        {"login": "alice@example.org", "password": PASSWORD, "next": elsewhere},
+        headers={"Host": host},
+    )
+    assert (answer.status_code, answer["Location"]) == (302, "/")
+
+
+@pytest.mark.parametrize(("proxies", "pages"), [(1, [200, 200, 429]), (0, [200, 429, 429])])
+def test_behind_a_proxy_tries_are_counted_by_who_asks_it(
+    client: Client, settings: Any, proxies: int, pages: list[int]
+) -> None:
+    """One guesser must not lock everybody out; and what a caller says of itself in X-Forwarded-For is nothing."""
+    settings.ALLAUTH_TRUSTED_PROXY_COUNT = proxies
+    settings.ACCOUNT_RATE_LIMITS = {"reset_password": "1/m/ip"}
+    asked = [
+        client.post(
+            reverse("account_reset_password"),
+            {"email": "a@example.org"},
+            headers={"X-Forwarded-For": forwarded},
+        ).status_code
+        for forwarded in ("6.6.6.6, 192.0.2.1", "192.0.2.2", "7.7.7.7, 192.0.2.1")
+    ]
+    assert [200 if status == 302 else status for status in asked] == pages

@@ -7,6 +7,7 @@ import time_machine
 from django.test import Client
 from django.utils import timezone
 
+from accounts.models import AuditEntry
 from hooks import actions as hook_actions
 from hooks.models import Hook, HookQuerySet, Kind, SkipReason, State
 from instances import actions, tasks
@@ -202,3 +203,19 @@ def test_repeat_hook_that_cannot_be_repeated_says_why(
         "message": "The instance has no webhook address. Set one first.",
     }
     assert hooks().get().state == State.FAILED
+
+
+def test_repeat_hook_is_told_in_the_trail_as_done_by_a_token(
+    post: Call, instance: Instance, message: Message
+) -> None:
+    hooks().update(state=State.FAILED, finished_at=timezone.now(), attempts_made=1)
+    post("repeatHook", messageId=message.message_id)
+    hooks().update(
+        state=State.RETRYING, next_attempt_at=timezone.now() + timedelta(hours=1), attempts_allowed=20
+    )
+    post("repeatHook", messageId=message.message_id)
+    told = AuditEntry.objects.filter(action__startswith="hook.").order_by("pk")
+    assert [(one.action, one.actor, one.account, one.detail) for one in told] == [
+        ("hook.resent", None, instance.owner, {"hook": hooks().get().webhook_id}),
+        ("hook.tried_now", None, instance.owner, {"hook": hooks().get().webhook_id}),
+    ]

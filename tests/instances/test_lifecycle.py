@@ -7,12 +7,15 @@ from decimal import Decimal
 import pytest
 import time_machine
 from django.contrib.auth.models import AnonymousUser
+from django.test import Client
 from django.utils import timezone
 
-from accounts.models import Payment
+from accounts.blocking import Blocked
+from accounts.models import Account, Payment
 from instances import actions
+from instances.actions import stopping
 from instances.models import Instance, StatusChange
-from tests.factories import AccountFactory, InstanceFactory
+from tests.factories import AccountFactory, InstanceFactory, UserFactory, member_of
 
 NOW = "2024-05-01T12:00:00Z"
 
@@ -115,3 +118,17 @@ def test_settings_are_all_or_nothing(instance: Instance) -> None:
 def test_the_factory_makes_an_instance_that_is_paid_and_authenticated(db: None) -> None:
     instance = InstanceFactory()
     assert (instance.is_paid, instance.is_authenticated) == (True, True)
+
+
+@pytest.mark.django_db
+def test_a_blocked_account_gets_no_new_instance(client: Client) -> None:
+    """Not even from a manager, who is not blocked and can still sign in."""
+    alice = AccountFactory(email="alice@example.org")
+    manager = member_of(alice, "manager", "max@example.org")
+    stopping.block_account(alice, reason="spam", actor=UserFactory(is_staff=True, is_superuser=True))
+    with pytest.raises(Blocked, match="This account is blocked"):
+        actions.create_instance(Account.objects.get(pk=alice.pk), actor=manager)
+    client.force_login(manager)
+    answer = client.post("/instances/new/", {"account": alice.pk, "channel": "sandbox", "name": ""})
+    assert answer.status_code == 302  # it is not among the accounts to choose from, so it is their own
+    assert Instance.objects.get().owner == manager.account

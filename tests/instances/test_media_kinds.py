@@ -76,3 +76,10 @@ def test_other_texts_are_not_refused(head: bytes) -> None:
 )
 def test_a_name_is_cleaned(given: str, clean: str) -> None:
     assert clean_name(given) == clean
+
+
+def test_a_beginning_of_many_comments_is_judged_at_once() -> None:
+    """A pattern that tries every way to cut them up would need longer than the universe is old."""
+    assert judge("notes.txt", "", (b"<!---->" * 200)[:1024]).content_type == "text/plain"
+    with pytest.raises(WrongFile, match="its content is a page or a program"):
+        judge("notes.txt", "", b'<?xml version="1.0"?>\n' + b"<!---->\n" * 100 + b"<svg onload=x>")

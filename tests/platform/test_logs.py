@@ -19,6 +19,9 @@ from tests.product import Product
     [
         ("GET /instance1/status?token=abc123&full=1", "GET /instance1/status?token=…&full=1"),
         ("GET /media/0123456789abcdef0123456789abcdef0123456789abcdef/a.jpg", "GET /media/…/a.jpg"),
+        ("GET /accounts/password/reset/key/1a-d2b-0123456789/", "GET /accounts/password/reset/key/1a-…/"),
+        ("/accounts/password/reset/key/1a-set-password/", "/accounts/password/reset/key/1a-set-password/"),
+        ("GET /accounts/confirm-email/MQ:1vB-jbc:SIszh_P7GA/", "GET /accounts/confirm-email/…/"),
         ("/newInstance?uid=uid_0123456789abcdefghijklmn", "/newInstance?uid=…"),
         ("Authorization: Bearer abc.def", "Authorization: Bearer …"),
         ("secret whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "secret whsec_…"),

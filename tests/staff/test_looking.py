@@ -204,3 +204,15 @@ def test_looking_reads_nothing_as_read(looking: Client, instance: Instance) -> N
 @pytest.mark.parametrize("address", ["/healthz", "/metrics"])
 def test_machines_pages_are_as_ever(looking: Client, address: str) -> None:
     assert looking.get(address).status_code == 200
+
+
+def test_looking_at_a_bin_of_ones_own_reads_nothing_either(looking: Client, instance: Instance) -> None:
+    bin = bins.open_own_bin(instance.owner)
+    bins.capture(bin.key, method="POST", body=b"{}")
+    assert looking.get(f"/testing/bins/{bin.key}/{bin.captures.get().public_id}/").status_code == 200
+    assert bin.captures.get().read_at is None
+
+
+def test_a_token_in_an_address_is_not_kept_in_the_trail(looking: Client) -> None:
+    looking.get("/instances/?token=sooo-secret")
+    assert deeds()[-1] == ("charlie@example.org", "look.page", {"path": "/instances/?token=…"})

@@ -184,3 +184,25 @@ def test_a_viewer_and_a_stranger_order_nothing(client, alices_bin):
         assert client.post(address, {"preset": "fail"}).status_code == status
     alices_bin.refresh_from_db()
     assert alices_bin.answer_status == 200
+
+
+@pytest.mark.parametrize("kind", ["application/xml", "text/xml; charset=utf-8"])
+def test_xml_is_saved_and_never_shown_for_a_page_or_a_drawing_is_xml_too(client, alices_bin, kind):
+    order(alices_bin, headers=(("Content-Type", kind),), body='<svg xmlns="http://www.w3.org/2000/svg"/>')
+    answer = client.get(f"/bin/{alices_bin.key}")
+    assert answer["Content-Disposition"] == 'attachment; filename="answer.xml"'
+    assert answer["Content-Type"] == kind
+
+
+@pytest.mark.parametrize(
+    "name", ["X-LiteSpeed-Location", "X-Reproxy-URL", "X-Accel-Redirect", "Refresh", "Link"]
+)
+def test_no_header_that_a_proxy_or_a_browser_would_obey(name):
+    with pytest.raises(BadOrder):
+        read({"status": "200", "headers": f"{name}: /etc/passwd"})
+
+
+def test_the_cookies_of_this_site_are_not_kept(client, alices_bin):
+    client.cookies.load({"sessionid": "s3", "csrftoken": "c3", "messages": "alice", "theirs": "1"})
+    client.get(f"/bin/{alices_bin.key}")
+    assert ["cookie", "theirs=1"] in Capture.objects.get().headers

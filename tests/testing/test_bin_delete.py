@@ -56,7 +56,7 @@ def test_all_that_fit_a_filter_are_deleted_and_undone_together(alice, bin):
 
 
 def test_after_ten_minutes_it_is_too_late(alice, bin):
-    at, count = bins.delete(bin.captures.all(), actor=None)
+    at, count = bins.delete(bin, bin.captures.all(), actor=None)
     assert count == 3
     late = at - timedelta(minutes=10, seconds=1)
     Capture.objects.update(deleted_at=late)
@@ -67,7 +67,7 @@ def test_after_ten_minutes_it_is_too_late(alice, bin):
 
 
 def test_what_was_deleted_is_not_counted_when_the_limits_remove_it(bin):
-    bins.delete(bin.captures.filter(number=1), actor=None)
+    bins.delete(bin, bin.captures.filter(number=1), actor=None)
     Capture.objects.update(at=timezone.now() - timedelta(days=8))
     assert bins.drop_old_captures() == 2
     assert Bin.objects.get().dropped == 2

@@ -1,0 +1,46 @@
+"""Requests that leave at once because a person pressed a button, and waits: a simulation, a test, a replay.
+
+Each holds a thread of the web server, of which there are 40 (chatapi/web.py), for up to ten seconds, and goes to
+whatever public address its sender likes. So only so many are under way at once, and a person sends only so many a
+minute: a slow receiver can't keep the site busy, and the site is no tool to press on somebody else's.
+"""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from instances import counters
+
+AT_ONCE = 16  # in a web process
+AT_ONCE_PER_PERSON = 4
+A_MINUTE = 120  # by a person; one step of a forwarding, of up to ten requests, counts as one
+
+
+class TooMany(ValueError):
+    """It was not sent; str() says so, and when to try again."""
+
+
+_under_way: Counter[int] = Counter()
+_lock = threading.Lock()
+
+
+@contextmanager
+def place(person: Any) -> Iterator[None]:
+    """Sending within it is allowed. Raises TooMany."""
+    with _lock:
+        if _under_way.total() >= AT_ONCE or _under_way[person.pk] >= AT_ONCE_PER_PERSON:
+            raise TooMany("Too many requests are under way at this moment. Try again in some seconds.")
+        _under_way[person.pk] += 1
+    try:
+        if counters.add("outbound", person.pk) > A_MINUTE:
+            raise TooMany(
+                f"These are more than {A_MINUTE} requests in a minute. Try again in {counters.seconds_left()} seconds."
+            )
+        yield
+    finally:
+        with _lock:
+            _under_way[person.pk] -= 1
+            if not _under_way[person.pk]:
+                del _under_way[person.pk]

@@ -1,0 +1,17 @@
+"""Entries of the audit trail about a bin: an instance's stand with that instance, one's own with the account."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from accounts.audit import Deed, note
+from instances.actions import trail
+from testing_tools.models import Bin
+
+
+def note_of(bin: Bin, deed: Deed, *, actor: Any, **detail: Any) -> None:
+    """`detail` is JSON without secrets: never a link's token, nor what was captured."""
+    if bin.instance is not None:
+        trail.note_of(bin.instance, deed, actor=actor, **detail)
+    else:
+        note(deed, actor=actor, kind="bin", key=bin.pk, text="My bin", account_id=bin.account_id, **detail)

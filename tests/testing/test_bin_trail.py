@@ -1,0 +1,49 @@
+"""What is done to a bin is in the audit trail: answers ordered, links made and revoked, requests deleted."""
+
+from datetime import timedelta
+
+import pytest
+
+from accounts.models import AuditEntry
+from testing_tools import bin_shares, bins
+from testing_tools.bin_answers import Order
+from tests.factories import AccountFactory, InstanceFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def entries():
+    return [
+        (one.actor_text, one.action, one.subject_kind, one.detail)
+        for one in AuditEntry.objects.filter(action__startswith="bin.").order_by("pk")
+    ]
+
+
+def test_every_change_of_an_instances_bin_is_told_with_its_instance():
+    instance = InstanceFactory(owner=AccountFactory(email="alice@example.org"))
+    alice, bin = instance.owner.owner, bins.open_bin(instance)
+    bins.capture(bin.key, method="POST", body=b"private")
+    bins.order_answer(bin, Order(status=503), actor=alice)
+    made, url = bin_shares.share(bin, lasts=timedelta(hours=1), actor=alice)
+    bin_shares.revoke(made, actor=alice)
+    bin_shares.revoke(made, actor=alice)
+    at, _ = bins.delete(bin, bin.captures.all(), actor=alice)
+    bins.delete(bin, bin.captures.all(), actor=alice)
+    bins.restore(bin, at, actor=alice)
+    assert entries() == [
+        ("alice@example.org", "bin.answer", "instance", {"answer": "503 at once"}),
+        ("alice@example.org", "bin.shared", "instance", {"lasts": "1h", "number": None}),
+        ("alice@example.org", "bin.share_revoked", "instance", {"number": None}),
+        ("alice@example.org", "bin.captures_deleted", "instance", {"requests": 1}),
+        ("alice@example.org", "bin.captures_restored", "instance", {"requests": 1}),
+    ]
+    kept = str(list(AuditEntry.objects.values()))
+    assert url.rpartition("/shared/")[2].strip("/") not in kept
+    assert "private" not in kept
+
+
+def test_a_bin_of_ones_own_is_told_with_the_account():
+    account = AccountFactory(email="alice@example.org")
+    bins.order_answer(bins.open_own_bin(account), Order(), actor=account.owner)
+    [entry] = AuditEntry.objects.filter(action="bin.answer")
+    assert (entry.account, entry.subject_kind, entry.subject_text) == (account, "bin", "My bin")
