@@ -4,9 +4,9 @@ from typing import Any
 
 from django.db import transaction
 
-from instances.actions import events
+from instances.actions import events, queue
 from instances.actions.session import log_out
-from instances.models import Instance, OutgoingMessage, OutgoingQueue
+from instances.models import Instance
 
 
 @transaction.atomic
@@ -27,6 +27,5 @@ def clean_instance(instance: Instance, *, actor: Any) -> Instance:
     instance.sandbox_receipts.all().delete()
     instance.sandbox_contacts.all().delete()
     # files go by their retention, which knows where they lie
-    OutgoingMessage.objects.filter(instance=instance).delete()
-    OutgoingQueue.objects.filter(instance=instance).update(length=0)
+    queue.empty(instance)
     return instance

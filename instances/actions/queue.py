@@ -45,3 +45,16 @@ def clear_messages(instance: Instance, *, actor: Any = None) -> Cleared:
     OutgoingQueue.objects.filter(instance=instance).update(length=F("length") - len(gone))
     left = OutgoingMessage.objects.filter(instance=instance, last_try_at__gte=since).count()
     return Cleared(len(gone), left, [text for _, text in gone[:EXAMPLES]])
+
+
+def empty(instance: Instance) -> None:
+    """Throws away all that waits, also what the messenger has in hand; for the end of all that the instance has.
+
+    The length falls by what has gone, and is not set to 0: a message may be accepted at this very moment, and would
+    wait for ever in a queue that is said to be empty.
+    """
+    table = OutgoingMessage._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(f"DELETE FROM {table} WHERE instance_id = %s", [instance.pk])
+        gone = cursor.rowcount
+    OutgoingQueue.objects.filter(instance=instance).update(length=F("length") - gone)

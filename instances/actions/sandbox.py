@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from instances import chat_ids
-from instances.actions import bans, chats, events, messages, receipts
+from instances.actions import bans, chats, events, messages, queue, receipts
 from instances.actions.status import change_status
 from instances.models import (
     CONNECTED,
@@ -18,8 +18,6 @@ from instances.models import (
     Instance,
     LoadingReason,
     Message,
-    OutgoingMessage,
-    OutgoingQueue,
     QueuedAction,
     SandboxContact,
     SandboxReceipt,
@@ -233,9 +231,9 @@ def reset_sandbox(instance: Instance, *, actor: Any = None) -> Instance:
     from the last one that it knows must not miss the next.
     """
     events.lock(instance)
-    for model in (SandboxReceipt, SandboxContact, OutgoingMessage, QueuedAction, Message, Chat):
+    for model in (SandboxReceipt, SandboxContact, QueuedAction, Message, Chat):
         model.objects.filter(instance=instance).delete()
-    OutgoingQueue.objects.filter(instance=instance).update(length=0)
+    queue.empty(instance)
     instance.battery = BATTERY_FULL
     instance.save(update_fields=["battery"])
     change_status(

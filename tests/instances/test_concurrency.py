@@ -77,3 +77,19 @@ def test_several_senders_and_writers_lose_nothing_and_send_nothing_twice(instanc
     assert messages == [(number, number) for number in range(1, writers * TIMES + 1)]
     assert not OutgoingMessage.objects.exists()
     assert OutgoingQueue.objects.values_list("last_number", "length").get() == (writers * TIMES, 0)
+
+
+def test_a_message_that_is_accepted_while_the_queue_is_emptied_still_goes(instance: Instance) -> None:
+    def work(thread: int) -> None:
+        mine = Instance.objects.get(pk=instance.pk)
+        for time in range(TIMES):
+            if thread == 0:
+                actions.reset_sandbox(mine)
+            else:
+                actions.send_message(mine, chat_id="17680561234", body=f"{thread} {time}")
+
+    at_once(work)
+    assert OutgoingQueue.objects.get().length == OutgoingMessage.objects.count()
+    while outgoing.send_due():
+        pass
+    assert (OutgoingMessage.objects.count(), OutgoingQueue.objects.get().length) == (0, 0)
