@@ -33,8 +33,9 @@ def insert(rows: Sequence[models.Model]) -> None:
         column = connection.ops.quote_name(str(field.column))
         values = [getattr(row, field.attname) for row in rows]
         into.append(column)
-        if all(value == values[0] for value in values):
-            selected.append(f"%s::{field.db_type(connection)}")
+        if all(value == values[0] for value in values) and not may_differ(field, values):
+            # without the length, to which a cast would cut a longer text in silence
+            selected.append(f"%s::{str(field.db_type(connection)).partition('(')[0]}")
             constants.append(field.get_db_prep_save(values[0], connection))
             continue
         binary = isinstance(field, models.BinaryField)
@@ -56,6 +57,11 @@ def insert(rows: Sequence[models.Model]) -> None:
     for row, (key,) in zip(rows, keys, strict=True):
         row.pk = key
         row._state.adding, row._state.db = False, connection.alias
+
+
+def may_differ(field: models.Field[Any, Any], values: Sequence[Any]) -> bool:
+    """Python takes {"a": True} and {"a": 1.0} for equal, and JSON does not."""
+    return isinstance(field, models.JSONField) and any(value is not None for value in values)
 
 
 def plain(value: Any) -> Any:
