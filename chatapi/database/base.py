@@ -10,8 +10,9 @@ import time
 from typing import Any
 
 from django.db.backends.postgresql import base
-from psycopg.pq import ConnStatus
+from psycopg.pq import ConnStatus, TransactionStatus
 
+IN_ORDER = (TransactionStatus.IDLE, TransactionStatus.INTRANS)
 ASK_EVERY = 5.0  # s; a machine that vanished closes no socket
 
 
@@ -31,8 +32,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
 
 def is_quiet(connection: Any) -> bool:
-    """Is the connection open, and has the server sent nothing since the last answer?"""
-    if connection.pgconn.status != ConnStatus.OK:
+    """Is the connection open, in order, and has the server sent nothing since the last answer?
+
+    One that a request was torn away from is not in order: a query without its answer, or a transaction that has failed.
+    """
+    if connection.pgconn.status != ConnStatus.OK or connection.pgconn.transaction_status not in IN_ORDER:
         return False
     poll = select.poll()
     poll.register(connection.pgconn.socket, select.POLLIN)

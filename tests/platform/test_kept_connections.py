@@ -59,3 +59,14 @@ def test_a_request_after_a_restart_finds_a_new_connection(asked: list[bool]) -> 
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
         assert cursor.fetchone() == (1,)
+
+
+def test_a_connection_whose_transaction_has_failed_is_not_taken_for_usable(asked: list[bool]) -> None:
+    """A request was torn away in the middle; what the next one asks would be refused."""
+    assert connection.is_usable()
+    connection.connection.execute("BEGIN")
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        connection.connection.execute("SELECT 1 / 0")
+    assert not connection.is_usable()
+    assert asked == [True, False]
+    connection.close()
