@@ -97,6 +97,14 @@ class Product:
         """The topmost process whose command line holds all the words, such as ("manage.py", "worker")."""
         return next(p for p in self.processes() if all(word in p.cmdline() for word in words))
 
+    def has(self, *words: str) -> bool:
+        """Does such a part run?"""
+        try:
+            self.part(*words)
+        except (StopIteration, psutil.NoSuchProcess):
+            return False
+        return True
+
     def restart_worker(self) -> None:
         """Begins the worker anew, with nothing of what it printed before left to be read."""
         self.part("manage.py", "worker").kill()

@@ -106,7 +106,8 @@ def subject(
 
 
 def worker_processes(product: Product) -> list[psutil.Process]:
-    """`manage.py worker` and everything below it, the topmost first."""
+    """`manage.py worker` and everything below it, the topmost first; one that was killed is waited for."""
+    wait_until(lambda: product.has("manage.py", "worker"), "the worker runs", 30)
     top = product.part("manage.py", "worker")
     return [top, *top.children(recursive=True)]
 

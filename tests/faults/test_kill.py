@@ -16,17 +16,30 @@ from tests.product import Product
 from tests.receiver import Answer, Received, Receiver
 
 HOOKS = 500
+ALWAYS = 10 * HOOKS
 
 
-def in_a_while(received: Received) -> Answer:
-    """200 after 10 ms, so that a backlog lasts for a few kills."""
-    time.sleep(0.01)
-    return 200, {}, b""
+class Endpoint:
+    """Answers 200 after 10 ms; those after the first `fast` after 200 ms, so that a backlog outlives a slow kill."""
+
+    def __init__(self) -> None:
+        self.fast = ALWAYS
+        self.arrived = 0
+
+    def __call__(self, received: Received) -> Answer:
+        self.arrived += 1
+        time.sleep(0.2 if self.arrived > self.fast else 0.01)
+        return 200, {}, b""
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver(in_a_while) as receiver:
+def answers() -> Endpoint:
+    return Endpoint()
+
+
+@pytest.fixture
+def receiver(answers: Endpoint) -> Iterator[Receiver]:
+    with Receiver(answers) as receiver:
         yield receiver
 
 
@@ -48,12 +61,16 @@ def ids(receiver: Receiver) -> set[str]:
 
 
 def test_all_the_workers_processes_die_three_times_under_500_hooks(
-    product: Product, alice: Subject, receiver: Receiver
+    product: Product, alice: Subject, receiver: Receiver, answers: Endpoint
 ) -> None:
+    answers.fast = 100
     alice.receive(HOOKS)
-    for killed in range(3):
-        receiver.wait_for(100 * (killed + 1), 60)
+    for killed in range(1, 4):
+        receiver.wait_for(100 * killed, 60)
         kill(worker_processes(product))
+        assert len(receiver.requests) < HOOKS
+        answers.fast = 100 * (killed + 1)
+    answers.fast = ALWAYS
     alice.wait_until_delivered(HOOKS)
     arrived = bodies(receiver)
     assert set(arrived) == {str(number) for number in range(HOOKS)}
@@ -65,12 +82,14 @@ def test_all_the_workers_processes_die_three_times_under_500_hooks(
 
 
 def test_everything_dies_and_the_next_start_delivers_the_rest(
-    product: Product, alice: Subject, receiver: Receiver
+    product: Product, alice: Subject, receiver: Receiver, answers: Endpoint
 ) -> None:
+    answers.fast = 100
     alice.receive(HOOKS)
     receiver.wait_for(100, 60)
     kill(product.processes())
-    assert 0 < len(receiver.requests) < HOOKS
+    assert len(receiver.requests) < HOOKS
+    answers.fast = ALWAYS
     product.start()
     product.wait_for(f"Ready: http://localhost:{product.port}")
     alice.wait_until_delivered(HOOKS)
