@@ -104,7 +104,15 @@ class Message(models.Model):
                 condition=models.Q(from_me=True) | models.Q(ack__isnull=True),
             ),
         ]
-        indexes = [models.Index(name="instances_message_chat", fields=["chat", "number"])]
+        indexes = [
+            models.Index(name="instances_message_chat", fields=["chat", "number"]),
+            # a file is dropped: whose was it? Without it each one looks at all messages of all instances
+            models.Index(
+                name="instances_message_media",
+                fields=["media"],
+                condition=models.Q(media__isnull=False),
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.message_id

@@ -62,6 +62,14 @@ class OutgoingMessage(models.Model):
             models.UniqueConstraint(name="instances_outgoing_number", fields=["instance", "queue_number"]),
             models.UniqueConstraint(name="instances_outgoing_id", fields=["instance", "message_id"]),
         ]
+        indexes = [
+            # a file is dropped: who still waits with it?
+            models.Index(
+                name="instances_outgoing_media",
+                fields=["media"],
+                condition=models.Q(media__isnull=False),
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.message_id
