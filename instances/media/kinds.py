@@ -133,7 +133,9 @@ def plain_type(content_type: str) -> str:
 def clean_name(filename: str) -> str:
     """The last part of a path, without what no file's name may hold, of NAME_MOST characters; its extension stays."""
     name = PurePosixPath(filename.replace("\\", "/")).name
-    name = re.sub(r'[\x00-\x1f\x7f<>:"|?*\u202a-\u202e\u2066-\u2069]', "", name).strip(" .")
+    name = re.sub(
+        r'[\x00-\x1f\x7f-\x9f<>:"|?*\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]', "", name
+    ).strip(" .")
     if len(name) > NAME_MOST:
         suffix = PurePosixPath(name).suffix[:10]
         name = name[: NAME_MOST - len(suffix)] + suffix
@@ -142,5 +144,5 @@ def clean_name(filename: str) -> str:
 
 def extension_of(filename: str) -> str:
     """The extension without its dot, in lower case; "" where there is none that a link can end in."""
-    suffix = PurePosixPath(filename).suffix.lower().lstrip(".")
+    suffix = re.sub(r"[^\x20-\x7e]", "", PurePosixPath(filename).suffix.lower()).lstrip(".")
     return suffix if re.fullmatch(r"[a-z0-9]{1,9}", suffix) else ""

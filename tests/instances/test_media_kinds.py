@@ -83,3 +83,11 @@ def test_a_beginning_of_many_comments_is_judged_at_once() -> None:
     assert judge("notes.txt", "", (b"<!---->" * 200)[:1024]).content_type == "text/plain"
     with pytest.raises(WrongFile, match="its content is a page or a program"):
         judge("notes.txt", "", b'<?xml version="1.0"?>\n' + b"<!---->\n" * 100 + b"<svg onload=x>")
+
+
+@pytest.mark.parametrize(
+    "name", ["a.html\u200b", "a.ht\u200cml", "a.\u202ehtml", "a.html\u2028", "a.html.", "a.h\x85tml"]
+)
+def test_letters_that_nobody_sees_do_not_hide_what_runs(name: str) -> None:
+    with pytest.raises(WrongFile, match=r"files that end in \.html are not sent"):
+        judge(name, "", b"x")

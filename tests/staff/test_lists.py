@@ -161,3 +161,33 @@ def test_bins_by_size_read_their_index_alone(staff: Client, instance: Instance) 
         cursor.execute("EXPLAIN " + adding_up)
         plan = "\n".join(row[0] for row in cursor.fetchall())
     assert "testing_capture_size" in plan
+
+
+@pytest.mark.parametrize(
+    ("page", "secret"),
+    [
+        ("instances/instance", "token__startswith"),
+        ("instances/instance", "token"),
+        ("hooks/endpoint", "secret__startswith"),
+        ("hooks/endpoint", "previous_secret__regex"),
+        ("accounts/user", "password__contains"),
+        ("accounts/accountkey", "digest__startswith"),
+        ("accounts/invitation", "digest__startswith"),
+        ("accounts/member", "user__password__startswith"),
+    ],
+)
+def test_a_secret_can_not_be_asked_for_letter_by_letter(
+    staff: Client, rows: None, page: str, secret: str
+) -> None:
+    """Django lets the address of a list ask for any column of its table."""
+    answer = staff.get(f"/admin/{page}/?{secret}=a")
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize(
+    "filter",
+    ["accounts/user/?is_staff__exact=1", "accounts/account/?blocked_at__isempty=0", "hooks/hook/?state__exact=failed",
+     "hooks/endpoint/?pause_reason__exact=", "accounts/accountkey/?revoked_at__isempty=1"],
+)  # fmt: skip
+def test_the_lists_own_filters_are_answered(staff: Client, rows: None, filter: str) -> None:
+    assert staff.get(f"/admin/{filter}").status_code == 200
