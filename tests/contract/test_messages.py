@@ -175,7 +175,7 @@ def test_a_page_is_found_by_the_index_of_numbers_alone(instance: Instance) -> No
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE instances_message")
     found = Message.objects.filter(instance=instance, number__gt=500).order_by("number")
-    (plan,) = json.loads(found.values_list(*reading.FIELDS)[:100].explain(format="json", analyze=True))
+    (plan,) = json.loads(reading.as_rows(found)[:100].explain(format="json", analyze=True))
     scans = [node for node in nodes(plan["Plan"]) if node.get("Relation Name") == "instances_message"]
     assert [(scan["Node Type"], scan["Index Name"], scan["Actual Rows"]) for scan in scans] == [
         ("Index Scan", "instances_message_number", 100)
