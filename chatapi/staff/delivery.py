@@ -119,10 +119,10 @@ class BodyDesk(Desk):
                 "Bodies take a right of their own: “Can read the bodies of hooks and answers”."
             )
         row = self.model._default_manager.filter(pk=key).first() if key < 2**63 else None
-        if row is None:
+        hook = self.hook_of(row) if row is not None else None
+        instance = Instance.objects.filter(pk=hook.endpoint_id).first() if hook is not None else None
+        if row is None or hook is None or instance is None:  # or of an instance that is deleted: hooks/gone.py
             raise Http404("No such row.")
-        hook = self.hook_of(row)
-        instance = Instance.objects.get(pk=hook.endpoint_id)
         with transaction.atomic():
             note_of(
                 instance, Deed.BODY_READ, actor=request.user, hook=hook.webhook_id, of=self.opts.model_name
@@ -160,7 +160,6 @@ class HookDesk(BodyDesk):
     )
     list_filter = ("state", "kind", "simulated")
     window = True
-    list_select_related = ("endpoint__instance",)
     search_fields = ("public_id",)
     search_help_text = (
         "A hook's id (hook_…), or an instance's number; with a message's id behind it: 12345 false_…"
@@ -179,6 +178,10 @@ class HookDesk(BodyDesk):
             cancel, dangerous=True, applies=lambda hook: hook.state in UNFINISHED,
         ),
     )  # fmt: skip
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """Without those of instances that are deleted, whose rows go later (hooks/gone.py)."""
+        return super().get_queryset(request).select_related("endpoint__instance")
 
     def find(self, text: str) -> Q | None:
         public_id = hook_id(text)

@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from hooks import redelivery
 from hooks.models import Attempt, Hook, Kind, Outcome, State
+from instances import actions
 from instances.models import Instance
 from tests.factories import InstanceFactory, UserFactory
 
@@ -83,3 +84,15 @@ def test_the_admin_says_what_happened_in_the_words_of_the_pages(charlie, attempt
     for path in ("", f"{attempt.hook_id}/change/"):
         page = charlie.get(f"/admin/hooks/hook/{path}").content.decode()
         assert "Failed after attempt 1 of 1 (answered 404)." in page
+
+
+def test_hooks_of_a_deleted_instance_are_nobodys_until_they_are_gone(charlie, instance, attempt):
+    actions.delete_instance(instance, actor=None)
+    hook = attempt.hook
+    found = charlie.get("/admin/hooks/hook/", {"q": hook.webhook_id}).context["cl"].result_list
+    assert list(found) == []
+    assert charlie.get(f"/admin/hooks/hook/{hook.pk}/change/").status_code == 302  # to the start, with a sentence
+    for page in (f"/admin/hooks/hook/{hook.pk}/body/", f"/admin/hooks/attempt/{attempt.pk}/body/"):
+        assert charlie.get(page).status_code == 404
+    assert charlie.get("/admin/hooks/hook/").status_code == 200
+    assert charlie.get("/admin/hooks/attempt/").status_code == 200
