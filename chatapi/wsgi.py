@@ -16,6 +16,7 @@ from django.conf import settings
 from django.core.handlers.wsgi import WSGIRequest
 from django.core.wsgi import get_wsgi_application
 
+from chatapi import streams
 from chatapi.gone import has_gone
 
 Environ = dict[str, Any]
@@ -86,14 +87,25 @@ def whole_answers(application: Application) -> Application:
     """Hands an answer that is all there to the server as one list of bytes, so that it goes out with its length.
 
     granian sends whatever else iterates in chunks, which old clients like less and which costs more. A streamed
-    answer (a file, a long list) stays as it is.
+    answer that is long (a file, an export) stays as it is, where there is a place for it (chatapi/streams.py).
     """
 
     def whole(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        response: Any = application(environ, start_response)
-        if getattr(response, "streaming", True):
-            return response
+        begun: list[tuple[Any, ...]] = []
+        response: Any = application(environ, lambda *given: begun.append(given))
+        if response.streaming and not streams.is_short(response):
+            found = streams.seated(response, environ)
+            if found is None:
+                response.close()
+                return refused(
+                    start_response, "503 Service Unavailable", streams.TOO_MANY, ("Retry-After", "60")
+                )
+            start_response(*begun[0])
+            return found
+        start_response(*begun[0])
         try:
+            if response.streaming:
+                return [b"".join(response)]
             return [response.content]
         finally:
             response.close()
@@ -101,14 +113,17 @@ def whole_answers(application: Application) -> Application:
     return whole
 
 
-def refused(start_response: Callable[..., Any], status: str, sentence: str) -> list[bytes]:
-    """The answer to a body that no application is to see; what is left of it stays unread."""
+def refused(
+    start_response: Callable[..., Any], status: str, sentence: str, *more: tuple[str, str]
+) -> list[bytes]:
+    """An answer of the door itself, in the place of the application's; what is left of a body stays unread."""
     answer = json.dumps({"error": sentence}).encode()
     headers = [
         ("Content-Type", "application/json"),
         ("Content-Length", str(len(answer))),
         ("Access-Control-Allow-Origin", "*"),
         ("Connection", "close"),
+        *more,
     ]
     start_response(status, headers)
     return [answer]
