@@ -72,3 +72,13 @@ def test_of_an_instance_that_is_still_there_they_count_as_dropped(endpoint: Endp
     assert gone.drop_hooks_of(endpoint.pk) == 3
     assert Tally.objects.get(pk=endpoint.pk).dropped == 3
     assert [missing(row) for row in totals()] == [0]
+
+
+def test_whose_hooks_are_left_is_found_by_an_index_alone(endpoint: Endpoint) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")  # a small table is read whole, whatever indexes it has
+        for sql, parameters in ((gone.GONE, []), (gone.THEIRS, [endpoint.pk, 10])):
+            cursor.execute(f"EXPLAIN {sql}", parameters)
+            plan = "\n".join(row[0] for row in cursor.fetchall())
+            assert "Seq Scan on hooks_hook" not in plan, plan
+            assert "Sort" not in plan, plan
