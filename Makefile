@@ -7,7 +7,7 @@ PY := $(VENV)/bin/python
 CODE := accounts chatapi hooks instances testing_tools tests manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench soak lock format debian
+.PHONY: help run test check bench soak screens lock format debian
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -30,6 +30,9 @@ bench: $(VENV)/ready ## measure the delivery of hooks, and write docs/performanc
 
 soak: $(VENV)/ready ## hooks under load, failures and kills for MINUTES=10: curves of memory and dead rows
 	@$(PY) -m tests.soak --minutes $(or $(MINUTES),10)
+
+screens: $(VENV)/ready ## take the pictures of docs/screens anew, from the running product
+	@$(PY) -m tests.screens
 
 lock: ## pin requirements.in anew into requirements.lock, with hashes
 	@$(PYTHON) -m venv $(VENV)/lock

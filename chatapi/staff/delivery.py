@@ -65,6 +65,7 @@ class EndpointDesk(Desk):
     list_display = (
         "of_instance", "url", "guaranteed", "parallel", "borrowed_until", "failing_since", "paused_at", "pause_reason",
     )  # fmt: skip
+    list_display_links = ("url",)  # the first column is a link already, to the instance
     list_select_related = ("instance",)
     list_filter = (FailingFilter, "pause_reason", "guaranteed", "parallel")
     window = True

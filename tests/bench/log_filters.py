@@ -24,21 +24,26 @@ FILTERS = (
 OVERVIEWS = ("", "period=hour", "period=week", "period=week&kind=message", "period=week&host=bot1.example")
 
 
+def ready_for_pages() -> None:
+    """What is measured is the page, not the search for hashed names of files that a bench does not collect."""
+    from django.conf import settings
+
+    settings.ALLOWED_HOSTS = ["testserver"]
+    settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
+    settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # whitenoise warns of a missing one
+
+
 def measure() -> list[tuple[str, float]]:
     """(filter as in the page's address, 95th percentile of the whole page in ms): rows, counts and templates.
 
     It fills the database of a bench's world, asks the busiest instance's log, and empties the database again.
     """
-    from django.conf import settings
     from django.test import Client
 
     from accounts.models import User
     from instances.models import Instance
 
-    settings.ALLOWED_HOSTS = ["testserver"]
-    # what is measured is the page, not the search for hashed names of files that a bench does not collect
-    settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
-    settings.STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # whitenoise warns of a missing one
+    ready_for_pages()
     filled = million.fill()
     try:
         client = Client()

@@ -1,0 +1,89 @@
+"""How long the server takes for each page of the site, in an account whose busiest instance has half of a million hooks.
+
+`python -m tests.bench.pages` prints a table by itself; `make bench` calls measure() in its own world. A page of
+tests/frame/pages.py that is not measured here must be in `NOT_HERE`, with its reason.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from tests.bench import million
+from tests.bench.log_filters import ready_for_pages
+from tests.bench.world import world
+
+ROUNDS = 20
+# Pages that are the same however much there is: they read one person's few rows, or none.
+NOT_HERE = ("account_", "mfa_", "usersessions_", "shared:", "accounts:invitation")
+
+
+def addresses(filled: million.Million) -> dict[str, str]:
+    """Each page's address for alice and her busiest instance: a delivered hook, a bin of 500 captures, a job."""
+    from django.urls import reverse
+
+    from hooks import redelivery
+    from hooks.models import Hook, State
+    from instances.models import Instance
+    from testing_tools import bins
+    from testing_tools.models import Capture
+    from tests.frame.pages import QUERIES
+    from tests.platform.permissions import ADDRESSES
+
+    instance = Instance.objects.get(pk=filled.busy)
+    hook = Hook.objects.filter(endpoint_id=filled.busy, state=State.DELIVERED).latest("id")
+    job = redelivery.plan(Instance.objects.filter(pk=filled.busy), {"state": "failed"}, actor=None)
+    bin = bins.open_bin(instance)
+    for _ in range(500):
+        bins.capture(bin.key, method="POST", body=bytes(hook.body))
+    capture = Capture.objects.filter(bin=bin).latest("number")
+    known: dict[str, Any] = {
+        "number": instance.number, "key": bin.key, "chat_id": "1@c.us", "public_id": hook.public_id,
+    }  # fmt: skip
+    found = {}
+    for name in QUERIES:
+        if name.startswith(NOT_HERE) or name == "instances:chat":
+            continue
+        more: dict[str, Any] = {}
+        if name.startswith("testing:verification"):
+            more["public_id"] = capture.public_id
+        elif name == "log:redelivery":
+            more["public_id"] = job.public_id
+        elif name == "docs:receiver":
+            more["key"] = "python"
+        path = reverse(name, kwargs={key: (known | more)[key] for key in ADDRESSES[name]})
+        found[name] = f"{path}?instance={instance.number}"
+    return found
+
+
+def measure() -> list[tuple[str, float]]:
+    """(page, 95th percentile of it in ms). It fills the database of a bench's world, and empties it again."""
+    from django.test import Client
+
+    from accounts.models import User
+
+    ready_for_pages()
+    filled = million.fill()
+    try:
+        client = Client()
+        client.force_login(User.objects.get(pk=filled.owner))
+        found = []
+        for name, address in addresses(filled).items():
+            times = []
+            for _ in range(ROUNDS + 1):
+                began = time.perf_counter()
+                answer = client.get(address)
+                times.append((time.perf_counter() - began) * 1000)
+                assert answer.status_code == 200, (name, answer.status_code)
+            times = sorted(times[1:])  # the first one warms the caches, as the day's first visitor does
+            found.append((name, times[int(len(times) * 0.95) - 1]))
+        return found
+    finally:
+        million.empty()
+
+
+if __name__ == "__main__":
+    with world():
+        print("| page | p95, ms |\n| --- | --- |")
+        for name, milliseconds in sorted(measure(), key=lambda one: -one[1]):
+            print(f"| {name} | {milliseconds:.0f} |")

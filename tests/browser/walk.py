@@ -1,0 +1,121 @@
+"""The day at alice's shops (tests/frame/shown.py) in a running product, and what a browser finds wrong on a page."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from tests.frame.pages import QUERIES, STAFF_QUERIES, visitor_of
+from tests.product import ROOT, Product
+
+AXE = (ROOT / "tests" / "vendor" / "axe-core" / "axe.min.js").read_text()
+# The pages behind a second look at the password, and two that have no name of their own.
+BEHIND_PASSWORD = ("account-delete", "mfa_activate_totp")
+EXTRA = ("hook that fails", "own bin")
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+NAMES = [*QUERIES, *STAFF_QUERIES, *BEHIND_PASSWORD]
+
+# Jumps of the layout are added up from the first moment on. The background has one colour from the first paint on.
+WATCH = """
+window.jumped = 0;
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.jumped += entry.value;
+}).observe({ type: "layout-shift", buffered: true });
+addEventListener("DOMContentLoaded", () => {
+  window.themeAtFirst = document.documentElement.dataset.bsTheme || "";
+});
+"""
+# Whatever is touched is 24 px high and wide at least, or stands so far from the next one (WCAG 2.2, 2.5.8); axe sees
+# to that. What is a button, a field or an entry of a menu has our own 44 px.
+SMALL = """() => Array.from(document.querySelectorAll(
+    "main .btn:not(.btn-sm), main .form-control, main .form-select, .icon-button, .chooser-button, .menu a"))
+  .filter((one) => one.checkVisibility({ visibilityProperty: true, opacityProperty: true }))
+  .map((one) => [one, one.getBoundingClientRect()])
+  .filter(([one, box]) => box.width > 1 && box.height > 1 && box.height < 43.5 && !one.closest("[class*='swagger-ui']"))
+  .map(([one, box]) => `${one.tagName} .${one.className} "${one.textContent.trim().slice(0, 30)}" ${Math.round(box.height)} px`)
+  .slice(0, 5)"""
+WIDE = """() => document.documentElement.scrollWidth > innerWidth ? Array.from(document.querySelectorAll("main *"))
+  .filter((one) => one.getBoundingClientRect().right > innerWidth + 1).slice(0, 3)
+  .map((one) => one.tagName + "." + one.className) : null"""
+
+
+class Day(NamedTuple):
+    """Sessions by visitor, addresses by the page's name, and the numbers of the instance that works and of the one that fails."""
+
+    sessions: dict[str, str]
+    addresses: dict[str, str]
+    number: int
+    night: int
+
+
+def begin(product: Product, url: str, broken: str) -> Day:
+    """Writes the day into the product's database, from a process of its own; hooks go to `url` and `broken`."""
+    code = f"from tests.frame.shown import told; told({url!r}, {broken!r}, {NAMES!r})"
+    done = product.manage("shell", "--no-imports", "-c", code)
+    assert done.returncode == 0, done.stderr
+    return Day(**json.loads(done.stdout.strip().splitlines()[-1]))
+
+
+def visitor(browser: Browser, product: Product, day: Day, who: str, **options: Any) -> BrowserContext:
+    """A browser of theirs. `options` are Playwright's, such as color_scheme and viewport."""
+    base = product.url.replace("127.0.0.1", "localhost")
+    context = browser.new_context(base_url=base, **options)
+    if who in day.sessions:
+        context.add_cookies([{"name": "sessionid", "value": day.sessions[who], "url": base}])
+    return context
+
+
+class Walk:
+    """One browser's way over the pages; `faults` are sentences, each beginning with the page's name."""
+
+    def __init__(self, context: BrowserContext) -> None:
+        self.context, self.faults, self.name = context, [], ""
+        self.host = ""
+        context.add_init_script(WATCH)
+        self.page = context.new_page()
+        self.page.on("pageerror", lambda error: self.fault(f"script: {error}"))
+        self.page.on(
+            "console", lambda said: self.fault(f"console: {said.text}") if said.type == "error" else None
+        )
+        self.page.on("request", lambda request: self.saw(request.url))
+
+    def fault(self, text: str) -> None:
+        self.faults.append(f"{self.name}: {text}")
+
+    def saw(self, url: str) -> None:
+        own = url.startswith((f"http://{self.host}/", "data:", "blob:", "about:")) or not self.host
+        if not own:
+            self.fault(f"asks another host: {url[:100]}")
+
+    def go(self, name: str, address: str) -> Page:
+        self.name = name
+        self.page.goto(address, wait_until="load")
+        self.host = self.host or self.page.evaluate("location.host")
+        return self.page
+
+    def ask_axe(self, what: str, only: list[str] | None = None) -> None:
+        """`only` are axe's rules; without them all that WCAG A and AA know."""
+        page = self.page
+        if not page.evaluate("'axe' in window"):
+            page.evaluate(AXE)
+        run = {"type": "rule", "values": only} if only else {"type": "tag", "values": WCAG}
+        options = {"runOnly": run, "resultTypes": ["violations"]}
+        for found in page.evaluate("(options) => axe.run(document, options)", options)["violations"]:
+            for node in found["nodes"][:3]:
+                why = " ".join(node["failureSummary"].split())[:220]
+                self.fault(f"{what}: {found['id']} at {node['target']}: {why}")
+
+    def look(self, dark: bool) -> None:
+        """What went on while the page came to be."""
+        page = self.page
+        jumped = page.evaluate("window.jumped")
+        if jumped >= 0.1:
+            self.fault(f"the layout jumped by {jumped:.2f}")
+        first = page.evaluate("window.themeAtFirst")
+        if not self.name.startswith("admin:") and first != (
+            "dark" if dark else "light"
+        ):  # the admin goes by CSS alone
+            self.fault(f"was {first!r} at first")

@@ -1,0 +1,90 @@
+"""Every page of the site, with the statements that it asks of the database (tests/frame/test_speed.py counts them).
+
+A new page takes one line here, and is then walked over by tests/browser/test_axe.py and measured by `make bench` too.
+"""
+
+from __future__ import annotations
+
+# Seen by those who are not signed in.
+OPEN = ("account_login", "account_signup", "account_reset_password", "shared:bin", "shared:capture")
+QUERIES = {
+    "account_change_password": 4,
+    "account_confirm_email": 2,
+    "account_email": 6,
+    "account_email_verification_sent": 2,
+    "account_inactive": 2,
+    "account_login": 0,
+    "account_logout": 2,
+    "account_reauthenticate": 8,
+    "account_reset_password": 0,
+    "account_reset_password_done": 2,
+    "account_reset_password_from_key": 5,
+    "account_reset_password_from_key_done": 2,
+    "account_signup": 0,
+    "shared:bin": 2,
+    "shared:capture": 3,
+    "instances:chat": 11,
+    "instances:detail": 13,
+    "instances:history": 7,
+    "instances:list": 12,
+    "instances:messages": 7,
+    "instances:new": 6,
+    "instances:settings": 5,
+    "instances:setup": 7,
+    "testing:simulation": 10,
+    "testing:verification": 12,
+    "testing:verification-answer": 7,
+    "testing:verification-bin": 10,
+    "testing:verification-capture": 12,
+    "testing:verification-forward": 8,
+    "testing:verification-replay": 8,
+    "testing:verification-share": 8,
+    "testing:phone": 12,
+    "testing:sending": 9,
+    "log:hook": 7,
+    "log:list": 9,
+    "log:redeliver": 6,
+    "log:redeliveries": 5,
+    "log:redelivery": 8,
+    "docs:contract": 5,
+    "docs:receiver": 5,
+    "docs:receivers": 5,
+    "api-docs": 5,
+    "accounts:account": 9,
+    "accounts:invitation": 3,
+    "accounts:members": 7,
+    "accounts:trail": 6,
+    "mfa_index": 6,
+    "usersessions_list": 5,
+}
+# The staff desk's; its own tests (tests/staff) see to it that they stay so on a million rows.
+STAFF_QUERIES = {
+    "admin:accounts_account_changelist": 3,
+    "admin:accounts_accountkey_changelist": 3,
+    "admin:accounts_auditentry_changelist": 3,
+    "admin:accounts_invitation_changelist": 3,
+    "admin:accounts_member_changelist": 3,
+    "admin:accounts_payment_changelist": 3,
+    "admin:accounts_user_changelist": 3,
+    "admin:app_list": 2,
+    "admin:django_q_failure_changelist": 6,
+    "admin:django_q_ormq_changelist": 5,
+    "admin:django_q_schedule_changelist": 5,
+    "admin:django_q_success_changelist": 6,
+    "admin:health": 13,
+    "admin:hooks_attempt_changelist": 3,
+    "admin:hooks_endpoint_changelist": 3,
+    "admin:hooks_hook_changelist": 3,
+    "admin:hooks_redelivery_changelist": 3,
+    "admin:index": 2,
+    "admin:instances_instance_changelist": 3,
+    "admin:testing_tools_bin_by_size": 4,
+    "admin:testing_tools_bin_changelist": 3,
+}
+
+
+def visitor_of(name: str) -> str:
+    """Of tests/platform/permissions.py: who walks on this page."""
+    if name.startswith("admin:"):
+        return "staff"
+    return "anonymous" if name in OPEN else "owner"

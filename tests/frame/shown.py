@@ -1,0 +1,125 @@
+"""A day at alice's shops: an account in which every page has something to show, for whoever walks over all pages.
+
+`Day(url)` writes it into the database at hand; where the product runs on that, its hooks are delivered to `url`. A
+process that may not touch the database, such as one with a browser, gets it by `python manage.py shell` (see `told`).
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.urls import reverse
+
+from accounts import actions as account_actions
+from accounts.models import Account, User
+from chatapi.demo_people import give_people
+from hooks import actions as hook_actions
+from hooks.models import Hook, Kind
+from instances import actions
+from instances.models import AccountStatus
+from testing_tools import bin_shares, bins
+from testing_tools.models import Capture
+from tests.factories import InstanceFactory
+from tests.platform.permissions import ADDRESSES, World
+
+RITA, SAM, ANNA = "15550100101", "15550100102", "4915550100"
+TALK = (
+    (RITA, "Rita", "Hi! Is the blue jacket still there in M?"),
+    (RITA, "Rita", "And could you keep it until Saturday?"),
+    (SAM, "Sam", "My parcel came without the charger 🙁"),
+    (ANNA, "Anna", "Danke, alles gut angekommen!"),
+)
+ANSWERS = (
+    (RITA, "It is, and it waits for you until Saturday evening. 🧥"),
+    (SAM, "We are sorry. A new one is on its way to you today."),
+)
+CAPTURED: tuple[dict[str, Any], ...] = (
+    {"method": "GET", "query": "hub.mode=subscribe&hub.challenge=4711", "body": b""},
+    {"method": "POST", "body": b'{"event":"order.paid","order":{"id":4711,"total":"59.90"}}'},
+    {"method": "PUT", "path": "/503", "body": b"plain words"},
+)
+
+
+class Day(World):
+    """The World of the permissions' table, lived in. `url` answers, `broken` does not."""
+
+    def __init__(self, url: str = "http://127.0.0.1:9/hook", broken: str = "http://127.0.0.1:9/hook") -> None:
+        super().__init__()
+        self.name_people()
+        shop, owner = self.instance, self.account.owner
+        account_actions.show_first_steps(owner, False, actor=owner)
+        actions.record_payment(shop, days=90, amount=29, note="Quarter")
+        hook_actions.configure(shop.endpoint, url=url)
+        flags = ("ackNotificationsOn", "chatUpdateOn", "statusNotificationsOn", "guaranteedHooks")
+        actions.change_settings(shop, dict.fromkeys(flags, True))
+        shop.refresh_from_db()
+        give_people(shop)
+        for phone, name, words in TALK:
+            actions.receive_message(shop, sender=phone, sender_name=name, body=words)
+        for phone, words in ANSWERS:
+            actions.send_message(shop, chat_id=phone, body=words)
+        self.chat = f"{RITA}@c.us"
+        InstanceFactory(owner=self.account, name="Newsletter", account_status=AccountStatus.GOT_QR_CODE)
+        InstanceFactory(owner=self.account, name="Old number", url=url, paid=False)
+        self.night = InstanceFactory(owner=self.account, name="Night desk", url=broken, guaranteed=True)
+        for place in range(4):
+            actions.receive_message(
+                self.night, sender=SAM, sender_name="Sam", body=f"Anybody there? ({place + 1})"
+            )
+        for request in CAPTURED:
+            bins.capture(self.bin.key, **request)
+        bins.capture(self.bin.key, method="POST", body=bytes(self.hook.body), headers=HOOK_HEADERS)
+        self.capture = Capture.objects.filter(bin=self.bin).latest("number")
+        self.own_bin = bins.open_own_bin(self.account)
+        for request in CAPTURED:
+            bins.capture(self.own_bin.key, **request)
+        _, address = bin_shares.share(self.bin, lasts=timedelta(days=1), actor=owner)
+        self.share_token = address.rstrip("/").rsplit("/", 1)[1]
+
+    def name_people(self) -> None:
+        """Words instead of person17@example.org."""
+        owner = self.account.owner
+        User.objects.filter(pk=owner.pk).update(email="alice@example.org")
+        Account.objects.filter(pk=self.account.pk).update(name="Alice's shops")
+        self.instance.name = "Shop support"
+        self.instance.save(update_fields=["name"])
+        self.account.refresh_from_db()
+        owner.refresh_from_db()
+
+    def arguments(self, name: str) -> dict[str, Any]:
+        """A chat with words in it, the share's own token, and what the staff desk's pages take."""
+        if name.startswith("admin:"):
+            return {"app_label": "hooks"} if "app_label" in ADDRESSES[name] else {}
+        more: dict[str, Any] = {}
+        if name.startswith("shared:"):
+            more["token"] = self.share_token
+        if name == "instances:chat":
+            more["chat_id"] = self.chat
+        if name == "docs:receiver":
+            more["key"] = "python"
+        return super().arguments(name) | more
+
+
+HOOK_HEADERS = (
+    ("Content-Type", "application/json"),
+    ("webhook-attempt", "1/20"),
+    ("User-Agent", "ChatAPI/1.0"),
+)
+
+
+def told(url: str, broken: str, names: list[str]) -> None:
+    """For `manage.py shell`: makes the day and prints, as JSON on the last line, sessions and addresses by name."""
+    with transaction.atomic():  # a worker that is awake must not deliver what World cancels
+        day = Day(url, broken)
+    delivered = Hook.objects.filter(endpoint_id=day.night.pk, kind=Kind.MESSAGE).first()
+    extra = {
+        "hook that fails": reverse("log:hook", kwargs={"public_id": delivered.public_id})
+        if delivered
+        else "/log/",
+        "own bin": reverse("testing:verification-bin", kwargs={"key": day.own_bin.key}),
+    }
+    print(json.dumps({"sessions": day.sessions, "addresses": {name: day.address(name) for name in names} | extra,
+                      "number": day.instance.number, "night": day.night.number}))  # fmt: skip
