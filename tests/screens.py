@@ -1,4 +1,5 @@
-"""Takes pictures of all screens, in light, in dark and on a phone, into docs/screens: `make screens`.
+"""Takes pictures of all screens, in light, in dark and on a phone, into docs/screens: `make screens`, or
+`python -m tests.screens phone` for one of the looks.
 
 The product is started in a folder that is thrown away, with a day at alice's shops in it (tests/frame/shown.py), whose
 hooks are really delivered. The pictures are WebP; README.md beside them is written anew as well.
@@ -74,8 +75,9 @@ def product() -> Iterator[Product]:
         yield running
 
 
-def take(browser: Browser, running: Product, day: walk.Day) -> None:
-    for look, options in LOOKS.items():
+def take(browser: Browser, running: Product, day: walk.Day, looks: list[str]) -> None:
+    for look in looks:
+        options = LOOKS[look]
         contexts = {
             who: walk.visitor(browser, running, day, who, reduced_motion="reduce", **options)  # type: ignore[arg-type]
             for who in ("owner", "staff", "anonymous")
@@ -131,7 +133,7 @@ def main() -> None:
         time.sleep(6)  # for the hooks to be delivered, and to fail a first time
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
-            take(browser, running, day)
+            take(browser, running, day, sys.argv[1:] or list(LOOKS))
             browser.close()
     (SCREENS / "README.md").write_text(index())
     total = sum(path.stat().st_size for path in SCREENS.glob("*.webp"))

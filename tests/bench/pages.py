@@ -1,4 +1,4 @@
-"""How long the server takes for each page of the site, in an account whose busiest instance has half of a million hooks.
+"""How long the server takes for each page, in an account whose busiest instance has half of a million hooks.
 
 `python -m tests.bench.pages` prints a table by itself; `make bench` calls measure() in its own world. A page of
 tests/frame/pages.py that is not measured here must be in `NOT_HERE`, with its reason.

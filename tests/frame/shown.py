@@ -13,7 +13,6 @@ from typing import Any
 from django.db import transaction
 from django.urls import reverse
 
-from accounts import actions as account_actions
 from accounts.models import Account, User
 from chatapi.demo_people import give_people
 from hooks import actions as hook_actions
@@ -50,7 +49,6 @@ class Day(World):
         super().__init__()
         self.name_people()
         shop, owner = self.instance, self.account.owner
-        account_actions.show_first_steps(owner, False, actor=owner)
         actions.record_payment(shop, days=90, amount=29, note="Quarter")
         hook_actions.configure(shop.endpoint, url=url)
         flags = ("ackNotificationsOn", "chatUpdateOn", "statusNotificationsOn", "guaranteedHooks")
