@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from hooks import actions as hook_actions
-from hooks import metrics, outbox
+from hooks import gone, metrics, outbox
 from hooks.models import Hook, Kind, Measure, Role, Runner, SkipReason, State
 from instances import actions
 from instances.models import Instance
@@ -102,6 +102,7 @@ def test_totals_outlive_their_instance(client: Client) -> None:
     alice = InstanceFactory(url="http://a.example/")
     emit(alice, 2, skip=SkipReason.FLAG_OFF)
     actions.delete_instance(alice, actor=None)
+    gone.drop()
     assert not Hook.objects.exists()
     found = numbers(client)
     assert found["chatapi_hooks_emitted_total"] == 2

@@ -91,7 +91,9 @@ def test_hooks_of_a_deleted_instance_are_nobodys_until_they_are_gone(charlie, in
     hook = attempt.hook
     found = charlie.get("/admin/hooks/hook/", {"q": hook.webhook_id}).context["cl"].result_list
     assert list(found) == []
-    assert charlie.get(f"/admin/hooks/hook/{hook.pk}/change/").status_code == 302  # to the start, with a sentence
+    assert (
+        charlie.get(f"/admin/hooks/hook/{hook.pk}/change/").status_code == 302
+    )  # to the start, with a sentence
     for page in (f"/admin/hooks/hook/{hook.pk}/body/", f"/admin/hooks/attempt/{attempt.pk}/body/"):
         assert charlie.get(page).status_code == 404
     assert charlie.get("/admin/hooks/hook/").status_code == 200
