@@ -28,11 +28,11 @@ RITA, SAM, ANNA = "15550100101", "15550100102", "4915550100"
 TALK = (
     (RITA, "Rita", "Hi! Is the blue jacket still there in M?"),
     (RITA, "Rita", "And could you keep it until Saturday?"),
-    (SAM, "Sam", "My parcel came without the charger 🙁"),
+    (SAM, "Sam", "My parcel came without the charger"),
     (ANNA, "Anna", "Danke, alles gut angekommen!"),
 )
 ANSWERS = (
-    (RITA, "It is, and it waits for you until Saturday evening. 🧥"),
+    (RITA, "It is, and it waits for you until Saturday evening."),
     (SAM, "We are sorry. A new one is on its way to you today."),
 )
 CAPTURED: tuple[dict[str, Any], ...] = (
