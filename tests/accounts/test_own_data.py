@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from accounts import actions as account_actions
 from accounts.models import Account, AccountKey, Invitation, Member, Payment, User
+from hooks import gone
 from hooks.models import Endpoint, Hook
 from instances import actions
 from instances.models import Instance, Message
@@ -130,6 +131,7 @@ def test_nothing_is_left_of_a_deleted_account(client: Client, instance: Instance
     assert not User.objects.filter(email="alice@example.org").exists()
     assert list(Instance.objects.all()) == [bob]
     assert list(Endpoint.objects.all()) == [bob.endpoint]
+    gone.drop()  # what the background does soon
     for table in (Message, Hook, Bin, Capture, Payment, AccountKey, Member, Invitation):
         assert not table.objects.exists(), table
     assert User.objects.filter(email="vera@example.org").exists()  # a member keeps their own account
