@@ -59,7 +59,9 @@ def proxy(value: Any) -> str | None:
     if value is None or value == "":
         return None
     takes = ValueError("ip:port of a SOCKS5 proxy, or null")
-    if not isinstance(value, str) or len(value) > PROXY_LENGTH:  # an IPv6 address may have a zone of any length
+    if (
+        not isinstance(value, str) or len(value) > PROXY_LENGTH
+    ):  # an IPv6 address may have a zone of any length
         raise takes
     host, _, port = value.strip().rpartition(":")
     try:

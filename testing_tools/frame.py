@@ -171,7 +171,9 @@ class Frame:
             return []
         if match.namespace not in ("instances", "testing", "log", "docs"):
             return []
-        return [] if self.user.first_steps_hidden_at else first_steps(instance)
+        if self.user.is_anonymous or self.user.first_steps_hidden_at:
+            return []
+        return first_steps(instance)
 
     @property
     def steps_done(self) -> int:

@@ -122,7 +122,8 @@ class BodyDesk(Desk):
         row = self.model._default_manager.filter(pk=key).first() if key < 2**63 else None
         hook = self.hook_of(row) if row is not None else None
         instance = Instance.objects.filter(pk=hook.endpoint_id).first() if hook is not None else None
-        if row is None or hook is None or instance is None:  # or of an instance that is deleted: hooks/gone.py
+        # of a deleted instance hooks outlive it for a while (hooks/gone.py)
+        if row is None or hook is None or instance is None:
             raise Http404("No such row.")
         with transaction.atomic():
             note_of(
