@@ -171,9 +171,8 @@ class Frame:
             return []
         if match.namespace not in ("instances", "testing", "log", "docs"):
             return []
-        if self.user.is_anonymous or self.user.first_steps_hidden_at:
-            return []
-        return first_steps(instance)
+        put_away = self.user.is_authenticated and self.user.first_steps_hidden_at
+        return [] if put_away else first_steps(instance)
 
     @property
     def steps_done(self) -> int:
