@@ -171,7 +171,7 @@ class Frame:
             return []
         if match.namespace not in ("instances", "testing", "log", "docs"):
             return []
-        put_away = self.user.is_authenticated and self.user.first_steps_hidden_at
+        put_away = getattr(self.user, "first_steps_hidden_at", None)  # nobody who is signed out has
         return [] if put_away else first_steps(instance)
 
     @property
