@@ -22,7 +22,7 @@ DEADLINE = 10.0  # seconds
 
 
 class Can(models.TextChoices):
-    """What a channel may be unable to do; a message type, an action or a button that it lacks stands by its own word."""
+    """What a channel may be unable to do; a message type, an action or a button that it lacks has its own word."""
 
     DELIVERED = "delivered", "tell when a message was delivered"
     VIEWED = "viewed", "tell when a message was read"

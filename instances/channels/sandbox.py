@@ -74,7 +74,7 @@ class SandboxChannel:
         OBEY[button](instance, actor=actor)
 
     def qr_text(self, instance: Instance) -> str:
-        """The instance's sandbox phone, for whoever is signed in; a page of a floor above, so known by its name alone."""
+        """The instance's sandbox phone, for whoever is signed in; a page of a floor above, known by its name alone."""
         return f"{settings.SITE_URL}{reverse('testing:phone')}?instance={instance.number}"
 
     def work(self, now: datetime) -> int:
