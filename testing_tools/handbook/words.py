@@ -1,7 +1,7 @@
 """Docstrings and code as HTML: backticks become code, and code gets its colours on the server."""
 
 import re
-from functools import cache
+from functools import lru_cache
 from html import escape
 
 from django.utils.safestring import SafeString, mark_safe
@@ -22,7 +22,7 @@ def paragraphs(text: str) -> list[SafeString]:
     return [marked(" ".join(part.split())) for part in text.split("\n\n") if part.strip()]
 
 
-@cache
+@lru_cache(maxsize=512)  # of all methods and receivers, and of some instances
 def coloured(text: str, language: str) -> SafeString:
     """Code with a class on each token (static/css/docs.css); pygments escapes it. Kept: it is always the same."""
     lexer = get_lexer_by_name(language, ensurenl=False, stripnl=False)
