@@ -18,7 +18,7 @@ QUERIES = {
     "account_reauthenticate": 8,
     "account_reset_password": 0,
     "account_reset_password_done": 2,
-    "account_reset_password_from_key": 5,
+    "account_reset_password_from_key": 3,
     "account_reset_password_from_key_done": 2,
     "account_signup": 0,
     "shared:bin": 2,
