@@ -106,4 +106,4 @@ def without_indexes(cursor: object) -> list[str]:
 def empty() -> None:
     """Take away all that fill() wrote, and whatever else stands in these tables."""
     with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE accounts_user, hooks_measure, hooks_attempt CASCADE")
+        cursor.execute("TRUNCATE accounts_user, hooks_hook, hooks_measure, hooks_attempt CASCADE")

@@ -14,6 +14,7 @@ def test_a_hook_is_sent_by_the_keyboard_and_a_run_sends_itself_to_its_end(
     page = demo_page
     with Receiver() as receiver:
         page.goto("/testing/simulation/")
+        before = page.locator("#last .hook-row").count()  # other tests simulate with the demo's instance too
         page.get_by_label("Where to").fill(receiver.url)
         expect(page.locator("#origin")).to_contain_text("For this test only")
         page.keyboard.press("Control+Enter")
@@ -43,5 +44,5 @@ def test_a_hook_is_sent_by_the_keyboard_and_a_run_sends_itself_to_its_end(
         page.locator("#id_url").press("Control+Enter")
         expect(page.locator("#run")).to_contain_text("5 of 5 sent", timeout=15_000)
         expect(page.locator(".run-verdict").get_by_text("Delivered")).to_have_count(5)
-        expect(page.locator("#last .hook-row")).to_have_count(6)
+        expect(page.locator("#last .hook-row")).to_have_count(min(before + 6, 20))
         assert [request.json()["messages"][0]["type"] for request in receiver.requests[1:]] == ["image"] * 5

@@ -18,7 +18,7 @@ from accounts import actions as account_actions
 from accounts import members
 from accounts.models import Member, User
 from hooks import actions as hook_actions
-from hooks import redelivery
+from hooks import outbox, redelivery
 from hooks.models import Hook, Kind, State
 from instances import actions
 from instances.models import Instance
@@ -86,6 +86,8 @@ class World:
         self.hook = Hook.objects.filter(endpoint_id=self.instance.pk, kind=Kind.MESSAGE).get()
         hook_actions.cancel(self.hook, actor=None)
         self.job = redelivery.plan(Instance.objects.filter(pk=self.instance.pk), {}, actor=None)
+        with transaction.atomic():
+            outbox.count_emitted(self.instance.pk)  # or the sum of `hooks check` would be wrong
         self.simulated = Hook.objects.create(
             endpoint_id=self.instance.pk,
             kind=Kind.MESSAGE,
