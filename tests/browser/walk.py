@@ -102,7 +102,11 @@ class Walk:
             page.evaluate(AXE)
         run = {"type": "rule", "values": only} if only else {"type": "tag", "values": WCAG}
         options = {"runOnly": run, "resultTypes": ["violations"]}
-        for found in page.evaluate("(options) => axe.run(document, options)", options)["violations"]:
+        # the size of Swagger UI's own links is not ours, and depends on how much of it has come by now
+        where = {"exclude": [[".swagger-ui"]]} if only and "target-size" in only else None
+        for found in page.evaluate(
+            "([where, options]) => axe.run(where || document, options)", [where, options]
+        )["violations"]:
             for node in found["nodes"][:3]:
                 why = " ".join(node["failureSummary"].split())[:220]
                 self.fault(f"{what}: {found['id']} at {node['target']}: {why}")
