@@ -20,6 +20,25 @@ class Rest:
         self.hooks = f"{product.url}/api/v1/hooks/"
         self.api_url = f"{product.url}/instance{self.instance['id']}/"
 
+    def quiet(self) -> None:
+        """No address, no flag on, and nothing that an earlier test has left to be sent."""
+        flags = (
+            "guaranteedHooks",
+            "ackNotificationsOn",
+            "statusNotificationsOn",
+            "chatUpdateOn",
+            "parallelHooks",
+        )
+        self.call("PATCH", self.home, json={"webhookUrl": None} | dict.fromkeys(flags, False))
+        waiting = {"instance": self.instance["id"], "state": ["queued", "sending", "retrying"]}
+        until = time.monotonic() + 10
+        while (found := self.call("GET", self.hooks, params=waiting)["results"]) and time.monotonic() < until:
+            for hook in found:
+                headers = {"Authorization": f"Bearer {self.demo['uid']}"}
+                # one that is being sent can't be cancelled, and will have ended by the next look
+                requests.post(f"{self.hooks}{hook['id']}/cancel/", headers=headers, timeout=10)
+            time.sleep(0.05)
+
     def call(self, method: str, url: str, **options: Any) -> Any:
         headers = {"Authorization": f"Bearer {self.demo['uid']}"}
         answer = requests.request(method, url, headers=headers, timeout=10, **options)

@@ -53,6 +53,7 @@ class Bot:
 def rest(product: Product) -> Iterator[Rest]:
     """The demo instance with acks switched on, and its address taken away afterwards."""
     rest = Rest(product)
+    rest.quiet()
     rest.call("PATCH", rest.home, json={"ackNotificationsOn": True})
     yield rest
     rest.call("PATCH", rest.home, json={"webhookUrl": None, "ackNotificationsOn": False})
@@ -111,9 +112,9 @@ def test_the_bot_refuses_a_hook_that_is_signed_with_another_secret(rest: Rest) -
             rest.call("PATCH", rest.home, json={"webhookUrl": receiver.url})
             hello = rest.hello()
             receiver.wait_for(1)
+            [hook] = rest.log(hello["id"])
     finally:
         bot.stop()
-    [hook] = rest.log(hello["id"])
     [attempt] = hook["attempts"]
     assert (hook["state"], attempt["answer"]["status"], attempt["side"]) == ("failed", 401, "endpoint")
 

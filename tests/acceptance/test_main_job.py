@@ -15,6 +15,7 @@ MOST_SECONDS = 90  # the third attempt comes after 5 and 15 s, ±20 %
 @pytest.fixture
 def rest(product: Product) -> Iterator[Rest]:
     rest = Rest(product)
+    rest.quiet()
     yield rest
     rest.call("PATCH", rest.home, json={"webhookUrl": None, "guaranteedHooks": False})
 

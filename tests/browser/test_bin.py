@@ -19,8 +19,15 @@ def send(address: str, *bodies: str) -> None:
         urllib.request.urlopen(request, timeout=20).close()
 
 
-def test_the_keys_do_what_the_help_says(demo_page: Page, product: Product) -> None:
-    page = demo_page
+def test_the_keys_do_what_the_help_says_and_a_shared_link_is_read_on_a_phone(
+    demo_page: Page, browser: Browser, product: Product
+) -> None:
+    """One after the other: the demo's account has one bin of its own."""
+    by_keyboard(demo_page)
+    shared_with_somebody_without_an_account(demo_page, browser)
+
+
+def by_keyboard(page: Page) -> None:
     address = address_on(page)
     send(address, "one", "two", "three")
     summaries = page.locator("#captures .capture-summary")
@@ -71,10 +78,7 @@ def test_the_keys_do_what_the_help_says(demo_page: Page, product: Product) -> No
     expect(page.get_by_role("heading", name="1 fits")).to_be_visible()
 
 
-def test_a_shared_link_is_read_on_a_phone_by_somebody_without_an_account(
-    demo_page: Page, browser: Browser, product: Product
-) -> None:
-    page = demo_page
+def shared_with_somebody_without_an_account(page: Page, browser: Browser) -> None:
     send(address_on(page), "for your eyes")
     page.get_by_role("link", name="Share").first.click()
     dialog = page.get_by_role("dialog", name="Share this bin")
