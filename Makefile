@@ -18,12 +18,13 @@ run: $(VENV)/ready ## start everything, and print the address and a login when i
 test: $(VENV)/ready debian ## run the tests (TESTS="tests/test_up.py -k port" for some of them)
 	@$(PY) -m pytest $(TESTS)
 
-check: $(VENV)/ready ## style, types, floors, migrations, templates, the API's description
+check: $(VENV)/ready node_modules/ready ## style, types, floors, migrations, templates, JS and CSS, the API's description
 	@$(PY) -m chatapi.quality
 
-format: $(VENV)/ready ## put code and templates into their form
+format: $(VENV)/ready node_modules/ready ## format code, templates, JS and CSS
 	@$(VENV)/bin/ruff check --fix --quiet $(CODE); $(VENV)/bin/ruff format --quiet $(CODE)
 	@find templates -name '*.html' -exec $(VENV)/bin/djade --target-version 5.2 {} +
+	@node_modules/.bin/biome check --write
 
 bench: $(VENV)/ready ## measure the delivery of hooks, and write docs/performance.md (QUICK=1: print it in two minutes)
 	@$(PY) -m tests.bench $(if $(QUICK),--quick)
@@ -34,11 +35,12 @@ soak: $(VENV)/ready ## hooks under load, failures and kills for MINUTES=10: curv
 screens: $(VENV)/ready ## take the pictures of docs/screens anew, from the running product
 	@$(PY) -m tests.screens
 
-lock: ## pin requirements.in anew into requirements.lock, with hashes
+lock: ## pin requirements.in in requirements.lock and package.json in package-lock.json, with hashes
 	@$(PYTHON) -m venv $(VENV)/lock
 	@$(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check pip-tools
 	@$(VENV)/lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-annotate --no-header \
 		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements.lock requirements.in
+	@npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund --silent
 
 # Made again only when the lock changed; a half-made one has no `ready`.
 $(VENV)/ready: requirements.lock
@@ -47,6 +49,18 @@ $(VENV)/ready: requirements.lock
 	@echo "Fetching the packages of requirements.lock into $(VENV) (once)."
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements.lock
 	@touch $@
+
+# biome, which checks JS and CSS, is an npm package. Without Node.js this prints what is missing and does not stop make:
+# `make check` runs its other checks, and fails.
+node_modules/ready: package-lock.json
+	@command -v npm >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+		&& echo "Installing nodejs npm for the checks of JS and CSS (once)." \
+		&& apt-get update -qq >/dev/null \
+		&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nodejs npm >/dev/null; } \
+		|| echo "Node.js with npm is missing, and JS and CSS cannot be checked (as root: apt-get install nodejs npm)."
+	@! command -v npm >/dev/null || { echo "Installing the packages of package-lock.json into node_modules (once)." \
+		&& npm ci --silent --no-audit --no-fund && touch $@; } \
+		|| echo "npm could not install biome; JS and CSS cannot be checked."
 
 # What tests need beside Python is Debian's: the browser, and the runtimes of docs/receivers. Node.js may be another one.
 debian:

@@ -9,6 +9,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 CODE = ["accounts", "chatapi", "hooks", "instances", "testing_tools", "tests", "manage.py"]
+BIOME = ROOT / "node_modules" / ".bin" / "biome"
+NO_BIOME = (
+    "biome is not installed. It needs Node.js with npm (Debian: apt-get install nodejs npm); then: make check"
+)
 SNAPSHOT = ROOT / "docs" / "openapi.yaml"
 
 
@@ -16,10 +20,16 @@ def checks(scratch: Path) -> list[tuple[str, list[str]]]:
     """Name and command of each, quick ones first. `scratch` is where the API's description is written."""
     manage = [sys.executable, "manage.py"]
     templates = [str(path) for path in sorted((ROOT / "templates").rglob("*.html"))]
+    biome = (
+        [str(BIOME), "check", "--error-on-warnings"]
+        if BIOME.exists()
+        else ["sh", "-c", f"echo '{NO_BIOME}'; exit 1"]
+    )
     return [
         ("style (ruff check)", [str(BIN / "ruff"), "check", "--quiet", *CODE]),
         ("form (ruff format)", [str(BIN / "ruff"), "format", "--check", "--quiet", *CODE]),
         ("templates (djade)", [str(BIN / "djade"), "--check", "--target-version", "5.2", *templates]),
+        ("JS and CSS (biome)", biome),
         ("floors (lint-imports)", [str(BIN / "lint-imports"), "--no-logo"]),
         ("settings (manage.py check)", [*manage, "check"]),
         ("migrations (makemigrations --check)", [*manage, "makemigrations", "--check", "--dry-run"]),

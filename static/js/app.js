@@ -1,6 +1,6 @@
 // What every page does in the browser: theme, copy, reveal, relative times, countdowns, the chooser's filter,
 // the word "Live" and a few keys. All events are delegated, so fragments that htmx brings need no set-up.
-(function () {
+(() => {
   "use strict";
   const $$ = (selector, root = document) => Array.from(root.querySelectorAll(selector));
   const say = (text) => {
@@ -27,7 +27,8 @@
     for (const form of $$("main[data-looks-only] form[method=post]:not([data-anyone])")) {
       for (const control of form.elements) control.disabled = true;
     }
-    for (const button of $$("main[data-looks-only] button[hx-post], main[data-looks-only] button[form]")) button.disabled = true;
+    for (const button of $$("main[data-looks-only] button[hx-post], main[data-looks-only] button[form]"))
+      button.disabled = true;
   }
   document.addEventListener("htmx:afterSettle", switchOff);
   switchOff();
@@ -47,7 +48,7 @@
     let done = true;
     try {
       await navigator.clipboard.writeText(text);
-    } catch (error) {
+    } catch {
       done = copyTheOldWay(text); // plain http on another machine has no clipboard
     }
     button.dataset.copied = done ? "yes" : "no";
@@ -84,7 +85,12 @@
     const seconds = (now - then) / 1000;
     const distance = Math.abs(seconds);
     if (distance < 5) return "just now";
-    const [size, unit] = [[86400, "day"], [3600, "h"], [60, "min"], [1, "s"]].find(([s]) => distance >= s);
+    const [size, unit] = [
+      [86400, "day"],
+      [3600, "h"],
+      [60, "min"],
+      [1, "s"],
+    ].find(([s]) => distance >= s);
     const count = Math.floor(distance / size);
     const words = `${count} ${unit}${unit === "day" && count > 1 ? "s" : ""}`;
     return seconds > 0 ? `${words} ago` : `in ${words}`;
@@ -204,7 +210,8 @@
   for (const name of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
     document.addEventListener(name, (event) => {
       if (polls(event)) live("off");
-      else if (event.detail.xhr?.status === 403) tell(event.detail.xhr.responseText); // not allowed, and why
+      else if (event.detail.xhr?.status === 403)
+        tell(event.detail.xhr.responseText); // not allowed, and why
       else if (name !== "htmx:responseError") say("The server could not be reached. Nothing was sent; try again.");
     });
   }

@@ -1,5 +1,5 @@
 // What is done with a bin (templates/testing/bin.html): its dialog, its popups, deleting, and the keys.
-(function () {
+(() => {
   "use strict";
   const at = (id) => document.getElementById(id);
   const rows = () => Array.from(document.querySelectorAll("#captures .capture-row"));
@@ -110,7 +110,8 @@
         popup.querySelector("summary").focus();
       }
     }
-    if (event.target.matches("input, textarea, select, [contenteditable]") || document.querySelector("dialog[open]")) return;
+    if (event.target.matches("input, textarea, select, [contenteditable]") || document.querySelector("dialog[open]"))
+      return;
     const tabs = document.querySelectorAll(".capture-tabs [data-tab]");
     const tab = /^[1-7]$/.test(event.key) && tabs[Number(event.key) - 1];
     if (tab) {

@@ -1,6 +1,6 @@
 // The live list of a bin (templates/testing/bin.html): new rows come in by a poll, wait in #incoming, and are let
 // into the list only when that moves nothing under the reader's eyes or cursor; else "7 new, show" is said.
-(function () {
+(() => {
   "use strict";
   const at = (id) => document.getElementById(id);
   const TOPBAR = 64; // px that the sticky bar covers
@@ -24,7 +24,7 @@
     const incoming = at("incoming");
     const list = at("captures");
     const held = at("held");
-    if (!incoming || !incoming.children.length) return;
+    if (!incoming?.children.length) return;
     if (!asked && (isPaused() || (!isFirst() && (!isAtTop() || isUnderCursor())))) {
       const count = incoming.children.length;
       held.textContent = `${count} new, show`;

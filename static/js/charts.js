@@ -1,7 +1,7 @@
 // Bars out of a table: an element with data-chart (the table's id), data-from, data-to and data-step in seconds.
 // The table's head names the parts (data-part), bottom to top, its rows their moment (data-at) and a link. A bar leads
 // where its row leads. What a fragment brings is drawn when htmx has put it in; an open table is not swapped away.
-(function () {
+(() => {
   "use strict";
   const drawn = new Map(); // place → its uPlot
   const two = (n) => String(n).padStart(2, "0");
@@ -18,7 +18,10 @@
   // {parts: [{name, words}], starts: [s], counts: [[…] a part], links: {start: address}}
   function read(place) {
     const table = document.getElementById(place.dataset.chart);
-    const parts = Array.from(table.querySelectorAll("[data-part]"), (th) => ({ name: th.dataset.part, words: th.textContent }));
+    const parts = Array.from(table.querySelectorAll("[data-part]"), (th) => ({
+      name: th.dataset.part,
+      words: th.textContent,
+    }));
     const [from, to, step] = [place.dataset.from, place.dataset.to, place.dataset.step].map(Number);
     const starts = [];
     for (let at = from; at < to; at += step) starts.push(at);
@@ -26,7 +29,7 @@
     const links = {};
     for (const row of table.querySelectorAll("[data-at]")) {
       const index = (Number(row.dataset.at) - from) / step;
-      row.querySelectorAll("td").forEach((cell, part) => (counts[part][index] = Number(cell.textContent)));
+      for (const [part, cell] of row.querySelectorAll("td").entries()) counts[part][index] = Number(cell.textContent);
       links[index] = row.querySelector("a").href;
     }
     return { parts, starts, counts, links, step };
@@ -52,7 +55,11 @@
     const ink = colour(place, "var(--tblr-secondary)");
     const line = colour(place, "var(--line)");
     const bars = (part) =>
-      uPlot.paths.bars({ size: [0.76, 34], align: 1, disp: { y0: { values: () => feet[part] }, y1: { values: () => seen[part] } } });
+      uPlot.paths.bars({
+        size: [0.76, 34],
+        align: 1,
+        disp: { y0: { values: () => feet[part] }, y1: { values: () => seen[part] } },
+      });
     const tip = document.createElement("div");
     tip.className = "bars-tip";
     tip.hidden = true;
@@ -63,7 +70,10 @@
       if (tip.hidden) return;
       const head = document.createElement("b");
       const end = starts[at] + step;
-      head.textContent = step >= 86400 ? clock(starts[at], step) : `${month.format(new Date(starts[at] * 1000))}, ${clock(starts[at], step)}–${clock(end, step)} UTC`;
+      head.textContent =
+        step >= 86400
+          ? clock(starts[at], step)
+          : `${month.format(new Date(starts[at] * 1000))}, ${clock(starts[at], step)}–${clock(end, step)} UTC`;
       const said = parts.map((part, i) => [part.words, counts[i][at]]).filter(([, count]) => count);
       const rows = said.map(([words, count]) => {
         const row = document.createElement("div");
@@ -88,15 +98,43 @@
         cursor: { drag: { x: false, y: false }, points: { show: false } },
         scales: {
           x: { time: true, range: () => [starts[0], starts[starts.length - 1] + step] },
-          y: { range: (_, low, high) => [0, Math.max(high * 1.05, 1)] },
+          y: { range: (_, _low, high) => [0, Math.max(high * 1.05, 1)] },
         },
         axes: [
-          { stroke: ink, grid: { show: false }, ticks: { show: false }, size: 24, font: "11px system-ui", space: 70,
-            values: (_, splits) => splits.map((at) => (at % 86400 === 0 ? month.format(new Date(at * 1000)) : clock(at, Math.min(step, 3600)))) },
-          { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { show: false }, size: 44, font: "11px system-ui", space: 28, gap: 4, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5],
-            values: (_, splits) => splits.map((count) => (count >= 1e4 ? `${count / 1e3}k` : String(count))) },
+          {
+            stroke: ink,
+            grid: { show: false },
+            ticks: { show: false },
+            size: 24,
+            font: "11px system-ui",
+            space: 70,
+            values: (_, splits) =>
+              splits.map((at) =>
+                at % 86400 === 0 ? month.format(new Date(at * 1000)) : clock(at, Math.min(step, 3600)),
+              ),
+          },
+          {
+            stroke: ink,
+            grid: { stroke: line, width: 1 },
+            ticks: { show: false },
+            size: 44,
+            font: "11px system-ui",
+            space: 28,
+            gap: 4,
+            incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5],
+            values: (_, splits) => splits.map((count) => (count >= 1e4 ? `${count / 1e3}k` : String(count))),
+          },
         ],
-        series: [{}, ...parts.map(({ name, words }, part) => ({ label: words, fill: colour(place, `var(--part-${name})`), width: 0, paths: bars(part), points: { show: false } }))],
+        series: [
+          {},
+          ...parts.map(({ name, words }, part) => ({
+            label: words,
+            fill: colour(place, `var(--part-${name})`),
+            width: 0,
+            paths: bars(part),
+            points: { show: false },
+          })),
+        ],
         hooks: { setCursor: [point] },
       },
       [starts, ...tops],
@@ -118,7 +156,11 @@
   }
 
   function drawAll() {
-    for (const place of drawn.keys()) if (!place.isConnected) { sizes.unobserve(place); drop(place); }
+    for (const place of drawn.keys())
+      if (!place.isConnected) {
+        sizes.unobserve(place);
+        drop(place);
+      }
     for (const place of document.querySelectorAll("[data-chart]")) if (!drawn.has(place)) draw(place);
   }
   const sizes = new ResizeObserver((entries) => {
@@ -126,8 +168,13 @@
       drawn.get(target)?.setSize({ width: target.clientWidth, height: target.clientHeight });
     }
   });
-  const redraw = () => { for (const place of Array.from(drawn.keys())) draw(place); };
-  new MutationObserver(redraw).observe(document.documentElement, { attributes: true, attributeFilter: ["data-bs-theme"] });
+  const redraw = () => {
+    for (const place of Array.from(drawn.keys())) draw(place);
+  };
+  new MutationObserver(redraw).observe(document.documentElement, {
+    attributes: true,
+    attributeFilter: ["data-bs-theme"],
+  });
   document.addEventListener("DOMContentLoaded", drawAll);
   document.addEventListener("htmx:afterSettle", drawAll);
   document.addEventListener("htmx:beforeRequest", (event) => {

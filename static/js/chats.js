@@ -1,7 +1,7 @@
 // The page of messages (templates/instances/messages.html). What a poll brings waits in #bubbles-incoming and is let
 // into the chat when the reader is at its end; else "3 new, show" is said. The list of chats keeps its order under
 // the pointer and the focus: then its rows are brought up to date in place.
-(function () {
+(() => {
   "use strict";
   const at = (id) => document.getElementById(id);
   const NEAR = 48; // px from the end that count as the end
@@ -9,7 +9,7 @@
   const isAtEnd = () => Math.abs(at("bubbles-scroll").scrollTop) < NEAR; // it runs from the end: 0, then negative
   function admit(asked) {
     const incoming = at("bubbles-incoming");
-    if (!incoming || !incoming.children.length) return;
+    if (!incoming?.children.length) return;
     const held = at("bubbles-held");
     const count = incoming.querySelectorAll(".bubble-row").length;
     if (!asked && !isAtEnd()) {

@@ -1,6 +1,6 @@
 // The forms of settings (data-savebar): the bar says what would change, "2 changes: ackNotificationsOn off → on",
 // and is there only while something would. Each control has its value in force in a hidden field, was-<name>.
-(function () {
+(() => {
   "use strict";
   const forms = () => Array.from(document.querySelectorAll("form[data-savebar]"));
 
@@ -58,7 +58,7 @@
   document.addEventListener("keydown", (event) => {
     if (event.key !== "s" || !(event.ctrlKey || event.metaKey)) return;
     const form = event.target.closest?.("form[data-savebar]") || forms().find((one) => one.dataset.dirty === "yes");
-    if (!form || form.dataset.dirty !== "yes") return;
+    if (form?.dataset.dirty !== "yes") return;
     event.preventDefault();
     form.requestSubmit();
   });
@@ -69,6 +69,8 @@
     if ("savebar" in event.target.dataset) event.target.dataset.sent = "yes";
   });
   document.addEventListener("htmx:afterSettle", showAll);
-  document.addEventListener("htmx:sendError", () => forms().forEach((form) => delete form.dataset.sent));
+  document.addEventListener("htmx:sendError", () => {
+    for (const form of forms()) delete form.dataset.sent;
+  });
   showAll();
 })();

@@ -1,7 +1,7 @@
 // The sandbox phone (templates/testing/phone.html). What a poll brings waits in #phone-incoming and is let into a phone
 // while its reader is at the end; else "3 new, show" is said. Ticks change in place, and a message shows up on the
 // contact's phone when it has arrived there.
-(function () {
+(() => {
   "use strict";
   const at = (id) => document.getElementById(id);
   const one = (selector, root = document) => root.querySelector(selector);
@@ -30,7 +30,8 @@
     }
   }
   function admit(side, asked) {
-    const list = one(`[data-bubbles=${side}]`), held = one(`[data-held=${side}]`);
+    const list = one(`[data-bubbles=${side}]`),
+      held = one(`[data-held=${side}]`);
     const fresh = Array.from(document.querySelectorAll(`#phone-incoming [data-rows=${side}] > li`));
     const arrived = Array.from(list.querySelectorAll("li[data-arrived]"));
     for (const row of fresh) if ("arrived" in row.dataset) reveal(row);
@@ -41,7 +42,8 @@
       return;
     }
     for (const row of fresh) {
-      if (at(row.id) === row) list.append(row); // one that is there already is left out
+      if (at(row.id) === row)
+        list.append(row); // one that is there already is left out
       else row.remove();
     }
     arrived.forEach(reveal);
@@ -58,7 +60,8 @@
       place.remove();
     }
     for (const side of SIDES) admit(side, false);
-    for (const rest of document.querySelectorAll("#phone-incoming [data-rows]")) if (!rest.children.length) rest.remove();
+    for (const rest of document.querySelectorAll("#phone-incoming [data-rows]"))
+      if (!rest.children.length) rest.remove();
   }
   document.addEventListener("htmx:afterSwap", (event) => event.detail.target.id === "phone-incoming" && settle());
   for (const side of SIDES) {
@@ -93,7 +96,9 @@
 
   document.addEventListener("click", (event) => {
     const near = (selector) => event.target.closest(selector);
-    const held = near("[data-held]"), quoting = near("[data-quote]"), side = near("[data-side]");
+    const held = near("[data-held]"),
+      quoting = near("[data-quote]"),
+      side = near("[data-side]");
     if (held) admit(held.dataset.held, true);
     if (quoting) quote(quoting);
     if (near("[data-unquote]")) unquote(near("form"));
@@ -104,13 +109,15 @@
       side.setAttribute("aria-current", "true");
       history.replaceState(null, "", side.href);
     }
-    for (const popup of document.querySelectorAll("details.popup[open]")) if (!popup.contains(event.target)) popup.open = false;
+    for (const popup of document.querySelectorAll("details.popup[open]"))
+      if (!popup.contains(event.target)) popup.open = false;
   });
   document.addEventListener("change", (event) => {
     if (event.target.matches("[data-go]")) event.target.form.requestSubmit();
   });
   document.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing || !event.target.matches("[data-by-enter]")) return;
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing || !event.target.matches("[data-by-enter]"))
+      return;
     event.preventDefault();
     const form = event.target.form;
     form.requestSubmit(one(".phone-send", form));

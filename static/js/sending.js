@@ -1,5 +1,5 @@
 // Sending Messages (templates/testing/sending.html): shows the fields of the chosen kind, and how the message will look.
-(function () {
+(() => {
   "use strict";
   const LABELS = { file: "File", link: "Link", location: "Location", contact: "Contact card", voice: "Voice" };
 
@@ -16,12 +16,32 @@
     const value = (name) => (form.elements[name]?.value || "").trim();
     const file = (name) => form.elements[name]?.files?.[0];
     switch (chosen(form)) {
-      case "file": return { note: file("file")?.name || value("file_url") || "no file chosen yet", text: value("caption"), picture: file("file") };
-      case "link": return { title: value("title"), text: [value("description"), value("link")].filter(Boolean).join("\n"), picture: file("picture") };
-      case "location": return { note: `${value("lat")}; ${value("lng")}`, text: value("address") };
-      case "contact": return { text: value("contacts").split(",").map((each) => each.trim()).filter(Boolean).join("\n") };
-      case "voice": return { note: file("voice")?.name || value("voice_url") || "a sample: two tones" };
-      default: return { text: value("text") };
+      case "file":
+        return {
+          note: file("file")?.name || value("file_url") || "no file chosen yet",
+          text: value("caption"),
+          picture: file("file"),
+        };
+      case "link":
+        return {
+          title: value("title"),
+          text: [value("description"), value("link")].filter(Boolean).join("\n"),
+          picture: file("picture"),
+        };
+      case "location":
+        return { note: `${value("lat")}; ${value("lng")}`, text: value("address") };
+      case "contact":
+        return {
+          text: value("contacts")
+            .split(",")
+            .map((each) => each.trim())
+            .filter(Boolean)
+            .join("\n"),
+        };
+      case "voice":
+        return { note: file("voice")?.name || value("voice_url") || "a sample: two tones" };
+      default:
+        return { text: value("text") };
     }
   }
   // as a data: URI, for the policy of the page lets no others in

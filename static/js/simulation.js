@@ -1,5 +1,5 @@
 // Webhook Simulation in the browser: Ctrl+Enter sends, and a button shows the place of a fault in the JSON.
-(function () {
+(() => {
   "use strict";
 
   // -- Ctrl+Enter (⌘ Enter) anywhere in the form presses Send

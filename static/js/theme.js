@@ -1,11 +1,11 @@
 // Sets light or dark before the first paint, so that nothing flashes; loaded in <head>, not deferred.
 // The choice (light, dark; none means: as the system has it) is kept in this browser.
-(function () {
+(() => {
   var dark = matchMedia("(prefers-color-scheme: dark)");
   function chosen() {
     try {
       return localStorage.getItem("theme") || "auto";
-    } catch (error) {
+    } catch {
       return "auto"; // storage may be forbidden; then the system decides
     }
   }
@@ -19,11 +19,11 @@
   apply();
   dark.addEventListener("change", apply);
   addEventListener("storage", apply); // chosen in another tab
-  window.chooseTheme = function (choice) {
+  window.chooseTheme = (choice) => {
     try {
       if (choice === "auto") localStorage.removeItem("theme");
       else localStorage.setItem("theme", choice);
-    } catch (error) {
+    } catch {
       document.documentElement.dataset.bsTheme = choice; // for this page at least
       return;
     }
