@@ -198,7 +198,7 @@ def names_of(path: Path) -> set[str]:
 
 
 def test_every_method_stands_in_the_table_with_its_tests() -> None:
-    listed = {re.sub(r"`", "", row[0]) for row in rows("Which test holds it")}
+    listed = {re.sub(r"`", "", row[0]) for row in rows("Tests by method")}
     assert set(NAMES) - listed == set()
 
 
