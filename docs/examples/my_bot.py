@@ -1,4 +1,4 @@
-"""A tiny bot: answers "hello", thanks for pictures, keeps quiet in groups. API_URL and TOKEN are its instance's."""
+"""A small bot: replies to "hello" and to pictures, and ignores groups. API_URL and TOKEN belong to its instance."""
 
 import json
 import os
@@ -6,19 +6,19 @@ import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
-def answer_to(message: dict) -> str:
+def reply_to(message: dict) -> str:
     if message["fromMe"] or message["chatId"].endswith("@g.us"):
         return ""
     if message["type"] == "image":
-        return "A fine picture!"
+        return "Nice picture!"
     return "Hello to you!" if message["body"].strip().lower() == "hello" else ""
 
 
 class Bot(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         hook = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        for message in hook.get("messages", []):  # acks and statuses have none: just 200
-            if text := answer_to(message):
+        for message in hook.get("messages", []):  # no messages in other families: respond 200
+            if text := reply_to(message):
                 data = json.dumps({"chatId": message["chatId"], "body": text}).encode()
                 headers = {
                     "Authorization": "Bearer " + os.environ["TOKEN"],
@@ -29,7 +29,7 @@ class Bot(BaseHTTPRequestHandler):
         self.send_response(200)
         self.end_headers()
 
-    def log_message(self, *words: object) -> None: ...
+    def log_message(self, *args: object) -> None: ...
 
 
 if __name__ == "__main__":

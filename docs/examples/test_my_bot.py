@@ -1,6 +1,6 @@
-"""Tests of a bot in a sandbox of their own. SITE is Chat API's address, KEY your account's key (uid_…).
+"""Tests of a bot, in a sandbox instance of their own. SITE is the URL of Chat API, KEY your account key (uid_…).
 
-BOT_HOST is this machine's name as Chat API reaches it; localhost, if it runs here.
+BOT_HOST is the host name under which Chat API reaches this machine; leave it unset if Chat API runs here too.
 """
 
 import os
@@ -20,49 +20,49 @@ ANN = "17680561234"
 
 def call(method, path, **options):
     headers = {"Authorization": f"Bearer {KEY}"}
-    answer = requests.request(method, f"{SITE}/api/v1/{path}", headers=headers, timeout=30, **options)
-    assert answer.ok, answer.text
-    return answer.json() if answer.content else None
+    response = requests.request(method, f"{SITE}/api/v1/{path}", headers=headers, timeout=30, **options)
+    assert response.ok, response.text
+    return response.json() if response.content else None
 
 
 class Sandbox:
-    """An instance whose messenger is played by the tests."""
+    """An instance whose messenger the tests control."""
 
     def __init__(self, instance):
         self.instance = instance
         self.path = f"instances/{instance['id']}/"
 
-    def says(self, body, *, by=ANN, **more):
-        """A contact writes; returns the message as the bot gets it."""
-        return call("POST", f"{self.path}sandbox/messages/", json={"from": by, "body": body, **more})
+    def write(self, body, *, sender=ANN, **fields):
+        """Writes as a contact; returns the message as the bot receives it."""
+        return call("POST", f"{self.path}sandbox/messages/", json={"from": sender, "body": body, **fields})
 
-    def answer(self, message, wait=10):
-        """What the contact sees next after this message, or None."""
-        seen = call(
+    def reply(self, message, wait=10):
+        """Returns the next message that the contact sees after this one, or None after `wait` seconds."""
+        response = call(
             "GET", f"{self.path}sandbox/chats/{message['chatId']}/messages/",
             params={"after": message["messageNumber"], "limit": 1, "wait": wait},
         )  # fmt: skip
-        return seen["messages"][0] if seen["messages"] else None
+        return response["messages"][0] if response["messages"] else None
 
 
 @pytest.fixture(scope="session")
 def instance():
-    made = call("POST", "instances/", json={"name": "Tests of my bot"})
-    call("POST", f"instances/{made['id']}/sandbox/phone/", json={"event": "scan"})
-    yield made
-    call("DELETE", f"instances/{made['id']}/")
+    instance = call("POST", "instances/", json={"name": "Tests of my bot"})
+    call("POST", f"instances/{instance['id']}/sandbox/phone/", json={"event": "scan"})
+    yield instance
+    call("DELETE", f"instances/{instance['id']}/")
 
 
 @pytest.fixture(scope="session")
 def bot(instance):
-    """The bot, started for the tests; its address is the instance's webhook."""
+    """Starts the bot, and sets its URL as the instance's webhook URL."""
     with socket.socket() as free:
         free.bind(("", 0))
         port = free.getsockname()[1]
     environment = {**os.environ, "API_URL": instance["apiUrl"], "TOKEN": instance["token"], "PORT": str(port)}
     process = subprocess.Popen([sys.executable, Path(__file__).with_name("my_bot.py")], env=environment)
     while socket.socket().connect_ex(("127.0.0.1", port)):
-        assert process.poll() is None, "the bot did not start"
+        assert process.poll() is None, "The bot did not start."
         time.sleep(0.05)
     call("PATCH", f"instances/{instance['id']}/", json={"webhookUrl": f"http://{BOT_HOST}:{port}/"})
     yield process
@@ -76,25 +76,25 @@ def sandbox(instance, bot):
     return Sandbox(instance)
 
 
-def test_it_answers_hello(sandbox):
-    answer = sandbox.answer(sandbox.says("hello"))
-    assert answer["body"] == "Hello to you!"
+def test_replies_to_hello(sandbox):
+    reply = sandbox.reply(sandbox.write("hello"))
+    assert reply["body"] == "Hello to you!"
 
 
-def test_it_thanks_for_a_picture(sandbox):
-    picture = {"type": "image", "caption": "my cat"}
-    assert sandbox.answer(sandbox.says("https://example.com/cat.jpg", **picture))["body"] == "A fine picture!"
+def test_replies_to_a_picture(sandbox):
+    picture = sandbox.write("https://example.com/cat.jpg", type="image", caption="my cat")
+    assert sandbox.reply(picture)["body"] == "Nice picture!"
 
 
-def test_it_keeps_quiet_in_groups(sandbox):
+def test_ignores_groups(sandbox):
     group = call("POST", f"{sandbox.path}sandbox/groups/", json={"name": "Holidays", "by": ANN})
-    assert sandbox.answer(sandbox.says("hello", chatId=group["id"]), wait=1) is None
+    assert sandbox.reply(sandbox.write("hello", chatId=group["id"]), wait=1) is None
 
 
-def test_it_reaches_somebody_who_comes_online_later(sandbox):
+def test_reply_reaches_a_contact_who_comes_online_later(sandbox):
     contact = f"{sandbox.path}sandbox/contacts/{ANN}/"
     call("PUT", contact, json={"name": "Ann", "online": False, "readAfter": 0})
-    hello = sandbox.says("hello")
-    assert sandbox.answer(hello, wait=1) is None
+    hello = sandbox.write("hello")
+    assert sandbox.reply(hello, wait=1) is None
     call("PATCH", contact, json={"online": True})
-    assert sandbox.answer(hello)["body"] == "Hello to you!"
+    assert sandbox.reply(hello)["body"] == "Hello to you!"

@@ -1,4 +1,4 @@
-"""A bot that answers "hello". API_URL and TOKEN are its instance's; SECRET, if set, is its signing secret."""
+"""A bot that replies to "hello". API_URL and TOKEN belong to its instance; SECRET is the signing secret, if set."""
 
 import json
 import os
@@ -25,7 +25,7 @@ class Receiver(BaseHTTPRequestHandler):
         except WebhookVerificationError:
             self.send_error(401, "Wrong signature")
             return
-        for message in json.loads(body).get("messages", []):  # acks and statuses have none: just 200
+        for message in json.loads(body).get("messages", []):  # no messages in other families: respond 200
             if not message["fromMe"] and message["body"].strip().lower() == "hello":
                 reply = call("sendMessage", chatId=message["chatId"], body="Hello to you!")
                 print(json.dumps(reply), flush=True)

@@ -1,4 +1,4 @@
-// ASP.NET, .NET 8: answers every text that a contact writes. API_URL, TOKEN and SECRET are the instance's.
+// ASP.NET, .NET 8: replies to every text message from a contact. API_URL, TOKEN and SECRET belong to the instance.
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
@@ -7,7 +7,7 @@ var secret = Setting("SECRET");
 var key = Convert.FromBase64String(secret.StartsWith("whsec_") ? secret[6..] : secret);
 var client = new HttpClient { BaseAddress = new Uri(Setting("API_URL")), Timeout = TimeSpan.FromSeconds(5) };
 client.DefaultRequestHeaders.Authorization = new("Bearer", Setting("TOKEN"));
-var seen = new List<string>(); // the last thousand webhook-ids
+var seen = new List<string>(); // the 1000 most recent webhook-ids
 
 var app = WebApplication.CreateBuilder(args).Build();
 app.MapPost("/", async (HttpRequest request) =>
@@ -20,31 +20,31 @@ app.MapPost("/", async (HttpRequest request) =>
     if (!IsNew(id)) return Results.Ok();
     try
     {
-        if (JsonNode.Parse(body)?["messages"] is JsonArray messages) // other families have none: just 200
+        if (JsonNode.Parse(body)?["messages"] is JsonArray messages) // no messages in other families: respond 200
             foreach (var message in messages)
                 if (!(bool)message!["fromMe"]! && (string?)message["type"] == "chat")
                     await Send((string)message["chatId"]!, $"You wrote: {(string?)message["body"]}");
         return Results.Ok();
     }
-    catch (Exception failed)
+    catch (Exception error)
     {
-        app.Logger.LogError(failed, "The hook could not be handled");
-        lock (seen) seen.Remove(id); // so that the hook may come again
+        app.Logger.LogError(error, "Could not process the hook");
+        lock (seen) seen.Remove(id); // so that the retry is processed
         return Results.StatusCode(500);
     }
 });
 app.Run($"http://*:{Environment.GetEnvironmentVariable("PORT") ?? "5000"}");
 
-// There may be several signatures: while the secret is being changed, one by the new and one by the old.
+// There can be two signatures: for a day after a rotation, hooks are signed with the new and the old secret.
 bool IsSigned(IHeaderDictionary headers, byte[] body)
 {
-    var stamp = headers["webhook-timestamp"].ToString();
-    var start = Encoding.UTF8.GetBytes($"{headers["webhook-id"]}.{stamp}.");
+    var timestamp = headers["webhook-timestamp"].ToString();
+    var start = Encoding.UTF8.GetBytes($"{headers["webhook-id"]}.{timestamp}.");
     var digest = HMACSHA256.HashData(key, start.Concat(body).ToArray());
     var expected = Encoding.UTF8.GetBytes("v1," + Convert.ToBase64String(digest));
     return headers["webhook-signature"].ToString().Split(' ')
         .Any(given => CryptographicOperations.FixedTimeEquals(Encoding.UTF8.GetBytes(given), expected))
-        && Math.Abs(DateTimeOffset.UtcNow.ToUnixTimeSeconds() - long.Parse(stamp)) <= 300;
+        && Math.Abs(DateTimeOffset.UtcNow.ToUnixTimeSeconds() - long.Parse(timestamp)) <= 300;
 }
 
 bool IsNew(string id)
@@ -60,10 +60,10 @@ bool IsNew(string id)
 
 async Task Send(string chatId, string body)
 {
-    using var answer = await client.PostAsJsonAsync("sendMessage", new { chatId, body });
-    answer.EnsureSuccessStatusCode();
-    var said = await answer.Content.ReadFromJsonAsync<JsonNode>();
-    if ((bool?)said?["sent"] != true) app.Logger.LogError("Not sent: {Answer}", said?.ToJsonString());
+    using var response = await client.PostAsJsonAsync("sendMessage", new { chatId, body });
+    response.EnsureSuccessStatusCode();
+    var reply = await response.Content.ReadFromJsonAsync<JsonNode>();
+    if ((bool?)reply?["sent"] != true) app.Logger.LogError("Not sent: {Reply}", reply?.ToJsonString());
 }
 
 static string Setting(string name) => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value

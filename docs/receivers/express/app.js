@@ -1,21 +1,21 @@
-// Express: answers every text that a contact writes. API_URL, TOKEN and SECRET are the instance's.
+// Express: replies to every text message from a contact. API_URL, TOKEN and SECRET belong to the instance.
 const crypto = require('node:crypto');
 const express = require('express');
 
 const { API_URL, TOKEN, SECRET, PORT = 5000 } = process.env;
-if (!API_URL || !TOKEN || !SECRET) throw new Error('API_URL, TOKEN and SECRET are needed.');
+if (!API_URL || !TOKEN || !SECRET) throw new Error('Set API_URL, TOKEN and SECRET.');
 const key = Buffer.from(SECRET.replace(/^whsec_/, ''), 'base64');
-const seen = new Set(); // the last thousand webhook-ids
+const seen = new Set(); // the 1000 most recent webhook-ids
 
-// There may be several signatures: while the secret is being changed, one by the new and one by the old.
+// There can be two signatures: for a day after a rotation, hooks are signed with the new and the old secret.
 function isSigned(req) {
   if (!Buffer.isBuffer(req.body)) return false;
-  const stamp = req.get('webhook-timestamp');
-  const hmac = crypto.createHmac('sha256', key).update(`${req.get('webhook-id')}.${stamp}.`).update(req.body);
+  const timestamp = req.get('webhook-timestamp');
+  const hmac = crypto.createHmac('sha256', key).update(`${req.get('webhook-id')}.${timestamp}.`).update(req.body);
   const expected = Buffer.from(`v1,${hmac.digest('base64')}`);
   const given = (req.get('webhook-signature') ?? '').split(' ').map((one) => Buffer.from(one));
   return given.some((one) => one.length === expected.length && crypto.timingSafeEqual(one, expected))
-    && Math.abs(Date.now() / 1000 - Number(stamp)) <= 300;
+    && Math.abs(Date.now() / 1000 - Number(timestamp)) <= 300;
 }
 
 function isNew(id) {
@@ -26,14 +26,14 @@ function isNew(id) {
 }
 
 async function send(chatId, body) {
-  const answer = await fetch(`${API_URL}sendMessage`, {
+  const response = await fetch(`${API_URL}sendMessage`, {
     method: 'POST',
     headers: { Authorization: `Bearer ${TOKEN}`, 'Content-Type': 'application/json' },
     body: JSON.stringify({ chatId, body }),
     signal: AbortSignal.timeout(5000),
   });
-  if (!answer.ok) throw new Error(`sendMessage answered ${answer.status}`);
-  const { sent, message } = await answer.json();
+  if (!response.ok) throw new Error(`sendMessage responded ${response.status}`);
+  const { sent, message } = await response.json();
   if (!sent) console.error(`Not sent: ${message}`);
 }
 
@@ -43,12 +43,12 @@ app.post('/', express.raw({ type: () => true, limit: '1mb' }), async (req, res) 
   const id = req.get('webhook-id');
   if (!isNew(id)) return res.sendStatus(200);
   try {
-    for (const message of JSON.parse(req.body).messages ?? []) { // other families have none: just 200
+    for (const message of JSON.parse(req.body).messages ?? []) { // no messages in other families: respond 200
       if (!message.fromMe && message.type === 'chat') await send(message.chatId, `You wrote: ${message.body}`);
     }
   } catch (error) {
     console.error(error);
-    seen.delete(id); // so that the hook may come again
+    seen.delete(id); // so that the retry is processed
     return res.sendStatus(500);
   }
   return res.sendStatus(200);

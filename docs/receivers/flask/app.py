@@ -1,4 +1,4 @@
-"""Flask: answers every text that a contact writes. API_URL, TOKEN and SECRET are the instance's."""
+"""Flask: replies to every text message from a contact. API_URL, TOKEN and SECRET belong to the instance."""
 
 import base64
 import hmac
@@ -13,18 +13,18 @@ app = Flask(__name__)
 API_URL, TOKEN = os.environ["API_URL"], os.environ["TOKEN"]
 KEY = base64.b64decode(os.environ["SECRET"].removeprefix("whsec_"))
 if not KEY:
-    raise SystemExit("SECRET is empty.")
-seen: dict[str, None] = {}  # the last thousand webhook-ids
+    raise SystemExit("Set SECRET.")
+seen: dict[str, None] = {}  # the 1000 most recent webhook-ids
 lock = threading.Lock()
 
 
 def is_signed() -> bool:
-    """There may be several signatures: while the secret is being changed, one by the new and one by the old."""
-    stamp = request.headers.get("webhook-timestamp", "")
-    content = f"{request.headers.get('webhook-id')}.{stamp}.".encode() + request.get_data()
+    # There can be two signatures: for a day after a rotation, hooks are signed with the new and the old secret.
+    timestamp = request.headers.get("webhook-timestamp", "")
+    content = f"{request.headers.get('webhook-id')}.{timestamp}.".encode() + request.get_data()
     expected = b"v1," + base64.b64encode(hmac.digest(KEY, content, "sha256"))
     given = request.headers.get("webhook-signature", "").encode().split(b" ")
-    return any(hmac.compare_digest(one, expected) for one in given) and abs(time.time() - int(stamp)) <= 300
+    return any(hmac.compare_digest(one, expected) for one in given) and abs(time.time() - int(timestamp)) <= 300
 
 
 def is_new(webhook_id: str) -> bool:
@@ -39,10 +39,10 @@ def is_new(webhook_id: str) -> bool:
 
 def send(chat_id: str, body: str) -> None:
     arguments, headers = {"chatId": chat_id, "body": body}, {"Authorization": f"Bearer {TOKEN}"}
-    answer = requests.post(f"{API_URL}sendMessage", json=arguments, headers=headers, timeout=5)
-    answer.raise_for_status()
-    if not answer.json().get("sent"):
-        app.logger.error("Not sent: %s", answer.text)
+    response = requests.post(f"{API_URL}sendMessage", json=arguments, headers=headers, timeout=5)
+    response.raise_for_status()
+    if not response.json().get("sent"):
+        app.logger.error("Not sent: %s", response.text)
 
 
 @app.post("/")
@@ -52,11 +52,11 @@ def receive() -> str:
     webhook_id = request.headers["webhook-id"]
     if is_new(webhook_id):
         try:
-            for message in request.get_json().get("messages", []):  # other families have none: just 200
+            for message in request.get_json().get("messages", []):  # no messages in other families: respond 200
                 if not message["fromMe"] and message["type"] == "chat":
                     send(message["chatId"], f"You wrote: {message['body']}")
         except Exception:
-            seen.pop(webhook_id, None)  # answered 500, so that the hook may come again
+            seen.pop(webhook_id, None)  # Flask responds 500; process the retry
             raise
     return "ok"
 

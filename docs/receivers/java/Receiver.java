@@ -1,4 +1,5 @@
-// The JDK's own server, and Gson: answers every text that a contact writes. API_URL, TOKEN, SECRET are the instance's.
+// The JDK's own HTTP server, and Gson: replies to every text message from a contact.
+// API_URL, TOKEN and SECRET belong to the instance.
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
@@ -21,22 +22,22 @@ public class Receiver {
     static final Set<String> SEEN = Collections.synchronizedSet(Collections.newSetFromMap(
         new LinkedHashMap<String, Boolean>() {
             protected boolean removeEldestEntry(Map.Entry<String, Boolean> eldest) {
-                return size() > 1000; // the last thousand webhook-ids
+                return size() > 1000; // the 1000 most recent webhook-ids
             }
         }));
 
-    /** There may be several signatures: while the secret is being changed, one by the new and one by the old. */
+    // There can be two signatures: for a day after a rotation, hooks are signed with the new and the old secret.
     static boolean isSigned(Headers headers, byte[] body) throws GeneralSecurityException {
-        String stamp = headers.getFirst("webhook-timestamp");
+        String timestamp = headers.getFirst("webhook-timestamp");
         Mac mac = Mac.getInstance("HmacSHA256");
         mac.init(new SecretKeySpec(KEY, "HmacSHA256"));
-        mac.update((headers.getFirst("webhook-id") + "." + stamp + ".").getBytes(UTF_8));
+        mac.update((headers.getFirst("webhook-id") + "." + timestamp + ".").getBytes(UTF_8));
         byte[] expected = ("v1," + Base64.getEncoder().encodeToString(mac.doFinal(body))).getBytes(UTF_8);
         boolean signed = false;
         for (String given : headers.getOrDefault("webhook-signature", List.of("")).get(0).split(" ")) {
             signed |= MessageDigest.isEqual(given.getBytes(UTF_8), expected);
         }
-        return signed && Math.abs(Instant.now().getEpochSecond() - Long.parseLong(stamp)) <= 300;
+        return signed && Math.abs(Instant.now().getEpochSecond() - Long.parseLong(timestamp)) <= 300;
     }
 
     static void send(String chatId, String body) throws IOException, InterruptedException {
@@ -46,10 +47,10 @@ public class Receiver {
         HttpRequest request = HttpRequest.newBuilder(URI.create(API_URL + "sendMessage"))
             .header("Authorization", "Bearer " + TOKEN).header("Content-Type", "application/json")
             .timeout(Duration.ofSeconds(5)).POST(HttpRequest.BodyPublishers.ofString(arguments.toString())).build();
-        HttpResponse<String> answer = CLIENT.send(request, HttpResponse.BodyHandlers.ofString());
-        if (answer.statusCode() != 200) throw new IOException("sendMessage answered " + answer.statusCode());
-        JsonElement sent = JsonParser.parseString(answer.body()).getAsJsonObject().get("sent");
-        if (sent == null || !sent.getAsBoolean()) System.err.println("Not sent: " + answer.body());
+        HttpResponse<String> response = CLIENT.send(request, HttpResponse.BodyHandlers.ofString());
+        if (response.statusCode() != 200) throw new IOException("sendMessage responded " + response.statusCode());
+        JsonElement sent = JsonParser.parseString(response.body()).getAsJsonObject().get("sent");
+        if (sent == null || !sent.getAsBoolean()) System.err.println("Not sent: " + response.body());
     }
 
     static int receive(Headers headers, byte[] body) {
@@ -58,16 +59,16 @@ public class Receiver {
             if (!isSigned(headers, body)) return 401;
             if (!SEEN.add(id)) return 200;
             JsonElement messages = JsonParser.parseString(new String(body, UTF_8)).getAsJsonObject().get("messages");
-            if (messages == null) return 200; // another family
+            if (messages == null) return 200; // no messages in other families: respond 200
             for (JsonElement each : messages.getAsJsonArray()) {
                 JsonObject message = each.getAsJsonObject();
                 if (!message.get("fromMe").getAsBoolean() && message.get("type").getAsString().equals("chat"))
                     send(message.get("chatId").getAsString(), "You wrote: " + message.get("body").getAsString());
             }
             return 200;
-        } catch (Exception failed) {
-            failed.printStackTrace();
-            SEEN.remove(id); // so that the hook may come again
+        } catch (Exception error) {
+            error.printStackTrace();
+            SEEN.remove(id); // so that the retry is processed
             return 500;
         }
     }
