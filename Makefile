@@ -1,4 +1,4 @@
-# The two commands: make run, make test. Needs Python 3.11 or newer; everything else is fetched into .venv.
+# Start with `make run` and `make test`. Requires Python 3.11 or newer; everything else is installed into .venv.
 
 PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -9,16 +9,16 @@ CODE := accounts chatapi hooks instances testing_tools tests manage.py
 .DEFAULT_GOAL := help
 .PHONY: help run test check bench soak screens lock format debian
 
-help: ## say what can be made
+help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-run: $(VENV)/ready ## start everything, and print the address and a login when it is ready
+run: $(VENV)/ready ## start everything, and print the URL and a login when it is ready
 	@exec $(PY) manage.py up
 
-test: $(VENV)/ready debian ## run the tests (TESTS="tests/test_up.py -k port" for some of them)
+test: $(VENV)/ready debian ## run the tests (some of them: TESTS="tests/platform/test_up.py -k port")
 	@$(PY) -m pytest $(TESTS)
 
-check: $(VENV)/ready node_modules/ready ## style, types, floors, migrations, templates, JS and CSS, the API's description
+check: $(VENV)/ready node_modules/ready ## check style, types, layers, migrations, templates, JS and CSS, and the API schema
 	@$(PY) -m chatapi.quality
 
 format: $(VENV)/ready node_modules/ready ## format code, templates, JS and CSS
@@ -26,13 +26,13 @@ format: $(VENV)/ready node_modules/ready ## format code, templates, JS and CSS
 	@find templates -name '*.html' -exec $(VENV)/bin/djade --target-version 5.2 {} +
 	@node_modules/.bin/biome check --write
 
-bench: $(VENV)/ready ## measure the delivery of hooks, and write docs/performance.md (QUICK=1: print it in two minutes)
+bench: $(VENV)/ready ## measure delivery, and write docs/performance.md (QUICK=1: only print, in two minutes)
 	@$(PY) -m tests.bench $(if $(QUICK),--quick)
 
-soak: $(VENV)/ready ## hooks under load, failures and kills for MINUTES=10: curves of memory and dead rows
+soak: $(VENV)/ready ## run hooks under load, failures and kills (MINUTES=10), and show memory and dead rows
 	@$(PY) -m tests.soak --minutes $(or $(MINUTES),10)
 
-screens: $(VENV)/ready ## take the pictures of docs/screens anew, from the running product
+screens: $(VENV)/ready ## take the screenshots in docs/screens
 	@$(PY) -m tests.screens
 
 lock: ## pin requirements.in in requirements.lock and package.json in package-lock.json, with hashes
@@ -42,11 +42,11 @@ lock: ## pin requirements.in in requirements.lock and package.json in package-lo
 		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements.lock requirements.in
 	@npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund --silent
 
-# Made again only when the lock changed; a half-made one has no `ready`.
+# Rebuilt only when the lock file has changed. An incomplete .venv has no `ready` file.
 $(VENV)/ready: requirements.lock
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed (PYTHON=/path/to/python make run)."; exit 1; }
-	@test -x $(PY) || $(PYTHON) -m venv $(VENV) || { echo "Python's venv module is needed (Debian: apt-get install python3-venv)."; exit 1; }
-	@echo "Fetching the packages of requirements.lock into $(VENV) (once)."
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is required (PYTHON=/path/to/python make run)."; exit 1; }
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV) || { echo "Python's venv module is required (Debian: apt-get install python3-venv)."; exit 1; }
+	@echo "Installing the packages of requirements.lock into $(VENV) (once)."
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements.lock
 	@touch $@
 
@@ -62,7 +62,7 @@ node_modules/ready: package-lock.json
 		&& npm ci --silent --no-audit --no-fund && touch $@; } \
 		|| echo "npm could not install biome; JS and CSS cannot be checked."
 
-# What tests need beside Python is Debian's: the browser, and the runtimes of docs/receivers. Node.js may be another one.
+# Besides Python, the tests need a browser and the runtimes of docs/receivers, all from Debian. Another Node.js works too.
 debian:
 	@missing=""; \
 	want() { test -n "$$2" || missing="$$missing $$1"; }; \
@@ -74,4 +74,4 @@ debian:
 	test -z "$$missing" || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
 		&& echo "Installing$$missing for the tests (once)." \
 		&& apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; } \
-		|| echo "These are missing, and the tests that need them will fail (as root: apt-get install$$missing)."
+		|| echo "Missing packages:$$missing. The tests that need them will fail. Install them as root: apt-get install$$missing"
