@@ -1,8 +1,8 @@
-"""Takes pictures of all screens, in light, in dark and on a phone, into docs/screens: `make screens`, or
-`python -m tests.screens phone` for one of the looks.
+"""Takes screenshots of all pages into docs/screens, in light and dark mode and on a phone: `make screens`, or
+`python -m tests.screens phone` for one of the three.
 
-The product is started in a folder that is thrown away, with a day at alice's shops in it (tests/frame/shown.py), whose
-hooks are really delivered. The pictures are WebP; README.md beside them is written anew as well.
+Starts the product in a temporary folder with sample data (tests/frame/shown.py), whose hooks are really delivered. The
+screenshots are WebP files. Writes docs/screens/README.md too.
 """
 
 from __future__ import annotations
@@ -24,39 +24,39 @@ from tests.product import ROOT, Product
 from tests.receiver import Receiver
 
 SCREENS = ROOT / "docs" / "screens"
-# (file, page of tests/frame/pages.py, words)
+# (file, page of tests/frame/pages.py, title)
 SHOWN = (
-    ("sign-up", "account_signup", "Sign-up"),
-    ("sign-in", "account_login", "Sign-in"),
-    ("instances", "instances:list", "The instances"),
-    ("new-instance", "instances:new", "A new instance: the channel"),
-    ("setup", "instances:setup", "A new instance: address and test message"),
-    ("instance", "instances:detail", "One instance: status, webhook, flags, API"),
-    ("settings", "instances:settings", "Its settings"),
-    ("history", "instances:history", "Its status history"),
-    ("messages", "instances:chat", "Its messages"),
+    ("sign-up", "account_signup", "Create account"),
+    ("sign-in", "account_login", "Sign in"),
+    ("instances", "instances:list", "Instances"),
+    ("new-instance", "instances:new", "New instance: channel"),
+    ("setup", "instances:setup", "New instance: webhook URL and test message"),
+    ("instance", "instances:detail", "Instance: status, webhook, flags, API"),
+    ("settings", "instances:settings", "Instance settings"),
+    ("history", "instances:history", "Status history"),
+    ("messages", "instances:chat", "Messages"),
     ("simulation", "testing:simulation", "Webhook Simulation"),
     ("verification", "testing:verification", "Webhook Verification"),
-    ("bin", "testing:verification-capture", "A bin, with one capture explained"),
-    ("bin-answer", "testing:verification-answer", "What a bin answers"),
-    ("my-bin", "own bin", "A bin of one's own"),
-    ("shared", "shared:bin", "A shared bin"),
-    ("sending", "testing:sending", "Sending Messages, with the ticks as they come"),
-    ("phone", "testing:phone", "The sandbox phone"),
-    ("log", "log:list", "The delivery log"),
-    ("hook", "log:hook", "One hook with its attempts"),
-    ("hook-failing", "hook that fails", "A hook that fails, and when it is tried again"),
-    ("redelivery", "log:redelivery", "Sending a period again"),
-    ("wire-contract", "docs:contract", "The wire contract, with the reader's own token"),
-    ("receivers", "docs:receiver", "Receivers to paste"),
-    ("rest", "api-docs", "The REST API"),
-    ("account", "accounts:account", "The account"),
+    ("bin", "testing:verification-capture", "Bin, with a capture explained"),
+    ("bin-answer", "testing:verification-answer", "Bin response"),
+    ("my-bin", "own bin", "My bin"),
+    ("shared", "shared:bin", "Shared bin"),
+    ("sending", "testing:sending", "Sending Messages, with live acks"),
+    ("phone", "testing:phone", "Sandbox phone"),
+    ("log", "log:list", "Delivery log"),
+    ("hook", "log:hook", "Hook with its attempts"),
+    ("hook-failing", "hook that fails", "Failing hook, with its next retry"),
+    ("redelivery", "log:redelivery", "Resend by date"),
+    ("wire-contract", "docs:contract", "Wire contract, with your own token"),
+    ("receivers", "docs:receiver", "Receivers"),
+    ("rest", "api-docs", "REST API"),
+    ("account", "accounts:account", "Account"),
     ("members", "accounts:members", "Members"),
     ("second-factor", "mfa_index", "Two-factor authentication"),
     ("sessions", "usersessions_list", "Sessions"),
-    ("staff", "admin:index", "The staff desk"),
-    ("staff-hooks", "admin:hooks_hook_changelist", "The staff's list of hooks"),
-    ("staff-health", "admin:health", "Queue and dispatchers, for staff"),
+    ("staff", "admin:index", "Support desk"),
+    ("staff-hooks", "admin:hooks_hook_changelist", "Support desk: hooks"),
+    ("staff-health", "admin:health", "Support desk: queues and dispatchers"),
 )  # fmt: skip
 LOOKS = {
     "light": {"color_scheme": "light", "viewport": {"width": 1280, "height": 800}},
@@ -102,7 +102,7 @@ def take(browser: Browser, running: Product, day: walk.Day, looks: list[str]) ->
 
 
 def webp(page: Page) -> bytes:
-    """Playwright itself knows PNG and JPEG alone; the browser knows more."""
+    """Returns a screenshot as WebP through the browser's own protocol: Playwright only supports PNG and JPEG."""
     taken = page.context.new_cdp_session(page).send(
         "Page.captureScreenshot", {"format": "webp", "quality": 70}
     )
@@ -111,14 +111,14 @@ def webp(page: Page) -> bytes:
 
 def index() -> str:
     rows = "\n".join(
-        f"| {words} | [light]({file}-light.webp) | [dark]({file}-dark.webp) | [phone]({file}-phone.webp) |"
-        for file, _, words in SHOWN
+        f"| {title} | [light]({file}-light.webp) | [dark]({file}-dark.webp) | [phone]({file}-phone.webp) |"
+        for file, _, title in SHOWN
     )
     return (
-        "# The screens\n\nTaken by `make screens` from the running product, with real deliveries behind them: 1280 px "
-        "wide in light and in dark, and 360 px on a phone.\n\n"
-        "![The delivery log](log-light.webp)\n\n![The delivery log in the dark](log-dark.webp)\n\n"
-        f"| screen | | | |\n| --- | --- | --- | --- |\n{rows}\n"
+        "# Screenshots\n\nTaken by `make screens` from the running product, with real deliveries: 1280 px wide in "
+        "light and dark mode, and 360 px wide on a phone.\n\n"
+        "![Delivery log](log-light.webp)\n\n![Delivery log in dark mode](log-dark.webp)\n\n"
+        f"| page | | | |\n| --- | --- | --- | --- |\n{rows}\n"
     )
 
 
@@ -130,14 +130,16 @@ def main() -> None:
         Receiver([(500, {}, b"KeyError")]) as bad,
     ):
         day = walk.begin(running, good.url, bad.url)
-        time.sleep(6)  # for the hooks to be delivered, and to fail a first time
+        time.sleep(6)  # the hooks are delivered, or fail for the first time
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
             take(browser, running, day, sys.argv[1:] or list(LOOKS))
             browser.close()
     (SCREENS / "README.md").write_text(index())
     total = sum(path.stat().st_size for path in SCREENS.glob("*.webp"))
-    print(f"{3 * len(SHOWN)} pictures, {total / 1e6:.1f} MB, in {SCREENS.relative_to(ROOT)}", file=sys.stderr)
+    print(
+        f"{3 * len(SHOWN)} screenshots, {total / 1e6:.1f} MB, in {SCREENS.relative_to(ROOT)}", file=sys.stderr
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The measurements as a Markdown table and a chart, printed and written to docs/performance.md."""
+"""Shows the measurements as Markdown tables and a chart; prints them and writes docs/performance.md."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ DOCS = ROOT / "docs"
 
 @dataclass
 class Row:
-    """A line of the first table: a way to deliver the same hooks."""
+    """A row of the first table: one way to deliver the same hooks."""
 
     name: str
     rate: float  # deliveries/s
     cpu: float  # CPU seconds per 1 000 deliveries, all processes together
-    memory: float  # MB, PSS of the processes that send, at its peak
+    memory: float  # MB, peak PSS of the sending processes
     ours: bool = False
-    writes: bool = True  # does it write anything down?
+    stores: bool = True  # whether it stores anything
 
 
 @dataclass
 class Promise:
-    """A line of the second table: a figure that is promised."""
+    """A row of the second table: a figure and its requirement."""
 
     what: str
     measured: str
@@ -49,12 +49,12 @@ def machine() -> str:
 def rates_table(rows: list[Row]) -> str:
     base = next(row for row in rows if row.ours)
     lines = [
-        "| way | deliveries/s | ours to it | CPU s per 1 000 | peak MB |",
+        "| sender | deliveries/s | Chat API ÷ this | CPU s per 1 000 | peak MB |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
     for row in rows:
         name = f"**{row.name}**" if row.ours else row.name
-        name += "" if row.writes else " (nothing written down)"
+        name += "" if row.stores else " (stores nothing)"
         lines.append(
             f"| {name} | {row.rate:,.0f} | {base.rate / row.rate:.1f} | {row.cpu:.3f} | {row.memory:.0f} |"
         )
@@ -62,7 +62,7 @@ def rates_table(rows: list[Row]) -> str:
 
 
 def promises_table(promises: list[Promise]) -> str:
-    lines = ["| what | measured | at least | |", "| --- | --- | --- | --- |"]
+    lines = ["| what | measured | required | met |", "| --- | --- | --- | --- |"]
     lines += [
         f"| {one.what} | {one.measured} | {one.wanted} | {'yes' if one.kept else '**no**'} |"
         for one in promises
@@ -71,12 +71,12 @@ def promises_table(promises: list[Promise]) -> str:
 
 
 def chart(rows: list[Row]) -> str:
-    """Deliveries a second as bars, in an SVG that needs nothing else and reads in light and dark."""
+    """Returns an SVG bar chart of the deliveries per second: self-contained, for light and dark mode."""
     most = max(row.rate for row in rows)
     height = 34 * len(rows) + 8
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 760 {height}" role="img">',
-        "<title>Deliveries a second</title>",
+        "<title>Deliveries per second</title>",
         "<style>text{font:13px system-ui,sans-serif;fill:#1f2937}",
         "@media(prefers-color-scheme:dark){text{fill:#e5e7eb}}</style>",
     ]
@@ -92,38 +92,40 @@ def chart(rows: list[Row]) -> str:
 
 PAGE = """# How fast hooks are delivered
 
-Written by `make bench`, which measures all of it anew on your machine; `make bench QUICK=1`
-prints a rougher version in two minutes.
+Written by `make bench`, which repeats all measurements on your machine; `make bench QUICK=1`
+prints a less precise version in two minutes.
 
-{when}, {machine}. PostgreSQL, the receiver and whatever sends share these cores. Bodies of
+{when}, {machine}. PostgreSQL, the receiver and the sender share these cores. Bodies of
 about 500 bytes, signed.{how}
 
-![Deliveries a second](performance.svg)
+![Deliveries per second](performance.svg)
 
 {rates}
 
 {notes}
 
-## What is promised
+## Requirements
 
 {promises}
 
 ## How to read it
 
-- **Read the ratios.** A machine's speed cancels out of them, for all lines come from one run; the figures themselves
-  are this machine's. "Ours to it" is how many times as many deliveries a second ours makes.
-- **CPU s per 1 000** counts every process: the sender, PostgreSQL, Redis where there is one, and the receiver. It says
-  what a delivery costs even where a rate is held back by waiting.
-- **Peak MB** is the memory of the processes that send (PSS: a page that several share counts once).
-- **The dispatcher's memory** is PSS as well; in brackets its resident set at its highest (VmHWM), which counts the
-  code of libc, Python, OpenSSL and the like in full, though other processes use the same pages.
-- Ours writes each attempt whole (request, answer, times by phase) into PostgreSQL, durably, before it counts.
-  django-webhook keeps an event with its state. The plain loop and the bare loop write nothing down.
-- The bare CurlMulti loop sends by the same code without a database: the ceiling of this design in one process. What
-  lies between it and ours is claiming, recording and PostgreSQL.
-- From the commit to the request: the clock is read when `COMMIT` has returned, and again when the receiver has the
-  whole request.
-- "Beside" lines compare the quiet endpoints' 99th percentile with and without the disturbance, at the same rate.
+- **Compare the ratios.** All rows come from one run, so the speed of the machine cancels out; the absolute figures are
+  this machine's. "Chat API ÷ this" is Chat API's deliveries per second, divided by this
+  sender's.
+- **CPU s per 1 000** counts all processes: the sender, PostgreSQL, Redis where it is used, and the receiver. It shows
+  what a delivery costs, even where the rate is limited by waiting.
+- **Peak MB** is the memory of the sending processes (PSS: a page shared by several processes counts once).
+- **The dispatcher's memory** is PSS too. The figure in brackets is its peak resident set (VmHWM), which includes the
+  code of libc, Python, OpenSSL and similar libraries in full, although other processes share the same pages.
+- Chat API stores each attempt completely (request, response, time of each phase) in PostgreSQL, durably, before it
+  counts. django-webhook stores an event with its state. The plain loop and the bare loop store nothing.
+- The bare CurlMulti loop sends with the same code, but without a database: it is the upper limit of this design in one
+  process. The difference is the cost of claiming, recording and PostgreSQL.
+- "From commit to request": the clock is read when `COMMIT` has returned, and again when the receiver has the complete
+  request.
+- The rows about hanging endpoints and a full lane compare the 99th percentile of the other endpoints with and without
+  the disturbance, at the same rate.
 """
 
 
@@ -133,7 +135,7 @@ def tables(rows: list[Row], promises: list[Promise], notes: list[str]) -> str:
 
 
 def write(rows: list[Row], promises: list[Promise], notes: list[str], how: str) -> str:
-    """Write docs/performance.md and its chart; returns what is to be printed."""
+    """Writes docs/performance.md and its chart; returns the text to print."""
     text = "\n".join(f"- {note}" for note in notes)
     page = PAGE.format(
         when=f"{datetime.now(UTC):%-d %B %Y}",
