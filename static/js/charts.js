@@ -129,7 +129,7 @@
           {},
           ...parts.map(({ name, words }, part) => ({
             label: words,
-            fill: colour(place, `var(--part-${name})`),
+            fill: colour(place, `var(--chart-${name})`),
             width: 0,
             paths: bars(part),
             points: { show: false },
