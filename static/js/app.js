@@ -80,7 +80,7 @@
     button.setAttribute("aria-label", (show ? "Hide the " : "Show the ") + what);
   }
 
-  // -- times: <time datetime data-ago>, the same words as testing_tools/templatetags/ui.py
+  // -- times: <time datetime data-ago>; the words are those of relative() in templatetags/ui.py (tests/frame/test_relative_times.py)
   function relative(then, now) {
     const seconds = (now - then) / 1000;
     const distance = Math.abs(seconds);
