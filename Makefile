@@ -15,7 +15,7 @@ help: ## list these commands
 run: $(VENV)/ready ## start everything, and print the URL and a login when it is ready
 	@exec $(PY) manage.py up
 
-test: $(VENV)/ready debian ## run the tests (some of them: TESTS="tests/platform/test_up.py -k port")
+test: $(VENV)/ready debian ## run the tests (some of them: TESTS="tests/hooks -k retry")
 	@$(PY) -m pytest $(TESTS)
 
 check: $(VENV)/ready node_modules/ready ## check style, types, layers, migrations, templates, JS and CSS, and the API schema
