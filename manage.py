@@ -19,8 +19,8 @@ def main() -> None:
 def run() -> None:
     from django.core.management import execute_from_command_line
 
-    from chatapi.postgres import PostgresError
-    from chatapi.postgres_for import database_for
+    from chatapi.runtime.postgres.for_command import database_for
+    from chatapi.runtime.postgres.server import PostgresError
 
     try:
         with database_for(sys.argv[1:]):

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.urls import reverse
 
-from accounts import actions
+from accounts.actions.accounts import open_account
 from accounts.models import User
 
 
@@ -47,7 +47,7 @@ class AccountAdapter(DefaultAccountAdapter):
         with transaction.atomic():
             user = super().save_user(request, user, form, commit=commit)
             if commit:
-                actions.open_account(user)
+                open_account(user)
         return user
 
     def get_signup_redirect_url(self, request: HttpRequest) -> str:

@@ -4,7 +4,7 @@ from django.apps import AppConfig
 
 
 class AccountsConfig(AppConfig):
-    """Nothing is hooked in at start: changes go through accounts/actions.py, not through signals."""
+    """Nothing is hooked in at start: changes go through accounts/actions/accounts.py, not through signals."""
 
     name = "accounts"
     verbose_name = "Accounts"

@@ -1,6 +1,6 @@
 """A member of staff looks at an account: for half an hour, read-only, with a reason, and in the audit trail.
 
-What is going on is kept in the session of the person who looks. chatapi/looking.py puts the account's owner in
+What is going on is kept in the session of the person who looks. chatapi/impersonation.py puts the account's owner in
 their place, page by page; here is who may, how it begins and how it ends.
 """
 

@@ -1,6 +1,6 @@
 """People: who signs in (User), what they own (Account), its members, its key (`uid`) and what was paid for it.
 
-Writes go through accounts/actions.py, reads that a person sees start from `visible_to(user)`.
+Writes go through accounts/actions/accounts.py, reads that a person sees start from `visible_to(user)`.
 """
 
 import hashlib
@@ -90,7 +90,7 @@ class AccountQuerySet(models.QuerySet["Account"]):
     def changeable_by(self, user: User | AnonymousUser) -> Self:
         """The accounts whose instances this person may change: their own, and those they are a manager of.
 
-        None while staff looks at the account in the owner's place (accounts/looking.py).
+        None while staff looks at the account in the owner's place (accounts/impersonation.py).
         """
         if getattr(user, "is_looked_at", False):
             return self.none()

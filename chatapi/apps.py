@@ -7,10 +7,7 @@ class ChatapiConfig(AppConfig):
     name = "chatapi"
 
     def ready(self) -> None:
-        from chatapi import (
-            checks,  # noqa: F401 - the import registers them
-            trail,
-        )
-        from hooks import telling
+        from chatapi import hook_audit
+        from hooks import audit
 
-        telling.connect(trail.note_deed)
+        audit.connect(hook_audit.note_deed)

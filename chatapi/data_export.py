@@ -23,13 +23,14 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
+from accounts.actions.deletion import delete_account
 from accounts.audit import Deed, note
 from accounts.forms import LeaveForGoodForm
-from accounts.leaving import delete_account
 from accounts.models import Account, AccountKey, Payment
 from accounts.views.account import own_account, person
 from hooks.models import Hook
-from instances import actions
+from instances.actions.lifecycle import delete_instance
+from instances.actions.settings import read_settings
 from instances.models import Instance, Message
 from testing_tools.models import Capture
 
@@ -105,7 +106,7 @@ def written_instance(instance: Instance) -> Iterator[str]:
         "phone": instance.phone,
         "paid_until": instance.paid_until,
         "created_at": instance.created_at,
-        "settings": actions.read_settings(instance),
+        "settings": read_settings(instance),
         "status_history": list(
             instance.status_changes.order_by("pk").values("account_status", "substatus", "at")
         ),
@@ -145,7 +146,7 @@ def delete(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():
             for instance in Instance.objects.of_account(own):
-                actions.delete_instance(instance, actor=person(request))
+                delete_instance(instance, actor=person(request))
             delete_account(own, actor=own.owner)
         logout(request)
         messages.success(request, "Your account is deleted, with everything in it.")

@@ -8,8 +8,8 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 
-from hooks.loops import last_heartbeat
 from hooks.models import Role
+from hooks.worker_slots import last_heartbeat
 
 FRESH = timedelta(seconds=10)  # dispatchers write their heartbeat every second
 CONNECT_SECONDS = 2  # the least that libpq knows

@@ -1,4 +1,4 @@
-"""Writes into the audit trail what hooks tells of (hooks/telling.py), which knows of no trail itself."""
+"""Writes into the audit trail what hooks tells of (hooks/audit.py), which knows of no trail itself."""
 
 from typing import Any
 

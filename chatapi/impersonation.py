@@ -16,9 +16,9 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import looking
+from accounts import impersonation
 from accounts.models import User
-from chatapi.logs import without_secrets
+from chatapi.logging_config import without_secrets
 from instances.models import Instance
 
 SAFE = ("GET", "HEAD")
@@ -41,11 +41,11 @@ def look_at_account(
     """Middleware after the sign-in."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        look = looking.current(request)
+        look = impersonation.current(request)
         if look is None:
             return get_response(request)
         if look.until <= timezone.now():
-            looking.end(request, look)
+            impersonation.end(request, look)
             messages.info(request, f"The look at {look.account} has ended: it lasts half an hour at most.")
             return redirect("admin:accounts_account_change", look.account.pk)
         request.look = look  # type: ignore[attr-defined]
@@ -64,17 +64,20 @@ def look_at_account(
             return refuse(request, look, NO_FILES)
         blot_out(response, owner)
         if response.status_code == 200 and not request.headers.get("HX-Request"):
-            looking.note_page(look, without_secrets(request.get_full_path()))
+            impersonation.note_page(look, without_secrets(request.get_full_path()))
         return response
 
     return middleware
 
 
-def refuse(request: HttpRequest, look: looking.Look, sentence: str) -> HttpResponse:
+def refuse(request: HttpRequest, look: impersonation.Look, sentence: str) -> HttpResponse:
     request.user = look.staff
     leave = reverse("admin:leave_look")
     return render(
-        request, "staff/refused.html", {"sentence": sentence, "look": look, "leave": leave}, status=403
+        request,
+        "chatapi/staff/refused.html",
+        {"sentence": sentence, "look": look, "leave": leave},
+        status=403,
     )
 
 

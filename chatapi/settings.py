@@ -15,8 +15,8 @@ import dj_email_url
 from environs import Env, EnvError, FileAwareEnv
 
 from chatapi import __version__
-from chatapi.logs import REQUEST_LEVELS, logging_config
-from chatapi.postgres import embedded_database
+from chatapi.logging_config import REQUEST_LEVELS, logging_config
+from chatapi.runtime.postgres.server import embedded_database
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = __version__
@@ -82,6 +82,7 @@ CSRF_TRUSTED_ORIGINS = [SITE_URL]
 
 INSTALLED_APPS = [
     "chatapi",
+    "chatapi.ui",
     "accounts",
     "hooks",
     "instances",
@@ -118,7 +119,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "chatapi.looking.look_at_account",
+    "chatapi.impersonation.look_at_account",
     "accounts.blocking.blocked_accounts",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -138,7 +139,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "testing_tools.frame.frame",
+                "instances.pages.frame.frame",
             ],
         },
     },
@@ -225,7 +226,7 @@ HOOKS_DISPATCHERS = read(env.int, "HOOKS_DISPATCHERS", 1)
 Q_CLUSTER = {
     "name": "chatapi",
     "orm": "default",
-    "broker_class": "chatapi.broker.PatientORM",  # the ORM broker, that outlives a restart of PostgreSQL
+    "broker_class": "chatapi.runtime.broker.PatientORM",  # the ORM broker, that outlives a restart of PostgreSQL
     # every dispatcher, the outgoing loop and, while there is a job, the redelivery hold a worker for an hour; two
     # more do the short tasks
     "workers": HOOKS_DISPATCHERS + 4,
@@ -253,10 +254,10 @@ SCHEDULES = {
     "redelivery": ("hooks.tasks.ensure_redelivery", 1),
     "endpoints that fail": ("instances.tasks.pause_failing", 1),
     "QR codes": ("instances.tasks.expire_codes", 1),
-    "old hooks": ("hooks.retention.drop_old", 60),
-    "hooks of deleted instances": ("hooks.gone.drop", 60),
+    "old hooks": ("hooks.maintenance.retention.drop_old", 60),
+    "hooks of deleted instances": ("hooks.maintenance.deleted_instances.drop", 60),
     "old statuses": ("instances.tasks.drop_old_statuses", 60),
-    "old captures": ("testing_tools.bins.drop_old_captures", 60),
+    "old captures": ("testing_tools.verification.actions.bins.drop_old_captures", 60),
     "old files": ("instances.actions.media.drop_old", 60),
 }
 

@@ -5,8 +5,8 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from chatapi import own_data
-from chatapi.answers import bad_request, failed, favicon, not_allowed, not_found
+from chatapi import data_export
+from chatapi.error_pages import bad_request, failed, favicon, not_allowed, not_found
 from chatapi.health import healthz, readyz
 from chatapi.metrics import metrics
 
@@ -25,12 +25,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
     path("account/", include("accounts.urls")),
-    path("account/export/", own_data.export, name="account-export"),
-    path("account/delete/", own_data.delete, name="account-delete"),
+    path("account/export/", data_export.export, name="account-export"),
+    path("account/delete/", data_export.delete, name="account-delete"),
     path("api/schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="api-schema"), name="api-docs"),
     path("api/v1/", include("instances.api.urls")),
-    path("", include("instances.urls")),
+    path("", include("instances.pages.urls")),
     path("", include("testing_tools.urls")),
     path("", include("instances.contract.urls")),
 ]

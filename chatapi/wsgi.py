@@ -16,8 +16,8 @@ from django.conf import settings
 from django.core.handlers.wsgi import WSGIRequest
 from django.core.wsgi import get_wsgi_application
 
-from chatapi import streams
-from chatapi.gone import has_gone
+from chatapi.runtime import download_slots
+from chatapi.runtime.client_disconnect import has_gone
 
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
@@ -87,18 +87,18 @@ def whole_answers(application: Application) -> Application:
     """Hands an answer that is all there to the server as one list of bytes, so that it goes out with its length.
 
     granian sends whatever else iterates in chunks, which old clients like less and which costs more. A streamed
-    answer that is long (a file, an export) stays as it is, where there is a place for it (chatapi/streams.py).
+    answer that is long (a file, an export) stays as it is, where there is a place for it (runtime/download_slots.py).
     """
 
     def whole(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         begun: list[tuple[Any, ...]] = []
         response: Any = application(environ, lambda *given: begun.append(given))
-        if response.streaming and not streams.is_short(response):
-            found = streams.seated(response, environ)
+        if response.streaming and not download_slots.is_short(response):
+            found = download_slots.seated(response, environ)
             if found is None:
                 response.close()
                 return refused(
-                    start_response, "503 Service Unavailable", streams.TOO_MANY, ("Retry-After", "60")
+                    start_response, "503 Service Unavailable", download_slots.TOO_MANY, ("Retry-After", "60")
                 )
             start_response(*begun[0])
             return found

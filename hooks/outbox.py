@@ -9,7 +9,7 @@ from typing import NamedTuple
 from django.db import connection, transaction
 from django.utils import timezone
 
-from hooks import many
+from hooks import bulk_insert
 from hooks.models import Endpoint, Hook, Kind, SkipReason, State
 
 CHANNEL = "hooks"  # the PostgreSQL channel on which dispatchers listen; the payload is the lane
@@ -85,7 +85,7 @@ def emit_all(instance_id: int, events: Sequence[Event]) -> list[Hook]:
         ]
         hooks.append(made[0])
         forwarded += made[1:]
-    many.insert([*hooks, *forwarded])
+    bulk_insert.insert([*hooks, *forwarded])
     if any(hook.state == State.QUEUED for hook in hooks):
         wake(instance_id)
     return hooks

@@ -11,7 +11,9 @@ from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from hooks import delays, loops, redelivery
+from hooks import worker_slots
+from hooks.actions import redelivery
+from hooks.log import delays
 from hooks.models import Role
 
 log = logging.getLogger(__name__)
@@ -26,26 +28,26 @@ def dispatch() -> str:
     """Run a dispatcher until it hands over or is told to stop; nothing to do when all slots are taken."""
     from hooks.dispatch.loop import run  # pycurl is loaded only where it is used
 
-    with loops.seat(Role.DISPATCH, range(settings.HOOKS_DISPATCHERS)) as seat:
+    with worker_slots.seat(Role.DISPATCH, range(settings.HOOKS_DISPATCHERS)) as seat:
         if seat is None:
             return "every slot is taken"
-        handed_over = run(seat, stop_fd=loops.stop_fd(), call_successor=lambda: async_task(DISPATCH))
+        handed_over = run(seat, stop_fd=worker_slots.stop_fd(), call_successor=lambda: async_task(DISPATCH))
     return "handed over" if handed_over else "stopped"
 
 
 def ensure_dispatchers() -> bool:
     """See to it that every slot has a dispatcher; False when one is missing."""
-    return loops.ensure(Role.DISPATCH, settings.HOOKS_DISPATCHERS, DISPATCH)
+    return worker_slots.ensure(Role.DISPATCH, settings.HOOKS_DISPATCHERS, DISPATCH)
 
 
 def redeliver() -> str:
     """Work the jobs of redelivery off until none is left; nothing to do when another run is at it."""
-    with loops.seat(Role.REDELIVERY, range(1)) as seat:
+    with worker_slots.seat(Role.REDELIVERY, range(1)) as seat:
         if seat is None:
             return "the slot is taken"
-        stop = loops.stop_fd()
+        stop = worker_slots.stop_fd()
         try:
-            while not loops.stop_is_wanted(stop):
+            while not worker_slots.stop_is_wanted(stop):
                 seat.beat()
                 looked_at = redelivery.work()
                 if looked_at is None:
@@ -54,7 +56,7 @@ def redeliver() -> str:
                     seat.give_up_slot()
                     async_task(REDELIVER)
                     return "handed over"
-                loops.stop_is_wanted(stop, REDELIVER_PAUSE if looked_at else REDELIVER_WAIT)
+                worker_slots.stop_is_wanted(stop, REDELIVER_PAUSE if looked_at else REDELIVER_WAIT)
         except (psycopg.OperationalError, DatabaseError, InterfaceError) as error:
             log.warning("redelivery: the database is away (%s)", str(error).strip().split("\n")[0])
             connection.close()
@@ -64,7 +66,7 @@ def redeliver() -> str:
 
 def ensure_redelivery() -> bool:
     """See to it that open jobs are worked on; False when that is still to come."""
-    return not redelivery.is_wanted() or loops.ensure(Role.REDELIVERY, 1, REDELIVER)
+    return not redelivery.is_wanted() or worker_slots.ensure(Role.REDELIVERY, 1, REDELIVER)
 
 
 def hooks_are_due(since: timedelta = timedelta()) -> bool:

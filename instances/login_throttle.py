@@ -1,6 +1,6 @@
 """Who guesses tokens and keys: so many wrong ones a minute from one address, and then it is locked out for its rest.
 
-The wire contract and the REST API count together, for all web processes of a machine (instances/counters.py).
+The wire contract and the REST API count together, for all web processes of a machine (instances/rate_counters.py).
 """
 
 import ipaddress
@@ -8,7 +8,7 @@ import ipaddress
 from django.conf import settings
 from django.http import HttpRequest
 
-from instances import counters
+from instances import rate_counters
 
 # What opened something lately passes while its address is locked out: a neighbour's fault is not its own.
 KNOWN_AT_MOST = 10_000
@@ -17,14 +17,17 @@ _known: set[int] = set()
 
 def locked_out(address: str, *opener: str) -> int:
     """For how many seconds nothing of this address is looked up, but for an opener that was right; 0: it may try."""
-    if counters.seen("wrong", address) < settings.CONTRACT_WRONG_TOKENS_PER_MINUTE or hash(opener) in _known:
+    if (
+        rate_counters.seen("wrong", address) < settings.CONTRACT_WRONG_TOKENS_PER_MINUTE
+        or hash(opener) in _known
+    ):
         return 0
-    return counters.seconds_left()
+    return rate_counters.seconds_left()
 
 
 def was_wrong(address: str) -> None:
     """That token, or that key, has opened nothing."""
-    counters.add("wrong", address)
+    rate_counters.add("wrong", address)
 
 
 def was_right(*opener: str) -> None:

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from hooks import addresses
-from instances import values
+from hooks import webhook_urls
+from instances import value_parsing
 from instances.models import Instance
 
 YEAR = 31_536_000  # seconds
@@ -37,7 +37,7 @@ class Place(enum.Enum):
 def seconds(value: Any) -> int:
     """A whole number of seconds, up to a year."""
     try:
-        return values.whole_number(value, most=YEAR)
+        return value_parsing.whole_number(value, most=YEAR)
     except ValueError:
         raise ValueError(f"a whole number of seconds from 0 to {YEAR}") from None
 
@@ -49,8 +49,8 @@ def address(value: Any) -> str | None:
     if not isinstance(value, str):
         raise ValueError("an http or https address, or null")
     try:
-        return addresses.check(value)
-    except addresses.BadAddress as error:
+        return webhook_urls.check(value)
+    except webhook_urls.BadAddress as error:
         raise ValueError(f"an http or https address, or null: {error}") from error
 
 
@@ -66,7 +66,7 @@ def proxy(value: Any) -> str | None:
     host, _, port = value.strip().rpartition(":")
     try:
         ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
-        if not 1 <= values.whole_number(port) <= 65535:
+        if not 1 <= value_parsing.whole_number(port) <= 65535:
             raise takes
     except ValueError:
         raise takes from None
@@ -94,37 +94,42 @@ class Setting:
 SETTINGS = (
     Setting("sendDelay", "send_delay", seconds, "Pause between two messages that are sent, in seconds."),
     Setting("webhookUrl", "url", address, "Where the hooks of this instance go.", Place.ENDPOINT),
-    Setting("instanceStatuses", "instance_statuses", values.flag, "Keep the history of the statuses."),
-    Setting("webhookStatuses", "webhook_statuses", values.flag, "Keep the statuses of the hooks."),
+    Setting("instanceStatuses", "instance_statuses", value_parsing.flag, "Keep the history of the statuses."),
+    Setting("webhookStatuses", "webhook_statuses", value_parsing.flag, "Keep the statuses of the hooks."),
     Setting(
         "statusNotificationsOn",
         "status_notifications_on",
-        values.flag,
+        value_parsing.flag,
         "Send a hook when the status changes.",
     ),
     Setting(
         "ackNotificationsOn",
         "ack_notifications_on",
-        values.flag,
+        value_parsing.flag,
         "Send a hook when a message is sent, delivered or viewed.",
         aliases=("recognotificationson",),  # so misspelt in the help article that clients were written after
     ),
-    Setting("chatUpdateOn", "chat_update_on", values.flag, "Send a hook when a chat is new or changes."),
     Setting(
-        "videoUploadOn", "video_upload_on", values.flag, "Put the addresses of received videos into hooks."
+        "chatUpdateOn", "chat_update_on", value_parsing.flag, "Send a hook when a chat is new or changes."
+    ),
+    Setting(
+        "videoUploadOn",
+        "video_upload_on",
+        value_parsing.flag,
+        "Put the addresses of received videos into hooks.",
     ),
     Setting("proxy", "proxy", proxy, "SOCKS5 proxy through which the instance reaches its messenger."),
     Setting(
         "guaranteedHooks",
         "guaranteed",
-        values.flag,
+        value_parsing.flag,
         "Up to 20 attempts to deliver a hook instead of 1.",
         Place.ENDPOINT,
     ),
     Setting(
         "ignoreOldMessages",
         "ignore_old_messages",
-        values.flag,
+        value_parsing.flag,
         "Send no hook for a message older than oldMessagesPeriod.",
     ),
     Setting(
@@ -133,17 +138,17 @@ SETTINGS = (
         seconds,
         "The age from which a message is old, in seconds.",
     ),
-    Setting("processArchive", "process_archive", values.flag, "Also work on archived chats."),
+    Setting("processArchive", "process_archive", value_parsing.flag, "Also work on archived chats."),
     Setting(
         "disableDialogsArchive",
         "disable_dialogs_archive",
-        values.flag,
+        value_parsing.flag,
         "Do not take chats out of the archive.",
     ),
     Setting(
         "parallelHooks",
         "parallel",
-        values.flag,
+        value_parsing.flag,
         "Send several hooks at once, in no certain order.",
         Place.ENDPOINT,
     ),

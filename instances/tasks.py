@@ -18,13 +18,15 @@ from django.urls import reverse
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from hooks import actions as hook_actions
-from hooks import health, loops
+from hooks import worker_slots
+from hooks.actions.endpoints import pause_was_told
+from hooks.maintenance import auto_pause
 from hooks.models import Endpoint, Hook, Role, State
-from instances import actions, outgoing
-from instances.actions.receipts import WORK
-from instances.actions.sending import OUTGOING_CHANNEL
+from instances.actions.sending.accept import OUTGOING_CHANNEL
+from instances.actions.status import drop_statuses, expire_code
+from instances.channels.sandbox.actions.receipts import WORK
 from instances.models import CODE_LIVES, AccountStatus, Instance, Substatus
+from instances.sending import outgoing
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +37,13 @@ AWAY_PAUSE = 1.0  # s between two tries to reach a database that is away
 
 def send_outgoing() -> str:
     """Send what is due, whenever it is due, until it is time to hand over or to stop."""
-    with loops.seat(Role.OUTGOING, range(1)) as seat:
+    with worker_slots.seat(Role.OUTGOING, range(1)) as seat:
         if seat is None:
             return "the slot is taken"
-        stop = loops.stop_fd()
+        stop = worker_slots.stop_fd()
         look = Look()
         listening = False
-        while not loops.stop_is_wanted(stop):
+        while not worker_slots.stop_is_wanted(stop):
             try:
                 if not listening:
                     seat.session.execute(f"LISTEN {OUTGOING_CHANNEL}")
@@ -49,7 +51,7 @@ def send_outgoing() -> str:
                 seat.beat()
                 while outgoing.send_due() + look.work_if_due():
                     seat.beat()
-                    if loops.stop_is_wanted(stop):
+                    if worker_slots.stop_is_wanted(stop):
                         return "stopped"
                 if seat.is_old:
                     seat.give_up_slot()
@@ -97,7 +99,7 @@ class Look:
         return max(left, 0.0)
 
 
-def wait(seat: loops.Seat, stop: int | None, look: Look) -> None:
+def wait(seat: worker_slots.Seat, stop: int | None, look: Look) -> None:
     """Until a NOTIFY, the next due message or tick, a stop, or a second is over."""
     due = outgoing.next_due()
     seconds = look.seconds()
@@ -111,22 +113,22 @@ def wait(seat: loops.Seat, stop: int | None, look: Look) -> None:
                 look.looked = 0.0
 
 
-def regained(seat: loops.Seat) -> bool:
+def regained(seat: worker_slots.Seat) -> bool:
     """Whether the slot is still (or again) this run's; waits while the database is away."""
     while True:
         try:
             return seat.regain()
         except psycopg.OperationalError:
-            if loops.stop_is_wanted(loops.stop_fd()):
+            if worker_slots.stop_is_wanted(worker_slots.stop_fd()):
                 return False
             time.sleep(AWAY_PAUSE)
 
 
 def pause_failing() -> str:
     """Pause the endpoints that have given nothing but failures for a day, and write to their owners; every minute."""
-    paused = len(health.pause_failing())
+    paused = len(auto_pause.pause_failing())
     told = 0
-    for endpoint in health.paused_and_not_told().select_related("instance__owner__owner"):
+    for endpoint in auto_pause.paused_and_not_told().select_related("instance__owner__owner"):
         try:
             tell_paused(endpoint)
         except (
@@ -135,7 +137,7 @@ def pause_failing() -> str:
         ) as error:  # the mail server is away: the next minute is another chance
             log.warning("the owner of instance %s was not told: %s", endpoint.instance, error)
             continue
-        hook_actions.pause_was_told(endpoint)
+        pause_was_told(endpoint)
         told += 1
     return f"{paused} paused, {told} told"
 
@@ -153,7 +155,7 @@ def tell_paused(endpoint: Endpoint) -> None:
     }
     send_mail(
         f"Delivery to {instance} is paused",
-        render_to_string("instances/paused_mail.txt", context),
+        render_to_string("instances/endpoint_paused_mail.txt", context),
         None,
         [instance.owner.owner.email],
     )
@@ -170,7 +172,7 @@ def expire_codes() -> str:
     expired = 0
     for instance in waiting.iterator():
         try:
-            actions.expire_code(instance)
+            expire_code(instance)
         except Instance.DoesNotExist:
             continue  # deleted meanwhile
         expired += 1
@@ -179,10 +181,10 @@ def expire_codes() -> str:
 
 def ensure_outgoing() -> bool:
     """See to it that the loop runs; False when it does not."""
-    return loops.ensure(Role.OUTGOING, 1, SEND_OUTGOING)
+    return worker_slots.ensure(Role.OUTGOING, 1, SEND_OUTGOING)
 
 
 def drop_old_statuses() -> str:
     """The history of statuses is kept for as long as the delivery log; every hour."""
     oldest = timezone.now() - timedelta(days=settings.HOOKS_KEEP_DAYS)
-    return f"{actions.drop_statuses(before=oldest)} dropped"
+    return f"{drop_statuses(before=oldest)} dropped"

@@ -2,24 +2,19 @@
 
 from django.urls import URLPattern, URLResolver, include, path, re_path, register_converter
 
-from testing_tools.views import (
-    bin_address,
-    bin_changes,
-    bin_sending,
-    bins,
-    chooser,
-    docs,
-    log,
-    log_overview,
-    phone,
-    phone_touches,
-    redelivery,
-    sending,
-    shared_bins,
-    simulation,
-    simulation_runs,
-    verification,
-)
+from instances.pages import chooser
+from instances.pages.docs import views as docs_views
+from instances.pages.log import overview
+from instances.pages.log import views as log_views
+from instances.pages.redelivery import views as redelivery_views
+from testing_tools.phone import event_views
+from testing_tools.phone import views as phone_views
+from testing_tools.sending import views as sending_views
+from testing_tools.simulation import run_views
+from testing_tools.simulation import views as simulation_views
+from testing_tools.verification.views import bins as views_bins
+from testing_tools.verification.views import changes, forwarding, receive, verification
+from testing_tools.verification.views import shared as views_shared
 
 
 class BinKey:
@@ -50,102 +45,105 @@ register_converter(CaptureId, "capture_id")
 register_converter(ShareToken, "share_token")
 
 one_bin = [
-    path("", bins.bin_page, name="verification-bin"),
-    path("news/", bins.news, name="verification-news"),
-    path("export/", bins.export, name="verification-export"),
-    path("answer/", bin_changes.answer, name="verification-answer"),
-    path("delete/", bin_changes.delete_all, name="verification-delete-all"),
-    path("undo/", bin_changes.undo, name="verification-undo"),
-    path("forward/", bin_sending.forward, name="verification-forward"),
-    path("share/", bin_sending.share, name="verification-share"),
-    path("share/<int:share>/revoke/", bin_sending.revoke, name="verification-revoke"),
+    path("", views_bins.bin_page, name="verification-bin"),
+    path("news/", views_bins.news, name="verification-news"),
+    path("export/", views_bins.export, name="verification-export"),
+    path("answer/", changes.answer, name="verification-answer"),
+    path("delete/", changes.delete_all, name="verification-delete-all"),
+    path("undo/", changes.undo, name="verification-undo"),
+    path("forward/", forwarding.forward, name="verification-forward"),
+    path("share/", forwarding.share, name="verification-share"),
+    path("share/<int:share>/revoke/", forwarding.revoke, name="verification-revoke"),
 ]
 one_capture = [
-    path("", bins.detail, name="verification-capture"),
-    path("body/", bins.body, name="verification-body"),
-    path("parts/<int:index>/", bins.part, name="verification-part"),
-    path("note/", bin_changes.note, name="verification-note"),
-    path("delete/", bin_changes.delete, name="verification-delete"),
-    path("replay/", bin_sending.replay, name="verification-replay"),
-    path("signature/", bin_sending.signature, name="verification-signature"),
+    path("", views_bins.detail, name="verification-capture"),
+    path("body/", views_bins.body, name="verification-body"),
+    path("parts/<int:index>/", views_bins.part, name="verification-part"),
+    path("note/", changes.note, name="verification-note"),
+    path("delete/", changes.delete, name="verification-delete"),
+    path("replay/", forwarding.replay, name="verification-replay"),
+    path("signature/", forwarding.signature, name="verification-signature"),
 ]
 shared = [
-    path("", shared_bins.bin, name="bin"),
-    path("<capture_id:public_id>/", shared_bins.capture, name="capture"),
-    path("<capture_id:public_id>/body/", shared_bins.body, name="body"),
-    path("<capture_id:public_id>/parts/<int:index>/", shared_bins.part, name="part"),
+    path("", views_shared.bin, name="bin"),
+    path("<capture_id:public_id>/", views_shared.capture, name="capture"),
+    path("<capture_id:public_id>/body/", views_shared.body, name="body"),
+    path("<capture_id:public_id>/parts/<int:index>/", views_shared.part, name="part"),
 ]
 testing: list[URLPattern | URLResolver] = [
     path("chooser/", chooser.chooser, name="chooser"),
-    path("simulation/", simulation.simulation, name="simulation"),
-    path("simulation/choose/", simulation.choose, name="simulation-choose"),
-    path("simulation/write/", simulation.write, name="simulation-write"),
-    path("simulation/read/", simulation.read, name="simulation-read"),
-    path("simulation/address/", simulation.address, name="simulation-address"),
-    path("simulation/send/", simulation.send, name="simulation-send"),
-    path("simulation/again/<uuid:public_id>/", simulation.again, name="simulation-again"),
-    path("simulation/runs/<uuid:public_id>/", simulation_runs.step, name="simulation-run"),
-    path("simulation/runs/<uuid:public_id>/cancel/", simulation_runs.cancel, name="simulation-run-cancel"),
+    path("simulation/", simulation_views.simulation, name="simulation"),
+    path("simulation/choose/", simulation_views.choose, name="simulation-choose"),
+    path("simulation/write/", simulation_views.write, name="simulation-write"),
+    path("simulation/read/", simulation_views.read, name="simulation-read"),
+    path("simulation/address/", simulation_views.address, name="simulation-address"),
+    path("simulation/send/", simulation_views.send, name="simulation-send"),
+    path("simulation/again/<uuid:public_id>/", simulation_views.again, name="simulation-again"),
+    path("simulation/runs/<uuid:public_id>/", run_views.step, name="simulation-run"),
+    path("simulation/runs/<uuid:public_id>/cancel/", run_views.cancel, name="simulation-run-cancel"),
     path("verification/", verification.verification, name="verification"),
     path("verification/start/", verification.start, name="verification-start"),
     path("verification/stop/", verification.stop, name="verification-stop"),
     path("verification/message/", verification.sandbox_message, name="verification-message"),
     path("verification/checklist/", verification.checklist, name="verification-checklist"),
-    # names begin with "verification": the menu lights that entry (testing_tools/frame.py)
-    path("bins/mine/", bins.mine, name="verification-mine"),
+    # names begin with "verification": the menu lights that entry (instances/pages/frame.py)
+    path("bins/mine/", views_bins.mine, name="verification-mine"),
     path("bins/<bin_key:key>/", include(one_bin)),
     path("bins/<bin_key:key>/<capture_id:public_id>/", include(one_capture)),
-    path("sending/", sending.sending, name="sending"),
-    path("sending/sent/", sending.sent, name="sending-sent"),
-    path("sending/send/", sending.send, name="sending-send"),
-    path("sending/clear/", sending.clear, name="sending-clear"),
-    path("phone/", phone.phone, name="phone"),
-    path("phone/news/", phone.news, name="phone-news"),
-    path("phone/own/", phone_touches.own, name="phone-own"),
-    path("phone/own/write/", phone_touches.type_by_hand, name="phone-type"),
-    path("phone/own/read/", phone_touches.read_here, name="phone-read-here"),
-    path("phone/reset/", phone_touches.reset, name="phone-reset"),
-    path("phone/contact/", phone_touches.contact, name="phone-contact"),
-    path("phone/contact/write/", phone_touches.write, name="phone-write"),
-    path("phone/contact/read/", phone_touches.read_there, name="phone-read-there"),
-    path("phone/people/", phone_touches.person, name="phone-person"),
-    path("phone/groups/", phone_touches.group, name="phone-group"),
+    path("sending/", sending_views.sending, name="sending"),
+    path("sending/sent/", sending_views.sent, name="sending-sent"),
+    path("sending/send/", sending_views.send, name="sending-send"),
+    path("sending/clear/", sending_views.clear, name="sending-clear"),
+    path("phone/", phone_views.phone, name="phone"),
+    path("phone/news/", phone_views.news, name="phone-news"),
+    path("phone/own/", event_views.own, name="phone-own"),
+    path("phone/own/write/", event_views.type_by_hand, name="phone-type"),
+    path("phone/own/read/", event_views.read_here, name="phone-read-here"),
+    path("phone/reset/", event_views.reset, name="phone-reset"),
+    path("phone/contact/", event_views.contact, name="phone-contact"),
+    path("phone/contact/write/", event_views.write, name="phone-write"),
+    path("phone/contact/read/", event_views.read_there, name="phone-read-there"),
+    path("phone/people/", event_views.person, name="phone-person"),
+    path("phone/groups/", event_views.group, name="phone-group"),
 ]
 deliveries = [
-    path("", log.log_list, name="list"),
-    path("live/", log.log_live, name="live"),
-    path("overview/", log_overview.overview, name="overview"),
-    path("export/", log_overview.export, name="export"),
-    path("redeliver/", redelivery.new, name="redeliver"),
-    path("redeliver/chosen/", redelivery.chosen, name="redeliver-chosen"),
-    path("redeliveries/", redelivery.job_list, name="redeliveries"),
-    path("redeliveries/<uuid:public_id>/", redelivery.job, name="redelivery"),
+    path("", log_views.log_list, name="list"),
+    path("live/", log_views.log_live, name="live"),
+    path("overview/", overview.overview, name="overview"),
+    path("export/", overview.export, name="export"),
+    path("redeliver/", redelivery_views.new, name="redeliver"),
+    path("redeliver/chosen/", redelivery_views.chosen, name="redeliver-chosen"),
+    path("redeliveries/", redelivery_views.job_list, name="redeliveries"),
+    path("redeliveries/<uuid:public_id>/", redelivery_views.job, name="redelivery"),
     path(
-        "redeliveries/<uuid:public_id>/pause/", redelivery.act, {"action": "pause"}, name="redelivery-pause"
+        "redeliveries/<uuid:public_id>/pause/",
+        redelivery_views.act,
+        {"action": "pause"},
+        name="redelivery-pause",
     ),
     path(
         "redeliveries/<uuid:public_id>/resume/",
-        redelivery.act,
+        redelivery_views.act,
         {"action": "resume"},
         name="redelivery-resume",
     ),
     path(
         "redeliveries/<uuid:public_id>/cancel/",
-        redelivery.act,
+        redelivery_views.act,
         {"action": "cancel"},
         name="redelivery-cancel",
     ),
-    path("<uuid:public_id>/", log.hook, name="hook"),
-    path("<uuid:public_id>/try-now/", log.act, {"action": "try-now"}, name="try-now"),
-    path("<uuid:public_id>/resend/", log.act, {"action": "resend"}, name="resend"),
-    path("<uuid:public_id>/skip/", log.act, {"action": "skip"}, name="skip"),
-    path("<uuid:public_id>/cancel/", log.act, {"action": "cancel"}, name="cancel"),
+    path("<uuid:public_id>/", log_views.hook, name="hook"),
+    path("<uuid:public_id>/try-now/", log_views.act, {"action": "try-now"}, name="try-now"),
+    path("<uuid:public_id>/resend/", log_views.act, {"action": "resend"}, name="resend"),
+    path("<uuid:public_id>/skip/", log_views.act, {"action": "skip"}, name="skip"),
+    path("<uuid:public_id>/cancel/", log_views.act, {"action": "cancel"}, name="cancel"),
 ]
 # two parts each, so that neither is a method of the wire contract
 handbook = [
-    path("contract/", docs.contract, name="contract"),
-    path("receivers/", docs.receiver, name="receivers"),
-    path("receivers/<slug:key>/", docs.receiver, name="receiver"),
+    path("contract/", docs_views.contract, name="contract"),
+    path("receivers/", docs_views.receiver, name="receivers"),
+    path("receivers/<slug:key>/", docs_views.receiver, name="receiver"),
 ]
 urlpatterns = [
     path("api/", include((handbook, "docs"))),
@@ -153,5 +151,5 @@ urlpatterns = [
     path("log/", include((deliveries, "log"))),
     path("shared/<share_token:token>/", include((shared, "shared"))),
     # not `.*$`: a path may hold a line break, as %0A
-    re_path(r"^bin/(?P<key>[a-z0-9]{8})(?P<suffix>/[\s\S]*)?\Z", bin_address.capture, name="bin"),
+    re_path(r"^bin/(?P<key>[a-z0-9]{8})(?P<suffix>/[\s\S]*)?\Z", receive.capture, name="bin"),
 ]

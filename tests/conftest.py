@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
-from chatapi import postgres
-from instances import counters
+from chatapi.runtime.postgres import server as postgres_server
+from instances import rate_counters
 from tests.product import Product
 
 
@@ -21,17 +21,17 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def database_server() -> Iterator[postgres.Server]:
+def database_server() -> Iterator[postgres_server.Server]:
     """The run's own PostgreSQL; it does not wait for the disk, and dies with this process."""
     path = Path(os.environ["TEST_DATA_DIR"]) / "pg"
-    server = postgres.start(path, thrown_away=True)
+    server = postgres_server.start(path, thrown_away=True)
     yield server
-    postgres.stop(server)
-    shutil.rmtree(postgres.socket_folder(path), ignore_errors=True)
+    postgres_server.stop(server)
+    shutil.rmtree(postgres_server.socket_folder(path), ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(database_server: postgres.Server) -> None:
+def django_db_modify_db_settings(database_server: postgres_server.Server) -> None:
     """pytest-django asks for this one before it makes the test database."""
 
 
@@ -56,4 +56,4 @@ def checked(transactional_db: None) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def nothing_counted_yet() -> None:
     """No test has used up the calls of the minute in which the next one runs."""
-    counters.forget()
+    rate_counters.forget()

@@ -9,11 +9,11 @@ from typing import Any
 import factory
 from django.utils import timezone
 
-from accounts import actions as account_actions
-from accounts import members
+from accounts.actions import members
+from accounts.actions.accounts import sign_up
 from accounts.models import Account, User
-from hooks import actions as hook_actions
-from instances import actions
+from hooks.actions.endpoints import configure
+from instances.actions.lifecycle import create_instance
 from instances.models import AccountStatus, Instance
 
 
@@ -30,7 +30,7 @@ class UserFactory(factory.django.DjangoModelFactory):
     def _create(cls, model_class: Any, *args: Any, **fields: Any) -> User:
         password = fields.pop("password")
         rights = {name: fields.pop(name) for name in ("is_staff", "is_superuser") if name in fields}
-        owner = account_actions.sign_up(fields.pop("email"), password, **fields).owner
+        owner = sign_up(fields.pop("email"), password, **fields).owner
         if rights:
             User.objects.filter(pk=owner.pk).update(**rights)
             owner.refresh_from_db()
@@ -67,14 +67,14 @@ class InstanceFactory(factory.Factory):
     @classmethod
     def _create(cls, model_class: Any, *args: Any, **fields: Any) -> Instance:
         endpoint = {name: fields.pop(name) for name in ("url", "guaranteed", "parallel") if name in fields}
-        instance = actions.create_instance(fields.pop("owner"), name=fields.pop("name", ""))
+        instance = create_instance(fields.pop("owner"), name=fields.pop("name", ""))
         if not fields.pop("paid"):
             fields["paid_until"] = timezone.now() - timedelta(seconds=1)
         for name, value in fields.items():
             setattr(instance, name, value)
         instance.save(update_fields=list(fields))
         if endpoint:
-            hook_actions.configure(instance.endpoint, **endpoint)
+            configure(instance.endpoint, **endpoint)
             instance.refresh_from_db()
         return instance
 

@@ -1,7 +1,7 @@
 """Takes screenshots of all pages into docs/screens, in light and dark mode and on a phone: `make screens`, or
 `python -m tests.screens phone` for one of the three.
 
-Starts the product in a temporary folder with sample data (tests/frame/shown.py), whose hooks are really delivered. The
+Starts the product in a temporary folder with sample data (tests/chatapi/ui/shown.py), whose hooks are really delivered. The
 screenshots are WebP files. Writes docs/screens/README.md too.
 """
 
@@ -24,7 +24,7 @@ from tests.product import ROOT, Product
 from tests.receiver import Receiver
 
 SCREENS = ROOT / "docs" / "screens"
-# (file, page of tests/frame/pages.py, title)
+# (file, page of tests/chatapi/ui/pages.py, title)
 SHOWN = (
     ("sign-up", "account_signup", "Create account"),
     ("sign-in", "account_login", "Sign in"),

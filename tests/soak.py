@@ -103,9 +103,9 @@ class Lane:
 
 
 def open_lanes(url: str) -> list[Lane]:
-    from accounts.actions import sign_up
-    from hooks.actions import configure
-    from instances.actions import create_instance
+    from accounts.actions.accounts import sign_up
+    from hooks.actions.endpoints import configure
+    from instances.actions.lifecycle import create_instance
 
     account = sign_up("soak@example.org", None)
     lanes = []

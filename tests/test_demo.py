@@ -11,10 +11,11 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
-from accounts import actions as account_actions
+from accounts.actions.accounts import rotate_key, set_password
 from accounts.models import Account, AccountKey, User
-from chatapi.demo import DemoBlocked, login_file, make_demo
-from instances import actions
+from chatapi.demo_account.account import DemoBlocked, login_file, make_demo
+from instances.actions.lifecycle import delete_instance
+from instances.actions.status import change_status
 from instances.models import Instance
 from tests.product import Product, manage, product_environment
 
@@ -120,7 +121,7 @@ def test_a_spoilt_file_is_made_anew() -> None:
 
 def test_a_password_that_was_changed_is_set_anew() -> None:
     first = make_demo()
-    account_actions.set_password(User.objects.get(), "another-one-of-mine", actor=None)
+    set_password(User.objects.get(), "another-one-of-mine", actor=None)
     second = make_demo()
     assert second.repaired == ["Its password was another one; a new one was set."]
     assert second.login["uid"] == first.login["uid"]
@@ -130,7 +131,7 @@ def test_a_password_that_was_changed_is_set_anew() -> None:
 def test_a_key_that_was_revoked_is_made_anew_and_the_persons_own_stays() -> None:
     first = make_demo()
     account = Account.objects.get()
-    _, own = account_actions.rotate_key(account, actor=account.owner)
+    _, own = rotate_key(account, actor=account.owner)
     second = make_demo()
     assert second.repaired == ["Its account key was revoked; a new one was made."]
     assert second.login["password"] == first.login["password"]
@@ -141,13 +142,13 @@ def test_a_key_that_was_revoked_is_made_anew_and_the_persons_own_stays() -> None
 def test_the_instance_is_linked_and_paid_again_and_made_again_when_it_was_deleted() -> None:
     make_demo()
     instance = Instance.objects.get()
-    actions.change_status(instance, account_status="got qr code")
+    change_status(instance, account_status="got qr code")
     Instance.objects.update(paid_until=timezone.now() + timedelta(days=29))
     make_demo()
     instance.refresh_from_db()
     assert instance.account_status == "authenticated"
     assert instance.paid_until > timezone.now() + timedelta(days=393)
-    actions.delete_instance(instance, actor=None)
+    delete_instance(instance, actor=None)
     [made] = make_demo().login["instances"]
     assert made["id"] == str(Instance.objects.get().number)
 
@@ -164,7 +165,7 @@ def test_a_blocked_demo_account_is_left_alone() -> None:
 def test_the_first_start_leaves_alone_what_people_changed_but_follows_the_site(settings: Any) -> None:
     call_command("demo", first_start=True)
     first = json.loads(login_file().read_text())
-    account_actions.set_password(User.objects.get(), "another-one-of-mine", actor=None)
+    set_password(User.objects.get(), "another-one-of-mine", actor=None)
     settings.SITE_URL = "http://localhost:9000"
     before = rows()
     call_command("demo", first_start=True)

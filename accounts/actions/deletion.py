@@ -1,6 +1,6 @@
 """The end of an account: the person, the account, its keys, payments, members and invitations go together.
 
-What stands on upper floors goes first: see chatapi/own_data.py.
+What stands on upper floors goes first: see chatapi/data_export.py.
 """
 
 from allauth.usersessions.models import UserSession

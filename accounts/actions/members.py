@@ -1,6 +1,6 @@
 """Every change to who may work with an account: invite, accept, revoke, another role, leave.
 
-As accounts/actions.py: atomic, `actor` is who did it, and nothing else writes these tables. Who may call
+As accounts/actions/accounts.py: atomic, `actor` is who did it, and nothing else writes these tables. Who may call
 which is the caller's to see to; the pages are in accounts/views/members.py.
 """
 

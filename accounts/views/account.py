@@ -8,7 +8,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts import actions
+from accounts.actions import accounts as account_actions
+from accounts.actions.accounts import rename_account, show_first_steps
 from accounts.forms import AccountNameForm
 from accounts.models import Account, AccountKey, Member, Payment, User
 
@@ -49,7 +50,7 @@ def rename(request: HttpRequest) -> HttpResponse:
     own = own_account(request)
     form = AccountNameForm(request.POST)
     if form.is_valid():
-        actions.rename_account(own, form.cleaned_data["name"], actor=own.owner)
+        rename_account(own, form.cleaned_data["name"], actor=own.owner)
         messages.success(request, "The name is saved.")
     else:
         messages.error(request, "The name was not saved: it takes at most 100 characters.")
@@ -62,7 +63,7 @@ def rename(request: HttpRequest) -> HttpResponse:
 def rotate_key(request: HttpRequest) -> HttpResponse:
     """Answers with the new key itself, in this one answer and never again; nothing keeps its text."""
     own = own_account(request)
-    key, plaintext = actions.rotate_key(own, actor=own.owner)
+    key, plaintext = account_actions.rotate_key(own, actor=own.owner)
     return render(request, "accounts/key.html", {"key": key, "plaintext": plaintext})
 
 
@@ -71,7 +72,7 @@ def rotate_key(request: HttpRequest) -> HttpResponse:
 def first_steps(request: HttpRequest) -> HttpResponse:
     """Puts the checklist away (`shown=`), or gets it back (`shown=yes`); back to the page it was pressed on."""
     shown = request.POST.get("shown") == "yes"
-    actions.show_first_steps(person(request), shown, actor=person(request))
+    show_first_steps(person(request), shown, actor=person(request))
     if shown:
         messages.success(
             request,

@@ -17,7 +17,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from accounts import members
+from accounts.actions import members
 from accounts.forms import ABOUT_ROLES, InvitationForm
 from accounts.models import Account, Invitation, Member, Role
 from accounts.views.account import own_account, person

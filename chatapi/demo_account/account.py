@@ -16,10 +16,10 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from accounts import actions as account_actions
+from accounts.actions.accounts import issue_key, set_password, sign_up
 from accounts.models import Account, AccountKey
-from chatapi.demo_people import give_people
-from instances import actions
+from chatapi.demo_account.contacts import give_people
+from instances.actions.lifecycle import create_instance, link_sandbox, record_payment
 from instances.models import Channel, Instance
 
 EMAIL = "demo@example.com"
@@ -56,7 +56,7 @@ def make_demo() -> Demo:
         account = Account.objects.select_related("owner").filter(owner__email=EMAIL).first()
         repaired = [] if account is None or kept else ["The demo login was not in DATA_DIR any more."]
         if account is None:
-            account = account_actions.sign_up(EMAIL, None, name="Demo")
+            account = sign_up(EMAIL, None, name="Demo")
             kept = {}
         if account.blocked_at or not account.owner.is_active:
             raise DemoBlocked(f"The demo account {EMAIL} is blocked; unblock it in the staff pages first.")
@@ -69,11 +69,11 @@ def make_demo() -> Demo:
             if password:
                 repaired.append("Its password was another one; a new one was set.")
             password = secrets.token_urlsafe(12)
-            account_actions.set_password(account.owner, password, actor=None)
+            set_password(account.owner, password, actor=None)
         if not (uid and AccountKey.objects.verify(uid) == account):
             if uid:
                 repaired.append("Its account key was revoked; a new one was made.")
-            uid = account_actions.issue_key(account, actor=None)[1]
+            uid = issue_key(account, actor=None)[1]
         instance = demo_instance(account)
         login = {
             "site": settings.SITE_URL,
@@ -91,10 +91,10 @@ def demo_instance(account: Account) -> Instance:
     """The account's oldest sandbox instance, or a new one; authenticated, with people, paid for 30 days at least."""
     instance = Instance.objects.of_account(account).filter(channel=Channel.SANDBOX).order_by("id").first()
     if instance is None:
-        instance = actions.create_instance(account, name="Demo")
+        instance = create_instance(account, name="Demo")
     if instance.paid_until < timezone.now() + PAID_AGAIN_BELOW:
-        actions.record_payment(instance, days=PAID_DAYS, note="Demo")
-    actions.link_sandbox(instance)
+        record_payment(instance, days=PAID_DAYS, note="Demo")
+    link_sandbox(instance)
     give_people(instance)
     return instance
 

@@ -2,7 +2,8 @@
 
 from django.db import transaction
 
-from instances import actions
+from instances.channels.sandbox.actions.contacts import change_contact
+from instances.channels.sandbox.actions.groups import group_of_contact
 from instances.models import Instance, SandboxContact
 
 # 555-0100 to 0199 are kept for stories: nobody has them.
@@ -22,6 +23,6 @@ def give_people(instance: Instance) -> None:
     if SandboxContact.objects.filter(instance=instance).exists():
         return
     for phone, mind in PEOPLE.items():
-        actions.change_contact(instance, phone=phone, **mind)
+        change_contact(instance, phone=phone, **mind)
     rita, sam = (f"{phone}@c.us" for phone in list(PEOPLE)[:2])
-    actions.group_of_contact(instance, name=GROUP, by=rita, members=[sam])
+    group_of_contact(instance, name=GROUP, by=rita, members=[sam])

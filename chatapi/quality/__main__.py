@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 BIN = Path(sys.executable).parent
 CODE = ["accounts", "chatapi", "hooks", "instances", "testing_tools", "tests", "manage.py"]
 BIOME = ROOT / "node_modules" / ".bin" / "biome"

@@ -1,4 +1,4 @@
-"""django-q2's cluster as `manage.py worker` starts it: `python -m chatapi.cluster`, in a session of its own.
+"""django-q2's cluster as `manage.py worker` starts it: `python -m chatapi.runtime.cluster`, in a session of its own.
 
 It differs from `manage.py qcluster` in two things. No process of it outlives its parent, so kill -9 of any of them
 leaves no orphan that goes on with old work. And tasks that run for an hour can learn that it is time to stop: the
@@ -10,7 +10,7 @@ import os
 import signal
 from types import FrameType
 
-from chatapi.processes import end_with_parent
+from chatapi.runtime.processes import end_with_parent
 
 STOP_FD = "WORKER_STOP_FD"
 

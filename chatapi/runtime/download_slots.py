@@ -1,6 +1,6 @@
 """Answers that are sent in pieces: files and exports. Whoever reads one slowly holds a thread of the web server.
 
-There are 40 of those (chatapi/web.py), so forty slow readers of one link would be the end of everybody's pages. What is
+There are 40 of those (runtime/web.py), so forty slow readers of one link would be the end of everybody's pages. What is
 short is read at once and sent as one, which the server does by itself; of long ones only so many are under way.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from django.http import HttpRequest, StreamingHttpResponse
 
-from instances import guesses
+from instances import login_throttle
 
 WHOLE_MOST = 1024 * 1024  # bytes
 AT_ONCE = 20  # long ones, in a web process
@@ -55,7 +55,7 @@ def seated(response: StreamingHttpResponse, environ: dict[str, Any]) -> Iterable
     """The answer with its place; None: there is none free, in all or for whoever asks."""
     asked = HttpRequest()
     asked.META = environ
-    address = guesses.address_of(asked)
+    address = login_throttle.address_of(asked)
     with _lock:
         if _under_way.total() >= AT_ONCE or _under_way[address] >= AT_ONCE_PER_ADDRESS:
             return None

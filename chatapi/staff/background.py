@@ -71,7 +71,7 @@ class FailureAdmin(LookOnly, django_q.admin.FailAdmin):
 
 @admin.register(Schedule)
 class ScheduleAdmin(LookOnly, django_q.admin.ScheduleAdmin):
-    """What is done every few minutes or hours; chatapi/schedules.py writes it anew at each start."""
+    """What is done every few minutes or hours; chatapi/runtime/schedules.py writes it anew at each start."""
 
 
 @admin.register(OrmQ)

@@ -23,7 +23,7 @@ class BinDesk(Desk):
 
     list_display = ("key", "instance", "account", "captured", "dropped", "created_at")
     list_select_related = ("instance", "account__owner")
-    change_list_template = "staff/bins.html"
+    change_list_template = "chatapi/staff/bins.html"
     search_fields = ("key",)
     search_help_text = "A bin's key, or an instance's number"
     fields = (
@@ -56,7 +56,7 @@ class BinDesk(Desk):
             "opts": self.opts,
             "bins": largest(),
         }
-        return TemplateResponse(request, "staff/bins_by_size.html", context)
+        return TemplateResponse(request, "chatapi/staff/bins_by_size.html", context)
 
 
 def largest() -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from django.utils.html import format_html
 from accounts.audit import Deed
 from chatapi.staff.lists import Desk, keys, link, number, numbered
 from chatapi.staff.tools import Tool
-from hooks import actions
+from hooks.actions import endpoints as hook_actions
 from hooks.explain import body_dropped_words, explain, explain_hook
 from hooks.models import UNFINISHED, Attempt, Endpoint, Hook, Redelivery, RedeliveryPart
 from instances.actions.trail import note_of
@@ -84,7 +84,7 @@ class EndpointDesk(Desk):
 
 
 def cancel(request: HttpRequest, hook: Hook, asked: dict[str, Any]) -> str:
-    actions.cancel(hook, actor=request.user)
+    hook_actions.cancel(hook, actor=request.user)
     return f"{hook.webhook_id} is cancelled."
 
 
@@ -122,7 +122,7 @@ class BodyDesk(Desk):
         row = self.model._default_manager.filter(pk=key).first() if key < 2**63 else None
         hook = self.hook_of(row) if row is not None else None
         instance = Instance.objects.filter(pk=hook.endpoint_id).first() if hook is not None else None
-        # of a deleted instance hooks outlive it for a while (hooks/gone.py)
+        # of a deleted instance hooks outlive it for a while (hooks/maintenance/deleted_instances.py)
         if row is None or hook is None or instance is None:
             raise Http404("No such row.")
         with transaction.atomic():
@@ -138,7 +138,7 @@ class BodyDesk(Desk):
             "row": row,
             "text": text,
         }
-        return TemplateResponse(request, "staff/body.html", context)
+        return TemplateResponse(request, "chatapi/staff/body.html", context)
 
     def hook_of(self, row: Any) -> Hook:
         return row
@@ -182,7 +182,7 @@ class HookDesk(BodyDesk):
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        """Without those of instances that are deleted, whose rows go later (hooks/gone.py)."""
+        """Without those of instances that are deleted, whose rows go later (hooks/maintenance/deleted_instances.py)."""
         return super().get_queryset(request).select_related("endpoint__instance")
 
     def find(self, text: str) -> Q | None:

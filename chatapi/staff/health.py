@@ -28,7 +28,7 @@ def health(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perm(PERMISSION):
         raise PermissionDenied("Your group may not see this page.")
     context = admin.site.each_context(request) | {"title": "Queues and dispatchers"} | numbers()
-    return TemplateResponse(request, "staff/health.html", context)
+    return TemplateResponse(request, "chatapi/staff/health.html", context)
 
 
 def numbers() -> dict[str, Any]:

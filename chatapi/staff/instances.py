@@ -12,15 +12,17 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.urls import reverse
 
-from accounts.looking import PERMISSION as LOOK
+from accounts.impersonation import PERMISSION as LOOK
 from accounts.models import Account, Payment
 from chatapi.staff.lists import Desk, keys, number, numbered
 from chatapi.staff.people import LOOK_WORDS, look, owned_by
 from chatapi.staff.tools import Reason, Tool
-from hooks import stopping
-from hooks.actions import NotPossible
+from hooks.actions import stopping
+from hooks.actions.endpoints import NotPossible
 from hooks.models import Endpoint
-from instances import actions
+from instances.actions.lifecycle import record_payment
+from instances.actions.status import change_status
+from instances.actions.stopping import start_instance, stop_instance
 from instances.models import AccountStatus, Instance, StopReason, Substatus
 
 
@@ -39,18 +41,18 @@ class PaymentForm(forms.Form):
 
 
 def pay(request: HttpRequest, instance: Instance, asked: dict[str, Any]) -> str:
-    actions.record_payment(instance, **asked, actor=request.user)
+    record_payment(instance, **asked, actor=request.user)
     return f"{instance} is paid until {instance.paid_until:%Y-%m-%d %H:%M} UTC."
 
 
 def stop(request: HttpRequest, instance: Instance, asked: dict[str, Any]) -> str:
-    if not actions.stop_instance(instance, reason=asked["reason"], actor=request.user):
+    if not stop_instance(instance, reason=asked["reason"], actor=request.user):
         raise NotPossible(f"{instance} is stopped already.")
     return f"{instance} is stopped."
 
 
 def start(request: HttpRequest, instance: Instance, asked: dict[str, Any]) -> str:
-    if not actions.start_instance(instance, actor=request.user):
+    if not start_instance(instance, actor=request.user):
         blocked = instance.stop_reason == StopReason.BLOCKED
         raise NotPossible(
             f"The account of {instance} is blocked: unblock that."
@@ -63,7 +65,7 @@ def start(request: HttpRequest, instance: Instance, asked: dict[str, Any]) -> st
 def log_out(request: HttpRequest, instance: Instance, asked: dict[str, Any]) -> str:
     if not instance.is_authenticated:
         raise NotPossible(f"{instance} is not linked to a phone.")
-    actions.change_status(
+    change_status(
         instance, account_status=AccountStatus.GOT_QR_CODE, substatus=Substatus.NORMAL, actor=request.user
     )
     return f"{instance} is logged out."

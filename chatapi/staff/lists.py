@@ -81,8 +81,8 @@ class KeysetList(ChangeList):
 class Desk(Tools, admin.ModelAdmin):
     """A model that staff looks at, with the tools that it may be worked on with."""
 
-    change_list_template = "staff/list.html"
-    change_form_template = "staff/row.html"
+    change_list_template = "chatapi/staff/list.html"
+    change_form_template = "chatapi/staff/row.html"
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50

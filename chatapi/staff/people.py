@@ -12,12 +12,13 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
-from accounts import actions, looking
+from accounts import impersonation
+from accounts.actions.accounts import set_groups, set_rights
 from accounts.models import KEY_PREFIX_LENGTH, Account, AccountKey, Invitation, Member, Payment, User
 from chatapi.staff.lists import Desk, keys, link, number, numbered
 from chatapi.staff.tools import Reason, Tool
-from hooks.actions import NotPossible
-from instances import actions as instance_actions
+from hooks.actions.endpoints import NotPossible
+from instances.actions.stopping import block_account, unblock_account
 
 
 def owned_by(text: str) -> Q:
@@ -77,7 +78,7 @@ class UserDesk(Desk):
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         try:
-            actions.set_rights(
+            set_rights(
                 obj,
                 is_active=obj.is_active,
                 is_staff=obj.is_staff,
@@ -88,23 +89,23 @@ class UserDesk(Desk):
             raise PermissionDenied(str(refusal)) from None
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        actions.set_groups(form.instance, form.cleaned_data["groups"], actor=request.user)  # type: ignore[arg-type]
+        set_groups(form.instance, form.cleaned_data["groups"], actor=request.user)  # type: ignore[arg-type]
 
 
 def block(request: HttpRequest, account: Account, asked: dict[str, Any]) -> str:
-    if not instance_actions.block_account(account, reason=asked["reason"], actor=request.user):
+    if not block_account(account, reason=asked["reason"], actor=request.user):
         raise NotPossible(f"{account} is blocked already.")
     return f"{account} is blocked."
 
 
 def unblock(request: HttpRequest, account: Account, asked: dict[str, Any]) -> str:
-    if not instance_actions.unblock_account(account, actor=request.user):
+    if not unblock_account(account, actor=request.user):
         raise NotPossible(f"{account} is not blocked.")
     return f"{account} is open again."
 
 
 def look(request: HttpRequest, account: Account, asked: dict[str, Any]) -> str:
-    looking.begin(request, account, reason=asked["reason"])
+    impersonation.begin(request, account, reason=asked["reason"])
     return ""
 
 
@@ -129,7 +130,7 @@ class AccountDesk(Desk):
     trail_kind = "account"
     tools = (
         Tool(
-            "look", "Look at this account", looking.PERMISSION, LOOK_WORDS, look, form=Reason, one=True,
+            "look", "Look at this account", impersonation.PERMISSION, LOOK_WORDS, look, form=Reason, one=True,
             to=lambda account: reverse("instances:list"),
         ),
         Tool(

@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, URLResolver, path, reverse
 from django.views.decorators.http import require_POST
 
-from accounts import looking
+from accounts import impersonation
 from chatapi.staff.health import health
 
 
@@ -23,7 +23,7 @@ class StaffSite(admin.AdminSite):
     site_header = site_title = "Chat API staff"
     index_title = "The staff desk"
     site_url = "/"
-    index_template = "staff/index.html"
+    index_template = "chatapi/staff/index.html"
 
     def get_urls(self) -> list[URLPattern | URLResolver]:
         return [
@@ -55,9 +55,9 @@ def with_second_factor(view: Callable[..., Any]) -> Callable[..., Any]:
 @require_POST
 def leave_look(request: HttpRequest) -> HttpResponse:
     """Ends the look at an account; leads back to the account's row."""
-    look = looking.current(request)
+    look = impersonation.current(request)
     if look is None:
         return HttpResponseRedirect(reverse("admin:index"))
-    looking.end(request, look)
+    impersonation.end(request, look)
     messages.success(request, f"You have left {look.account}.")
     return HttpResponseRedirect(reverse("admin:accounts_account_change", args=[look.account.pk]))

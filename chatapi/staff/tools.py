@@ -17,7 +17,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
-from hooks.actions import NotPossible
+from hooks.actions.endpoints import NotPossible
 
 ROWS_MOST = 100
 
@@ -140,4 +140,4 @@ class Tools(admin.ModelAdmin):
             "form": form,
             "back": back,
         }
-        return TemplateResponse(request, "staff/tool.html", context)
+        return TemplateResponse(request, "chatapi/staff/tool.html", context)

@@ -9,7 +9,9 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from hooks import addresses
+from hooks import webhook_urls
+from hooks.actions.simulation import simulate, simulate_again
+from hooks.audit import tell
 from hooks.explain import body_dropped_words
 from hooks.models import (
     UNFINISHED,
@@ -25,8 +27,6 @@ from hooks.models import (
     new_secret,
 )
 from hooks.outbox import wake
-from hooks.simulation import simulate, simulate_again
-from hooks.telling import tell
 
 OLD_SECRET = timedelta(hours=24)  # for so long after a rotation hooks are signed with both secrets
 
@@ -58,7 +58,7 @@ def configure(
     """
     wanted: dict[str, Any] = {}
     if url is not None:
-        wanted["url"] = addresses.check(url) if url.strip() else ""
+        wanted["url"] = webhook_urls.check(url) if url.strip() else ""
     if guaranteed is not None:
         wanted["guaranteed"] = guaranteed
     if parallel is not None:
@@ -133,7 +133,7 @@ def pause_was_told(endpoint: Endpoint) -> None:
 def resume(endpoint: Endpoint, *, actor: Any = None) -> Endpoint:
     """Send again, slowly at first (hooks/dispatch/catch_up.py); what became due meanwhile is due now.
 
-    One that is paused because its instance is stopped stays so: see hooks/stopping.py.
+    One that is paused because its instance is stopped stays so: see hooks/actions/stopping.py.
     """
     with transaction.atomic():
         row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
@@ -159,7 +159,7 @@ def borrow_address(
 
     With `forwards` the own address, if there is one, gets a hook of its own for every event as well.
     """
-    endpoint.borrowed_url, endpoint.borrowed_until = addresses.check(url), until
+    endpoint.borrowed_url, endpoint.borrowed_until = webhook_urls.check(url), until
     endpoint.borrowed_forwards = forwards
     endpoint.save(update_fields=["borrowed_url", "borrowed_until", "borrowed_forwards"])
     tell("verification.started", actor=actor, instance_id=endpoint.pk, until=until.isoformat())

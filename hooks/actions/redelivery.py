@@ -13,7 +13,9 @@ from django.db import connection, transaction
 from django.db.models import Count, Max, Q, QuerySet
 from django.utils import timezone
 
-from hooks.actions import NotPossible
+from hooks.actions.endpoints import NotPossible
+from hooks.audit import tell
+from hooks.log.selection import Filter, matching, sendable
 from hooks.models import (
     UNFINISHED,
     Endpoint,
@@ -25,8 +27,6 @@ from hooks.models import (
     State,
 )
 from hooks.outbox import wake
-from hooks.selection import Filter, matching, sendable
-from hooks.telling import tell
 
 IN_HAND = 100  # hooks of one job that wait in one lane at a time
 WORKING = (JobState.PLANNED, JobState.RUNNING)

@@ -13,7 +13,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils import timezone
 
-from hooks import addresses, http, metrics
+from hooks import http, metrics, webhook_urls
 from hooks.dispatch.record import Claimed, judge, record
 from hooks.models import Endpoint, Hook, Kind, State, Trigger, new_public_id
 from hooks.outbox import count_emitted
@@ -36,7 +36,7 @@ def simulate(
 
     `public_id`, of now, where the caller must know it before. Raises addresses.BadAddress.
     """
-    to_url = addresses.check(to_url)
+    to_url = webhook_urls.check(to_url)
     body.decode()
     now = timezone.now()
     with transaction.atomic():

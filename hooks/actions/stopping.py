@@ -13,9 +13,9 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from hooks.actions import go_on
+from hooks.actions.endpoints import go_on
+from hooks.audit import tell
 from hooks.models import Endpoint, Hook, PauseReason, State, Tally
-from hooks.telling import tell
 
 # of one endpoint in one transaction, a second's work; who has more calls it again
 CANCEL_MOST = 50_000

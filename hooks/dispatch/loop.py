@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 import pycurl
 from django.conf import settings
 
-from hooks import loops
+from hooks import worker_slots
 from hooks.dispatch.claim import NEEDED
 from hooks.dispatch.lanes import Lanes
 from hooks.dispatch.record import Claimed, Result, judge
@@ -49,7 +49,9 @@ FILES_BESIDE = 100  # file descriptors for everything that is not a request
 class Dispatcher:
     """One run of the loop."""
 
-    def __init__(self, seat: loops.Seat, stop_fd: int | None, call_successor: Callable[[], object]) -> None:
+    def __init__(
+        self, seat: worker_slots.Seat, stop_fd: int | None, call_successor: Callable[[], object]
+    ) -> None:
         self.seat = seat
         self.call_successor = call_successor
         self.stop_fd = stop_fd
@@ -146,7 +148,7 @@ class Dispatcher:
             self.claimer.came_back = False
             self.put_back_unsent()
         if not self.stopping:
-            stop = self.claimer.lost_slot or loops.stop_is_wanted(self.stop_fd)
+            stop = self.claimer.lost_slot or worker_slots.stop_is_wanted(self.stop_fd)
             if stop or self.seat.is_old:
                 self.stopping, self.handing_over = True, not stop
                 self.drain_ends = time.monotonic() + DRAIN_SECONDS
@@ -352,7 +354,10 @@ def keep_memory_small() -> None:
 
 
 def run(
-    seat: loops.Seat, *, stop_fd: int | None = None, call_successor: Callable[[], object] = lambda: None
+    seat: worker_slots.Seat,
+    *,
+    stop_fd: int | None = None,
+    call_successor: Callable[[], object] = lambda: None,
 ) -> bool:
     """Dispatch until told to stop (False) or until it is time to hand over (True).
 

@@ -12,10 +12,10 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from hooks.addresses import host_of
 from hooks.explain import explain_outcome
 from hooks.http import as_sent
 from hooks.models import Outcome
+from hooks.webhook_urls import host_of
 
 if TYPE_CHECKING:
     from hooks.dispatch.record import Result

@@ -20,8 +20,8 @@ from typing import Any
 import psycopg
 from django.db import OperationalError, connections
 
-from hooks import loops, metrics
-from hooks.dispatch import claim, logs
+from hooks import metrics, worker_slots
+from hooks.dispatch import claim, log_lines
 from hooks.dispatch.catch_up import CatchUp
 from hooks.dispatch.record import Claimed, Result, record
 from hooks.metrics import Counts
@@ -132,7 +132,7 @@ class Recorder(DatabaseThread):
     def __init__(self, bell: Bell, counts: Counts) -> None:
         super().__init__("recorder", bell)
         self.counts = counts
-        self.session = loops.connect()
+        self.session = worker_slots.connect()
         self.handed = 0  # results, counted by the sending thread …
         self.written = 0  # … and by this one
 
@@ -143,7 +143,7 @@ class Recorder(DatabaseThread):
     def reconnect(self) -> None:
         with contextlib.suppress(psycopg.Error):
             self.session.close()
-        self.session = loops.connect()
+        self.session = worker_slots.connect()
 
     def write(self, results: list[Result]) -> None:
         self.handed += len(results)
@@ -154,7 +154,7 @@ class Recorder(DatabaseThread):
             self.written += len(results)
             self.counts.count(counted)
             self.counts.observe(metrics.RECORD, [time.perf_counter() - began])
-            logs.recorded(results)
+            log_lines.recorded(results)
 
         self.submit(job)
 
@@ -162,7 +162,7 @@ class Recorder(DatabaseThread):
 class Claimer(DatabaseThread):
     """Claims, puts back, sweeps and beats, on the session that holds the dispatcher's seat."""
 
-    def __init__(self, seat: loops.Seat, bell: Bell, counts: Counts) -> None:
+    def __init__(self, seat: worker_slots.Seat, bell: Bell, counts: Counts) -> None:
         super().__init__("claimer", bell)
         self.seat = seat
         self.counts = counts
@@ -186,7 +186,7 @@ class Claimer(DatabaseThread):
             self.claims.append((mark, found))
             self.counts.observe(metrics.CLAIM, [time.perf_counter() - began])
             self.counts.observe(metrics.LATENESS, found.late)
-            logs.claimed(found.hooks)
+            log_lines.claimed(found.hooks)
             if found.skipped:
                 self.counts.count({(metrics.FINISHED, State.SKIPPED.value): found.skipped})
 
@@ -229,7 +229,7 @@ class Listener(threading.Thread):
         pause = 0.1
         while not self.ending:
             try:
-                self.session = loops.connect()
+                self.session = worker_slots.connect()
                 self.session.execute(f"LISTEN {CHANNEL}")
                 pause = 0.1
                 while not self.ending:

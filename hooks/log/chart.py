@@ -18,7 +18,7 @@ from django.db import connection
 from django.utils import timezone
 
 from hooks.models import HookQuerySet, State, happened_before, happened_since, least_public_id
-from testing_tools.log_filters import PERIODS, Filters
+from instances.pages.log.filters import PERIODS, Filters
 
 BARS_MOST = 200
 STEPS = (10, 60, 300, 3600, 86_400)  # seconds; the smallest that gives no more than BARS_MOST bars

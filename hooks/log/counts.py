@@ -9,7 +9,7 @@ from django.db.models import OuterRef, Q, Subquery
 from django.db.models.fields import IntegerField
 
 from hooks.models import Endpoint, Hook, HookQuerySet, State
-from testing_tools.log_filters import Filters
+from instances.pages.log.filters import Filters
 
 COUNT_MOST = 10_000
 

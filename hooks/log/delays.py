@@ -14,8 +14,8 @@ from django.db import connection
 from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
-from hooks.loops import last_heartbeat
 from hooks.models import Endpoint, Hook, Role, State
+from hooks.worker_slots import last_heartbeat
 
 LATE = timedelta(seconds=60)  # below that a delay is nobody's business
 DEAD = timedelta(seconds=10)  # dispatchers write their heartbeat every second

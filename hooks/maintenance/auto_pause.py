@@ -8,7 +8,7 @@ from django.db import connection
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from hooks import actions
+from hooks.actions import endpoints as hook_actions
 from hooks.models import Endpoint, PauseReason
 
 PAUSE_AFTER = timedelta(hours=24)  # of nothing but failures
@@ -32,7 +32,7 @@ def pause_failing() -> list[Endpoint]:
     before = timezone.now() - PAUSE_AFTER
     paused = []
     for endpoint in Endpoint.objects.filter(failing_since__lte=before, paused_at=None).order_by("pk"):
-        if has_had_its_chance(endpoint) and (found := actions.pause_failing(endpoint, before=before)):
+        if has_had_its_chance(endpoint) and (found := hook_actions.pause_failing(endpoint, before=before)):
             paused.append(found)
     return paused
 

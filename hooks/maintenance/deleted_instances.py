@@ -9,7 +9,7 @@ from __future__ import annotations
 from django.db import connection, transaction
 from django_q.tasks import async_task
 
-from hooks.retention import BATCH, COUNT_DROPPED, query
+from hooks.maintenance.retention import BATCH, COUNT_DROPPED, query
 
 # Whose hooks are still there: one probe of the index an instance, however many hooks it has.
 GONE = """
@@ -29,7 +29,7 @@ THEIRS = "SELECT id FROM hooks_hook WHERE endpoint_id = %s ORDER BY id LIMIT %s 
 
 def ask_to_drop() -> None:
     """An endpoint is being deleted: its hooks go soon after this transaction, or by a schedule."""
-    async_task("hooks.gone.drop")
+    async_task("hooks.maintenance.deleted_instances.drop")
 
 
 def drop() -> str:

@@ -1,4 +1,4 @@
-"""The hooks of a deleted instance go afterwards, in small transactions (hooks/gone.py); so no constraint ties them."""
+"""The hooks of a deleted instance go afterwards, in small transactions; so no constraint ties them."""
 
 import django.db.models.deletion
 from django.db import migrations, models

@@ -4,20 +4,7 @@
 that the dispatcher does can be read from these rows, and nothing is kept anywhere else.
 """
 
-from hooks.models.endpoints import Endpoint, Lane, Tally, new_secret
-from hooks.models.hooks import (
-    CLOCKS_APART,
-    Attempt,
-    Hook,
-    HookQuerySet,
-    happened_before,
-    happened_since,
-    least_public_id,
-    new_public_id,
-)
-from hooks.models.jobs import Redelivery, RedeliveryPart, RedeliveryQuerySet, RetentionMark
-from hooks.models.runners import Measure, Runner
-from hooks.models.words import (
+from hooks.models.choices import (
     GUARANTEED_ATTEMPTS,
     OPEN_JOBS,
     RETRY_DELAYS,
@@ -33,6 +20,19 @@ from hooks.models.words import (
     State,
     Trigger,
 )
+from hooks.models.endpoints import Endpoint, Lane, Tally, new_secret
+from hooks.models.hooks import (
+    CLOCKS_APART,
+    Attempt,
+    Hook,
+    HookQuerySet,
+    happened_before,
+    happened_since,
+    least_public_id,
+    new_public_id,
+)
+from hooks.models.jobs import Redelivery, RedeliveryPart, RedeliveryQuerySet, RetentionMark
+from hooks.models.runners import Measure, Runner
 
 __all__ = [
     "CLOCKS_APART",

@@ -9,7 +9,7 @@ from datetime import datetime
 from django.db import models
 from django.utils import timezone
 
-from hooks.models.words import GUARANTEED_ATTEMPTS, PauseReason
+from hooks.models.choices import GUARANTEED_ATTEMPTS, PauseReason
 
 
 def new_secret() -> str:

@@ -13,8 +13,8 @@ from django.db import models
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from hooks.models.choices import UNFINISHED, AnswerClass, Kind, Outcome, Side, SkipReason, State, Trigger
 from hooks.models.endpoints import Endpoint
-from hooks.models.words import UNFINISHED, AnswerClass, Kind, Outcome, Side, SkipReason, State, Trigger
 
 
 def new_public_id(at: datetime | None = None) -> uuid.UUID:
@@ -86,7 +86,7 @@ class Hook(models.Model):
     """One event on its way to one address. Its rows are written in the event's own transaction."""
 
     public_id = models.UUIDField(unique=True, default=new_public_id, editable=False)
-    # no constraint: those of a deleted instance go after it, see hooks/gone.py
+    # no constraint: those of a deleted instance go after it, see hooks/maintenance/deleted_instances.py
     endpoint = models.ForeignKey(Endpoint, models.DO_NOTHING, related_name="hooks", db_constraint=False)
     kind = models.CharField(max_length=10, choices=Kind)
     body = models.BinaryField(help_text="the exact bytes to be sent")

@@ -8,9 +8,9 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from hooks.models.choices import OPEN_JOBS, JobState
 from hooks.models.endpoints import Endpoint
 from hooks.models.hooks import new_public_id
-from hooks.models.words import OPEN_JOBS, JobState
 
 
 class RedeliveryQuerySet(models.QuerySet["Redelivery"]):
@@ -27,12 +27,12 @@ class RedeliveryQuerySet(models.QuerySet["Redelivery"]):
 class Redelivery(models.Model):
     """A job that sends finished hooks again: which, how many there were, and how far it is.
 
-    hooks/redelivery.py works it off in portions; each portion's transaction also moves its part on, so a
+    hooks/actions/redelivery.py works it off in portions; each portion's transaction also moves its part on, so a
     process that dies in between loses nothing and sends nothing twice.
     """
 
     public_id = models.UUIDField(unique=True, default=new_public_id, editable=False)
-    filter = models.JSONField(default=dict)  # of hooks/selection.py
+    filter = models.JSONField(default=dict)  # of hooks/log/selection.py
     state = models.CharField(max_length=10, choices=JobState, default=JobState.PLANNED)
     up_to = models.BigIntegerField("newest hook that it takes")
     planned = models.PositiveIntegerField("hooks counted before")
@@ -93,7 +93,7 @@ class RedeliveryPart(models.Model):
 
 
 class RetentionMark(models.Model):
-    """How far the bodies are dropped; one row. See hooks/retention.py."""
+    """How far the bodies are dropped; one row. See hooks/maintenance/retention.py."""
 
     id: Any = models.PositiveSmallIntegerField(primary_key=True, default=1)
     bodies_up_to = models.BigIntegerField("newest hook looked at", default=0)

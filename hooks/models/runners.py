@@ -7,13 +7,13 @@ from typing import Any
 from django.db import models
 from django.utils import timezone
 
-from hooks.models.words import Role
+from hooks.models.choices import Role
 
 
 class Runner(models.Model):
     """One run of an always-running task: a dispatcher, or the loop of the outgoing queues.
 
-    Its heartbeat is what /readyz and the worker's watchdog look at; see hooks/loops.py.
+    Its heartbeat is what /readyz and the worker's watchdog look at; see hooks/worker_slots.py.
     """
 
     id: Any = models.BigIntegerField(primary_key=True)  # random; also the key of its advisory lock

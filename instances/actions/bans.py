@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import transaction
 
-from instances import chat_ids, masks
+from instances import ban_masks, chat_ids
 from instances.actions import events
 from instances.models import BannedContact, Instance, Message
 
@@ -29,7 +29,7 @@ def change_bans(
     Raises masks.BadMask.
     """
     if mask:
-        masks.compiled(mask)
+        ban_masks.compiled(mask)
     events.lock(instance)
     if mask is not None and mask != instance.ban_phone_mask:
         BannedContact.objects.filter(instance=instance).delete()
@@ -45,14 +45,17 @@ def is_banned(instance: Instance, chat_id: str) -> bool:
     if not instance.ban_phone_mask or chat_ids.is_group(chat_id):
         return False
     try:
-        return masks.matches(instance.ban_phone_mask, chat_ids.digits(chat_id))
-    except masks.BadMask:
+        return ban_masks.matches(instance.ban_phone_mask, chat_ids.digits(chat_id))
+    except ban_masks.BadMask:
         return False
 
 
 def turn_away(instance: Instance, chat_id: str) -> None:
     """A banned contact has written: the first time they get the preBanMessage. The caller holds the instance's lock."""
-    from instances.actions.sending import QueueFull, send_message  # which needs messages.py, and that this
+    from instances.actions.sending.accept import (  # which needs messages.py, and that this
+        QueueFull,
+        send_message,
+    )
 
     if BannedContact.objects.filter(instance=instance, chat_id=chat_id).exists():
         return

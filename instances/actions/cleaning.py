@@ -4,7 +4,8 @@ from typing import Any
 
 from django.db import transaction
 
-from instances.actions import events, queue
+from instances.actions import events
+from instances.actions.sending import message_queue
 from instances.actions.session import log_out
 from instances.models import Instance
 
@@ -27,5 +28,5 @@ def clean_instance(instance: Instance, *, actor: Any) -> Instance:
     instance.sandbox_receipts.all().delete()
     instance.sandbox_contacts.all().delete()
     # files go by their retention, which knows where they lie
-    queue.empty(instance)
+    message_queue.empty(instance)
     return instance

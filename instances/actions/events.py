@@ -12,7 +12,7 @@ from django.utils import timezone
 from hooks import outbox
 from hooks.models import Kind, SkipReason
 from hooks.outbox import Event
-from instances import payloads, rows
+from instances import fast_lookup, payloads
 from instances.models import Ack, Instance, Message, StopReason
 
 
@@ -27,10 +27,10 @@ def raise_counter(instance: Instance, counter: str, by: int = 1) -> int:
     One statement also brings back every column, so the flags that the event obeys are those of now.
     Raises Instance.DoesNotExist if the instance was deleted meanwhile.
     """
-    fresh = rows.update(f'"{counter}" = "{counter}" + %s', "id = %s", [by, instance.pk])
+    fresh = fast_lookup.update(f'"{counter}" = "{counter}" + %s', "id = %s", [by, instance.pk])
     if fresh is None:
         raise Instance.DoesNotExist(f"instance {instance.pk} is gone")
-    for name in rows.NAMES:
+    for name in fast_lookup.NAMES:
         setattr(instance, name, getattr(fresh, name))
     return int(getattr(fresh, counter))
 

@@ -9,12 +9,12 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import actions as account_actions
+from accounts.actions import accounts as account_actions
 from accounts.audit import Deed
 from accounts.blocking import Blocked
 from accounts.models import Account, Payment
-from hooks import actions as hook_actions
-from hooks import gone
+from hooks.actions.endpoints import open_endpoint
+from hooks.maintenance import deleted_instances
 from instances.actions import events
 from instances.actions.status import change_status
 from instances.actions.trail import note_of
@@ -51,7 +51,7 @@ def create_instance(
         paid_until=timezone.now() + timedelta(days=settings.TRIAL_DAYS),
     )
     OutgoingQueue.objects.create(instance=instance)
-    hook_actions.open_endpoint(instance.pk)
+    open_endpoint(instance.pk)
     note_of(instance, Deed.INSTANCE_CREATED, actor=actor, channel=instance.channel)
     return instance
 
@@ -80,7 +80,7 @@ def delete_instance(instance: Instance, *, actor: Any) -> None:
     """The instance with its chats, messages and queue; hooks and attempts follow. Its payments stay in the account."""
     note_of(instance, Deed.INSTANCE_DELETED, actor=actor)
     instance.delete()
-    gone.ask_to_drop()
+    deleted_instances.ask_to_drop()
 
 
 @transaction.atomic

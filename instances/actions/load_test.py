@@ -6,10 +6,10 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import actions as account_actions
+from accounts.actions.accounts import sign_up
 from accounts.models import Account, User
-from hooks import actions as hook_actions
-from hooks import gone
+from hooks.actions.endpoints import configure
+from hooks.maintenance import deleted_instances
 from hooks.models import Endpoint, Kind
 from hooks.outbox import Event
 from instances import payloads
@@ -24,7 +24,7 @@ PHONE = "15550000000@c.us"
 def load_test_account() -> Account:
     """The account that load-test instances belong to."""
     user = User.objects.filter(email=OWNER).first()
-    return user.account if user else account_actions.sign_up(OWNER, None, name="Load test")
+    return user.account if user else sign_up(OWNER, None, name="Load test")
 
 
 def open_load_test(count: int, url: str, *, parallel: bool, guaranteed: bool) -> list[Instance]:
@@ -41,7 +41,7 @@ def open_load_test(count: int, url: str, *, parallel: bool, guaranteed: bool) ->
         instances.append(instance)
     endpoints = Endpoint.objects.in_bulk([instance.pk for instance in instances])
     for instance in instances:
-        hook_actions.configure(
+        configure(
             endpoints[instance.pk],
             url=f"{url.rstrip('/')}/{instance.number}",
             parallel=parallel,
@@ -71,7 +71,7 @@ def remove_load_test() -> tuple[int, int]:
     hooks = 0
     instances = list(Instance.objects.filter(load_test=True))
     for instance in instances:
-        hook_actions.configure(instance.endpoint, url="")  # nothing more is sent
-        hooks += gone.drop_hooks_of(instance.pk)
+        configure(instance.endpoint, url="")  # nothing more is sent
+        hooks += deleted_instances.drop_hooks_of(instance.pk)
         delete_instance(instance, actor=None)
     return len(instances), hooks

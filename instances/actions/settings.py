@@ -6,7 +6,7 @@ from typing import Any
 from django.db import transaction
 
 from accounts.audit import Deed
-from hooks import actions as hook_actions
+from hooks.actions.endpoints import configure
 from instances.actions import events
 from instances.actions.trail import note_of
 from instances.models import Instance
@@ -43,7 +43,7 @@ def change_settings(instance: Instance, changes: Mapping[str, Any], *, actor: An
             setattr(instance, field, value)
         instance.save(update_fields=list(own))
     if endpoint:
-        hook_actions.configure(instance.endpoint, actor=actor, **endpoint)
+        configure(instance.endpoint, actor=actor, **endpoint)
     if changed:
         note_of(instance, Deed.SETTINGS_CHANGED, actor=actor, changed=list(changed))
     return changed

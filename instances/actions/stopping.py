@@ -11,10 +11,10 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import actions as account_actions
+from accounts.actions import accounts as account_actions
 from accounts.audit import Deed
 from accounts.models import Account
-from hooks import stopping
+from hooks.actions import stopping
 from hooks.models import Endpoint
 from instances.actions import events
 from instances.actions.trail import note_of

@@ -6,9 +6,9 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
-from accounts import actions
+from accounts.actions.accounts import authenticate_key
 from accounts.models import Account, User
-from instances import guesses
+from instances import login_throttle
 
 if TYPE_CHECKING:
     from drf_spectacular.openapi import AutoSchema
@@ -27,14 +27,14 @@ class AccountKeyAuthentication(authentication.BaseAuthentication):
         scheme, _, key = request.headers.get("Authorization", "").strip().partition(" ")
         if not scheme:
             raise exceptions.NotAuthenticated(MISSING_KEY)
-        key, address = key.strip(), guesses.address_of(request._request)
-        if seconds := guesses.locked_out(address, key):
+        key, address = key.strip(), login_throttle.address_of(request._request)
+        if seconds := login_throttle.locked_out(address, key):
             raise exceptions.Throttled(wait=seconds)
-        account = actions.authenticate_key(key) if scheme.lower() == "bearer" else None
+        account = authenticate_key(key) if scheme.lower() == "bearer" else None
         if account is None:
-            guesses.was_wrong(address)
+            login_throttle.was_wrong(address)
             raise exceptions.AuthenticationFailed(WRONG_KEY)
-        guesses.was_right(key)
+        login_throttle.was_right(key)
         return account.owner, account
 
     def authenticate_header(self, request: Request) -> str:

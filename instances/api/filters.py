@@ -9,9 +9,9 @@ from django_filters import rest_framework as filters
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
+from hooks.log.selection import any_answer, any_outcome, status
 from hooks.models import Hook, Kind, Outcome, State, happened_before, happened_since
-from hooks.selection import any_answer, any_outcome, status
-from instances import values
+from instances import value_parsing
 from instances.models import Instance
 
 ANSWERS = ("2xx", "3xx", "4xx", "5xx", "none")
@@ -42,7 +42,7 @@ class FlagField(forms.Field):
 
     def to_python(self, value: Any) -> bool | None:
         try:
-            return None if value in self.empty_values else values.flag(value)
+            return None if value in self.empty_values else value_parsing.flag(value)
         except ValueError as error:
             raise forms.ValidationError(f"It takes {error}.") from None
 

@@ -1,6 +1,6 @@
 """The OpenAPI document: the shape of refusals, which answers an operation may give, and the examples.
 
-tests/api/test_schema.py holds docs/openapi.yaml, which `manage.py spectacular` writes, against it.
+tests/instances/api/test_schema.py holds docs/openapi.yaml, which `manage.py spectacular` writes, against it.
 """
 
 from typing import Any

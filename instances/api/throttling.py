@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 
-from instances import counters
+from instances import rate_counters
 
 
 class AccountThrottle(SimpleRateThrottle):
@@ -21,10 +21,10 @@ class AccountThrottle(SimpleRateThrottle):
     def allow_request(self, request: Request, view: Any) -> bool:
         if self.rate is None or request.user is None:
             return True  # nobody: the OpenAPI document is for all, everything else answers 401 before this
-        return counters.add("api", request.user.pk, period=self.period) <= (self.num_requests or 0)
+        return rate_counters.add("api", request.user.pk, period=self.period) <= (self.num_requests or 0)
 
     def wait(self) -> float:
-        return counters.seconds_left(self.period)
+        return rate_counters.seconds_left(self.period)
 
     @property
     def period(self) -> int:

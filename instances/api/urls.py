@@ -5,12 +5,7 @@ from typing import Any
 from django.http import HttpRequest, JsonResponse
 from django.urls import path, re_path
 
-from instances.api.views.delivery import PauseView, ResumeView, RotateSecretView
-from instances.api.views.hooks import HookViewSet
-from instances.api.views.instances import InstanceViewSet
-from instances.api.views.redeliveries import RedeliveryViewSet
-from instances.api.views.sandbox import CallView, MessageView, PhoneMessageView, ReceiptView
-from instances.api.views.sandbox_people import (
+from instances.api.sandbox.people_views import (
     ChatMessagesView,
     ChatView,
     ContactsView,
@@ -18,7 +13,12 @@ from instances.api.views.sandbox_people import (
     GroupsView,
     GroupView,
 )
-from instances.api.views.sandbox_phone import PhoneView, ResetView
+from instances.api.sandbox.phone_views import PhoneView, ResetView
+from instances.api.sandbox.views import CallView, MessageView, PhoneMessageView, ReceiptView
+from instances.api.views.delivery import PauseView, ResumeView, RotateSecretView
+from instances.api.views.hooks import HookViewSet
+from instances.api.views.instances import InstanceViewSet
+from instances.api.views.redeliveries import RedeliveryViewSet
 
 app_name = "instances-api"
 

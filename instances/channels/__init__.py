@@ -1,7 +1,7 @@
 """The channels by name; a new one is a module here, a line in CHANNELS and a word in models.Channel."""
 
 from instances.channels.base import Channel
-from instances.channels.sandbox import SandboxChannel
+from instances.channels.sandbox.channel import SandboxChannel
 from instances.models import Channel as ChannelName
 from instances.models import Instance
 

@@ -5,7 +5,7 @@ record_ack, type_on_phone, change_status), which write and emit. No transaction 
 runs, so it may take its time with the network, but no more than DEADLINE: then another sender takes the work over.
 What it can't do it says in `cannot`, and raises CannotDo when it is asked to all the same.
 
-tests/channels/conformance.py holds every channel to this file; CONTRIBUTING.md has the recipe.
+tests/instances/channels/conformance.py holds every channel to this file; CONTRIBUTING.md has the recipe.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from instances import chat_ids, values
+from instances import chat_ids, value_parsing
 from instances.contract.errors import BadArgument
 
 NOT_GIVEN: Any = object()
@@ -83,7 +83,7 @@ def text(
     def read(value: Any) -> Any:
         if value is None:
             return default
-        given = values.text(once(value))
+        given = value_parsing.text(once(value))
         if len(given) > most:
             raise ValueError(f"a text of at most {most} characters")
         return given
@@ -95,7 +95,9 @@ def flag(wire: str, takes: str = "true or false", *, default: bool = False) -> A
     """A boolean; `?full` without a value is true, and null is as if it had not come."""
     return Argument(
         wire,
-        lambda value: default if once(value) is None else once(value) == "" or values.flag(once(value)),
+        lambda value: (
+            default if once(value) is None else once(value) == "" or value_parsing.flag(once(value))
+        ),
         takes,
         {"type": "boolean"},
         default,
@@ -116,7 +118,9 @@ def number(
     """A whole number from 0 to `most`; null, also as a word, is as if it had not come."""
     return Argument(
         wire,
-        lambda value: default if is_nothing(once(value)) else values.whole_number(once(value), most=most),
+        lambda value: (
+            default if is_nothing(once(value)) else value_parsing.whole_number(once(value), most=most)
+        ),
         takes,
         {"type": "integer", "minimum": 0},
         default,
@@ -139,7 +143,7 @@ def unix_time(wire: str) -> Argument:
             given = re.sub(r"(?<=[0-9])\.[0-9]{1,20}$", "", given.strip())
         try:
             # the second after it must be a time as well
-            return min(values.whole_number(given, most=LAST_SECOND), LAST_SECOND - 1)
+            return min(value_parsing.whole_number(given, most=LAST_SECOND), LAST_SECOND - 1)
         except ValueError:
             raise ValueError(f"unix seconds, from 0 to {LAST_SECOND}") from None
 
@@ -151,7 +155,7 @@ def phones(wire: str) -> Argument:
 
     def read(value: Any) -> list[str]:
         given = [plain(one) for one in value] if isinstance(value, list) else value
-        found = [] if given is None else values.texts(given)
+        found = [] if given is None else value_parsing.texts(given)
         if len(found) > MOST_PHONES:
             raise ValueError(f"at most {MOST_PHONES} phone numbers")
         return [chat_ids.digits(of_person(one)) for one in found]
@@ -217,4 +221,4 @@ class Destination(Argument):
 def plain(value: Any) -> str:
     """The text of a number or text; 17680561234.0, as some languages write it, is the number it means."""
     whole = int(value) if isinstance(value, float) and value.is_integer() else value
-    return values.text(whole)
+    return value_parsing.text(whole)

@@ -6,9 +6,9 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from accounts import actions as account_actions
+from accounts.actions.accounts import authenticate_key
 from accounts.models import Account
-from instances import guesses, rows
+from instances import fast_lookup, login_throttle
 from instances.contract import limits
 from instances.contract.arguments import once
 from instances.contract.errors import NO_INSTANCE, WRONG_TOKEN, WRONG_UID, WireError
@@ -37,14 +37,14 @@ def instance_of(number: str, token: str, address: str) -> Instance:
     limits.may_try(address, number, token)
     # ten digits hold every number; int() would read a longer one for as long as somebody likes
     known = number.isascii() and number.isdigit() and len(number) <= 10
-    instance = rows.by_number(int(number)) if known else None
+    instance = fast_lookup.by_number(int(number)) if known else None
     if instance is None:
-        guesses.was_wrong(address)
+        login_throttle.was_wrong(address)
         raise WireError(404, NO_INSTANCE)
     if not hmac.compare_digest(instance.token.encode(), token.encode("utf-8", "replace")):
-        guesses.was_wrong(address)
+        login_throttle.was_wrong(address)
         raise WireError(401, WRONG_TOKEN)
-    guesses.was_right(number, token)
+    login_throttle.was_right(number, token)
     return instance
 
 
@@ -55,9 +55,9 @@ def account_of(request: HttpRequest, given: Mapping[str, Any], address: str) -> 
     if not key:
         raise WireError(401, WRONG_UID)
     limits.may_try(address, key)
-    account = account_actions.authenticate_key(key)
+    account = authenticate_key(key)
     if account is None:
-        guesses.was_wrong(address)
+        login_throttle.was_wrong(address)
         raise WireError(401, WRONG_UID)
-    guesses.was_right(key)
+    login_throttle.was_right(key)
     return account

@@ -1,6 +1,6 @@
 """The other half of each method's description: which group it belongs to, an example call, and its reply.
 
-The methods themselves stand in registry.METHODS. tests/contract/test_documentation.py makes each of these calls and
+The methods themselves stand in registry.METHODS. test_documentation.py makes each of these calls and
 compares the reply, key by key and type by type, so what the documents show is what the methods answer.
 """
 

@@ -5,47 +5,40 @@ Importing the modules of the methods is what registers them.
 
 from django.urls import re_path
 
-from instances.contract import (
+from instances.contract import views
+from instances.contract.chats import chats, dialogs, groups, labels, messages
+from instances.contract.instance import (
+    account_methods,
     actions_queue,
     bans,
     buttons,
-    cards,
-    chats,
-    control,
-    dialogs,
-    files,
-    groups,
-    history,
-    instances_of,
-    labels,
-    messages_queue,
+    hook_history,
     profile,
-    reading,
-    sending,
-    sent_before,
-    views,
-    webhook,
+    settings,
+    status,
 )
+from instances.contract.sending import contacts_and_locations, files, forwarding, messages_queue
+from instances.contract.sending import messages as send_messages
 
 __all__ = [
+    "account_methods",
     "actions_queue",
     "bans",
     "buttons",
-    "cards",
     "chats",
-    "control",
+    "contacts_and_locations",
     "dialogs",
     "files",
+    "forwarding",
     "groups",
-    "history",
-    "instances_of",
+    "hook_history",
     "labels",
+    "messages",
     "messages_queue",
     "profile",
-    "reading",
-    "sending",
-    "sent_before",
-    "webhook",
+    "send_messages",
+    "settings",
+    "status",
 ]
 
 urlpatterns = [

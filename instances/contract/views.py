@@ -12,7 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from accounts.blocking import Blocked
-from instances import guesses
+from instances import login_throttle
 from instances.contract import authentication, limits, requests
 from instances.contract.arguments import once
 from instances.contract.errors import (
@@ -101,7 +101,7 @@ def of_instance(request: HttpRequest, method: Method, query: dict[str, Any]) -> 
     """A method of an instance, which its token opens; the body is read when that is so. Raises WireError."""
     number = str(once(query.get("instanceid", "")))
     token = authentication.token_of(request, query)
-    instance = authentication.instance_of(number, token, guesses.address_of(request))
+    instance = authentication.instance_of(number, token, login_throttle.address_of(request))
     limits.count(instance.pk)
     if instance.is_stopped and (instance.stop_reason == StopReason.BLOCKED or not method.unpaid):
         raise stopped(instance)
@@ -113,7 +113,7 @@ def of_instance(request: HttpRequest, method: Method, query: dict[str, Any]) -> 
 def of_account(request: HttpRequest, method: Method, query: dict[str, Any]) -> Result:
     """A method of an account, which its key opens; that may stand in the body as well. Raises WireError."""
     given = query | requests.body_of(request)
-    account = authentication.account_of(request, given, guesses.address_of(request))
+    account = authentication.account_of(request, given, login_throttle.address_of(request))
     limits.count_of_account(account.pk)
     return method.call(account, given)
 

@@ -13,13 +13,13 @@ from urllib.parse import urljoin
 import requests
 from urllib3.exceptions import HTTPError
 
-from hooks import addresses
+from hooks import webhook_urls
 from instances.media.guarded import Blocked, Session, Watch, guarded_session, under_way
 
 SECONDS = 20.0  # for everything
 REDIRECTS = 5
 BLOCK = 65_536
-# Each holds a thread of the web server, of which there are 40 (chatapi/web.py).
+# Each holds a thread of the web server, of which there are 40 (chatapi/runtime/web.py).
 AT_ONCE = 12
 AT_ONCE_PER_INSTANCE = 4
 
@@ -78,8 +78,8 @@ def follow(session: Session, url: str) -> requests.Response:
     """The answer 200, perhaps behind a few redirects, each of which meets the same rules."""
     for _ in range(REDIRECTS + 1):
         try:
-            url = addresses.check(url)
-        except addresses.BadAddress as error:
+            url = webhook_urls.check(url)
+        except webhook_urls.BadAddress as error:
             raise CannotFetch(str(error).replace("/hook", "/photo.jpg")) from None
         response = session.get(url, stream=True)
         if response.status_code == 200:

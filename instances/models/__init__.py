@@ -7,6 +7,20 @@ from instances.models.chats import (
     Participant,
     new_invite_code,
 )
+from instances.models.choices import (
+    CODE_LIVES,
+    CONNECTED,
+    DIRECT_ACTIONS,
+    NOT_PAID,
+    AccountStatus,
+    Ack,
+    ActionType,
+    Channel,
+    LoadingReason,
+    MessageType,
+    StopReason,
+    Substatus,
+)
 from instances.models.instances import (
     Instance,
     InstanceQuerySet,
@@ -29,20 +43,6 @@ from instances.models.queues import (
 from instances.models.sandbox import (
     SandboxContact,
     SandboxReceipt,
-)
-from instances.models.words import (
-    CODE_LIVES,
-    CONNECTED,
-    DIRECT_ACTIONS,
-    NOT_PAID,
-    AccountStatus,
-    Ack,
-    ActionType,
-    Channel,
-    LoadingReason,
-    MessageType,
-    StopReason,
-    Substatus,
 )
 
 __all__ = [

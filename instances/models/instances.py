@@ -12,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Account
-from instances.models.words import (
+from instances.models.choices import (
     CODE_LIVES,
     CONNECTED,
     NOT_PAID,

@@ -12,8 +12,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from instances.models.chats import Chat
+from instances.models.choices import Ack, MessageType
 from instances.models.instances import Instance
-from instances.models.words import Ack, MessageType
 
 MEDIA_KEPT = timedelta(days=30)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 
+from instances.models.choices import ActionType, MessageType
 from instances.models.instances import Instance
 from instances.models.messages import Media
-from instances.models.words import ActionType, MessageType
 
 
 class OutgoingQueue(models.Model):

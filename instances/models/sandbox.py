@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.db import models
 from django.utils import timezone
 
+from instances.models.choices import Ack
 from instances.models.instances import Instance
-from instances.models.words import Ack
 
 
 class SandboxContact(models.Model):

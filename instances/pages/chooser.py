@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from testing_tools.frame import CHOOSER_SIZE, Frame
+from instances.pages.frame import CHOOSER_SIZE, Frame
 
 
 @require_safe
@@ -23,4 +23,4 @@ def chooser(request: HttpRequest) -> HttpResponse:
         "more": bool(words) and len(found) == CHOOSER_SIZE,
         "searched": bool(words),
     }
-    return render(request, "includes/chooser.html#rows", context)
+    return render(request, "instances/pages/frame/chooser.html#rows", context)

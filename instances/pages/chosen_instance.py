@@ -3,9 +3,9 @@
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest
 
-from instances import access
 from instances.models import Instance
-from testing_tools.frame import Frame
+from instances.pages import access
+from instances.pages.frame import Frame
 
 
 def chosen_instance(request: HttpRequest) -> Instance | None:

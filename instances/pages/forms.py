@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 
 from accounts.models import Account
-from hooks import addresses
+from hooks import webhook_urls
 from instances.models import Channel, Instance
 
 
@@ -59,8 +59,8 @@ class AddressForm(forms.Form):
     def clean_url(self) -> str:
         url: str = self.cleaned_data["url"]
         try:
-            return addresses.check(url) if url else ""
-        except addresses.BadAddress as error:
+            return webhook_urls.check(url) if url else ""
+        except webhook_urls.BadAddress as error:
             raise forms.ValidationError(str(error)) from None
 
 

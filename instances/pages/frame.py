@@ -13,12 +13,13 @@ from django.http import HttpRequest
 from django.urls import Resolver404, ResolverMatch, resolve, reverse
 from django.utils import timezone
 
-from hooks import delays
-from hooks.delays import Delay
+from hooks.log import delays
+from hooks.log.delays import Delay
 from hooks.models import Endpoint
-from instances import access, listing
-from instances.figures import Step, first_steps
 from instances.models import Instance
+from instances.pages import access
+from instances.pages.instance_list import search
+from instances.pages.overview.delivery_summary import Step, first_steps
 from testing_tools.models import Bin
 
 SESSION_KEY = "instance"
@@ -74,7 +75,7 @@ class Frame:
     def search(self, words: str) -> list[Instance]:
         """The person's instances that fit, as the list of instances finds them; the first CHOOSER_SIZE."""
         visible = Instance.objects.visible_to(self.user).select_related("owner__owner")
-        return [access.hide_secrets(found) for found in listing.found(visible, words)[:CHOOSER_SIZE]]
+        return [access.hide_secrets(found) for found in search.found(visible, words)[:CHOOSER_SIZE]]
 
     @property
     def has_more(self) -> bool:

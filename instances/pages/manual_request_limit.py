@@ -1,6 +1,6 @@
 """Requests that leave at once because a person pressed a button, and waits: a simulation, a test, a replay.
 
-Each holds a thread of the web server, of which there are 40 (chatapi/web.py), for up to ten seconds, and goes to
+Each holds a thread of the web server, of which there are 40 (runtime/web.py), for up to ten seconds, and goes to
 whatever public address its sender likes. So only so many are under way at once, and a person sends only so many a
 minute: a slow receiver can't keep the site busy, and the site is no tool to press on somebody else's.
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from instances import counters
+from instances import rate_counters
 
 AT_ONCE = 16  # in a web process
 AT_ONCE_PER_PERSON = 4
@@ -34,9 +34,10 @@ def place(person: Any) -> Iterator[None]:
             raise TooMany("Too many requests are under way at this moment. Try again in some seconds.")
         _under_way[person.pk] += 1
     try:
-        if counters.add("outbound", person.pk) > A_MINUTE:
+        if rate_counters.add("outbound", person.pk) > A_MINUTE:
             raise TooMany(
-                f"These are more than {A_MINUTE} requests in a minute. Try again in {counters.seconds_left()} seconds."
+                f"These are more than {A_MINUTE} requests in a minute. "
+                f"Try again in {rate_counters.seconds_left()} seconds."
             )
         yield
     finally:

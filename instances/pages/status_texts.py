@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from accounts.blocking import whom_to_ask
 from instances.channels.base import Button
-from instances.contract import status_data
+from instances.contract.instance import status_data
 from instances.models import (
     NOT_PAID,
     AccountStatus,

@@ -2,40 +2,47 @@
 
 from django.urls import include, path
 
-from instances.views import changes, chats, history, listing, overview, pages, settings, webhook
-from instances.views.invitations import invitation
-from instances.views.media import media
+from instances.pages.endpoints import views as endpoints_views
+from instances.pages.history import views as history_views
+from instances.pages.instance_list import views as instance_list_views
+from instances.pages.messages import views as messages_views
+from instances.pages.overview import button_views
+from instances.pages.overview import views as overview_views
+from instances.pages.public.invitations import invitation
+from instances.pages.public.media_files import media
+from instances.pages.settings import views as settings_views
+from instances.pages.setup import views as setup_views
 
 instances = [
-    path("", listing.instance_list, name="list"),
-    path("new/", pages.new, name="new"),
-    path("<int:number>/setup/", pages.setup, name="setup"),
-    path("<int:number>/", overview.detail, name="detail"),
-    path("<int:number>/status/", overview.status, name="status"),
-    path("<int:number>/link/", changes.link, name="link"),
-    path("<int:number>/press/<slug:button>/", changes.press, name="press"),
-    path("<int:number>/history/", history.history, name="history"),
-    path("<int:number>/history/news/", history.news, name="history-news"),
-    path("<int:number>/settings/", settings.settings, name="settings"),
-    path("<int:number>/name/", changes.rename, name="rename"),
-    path("<int:number>/messages/", chats.messages, name="messages"),
-    path("<int:number>/messages/list/", chats.chat_list, name="chat-list"),
-    path("<int:number>/messages/<str:chat_id>/", chats.messages, name="chat"),
-    path("<int:number>/messages/<str:chat_id>/news/", chats.news, name="chat-news"),
-    path("<int:number>/messages/<str:chat_id>/reply/", chats.reply, name="chat-reply"),
-    path("<int:number>/messages/<str:chat_id>/read/", chats.read, name="chat-read"),
-    path("<int:number>/address/", webhook.save_address, name="address"),
-    path("<int:number>/address/check/", webhook.check_address, name="address-check"),
-    path("<int:number>/address/test/", webhook.try_address, name="address-test"),
-    path("<int:number>/token/", changes.rotate_token, name="token"),
-    path("<int:number>/secret/", changes.rotate_secret, name="secret"),
-    path("<int:number>/secret/end/", changes.end_previous_secret, name="secret-end"),
-    path("<int:number>/pause/", changes.pause, name="pause"),
-    path("<int:number>/resume/", changes.resume, name="resume"),
-    path("<int:number>/delete/", changes.delete, name="delete"),
+    path("", instance_list_views.instance_list, name="list"),
+    path("new/", setup_views.new, name="new"),
+    path("<int:number>/setup/", setup_views.setup, name="setup"),
+    path("<int:number>/", overview_views.detail, name="detail"),
+    path("<int:number>/status/", overview_views.status, name="status"),
+    path("<int:number>/link/", button_views.link, name="link"),
+    path("<int:number>/press/<slug:button>/", button_views.press, name="press"),
+    path("<int:number>/history/", history_views.history, name="history"),
+    path("<int:number>/history/news/", history_views.news, name="history-news"),
+    path("<int:number>/settings/", settings_views.settings, name="settings"),
+    path("<int:number>/name/", button_views.rename, name="rename"),
+    path("<int:number>/messages/", messages_views.messages, name="messages"),
+    path("<int:number>/messages/list/", messages_views.chat_list, name="chat-list"),
+    path("<int:number>/messages/<str:chat_id>/", messages_views.messages, name="chat"),
+    path("<int:number>/messages/<str:chat_id>/news/", messages_views.news, name="chat-news"),
+    path("<int:number>/messages/<str:chat_id>/reply/", messages_views.reply, name="chat-reply"),
+    path("<int:number>/messages/<str:chat_id>/read/", messages_views.read, name="chat-read"),
+    path("<int:number>/address/", endpoints_views.save_address, name="address"),
+    path("<int:number>/address/check/", endpoints_views.check_address, name="address-check"),
+    path("<int:number>/address/test/", endpoints_views.try_address, name="address-test"),
+    path("<int:number>/token/", button_views.rotate_token, name="token"),
+    path("<int:number>/secret/", button_views.rotate_secret, name="secret"),
+    path("<int:number>/secret/end/", button_views.end_previous_secret, name="secret-end"),
+    path("<int:number>/pause/", button_views.pause, name="pause"),
+    path("<int:number>/resume/", button_views.resume, name="resume"),
+    path("<int:number>/delete/", button_views.delete, name="delete"),
 ]
 urlpatterns = [
-    path("", pages.home, name="home"),
+    path("", setup_views.home, name="home"),
     path("instances/", include((instances, "instances"))),
     path("invite/<slug:code>", invitation, name="invitation"),
     path("media/<str:key>/<str:name>", media, name="media"),

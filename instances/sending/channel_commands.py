@@ -13,7 +13,12 @@ from typing import Any, NamedTuple
 from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
-from instances import actions
+from instances.actions import chats as chats_actions
+from instances.actions import groups as groups_actions
+from instances.actions.chats import Denied
+from instances.actions.groups import Taken, find_group, invite_link_of, set_admin
+from instances.actions.sending.accept import QueueFull, TooLong, send_message
+from instances.actions.sending.command_queue import claim_action, enqueue_action, finish_action
 from instances.channels import channel_of
 from instances.channels.base import CannotDo
 from instances.models import AccountStatus, ActionType, Chat, Instance, QueuedAction
@@ -38,7 +43,7 @@ def do(instance: Instance, type: ActionType, **data: Any) -> Done:
     Raises actions.Denied and channels.base.CannotDo, whose texts are sentences for the caller.
     """
     if not instance.is_authenticated or QueuedAction.objects.filter(instance=instance).exists():
-        actions.enqueue_action(instance, type=type, data=data)
+        enqueue_action(instance, type=type, data=data)
         return Done(True, {})
     return Done(False, carry_out(instance, QueuedAction(instance=instance, type=type, data=data)))
 
@@ -61,15 +66,15 @@ def create_group(instance: Instance, action: QueuedAction) -> Mapping[str, Any]:
     wanted = [member for member in action.data["chatIds"] if member != instance.own_chat_id]
     members = [member for member in wanted if has_account(instance, member)]
     if not members:
-        raise actions.Denied("None of the participants uses the messenger.")
+        raise Denied("None of the participants uses the messenger.")
     action.data["chatIds"] = members
     try:
         group, unsent = new_group(instance, action)
-    except actions.Taken:  # two calls within a second, and the sandbox's ids are counted in seconds
+    except Taken:  # two calls within a second, and the sandbox's ids are counted in seconds
         group, unsent = new_group(instance, action)
     return {
         "chatId": group.chat_id,
-        "groupInviteLink": actions.invite_link_of(group),
+        "groupInviteLink": invite_link_of(group),
         "without": [member for member in wanted if member not in members],
         "unsent": unsent,
     }
@@ -80,13 +85,13 @@ def new_group(instance: Instance, action: QueuedAction) -> tuple[Chat, str]:
     chat_id = channel_of(instance).perform(instance, action)["chatId"]
     data = action.data
     with transaction.atomic():
-        group = actions.create_group(
+        group = groups_actions.create_group(
             instance, chat_id=chat_id, name=data["groupName"], members=data["chatIds"]
         )
         if data.get("messageText"):
             try:
-                actions.send_message(instance, chat_id=chat_id, body=data["messageText"])
-            except (actions.QueueFull, actions.TooLong) as error:
+                send_message(instance, chat_id=chat_id, body=data["messageText"])
+            except (QueueFull, TooLong) as error:
                 return group, str(error)
     return group, ""
 
@@ -94,15 +99,15 @@ def new_group(instance: Instance, action: QueuedAction) -> tuple[Chat, str]:
 def add_participant(instance: Instance, action: QueuedAction) -> Mapping[str, Any]:
     group_id, member = action.data["groupId"], action.data["participantChatId"]
     if not has_account(instance, member):
-        raise actions.Denied(f"{member} does not use the messenger.")
+        raise Denied(f"{member} does not use the messenger.")
     channel_of(instance).perform(instance, action)
-    actions.add_participant(instance, group_id=group_id, member=member)
+    groups_actions.add_participant(instance, group_id=group_id, member=member)
     return {}
 
 
 def remove_participant(instance: Instance, action: QueuedAction) -> Mapping[str, Any]:
     channel_of(instance).perform(instance, action)
-    actions.remove_participant(
+    groups_actions.remove_participant(
         instance, group_id=action.data["groupId"], member=action.data["participantChatId"]
     )
     return {}
@@ -110,7 +115,7 @@ def remove_participant(instance: Instance, action: QueuedAction) -> Mapping[str,
 
 def promote_or_demote(instance: Instance, action: QueuedAction) -> Mapping[str, Any]:
     channel_of(instance).perform(instance, action)
-    actions.set_admin(
+    set_admin(
         instance,
         group_id=action.data["groupId"],
         member=action.data["participantChatId"],
@@ -121,13 +126,13 @@ def promote_or_demote(instance: Instance, action: QueuedAction) -> Mapping[str, 
 
 def read_chat(instance: Instance, action: QueuedAction) -> Mapping[str, Any]:
     channel_of(instance).perform(instance, action)
-    actions.read_chat(instance, chat_id=action.data["chatId"])
+    chats_actions.read_chat(instance, chat_id=action.data["chatId"])
     return {}
 
 
 def join_group(instance: Instance, action: QueuedAction) -> Mapping[str, Any]:
     said = channel_of(instance).perform(instance, action)
-    actions.join_group(
+    groups_actions.join_group(
         instance,
         chat_id=said["chatId"],
         name=said.get("name", ""),
@@ -138,15 +143,15 @@ def join_group(instance: Instance, action: QueuedAction) -> Mapping[str, Any]:
 
 
 def leave_group(instance: Instance, action: QueuedAction) -> Mapping[str, Any]:
-    actions.find_group(instance, action.data["chatId"])
+    find_group(instance, action.data["chatId"])
     channel_of(instance).perform(instance, action)
-    actions.leave_group(instance, group_id=action.data["chatId"])
+    groups_actions.leave_group(instance, group_id=action.data["chatId"])
     return {}
 
 
 def show_activity(instance: Instance, action: QueuedAction) -> Mapping[str, Any]:
     channel_of(instance).perform(instance, action)
-    actions.show_activity(
+    chats_actions.show_activity(
         instance,
         chat_id=action.data["chatId"],
         activity=Chat.Activity.TYPING if action.type == ActionType.TYPING else Chat.Activity.RECORDING,
@@ -195,17 +200,17 @@ def act_due(now: datetime | None = None) -> int:
     )
     left = 0
     for action in list(first.select_related("instance")):
-        if not actions.claim_action(action.pk, now=now, again_after=AGAIN_AFTER):
+        if not claim_action(action.pk, now=now, again_after=AGAIN_AFTER):
             continue
         try:
             carry_out(action.instance, action)
-        except (actions.Denied, CannotDo):  # the sentence may name people, so it is not for the log
+        except (Denied, CannotDo):  # the sentence may name people, so it is not for the log
             log.info("Action %s (%s) was not possible any more and is dropped", action.pk, action.type)
         except (OperationalError, InterfaceError):
             raise
         except Exception:  # one instance's fault must not stop the others' queues
             log.exception("Action %s was not done; next try in %s s", action.pk, AGAIN_AFTER.seconds)
             continue
-        actions.finish_action(action)
+        finish_action(action)
         left += 1
     return left

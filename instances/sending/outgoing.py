@@ -15,10 +15,13 @@ from django.db import InterfaceError, OperationalError
 from django.db.models import Min, QuerySet
 from django.utils import timezone
 
-from instances import acting, actions, rows
+from instances import fast_lookup
+from instances.actions.sending.accept import record_sent
+from instances.actions.sending.rejected import give_up
 from instances.channels import CHANNELS, channel_of
 from instances.channels.base import DEADLINE, CannotDo
 from instances.models import CONNECTED, AccountStatus, Ack, Instance, OutgoingMessage, OutgoingQueue
+from instances.sending import channel_commands
 
 log = logging.getLogger(__name__)
 
@@ -97,8 +100,8 @@ def write_down(
     next_send_at: datetime,
 ) -> int:
     """What came of a claim; returns how many messages have left the queue by it."""
-    gone = actions.give_up(instance, refused) if refused else 0
-    return gone + len(actions.record_sent(instance, taken, next_send_at=next_send_at))
+    gone = give_up(instance, refused) if refused else 0
+    return gone + len(record_sent(instance, taken, next_send_at=next_send_at))
 
 
 def work(now: datetime | None = None) -> int:
@@ -107,7 +110,7 @@ def work(now: datetime | None = None) -> int:
     A channel that fails is left for the next pass; that the database is away is raised.
     """
     now = now or timezone.now()
-    done = acting.act_due(now)
+    done = channel_commands.act_due(now)
     for name, channel in CHANNELS.items():
         try:
             done += channel.work(now)
@@ -126,12 +129,12 @@ def next_work(now: datetime | None = None) -> datetime | None:
 
 def claim(pk: int, now: datetime) -> Instance | None:
     """The instance, for DEADLINE seconds this sender's alone; None if another was faster or it may not send."""
-    return rows.fetch(
-        f'UPDATE "{OutgoingQueue._meta.db_table}" queue SET next_send_at = %s FROM "{rows.TABLE}"'
+    return fast_lookup.fetch(
+        f'UPDATE "{OutgoingQueue._meta.db_table}" queue SET next_send_at = %s FROM "{fast_lookup.TABLE}"'
         " WHERE queue.instance_id = %s AND queue.next_send_at <= %s AND queue.length > 0"
         " AND id = queue.instance_id AND account_status = %s AND paid_until > %s"
         " AND stopped_at IS NULL AND substatus = ANY(%s)"
-        f" RETURNING {rows.COLUMNS}",
+        f" RETURNING {fast_lookup.COLUMNS}",
         [now + timedelta(seconds=DEADLINE), pk, now, AccountStatus.AUTHENTICATED.value, now, list(CONNECTED)],
     )
 

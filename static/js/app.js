@@ -80,7 +80,7 @@
     button.setAttribute("aria-label", (show ? "Hide the " : "Show the ") + what);
   }
 
-  // -- times: <time datetime data-ago>; the words are those of relative() in templatetags/ui.py (tests/frame/test_relative_times.py)
+  // -- times: <time datetime data-ago>; the words are those of relative() in chatapi/ui/templatetags/ui.py (test_relative_times.py)
   function relative(then, now) {
     const seconds = (now - then) / 1000;
     const distance = Math.abs(seconds);

@@ -18,20 +18,36 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from instances import actions, chat_ids
+from instances import chat_ids
+from instances.actions.bans import Banned
+from instances.actions.chats import Denied, read_chat
+from instances.actions.messages import UnknownMessage
+from instances.actions.session import take_over
+from instances.channels.sandbox.actions import contacts as contacts_actions
+from instances.channels.sandbox.actions.contacts import (
+    NotLinked,
+    NotPossible,
+    change_contact,
+    change_phone,
+    phone_event,
+    reset_sandbox,
+    write_as_contact,
+)
+from instances.channels.sandbox.actions.groups import group_of_contact
+from instances.channels.sandbox.actions.receipts import tick_by_hand
 from instances.media.kinds import WrongFile
 from instances.models import Ack, Channel, Instance
-from testing_tools import phone as reads
-from testing_tools.phone_forms import BatteryForm, GroupForm, Kind, MindForm, PersonForm, WriteForm, in_words
-from testing_tools.views.chosen import must_change
-from testing_tools.views.phone import query_of, scene_asked
+from instances.pages.chosen_instance import must_change
+from testing_tools.phone import screens as reads
+from testing_tools.phone.forms import BatteryForm, GroupForm, Kind, MindForm, PersonForm, WriteForm, in_words
+from testing_tools.phone.views import query_of, scene_asked
 
 REFUSALS = (
-    actions.NotLinked,
-    actions.NotPossible,
-    actions.Banned,
-    actions.Denied,
-    actions.UnknownMessage,
+    NotLinked,
+    NotPossible,
+    Banned,
+    Denied,
+    UnknownMessage,
     chat_ids.BadChatId,
     WrongFile,
 )
@@ -77,7 +93,7 @@ def touched(
         "wrong": wrong,
         "touched": True,
     }
-    answer = render(request, "testing/phone/made.html", context, status=422 if wrong else 200)
+    answer = render(request, "testing_tools/phone/made.html", context, status=422 if wrong else 200)
     answer["HX-Trigger-After-Settle"] = "refused" if wrong else "touched"  # the page asks at once
     return answer
 
@@ -99,7 +115,7 @@ def type_by_hand(request: HttpRequest) -> HttpResponse:
         given = valid(form)
         if given["kind"] == Kind.CALL:
             raise Refused("A missed call comes from a contact.")
-        actions.type_by_hand(instance, chat_id=scene.chat_id, **form.message(instance))
+        contacts_actions.type_by_hand(instance, chat_id=scene.chat_id, **form.message(instance))
         return f"Typed by hand: {what(given)} to {scene.name}. Its ticks are no hooks, because the API did not send it."
 
     return touched(request, instance, scene, touch)
@@ -117,7 +133,7 @@ def write(request: HttpRequest) -> HttpResponse:
         given = valid(form)
         if scene.is_group and given["kind"] == Kind.CALL and not given["forward"]:
             raise Refused("A call goes to one person: choose a contact instead of a group.")
-        actions.write_as_contact(
+        write_as_contact(
             instance,
             sender=scene.who.chat_id,
             chat_id=scene.chat_id if scene.is_group else None,
@@ -144,7 +160,7 @@ def read_there(request: HttpRequest) -> HttpResponse:
         ]
         with transaction.atomic():
             for message in reversed(arrived):
-                actions.tick_by_hand(instance, message_id=message.message_id, ack=Ack.VIEWED, contact=contact)
+                tick_by_hand(instance, message_id=message.message_id, ack=Ack.VIEWED, contact=contact)
         if not arrived:
             raise Refused(f"{reads.called(scene.who)} has nothing to read.")
         count = len(arrived)
@@ -161,7 +177,7 @@ def read_here(request: HttpRequest) -> HttpResponse:
     scene = scene_asked(request, instance)
 
     def touch() -> str:
-        actions.read_chat(instance, chat_id=scene.chat_id, actor=request.user)
+        read_chat(instance, chat_id=scene.chat_id, actor=request.user)
         return f"Read on the instance's phone: {scene.name} sees it; there is no hook for it."
 
     return touched(request, instance, scene, touch)
@@ -177,13 +193,13 @@ def own(request: HttpRequest) -> HttpResponse:
     def touch() -> str:
         if "battery" in request.POST:
             percent = valid(BatteryForm(request.POST))["battery"]
-            actions.change_phone(instance, battery=percent, actor=request.user)
+            change_phone(instance, battery=percent, actor=request.user)
             return f"The battery is at {percent} %."
         event = request.POST.get("event", "")
         if event == "take_back":
-            actions.take_over(instance, actor=request.user)
+            take_over(instance, actor=request.user)
         elif event in EVENTS:
-            actions.phone_event(instance, event=event, actor=request.user)
+            phone_event(instance, event=event, actor=request.user)
         else:
             raise Refused(NO_BODY)
         return f"{EVENTS[event]} Now: {reads.state_of(instance).word.lower()}."
@@ -228,7 +244,7 @@ def contact(request: HttpRequest) -> HttpResponse:
             change = dict(valid(MindForm(request.POST)))
             gets = seconds("gets messages", change["deliver_after"])
             words = f"{gets} and {seconds('reads them', change['read_after'])}"
-        actions.change_contact(instance, phone=scene.who.chat_id, actor=request.user, **change)
+        change_contact(instance, phone=scene.who.chat_id, actor=request.user, **change)
         return f"{change.get('name') or reads.called(scene.who)} {words}."
 
     return touched(request, instance, scene, touch)
@@ -246,7 +262,7 @@ def seconds(doing: str, after: int | None) -> str:
 def reset(request: HttpRequest) -> HttpResponse:
     """The sandbox from the start."""
     instance = sandbox(request)
-    actions.reset_sandbox(instance, actor=request.user)
+    reset_sandbox(instance, actor=request.user)
     said.success(
         request,
         "The sandbox starts anew: nobody is there yet, and the phone is linked and charged.",
@@ -264,7 +280,7 @@ def person(request: HttpRequest) -> HttpResponse:
         given = valid(form)
         chat_id = given["phone"]
         if given["name"]:
-            actions.change_contact(instance, phone=chat_id, name=given["name"], actor=request.user)
+            change_contact(instance, phone=chat_id, name=given["name"], actor=request.user)
     except (*REFUSALS, Refused) as refusal:
         said.error(request, str(refusal))
     return redirect(back(instance, chat_id))
@@ -278,7 +294,7 @@ def group(request: HttpRequest) -> HttpResponse:
     form, chat_id = GroupForm(request.POST), ""
     try:
         given = valid(form)
-        made = actions.group_of_contact(
+        made = group_of_contact(
             instance,
             name=given["name"],
             by=given["members"][0],

@@ -9,12 +9,14 @@ from django import forms
 from django.core.files.uploadedfile import SimpleUploadedFile, UploadedFile
 from django.db import models
 
-from instances import actions, chat_ids
-from instances.contract.cards import vcard_of
+from instances import chat_ids
+from instances.actions.media import keep_longer, take_media
+from instances.actions.messages import UnknownMessage, quote
+from instances.contract.sending.contacts_and_locations import vcard_of
 from instances.media.kinds import WrongFile
 from instances.models import Instance, Media, Message, MessageType
-from testing_tools import samples
-from testing_tools.sending_forms import plain_number
+from testing_tools import sample_files
+from testing_tools.sending.forms import plain_number
 
 TEXT_MOST = 10_000
 NO_NUMBER = "A phone number is 9 to 14 digits and starts with the country code."
@@ -54,15 +56,15 @@ class FileKind(NamedTuple):
 
 
 FILES = {
-    Kind.PHOTO: FileKind(MessageType.IMAGE, "image", (samples.PICTURE_NAME, "image/png")),
+    Kind.PHOTO: FileKind(MessageType.IMAGE, "image", (sample_files.PICTURE_NAME, "image/png")),
     Kind.VIDEO: FileKind(MessageType.VIDEO, "video", ("", "")),
-    Kind.VOICE: FileKind(MessageType.PTT, "audio", (samples.VOICE_NAME, "audio/wav")),
-    Kind.FILE: FileKind(MessageType.DOCUMENT, "", (samples.FILE_NAME, "text/plain")),
+    Kind.VOICE: FileKind(MessageType.PTT, "audio", (sample_files.VOICE_NAME, "audio/wav")),
+    Kind.FILE: FileKind(MessageType.DOCUMENT, "", (sample_files.FILE_NAME, "text/plain")),
 }
 MAKE: dict[Kind, Callable[[], bytes]] = {
-    Kind.PHOTO: samples.picture,
-    Kind.VOICE: samples.voice,
-    Kind.FILE: lambda: samples.TEXT,
+    Kind.PHOTO: sample_files.picture,
+    Kind.VOICE: sample_files.voice,
+    Kind.FILE: lambda: sample_files.TEXT,
 }
 
 
@@ -104,7 +106,7 @@ class WriteForm(forms.Form):
         given = self.cleaned_data
         if given["forward"]:
             return passed_on(instance, given["forward"])
-        quoted = actions.quote(instance, given["quoted"]) if given["quoted"] else None
+        quoted = quote(instance, given["quoted"]) if given["quoted"] else None
         return content_of(instance, given) | {"quoted": quoted, "forwarded": int(given["forwarded"])}
 
 
@@ -114,14 +116,14 @@ def passed_on(instance: Instance, message_id: str) -> dict[str, Any]:
         instance=instance, message_id=message_id, deleted_at=None
     ).first()  # fmt: skip
     if found is None:
-        raise actions.UnknownMessage("The message to be forwarded was not found.")
+        raise UnknownMessage("The message to be forwarded was not found.")
     if found.type == MessageType.CALL_LOG:
-        raise actions.UnknownMessage("A missed call can't be forwarded.")
+        raise UnknownMessage("A missed call can't be forwarded.")
     return {
         "type": found.type,
         "body": found.body,
         "caption": found.caption,
-        "media": actions.keep_longer(found.media) if found.media else None,
+        "media": keep_longer(found.media) if found.media else None,
         "forwarded": found.forwarded + 1,
     }
 
@@ -160,7 +162,7 @@ def file_of(instance: Instance, kind: str, upload: UploadedFile | None) -> Media
         raise WrongFile(f"A video is wanted, and this is {upload.content_type or 'of no known kind'}.")
     only = wanted.family if wanted.family in ("image", "audio") else ""
     try:
-        return actions.take_media(instance, upload, filename=upload.name or "file", only=only)
+        return take_media(instance, upload, filename=upload.name or "file", only=only)
     except WrongFile as error:
         raise WrongFile(f"The file was not taken: {error}") from None
 

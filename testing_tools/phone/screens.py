@@ -1,6 +1,6 @@
 """What the two phones of the sandbox show: who there is, the chat as either side sees it, and the hooks of a touch.
 
-Reads only; every touch goes through the actions that REST uses too (testing_tools/views/phone_touches.py).
+Reads only; every touch goes through the actions that REST uses too (testing_tools/phone/event_views.py).
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from django.db.models import QuerySet, prefetch_related_objects
 
 from hooks import explain
 from hooks.models import Hook
-from instances import chat_ids, conversations
-from instances.actions.receipts import minds
-from instances.conversations import Bubble
+from instances import chat_ids
+from instances.channels.sandbox.actions.receipts import minds
 from instances.models import (
     AccountStatus,
     Ack,
@@ -27,6 +26,8 @@ from instances.models import (
     SandboxContact,
     Substatus,
 )
+from instances.pages.messages import conversations
+from instances.pages.messages.conversations import Bubble
 
 PEOPLE_SHOWN = 100  # chats, and contacts without one, in the list to choose from
 HOOKS_SHOWN = 12  # of one touch; the log has them all

@@ -11,13 +11,14 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from instances import chat_ids, conversations
+from instances import chat_ids
 from instances.models import Channel, Instance
-from testing_tools import phone as reads
-from testing_tools.phone_forms import ICONS, Kind
-from testing_tools.views.chosen import chosen_instance, must_choose
+from instances.pages.chosen_instance import chosen_instance, must_choose
+from instances.pages.messages import conversations
+from testing_tools.phone import screens as reads
+from testing_tools.phone.forms import ICONS, Kind
 
-PAGE = "testing/phone.html"
+PAGE = "testing_tools/phone/phone.html"
 LARGEST = 2**31 - 1
 
 
@@ -114,4 +115,4 @@ def news(request: HttpRequest) -> HttpResponse:
         "states_json": json.dumps(context["states"]),
         "changed": {name for name, part in context["parts"].items() if known.get(name) != part},
     }
-    return render(request, "testing/phone/news.html", context)
+    return render(request, "testing_tools/phone/news.html", context)

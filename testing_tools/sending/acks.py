@@ -8,10 +8,10 @@ from datetime import datetime
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from chatapi.ui.json_text import BadJson, parse
 from hooks.models import Hook, Kind
-from instances import conversations
 from instances.models import Ack, Instance, OutgoingMessage
-from testing_tools.json_text import BadJson, parse
+from instances.pages.messages import conversations
 
 SHOWN = 20
 STEPS = ("queued", "sent", "delivered", "viewed")

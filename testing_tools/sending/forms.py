@@ -17,12 +17,12 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import models
 
 from instances import chat_ids
-from instances.contract import cards, files
+from instances.contract.sending import contacts_and_locations, files
 from instances.media.sources import is_address
 from instances.models import MessageType
-from testing_tools import samples
+from testing_tools import sample_files
 
-REGISTERED = (cards, files)  # importing them puts their methods into the registry
+REGISTERED = (contacts_and_locations, files)  # importing them puts their methods into the registry
 URL_MOST = 2000
 SHOWN_MOST = 60  # characters of an argument, when the call is shown
 
@@ -213,14 +213,14 @@ def call_of(given: Mapping[str, Any]) -> Call:
                 plain_number(one) for one in given["contacts"].split(",") if one.strip()
             ]
         case What.VOICE:
-            sample = f"data:audio/wav;base64,{base64.b64encode(samples.voice()).decode()}"
+            sample = f"data:audio/wav;base64,{base64.b64encode(sample_files.voice()).decode()}"
             arguments["audio"] = given["voice"] or given["voice_url"] or sample
     return Call(KINDS[kind][1], arguments)
 
 
 def picture_uri(upload: UploadedFile | None) -> str:
     """The picture of a link's preview as a data: URI; one that is too long is left to the method to refuse."""
-    content = upload.read(settings.MEDIA_DATA_URI_MAX_BYTES) if upload else samples.picture()
+    content = upload.read(settings.MEDIA_DATA_URI_MAX_BYTES) if upload else sample_files.picture()
     kind = (upload.content_type if upload else "") or "image/png"
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 

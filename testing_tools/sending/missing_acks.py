@@ -8,7 +8,7 @@ from instances import chat_ids
 from instances.channels import channel_of
 from instances.channels.base import Can
 from instances.models import Ack, Channel, Instance, SandboxContact
-from testing_tools.ticks import Sent
+from testing_tools.sending.acks import Sent
 
 # A step of testing_tools.ticks, and the word under which a channel says that it has none
 STEPS = {"delivered": Can.DELIVERED, "viewed": Can.VIEWED}

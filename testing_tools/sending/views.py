@@ -11,24 +11,26 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from instances import actions
+from chatapi.ui.json_text import pretty
+from instances.actions.sending.accept import QUEUE_LIMIT
+from instances.actions.sending.message_queue import clear_messages
 from instances.channels import channel_of
 from instances.contract.registry import METHODS
 from instances.models import Channel, Instance
-from testing_tools import sending_forms, ticks, ticks_why
-from testing_tools.json_text import pretty
-from testing_tools.sending_forms import SendForm
-from testing_tools.views.chosen import chosen_instance, must_change, must_choose
+from instances.pages.chosen_instance import chosen_instance, must_change, must_choose
+from testing_tools.sending import acks, missing_acks
+from testing_tools.sending import forms as sending_forms
+from testing_tools.sending.forms import SendForm
 
-PAGE = "testing/sending.html"
+PAGE = "testing_tools/sending/sending.html"
 QUEUE_SHOWN = 10
 
 
 def live_context(instance: Instance) -> dict[str, Any]:
     """The messages with their ticks, and what waits. Five queries."""
-    messages = ticks.sent_messages(instance)
-    ticks_why.explain(instance, messages)
-    queue = ticks.waiting(instance)
+    messages = acks.sent_messages(instance)
+    missing_acks.explain(instance, messages)
+    queue = acks.waiting(instance)
     in_queue = queue.count()
     return {
         "instance": instance,
@@ -36,9 +38,9 @@ def live_context(instance: Instance) -> dict[str, Any]:
         "in_queue": in_queue,
         "queue": queue.order_by("queue_number")[:QUEUE_SHOWN],
         "queue_shown": QUEUE_SHOWN,
-        "queue_waits": ticks_why.waiting_for(instance),
-        "cursor": ticks.cursor(messages, in_queue),
-        "limit": actions.QUEUE_LIMIT,
+        "queue_waits": missing_acks.waiting_for(instance),
+        "cursor": acks.cursor(messages, in_queue),
+        "limit": QUEUE_LIMIT,
         "is_sandbox": instance.channel == Channel.SANDBOX,
     }
 
@@ -68,7 +70,7 @@ def form_context(instance: Instance, *, form: SendForm | None = None, **more: An
         "form": form,
         "kinds": kinds,
         "chosen": form.chosen,
-        "never": ticks_why.never(instance),
+        "never": missing_acks.never(instance),
     } | more
 
 
@@ -126,7 +128,7 @@ def send(request: HttpRequest) -> HttpResponse:
 def clear(request: HttpRequest) -> HttpResponse:
     """Empties the queue, as clearMessagesQueue of the API does it."""
     instance = must_change(request)
-    gone, in_hand, _ = actions.clear_messages(instance, actor=request.user)
+    gone, in_hand, _ = clear_messages(instance, actor=request.user)
     words = f"{gone} {'message was' if gone == 1 else 'messages were'} removed from the queue."
     if in_hand:
         words += f" {in_hand} in the messenger's hands {'is' if in_hand == 1 else 'are'} sent all the same."

@@ -9,11 +9,11 @@ import re
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypedDict
 
+from chatapi.ui.json_text import BadJson, Place, compact, parse, place_of, pretty
 from hooks import signing
-from instances import values
+from instances import value_parsing
 from instances.models import Instance, MessageType
-from testing_tools.json_text import BadJson, Place, compact, parse, place_of, pretty
-from testing_tools.simulation_kinds import GROUP, Field, What, example, family, fields_of
+from testing_tools.simulation.kinds import GROUP, Field, What, example, family, fields_of
 
 BODY_MOST = 256 * 1024  # bytes; a real hook is far smaller
 
@@ -26,7 +26,7 @@ def read_fields(what: str, value: Any) -> dict[str, str]:
     found: dict[str, Any] = READERS[family(what)](item)
     names = {field.name for field in fields_of(what)}
     return {
-        name: values.text(part)
+        name: value_parsing.text(part)
         for name, part in found.items()
         if name in names and isinstance(part, str | int)
     }
@@ -250,8 +250,8 @@ def about(body: bytes) -> About:
     item = the_item(What.MESSAGE, value) or the_item(What.DELIVERED, value) or {}
     chat = part_of(the_item(What.CHAT, value) or {}, "new").get("id", "")
     return {
-        "message": values.text(str(item.get("id", ""))[:200]),
-        "chat": values.text(str(item.get("chatId", chat))[:100]),
+        "message": value_parsing.text(str(item.get("id", ""))[:200]),
+        "chat": value_parsing.text(str(item.get("chatId", chat))[:100]),
     }
 
 

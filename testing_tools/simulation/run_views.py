@@ -9,14 +9,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_POST
 
-from hooks import addresses
-from instances import access
+from hooks import webhook_urls
 from instances.models import Instance
-from testing_tools import simulation_runs
+from instances.pages import access
 from testing_tools.models import SimulationRun
-from testing_tools.views.simulation import last_simulations, why_off
+from testing_tools.simulation import runs as simulation_runs
+from testing_tools.simulation.views import last_simulations, why_off
 
-PART = "testing/simulation_run.html#run"
+PART = "testing_tools/simulation/simulation_run.html#run"
 
 
 @require_POST
@@ -31,7 +31,7 @@ def step(request: HttpRequest, public_id: UUID) -> HttpResponse:
     if not refusal:
         try:
             simulation_runs.advance(run, run.instance, actor=request.user)
-        except addresses.BadAddress as error:
+        except webhook_urls.BadAddress as error:
             refusal = str(error)
     shown = simulation_runs.show_run(run)
     if not refusal and shown.is_open and request.POST.get("seen") == shown.cursor:

@@ -15,15 +15,15 @@ from typing import Any, NamedTuple
 from django.db import transaction
 from django.utils import timezone
 
-from hooks import actions, addresses
+from chatapi.ui.json_text import compact, parse, pretty
+from hooks import webhook_urls
+from hooks.actions.simulation import SIMULATION_LEASE, simulate, simulate_again
 from hooks.models import Attempt, Hook, Kind, new_public_id
-from hooks.simulation import SIMULATION_LEASE
 from instances.models import Ack, Instance
-from testing_tools.attempts import Verdict, verdict_of
-from testing_tools.json_text import compact, parse, pretty
+from instances.pages.log.attempts import Verdict, verdict_of
 from testing_tools.models import Plan, RunState, SimulationRun, SimulationStep
-from testing_tools.simulation_kinds import What, family, kind_of
-from testing_tools.simulations import about, the_item
+from testing_tools.simulation.drafts import about, the_item
+from testing_tools.simulation.kinds import What, family, kind_of
 
 MOST = 50  # hooks of one run
 LONGEST_PAUSE = 10.0  # seconds between two
@@ -135,7 +135,7 @@ def plan_run(
     """Writes the run; advance() sends it. Raises BadRun and addresses.BadAddress."""
     if plan not in plans_of(what) or plan == Plan.ONCE:
         raise BadRun("This order makes no sense for this kind of hook.")
-    to_url = addresses.check(to_url)
+    to_url = webhook_urls.check(to_url)
     planned = steps_of(what, plan, body, count)
     old = SimulationRun.objects.filter(instance=instance).order_by("-pk").values_list("pk", flat=True)
     SimulationRun.objects.filter(pk__in=list(old[KEPT - 1 :])).delete()
@@ -199,9 +199,9 @@ def send_step(step: SimulationStep, instance: Instance, *, to_url: str, actor: A
     if step.attempt > 1 and step.hook is not None:
         before = Hook.objects.filter(public_id=step.hook).first()
         if before is not None:
-            actions.simulate_again(before, actor=actor)
+            simulate_again(before, actor=actor)
         return
-    actions.simulate(
+    simulate(
         instance.endpoint,
         kind=Kind(step.kind),
         body=body,

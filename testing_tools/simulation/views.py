@@ -12,20 +12,22 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
-from hooks import actions, addresses
+from chatapi.ui.json_text import BadJson, compact
+from hooks import webhook_urls
+from hooks.actions.simulation import simulate
 from hooks.models import Hook
-from instances import access, outbound
 from instances.models import Instance
-from testing_tools import bins, simulation_runs
-from testing_tools.attempts import show
-from testing_tools.json_text import BadJson, compact
+from instances.pages import access, manual_request_limit
+from instances.pages.chosen_instance import chosen_instance, must_change, must_choose
+from instances.pages.log.attempts import show
 from testing_tools.models import Bin, Plan
-from testing_tools.simulation_kinds import DRAWER, LARGE, What, fields_of, kind_of
-from testing_tools.simulations import Draft, about, first_draft, from_form, headers_to_be_sent, judged
-from testing_tools.views.chosen import chosen_instance, must_change, must_choose
+from testing_tools.simulation import runs as simulation_runs
+from testing_tools.simulation.drafts import Draft, about, first_draft, from_form, headers_to_be_sent, judged
+from testing_tools.simulation.kinds import DRAWER, LARGE, What, fields_of, kind_of
+from testing_tools.verification.actions import bins as actions_bins
 
 LAST = 20
-PAGE = "testing/simulation.html"
+PAGE = "testing_tools/simulation/simulation.html"
 
 
 @require_safe
@@ -105,8 +107,8 @@ def address_context(instance: Instance, url: str) -> dict[str, Any]:
     else:
         origin = "other"
         try:
-            addresses.check(url)
-        except addresses.BadAddress as error:
+            webhook_urls.check(url)
+        except webhook_urls.BadAddress as error:
             fault = str(error)
     return {"instance": instance, "endpoint": endpoint, "url": url, "origin": origin, "address_fault": fault}
 
@@ -175,7 +177,7 @@ def address(request: HttpRequest) -> HttpResponse:
     instance = must_choose(request)
     use, partial = request.POST.get("use"), "address"
     if use == "bin":
-        url = bins.open_bin(instance).url
+        url = actions_bins.open_bin(instance).url
     elif use == "own":
         url = instance.endpoint.effective_url()
     else:
@@ -196,7 +198,7 @@ def send(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {"draft": judged(what, body_text(request))}
     try:
         context |= sent(request, instance, what, context["draft"], url)
-    except (Refused, simulation_runs.BadRun, addresses.BadAddress) as refusal:
+    except (Refused, simulation_runs.BadRun, webhook_urls.BadAddress) as refusal:
         context["refusal"] = str(refusal)
     if request.htmx:  # type: ignore[attr-defined]
         return verdict(request, instance, context)
@@ -239,7 +241,7 @@ def sent(request: HttpRequest, instance: Instance, what: str, draft: Draft, url:
         body = compact(draft.text)
     except BadJson as error:
         raise Refused(str(error)) from None
-    url = addresses.check(url)
+    url = webhook_urls.check(url)
     plan = request.POST.get("plan", Plan.ONCE)
     if plan not in Plan.values or plan == Plan.ONCE:
         return deliver(request, instance, kind=kind_of(what), body=body, url=url)
@@ -267,10 +269,10 @@ def deliver(request: HttpRequest, instance: Instance, *, kind: Any, body: bytes,
     """Sends these bytes at once; what the verdict shows of it. Raises Refused."""
     must_be_on(instance)
     try:
-        with outbound.place(request.user):
-            hook = actions.simulate(
+        with manual_request_limit.place(request.user):
+            hook = simulate(
                 instance.endpoint, kind=kind, body=body, to_url=url, actor=request.user, **about(body)
             )
-    except outbound.TooMany as error:
+    except manual_request_limit.TooMany as error:
         raise Refused(str(error)) from None
     return {"hook": hook, "shown": show(hook.attempts.get(), hook)}

@@ -5,7 +5,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from testing_tools.models import Capture, Family
-from testing_tools.recognise import Sentence, size_words
+from testing_tools.verification.reading.recognition import Sentence, size_words
 
 register = template.Library()
 

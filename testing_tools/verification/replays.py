@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from hooks import addresses, guard, http
+from chatapi.ui.json_text import pretty_bytes
+from hooks import guard, http, webhook_urls
 from hooks.explain import Explanation, explain_outcome
 from hooks.http import Answer
 from hooks.models import Outcome
-from testing_tools import copy_as
-from testing_tools.bin_answers import NAME
-from testing_tools.json_text import pretty_bytes
 from testing_tools.models import BODY_LIMIT, Capture, CaptureQuerySet
+from testing_tools.verification import copy_as
+from testing_tools.verification.responses import NAME
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 MOST_HEADERS = 100
@@ -95,8 +95,8 @@ def checked(method: str, url: str, headers: tuple[tuple[str, str], ...], body: b
     if method not in METHODS:
         raise BadReplay(f"{method or 'An empty method'} can't be sent; these can: {', '.join(METHODS)}.")
     try:
-        url = addresses.check(url)
-    except addresses.BadAddress as error:
+        url = webhook_urls.check(url)
+    except webhook_urls.BadAddress as error:
         raise BadReplay(str(error)) from None
     if len(headers) > MOST_HEADERS:
         raise BadReplay(f"These are {len(headers)} headers; at most {MOST_HEADERS} are sent.")

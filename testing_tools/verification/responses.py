@@ -18,7 +18,7 @@ MOST_BODY = 64 * 1024  # bytes
 MOST_HEADERS = 20
 MOST_FAILS = 500
 FAILS_WITH = 500
-# A slow answer holds one of the web server's 40 threads (chatapi/web.py). So many wait at once in a process, and
+# A slow answer holds one of the web server's 40 threads (runtime/web.py). So many wait at once in a process, and
 # so many of one bin; what comes beyond that is answered at once, and its row says so.
 MOST_SLOW = 10
 MOST_SLOW_OF_ONE = 4

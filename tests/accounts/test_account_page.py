@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from accounts import actions
+from accounts.actions.accounts import issue_key, record_payment, sign_up
 from accounts.models import Account, AccountKey, User
 
 pytestmark = pytest.mark.django_db
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def alice() -> Account:
-    return actions.sign_up("alice@example.org", "correct horse 9")
+    return sign_up("alice@example.org", "correct horse 9")
 
 
 @pytest.mark.parametrize(
@@ -37,9 +37,9 @@ def test_people_see_the_pages_of_their_account(client: Client, alice: Account, n
 
 
 def test_the_page_shows_ones_own_payments_and_no_others(client: Client, alice: Account) -> None:
-    bob = actions.sign_up("bob@example.org", "correct horse 9")
-    actions.record_payment(alice, instance_id=None, days=30, amount=Decimal("19.25"), actor=None)
-    actions.record_payment(bob, instance_id=None, days=30, amount=Decimal("47.75"), actor=None)
+    bob = sign_up("bob@example.org", "correct horse 9")
+    record_payment(alice, instance_id=None, days=30, amount=Decimal("19.25"), actor=None)
+    record_payment(bob, instance_id=None, days=30, amount=Decimal("47.75"), actor=None)
     client.force_login(alice.owner)
 
     page = client.get(reverse("accounts:account")).content.decode()
@@ -82,9 +82,9 @@ def test_rotation_needs_the_token_of_the_form(alice: Account) -> None:
 
 
 def test_staff_find_an_account_by_the_beginning_of_its_key(client: Client, alice: Account) -> None:
-    bob = actions.sign_up("bob@example.org", "correct horse 9")
-    key, _ = actions.issue_key(alice, actor=alice.owner)
-    actions.issue_key(bob, actor=bob.owner)
+    bob = sign_up("bob@example.org", "correct horse 9")
+    key, _ = issue_key(alice, actor=alice.owner)
+    issue_key(bob, actor=bob.owner)
     client.force_login(User.objects.create_superuser("charlie@example.org", "correct horse 9"))
 
     for name in ("accountkey", "account"):
@@ -95,7 +95,7 @@ def test_staff_find_an_account_by_the_beginning_of_its_key(client: Client, alice
 
 
 def test_staff_never_see_a_digest(client: Client, alice: Account) -> None:
-    key, _ = actions.issue_key(alice, actor=alice.owner)
+    key, _ = issue_key(alice, actor=alice.owner)
     client.force_login(User.objects.create_superuser("charlie@example.org", "correct horse 9"))
 
     for address in ("admin:accounts_accountkey_changelist", "admin:accounts_accountkey_change"):
@@ -110,7 +110,7 @@ def test_the_admin_sends_strangers_to_the_one_sign_in_page(client: Client) -> No
 
 
 def test_a_name_stands_on_one_line_for_it_is_in_the_subject_of_mails(client: Client) -> None:
-    alice = actions.sign_up("alice@example.org", "correct horse 9")
+    alice = sign_up("alice@example.org", "correct horse 9")
     client.force_login(alice.owner)
     client.post("/account/name/", {"name": "Shop\r\nBcc: bob@example.org"})
     alice.refresh_from_db()

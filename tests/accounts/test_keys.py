@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 
-from accounts import actions
+from accounts.actions.accounts import authenticate_key, issue_key, rotate_key, set_rights, sign_up
 from accounts.models import Account, AccountKey, User, key_digest
 
 pytestmark = pytest.mark.django_db
@@ -15,11 +15,11 @@ NOON = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 
 @pytest.fixture
 def alice() -> Account:
-    return actions.sign_up("alice@example.org", "correct horse 9")
+    return sign_up("alice@example.org", "correct horse 9")
 
 
 def test_a_key_is_uid_and_forty_letters_or_digits(alice: Account) -> None:
-    key, plaintext = actions.issue_key(alice, actor=alice.owner)
+    key, plaintext = issue_key(alice, actor=alice.owner)
 
     assert re.fullmatch(r"uid_[A-Za-z0-9]{40}", plaintext)
     assert key.prefix == plaintext[:12]
@@ -27,16 +27,16 @@ def test_a_key_is_uid_and_forty_letters_or_digits(alice: Account) -> None:
 
 
 def test_the_text_of_a_key_is_kept_nowhere(alice: Account) -> None:
-    _, plaintext = actions.issue_key(alice, actor=alice.owner)
+    _, plaintext = issue_key(alice, actor=alice.owner)
 
     kept = AccountKey.objects.values_list().get()
     assert not [value for value in kept if plaintext in str(value)]
 
 
 def test_a_key_opens_its_account_and_no_other(alice: Account) -> None:
-    bob = actions.sign_up("bob@example.org", "correct horse 9")
-    _, of_alice = actions.issue_key(alice, actor=alice.owner)
-    _, of_bob = actions.issue_key(bob, actor=bob.owner)
+    bob = sign_up("bob@example.org", "correct horse 9")
+    _, of_alice = issue_key(alice, actor=alice.owner)
+    _, of_bob = issue_key(bob, actor=bob.owner)
 
     assert AccountKey.objects.verify(of_alice) == alice
     assert AccountKey.objects.verify(of_bob) == bob
@@ -44,14 +44,14 @@ def test_a_key_opens_its_account_and_no_other(alice: Account) -> None:
 
 @pytest.mark.parametrize("wrong", ["", "uid_", "uid_" + "a" * 40, "\x00", "é" * 50])
 def test_a_wrong_key_opens_nothing(alice: Account, wrong: str) -> None:
-    actions.issue_key(alice, actor=alice.owner)
+    issue_key(alice, actor=alice.owner)
 
     assert AccountKey.objects.verify(wrong) is None
-    assert actions.authenticate_key(wrong) is None
+    assert authenticate_key(wrong) is None
 
 
 def test_the_beginning_of_a_key_opens_nothing(alice: Account) -> None:
-    key, plaintext = actions.issue_key(alice, actor=alice.owner)
+    key, plaintext = issue_key(alice, actor=alice.owner)
 
     assert AccountKey.objects.verify(key.prefix) is None
     assert AccountKey.objects.verify(plaintext[:-1]) is None
@@ -59,26 +59,26 @@ def test_the_beginning_of_a_key_opens_nothing(alice: Account) -> None:
 
 
 def test_rotating_revokes_every_key_and_issues_one(alice: Account) -> None:
-    _, first = actions.issue_key(alice, actor=alice.owner)
-    _, second = actions.issue_key(alice, actor=alice.owner)
+    _, first = issue_key(alice, actor=alice.owner)
+    _, second = issue_key(alice, actor=alice.owner)
 
-    key, third = actions.rotate_key(alice, actor=alice.owner)
+    key, third = rotate_key(alice, actor=alice.owner)
 
     assert [AccountKey.objects.verify(text) for text in (first, second, third)] == [None, None, alice]
     assert list(AccountKey.objects.filter(revoked_at=None)) == [key]
 
 
 def test_rotating_leaves_the_keys_of_others_alone(alice: Account) -> None:
-    bob = actions.sign_up("bob@example.org", "correct horse 9")
-    _, of_bob = actions.issue_key(bob, actor=bob.owner)
+    bob = sign_up("bob@example.org", "correct horse 9")
+    _, of_bob = issue_key(bob, actor=bob.owner)
 
-    actions.rotate_key(alice, actor=alice.owner)
+    rotate_key(alice, actor=alice.owner)
 
     assert AccountKey.objects.verify(of_bob) == bob
 
 
 def test_the_key_of_a_blocked_account_opens_nothing(alice: Account) -> None:
-    _, plaintext = actions.issue_key(alice, actor=alice.owner)
+    _, plaintext = issue_key(alice, actor=alice.owner)
 
     Account.objects.filter(pk=alice.pk).update(blocked_at=NOON)
 
@@ -86,16 +86,16 @@ def test_the_key_of_a_blocked_account_opens_nothing(alice: Account) -> None:
 
 
 def test_the_key_of_a_person_who_may_not_sign_in_opens_nothing(alice: Account) -> None:
-    _, plaintext = actions.issue_key(alice, actor=alice.owner)
+    _, plaintext = issue_key(alice, actor=alice.owner)
     charlie = User.objects.create_superuser("charlie@example.org", "correct horse 9")
 
-    actions.set_rights(alice.owner, is_active=False, is_staff=False, is_superuser=False, actor=charlie)
+    set_rights(alice.owner, is_active=False, is_staff=False, is_superuser=False, actor=charlie)
 
     assert AccountKey.objects.verify(plaintext) is None
 
 
 def test_looking_a_key_up_writes_nothing(alice: Account) -> None:
-    _, plaintext = actions.issue_key(alice, actor=alice.owner)
+    _, plaintext = issue_key(alice, actor=alice.owner)
 
     AccountKey.objects.verify(plaintext)
 
@@ -103,12 +103,12 @@ def test_looking_a_key_up_writes_nothing(alice: Account) -> None:
 
 
 def test_the_use_of_a_key_is_noted_once_a_minute(alice: Account) -> None:
-    _, plaintext = actions.issue_key(alice, actor=alice.owner)
+    _, plaintext = issue_key(alice, actor=alice.owner)
     noted = []
     with time_machine.travel(NOON, tick=False) as clock:
         for step in (0, 59, 1):
             clock.shift(timedelta(seconds=step))
-            assert actions.authenticate_key(plaintext) == alice
+            assert authenticate_key(plaintext) == alice
             noted.append(AccountKey.objects.get().last_used_at)
 
     assert noted == [NOON, NOON, NOON + timedelta(seconds=60)]

@@ -10,7 +10,8 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django.fixtures import Settings
 
-from accounts import actions, members
+from accounts.actions import members
+from accounts.actions.accounts import sign_up
 from accounts.models import Account, Invitation, Member, User
 from instances.models import Instance
 from tests.factories import InstanceFactory, member_of
@@ -21,12 +22,12 @@ MEMBERS = reverse("accounts:members")
 
 @pytest.fixture
 def alice() -> Account:
-    return actions.sign_up("alice@example.org", "correct horse 9", name="Alice's shop")
+    return sign_up("alice@example.org", "correct horse 9", name="Alice's shop")
 
 
 @pytest.fixture
 def dora() -> User:
-    return actions.sign_up("dora@example.org", "correct horse 9").owner
+    return sign_up("dora@example.org", "correct horse 9").owner
 
 
 def browser(user: User) -> Client:

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 
-from accounts import actions, members
+from accounts.actions import members
+from accounts.actions.accounts import sign_up
 from accounts.models import Account, Invitation, Member, Role, User
 from instances.models import Instance
 from tests.factories import InstanceFactory, member_of
@@ -16,12 +17,12 @@ NOON = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 
 @pytest.fixture
 def alice() -> Account:
-    return actions.sign_up("alice@example.org", "correct horse 9")
+    return sign_up("alice@example.org", "correct horse 9")
 
 
 @pytest.fixture
 def dora() -> User:
-    return actions.sign_up("dora@example.org", "correct horse 9").owner
+    return sign_up("dora@example.org", "correct horse 9").owner
 
 
 def test_an_invitation_that_is_accepted_makes_a_member(alice: Account, dora: User) -> None:
@@ -50,7 +51,7 @@ def test_an_invitation_is_accepted_once(alice: Account, dora: User) -> None:
 
 
 def test_an_invitation_is_for_one_address(alice: Account, dora: User) -> None:
-    bob = actions.sign_up("bob@example.org", "correct horse 9").owner
+    bob = sign_up("bob@example.org", "correct horse 9").owner
     _, token = members.invite(alice, email=dora.email, role="manager", actor=alice.owner)
 
     with pytest.raises(members.NotInvited, match="is for dora@example"):
@@ -119,7 +120,7 @@ def test_who_may_look_and_who_may_change(alice: Account) -> None:
     instance = InstanceFactory(owner=alice)
     elsewhere = InstanceFactory()
     manager, viewer = member_of(alice, "manager"), member_of(alice, "viewer")
-    bob = actions.sign_up("bob@example.org", "correct horse 9").owner
+    bob = sign_up("bob@example.org", "correct horse 9").owner
 
     found = {
         name: (

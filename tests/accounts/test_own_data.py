@@ -7,14 +7,15 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from django.urls import reverse
 
-from accounts import actions as account_actions
+from accounts.actions.accounts import issue_key, sign_up
 from accounts.models import Account, AccountKey, Invitation, Member, Payment, User
-from hooks import gone
+from hooks.maintenance import deleted_instances
 from hooks.models import Endpoint, Hook
-from instances import actions
+from instances.actions.lifecycle import record_payment
+from instances.actions.messages import receive_message
 from instances.models import Instance, Message
-from testing_tools import bins
 from testing_tools.models import Bin, Capture
+from testing_tools.verification.actions import bins as actions_bins
 from tests.factories import InstanceFactory, member_of
 
 pytestmark = pytest.mark.django_db
@@ -23,17 +24,17 @@ PASSWORD = "correct horse 9"
 
 @pytest.fixture
 def alice() -> Account:
-    return account_actions.sign_up("alice@example.org", PASSWORD, name="Shop")
+    return sign_up("alice@example.org", PASSWORD, name="Shop")
 
 
 @pytest.fixture
 def instance(alice: Account) -> Instance:
     """With a message, its hooks, a bin, a payment, a key and a member."""
     made = InstanceFactory(owner=alice, name="Support", url="https://example.com/hook")
-    actions.receive_message(made, sender="17680561234", body="hello")
-    actions.record_payment(made, days=30, amount=19, actor=alice.owner)
-    bins.capture(bins.open_bin(made).key, method="POST", body=b"{}")
-    account_actions.issue_key(alice, actor=alice.owner)
+    receive_message(made, sender="17680561234", body="hello")
+    record_payment(made, days=30, amount=19, actor=alice.owner)
+    actions_bins.capture(actions_bins.open_bin(made).key, method="POST", body=b"{}")
+    issue_key(alice, actor=alice.owner)
     member_of(alice, "viewer", "vera@example.org")
     return made
 
@@ -81,9 +82,9 @@ def test_the_export_of_an_empty_account_can_be_read(client: Client) -> None:
 def test_the_export_is_read_in_pieces(
     client: Client, instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatapi.own_data.ROWS", 2)
+    monkeypatch.setattr("chatapi.data_export.ROWS", 2)
     for number in range(5):
-        actions.receive_message(instance, sender="17680561234", body=f"no. {number}")
+        receive_message(instance, sender="17680561234", body=f"no. {number}")
 
     text = b"".join(client.get(reverse("account-export")).streaming_content)  # type: ignore[attr-defined]
 
@@ -131,7 +132,7 @@ def test_nothing_is_left_of_a_deleted_account(client: Client, instance: Instance
     assert not User.objects.filter(email="alice@example.org").exists()
     assert list(Instance.objects.all()) == [bob]
     assert list(Endpoint.objects.all()) == [bob.endpoint]
-    gone.drop()  # what the background does soon
+    deleted_instances.drop()  # what the background does soon
     for table in (Message, Hook, Bin, Capture, Payment, AccountKey, Member, Invitation):
         assert not table.objects.exists(), table
     assert User.objects.filter(email="vera@example.org").exists()  # a member keeps their own account
@@ -151,4 +152,4 @@ def test_deleting_signs_out_everywhere(client: Client, alice: Account) -> None:
 def test_the_address_is_free_again(client: Client, alice: Account) -> None:
     client.post(reverse("account-delete"), {"email": "alice@example.org"})
 
-    assert account_actions.sign_up("alice@example.org", PASSWORD).pk != alice.pk
+    assert sign_up("alice@example.org", PASSWORD).pk != alice.pk

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from django.db import IntegrityError, transaction
 
-from accounts import actions
+from accounts.actions.accounts import record_payment, sign_up
 from accounts.models import Account, Payment
 
 pytestmark = pytest.mark.django_db
@@ -13,11 +13,11 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def alice() -> Account:
-    return actions.sign_up("alice@example.org", "correct horse 9")
+    return sign_up("alice@example.org", "correct horse 9")
 
 
 def test_a_payment_is_written_down_with_who_did_it(alice: Account) -> None:
-    payment = actions.record_payment(
+    payment = record_payment(
         alice, instance_id=None, days=30, amount=Decimal("19.00"), note="Card", actor=alice.owner
     )
 
@@ -40,13 +40,13 @@ def test_the_database_refuses_nonsense(alice: Account, wrong: dict[str, object],
     given = {"days": 30, "amount": Decimal("19.00"), "currency": "USD", **wrong}
 
     with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
-        actions.record_payment(alice, instance_id=None, actor=None, **given)  # type: ignore[arg-type]
+        record_payment(alice, instance_id=None, actor=None, **given)  # type: ignore[arg-type]
     assert Payment.objects.count() == 0
 
 
 def test_people_see_their_own_payments_and_nobody_elses(alice: Account) -> None:
-    bob = actions.sign_up("bob@example.org", "correct horse 9")
-    payment = actions.record_payment(alice, instance_id=None, days=30, amount=Decimal(19), actor=None)
+    bob = sign_up("bob@example.org", "correct horse 9")
+    payment = record_payment(alice, instance_id=None, days=30, amount=Decimal(19), actor=None)
 
     assert list(Payment.objects.visible_to(alice.owner)) == [payment]
     assert list(Payment.objects.visible_to(bob.owner)) == []

@@ -4,14 +4,14 @@ import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, transaction
 
-from accounts import actions
+from accounts.actions.accounts import open_account, rename_account, set_rights, sign_up
 from accounts.models import Account, User
 
 pytestmark = pytest.mark.django_db
 
 
 def test_signing_up_makes_a_person_who_owns_one_account() -> None:
-    account = actions.sign_up("alice@example.org", "correct horse 9")
+    account = sign_up("alice@example.org", "correct horse 9")
 
     assert account.owner.email == "alice@example.org"
     assert account.owner.check_password("correct horse 9")
@@ -21,22 +21,22 @@ def test_signing_up_makes_a_person_who_owns_one_account() -> None:
 
 
 def test_an_address_is_kept_in_lower_case_and_found_in_any() -> None:
-    alice = actions.sign_up("  Alice@Example.ORG ", "correct horse 9").owner
+    alice = sign_up("  Alice@Example.ORG ", "correct horse 9").owner
 
     assert alice.email == "alice@example.org"
     assert User.objects.get_by_natural_key("ALICE@example.org") == alice
 
 
 def test_one_address_is_one_person_whatever_the_case() -> None:
-    actions.sign_up("alice@example.org", "correct horse 9")
+    sign_up("alice@example.org", "correct horse 9")
 
     with pytest.raises(IntegrityError), transaction.atomic():
-        actions.sign_up("ALICE@example.org", "correct horse 9")
+        sign_up("ALICE@example.org", "correct horse 9")
     assert (User.objects.count(), Account.objects.count()) == (1, 1)
 
 
 def test_the_database_refuses_an_address_in_upper_case() -> None:
-    actions.sign_up("alice@example.org", "correct horse 9")
+    sign_up("alice@example.org", "correct horse 9")
 
     with pytest.raises(IntegrityError), transaction.atomic():
         User.objects.update(email="Alice@example.org")
@@ -45,14 +45,14 @@ def test_the_database_refuses_an_address_in_upper_case() -> None:
 
 def test_a_person_without_an_address_is_refused() -> None:
     with pytest.raises(ValueError, match="needs an e-mail address"):
-        actions.sign_up("", "correct horse 9")
+        sign_up("", "correct horse 9")
     assert (User.objects.count(), Account.objects.count()) == (0, 0)
 
 
 def test_opening_an_account_twice_leaves_one() -> None:
-    alice = actions.sign_up("alice@example.org", "correct horse 9").owner
+    alice = sign_up("alice@example.org", "correct horse 9").owner
 
-    assert actions.open_account(alice) == alice.account
+    assert open_account(alice) == alice.account
     assert Account.objects.count() == 1
 
 
@@ -67,27 +67,27 @@ def test_createsuperuser_makes_staff_with_an_account(monkeypatch: pytest.MonkeyP
 
 
 def test_people_see_their_own_account_and_nobody_elses() -> None:
-    alice = actions.sign_up("alice@example.org", "correct horse 9")
-    bob = actions.sign_up("bob@example.org", "correct horse 9")
+    alice = sign_up("alice@example.org", "correct horse 9")
+    bob = sign_up("bob@example.org", "correct horse 9")
 
     assert list(Account.objects.visible_to(alice.owner)) == [alice]
     assert list(Account.objects.visible_to(bob.owner)) == [bob]
 
 
 def test_an_account_is_called_by_its_name_once_it_has_one() -> None:
-    account = actions.sign_up("alice@example.org", "correct horse 9")
+    account = sign_up("alice@example.org", "correct horse 9")
 
-    actions.rename_account(account, "Shop", actor=account.owner)
+    rename_account(account, "Shop", actor=account.owner)
 
     account.refresh_from_db()
     assert str(account) == "Shop"
 
 
 def test_only_a_superuser_makes_a_superuser() -> None:
-    alice = actions.sign_up("alice@example.org", "correct horse 9").owner
+    alice = sign_up("alice@example.org", "correct horse 9").owner
     charlie = User.objects.create_user("charlie@example.org", "correct horse 9", is_staff=True)
 
     with pytest.raises(PermissionError):
-        actions.set_rights(alice, is_active=True, is_staff=True, is_superuser=True, actor=charlie)
+        set_rights(alice, is_active=True, is_staff=True, is_superuser=True, actor=charlie)
     alice.refresh_from_db()
     assert (alice.is_staff, alice.is_superuser) == (False, False)

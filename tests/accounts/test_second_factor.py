@@ -11,7 +11,7 @@ from allauth.mfa.totp.internal.auth import (
 from django.test import Client
 from django.urls import reverse
 
-from accounts import actions
+from accounts.actions.accounts import sign_up
 from accounts.models import User
 
 pytestmark = pytest.mark.django_db
@@ -20,7 +20,7 @@ PASSWORD = "correct horse 9"
 
 @pytest.fixture
 def alice() -> User:
-    return actions.sign_up("alice@example.org", PASSWORD).owner
+    return sign_up("alice@example.org", PASSWORD).owner
 
 
 def signed_in() -> Client:

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from accounts import actions
+from accounts.actions.accounts import issue_key
 from instances.models import Instance
 from tests.factories import InstanceFactory, member_of
 
@@ -75,7 +75,7 @@ def test_only_the_owner_deletes(instance: Instance) -> None:
 
 def test_the_key_of_a_member_opens_their_own_account_alone(instance: Instance) -> None:
     manager = member_of(instance.owner, "manager")
-    _, key = actions.issue_key(manager.account, actor=manager)
+    _, key = issue_key(manager.account, actor=manager)
 
     answer = Client(headers={"Authorization": f"Bearer {key}"}).get("/api/v1/instances/")
 

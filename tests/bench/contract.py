@@ -30,7 +30,7 @@ def site(*, worker: bool) -> Iterator[tuple[int, list[int]]]:
     """The web server, and the worker that empties the queues if wanted; its port and the pids of both."""
     port = free_port()
     environment = os.environ | {"PORT": str(port), "CONTRACT_CALLS_PER_MINUTE": "1000000"}
-    commands = [[sys.executable, "-m", "chatapi.web"]]
+    commands = [[sys.executable, "-m", "chatapi.runtime.web"]]
     if worker:
         commands.append([sys.executable, "manage.py", "worker"])
     processes = [

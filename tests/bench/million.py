@@ -66,9 +66,9 @@ class Million(NamedTuple):
 
 def fill(hooks: int = 1_000_000) -> Million:
     """Into an empty database; about half a minute. Call empty() in the end."""
-    from accounts.actions import sign_up
+    from accounts.actions.accounts import sign_up
     from hooks.models import Endpoint
-    from instances.actions import create_instance
+    from instances.actions.lifecycle import create_instance
 
     alice, bob = sign_up("alice@million.example", None), sign_up("bob@million.example", None)
     busy = create_instance(alice).pk

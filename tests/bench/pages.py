@@ -1,7 +1,7 @@
 """How long the server takes for each page, in an account whose busiest instance has half of a million hooks.
 
 `python -m tests.bench.pages` prints a table by itself; `make bench` calls measure() in its own world. A page of
-tests/frame/pages.py that is not measured here must be in `NOT_HERE`, with its reason.
+tests/chatapi/ui/pages.py that is not measured here must be in `NOT_HERE`, with its reason.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ def addresses(filled: million.Million) -> dict[str, str]:
     """Each page's address for alice and her busiest instance: a delivered hook, a bin of 500 captures, a job."""
     from django.urls import reverse
 
-    from hooks import redelivery
+    from hooks.actions import redelivery
     from hooks.models import Hook, State
     from instances.models import Instance
-    from testing_tools import bins
     from testing_tools.models import Capture
-    from tests.frame.pages import QUERIES
-    from tests.platform.permissions import ADDRESSES
+    from testing_tools.verification.actions import bins as actions_bins
+    from tests.chatapi.permissions import ADDRESSES
+    from tests.chatapi.ui.pages import QUERIES
 
     instance = Instance.objects.get(pk=filled.busy)
     hook = Hook.objects.filter(endpoint_id=filled.busy, state=State.DELIVERED).latest("id")
     job = redelivery.plan(Instance.objects.filter(pk=filled.busy), {"kinds": ["status"]}, actor=None)
-    bin = bins.open_bin(instance)
+    bin = actions_bins.open_bin(instance)
     for _ in range(500):
-        bins.capture(bin.key, method="POST", body=bytes(hook.body))
+        actions_bins.capture(bin.key, method="POST", body=bytes(hook.body))
     capture = Capture.objects.filter(bin=bin).latest("number")
     known: dict[str, Any] = {
         "number": instance.number, "key": bin.key, "chat_id": "1@c.us", "public_id": hook.public_id,

@@ -37,7 +37,7 @@ def analyse() -> None:
 
 def backlog(hooks: int, *, parallel: bool, delay: float = 0.0) -> dict[str, float]:
     """Deliver what has gathered. The rate is from the first request to the last row written."""
-    from hooks.load import is_settled
+    from hooks.load_test import is_settled
 
     empty()
     with Receiver(delay) as receiver:

@@ -32,10 +32,10 @@ def world() -> Iterator[None]:
         "LOG_LEVEL": "ERROR",
     }
     os.environ.pop("DATABASE_URL", None)
-    from chatapi import postgres
+    from chatapi.runtime.postgres import server as postgres_server
 
     try:
-        with postgres.running(folder / "pg"):
+        with postgres_server.running(folder / "pg"):
             import django
 
             django.setup()

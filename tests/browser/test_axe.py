@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.browser import walk
-from tests.frame.pages import visitor_of
+from tests.chatapi.ui.pages import visitor_of
 from tests.product import Product
 from tests.receiver import Receiver
 

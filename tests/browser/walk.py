@@ -1,4 +1,4 @@
-"""The day at alice's shops (tests/frame/shown.py) in a running product, and what a browser finds wrong on a page."""
+"""The day at alice's shops (chatapi/ui/shown.py) in a running product, and what a browser finds wrong on a page."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.frame.pages import QUERIES, STAFF_QUERIES
+from tests.chatapi.ui.pages import QUERIES, STAFF_QUERIES
 from tests.product import ROOT, Product
 
 AXE = (ROOT / "tests" / "vendor" / "axe-core" / "axe.min.js").read_text()

@@ -14,16 +14,18 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
-from accounts import actions as account_actions
-from accounts import members
+from accounts.actions import members
+from accounts.actions.accounts import issue_key
 from accounts.models import Member, User
-from hooks import actions as hook_actions
-from hooks import outbox, redelivery
+from hooks import outbox
+from hooks.actions import redelivery
+from hooks.actions.endpoints import cancel
 from hooks.models import Hook, Kind, State
-from instances import actions
+from instances.actions.messages import receive_message
 from instances.models import Instance
-from testing_tools import bins, simulation_runs
 from testing_tools.models import Capture, Plan
+from testing_tools.simulation import runs as simulation_runs
+from testing_tools.verification.actions import bins as actions_bins
 from tests.factories import InstanceFactory, UserFactory, member_of
 
 VISITORS = ("anonymous", "stranger", "viewer", "manager", "owner", "staff")
@@ -77,14 +79,11 @@ class World:
         self.invitation, self.token = members.invite(
             self.account, email="dora@example.org", role="viewer", actor=self.account.owner
         )
-        self.keys = {
-            name: account_actions.issue_key(person.account, actor=person)[1]
-            for name, person in self.people.items()
-        }
+        self.keys = {name: issue_key(person.account, actor=person)[1] for name, person in self.people.items()}
         self.sessions = {name: session_of(person) for name, person in self.people.items()}
-        actions.receive_message(self.instance, sender="17680561234", body="hello")
+        receive_message(self.instance, sender="17680561234", body="hello")
         self.hook = Hook.objects.filter(endpoint_id=self.instance.pk, kind=Kind.MESSAGE).get()
-        hook_actions.cancel(self.hook, actor=None)
+        cancel(self.hook, actor=None)
         self.job = redelivery.plan(Instance.objects.filter(pk=self.instance.pk), {}, actor=None)
         with transaction.atomic():
             outbox.count_emitted(self.instance.pk)  # or the sum of `hooks check` would be wrong
@@ -107,8 +106,8 @@ class World:
             pause=0,
             actor=None,
         )
-        self.bin = bins.open_bin(self.instance)
-        bins.capture(self.bin.key, method="POST", body=b"{}")
+        self.bin = actions_bins.open_bin(self.instance)
+        actions_bins.capture(self.bin.key, method="POST", body=b"{}")
         self.capture = Capture.objects.get(bin=self.bin)
 
     def arguments(self, name: str) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
 
-from chatapi import health, postgres
+from chatapi import health
+from chatapi.runtime.postgres import server as postgres_server
 from hooks.models import Role, Runner
 
 
@@ -71,7 +72,9 @@ def test_not_ready_without_a_database(client: Client) -> None:
 
 
 @pytest.mark.django_db
-def test_not_ready_with_a_database_that_is_frozen(client: Client, database_server: postgres.Server) -> None:
+def test_not_ready_with_a_database_that_is_frozen(
+    client: Client, database_server: postgres_server.Server
+) -> None:
     runner(Role.DISPATCH, 1)
     os.kill(
         database_server.pid, signal.SIGSTOP

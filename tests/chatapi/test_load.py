@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 from hooks.models import Attempt, Endpoint, Hook, Kind, State
 from instances.models import Instance
 from tests.factories import InstanceFactory
-from tests.hooks.dispatching import Dispatch
+from tests.hooks.dispatch.dispatching import Dispatch
 from tests.receiver import Receiver
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -9,7 +9,7 @@ import pytest
 import requests
 from django.test import RequestFactory
 
-from chatapi.logs import logging_config, without_secrets
+from chatapi.logging_config import logging_config, without_secrets
 from chatapi.request_log import RequestLog
 from tests.product import Product
 

@@ -9,13 +9,14 @@ from django.db import OperationalError, connection, transaction
 from django.test import Client
 from django.utils import timezone
 
-from hooks import actions as hook_actions
-from hooks import gone, metrics, outbox
+from hooks import metrics, outbox
+from hooks.actions.endpoints import cancel, pause, skip
+from hooks.maintenance import deleted_instances
 from hooks.models import Hook, Kind, Measure, Role, Runner, SkipReason, State
-from instances import actions
+from instances.actions.lifecycle import delete_instance
 from instances.models import Instance
 from tests.factories import InstanceFactory
-from tests.hooks.dispatching import Dispatch, wait_until
+from tests.hooks.dispatch.dispatching import Dispatch, wait_until
 from tests.receiver import Receiver
 
 pytestmark = pytest.mark.django_db
@@ -71,7 +72,7 @@ def test_waiting_hooks_by_class_of_lane(client: Client) -> None:
     aged(late, 900, state=State.RETRYING, next_attempt_at=now - timedelta(seconds=60), attempts_made=0)
     aged(later, 900, state=State.RETRYING, next_attempt_at=now + timedelta(seconds=60), attempts_made=0)
     emit(paused, 5)
-    hook_actions.pause(paused.endpoint, actor=None)
+    pause(paused.endpoint, actor=None)
     found = numbers(client)
     waits = {
         (lane, turn): found[f'chatapi_hooks_waiting{{lane="{lane}",turn="{turn}"}}']
@@ -90,8 +91,8 @@ def test_emitted_skipped_and_cancelled_hooks_are_counted_where_they_happen(clien
     one, two, _ = emit(alice, 3)
     emit(alice, 2, skip=SkipReason.FLAG_OFF)
     emit(without, 4)
-    hook_actions.cancel(one, actor=None)
-    hook_actions.skip(two, actor=None)
+    cancel(one, actor=None)
+    skip(two, actor=None)
     found = numbers(client)
     assert found["chatapi_hooks_emitted_total"] == 9
     assert found['chatapi_hooks_finished_total{state="skipped"}'] == 2 + 4 + 1
@@ -101,8 +102,8 @@ def test_emitted_skipped_and_cancelled_hooks_are_counted_where_they_happen(clien
 def test_totals_outlive_their_instance(client: Client) -> None:
     alice = InstanceFactory(url="http://a.example/")
     emit(alice, 2, skip=SkipReason.FLAG_OFF)
-    actions.delete_instance(alice, actor=None)
-    gone.drop()
+    delete_instance(alice, actor=None)
+    deleted_instances.drop()
     assert not Hook.objects.exists()
     found = numbers(client)
     assert found["chatapi_hooks_emitted_total"] == 2

@@ -15,8 +15,8 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django.fixtures import Settings
 
+from tests.chatapi.permissions import ADDRESSES, VISITORS, World
 from tests.factories import UserFactory
-from tests.platform.permissions import ADDRESSES, VISITORS, World
 
 pytestmark = pytest.mark.django_db
 

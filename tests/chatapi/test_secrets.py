@@ -13,9 +13,9 @@ import pytest
 from django.test import Client
 
 from accounts.models import key_digest
-from hooks import actions as hook_actions
-from tests.platform.permissions import ADDRESSES, World
-from tests.platform.test_permissions import ROWS
+from hooks.actions.endpoints import rotate_secret
+from tests.chatapi.permissions import ADDRESSES, World
+from tests.chatapi.test_permissions import ROWS
 
 pytestmark = pytest.mark.django_db
 
@@ -33,7 +33,7 @@ def text_of(answer: Any) -> str:
 @pytest.fixture
 def world() -> World:
     made = World()
-    hook_actions.rotate_secret(made.instance.endpoint, keep_old=True, actor=made.account.owner)
+    rotate_secret(made.instance.endpoint, keep_old=True, actor=made.account.owner)
     made.instance.endpoint.refresh_from_db()
     return made
 

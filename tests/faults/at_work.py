@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import psycopg
 
-from chatapi import postgres
-from tests.hooks.dispatching import wait_until
+from chatapi.runtime.postgres import server as postgres_server
+from tests.hooks.dispatch.dispatching import wait_until
 from tests.product import Product, manage
 
 NEW_INSTANCE = """
@@ -91,7 +91,7 @@ class Subject:
 
 def database_of(environment: dict[str, str]) -> str:
     """Where libpq finds the product's database."""
-    embedded = postgres.embedded_database(Path(environment["DATA_DIR"]) / "pg")
+    embedded = postgres_server.embedded_database(Path(environment["DATA_DIR"]) / "pg")
     return environment.get("DATABASE_URL") or psycopg.conninfo.make_conninfo(
         host=embedded["HOST"], dbname=embedded["NAME"], user=embedded["USER"]
     )

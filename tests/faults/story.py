@@ -18,11 +18,13 @@ from django.db import transaction
 from django.utils import timezone
 from hypothesis import strategies as st
 
-from hooks import actions, outbox
+from hooks import outbox
+from hooks.actions import endpoints
+from hooks.actions.endpoints import NotPossible, cancel, configure, pause, resume, try_now
 from hooks.models import UNFINISHED, Endpoint, Hook, HookQuerySet, Kind, State
 from tests.factories import AccountFactory, InstanceFactory
 from tests.faults.scripted import Scripted
-from tests.hooks.dispatching import Dispatch, wait_until
+from tests.hooks.dispatch.dispatching import Dispatch, wait_until
 
 DEADLINE_MS = 1000
 SETTLE_SECONDS = 60
@@ -104,7 +106,7 @@ class Dispatchers:
         if len(self.alive) < 2:
             made = Dispatch(
                 self.folder,
-                DJANGO_SETTINGS_MODULE="tests.hooks.short_deadline",
+                DJANGO_SETTINGS_MODULE="tests.hooks.dispatch.short_deadline",
                 TEST_DEADLINE_MS=str(DEADLINE_MS),
             )
             self.held.push(made)
@@ -160,7 +162,7 @@ class Stage:
         dispatchers.wait_for_all()
 
     def address(self, lane: Told, name: str) -> None:
-        actions.configure(lane.endpoint, url=f"{self.receiver.url}/{lane.name}/{name}" if name else "")
+        configure(lane.endpoint, url=f"{self.receiver.url}/{lane.name}/{name}" if name else "")
 
     def play(self, step: Step) -> None:
         match step:
@@ -186,8 +188,8 @@ class Stage:
         if not lane.hooks:
             return
         hook = lane.hooks[number % len(lane.hooks)]
-        action: Callable[..., Hook] = getattr(actions, what)
-        with suppress(actions.NotPossible):
+        action: Callable[..., Hook] = getattr(endpoints, what)
+        with suppress(NotPossible):
             action(hook, actor=None)
             if what == "resend":
                 lane.sent_again.add(hook.pk)
@@ -197,9 +199,9 @@ class Stage:
     def set(self, what: str, lane: Told) -> None:
         match what:
             case "pause":
-                actions.pause(lane.endpoint, actor=None)
+                pause(lane.endpoint, actor=None)
             case "resume":
-                actions.resume(lane.endpoint, actor=None)
+                resume(lane.endpoint, actor=None)
             case "move":
                 self.address(lane, "b" if lane.endpoint.url.endswith("a") else "a")
             case "address away":
@@ -211,14 +213,14 @@ class Stage:
         """Everything goes on until nothing is left to be done but retries of later; those are tried twice more."""
         for lane in self.lanes:
             self.address(lane, "a")
-            actions.resume(lane.endpoint)
+            resume(lane.endpoint)
         # as two minutes after the resume: a lane that catches up would take its time
         Endpoint.objects.filter(pk__in=[lane.endpoint.pk for lane in self.lanes]).update(resumed_at=None)
         for _ in range(2):
             wait_until(self.is_quiet, "everything that can be sent is sent", SETTLE_SECONDS)
             for hook in self.hooks().filter(state=State.RETRYING):
-                with suppress(actions.NotPossible):
-                    actions.try_now(hook, actor=None)
+                with suppress(NotPossible):
+                    try_now(hook, actor=None)
         # The retries that are left, of the plan's 15 s and more, must not become due while they are looked at.
         later = timezone.now() + timedelta(hours=1)
         self.hooks().filter(state=State.RETRYING).update(next_attempt_at=later)
@@ -234,5 +236,5 @@ class Stage:
     def clear(self) -> None:
         """What is left is given up, so that it disturbs no later story."""
         for hook in self.hooks().filter(state__in=UNFINISHED):
-            with suppress(actions.NotPossible):
-                actions.cancel(hook, actor=None)
+            with suppress(NotPossible):
+                cancel(hook, actor=None)

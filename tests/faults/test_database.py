@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 import pytest
 
-from chatapi import postgres
+from chatapi.runtime.postgres import server as postgres_server
 from tests.faults.at_work import Subject, subject
-from tests.hooks.dispatching import Dispatch, Held
+from tests.hooks.dispatch.dispatching import Dispatch, Held
 from tests.product import manage, product_environment
 from tests.receiver import Answer, Received, Receiver
 
@@ -21,9 +21,9 @@ class Database:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "pg"
-        self.server = postgres.start(self.path, thrown_away=True)
-        socket = quote(str(postgres.socket_folder(self.path)), safe="")
-        self.url = f"postgresql:///{postgres.NAME}?host={socket}&user={postgres.NAME}"
+        self.server = postgres_server.start(self.path, thrown_away=True)
+        socket = quote(str(postgres_server.socket_folder(self.path)), safe="")
+        self.url = f"postgresql:///{postgres_server.NAME}?host={socket}&user={postgres_server.NAME}"
         self.environment = product_environment(
             folder, DATABASE_URL=self.url, HOOKS_ALLOW_NETWORKS="127.0.0.0/8"
         )
@@ -31,10 +31,10 @@ class Database:
         assert done.returncode == 0, done.stderr
 
     def stop(self) -> None:
-        postgres.stop(self.server)
+        postgres_server.stop(self.server)
 
     def start(self) -> None:
-        self.server = postgres.start(self.path, thrown_away=True)
+        self.server = postgres_server.start(self.path, thrown_away=True)
 
 
 @pytest.fixture

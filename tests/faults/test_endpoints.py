@@ -18,12 +18,12 @@ from hooks.models import Attempt, Hook, Outcome, Side, State, Trigger
 from tests.factories import InstanceFactory
 from tests.faults import certificates, servers
 from tests.faults.servers import answer, faulty
-from tests.hooks.dispatching import Dispatch, Held, emit, states, wait_until
+from tests.hooks.dispatch.dispatching import Dispatch, Held, emit, states, wait_until
 from tests.receiver import Receiver
 
 pytestmark = pytest.mark.usefixtures("checked")
 
-SHORT = "tests.hooks.short_deadline"
+SHORT = "tests.hooks.dispatch.short_deadline"
 METADATA = "http://169.254.169.254/latest/meta-data/"
 WELL = ["before", "after"]  # two endpoints that are well, one made before the others and one after them
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from tests.faults.at_work import DISPATCHERS, Subject, kill, shell, subject, worker_processes
-from tests.hooks.dispatching import wait_until
+from tests.hooks.dispatch.dispatching import wait_until
 from tests.product import Product
 from tests.receiver import Answer, Received, Receiver
 
@@ -117,11 +117,11 @@ def sentinel(product: Product) -> psutil.Process:
 
 
 def cluster(product: Product) -> psutil.Process:
-    return product.part("-m", "chatapi.cluster")
+    return product.part("-m", "chatapi.runtime.cluster")
 
 
 def web(product: Product) -> psutil.Process:
-    return product.part("-m", "chatapi.web")
+    return product.part("-m", "chatapi.runtime.web")
 
 
 def database(product: Product) -> psutil.Process:

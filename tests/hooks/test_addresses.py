@@ -2,7 +2,7 @@
 
 import pytest
 
-from hooks.addresses import MAX_LENGTH, BadAddress, check, host_of
+from hooks.webhook_urls import MAX_LENGTH, BadAddress, check, host_of
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,9 @@ from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
-from hooks import actions, delays, outbox, tasks
+from hooks import outbox, tasks
+from hooks.actions.endpoints import configure, pause
+from hooks.log import delays
 from hooks.models import Endpoint, Hook, Kind, Role, Runner, State
 from tests.factories import InstanceFactory
 
@@ -70,7 +72,7 @@ def test_without_a_dispatcher_that_is_the_reason(endpoint: Endpoint) -> None:
 
 def test_a_parallel_lane_is_late_because_its_server_is_slow(endpoint: Endpoint) -> None:
     dispatcher()
-    actions.configure(endpoint, parallel=True)
+    configure(endpoint, parallel=True)
     waits(endpoint, 245)
     assert late(endpoint) == ("4 min", delays.BUSY_PARALLEL)
 
@@ -78,7 +80,7 @@ def test_a_parallel_lane_is_late_because_its_server_is_slow(endpoint: Endpoint) 
 def test_a_paused_endpoint_is_not_late(endpoint: Endpoint) -> None:
     waits(endpoint, 245)
     waits(endpoint, 245, retry=True)
-    actions.pause(endpoint, actor=None)
+    pause(endpoint, actor=None)
     assert late(endpoint) is None
     assert tasks.hooks_are_due() is False
 

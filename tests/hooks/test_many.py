@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.db import DataError, connection, transaction
 
-from hooks import many
+from hooks import bulk_insert
 from hooks.models import Endpoint, Hook, Kind, State
 from instances.models import Ack, Chat, Instance, Message
 from tests.factories import InstanceFactory
@@ -22,7 +22,7 @@ def messages(*fields: dict[str, Any]) -> list[Message]:
         Message(instance=instance, chat=chat, number=number, message_id=f"m{number}", author="1@c.us", **each)
         for number, each in enumerate(fields, 1)
     ]
-    many.insert(rows)
+    bulk_insert.insert(rows)
     return [Message.objects.get(pk=row.pk) for row in rows]
 
 
@@ -74,7 +74,7 @@ def test_bodies_are_the_exact_bytes_and_keys_rise_in_order(endpoint: Endpoint) -
         Hook(endpoint=endpoint, kind=Kind.ACK, body=body, created_at=at, state=State.QUEUED)
         for body in bodies
     ]
-    many.insert(hooks)
+    bulk_insert.insert(hooks)
     keys = [hook.pk for hook in hooks]
     assert keys == sorted(keys)
     found = [Hook.objects.get(pk=key) for key in keys]
@@ -87,7 +87,7 @@ def test_bodies_are_the_exact_bytes_and_keys_rise_in_order(endpoint: Endpoint) -
 def test_one_statement_however_many(endpoint: Endpoint, django_assert_num_queries: Any) -> None:
     hooks = [Hook(endpoint=endpoint, kind=Kind.ACK, body=b"{}") for _ in range(300)]
     with django_assert_num_queries(1, connection=connection):
-        many.insert(hooks)
+        bulk_insert.insert(hooks)
     assert Hook.objects.count() == 300
     assert {hook._state.adding for hook in hooks} == {False}
 

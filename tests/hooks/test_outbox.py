@@ -8,7 +8,8 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from hooks import actions, loops, outbox
+from hooks import outbox, worker_slots
+from hooks.actions.endpoints import borrow_address, configure
 from hooks.models import Endpoint, Hook, Kind, SkipReason, State, Tally
 from hooks.outbox import Event
 from tests.factories import InstanceFactory
@@ -40,12 +41,12 @@ def test_a_hook_waits_for_its_turn_with_the_exact_bytes(endpoint: Endpoint) -> N
 
 
 def test_with_guaranteed_hooks_it_may_be_tried_twenty_times(endpoint: Endpoint) -> None:
-    actions.configure(endpoint, guaranteed=True)
+    configure(endpoint, guaranteed=True)
     assert emit(endpoint).attempts_allowed == 20
 
 
 def test_without_an_address_it_is_skipped_and_says_so(endpoint: Endpoint) -> None:
-    actions.configure(endpoint, url="")
+    configure(endpoint, url="")
     hook = emit(endpoint)
     assert (hook.state, hook.skip_reason) == (State.SKIPPED, SkipReason.NO_ADDRESS)
     assert hook.finished_at == hook.created_at
@@ -53,9 +54,9 @@ def test_without_an_address_it_is_skipped_and_says_so(endpoint: Endpoint) -> Non
 
 
 def test_a_borrowed_address_is_an_address(endpoint: Endpoint) -> None:
-    actions.configure(endpoint, url="")
+    configure(endpoint, url="")
     until = timezone.now() + timedelta(minutes=1)
-    actions.borrow_address(endpoint, url="http://127.0.0.1:9/bin", until=until)
+    borrow_address(endpoint, url="http://127.0.0.1:9/bin", until=until)
     assert emit(endpoint).state == State.QUEUED
 
 
@@ -133,7 +134,7 @@ def test_outside_a_transaction_it_is_refused() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_the_commit_wakes_the_dispatchers_and_a_rollback_does_not() -> None:
     endpoint = InstanceFactory(url="http://127.0.0.1:9/").endpoint
-    with loops.connect() as session:
+    with worker_slots.connect() as session:
         session.execute(f"LISTEN {outbox.CHANNEL}")
         with transaction.atomic():
             emit(endpoint)

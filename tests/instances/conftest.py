@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from hooks.models import Hook
-from instances import actions
+from instances.actions.settings import change_settings
 from instances.models import Instance
 from tests.factories import InstanceFactory, UserFactory
 
@@ -22,7 +22,7 @@ def instance(db: None) -> Instance:
         owner__email="alice@example.org", number=12345, phone="15550001111", url="https://example.com/hook"
     )
     flags = ("ackNotificationsOn", "statusNotificationsOn", "chatUpdateOn")
-    actions.change_settings(instance, dict.fromkeys(flags, True))
+    change_settings(instance, dict.fromkeys(flags, True))
     return instance
 
 

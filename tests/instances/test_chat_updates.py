@@ -4,7 +4,26 @@ from typing import Any
 
 import pytest
 
-from instances import actions
+from instances.actions.chats import (
+    Denied,
+    archive_chat,
+    change_chat,
+    clear_chat,
+    mark_unread,
+    pin_chat,
+    read_chat,
+    remove_chat,
+)
+from instances.actions.groups import (
+    add_participant,
+    create_group,
+    join_group,
+    leave_group,
+    remove_participant,
+    set_admin,
+)
+from instances.actions.messages import receive_message, type_on_phone
+from instances.actions.settings import change_settings
 from instances.models import Instance
 from tests.instances.conftest import Emitted
 
@@ -25,7 +44,7 @@ def last(emitted: Emitted) -> tuple[Any, Any]:
 
 @pytest.fixture
 def group(instance: Instance) -> str:
-    return actions.create_group(instance, chat_id=GROUP, name="Friends", members=[ANNA]).chat_id
+    return create_group(instance, chat_id=GROUP, name="Friends", members=[ANNA]).chat_id
 
 
 def test_a_new_group(instance: Instance, emitted: Emitted, group: str) -> None:
@@ -39,32 +58,32 @@ def test_a_new_group(instance: Instance, emitted: Emitted, group: str) -> None:
 
 
 def test_a_rename(instance: Instance, emitted: Emitted, group: str) -> None:
-    actions.change_chat(instance, chat_id=GROUP, name="Best friends")
+    change_chat(instance, chat_id=GROUP, name="Best friends")
     old, new = last(emitted)
     assert (old["name"], new["name"]) == ("Friends", "Best friends")
     assert {**old, "name": ""} == {**new, "name": ""}
 
 
 def test_a_picture(instance: Instance, emitted: Emitted, group: str) -> None:
-    actions.change_chat(instance, chat_id=GROUP, image="https://example.com/new.jpg")
+    change_chat(instance, chat_id=GROUP, image="https://example.com/new.jpg")
     old, new = last(emitted)
     assert (old["image"], new["image"]) == (None, "https://example.com/new.jpg")
-    actions.change_chat(instance, chat_id=GROUP, image="")
+    change_chat(instance, chat_id=GROUP, image="")
     assert last(emitted)[1]["image"] is None
 
 
 def test_a_change_that_changes_nothing_makes_no_hook(
     instance: Instance, emitted: Emitted, group: str
 ) -> None:
-    actions.change_chat(instance, chat_id=GROUP, name="Friends", image="")
+    change_chat(instance, chat_id=GROUP, name="Friends", image="")
     assert len(updates(emitted)) == 1
 
 
 def test_participants_who_come_go_and_rise(instance: Instance, emitted: Emitted, group: str) -> None:
-    actions.add_participant(instance, group_id=GROUP, member=BEN)
-    actions.set_admin(instance, group_id=GROUP, member=BEN, on=True)
-    actions.set_admin(instance, group_id=GROUP, member=OWN, on=False)
-    actions.remove_participant(instance, group_id=GROUP, member=ANNA, by_account=False)
+    add_participant(instance, group_id=GROUP, member=BEN)
+    set_admin(instance, group_id=GROUP, member=BEN, on=True)
+    set_admin(instance, group_id=GROUP, member=OWN, on=False)
+    remove_participant(instance, group_id=GROUP, member=ANNA, by_account=False)
     shown = [(item["old"]["metadata"], item["new"]["metadata"]) for item in updates(emitted)[1:]]
     assert [(old["participants"], new["participants"]) for old, new in shown] == [
         ([OWN, ANNA], [OWN, ANNA, BEN]),
@@ -81,7 +100,7 @@ def test_participants_who_come_go_and_rise(instance: Instance, emitted: Emitted,
 
 
 def test_leaving(instance: Instance, emitted: Emitted, group: str) -> None:
-    actions.leave_group(instance, group_id=GROUP)
+    leave_group(instance, group_id=GROUP)
     old, new = last(emitted)
     assert old["metadata"]["groupInviteLink"] is not None
     assert new["metadata"] == {
@@ -93,34 +112,34 @@ def test_leaving(instance: Instance, emitted: Emitted, group: str) -> None:
 
 
 def test_being_put_out(instance: Instance, emitted: Emitted, group: str) -> None:
-    actions.remove_participant(instance, group_id=GROUP, member=OWN, by_account=False)
+    remove_participant(instance, group_id=GROUP, member=OWN, by_account=False)
     assert last(emitted)[1]["metadata"]["participants"] == [ANNA]
-    with pytest.raises(actions.Denied, match="is not in the group"):
-        actions.add_participant(instance, group_id=GROUP, member=BEN)
+    with pytest.raises(Denied, match="is not in the group"):
+        add_participant(instance, group_id=GROUP, member=BEN)
 
 
 def test_joining(instance: Instance, emitted: Emitted) -> None:
-    actions.join_group(instance, chat_id=GROUP, name="Ben's", members=[(BEN, True)])
+    join_group(instance, chat_id=GROUP, name="Ben's", members=[(BEN, True)])
     old, new = last(emitted)
     assert (old, new["name"], new["metadata"]["participants"]) == (None, "Ben's", [BEN, OWN])
     assert new["metadata"]["admins"] == [BEN]
 
 
 def test_who_writes_in_a_group_is_in_it(instance: Instance, emitted: Emitted, group: str) -> None:
-    actions.receive_message(instance, sender=BEN, chat_id=GROUP, body="hello")
+    receive_message(instance, sender=BEN, chat_id=GROUP, body="hello")
     old, new = last(emitted)
     assert (old["metadata"]["participants"], new["metadata"]["participants"]) == (
         [OWN, ANNA],
         [OWN, ANNA, BEN],
     )
-    actions.receive_message(instance, sender=BEN, chat_id=GROUP, body="again")
+    receive_message(instance, sender=BEN, chat_id=GROUP, body="again")
     assert len(updates(emitted)) == 2
 
 
 def test_a_group_that_is_new_by_its_first_message_has_its_author_in_it(
     instance: Instance, emitted: Emitted
 ) -> None:
-    actions.receive_message(instance, sender=BEN, chat_id=GROUP, body="hello")
+    receive_message(instance, sender=BEN, chat_id=GROUP, body="hello")
     assert [kind for kind, _, _ in emitted()] == ["chat", "message"]
     old, new = last(emitted)
     assert old is None
@@ -130,18 +149,18 @@ def test_a_group_that_is_new_by_its_first_message_has_its_author_in_it(
 def test_where_a_chat_stands_in_the_list_makes_no_hook(
     instance: Instance, emitted: Emitted, group: str
 ) -> None:
-    actions.pin_chat(instance, chat_id=GROUP, on=True)
-    actions.archive_chat(instance, chat_id=GROUP, on=True)
-    actions.mark_unread(instance, chat_id=GROUP)
-    actions.read_chat(instance, chat_id=GROUP)
-    actions.clear_chat(instance, chat_id=GROUP)
-    actions.remove_chat(instance, chat_id=GROUP)
+    pin_chat(instance, chat_id=GROUP, on=True)
+    archive_chat(instance, chat_id=GROUP, on=True)
+    mark_unread(instance, chat_id=GROUP)
+    read_chat(instance, chat_id=GROUP)
+    clear_chat(instance, chat_id=GROUP)
+    remove_chat(instance, chat_id=GROUP)
     assert len(emitted()) == 1
 
 
 def test_without_the_flag_it_is_skipped(instance: Instance, emitted: Emitted, group: str) -> None:
-    actions.change_settings(instance, {"chatUpdateOn": False})
-    actions.change_chat(instance, chat_id=GROUP, name="Other")
+    change_settings(instance, {"chatUpdateOn": False})
+    change_chat(instance, chat_id=GROUP, name="Other")
     assert [(kind, skip) for kind, skip, _ in emitted()] == [("chat", ""), ("chat", "flag_off")]
 
 
@@ -152,10 +171,10 @@ def test_without_the_flag_it_is_skipped(instance: Instance, emitted: Emitted, gr
 def test_messages_of_a_chat_that_stays_archived_are_hooked_with_process_archive_alone(
     instance: Instance, emitted: Emitted, stays: bool, works_on: bool, skip: str
 ) -> None:
-    actions.change_settings(instance, {"disableDialogsArchive": stays, "processArchive": works_on})
-    actions.receive_message(instance, sender=ANNA, body="hello")
-    actions.archive_chat(instance, chat_id=ANNA, on=True)
-    actions.receive_message(instance, sender=ANNA, body="again")
-    actions.type_on_phone(instance, chat_id=ANNA, body="by hand")
+    change_settings(instance, {"disableDialogsArchive": stays, "processArchive": works_on})
+    receive_message(instance, sender=ANNA, body="hello")
+    archive_chat(instance, chat_id=ANNA, on=True)
+    receive_message(instance, sender=ANNA, body="again")
+    type_on_phone(instance, chat_id=ANNA, body="by hand")
     hooked = [skip for kind, skip, _ in emitted() if kind == "message"]
     assert hooked == ["", skip, skip]

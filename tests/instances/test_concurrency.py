@@ -8,8 +8,11 @@ import pytest
 from django.db import connection
 
 from hooks.models import Hook
-from instances import actions, outgoing
+from instances.actions.messages import receive_message
+from instances.actions.sending.accept import send_message
+from instances.channels.sandbox.actions.contacts import reset_sandbox
 from instances.models import Chat, Instance, Message, OutgoingMessage, OutgoingQueue
+from instances.sending import outgoing
 from tests.factories import InstanceFactory
 
 THREADS = 6
@@ -39,7 +42,7 @@ def test_received_messages_have_no_gap_and_their_hooks_are_in_order(instance: In
     def receive(thread: int) -> None:
         mine = Instance.objects.get(pk=instance.pk)
         for time in range(TIMES):
-            actions.receive_message(mine, sender="17680561234", body=f"{thread} {time}")
+            receive_message(mine, sender="17680561234", body=f"{thread} {time}")
 
     at_once(receive)
     everything = list(range(1, THREADS * TIMES + 1))
@@ -53,7 +56,7 @@ def test_sent_messages_have_no_gap_in_their_queue_numbers(instance: Instance) ->
     def send(thread: int) -> None:
         mine = Instance.objects.get(pk=instance.pk)
         for time in range(TIMES):
-            actions.send_message(mine, chat_id="17680561234", body=f"{thread} {time}")
+            send_message(mine, chat_id="17680561234", body=f"{thread} {time}")
 
     at_once(send)
     numbers = OutgoingMessage.objects.order_by("queue_number").values_list("queue_number", flat=True)
@@ -67,7 +70,7 @@ def test_several_senders_and_writers_lose_nothing_and_send_nothing_twice(instanc
             if thread % 2:
                 outgoing.send_due()
             else:
-                actions.send_message(mine, chat_id="17680561234", body=f"{thread} {time}")
+                send_message(mine, chat_id="17680561234", body=f"{thread} {time}")
 
     at_once(work)
     while outgoing.send_due():
@@ -84,9 +87,9 @@ def test_a_message_that_is_accepted_while_the_queue_is_emptied_still_goes(instan
         mine = Instance.objects.get(pk=instance.pk)
         for time in range(TIMES):
             if thread == 0:
-                actions.reset_sandbox(mine)
+                reset_sandbox(mine)
             else:
-                actions.send_message(mine, chat_id="17680561234", body=f"{thread} {time}")
+                send_message(mine, chat_id="17680561234", body=f"{thread} {time}")
 
     at_once(work)
     assert OutgoingQueue.objects.get().length == OutgoingMessage.objects.count()

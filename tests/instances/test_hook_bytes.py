@@ -7,8 +7,15 @@ import pytest
 from django.utils import timezone
 
 from hooks.models import Hook, Kind
-from instances import actions, outgoing
+from instances.actions.chats import change_chat
+from instances.actions.groups import add_participant, create_group, remove_participant, set_admin
+from instances.actions.messages import quote, receive_message, type_on_phone
+from instances.actions.sending.accept import send_message
+from instances.actions.settings import change_settings
+from instances.actions.status import change_status
+from instances.channels.sandbox.actions.contacts import change_contact
 from instances.models import Chat, Instance, Message, MessageType
+from instances.sending import outgoing
 
 ANN, BEN, GROUP = "17680561234@c.us", "4915112345678@c.us", "17680561234-1479621234@g.us"
 OWN = "15550001111@c.us"
@@ -57,7 +64,7 @@ def text(value: str | None) -> str:
 def test_what_a_contact_writes(
     instance: Instance, type: str, given: str, body: str, caption: str | None
 ) -> None:
-    message = actions.receive_message(
+    message = receive_message(
         instance, sender=ANN, sender_name="Анна", type=type, body=given, caption=caption, time=NOON
     )
     assert bytes_of(Kind.MESSAGE) == [
@@ -77,7 +84,7 @@ def test_what_a_contact_writes(
 def test_what_somebody_types_on_the_phone(
     instance: Instance, type: str, given: str, body: str, caption: str | None
 ) -> None:
-    message = actions.type_on_phone(
+    message = type_on_phone(
         instance, chat_id=ANN, type=type, body=given, caption=caption, forwarded=2, time=NOON
     )
     assert bytes_of(Kind.MESSAGE) == [
@@ -98,10 +105,8 @@ def test_what_somebody_types_on_the_phone(
 def test_what_the_api_sends_and_its_acks(
     instance: Instance, type: str, given: str, body: str, caption: str | None
 ) -> None:
-    actions.change_contact(instance, phone=ANN, read_after=0)
-    queued = actions.send_message(
-        instance, chat_id=ANN, type=type, body=given, caption=caption, metadata={"a": 1}
-    )
+    change_contact(instance, phone=ANN, read_after=0)
+    queued = send_message(instance, chat_id=ANN, type=type, body=given, caption=caption, metadata={"a": 1})
     outgoing.send_due()
     shown = '"https://example.com/a.mp4"' if type == "video" else body  # what was received is not uploaded
     seconds = int(Message.objects.get().time.timestamp())
@@ -130,17 +135,17 @@ def test_what_the_api_sends_and_its_acks(
 
 @pytest.mark.parametrize("direction", ["in", "out"])
 def test_in_a_group_the_author_is_the_member_and_stands_in_the_id(instance: Instance, direction: str) -> None:
-    asked = actions.receive_message(instance, sender=ANN, body="which?")
+    asked = receive_message(instance, sender=ANN, body="which?")
     about = {
         "chat_id": GROUP,
         "body": "that",
-        "quoted": actions.quote(instance, asked.message_id),
+        "quoted": quote(instance, asked.message_id),
         "time": NOON,
     }
     if direction == "in":
-        message = actions.receive_message(instance, sender=BEN, sender_name="Ben", **about)
+        message = receive_message(instance, sender=BEN, sender_name="Ben", **about)
     else:
-        message = actions.type_on_phone(instance, **about)
+        message = type_on_phone(instance, **about)
     author, name = (BEN, "Ben") if direction == "in" else (OWN, "15550001111")
     mine, ack = ("false", "") if direction == "in" else ("true", ',"ack":1')
     assert message.message_id.endswith(f"_{author}")
@@ -154,20 +159,20 @@ def test_in_a_group_the_author_is_the_member_and_stands_in_the_id(instance: Inst
 
 
 def a_message(instance: Instance) -> None:
-    actions.receive_message(instance, sender=ANN, body="hello")
+    receive_message(instance, sender=ANN, body="hello")
 
 
 def an_ack(instance: Instance) -> None:
-    actions.send_message(instance, chat_id=ANN, body="hello")
+    send_message(instance, chat_id=ANN, body="hello")
     outgoing.send_due()
 
 
 def a_status(instance: Instance) -> None:
-    actions.change_status(instance, substatus="phone")
+    change_status(instance, substatus="phone")
 
 
 def a_chat(instance: Instance) -> None:
-    actions.change_chat(instance, chat_id=ANN, name="Ann")
+    change_chat(instance, chat_id=ANN, name="Ann")
 
 
 FLAGS = {
@@ -186,7 +191,7 @@ def test_each_family_obeys_its_own_flag_alone(
 ) -> None:
     flag, happen = FLAGS[kind]
     all_flags = [name for name, _ in FLAGS.values() if name]
-    actions.change_settings(instance, {name: own if name == flag else others for name in all_flags})
+    change_settings(instance, {name: own if name == flag else others for name in all_flags})
     happen(instance)
     expected = "" if own or not flag else "flag_off"
     assert {skip for _, skip in bytes_of(kind)} == {expected}
@@ -213,12 +218,12 @@ def test_an_instance_that_may_not_emit_says_why(
 def test_a_video_is_an_address_only_where_videos_are_uploaded(
     instance: Instance, on: bool, direction: str
 ) -> None:
-    actions.change_settings(instance, {"videoUploadOn": on})
+    change_settings(instance, {"videoUploadOn": on})
     about = {"type": "video", "body": "https://example.com/a.mp4"}
     if direction == "in":
-        message = actions.receive_message(instance, sender=ANN, **about)
+        message = receive_message(instance, sender=ANN, **about)
     else:
-        message = actions.type_on_phone(instance, chat_id=ANN, **about)
+        message = type_on_phone(instance, chat_id=ANN, **about)
     assert message.body == ("https://example.com/a.mp4" if on else "upload disabled")
     assert f'"body":"{message.body}"' in bytes_of(Kind.MESSAGE)[0][0]
 
@@ -228,12 +233,12 @@ def test_a_video_is_an_address_only_where_videos_are_uploaded(
 def test_old_messages_of_both_directions_are_ignored_where_asked(
     instance: Instance, direction: str, age: int, skip: str
 ) -> None:
-    actions.change_settings(instance, {"ignoreOldMessages": True, "oldMessagesPeriod": 300})
+    change_settings(instance, {"ignoreOldMessages": True, "oldMessagesPeriod": 300})
     about = {"body": "hello", "time": timezone.now() - timedelta(seconds=age)}
     if direction == "in":
-        actions.receive_message(instance, sender=ANN, **about)
+        receive_message(instance, sender=ANN, **about)
     else:
-        actions.type_on_phone(instance, chat_id=ANN, **about)
+        type_on_phone(instance, chat_id=ANN, **about)
     assert [reason for _, reason in bytes_of(Kind.MESSAGE)] == [skip]
 
 
@@ -249,10 +254,10 @@ def a_person(name: str, image: str, last: int) -> str:
 
 def test_chat_updates_of_a_person(instance: Instance) -> None:
     Chat.objects.all().delete()
-    actions.receive_message(instance, sender=ANN, sender_name="Ann", body="hello", time=NOON)
-    actions.change_chat(instance, chat_id=ANN, name="Анна")
-    actions.change_chat(instance, chat_id=ANN, image="https://example.com/ann.jpg")
-    actions.change_chat(instance, chat_id=ANN, name="Анна")
+    receive_message(instance, sender=ANN, sender_name="Ann", body="hello", time=NOON)
+    change_chat(instance, chat_id=ANN, name="Анна")
+    change_chat(instance, chat_id=ANN, image="https://example.com/ann.jpg")
+    change_chat(instance, chat_id=ANN, name="Анна")
     last = 1714564800
     assert [body for body, _ in bytes_of(Kind.CHAT)] == [
         CHANGE % ("null", a_person("Ann", "null", last)),
@@ -271,11 +276,11 @@ def a_group(chat: Chat, name: str, people: list[str], admins: list[str]) -> str:
 
 
 def test_chat_updates_of_a_group(instance: Instance) -> None:
-    chat = actions.create_group(instance, chat_id=GROUP, name="Trip", members=[ANN])
-    actions.change_chat(instance, chat_id=GROUP, name="Holidays")
-    actions.add_participant(instance, group_id=GROUP, member=BEN)
-    actions.set_admin(instance, group_id=GROUP, member=BEN, on=True)
-    actions.remove_participant(instance, group_id=GROUP, member=ANN)
+    chat = create_group(instance, chat_id=GROUP, name="Trip", members=[ANN])
+    change_chat(instance, chat_id=GROUP, name="Holidays")
+    add_participant(instance, group_id=GROUP, member=BEN)
+    set_admin(instance, group_id=GROUP, member=BEN, on=True)
+    remove_participant(instance, group_id=GROUP, member=ANN)
     states = [
         a_group(chat, "Trip", [OWN, ANN], [OWN]),
         a_group(chat, "Holidays", [OWN, ANN], [OWN]),
@@ -297,8 +302,8 @@ STATUSES = [
 
 @pytest.mark.parametrize(("change", "old", "new"), STATUSES)
 def test_a_status(instance: Instance, change: dict, old: tuple[str, str], new: tuple[str, str]) -> None:
-    actions.change_status(instance, **change)
-    actions.change_status(instance, **change)
+    change_status(instance, **change)
+    change_status(instance, **change)
     was, now = (f'{{"accountStatus":"{one[0]}","substatus":"{one[1]}"}}' for one in (old, new))
     seconds = int(instance.status_changed_at.timestamp())
     assert bytes_of(Kind.STATUS) == [
@@ -307,8 +312,8 @@ def test_a_status(instance: Instance, change: dict, old: tuple[str, str], new: t
 
 
 def test_a_messenger_that_reports_a_message_twice_makes_one_hook(instance: Instance) -> None:
-    first = actions.receive_message(instance, sender=ANN, body="hello", key="wamid.1")
-    again = actions.receive_message(instance, sender=ANN, body="hello", key="wamid.1")
-    other = actions.receive_message(instance, sender=ANN, body="hello", key="wamid.2")
+    first = receive_message(instance, sender=ANN, body="hello", key="wamid.1")
+    again = receive_message(instance, sender=ANN, body="hello", key="wamid.1")
+    other = receive_message(instance, sender=ANN, body="hello", key="wamid.2")
     assert (first, first.number) == (again, again.number)
     assert (other.number, len(bytes_of(Kind.MESSAGE))) == (2, 2)

@@ -12,9 +12,20 @@ from django.utils import timezone
 
 from accounts.blocking import Blocked
 from accounts.models import Account, Payment
-from instances import actions
 from instances.actions import stopping
+from instances.actions.lifecycle import (
+    change_instance,
+    create_instance,
+    delete_instance,
+    record_payment,
+    rotate_token,
+)
+from instances.actions.messages import receive_message
+from instances.actions.sending.accept import send_message
+from instances.actions.settings import change_settings, read_settings
+from instances.actions.status import change_status
 from instances.models import Instance, StatusChange
+from instances.settings_table import SettingsError
 from tests.factories import AccountFactory, InstanceFactory, UserFactory, member_of
 
 NOW = "2024-05-01T12:00:00Z"
@@ -23,7 +34,7 @@ NOW = "2024-05-01T12:00:00Z"
 @time_machine.travel(NOW, tick=False)
 def test_a_new_instance_shows_a_qr_code_and_is_paid_for_three_days(db: None) -> None:
     alice = AccountFactory(email="alice@example.org")
-    instance = actions.create_instance(alice, name="Shop", actor=alice.owner)
+    instance = create_instance(alice, name="Shop", actor=alice.owner)
     assert (instance.owner, instance.name, instance.channel) == (alice, "Shop", "sandbox")
     assert (instance.account_status, instance.substatus) == ("got qr code", "normal")
     assert instance.paid_until == timezone.now() + timedelta(days=3)
@@ -35,7 +46,7 @@ def test_a_new_instance_shows_a_qr_code_and_is_paid_for_three_days(db: None) -> 
 
 def test_an_unknown_channel_is_refused(db: None) -> None:
     with pytest.raises(ValueError, match="type takes one of sandbox"):
-        actions.create_instance(AccountFactory(), channel="pigeon")
+        create_instance(AccountFactory(), channel="pigeon")
     assert not Instance.objects.exists()
 
 
@@ -45,7 +56,7 @@ def test_a_payment_counts_from_what_is_paid_already_or_from_now(
     instance: Instance, left: timedelta, until: int
 ) -> None:
     Instance.objects.update(paid_until=timezone.now() + left)
-    payment = actions.record_payment(instance, days=30, amount=Decimal("9.90"), actor=instance.owner.owner)
+    payment = record_payment(instance, days=30, amount=Decimal("9.90"), actor=instance.owner.owner)
     assert instance.paid_until == timezone.now() + timedelta(days=until)
     assert Payment.objects.get() == payment
     assert (payment.account, payment.instance, payment.days) == (instance.owner, instance, 30)
@@ -54,20 +65,20 @@ def test_a_payment_counts_from_what_is_paid_already_or_from_now(
 
 def test_rotating_the_token_makes_another_one(instance: Instance) -> None:
     old = instance.token
-    actions.rotate_token(instance, actor=instance.owner.owner)
+    rotate_token(instance, actor=instance.owner.owner)
     assert Instance.objects.get().token == instance.token != old
 
 
 def test_renaming(instance: Instance) -> None:
-    actions.change_instance(instance, actor=instance.owner.owner, name="Support")
+    change_instance(instance, actor=instance.owner.owner, name="Support")
     assert Instance.objects.get().name == "Support"
 
 
 def test_deleting_takes_everything_along_but_the_payments(instance: Instance) -> None:
-    actions.receive_message(instance, sender="17680561234", body="hello")
-    actions.send_message(instance, chat_id="17680561234", body="hello")
-    actions.record_payment(instance, days=30)
-    actions.delete_instance(instance, actor=None)
+    receive_message(instance, sender="17680561234", body="hello")
+    send_message(instance, chat_id="17680561234", body="hello")
+    record_payment(instance, days=30)
+    delete_instance(instance, actor=None)
     assert not Instance.objects.exists()
     assert Payment.objects.get().instance is None
 
@@ -76,16 +87,16 @@ def test_deleting_takes_everything_along_but_the_payments(instance: Instance) ->
 def test_the_history_of_statuses_is_kept_when_asked_for(
     instance: Instance, keep: bool, kept: list[str]
 ) -> None:
-    actions.change_settings(instance, {"instanceStatuses": keep})
-    actions.change_status(instance, account_status="loading")
-    actions.change_status(instance, account_status="authenticated")
+    change_settings(instance, {"instanceStatuses": keep})
+    change_status(instance, account_status="loading")
+    change_status(instance, account_status="authenticated")
     history = StatusChange.objects.order_by("id").values_list("account_status", flat=True)
     assert list(history) == kept
 
 
 def test_a_new_status_starts_as_normal(instance: Instance) -> None:
-    actions.change_status(instance, substatus="phone")
-    actions.change_status(instance, account_status="loading")
+    change_status(instance, substatus="phone")
+    change_status(instance, account_status="loading")
     assert (instance.account_status, instance.substatus) == ("loading", "normal")
 
 
@@ -94,7 +105,7 @@ def test_a_new_status_starts_as_normal(instance: Instance) -> None:
 )
 def test_a_status_nobody_knows_changes_nothing(instance: Instance, change: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="takes one of"):
-        actions.change_status(instance, **change)
+        change_status(instance, **change)
     instance.refresh_from_db()
     assert (instance.account_status, instance.substatus) == ("authenticated", "normal")
 
@@ -108,11 +119,11 @@ def test_only_the_owner_sees_an_instance(instance: Instance) -> None:
 
 
 def test_settings_are_all_or_nothing(instance: Instance) -> None:
-    before = actions.read_settings(instance)
-    with pytest.raises(actions.SettingsError) as caught:
-        actions.change_settings(instance, {"sendDelay": 5, "guaranteedHooks": True, "nosuch": 1})
+    before = read_settings(instance)
+    with pytest.raises(SettingsError) as caught:
+        change_settings(instance, {"sendDelay": 5, "guaranteedHooks": True, "nosuch": 1})
     assert (caught.value.key, caught.value.sentence) == ("nosuch", "nosuch is not a setting")
-    assert actions.read_settings(Instance.objects.get()) == before
+    assert read_settings(Instance.objects.get()) == before
 
 
 def test_the_factory_makes_an_instance_that_is_paid_and_authenticated(db: None) -> None:
@@ -127,7 +138,7 @@ def test_a_blocked_account_gets_no_new_instance(client: Client) -> None:
     manager = member_of(alice, "manager", "max@example.org")
     stopping.block_account(alice, reason="spam", actor=UserFactory(is_staff=True, is_superuser=True))
     with pytest.raises(Blocked, match="This account is blocked"):
-        actions.create_instance(Account.objects.get(pk=alice.pk), actor=manager)
+        create_instance(Account.objects.get(pk=alice.pk), actor=manager)
     client.force_login(manager)
     answer = client.post("/instances/new/", {"account": alice.pk, "channel": "sandbox", "name": ""})
     assert answer.status_code == 302  # it is not among the accounts to choose from, so it is their own

@@ -5,9 +5,9 @@ from contextlib import ExitStack
 import pytest
 from django.test import Client
 
-from instances import outbound
 from instances.models import Instance
-from instances.outbound import TooMany, place
+from instances.pages import manual_request_limit
+from instances.pages.manual_request_limit import TooMany, place
 from tests.factories import UserFactory
 from tests.receiver import Receiver
 
@@ -28,7 +28,7 @@ def test_a_person_has_four_under_way_and_others_go_on() -> None:
 
 
 def test_the_site_has_only_so_many_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbound, "AT_ONCE", 1)
+    monkeypatch.setattr(manual_request_limit, "AT_ONCE", 1)
     with place(UserFactory()), pytest.raises(TooMany), place(UserFactory()):
         pass
 
@@ -36,7 +36,7 @@ def test_the_site_has_only_so_many_under_way(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_person_sends_only_so_many_a_minute(
     client: Client, instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbound, "A_MINUTE", 0)
+    monkeypatch.setattr(manual_request_limit, "A_MINUTE", 0)
     client.force_login(instance.owner.owner)
     with Receiver() as receiver:
         for page, form in (

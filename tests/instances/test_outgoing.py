@@ -7,15 +7,19 @@ import pytest
 from django.utils import timezone
 
 from hooks.models import Hook
-from instances import actions, outgoing
-from instances.channels.sandbox import SandboxChannel
+from instances.actions.lifecycle import record_payment
+from instances.actions.messages import UnknownMessage, receive_message
+from instances.actions.sending.accept import QueueFull, record_sent, send_message
+from instances.actions.settings import change_settings
+from instances.channels.sandbox.channel import SandboxChannel
 from instances.models import Instance, Message, OutgoingMessage, OutgoingQueue
+from instances.sending import outgoing
 from tests.factories import InstanceFactory
 
 
 def send(instance: Instance, *bodies: str) -> None:
     for body in bodies:
-        actions.send_message(instance, chat_id="17680561234", body=body)
+        send_message(instance, chat_id="17680561234", body=body)
 
 
 def queue() -> tuple[int, int]:
@@ -57,7 +61,7 @@ def test_a_slow_channel_is_written_down_at_half_of_its_deadline(
 
 
 def test_send_delay_lets_one_message_go_at_a_time(instance: Instance) -> None:
-    actions.change_settings(instance, {"sendDelay": 5})
+    change_settings(instance, {"sendDelay": 5})
     send(instance, "one", "two")
     now = timezone.now()
     assert outgoing.send_due(now) == 1
@@ -82,7 +86,7 @@ def test_nothing_goes_while_the_instance_is_not_paid(instance: Instance) -> None
     send(instance, "one")
     Instance.objects.update(paid_until=timezone.now() - timedelta(seconds=1))
     assert outgoing.send_due() == 0
-    actions.record_payment(instance, days=1)
+    record_payment(instance, days=1)
     assert outgoing.send_due() == 1
 
 
@@ -93,7 +97,7 @@ def test_the_queue_holds_400_messages_and_refuses_one_more(instance: Instance) -
     )
     OutgoingQueue.objects.update(last_number=399, length=399)
     send(instance, "the 400th")
-    with pytest.raises(actions.QueueFull, match="400"):
+    with pytest.raises(QueueFull, match="400"):
         send(instance, "one more")
     assert queue() == (400, 400)
     assert OutgoingMessage.objects.count() == 400
@@ -103,8 +107,8 @@ def test_a_message_that_left_the_queue_meanwhile_is_not_sent_twice(instance: Ins
     send(instance, "one", "two")
     first, second = OutgoingMessage.objects.order_by("queue_number")
     now = timezone.now()
-    actions.record_sent(instance, [(first, ())], next_send_at=now)
-    actions.record_sent(instance, [(first, ()), (second, ())], next_send_at=now)
+    record_sent(instance, [(first, ())], next_send_at=now)
+    record_sent(instance, [(first, ()), (second, ())], next_send_at=now)
     assert list(Message.objects.order_by("number").values_list("number", "body")) == [(1, "one"), (2, "two")]
     assert queue() == (2, 0)
 
@@ -160,14 +164,14 @@ def test_no_transaction_is_open_while_the_channel_works(
 
 
 def test_a_quoted_message_stays_with_the_one_that_quotes_it(instance: Instance) -> None:
-    asked = actions.receive_message(instance, sender="17680561234", body="which one?")
-    actions.send_message(instance, chat_id="17680561234", body="that", quoted_id=asked.message_id)
+    asked = receive_message(instance, sender="17680561234", body="which one?")
+    send_message(instance, chat_id="17680561234", body="that", quoted_id=asked.message_id)
     outgoing.send_due()
     quoted = {"id": asked.message_id, "body": "which one?", "type": "chat"}
     assert Message.objects.get(body="that").quoted == quoted
 
 
 def test_quoting_what_is_not_there_spends_no_number(instance: Instance) -> None:
-    with pytest.raises(actions.UnknownMessage):
-        actions.send_message(instance, chat_id="17680561234", body="that", quoted_id="false_1@c.us_AB")
+    with pytest.raises(UnknownMessage):
+        send_message(instance, chat_id="17680561234", body="that", quoted_id="false_1@c.us_AB")
     assert (queue(), OutgoingMessage.objects.count(), Hook.objects.count()) == ((0, 0), 0, 0)

@@ -8,13 +8,14 @@ from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
-from hooks import actions
+from hooks.actions.endpoints import rotate_secret
+from hooks.actions.simulation import simulate
 from hooks.models import Endpoint, Kind
 from instances import tasks
 from instances.models import Instance
-from testing_tools.recognise import check_signature
+from testing_tools.verification.reading.recognition import check_signature
 from tests.factories import UserFactory
-from tests.hooks.test_pause import DAY, failing
+from tests.hooks.maintenance.test_pause import DAY, failing
 
 
 @pytest.fixture
@@ -106,13 +107,9 @@ def test_a_strangers_clicks_change_nothing(alice: Client, instance: Instance) ->
 
 def test_a_bin_knows_both_secrets_of_that_day(instance: Instance) -> None:
     endpoint = stored(instance)
-    before = actions.simulate(
-        endpoint, kind=Kind.ACK, body=b"{}", to_url="http://127.0.0.1:9/"
-    ).attempts.get()
-    actions.rotate_secret(endpoint, actor=None)
-    during = actions.simulate(
-        endpoint, kind=Kind.ACK, body=b"{}", to_url="http://127.0.0.1:9/"
-    ).attempts.get()
+    before = simulate(endpoint, kind=Kind.ACK, body=b"{}", to_url="http://127.0.0.1:9/").attempts.get()
+    rotate_secret(endpoint, actor=None)
+    during = simulate(endpoint, kind=Kind.ACK, body=b"{}", to_url="http://127.0.0.1:9/").attempts.get()
     endpoint = stored(instance)
     for attempt in (before, during):
         headers = {name.lower(): value for name, value in attempt.request_headers}

@@ -3,8 +3,11 @@
 from datetime import UTC, datetime
 
 from hooks.models import Hook
-from instances import actions, outgoing
+from instances.actions.messages import receive_message
+from instances.actions.sending.accept import send_message
+from instances.actions.status import change_status
 from instances.models import Instance, Message
+from instances.sending import outgoing
 
 NOON = datetime(2024, 5, 1, 12, 0, 0, 999_999, tzinfo=UTC)  # 1714564800
 
@@ -14,7 +17,7 @@ def last_body(kind: str) -> str:
 
 
 def test_a_message_from_a_contact(instance: Instance) -> None:
-    message = actions.receive_message(
+    message = receive_message(
         instance, sender="17680561234", sender_name="Анна", body='Say "hi" 👋', time=NOON
     )
     assert last_body("message") == (
@@ -26,7 +29,7 @@ def test_a_message_from_a_contact(instance: Instance) -> None:
 
 
 def test_a_picture_in_a_group_that_quotes_and_is_forwarded(instance: Instance) -> None:
-    message = actions.receive_message(
+    message = receive_message(
         instance,
         sender="17680561234@c.us",
         chat_id="17680561234-1479621234@g.us",
@@ -47,7 +50,7 @@ def test_a_picture_in_a_group_that_quotes_and_is_forwarded(instance: Instance) -
 
 
 def test_a_message_of_the_api_has_self_1_and_an_ack(instance: Instance) -> None:
-    queued = actions.send_message(instance, chat_id="17680561234", body="hello", metadata={"a": 1})
+    queued = send_message(instance, chat_id="17680561234", body="hello", metadata={"a": 1})
     outgoing.send_due()
     seconds = int(Message.objects.get().time.timestamp())
     assert last_body("message") == (
@@ -60,7 +63,7 @@ def test_a_message_of_the_api_has_self_1_and_an_ack(instance: Instance) -> None:
 
 
 def test_an_ack(instance: Instance) -> None:
-    queued = actions.send_message(instance, chat_id="17680561234", body="hello")
+    queued = send_message(instance, chat_id="17680561234", body="hello")
     outgoing.send_due()
     assert last_body("ack") == (
         '{"ack":[{"id":"' + queued.message_id + '","queueNumber":1,"chatId":"17680561234@c.us",'
@@ -69,7 +72,7 @@ def test_an_ack(instance: Instance) -> None:
 
 
 def test_a_status(instance: Instance) -> None:
-    actions.change_status(instance, substatus="battery_low")
+    change_status(instance, substatus="battery_low")
     assert last_body("status") == (
         '{"instanceStatus":[{"old":{"accountStatus":"authenticated","substatus":"normal"},'
         '"new":{"accountStatus":"authenticated","substatus":"battery_low"},'
@@ -78,7 +81,7 @@ def test_a_status(instance: Instance) -> None:
 
 
 def test_a_new_chat(instance: Instance) -> None:
-    actions.receive_message(instance, sender="17680561234", sender_name="Anna", body="hi", time=NOON)
+    receive_message(instance, sender="17680561234", sender_name="Anna", body="hi", time=NOON)
     assert last_body("chat") == (
         '{"chatUpdate":[{"old":null,"new":{"id":"17680561234@c.us","name":"Anna","image":null,'
         '"metadata":{"isGroup":false,"participants":[],"admins":[],"groupInviteLink":null},'

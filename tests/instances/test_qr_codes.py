@@ -8,7 +8,9 @@ from django.test import Client
 from django.utils import timezone
 
 from hooks.models import Hook, Kind
-from instances import actions, tasks
+from instances import tasks
+from instances.actions.lifecycle import link_sandbox
+from instances.actions.status import expire_code
 from instances.models import AccountStatus, Instance, Substatus
 from tests.factories import InstanceFactory
 
@@ -67,8 +69,8 @@ def test_a_younger_code_lives_on() -> None:
 
 
 def test_an_old_code_can_still_be_scanned_anew_by_the_sandbox_phone(instance: Instance) -> None:
-    actions.expire_code(instance)
-    actions.link_sandbox(instance)
+    expire_code(instance)
+    link_sandbox(instance)
     assert (instance.account_status, instance.substatus) == ("authenticated", "normal")
 
 

@@ -6,8 +6,19 @@ import pytest
 from django.utils import timezone
 
 from hooks.models import Hook
-from instances import actions, outgoing
+from instances.actions.messages import UnknownMessage, receive_message
+from instances.actions.sending.accept import send_message
+from instances.channels.sandbox.actions.contacts import (
+    change_contact,
+    change_phone,
+    phone_event,
+    reset_sandbox,
+    type_by_hand,
+)
+from instances.channels.sandbox.actions.groups import change_group, group_of_contact
+from instances.channels.sandbox.actions.receipts import tick_by_hand
 from instances.models import Ack, Instance, Message, SandboxReceipt
+from instances.sending import outgoing
 from tests.factories import InstanceFactory
 from tests.instances.conftest import Emitted
 
@@ -15,11 +26,11 @@ ANN, BEN, CLEO = "17680561234@c.us", "4915112345678@c.us", "447700900123@c.us"
 
 
 def contact(instance: Instance, phone: str = ANN, **mind: object) -> None:
-    actions.change_contact(instance, phone=phone, **mind)
+    change_contact(instance, phone=phone, **mind)
 
 
 def sent(instance: Instance, chat_id: str = ANN, body: str = "good day") -> str:
-    message_id = actions.send_message(instance, chat_id=chat_id, body=body).message_id
+    message_id = send_message(instance, chat_id=chat_id, body=body).message_id
     assert outgoing.send_due() == 1
     return message_id
 
@@ -109,7 +120,7 @@ def test_who_begins_to_read_reads_what_is_there(instance: Instance, emitted: Emi
 
 
 def group(instance: Instance) -> str:
-    return actions.group_of_contact(instance, name="Holidays", by=ANN, members=[BEN, CLEO]).chat_id
+    return group_of_contact(instance, name="Holidays", by=ANN, members=[BEN, CLEO]).chat_id
 
 
 def test_a_groups_message_is_delivered_and_viewed_when_it_is_so_by_all(
@@ -133,7 +144,7 @@ def test_a_group_with_a_member_who_never_reads_is_never_viewed(instance: Instanc
     message_id = sent(instance, group(instance))
     pass_time(10_000)
     assert ticks(emitted) == ["sent", "delivered"]
-    actions.tick_by_hand(instance, message_id=message_id, ack=Ack.VIEWED, contact=CLEO)
+    tick_by_hand(instance, message_id=message_id, ack=Ack.VIEWED, contact=CLEO)
     assert ticks(emitted) == ["sent", "delivered", "viewed"]
 
 
@@ -142,7 +153,7 @@ def test_nobody_waits_for_a_member_who_has_left(instance: Instance, emitted: Emi
     contact(instance, BEN, read_after=1)
     chat_id = group(instance)
     sent(instance, chat_id)
-    actions.change_group(instance, group_id=chat_id, remove=[CLEO])
+    change_group(instance, group_id=chat_id, remove=[CLEO])
     pass_time(2)
     assert ticks(emitted) == ["sent", "delivered", "viewed"]
 
@@ -152,41 +163,39 @@ def test_a_tick_by_hand_in_a_group_is_one_members(instance: Instance, emitted: E
         contact(instance, one, online=False)
     message_id = sent(instance, group(instance))
     for one in (ANN, BEN):
-        assert (
-            actions.tick_by_hand(instance, message_id=message_id, ack=Ack.DELIVERED, contact=one)[1] is False
-        )
+        assert tick_by_hand(instance, message_id=message_id, ack=Ack.DELIVERED, contact=one)[1] is False
     assert ticks(emitted) == ["sent"]
-    actions.tick_by_hand(instance, message_id=message_id, ack=Ack.DELIVERED, contact=CLEO)
+    tick_by_hand(instance, message_id=message_id, ack=Ack.DELIVERED, contact=CLEO)
     assert ticks(emitted) == ["sent", "delivered"]
-    actions.tick_by_hand(instance, message_id=message_id, ack=Ack.VIEWED)
+    tick_by_hand(instance, message_id=message_id, ack=Ack.VIEWED)
     assert ticks(emitted) == ["sent", "delivered", "viewed"]
-    with pytest.raises(actions.UnknownMessage):
-        actions.tick_by_hand(instance, message_id=message_id, ack=Ack.VIEWED, contact="33612345678@c.us")
+    with pytest.raises(UnknownMessage):
+        tick_by_hand(instance, message_id=message_id, ack=Ack.VIEWED, contact="33612345678@c.us")
 
 
 def test_ticks_wait_while_the_phone_is_not_connected(instance: Instance, emitted: Emitted) -> None:
     contact(instance, read_after=1)
     sent(instance)
-    actions.phone_event(instance, event="disconnect")
+    phone_event(instance, event="disconnect")
     pass_time(100)
     assert outgoing.next_work() is None
     assert ticks(emitted) == ["sent", "delivered"]
-    actions.phone_event(instance, event="connect")
+    phone_event(instance, event="connect")
     pass_time(100)
     assert ticks(emitted) == ["sent", "delivered", "viewed"]
 
 
 def test_messages_wait_in_the_queue_while_the_phone_is_not_connected(instance: Instance) -> None:
-    actions.phone_event(instance, event="disconnect")
-    actions.send_message(instance, chat_id=ANN, body="good day")
+    phone_event(instance, event="disconnect")
+    send_message(instance, chat_id=ANN, body="good day")
     assert (outgoing.send_due(), outgoing.next_due()) == (0, None)
-    actions.phone_event(instance, event="connect")
+    phone_event(instance, event="connect")
     assert outgoing.send_due() == 1
 
 
 def test_what_is_typed_by_hand_is_read_too_and_never_acked(instance: Instance, emitted: Emitted) -> None:
     contact(instance, read_after=1)
-    message = actions.type_by_hand(instance, chat_id=ANN, body="by hand")
+    message = type_by_hand(instance, chat_id=ANN, body="by hand")
     pass_time(2)
     assert Message.objects.get(pk=message.pk).ack == Ack.VIEWED
     assert {skip for kind, skip, _ in emitted() if kind == "ack"} == {"typed_on_phone"}
@@ -197,7 +206,7 @@ def test_a_receipt_of_a_message_that_is_not_written_down_yet_comes_a_second_late
 ) -> None:
     """The process died between the messenger and the database."""
     contact(instance, read_after=0, deliver_after=1)
-    message = actions.send_message(instance, chat_id=ANN, body="good day")
+    message = send_message(instance, chat_id=ANN, body="good day")
     outgoing.channel_of(instance).deliver(instance, message)
     outgoing.work(timezone.now() + timedelta(seconds=2))
     assert SandboxReceipt.objects.count() == 1
@@ -208,7 +217,7 @@ def test_a_receipt_of_a_message_that_is_not_written_down_yet_comes_a_second_late
 
 def test_a_receipt_of_a_message_that_was_cleared_is_dropped(instance: Instance) -> None:
     contact(instance, deliver_after=1)
-    message = actions.send_message(instance, chat_id=ANN, body="good day")
+    message = send_message(instance, chat_id=ANN, body="good day")
     outgoing.channel_of(instance).deliver(instance, message)
     message.delete()
     pass_time(2)
@@ -221,7 +230,7 @@ def test_many_due_ticks_of_one_instance_keep_another_waiting_for_no_more_than_a_
     other = InstanceFactory(owner__email="bob@example.org", url="https://example.com/hook")
     now = timezone.now()
     for one, count in ((instance, 250), (other, 1)):
-        chat = actions.receive_message(one, sender=ANN, body="hello").chat
+        chat = receive_message(one, sender=ANN, body="hello").chat
         Message.objects.bulk_create(
             Message(
                 instance=one, number=n, message_id=f"true_{n}", chat=chat, author="x", from_me=True, ack=1,
@@ -242,13 +251,13 @@ def test_many_due_ticks_of_one_instance_keep_another_waiting_for_no_more_than_a_
 def test_reset_leaves_nothing_but_settings_hooks_and_numbers(instance: Instance) -> None:
     contact(instance, deliver_after=9)
     sent(instance)
-    actions.receive_message(instance, sender=ANN, body="hello")
-    actions.send_message(instance, chat_id=ANN, body="waits")
-    actions.change_phone(instance, battery=3)
+    receive_message(instance, sender=ANN, body="hello")
+    send_message(instance, chat_id=ANN, body="waits")
+    change_phone(instance, battery=3)
     hooks = Hook.objects.count()
-    actions.reset_sandbox(instance)
+    reset_sandbox(instance)
     for left in (instance.messages, instance.chats, instance.outgoing, instance.sandbox_contacts):
         assert left.count() == 0
     assert (instance.battery, instance.substatus, instance.queue.length) == (90, "normal", 0)
     assert Hook.objects.count() == hooks + 1  # of the status
-    assert actions.receive_message(instance, sender=ANN, body="anew").number == 3
+    assert receive_message(instance, sender=ANN, body="anew").number == 3

@@ -6,8 +6,13 @@ import pytest
 from django.utils import timezone
 
 from hooks.models import Hook, State
-from instances import actions, outgoing
+from instances.actions.lifecycle import link_sandbox
+from instances.actions.messages import UnknownMessage, receive_message, record_ack, type_on_phone
+from instances.actions.sending.accept import send_message
+from instances.actions.settings import change_settings
+from instances.actions.status import change_status
 from instances.models import Chat, Instance, Message
+from instances.sending import outgoing
 from tests.factories import InstanceFactory
 from tests.instances.conftest import Emitted
 
@@ -19,15 +24,15 @@ def kinds(emitted: Emitted) -> list[tuple[str, str]]:
 def test_a_received_message_from_a_new_contact_and_its_second_one(
     instance: Instance, emitted: Emitted
 ) -> None:
-    actions.receive_message(instance, sender="17680561234", body="hello")
-    actions.receive_message(instance, sender="17680561234", body="again")
+    receive_message(instance, sender="17680561234", body="hello")
+    receive_message(instance, sender="17680561234", body="again")
     assert kinds(emitted) == [("chat", ""), ("message", ""), ("message", "")]
     assert Hook.objects.exclude(state=State.QUEUED).count() == 0
 
 
 def test_a_contact_who_changes_name(instance: Instance, emitted: Emitted) -> None:
-    actions.receive_message(instance, sender="17680561234", sender_name="Anna", body="hello")
-    actions.receive_message(instance, sender="17680561234", sender_name="Anna B", body="again")
+    receive_message(instance, sender="17680561234", sender_name="Anna", body="hello")
+    receive_message(instance, sender="17680561234", sender_name="Anna B", body="again")
     assert kinds(emitted) == [("chat", ""), ("message", ""), ("chat", ""), ("message", "")]
     change = emitted()[2][2]
     assert (change["old"]["name"], change["new"]["name"]) == ("Anna", "Anna B")
@@ -37,7 +42,7 @@ def test_a_sent_message_is_hooked_then_its_ticks_with_the_same_id_and_queue_numb
     instance: Instance, emitted: Emitted
 ) -> None:
     Chat.objects.create(instance=instance, chat_id="17680561234@c.us")
-    queued = actions.send_message(instance, chat_id="17680561234", body="hello")
+    queued = send_message(instance, chat_id="17680561234", body="hello")
     assert emitted() == []
     outgoing.send_due()
     (message, sent, delivered) = emitted()
@@ -51,27 +56,27 @@ def test_a_sent_message_is_hooked_then_its_ticks_with_the_same_id_and_queue_numb
 
 
 def test_a_tick_never_goes_back(instance: Instance, emitted: Emitted) -> None:
-    queued = actions.send_message(instance, chat_id="17680561234", body="hello")
+    queued = send_message(instance, chat_id="17680561234", body="hello")
     outgoing.send_due()
     before = len(emitted())
     for status in ("sent", "delivered", "viewed", "viewed", "delivered"):
-        message = actions.record_ack(instance, message_id=queued.message_id, status=status)
+        message = record_ack(instance, message_id=queued.message_id, status=status)
     assert message.ack == 3
     assert [item["status"] for _, _, item in emitted()[before:]] == ["viewed"]
 
 
 def test_a_tick_for_a_message_that_was_never_sent(instance: Instance, emitted: Emitted) -> None:
-    received = actions.receive_message(instance, sender="17680561234", body="hello")
+    received = receive_message(instance, sender="17680561234", body="hello")
     before = len(emitted())
     for message_id in ("true_17680561234@c.us_3EB0", received.message_id):
-        with pytest.raises(actions.UnknownMessage):
-            actions.record_ack(instance, message_id=message_id, status="viewed")
+        with pytest.raises(UnknownMessage):
+            record_ack(instance, message_id=message_id, status="viewed")
     assert len(emitted()) == before
 
 
 def test_typed_on_the_phone_is_hooked_and_its_ticks_are_skipped(instance: Instance, emitted: Emitted) -> None:
-    message = actions.type_on_phone(instance, chat_id="17680561234", body="by hand")
-    actions.record_ack(instance, message_id=message.message_id, status="viewed")
+    message = type_on_phone(instance, chat_id="17680561234", body="by hand")
+    record_ack(instance, message_id=message.message_id, status="viewed")
     assert kinds(emitted) == [
         ("chat", ""),
         ("message", ""),
@@ -84,10 +89,10 @@ def test_typed_on_the_phone_is_hooked_and_its_ticks_are_skipped(instance: Instan
 
 def test_flags_that_are_off_skip_all_but_messages(instance: Instance, emitted: Emitted) -> None:
     flags = ("ackNotificationsOn", "statusNotificationsOn", "chatUpdateOn")
-    actions.change_settings(instance, dict.fromkeys(flags, False))
-    actions.send_message(instance, chat_id="17680561234", body="hello")
+    change_settings(instance, dict.fromkeys(flags, False))
+    send_message(instance, chat_id="17680561234", body="hello")
     outgoing.send_due()
-    actions.change_status(instance, substatus="phone")
+    change_status(instance, substatus="phone")
     assert kinds(emitted) == [
         ("chat", "flag_off"),
         ("message", ""),
@@ -98,8 +103,8 @@ def test_flags_that_are_off_skip_all_but_messages(instance: Instance, emitted: E
 
 
 def test_without_an_address_all_are_skipped_and_say_so(instance: Instance, emitted: Emitted) -> None:
-    actions.change_settings(instance, {"webhookUrl": None})
-    actions.receive_message(instance, sender="17680561234", body="hello")
+    change_settings(instance, {"webhookUrl": None})
+    receive_message(instance, sender="17680561234", body="hello")
     assert kinds(emitted) == [("chat", "no_address"), ("message", "no_address")]
 
 
@@ -107,9 +112,9 @@ def test_an_instance_that_is_not_paid_emits_nothing_and_says_why(
     instance: Instance, emitted: Emitted
 ) -> None:
     Instance.objects.update(paid_until=timezone.now() - timedelta(seconds=1))
-    actions.receive_message(instance, sender="17680561234", body="hello")
-    actions.type_on_phone(instance, chat_id="17680561234", body="by hand")
-    actions.change_status(instance, substatus="phone")
+    receive_message(instance, sender="17680561234", body="hello")
+    type_on_phone(instance, chat_id="17680561234", body="by hand")
+    change_status(instance, substatus="phone")
     assert {skip for _, skip in kinds(emitted)} == {"not_paid"}
     assert [kind for kind, _ in kinds(emitted)] == ["chat", "message", "message", "ack", "status"]
     assert Message.objects.count() == 2
@@ -122,20 +127,20 @@ def test_an_instance_that_is_not_paid_emits_nothing_and_says_why(
 def test_old_messages_are_ignored_when_asked_to(
     instance: Instance, emitted: Emitted, ignore: bool, age: int, skip: str
 ) -> None:
-    actions.change_settings(instance, {"ignoreOldMessages": ignore})
+    change_settings(instance, {"ignoreOldMessages": ignore})
     then = timezone.now() - timedelta(seconds=age)
-    actions.receive_message(instance, sender="17680561234", body="hello", time=then)
+    receive_message(instance, sender="17680561234", body="hello", time=then)
     assert kinds(emitted)[-1] == ("message", skip)
 
 
 def test_a_status_that_stays_the_same_makes_no_hook(instance: Instance, emitted: Emitted) -> None:
-    actions.change_status(instance, account_status="authenticated", substatus="normal")
+    change_status(instance, account_status="authenticated", substatus="normal")
     assert emitted() == []
 
 
 def test_linking_goes_through_loading(instance: Instance, emitted: Emitted) -> None:
     Instance.objects.update(account_status="got qr code")
-    actions.link_sandbox(instance)
+    link_sandbox(instance)
     assert instance.account_status == "authenticated"
     assert [item["new"]["accountStatus"] for _, _, item in emitted()] == ["loading", "authenticated"]
 
@@ -149,10 +154,8 @@ def test_linking_goes_through_loading(instance: Instance, emitted: Emitted) -> N
     ],
 )
 def test_bodies_that_the_messenger_does_not_say(instance: Instance, type: str, on: bool, body: str) -> None:
-    actions.change_settings(instance, {"videoUploadOn": on})
-    message = actions.receive_message(
-        instance, sender="17680561234", type=type, body="https://example.com/a.mp4"
-    )
+    change_settings(instance, {"videoUploadOn": on})
+    message = receive_message(instance, sender="17680561234", type=type, body="https://example.com/a.mp4")
     assert message.body == body
 
 
@@ -161,7 +164,7 @@ def test_an_event_that_fails_leaves_neither_message_nor_hook(
 ) -> None:
     monkeypatch.setattr("instances.payloads.message_body", lambda *about: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        actions.receive_message(instance, sender="17680561234", body="hello")
+        receive_message(instance, sender="17680561234", body="hello")
     assert (Message.objects.count(), Chat.objects.count(), Hook.objects.count()) == (0, 0, 0)
     instance.refresh_from_db()
     assert instance.last_message_number == 0
@@ -170,7 +173,7 @@ def test_an_event_that_fails_leaves_neither_message_nor_hook(
 def test_each_instance_numbers_its_own_messages(instance: Instance) -> None:
     other = InstanceFactory(owner__email="bob@example.org")
     for each in (instance, other, instance):
-        actions.receive_message(each, sender="17680561234", body="hello")
+        receive_message(each, sender="17680561234", body="hello")
     numbers = Message.objects.filter(instance=instance).order_by("number").values_list("number", flat=True)
     assert list(numbers) == [1, 2]
     assert Message.objects.get(instance=other).number == 1

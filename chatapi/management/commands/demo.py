@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError, OperationalError
 
 from accounts.models import Account
-from chatapi.demo import EMAIL, Demo, DemoBlocked, keep, kept_login, make_demo
+from chatapi.demo_account.account import EMAIL, Demo, DemoBlocked, keep, kept_login, make_demo
 
 REFUSAL = (
     "DATABASE_URL is set, so this may be a real site, and the demo account's login stands in clear in "

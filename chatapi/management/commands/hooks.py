@@ -12,8 +12,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from hooks import addresses, load
-from hooks.check import missing, sentence, totals_of_one_moment
+from hooks import load_test, webhook_urls
+from hooks.maintenance.conservation import missing, sentence, totals_of_one_moment
 from instances.actions.load_test import load_test_event, open_load_test, remove_load_test
 
 
@@ -56,24 +56,26 @@ class Command(BaseCommand):
 
     def load(self, *, instances: int, count: int, url: str, rate: float | None, **options: Any) -> None:
         try:
-            url = addresses.check(url)
-        except addresses.BadAddress as fault:
+            url = webhook_urls.check(url)
+        except webhook_urls.BadAddress as fault:
             raise CommandError(str(fault)) from None
         opened = open_load_test(
             instances, url, parallel=options["parallel"], guaranteed=options["guaranteed"]
         )
         by_key = {instance.pk: instance for instance in opened}
         began = time.perf_counter()
-        seconds = load.emit_evenly(
+        seconds = load_test.emit_evenly(
             list(by_key), count, lambda key, number: load_test_event(by_key[key], number), rate=rate
         )
         self.stdout.write(
             f"{count} hooks emitted over {instances} instances in {seconds:.1f} s: {count / seconds:.0f}/s."
         )
         if options["wait"]:
-            load.wait_until_settled(list(by_key))
+            load_test.wait_until_settled(list(by_key))
             seconds = time.perf_counter() - began
-            ended = ", ".join(f"{n} {state.value}" for state, n in load.outcome(list(by_key)).items() if n)
+            ended = ", ".join(
+                f"{n} {state.value}" for state, n in load_test.outcome(list(by_key)).items() if n
+            )
             self.stdout.write(
                 f"All settled {seconds:.1f} s after the first was emitted: {count / seconds:.0f}/s; in all {ended}."
             )

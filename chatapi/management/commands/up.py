@@ -25,10 +25,11 @@ from django.core.management import call_command, get_commands
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, InterfaceError, connection
 
-from chatapi import postgres, static_files
-from chatapi.processes import Part, start
-from hooks import loops
-from hooks.actions import return_all_addresses
+from chatapi.runtime import static_files
+from chatapi.runtime.postgres import server as postgres_server
+from chatapi.runtime.processes import Part, start
+from hooks import worker_slots
+from hooks.actions.endpoints import return_all_addresses
 from hooks.models import Role
 
 LOOK_SECONDS = 0.2
@@ -59,7 +60,7 @@ class Command(BaseCommand):
                 self.run(held)
         except Stop:
             self.say("Stopped.")
-        except postgres.PostgresError as error:
+        except postgres_server.PostgresError as error:
             raise CommandError(str(error)) from None
 
     def say(self, line: str) -> None:
@@ -74,7 +75,7 @@ class Command(BaseCommand):
         if settings.EMBEDDED_POSTGRES:
             parts.append(self.database(held))
         self.prepare()
-        web = Part("The web server", lambda: start([sys.executable, "-m", "chatapi.web"]))
+        web = Part("The web server", lambda: start([sys.executable, "-m", "chatapi.runtime.web"]))
         worker = Part("The worker", lambda: start([sys.executable, sys.argv[0], "worker"]))
         held.callback(stop_together, web, worker)
         for part in (web, worker):
@@ -86,10 +87,10 @@ class Command(BaseCommand):
 
     def database(self, held: ExitStack) -> "Database":
         path = settings.DATA_DIR / "pg"
-        postgres.folder_with_owner(path)
-        held.enter_context(postgres.in_use(path))
-        server = postgres.start(path)
-        held.callback(lambda: postgres.stop(database.server))
+        postgres_server.folder_with_owner(path)
+        held.enter_context(postgres_server.in_use(path))
+        server = postgres_server.start(path)
+        held.callback(lambda: postgres_server.stop(database.server))
         database = Database(server)
         if server.process is None:
             self.say(
@@ -104,7 +105,7 @@ class Command(BaseCommand):
                 cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
                 call_command("migrate", interactive=False, verbosity=0)
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])
-            if not loops.is_anyone_running(Role.DISPATCH) and (ended := return_all_addresses()):
+            if not worker_slots.is_anyone_running(Role.DISPATCH) and (ended := return_all_addresses()):
                 self.say(
                     f"{ended} verification(s) had not been stopped: the hooks go to their own addresses again."
                 )
@@ -147,7 +148,7 @@ MIGRATION_LOCK = 0x63686174  # "chat": one machine at a time migrates a shared d
 class Database:
     """The embedded PostgreSQL as a part of the whole: begun again when it ends by itself."""
 
-    def __init__(self, server: postgres.Server) -> None:
+    def __init__(self, server: postgres_server.Server) -> None:
         self.server = server
         self.due = 0.0
 
@@ -158,8 +159,8 @@ class Database:
         self.due = now + 2
         say("PostgreSQL ended by itself; starting it again.")
         try:
-            self.server = postgres.start(self.server.path)
-        except postgres.PostgresError as error:
+            self.server = postgres_server.start(self.server.path)
+        except postgres_server.PostgresError as error:
             say(str(error))
 
 
@@ -190,7 +191,7 @@ def only_one() -> int:
         settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
         handle = os.open(settings.DATA_DIR / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise postgres.refusal_of_folder(settings.DATA_DIR / "pg", error) from None
+        raise postgres_server.refusal_of_folder(settings.DATA_DIR / "pg", error) from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

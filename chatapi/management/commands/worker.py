@@ -20,8 +20,8 @@ from django.core.management.base import BaseCommand
 from django.db import connection
 from django.utils.module_loading import import_string
 
-from chatapi.processes import Part, end_with_parent, kill_session, session, start
-from chatapi.schedules import write_schedules
+from chatapi.runtime.processes import Part, end_with_parent, kill_session, session, start
+from chatapi.runtime.schedules import write_schedules
 
 log = structlog.get_logger("worker")
 
@@ -49,7 +49,9 @@ class Worker:
     """The main thread looks after processes; the database is asked in a second one, so it can never block a stop."""
 
     def __init__(self) -> None:
-        self.cluster = Part("The worker's cluster", lambda: start([sys.executable, "-m", "chatapi.cluster"]))
+        self.cluster = Part(
+            "The worker's cluster", lambda: start([sys.executable, "-m", "chatapi.runtime.cluster"])
+        )
         self.watch = Watch([(path, import_string(path)) for path in settings.WORKER_KEEPERS])
         self.stopping = threading.Event()
         self.wake = threading.Event()  # ask the keepers now

@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from chatapi.postgres_account import PostgresError
+from chatapi.runtime.postgres.system_user import PostgresError
 
 NAME = "chatapi"  # of the database and of the role that owns it
 LONGEST_SOCKET = 107  # bytes of a Unix socket's path that Linux takes

@@ -4,8 +4,8 @@ import os
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from chatapi import postgres
-from chatapi.processes import PARENT
+from chatapi.runtime.postgres import server as postgres_server
+from chatapi.runtime.processes import PARENT
 
 # Commands that ask no database, and `up`, which starts it for all.
 WITHOUT = {
@@ -21,4 +21,4 @@ def database_for(words: list[str]) -> AbstractContextManager[Any]:
         return nullcontext()
     from django.conf import settings
 
-    return postgres.running(settings.DATA_DIR / "pg") if settings.EMBEDDED_POSTGRES else nullcontext()
+    return postgres_server.running(settings.DATA_DIR / "pg") if settings.EMBEDDED_POSTGRES else nullcontext()

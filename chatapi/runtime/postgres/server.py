@@ -17,8 +17,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from chatapi.postgres_account import PostgresError, folder_with_owner, prefix, refusal_of_folder
-from chatapi.postgres_found import NAME, START_SECONDS, Server, adopted, connection_fault, socket_folder, tag
+from chatapi.runtime.postgres.discovery import (
+    NAME,
+    START_SECONDS,
+    Server,
+    adopted,
+    connection_fault,
+    socket_folder,
+    tag,
+)
+from chatapi.runtime.postgres.system_user import PostgresError, folder_with_owner, prefix, refusal_of_folder
 
 MAJOR = 18  # the version of the data folder; the wheel brings the programs of two
 STOP_SECONDS = 9

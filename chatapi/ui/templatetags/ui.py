@@ -18,7 +18,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from instances.models import Instance
-from testing_tools.frame import Frame
+from instances.pages.frame import Frame
 
 register = template.Library()
 
@@ -86,7 +86,7 @@ def icon(name: str, css: str = "") -> SafeString:
     )
 
 
-@register.inclusion_tag("includes/copy.html")
+@register.inclusion_tag("chatapi/ui/copy.html")
 def copy(value: Any, label: str = "Copy", css: str = "") -> dict[str, Any]:
     """A button that copies `value`. `label` says what is copied, e.g. "Copy the token"."""
     return {"value": value, "label": label, "css": css}

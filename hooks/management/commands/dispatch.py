@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from hooks import loops
+from hooks import worker_slots
 from hooks.dispatch.loop import run
 from hooks.models import Role
 
@@ -27,8 +27,10 @@ class Command(BaseCommand):
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, stop)
         # After an hour, or when the slot was lost with the database, the next run is this process's own.
-        while not loops.stop_is_wanted(heard):
-            with loops.seat(Role.DISPATCH, range(loops.EXTRA_SLOTS, 2 * loops.EXTRA_SLOTS)) as seat:
+        while not worker_slots.stop_is_wanted(heard):
+            with worker_slots.seat(
+                Role.DISPATCH, range(worker_slots.EXTRA_SLOTS, 2 * worker_slots.EXTRA_SLOTS)
+            ) as seat:
                 if seat is None:
                     raise CommandError("All the slots of dispatchers are taken.")
                 run(seat, stop_fd=heard)

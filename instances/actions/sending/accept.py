@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from hooks import many
+from hooks import bulk_insert
 from instances import chat_ids
 from instances.actions import chats, events
 from instances.actions.messages import quote
@@ -177,7 +177,7 @@ def record_sent(
         )
         for number, (outgoing, acks) in enumerate(taken, start=first)
     ]
-    many.insert(messages)
+    bulk_insert.insert(messages)
     emitted: list[events.Event] = []
     for message, (_, acks) in zip(messages, taken, strict=True):
         emitted.append(events.of_message(instance, message, ack=Ack.SENT))  # the ticks follow

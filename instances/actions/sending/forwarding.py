@@ -7,7 +7,7 @@ from django.db import transaction
 from instances import chat_ids
 from instances.actions.media import keep_longer
 from instances.actions.messages import UnknownMessage
-from instances.actions.sending import send_message
+from instances.actions.sending.accept import send_message
 from instances.media.kinds import WrongFile
 from instances.models import Instance, Media, Message, MessageType, OutgoingMessage
 

@@ -32,7 +32,7 @@ CLEAR = """
 def clear_messages(instance: Instance, *, actor: Any = None) -> Cleared:
     """Throws away what waits. What the messenger has in hand stays: it may have gone out, and must be recorded.
 
-    A sender marks what it takes (instances/outgoing.py) before the messenger gets it; one that has died gives its
+    A sender marks what it takes (sending/outgoing.py) before the messenger gets it; one that has died gives its
     messages free after IN_HAND.
     """
     since = timezone.now() - timedelta(seconds=IN_HAND)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from django.db import transaction
 from django.db.models import F
 
-from instances.actions.sending import leave
+from instances.actions.sending.accept import leave
 from instances.models import Instance, OutgoingMessage, OutgoingQueue
 
 

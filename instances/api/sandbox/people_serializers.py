@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from instances import chat_ids, payloads
 from instances.actions.groups import GROUP_LIMIT, NAME_LIMIT
-from instances.api.serializers.sandbox import MessageSerializer, PhoneField
+from instances.api.sandbox.serializers import MessageSerializer, PhoneField
 from instances.api.serializers.strict import StrictSerializer
 from instances.models import Chat
 

@@ -11,10 +11,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from instances import actions, chat_ids, payloads
+from instances import chat_ids, payloads
 from instances.api import schema
-from instances.api.serializers.sandbox import person
-from instances.api.serializers.sandbox_people import (
+from instances.api.sandbox.people_serializers import (
     ChatSerializer,
     ContactChangeSerializer,
     ContactSerializer,
@@ -27,11 +26,14 @@ from instances.api.serializers.sandbox_people import (
     SeenQuerySerializer,
     seen_chat,
 )
-from instances.api.views.sandbox import checked, in_words, sandbox, shown
+from instances.api.sandbox.serializers import person
+from instances.api.sandbox.views import checked, in_words, sandbox, shown
+from instances.channels.sandbox.actions.contacts import change_contact
+from instances.channels.sandbox.actions.groups import change_group, group_of_contact
 from instances.models import Ack, Chat, Instance, Message, SandboxContact
 
 GROUPS_SHOWN = 100
-# Who waits holds one of the web server's 40 threads (chatapi/web.py); more than these get their answer at once.
+# Who waits holds one of the web server's 40 threads (chatapi/runtime/web.py); more than these get their answer at once.
 WAITERS = threading.BoundedSemaphore(10)
 LOOK_EVERY = 0.1  # s between two looks for a new message
 
@@ -170,9 +172,7 @@ class ContactView(APIView):
         chat_id = phone_of(phone)
         given = checked(ContactChangeSerializer(data=request.data))
         with in_words(instance):
-            contact = actions.change_contact(
-                instance, phone=chat_id, actor=request.user, **{**default, **given}
-            )
+            contact = change_contact(instance, phone=chat_id, actor=request.user, **{**default, **given})
         return Response(ContactSerializer(contact).data)
 
 
@@ -220,7 +220,7 @@ class GroupsView(APIView):
         instance = sandbox(request, id)
         given = checked(NewGroupSerializer(data=request.data))
         with in_words(instance):
-            group = actions.group_of_contact(
+            group = group_of_contact(
                 instance,
                 name=given["name"],
                 by=given["by"],
@@ -263,7 +263,7 @@ class GroupView(APIView):
         chat_of(instance, chatId)
         given = checked(GroupChangeSerializer(data=request.data))
         with in_words(instance):
-            group = actions.change_group(instance, group_id=chatId, actor=request.user, **given)
+            group = change_group(instance, group_id=chatId, actor=request.user, **given)
         return Response(payloads.chat_dict(group))
 
 

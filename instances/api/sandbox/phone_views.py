@@ -6,10 +6,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from instances import actions
 from instances.api import schema
-from instances.api.serializers.sandbox import PhoneChangeSerializer, PhoneEventSerializer, PhoneSerializer
-from instances.api.views.sandbox import checked, in_words, sandbox
+from instances.api.sandbox.serializers import PhoneChangeSerializer, PhoneEventSerializer, PhoneSerializer
+from instances.api.sandbox.views import checked, in_words, sandbox
+from instances.channels.sandbox.actions.contacts import change_phone, phone_event, reset_sandbox
 
 NOW = {
     "accountStatus": "authenticated",
@@ -58,7 +58,7 @@ class PhoneView(APIView):
             raise exceptions.ValidationError(
                 {"reason": "It says why an instance is loading, and this one is not."}
             )
-        actions.change_phone(
+        change_phone(
             instance,
             account_status=given.get("accountStatus"),
             substatus=given.get("substatus"),
@@ -89,7 +89,7 @@ class PhoneView(APIView):
         instance = sandbox(request, id)
         given = checked(PhoneEventSerializer(data=request.data))
         with in_words(instance):
-            actions.phone_event(instance, event=given["event"], actor=request.user)
+            phone_event(instance, event=given["event"], actor=request.user)
         return Response(PhoneSerializer(instance).data)
 
 
@@ -106,5 +106,5 @@ class ResetView(APIView):
         examples=[AS_IT_IS],
     )
     def post(self, request: Request, id: str) -> Response:
-        instance = actions.reset_sandbox(sandbox(request, id), actor=request.user)
+        instance = reset_sandbox(sandbox(request, id), actor=request.user)
         return Response(PhoneSerializer(instance).data)

@@ -15,11 +15,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from instances import actions, payloads
+from instances import payloads
+from instances.actions.bans import Banned
+from instances.actions.chats import Denied
+from instances.actions.media import take_media
+from instances.actions.messages import UnknownMessage, quote
 from instances.api import schema
 from instances.api.errors import Conflict
 from instances.api.parsing import BoundedJSONParser
-from instances.api.serializers.sandbox import (
+from instances.api.sandbox.serializers import (
     MessageSerializer,
     NewCallSerializer,
     NewPhoneMessageSerializer,
@@ -28,6 +32,8 @@ from instances.api.serializers.sandbox import (
     ReceiptSerializer,
 )
 from instances.api.views.instances import own_instance
+from instances.channels.sandbox.actions.contacts import NotLinked, NotPossible, type_by_hand, write_as_contact
+from instances.channels.sandbox.actions.receipts import tick_by_hand
 from instances.media.kinds import WrongFile, message_type
 from instances.models import Ack, Channel, Instance, Media, Message, MessageType
 
@@ -66,21 +72,21 @@ def in_words(instance: Instance) -> Iterator[None]:
     """What the instance's state, its bans or its contacts do not allow becomes a 409 that says what to do first."""
     try:
         yield
-    except actions.NotLinked as error:
+    except NotLinked as error:
         change = (
             '{"substatus":"normal"}' if instance.is_authenticated else '{"accountStatus":"authenticated"}'
         )
         first = f" First PATCH /api/v1/instances/{instance.number}/sandbox/phone/ {change}."
         raise Conflict(f"{error}{'' if instance.is_stopped else first}") from None
-    except (actions.Banned, actions.NotPossible, actions.Denied) as error:
+    except (Banned, NotPossible, Denied) as error:
         raise Conflict(str(error)) from None
 
 
 def content_of(instance: Instance, given: dict[str, Any]) -> dict[str, Any]:
     """The keywords of a message that ContentSerializer has checked, its file stored. No transaction is open."""
     try:
-        quoted = actions.quote(instance, given["quotedMsgId"]) if given["quotedMsgId"] else None
-    except actions.UnknownMessage as error:
+        quoted = quote(instance, given["quotedMsgId"]) if given["quotedMsgId"] else None
+    except UnknownMessage as error:
         raise exceptions.ValidationError({"quotedMsgId": str(error)}) from None
     media = stored(instance, given)
     return {
@@ -101,7 +107,7 @@ def stored(instance: Instance, given: dict[str, Any]) -> Media | None:
         return None
     name = given["filename"] or name_of(file)
     try:
-        return actions.take_media(instance, file, filename=name)
+        return take_media(instance, file, filename=name)
     except WrongFile as error:
         raise exceptions.ValidationError({"file": f"It was not taken: {error}"}) from None
 
@@ -156,7 +162,7 @@ class MessageView(APIView):
         given = checked(NewSandboxMessageSerializer(data=request.data))
         content = content_of(instance, given)
         with in_words(instance):
-            message = actions.write_as_contact(
+            message = write_as_contact(
                 instance, sender=given["from"], sender_name=given["name"], chat_id=given["chatId"], **content
             )
         return Response(shown(message), status.HTTP_201_CREATED)
@@ -185,7 +191,7 @@ class CallView(APIView):
         instance = sandbox(request, id)
         given = checked(NewCallSerializer(data=request.data))
         with in_words(instance):
-            message = actions.write_as_contact(
+            message = write_as_contact(
                 instance, sender=given["from"], sender_name=given["name"], type=MessageType.CALL_LOG
             )
         return Response(shown(message), status.HTTP_201_CREATED)
@@ -231,7 +237,7 @@ class PhoneMessageView(APIView):
         given = checked(NewPhoneMessageSerializer(data=request.data))
         content = content_of(instance, given)
         with in_words(instance):
-            message = actions.type_by_hand(instance, chat_id=given["chatId"], **content)
+            message = type_by_hand(instance, chat_id=given["chatId"], **content)
         return Response(shown(message), status.HTTP_201_CREATED)
 
 
@@ -271,9 +277,7 @@ class ReceiptView(APIView):
             raise Conflict("The message still waits in the instance's queue; nobody can have got it yet.")
         ack = {ack.label: ack for ack in Ack}[given["status"]]
         try:
-            message, changed = actions.tick_by_hand(
-                instance, message_id=message_id, ack=ack, contact=given["from"]
-            )
-        except actions.UnknownMessage as error:
+            message, changed = tick_by_hand(instance, message_id=message_id, ack=ack, contact=given["from"])
+        except UnknownMessage as error:
             raise exceptions.ValidationError({"messageId": str(error)}) from None
         return Response({"messageId": message_id, "status": message.get_ack_display(), "changed": changed})

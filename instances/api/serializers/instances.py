@@ -8,7 +8,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from hooks.models import PauseReason
-from instances import actions, values
+from instances import value_parsing
+from instances.actions.settings import read_settings
 from instances.api.serializers.hooks import ChoiceOrNull
 from instances.api.serializers.strict import choice
 from instances.models import NOT_PAID, AccountStatus, Channel, Instance, Substatus
@@ -20,7 +21,7 @@ NO_FIELD = "There is no such field; the fields are {}."
 
 def settings_field(setting: Setting) -> serializers.Field[Any, Any, Any, Any]:
     """How a setting is documented; what it takes is judged by its own `parse`."""
-    if setting.parse is values.flag:
+    if setting.parse is value_parsing.flag:
         return serializers.BooleanField(required=False, help_text=setting.meaning)
     if setting.parse is seconds:
         return serializers.IntegerField(
@@ -96,7 +97,7 @@ class InstanceSerializer(serializers.ModelSerializer[Instance]):
 
     @extend_schema_field(SettingsSerializer)
     def get_settings(self, instance: Instance) -> dict[str, Any]:
-        return actions.read_settings(instance)
+        return read_settings(instance)
 
 
 class NameSerializer(serializers.Serializer[Any]):

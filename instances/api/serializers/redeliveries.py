@@ -6,9 +6,9 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from hooks import redelivery
+from hooks.actions import redelivery
+from hooks.log.selection import ANSWERS, Filter
 from hooks.models import JobState, Kind, Outcome, Redelivery, State
-from hooks.selection import ANSWERS, Filter
 from instances.api.serializers.strict import StrictSerializer, choice
 
 HOOKS_MOST = 1000

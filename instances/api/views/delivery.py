@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from hooks import actions
+from hooks.actions.endpoints import pause, resume, rotate_secret
 from instances.api import schema
 from instances.api.serializers.instances import InstanceSerializer
 from instances.api.serializers.strict import StrictSerializer
@@ -55,7 +55,7 @@ class RotateSecretView(APIView):
         instance = own(request, id)
         given = RotationSerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        actions.rotate_secret(instance.endpoint, actor=request.user, keep_old=given.validated_data["keepOld"])
+        rotate_secret(instance.endpoint, actor=request.user, keep_old=given.validated_data["keepOld"])
         return Response(InstanceSerializer(own(request, id)).data)
 
 
@@ -66,7 +66,7 @@ class PauseView(APIView):
         "They gather in their order, and nothing is lost. Paused already: no change.",
     )
     def post(self, request: Request, id: str) -> Response:
-        actions.pause(own(request, id).endpoint, actor=request.user)
+        pause(own(request, id).endpoint, actor=request.user)
         return Response(InstanceSerializer(own(request, id)).data)
 
 
@@ -77,5 +77,5 @@ class ResumeView(APIView):
         "It begins with one hook a second and grows for two minutes. Not paused: no change.",
     )
     def post(self, request: Request, id: str) -> Response:
-        actions.resume(own(request, id).endpoint, actor=request.user)
+        resume(own(request, id).endpoint, actor=request.user)
         return Response(InstanceSerializer(own(request, id)).data)

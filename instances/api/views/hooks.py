@@ -10,7 +10,7 @@ from rest_framework import exceptions, mixins, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from hooks import actions
+from hooks.actions.endpoints import NotPossible, cancel, resend, skip, try_now
 from hooks.models import Attempt, Hook, HookQuerySet
 from instances.api import schema
 from instances.api.errors import Conflict
@@ -90,7 +90,7 @@ class HookViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Hook]):
         """The action, its refusal as a 409; answers with the hook as it is then."""
         try:
             action(self.own(id), actor=request.user)
-        except actions.NotPossible as reason:
+        except NotPossible as reason:
             raise Conflict(str(reason)) from None
         return Response(HookSerializer(self.own(id)).data)
 
@@ -100,17 +100,17 @@ class HookViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Hook]):
         "Under its old `webhook-id`; it takes its turn like a retry.",
     )
     def resend(self, request: Request, id: str) -> Response:
-        return self.change(request, id, actions.resend)
+        return self.change(request, id, resend)
 
     @changes("tryHookNow", "Make the next attempt of a hook due at once")
     def try_now(self, request: Request, id: str) -> Response:
-        return self.change(request, id, actions.try_now)
+        return self.change(request, id, try_now)
 
     @changes(
         "skipHook", "Pass over a hook that waits", "It becomes `skipped`, and its lane goes on without it."
     )
     def skip(self, request: Request, id: str) -> Response:
-        return self.change(request, id, actions.skip)
+        return self.change(request, id, skip)
 
     @changes(
         "cancelHook",
@@ -118,4 +118,4 @@ class HookViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Hook]):
         "It becomes `cancelled`; a request that is under way at this moment can't be called back.",
     )
     def cancel(self, request: Request, id: str) -> Response:
-        return self.change(request, id, actions.cancel)
+        return self.change(request, id, cancel)

@@ -10,7 +10,8 @@ from rest_framework import exceptions, mixins, status, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from instances import actions
+from instances.actions import settings as settings_actions
+from instances.actions.lifecycle import change_instance, create_instance, delete_instance
 from instances.api import schema
 from instances.api.pagination import OldestFirst
 from instances.api.serializers.instances import (
@@ -22,6 +23,7 @@ from instances.api.serializers.instances import (
     parted,
 )
 from instances.models import Instance, InstanceQuerySet
+from instances.settings_table import SettingsError
 
 
 def own_instance(instances: InstanceQuerySet, number: str) -> Instance:
@@ -37,8 +39,8 @@ def own_instance(instances: InstanceQuerySet, number: str) -> Instance:
 def change_settings(instance: Instance, changes: dict[str, Any], *, actor: Any) -> None:
     """The action, its refusal as a 400 that names the setting."""
     try:
-        actions.change_settings(instance, changes, actor=actor)
-    except actions.SettingsError as error:
+        settings_actions.change_settings(instance, changes, actor=actor)
+    except SettingsError as error:
         raise exceptions.ValidationError({error.key: error.sentence}) from None
 
 
@@ -85,7 +87,7 @@ class InstanceViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Instance]):
     def create(self, request: Request) -> Response:
         own, given = parted(request.data, NewSerializer)
         account: Any = request.auth  # the stubs know DRF's own tokens alone
-        instance = actions.create_instance(account, **own, actor=request.user)
+        instance = create_instance(account, **own, actor=request.user)
         change_settings(instance, given, actor=request.user)
         instance = self.get_queryset().get(pk=instance.pk)
         where = settings.SITE_URL + reverse("instances-api:instance", args=[instance.number])
@@ -128,7 +130,7 @@ class InstanceViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Instance]):
         instance = own_instance(self.get_queryset(), id)
         own, given = parted(request.data, NameSerializer)
         if own:
-            actions.change_instance(instance, **own, actor=request.user)
+            change_instance(instance, **own, actor=request.user)
         if given:
             change_settings(instance, given, actor=request.user)
         return Response(InstanceSerializer(self.get_queryset().get(pk=instance.pk)).data)
@@ -142,5 +144,5 @@ class InstanceViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Instance]):
         responses={204: OpenApiResponse(description="It is gone"), **schema.refusals(404)},
     )
     def destroy(self, request: Request, id: str) -> Response:
-        actions.delete_instance(own_instance(self.get_queryset(), id), actor=request.user)
+        delete_instance(own_instance(self.get_queryset(), id), actor=request.user)
         return Response(status=status.HTTP_204_NO_CONTENT)

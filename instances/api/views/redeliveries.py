@@ -9,8 +9,8 @@ from rest_framework import exceptions, mixins, status, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from hooks import redelivery
-from hooks.actions import NotPossible
+from hooks.actions import redelivery
+from hooks.actions.endpoints import NotPossible
 from hooks.models import Redelivery, RedeliveryQuerySet
 from instances.api import schema
 from instances.api.errors import Conflict

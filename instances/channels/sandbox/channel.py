@@ -15,10 +15,12 @@ from django.conf import settings
 from django.db.models import Min, QuerySet
 from django.urls import reverse
 
-from instances import actions, chat_ids
-from instances.actions import receipts
-from instances.channels import sandbox_groups
+from instances import chat_ids
+from instances.actions.session import log_out, reboot, renew_code, retry, take_over
 from instances.channels.base import Button
+from instances.channels.sandbox import invite_links
+from instances.channels.sandbox.actions import receipts
+from instances.channels.sandbox.actions.receipts import make_due_receipts
 from instances.models import (
     Ack,
     ActionType,
@@ -32,11 +34,11 @@ from instances.models import (
 
 INSTANCES_A_PASS = 100
 OBEY: Mapping[Button, Callable[..., Instance]] = {
-    Button.LOGOUT: actions.log_out,
-    Button.EXPIRY: actions.renew_code,
-    Button.TAKEOVER: actions.take_over,
-    Button.RETRY: actions.retry,
-    Button.REBOOT: actions.reboot,
+    Button.LOGOUT: log_out,
+    Button.EXPIRY: renew_code,
+    Button.TAKEOVER: take_over,
+    Button.RETRY: retry,
+    Button.REBOOT: reboot,
 }
 
 
@@ -54,9 +56,9 @@ class SandboxChannel:
     def perform(self, instance: Instance, action: QueuedAction) -> Mapping[str, Any]:
         """All of it succeeds; a new group gets the id that the messenger would give it."""
         if action.type == ActionType.JOIN_GROUP:
-            return sandbox_groups.join(instance, action.data["code"])
+            return invite_links.join(instance, action.data["code"])
         if action.type == ActionType.LEAVE_GROUP:
-            return sandbox_groups.leave(instance, action.data["chatId"])
+            return invite_links.leave(instance, action.data["chatId"])
         if action.type == ActionType.CREATE_GROUP:
             second = int(time.time())
             while Chat.objects.filter(instance=instance, chat_id=group_id(instance, second)).exists():
@@ -84,7 +86,7 @@ class SandboxChannel:
         made = 0
         for instance in Instance.objects.filter(pk__in=list(keys)):
             try:
-                made += actions.make_due_receipts(instance, now)
+                made += make_due_receipts(instance, now)
             except Instance.DoesNotExist:
                 continue  # deleted meanwhile
         return made

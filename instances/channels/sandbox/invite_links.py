@@ -6,7 +6,9 @@ instance learns that they have come, and when they go; messages do not cross ove
 
 from typing import Any
 
-from instances import actions, payloads
+from instances import payloads
+from instances.actions.chats import Denied
+from instances.actions.groups import add_participant, remove_participant
 from instances.models import Channel, Chat, Instance
 
 
@@ -20,10 +22,10 @@ def join(instance: Instance, code: str) -> dict[str, Any]:
         else None
     )
     if group is None:
-        raise actions.Denied("The invite link leads to no group.")
+        raise Denied("The invite link leads to no group.")
     own = instance.own_chat_id
     if group.instance_id != instance.pk and own not in dict(payloads.members_of(group)):
-        actions.add_participant(group.instance, group_id=group.chat_id, member=own, by_account=False)
+        add_participant(group.instance, group_id=group.chat_id, member=own, by_account=False)
     return {
         "chatId": group.chat_id,
         "name": group.name,
@@ -41,7 +43,5 @@ def leave(instance: Instance, group_id: str) -> dict[str, Any]:
         removed_at=None,
     )
     for group in others.exclude(instance=instance):
-        actions.remove_participant(
-            group.instance, group_id=group_id, member=instance.own_chat_id, by_account=False
-        )
+        remove_participant(group.instance, group_id=group_id, member=instance.own_chat_id, by_account=False)
     return {}

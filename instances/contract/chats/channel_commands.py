@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from instances import acting, actions
+from instances.actions.chats import Denied
 from instances.channels.base import CannotDo
 from instances.contract.errors import NOT_AUTHENTICATED, Refused
 from instances.models import ActionType, Instance
+from instances.sending import channel_commands
 
 
 @contextmanager
@@ -15,14 +16,14 @@ def refusing() -> Iterator[None]:
     """What the chat, the group or the messenger does not allow becomes the method's own refusal."""
     try:
         yield
-    except (actions.Denied, CannotDo) as error:
+    except (Denied, CannotDo) as error:
         raise Refused(str(error)) from None
 
 
-def do(instance: Instance, type: ActionType, **data: Any) -> acting.Done:
-    """instances.acting.do. Raises Refused."""
+def do(instance: Instance, type: ActionType, **data: Any) -> channel_commands.Done:
+    """instances.sending.channel_commands.do. Raises Refused."""
     with refusing():
-        return acting.do(instance, type, **data)
+        return channel_commands.do(instance, type, **data)
 
 
 def do_now(instance: Instance, type: ActionType, **data: Any) -> Any:
@@ -30,7 +31,7 @@ def do_now(instance: Instance, type: ActionType, **data: Any) -> Any:
     if not instance.is_authenticated:
         raise Refused(NOT_AUTHENTICATED)
     with refusing():
-        return acting.do_now(instance, type, **data)
+        return channel_commands.do_now(instance, type, **data)
 
 
 def waiting_words(instance: Instance, what: str) -> str:

@@ -5,9 +5,10 @@ What these do to the list of dialogs is this server's own account of it; that a 
 
 from typing import Any
 
-from instances import actions
-from instances.contract.acting import do, do_now, refusing, waiting_words
+from instances.actions import chats as chats_actions
+from instances.actions.chats import mark_unread
 from instances.contract.arguments import Destination, flag, number
+from instances.contract.chats.channel_commands import do, do_now, refusing, waiting_words
 from instances.contract.registry import method
 from instances.models import ActionType, Instance
 
@@ -34,7 +35,7 @@ def read_chat(instance: Instance, *, chat_id: str) -> dict[str, Any]:
 def unread_chat(instance: Instance, *, chat_id: str) -> dict[str, Any]:
     """Marks the chat as unread."""
     with refusing():
-        actions.mark_unread(instance, chat_id=chat_id)
+        mark_unread(instance, chat_id=chat_id)
     return success(chat_id)
 
 
@@ -42,7 +43,7 @@ def unread_chat(instance: Instance, *, chat_id: str) -> dict[str, Any]:
 def pin_chat(instance: Instance, *, chat_id: str) -> dict[str, Any]:
     """Puts the chat at the top of the dialogs."""
     with refusing():
-        actions.pin_chat(instance, chat_id=chat_id, on=True)
+        chats_actions.pin_chat(instance, chat_id=chat_id, on=True)
     return success(chat_id)
 
 
@@ -50,7 +51,7 @@ def pin_chat(instance: Instance, *, chat_id: str) -> dict[str, Any]:
 def unpin_chat(instance: Instance, *, chat_id: str) -> dict[str, Any]:
     """Puts the chat back to where its last message has it."""
     with refusing():
-        actions.pin_chat(instance, chat_id=chat_id, on=False)
+        chats_actions.pin_chat(instance, chat_id=chat_id, on=False)
     return success(chat_id)
 
 
@@ -58,7 +59,7 @@ def unpin_chat(instance: Instance, *, chat_id: str) -> dict[str, Any]:
 def archive_chat(instance: Instance, *, chat_id: str) -> dict[str, Any]:
     """Puts the chat to the end of the dialogs, until its next message or, with disableDialogsArchive, for good."""
     with refusing():
-        actions.archive_chat(instance, chat_id=chat_id, on=True)
+        chats_actions.archive_chat(instance, chat_id=chat_id, on=True)
     return success(chat_id)
 
 
@@ -66,7 +67,7 @@ def archive_chat(instance: Instance, *, chat_id: str) -> dict[str, Any]:
 def unarchive_chat(instance: Instance, *, chat_id: str) -> dict[str, Any]:
     """Takes the chat out of the archive."""
     with refusing():
-        actions.archive_chat(instance, chat_id=chat_id, on=False)
+        chats_actions.archive_chat(instance, chat_id=chat_id, on=False)
     return success(chat_id)
 
 
@@ -74,7 +75,7 @@ def unarchive_chat(instance: Instance, *, chat_id: str) -> dict[str, Any]:
 def clear_chat(instance: Instance, *, chat_id: str) -> dict[str, Any]:
     """Takes the chat's messages out of messagesHistory; `messages` still has them."""
     with refusing():
-        actions.clear_chat(instance, chat_id=chat_id)
+        chats_actions.clear_chat(instance, chat_id=chat_id)
     return success(chat_id)
 
 
@@ -82,7 +83,7 @@ def clear_chat(instance: Instance, *, chat_id: str) -> dict[str, Any]:
 def remove_chat(instance: Instance, *, chat_id: str) -> dict[str, Any]:
     """Takes the chat off the dialogs until its next message, and clears it."""
     with refusing():
-        actions.remove_chat(instance, chat_id=chat_id)
+        chats_actions.remove_chat(instance, chat_id=chat_id)
     return {"result": "The chat was removed"}
 
 

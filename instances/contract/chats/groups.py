@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from instances import chat_ids, values
+from instances import chat_ids, value_parsing
 from instances.actions.groups import GROUP_LIMIT, NAME_LIMIT
-from instances.actions.sending import TEXT_LIMIT
-from instances.contract.acting import do, do_now, waiting_words
+from instances.actions.sending.accept import TEXT_LIMIT
 from instances.contract.arguments import MOST_PHONES, Argument, last, once, phones, plain, text
-from instances.contract.chats import NOT_REMOVED
+from instances.contract.chats.channel_commands import do, do_now, waiting_words
+from instances.contract.chats.chats import NOT_REMOVED
 from instances.contract.errors import BadArgument, Refused, WireError
 from instances.contract.registry import method
 from instances.models import ActionType, Instance
@@ -36,7 +36,7 @@ def group_id(value: Any) -> str:
 def people(value: Any) -> list[str]:
     """Chat ids of persons: one text, a comma list, or an array; a phone number is the chat id of its owner."""
     several = [plain(one) for one in value] if isinstance(value, list) else value
-    given = [] if several is None else values.texts(several)
+    given = [] if several is None else value_parsing.texts(several)
     if len(given) > MOST_PHONES:
         raise ValueError(f"at most {MOST_PHONES} chat ids")
     found = [chat_ids.of_chat(each) for each in given]

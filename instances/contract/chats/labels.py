@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from instances import actions
+from instances.actions import labels as labels_actions
 from instances.actions.labels import COLOR, color_of
-from instances.contract.acting import refusing
 from instances.contract.arguments import Argument, Destination, once, plain, text
-from instances.contract.chats import FAILED, success
+from instances.contract.chats.channel_commands import refusing
+from instances.contract.chats.chats import FAILED, success
 from instances.contract.registry import method
 from instances.models import Instance, Label
 
@@ -45,7 +45,7 @@ def labels_list(instance: Instance) -> dict[str, Any]:
 def create_label(instance: Instance, *, name: str | None, color: str | None) -> dict[str, Any]:
     """A new label; its name is free among the instance's."""
     with refusing():
-        label = actions.create_label(instance, name=name or "", color=color or COLOR)
+        label = labels_actions.create_label(instance, name=name or "", color=color or COLOR)
     return {"success": True, "label": label_dict(label)}
 
 
@@ -53,7 +53,7 @@ def create_label(instance: Instance, *, name: str | None, color: str | None) -> 
 def update_label(instance: Instance, *, label_id: int, name: str | None, color: str | None) -> dict[str, Any]:
     """Another name or colour; what does not come stays."""
     with refusing():
-        label = actions.update_label(instance, label_id=label_id, name=name or None, color=color)
+        label = labels_actions.update_label(instance, label_id=label_id, name=name or None, color=color)
     return {"success": True, "label": label_dict(label)}
 
 
@@ -61,7 +61,7 @@ def update_label(instance: Instance, *, label_id: int, name: str | None, color: 
 def remove_label(instance: Instance, *, label_id: int) -> dict[str, Any]:
     """Removes the label, also from the chats that bear it; the reply shows it as it was."""
     with refusing():
-        label = actions.remove_label(instance, label_id=label_id)
+        label = labels_actions.remove_label(instance, label_id=label_id)
     return {"success": True, "label": label_dict(label)}
 
 
@@ -69,7 +69,7 @@ def remove_label(instance: Instance, *, label_id: int) -> dict[str, Any]:
 def label_chat(instance: Instance, *, chat_id: str, label_id: int) -> dict[str, Any]:
     """Puts a label on a chat."""
     with refusing():
-        actions.label_chat(instance, chat_id=chat_id, label_id=label_id)
+        labels_actions.label_chat(instance, chat_id=chat_id, label_id=label_id)
     return success(chat_id)
 
 
@@ -77,5 +77,5 @@ def label_chat(instance: Instance, *, chat_id: str, label_id: int) -> dict[str, 
 def unlabel_chat(instance: Instance, *, chat_id: str, label_id: int) -> dict[str, Any]:
     """Takes a label off a chat."""
     with refusing():
-        actions.label_chat(instance, chat_id=chat_id, label_id=label_id, on=False)
+        labels_actions.label_chat(instance, chat_id=chat_id, label_id=label_id, on=False)
     return success(chat_id)

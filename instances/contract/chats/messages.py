@@ -6,7 +6,7 @@ from django.db.models import BigIntegerField, F, QuerySet
 from django.db.models.functions import Cast, Extract, Floor
 
 from instances.contract.arguments import Destination, flag, number, text, unix_time
-from instances.contract.moments import moment
+from instances.contract.dates import moment
 from instances.contract.registry import method
 from instances.models import Chat, Instance, Message
 from instances.payloads import message_dict

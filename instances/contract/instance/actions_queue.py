@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from instances import actions
+from instances.actions.sending.command_queue import clear_actions
 from instances.contract.registry import method
 from instances.models import Instance, QueuedAction
 
@@ -31,5 +31,5 @@ def show_actions_queue(instance: Instance) -> dict[str, Any]:
 @method("clearActionsQueue", "POST")
 def clear_actions_queue(instance: Instance) -> dict[str, Any]:
     """Empties the queue; the example is the types of the first that were in it."""
-    types = actions.clear_actions(instance)
+    types = clear_actions(instance)
     return {"message": f"Cleared {len(types)} actions", "actionsExample": types[:SHOWN]}

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from instances import actions, chat_ids, masks
-from instances.actions.bans import LONGEST_MESSAGE
+from instances import ban_masks, chat_ids
+from instances.actions.bans import LONGEST_MESSAGE, change_bans, is_banned
 from instances.contract.arguments import phone, text
 from instances.contract.errors import BadArgument
 from instances.contract.registry import method
@@ -16,7 +16,9 @@ from instances.models import Instance
     "POST",
     refusal="set",
     arguments=(
-        text("banPhoneMask", "a regular expression over phone numbers; empty: no bans", most=masks.LONGEST),
+        text(
+            "banPhoneMask", "a regular expression over phone numbers; empty: no bans", most=ban_masks.LONGEST
+        ),
         text("preBanMessage", "what a banned contact is told, once", most=LONGEST_MESSAGE),
     ),
 )
@@ -27,8 +29,8 @@ def ban_settings(
     given = ban_phone_mask is not None or pre_ban_message is not None
     if given:
         try:
-            actions.change_bans(instance, mask=ban_phone_mask, pre_ban_message=pre_ban_message)
-        except masks.BadMask as error:
+            change_bans(instance, mask=ban_phone_mask, pre_ban_message=pre_ban_message)
+        except ban_masks.BadMask as error:
             raise BadArgument(str(error)) from None
     shown = {"banPhoneMask": instance.ban_phone_mask, "preBanMessage": instance.pre_ban_message}
     return {"set": True, **shown} if given else shown
@@ -37,7 +39,7 @@ def ban_settings(
 @method("banTest", "POST", arguments=(phone("phone"),))
 def ban_test(instance: Instance, *, phone: str) -> dict[str, Any]:
     """Whether this number would be banned by the mask."""
-    banned = actions.is_banned(instance, phone)
+    banned = is_banned(instance, phone)
     number = chat_ids.digits(phone)
     mask = instance.ban_phone_mask
     if banned:

@@ -6,7 +6,7 @@ channel; a new status comes with its hook.
 
 from typing import Any
 
-from instances import actions
+from instances.actions.status import expire_code
 from instances.channels import channel_of
 from instances.channels.base import Button, CannotDo
 from instances.contract.errors import WireError
@@ -37,7 +37,7 @@ def logout(instance: Instance) -> dict[str, Any]:
 def expiry(instance: Instance) -> dict[str, Any]:
     """Makes a new QR code in place of an expired one."""
     if instance.code_is_over:
-        actions.expire_code(instance)
+        expire_code(instance)
     if instance.substatus != Substatus.EXPIRED:
         return said('Expiry request not sent because substatus don\'t equals "expired"')
     press(instance, Button.EXPIRY)

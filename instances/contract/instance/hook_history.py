@@ -5,12 +5,12 @@ from typing import Any
 from django.db import transaction
 
 from accounts.audit import Deed
-from hooks import actions as hook_actions
+from hooks.actions.endpoints import NotPossible, resend, try_now
 from hooks.models import Hook, Kind, State
 from instances.actions.trail import note_of
 from instances.contract.arguments import text, unix_time
+from instances.contract.dates import moment, wire_date
 from instances.contract.errors import Refused, WireError
-from instances.contract.moments import moment, wire_date
 from instances.contract.registry import method
 from instances.models import AccountStatus, Instance, StatusChange, Substatus
 
@@ -82,11 +82,11 @@ def repeat_hook(instance: Instance, *, message_id: str) -> dict[str, Any]:
     try:
         with transaction.atomic():
             if hook.is_finished:
-                hook_actions.resend(hook, actor=None)
+                resend(hook, actor=None)
                 note_of(instance, Deed.HOOK_RESENT, actor=None, hook=hook.webhook_id)
             elif hook.state == State.RETRYING:
-                hook_actions.try_now(hook, actor=None)
+                try_now(hook, actor=None)
                 note_of(instance, Deed.HOOK_TRIED_NOW, actor=None, hook=hook.webhook_id)
-    except hook_actions.NotPossible as error:
+    except NotPossible as error:
         raise Refused(str(error)) from None
     return {"success": True, "message": "The hook is queued.", "messageId": message_id}

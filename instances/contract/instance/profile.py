@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
-from instances import actions
+from instances.actions.profile import change_profile
 from instances.channels import channel_of
 from instances.channels.base import CannotDo
 from instances.contract.arguments import phone, text
@@ -69,7 +69,7 @@ def set_name(instance: Instance, *, name: str) -> dict[str, Any]:
     must_be_linked(instance)
     if not name.strip():
         raise Refused("name is empty: it takes the name that contacts are to see.")
-    actions.change_profile(instance, name=name.strip())
+    change_profile(instance, name=name.strip())
     return {"success": True, "name": instance.profile_name}
 
 
@@ -84,7 +84,7 @@ def set_status(instance: Instance, *, status: str | None) -> dict[str, Any]:
     must_be_linked(instance)
     if status is None:
         raise Refused("status is missing: it takes the line that contacts are to see below the name.")
-    actions.change_profile(instance, status=status)
+    change_profile(instance, status=status)
     return {"success": True, "status": instance.profile_status}
 
 

@@ -2,16 +2,17 @@
 
 from typing import Any
 
-from instances import actions, values
+from instances import value_parsing
+from instances.actions.settings import change_settings, read_settings
 from instances.contract.arguments import Argument, last
 from instances.contract.errors import BadArgument, Refused
 from instances.contract.registry import method
 from instances.models import Instance
-from instances.settings_table import SETTINGS, YEAR, Setting, seconds
+from instances.settings_table import SETTINGS, YEAR, Setting, SettingsError, seconds
 
 # What a setting takes, for OpenAPI; anything else is an address or null.
 SCHEMAS: dict[Any, dict[str, Any]] = {
-    values.flag: {"type": "boolean"},
+    value_parsing.flag: {"type": "boolean"},
     seconds: {"type": "integer", "minimum": 0, "maximum": YEAR},
 }
 ADDRESS = {"type": "string", "nullable": True}
@@ -29,12 +30,12 @@ def argument_of(setting: Setting) -> Argument:
 def settings(instance: Instance, **changes: Any) -> dict[str, Any]:
     """All settings; those that are given are set first, all or none, and `update` says what is different now."""
     if not changes:
-        return actions.read_settings(instance)
+        return read_settings(instance)
     try:
-        changed = actions.change_settings(instance, changes)
-    except actions.SettingsError as error:
+        changed = change_settings(instance, changes)
+    except SettingsError as error:
         raise BadArgument(error.sentence) from None
-    return {**actions.read_settings(instance), "update": changed, "updated": changed}
+    return {**read_settings(instance), "update": changed, "updated": changed}
 
 
 @method(
@@ -47,11 +48,11 @@ def settings(instance: Instance, **changes: Any) -> dict[str, Any]:
 def webhook(instance: Instance, **changes: Any) -> dict[str, Any]:
     """Sets the address, or shows it when none is given; `set` is false when it was that already."""
     if not changes:
-        url = actions.read_settings(instance)["webhookUrl"]
+        url = read_settings(instance)["webhookUrl"]
         return {"set": False, "message": url or "", "webhookUrl": url}
     try:
-        changed = actions.change_settings(instance, changes)
-    except actions.SettingsError as error:
+        changed = change_settings(instance, changes)
+    except SettingsError as error:
         raise Refused(error.sentence) from None
-    url = actions.read_settings(instance)["webhookUrl"]
+    url = read_settings(instance)["webhookUrl"]
     return {"set": bool(changed), "message": url or ""}

@@ -6,20 +6,20 @@ from typing import Any
 import segno
 from django.http import HttpResponse
 
-from instances import actions
+from instances.actions.status import expire_code, wake
 from instances.channels import channel_of
 from instances.channels.base import CannotDo
 from instances.contract.arguments import flag
 from instances.contract.errors import WireError
+from instances.contract.instance.status_data import status_data
 from instances.contract.registry import method
-from instances.contract.status_data import status_data
 from instances.models import AccountStatus, Instance, Substatus
 
 
 def qr_code_of(instance: Instance) -> segno.QRCode | None:
     """The code by which the phone is linked; None when there is nothing to scan, such as one that is over."""
     if instance.is_paid and instance.code_is_over:
-        actions.expire_code(instance)  # now, and not when the task of the next minute comes by
+        expire_code(instance)  # now, and not when the task of the next minute comes by
     if instance.shown_status != AccountStatus.GOT_QR_CODE or instance.substatus == Substatus.EXPIRED:
         return None
     try:
@@ -41,7 +41,7 @@ def status(instance: Instance, *, full: bool, no_wakeup: bool) -> dict[str, Any]
     """The status, with the QR code when there is one to scan."""
     asleep = instance.account_status == AccountStatus.INIT and not instance.is_stopped
     if asleep and instance.is_paid and not no_wakeup:
-        actions.wake(instance)
+        wake(instance)
     answer: dict[str, Any] = {"accountStatus": instance.shown_status}
     code = qr_code_of(instance)
     if code is not None:

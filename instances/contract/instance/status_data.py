@@ -1,7 +1,7 @@
 """`statusData`: the status in words, and which buttons apply now (contract.md, section 4).
 
 The words are for the client's own pages, so they are the contract's meanings; what the pages of this
-site say stands in instances/statuses.py.
+site say stands in instances/pages/status_texts.py.
 """
 
 from typing import Any, NamedTuple

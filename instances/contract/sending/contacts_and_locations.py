@@ -4,19 +4,21 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from instances import actions, chat_ids
+from instances import chat_ids
+from instances.actions.media import store_media, take_media
+from instances.actions.sending.accept import TEXT_LIMIT, QueueFull, check_room
 from instances.contract.arguments import Destination, text
-from instances.contract.contents import degrees, needed, people
 from instances.contract.errors import Refused
 from instances.contract.registry import method
-from instances.contract.sending import QUOTED, accept, mentions
+from instances.contract.sending.messages import QUOTED, accept, mentions
+from instances.contract.sending.send_arguments import degrees, needed, people
 from instances.media import sources
 from instances.media.kinds import WrongFile
 from instances.models import Chat, Instance, Media, MessageType
 
 PREVIEW_MOST = 1_000_000  # bytes
 CONTACTS_MOST = 100
-TEXT_MOST = actions.TEXT_LIMIT
+TEXT_MOST = TEXT_LIMIT
 
 
 @method(
@@ -64,12 +66,12 @@ def send_link(
 def keep_preview(instance: Instance, given: str) -> Media:
     """The picture of a preview, as a data: URI or as plain base64. Raises Refused."""
     try:
-        actions.check_room(instance)
+        check_room(instance)
         if given[:5].lower() == "data:":
-            return actions.take_media(instance, given.strip(), filename="preview", only="image")
+            return take_media(instance, given.strip(), filename="preview", only="image")
         raw = io.BytesIO(sources.decode(given))
-        return actions.store_media(instance, content=raw, filename="preview", only="image")
-    except actions.QueueFull as error:
+        return store_media(instance, content=raw, filename="preview", only="image")
+    except QueueFull as error:
         raise Refused(str(error)) from None
     except WrongFile as error:
         raise Refused(f"Message was not sent: previewBase64: {error}") from None

@@ -10,12 +10,14 @@ from urllib.parse import unquote, urlsplit
 
 from django.core.files.uploadedfile import UploadedFile
 
-from instances import actions
+from instances.actions.media import take_media
+from instances.actions.messages import UnknownMessage
+from instances.actions.sending.accept import QueueFull, check_room
 from instances.contract.arguments import Destination, flag, text
-from instances.contract.contents import content
 from instances.contract.errors import Refused
 from instances.contract.registry import method
-from instances.contract.sending import QUOTED, accept, mentions
+from instances.contract.sending.messages import QUOTED, accept, mentions
+from instances.contract.sending.send_arguments import content
 from instances.media.kinds import WrongFile, message_type
 from instances.media.sources import is_address
 from instances.models import Instance, Media, MessageType
@@ -126,9 +128,9 @@ def take(
 ) -> Media:
     """The file, kept; after a look at what would have the message refused anyway. Raises Refused."""
     try:
-        actions.check_room(instance, quoted_id=quoted_id)
-        return actions.take_media(instance, given, filename=filename, cached=cached, only=only)
-    except (actions.QueueFull, actions.UnknownMessage) as error:
+        check_room(instance, quoted_id=quoted_id)
+        return take_media(instance, given, filename=filename, cached=cached, only=only)
+    except (QueueFull, UnknownMessage) as error:
         raise Refused(str(error)) from None
     except WrongFile as error:
         raise Refused(f"File was not sent: {error}") from None

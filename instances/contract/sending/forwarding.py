@@ -4,13 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from instances import actions
+from instances.actions.messages import UnknownMessage
+from instances.actions.sending import forwarding as forwarding_actions
+from instances.actions.sending.accept import QueueFull, TooLong
+from instances.actions.sending.forwarding import CannotDelete, CannotForward, forward_messages
 from instances.channels.base import Can
 from instances.contract.arguments import Destination
-from instances.contract.contents import ids, needed
 from instances.contract.errors import Refused
 from instances.contract.registry import method
-from instances.contract.sending import check_channel, reply
+from instances.contract.sending.messages import check_channel, reply
+from instances.contract.sending.send_arguments import ids, needed
 from instances.models import Instance
 
 
@@ -23,8 +26,8 @@ from instances.models import Instance
 def forward_message(instance: Instance, *, chat_id: str, message_id: Sequence[str]) -> dict[str, Any]:
     """Sends messages once more, all of them or none; of several the reply is that of the last, with all `messages`."""
     try:
-        queued = actions.forward_messages(instance, chat_id=chat_id, message_ids=message_id)
-    except (actions.QueueFull, actions.UnknownMessage, actions.CannotForward, actions.TooLong) as error:
+        queued = forward_messages(instance, chat_id=chat_id, message_ids=message_id)
+    except (QueueFull, UnknownMessage, CannotForward, TooLong) as error:
         raise Refused(str(error)) from None
     answer = reply(instance, queued[-1])
     if len(queued) > 1:
@@ -53,7 +56,7 @@ def delete_message(instance: Instance, *, chat_id: str | None, message_id: str) 
     """Deletes an own message for everyone, in its turn in the queue; `id` of the reply is that message's."""
     check_channel(instance, Can.DELETE)
     try:
-        queued = actions.delete_message(instance, message_id=message_id.strip(), chat_id=chat_id)
-    except (actions.QueueFull, actions.UnknownMessage, actions.CannotDelete) as error:
+        queued = forwarding_actions.delete_message(instance, message_id=message_id.strip(), chat_id=chat_id)
+    except (QueueFull, UnknownMessage, CannotDelete) as error:
         raise Refused(str(error)) from None
     return reply(instance, queued)

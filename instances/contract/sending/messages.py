@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from instances import actions
+from instances.actions.messages import UnknownMessage
+from instances.actions.sending import accept as accept_actions
+from instances.actions.sending.accept import QueueFull, TooLong
 from instances.channels import channel_of
 from instances.channels.base import Can
 from instances.contract.arguments import Argument, Destination, phones, text
@@ -55,8 +57,10 @@ def accept(
     """Queues a message and makes the reply that all sends have in common; `message` as actions.send_message."""
     check_channel(instance, type, *([Can.QUOTE] if quoted_id else []))
     try:
-        outgoing = actions.send_message(instance, chat_id=chat_id, type=type, quoted_id=quoted_id, **message)
-    except (actions.TooLong, actions.QueueFull, actions.UnknownMessage) as error:
+        outgoing = accept_actions.send_message(
+            instance, chat_id=chat_id, type=type, quoted_id=quoted_id, **message
+        )
+    except (TooLong, QueueFull, UnknownMessage) as error:
         raise Refused(str(error)) from None
     return reply(instance, outgoing)
 

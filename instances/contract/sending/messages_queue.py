@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from instances import actions
+from instances.actions.sending.message_queue import clear_messages
 from instances.contract.registry import method
 from instances.models import Instance, OutgoingMessage
 
@@ -32,7 +32,7 @@ def show_messages_queue(instance: Instance) -> dict[str, Any]:
 @method("clearMessagesQueue", "POST")
 def clear_messages_queue(instance: Instance) -> dict[str, Any]:
     """Empties the queue. A message that the messenger has in hand at this moment is sent all the same."""
-    gone, in_hand, texts = actions.clear_messages(instance)
+    gone, in_hand, texts = clear_messages(instance)
     message = f"{gone} {'message was' if gone == 1 else 'messages were'} removed from the queue."
     if in_hand:
         message += f" {in_hand} in the messenger's hands {'is' if in_hand == 1 else 'are'} sent all the same."

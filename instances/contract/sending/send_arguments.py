@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
 
-from instances import chat_ids, values
+from instances import chat_ids, value_parsing
 from instances.contract.arguments import Argument, once, plain
 
 
@@ -41,7 +41,7 @@ def needed(wire: str, takes: str, *, most: int = 1000) -> Argument:
 
 def bounded(takes: str, most: int) -> Callable[[Any], str]:
     def read(value: Any) -> str:
-        text = "" if value is None else values.text(once(value))
+        text = "" if value is None else value_parsing.text(once(value))
         if not text.strip():
             raise ValueError(takes)
         if len(text) > most:
@@ -60,8 +60,8 @@ def ids(wire: str, takes: str) -> Argument:
                 value = json.loads(value)
             except (ValueError, RecursionError):
                 raise ValueError(takes) from None
-        found = values.texts(
-            [] if value is None else value if isinstance(value, list) else str(values.text(value))
+        found = value_parsing.texts(
+            [] if value is None else value if isinstance(value, list) else str(value_parsing.text(value))
         )
         if not found:
             raise ValueError(takes)

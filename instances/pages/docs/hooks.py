@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 from instances import payloads
 from instances.contract.examples import CHAT, MEMBER, RECEIVED, SENT
 from instances.models import Ack, Chat, Instance, Message
-from testing_tools.handbook.words import coloured, marked
+from instances.pages.docs.markup import coloured, marked
 
 AT = datetime(2026, 11, 15, tzinfo=UTC)
 

@@ -6,10 +6,16 @@ from typing import NamedTuple
 from django.conf import settings
 from django.utils.safestring import SafeString
 
-from instances import actions, chat_ids, masks
-from instances.actions import bans, groups, labels, queue_of_actions, sent_before
-from instances.contract import cards, dialogs, errors, history, reading
-from testing_tools.handbook.words import marked
+from instances import ban_masks, chat_ids
+from instances.actions import bans, groups, labels
+from instances.actions.sending import command_queue, forwarding
+from instances.actions.sending.accept import QUEUE_LIMIT, TEXT_LIMIT
+from instances.contract import errors
+from instances.contract.chats import dialogs
+from instances.contract.chats import messages as chats_messages
+from instances.contract.instance import hook_history
+from instances.contract.sending import contacts_and_locations
+from instances.pages.docs.markup import marked
 
 PHONE = chat_ids.PHONE_SENTENCE
 WAITS = f"{errors.NOT_AUTHENTICATED}. Message to  17680561234@c.us will be sent after successful auth."
@@ -53,7 +59,7 @@ def faults() -> list[Fault]:
             200,
             {
                 "sent": False,
-                "message": f"Message was not sent: the queue holds {actions.QUEUE_LIMIT} messages, which is the limit.",
+                "message": f"Message was not sent: the queue holds {QUEUE_LIMIT} messages, which is the limit.",
             },
         ),
         (
@@ -93,29 +99,32 @@ def limits() -> list[Limit]:
             "Wrong tokens from one address",
             f"{settings.CONTRACT_WRONG_TOKENS_PER_MINUTE:,} a minute; then 429 to whatever comes from there",
         ),
-        ("Messages that wait to be sent", f"{actions.QUEUE_LIMIT:,} of an instance"),
-        ("Actions that wait to be done", f"{queue_of_actions.ACTIONS_LIMIT:,} of an instance"),
-        ("A text", f"{actions.TEXT_LIMIT:,} bytes"),
+        ("Messages that wait to be sent", f"{QUEUE_LIMIT:,} of an instance"),
+        ("Actions that wait to be done", f"{command_queue.ACTIONS_LIMIT:,} of an instance"),
+        ("A text", f"{TEXT_LIMIT:,} bytes"),
         ("A body with no file", f"{settings.DATA_UPLOAD_MAX_MEMORY_SIZE // megabyte} MB"),
         ("A file by address or in a form", f"{settings.MEDIA_MAX_BYTES // megabyte} MB"),
         (
             "A file as a `data:` URI",
             f"{settings.MEDIA_DATA_URI_MAX_BYTES // megabyte} MB; send a longer one by its address or in a form",
         ),
-        ("The picture of `sendLink`", f"{cards.PREVIEW_MOST:,} bytes"),
-        ("Contacts of one `sendContact`", f"{cards.CONTACTS_MOST:,}"),
-        ("Messages of one `forwardMessage`", f"{sent_before.FORWARDED_MOST:,}"),
+        ("The picture of `sendLink`", f"{contacts_and_locations.PREVIEW_MOST:,} bytes"),
+        ("Contacts of one `sendContact`", f"{contacts_and_locations.CONTACTS_MOST:,}"),
+        ("Messages of one `forwardMessage`", f"{forwarding.FORWARDED_MOST:,}"),
         (
             "`messages` with `limit` 0",
-            f"{reading.CAP:,} messages, or {reading.TEXT_CAP:,} characters of text; go on by `lastMessageNumber`",
+            (
+                f"{chats_messages.CAP:,} messages, or {chats_messages.TEXT_CAP:,} characters of text; "
+                "go on by `lastMessageNumber`"
+            ),
         ),
-        ("A page of `messagesHistory`", f"{reading.MOST_A_PAGE:,} messages"),
+        ("A page of `messagesHistory`", f"{chats_messages.MOST_A_PAGE:,} messages"),
         ("`dialogs` without a `limit`", f"{dialogs.CAP:,} chats; go on by `page`"),
-        ("`instanceStatuses`", f"the last {history.STATUSES_AT_MOST:,} changes"),
+        ("`instanceStatuses`", f"the last {hook_history.STATUSES_AT_MOST:,} changes"),
         ("People in a new group", f"{groups.GROUP_LIMIT:,} besides the account"),
         ("The name of a group", f"{groups.NAME_LIMIT:,} characters"),
         ("Labels of an instance", f"{labels.LABEL_LIMIT:,}"),
-        ("`banPhoneMask`", f"{masks.LONGEST:,} characters"),
+        ("`banPhoneMask`", f"{ban_masks.LONGEST:,} characters"),
         ("`preBanMessage`", f"{bans.LONGEST_MESSAGE:,} characters"),
     ]
     return [Limit(marked(what), most) for what, most in rows]

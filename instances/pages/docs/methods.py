@@ -12,13 +12,13 @@ from django.conf import settings
 from django.utils.safestring import SafeString
 from django.utils.text import slugify
 
+from chatapi.ui.json_text import pretty
 from instances.contract.arguments import Argument
 from instances.contract.examples import GROUPS, PNG, Example, described
 from instances.contract.openapi import meaning
 from instances.contract.registry import Method
-from testing_tools.handbook.opener import NO_KEY, Opener
-from testing_tools.handbook.words import coloured, marked, paragraphs
-from testing_tools.json_text import pretty
+from instances.pages.docs.credentials import NO_KEY, Opener
+from instances.pages.docs.markup import coloured, marked, paragraphs
 
 
 class ArgumentRow(NamedTuple):

@@ -6,8 +6,8 @@ from typing import NamedTuple
 from django.conf import settings
 from django.utils.safestring import SafeString
 
-from testing_tools.handbook.opener import Opener
-from testing_tools.handbook.words import coloured
+from instances.pages.docs.credentials import Opener
+from instances.pages.docs.markup import coloured
 
 
 class Receiver(NamedTuple):

@@ -11,12 +11,13 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from testing_tools.handbook import facts, hooks, methods, receivers
-from testing_tools.handbook.methods import fits
-from testing_tools.handbook.opener import NO_TOKEN, Opener, opener_of
-from testing_tools.views.chosen import chosen_instance
+from instances.pages.chosen_instance import chosen_instance
+from instances.pages.docs import hooks as docs_hooks
+from instances.pages.docs import limits, methods, receivers
+from instances.pages.docs.credentials import NO_TOKEN, Opener, opener_of
+from instances.pages.docs.methods import fits
 
-CONTRACT = "docs/contract.html"
+CONTRACT = "instances/pages/docs/contract.html"
 QUERY_MOST = 100  # characters
 
 
@@ -40,17 +41,17 @@ def contract(request: HttpRequest) -> HttpResponse:
         ],
         "families": [
             family
-            for family in hooks.families(opener.number)
+            for family in docs_hooks.families(opener.number)
             if fits(f"hook {family.key} {family.title} {family.words} {family.body}".lower(), words)
         ],
-        "headers": hooks.HEADERS if not query else (),
+        "headers": docs_hooks.HEADERS if not query else (),
         "faults": [
             fault
-            for fault in facts.faults()
+            for fault in limits.faults()
             if fits(f"error {fault.case} {fault.status} {fault.body}".lower(), words)
         ],
         "limits": [
-            limit for limit in facts.limits() if fits(f"limit {limit.what} {limit.most}".lower(), words)
+            limit for limit in limits.limits() if fits(f"limit {limit.what} {limit.most}".lower(), words)
         ],
     }
     template = f"{CONTRACT}#found" if request.htmx else CONTRACT  # type: ignore[attr-defined]
@@ -88,4 +89,4 @@ def receiver(request: HttpRequest, key: str = "") -> HttpResponse:
         "start_shown": receivers.start_line(found, opener, shown=True),
         "start_copied": receivers.start_line(found, opener, shown=False),
     }
-    return render(request, "docs/receivers.html", context)
+    return render(request, "instances/pages/docs/receivers.html", context)

@@ -10,15 +10,17 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
-from hooks import actions as hook_actions
+from hooks.actions.simulation import simulate
 from hooks.explain import Explanation, explain
 from hooks.models import Attempt, Hook, Kind
-from instances import access, actions, outbound, payloads
-from instances.forms import AddressForm
+from instances import payloads
+from instances.actions.settings import change_settings
 from instances.models import Chat, Instance, Message
-from instances.views.changes import answer
-from instances.views.overview import detail_context
-from instances.views.pages import setup_context
+from instances.pages import access, manual_request_limit
+from instances.pages.forms import AddressForm
+from instances.pages.overview.button_views import answer
+from instances.pages.overview.views import detail_context
+from instances.pages.setup.views import setup_context
 
 TEXT = "This is a test of the webhook address."
 ANSWER_SHOWN = 500  # characters
@@ -33,11 +35,13 @@ def save_address(request: HttpRequest, number: int) -> HttpResponse:
     if not form.is_valid():
         if in_setup:
             return render(
-                request, "instances/setup.html", setup_context(instance, "address", address_form=form)
+                request,
+                "instances/pages/setup/setup.html",
+                setup_context(instance, "address", address_form=form),
             )
         return answer(request, number, "webhook", address_form=form, failed=True)
     wanted = {"webhookUrl": form.cleaned_data["url"] or None}
-    changed = actions.change_settings(instance, wanted, actor=request.user)
+    changed = change_settings(instance, wanted, actor=request.user)
     if in_setup:
         return redirect("instances:setup", number)
     return answer(request, number, "webhook", saved="changed" if changed else "same")
@@ -54,7 +58,7 @@ def check_address(request: HttpRequest, number: int) -> HttpResponse:
         url = form.cleaned_data["url"]
         typed = "same" if url == instance.endpoint.url else "good" if url else "empty"
     context = {"address_form": form, "endpoint": instance.endpoint, "typed": typed}
-    return render(request, "instances/cards/address_said.html", context)
+    return render(request, "instances/pages/endpoints/address_said.html", context)
 
 
 class Tested(NamedTuple):
@@ -86,13 +90,13 @@ def try_address(request: HttpRequest, number: int) -> HttpResponse:
         context["refusal"] = "There is no address yet: type where your server waits for hooks."
     else:
         try:
-            with outbound.place(request.user):
+            with manual_request_limit.place(request.user):
                 context["tested"] = send_test(instance, form.cleaned_data["url"], actor=request.user)
-        except outbound.TooMany as error:
+        except manual_request_limit.TooMany as error:
             context["refusal"] = str(error)
     if request.htmx:  # type: ignore[attr-defined]
-        return render(request, "instances/cards/address_test.html", context)
-    return render(request, "instances/detail.html", detail_context(instance, **context))
+        return render(request, "instances/pages/endpoints/address_test.html", context)
+    return render(request, "instances/pages/overview/overview.html", detail_context(instance, **context))
 
 
 def send_test(instance: Instance, url: str, *, actor: Any) -> Tested:
@@ -107,7 +111,7 @@ def send_test(instance: Instance, url: str, *, actor: Any) -> Tested:
         sender_name=chat.name,
         body=TEXT,
     )
-    hook = hook_actions.simulate(
+    hook = simulate(
         instance.endpoint,
         kind=Kind.MESSAGE,
         body=payloads.message_body(message),

@@ -7,10 +7,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from instances import statuses
-from instances.access import visible_instance
 from instances.models import AccountStatus
-from instances.status_history import WORDS, count_since, history_of
+from instances.pages import status_texts
+from instances.pages.access import visible_instance
+from instances.pages.history.status_history import WORDS, count_since, history_of
 
 
 def number_of(text: str) -> int | None:
@@ -31,13 +31,13 @@ def history(request: HttpRequest, number: int) -> HttpResponse:
     context = {
         "instance": instance,
         "tab": "history",
-        "status": statuses.describe(instance),
+        "status": status_texts.describe(instance),
         "history": history_of(instance, status=chosen, before=before),
         "before": before,
         "chosen": chosen,
         "choices": WORDS.items(),
     }
-    return render(request, "instances/history.html", context)
+    return render(request, "instances/pages/history/history.html", context)
 
 
 @require_safe
@@ -50,4 +50,4 @@ def news(request: HttpRequest, number: int) -> HttpResponse:
     if str(count) == request.GET.get("told", "0"):
         return HttpResponse(status=204)
     context = {"instance": instance, "count": count, "seen": seen, "chosen": chosen}
-    return render(request, "instances/history.html#news", context)
+    return render(request, "instances/pages/history/history.html#news", context)

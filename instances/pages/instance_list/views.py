@@ -9,16 +9,17 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from instances import access, listing, statuses
-from instances.figures import Figures, figures_of, first_steps
 from instances.models import Instance
+from instances.pages import access, status_texts
+from instances.pages.instance_list import search
+from instances.pages.overview.delivery_summary import Figures, figures_of, first_steps
 
 
 class Card(NamedTuple):
     """One instance; `begins` is the word of its group when it is the first of it on the page."""
 
     instance: Instance
-    status: statuses.Words
+    status: status_texts.Words
     figures: Figures
     begins: str
 
@@ -26,23 +27,23 @@ class Card(NamedTuple):
 @require_safe
 @login_required
 def instance_list(request: HttpRequest) -> HttpResponse:
-    asked = listing.Asked.read(request.GET)
-    page = listing.page_of(Instance.objects.visible_to(request.user), asked)
+    asked = search.Asked.read(request.GET)
+    page = search.page_of(Instance.objects.visible_to(request.user), asked)
     figures = figures_of(page.instances)
     cards, before = [], -1
     for instance in page.instances:
         rank = instance.rank  # type: ignore[attr-defined]
-        begins = listing.GROUPS[rank].word if asked.grouped and rank != before else ""
+        begins = search.GROUPS[rank].word if asked.grouped and rank != before else ""
         access.hide_secrets(instance)
-        cards.append(Card(instance, statuses.describe(instance), figures[instance.pk], begins))
+        cards.append(Card(instance, status_texts.describe(instance), figures[instance.pk], begins))
         before = rank
     context = {
         "asked": asked,
         "cards": cards,
         "counts": [(group, count) for group, count in page.counts if count or group.key == asked.state],
         "total": page.total,
-        "sorts": listing.SORTS,
+        "sorts": search.SORTS,
         "more": page.more,
         "steps": first_steps(page.instances[0]) if page.instances and asked.is_plain else [],
     }
-    return render(request, "instances/list.html", context)
+    return render(request, "instances/pages/instance_list/list.html", context)

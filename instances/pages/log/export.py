@@ -15,7 +15,7 @@ from rest_framework.utils.encoders import JSONEncoder
 from hooks.explain import explain_hook
 from hooks.models import Hook, HookQuerySet
 from instances.api.serializers.hooks import HookSerializer, shown
-from testing_tools.bin_exports import csv_line
+from testing_tools.verification.exports import csv_line
 
 EXPORT_MOST = 10_000
 AT_ONCE = 100  # hooks read at once

@@ -17,8 +17,8 @@ from django.db.models import BinaryField, F, Func, IntegerField, Q, Subquery, Va
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from hooks.log.selection import Filter as Selection
 from hooks.models import AnswerClass, Hook, HookQuerySet, Kind, State, happened_before, happened_since
-from hooks.selection import Filter as Selection
 
 ANSWERS = {answer.value: (answer.label, answer.value) for answer in AnswerClass}
 PERIODS: dict[str, tuple[str, timedelta]] = {

@@ -12,14 +12,14 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from hooks.endpoint_health import health_of
+from hooks.log.chart import INDEXED_MOST, PARTS, READ_MOST, Bar, Chart, chart_of
+from hooks.log.counts import Count
+from hooks.log.endpoint_health import health_of
 from hooks.models import Hook
-from testing_tools import log_export
-from testing_tools.log_chart import INDEXED_MOST, PARTS, READ_MOST, Bar, Chart, chart_of
-from testing_tools.log_counts import Count
-from testing_tools.log_filters import Filters, as_key
-from testing_tools.views.bins import as_download
-from testing_tools.views.chosen import must_choose
+from instances.pages.chosen_instance import must_choose
+from instances.pages.log import export as log_export
+from instances.pages.log.filters import Filters, as_key
+from testing_tools.verification.views.bins import as_download
 
 
 class Row(NamedTuple):
@@ -62,7 +62,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "query": filters.query(**chosen),
         "cursor": cursor,
     }
-    return render(request, "log/overview.html", context)
+    return render(request, "instances/pages/log/overview.html", context)
 
 
 def row_of(bar: Bar, filters: Filters, chosen: dict[str, str]) -> Row:

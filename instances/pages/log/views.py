@@ -13,16 +13,17 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from hooks import actions
+from chatapi.ui.json_text import pretty_bytes
+from hooks.actions.endpoints import NotPossible, cancel, resend, skip, try_now
 from hooks.explain import body_dropped_words, explain_hook
+from hooks.log.counts import counts_by_state, total
 from hooks.models import OPEN_JOBS, RETRY_DELAYS, UNFINISHED, Hook, HookQuerySet, State
-from instances import access
 from instances.models import Instance
-from testing_tools.attempts import show
-from testing_tools.json_text import pretty_bytes
-from testing_tools.log_counts import counts_by_state, total
-from testing_tools.log_export import EXPORT_MOST
-from testing_tools.log_filters import (
+from instances.pages import access
+from instances.pages.chosen_instance import chosen_instance
+from instances.pages.log.attempts import show
+from instances.pages.log.export import EXPORT_MOST
+from instances.pages.log.filters import (
     CHOICES,
     MOMENTS,
     STATES,
@@ -33,8 +34,7 @@ from testing_tools.log_filters import (
     newer_than,
     page_of,
 )
-from testing_tools.views import redelivery
-from testing_tools.views.chosen import chosen_instance
+from instances.pages.redelivery import views as redelivery_views
 
 PAGE_SIZE = 50
 # "7 new": beyond this the page says "more than 500", and the count stays cheap.
@@ -54,7 +54,7 @@ def hooks_of(instance: Instance) -> HookQuerySet:
 def log_list(request: HttpRequest) -> HttpResponse:
     instance = chosen_instance(request)
     if instance is None:
-        return render(request, "log/list.html", {"instance": None})
+        return render(request, "instances/pages/log/list.html", {"instance": None})
     filters = Filters.of(request.GET)
     hooks = hooks_of(instance)
     before = as_key(request.GET.get("before", ""))
@@ -83,13 +83,13 @@ def log_list(request: HttpRequest) -> HttpResponse:
         "text_most": TEXT_MOST,
         "export_most": EXPORT_MOST,
         "jobs": [
-            redelivery.shown(job)
-            for job in redelivery.jobs_of(request)
+            redelivery_views.shown(job)
+            for job in redelivery_views.jobs_of(request)
             .filter(state__in=OPEN_JOBS, parts__endpoint_id=instance.pk)
             .order_by("-pk")[:3]
         ],
     }
-    return render(request, "log/list.html", context)
+    return render(request, "instances/pages/log/list.html", context)
 
 
 def newest_key(hooks: HookQuerySet) -> int:
@@ -124,7 +124,7 @@ def log_live(request: HttpRequest) -> HttpResponse:
         "newest": after,
         "filters": filters,
     }
-    return render(request, "log/list.html#live", context)
+    return render(request, "instances/pages/log/list.html#live", context)
 
 
 def moved_on(hooks: HookQuerySet, watched: list[str]) -> list[Hook]:
@@ -225,15 +225,15 @@ def hook(request: HttpRequest, public_id: UUID) -> HttpResponse:
     if "seen" in request.GET:
         if request.GET["seen"] == cursor(found):
             return HttpResponse(status=204)
-        return render(request, "log/hook.html#live", hook_context(found))
-    return render(request, "log/hook.html", hook_context(found))
+        return render(request, "instances/pages/log/hook.html#live", hook_context(found))
+    return render(request, "instances/pages/log/hook.html", hook_context(found))
 
 
 ACTIONS: dict[str, tuple[Any, str]] = {
-    "try-now": (actions.try_now, "The next attempt is due now."),
-    "resend": (actions.resend, "The hook is on its way again."),
-    "skip": (actions.skip, "The hook is skipped: those after it go on without it."),
-    "cancel": (actions.cancel, "The hook is cancelled: it is not tried again."),
+    "try-now": (try_now, "The next attempt is due now."),
+    "resend": (resend, "The hook is on its way again."),
+    "skip": (skip, "The hook is skipped: those after it go on without it."),
+    "cancel": (cancel, "The hook is cancelled: it is not tried again."),
 }
 
 
@@ -246,7 +246,7 @@ def act(request: HttpRequest, public_id: UUID, action: str) -> HttpResponse:
     change, done = ACTIONS[action]
     try:
         change(found, actor=request.user)
-    except actions.NotPossible as reason:  # it went on since the page was drawn
+    except NotPossible as reason:  # it went on since the page was drawn
         messages.error(request, str(reason))
     else:
         messages.success(request, done)

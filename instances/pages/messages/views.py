@@ -13,14 +13,19 @@ from django.shortcuts import redirect, render
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_POST, require_safe
 
-from instances import access, acting, actions, chat_ids, conversations
-from instances.access import visible_instance
+from instances import chat_ids
+from instances.actions.chats import Denied
+from instances.actions.sending.accept import QueueFull, TooLong, send_message
 from instances.channels.base import CannotDo
 from instances.models import ActionType, Chat, Instance
-from instances.views.history import number_of
-from instances.views.overview import phone_url
+from instances.pages import access
+from instances.pages.access import visible_instance
+from instances.pages.history.views import number_of
+from instances.pages.messages import conversations
+from instances.pages.overview.views import phone_url
+from instances.sending import channel_commands
 
-PAGE = "instances/messages.html"
+PAGE = "instances/pages/messages/messages.html"
 
 
 class ReplyForm(forms.Form):
@@ -94,7 +99,7 @@ def messages(request: HttpRequest, number: int, chat_id: str = "") -> HttpRespon
     if chat_id:
         context |= chat_context(request, instance, chat_of(instance, chat_id))
     if request.htmx and "before" in request.GET:  # type: ignore[attr-defined]
-        return render(request, "instances/chats/bubbles.html", context)
+        return render(request, "instances/pages/messages/bubbles.html", context)
     return render(request, PAGE, context)
 
 
@@ -106,7 +111,7 @@ def chat_list(request: HttpRequest, number: int) -> HttpResponse:
     context = list_context(request, instance, request.GET.get("open", ""))
     if request.GET.get("seen") == context["chats"].cursor:
         return HttpResponse(status=204)
-    return render(request, "instances/chats/list.html", context)
+    return render(request, "instances/pages/messages/list.html", context)
 
 
 @require_safe
@@ -132,7 +137,7 @@ def news(request: HttpRequest, number: int, chat_id: str) -> HttpResponse:
         "cursor": ticks.cursor,
         "new": {bubble.message.number for bubble in bubbles},
     }
-    return render(request, "instances/chats/news.html", context)
+    return render(request, "instances/pages/messages/news.html", context)
 
 
 @require_POST
@@ -146,13 +151,13 @@ def reply(request: HttpRequest, number: int, chat_id: str) -> HttpResponse:
         form.add_error("text", "This instance is not paid, so it sends nothing.")
     if form.is_valid():
         try:
-            actions.send_message(instance, chat_id=chat.chat_id, body=form.cleaned_data["text"])
-        except (actions.TooLong, actions.QueueFull, chat_ids.BadChatId) as refusal:
+            send_message(instance, chat_id=chat.chat_id, body=form.cleaned_data["text"])
+        except (TooLong, QueueFull, chat_ids.BadChatId) as refusal:
             form.add_error("text", str(refusal))
     context = {"instance": instance, "chat": chat, "form": ReplyForm() if form.is_valid() else form}
     if request.htmx:  # type: ignore[attr-defined]
         answer = render(
-            request, "instances/chats/reply.html", context, status=200 if form.is_valid() else 422
+            request, "instances/pages/messages/reply.html", context, status=200 if form.is_valid() else 422
         )
         answer["HX-Trigger-After-Settle"] = "replied"  # the poll asks at once
         return answer
@@ -170,8 +175,8 @@ def read(request: HttpRequest, number: int, chat_id: str) -> HttpResponse:
     instance = access.changeable_instance(request, number)
     chat = chat_of(instance, chat_id)
     try:
-        done = acting.do(instance, ActionType.READ_CHAT, chatId=chat.chat_id)
-    except (actions.Denied, CannotDo) as refusal:
+        done = channel_commands.do(instance, ActionType.READ_CHAT, chatId=chat.chat_id)
+    except (Denied, CannotDo) as refusal:
         said.error(request, str(refusal))
     else:
         if done.waits:

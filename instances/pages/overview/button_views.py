@@ -11,17 +11,20 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from hooks import actions as hook_actions
-from instances import access, actions, statuses
-from instances.access import visible_instance
+from hooks.actions import endpoints as hook_actions
+from instances.actions import lifecycle as lifecycle_actions
+from instances.actions.lifecycle import change_instance, delete_instance, link_sandbox
+from instances.actions.status import expire_code
 from instances.channels import channel_of
 from instances.channels.base import Button, CannotDo
-from instances.forms import DeleteForm, NameForm
 from instances.models import AccountStatus
-from instances.views.overview import detail_context
-from instances.views.settings import more_context
+from instances.pages import access, status_texts
+from instances.pages.access import visible_instance
+from instances.pages.forms import DeleteForm, NameForm
+from instances.pages.overview.views import detail_context
+from instances.pages.settings.views import more_context
 
-PAGE = "instances/detail.html"
+PAGE = "instances/pages/overview/overview.html"
 
 
 def answer(request: HttpRequest, number: int, card: str, **more: Any) -> HttpResponse:
@@ -43,7 +46,7 @@ def link(request: HttpRequest, number: int) -> HttpResponse:
     """Scan the code with the sandbox phone; does nothing when another window has done it already."""
     instance = access.changeable_instance(request, number)
     if instance.is_paid and not instance.is_stopped and instance.account_status == AccountStatus.GOT_QR_CODE:
-        actions.link_sandbox(instance, actor=request.user)
+        link_sandbox(instance, actor=request.user)
     if request.POST.get("next") == "setup":
         return redirect("instances:setup", number)
     return answer(request, number, "status")
@@ -57,12 +60,12 @@ def press(request: HttpRequest, number: int, button: str) -> HttpResponse:
     It may have stopped applying while the page was open: the card says how things are.
     """
     instance = access.changeable_instance(request, number)
-    if button == statuses.LINK:
+    if button == status_texts.LINK:
         return link(request, number)
     refused = ""
     if instance.code_is_over:
-        actions.expire_code(instance)
-    if button in {shown.name for shown in statuses.buttons_of(instance)}:
+        expire_code(instance)
+    if button in {shown.name for shown in status_texts.buttons_of(instance)}:
         try:
             channel_of(instance).press(instance, Button(button), actor=request.user)
         except CannotDo as error:
@@ -78,7 +81,7 @@ def rename(request: HttpRequest, number: int) -> HttpResponse:
     instance = access.changeable_instance(request, number)
     form = NameForm(request.POST)
     if form.is_valid():
-        actions.change_instance(instance, actor=request.user, name=form.cleaned_data["name"])
+        change_instance(instance, actor=request.user, name=form.cleaned_data["name"])
     else:
         messages.error(request, "The name was not saved: it takes at most 100 characters.")
     return redirect("instances:settings", number)
@@ -87,7 +90,7 @@ def rename(request: HttpRequest, number: int) -> HttpResponse:
 @require_POST
 @login_required
 def rotate_token(request: HttpRequest, number: int) -> HttpResponse:
-    actions.rotate_token(access.changeable_instance(request, number), actor=request.user)
+    lifecycle_actions.rotate_token(access.changeable_instance(request, number), actor=request.user)
     return answer(request, number, "api", rotated=True)
 
 
@@ -135,9 +138,11 @@ def delete(request: HttpRequest, number: int) -> HttpResponse:
     form = DeleteForm(request.POST, instance=instance)
     if not form.is_valid():
         context = more_context(instance, delete_form=form, failed=True)
-        card = "instances/cards/danger.html" if request.htmx else "instances/settings.html"  # type: ignore[attr-defined]
+        card = "instances/pages/settings/settings.html"
+        if request.htmx:  # type: ignore[attr-defined]
+            card = "instances/pages/overview/danger.html"
         return render(request, card, context)
-    actions.delete_instance(instance, actor=request.user)
+    delete_instance(instance, actor=request.user)
     messages.success(request, f"Instance {number} is deleted, with its chats, messages and hooks.")
     if request.htmx:  # type: ignore[attr-defined]
         return HttpResponse(headers={"HX-Redirect": reverse("instances:list")})

@@ -9,7 +9,7 @@ import segno
 from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 
-from instances import actions
+from instances.actions.status import expire_code
 from instances.channels import channel_of
 from instances.channels.base import CannotDo
 from instances.models import CODE_LIVES, AccountStatus, Instance, Substatus
@@ -37,7 +37,7 @@ def shown_code(instance: Instance) -> Code | None:
     if instance.is_stopped or instance.shown_status != AccountStatus.GOT_QR_CODE:
         return None
     if instance.code_is_over:
-        actions.expire_code(instance)
+        expire_code(instance)
     try:
         text = channel_of(instance).qr_text(instance)
     except CannotDo:

@@ -12,28 +12,31 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from instances import actions, linking, statuses
-from instances.access import visible_instance
-from instances.figures import Figures, figures_of, first_steps, skipped_today
-from instances.flags import attempt_times
-from instances.forms import AddressForm
+from instances.actions.settings import read_settings
+from instances.actions.status import expire_code
 from instances.models import Instance
-from instances.snippets import SNIPPETS
-from instances.status_history import recent_changes
-from instances.views.setting_rows import flag_rows
+from instances.pages import status_texts
+from instances.pages.access import visible_instance
+from instances.pages.forms import AddressForm
+from instances.pages.history.status_history import recent_changes
+from instances.pages.overview import qr_code
+from instances.pages.overview.delivery_summary import Figures, figures_of, first_steps, skipped_today
+from instances.pages.overview.signature_snippets import SNIPPETS
+from instances.pages.settings.flag_texts import attempt_times
+from instances.pages.settings.setting_rows import flag_rows
 
-PAGE = "instances/detail.html"
+PAGE = "instances/pages/overview/overview.html"
 # of nothing but failures; one that fails now and then is in the log
 SAY_FAILING_AFTER = timedelta(minutes=15)
 
 
 def status_context(instance: Instance, **more: Any) -> dict[str, Any]:
     """What the status card shows; `more` overrides. The code first: it may be found to have expired."""
-    code = linking.shown_code(instance)
+    code = qr_code.shown_code(instance)
     return {
         "instance": instance,
         "code": code,
-        "status": statuses.describe(instance),
+        "status": status_texts.describe(instance),
         "changes": recent_changes(instance),
         "phone_url": phone_url(instance),
     } | more
@@ -77,7 +80,7 @@ def detail_context(instance: Instance, **more: Any) -> dict[str, Any]:
         and timezone.now() - endpoint.failing_since > SAY_FAILING_AFTER,
         "old_secret_until": endpoint.previous_secret_until if len(endpoint.valid_secrets()) > 1 else None,
         "address_form": AddressForm(initial={"url": endpoint.url}),
-        "flags": flag_rows(actions.read_settings(instance), skipped_today(instance)),
+        "flags": flag_rows(read_settings(instance), skipped_today(instance)),
         "attempt_times": attempt_times(),
         "curl_lines": curl_lines(instance),
         "snippets": SNIPPETS,
@@ -106,7 +109,7 @@ def status(request: HttpRequest, number: int) -> HttpResponse:
     """The status card, when it is not the one that the page shows already (`?seen=`); else 204."""
     instance = visible_instance(request, number)
     if instance.code_is_over:
-        actions.expire_code(instance)
-    if request.GET.get("seen") == statuses.describe(instance).cursor:
+        expire_code(instance)
+    if request.GET.get("seen") == status_texts.describe(instance).cursor:
         return HttpResponse(status=204)
-    return render(request, "instances/cards/status.html", status_context(instance))
+    return render(request, "instances/pages/overview/status.html", status_context(instance))

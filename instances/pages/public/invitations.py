@@ -29,7 +29,7 @@ def invitation(request: HttpRequest, code: str) -> HttpResponse:
             f"  -H 'Content-Type: application/json' \\\n  -d '{{\"url\": \"{link}\"}}'"
         ),
     }
-    response = render(request, "instances/invitation.html", context)
+    response = render(request, "instances/pages/public/invitation.html", context)
     response.headers["X-Robots-Tag"] = "noindex"
     response.headers["Referrer-Policy"] = "no-referrer"
     return response

@@ -11,13 +11,14 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from hooks import redelivery, selection
-from hooks.actions import NotPossible
+from hooks.actions import redelivery
+from hooks.actions.endpoints import NotPossible
+from hooks.log import selection
 from hooks.models import JobState, Redelivery, RedeliveryQuerySet
-from instances import access
 from instances.models import Instance
-from testing_tools.log_filters import MOMENTS, Filters, as_typed
-from testing_tools.views.chosen import chosen_instance, must_change
+from instances.pages import access
+from instances.pages.chosen_instance import chosen_instance, must_change
+from instances.pages.log.filters import MOMENTS, Filters, as_typed
 
 JOBS_SHOWN = 50
 CHOSEN_MOST = 100  # rows that may be ticked: two pages of the log
@@ -68,7 +69,7 @@ def new(request: HttpRequest) -> HttpResponse:
         "typed": {name: as_typed(wanted.get(key, "")) for name, key in PERIOD.items()},
         "back": filters.query(instance=str(instance.number)),
     }
-    return render(request, "log/redeliver.html", context)
+    return render(request, "instances/pages/redelivery/redeliver.html", context)
 
 
 @require_POST
@@ -109,7 +110,9 @@ def job_list(request: HttpRequest) -> HttpResponse:
     if instance is not None:
         found = found.filter(parts__endpoint_id=instance.pk)
     jobs = [shown(job) for job in found[:JOBS_SHOWN]]
-    return render(request, "log/redeliveries.html", {"instance": instance, "jobs": jobs})
+    return render(
+        request, "instances/pages/redelivery/redeliveries.html", {"instance": instance, "jobs": jobs}
+    )
 
 
 def shown(job: Any) -> dict[str, Any]:
@@ -143,8 +146,8 @@ def job(request: HttpRequest, public_id: UUID) -> HttpResponse:
     if "seen" in request.GET:
         if request.GET["seen"] == context["cursor"]:
             return HttpResponse(status=204)
-        return render(request, "log/redelivery.html#live", context)
-    return render(request, "log/redelivery.html", context)
+        return render(request, "instances/pages/redelivery/redelivery.html#live", context)
+    return render(request, "instances/pages/redelivery/redelivery.html", context)
 
 
 ACTIONS = {

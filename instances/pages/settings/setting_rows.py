@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from instances.changes_asked import field_value
-from instances.flags import FLAGS, Flag
-from instances.more_settings import GROUPS, More
+from instances.pages.settings.advanced_settings import GROUPS, More
+from instances.pages.settings.flag_texts import FLAGS, Flag
+from instances.pages.settings.submitted_changes import field_value
 
 
 class FlagRow(NamedTuple):

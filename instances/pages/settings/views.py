@@ -11,17 +11,20 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from instances import access, actions, changes_asked, more_settings
-from instances.figures import skipped_today
-from instances.flags import FLAGS, attempt_times
-from instances.forms import DeleteForm
+from instances.actions.settings import change_settings, read_settings
 from instances.models import Instance
-from instances.views.overview import detail_context
-from instances.views.setting_rows import flag_rows, more_groups
+from instances.pages import access
+from instances.pages.forms import DeleteForm
+from instances.pages.overview.delivery_summary import skipped_today
+from instances.pages.overview.views import detail_context
+from instances.pages.settings import advanced_settings, submitted_changes
+from instances.pages.settings.flag_texts import FLAGS, attempt_times
+from instances.pages.settings.setting_rows import flag_rows, more_groups
+from instances.settings_table import SettingsError
 
 FLAG_NAMES = {flag.name for flag in FLAGS}
-MORE_NAMES = {setting.name for setting in more_settings.SETTINGS}
-SWITCHES = FLAG_NAMES | {setting.name for setting in more_settings.SETTINGS if setting.is_switch}
+MORE_NAMES = {setting.name for setting in advanced_settings.SETTINGS}
+SWITCHES = FLAG_NAMES | {setting.name for setting in advanced_settings.SETTINGS if setting.is_switch}
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -30,14 +33,18 @@ def settings(request: HttpRequest, number: int) -> HttpResponse:
     """GET: the page. POST: `card` of "flags" or "more", with what changes_asked reads; htmx gets the card anew."""
     if request.method == "POST":
         return save(request, number)
-    return render(request, "instances/settings.html", more_context(access.visible_instance(request, number)))
+    return render(
+        request,
+        "instances/pages/settings/settings.html",
+        more_context(access.visible_instance(request, number)),
+    )
 
 
 def more_context(instance: Instance, **more: Any) -> dict[str, Any]:
     return {
         "instance": instance,
         "tab": "settings",
-        "groups": more_groups(actions.read_settings(instance)),
+        "groups": more_groups(read_settings(instance)),
         "delete_form": DeleteForm(instance=instance),
     } | more
 
@@ -45,16 +52,16 @@ def more_context(instance: Instance, **more: Any) -> dict[str, Any]:
 def save(request: HttpRequest, number: int) -> HttpResponse:
     instance = access.changeable_instance(request, number)
     is_flags = request.POST.get("card") == "flags"
-    wanted = changes_asked.asked(request.POST, FLAG_NAMES if is_flags else MORE_NAMES, SWITCHES)
-    before = actions.read_settings(instance)
+    wanted = submitted_changes.asked(request.POST, FLAG_NAMES if is_flags else MORE_NAMES, SWITCHES)
+    before = read_settings(instance)
     try:
-        changed = actions.change_settings(instance, wanted, actor=request.user)
-    except actions.SettingsError as error:
+        changed = change_settings(instance, wanted, actor=request.user)
+    except SettingsError as error:
         refused = {"save_fault": error.sentence}
         rows = card_rows(instance, is_flags=is_flags, typed=wanted, wrong=error.key)
         return card(request, instance, refused | rows, is_flags=is_flags, status=422)
     fresh = access.visible_instance(request, number)  # read back: what is shown is what was saved
-    said = changes_asked.made(before, changed)
+    said = submitted_changes.made(before, changed)
     if request.htmx:  # type: ignore[attr-defined]
         context = {"saved_changes": said, "nothing_changed": not said}
         return card(request, fresh, context | card_rows(fresh, is_flags=is_flags), is_flags=is_flags)
@@ -69,7 +76,7 @@ def save(request: HttpRequest, number: int) -> HttpResponse:
 def card_rows(
     instance: Instance, *, is_flags: bool, typed: dict[str, Any] | None = None, wrong: str = ""
 ) -> dict[str, Any]:
-    now = actions.read_settings(instance)
+    now = read_settings(instance)
     if is_flags:
         return {
             "flags": flag_rows(now, skipped_today(instance), typed),
@@ -86,5 +93,12 @@ def card(
         template = f"instances/cards/{'flags' if is_flags else 'more'}.html"
         return render(request, template, {"instance": instance} | context, status=status)
     if is_flags:
-        return render(request, "instances/detail.html", detail_context(instance, **context), status=status)
-    return render(request, "instances/settings.html", more_context(instance, **context), status=status)
+        return render(
+            request,
+            "instances/pages/overview/overview.html",
+            detail_context(instance, **context),
+            status=status,
+        )
+    return render(
+        request, "instances/pages/settings/settings.html", more_context(instance, **context), status=status
+    )

@@ -10,11 +10,11 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from hooks.models import Hook
-from instances import actions
-from instances.access import visible_instance
-from instances.forms import AddressForm, NewInstanceForm
+from instances.actions.lifecycle import create_instance
 from instances.models import Channel, Instance
-from instances.views.overview import status_context
+from instances.pages.access import visible_instance
+from instances.pages.forms import AddressForm, NewInstanceForm
+from instances.pages.overview.views import status_context
 
 # in their order, behind the choice of the channel, which makes the instance
 STEPS = {"link": "Link", "address": "Address", "test": "Test message"}
@@ -32,7 +32,7 @@ def new(request: HttpRequest) -> HttpResponse:
     """The first step; a POST makes the instance and leads to the second."""
     form = NewInstanceForm(request.POST or None, user=request.user)
     if request.method == "POST" and form.is_valid():
-        instance = actions.create_instance(
+        instance = create_instance(
             form.chosen_account(),
             name=form.cleaned_data["name"],
             channel=form.cleaned_data["channel"],
@@ -40,7 +40,7 @@ def new(request: HttpRequest) -> HttpResponse:
         )
         return redirect("instances:setup", instance.number)
     context = {"form": form, "channels": Channel, "steps": STEPS.items(), "step": "channel"}
-    return render(request, "instances/new.html", context)
+    return render(request, "instances/pages/setup/new.html", context)
 
 
 def setup_context(instance: Instance, step: str = "", **more: Any) -> dict[str, Any]:
@@ -72,9 +72,9 @@ def setup(request: HttpRequest, number: int) -> HttpResponse:
     context = setup_context(instance, request.GET.get("step", ""))
     waits = request.GET.get("wait")
     if waits is None:
-        return render(request, "instances/setup.html", context)
+        return render(request, "instances/pages/setup/setup.html", context)
     if waits == context["status"].cursor:
         return HttpResponse(status=204)
     if instance.is_authenticated:
         return HttpResponse(headers={"HX-Redirect": request.path})
-    return render(request, "instances/setup.html#link_step", context)
+    return render(request, "instances/pages/setup/setup.html#link_step", context)

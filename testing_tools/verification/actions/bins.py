@@ -13,14 +13,11 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-import hooks.actions
 from accounts.audit import Deed
 from accounts.models import Account
+from hooks.actions.endpoints import borrow_address, return_address
 from hooks.models import Endpoint
 from instances.models import Instance
-from testing_tools import bin_answers
-from testing_tools.bin_answers import Order
-from testing_tools.bin_trail import note_of
 from testing_tools.models import (
     BODY_LIMIT,
     KEEP_FOR,
@@ -31,7 +28,10 @@ from testing_tools.models import (
     Share,
     new_capture_id,
 )
-from testing_tools.recognise import recognise
+from testing_tools.verification import responses
+from testing_tools.verification.actions.audit import note_of
+from testing_tools.verification.reading.recognition import recognise
+from testing_tools.verification.responses import Order
 
 # Of a bin that overflows, so many captures go at once: one DELETE every so many requests.
 TRIM_EVERY = 50
@@ -133,8 +133,8 @@ def capture(
             (clean(value)[:20] for name, value in headers if name.lower() == "webhook-attempt"), ""
         ),
         "remote_address": remote_address,
-        "asked": bin_answers.asked_by_address(path),
-        "fails_with": bin_answers.FAILS_WITH,
+        "asked": responses.asked_by_address(path),
+        "fails_with": responses.FAILS_WITH,
     }
     with connection.cursor() as cursor:
         cursor.execute(CAPTURE, values)
@@ -149,7 +149,7 @@ def capture(
 
 def say_not_delayed(taken: Taken) -> None:
     """Its answer was to be slow, and had to go at once."""
-    Capture.objects.filter(pk=taken.capture_id).update(answer_note=bin_answers.TOO_MANY_SLOW)
+    Capture.objects.filter(pk=taken.capture_id).update(answer_note=responses.TOO_MANY_SLOW)
 
 
 def clean(text: str) -> str:
@@ -214,7 +214,7 @@ def order_answer(bin: Bin, order: Order, *, actor: Any) -> None:
     ]  # fmt: skip
     row.save(update_fields=changed)
     bin.refresh_from_db(fields=[*changed, "captured"])
-    note_of(bin, Deed.BIN_ANSWER, actor=actor, answer=bin_answers.words(bin))
+    note_of(bin, Deed.BIN_ANSWER, actor=actor, answer=responses.words(bin))
 
 
 @transaction.atomic
@@ -247,16 +247,14 @@ def start_verification(instance: Instance, *, forwards: bool = False, actor: Any
     """
     bin = open_bin(instance)
     until = timezone.now() + timedelta(minutes=settings.VERIFICATION_MINUTES)
-    hooks.actions.borrow_address(
-        endpoint_of(instance), url=bin.url, until=until, forwards=forwards, actor=actor
-    )
+    borrow_address(endpoint_of(instance), url=bin.url, until=until, forwards=forwards, actor=actor)
     return bin
 
 
 @transaction.atomic
 def stop_verification(instance: Instance, *, actor: Any) -> None:
     """The hooks go to the own address again, from this moment; without a running one nothing happens."""
-    hooks.actions.return_address(endpoint_of(instance), actor=actor)
+    return_address(endpoint_of(instance), actor=actor)
 
 
 def endpoint_of(instance: Instance) -> Endpoint:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from testing_tools.models import Family
-from testing_tools.recognise import Recognition
+from testing_tools.verification.reading.recognition import Recognition
 
 TYPES = {
     "chat": "text",

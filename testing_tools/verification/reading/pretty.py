@@ -12,7 +12,7 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import JsonLexer
 
-from testing_tools.recognise import parse
+from testing_tools.verification.reading.recognition import parse
 
 # Colouring takes 12 ms per 10 KB; beyond this the text is shown plain, and beyond SHOWN it is cut.
 COLOURED = 64 * 1024

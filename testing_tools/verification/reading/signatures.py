@@ -9,7 +9,7 @@ import hmac
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from testing_tools.recognise import Signature
+from testing_tools.verification.reading.recognition import Signature
 
 
 class Signed(NamedTuple):

@@ -12,10 +12,13 @@ from django.utils import timezone
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_GET
 
-from testing_tools import bin_exports, bins, copy_as, form_parts
-from testing_tools.bin_filters import Filter
 from testing_tools.models import Capture
-from testing_tools.views.bin_contexts import (
+from testing_tools.verification import copy_as
+from testing_tools.verification import exports as verification_exports
+from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.filters import Filter
+from testing_tools.verification.reading import form_parts
+from testing_tools.verification.views.contexts import (
     TABS,
     capture_context,
     count_context,
@@ -32,7 +35,7 @@ from testing_tools.views.bin_contexts import (
 @login_required
 def mine(request: HttpRequest) -> HttpResponse:
     """To the bin that is the person's own and no instance's."""
-    bin = bins.open_own_bin(request.user.account)  # type: ignore[union-attr]
+    bin = actions_bins.open_own_bin(request.user.account)  # type: ignore[union-attr]
     return redirect("testing:verification-bin", key=bin.key)
 
 
@@ -43,8 +46,10 @@ def bin_page(request: HttpRequest, key: str) -> HttpResponse:
     bin = visible_bin(request, key)
     before = whole_number(request.GET.get("before"))
     if before is not None:
-        return render(request, "testing/bin.html#older", list_context(request, bin, before=before))
-    return render(request, "testing/bin.html", list_context(request, bin))
+        return render(
+            request, "testing_tools/verification/bin.html#older", list_context(request, bin, before=before)
+        )
+    return render(request, "testing_tools/verification/bin.html", list_context(request, bin))
 
 
 @require_GET
@@ -73,7 +78,7 @@ def news(request: HttpRequest, key: str) -> HttpResponse:
         "minutes": settings.VERIFICATION_MINUTES,
         "changed": changed,
     }
-    return render(request, "testing/bin_news.html", context)
+    return render(request, "testing_tools/verification/bin_news.html", context)
 
 
 @require_GET
@@ -84,10 +89,10 @@ def detail(request: HttpRequest, key: str, public_id: str) -> HttpResponse:
     found = visible_capture(bin, public_id)
     context = capture_context(found) | {"may_change": may_change(request, bin), "tab": asked_tab(request)}
     if context["may_change"]:  # a viewer's look leaves it unread for those whose bin it is
-        bins.mark_read(found)
+        actions_bins.mark_read(found)
     if request.htmx:  # type: ignore[attr-defined]
-        return render(request, "testing/bin_capture.html", context)
-    return render(request, "testing/bin.html", context | list_context(request, bin))
+        return render(request, "testing_tools/verification/bin_capture.html", context)
+    return render(request, "testing_tools/verification/bin.html", context | list_context(request, bin))
 
 
 def asked_tab(request: HttpRequest) -> str:
@@ -114,12 +119,14 @@ def part(request: HttpRequest, key: str, public_id: str, index: int) -> HttpResp
 def export(request: HttpRequest, key: str) -> HttpResponse | StreamingHttpResponse:
     """`?as=ndjson`, `csv` or `har`: the captures that fit the filter `?q=`, as a download; 404 for another."""
     bin = visible_bin(request, key)
-    format = bin_exports.FORMATS.get(request.GET.get("as", ""))
+    format = verification_exports.FORMATS.get(request.GET.get("as", ""))
     if format is None:
         raise Http404("It can be exported as ndjson, csv or har.")
     captures = Filter(request.GET.get("q", "")).apply(Capture.objects.kept(bin))
     today: date = timezone.localdate()
-    response = StreamingHttpResponse(bin_exports.export(bin, captures, format), content_type=format.type)
+    response = StreamingHttpResponse(
+        verification_exports.export(bin, captures, format), content_type=format.type
+    )
     return as_download(response, f"bin-{bin.key}-{today}.{format.extension}")
 
 

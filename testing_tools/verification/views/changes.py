@@ -7,11 +7,13 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
-from testing_tools import bin_answers, bins
-from testing_tools.bin_answers import BadOrder, Order
-from testing_tools.bin_filters import Filter
 from testing_tools.models import LONGEST_DELAY, Bin, Capture
-from testing_tools.views.bin_contexts import (
+from testing_tools.verification import responses
+from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.filters import Filter
+from testing_tools.verification.responses import BadOrder, Order
+from testing_tools.verification.views.bins import address_of
+from testing_tools.verification.views.contexts import (
     changeable_bin,
     count_context,
     from_stamp,
@@ -19,7 +21,6 @@ from testing_tools.views.bin_contexts import (
     undo_context,
     visible_capture,
 )
-from testing_tools.views.bins import address_of
 
 
 def tool(
@@ -37,17 +38,17 @@ def answer(request: HttpRequest, key: str) -> HttpResponse:
     bin = changeable_bin(request, key)
     if request.method == "GET":
         return tool(request, "bin_answer.html", answer_context(bin, Order.of(bin)))
-    preset = bin_answers.PRESETS.get(request.POST.get("preset", ""))
+    preset = responses.PRESETS.get(request.POST.get("preset", ""))
     try:
-        order = preset.order if preset else bin_answers.read(request.POST)
+        order = preset.order if preset else responses.read(request.POST)
     except BadOrder as error:
         typed = {
             name: request.POST.get(name, "") for name in ("status", "headers", "body", "delay", "fail_first")
         }
         context = answer_context(bin, Order.of(bin)) | {"typed": typed, "fault": {error.field: str(error)}}
         return tool(request, "bin_answer.html", context, status=422)
-    bins.order_answer(bin, order, actor=request.user)
-    said = f"Saved: the next request is answered {bin_answers.words(bin)}."
+    actions_bins.order_answer(bin, order, actor=request.user)
+    said = f"Saved: the next request is answered {responses.words(bin)}."
     if request.htmx:  # type: ignore[attr-defined]
         return tool(request, "bin_answer.html", answer_context(bin, order) | {"said": said})
     messages.success(request, said)
@@ -57,9 +58,9 @@ def answer(request: HttpRequest, key: str) -> HttpResponse:
 def answer_context(bin: Bin, order: Order) -> dict[str, object]:
     return {
         "bin": bin,
-        "answers": bin_answers.words(bin),
+        "answers": responses.words(bin),
         "presets": [
-            (name, preset, preset.order == order) for name, preset in bin_answers.PRESETS.items()
+            (name, preset, preset.order == order) for name, preset in responses.PRESETS.items()
         ],
         "typed": {
             "status": order.status,
@@ -70,7 +71,7 @@ def answer_context(bin: Bin, order: Order) -> dict[str, object]:
         },
         "fault": {},
         "longest": LONGEST_DELAY,
-        "most_slow": bin_answers.MOST_SLOW_OF_ONE,
+        "most_slow": responses.MOST_SLOW_OF_ONE,
     }  # fmt: skip
 
 
@@ -79,10 +80,12 @@ def answer_context(bin: Bin, order: Order) -> dict[str, object]:
 def note(request: HttpRequest, key: str, public_id: str) -> HttpResponse:
     """The reader's words beside a capture; empty words take them away."""
     found = visible_capture(changeable_bin(request, key), public_id)
-    bins.write_note(found, request.POST.get("note", ""), actor=request.user)
+    actions_bins.write_note(found, request.POST.get("note", ""), actor=request.user)
     if request.htmx:  # type: ignore[attr-defined]
         return render(
-            request, "testing/bin_capture.html#noted", {"capture": found, "bin": found.bin, "saved": True}
+            request,
+            "testing_tools/verification/bin_capture.html#noted",
+            {"capture": found, "bin": found.bin, "saved": True},
         )
     return redirect(address_of(found))
 
@@ -93,10 +96,10 @@ def delete(request: HttpRequest, key: str, public_id: str) -> HttpResponse:
     """Delete one capture; the answer offers to undo it."""
     bin = changeable_bin(request, key)
     found = visible_capture(bin, public_id)
-    at, _ = bins.delete(bin, bin.captures.filter(pk=found.pk), actor=request.user)
+    at, _ = actions_bins.delete(bin, bin.captures.filter(pk=found.pk), actor=request.user)
     if request.htmx:  # type: ignore[attr-defined]
         context = count_context(bin) | {"undo": undo_context(bin, at), "gone": found, "news": True}
-        return render(request, "testing/bin_undo.html", context)
+        return render(request, "testing_tools/verification/bin_undo.html", context)
     return redirect(f"{reverse('testing:verification-bin', args=[bin.key])}?deleted={stamp(at)}")
 
 
@@ -107,7 +110,7 @@ def delete_all(request: HttpRequest, key: str) -> HttpResponse:
     bin = changeable_bin(request, key)
     filter = Filter(request.POST.get("q", ""))
     numbers = filter.apply(Capture.objects.kept(bin)).order_by().values("pk")
-    at, count = bins.delete(bin, bin.captures.filter(pk__in=numbers), actor=request.user)
+    at, count = actions_bins.delete(bin, bin.captures.filter(pk__in=numbers), actor=request.user)
     if not count:
         messages.info(request, "There was nothing to delete.")
         return redirect("testing:verification-bin", key=bin.key)
@@ -120,7 +123,7 @@ def undo(request: HttpRequest, key: str) -> HttpResponse:
     """Bring back what was deleted at `at` (microseconds, as the page was told)."""
     bin = changeable_bin(request, key)
     at = from_stamp(request.POST.get("at"))
-    count = bins.restore(bin, at, actor=request.user) if at else 0
+    count = actions_bins.restore(bin, at, actor=request.user) if at else 0
     if count:
         messages.success(request, "1 request is back." if count == 1 else f"{count} requests are back.")
     else:

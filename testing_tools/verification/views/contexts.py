@@ -10,13 +10,15 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
 from hooks.models import Endpoint
-from instances import access
-from testing_tools import bin_answers, bins, copy_as, form_parts, hex_dump, pretty, signatures
-from testing_tools.bin_exports import FORMATS
-from testing_tools.bin_filters import EXAMPLES, Filter
-from testing_tools.explained import explain
+from instances.pages import access
 from testing_tools.models import KEEP_NEWEST, Bin, Capture
-from testing_tools.recognise import check_signature, parse, recognise, sentence
+from testing_tools.verification import copy_as, responses
+from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.exports import FORMATS
+from testing_tools.verification.filters import EXAMPLES, Filter
+from testing_tools.verification.reading import form_parts, hex_dump, pretty, signatures
+from testing_tools.verification.reading.explanations import explain
+from testing_tools.verification.reading.recognition import check_signature, parse, recognise, sentence
 
 PAGE = 100  # rows at first and with each "older"
 TABS = ("explained", "body", "headers", "query", "form", "raw", "hex")
@@ -85,7 +87,7 @@ def count_context(bin: Bin) -> dict[str, Any]:
         "kept": kept,
         "dropped": dropped,
         "keep_newest": KEEP_NEWEST,
-        "answers": bin_answers.words(bin),
+        "answers": responses.words(bin),
     }
 
 
@@ -129,7 +131,7 @@ def undo_context(bin: Bin, at: datetime) -> dict[str, Any] | None:
     """How many were deleted at that time and can still be had back; None for none."""
     count = bin.captures.filter(deleted_at=at).count()
     return (
-        {"count": count, "stamp": stamp(at), "minutes": bins.UNDO_FOR // timedelta(minutes=1)}
+        {"count": count, "stamp": stamp(at), "minutes": actions_bins.UNDO_FOR // timedelta(minutes=1)}
         if count
         else None
     )

@@ -7,15 +7,17 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
-from hooks import addresses
-from instances import outbound
-from testing_tools import bin_shares, replays, signatures
-from testing_tools.bin_filters import Filter
-from testing_tools.bin_shares import LASTS, TooManyShares
+from hooks import webhook_urls
+from instances.pages import manual_request_limit
 from testing_tools.models import Bin, Capture
-from testing_tools.replays import BadReplay, Progress
-from testing_tools.views.bin_changes import tool
-from testing_tools.views.bin_contexts import (
+from testing_tools.verification import replays
+from testing_tools.verification.actions import shares
+from testing_tools.verification.actions.shares import LASTS, TooManyShares
+from testing_tools.verification.filters import Filter
+from testing_tools.verification.reading import signatures
+from testing_tools.verification.replays import BadReplay, Progress
+from testing_tools.verification.views.changes import tool
+from testing_tools.verification.views.contexts import (
     changeable_bin,
     signed,
     visible_bin,
@@ -51,9 +53,9 @@ def replay(request: HttpRequest, key: str, public_id: str) -> HttpResponse:
         context["opened"] = True
     try:
         made = replays.as_captured(found, url) if captured else replays.edited(request.POST, found)
-        with outbound.place(request.user):
+        with manual_request_limit.place(request.user):
             context["done"] = replays.replay(made)
-    except (BadReplay, outbound.TooMany) as error:
+    except (BadReplay, manual_request_limit.TooMany) as error:
         return tool(request, "bin_replay.html", context | {"fault": str(error)}, status=422)
     return tool(request, "bin_replay.html", context | {"changed": made.body != body})
 
@@ -86,10 +88,10 @@ def forward(request: HttpRequest, key: str) -> HttpResponse:
         return tool(request, "bin_forward.html", context)
     context |= {"url": given.get("url", "").strip(), "upto": upto}
     try:
-        url = addresses.check(given.get("url", ""))
+        url = webhook_urls.check(given.get("url", ""))
         if replays.leads_to_itself(url, bin.url):
-            raise addresses.BadAddress("That is this bin itself: all would come in again.")
-    except addresses.BadAddress as error:
+            raise webhook_urls.BadAddress("That is this bin itself: all would come in again.")
+    except webhook_urls.BadAddress as error:
         return tool(request, "bin_forward.html", context | {"fault": str(error)}, status=422)
     before = Progress(
         last=whole_number(given.get("last")) or 0,
@@ -98,9 +100,9 @@ def forward(request: HttpRequest, key: str) -> HttpResponse:
         unreached=whole_number(given.get("unreached")) or 0,
     )
     try:
-        with outbound.place(request.user):
+        with manual_request_limit.place(request.user):
             progress, more = replays.forward(fitting, url, before)
-    except outbound.TooMany as error:
+    except manual_request_limit.TooMany as error:
         context |= {"progress": before, "more": False, "stuck": True, "held_up": str(error)}
         return tool(request, "bin_forward.html", context)
     stuck = progress.in_a_row >= replays.GIVE_UP
@@ -120,7 +122,7 @@ def share(request: HttpRequest, key: str) -> HttpResponse:
     if request.method == "POST":
         lasts: timedelta = LASTS.get(given.get("lasts", ""), LASTS["1h"])
         try:
-            made, url = bin_shares.share(bin, lasts=lasts, capture=found, actor=request.user)
+            made, url = shares.share(bin, lasts=lasts, capture=found, actor=request.user)
             context |= {"made": made, "url": url}
         except TooManyShares as error:
             context["fault"] = str(error)
@@ -133,7 +135,7 @@ def share(request: HttpRequest, key: str) -> HttpResponse:
 def revoke(request: HttpRequest, key: str, share: int) -> HttpResponse:
     """From now on this link opens nothing."""
     bin = changeable_bin(request, key)
-    bin_shares.revoke(get_object_or_404(bin.shares, pk=share), actor=request.user)
+    shares.revoke(get_object_or_404(bin.shares, pk=share), actor=request.user)
     if request.htmx:  # type: ignore[attr-defined]
         context: dict[str, object] = {"bin": bin, "capture": None, "lasts": LASTS.items(), "revoked": True}
         context["shares"] = bin.shares.valid().order_by("-pk")
@@ -151,4 +153,4 @@ def signature(request: HttpRequest, key: str, public_id: str) -> HttpResponse:
     context: dict[str, object] = {"capture": found, "bin": found.bin, "scheme": scheme}
     if scheme and secret.strip():
         context["checked"] = signatures.check(scheme, secret, signed(found))
-    return render(request, "testing/bin_signature.html", context)
+    return render(request, "testing_tools/verification/bin_signature.html", context)

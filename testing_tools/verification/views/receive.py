@@ -10,11 +10,11 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from testing_tools import bins
-from testing_tools.bin_answers import TOO_MANY_SLOW, XML, place_to_wait
-from testing_tools.bins import Taken
 from testing_tools.models import BODY_LIMIT
-from testing_tools.recognise import size_words
+from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.actions.bins import Taken
+from testing_tools.verification.reading.recognition import size_words
+from testing_tools.verification.responses import TOO_MANY_SLOW, XML, place_to_wait
 
 # A body over the limit is read on so far and thrown away: who is cut off while writing never reads our 413.
 DRAINED = 16 * 1024 * 1024
@@ -31,7 +31,7 @@ def capture(request: HttpRequest, key: str, suffix: str | None = None) -> HttpRe
     in, nor shows what was captured.
     """
     body, size = read_body(request)
-    taken = bins.capture(
+    taken = actions_bins.capture(
         key,
         method=request.method or "",
         path=quote(suffix or "", safe="/:@!$&'()*+,;=~-._"),
@@ -75,7 +75,7 @@ def ordered_answer(taken: Taken) -> HttpResponse:
             if may_wait:
                 time.sleep(taken.delay)
             else:
-                bins.say_not_delayed(taken)
+                actions_bins.say_not_delayed(taken)
                 response["X-Bin-Note"] = TOO_MANY_SLOW
     return response
 

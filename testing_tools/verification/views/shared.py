@@ -11,10 +11,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.views.decorators.http import require_GET
 
-from testing_tools import bin_shares
 from testing_tools.models import Capture, Share
-from testing_tools.views.bin_contexts import PAGE, capture_context, whole_number
-from testing_tools.views.bins import asked_tab, body_file, part_file
+from testing_tools.verification.actions import shares
+from testing_tools.verification.views.bins import asked_tab, body_file, part_file
+from testing_tools.verification.views.contexts import PAGE, capture_context, whole_number
 
 
 def opened(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
@@ -23,9 +23,11 @@ def opened(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     @require_GET
     @wraps(view)
     def with_share(request: HttpRequest, token: str, **arguments: Any) -> HttpResponse:
-        share = bin_shares.opened_by(token)
+        share = shares.opened_by(token)
         if share is None:
-            response = HttpResponse(render_to_string("testing/shared_over.html"), status=404)
+            response = HttpResponse(
+                render_to_string("testing_tools/verification/shared_over.html"), status=404
+            )
         else:
             response = view(request, share, token, **arguments)
         response["Cache-Control"] = "no-store"
@@ -39,7 +41,7 @@ def opened(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 def page(request: HttpRequest, share: Share, token: str, context: dict[str, Any]) -> HttpResponse:
     """Rendered without the request: no context processor asks for a session."""
     before = whole_number(request.GET.get("before"))
-    rows = bin_shares.captures_of(share).in_list()
+    rows = shares.captures_of(share).in_list()
     if before is not None:
         rows = rows.filter(number__lt=before)
     captures = list(rows[: PAGE + 1])
@@ -52,14 +54,14 @@ def page(request: HttpRequest, share: Share, token: str, context: dict[str, Any]
         "shared": True,
         "csp_nonce": getattr(request, "csp_nonce", ""),
     }
-    return HttpResponse(render_to_string("testing/shared.html", more | context))
+    return HttpResponse(render_to_string("testing_tools/verification/shared.html", more | context))
 
 
 @opened
 def bin(request: HttpRequest, share: Share, token: str) -> HttpResponse:
     """The list; a link to one capture shows that at once."""
     if share.number is not None:
-        only = bin_shares.captures_of(share).first()
+        only = shares.captures_of(share).first()
         return page(request, share, token, shown(request, share, only) if only else {})
     return page(request, share, token, {})
 
@@ -81,7 +83,7 @@ def part(request: HttpRequest, share: Share, token: str, public_id: str, index: 
 
 
 def find(share: Share, public_id: str) -> Capture:
-    found = bin_shares.captures_of(share).filter(public_id=public_id).first()
+    found = shares.captures_of(share).filter(public_id=public_id).first()
     if found is None:
         raise Http404("No such capture: it was dropped or deleted, or is not shared.")
     return found

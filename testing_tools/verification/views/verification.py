@@ -11,11 +11,13 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
-import instances.actions
+from instances.actions.bans import Banned
+from instances.channels.sandbox.actions.contacts import NotLinked, NotPossible, write_as_contact
 from instances.models import Instance
-from testing_tools import bins, silence
-from testing_tools.views.bin_contexts import list_context, until_mark
-from testing_tools.views.chosen import chosen_instance, must_change, must_choose
+from instances.pages.chosen_instance import chosen_instance, must_change, must_choose
+from testing_tools.verification import checklist as silence
+from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.views.contexts import list_context, until_mark
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +29,7 @@ def address_of(instance: Instance) -> str:
 
 def panel_context(instance: Instance) -> dict[str, Any]:
     """What the upper part of the page needs: does one run, until when, what are the two addresses."""
-    endpoint = bins.endpoint_of(instance)
+    endpoint = actions_bins.endpoint_of(instance)
     return {
         "instance": instance,
         "endpoint": endpoint,
@@ -42,11 +44,11 @@ def verification(request: HttpRequest) -> HttpResponse:
     """The page; a person without an instance is shown the way to one."""
     instance = chosen_instance(request)
     if instance is None:
-        return render(request, "testing/verification.html", {"instance": None})
-    bin = bins.open_bin(instance)
+        return render(request, "testing_tools/verification/verification.html", {"instance": None})
+    bin = actions_bins.open_bin(instance)
     return render(
         request,
-        "testing/verification.html",
+        "testing_tools/verification/verification.html",
         panel_context(instance) | list_context(request, bin, address=address_of(instance)),
     )
 
@@ -56,7 +58,7 @@ def verification(request: HttpRequest) -> HttpResponse:
 def start(request: HttpRequest) -> HttpResponse:
     """Start, or begin the half hour anew; with `forwards` the own address gets the hooks as well."""
     instance = must_change(request)
-    bins.start_verification(instance, forwards="forwards" in request.POST, actor=request.user)
+    actions_bins.start_verification(instance, forwards="forwards" in request.POST, actor=request.user)
     return redirect(address_of(instance))
 
 
@@ -64,8 +66,8 @@ def start(request: HttpRequest) -> HttpResponse:
 @login_required
 def stop(request: HttpRequest) -> HttpResponse:
     instance = must_change(request)
-    bins.stop_verification(instance, actor=request.user)
-    url = bins.endpoint_of(instance).url
+    actions_bins.stop_verification(instance, actor=request.user)
+    url = actions_bins.endpoint_of(instance).url
     messages.success(
         request,
         f"Verification has ended. Hooks go to {url} again."
@@ -81,11 +83,9 @@ def sandbox_message(request: HttpRequest) -> HttpResponse:
     """A sandbox contact writes "hello": the quickest way to a real hook. The live list shows what comes of it."""
     instance = must_change(request)
     try:
-        instances.actions.write_as_contact(
-            instance, sender="17680561234", sender_name="Sandbox contact", body="hello"
-        )
-    except (instances.actions.NotLinked, instances.actions.NotPossible, instances.actions.Banned) as error:
-        banned = isinstance(error, instances.actions.Banned)
+        write_as_contact(instance, sender="17680561234", sender_name="Sandbox contact", body="hello")
+    except (NotLinked, NotPossible, Banned) as error:
+        banned = isinstance(error, Banned)
         messages.error(request, str(error) if banned else f"{error} Link it first, on its own page.")
         if request.htmx:  # type: ignore[attr-defined]
             return HttpResponse(headers={"HX-Refresh": "true"})  # the page is older than the phone's logout
@@ -100,8 +100,14 @@ def sandbox_message(request: HttpRequest) -> HttpResponse:
 def checklist(request: HttpRequest) -> HttpResponse:
     """After a minute of silence, why nothing may come; empty before, and when something has come."""
     instance = must_choose(request)
-    endpoint = bins.endpoint_of(instance)
+    endpoint = actions_bins.endpoint_of(instance)
     points = (
-        silence.checklist(instance, endpoint) if silence.is_silent(bins.open_bin(instance), endpoint) else []
+        silence.checklist(instance, endpoint)
+        if silence.is_silent(actions_bins.open_bin(instance), endpoint)
+        else []
     )
-    return render(request, "testing/verification.html#checklist", {"instance": instance, "points": points})
+    return render(
+        request,
+        "testing_tools/verification/verification.html#checklist",
+        {"instance": instance, "points": points},
+    )

@@ -5,7 +5,7 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 from django_q.models import Schedule
 
-from chatapi.schedules import write_schedules
+from chatapi.runtime.schedules import write_schedules
 
 pytestmark = pytest.mark.django_db
 

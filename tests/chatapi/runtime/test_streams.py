@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.http import HttpResponse, StreamingHttpResponse
 
-from chatapi import streams
+from chatapi.runtime import download_slots
 from chatapi.wsgi import whole_answers
 
 
@@ -22,17 +22,17 @@ def asked(response: HttpResponse | StreamingHttpResponse, address: str = "192.0.
     return status, found
 
 
-def long(length: int = streams.WHOLE_MOST + 1) -> StreamingHttpResponse:
+def long(length: int = download_slots.WHOLE_MOST + 1) -> StreamingHttpResponse:
     return StreamingHttpResponse([b"a", b"b"], headers={"Content-Length": str(length)})
 
 
 def test_what_is_short_is_sent_as_one_and_holds_nothing() -> None:
-    for response in (HttpResponse(b"ab"), long(streams.WHOLE_MOST)):
+    for response in (HttpResponse(b"ab"), long(download_slots.WHOLE_MOST)):
         assert asked(response) == ("200 Some", [b"ab"])
 
 
 def test_of_long_ones_an_address_has_eight_under_way_until_it_closes_one() -> None:
-    open_ones = [asked(long())[1] for _ in range(streams.AT_ONCE_PER_ADDRESS)]
+    open_ones = [asked(long())[1] for _ in range(download_slots.AT_ONCE_PER_ADDRESS)]
     assert b"".join(open_ones[0]) == b"ab"
     status, body = asked(StreamingHttpResponse([b"without a length"]))
     assert status == "503 Service Unavailable"
@@ -48,7 +48,7 @@ def test_of_long_ones_an_address_has_eight_under_way_until_it_closes_one() -> No
 
 
 def test_all_together_leave_threads_for_the_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "AT_ONCE", 2)
+    monkeypatch.setattr(download_slots, "AT_ONCE", 2)
     open_ones = [asked(long(), f"192.0.2.{number}")[1] for number in range(2)]
     assert asked(long(), "192.0.2.9")[0] == "503 Service Unavailable"
     for one in open_ones:

@@ -119,7 +119,7 @@ def test_kill_9_of_everything_and_the_next_start_works(own: Product, folder: Pat
 
 
 def test_a_part_that_dies_is_started_again(own: Product) -> None:
-    web, worker = own.part("chatapi.web"), own.part("manage.py", "worker")
+    web, worker = own.part("chatapi.runtime.web"), own.part("manage.py", "worker")
     database = next(p for p in own.processes() if p.name() == "postgres")
     cluster = worker.children(recursive=True)
     web.kill()

@@ -17,7 +17,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
 
 def pool(product: Product) -> tuple[psutil.Process, psutil.Process, list[psutil.Process]]:
     """The cluster's main process, its guard, and the guard's workers, pusher and monitor."""
-    main = product.part("chatapi.cluster")
+    main = product.part("chatapi.runtime.cluster")
     [guard] = main.children()
     return main, guard, guard.children()
 

@@ -8,13 +8,34 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import actions, members
+from accounts.actions import members
+from accounts.actions.accounts import issue_key, rotate_key, set_password, set_rights, sign_up
 from accounts.audit import Deed, note
 from accounts.models import AuditEntry, User
-from hooks import actions as hook_actions
-from hooks import redelivery
+from hooks.actions import redelivery
+from hooks.actions.endpoints import (
+    NotPossible,
+    borrow_address,
+    cancel,
+    end_previous_secret,
+    pause,
+    resend,
+    resume,
+    return_address,
+    rotate_secret,
+    skip,
+    try_now,
+)
 from hooks.models import Hook, Kind, State
-from instances import actions as instance_actions
+from instances.actions.lifecycle import (
+    change_instance,
+    create_instance,
+    delete_instance,
+    link_sandbox,
+    rotate_token,
+)
+from instances.actions.settings import change_settings
+from instances.actions.status import change_status
 from instances.models import Instance
 from tests.factories import UserFactory
 
@@ -37,15 +58,15 @@ def newest() -> AuditEntry:
 
 @pytest.mark.django_db
 def test_signing_up_is_the_first_entry_of_an_account() -> None:
-    account = actions.sign_up("bob@example.org", "correct horse 9")
+    account = sign_up("bob@example.org", "correct horse 9")
     assert trail() == [("bob@example.org", "account.signed_up", "account bob@example.org")]
     assert newest().account == account
 
 
 def test_keys_are_named_by_the_beginning_that_is_shown_anyway(alice: User) -> None:
-    key, text = actions.issue_key(alice.account, actor=alice)
+    key, text = issue_key(alice.account, actor=alice)
     assert trail() == [("alice@example.org", "key.issued", f"key {key.prefix}…")]
-    new, _ = actions.rotate_key(alice.account, actor=alice)
+    new, _ = rotate_key(alice.account, actor=alice)
     assert trail()[1:] == [
         ("alice@example.org", "key.rotated", "account alice@example.org"),
         ("alice@example.org", "key.issued", f"key {new.prefix}…"),
@@ -54,29 +75,27 @@ def test_keys_are_named_by_the_beginning_that_is_shown_anyway(alice: User) -> No
 
 
 def test_of_settings_it_says_which_and_not_what(alice: User, instance: Instance) -> None:
-    instance_actions.change_settings(
-        instance, {"webhookUrl": "https://example.com/?secret=7", "sendDelay": 3}, actor=alice
-    )
+    change_settings(instance, {"webhookUrl": "https://example.com/?secret=7", "sendDelay": 3}, actor=alice)
     assert trail() == [("alice@example.org", "instance.settings", "instance Shop")]
     assert newest().detail == {"changed": ["sendDelay", "webhookUrl"]}
     assert (newest().subject_id, newest().account) == ("12345", instance.owner)
 
 
 def test_settings_that_stay_as_they_are_leave_no_entry(alice: User, instance: Instance) -> None:
-    instance_actions.change_settings(instance, {"sendDelay": 0}, actor=alice)
+    change_settings(instance, {"sendDelay": 0}, actor=alice)
     assert trail() == []
 
 
 def test_what_a_token_does_has_no_person(alice: User, instance: Instance) -> None:
-    instance_actions.change_settings(instance, {"sendDelay": 3}, actor=None)
+    change_settings(instance, {"sendDelay": 3}, actor=None)
     assert trail() == [("", "instance.settings", "instance Shop")]
 
 
 def test_tokens_and_secrets_are_rotated_by_somebody(alice: User, instance: Instance) -> None:
     before = instance.token
-    instance_actions.rotate_token(instance, actor=alice)
-    secret = hook_actions.rotate_secret(instance.endpoint, actor=alice)
-    hook_actions.end_previous_secret(instance.endpoint, actor=alice)
+    rotate_token(instance, actor=alice)
+    secret = rotate_secret(instance.endpoint, actor=alice)
+    end_previous_secret(instance.endpoint, actor=alice)
     assert trail() == [
         ("alice@example.org", "instance.token_rotated", "instance Shop"),
         ("alice@example.org", "instance.secret_rotated", "instance Shop"),
@@ -87,10 +106,10 @@ def test_tokens_and_secrets_are_rotated_by_somebody(alice: User, instance: Insta
 
 
 def test_an_instance_from_its_making_to_its_deletion(alice: User) -> None:
-    made = instance_actions.create_instance(alice.account, name="Bot", actor=alice)
-    instance_actions.link_sandbox(made, actor=alice)
-    instance_actions.change_instance(made, actor=alice, name="Robot")
-    instance_actions.delete_instance(made, actor=alice)
+    made = create_instance(alice.account, name="Bot", actor=alice)
+    link_sandbox(made, actor=alice)
+    change_instance(made, actor=alice, name="Robot")
+    delete_instance(made, actor=alice)
     assert trail() == [
         ("alice@example.org", "instance.created", "instance Bot"),
         ("alice@example.org", "instance.status", "instance Bot"),
@@ -101,12 +120,12 @@ def test_an_instance_from_its_making_to_its_deletion(alice: User) -> None:
 
 
 def test_a_status_that_the_phone_changes_is_nobodys_deed(alice: User, instance: Instance) -> None:
-    instance_actions.change_status(instance, substatus="battery_low")
+    change_status(instance, substatus="battery_low")
     assert trail() == []
 
 
 def test_delivery_is_paused_and_resumed_once_each(alice: User, instance: Instance) -> None:
-    for change in (hook_actions.pause, hook_actions.pause, hook_actions.resume, hook_actions.resume):
+    for change in (pause, pause, resume, resume):
         change(instance.endpoint, actor=alice)
     assert [deed for _, deed, _ in trail()] == ["delivery.paused", "delivery.resumed"]
 
@@ -119,22 +138,22 @@ def test_hooks_are_named_in_the_entry_about_their_instance(alice: User, instance
         state=State.FAILED,
         finished_at=timezone.now(),
     )
-    for change in (hook_actions.resend, hook_actions.try_now, hook_actions.cancel):
+    for change in (resend, try_now, cancel):
         change(hook, actor=alice)
     assert trail() == [
         ("alice@example.org", deed, "instance Shop")
         for deed in ("hook.resent", "hook.tried_now", "hook.cancelled")
     ]
     assert newest().detail == {"hook": hook.webhook_id}
-    hook_actions.resend(hook, actor=alice)
-    hook_actions.skip(hook, actor=alice)
+    resend(hook, actor=alice)
+    skip(hook, actor=alice)
     assert newest().action == "hook.skipped"
 
 
 def test_a_refused_change_leaves_no_entry(alice: User, instance: Instance) -> None:
     hook = Hook.objects.create(endpoint=instance.endpoint, kind=Kind.MESSAGE, body=b"{}")
-    with pytest.raises(hook_actions.NotPossible):
-        hook_actions.resend(hook, actor=alice)
+    with pytest.raises(NotPossible):
+        resend(hook, actor=alice)
     assert trail() == []
 
 
@@ -159,8 +178,8 @@ def test_redelivery_jobs(alice: User, instance: Instance) -> None:
 
 def test_a_verification_borrows_and_gives_back(alice: User, instance: Instance) -> None:
     until = timezone.now() + timedelta(minutes=30)
-    hook_actions.borrow_address(instance.endpoint, url="https://example.org/bin", until=until, actor=alice)
-    hook_actions.return_address(instance.endpoint, actor=alice)
+    borrow_address(instance.endpoint, url="https://example.org/bin", until=until, actor=alice)
+    return_address(instance.endpoint, actor=alice)
     assert [deed for _, deed, _ in trail()] == ["verification.started", "verification.ended"]
 
 
@@ -188,8 +207,8 @@ def test_members_come_and_go(alice: User) -> None:
 
 def test_staff_sets_a_password_and_rights(alice: User, charlie: User) -> None:
     AuditEntry.objects.all().delete()
-    actions.set_password(alice, "another-one-7", actor=charlie)
-    actions.set_rights(alice, is_active=True, is_staff=True, is_superuser=False, actor=charlie)
+    set_password(alice, "another-one-7", actor=charlie)
+    set_rights(alice, is_active=True, is_staff=True, is_superuser=False, actor=charlie)
     assert trail() == [
         ("charlie@example.org", "user.password_set", "user alice@example.org"),
         ("charlie@example.org", "user.rights", "user alice@example.org"),
@@ -200,7 +219,7 @@ def test_staff_sets_a_password_and_rights(alice: User, charlie: User) -> None:
 
 def test_an_entry_lives_and_dies_with_its_change(alice: User, instance: Instance) -> None:
     with pytest.raises(ZeroDivisionError), transaction.atomic():
-        instance_actions.rotate_token(instance, actor=alice)
+        rotate_token(instance, actor=alice)
         raise ZeroDivisionError
     assert trail() == []
 
@@ -212,7 +231,7 @@ def test_no_entry_is_written_outside_of_a_transaction() -> None:
 
 
 def test_an_entry_outlives_its_account_and_its_actor(alice: User, instance: Instance) -> None:
-    instance_actions.rotate_token(instance, actor=alice)
+    rotate_token(instance, actor=alice)
     alice.delete()
     [entry] = AuditEntry.objects.all()
     assert (entry.actor, entry.account) == (None, None)
@@ -223,8 +242,8 @@ def test_staff_finds_entries_by_person_by_instance_and_by_account(
     alice: User, instance: Instance, staff: Any, charlie: User
 ) -> None:
     bob = UserFactory(email="bob@example.org")
-    instance_actions.rotate_token(instance, actor=alice)
-    actions.set_password(bob, "another-one-7", actor=charlie)
+    rotate_token(instance, actor=alice)
+    set_password(bob, "another-one-7", actor=charlie)
     for text, deeds in {
         "alice@": ["instance.token_rotated"],
         "12345": ["instance.token_rotated"],

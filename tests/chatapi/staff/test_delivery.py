@@ -4,9 +4,9 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from hooks import redelivery
+from hooks.actions import redelivery
 from hooks.models import Attempt, Hook, Kind, Outcome, State
-from instances import actions
+from instances.actions.lifecycle import delete_instance
 from instances.models import Instance
 from tests.factories import InstanceFactory, UserFactory
 
@@ -87,7 +87,7 @@ def test_the_admin_says_what_happened_in_the_words_of_the_pages(charlie, attempt
 
 
 def test_hooks_of_a_deleted_instance_are_nobodys_until_they_are_gone(charlie, instance, attempt):
-    actions.delete_instance(instance, actor=None)
+    delete_instance(instance, actor=None)
     hook = attempt.hook
     found = charlie.get("/admin/hooks/hook/", {"q": hook.webhook_id}).context["cl"].result_list
     assert list(found) == []

@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from accounts.models import AuditEntry, Payment, User
 from hooks.models import Hook, State
-from instances import actions
+from instances.actions.lifecycle import create_instance
+from instances.actions.messages import receive_message
 from instances.models import Instance
 
 NOW = "2024-05-01T12:00:00Z"
@@ -100,7 +101,7 @@ def test_log_out(staff: Client, instance: Instance) -> None:
 
 
 def test_cancel_waiting_hooks(staff: Client, instance: Instance) -> None:
-    actions.receive_message(instance, sender="15551234567", body="hello")
+    receive_message(instance, sender="15551234567", body="hello")
     answer = staff.post(tool("cancel-hooks", instance), follow=True)
     assert "1 waiting hook of Shop cancelled." in answer.content.decode()
     assert {hook.state for hook in Hook.objects.all()} <= {State.CANCELLED, State.SKIPPED}
@@ -111,7 +112,7 @@ def test_cancel_waiting_hooks(staff: Client, instance: Instance) -> None:
 
 
 def test_several_are_chosen_in_the_list_and_asked_about_together(staff: Client, instance: Instance) -> None:
-    other = actions.create_instance(instance.owner, name="Other")
+    other = create_instance(instance.owner, name="Other")
     address = reverse("admin:instances_instance_changelist")
     chosen = {"action": "stop", "_selected_action": [instance.pk, other.pk], "index": "0"}
     answer = staff.post(address, chosen)
@@ -131,7 +132,7 @@ def test_what_was_not_chosen_is_not_there(staff: Client, instance: Instance, add
 
 
 def test_a_payment_is_for_one_at_a_time(staff: Client, instance: Instance) -> None:
-    other = actions.create_instance(instance.owner, name="Other")
+    other = create_instance(instance.owner, name="Other")
     assert staff.get(tool("pay", instance, other)).status_code == 404
 
 

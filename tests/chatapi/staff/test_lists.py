@@ -9,14 +9,14 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts import actions as account_actions
-from accounts import members
+from accounts.actions import members
+from accounts.actions.accounts import issue_key
 from chatapi.staff import lists
-from hooks import redelivery
+from hooks.actions import redelivery
 from hooks.models import Attempt, Hook, Kind, Outcome, State
-from instances import actions
+from instances.actions.lifecycle import record_payment
 from instances.models import Instance
-from testing_tools import bins
+from testing_tools.verification.actions import bins as actions_bins
 from tests.factories import InstanceFactory
 
 # session and person, the rows, and what a list looks up beside them
@@ -44,9 +44,9 @@ def rows(instance: Instance) -> None:
     now = timezone.now()
     for number in range(3):
         other = InstanceFactory(number=20_000 + number, url="https://x.example")
-        account_actions.issue_key(other.owner, actor=None)
-        actions.record_payment(other, days=1, actor=None)
-        bins.open_bin(other)
+        issue_key(other.owner, actor=None)
+        record_payment(other, days=1, actor=None)
+        actions_bins.open_bin(other)
         members.invite(owner, email=f"friend{number}@example.org", role="viewer", actor=owner.owner)
         _, token = members.invite(
             other.owner, email="alice@example.org", role="viewer", actor=other.owner.owner
@@ -144,11 +144,11 @@ def test_an_empty_list_says_so(staff: Client) -> None:
 
 
 def test_bins_by_size_read_their_index_alone(staff: Client, instance: Instance) -> None:
-    small, large = bins.open_bin(InstanceFactory(name="Small")), bins.open_bin(instance)
-    bins.capture(small.key, method="POST", body=b"x" * 10)
-    bins.capture(large.key, method="POST", body=b"x" * 2048)
-    bins.capture(large.key, method="POST", body=b"x" * 1024)
-    bins.capture(small.key, method="POST", body=b"x", size=2_000_000)  # a stub: nothing of it is kept
+    small, large = actions_bins.open_bin(InstanceFactory(name="Small")), actions_bins.open_bin(instance)
+    actions_bins.capture(small.key, method="POST", body=b"x" * 10)
+    actions_bins.capture(large.key, method="POST", body=b"x" * 2048)
+    actions_bins.capture(large.key, method="POST", body=b"x" * 1024)
+    actions_bins.capture(small.key, method="POST", body=b"x", size=2_000_000)  # a stub: nothing of it is kept
     with CaptureQueriesContext(connection) as asked:
         page = staff.get("/admin/testing_tools/bin/by-size/")
     assert [(row["bin"], row["bytes"], row["captures"]) for row in page.context["bins"]] == [

@@ -7,12 +7,13 @@ import time_machine
 from django.test import Client
 from django.utils import timezone
 
-from accounts import actions as account_actions
+from accounts.actions.accounts import issue_key
 from accounts.models import Account, AuditEntry, User
 from hooks.models import Hook
-from instances import actions
+from instances.actions.messages import receive_message
+from instances.actions.stopping import block_account
 from instances.models import Instance
-from testing_tools import bins
+from testing_tools.verification.actions import bins as actions_bins
 from tests.factories import InstanceFactory, UserFactory
 
 SENTENCE = "You are looking at somebody else"
@@ -44,7 +45,7 @@ def deeds() -> list[tuple[str, str, dict[str, str]]]:
 
 
 def test_staff_sees_the_pages_as_the_owner_does_under_a_banner(looking: Client, instance: Instance) -> None:
-    actions.receive_message(instance, sender="15551234567", body="hello")
+    receive_message(instance, sender="15551234567", body="hello")
     for address in ("/instances/", "/instances/12345/", "/log/", "/account/", "/testing/simulation/"):
         answer = looking.get(address)
         page = answer.content.decode()
@@ -75,7 +76,7 @@ def test_nothing_can_be_changed(looking: Client, instance: Instance) -> None:
 
 
 def test_no_page_shows_a_token_or_a_secret(looking: Client, instance: Instance) -> None:
-    _, key = account_actions.issue_key(instance.owner, actor=None)
+    _, key = issue_key(instance.owner, actor=None)
     for address in (
         "/instances/",
         "/instances/12345/",
@@ -112,8 +113,8 @@ def test_what_is_the_persons_alone_stays_closed(looking: Client) -> None:
 
 
 def test_no_file_is_handed_out(looking: Client, instance: Instance) -> None:
-    bin = bins.open_bin(instance)
-    bins.capture(bin.key, method="POST", body=b"a private text")
+    bin = actions_bins.open_bin(instance)
+    actions_bins.capture(bin.key, method="POST", body=b"a private text")
     capture = bin.captures.get()
     answer = looking.get(f"/testing/bins/{bin.key}/{capture.public_id}/body/")
     assert (answer.status_code, "Files and exports" in answer.content.decode()) == (403, True)
@@ -186,15 +187,15 @@ def test_it_shows_one_account_and_no_other(looking: Client) -> None:
 
 
 def test_a_blocked_account_can_be_looked_at(instance: Instance, staff: Client, charlie: User) -> None:
-    actions.block_account(instance.owner, reason="fraud", actor=charlie)
+    block_account(instance.owner, reason="fraud", actor=charlie)
     begin(staff, instance.owner)
     assert staff.get("/instances/12345/").status_code == 200
 
 
 def test_looking_reads_nothing_as_read(looking: Client, instance: Instance) -> None:
     """What a page notes about its owner's reading is not noted for staff."""
-    bin = bins.open_bin(instance)
-    bins.capture(bin.key, method="POST", body=b"{}")
+    bin = actions_bins.open_bin(instance)
+    actions_bins.capture(bin.key, method="POST", body=b"{}")
     capture = bin.captures.get()
     looking.get(f"/testing/bins/{bin.key}/{capture.public_id}/")
     capture.refresh_from_db()
@@ -207,8 +208,8 @@ def test_machines_pages_are_as_ever(looking: Client, address: str) -> None:
 
 
 def test_looking_at_a_bin_of_ones_own_reads_nothing_either(looking: Client, instance: Instance) -> None:
-    bin = bins.open_own_bin(instance.owner)
-    bins.capture(bin.key, method="POST", body=b"{}")
+    bin = actions_bins.open_own_bin(instance.owner)
+    actions_bins.capture(bin.key, method="POST", body=b"{}")
     assert looking.get(f"/testing/bins/{bin.key}/{bin.captures.get().public_id}/").status_code == 200
     assert bin.captures.get().read_at is None
 

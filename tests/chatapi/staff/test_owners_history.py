@@ -3,9 +3,10 @@
 import pytest
 from django.test import Client
 
-from accounts import members
+from accounts.actions import members
 from accounts.models import User
-from instances import actions
+from instances.actions.settings import change_settings
+from instances.actions.stopping import stop_instance
 from instances.models import Instance
 from tests.factories import UserFactory
 
@@ -22,9 +23,9 @@ def alice(instance: Instance) -> Client:
 def test_it_tells_of_oneself_of_tokens_and_of_staff(
     alice: Client, instance: Instance, charlie: User, staff: Client
 ) -> None:
-    actions.change_settings(instance, {"sendDelay": 3}, actor=instance.owner.owner)
-    actions.change_settings(instance, {"sendDelay": 4}, actor=None)
-    actions.stop_instance(instance, reason="looks like spam", actor=charlie)
+    change_settings(instance, {"sendDelay": 3}, actor=instance.owner.owner)
+    change_settings(instance, {"sendDelay": 4}, actor=None)
+    stop_instance(instance, reason="looks like spam", actor=charlie)
     staff.post(f"/admin/accounts/account/do/look/?pk={instance.owner_id}", {"reason": "ticket 7"})
     staff.get("/log/")
     rows = [(row["who"], row["entry"].action) for row in alice.get(PAGE).context["rows"]]
@@ -43,7 +44,7 @@ def test_it_tells_of_oneself_of_tokens_and_of_staff(
 
 def test_older_ones_follow_by_key(alice: Client, instance: Instance) -> None:
     for number in range(60):
-        actions.change_settings(instance, {"sendDelay": number + 1}, actor=None)
+        change_settings(instance, {"sendDelay": number + 1}, actor=None)
     first = alice.get(PAGE)
     second = alice.get(PAGE, {"before": first.context["older"]})
     keys = [row["entry"].pk for answer in (first, second) for row in answer.context["rows"]]

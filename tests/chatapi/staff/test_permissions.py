@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import actions
+from accounts.actions.accounts import set_groups, set_rights
 from accounts.models import AuditEntry, User
 from hooks.models import Attempt, Hook, Kind, Outcome, State
 from instances.models import Instance
@@ -176,9 +176,9 @@ def test_a_superuser_is_changed_by_superusers_alone(of_group: Callable[[str], Cl
     page = reverse("admin:accounts_user_change", args=[charlie.pk])
     assert client.post(page, {"is_active": ""}).status_code == 403
     with pytest.raises(PermissionError):
-        actions.set_groups(charlie, [], actor=client.person)  # type: ignore[attr-defined]
+        set_groups(charlie, [], actor=client.person)  # type: ignore[attr-defined]
     with pytest.raises(PermissionError):
-        actions.set_rights(
+        set_rights(
             charlie,
             is_active=False,
             is_staff=False,

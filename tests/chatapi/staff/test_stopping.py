@@ -1,21 +1,25 @@
 """A stopped instance lets nothing in or out and loses nothing; a blocked account turns its people and keys away.
 
-That dispatchers pass a paused endpoint by is told in tests/hooks/test_claims.py and test_pause.py.
+That dispatchers pass a paused endpoint by is told in tests/hooks/dispatch/test_claims.py and test_pause.py.
 """
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
-from accounts import actions as account_actions
-from accounts import members
+from accounts.actions import members
+from accounts.actions.accounts import issue_key
 from accounts.models import User
-from hooks import actions as hook_actions
-from hooks import stopping
+from hooks.actions import stopping
+from hooks.actions.endpoints import pause, resume
 from hooks.explain import explain_hook
 from hooks.models import Hook, Kind, PauseReason, SkipReason, State, Tally
-from instances import actions, outgoing
+from instances.actions.lifecycle import create_instance
+from instances.actions.messages import receive_message
+from instances.actions.sending.accept import send_message
+from instances.actions.stopping import block_account, start_instance, stop_instance, unblock_account
 from instances.models import Instance, OutgoingMessage, StopReason
+from instances.sending import outgoing
 from tests.factories import UserFactory
 
 
@@ -33,7 +37,7 @@ def wire(instance: Instance, method: str, **data: str) -> tuple[int, dict[str, s
 
 
 def test_a_stopped_instance_answers_403_in_words(instance: Instance, charlie: User) -> None:
-    assert actions.stop_instance(instance, reason="spam", actor=charlie)
+    assert stop_instance(instance, reason="spam", actor=charlie)
     refusal = {"error": "Instance is stopped. Ask whoever runs this site."}
     assert wire(instance, "messages") == (403, refusal)
     assert wire(instance, "sendMessage", phone="15551234567", body="hi") == (403, refusal)
@@ -43,7 +47,7 @@ def test_a_stopped_instance_answers_403_in_words(instance: Instance, charlie: Us
 
 
 def test_its_status_says_so(instance: Instance, charlie: User, alice: Client) -> None:
-    actions.stop_instance(instance, reason="spam", actor=charlie)
+    stop_instance(instance, reason="spam", actor=charlie)
     answer = Client().get(f"/instance12345/status?token={instance.token}&full=1").json()
     assert answer["statusData"]["title"] == "Stopped"
     page = alice.get("/instances/12345/").content.decode()
@@ -52,25 +56,25 @@ def test_its_status_says_so(instance: Instance, charlie: User, alice: Client) ->
 
 
 def test_events_are_recorded_and_their_hooks_skipped(instance: Instance, charlie: User) -> None:
-    actions.stop_instance(instance, reason="spam", actor=charlie)
-    actions.receive_message(instance, sender="15551234567", body="hello")
+    stop_instance(instance, reason="spam", actor=charlie)
+    receive_message(instance, sender="15551234567", body="hello")
     [hook] = Hook.objects.filter(kind=Kind.MESSAGE)
     assert (hook.state, hook.skip_reason) == (State.SKIPPED, SkipReason.STOPPED)
     assert explain_hook(hook) == "Not sent: the instance was stopped."
 
 
 def test_what_waits_is_held_back_and_goes_on_at_the_start(instance: Instance, charlie: User) -> None:
-    actions.receive_message(instance, sender="15551234567", body="before")
-    actions.send_message(instance, chat_id="15551234567", body="out")
-    actions.stop_instance(instance, reason="spam", actor=charlie)
+    receive_message(instance, sender="15551234567", body="before")
+    send_message(instance, chat_id="15551234567", body="out")
+    stop_instance(instance, reason="spam", actor=charlie)
     instance.endpoint.refresh_from_db()
     assert instance.endpoint.pause_reason == PauseReason.STOPPED
     assert outgoing.send_due() == 0
-    hook_actions.resume(instance.endpoint, actor=instance.owner.owner)  # its owner can't undo it
+    resume(instance.endpoint, actor=instance.owner.owner)  # its owner can't undo it
     instance.endpoint.refresh_from_db()
     assert instance.endpoint.pause_reason == PauseReason.STOPPED
 
-    assert actions.start_instance(instance, actor=charlie)
+    assert start_instance(instance, actor=charlie)
     instance.endpoint.refresh_from_db()
     assert (instance.stopped_at, instance.endpoint.paused_at) == (None, None)
     assert outgoing.send_due() == 1
@@ -78,25 +82,25 @@ def test_what_waits_is_held_back_and_goes_on_at_the_start(instance: Instance, ch
 
 
 def test_what_its_owner_had_paused_stays_paused_after_the_start(instance: Instance, charlie: User) -> None:
-    hook_actions.pause(instance.endpoint, actor=instance.owner.owner)
-    actions.stop_instance(instance, reason="spam", actor=charlie)
-    actions.start_instance(instance, actor=charlie)
+    pause(instance.endpoint, actor=instance.owner.owner)
+    stop_instance(instance, reason="spam", actor=charlie)
+    start_instance(instance, actor=charlie)
     instance.endpoint.refresh_from_db()
     assert instance.endpoint.pause_reason == PauseReason.BY_HAND
 
 
 def test_stopping_twice_and_starting_what_runs_change_nothing(instance: Instance, charlie: User) -> None:
-    assert actions.stop_instance(instance, reason="spam", actor=charlie)
+    assert stop_instance(instance, reason="spam", actor=charlie)
     since = instance.stopped_at
-    assert not actions.stop_instance(instance, reason="again", actor=charlie)
+    assert not stop_instance(instance, reason="again", actor=charlie)
     assert instance.stopped_at == since
-    assert actions.start_instance(instance, actor=charlie)
-    assert not actions.start_instance(instance, actor=charlie)
+    assert start_instance(instance, actor=charlie)
+    assert not start_instance(instance, actor=charlie)
 
 
 def test_cancelling_all_that_waits(instance: Instance, charlie: User) -> None:
     for text in ("one", "two"):
-        actions.receive_message(instance, sender="15551234567", body=text)
+        receive_message(instance, sender="15551234567", body=text)
     sending = Hook.objects.create(
         endpoint=instance.endpoint,
         kind=Kind.MESSAGE,
@@ -118,7 +122,7 @@ def test_a_blocked_accounts_owner_sees_one_page_everywhere(
     instance: Instance, charlie: User, alice: Client, settings: object
 ) -> None:
     settings.SUPPORT_EMAIL = "help@example.org"  # type: ignore[attr-defined]
-    actions.block_account(instance.owner, reason="fraud", actor=charlie)
+    block_account(instance.owner, reason="fraud", actor=charlie)
     for page in ("/", "/instances/", "/instances/12345/", "/log/", "/account/", "/accounts/password/change/"):
         answer = alice.get(page)
         assert answer.status_code == 403, page
@@ -134,7 +138,7 @@ def test_a_blocked_accounts_owner_sees_one_page_everywhere(
 
 
 def test_somebody_with_the_password_can_still_sign_in_and_learn_it(instance: Instance, charlie: User) -> None:
-    actions.block_account(instance.owner, reason="fraud", actor=charlie)
+    block_account(instance.owner, reason="fraud", actor=charlie)
     client = Client()
     answer = client.post(
         "/accounts/login/", {"login": "alice@example.org", "password": "password"}, follow=True
@@ -143,10 +147,10 @@ def test_somebody_with_the_password_can_still_sign_in_and_learn_it(instance: Ins
 
 
 def test_its_keys_and_tokens_get_403_with_a_sentence(instance: Instance, charlie: User) -> None:
-    _, key = account_actions.issue_key(instance.owner, actor=instance.owner.owner)
+    _, key = issue_key(instance.owner, actor=instance.owner.owner)
     bearer = {"authorization": f"Bearer {key}"}
     assert Client().get("/api/v1/instances/", headers=bearer).status_code == 200
-    actions.block_account(instance.owner, reason="fraud", actor=charlie)
+    block_account(instance.owner, reason="fraud", actor=charlie)
     refusal = {"error": "This account is blocked. Ask whoever runs this site."}
     answer = Client().get("/api/v1/instances/", headers=bearer)
     assert (answer.status_code, answer.json()) == (403, refusal)
@@ -155,8 +159,8 @@ def test_its_keys_and_tokens_get_403_with_a_sentence(instance: Instance, charlie
 
 
 def test_its_hooks_are_skipped_with_the_reason(instance: Instance, charlie: User) -> None:
-    actions.block_account(instance.owner, reason="fraud", actor=charlie)
-    actions.receive_message(instance, sender="15551234567", body="hello")
+    block_account(instance.owner, reason="fraud", actor=charlie)
+    receive_message(instance, sender="15551234567", body="hello")
     [hook] = Hook.objects.filter(kind=Kind.MESSAGE)
     assert (hook.state, hook.skip_reason) == (State.SKIPPED, SkipReason.BLOCKED)
 
@@ -167,7 +171,7 @@ def test_its_members_see_that_the_instance_is_stopped_and_why(instance: Instance
         instance.owner, email="bob@example.org", role="viewer", actor=instance.owner.owner
     )
     members.accept(token, actor=bob)
-    actions.block_account(instance.owner, reason="fraud", actor=charlie)
+    block_account(instance.owner, reason="fraud", actor=charlie)
     client = Client()
     client.force_login(bob)
     assert (
@@ -179,30 +183,30 @@ def test_its_members_see_that_the_instance_is_stopped_and_why(instance: Instance
 def test_an_unblocked_account_goes_on_but_for_what_was_stopped_by_itself(
     instance: Instance, charlie: User, alice: Client
 ) -> None:
-    other = actions.create_instance(instance.owner, name="Other")
-    actions.stop_instance(other, reason="spam", actor=charlie)
-    assert actions.block_account(instance.owner, reason="fraud", actor=charlie)
-    assert not actions.block_account(instance.owner, reason="fraud", actor=charlie)
+    other = create_instance(instance.owner, name="Other")
+    stop_instance(other, reason="spam", actor=charlie)
+    assert block_account(instance.owner, reason="fraud", actor=charlie)
+    assert not block_account(instance.owner, reason="fraud", actor=charlie)
     instance.refresh_from_db()
     assert instance.stop_reason == StopReason.BLOCKED
-    assert not actions.start_instance(instance, actor=charlie)
+    assert not start_instance(instance, actor=charlie)
 
-    assert actions.unblock_account(instance.owner, actor=charlie)
+    assert unblock_account(instance.owner, actor=charlie)
     instance.refresh_from_db()
     other.refresh_from_db()
     assert (instance.stopped_at, instance.stop_reason) == (None, "")
     assert other.stop_reason == StopReason.STAFF
     assert alice.get("/instances/12345/").status_code == 200
-    assert not actions.unblock_account(instance.owner, actor=charlie)
+    assert not unblock_account(instance.owner, actor=charlie)
 
 
 def test_an_instance_that_is_started_while_its_account_is_blocked_waits_for_the_account(
     instance: Instance, charlie: User
 ) -> None:
-    actions.stop_instance(instance, reason="spam", actor=charlie)
-    actions.block_account(instance.owner, reason="fraud", actor=charlie)
-    assert actions.start_instance(instance, actor=charlie)
+    stop_instance(instance, reason="spam", actor=charlie)
+    block_account(instance.owner, reason="fraud", actor=charlie)
+    assert start_instance(instance, actor=charlie)
     assert (instance.is_stopped, instance.stop_reason) == (True, StopReason.BLOCKED)
-    actions.unblock_account(instance.owner, actor=charlie)
+    unblock_account(instance.owner, actor=charlie)
     instance.refresh_from_db()
     assert not instance.is_stopped

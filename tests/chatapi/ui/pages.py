@@ -1,4 +1,4 @@
-"""Every page of the site, with the statements that it asks of the database (tests/frame/test_speed.py counts them).
+"""Every page of the site, with the statements that it asks of the database (test_speed.py counts them).
 
 A new page takes one line here, and is then walked over by tests/browser/test_axe.py and measured by `make bench` too.
 """
@@ -84,7 +84,7 @@ STAFF_QUERIES = {
 
 
 def visitor_of(name: str) -> str:
-    """Of tests/platform/permissions.py: who walks on this page."""
+    """Of tests/chatapi/permissions.py: who walks on this page."""
     if name.startswith("admin:"):
         return "staff"
     return "anonymous" if name in OPEN else "owner"

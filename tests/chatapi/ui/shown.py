@@ -14,15 +14,19 @@ from django.db import transaction
 from django.urls import reverse
 
 from accounts.models import Account, User
-from chatapi.demo_people import give_people
-from hooks import actions as hook_actions
+from chatapi.demo_account.contacts import give_people
+from hooks.actions.endpoints import configure
 from hooks.models import Hook, Kind
-from instances import actions
+from instances.actions.lifecycle import record_payment
+from instances.actions.messages import receive_message
+from instances.actions.sending.accept import send_message
+from instances.actions.settings import change_settings
 from instances.models import AccountStatus
-from testing_tools import bin_shares, bins
 from testing_tools.models import Capture
+from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.actions import shares
+from tests.chatapi.permissions import ADDRESSES, World
 from tests.factories import InstanceFactory
-from tests.platform.permissions import ADDRESSES, World
 
 RITA, SAM, ANNA = "15550100101", "15550100102", "4915550100"
 TALK = (
@@ -49,32 +53,30 @@ class Day(World):
         super().__init__()
         self.name_people()
         shop, owner = self.instance, self.account.owner
-        actions.record_payment(shop, days=90, amount=29, note="Quarter")
-        hook_actions.configure(shop.endpoint, url=url)
+        record_payment(shop, days=90, amount=29, note="Quarter")
+        configure(shop.endpoint, url=url)
         flags = ("ackNotificationsOn", "chatUpdateOn", "statusNotificationsOn", "guaranteedHooks")
-        actions.change_settings(shop, dict.fromkeys(flags, True))
+        change_settings(shop, dict.fromkeys(flags, True))
         shop.refresh_from_db()
         give_people(shop)
         for phone, name, words in TALK:
-            actions.receive_message(shop, sender=phone, sender_name=name, body=words)
+            receive_message(shop, sender=phone, sender_name=name, body=words)
         for phone, words in ANSWERS:
-            actions.send_message(shop, chat_id=phone, body=words)
+            send_message(shop, chat_id=phone, body=words)
         self.chat = f"{RITA}@c.us"
         InstanceFactory(owner=self.account, name="Newsletter", account_status=AccountStatus.GOT_QR_CODE)
         InstanceFactory(owner=self.account, name="Old number", url=url, paid=False)
         self.night = InstanceFactory(owner=self.account, name="Night desk", url=broken, guaranteed=True)
         for place in range(4):
-            actions.receive_message(
-                self.night, sender=SAM, sender_name="Sam", body=f"Anybody there? ({place + 1})"
-            )
+            receive_message(self.night, sender=SAM, sender_name="Sam", body=f"Anybody there? ({place + 1})")
         for request in CAPTURED:
-            bins.capture(self.bin.key, **request)
-        bins.capture(self.bin.key, method="POST", body=bytes(self.hook.body), headers=HOOK_HEADERS)
+            actions_bins.capture(self.bin.key, **request)
+        actions_bins.capture(self.bin.key, method="POST", body=bytes(self.hook.body), headers=HOOK_HEADERS)
         self.capture = Capture.objects.filter(bin=self.bin).latest("number")
-        self.own_bin = bins.open_own_bin(self.account)
+        self.own_bin = actions_bins.open_own_bin(self.account)
         for request in CAPTURED:
-            bins.capture(self.own_bin.key, **request)
-        _, address = bin_shares.share(self.bin, lasts=timedelta(days=1), actor=owner)
+            actions_bins.capture(self.own_bin.key, **request)
+        _, address = shares.share(self.bin, lasts=timedelta(days=1), actor=owner)
         self.share_token = address.rstrip("/").rsplit("/", 1)[1]
 
     def name_people(self) -> None:

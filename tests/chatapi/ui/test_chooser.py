@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from instances.models import Instance
-from testing_tools import frame
+from instances.pages import frame as pages_frame
 from tests.factories import AccountFactory, InstanceFactory, member_of
 
 pytestmark = pytest.mark.django_db
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def instances(client: Client, monkeypatch: pytest.MonkeyPatch) -> list[Instance]:
     """Five of alice's, who is signed in; the chooser's list holds three."""
-    monkeypatch.setattr(frame, "CHOOSER_SIZE", 3)
+    monkeypatch.setattr(pages_frame, "CHOOSER_SIZE", 3)
     alice = AccountFactory(email="alice@example.org")
     client.force_login(alice.owner)
     return [

@@ -13,7 +13,8 @@ from django.utils.html import escape
 from instances import payloads
 from instances.contract.examples import GROUPS
 from instances.models import Instance
-from testing_tools.handbook import hooks, receivers
+from instances.pages.docs import hooks as docs_hooks
+from instances.pages.docs import receivers
 from tests.factories import AccountFactory, InstanceFactory, member_of
 
 pytestmark = pytest.mark.django_db
@@ -146,16 +147,16 @@ def test_while_it_is_typed_only_what_fits_is_sent(alice: Client) -> None:
 
 def test_the_hooks_stand_there_to_the_byte(alice: Client, instance: Instance) -> None:
     page = page_of(alice)
-    assert [family.key for family in hooks.families(12345)] == [
+    assert [family.key for family in docs_hooks.families(12345)] == [
         "messages",
         "ack",
         "chatUpdate",
         "instanceStatus",
     ]
-    for family in hooks.families(12345):
+    for family in docs_hooks.families(12345):
         assert f'data-copy="{escape(family.body)}"' in page
         assert family.body.endswith('"instanceId":"12345"}')
-    ack = hooks.families(12345)[1].body
+    ack = docs_hooks.families(12345)[1].body
     assert ack == (
         '{"ack":[{"id":"true_17680561234@c.us_3EB0957AD66BAFF57D1D","queueNumber":2223,'
         '"chatId":"17680561234@c.us","status":"delivered"}],"instanceId":"12345"}'

@@ -5,7 +5,8 @@ import re
 import pytest
 from django.test import Client
 
-from instances import actions
+from instances.actions.lifecycle import link_sandbox
+from instances.actions.settings import change_settings
 from instances.models import AccountStatus, Instance
 from tests.factories import AccountFactory, InstanceFactory, member_of
 
@@ -37,9 +38,9 @@ def test_each_page_says_which_step_is_next(alice: Client, instance: Instance) ->
     for _ in range(3):
         said.append(strip(alice, "/log/"))
         if len(said) == 1:
-            actions.link_sandbox(instance)
+            link_sandbox(instance)
         else:
-            actions.change_settings(instance, {"webhookUrl": "https://example.com/hook"})
+            change_settings(instance, {"webhookUrl": "https://example.com/hook"})
 
     assert said == [
         "First steps: 0 of 5 done. Next: Link the instance",

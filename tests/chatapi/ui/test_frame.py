@@ -11,9 +11,9 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from chatapi.ui.templatetags import ui
 from hooks.models import Endpoint
 from instances.models import Instance
-from testing_tools.templatetags import ui
 from tests.factories import AccountFactory, InstanceFactory
 
 pytestmark = pytest.mark.django_db

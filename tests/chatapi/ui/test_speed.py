@@ -1,7 +1,7 @@
 """What each page asks of the database: the table below pins it, and a page that is missing from it fails.
 
 The rows are counted as the page is asked for the second time, by its owner, in an account that is lived in
-(tests/frame/shown.py). `make bench` measures how long the same pages take on a million hooks.
+(tests/chatapi/ui/shown.py). `make bench` measures how long the same pages take on a million hooks.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from tests.frame.pages import QUERIES, STAFF_QUERIES, visitor_of
-from tests.frame.shown import Day
-from tests.platform.permissions import ADDRESSES
+from tests.chatapi.permissions import ADDRESSES
+from tests.chatapi.ui.pages import QUERIES, STAFF_QUERIES, visitor_of
+from tests.chatapi.ui.shown import Day
 
 pytestmark = pytest.mark.django_db
 
@@ -54,16 +54,17 @@ def test_every_page_is_in_the_table(day: Day) -> None:
         and asked(day, name) >= 0
     ]
 
-    assert missing == [], "Give each its number of queries in tests/frame/pages.py."
+    assert missing == [], "Give each its number of queries in tests/chatapi/ui/pages.py."
 
 
 def test_more_rows_ask_no_more(day: Day) -> None:
-    from instances import actions
+    from instances.actions.messages import receive_message
+    from instances.actions.sending.accept import send_message
 
     names = ("instances:list", "instances:messages", "instances:chat", "log:list", "testing:sending")
     before = {name: asked(day, name) for name in names}
     for place in range(20):
-        actions.receive_message(day.instance, sender=f"1768056{place:04}", body=f"hello {place}")
-        actions.send_message(day.instance, chat_id="15550100101", body=f"hello {place}")
+        receive_message(day.instance, sender=f"1768056{place:04}", body=f"hello {place}")
+        send_message(day.instance, chat_id="15550100101", body=f"hello {place}")
 
     assert {name: asked(day, name) for name in names} == before

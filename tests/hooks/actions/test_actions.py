@@ -7,10 +7,34 @@ from django.db import transaction
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from hooks import actions, outbox
-from hooks.actions import NotPossible
-from hooks.addresses import BadAddress
-from hooks.models import Attempt, Endpoint, Hook, Kind, Outcome, Side, SkipReason, State, Tally, Trigger
+from hooks import outbox
+from hooks.actions import simulation as simulation_actions
+from hooks.actions.endpoints import (
+    NotPossible,
+    borrow_address,
+    cancel,
+    configure,
+    resend,
+    return_address,
+    return_all_addresses,
+    rotate_secret,
+    skip,
+    try_now,
+)
+from hooks.models import (
+    UNFINISHED,
+    Attempt,
+    Endpoint,
+    Hook,
+    Kind,
+    Outcome,
+    Side,
+    SkipReason,
+    State,
+    Tally,
+    Trigger,
+)
+from hooks.webhook_urls import BadAddress
 from tests.factories import InstanceFactory
 from tests.faults import servers
 from tests.receiver import Receiver
@@ -38,7 +62,7 @@ def hook(endpoint: Endpoint) -> Hook:
 def put(hook: Hook, state: State, **fields: object) -> Hook:
     """The hook in another state, as the dispatcher would leave it."""
     now = timezone.now()
-    fields = {"finished_at": now if state not in actions.UNFINISHED else None} | fields
+    fields = {"finished_at": now if state not in UNFINISHED else None} | fields
     if state == State.SENDING:
         fields["lease_until"] = now + timedelta(seconds=30)
     Hook.objects.filter(pk=hook.pk).update(state=state, **fields)
@@ -49,41 +73,41 @@ def put(hook: Hook, state: State, **fields: object) -> Hook:
 
 
 def test_configure_returns_only_what_changed(endpoint: Endpoint) -> None:
-    assert actions.configure(endpoint, url=A, guaranteed=False, parallel=True) == {"url": A, "parallel": True}
-    assert actions.configure(endpoint, url=A, guaranteed=False, parallel=True) == {}
-    assert actions.configure(endpoint) == {}
+    assert configure(endpoint, url=A, guaranteed=False, parallel=True) == {"url": A, "parallel": True}
+    assert configure(endpoint, url=A, guaranteed=False, parallel=True) == {}
+    assert configure(endpoint) == {}
     kept = stored(endpoint)
     assert (kept.url, kept.guaranteed, kept.parallel) == (A, False, True)
     assert (endpoint.url, endpoint.guaranteed, endpoint.parallel) == (A, False, True)
 
 
 def test_an_address_is_stored_as_it_will_be_requested(endpoint: Endpoint) -> None:
-    assert actions.configure(endpoint, url=" HTTP://A.example/hook ") == {"url": A}
+    assert configure(endpoint, url=" HTTP://A.example/hook ") == {"url": A}
 
 
 def test_an_empty_address_means_none(endpoint: Endpoint) -> None:
-    assert actions.configure(endpoint, url="  ") == {"url": ""}
+    assert configure(endpoint, url="  ") == {"url": ""}
     assert stored(endpoint).url == ""
 
 
 def test_a_bad_address_changes_nothing(endpoint: Endpoint) -> None:
     before = stored(endpoint).url
     with pytest.raises(BadAddress):
-        actions.configure(endpoint, url="ftp://a.example/", guaranteed=True)
+        configure(endpoint, url="ftp://a.example/", guaranteed=True)
     assert (stored(endpoint).url, stored(endpoint).guaranteed) == (before, False)
 
 
 def test_two_people_who_change_different_things_do_not_undo_each_other(endpoint: Endpoint) -> None:
     other = stored(endpoint)
-    actions.configure(endpoint, url=A)
-    assert actions.configure(other, guaranteed=True) == {"guaranteed": True}
+    configure(endpoint, url=A)
+    assert configure(other, guaranteed=True) == {"guaranteed": True}
     assert (stored(endpoint).url, stored(endpoint).guaranteed) == (A, True)
 
 
 def test_an_address_is_borrowed_until_its_time_and_its_own_stays(endpoint: Endpoint) -> None:
-    actions.configure(endpoint, url=A)
+    configure(endpoint, url=A)
     until = timezone.now() + timedelta(minutes=30)
-    actions.borrow_address(endpoint, url=BORROWED, until=until)
+    borrow_address(endpoint, url=BORROWED, until=until)
     kept = stored(endpoint)
     assert (kept.url, kept.borrowed_url, kept.borrowed_until) == (A, BORROWED, until)
     assert kept.effective_url() == BORROWED
@@ -92,34 +116,34 @@ def test_an_address_is_borrowed_until_its_time_and_its_own_stays(endpoint: Endpo
 
 
 def test_a_returned_address_is_the_own_one_again(endpoint: Endpoint) -> None:
-    actions.configure(endpoint, url=A)
-    actions.borrow_address(endpoint, url=BORROWED, until=timezone.now() + timedelta(minutes=30))
-    actions.return_address(endpoint)
+    configure(endpoint, url=A)
+    borrow_address(endpoint, url=BORROWED, until=timezone.now() + timedelta(minutes=30))
+    return_address(endpoint)
     kept = stored(endpoint)
     assert (kept.effective_url(), kept.borrowed_url, kept.borrowed_until) == (A, "", None)
-    actions.return_address(endpoint)  # twice is once
+    return_address(endpoint)  # twice is once
 
 
 def test_after_a_standstill_every_borrowed_address_is_returned(endpoint: Endpoint) -> None:
     other = InstanceFactory().endpoint
     soon = timezone.now() + timedelta(minutes=30)
-    actions.configure(endpoint, url=A)
-    actions.borrow_address(endpoint, url=BORROWED, until=soon)
-    assert actions.return_all_addresses() == 1
-    assert actions.return_all_addresses() == 0
+    configure(endpoint, url=A)
+    borrow_address(endpoint, url=BORROWED, until=soon)
+    assert return_all_addresses() == 1
+    assert return_all_addresses() == 0
     assert stored(endpoint).effective_url() == A
     assert stored(other).effective_url() == ""
 
 
 def test_a_bad_address_is_not_borrowed(endpoint: Endpoint) -> None:
     with pytest.raises(BadAddress):
-        actions.borrow_address(endpoint, url="nonsense", until=timezone.now())
+        borrow_address(endpoint, url="nonsense", until=timezone.now())
     assert stored(endpoint).borrowed_url == ""
 
 
 def test_a_new_secret_replaces_the_old_one(endpoint: Endpoint) -> None:
     before = endpoint.secret
-    assert actions.rotate_secret(endpoint, actor=None) == stored(endpoint).secret != before
+    assert rotate_secret(endpoint, actor=None) == stored(endpoint).secret != before
 
 
 # -- resend, try now, cancel
@@ -128,7 +152,7 @@ def test_a_new_secret_replaces_the_old_one(endpoint: Endpoint) -> None:
 @pytest.mark.parametrize("state", [State.DELIVERED, State.FAILED, State.CANCELLED])
 def test_a_finished_hook_can_be_sent_again(hook: Hook, state: State) -> None:
     put(hook, state, attempts_made=1)
-    sent = actions.resend(hook, actor=None)
+    sent = resend(hook, actor=None)
     sent.refresh_from_db()
     assert (sent.state, sent.trigger, sent.webhook_id) == (State.RETRYING, Trigger.RESEND, hook.webhook_id)
     assert (sent.attempts_made, sent.attempts_allowed, sent.finished_at) == (1, 2, None)
@@ -138,14 +162,14 @@ def test_a_finished_hook_can_be_sent_again(hook: Hook, state: State) -> None:
 
 def test_a_skipped_hook_can_be_sent_after_all(hook: Hook) -> None:
     put(hook, State.SKIPPED, skip_reason=SkipReason.FLAG_OFF)
-    sent = actions.resend(hook, actor=None)
+    sent = resend(hook, actor=None)
     assert (sent.state, sent.skip_reason, sent.attempts_allowed) == (State.RETRYING, "", 1)
 
 
 def test_with_guaranteed_hooks_a_resend_has_twenty_more_attempts(hook: Hook) -> None:
-    actions.configure(hook.endpoint, guaranteed=True)
+    configure(hook.endpoint, guaranteed=True)
     put(hook, State.FAILED, attempts_made=1)
-    assert actions.resend(hook, actor=None).attempts_allowed == 21
+    assert resend(hook, actor=None).attempts_allowed == 21
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.SENDING, State.RETRYING])
@@ -153,17 +177,17 @@ def test_a_hook_under_way_is_not_sent_again(hook: Hook, state: State) -> None:
     put(hook, state)
     before = row(hook)
     with pytest.raises(NotPossible) as refused:
-        actions.resend(hook, actor=None)
+        resend(hook, actor=None)
     assert str(refused.value) == "This hook is still under way; it can be sent again when it has finished."
     assert row(hook) == before
 
 
 def test_without_an_address_nothing_is_sent_again(hook: Hook) -> None:
     put(hook, State.FAILED, attempts_made=1)
-    actions.configure(hook.endpoint, url="")
+    configure(hook.endpoint, url="")
     before = row(hook)
     with pytest.raises(NotPossible) as refused:
-        actions.resend(hook, actor=None)
+        resend(hook, actor=None)
     assert str(refused.value) == "The instance has no webhook address. Set one first."
     assert row(hook) == before
 
@@ -171,7 +195,7 @@ def test_without_an_address_nothing_is_sent_again(hook: Hook) -> None:
 def test_a_retry_can_be_made_due_at_once(hook: Hook) -> None:
     put(hook, State.RETRYING, attempts_made=1, attempts_allowed=20)
     Hook.objects.update(next_attempt_at=timezone.now() + timedelta(hours=12))
-    tried = actions.try_now(hook, actor=None)
+    tried = try_now(hook, actor=None)
     assert (tried.state, tried.attempts_made, tried.attempts_allowed) == (State.RETRYING, 1, 20)
     assert tried.next_attempt_at is not None
     assert tried.next_attempt_at <= timezone.now()
@@ -182,7 +206,7 @@ def test_only_a_waiting_retry_can_be_tried_now(hook: Hook, state: State) -> None
     put(hook, state)
     before = row(hook)
     with pytest.raises(NotPossible) as refused:
-        actions.try_now(hook, actor=None)
+        try_now(hook, actor=None)
     assert str(refused.value) == "This hook does not wait for another attempt."
     assert row(hook) == before
 
@@ -190,7 +214,7 @@ def test_only_a_waiting_retry_can_be_tried_now(hook: Hook, state: State) -> None
 @pytest.mark.parametrize("state", [State.QUEUED, State.SENDING, State.RETRYING])
 def test_an_unfinished_hook_can_be_given_up(hook: Hook, state: State) -> None:
     put(hook, state, next_attempt_at=timezone.now())
-    actions.cancel(hook, actor=None)
+    cancel(hook, actor=None)
     hook.refresh_from_db()
     assert (hook.state, hook.next_attempt_at, hook.lease_until) == (State.CANCELLED, None, None)
     assert hook.finished_at is not None
@@ -201,7 +225,7 @@ def test_a_finished_hook_can_not_be_given_up(hook: Hook, state: State) -> None:
     put(hook, state)
     before = row(hook)
     with pytest.raises(NotPossible) as refused:
-        actions.cancel(hook, actor=None)
+        cancel(hook, actor=None)
     assert str(refused.value) == "This hook has finished already."
     assert row(hook) == before
 
@@ -210,7 +234,7 @@ def test_a_finished_hook_can_not_be_given_up(hook: Hook, state: State) -> None:
 
 
 def simulate(endpoint: Endpoint, to_url: str) -> tuple[Hook, Attempt]:
-    hook = actions.simulate(
+    hook = simulation_actions.simulate(
         endpoint,
         kind=Kind.ACK,
         body='{"ack":["ü"]}'.encode(),
@@ -266,7 +290,7 @@ def test_a_simulated_hook_that_fails_says_on_which_side(endpoint: Endpoint) -> N
 
 
 def test_with_guaranteed_hooks_a_simulation_is_one_attempt_all_the_same(endpoint: Endpoint) -> None:
-    actions.configure(endpoint, guaranteed=True)
+    configure(endpoint, guaranteed=True)
     with servers.refusing() as port:
         hook, attempt = simulate(endpoint, f"http://127.0.0.1:{port}/")
     assert (hook.state, hook.attempts_allowed, attempt.outcome) == (State.FAILED, 1, Outcome.REFUSED)
@@ -311,7 +335,7 @@ def test_a_retry_after_of_a_strange_server_can_be_written_down(endpoint: Endpoin
 @pytest.mark.parametrize("state", [State.QUEUED, State.RETRYING])
 def test_a_hook_that_waits_can_be_skipped(hook: Hook, state: State) -> None:
     put(hook, state, next_attempt_at=timezone.now())
-    actions.skip(hook, actor=None)
+    skip(hook, actor=None)
     hook.refresh_from_db()
     assert (hook.state, hook.skip_reason, hook.next_attempt_at) == (State.SKIPPED, SkipReason.BY_HAND, None)
     assert hook.finished_at is not None
@@ -330,6 +354,6 @@ def test_any_other_hook_can_not_be_skipped(hook: Hook, state: State, words: str)
     put(hook, state)
     before = row(hook)
     with pytest.raises(NotPossible) as refused:
-        actions.skip(hook, actor=None)
+        skip(hook, actor=None)
     assert str(refused.value) == words
     assert row(hook) == before

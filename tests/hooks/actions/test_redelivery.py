@@ -7,9 +7,12 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from hooks import actions, outbox, redelivery, tasks
-from hooks.actions import NotPossible
+from hooks import outbox, tasks
+from hooks.actions import redelivery
+from hooks.actions.endpoints import NotPossible, configure, pause, resend, resume
+from hooks.log.selection import describe
 from hooks.models import (
+    UNFINISHED,
     Endpoint,
     Hook,
     JobState,
@@ -21,7 +24,6 @@ from hooks.models import (
     Trigger,
     new_public_id,
 )
-from hooks.selection import describe
 from instances.models import Instance
 from tests.factories import InstanceFactory
 
@@ -35,7 +37,7 @@ def hooks(endpoint: Endpoint, n: int, state: State = State.FAILED, **fields: Any
         made = [
             outbox.emit(instance_id=endpoint.pk, kind=Kind.MESSAGE, body=b"%d" % place) for place in range(n)
         ]
-    finished = state not in actions.UNFINISHED
+    finished = state not in UNFINISHED
     known = {
         "state": state,
         "attempts_made": 1 if finished and state != State.SKIPPED else 0,
@@ -84,7 +86,7 @@ def test_the_count_before_tells_what_can_be_sent_from_what_can_not(endpoint: End
     hooks(InstanceFactory(url="http://b.example/").endpoint, 1)  # another's
     assert redelivery.preview(of(endpoint), {}) == (3, 2, 1, 0)
     assert redelivery.preview(of(endpoint), FAILED) == (3, 0, 1, 0)
-    actions.configure(endpoint, url="")
+    configure(endpoint, url="")
     assert redelivery.preview(of(endpoint), {}) == (0, 2, 1, 3)
     assert set(Hook.objects.values_list("redelivery", flat=True)) == {None}
 
@@ -136,14 +138,14 @@ def test_a_lane_that_is_slow_or_paused_keeps_no_other_waiting(endpoint: Endpoint
     slow, paused = (InstanceFactory(url="http://b.example/").endpoint for _ in range(2))
     for lane, n in ((endpoint, 150), (slow, 150), (paused, 1)):
         hooks(lane, n)
-    actions.pause(paused, actor=None)
+    pause(paused, actor=None)
     job = redelivery.plan(of(endpoint, slow, paused), FAILED, actor=None)
     assert redelivery.work() == 200
     deliver(*Hook.objects.filter(endpoint=endpoint, state=State.RETRYING))
     assert redelivery.work() == 50
     assert dict(job.parts.values_list("endpoint", "done")) == {endpoint.pk: 150, slow.pk: 100, paused.pk: 0}
     assert Hook.objects.get(endpoint=paused).state == State.FAILED
-    actions.resume(paused, actor=None)
+    resume(paused, actor=None)
     deliver()
     work_off()
     assert totals(job) == ("finished", 301, 301, 0)
@@ -161,7 +163,7 @@ def test_hooks_of_after_the_plan_are_not_taken(endpoint: Endpoint) -> None:
 def test_what_was_sent_by_hand_meanwhile_is_not_sent_again(endpoint: Endpoint) -> None:
     first, second = hooks(endpoint, 2)
     job = plan(endpoint)
-    actions.resend(first, actor=None)
+    resend(first, actor=None)
     work_off()
     assert totals(job) == ("finished", 2, 1, 0)
     assert list(Hook.objects.filter(redelivery=job)) == [second]
@@ -170,7 +172,7 @@ def test_what_was_sent_by_hand_meanwhile_is_not_sent_again(endpoint: Endpoint) -
 def test_without_an_address_hooks_are_refused_and_stay_as_they_are(endpoint: Endpoint) -> None:
     made = hooks(endpoint, 2)
     job = plan(endpoint)
-    actions.configure(endpoint, url="")
+    configure(endpoint, url="")
     work_off()
     assert totals(job) == ("finished", 2, 0, 2)
     assert {Hook.objects.get(pk=hook.pk).state for hook in made} == {State.FAILED}
@@ -342,13 +344,13 @@ def test_the_task_works_the_jobs_off_and_ends(monkeypatch: pytest.MonkeyPatch) -
 def test_the_keeper_asks_for_the_task_while_a_job_is_open_and_nobody_is_at_it() -> None:
     from django_q.models import OrmQ
 
-    from hooks import loops
+    from hooks import worker_slots
 
     endpoint = InstanceFactory(url="http://a.example/").endpoint
     hooks(endpoint, 1)
     assert tasks.ensure_redelivery()
     assert OrmQ.objects.count() == 0
     plan(endpoint)
-    loops._asked.clear()
+    worker_slots._asked.clear()
     assert not tasks.ensure_redelivery()
     assert [task.func() for task in OrmQ.objects.all()] == ["hooks.tasks.redeliver"]

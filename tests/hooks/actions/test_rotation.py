@@ -8,10 +8,11 @@ import pytest
 from django.utils import timezone
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from hooks import actions
+from hooks.actions.endpoints import end_previous_secret, rotate_secret
+from hooks.actions.simulation import simulate
 from hooks.models import Endpoint, Kind
 from tests.factories import InstanceFactory
-from tests.hooks.dispatching import Dispatch, emit
+from tests.hooks.dispatch.dispatching import Dispatch, emit
 from tests.receiver import Receiver
 
 
@@ -22,7 +23,7 @@ def stored(endpoint: Endpoint) -> Endpoint:
 def test_the_old_secret_is_valid_for_a_day(endpoint: Endpoint) -> None:
     old = endpoint.secret
     began = timezone.now()
-    new = actions.rotate_secret(endpoint, actor=None)
+    new = rotate_secret(endpoint, actor=None)
     kept = stored(endpoint)
     assert kept.valid_secrets() == [new, old]
     until = kept.previous_secret_until
@@ -33,16 +34,16 @@ def test_the_old_secret_is_valid_for_a_day(endpoint: Endpoint) -> None:
 
 
 def test_a_second_rotation_within_the_day_ends_the_oldest(endpoint: Endpoint) -> None:
-    first = actions.rotate_secret(endpoint, actor=None)
-    second = actions.rotate_secret(endpoint, actor=None)
+    first = rotate_secret(endpoint, actor=None)
+    second = rotate_secret(endpoint, actor=None)
     assert stored(endpoint).valid_secrets() == [second, first]
 
 
 def test_a_secret_that_has_leaked_ends_at_once(endpoint: Endpoint) -> None:
-    new = actions.rotate_secret(endpoint, actor=None, keep_old=False)
+    new = rotate_secret(endpoint, actor=None, keep_old=False)
     assert stored(endpoint).valid_secrets() == [new]
-    newer = actions.rotate_secret(endpoint, actor=None)
-    actions.end_previous_secret(endpoint, actor=None)
+    newer = rotate_secret(endpoint, actor=None)
+    end_previous_secret(endpoint, actor=None)
     assert stored(endpoint).valid_secrets() == [newer]
     assert stored(endpoint).secret == newer
 
@@ -54,9 +55,9 @@ def test_hooks_of_that_day_verify_with_either_secret_and_later_ones_with_the_new
     with Receiver() as receiver, Dispatch(tmp_path):
         endpoint = InstanceFactory(url=receiver.url).endpoint
         old = endpoint.secret
-        new = actions.rotate_secret(endpoint, actor=None)
+        new = rotate_secret(endpoint, actor=None)
         emit(endpoint)
-        simulated = actions.simulate(endpoint, kind=Kind.ACK, body=b'{"n":9}', to_url=receiver.url)
+        simulated = simulate(endpoint, kind=Kind.ACK, body=b'{"n":9}', to_url=receiver.url)
         receiver.wait_for(2)
         Endpoint.objects.update(previous_secret_until=timezone.now())
         emit(endpoint)

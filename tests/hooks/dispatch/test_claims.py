@@ -10,7 +10,8 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from hooks import actions, loops, outbox
+from hooks import outbox, worker_slots
+from hooks.actions.endpoints import borrow_address, cancel, configure, resend, return_address, try_now
 from hooks.dispatch import claim
 from hooks.dispatch.record import Claimed, Result, judge, record
 from hooks.http import Answer
@@ -28,7 +29,7 @@ class Dispatcher:
 
     def __init__(self, me: int) -> None:
         self.me = me
-        self.session = loops.connect()
+        self.session = worker_slots.connect()
         self.session.execute("SELECT pg_advisory_lock(%s)", [me])
 
     def claim(self, *endpoints: Endpoint, n: int = 10) -> list[Claimed]:
@@ -156,7 +157,7 @@ def test_a_retry_is_not_taken_before_its_time(me: Dispatcher, lane: Endpoint) ->
     wait = claim.next_due(me.session)
     assert wait is not None
     assert 0 < wait <= 60
-    actions.try_now(hook, actor=None)
+    try_now(hook, actor=None)
     assert claim.waiting_lanes(me.session) == [lane.pk]
     [claimed] = me.claim(lane)
     assert (claimed.made, claimed.trigger, claimed.allowed) == (1, Trigger.RETRY, 20)
@@ -188,19 +189,19 @@ def test_waiting_lanes_are_found_whatever_waits_in_them(me: Dispatcher, lane: En
 
 def test_the_address_is_the_one_at_the_time_of_the_claim(me: Dispatcher, lane: Endpoint) -> None:
     emit(lane, 4)
-    actions.configure(lane, url="http://new.example/")
+    configure(lane, url="http://new.example/")
     assert me.claim(lane, n=1)[0].url == "http://new.example/"
-    actions.borrow_address(lane, url="http://borrowed.example/", until=timezone.now() + timedelta(minutes=1))
+    borrow_address(lane, url="http://borrowed.example/", until=timezone.now() + timedelta(minutes=1))
     assert me.claim(lane, n=1)[0].url == "http://borrowed.example/"
-    actions.borrow_address(lane, url="http://borrowed.example/", until=timezone.now())
+    borrow_address(lane, url="http://borrowed.example/", until=timezone.now())
     assert me.claim(lane, n=1)[0].url == "http://new.example/"
-    actions.return_address(lane)
+    return_address(lane)
     assert me.claim(lane, n=1)[0].url == "http://new.example/"
 
 
 def test_what_has_lost_its_address_is_skipped(me: Dispatcher, lane: Endpoint) -> None:
     [hook] = emit(lane)
-    actions.configure(lane, url="")
+    configure(lane, url="")
     assert me.claim(lane) == []
     kept = stored(hook)
     assert (kept.state, kept.skip_reason, kept.lease_until) == (State.SKIPPED, SkipReason.NO_ADDRESS, None)
@@ -211,7 +212,7 @@ def test_what_has_lost_its_address_is_skipped(me: Dispatcher, lane: Endpoint) ->
 
 
 def test_results_are_written_with_their_attempts(me: Dispatcher, lane: Endpoint) -> None:
-    actions.configure(lane, guaranteed=True)
+    configure(lane, guaranteed=True)
     emit(lane, 3)
     ok, failed, gone = me.claim(lane)
     record(me.session, [result(ok), result(failed, 500), result(gone, 410)])
@@ -267,7 +268,7 @@ def test_the_same_result_written_twice_is_one_attempt(me: Dispatcher, lane: Endp
 def test_a_hook_that_was_cancelled_in_flight_stays_cancelled(me: Dispatcher, lane: Endpoint) -> None:
     [hook] = emit(lane)
     [claimed] = me.claim(lane)
-    actions.cancel(hook, actor=None)
+    cancel(hook, actor=None)
     record(me.session, [result(claimed)])
     assert stored(hook).state == State.CANCELLED
     assert Attempt.objects.count() == 1
@@ -304,7 +305,7 @@ def test_a_hook_put_back_keeps_its_place(me: Dispatcher, lane: Endpoint) -> None
 def test_a_resend_put_back_is_still_a_resend(me: Dispatcher, lane: Endpoint) -> None:
     [hook] = emit(lane)
     Hook.objects.update(state=State.SKIPPED, skip_reason=SkipReason.FLAG_OFF, finished_at=timezone.now())
-    actions.resend(hook, actor=None)
+    resend(hook, actor=None)
     claim.hand_back(me.session, me.claim(lane))
     assert (stored(hook).state, stored(hook).trigger) == (State.RETRYING, Trigger.RESEND)
 

@@ -10,10 +10,10 @@ import pytest
 from django.utils import timezone
 from standardwebhooks import Webhook
 
-from hooks import actions
+from hooks.actions.endpoints import borrow_address, resend, return_address, try_now
 from hooks.models import Attempt, Endpoint, Hook, Kind, Lane, Outcome, Runner, Side, State, Trigger
 from tests.factories import InstanceFactory
-from tests.hooks.dispatching import Dispatch, Held, emit, states, wait_until
+from tests.hooks.dispatch.dispatching import Dispatch, Held, emit, states, wait_until
 from tests.receiver import Answer, Received, Receiver
 
 pytestmark = pytest.mark.usefixtures("checked")
@@ -88,7 +88,7 @@ def test_with_guaranteed_hooks_the_third_attempt_succeeds_and_all_three_are_show
             receiver.wait_for(made)
             wait_for(hook, State.RETRYING)
             assert hook.attempts_made == made
-            actions.try_now(hook, actor=None)
+            try_now(hook, actor=None)
             wait_until(lambda made=made: Attempt.objects.count() > made, "it is tried again")
         wait_for(hook, State.DELIVERED)
         requests = receiver.requests
@@ -128,7 +128,7 @@ def test_a_finished_hook_is_sent_again_under_its_old_id(tmp_path: Path) -> None:
     with Receiver() as receiver, Dispatch(tmp_path):
         [hook] = emit(endpoint(receiver.url))
         wait_for(hook, State.DELIVERED)
-        actions.resend(hook, actor=None)
+        resend(hook, actor=None)
         first, second = receiver.wait_for(2)
         wait_for(hook, State.DELIVERED)
     assert first.headers["webhook-id"] == second.headers["webhook-id"] == hook.webhook_id
@@ -269,10 +269,10 @@ def test_a_failed_hook_steps_aside(tmp_path: Path) -> None:
 def test_a_borrowed_address_is_used_until_it_is_returned(tmp_path: Path) -> None:
     with Receiver() as own, Receiver() as borrowed, Dispatch(tmp_path):
         alice = endpoint(own.url)
-        actions.borrow_address(alice, url=borrowed.url, until=timezone.now() + timedelta(minutes=30))
+        borrow_address(alice, url=borrowed.url, until=timezone.now() + timedelta(minutes=30))
         wait_for(emit(alice)[0], State.DELIVERED)
         assert (len(borrowed.requests), len(own.requests)) == (1, 0)
-        actions.return_address(alice)
+        return_address(alice)
         wait_for(emit(alice)[0], State.DELIVERED)
         assert (len(borrowed.requests), len(own.requests)) == (1, 1)
 
@@ -281,7 +281,7 @@ def test_a_borrowed_address_goes_back_by_itself_when_its_time_is_over(tmp_path: 
     with Receiver() as own, Receiver() as borrowed, Dispatch(tmp_path):
         alice = endpoint(own.url)
         until = timezone.now() + timedelta(seconds=2)
-        actions.borrow_address(alice, url=borrowed.url, until=until)
+        borrow_address(alice, url=borrowed.url, until=until)
         wait_until(lambda: timezone.now() > until, "two seconds are over")
         wait_for(emit(alice)[0], State.DELIVERED)
         assert (len(borrowed.requests), len(own.requests)) == (0, 1)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from hooks.dispatch import logs
+from hooks.dispatch import log_lines
 from hooks.dispatch.record import Result, judge
 from hooks.http import Answer
 from hooks.models import Hook, Outcome
 from tests.factories import InstanceFactory
-from tests.hooks.dispatching import Dispatch, emit, wait_until
-from tests.hooks.test_lanes import hook as claimed
+from tests.hooks.dispatch.dispatching import Dispatch, emit, wait_until
+from tests.hooks.dispatch.test_lanes import hook as claimed
 from tests.receiver import Receiver
 
 SECRET = "a-very-secret-value"
@@ -57,7 +57,7 @@ def result(answer: Answer) -> Result:
 
 
 def test_a_failure_is_told_in_the_words_of_the_pages() -> None:
-    told = logs.outcome_of(result(Answer(Outcome.NOT_200, status=404)))
+    told = log_lines.outcome_of(result(Answer(Outcome.NOT_200, status=404)))
     assert told == {
         "outcome": "not_200",
         "status": 404,
@@ -78,9 +78,9 @@ def test_of_a_crowd_of_failures_the_log_shows_the_first_and_their_number(
 
         info = debug = warning
 
-    monkeypatch.setattr(logs, "log", Log())
-    crowd = [result(Answer(Outcome.REFUSED, error="Connection refused")) for _ in range(logs.MOST + 5)]
-    logs.recorded(crowd)
-    assert said == ["A hook failed for good."] * logs.MOST + [
+    monkeypatch.setattr(log_lines, "log", Log())
+    crowd = [result(Answer(Outcome.REFUSED, error="Connection refused")) for _ in range(log_lines.MOST + 5)]
+    log_lines.recorded(crowd)
+    assert said == ["A hook failed for good."] * log_lines.MOST + [
         "A hook failed for good: 5 more of the same moment are not written here."
     ]

@@ -7,14 +7,14 @@ from itertools import count
 
 import pytest
 
-from hooks import loops
+from hooks import worker_slots
 from hooks.dispatch import loop, store
 from hooks.dispatch.claim import NEEDED, Claims
 from hooks.dispatch.loop import Dispatcher
 from hooks.dispatch.record import Claimed
 from hooks.models import Hook, Role, Runner, State, Trigger
 from tests.factories import InstanceFactory
-from tests.hooks.dispatching import emit
+from tests.hooks.dispatch.dispatching import emit
 from tests.receiver import Answer, Received, Receiver
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -31,14 +31,14 @@ def hook(lane: int = 1, lease: float = 30.0) -> Claimed:
 
 
 @pytest.fixture
-def seat() -> Iterator[loops.Seat]:
-    with loops.seat(Role.DISPATCH, range(1)) as taken:
+def seat() -> Iterator[worker_slots.Seat]:
+    with worker_slots.seat(Role.DISPATCH, range(1)) as taken:
         assert taken is not None
         yield taken
 
 
 @pytest.fixture
-def dispatcher(seat: loops.Seat) -> Iterator[Dispatcher]:
+def dispatcher(seat: worker_slots.Seat) -> Iterator[Dispatcher]:
     """Its threads do not run: what it asks of them stays in their queues."""
     dispatcher = Dispatcher(seat, None, lambda: None)
     yield dispatcher
@@ -149,7 +149,7 @@ def test_a_hook_that_can_not_be_sent_is_a_failed_attempt_and_the_others_go_on(di
     assert dispatcher.lanes.in_flight == 1
 
 
-def run_until_all_sent(seat: loops.Seat, n: int) -> None:
+def run_until_all_sent(seat: worker_slots.Seat, n: int) -> None:
     """The whole loop in this thread, which is told to stop once `n` requests have come."""
     heard, tell = os.pipe()
 
@@ -163,14 +163,14 @@ def run_until_all_sent(seat: loops.Seat, n: int) -> None:
         loop.run(seat, stop_fd=heard)
 
 
-def test_it_stops_when_told_with_everything_written(seat: loops.Seat) -> None:
+def test_it_stops_when_told_with_everything_written(seat: worker_slots.Seat) -> None:
     run_until_all_sent(seat, 5)
     assert set(Hook.objects.values_list("state", "attempts_made")) == {(State.DELIVERED, 1)}
     assert Runner.objects.get().finished_at is not None
 
 
 def test_a_thread_that_ends_takes_the_dispatcher_with_it(
-    seat: loops.Seat, monkeypatch: pytest.MonkeyPatch
+    seat: worker_slots.Seat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def record(*arguments: object) -> None:
         raise ValueError("a row that PostgreSQL does not take")

@@ -12,16 +12,18 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
-from accounts import actions as account_actions
+from accounts.actions.accounts import issue_key
 from accounts.models import User
-from hooks import delays, metrics, retention
+from hooks import metrics
 from hooks.dispatch import claim, record, rows
 from hooks.http import Answer
+from hooks.log import delays
+from hooks.maintenance import retention
 from hooks.models import Outcome
 from instances.models import Instance
 from tests.bench import million
 from tests.bench.log_filters import FILTERS
-from tests.hooks.test_lanes import hook as claimed
+from tests.hooks.dispatch.test_lanes import hook as claimed
 
 WHOLE_TABLE = re.compile(r"Seq Scan on (?:hooks_hook|hooks_attempt)\b.*")
 
@@ -159,7 +161,7 @@ def test_the_list_of_rest_over_a_hundred_instances(
     filled: million.Million, client: Client, query: str
 ) -> None:
     alice = User.objects.get(pk=filled.owner)
-    _, key = account_actions.issue_key(alice.account, actor=alice)
+    _, key = issue_key(alice.account, actor=alice)
     query = query.format(busy=Instance.objects.get(pk=filled.busy).number)
     headers = {"Authorization": f"Bearer {key}"}
     asked = asked_by(lambda: client.get(f"/api/v1/hooks/?{query}", headers=headers))

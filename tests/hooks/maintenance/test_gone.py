@@ -5,11 +5,12 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django_q.models import OrmQ
 
-from hooks import gone, outbox
-from hooks.check import missing, totals
+from hooks import outbox
 from hooks.dispatch import claim
+from hooks.maintenance import deleted_instances
+from hooks.maintenance.conservation import missing, totals
 from hooks.models import Attempt, Endpoint, Hook, Kind, Outcome, Tally
-from instances import actions
+from instances.actions.lifecycle import delete_instance
 from instances.models import Instance
 from tests.factories import InstanceFactory
 
@@ -35,9 +36,9 @@ def test_a_deletion_touches_no_hook_and_asks_for_their_end(endpoint: Endpoint) -
     with CaptureQueriesContext(
         connection,
     ) as queries:
-        actions.delete_instance(endpoint.instance, actor=None)
+        delete_instance(endpoint.instance, actor=None)
     assert not [query["sql"] for query in queries if '"hooks_hook"' in query["sql"]]
-    assert [task.func() for task in OrmQ.objects.all()] == ["hooks.gone.drop"]
+    assert [task.func() for task in OrmQ.objects.all()] == ["hooks.maintenance.deleted_instances.drop"]
     assert not Instance.objects.exists()
     assert left() == keys
     assert not Hook.objects.of_instances(Instance.objects.all()).exists()
@@ -47,7 +48,7 @@ def test_they_are_not_sent_any_more(endpoint: Endpoint) -> None:
     emit(endpoint, 1)
     key, other = endpoint.pk, InstanceFactory(url="http://127.0.0.1:9/hook").endpoint
     emit(other, 1)
-    actions.delete_instance(endpoint.instance, actor=None)
+    delete_instance(endpoint.instance, actor=None)
     connection.ensure_connection()
     assert claim.waiting_lanes(connection.connection) == [other.pk]
     assert claim.claim(connection.connection, 1, {key: 5}).hooks == []
@@ -56,20 +57,20 @@ def test_they_are_not_sent_any_more(endpoint: Endpoint) -> None:
 def test_the_job_drops_them_with_their_attempts_and_nobody_elses(
     endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gone, "BATCH", 2)
+    monkeypatch.setattr(deleted_instances, "BATCH", 2)
     emit(endpoint, 5)
     other = InstanceFactory(url="http://127.0.0.1:9/hook").endpoint
     kept = emit(other, 2)
-    actions.delete_instance(endpoint.instance, actor=None)
-    assert gone.drop() == "5 hooks of 1 deleted instances dropped"
+    delete_instance(endpoint.instance, actor=None)
+    assert deleted_instances.drop() == "5 hooks of 1 deleted instances dropped"
     assert left() == kept
     assert [attempt.hook_id for attempt in Attempt.objects.all()] == kept[:1]
-    assert gone.drop() == "0 hooks of 0 deleted instances dropped"
+    assert deleted_instances.drop() == "0 hooks of 0 deleted instances dropped"
 
 
 def test_of_an_instance_that_is_still_there_they_count_as_dropped(endpoint: Endpoint) -> None:
     emit(endpoint, 3)
-    assert gone.drop_hooks_of(endpoint.pk) == 3
+    assert deleted_instances.drop_hooks_of(endpoint.pk) == 3
     assert Tally.objects.get(pk=endpoint.pk).dropped == 3
     assert [missing(row) for row in totals()] == [0]
 
@@ -78,7 +79,7 @@ def test_whose_hooks_are_left_is_found_by_an_index_alone(endpoint: Endpoint) -> 
     with connection.cursor() as cursor:
         # a small table is read whole, or sorted, whatever indexes it has
         cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
-        for sql, parameters in ((gone.GONE, []), (gone.THEIRS, [endpoint.pk, 10])):
+        for sql, parameters in ((deleted_instances.GONE, []), (deleted_instances.THEIRS, [endpoint.pk, 10])):
             cursor.execute(f"EXPLAIN {sql}", parameters)
             plan = "\n".join(row[0] for row in cursor.fetchall())
             assert "Seq Scan on hooks_hook" not in plan, plan

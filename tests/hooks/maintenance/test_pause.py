@@ -9,12 +9,21 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from hooks import actions, health, loops, outbox
-from hooks.actions import NotPossible
+from hooks import outbox, worker_slots
+from hooks.actions.endpoints import (
+    NotPossible,
+    borrow_address,
+    configure,
+    pause,
+    pause_failing,
+    resume,
+    try_now,
+)
 from hooks.dispatch import catch_up, claim
 from hooks.dispatch.catch_up import CatchUp
 from hooks.dispatch.record import judge, record
 from hooks.http import Answer
+from hooks.maintenance import auto_pause
 from hooks.models import Attempt, Endpoint, Hook, Kind, Outcome, PauseReason, State
 from tests.factories import InstanceFactory
 
@@ -48,11 +57,11 @@ def failing(endpoint: Endpoint, *, since: timedelta, attempts: int = 10, last: t
 
 def test_after_24_hours_of_nothing_but_failures_an_endpoint_is_paused(endpoint: Endpoint) -> None:
     failing(endpoint, since=DAY + timedelta(minutes=2), last=timedelta(minutes=1))
-    assert health.pause_failing() == [endpoint]
+    assert auto_pause.pause_failing() == [endpoint]
     kept = stored(endpoint)
     assert (kept.paused_at is not None, kept.pause_reason) == (True, PauseReason.FAILING)
-    assert list(health.paused_and_not_told()) == [endpoint]
-    assert health.pause_failing() == []
+    assert list(auto_pause.paused_and_not_told()) == [endpoint]
+    assert auto_pause.pause_failing() == []
 
 
 @pytest.mark.parametrize(
@@ -67,20 +76,20 @@ def test_whoever_has_not_had_its_chance_is_not_paused(
     endpoint: Endpoint, since: timedelta, attempts: int, last: timedelta
 ) -> None:
     failing(endpoint, since=since, attempts=attempts, last=last)
-    assert health.pause_failing() == []
+    assert auto_pause.pause_failing() == []
     assert stored(endpoint).paused_at is None
 
 
 def test_a_success_in_the_last_moment_prevents_the_pause(endpoint: Endpoint) -> None:
     failing(endpoint, since=DAY + timedelta(minutes=2), last=timedelta(minutes=1))
     Endpoint.objects.update(failing_since=None)
-    assert actions.pause_failing(endpoint, before=timezone.now() - DAY) is None
+    assert pause_failing(endpoint, before=timezone.now() - DAY) is None
     assert stored(endpoint).paused_at is None
 
 
 def test_a_new_address_begins_anew(endpoint: Endpoint) -> None:
     Endpoint.objects.update(failing_since=timezone.now())
-    actions.configure(endpoint, url="http://other.example/")
+    configure(endpoint, url="http://other.example/")
     assert stored(endpoint).failing_since is None
 
 
@@ -89,7 +98,7 @@ def test_a_new_address_begins_anew(endpoint: Endpoint) -> None:
 
 @pytest.fixture
 def session() -> Iterator[psycopg.Connection[Any]]:
-    session = loops.connect()
+    session = worker_slots.connect()
     session.execute("SELECT pg_advisory_lock(%s)", [ME])
     yield session
     session.close()
@@ -129,7 +138,7 @@ def test_what_a_verifications_bin_answers_says_nothing_about_the_address(
     endpoint = InstanceFactory(url="http://a.example/").endpoint
     since = datetime(2030, 1, 1, tzinfo=UTC)
     Endpoint.objects.update(failing_since=since)
-    actions.borrow_address(endpoint, url="http://bin.example/", until=timezone.now() + timedelta(minutes=30))
+    borrow_address(endpoint, url="http://bin.example/", until=timezone.now() + timedelta(minutes=30))
     assert answered(session, endpoint, 200) == since
 
 
@@ -137,34 +146,34 @@ def test_what_a_verifications_bin_answers_says_nothing_about_the_address(
 
 
 def test_a_pause_by_hand_and_its_end(endpoint: Endpoint) -> None:
-    actions.pause(endpoint, actor=None)
+    pause(endpoint, actor=None)
     kept = stored(endpoint)
     assert (kept.paused_at is not None, kept.pause_reason) == (True, PauseReason.BY_HAND)
-    assert list(health.paused_and_not_told()) == []  # whoever has done it knows it
+    assert list(auto_pause.paused_and_not_told()) == []  # whoever has done it knows it
     before = kept.paused_at
-    assert actions.pause(endpoint, actor=None).paused_at == before
-    actions.resume(endpoint, actor=None)
+    assert pause(endpoint, actor=None).paused_at == before
+    resume(endpoint, actor=None)
     kept = stored(endpoint)
     assert (kept.paused_at, kept.pause_reason, kept.resumed_at is not None) == (None, "", True)
     before = kept.resumed_at
-    assert actions.resume(endpoint, actor=None).resumed_at == before  # not paused: no change
+    assert resume(endpoint, actor=None).resumed_at == before  # not paused: no change
 
 
 def test_the_resume_forgets_the_failures(endpoint: Endpoint) -> None:
     failing(endpoint, since=DAY + timedelta(minutes=2), last=timedelta(minutes=1))
-    health.pause_failing()
-    actions.resume(endpoint, actor=None)
+    auto_pause.pause_failing()
+    resume(endpoint, actor=None)
     assert stored(endpoint).failing_since is None
-    assert health.pause_failing() == []
+    assert auto_pause.pause_failing() == []
 
 
 def test_while_paused_hooks_queue_and_a_retry_is_not_tried_now(endpoint: Endpoint) -> None:
-    actions.pause(endpoint, actor=None)
+    pause(endpoint, actor=None)
     [hook] = emit(endpoint)
     assert hook.state == State.QUEUED
     Hook.objects.update(state=State.RETRYING, next_attempt_at=timezone.now() + timedelta(hours=1))
     with pytest.raises(NotPossible) as refused:
-        actions.try_now(hook, actor=None)
+        try_now(hook, actor=None)
     assert str(refused.value) == "Delivery to this address is paused. Resume it, and the hook goes by itself."
 
 
@@ -179,12 +188,12 @@ def test_a_paused_lane_is_neither_waited_for_nor_claimed_and_hides_nobody(
         Hook.objects.filter(pk=retrying.pk).update(
             state=State.RETRYING, next_attempt_at=timezone.now() - timedelta(hours=1)
         )
-    actions.pause(paused, actor=None)
+    pause(paused, actor=None)
     assert claim.waiting_lanes(session) == [other.pk]
     assert {hook.endpoint_id for hook in claim.claim(session, ME, {paused.pk: 9, other.pk: 9}).hooks} == {
         other.pk
     }
-    actions.resume(paused, actor=None)
+    resume(paused, actor=None)
     assert claim.waiting_lanes(session) == [paused.pk]
 
 
@@ -232,8 +241,8 @@ def test_after_the_resume_a_backlog_is_claimed_one_by_one(session: psycopg.Conne
     lane, other = (InstanceFactory(url="http://a.example/").endpoint for _ in range(2))
     emit(lane, 20)
     emit(other, 20)
-    actions.pause(lane, actor=None)
-    actions.resume(lane, actor=None)
+    pause(lane, actor=None)
+    resume(lane, actor=None)
     lanes = CatchUp()
     found = claim.claim(session, ME, {lane.pk: 20, other.pk: 20}, lanes)
     assert [hook.endpoint_id for hook in found.hooks].count(lane.pk) == 1

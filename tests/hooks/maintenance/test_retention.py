@@ -8,10 +8,11 @@ from django.db import transaction
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
-from hooks import actions, outbox, retention
-from hooks.actions import NotPossible
-from hooks.check import missing, totals
+from hooks import outbox
+from hooks.actions.endpoints import NotPossible, resend
 from hooks.explain import body_dropped_words
+from hooks.maintenance import retention
+from hooks.maintenance.conservation import missing, totals
 from hooks.models import (
     Attempt,
     Endpoint,
@@ -114,7 +115,7 @@ def test_a_hook_without_its_body_is_not_sent_again(endpoint: Endpoint) -> None:
     hook = old(endpoint, State.FAILED, days=8)
     retention.drop_old()
     with pytest.raises(NotPossible) as refused:
-        actions.resend(hook, actor=None)
+        resend(hook, actor=None)
     assert str(refused.value) == "The body was dropped after 7 days, so this hook can't be sent again."
     hook.refresh_from_db()
     assert hook.state == State.FAILED

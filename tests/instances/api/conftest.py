@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts import actions as account_actions
+from accounts.actions.accounts import issue_key, sign_up
 from accounts.models import Account
-from instances import actions
+from instances.actions.lifecycle import create_instance, link_sandbox
 from instances.models import Instance
 
 
@@ -47,9 +47,9 @@ class Caller:
 
 
 def somebody(name: str) -> Caller:
-    account = account_actions.sign_up(f"{name}@example.org", "a-password-of-theirs")
-    key = account_actions.issue_key(account, actor=None)[1]
-    instance = actions.link_sandbox(actions.create_instance(account, name=f"{name}'s"))
+    account = sign_up(f"{name}@example.org", "a-password-of-theirs")
+    key = issue_key(account, actor=None)[1]
+    instance = link_sandbox(create_instance(account, name=f"{name}'s"))
     return Caller(account, key, instance)
 
 

@@ -6,14 +6,15 @@ import uuid
 import pytest
 from django.test import Client
 
-from accounts import actions as account_actions
-from hooks import actions as hook_actions
-from hooks import redelivery
+from accounts.actions.accounts import rotate_key
+from hooks.actions import redelivery
+from hooks.actions.endpoints import configure, resend
 from hooks.models import Endpoint, Hook, Redelivery, State
-from instances import actions
+from instances.actions.messages import receive_message, type_on_phone
 from instances.api.urls import urlpatterns
+from instances.channels.sandbox.actions.groups import group_of_contact
 from instances.models import Instance
-from tests.api.conftest import Caller
+from tests.instances.api.conftest import Caller
 
 HELLO = {"from": "17680561234", "name": "Ann", "type": "chat", "body": "hello"}
 
@@ -64,10 +65,10 @@ OF_ONE = [row for row in TABLE if "{" in row[0]]
 @pytest.fixture
 def filled(alice: Caller) -> dict[str, str]:
     """What stands in the table's braces: alice's instance, a message sent by it, hooks and jobs of it."""
-    message = actions.type_on_phone(alice.instance, chat_id="17680561234", body="hi")
-    actions.receive_message(alice.instance, sender="17680561234", body="hello")
-    group = actions.group_of_contact(alice.instance, name="Holidays", by="17680561234@c.us")
-    hook_actions.configure(alice.instance.endpoint, url="https://example.com/hook")
+    message = type_on_phone(alice.instance, chat_id="17680561234", body="hi")
+    receive_message(alice.instance, sender="17680561234", body="hello")
+    group = group_of_contact(alice.instance, name="Holidays", by="17680561234@c.us")
+    configure(alice.instance.endpoint, url="https://example.com/hook")
     hook, other, *_ = skipped = list(Hook.objects.filter(endpoint=alice.instance.pk).order_by("id"))
     assert {one.state for one in skipped} == {State.SKIPPED}
     mine = Instance.objects.filter(pk=alice.instance.pk)
@@ -80,7 +81,7 @@ def filled(alice: Caller) -> dict[str, str]:
         "chat": "17680561234@c.us",
         "group": group.chat_id,
         "hook": hook.webhook_id,
-        "waiting": hook_actions.resend(other, actor=None).webhook_id,
+        "waiting": resend(other, actor=None).webhook_id,
         "job": f"redelivery_{job.public_id.hex}",
         "paused": f"redelivery_{paused.public_id.hex}",
     }
@@ -191,7 +192,7 @@ def test_the_scheme_is_read_in_any_case(alice: Caller) -> None:
 
 def test_a_revoked_key_opens_nothing_and_the_new_one_does(alice: Caller) -> None:
     old = alice.key
-    alice.key = account_actions.rotate_key(alice.account, actor=alice.account.owner)[1]
+    alice.key = rotate_key(alice.account, actor=alice.account.owner)[1]
     assert alice.get("instances/")[0] == 200
     alice.key = old
     assert alice.get("instances/")[0] == 401
@@ -210,7 +211,7 @@ def test_a_fault_of_ours_is_answered_in_json_and_logged(
     def broken(instance: Instance) -> dict:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(actions, "read_settings", broken)
+    monkeypatch.setattr("instances.api.serializers.instances.read_settings", broken)
     status, answer = alice.get(alice.home)
     assert status == 500
     assert answer == {

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from hooks.models import Attempt, Hook, Kind, Outcome, Side, SkipReason, State, Trigger, new_public_id
-from tests.api.conftest import Caller
+from tests.instances.api.conftest import Caller
 
 NINE = datetime(2030, 1, 1, 9, tzinfo=UTC)
 

@@ -7,9 +7,9 @@ import pytest
 import time_machine
 from django.test import Client
 
-from instances import actions
+from instances.actions.lifecycle import create_instance
 from instances.models import Instance
-from tests.api.conftest import Caller, somebody
+from tests.instances.api.conftest import Caller, somebody
 
 DEFAULTS = {
     "sendDelay": 0, "webhookUrl": None, "instanceStatuses": False, "webhookStatuses": False,
@@ -52,7 +52,7 @@ def test_not_paid_hides_the_other_statuses(alice: Caller) -> None:
 
 
 def test_the_list_holds_ones_own_instances_oldest_first(alice: Caller, bob: Caller) -> None:
-    second = actions.create_instance(alice.account, name="second")
+    second = create_instance(alice.account, name="second")
     status, page = alice.get("instances/")
     assert status == 200
     assert [row["id"] for row in page["results"]] == [str(alice.instance.number), str(second.number)]
@@ -61,9 +61,7 @@ def test_the_list_holds_ones_own_instances_oldest_first(alice: Caller, bob: Call
 
 
 def test_the_list_comes_in_pages_linked_by_the_sites_own_address(alice: Caller) -> None:
-    numbers = [str(alice.instance.number)] + [
-        str(actions.create_instance(alice.account).number) for _ in range(2)
-    ]
+    numbers = [str(alice.instance.number)] + [str(create_instance(alice.account).number) for _ in range(2)]
     _, first = alice.get("instances/?limit=2")
     assert first["next"].startswith("http://localhost:8000/api/v1/instances/?")
     _, second = alice.get(first["next"].removeprefix("http://localhost:8000/api/v1/"))

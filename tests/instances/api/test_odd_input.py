@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.api.conftest import Caller
+from tests.instances.api.conftest import Caller
 
 LONG = "9" * 5000
 

@@ -6,17 +6,18 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from hooks import actions, redelivery
+from hooks.actions import redelivery
+from hooks.actions.endpoints import configure
 from hooks.models import Endpoint, Hook, Redelivery, SkipReason, State
-from tests.api.conftest import Caller
-from tests.api.test_hooks import failed, hook, skipped
+from tests.instances.api.conftest import Caller
+from tests.instances.api.test_hooks import failed, hook, skipped
 
 NOTHING = {state.value: 0 for state in State}
 
 
 @pytest.fixture
 def address(alice: Caller) -> None:
-    actions.configure(alice.instance.endpoint, url="https://example.com/hook")
+    configure(alice.instance.endpoint, url="https://example.com/hook")
 
 
 def job_of(answer: Any) -> Redelivery:

@@ -7,10 +7,11 @@ import pytest
 import time_machine
 
 from hooks.models import Hook, Kind, SkipReason, State
-from instances import actions
+from instances.actions.sending.accept import send_message
+from instances.actions.status import change_status
 from instances.models import Instance, Message
-from instances.outgoing import send_due
-from tests.api.conftest import Caller, somebody
+from instances.sending.outgoing import send_due
+from tests.instances.api.conftest import Caller, somebody
 
 ANN = "17680561234@c.us"
 GROUP = "17680561234-1479621234@g.us"
@@ -137,7 +138,7 @@ def test_a_lone_surrogate_is_refused_and_not_a_crash(alice: Caller) -> None:
 
 
 def test_no_message_reaches_an_instance_that_is_not_authenticated(alice: Caller) -> None:
-    actions.change_status(alice.instance, account_status="got qr code")
+    change_status(alice.instance, account_status="got qr code")
     path = f"{alice.home}sandbox/"
     assert alice.post(f"{path}messages/", HELLO) == (
         409,
@@ -159,7 +160,7 @@ def test_a_message_to_an_instance_that_is_not_paid_is_received_and_its_hook_skip
 
 def sent(alice: Caller) -> str:
     """A message that the API has sent, delivered by the sandbox: its id."""
-    outgoing = actions.send_message(alice.instance, chat_id=ANN, body="good day")
+    outgoing = send_message(alice.instance, chat_id=ANN, body="good day")
     assert send_due() == 1
     return outgoing.message_id
 
@@ -206,7 +207,7 @@ def test_a_message_that_came_in_gets_no_receipt(alice: Caller) -> None:
 
 
 def test_a_message_that_still_waits_gets_no_receipt(alice: Caller) -> None:
-    outgoing = actions.send_message(alice.instance, chat_id=ANN, body="good day")
+    outgoing = send_message(alice.instance, chat_id=ANN, body="good day")
     assert alice.post(
         f"{alice.home}sandbox/receipts/", {"messageId": outgoing.message_id, "status": "viewed"}
     ) == (409, {"error": "The message still waits in the instance's queue; nobody can have got it yet."})

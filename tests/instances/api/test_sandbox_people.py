@@ -10,11 +10,13 @@ import pytest
 from django.db import connection
 
 from hooks.models import Hook, Kind
-from instances import acting, actions
-from instances.api.views import sandbox_people
+from instances.actions.sending.accept import send_message
+from instances.api.sandbox import people_views
+from instances.channels.sandbox.actions.receipts import tick_by_hand
 from instances.models import ActionType, Chat, SandboxContact
-from instances.outgoing import send_due
-from tests.api.conftest import Caller, somebody
+from instances.sending import channel_commands
+from instances.sending.outgoing import send_due
+from tests.instances.api.conftest import Caller, somebody
 
 ANN, BEN = "17680561234@c.us", "4915112345678@c.us"
 EVERYBODY = {
@@ -184,8 +186,8 @@ def chat(alice: Caller, more: str = "", chat_id: str = ANN) -> Any:
 def test_contacts_see_typing_and_what_the_account_has_read(alice: Caller) -> None:
     alice.post(f"{alice.home}sandbox/messages/", {"from": "17680561234", "body": "hello"})
     assert [chat(alice)[key] for key in ("activity", "readUpTo", "unread")] == [None, 0, 1]
-    acting.do_now(alice.instance, ActionType.TYPING, chatId=ANN, on=True, duration=5)
-    acting.do(alice.instance, ActionType.READ_CHAT, chatId=ANN)
+    channel_commands.do_now(alice.instance, ActionType.TYPING, chatId=ANN, on=True, duration=5)
+    channel_commands.do(alice.instance, ActionType.READ_CHAT, chatId=ANN)
     assert [chat(alice)[key] for key in ("activity", "readUpTo", "unread")] == ["typing", 1, 0]
     assert alice.get(f"{alice.home}sandbox/chats/4915112345678/")[0] == 404
 
@@ -193,14 +195,14 @@ def test_contacts_see_typing_and_what_the_account_has_read(alice: Caller) -> Non
 def test_a_chat_shows_what_its_contact_has_got(alice: Caller) -> None:
     _, hello = alice.post(f"{alice.home}sandbox/messages/", {"from": "17680561234", "body": "hello"})
     alice.patch(contact(alice), {"online": False})
-    actions.send_message(alice.instance, chat_id=ANN, body="good day")
+    send_message(alice.instance, chat_id=ANN, body="good day")
     send_due()
     assert chat(alice, "messages/") == {"messages": [hello], "lastMessageNumber": 1}
     assert chat(alice, "messages/?after=1") == {"messages": [], "lastMessageNumber": 1}
-    actions.tick_by_hand(
+    tick_by_hand(
         alice.instance,
         message_id=alice.instance.messages.get(number=2).message_id,
-        ack=sandbox_people.Ack.VIEWED,
+        ack=people_views.Ack.VIEWED,
     )
     answer = chat(alice, "messages/?after=1&limit=1")
     assert [(one["body"], one["ack"]) for one in answer["messages"]] == [("good day", 3)]
@@ -239,7 +241,7 @@ def test_who_waits_gets_the_answer_as_soon_as_it_is_there(committed: Caller) -> 
     waiting = threading.Thread(target=wait)
     waiting.start()
     time.sleep(0.3)
-    actions.send_message(committed.instance, chat_id=ANN, body="here I am")
+    send_message(committed.instance, chat_id=ANN, body="here I am")
     send_due()
     waiting.join(5)
     [answer] = answers
@@ -247,7 +249,7 @@ def test_who_waits_gets_the_answer_as_soon_as_it_is_there(committed: Caller) -> 
 
 
 def test_no_more_than_ten_wait_at_a_time(alice: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox_people, "WAITERS", threading.BoundedSemaphore(1))
-    monkeypatch.setattr(sandbox_people.time, "sleep", lambda seconds: pytest.fail("it waited"))
-    sandbox_people.WAITERS.acquire()
+    monkeypatch.setattr(people_views, "WAITERS", threading.BoundedSemaphore(1))
+    monkeypatch.setattr(people_views.time, "sleep", lambda seconds: pytest.fail("it waited"))
+    people_views.WAITERS.acquire()
     assert chat(alice, "messages/?wait=10")["messages"] == []

@@ -9,7 +9,7 @@ from django.test import Client
 
 from hooks.models import Hook, Kind
 from instances.models import Instance, Media, Message
-from tests.api.conftest import Caller
+from tests.instances.api.conftest import Caller
 
 ANN = "17680561234@c.us"
 LINKED = 2  # changes of status by which the fixture's instance was linked

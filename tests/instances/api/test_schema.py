@@ -10,7 +10,7 @@ from django.test import Client
 
 from instances.api.urls import urlpatterns
 
-SNAPSHOT = Path(__file__).parent.parent.parent / "docs" / "openapi.yaml"
+SNAPSHOT = Path(__file__).parent.parent.parent.parent / "docs" / "openapi.yaml"
 
 
 def generated() -> str:
@@ -29,7 +29,7 @@ def test_every_operation_has_words_examples_and_its_refusals() -> None:
     operations = [
         operation
         for path, methods in document["paths"].items()
-        if path.startswith("/api/")  # the others: tests/contract/test_documentation.py
+        if path.startswith("/api/")  # the others: tests/instances/contract/test_documentation.py
         for name, operation in methods.items()
         if name in ("get", "post", "put", "patch", "delete")
     ]

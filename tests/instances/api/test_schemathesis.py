@@ -16,16 +16,17 @@ from hypothesis import HealthCheck, Phase, given, settings, strategies
 from schemathesis import GenerationMode
 
 from hooks.models import Hook
-from instances import actions
-from tests.api.conftest import Caller
+from instances.actions.messages import receive_message
+from instances.actions.settings import change_settings
+from tests.instances.api.conftest import Caller
 
-DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "openapi.yaml"
+DOCUMENT = Path(__file__).parent.parent.parent.parent / "docs" / "openapi.yaml"
 EXAMPLES = 6  # of each operation and kind; half a minute in all
 # What no operation says of itself: a verb that it has not, a body that is too long, another media type.
 EVERYWHERE = {405, 413, 415}
 
 schema = schemathesis.openapi.from_path(DOCUMENT)
-# the wire contract's stand in the same document; tests/contract/test_schemathesis.py plays them
+# the wire contract's stand in the same document; tests/instances/contract/test_schemathesis.py plays them
 OPERATIONS = [found.ok() for found in schema.include(path_regex="^/api/").get_all_operations()]
 KINDS = {"allowed": GenerationMode.POSITIVE, "forbidden": GenerationMode.NEGATIVE}
 
@@ -48,8 +49,8 @@ def send(case: Any, key: str) -> Any:
 @pytest.fixture
 def real_ids(alice: Caller) -> dict[str, str]:
     """Ids that exist, by the beginning of the path that takes them."""
-    actions.change_settings(alice.instance, {"webhookUrl": "https://example.com/hook"})
-    actions.receive_message(alice.instance, sender="17680561234", body="hello")
+    change_settings(alice.instance, {"webhookUrl": "https://example.com/hook"})
+    receive_message(alice.instance, sender="17680561234", body="hello")
     hook = Hook.objects.filter(endpoint_id=alice.instance.pk).latest("pk")
     return {"/api/v1/instances/": str(alice.instance.number), "/api/v1/hooks/": hook.public_id.hex}
 

@@ -15,7 +15,9 @@ from django.db import connection
 from django.utils import timezone
 
 from hooks.models import Hook
-from instances import actions, outgoing
+from instances.actions.groups import create_group
+from instances.actions.lifecycle import create_instance
+from instances.actions.sending.accept import record_sent, send_message
 from instances.channels.base import Button, Can, CannotDo, Channel
 from instances.models import (
     Ack,
@@ -27,6 +29,7 @@ from instances.models import (
     OutgoingMessage,
     QueuedAction,
 )
+from instances.sending import outgoing
 
 ANN, BEN = "17680561234@c.us", "4915112345678@c.us"
 BODIES = {
@@ -71,7 +74,7 @@ class Messenger(Protocol):
 
 def waiting(instance: Instance, *, type: str = MessageType.CHAT, body: str = "hello") -> OutgoingMessage:
     """A message to Ann in the queue."""
-    return actions.send_message(instance, chat_id=ANN, body=body, type=type)
+    return send_message(instance, chat_id=ANN, body=body, type=type)
 
 
 def refused(call: Callable[[], Any], sentence: str) -> None:
@@ -108,14 +111,14 @@ def brings_every_type_to_its_receiver(channel: Channel, messenger: Messenger, in
             refused(lambda message=message: channel.deliver(instance, message), channel.cannot[type])  # type: ignore[misc]
         else:
             channel.deliver(instance, message)
-            actions.record_sent(instance, [(message, (Ack.SENT,))], next_send_at=timezone.now())
+            record_sent(instance, [(message, (Ack.SENT,))], next_send_at=timezone.now())
             bodies.append(body)
     work(channel)
     assert messenger.has_got(instance, chat_id=ANN) == bodies, "each message arrives, once and in order"
 
 
 def keeps_accounts_apart(channel: Channel, messenger: Messenger, instance: Instance) -> None:
-    other = actions.create_instance(instance.owner, channel=instance.channel)
+    other = create_instance(instance.owner, channel=instance.channel)
     messenger.is_linked(other)
     waiting(instance, body="from one")
     waiting(other, body="from the other")
@@ -215,9 +218,7 @@ def carries_out_actions_or_says_that_it_cannot(
     channel: Channel, messenger: Messenger, instance: Instance
 ) -> None:
     group = "17680561234-1479621234@g.us"
-    actions.create_group(
-        instance, chat_id=group, name="Holidays", members=[ANN], admins=[instance.own_chat_id]
-    )
+    create_group(instance, chat_id=group, name="Holidays", members=[ANN], admins=[instance.own_chat_id])
     code = Chat.objects.get(chat_id=group).invite_code
     about = {
         ActionType.CREATE_GROUP: {"groupName": "Trip", "chatIds": [ANN], "messageText": ""},

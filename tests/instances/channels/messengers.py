@@ -4,35 +4,42 @@ from __future__ import annotations
 
 from typing import Any
 
-from instances import actions
+from instances.actions.lifecycle import link_sandbox
+from instances.channels.sandbox.actions.contacts import (
+    change_contact,
+    phone_event,
+    type_by_hand,
+    write_as_contact,
+)
+from instances.channels.sandbox.actions.receipts import tick_by_hand
 from instances.models import Ack, Channel, Instance, Message
-from tests.channels.conformance import Messenger
+from tests.instances.channels.conformance import Messenger
 
 
 class SandboxMessenger:
     """The sandbox's own people: they are rows, so the actions are all there is to it."""
 
     def is_linked(self, instance: Instance) -> None:
-        actions.link_sandbox(instance)
+        link_sandbox(instance)
 
     def is_logged_out(self, instance: Instance) -> None:
-        actions.phone_event(instance, event="log_out")
+        phone_event(instance, event="log_out")
 
     def writes(self, instance: Instance, *, chat_id: str, name: str, **message: Any) -> None:
-        actions.write_as_contact(instance, sender=chat_id, sender_name=name, **message)
+        write_as_contact(instance, sender=chat_id, sender_name=name, **message)
 
     def types_by_hand(self, instance: Instance, **message: Any) -> None:
-        actions.type_by_hand(instance, **message)
+        type_by_hand(instance, **message)
 
     def ticks(self, instance: Instance, *, message_id: str, status: str) -> None:
-        actions.tick_by_hand(instance, message_id=message_id, ack=Ack[status.upper()])
+        tick_by_hand(instance, message_id=message_id, ack=Ack[status.upper()])
 
     def has_got(self, instance: Instance, *, chat_id: str) -> list[str]:
         got = Message.objects.filter(instance=instance, chat__chat_id=chat_id, from_me=True)
         return list(got.order_by("number").values_list("body", flat=True))
 
     def has_no_account(self, instance: Instance, phone: str) -> None:
-        actions.change_contact(instance, phone=phone, has_account=False)
+        change_contact(instance, phone=phone, has_account=False)
 
 
 MESSENGERS: dict[str, Messenger] = {Channel.SANDBOX: SandboxMessenger()}

@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from instances import actions, chat_ids
+from instances import chat_ids
+from instances.actions.messages import receive_message, record_ack, type_on_phone
+from instances.actions.session import log_out
+from instances.actions.status import change_status
 from instances.channels.base import Button, Can, CannotDo
 from instances.models import Ack, ActionType, Instance, MessageType, OutgoingMessage, QueuedAction
 
@@ -60,7 +63,7 @@ class NotepadChannel:
     def press(self, instance: Instance, button: Button, *, actor: Any = None) -> None:
         if button in self.cannot:
             raise CannotDo(self.cannot[button])
-        actions.log_out(instance, actor=actor)
+        log_out(instance, actor=actor)
 
     def qr_text(self, instance: Instance) -> str:
         raise CannotDo(self.cannot[Can.SCAN])
@@ -82,21 +85,19 @@ class NotepadMessenger:
         self.pad = pad
 
     def is_linked(self, instance: Instance) -> None:
-        actions.change_status(instance, account_status="authenticated")
+        change_status(instance, account_status="authenticated")
 
     def is_logged_out(self, instance: Instance) -> None:
-        self.pad.news.append(lambda: actions.change_status(instance, account_status="got qr code"))
+        self.pad.news.append(lambda: change_status(instance, account_status="got qr code"))
 
     def writes(self, instance: Instance, *, chat_id: str, name: str, **message: Any) -> None:
-        self.pad.news.append(
-            lambda: actions.receive_message(instance, sender=chat_id, sender_name=name, **message)
-        )
+        self.pad.news.append(lambda: receive_message(instance, sender=chat_id, sender_name=name, **message))
 
     def types_by_hand(self, instance: Instance, **message: Any) -> None:
-        self.pad.news.append(lambda: actions.type_on_phone(instance, **message))
+        self.pad.news.append(lambda: type_on_phone(instance, **message))
 
     def ticks(self, instance: Instance, *, message_id: str, status: str) -> None:
-        self.pad.news.append(lambda: actions.record_ack(instance, message_id=message_id, status=status))
+        self.pad.news.append(lambda: record_ack(instance, message_id=message_id, status=status))
 
     def has_got(self, instance: Instance, *, chat_id: str) -> list[str]:
         return list(self.pad.sent.get((instance.pk, chat_id), {}).values())

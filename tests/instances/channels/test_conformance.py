@@ -6,9 +6,9 @@ import pytest
 
 from instances.channels import CHANNELS
 from instances.models import Channel, Instance
-from tests.channels.conformance import CHECKS
-from tests.channels.messengers import MESSENGERS
 from tests.factories import InstanceFactory
+from tests.instances.channels.conformance import CHECKS
+from tests.instances.channels.messengers import MESSENGERS
 
 
 def test_every_channel_has_a_name_and_a_messenger_to_test_it_with() -> None:

@@ -9,10 +9,10 @@ import pytest
 from instances.channels import CHANNELS
 from instances.channels.base import Button, Can, CannotDo, Channel
 from instances.models import Ack, Instance, Message, MessageType, OutgoingMessage, QueuedAction
-from tests.channels import conformance
-from tests.channels.conformance import CHECKS
-from tests.channels.notepad import NotepadChannel, NotepadMessenger, Pad
 from tests.factories import InstanceFactory
+from tests.instances.channels import conformance
+from tests.instances.channels.conformance import CHECKS
+from tests.instances.channels.notepad import NotepadChannel, NotepadMessenger, Pad
 
 
 @pytest.fixture

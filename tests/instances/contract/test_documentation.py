@@ -10,18 +10,23 @@ import yaml
 from django.test import Client
 
 import instances.contract.urls  # noqa: F401 - registers the methods
-from accounts import actions as account_actions
-from hooks import actions as hook_actions
+from accounts.actions.accounts import issue_key
+from hooks.actions.endpoints import cancel
 from hooks.models import Hook, Kind
-from instances import actions, outgoing
+from instances.actions.groups import create_group
+from instances.actions.labels import create_label
+from instances.actions.messages import receive_message
+from instances.actions.settings import change_settings
+from instances.actions.status import change_status
 from instances.contract import examples
 from instances.contract.examples import CHAT, GROUP, MEMBER, PNG, RECEIVED, SENT, Example
 from instances.contract.registry import METHODS, Method
 from instances.models import Chat, Instance, Label, Message, Participant
-from tests.contract.conftest import Call
+from instances.sending import outgoing
 from tests.factories import InstanceFactory
+from tests.instances.contract.conftest import Call
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parent.parent.parent.parent
 DOCUMENT = ROOT / "docs" / "contract.md"
 NAMES = sorted({method.name for method in METHODS.values()})
 # Of these the keys are the messenger's or the client's own.
@@ -33,20 +38,20 @@ AS_EXAMPLES = {method.name: (method, example) for _, method, example in examples
 def world(instance: Instance, settings: Any) -> Instance:
     """The chats, messages and labels that the examples are about, under their ids."""
     settings.OUTPUT_IP = "192.0.2.7"
-    actions.change_settings(
+    change_settings(
         instance,
         {"webhookUrl": "https://example.com/old", "webhookStatuses": True, "instanceStatuses": True},
     )
-    actions.change_status(instance, substatus="phone")
-    actions.change_status(instance, substatus="normal")
-    actions.receive_message(instance, sender=CHAT, sender_name="Ann", body="Hello")
+    change_status(instance, substatus="phone")
+    change_status(instance, substatus="normal")
+    receive_message(instance, sender=CHAT, sender_name="Ann", body="Hello")
     Message.objects.update(message_id=RECEIVED, number=102)
     Instance.objects.update(last_message_number=102)
     hook = Hook.objects.get(kind=Kind.MESSAGE)
     Hook.objects.filter(pk=hook.pk).update(message=RECEIVED)
-    hook_actions.cancel(hook, actor=None)
-    actions.create_group(instance, chat_id=GROUP, name="Friends", members=[CHAT, MEMBER])
-    label = actions.create_label(instance, name="Paid")
+    cancel(hook, actor=None)
+    create_group(instance, chat_id=GROUP, name="Friends", members=[CHAT, MEMBER])
+    label = create_label(instance, name="Paid")
     Label.objects.filter(pk=label.pk).update(id=5)
     return instance
 
@@ -65,7 +70,7 @@ def a_code_to_scan() -> None:
 
 def a_group_to_join() -> None:
     other = InstanceFactory(owner__email="bob@example.org", phone="15550002222")
-    group = actions.create_group(other, chat_id="15550002222-1479621234@g.us", name="Others", members=[])
+    group = create_group(other, chat_id="15550002222-1479621234@g.us", name="Others", members=[])
     Chat.objects.filter(pk=group.pk).update(invite_code="Kq3vX9mBt0aZ")
 
 
@@ -129,7 +134,7 @@ def test_the_example_of_every_method_is_what_it_answers(
 ) -> None:
     method, example = AS_EXAMPLES[name]
     prepare.get(name, lambda: None)()
-    key = account_actions.issue_key(world.owner, actor=world.owner.owner)[1]
+    key = issue_key(world.owner, actor=world.owner.owner)[1]
 
     answer = call(client, method, example, key)
 

@@ -8,13 +8,14 @@ import pytest
 import time_machine
 from django.test import Client
 
-from instances import actions, counters, guesses
+from instances import login_throttle, rate_counters
+from instances.actions.lifecycle import create_instance
 from instances.contract.arguments import LONGEST_TEXT, Argument
 from instances.contract.errors import BadArgument
 from instances.contract.registry import METHODS
 from instances.contract.urls import urlpatterns
 from instances.models import Instance
-from tests.contract.conftest import Call
+from tests.instances.contract.conftest import Call
 
 STATUS = "/instance12345/status?token=secret"
 HALF_PAST = datetime(2030, 1, 1, 9, 0, 30, tzinfo=UTC)
@@ -33,7 +34,7 @@ def test_an_instance_has_so_many_calls_a_minute_and_is_told_when_to_go_on(
         response = client.get(STATUS)
         assert response.headers["Retry-After"] == "30"
         assert response.json() == {"error": "Too many calls. Try again in 30 seconds."}
-        other = actions.create_instance(instance.owner)
+        other = create_instance(instance.owner)
         assert codes(client, f"/instance{other.number}/status?token={other.token}", 1) == [200]
         clock.shift(30)
         assert codes(client, STATUS, 1) == [200]
@@ -41,31 +42,31 @@ def test_an_instance_has_so_many_calls_a_minute_and_is_told_when_to_go_on(
 
 def test_another_process_counts_on_where_this_one_is() -> None:
     """In the same table: so the share is an instance's, however many web processes answer it."""
-    assert [counters.add("test", 1), counters.add("test", 1)] == [1, 2]
+    assert [rate_counters.add("test", 1), rate_counters.add("test", 1)] == [1, 2]
     asked = (
         "import django; django.setup()\n"
         "from instances import counters\n"
         "print(counters.add('test', 1), counters.add('test', 2))"
     )
-    minute = counters.current_period()
+    minute = rate_counters.current_period()
     said = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout
-    if counters.current_period() == minute:
+    if rate_counters.current_period() == minute:
         assert said.split() == ["3", "1"]
-        assert counters.seen("test", 1) == 3
+        assert rate_counters.seen("test", 1) == 3
 
 
 def test_a_count_ends_with_its_minute() -> None:
     with time_machine.travel(HALF_PAST, tick=False) as clock:
-        counters.add("test", 1, by=5)
-        assert (counters.seen("test", 1), counters.seconds_left()) == (5, 30)
+        rate_counters.add("test", 1, by=5)
+        assert (rate_counters.seen("test", 1), rate_counters.seconds_left()) == (5, 30)
         clock.shift(30)
-        assert (counters.seen("test", 1), counters.add("test", 1)) == (0, 1)
+        assert (rate_counters.seen("test", 1), rate_counters.add("test", 1)) == (0, 1)
 
 
 def test_keys_do_not_count_for_each_other() -> None:
     for key in range(2_000):
-        counters.add("test", key)
-    assert [counters.seen("test", key) for key in range(2_000)].count(1) >= 1_990
+        rate_counters.add("test", key)
+    assert [rate_counters.seen("test", key) for key in range(2_000)].count(1) >= 1_990
 
 
 @pytest.mark.parametrize(
@@ -77,7 +78,7 @@ def test_too_many_wrong_tokens_lock_their_address_out(
 ) -> None:
     settings.CONTRACT_WRONG_TOKENS_PER_MINUTE = 3
     here, there = {"REMOTE_ADDR": "203.0.113.1"}, {"REMOTE_ADDR": "203.0.113.2"}
-    guesses._known.clear()
+    login_throttle._known.clear()
     with time_machine.travel(HALF_PAST, tick=False) as clock:
         assert codes(client, wrong, 3, **here)[-1] in (401, 404)
         response = client.get(wrong, **here)
@@ -119,7 +120,7 @@ def test_who_calls(
     settings.HTTPS = https
     headers = {"X-Forwarded-For": forwarded} if forwarded else {}
     request = client.get("/status", REMOTE_ADDR=remote, headers=headers).wsgi_request
-    assert guesses.address_of(request) == address
+    assert login_throttle.address_of(request) == address
 
 
 assert urlpatterns  # whose import is what fills METHODS

@@ -9,7 +9,7 @@ from django.test import Client, override_settings
 from hypothesis import HealthCheck, Phase, given, strategies
 from hypothesis import settings as hypothesis_settings
 
-from accounts import actions as account_actions
+from accounts.actions.accounts import issue_key
 from instances.contract.registry import METHODS
 from instances.contract.urls import urlpatterns
 from instances.models import Instance
@@ -150,7 +150,7 @@ def test_a_database_that_is_away(client: Client, monkeypatch: pytest.MonkeyPatch
     def away(*_: object) -> None:
         raise OperationalError("the connection is closed")
 
-    monkeypatch.setattr("instances.rows.by_number", away)
+    monkeypatch.setattr("instances.fast_lookup.by_number", away)
     response = client.get("/instance12345/status?token=secret", headers=BROWSER)
     assert (response.status_code, response.headers["Retry-After"], response.json()) == (
         503,
@@ -183,7 +183,7 @@ def test_no_method_fails_whatever_its_arguments_are(
     settings.OUTPUT_IP = "203.0.113.7"
     monkeypatch.setattr("instances.contract.views.limits.may_try", lambda *_: None)
     method = METHODS[name]
-    key = account_actions.issue_key(instance.owner, actor=None)[1]
+    key = issue_key(instance.owner, actor=None)[1]
     wires = [argument.wire for argument in method.arguments] + ["phone"]
 
     @given(arguments=strategies.fixed_dictionaries({}, optional=dict.fromkeys(wires, ANYTHING)))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.raw import FORM, Wire, chunked
+from tests.instances.contract.raw import FORM, Wire, chunked
 from tests.product import Product
 
 SEND = "/instance{id}/sendMessage?token={token}"

@@ -1,6 +1,6 @@
 """Schemathesis reads the wire contract's part of docs/openapi.yaml, and sends what it allows and what it forbids.
 
-As tests/api/test_schemathesis.py does for REST: no answer is a fault of ours, each is JSON or a picture, and each
+As api/test_schemathesis.py does for REST: no answer is a fault of ours, each is JSON or a picture, and each
 status is one that the document tells of. The examples are the same in every run; each is rolled back.
 """
 
@@ -14,10 +14,10 @@ from django.test import Client
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 
-from accounts import actions as account_actions
-from instances import actions
+from accounts.actions.accounts import issue_key
+from instances.actions.messages import receive_message
 from instances.models import Instance
-from tests.api.test_schemathesis import DOCUMENT, EVERYWHERE
+from tests.instances.api.test_schemathesis import DOCUMENT, EVERYWHERE
 
 EXAMPLES = 2  # of each operation and kind; a quarter of a minute in all
 PNG = b"\x89PNG"
@@ -49,8 +49,8 @@ def send(case: Any, opener: str) -> Any:
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
 def test_no_method_fails(operation: Any, instance: Instance) -> None:
-    actions.receive_message(instance, sender="17680561234", body="hello")
-    key = account_actions.issue_key(instance.owner, actor=instance.owner.owner)[1]
+    receive_message(instance, sender="17680561234", body="hello")
+    key = issue_key(instance.owner, actor=instance.owner.owner)[1]
     opener = "token=secret" if "{instanceId}" in operation.path else f"uid={key}"
     documented = {int(status) for status in operation.definition.raw["responses"]}
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from instances import actions
 from instances.actions import media as media_actions
+from instances.actions.media import store_media
 from instances.media.kinds import WrongFile
 from instances.models import Instance, Media
 from tests.factories import InstanceFactory
@@ -28,7 +28,7 @@ def own_store(tmp_path: Path, settings: Any) -> None:
 
 
 def keep(instance: Instance, size: int) -> Media:
-    return actions.store_media(instance, content=io.BytesIO(b"x" * size), filename="a.txt")
+    return store_media(instance, content=io.BytesIO(b"x" * size), filename="a.txt")
 
 
 def test_files_are_kept_up_to_the_quota_and_not_beyond(instance: Instance, tmp_path: Path) -> None:

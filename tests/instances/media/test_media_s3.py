@@ -14,8 +14,8 @@ from django.core.files.storage import storages
 from django.test import Client
 from django.utils import timezone
 
-from instances import actions
 from instances.actions import media as media_actions
+from instances.actions.media import store_media
 from instances.models import Instance, Media
 from tests.product import ROOT, product_environment
 from tests.receiver import Answer, Received, Receiver
@@ -99,7 +99,7 @@ def test_without_a_bucket_files_are_kept_in_the_data_folder(tmp_path: Path) -> N
 def test_a_file_is_put_into_the_bucket_served_from_it_and_dropped(
     bucket: Store, client: Client, instance: Instance
 ) -> None:
-    media = actions.store_media(instance, content=io.BytesIO(b"\xff\xd8\xffpicture"), filename="photo.jpg")
+    media = store_media(instance, content=io.BytesIO(b"\xff\xd8\xffpicture"), filename="photo.jpg")
     assert list(bucket.files) == [f"files/{media.path}"]
     link = media.link.removeprefix("http://localhost:8000")
     response = client.get(link)
@@ -113,13 +113,13 @@ def test_a_file_is_put_into_the_bucket_served_from_it_and_dropped(
 def test_a_file_that_the_bucket_has_lost_is_not_there(
     bucket: Store, client: Client, instance: Instance
 ) -> None:
-    media = actions.store_media(instance, content=io.BytesIO(b"\xff\xd8\xffpicture"), filename="photo.jpg")
+    media = store_media(instance, content=io.BytesIO(b"\xff\xd8\xffpicture"), filename="photo.jpg")
     bucket.files.clear()
     assert client.get(media.link.removeprefix("http://localhost:8000")).status_code == 404
 
 
 def test_files_of_deleted_instances_are_found_in_the_bucket(bucket: Store, instance: Instance) -> None:
-    kept = actions.store_media(instance, content=io.BytesIO(b"\xff\xd8\xffpicture"), filename="photo.jpg")
+    kept = store_media(instance, content=io.BytesIO(b"\xff\xd8\xffpicture"), filename="photo.jpg")
     bucket.files["files/999999/lost"] = b"x"
     assert media_actions.drop_old() == "0 over, 1 of deleted instances"
     assert list(bucket.files) == [f"files/{kept.path}"]

@@ -10,8 +10,9 @@ from django.core.files.storage import storages
 from django.test import Client
 from django.utils import timezone
 
-from instances import actions
 from instances.actions import media as media_actions
+from instances.actions.lifecycle import delete_instance
+from instances.actions.media import keep_longer, store_media
 from instances.media.kinds import WrongFile
 from instances.models import Instance, Media
 from tests.factories import InstanceFactory
@@ -28,7 +29,7 @@ def own_store(tmp_path: Path, settings: Any) -> None:
 
 
 def keep(instance: Instance, name: str = "photo.jpg", content: bytes = b"\xff\xd8\xffpicture") -> Media:
-    return actions.store_media(instance, content=io.BytesIO(content), filename=name)
+    return store_media(instance, content=io.BytesIO(content), filename=name)
 
 
 def path(media: Media) -> str:
@@ -125,7 +126,7 @@ def test_retention_drops_rows_and_files_that_are_over_and_no_others(instance: In
 def test_retention_drops_the_files_of_deleted_instances(instance: Instance) -> None:
     bobs = InstanceFactory(owner__email="bob@example.org")
     theirs, kept = keep(bobs), keep(instance)
-    actions.delete_instance(bobs, actor=None)
+    delete_instance(bobs, actor=None)
     assert media_actions.drop_old() == "0 over, 1 of deleted instances"
     assert (storages["media"].exists(theirs.path), storages["media"].exists(kept.path)) == (False, True)
 
@@ -134,7 +135,7 @@ def test_retention_keeps_what_was_sent_once_more_meanwhile(instance: Instance) -
     media = keep(instance)
     Media.objects.filter(pk=media.pk).update(expires_at=timezone.now())
     stale = Media.objects.get()
-    actions.keep_longer(media)
+    keep_longer(media)
     assert media_actions.drop(stale) == 0
     assert storages["media"].exists(media.path)
 

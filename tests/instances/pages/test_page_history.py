@@ -6,8 +6,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from instances import actions, status_history
+from instances.actions.settings import change_settings
+from instances.actions.status import change_status
 from instances.models import Instance, StatusChange
+from instances.pages.history import status_history
 
 pytestmark = pytest.mark.django_db
 PAGE = "/instances/12345/history/"
@@ -15,7 +17,7 @@ PAGE = "/instances/12345/history/"
 
 @pytest.fixture(autouse=True)
 def kept(instance: Instance) -> None:
-    actions.change_settings(instance, {"instanceStatuses": True})
+    change_settings(instance, {"instanceStatuses": True})
 
 
 def change(instance, minutes, status="authenticated", substatus="normal"):
@@ -93,15 +95,15 @@ def test_what_is_new_is_counted_and_not_pushed_in(alice, instance):
     newest = change(instance, 5).pk
     news = f"{PAGE}news/"
     assert alice.get(news, {"seen": newest, "told": 0}).status_code == 204
-    actions.change_status(instance, substatus="phone")
-    actions.change_status(instance, substatus="normal")
+    change_status(instance, substatus="phone")
+    change_status(instance, substatus="normal")
     answer = alice.get(news, {"seen": newest, "told": 0})
     assert "2 new changes, show" in answer.content.decode()
     assert alice.get(news, {"seen": newest, "told": 2}).status_code == 204
 
 
 def test_a_history_that_is_not_kept_says_so_and_can_be_switched_on(alice, instance):
-    actions.change_settings(instance, {"instanceStatuses": False})
+    change_settings(instance, {"instanceStatuses": False})
     page = alice.get(PAGE).content.decode()
     assert "The history is not kept:" in page
     form = page[page.index("history-off") : page.index("Keep it from now on")]

@@ -8,9 +8,10 @@ from django.test import Client
 from django.utils import timezone
 
 from hooks.models import Hook, Kind, State
-from instances import actions, listing
-from instances.figures import figures_of
+from instances.actions.messages import receive_message
 from instances.models import Instance
+from instances.pages.instance_list import search
+from instances.pages.overview.delivery_summary import figures_of
 from tests.factories import InstanceFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -42,7 +43,7 @@ def test_the_front_door_leads_people_to_their_instances_and_strangers_to_the_sig
 
 
 def test_the_list_shows_each_instance_with_its_figures(alice, instance):
-    actions.receive_message(instance, sender="17680561234", body="hello")
+    receive_message(instance, sender="17680561234", body="hello")
     answer = alice.get("/instances/")
     page = answer.content.decode()
     assert "12345" in page
@@ -119,7 +120,7 @@ def test_a_state_can_be_chosen_and_all_are_counted(alice, many):
 )
 def test_more_goes_on_behind_the_last_and_loses_nobody(alice, many, monkeypatch, query):
     whole = names(alice, **query)
-    monkeypatch.setattr(listing, "PAGE_SIZE", 2)
+    monkeypatch.setattr(search, "PAGE_SIZE", 2)
     first = alice.get("/instances/", query)
     after = re.search(r'rel="next" href="\?[^"]*after=(\d+)', first.content.decode())[1]
     rest = names(alice, **query, after=after)

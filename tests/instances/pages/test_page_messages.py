@@ -6,9 +6,11 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from instances import actions, conversations
+from instances.actions.messages import receive_message, record_ack
+from instances.actions.sending.accept import send_message
 from instances.models import Chat, Instance, Message, OutgoingMessage
-from instances.outgoing import send_due
+from instances.pages.messages import conversations
+from instances.sending.outgoing import send_due
 from tests.factories import member_of
 
 pytestmark = pytest.mark.django_db
@@ -19,7 +21,7 @@ CHAT = f"{PAGE}{ANNA}/"
 
 
 def hears(instance, body, *, sender="17680561234", name="Anna", **more):
-    return actions.receive_message(instance, sender=sender, sender_name=name, body=body, **more)
+    return receive_message(instance, sender=sender, sender_name=name, body=body, **more)
 
 
 def numbers(html):
@@ -78,7 +80,7 @@ def test_more_chats_go_on_behind_the_last(alice, instance, monkeypatch):
 
 def test_bubbles_say_who_when_and_how_far_each_message_got(alice, instance):
     hears(instance, "Is it <b>open</b>?")
-    actions.send_message(instance, chat_id=ANNA, body="Until six.")
+    send_message(instance, chat_id=ANNA, body="Until six.")
     assert send_due() == 1
     page = alice.get(CHAT).content.decode()
     assert "Is it &lt;b&gt;open&lt;/b&gt;?" in page
@@ -140,14 +142,14 @@ def test_a_burst_comes_in_parts_and_whole(alice, instance, monkeypatch):
 
 def test_a_poll_brings_the_ticks_as_they_come(alice, instance):
     hears(instance, "hello")
-    outgoing = actions.send_message(instance, chat_id=ANNA, body="Until six.")
+    outgoing = send_message(instance, chat_id=ANNA, body="Until six.")
     page = alice.get(CHAT).content.decode()
     assert "queued, no. 1" in page
     send_due()
     news = poll(alice, page).content.decode()
     assert numbers(news) == [2]
     assert "queued, no." not in news
-    actions.record_ack(instance, message_id=outgoing.message_id, status="viewed")
+    record_ack(instance, message_id=outgoing.message_id, status="viewed")
     news = poll(alice, news).content.decode()
     assert numbers(news) == []
     assert re.search(r'id="tick-2" hx-swap-oob="true">.*?</svg> viewed</span>', news)

@@ -8,7 +8,10 @@ from django.test import Client
 from django.utils import timezone
 
 from hooks.models import Endpoint, Kind, SkipReason, State
-from instances import actions
+from instances.actions.lifecycle import link_sandbox
+from instances.actions.sending.accept import send_message
+from instances.actions.settings import change_settings
+from instances.actions.status import change_status
 from instances.models import AccountStatus, Instance
 from tests.factories import member_of
 
@@ -61,7 +64,7 @@ def test_scanning_links_the_instance_and_logging_out_unlinks_it(alice, instance)
 def test_the_status_card_is_sent_again_only_when_the_status_has_changed(alice, instance):
     seen = alice.get("/instances/12345/").context["status"].cursor
     assert alice.get("/instances/12345/status/", {"seen": seen}).status_code == 204
-    actions.change_status(instance, substatus="phone")
+    change_status(instance, substatus="phone")
     answer = alice.get("/instances/12345/status/", {"seen": seen})
     assert answer.status_code == 200
     assert "The phone is not connected" in answer.content.decode()
@@ -75,8 +78,8 @@ def test_every_status_has_words(alice, instance):
 
 
 def test_the_page_says_how_many_hooks_were_skipped_because_a_flag_is_off(alice, instance):
-    actions.change_settings(instance, {"statusNotificationsOn": False})
-    actions.change_status(instance, substatus="phone")
+    change_settings(instance, {"statusNotificationsOn": False})
+    change_status(instance, substatus="phone")
     hook = instance.endpoint.hooks.get()
     assert (hook.kind, hook.state, hook.skip_reason) == (Kind.STATUS, State.SKIPPED, SkipReason.FLAG_OFF)
     page = alice.get("/instances/12345/").content.decode()
@@ -106,15 +109,15 @@ def test_the_token_stands_nowhere_in_the_open(alice, instance):
 
 
 def test_the_first_steps_tick_what_is_true_and_go_away_when_all_is(alice, instance):
-    actions.change_status(instance, account_status=AccountStatus.GOT_QR_CODE)
-    actions.change_settings(instance, {"webhookUrl": None})
+    change_status(instance, account_status=AccountStatus.GOT_QR_CODE)
+    change_settings(instance, {"webhookUrl": None})
     steps = alice.get("/instances/12345/").context["steps"]
     assert [step.done for step in steps] == [False, False, False, False, False]
-    actions.link_sandbox(instance)
-    actions.change_settings(instance, {"webhookUrl": "https://example.com/hook"})
+    link_sandbox(instance)
+    change_settings(instance, {"webhookUrl": "https://example.com/hook"})
     steps = alice.get("/instances/12345/").context["steps"]
     assert [step.done for step in steps] == [True, True, False, False, False]
-    actions.send_message(instance, chat_id="17680561234", body="hello")
+    send_message(instance, chat_id="17680561234", body="hello")
     for simulated in (True, False):
         instance.endpoint.hooks.create(
             kind=Kind.ACK, body=b"{}", state=State.DELIVERED, simulated=simulated, finished_at=timezone.now()
@@ -151,7 +154,7 @@ def test_the_chooser_follows_what_the_buttons_of_the_status_do(alice, instance):
 
 def test_a_button_that_does_not_apply_any_more_does_nothing(alice, instance):
     """Another window has logged out meanwhile: the button does nothing, and the card says how things are."""
-    actions.change_status(instance, account_status=AccountStatus.GOT_QR_CODE)
+    change_status(instance, account_status=AccountStatus.GOT_QR_CODE)
     changed = Instance.objects.get(pk=instance.pk).status_changed_at
     card = alice.post("/instances/12345/press/logout/", headers=HTMX).content.decode()
     assert "Not linked yet" in card
@@ -202,7 +205,7 @@ def test_each_button_does_what_the_method_of_the_wire_contract_does(
 
 
 def test_the_code_counts_down_and_is_stale_after_its_minute(alice, instance):
-    actions.change_status(instance, account_status=AccountStatus.GOT_QR_CODE)
+    change_status(instance, account_status=AccountStatus.GOT_QR_CODE)
     page = alice.get("/instances/12345/").content.decode()
     assert "<svg" in page
     assert 'class="qr-code"' in page
@@ -220,13 +223,13 @@ def test_the_code_counts_down_and_is_stale_after_its_minute(alice, instance):
 
 def test_a_status_that_goes_to_and_fro_is_said_in_one_line(alice, instance):
     for substatus in ("phone", "normal") * 7:
-        actions.change_status(instance, substatus=substatus)
+        change_status(instance, substatus=substatus)
     assert "It changed 14 times in 10 min." in alice.get("/instances/12345/").content.decode()
 
 
 def test_five_changes_are_no_flapping(alice, instance):
     for substatus in ("phone", "normal", "phone", "normal", "phone"):
-        actions.change_status(instance, substatus=substatus)
+        change_status(instance, substatus=substatus)
     assert "It changed" not in alice.get("/instances/12345/").content.decode()
 
 

@@ -6,10 +6,12 @@ import pytest
 from django.test import Client
 
 from hooks.models import Endpoint
-from instances import actions, more_settings, settings_table
-from instances.flags import FLAGS
+from instances import settings_table
+from instances.actions.settings import change_settings, read_settings
 from instances.models import Instance
-from instances.views.settings import SWITCHES
+from instances.pages.settings import advanced_settings
+from instances.pages.settings.flag_texts import FLAGS
+from instances.pages.settings.views import SWITCHES
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
@@ -31,7 +33,7 @@ def form_of(page: str, card: str) -> dict[str, str]:
 
 
 def settings(instance):
-    return actions.read_settings(Instance.objects.get(pk=instance.pk))
+    return read_settings(Instance.objects.get(pk=instance.pk))
 
 
 def flags_form(client):
@@ -71,7 +73,7 @@ def test_each_of_the_six_flags_can_be_switched_on_and_off(alice, instance, flag)
 
 def test_what_somebody_else_has_changed_meanwhile_is_not_undone(alice, instance):
     data = flags_form(alice) | {"guaranteedHooks": "on"}
-    actions.change_settings(instance, {"statusNotificationsOn": False})
+    change_settings(instance, {"statusNotificationsOn": False})
     alice.post(PAGE, data, headers=HTMX)
     saved = settings(instance)
     assert (saved["statusNotificationsOn"], saved["guaranteedHooks"]) == (False, True)
@@ -122,7 +124,9 @@ def test_a_setting_of_another_card_is_left_alone(alice, instance):
 
 def test_every_setting_of_the_wire_contract_stands_on_a_page():
     on_pages = (
-        {flag.name for flag in FLAGS} | {setting.name for setting in more_settings.SETTINGS} | {"webhookUrl"}
+        {flag.name for flag in FLAGS}
+        | {setting.name for setting in advanced_settings.SETTINGS}
+        | {"webhookUrl"}
     )
     assert on_pages == {setting.wire for setting in settings_table.SETTINGS}
     assert {name for name in on_pages if name not in SWITCHES} == {

@@ -9,8 +9,8 @@ import pytest
 from standardwebhooks import Webhook
 
 from hooks.models import Endpoint, Hook, Outcome
-from instances import snippets
 from instances.models import Instance
+from instances.pages.overview import signature_snippets
 from tests.receiver import Receiver
 
 pytestmark = pytest.mark.django_db
@@ -103,18 +103,18 @@ def signed(stamp):
 
 def in_python(headers, body):
     names: dict = {}
-    exec(snippets.PYTHON, names)
+    exec(signature_snippets.PYTHON, names)
     return names["is_signed"](headers, body, SECRET)
 
 
 def in_node(headers, body):
     call = f"isSigned({json.dumps(headers)}, Buffer.from('{body.hex()}', 'hex'), '{SECRET}')"
-    return run(["node", "-e", f"{snippets.NODE}\nconsole.log({call})"]) == "true"
+    return run(["node", "-e", f"{signature_snippets.NODE}\nconsole.log({call})"]) == "true"
 
 
 def in_php(headers, body):
     given = f"json_decode('{json.dumps(headers)}', true), hex2bin('{body.hex()}'), '{SECRET}'"
-    code = snippets.PHP.removeprefix("<?php\n")
+    code = signature_snippets.PHP.removeprefix("<?php\n")
     return run(["php", "-r", f"{code}\nvar_export(is_signed({given}));"]) == "true"
 
 

@@ -9,10 +9,14 @@ from django.test import Client
 from django.utils import timezone
 
 from hooks.models import Hook
-from instances import actions
+from instances.actions.messages import receive_message
+from instances.actions.sending.accept import send_message
+from instances.actions.settings import change_settings
 from instances.channels import channel_of
+from instances.channels.sandbox.actions.contacts import change_phone
+from instances.channels.sandbox.actions.receipts import make_due_receipts
 from instances.models import Chat, Instance, Message, SandboxContact
-from instances.outgoing import send_due
+from instances.sending.outgoing import send_due
 from tests.factories import AccountFactory, InstanceFactory, UserFactory, member_of
 
 pytestmark = pytest.mark.django_db
@@ -162,7 +166,7 @@ def test_a_message_is_quoted_and_forwarded(alice):
 
 
 def test_what_is_typed_by_hand_gets_no_ack(alice, instance):
-    actions.change_settings(instance, {"ackNotificationsOn": True, "webhookUrl": "https://example.com/hook"})
+    change_settings(instance, {"ackNotificationsOn": True, "webhookUrl": "https://example.com/hook"})
     said = touch(alice, "own/write", text="by hand")
     message = Message.objects.get()
     assert (message.from_me, message.by_api) == (True, False)
@@ -172,7 +176,7 @@ def test_what_is_typed_by_hand_gets_no_ack(alice, instance):
 
 
 def test_a_contact_reads_what_the_api_has_sent_or_leaves_it(alice, instance):
-    sent = actions.send_message(instance, chat_id=ANNA, body="hello")
+    sent = send_message(instance, chat_id=ANNA, body="hello")
     assert "has nothing to read" in touch(alice, "contact/read")
     send_due()
     assert Message.objects.get().get_ack_display() == "delivered"
@@ -184,13 +188,13 @@ def test_a_contact_reads_what_the_api_has_sent_or_leaves_it(alice, instance):
 
 def test_who_is_offline_gets_nothing_until_they_are_back(alice, instance):
     assert "is offline" in touch(alice, "contact", switch="offline")
-    actions.send_message(instance, chat_id=ANNA, body="hello")
+    send_message(instance, chat_id=ANNA, body="hello")
     send_due()
     assert Message.objects.get().get_ack_display() == "sent"
     page = alice.get(f"{PAGE}{QUERY}").content.decode()
     assert (rows(page, "own"), rows(page, "contact")) == ({1: True}, {1: False})
     touch(alice, "contact", switch="online")
-    actions.make_due_receipts(instance, timezone.now())
+    make_due_receipts(instance, timezone.now())
     news = poll(alice, page).content.decode()
     assert states(news) == [[1, "delivered", True, False]]
 
@@ -239,9 +243,7 @@ def test_network_computer_and_synchronising(alice, instance, event, back, status
 
 
 def test_a_low_battery_is_a_status_with_its_hook(alice, instance):
-    actions.change_settings(
-        instance, {"statusNotificationsOn": True, "webhookUrl": "https://example.com/hook"}
-    )
+    change_settings(instance, {"statusNotificationsOn": True, "webhookUrl": "https://example.com/hook"})
     said = touch(alice, "own", battery="15")
     assert "The battery is at 15 %. Queued Status" in said
     instance.refresh_from_db()
@@ -277,7 +279,7 @@ def test_a_poll_brings_what_is_new_once_and_loses_nothing(alice, instance):
     page = alice.get(f"{PAGE}{QUERY}").content.decode()
     assert poll(alice, page).status_code == 204
     for number in range(70):
-        actions.receive_message(instance, sender=ANNA, body=f"text {number}")
+        receive_message(instance, sender=ANNA, body=f"text {number}")
     news = poll(alice, page).content.decode()
     assert list(rows(news, "own")) == list(range(1, 71))
     assert list(rows(news, "contact")) == list(range(1, 71))
@@ -289,7 +291,7 @@ def test_a_poll_brings_what_is_new_once_and_loses_nothing(alice, instance):
 
 def test_a_poll_tells_of_the_phone_only_when_it_is_another(alice, instance):
     page = alice.get(f"{PAGE}{QUERY}").content.decode()
-    actions.change_phone(instance, battery=5)
+    change_phone(instance, battery=5)
     news = poll(alice, page).content.decode()
     assert 'id="own-state"' in news
     assert "5 %" in news

@@ -7,10 +7,12 @@ from django.test import Client
 from django.utils import timezone
 
 from hooks.models import Hook, Kind
-from instances import actions
+from instances.actions.messages import record_ack
+from instances.actions.sending.accept import send_message
+from instances.actions.status import change_status
 from instances.models import AccountStatus, Instance, Message, OutgoingMessage
-from instances.outgoing import send_due
-from testing_tools import ticks
+from instances.sending.outgoing import send_due
+from testing_tools.sending import acks as ticks
 from tests.factories import AccountFactory, InstanceFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -80,7 +82,7 @@ def test_the_ticks_come_with_their_times(alice, instance):
         ("viewed", False, None),
     ]
     assert message.queued_at == before.ticks[0].at
-    actions.record_ack(instance, message_id=message.message_id, status="viewed")
+    record_ack(instance, message_id=message.message_id, status="viewed")
     [viewed] = ticks.sent_messages(instance)
     assert viewed.ticks[3].at == Hook.objects.filter(kind=Kind.ACK).latest("pk").created_at
 
@@ -111,7 +113,7 @@ def test_the_list_is_sent_again_only_when_there_is_news(alice, instance):
 
 def test_the_newest_stand_on_top_and_twenty_are_shown(alice, instance, django_assert_max_num_queries):
     for number in range(22):
-        actions.send_message(instance, chat_id="17680561234", body=f"number {number}")
+        send_message(instance, chat_id="17680561234", body=f"number {number}")
     send_due()
     with django_assert_max_num_queries(3):
         shown = ticks.sent_messages(instance)
@@ -119,7 +121,7 @@ def test_the_newest_stand_on_top_and_twenty_are_shown(alice, instance, django_as
 
 
 def test_while_no_messenger_is_linked_messages_wait(alice, instance):
-    actions.change_status(instance, account_status=AccountStatus.GOT_QR_CODE)
+    change_status(instance, account_status=AccountStatus.GOT_QR_CODE)
     page = alice.get(PAGE).content.decode()
     assert "No messenger is linked yet." in page
     send(alice)
@@ -135,8 +137,8 @@ def test_an_unpaid_instance_sends_nothing(alice):
 
 
 def test_a_full_queue_says_so(alice, instance, monkeypatch):
-    actions.change_status(instance, account_status=AccountStatus.GOT_QR_CODE)
-    monkeypatch.setattr("instances.actions.sending.QUEUE_LIMIT", 1)
+    change_status(instance, account_status=AccountStatus.GOT_QR_CODE)
+    monkeypatch.setattr("instances.actions.sending.accept.QUEUE_LIMIT", 1)
     send(alice)
     assert "the queue holds 1 messages, which is the limit" in send(alice)
     assert OutgoingMessage.objects.count() == 1
@@ -160,7 +162,7 @@ def test_a_stranger_sends_nothing(alice):
 
 @pytest.mark.parametrize("status", [AccountStatus.AUTHENTICATED, AccountStatus.GOT_QR_CODE])
 def test_the_reply_that_is_shown_is_the_one_that_clients_get(alice, instance, status):
-    actions.change_status(instance, account_status=status)
+    change_status(instance, account_status=status)
     shown = alice.post(
         f"{PAGE}send/?instance=12345", {"recipient": "17680561234", "text": "x"}, headers=HTMX
     ).context["reply"]

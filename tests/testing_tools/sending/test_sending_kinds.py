@@ -6,11 +6,13 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
-from instances import actions
-from instances.channels.sandbox import SandboxChannel
+from instances.actions.status import change_status
+from instances.channels.sandbox.actions.contacts import change_contact
+from instances.channels.sandbox.channel import SandboxChannel
 from instances.models import AccountStatus, Instance, Media, OutgoingMessage
-from instances.outgoing import send_due
-from testing_tools import samples, ticks, ticks_why
+from instances.sending.outgoing import send_due
+from testing_tools import sample_files
+from testing_tools.sending import acks, missing_acks
 from tests.factories import AccountFactory, InstanceFactory, member_of
 
 pytestmark = pytest.mark.django_db
@@ -37,7 +39,7 @@ def send(client: Client, kind: str, **fields) -> str:
 
 
 def test_a_file_is_sent_with_its_caption(alice):
-    photo = SimpleUploadedFile("sea.png", samples.picture(), "image/png")
+    photo = SimpleUploadedFile("sea.png", sample_files.picture(), "image/png")
     page = send(alice, "file", file=photo, caption="the sea")
     sent, media = OutgoingMessage.objects.get(), Media.objects.get()
     assert (sent.type, sent.body, sent.caption) == ("image", media.link, "the sea")
@@ -99,8 +101,8 @@ def test_a_tick_that_the_channel_never_has_is_said(alice, monkeypatch):
 
 
 def why(instance):
-    [message] = ticks.sent_messages(instance)
-    ticks_why.explain(instance, [message])
+    [message] = acks.sent_messages(instance)
+    missing_acks.explain(instance, [message])
     return message.why
 
 
@@ -115,7 +117,7 @@ def why(instance):
     ],
 )
 def test_what_a_tick_waits_for_is_said(alice, instance, mind, words):
-    actions.change_contact(instance, phone=ANNA, name="Anna", **mind)
+    change_contact(instance, phone=ANNA, name="Anna", **mind)
     send(alice, "text", text="hello")
     send_due()
     assert why(instance) == words
@@ -123,7 +125,7 @@ def test_what_a_tick_waits_for_is_said(alice, instance, mind, words):
 
 
 def test_what_waits_in_the_queue_is_shown_and_cleared(alice, instance):
-    actions.change_status(instance, account_status=AccountStatus.GOT_QR_CODE)
+    change_status(instance, account_status=AccountStatus.GOT_QR_CODE)
     for number in range(12):
         send(alice, "text", text=f"number {number}")
     page = alice.get(PAGE).content.decode()
@@ -138,7 +140,7 @@ def test_what_waits_in_the_queue_is_shown_and_cleared(alice, instance):
 
 
 def test_a_viewer_sees_all_and_clears_nothing(instance, alice):
-    actions.change_status(instance, account_status=AccountStatus.GOT_QR_CODE)
+    change_status(instance, account_status=AccountStatus.GOT_QR_CODE)
     send(alice, "text", text="hello")
     vera = Client()
     vera.force_login(member_of(instance.owner, "viewer", "vera@example.org"))

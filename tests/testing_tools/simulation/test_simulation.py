@@ -11,14 +11,17 @@ from django.test import Client
 from django.utils import timezone
 from standardwebhooks import Webhook
 
-from hooks import actions as hook_actions
+from chatapi.ui.curl import curl_line
+from chatapi.ui.json_text import BadJson, compact
+from hooks.actions.endpoints import configure
 from hooks.models import Hook, Kind, Outcome, Side, State, Trigger
-from instances import actions, payloads
+from instances import payloads
+from instances.actions.messages import receive_message
+from instances.actions.sending.accept import send_message
 from instances.models import Instance, Message
-from instances.outgoing import send_due
-from testing_tools import bins, simulations
-from testing_tools.curl import curl_line
-from testing_tools.json_text import BadJson, compact
+from instances.sending.outgoing import send_due
+from testing_tools.simulation import drafts
+from testing_tools.verification.actions import bins as actions_bins
 from tests.factories import AccountFactory, InstanceFactory, UserFactory
 from tests.receiver import Receiver
 
@@ -93,9 +96,7 @@ def test_the_example_has_the_very_bytes_of_a_real_message(alice, instance, recei
     send(alice)
     sent = receiver.requests[0].body
     item = json.loads(sent)["messages"][0]
-    message = actions.receive_message(
-        instance, sender="17680561234", sender_name="Anna Example", body=item["body"]
-    )
+    message = receive_message(instance, sender="17680561234", sender_name="Anna Example", body=item["body"])
     message.message_id = item["id"]
     message.time = timezone.datetime.fromtimestamp(item["time"], tz=timezone.get_current_timezone())
     assert payloads.message_body(message) == sent
@@ -103,7 +104,7 @@ def test_the_example_has_the_very_bytes_of_a_real_message(alice, instance, recei
 
 @pytest.mark.parametrize(("what", "status"), [("delivered", "delivered"), ("viewed", "viewed")])
 def test_an_ack_is_about_the_message_that_was_really_sent_last(alice, instance, receiver, what, status):
-    outgoing = actions.send_message(instance, chat_id="4912345678901", body="hello")
+    outgoing = send_message(instance, chat_id="4912345678901", body="hello")
     send_due()
     assert Message.objects.get().message_id == outgoing.message_id
     send(alice, what=what)
@@ -197,7 +198,7 @@ def test_sending_again_makes_a_new_hook_of_the_same_bytes(alice, receiver):
 
 
 def test_a_real_hook_can_not_be_sent_again_from_here(alice, instance):
-    actions.receive_message(instance, sender="17680561234", body="hello")
+    receive_message(instance, sender="17680561234", body="hello")
     hook = Hook.objects.filter(kind=Kind.MESSAGE).get()
     assert alice.post(f"{PAGE}again/{hook.public_id}/", headers=HTMX).status_code == 404
 
@@ -251,7 +252,7 @@ def test_json_of_any_shape_can_be_typed(alice, what, body):
 def test_the_address_says_where_it_comes_from(alice, instance, receiver):
     assert "From the settings of Shop." in alice.get(PAGE, {"instance": 12345}).content.decode()
     answer = alice.post(f"{PAGE}address/?instance=12345", {"use": "bin"}, headers=HTMX)
-    bin = bins.open_bin(instance)
+    bin = actions_bins.open_bin(instance)
     assert value_of(answer, "url") == bin.url
     assert "Your bin" in answer.content.decode()
     answer = alice.post(f"{PAGE}address/?instance=12345", {"url": "https://other.example"}, headers=HTMX)
@@ -261,13 +262,13 @@ def test_the_address_says_where_it_comes_from(alice, instance, receiver):
     )
     answer = alice.post(f"{PAGE}address/?instance=12345", {"use": "own"}, headers=HTMX)
     assert value_of(answer, "url") == receiver.url
-    bins.start_verification(instance, actor=None)
+    actions_bins.start_verification(instance, actor=None)
     context = alice.get(PAGE, {"instance": 12345}).context
     assert (context["url"], context["origin"]) == (bin.url, "verification")
 
 
 def test_without_an_address_the_page_says_so(alice, instance):
-    hook_actions.configure(instance.endpoint, url="")
+    configure(instance.endpoint, url="")
     context = alice.get(PAGE, {"instance": 12345}).context
     assert (context["url"], context["origin"]) == ("", "none")
 
@@ -314,7 +315,7 @@ def test_the_curl_line_says_the_same_request(alice, receiver):
 
 
 def test_a_body_that_is_too_long_is_not_sent(alice, receiver):
-    text = send(alice, body=json.dumps("x" * simulations.BODY_MOST))
+    text = send(alice, body=json.dumps("x" * drafts.BODY_MOST))
     assert "at most 262,144 are sent" in text
     assert receiver.requests == []
 

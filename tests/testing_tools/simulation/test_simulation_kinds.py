@@ -7,14 +7,17 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from hooks import actions as hook_actions
+from chatapi.ui.json_text import BadJson, Place, parse, place_of
+from hooks.actions.endpoints import configure
 from hooks.models import Hook, Kind
-from instances import actions
+from instances.actions.chats import change_chat
+from instances.actions.messages import receive_message, record_ack, type_on_phone
+from instances.actions.sending.accept import send_message
+from instances.actions.status import change_status
 from instances.models import Ack, Chat, Instance, Media, Message, Substatus
-from instances.outgoing import send_due
-from testing_tools import simulations
-from testing_tools.json_text import BadJson, Place, parse, place_of
-from testing_tools.simulation_kinds import (
+from instances.sending.outgoing import send_due
+from testing_tools.simulation import drafts
+from testing_tools.simulation.kinds import (
     DRAWER,
     GROUP,
     LARGE,
@@ -76,7 +79,7 @@ def test_the_drawer_and_the_large_choices_have_every_kind_once():
 def test_a_received_message_of_each_type_has_the_very_bytes_of_a_real_one(instance, type):
     simulated = example(instance, "message" if type == "chat" else type)
     item = json.loads(simulated)["messages"][0]
-    actions.receive_message(
+    receive_message(
         instance,
         sender=SENDER[0],
         sender_name=SENDER[1],
@@ -94,11 +97,11 @@ def test_a_quoted_and_a_forwarded_message_have_the_very_bytes_of_real_ones(insta
     item = json.loads(simulated)["messages"][0]
     quoted = {"id": item["quotedMsgId"], "body": QUOTED, "type": "chat"}
     who = {"sender": SENDER[0], "sender_name": SENDER[1]}
-    actions.receive_message(instance, **who, body=item["body"], quoted=quoted)
+    receive_message(instance, **who, body=item["body"], quoted=quoted)
     real = last_body(instance)
     assert as_real(simulated, real, "id", "time") == real
     simulated = example(instance, What.FORWARDED)
-    actions.receive_message(instance, **who, body=item["body"], forwarded=1)
+    receive_message(instance, **who, body=item["body"], forwarded=1)
     real = last_body(instance)
     assert as_real(simulated, real, "id", "time") == real
 
@@ -107,7 +110,7 @@ def test_a_message_in_a_group_has_the_very_bytes_of_a_real_one(instance):
     Chat.objects.create(instance=instance, chat_id=GROUP[0], name=GROUP[1], is_group=True)
     simulated = example(instance, What.GROUP)
     body = json.loads(simulated)["messages"][0]["body"]
-    actions.receive_message(instance, sender=SENDER[0], sender_name=SENDER[1], body=body, chat_id=GROUP[0])
+    receive_message(instance, sender=SENDER[0], sender_name=SENDER[1], body=body, chat_id=GROUP[0])
     real = last_body(instance)
     assert as_real(simulated, real, "id", "time") == real
     assert json.loads(real)["messages"][0]["id"].endswith("_17680561234@c.us")
@@ -116,11 +119,11 @@ def test_a_message_in_a_group_has_the_very_bytes_of_a_real_one(instance):
 def test_what_goes_out_has_the_very_bytes_of_real_ones(instance):
     Chat.objects.create(instance=instance, chat_id=f"{SENDER[0]}@c.us", name=SENDER[1])
     simulated = example(instance, What.TYPED)
-    actions.type_on_phone(instance, chat_id=SENDER[0], body="Yes, it is.")
+    type_on_phone(instance, chat_id=SENDER[0], body="Yes, it is.")
     real = last_body(instance)
     assert as_real(simulated, real, "id", "time") == real
     simulated = example(instance, What.BY_API)
-    actions.send_message(instance, chat_id=SENDER[0], body="Yes, it is.")
+    send_message(instance, chat_id=SENDER[0], body="Yes, it is.")
     send_due()
     real = last_body(instance)
     assert as_real(simulated, real, "id", "time") == real
@@ -130,12 +133,12 @@ def test_what_goes_out_has_the_very_bytes_of_real_ones(instance):
     ("what", "ack"), [("sent", Ack.SENT), ("delivered", Ack.DELIVERED), ("viewed", Ack.VIEWED)]
 )
 def test_a_tick_has_the_very_bytes_of_the_real_one(instance, what, ack):
-    actions.send_message(instance, chat_id=SENDER[0], body="hello")
+    send_message(instance, chat_id=SENDER[0], body="hello")
     send_due()
     message = Message.objects.get()
     simulated = example(instance, what)
     if ack > (message.ack or 0):
-        actions.record_ack(instance, message_id=message.message_id, status=ack.label)
+        record_ack(instance, message_id=message.message_id, status=ack.label)
     real = [
         bytes(hook.body)
         for hook in Hook.objects.filter(kind=Kind.ACK)
@@ -146,7 +149,7 @@ def test_a_tick_has_the_very_bytes_of_the_real_one(instance, what, ack):
 
 def test_a_change_of_status_has_the_very_bytes_of_a_real_one(instance):
     simulated = example(instance, What.STATUS)
-    actions.change_status(instance, substatus=Substatus.PHONE)
+    change_status(instance, substatus=Substatus.PHONE)
     real = last_body(instance, Kind.STATUS)
     time = json.loads(simulated)["instanceStatus"][0]["time"]
     made = json.loads(real)["instanceStatus"][0]["time"]
@@ -156,11 +159,11 @@ def test_a_change_of_status_has_the_very_bytes_of_a_real_one(instance):
 def test_a_new_and_a_changed_chat_have_the_very_bytes_of_real_ones(instance):
     simulated = json.loads(example(instance, What.NEW_CHAT))
     at = timezone.now() - timedelta(hours=1)
-    actions.receive_message(instance, sender=SENDER[0], sender_name=SENDER[1], body="hello", time=at)
+    receive_message(instance, sender=SENDER[0], sender_name=SENDER[1], body="hello", time=at)
     simulated["chatUpdate"][0]["new"]["last_time"] = int(at.timestamp())
     assert json.dumps(simulated, separators=(",", ":")).encode() == last_body(instance, Kind.CHAT)
     changed = example(instance, What.CHAT)
-    actions.change_chat(instance, chat_id=f"{SENDER[0]}@c.us", name="Anna Example (new)")
+    change_chat(instance, chat_id=f"{SENDER[0]}@c.us", name="Anna Example (new)")
     assert last_body(instance, Kind.CHAT) == changed
 
 
@@ -169,7 +172,7 @@ def test_a_file_is_the_newest_one_that_the_instance_has_had(instance):
     kept = Media.objects.create(
         instance=instance, filename="blue.png", extension=".png", content_type="image/png", size=8, path="1/x"
     )
-    actions.receive_message(instance, sender=SENDER[0], type="image", media=kept)
+    receive_message(instance, sender=SENDER[0], type="image", media=kept)
     assert json.loads(example(instance, What.IMAGE))["messages"][0]["body"] == kept.link
 
 
@@ -193,9 +196,9 @@ def test_every_kind_can_be_chosen_written_read_and_its_form_is_full(alice, insta
 
 def written(instance: Instance, what: str, **fields: str) -> dict:
     """The one item of the JSON after the form was changed so."""
-    draft = simulations.first_draft(instance, what)
-    after = simulations.from_form(instance, what, draft.text, draft.fields | fields)
-    item = simulations.the_item(what, parse(after.text))
+    draft = drafts.first_draft(instance, what)
+    after = drafts.from_form(instance, what, draft.text, draft.fields | fields)
+    item = drafts.the_item(what, parse(after.text))
     assert item is not None
     return item
 
@@ -287,17 +290,17 @@ def test_an_address_that_may_hold_a_key_is_not_kept_in_the_pages_address(alice):
 
 
 def test_the_log_knows_what_a_chat_change_is_about(instance):
-    assert simulations.about(example(instance, What.NEW_CHAT)) == {"message": "", "chat": "17680561234@c.us"}
-    assert simulations.about(example(instance, What.STATUS)) == {"message": "", "chat": ""}
+    assert drafts.about(example(instance, What.NEW_CHAT)) == {"message": "", "chat": "17680561234@c.us"}
+    assert drafts.about(example(instance, What.STATUS)) == {"message": "", "chat": ""}
 
 
 def test_without_an_address_a_status_can_be_looked_at(alice, instance):
-    hook_actions.configure(instance.endpoint, url="")
+    configure(instance.endpoint, url="")
     assert alice.get(PAGE, {"instance": 12345, "what": "status"}).status_code == 200
 
 
 def test_a_group_brings_its_name_into_the_form(alice, instance):
-    draft = simulations.first_draft(instance, "message")
+    draft = drafts.first_draft(instance, "message")
     form = {"what": "message", "body": draft.text, **draft.fields, "group": "yes"}
     headers = HTMX | {"HX-Trigger-Name": "group"}
     page = alice.post(f"{PAGE}write/?instance=12345", form, headers=headers).content.decode()

@@ -9,13 +9,13 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from hooks import actions as hook_actions
-from hooks import check
+from hooks.actions.simulation import simulate, simulate_again
+from hooks.maintenance import conservation
 from hooks.models import Attempt, Hook, Kind, State, Trigger
 from instances.models import Instance
-from testing_tools import simulation_runs
 from testing_tools.models import Plan, RunState, SimulationRun, SimulationStep
-from testing_tools.simulation_kinds import What, example
+from testing_tools.simulation import runs as simulation_runs
+from testing_tools.simulation.kinds import What, example
 from tests.factories import AccountFactory, InstanceFactory, UserFactory, member_of
 from tests.receiver import Receiver
 
@@ -134,7 +134,7 @@ def test_duplicates_are_one_hook_with_one_webhook_id(alice, instance, receiver):
     hook = Hook.objects.get()
     assert (hook.state, hook.attempts_made, hook.simulated) == (State.DELIVERED, 3, True)
     assert "3 of 3 sent" in text
-    assert [check.missing(row) for row in check.totals()] == [0]
+    assert [conservation.missing(row) for row in conservation.totals()] == [0]
 
 
 def test_each_of_a_run_has_its_own_verdict(alice, instance, receiver):
@@ -273,11 +273,9 @@ def test_every_kind_has_plans_that_can_be_run(instance, what):
 
 
 def test_a_simulation_can_not_be_sent_again_while_it_is_under_way(instance):
-    hook = hook_actions.simulate(
-        instance.endpoint, kind=Kind.MESSAGE, body=b"{}", to_url=instance.endpoint.url
-    )
+    hook = simulate(instance.endpoint, kind=Kind.MESSAGE, body=b"{}", to_url=instance.endpoint.url)
     Hook.objects.update(state=State.SENDING, lease_until=timezone.now(), finished_at=None)
-    assert hook_actions.simulate_again(hook) is None
+    assert simulate_again(hook) is None
     assert Attempt.objects.count() == 1
 
 

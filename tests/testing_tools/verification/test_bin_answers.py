@@ -5,10 +5,11 @@ from contextlib import ExitStack
 import pytest
 
 from accounts.models import Role
-from testing_tools import bin_answers, bins
-from testing_tools.bin_answers import BadOrder, Order, read, words
 from testing_tools.models import Capture
-from testing_tools.views import bin_address
+from testing_tools.verification import responses
+from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.responses import BadOrder, Order, read, words
+from testing_tools.verification.views import receive
 from tests.factories import AccountFactory, InstanceFactory, member_of
 
 pytestmark = pytest.mark.django_db
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def alices_bin():
-    return bins.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
+    return actions_bins.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def alice(client, alices_bin):
 
 
 def order(bin, **fields):
-    bins.order_answer(bin, Order(**fields), actor=None)
+    actions_bins.order_answer(bin, Order(**fields), actor=None)
 
 
 def statuses(client, bin, count):
@@ -82,7 +83,7 @@ def test_an_answer_without_a_body_has_none(client, alices_bin):
 
 def test_a_slow_answer_waits(client, alices_bin, monkeypatch):
     slept = []
-    monkeypatch.setattr(bin_address.time, "sleep", slept.append)
+    monkeypatch.setattr(receive.time, "sleep", slept.append)
     order(alices_bin, delay=20)
     assert client.post(f"/bin/{alices_bin.key}").status_code == 200
     assert slept == [20]
@@ -91,11 +92,11 @@ def test_a_slow_answer_waits(client, alices_bin, monkeypatch):
 
 def test_so_many_slow_answers_wait_and_the_next_goes_at_once_and_says_so(client, alices_bin, monkeypatch):
     slept = []
-    monkeypatch.setattr(bin_address.time, "sleep", slept.append)
+    monkeypatch.setattr(receive.time, "sleep", slept.append)
     order(alices_bin, delay=20)
     with ExitStack() as places:
-        for _ in range(bin_answers.MOST_SLOW_OF_ONE):
-            assert places.enter_context(bin_answers.place_to_wait(alices_bin.pk)) is True
+        for _ in range(responses.MOST_SLOW_OF_ONE):
+            assert places.enter_context(responses.place_to_wait(alices_bin.pk)) is True
         answer = client.post(f"/bin/{alices_bin.key}")
     assert (answer.status_code, answer["X-Bin-Note"]) == (200, "at once: too many slow answers were waiting")
     assert slept == []
@@ -105,11 +106,11 @@ def test_so_many_slow_answers_wait_and_the_next_goes_at_once_and_says_so(client,
 
 
 def test_of_all_bins_together_no_more_wait_than_leave_the_web_server_free():
-    places = [bin_answers.place_to_wait(bin_id) for bin_id in range(bin_answers.MOST_SLOW + 1)]
-    assert [place.__enter__() for place in places] == [True] * bin_answers.MOST_SLOW + [False]
+    places = [responses.place_to_wait(bin_id) for bin_id in range(responses.MOST_SLOW + 1)]
+    assert [place.__enter__() for place in places] == [True] * responses.MOST_SLOW + [False]
     for place in places:
         place.__exit__(None, None, None)
-    assert not bin_answers._waiting
+    assert not responses._waiting
 
 
 @pytest.mark.parametrize(
@@ -157,7 +158,7 @@ def test_no_header_that_browsers_or_proxies_would_obey_can_be_ordered(name):
     ],
 )
 def test_a_preset_is_one_click(alice, alices_bin, preset, status, said, monkeypatch):
-    monkeypatch.setattr(bin_address.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(receive.time, "sleep", lambda seconds: None)
     address = f"/testing/bins/{alices_bin.key}/answer/"
     page = alice.post(address, {"preset": preset}, headers={"HX-Request": "true"}).content.decode()
     assert f"Saved: the next request is answered {said}." in page

@@ -7,8 +7,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from testing_tools import bins
 from testing_tools.models import BODY_LIMIT, KEEP_NEWEST, Bin, Capture
+from testing_tools.verification.actions import bins as actions_bins
 from tests.factories import AccountFactory, InstanceFactory
 
 pytestmark = pytest.mark.django_db
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def alices_bin():
-    return bins.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
+    return actions_bins.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_hook_is_recognised_when_it_comes(client, alices_bin):
 
 def test_the_newest_500_are_kept_and_the_others_counted(alices_bin):
     for _ in range(KEEP_NEWEST + 7):
-        bins.capture(alices_bin.key, method="POST")
+        actions_bins.capture(alices_bin.key, method="POST")
     alices_bin.refresh_from_db()
     numbers = list(Capture.objects.kept(alices_bin).values_list("number", flat=True))
     assert numbers == list(range(KEEP_NEWEST + 7, 7, -1))
@@ -131,27 +131,27 @@ def test_the_newest_500_are_kept_and_the_others_counted(alices_bin):
 
 
 def test_rows_beyond_500_are_removed_a_few_at_a_time_and_stay_counted(alices_bin):
-    for _ in range(KEEP_NEWEST + bins.TRIM_EVERY):
-        bins.capture(alices_bin.key, method="POST")
+    for _ in range(KEEP_NEWEST + actions_bins.TRIM_EVERY):
+        actions_bins.capture(alices_bin.key, method="POST")
     alices_bin.refresh_from_db()
     assert alices_bin.captures.count() == KEEP_NEWEST
-    assert alices_bin.dropped == bins.TRIM_EVERY
-    assert alices_bin.counts() == (KEEP_NEWEST, bins.TRIM_EVERY)
+    assert alices_bin.dropped == actions_bins.TRIM_EVERY
+    assert alices_bin.counts() == (KEEP_NEWEST, actions_bins.TRIM_EVERY)
 
 
 def test_what_is_older_than_seven_days_is_dropped_everywhere(alices_bin):
-    bobs_bin = bins.open_bin(InstanceFactory(owner=AccountFactory(email="bob@example.org")))
+    bobs_bin = actions_bins.open_bin(InstanceFactory(owner=AccountFactory(email="bob@example.org")))
     for key in (alices_bin.key, alices_bin.key, bobs_bin.key):
-        bins.capture(key, method="POST")
+        actions_bins.capture(key, method="POST")
     Capture.objects.exclude(bin=alices_bin, number=2).update(at=timezone.now() - timedelta(days=7, seconds=1))
     alices_bin.refresh_from_db()
     assert alices_bin.counts() == (1, 1)  # already hidden
-    assert bins.drop_old_captures() == 2
-    assert bins.drop_old_captures() == 0
+    assert actions_bins.drop_old_captures() == 2
+    assert actions_bins.drop_old_captures() == 0
     assert list(Capture.objects.values_list("bin__key", "number")) == [(alices_bin.key, 2)]
     assert list(Bin.objects.order_by("id").values_list("dropped", flat=True)) == [1, 1]
 
 
 def test_a_bin_is_opened_once(alices_bin):
-    assert bins.open_bin(alices_bin.instance) == alices_bin
+    assert actions_bins.open_bin(alices_bin.instance) == alices_bin
     assert Bin.objects.count() == 1

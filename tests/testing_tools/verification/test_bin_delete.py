@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from testing_tools import bins
 from testing_tools.models import Bin, Capture
+from testing_tools.verification.actions import bins as actions_bins
 from tests.factories import AccountFactory, InstanceFactory
 
 pytestmark = pytest.mark.django_db
@@ -15,9 +15,9 @@ HTMX = {"HX-Request": "true"}
 
 @pytest.fixture
 def bin():
-    bin = bins.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
+    bin = actions_bins.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
     for method in ("POST", "GET", "POST"):
-        bins.capture(bin.key, method=method)
+        actions_bins.capture(bin.key, method=method)
     bin.refresh_from_db()
     return bin
 
@@ -56,20 +56,20 @@ def test_all_that_fit_a_filter_are_deleted_and_undone_together(alice, bin):
 
 
 def test_after_ten_minutes_it_is_too_late(alice, bin):
-    at, count = bins.delete(bin, bin.captures.all(), actor=None)
+    at, count = actions_bins.delete(bin, bin.captures.all(), actor=None)
     assert count == 3
     late = at - timedelta(minutes=10, seconds=1)
     Capture.objects.update(deleted_at=late)
-    assert bins.restore(bin, late, actor=None) == 0
-    bins.drop_old_captures()
+    assert actions_bins.restore(bin, late, actor=None) == 0
+    actions_bins.drop_old_captures()
     assert not Capture.objects.exists()
     assert Bin.objects.get().dropped == 0
 
 
 def test_what_was_deleted_is_not_counted_when_the_limits_remove_it(bin):
-    bins.delete(bin, bin.captures.filter(number=1), actor=None)
+    actions_bins.delete(bin, bin.captures.filter(number=1), actor=None)
     Capture.objects.update(at=timezone.now() - timedelta(days=8))
-    assert bins.drop_old_captures() == 2
+    assert actions_bins.drop_old_captures() == 2
     assert Bin.objects.get().dropped == 2
     assert not Capture.objects.exists()
 

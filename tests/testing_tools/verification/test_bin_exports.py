@@ -7,9 +7,11 @@ import subprocess
 
 import pytest
 
-from testing_tools import bins, copy_as, form_parts, hex_dump
-from testing_tools.bin_exports import harmless
 from testing_tools.models import Capture
+from testing_tools.verification import copy_as
+from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.exports import harmless
+from testing_tools.verification.reading import form_parts, hex_dump
 from tests.factories import AccountFactory, InstanceFactory
 from tests.receiver import Receiver
 
@@ -18,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def bin():
-    return bins.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
+    return actions_bins.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
 
 
 @pytest.fixture
@@ -28,7 +30,7 @@ def alice(client, bin):
 
 
 def captured(bin, body=b"", **more):
-    number = bins.capture(bin.key, **{"method": "POST", "body": body} | more).number
+    number = actions_bins.capture(bin.key, **{"method": "POST", "body": body} | more).number
     found = Capture.objects.get(bin=bin, number=number)
     found.bin = bin
     return found

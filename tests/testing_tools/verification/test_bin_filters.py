@@ -3,9 +3,9 @@
 import pytest
 from django.utils import timezone
 
-from testing_tools import bins
-from testing_tools.bin_filters import Filter
 from testing_tools.models import Capture
+from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.filters import Filter
 from tests.factories import AccountFactory, InstanceFactory
 
 pytestmark = pytest.mark.django_db
@@ -14,13 +14,15 @@ ACK = b'{"ack":[{"id":"true_1@c.us_3EB0","queueNumber":3,"chatId":"1@c.us","stat
 
 @pytest.fixture
 def bin():
-    bin = bins.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
-    bins.capture(bin.key, method="POST", body=ACK, headers=[("webhook-attempt", "2/20")])  # 1
-    bins.capture(bin.key, method="GET", path="/orders/7", query="color=red", remote_address="10.0.0.7")  # 2
-    bins.capture(
+    bin = actions_bins.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
+    actions_bins.capture(bin.key, method="POST", body=ACK, headers=[("webhook-attempt", "2/20")])  # 1
+    actions_bins.capture(
+        bin.key, method="GET", path="/orders/7", query="color=red", remote_address="10.0.0.7"
+    )  # 2
+    actions_bins.capture(
         bin.key, method="PUT", path="/503", body=b"two words, \xff and more", headers=[("x-id", "abc")]
     )  # 3
-    bins.capture(bin.key, method="POST", body=b"", size=2 * 1024 * 1024)  # 4, too large
+    actions_bins.capture(bin.key, method="POST", body=b"", size=2 * 1024 * 1024)  # 4, too large
     Capture.objects.filter(number=2).update(read_at=timezone.now(), note="Look here")
     bin.refresh_from_db()
     return bin

@@ -5,8 +5,8 @@ import threading
 import pytest
 from django.db import connection, transaction
 
-from testing_tools import bins
 from testing_tools.models import Capture
+from testing_tools.verification.actions import bins as actions_bins
 from tests.factories import InstanceFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -27,27 +27,29 @@ def in_threads(work, count):
 
 
 def test_numbers_are_gapless_when_eight_write_at_once():
-    bin = bins.open_bin(InstanceFactory())
-    in_threads(lambda: [bins.capture(bin.key, method="POST") for _ in range(25)], 8)
+    bin = actions_bins.open_bin(InstanceFactory())
+    in_threads(lambda: [actions_bins.capture(bin.key, method="POST") for _ in range(25)], 8)
     bin.refresh_from_db()
     assert bin.captured == 200
     assert list(Capture.objects.order_by("number").values_list("number", flat=True)) == list(range(1, 201))
 
 
 def test_one_that_commits_late_never_has_a_smaller_number_than_one_already_seen():
-    bin = bins.open_bin(InstanceFactory())
+    bin = actions_bins.open_bin(InstanceFactory())
     written, may_commit = threading.Event(), threading.Event()
 
     def slow():
         with transaction.atomic():
-            bins.capture(bin.key, method="SLOW")
+            actions_bins.capture(bin.key, method="SLOW")
             written.set()
             may_commit.wait(10)
 
     slow_one = threading.Thread(target=lambda: (slow(), connection.close()))
     slow_one.start()
     assert written.wait(10)
-    quick_one = threading.Thread(target=lambda: (bins.capture(bin.key, method="QUICK"), connection.close()))
+    quick_one = threading.Thread(
+        target=lambda: (actions_bins.capture(bin.key, method="QUICK"), connection.close())
+    )
     quick_one.start()
     quick_one.join(0.3)
     assert (
@@ -63,10 +65,10 @@ def test_one_that_commits_late_never_has_a_smaller_number_than_one_already_seen(
 
 
 def test_two_trims_at_once_count_each_dropped_capture_once():
-    bin = bins.open_bin(InstanceFactory())
-    for _ in range(bins.KEEP_NEWEST - 8):
-        bins.capture(bin.key, method="POST")
-    in_threads(lambda: [bins.capture(bin.key, method="POST") for _ in range(40)], 4)
+    bin = actions_bins.open_bin(InstanceFactory())
+    for _ in range(actions_bins.KEEP_NEWEST - 8):
+        actions_bins.capture(bin.key, method="POST")
+    in_threads(lambda: [actions_bins.capture(bin.key, method="POST") for _ in range(40)], 4)
     bin.refresh_from_db()
-    assert bin.captured == bins.KEEP_NEWEST + 152
-    assert bin.counts() == (bins.KEEP_NEWEST, 152)
+    assert bin.captured == actions_bins.KEEP_NEWEST + 152
+    assert bin.counts() == (actions_bins.KEEP_NEWEST, 152)

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from testing_tools.pretty import COLOURED, SHOWN, indented, show
+from testing_tools.verification.reading.pretty import COLOURED, SHOWN, indented, show
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from testing_tools.explained import Row, explain
 from testing_tools.models import Capture, Family
-from testing_tools.recognise import Recognition, check_signature, parse, recognise, sentence
+from testing_tools.verification.reading.explanations import Row, explain
+from testing_tools.verification.reading.recognition import (
+    Recognition,
+    check_signature,
+    parse,
+    recognise,
+    sentence,
+)
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 ARRIVED = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)

@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from testing_tools import bin_shares, bins
-from testing_tools.bin_shares import LASTS, TooManyShares
 from testing_tools.models import Capture, Share
+from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.actions import shares
+from testing_tools.verification.actions.shares import LASTS, TooManyShares
 from tests.factories import AccountFactory, InstanceFactory
 
 pytestmark = pytest.mark.django_db
@@ -15,15 +16,15 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def bin():
-    bin = bins.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
+    bin = actions_bins.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
     for text in (b"first secret", b"<script>second</script>"):
-        bins.capture(bin.key, method="POST", body=text)
+        actions_bins.capture(bin.key, method="POST", body=text)
     bin.refresh_from_db()
     return bin
 
 
 def shared(bin, lasts="1h", capture=None):
-    made, url = bin_shares.share(bin, lasts=LASTS[lasts], capture=capture, actor=None)
+    made, url = shares.share(bin, lasts=LASTS[lasts], capture=capture, actor=None)
     return made, url.removeprefix("http://localhost:8000")
 
 
@@ -43,7 +44,7 @@ def test_only_a_digest_of_the_token_is_kept(bin):
     made, path = shared(bin)
     token = path.split("/")[2]
     assert len(token) == 43
-    assert made.digest == bin_shares.digest(token)
+    assert made.digest == shares.digest(token)
     assert token not in str(Share.objects.values().get())
 
 
@@ -117,12 +118,12 @@ def test_what_is_expired_revoked_or_never_was_opens_nothing(client, bin):
 def test_links_that_have_been_over_for_a_week_are_forgotten(bin):
     made, _ = shared(bin)
     Share.objects.filter(pk=made.pk).update(expires_at=timezone.now() - timedelta(days=8))
-    bins.drop_old_captures()
+    actions_bins.drop_old_captures()
     assert not Share.objects.exists()
 
 
 def test_a_bin_has_so_many_links_and_no_more(bin, monkeypatch):
-    monkeypatch.setattr(bin_shares, "MOST_SHARES", 1)
+    monkeypatch.setattr(shares, "MOST_SHARES", 1)
     shared(bin)
     with pytest.raises(TooManyShares, match=r"This bin has 1 valid links\. Revoke one first\."):
         shared(bin)
@@ -138,6 +139,6 @@ def test_a_stranger_neither_makes_nor_revokes_a_link(client, bin):
 
 
 def test_the_token_is_cut_out_of_the_logs():
-    from chatapi.logs import without_secrets
+    from chatapi.logging_config import without_secrets
 
     assert without_secrets(f"GET /shared/{'aB-_' * 10}abc/") == "GET /shared/…/"

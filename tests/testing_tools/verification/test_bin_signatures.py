@@ -6,9 +6,9 @@ import hmac
 
 import pytest
 
-from testing_tools import bins
 from testing_tools.models import Capture
-from testing_tools.signatures import Signed, check, scheme_of
+from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.reading.signatures import Signed, check, scheme_of
 from tests.factories import AccountFactory, InstanceFactory
 
 BODY = b'{"object":"whatsapp_business_account","entry":[]}'
@@ -74,8 +74,8 @@ def test_a_secret_that_can_be_none_is_said_so():
 
 @pytest.mark.django_db
 def test_the_page_says_what_it_looks_like_and_checks_it_without_keeping_the_secret(client):
-    bin = bins.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
-    bins.capture(bin.key, method="POST", body=BODY, headers=[("x-hub-signature-256", META)])
+    bin = actions_bins.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
+    actions_bins.capture(bin.key, method="POST", body=BODY, headers=[("x-hub-signature-256", META)])
     client.force_login(bin.instance.owner.owner)
     page = f"/testing/bins/{bin.key}/{Capture.objects.get().public_id}/"
     assert "that looks like <strong>Meta or GitHub</strong>" in client.get(page).content.decode()

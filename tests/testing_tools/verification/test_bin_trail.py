@@ -5,8 +5,9 @@ from datetime import timedelta
 import pytest
 
 from accounts.models import AuditEntry
-from testing_tools import bin_shares, bins
-from testing_tools.bin_answers import Order
+from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.actions import shares
+from testing_tools.verification.responses import Order
 from tests.factories import AccountFactory, InstanceFactory
 
 pytestmark = pytest.mark.django_db
@@ -21,15 +22,15 @@ def entries():
 
 def test_every_change_of_an_instances_bin_is_told_with_its_instance():
     instance = InstanceFactory(owner=AccountFactory(email="alice@example.org"))
-    alice, bin = instance.owner.owner, bins.open_bin(instance)
-    bins.capture(bin.key, method="POST", body=b"private")
-    bins.order_answer(bin, Order(status=503), actor=alice)
-    made, url = bin_shares.share(bin, lasts=timedelta(hours=1), actor=alice)
-    bin_shares.revoke(made, actor=alice)
-    bin_shares.revoke(made, actor=alice)
-    at, _ = bins.delete(bin, bin.captures.all(), actor=alice)
-    bins.delete(bin, bin.captures.all(), actor=alice)
-    bins.restore(bin, at, actor=alice)
+    alice, bin = instance.owner.owner, actions_bins.open_bin(instance)
+    actions_bins.capture(bin.key, method="POST", body=b"private")
+    actions_bins.order_answer(bin, Order(status=503), actor=alice)
+    made, url = shares.share(bin, lasts=timedelta(hours=1), actor=alice)
+    shares.revoke(made, actor=alice)
+    shares.revoke(made, actor=alice)
+    at, _ = actions_bins.delete(bin, bin.captures.all(), actor=alice)
+    actions_bins.delete(bin, bin.captures.all(), actor=alice)
+    actions_bins.restore(bin, at, actor=alice)
     assert entries() == [
         ("alice@example.org", "bin.answer", "instance", {"answer": "503 at once"}),
         ("alice@example.org", "bin.shared", "instance", {"lasts": "1h", "number": None}),
@@ -44,6 +45,6 @@ def test_every_change_of_an_instances_bin_is_told_with_its_instance():
 
 def test_a_bin_of_ones_own_is_told_with_the_account():
     account = AccountFactory(email="alice@example.org")
-    bins.order_answer(bins.open_own_bin(account), Order(), actor=account.owner)
+    actions_bins.order_answer(actions_bins.open_own_bin(account), Order(), actor=account.owner)
     [entry] = AuditEntry.objects.filter(action="bin.answer")
     assert (entry.account, entry.subject_kind, entry.subject_text) == (account, "bin", "My bin")

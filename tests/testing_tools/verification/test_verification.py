@@ -5,13 +5,15 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from hooks import actions as hook_actions
+from hooks.actions.endpoints import configure
 from hooks.models import Endpoint
-from instances import actions
+from instances.actions.messages import receive_message
+from instances.actions.settings import change_settings
+from instances.actions.status import change_status
 from instances.models import AccountStatus
-from testing_tools import bins
 from testing_tools.models import Bin
-from testing_tools.silence import checklist, is_silent
+from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.checklist import checklist, is_silent
 from tests.factories import AccountFactory, InstanceFactory
 
 pytestmark = pytest.mark.django_db
@@ -75,7 +77,7 @@ def test_stopping_what_does_not_run_changes_nothing(alice, instance):
 
 def test_an_address_changed_meanwhile_is_simply_the_new_one(alice, instance):
     post(alice, "start", instance)
-    hook_actions.configure(endpoint_of(instance), url="https://example.org/new")
+    configure(endpoint_of(instance), url="https://example.org/new")
     assert endpoint_of(instance).effective_url() == instance.bin.url
     post(alice, "stop", instance)
     assert endpoint_of(instance).effective_url() == "https://example.org/new"
@@ -91,7 +93,7 @@ def test_starting_again_counts_the_thirty_minutes_anew(alice, instance):
 
 
 def test_an_instance_without_an_address_of_its_own_can_be_verified(alice, instance):
-    hook_actions.configure(endpoint_of(instance), url="")
+    configure(endpoint_of(instance), url="")
     post(alice, "start", instance)
     assert endpoint_of(instance).effective_url() == instance.bin.url
     page = alice.get(post(alice, "stop", instance)["Location"]).content.decode()
@@ -146,7 +148,7 @@ def test_a_poll_brings_the_panel_when_the_verification_was_ended_elsewhere(alice
 
 def silent(instance):
     """A verification that has run for two minutes."""
-    bins.start_verification(instance, actor=None)
+    actions_bins.start_verification(instance, actor=None)
     Endpoint.objects.filter(pk=instance.pk).update(borrowed_until=timezone.now() + timedelta(minutes=28))
 
 
@@ -158,24 +160,24 @@ def test_after_a_minute_of_silence_the_page_says_what_may_be_the_reason(alice, i
 
 
 def test_there_is_no_checklist_before_the_minute_is_over_nor_when_something_came(instance):
-    bin = bins.open_bin(instance)
+    bin = actions_bins.open_bin(instance)
     assert is_silent(bin, endpoint_of(instance)) is False
-    bins.start_verification(instance, actor=None)
+    actions_bins.start_verification(instance, actor=None)
     assert is_silent(bin, endpoint_of(instance)) is False
     silent(instance)
     assert is_silent(bin, endpoint_of(instance)) is True
-    bins.capture(bin.key, method="POST")
+    actions_bins.capture(bin.key, method="POST")
     assert is_silent(bin, endpoint_of(instance)) is False
 
 
 def test_the_checklist_marks_what_is_true(instance):
-    actions.change_settings(
+    change_settings(
         instance, {"ackNotificationsOn": True, "statusNotificationsOn": True, "chatUpdateOn": True}
     )
     before = checklist(instance, endpoint_of(instance))
     assert [point.holds for point in before] == [True, True, True, True, True, False]
     assert before[-1].words == "There has been no event at this instance yet."
-    actions.receive_message(instance, sender="17680561234", body="hello")
+    receive_message(instance, sender="17680561234", body="hello")
     instance.account_status = AccountStatus.GOT_QR_CODE
     instance.ack_notifications_on = False
     after = checklist(instance, endpoint_of(instance))
@@ -188,7 +190,7 @@ def test_the_checklist_marks_what_is_true(instance):
 
 def test_no_contact_writes_to_an_instance_that_is_not_linked(alice, instance):
     post(alice, "start", instance)
-    actions.change_status(instance, account_status=AccountStatus.GOT_QR_CODE)
+    change_status(instance, account_status=AccountStatus.GOT_QR_CODE)
 
     page = alice.get(f"/testing/verification/?instance={instance.number}").content.decode()
     assert 'type="submit" disabled aria-describedby="not-linked"' in page

@@ -8,8 +8,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from instances import chat_ids
-from instances.actions import bans, chats, events, messages, queue, receipts
+from instances.actions import bans, chats, events, messages
+from instances.actions.sending import message_queue
 from instances.actions.status import change_status
+from instances.channels.sandbox.actions import receipts
 from instances.models import (
     CONNECTED,
     AccountStatus,
@@ -233,7 +235,7 @@ def reset_sandbox(instance: Instance, *, actor: Any = None) -> Instance:
     events.lock(instance)
     for model in (SandboxReceipt, SandboxContact, QueuedAction, Message, Chat):
         model.objects.filter(instance=instance).delete()
-    queue.empty(instance)
+    message_queue.empty(instance)
     instance.battery = BATTERY_FULL
     instance.save(update_fields=["battery"])
     change_status(

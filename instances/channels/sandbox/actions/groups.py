@@ -10,7 +10,7 @@ from django.db import transaction
 
 from instances import chat_ids
 from instances.actions import chats, events, groups
-from instances.actions.sandbox import must_be_linked
+from instances.channels.sandbox.actions.contacts import must_be_linked
 from instances.models import Chat, Instance
 
 

@@ -18,7 +18,7 @@ from django.utils import timezone
 from instances import chat_ids
 from instances.actions import events
 from instances.actions.messages import UnknownMessage, record_ticks
-from instances.actions.sending import OUTGOING_CHANNEL
+from instances.actions.sending.accept import OUTGOING_CHANNEL
 from instances.models import Ack, Instance, Message, Participant, SandboxContact, SandboxReceipt
 
 WORK = "work"  # payload of OUTGOING_CHANNEL: something else than a message may be due

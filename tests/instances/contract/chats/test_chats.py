@@ -5,10 +5,11 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from instances import actions, outgoing
+from instances.actions.messages import receive_message, type_on_phone
 from instances.models import Chat, Instance, Message, QueuedAction
-from tests.contract.conftest import Call
+from instances.sending import outgoing
 from tests.factories import InstanceFactory
+from tests.instances.contract.conftest import Call
 
 ANNA = "17680561234@c.us"
 NOT_FOUND = "The chat 17680561234@c.us was not found."
@@ -18,7 +19,7 @@ RESULTS = ["unreadChat", "pinChat", "unpinChat", "archiveChat", "unarchiveChat",
 
 
 def receive(instance: Instance, sender: str = "17680561234") -> Message:
-    return actions.receive_message(instance, sender=sender, body="hello")
+    return receive_message(instance, sender=sender, body="hello")
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def test_read_chat_that_is_not_there(post: Call) -> None:
 def test_what_the_account_writes_itself_is_not_unread(post: Call, instance: Instance) -> None:
     post("sendMessage", phone="17680561234", body="hello")
     outgoing.send_due()
-    actions.type_on_phone(instance, chat_id=ANNA, body="by hand")
+    type_on_phone(instance, chat_id=ANNA, body="by hand")
     assert Chat.objects.get().unread == 0
 
 
@@ -104,7 +105,7 @@ def test_archive_chat_and_unarchive_chat(post: Call, get: Call, instance: Instan
 
 
 def test_a_message_takes_a_chat_out_of_the_archive(post: Call, instance: Instance, chat: Chat) -> None:
-    for message in (receive, lambda instance: actions.type_on_phone(instance, chat_id=ANNA, body="me")):
+    for message in (receive, lambda instance: type_on_phone(instance, chat_id=ANNA, body="me")):
         post("archiveChat", chatId=ANNA)
         message(instance)
         chat.refresh_from_db()

@@ -9,10 +9,12 @@ from django.db import connection
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from instances import actions
+from instances.actions.chats import change_chat
+from instances.actions.groups import create_group
+from instances.actions.messages import receive_message
 from instances.models import Chat, Instance
-from tests.contract.conftest import Call
 from tests.factories import InstanceFactory
+from tests.instances.contract.conftest import Call
 
 NOON = datetime(2024, 5, 1, 12, 0, 0, tzinfo=UTC)
 NOON_SECONDS = 1714564800
@@ -22,7 +24,7 @@ def receive(instance: Instance, *senders: str) -> None:
     """A message of each, one a minute from noon."""
     for minute, sender in enumerate(senders):
         at = NOON + timedelta(minutes=minute)
-        actions.receive_message(instance, sender=sender, body="hello", time=at)
+        receive_message(instance, sender=sender, body="hello", time=at)
 
 
 def listed(answer: dict[str, Any]) -> list[str]:
@@ -34,8 +36,8 @@ def test_dialogs_of_an_instance_without_chats(get: Call) -> None:
 
 
 def test_dialogs_show_a_chat_with_a_person(get: Call, instance: Instance) -> None:
-    actions.receive_message(instance, sender="17680561234", sender_name="Anna", body="hi", time=NOON)
-    actions.change_chat(instance, chat_id="17680561234@c.us", image="https://example.com/anna.jpg")
+    receive_message(instance, sender="17680561234", sender_name="Anna", body="hi", time=NOON)
+    change_chat(instance, chat_id="17680561234@c.us", image="https://example.com/anna.jpg")
     (chat,) = get("dialogs")["dialogs"]
     assert list(chat.items()) == [
         ("id", "17680561234@c.us"),
@@ -115,7 +117,7 @@ def test_dialogs_take_two_queries_however_many_groups_there_are(
     client: Client, post: Call, instance: Instance, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     for number in range(5):
-        actions.create_group(
+        create_group(
             instance, chat_id=f"15550001111-160000000{number}@g.us", name="g", members=["17680561234@c.us"]
         )
     with django_assert_num_queries(3):  # the token, the chats, their people

@@ -9,11 +9,12 @@ import time_machine
 from django.conf import settings
 from django.test import Client
 
-from instances import actions, outgoing
-from instances.channels.sandbox import SandboxChannel
+from instances.actions.groups import create_group, invite_link_of, leave_group
+from instances.channels.sandbox.channel import SandboxChannel
 from instances.models import Chat, Instance, OutgoingMessage, QueuedAction, SandboxContact
-from tests.contract.conftest import Call
+from instances.sending import outgoing
 from tests.factories import InstanceFactory
+from tests.instances.contract.conftest import Call
 
 OWN = "15550001111@c.us"
 ANNA = "17680561234@c.us"
@@ -37,7 +38,7 @@ def group_id(post: Call) -> str:
 def others(instance: Instance) -> str:
     """A group of which Anna is the admin."""
     group_id = "17680561234-1479621234@g.us"
-    actions.create_group(instance, chat_id=group_id, name="Anna's", members=[ANNA, BEN], admins=[ANNA])
+    create_group(instance, chat_id=group_id, name="Anna's", members=[ANNA, BEN], admins=[ANNA])
     return group_id
 
 
@@ -96,7 +97,7 @@ def test_group_with_a_first_message(post: Call, get: Call) -> None:
 def test_group_whose_first_message_the_queue_does_not_take(
     post: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("instances.actions.sending.QUEUE_LIMIT", 0)
+    monkeypatch.setattr("instances.actions.sending.accept.QUEUE_LIMIT", 0)
     made = post("group", groupName="Friends", phones="17680561234", messageText="Welcome!")
     assert made["created"] is True
     assert made["message"] == (
@@ -321,8 +322,8 @@ def test_leave_group_that_is_none(post: Call, asked: dict[str, str], message: st
 @pytest.mark.parametrize("how", ["code", "url", "code with the whole link", "url with the code alone"])
 def test_join_group_of_another_instance(post: Call, get: Call, how: str) -> None:
     bob = InstanceFactory(owner__email="bob@example.org", phone="15550002222")
-    his = actions.create_group(bob, chat_id="15550002222-1479621234@g.us", name="Bob's", members=[ANNA])
-    link = str(actions.invite_link_of(his))
+    his = create_group(bob, chat_id="15550002222-1479621234@g.us", name="Bob's", members=[ANNA])
+    link = str(invite_link_of(his))
     whole = "link" in how or how == "url"
     given = link if whole else his.invite_code
     assert post("joinGroup", **{how.split()[0]: given}) == {"chatId": his.chat_id}
@@ -341,7 +342,7 @@ def test_join_group_of_another_instance(post: Call, get: Call, how: str) -> None
 
 def test_who_joined_and_leaves_is_gone_for_the_others_too(post: Call) -> None:
     bob = InstanceFactory(owner__email="bob@example.org", phone="15550002222")
-    his = actions.create_group(bob, chat_id="15550002222-1479621234@g.us", name="Bob's", members=[ANNA])
+    his = create_group(bob, chat_id="15550002222-1479621234@g.us", name="Bob's", members=[ANNA])
     post("joinGroup", code=his.invite_code)
     assert post("leaveGroup", chatId=his.chat_id) == {"result": "The group was left"}
     assert list(his.participants.values_list("member", flat=True)) == ["15550002222@c.us", ANNA]
@@ -374,8 +375,8 @@ def test_join_group_by_a_link_that_leads_nowhere(
 
 def test_a_link_is_worthless_when_its_account_has_left(post: Call) -> None:
     bob = InstanceFactory(owner__email="bob@example.org", phone="15550002222")
-    his = actions.create_group(bob, chat_id="15550002222-1479621234@g.us", name="Bob's", members=[ANNA])
-    actions.leave_group(bob, group_id=his.chat_id)
+    his = create_group(bob, chat_id="15550002222-1479621234@g.us", name="Bob's", members=[ANNA])
+    leave_group(bob, group_id=his.chat_id)
     assert post("joinGroup", code=his.invite_code) == {"error": "The invite link leads to no group."}
 
 

@@ -5,18 +5,19 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from instances import actions
 from instances.actions import labels
+from instances.actions.labels import create_label
+from instances.actions.messages import receive_message
 from instances.models import Chat, Instance, Label
-from tests.contract.conftest import Call
 from tests.factories import InstanceFactory
+from tests.instances.contract.conftest import Call
 
 ANNA = "17680561234@c.us"
 
 
 @pytest.fixture
 def chat(instance: Instance) -> Chat:
-    return actions.receive_message(instance, sender="17680561234", body="hello").chat
+    return receive_message(instance, sender="17680561234", body="hello").chat
 
 
 @pytest.fixture
@@ -151,7 +152,7 @@ def test_label_chat_without_the_chat_or_the_label(
 
 
 def test_another_instances_label_is_not_there(client: Client, post: Call, chat: Chat) -> None:
-    bobs = actions.create_label(InstanceFactory(owner__email="bob@example.org"), name="his")
+    bobs = create_label(InstanceFactory(owner__email="bob@example.org"), name="his")
     message = f"The label {bobs.pk} was not found."
     assert post("labelChat", chatId=ANNA, labelId=bobs.pk) == {"result": "failed", "message": message}
     assert post("updateLabel", labelId=bobs.pk, name="mine") == {"success": False, "message": message}

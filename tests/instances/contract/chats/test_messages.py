@@ -9,11 +9,12 @@ from django.db import connection
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from instances import actions, payloads
-from instances.contract import reading
+from instances import payloads
+from instances.actions.messages import receive_message
+from instances.contract.chats import messages as chats_messages
 from instances.models import Instance, Message
-from tests.contract.conftest import Call
 from tests.factories import InstanceFactory
+from tests.instances.contract.conftest import Call
 
 NOON = datetime(2024, 5, 1, 12, 0, 0, tzinfo=UTC)
 NOON_SECONDS = 1714564800
@@ -21,7 +22,7 @@ NOON_SECONDS = 1714564800
 
 def receive(instance: Instance, count: int, sender: str = "17680561234") -> None:
     """`count` messages from a contact, one a second from noon; the first makes the chat, the rest are only rows."""
-    first = actions.receive_message(instance, sender=sender, body="0", time=NOON)
+    first = receive_message(instance, sender=sender, body="0", time=NOON)
     for more in range(1, count):
         first.pk, first._state.adding = None, True
         first.number += 1
@@ -35,9 +36,7 @@ def numbers(answer: dict[str, list[dict[str, int]]]) -> list[int]:
 
 
 def test_a_message_looks_as_in_its_hook(get: Call, instance: Instance) -> None:
-    message = actions.receive_message(
-        instance, sender="17680561234", sender_name="Anna", body="hello", time=NOON
-    )
+    message = receive_message(instance, sender="17680561234", sender_name="Anna", body="hello", time=NOON)
     hook = payloads.message_dict(message, chat_id="17680561234@c.us", chat_name="Anna")
     assert [list(item.items()) for item in get("messages")["messages"]] == [list(hook.items())]
 
@@ -92,8 +91,8 @@ def test_sender_name_is_that_of_the_address_book_else_the_number(get: Call, inst
         ("17680561234", "", None), ("17680561234", "Ann", None), ("17680561234", "", None), ("17680561234", "", group),
         ("17472822486", "", group),
     ]:  # fmt: skip
-        actions.receive_message(instance, sender=sender, sender_name=name, chat_id=where, body="hello")
-    actions.receive_message(instance, sender="17680561234", type="call_log")
+        receive_message(instance, sender=sender, sender_name=name, chat_id=where, body="hello")
+    receive_message(instance, sender="17680561234", type="call_log")
     names = [message["senderName"] for message in get("messages")["messages"]]
     assert names == ["17680561234", "Ann", "Ann", "Ann", "17472822486", "Ann"]
 
@@ -175,7 +174,7 @@ def test_a_page_is_found_by_the_index_of_numbers_alone(instance: Instance) -> No
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE instances_message")
     found = Message.objects.filter(instance=instance, number__gt=500).order_by("number")
-    (plan,) = json.loads(reading.as_rows(found)[:100].explain(format="json", analyze=True))
+    (plan,) = json.loads(chats_messages.as_rows(found)[:100].explain(format="json", analyze=True))
     scans = [node for node in nodes(plan["Plan"]) if node.get("Relation Name") == "instances_message"]
     assert [(scan["Node Type"], scan["Index Name"], scan["Actual Rows"]) for scan in scans] == [
         ("Index Scan", "instances_message_number", 100)
@@ -194,7 +193,7 @@ def test_long_texts_come_in_several_answers(
 ) -> None:
     receive(instance, 7)
     Message.objects.update(body="x" * 40)
-    monkeypatch.setattr(reading, "TEXT_CAP", 100)
+    monkeypatch.setattr(chats_messages, "TEXT_CAP", 100)
     assert numbers(get("messages", limit=0)) == [1, 2]
     assert numbers(get("messages", limit=0, lastMessageNumber=2)) == [3, 4]
     assert numbers(get("messages", limit=0, last=1)) == [6, 7]
@@ -207,6 +206,6 @@ def test_messages_that_are_fetched_in_parts_are_all_there(
     get: Call, instance: Instance, monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
     receive(instance, 6)
-    monkeypatch.setattr(reading, "CHUNK", 2)
+    monkeypatch.setattr(chats_messages, "CHUNK", 2)
     assert numbers(get("messages", limit=limit)) == list(range(1, (min(limit, 6) or 6) + 1))
     assert numbers(get("messages", limit=limit, last=1)) == list(range(7 - (min(limit, 6) or 6), 7))

@@ -3,9 +3,9 @@
 import pytest
 from django.test import Client
 
-from instances import actions
+from instances.actions.messages import receive_message
 from instances.models import Instance
-from tests.contract.conftest import Call
+from tests.instances.contract.conftest import Call
 
 ANN, BOB = "17680561234@c.us", "19990001122@c.us"
 
@@ -14,7 +14,7 @@ ANN, BOB = "17680561234@c.us", "19990001122@c.us"
 def seven(instance: Instance) -> Instance:
     """Messages 1 to 7: the odd ones are Ann's, the even ones Bob's."""
     for number in range(1, 8):
-        actions.receive_message(instance, sender=ANN if number % 2 else BOB, body=f"{number}")
+        receive_message(instance, sender=ANN if number % 2 else BOB, body=f"{number}")
     return instance
 
 
@@ -45,9 +45,9 @@ def test_a_page_of_a_chats_history(get: Call, seven: Instance, page: int, found:
 def test_a_count_of_nothing_is_a_hundred_and_a_page_has_at_most_a_thousand(
     get: Call, seven: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("instances.contract.reading.PAGE", 2)
+    monkeypatch.setattr("instances.contract.chats.chats.messages.PAGE", 2)
     assert bodies(get("messagesHistory", count=0)) == ["7", "6"]
-    monkeypatch.setattr("instances.contract.reading.MOST_A_PAGE", 3)
+    monkeypatch.setattr("instances.contract.chats.chats.messages.MOST_A_PAGE", 3)
     assert bodies(get("messagesHistory", count=100_000)) == ["7", "6", "5"]
 
 

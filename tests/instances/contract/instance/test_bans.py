@@ -4,9 +4,12 @@ import pytest
 from django.test import Client
 
 from hooks.models import Hook
-from instances import actions, masks, outgoing
+from instances import ban_masks
+from instances.actions.bans import Banned, change_bans
+from instances.actions.messages import receive_message
 from instances.models import Chat, Instance, Message, OutgoingMessage
-from tests.contract.conftest import Call
+from instances.sending import outgoing
+from tests.instances.contract.conftest import Call
 
 ANN, BOB = "17680561234@c.us", "19990001122@c.us"
 
@@ -78,8 +81,8 @@ def test_masks_that_would_keep_pythons_engine_busy_for_days_cost_nothing(mask: s
     """Each of them is answered by one walk through the digits; with Python's engine this test would never end."""
     try:
         for digits in ("1" * 14 + "2", "1" * 14):
-            masks.matches(mask, digits)
-    except masks.BadMask:
+            ban_masks.matches(mask, digits)
+    except ban_masks.BadMask:
         pass  # refused for its size: as good
 
 
@@ -89,48 +92,48 @@ def test_a_banned_contact_is_told_once_and_what_they_write_never_arrives(
     post("banSettings", banPhoneMask="^1768", preBanMessage="We do not answer here.")
     instance.refresh_from_db()
     for _ in range(3):
-        with pytest.raises(actions.Banned):
-            actions.receive_message(instance, sender=ANN, body="hello?")
+        with pytest.raises(Banned):
+            receive_message(instance, sender=ANN, body="hello?")
     assert not Message.objects.exists()
     assert not Chat.objects.exists()
     assert not Hook.objects.exists()
     assert list(OutgoingMessage.objects.values_list("chat_id", "body")) == [(ANN, "We do not answer here.")]
     outgoing.send_due()
     assert [message["messageNumber"] for message in get("messages")["messages"]] == [1]  # gapless: ours
-    assert actions.receive_message(instance, sender=BOB, body="hello").number == 2
+    assert receive_message(instance, sender=BOB, body="hello").number == 2
 
 
 def test_without_a_pre_ban_message_they_are_told_nothing(instance: Instance) -> None:
-    actions.change_bans(instance, mask="^1768")
-    with pytest.raises(actions.Banned):
-        actions.receive_message(instance, sender=ANN, type="call_log")
+    change_bans(instance, mask="^1768")
+    with pytest.raises(Banned):
+        receive_message(instance, sender=ANN, type="call_log")
     assert not OutgoingMessage.objects.exists()
 
 
 def test_another_mask_begins_anew(instance: Instance) -> None:
-    actions.change_bans(instance, mask="^1768", pre_ban_message="bye")
+    change_bans(instance, mask="^1768", pre_ban_message="bye")
     for mask in ("^1768", "^176"):
-        actions.change_bans(instance, mask=mask)
-        with pytest.raises(actions.Banned):
-            actions.receive_message(instance, sender=ANN, body="hello?")
+        change_bans(instance, mask=mask)
+        with pytest.raises(Banned):
+            receive_message(instance, sender=ANN, body="hello?")
     assert OutgoingMessage.objects.count() == 2
 
 
 def test_who_was_not_told_since_the_queue_was_full_is_told_later(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    actions.change_bans(instance, mask="^1768", pre_ban_message="bye")
+    change_bans(instance, mask="^1768", pre_ban_message="bye")
     for limit, told in ((0, 0), (400, 1), (400, 1)):
-        monkeypatch.setattr("instances.actions.sending.QUEUE_LIMIT", limit)
-        with pytest.raises(actions.Banned):
-            actions.receive_message(instance, sender=ANN, body="hello?")
+        monkeypatch.setattr("instances.actions.sending.accept.QUEUE_LIMIT", limit)
+        with pytest.raises(Banned):
+            receive_message(instance, sender=ANN, body="hello?")
         assert OutgoingMessage.objects.count() == told
 
 
 def test_in_a_group_a_banned_member_is_heard(instance: Instance) -> None:
-    actions.change_bans(instance, mask="^1768", pre_ban_message="bye")
+    change_bans(instance, mask="^1768", pre_ban_message="bye")
     group = "15550001111-1479621234@g.us"
-    message = actions.receive_message(instance, sender=ANN, chat_id=group, body="hello all")
+    message = receive_message(instance, sender=ANN, chat_id=group, body="hello all")
     assert (message.number, OutgoingMessage.objects.count()) == (1, 0)
 
 

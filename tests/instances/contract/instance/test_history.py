@@ -8,11 +8,16 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import AuditEntry
-from hooks import actions as hook_actions
+from hooks.actions.endpoints import configure
 from hooks.models import Hook, HookQuerySet, Kind, SkipReason, State
-from instances import actions, tasks
+from instances import tasks
+from instances.actions.lifecycle import create_instance, link_sandbox
+from instances.actions.messages import receive_message
+from instances.actions.session import log_out
+from instances.actions.settings import change_settings
+from instances.actions.status import change_status
 from instances.models import Instance, Message, StatusChange
-from tests.contract.conftest import Call
+from tests.instances.contract.conftest import Call
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -20,12 +25,12 @@ START = datetime(2030, 1, 1, tzinfo=UTC)
 @pytest.fixture
 def flapping(instance: Instance) -> Instance:
     """The phone goes and comes back every ten seconds; the history is on."""
-    actions.change_settings(instance, {"instanceStatuses": True})
+    change_settings(instance, {"instanceStatuses": True})
     with time_machine.travel(START, tick=False) as clock:
         for substatus in ("phone", "normal", "phone", "normal"):
-            actions.change_status(instance, substatus=substatus)
+            change_status(instance, substatus=substatus)
             clock.shift(10)
-        actions.change_status(instance, account_status="loading", reason="conflict")
+        change_status(instance, account_status="loading", reason="conflict")
     return instance
 
 
@@ -48,10 +53,10 @@ def test_instance_statuses_of_a_time(get: Call, flapping: Instance) -> None:
 
 
 def test_instance_statuses_of_one_moment_keep_their_order(get: Call, instance: Instance) -> None:
-    actions.change_settings(instance, {"instanceStatuses": True})
+    change_settings(instance, {"instanceStatuses": True})
     with time_machine.travel(START, tick=False):
-        actions.log_out(instance)
-        actions.link_sandbox(instance)
+        log_out(instance)
+        link_sandbox(instance)
     assert [change["status"] for change in get("instanceStatuses")["data"]] == [
         "got qr code",
         "loading",
@@ -78,15 +83,15 @@ def test_instance_statuses_need_the_flag(client: Client, instance: Instance) -> 
 
 
 def test_without_the_flag_nothing_is_kept(instance: Instance) -> None:
-    actions.log_out(instance)
+    log_out(instance)
     assert not StatusChange.objects.exists()
 
 
 @pytest.fixture
 def message(instance: Instance) -> Message:
     """It has come in, and its hook is queued; webhookStatuses is on."""
-    actions.change_settings(instance, {"webhookStatuses": True, "webhookUrl": "https://example.com/hook"})
-    return actions.receive_message(instance, sender="17680561234", body="hello")
+    change_settings(instance, {"webhookStatuses": True, "webhookUrl": "https://example.com/hook"})
+    return receive_message(instance, sender="17680561234", body="hello")
 
 
 def hooks() -> HookQuerySet:
@@ -121,8 +126,8 @@ def test_webhook_status(get: Call, message: Message, state: State, word: str) ->
 
 
 def test_webhook_status_of_a_hook_that_was_skipped(get: Call, instance: Instance) -> None:
-    actions.change_settings(instance, {"webhookStatuses": True})
-    message = actions.receive_message(instance, sender="17680561234", body="hello")
+    change_settings(instance, {"webhookStatuses": True})
+    message = receive_message(instance, sender="17680561234", body="hello")
     assert get("webhookStatus", msgId=message.message_id)["status"] == "not sent"
 
 
@@ -152,8 +157,8 @@ def test_webhook_status_of_an_unknown_message(client: Client, message: Message, 
 
 
 def test_webhook_status_of_another_instances_message(client: Client, message: Message) -> None:
-    other = actions.create_instance(message.instance.owner)
-    actions.change_settings(other, {"webhookStatuses": True})
+    other = create_instance(message.instance.owner)
+    change_settings(other, {"webhookStatuses": True})
     address = f"/instance{other.number}/webhookStatus?token={other.token}&msgId={message.message_id}"
     assert client.get(address).status_code == 404
 
@@ -197,7 +202,7 @@ def test_repeat_hook_that_cannot_be_repeated_says_why(
         "message": "There is no hook of a message with this messageId.",
     }
     hooks().update(state=State.FAILED, finished_at=timezone.now(), attempts_made=1)
-    hook_actions.configure(instance.endpoint, url="")
+    configure(instance.endpoint, url="")
     assert post("repeatHook", messageId=message.message_id) == {
         "success": False,
         "message": "The instance has no webhook address. Set one first.",

@@ -5,9 +5,13 @@ from datetime import UTC, datetime
 import pytest
 from django.test import Client
 
-from accounts import actions as account_actions
+from accounts.actions.accounts import issue_key, rotate_key
 from hooks.models import Hook
-from instances import actions
+from instances.actions.bans import change_bans
+from instances.actions.lifecycle import link_sandbox, record_payment
+from instances.actions.messages import receive_message
+from instances.actions.sending.accept import send_message
+from instances.actions.settings import change_settings
 from instances.models import Chat, Instance, Label, Message, OutgoingMessage, OutgoingQueue, StatusChange
 from tests.factories import AccountFactory, InstanceFactory, member_of
 
@@ -18,7 +22,7 @@ NO_INSTANCE = {"error": "Instance not found"}
 @pytest.fixture
 def uid(instance: Instance) -> str:
     """The key of alice's account."""
-    return account_actions.issue_key(instance.owner, actor=None)[1]
+    return issue_key(instance.owner, actor=None)[1]
 
 
 @pytest.mark.parametrize("kind", ["sandbox", "Sandbox", "whatsapp", "0", ""])
@@ -46,7 +50,7 @@ def test_new_instance_of_an_unknown_type(client: Client, uid: str) -> None:
 
 
 def test_list_instances(client: Client, uid: str, instance: Instance) -> None:
-    actions.record_payment(instance, days=1)
+    record_payment(instance, days=1)
     paid_until = datetime(2040, 1, 1, tzinfo=UTC)
     Instance.objects.update(name="Shop", paid_until=paid_until)
     assert client.get(f"/listInstances?uid={uid}").json() == {
@@ -69,7 +73,7 @@ def test_list_instances_shows_the_accounts_alone(client: Client, uid: str, insta
     alice = instance.owner.owner
     joined = member_of(bobs.owner, "manager", "second@example.org")
     assert client.get(f"/listInstances?uid={uid}").json()["result"][0]["id"] == "12345"
-    members_key = account_actions.issue_key(joined.account, actor=None)[1]
+    members_key = issue_key(joined.account, actor=None)[1]
     assert client.get(f"/listInstances?uid={members_key}").json() == {"result": []}
     assert alice.account == instance.owner
 
@@ -100,10 +104,10 @@ def test_the_arguments_stand_anywhere(client: Client, uid: str, instance: Instan
 
 
 def test_clean_instance(client: Client, uid: str, instance: Instance) -> None:
-    actions.change_settings(instance, {"instanceStatuses": True, "sendDelay": 7})
-    actions.receive_message(instance, sender="17680561234", body="hello")
-    actions.send_message(instance, chat_id="17680561234", body="hello")
-    actions.change_bans(instance, mask="^999")
+    change_settings(instance, {"instanceStatuses": True, "sendDelay": 7})
+    receive_message(instance, sender="17680561234", body="hello")
+    send_message(instance, chat_id="17680561234", body="hello")
+    change_bans(instance, mask="^999")
     response = client.post(f"/cleanInstance?uid={uid}&instanceId=12345")
     assert (response.status_code, response.json()) == (200, {"result": {"status": "cleaned"}})
     for model in (Message, Chat, Label, OutgoingMessage, StatusChange):
@@ -113,8 +117,8 @@ def test_clean_instance(client: Client, uid: str, instance: Instance) -> None:
     assert hooks > 0  # the delivery log stays
     instance.refresh_from_db()
     assert (instance.account_status, instance.token, instance.send_delay) == ("got qr code", "secret", 7)
-    actions.link_sandbox(instance)
-    assert actions.receive_message(instance, sender="17680561234", body="again").number == 2
+    link_sandbox(instance)
+    assert receive_message(instance, sender="17680561234", body="again").number == 2
 
 
 @pytest.mark.parametrize("method", ["newInstance", "listInstances", "deleteInstance", "cleanInstance"])
@@ -127,7 +131,7 @@ def test_a_wrong_uid_is_a_401_in_json(client: Client, uid: str, method: str, giv
 
 
 def test_a_key_that_was_revoked_is_wrong(client: Client, uid: str, instance: Instance) -> None:
-    account_actions.rotate_key(instance.owner, actor=instance.owner.owner)
+    rotate_key(instance.owner, actor=instance.owner.owner)
     assert client.get(f"/listInstances?uid={uid}").json() == WRONG_UID
 
 
@@ -138,7 +142,7 @@ def test_an_instance_of_nobody_or_of_somebody_else(
 ) -> None:
     stranger = AccountFactory(email="bob@example.org")
     theirs = InstanceFactory(owner=stranger, number=777)
-    actions.receive_message(theirs, sender="17680561234", body="hello")
+    receive_message(theirs, sender="17680561234", body="hello")
     response = client.post(f"/{method}?uid={uid}&instanceId={number}")
     assert (response.status_code, response.json()) == (404, NO_INSTANCE)
     assert (Instance.objects.count(), Message.objects.count()) == (2, 1)

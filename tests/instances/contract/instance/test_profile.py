@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from instances.models import Instance, SandboxContact
-from tests.contract.conftest import Call
+from tests.instances.contract.conftest import Call
 
 NOT_AUTHENTICATED = "Status of the account not equals authenticated"
 BAD_PHONE = "phone parameter should contain only numbers, start from country code and be 9-14 characters long"

@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from instances import acting, actions, outgoing
-from instances.actions import queue_of_actions
-from instances.channels.sandbox import SandboxChannel
+from instances.actions.groups import create_group
+from instances.actions.sending import command_queue
+from instances.actions.sending.command_queue import enqueue_action
+from instances.channels.sandbox.channel import SandboxChannel
 from instances.models import Chat, Instance, QueuedAction
-from tests.contract.conftest import Call
+from instances.sending import channel_commands, outgoing
+from tests.instances.contract.conftest import Call
 
 OWN = "15550001111@c.us"
 ANNA = "17680561234@c.us"
@@ -20,7 +22,7 @@ GROUP = "15550001111-1479621234@g.us"
 @pytest.fixture
 def group(instance: Instance) -> Chat:
     """The account's own group, with Anna; after that the account is logged out."""
-    group = actions.create_group(instance, chat_id=GROUP, name="Friends", members=[ANNA])
+    group = create_group(instance, chat_id=GROUP, name="Friends", members=[ANNA])
     Instance.objects.update(account_status="got qr code")
     return group
 
@@ -34,7 +36,7 @@ def types(get: Call) -> list[str]:
 
 
 def work_off() -> None:
-    while acting.act_due():
+    while channel_commands.act_due():
         pass
 
 
@@ -85,7 +87,7 @@ def test_what_waits_says_so(post: Call, group: Chat) -> None:
 
 def test_show_actions_queue_shows_the_first_100(get: Call, instance: Instance) -> None:
     for number in range(103):
-        actions.enqueue_action(instance, type="read chat", data={"chatId": f"1768000{number:04}@c.us"})
+        enqueue_action(instance, type="read chat", data={"chatId": f"1768000{number:04}@c.us"})
     answer = get("showActionsQueue")
     assert (answer["totalActions"], len(answer["first100"])) == (103, 100)
     assert answer["first100"][0]["json_data"] == {"chatId": "17680000000@c.us"}
@@ -110,9 +112,9 @@ def test_after_auth_all_is_done_in_order(post: Call, get: Call, instance: Instan
     post("group", groupName="More", phones=["17680561234"], messageText="Hi")
     post("addGroupParticipant", groupId=GROUP, participantPhone="19990001122")
     post("promoteGroupParticipant", groupId=GROUP, participantPhone="19990001122")
-    assert acting.act_due() == 0
+    assert channel_commands.act_due() == 0
     authenticate()
-    assert acting.act_due() == 1
+    assert channel_commands.act_due() == 1
     assert types(get) == ["add group participant", "promote group participant"]
     work_off()
     assert types(get) == []
@@ -156,12 +158,16 @@ def test_what_fails_is_tried_again_and_holds_up_those_behind_it(
 
     monkeypatch.setattr(SandboxChannel, "perform", away)
     now = timezone.now()
-    assert acting.act_due(now) == 0
+    assert channel_commands.act_due(now) == 0
     assert get("showActionsQueue")["first100"][0]["last_try"] == int(now.timestamp())
     monkeypatch.setattr(SandboxChannel, "perform", works)
-    assert acting.act_due(now + timedelta(seconds=29)) == 0
+    assert channel_commands.act_due(now + timedelta(seconds=29)) == 0
     later = now + timedelta(seconds=31)
-    assert [acting.act_due(later), acting.act_due(later), acting.act_due(later)] == [1, 1, 0]
+    assert [
+        channel_commands.act_due(later),
+        channel_commands.act_due(later),
+        channel_commands.act_due(later),
+    ] == [1, 1, 0]
     assert group.participants.get(member="19990001122@c.us").is_admin
 
 
@@ -172,14 +178,14 @@ def test_nothing_is_done_for_an_instance_that_is_stopped_or_not_paid(
     post("readChat", chatId=GROUP)
     authenticate()
     Instance.objects.update(**{field: timezone.now() - timedelta(seconds=1)})
-    assert acting.act_due() == 0
+    assert channel_commands.act_due() == 0
     assert QueuedAction.objects.count() == 1
 
 
 def test_one_more_than_the_queue_holds_is_refused(
     post: Call, get: Call, group: Chat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(queue_of_actions, "ACTIONS_LIMIT", 1)
+    monkeypatch.setattr(command_queue, "ACTIONS_LIMIT", 1)
     assert post("readChat", chatId=ANNA)["read"] is True
     message = "The queue holds 1 actions, which is the limit."
     assert post("readChat", chatId=ANNA) == {"read": False, "message": message}

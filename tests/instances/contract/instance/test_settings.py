@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from instances.models import Instance
-from tests.contract.conftest import Call
+from tests.instances.contract.conftest import Call
 
 DEFAULTS = {
     "sendDelay": 0,

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from instances.models import Instance
-from tests.contract.conftest import Call
+from tests.instances.contract.conftest import Call
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

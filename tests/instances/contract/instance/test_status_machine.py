@@ -6,14 +6,15 @@ from itertools import pairwise
 import pytest
 
 from hooks.models import Hook, Kind
-from instances import actions
+from instances.actions.settings import change_settings
+from instances.actions.status import change_status
 from instances.models import AccountStatus, Instance, LoadingReason, StatusChange, Substatus
-from tests.contract.conftest import Call
+from tests.instances.contract.conftest import Call
 
 
 @pytest.fixture(autouse=True)
 def everything_is_told(instance: Instance) -> None:
-    actions.change_settings(
+    change_settings(
         instance,
         {
             "statusNotificationsOn": True,
@@ -170,26 +171,26 @@ def test_every_status_has_words(get: Call, status: str, substatus: str) -> None:
 
 
 def test_a_reason_is_no_event_and_ends_with_the_loading(instance: Instance) -> None:
-    actions.change_status(instance, account_status="loading")
+    change_status(instance, account_status="loading")
     for reason in LoadingReason.values:
-        actions.change_status(instance, reason=reason)
+        change_status(instance, reason=reason)
         assert now() == ("loading", "normal", reason)
     assert told() == [("loading", "normal")]
-    actions.change_status(instance, account_status="authenticated")
+    change_status(instance, account_status="authenticated")
     assert now() == ("authenticated", "normal", "")
 
 
 @pytest.mark.parametrize("reason", ["bored", "conflict"])
 def test_a_reason_that_is_none(instance: Instance, reason: str) -> None:
     with pytest.raises(ValueError, match="reason"):
-        actions.change_status(instance, reason=reason)
+        change_status(instance, reason=reason)
     assert (now(), told()) == (("authenticated", "normal", ""), [])
 
 
 def test_a_status_that_flaps_is_told_change_by_change(instance: Instance) -> None:
     flaps = ["phone", "normal", "computer", "phone", "phone", "normal"]
     for substatus in flaps:
-        actions.change_status(instance, substatus=substatus)
+        change_status(instance, substatus=substatus)
     assert told() == [
         ("authenticated", substatus) for substatus in ("phone", "normal", "computer", "phone", "normal")
     ]

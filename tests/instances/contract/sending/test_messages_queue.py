@@ -5,11 +5,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.utils import timezone
 
-from instances import actions, outgoing
-from instances.actions.queue import IN_HAND
+from instances.actions.lifecycle import create_instance
+from instances.actions.sending.accept import send_message
+from instances.actions.sending.message_queue import IN_HAND
 from instances.channels import base
 from instances.models import Instance, Message, OutgoingMessage, OutgoingQueue
-from tests.contract.conftest import Call
+from instances.sending import outgoing
+from tests.instances.contract.conftest import Call
 
 
 @pytest.fixture
@@ -53,7 +55,7 @@ def test_show_messages_queue(get: Call, three: list[int]) -> None:
 
 def test_show_messages_queue_shows_the_first_hundred(get: Call, instance: Instance) -> None:
     for number in range(103):
-        actions.send_message(instance, chat_id="17680561234", body=f"{number}")
+        send_message(instance, chat_id="17680561234", body=f"{number}")
     answer = get("showMessagesQueue")
     assert answer["totalMessages"] == 103
     assert [one["id"] for one in answer["first100"]] == list(range(1, 101))
@@ -75,7 +77,7 @@ def test_clear_messages_queue(post: Call, get: Call, three: list[int]) -> None:
 
 def test_clear_messages_queue_shows_a_few_texts_and_not_whole_books(post: Call, instance: Instance) -> None:
     for number in range(12):
-        actions.send_message(instance, chat_id="17680561234", body=f"{number} " + "x" * 2000)
+        send_message(instance, chat_id="17680561234", body=f"{number} " + "x" * 2000)
     texts = post("clearMessagesQueue")["messageTextsExample"]
     assert [text.partition(" ")[0] for text in texts] == [str(number) for number in range(10)]
     assert {len(text) for text in texts} == {1000}
@@ -125,8 +127,8 @@ def test_what_a_dead_sender_had_in_hand_can_be_cleared_after_its_deadline(
 
 
 def test_another_instances_queue_stays(post: Call, instance: Instance, three: list[int]) -> None:
-    other = actions.create_instance(instance.owner)
-    actions.send_message(other, chat_id="17680561234", body="other")
+    other = create_instance(instance.owner)
+    send_message(other, chat_id="17680561234", body="other")
     post("clearMessagesQueue")
     assert [message.body for message in OutgoingMessage.objects.all()] == ["other"]
     assert OutgoingQueue.objects.get(instance=other).length == 1

@@ -4,9 +4,10 @@ import re
 
 import pytest
 
-from instances import actions, outgoing
+from instances.actions.messages import receive_message
 from instances.models import Instance, Message, OutgoingMessage, OutgoingQueue
-from tests.contract.conftest import Call
+from instances.sending import outgoing
+from tests.instances.contract.conftest import Call
 
 
 def test_the_reply(post: Call) -> None:
@@ -43,7 +44,7 @@ def test_while_the_account_is_not_authenticated_it_waits_and_says_so(post: Call,
 
 
 def test_one_more_than_the_queue_holds_is_refused(post: Call, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("instances.actions.sending.QUEUE_LIMIT", 2)
+    monkeypatch.setattr("instances.actions.sending.accept.QUEUE_LIMIT", 2)
     assert [post("sendMessage", phone="17680561234", body="hello")["sent"] for _ in range(2)] == [True, True]
     assert post("sendMessage", phone="17680561234", body="hello") == {
         "sent": False,
@@ -53,7 +54,7 @@ def test_one_more_than_the_queue_holds_is_refused(post: Call, monkeypatch: pytes
 
 
 def test_quoting_a_message(post: Call, instance: Instance) -> None:
-    asked = actions.receive_message(instance, sender="17680561234", body="which one?")
+    asked = receive_message(instance, sender="17680561234", body="which one?")
     post("sendMessage", phone="17680561234", body="that", quotedMsgId=asked.message_id)
     outgoing.send_due()
     assert Message.objects.get(body="that").quoted == {

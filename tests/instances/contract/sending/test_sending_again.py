@@ -7,10 +7,11 @@ import pytest
 from django.utils import timezone
 
 from hooks.models import Hook
-from instances import actions, outgoing
+from instances.actions.messages import receive_message, type_on_phone
 from instances.models import Instance, Media, Message, OutgoingMessage, OutgoingQueue
-from tests.contract.conftest import Call
+from instances.sending import outgoing
 from tests.factories import InstanceFactory
+from tests.instances.contract.conftest import Call
 
 TO = "17680561234"
 OTHER = "19990001122"
@@ -25,7 +26,7 @@ def send(post: Call, body: str = "hello") -> str:
 
 
 def test_forward_message(post: Call, get: Call, instance: Instance) -> None:
-    original = actions.receive_message(instance, sender=TO, body="news")
+    original = receive_message(instance, sender=TO, body="news")
     answer = post("forwardMessage", phone=OTHER, messageId=original.message_id)
     message_id = answer.pop("id")
     assert answer == {"sent": True, "message": "Sent to 19990001122@c.us", "queueNumber": 1}
@@ -37,7 +38,7 @@ def test_forward_message(post: Call, get: Call, instance: Instance) -> None:
 
 
 def test_what_was_forwarded_already_counts_on(post: Call, get: Call, instance: Instance) -> None:
-    original = actions.receive_message(instance, sender=TO, body="news", forwarded=4)
+    original = receive_message(instance, sender=TO, body="news", forwarded=4)
     post("forwardMessage", phone=OTHER, messageId=original.message_id)
     outgoing.send_due()
     assert get("messages")["messages"][1]["isForwarded"] == 5
@@ -92,7 +93,7 @@ def test_a_forwarded_file_is_the_same_file_kept_for_another_30_days(post: Call, 
 
 
 def test_what_can_not_be_forwarded(post: Call, instance: Instance) -> None:
-    call = actions.receive_message(instance, sender=TO, type="call_log")
+    call = receive_message(instance, sender=TO, type="call_log")
     deleted = send(post)
     Message.objects.filter(message_id=deleted).update(deleted_at=timezone.now())
     photo = post("sendFile", phone=TO, body=PHOTO, filename="photo.jpg")["id"]
@@ -145,7 +146,7 @@ def test_a_message_that_still_waits_is_sent_and_then_deleted(post: Call) -> None
 
 
 def test_only_own_messages_can_be_deleted(post: Call, instance: Instance) -> None:
-    theirs = actions.receive_message(instance, sender=TO, body="hi")
+    theirs = receive_message(instance, sender=TO, body="hi")
     assert post("deleteMessage", messageId=theirs.message_id) == {
         "sent": False,
         "message": "Only your own messages can be deleted for everyone, and this one is your contact's.",
@@ -173,7 +174,7 @@ def test_a_message_of_another_chat_is_not_deleted(post: Call) -> None:
 
 def test_another_instances_message_is_neither_deleted_nor_forwarded(post: Call) -> None:
     bobs = InstanceFactory(owner__email="bob@example.org")
-    theirs = actions.type_on_phone(bobs, chat_id=TO, body="mine")
+    theirs = type_on_phone(bobs, chat_id=TO, body="mine")
     nothing = {"sent": False, "message": f"There is no message with the id {theirs.message_id}."}
     assert post("deleteMessage", messageId=theirs.message_id) == nothing
     assert post("forwardMessage", phone=TO, messageId=theirs.message_id) == nothing

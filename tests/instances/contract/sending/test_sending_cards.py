@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from instances import actions, outgoing
+from instances.actions.messages import receive_message
 from instances.models import Instance, Media, Message, OutgoingMessage
-from tests.contract.conftest import Call
+from instances.sending import outgoing
+from tests.instances.contract.conftest import Call
 
 TO = "17680561234"
 PREVIEW = "data:image/jpeg;base64," + base64.b64encode(b"\xff\xd8\xff\xe0preview").decode()
@@ -79,7 +80,7 @@ def test_send_link_needs_body_title_and_preview(post: Call, missing: str) -> Non
 
 
 def test_send_contact_by_its_chat_id(post: Call, get: Call, instance: Instance) -> None:
-    actions.receive_message(instance, sender="19990001122", sender_name="Bond; James", body="hi")
+    receive_message(instance, sender="19990001122", sender_name="Bond; James", body="hi")
     message = sent(post, get, "sendContact", contactId="19990001122@c.us")
     assert message["type"] == "vcard"
     assert message["body"] == (

@@ -11,10 +11,12 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from hooks.models import Hook, Kind
-from instances import actions, outgoing
+from instances.actions import media as media_actions
+from instances.actions.messages import receive_message
 from instances.media import fetch
 from instances.models import Instance, Media, Message, OutgoingMessage, OutgoingQueue
-from tests.contract.conftest import Call
+from instances.sending import outgoing
+from tests.instances.contract.conftest import Call
 from tests.receiver import Receiver
 
 JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF" + bytes(range(256))
@@ -148,14 +150,14 @@ def test_cached_under_another_name_or_after_an_hour_is_fetched_anew(post: Call, 
     post("sendFile", phone=TO, body=files.url, filename="other.jpg", cached=True)
     assert len(files.requests) == 2
     for media in Media.objects.all():
-        media.created_at -= actions.media.CACHED
+        media.created_at -= media_actions.CACHED
         media.save(update_fields=["created_at"])
     post("sendFile", phone=TO, body=files.url, filename="photo.jpg", cached=True)
     assert len(files.requests) == 3
 
 
 def test_a_quoted_message_and_mentioned_phones(post: Call, get: Call, instance: Instance) -> None:
-    asked = actions.receive_message(instance, sender=TO, body="which one?")
+    asked = receive_message(instance, sender=TO, body="which one?")
     post(
         "sendFile", phone=TO, body=data_uri(JPEG), filename="a.jpg", quotedMsgId=asked.message_id,
         mentionedPhones="17680561234,19990001122",

@@ -7,10 +7,10 @@ import pytest
 import time_machine
 from django.test import Client
 
+from hooks.log import chart as log_chart
 from hooks.models import Hook, Kind, SkipReason, State, new_public_id
 from instances.models import Instance
-from testing_tools import log_chart
-from testing_tools.log_filters import Filters
+from instances.pages.log.filters import Filters
 from tests.factories import AccountFactory, InstanceFactory
 
 pytestmark = pytest.mark.django_db

@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 
 from hooks.models import RETRY_DELAYS, Attempt, Hook, Kind, Outcome, Side, SkipReason, State
-from instances import actions
+from instances.actions.messages import receive_message
 from instances.models import Instance
 from tests.factories import AccountFactory, InstanceFactory, UserFactory
 
@@ -288,7 +288,7 @@ def test_an_empty_log_shows_the_way_to_the_first_hook(alice):
 
 
 def test_real_events_are_in_the_log(alice, instance):
-    actions.receive_message(instance, sender="17680561234", body="hello")
+    receive_message(instance, sender="17680561234", body="hello")
     assert [(hook.kind, hook.state) for hook in listed(alice)] == [
         (Kind.MESSAGE, State.QUEUED), (Kind.CHAT, State.SKIPPED),
     ]  # fmt: skip

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from hooks.models import Attempt, Hook, Kind, Outcome, SkipReason, State
 from instances.models import Instance
-from testing_tools import log_export
+from instances.pages.log import export as log_export
 from tests.factories import AccountFactory, InstanceFactory, UserFactory
 
 pytestmark = pytest.mark.django_db

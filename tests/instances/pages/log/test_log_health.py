@@ -7,8 +7,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from hooks import endpoint_health
-from hooks.endpoint_health import health_of
+from hooks.log import endpoint_health
+from hooks.log.endpoint_health import health_of
 from hooks.models import Attempt, Hook, Kind, Outcome, State
 from instances.models import Instance
 from tests.factories import AccountFactory, InstanceFactory

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from hooks.models import Hook, Kind, Redelivery, State, new_public_id
 from instances.models import Instance
-from testing_tools import log_filters
+from instances.pages.log import filters as log_filters
 from tests.factories import AccountFactory, InstanceFactory
 
 pytestmark = pytest.mark.django_db

@@ -6,11 +6,12 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from hooks import actions, redelivery
+from hooks.actions import redelivery
+from hooks.actions.endpoints import pause
 from hooks.models import Hook, Redelivery, State
 from instances.models import Instance
 from tests.factories import AccountFactory, InstanceFactory, UserFactory
-from tests.testing.test_log import attempt, make
+from tests.instances.pages.log.test_log import attempt, make
 
 pytestmark = pytest.mark.django_db
 
@@ -198,7 +199,7 @@ def test_a_dropped_body_is_said_in_its_place(alice: Client, instance: Instance) 
 
 
 def test_a_pause_stands_in_the_log_and_its_button_leads_back(alice: Client, instance: Instance) -> None:
-    actions.pause(instance.endpoint, actor=None)
+    pause(instance.endpoint, actor=None)
     for page in ("/log/?instance=12345", "/instances/12345/", "/instances/"):
         assert "Delivery is paused" in alice.get(page).text
     answer = alice.post("/instances/12345/resume/", {"next": "log"})
