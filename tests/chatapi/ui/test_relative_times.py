@@ -8,7 +8,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from testing_tools.templatetags import ui
+from chatapi.ui.templatetags import ui
 
 APP_JS = Path(settings.BASE_DIR) / "static" / "js" / "app.js"
 NOW = datetime(2026, 3, 29, 0, 59, 59, 500_000, tzinfo=UTC)  # an hour before summer time starts in Europe
