@@ -226,7 +226,7 @@ class Migration(migrations.Migration):
                 null=True,
                 on_delete=django.db.models.deletion.DO_NOTHING,
                 related_name="hooks",
-                to="hooks.actions.endpoints.redelivery",
+                to="hooks.redelivery",
             ),
         ),
         migrations.AddIndex(
@@ -254,9 +254,7 @@ class Migration(migrations.Migration):
             model_name="redeliverypart",
             name="job",
             field=models.ForeignKey(
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="parts",
-                to="hooks.actions.endpoints.redelivery",
+                on_delete=django.db.models.deletion.CASCADE, related_name="parts", to="hooks.redelivery"
             ),
         ),
         migrations.AddConstraint(
