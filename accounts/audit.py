@@ -107,7 +107,7 @@ class AuditEntry(models.Model):
 def note(
     action: Deed,
     *,
-    actor: Any,
+    acting_user: Any,
     kind: str,
     key: object,
     text: str = "",
@@ -116,14 +116,14 @@ def note(
 ) -> AuditEntry:
     """Write one entry, within the transaction of what it tells; `kind`, `key` and `text` name the subject.
 
-    `actor` is the person, None for a program or whoever holds an instance's token; `detail` is JSON without secrets.
+    `acting_user` is the user, None for a program or the holder of an instance's token; `detail` is JSON without secrets.
     Raises TransactionManagementError outside a transaction: a change without its entry would be unseen.
     """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError(
             "An audit entry belongs into the transaction of its change."
         )
-    person = actor if getattr(actor, "pk", None) is not None else None
+    person = acting_user if getattr(acting_user, "pk", None) is not None else None
     return AuditEntry.objects.create(
         actor_id=person.pk if person else None,
         actor_text=person.email if person else "",

@@ -58,7 +58,7 @@ def note_page(look: Look, path: str) -> None:
 def note_look(deed: Deed, account: Account, staff: User, **detail: str) -> None:
     note(
         deed,
-        actor=staff,
+        acting_user=staff,
         kind="account",
         key=account.pk,
         text=str(account),

@@ -57,7 +57,7 @@ def export(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     with transaction.atomic():
         note(
             Deed.ACCOUNT_EXPORTED,
-            actor=request.user,
+            acting_user=request.user,
             kind="account",
             key=own.pk,
             text=str(own),
@@ -146,8 +146,8 @@ def delete(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():
             for instance in Instance.objects.of_account(own):
-                delete_instance(instance, actor=person(request))
-            delete_account(own, actor=own.owner)
+                delete_instance(instance, acting_user=person(request))
+            delete_account(own, acting_user=own.owner)
         logout(request)
         messages.success(request, "Your account is deleted, with everything in it.")
         return redirect("account_login")

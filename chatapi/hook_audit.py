@@ -7,9 +7,9 @@ from instances.actions.trail import note_of
 from instances.models import Instance
 
 
-def note_deed(deed: str, *, actor: Any, instance_id: int, hook: Any, **detail: Any) -> None:
+def note_deed(deed: str, *, acting_user: Any, instance_id: int, hook: Any, **detail: Any) -> None:
     """An entry about the instance, with the hook's id where there is one."""
     instance = Instance.objects.only("number", "name", "owner_id").get(pk=instance_id)
     if hook is not None:
         detail["hook"] = hook.webhook_id
-    note_of(instance, Deed(deed), actor=actor, **detail)
+    note_of(instance, Deed(deed), acting_user=acting_user, **detail)

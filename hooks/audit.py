@@ -11,7 +11,9 @@ from typing import Any, Protocol
 class Listener(Protocol):
     """Takes the deed as "hook.resent", who did it, the key of the endpoint's instance, and what else is to be said."""
 
-    def __call__(self, deed: str, *, actor: Any, instance_id: int, hook: Any, **detail: Any) -> None: ...
+    def __call__(
+        self, deed: str, *, acting_user: Any, instance_id: int, hook: Any, **detail: Any
+    ) -> None: ...
 
 
 listener: Listener | None = None
@@ -23,7 +25,7 @@ def connect(new: Listener) -> None:
     listener = new
 
 
-def tell(deed: str, *, actor: Any, instance_id: int, hook: Any = None, **detail: Any) -> None:
-    """What nobody has done (`actor` None), such as a pause after a day of failures, is no deed."""
-    if listener is not None and actor is not None:
-        listener(deed, actor=actor, instance_id=instance_id, hook=hook, **detail)
+def tell(deed: str, *, acting_user: Any, instance_id: int, hook: Any = None, **detail: Any) -> None:
+    """What nobody has done (`acting_user` None), such as a pause after a day of failures, is no deed."""
+    if listener is not None and acting_user is not None:
+        listener(deed, acting_user=acting_user, instance_id=instance_id, hook=hook, **detail)

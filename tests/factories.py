@@ -82,5 +82,5 @@ class InstanceFactory(factory.Factory):
 def member_of(account: Account, role: str, email: str = "") -> User:
     """A person who was invited into the account and has accepted; `role` is "manager" or "viewer"."""
     user = UserFactory(email=email) if email else UserFactory()
-    _, token = members.invite(account, email=user.email, role=role, actor=account.owner)
-    return members.accept(token, actor=user).user
+    _, token = members.invite(account, email=user.email, role=role, acting_user=account.owner)
+    return members.accept(token, acting_user=user).user

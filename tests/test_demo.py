@@ -121,7 +121,7 @@ def test_a_spoilt_file_is_made_anew() -> None:
 
 def test_a_password_that_was_changed_is_set_anew() -> None:
     first = make_demo()
-    set_password(User.objects.get(), "another-one-of-mine", actor=None)
+    set_password(User.objects.get(), "another-one-of-mine", acting_user=None)
     second = make_demo()
     assert second.repaired == ["Its password was another one; a new one was set."]
     assert second.login["uid"] == first.login["uid"]
@@ -131,7 +131,7 @@ def test_a_password_that_was_changed_is_set_anew() -> None:
 def test_a_key_that_was_revoked_is_made_anew_and_the_persons_own_stays() -> None:
     first = make_demo()
     account = Account.objects.get()
-    _, own = rotate_key(account, actor=account.owner)
+    _, own = rotate_key(account, acting_user=account.owner)
     second = make_demo()
     assert second.repaired == ["Its account key was revoked; a new one was made."]
     assert second.login["password"] == first.login["password"]
@@ -148,7 +148,7 @@ def test_the_instance_is_linked_and_paid_again_and_made_again_when_it_was_delete
     instance.refresh_from_db()
     assert instance.account_status == "authenticated"
     assert instance.paid_until > timezone.now() + timedelta(days=393)
-    delete_instance(instance, actor=None)
+    delete_instance(instance, acting_user=None)
     [made] = make_demo().login["instances"]
     assert made["id"] == str(Instance.objects.get().number)
 
@@ -165,7 +165,7 @@ def test_a_blocked_demo_account_is_left_alone() -> None:
 def test_the_first_start_leaves_alone_what_people_changed_but_follows_the_site(settings: Any) -> None:
     call_command("demo", first_start=True)
     first = json.loads(login_file().read_text())
-    set_password(User.objects.get(), "another-one-of-mine", actor=None)
+    set_password(User.objects.get(), "another-one-of-mine", acting_user=None)
     settings.SITE_URL = "http://localhost:9000"
     before = rows()
     call_command("demo", first_start=True)

@@ -1,4 +1,4 @@
-"""Every change to people, accounts, keys and payments, one function each: atomic, `actor` is who did it.
+"""Every change to people, accounts, keys and payments, one function each: atomic, `acting_user` is who did it.
 
 Forms, admin, REST and commands call these; nothing else writes these tables.
 """
@@ -30,42 +30,50 @@ KEY_USE_NOTED_EVERY = timedelta(minutes=1)
 def sign_up(email: str, password: str | None, *, name: str = "") -> Account:
     """A new person with their account. Raises IntegrityError where the address is taken."""
     account = User.objects.create_user(email, password).account
-    note_of(account, Deed.SIGNED_UP, actor=account.owner)
-    return rename_account(account, name, actor=account.owner) if name else account
+    note_of(account, Deed.SIGNED_UP, acting_user=account.owner)
+    return rename_account(account, name, acting_user=account.owner) if name else account
 
 
 @transaction.atomic
 def open_account(owner: User) -> Account:
     """The account of a person that someone else saved (the sign-up form of allauth); at most one a person."""
     account, _ = Account.objects.get_or_create(owner=owner)
-    note_of(account, Deed.SIGNED_UP, actor=owner)
+    note_of(account, Deed.SIGNED_UP, acting_user=owner)
     return account
 
 
-def note_of(account: Account, deed: Deed, *, actor: User | None, **detail: Any) -> None:
+def note_of(account: Account, deed: Deed, *, acting_user: User | None, **detail: Any) -> None:
     """An entry about the account itself."""
     audit.note(
-        deed, actor=actor, kind="account", key=account.pk, text=str(account), account_id=account.pk, **detail
+        deed,
+        acting_user=acting_user,
+        kind="account",
+        key=account.pk,
+        text=str(account),
+        account_id=account.pk,
+        **detail,
     )
 
 
-def note_of_user(user: User, deed: Deed, *, actor: User | None, **detail: Any) -> None:
+def note_of_user(user: User, deed: Deed, *, acting_user: User | None, **detail: Any) -> None:
     """An entry about a person. It stands in the trail of all staff, and of the person's own account."""
     own = Account.objects.filter(owner=user).values_list("pk", flat=True).first()
-    audit.note(deed, actor=actor, kind="user", key=user.pk, text=user.email, account_id=own, **detail)
+    audit.note(
+        deed, acting_user=acting_user, kind="user", key=user.pk, text=user.email, account_id=own, **detail
+    )
 
 
 @transaction.atomic
-def rename_account(account: Account, name: str, *, actor: User) -> Account:
+def rename_account(account: Account, name: str, *, acting_user: User) -> Account:
     """`name` up to 100 characters; the empty one falls back to the e-mail address."""
     account.name = name
     account.save(update_fields=["name"])
-    note_of(account, Deed.ACCOUNT_RENAMED, actor=actor)
+    note_of(account, Deed.ACCOUNT_RENAMED, acting_user=acting_user)
     return account
 
 
 @transaction.atomic
-def show_first_steps(user: User, shown: bool, *, actor: User) -> User:
+def show_first_steps(user: User, shown: bool, *, acting_user: User) -> User:
     """Puts the first-run checklist away for this person, or gets it back. No deed for the trail: it changes no data."""
     user.first_steps_hidden_at = None if shown else timezone.now()
     user.save(update_fields=["first_steps_hidden_at"])
@@ -73,35 +81,37 @@ def show_first_steps(user: User, shown: bool, *, actor: User) -> User:
 
 
 @transaction.atomic
-def set_password(user: User, password: str, *, actor: User | None) -> User:
+def set_password(user: User, password: str, *, acting_user: User | None) -> User:
     """A password chosen for somebody; people choose their own on allauth's pages."""
     user.set_password(password)
     user.save(update_fields=["password"])
-    note_of_user(user, Deed.PASSWORD_SET, actor=actor)
+    note_of_user(user, Deed.PASSWORD_SET, acting_user=acting_user)
     return user
 
 
 @transaction.atomic
-def issue_key(account: Account, *, actor: User | None) -> tuple[AccountKey, str]:
+def issue_key(account: Account, *, acting_user: User | None) -> tuple[AccountKey, str]:
     """A further key of the account and its text, `uid_` and 40 letters or digits, which exists nowhere else."""
     plaintext = "uid_" + "".join(secrets.choice(KEY_ALPHABET) for _ in range(KEY_LENGTH))
     key = AccountKey.objects.create(
         account=account, prefix=plaintext[:KEY_PREFIX_LENGTH], digest=key_digest(plaintext)
     )
-    audit.note(Deed.KEY_ISSUED, actor=actor, kind="key", key=key.pk, text=str(key), account_id=account.pk)
+    audit.note(
+        Deed.KEY_ISSUED, acting_user=acting_user, kind="key", key=key.pk, text=str(key), account_id=account.pk
+    )
     return key, plaintext
 
 
 @transaction.atomic
-def rotate_key(account: Account, *, actor: User) -> tuple[AccountKey, str]:
+def rotate_key(account: Account, *, acting_user: User) -> tuple[AccountKey, str]:
     """Revokes all keys of the account at once and issues a new one; see issue_key."""
     Account.objects.select_for_update().get(
         pk=account.pk
     )  # two rotations at once must not leave two live keys
     revoked = AccountKey.objects.filter(account=account, revoked_at=None).update(revoked_at=timezone.now())
     if revoked:
-        note_of(account, Deed.KEY_ROTATED, actor=actor, revoked=revoked)
-    return issue_key(account, actor=actor)
+        note_of(account, Deed.KEY_ROTATED, acting_user=acting_user, revoked=revoked)
+    return issue_key(account, acting_user=acting_user)
 
 
 def authenticate_key(plaintext: str) -> Account | None:
@@ -126,7 +136,7 @@ def record_payment(
     amount: Decimal,
     currency: str = "USD",
     note: str = "",
-    actor: User | None,
+    acting_user: User | None,
 ) -> Payment:
     """Writes down a payment of `days` days, at least 1. What it buys is the caller's: see instances/actions.py.
 
@@ -139,11 +149,11 @@ def record_payment(
         amount=amount,
         currency=currency,
         note=note,
-        created_by=actor,
+        created_by=acting_user,
     )
     audit.note(
         Deed.PAYMENT,
-        actor=actor,
+        acting_user=acting_user,
         kind="payment",
         key=payment.pk,
         text=str(payment),
@@ -157,55 +167,55 @@ def record_payment(
 
 
 @transaction.atomic
-def set_rights(user: User, *, is_active: bool, is_staff: bool, is_superuser: bool, actor: User) -> User:
+def set_rights(user: User, *, is_active: bool, is_staff: bool, is_superuser: bool, acting_user: User) -> User:
     """Who may sign in, see the staff pages, and do everything there.
 
     A superuser is made, unmade and changed by superusers alone. Raises PermissionError, a sentence.
     """
     before = User.objects.select_for_update().get(pk=user.pk)
-    if (is_superuser or before.is_superuser) and not actor.is_superuser:
+    if (is_superuser or before.is_superuser) and not acting_user.is_superuser:
         raise PermissionError("Only a superuser may change a superuser, or make one.")
     rights = {"is_active": is_active, "is_staff": is_staff, "is_superuser": is_superuser}
     changed = {name: value for name, value in rights.items() if getattr(before, name) != value}
     user.is_active, user.is_staff, user.is_superuser = is_active, is_staff, is_superuser
     user.save(update_fields=list(rights))
     if changed:
-        note_of_user(user, Deed.RIGHTS, actor=actor, **changed)
+        note_of_user(user, Deed.RIGHTS, acting_user=acting_user, **changed)
     return user
 
 
 @transaction.atomic
-def set_groups(user: User, groups: Iterable[Group], *, actor: User) -> User:
+def set_groups(user: User, groups: Iterable[Group], *, acting_user: User) -> User:
     """What the person may do on the staff desk: support, billing, administrator. Raises PermissionError."""
-    if user.is_superuser and not actor.is_superuser:
+    if user.is_superuser and not acting_user.is_superuser:
         raise PermissionError("Only a superuser may change a superuser.")
     before = set(user.groups.values_list("name", flat=True))
     user.groups.set(groups)
     after = set(user.groups.values_list("name", flat=True))
     if before != after:
-        note_of_user(user, Deed.RIGHTS, actor=actor, groups=sorted(after))
+        note_of_user(user, Deed.RIGHTS, acting_user=acting_user, groups=sorted(after))
     return user
 
 
 @transaction.atomic
-def block_account(account: Account, *, reason: str, actor: User) -> bool:
+def block_account(account: Account, *, reason: str, acting_user: User) -> bool:
     """Its people and keys are turned away; False when it is blocked already. See instances/actions/stopping.py."""
     row = Account.objects.select_for_update().get(pk=account.pk)
     if row.blocked_at is not None:
         return False
     account.blocked_at, account.blocked_reason = timezone.now(), reason
     account.save(update_fields=["blocked_at", "blocked_reason"])
-    note_of(account, Deed.ACCOUNT_BLOCKED, actor=actor, reason=reason)
+    note_of(account, Deed.ACCOUNT_BLOCKED, acting_user=acting_user, reason=reason)
     return True
 
 
 @transaction.atomic
-def unblock_account(account: Account, *, actor: User) -> bool:
+def unblock_account(account: Account, *, acting_user: User) -> bool:
     """Its people and keys are let in again; False when it is not blocked."""
     row = Account.objects.select_for_update().get(pk=account.pk)
     if row.blocked_at is None:
         return False
     account.blocked_at, account.blocked_reason = None, ""
     account.save(update_fields=["blocked_at", "blocked_reason"])
-    note_of(account, Deed.ACCOUNT_UNBLOCKED, actor=actor)
+    note_of(account, Deed.ACCOUNT_UNBLOCKED, acting_user=acting_user)
     return True

@@ -11,10 +11,10 @@ from accounts.models import Account, User
 
 
 @transaction.atomic
-def delete_account(account: Account, *, actor: User) -> None:
+def delete_account(account: Account, *, acting_user: User) -> None:
     """The account and its owner; every browser where they are signed in is signed out."""
     owner = account.owner
-    note(Deed.ACCOUNT_DELETED, actor=actor, kind="account", key=account.pk, text=str(account))
+    note(Deed.ACCOUNT_DELETED, acting_user=acting_user, kind="account", key=account.pk, text=str(account))
     for session in UserSession.objects.filter(user=owner):
         session.end()
     owner.delete()

@@ -1,6 +1,6 @@
 """Every change to who may work with an account: invite, accept, revoke, another role, leave.
 
-As accounts/actions/accounts.py: atomic, `actor` is who did it, and nothing else writes these tables. Who may call
+As accounts/actions/accounts.py: atomic, `acting_user` is who did it, and nothing else writes these tables. Who may call
 which is the caller's to see to; the pages are in accounts/views/members.py.
 """
 
@@ -25,7 +25,7 @@ class NotInvited(ValueError):
 
 
 @transaction.atomic
-def invite(account: Account, *, email: str, role: str, actor: User) -> tuple[Invitation, str]:
+def invite(account: Account, *, email: str, role: str, acting_user: User) -> tuple[Invitation, str]:
     """An invitation and the token of its link, which is kept nowhere. An open one to the same address ends.
 
     `email` in any case. Raises NotInvited for the owner, for a member, and beyond MEMBERS_MOST and
@@ -57,57 +57,59 @@ def invite(account: Account, *, email: str, role: str, actor: User) -> tuple[Inv
         digest=key_digest(token),
         expires_at=timezone.now() + INVITATION_LIVES,
     )
-    note_of(Deed.MEMBER_INVITED, account.pk, email, actor=actor, role=invitation.role)
+    note_of(Deed.MEMBER_INVITED, account.pk, email, acting_user=acting_user, role=invitation.role)
     return invitation, token
 
 
-def note_of(deed: Deed, account_id: int, email: str, *, actor: User, **detail: str) -> None:
+def note_of(deed: Deed, account_id: int, email: str, *, acting_user: User, **detail: str) -> None:
     """An entry about somebody's place in an account."""
-    note(deed, actor=actor, kind="member", key=email, text=email, account_id=account_id, **detail)
+    note(deed, acting_user=acting_user, kind="member", key=email, text=email, account_id=account_id, **detail)
 
 
 @transaction.atomic
-def accept(token: str, *, actor: User) -> Member:
-    """`actor` becomes a member. Raises NotInvited when it is too late, or when the link is for another address."""
+def accept(token: str, *, acting_user: User) -> Member:
+    """`acting_user` becomes a member. Raises NotInvited when it is too late or for another address."""
     # locked by its own row: a link that is opened twice makes one member
     found = Invitation.objects.select_for_update().filter(digest=key_digest(token)).first()
     invitation = Invitation.objects.matching(token) if found else None
     if invitation is None:
         raise NotInvited("This invitation has ended, was taken back, or was accepted already.")
-    if actor.email != invitation.email:
+    if acting_user.email != invitation.email:
         raise NotInvited(
-            f"This invitation is for {invitation.email}, and you are signed in as {actor.email}."
+            f"This invitation is for {invitation.email}, and you are signed in as {acting_user.email}."
         )
     invitation.accepted_at = timezone.now()
     invitation.save(update_fields=["accepted_at"])
     member, _ = Member.objects.update_or_create(
-        account=invitation.account, user=actor, defaults={"role": invitation.role}
+        account=invitation.account, user=acting_user, defaults={"role": invitation.role}
     )
-    note_of(Deed.MEMBER_JOINED, member.account_id, actor.email, actor=actor, role=member.role)
+    note_of(
+        Deed.MEMBER_JOINED, member.account_id, acting_user.email, acting_user=acting_user, role=member.role
+    )
     return member
 
 
 @transaction.atomic
-def revoke(invitation: Invitation, *, actor: User) -> None:
+def revoke(invitation: Invitation, *, acting_user: User) -> None:
     """Its link opens nothing from now on; does nothing to one that is accepted."""
     revoked = Invitation.objects.filter(pk=invitation.pk, accepted_at=None, revoked_at=None).update(
         revoked_at=timezone.now()
     )
     if revoked:
-        note_of(Deed.INVITATION_REVOKED, invitation.account_id, invitation.email, actor=actor)
+        note_of(Deed.INVITATION_REVOKED, invitation.account_id, invitation.email, acting_user=acting_user)
 
 
 @transaction.atomic
-def change_role(member: Member, *, role: str, actor: User) -> Member:
+def change_role(member: Member, *, role: str, acting_user: User) -> Member:
     """Manager or viewer, from the next page on."""
     member.role = Role(role)
     member.save(update_fields=["role"])
-    note_of(Deed.MEMBER_ROLE, member.account_id, member.user.email, actor=actor, role=member.role)
+    note_of(Deed.MEMBER_ROLE, member.account_id, member.user.email, acting_user=acting_user, role=member.role)
     return member
 
 
 @transaction.atomic
-def remove(member: Member, *, actor: User) -> None:
-    """Taken out by the owner, or gone by themselves (`actor` is the member then)."""
-    note_of(Deed.MEMBER_REMOVED, member.account_id, member.user.email, actor=actor)
+def remove(member: Member, *, acting_user: User) -> None:
+    """Taken out by the owner, or gone by themselves (`acting_user` is the member then)."""
+    note_of(Deed.MEMBER_REMOVED, member.account_id, member.user.email, acting_user=acting_user)
     member.delete()

@@ -50,7 +50,7 @@ def rename(request: HttpRequest) -> HttpResponse:
     own = own_account(request)
     form = AccountNameForm(request.POST)
     if form.is_valid():
-        rename_account(own, form.cleaned_data["name"], actor=own.owner)
+        rename_account(own, form.cleaned_data["name"], acting_user=own.owner)
         messages.success(request, "The name is saved.")
     else:
         messages.error(request, "The name was not saved: it takes at most 100 characters.")
@@ -63,7 +63,7 @@ def rename(request: HttpRequest) -> HttpResponse:
 def rotate_key(request: HttpRequest) -> HttpResponse:
     """Answers with the new key itself, in this one answer and never again; nothing keeps its text."""
     own = own_account(request)
-    key, plaintext = account_actions.rotate_key(own, actor=own.owner)
+    key, plaintext = account_actions.rotate_key(own, acting_user=own.owner)
     return render(request, "accounts/key.html", {"key": key, "plaintext": plaintext})
 
 
@@ -72,7 +72,7 @@ def rotate_key(request: HttpRequest) -> HttpResponse:
 def first_steps(request: HttpRequest) -> HttpResponse:
     """Puts the checklist away (`shown=`), or gets it back (`shown=yes`); back to the page it was pressed on."""
     shown = request.POST.get("shown") == "yes"
-    show_first_steps(person(request), shown, actor=person(request))
+    show_first_steps(person(request), shown, acting_user=person(request))
     if shown:
         messages.success(
             request,

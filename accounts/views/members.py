@@ -47,7 +47,7 @@ def member_list(request: HttpRequest) -> HttpResponse:
     if request.method != "POST" or not form.is_valid():
         return page(request, own, form)
     try:
-        invitation, token = members.invite(own, **form.cleaned_data, actor=own.owner)
+        invitation, token = members.invite(own, **form.cleaned_data, acting_user=own.owner)
     except members.NotInvited as reason:
         form.add_error("email", str(reason))
         return page(request, own, form)
@@ -76,7 +76,7 @@ def mailed(invitation: Invitation, link: str) -> bool:
 @login_required
 def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     invitation = get_object_or_404(Invitation, account=own_account(request), pk=pk)
-    members.revoke(invitation, actor=person(request))
+    members.revoke(invitation, acting_user=person(request))
     messages.success(
         request, f"The invitation of {invitation.email} is taken back; its link opens nothing any more."
     )
@@ -89,7 +89,7 @@ def change_role(request: HttpRequest, pk: int) -> HttpResponse:
     member = get_object_or_404(Member.objects.select_related("user"), account=own_account(request), pk=pk)
     if request.POST.get("role") not in Role.values:
         return HttpResponse("role takes manager or viewer.", status=400, content_type="text/plain")
-    members.change_role(member, role=request.POST["role"], actor=person(request))
+    members.change_role(member, role=request.POST["role"], acting_user=person(request))
     messages.success(request, f"{member.user.email} is a {member.get_role_display().lower()} now.")
     return redirect("accounts:members")
 
@@ -98,7 +98,7 @@ def change_role(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 def remove(request: HttpRequest, pk: int) -> HttpResponse:
     member = get_object_or_404(Member.objects.select_related("user"), account=own_account(request), pk=pk)
-    members.remove(member, actor=person(request))
+    members.remove(member, acting_user=person(request))
     messages.success(request, f"{member.user.email} is no member any more.")
     return redirect("accounts:members")
 
@@ -108,7 +108,7 @@ def remove(request: HttpRequest, pk: int) -> HttpResponse:
 def leave(request: HttpRequest, pk: int) -> HttpResponse:
     """A member's own way out."""
     member = get_object_or_404(Member.objects.select_related("account__owner"), user=person(request), pk=pk)
-    members.remove(member, actor=person(request))
+    members.remove(member, acting_user=person(request))
     messages.success(request, f"You have left {member.account}.")
     return redirect("accounts:account")
 
@@ -132,7 +132,7 @@ def invitation(request: HttpRequest) -> HttpResponse:
 @login_required
 def accept(request: HttpRequest) -> HttpResponse:
     try:
-        member = members.accept(request.POST.get("token", ""), actor=person(request))
+        member = members.accept(request.POST.get("token", ""), acting_user=person(request))
     except members.NotInvited as reason:
         messages.error(request, str(reason))
         return redirect("accounts:account")

@@ -69,11 +69,11 @@ def make_demo() -> Demo:
             if password:
                 repaired.append("Its password was another one; a new one was set.")
             password = secrets.token_urlsafe(12)
-            set_password(account.owner, password, actor=None)
+            set_password(account.owner, password, acting_user=None)
         if not (uid and AccountKey.objects.verify(uid) == account):
             if uid:
                 repaired.append("Its account key was revoked; a new one was made.")
-            uid = issue_key(account, actor=None)[1]
+            uid = issue_key(account, acting_user=None)[1]
         instance = demo_instance(account)
         login = {
             "site": settings.SITE_URL,

@@ -84,7 +84,7 @@ class EndpointDesk(Desk):
 
 
 def cancel(request: HttpRequest, hook: Hook, asked: dict[str, Any]) -> str:
-    hook_actions.cancel(hook, actor=request.user)
+    hook_actions.cancel(hook, acting_user=request.user)
     return f"{hook.webhook_id} is cancelled."
 
 
@@ -127,7 +127,11 @@ class BodyDesk(Desk):
             raise Http404("No such row.")
         with transaction.atomic():
             note_of(
-                instance, Deed.BODY_READ, actor=request.user, hook=hook.webhook_id, of=self.opts.model_name
+                instance,
+                Deed.BODY_READ,
+                acting_user=request.user,
+                hook=hook.webhook_id,
+                of=self.opts.model_name,
             )
         text = bytes(getattr(row, self.body_field)).decode(errors="replace")
         if hook.body_dropped_at is not None:

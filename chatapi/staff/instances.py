@@ -41,18 +41,18 @@ class PaymentForm(forms.Form):
 
 
 def pay(request: HttpRequest, instance: Instance, asked: dict[str, Any]) -> str:
-    record_payment(instance, **asked, actor=request.user)
+    record_payment(instance, **asked, acting_user=request.user)
     return f"{instance} is paid until {instance.paid_until:%Y-%m-%d %H:%M} UTC."
 
 
 def stop(request: HttpRequest, instance: Instance, asked: dict[str, Any]) -> str:
-    if not stop_instance(instance, reason=asked["reason"], actor=request.user):
+    if not stop_instance(instance, reason=asked["reason"], acting_user=request.user):
         raise NotPossible(f"{instance} is stopped already.")
     return f"{instance} is stopped."
 
 
 def start(request: HttpRequest, instance: Instance, asked: dict[str, Any]) -> str:
-    if not start_instance(instance, actor=request.user):
+    if not start_instance(instance, acting_user=request.user):
         blocked = instance.stop_reason == StopReason.BLOCKED
         raise NotPossible(
             f"The account of {instance} is blocked: unblock that."
@@ -66,13 +66,16 @@ def log_out(request: HttpRequest, instance: Instance, asked: dict[str, Any]) -> 
     if not instance.is_authenticated:
         raise NotPossible(f"{instance} is not linked to a phone.")
     change_status(
-        instance, account_status=AccountStatus.GOT_QR_CODE, substatus=Substatus.NORMAL, actor=request.user
+        instance,
+        account_status=AccountStatus.GOT_QR_CODE,
+        substatus=Substatus.NORMAL,
+        acting_user=request.user,
     )
     return f"{instance} is logged out."
 
 
 def cancel_hooks(request: HttpRequest, instance: Instance, asked: dict[str, Any]) -> str:
-    gone = stopping.cancel_waiting(Endpoint(pk=instance.pk), actor=request.user)
+    gone = stopping.cancel_waiting(Endpoint(pk=instance.pk), acting_user=request.user)
     if not gone:
         raise NotPossible(f"No hook of {instance} waits.")
     more = " Perhaps there are more: do it again." if gone == stopping.CANCEL_MOST else ""

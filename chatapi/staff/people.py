@@ -83,23 +83,23 @@ class UserDesk(Desk):
                 is_active=obj.is_active,
                 is_staff=obj.is_staff,
                 is_superuser=obj.is_superuser,
-                actor=request.user,  # type: ignore[arg-type]  # has_change_permission lets only users here
+                acting_user=request.user,  # type: ignore[arg-type]  # has_change_permission lets only users here
             )
         except PermissionError as refusal:
             raise PermissionDenied(str(refusal)) from None
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        set_groups(form.instance, form.cleaned_data["groups"], actor=request.user)  # type: ignore[arg-type]
+        set_groups(form.instance, form.cleaned_data["groups"], acting_user=request.user)  # type: ignore[arg-type]
 
 
 def block(request: HttpRequest, account: Account, asked: dict[str, Any]) -> str:
-    if not block_account(account, reason=asked["reason"], actor=request.user):
+    if not block_account(account, reason=asked["reason"], acting_user=request.user):
         raise NotPossible(f"{account} is blocked already.")
     return f"{account} is blocked."
 
 
 def unblock(request: HttpRequest, account: Account, asked: dict[str, Any]) -> str:
-    if not unblock_account(account, actor=request.user):
+    if not unblock_account(account, acting_user=request.user):
         raise NotPossible(f"{account} is not blocked.")
     return f"{account} is open again."
 

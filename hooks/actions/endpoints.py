@@ -47,7 +47,7 @@ def open_endpoint(instance_id: int) -> Endpoint:
 def configure(
     endpoint: Endpoint,
     *,
-    actor: Any = None,
+    acting_user: Any = None,
     url: str | None = None,
     guaranteed: bool | None = None,
     parallel: bool | None = None,
@@ -76,7 +76,7 @@ def configure(
     return changed
 
 
-def rotate_secret(endpoint: Endpoint, *, actor: Any, keep_old: bool = True) -> str:
+def rotate_secret(endpoint: Endpoint, *, acting_user: Any, keep_old: bool = True) -> str:
     """A new signing secret; returns it.
 
     For a day every hook carries a signature by each of the two, so that receivers may change over in their own
@@ -88,19 +88,19 @@ def rotate_secret(endpoint: Endpoint, *, actor: Any, keep_old: bool = True) -> s
         endpoint.previous_secret_until = timezone.now() + OLD_SECRET if keep_old else None
         endpoint.secret = new_secret()
         endpoint.save(update_fields=["secret", "previous_secret", "previous_secret_until"])
-        tell("instance.secret_rotated", actor=actor, instance_id=row.pk, old_secret_kept=keep_old)
+        tell("instance.secret_rotated", acting_user=acting_user, instance_id=row.pk, old_secret_kept=keep_old)
     return endpoint.secret
 
 
 @transaction.atomic
-def end_previous_secret(endpoint: Endpoint, *, actor: Any) -> None:
+def end_previous_secret(endpoint: Endpoint, *, acting_user: Any) -> None:
     """End the old secret of a rotation before its day is over."""
     endpoint.previous_secret, endpoint.previous_secret_until = "", None
     endpoint.save(update_fields=["previous_secret", "previous_secret_until"])
-    tell("instance.old_secret_ended", actor=actor, instance_id=endpoint.pk)
+    tell("instance.old_secret_ended", acting_user=acting_user, instance_id=endpoint.pk)
 
 
-def pause(endpoint: Endpoint, *, actor: Any) -> Endpoint:
+def pause(endpoint: Endpoint, *, acting_user: Any) -> Endpoint:
     """Let the hooks gather: nothing is sent until resume(), and nothing is lost. Paused already: no change.
 
     What a dispatcher has claimed, half a second's worth, still goes.
@@ -110,7 +110,7 @@ def pause(endpoint: Endpoint, *, actor: Any) -> Endpoint:
         if row.paused_at is None:
             row.paused_at, row.pause_reason = timezone.now(), PauseReason.BY_HAND
             row.save(update_fields=["paused_at", "pause_reason"])
-            tell("delivery.paused", actor=actor, instance_id=row.pk)
+            tell("delivery.paused", acting_user=acting_user, instance_id=row.pk)
     return row
 
 
@@ -130,7 +130,7 @@ def pause_was_told(endpoint: Endpoint) -> None:
     Endpoint.objects.filter(pk=endpoint.pk, paused_at=endpoint.paused_at).update(pause_told_at=timezone.now())
 
 
-def resume(endpoint: Endpoint, *, actor: Any = None) -> Endpoint:
+def resume(endpoint: Endpoint, *, acting_user: Any = None) -> Endpoint:
     """Send again, slowly at first (hooks/dispatch/catch_up.py); what became due meanwhile is due now.
 
     One that is paused because its instance is stopped stays so: see hooks/actions/stopping.py.
@@ -139,7 +139,7 @@ def resume(endpoint: Endpoint, *, actor: Any = None) -> Endpoint:
         row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
         if row.paused_at is not None and row.pause_reason != PauseReason.STOPPED:
             go_on(row)
-            tell("delivery.resumed", actor=actor, instance_id=row.pk)
+            tell("delivery.resumed", acting_user=acting_user, instance_id=row.pk)
     return row
 
 
@@ -153,7 +153,7 @@ def go_on(row: Endpoint) -> None:
 
 @transaction.atomic
 def borrow_address(
-    endpoint: Endpoint, *, url: str, until: datetime, forwards: bool = False, actor: Any = None
+    endpoint: Endpoint, *, url: str, until: datetime, forwards: bool = False, acting_user: Any = None
 ) -> None:
     """Until then (or return_address) the hooks go to `url`; the endpoint's own address stays as it is.
 
@@ -162,15 +162,15 @@ def borrow_address(
     endpoint.borrowed_url, endpoint.borrowed_until = webhook_urls.check(url), until
     endpoint.borrowed_forwards = forwards
     endpoint.save(update_fields=["borrowed_url", "borrowed_until", "borrowed_forwards"])
-    tell("verification.started", actor=actor, instance_id=endpoint.pk, until=until.isoformat())
+    tell("verification.started", acting_user=acting_user, instance_id=endpoint.pk, until=until.isoformat())
 
 
 @transaction.atomic
-def return_address(endpoint: Endpoint, *, actor: Any = None) -> None:
+def return_address(endpoint: Endpoint, *, acting_user: Any = None) -> None:
     """End the borrowing before its time."""
     endpoint.borrowed_url, endpoint.borrowed_until, endpoint.borrowed_forwards = "", None, False
     endpoint.save(update_fields=["borrowed_url", "borrowed_until", "borrowed_forwards"])
-    tell("verification.ended", actor=actor, instance_id=endpoint.pk)
+    tell("verification.ended", acting_user=acting_user, instance_id=endpoint.pk)
 
 
 def return_all_addresses() -> int:
@@ -180,7 +180,7 @@ def return_all_addresses() -> int:
     )
 
 
-def resend(hook: Hook, *, actor: Any) -> Hook:
+def resend(hook: Hook, *, acting_user: Any) -> Hook:
     """Send a finished hook again, under its old `webhook-id`; it takes the lane's turn like a retry.
 
     Raises NotPossible while it is still under way.
@@ -207,11 +207,11 @@ def resend(hook: Hook, *, actor: Any) -> Hook:
             ]
         )  # fmt: skip
         wake(row.endpoint_id)
-        tell("hook.resent", actor=actor, instance_id=row.endpoint_id, hook=row)
+        tell("hook.resent", acting_user=acting_user, instance_id=row.endpoint_id, hook=row)
     return row
 
 
-def try_now(hook: Hook, *, actor: Any) -> Hook:
+def try_now(hook: Hook, *, acting_user: Any) -> Hook:
     """Make a retry due at once. Raises NotPossible when the hook does not wait for one, or its endpoint is paused."""
     with transaction.atomic():
         row = (
@@ -226,11 +226,11 @@ def try_now(hook: Hook, *, actor: Any) -> Hook:
         row.next_attempt_at = timezone.now()
         row.save(update_fields=["next_attempt_at"])
         wake(row.endpoint_id)
-        tell("hook.tried_now", actor=actor, instance_id=row.endpoint_id, hook=row)
+        tell("hook.tried_now", acting_user=acting_user, instance_id=row.endpoint_id, hook=row)
     return row
 
 
-def skip(hook: Hook, *, actor: Any) -> Hook:
+def skip(hook: Hook, *, acting_user: Any) -> Hook:
     """Pass over a hook that waits, so that its lane goes on without it. Raises NotPossible when it does not wait."""
     with transaction.atomic():
         row = Hook.objects.select_for_update(no_key=True).get(pk=hook.pk)
@@ -242,11 +242,11 @@ def skip(hook: Hook, *, actor: Any) -> Hook:
         row.next_attempt_at = None
         row.save(update_fields=["state", "skip_reason", "finished_at", "next_attempt_at"])
         Tally.objects.filter(pk=row.endpoint_id).update(skipped=F("skipped") + 1)
-        tell("hook.skipped", actor=actor, instance_id=row.endpoint_id, hook=row)
+        tell("hook.skipped", acting_user=acting_user, instance_id=row.endpoint_id, hook=row)
     return row
 
 
-def cancel(hook: Hook, *, actor: Any) -> Hook:
+def cancel(hook: Hook, *, acting_user: Any) -> Hook:
     """Give a waiting hook up. Raises NotPossible when it has finished.
 
     A request that is under way at this moment can't be called back: its attempt will be in the log.
@@ -259,7 +259,7 @@ def cancel(hook: Hook, *, actor: Any) -> Hook:
         row.next_attempt_at = row.lease_until = None
         row.save(update_fields=["state", "finished_at", "next_attempt_at", "lease_until"])
         Tally.objects.filter(pk=row.endpoint_id).update(cancelled=F("cancelled") + 1)
-        tell("hook.cancelled", actor=actor, instance_id=row.endpoint_id, hook=row)
+        tell("hook.cancelled", acting_user=acting_user, instance_id=row.endpoint_id, hook=row)
     return row
 
 

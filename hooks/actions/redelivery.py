@@ -73,7 +73,7 @@ def preview(endpoints: QuerySet[Any], wanted: Filter) -> Preview:
     return Preview(found["total"] - rest, found["under_way"], found["body_dropped"], found["no_address"])
 
 
-def plan(endpoints: QuerySet[Any], wanted: Filter, *, actor: Any) -> Redelivery:
+def plan(endpoints: QuerySet[Any], wanted: Filter, *, acting_user: Any) -> Redelivery:
     """Make the job; it begins within a second or two. Raises NotPossible when there is nothing to send.
 
     It takes the hooks that are there now and fit when their turn comes. What the preview has counted is `planned`.
@@ -88,21 +88,21 @@ def plan(endpoints: QuerySet[Any], wanted: Filter, *, actor: Any) -> Redelivery:
         lanes = fitting.values_list("endpoint_id").annotate(newest=Max("pk"))
         newest = dict(lanes)
         job = Redelivery.objects.create(
-            filter=wanted, up_to=max(newest.values(), default=0), planned=count, created_by=actor
+            filter=wanted, up_to=max(newest.values(), default=0), planned=count, created_by=acting_user
         )
         RedeliveryPart.objects.bulk_create([RedeliveryPart(job=job, endpoint_id=lane) for lane in newest])
-        tell_of(job, "redelivery.planned", actor=actor, hooks=count, filter=wanted)
+        tell_of(job, "redelivery.planned", acting_user=acting_user, hooks=count, filter=wanted)
     return job
 
 
-def tell_of(job: Redelivery, deed: str, *, actor: Any, **detail: Any) -> None:
+def tell_of(job: Redelivery, deed: str, *, acting_user: Any, **detail: Any) -> None:
     """A deed on a job, told once; of a job over several instances the first stands for all."""
     for lane in job.parts.order_by("pk").values_list("endpoint_id", flat=True)[:1]:
-        tell(deed, actor=actor, instance_id=lane, job=job.public_id.hex, **detail)
+        tell(deed, acting_user=acting_user, instance_id=lane, job=job.public_id.hex, **detail)
 
 
 def change_state(
-    job: Redelivery, *, of: tuple[JobState, ...], to: JobState, refusal: str, deed: str, actor: Any
+    job: Redelivery, *, of: tuple[JobState, ...], to: JobState, refusal: str, deed: str, acting_user: Any
 ) -> Redelivery:
     with transaction.atomic():
         row = Redelivery.objects.select_for_update(no_key=True).get(pk=job.pk)
@@ -111,11 +111,11 @@ def change_state(
         row.state = to
         row.finished_at = timezone.now() if to == JobState.CANCELLED else None
         row.save(update_fields=["state", "finished_at"])
-        tell_of(row, deed, actor=actor)
+        tell_of(row, deed, acting_user=acting_user)
     return row
 
 
-def pause(job: Redelivery, *, actor: Any) -> Redelivery:
+def pause(job: Redelivery, *, acting_user: Any) -> Redelivery:
     """Send no more until resume(); the up to IN_HAND hooks a lane that are on their way go on."""
     return change_state(
         job,
@@ -123,11 +123,11 @@ def pause(job: Redelivery, *, actor: Any) -> Redelivery:
         to=JobState.PAUSED,
         refusal="The job is {state}: there is nothing to pause.",
         deed="redelivery.paused",
-        actor=actor,
+        acting_user=acting_user,
     )
 
 
-def resume(job: Redelivery, *, actor: Any) -> Redelivery:
+def resume(job: Redelivery, *, acting_user: Any) -> Redelivery:
     """Go on where it was paused."""
     return change_state(
         job,
@@ -135,11 +135,11 @@ def resume(job: Redelivery, *, actor: Any) -> Redelivery:
         to=JobState.RUNNING,
         refusal="The job is {state}, not paused.",
         deed="redelivery.resumed",
-        actor=actor,
+        acting_user=acting_user,
     )
 
 
-def cancel(job: Redelivery, *, actor: Any) -> Redelivery:
+def cancel(job: Redelivery, *, acting_user: Any) -> Redelivery:
     """End it; the hooks that it has not come to stay as they are."""
     return change_state(
         job,
@@ -147,7 +147,7 @@ def cancel(job: Redelivery, *, actor: Any) -> Redelivery:
         to=JobState.CANCELLED,
         refusal="The job is {state} already.",
         deed="redelivery.cancelled",
-        actor=actor,
+        acting_user=acting_user,
     )
 
 

@@ -30,7 +30,7 @@ def simulate(
     message: str = "",
     chat: str = "",
     public_id: uuid.UUID | None = None,
-    actor: Any = None,
+    acting_user: Any = None,
 ) -> Hook:
     """Send one hook made by hand; returns it finished, with one attempt. It takes 10 s at most.
 
@@ -59,7 +59,7 @@ def simulate(
     return send(hook, endpoint)
 
 
-def simulate_again(hook: Hook, *, actor: Any = None) -> Hook | None:
+def simulate_again(hook: Hook, *, acting_user: Any = None) -> Hook | None:
     """Send a simulated hook once more under its old `webhook-id`, as if the first answer had been lost.
 
     Returns it finished, with one attempt more; None when it is still under way, or its body was dropped by age.

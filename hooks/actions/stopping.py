@@ -41,7 +41,7 @@ def release(endpoint: Endpoint, *, at: datetime) -> None:
 
 
 @transaction.atomic
-def cancel_waiting(endpoint: Endpoint, *, actor: Any) -> int:
+def cancel_waiting(endpoint: Endpoint, *, acting_user: Any) -> int:
     """Give up the oldest CANCEL_MOST hooks that wait; how many they were. Those being sent at this moment go on."""
     waiting = Hook.objects.filter(endpoint=endpoint, state__in=(State.QUEUED, State.RETRYING)).order_by("pk")
     locked = waiting.select_for_update(no_key=True, skip_locked=True).values_list("pk", flat=True)[
@@ -52,5 +52,5 @@ def cancel_waiting(endpoint: Endpoint, *, actor: Any) -> int:
     )
     if gone:
         Tally.objects.filter(pk=endpoint.pk).update(cancelled=F("cancelled") + gone)
-        tell("hooks.cancelled", actor=actor, instance_id=endpoint.pk, hooks=gone)
+        tell("hooks.cancelled", acting_user=acting_user, instance_id=endpoint.pk, hooks=gone)
     return gone

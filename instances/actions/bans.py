@@ -22,7 +22,11 @@ class Banned(Exception):
 
 @transaction.atomic
 def change_bans(
-    instance: Instance, *, mask: str | None = None, pre_ban_message: str | None = None, actor: Any = None
+    instance: Instance,
+    *,
+    mask: str | None = None,
+    pre_ban_message: str | None = None,
+    acting_user: Any = None,
 ) -> Instance:
     """What is None stays; the empty mask bans nobody. Another mask begins anew: everybody is told once more.
 

@@ -11,14 +11,14 @@ from instances.models import Instance
 
 
 @transaction.atomic
-def clean_instance(instance: Instance, *, actor: Any) -> Instance:
+def clean_instance(instance: Instance, *, acting_user: Any) -> Instance:
     """Logs it out, and throws away its chats, messages, queues, labels, files, bans, histories and sandbox people.
 
     Its number, token, settings, payments and hooks stay; so do the numbers that its messages have had, for a client
     that asks for what comes after the last one it knows.
     """
     events.lock(instance)
-    log_out(instance, actor=actor)
+    log_out(instance, acting_user=acting_user)
     instance.messages.all().delete()
     instance.chats.all().delete()
     instance.labels.all().delete()

@@ -31,7 +31,7 @@ def free_number() -> int:
 
 @transaction.atomic
 def create_instance(
-    account: Account, *, name: str = "", channel: str = Channel.SANDBOX, actor: Any = None
+    account: Account, *, name: str = "", channel: str = Channel.SANDBOX, acting_user: Any = None
 ) -> Instance:
     """A new instance that shows its QR code, paid for settings.TRIAL_DAYS, with its endpoint for hooks.
 
@@ -52,43 +52,43 @@ def create_instance(
     )
     OutgoingQueue.objects.create(instance=instance)
     open_endpoint(instance.pk)
-    note_of(instance, Deed.INSTANCE_CREATED, actor=actor, channel=instance.channel)
+    note_of(instance, Deed.INSTANCE_CREATED, acting_user=acting_user, channel=instance.channel)
     return instance
 
 
 @transaction.atomic
-def link_sandbox(instance: Instance, *, actor: Any = None) -> Instance:
+def link_sandbox(instance: Instance, *, acting_user: Any = None) -> Instance:
     """The QR code was scanned with the sandbox phone: `loading`, then `authenticated`."""
     events.lock(instance)
     if instance.account_status != AccountStatus.AUTHENTICATED:
-        change_status(instance, account_status=AccountStatus.LOADING, actor=actor)
-        change_status(instance, account_status=AccountStatus.AUTHENTICATED, actor=actor)
+        change_status(instance, account_status=AccountStatus.LOADING, acting_user=acting_user)
+        change_status(instance, account_status=AccountStatus.AUTHENTICATED, acting_user=acting_user)
     return instance
 
 
 @transaction.atomic
-def change_instance(instance: Instance, *, actor: Any, name: str) -> Instance:
+def change_instance(instance: Instance, *, acting_user: Any, name: str) -> Instance:
     """`name` up to 100 characters; the empty one falls back to "Instance" and the number."""
     instance.name = name
     instance.save(update_fields=["name"])
-    note_of(instance, Deed.INSTANCE_RENAMED, actor=actor)
+    note_of(instance, Deed.INSTANCE_RENAMED, acting_user=acting_user)
     return instance
 
 
 @transaction.atomic
-def delete_instance(instance: Instance, *, actor: Any) -> None:
+def delete_instance(instance: Instance, *, acting_user: Any) -> None:
     """The instance with its chats, messages and queue; hooks and attempts follow. Its payments stay in the account."""
-    note_of(instance, Deed.INSTANCE_DELETED, actor=actor)
+    note_of(instance, Deed.INSTANCE_DELETED, acting_user=acting_user)
     instance.delete()
     deleted_instances.ask_to_drop()
 
 
 @transaction.atomic
-def rotate_token(instance: Instance, *, actor: Any) -> Instance:
+def rotate_token(instance: Instance, *, acting_user: Any) -> Instance:
     """A new token; the old one is wrong from now on."""
     instance.token = new_token()
     instance.save(update_fields=["token"])
-    note_of(instance, Deed.TOKEN_ROTATED, actor=actor)
+    note_of(instance, Deed.TOKEN_ROTATED, acting_user=acting_user)
     return instance
 
 
@@ -100,7 +100,7 @@ def record_payment(
     amount: Decimal | int = 0,
     currency: str = "USD",
     note: str = "",
-    actor: Any = None,
+    acting_user: Any = None,
 ) -> Payment:
     """`days` more days, counted from the end of what is paid already or from now, whichever is later."""
     events.lock(instance)
@@ -111,7 +111,7 @@ def record_payment(
         amount=Decimal(amount),
         currency=currency,
         note=note,
-        actor=actor,
+        acting_user=acting_user,
     )
     instance.paid_until = max(timezone.now(), instance.paid_until) + timedelta(days=days)
     instance.save(update_fields=["paid_until"])

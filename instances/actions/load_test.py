@@ -73,5 +73,5 @@ def remove_load_test() -> tuple[int, int]:
     for instance in instances:
         configure(instance.endpoint, url="")  # nothing more is sent
         hooks += deleted_instances.drop_hooks_of(instance.pk)
-        delete_instance(instance, actor=None)
+        delete_instance(instance, acting_user=None)
     return len(instances), hooks

@@ -10,7 +10,7 @@ from instances.models import Instance
 
 @transaction.atomic
 def change_profile(
-    instance: Instance, *, name: str | None = None, status: str | None = None, actor: Any = None
+    instance: Instance, *, name: str | None = None, status: str | None = None, acting_user: Any = None
 ) -> Instance:
     """`name` up to 100 characters, `status` up to 200; what is None stays."""
     events.lock(instance)

@@ -22,56 +22,59 @@ OF_THE_PHONE = (
 
 
 @transaction.atomic
-def log_out(instance: Instance, *, actor: Any = None) -> Instance:
+def log_out(instance: Instance, *, acting_user: Any = None) -> Instance:
     """Unlinks the phone; the next QR code waits to be scanned."""
     events.lock(instance)
     if instance.account_status in (AccountStatus.AUTHENTICATED, AccountStatus.LOADING):
-        change_status(instance, account_status=AccountStatus.GOT_QR_CODE, actor=actor)
+        change_status(instance, account_status=AccountStatus.GOT_QR_CODE, acting_user=acting_user)
     return instance
 
 
 @transaction.atomic
-def renew_code(instance: Instance, *, actor: Any = None) -> Instance:
+def renew_code(instance: Instance, *, acting_user: Any = None) -> Instance:
     """A new QR code in place of one, or of a whole session, that has expired."""
     events.lock(instance)
     if instance.substatus == Substatus.EXPIRED:
         change_status(
-            instance, account_status=AccountStatus.GOT_QR_CODE, substatus=Substatus.NORMAL, actor=actor
+            instance,
+            account_status=AccountStatus.GOT_QR_CODE,
+            substatus=Substatus.NORMAL,
+            acting_user=acting_user,
         )
     return instance
 
 
 @transaction.atomic
-def take_over(instance: Instance, *, actor: Any = None) -> Instance:
+def take_over(instance: Instance, *, acting_user: Any = None) -> Instance:
     """Ends the session that another browser has opened, and goes on here."""
     events.lock(instance)
     if instance.why_loading == LoadingReason.CONFLICT:
-        connect(instance, actor=actor)
+        connect(instance, acting_user=acting_user)
     return instance
 
 
 @transaction.atomic
-def retry(instance: Instance, *, actor: Any = None) -> Instance:
+def retry(instance: Instance, *, acting_user: Any = None) -> Instance:
     """Synchronises once more, and this time to the end."""
     events.lock(instance)
     if instance.why_loading == LoadingReason.SYNCING:
-        connect(instance, actor=actor)
+        connect(instance, acting_user=acting_user)
     return instance
 
 
 @transaction.atomic
-def reboot(instance: Instance, *, actor: Any = None) -> Instance:
+def reboot(instance: Instance, *, acting_user: Any = None) -> Instance:
     """Starts the messenger anew: a session goes on where it was, whoever waits for a scan gets a new code."""
     events.lock(instance)
     if instance.account_status == AccountStatus.INIT:
-        return wake(instance, actor=actor)
+        return wake(instance, acting_user=acting_user)
     if instance.account_status == AccountStatus.GOT_QR_CODE:
-        change_status(instance, account_status=AccountStatus.LOADING, actor=actor)
-        return change_status(instance, account_status=AccountStatus.GOT_QR_CODE, actor=actor)
-    return connect(instance, actor=actor)
+        change_status(instance, account_status=AccountStatus.LOADING, acting_user=acting_user)
+        return change_status(instance, account_status=AccountStatus.GOT_QR_CODE, acting_user=acting_user)
+    return connect(instance, acting_user=acting_user)
 
 
-def connect(instance: Instance, *, actor: Any) -> Instance:
+def connect(instance: Instance, *, acting_user: Any) -> Instance:
     """By `loading` to `authenticated`; the caller holds the lock."""
     found = instance.substatus if instance.substatus in OF_THE_PHONE else Substatus.NORMAL
     change_status(
@@ -79,6 +82,8 @@ def connect(instance: Instance, *, actor: Any) -> Instance:
         account_status=AccountStatus.LOADING,
         substatus=Substatus.NORMAL,
         reason=LoadingReason.CONNECTING,
-        actor=actor,
+        acting_user=acting_user,
     )
-    return change_status(instance, account_status=AccountStatus.AUTHENTICATED, substatus=found, actor=actor)
+    return change_status(
+        instance, account_status=AccountStatus.AUTHENTICATED, substatus=found, acting_user=acting_user
+    )

@@ -19,7 +19,9 @@ def read_settings(instance: Instance) -> dict[str, Any]:
 
 
 @transaction.atomic
-def change_settings(instance: Instance, changes: Mapping[str, Any], *, actor: Any = None) -> dict[str, Any]:
+def change_settings(
+    instance: Instance, changes: Mapping[str, Any], *, acting_user: Any = None
+) -> dict[str, Any]:
     """Sets any subset, by wire name, and returns only what is different now, in wire order.
 
     All or nothing: raises SettingsError, which names the key and what it takes, before anything is written.
@@ -43,7 +45,7 @@ def change_settings(instance: Instance, changes: Mapping[str, Any], *, actor: An
             setattr(instance, field, value)
         instance.save(update_fields=list(own))
     if endpoint:
-        configure(instance.endpoint, actor=actor, **endpoint)
+        configure(instance.endpoint, acting_user=acting_user, **endpoint)
     if changed:
-        note_of(instance, Deed.SETTINGS_CHANGED, actor=actor, changed=list(changed))
+        note_of(instance, Deed.SETTINGS_CHANGED, acting_user=acting_user, changed=list(changed))
     return changed

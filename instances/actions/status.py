@@ -19,7 +19,7 @@ def change_status(
     account_status: str | None = None,
     substatus: str | None = None,
     reason: str | None = None,
-    actor: Any = None,
+    acting_user: Any = None,
 ) -> Instance:
     """The phone, or a person, has changed the status; what is None stays. No change, no hook.
 
@@ -56,11 +56,11 @@ def change_status(
             at=instance.status_changed_at,
         )
     events.emit(instance, events.of_status(instance, old=old))
-    if actor is not None:
+    if acting_user is not None:
         note_of(
             instance,
             Deed.STATUS_CHANGED,
-            actor=actor,
+            acting_user=acting_user,
             old=list(old),
             new=[instance.account_status, instance.substatus],
         )
@@ -77,12 +77,12 @@ def expire_code(instance: Instance) -> Instance:
 
 
 @transaction.atomic
-def wake(instance: Instance, *, actor: Any = None) -> Instance:
+def wake(instance: Instance, *, acting_user: Any = None) -> Instance:
     """From `init` by `loading` to a QR code; an instance that is awake already stays as it is."""
     events.lock(instance)
     if instance.account_status == AccountStatus.INIT:
-        change_status(instance, account_status=AccountStatus.LOADING, actor=actor)
-        change_status(instance, account_status=AccountStatus.GOT_QR_CODE, actor=actor)
+        change_status(instance, account_status=AccountStatus.LOADING, acting_user=acting_user)
+        change_status(instance, account_status=AccountStatus.GOT_QR_CODE, acting_user=acting_user)
     return instance
 
 

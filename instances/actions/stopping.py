@@ -22,7 +22,7 @@ from instances.models import Instance, StopReason
 
 
 @transaction.atomic
-def stop_instance(instance: Instance, *, reason: str, actor: Any) -> bool:
+def stop_instance(instance: Instance, *, reason: str, acting_user: Any) -> bool:
     """False when it is stopped already; one of a blocked account is then stopped beyond the block's end."""
     events.lock(instance)
     if instance.stop_reason == StopReason.BLOCKED:
@@ -32,17 +32,17 @@ def stop_instance(instance: Instance, *, reason: str, actor: Any) -> bool:
         return False
     else:
         hold(instance, StopReason.STAFF, at=timezone.now())
-    note_of(instance, Deed.INSTANCE_STOPPED, actor=actor, reason=reason)
+    note_of(instance, Deed.INSTANCE_STOPPED, acting_user=acting_user, reason=reason)
     return True
 
 
 @transaction.atomic
-def start_instance(instance: Instance, *, actor: Any) -> bool:
+def start_instance(instance: Instance, *, acting_user: Any) -> bool:
     """False when it is not stopped, or its account is blocked: then the account must be unblocked."""
     events.lock(instance)
     if not instance.is_stopped or instance.stop_reason == StopReason.BLOCKED:
         return False
-    note_of(instance, Deed.INSTANCE_STARTED, actor=actor)
+    note_of(instance, Deed.INSTANCE_STARTED, acting_user=acting_user)
     if instance.owner.blocked_at is not None:
         instance.stop_reason = StopReason.BLOCKED
         instance.save(update_fields=["stop_reason"])
@@ -52,9 +52,9 @@ def start_instance(instance: Instance, *, actor: Any) -> bool:
 
 
 @transaction.atomic
-def block_account(account: Account, *, reason: str, actor: Any) -> bool:
+def block_account(account: Account, *, reason: str, acting_user: Any) -> bool:
     """Turn its people and keys away, and stop its instances. False when it is blocked already."""
-    if not account_actions.block_account(account, reason=reason, actor=actor):
+    if not account_actions.block_account(account, reason=reason, acting_user=acting_user):
         return False
     at = timezone.now()
     running = Instance.objects.filter(owner=account, stopped_at=None).order_by("pk")
@@ -64,9 +64,9 @@ def block_account(account: Account, *, reason: str, actor: Any) -> bool:
 
 
 @transaction.atomic
-def unblock_account(account: Account, *, actor: Any) -> bool:
+def unblock_account(account: Account, *, acting_user: Any) -> bool:
     """Let all go on but the instances that were stopped by themselves. False when it is not blocked."""
-    if not account_actions.unblock_account(account, actor=actor):
+    if not account_actions.unblock_account(account, acting_user=acting_user):
         return False
     held = Instance.objects.filter(owner=account, stop_reason=StopReason.BLOCKED).order_by("pk")
     for instance in held.select_for_update(no_key=True):

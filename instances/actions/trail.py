@@ -6,11 +6,11 @@ from accounts.audit import Deed, note
 from instances.models import Instance
 
 
-def note_of(instance: Instance, deed: Deed, *, actor: Any, **detail: Any) -> None:
+def note_of(instance: Instance, deed: Deed, *, acting_user: Any, **detail: Any) -> None:
     """`detail` is JSON without secrets. The instance is named by its number, which outlives the row."""
     note(
         deed,
-        actor=actor,
+        acting_user=acting_user,
         kind="instance",
         key=instance.number,
         text=str(instance),

@@ -78,10 +78,10 @@ class Channel(Protocol):
         """Does this number (digits, or its chat id) use the messenger? Raises CannotDo."""
         ...
 
-    def press(self, instance: Instance, button: Button, *, actor: Any = None) -> None:
+    def press(self, instance: Instance, button: Button, *, acting_user: Any = None) -> None:
         """Asks the messenger for it; what becomes of it is reported by instances.actions (log_out, renew_code, …).
 
-        Whether the button applies has been looked at by the caller. `actor` is the person who pressed it, None for a
+        The caller has checked whether the button applies. `acting_user` is the user who pressed it, None for a
         program. Raises CannotDo.
         """
         ...

@@ -177,7 +177,7 @@ def read_here(request: HttpRequest) -> HttpResponse:
     scene = scene_asked(request, instance)
 
     def touch() -> str:
-        read_chat(instance, chat_id=scene.chat_id, actor=request.user)
+        read_chat(instance, chat_id=scene.chat_id, acting_user=request.user)
         return f"Read on the instance's phone: {scene.name} sees it; there is no hook for it."
 
     return touched(request, instance, scene, touch)
@@ -193,13 +193,13 @@ def own(request: HttpRequest) -> HttpResponse:
     def touch() -> str:
         if "battery" in request.POST:
             percent = valid(BatteryForm(request.POST))["battery"]
-            change_phone(instance, battery=percent, actor=request.user)
+            change_phone(instance, battery=percent, acting_user=request.user)
             return f"The battery is at {percent} %."
         event = request.POST.get("event", "")
         if event == "take_back":
-            take_over(instance, actor=request.user)
+            take_over(instance, acting_user=request.user)
         elif event in EVENTS:
-            phone_event(instance, event=event, actor=request.user)
+            phone_event(instance, event=event, acting_user=request.user)
         else:
             raise Refused(NO_BODY)
         return f"{EVENTS[event]} Now: {reads.state_of(instance).word.lower()}."
@@ -244,7 +244,7 @@ def contact(request: HttpRequest) -> HttpResponse:
             change = dict(valid(MindForm(request.POST)))
             gets = seconds("gets messages", change["deliver_after"])
             words = f"{gets} and {seconds('reads them', change['read_after'])}"
-        change_contact(instance, phone=scene.who.chat_id, actor=request.user, **change)
+        change_contact(instance, phone=scene.who.chat_id, acting_user=request.user, **change)
         return f"{change.get('name') or reads.called(scene.who)} {words}."
 
     return touched(request, instance, scene, touch)
@@ -262,7 +262,7 @@ def seconds(doing: str, after: int | None) -> str:
 def reset(request: HttpRequest) -> HttpResponse:
     """The sandbox from the start."""
     instance = sandbox(request)
-    reset_sandbox(instance, actor=request.user)
+    reset_sandbox(instance, acting_user=request.user)
     said.success(
         request,
         "The sandbox starts anew: nobody is there yet, and the phone is linked and charged.",
@@ -280,7 +280,7 @@ def person(request: HttpRequest) -> HttpResponse:
         given = valid(form)
         chat_id = given["phone"]
         if given["name"]:
-            change_contact(instance, phone=chat_id, name=given["name"], actor=request.user)
+            change_contact(instance, phone=chat_id, name=given["name"], acting_user=request.user)
     except (*REFUSALS, Refused) as refusal:
         said.error(request, str(refusal))
     return redirect(back(instance, chat_id))
@@ -299,7 +299,7 @@ def group(request: HttpRequest) -> HttpResponse:
             name=given["name"],
             by=given["members"][0],
             members=given["members"][1:],
-            actor=request.user,
+            acting_user=request.user,
         )
         chat_id = made.chat_id
     except (*REFUSALS, Refused) as refusal:

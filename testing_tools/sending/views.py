@@ -128,7 +128,7 @@ def send(request: HttpRequest) -> HttpResponse:
 def clear(request: HttpRequest) -> HttpResponse:
     """Empties the queue, as clearMessagesQueue of the API does it."""
     instance = must_change(request)
-    gone, in_hand, _ = clear_messages(instance, actor=request.user)
+    gone, in_hand, _ = clear_messages(instance, acting_user=request.user)
     words = f"{gone} {'message was' if gone == 1 else 'messages were'} removed from the queue."
     if in_hand:
         words += f" {in_hand} in the messenger's hands {'is' if in_hand == 1 else 'are'} sent all the same."

@@ -30,7 +30,7 @@ def step(request: HttpRequest, public_id: UUID) -> HttpResponse:
     refusal = why_off(run.instance)
     if not refusal:
         try:
-            simulation_runs.advance(run, run.instance, actor=request.user)
+            simulation_runs.advance(run, run.instance, acting_user=request.user)
         except webhook_urls.BadAddress as error:
             refusal = str(error)
     shown = simulation_runs.show_run(run)
@@ -42,7 +42,7 @@ def step(request: HttpRequest, public_id: UUID) -> HttpResponse:
 @require_POST
 @login_required
 def cancel(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    run = simulation_runs.cancel(changeable_run(request, public_id), actor=request.user)
+    run = simulation_runs.cancel(changeable_run(request, public_id), acting_user=request.user)
     return fragment(request, simulation_runs.show_run(run))
 
 

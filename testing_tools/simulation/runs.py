@@ -130,7 +130,7 @@ def plan_run(
     to_url: str,
     count: int,
     pause: float,
-    actor: Any,
+    acting_user: Any,
 ) -> SimulationRun:
     """Writes the run; advance() sends it. Raises BadRun and addresses.BadAddress."""
     if plan not in plans_of(what) or plan == Plan.ONCE:
@@ -140,7 +140,7 @@ def plan_run(
     old = SimulationRun.objects.filter(instance=instance).order_by("-pk").values_list("pk", flat=True)
     SimulationRun.objects.filter(pk__in=list(old[KEPT - 1 :])).delete()
     run = SimulationRun.objects.create(
-        instance=instance, made_by=actor, plan=plan, to_url=to_url, pause=pause
+        instance=instance, made_by=acting_user, plan=plan, to_url=to_url, pause=pause
     )
     SimulationStep.objects.bulk_create(
         [
@@ -158,14 +158,14 @@ def plan_run(
     return run
 
 
-def advance(run: SimulationRun, instance: Instance, *, actor: Any, seconds: float = SLICE) -> bool:
+def advance(run: SimulationRun, instance: Instance, *, acting_user: Any, seconds: float = SLICE) -> bool:
     """Sends the next hooks of a run, if they are due, for so many seconds; whether it sent any.
 
     One of them may take 10 s. Two that do it at once do not send the same hook twice, nor two at a time.
     """
     ends, sent = time.monotonic() + seconds, False
     while step := take_next(run):
-        send_step(step, instance, to_url=run.to_url, actor=actor)
+        send_step(step, instance, to_url=run.to_url, acting_user=acting_user)
         put_down(run)
         sent = True
         if time.monotonic() + run.pause > ends:  # the next one is a later request's
@@ -194,12 +194,12 @@ def take_next(run: SimulationRun) -> SimulationStep | None:
     return step
 
 
-def send_step(step: SimulationStep, instance: Instance, *, to_url: str, actor: Any) -> None:
+def send_step(step: SimulationStep, instance: Instance, *, to_url: str, acting_user: Any) -> None:
     body = bytes(step.body)
     if step.attempt > 1 and step.hook is not None:
         before = Hook.objects.filter(public_id=step.hook).first()
         if before is not None:
-            simulate_again(before, actor=actor)
+            simulate_again(before, acting_user=acting_user)
         return
     simulate(
         instance.endpoint,
@@ -207,7 +207,7 @@ def send_step(step: SimulationStep, instance: Instance, *, to_url: str, actor: A
         body=body,
         to_url=to_url,
         public_id=step.hook,
-        actor=actor,
+        acting_user=acting_user,
         **about(body),
     )
 
@@ -224,7 +224,7 @@ def put_down(run: SimulationRun) -> None:
 
 
 @transaction.atomic
-def cancel(run: SimulationRun, *, actor: Any) -> SimulationRun:
+def cancel(run: SimulationRun, *, acting_user: Any) -> SimulationRun:
     """Send no more of it; what is under way at this moment still goes."""
     row = SimulationRun.objects.select_for_update().get(pk=run.pk)
     if row.state == RunState.RUNNING:

@@ -254,7 +254,7 @@ def sent(request: HttpRequest, instance: Instance, what: str, draft: Draft, url:
         to_url=url,
         count=simulation_runs.read_count(request.POST.get("count", "")),
         pause=simulation_runs.read_pause(request.POST.get("pause", "")),
-        actor=request.user,
+        acting_user=request.user,
     )
     return {"run": simulation_runs.show_run(run)}
 
@@ -271,7 +271,7 @@ def deliver(request: HttpRequest, instance: Instance, *, kind: Any, body: bytes,
     try:
         with manual_request_limit.place(request.user):
             hook = simulate(
-                instance.endpoint, kind=kind, body=body, to_url=url, actor=request.user, **about(body)
+                instance.endpoint, kind=kind, body=body, to_url=url, acting_user=request.user, **about(body)
             )
     except manual_request_limit.TooMany as error:
         raise Refused(str(error)) from None

@@ -38,8 +38,8 @@ def test_people_see_the_pages_of_their_account(client: Client, alice: Account, n
 
 def test_the_page_shows_ones_own_payments_and_no_others(client: Client, alice: Account) -> None:
     bob = sign_up("bob@example.org", "correct horse 9")
-    record_payment(alice, instance_id=None, days=30, amount=Decimal("19.25"), actor=None)
-    record_payment(bob, instance_id=None, days=30, amount=Decimal("47.75"), actor=None)
+    record_payment(alice, instance_id=None, days=30, amount=Decimal("19.25"), acting_user=None)
+    record_payment(bob, instance_id=None, days=30, amount=Decimal("47.75"), acting_user=None)
     client.force_login(alice.owner)
 
     page = client.get(reverse("accounts:account")).content.decode()
@@ -83,8 +83,8 @@ def test_rotation_needs_the_token_of_the_form(alice: Account) -> None:
 
 def test_staff_find_an_account_by_the_beginning_of_its_key(client: Client, alice: Account) -> None:
     bob = sign_up("bob@example.org", "correct horse 9")
-    key, _ = issue_key(alice, actor=alice.owner)
-    issue_key(bob, actor=bob.owner)
+    key, _ = issue_key(alice, acting_user=alice.owner)
+    issue_key(bob, acting_user=bob.owner)
     client.force_login(User.objects.create_superuser("charlie@example.org", "correct horse 9"))
 
     for name in ("accountkey", "account"):
@@ -95,7 +95,7 @@ def test_staff_find_an_account_by_the_beginning_of_its_key(client: Client, alice
 
 
 def test_staff_never_see_a_digest(client: Client, alice: Account) -> None:
-    key, _ = issue_key(alice, actor=alice.owner)
+    key, _ = issue_key(alice, acting_user=alice.owner)
     client.force_login(User.objects.create_superuser("charlie@example.org", "correct horse 9"))
 
     for address in ("admin:accounts_accountkey_changelist", "admin:accounts_accountkey_change"):

@@ -19,7 +19,7 @@ def alice() -> Account:
 
 
 def test_a_key_is_uid_and_forty_letters_or_digits(alice: Account) -> None:
-    key, plaintext = issue_key(alice, actor=alice.owner)
+    key, plaintext = issue_key(alice, acting_user=alice.owner)
 
     assert re.fullmatch(r"uid_[A-Za-z0-9]{40}", plaintext)
     assert key.prefix == plaintext[:12]
@@ -27,7 +27,7 @@ def test_a_key_is_uid_and_forty_letters_or_digits(alice: Account) -> None:
 
 
 def test_the_text_of_a_key_is_kept_nowhere(alice: Account) -> None:
-    _, plaintext = issue_key(alice, actor=alice.owner)
+    _, plaintext = issue_key(alice, acting_user=alice.owner)
 
     kept = AccountKey.objects.values_list().get()
     assert not [value for value in kept if plaintext in str(value)]
@@ -35,8 +35,8 @@ def test_the_text_of_a_key_is_kept_nowhere(alice: Account) -> None:
 
 def test_a_key_opens_its_account_and_no_other(alice: Account) -> None:
     bob = sign_up("bob@example.org", "correct horse 9")
-    _, of_alice = issue_key(alice, actor=alice.owner)
-    _, of_bob = issue_key(bob, actor=bob.owner)
+    _, of_alice = issue_key(alice, acting_user=alice.owner)
+    _, of_bob = issue_key(bob, acting_user=bob.owner)
 
     assert AccountKey.objects.verify(of_alice) == alice
     assert AccountKey.objects.verify(of_bob) == bob
@@ -44,14 +44,14 @@ def test_a_key_opens_its_account_and_no_other(alice: Account) -> None:
 
 @pytest.mark.parametrize("wrong", ["", "uid_", "uid_" + "a" * 40, "\x00", "é" * 50])
 def test_a_wrong_key_opens_nothing(alice: Account, wrong: str) -> None:
-    issue_key(alice, actor=alice.owner)
+    issue_key(alice, acting_user=alice.owner)
 
     assert AccountKey.objects.verify(wrong) is None
     assert authenticate_key(wrong) is None
 
 
 def test_the_beginning_of_a_key_opens_nothing(alice: Account) -> None:
-    key, plaintext = issue_key(alice, actor=alice.owner)
+    key, plaintext = issue_key(alice, acting_user=alice.owner)
 
     assert AccountKey.objects.verify(key.prefix) is None
     assert AccountKey.objects.verify(plaintext[:-1]) is None
@@ -59,10 +59,10 @@ def test_the_beginning_of_a_key_opens_nothing(alice: Account) -> None:
 
 
 def test_rotating_revokes_every_key_and_issues_one(alice: Account) -> None:
-    _, first = issue_key(alice, actor=alice.owner)
-    _, second = issue_key(alice, actor=alice.owner)
+    _, first = issue_key(alice, acting_user=alice.owner)
+    _, second = issue_key(alice, acting_user=alice.owner)
 
-    key, third = rotate_key(alice, actor=alice.owner)
+    key, third = rotate_key(alice, acting_user=alice.owner)
 
     assert [AccountKey.objects.verify(text) for text in (first, second, third)] == [None, None, alice]
     assert list(AccountKey.objects.filter(revoked_at=None)) == [key]
@@ -70,15 +70,15 @@ def test_rotating_revokes_every_key_and_issues_one(alice: Account) -> None:
 
 def test_rotating_leaves_the_keys_of_others_alone(alice: Account) -> None:
     bob = sign_up("bob@example.org", "correct horse 9")
-    _, of_bob = issue_key(bob, actor=bob.owner)
+    _, of_bob = issue_key(bob, acting_user=bob.owner)
 
-    rotate_key(alice, actor=alice.owner)
+    rotate_key(alice, acting_user=alice.owner)
 
     assert AccountKey.objects.verify(of_bob) == bob
 
 
 def test_the_key_of_a_blocked_account_opens_nothing(alice: Account) -> None:
-    _, plaintext = issue_key(alice, actor=alice.owner)
+    _, plaintext = issue_key(alice, acting_user=alice.owner)
 
     Account.objects.filter(pk=alice.pk).update(blocked_at=NOON)
 
@@ -86,16 +86,16 @@ def test_the_key_of_a_blocked_account_opens_nothing(alice: Account) -> None:
 
 
 def test_the_key_of_a_person_who_may_not_sign_in_opens_nothing(alice: Account) -> None:
-    _, plaintext = issue_key(alice, actor=alice.owner)
+    _, plaintext = issue_key(alice, acting_user=alice.owner)
     charlie = User.objects.create_superuser("charlie@example.org", "correct horse 9")
 
-    set_rights(alice.owner, is_active=False, is_staff=False, is_superuser=False, actor=charlie)
+    set_rights(alice.owner, is_active=False, is_staff=False, is_superuser=False, acting_user=charlie)
 
     assert AccountKey.objects.verify(plaintext) is None
 
 
 def test_looking_a_key_up_writes_nothing(alice: Account) -> None:
-    _, plaintext = issue_key(alice, actor=alice.owner)
+    _, plaintext = issue_key(alice, acting_user=alice.owner)
 
     AccountKey.objects.verify(plaintext)
 
@@ -103,7 +103,7 @@ def test_looking_a_key_up_writes_nothing(alice: Account) -> None:
 
 
 def test_the_use_of_a_key_is_noted_once_a_minute(alice: Account) -> None:
-    _, plaintext = issue_key(alice, actor=alice.owner)
+    _, plaintext = issue_key(alice, acting_user=alice.owner)
     noted = []
     with time_machine.travel(NOON, tick=False) as clock:
         for step in (0, 59, 1):

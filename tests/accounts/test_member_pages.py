@@ -94,7 +94,7 @@ def test_a_wrong_invitation_says_what_is_wrong(alice: Account, email: str, role:
 
 
 def test_the_link_leads_strangers_to_the_sign_in_and_back(alice: Account, dora: User) -> None:
-    _, token = members.invite(alice, email=dora.email, role="viewer", actor=alice.owner)
+    _, token = members.invite(alice, email=dora.email, role="viewer", acting_user=alice.owner)
     client = Client()
 
     page = client.get(reverse("accounts:invitation"), {"token": token}).content.decode()
@@ -108,7 +108,7 @@ def test_the_link_leads_strangers_to_the_sign_in_and_back(alice: Account, dora: 
 
 def test_accepting_makes_the_instances_visible(alice: Account, dora: User) -> None:
     instance = InstanceFactory(owner=alice, name="Support line")
-    _, token = members.invite(alice, email=dora.email, role="viewer", actor=alice.owner)
+    _, token = members.invite(alice, email=dora.email, role="viewer", acting_user=alice.owner)
 
     page = browser(dora).post(reverse("accounts:invitation-accept"), {"token": token}, follow=True)
 
@@ -118,7 +118,7 @@ def test_accepting_makes_the_instances_visible(alice: Account, dora: User) -> No
 
 
 def test_somebody_else_is_told_whom_the_link_is_for(alice: Account, dora: User) -> None:
-    _, token = members.invite(alice, email="emil@example.org", role="viewer", actor=alice.owner)
+    _, token = members.invite(alice, email="emil@example.org", role="viewer", acting_user=alice.owner)
 
     page = browser(dora).get(reverse("accounts:invitation"), {"token": token}).content.decode()
     browser(dora).post(reverse("accounts:invitation-accept"), {"token": token})
@@ -131,7 +131,9 @@ def test_somebody_else_is_told_whom_the_link_is_for(alice: Account, dora: User) 
 
 
 def test_a_link_that_has_ended_says_so(alice: Account) -> None:
-    invitation, token = members.invite(alice, email="dora@example.org", role="viewer", actor=alice.owner)
+    invitation, token = members.invite(
+        alice, email="dora@example.org", role="viewer", acting_user=alice.owner
+    )
     browser(alice.owner).post(reverse("accounts:invitation-revoke", args=[invitation.pk]))
 
     answer = Client().get(reverse("accounts:invitation"), {"token": token})

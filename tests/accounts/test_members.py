@@ -26,9 +26,11 @@ def dora() -> User:
 
 
 def test_an_invitation_that_is_accepted_makes_a_member(alice: Account, dora: User) -> None:
-    invitation, token = members.invite(alice, email=" Dora@Example.org ", role="viewer", actor=alice.owner)
+    invitation, token = members.invite(
+        alice, email=" Dora@Example.org ", role="viewer", acting_user=alice.owner
+    )
 
-    member = members.accept(token, actor=dora)
+    member = members.accept(token, acting_user=dora)
 
     assert (member.account, member.user, member.role) == (alice, dora, Role.VIEWER)
     invitation.refresh_from_db()
@@ -36,64 +38,64 @@ def test_an_invitation_that_is_accepted_makes_a_member(alice: Account, dora: Use
 
 
 def test_the_token_is_kept_nowhere(alice: Account) -> None:
-    _, token = members.invite(alice, email="dora@example.org", role="viewer", actor=alice.owner)
+    _, token = members.invite(alice, email="dora@example.org", role="viewer", acting_user=alice.owner)
 
     assert not [value for value in Invitation.objects.values_list().get() if token in str(value)]
 
 
 def test_an_invitation_is_accepted_once(alice: Account, dora: User) -> None:
-    _, token = members.invite(alice, email=dora.email, role="viewer", actor=alice.owner)
-    members.remove(members.accept(token, actor=dora), actor=alice.owner)
+    _, token = members.invite(alice, email=dora.email, role="viewer", acting_user=alice.owner)
+    members.remove(members.accept(token, acting_user=dora), acting_user=alice.owner)
 
     with pytest.raises(members.NotInvited, match="accepted already"):
-        members.accept(token, actor=dora)
+        members.accept(token, acting_user=dora)
     assert Member.objects.count() == 0
 
 
 def test_an_invitation_is_for_one_address(alice: Account, dora: User) -> None:
     bob = sign_up("bob@example.org", "correct horse 9").owner
-    _, token = members.invite(alice, email=dora.email, role="manager", actor=alice.owner)
+    _, token = members.invite(alice, email=dora.email, role="manager", acting_user=alice.owner)
 
     with pytest.raises(members.NotInvited, match="is for dora@example"):
-        members.accept(token, actor=bob)
+        members.accept(token, acting_user=bob)
     assert Member.objects.count() == 0
 
 
 def test_an_invitation_lives_for_seven_days(alice: Account, dora: User) -> None:
     with time_machine.travel(NOON, tick=False) as clock:
-        _, token = members.invite(alice, email=dora.email, role="viewer", actor=alice.owner)
+        _, token = members.invite(alice, email=dora.email, role="viewer", acting_user=alice.owner)
         clock.shift(timedelta(days=7))
         with pytest.raises(members.NotInvited, match="has ended"):
-            members.accept(token, actor=dora)
+            members.accept(token, acting_user=dora)
         clock.shift(timedelta(seconds=-1))
-        assert members.accept(token, actor=dora).user == dora
+        assert members.accept(token, acting_user=dora).user == dora
 
 
 def test_an_invitation_that_was_taken_back_opens_nothing(alice: Account, dora: User) -> None:
-    invitation, token = members.invite(alice, email=dora.email, role="viewer", actor=alice.owner)
+    invitation, token = members.invite(alice, email=dora.email, role="viewer", acting_user=alice.owner)
 
-    members.revoke(invitation, actor=alice.owner)
+    members.revoke(invitation, acting_user=alice.owner)
 
     with pytest.raises(members.NotInvited, match="taken back"):
-        members.accept(token, actor=dora)
+        members.accept(token, acting_user=dora)
     assert Member.objects.count() == 0
 
 
 @pytest.mark.parametrize("wrong", ["", "x", "é\x7f"])
 def test_a_wrong_token_opens_nothing(alice: Account, dora: User, wrong: str) -> None:
-    members.invite(alice, email=dora.email, role="viewer", actor=alice.owner)
+    members.invite(alice, email=dora.email, role="viewer", acting_user=alice.owner)
 
     with pytest.raises(members.NotInvited):
-        members.accept(wrong, actor=dora)
+        members.accept(wrong, acting_user=dora)
 
 
 def test_a_second_invitation_to_an_address_ends_the_first(alice: Account, dora: User) -> None:
-    _, first = members.invite(alice, email=dora.email, role="viewer", actor=alice.owner)
-    _, second = members.invite(alice, email=dora.email, role="manager", actor=alice.owner)
+    _, first = members.invite(alice, email=dora.email, role="viewer", acting_user=alice.owner)
+    _, second = members.invite(alice, email=dora.email, role="manager", acting_user=alice.owner)
 
     with pytest.raises(members.NotInvited):
-        members.accept(first, actor=dora)
-    assert members.accept(second, actor=dora).role == Role.MANAGER
+        members.accept(first, acting_user=dora)
+    assert members.accept(second, acting_user=dora).role == Role.MANAGER
 
 
 def test_the_owner_and_members_are_not_invited(alice: Account, dora: User) -> None:
@@ -101,19 +103,19 @@ def test_the_owner_and_members_are_not_invited(alice: Account, dora: User) -> No
 
     for email, said in (("Alice@example.org", "own address"), ("emil@example.org", "member already")):
         with pytest.raises(members.NotInvited, match=said):
-            members.invite(alice, email=email, role="viewer", actor=alice.owner)
+            members.invite(alice, email=email, role="viewer", acting_user=alice.owner)
     assert Invitation.objects.filter(accepted_at=None).count() == 0
 
 
 def test_an_account_has_at_most_fifty_members(alice: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(members, "MEMBERS_MOST", 1)
-    members.invite(alice, email="dora@example.org", role="viewer", actor=alice.owner)
+    members.invite(alice, email="dora@example.org", role="viewer", acting_user=alice.owner)
 
     members.invite(
-        alice, email="dora@example.org", role="manager", actor=alice.owner
+        alice, email="dora@example.org", role="manager", acting_user=alice.owner
     )  # in place of the first
     with pytest.raises(members.NotInvited, match="at most 1"):
-        members.invite(alice, email="emil@example.org", role="viewer", actor=alice.owner)
+        members.invite(alice, email="emil@example.org", role="viewer", acting_user=alice.owner)
 
 
 def test_who_may_look_and_who_may_change(alice: Account) -> None:
@@ -145,7 +147,7 @@ def test_a_manager_who_becomes_a_viewer_may_look_alone(alice: Account, dora: Use
     instance = InstanceFactory(owner=alice)
     member = Member.objects.get(user=member_of(alice, "manager"))
 
-    members.change_role(member, role="viewer", actor=alice.owner)
+    members.change_role(member, role="viewer", acting_user=alice.owner)
 
     assert list(Instance.objects.visible_to(member.user)) == [instance]
     assert not Instance.objects.changeable_by(member.user).exists()
@@ -155,7 +157,7 @@ def test_a_member_who_is_taken_out_sees_nothing(alice: Account) -> None:
     InstanceFactory(owner=alice)
     member = Member.objects.get(user=member_of(alice, "manager"))
 
-    members.remove(member, actor=alice.owner)
+    members.remove(member, acting_user=alice.owner)
 
     assert not Instance.objects.visible_to(member.user).exists()
 
@@ -168,10 +170,10 @@ def test_an_account_sends_only_so_many_invitations_a_day(
     with time_machine.travel(NOON, tick=False):
         for _ in range(2):
             members.revoke(
-                members.invite(alice, email="dora@example.org", role="viewer", actor=alice.owner)[0],
-                actor=alice.owner,
+                members.invite(alice, email="dora@example.org", role="viewer", acting_user=alice.owner)[0],
+                acting_user=alice.owner,
             )
         with pytest.raises(members.NotInvited, match="An account invites at most 2 times in 24 hours"):
-            members.invite(alice, email="dora@example.org", role="viewer", actor=alice.owner)
+            members.invite(alice, email="dora@example.org", role="viewer", acting_user=alice.owner)
     with time_machine.travel(NOON + timedelta(days=1, seconds=1), tick=False):
-        members.invite(alice, email="dora@example.org", role="viewer", actor=alice.owner)
+        members.invite(alice, email="dora@example.org", role="viewer", acting_user=alice.owner)

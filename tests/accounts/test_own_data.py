@@ -32,9 +32,9 @@ def instance(alice: Account) -> Instance:
     """With a message, its hooks, a bin, a payment, a key and a member."""
     made = InstanceFactory(owner=alice, name="Support", url="https://example.com/hook")
     receive_message(made, sender="17680561234", body="hello")
-    record_payment(made, days=30, amount=19, actor=alice.owner)
+    record_payment(made, days=30, amount=19, acting_user=alice.owner)
     actions_bins.capture(actions_bins.open_bin(made).key, method="POST", body=b"{}")
-    issue_key(alice, actor=alice.owner)
+    issue_key(alice, acting_user=alice.owner)
     member_of(alice, "viewer", "vera@example.org")
     return made
 

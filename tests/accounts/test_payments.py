@@ -18,7 +18,7 @@ def alice() -> Account:
 
 def test_a_payment_is_written_down_with_who_did_it(alice: Account) -> None:
     payment = record_payment(
-        alice, instance_id=None, days=30, amount=Decimal("19.00"), note="Card", actor=alice.owner
+        alice, instance_id=None, days=30, amount=Decimal("19.00"), note="Card", acting_user=alice.owner
     )
 
     payment.refresh_from_db()
@@ -40,13 +40,13 @@ def test_the_database_refuses_nonsense(alice: Account, wrong: dict[str, object],
     given = {"days": 30, "amount": Decimal("19.00"), "currency": "USD", **wrong}
 
     with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
-        record_payment(alice, instance_id=None, actor=None, **given)  # type: ignore[arg-type]
+        record_payment(alice, instance_id=None, acting_user=None, **given)  # type: ignore[arg-type]
     assert Payment.objects.count() == 0
 
 
 def test_people_see_their_own_payments_and_nobody_elses(alice: Account) -> None:
     bob = sign_up("bob@example.org", "correct horse 9")
-    payment = record_payment(alice, instance_id=None, days=30, amount=Decimal(19), actor=None)
+    payment = record_payment(alice, instance_id=None, days=30, amount=Decimal(19), acting_user=None)
 
     assert list(Payment.objects.visible_to(alice.owner)) == [payment]
     assert list(Payment.objects.visible_to(bob.owner)) == []

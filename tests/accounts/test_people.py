@@ -77,7 +77,7 @@ def test_people_see_their_own_account_and_nobody_elses() -> None:
 def test_an_account_is_called_by_its_name_once_it_has_one() -> None:
     account = sign_up("alice@example.org", "correct horse 9")
 
-    rename_account(account, "Shop", actor=account.owner)
+    rename_account(account, "Shop", acting_user=account.owner)
 
     account.refresh_from_db()
     assert str(account) == "Shop"
@@ -88,6 +88,6 @@ def test_only_a_superuser_makes_a_superuser() -> None:
     charlie = User.objects.create_user("charlie@example.org", "correct horse 9", is_staff=True)
 
     with pytest.raises(PermissionError):
-        set_rights(alice, is_active=True, is_staff=True, is_superuser=True, actor=charlie)
+        set_rights(alice, is_active=True, is_staff=True, is_superuser=True, acting_user=charlie)
     alice.refresh_from_db()
     assert (alice.is_staff, alice.is_superuser) == (False, False)

@@ -75,7 +75,7 @@ def test_only_the_owner_deletes(instance: Instance) -> None:
 
 def test_the_key_of_a_member_opens_their_own_account_alone(instance: Instance) -> None:
     manager = member_of(instance.owner, "manager")
-    _, key = issue_key(manager.account, actor=manager)
+    _, key = issue_key(manager.account, acting_user=manager)
 
     answer = Client(headers={"Authorization": f"Bearer {key}"}).get("/api/v1/instances/")
 

@@ -32,7 +32,7 @@ def addresses(filled: million.Million) -> dict[str, str]:
 
     instance = Instance.objects.get(pk=filled.busy)
     hook = Hook.objects.filter(endpoint_id=filled.busy, state=State.DELIVERED).latest("id")
-    job = redelivery.plan(Instance.objects.filter(pk=filled.busy), {"kinds": ["status"]}, actor=None)
+    job = redelivery.plan(Instance.objects.filter(pk=filled.busy), {"kinds": ["status"]}, acting_user=None)
     bin = actions_bins.open_bin(instance)
     for _ in range(500):
         actions_bins.capture(bin.key, method="POST", body=bytes(hook.body))

@@ -77,14 +77,16 @@ class World:
             InstanceFactory(owner=self.people[name].account)
         self.member = Member.objects.get(user=self.people["viewer"])
         self.invitation, self.token = members.invite(
-            self.account, email="dora@example.org", role="viewer", actor=self.account.owner
+            self.account, email="dora@example.org", role="viewer", acting_user=self.account.owner
         )
-        self.keys = {name: issue_key(person.account, actor=person)[1] for name, person in self.people.items()}
+        self.keys = {
+            name: issue_key(person.account, acting_user=person)[1] for name, person in self.people.items()
+        }
         self.sessions = {name: session_of(person) for name, person in self.people.items()}
         receive_message(self.instance, sender="17680561234", body="hello")
         self.hook = Hook.objects.filter(endpoint_id=self.instance.pk, kind=Kind.MESSAGE).get()
-        cancel(self.hook, actor=None)
-        self.job = redelivery.plan(Instance.objects.filter(pk=self.instance.pk), {}, actor=None)
+        cancel(self.hook, acting_user=None)
+        self.job = redelivery.plan(Instance.objects.filter(pk=self.instance.pk), {}, acting_user=None)
         with transaction.atomic():
             outbox.count_emitted(self.instance.pk)  # or the sum of `hooks check` would be wrong
         self.simulated = Hook.objects.create(
@@ -104,7 +106,7 @@ class World:
             to_url="http://127.0.0.1:9/hook",
             count=2,
             pause=0,
-            actor=None,
+            acting_user=None,
         )
         self.bin = actions_bins.open_bin(self.instance)
         actions_bins.capture(self.bin.key, method="POST", body=b"{}")

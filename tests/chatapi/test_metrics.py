@@ -72,7 +72,7 @@ def test_waiting_hooks_by_class_of_lane(client: Client) -> None:
     aged(late, 900, state=State.RETRYING, next_attempt_at=now - timedelta(seconds=60), attempts_made=0)
     aged(later, 900, state=State.RETRYING, next_attempt_at=now + timedelta(seconds=60), attempts_made=0)
     emit(paused, 5)
-    pause(paused.endpoint, actor=None)
+    pause(paused.endpoint, acting_user=None)
     found = numbers(client)
     waits = {
         (lane, turn): found[f'chatapi_hooks_waiting{{lane="{lane}",turn="{turn}"}}']
@@ -91,8 +91,8 @@ def test_emitted_skipped_and_cancelled_hooks_are_counted_where_they_happen(clien
     one, two, _ = emit(alice, 3)
     emit(alice, 2, skip=SkipReason.FLAG_OFF)
     emit(without, 4)
-    cancel(one, actor=None)
-    skip(two, actor=None)
+    cancel(one, acting_user=None)
+    skip(two, acting_user=None)
     found = numbers(client)
     assert found["chatapi_hooks_emitted_total"] == 9
     assert found['chatapi_hooks_finished_total{state="skipped"}'] == 2 + 4 + 1
@@ -102,7 +102,7 @@ def test_emitted_skipped_and_cancelled_hooks_are_counted_where_they_happen(clien
 def test_totals_outlive_their_instance(client: Client) -> None:
     alice = InstanceFactory(url="http://a.example/")
     emit(alice, 2, skip=SkipReason.FLAG_OFF)
-    delete_instance(alice, actor=None)
+    delete_instance(alice, acting_user=None)
     deleted_instances.drop()
     assert not Hook.objects.exists()
     found = numbers(client)

@@ -33,7 +33,7 @@ def text_of(answer: Any) -> str:
 @pytest.fixture
 def world() -> World:
     made = World()
-    rotate_secret(made.instance.endpoint, keep_old=True, actor=made.account.owner)
+    rotate_secret(made.instance.endpoint, keep_old=True, acting_user=made.account.owner)
     made.instance.endpoint.refresh_from_db()
     return made
 

@@ -17,27 +17,27 @@ from tests.product import Product, manage
 
 NEW_INSTANCE = """
 import json
-from accounts.actions import sign_up
+from accounts.actions.accounts import sign_up
 from accounts.models import Account
-from hooks.actions import configure
-from instances import actions
+from hooks.actions.endpoints import configure
+from instances.actions.lifecycle import create_instance, link_sandbox
 account = Account.objects.order_by("id").first() or sign_up("alice@example.org", "a-password-of-hers")
-instance = actions.create_instance(account, name="faults")
-actions.link_sandbox(instance)
+instance = create_instance(account, name="faults")
+link_sandbox(instance)
 configure(instance.endpoint, url={url!r}, guaranteed={guaranteed}, parallel={parallel})
 print(json.dumps(instance.pk))
 """
 RECEIVE = """
-from instances import actions
+from instances.actions.messages import receive_message
 from instances.models import Instance
 instance = Instance.objects.get(pk={pk})
 for number in range({first}, {first} + {n}):
-    actions.receive_message(instance, sender="17680561234", body=str(number))
+    receive_message(instance, sender="17680561234", body=str(number))
 """
 DELETE = """
-from instances import actions
+from instances.actions.lifecycle import delete_instance
 from instances.models import Instance
-actions.delete_instance(Instance.objects.get(pk={pk}), actor=None)
+delete_instance(Instance.objects.get(pk={pk}), acting_user=None)
 """
 DELIVERED = "SELECT count(*) FROM hooks_hook WHERE endpoint_id = %s AND state = 'delivered'"
 DISPATCHERS = """

@@ -190,7 +190,7 @@ class Stage:
         hook = lane.hooks[number % len(lane.hooks)]
         action: Callable[..., Hook] = getattr(endpoints, what)
         with suppress(NotPossible):
-            action(hook, actor=None)
+            action(hook, acting_user=None)
             if what == "resend":
                 lane.sent_again.add(hook.pk)
             if what in ("cancel", "skip"):
@@ -199,9 +199,9 @@ class Stage:
     def set(self, what: str, lane: Told) -> None:
         match what:
             case "pause":
-                pause(lane.endpoint, actor=None)
+                pause(lane.endpoint, acting_user=None)
             case "resume":
-                resume(lane.endpoint, actor=None)
+                resume(lane.endpoint, acting_user=None)
             case "move":
                 self.address(lane, "b" if lane.endpoint.url.endswith("a") else "a")
             case "address away":
@@ -220,7 +220,7 @@ class Stage:
             wait_until(self.is_quiet, "everything that can be sent is sent", SETTLE_SECONDS)
             for hook in self.hooks().filter(state=State.RETRYING):
                 with suppress(NotPossible):
-                    try_now(hook, actor=None)
+                    try_now(hook, acting_user=None)
         # The retries that are left, of the plan's 15 s and more, must not become due while they are looked at.
         later = timezone.now() + timedelta(hours=1)
         self.hooks().filter(state=State.RETRYING).update(next_attempt_at=later)
@@ -237,4 +237,4 @@ class Stage:
         """What is left is given up, so that it disturbs no later story."""
         for hook in self.hooks().filter(state__in=UNFINISHED):
             with suppress(NotPossible):
-                cancel(hook, actor=None)
+                cancel(hook, acting_user=None)

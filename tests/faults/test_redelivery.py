@@ -15,12 +15,12 @@ from tests.receiver import Answer, Received, Receiver
 HOOKS = 400
 
 PLAN = """
-from hooks import redelivery
+from hooks.actions import redelivery
 from instances.models import Instance
-print(redelivery.plan(Instance.objects.filter(pk={pk}), {{"states": ["failed"]}}, actor=None).pk)
+print(redelivery.plan(Instance.objects.filter(pk={pk}), {{"states": ["failed"]}}, acting_user=None).pk)
 """
 PROGRESS = """
-from hooks import redelivery
+from hooks.actions import redelivery
 from hooks.models import Redelivery
 job = Redelivery.objects.with_totals().get(pk={job})
 print(job.state, job.planned, job.done, job.refused, redelivery.outcomes(job)["delivered"])

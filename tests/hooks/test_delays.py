@@ -80,7 +80,7 @@ def test_a_parallel_lane_is_late_because_its_server_is_slow(endpoint: Endpoint) 
 def test_a_paused_endpoint_is_not_late(endpoint: Endpoint) -> None:
     waits(endpoint, 245)
     waits(endpoint, 245, retry=True)
-    pause(endpoint, actor=None)
+    pause(endpoint, acting_user=None)
     assert late(endpoint) is None
     assert tasks.hooks_are_due() is False
 

@@ -34,7 +34,7 @@ NOW = "2024-05-01T12:00:00Z"
 @time_machine.travel(NOW, tick=False)
 def test_a_new_instance_shows_a_qr_code_and_is_paid_for_three_days(db: None) -> None:
     alice = AccountFactory(email="alice@example.org")
-    instance = create_instance(alice, name="Shop", actor=alice.owner)
+    instance = create_instance(alice, name="Shop", acting_user=alice.owner)
     assert (instance.owner, instance.name, instance.channel) == (alice, "Shop", "sandbox")
     assert (instance.account_status, instance.substatus) == ("got qr code", "normal")
     assert instance.paid_until == timezone.now() + timedelta(days=3)
@@ -56,7 +56,7 @@ def test_a_payment_counts_from_what_is_paid_already_or_from_now(
     instance: Instance, left: timedelta, until: int
 ) -> None:
     Instance.objects.update(paid_until=timezone.now() + left)
-    payment = record_payment(instance, days=30, amount=Decimal("9.90"), actor=instance.owner.owner)
+    payment = record_payment(instance, days=30, amount=Decimal("9.90"), acting_user=instance.owner.owner)
     assert instance.paid_until == timezone.now() + timedelta(days=until)
     assert Payment.objects.get() == payment
     assert (payment.account, payment.instance, payment.days) == (instance.owner, instance, 30)
@@ -65,12 +65,12 @@ def test_a_payment_counts_from_what_is_paid_already_or_from_now(
 
 def test_rotating_the_token_makes_another_one(instance: Instance) -> None:
     old = instance.token
-    rotate_token(instance, actor=instance.owner.owner)
+    rotate_token(instance, acting_user=instance.owner.owner)
     assert Instance.objects.get().token == instance.token != old
 
 
 def test_renaming(instance: Instance) -> None:
-    change_instance(instance, actor=instance.owner.owner, name="Support")
+    change_instance(instance, acting_user=instance.owner.owner, name="Support")
     assert Instance.objects.get().name == "Support"
 
 
@@ -78,7 +78,7 @@ def test_deleting_takes_everything_along_but_the_payments(instance: Instance) ->
     receive_message(instance, sender="17680561234", body="hello")
     send_message(instance, chat_id="17680561234", body="hello")
     record_payment(instance, days=30)
-    delete_instance(instance, actor=None)
+    delete_instance(instance, acting_user=None)
     assert not Instance.objects.exists()
     assert Payment.objects.get().instance is None
 
@@ -136,9 +136,9 @@ def test_a_blocked_account_gets_no_new_instance(client: Client) -> None:
     """Not even from a manager, who is not blocked and can still sign in."""
     alice = AccountFactory(email="alice@example.org")
     manager = member_of(alice, "manager", "max@example.org")
-    stopping.block_account(alice, reason="spam", actor=UserFactory(is_staff=True, is_superuser=True))
+    stopping.block_account(alice, reason="spam", acting_user=UserFactory(is_staff=True, is_superuser=True))
     with pytest.raises(Blocked, match="This account is blocked"):
-        create_instance(Account.objects.get(pk=alice.pk), actor=manager)
+        create_instance(Account.objects.get(pk=alice.pk), acting_user=manager)
     client.force_login(manager)
     answer = client.post("/instances/new/", {"account": alice.pk, "channel": "sandbox", "name": ""})
     assert answer.status_code == 302  # it is not among the accounts to choose from, so it is their own

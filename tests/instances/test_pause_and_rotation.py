@@ -108,7 +108,7 @@ def test_a_strangers_clicks_change_nothing(alice: Client, instance: Instance) ->
 def test_a_bin_knows_both_secrets_of_that_day(instance: Instance) -> None:
     endpoint = stored(instance)
     before = simulate(endpoint, kind=Kind.ACK, body=b"{}", to_url="http://127.0.0.1:9/").attempts.get()
-    rotate_secret(endpoint, actor=None)
+    rotate_secret(endpoint, acting_user=None)
     during = simulate(endpoint, kind=Kind.ACK, body=b"{}", to_url="http://127.0.0.1:9/").attempts.get()
     endpoint = stored(instance)
     for attempt in (before, during):

@@ -41,7 +41,7 @@ def finish_action(action: QueuedAction) -> bool:
 
 
 @transaction.atomic
-def clear_actions(instance: Instance, *, actor: Any = None) -> list[str]:
+def clear_actions(instance: Instance, *, acting_user: Any = None) -> list[str]:
     """Empties the queue; the types of what was in it, in order."""
     events.lock(instance)
     waiting = list(QueuedAction.objects.filter(instance=instance).values_list("pk", "type"))

@@ -29,7 +29,7 @@ CLEAR = """
 
 
 @transaction.atomic
-def clear_messages(instance: Instance, *, actor: Any = None) -> Cleared:
+def clear_messages(instance: Instance, *, acting_user: Any = None) -> Cleared:
     """Throws away what waits. What the messenger has in hand stays: it may have gone out, and must be recorded.
 
     A sender marks what it takes (sending/outgoing.py) before the messenger gets it; one that has died gives its

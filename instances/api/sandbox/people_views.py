@@ -172,7 +172,9 @@ class ContactView(APIView):
         chat_id = phone_of(phone)
         given = checked(ContactChangeSerializer(data=request.data))
         with in_words(instance):
-            contact = change_contact(instance, phone=chat_id, actor=request.user, **{**default, **given})
+            contact = change_contact(
+                instance, phone=chat_id, acting_user=request.user, **{**default, **given}
+            )
         return Response(ContactSerializer(contact).data)
 
 
@@ -226,7 +228,7 @@ class GroupsView(APIView):
                 by=given["by"],
                 members=given["members"],
                 image=given["image"],
-                actor=request.user,
+                acting_user=request.user,
             )
         return Response(payloads.chat_dict(group), status.HTTP_201_CREATED)
 
@@ -263,7 +265,7 @@ class GroupView(APIView):
         chat_of(instance, chatId)
         given = checked(GroupChangeSerializer(data=request.data))
         with in_words(instance):
-            group = change_group(instance, group_id=chatId, actor=request.user, **given)
+            group = change_group(instance, group_id=chatId, acting_user=request.user, **given)
         return Response(payloads.chat_dict(group))
 
 

@@ -64,7 +64,7 @@ class PhoneView(APIView):
             substatus=given.get("substatus"),
             reason=given.get("reason"),
             battery=given.get("battery"),
-            actor=request.user,
+            acting_user=request.user,
         )
         return Response(PhoneSerializer(instance).data)
 
@@ -89,7 +89,7 @@ class PhoneView(APIView):
         instance = sandbox(request, id)
         given = checked(PhoneEventSerializer(data=request.data))
         with in_words(instance):
-            phone_event(instance, event=given["event"], actor=request.user)
+            phone_event(instance, event=given["event"], acting_user=request.user)
         return Response(PhoneSerializer(instance).data)
 
 
@@ -106,5 +106,5 @@ class ResetView(APIView):
         examples=[AS_IT_IS],
     )
     def post(self, request: Request, id: str) -> Response:
-        instance = reset_sandbox(sandbox(request, id), actor=request.user)
+        instance = reset_sandbox(sandbox(request, id), acting_user=request.user)
         return Response(PhoneSerializer(instance).data)

@@ -55,7 +55,7 @@ class RotateSecretView(APIView):
         instance = own(request, id)
         given = RotationSerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        rotate_secret(instance.endpoint, actor=request.user, keep_old=given.validated_data["keepOld"])
+        rotate_secret(instance.endpoint, acting_user=request.user, keep_old=given.validated_data["keepOld"])
         return Response(InstanceSerializer(own(request, id)).data)
 
 
@@ -66,7 +66,7 @@ class PauseView(APIView):
         "They gather in their order, and nothing is lost. Paused already: no change.",
     )
     def post(self, request: Request, id: str) -> Response:
-        pause(own(request, id).endpoint, actor=request.user)
+        pause(own(request, id).endpoint, acting_user=request.user)
         return Response(InstanceSerializer(own(request, id)).data)
 
 
@@ -77,5 +77,5 @@ class ResumeView(APIView):
         "It begins with one hook a second and grows for two minutes. Not paused: no change.",
     )
     def post(self, request: Request, id: str) -> Response:
-        resume(own(request, id).endpoint, actor=request.user)
+        resume(own(request, id).endpoint, acting_user=request.user)
         return Response(InstanceSerializer(own(request, id)).data)

@@ -89,7 +89,7 @@ class HookViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Hook]):
     def change(self, request: Request, id: str, action: Callable[..., Hook]) -> Response:
         """The action, its refusal as a 409; answers with the hook as it is then."""
         try:
-            action(self.own(id), actor=request.user)
+            action(self.own(id), acting_user=request.user)
         except NotPossible as reason:
             raise Conflict(str(reason)) from None
         return Response(HookSerializer(self.own(id)).data)

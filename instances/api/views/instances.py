@@ -36,10 +36,10 @@ def own_instance(instances: InstanceQuerySet, number: str) -> Instance:
     return found
 
 
-def change_settings(instance: Instance, changes: dict[str, Any], *, actor: Any) -> None:
+def change_settings(instance: Instance, changes: dict[str, Any], *, acting_user: Any) -> None:
     """The action, its refusal as a 400 that names the setting."""
     try:
-        settings_actions.change_settings(instance, changes, actor=actor)
+        settings_actions.change_settings(instance, changes, acting_user=acting_user)
     except SettingsError as error:
         raise exceptions.ValidationError({error.key: error.sentence}) from None
 
@@ -87,8 +87,8 @@ class InstanceViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Instance]):
     def create(self, request: Request) -> Response:
         own, given = parted(request.data, NewSerializer)
         account: Any = request.auth  # the stubs know DRF's own tokens alone
-        instance = create_instance(account, **own, actor=request.user)
-        change_settings(instance, given, actor=request.user)
+        instance = create_instance(account, **own, acting_user=request.user)
+        change_settings(instance, given, acting_user=request.user)
         instance = self.get_queryset().get(pk=instance.pk)
         where = settings.SITE_URL + reverse("instances-api:instance", args=[instance.number])
         return Response(
@@ -130,9 +130,9 @@ class InstanceViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Instance]):
         instance = own_instance(self.get_queryset(), id)
         own, given = parted(request.data, NameSerializer)
         if own:
-            change_instance(instance, **own, actor=request.user)
+            change_instance(instance, **own, acting_user=request.user)
         if given:
-            change_settings(instance, given, actor=request.user)
+            change_settings(instance, given, acting_user=request.user)
         return Response(InstanceSerializer(self.get_queryset().get(pk=instance.pk)).data)
 
     @extend_schema(
@@ -144,5 +144,5 @@ class InstanceViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Instance]):
         responses={204: OpenApiResponse(description="It is gone"), **schema.refusals(404)},
     )
     def destroy(self, request: Request, id: str) -> Response:
-        delete_instance(own_instance(self.get_queryset(), id), actor=request.user)
+        delete_instance(own_instance(self.get_queryset(), id), acting_user=request.user)
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -94,7 +94,7 @@ class RedeliveryViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Redeliver
         wanted = as_filter(given.validated_data)
         if given.validated_data["dryRun"]:
             return Response(PreviewSerializer(redelivery.preview(instances, wanted)).data)
-        job = refusing(lambda: redelivery.plan(instances, wanted, actor=request.user))
+        job = refusing(lambda: redelivery.plan(instances, wanted, acting_user=request.user))
         made = RedeliverySerializer(self.get_queryset().get(pk=job.pk))
         return Response(made.data, status.HTTP_201_CREATED)
 
@@ -110,7 +110,7 @@ class RedeliveryViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Redeliver
 
     def change(self, request: Request, id: str, action: Callable[..., Redelivery]) -> Response:
         job = self.own(id)
-        refusing(lambda: action(job, actor=request.user))
+        refusing(lambda: action(job, acting_user=request.user))
         return Response(RedeliverySerializer(self.own(id)).data)
 
     @extend_schema(

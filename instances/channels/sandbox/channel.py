@@ -71,9 +71,9 @@ class SandboxChannel:
         who = chat_ids.of_phone(phone)
         return not SandboxContact.objects.filter(instance=instance, chat_id=who, has_account=False).exists()
 
-    def press(self, instance: Instance, button: Button, *, actor: Any = None) -> None:
+    def press(self, instance: Instance, button: Button, *, acting_user: Any = None) -> None:
         """The sandbox obeys at once."""
-        OBEY[button](instance, actor=actor)
+        OBEY[button](instance, acting_user=acting_user)
 
     def qr_text(self, instance: Instance) -> str:
         """The instance's sandbox phone, for whoever is signed in; a page of a floor above, known by its name alone."""

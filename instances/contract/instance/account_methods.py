@@ -39,7 +39,7 @@ def new_instance(account: Account, *, type: str, name: str) -> dict[str, Any]:
     channel = Channel.SANDBOX.value if wanted in OLD_TYPES else wanted
     if channel not in Channel.values:
         raise BadArgument(f"type takes one of {', '.join(Channel.values)}")
-    instance = create_instance(account, name=name.strip(), channel=channel, actor=account.owner)
+    instance = create_instance(account, name=name.strip(), channel=channel, acting_user=account.owner)
     made = {"id": str(instance.number), "apiUrl": instance.api_url, "token": instance.token}
     return {"result": {"status": "created", "instance": made}}
 
@@ -67,7 +67,7 @@ def list_instances(account: Account) -> dict[str, Any]:
 @method("deleteInstance", "POST", "GET", by_uid=True, arguments=(INSTANCE_ID,))
 def delete_instance(account: Account, *, instance_id: str) -> dict[str, Any]:
     """Deletes an instance with all that it has; its payments stay in the account."""
-    lifecycle_actions.delete_instance(own(account, instance_id), actor=account.owner)
+    lifecycle_actions.delete_instance(own(account, instance_id), acting_user=account.owner)
     return {"result": {"status": "deleted"}}
 
 
@@ -77,7 +77,7 @@ def clean_instance(account: Account, *, instance_id: str) -> dict[str, Any]:
 
     Its number, token, settings, payments and delivery log stay, and its messages are numbered on from the last.
     """
-    cleaning_actions.clean_instance(own(account, instance_id), actor=account.owner)
+    cleaning_actions.clean_instance(own(account, instance_id), acting_user=account.owner)
     return {"result": {"status": "cleaned"}}
 
 

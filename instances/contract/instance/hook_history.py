@@ -82,11 +82,11 @@ def repeat_hook(instance: Instance, *, message_id: str) -> dict[str, Any]:
     try:
         with transaction.atomic():
             if hook.is_finished:
-                resend(hook, actor=None)
-                note_of(instance, Deed.HOOK_RESENT, actor=None, hook=hook.webhook_id)
+                resend(hook, acting_user=None)
+                note_of(instance, Deed.HOOK_RESENT, acting_user=None, hook=hook.webhook_id)
             elif hook.state == State.RETRYING:
-                try_now(hook, actor=None)
-                note_of(instance, Deed.HOOK_TRIED_NOW, actor=None, hook=hook.webhook_id)
+                try_now(hook, acting_user=None)
+                note_of(instance, Deed.HOOK_TRIED_NOW, acting_user=None, hook=hook.webhook_id)
     except NotPossible as error:
         raise Refused(str(error)) from None
     return {"success": True, "message": "The hook is queued.", "messageId": message_id}

@@ -41,7 +41,7 @@ def save_address(request: HttpRequest, number: int) -> HttpResponse:
             )
         return answer(request, number, "webhook", address_form=form, failed=True)
     wanted = {"webhookUrl": form.cleaned_data["url"] or None}
-    changed = change_settings(instance, wanted, actor=request.user)
+    changed = change_settings(instance, wanted, acting_user=request.user)
     if in_setup:
         return redirect("instances:setup", number)
     return answer(request, number, "webhook", saved="changed" if changed else "same")
@@ -91,7 +91,7 @@ def try_address(request: HttpRequest, number: int) -> HttpResponse:
     else:
         try:
             with manual_request_limit.place(request.user):
-                context["tested"] = send_test(instance, form.cleaned_data["url"], actor=request.user)
+                context["tested"] = send_test(instance, form.cleaned_data["url"], acting_user=request.user)
         except manual_request_limit.TooMany as error:
             context["refusal"] = str(error)
     if request.htmx:  # type: ignore[attr-defined]
@@ -99,7 +99,7 @@ def try_address(request: HttpRequest, number: int) -> HttpResponse:
     return render(request, "instances/pages/overview/overview.html", detail_context(instance, **context))
 
 
-def send_test(instance: Instance, url: str, *, actor: Any) -> Tested:
+def send_test(instance: Instance, url: str, *, acting_user: Any) -> Tested:
     """A message as a contact would write it, in the very bytes of a hook; it is kept in the log alone."""
     chat = Chat(instance=instance, chat_id="17680561234@c.us", name="Webhook test")
     message = Message(
@@ -118,7 +118,7 @@ def send_test(instance: Instance, url: str, *, actor: Any) -> Tested:
         to_url=url,
         message=message.message_id,
         chat=chat.chat_id,
-        actor=actor,
+        acting_user=acting_user,
     )
     attempt = hook.attempts.get()
     explanation = explain(attempt)

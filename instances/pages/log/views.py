@@ -245,7 +245,7 @@ def act(request: HttpRequest, public_id: UUID, action: str) -> HttpResponse:
     access.must_change(request.user, found.endpoint.instance)
     change, done = ACTIONS[action]
     try:
-        change(found, actor=request.user)
+        change(found, acting_user=request.user)
     except NotPossible as reason:  # it went on since the page was drawn
         messages.error(request, str(reason))
     else:

@@ -46,7 +46,7 @@ def link(request: HttpRequest, number: int) -> HttpResponse:
     """Scan the code with the sandbox phone; does nothing when another window has done it already."""
     instance = access.changeable_instance(request, number)
     if instance.is_paid and not instance.is_stopped and instance.account_status == AccountStatus.GOT_QR_CODE:
-        link_sandbox(instance, actor=request.user)
+        link_sandbox(instance, acting_user=request.user)
     if request.POST.get("next") == "setup":
         return redirect("instances:setup", number)
     return answer(request, number, "status")
@@ -67,7 +67,7 @@ def press(request: HttpRequest, number: int, button: str) -> HttpResponse:
         expire_code(instance)
     if button in {shown.name for shown in status_texts.buttons_of(instance)}:
         try:
-            channel_of(instance).press(instance, Button(button), actor=request.user)
+            channel_of(instance).press(instance, Button(button), acting_user=request.user)
         except CannotDo as error:
             refused = str(error)
     if request.POST.get("next") == "setup":
@@ -81,7 +81,7 @@ def rename(request: HttpRequest, number: int) -> HttpResponse:
     instance = access.changeable_instance(request, number)
     form = NameForm(request.POST)
     if form.is_valid():
-        change_instance(instance, actor=request.user, name=form.cleaned_data["name"])
+        change_instance(instance, acting_user=request.user, name=form.cleaned_data["name"])
     else:
         messages.error(request, "The name was not saved: it takes at most 100 characters.")
     return redirect("instances:settings", number)
@@ -90,7 +90,7 @@ def rename(request: HttpRequest, number: int) -> HttpResponse:
 @require_POST
 @login_required
 def rotate_token(request: HttpRequest, number: int) -> HttpResponse:
-    lifecycle_actions.rotate_token(access.changeable_instance(request, number), actor=request.user)
+    lifecycle_actions.rotate_token(access.changeable_instance(request, number), acting_user=request.user)
     return answer(request, number, "api", rotated=True)
 
 
@@ -98,7 +98,7 @@ def rotate_token(request: HttpRequest, number: int) -> HttpResponse:
 @login_required
 def rotate_secret(request: HttpRequest, number: int) -> HttpResponse:
     endpoint = access.changeable_instance(request, number).endpoint
-    hook_actions.rotate_secret(endpoint, actor=request.user)
+    hook_actions.rotate_secret(endpoint, acting_user=request.user)
     return answer(request, number, "secret", secret_said="rotated")
 
 
@@ -106,14 +106,14 @@ def rotate_secret(request: HttpRequest, number: int) -> HttpResponse:
 @login_required
 def end_previous_secret(request: HttpRequest, number: int) -> HttpResponse:
     endpoint = access.changeable_instance(request, number).endpoint
-    hook_actions.end_previous_secret(endpoint, actor=request.user)
+    hook_actions.end_previous_secret(endpoint, acting_user=request.user)
     return answer(request, number, "secret", secret_said="ended")
 
 
 @require_POST
 @login_required
 def pause(request: HttpRequest, number: int) -> HttpResponse:
-    hook_actions.pause(access.changeable_instance(request, number).endpoint, actor=request.user)
+    hook_actions.pause(access.changeable_instance(request, number).endpoint, acting_user=request.user)
     return redirect("instances:detail", number)
 
 
@@ -123,7 +123,7 @@ def resume(request: HttpRequest, number: int) -> HttpResponse:
     """The banner's button; with `next=log` it stood in the delivery log."""
     instance = access.changeable_instance(request, number)
     if instance.endpoint.paused_at is not None:
-        hook_actions.resume(instance.endpoint, actor=request.user)
+        hook_actions.resume(instance.endpoint, acting_user=request.user)
         messages.success(request, f"Delivery of {instance} goes on: one hook a second at first, then faster.")
     if request.POST.get("next") == "log":
         return HttpResponseRedirect(f"{reverse('log:list')}?instance={number}")
@@ -142,7 +142,7 @@ def delete(request: HttpRequest, number: int) -> HttpResponse:
         if request.htmx:  # type: ignore[attr-defined]
             card = "instances/pages/overview/danger.html"
         return render(request, card, context)
-    delete_instance(instance, actor=request.user)
+    delete_instance(instance, acting_user=request.user)
     messages.success(request, f"Instance {number} is deleted, with its chats, messages and hooks.")
     if request.htmx:  # type: ignore[attr-defined]
         return HttpResponse(headers={"HX-Redirect": reverse("instances:list")})

@@ -89,7 +89,7 @@ def chosen(request: HttpRequest) -> HttpResponse:
 
 def make(request: HttpRequest, instance: Instance, wanted: selection.Filter) -> HttpResponse:
     try:
-        job = redelivery.plan(one(instance), wanted, actor=request.user)
+        job = redelivery.plan(one(instance), wanted, acting_user=request.user)
     except NotPossible as reason:
         messages.error(request, str(reason))
         return redirect_to_log(instance)
@@ -168,7 +168,7 @@ def act(request: HttpRequest, public_id: UUID, action: str) -> HttpResponse:
         access.must_change(request.user, part.endpoint.instance)
     change, done = ACTIONS[action]
     try:
-        change(found, actor=request.user)
+        change(found, acting_user=request.user)
     except NotPossible as reason:  # it went on since the page was drawn
         messages.error(request, str(reason))
     else:

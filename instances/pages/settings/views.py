@@ -55,7 +55,7 @@ def save(request: HttpRequest, number: int) -> HttpResponse:
     wanted = submitted_changes.asked(request.POST, FLAG_NAMES if is_flags else MORE_NAMES, SWITCHES)
     before = read_settings(instance)
     try:
-        changed = change_settings(instance, wanted, actor=request.user)
+        changed = change_settings(instance, wanted, acting_user=request.user)
     except SettingsError as error:
         refused = {"save_fault": error.sentence}
         rows = card_rows(instance, is_flags=is_flags, typed=wanted, wrong=error.key)

@@ -36,7 +36,7 @@ def new(request: HttpRequest) -> HttpResponse:
             form.chosen_account(),
             name=form.cleaned_data["name"],
             channel=form.cleaned_data["channel"],
-            actor=request.user,
+            acting_user=request.user,
         )
         return redirect("instances:setup", instance.number)
     context = {"form": form, "channels": Channel, "steps": STEPS.items(), "step": "channel"}

@@ -9,9 +9,17 @@ from instances.actions import trail
 from testing_tools.models import Bin
 
 
-def note_of(bin: Bin, deed: Deed, *, actor: Any, **detail: Any) -> None:
+def note_of(bin: Bin, deed: Deed, *, acting_user: Any, **detail: Any) -> None:
     """`detail` is JSON without secrets: never a link's token, nor what was captured."""
     if bin.instance is not None:
-        trail.note_of(bin.instance, deed, actor=actor, **detail)
+        trail.note_of(bin.instance, deed, acting_user=acting_user, **detail)
     else:
-        note(deed, actor=actor, kind="bin", key=bin.pk, text="My bin", account_id=bin.account_id, **detail)
+        note(
+            deed,
+            acting_user=acting_user,
+            kind="bin",
+            key=bin.pk,
+            text="My bin",
+            account_id=bin.account_id,
+            **detail,
+        )

@@ -194,14 +194,14 @@ def mark_read(capture: Capture) -> None:
 
 
 @transaction.atomic
-def write_note(capture: Capture, text: str, *, actor: Any) -> None:
+def write_note(capture: Capture, text: str, *, acting_user: Any) -> None:
     """The reader's own words beside a capture; empty: none. Longer than 500 characters it is cut."""
     capture.note = clean(text).strip()[:500]
     capture.save(update_fields=["note"])
 
 
 @transaction.atomic
-def order_answer(bin: Bin, order: Order, *, actor: Any) -> None:
+def order_answer(bin: Bin, order: Order, *, acting_user: Any) -> None:
     """From now on the bin answers so; its failures, if there are to be any, count from the next request."""
     # the lock: a capture must not raise the number between our look at it and the save
     row = Bin.objects.select_for_update().get(pk=bin.pk)
@@ -214,32 +214,32 @@ def order_answer(bin: Bin, order: Order, *, actor: Any) -> None:
     ]  # fmt: skip
     row.save(update_fields=changed)
     bin.refresh_from_db(fields=[*changed, "captured"])
-    note_of(bin, Deed.BIN_ANSWER, actor=actor, answer=responses.words(bin))
+    note_of(bin, Deed.BIN_ANSWER, acting_user=acting_user, answer=responses.words(bin))
 
 
 @transaction.atomic
-def delete(bin: Bin, captures: CaptureQuerySet, *, actor: Any) -> tuple[datetime, int]:
+def delete(bin: Bin, captures: CaptureQuerySet, *, acting_user: Any) -> tuple[datetime, int]:
     """Delete these of the bin's captures; returns by which time restore() brings them back, and how many went."""
     at = timezone.now()
     count = captures.filter(deleted_at=None).update(deleted_at=at)
     if count:
-        note_of(bin, Deed.CAPTURES_DELETED, actor=actor, requests=count)
+        note_of(bin, Deed.CAPTURES_DELETED, acting_user=acting_user, requests=count)
     return at, count
 
 
 @transaction.atomic
-def restore(bin: Bin, at: datetime, *, actor: Any) -> int:
+def restore(bin: Bin, at: datetime, *, acting_user: Any) -> int:
     """Bring back what was deleted at that time, within UNDO_FOR; returns how many, 0 when it was too late."""
     if at < timezone.now() - UNDO_FOR:
         return 0
     count = bin.captures.filter(deleted_at=at).update(deleted_at=None)
     if count:
-        note_of(bin, Deed.CAPTURES_RESTORED, actor=actor, requests=count)
+        note_of(bin, Deed.CAPTURES_RESTORED, acting_user=acting_user, requests=count)
     return count
 
 
 @transaction.atomic
-def start_verification(instance: Instance, *, forwards: bool = False, actor: Any) -> Bin:
+def start_verification(instance: Instance, *, forwards: bool = False, acting_user: Any) -> Bin:
     """For VERIFICATION_MINUTES from now the instance's hooks go to its bin; again while it runs: from now anew.
 
     With `forwards` the own address gets them as well, by hooks of its own with all that hooks are promised. The
@@ -247,14 +247,16 @@ def start_verification(instance: Instance, *, forwards: bool = False, actor: Any
     """
     bin = open_bin(instance)
     until = timezone.now() + timedelta(minutes=settings.VERIFICATION_MINUTES)
-    borrow_address(endpoint_of(instance), url=bin.url, until=until, forwards=forwards, actor=actor)
+    borrow_address(
+        endpoint_of(instance), url=bin.url, until=until, forwards=forwards, acting_user=acting_user
+    )
     return bin
 
 
 @transaction.atomic
-def stop_verification(instance: Instance, *, actor: Any) -> None:
+def stop_verification(instance: Instance, *, acting_user: Any) -> None:
     """The hooks go to the own address again, from this moment; without a running one nothing happens."""
-    return_address(endpoint_of(instance), actor=actor)
+    return_address(endpoint_of(instance), acting_user=acting_user)
 
 
 def endpoint_of(instance: Instance) -> Endpoint:

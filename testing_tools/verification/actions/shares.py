@@ -28,7 +28,9 @@ def digest(token: str) -> str:
 
 
 @transaction.atomic
-def share(bin: Bin, *, lasts: timedelta, capture: Capture | None = None, actor: Any) -> tuple[Share, str]:
+def share(
+    bin: Bin, *, lasts: timedelta, capture: Capture | None = None, acting_user: Any
+) -> tuple[Share, str]:
     """A new link to the bin or one capture; with its address, which is told here and never again.
 
     Raises TooManyShares.
@@ -41,22 +43,22 @@ def share(bin: Bin, *, lasts: timedelta, capture: Capture | None = None, actor: 
         bin=bin,
         number=capture.number if capture else None,
         digest=digest(token),
-        made_by=actor,
+        made_by=acting_user,
         created_at=now,
         expires_at=now + lasts,
     )
     words = next((name for name, time in LASTS.items() if time == lasts), str(lasts))
-    note_of(bin, Deed.BIN_SHARED, actor=actor, lasts=words, number=made.number)
+    note_of(bin, Deed.BIN_SHARED, acting_user=acting_user, lasts=words, number=made.number)
     return made, settings.SITE_URL + reverse("shared:bin", kwargs={"token": token})
 
 
 @transaction.atomic
-def revoke(made: Share, *, actor: Any) -> None:
+def revoke(made: Share, *, acting_user: Any) -> None:
     """From now on it opens nothing; again: no change."""
     if made.revoked_at is None:
         made.revoked_at = timezone.now()
         made.save(update_fields=["revoked_at"])
-        note_of(made.bin, Deed.BIN_SHARE_REVOKED, actor=actor, number=made.number)
+        note_of(made.bin, Deed.BIN_SHARE_REVOKED, acting_user=acting_user, number=made.number)
 
 
 def opened_by(token: str) -> Share | None:

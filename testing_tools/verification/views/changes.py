@@ -47,7 +47,7 @@ def answer(request: HttpRequest, key: str) -> HttpResponse:
         }
         context = answer_context(bin, Order.of(bin)) | {"typed": typed, "fault": {error.field: str(error)}}
         return tool(request, "bin_answer.html", context, status=422)
-    actions_bins.order_answer(bin, order, actor=request.user)
+    actions_bins.order_answer(bin, order, acting_user=request.user)
     said = f"Saved: the next request is answered {responses.words(bin)}."
     if request.htmx:  # type: ignore[attr-defined]
         return tool(request, "bin_answer.html", answer_context(bin, order) | {"said": said})
@@ -80,7 +80,7 @@ def answer_context(bin: Bin, order: Order) -> dict[str, object]:
 def note(request: HttpRequest, key: str, public_id: str) -> HttpResponse:
     """The reader's words beside a capture; empty words take them away."""
     found = visible_capture(changeable_bin(request, key), public_id)
-    actions_bins.write_note(found, request.POST.get("note", ""), actor=request.user)
+    actions_bins.write_note(found, request.POST.get("note", ""), acting_user=request.user)
     if request.htmx:  # type: ignore[attr-defined]
         return render(
             request,
@@ -96,7 +96,7 @@ def delete(request: HttpRequest, key: str, public_id: str) -> HttpResponse:
     """Delete one capture; the answer offers to undo it."""
     bin = changeable_bin(request, key)
     found = visible_capture(bin, public_id)
-    at, _ = actions_bins.delete(bin, bin.captures.filter(pk=found.pk), actor=request.user)
+    at, _ = actions_bins.delete(bin, bin.captures.filter(pk=found.pk), acting_user=request.user)
     if request.htmx:  # type: ignore[attr-defined]
         context = count_context(bin) | {"undo": undo_context(bin, at), "gone": found, "news": True}
         return render(request, "testing_tools/verification/bin_undo.html", context)
@@ -110,7 +110,7 @@ def delete_all(request: HttpRequest, key: str) -> HttpResponse:
     bin = changeable_bin(request, key)
     filter = Filter(request.POST.get("q", ""))
     numbers = filter.apply(Capture.objects.kept(bin)).order_by().values("pk")
-    at, count = actions_bins.delete(bin, bin.captures.filter(pk__in=numbers), actor=request.user)
+    at, count = actions_bins.delete(bin, bin.captures.filter(pk__in=numbers), acting_user=request.user)
     if not count:
         messages.info(request, "There was nothing to delete.")
         return redirect("testing:verification-bin", key=bin.key)
@@ -123,7 +123,7 @@ def undo(request: HttpRequest, key: str) -> HttpResponse:
     """Bring back what was deleted at `at` (microseconds, as the page was told)."""
     bin = changeable_bin(request, key)
     at = from_stamp(request.POST.get("at"))
-    count = actions_bins.restore(bin, at, actor=request.user) if at else 0
+    count = actions_bins.restore(bin, at, acting_user=request.user) if at else 0
     if count:
         messages.success(request, "1 request is back." if count == 1 else f"{count} requests are back.")
     else:

@@ -122,7 +122,7 @@ def share(request: HttpRequest, key: str) -> HttpResponse:
     if request.method == "POST":
         lasts: timedelta = LASTS.get(given.get("lasts", ""), LASTS["1h"])
         try:
-            made, url = shares.share(bin, lasts=lasts, capture=found, actor=request.user)
+            made, url = shares.share(bin, lasts=lasts, capture=found, acting_user=request.user)
             context |= {"made": made, "url": url}
         except TooManyShares as error:
             context["fault"] = str(error)
@@ -135,7 +135,7 @@ def share(request: HttpRequest, key: str) -> HttpResponse:
 def revoke(request: HttpRequest, key: str, share: int) -> HttpResponse:
     """From now on this link opens nothing."""
     bin = changeable_bin(request, key)
-    shares.revoke(get_object_or_404(bin.shares, pk=share), actor=request.user)
+    shares.revoke(get_object_or_404(bin.shares, pk=share), acting_user=request.user)
     if request.htmx:  # type: ignore[attr-defined]
         context: dict[str, object] = {"bin": bin, "capture": None, "lasts": LASTS.items(), "revoked": True}
         context["shares"] = bin.shares.valid().order_by("-pk")

@@ -58,7 +58,7 @@ def verification(request: HttpRequest) -> HttpResponse:
 def start(request: HttpRequest) -> HttpResponse:
     """Start, or begin the half hour anew; with `forwards` the own address gets the hooks as well."""
     instance = must_change(request)
-    actions_bins.start_verification(instance, forwards="forwards" in request.POST, actor=request.user)
+    actions_bins.start_verification(instance, forwards="forwards" in request.POST, acting_user=request.user)
     return redirect(address_of(instance))
 
 
@@ -66,7 +66,7 @@ def start(request: HttpRequest) -> HttpResponse:
 @login_required
 def stop(request: HttpRequest) -> HttpResponse:
     instance = must_change(request)
-    actions_bins.stop_verification(instance, actor=request.user)
+    actions_bins.stop_verification(instance, acting_user=request.user)
     url = actions_bins.endpoint_of(instance).url
     messages.success(
         request,

@@ -21,7 +21,7 @@ from tests.product import ROOT
 HOLD = """
 import sys, time
 from pathlib import Path
-from chatapi import postgres
+from chatapi.runtime.postgres import server as postgres
 server = postgres.start(Path(sys.argv[1]), die_with_parent=sys.argv[2] == "leash", thrown_away=True)
 print(server.pid, flush=True)
 time.sleep(600)

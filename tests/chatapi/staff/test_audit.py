@@ -64,9 +64,9 @@ def test_signing_up_is_the_first_entry_of_an_account() -> None:
 
 
 def test_keys_are_named_by_the_beginning_that_is_shown_anyway(alice: User) -> None:
-    key, text = issue_key(alice.account, actor=alice)
+    key, text = issue_key(alice.account, acting_user=alice)
     assert trail() == [("alice@example.org", "key.issued", f"key {key.prefix}…")]
-    new, _ = rotate_key(alice.account, actor=alice)
+    new, _ = rotate_key(alice.account, acting_user=alice)
     assert trail()[1:] == [
         ("alice@example.org", "key.rotated", "account alice@example.org"),
         ("alice@example.org", "key.issued", f"key {new.prefix}…"),
@@ -75,27 +75,29 @@ def test_keys_are_named_by_the_beginning_that_is_shown_anyway(alice: User) -> No
 
 
 def test_of_settings_it_says_which_and_not_what(alice: User, instance: Instance) -> None:
-    change_settings(instance, {"webhookUrl": "https://example.com/?secret=7", "sendDelay": 3}, actor=alice)
+    change_settings(
+        instance, {"webhookUrl": "https://example.com/?secret=7", "sendDelay": 3}, acting_user=alice
+    )
     assert trail() == [("alice@example.org", "instance.settings", "instance Shop")]
     assert newest().detail == {"changed": ["sendDelay", "webhookUrl"]}
     assert (newest().subject_id, newest().account) == ("12345", instance.owner)
 
 
 def test_settings_that_stay_as_they_are_leave_no_entry(alice: User, instance: Instance) -> None:
-    change_settings(instance, {"sendDelay": 0}, actor=alice)
+    change_settings(instance, {"sendDelay": 0}, acting_user=alice)
     assert trail() == []
 
 
 def test_what_a_token_does_has_no_person(alice: User, instance: Instance) -> None:
-    change_settings(instance, {"sendDelay": 3}, actor=None)
+    change_settings(instance, {"sendDelay": 3}, acting_user=None)
     assert trail() == [("", "instance.settings", "instance Shop")]
 
 
 def test_tokens_and_secrets_are_rotated_by_somebody(alice: User, instance: Instance) -> None:
     before = instance.token
-    rotate_token(instance, actor=alice)
-    secret = rotate_secret(instance.endpoint, actor=alice)
-    end_previous_secret(instance.endpoint, actor=alice)
+    rotate_token(instance, acting_user=alice)
+    secret = rotate_secret(instance.endpoint, acting_user=alice)
+    end_previous_secret(instance.endpoint, acting_user=alice)
     assert trail() == [
         ("alice@example.org", "instance.token_rotated", "instance Shop"),
         ("alice@example.org", "instance.secret_rotated", "instance Shop"),
@@ -106,10 +108,10 @@ def test_tokens_and_secrets_are_rotated_by_somebody(alice: User, instance: Insta
 
 
 def test_an_instance_from_its_making_to_its_deletion(alice: User) -> None:
-    made = create_instance(alice.account, name="Bot", actor=alice)
-    link_sandbox(made, actor=alice)
-    change_instance(made, actor=alice, name="Robot")
-    delete_instance(made, actor=alice)
+    made = create_instance(alice.account, name="Bot", acting_user=alice)
+    link_sandbox(made, acting_user=alice)
+    change_instance(made, acting_user=alice, name="Robot")
+    delete_instance(made, acting_user=alice)
     assert trail() == [
         ("alice@example.org", "instance.created", "instance Bot"),
         ("alice@example.org", "instance.status", "instance Bot"),
@@ -126,7 +128,7 @@ def test_a_status_that_the_phone_changes_is_nobodys_deed(alice: User, instance: 
 
 def test_delivery_is_paused_and_resumed_once_each(alice: User, instance: Instance) -> None:
     for change in (pause, pause, resume, resume):
-        change(instance.endpoint, actor=alice)
+        change(instance.endpoint, acting_user=alice)
     assert [deed for _, deed, _ in trail()] == ["delivery.paused", "delivery.resumed"]
 
 
@@ -139,21 +141,21 @@ def test_hooks_are_named_in_the_entry_about_their_instance(alice: User, instance
         finished_at=timezone.now(),
     )
     for change in (resend, try_now, cancel):
-        change(hook, actor=alice)
+        change(hook, acting_user=alice)
     assert trail() == [
         ("alice@example.org", deed, "instance Shop")
         for deed in ("hook.resent", "hook.tried_now", "hook.cancelled")
     ]
     assert newest().detail == {"hook": hook.webhook_id}
-    resend(hook, actor=alice)
-    skip(hook, actor=alice)
+    resend(hook, acting_user=alice)
+    skip(hook, acting_user=alice)
     assert newest().action == "hook.skipped"
 
 
 def test_a_refused_change_leaves_no_entry(alice: User, instance: Instance) -> None:
     hook = Hook.objects.create(endpoint=instance.endpoint, kind=Kind.MESSAGE, body=b"{}")
     with pytest.raises(NotPossible):
-        resend(hook, actor=alice)
+        resend(hook, acting_user=alice)
     assert trail() == []
 
 
@@ -165,9 +167,9 @@ def test_redelivery_jobs(alice: User, instance: Instance) -> None:
         state=State.FAILED,
         finished_at=timezone.now(),
     )
-    job = redelivery.plan(Instance.objects.all(), {"states": ["failed"]}, actor=alice)
+    job = redelivery.plan(Instance.objects.all(), {"states": ["failed"]}, acting_user=alice)
     for change in (redelivery.pause, redelivery.resume, redelivery.cancel):
-        change(job, actor=alice)
+        change(job, acting_user=alice)
     assert [deed for _, deed, _ in trail()] == [
         "redelivery.planned", "redelivery.paused", "redelivery.resumed", "redelivery.cancelled",
     ]  # fmt: skip
@@ -178,21 +180,21 @@ def test_redelivery_jobs(alice: User, instance: Instance) -> None:
 
 def test_a_verification_borrows_and_gives_back(alice: User, instance: Instance) -> None:
     until = timezone.now() + timedelta(minutes=30)
-    borrow_address(instance.endpoint, url="https://example.org/bin", until=until, actor=alice)
-    return_address(instance.endpoint, actor=alice)
+    borrow_address(instance.endpoint, url="https://example.org/bin", until=until, acting_user=alice)
+    return_address(instance.endpoint, acting_user=alice)
     assert [deed for _, deed, _ in trail()] == ["verification.started", "verification.ended"]
 
 
 def test_members_come_and_go(alice: User) -> None:
     bob = UserFactory(email="bob@example.org")
     AuditEntry.objects.all().delete()
-    _, token = members.invite(alice.account, email="bob@example.org", role="viewer", actor=alice)
-    member = members.accept(token, actor=bob)
-    members.change_role(member, role="manager", actor=alice)
-    members.remove(member, actor=alice)
-    again, secret = members.invite(alice.account, email="bob@example.org", role="viewer", actor=alice)
-    members.revoke(again, actor=alice)
-    members.revoke(again, actor=alice)
+    _, token = members.invite(alice.account, email="bob@example.org", role="viewer", acting_user=alice)
+    member = members.accept(token, acting_user=bob)
+    members.change_role(member, role="manager", acting_user=alice)
+    members.remove(member, acting_user=alice)
+    again, secret = members.invite(alice.account, email="bob@example.org", role="viewer", acting_user=alice)
+    members.revoke(again, acting_user=alice)
+    members.revoke(again, acting_user=alice)
     assert [(who, deed) for who, deed, _ in trail()] == [
         ("alice@example.org", "member.invited"),
         ("bob@example.org", "member.joined"),
@@ -207,8 +209,8 @@ def test_members_come_and_go(alice: User) -> None:
 
 def test_staff_sets_a_password_and_rights(alice: User, charlie: User) -> None:
     AuditEntry.objects.all().delete()
-    set_password(alice, "another-one-7", actor=charlie)
-    set_rights(alice, is_active=True, is_staff=True, is_superuser=False, actor=charlie)
+    set_password(alice, "another-one-7", acting_user=charlie)
+    set_rights(alice, is_active=True, is_staff=True, is_superuser=False, acting_user=charlie)
     assert trail() == [
         ("charlie@example.org", "user.password_set", "user alice@example.org"),
         ("charlie@example.org", "user.rights", "user alice@example.org"),
@@ -219,7 +221,7 @@ def test_staff_sets_a_password_and_rights(alice: User, charlie: User) -> None:
 
 def test_an_entry_lives_and_dies_with_its_change(alice: User, instance: Instance) -> None:
     with pytest.raises(ZeroDivisionError), transaction.atomic():
-        rotate_token(instance, actor=alice)
+        rotate_token(instance, acting_user=alice)
         raise ZeroDivisionError
     assert trail() == []
 
@@ -227,11 +229,11 @@ def test_an_entry_lives_and_dies_with_its_change(alice: User, instance: Instance
 @pytest.mark.django_db(transaction=True)
 def test_no_entry_is_written_outside_of_a_transaction() -> None:
     with pytest.raises(transaction.TransactionManagementError):
-        note(Deed.SIGNED_UP, actor=None, kind="account", key=1)
+        note(Deed.SIGNED_UP, acting_user=None, kind="account", key=1)
 
 
 def test_an_entry_outlives_its_account_and_its_actor(alice: User, instance: Instance) -> None:
-    rotate_token(instance, actor=alice)
+    rotate_token(instance, acting_user=alice)
     alice.delete()
     [entry] = AuditEntry.objects.all()
     assert (entry.actor, entry.account) == (None, None)
@@ -242,8 +244,8 @@ def test_staff_finds_entries_by_person_by_instance_and_by_account(
     alice: User, instance: Instance, staff: Any, charlie: User
 ) -> None:
     bob = UserFactory(email="bob@example.org")
-    rotate_token(instance, actor=alice)
-    set_password(bob, "another-one-7", actor=charlie)
+    rotate_token(instance, acting_user=alice)
+    set_password(bob, "another-one-7", acting_user=charlie)
     for text, deeds in {
         "alice@": ["instance.token_rotated"],
         "12345": ["instance.token_rotated"],

@@ -41,7 +41,7 @@ def attempt(instance: Instance) -> Attempt:
 
 @pytest.mark.parametrize("model", ["endpoint", "hook", "attempt", "redelivery"])
 def test_each_can_be_seen_and_none_changed(charlie, instance, attempt, model):
-    job = redelivery.plan(Instance.objects.all(), {}, actor=None)
+    job = redelivery.plan(Instance.objects.all(), {}, acting_user=None)
     key = {
         "endpoint": instance.pk, "hook": attempt.hook_id, "attempt": attempt.pk, "redelivery": job.pk,
     }[model]  # fmt: skip
@@ -87,7 +87,7 @@ def test_the_admin_says_what_happened_in_the_words_of_the_pages(charlie, attempt
 
 
 def test_hooks_of_a_deleted_instance_are_nobodys_until_they_are_gone(charlie, instance, attempt):
-    delete_instance(instance, actor=None)
+    delete_instance(instance, acting_user=None)
     hook = attempt.hook
     found = charlie.get("/admin/hooks/hook/", {"q": hook.webhook_id}).context["cl"].result_list
     assert list(found) == []

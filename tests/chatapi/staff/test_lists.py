@@ -44,21 +44,21 @@ def rows(instance: Instance) -> None:
     now = timezone.now()
     for number in range(3):
         other = InstanceFactory(number=20_000 + number, url="https://x.example")
-        issue_key(other.owner, actor=None)
-        record_payment(other, days=1, actor=None)
+        issue_key(other.owner, acting_user=None)
+        record_payment(other, days=1, acting_user=None)
         actions_bins.open_bin(other)
-        members.invite(owner, email=f"friend{number}@example.org", role="viewer", actor=owner.owner)
+        members.invite(owner, email=f"friend{number}@example.org", role="viewer", acting_user=owner.owner)
         _, token = members.invite(
-            other.owner, email="alice@example.org", role="viewer", actor=other.owner.owner
+            other.owner, email="alice@example.org", role="viewer", acting_user=other.owner.owner
         )
-        members.accept(token, actor=owner.owner)
+        members.accept(token, acting_user=owner.owner)
         hook = Hook.objects.create(
             endpoint=other.endpoint, kind=Kind.MESSAGE, body=b"{}", state=State.FAILED, finished_at=now
         )
         Attempt.objects.create(
             hook=hook, number=1, started_at=now, url="https://x.example", outcome=Outcome.OK
         )
-        redelivery.plan(Instance.objects.filter(pk=other.pk), {}, actor=None)
+        redelivery.plan(Instance.objects.filter(pk=other.pk), {}, acting_user=None)
 
 
 @pytest.mark.parametrize("name", QUERIES)

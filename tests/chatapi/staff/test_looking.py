@@ -76,7 +76,7 @@ def test_nothing_can_be_changed(looking: Client, instance: Instance) -> None:
 
 
 def test_no_page_shows_a_token_or_a_secret(looking: Client, instance: Instance) -> None:
-    _, key = issue_key(instance.owner, actor=None)
+    _, key = issue_key(instance.owner, acting_user=None)
     for address in (
         "/instances/",
         "/instances/12345/",
@@ -187,7 +187,7 @@ def test_it_shows_one_account_and_no_other(looking: Client) -> None:
 
 
 def test_a_blocked_account_can_be_looked_at(instance: Instance, staff: Client, charlie: User) -> None:
-    block_account(instance.owner, reason="fraud", actor=charlie)
+    block_account(instance.owner, reason="fraud", acting_user=charlie)
     begin(staff, instance.owner)
     assert staff.get("/instances/12345/").status_code == 200
 

@@ -23,9 +23,9 @@ def alice(instance: Instance) -> Client:
 def test_it_tells_of_oneself_of_tokens_and_of_staff(
     alice: Client, instance: Instance, charlie: User, staff: Client
 ) -> None:
-    change_settings(instance, {"sendDelay": 3}, actor=instance.owner.owner)
-    change_settings(instance, {"sendDelay": 4}, actor=None)
-    stop_instance(instance, reason="looks like spam", actor=charlie)
+    change_settings(instance, {"sendDelay": 3}, acting_user=instance.owner.owner)
+    change_settings(instance, {"sendDelay": 4}, acting_user=None)
+    stop_instance(instance, reason="looks like spam", acting_user=charlie)
     staff.post(f"/admin/accounts/account/do/look/?pk={instance.owner_id}", {"reason": "ticket 7"})
     staff.get("/log/")
     rows = [(row["who"], row["entry"].action) for row in alice.get(PAGE).context["rows"]]
@@ -44,7 +44,7 @@ def test_it_tells_of_oneself_of_tokens_and_of_staff(
 
 def test_older_ones_follow_by_key(alice: Client, instance: Instance) -> None:
     for number in range(60):
-        change_settings(instance, {"sendDelay": number + 1}, actor=None)
+        change_settings(instance, {"sendDelay": number + 1}, acting_user=None)
     first = alice.get(PAGE)
     second = alice.get(PAGE, {"before": first.context["older"]})
     keys = [row["entry"].pk for answer in (first, second) for row in answer.context["rows"]]
@@ -57,8 +57,8 @@ def test_older_ones_follow_by_key(alice: Client, instance: Instance) -> None:
 def test_members_and_strangers_see_their_own(alice: Client, instance: Instance) -> None:
     bob = UserFactory(email="bob@example.org")
     owner = instance.owner.owner
-    _, token = members.invite(instance.owner, email="bob@example.org", role="manager", actor=owner)
-    members.accept(token, actor=bob)
+    _, token = members.invite(instance.owner, email="bob@example.org", role="manager", acting_user=owner)
+    members.accept(token, acting_user=bob)
     client = Client()
     client.force_login(bob)
     assert [row["entry"].action for row in client.get(PAGE).context["rows"]] == ["account.signed_up"]

@@ -176,13 +176,13 @@ def test_a_superuser_is_changed_by_superusers_alone(of_group: Callable[[str], Cl
     page = reverse("admin:accounts_user_change", args=[charlie.pk])
     assert client.post(page, {"is_active": ""}).status_code == 403
     with pytest.raises(PermissionError):
-        set_groups(charlie, [], actor=client.person)  # type: ignore[attr-defined]
+        set_groups(charlie, [], acting_user=client.person)  # type: ignore[attr-defined]
     with pytest.raises(PermissionError):
         set_rights(
             charlie,
             is_active=False,
             is_staff=False,
             is_superuser=True,
-            actor=client.person,  # type: ignore[attr-defined]
+            acting_user=client.person,  # type: ignore[attr-defined]
         )
     assert User.objects.get(pk=charlie.pk).is_active

@@ -76,7 +76,7 @@ class Day(World):
         self.own_bin = actions_bins.open_own_bin(self.account)
         for request in CAPTURED:
             actions_bins.capture(self.own_bin.key, **request)
-        _, address = shares.share(self.bin, lasts=timedelta(days=1), actor=owner)
+        _, address = shares.share(self.bin, lasts=timedelta(days=1), acting_user=owner)
         self.share_token = address.rstrip("/").rsplit("/", 1)[1]
 
     def name_people(self) -> None:

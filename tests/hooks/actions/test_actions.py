@@ -143,7 +143,7 @@ def test_a_bad_address_is_not_borrowed(endpoint: Endpoint) -> None:
 
 def test_a_new_secret_replaces_the_old_one(endpoint: Endpoint) -> None:
     before = endpoint.secret
-    assert rotate_secret(endpoint, actor=None) == stored(endpoint).secret != before
+    assert rotate_secret(endpoint, acting_user=None) == stored(endpoint).secret != before
 
 
 # -- resend, try now, cancel
@@ -152,7 +152,7 @@ def test_a_new_secret_replaces_the_old_one(endpoint: Endpoint) -> None:
 @pytest.mark.parametrize("state", [State.DELIVERED, State.FAILED, State.CANCELLED])
 def test_a_finished_hook_can_be_sent_again(hook: Hook, state: State) -> None:
     put(hook, state, attempts_made=1)
-    sent = resend(hook, actor=None)
+    sent = resend(hook, acting_user=None)
     sent.refresh_from_db()
     assert (sent.state, sent.trigger, sent.webhook_id) == (State.RETRYING, Trigger.RESEND, hook.webhook_id)
     assert (sent.attempts_made, sent.attempts_allowed, sent.finished_at) == (1, 2, None)
@@ -162,14 +162,14 @@ def test_a_finished_hook_can_be_sent_again(hook: Hook, state: State) -> None:
 
 def test_a_skipped_hook_can_be_sent_after_all(hook: Hook) -> None:
     put(hook, State.SKIPPED, skip_reason=SkipReason.FLAG_OFF)
-    sent = resend(hook, actor=None)
+    sent = resend(hook, acting_user=None)
     assert (sent.state, sent.skip_reason, sent.attempts_allowed) == (State.RETRYING, "", 1)
 
 
 def test_with_guaranteed_hooks_a_resend_has_twenty_more_attempts(hook: Hook) -> None:
     configure(hook.endpoint, guaranteed=True)
     put(hook, State.FAILED, attempts_made=1)
-    assert resend(hook, actor=None).attempts_allowed == 21
+    assert resend(hook, acting_user=None).attempts_allowed == 21
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.SENDING, State.RETRYING])
@@ -177,7 +177,7 @@ def test_a_hook_under_way_is_not_sent_again(hook: Hook, state: State) -> None:
     put(hook, state)
     before = row(hook)
     with pytest.raises(NotPossible) as refused:
-        resend(hook, actor=None)
+        resend(hook, acting_user=None)
     assert str(refused.value) == "This hook is still under way; it can be sent again when it has finished."
     assert row(hook) == before
 
@@ -187,7 +187,7 @@ def test_without_an_address_nothing_is_sent_again(hook: Hook) -> None:
     configure(hook.endpoint, url="")
     before = row(hook)
     with pytest.raises(NotPossible) as refused:
-        resend(hook, actor=None)
+        resend(hook, acting_user=None)
     assert str(refused.value) == "The instance has no webhook address. Set one first."
     assert row(hook) == before
 
@@ -195,7 +195,7 @@ def test_without_an_address_nothing_is_sent_again(hook: Hook) -> None:
 def test_a_retry_can_be_made_due_at_once(hook: Hook) -> None:
     put(hook, State.RETRYING, attempts_made=1, attempts_allowed=20)
     Hook.objects.update(next_attempt_at=timezone.now() + timedelta(hours=12))
-    tried = try_now(hook, actor=None)
+    tried = try_now(hook, acting_user=None)
     assert (tried.state, tried.attempts_made, tried.attempts_allowed) == (State.RETRYING, 1, 20)
     assert tried.next_attempt_at is not None
     assert tried.next_attempt_at <= timezone.now()
@@ -206,7 +206,7 @@ def test_only_a_waiting_retry_can_be_tried_now(hook: Hook, state: State) -> None
     put(hook, state)
     before = row(hook)
     with pytest.raises(NotPossible) as refused:
-        try_now(hook, actor=None)
+        try_now(hook, acting_user=None)
     assert str(refused.value) == "This hook does not wait for another attempt."
     assert row(hook) == before
 
@@ -214,7 +214,7 @@ def test_only_a_waiting_retry_can_be_tried_now(hook: Hook, state: State) -> None
 @pytest.mark.parametrize("state", [State.QUEUED, State.SENDING, State.RETRYING])
 def test_an_unfinished_hook_can_be_given_up(hook: Hook, state: State) -> None:
     put(hook, state, next_attempt_at=timezone.now())
-    cancel(hook, actor=None)
+    cancel(hook, acting_user=None)
     hook.refresh_from_db()
     assert (hook.state, hook.next_attempt_at, hook.lease_until) == (State.CANCELLED, None, None)
     assert hook.finished_at is not None
@@ -225,7 +225,7 @@ def test_a_finished_hook_can_not_be_given_up(hook: Hook, state: State) -> None:
     put(hook, state)
     before = row(hook)
     with pytest.raises(NotPossible) as refused:
-        cancel(hook, actor=None)
+        cancel(hook, acting_user=None)
     assert str(refused.value) == "This hook has finished already."
     assert row(hook) == before
 
@@ -241,7 +241,7 @@ def simulate(endpoint: Endpoint, to_url: str) -> tuple[Hook, Attempt]:
         to_url=to_url,
         message="m",
         chat="c",
-        actor=None,
+        acting_user=None,
     )
     return hook, hook.attempts.get()
 
@@ -335,7 +335,7 @@ def test_a_retry_after_of_a_strange_server_can_be_written_down(endpoint: Endpoin
 @pytest.mark.parametrize("state", [State.QUEUED, State.RETRYING])
 def test_a_hook_that_waits_can_be_skipped(hook: Hook, state: State) -> None:
     put(hook, state, next_attempt_at=timezone.now())
-    skip(hook, actor=None)
+    skip(hook, acting_user=None)
     hook.refresh_from_db()
     assert (hook.state, hook.skip_reason, hook.next_attempt_at) == (State.SKIPPED, SkipReason.BY_HAND, None)
     assert hook.finished_at is not None
@@ -354,6 +354,6 @@ def test_any_other_hook_can_not_be_skipped(hook: Hook, state: State, words: str)
     put(hook, state)
     before = row(hook)
     with pytest.raises(NotPossible) as refused:
-        skip(hook, actor=None)
+        skip(hook, acting_user=None)
     assert str(refused.value) == words
     assert row(hook) == before

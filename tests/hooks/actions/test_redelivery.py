@@ -53,7 +53,7 @@ def of(*endpoints: Endpoint) -> Any:
 
 
 def plan(endpoint: Endpoint, wanted: dict[str, Any] = FAILED) -> Redelivery:
-    return redelivery.plan(of(endpoint), wanted, actor=None)
+    return redelivery.plan(of(endpoint), wanted, acting_user=None)
 
 
 def totals(job: Redelivery) -> tuple[str, int, int, int]:
@@ -138,14 +138,14 @@ def test_a_lane_that_is_slow_or_paused_keeps_no_other_waiting(endpoint: Endpoint
     slow, paused = (InstanceFactory(url="http://b.example/").endpoint for _ in range(2))
     for lane, n in ((endpoint, 150), (slow, 150), (paused, 1)):
         hooks(lane, n)
-    pause(paused, actor=None)
-    job = redelivery.plan(of(endpoint, slow, paused), FAILED, actor=None)
+    pause(paused, acting_user=None)
+    job = redelivery.plan(of(endpoint, slow, paused), FAILED, acting_user=None)
     assert redelivery.work() == 200
     deliver(*Hook.objects.filter(endpoint=endpoint, state=State.RETRYING))
     assert redelivery.work() == 50
     assert dict(job.parts.values_list("endpoint", "done")) == {endpoint.pk: 150, slow.pk: 100, paused.pk: 0}
     assert Hook.objects.get(endpoint=paused).state == State.FAILED
-    resume(paused, actor=None)
+    resume(paused, acting_user=None)
     deliver()
     work_off()
     assert totals(job) == ("finished", 301, 301, 0)
@@ -163,7 +163,7 @@ def test_hooks_of_after_the_plan_are_not_taken(endpoint: Endpoint) -> None:
 def test_what_was_sent_by_hand_meanwhile_is_not_sent_again(endpoint: Endpoint) -> None:
     first, second = hooks(endpoint, 2)
     job = plan(endpoint)
-    resend(first, actor=None)
+    resend(first, acting_user=None)
     work_off()
     assert totals(job) == ("finished", 2, 1, 0)
     assert list(Hook.objects.filter(redelivery=job)) == [second]
@@ -182,14 +182,14 @@ def test_a_pause_a_resume_and_a_cancel(endpoint: Endpoint) -> None:
     hooks(endpoint, 300)
     job = plan(endpoint)
     redelivery.work()
-    assert redelivery.pause(job, actor=None).state == JobState.PAUSED
+    assert redelivery.pause(job, acting_user=None).state == JobState.PAUSED
     deliver()
     assert redelivery.work() is None
     assert not redelivery.is_wanted()
     assert totals(job) == ("paused", 300, 100, 0)
-    assert redelivery.resume(job, actor=None).state == JobState.RUNNING
+    assert redelivery.resume(job, acting_user=None).state == JobState.RUNNING
     assert redelivery.work() == 100
-    cancelled = redelivery.cancel(job, actor=None)
+    cancelled = redelivery.cancel(job, acting_user=None)
     assert (cancelled.state, cancelled.finished_at is not None) == (JobState.CANCELLED, True)
     assert redelivery.work() is None
     assert totals(job) == ("cancelled", 300, 200, 0)
@@ -214,7 +214,7 @@ def test_what_does_not_apply_is_refused_in_words(
     ended = timezone.now() if state in ("finished", "cancelled") else None
     Redelivery.objects.update(state=state, finished_at=ended)
     with pytest.raises(NotPossible) as refused:
-        getattr(redelivery, action)(job, actor=None)
+        getattr(redelivery, action)(job, acting_user=None)
     assert str(refused.value) == words
     assert totals(job)[0] == state
 

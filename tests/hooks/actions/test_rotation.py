@@ -23,7 +23,7 @@ def stored(endpoint: Endpoint) -> Endpoint:
 def test_the_old_secret_is_valid_for_a_day(endpoint: Endpoint) -> None:
     old = endpoint.secret
     began = timezone.now()
-    new = rotate_secret(endpoint, actor=None)
+    new = rotate_secret(endpoint, acting_user=None)
     kept = stored(endpoint)
     assert kept.valid_secrets() == [new, old]
     until = kept.previous_secret_until
@@ -34,16 +34,16 @@ def test_the_old_secret_is_valid_for_a_day(endpoint: Endpoint) -> None:
 
 
 def test_a_second_rotation_within_the_day_ends_the_oldest(endpoint: Endpoint) -> None:
-    first = rotate_secret(endpoint, actor=None)
-    second = rotate_secret(endpoint, actor=None)
+    first = rotate_secret(endpoint, acting_user=None)
+    second = rotate_secret(endpoint, acting_user=None)
     assert stored(endpoint).valid_secrets() == [second, first]
 
 
 def test_a_secret_that_has_leaked_ends_at_once(endpoint: Endpoint) -> None:
-    new = rotate_secret(endpoint, actor=None, keep_old=False)
+    new = rotate_secret(endpoint, acting_user=None, keep_old=False)
     assert stored(endpoint).valid_secrets() == [new]
-    newer = rotate_secret(endpoint, actor=None)
-    end_previous_secret(endpoint, actor=None)
+    newer = rotate_secret(endpoint, acting_user=None)
+    end_previous_secret(endpoint, acting_user=None)
     assert stored(endpoint).valid_secrets() == [newer]
     assert stored(endpoint).secret == newer
 
@@ -55,7 +55,7 @@ def test_hooks_of_that_day_verify_with_either_secret_and_later_ones_with_the_new
     with Receiver() as receiver, Dispatch(tmp_path):
         endpoint = InstanceFactory(url=receiver.url).endpoint
         old = endpoint.secret
-        new = rotate_secret(endpoint, actor=None)
+        new = rotate_secret(endpoint, acting_user=None)
         emit(endpoint)
         simulated = simulate(endpoint, kind=Kind.ACK, body=b'{"n":9}', to_url=receiver.url)
         receiver.wait_for(2)

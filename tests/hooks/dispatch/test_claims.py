@@ -157,7 +157,7 @@ def test_a_retry_is_not_taken_before_its_time(me: Dispatcher, lane: Endpoint) ->
     wait = claim.next_due(me.session)
     assert wait is not None
     assert 0 < wait <= 60
-    try_now(hook, actor=None)
+    try_now(hook, acting_user=None)
     assert claim.waiting_lanes(me.session) == [lane.pk]
     [claimed] = me.claim(lane)
     assert (claimed.made, claimed.trigger, claimed.allowed) == (1, Trigger.RETRY, 20)
@@ -268,7 +268,7 @@ def test_the_same_result_written_twice_is_one_attempt(me: Dispatcher, lane: Endp
 def test_a_hook_that_was_cancelled_in_flight_stays_cancelled(me: Dispatcher, lane: Endpoint) -> None:
     [hook] = emit(lane)
     [claimed] = me.claim(lane)
-    cancel(hook, actor=None)
+    cancel(hook, acting_user=None)
     record(me.session, [result(claimed)])
     assert stored(hook).state == State.CANCELLED
     assert Attempt.objects.count() == 1
@@ -305,7 +305,7 @@ def test_a_hook_put_back_keeps_its_place(me: Dispatcher, lane: Endpoint) -> None
 def test_a_resend_put_back_is_still_a_resend(me: Dispatcher, lane: Endpoint) -> None:
     [hook] = emit(lane)
     Hook.objects.update(state=State.SKIPPED, skip_reason=SkipReason.FLAG_OFF, finished_at=timezone.now())
-    resend(hook, actor=None)
+    resend(hook, acting_user=None)
     claim.hand_back(me.session, me.claim(lane))
     assert (stored(hook).state, stored(hook).trigger) == (State.RETRYING, Trigger.RESEND)
 

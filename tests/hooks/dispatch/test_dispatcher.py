@@ -88,7 +88,7 @@ def test_with_guaranteed_hooks_the_third_attempt_succeeds_and_all_three_are_show
             receiver.wait_for(made)
             wait_for(hook, State.RETRYING)
             assert hook.attempts_made == made
-            try_now(hook, actor=None)
+            try_now(hook, acting_user=None)
             wait_until(lambda made=made: Attempt.objects.count() > made, "it is tried again")
         wait_for(hook, State.DELIVERED)
         requests = receiver.requests
@@ -128,7 +128,7 @@ def test_a_finished_hook_is_sent_again_under_its_old_id(tmp_path: Path) -> None:
     with Receiver() as receiver, Dispatch(tmp_path):
         [hook] = emit(endpoint(receiver.url))
         wait_for(hook, State.DELIVERED)
-        resend(hook, actor=None)
+        resend(hook, acting_user=None)
         first, second = receiver.wait_for(2)
         wait_for(hook, State.DELIVERED)
     assert first.headers["webhook-id"] == second.headers["webhook-id"] == hook.webhook_id

@@ -161,7 +161,7 @@ def test_the_list_of_rest_over_a_hundred_instances(
     filled: million.Million, client: Client, query: str
 ) -> None:
     alice = User.objects.get(pk=filled.owner)
-    _, key = issue_key(alice.account, actor=alice)
+    _, key = issue_key(alice.account, acting_user=alice)
     query = query.format(busy=Instance.objects.get(pk=filled.busy).number)
     headers = {"Authorization": f"Bearer {key}"}
     asked = asked_by(lambda: client.get(f"/api/v1/hooks/?{query}", headers=headers))

@@ -36,7 +36,7 @@ def test_a_deletion_touches_no_hook_and_asks_for_their_end(endpoint: Endpoint) -
     with CaptureQueriesContext(
         connection,
     ) as queries:
-        delete_instance(endpoint.instance, actor=None)
+        delete_instance(endpoint.instance, acting_user=None)
     assert not [query["sql"] for query in queries if '"hooks_hook"' in query["sql"]]
     assert [task.func() for task in OrmQ.objects.all()] == ["hooks.maintenance.deleted_instances.drop"]
     assert not Instance.objects.exists()
@@ -48,7 +48,7 @@ def test_they_are_not_sent_any_more(endpoint: Endpoint) -> None:
     emit(endpoint, 1)
     key, other = endpoint.pk, InstanceFactory(url="http://127.0.0.1:9/hook").endpoint
     emit(other, 1)
-    delete_instance(endpoint.instance, actor=None)
+    delete_instance(endpoint.instance, acting_user=None)
     connection.ensure_connection()
     assert claim.waiting_lanes(connection.connection) == [other.pk]
     assert claim.claim(connection.connection, 1, {key: 5}).hooks == []
@@ -61,7 +61,7 @@ def test_the_job_drops_them_with_their_attempts_and_nobody_elses(
     emit(endpoint, 5)
     other = InstanceFactory(url="http://127.0.0.1:9/hook").endpoint
     kept = emit(other, 2)
-    delete_instance(endpoint.instance, actor=None)
+    delete_instance(endpoint.instance, acting_user=None)
     assert deleted_instances.drop() == "5 hooks of 1 deleted instances dropped"
     assert left() == kept
     assert [attempt.hook_id for attempt in Attempt.objects.all()] == kept[:1]

@@ -146,34 +146,34 @@ def test_what_a_verifications_bin_answers_says_nothing_about_the_address(
 
 
 def test_a_pause_by_hand_and_its_end(endpoint: Endpoint) -> None:
-    pause(endpoint, actor=None)
+    pause(endpoint, acting_user=None)
     kept = stored(endpoint)
     assert (kept.paused_at is not None, kept.pause_reason) == (True, PauseReason.BY_HAND)
     assert list(auto_pause.paused_and_not_told()) == []  # whoever has done it knows it
     before = kept.paused_at
-    assert pause(endpoint, actor=None).paused_at == before
-    resume(endpoint, actor=None)
+    assert pause(endpoint, acting_user=None).paused_at == before
+    resume(endpoint, acting_user=None)
     kept = stored(endpoint)
     assert (kept.paused_at, kept.pause_reason, kept.resumed_at is not None) == (None, "", True)
     before = kept.resumed_at
-    assert resume(endpoint, actor=None).resumed_at == before  # not paused: no change
+    assert resume(endpoint, acting_user=None).resumed_at == before  # not paused: no change
 
 
 def test_the_resume_forgets_the_failures(endpoint: Endpoint) -> None:
     failing(endpoint, since=DAY + timedelta(minutes=2), last=timedelta(minutes=1))
     auto_pause.pause_failing()
-    resume(endpoint, actor=None)
+    resume(endpoint, acting_user=None)
     assert stored(endpoint).failing_since is None
     assert auto_pause.pause_failing() == []
 
 
 def test_while_paused_hooks_queue_and_a_retry_is_not_tried_now(endpoint: Endpoint) -> None:
-    pause(endpoint, actor=None)
+    pause(endpoint, acting_user=None)
     [hook] = emit(endpoint)
     assert hook.state == State.QUEUED
     Hook.objects.update(state=State.RETRYING, next_attempt_at=timezone.now() + timedelta(hours=1))
     with pytest.raises(NotPossible) as refused:
-        try_now(hook, actor=None)
+        try_now(hook, acting_user=None)
     assert str(refused.value) == "Delivery to this address is paused. Resume it, and the hook goes by itself."
 
 
@@ -188,12 +188,12 @@ def test_a_paused_lane_is_neither_waited_for_nor_claimed_and_hides_nobody(
         Hook.objects.filter(pk=retrying.pk).update(
             state=State.RETRYING, next_attempt_at=timezone.now() - timedelta(hours=1)
         )
-    pause(paused, actor=None)
+    pause(paused, acting_user=None)
     assert claim.waiting_lanes(session) == [other.pk]
     assert {hook.endpoint_id for hook in claim.claim(session, ME, {paused.pk: 9, other.pk: 9}).hooks} == {
         other.pk
     }
-    resume(paused, actor=None)
+    resume(paused, acting_user=None)
     assert claim.waiting_lanes(session) == [paused.pk]
 
 
@@ -241,8 +241,8 @@ def test_after_the_resume_a_backlog_is_claimed_one_by_one(session: psycopg.Conne
     lane, other = (InstanceFactory(url="http://a.example/").endpoint for _ in range(2))
     emit(lane, 20)
     emit(other, 20)
-    pause(lane, actor=None)
-    resume(lane, actor=None)
+    pause(lane, acting_user=None)
+    resume(lane, acting_user=None)
     lanes = CatchUp()
     found = claim.claim(session, ME, {lane.pk: 20, other.pk: 20}, lanes)
     assert [hook.endpoint_id for hook in found.hooks].count(lane.pk) == 1

@@ -115,7 +115,7 @@ def test_a_hook_without_its_body_is_not_sent_again(endpoint: Endpoint) -> None:
     hook = old(endpoint, State.FAILED, days=8)
     retention.drop_old()
     with pytest.raises(NotPossible) as refused:
-        resend(hook, actor=None)
+        resend(hook, acting_user=None)
     assert str(refused.value) == "The body was dropped after 7 days, so this hook can't be sent again."
     hook.refresh_from_db()
     assert hook.state == State.FAILED

@@ -48,7 +48,7 @@ class Caller:
 
 def somebody(name: str) -> Caller:
     account = sign_up(f"{name}@example.org", "a-password-of-theirs")
-    key = issue_key(account, actor=None)[1]
+    key = issue_key(account, acting_user=None)[1]
     instance = link_sandbox(create_instance(account, name=f"{name}'s"))
     return Caller(account, key, instance)
 

@@ -72,8 +72,8 @@ def filled(alice: Caller) -> dict[str, str]:
     hook, other, *_ = skipped = list(Hook.objects.filter(endpoint=alice.instance.pk).order_by("id"))
     assert {one.state for one in skipped} == {State.SKIPPED}
     mine = Instance.objects.filter(pk=alice.instance.pk)
-    job, paused = (redelivery.plan(mine, {"states": ["skipped"]}, actor=None) for _ in range(2))
-    redelivery.pause(paused, actor=None)
+    job, paused = (redelivery.plan(mine, {"states": ["skipped"]}, acting_user=None) for _ in range(2))
+    redelivery.pause(paused, acting_user=None)
     return {
         "instance": str(alice.instance.number),
         "message": message.message_id,
@@ -81,7 +81,7 @@ def filled(alice: Caller) -> dict[str, str]:
         "chat": "17680561234@c.us",
         "group": group.chat_id,
         "hook": hook.webhook_id,
-        "waiting": resend(other, actor=None).webhook_id,
+        "waiting": resend(other, acting_user=None).webhook_id,
         "job": f"redelivery_{job.public_id.hex}",
         "paused": f"redelivery_{paused.public_id.hex}",
     }
@@ -192,7 +192,7 @@ def test_the_scheme_is_read_in_any_case(alice: Caller) -> None:
 
 def test_a_revoked_key_opens_nothing_and_the_new_one_does(alice: Caller) -> None:
     old = alice.key
-    alice.key = rotate_key(alice.account, actor=alice.account.owner)[1]
+    alice.key = rotate_key(alice.account, acting_user=alice.account.owner)[1]
     assert alice.get("instances/")[0] == 200
     alice.key = old
     assert alice.get("instances/")[0] == 401

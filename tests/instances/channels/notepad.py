@@ -60,10 +60,10 @@ class NotepadChannel:
     def has_account(self, instance: Instance, phone: str) -> bool:
         return chat_ids.of_phone(phone) not in self.pad.strangers
 
-    def press(self, instance: Instance, button: Button, *, actor: Any = None) -> None:
+    def press(self, instance: Instance, button: Button, *, acting_user: Any = None) -> None:
         if button in self.cannot:
             raise CannotDo(self.cannot[button])
-        log_out(instance, actor=actor)
+        log_out(instance, acting_user=acting_user)
 
     def qr_text(self, instance: Instance) -> str:
         raise CannotDo(self.cannot[Can.SCAN])

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from instances.actions.messages import receive_message
 from instances.channels import CHANNELS
 from instances.channels.base import Button, Can, CannotDo, Channel
 from instances.models import Ack, Instance, Message, MessageType, OutgoingMessage, QueuedAction
@@ -79,7 +80,7 @@ class MixesAccounts(NotepadChannel):
 
 class WritesByItself(NotepadChannel):
     def deliver(self, instance: Instance, outgoing: OutgoingMessage) -> Sequence[Ack]:
-        conformance.actions.receive_message(instance, sender=outgoing.chat_id, body="echo")
+        receive_message(instance, sender=outgoing.chat_id, body="echo")
         return super().deliver(instance, outgoing)
 
 
@@ -117,7 +118,7 @@ class ActsAsIf(NotepadChannel):
 
 
 class StaysLinked(NotepadChannel):
-    def press(self, instance: Instance, button: Button, *, actor: Any = None) -> None:
+    def press(self, instance: Instance, button: Button, *, acting_user: Any = None) -> None:
         if button in self.cannot:
             raise CannotDo(self.cannot[button])
 

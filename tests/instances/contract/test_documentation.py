@@ -49,7 +49,7 @@ def world(instance: Instance, settings: Any) -> Instance:
     Instance.objects.update(last_message_number=102)
     hook = Hook.objects.get(kind=Kind.MESSAGE)
     Hook.objects.filter(pk=hook.pk).update(message=RECEIVED)
-    cancel(hook, actor=None)
+    cancel(hook, acting_user=None)
     create_group(instance, chat_id=GROUP, name="Friends", members=[CHAT, MEMBER])
     label = create_label(instance, name="Paid")
     Label.objects.filter(pk=label.pk).update(id=5)
@@ -134,7 +134,7 @@ def test_the_example_of_every_method_is_what_it_answers(
 ) -> None:
     method, example = AS_EXAMPLES[name]
     prepare.get(name, lambda: None)()
-    key = issue_key(world.owner, actor=world.owner.owner)[1]
+    key = issue_key(world.owner, acting_user=world.owner.owner)[1]
 
     answer = call(client, method, example, key)
 

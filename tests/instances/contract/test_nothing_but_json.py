@@ -183,7 +183,7 @@ def test_no_method_fails_whatever_its_arguments_are(
     settings.OUTPUT_IP = "203.0.113.7"
     monkeypatch.setattr("instances.contract.views.limits.may_try", lambda *_: None)
     method = METHODS[name]
-    key = issue_key(instance.owner, actor=None)[1]
+    key = issue_key(instance.owner, acting_user=None)[1]
     wires = [argument.wire for argument in method.arguments] + ["phone"]
 
     @given(arguments=strategies.fixed_dictionaries({}, optional=dict.fromkeys(wires, ANYTHING)))

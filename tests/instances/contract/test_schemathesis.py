@@ -50,7 +50,7 @@ def send(case: Any, opener: str) -> Any:
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
 def test_no_method_fails(operation: Any, instance: Instance) -> None:
     receive_message(instance, sender="17680561234", body="hello")
-    key = issue_key(instance.owner, actor=instance.owner.owner)[1]
+    key = issue_key(instance.owner, acting_user=instance.owner.owner)[1]
     opener = "token=secret" if "{instanceId}" in operation.path else f"uid={key}"
     documented = {int(status) for status in operation.definition.raw["responses"]}
 

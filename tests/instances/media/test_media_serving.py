@@ -126,7 +126,7 @@ def test_retention_drops_rows_and_files_that_are_over_and_no_others(instance: In
 def test_retention_drops_the_files_of_deleted_instances(instance: Instance) -> None:
     bobs = InstanceFactory(owner__email="bob@example.org")
     theirs, kept = keep(bobs), keep(instance)
-    delete_instance(bobs, actor=None)
+    delete_instance(bobs, acting_user=None)
     assert media_actions.drop_old() == "0 over, 1 of deleted instances"
     assert (storages["media"].exists(theirs.path), storages["media"].exists(kept.path)) == (False, True)
 

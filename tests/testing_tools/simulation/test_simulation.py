@@ -262,7 +262,7 @@ def test_the_address_says_where_it_comes_from(alice, instance, receiver):
     )
     answer = alice.post(f"{PAGE}address/?instance=12345", {"use": "own"}, headers=HTMX)
     assert value_of(answer, "url") == receiver.url
-    actions_bins.start_verification(instance, actor=None)
+    actions_bins.start_verification(instance, acting_user=None)
     context = alice.get(PAGE, {"instance": 12345}).context
     assert (context["url"], context["origin"]) == (bin.url, "verification")
 

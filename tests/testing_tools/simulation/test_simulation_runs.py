@@ -247,7 +247,7 @@ def test_the_newest_twenty_runs_are_kept_and_their_hooks_all(instance):
     for _ in range(21):
         simulation_runs.plan_run(
             instance, what="message", plan=Plan.REPEAT, body=b"{}", to_url=instance.endpoint.url, count=2,
-            pause=0, actor=None,
+            pause=0, acting_user=None,
         )  # fmt: skip
     assert SimulationRun.objects.count() == 20
     assert SimulationStep.objects.count() == 40
@@ -256,7 +256,7 @@ def test_the_newest_twenty_runs_are_kept_and_their_hooks_all(instance):
 def test_showing_a_run_takes_three_queries(instance, django_assert_num_queries):
     run = simulation_runs.plan_run(
         instance, what="message", plan=Plan.REPEAT, body=b"{}", to_url=instance.endpoint.url, count=50,
-        pause=0, actor=None,
+        pause=0, acting_user=None,
     )  # fmt: skip
     simulation_runs.take_next(run)
     with django_assert_num_queries(3):
@@ -281,7 +281,7 @@ def test_a_simulation_can_not_be_sent_again_while_it_is_under_way(instance):
 
 def test_a_short_pause_is_waited_for_within_one_poll(alice, instance, receiver):
     run = begin(alice, instance, "message", "repeat", pause="0.01")
-    assert simulation_runs.advance(run, instance, actor=None, seconds=60)
+    assert simulation_runs.advance(run, instance, acting_user=None, seconds=60)
     assert len(receiver.requests) == 3
 
 

@@ -27,7 +27,7 @@ def alice(client, alices_bin):
 
 
 def order(bin, **fields):
-    actions_bins.order_answer(bin, Order(**fields), actor=None)
+    actions_bins.order_answer(bin, Order(**fields), acting_user=None)
 
 
 def statuses(client, bin, count):

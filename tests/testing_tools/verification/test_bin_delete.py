@@ -56,18 +56,18 @@ def test_all_that_fit_a_filter_are_deleted_and_undone_together(alice, bin):
 
 
 def test_after_ten_minutes_it_is_too_late(alice, bin):
-    at, count = actions_bins.delete(bin, bin.captures.all(), actor=None)
+    at, count = actions_bins.delete(bin, bin.captures.all(), acting_user=None)
     assert count == 3
     late = at - timedelta(minutes=10, seconds=1)
     Capture.objects.update(deleted_at=late)
-    assert actions_bins.restore(bin, late, actor=None) == 0
+    assert actions_bins.restore(bin, late, acting_user=None) == 0
     actions_bins.drop_old_captures()
     assert not Capture.objects.exists()
     assert Bin.objects.get().dropped == 0
 
 
 def test_what_was_deleted_is_not_counted_when_the_limits_remove_it(bin):
-    actions_bins.delete(bin, bin.captures.filter(number=1), actor=None)
+    actions_bins.delete(bin, bin.captures.filter(number=1), acting_user=None)
     Capture.objects.update(at=timezone.now() - timedelta(days=8))
     assert actions_bins.drop_old_captures() == 2
     assert Bin.objects.get().dropped == 2

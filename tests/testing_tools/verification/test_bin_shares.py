@@ -24,7 +24,7 @@ def bin():
 
 
 def shared(bin, lasts="1h", capture=None):
-    made, url = shares.share(bin, lasts=LASTS[lasts], capture=capture, actor=None)
+    made, url = shares.share(bin, lasts=LASTS[lasts], capture=capture, acting_user=None)
     return made, url.removeprefix("http://localhost:8000")
 
 

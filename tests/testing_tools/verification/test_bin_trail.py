@@ -24,13 +24,13 @@ def test_every_change_of_an_instances_bin_is_told_with_its_instance():
     instance = InstanceFactory(owner=AccountFactory(email="alice@example.org"))
     alice, bin = instance.owner.owner, actions_bins.open_bin(instance)
     actions_bins.capture(bin.key, method="POST", body=b"private")
-    actions_bins.order_answer(bin, Order(status=503), actor=alice)
-    made, url = shares.share(bin, lasts=timedelta(hours=1), actor=alice)
-    shares.revoke(made, actor=alice)
-    shares.revoke(made, actor=alice)
-    at, _ = actions_bins.delete(bin, bin.captures.all(), actor=alice)
-    actions_bins.delete(bin, bin.captures.all(), actor=alice)
-    actions_bins.restore(bin, at, actor=alice)
+    actions_bins.order_answer(bin, Order(status=503), acting_user=alice)
+    made, url = shares.share(bin, lasts=timedelta(hours=1), acting_user=alice)
+    shares.revoke(made, acting_user=alice)
+    shares.revoke(made, acting_user=alice)
+    at, _ = actions_bins.delete(bin, bin.captures.all(), acting_user=alice)
+    actions_bins.delete(bin, bin.captures.all(), acting_user=alice)
+    actions_bins.restore(bin, at, acting_user=alice)
     assert entries() == [
         ("alice@example.org", "bin.answer", "instance", {"answer": "503 at once"}),
         ("alice@example.org", "bin.shared", "instance", {"lasts": "1h", "number": None}),
@@ -45,6 +45,6 @@ def test_every_change_of_an_instances_bin_is_told_with_its_instance():
 
 def test_a_bin_of_ones_own_is_told_with_the_account():
     account = AccountFactory(email="alice@example.org")
-    actions_bins.order_answer(actions_bins.open_own_bin(account), Order(), actor=account.owner)
+    actions_bins.order_answer(actions_bins.open_own_bin(account), Order(), acting_user=account.owner)
     [entry] = AuditEntry.objects.filter(action="bin.answer")
     assert (entry.account, entry.subject_kind, entry.subject_text) == (account, "bin", "My bin")

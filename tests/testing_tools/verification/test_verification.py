@@ -148,7 +148,7 @@ def test_a_poll_brings_the_panel_when_the_verification_was_ended_elsewhere(alice
 
 def silent(instance):
     """A verification that has run for two minutes."""
-    actions_bins.start_verification(instance, actor=None)
+    actions_bins.start_verification(instance, acting_user=None)
     Endpoint.objects.filter(pk=instance.pk).update(borrowed_until=timezone.now() + timedelta(minutes=28))
 
 
@@ -162,7 +162,7 @@ def test_after_a_minute_of_silence_the_page_says_what_may_be_the_reason(alice, i
 def test_there_is_no_checklist_before_the_minute_is_over_nor_when_something_came(instance):
     bin = actions_bins.open_bin(instance)
     assert is_silent(bin, endpoint_of(instance)) is False
-    actions_bins.start_verification(instance, actor=None)
+    actions_bins.start_verification(instance, acting_user=None)
     assert is_silent(bin, endpoint_of(instance)) is False
     silent(instance)
     assert is_silent(bin, endpoint_of(instance)) is True

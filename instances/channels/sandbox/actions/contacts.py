@@ -114,7 +114,9 @@ def type_by_hand(instance: Instance, *, chat_id: str, **message: Any) -> Message
 
 
 @transaction.atomic
-def change_contact(instance: Instance, *, phone: str, actor: Any = None, **changes: Any) -> SandboxContact:
+def change_contact(
+    instance: Instance, *, phone: str, acting_user: Any = None, **changes: Any
+) -> SandboxContact:
     """Makes a contact, or changes them: any fields of SandboxContact but the key.
 
     A new name or picture is the chat's too, with its chatUpdate hook; a new mind is asked at once what it does
@@ -157,7 +159,7 @@ def change_phone(
     substatus: str | None = None,
     reason: str | None = None,
     battery: int | None = None,
-    actor: Any = None,
+    acting_user: Any = None,
 ) -> Instance:
     """The phone's new state; what is None stays. The words are change_status', and so is what is raised.
 
@@ -165,12 +167,14 @@ def change_phone(
     says something else (not connected, synchronising) goes on saying that.
     """
     events.lock(instance)
-    change_status(instance, account_status=account_status, substatus=substatus, reason=reason, actor=actor)
+    change_status(
+        instance, account_status=account_status, substatus=substatus, reason=reason, acting_user=acting_user
+    )
     if battery is not None:
         instance.battery = battery
         instance.save(update_fields=["battery"])
         if instance.is_authenticated and substatus is None and instance.substatus in CONNECTED:
-            change_status(instance, substatus=battery_word(battery), actor=actor)
+            change_status(instance, substatus=battery_word(battery), acting_user=acting_user)
     receipts.wake()
     return instance
 
@@ -181,7 +185,7 @@ def battery_word(percent: int) -> str:
 
 
 @transaction.atomic
-def phone_event(instance: Instance, *, event: str, actor: Any = None) -> Instance:
+def phone_event(instance: Instance, *, event: str, acting_user: Any = None) -> Instance:
     """Something happens to the phone (a word of PHONE_EVENTS). Raises NotPossible when it can't as things are."""
     events.lock(instance)
     happening = PHONE_EVENTS[event]
@@ -191,9 +195,9 @@ def phone_event(instance: Instance, *, event: str, actor: Any = None) -> Instanc
             f"it is {instance.account_status}."
         )
     for step in happening["steps"]:
-        change_status(instance, **step, actor=actor)
+        change_status(instance, **step, acting_user=acting_user)
     if instance.is_authenticated and event in ("connect", "synced", "scan"):
-        change_status(instance, substatus=battery_word(instance.battery), actor=actor)
+        change_status(instance, substatus=battery_word(instance.battery), acting_user=acting_user)
         receipts.wake()
     return instance
 
@@ -226,7 +230,7 @@ PHONE_EVENTS: dict[str, dict[str, Any]] = {
 
 
 @transaction.atomic
-def reset_sandbox(instance: Instance, *, actor: Any = None) -> Instance:
+def reset_sandbox(instance: Instance, *, acting_user: Any = None) -> Instance:
     """Everything from the start: no contacts, chats, messages, files' messages or queues; the phone is linked and full.
 
     Settings, hooks and the log stay, and the numbers of messages go on where they were, for a client that reads
@@ -239,6 +243,9 @@ def reset_sandbox(instance: Instance, *, actor: Any = None) -> Instance:
     instance.battery = BATTERY_FULL
     instance.save(update_fields=["battery"])
     change_status(
-        instance, account_status=AccountStatus.AUTHENTICATED, substatus=Substatus.NORMAL, actor=actor
+        instance,
+        account_status=AccountStatus.AUTHENTICATED,
+        substatus=Substatus.NORMAL,
+        acting_user=acting_user,
     )
     return instance

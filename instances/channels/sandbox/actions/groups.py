@@ -16,7 +16,13 @@ from instances.models import Chat, Instance
 
 @transaction.atomic
 def group_of_contact(
-    instance: Instance, *, name: str, by: str, members: Iterable[str] = (), image: str = "", actor: Any = None
+    instance: Instance,
+    *,
+    name: str,
+    by: str,
+    members: Iterable[str] = (),
+    image: str = "",
+    acting_user: Any = None,
 ) -> Chat:
     """A contact (chat id `by`) makes a group with the account and `members` in it, and is its admin.
 
@@ -34,7 +40,7 @@ def group_of_contact(
         image=image,
         members=[by, *(member for member in members if member != instance.own_chat_id)],
         admins=[by],
-        actor=actor,
+        acting_user=acting_user,
     )
 
 
@@ -54,17 +60,17 @@ def change_group(
     remove: Iterable[str] = (),
     promote: Iterable[str] = (),
     demote: Iterable[str] = (),
-    actor: Any = None,
+    acting_user: Any = None,
 ) -> Chat:
     """Other members change a group, each change with its hook; all or nothing. Raises Denied and NotLinked."""
     events.lock(instance)
     must_be_linked(instance, "no change of a group reaches it")
     group = groups.find_group(instance, group_id)
     if name is not None or image is not None:
-        chats.change_chat(instance, chat_id=group_id, name=name, image=image, actor=actor)
+        chats.change_chat(instance, chat_id=group_id, name=name, image=image, acting_user=acting_user)
     for member in add:
         if member == instance.own_chat_id:
-            groups.join_group(instance, chat_id=group_id, actor=actor)
+            groups.join_group(instance, chat_id=group_id, acting_user=acting_user)
         else:
             groups.add_participant(instance, group_id=group_id, member=member, by_account=False)
     for member in promote:

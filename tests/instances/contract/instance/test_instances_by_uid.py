@@ -22,7 +22,7 @@ NO_INSTANCE = {"error": "Instance not found"}
 @pytest.fixture
 def uid(instance: Instance) -> str:
     """The key of alice's account."""
-    return issue_key(instance.owner, actor=None)[1]
+    return issue_key(instance.owner, acting_user=None)[1]
 
 
 @pytest.mark.parametrize("kind", ["sandbox", "Sandbox", "whatsapp", "0", ""])
@@ -73,7 +73,7 @@ def test_list_instances_shows_the_accounts_alone(client: Client, uid: str, insta
     alice = instance.owner.owner
     joined = member_of(bobs.owner, "manager", "second@example.org")
     assert client.get(f"/listInstances?uid={uid}").json()["result"][0]["id"] == "12345"
-    members_key = issue_key(joined.account, actor=None)[1]
+    members_key = issue_key(joined.account, acting_user=None)[1]
     assert client.get(f"/listInstances?uid={members_key}").json() == {"result": []}
     assert alice.account == instance.owner
 
@@ -131,7 +131,7 @@ def test_a_wrong_uid_is_a_401_in_json(client: Client, uid: str, method: str, giv
 
 
 def test_a_key_that_was_revoked_is_wrong(client: Client, uid: str, instance: Instance) -> None:
-    rotate_key(instance.owner, actor=instance.owner.owner)
+    rotate_key(instance.owner, acting_user=instance.owner.owner)
     assert client.get(f"/listInstances?uid={uid}").json() == WRONG_UID
 
 

@@ -149,7 +149,7 @@ def test_the_jobs_page_shows_how_far_it_is_and_is_live(alice: Client, instance: 
     seen = page.context["cursor"]
     assert seen == "running:4:0:0.0.3.1.0.0.0"
     assert alice.get(address, {"seen": seen}).status_code == 204
-    redelivery.pause(job, actor=None)
+    redelivery.pause(job, acting_user=None)
     assert 'id="live"' in alice.get(address, {"seen": seen}).text
     assert "Paused" in alice.get("/log/redeliveries/?instance=12345").text
     assert address in alice.get("/log/?instance=12345").text  # an open job stands in the log
@@ -199,7 +199,7 @@ def test_a_dropped_body_is_said_in_its_place(alice: Client, instance: Instance) 
 
 
 def test_a_pause_stands_in_the_log_and_its_button_leads_back(alice: Client, instance: Instance) -> None:
-    pause(instance.endpoint, actor=None)
+    pause(instance.endpoint, acting_user=None)
     for page in ("/log/?instance=12345", "/instances/12345/", "/instances/"):
         assert "Delivery is paused" in alice.get(page).text
     answer = alice.post("/instances/12345/resume/", {"next": "log"})
