@@ -116,7 +116,7 @@ def note(
 ) -> AuditEntry:
     """Write one entry, within the transaction of what it tells; `kind`, `key` and `text` name the subject.
 
-    `acting_user` is the user, None for a program or the holder of an instance's token; `detail` is JSON without secrets.
+    `acting_user` is the user, None for a program or a holder of an instance's token; `detail` is secret-free JSON.
     Raises TransactionManagementError outside a transaction: a change without its entry would be unseen.
     """
     if not connection.in_atomic_block:
