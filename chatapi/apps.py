@@ -7,7 +7,10 @@ class ChatapiConfig(AppConfig):
     name = "chatapi"
 
     def ready(self) -> None:
-        from chatapi import hook_audit
+        from chatapi import (
+            checks,  # noqa: F401 - the import registers the system checks
+            hook_audit,
+        )
         from hooks import audit
 
         audit.connect(hook_audit.note_deed)

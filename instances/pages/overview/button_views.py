@@ -25,17 +25,26 @@ from instances.pages.overview.views import detail_context
 from instances.pages.settings.views import more_context
 
 PAGE = "instances/pages/overview/overview.html"
+CARDS = {
+    name: f"instances/pages/{folder}/{name}.html"
+    for folder, names in {
+        "overview": ("api", "code", "danger", "status"),
+        "endpoints": ("secret", "webhook"),
+        "settings": ("flags", "more"),
+    }.items()
+    for name in names
+}
 
 
 def answer(request: HttpRequest, number: int, card: str, **more: Any) -> HttpResponse:
-    """A card of instances/cards/ and the first steps, read back; without htmx the page: a reload repeats nothing."""
+    """A card of CARDS and the first steps, read back; without htmx the page: a reload repeats nothing."""
     if not request.htmx and not more.get("failed"):  # type: ignore[attr-defined]
         return redirect("instances:detail", number)
     fresh = visible_instance(request, number)  # read back: what is shown is what was saved
     context = detail_context(fresh, **more)
     if not request.htmx:  # type: ignore[attr-defined]
         return render(request, PAGE, context)
-    answer = render(request, f"instances/cards/{card}.html", context)
+    answer = render(request, CARDS[card], context)
     answer.content += render(request, f"{PAGE}#first_steps", context | {"oob": True}).content
     return answer
 

@@ -90,7 +90,7 @@ def card(
 ) -> HttpResponse:
     """The card with what came of the saving; without htmx the page around it."""
     if request.htmx:  # type: ignore[attr-defined]
-        template = f"instances/cards/{'flags' if is_flags else 'more'}.html"
+        template = f"instances/pages/settings/{'flags' if is_flags else 'more'}.html"
         return render(request, template, {"instance": instance} | context, status=status)
     if is_flags:
         return render(

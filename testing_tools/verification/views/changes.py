@@ -28,7 +28,7 @@ def tool(
 ) -> HttpResponse:
     """A tool of the bin: what stands in the dialog for htmx, a page of its own for everyone else."""
     part = "#tool" if request.htmx else ""  # type: ignore[attr-defined]
-    return render(request, f"testing/{template}{part}", context, status=status)
+    return render(request, f"testing_tools/verification/{template}{part}", context, status=status)
 
 
 @require_http_methods(["GET", "POST"])

@@ -45,9 +45,9 @@ def test_a_page_of_a_chats_history(get: Call, seven: Instance, page: int, found:
 def test_a_count_of_nothing_is_a_hundred_and_a_page_has_at_most_a_thousand(
     get: Call, seven: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("instances.contract.chats.chats.messages.PAGE", 2)
+    monkeypatch.setattr("instances.contract.chats.messages.PAGE", 2)
     assert bodies(get("messagesHistory", count=0)) == ["7", "6"]
-    monkeypatch.setattr("instances.contract.chats.chats.messages.MOST_A_PAGE", 3)
+    monkeypatch.setattr("instances.contract.chats.messages.MOST_A_PAGE", 3)
     assert bodies(get("messagesHistory", count=100_000)) == ["7", "6", "5"]
 
 
