@@ -45,7 +45,7 @@ def test_another_process_counts_on_where_this_one_is() -> None:
     assert [rate_counters.add("test", 1), rate_counters.add("test", 1)] == [1, 2]
     asked = (
         "import django; django.setup()\n"
-        "from instances import counters\n"
+        "from instances import rate_counters as counters\n"
         "print(counters.add('test', 1), counters.add('test', 2))"
     )
     minute = rate_counters.current_period()
