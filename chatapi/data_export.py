@@ -32,7 +32,7 @@ from hooks.models import Hook
 from instances.actions.lifecycle import delete_instance
 from instances.actions.settings import read_settings
 from instances.models import Instance, Message
-from testing_tools.models import Capture
+from testing_tools.verification.models import Capture
 
 # Rows a query: the file grows as it is sent, whatever its size, and memory does not.
 ROWS = 500

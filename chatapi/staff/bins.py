@@ -12,7 +12,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
 from chatapi.staff.lists import Desk, keys, number, numbered
-from testing_tools.models import Bin, Capture
+from testing_tools.verification.models import Bin, Capture
 
 LARGEST = 100
 

@@ -12,8 +12,8 @@ from django.views.decorators.http import require_POST
 from hooks import webhook_urls
 from instances.models import Instance
 from instances.pages import access
-from testing_tools.models import SimulationRun
 from testing_tools.simulation import runs as simulation_runs
+from testing_tools.simulation.models import SimulationRun
 from testing_tools.simulation.views import last_simulations, why_off
 
 PART = "testing_tools/simulation/simulation_run.html#run"

@@ -21,9 +21,9 @@ from hooks.actions.simulation import SIMULATION_LEASE, simulate, simulate_again
 from hooks.models import Attempt, Hook, Kind, new_public_id
 from instances.models import Ack, Instance
 from instances.pages.log.attempts import Verdict, verdict_of
-from testing_tools.models import Plan, RunState, SimulationRun, SimulationStep
 from testing_tools.simulation.drafts import about, the_item
 from testing_tools.simulation.kinds import What, family, kind_of
+from testing_tools.simulation.models import Plan, RunState, SimulationRun, SimulationStep
 
 MOST = 50  # hooks of one run
 LONGEST_PAUSE = 10.0  # seconds between two

@@ -20,11 +20,12 @@ from instances.models import Instance
 from instances.pages import access, manual_request_limit
 from instances.pages.chosen_instance import chosen_instance, must_change, must_choose
 from instances.pages.log.attempts import show
-from testing_tools.models import Bin, Plan
 from testing_tools.simulation import runs as simulation_runs
 from testing_tools.simulation.drafts import Draft, about, first_draft, from_form, headers_to_be_sent, judged
 from testing_tools.simulation.kinds import DRAWER, LARGE, What, fields_of, kind_of
+from testing_tools.simulation.models import Plan
 from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.models import Bin
 
 LAST = 20
 PAGE = "testing_tools/simulation/simulation.html"

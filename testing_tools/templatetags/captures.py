@@ -4,7 +4,7 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from testing_tools.models import Capture, Family
+from testing_tools.verification.models import Capture, Family
 from testing_tools.verification.reading.recognition import Sentence, size_words
 
 register = template.Library()

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from hooks.models import UNFINISHED, Endpoint, Hook, SkipReason, State
 from instances.models import Instance
-from testing_tools.models import Bin
+from testing_tools.verification.models import Bin
 
 SILENT_AFTER = timedelta(minutes=1)
 FLAGS = (

@@ -6,7 +6,7 @@ A body that is no text, or a long one, is read from the file that the page's dow
 import json
 import shlex
 
-from testing_tools.models import Capture
+from testing_tools.verification.models import Capture
 
 # what each client makes itself, and what was only about that one connection
 OWN = {

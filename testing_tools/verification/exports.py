@@ -14,8 +14,8 @@ from urllib.parse import parse_qsl
 
 from django.conf import settings
 
-from testing_tools.models import Bin, Capture, CaptureQuerySet
 from testing_tools.verification import copy_as
+from testing_tools.verification.models import Bin, Capture, CaptureQuerySet
 from testing_tools.verification.reading.form_parts import content_type
 
 AT_ONCE = 10  # rows read at once

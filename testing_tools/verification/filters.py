@@ -15,7 +15,7 @@ from django.db.models.fields import BinaryField
 from django.db.models.functions import Cast
 from django.db.models.lookups import GreaterThan
 
-from testing_tools.models import CaptureQuerySet, Family
+from testing_tools.verification.models import CaptureQuerySet, Family
 
 LONGEST = 300  # characters
 MOST_TERMS = 10

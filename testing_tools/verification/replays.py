@@ -14,8 +14,8 @@ from hooks import guard, http, webhook_urls
 from hooks.explain import Explanation, explain_outcome
 from hooks.http import Answer
 from hooks.models import Outcome
-from testing_tools.models import BODY_LIMIT, Capture, CaptureQuerySet
 from testing_tools.verification import copy_as
+from testing_tools.verification.models import BODY_LIMIT, Capture, CaptureQuerySet
 from testing_tools.verification.responses import NAME
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from testing_tools.models import ANSWER_BODY, LONGEST_DELAY, Bin, answer_headers
+from testing_tools.verification.models import ANSWER_BODY, LONGEST_DELAY, Bin, answer_headers
 
 MOST_BODY = 64 * 1024  # bytes
 MOST_HEADERS = 20

@@ -14,8 +14,8 @@ from hooks.models import Endpoint, Hook
 from instances.actions.lifecycle import record_payment
 from instances.actions.messages import receive_message
 from instances.models import Instance, Message
-from testing_tools.models import Bin, Capture
 from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.models import Bin, Capture
 from tests.factories import InstanceFactory, member_of
 
 pytestmark = pytest.mark.django_db

@@ -25,8 +25,8 @@ def addresses(filled: million.Million) -> dict[str, str]:
     from hooks.actions import redelivery
     from hooks.models import Hook, State
     from instances.models import Instance
-    from testing_tools.models import Capture
     from testing_tools.verification.actions import bins as actions_bins
+    from testing_tools.verification.models import Capture
     from tests.chatapi.permissions import ADDRESSES
     from tests.chatapi.ui.pages import QUERIES
 

@@ -23,9 +23,10 @@ from hooks.actions.endpoints import cancel
 from hooks.models import Hook, Kind, State
 from instances.actions.messages import receive_message
 from instances.models import Instance
-from testing_tools.models import Capture, Plan
 from testing_tools.simulation import runs as simulation_runs
+from testing_tools.simulation.models import Plan
 from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.models import Capture
 from tests.factories import InstanceFactory, UserFactory, member_of
 
 VISITORS = ("anonymous", "stranger", "viewer", "manager", "owner", "staff")

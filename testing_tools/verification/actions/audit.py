@@ -6,7 +6,7 @@ from typing import Any
 
 from accounts.audit import Deed, note
 from instances.actions import trail
-from testing_tools.models import Bin
+from testing_tools.verification.models import Bin
 
 
 def note_of(bin: Bin, deed: Deed, *, acting_user: Any, **detail: Any) -> None:

@@ -18,7 +18,9 @@ from accounts.models import Account
 from hooks.actions.endpoints import borrow_address, return_address
 from hooks.models import Endpoint
 from instances.models import Instance
-from testing_tools.models import (
+from testing_tools.verification import responses
+from testing_tools.verification.actions.audit import note_of
+from testing_tools.verification.models import (
     BODY_LIMIT,
     KEEP_FOR,
     KEEP_NEWEST,
@@ -28,8 +30,6 @@ from testing_tools.models import (
     Share,
     new_capture_id,
 )
-from testing_tools.verification import responses
-from testing_tools.verification.actions.audit import note_of
 from testing_tools.verification.reading.recognition import recognise
 from testing_tools.verification.responses import Order
 

@@ -11,8 +11,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.audit import Deed
-from testing_tools.models import Bin, Capture, CaptureQuerySet, Share
 from testing_tools.verification.actions.audit import note_of
+from testing_tools.verification.models import Bin, Capture, CaptureQuerySet, Share
 
 LASTS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
 MOST_SHARES = 50  # valid ones of a bin

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from testing_tools.models import Family
+from testing_tools.verification.models import Family
 from testing_tools.verification.reading.recognition import Recognition
 
 TYPES = {

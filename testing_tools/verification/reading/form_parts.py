@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
-from testing_tools.models import Capture
+from testing_tools.verification.models import Capture
 
 MOST_PARTS = 200
 MOST_TEXT = 4000  # characters of a field that are shown

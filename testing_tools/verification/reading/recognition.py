@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from standardwebhooks.webhooks import Webhook
 
-from testing_tools.models import BODY_LIMIT, Capture, Family
+from testing_tools.verification.models import BODY_LIMIT, Capture, Family
 
 # How far webhook-timestamp may be from the time of arrival: what the standardwebhooks verifiers allow.
 TOLERANCE = timedelta(minutes=5)

@@ -12,11 +12,11 @@ from django.utils import timezone
 from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_GET
 
-from testing_tools.models import Capture
 from testing_tools.verification import copy_as
 from testing_tools.verification import exports as verification_exports
 from testing_tools.verification.actions import bins as actions_bins
 from testing_tools.verification.filters import Filter
+from testing_tools.verification.models import Capture
 from testing_tools.verification.reading import form_parts
 from testing_tools.verification.views.contexts import (
     TABS,

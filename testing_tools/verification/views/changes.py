@@ -7,10 +7,10 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
-from testing_tools.models import LONGEST_DELAY, Bin, Capture
 from testing_tools.verification import responses
 from testing_tools.verification.actions import bins as actions_bins
 from testing_tools.verification.filters import Filter
+from testing_tools.verification.models import LONGEST_DELAY, Bin, Capture
 from testing_tools.verification.responses import BadOrder, Order
 from testing_tools.verification.views.bins import address_of
 from testing_tools.verification.views.contexts import (

@@ -11,11 +11,11 @@ from django.urls import reverse
 
 from hooks.models import Endpoint
 from instances.pages import access
-from testing_tools.models import KEEP_NEWEST, Bin, Capture
 from testing_tools.verification import copy_as, responses
 from testing_tools.verification.actions import bins as actions_bins
 from testing_tools.verification.exports import FORMATS
 from testing_tools.verification.filters import EXAMPLES, Filter
+from testing_tools.verification.models import KEEP_NEWEST, Bin, Capture
 from testing_tools.verification.reading import form_parts, hex_dump, pretty, signatures
 from testing_tools.verification.reading.explanations import explain
 from testing_tools.verification.reading.recognition import check_signature, parse, recognise, sentence

@@ -9,11 +9,11 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from hooks import webhook_urls
 from instances.pages import manual_request_limit
-from testing_tools.models import Bin, Capture
 from testing_tools.verification import replays
 from testing_tools.verification.actions import shares
 from testing_tools.verification.actions.shares import LASTS, TooManyShares
 from testing_tools.verification.filters import Filter
+from testing_tools.verification.models import Bin, Capture
 from testing_tools.verification.reading import signatures
 from testing_tools.verification.replays import BadReplay, Progress
 from testing_tools.verification.views.changes import tool

@@ -10,9 +10,9 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from testing_tools.models import BODY_LIMIT
 from testing_tools.verification.actions import bins as actions_bins
 from testing_tools.verification.actions.bins import Taken
+from testing_tools.verification.models import BODY_LIMIT
 from testing_tools.verification.reading.recognition import size_words
 from testing_tools.verification.responses import TOO_MANY_SLOW, XML, place_to_wait
 

@@ -11,8 +11,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.views.decorators.http import require_GET
 
-from testing_tools.models import Capture, Share
 from testing_tools.verification.actions import shares
+from testing_tools.verification.models import Capture, Share
 from testing_tools.verification.views.bins import asked_tab, body_file, part_file
 from testing_tools.verification.views.contexts import PAGE, capture_context, whole_number
 

@@ -22,9 +22,9 @@ from instances.actions.messages import receive_message
 from instances.actions.sending.accept import send_message
 from instances.actions.settings import change_settings
 from instances.models import AccountStatus
-from testing_tools.models import Capture
 from testing_tools.verification.actions import bins as actions_bins
 from testing_tools.verification.actions import shares
+from testing_tools.verification.models import Capture
 from tests.chatapi.permissions import ADDRESSES, World
 from tests.factories import InstanceFactory
 

@@ -13,9 +13,9 @@ from hooks.actions.simulation import simulate, simulate_again
 from hooks.maintenance import conservation
 from hooks.models import Attempt, Hook, Kind, State, Trigger
 from instances.models import Instance
-from testing_tools.models import Plan, RunState, SimulationRun, SimulationStep
 from testing_tools.simulation import runs as simulation_runs
 from testing_tools.simulation.kinds import What, example
+from testing_tools.simulation.models import Plan, RunState, SimulationRun, SimulationStep
 from tests.factories import AccountFactory, InstanceFactory, UserFactory, member_of
 from tests.receiver import Receiver
 

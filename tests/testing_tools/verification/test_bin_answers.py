@@ -5,9 +5,9 @@ from contextlib import ExitStack
 import pytest
 
 from accounts.models import Role
-from testing_tools.models import Capture
 from testing_tools.verification import responses
 from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.models import Capture
 from testing_tools.verification.responses import BadOrder, Order, read, words
 from testing_tools.verification.views import receive
 from tests.factories import AccountFactory, InstanceFactory, member_of

@@ -7,8 +7,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from testing_tools.models import BODY_LIMIT, KEEP_NEWEST, Bin, Capture
 from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.models import BODY_LIMIT, KEEP_NEWEST, Bin, Capture
 from tests.factories import AccountFactory, InstanceFactory
 
 pytestmark = pytest.mark.django_db

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from testing_tools.models import Bin, Capture
 from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.models import Bin, Capture
 from tests.factories import AccountFactory, InstanceFactory
 
 pytestmark = pytest.mark.django_db

@@ -3,9 +3,9 @@
 import pytest
 from django.utils import timezone
 
-from testing_tools.models import Capture
 from testing_tools.verification.actions import bins as actions_bins
 from testing_tools.verification.filters import Filter
+from testing_tools.verification.models import Capture
 from tests.factories import AccountFactory, InstanceFactory
 
 pytestmark = pytest.mark.django_db

@@ -5,8 +5,8 @@ import threading
 import pytest
 from django.db import connection, transaction
 
-from testing_tools.models import Capture
 from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.models import Capture
 from tests.factories import InstanceFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)

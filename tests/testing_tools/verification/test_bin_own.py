@@ -3,8 +3,8 @@
 import pytest
 
 from accounts.models import Role
-from testing_tools.models import Bin, Capture
 from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.models import Bin, Capture
 from tests.factories import AccountFactory, member_of
 
 pytestmark = pytest.mark.django_db

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from testing_tools.models import Capture
 from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.models import Capture
 from tests.factories import AccountFactory, InstanceFactory
 
 pytestmark = pytest.mark.django_db

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from testing_tools.models import Capture, Family
+from testing_tools.verification.models import Capture, Family
 from testing_tools.verification.reading.explanations import Row, explain
 from testing_tools.verification.reading.recognition import (
     Recognition,

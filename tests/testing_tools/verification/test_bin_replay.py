@@ -3,9 +3,9 @@
 import pytest
 
 from hooks import http
-from testing_tools.models import Capture
 from testing_tools.verification import replays
 from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.models import Capture
 from testing_tools.verification.replays import BadReplay, Progress
 from tests.factories import AccountFactory, InstanceFactory
 from tests.receiver import Receiver

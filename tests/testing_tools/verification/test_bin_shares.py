@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from testing_tools.models import Capture, Share
 from testing_tools.verification.actions import bins as actions_bins
 from testing_tools.verification.actions import shares
 from testing_tools.verification.actions.shares import LASTS, TooManyShares
+from testing_tools.verification.models import Capture, Share
 from tests.factories import AccountFactory, InstanceFactory
 
 pytestmark = pytest.mark.django_db

@@ -6,8 +6,8 @@ import hmac
 
 import pytest
 
-from testing_tools.models import Capture
 from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.models import Capture
 from testing_tools.verification.reading.signatures import Signed, check, scheme_of
 from tests.factories import AccountFactory, InstanceFactory
 

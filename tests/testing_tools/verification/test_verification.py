@@ -11,9 +11,9 @@ from instances.actions.messages import receive_message
 from instances.actions.settings import change_settings
 from instances.actions.status import change_status
 from instances.models import AccountStatus
-from testing_tools.models import Bin
 from testing_tools.verification.actions import bins as actions_bins
 from testing_tools.verification.checklist import checklist, is_silent
+from testing_tools.verification.models import Bin
 from tests.factories import AccountFactory, InstanceFactory
 
 pytestmark = pytest.mark.django_db

@@ -1,0 +1,214 @@
+"""The bin, a URL that keeps what is sent to it, with its captures, and the links that share it.
+
+A verification has no row here: it is the override URL of hooks.Endpoint and its end.
+"""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from accounts.models import Account
+from instances.models import Instance
+
+KEEP_NEWEST = 500
+KEEP_FOR = timedelta(days=7)
+BODY_LIMIT = 1024 * 1024  # bytes
+LONGEST_DELAY = 30  # seconds of an answer that is to be slow
+ANSWER_BODY = '{"ok": true}'
+
+ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # no look-alikes: people read these aloud
+
+
+def new_key() -> str:
+    return "".join(secrets.choice(ALPHABET) for _ in range(8))
+
+
+def new_capture_id() -> str:
+    return secrets.token_urlsafe(16)  # 22 characters
+
+
+def answer_headers() -> list[list[str]]:
+    return [["Content-Type", "application/json"]]
+
+
+class BinQuerySet(models.QuerySet["Bin"]):
+    def visible_to(self, user: Any) -> BinQuerySet:
+        """The bins of the instances that `user` may look at, and the one of their own."""
+        seen = Instance.objects.visible_to(user).values("pk")
+        return self.filter(models.Q(instance__in=seen) | models.Q(account__in=Account.objects.owned_by(user)))
+
+
+class Bin(models.Model):
+    """`{SITE_URL}/bin/{key}`: takes any request and keeps the newest 500 for 7 days.
+
+    It is an instance's, or a person's own ("my bin"), and answers as it is told to.
+    """
+
+    key = models.CharField(max_length=8, unique=True, default=new_key, editable=False)
+    instance = models.OneToOneField(
+        "instances.Instance", models.CASCADE, null=True, blank=True, related_name="bin"
+    )
+    account = models.OneToOneField(
+        "accounts.Account", models.CASCADE, null=True, blank=True, related_name="bin"
+    )
+    created_at = models.DateTimeField(default=timezone.now)
+    # the number of its newest capture; raised by the statement that writes the capture
+    captured = models.PositiveBigIntegerField(default=0)
+    # how many captures the limits have removed, so that the page can say it
+    dropped = models.PositiveBigIntegerField(default=0)
+    # what it answers: [[name, value], …], and after how many seconds
+    answer_status = models.PositiveSmallIntegerField(default=200)
+    answer_headers = models.JSONField(default=answer_headers, blank=True)
+    answer_body = models.TextField(default=ANSWER_BODY, blank=True)
+    answer_delay = models.FloatField(default=0)
+    # "fail first N, then …": N as it was asked for, and the number of the last capture that is to fail.
+    # By the number and not by a count that falls, so that the capture's one statement needs no second lock.
+    fail_first = models.PositiveSmallIntegerField(default=0)
+    fail_through = models.PositiveBigIntegerField(default=0)
+
+    objects = BinQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="testing_bin_is_somebodys",
+                condition=models.Q(instance=None, account__isnull=False)
+                | models.Q(instance__isnull=False, account=None),
+            ),
+            models.CheckConstraint(
+                name="testing_bin_answers_a_status",
+                condition=models.Q(answer_status__gte=200, answer_status__lte=599),
+            ),
+            models.CheckConstraint(
+                name="testing_bin_answers_in_time",
+                condition=models.Q(answer_delay__gte=0, answer_delay__lte=LONGEST_DELAY),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"bin {self.key}"
+
+    @property
+    def url(self) -> str:
+        return f"{settings.SITE_URL}/bin/{self.key}"
+
+    @property
+    def fails_left(self) -> int:
+        """How many of the next requests are to fail."""
+        return max(0, self.fail_through - self.captured)
+
+    def counts(self) -> tuple[int, int]:
+        """How many captures are kept and how many the limits have dropped so far."""
+        kept = Capture.objects.kept(self).count()
+        there = self.captures.filter(deleted_at=None).count()
+        return kept, self.dropped + there - kept  # rows beyond the limits are as good as gone
+
+
+class Family(models.TextChoices):
+    """What a captured body is: one of the four hooks of contract.md section 3, or something else."""
+
+    MESSAGE = "message", "Message"
+    ACK = "ack", "Ack"
+    STATUS = "status", "Status"
+    CHAT = "chat", "Chat change"
+    OTHER = "other", "Other"
+
+
+class CaptureQuerySet(models.QuerySet["Capture"]):
+    def kept(self, bin: Bin) -> CaptureQuerySet:
+        """What the bin promises to keep, newest first; rows beyond it are removed a few at a time."""
+        return self.filter(
+            bin=bin, deleted_at=None, number__gt=bin.captured - KEEP_NEWEST, at__gt=timezone.now() - KEEP_FOR
+        ).order_by("-number")
+
+    def in_list(self) -> CaptureQuerySet:
+        """Without the bodies and headers, which the list does not show and which may be 1 MB each."""
+        return self.defer("body", "headers", "query")
+
+
+class Capture(models.Model):
+    """One request that a bin has kept."""
+
+    bin = models.ForeignKey(Bin, models.CASCADE, related_name="captures")
+    # Gapless in its bin and in the order of the commits, which ids are not: so a page that has seen
+    # number n misses nothing when it asks for what is greater.
+    number = models.PositiveBigIntegerField()
+    public_id = models.CharField(max_length=22, unique=True, default=new_capture_id, editable=False)
+    at = models.DateTimeField(default=timezone.now)
+    method = models.CharField(max_length=20)
+    path = models.CharField("path after the key", max_length=2000, blank=True, default="")
+    query = models.TextField(blank=True, default="")
+    headers = models.JSONField(default=list)  # [[name, value], …]
+    body = models.BinaryField(blank=True, default=b"")
+    size = models.PositiveBigIntegerField("bytes of the body", default=0)
+    too_large = models.BooleanField(default=False)
+    family = models.CharField(max_length=10, choices=Family, default=Family.OTHER)
+    label = models.CharField("what it is, in two or three words", max_length=60, blank=True, default="")
+    summary = models.CharField("what it says, in one line", max_length=200, blank=True, default="")
+    attempt = models.CharField("webhook-attempt as sent", max_length=20, blank=True, default="")
+    remote_address = models.GenericIPAddressField(null=True, blank=True)
+    status = models.PositiveSmallIntegerField("our answer", default=200)
+    answer_note = models.CharField("why this answer", max_length=100, blank=True, default="")
+    read_at = models.DateTimeField(null=True, blank=True)
+    note = models.CharField("the reader's note", max_length=500, blank=True, default="")
+    # deleted by a person, and for a while still there: all of one deletion have the same time
+    deleted_at = models.DateTimeField(null=True, blank=True)
+
+    objects = CaptureQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            # its index also serves the list: the newest of a bin, and what came after number n
+            models.UniqueConstraint(name="testing_capture_number", fields=["bin", "number"]),
+        ]
+        indexes = [
+            models.Index(name="testing_capture_age", fields=["at"]),  # retention
+            # the bytes of each bin, for staff, by this index alone
+            models.Index(
+                name="testing_capture_size",
+                fields=["bin"],
+                include=["size"],
+                condition=models.Q(too_large=False),
+            ),
+            models.Index(
+                name="testing_capture_deleted",
+                fields=["deleted_at"],
+                condition=models.Q(deleted_at__isnull=False),
+            ),  # what can't be undone any more
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+class ShareQuerySet(models.QuerySet["Share"]):
+    def valid(self) -> ShareQuerySet:
+        """Those that open something now."""
+        return self.filter(revoked_at=None, expires_at__gt=timezone.now())
+
+
+class Share(models.Model):
+    """A link by which anybody may read a bin, or one capture of it, until it expires or is revoked.
+
+    Only a digest of its token is kept, so neither the database nor a backup of it opens anything.
+    """
+
+    bin = models.ForeignKey(Bin, models.CASCADE, related_name="shares")
+    # of one capture its number; it opens that one alone, for as long as it is kept
+    number = models.PositiveBigIntegerField(null=True, blank=True)
+    digest = models.CharField("SHA-256 of the token, in hex", max_length=64, unique=True)
+    made_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ShareQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"share {self.pk}"
