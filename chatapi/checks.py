@@ -26,7 +26,7 @@ IDS = {
     "MEDIA_S3_ACCESS_KEY": "chatapi.E015",
 }
 HINTS = {
-    "DATA_DIR": "Choose a folder that the user who runs this may write: DATA_DIR=/folder/of/yours.",
+    "DATA_DIR": "Choose a folder that the user who runs this may write: DATA_DIR=/your/folder.",
     "PORT": "Take a number from 1 to 65535: PORT=8000.",
     "SITE_URL": "Give the address under which people and messengers reach the site: SITE_URL=https://chat.example.com.",
     "DATABASE_URL": "DATABASE_URL=postgresql://user:password@host:5432/database, or unset it for the embedded one.",

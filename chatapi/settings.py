@@ -220,13 +220,13 @@ MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Chat API"
 MFA_ALLOW_UNVERIFIED_EMAIL = not EMAIL_URL  # without mail nobody can verify an address
 
-# -- background work (delivery.md, django-q2's traps): few tasks, long ones; see hooks/tasks.py
+# -- background work (chatapi/runtime/README.md says why): few tasks, long ones; see hooks/tasks.py
 TASK_TIMEOUT = 3600
 HOOKS_DISPATCHERS = read(env.int, "HOOKS_DISPATCHERS", 1)
 Q_CLUSTER = {
     "name": "chatapi",
     "orm": "default",
-    "broker_class": "chatapi.runtime.broker.PatientORM",  # the ORM broker, that outlives a restart of PostgreSQL
+    "broker_class": "chatapi.runtime.broker.PatientORM",  # waits while PostgreSQL restarts
     # every dispatcher, the outgoing loop and, while there is a job, the redelivery hold a worker for an hour; two
     # more do the short tasks
     "workers": HOOKS_DISPATCHERS + 4,
@@ -241,13 +241,13 @@ Q_CLUSTER = {
     "guard_cycle": 1,
     "label": "Background tasks",
 }
-# `manage.py worker` calls them every 2 s: each queues its long task where that is missing, and says if all is well.
-WORKER_KEEPERS = [
+# `manage.py worker` calls these every 2 s: each queues its long task if that is missing, and returns whether it runs.
+WORKER_HEALTH_CHECKS = [
     "hooks.tasks.ensure_dispatchers",
     "instances.tasks.ensure_outgoing",
     "hooks.tasks.ensure_redelivery",
 ]
-# Name: (function, every how many minutes). The first three do what the keepers do, in case no worker keeps.
+# Name: (function, every how many minutes). The first three repeat the health checks, in case no worker runs them.
 SCHEDULES = {
     "dispatchers": ("hooks.tasks.ensure_dispatchers", 1),
     "outgoing queue": ("instances.tasks.ensure_outgoing", 1),

@@ -1,7 +1,7 @@
-"""django-q2's ORM broker, that outlives a restart of PostgreSQL.
+"""django-q2's ORM broker, which survives a restart of PostgreSQL.
 
-The original lets the pusher process sleep 10 s and end on any database error; then the guard forks a new one. Here
-it waits half a second and asks again, so background work goes on as soon as the database does.
+In the original, any database error makes the pusher process sleep 10 s and end; then the guard forks a new one. This
+one retries after half a second, so background work continues as soon as the database is back.
 """
 
 import time
@@ -12,7 +12,7 @@ from django_q.conf import Conf
 
 
 class PatientORM(ORM):
-    """ORM broker whose dequeue takes a missing database for an empty queue."""
+    """ORM broker whose dequeue treats an unavailable database as an empty queue."""
 
     def dequeue(self) -> "list[tuple[int, str]] | None":
         try:

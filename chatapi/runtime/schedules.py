@@ -1,11 +1,11 @@
-"""What django-q2 does at regular times: settings.SCHEDULES, written into its table when the worker starts."""
+"""Recurring tasks of django-q2: settings.SCHEDULES, written into its table when the worker starts."""
 
 from django.conf import settings
 from django_q.models import Schedule
 
 
 def write_schedules() -> None:
-    """Makes the table say what the settings say; what stands in it beside that is somebody's own and stays."""
+    """Create or update the rows of the settings. Other rows were added by an administrator and are kept."""
     for name, (task, minutes) in settings.SCHEDULES.items():
         Schedule.objects.update_or_create(
             name=name,

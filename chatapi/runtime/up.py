@@ -1,8 +1,8 @@
 """`manage.py up`: the whole product in one process tree, from an empty folder to `Ready`, until Ctrl-C or SIGTERM.
 
 Order of start: port free? → database → migrations, static files, demo account → web and worker. Order of stop: web and
-worker at once, then the database. All children have sessions of their own, so a Ctrl-C reaches this process alone;
-and all die with it, so after kill -9 of anything the next start finds nothing in its way.
+worker together, then the database. All children have sessions of their own, so Ctrl-C reaches this process only. All
+children die with it, so after kill -9 of any process the next start works.
 """
 
 import fcntl
@@ -22,7 +22,7 @@ from urllib.request import ProxyHandler, build_opener
 from django.conf import settings
 from django.core.checks import run_checks
 from django.core.management import call_command, get_commands
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError, OutputWrapper
 from django.db import DatabaseError, InterfaceError, connection
 
 from chatapi.runtime import static_files
@@ -32,23 +32,25 @@ from hooks import worker_slots
 from hooks.actions.endpoints import return_all_addresses
 from hooks.models import Role
 
-LOOK_SECONDS = 0.2
-STOP_SECONDS = 11.5  # for all; PostgreSQL's own stop is within it, see postgres.STOP_SECONDS
+CHECK_SECONDS = 0.2
+STOP_SECONDS = 11.5  # for all parts; PostgreSQL's own stop is within it, see postgres.STOP_SECONDS
 WEB_AND_WORKER_SECONDS = 11.0
-SLOW_SECONDS = 60  # not ready for so long: say what is missing, and go on trying
+SLOW_SECONDS = 60  # not ready after this: print what is missing, and continue
 
 
 class Stop(Exception):
-    """Ctrl-C or SIGTERM, at whatever point of the start."""
+    """Ctrl-C or SIGTERM, at any point of the start."""
 
 
-class Command(BaseCommand):
-    help = "Starts database, web server and worker, and looks after them until Ctrl-C."
-    requires_system_checks: list[str] = []  # `refuse_wrong_settings` says them in one sentence each
+class Product:
+    """The running product: its parts, started in order, supervised, and stopped in order."""
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def __init__(self, stdout: OutputWrapper) -> None:
+        self.stdout = stdout
+
+    def run_until_stopped(self) -> None:
         def stop(signum: int, frame: FrameType | None) -> None:
-            # A second signal while all is being stopped would only break the order.
+            # A second signal during the stop would break its order.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             raise Stop
@@ -68,9 +70,9 @@ class Command(BaseCommand):
         self.stdout.flush()
 
     def run(self, held: ExitStack) -> None:
-        refuse_wrong_settings()
+        raise_on_wrong_settings()
         check_port(settings.HOST, settings.PORT)
-        held.callback(os.close, only_one())
+        held.callback(os.close, lock_data_dir())
         parts: list[Part | Database] = []
         if settings.EMBEDDED_POSTGRES:
             parts.append(self.database(held))
@@ -81,7 +83,7 @@ class Command(BaseCommand):
         for part in (web, worker):
             part.start()
             parts.append(part)
-        self.look_after(parts)
+        self.supervise(parts)
 
     # -- the start
 
@@ -99,7 +101,7 @@ class Command(BaseCommand):
         return database
 
     def prepare(self) -> None:
-        """Migrations and static files where they are due, and on a laptop the demo account."""
+        """Apply migrations, collect static files and, with the embedded database, create the demo account."""
         try:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
@@ -107,7 +109,7 @@ class Command(BaseCommand):
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])
             if not worker_slots.is_anyone_running(Role.DISPATCH) and (ended := return_all_addresses()):
                 self.say(
-                    f"{ended} verification(s) had not been stopped: the hooks go to their own addresses again."
+                    f"{ended} verification(s) had not been stopped: hooks are sent to their own URLs again."
                 )
         except (DatabaseError, InterfaceError) as error:
             raise CommandError(f"The database cannot be used: {str(error).strip().splitlines()[0]}") from None
@@ -116,10 +118,10 @@ class Command(BaseCommand):
             call_command("demo", first_start=True, stdout=StringIO())
         connection.close()
 
-    # -- the watch
+    # -- supervision
 
-    def look_after(self, parts: "list[Part | Database]") -> None:
-        began, ready, told = time.monotonic(), False, False
+    def supervise(self, parts: "list[Part | Database]") -> None:
+        started, ready, reported = time.monotonic(), False, False
         while True:
             for part in parts:
                 part.look_after(self.say)
@@ -128,10 +130,10 @@ class Command(BaseCommand):
                 if missing is None:
                     ready = True
                     self.announce()
-                elif not told and time.monotonic() - began > SLOW_SECONDS:
-                    told = True
+                elif not reported and time.monotonic() - started > SLOW_SECONDS:
+                    reported = True
                     self.say(f"Not ready yet after {SLOW_SECONDS} s: {missing}")
-            time.sleep(LOOK_SECONDS)
+            time.sleep(CHECK_SECONDS)
 
     def announce(self) -> None:
         self.say(f"Ready: http://localhost:{settings.PORT}")
@@ -139,14 +141,14 @@ class Command(BaseCommand):
             demo = json.loads((settings.DATA_DIR / "demo.json").read_text())
             self.say(f"Demo login: {demo['email']}  password: {demo['password']}")
         except (OSError, ValueError, KeyError):
-            pass  # no demo account: against a database of somebody's own there is none
+            pass  # an external database has no demo account
 
 
 MIGRATION_LOCK = 0x63686174  # "chat": one machine at a time migrates a shared database
 
 
 class Database:
-    """The embedded PostgreSQL as a part of the whole: begun again when it ends by itself."""
+    """The embedded PostgreSQL as a supervised part: restarted when it ends."""
 
     def __init__(self, server: postgres_server.Server) -> None:
         self.server = server
@@ -164,14 +166,14 @@ class Database:
             say(str(error))
 
 
-def refuse_wrong_settings() -> None:
+def raise_on_wrong_settings() -> None:
     faults = [found for found in run_checks() if found.is_serious() and not found.is_silenced()]
     if faults:
         raise CommandError("\n".join(f"{found.msg} {found.hint or ''}".strip() for found in faults))
 
 
 def check_port(host: str, port: int) -> None:
-    """Nothing is touched when the port is taken."""
+    """Raise CommandError if the port is in use, before anything is changed."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -181,12 +183,12 @@ def check_port(host: str, port: int) -> None:
         except OSError as error:
             raise CommandError(
                 f"Port {port} on {host} cannot be used ({error.strerror}); stop what listens there, "
-                "or take another one: PORT=8001 make run."
+                "or use another port: PORT=8001 make run."
             ) from None
 
 
-def only_one() -> int:
-    """The lock of this DATA_DIR's `up`; it goes with the process, however that ends."""
+def lock_data_dir() -> int:
+    """Return the file handle that locks this DATA_DIR for one `up`; the kernel releases it when the process ends."""
     try:
         settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
         handle = os.open(settings.DATA_DIR / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -198,8 +200,8 @@ def only_one() -> int:
         other = os.read(handle, 20).decode() or "?"
         os.close(handle)
         raise CommandError(
-            f"`manage.py up` runs already on {settings.DATA_DIR} (process {other}); stop it, "
-            "or choose another folder: DATA_DIR=/folder/of/yours."
+            f"`manage.py up` is already running on {settings.DATA_DIR} (process {other}); stop it, "
+            "or use another folder: DATA_DIR=/your/folder."
         ) from None
     os.ftruncate(handle, 0)
     os.pwrite(handle, str(os.getpid()).encode(), 0)
@@ -214,12 +216,12 @@ def stop_together(*parts: Part) -> None:
         part.wait(until)
 
 
-# Never through a proxy of the environment: it is asked on this machine.
+# /readyz is on this machine: never through a proxy from the environment.
 LOCAL = build_opener(ProxyHandler({}))
 
 
 def not_ready(port: int) -> str | None:
-    """What /readyz says is missing; None when it is 200."""
+    """What /readyz reports as missing; None if it returned 200."""
     try:
         with LOCAL.open(f"http://127.0.0.1:{port}/readyz", timeout=5):
             return None
@@ -227,6 +229,6 @@ def not_ready(port: int) -> str | None:
         try:
             return str(json.load(error)["reason"])
         except (ValueError, KeyError, TypeError):
-            return f"/readyz answers {error.code}."
+            return f"/readyz responded with {error.code}."
     except (URLError, OSError) as error:
-        return f"The web server does not answer ({error})."
+        return f"The web server does not respond ({error})."

@@ -23,7 +23,7 @@ def refusal_of_folder(path: Path, error: OSError) -> PostgresError:
     """The sentence for a data folder that cannot be made, entered or written."""
     return PostgresError(
         f"DATA_DIR {path.parent} cannot be used ({error.strerror or error}); give it to the user who runs this, "
-        "or choose another folder: DATA_DIR=/folder/of/yours."
+        "or use another folder: DATA_DIR=/your/folder."
     )
 
 
@@ -40,14 +40,14 @@ def folder_with_owner(path: Path) -> pwd.struct_passwd | None:
             if owner != os.getuid():
                 raise PostgresError(
                     f"{path} belongs to another user ({user_name(owner)}); start this as that user or as root, "
-                    "or choose another folder: DATA_DIR=/folder/of/yours."
+                    "or use another folder: DATA_DIR=/your/folder."
                 )
             return None
         if owner == 0:
             if any(path.iterdir()):
                 raise PostgresError(
                     f"{path} belongs to root and is not empty, and PostgreSQL does not run as root; "
-                    "move it away, or choose another folder: DATA_DIR=/folder/of/yours."
+                    "move it away, or use another folder: DATA_DIR=/your/folder."
                 )
             account = system_account()
             os.chown(path, account.pw_uid, account.pw_gid)
@@ -57,7 +57,7 @@ def folder_with_owner(path: Path) -> pwd.struct_passwd | None:
     except KeyError:
         raise PostgresError(
             f"{path} belongs to the user id {owner}, which has no name on this machine; "
-            "give it to a user who exists, or choose another folder: DATA_DIR=/folder/of/yours."
+            "give it to a user who exists, or use another folder: DATA_DIR=/your/folder."
         ) from None
     except OSError as error:
         raise refusal_of_folder(path, error) from None

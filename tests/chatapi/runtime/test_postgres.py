@@ -213,5 +213,5 @@ def test_a_place_that_cannot_be_a_folder_is_refused_in_one_sentence(data: Path) 
         postgres_server.start(file / "pg")
     assert str(refusal.value) == (
         f"DATA_DIR {file} cannot be used (Not a directory); give it to the user who runs this, "
-        "or choose another folder: DATA_DIR=/folder/of/yours."
+        "or use another folder: DATA_DIR=/your/folder."
     )

@@ -51,7 +51,7 @@ def test_a_port_in_use_is_one_sentence_and_nothing_is_touched(tmp_path: Path) ->
     assert done.stdout == ""
     assert done.stderr.strip() == (
         f"CommandError: Port {port} on 127.0.0.1 cannot be used (Address already in use); stop what listens there, "
-        "or take another one: PORT=8001 make run."
+        "or use another port: PORT=8001 make run."
     )
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["secret_key"]
 
@@ -61,8 +61,8 @@ def test_a_second_one_on_the_same_folder_is_refused(product: Product) -> None:
     done = manage("up", environment=product.environment | {"PORT": str(free_port())})
     assert done.returncode == 1
     assert done.stderr.strip() == (
-        f"CommandError: `manage.py up` runs already on {product.data_dir} (process {product.process.pid}); stop it, "
-        "or choose another folder: DATA_DIR=/folder/of/yours."
+        f"CommandError: `manage.py up` is already running on {product.data_dir} (process {product.process.pid}); stop it, "
+        "or use another folder: DATA_DIR=/your/folder."
     )
 
 
@@ -72,7 +72,7 @@ def test_a_folder_without_rights_is_one_sentence(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.strip() == (
         "CommandError: DATA_DIR: the secret key can be neither read nor made in it: File exists. "
-        "Choose a folder that the user who runs this may write: DATA_DIR=/folder/of/yours."
+        "Choose a folder that the user who runs this may write: DATA_DIR=/your/folder."
     )
 
 

@@ -58,7 +58,7 @@ def test_a_queue_frozen_by_the_kill_of_its_idle_workers_is_begun_again(own: Prod
     if not any(outgoing in line for line in own.lines[before:]):  # either of the two may be the first
         own.wait_for(outgoing, 60)
     stop_all_but(own, first)  # one of them waited with the queue's lock in its hand, and took it along
-    own.wait_for("The worker's cluster is begun again: its queue does not move.", 60)
+    own.wait_for("Restarting the worker's cluster: its queue is frozen.", 60)
     assert dispatcher(own).pid != first.pid
     own.wait_for_ready()
 

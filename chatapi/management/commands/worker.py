@@ -1,0 +1,16 @@
+"""`manage.py worker`: see chatapi/runtime/worker.py."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from chatapi.runtime.processes import end_with_parent
+from chatapi.runtime.worker import Worker
+
+
+class Command(BaseCommand):
+    help = "Runs the background work (django-q2's cluster) and restarts whatever of it dies or freezes."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        end_with_parent()
+        Worker().run()
