@@ -3,7 +3,7 @@
 from typing import Any
 
 from accounts.audit import Deed
-from instances.actions.trail import note_of
+from instances.actions import audit
 from instances.models import Instance
 
 
@@ -12,4 +12,4 @@ def note_deed(deed: str, *, acting_user: Any, instance_id: int, hook: Any, **det
     instance = Instance.objects.only("number", "name", "owner_id").get(pk=instance_id)
     if hook is not None:
         detail["hook"] = hook.webhook_id
-    note_of(instance, Deed(deed), acting_user=acting_user, **detail)
+    audit.record(instance, Deed(deed), acting_user=acting_user, **detail)

@@ -19,12 +19,13 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
 from accounts.audit import Deed
+from accounts.models import User
 from chatapi.staff.lists import Desk, keys, link, number, numbered
 from chatapi.staff.tools import Tool
 from hooks.actions import endpoints as hook_actions
 from hooks.explain import body_dropped_words, explain, explain_hook
 from hooks.models import UNFINISHED, Attempt, Endpoint, Hook, Redelivery, RedeliveryPart
-from instances.actions.trail import note_of
+from instances.actions import audit
 from instances.models import Instance
 
 BODY = "hooks.view_body"
@@ -125,8 +126,9 @@ class BodyDesk(Desk):
         # of a deleted instance hooks outlive it for a while (hooks/maintenance/deleted_instances.py)
         if row is None or hook is None or instance is None:
             raise Http404("No such row.")
+        assert isinstance(request.user, User)  # BODY is never granted to an anonymous user
         with transaction.atomic():
-            note_of(
+            audit.record(
                 instance,
                 Deed.BODY_READ,
                 acting_user=request.user,

@@ -71,7 +71,7 @@ def turn_away(instance: Instance, chat_id: str) -> None:
     BannedContact.objects.create(instance=instance, chat_id=chat_id)
 
 
-def let_in(message: Message | None) -> Message:
+def raise_if_banned(message: Message | None) -> Message:
     """What was taken in; raises Banned, outside the transaction in which they were told, where nothing was."""
     if message is None:
         raise Banned(

@@ -20,7 +20,7 @@ class Denied(Exception):
     """The chat, the group or its rules do not allow it; the text is a sentence for the caller."""
 
 
-def touch(
+def chat_for_message(
     instance: Instance, chat_id: str, *, at: datetime, name: str = "", image: str = "", author: str = ""
 ) -> Chat:
     """A message has come or gone: the chat as it is with it, made or changed if need be, with its hook.
@@ -43,7 +43,7 @@ def touch(
             last_time=at,
             unread=1 if author else 0,
         )
-        let_in(chat, people)
+        add_participants(chat, people)
         events.emit(instance, events.of_chat(instance, old=None, new=payloads.chat_dict(chat)))
         return chat
     chat.instance = instance
@@ -59,7 +59,7 @@ def touch(
     chat.archived = chat.archived and instance.disable_dialogs_archive
     chat.save(update_fields=["name", "image", "last_time", "unread", "removed_at", "archived"])
     if before is not None:
-        let_in(chat, newcomers)
+        add_participants(chat, newcomers)
         tell_change(chat, before)
     return chat
 
@@ -73,11 +73,11 @@ def strangers(chat: Chat, people: Iterable[str]) -> list[str]:
     return [one for one in wanted if one not in known]
 
 
-def let_in(chat: Chat, people: Iterable[str], *, admins: Iterable[str] = ()) -> None:
+def add_participants(chat: Chat, people: Iterable[str], *, admins: Iterable[str] = ()) -> None:
     """Makes `people`, who are not in the group yet, its participants."""
-    chief = set(admins)
+    admin_ids = set(admins)
     Participant.objects.bulk_create(
-        Participant(chat=chat, member=one, is_admin=one in chief) for one in dict.fromkeys(people)
+        Participant(chat=chat, member=one, is_admin=one in admin_ids) for one in dict.fromkeys(people)
     )
 
 
@@ -155,7 +155,7 @@ UNPINNED = {"pinned_at": None}
 
 @transaction.atomic
 def archive_chat(instance: Instance, *, chat_id: str, on: bool, acting_user: Any = None) -> Chat:
-    """At the end of the list, and no longer pinned, until the next message (see touch)."""
+    """At the end of the list, and no longer pinned, until the next message (see chat_for_message)."""
     return change(instance, chat_id, archived=on, **(UNPINNED if on else {}))
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from instances import chat_ids, payloads
 from instances.actions import events
-from instances.actions.chats import Denied, find_chat, let_in, tell_change
+from instances.actions.chats import Denied, add_participants, find_chat, tell_change
 from instances.models import Chat, Instance, Participant, new_invite_code
 
 GROUP_LIMIT = 256  # participants besides the account
@@ -43,7 +43,7 @@ def create_group(
     if Chat.objects.filter(instance=instance, chat_id=chat_id).exists():
         raise Taken(f"There is a chat {chat_id} already.")
     own = instance.own_chat_id
-    chiefs = {own} if admins is None else set(admins)
+    admin_ids = {own} if admins is None else set(admins)
     chat = Chat.objects.create(
         instance=instance,
         chat_id=chat_id,
@@ -52,7 +52,7 @@ def create_group(
         is_group=True,
         invite_code=new_invite_code(),
     )
-    let_in(chat, [own, *members], admins=chiefs)
+    add_participants(chat, [own, *members], admins=admin_ids)
     events.emit(instance, events.of_chat(instance, old=None, new=payloads.chat_dict(chat)))
     return chat
 
@@ -91,7 +91,7 @@ def add_participant(
     if len(people.keys() - {instance.own_chat_id}) >= GROUP_LIMIT:
         raise Denied(f"The group has {GROUP_LIMIT} participants, which is the limit.")
     before = payloads.chat_dict(group, list(people.items()))
-    let_in(group, [member])
+    add_participants(group, [member])
     tell_change(group, before)
     return group
 
@@ -192,12 +192,14 @@ def join_group(
     group.save(update_fields=["name", "image", "left_at", "removed_at"])
     if members:
         Participant.objects.filter(chat=group).delete()
-        let_in(
-            group, [member for member, _ in members], admins=[member for member, chief in members if chief]
+        add_participants(
+            group,
+            [member for member, _ in members],
+            admins=[member for member, is_admin in members if is_admin],
         )
         inside = {member for member, _ in members}
     if own not in inside:
-        let_in(group, [own])
+        add_participants(group, [own])
     if before is None:
         events.emit(instance, events.of_chat(instance, old=None, new=payloads.chat_dict(group)))
     else:

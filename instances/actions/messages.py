@@ -38,7 +38,7 @@ def body_of(instance: Instance, type: str, body: str, media: Media | None) -> tu
 
 def receive_message(instance: Instance, **message: Any) -> Message:
     """A contact has written; `message` as `take_in` has it. Raises bans.Banned, and what take_in raises."""
-    return bans.let_in(take_in(instance, **message))
+    return bans.raise_if_banned(take_in(instance, **message))
 
 
 @transaction.atomic
@@ -79,7 +79,7 @@ def take_in(
     body, media = body_of(instance, type, body, media)
     number = events.raise_counter(instance, "last_message_number")
     name = "" if chat_ids.is_group(where) else sender_name
-    chat = chats.touch(instance, where, at=at, name=name, author=author)
+    chat = chats.chat_for_message(instance, where, at=at, name=name, author=author)
     message = Message.objects.create(
         instance=instance,
         number=number,
@@ -145,7 +145,7 @@ def type_on_phone(
         instance=instance,
         number=number,
         message_id=message_id,
-        chat=chats.touch(instance, where, at=at),
+        chat=chats.chat_for_message(instance, where, at=at),
         author=instance.own_chat_id,
         type=type,
         body=body,

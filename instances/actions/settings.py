@@ -7,8 +7,7 @@ from django.db import transaction
 
 from accounts.audit import Deed
 from hooks.actions.endpoints import configure
-from instances.actions import events
-from instances.actions.trail import note_of
+from instances.actions import audit, events
 from instances.models import Instance
 from instances.settings_table import SETTINGS, Place, find, parse
 
@@ -47,5 +46,5 @@ def change_settings(
     if endpoint:
         configure(instance.endpoint, acting_user=acting_user, **endpoint)
     if changed:
-        note_of(instance, Deed.SETTINGS_CHANGED, acting_user=acting_user, changed=list(changed))
+        audit.record(instance, Deed.SETTINGS_CHANGED, acting_user=acting_user, changed=list(changed))
     return changed

@@ -7,8 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.audit import Deed
-from instances.actions import events
-from instances.actions.trail import note_of
+from instances.actions import audit, events
 from instances.models import AccountStatus, Instance, LoadingReason, StatusChange, Substatus
 
 
@@ -57,7 +56,7 @@ def change_status(
         )
     events.emit(instance, events.of_status(instance, old=old))
     if acting_user is not None:
-        note_of(
+        audit.record(
             instance,
             Deed.STATUS_CHANGED,
             acting_user=acting_user,

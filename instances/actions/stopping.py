@@ -16,8 +16,7 @@ from accounts.audit import Deed
 from accounts.models import Account
 from hooks.actions import stopping
 from hooks.models import Endpoint
-from instances.actions import events
-from instances.actions.trail import note_of
+from instances.actions import audit, events
 from instances.models import Instance, StopReason
 
 
@@ -32,7 +31,7 @@ def stop_instance(instance: Instance, *, reason: str, acting_user: Any) -> bool:
         return False
     else:
         hold(instance, StopReason.STAFF, at=timezone.now())
-    note_of(instance, Deed.INSTANCE_STOPPED, acting_user=acting_user, reason=reason)
+    audit.record(instance, Deed.INSTANCE_STOPPED, acting_user=acting_user, reason=reason)
     return True
 
 
@@ -42,7 +41,7 @@ def start_instance(instance: Instance, *, acting_user: Any) -> bool:
     events.lock(instance)
     if not instance.is_stopped or instance.stop_reason == StopReason.BLOCKED:
         return False
-    note_of(instance, Deed.INSTANCE_STARTED, acting_user=acting_user)
+    audit.record(instance, Deed.INSTANCE_STARTED, acting_user=acting_user)
     if instance.owner.blocked_at is not None:
         instance.stop_reason = StopReason.BLOCKED
         instance.save(update_fields=["stop_reason"])

@@ -14,7 +14,7 @@ from django.db.models import QuerySet, prefetch_related_objects
 from hooks import explain
 from hooks.models import Hook
 from instances import chat_ids
-from instances.channels.sandbox.actions.receipts import minds
+from instances.channels.sandbox.actions.receipts import contact_behaviours
 from instances.models import (
     AccountStatus,
     Ack,
@@ -130,14 +130,14 @@ def scene(instance: Instance, chat_id: str, who: str = "") -> Scene:
     chat_id = chat_ids.of_chat(chat_id)
     chat = Chat.objects.filter(instance=instance, chat_id=chat_id).first()
     if not chat_ids.is_group(chat_id):
-        known = minds(instance, [chat_id])
+        known = contact_behaviours(instance, [chat_id])
         name = chat.name if chat else ""
         contact = known.get(chat_id) or SandboxContact(instance=instance, chat_id=chat_id)
         contact.name = contact.name or name  # shown, not kept
         return Scene(chat_id, chat, contact, [])
     ids = [] if chat is None else list(chat.participants.order_by("pk").values_list("member", flat=True))
     ids = [each for each in ids if each != instance.own_chat_id]
-    known = minds(instance, ids)
+    known = contact_behaviours(instance, ids)
     members = [known.get(each) or SandboxContact(instance=instance, chat_id=each) for each in ids]
     holder = next((member for member in members if member.chat_id == who), None)
     nobody = SandboxContact(instance=instance, chat_id=STRANGER)

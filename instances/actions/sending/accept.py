@@ -153,7 +153,7 @@ def record_sent(
     known: dict[str, Chat] = {}
     for outgoing, _ in taken:
         if outgoing.chat_id not in known:
-            known[outgoing.chat_id] = chats.touch(instance, outgoing.chat_id, at=now)
+            known[outgoing.chat_id] = chats.chat_for_message(instance, outgoing.chat_id, at=now)
     messages = [
         Message(
             instance=instance,

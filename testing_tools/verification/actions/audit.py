@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from accounts.audit import Deed, note
-from instances.actions import trail
+from instances.actions import audit
 from testing_tools.verification.models import Bin
 
 
 def note_of(bin: Bin, deed: Deed, *, acting_user: Any, **detail: Any) -> None:
     """`detail` is JSON without secrets: never a link's token, nor what was captured."""
     if bin.instance is not None:
-        trail.note_of(bin.instance, deed, acting_user=acting_user, **detail)
+        audit.record(bin.instance, deed, acting_user=acting_user, **detail)
     else:
         note(
             deed,

@@ -56,11 +56,11 @@ def write_as_contact(instance: Instance, **message: Any) -> Message:
     Their name is the contact's, unless `sender_name` says otherwise. Raises NotLinked, NotPossible for somebody who has
     no account or is not in the group, and what receive_message raises.
     """
-    return bans.let_in(come_in(instance, **message))
+    return bans.raise_if_banned(receive_from_contact(instance, **message))
 
 
 @transaction.atomic
-def come_in(
+def receive_from_contact(
     instance: Instance, *, sender: str, chat_id: str | None = None, sender_name: str = "", **message: Any
 ) -> Message | None:
     """As messages.take_in, for somebody of the sandbox."""

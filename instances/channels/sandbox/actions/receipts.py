@@ -53,7 +53,7 @@ def at_once(contact: SandboxContact | None, now: datetime) -> tuple[Ack, Next | 
     return ack, step
 
 
-def minds(instance: Instance, people: Iterable[str]) -> dict[str, SandboxContact]:
+def contact_behaviours(instance: Instance, people: Iterable[str]) -> dict[str, SandboxContact]:
     """Those of these chat ids who are not like everybody."""
     found = SandboxContact.objects.filter(instance=instance, chat_id__in=list(people))
     return {contact.chat_id: contact for contact in found}
@@ -91,7 +91,7 @@ def plan_receipts(instance: Instance, *, message_id: str, chat_id: str) -> Seque
     ]
     if not members:  # a group that nobody has told us about: like a single person
         return [Ack.SENT, Ack.DELIVERED]
-    known = minds(instance, members)
+    known = contact_behaviours(instance, members)
     reached = {member: at_once(known.get(member), now) for member in members}
     plan(instance, message_id, {member: step for member, (_, step) in reached.items() if step is not None})
     slowest = min(ack for ack, _ in reached.values())
@@ -125,7 +125,7 @@ def make_due_receipts(instance: Instance, now: datetime) -> int:
             instance=instance, from_me=True, message_id__in={receipt.message_id for receipt in due}
         )
     }
-    known = minds(instance, {receipt.chat_id for receipt in due})
+    known = contact_behaviours(instance, {receipt.chat_id for receipt in due})
     ticks = []
     for receipt in due:
         message = messages.get(receipt.message_id)
@@ -206,7 +206,7 @@ def tick_by_hand(instance: Instance, *, message_id: str, ack: Ack, contact: str 
         if not message.chat.participants.filter(member=contact).exists():
             raise UnknownMessage("The message was sent to a group that this contact is not in.")
         waiting = waiting.filter(chat_id=contact)
-    known = minds(instance, waiting.values_list("chat_id", flat=True))
+    known = contact_behaviours(instance, waiting.values_list("chat_id", flat=True))
     ticks = [
         tick
         for receipt in waiting
