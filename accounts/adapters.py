@@ -30,7 +30,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
     error_messages: ClassVar[dict[str, Any]] = {
         **DefaultAccountAdapter.error_messages,
-        "account_inactive": "This sign-in is switched off. Whoever runs this site can switch it on again.",
+        "account_inactive": "This account is disabled. The site's administrator can enable it again.",
         "cannot_remove_primary_email": "The main address stays. Make another one the main address first.",
         "duplicate_email": "This address is yours already.",
         "email_password_mismatch": "Address and password do not belong together. Look at both, or reset the password.",
@@ -71,7 +71,7 @@ class SecondFactorAdapter(DefaultMFAAdapter):
         **DefaultMFAAdapter.error_messages,
         "add_email_blocked": "Not while two-factor authentication is on: switch it off first, and on again after.",
         "cannot_delete_authenticator": "The app stays on.",
-        "cannot_generate_recovery_codes": "Set up the authenticator app first: recovery codes stand in for it.",
+        "cannot_generate_recovery_codes": "Set up the authenticator app first: recovery codes replace it.",
         "incorrect_code": "This is not the code that the app shows now, nor a recovery code that is left.",
         "unverified_email": "Confirm your e-mail address first, then set up the app.",
     }

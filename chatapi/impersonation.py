@@ -30,7 +30,7 @@ BLOT = "•" * 12
 SECRET = re.compile(rb"(whsec_|uid_)[A-Za-z0-9+/=%]{20,}")
 MAYBE_TOKEN = re.compile(rb"[A-Za-z0-9]{16,64}")
 
-READ_ONLY = "You are looking at somebody else's account: nothing can be changed, sent or made here."
+READ_ONLY = "You are viewing another user's account: nothing can be changed, sent or created here."
 NOT_YOURS = "This page is the person's alone: it is not shown to who looks at the account."
 NO_FILES = "Files and exports are not handed out to who looks at an account."
 

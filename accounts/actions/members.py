@@ -47,7 +47,7 @@ def invite(account: Account, *, email: str, role: str, acting_user: User) -> tup
         >= INVITED_A_DAY_MOST
     ):
         raise NotInvited(
-            f"An account invites at most {INVITED_A_DAY_MOST} times in 24 hours. Go on tomorrow."
+            f"An account invites at most {INVITED_A_DAY_MOST} times in 24 hours. Try again tomorrow."
         )
     token = secrets.token_urlsafe(24)
     invitation = Invitation.objects.create(
@@ -73,7 +73,7 @@ def accept(token: str, *, acting_user: User) -> Member:
     found = Invitation.objects.select_for_update().filter(digest=key_digest(token)).first()
     invitation = Invitation.objects.matching(token) if found else None
     if invitation is None:
-        raise NotInvited("This invitation has ended, was taken back, or was accepted already.")
+        raise NotInvited("This invitation has expired, was cancelled, or was already accepted.")
     if acting_user.email != invitation.email:
         raise NotInvited(
             f"This invitation is for {invitation.email}, and you are signed in as {acting_user.email}."

@@ -79,7 +79,7 @@ def first_steps(request: HttpRequest) -> HttpResponse:
             "The first steps are shown again until an instance is through with them.",
         )
     else:
-        messages.info(request, "The first steps are put away. Your account page gets them back.")
+        messages.info(request, "The first steps are dismissed. You can show them again on your account page.")
     back = request.POST.get("next", "")
     allowed = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
     return redirect(back if allowed else "accounts:account")

@@ -53,7 +53,7 @@ def member_list(request: HttpRequest) -> HttpResponse:
         return page(request, own, form)
     link = f"{settings.SITE_URL}{reverse('accounts:invitation')}?{urlencode({'token': token})}"
     if settings.EMAIL_URL and mailed(invitation, link):
-        messages.success(request, f"The invitation is on its way to {invitation.email}.")
+        messages.success(request, f"The invitation has been sent to {invitation.email}.")
         return redirect("accounts:members")
     return page(
         request, own, InvitationForm(), invited=invitation, link=link, mail_failed=bool(settings.EMAIL_URL)
@@ -77,9 +77,7 @@ def mailed(invitation: Invitation, link: str) -> bool:
 def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     invitation = get_object_or_404(Invitation, account=own_account(request), pk=pk)
     members.revoke(invitation, acting_user=person(request))
-    messages.success(
-        request, f"The invitation of {invitation.email} is taken back; its link opens nothing any more."
-    )
+    messages.success(request, f"The invitation of {invitation.email} is cancelled; its link no longer works.")
     return redirect("accounts:members")
 
 

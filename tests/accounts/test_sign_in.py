@@ -163,7 +163,7 @@ def test_with_mail_a_new_person_confirms_the_address_first(client: Client, setti
         {"email": "alice@example.org", "password1": PASSWORD, "password2": PASSWORD},
         follow=True,
     )
-    assert "Look into your mailbox" in answer.content.decode()
+    assert "Check your e-mail" in answer.content.decode()
     assert "_auth_user_id" not in client.session
 
     (sent,) = mail.outbox
@@ -186,7 +186,7 @@ def test_a_second_sign_up_with_an_address_tells_its_owner_alone(client: Client, 
         follow=True,
     )
 
-    assert "Look into your mailbox" in answer.content.decode()
+    assert "Check your e-mail" in answer.content.decode()
     (sent,) = mail.outbox
     assert (sent.to, sent.subject) == (["alice@example.org"], "[Chat API] You have an account already")
 

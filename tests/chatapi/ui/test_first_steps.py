@@ -74,11 +74,11 @@ def test_they_are_put_away_for_all_instances_and_got_back(alice: Client, instanc
     assert (answer.status_code, answer["Location"]) == (302, "/log/?kind=ack")
     assert strip(alice, "/log/") == ""
     assert 'id="first-steps"' not in alice.get("/instances/").content.decode()
-    assert "You have put the checklist away." in alice.get("/account/").content.decode()
+    assert "You have dismissed the checklist." in alice.get("/account/").content.decode()
 
     alice.post("/account/first-steps/", {"shown": "yes"})
     assert strip(alice, "/log/").startswith("First steps: 0 of 5 done.")
-    assert "You have put the checklist away." not in alice.get("/account/").content.decode()
+    assert "You have dismissed the checklist." not in alice.get("/account/").content.decode()
 
 
 def test_nobody_is_led_to_another_site(alice: Client) -> None:
