@@ -26,7 +26,7 @@ def sentence() -> str:
 
 
 def whom_to_ask() -> str:
-    return settings.SUPPORT_EMAIL or "the site's administrator"
+    return settings.SUPPORT_EMAIL or "whoever runs this site"
 
 
 def blocked_accounts(
