@@ -1,7 +1,7 @@
-"""One's own data: all of an account as one JSON file, and the end of the account with all that is in it.
+"""All data of an account as one JSON file.
 
-Here, and not in accounts, because both reach over every floor. Only the owner gets this far, and only after a look
-at who it is (allauth's reauthentication, good for five minutes).
+Here, and not in accounts, because it reads from every app. Only for the owner, who must have confirmed the password
+within five minutes (allauth's reauthentication).
 """
 
 from __future__ import annotations
@@ -11,25 +11,19 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from allauth.account.decorators import reauthentication_required
-from django.contrib import messages
-from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 
-from accounts.actions.deletion import delete_account
 from accounts.audit import Deed, note
-from accounts.forms import LeaveForGoodForm
 from accounts.models import Account, AccountKey, Payment
-from accounts.views.account import own_account, person
+from accounts.views.account import own_account
 from hooks.models import Hook
-from instances.actions.lifecycle import delete_instance
 from instances.actions.settings import read_settings
 from instances.models import Instance, Message
 from testing_tools.verification.models import Capture
@@ -127,36 +121,9 @@ def written_list(name: str, found: Iterable[dict[str, Any]]) -> Iterator[str]:
 
 
 def rows(queryset: QuerySet[Any, Model], fields: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    """All rows, ROWS a query, by key: no transaction stays open while somebody's line is slow."""
+    """All rows, ROWS a query, by key: no transaction stays open while a client's connection is slow."""
     after = 0
     while found := list(queryset.filter(pk__gt=after).order_by("pk").values("pk", *fields)[:ROWS]):
         for row in found:
             after = row.pop("pk")
             yield row
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@login_required
-@reauthentication_required
-@never_cache
-def delete(request: HttpRequest) -> HttpResponse:
-    """Says what goes; with one's address typed, all of it goes at once, and one is signed out."""
-    own = own_account(request)
-    form = LeaveForGoodForm(request.POST or None, user=own.owner)
-    if request.method == "POST" and form.is_valid():
-        with transaction.atomic():
-            for instance in Instance.objects.of_account(own):
-                delete_instance(instance, acting_user=person(request))
-            delete_account(own, acting_user=own.owner)
-        logout(request)
-        messages.success(request, "Your account is deleted, with everything in it.")
-        return redirect("account_login")
-    instances = Instance.objects.of_account(own)
-    context = {
-        "account": own,
-        "form": form,
-        "instances": instances.count(),
-        "members": own.members.count(),
-        "payments": own.payments.count(),
-    }
-    return render(request, "accounts/delete.html", context)

@@ -5,7 +5,7 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from chatapi import data_export
+from chatapi import account_deletion, data_export
 from chatapi.error_pages import bad_request, failed, favicon, not_allowed, not_found
 from chatapi.health import healthz, readyz
 from chatapi.metrics import metrics
@@ -26,7 +26,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("accounts/", include("allauth.urls")),
     path("account/", include("accounts.urls")),
     path("account/export/", data_export.export, name="account-export"),
-    path("account/delete/", data_export.delete, name="account-delete"),
+    path("account/delete/", account_deletion.delete, name="account-delete"),
     path("api/schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="api-schema"), name="api-docs"),
     path("api/v1/", include("instances.api.urls")),

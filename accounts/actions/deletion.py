@@ -1,6 +1,6 @@
 """The end of an account: the person, the account, its keys, payments, members and invitations go together.
 
-What stands on upper floors goes first: see chatapi/data_export.py.
+What upper layers store is deleted first: see chatapi/account_deletion.py.
 """
 
 from allauth.usersessions.models import UserSession

@@ -1,0 +1,48 @@
+"""Deletes an account with everything in it.
+
+Here, and not in accounts, because it deletes from every app. Only for the owner, who must have confirmed the password
+within five minutes (allauth's reauthentication).
+"""
+
+from allauth.account.decorators import reauthentication_required
+from django.contrib import messages
+from django.contrib.auth import logout
+from django.contrib.auth.decorators import login_required
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from accounts.actions.deletion import delete_account
+from accounts.forms import LeaveForGoodForm
+from accounts.views.account import own_account, person
+from instances.actions.lifecycle import delete_instance
+from instances.models import Instance
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+@reauthentication_required
+@never_cache
+def delete(request: HttpRequest) -> HttpResponse:
+    """Shows what will be deleted. A POST with the owner's e-mail address deletes it and signs the owner out."""
+    own = own_account(request)
+    form = LeaveForGoodForm(request.POST or None, user=own.owner)
+    if request.method == "POST" and form.is_valid():
+        with transaction.atomic():
+            for instance in Instance.objects.of_account(own):
+                delete_instance(instance, acting_user=person(request))
+            delete_account(own, acting_user=own.owner)
+        logout(request)
+        messages.success(request, "Your account is deleted, with everything in it.")
+        return redirect("account_login")
+    instances = Instance.objects.of_account(own)
+    context = {
+        "account": own,
+        "form": form,
+        "instances": instances.count(),
+        "members": own.members.count(),
+        "payments": own.payments.count(),
+    }
+    return render(request, "accounts/delete.html", context)
