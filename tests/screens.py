@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser import walk
 from tests.browser.conftest import FLAGS
-from tests.frame.pages import visitor_of
+from tests.chatapi.ui.pages import visitor_of
 from tests.product import ROOT, Product
 from tests.receiver import Receiver
 

@@ -52,7 +52,7 @@ class Day(NamedTuple):
 
 def begin(product: Product, url: str, broken: str) -> Day:
     """Writes the day into the product's database, from a process of its own; hooks go to `url` and `broken`."""
-    code = f"from tests.frame.shown import told; told({url!r}, {broken!r}, {NAMES!r})"
+    code = f"from tests.chatapi.ui.shown import told; told({url!r}, {broken!r}, {NAMES!r})"
     done = product.manage("shell", "--no-imports", "-c", code)
     assert done.returncode == 0, done.stderr
     return Day(**json.loads(done.stdout.strip().splitlines()[-1]))
