@@ -1,10 +1,21 @@
-"""The app of people, their keys and payments; it imports no other app."""
+"""The app of people, their keys and payments; it imports no other app but the frame of the pages."""
 
 from django.apps import AppConfig
 
 
 class AccountsConfig(AppConfig):
-    """Nothing is hooked in at start: changes go through accounts/actions/accounts.py, not through signals."""
+    """Registers menu entries only: changes go through accounts/actions/accounts.py, not through signals."""
 
     name = "accounts"
     verbose_name = "Accounts"
+
+    def ready(self) -> None:
+        from chatapi.ui.menu import Audience, MenuEntry, register
+
+        register(
+            MenuEntry(10, "Sign in", "account_login", "login", audience=Audience.SIGNED_OUT),
+            MenuEntry(20, "Sign up", "account_signup", "user-plus", audience=Audience.SIGNED_OUT),
+            MenuEntry(
+                500, "Account", "accounts:account", "user-circle", views=("account", "mfa", "usersessions")
+            ),
+        )

@@ -11,6 +11,15 @@ class ChatapiConfig(AppConfig):
             checks,  # noqa: F401 - the import registers the system checks
             hook_audit,
         )
+        from chatapi.ui.frame import Place, register_part
+        from chatapi.ui.menu import Audience, MenuEntry, register
         from hooks import audit
 
+        register(
+            MenuEntry(
+                410, "REST", "api-docs", "code", block="API", views=("api-docs",), audience=Audience.EVERYONE
+            ),
+            MenuEntry(510, "Support desk", "admin:index", "shield-lock", audience=Audience.STAFF),
+        )
+        register_part(Place.BANNERS, 10, "chatapi/staff/impersonation.html")
         audit.connect(hook_audit.note_deed)

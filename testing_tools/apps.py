@@ -1,6 +1,43 @@
+"""The app of the testing tools: it registers their part of the menu and of the frame."""
+
 from django.apps import AppConfig
+from django.http import HttpRequest
+from django.urls import ResolverMatch
+
+
+def is_own_bin_page(request: HttpRequest, match: ResolverMatch) -> bool:
+    """Whether the page is about the user's own bin, which belongs to no instance."""
+    from testing_tools.verification.models import Bin
+
+    if match.url_name == "bin-mine":
+        return True
+    key = match.kwargs.get("key")
+    return bool(key) and Bin.objects.filter(key=key, account__owner=request.user.pk).exists()
 
 
 class TestingToolsConfig(AppConfig):
     name = "testing_tools"
     verbose_name = "Testing tools"
+
+    def ready(self) -> None:
+        from chatapi.ui.frame import Place, register_part
+        from chatapi.ui.menu import MenuEntry, register
+        from instances.pages.frame import register_instance_pages
+
+        for order, title, name, icon, views in (
+            (200, "Webhook Simulation", "simulation", "flask", ("testing:simulation",)),
+            (210, "Webhook Verification", "verification", "inbox", ("testing:verification", "testing:bin-")),
+            (220, "Sending Messages", "sending", "send", ("testing:sending",)),
+            (230, "Sandbox phone", "phone", "devices", ("testing:phone",)),
+        ):
+            register(
+                MenuEntry(order, title, f"testing:{name}", icon, views, block="Testing", keeps_instance=True)
+            )
+        register(
+            MenuEntry(
+                240, "My bin", "testing:bin-mine", "link", ("testing:bin-",), "Testing",
+                matches=is_own_bin_page,
+            )
+        )  # fmt: skip
+        register_instance_pages("testing")
+        register_part(Place.BANNERS, 20, "testing_tools/verification/running.html")

@@ -45,24 +45,24 @@ register_converter(CaptureId, "capture_id")
 register_converter(ShareToken, "share_token")
 
 one_bin = [
-    path("", views_bins.bin_page, name="verification-bin"),
-    path("news/", views_bins.news, name="verification-news"),
-    path("export/", views_bins.export, name="verification-export"),
-    path("answer/", changes.answer, name="verification-answer"),
-    path("delete/", changes.delete_all, name="verification-delete-all"),
-    path("undo/", changes.undo, name="verification-undo"),
-    path("forward/", forwarding.forward, name="verification-forward"),
-    path("share/", forwarding.share, name="verification-share"),
-    path("share/<int:share>/revoke/", forwarding.revoke, name="verification-revoke"),
+    path("", views_bins.bin_page, name="bin-page"),
+    path("news/", views_bins.news, name="bin-news"),
+    path("export/", views_bins.export, name="bin-export"),
+    path("answer/", changes.answer, name="bin-answer"),
+    path("delete/", changes.delete_all, name="bin-delete-all"),
+    path("undo/", changes.undo, name="bin-undo"),
+    path("forward/", forwarding.forward, name="bin-forward"),
+    path("share/", forwarding.share, name="bin-share"),
+    path("share/<int:share>/revoke/", forwarding.revoke, name="bin-revoke"),
 ]
 one_capture = [
-    path("", views_bins.detail, name="verification-capture"),
-    path("body/", views_bins.body, name="verification-body"),
-    path("parts/<int:index>/", views_bins.part, name="verification-part"),
-    path("note/", changes.note, name="verification-note"),
-    path("delete/", changes.delete, name="verification-delete"),
-    path("replay/", forwarding.replay, name="verification-replay"),
-    path("signature/", forwarding.signature, name="verification-signature"),
+    path("", views_bins.detail, name="bin-capture"),
+    path("body/", views_bins.body, name="bin-body"),
+    path("parts/<int:index>/", views_bins.part, name="bin-part"),
+    path("note/", changes.note, name="bin-note"),
+    path("delete/", changes.delete, name="bin-delete"),
+    path("replay/", forwarding.replay, name="bin-replay"),
+    path("signature/", forwarding.signature, name="bin-signature"),
 ]
 shared = [
     path("", views_shared.bin, name="bin"),
@@ -86,8 +86,7 @@ testing: list[URLPattern | URLResolver] = [
     path("verification/stop/", verification.stop, name="verification-stop"),
     path("verification/message/", verification.sandbox_message, name="verification-message"),
     path("verification/checklist/", verification.checklist, name="verification-checklist"),
-    # names begin with "verification": the menu lights that entry (instances/pages/frame.py)
-    path("bins/mine/", views_bins.mine, name="verification-mine"),
+    path("bins/mine/", views_bins.mine, name="bin-mine"),
     path("bins/<bin_key:key>/", include(one_bin)),
     path("bins/<bin_key:key>/<capture_id:public_id>/", include(one_capture)),
     path("sending/", sending_views.sending, name="sending"),

@@ -7,14 +7,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from instances.pages.frame import CHOOSER_SIZE, Frame
+from instances.pages.frame import CHOOSER_SIZE, InstanceFrame
 
 
 @require_safe
 @login_required
 def chooser(request: HttpRequest) -> HttpResponse:
     """The rows for `?q=`, each leading to the page at `?at=` (a path) for that instance."""
-    frame = Frame.of(request)
+    frame = InstanceFrame.of(request)
     words = request.GET.get("q", "").replace("\0", "").strip()[:100]
     found = frame.search(words)
     at = request.GET.get("at", "")

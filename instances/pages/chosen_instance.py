@@ -5,12 +5,12 @@ from django.http import Http404, HttpRequest
 
 from instances.models import Instance
 from instances.pages import access
-from instances.pages.frame import Frame
+from instances.pages.frame import InstanceFrame
 
 
 def chosen_instance(request: HttpRequest) -> Instance | None:
     """The frame's instance, or None for a person who has none; 404 when `?instance=` names none of theirs."""
-    frame = Frame.of(request)
+    frame = InstanceFrame.of(request)
     instance = frame.instance
     if "instance" in request.GET and (instance is None or str(instance.number) != request.GET["instance"]):
         raise Http404("No such instance.")

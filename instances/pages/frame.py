@@ -1,15 +1,15 @@
-"""What stands around every page: the instance chooser, the running verifications, which part one is in.
+"""The instance that the pages are about, for the chooser, and the parts of the frame that need it.
 
-The context processor `frame` gives templates `frame.…`; nothing is read from the database before a
-template asks, so fragments for htmx cost nothing. Views take the chosen instance from `current_instance`.
+The context processor `instance_frame` gives templates `instance_frame.…`. The database is read only when a template
+asks, so fragments for htmx cost nothing. Views take the chosen instance from `current_instance`.
 """
 
 from functools import cached_property
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth import get_user
 from django.http import HttpRequest
+from django.template import Context
 from django.urls import Resolver404, ResolverMatch, resolve, reverse
 from django.utils import timezone
 
@@ -20,60 +20,61 @@ from instances.models import Instance
 from instances.pages import access
 from instances.pages.instance_list import search
 from instances.pages.overview.delivery_summary import Step, first_steps
-from testing_tools.models import Bin
 
 SESSION_KEY = "instance"
-# The chooser lists so many; beyond that its search asks the server for those that fit.
+# The chooser lists this many instances; its search asks the server for the others.
 CHOOSER_SIZE = 50
-# These pages show the first steps whole, or are a step themselves: the strip that goes along would say it twice.
+# Pages of these URL namespaces are about one instance: `?instance=` selects it. Upper apps add theirs.
+_instance_namespaces = {"log", "docs"}
+# These pages show all first steps, or are one of them; the strip would repeat them.
 WITH_CHECKLIST = ("instances:list", "instances:detail", "instances:new", "instances:setup")
 
 
 def current_instance(request: HttpRequest) -> Instance | None:
-    """The instance that the pages are about: of the address (`/instances/<number>/`, `?instance=`), else the
-    last one chosen, else the person's first; None for strangers and for those who have none.
+    """The instance that the pages are about: the one in the URL (`/instances/<number>/`, `?instance=`), else the
+    last one chosen, else the user's first; None for signed-out users and for users without instances.
 
-    A number of somebody else's counts as no number: whoever must answer 404 to it looks it up itself.
+    The number of another account's instance is ignored. A view that must respond 404 to it looks it up itself.
     """
-    return Frame.of(request).instance
+    return InstanceFrame.of(request).instance
 
 
-class Frame:
-    """The frame of one request; every property asks the database at most once."""
+def register_instance_pages(namespace: str) -> None:
+    """Pages of this URL namespace are about one instance, which `?instance=` selects."""
+    _instance_namespaces.add(namespace)
+
+
+class InstanceFrame:
+    """The instances of one request's user; every property queries the database at most once."""
 
     def __init__(self, request: HttpRequest) -> None:
         self.request = request
-        # REST framework leaves None as the user of a page that takes no key; the session still knows better
+        # REST framework sets None as the user of a page that takes no key; the session has the user.
         self.user = getattr(request, "user", None) or get_user(request)
 
     @classmethod
-    def of(cls, request: HttpRequest) -> "Frame":
+    def of(cls, request: HttpRequest) -> "InstanceFrame":
         """The request's one frame; REST framework's own request is unwrapped."""
         request = getattr(request, "_request", request)
-        found: Frame | None = request.__dict__.get("_frame")
+        found: InstanceFrame | None = request.__dict__.get("_instance_frame")
         if found is None:
-            found = request.__dict__["_frame"] = cls(request)
+            found = request.__dict__["_instance_frame"] = cls(request)
         return found
 
     @property
     def is_signed_in(self) -> bool:
         return self.user.is_authenticated
 
-    @property
-    def mail_is_set_up(self) -> bool:
-        """False: mail goes to the server's terminal, and the pages that send some say so."""
-        return bool(settings.EMAIL_URL)
-
     @cached_property
     def instances(self) -> list[Instance]:
-        """The person's instances for the chooser, the first CHOOSER_SIZE of them."""
+        """The user's instances for the chooser: the first CHOOSER_SIZE."""
         if not self.is_signed_in:
             return []
         visible = Instance.objects.visible_to(self.user).select_related("owner__owner")
         return [access.hide_secrets(found) for found in visible[:CHOOSER_SIZE]]
 
     def search(self, words: str) -> list[Instance]:
-        """The person's instances that fit, as the list of instances finds them; the first CHOOSER_SIZE."""
+        """The user's instances that match, as the list of instances finds them: the first CHOOSER_SIZE."""
         visible = Instance.objects.visible_to(self.user).select_related("owner__owner")
         return [access.hide_secrets(found) for found in search.found(visible, words)[:CHOOSER_SIZE]]
 
@@ -94,17 +95,17 @@ class Frame:
         return self.instances[0] if self.instances else None
 
     def may_change(self, instance: Instance) -> bool:
-        """May this person change `instance`? Asks the database only about one that the chooser does not list."""
+        """Whether the user may change `instance`. Queries only for one that the chooser does not list."""
         for own in self.instances:
             if own.pk == instance.pk:
                 return own.may_change
         return access.may_change(self.user, instance)
 
     def asked_number(self) -> int | None:
-        """The number that the address names, if any."""
+        """The number in the URL, if any."""
         match = self.request.resolver_match
         given = str((match and match.kwargs.get("number")) or self.request.GET.get("instance") or "")
-        # 10 digits are more than any number has; more would be too large for the database to compare
+        # No number has more than 10 digits; a longer one would be too large for the database to compare.
         return int(given) if given.isascii() and given.isdigit() and len(given) <= 10 else None
 
     def by_number(self, number: int | None) -> Instance | None:
@@ -121,7 +122,7 @@ class Frame:
 
     @cached_property
     def verifications(self) -> list[Endpoint]:
-        """The endpoints whose hooks go to a bin right now, soonest to end first."""
+        """The endpoints with a running verification, by end time."""
         if not self.is_signed_in:
             return []
         return list(
@@ -134,46 +135,25 @@ class Frame:
 
     @cached_property
     def delay(self) -> Delay | None:
-        """How late the hooks of the instance are that the pages are about, and why."""
+        """How late the hooks of the chosen instance are, and why."""
         return delays.of_endpoints([self.instance.pk]) if self.instance else None
 
     @cached_property
     def longest_delay(self) -> Delay | None:
-        """The same over the person's instances, those that the chooser lists."""
+        """The longest delay of the instances that the chooser lists."""
         return delays.of_endpoints(instance.pk for instance in self.instances)
 
     @cached_property
-    def section(self) -> str:
-        """Which entry of the menu is lit: instances, simulation, verification, sending, phone, mine (the own bin), log,
-        contract, api, receivers or account."""
-        match = self.request.resolver_match
-        if match is None:
-            return ""
-        if match.namespace == "testing":
-            return "mine" if self.is_own_bin(match) else (match.url_name or "").split("-")[0]
-        if match.namespace == "docs":
-            return "contract" if match.url_name == "contract" else "receivers"
-        name = match.namespace or match.url_name or ""
-        if name.startswith(("account", "mfa", "usersessions")):
-            return "account"
-        return name.split("-")[0]
-
-    def is_own_bin(self, match: ResolverMatch) -> bool:
-        """Is the page about the person's own bin, which is no instance's?"""
-        key = match.kwargs.get("key")
-        return bool(key) and Bin.objects.filter(key=key, account__owner=self.user.pk).exists()
-
-    @cached_property
     def steps(self) -> list[Step]:
-        """The first-run checklist for the strip that goes along from page to page; empty for viewers, for who has
-        put it away, and where the page shows it whole."""
+        """The first-run checklist for the strip on every page; empty for viewers, for users who dismissed it,
+        and on pages that show all of it."""
         match, instance = self.request.resolver_match, self.instance
         if instance is None or match is None or match.view_name in WITH_CHECKLIST:
             return []
-        if match.namespace not in ("instances", "testing", "log", "docs"):
+        if match.namespace not in {"instances", *_instance_namespaces}:
             return []
-        put_away = getattr(self.user, "first_steps_hidden_at", None)  # nobody who is signed out has
-        return [] if put_away else first_steps(instance)
+        dismissed = getattr(self.user, "first_steps_hidden_at", None)  # absent on AnonymousUser
+        return [] if dismissed else first_steps(instance)
 
     @property
     def steps_done(self) -> int:
@@ -184,31 +164,50 @@ class Frame:
         return next((step for step in self.steps if not step.done), None)
 
     def address_for(self, instance: Instance, path: str = "") -> str:
-        """The same page for another instance; the instance's own page where the page knows no other.
+        """The URL of the same page for another instance, or that instance's overview if there is none.
 
-        `path` is the page's, where the request is for a part of it.
+        `path` is the page's path if the request is for a part of it.
         """
         try:
             match = resolve(path) if path else self.request.resolver_match
         except Resolver404:
             match = None
         path = path or self.request.path
-        if match is not None and match.namespace == "docs":
+        if match is not None and match.namespace == "docs":  # also with a receiver's key in the path
             return f"{path}?instance={instance.number}"
         if match is None or match.kwargs.keys() - {"number"}:
             return instance.get_absolute_url()
         if "number" in match.kwargs:
             return reverse(match.view_name, kwargs={"number": instance.number})
-        if match.namespace == "testing" or match.namespace == "log":
+        if match.namespace in _instance_namespaces:
             return f"{path}?instance={instance.number}"
         return instance.get_absolute_url()
 
     @cached_property
     def choices(self) -> list[tuple[Instance, str]]:
-        """Each instance with the address that choosing it leads to."""
+        """Each instance with the URL that choosing it leads to."""
         return [(instance, self.address_for(instance)) for instance in self.instances]
 
 
-def frame(request: HttpRequest) -> dict[str, Any]:
-    """Context processor: `frame` in every template that is rendered with a request."""
-    return {"frame": Frame.of(request)}
+def menu_query(request: HttpRequest) -> str:
+    """What menu links carry along: the chosen instance."""
+    instance = current_instance(request)
+    return f"?instance={instance.number}" if instance else ""
+
+
+def is_read_only(request: HttpRequest, context: Context) -> bool:
+    """Whether the user may not change the instance of the page: its `instance`, else the chosen one."""
+    match: ResolverMatch | None = request.resolver_match
+    if match is None:
+        return False
+    frame = InstanceFrame.of(request)
+    instance = context.get("instance")
+    if not isinstance(instance, Instance):
+        is_about_one = "number" in match.kwargs or match.namespace in _instance_namespaces - {"docs"}
+        instance = frame.instance if is_about_one else None
+    return instance is not None and frame.is_signed_in and not frame.may_change(instance)
+
+
+def instance_frame(request: HttpRequest) -> dict[str, Any]:
+    """Context processor: `instance_frame` in every template that is rendered with a request."""
+    return {"instance_frame": InstanceFrame.of(request)}

@@ -157,7 +157,7 @@ class World:
         path, query = reverse(name, kwargs=self.arguments(name)), []
         if name.startswith(CHOSEN):
             query.append(f"instance={self.instance.number}")
-        if name in ("testing:verification-export", "log:export"):
+        if name in ("testing:bin-export", "log:export"):
             query.append("as=ndjson")
         if name == "accounts:invitation":
             query.append(f"token={self.token}")

@@ -1,7 +1,4 @@
-"""Small tags that every page uses: {% icon %}, {% copy %}, {% ago %} and {% instance_state %}.
-
-Words and colours of states stand here once, so that no page says the same thing differently.
-"""
+"""Tags and filters that every page uses: icons, copy buttons, relative times, states, form controls."""
 
 import re
 from datetime import UTC, datetime
@@ -17,53 +14,17 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from instances.models import Instance
-from instances.pages.frame import Frame
+from chatapi.ui import frame
+from chatapi.ui.states import HOOK_STATES, INSTANCE_STATES, JOB_STATES, Look, look
 
 register = template.Library()
 
 ICONS = Path(settings.BASE_DIR) / "static" / "vendor" / "tabler-icons"
 
 
-class Look(NamedTuple):
-    """How a state is shown: always a word, a colour of Tabler's and an icon of static/vendor/tabler-icons."""
-
-    word: str
-    color: str
-    icon: str
-
-
-# hooks.models.State
-HOOK_STATES = {
-    "queued": Look("Queued", "secondary", "clock"),
-    "sending": Look("Sending", "azure", "send"),
-    "retrying": Look("Retrying", "orange", "repeat"),
-    "delivered": Look("Delivered", "green", "circle-check"),
-    "failed": Look("Failed", "red", "circle-x"),
-    "skipped": Look("Skipped", "secondary", "player-skip-forward"),
-    "cancelled": Look("Cancelled", "secondary", "ban"),
-}
-# hooks.models.JobState
-JOB_STATES = {
-    "planned": Look("Planned", "secondary", "clock"),
-    "running": Look("Running", "azure", "player-play"),
-    "paused": Look("Paused", "orange", "player-pause"),
-    "finished": Look("Finished", "green", "circle-check"),
-    "cancelled": Look("Cancelled", "secondary", "ban"),
-}
-# instances.models.AccountStatus, and `not_paid`, which hides all the others
-INSTANCE_STATES = {
-    "init": Look("Starting", "azure", "loader-2"),
-    "loading": Look("Loading", "azure", "loader-2"),
-    "got qr code": Look("Waiting for the scan", "orange", "qrcode"),
-    "authenticated": Look("Authenticated", "green", "circle-check"),
-    "not_paid": Look("Not paid", "red", "credit-card"),
-}
-
-
 @cache
 def drawing(name: str) -> str:
-    """What stands inside the <svg> of an icon file; each file is read once in the life of a process."""
+    """The content of an icon file's <svg> element; each file is read once per process."""
     if not re.fullmatch(r"[a-z0-9-]+", name):
         raise template.TemplateSyntaxError(f"{name!r} is not the name of an icon.")
     try:
@@ -77,7 +38,7 @@ def drawing(name: str) -> str:
 
 @register.simple_tag
 def icon(name: str, css: str = "") -> SafeString:
-    """The icon `name` as inline SVG, hidden from screen readers: a word must stand beside it."""
+    """The icon `name` as inline SVG, hidden from screen readers: put a word beside it."""
     return format_html(
         '<svg class="icon {}" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.75" '
         'stroke-linecap="round" stroke-linejoin="round" aria-hidden="true" focusable="false">{}</svg>',
@@ -93,18 +54,10 @@ def copy(value: Any, label: str = "Copy", css: str = "") -> dict[str, Any]:
 
 
 @register.simple_tag(takes_context=True)
-def looks_only(context: Context) -> bool:
-    """Is this page about an instance that its reader may not change? `instance` of the page, else the chosen one."""
+def page_is_read_only(context: Context) -> bool:
+    """Whether the user may read but not change what this page shows."""
     request = context.get("request")
-    if request is None or request.resolver_match is None:
-        return False
-    around = Frame.of(request)
-    instance = context.get("instance")
-    if not isinstance(instance, Instance):
-        match = request.resolver_match
-        about_one = "number" in match.kwargs or match.namespace in ("testing", "log")
-        instance = around.instance if about_one else None
-    return instance is not None and around.is_signed_in and not around.may_change(instance)
+    return request is not None and frame.is_read_only(request, context)
 
 
 def relative(moment: datetime, now: datetime) -> str:
@@ -122,7 +75,7 @@ def relative(moment: datetime, now: datetime) -> str:
 
 @register.simple_tag
 def ago(moment: datetime | None, never: str = "never") -> SafeString | str:
-    """A time in relative words, absolute with its zone on hover; app.js keeps the words true."""
+    """A relative time; the absolute time with its zone is shown on hover. app.js updates it."""
     if moment is None:
         return never
     return format_html(
@@ -135,25 +88,24 @@ def ago(moment: datetime | None, never: str = "never") -> SafeString | str:
 
 @register.filter
 def hook_look(state: str) -> Look:
-    """Word, colour and icon of a hook's state; an unknown one is shown as it is written."""
-    return HOOK_STATES.get(str(state)) or Look(str(state), "secondary", "circle-dashed")
+    """Word, colour and icon of a hook's state."""
+    return look(HOOK_STATES, state)
 
 
 @register.filter
 def job_look(state: str) -> Look:
     """Word, colour and icon of a redelivery's state."""
-    return JOB_STATES[str(state)]
+    return look(JOB_STATES, state)
 
 
 @register.filter
 def instance_look(instance: Any) -> Look:
-    """Word, colour and icon of an instance's state."""
-    status = str(instance.shown_status)
-    return INSTANCE_STATES.get(status) or Look(status, "secondary", "circle-dashed")
+    """Word, colour and icon of what `instance.shown_status` says."""
+    return look(INSTANCE_STATES, instance.shown_status)
 
 
 class Phase(NamedTuple):
-    """One phase of an attempt on the bar: x and width in thousandths of the whole."""
+    """One phase of an attempt on the bar; `x` and `width` are in thousandths of the total."""
 
     name: str
     key: str
@@ -166,11 +118,11 @@ class Phase(NamedTuple):
 def phases(attempt: Any) -> list[Phase]:
     """The phases of an attempt that were reached, from libcurl's marks (hooks.Attempt: ms since the start)."""
     marks = (
-        ("Name look-up", "name", attempt.name_ms),
+        ("DNS lookup", "name", attempt.name_ms),
         ("Connect", "connect", attempt.connect_ms),
         ("TLS", "tls", attempt.tls_ms),
         ("First byte", "first", attempt.first_byte_ms),
-        ("Rest", "rest", attempt.total_ms),
+        ("Download", "rest", attempt.total_ms),
     )
     whole = max([attempt.total_ms or 0, *(mark or 0 for _, _, mark in marks)])
     if not whole:
@@ -190,17 +142,17 @@ def phases(attempt: Any) -> list[Phase]:
 
 @register.filter
 def is_check(field: BoundField) -> bool:
-    """Is the field a single box to tick? It is drawn with its label behind it."""
+    """Whether the field is a single checkbox; its label follows it."""
     return isinstance(field.field.widget, forms.CheckboxInput)
 
 
 @register.filter
 def is_password(field: BoundField) -> bool:
-    """Is the field masked? It gets a button that shows it."""
+    """Whether the field is masked; it gets a button that shows it."""
     return isinstance(field.field.widget, forms.PasswordInput)
 
 
-# In this order: Edge and Opera also say that they are Chrome, and Chrome that it is Safari.
+# The order matters: Edge and Opera also contain "Chrome", and Chrome contains "Safari".
 BROWSERS = (
     ("Firefox/", "Firefox"), ("Edg", "Edge"), ("OPR/", "Opera"), ("Chrome/", "Chrome"), ("CriOS/", "Chrome"),
     ("Safari/", "Safari"), ("curl/", "curl"), ("python", "A Python program"),
@@ -213,7 +165,7 @@ SYSTEMS = (
 
 @register.filter
 def browser(user_agent: str) -> str:
-    """What a person calls it: "Firefox on Windows". It says what the browser claims, no more."""
+    """The common name, such as "Firefox on Windows", as claimed by the browser."""
     name = next((word for mark, word in BROWSERS if mark in user_agent), "Unknown browser")
     system = next((word for mark, word in SYSTEMS if mark in user_agent), "")
     return f"{name} on {system}" if system else name
@@ -221,7 +173,7 @@ def browser(user_agent: str) -> str:
 
 @register.simple_tag
 def control(field: BoundField) -> SafeString:
-    """The control of a form's field in Tabler's classes; Django itself ties help and errors to it."""
+    """A field's control with Tabler's classes. Django links help and errors to it."""
     widget = field.field.widget
     if isinstance(widget, forms.CheckboxInput | forms.RadioSelect | forms.CheckboxSelectMultiple):
         css = "form-check-input"

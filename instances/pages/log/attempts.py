@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from chatapi.ui.curl import curl_line
 from chatapi.ui.json_text import pretty_bytes
 from hooks.explain import Explanation, body_dropped_words, explain
 from hooks.models import Attempt, Hook, Outcome
+from instances.pages.log.curl import curl_line
 
 
 class Verdict(NamedTuple):

@@ -36,7 +36,7 @@ from testing_tools.verification.views.contexts import (
 def mine(request: HttpRequest) -> HttpResponse:
     """To the bin that is the person's own and no instance's."""
     bin = actions_bins.open_own_bin(request.user.account)  # type: ignore[union-attr]
-    return redirect("testing:verification-bin", key=bin.key)
+    return redirect("testing:bin-page", key=bin.key)
 
 
 @require_GET
@@ -158,4 +158,4 @@ def as_download(response: Any, name: str) -> Any:
 
 
 def address_of(found: Capture) -> str:
-    return reverse("testing:verification-capture", args=[found.bin.key, found.public_id])
+    return reverse("testing:bin-capture", args=[found.bin.key, found.public_id])

@@ -52,7 +52,7 @@ def answer(request: HttpRequest, key: str) -> HttpResponse:
     if request.htmx:  # type: ignore[attr-defined]
         return tool(request, "bin_answer.html", answer_context(bin, order) | {"said": said})
     messages.success(request, said)
-    return redirect("testing:verification-bin", key=bin.key)
+    return redirect("testing:bin-page", key=bin.key)
 
 
 def answer_context(bin: Bin, order: Order) -> dict[str, object]:
@@ -100,7 +100,7 @@ def delete(request: HttpRequest, key: str, public_id: str) -> HttpResponse:
     if request.htmx:  # type: ignore[attr-defined]
         context = count_context(bin) | {"undo": undo_context(bin, at), "gone": found, "news": True}
         return render(request, "testing_tools/verification/bin_undo.html", context)
-    return redirect(f"{reverse('testing:verification-bin', args=[bin.key])}?deleted={stamp(at)}")
+    return redirect(f"{reverse('testing:bin-page', args=[bin.key])}?deleted={stamp(at)}")
 
 
 @require_POST
@@ -113,8 +113,8 @@ def delete_all(request: HttpRequest, key: str) -> HttpResponse:
     at, count = actions_bins.delete(bin, bin.captures.filter(pk__in=numbers), acting_user=request.user)
     if not count:
         messages.info(request, "There was nothing to delete.")
-        return redirect("testing:verification-bin", key=bin.key)
-    return redirect(f"{reverse('testing:verification-bin', args=[bin.key])}?deleted={stamp(at)}")
+        return redirect("testing:bin-page", key=bin.key)
+    return redirect(f"{reverse('testing:bin-page', args=[bin.key])}?deleted={stamp(at)}")
 
 
 @require_POST
@@ -128,4 +128,4 @@ def undo(request: HttpRequest, key: str) -> HttpResponse:
         messages.success(request, "1 request is back." if count == 1 else f"{count} requests are back.")
     else:
         messages.error(request, "It is too late: what is deleted can be had back for 10 minutes.")
-    return redirect("testing:verification-bin", key=bin.key)
+    return redirect("testing:bin-page", key=bin.key)

@@ -113,7 +113,7 @@ def list_context(
         "cursor": bin.captured,
         "filter": filter,
         "filter_examples": EXAMPLES,
-        "address": address or reverse("testing:verification-bin", args=[bin.key]),
+        "address": address or reverse("testing:bin-page", args=[bin.key]),
         "exports": FORMATS.items(),
         "filter_query": urlencode({"q": filter.text}) if filter else "",
         "instance": instance,

@@ -140,7 +140,7 @@ def revoke(request: HttpRequest, key: str, share: int) -> HttpResponse:
         context: dict[str, object] = {"bin": bin, "capture": None, "lasts": LASTS.items(), "revoked": True}
         context["shares"] = bin.shares.valid().order_by("-pk")
         return tool(request, "bin_share.html", context)
-    return redirect("testing:verification-share", key=bin.key)
+    return redirect("testing:bin-share", key=bin.key)
 
 
 @require_POST

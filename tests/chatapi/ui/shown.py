@@ -119,7 +119,7 @@ def told(url: str, broken: str, names: list[str]) -> None:
         "hook that fails": reverse("log:hook", kwargs={"public_id": delivered.public_id})
         if delivered
         else "/log/",
-        "own bin": reverse("testing:verification-bin", kwargs={"key": day.own_bin.key}),
+        "own bin": reverse("testing:bin-page", kwargs={"key": day.own_bin.key}),
     }
     print(json.dumps({"sessions": day.sessions, "addresses": {name: day.address(name) for name in names} | extra,
                       "number": day.instance.number, "night": day.night.number}))  # fmt: skip

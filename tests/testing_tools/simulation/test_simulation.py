@@ -11,7 +11,6 @@ from django.test import Client
 from django.utils import timezone
 from standardwebhooks import Webhook
 
-from chatapi.ui.curl import curl_line
 from chatapi.ui.json_text import BadJson, compact
 from hooks.actions.endpoints import configure
 from hooks.models import Hook, Kind, Outcome, Side, State, Trigger
@@ -19,6 +18,7 @@ from instances import payloads
 from instances.actions.messages import receive_message
 from instances.actions.sending.accept import send_message
 from instances.models import Instance, Message
+from instances.pages.log.curl import curl_line
 from instances.sending.outgoing import send_due
 from testing_tools.simulation import drafts
 from testing_tools.verification.actions import bins as actions_bins

@@ -1,0 +1,88 @@
+"""What surrounds every page: menu, and the parts that apps register (chooser, banners, notes).
+
+The context processor `frame` gives templates `frame.…`. The database is read only when a template asks, so
+fragments for htmx cost nothing.
+"""
+
+from collections.abc import Callable
+from enum import Enum
+from functools import cached_property
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.http import HttpRequest
+from django.template import Context
+
+from chatapi.ui import menu
+
+
+class Place(Enum):
+    """Where base.html includes registered templates."""
+
+    TOPBAR = "topbar"  # for signed-in users: the instance chooser
+    BANNERS = "banners"  # above the page, over its whole width
+    READ_ONLY = "read_only"  # on pages that the user may read but not change
+    NOTES = "notes"  # at the top of the page
+    ACCOUNT = "account"  # sections of the account page
+
+
+_parts: dict[str, tuple[Place, int]] = {}
+_menu_query: Callable[[HttpRequest], str] | None = None
+_read_only_rule: Callable[[HttpRequest, Context], bool] | None = None
+
+
+def register_part(place: Place, order: int, template: str) -> None:
+    """Include `template` at `place`, sorted by `order`."""
+    _parts[template] = (place, order)
+
+
+def register_menu_query(query: Callable[[HttpRequest], str]) -> None:
+    """`query` returns what menu links carry along, such as "?instance=1000", or ""."""
+    global _menu_query
+    _menu_query = query
+
+
+def register_read_only_rule(rule: Callable[[HttpRequest, Context], bool]) -> None:
+    """`rule` tells whether the user may read but not change what a page shows."""
+    global _read_only_rule
+    _read_only_rule = rule
+
+
+def is_read_only(request: HttpRequest, context: Context) -> bool:
+    return _read_only_rule is not None and _read_only_rule(request, context)
+
+
+class Frame:
+    """The frame of one request."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        # REST framework wraps the request, and has no user on pages that take no key; the session has it.
+        self.request: HttpRequest = getattr(request, "_request", request)
+        self.user = getattr(self.request, "user", None) or get_user(self.request)
+
+    @property
+    def is_signed_in(self) -> bool:
+        return self.user.is_authenticated
+
+    @property
+    def mail_is_set_up(self) -> bool:
+        """False if mail is printed on the server's terminal; pages that send mail say so."""
+        return bool(settings.EMAIL_URL)
+
+    @cached_property
+    def menu(self) -> list[menu.MenuBlock]:
+        query = _menu_query(self.request) if _menu_query else ""
+        is_staff = self.is_signed_in and self.user.is_staff
+        return list(menu.blocks(self.request, is_signed_in=self.is_signed_in, is_staff=is_staff, query=query))
+
+    @property
+    def parts(self) -> dict[str, list[str]]:
+        """Templates by place: `frame.parts.banners`."""
+        ordered = sorted(_parts.items(), key=lambda part: part[1][1])
+        return {place.value: [template for template, (at, _) in ordered if at == place] for place in Place}
+
+
+def frame(request: HttpRequest) -> dict[str, Any]:
+    """Context processor: `frame` in every template that is rendered with a request."""
+    return {"frame": Frame(request)}

@@ -1,0 +1,44 @@
+"""Word, colour and icon of every state a page shows. The only table of them; keys are plain strings."""
+
+from typing import NamedTuple
+
+
+class Look(NamedTuple):
+    """How a state is shown: a word, a Tabler colour, and an icon in static/vendor/tabler-icons."""
+
+    word: str
+    color: str
+    icon: str
+
+
+# hooks.models.State
+HOOK_STATES = {
+    "queued": Look("Queued", "secondary", "clock"),
+    "sending": Look("Sending", "azure", "send"),
+    "retrying": Look("Retrying", "orange", "repeat"),
+    "delivered": Look("Delivered", "green", "circle-check"),
+    "failed": Look("Failed", "red", "circle-x"),
+    "skipped": Look("Skipped", "secondary", "player-skip-forward"),
+    "cancelled": Look("Cancelled", "secondary", "ban"),
+}
+# hooks.models.JobState
+JOB_STATES = {
+    "planned": Look("Planned", "secondary", "clock"),
+    "running": Look("Running", "azure", "player-play"),
+    "paused": Look("Paused", "orange", "player-pause"),
+    "finished": Look("Finished", "green", "circle-check"),
+    "cancelled": Look("Cancelled", "secondary", "ban"),
+}
+# instances.models.AccountStatus, and `not_paid`, which replaces all the others
+INSTANCE_STATES = {
+    "init": Look("Starting", "azure", "loader-2"),
+    "loading": Look("Loading", "azure", "loader-2"),
+    "got qr code": Look("Waiting for the scan", "orange", "qrcode"),
+    "authenticated": Look("Authenticated", "green", "circle-check"),
+    "not_paid": Look("Not paid", "red", "credit-card"),
+}
+
+
+def look(table: dict[str, Look], state: object) -> Look:
+    """The look of `state`; an unknown state is shown as it is written."""
+    return table.get(str(state)) or Look(str(state), "secondary", "circle-dashed")
