@@ -18,7 +18,6 @@ from django.db import connection
 from django.utils import timezone
 
 from hooks.models import HookQuerySet, State, happened_before, happened_since, least_public_id
-from instances.pages.log.filters import PERIODS, Filters
 
 BARS_MOST = 200
 STEPS = (10, 60, 300, 3600, 86_400)  # seconds; the smallest that gives no more than BARS_MOST bars
@@ -88,13 +87,13 @@ class Chart:
         self.is_cut = True
 
 
-def empty(filters: Filters, *, by_index: bool) -> Chart:
-    """The bars of the chosen time, of the last 24 hours when none is chosen; they begin at whole minutes or hours."""
-    now = timezone.now()
-    end = filters.moment("to") or now
-    period = PERIODS[filters.values["period"]][1] if "period" in filters.values else None
-    starts = [at for at in (filters.moment("from"), now - period if period else None) if at]
-    start = max(starts) if starts else end - BY_ITSELF
+def empty(start: datetime | None, end: datetime | None, *, by_index: bool) -> Chart:
+    """Bars without counts from `start` (24 hours before the end if None) to `end` (now if None).
+
+    They begin at whole minutes or hours.
+    """
+    end = end or timezone.now()
+    start = start or end - BY_ITSELF
     span = max((end - start).total_seconds(), 1)
     step = next((step for step in STEPS if span / step <= BARS_MOST), STEPS[-1])
     last = math.ceil(end.timestamp() / step)
@@ -104,14 +103,19 @@ def empty(filters: Filters, *, by_index: bool) -> Chart:
     return Chart(step, bars, by_index)
 
 
-def chart_of(hooks: HookQuerySet, filters: Filters, endpoint_id: int) -> Chart:
-    """The bars over one endpoint's `hooks` that fit; the state is no filter here, for a bar shows them all."""
-    by_index = not filters.values.keys() - {"state", "period", "from", "to"}
-    chart = empty(filters, by_index=by_index)
-    if by_index:
+def chart_of(
+    endpoint_id: int, start: datetime | None, end: datetime | None, filtered: HookQuerySet | None = None
+) -> Chart:
+    """The bars of one endpoint's hooks from `start` to `end`, with every state.
+
+    Pass `filtered`, the matching hooks, if there are filters other than time and state; without it the bars are
+    counted in the index.
+    """
+    chart = empty(start, end, by_index=filtered is None)
+    if filtered is None:
         count_index(chart, endpoint_id)
     else:
-        read(chart, filters.apply(hooks, without="state"))
+        read(chart, filtered)
     return chart
 
 

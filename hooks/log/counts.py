@@ -9,7 +9,6 @@ from django.db.models import OuterRef, Q, Subquery
 from django.db.models.fields import IntegerField
 
 from hooks.models import Endpoint, Hook, HookQuerySet, State
-from instances.pages.log.filters import Filters
 
 COUNT_MOST = 10_000
 
@@ -38,13 +37,13 @@ class RowsOf(Subquery):
     output_field = IntegerField()
 
 
-def counts_by_state(hooks: HookQuerySet, filters: Filters, endpoint_id: int) -> dict[str, Count]:
-    """Of each state, how many of one endpoint's `hooks` fit the other filters. One query.
+def counts_by_state(endpoint_id: int, filtered: HookQuerySet | None = None) -> dict[str, Count]:
+    """The number of one endpoint's hooks in each state. One query.
 
-    Without other filters each state is counted by itself, by the index alone. With some, the newest that fit
-    are counted; when there are more of them than COUNT_MOST, every number is a "that many at least".
+    Pass `filtered`, the matching hooks, if there are filters other than the state: the newest of them are counted,
+    and with more than COUNT_MOST every number is a lower bound. Without it each state is counted in the index.
     """
-    if not filters.values.keys() - {"state"}:
+    if filtered is None:
         each = Hook.objects.filter(endpoint_id=OuterRef("pk")).order_by()
         each_state: Any = (  # the stubs know no **
             Endpoint.objects.filter(pk=endpoint_id)
@@ -60,7 +59,7 @@ def counts_by_state(hooks: HookQuerySet, filters: Filters, endpoint_id: int) -> 
             state: Count.of(min(number, COUNT_MOST), more=number > COUNT_MOST)
             for state, number in each_state.items()
         }
-    newest = filters.apply(hooks, without="state").order_by("-pk")[: COUNT_MOST + 1]
+    newest = filtered.order_by("-pk")[: COUNT_MOST + 1]
     found = newest.aggregate(**{state.value: CountRows("pk", filter=Q(state=state)) for state in State})
     more = sum(found.values()) > COUNT_MOST
     return {state: Count.of(number, more=more) for state, number in found.items()}

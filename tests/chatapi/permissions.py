@@ -122,7 +122,7 @@ class World:
             public_id = self.simulated.public_id
         elif name.startswith("testing:simulation-run"):
             public_id = self.run.public_id
-        elif name.startswith(("testing:verification", "shared:")):
+        elif name.startswith(("testing:verification", "testing:bin-", "shared:")):
             public_id = self.capture.public_id
         rest_id: Any = self.instance.number
         if name.startswith("instances-api:hook"):

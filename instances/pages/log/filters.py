@@ -6,7 +6,7 @@ A value that makes no sense is dropped, and the page says so; it never hides row
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -77,6 +77,16 @@ class Filters:
     def moment(self, name: str) -> datetime | None:
         """`from` or `to`."""
         return as_moment(self.values[name]) if name in self.values else None
+
+    def time_range(self) -> tuple[datetime | None, datetime | None]:
+        """Start and end of the time chosen; None where it is open."""
+        period = PERIODS[self.values["period"]][1] if "period" in self.values else None
+        starts = [at for at in (self.moment("from"), timezone.now() - period if period else None) if at]
+        return max(starts, default=None), self.moment("to")
+
+    def restrict(self, hooks: HookQuerySet, *, besides: Collection[str]) -> HookQuerySet | None:
+        """The hooks that match all filters but the state; None if only filters named in `besides` are set."""
+        return self.apply(hooks, without="state") if self.values.keys() - besides else None
 
     def __bool__(self) -> bool:
         return bool(self.values)

@@ -37,7 +37,9 @@ def overview(request: HttpRequest) -> HttpResponse:
     """The endpoint's health, and a bar for each hour of the chosen time; 204 when it is as `?seen=` says."""
     instance = must_choose(request)
     filters = Filters.of(request.GET)
-    chart = chart_of(Hook.objects.filter(endpoint_id=instance.pk), filters, instance.pk)
+    hooks = Hook.objects.filter(endpoint_id=instance.pk)
+    filtered = filters.restrict(hooks, besides={"state", "period", "from", "to"})
+    chart = chart_of(instance.pk, *filters.time_range(), filtered)
     health = health_of(instance.pk)
     totals = chart.totals
     cursor = ".".join(

@@ -59,7 +59,7 @@ def log_list(request: HttpRequest) -> HttpResponse:
     hooks = hooks_of(instance)
     before = as_key(request.GET.get("before", ""))
     rows, more = page_of(filters.apply(hooks), before=before, size=PAGE_SIZE)
-    counts = counts_by_state(hooks, filters, instance.pk)
+    counts = counts_by_state(instance.pk, filters.restrict(hooks, besides={"state"}))
     chosen = {"instance": str(instance.number)}
     context = {
         "instance": instance,

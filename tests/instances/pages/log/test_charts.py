@@ -60,7 +60,9 @@ def ago(**span: float) -> datetime:
 def bars(instance: Instance, **query: str) -> dict[str, dict[str, int]]:
     """What stands in the bars that are not empty, by their beginning."""
     hooks = Hook.objects.filter(endpoint_id=instance.pk)
-    chart = log_chart.chart_of(hooks, Filters.of(query), instance.pk)
+    filters = Filters.of(query)
+    filtered = filters.restrict(hooks, besides={"state", "period", "from", "to"})
+    chart = log_chart.chart_of(instance.pk, *filters.time_range(), filtered)
     return {
         f"{bar.start:%d %H:%M:%S}": {name: count for name, count in bar.counts.items() if count}
         for bar in chart.bars
@@ -97,7 +99,7 @@ def test_each_hour_of_the_last_day_has_a_bar_with_what_became_of_its_hooks(insta
     ],
 )
 def test_a_bar_is_as_wide_as_the_chosen_time_asks_for(query, step, count, first):
-    chart = log_chart.empty(Filters.of(query), by_index=True)
+    chart = log_chart.empty(*Filters.of(query).time_range(), by_index=True)
     assert (chart.step, len(chart.bars), f"{chart.bars[0].start:%d %H:%M:%S}") == (step, count, first)
     assert chart.bars[-1].end - chart.bars[-1].start == timedelta(seconds=step)
 
