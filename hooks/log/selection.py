@@ -3,7 +3,7 @@
 All keys are optional, and all that are given must hold:
 
     states, kinds, outcomes   lists of the models' values
-    answers                   list of the keys of ANSWERS
+    answers                   list of the keys of ANSWERS; 2xx is 200 to 299, not-200 is 201 to 299
     status                    the last answer, a number
     host                      of the last attempt, in small letters
     message                   the message's id, or the hook's own as `webhook-id` has it

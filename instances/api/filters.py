@@ -1,53 +1,90 @@
-"""Which hooks of the log are asked for; every filter may be joined with every other."""
+"""The delivery log's filters: query parameters become the selection that pages and redeliveries use too."""
 
-from datetime import datetime
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
-from django.db.models import QuerySet
 from django_filters import rest_framework as filters
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
-from hooks.log.selection import any_answer, any_outcome, status
-from hooks.models import Hook, Kind, Outcome, State, happened_before, happened_since
+from hooks.log.selection import ANSWERS, Filter, matching
+from hooks.models import Hook, HookQuerySet, Kind, Outcome, State
 from instances import value_parsing
 from instances.models import Instance
 
-ANSWERS = ("2xx", "3xx", "4xx", "5xx", "none")
+ANSWER_CLASSES = list(ANSWERS)
+ANSWER_HELP = (
+    "Class of the last response's status code. `2xx` is 200 to 299, `not-200` is 201 to 299; only 200 counts as "
+    "delivered. `none`: attempted, without a response."
+)
+MESSAGE_HELP = "The complete id of its message, or the hook's own `webhook-id`."
+# Parameter, in the query and in the body of a new redelivery → key of the selection.
+KEYS = {
+    "hooks": "hooks",
+    "state": "states",
+    "kind": "kinds",
+    "outcome": "outcomes",
+    "answer": "answers",
+    "status": "status",
+    "message": "message",
+    "chat": "chat",
+    "host": "host",
+    "simulated": "simulated",
+    "createdAfter": "created_after",
+    "createdBefore": "created_before",
+}
 
 
-class Several(filters.MultipleChoiceFilter):
-    """One value or more, each as its own `name=value`; a refusal lists what it takes."""
+def as_selection(given: Mapping[str, Any]) -> Filter:
+    """Translate validated parameters into a filter of hooks.log.selection; parameters without a value are left out.
+
+    `instance` is not part of a selection: it limits whose hooks are read.
+    """
+    selection: Filter = {}
+    for name, key in KEYS.items():
+        value = given.get(name)
+        if value in (None, "", []):
+            continue
+        if name == "host":
+            value = value.lower()  # as the dispatcher stores it
+        elif name in ("createdAfter", "createdBefore"):
+            value = value.isoformat()
+        selection[key] = value
+    return selection
+
+
+class SeveralValuesFilter(filters.MultipleChoiceFilter):
+    """One or more values, each as its own `name=value`; the error lists the possible values."""
 
     def __init__(self, choices: Any, **options: Any) -> None:
-        takes = ", ".join(value for value, _ in choices)
+        values = ", ".join(value for value, _ in choices)
         super().__init__(
             choices=choices,
-            error_messages={"invalid_choice": f"It takes one or more of: {takes}."},
+            error_messages={"invalid_choice": f"Must be one or more of: {values}."},
             **options,
         )
 
 
-class WholeNumber(filters.NumberFilter):
+class WholeNumberFilter(filters.NumberFilter):
     """A number filter that refuses fractions."""
 
     field_class = forms.IntegerField
 
 
 class FlagField(forms.Field):
-    """A boolean in the wire contract's spellings; Django's own takes any other word for "not asked"."""
+    """A boolean in the wire contract's spellings. Django's own field treats any other word as "not given"."""
 
     widget = forms.TextInput
 
     def to_python(self, value: Any) -> bool | None:
         try:
             return None if value in self.empty_values else value_parsing.flag(value)
-        except ValueError as error:
-            raise forms.ValidationError(f"It takes {error}.") from None
+        except ValueError:
+            raise forms.ValidationError("Must be `true` or `false`.") from None
 
 
-class TrueOrFalse(filters.BooleanFilter):
+class FlagFilter(filters.BooleanFilter):
     field_class = FlagField
 
     def __init__(self, **options: Any) -> None:
@@ -57,65 +94,66 @@ class TrueOrFalse(filters.BooleanFilter):
 class HookFilter(filters.FilterSet):
     """The parameters of `GET hooks/`."""
 
-    state = Several(State.choices, help_text="Where the hook stands.")
-    kind = Several(Kind.choices, help_text="What it tells of.")
-    outcome = Several(Outcome.choices, method="by_outcome", help_text="How its last attempt ended.")
-    answer = Several(
-        [(name, name) for name in ANSWERS],
-        method="by_answer",
-        help_text="Class of the last answer; `none`: attempted, and nothing was answered.",
+    state = SeveralValuesFilter(State.choices, help_text="The hook's state.")
+    kind = SeveralValuesFilter(Kind.choices, help_text="The kind of its event.")
+    outcome = SeveralValuesFilter(
+        Outcome.choices, field_name="last_outcome", help_text="How its last attempt ended."
     )
-    status = WholeNumber(method="by_status", min_value=100, max_value=599, help_text="The last answer.")
-    instance = filters.CharFilter(method="by_instance", help_text="The instance's id.")
-    message = filters.CharFilter(help_text="The id of the message it is about, whole.")
-    chat = filters.CharFilter(help_text="The id of the chat, whole.")
-    host = filters.CharFilter(method="by_host", help_text="Host of the last attempt.")
-    simulated = TrueOrFalse(help_text="Made by hand or not: `true` or `false`.")
-    createdAfter = filters.IsoDateTimeFilter(method="by_start", help_text="From this time on, ISO 8601.")
-    createdBefore = filters.IsoDateTimeFilter(method="by_end", help_text="Before this time, ISO 8601.")
+    answer = SeveralValuesFilter(
+        [(name, words) for name, (words, _) in ANSWERS.items()],
+        field_name="last_answer",
+        help_text=ANSWER_HELP,
+    )
+    status = WholeNumberFilter(
+        field_name="last_status",
+        min_value=100,
+        max_value=599,
+        help_text="The status code of the last response.",
+    )
+    instance = filters.CharFilter(field_name="endpoint", help_text="The instance's id.")
+    message = filters.CharFilter(help_text=MESSAGE_HELP)
+    chat = filters.CharFilter(help_text="The complete id of the chat.")
+    host = filters.CharFilter(field_name="last_host", help_text="The host of the last attempt.")
+    simulated = FlagFilter(help_text="Whether the hook was made by hand: `true` or `false`.")
+    createdAfter = filters.IsoDateTimeFilter(
+        field_name="created_at", help_text="Created at this time or later, ISO 8601."
+    )
+    createdBefore = filters.IsoDateTimeFilter(
+        field_name="created_at", help_text="Created before this time, ISO 8601."
+    )
 
     class Meta:
         model = Hook
         fields: tuple[str, ...] = ()
 
-    def by_answer(self, hooks: QuerySet[Hook], name: str, classes: list[str]) -> QuerySet[Hook]:
-        return hooks.filter(any_answer(classes)) if classes else hooks
+    def filter_queryset(self, queryset: HookQuerySet) -> HookQuerySet:
+        given = self.form.cleaned_data
+        hooks = matching(queryset, as_selection(given))
+        return of_instance(hooks, given["instance"]) if given["instance"] else hooks
 
-    def by_outcome(self, hooks: QuerySet[Hook], name: str, outcomes: list[str]) -> QuerySet[Hook]:
-        return hooks.filter(any_outcome(outcomes)) if outcomes else hooks
 
-    def by_status(self, hooks: QuerySet[Hook], name: str, value: int) -> QuerySet[Hook]:
-        return hooks.filter(status(int(value)))
+def of_instance(hooks: HookQuerySet, number: str) -> HookQuerySet:
+    """The hooks of the instance with this number; none if it does not exist.
 
-    def by_host(self, hooks: QuerySet[Hook], name: str, value: str) -> QuerySet[Hook]:
-        return hooks.filter(last_host=value.lower())  # as the dispatcher writes it
-
-    def by_start(self, hooks: QuerySet[Hook], name: str, value: datetime) -> QuerySet[Hook]:
-        return hooks.filter(happened_since(value))
-
-    def by_end(self, hooks: QuerySet[Hook], name: str, value: datetime) -> QuerySet[Hook]:
-        return hooks.filter(happened_before(value))
-
-    def by_instance(self, hooks: QuerySet[Hook], name: str, value: str) -> QuerySet[Hook]:
-        if not (value.isascii() and value.isdigit()):
-            raise ValidationError({"instance": "It takes the id of an instance: digits."})
-        # by its key, which the indexes of hooks begin with; no join would use them as well
-        key = (
-            Instance.objects.filter(number=value).values_list("pk", flat=True).first()
-            if len(value) <= 10 and int(value) < 2**31
-            else None
-        )
-        return hooks.filter(endpoint_id=key or 0)
+    Selects by the instance's key, the first column of the hooks' indexes; a join would not use them as well.
+    Raises ValidationError if `number` is not digits.
+    """
+    if not (number.isascii() and number.isdigit()):
+        raise ValidationError({"instance": "Must be the id of an instance: digits only."})
+    key = None
+    if len(number) <= 10 and int(number) < 2**31:
+        key = Instance.objects.filter(number=number).values_list("pk", flat=True).first()
+    return hooks.filter(endpoint_id=key or 0)
 
 
 class StrictFilters(filters.DjangoFilterBackend):
-    """Refuses a parameter that does not exist: overlooked, it would answer with everything."""
+    """Refuses an unknown parameter: ignored, it would return every hook."""
 
     def filter_queryset(self, request: Request, queryset: Any, view: Any) -> Any:
         known = [*view.filterset_class.base_filters, "cursor", "limit"]
-        wrong = [name for name in request.query_params if name not in known]
-        if wrong:
+        unknown = [name for name in request.query_params if name not in known]
+        if unknown:
             raise ValidationError(
-                {name: f"There is no such filter; there are {', '.join(known)}." for name in wrong}
+                {name: f"Unknown filter. The filters are: {', '.join(known)}." for name in unknown}
             )
         return super().filter_queryset(request, queryset, view)

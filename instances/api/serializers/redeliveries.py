@@ -1,4 +1,4 @@
-"""A job that sends hooks again, and what one is asked for with."""
+"""A redelivery: a job that resends hooks, and the parameters that create one."""
 
 import uuid
 from typing import Any
@@ -7,12 +7,11 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from hooks.actions import redelivery
-from hooks.log.selection import ANSWERS, Filter
 from hooks.models import JobState, Kind, Outcome, Redelivery, State
+from instances.api.filters import ANSWER_CLASSES, ANSWER_HELP, MESSAGE_HELP
 from instances.api.serializers.strict import StrictSerializer, choice
 
 HOOKS_MOST = 1000
-ANSWER_CLASSES = [name for name in ANSWERS if name != "not-200"]
 
 
 def several(choices: type[Any], meaning: str) -> serializers.ListField:
@@ -22,76 +21,66 @@ def several(choices: type[Any], meaning: str) -> serializers.ListField:
 
 
 class NewRedeliverySerializer(StrictSerializer):
-    """Which hooks to send again: all the filters that are given must hold, and at least one must be given."""
+    """Which hooks to resend. A hook must match every filter given; at least one filter is required."""
 
-    instance = serializers.CharField(required=False, help_text="The instance's id; without it all instances.")
+    instance = serializers.CharField(required=False, help_text="The instance's id. Default: all instances.")
     hooks = serializers.ListField(
         child=serializers.CharField(max_length=50), required=False, allow_empty=False, max_length=HOOKS_MOST,
         help_text=f"Ids of hooks, up to {HOOKS_MOST}.",
     )  # fmt: skip
-    state = several(State, "Where the hook stands; those under way are never sent again.")
-    kind = several(Kind, "What it tells of.")
+    state = several(State, "The hook's state. Unfinished hooks are never resent.")
+    kind = several(Kind, "The kind of its event.")
     outcome = several(Outcome, "How its last attempt ended.")
     answer = serializers.ListField(
         child=serializers.ChoiceField(
             choices=ANSWER_CLASSES,
-            error_messages={"invalid_choice": f"It takes one of: {', '.join(ANSWER_CLASSES)}."},
+            error_messages={"invalid_choice": f"Must be one of: {', '.join(ANSWER_CLASSES)}."},
         ),
         required=False, allow_empty=False, max_length=20,
-        help_text="Class of the last answer; `none`: nothing was answered.",
+        help_text=ANSWER_HELP,
     )  # fmt: skip
     status = serializers.IntegerField(
-        min_value=100, max_value=599, required=False, help_text="The last answer."
+        min_value=100, max_value=599, required=False, help_text="The status code of the last response."
     )
-    message = serializers.CharField(
-        max_length=200, required=False, help_text="The id of the message it is about, whole."
+    message = serializers.CharField(max_length=200, required=False, help_text=MESSAGE_HELP)
+    chat = serializers.CharField(max_length=100, required=False, help_text="The complete id of the chat.")
+    host = serializers.CharField(max_length=255, required=False, help_text="The host of the last attempt.")
+    simulated = serializers.BooleanField(required=False, help_text="Whether the hook was made by hand.")
+    createdAfter = serializers.DateTimeField(
+        required=False, help_text="Created at this time or later, ISO 8601."
     )
-    chat = serializers.CharField(max_length=100, required=False, help_text="The id of the chat, whole.")
-    host = serializers.CharField(max_length=255, required=False, help_text="Host of the last attempt.")
-    simulated = serializers.BooleanField(required=False, help_text="Made by hand or not.")
-    createdAfter = serializers.DateTimeField(required=False, help_text="From this time on, ISO 8601.")
-    createdBefore = serializers.DateTimeField(required=False, help_text="Before this time, ISO 8601.")
+    createdBefore = serializers.DateTimeField(required=False, help_text="Created before this time, ISO 8601.")
     dryRun = serializers.BooleanField(
-        required=False, default=False, help_text="True: only count, and change nothing."
+        required=False, default=False, help_text="If true, only counts the hooks and changes nothing."
     )
 
     def validate_hooks(self, ids: list[str]) -> list[str]:
         try:
             return [uuid.UUID(value.removeprefix("hook_")).hex for value in ids]
         except ValueError:
-            raise serializers.ValidationError("It takes ids of hooks, hook_…") from None
+            raise serializers.ValidationError("Must be ids of hooks: hook_…") from None
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if not attrs.keys() - {"dryRun"}:
-            raise serializers.ValidationError("Give at least one filter: without any it would be every hook.")
+            raise serializers.ValidationError(
+                "Give at least one filter. Without one, every hook would be resent."
+            )
         return attrs
 
 
-def as_filter(given: dict[str, Any]) -> Filter:
-    """What NewRedeliverySerializer has validated, as hooks.selection knows it; `instance` is not part of it."""
-    names = {
-        "hooks": "hooks", "state": "states", "kind": "kinds", "outcome": "outcomes", "answer": "answers",
-        "status": "status", "message": "message", "chat": "chat", "simulated": "simulated",
-    }  # fmt: skip
-    found: Filter = {names[name]: given[name] for name in names if name in given}
-    if "host" in given:
-        found["host"] = given["host"].lower()
-    for name, key in (("createdAfter", "created_after"), ("createdBefore", "created_before")):
-        if name in given:
-            found[key] = given[name].isoformat()
-    return found
-
-
 class PreviewSerializer(serializers.Serializer[Any]):
-    """The count before."""
+    """The number of matching hooks, before anything is resent."""
 
-    count = serializers.IntegerField(source="ready", help_text="Hooks that would be sent again.")
-    underWay = serializers.IntegerField(source="under_way", help_text="Fit, but have not finished yet.")
+    count = serializers.IntegerField(source="ready", help_text="Hooks that would be resent.")
+    underWay = serializers.IntegerField(
+        source="under_way", help_text="Matching hooks that are not finished yet."
+    )
     bodyDropped = serializers.IntegerField(
-        source="body_dropped", help_text="Fit, but are so old that their bodies were dropped."
+        source="body_dropped",
+        help_text="Matching hooks whose bodies were already deleted because of their age.",
     )
     noAddress = serializers.IntegerField(
-        source="no_address", help_text="Fit, but their instance has no webhook address."
+        source="no_address", help_text="Matching hooks whose instance has no webhook URL."
     )
 
 
@@ -103,19 +92,19 @@ class StatesSerializer(serializers.Serializer[Any]):
 
 
 class RedeliverySerializer(serializers.ModelSerializer[Redelivery]):
-    """A job that sends finished hooks again, under their old `webhook-id`."""
+    """A job that resends finished hooks under their old `webhook-id`."""
 
     id = serializers.SerializerMethodField()
     state = serializers.ChoiceField(
-        choices=JobState.choices, help_text="`finished`: all its hooks are on their way or have arrived."
+        choices=JobState.choices, help_text="`finished`: all its hooks have been queued again."
     )
-    filter = serializers.DictField(help_text="Which hooks it takes.")
-    planned = serializers.IntegerField(help_text="The count before.")
-    done = serializers.IntegerField(help_text="Put on their way so far.")
+    filter = serializers.DictField(help_text="Which hooks it resends.")
+    planned = serializers.IntegerField(help_text="The number of hooks counted before the start.")
+    done = serializers.IntegerField(help_text="Hooks queued again so far.")
     refused = serializers.IntegerField(
-        help_text="Not sent after all: they had changed, or had no address any more."
+        help_text="Hooks not resent because they had changed or no longer had a URL."
     )
-    now = serializers.SerializerMethodField(help_text="Where the hooks that it has sent stand now.")
+    now = serializers.SerializerMethodField(help_text="The current states of the hooks it has resent.")
     createdAt = serializers.DateTimeField(source="created_at")
     startedAt = serializers.DateTimeField(source="started_at", allow_null=True)
     finishedAt = serializers.DateTimeField(source="finished_at", allow_null=True)

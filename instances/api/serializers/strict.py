@@ -30,6 +30,6 @@ def choice(choices: type[Any], **options: Any) -> serializers.ChoiceField:
     """A choice whose refusal lists what it takes; `choices` is a TextChoices."""
     return serializers.ChoiceField(
         choices=choices.choices,
-        error_messages={"invalid_choice": f"It takes one of: {', '.join(choices.values)}."},
+        error_messages={"invalid_choice": f"Must be one of: {', '.join(choices.values)}."},
         **options,
     )

@@ -14,12 +14,12 @@ from hooks.actions.endpoints import NotPossible
 from hooks.models import Redelivery, RedeliveryQuerySet
 from instances.api import schema
 from instances.api.errors import Conflict
+from instances.api.filters import as_selection
 from instances.api.pagination import NewestFirst
 from instances.api.serializers.redeliveries import (
     NewRedeliverySerializer,
     PreviewSerializer,
     RedeliverySerializer,
-    as_filter,
 )
 from instances.api.views.instances import own_instance
 from instances.models import Instance
@@ -91,7 +91,7 @@ class RedeliveryViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Redeliver
         number = given.validated_data.get("instance")
         if number is not None:
             instances = instances.filter(pk=own_instance(instances, number).pk)
-        wanted = as_filter(given.validated_data)
+        wanted = as_selection(given.validated_data)
         if given.validated_data["dryRun"]:
             return Response(PreviewSerializer(redelivery.preview(instances, wanted)).data)
         job = refusing(lambda: redelivery.plan(instances, wanted, acting_user=request.user))

@@ -211,6 +211,8 @@ def test_the_log_is_newest_first_and_ones_own(alice: Caller, bob: Caller) -> Non
         ("outcome=timeout&outcome=ok", ["ack", "down", "good"]),
         ("status=200", ["ack", "good"]),
         ("answer=2xx", ["ack", "good"]),
+        ("answer=200", ["ack", "good"]),
+        ("answer=not-200", []),
         ("answer=4xx&answer=5xx", []),
         ("answer=none", ["down"]),
         ("answer=2xx&answer=none", ["ack", "down", "good"]),
@@ -252,19 +254,19 @@ def test_the_filters(alice: Caller, bob: Caller, query: str, names: list[str]) -
         (
             "state=broken",
             {
-                "state": "It takes one or more of: queued, sending, retrying, delivered, failed, skipped, cancelled."
+                "state": "Must be one or more of: queued, sending, retrying, delivered, failed, skipped, cancelled."
             },
         ),
-        ("answer=500", {"answer": "It takes one or more of: 2xx, 3xx, 4xx, 5xx, none."}),
+        ("answer=500", {"answer": "Must be one or more of: 200, 2xx, not-200, 3xx, 4xx, 5xx, none."}),
         ("status=ok", {"status": "Enter a whole number."}),
         ("status=99", {"status": "Ensure this value is greater than or equal to 100."}),
         ("createdAfter=yesterday", {"createdAfter": "Enter a valid date/time."}),
-        ("instance=mine", {"instance": "It takes the id of an instance: digits."}),
-        ("simulated=perhaps", {"simulated": "It takes true or false."}),
+        ("instance=mine", {"instance": "Must be the id of an instance: digits only."}),
+        ("simulated=perhaps", {"simulated": "Must be `true` or `false`."}),
         (
             "sate=failed",
             {
-                "sate": "There is no such filter; there are state, kind, outcome, answer, status, instance, message, "
+                "sate": "Unknown filter. The filters are: state, kind, outcome, answer, status, instance, message, "
                 "chat, host, simulated, createdAfter, createdBefore, cursor, limit."
             },
         ),

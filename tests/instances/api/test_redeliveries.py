@@ -111,13 +111,13 @@ def test_nothing_that_fits_makes_no_job(alice: Caller, address: None) -> None:
 @pytest.mark.parametrize(
     ("data", "error"),
     [
-        ({}, "Give at least one filter: without any it would be every hook."),
-        ({"dryRun": True}, "Give at least one filter: without any it would be every hook."),
+        ({}, "Give at least one filter. Without one, every hook would be resent."),
+        ({"dryRun": True}, "Give at least one filter. Without one, every hook would be resent."),
         (
             {"state": ["lost"]},
-            "state.0: It takes one of: queued, sending, retrying, delivered, failed, skipped, cancelled.",
+            "state.0: Must be one of: queued, sending, retrying, delivered, failed, skipped, cancelled.",
         ),
-        ({"hooks": ["hook_1"]}, "hooks: It takes ids of hooks, hook_…."),
+        ({"hooks": ["hook_1"]}, "hooks: Must be ids of hooks: hook_…."),
     ],
 )
 def test_a_wrong_filter_is_refused_in_words(
