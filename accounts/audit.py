@@ -13,7 +13,7 @@ from django.db import connection, models, transaction
 from django.utils import timezone
 
 
-class Deed(models.TextChoices):
+class AuditAction(models.TextChoices):
     """What was done. The words of all floors, so that the list can be filtered by them."""
 
     SIGNED_UP = "account.signed_up", "Signed up"
@@ -66,9 +66,9 @@ class Deed(models.TextChoices):
     LOOK_ENDED = "look.ended", "Staff stopped looking"
 
 
-def deeds() -> list[tuple[str, str]]:
-    """A function, so that a new deed needs no migration."""
-    return Deed.choices
+def audit_action_choices() -> list[tuple[str, str]]:
+    """A function, so that a new action needs no migration."""
+    return AuditAction.choices
 
 
 class AuditEntry(models.Model):
@@ -83,7 +83,7 @@ class AuditEntry(models.Model):
     account = models.ForeignKey(
         "accounts.Account", models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
     )
-    action = models.CharField("what was done", max_length=40, choices=deeds)
+    action = models.CharField("what was done", max_length=40, choices=audit_action_choices)
     subject_kind = models.CharField(max_length=20)
     subject_id = models.CharField(max_length=64)
     subject_text = models.CharField("to what", max_length=254, blank=True, default="")
@@ -93,7 +93,7 @@ class AuditEntry(models.Model):
         verbose_name = "audit entry"
         verbose_name_plural = "audit trail"
         indexes = [
-            # the trail of an account, of a person, of a thing, and of one kind of deed; each newest first
+            # the trail of an account, of a person, of a thing, and of one kind of action; each newest first
             models.Index(name="accounts_audit_account", fields=["account", "-id"]),
             models.Index(name="accounts_audit_actor", fields=["actor", "-id"]),
             models.Index(name="accounts_audit_subject", fields=["subject_kind", "subject_id", "-id"]),
@@ -104,8 +104,8 @@ class AuditEntry(models.Model):
         return f"{self.get_action_display()}: {self.subject_text or self.subject_id}"
 
 
-def note(
-    action: Deed,
+def record(
+    action: AuditAction,
     *,
     acting_user: Any,
     kind: str,

@@ -15,7 +15,8 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts.audit import Deed, note
+from accounts import audit
+from accounts.audit import AuditAction
 from accounts.models import Account, User
 
 LOOK_FOR = timedelta(minutes=30)
@@ -39,25 +40,25 @@ def begin(request: HttpRequest, account: Account, *, reason: str) -> None:
         raise PermissionDenied("You may not look at accounts.")
     until = timezone.now() + LOOK_FOR
     request.session[SESSION_KEY] = {"account": account.pk, "until": until.isoformat()}
-    note_look(Deed.LOOK_STARTED, account, staff, reason=reason, until=until.isoformat())
+    record_look(AuditAction.LOOK_STARTED, account, staff, reason=reason, until=until.isoformat())
 
 
 @transaction.atomic
 def end(request: HttpRequest, look: Look) -> None:
     """By hand, or because its time is over."""
     request.session.pop(SESSION_KEY, None)
-    note_look(Deed.LOOK_ENDED, look.account, look.staff)
+    record_look(AuditAction.LOOK_ENDED, look.account, look.staff)
 
 
 @transaction.atomic
 def note_page(look: Look, path: str) -> None:
     """What was looked at."""
-    note_look(Deed.LOOKED_AT, look.account, look.staff, path=path[:500])
+    record_look(AuditAction.LOOKED_AT, look.account, look.staff, path=path[:500])
 
 
-def note_look(deed: Deed, account: Account, staff: User, **detail: str) -> None:
-    note(
-        deed,
+def record_look(action: AuditAction, account: Account, staff: User, **detail: str) -> None:
+    audit.record(
+        action,
         acting_user=staff,
         kind="account",
         key=account.pk,

@@ -22,4 +22,4 @@ class ChatapiConfig(AppConfig):
             MenuEntry(510, "Support desk", "admin:index", "shield-lock", audience=Audience.STAFF),
         )
         register_part(Place.BANNERS, 10, "chatapi/staff/impersonation.html")
-        audit.connect(hook_audit.note_deed)
+        audit.connect(hook_audit.record_hook_action)

@@ -20,7 +20,8 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from accounts.audit import Deed, note
+from accounts import audit
+from accounts.audit import AuditAction
 from accounts.models import Account, AccountKey, Payment
 from accounts.views.account import own_account
 from hooks.models import Hook
@@ -49,8 +50,8 @@ CAPTURE_FIELDS = ("number", "at", "method", "path", "size", "label", "summary")
 def export(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     own = own_account(request)
     with transaction.atomic():
-        note(
-            Deed.ACCOUNT_EXPORTED,
+        audit.record(
+            AuditAction.ACCOUNT_EXPORTED,
             acting_user=request.user,
             kind="account",
             key=own.pk,

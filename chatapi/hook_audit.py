@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from accounts.audit import Deed
+from accounts.audit import AuditAction
 from instances.actions import audit
 from instances.models import Instance
 
 
-def note_deed(deed: str, *, acting_user: Any, instance_id: int, hook: Any, **detail: Any) -> None:
+def record_hook_action(action: str, *, acting_user: Any, instance_id: int, hook: Any, **detail: Any) -> None:
     """An entry about the instance, with the hook's id where there is one."""
     instance = Instance.objects.only("number", "name", "owner_id").get(pk=instance_id)
     if hook is not None:
         detail["hook"] = hook.webhook_id
-    audit.record(instance, Deed(deed), acting_user=acting_user, **detail)
+    audit.record(instance, AuditAction(action), acting_user=acting_user, **detail)

@@ -12,7 +12,7 @@ class Listener(Protocol):
     """Takes the deed as "hook.resent", who did it, the key of the endpoint's instance, and what else is to be said."""
 
     def __call__(
-        self, deed: str, *, acting_user: Any, instance_id: int, hook: Any, **detail: Any
+        self, action: str, *, acting_user: Any, instance_id: int, hook: Any, **detail: Any
     ) -> None: ...
 
 

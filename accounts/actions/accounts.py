@@ -15,7 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts import audit
-from accounts.audit import Deed
+from accounts.audit import AuditAction
 from accounts.blocking import Blocked
 from accounts.models import KEY_PREFIX_LENGTH, Account, AccountKey, Payment, User, key_digest
 
@@ -30,7 +30,7 @@ KEY_USE_NOTED_EVERY = timedelta(minutes=1)
 def sign_up(email: str, password: str | None, *, name: str = "") -> Account:
     """A new person with their account. Raises IntegrityError where the address is taken."""
     account = User.objects.create_user(email, password).account
-    note_of(account, Deed.SIGNED_UP, acting_user=account.owner)
+    record_for_account(account, AuditAction.SIGNED_UP, acting_user=account.owner)
     return rename_account(account, name, acting_user=account.owner) if name else account
 
 
@@ -38,14 +38,16 @@ def sign_up(email: str, password: str | None, *, name: str = "") -> Account:
 def open_account(owner: User) -> Account:
     """The account of a person that someone else saved (the sign-up form of allauth); at most one a person."""
     account, _ = Account.objects.get_or_create(owner=owner)
-    note_of(account, Deed.SIGNED_UP, acting_user=owner)
+    record_for_account(account, AuditAction.SIGNED_UP, acting_user=owner)
     return account
 
 
-def note_of(account: Account, deed: Deed, *, acting_user: User | None, **detail: Any) -> None:
+def record_for_account(
+    account: Account, action: AuditAction, *, acting_user: User | None, **detail: Any
+) -> None:
     """An entry about the account itself."""
-    audit.note(
-        deed,
+    audit.record(
+        action,
         acting_user=acting_user,
         kind="account",
         key=account.pk,
@@ -55,11 +57,11 @@ def note_of(account: Account, deed: Deed, *, acting_user: User | None, **detail:
     )
 
 
-def note_of_user(user: User, deed: Deed, *, acting_user: User | None, **detail: Any) -> None:
+def record_for_user(user: User, action: AuditAction, *, acting_user: User | None, **detail: Any) -> None:
     """An entry about a person. It stands in the trail of all staff, and of the person's own account."""
     own = Account.objects.filter(owner=user).values_list("pk", flat=True).first()
-    audit.note(
-        deed, acting_user=acting_user, kind="user", key=user.pk, text=user.email, account_id=own, **detail
+    audit.record(
+        action, acting_user=acting_user, kind="user", key=user.pk, text=user.email, account_id=own, **detail
     )
 
 
@@ -68,13 +70,13 @@ def rename_account(account: Account, name: str, *, acting_user: User) -> Account
     """`name` up to 100 characters; the empty one falls back to the e-mail address."""
     account.name = name
     account.save(update_fields=["name"])
-    note_of(account, Deed.ACCOUNT_RENAMED, acting_user=acting_user)
+    record_for_account(account, AuditAction.ACCOUNT_RENAMED, acting_user=acting_user)
     return account
 
 
 @transaction.atomic
 def show_first_steps(user: User, shown: bool, *, acting_user: User) -> User:
-    """Puts the first-run checklist away for this person, or gets it back. No deed for the trail: it changes no data."""
+    """Show or dismiss the first-run checklist. It is a display preference, so it has no audit row."""
     user.first_steps_hidden_at = None if shown else timezone.now()
     user.save(update_fields=["first_steps_hidden_at"])
     return user
@@ -85,7 +87,7 @@ def set_password(user: User, password: str, *, acting_user: User | None) -> User
     """A password chosen for somebody; people choose their own on allauth's pages."""
     user.set_password(password)
     user.save(update_fields=["password"])
-    note_of_user(user, Deed.PASSWORD_SET, acting_user=acting_user)
+    record_for_user(user, AuditAction.PASSWORD_SET, acting_user=acting_user)
     return user
 
 
@@ -96,8 +98,13 @@ def issue_key(account: Account, *, acting_user: User | None) -> tuple[AccountKey
     key = AccountKey.objects.create(
         account=account, prefix=plaintext[:KEY_PREFIX_LENGTH], digest=key_digest(plaintext)
     )
-    audit.note(
-        Deed.KEY_ISSUED, acting_user=acting_user, kind="key", key=key.pk, text=str(key), account_id=account.pk
+    audit.record(
+        AuditAction.KEY_ISSUED,
+        acting_user=acting_user,
+        kind="key",
+        key=key.pk,
+        text=str(key),
+        account_id=account.pk,
     )
     return key, plaintext
 
@@ -110,7 +117,7 @@ def rotate_key(account: Account, *, acting_user: User) -> tuple[AccountKey, str]
     )  # two rotations at once must not leave two live keys
     revoked = AccountKey.objects.filter(account=account, revoked_at=None).update(revoked_at=timezone.now())
     if revoked:
-        note_of(account, Deed.KEY_ROTATED, acting_user=acting_user, revoked=revoked)
+        record_for_account(account, AuditAction.KEY_ROTATED, acting_user=acting_user, revoked=revoked)
     return issue_key(account, acting_user=acting_user)
 
 
@@ -151,8 +158,8 @@ def record_payment(
         note=note,
         created_by=acting_user,
     )
-    audit.note(
-        Deed.PAYMENT,
+    audit.record(
+        AuditAction.PAYMENT,
         acting_user=acting_user,
         kind="payment",
         key=payment.pk,
@@ -180,7 +187,7 @@ def set_rights(user: User, *, is_active: bool, is_staff: bool, is_superuser: boo
     user.is_active, user.is_staff, user.is_superuser = is_active, is_staff, is_superuser
     user.save(update_fields=list(rights))
     if changed:
-        note_of_user(user, Deed.RIGHTS, acting_user=acting_user, **changed)
+        record_for_user(user, AuditAction.RIGHTS, acting_user=acting_user, **changed)
     return user
 
 
@@ -193,7 +200,7 @@ def set_groups(user: User, groups: Iterable[Group], *, acting_user: User) -> Use
     user.groups.set(groups)
     after = set(user.groups.values_list("name", flat=True))
     if before != after:
-        note_of_user(user, Deed.RIGHTS, acting_user=acting_user, groups=sorted(after))
+        record_for_user(user, AuditAction.RIGHTS, acting_user=acting_user, groups=sorted(after))
     return user
 
 
@@ -205,7 +212,7 @@ def block_account(account: Account, *, reason: str, acting_user: User) -> bool:
         return False
     account.blocked_at, account.blocked_reason = timezone.now(), reason
     account.save(update_fields=["blocked_at", "blocked_reason"])
-    note_of(account, Deed.ACCOUNT_BLOCKED, acting_user=acting_user, reason=reason)
+    record_for_account(account, AuditAction.ACCOUNT_BLOCKED, acting_user=acting_user, reason=reason)
     return True
 
 
@@ -217,5 +224,5 @@ def unblock_account(account: Account, *, acting_user: User) -> bool:
         return False
     account.blocked_at, account.blocked_reason = None, ""
     account.save(update_fields=["blocked_at", "blocked_reason"])
-    note_of(account, Deed.ACCOUNT_UNBLOCKED, acting_user=acting_user)
+    record_for_account(account, AuditAction.ACCOUNT_UNBLOCKED, acting_user=acting_user)
     return True

@@ -6,7 +6,8 @@ What upper layers store is deleted first: see chatapi/account_deletion.py.
 from allauth.usersessions.models import UserSession
 from django.db import transaction
 
-from accounts.audit import Deed, note
+from accounts import audit
+from accounts.audit import AuditAction
 from accounts.models import Account, User
 
 
@@ -14,7 +15,13 @@ from accounts.models import Account, User
 def delete_account(account: Account, *, acting_user: User) -> None:
     """The account and its owner; every browser where they are signed in is signed out."""
     owner = account.owner
-    note(Deed.ACCOUNT_DELETED, acting_user=acting_user, kind="account", key=account.pk, text=str(account))
+    audit.record(
+        AuditAction.ACCOUNT_DELETED,
+        acting_user=acting_user,
+        kind="account",
+        key=account.pk,
+        text=str(account),
+    )
     for session in UserSession.objects.filter(user=owner):
         session.end()
     owner.delete()

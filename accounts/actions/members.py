@@ -10,7 +10,8 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.audit import Deed, note
+from accounts import audit
+from accounts.audit import AuditAction
 from accounts.models import Account, Invitation, Member, Role, User, key_digest
 
 INVITATION_LIVES = timedelta(days=7)
@@ -57,13 +58,19 @@ def invite(account: Account, *, email: str, role: str, acting_user: User) -> tup
         digest=key_digest(token),
         expires_at=timezone.now() + INVITATION_LIVES,
     )
-    note_of(Deed.MEMBER_INVITED, account.pk, email, acting_user=acting_user, role=invitation.role)
+    record_for_member(
+        AuditAction.MEMBER_INVITED, account.pk, email, acting_user=acting_user, role=invitation.role
+    )
     return invitation, token
 
 
-def note_of(deed: Deed, account_id: int, email: str, *, acting_user: User, **detail: str) -> None:
+def record_for_member(
+    action: AuditAction, account_id: int, email: str, *, acting_user: User, **detail: str
+) -> None:
     """An entry about somebody's place in an account."""
-    note(deed, acting_user=acting_user, kind="member", key=email, text=email, account_id=account_id, **detail)
+    audit.record(
+        action, acting_user=acting_user, kind="member", key=email, text=email, account_id=account_id, **detail
+    )
 
 
 @transaction.atomic
@@ -83,8 +90,12 @@ def accept(token: str, *, acting_user: User) -> Member:
     member, _ = Member.objects.update_or_create(
         account=invitation.account, user=acting_user, defaults={"role": invitation.role}
     )
-    note_of(
-        Deed.MEMBER_JOINED, member.account_id, acting_user.email, acting_user=acting_user, role=member.role
+    record_for_member(
+        AuditAction.MEMBER_JOINED,
+        member.account_id,
+        acting_user.email,
+        acting_user=acting_user,
+        role=member.role,
     )
     return member
 
@@ -96,7 +107,9 @@ def revoke(invitation: Invitation, *, acting_user: User) -> None:
         revoked_at=timezone.now()
     )
     if revoked:
-        note_of(Deed.INVITATION_REVOKED, invitation.account_id, invitation.email, acting_user=acting_user)
+        record_for_member(
+            AuditAction.INVITATION_REVOKED, invitation.account_id, invitation.email, acting_user=acting_user
+        )
 
 
 @transaction.atomic
@@ -104,12 +117,20 @@ def change_role(member: Member, *, role: str, acting_user: User) -> Member:
     """Manager or viewer, from the next page on."""
     member.role = Role(role)
     member.save(update_fields=["role"])
-    note_of(Deed.MEMBER_ROLE, member.account_id, member.user.email, acting_user=acting_user, role=member.role)
+    record_for_member(
+        AuditAction.MEMBER_ROLE,
+        member.account_id,
+        member.user.email,
+        acting_user=acting_user,
+        role=member.role,
+    )
     return member
 
 
 @transaction.atomic
 def remove(member: Member, *, acting_user: User) -> None:
     """Taken out by the owner, or gone by themselves (`acting_user` is the member then)."""
-    note_of(Deed.MEMBER_REMOVED, member.account_id, member.user.email, acting_user=acting_user)
+    record_for_member(
+        AuditAction.MEMBER_REMOVED, member.account_id, member.user.email, acting_user=acting_user
+    )
     member.delete()

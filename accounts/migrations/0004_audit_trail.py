@@ -42,7 +42,9 @@ class Migration(migrations.Migration):
                 (
                     "action",
                     models.CharField(
-                        choices=accounts.audit.deeds, max_length=40, verbose_name="what was done"
+                        choices=accounts.audit.audit_action_choices,
+                        max_length=40,
+                        verbose_name="what was done",
                     ),
                 ),
                 ("subject_kind", models.CharField(max_length=20)),

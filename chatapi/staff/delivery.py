@@ -18,7 +18,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
-from accounts.audit import Deed
+from accounts.audit import AuditAction
 from accounts.models import User
 from chatapi.staff.lists import Desk, keys, link, number, numbered
 from chatapi.staff.tools import Tool
@@ -130,7 +130,7 @@ class BodyDesk(Desk):
         with transaction.atomic():
             audit.record(
                 instance,
-                Deed.BODY_READ,
+                AuditAction.BODY_READ,
                 acting_user=request.user,
                 hook=hook.webhook_id,
                 of=self.opts.model_name,

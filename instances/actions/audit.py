@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from accounts.audit import Deed, note
+from accounts import audit
+from accounts.audit import AuditAction
 from accounts.models import User
 from instances.models import Instance
 
 
-def record(instance: Instance, action: Deed, *, acting_user: User | None, **detail: Any) -> None:
+def record(instance: Instance, action: AuditAction, *, acting_user: User | None, **detail: Any) -> None:
     """Write one audit row about the instance in the caller's transaction.
 
     `acting_user` is None for a program or the holder of the instance's token. `detail` is JSON without secrets. The
@@ -16,7 +17,7 @@ def record(instance: Instance, action: Deed, *, acting_user: User | None, **deta
     Raises:
         TransactionManagementError: called outside a transaction.
     """
-    note(
+    audit.record(
         action,
         acting_user=acting_user,
         kind="instance",

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.actions import accounts as account_actions
-from accounts.audit import Deed
+from accounts.audit import AuditAction
 from accounts.blocking import Blocked
 from accounts.models import Account, Payment
 from hooks.actions.endpoints import open_endpoint
@@ -51,7 +51,7 @@ def create_instance(
     )
     OutgoingQueue.objects.create(instance=instance)
     open_endpoint(instance.pk)
-    audit.record(instance, Deed.INSTANCE_CREATED, acting_user=acting_user, channel=instance.channel)
+    audit.record(instance, AuditAction.INSTANCE_CREATED, acting_user=acting_user, channel=instance.channel)
     return instance
 
 
@@ -70,14 +70,14 @@ def change_instance(instance: Instance, *, acting_user: Any, name: str) -> Insta
     """`name` up to 100 characters; the empty one falls back to "Instance" and the number."""
     instance.name = name
     instance.save(update_fields=["name"])
-    audit.record(instance, Deed.INSTANCE_RENAMED, acting_user=acting_user)
+    audit.record(instance, AuditAction.INSTANCE_RENAMED, acting_user=acting_user)
     return instance
 
 
 @transaction.atomic
 def delete_instance(instance: Instance, *, acting_user: Any) -> None:
     """The instance with its chats, messages and queue; hooks and attempts follow. Its payments stay in the account."""
-    audit.record(instance, Deed.INSTANCE_DELETED, acting_user=acting_user)
+    audit.record(instance, AuditAction.INSTANCE_DELETED, acting_user=acting_user)
     instance.delete()
     deleted_instances.ask_to_drop()
 
@@ -87,7 +87,7 @@ def rotate_token(instance: Instance, *, acting_user: Any) -> Instance:
     """A new token; the old one is wrong from now on."""
     instance.token = new_token()
     instance.save(update_fields=["token"])
-    audit.record(instance, Deed.TOKEN_ROTATED, acting_user=acting_user)
+    audit.record(instance, AuditAction.TOKEN_ROTATED, acting_user=acting_user)
     return instance
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import transaction
 
-from accounts.audit import Deed
+from accounts.audit import AuditAction
 from hooks.actions.endpoints import configure
 from instances.actions import audit, events
 from instances.models import Instance
@@ -46,5 +46,5 @@ def change_settings(
     if endpoint:
         configure(instance.endpoint, acting_user=acting_user, **endpoint)
     if changed:
-        audit.record(instance, Deed.SETTINGS_CHANGED, acting_user=acting_user, changed=list(changed))
+        audit.record(instance, AuditAction.SETTINGS_CHANGED, acting_user=acting_user, changed=list(changed))
     return changed

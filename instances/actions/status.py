@@ -6,7 +6,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.audit import Deed
+from accounts.audit import AuditAction
 from instances.actions import audit, events
 from instances.models import AccountStatus, Instance, LoadingReason, StatusChange, Substatus
 
@@ -58,7 +58,7 @@ def change_status(
     if acting_user is not None:
         audit.record(
             instance,
-            Deed.STATUS_CHANGED,
+            AuditAction.STATUS_CHANGED,
             acting_user=acting_user,
             old=list(old),
             new=[instance.account_status, instance.substatus],

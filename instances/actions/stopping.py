@@ -12,7 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.actions import accounts as account_actions
-from accounts.audit import Deed
+from accounts.audit import AuditAction
 from accounts.models import Account
 from hooks.actions import stopping
 from hooks.models import Endpoint
@@ -31,7 +31,7 @@ def stop_instance(instance: Instance, *, reason: str, acting_user: Any) -> bool:
         return False
     else:
         hold(instance, StopReason.STAFF, at=timezone.now())
-    audit.record(instance, Deed.INSTANCE_STOPPED, acting_user=acting_user, reason=reason)
+    audit.record(instance, AuditAction.INSTANCE_STOPPED, acting_user=acting_user, reason=reason)
     return True
 
 
@@ -41,7 +41,7 @@ def start_instance(instance: Instance, *, acting_user: Any) -> bool:
     events.lock(instance)
     if not instance.is_stopped or instance.stop_reason == StopReason.BLOCKED:
         return False
-    audit.record(instance, Deed.INSTANCE_STARTED, acting_user=acting_user)
+    audit.record(instance, AuditAction.INSTANCE_STARTED, acting_user=acting_user)
     if instance.owner.blocked_at is not None:
         instance.stop_reason = StopReason.BLOCKED
         instance.save(update_fields=["stop_reason"])

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.db import transaction
 
-from accounts.audit import Deed
+from accounts.audit import AuditAction
 from hooks.actions.endpoints import NotPossible, resend, try_now
 from hooks.models import Hook, Kind, State
 from instances.actions import audit
@@ -83,10 +83,10 @@ def repeat_hook(instance: Instance, *, message_id: str) -> dict[str, Any]:
         with transaction.atomic():
             if hook.is_finished:
                 resend(hook, acting_user=None)
-                audit.record(instance, Deed.HOOK_RESENT, acting_user=None, hook=hook.webhook_id)
+                audit.record(instance, AuditAction.HOOK_RESENT, acting_user=None, hook=hook.webhook_id)
             elif hook.state == State.RETRYING:
                 try_now(hook, acting_user=None)
-                audit.record(instance, Deed.HOOK_TRIED_NOW, acting_user=None, hook=hook.webhook_id)
+                audit.record(instance, AuditAction.HOOK_TRIED_NOW, acting_user=None, hook=hook.webhook_id)
     except NotPossible as error:
         raise Refused(str(error)) from None
     return {"success": True, "message": "The hook is queued.", "messageId": message_id}

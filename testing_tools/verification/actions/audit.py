@@ -1,21 +1,22 @@
-"""Entries of the audit trail about a bin: an instance's stand with that instance, one's own with the account."""
+"""Audit rows about a bin: filed under the instance of a verification, or under the account of an own bin."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from accounts.audit import Deed, note
-from instances.actions import audit
+from accounts import audit
+from accounts.audit import AuditAction
+from instances.actions.audit import record as record_for_instance
 from testing_tools.verification.models import Bin
 
 
-def note_of(bin: Bin, deed: Deed, *, acting_user: Any, **detail: Any) -> None:
+def record_for_bin(bin: Bin, action: AuditAction, *, acting_user: Any, **detail: Any) -> None:
     """`detail` is JSON without secrets: never a link's token, nor what was captured."""
     if bin.instance is not None:
-        audit.record(bin.instance, deed, acting_user=acting_user, **detail)
+        record_for_instance(bin.instance, action, acting_user=acting_user, **detail)
     else:
-        note(
-            deed,
+        audit.record(
+            action,
             acting_user=acting_user,
             kind="bin",
             key=bin.pk,

@@ -13,13 +13,13 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from accounts.audit import Deed
+from accounts.audit import AuditAction
 from accounts.models import Account
 from hooks.actions.endpoints import borrow_address, return_address
 from hooks.models import Endpoint
 from instances.models import Instance
 from testing_tools.verification import responses
-from testing_tools.verification.actions.audit import note_of
+from testing_tools.verification.actions.audit import record_for_bin
 from testing_tools.verification.models import (
     BODY_LIMIT,
     KEEP_FOR,
@@ -214,7 +214,7 @@ def order_answer(bin: Bin, order: Order, *, acting_user: Any) -> None:
     ]  # fmt: skip
     row.save(update_fields=changed)
     bin.refresh_from_db(fields=[*changed, "captured"])
-    note_of(bin, Deed.BIN_ANSWER, acting_user=acting_user, answer=responses.words(bin))
+    record_for_bin(bin, AuditAction.BIN_ANSWER, acting_user=acting_user, answer=responses.words(bin))
 
 
 @transaction.atomic
@@ -223,7 +223,7 @@ def delete(bin: Bin, captures: CaptureQuerySet, *, acting_user: Any) -> tuple[da
     at = timezone.now()
     count = captures.filter(deleted_at=None).update(deleted_at=at)
     if count:
-        note_of(bin, Deed.CAPTURES_DELETED, acting_user=acting_user, requests=count)
+        record_for_bin(bin, AuditAction.CAPTURES_DELETED, acting_user=acting_user, requests=count)
     return at, count
 
 
@@ -234,7 +234,7 @@ def restore(bin: Bin, at: datetime, *, acting_user: Any) -> int:
         return 0
     count = bin.captures.filter(deleted_at=at).update(deleted_at=None)
     if count:
-        note_of(bin, Deed.CAPTURES_RESTORED, acting_user=acting_user, requests=count)
+        record_for_bin(bin, AuditAction.CAPTURES_RESTORED, acting_user=acting_user, requests=count)
     return count
 
 

@@ -10,8 +10,8 @@ from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.audit import Deed
-from testing_tools.verification.actions.audit import note_of
+from accounts.audit import AuditAction
+from testing_tools.verification.actions.audit import record_for_bin
 from testing_tools.verification.models import Bin, Capture, CaptureQuerySet, Share
 
 LASTS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
@@ -48,7 +48,7 @@ def share(
         expires_at=now + lasts,
     )
     words = next((name for name, time in LASTS.items() if time == lasts), str(lasts))
-    note_of(bin, Deed.BIN_SHARED, acting_user=acting_user, lasts=words, number=made.number)
+    record_for_bin(bin, AuditAction.BIN_SHARED, acting_user=acting_user, lasts=words, number=made.number)
     return made, settings.SITE_URL + reverse("shared:bin", kwargs={"token": token})
 
 
@@ -58,7 +58,7 @@ def revoke(made: Share, *, acting_user: Any) -> None:
     if made.revoked_at is None:
         made.revoked_at = timezone.now()
         made.save(update_fields=["revoked_at"])
-        note_of(made.bin, Deed.BIN_SHARE_REVOKED, acting_user=acting_user, number=made.number)
+        record_for_bin(made.bin, AuditAction.BIN_SHARE_REVOKED, acting_user=acting_user, number=made.number)
 
 
 def opened_by(token: str) -> Share | None:

@@ -8,9 +8,10 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
+from accounts import audit
 from accounts.actions import members
 from accounts.actions.accounts import issue_key, rotate_key, set_password, set_rights, sign_up
-from accounts.audit import Deed, note
+from accounts.audit import AuditAction
 from accounts.models import AuditEntry, User
 from hooks.actions import redelivery
 from hooks.actions.endpoints import (
@@ -129,7 +130,7 @@ def test_a_status_that_the_phone_changes_is_nobodys_deed(alice: User, instance: 
 def test_delivery_is_paused_and_resumed_once_each(alice: User, instance: Instance) -> None:
     for change in (pause, pause, resume, resume):
         change(instance.endpoint, acting_user=alice)
-    assert [deed for _, deed, _ in trail()] == ["delivery.paused", "delivery.resumed"]
+    assert [action for _, action, _ in trail()] == ["delivery.paused", "delivery.resumed"]
 
 
 def test_hooks_are_named_in_the_entry_about_their_instance(alice: User, instance: Instance) -> None:
@@ -143,8 +144,8 @@ def test_hooks_are_named_in_the_entry_about_their_instance(alice: User, instance
     for change in (resend, try_now, cancel):
         change(hook, acting_user=alice)
     assert trail() == [
-        ("alice@example.org", deed, "instance Shop")
-        for deed in ("hook.resent", "hook.tried_now", "hook.cancelled")
+        ("alice@example.org", action, "instance Shop")
+        for action in ("hook.resent", "hook.tried_now", "hook.cancelled")
     ]
     assert newest().detail == {"hook": hook.webhook_id}
     resend(hook, acting_user=alice)
@@ -170,7 +171,7 @@ def test_redelivery_jobs(alice: User, instance: Instance) -> None:
     job = redelivery.plan(Instance.objects.all(), {"states": ["failed"]}, acting_user=alice)
     for change in (redelivery.pause, redelivery.resume, redelivery.cancel):
         change(job, acting_user=alice)
-    assert [deed for _, deed, _ in trail()] == [
+    assert [action for _, action, _ in trail()] == [
         "redelivery.planned", "redelivery.paused", "redelivery.resumed", "redelivery.cancelled",
     ]  # fmt: skip
     assert AuditEntry.objects.order_by("pk")[0].detail == {
@@ -182,7 +183,7 @@ def test_a_verification_borrows_and_gives_back(alice: User, instance: Instance) 
     until = timezone.now() + timedelta(minutes=30)
     borrow_address(instance.endpoint, url="https://example.org/bin", until=until, acting_user=alice)
     return_address(instance.endpoint, acting_user=alice)
-    assert [deed for _, deed, _ in trail()] == ["verification.started", "verification.ended"]
+    assert [action for _, action, _ in trail()] == ["verification.started", "verification.ended"]
 
 
 def test_members_come_and_go(alice: User) -> None:
@@ -195,7 +196,7 @@ def test_members_come_and_go(alice: User) -> None:
     again, secret = members.invite(alice.account, email="bob@example.org", role="viewer", acting_user=alice)
     members.revoke(again, acting_user=alice)
     members.revoke(again, acting_user=alice)
-    assert [(who, deed) for who, deed, _ in trail()] == [
+    assert [(who, action) for who, action, _ in trail()] == [
         ("alice@example.org", "member.invited"),
         ("bob@example.org", "member.joined"),
         ("alice@example.org", "member.role_changed"),
@@ -229,7 +230,7 @@ def test_an_entry_lives_and_dies_with_its_change(alice: User, instance: Instance
 @pytest.mark.django_db(transaction=True)
 def test_no_entry_is_written_outside_of_a_transaction() -> None:
     with pytest.raises(transaction.TransactionManagementError):
-        note(Deed.SIGNED_UP, acting_user=None, kind="account", key=1)
+        audit.record(AuditAction.SIGNED_UP, acting_user=None, kind="account", key=1)
 
 
 def test_an_entry_outlives_its_account_and_its_actor(alice: User, instance: Instance) -> None:
@@ -246,7 +247,7 @@ def test_staff_finds_entries_by_person_by_instance_and_by_account(
     bob = UserFactory(email="bob@example.org")
     rotate_token(instance, acting_user=alice)
     set_password(bob, "another-one-7", acting_user=charlie)
-    for text, deeds in {
+    for text, actions in {
         "alice@": ["instance.token_rotated"],
         "12345": ["instance.token_rotated"],
         "instance:12345": ["instance.token_rotated"],
@@ -256,7 +257,7 @@ def test_staff_finds_entries_by_person_by_instance_and_by_account(
         "99999": [],
     }.items():
         page = staff.get("/admin/accounts/auditentry/", {"q": text})
-        assert [entry.action for entry in page.context["cl"].result_list] == deeds, text
+        assert [entry.action for entry in page.context["cl"].result_list] == actions, text
     entry = AuditEntry.objects.get(action="instance.token_rotated")
     row = f"/admin/accounts/auditentry/{entry.pk}"
     assert "Token rotated" in staff.get(f"{row}/change/").content.decode()

@@ -32,7 +32,7 @@ def begin(client: Client, account: Account, reason: str = "ticket 7") -> None:
     assert (answer.status_code, answer["Location"]) == (302, "/instances/")
 
 
-def deeds() -> list[tuple[str, str, dict[str, str]]]:
+def actions() -> list[tuple[str, str, dict[str, str]]]:
     entries = AuditEntry.objects.filter(action__startswith="look.").order_by("pk")
     return [
         (
@@ -129,7 +129,7 @@ def test_every_look_and_every_page_is_in_the_trail(looking: Client, instance: In
     looking.post("/instances/12345/rename/", {"name": "x"})
     answer = looking.post("/admin/leave-look/")
     assert answer["Location"] == f"/admin/accounts/account/{instance.owner_id}/change/"
-    assert deeds() == [
+    assert actions() == [
         ("charlie@example.org", "look.started", {"reason": "ticket 7"}),
         ("charlie@example.org", "look.page", {"path": "/instances/12345/"}),
         ("charlie@example.org", "look.page", {"path": "/log/?state=failed"}),
@@ -142,7 +142,7 @@ def test_it_takes_a_reason(instance: Instance, staff: Client) -> None:
     page = f"/admin/accounts/account/do/look/?pk={instance.owner_id}"
     assert "half an hour" in staff.get(page).content.decode()
     assert staff.post(page, {"reason": " "}).status_code == 200
-    assert deeds() == []
+    assert actions() == []
     assert staff.get("/instances/12345/").status_code == 404
 
 
@@ -170,7 +170,7 @@ def test_after_half_an_hour_it_is_over(instance: Instance, charlie: User) -> Non
         answer = client.get("/instances/12345/")
         assert answer["Location"] == f"/admin/accounts/account/{instance.owner_id}/change/"
         assert client.get("/instances/12345/").status_code == 404
-    assert [deed for _, deed, _ in deeds()] == ["look.started", "look.page", "look.ended"]
+    assert [action for _, action, _ in actions()] == ["look.started", "look.page", "look.ended"]
 
 
 def test_who_loses_the_right_looks_no_longer(instance: Instance, of_group) -> None:  # type: ignore[no-untyped-def]
@@ -216,4 +216,4 @@ def test_looking_at_a_bin_of_ones_own_reads_nothing_either(looking: Client, inst
 
 def test_a_token_in_an_address_is_not_kept_in_the_trail(looking: Client) -> None:
     looking.get("/instances/?token=sooo-secret")
-    assert deeds()[-1] == ("charlie@example.org", "look.page", {"path": "/instances/?token=…"})
+    assert actions()[-1] == ("charlie@example.org", "look.page", {"path": "/instances/?token=…"})
