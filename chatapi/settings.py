@@ -9,12 +9,13 @@ import os
 import secrets
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import urlsplit
 
 import dj_email_url
 from environs import Env, EnvError, FileAwareEnv
 
 from chatapi import __version__
+from chatapi.database.url import database_settings
 from chatapi.logging_config import REQUEST_LEVELS, logging_config
 from chatapi.runtime.postgres.server import embedded_database
 
@@ -154,18 +155,8 @@ if EMBEDDED_POSTGRES:
     DATABASES["default"] |= embedded_database(DATA_DIR / "pg")
 else:
     try:
-        url = urlsplit(DATABASE_URL)
-        if url.scheme not in ("postgres", "postgresql") or not url.path.strip("/"):
-            raise ValueError
-        DATABASES["default"] |= {
-            "NAME": unquote(url.path.strip("/")),
-            "USER": unquote(url.username or ""),
-            "PASSWORD": unquote(url.password or ""),
-            "HOST": unquote(url.hostname or ""),
-            "PORT": str(url.port or ""),
-            "OPTIONS": dict(parse_qsl(url.query)),
-        }
-    except ValueError:  # its text may hold the password
+        DATABASES["default"] |= database_settings(DATABASE_URL)
+    except ValueError:
         SETTINGS_ERRORS.append(("DATABASE_URL", "it takes postgresql://user:password@host:5432/database"))
 # Kept connections: django-q2 runs 30 to 70 tasks/s with CONN_MAX_AGE 0 and 84 to 550 with 600 (measured).
 # No "pool": it breaks across django-q2's fork.
@@ -332,7 +323,7 @@ if DEBUG:
     STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT_HINT = HTTPS
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_SAMESITE = "Lax"
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_CONTENT_TYPE_NOSNIFF = True

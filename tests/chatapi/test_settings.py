@@ -4,12 +4,18 @@ import json
 import re
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
+import psycopg
 import pytest
+from django.db import connection
 
-from tests.product import ROOT, product_environment
+from chatapi.database.url import database_settings
+from chatapi.runtime.postgres.discovery import Server
+from tests.product import ROOT, free_port, manage, product_environment
 
 SHOW = """
 import json
@@ -74,3 +80,87 @@ def test_a_database_url_is_taken_apart(tmp_path: Path) -> None:
         "PORT": "6432",
         "OPTIONS": {"connect_timeout": 10, "sslmode": "require"},
     }
+
+
+@pytest.mark.parametrize(
+    ("hosts", "host", "port"),
+    [
+        ("", "", ""),
+        ("db.example.com", "db.example.com", ""),
+        ("a:5432,b:5433", "a,b", "5432,5433"),
+        ("a,b", "a,b", ""),
+        ("a,b:5433,", "a,b,", ",5433,"),
+        ("[::1]:5432,[fd00::2]", "::1,fd00::2", "5432,"),
+        ("%2Frun%2FPG:5432,10.0.0.7:5432", "/run/PG,10.0.0.7", "5432,5432"),
+    ],
+)
+def test_hosts_are_given_as_libpq_wants_them(hosts: str, host: str, port: str) -> None:
+    query = "target_session_attrs=read-write&connect_timeout=3&sslmode=prefer&sslmode=require"
+    url = f"postgresql://ann:p%40,ss@{hosts}/chat?{query}"
+    assert database_settings(url) == {
+        "NAME": "chat",
+        "USER": "ann",
+        "PASSWORD": "p@,ss",
+        "HOST": host,
+        "PORT": port,
+        "OPTIONS": {"target_session_attrs": "read-write", "connect_timeout": 3, "sslmode": "require"},
+    }
+    parsed = psycopg.conninfo.conninfo_to_dict(url)  # libpq's own reading of the URL
+    assert (parsed.get("host", ""), parsed.get("port", "").strip(",") and parsed["port"]) == (host, port)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://ann:s3cret@a:5432,b:port/chat",
+        "postgresql://ann:s3cret@a:0,b/chat",
+        "postgresql://ann:s3cret@a:70000/chat",
+        "postgresql://ann:s3cret@a:1:2/chat",
+        "postgresql://ann:s3cret@[::1/chat",
+        "postgresql://ann:s3cret@a,b/",
+        "postgresql://ann:s3#cret@a/chat",
+        "mysql://ann:s3cret@a/chat",
+        "s3cret",
+    ],
+)
+def test_a_wrong_database_url_is_refused_and_its_password_never_shown(url: str) -> None:
+    with pytest.raises(ValueError) as refused:
+        database_settings(url)
+    shown = "".join(traceback.format_exception(refused.value))
+    assert "s3cret" not in shown
+    assert "cret@" not in shown
+
+
+def test_the_check_on_a_wrong_database_url_names_it_without_its_password(tmp_path: Path) -> None:
+    environment = product_environment(tmp_path, DATABASE_URL="postgresql://ann:s3cret@a:5432,b:port/chat")
+    done = manage("check", environment=environment)
+    assert done.returncode == 1
+    assert (
+        "(chatapi.E005) DATABASE_URL: it takes postgresql://user:password@host:5432/database." in done.stderr
+    )
+    assert "s3cret" not in done.stdout + done.stderr
+
+
+ASK = """
+import django
+django.setup()
+from django.db import connection
+with connection.cursor() as cursor:
+    cursor.execute("SELECT current_database(), pg_is_in_recovery()")
+    print(*cursor.fetchone())
+"""
+
+
+def test_the_second_host_is_used_when_the_first_refuses(
+    tmp_path: Path, transactional_db: None, database_server: Server
+) -> None:
+    database = connection.settings_dict
+    nothing_there, socket_folder = quote(str(tmp_path), safe=""), quote(database["HOST"], safe="")
+    for first in (f"127.0.0.1:{free_port()}", f"{nothing_there}:5432"):
+        hosts = f"{first},{socket_folder}:{database['PORT']}"
+        url = f"postgresql://{database['USER']}@{hosts}/{database['NAME']}?target_session_attrs=read-write"
+        done = subprocess.run(
+            [sys.executable, "-c", ASK], cwd=ROOT, capture_output=True, text=True, timeout=60,
+            env=product_environment(tmp_path, DJANGO_SETTINGS_MODULE="chatapi.settings", DATABASE_URL=url),
+        )  # fmt: skip
+        assert done.stdout.split() == [database["NAME"], "False"], done.stderr
