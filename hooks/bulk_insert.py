@@ -1,9 +1,11 @@
-"""Many rows by one INSERT, where a thousand messages a second are written down.
+"""Inserts many rows of one model with one INSERT.
 
-`bulk_create` spells out every value of every row: of 300 hooks 8 000 parameters, and making and reading that statement
-costs more than all else that becomes of a message. Here a column in which all rows agree is said once, and the others
-go as one JSON text, which both sides read fast: 16 µs of CPU a hook instead of 99, and 29 in PostgreSQL instead of 50,
-measured in turn in one run.
+Here a column in which all rows agree is sent once; the other columns go as one JSON text, which both sides parse fast.
+
+`bulk_create` (Django 5.2) sends one array per column, UNNEST, unless a field has a placeholder of its own, as a
+BinaryField has. So of messages it sends arrays, and of hooks, whose body is binary, still every value of every row:
+300 hooks are 7,200 parameters. Microseconds of CPU per row in Python, 300 rows at a time, in turn in one run: 13 per
+hook instead of 87, 9 per message instead of 34. PostgreSQL takes 29 per hook instead of 50.
 """
 
 from __future__ import annotations
