@@ -4,6 +4,8 @@
 import os
 import sys
 
+SERVICES = ("up", "worker", "dispatch")  # they run until a signal stops them
+
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatapi.settings")
@@ -17,6 +19,11 @@ def main() -> None:
 
 
 def run() -> None:
+    if sys.argv[1:2] and sys.argv[1] in SERVICES:
+        from chatapi.runtime.processes import restore_signals
+
+        restore_signals()
+
     from django.core.management import execute_from_command_line
 
     from chatapi.runtime.postgres.for_command import database_for

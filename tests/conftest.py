@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
@@ -11,7 +12,34 @@ from django.core.management import call_command
 
 from chatapi.runtime.postgres import server as postgres_server
 from instances import rate_counters
-from tests.product import Product
+from tests.product import READY_SECONDS, Product
+
+# Seconds that a test may take, its fixtures included; pyproject.toml has the default. These folders start the product,
+# kill it and wait until it has recovered, or drive a browser.
+TIMEOUTS = {"acceptance": 600, "browser": 600, "faults": 900, "receivers": 600}
+PRODUCT_TIMEOUT = 2 * READY_SECONDS
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Restores the signals that the tests and their child processes rely on, where our parent process ignores them.
+
+    With SIGCHLD ignored every child would seem to end with 0. SIGINT and SIGHUP stay as they are (`nohup make test &`).
+    """
+    for number in (signal.SIGTERM, signal.SIGCHLD):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Gives more time to tests that are known to need it, unless they say so themselves."""
+    for item in items:
+        if item.get_closest_marker("timeout"):
+            continue
+        seconds = TIMEOUTS.get(item.path.relative_to(Path(__file__).parent).parts[0])
+        if seconds is None and "product" in getattr(item, "fixturenames", ()):
+            seconds = PRODUCT_TIMEOUT
+        if seconds:
+            item.add_marker(pytest.mark.timeout(seconds))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -29,8 +30,17 @@ class Product:
     lines     everything it has printed, oldest first
     """
 
-    def __init__(self, data_dir: Path, port: int | None = None, **environment: str) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        port: int | None = None,
+        *,
+        python: Sequence[str] = (sys.executable,),
+        **environment: str,
+    ) -> None:
+        """`python` is the start of the command line, which runs Python with what follows."""
         self.data_dir = data_dir
+        self.python = python
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = product_environment(data_dir, PORT=str(self.port), **environment)
@@ -50,7 +60,7 @@ class Product:
 
     def start(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "manage.py", "up"], cwd=ROOT, env=self.environment, text=True,
+            [*self.python, "manage.py", "up"], cwd=ROOT, env=self.environment, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         self.printed = queue.Queue()  # of a second start after a kill, not the end of the first

@@ -10,12 +10,13 @@ import os
 import signal
 from types import FrameType
 
-from chatapi.runtime.processes import end_with_parent
+from chatapi.runtime.processes import end_with_parent, restore_signals
 
 STOP_FD = "WORKER_STOP_FD"
 
 
 def main() -> None:
+    restore_signals()
     end_with_parent()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatapi.settings")
     import django

@@ -16,6 +16,18 @@ SETTLED_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 30.0
 
 
+def restore_signals() -> None:
+    """Restores the default handling of the signals that we rely on, where the parent process ignored them.
+
+    A script's `nohup make run &` starts us with SIGINT ignored, and Python then leaves it ignored: a Ctrl-C sent while
+    the program loads would be lost. With SIGCHLD ignored the exit codes of our children would be. SIGHUP stays
+    ignored: that is what nohup is for. Children inherit what is set here.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
 def end_with(parent: int) -> None:
     """From now on the kernel kills this process when its parent dies, by kill -9 too. Does nothing off Linux."""
     if sys.platform == "linux":

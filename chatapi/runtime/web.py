@@ -5,7 +5,7 @@ processes: 1 400 to 2 000, for 65 MB more). A simulation waits up to 10 s for th
 with 20 of them under way 16 threads serve nobody else, 40 serve 1 200/s at a p99 of 12 ms.
 """
 
-from chatapi.runtime.processes import end_with_parent
+from chatapi.runtime.processes import end_with_parent, restore_signals
 
 BLOCKING_THREADS = 40  # requests under way at once; each may hold a database connection
 BACKLOG = 1024  # connections that wait for one
@@ -13,6 +13,7 @@ KILL_SECONDS = 8  # of the 12 in which all must have ended
 
 
 def main() -> None:
+    restore_signals()
     end_with_parent()
     from django.conf import settings
     from granian.constants import HTTPModes, Interfaces

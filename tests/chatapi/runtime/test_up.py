@@ -1,6 +1,7 @@
 """`manage.py up`, really: ready, refused, killed, stopped."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -12,7 +13,9 @@ import psutil
 import pytest
 import requests
 
-from tests.product import ROOT, Product, free_port, manage, product_environment
+from tests.product import READY_SECONDS, ROOT, Product, free_port, manage, product_environment
+
+pytestmark = pytest.mark.timeout(2 * READY_SECONDS)
 
 
 @pytest.fixture(scope="module")
@@ -132,10 +135,27 @@ def test_a_part_that_dies_is_started_again(own: Product) -> None:
     own.wait_for_ready()
 
 
+# Runs the rest of its command line with these signals ignored, as a script's `nohup … &` does with SIGINT.
+IGNORING = """
+import os, signal, sys
+for name in sys.argv[1].split(","):
+    signal.signal(getattr(signal, name), signal.SIG_IGN)
+os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
+"""
+
+
+def ignoring(*signals: str) -> list[str]:
+    """The start of a command line of Python's whose process inherits these signals as ignored."""
+    return [sys.executable, "-c", IGNORING, ",".join(signals)]
+
+
+@pytest.mark.parametrize("python", [[sys.executable], ignoring("SIGINT", "SIGHUP")], ids=["plain", "nohup &"])
 @pytest.mark.parametrize("module", ["django.utils.version", "environs", "structlog", "django.db.models"])
-def test_ctrl_c_while_it_is_loaded_is_taken_in_silence(tmp_path: Path, module: str) -> None:
+def test_ctrl_c_while_it_is_loaded_is_taken_in_silence(
+    tmp_path: Path, module: str, python: list[str]
+) -> None:
     with subprocess.Popen(
-        [sys.executable, "-X", "importtime", "manage.py", "up"], cwd=ROOT, text=True, stdin=subprocess.DEVNULL,
+        [*python, "-X", "importtime", "manage.py", "up"], cwd=ROOT, text=True, stdin=subprocess.DEVNULL,
         env=product_environment(tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     ) as started:  # fmt: skip
         assert started.stderr
@@ -144,3 +164,28 @@ def test_ctrl_c_while_it_is_loaded_is_taken_in_silence(tmp_path: Path, module: s
         started.send_signal(signal.SIGINT)
         said = "".join(line for line in lines if not line.startswith("import time:"))
         assert (started.wait(20), said.strip()) == (130, "Stopped.")
+
+
+def ignored_signals(process: psutil.Process) -> set[str]:
+    """The names of the signals that the process ignores."""
+    [mask] = re.findall(r"^SigIgn:\s*(\w+)$", Path(f"/proc/{process.pid}/status").read_text(), re.MULTILINE)
+    return {number.name for number in signal.Signals if int(mask, 16) >> (number - 1) & 1}
+
+
+def test_signals_that_the_parent_ignores_stop_it_all_the_same(folder: Path) -> None:
+    ignored = ("SIGINT", "SIGTERM", "SIGCHLD", "SIGHUP", "SIGPIPE")
+    with Product(folder, python=ignoring(*ignored)) as product:
+        family = product.processes()
+        cluster = product.part("chatapi.runtime.cluster")
+        up, worker, web = (product.part(word) for word in ("up", "worker", "chatapi.runtime.web"))
+        assert [ignored_signals(part) & {"SIGINT", "SIGTERM", "SIGCHLD"} for part in (up, worker, web)] == [
+            set()
+        ] * 3
+        assert ignored_signals(cluster) & {"SIGTERM", "SIGCHLD"} == set()
+        assert "SIGHUP" in ignored_signals(up)  # nohup keeps its effect
+        product.part("chatapi.runtime.web").terminate()
+        product.wait_for("The web server ended (code 0); starting it again", 20)
+        product.wait_for_ready()
+        assert product.stop(signal.SIGINT) == 0
+        assert no_longer_there(family)
+        assert product.lines[-1] == "Stopped."

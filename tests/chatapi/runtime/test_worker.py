@@ -6,7 +6,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.product import Product
+from tests.product import READY_SECONDS, Product
+
+pytestmark = pytest.mark.timeout(2 * READY_SECONDS)
 
 
 @pytest.fixture(scope="module")
