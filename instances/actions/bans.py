@@ -1,23 +1,24 @@
-"""Bans: whose number fits the mask is told so once, and what they write never arrives (contract.md, section 2).
+"""Bans: a contact whose number matches the mask is told so once, and their messages are dropped (contract.md §2).
 
-What a ban does is this project's choice, as the original's is not known: it is what blocking a contact does. A direct
-message or a call of a banned contact is not recorded, has no number and no hook. Groups are not touched, since
-nobody can be blocked there; and the account may write to whom it has banned.
+The effect of a ban is this project's choice, because the original's is unknown: it works like blocking a contact. A
+direct message or a call of a banned contact is not recorded, gets no number and creates no hook. Groups are not
+affected, because contacts cannot be blocked there. The account may still write to contacts it has banned.
 """
-
-from typing import Any
 
 from django.db import transaction
 
+from accounts.audit import Deed
+from accounts.models import User
 from instances import ban_masks, chat_ids
-from instances.actions import events
+from instances.actions import audit, events
+from instances.actions.sending.accept import QueueFull, send_message
 from instances.models import BannedContact, Instance, Message
 
 LONGEST_MESSAGE = 4_096  # characters of preBanMessage
 
 
 class Banned(Exception):
-    """The sender's number fits the mask, so what they wrote was not taken in; the text is a sentence for the caller."""
+    """The sender's number matches the mask, so the message was dropped. The text is a sentence for the caller."""
 
 
 @transaction.atomic
@@ -26,26 +27,34 @@ def change_bans(
     *,
     mask: str | None = None,
     pre_ban_message: str | None = None,
-    acting_user: Any = None,
+    acting_user: User | None = None,
 ) -> Instance:
-    """What is None stays; the empty mask bans nobody. Another mask begins anew: everybody is told once more.
+    """Change the mask and the message for banned contacts; None leaves a value unchanged.
 
-    Raises masks.BadMask.
+    The empty mask bans no contact. After a change of the mask, every banned contact is told once more.
+
+    Raises:
+        ban_masks.BadMask: the mask is not a valid pattern.
     """
     if mask:
         ban_masks.compiled(mask)
     events.lock(instance)
+    changed = []
     if mask is not None and mask != instance.ban_phone_mask:
         BannedContact.objects.filter(instance=instance).delete()
         instance.ban_phone_mask = mask
-    if pre_ban_message is not None:
+        changed.append("banPhoneMask")
+    if pre_ban_message is not None and pre_ban_message != instance.pre_ban_message:
         instance.pre_ban_message = pre_ban_message
-    instance.save(update_fields=["ban_phone_mask", "pre_ban_message"])
+        changed.append("preBanMessage")
+    if changed:
+        instance.save(update_fields=["ban_phone_mask", "pre_ban_message"])
+        audit.record(instance, Deed.SETTINGS_CHANGED, acting_user=acting_user, changed=changed)
     return instance
 
 
 def is_banned(instance: Instance, chat_id: str) -> bool:
-    """Does the mask fit this person's number? A mask that has become wrong, by a newer engine, fits nobody."""
+    """Whether the mask matches this contact's number. A mask that a newer regex engine rejects matches no contact."""
     if not instance.ban_phone_mask or chat_ids.is_group(chat_id):
         return False
     try:
@@ -54,25 +63,26 @@ def is_banned(instance: Instance, chat_id: str) -> bool:
         return False
 
 
-def turn_away(instance: Instance, chat_id: str) -> None:
-    """A banned contact has written: the first time they get the preBanMessage. The caller holds the instance's lock."""
-    from instances.actions.sending.accept import (  # which needs messages.py, and that this
-        QueueFull,
-        send_message,
-    )
-
+def notify_banned_contact(instance: Instance, chat_id: str) -> None:
+    """Send the preBanMessage to a banned contact who wrote for the first time. The caller holds the instance's lock."""
     if BannedContact.objects.filter(instance=instance, chat_id=chat_id).exists():
         return
     if instance.pre_ban_message and instance.is_paid:
         try:
             send_message(instance, chat_id=chat_id, body=instance.pre_ban_message)
         except QueueFull:
-            return  # they are told when they write again
+            return  # sent when the contact writes again
     BannedContact.objects.create(instance=instance, chat_id=chat_id)
 
 
 def raise_if_banned(message: Message | None) -> Message:
-    """What was taken in; raises Banned, outside the transaction in which they were told, where nothing was."""
+    """Returns the recorded message.
+
+    Called after the transaction that notified the contact: an exception inside it would roll the notification back.
+
+    Raises:
+        Banned: no message was recorded.
+    """
     if message is None:
         raise Banned(
             "The sender's number fits banPhoneMask, so nothing that they write reaches the instance."

@@ -1,32 +1,43 @@
-"""Messages as the messenger reports them: a contact writes, somebody types on the phone, ticks come back."""
+"""Messages as the messenger reports them: received from a contact, typed on the phone, acknowledged."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from django.db import transaction
 from django.utils import timezone
 
 from instances import chat_ids
 from instances.actions import bans, chats, events
+from instances.actions.message_lookup import UnknownMessage
 from instances.models import Ack, Chat, Instance, Media, Message, MessageType
 
 
-class UnknownMessage(Exception):
-    """The instance has no such message; the text is a sentence for the caller."""
+class MessageContent(TypedDict, total=False):
+    """What a message says and how the messenger reports it: the optional keywords of a received or typed message.
+
+    `media` is the file, whose link becomes the body. `quoted` is made by message_lookup.quote. `time` is the
+    messenger's time, by default now. `key` is the messenger's own id of the message, if it has one: a message reported
+    twice is written once, and the stored message is returned.
+    """
+
+    type: str  # of MessageType
+    body: str
+    caption: str | None
+    quoted: Mapping[str, Any] | None
+    forwarded: int
+    media: Media | None
+    time: datetime | None
+    key: str
 
 
-def quote(instance: Instance, message_id: str) -> dict[str, str]:
-    """What a message keeps of the one that it quotes: `{"id","body","type"}`. Raises UnknownMessage."""
-    found = Message.objects.filter(instance=instance, message_id=message_id).only("body", "type").first()
-    if found is None:
-        raise UnknownMessage("The message to be quoted was not found.")
-    return {"id": message_id, "body": found.body, "type": found.type}
+def body_and_file(instance: Instance, type: str, body: str, media: Media | None) -> tuple[str, Media | None]:
+    """Returns the body and the file as they are stored (contract.md §3): of a file its link, of calls and of videos
+    that are not uploaded a fixed text.
 
-
-def body_of(instance: Instance, type: str, body: str, media: Media | None) -> tuple[str, Media | None]:
-    """Body and file as contract.md section 3 has them: a file's link, and what is said of calls and of videos that
-    are not to be uploaded."""
+    Raises:
+        ValueError: the type is not a MessageType.
+    """
     if type not in MessageType.values:
         raise ValueError(f"type takes one of {', '.join(MessageType.values)}")
     if type == MessageType.CALL_LOG:
@@ -36,47 +47,57 @@ def body_of(instance: Instance, type: str, body: str, media: Media | None) -> tu
     return (media.link if media else body), media
 
 
-def receive_message(instance: Instance, **message: Any) -> Message:
-    """A contact has written; `message` as `take_in` has it. Raises bans.Banned, and what take_in raises."""
-    return bans.raise_if_banned(take_in(instance, **message))
-
-
-@transaction.atomic
-def take_in(
+def receive_message(
     instance: Instance,
     *,
     sender: str,
     sender_name: str = "",
+    chat_id: str | None = None,
+    **content: Unpack[MessageContent],
+) -> Message:
+    """Record a message that a contact wrote, with its hook.
+
+    `sender` is a phone number or chat id. `chat_id` is the group, if the message was written in one. Without a
+    `sender_name` the name in the address book is used.
+
+    Raises:
+        bans.Banned: the contact is banned, and was told so the first time.
+        chat_ids.BadChatId: `sender` or `chat_id` is not valid.
+        ValueError: the type is not a MessageType.
+    """
+    message = record_received(instance, sender=sender, sender_name=sender_name, chat_id=chat_id, **content)
+    return bans.raise_if_banned(message)
+
+
+@transaction.atomic
+def record_received(
+    instance: Instance,
+    *,
+    sender: str,
+    sender_name: str = "",
+    chat_id: str | None = None,
     type: str = MessageType.CHAT,
     body: str = "",
     caption: str | None = None,
-    chat_id: str | None = None,
     quoted: Mapping[str, Any] | None = None,
     forwarded: int = 0,
     media: Media | None = None,
     time: datetime | None = None,
     key: str = "",
 ) -> Message | None:
-    """What a contact has written; None if they are banned, and have been told so.
-
-    `sender` is a phone number or chat id; `chat_id` the group, if it was in one; `quoted` as `quote` makes it; with
-    `media` its link is the body; `time` is the messenger's, now by default. `key` is the messenger's own id of the
-    message, if it has one: reported once more, nothing is written, and the message that is there is returned. Without a
-    `sender_name` it is the address book's. Raises chat_ids.BadChatId, and ValueError for a type that is not a
-    MessageType.
-    """
+    """As receive_message, for a caller with a transaction of its own: returns None if the contact is banned."""
     author = chat_ids.of_phone(sender)
     where = chat_ids.of_chat(chat_id) if chat_id else author
     at = time or timezone.now()
     sender_name = sender_name[:200]
     message_id = chat_ids.message_id(where, author=author, from_me=False, key=key)
-    if key and (known := again(instance, message_id)):
+    if key and (known := find_reported(instance, message_id)):
         return known
     if bans.is_banned(instance, where):
         events.lock(instance)
-        bans.turn_away(instance, where)
+        bans.notify_banned_contact(instance, where)
         return None
-    body, media = body_of(instance, type, body, media)
+    body, media = body_and_file(instance, type, body, media)
     number = events.raise_counter(instance, "last_message_number")
     name = "" if chat_ids.is_group(where) else sender_name
     chat = chats.chat_for_message(instance, where, at=at, name=name, author=author)
@@ -100,15 +121,15 @@ def take_in(
 
 
 def name_of(chat: Chat, author: str) -> str:
-    """What the address book calls somebody who writes in this chat; empty when it does not know them."""
+    """Returns the author's name in the address book; empty if it has none."""
     if not chat.is_group:
         return chat.name
     names = Chat.objects.filter(instance=chat.instance_id, chat_id=author).values_list("name", flat=True)
     return names.first() or ""
 
 
-def again(instance: Instance, message_id: str) -> Message | None:
-    """The message that the messenger reports once more, if it does; keeps the instance's row either way."""
+def find_reported(instance: Instance, message_id: str) -> Message | None:
+    """Returns the message if the messenger has reported it before. Locks the instance's row in either case."""
     events.lock(instance)
     known = Message.objects.select_related("chat").filter(instance=instance, message_id=message_id).first()
     if known is not None:
@@ -130,16 +151,20 @@ def type_on_phone(
     time: datetime | None = None,
     key: str = "",
 ) -> Message:
-    """Somebody has written on the instance's own phone (`self` 0): hooked, but its ticks never are.
+    """Record a message typed on the instance's own phone (`self` 0), with its hook; its acks create no hooks.
 
-    The keywords and what is raised are receive_message's.
+    Keywords as in MessageContent.
+
+    Raises:
+        chat_ids.BadChatId: `chat_id` is not valid.
+        ValueError: the type is not a MessageType.
     """
     where = chat_ids.of_chat(chat_id)
     at = time or timezone.now()
     message_id = chat_ids.message_id(where, author=instance.own_chat_id, from_me=True, key=key)
-    if key and (known := again(instance, message_id)):
+    if key and (known := find_reported(instance, message_id)):
         return known
-    body, media = body_of(instance, type, body, media)
+    body, media = body_and_file(instance, type, body, media)
     number = events.raise_counter(instance, "last_message_number")
     message = Message.objects.create(
         instance=instance,
@@ -163,9 +188,11 @@ def type_on_phone(
 
 @transaction.atomic
 def record_ack(instance: Instance, *, message_id: str, status: str) -> Message:
-    """The messenger reports a tick: "sent", "delivered" or "viewed". A status never goes back.
+    """Record an ack that the messenger reports: "sent", "delivered" or "viewed". A status is never lowered.
 
-    Raises UnknownMessage if the instance has sent no such message, ValueError for another status.
+    Raises:
+        UnknownMessage: the instance has sent no such message.
+        ValueError: another status.
     """
     try:
         ack = {ack.label: ack for ack in Ack}[status]
@@ -179,18 +206,21 @@ def record_ack(instance: Instance, *, message_id: str, status: str) -> Message:
     )
     if message is None:
         raise UnknownMessage("The instance has sent no message with this id.")
-    record_ticks(instance, [(message, ack)])
+    record_acks(instance, [(message, ack)])
     return message
 
 
-def record_ticks(instance: Instance, ticks: Iterable[tuple[Message, Ack]]) -> None:
-    """Writes these ticks with their hooks, in this order, leaving out what would go back; the caller holds the lock."""
+def record_acks(instance: Instance, acks: Iterable[tuple[Message, Ack]]) -> None:
+    """Write these acks with their hooks, in this order, except those that would lower a status.
+
+    The caller holds the instance's lock.
+    """
     changed: dict[int, Message] = {}
-    made = []
-    for message, ack in ticks:
+    emitted = []
+    for message, ack in acks:
         if ack > (message.ack or 0):
             message.instance, message.ack = instance, ack
             changed[message.pk] = message
-            made.append(events.of_ack(instance, message, ack))
+            emitted.append(events.of_ack(instance, message, ack))
     Message.objects.bulk_update(changed.values(), ["ack"])
-    events.emit(instance, *made)
+    events.emit(instance, *emitted)

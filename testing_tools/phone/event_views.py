@@ -21,7 +21,7 @@ from django.views.decorators.http import require_POST
 from instances import chat_ids
 from instances.actions.bans import Banned
 from instances.actions.chats import Denied, read_chat
-from instances.actions.messages import UnknownMessage
+from instances.actions.message_lookup import UnknownMessage
 from instances.actions.session import take_over
 from instances.channels.sandbox.actions import contacts as contacts_actions
 from instances.channels.sandbox.actions.contacts import (

@@ -11,7 +11,7 @@ from django.db import models
 
 from instances import chat_ids
 from instances.actions.media import keep_longer, take_media
-from instances.actions.messages import UnknownMessage, quote
+from instances.actions.message_lookup import UnknownMessage, quote
 from instances.contract.sending.contacts_and_locations import vcard_of
 from instances.media.kinds import WrongFile
 from instances.models import Instance, Media, Message, MessageType

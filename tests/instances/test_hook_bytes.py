@@ -9,7 +9,8 @@ from django.utils import timezone
 from hooks.models import Hook, Kind
 from instances.actions.chats import change_chat
 from instances.actions.groups import add_participant, create_group, remove_participant, set_admin
-from instances.actions.messages import quote, receive_message, type_on_phone
+from instances.actions.message_lookup import quote
+from instances.actions.messages import receive_message, type_on_phone
 from instances.actions.sending.accept import send_message
 from instances.actions.settings import change_settings
 from instances.actions.status import change_status

@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from hooks.models import Hook
 from instances.actions.lifecycle import record_payment
-from instances.actions.messages import UnknownMessage, receive_message
+from instances.actions.message_lookup import UnknownMessage
+from instances.actions.messages import receive_message
 from instances.actions.sending.accept import QueueFull, record_sent, send_message
 from instances.actions.settings import change_settings
 from instances.channels.sandbox.channel import SandboxChannel

@@ -6,7 +6,8 @@ import pytest
 from django.utils import timezone
 
 from hooks.models import Hook
-from instances.actions.messages import UnknownMessage, receive_message
+from instances.actions.message_lookup import UnknownMessage
+from instances.actions.messages import receive_message
 from instances.actions.sending.accept import send_message
 from instances.channels.sandbox.actions.contacts import (
     change_contact,

@@ -7,7 +7,8 @@ from django.utils import timezone
 
 from hooks.models import Hook, State
 from instances.actions.lifecycle import link_sandbox
-from instances.actions.messages import UnknownMessage, receive_message, record_ack, type_on_phone
+from instances.actions.message_lookup import UnknownMessage
+from instances.actions.messages import receive_message, record_ack, type_on_phone
 from instances.actions.sending.accept import send_message
 from instances.actions.settings import change_settings
 from instances.actions.status import change_status

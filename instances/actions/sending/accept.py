@@ -11,7 +11,7 @@ from django.utils import timezone
 from hooks import bulk_insert
 from instances import chat_ids
 from instances.actions import chats, events
-from instances.actions.messages import quote
+from instances.actions.message_lookup import quote_sent
 from instances.models import Ack, Chat, Instance, Media, Message, MessageType, OutgoingMessage, OutgoingQueue
 
 QUEUE_LIMIT = 400  # contract.md, section 2
@@ -79,17 +79,6 @@ def check_room(instance: Instance, *, quoted_id: str | None = None) -> None:
         raise queue_full()
     if quoted_id:
         quote_sent(instance, quoted_id)
-
-
-def quote_sent(instance: Instance, message_id: str) -> dict[str, str]:
-    """As `quote`, also of a message that still waits in the queue: its id is known to the caller already.
-
-    The queue is looked at first, for messages go from it to the others and never back.
-    """
-    waiting = OutgoingMessage.objects.filter(instance=instance, message_id=message_id, deletes="").first()
-    if waiting is not None:
-        return {"id": message_id, "body": waiting.body, "type": waiting.type}
-    return quote(instance, message_id)
 
 
 ENQUEUE = """

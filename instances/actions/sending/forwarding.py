@@ -6,7 +6,7 @@ from django.db import transaction
 
 from instances import chat_ids
 from instances.actions.media import keep_longer
-from instances.actions.messages import UnknownMessage
+from instances.actions.message_lookup import find_message
 from instances.actions.sending.accept import send_message
 from instances.media.kinds import WrongFile
 from instances.models import Instance, Media, Message, MessageType, OutgoingMessage
@@ -22,25 +22,6 @@ class CannotDelete(Exception):
     """The message is not one that the instance can delete; the text is a sentence for the caller."""
 
 
-def find(instance: Instance, message_id: str) -> Message | OutgoingMessage:
-    """A message of the instance, which may still wait in the queue. Raises UnknownMessage.
-
-    The queue is looked at first: from there a message goes to the others, and never back.
-    """
-    waiting = OutgoingMessage.objects.filter(instance=instance, message_id=message_id, deletes="")
-    found = waiting.select_related("media").first()
-    if found is not None:
-        return found
-    message = (
-        Message.objects.filter(instance=instance, message_id=message_id)
-        .select_related("media", "chat")
-        .first()
-    )
-    if message is None:
-        raise UnknownMessage(f"There is no message with the id {message_id[:200]}.")
-    return message
-
-
 @transaction.atomic
 def forward_messages(
     instance: Instance, *, chat_id: str, message_ids: Sequence[str]
@@ -53,7 +34,7 @@ def forward_messages(
     if len(message_ids) > FORWARDED_MOST:
         raise CannotForward(f"At most {FORWARDED_MOST} messages are forwarded at once.")
     where = chat_ids.of_chat(chat_id)
-    originals = [find(instance, message_id) for message_id in message_ids]
+    originals = [find_message(instance, message_id) for message_id in message_ids]
     files = [file_of(original) for original in originals]
     return [
         send_message(
@@ -96,7 +77,7 @@ def delete_message(instance: Instance, *, message_id: str, chat_id: str | None =
 
     `chat_id` is where the caller believes it to be. Raises UnknownMessage, CannotDelete and QueueFull.
     """
-    found = find(instance, message_id)
+    found = find_message(instance, message_id)
     where = found.chat.chat_id if isinstance(found, Message) else found.chat_id
     if isinstance(found, Message) and not found.from_me:
         raise CannotDelete(

@@ -19,7 +19,7 @@ from instances import payloads
 from instances.actions.bans import Banned
 from instances.actions.chats import Denied
 from instances.actions.media import take_media
-from instances.actions.messages import UnknownMessage, quote
+from instances.actions.message_lookup import UnknownMessage, quote
 from instances.api import schema
 from instances.api.errors import Conflict
 from instances.api.parsing import BoundedJSONParser

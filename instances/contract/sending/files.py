@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from django.core.files.uploadedfile import UploadedFile
 
 from instances.actions.media import take_media
-from instances.actions.messages import UnknownMessage
+from instances.actions.message_lookup import UnknownMessage
 from instances.actions.sending.accept import QueueFull, check_room
 from instances.contract.arguments import Destination, flag, text
 from instances.contract.errors import Refused

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from instances.actions.messages import UnknownMessage
+from instances.actions.message_lookup import UnknownMessage
 from instances.actions.sending import forwarding as forwarding_actions
 from instances.actions.sending.accept import QueueFull, TooLong
 from instances.actions.sending.forwarding import CannotDelete, CannotForward, forward_messages

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from instances.actions.messages import UnknownMessage
+from instances.actions.message_lookup import UnknownMessage
 from instances.actions.sending import accept as accept_actions
 from instances.actions.sending.accept import QueueFull, TooLong
 from instances.channels import channel_of

@@ -108,7 +108,7 @@ def type_by_hand(instance: Instance, *, chat_id: str, **message: Any) -> Message
     must_be_linked(instance, "nothing that is typed on its phone goes out")
     typed = messages.type_on_phone(instance, chat_id=chat_id, **message)
     ticks = receipts.plan_receipts(instance, message_id=typed.message_id, chat_id=typed.chat.chat_id)
-    messages.record_ticks(instance, [(typed, Ack(tick)) for tick in ticks])
+    messages.record_acks(instance, [(typed, Ack(tick)) for tick in ticks])
     receipts.wake()
     return typed
 

@@ -17,7 +17,8 @@ from django.utils import timezone
 
 from instances import chat_ids
 from instances.actions import events
-from instances.actions.messages import UnknownMessage, record_ticks
+from instances.actions.message_lookup import UnknownMessage
+from instances.actions.messages import record_acks
 from instances.actions.sending.accept import OUTGOING_CHANNEL
 from instances.models import Ack, Instance, Message, Participant, SandboxContact, SandboxReceipt
 
@@ -136,7 +137,7 @@ def make_due_receipts(instance: Instance, now: datetime) -> int:
             receipt.save(update_fields=["due_at"])
         else:
             receipt.delete()  # cleared from the queue after all
-    record_ticks(instance, ticks)
+    record_acks(instance, ticks)
     return len(due)
 
 
@@ -196,7 +197,7 @@ def tick_by_hand(instance: Instance, *, message_id: str, ack: Ack, contact: str 
     if not chat_ids.is_group(message.chat.chat_id):
         if contact and contact != message.chat.chat_id:
             raise UnknownMessage("The message was sent to somebody else.")
-        record_ticks(instance, [(message, ack)])
+        record_acks(instance, [(message, ack)])
         mind = SandboxContact.objects.filter(instance=instance, chat_id=message.chat.chat_id).first()
         reconsider(instance, [message], mind, now)
         wake()
@@ -212,7 +213,7 @@ def tick_by_hand(instance: Instance, *, message_id: str, ack: Ack, contact: str 
         for receipt in waiting
         for tick in step_on(receipt, message, known.get(receipt.chat_id), ack, now)
     ]
-    record_ticks(instance, ticks if contact else [(message, ack)])
+    record_acks(instance, ticks if contact else [(message, ack)])
     wake()
     return message, bool(ticks) or message.ack != before
 
