@@ -2,12 +2,12 @@
 
 from django.db import transaction
 
-from instances.channels.sandbox.actions.contacts import change_contact
+from instances.channels.sandbox.actions.contacts import ContactChanges, change_contact
 from instances.channels.sandbox.actions.groups import group_of_contact
 from instances.models import Instance, SandboxContact
 
 # 555-0100 to 0199 are kept for stories: nobody has them.
-PEOPLE = {
+PEOPLE: dict[str, ContactChanges] = {
     "15550100101": {"name": "Rita Reads (after 2 s)", "read_after": 2},
     "15550100102": {"name": "Sam Slow (gets it after 5 s)", "deliver_after": 5, "read_after": 5},
     "15550100103": {"name": "Otto Offline", "online": False},

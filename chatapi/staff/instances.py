@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.urls import reverse
 
+from accounts.current_user import current_user
 from accounts.impersonation import PERMISSION as LOOK
 from accounts.models import Account, Payment
 from chatapi.staff.lists import Desk, keys, number, numbered
@@ -41,18 +42,18 @@ class PaymentForm(forms.Form):
 
 
 def pay(request: HttpRequest, instance: Instance, asked: dict[str, Any]) -> str:
-    record_payment(instance, **asked, acting_user=request.user)
+    record_payment(instance, **asked, acting_user=current_user(request))
     return f"{instance} is paid until {instance.paid_until:%Y-%m-%d %H:%M} UTC."
 
 
 def stop(request: HttpRequest, instance: Instance, asked: dict[str, Any]) -> str:
-    if not stop_instance(instance, reason=asked["reason"], acting_user=request.user):
+    if not stop_instance(instance, reason=asked["reason"], acting_user=current_user(request)):
         raise NotPossible(f"{instance} is stopped already.")
     return f"{instance} is stopped."
 
 
 def start(request: HttpRequest, instance: Instance, asked: dict[str, Any]) -> str:
-    if not start_instance(instance, acting_user=request.user):
+    if not start_instance(instance, acting_user=current_user(request)):
         blocked = instance.stop_reason == StopReason.BLOCKED
         raise NotPossible(
             f"The account of {instance} is blocked: unblock that."
@@ -69,7 +70,7 @@ def log_out(request: HttpRequest, instance: Instance, asked: dict[str, Any]) -> 
         instance,
         account_status=AccountStatus.GOT_QR_CODE,
         substatus=Substatus.NORMAL,
-        acting_user=request.user,
+        acting_user=current_user(request),
     )
     return f"{instance} is logged out."
 

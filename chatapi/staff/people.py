@@ -14,6 +14,7 @@ from django.utils.html import format_html
 
 from accounts import impersonation
 from accounts.actions.accounts import set_groups, set_rights
+from accounts.current_user import current_user
 from accounts.models import KEY_PREFIX_LENGTH, Account, AccountKey, Invitation, Member, Payment, User
 from chatapi.staff.lists import Desk, keys, link, number, numbered
 from chatapi.staff.tools import Reason, Tool
@@ -93,13 +94,13 @@ class UserDesk(Desk):
 
 
 def block(request: HttpRequest, account: Account, asked: dict[str, Any]) -> str:
-    if not block_account(account, reason=asked["reason"], acting_user=request.user):
+    if not block_account(account, reason=asked["reason"], acting_user=current_user(request)):
         raise NotPossible(f"{account} is blocked already.")
     return f"{account} is blocked."
 
 
 def unblock(request: HttpRequest, account: Account, asked: dict[str, Any]) -> str:
-    if not unblock_account(account, acting_user=request.user):
+    if not unblock_account(account, acting_user=current_user(request)):
         raise NotPossible(f"{account} is not blocked.")
     return f"{account} is open again."
 

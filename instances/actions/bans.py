@@ -7,7 +7,7 @@ affected, because contacts cannot be blocked there. The account may still write 
 
 from django.db import transaction
 
-from accounts.audit import Deed
+from accounts.audit import AuditAction
 from accounts.models import User
 from instances import ban_masks, chat_ids
 from instances.actions import audit, events
@@ -49,7 +49,7 @@ def change_bans(
         changed.append("preBanMessage")
     if changed:
         instance.save(update_fields=["ban_phone_mask", "pre_ban_message"])
-        audit.record(instance, Deed.SETTINGS_CHANGED, acting_user=acting_user, changed=changed)
+        audit.record(instance, AuditAction.SETTINGS_CHANGED, acting_user=acting_user, changed=changed)
     return instance
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.models import User
 from instances import chat_ids, payloads
 from instances.actions import events
 from instances.models import Chat, Instance, Participant
@@ -114,7 +115,7 @@ def change_chat(
     chat_id: str,
     name: str | None = None,
     image: str | None = None,
-    acting_user: Any = None,
+    acting_user: User | None = None,
 ) -> Chat:
     """The messenger reports a new name (up to 200 characters are kept) or picture (an address, "" for none).
 
@@ -131,7 +132,7 @@ def change_chat(
 
 
 @transaction.atomic
-def read_chat(instance: Instance, *, chat_id: str, acting_user: Any = None) -> Chat:
+def read_chat(instance: Instance, *, chat_id: str, acting_user: User | None = None) -> Chat:
     """The account has read all there is. Raises Denied for an unknown chat, as all of these do."""
     events.lock(instance)
     number = instance.last_message_number
@@ -139,13 +140,13 @@ def read_chat(instance: Instance, *, chat_id: str, acting_user: Any = None) -> C
 
 
 @transaction.atomic
-def mark_unread(instance: Instance, *, chat_id: str, acting_user: Any = None) -> Chat:
+def mark_unread(instance: Instance, *, chat_id: str, acting_user: User | None = None) -> Chat:
     """A mark for the reader alone: the counter and the contact's ticks stay as they are."""
     return change(instance, chat_id, marked_unread=True)
 
 
 @transaction.atomic
-def pin_chat(instance: Instance, *, chat_id: str, on: bool, acting_user: Any = None) -> Chat:
+def pin_chat(instance: Instance, *, chat_id: str, on: bool, acting_user: User | None = None) -> Chat:
     """At the top of the list, the newest pin first; a pinned chat is not in the archive."""
     return change(instance, chat_id, **({"pinned_at": timezone.now(), "archived": False} if on else UNPINNED))
 
@@ -154,13 +155,13 @@ UNPINNED = {"pinned_at": None}
 
 
 @transaction.atomic
-def archive_chat(instance: Instance, *, chat_id: str, on: bool, acting_user: Any = None) -> Chat:
+def archive_chat(instance: Instance, *, chat_id: str, on: bool, acting_user: User | None = None) -> Chat:
     """At the end of the list, and no longer pinned, until the next message (see chat_for_message)."""
     return change(instance, chat_id, archived=on, **(UNPINNED if on else {}))
 
 
 @transaction.atomic
-def clear_chat(instance: Instance, *, chat_id: str, acting_user: Any = None) -> Chat:
+def clear_chat(instance: Instance, *, chat_id: str, acting_user: User | None = None) -> Chat:
     """Its messages so far are out of the history; the numbered feed of `messages` keeps what it has given."""
     events.lock(instance)
     number = instance.last_message_number
@@ -168,7 +169,7 @@ def clear_chat(instance: Instance, *, chat_id: str, acting_user: Any = None) -> 
 
 
 @transaction.atomic
-def remove_chat(instance: Instance, *, chat_id: str, acting_user: Any = None) -> Chat:
+def remove_chat(instance: Instance, *, chat_id: str, acting_user: User | None = None) -> Chat:
     """Off the list until its next message, its history cleared. A group is not left by that."""
     clear_chat(instance, chat_id=chat_id)
     return change(instance, chat_id, removed_at=timezone.now(), archived=False, **UNPINNED)
@@ -176,7 +177,7 @@ def remove_chat(instance: Instance, *, chat_id: str, acting_user: Any = None) ->
 
 @transaction.atomic
 def show_activity(
-    instance: Instance, *, chat_id: str, activity: str, seconds: int, acting_user: Any = None
+    instance: Instance, *, chat_id: str, activity: str, seconds: int, acting_user: User | None = None
 ) -> Chat | None:
     """The contact sees the account typing or recording (Chat.Activity) for so long; 0 seconds end it.
 

@@ -1,9 +1,8 @@
 """Making an instance as good as new, while it stays itself."""
 
-from typing import Any
-
 from django.db import transaction
 
+from accounts.models import User
 from instances.actions import events
 from instances.actions.sending import message_queue
 from instances.actions.session import log_out
@@ -11,7 +10,7 @@ from instances.models import Instance
 
 
 @transaction.atomic
-def clean_instance(instance: Instance, *, acting_user: Any) -> Instance:
+def clean_instance(instance: Instance, *, acting_user: User | None) -> Instance:
     """Logs it out, and throws away its chats, messages, queues, labels, files, bans, histories and sandbox people.
 
     Its number, token, settings, payments and hooks stay; so do the numbers that its messages have had, for a client

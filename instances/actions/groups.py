@@ -6,11 +6,11 @@ queue of actions meets them too, when its turn has come.
 """
 
 from collections.abc import Iterable
-from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
+from accounts.models import User
 from instances import chat_ids, payloads
 from instances.actions import events
 from instances.actions.chats import Denied, add_participants, find_chat, tell_change
@@ -33,7 +33,7 @@ def create_group(
     members: Iterable[str],
     admins: Iterable[str] | None = None,
     image: str = "",
-    acting_user: Any = None,
+    acting_user: User | None = None,
 ) -> Chat:
     """The messenger reports a new group with the account in it, which is its admin unless `admins` says otherwise.
 
@@ -82,7 +82,12 @@ def opened(instance: Instance, group_id: str, *, by_account: bool) -> tuple[Chat
 
 @transaction.atomic
 def add_participant(
-    instance: Instance, *, group_id: str, member: str, by_account: bool = True, acting_user: Any = None
+    instance: Instance,
+    *,
+    group_id: str,
+    member: str,
+    by_account: bool = True,
+    acting_user: User | None = None,
 ) -> Chat:
     """Raises Denied: no such group, not its admin, it is full, or they are in it already."""
     group, people = opened(instance, group_id, by_account=by_account)
@@ -98,7 +103,12 @@ def add_participant(
 
 @transaction.atomic
 def remove_participant(
-    instance: Instance, *, group_id: str, member: str, by_account: bool = True, acting_user: Any = None
+    instance: Instance,
+    *,
+    group_id: str,
+    member: str,
+    by_account: bool = True,
+    acting_user: User | None = None,
 ) -> Chat:
     """Raises Denied: no such group, not its admin, they are not in it, or it is the account itself: see leave_group."""
     group, people = opened(instance, group_id, by_account=by_account)
@@ -123,7 +133,7 @@ def set_admin(
     member: str,
     on: bool,
     by_account: bool = True,
-    acting_user: Any = None,
+    acting_user: User | None = None,
 ) -> Chat:
     """Makes a participant an admin, or no longer one. Raises Denied; a group keeps its last admin."""
     group, people = opened(instance, group_id, by_account=by_account)
@@ -140,7 +150,7 @@ def set_admin(
 
 
 @transaction.atomic
-def leave_group(instance: Instance, *, group_id: str, acting_user: Any = None) -> Chat:
+def leave_group(instance: Instance, *, group_id: str, acting_user: User | None = None) -> Chat:
     """The account goes; the chat stays in the list, without its invite link. Raises Denied if it is not in there."""
     events.lock(instance)
     group = find_group(instance, group_id)
@@ -171,7 +181,7 @@ def join_group(
     name: str = "",
     image: str = "",
     members: payloads.Members = (),
-    acting_user: Any = None,
+    acting_user: User | None = None,
 ) -> Chat:
     """The account has come into a group by its link; `members` are the others, as payloads.members_of gives them.
 

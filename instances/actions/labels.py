@@ -1,10 +1,10 @@
 """Labels, and the chats that bear them."""
 
 import re
-from typing import Any
 
 from django.db import transaction
 
+from accounts.models import User
 from instances.actions import events
 from instances.actions.chats import Denied, find_chat
 from instances.models import Chat, Instance, Label
@@ -45,7 +45,9 @@ def check_name(instance: Instance, name: str, *, but: Label | None = None) -> st
 
 
 @transaction.atomic
-def create_label(instance: Instance, *, name: str, color: str = COLOR, acting_user: Any = None) -> Label:
+def create_label(
+    instance: Instance, *, name: str, color: str = COLOR, acting_user: User | None = None
+) -> Label:
     """`color` as color_of gives it. Raises Denied: the name is taken, or there are LABEL_LIMIT labels."""
     events.lock(instance)
     name = check_name(instance, name)
@@ -61,7 +63,7 @@ def update_label(
     label_id: int,
     name: str | None = None,
     color: str | None = None,
-    acting_user: Any = None,
+    acting_user: User | None = None,
 ) -> Label:
     """What is None stays. Raises Denied."""
     events.lock(instance)
@@ -73,7 +75,7 @@ def update_label(
 
 
 @transaction.atomic
-def remove_label(instance: Instance, *, label_id: int, acting_user: Any = None) -> Label:
+def remove_label(instance: Instance, *, label_id: int, acting_user: User | None = None) -> Label:
     """Off the list, and off every chat that bears it; the label as it was. Raises Denied."""
     events.lock(instance)
     label = find_label(instance, label_id)
@@ -83,7 +85,7 @@ def remove_label(instance: Instance, *, label_id: int, acting_user: Any = None) 
 
 @transaction.atomic
 def label_chat(
-    instance: Instance, *, chat_id: str, label_id: int, on: bool = True, acting_user: Any = None
+    instance: Instance, *, chat_id: str, label_id: int, on: bool = True, acting_user: User | None = None
 ) -> Chat:
     """Puts the label on the chat or takes it off; doing it twice is no fault. Raises Denied."""
     events.lock(instance)

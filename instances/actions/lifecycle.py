@@ -3,7 +3,6 @@
 import secrets
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -12,7 +11,7 @@ from django.utils import timezone
 from accounts.actions import accounts as account_actions
 from accounts.audit import AuditAction
 from accounts.blocking import Blocked
-from accounts.models import Account, Payment
+from accounts.models import Account, Payment, User
 from hooks.actions.endpoints import open_endpoint
 from hooks.maintenance import deleted_instances
 from instances.actions import audit, events
@@ -30,7 +29,7 @@ def free_number() -> int:
 
 @transaction.atomic
 def create_instance(
-    account: Account, *, name: str = "", channel: str = Channel.SANDBOX, acting_user: Any = None
+    account: Account, *, name: str = "", channel: str = Channel.SANDBOX, acting_user: User | None = None
 ) -> Instance:
     """A new instance that shows its QR code, paid for settings.TRIAL_DAYS, with its endpoint for hooks.
 
@@ -56,7 +55,7 @@ def create_instance(
 
 
 @transaction.atomic
-def link_sandbox(instance: Instance, *, acting_user: Any = None) -> Instance:
+def link_sandbox(instance: Instance, *, acting_user: User | None = None) -> Instance:
     """The QR code was scanned with the sandbox phone: `loading`, then `authenticated`."""
     events.lock(instance)
     if instance.account_status != AccountStatus.AUTHENTICATED:
@@ -66,7 +65,7 @@ def link_sandbox(instance: Instance, *, acting_user: Any = None) -> Instance:
 
 
 @transaction.atomic
-def change_instance(instance: Instance, *, acting_user: Any, name: str) -> Instance:
+def change_instance(instance: Instance, *, acting_user: User | None, name: str) -> Instance:
     """`name` up to 100 characters; the empty one falls back to "Instance" and the number."""
     instance.name = name
     instance.save(update_fields=["name"])
@@ -75,7 +74,7 @@ def change_instance(instance: Instance, *, acting_user: Any, name: str) -> Insta
 
 
 @transaction.atomic
-def delete_instance(instance: Instance, *, acting_user: Any) -> None:
+def delete_instance(instance: Instance, *, acting_user: User | None) -> None:
     """The instance with its chats, messages and queue; hooks and attempts follow. Its payments stay in the account."""
     audit.record(instance, AuditAction.INSTANCE_DELETED, acting_user=acting_user)
     instance.delete()
@@ -83,7 +82,7 @@ def delete_instance(instance: Instance, *, acting_user: Any) -> None:
 
 
 @transaction.atomic
-def rotate_token(instance: Instance, *, acting_user: Any) -> Instance:
+def rotate_token(instance: Instance, *, acting_user: User | None) -> Instance:
     """A new token; the old one is wrong from now on."""
     instance.token = new_token()
     instance.save(update_fields=["token"])
@@ -99,7 +98,7 @@ def record_payment(
     amount: Decimal | int = 0,
     currency: str = "USD",
     note: str = "",
-    acting_user: Any = None,
+    acting_user: User | None = None,
 ) -> Payment:
     """`days` more days, counted from the end of what is paid already or from now, whichever is later."""
     events.lock(instance)

@@ -1,16 +1,15 @@
 """How the linked account shows itself to its contacts."""
 
-from typing import Any
-
 from django.db import transaction
 
+from accounts.models import User
 from instances.actions import events
 from instances.models import Instance
 
 
 @transaction.atomic
 def change_profile(
-    instance: Instance, *, name: str | None = None, status: str | None = None, acting_user: Any = None
+    instance: Instance, *, name: str | None = None, status: str | None = None, acting_user: User | None = None
 ) -> Instance:
     """`name` up to 100 characters, `status` up to 200; what is None stays."""
     events.lock(instance)

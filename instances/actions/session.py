@@ -4,10 +4,9 @@ A channel calls these when its messenger has obeyed; the sandbox's does at once.
 its hook goes out and the history has it. One that does not apply changes nothing.
 """
 
-from typing import Any
-
 from django.db import transaction
 
+from accounts.models import User
 from instances.actions import events
 from instances.actions.status import change_status, wake
 from instances.models import AccountStatus, Instance, LoadingReason, Substatus
@@ -22,7 +21,7 @@ OF_THE_PHONE = (
 
 
 @transaction.atomic
-def log_out(instance: Instance, *, acting_user: Any = None) -> Instance:
+def log_out(instance: Instance, *, acting_user: User | None = None) -> Instance:
     """Unlinks the phone; the next QR code waits to be scanned."""
     events.lock(instance)
     if instance.account_status in (AccountStatus.AUTHENTICATED, AccountStatus.LOADING):
@@ -31,7 +30,7 @@ def log_out(instance: Instance, *, acting_user: Any = None) -> Instance:
 
 
 @transaction.atomic
-def renew_code(instance: Instance, *, acting_user: Any = None) -> Instance:
+def renew_code(instance: Instance, *, acting_user: User | None = None) -> Instance:
     """A new QR code in place of one, or of a whole session, that has expired."""
     events.lock(instance)
     if instance.substatus == Substatus.EXPIRED:
@@ -45,7 +44,7 @@ def renew_code(instance: Instance, *, acting_user: Any = None) -> Instance:
 
 
 @transaction.atomic
-def take_over(instance: Instance, *, acting_user: Any = None) -> Instance:
+def take_over(instance: Instance, *, acting_user: User | None = None) -> Instance:
     """Ends the session that another browser has opened, and goes on here."""
     events.lock(instance)
     if instance.why_loading == LoadingReason.CONFLICT:
@@ -54,7 +53,7 @@ def take_over(instance: Instance, *, acting_user: Any = None) -> Instance:
 
 
 @transaction.atomic
-def retry(instance: Instance, *, acting_user: Any = None) -> Instance:
+def retry(instance: Instance, *, acting_user: User | None = None) -> Instance:
     """Synchronises once more, and this time to the end."""
     events.lock(instance)
     if instance.why_loading == LoadingReason.SYNCING:
@@ -63,7 +62,7 @@ def retry(instance: Instance, *, acting_user: Any = None) -> Instance:
 
 
 @transaction.atomic
-def reboot(instance: Instance, *, acting_user: Any = None) -> Instance:
+def reboot(instance: Instance, *, acting_user: User | None = None) -> Instance:
     """Starts the messenger anew: a session goes on where it was, whoever waits for a scan gets a new code."""
     events.lock(instance)
     if instance.account_status == AccountStatus.INIT:
@@ -74,7 +73,7 @@ def reboot(instance: Instance, *, acting_user: Any = None) -> Instance:
     return connect(instance, acting_user=acting_user)
 
 
-def connect(instance: Instance, *, acting_user: Any) -> Instance:
+def connect(instance: Instance, *, acting_user: User | None) -> Instance:
     """By `loading` to `authenticated`; the caller holds the lock."""
     found = instance.substatus if instance.substatus in OF_THE_PHONE else Substatus.NORMAL
     change_status(

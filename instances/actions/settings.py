@@ -6,6 +6,7 @@ from typing import Any
 from django.db import transaction
 
 from accounts.audit import AuditAction
+from accounts.models import User
 from hooks.actions.endpoints import configure
 from instances.actions import audit, events
 from instances.models import Instance
@@ -19,7 +20,7 @@ def read_settings(instance: Instance) -> dict[str, Any]:
 
 @transaction.atomic
 def change_settings(
-    instance: Instance, changes: Mapping[str, Any], *, acting_user: Any = None
+    instance: Instance, changes: Mapping[str, Any], *, acting_user: User | None = None
 ) -> dict[str, Any]:
     """Sets any subset, by wire name, and returns only what is different now, in wire order.
 

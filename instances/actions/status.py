@@ -1,12 +1,12 @@
 """The instance's status machine (contract.md, section 4)."""
 
 from datetime import datetime
-from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
 from accounts.audit import AuditAction
+from accounts.models import User
 from instances.actions import audit, events
 from instances.models import AccountStatus, Instance, LoadingReason, StatusChange, Substatus
 
@@ -18,7 +18,7 @@ def change_status(
     account_status: str | None = None,
     substatus: str | None = None,
     reason: str | None = None,
-    acting_user: Any = None,
+    acting_user: User | None = None,
 ) -> Instance:
     """The phone, or a person, has changed the status; what is None stays. No change, no hook.
 
@@ -76,7 +76,7 @@ def expire_code(instance: Instance) -> Instance:
 
 
 @transaction.atomic
-def wake(instance: Instance, *, acting_user: Any = None) -> Instance:
+def wake(instance: Instance, *, acting_user: User | None = None) -> Instance:
     """From `init` by `loading` to a QR code; an instance that is awake already stays as it is."""
     events.lock(instance)
     if instance.account_status == AccountStatus.INIT:

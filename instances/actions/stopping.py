@@ -6,14 +6,13 @@ before is held back and goes on at the start.
 """
 
 from datetime import datetime
-from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
 from accounts.actions import accounts as account_actions
 from accounts.audit import AuditAction
-from accounts.models import Account
+from accounts.models import Account, User
 from hooks.actions import stopping
 from hooks.models import Endpoint
 from instances.actions import audit, events
@@ -21,7 +20,7 @@ from instances.models import Instance, StopReason
 
 
 @transaction.atomic
-def stop_instance(instance: Instance, *, reason: str, acting_user: Any) -> bool:
+def stop_instance(instance: Instance, *, reason: str, acting_user: User | None) -> bool:
     """False when it is stopped already; one of a blocked account is then stopped beyond the block's end."""
     events.lock(instance)
     if instance.stop_reason == StopReason.BLOCKED:
@@ -36,7 +35,7 @@ def stop_instance(instance: Instance, *, reason: str, acting_user: Any) -> bool:
 
 
 @transaction.atomic
-def start_instance(instance: Instance, *, acting_user: Any) -> bool:
+def start_instance(instance: Instance, *, acting_user: User | None) -> bool:
     """False when it is not stopped, or its account is blocked: then the account must be unblocked."""
     events.lock(instance)
     if not instance.is_stopped or instance.stop_reason == StopReason.BLOCKED:
@@ -51,7 +50,7 @@ def start_instance(instance: Instance, *, acting_user: Any) -> bool:
 
 
 @transaction.atomic
-def block_account(account: Account, *, reason: str, acting_user: Any) -> bool:
+def block_account(account: Account, *, reason: str, acting_user: User) -> bool:
     """Turn its people and keys away, and stop its instances. False when it is blocked already."""
     if not account_actions.block_account(account, reason=reason, acting_user=acting_user):
         return False
@@ -63,7 +62,7 @@ def block_account(account: Account, *, reason: str, acting_user: Any) -> bool:
 
 
 @transaction.atomic
-def unblock_account(account: Account, *, acting_user: Any) -> bool:
+def unblock_account(account: Account, *, acting_user: User) -> bool:
     """Let all go on but the instances that were stopped by themselves. False when it is not blocked."""
     if not account_actions.unblock_account(account, acting_user=acting_user):
         return False

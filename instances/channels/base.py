@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from django.db import models
 
+from accounts.models import User
 from instances.models import Ack, Instance, OutgoingMessage, QueuedAction
 
 DEADLINE = 10.0  # seconds
@@ -78,7 +79,7 @@ class Channel(Protocol):
         """Does this number (digits, or its chat id) use the messenger? Raises CannotDo."""
         ...
 
-    def press(self, instance: Instance, button: Button, *, acting_user: Any = None) -> None:
+    def press(self, instance: Instance, button: Button, *, acting_user: User | None = None) -> None:
         """Asks the messenger for it; what becomes of it is reported by instances.actions (log_out, renew_code, …).
 
         The caller has checked whether the button applies. `acting_user` is the user who pressed it, None for a

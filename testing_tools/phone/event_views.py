@@ -18,23 +18,19 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
+from accounts.current_user import current_user
 from instances import chat_ids
 from instances.actions.bans import Banned
 from instances.actions.chats import Denied, read_chat
 from instances.actions.message_lookup import UnknownMessage
 from instances.actions.session import take_over
-from instances.channels.sandbox.actions import contacts as contacts_actions
-from instances.channels.sandbox.actions.contacts import (
-    NotLinked,
-    NotPossible,
-    change_contact,
-    change_phone,
-    phone_event,
-    reset_sandbox,
-    write_as_contact,
-)
+from instances.channels.sandbox.actions import phone as phone_actions
+from instances.channels.sandbox.actions.contacts import change_contact, write_as_contact
 from instances.channels.sandbox.actions.groups import group_of_contact
+from instances.channels.sandbox.actions.phone import change_phone, phone_event
+from instances.channels.sandbox.actions.preconditions import NotLinked, NotPossible
 from instances.channels.sandbox.actions.receipts import tick_by_hand
+from instances.channels.sandbox.actions.reset import reset_sandbox
 from instances.media.kinds import WrongFile
 from instances.models import Ack, Channel, Instance
 from instances.pages.chosen_instance import must_change
@@ -115,7 +111,7 @@ def type_by_hand(request: HttpRequest) -> HttpResponse:
         given = valid(form)
         if given["kind"] == Kind.CALL:
             raise Refused("A missed call comes from a contact.")
-        contacts_actions.type_by_hand(instance, chat_id=scene.chat_id, **form.message(instance))
+        phone_actions.type_by_hand(instance, chat_id=scene.chat_id, **form.message(instance))
         return f"Typed by hand: {what(given)} to {scene.name}. Its ticks are no hooks, because the API did not send it."
 
     return touched(request, instance, scene, touch)
@@ -177,7 +173,7 @@ def read_here(request: HttpRequest) -> HttpResponse:
     scene = scene_asked(request, instance)
 
     def touch() -> str:
-        read_chat(instance, chat_id=scene.chat_id, acting_user=request.user)
+        read_chat(instance, chat_id=scene.chat_id, acting_user=current_user(request))
         return f"Read on the instance's phone: {scene.name} sees it; there is no hook for it."
 
     return touched(request, instance, scene, touch)
@@ -193,13 +189,13 @@ def own(request: HttpRequest) -> HttpResponse:
     def touch() -> str:
         if "battery" in request.POST:
             percent = valid(BatteryForm(request.POST))["battery"]
-            change_phone(instance, battery=percent, acting_user=request.user)
+            change_phone(instance, battery=percent, acting_user=current_user(request))
             return f"The battery is at {percent} %."
         event = request.POST.get("event", "")
         if event == "take_back":
-            take_over(instance, acting_user=request.user)
+            take_over(instance, acting_user=current_user(request))
         elif event in EVENTS:
-            phone_event(instance, event=event, acting_user=request.user)
+            phone_event(instance, event=event, acting_user=current_user(request))
         else:
             raise Refused(NO_BODY)
         return f"{EVENTS[event]} Now: {reads.state_of(instance).word.lower()}."
@@ -244,7 +240,7 @@ def contact(request: HttpRequest) -> HttpResponse:
             change = dict(valid(MindForm(request.POST)))
             gets = seconds("gets messages", change["deliver_after"])
             words = f"{gets} and {seconds('reads them', change['read_after'])}"
-        change_contact(instance, phone=scene.who.chat_id, acting_user=request.user, **change)
+        change_contact(instance, phone=scene.who.chat_id, **change)
         return f"{change.get('name') or reads.called(scene.who)} {words}."
 
     return touched(request, instance, scene, touch)
@@ -262,7 +258,7 @@ def seconds(doing: str, after: int | None) -> str:
 def reset(request: HttpRequest) -> HttpResponse:
     """The sandbox from the start."""
     instance = sandbox(request)
-    reset_sandbox(instance, acting_user=request.user)
+    reset_sandbox(instance, acting_user=current_user(request))
     said.success(
         request,
         "The sandbox starts anew: nobody is there yet, and the phone is linked and charged.",
@@ -280,7 +276,7 @@ def person(request: HttpRequest) -> HttpResponse:
         given = valid(form)
         chat_id = given["phone"]
         if given["name"]:
-            change_contact(instance, phone=chat_id, name=given["name"], acting_user=request.user)
+            change_contact(instance, phone=chat_id, name=given["name"])
     except (*REFUSALS, Refused) as refusal:
         said.error(request, str(refusal))
     return redirect(back(instance, chat_id))
@@ -299,7 +295,7 @@ def group(request: HttpRequest) -> HttpResponse:
             name=given["name"],
             by=given["members"][0],
             members=given["members"][1:],
-            acting_user=request.user,
+            acting_user=current_user(request),
         )
         chat_id = made.chat_id
     except (*REFUSALS, Refused) as refusal:

@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts.current_user import current_user
 from chatapi.ui.json_text import pretty
 from instances.actions.sending.accept import QUEUE_LIMIT
 from instances.actions.sending.message_queue import clear_messages
@@ -128,7 +129,7 @@ def send(request: HttpRequest) -> HttpResponse:
 def clear(request: HttpRequest) -> HttpResponse:
     """Empties the queue, as clearMessagesQueue of the API does it."""
     instance = must_change(request)
-    gone, in_hand, _ = clear_messages(instance, acting_user=request.user)
+    gone, in_hand, _ = clear_messages(instance, acting_user=current_user(request))
     words = f"{gone} {'message was' if gone == 1 else 'messages were'} removed from the queue."
     if in_hand:
         words += f" {in_hand} in the messenger's hands {'is' if in_hand == 1 else 'are'} sent all the same."

@@ -10,7 +10,7 @@ from django.db import connection
 from hooks.models import Hook
 from instances.actions.messages import receive_message
 from instances.actions.sending.accept import send_message
-from instances.channels.sandbox.actions.contacts import reset_sandbox
+from instances.channels.sandbox.actions.reset import reset_sandbox
 from instances.models import Chat, Instance, Message, OutgoingMessage, OutgoingQueue
 from instances.sending import outgoing
 from tests.factories import InstanceFactory

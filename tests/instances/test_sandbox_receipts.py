@@ -9,15 +9,11 @@ from hooks.models import Hook
 from instances.actions.message_lookup import UnknownMessage
 from instances.actions.messages import receive_message
 from instances.actions.sending.accept import send_message
-from instances.channels.sandbox.actions.contacts import (
-    change_contact,
-    change_phone,
-    phone_event,
-    reset_sandbox,
-    type_by_hand,
-)
+from instances.channels.sandbox.actions.contacts import change_contact
 from instances.channels.sandbox.actions.groups import change_group, group_of_contact
+from instances.channels.sandbox.actions.phone import change_phone, phone_event, type_by_hand
 from instances.channels.sandbox.actions.receipts import tick_by_hand
+from instances.channels.sandbox.actions.reset import reset_sandbox
 from instances.models import Ack, Instance, Message, SandboxReceipt
 from instances.sending import outgoing
 from tests.factories import InstanceFactory

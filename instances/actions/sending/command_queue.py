@@ -7,6 +7,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 
+from accounts.models import User
 from instances.actions import events
 from instances.actions.chats import Denied
 from instances.models import DIRECT_ACTIONS, Instance, QueuedAction
@@ -41,7 +42,7 @@ def finish_action(action: QueuedAction) -> bool:
 
 
 @transaction.atomic
-def clear_actions(instance: Instance, *, acting_user: Any = None) -> list[str]:
+def clear_actions(instance: Instance, *, acting_user: User | None = None) -> list[str]:
     """Empties the queue; the types of what was in it, in order."""
     events.lock(instance)
     waiting = list(QueuedAction.objects.filter(instance=instance).values_list("pk", "type"))

@@ -1,12 +1,13 @@
 """Emptying the queue of messages."""
 
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from accounts.models import User
 from instances.models import Instance, OutgoingMessage, OutgoingQueue
 
 IN_HAND = 10.0  # seconds; the deadline of a channel, instances/channels/base.py
@@ -29,7 +30,7 @@ CLEAR = """
 
 
 @transaction.atomic
-def clear_messages(instance: Instance, *, acting_user: Any = None) -> Cleared:
+def clear_messages(instance: Instance, *, acting_user: User | None = None) -> Cleared:
     """Throws away what waits. What the messenger has in hand stays: it may have gone out, and must be recorded.
 
     A sender marks what it takes (sending/outgoing.py) before the messenger gets it; one that has died gives its

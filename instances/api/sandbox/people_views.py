@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.current_user import current_user
 from instances import chat_ids, payloads
 from instances.api import schema
 from instances.api.sandbox.people_serializers import (
@@ -172,9 +173,7 @@ class ContactView(APIView):
         chat_id = phone_of(phone)
         given = checked(ContactChangeSerializer(data=request.data))
         with in_words(instance):
-            contact = change_contact(
-                instance, phone=chat_id, acting_user=request.user, **{**default, **given}
-            )
+            contact = change_contact(instance, phone=chat_id, **{**default, **given})
         return Response(ContactSerializer(contact).data)
 
 
@@ -228,7 +227,7 @@ class GroupsView(APIView):
                 by=given["by"],
                 members=given["members"],
                 image=given["image"],
-                acting_user=request.user,
+                acting_user=current_user(request),
             )
         return Response(payloads.chat_dict(group), status.HTTP_201_CREATED)
 
@@ -265,7 +264,7 @@ class GroupView(APIView):
         chat_of(instance, chatId)
         given = checked(GroupChangeSerializer(data=request.data))
         with in_words(instance):
-            group = change_group(instance, group_id=chatId, acting_user=request.user, **given)
+            group = change_group(instance, group_id=chatId, acting_user=current_user(request), **given)
         return Response(payloads.chat_dict(group))
 
 

@@ -6,10 +6,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.current_user import current_user
 from instances.api import schema
 from instances.api.sandbox.serializers import PhoneChangeSerializer, PhoneEventSerializer, PhoneSerializer
 from instances.api.sandbox.views import checked, in_words, sandbox
-from instances.channels.sandbox.actions.contacts import change_phone, phone_event, reset_sandbox
+from instances.channels.sandbox.actions.phone import change_phone, phone_event
+from instances.channels.sandbox.actions.reset import reset_sandbox
 
 NOW = {
     "accountStatus": "authenticated",
@@ -64,7 +66,7 @@ class PhoneView(APIView):
             substatus=given.get("substatus"),
             reason=given.get("reason"),
             battery=given.get("battery"),
-            acting_user=request.user,
+            acting_user=current_user(request),
         )
         return Response(PhoneSerializer(instance).data)
 
@@ -89,7 +91,7 @@ class PhoneView(APIView):
         instance = sandbox(request, id)
         given = checked(PhoneEventSerializer(data=request.data))
         with in_words(instance):
-            phone_event(instance, event=given["event"], acting_user=request.user)
+            phone_event(instance, event=given["event"], acting_user=current_user(request))
         return Response(PhoneSerializer(instance).data)
 
 
@@ -106,5 +108,5 @@ class ResetView(APIView):
         examples=[AS_IT_IS],
     )
     def post(self, request: Request, id: str) -> Response:
-        instance = reset_sandbox(sandbox(request, id), acting_user=request.user)
+        instance = reset_sandbox(sandbox(request, id), acting_user=current_user(request))
         return Response(PhoneSerializer(instance).data)

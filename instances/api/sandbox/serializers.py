@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from instances import chat_ids
 from instances.api.serializers.strict import StrictSerializer, choice
-from instances.channels.sandbox.actions.contacts import PHONE_EVENTS
+from instances.channels.sandbox.actions.phone import PHONE_EVENTS
 from instances.models import AccountStatus, Ack, LoadingReason, MessageType, Substatus
 
 # bodies that are the address of a file, which must end in its extension as contract.md section 3 has it

@@ -32,7 +32,9 @@ from instances.api.sandbox.serializers import (
     ReceiptSerializer,
 )
 from instances.api.views.instances import own_instance
-from instances.channels.sandbox.actions.contacts import NotLinked, NotPossible, type_by_hand, write_as_contact
+from instances.channels.sandbox.actions.contacts import write_as_contact
+from instances.channels.sandbox.actions.phone import type_by_hand
+from instances.channels.sandbox.actions.preconditions import NotLinked, NotPossible
 from instances.channels.sandbox.actions.receipts import tick_by_hand
 from instances.media.kinds import WrongFile, message_type
 from instances.models import Ack, Channel, Instance, Media, Message, MessageType

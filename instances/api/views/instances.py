@@ -10,6 +10,7 @@ from rest_framework import exceptions, mixins, status, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.current_user import current_user
 from instances.actions import settings as settings_actions
 from instances.actions.lifecycle import change_instance, create_instance, delete_instance
 from instances.api import schema
@@ -87,7 +88,7 @@ class InstanceViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Instance]):
     def create(self, request: Request) -> Response:
         own, given = parted(request.data, NewSerializer)
         account: Any = request.auth  # the stubs know DRF's own tokens alone
-        instance = create_instance(account, **own, acting_user=request.user)
+        instance = create_instance(account, **own, acting_user=current_user(request))
         change_settings(instance, given, acting_user=request.user)
         instance = self.get_queryset().get(pk=instance.pk)
         where = settings.SITE_URL + reverse("instances-api:instance", args=[instance.number])
@@ -130,7 +131,7 @@ class InstanceViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Instance]):
         instance = own_instance(self.get_queryset(), id)
         own, given = parted(request.data, NameSerializer)
         if own:
-            change_instance(instance, **own, acting_user=request.user)
+            change_instance(instance, **own, acting_user=current_user(request))
         if given:
             change_settings(instance, given, acting_user=request.user)
         return Response(InstanceSerializer(self.get_queryset().get(pk=instance.pk)).data)
@@ -144,5 +145,5 @@ class InstanceViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Instance]):
         responses={204: OpenApiResponse(description="It is gone"), **schema.refusals(404)},
     )
     def destroy(self, request: Request, id: str) -> Response:
-        delete_instance(own_instance(self.get_queryset(), id), acting_user=request.user)
+        delete_instance(own_instance(self.get_queryset(), id), acting_user=current_user(request))
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db.models import Min, QuerySet
 from django.urls import reverse
 
+from accounts.models import User
 from instances import chat_ids
 from instances.actions.session import log_out, reboot, renew_code, retry, take_over
 from instances.channels.base import Button
@@ -71,7 +72,7 @@ class SandboxChannel:
         who = chat_ids.of_phone(phone)
         return not SandboxContact.objects.filter(instance=instance, chat_id=who, has_account=False).exists()
 
-    def press(self, instance: Instance, button: Button, *, acting_user: Any = None) -> None:
+    def press(self, instance: Instance, button: Button, *, acting_user: User | None = None) -> None:
         """The sandbox obeys at once."""
         OBEY[button](instance, acting_user=acting_user)
 

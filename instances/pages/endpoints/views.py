@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
+from accounts.current_user import current_user
 from hooks.actions.simulation import simulate
 from hooks.explain import Explanation, explain
 from hooks.models import Attempt, Hook, Kind
@@ -41,7 +42,7 @@ def save_address(request: HttpRequest, number: int) -> HttpResponse:
             )
         return answer(request, number, "webhook", address_form=form, failed=True)
     wanted = {"webhookUrl": form.cleaned_data["url"] or None}
-    changed = change_settings(instance, wanted, acting_user=request.user)
+    changed = change_settings(instance, wanted, acting_user=current_user(request))
     if in_setup:
         return redirect("instances:setup", number)
     return answer(request, number, "webhook", saved="changed" if changed else "same")

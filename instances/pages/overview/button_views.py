@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
+from accounts.current_user import current_user
 from hooks.actions import endpoints as hook_actions
 from instances.actions import lifecycle as lifecycle_actions
 from instances.actions.lifecycle import change_instance, delete_instance, link_sandbox
@@ -55,7 +56,7 @@ def link(request: HttpRequest, number: int) -> HttpResponse:
     """Scan the code with the sandbox phone; does nothing when another window has done it already."""
     instance = access.changeable_instance(request, number)
     if instance.is_paid and not instance.is_stopped and instance.account_status == AccountStatus.GOT_QR_CODE:
-        link_sandbox(instance, acting_user=request.user)
+        link_sandbox(instance, acting_user=current_user(request))
     if request.POST.get("next") == "setup":
         return redirect("instances:setup", number)
     return answer(request, number, "status")
@@ -76,7 +77,7 @@ def press(request: HttpRequest, number: int, button: str) -> HttpResponse:
         expire_code(instance)
     if button in {shown.name for shown in status_texts.buttons_of(instance)}:
         try:
-            channel_of(instance).press(instance, Button(button), acting_user=request.user)
+            channel_of(instance).press(instance, Button(button), acting_user=current_user(request))
         except CannotDo as error:
             refused = str(error)
     if request.POST.get("next") == "setup":
@@ -90,7 +91,7 @@ def rename(request: HttpRequest, number: int) -> HttpResponse:
     instance = access.changeable_instance(request, number)
     form = NameForm(request.POST)
     if form.is_valid():
-        change_instance(instance, acting_user=request.user, name=form.cleaned_data["name"])
+        change_instance(instance, acting_user=current_user(request), name=form.cleaned_data["name"])
     else:
         messages.error(request, "The name was not saved: it takes at most 100 characters.")
     return redirect("instances:settings", number)
@@ -99,7 +100,9 @@ def rename(request: HttpRequest, number: int) -> HttpResponse:
 @require_POST
 @login_required
 def rotate_token(request: HttpRequest, number: int) -> HttpResponse:
-    lifecycle_actions.rotate_token(access.changeable_instance(request, number), acting_user=request.user)
+    lifecycle_actions.rotate_token(
+        access.changeable_instance(request, number), acting_user=current_user(request)
+    )
     return answer(request, number, "api", rotated=True)
 
 
@@ -151,7 +154,7 @@ def delete(request: HttpRequest, number: int) -> HttpResponse:
         if request.htmx:  # type: ignore[attr-defined]
             card = "instances/pages/overview/danger.html"
         return render(request, card, context)
-    delete_instance(instance, acting_user=request.user)
+    delete_instance(instance, acting_user=current_user(request))
     messages.success(request, f"Instance {number} is deleted, with its chats, messages and hooks.")
     if request.htmx:  # type: ignore[attr-defined]
         return HttpResponse(headers={"HX-Redirect": reverse("instances:list")})

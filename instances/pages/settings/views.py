@@ -11,6 +11,7 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
+from accounts.current_user import current_user
 from instances.actions.settings import change_settings, read_settings
 from instances.models import Instance
 from instances.pages import access
@@ -55,7 +56,7 @@ def save(request: HttpRequest, number: int) -> HttpResponse:
     wanted = submitted_changes.asked(request.POST, FLAG_NAMES if is_flags else MORE_NAMES, SWITCHES)
     before = read_settings(instance)
     try:
-        changed = change_settings(instance, wanted, acting_user=request.user)
+        changed = change_settings(instance, wanted, acting_user=current_user(request))
     except SettingsError as error:
         refused = {"save_fault": error.sentence}
         rows = card_rows(instance, is_flags=is_flags, typed=wanted, wrong=error.key)

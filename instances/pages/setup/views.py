@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
+from accounts.current_user import current_user
 from hooks.models import Hook
 from instances.actions.lifecycle import create_instance
 from instances.models import Channel, Instance
@@ -36,7 +37,7 @@ def new(request: HttpRequest) -> HttpResponse:
             form.chosen_account(),
             name=form.cleaned_data["name"],
             channel=form.cleaned_data["channel"],
-            acting_user=request.user,
+            acting_user=current_user(request),
         )
         return redirect("instances:setup", instance.number)
     context = {"form": form, "channels": Channel, "steps": STEPS.items(), "step": "channel"}

@@ -12,7 +12,8 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from instances.actions.bans import Banned
-from instances.channels.sandbox.actions.contacts import NotLinked, NotPossible, write_as_contact
+from instances.channels.sandbox.actions.contacts import write_as_contact
+from instances.channels.sandbox.actions.preconditions import NotLinked, NotPossible
 from instances.models import Instance
 from instances.pages.chosen_instance import chosen_instance, must_change, must_choose
 from testing_tools.verification import checklist as silence

@@ -5,12 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from instances.actions.lifecycle import link_sandbox
-from instances.channels.sandbox.actions.contacts import (
-    change_contact,
-    phone_event,
-    type_by_hand,
-    write_as_contact,
-)
+from instances.channels.sandbox.actions.contacts import change_contact, write_as_contact
+from instances.channels.sandbox.actions.phone import phone_event, type_by_hand
 from instances.channels.sandbox.actions.receipts import tick_by_hand
 from instances.models import Ack, Channel, Instance, Message
 from tests.instances.channels.conformance import Messenger

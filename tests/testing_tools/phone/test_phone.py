@@ -13,7 +13,7 @@ from instances.actions.messages import receive_message
 from instances.actions.sending.accept import send_message
 from instances.actions.settings import change_settings
 from instances.channels import channel_of
-from instances.channels.sandbox.actions.contacts import change_phone
+from instances.channels.sandbox.actions.phone import change_phone
 from instances.channels.sandbox.actions.receipts import make_due_receipts
 from instances.models import Chat, Instance, Message, SandboxContact
 from instances.sending.outgoing import send_due

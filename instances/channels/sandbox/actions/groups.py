@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from typing import Any
 
 from django.db import transaction
 
+from accounts.models import User
 from instances import chat_ids
 from instances.actions import chats, events, groups
-from instances.channels.sandbox.actions.contacts import must_be_linked
+from instances.channels.sandbox.actions.preconditions import must_be_linked
 from instances.models import Chat, Instance
 
 
@@ -22,7 +22,7 @@ def group_of_contact(
     by: str,
     members: Iterable[str] = (),
     image: str = "",
-    acting_user: Any = None,
+    acting_user: User | None = None,
 ) -> Chat:
     """A contact (chat id `by`) makes a group with the account and `members` in it, and is its admin.
 
@@ -60,7 +60,7 @@ def change_group(
     remove: Iterable[str] = (),
     promote: Iterable[str] = (),
     demote: Iterable[str] = (),
-    acting_user: Any = None,
+    acting_user: User | None = None,
 ) -> Chat:
     """Other members change a group, each change with its hook; all or nothing. Raises Denied and NotLinked."""
     events.lock(instance)

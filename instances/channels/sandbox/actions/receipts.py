@@ -60,7 +60,7 @@ def contact_behaviours(instance: Instance, people: Iterable[str]) -> dict[str, S
     return {contact.chat_id: contact for contact in found}
 
 
-def mind_of(instance: Instance, chat_id: str) -> SandboxContact | None:
+def contact_behaviour(instance: Instance, chat_id: str) -> SandboxContact | None:
     """This contact, if they are not like everybody. Each message asks, and most hear no: in SQL for 60 µs, not 250."""
     table = SandboxContact._meta.db_table
     with connection.cursor() as cursor:
@@ -78,7 +78,7 @@ def plan_receipts(instance: Instance, *, message_id: str, chat_id: str) -> Seque
     """
     now = timezone.now()
     if not chat_ids.is_group(chat_id):
-        contact = mind_of(instance, chat_id)
+        contact = contact_behaviour(instance, chat_id)
         ack, step = at_once(contact, now)
         if step is not None and step.due_at is not None:
             plan(instance, message_id, {chat_id: step})
@@ -243,7 +243,7 @@ def reconsider(
     SandboxReceipt.objects.bulk_create(row for each in rows.values() for row in each)
 
 
-def change_mind(instance: Instance, contact: SandboxContact) -> None:
+def apply_new_behaviour(instance: Instance, contact: SandboxContact) -> None:
     """A contact is another than they were: plans anew what they do with what they have not read yet.
 
     That is the newest MESSAGES_RECONSIDERED of their own chat and all that waits for them in groups. The caller

@@ -1,0 +1,25 @@
+"""Checks that the sandbox's actions share."""
+
+from instances.models import Instance, Substatus
+
+
+class NotLinked(Exception):
+    """The instance has no linked phone, so no message reaches it. The text is a sentence for the caller."""
+
+
+class NotPossible(Exception):
+    """The sandbox's contacts or phone cannot do that in their current state. The text is a sentence for the caller."""
+
+
+def must_be_linked(instance: Instance, what: str) -> None:
+    """Check that a phone is linked and connected. An unpaid instance passes. The caller holds the instance's lock.
+
+    Raises:
+        NotLinked: with a sentence that says why, and `what` does not happen because of it.
+    """
+    if instance.is_stopped:
+        raise NotLinked(f"The instance is stopped, so {what}.")
+    if not instance.is_authenticated:
+        raise NotLinked(f"The instance is not authenticated ({instance.account_status}), so {what}.")
+    if instance.substatus in (Substatus.PHONE, Substatus.OFFLINE):
+        raise NotLinked(f"The phone is not connected (substatus {instance.substatus}), so {what}.")
