@@ -1,18 +1,26 @@
-"""Tells whoever keeps an audit trail what a person has done here, in the transaction of the deed.
+"""Reports what a user did to endpoints and hooks to an audit log, in the caller's transaction.
 
-hooks knows of no such trail: chatapi, which stands over all apps, connects one at start. Without it nothing is told.
+hooks does not know the audit log: chatapi, the layer above all apps, connects it at start. Without it nothing is
+reported.
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
+    from django.contrib.auth.models import AnonymousUser
+
+# Who acts: `request.user`, or None for the program itself. hooks may not import the user model of accounts.
+ActingUser: TypeAlias = "AbstractBaseUser | AnonymousUser | None"
 
 
 class Listener(Protocol):
-    """Takes the deed as "hook.resent", who did it, the key of the endpoint's instance, and what else is to be said."""
+    """Takes the action ("hook.resent"), the user, the key of the endpoint's instance, and details."""
 
     def __call__(
-        self, action: str, *, acting_user: Any, instance_id: int, hook: Any, **detail: Any
+        self, action: str, *, acting_user: ActingUser, instance_id: int, hook: Any, **detail: Any
     ) -> None: ...
 
 
@@ -20,12 +28,14 @@ listener: Listener | None = None
 
 
 def connect(new: Listener) -> None:
-    """There is one listener; a second takes the place of the first."""
+    """Set the listener. There is one: a second call replaces it."""
     global listener
     listener = new
 
 
-def tell(deed: str, *, acting_user: Any, instance_id: int, hook: Any = None, **detail: Any) -> None:
-    """What nobody has done (`acting_user` None), such as a pause after a day of failures, is no deed."""
+def report(
+    action: str, *, acting_user: ActingUser, instance_id: int, hook: Any = None, **detail: Any
+) -> None:
+    """Report an action. Without a user (an automatic pause after a day of failures) nothing is reported."""
     if listener is not None and acting_user is not None:
-        listener(deed, acting_user=acting_user, instance_id=instance_id, hook=hook, **detail)
+        listener(action, acting_user=acting_user, instance_id=instance_id, hook=hook, **detail)

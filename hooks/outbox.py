@@ -62,7 +62,7 @@ def emit_all(instance_id: int, events: Sequence[Event]) -> list[Hook]:
         instance_id, len(events), skipped=sum(event.skip is not None for event in events), at=now
     )
     no_address = None if endpoint.effective_url(now) else SkipReason.NO_ADDRESS
-    own = endpoint.own_url_too(now)
+    own = endpoint.own_url_as_well(now)
     hooks, forwarded = [], []
     for event in events:
         skip = event.skip or no_address

@@ -19,7 +19,7 @@ from django.utils import timezone
 from django_q.tasks import async_task
 
 from hooks import worker_slots
-from hooks.actions.endpoints import pause_was_told
+from hooks.actions.endpoints import mark_pause_notified
 from hooks.maintenance import auto_pause
 from hooks.models import Endpoint, Hook, Role, State
 from instances.actions.sending.accept import OUTGOING_CHANNEL
@@ -137,7 +137,7 @@ def pause_failing() -> str:
         ) as error:  # the mail server is away: the next minute is another chance
             log.warning("the owner of instance %s was not told: %s", endpoint.instance, error)
             continue
-        pause_was_told(endpoint)
+        mark_pause_notified(endpoint)
         told += 1
     return f"{paused} paused, {told} told"
 

@@ -29,7 +29,7 @@ from chatapi.runtime import static_files
 from chatapi.runtime.postgres import server as postgres_server
 from chatapi.runtime.processes import Part, start
 from hooks import worker_slots
-from hooks.actions.endpoints import return_all_addresses
+from hooks.actions.endpoints import end_all_overrides
 from hooks.models import Role
 
 CHECK_SECONDS = 0.2
@@ -107,7 +107,7 @@ class Product:
                 cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
                 call_command("migrate", interactive=False, verbosity=0)
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])
-            if not worker_slots.is_anyone_running(Role.DISPATCH) and (ended := return_all_addresses()):
+            if not worker_slots.is_anyone_running(Role.DISPATCH) and (ended := end_all_overrides()):
                 self.say(
                     f"{ended} verification(s) had not been stopped: hooks are sent to their own URLs again."
                 )

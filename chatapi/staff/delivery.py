@@ -22,7 +22,7 @@ from accounts.audit import AuditAction
 from accounts.models import User
 from chatapi.staff.lists import Desk, keys, link, number, numbered
 from chatapi.staff.tools import Tool
-from hooks.actions import endpoints as hook_actions
+from hooks.actions import hooks as hook_actions
 from hooks.explain import body_dropped_words, explain, explain_hook
 from hooks.models import UNFINISHED, Attempt, Endpoint, Hook, Redelivery, RedeliveryPart
 from instances.actions import audit

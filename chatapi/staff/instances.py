@@ -19,7 +19,7 @@ from chatapi.staff.lists import Desk, keys, number, numbered
 from chatapi.staff.people import LOOK_WORDS, look, owned_by
 from chatapi.staff.tools import Reason, Tool
 from hooks.actions import stopping
-from hooks.actions.endpoints import NotPossible
+from hooks.actions.hooks import NotPossible
 from hooks.models import Endpoint
 from instances.actions.lifecycle import record_payment
 from instances.actions.status import change_status

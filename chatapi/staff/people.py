@@ -18,7 +18,7 @@ from accounts.current_user import current_user
 from accounts.models import KEY_PREFIX_LENGTH, Account, AccountKey, Invitation, Member, Payment, User
 from chatapi.staff.lists import Desk, keys, link, number, numbered
 from chatapi.staff.tools import Reason, Tool
-from hooks.actions.endpoints import NotPossible
+from hooks.actions.hooks import NotPossible
 from instances.actions.stopping import block_account, unblock_account
 
 

@@ -17,7 +17,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
-from hooks.actions.endpoints import NotPossible
+from hooks.actions.hooks import NotPossible
 
 ROWS_MOST = 100
 

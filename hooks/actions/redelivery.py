@@ -1,8 +1,8 @@
-"""Jobs that send finished hooks again, under their old `webhook-id`: planned, counted, worked off in portions.
+"""Redelivery jobs: they resend finished hooks with their `webhook-id`, in portions.
 
-A portion is small, and no more than IN_HAND hooks of a job wait in a lane at any time; the lane's width and its
-turns with new events do the rest, so a job of a million hooks neither floods an endpoint nor holds its events up,
-and a pause or a cancel takes hold within a second. The task is hooks.tasks.redeliver.
+At most MOST_WAITING hooks of a job wait in a lane at any time, and they take turns with new events. So a job of a
+million hooks neither overloads an endpoint nor delays its events, and a pause or a cancel takes effect within a
+second. The task is hooks.tasks.redeliver.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from django.db import connection, transaction
 from django.db.models import Count, Max, Q, QuerySet
 from django.utils import timezone
 
-from hooks.actions.endpoints import NotPossible
-from hooks.audit import tell
+from hooks.actions.hooks import NotPossible
+from hooks.audit import ActingUser, report
 from hooks.log.selection import Filter, matching, sendable
 from hooks.models import (
     UNFINISHED,
@@ -28,11 +28,11 @@ from hooks.models import (
 )
 from hooks.outbox import wake
 
-IN_HAND = 100  # hooks of one job that wait in one lane at a time
+MOST_WAITING = 100  # hooks of one job that wait in one lane at the same time
 WORKING = (JobState.PLANNED, JobState.RUNNING)
 
-# Each a microsecond after the one before: the order of the events is the order in which they are due.
-PUT_ON_THEIR_WAY = """
+# Each is due a microsecond after the one before, so the hooks are due in the order of their events.
+RESEND = """
 UPDATE hooks_hook h SET
     state = 'retrying', skip_reason = '', trigger = 'resend', finished_at = NULL, redelivery_id = %(job)s,
     next_attempt_at = clock_timestamp() + u.place * interval '1 microsecond',
@@ -43,7 +43,7 @@ WHERE h.id = u.id
 
 
 class Preview(NamedTuple):
-    """What a filter finds: `ready` ones would be sent again; the others fit too, but can't be."""
+    """How many hooks match a filter: `ready` would be resent; the others match but can't be resent."""
 
     ready: int
     under_way: int
@@ -52,28 +52,28 @@ class Preview(NamedTuple):
 
 
 def hooks_of(endpoints: QuerySet[Any], wanted: Filter) -> HookQuerySet:
-    """The hooks that a filter finds; `endpoints` are the instances whose hooks the caller may touch."""
+    """Returns the hooks that match a filter; `endpoints` are the instances whose hooks the caller may change."""
     return matching(Hook.objects.of_instances(endpoints), wanted)
 
 
 def preview(endpoints: QuerySet[Any], wanted: Filter) -> Preview:
-    """The count before. One query; reads an index of each endpoint, whole."""
+    """Counts the hooks before the job is created. One query; it reads an index of each endpoint completely."""
     now = timezone.now()
     under_way = Q(state__in=UNFINISHED)
     dropped = ~under_way & Q(body_dropped_at__isnull=False)
-    own = Q(endpoint__borrowed_until=None) | Q(endpoint__borrowed_until__lte=now)  # none is running
-    homeless = ~under_way & own & Q(body_dropped_at=None, to_url="", endpoint__url="")
+    own = Q(endpoint__borrowed_until=None) | Q(endpoint__borrowed_until__lte=now)  # no URL override is active
+    without_url = ~under_way & own & Q(body_dropped_at=None, to_url="", endpoint__url="")
     found = hooks_of(endpoints, wanted).aggregate(
         total=Count("pk"),
         under_way=Count("pk", filter=under_way),
         body_dropped=Count("pk", filter=dropped),
-        no_address=Count("pk", filter=homeless),
+        no_address=Count("pk", filter=without_url),
     )
     rest = found["under_way"] + found["body_dropped"] + found["no_address"]
     return Preview(found["total"] - rest, found["under_way"], found["body_dropped"], found["no_address"])
 
 
-def plan(endpoints: QuerySet[Any], wanted: Filter, *, acting_user: Any) -> Redelivery:
+def plan(endpoints: QuerySet[Any], wanted: Filter, *, acting_user: ActingUser) -> Redelivery:
     """Make the job; it begins within a second or two. Raises NotPossible when there is nothing to send.
 
     It takes the hooks that are there now and fit when their turn comes. What the preview has counted is `planned`.
@@ -88,21 +88,30 @@ def plan(endpoints: QuerySet[Any], wanted: Filter, *, acting_user: Any) -> Redel
         lanes = fitting.values_list("endpoint_id").annotate(newest=Max("pk"))
         newest = dict(lanes)
         job = Redelivery.objects.create(
-            filter=wanted, up_to=max(newest.values(), default=0), planned=count, created_by=acting_user
+            filter=wanted,
+            up_to=max(newest.values(), default=0),
+            planned=count,
+            created_by_id=acting_user.pk if acting_user else None,
         )
         RedeliveryPart.objects.bulk_create([RedeliveryPart(job=job, endpoint_id=lane) for lane in newest])
-        tell_of(job, "redelivery.planned", acting_user=acting_user, hooks=count, filter=wanted)
+        report_job(job, "redelivery.planned", acting_user=acting_user, hooks=count, filter=wanted)
     return job
 
 
-def tell_of(job: Redelivery, deed: str, *, acting_user: Any, **detail: Any) -> None:
-    """A deed on a job, told once; of a job over several instances the first stands for all."""
+def report_job(job: Redelivery, action: str, *, acting_user: ActingUser, **detail: Any) -> None:
+    """Report an action on a job once; a job over several instances is reported for the first."""
     for lane in job.parts.order_by("pk").values_list("endpoint_id", flat=True)[:1]:
-        tell(deed, acting_user=acting_user, instance_id=lane, job=job.public_id.hex, **detail)
+        report(action, acting_user=acting_user, instance_id=lane, job=job.public_id.hex, **detail)
 
 
 def change_state(
-    job: Redelivery, *, of: tuple[JobState, ...], to: JobState, refusal: str, deed: str, acting_user: Any
+    job: Redelivery,
+    *,
+    of: tuple[JobState, ...],
+    to: JobState,
+    refusal: str,
+    action: str,
+    acting_user: ActingUser,
 ) -> Redelivery:
     with transaction.atomic():
         row = Redelivery.objects.select_for_update(no_key=True).get(pk=job.pk)
@@ -111,53 +120,53 @@ def change_state(
         row.state = to
         row.finished_at = timezone.now() if to == JobState.CANCELLED else None
         row.save(update_fields=["state", "finished_at"])
-        tell_of(row, deed, acting_user=acting_user)
+        report_job(row, action, acting_user=acting_user)
     return row
 
 
-def pause(job: Redelivery, *, acting_user: Any) -> Redelivery:
-    """Send no more until resume(); the up to IN_HAND hooks a lane that are on their way go on."""
+def pause(job: Redelivery, *, acting_user: ActingUser) -> Redelivery:
+    """Pause the job until resume(). The hooks already queued (up to MOST_WAITING in each lane) are still sent."""
     return change_state(
         job,
         of=WORKING,
         to=JobState.PAUSED,
         refusal="The job is {state}: there is nothing to pause.",
-        deed="redelivery.paused",
+        action="redelivery.paused",
         acting_user=acting_user,
     )
 
 
-def resume(job: Redelivery, *, acting_user: Any) -> Redelivery:
-    """Go on where it was paused."""
+def resume(job: Redelivery, *, acting_user: ActingUser) -> Redelivery:
+    """Resume a paused job where it stopped."""
     return change_state(
         job,
         of=(JobState.PAUSED,),
         to=JobState.RUNNING,
         refusal="The job is {state}, not paused.",
-        deed="redelivery.resumed",
+        action="redelivery.resumed",
         acting_user=acting_user,
     )
 
 
-def cancel(job: Redelivery, *, acting_user: Any) -> Redelivery:
-    """End it; the hooks that it has not come to stay as they are."""
+def cancel(job: Redelivery, *, acting_user: ActingUser) -> Redelivery:
+    """Cancel the job; hooks not yet resent stay unchanged."""
     return change_state(
         job,
         of=(*WORKING, JobState.PAUSED),
         to=JobState.CANCELLED,
         refusal="The job is {state} already.",
-        deed="redelivery.cancelled",
+        action="redelivery.cancelled",
         acting_user=acting_user,
     )
 
 
 def is_wanted() -> bool:
-    """Is there a job to be worked on?"""
+    """Returns whether a job is planned or running."""
     return Redelivery.objects.filter(state__in=WORKING).exists()
 
 
 def work() -> int | None:
-    """One round: a portion for every part that has room. How many hooks it has looked at; None: no job is left."""
+    """Do one round: a portion for every part with room. Returns how many hooks were examined, None without a job."""
     jobs = list(Redelivery.objects.filter(state__in=WORKING).order_by("id"))
     if not jobs:
         return None
@@ -165,7 +174,7 @@ def work() -> int | None:
 
 
 def work_on(job: Redelivery) -> int:
-    """A portion for each lane of a job where fewer than IN_HAND of its hooks wait; ends the job after the last."""
+    """Queue a portion in each lane where fewer than MOST_WAITING hooks of the job wait; finish the job at the end."""
     parts = list(job.parts.filter(finished_at=None).select_related("endpoint"))
     if not parts:
         finish(job)
@@ -174,19 +183,19 @@ def work_on(job: Redelivery) -> int:
     waiting = (
         Hook.objects.filter(due, redelivery=job).order_by().values_list("endpoint_id").annotate(n=Count("pk"))
     )
-    in_hand = dict(waiting)
+    waiting_by_lane = dict(waiting)
     looked_at = 0
     for part in parts:
-        room = IN_HAND - in_hand.get(part.endpoint_id, 0)
+        room = MOST_WAITING - waiting_by_lane.get(part.endpoint_id, 0)
         if room > 0 and part.endpoint.paused_at is None:
             looked_at += portion(job, part, room)
     return looked_at
 
 
 def portion(job: Redelivery, part: RedeliveryPart, size: int) -> int:
-    """Put the next hooks of a part on their way, and move the part on, in one transaction; how many it looked at.
+    """Queue the next hooks of a part and advance its cursor, in one transaction; returns how many were examined.
 
-    They are searched for before it, so that its locks are held for milliseconds however many hooks do not fit.
+    The search runs before the transaction, so that locks are held for milliseconds however few hooks match.
     """
     fitting = matching(sendable(Hook.objects.filter(endpoint_id=part.endpoint_id)), job.filter)
     ahead = fitting.filter(pk__gt=part.cursor, pk__lte=job.up_to).order_by("pk")
@@ -197,7 +206,7 @@ def portion(job: Redelivery, part: RedeliveryPart, size: int) -> int:
             return 0
         mine = RedeliveryPart.objects.select_for_update(no_key=True).get(pk=part.pk)
         if mine.cursor != part.cursor or mine.finished_at is not None:
-            return 0  # another run has been here
+            return 0  # another run has done this portion
         if not found:
             mine.finished_at = timezone.now()
             mine.save(update_fields=["finished_at"])
@@ -207,9 +216,7 @@ def portion(job: Redelivery, part: RedeliveryPart, size: int) -> int:
         locked = still.filter(pk__in=found).order_by("pk").select_for_update(no_key=True)
         ids = list(locked.values_list("pk", flat=True))
         with connection.cursor() as cursor:
-            cursor.execute(
-                PUT_ON_THEIR_WAY, {"job": job.pk, "allowed": endpoint.attempts_allowed, "ids": ids}
-            )
+            cursor.execute(RESEND, {"job": job.pk, "allowed": endpoint.attempts_allowed, "ids": ids})
         mine.cursor = found[-1]
         mine.done += len(ids)
         mine.refused += len(found) - len(ids)
@@ -222,12 +229,12 @@ def portion(job: Redelivery, part: RedeliveryPart, size: int) -> int:
 
 
 def finish(job: Redelivery) -> None:
-    """All its hooks are on their way, or have arrived."""
+    """Mark the job finished: all its hooks are queued or sent."""
     Redelivery.objects.filter(pk=job.pk, state__in=WORKING).update(
         state=JobState.FINISHED, finished_at=timezone.now()
     )
 
 
 def outcomes(job: Redelivery) -> dict[str, int]:
-    """How many of the hooks that it has sent are in each state now; every state is a key."""
+    """Counts the hooks that the job has resent by their current state; every state is a key."""
     return Hook.objects.filter(redelivery=job).counts()

@@ -1,6 +1,6 @@
-"""Hooks made by hand: sent at once, in the calling thread, past the lane; a person stands before the page.
+"""Simulations: hooks sent immediately in the calling thread, outside the lane, because a user is waiting on the page.
 
-The row is written, leased, before the request; when this process dies in between, a dispatcher sends it.
+The row is written with a lease before the request; if this process dies in between, a dispatcher sends the hook.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from django.db import connection, transaction
 from django.utils import timezone
 
 from hooks import http, metrics, webhook_urls
+from hooks.audit import ActingUser
 from hooks.dispatch.record import Claimed, judge, record
 from hooks.models import Endpoint, Hook, Kind, State, Trigger, new_public_id
 from hooks.outbox import count_emitted
@@ -30,11 +30,11 @@ def simulate(
     message: str = "",
     chat: str = "",
     public_id: uuid.UUID | None = None,
-    acting_user: Any = None,
+    acting_user: ActingUser = None,
 ) -> Hook:
-    """Send one hook made by hand; returns it finished, with one attempt. It takes 10 s at most.
+    """Send one simulated hook; returns it finished, with one attempt. Takes at most 10 s.
 
-    `public_id`, of now, where the caller must know it before. Raises addresses.BadAddress.
+    Pass a new `public_id` if the caller must know it in advance. Raises webhook_urls.BadAddress.
     """
     to_url = webhook_urls.check(to_url)
     body.decode()
@@ -59,7 +59,7 @@ def simulate(
     return send(hook, endpoint)
 
 
-def simulate_again(hook: Hook, *, acting_user: Any = None) -> Hook | None:
+def simulate_again(hook: Hook, *, acting_user: ActingUser = None) -> Hook | None:
     """Send a simulated hook once more under its old `webhook-id`, as if the first answer had been lost.
 
     Returns it finished, with one attempt more; None when it is still under way, or its body was dropped by age.
@@ -81,7 +81,7 @@ def simulate_again(hook: Hook, *, acting_user: Any = None) -> Hook | None:
 
 
 def send(hook: Hook, endpoint: Endpoint) -> Hook:
-    """One attempt of a leased hook; returns it as it is afterwards."""
+    """Make one attempt of a leased hook; returns the hook in its new state."""
     claimed = Claimed(
         id=hook.pk,
         webhook_id=hook.webhook_id,

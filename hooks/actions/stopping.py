@@ -1,35 +1,33 @@
-"""An instance that staff has stopped sends nothing: what waits is held back, and goes on when it is started.
+"""Delivery of an instance that staff stopped: its hooks wait until it is started again, or are cancelled.
 
-It is a pause of a kind of its own, so the dispatchers need to know nothing new, and nothing waiting is lost.
-Staff may also give up what waits.
+A stop is a pause with a reason of its own, so dispatchers need no extra rule and no waiting hook is lost.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from hooks.actions.endpoints import go_on
-from hooks.audit import tell
+from hooks.actions.endpoints import end_pause
+from hooks.audit import ActingUser, report
 from hooks.models import Endpoint, Hook, PauseReason, State, Tally
 
-# of one endpoint in one transaction, a second's work; who has more calls it again
+# hooks of one endpoint in one transaction, a second's work; for more, the caller calls again
 CANCEL_MOST = 50_000
 
 
 def hold(endpoint: Endpoint, *, at: datetime) -> None:
-    """Pause it since `at`, with the caller's stop. One that is paused already keeps its time: see release()."""
+    """Pause the endpoint from `at`, in the transaction of the stop. An earlier pause keeps its time: see release()."""
     row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
     row.paused_at, row.pause_reason = row.paused_at or at, PauseReason.STOPPED
     row.save(update_fields=["paused_at", "pause_reason"])
 
 
 def release(endpoint: Endpoint, *, at: datetime) -> None:
-    """Go on, unless it was paused already before `at`, when hold() was called: then it is paused by hand again."""
+    """Resume the endpoint. If it was paused before `at`, when hold() was called, it is paused by hand again."""
     row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
     if row.pause_reason != PauseReason.STOPPED or row.paused_at is None:
         return
@@ -37,12 +35,12 @@ def release(endpoint: Endpoint, *, at: datetime) -> None:
         row.pause_reason = PauseReason.BY_HAND
         row.save(update_fields=["pause_reason"])
     else:
-        go_on(row)
+        end_pause(row)
 
 
 @transaction.atomic
-def cancel_waiting(endpoint: Endpoint, *, acting_user: Any) -> int:
-    """Give up the oldest CANCEL_MOST hooks that wait; how many they were. Those being sent at this moment go on."""
+def cancel_waiting(endpoint: Endpoint, *, acting_user: ActingUser) -> int:
+    """Cancel the oldest CANCEL_MOST waiting hooks; returns how many. Hooks being sent now are not cancelled."""
     waiting = Hook.objects.filter(endpoint=endpoint, state__in=(State.QUEUED, State.RETRYING)).order_by("pk")
     locked = waiting.select_for_update(no_key=True, skip_locked=True).values_list("pk", flat=True)[
         :CANCEL_MOST
@@ -52,5 +50,5 @@ def cancel_waiting(endpoint: Endpoint, *, acting_user: Any) -> int:
     )
     if gone:
         Tally.objects.filter(pk=endpoint.pk).update(cancelled=F("cancelled") + gone)
-        tell("hooks.cancelled", acting_user=acting_user, instance_id=endpoint.pk, hooks=gone)
+        report("hooks.cancelled", acting_user=acting_user, instance_id=endpoint.pk, hooks=gone)
     return gone

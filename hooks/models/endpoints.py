@@ -87,7 +87,7 @@ class Endpoint(models.Model):
         """Where a hook sent now would go; empty when there is no address."""
         return self.borrowed_url if self.is_borrowed(now) else self.url
 
-    def own_url_too(self, now: datetime | None = None) -> str:
+    def own_url_as_well(self, now: datetime | None = None) -> str:
         """The own address where it gets every hook beside the borrowed one; empty where it does not."""
         return self.url if self.borrowed_forwards and self.is_borrowed(now) else ""
 

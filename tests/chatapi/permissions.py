@@ -19,7 +19,7 @@ from accounts.actions.accounts import issue_key
 from accounts.models import Member, User
 from hooks import outbox
 from hooks.actions import redelivery
-from hooks.actions.endpoints import cancel
+from hooks.actions.hooks import cancel
 from hooks.models import Hook, Kind, State
 from instances.actions.messages import receive_message
 from instances.models import Instance

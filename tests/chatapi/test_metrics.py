@@ -10,7 +10,8 @@ from django.test import Client
 from django.utils import timezone
 
 from hooks import metrics, outbox
-from hooks.actions.endpoints import cancel, pause, skip
+from hooks.actions.endpoints import pause
+from hooks.actions.hooks import cancel, skip
 from hooks.maintenance import deleted_instances
 from hooks.models import Hook, Kind, Measure, Role, Runner, SkipReason, State
 from instances.actions.lifecycle import delete_instance

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from hooks import outbox
 from hooks.actions import endpoints
-from hooks.actions.endpoints import NotPossible, cancel, configure, pause, resume, try_now
+from hooks.actions.endpoints import configure, pause, resume
+from hooks.actions.hooks import NotPossible, cancel, try_now
 from hooks.models import UNFINISHED, Endpoint, Hook, HookQuerySet, Kind, State
 from tests.factories import AccountFactory, InstanceFactory
 from tests.faults.scripted import Scripted

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from hooks import outbox, worker_slots
-from hooks.actions.endpoints import borrow_address, configure
+from hooks.actions.endpoints import configure, override_url
 from hooks.models import Endpoint, Hook, Kind, SkipReason, State, Tally
 from hooks.outbox import Event
 from tests.factories import InstanceFactory
@@ -56,7 +56,7 @@ def test_without_an_address_it_is_skipped_and_says_so(endpoint: Endpoint) -> Non
 def test_a_borrowed_address_is_an_address(endpoint: Endpoint) -> None:
     configure(endpoint, url="")
     until = timezone.now() + timedelta(minutes=1)
-    borrow_address(endpoint, url="http://127.0.0.1:9/bin", until=until)
+    override_url(endpoint, url="http://127.0.0.1:9/bin", until=until)
     assert emit(endpoint).state == State.QUEUED
 
 

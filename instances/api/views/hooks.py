@@ -10,7 +10,7 @@ from rest_framework import exceptions, mixins, viewsets
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from hooks.actions.endpoints import NotPossible, cancel, resend, skip, try_now
+from hooks.actions.hooks import NotPossible, cancel, resend, skip, try_now
 from hooks.models import Attempt, Hook, HookQuerySet
 from instances.api import schema
 from instances.api.errors import Conflict

@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from hooks.actions import redelivery
-from hooks.actions.endpoints import NotPossible
+from hooks.actions.hooks import NotPossible
 from hooks.models import Redelivery, RedeliveryQuerySet
 from instances.api import schema
 from instances.api.errors import Conflict

@@ -5,7 +5,7 @@ from typing import Any
 from django.db import transaction
 
 from accounts.audit import AuditAction
-from hooks.actions.endpoints import NotPossible, resend, try_now
+from hooks.actions.hooks import NotPossible, resend, try_now
 from hooks.models import Hook, Kind, State
 from instances.actions import audit
 from instances.contract.arguments import text, unix_time

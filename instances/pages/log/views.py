@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from chatapi.ui.json_text import pretty_bytes
-from hooks.actions.endpoints import NotPossible, cancel, resend, skip, try_now
+from hooks.actions.hooks import NotPossible, cancel, resend, skip, try_now
 from hooks.explain import body_dropped_words, explain_hook
 from hooks.log.counts import counts_by_state, total
 from hooks.models import OPEN_JOBS, RETRY_DELAYS, UNFINISHED, Hook, HookQuerySet, State

@@ -12,7 +12,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from hooks.actions import redelivery
-from hooks.actions.endpoints import NotPossible
+from hooks.actions.hooks import NotPossible
 from hooks.log import selection
 from hooks.models import JobState, Redelivery, RedeliveryQuerySet
 from instances.models import Instance

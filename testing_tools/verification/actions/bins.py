@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from accounts.audit import AuditAction
 from accounts.models import Account
-from hooks.actions.endpoints import borrow_address, return_address
+from hooks.actions.endpoints import end_override, override_url
 from hooks.models import Endpoint
 from instances.models import Instance
 from testing_tools.verification import responses
@@ -247,16 +247,14 @@ def start_verification(instance: Instance, *, forwards: bool = False, acting_use
     """
     bin = open_bin(instance)
     until = timezone.now() + timedelta(minutes=settings.VERIFICATION_MINUTES)
-    borrow_address(
-        endpoint_of(instance), url=bin.url, until=until, forwards=forwards, acting_user=acting_user
-    )
+    override_url(endpoint_of(instance), url=bin.url, until=until, forwards=forwards, acting_user=acting_user)
     return bin
 
 
 @transaction.atomic
 def stop_verification(instance: Instance, *, acting_user: Any) -> None:
     """The hooks go to the own address again, from this moment; without a running one nothing happens."""
-    return_address(endpoint_of(instance), acting_user=acting_user)
+    end_override(endpoint_of(instance), acting_user=acting_user)
 
 
 def endpoint_of(instance: Instance) -> Endpoint:

@@ -15,18 +15,14 @@ from accounts.audit import AuditAction
 from accounts.models import AuditEntry, User
 from hooks.actions import redelivery
 from hooks.actions.endpoints import (
-    NotPossible,
-    borrow_address,
-    cancel,
+    end_override,
     end_previous_secret,
+    override_url,
     pause,
-    resend,
     resume,
-    return_address,
     rotate_secret,
-    skip,
-    try_now,
 )
+from hooks.actions.hooks import NotPossible, cancel, resend, skip, try_now
 from hooks.models import Hook, Kind, State
 from instances.actions.lifecycle import (
     change_instance,
@@ -181,8 +177,8 @@ def test_redelivery_jobs(alice: User, instance: Instance) -> None:
 
 def test_a_verification_borrows_and_gives_back(alice: User, instance: Instance) -> None:
     until = timezone.now() + timedelta(minutes=30)
-    borrow_address(instance.endpoint, url="https://example.org/bin", until=until, acting_user=alice)
-    return_address(instance.endpoint, acting_user=alice)
+    override_url(instance.endpoint, url="https://example.org/bin", until=until, acting_user=alice)
+    end_override(instance.endpoint, acting_user=alice)
     assert [action for _, action, _ in trail()] == ["verification.started", "verification.ended"]
 
 

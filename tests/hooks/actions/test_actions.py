@@ -9,18 +9,8 @@ from pytest_django.fixtures import Settings
 
 from hooks import outbox
 from hooks.actions import simulation as simulation_actions
-from hooks.actions.endpoints import (
-    NotPossible,
-    borrow_address,
-    cancel,
-    configure,
-    resend,
-    return_address,
-    return_all_addresses,
-    rotate_secret,
-    skip,
-    try_now,
-)
+from hooks.actions.endpoints import configure, end_all_overrides, end_override, override_url, rotate_secret
+from hooks.actions.hooks import NotPossible, cancel, resend, skip, try_now
 from hooks.models import (
     UNFINISHED,
     Attempt,
@@ -107,7 +97,7 @@ def test_two_people_who_change_different_things_do_not_undo_each_other(endpoint:
 def test_an_address_is_borrowed_until_its_time_and_its_own_stays(endpoint: Endpoint) -> None:
     configure(endpoint, url=A)
     until = timezone.now() + timedelta(minutes=30)
-    borrow_address(endpoint, url=BORROWED, until=until)
+    override_url(endpoint, url=BORROWED, until=until)
     kept = stored(endpoint)
     assert (kept.url, kept.borrowed_url, kept.borrowed_until) == (A, BORROWED, until)
     assert kept.effective_url() == BORROWED
@@ -117,27 +107,27 @@ def test_an_address_is_borrowed_until_its_time_and_its_own_stays(endpoint: Endpo
 
 def test_a_returned_address_is_the_own_one_again(endpoint: Endpoint) -> None:
     configure(endpoint, url=A)
-    borrow_address(endpoint, url=BORROWED, until=timezone.now() + timedelta(minutes=30))
-    return_address(endpoint)
+    override_url(endpoint, url=BORROWED, until=timezone.now() + timedelta(minutes=30))
+    end_override(endpoint)
     kept = stored(endpoint)
     assert (kept.effective_url(), kept.borrowed_url, kept.borrowed_until) == (A, "", None)
-    return_address(endpoint)  # twice is once
+    end_override(endpoint)  # twice is once
 
 
 def test_after_a_standstill_every_borrowed_address_is_returned(endpoint: Endpoint) -> None:
     other = InstanceFactory().endpoint
     soon = timezone.now() + timedelta(minutes=30)
     configure(endpoint, url=A)
-    borrow_address(endpoint, url=BORROWED, until=soon)
-    assert return_all_addresses() == 1
-    assert return_all_addresses() == 0
+    override_url(endpoint, url=BORROWED, until=soon)
+    assert end_all_overrides() == 1
+    assert end_all_overrides() == 0
     assert stored(endpoint).effective_url() == A
     assert stored(other).effective_url() == ""
 
 
 def test_a_bad_address_is_not_borrowed(endpoint: Endpoint) -> None:
     with pytest.raises(BadAddress):
-        borrow_address(endpoint, url="nonsense", until=timezone.now())
+        override_url(endpoint, url="nonsense", until=timezone.now())
     assert stored(endpoint).borrowed_url == ""
 
 
@@ -178,7 +168,7 @@ def test_a_hook_under_way_is_not_sent_again(hook: Hook, state: State) -> None:
     before = row(hook)
     with pytest.raises(NotPossible) as refused:
         resend(hook, acting_user=None)
-    assert str(refused.value) == "This hook is still under way; it can be sent again when it has finished."
+    assert str(refused.value) == "This hook has not finished yet. Resend it when it has."
     assert row(hook) == before
 
 
@@ -207,7 +197,7 @@ def test_only_a_waiting_retry_can_be_tried_now(hook: Hook, state: State) -> None
     before = row(hook)
     with pytest.raises(NotPossible) as refused:
         try_now(hook, acting_user=None)
-    assert str(refused.value) == "This hook does not wait for another attempt."
+    assert str(refused.value) == "This hook is not waiting for another attempt."
     assert row(hook) == before
 
 
@@ -226,7 +216,7 @@ def test_a_finished_hook_can_not_be_given_up(hook: Hook, state: State) -> None:
     before = row(hook)
     with pytest.raises(NotPossible) as refused:
         cancel(hook, acting_user=None)
-    assert str(refused.value) == "This hook has finished already."
+    assert str(refused.value) == "This hook has already finished."
     assert row(hook) == before
 
 
@@ -344,10 +334,10 @@ def test_a_hook_that_waits_can_be_skipped(hook: Hook, state: State) -> None:
 @pytest.mark.parametrize(
     ("state", "words"),
     [
-        (State.SENDING, "This hook is being sent at this moment."),
-        (State.DELIVERED, "This hook has finished already."),
-        (State.FAILED, "This hook has finished already."),
-        (State.CANCELLED, "This hook has finished already."),
+        (State.SENDING, "This hook is being sent now."),
+        (State.DELIVERED, "This hook has already finished."),
+        (State.FAILED, "This hook has already finished."),
+        (State.CANCELLED, "This hook has already finished."),
     ],
 )
 def test_any_other_hook_can_not_be_skipped(hook: Hook, state: State, words: str) -> None:

@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from hooks import outbox, tasks
 from hooks.actions import redelivery
-from hooks.actions.endpoints import NotPossible, configure, pause, resend, resume
+from hooks.actions.endpoints import configure, pause, resume
+from hooks.actions.hooks import NotPossible, resend
 from hooks.log.selection import describe
 from hooks.models import (
     UNFINISHED,

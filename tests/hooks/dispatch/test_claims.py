@@ -11,7 +11,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from hooks import outbox, worker_slots
-from hooks.actions.endpoints import borrow_address, cancel, configure, resend, return_address, try_now
+from hooks.actions.endpoints import configure, end_override, override_url
+from hooks.actions.hooks import cancel, resend, try_now
 from hooks.dispatch import claim
 from hooks.dispatch.record import Claimed, Result, judge, record
 from hooks.http import Answer
@@ -191,11 +192,11 @@ def test_the_address_is_the_one_at_the_time_of_the_claim(me: Dispatcher, lane: E
     emit(lane, 4)
     configure(lane, url="http://new.example/")
     assert me.claim(lane, n=1)[0].url == "http://new.example/"
-    borrow_address(lane, url="http://borrowed.example/", until=timezone.now() + timedelta(minutes=1))
+    override_url(lane, url="http://borrowed.example/", until=timezone.now() + timedelta(minutes=1))
     assert me.claim(lane, n=1)[0].url == "http://borrowed.example/"
-    borrow_address(lane, url="http://borrowed.example/", until=timezone.now())
+    override_url(lane, url="http://borrowed.example/", until=timezone.now())
     assert me.claim(lane, n=1)[0].url == "http://new.example/"
-    return_address(lane)
+    end_override(lane)
     assert me.claim(lane, n=1)[0].url == "http://new.example/"
 
 

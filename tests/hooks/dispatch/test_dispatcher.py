@@ -10,7 +10,8 @@ import pytest
 from django.utils import timezone
 from standardwebhooks import Webhook
 
-from hooks.actions.endpoints import borrow_address, resend, return_address, try_now
+from hooks.actions.endpoints import end_override, override_url
+from hooks.actions.hooks import resend, try_now
 from hooks.models import Attempt, Endpoint, Hook, Kind, Lane, Outcome, Runner, Side, State, Trigger
 from tests.factories import InstanceFactory
 from tests.hooks.dispatch.dispatching import Dispatch, Held, emit, states, wait_until
@@ -269,10 +270,10 @@ def test_a_failed_hook_steps_aside(tmp_path: Path) -> None:
 def test_a_borrowed_address_is_used_until_it_is_returned(tmp_path: Path) -> None:
     with Receiver() as own, Receiver() as borrowed, Dispatch(tmp_path):
         alice = endpoint(own.url)
-        borrow_address(alice, url=borrowed.url, until=timezone.now() + timedelta(minutes=30))
+        override_url(alice, url=borrowed.url, until=timezone.now() + timedelta(minutes=30))
         wait_for(emit(alice)[0], State.DELIVERED)
         assert (len(borrowed.requests), len(own.requests)) == (1, 0)
-        return_address(alice)
+        end_override(alice)
         wait_for(emit(alice)[0], State.DELIVERED)
         assert (len(borrowed.requests), len(own.requests)) == (1, 1)
 
@@ -281,7 +282,7 @@ def test_a_borrowed_address_goes_back_by_itself_when_its_time_is_over(tmp_path: 
     with Receiver() as own, Receiver() as borrowed, Dispatch(tmp_path):
         alice = endpoint(own.url)
         until = timezone.now() + timedelta(seconds=2)
-        borrow_address(alice, url=borrowed.url, until=until)
+        override_url(alice, url=borrowed.url, until=until)
         wait_until(lambda: timezone.now() > until, "two seconds are over")
         wait_for(emit(alice)[0], State.DELIVERED)
         assert (len(borrowed.requests), len(own.requests)) == (0, 1)

@@ -10,15 +10,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from hooks import outbox, worker_slots
-from hooks.actions.endpoints import (
-    NotPossible,
-    borrow_address,
-    configure,
-    pause,
-    pause_failing,
-    resume,
-    try_now,
-)
+from hooks.actions.endpoints import configure, override_url, pause, pause_failing, resume
+from hooks.actions.hooks import NotPossible, try_now
 from hooks.dispatch import catch_up, claim
 from hooks.dispatch.catch_up import CatchUp
 from hooks.dispatch.record import judge, record
@@ -138,7 +131,7 @@ def test_what_a_verifications_bin_answers_says_nothing_about_the_address(
     endpoint = InstanceFactory(url="http://a.example/").endpoint
     since = datetime(2030, 1, 1, tzinfo=UTC)
     Endpoint.objects.update(failing_since=since)
-    borrow_address(endpoint, url="http://bin.example/", until=timezone.now() + timedelta(minutes=30))
+    override_url(endpoint, url="http://bin.example/", until=timezone.now() + timedelta(minutes=30))
     assert answered(session, endpoint, 200) == since
 
 
@@ -174,7 +167,7 @@ def test_while_paused_hooks_queue_and_a_retry_is_not_tried_now(endpoint: Endpoin
     Hook.objects.update(state=State.RETRYING, next_attempt_at=timezone.now() + timedelta(hours=1))
     with pytest.raises(NotPossible) as refused:
         try_now(hook, acting_user=None)
-    assert str(refused.value) == "Delivery to this address is paused. Resume it, and the hook goes by itself."
+    assert str(refused.value) == "Delivery to this endpoint is paused. Resume it to send the hook."
 
 
 @pytest.mark.django_db(transaction=True)

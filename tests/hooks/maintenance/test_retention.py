@@ -9,7 +9,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from hooks import outbox
-from hooks.actions.endpoints import NotPossible, resend
+from hooks.actions.hooks import NotPossible, resend
 from hooks.explain import body_dropped_words
 from hooks.maintenance import retention
 from hooks.maintenance.conservation import missing, totals
@@ -116,7 +116,7 @@ def test_a_hook_without_its_body_is_not_sent_again(endpoint: Endpoint) -> None:
     retention.drop_old()
     with pytest.raises(NotPossible) as refused:
         resend(hook, acting_user=None)
-    assert str(refused.value) == "The body was dropped after 7 days, so this hook can't be sent again."
+    assert str(refused.value) == "The body was dropped after 7 days, so this hook can't be resent."
     hook.refresh_from_db()
     assert hook.state == State.FAILED
 

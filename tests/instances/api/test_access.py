@@ -8,7 +8,8 @@ from django.test import Client
 
 from accounts.actions.accounts import rotate_key
 from hooks.actions import redelivery
-from hooks.actions.endpoints import configure, resend
+from hooks.actions.endpoints import configure
+from hooks.actions.hooks import resend
 from hooks.models import Endpoint, Hook, Redelivery, State
 from instances.actions.messages import receive_message, type_on_phone
 from instances.api.urls import urlpatterns

@@ -176,7 +176,7 @@ def test_a_dropped_body_is_said_and_the_hook_is_not_sent_again(alice: Caller, ad
     assert shown["bodyDroppedAt"] == at.isoformat().replace("+00:00", "Z")
     assert alice.post(f"hooks/{made.webhook_id}/resend/", None) == (
         409,
-        {"error": "The body was dropped after 7 days, so this hook can't be sent again."},
+        {"error": "The body was dropped after 7 days, so this hook can't be resent."},
     )
 
 

@@ -11,7 +11,7 @@ from django.test import Client
 
 import instances.contract.urls  # noqa: F401 - registers the methods
 from accounts.actions.accounts import issue_key
-from hooks.actions.endpoints import cancel
+from hooks.actions.hooks import cancel
 from hooks.models import Hook, Kind
 from instances.actions.groups import create_group
 from instances.actions.labels import create_label

@@ -263,7 +263,7 @@ def test_resend_sends_a_finished_hook_again(alice, instance):
 def test_a_button_that_comes_too_late_says_why_and_changes_nothing(alice, instance):
     hook = make(instance, State.DELIVERED)
     page = alice.post(f"/log/{hook.public_id}/try-now/", follow=True).content.decode()
-    assert "This hook does not wait for another attempt." in page
+    assert "This hook is not waiting for another attempt." in page
     hook.refresh_from_db()
     assert hook.state == State.DELIVERED
 

@@ -1,0 +1,104 @@
+"""What a user can do with one hook: resend, try now, skip, cancel. Each is one transaction with its audit row."""
+
+from __future__ import annotations
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from hooks.audit import ActingUser, report
+from hooks.explain import body_dropped_words
+from hooks.models import UNFINISHED, Attempt, Hook, SkipReason, State, Tally, Trigger
+from hooks.outbox import wake
+
+
+class NotPossible(Exception):
+    """The action does not apply to the hook or job in its current state; str() is a sentence for the user."""
+
+
+def resend(hook: Hook, *, acting_user: ActingUser) -> Hook:
+    """Resend a finished hook with its `webhook-id`; in its lane it is treated like a retry.
+
+    Raises NotPossible if it has not finished, its body was dropped, or there is no URL.
+    """
+    with transaction.atomic():
+        row = (
+            Hook.objects.select_for_update(no_key=True, of=("self",))
+            .select_related("endpoint")
+            .get(pk=hook.pk)
+        )
+        if not row.is_finished:
+            raise NotPossible("This hook has not finished yet. Resend it when it has.")
+        if row.body_dropped_at is not None:
+            raise NotPossible(f"{body_dropped_words()}, so this hook can't be resent.")
+        if not (row.to_url or row.endpoint.effective_url()):
+            raise NotPossible("The instance has no webhook address. Set one first.")
+        row.state, row.skip_reason, row.trigger = State.RETRYING, "", Trigger.RESEND
+        row.next_attempt_at, row.finished_at = timezone.now(), None
+        row.attempts_allowed = row.attempts_made + row.endpoint.attempts_allowed
+        row.redelivery = None
+        row.save(
+            update_fields=[
+                "state", "skip_reason", "trigger", "next_attempt_at", "finished_at", "attempts_allowed", "redelivery",
+            ]
+        )  # fmt: skip
+        wake(row.endpoint_id)
+        report("hook.resent", acting_user=acting_user, instance_id=row.endpoint_id, hook=row)
+    return row
+
+
+def try_now(hook: Hook, *, acting_user: ActingUser) -> Hook:
+    """Make a retry due now. Raises NotPossible if the hook is not waiting for a retry or its endpoint is paused."""
+    with transaction.atomic():
+        row = (
+            Hook.objects.select_for_update(no_key=True, of=("self",))
+            .select_related("endpoint")
+            .get(pk=hook.pk)
+        )
+        if row.state != State.RETRYING:
+            raise NotPossible("This hook is not waiting for another attempt.")
+        if row.endpoint.paused_at is not None:
+            raise NotPossible("Delivery to this endpoint is paused. Resume it to send the hook.")
+        row.next_attempt_at = timezone.now()
+        row.save(update_fields=["next_attempt_at"])
+        wake(row.endpoint_id)
+        report("hook.tried_now", acting_user=acting_user, instance_id=row.endpoint_id, hook=row)
+    return row
+
+
+def skip(hook: Hook, *, acting_user: ActingUser) -> Hook:
+    """Skip a waiting hook, so that its lane continues without it. Raises NotPossible if it is not waiting."""
+    with transaction.atomic():
+        row = Hook.objects.select_for_update(no_key=True).get(pk=hook.pk)
+        if row.state == State.SENDING:
+            raise NotPossible("This hook is being sent now.")
+        if row.is_finished:
+            raise NotPossible("This hook has already finished.")
+        row.state, row.skip_reason, row.finished_at = State.SKIPPED, SkipReason.BY_HAND, timezone.now()
+        row.next_attempt_at = None
+        row.save(update_fields=["state", "skip_reason", "finished_at", "next_attempt_at"])
+        Tally.objects.filter(pk=row.endpoint_id).update(skipped=F("skipped") + 1)
+        report("hook.skipped", acting_user=acting_user, instance_id=row.endpoint_id, hook=row)
+    return row
+
+
+def cancel(hook: Hook, *, acting_user: ActingUser) -> Hook:
+    """Cancel an unfinished hook. Raises NotPossible if it has finished.
+
+    A request in flight can't be recalled: its attempt will be in the log.
+    """
+    with transaction.atomic():
+        row = Hook.objects.select_for_update(no_key=True).get(pk=hook.pk)
+        if row.state not in UNFINISHED:
+            raise NotPossible("This hook has already finished.")
+        row.state, row.finished_at = State.CANCELLED, timezone.now()
+        row.next_attempt_at = row.lease_until = None
+        row.save(update_fields=["state", "finished_at", "next_attempt_at", "lease_until"])
+        Tally.objects.filter(pk=row.endpoint_id).update(cancelled=F("cancelled") + 1)
+        report("hook.cancelled", acting_user=acting_user, instance_id=row.endpoint_id, hook=row)
+    return row
+
+
+def newest_attempt(hook: Hook) -> Attempt | None:
+    """Returns the latest attempt, or None before the first."""
+    return hook.attempts.order_by("-number", "-id").first()
