@@ -1,12 +1,8 @@
-"""The testing tools, the delivery log, and the bins."""
+"""The URLs of the testing tools and of the bins."""
 
 from django.urls import URLPattern, URLResolver, include, path, re_path, register_converter
 
 from instances.pages import chooser
-from instances.pages.docs import views as docs_views
-from instances.pages.log import overview
-from instances.pages.log import views as log_views
-from instances.pages.redelivery import views as redelivery_views
 from testing_tools.phone import event_views
 from testing_tools.phone import views as phone_views
 from testing_tools.sending import views as sending_views
@@ -105,49 +101,8 @@ testing: list[URLPattern | URLResolver] = [
     path("phone/people/", event_views.person, name="phone-person"),
     path("phone/groups/", event_views.group, name="phone-group"),
 ]
-deliveries = [
-    path("", log_views.log_list, name="list"),
-    path("live/", log_views.log_live, name="live"),
-    path("overview/", overview.overview, name="overview"),
-    path("export/", overview.export, name="export"),
-    path("redeliver/", redelivery_views.new, name="redeliver"),
-    path("redeliver/chosen/", redelivery_views.chosen, name="redeliver-chosen"),
-    path("redeliveries/", redelivery_views.job_list, name="redeliveries"),
-    path("redeliveries/<uuid:public_id>/", redelivery_views.job, name="redelivery"),
-    path(
-        "redeliveries/<uuid:public_id>/pause/",
-        redelivery_views.act,
-        {"action": "pause"},
-        name="redelivery-pause",
-    ),
-    path(
-        "redeliveries/<uuid:public_id>/resume/",
-        redelivery_views.act,
-        {"action": "resume"},
-        name="redelivery-resume",
-    ),
-    path(
-        "redeliveries/<uuid:public_id>/cancel/",
-        redelivery_views.act,
-        {"action": "cancel"},
-        name="redelivery-cancel",
-    ),
-    path("<uuid:public_id>/", log_views.hook, name="hook"),
-    path("<uuid:public_id>/try-now/", log_views.act, {"action": "try-now"}, name="try-now"),
-    path("<uuid:public_id>/resend/", log_views.act, {"action": "resend"}, name="resend"),
-    path("<uuid:public_id>/skip/", log_views.act, {"action": "skip"}, name="skip"),
-    path("<uuid:public_id>/cancel/", log_views.act, {"action": "cancel"}, name="cancel"),
-]
-# two parts each, so that neither is a method of the wire contract
-handbook = [
-    path("contract/", docs_views.contract, name="contract"),
-    path("receivers/", docs_views.receiver, name="receivers"),
-    path("receivers/<slug:key>/", docs_views.receiver, name="receiver"),
-]
 urlpatterns = [
-    path("api/", include((handbook, "docs"))),
     path("testing/", include((testing, "testing"))),
-    path("log/", include((deliveries, "log"))),
     path("shared/<share_token:token>/", include((shared, "shared"))),
     # not `.*$`: a path may hold a line break, as %0A
     re_path(r"^bin/(?P<key>[a-z0-9]{8})(?P<suffix>/[\s\S]*)?\Z", receive.capture, name="bin"),

@@ -30,7 +30,7 @@ def checks(scratch: Path) -> list[tuple[str, list[str]]]:
         ("form (ruff format)", [str(BIN / "ruff"), "format", "--check", "--quiet", *CODE]),
         ("templates (djade)", [str(BIN / "djade"), "--check", "--target-version", "5.2", *templates]),
         ("JS and CSS (biome)", biome),
-        ("floors (lint-imports)", [str(BIN / "lint-imports"), "--no-logo"]),
+        ("layers of imports (lint-imports)", [str(BIN / "lint-imports"), "--no-logo"]),
         ("settings (manage.py check)", [*manage, "check"]),
         ("migrations (makemigrations --check)", [*manage, "makemigrations", "--check", "--dry-run"]),
         (

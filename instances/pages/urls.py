@@ -2,14 +2,18 @@
 
 from django.urls import include, path
 
+from instances.pages.docs import views as docs_views
 from instances.pages.endpoints import views as endpoints_views
 from instances.pages.history import views as history_views
 from instances.pages.instance_list import views as instance_list_views
+from instances.pages.log import overview as log_overview
+from instances.pages.log import views as log_views
 from instances.pages.messages import views as messages_views
 from instances.pages.overview import button_views
 from instances.pages.overview import views as overview_views
 from instances.pages.public.invitations import invitation
 from instances.pages.public.media_files import media
+from instances.pages.redelivery import views as redelivery_views
 from instances.pages.settings import views as settings_views
 from instances.pages.setup import views as setup_views
 
@@ -41,9 +45,50 @@ instances = [
     path("<int:number>/resume/", button_views.resume, name="resume"),
     path("<int:number>/delete/", button_views.delete, name="delete"),
 ]
+deliveries = [
+    path("", log_views.log_list, name="list"),
+    path("live/", log_views.log_live, name="live"),
+    path("overview/", log_overview.overview, name="overview"),
+    path("export/", log_overview.export, name="export"),
+    path("redeliver/", redelivery_views.new, name="redeliver"),
+    path("redeliver/chosen/", redelivery_views.chosen, name="redeliver-chosen"),
+    path("redeliveries/", redelivery_views.job_list, name="redeliveries"),
+    path("redeliveries/<uuid:public_id>/", redelivery_views.job, name="redelivery"),
+    path(
+        "redeliveries/<uuid:public_id>/pause/",
+        redelivery_views.act,
+        {"action": "pause"},
+        name="redelivery-pause",
+    ),
+    path(
+        "redeliveries/<uuid:public_id>/resume/",
+        redelivery_views.act,
+        {"action": "resume"},
+        name="redelivery-resume",
+    ),
+    path(
+        "redeliveries/<uuid:public_id>/cancel/",
+        redelivery_views.act,
+        {"action": "cancel"},
+        name="redelivery-cancel",
+    ),
+    path("<uuid:public_id>/", log_views.hook, name="hook"),
+    path("<uuid:public_id>/try-now/", log_views.act, {"action": "try-now"}, name="try-now"),
+    path("<uuid:public_id>/resend/", log_views.act, {"action": "resend"}, name="resend"),
+    path("<uuid:public_id>/skip/", log_views.act, {"action": "skip"}, name="skip"),
+    path("<uuid:public_id>/cancel/", log_views.act, {"action": "cancel"}, name="cancel"),
+]
+# two parts each, so that neither is a method of the wire contract
+handbook = [
+    path("contract/", docs_views.contract, name="contract"),
+    path("receivers/", docs_views.receiver, name="receivers"),
+    path("receivers/<slug:key>/", docs_views.receiver, name="receiver"),
+]
 urlpatterns = [
     path("", setup_views.home, name="home"),
     path("instances/", include((instances, "instances"))),
+    path("log/", include((deliveries, "log"))),
+    path("api/", include((handbook, "docs"))),
     path("invite/<slug:code>", invitation, name="invitation"),
     path("media/<str:key>/<str:name>", media, name="media"),
 ]
