@@ -45,4 +45,4 @@ def delete(request: HttpRequest) -> HttpResponse:
         "members": own.members.count(),
         "payments": own.payments.count(),
     }
-    return render(request, "accounts/delete.html", context)
+    return render(request, "chatapi/account_deletion.html", context)

@@ -22,6 +22,7 @@ class TestingToolsConfig(AppConfig):
     def ready(self) -> None:
         from chatapi.ui.frame import Place, register_part
         from chatapi.ui.menu import MenuEntry, register
+        from instances import tool_links
         from instances.pages.frame import register_instance_pages
 
         for order, title, name, icon, views in (
@@ -39,5 +40,7 @@ class TestingToolsConfig(AppConfig):
                 matches=is_own_bin_page,
             )
         )  # fmt: skip
+        for tool in ("simulation", "verification", "sending", "phone"):
+            tool_links.register(tool, f"testing:{tool}")
         register_instance_pages("testing")
         register_part(Place.BANNERS, 20, "testing_tools/verification/running.html")

@@ -31,6 +31,7 @@ def checks(scratch: Path) -> list[tuple[str, list[str]]]:
         ("templates (djade)", [str(BIN / "djade"), "--check", "--target-version", "5.2", *templates]),
         ("JS and CSS (biome)", biome),
         ("layers of imports (lint-imports)", [str(BIN / "lint-imports"), "--no-logo"]),
+        ("layers of templates", [sys.executable, "-m", "chatapi.quality.layers"]),
         ("settings (manage.py check)", [*manage, "check"]),
         ("migrations (makemigrations --check)", [*manage, "makemigrations", "--check", "--dry-run"]),
         (

@@ -4,8 +4,6 @@ Written piece by piece: 500 captures of 1 MB never stand in memory together.
 """
 
 import base64
-import csv
-import io
 import json
 from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
@@ -14,6 +12,7 @@ from urllib.parse import parse_qsl
 
 from django.conf import settings
 
+from chatapi.ui.downloads import csv_line
 from testing_tools.verification import copy_as
 from testing_tools.verification.models import Bin, Capture, CaptureQuerySet
 from testing_tools.verification.reading.form_parts import content_type
@@ -77,23 +76,6 @@ def csv_lines(bin: Bin, captures: Iterable[Capture]) -> Iterator[str]:
         row = as_object(capture)
         row["headers"] = "\n".join(f"{name}: {value}" for name, value in capture.headers)
         yield csv_line([row.get(name, "") for name in COLUMNS])
-
-
-def csv_line(values: Iterable[Any]) -> str:
-    line = io.StringIO()
-    csv.writer(line).writerow([harmless(value) for value in values])
-    return line.getvalue()
-
-
-def harmless(value: Any) -> Any:
-    """A text that a spreadsheet would take for a formula gets an apostrophe in front, as OWASP advises.
-
-    Anybody may send anything to a bin, so a cell could otherwise run in the reader's spreadsheet.
-    """
-    if not isinstance(value, str):
-        return "" if value is None else value
-    begins = value.lstrip(" \ufeff")[:1]
-    return f"'{value}" if begins in tuple("=+-@\t\r\n|%＝＋－＠") and begins else value
 
 
 def har(bin: Bin, captures: Iterable[Capture]) -> Iterator[str]:

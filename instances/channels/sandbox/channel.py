@@ -13,7 +13,6 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Min, QuerySet
-from django.urls import reverse
 
 from accounts.models import User
 from instances import chat_ids
@@ -32,6 +31,7 @@ from instances.models import (
     SandboxContact,
     SandboxReceipt,
 )
+from instances.tool_links import tool_url
 
 INSTANCES_A_PASS = 100
 OBEY: Mapping[Button, Callable[..., Instance]] = {
@@ -77,8 +77,8 @@ class SandboxChannel:
         OBEY[button](instance, acting_user=acting_user)
 
     def qr_text(self, instance: Instance) -> str:
-        """The instance's sandbox phone, for whoever is signed in; a page of a floor above, known by its name alone."""
-        return f"{settings.SITE_URL}{reverse('testing:phone')}?instance={instance.number}"
+        """The URL of the instance's sandbox phone, a page that signed-in users can open."""
+        return f"{settings.SITE_URL}{tool_url('phone', instance.number)}"
 
     def work(self, now: datetime) -> int:
         """Makes the ticks that are due, some of each instance in turn."""

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 from rest_framework.utils.encoders import JSONEncoder
 
+from chatapi.ui.downloads import csv_line
 from hooks.explain import explain_hook
 from hooks.models import Hook, HookQuerySet
 from instances.api.serializers.hooks import HookSerializer, shown
-from testing_tools.verification.exports import csv_line
 
 EXPORT_MOST = 10_000
 AT_ONCE = 100  # hooks read at once

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from chatapi.ui.downloads import as_download
 from hooks.log.chart import INDEXED_MOST, PARTS, READ_MOST, Bar, Chart, chart_of
 from hooks.log.counts import Count
 from hooks.log.endpoint_health import health_of
@@ -19,7 +20,6 @@ from hooks.models import Hook
 from instances.pages.chosen_instance import must_choose
 from instances.pages.log import export as log_export
 from instances.pages.log.filters import Filters, as_key
-from testing_tools.verification.views.bins import as_download
 
 
 class Row(NamedTuple):

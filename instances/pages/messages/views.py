@@ -22,8 +22,8 @@ from instances.pages import access
 from instances.pages.access import visible_instance
 from instances.pages.history.views import number_of
 from instances.pages.messages import conversations
-from instances.pages.overview.views import phone_url
 from instances.sending import channel_commands
+from instances.tool_links import tool_url
 
 PAGE = "instances/pages/messages/messages.html"
 
@@ -67,7 +67,7 @@ def list_context(request: HttpRequest, instance: Instance, open_chat: str) -> di
         "q": q,
         "chats": page,
         "chats_before": request.GET.get("chats", "") if before else "",
-        "phone_url": phone_url(instance),
+        "phone_url": tool_url("phone", instance.number),
         "open_chat": open_chat,
     }
 

@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from hooks.models import Hook, Kind, SkipReason, State, Tally
 from instances.models import Instance
+from instances.tool_links import tool_url
 
 HOUR = timedelta(hours=1)
 BARS = 12  # of five minutes each: the chart of the last hour
@@ -150,13 +151,13 @@ def first_steps(instance: Instance) -> list[Step]:
         Step(
             "Simulate a hook",
             "One hook, made by hand and sent at once: see what your server makes of it.",
-            reverse("testing:simulation") + asked,
+            tool_url("simulation", instance.number),
             any(simulated for simulated, _, _ in hooks),
         ),
         Step(
             "Send a message",
             "To any number: the sandbox contact receives it at once.",
-            reverse("testing:sending") + asked,
+            tool_url("sending", instance.number),
             sent,
         ),
         Step(

@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
@@ -24,6 +24,7 @@ from instances.pages.overview.delivery_summary import Figures, figures_of, first
 from instances.pages.overview.signature_snippets import SNIPPETS
 from instances.pages.settings.flag_texts import attempt_times
 from instances.pages.settings.setting_rows import flag_rows
+from instances.tool_links import tool_url
 
 PAGE = "instances/pages/overview/overview.html"
 # of nothing but failures; one that fails now and then is in the log
@@ -38,16 +39,8 @@ def status_context(instance: Instance, **more: Any) -> dict[str, Any]:
         "code": code,
         "status": status_texts.describe(instance),
         "changes": recent_changes(instance),
-        "phone_url": phone_url(instance),
+        "phone_url": tool_url("phone", instance.number),
     } | more
-
-
-def phone_url(instance: Instance) -> str:
-    """The sandbox phone's page; it stands on a floor above, so it is known by its name alone."""
-    try:
-        return f"{reverse('testing:phone')}?instance={instance.number}"
-    except NoReverseMatch:
-        return ""
 
 
 def curl_lines(instance: Instance) -> list[tuple[str, str, str]]:
@@ -84,17 +77,9 @@ def detail_context(instance: Instance, **more: Any) -> dict[str, Any]:
         "attempt_times": attempt_times(),
         "curl_lines": curl_lines(instance),
         "snippets": SNIPPETS,
-        "docs_url": docs_url(),
+        "docs_url": reverse("docs:contract"),
     }
     return context | more
-
-
-def docs_url() -> str:
-    """The pages of the docs, else the description of the API."""
-    try:
-        return reverse("docs:contract")
-    except NoReverseMatch:
-        return reverse("api-docs")
 
 
 @require_safe

@@ -1,7 +1,6 @@
 """The pages of a bin for those who may look at it: the list, what a poll brings, one capture, and files."""
 
 from datetime import date
-from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
@@ -9,9 +8,9 @@ from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpRespons
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_GET
 
+from chatapi.ui.downloads import as_download
 from testing_tools.verification import copy_as
 from testing_tools.verification import exports as verification_exports
 from testing_tools.verification.actions import bins as actions_bins
@@ -146,15 +145,6 @@ def part_file(found: Capture, index: int) -> HttpResponse:
 
 
 OCTETS = "application/octet-stream"
-
-
-def as_download(response: Any, name: str) -> Any:
-    """Named, never shown by the browser, and not to be taken for what it seems to be (nosniff)."""
-    response["Content-Disposition"] = content_disposition_header(True, name)
-    response["X-Content-Type-Options"] = "nosniff"
-    response["Content-Security-Policy"] = "sandbox; default-src 'none'"
-    response["Cache-Control"] = "no-store"
-    return response
 
 
 def address_of(found: Capture) -> str:

@@ -7,9 +7,9 @@ import subprocess
 
 import pytest
 
+from chatapi.ui.downloads import harmless
 from testing_tools.verification import copy_as
 from testing_tools.verification.actions import bins as actions_bins
-from testing_tools.verification.exports import harmless
 from testing_tools.verification.models import Capture
 from testing_tools.verification.reading import form_parts, hex_dump
 from tests.factories import AccountFactory, InstanceFactory
