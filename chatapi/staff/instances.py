@@ -22,9 +22,10 @@ from hooks.actions import stopping
 from hooks.actions.hooks import NotPossible
 from hooks.models import Endpoint
 from instances.actions.lifecycle import record_payment
-from instances.actions.status import change_status
 from instances.actions.stopping import start_instance, stop_instance
-from instances.models import AccountStatus, Instance, StopReason, Substatus
+from instances.channels.base import CannotDo
+from instances.models import Instance, StopReason
+from instances.sending import session
 
 
 class PaymentForm(forms.Form):
@@ -66,12 +67,10 @@ def start(request: HttpRequest, instance: Instance, asked: dict[str, Any]) -> st
 def log_out(request: HttpRequest, instance: Instance, asked: dict[str, Any]) -> str:
     if not instance.is_authenticated:
         raise NotPossible(f"{instance} is not linked to a phone.")
-    change_status(
-        instance,
-        account_status=AccountStatus.GOT_QR_CODE,
-        substatus=Substatus.NORMAL,
-        acting_user=current_user(request),
-    )
+    try:
+        session.log_out(instance, acting_user=current_user(request))
+    except CannotDo as error:
+        raise NotPossible(str(error)) from None
     return f"{instance} is logged out."
 
 

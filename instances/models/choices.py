@@ -76,6 +76,17 @@ class MessageType(models.TextChoices):
     STICKER = "sticker", "Sticker"
 
 
+# Messages whose body is the URL of a file.
+FILE_TYPES = (
+    MessageType.IMAGE,
+    MessageType.PTT,
+    MessageType.DOCUMENT,
+    MessageType.AUDIO,
+    MessageType.VIDEO,
+    MessageType.STICKER,
+)
+
+
 class Ack(models.IntegerChoices):
     """The ticks of an outgoing message; a status never goes back."""
 

@@ -53,13 +53,32 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         return self.filter(owner=account)
 
     def connected(self, now: datetime) -> InstanceQuerySet:
-        """Those that messages and ticks reach now; `is_connected` says it of one."""
-        return self.filter(
-            account_status=AccountStatus.AUTHENTICATED,
-            substatus__in=CONNECTED,
-            paid_until__gt=now,
-            stopped_at=None,
-        )
+        """Instances whose queues may be sent now; `Instance.is_connected` for one."""
+        return self.filter(connected(now))
+
+
+def connected(now: datetime, *, path: str = "") -> models.Q:
+    """Returns the condition for sending an instance's queues now; `path` leads to the instance, as in `instance__`.
+
+    CONNECTED_SQL is the same rule in SQL, `Instance.is_connected` for one instance.
+    """
+    return models.Q(
+        **{
+            f"{path}account_status": AccountStatus.AUTHENTICATED,
+            f"{path}substatus__in": CONNECTED,
+            f"{path}paid_until__gt": now,
+            f"{path}stopped_at": None,
+        }
+    )
+
+
+# `connected` for raw SQL: a condition on the columns of Instance, with the parameters of connected_params.
+CONNECTED_SQL = "account_status = %s AND substatus = ANY(%s) AND paid_until > %s AND stopped_at IS NULL"
+
+
+def connected_params(now: datetime) -> list[Any]:
+    """Returns the parameters of CONNECTED_SQL."""
+    return [AccountStatus.AUTHENTICATED.value, list(CONNECTED), now]
 
 
 class Instance(models.Model):

@@ -21,7 +21,8 @@ from instances.actions.sending.accept import QueueFull, TooLong, send_message
 from instances.actions.sending.command_queue import claim_action, enqueue_action, finish_action
 from instances.channels import channel_of
 from instances.channels.base import CannotDo
-from instances.models import AccountStatus, ActionType, Chat, Instance, QueuedAction
+from instances.models import ActionType, Chat, Instance, QueuedAction
+from instances.models.instances import connected
 
 log = logging.getLogger(__name__)
 
@@ -190,11 +191,7 @@ def act_due(now: datetime | None = None) -> int:
     """
     now = now or timezone.now()
     first = (
-        QueuedAction.objects.filter(
-            instance__account_status=AccountStatus.AUTHENTICATED,
-            instance__paid_until__gt=now,
-            instance__stopped_at=None,
-        )
+        QueuedAction.objects.filter(connected(now, path="instance__"))
         .order_by("instance_id", "id")
         .distinct("instance_id")
     )

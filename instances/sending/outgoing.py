@@ -20,7 +20,8 @@ from instances.actions.sending.accept import record_sent
 from instances.actions.sending.rejected import give_up
 from instances.channels import CHANNELS, channel_of
 from instances.channels.base import DEADLINE, CannotDo
-from instances.models import CONNECTED, AccountStatus, Ack, Instance, OutgoingMessage, OutgoingQueue
+from instances.models import Ack, Instance, OutgoingMessage, OutgoingQueue
+from instances.models.instances import CONNECTED_SQL, connected, connected_params
 from instances.sending import channel_commands
 
 log = logging.getLogger(__name__)
@@ -33,13 +34,7 @@ MESSAGES_A_CLAIM = 100
 
 def waiting(now: datetime) -> QuerySet[OutgoingQueue]:
     """The queues that are not empty, of instances that may send; due or not."""
-    return OutgoingQueue.objects.filter(
-        length__gt=0,
-        instance__account_status=AccountStatus.AUTHENTICATED,
-        instance__paid_until__gt=now,
-        instance__stopped_at=None,
-        instance__substatus__in=CONNECTED,
-    )
+    return OutgoingQueue.objects.filter(connected(now, path="instance__"), length__gt=0)
 
 
 def next_due(now: datetime | None = None) -> datetime | None:
@@ -132,10 +127,9 @@ def claim(pk: int, now: datetime) -> Instance | None:
     return fast_lookup.fetch(
         f'UPDATE "{OutgoingQueue._meta.db_table}" queue SET next_send_at = %s FROM "{fast_lookup.TABLE}"'
         " WHERE queue.instance_id = %s AND queue.next_send_at <= %s AND queue.length > 0"
-        " AND id = queue.instance_id AND account_status = %s AND paid_until > %s"
-        " AND stopped_at IS NULL AND substatus = ANY(%s)"
+        f" AND id = queue.instance_id AND {CONNECTED_SQL}"
         f" RETURNING {fast_lookup.COLUMNS}",
-        [now + timedelta(seconds=DEADLINE), pk, now, AccountStatus.AUTHENTICATED.value, now, list(CONNECTED)],
+        [now + timedelta(seconds=DEADLINE), pk, now, *connected_params(now)],
     )
 
 

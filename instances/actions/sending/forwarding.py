@@ -9,7 +9,7 @@ from instances.actions.media import keep_longer
 from instances.actions.message_lookup import find_message
 from instances.actions.sending.accept import send_message
 from instances.media.kinds import WrongFile
-from instances.models import Instance, Media, Message, MessageType, OutgoingMessage
+from instances.models import FILE_TYPES, Instance, Media, Message, MessageType, OutgoingMessage
 
 FORWARDED_MOST = 100  # messages of one call
 
@@ -53,17 +53,13 @@ def forward_messages(
     ]
 
 
-FILES = (MessageType.IMAGE, MessageType.PTT, MessageType.DOCUMENT, MessageType.AUDIO, MessageType.VIDEO,
-         MessageType.STICKER)  # fmt: skip
-
-
 def file_of(original: Message | OutgoingMessage) -> Media | None:
     """The file to be sent with the copy. Raises CannotForward of what there is nothing to be sent of."""
     if isinstance(original, Message) and original.deleted_at:
         raise CannotForward(f"The message {original.message_id} has been deleted.")
     if original.type == MessageType.CALL_LOG:
         raise CannotForward("A missed call can't be forwarded.")
-    if original.media is None and original.type in FILES:
+    if original.media is None and original.type in FILE_TYPES:
         raise CannotForward(f"The file of the message {original.message_id} is no longer kept.")
     try:
         return keep_longer(original.media) if original.media else None

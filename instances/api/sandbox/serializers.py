@@ -11,12 +11,8 @@ from rest_framework import serializers
 from instances import chat_ids
 from instances.api.serializers.strict import StrictSerializer, choice
 from instances.channels.sandbox.actions.phone import PHONE_EVENTS
-from instances.models import AccountStatus, Ack, LoadingReason, MessageType, Substatus
+from instances.models import FILE_TYPES, AccountStatus, Ack, LoadingReason, MessageType, Substatus
 
-# bodies that are the address of a file, which must end in its extension as contract.md section 3 has it
-FILE_TYPES = {
-    MessageType.IMAGE, MessageType.PTT, MessageType.DOCUMENT, MessageType.AUDIO, MessageType.VIDEO, MessageType.STICKER,
-}  # fmt: skip
 A_PHONE = "It takes a phone number of 9 to 14 digits that starts with the country code."
 A_GROUP = "It takes the id of a group, like 17680561234-1479621234@g.us; leave it out otherwise."
 PLACE = re.compile(r"-?[0-9]{1,3}(\.[0-9]{1,15})?;-?[0-9]{1,3}(\.[0-9]{1,15})?")

@@ -6,7 +6,6 @@ nothing that it can't do, and nothing leaves this machine.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -21,10 +20,10 @@ from instances.channels.base import Button
 from instances.channels.sandbox import invite_links
 from instances.channels.sandbox.actions import receipts
 from instances.channels.sandbox.actions.receipts import make_due_receipts
+from instances.channels.sandbox.group_ids import free_group_id
 from instances.models import (
     Ack,
     ActionType,
-    Chat,
     Instance,
     OutgoingMessage,
     QueuedAction,
@@ -61,10 +60,7 @@ class SandboxChannel:
         if action.type == ActionType.LEAVE_GROUP:
             return invite_links.leave(instance, action.data["chatId"])
         if action.type == ActionType.CREATE_GROUP:
-            second = int(time.time())
-            while Chat.objects.filter(instance=instance, chat_id=group_id(instance, second)).exists():
-                second += 1
-            return {"chatId": group_id(instance, second)}
+            return {"chatId": free_group_id(instance, creator=instance.phone)}
         return {}
 
     def has_account(self, instance: Instance, phone: str) -> bool:
@@ -101,8 +97,3 @@ class SandboxChannel:
 def due(now: datetime) -> QuerySet[SandboxReceipt]:
     """The ticks that will come by themselves: those of instances that their messenger can reach."""
     return SandboxReceipt.objects.filter(due_at__isnull=False, instance__in=Instance.objects.connected(now))
-
-
-def group_id(instance: Instance, second: int) -> str:
-    """The creator's phone number and the time in unix seconds, as contract.md section 3 shows them."""
-    return f"{instance.phone}-{second}{chat_ids.GROUP}"

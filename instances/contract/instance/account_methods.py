@@ -8,13 +8,13 @@ from typing import Any
 from django.db.models import Count
 
 from accounts.models import Account
-from instances.actions import cleaning as cleaning_actions
 from instances.actions import lifecycle as lifecycle_actions
 from instances.actions.lifecycle import create_instance
 from instances.contract.arguments import text
 from instances.contract.errors import NO_INSTANCE, BadArgument, WireError
 from instances.contract.registry import method
 from instances.models import Channel, Instance
+from instances.sending import session
 
 NUMBER_LENGTH = 10  # digits that every number has room in
 # What old clients call the messenger that they knew, by name or by a number of the list they chose from.
@@ -77,7 +77,7 @@ def clean_instance(account: Account, *, instance_id: str) -> dict[str, Any]:
 
     Its number, token, settings, payments and delivery log stay, and its messages are numbered on from the last.
     """
-    cleaning_actions.clean_instance(own(account, instance_id), acting_user=account.owner)
+    session.log_out_and_clean(own(account, instance_id), acting_user=account.owner)
     return {"result": {"status": "cleaned"}}
 
 

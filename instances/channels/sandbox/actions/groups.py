@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 
 from django.db import transaction
 
 from accounts.models import User
-from instances import chat_ids
 from instances.actions import chats, events, groups
 from instances.channels.sandbox.actions.preconditions import must_be_linked
+from instances.channels.sandbox.group_ids import free_group_id
 from instances.models import Chat, Instance
 
 
@@ -30,23 +29,15 @@ def group_of_contact(
     """
     events.lock(instance)
     must_be_linked(instance, "nobody can put it into a group")
-    second = int(time.time())
-    while Chat.objects.filter(instance=instance, chat_id=group_id(by, second)).exists():
-        second += 1
     return groups.create_group(
         instance,
-        chat_id=group_id(by, second),
+        chat_id=free_group_id(instance, creator=by),
         name=name,
         image=image,
         members=[by, *(member for member in members if member != instance.own_chat_id)],
         admins=[by],
         acting_user=acting_user,
     )
-
-
-def group_id(maker: str, second: int) -> str:
-    """The maker's phone number and the time in unix seconds, as contract.md section 3 shows them."""
-    return f"{chat_ids.digits(maker)}-{second}{chat_ids.GROUP}"
 
 
 @transaction.atomic
