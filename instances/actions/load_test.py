@@ -1,9 +1,11 @@
-"""Instances for load tests: made by `manage.py hooks load`, marked as such, and removed by it in bulk."""
+"""Instances for load tests: `manage.py hooks load` creates them in an account of their own and removes them in bulk."""
 
 import time
 from datetime import timedelta
 
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.actions.accounts import sign_up
@@ -16,28 +18,51 @@ from instances import payloads
 from instances.actions.lifecycle import create_instance, delete_instance
 from instances.models import AccountStatus, Instance, Message
 
-OWNER = "load-test@localhost"  # no password: nobody logs in as it
+OWNER = "load-test@localhost"  # no password: no one can log in as it
+NAME = "Load test "
 PAID = timedelta(days=365)
 PHONE = "15550000000@c.us"
 
 
+class LoadTestAccountTaken(Exception):
+    """A person has signed up with the load test's address; the text is a sentence for the command line."""
+
+
 def load_test_account() -> Account:
-    """The account that load-test instances belong to."""
+    """The account that load-test instances belong to.
+
+    Raises:
+        LoadTestAccountTaken: a person's account has its address.
+    """
     user = User.objects.filter(email=OWNER).first()
-    return user.account if user else sign_up(OWNER, None, name="Load test")
+    if user is None:
+        return sign_up(OWNER, None, name="Load test")
+    if user.has_usable_password():
+        raise LoadTestAccountTaken(
+            f"The account {OWNER} has a password, so it is a person's: it is left alone."
+        )
+    return user.account
+
+
+def load_test_instances() -> QuerySet[Instance]:
+    """The load-test instances: those with a load test's name in the account that no one can log in to."""
+    return Instance.objects.filter(
+        owner__owner__email=OWNER,
+        owner__owner__password__startswith=UNUSABLE_PASSWORD_PREFIX,
+        name__startswith=NAME,
+    )
 
 
 def open_load_test(count: int, url: str, *, parallel: bool, guaranteed: bool) -> list[Instance]:
     """`count` load-test instances, each sending to `url`/{its number}: earlier ones again, and new ones."""
     account = load_test_account()
-    instances = list(Instance.objects.filter(load_test=True).order_by("pk")[:count])
+    instances = list(load_test_instances().order_by("pk")[:count])
     for number in range(len(instances), count):
         with transaction.atomic():
-            instance = create_instance(account, name=f"Load test {number + 1}")
-            instance.load_test = True
+            instance = create_instance(account, name=f"{NAME}{number + 1}")
             instance.account_status = AccountStatus.AUTHENTICATED
             instance.paid_until = timezone.now() + PAID
-            instance.save(update_fields=["load_test", "account_status", "paid_until"])
+            instance.save(update_fields=["account_status", "paid_until"])
         instances.append(instance)
     endpoints = Endpoint.objects.in_bulk([instance.pk for instance in instances])
     for instance in instances:
@@ -69,7 +94,7 @@ def load_test_event(instance: Instance, number: int) -> Event:
 def remove_load_test() -> tuple[int, int]:
     """Delete the load-test instances with all that is theirs; how many instances and hooks there were."""
     hooks = 0
-    instances = list(Instance.objects.filter(load_test=True))
+    instances = list(load_test_instances())
     for instance in instances:
         configure(instance.endpoint, url="")  # nothing more is sent
         hooks += deleted_instances.drop_hooks_of(instance.pk)

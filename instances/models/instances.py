@@ -107,7 +107,6 @@ class Instance(models.Model):
     stopped_at = models.DateTimeField(null=True, blank=True)
     stop_reason = models.CharField(max_length=10, choices=StopReason, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now)
-    load_test = models.BooleanField("made by manage.py hooks load", default=False, editable=False)
 
     send_delay = models.PositiveIntegerField("sendDelay", default=0)
     instance_statuses = models.BooleanField("instanceStatuses", default=False)

@@ -23,9 +23,9 @@ def load(count: int, url: str, *words: str, instances: int = LANES) -> None:
 
 
 def keys() -> list[int]:
-    from instances.models import Instance
+    from instances.actions.load_test import load_test_instances
 
-    return list(Instance.objects.filter(load_test=True).order_by("pk").values_list("pk", flat=True))
+    return list(load_test_instances().order_by("pk").values_list("pk", flat=True))
 
 
 def analyse() -> None:

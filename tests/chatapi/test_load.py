@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 
 from hooks.models import Attempt, Endpoint, Hook, Kind, State
 from instances.models import Instance
-from tests.factories import InstanceFactory
+from tests.factories import AccountFactory, InstanceFactory
 from tests.hooks.dispatch.dispatching import Dispatch
 from tests.receiver import Receiver
 
@@ -30,14 +30,14 @@ def bodies(instance: Instance) -> list[dict]:
     return [json.loads(bytes(row)) for row in rows]
 
 
-def test_hooks_are_spread_evenly_over_marked_instances() -> None:
+def test_hooks_are_spread_evenly_over_load_test_instances() -> None:
     [line] = load("--instances", "3", "--count", "8", "--url", URL, "--parallel", "--guaranteed")
     assert line.startswith("8 hooks emitted over 3 instances in ")
     instances = list(Instance.objects.order_by("pk"))
-    assert [(one.name, one.load_test, one.is_paid) for one in instances] == [
-        ("Load test 1", True, True),
-        ("Load test 2", True, True),
-        ("Load test 3", True, True),
+    assert [(one.name, one.owner.owner.email, one.is_paid) for one in instances] == [
+        ("Load test 1", "load-test@localhost", True),
+        ("Load test 2", "load-test@localhost", True),
+        ("Load test 3", "load-test@localhost", True),
     ]
     assert [one.endpoint.url for one in instances] == [f"{URL}/{one.number}" for one in instances]
     assert set(Endpoint.objects.values_list("parallel", "guaranteed")) == {(True, True)}
@@ -83,6 +83,25 @@ def test_clean_removes_the_load_and_nothing_else() -> None:
     assert load("--clean") == ["2 load-test instances removed, with 5 hooks."]
     assert list(Instance.objects.all()) == [other]
     assert (Hook.objects.count(), Attempt.objects.count()) == (0, 0)
+
+
+def test_clean_never_removes_an_instance_of_a_person() -> None:
+    named = InstanceFactory(name="Load test 1")
+    load("--instances", "1", "--count", "1", "--url", URL)
+    given = InstanceFactory(owner=Instance.objects.exclude(pk=named.pk).get().owner, name="Shop")
+    assert load("--clean") == ["1 load-test instances removed, with 1 hooks."]
+    assert set(Instance.objects.all()) == {named, given}
+
+
+def test_a_person_with_the_load_tests_address_keeps_the_account_and_its_instances() -> None:
+    account = AccountFactory(email="load-test@localhost")
+    account.owner.set_password("a password of mine")
+    account.owner.save()
+    instance = InstanceFactory(owner=account, name="Load test 1")
+    with pytest.raises(CommandError, match="has a password, so it is a person's"):
+        load("--url", URL)
+    assert load("--clean") == ["0 load-test instances removed, with 0 hooks."]
+    assert list(Instance.objects.all()) == [instance]
 
 
 def test_it_says_what_is_wrong_and_makes_nothing() -> None:

@@ -14,7 +14,12 @@ from django.core.management.base import BaseCommand, CommandError
 
 from hooks import load_test, webhook_urls
 from hooks.maintenance.conservation import missing, sentence, totals_of_one_moment
-from instances.actions.load_test import load_test_event, open_load_test, remove_load_test
+from instances.actions.load_test import (
+    LoadTestAccountTaken,
+    load_test_event,
+    open_load_test,
+    remove_load_test,
+)
 
 
 class Command(BaseCommand):
@@ -59,9 +64,12 @@ class Command(BaseCommand):
             url = webhook_urls.check(url)
         except webhook_urls.BadAddress as fault:
             raise CommandError(str(fault)) from None
-        opened = open_load_test(
-            instances, url, parallel=options["parallel"], guaranteed=options["guaranteed"]
-        )
+        try:
+            opened = open_load_test(
+                instances, url, parallel=options["parallel"], guaranteed=options["guaranteed"]
+            )
+        except LoadTestAccountTaken as fault:
+            raise CommandError(str(fault)) from None
         by_key = {instance.pk: instance for instance in opened}
         began = time.perf_counter()
         seconds = load_test.emit_evenly(
