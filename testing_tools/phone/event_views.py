@@ -13,12 +13,13 @@ from django import forms
 from django.contrib import messages as said
 from django.contrib.auth.decorators import login_required
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from accounts.current_user import current_user
+from chatapi.ui.requests import HtmxRequest
 from instances import chat_ids
 from instances.actions.bans import Banned
 from instances.actions.chats import Denied, read_chat
@@ -61,7 +62,7 @@ def valid(form: forms.Form) -> dict[str, Any]:
     return form.cleaned_data
 
 
-def sandbox(request: HttpRequest) -> Instance:
+def sandbox(request: HtmxRequest) -> Instance:
     """The chosen instance, which this person may change; 404 for one of another messenger."""
     instance = must_change(request)
     if instance.channel != Channel.SANDBOX:
@@ -70,7 +71,7 @@ def sandbox(request: HttpRequest) -> Instance:
 
 
 def touched(
-    request: HttpRequest, instance: Instance, scene: reads.Scene, touch: Callable[[], str]
+    request: HtmxRequest, instance: Instance, scene: reads.Scene, touch: Callable[[], str]
 ) -> HttpResponse:
     """Does it, and answers with the line on it: the sentence that `touch` returns, or why it can't be."""
     since, wrong, words = reads.newest_hook(instance), False, ""
@@ -78,7 +79,7 @@ def touched(
         words = touch()
     except (*REFUSALS, Refused) as refusal:
         wrong, words = True, str(refusal)
-    if not request.htmx:  # type: ignore[attr-defined]
+    if not request.htmx:
         (said.error if wrong else said.success)(request, words)
         return redirect(f"{reverse('testing:phone')}?{query_of(instance, scene)}&since={since}")
     context = {
@@ -101,7 +102,7 @@ def what(given: dict[str, Any]) -> str:
 
 @require_POST
 @login_required
-def type_by_hand(request: HttpRequest) -> HttpResponse:
+def type_by_hand(request: HtmxRequest) -> HttpResponse:
     """Somebody writes on the instance's own phone."""
     instance = sandbox(request)
     scene = scene_asked(request, instance)
@@ -119,7 +120,7 @@ def type_by_hand(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @login_required
-def write(request: HttpRequest) -> HttpResponse:
+def write(request: HtmxRequest) -> HttpResponse:
     """The contact writes."""
     instance = sandbox(request)
     scene = scene_asked(request, instance)
@@ -142,7 +143,7 @@ def write(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @login_required
-def read_there(request: HttpRequest) -> HttpResponse:
+def read_there(request: HtmxRequest) -> HttpResponse:
     """The contact opens the chat: all that has arrived is viewed."""
     instance = sandbox(request)
     scene = scene_asked(request, instance)
@@ -167,7 +168,7 @@ def read_there(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @login_required
-def read_here(request: HttpRequest) -> HttpResponse:
+def read_here(request: HtmxRequest) -> HttpResponse:
     """The chat is opened on the instance's own phone."""
     instance = sandbox(request)
     scene = scene_asked(request, instance)
@@ -181,7 +182,7 @@ def read_here(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @login_required
-def own(request: HttpRequest) -> HttpResponse:
+def own(request: HtmxRequest) -> HttpResponse:
     """Something happens to the instance's own phone: `event` (a word of PHONE_EVENTS, or take_back) or `battery`."""
     instance = sandbox(request)
     scene = scene_asked(request, instance)
@@ -226,7 +227,7 @@ SWITCHES: dict[str, tuple[dict[str, Any], str]] = {
 
 @require_POST
 @login_required
-def contact(request: HttpRequest) -> HttpResponse:
+def contact(request: HtmxRequest) -> HttpResponse:
     """The contact is another than they were: `switch` (a word of SWITCHES), or their mind in a form."""
     instance = sandbox(request)
     scene = scene_asked(request, instance)
@@ -255,7 +256,7 @@ def seconds(doing: str, after: int | None) -> str:
 
 @require_POST
 @login_required
-def reset(request: HttpRequest) -> HttpResponse:
+def reset(request: HtmxRequest) -> HttpResponse:
     """The sandbox from the start."""
     instance = sandbox(request)
     reset_sandbox(instance, acting_user=current_user(request))
@@ -268,7 +269,7 @@ def reset(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @login_required
-def person(request: HttpRequest) -> HttpResponse:
+def person(request: HtmxRequest) -> HttpResponse:
     """Another contact, whose phone is shown then."""
     instance = sandbox(request)
     form, chat_id = PersonForm(request.POST), ""
@@ -284,7 +285,7 @@ def person(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @login_required
-def group(request: HttpRequest) -> HttpResponse:
+def group(request: HtmxRequest) -> HttpResponse:
     """The first of the members makes a group with the account in it; then it is shown."""
     instance = sandbox(request)
     form, chat_id = GroupForm(request.POST), ""

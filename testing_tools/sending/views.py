@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.current_user import current_user
 from chatapi.ui.json_text import pretty
+from chatapi.ui.requests import HtmxRequest
 from instances.actions.sending.accept import QUEUE_LIMIT
 from instances.actions.sending.message_queue import clear_messages
 from instances.channels import channel_of
@@ -100,7 +101,7 @@ def sent(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @login_required
-def send(request: HttpRequest) -> HttpResponse:
+def send(request: HtmxRequest) -> HttpResponse:
     instance = must_change(request)
     form = SendForm(request.POST, request.FILES)
     answer: dict[str, Any] = {"form": form}
@@ -117,7 +118,7 @@ def send(request: HttpRequest) -> HttpResponse:
             answer |= {"reply": pretty(reply), "outgoing": reply, "call": call}
         else:
             form.add_error(None, reply["message"])
-    if not request.htmx:  # type: ignore[attr-defined]
+    if not request.htmx:
         if "outgoing" in answer:
             return redirect(f"{reverse('testing:sending')}?instance={instance.number}")
         return render(request, PAGE, context_of(instance, **answer))

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from chatapi.ui.json_text import BadJson, compact
+from chatapi.ui.requests import HtmxRequest
 from hooks import webhook_urls
 from hooks.actions.simulation import simulate
 from hooks.models import Hook
@@ -189,7 +190,7 @@ def address(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @login_required
-def send(request: HttpRequest) -> HttpResponse:
+def send(request: HtmxRequest) -> HttpResponse:
     """Sends what stands on the page; it takes as long as the endpoint does, 10 s at most.
 
     A run is only planned here, and sent by what its fragment asks for (views/simulation_runs.py).
@@ -201,7 +202,7 @@ def send(request: HttpRequest) -> HttpResponse:
         context |= sent(request, instance, what, context["draft"], url)
     except (Refused, simulation_runs.BadRun, webhook_urls.BadAddress) as refusal:
         context["refusal"] = str(refusal)
-    if request.htmx:  # type: ignore[attr-defined]
+    if request.htmx:
         return verdict(request, instance, context)
     return render(request, PAGE, page_context(instance, request.POST, url=url, **context))
 

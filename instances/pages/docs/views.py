@@ -11,6 +11,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from chatapi.ui.requests import HtmxRequest
 from instances.pages.chosen_instance import chosen_instance
 from instances.pages.docs import hooks as docs_hooks
 from instances.pages.docs import limits, methods, receivers
@@ -23,7 +24,7 @@ QUERY_MOST = 100  # characters
 
 @require_safe
 @never_cache  # it holds the token
-def contract(request: HttpRequest) -> HttpResponse:
+def contract(request: HtmxRequest) -> HttpResponse:
     """All of it, or what fits `?q=`; htmx gets that part alone."""
     instance = chosen_instance(request) if request.user.is_authenticated else None
     opener = opener_of(instance)
@@ -54,7 +55,7 @@ def contract(request: HttpRequest) -> HttpResponse:
             limit for limit in limits.limits() if fits(f"limit {limit.what} {limit.most}".lower(), words)
         ],
     }
-    template = f"{CONTRACT}#found" if request.htmx else CONTRACT  # type: ignore[attr-defined]
+    template = f"{CONTRACT}#found" if request.htmx else CONTRACT
     return render(request, template, context)
 
 

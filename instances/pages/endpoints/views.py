@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
 from accounts.current_user import current_user
+from chatapi.ui.requests import HtmxRequest
 from hooks.actions.simulation import simulate
 from hooks.explain import Explanation, explain
 from hooks.models import Attempt, Hook, Kind
@@ -29,7 +30,7 @@ ANSWER_SHOWN = 500  # characters
 
 @require_POST
 @login_required
-def save_address(request: HttpRequest, number: int) -> HttpResponse:
+def save_address(request: HtmxRequest, number: int) -> HttpResponse:
     instance = access.changeable_instance(request, number)
     form = AddressForm(request.POST)
     in_setup = request.POST.get("next") == "setup"
@@ -50,7 +51,7 @@ def save_address(request: HttpRequest, number: int) -> HttpResponse:
 
 @require_POST
 @login_required
-def check_address(request: HttpRequest, number: int) -> HttpResponse:
+def check_address(request: HtmxRequest, number: int) -> HttpResponse:
     """What is to be said about the address that is being typed; nothing is saved."""
     instance = access.changeable_instance(request, number)
     form = AddressForm(request.POST)
@@ -76,7 +77,7 @@ class Tested(NamedTuple):
 
 @require_POST
 @login_required
-def try_address(request: HttpRequest, number: int) -> HttpResponse:
+def try_address(request: HtmxRequest, number: int) -> HttpResponse:
     """Sends one simulated message to the address in the field, saved or not; it takes 10 s at most."""
     instance = access.changeable_instance(request, number)
     form = AddressForm(request.POST)
@@ -95,7 +96,7 @@ def try_address(request: HttpRequest, number: int) -> HttpResponse:
                 context["tested"] = send_test(instance, form.cleaned_data["url"], acting_user=request.user)
         except manual_request_limit.TooMany as error:
             context["refusal"] = str(error)
-    if request.htmx:  # type: ignore[attr-defined]
+    if request.htmx:
         return render(request, "instances/pages/endpoints/address_test.html", context)
     return render(request, "instances/pages/overview/overview.html", detail_context(instance, **context))
 

@@ -13,6 +13,7 @@ from django.shortcuts import redirect, render
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_POST, require_safe
 
+from chatapi.ui.requests import HtmxRequest
 from instances import chat_ids
 from instances.actions.chats import Denied
 from instances.actions.sending.accept import QueueFull, TooLong, send_message
@@ -92,13 +93,13 @@ def chat_context(request: HttpRequest, instance: Instance, chat: Chat) -> dict[s
 
 @require_safe
 @login_required
-def messages(request: HttpRequest, number: int, chat_id: str = "") -> HttpResponse:
+def messages(request: HtmxRequest, number: int, chat_id: str = "") -> HttpResponse:
     """The page; `?q=` searches the chats, `?before=` shows what was written before a messageNumber."""
     instance = visible_instance(request, number)
     context = {"tab": "messages"} | list_context(request, instance, chat_id)
     if chat_id:
         context |= chat_context(request, instance, chat_of(instance, chat_id))
-    if request.htmx and "before" in request.GET:  # type: ignore[attr-defined]
+    if request.htmx and "before" in request.GET:
         return render(request, "instances/pages/messages/bubbles.html", context)
     return render(request, PAGE, context)
 
@@ -142,7 +143,7 @@ def news(request: HttpRequest, number: int, chat_id: str) -> HttpResponse:
 
 @require_POST
 @login_required
-def reply(request: HttpRequest, number: int, chat_id: str) -> HttpResponse:
+def reply(request: HtmxRequest, number: int, chat_id: str) -> HttpResponse:
     """Writes into the chat, as sendMessage of the API does it. 422 with what is wrong, and the text kept."""
     instance = access.changeable_instance(request, number)
     chat = chat_of(instance, chat_id)
@@ -155,7 +156,7 @@ def reply(request: HttpRequest, number: int, chat_id: str) -> HttpResponse:
         except (TooLong, QueueFull, chat_ids.BadChatId) as refusal:
             form.add_error("text", str(refusal))
     context = {"instance": instance, "chat": chat, "form": ReplyForm() if form.is_valid() else form}
-    if request.htmx:  # type: ignore[attr-defined]
+    if request.htmx:
         answer = render(
             request, "instances/pages/messages/reply.html", context, status=200 if form.is_valid() else 422
         )

@@ -6,12 +6,13 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from accounts.current_user import current_user
+from chatapi.ui.requests import HtmxRequest
 from hooks.actions import endpoints as hook_actions
 from instances.actions import lifecycle as lifecycle_actions
 from instances.actions.lifecycle import change_instance, delete_instance, link_sandbox
@@ -37,13 +38,13 @@ CARDS = {
 }
 
 
-def answer(request: HttpRequest, number: int, card: str, **more: Any) -> HttpResponse:
+def answer(request: HtmxRequest, number: int, card: str, **more: Any) -> HttpResponse:
     """A card of CARDS and the first steps, read back; without htmx the page: a reload repeats nothing."""
-    if not request.htmx and not more.get("failed"):  # type: ignore[attr-defined]
+    if not request.htmx and not more.get("failed"):
         return redirect("instances:detail", number)
     fresh = visible_instance(request, number)  # read back: what is shown is what was saved
     context = detail_context(fresh, **more)
-    if not request.htmx:  # type: ignore[attr-defined]
+    if not request.htmx:
         return render(request, PAGE, context)
     answer = render(request, CARDS[card], context)
     answer.content += render(request, f"{PAGE}#first_steps", context | {"oob": True}).content
@@ -52,7 +53,7 @@ def answer(request: HttpRequest, number: int, card: str, **more: Any) -> HttpRes
 
 @require_POST
 @login_required
-def link(request: HttpRequest, number: int) -> HttpResponse:
+def link(request: HtmxRequest, number: int) -> HttpResponse:
     """Scan the code with the sandbox phone; does nothing when another window has done it already."""
     instance = access.changeable_instance(request, number)
     if instance.is_paid and not instance.is_stopped and instance.account_status == AccountStatus.GOT_QR_CODE:
@@ -64,7 +65,7 @@ def link(request: HttpRequest, number: int) -> HttpResponse:
 
 @require_POST
 @login_required
-def press(request: HttpRequest, number: int, button: str) -> HttpResponse:
+def press(request: HtmxRequest, number: int, button: str) -> HttpResponse:
     """One of the buttons that apply now, as the wire contract's method of that name; another one does nothing.
 
     It may have stopped applying while the page was open: the card says how things are.
@@ -87,7 +88,7 @@ def press(request: HttpRequest, number: int, button: str) -> HttpResponse:
 
 @require_POST
 @login_required
-def rename(request: HttpRequest, number: int) -> HttpResponse:
+def rename(request: HtmxRequest, number: int) -> HttpResponse:
     instance = access.changeable_instance(request, number)
     form = NameForm(request.POST)
     if form.is_valid():
@@ -99,7 +100,7 @@ def rename(request: HttpRequest, number: int) -> HttpResponse:
 
 @require_POST
 @login_required
-def rotate_token(request: HttpRequest, number: int) -> HttpResponse:
+def rotate_token(request: HtmxRequest, number: int) -> HttpResponse:
     lifecycle_actions.rotate_token(
         access.changeable_instance(request, number), acting_user=current_user(request)
     )
@@ -108,7 +109,7 @@ def rotate_token(request: HttpRequest, number: int) -> HttpResponse:
 
 @require_POST
 @login_required
-def rotate_secret(request: HttpRequest, number: int) -> HttpResponse:
+def rotate_secret(request: HtmxRequest, number: int) -> HttpResponse:
     endpoint = access.changeable_instance(request, number).endpoint
     hook_actions.rotate_secret(endpoint, acting_user=request.user)
     return answer(request, number, "secret", secret_said="rotated")
@@ -116,7 +117,7 @@ def rotate_secret(request: HttpRequest, number: int) -> HttpResponse:
 
 @require_POST
 @login_required
-def end_previous_secret(request: HttpRequest, number: int) -> HttpResponse:
+def end_previous_secret(request: HtmxRequest, number: int) -> HttpResponse:
     endpoint = access.changeable_instance(request, number).endpoint
     hook_actions.end_previous_secret(endpoint, acting_user=request.user)
     return answer(request, number, "secret", secret_said="ended")
@@ -124,14 +125,14 @@ def end_previous_secret(request: HttpRequest, number: int) -> HttpResponse:
 
 @require_POST
 @login_required
-def pause(request: HttpRequest, number: int) -> HttpResponse:
+def pause(request: HtmxRequest, number: int) -> HttpResponse:
     hook_actions.pause(access.changeable_instance(request, number).endpoint, acting_user=request.user)
     return redirect("instances:detail", number)
 
 
 @require_POST
 @login_required
-def resume(request: HttpRequest, number: int) -> HttpResponse:
+def resume(request: HtmxRequest, number: int) -> HttpResponse:
     """The banner's button; with `next=log` it stood in the delivery log."""
     instance = access.changeable_instance(request, number)
     if instance.endpoint.paused_at is not None:
@@ -144,18 +145,18 @@ def resume(request: HttpRequest, number: int) -> HttpResponse:
 
 @require_POST
 @login_required
-def delete(request: HttpRequest, number: int) -> HttpResponse:
+def delete(request: HtmxRequest, number: int) -> HttpResponse:
     instance = visible_instance(request, number)
     access.must_own(request.user, instance)
     form = DeleteForm(request.POST, instance=instance)
     if not form.is_valid():
         context = more_context(instance, delete_form=form, failed=True)
         card = "instances/pages/settings/settings.html"
-        if request.htmx:  # type: ignore[attr-defined]
+        if request.htmx:
             card = "instances/pages/overview/danger.html"
         return render(request, card, context)
     delete_instance(instance, acting_user=current_user(request))
     messages.success(request, f"Instance {number} is deleted, with its chats, messages and hooks.")
-    if request.htmx:  # type: ignore[attr-defined]
+    if request.htmx:
         return HttpResponse(headers={"HX-Redirect": reverse("instances:list")})
     return HttpResponseRedirect(reverse("instances:list"))

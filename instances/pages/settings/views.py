@@ -6,12 +6,13 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from accounts.current_user import current_user
+from chatapi.ui.requests import HtmxRequest
 from instances.actions.settings import change_settings, read_settings
 from instances.models import Instance
 from instances.pages import access
@@ -30,7 +31,7 @@ SWITCHES = FLAG_NAMES | {setting.name for setting in advanced_settings.SETTINGS 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
-def settings(request: HttpRequest, number: int) -> HttpResponse:
+def settings(request: HtmxRequest, number: int) -> HttpResponse:
     """GET: the page. POST: `card` of "flags" or "more", with what changes_asked reads; htmx gets the card anew."""
     if request.method == "POST":
         return save(request, number)
@@ -50,7 +51,7 @@ def more_context(instance: Instance, **more: Any) -> dict[str, Any]:
     } | more
 
 
-def save(request: HttpRequest, number: int) -> HttpResponse:
+def save(request: HtmxRequest, number: int) -> HttpResponse:
     instance = access.changeable_instance(request, number)
     is_flags = request.POST.get("card") == "flags"
     wanted = submitted_changes.asked(request.POST, FLAG_NAMES if is_flags else MORE_NAMES, SWITCHES)
@@ -63,7 +64,7 @@ def save(request: HttpRequest, number: int) -> HttpResponse:
         return card(request, instance, refused | rows, is_flags=is_flags, status=422)
     fresh = access.visible_instance(request, number)  # read back: what is shown is what was saved
     said = submitted_changes.made(before, changed)
-    if request.htmx:  # type: ignore[attr-defined]
+    if request.htmx:
         context = {"saved_changes": said, "nothing_changed": not said}
         return card(request, fresh, context | card_rows(fresh, is_flags=is_flags), is_flags=is_flags)
     words = ", ".join(f"{change.name} {change.old} → {change.new}" for change in said)
@@ -87,10 +88,10 @@ def card_rows(
 
 
 def card(
-    request: HttpRequest, instance: Instance, context: dict[str, Any], *, is_flags: bool, status: int = 200
+    request: HtmxRequest, instance: Instance, context: dict[str, Any], *, is_flags: bool, status: int = 200
 ) -> HttpResponse:
     """The card with what came of the saving; without htmx the page around it."""
-    if request.htmx:  # type: ignore[attr-defined]
+    if request.htmx:
         template = f"instances/pages/settings/{'flags' if is_flags else 'more'}.html"
         return render(request, template, {"instance": instance} | context, status=status)
     if is_flags:

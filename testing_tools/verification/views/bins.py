@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from chatapi.ui.downloads import as_download
+from chatapi.ui.requests import HtmxRequest
 from testing_tools.verification import copy_as
 from testing_tools.verification import exports as verification_exports
 from testing_tools.verification.actions import bins as actions_bins
@@ -82,14 +83,14 @@ def news(request: HttpRequest, key: str) -> HttpResponse:
 
 @require_GET
 @login_required
-def detail(request: HttpRequest, key: str, public_id: str) -> HttpResponse:
+def detail(request: HtmxRequest, key: str, public_id: str) -> HttpResponse:
     """One capture: the pane for htmx, the whole page with the pane in it for everyone else."""
     bin = visible_bin(request, key)
     found = visible_capture(bin, public_id)
     context = capture_context(found) | {"may_change": may_change(request, bin), "tab": asked_tab(request)}
     if context["may_change"]:  # a viewer's look leaves it unread for those whose bin it is
         actions_bins.mark_read(found)
-    if request.htmx:  # type: ignore[attr-defined]
+    if request.htmx:
         return render(request, "testing_tools/verification/bin_capture.html", context)
     return render(request, "testing_tools/verification/bin.html", context | list_context(request, bin))
 

@@ -7,6 +7,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
+from chatapi.ui.requests import HtmxRequest
 from testing_tools.verification import responses
 from testing_tools.verification.actions import bins as actions_bins
 from testing_tools.verification.filters import Filter
@@ -24,16 +25,16 @@ from testing_tools.verification.views.contexts import (
 
 
 def tool(
-    request: HttpRequest, template: str, context: dict[str, object], *, status: int = 200
+    request: HtmxRequest, template: str, context: dict[str, object], *, status: int = 200
 ) -> HttpResponse:
     """A tool of the bin: what stands in the dialog for htmx, a page of its own for everyone else."""
-    part = "#tool" if request.htmx else ""  # type: ignore[attr-defined]
+    part = "#tool" if request.htmx else ""
     return render(request, f"testing_tools/verification/{template}{part}", context, status=status)
 
 
 @require_http_methods(["GET", "POST"])
 @login_required
-def answer(request: HttpRequest, key: str) -> HttpResponse:
+def answer(request: HtmxRequest, key: str) -> HttpResponse:
     """What the bin answers: the form; a POST orders it, by a preset or by the fields. 422 with what is wrong."""
     bin = changeable_bin(request, key)
     if request.method == "GET":
@@ -49,7 +50,7 @@ def answer(request: HttpRequest, key: str) -> HttpResponse:
         return tool(request, "bin_answer.html", context, status=422)
     actions_bins.order_answer(bin, order, acting_user=request.user)
     said = f"Saved: the next request is answered {responses.words(bin)}."
-    if request.htmx:  # type: ignore[attr-defined]
+    if request.htmx:
         return tool(request, "bin_answer.html", answer_context(bin, order) | {"said": said})
     messages.success(request, said)
     return redirect("testing:bin-page", key=bin.key)
@@ -77,11 +78,11 @@ def answer_context(bin: Bin, order: Order) -> dict[str, object]:
 
 @require_POST
 @login_required
-def note(request: HttpRequest, key: str, public_id: str) -> HttpResponse:
+def note(request: HtmxRequest, key: str, public_id: str) -> HttpResponse:
     """The reader's words beside a capture; empty words take them away."""
     found = visible_capture(changeable_bin(request, key), public_id)
     actions_bins.write_note(found, request.POST.get("note", ""), acting_user=request.user)
-    if request.htmx:  # type: ignore[attr-defined]
+    if request.htmx:
         return render(
             request,
             "testing_tools/verification/bin_capture.html#noted",
@@ -92,12 +93,12 @@ def note(request: HttpRequest, key: str, public_id: str) -> HttpResponse:
 
 @require_POST
 @login_required
-def delete(request: HttpRequest, key: str, public_id: str) -> HttpResponse:
+def delete(request: HtmxRequest, key: str, public_id: str) -> HttpResponse:
     """Delete one capture; the answer offers to undo it."""
     bin = changeable_bin(request, key)
     found = visible_capture(bin, public_id)
     at, _ = actions_bins.delete(bin, bin.captures.filter(pk=found.pk), acting_user=request.user)
-    if request.htmx:  # type: ignore[attr-defined]
+    if request.htmx:
         context = count_context(bin) | {"undo": undo_context(bin, at), "gone": found, "news": True}
         return render(request, "testing_tools/verification/bin_undo.html", context)
     return redirect(f"{reverse('testing:bin-page', args=[bin.key])}?deleted={stamp(at)}")

@@ -3,10 +3,11 @@
 from datetime import timedelta
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
+from chatapi.ui.requests import HtmxRequest
 from hooks import webhook_urls
 from instances.pages import manual_request_limit
 from testing_tools.verification import replays
@@ -28,7 +29,7 @@ from testing_tools.verification.views.contexts import (
 
 @require_http_methods(["GET", "POST"])
 @login_required
-def replay(request: HttpRequest, key: str, public_id: str) -> HttpResponse:
+def replay(request: HtmxRequest, key: str, public_id: str) -> HttpResponse:
     """A capture sent again, as it is (`as=captured`) or as the form has it; the answer comes on the spot."""
     bin = changeable_bin(request, key)
     found = visible_capture(bin, public_id)
@@ -67,7 +68,7 @@ def own_address(bin: Bin) -> str:
 
 @require_http_methods(["GET", "POST"])
 @login_required
-def forward(request: HttpRequest, key: str) -> HttpResponse:
+def forward(request: HtmxRequest, key: str) -> HttpResponse:
     """All captures that fit the filter, sent on one after the other, oldest first; a POST does some seconds of it.
 
     Nothing is kept on the server: the page posts again with how far it has come, until all have gone. To close the
@@ -112,7 +113,7 @@ def forward(request: HttpRequest, key: str) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 @login_required
-def share(request: HttpRequest, key: str) -> HttpResponse:
+def share(request: HtmxRequest, key: str) -> HttpResponse:
     """The bin's links; a POST makes one: of the whole bin, or of the capture `capture`, for `lasts`."""
     bin = changeable_bin(request, key)
     given = request.POST if request.method == "POST" else request.GET
@@ -132,11 +133,11 @@ def share(request: HttpRequest, key: str) -> HttpResponse:
 
 @require_POST
 @login_required
-def revoke(request: HttpRequest, key: str, share: int) -> HttpResponse:
+def revoke(request: HtmxRequest, key: str, share: int) -> HttpResponse:
     """From now on this link opens nothing."""
     bin = changeable_bin(request, key)
     shares.revoke(get_object_or_404(bin.shares, pk=share), acting_user=request.user)
-    if request.htmx:  # type: ignore[attr-defined]
+    if request.htmx:
         context: dict[str, object] = {"bin": bin, "capture": None, "lasts": LASTS.items(), "revoked": True}
         context["shares"] = bin.shares.valid().order_by("-pk")
         return tool(request, "bin_share.html", context)
@@ -145,7 +146,7 @@ def revoke(request: HttpRequest, key: str, share: int) -> HttpResponse:
 
 @require_POST
 @login_required
-def signature(request: HttpRequest, key: str, public_id: str) -> HttpResponse:
+def signature(request: HtmxRequest, key: str, public_id: str) -> HttpResponse:
     """Another sender's signature, checked with the secret of the form, which is neither kept nor logged."""
     found = visible_capture(visible_bin(request, key), public_id)
     scheme = signatures.scheme_of(dict(found.headers))

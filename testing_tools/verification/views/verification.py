@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
+from chatapi.ui.requests import HtmxRequest
 from instances.actions.bans import Banned
 from instances.channels.sandbox.actions.contacts import write_as_contact
 from instances.channels.sandbox.actions.preconditions import NotLinked, NotPossible
@@ -80,7 +81,7 @@ def stop(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @login_required
-def sandbox_message(request: HttpRequest) -> HttpResponse:
+def sandbox_message(request: HtmxRequest) -> HttpResponse:
     """A sandbox contact writes "hello": the quickest way to a real hook. The live list shows what comes of it."""
     instance = must_change(request)
     try:
@@ -88,10 +89,10 @@ def sandbox_message(request: HttpRequest) -> HttpResponse:
     except (NotLinked, NotPossible, Banned) as error:
         banned = isinstance(error, Banned)
         messages.error(request, str(error) if banned else f"{error} Link it first, on its own page.")
-        if request.htmx:  # type: ignore[attr-defined]
+        if request.htmx:
             return HttpResponse(headers={"HX-Refresh": "true"})  # the page is older than the phone's logout
         return redirect(address_of(instance))
-    if request.htmx:  # type: ignore[attr-defined]
+    if request.htmx:
         return HttpResponse(status=204)
     return redirect(address_of(instance))
 
