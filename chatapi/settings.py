@@ -249,7 +249,7 @@ SCHEDULES = {
     "old hooks": ("hooks.maintenance.retention.drop_old", 60),
     "hooks of deleted instances": ("hooks.maintenance.deleted_instances.drop", 60),
     "old statuses": ("instances.tasks.drop_old_statuses", 60),
-    "old captures": ("testing_tools.verification.actions.bins.drop_old_captures", 60),
+    "old captures": ("testing_tools.verification.actions.captures.delete_expired_captures", 60),
     "old files": ("instances.actions.media.drop_old", 60),
 }
 

@@ -21,11 +21,13 @@ from instances.models import Instance
 from instances.pages import access, manual_request_limit
 from instances.pages.chosen_instance import chosen_instance, must_change, must_choose
 from instances.pages.log.attempts import show
+from testing_tools.signed_in import signed_in_user
+from testing_tools.simulation import actions as simulation_actions
 from testing_tools.simulation import runs as simulation_runs
 from testing_tools.simulation.drafts import Draft, about, first_draft, from_form, headers_to_be_sent, judged
 from testing_tools.simulation.kinds import DRAWER, LARGE, What, fields_of, kind_of
 from testing_tools.simulation.models import Plan
-from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.actions import bins as bin_actions
 from testing_tools.verification.models import Bin
 
 LAST = 20
@@ -39,7 +41,7 @@ def simulation(request: HttpRequest) -> HttpResponse:
     if instance is None:
         return render(request, PAGE, {"instance": None})
     url = url_of_address(instance, request.GET)
-    run = simulation_runs.unfinished(instance)
+    run = simulation_runs.unfinished_run(instance)
     waiting = simulation_runs.show_run(run) if run else None
     context = page_context(instance, request.GET, url=url, run=waiting, stands_still=True)
     return render(request, PAGE, context)
@@ -179,7 +181,7 @@ def address(request: HttpRequest) -> HttpResponse:
     instance = must_choose(request)
     use, partial = request.POST.get("use"), "address"
     if use == "bin":
-        url = actions_bins.open_bin(instance).url
+        url = bin_actions.open_bin(instance).url
     elif use == "own":
         url = instance.endpoint.effective_url()
     else:
@@ -248,7 +250,7 @@ def sent(request: HttpRequest, instance: Instance, what: str, draft: Draft, url:
     if plan not in Plan.values or plan == Plan.ONCE:
         return deliver(request, instance, kind=kind_of(what), body=body, url=url)
     must_be_on(instance)
-    run = simulation_runs.plan_run(
+    run = simulation_actions.create_run(
         instance,
         what=what,
         plan=Plan(plan),
@@ -256,7 +258,7 @@ def sent(request: HttpRequest, instance: Instance, what: str, draft: Draft, url:
         to_url=url,
         count=simulation_runs.read_count(request.POST.get("count", "")),
         pause=simulation_runs.read_pause(request.POST.get("pause", "")),
-        acting_user=request.user,
+        acting_user=signed_in_user(request),
     )
     return {"run": simulation_runs.show_run(run)}
 
@@ -273,7 +275,12 @@ def deliver(request: HttpRequest, instance: Instance, *, kind: Any, body: bytes,
     try:
         with manual_request_limit.place(request.user):
             hook = simulate(
-                instance.endpoint, kind=kind, body=body, to_url=url, acting_user=request.user, **about(body)
+                instance.endpoint,
+                kind=kind,
+                body=body,
+                to_url=url,
+                acting_user=signed_in_user(request),
+                **about(body),
             )
     except manual_request_limit.TooMany as error:
         raise Refused(str(error)) from None

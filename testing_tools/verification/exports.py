@@ -92,7 +92,7 @@ def har_entry(capture: Capture) -> dict[str, Any]:
     body = body_of(capture)
     request: dict[str, Any] = {
         "method": capture.method,
-        "url": copy_as.address(capture),
+        "url": copy_as.full_url(capture),
         "httpVersion": "HTTP/1.1",
         "cookies": [],
         "headers": pairs(capture.headers),

@@ -9,19 +9,19 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from chatapi.ui import request_snippets
 from chatapi.ui.json_text import pretty_bytes
 from hooks import guard, http, webhook_urls
 from hooks.explain import Explanation, explain_outcome
 from hooks.http import Answer
 from hooks.models import Outcome
-from testing_tools.verification import copy_as
 from testing_tools.verification.models import BODY_LIMIT, Capture, CaptureQuerySet
 from testing_tools.verification.responses import NAME
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 MOST_HEADERS = 100
 # libcurl makes these itself; and nothing may be smuggled into the next request on the same connection
-NOT_SENT = copy_as.OWN | {"te", "trailer", "proxy-connection", "proxy-authorization"}
+NOT_SENT = request_snippets.CLIENT_HEADERS | {"te", "trailer", "proxy-connection", "proxy-authorization"}
 FORM_MOST = 256 * 1024  # bytes of a body that can be edited in a form
 AT_ONCE = 10  # captures that one step of a forwarding reads
 STEP = 4.0  # seconds after which a step ends, so that the page tells how far it is
@@ -60,8 +60,10 @@ class Fields(NamedTuple):
 
 def form_of(capture: Capture) -> Fields:
     """The form for editing a capture."""
-    headers = "\n".join(f"{name}: {value}" for name, value in copy_as.headers(capture))
-    return Fields(capture.method, headers, copy_as.text_of(capture, longest=FORM_MOST))
+    headers = "\n".join(
+        f"{name}: {value}" for name, value in request_snippets.without_client_headers(capture.headers)
+    )
+    return Fields(capture.method, headers, request_snippets.body_text(bytes(capture.body), FORM_MOST))
 
 
 def as_captured(capture: Capture, url: str) -> Request:

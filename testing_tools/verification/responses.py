@@ -1,8 +1,7 @@
-"""What a bin answers: what its owner has ordered, checked, and how many slow answers may wait at once.
+"""The response of a bin as its owner configured it, validated; and how many delayed responses may wait at once.
 
-A bin lives on this very site, so an answer must never be something that a browser would run or obey with the
-site's rights: only headers of a list are taken, only types that are data, and views/bin_address.py puts a sandbox
-around all of it.
+A bin is on the same origin as this site, so a response must never be something a browser would run or obey with the
+site's rights: only listed headers and only data types are accepted, and views/receive.py adds a sandbox policy.
 """
 
 import re
@@ -14,20 +13,20 @@ from typing import Any, NamedTuple
 
 from testing_tools.verification.models import ANSWER_BODY, LONGEST_DELAY, Bin, answer_headers
 
-MOST_BODY = 64 * 1024  # bytes
-MOST_HEADERS = 20
-MOST_FAILS = 500
-FAILS_WITH = 500
-# A slow answer holds one of the web server's 40 threads (runtime/web.py). So many wait at once in a process, and
-# so many of one bin; what comes beyond that is answered at once, and its row says so.
-MOST_SLOW = 10
-MOST_SLOW_OF_ONE = 4
-TOO_MANY_SLOW = "at once: too many slow answers were waiting"
+MAX_BODY = 64 * 1024  # bytes
+MAX_HEADERS = 20
+MAX_FAILURES = 500
+FAILURE_STATUS = 500
+# A delayed response holds one of the web server's 40 threads (runtime/web.py). These are the limits of a process and
+# of one bin; beyond them a response is sent immediately, and its row says so.
+MAX_DELAYED = 10
+MAX_DELAYED_PER_BIN = 4
+TOO_MANY_DELAYED = "no delay: too many delayed responses were waiting"
 
 NAMED_HEADERS = {
     "content-type", "content-language", "retry-after", "etag", "last-modified", "allow", "vary",
 }  # fmt: skip
-# what a proxy in front would obey, or a browser
+# headers that a browser, or a proxy in front of this site, would obey
 FORBIDDEN_X = re.compile(
     r"x-(accel-.*|sendfile.*|lighttpd-.*|litespeed-.*|reproxy-.*|content-type-options|frame-options)"
 )
@@ -43,16 +42,16 @@ NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 JSON_HEADERS = tuple((name, value) for name, value in answer_headers())
 
 
-class BadOrder(ValueError):
-    """No answer can be ordered like this: `field` of the form and a sentence."""
+class InvalidResponse(ValueError):
+    """The form describes no valid response; `field` is the form's, str() the message for the user."""
 
     def __init__(self, field: str, sentence: str) -> None:
         super().__init__(sentence)
         self.field = field
 
 
-class Order(NamedTuple):
-    """What a bin is to answer; `delay` in seconds. The first `fail_first` requests from now on get 500."""
+class ConfiguredResponse(NamedTuple):
+    """The response of a bin; `delay` in seconds. The next `fail_first` requests get 500."""
 
     status: int = 200
     headers: tuple[tuple[str, str], ...] = JSON_HEADERS
@@ -61,86 +60,92 @@ class Order(NamedTuple):
     fail_first: int = 0
 
     @classmethod
-    def of(cls, bin: Bin) -> "Order":
+    def of(cls, bin: Bin) -> "ConfiguredResponse":
         pairs = tuple((name, value) for name, value in bin.answer_headers)
         return cls(bin.answer_status, pairs, bin.answer_body, bin.answer_delay, bin.fail_first)
 
 
 class Preset(NamedTuple):
-    """A ready order: its name, and what it is good for."""
+    """A ready-made response: its name, and what it is for."""
 
     name: str
     about: str
-    order: Order
+    response: ConfiguredResponse
 
 
 PRESETS = {
-    "ok": Preset("Always 200", "All is well, at once.", Order()),
+    "ok": Preset("Always 200", "Responds 200 immediately.", ConfiguredResponse()),
     "fail": Preset(
         "Always 500",
-        "The server is broken: see the attempts, with guaranteedHooks all 20 of them.",
-        Order(status=500, body='{"ok": false}'),
+        "A broken server: shows the retries, with guaranteedHooks all 20 attempts.",
+        ConfiguredResponse(status=500, body='{"ok": false}'),
     ),
     "recover": Preset(
-        "Fail first 3, then 200", "The server comes back: see the retry arrive.", Order(fail_first=3)
+        "Fail first 3, then 200", "A server that recovers: shows the retry.", ConfiguredResponse(fail_first=3)
     ),
     "slow": Preset(
-        "Slow, 20 s", "Longer than a hook waits: see the attempt end after 10 seconds.", Order(delay=20)
+        "Slow, 20 s",
+        "Longer than a hook waits: the attempt ends after 10 seconds.",
+        ConfiguredResponse(delay=20),
     ),
 }
 
 
-def read(form: Mapping[str, Any]) -> Order:
-    """The order of a form: status, headers (one "Name: value" a line), body, delay, fail_first. Raises BadOrder."""
+def read(form: Mapping[str, Any]) -> ConfiguredResponse:
+    """Returns the response of a form: status, headers (one "Name: value" a line), body, delay, fail_first.
+
+    Raises:
+        InvalidResponse: with the field at fault.
+    """
     body = str(form.get("body", ""))
     if "\x00" in body or any("\ud800" <= letter <= "\udfff" for letter in body):
-        raise BadOrder("body", "The body holds a character that does not exist.")
-    if len(body.encode()) > MOST_BODY:
-        raise BadOrder("body", f"The body is longer than {MOST_BODY // 1024} KB.")
-    return Order(
-        status=whole(form, "status", "The status", 200, 599),
+        raise InvalidResponse("body", "The body contains an invalid character.")
+    if len(body.encode()) > MAX_BODY:
+        raise InvalidResponse("body", f"The body is longer than {MAX_BODY // 1024} KB.")
+    return ConfiguredResponse(
+        status=read_number(form, "status", "The status", 200, 599),
         headers=tuple(read_headers(str(form.get("headers", "")))),
         body=body,
         delay=read_delay(str(form.get("delay", ""))),
-        fail_first=whole(form, "fail_first", "The number of failures", 0, MOST_FAILS),
+        fail_first=read_number(form, "fail_first", "The number of failures", 0, MAX_FAILURES),
     )
 
 
-def whole(form: Mapping[str, Any], field: str, what: str, least: int, most: int) -> int:
+def read_number(form: Mapping[str, Any], field: str, what: str, least: int, most: int) -> int:
     text = str(form.get(field, "")).strip() or "0"
     if not re.fullmatch(r"[0-9]{1,6}", text) or not least <= int(text) <= most:
-        raise BadOrder(field, f"{what} must be a number from {least} to {most}.")
+        raise InvalidResponse(field, f"{what} must be a number from {least} to {most}.")
     return int(text)
 
 
 def read_delay(text: str) -> float:
     text = text.strip().replace(",", ".") or "0"
     if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", text) or float(text) > LONGEST_DELAY:
-        raise BadOrder("delay", f"The delay must be from 0 to {LONGEST_DELAY} seconds.")
+        raise InvalidResponse("delay", f"The delay must be from 0 to {LONGEST_DELAY} seconds.")
     return float(text)
 
 
 def read_headers(text: str) -> Iterator[tuple[str, str]]:
-    """The headers of a text, a line each. Raises BadOrder with the line."""
+    """Yields the headers of a text, one a line. Raises InvalidResponse with the line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if len(lines) > MOST_HEADERS:
-        raise BadOrder("headers", f"These are {len(lines)} headers; at most {MOST_HEADERS} are sent.")
+    if len(lines) > MAX_HEADERS:
+        raise InvalidResponse("headers", f"{len(lines)} headers are too many: the limit is {MAX_HEADERS}.")
     for number, line in enumerate(lines, 1):
         name, colon, value = (part.strip() for part in line.partition(":"))
         if not colon or not NAME.fullmatch(name):
-            raise BadOrder("headers", f"Line {number} is no header: it takes “Name: value”.")
+            raise InvalidResponse("headers", f"Line {number} is not a header: use “Name: value”.")
         if len(value) > 1000 or not re.fullmatch(r"[\t\x20-\x7e]*", value):
-            raise BadOrder("headers", f"Line {number}: a value takes up to 1000 characters of plain ASCII.")
+            raise InvalidResponse("headers", f"Line {number}: a value must be ASCII, up to 1000 characters.")
         if not is_harmless(name.lower()):
-            raise BadOrder(
+            raise InvalidResponse(
                 "headers",
-                f"Line {number}: a bin does not answer with {name}, for it is a part of this site, and browsers and "
-                f"proxies would obey. It takes {', '.join(sorted(NAMED_HEADERS))}, access-control-…, webhook-…, x-….",
+                f"Line {number}: a bin cannot send {name}, because browsers and proxies would apply it to this site. "
+                f"Allowed: {', '.join(sorted(NAMED_HEADERS))}, access-control-…, webhook-…, x-….",
             )
         if name.lower() == "content-type" and not TYPES.fullmatch(value):
-            raise BadOrder(
+            raise InvalidResponse(
                 "headers",
-                f"Line {number}: a bin answers with data alone: JSON, XML, CSV, plain text, forms or octets.",
+                f"Line {number}: a bin sends data only: JSON, XML, CSV, plain text, forms or octets.",
             )
         yield name, value
 
@@ -153,18 +158,18 @@ def is_harmless(name: str) -> bool:
     return name in NAMED_HEADERS or name.startswith("webhook-")
 
 
-def asked_by_address(path: str) -> int | None:
-    """The status that `/bin/{key}/503` asks for; None where the path behind the key is another."""
+def status_in_path(path: str) -> int | None:
+    """Returns the status of a path such as `/503` in `/bin/{key}/503`; None for any other path."""
     match = re.fullmatch(r"/([2-5][0-9]{2})/?", path)
     return int(match[1]) if match else None
 
 
-def words(bin: Bin) -> str:
-    """What it answers now: "200 at once", "fails 2 more times, then 200", "200 after 20 s"."""
-    when = f"after {bin.answer_delay:g} s" if bin.answer_delay else "at once"
+def describe_response(bin: Bin) -> str:
+    """Returns the response in words: "200 immediately", "500 2 more times, then 200, immediately", "200 after 20 s"."""
+    when = f"after {bin.answer_delay:g} s" if bin.answer_delay else "immediately"
     if bin.fails_left:
         times = "once more" if bin.fails_left == 1 else f"{bin.fails_left} more times"
-        return f"{FAILS_WITH} {times}, then {bin.answer_status}, {when}"
+        return f"{FAILURE_STATUS} {times}, then {bin.answer_status}, {when}"
     return f"{bin.answer_status} {when}"
 
 
@@ -173,10 +178,10 @@ _lock = threading.Lock()
 
 
 @contextmanager
-def place_to_wait(bin_id: int) -> Iterator[bool]:
-    """May one more answer of this bin wait now? A place that was given is given back at the end."""
+def delay_slot(bin_id: int) -> Iterator[bool]:
+    """Yields whether one more response of this bin may wait now; a slot that was taken is released at the end."""
     with _lock:
-        free = _waiting.total() < MOST_SLOW and _waiting[bin_id] < MOST_SLOW_OF_ONE
+        free = _waiting.total() < MAX_DELAYED and _waiting[bin_id] < MAX_DELAYED_PER_BIN
         if free:
             _waiting[bin_id] += 1
     try:

@@ -14,7 +14,8 @@ from hooks.models import Endpoint, Hook
 from instances.actions.lifecycle import record_payment
 from instances.actions.messages import receive_message
 from instances.models import Instance, Message
-from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.actions import bins as bin_actions
+from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.models import Bin, Capture
 from tests.factories import InstanceFactory, member_of
 
@@ -33,7 +34,7 @@ def instance(alice: Account) -> Instance:
     made = InstanceFactory(owner=alice, name="Support", url="https://example.com/hook")
     receive_message(made, sender="17680561234", body="hello")
     record_payment(made, days=30, amount=19, acting_user=alice.owner)
-    actions_bins.capture(actions_bins.open_bin(made).key, method="POST", body=b"{}")
+    capture_actions.capture(bin_actions.open_bin(made).key, method="POST", body=b"{}")
     issue_key(alice, acting_user=alice.owner)
     member_of(alice, "viewer", "vera@example.org")
     return made

@@ -25,7 +25,8 @@ def addresses(filled: million.Million) -> dict[str, str]:
     from hooks.actions import redelivery
     from hooks.models import Hook, State
     from instances.models import Instance
-    from testing_tools.verification.actions import bins as actions_bins
+    from testing_tools.verification.actions import bins as bin_actions
+    from testing_tools.verification.actions import captures as capture_actions
     from testing_tools.verification.models import Capture
     from tests.chatapi.permissions import ADDRESSES
     from tests.chatapi.ui.pages import QUERIES
@@ -33,9 +34,9 @@ def addresses(filled: million.Million) -> dict[str, str]:
     instance = Instance.objects.get(pk=filled.busy)
     hook = Hook.objects.filter(endpoint_id=filled.busy, state=State.DELIVERED).latest("id")
     job = redelivery.plan(Instance.objects.filter(pk=filled.busy), {"kinds": ["status"]}, acting_user=None)
-    bin = actions_bins.open_bin(instance)
+    bin = bin_actions.open_bin(instance)
     for _ in range(500):
-        actions_bins.capture(bin.key, method="POST", body=bytes(hook.body))
+        capture_actions.capture(bin.key, method="POST", body=bytes(hook.body))
     capture = Capture.objects.filter(bin=bin).latest("number")
     known: dict[str, Any] = {
         "number": instance.number, "key": bin.key, "chat_id": "1@c.us", "public_id": hook.public_id,

@@ -59,7 +59,7 @@ def by_keyboard(page: Page) -> None:
     expect(page.locator("#undo")).to_contain_text("1 request is deleted. It can be had back for 10 minutes.")
     expect(page.locator(".capture-row[aria-current]")).to_contain_text("one")
     page.get_by_role("button", name="Undo").click()
-    expect(page.locator(".alert")).to_contain_text("1 request is back.")
+    expect(page.locator(".alert")).to_contain_text("1 request restored.")
     expect(summaries).to_have_text(["two", "three", "two", "one"])
 
     page.keyboard.press("p")

@@ -23,9 +23,10 @@ from hooks.actions.hooks import cancel
 from hooks.models import Hook, Kind, State
 from instances.actions.messages import receive_message
 from instances.models import Instance
-from testing_tools.simulation import runs as simulation_runs
+from testing_tools.simulation import actions as simulation_actions
 from testing_tools.simulation.models import Plan
-from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.actions import bins as bin_actions
+from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.models import Capture
 from tests.factories import InstanceFactory, UserFactory, member_of
 
@@ -99,7 +100,7 @@ class World:
             state=State.CANCELLED,
             finished_at=timezone.now(),
         )
-        self.run = simulation_runs.plan_run(
+        self.run = simulation_actions.create_run(
             self.instance,
             what="message",
             plan=Plan.REPEAT,
@@ -109,8 +110,8 @@ class World:
             pause=0,
             acting_user=None,
         )
-        self.bin = actions_bins.open_bin(self.instance)
-        actions_bins.capture(self.bin.key, method="POST", body=b"{}")
+        self.bin = bin_actions.open_bin(self.instance)
+        capture_actions.capture(self.bin.key, method="POST", body=b"{}")
         self.capture = Capture.objects.get(bin=self.bin)
 
     def arguments(self, name: str) -> dict[str, Any]:

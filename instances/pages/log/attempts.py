@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from chatapi.ui import request_snippets
 from chatapi.ui.json_text import pretty_bytes
 from hooks.explain import Explanation, body_dropped_words, explain
 from hooks.models import Attempt, Hook, Outcome
-from instances.pages.log.curl import curl_line
 
 
 class Verdict(NamedTuple):
@@ -66,5 +66,19 @@ def show(attempt: Attempt, hook: Hook) -> ShownAttempt:
         request_size=len(body),
         answer_body=pretty_bytes(answer),
         dropped=body_dropped_words() if hook.body_dropped_at else "",
-        curl=curl_line(attempt, body),
+        curl=curl_of(attempt, body),
+    )
+
+
+def curl_of(attempt: Attempt, body: bytes) -> str:
+    """Returns the request as a curl command. The signature stays valid for 5 minutes, as verifiers allow."""
+    headers = request_snippets.without_client_headers(attempt.request_headers)
+    return request_snippets.curl(
+        request_snippets.QuotedRequest(
+            "POST",
+            attempt.url,
+            tuple(pair for pair in headers if pair[0].lower() != "accept"),  # curl sends the same
+            has_body=True,
+            text=body.decode(errors="replace"),
+        )
     )

@@ -1,21 +1,25 @@
-"""Audit rows about a bin: filed under the instance of a verification, or under the account of an own bin."""
+"""Audit rows about a bin: written for its instance or, for a user's own bin, for the account."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from accounts import audit
+from accounts import audit as account_audit
 from accounts.audit import AuditAction
-from instances.actions.audit import record as record_for_instance
+from accounts.models import User
+from instances.actions import audit as instance_audit
 from testing_tools.verification.models import Bin
 
 
-def record_for_bin(bin: Bin, action: AuditAction, *, acting_user: Any, **detail: Any) -> None:
-    """`detail` is JSON without secrets: never a link's token, nor what was captured."""
+def record(bin: Bin, action: AuditAction, *, acting_user: User | None, **detail: Any) -> None:
+    """Write one audit row in the caller's transaction.
+
+    `detail` is JSON without secrets: never a link's token, never what was captured.
+    """
     if bin.instance is not None:
-        record_for_instance(bin.instance, action, acting_user=acting_user, **detail)
+        instance_audit.record(bin.instance, action, acting_user=acting_user, **detail)
     else:
-        audit.record(
+        account_audit.record(
             action,
             acting_user=acting_user,
             kind="bin",

@@ -1,9 +1,8 @@
-"""Links by which anybody may read a bin, or one of its captures, without signing in; made, taken back, and opened."""
+"""Links that let anyone read a bin, or one of its captures, without signing in: create, revoke, open."""
 
 import hashlib
 import secrets
 from datetime import timedelta
-from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -11,64 +10,66 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts.audit import AuditAction
-from testing_tools.verification.actions.audit import record_for_bin
+from accounts.models import User
+from testing_tools.verification.actions import audit
 from testing_tools.verification.models import Bin, Capture, CaptureQuerySet, Share
 
-LASTS = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
-MOST_SHARES = 50  # valid ones of a bin
+VALID_FOR = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
+MAX_SHARES = 50  # valid links of one bin
 
 
 class TooManyShares(ValueError):
-    """str() is a sentence for people."""
+    """str() is the message for the user."""
 
 
 def digest(token: str) -> str:
-    """The token has 256 bits of chance, so a slow hash would add time and no safety."""
+    """Returns the SHA-256 of a token. The token has 256 random bits, so a slow hash would add time and no safety."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 @transaction.atomic
 def share(
-    bin: Bin, *, lasts: timedelta, capture: Capture | None = None, acting_user: Any
+    bin: Bin, *, valid_for: timedelta, capture: Capture | None = None, acting_user: User | None
 ) -> tuple[Share, str]:
-    """A new link to the bin or one capture; with its address, which is told here and never again.
+    """Create a link to the bin or to one capture; returns it with its URL, which is not stored and never shown again.
 
-    Raises TooManyShares.
+    Raises:
+        TooManyShares: the bin has MAX_SHARES valid links.
     """
-    Bin.objects.select_for_update().get(pk=bin.pk)  # two at once must not pass the limit together
-    if bin.shares.valid().count() >= MOST_SHARES:
-        raise TooManyShares(f"This bin has {MOST_SHARES} valid links. Revoke one first.")
+    Bin.objects.select_for_update().get(pk=bin.pk)  # two concurrent calls must not both pass the limit
+    if bin.shares.valid().count() >= MAX_SHARES:
+        raise TooManyShares(f"This bin has {MAX_SHARES} valid links. Revoke one first.")
     token, now = secrets.token_urlsafe(32), timezone.now()
-    made = Share.objects.create(
+    created = Share.objects.create(
         bin=bin,
         number=capture.number if capture else None,
         digest=digest(token),
         made_by=acting_user,
         created_at=now,
-        expires_at=now + lasts,
+        expires_at=now + valid_for,
     )
-    words = next((name for name, time in LASTS.items() if time == lasts), str(lasts))
-    record_for_bin(bin, AuditAction.BIN_SHARED, acting_user=acting_user, lasts=words, number=made.number)
-    return made, settings.SITE_URL + reverse("shared:bin", kwargs={"token": token})
+    words = next((name for name, time in VALID_FOR.items() if time == valid_for), str(valid_for))
+    audit.record(bin, AuditAction.BIN_SHARED, acting_user=acting_user, lasts=words, number=created.number)
+    return created, settings.SITE_URL + reverse("shared:bin", kwargs={"token": token})
 
 
 @transaction.atomic
-def revoke(made: Share, *, acting_user: Any) -> None:
-    """From now on it opens nothing; again: no change."""
-    if made.revoked_at is None:
-        made.revoked_at = timezone.now()
-        made.save(update_fields=["revoked_at"])
-        record_for_bin(made.bin, AuditAction.BIN_SHARE_REVOKED, acting_user=acting_user, number=made.number)
+def revoke(shared: Share, *, acting_user: User | None) -> None:
+    """Make the link invalid; does nothing if it already is."""
+    if shared.revoked_at is None:
+        shared.revoked_at = timezone.now()
+        shared.save(update_fields=["revoked_at"])
+        audit.record(shared.bin, AuditAction.BIN_SHARE_REVOKED, acting_user=acting_user, number=shared.number)
 
 
-def opened_by(token: str) -> Share | None:
-    """The valid share that this token opens."""
+def share_for_token(token: str) -> Share | None:
+    """Returns the valid link with this token, or None."""
     return (
         Share.objects.valid().select_related("bin__instance__endpoint").filter(digest=digest(token)).first()
     )
 
 
-def captures_of(made: Share) -> CaptureQuerySet:
-    """What it shows: the bin as it is now, or its one capture."""
-    kept = Capture.objects.kept(made.bin)
-    return kept if made.number is None else kept.filter(number=made.number)
+def captures_of(shared: Share) -> CaptureQuerySet:
+    """Returns the captures the link shows: all of the bin, or its one capture."""
+    kept = Capture.objects.kept(shared.bin)
+    return kept if shared.number is None else kept.filter(number=shared.number)

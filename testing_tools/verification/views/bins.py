@@ -14,7 +14,8 @@ from chatapi.ui.downloads import as_download
 from chatapi.ui.requests import HtmxRequest
 from testing_tools.verification import copy_as
 from testing_tools.verification import exports as verification_exports
-from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.actions import bins as bin_actions
+from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.filters import Filter
 from testing_tools.verification.models import Capture
 from testing_tools.verification.reading import form_parts
@@ -35,7 +36,7 @@ from testing_tools.verification.views.contexts import (
 @login_required
 def mine(request: HttpRequest) -> HttpResponse:
     """To the bin that is the person's own and no instance's."""
-    bin = actions_bins.open_own_bin(request.user.account)  # type: ignore[union-attr]
+    bin = bin_actions.open_own_bin(request.user.account)  # type: ignore[union-attr]
     return redirect("testing:bin-page", key=bin.key)
 
 
@@ -89,7 +90,7 @@ def detail(request: HtmxRequest, key: str, public_id: str) -> HttpResponse:
     found = visible_capture(bin, public_id)
     context = capture_context(found) | {"may_change": may_change(request, bin), "tab": asked_tab(request)}
     if context["may_change"]:  # a viewer's look leaves it unread for those whose bin it is
-        actions_bins.mark_read(found)
+        capture_actions.mark_read(found)
     if request.htmx:
         return render(request, "testing_tools/verification/bin_capture.html", context)
     return render(request, "testing_tools/verification/bin.html", context | list_context(request, bin))

@@ -1,4 +1,4 @@
-"""What is done to a bin and its captures: the ordered answer, notes, deleting and undoing."""
+"""Changes to a bin and its captures: the configured response, notes, delete and undo."""
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -8,11 +8,13 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from chatapi.ui.requests import HtmxRequest
+from testing_tools.signed_in import signed_in_user
 from testing_tools.verification import responses
-from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.actions import bins as bin_actions
+from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.filters import Filter
 from testing_tools.verification.models import LONGEST_DELAY, Bin, Capture
-from testing_tools.verification.responses import BadOrder, Order
+from testing_tools.verification.responses import ConfiguredResponse, InvalidResponse
 from testing_tools.verification.views.bins import address_of
 from testing_tools.verification.views.contexts import (
     changeable_bin,
@@ -27,61 +29,64 @@ from testing_tools.verification.views.contexts import (
 def tool(
     request: HtmxRequest, template: str, context: dict[str, object], *, status: int = 200
 ) -> HttpResponse:
-    """A tool of the bin: what stands in the dialog for htmx, a page of its own for everyone else."""
+    """Renders a tool of the bin: the content of the dialog for htmx, otherwise a page."""
     part = "#tool" if request.htmx else ""
     return render(request, f"testing_tools/verification/{template}{part}", context, status=status)
 
 
 @require_http_methods(["GET", "POST"])
 @login_required
-def answer(request: HtmxRequest, key: str) -> HttpResponse:
-    """What the bin answers: the form; a POST orders it, by a preset or by the fields. 422 with what is wrong."""
+def response(request: HtmxRequest, key: str) -> HttpResponse:
+    """The form of the bin's response; a POST saves a preset or the fields. 422 with the errors."""
     bin = changeable_bin(request, key)
     if request.method == "GET":
-        return tool(request, "bin_answer.html", answer_context(bin, Order.of(bin)))
+        return tool(request, "bin_response.html", response_context(bin, ConfiguredResponse.of(bin)))
     preset = responses.PRESETS.get(request.POST.get("preset", ""))
     try:
-        order = preset.order if preset else responses.read(request.POST)
-    except BadOrder as error:
+        configured = preset.response if preset else responses.read(request.POST)
+    except InvalidResponse as error:
         typed = {
             name: request.POST.get(name, "") for name in ("status", "headers", "body", "delay", "fail_first")
         }
-        context = answer_context(bin, Order.of(bin)) | {"typed": typed, "fault": {error.field: str(error)}}
-        return tool(request, "bin_answer.html", context, status=422)
-    actions_bins.order_answer(bin, order, acting_user=request.user)
-    said = f"Saved: the next request is answered {responses.words(bin)}."
+        context = response_context(bin, ConfiguredResponse.of(bin)) | {
+            "typed": typed,
+            "fault": {error.field: str(error)},
+        }
+        return tool(request, "bin_response.html", context, status=422)
+    bin_actions.set_response(bin, configured, acting_user=signed_in_user(request))
+    said = f"Saved. The bin responds {responses.describe_response(bin)}."
     if request.htmx:
-        return tool(request, "bin_answer.html", answer_context(bin, order) | {"said": said})
+        return tool(request, "bin_response.html", response_context(bin, configured) | {"said": said})
     messages.success(request, said)
     return redirect("testing:bin-page", key=bin.key)
 
 
-def answer_context(bin: Bin, order: Order) -> dict[str, object]:
+def response_context(bin: Bin, configured: ConfiguredResponse) -> dict[str, object]:
     return {
         "bin": bin,
-        "answers": responses.words(bin),
+        "response_text": responses.describe_response(bin),
         "presets": [
-            (name, preset, preset.order == order) for name, preset in responses.PRESETS.items()
+            (name, preset, preset.response == configured) for name, preset in responses.PRESETS.items()
         ],
         "typed": {
-            "status": order.status,
-            "headers": "\n".join(f"{name}: {value}" for name, value in order.headers),
-            "body": order.body,
-            "delay": f"{order.delay:g}",
-            "fail_first": order.fail_first,
+            "status": configured.status,
+            "headers": "\n".join(f"{name}: {value}" for name, value in configured.headers),
+            "body": configured.body,
+            "delay": f"{configured.delay:g}",
+            "fail_first": configured.fail_first,
         },
         "fault": {},
         "longest": LONGEST_DELAY,
-        "most_slow": responses.MOST_SLOW_OF_ONE,
+        "max_delayed": responses.MAX_DELAYED_PER_BIN,
     }  # fmt: skip
 
 
 @require_POST
 @login_required
 def note(request: HtmxRequest, key: str, public_id: str) -> HttpResponse:
-    """The reader's words beside a capture; empty words take them away."""
+    """Set the note of a capture; an empty one removes it."""
     found = visible_capture(changeable_bin(request, key), public_id)
-    actions_bins.write_note(found, request.POST.get("note", ""), acting_user=request.user)
+    capture_actions.write_note(found, request.POST.get("note", ""), acting_user=signed_in_user(request))
     if request.htmx:
         return render(
             request,
@@ -94,12 +99,12 @@ def note(request: HtmxRequest, key: str, public_id: str) -> HttpResponse:
 @require_POST
 @login_required
 def delete(request: HtmxRequest, key: str, public_id: str) -> HttpResponse:
-    """Delete one capture; the answer offers to undo it."""
+    """Delete one capture; the response offers to undo it."""
     bin = changeable_bin(request, key)
     found = visible_capture(bin, public_id)
-    at, _ = actions_bins.delete(bin, bin.captures.filter(pk=found.pk), acting_user=request.user)
+    at, _ = capture_actions.delete(bin, bin.captures.filter(pk=found.pk), acting_user=signed_in_user(request))
     if request.htmx:
-        context = count_context(bin) | {"undo": undo_context(bin, at), "gone": found, "news": True}
+        context = count_context(bin) | {"undo": undo_context(bin, at), "deleted": found, "news": True}
         return render(request, "testing_tools/verification/bin_undo.html", context)
     return redirect(f"{reverse('testing:bin-page', args=[bin.key])}?deleted={stamp(at)}")
 
@@ -107,13 +112,15 @@ def delete(request: HtmxRequest, key: str, public_id: str) -> HttpResponse:
 @require_POST
 @login_required
 def delete_all(request: HttpRequest, key: str) -> HttpResponse:
-    """Delete what fits the filter `q`, or all of it; the page then offers to undo it."""
+    """Delete the captures that match the filter `q`, or all; the page then offers to undo it."""
     bin = changeable_bin(request, key)
     filter = Filter(request.POST.get("q", ""))
     numbers = filter.apply(Capture.objects.kept(bin)).order_by().values("pk")
-    at, count = actions_bins.delete(bin, bin.captures.filter(pk__in=numbers), acting_user=request.user)
+    at, count = capture_actions.delete(
+        bin, bin.captures.filter(pk__in=numbers), acting_user=signed_in_user(request)
+    )
     if not count:
-        messages.info(request, "There was nothing to delete.")
+        messages.info(request, "No requests to delete.")
         return redirect("testing:bin-page", key=bin.key)
     return redirect(f"{reverse('testing:bin-page', args=[bin.key])}?deleted={stamp(at)}")
 
@@ -121,12 +128,12 @@ def delete_all(request: HttpRequest, key: str) -> HttpResponse:
 @require_POST
 @login_required
 def undo(request: HttpRequest, key: str) -> HttpResponse:
-    """Bring back what was deleted at `at` (microseconds, as the page was told)."""
+    """Restore what was deleted at `at` (microseconds, from the page)."""
     bin = changeable_bin(request, key)
     at = from_stamp(request.POST.get("at"))
-    count = actions_bins.restore(bin, at, acting_user=request.user) if at else 0
+    count = capture_actions.restore(bin, at, acting_user=signed_in_user(request)) if at else 0
     if count:
-        messages.success(request, "1 request is back." if count == 1 else f"{count} requests are back.")
+        messages.success(request, "1 request restored." if count == 1 else f"{count} requests restored.")
     else:
-        messages.error(request, "It is too late: what is deleted can be had back for 10 minutes.")
+        messages.error(request, "Too late to undo: deleted requests can be restored for 10 minutes.")
     return redirect("testing:bin-page", key=bin.key)

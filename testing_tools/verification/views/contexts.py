@@ -12,7 +12,7 @@ from django.urls import reverse
 from hooks.models import Endpoint
 from instances.pages import access
 from testing_tools.verification import copy_as, responses
-from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.exports import FORMATS
 from testing_tools.verification.filters import EXAMPLES, Filter
 from testing_tools.verification.models import KEEP_NEWEST, Bin, Capture
@@ -87,7 +87,7 @@ def count_context(bin: Bin) -> dict[str, Any]:
         "kept": kept,
         "dropped": dropped,
         "keep_newest": KEEP_NEWEST,
-        "answers": responses.words(bin),
+        "response_text": responses.describe_response(bin),
     }
 
 
@@ -131,7 +131,7 @@ def undo_context(bin: Bin, at: datetime) -> dict[str, Any] | None:
     """How many were deleted at that time and can still be had back; None for none."""
     count = bin.captures.filter(deleted_at=at).count()
     return (
-        {"count": count, "stamp": stamp(at), "minutes": actions_bins.UNDO_FOR // timedelta(minutes=1)}
+        {"count": count, "stamp": stamp(at), "minutes": capture_actions.UNDO_FOR // timedelta(minutes=1)}
         if count
         else None
     )
@@ -141,7 +141,7 @@ def signed(found: Capture) -> signatures.Signed:
     """The request as the rules of other senders' signatures need it."""
     form = form_parts.read(found)
     fields = tuple((part.name, part.value) for part in form.parts) if form.kind == "urlencoded" else ()
-    return signatures.Signed(bytes(found.body), dict(found.headers), copy_as.address(found), fields)
+    return signatures.Signed(bytes(found.body), dict(found.headers), copy_as.full_url(found), fields)
 
 
 def capture_context(found: Capture, *, shared: bool = False) -> dict[str, Any]:

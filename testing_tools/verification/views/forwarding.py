@@ -10,9 +10,10 @@ from django.views.decorators.http import require_http_methods, require_POST
 from chatapi.ui.requests import HtmxRequest
 from hooks import webhook_urls
 from instances.pages import manual_request_limit
+from testing_tools.signed_in import signed_in_user
 from testing_tools.verification import replays
 from testing_tools.verification.actions import shares
-from testing_tools.verification.actions.shares import LASTS, TooManyShares
+from testing_tools.verification.actions.shares import VALID_FOR, TooManyShares
 from testing_tools.verification.filters import Filter
 from testing_tools.verification.models import Bin, Capture
 from testing_tools.verification.reading import signatures
@@ -119,11 +120,11 @@ def share(request: HtmxRequest, key: str) -> HttpResponse:
     given = request.POST if request.method == "POST" else request.GET
     public_id = given.get("capture", "")
     found = visible_capture(bin, public_id) if public_id else None
-    context: dict[str, object] = {"bin": bin, "capture": found, "lasts": LASTS.items()}
+    context: dict[str, object] = {"bin": bin, "capture": found, "lasts": VALID_FOR.items()}
     if request.method == "POST":
-        lasts: timedelta = LASTS.get(given.get("lasts", ""), LASTS["1h"])
+        lasts: timedelta = VALID_FOR.get(given.get("lasts", ""), VALID_FOR["1h"])
         try:
-            made, url = shares.share(bin, lasts=lasts, capture=found, acting_user=request.user)
+            made, url = shares.share(bin, valid_for=lasts, capture=found, acting_user=signed_in_user(request))
             context |= {"made": made, "url": url}
         except TooManyShares as error:
             context["fault"] = str(error)
@@ -136,9 +137,14 @@ def share(request: HtmxRequest, key: str) -> HttpResponse:
 def revoke(request: HtmxRequest, key: str, share: int) -> HttpResponse:
     """From now on this link opens nothing."""
     bin = changeable_bin(request, key)
-    shares.revoke(get_object_or_404(bin.shares, pk=share), acting_user=request.user)
+    shares.revoke(get_object_or_404(bin.shares, pk=share), acting_user=signed_in_user(request))
     if request.htmx:
-        context: dict[str, object] = {"bin": bin, "capture": None, "lasts": LASTS.items(), "revoked": True}
+        context: dict[str, object] = {
+            "bin": bin,
+            "capture": None,
+            "lasts": VALID_FOR.items(),
+            "revoked": True,
+        }
         context["shares"] = bin.shares.valid().order_by("-pk")
         return tool(request, "bin_share.html", context)
     return redirect("testing:bin-share", key=bin.key)

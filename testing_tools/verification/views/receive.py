@@ -1,4 +1,4 @@
-"""A bin's address, which takes whatever comes and answers as it was told to."""
+"""A bin's URL: stores every request and sends the configured response."""
 
 import ipaddress
 import os
@@ -10,28 +10,28 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from testing_tools.verification.actions import bins as actions_bins
-from testing_tools.verification.actions.bins import Taken
+from testing_tools.verification.actions import captures as capture_actions
+from testing_tools.verification.actions.captures import CaptureResult
 from testing_tools.verification.models import BODY_LIMIT
 from testing_tools.verification.reading.recognition import size_words
-from testing_tools.verification.responses import TOO_MANY_SLOW, XML, place_to_wait
+from testing_tools.verification.responses import TOO_MANY_DELAYED, XML, delay_slot
 
-# A body over the limit is read on so far and thrown away: who is cut off while writing never reads our 413.
+# A body over the limit is read up to here and discarded: a client cut off while writing never reads our 413.
 DRAINED = 16 * 1024 * 1024
-# Whatever a bin's owner lets it answer: a browser that shows it runs nothing of it, as if it came from nowhere.
+# Whatever response the owner configured: a browser that shows it runs nothing of it, and gives it no origin.
 SANDBOX = "sandbox; default-src 'none'; frame-ancestors 'none'"
 WITHOUT_BODY = (204, 205, 304)
 
 
 @csrf_exempt
 def capture(request: HttpRequest, key: str, suffix: str | None = None) -> HttpResponse:
-    """`{site}/bin/{key}`: any method, 200 `{"ok": true}` or what was ordered; 413 over 1 MB; 404 for an unknown key.
+    """`{site}/bin/{key}`: any method; 200 `{"ok": true}` or the configured response; 413 over 1 MB; 404: unknown key.
 
-    `/bin/{key}/503` answers that status once. An address for machines, so nothing here depends on who is signed
-    in, nor shows what was captured.
+    `/bin/{key}/503` responds with that status once. The URL is for programs: nothing here depends on who is signed
+    in, or shows what was captured.
     """
     body, size = read_body(request)
-    taken = actions_bins.capture(
+    result = capture_actions.capture(
         key,
         method=request.method or "",
         path=quote(suffix or "", safe="/:@!$&'()*+,;=~-._"),
@@ -41,47 +41,47 @@ def capture(request: HttpRequest, key: str, suffix: str | None = None) -> HttpRe
         size=size,
         remote_address=remote_address(request),
     )
-    if taken is None:
+    if result is None:
         response = HttpResponse(
-            "No bin has this address.\n", content_type="text/plain; charset=utf-8", status=404
+            "No bin has this URL.\n", content_type="text/plain; charset=utf-8", status=404
         )
     elif size > BODY_LIMIT:
-        words = f"A bin takes bodies of up to {size_words(BODY_LIMIT)}. That it came was noted, the body was not kept."
+        words = f"A bin stores bodies of up to {size_words(BODY_LIMIT)}. The request was recorded without its body."
         response = JsonResponse({"ok": False, "error": words}, status=413)
     else:
-        response = ordered_answer(taken)
+        response = configured_response(result)
     response["Cache-Control"] = "no-store"
     response["Content-Security-Policy"] = SANDBOX
     return response
 
 
-def ordered_answer(taken: Taken) -> HttpResponse:
-    """The answer, after its delay; where too many wait already, at once and with a header that says so."""
-    if not taken.ordered:  # a failure on purpose, or a status that the address asks for
-        response: HttpResponse = JsonResponse({"ok": taken.status < 400, "status": taken.status})
+def configured_response(result: CaptureResult) -> HttpResponse:
+    """Returns the response after its delay; without delay, and with a header that says so, if too many wait already."""
+    if not result.is_configured:  # a configured failure, or a status from the URL
+        response: HttpResponse = JsonResponse({"ok": result.status < 400, "status": result.status})
     else:
-        response = HttpResponse(taken.body.encode(), content_type="text/plain; charset=utf-8")
-        for name, value in taken.headers:
+        response = HttpResponse(result.body.encode(), content_type="text/plain; charset=utf-8")
+        for name, value in result.headers:
             response[name] = value
         if XML.match(response.headers.get("Content-Type", "")):
             # XHTML and SVG are XML too: a browser would show them as a page of this site, without any script
-            response["Content-Disposition"] = 'attachment; filename="answer.xml"'
-    response.status_code = taken.status
-    if taken.status in WITHOUT_BODY:
+            response["Content-Disposition"] = 'attachment; filename="response.xml"'
+    response.status_code = result.status
+    if result.status in WITHOUT_BODY:
         response.content = b""
         del response["Content-Type"]
-    if taken.delay:
-        with place_to_wait(taken.bin_id) as may_wait:
+    if result.delay:
+        with delay_slot(result.bin_id) as may_wait:
             if may_wait:
-                time.sleep(taken.delay)
+                time.sleep(result.delay)
             else:
-                actions_bins.say_not_delayed(taken)
-                response["X-Bin-Note"] = TOO_MANY_SLOW
+                capture_actions.record_no_delay(result)
+                response["X-Bin-Note"] = TOO_MANY_DELAYED
     return response
 
 
 def read_body(request: HttpRequest) -> tuple[bytes, int]:
-    """The body and its size in bytes; of one over the limit only the size, as far as it can be known."""
+    """Returns the body and its size in bytes; for a body over the limit only the size, as far as it is known."""
     try:
         declared = int(request.META.get("CONTENT_LENGTH") or 0)
     except ValueError:
@@ -96,12 +96,12 @@ def read_body(request: HttpRequest) -> tuple[bytes, int]:
 
 
 def sent_headers(request: HttpRequest) -> Iterator[tuple[str, str]]:
-    """The headers in the order they came, as far as WSGI passes them on: names in lower case, doubled ones joined.
+    """Yields the headers in the order received, as WSGI passes them on: lower-case names, repeated ones joined.
 
-    Two things are left out: what granian mixes in from the process's environment (HTTP_PROXY is no header),
-    and the cookies of this site, for a capture may be shown to others and must not carry a session.
+    Left out: what granian adds from the process's environment (HTTP_PROXY is not a header), and the cookies of
+    this site, because a capture may be shared and must not carry a session.
     """
-    own = {settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME, "messages"}  # those name the person
+    own = {settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME, "messages"}  # these identify the user
     for name, value in request.META.items():
         if name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
             shown = name
@@ -118,7 +118,7 @@ def sent_headers(request: HttpRequest) -> Iterator[tuple[str, str]]:
 
 
 def remote_address(request: HttpRequest) -> str | None:
-    """Who connected to us; None when the server does not say (a socket file)."""
+    """Returns the client's IP address; None if the server does not know it (a socket file)."""
     try:
         return str(ipaddress.ip_address(request.META.get("REMOTE_ADDR", "")))
     except ValueError:

@@ -23,7 +23,7 @@ def opened(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     @require_GET
     @wraps(view)
     def with_share(request: HttpRequest, token: str, **arguments: Any) -> HttpResponse:
-        share = shares.opened_by(token)
+        share = shares.share_for_token(token)
         if share is None:
             response = HttpResponse(
                 render_to_string("testing_tools/verification/shared_over.html"), status=404

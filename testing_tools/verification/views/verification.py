@@ -17,8 +17,10 @@ from instances.channels.sandbox.actions.contacts import write_as_contact
 from instances.channels.sandbox.actions.preconditions import NotLinked, NotPossible
 from instances.models import Instance
 from instances.pages.chosen_instance import chosen_instance, must_change, must_choose
+from testing_tools.signed_in import signed_in_user
 from testing_tools.verification import checklist as silence
-from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.actions import bins as bin_actions
+from testing_tools.verification.actions import verifications as verification_actions
 from testing_tools.verification.views.contexts import list_context, until_mark
 
 log = structlog.get_logger(__name__)
@@ -31,7 +33,7 @@ def address_of(instance: Instance) -> str:
 
 def panel_context(instance: Instance) -> dict[str, Any]:
     """What the upper part of the page needs: does one run, until when, what are the two addresses."""
-    endpoint = actions_bins.endpoint_of(instance)
+    endpoint = verification_actions.endpoint_of(instance)
     return {
         "instance": instance,
         "endpoint": endpoint,
@@ -47,7 +49,7 @@ def verification(request: HttpRequest) -> HttpResponse:
     instance = chosen_instance(request)
     if instance is None:
         return render(request, "testing_tools/verification/verification.html", {"instance": None})
-    bin = actions_bins.open_bin(instance)
+    bin = bin_actions.open_bin(instance)
     return render(
         request,
         "testing_tools/verification/verification.html",
@@ -60,7 +62,9 @@ def verification(request: HttpRequest) -> HttpResponse:
 def start(request: HttpRequest) -> HttpResponse:
     """Start, or begin the half hour anew; with `forwards` the own address gets the hooks as well."""
     instance = must_change(request)
-    actions_bins.start_verification(instance, forwards="forwards" in request.POST, acting_user=request.user)
+    verification_actions.start_verification(
+        instance, forwards="forwards" in request.POST, acting_user=signed_in_user(request)
+    )
     return redirect(address_of(instance))
 
 
@@ -68,8 +72,8 @@ def start(request: HttpRequest) -> HttpResponse:
 @login_required
 def stop(request: HttpRequest) -> HttpResponse:
     instance = must_change(request)
-    actions_bins.stop_verification(instance, acting_user=request.user)
-    url = actions_bins.endpoint_of(instance).url
+    verification_actions.stop_verification(instance, acting_user=signed_in_user(request))
+    url = verification_actions.endpoint_of(instance).url
     messages.success(
         request,
         f"Verification has ended. Hooks go to {url} again."
@@ -102,10 +106,10 @@ def sandbox_message(request: HtmxRequest) -> HttpResponse:
 def checklist(request: HttpRequest) -> HttpResponse:
     """After a minute of silence, why nothing may come; empty before, and when something has come."""
     instance = must_choose(request)
-    endpoint = actions_bins.endpoint_of(instance)
+    endpoint = verification_actions.endpoint_of(instance)
     points = (
         silence.checklist(instance, endpoint)
-        if silence.is_silent(actions_bins.open_bin(instance), endpoint)
+        if silence.is_silent(bin_actions.open_bin(instance), endpoint)
         else []
     )
     return render(

@@ -16,7 +16,8 @@ from hooks.actions import redelivery
 from hooks.models import Attempt, Hook, Kind, Outcome, State
 from instances.actions.lifecycle import record_payment
 from instances.models import Instance
-from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.actions import bins as bin_actions
+from testing_tools.verification.actions import captures as capture_actions
 from tests.factories import InstanceFactory
 
 # session and person, the rows, and what a list looks up beside them
@@ -46,7 +47,7 @@ def rows(instance: Instance) -> None:
         other = InstanceFactory(number=20_000 + number, url="https://x.example")
         issue_key(other.owner, acting_user=None)
         record_payment(other, days=1, acting_user=None)
-        actions_bins.open_bin(other)
+        bin_actions.open_bin(other)
         members.invite(owner, email=f"friend{number}@example.org", role="viewer", acting_user=owner.owner)
         _, token = members.invite(
             other.owner, email="alice@example.org", role="viewer", acting_user=other.owner.owner
@@ -144,11 +145,13 @@ def test_an_empty_list_says_so(staff: Client) -> None:
 
 
 def test_bins_by_size_read_their_index_alone(staff: Client, instance: Instance) -> None:
-    small, large = actions_bins.open_bin(InstanceFactory(name="Small")), actions_bins.open_bin(instance)
-    actions_bins.capture(small.key, method="POST", body=b"x" * 10)
-    actions_bins.capture(large.key, method="POST", body=b"x" * 2048)
-    actions_bins.capture(large.key, method="POST", body=b"x" * 1024)
-    actions_bins.capture(small.key, method="POST", body=b"x", size=2_000_000)  # a stub: nothing of it is kept
+    small, large = bin_actions.open_bin(InstanceFactory(name="Small")), bin_actions.open_bin(instance)
+    capture_actions.capture(small.key, method="POST", body=b"x" * 10)
+    capture_actions.capture(large.key, method="POST", body=b"x" * 2048)
+    capture_actions.capture(large.key, method="POST", body=b"x" * 1024)
+    capture_actions.capture(
+        small.key, method="POST", body=b"x", size=2_000_000
+    )  # a stub: nothing of it is kept
     with CaptureQueriesContext(connection) as asked:
         page = staff.get("/admin/testing_tools/bin/by-size/")
     assert [(row["bin"], row["bytes"], row["captures"]) for row in page.context["bins"]] == [

@@ -13,7 +13,8 @@ from hooks.models import Hook
 from instances.actions.messages import receive_message
 from instances.actions.stopping import block_account
 from instances.models import Instance
-from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.actions import bins as bin_actions
+from testing_tools.verification.actions import captures as capture_actions
 from tests.factories import InstanceFactory, UserFactory
 
 SENTENCE = "You are looking at somebody else"
@@ -113,8 +114,8 @@ def test_what_is_the_persons_alone_stays_closed(looking: Client) -> None:
 
 
 def test_no_file_is_handed_out(looking: Client, instance: Instance) -> None:
-    bin = actions_bins.open_bin(instance)
-    actions_bins.capture(bin.key, method="POST", body=b"a private text")
+    bin = bin_actions.open_bin(instance)
+    capture_actions.capture(bin.key, method="POST", body=b"a private text")
     capture = bin.captures.get()
     answer = looking.get(f"/testing/bins/{bin.key}/{capture.public_id}/body/")
     assert (answer.status_code, "Files and exports" in answer.content.decode()) == (403, True)
@@ -194,8 +195,8 @@ def test_a_blocked_account_can_be_looked_at(instance: Instance, staff: Client, c
 
 def test_looking_reads_nothing_as_read(looking: Client, instance: Instance) -> None:
     """What a page notes about its owner's reading is not noted for staff."""
-    bin = actions_bins.open_bin(instance)
-    actions_bins.capture(bin.key, method="POST", body=b"{}")
+    bin = bin_actions.open_bin(instance)
+    capture_actions.capture(bin.key, method="POST", body=b"{}")
     capture = bin.captures.get()
     looking.get(f"/testing/bins/{bin.key}/{capture.public_id}/")
     capture.refresh_from_db()
@@ -208,8 +209,8 @@ def test_machines_pages_are_as_ever(looking: Client, address: str) -> None:
 
 
 def test_looking_at_a_bin_of_ones_own_reads_nothing_either(looking: Client, instance: Instance) -> None:
-    bin = actions_bins.open_own_bin(instance.owner)
-    actions_bins.capture(bin.key, method="POST", body=b"{}")
+    bin = bin_actions.open_own_bin(instance.owner)
+    capture_actions.capture(bin.key, method="POST", body=b"{}")
     assert looking.get(f"/testing/bins/{bin.key}/{bin.captures.get().public_id}/").status_code == 200
     assert bin.captures.get().read_at is None
 

@@ -22,7 +22,8 @@ from instances.actions.messages import receive_message
 from instances.actions.sending.accept import send_message
 from instances.actions.settings import change_settings
 from instances.models import AccountStatus
-from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.actions import bins as bin_actions
+from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.actions import shares
 from testing_tools.verification.models import Capture
 from tests.chatapi.permissions import ADDRESSES, World
@@ -70,13 +71,13 @@ class Day(World):
         for place in range(4):
             receive_message(self.night, sender=SAM, sender_name="Sam", body=f"Anybody there? ({place + 1})")
         for request in CAPTURED:
-            actions_bins.capture(self.bin.key, **request)
-        actions_bins.capture(self.bin.key, method="POST", body=bytes(self.hook.body), headers=HOOK_HEADERS)
+            capture_actions.capture(self.bin.key, **request)
+        capture_actions.capture(self.bin.key, method="POST", body=bytes(self.hook.body), headers=HOOK_HEADERS)
         self.capture = Capture.objects.filter(bin=self.bin).latest("number")
-        self.own_bin = actions_bins.open_own_bin(self.account)
+        self.own_bin = bin_actions.open_own_bin(self.account)
         for request in CAPTURED:
-            actions_bins.capture(self.own_bin.key, **request)
-        _, address = shares.share(self.bin, lasts=timedelta(days=1), acting_user=owner)
+            capture_actions.capture(self.own_bin.key, **request)
+        _, address = shares.share(self.bin, valid_for=timedelta(days=1), acting_user=owner)
         self.share_token = address.rstrip("/").rsplit("/", 1)[1]
 
     def name_people(self) -> None:

@@ -18,10 +18,11 @@ from instances import payloads
 from instances.actions.messages import receive_message
 from instances.actions.sending.accept import send_message
 from instances.models import Instance, Message
-from instances.pages.log.curl import curl_line
+from instances.pages.log.attempts import curl_of
 from instances.sending.outgoing import send_due
 from testing_tools.simulation import drafts
-from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.actions import bins as bin_actions
+from testing_tools.verification.actions import verifications as verification_actions
 from tests.factories import AccountFactory, InstanceFactory, UserFactory
 from tests.receiver import Receiver
 
@@ -252,7 +253,7 @@ def test_json_of_any_shape_can_be_typed(alice, what, body):
 def test_the_address_says_where_it_comes_from(alice, instance, receiver):
     assert "From the settings of Shop." in alice.get(PAGE, {"instance": 12345}).content.decode()
     answer = alice.post(f"{PAGE}address/?instance=12345", {"use": "bin"}, headers=HTMX)
-    bin = actions_bins.open_bin(instance)
+    bin = bin_actions.open_bin(instance)
     assert value_of(answer, "url") == bin.url
     assert "Your bin" in answer.content.decode()
     answer = alice.post(f"{PAGE}address/?instance=12345", {"url": "https://other.example"}, headers=HTMX)
@@ -262,7 +263,7 @@ def test_the_address_says_where_it_comes_from(alice, instance, receiver):
     )
     answer = alice.post(f"{PAGE}address/?instance=12345", {"use": "own"}, headers=HTMX)
     assert value_of(answer, "url") == receiver.url
-    actions_bins.start_verification(instance, acting_user=None)
+    verification_actions.start_verification(instance, acting_user=None)
     context = alice.get(PAGE, {"instance": 12345}).context
     assert (context["url"], context["origin"]) == (bin.url, "verification")
 
@@ -308,8 +309,8 @@ def test_the_curl_line_says_the_same_request(alice, receiver):
     text = send(alice, body='{"messages":[{"body":"it\'s"}]}')
     assert "Copy as curl" in text
     hook = Hook.objects.get()
-    line = curl_line(hook.attempts.get(), bytes(hook.body))
-    assert line.startswith(f"curl -i -X POST {receiver.url}")
+    line = curl_of(hook.attempts.get(), bytes(hook.body))
+    assert line.startswith(f"curl -i --globoff -X POST {receiver.url}")
     assert f"'webhook-id: {hook.webhook_id}'" in line
     assert """--data-raw '{"messages":[{"body":"it'"'"'s"}]}'""" in line
 

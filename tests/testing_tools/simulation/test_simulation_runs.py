@@ -13,6 +13,7 @@ from hooks.actions.simulation import simulate, simulate_again
 from hooks.maintenance import conservation
 from hooks.models import Attempt, Hook, Kind, State, Trigger
 from instances.models import Instance
+from testing_tools.simulation import actions as simulation_actions
 from testing_tools.simulation import runs as simulation_runs
 from testing_tools.simulation.kinds import What, example
 from testing_tools.simulation.models import Plan, RunState, SimulationRun, SimulationStep
@@ -88,7 +89,7 @@ def test_send_only_plans_a_run_and_its_polls_send_it(alice, instance, receiver):
     )
     assert "3 of 3 sent" in text
     assert "3 Delivered" in text
-    assert list(run.steps.values_list("label", flat=True)) == ["Tick: Sent", "Tick: Delivered", "Tick: Read"]
+    assert list(run.steps.values_list("label", flat=True)) == ["Ack: Sent", "Ack: Delivered", "Ack: Read"]
     run.refresh_from_db()
     assert run.state == RunState.FINISHED
 
@@ -163,14 +164,14 @@ def test_a_run_that_is_cancelled_sends_no_more(alice, instance, receiver):
 
 def test_two_that_look_at_a_run_do_not_send_the_same_hook_twice(alice, instance, receiver):
     run = begin(alice, instance, "message", "repeat")
-    assert simulation_runs.take_next(run) is not None
+    assert simulation_actions.claim_next_step(run) is not None
     assert step(alice, run, seen="running:0:1").status_code == 204
     assert receiver.requests == []
 
 
 def test_what_was_taken_and_lost_with_its_process_holds_up_nothing(alice, instance, receiver):
     run = begin(alice, instance, "message", "repeat")
-    assert simulation_runs.take_next(run) is not None
+    assert simulation_actions.claim_next_step(run) is not None
     SimulationRun.objects.update(busy_until=timezone.now() - timedelta(seconds=1))
     text = step(alice, run).content.decode()
     assert len(receiver.requests) == 2
@@ -193,13 +194,13 @@ def test_a_run_that_was_left_stands_still_until_somebody_goes_on(alice, instance
 @pytest.mark.parametrize(
     ("plan", "what", "more", "words"),
     [
-        ("repeat", "message", {"count": "51"}, "How often takes a whole number from 2 to 50."),
-        ("repeat", "message", {"count": "x"}, "How often takes a whole number from 2 to 50."),
-        ("repeat", "message", {"pause": "11"}, "The pause takes seconds, from 0 to 10."),
-        ("repeat", "message", {"pause": "nan"}, "The pause takes seconds, from 0 to 10."),
-        ("sequence", "message", {}, "This order makes no sense for this kind of hook."),
-        ("backwards", "status", {}, "This order makes no sense for this kind of hook."),
-        ("sequence", "delivered", {"body": "{}"}, "The JSON holds nothing that could be put in an order."),
+        ("repeat", "message", {"count": "51"}, "Number of hooks must be a whole number from 2 to 50."),
+        ("repeat", "message", {"count": "x"}, "Number of hooks must be a whole number from 2 to 50."),
+        ("repeat", "message", {"pause": "11"}, "The pause must be from 0 to 10 seconds."),
+        ("repeat", "message", {"pause": "nan"}, "The pause must be from 0 to 10 seconds."),
+        ("sequence", "message", {}, "This plan does not apply to this kind of hook."),
+        ("backwards", "status", {}, "This plan does not apply to this kind of hook."),
+        ("sequence", "delivered", {"body": "{}"}, "The JSON contains nothing that can be ordered."),
         ("repeat", "message", {"url": "ftp://x"}, "The address must begin with http:// or https://."),
         ("repeat", "message", {"body": "{"}, "The JSON can&#x27;t be sent."),
     ],
@@ -245,7 +246,7 @@ def test_a_stranger_has_no_runs_and_a_viewer_sends_none(alice, instance, receive
 
 def test_the_newest_twenty_runs_are_kept_and_their_hooks_all(instance):
     for _ in range(21):
-        simulation_runs.plan_run(
+        simulation_actions.create_run(
             instance, what="message", plan=Plan.REPEAT, body=b"{}", to_url=instance.endpoint.url, count=2,
             pause=0, acting_user=None,
         )  # fmt: skip
@@ -254,11 +255,11 @@ def test_the_newest_twenty_runs_are_kept_and_their_hooks_all(instance):
 
 
 def test_showing_a_run_takes_three_queries(instance, django_assert_num_queries):
-    run = simulation_runs.plan_run(
+    run = simulation_actions.create_run(
         instance, what="message", plan=Plan.REPEAT, body=b"{}", to_url=instance.endpoint.url, count=50,
         pause=0, acting_user=None,
     )  # fmt: skip
-    simulation_runs.take_next(run)
+    simulation_actions.claim_next_step(run)
     with django_assert_num_queries(3):
         simulation_runs.show_run(run)
 
@@ -281,7 +282,7 @@ def test_a_simulation_can_not_be_sent_again_while_it_is_under_way(instance):
 
 def test_a_short_pause_is_waited_for_within_one_poll(alice, instance, receiver):
     run = begin(alice, instance, "message", "repeat", pause="0.01")
-    assert simulation_runs.advance(run, instance, acting_user=None, seconds=60)
+    assert simulation_actions.advance(run, instance, acting_user=None, seconds=60)
     assert len(receiver.requests) == 3
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from accounts.models import Role
 from testing_tools.verification import responses
-from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.actions import bins as bin_actions
 from testing_tools.verification.models import Capture
-from testing_tools.verification.responses import BadOrder, Order, read, words
+from testing_tools.verification.responses import ConfiguredResponse, InvalidResponse, describe_response, read
 from testing_tools.verification.views import receive
 from tests.factories import AccountFactory, InstanceFactory, member_of
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def alices_bin():
-    return actions_bins.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
+    return bin_actions.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def alice(client, alices_bin):
 
 
 def order(bin, **fields):
-    actions_bins.order_answer(bin, Order(**fields), acting_user=None)
+    bin_actions.set_response(bin, ConfiguredResponse(**fields), acting_user=None)
 
 
 def statuses(client, bin, count):
@@ -53,12 +53,19 @@ def test_whatever_a_bin_answers_runs_nowhere_and_is_stored_nowhere(client, alice
 def test_the_first_three_fail_and_then_all_is_well(client, alices_bin):
     client.post(f"/bin/{alices_bin.key}")
     order(alices_bin, fail_first=3)
-    assert words(alices_bin) == "500 3 more times, then 200, at once"
+    assert describe_response(alices_bin) == "500 3 more times, then 200, immediately"
     assert statuses(client, alices_bin, 5) == [500, 500, 500, 200, 200]
     notes = list(Capture.objects.order_by("number").values_list("answer_note", flat=True))
-    assert notes == ["", "on purpose, 1 of 3", "on purpose, 2 of 3", "on purpose, 3 of 3", "", ""]
+    assert notes == [
+        "",
+        "configured failure 1 of 3",
+        "configured failure 2 of 3",
+        "configured failure 3 of 3",
+        "",
+        "",
+    ]
     alices_bin.refresh_from_db()
-    assert words(alices_bin) == "200 at once"
+    assert describe_response(alices_bin) == "200 immediately"
 
 
 def test_the_address_asks_for_a_status_once(client, alices_bin):
@@ -66,7 +73,7 @@ def test_the_address_asks_for_a_status_once(client, alices_bin):
     answer = client.post(f"/bin/{alices_bin.key}/503")
     assert (answer.status_code, answer.json()) == (503, {"ok": False, "status": 503})
     capture = Capture.objects.get()
-    assert (capture.path, capture.status, capture.answer_note) == ("/503", 503, "as the address asks")
+    assert (capture.path, capture.status, capture.answer_note) == ("/503", 503, "as the URL asks")
 
 
 @pytest.mark.parametrize("path", ["/99", "/100", "/600", "/5033", "/a/503", "/503/a", "/"])
@@ -95,19 +102,22 @@ def test_so_many_slow_answers_wait_and_the_next_goes_at_once_and_says_so(client,
     monkeypatch.setattr(receive.time, "sleep", slept.append)
     order(alices_bin, delay=20)
     with ExitStack() as places:
-        for _ in range(responses.MOST_SLOW_OF_ONE):
-            assert places.enter_context(responses.place_to_wait(alices_bin.pk)) is True
+        for _ in range(responses.MAX_DELAYED_PER_BIN):
+            assert places.enter_context(responses.delay_slot(alices_bin.pk)) is True
         answer = client.post(f"/bin/{alices_bin.key}")
-    assert (answer.status_code, answer["X-Bin-Note"]) == (200, "at once: too many slow answers were waiting")
+    assert (answer.status_code, answer["X-Bin-Note"]) == (
+        200,
+        "no delay: too many delayed responses were waiting",
+    )
     assert slept == []
-    assert Capture.objects.get().answer_note == "at once: too many slow answers were waiting"
+    assert Capture.objects.get().answer_note == "no delay: too many delayed responses were waiting"
     client.post(f"/bin/{alices_bin.key}")  # the places were given back
     assert slept == [20]
 
 
 def test_of_all_bins_together_no_more_wait_than_leave_the_web_server_free():
-    places = [responses.place_to_wait(bin_id) for bin_id in range(responses.MOST_SLOW + 1)]
-    assert [place.__enter__() for place in places] == [True] * responses.MOST_SLOW + [False]
+    places = [responses.delay_slot(bin_id) for bin_id in range(responses.MAX_DELAYED + 1)]
+    assert [place.__enter__() for place in places] == [True] * responses.MAX_DELAYED + [False]
     for place in places:
         place.__exit__(None, None, None)
     assert not responses._waiting
@@ -121,16 +131,16 @@ def test_of_all_bins_together_no_more_wait_than_leave_the_web_server_free():
         ({"delay": "30.5"}, "delay", "The delay must be from 0 to 30 seconds."),
         ({"delay": "-1"}, "delay", "The delay must be from 0 to 30 seconds."),
         ({"fail_first": "501"}, "fail_first", "The number of failures must be a number from 0 to 500."),
-        ({"headers": "X-A: 1\nnonsense"}, "headers", "Line 2 is no header: it takes “Name: value”."),
-        ({"headers": "X-A: ü"}, "headers", "Line 1: a value takes up to 1000 characters of plain ASCII."),
+        ({"headers": "X-A: 1\nnonsense"}, "headers", "Line 2 is not a header: use “Name: value”."),
+        ({"headers": "X-A: ü"}, "headers", "Line 1: a value must be ASCII, up to 1000 characters."),
         ({"headers": "Content-Type: text/html"}, "headers",
-         "Line 1: a bin answers with data alone: JSON, XML, CSV, plain text, forms or octets."),
+         "Line 1: a bin sends data only: JSON, XML, CSV, plain text, forms or octets."),
         ({"body": "x" * (64 * 1024 + 1)}, "body", "The body is longer than 64 KB."),
-        ({"body": "a\x00"}, "body", "The body holds a character that does not exist."),
+        ({"body": "a\x00"}, "body", "The body contains an invalid character."),
     ],
 )  # fmt: skip
 def test_what_can_not_be_ordered_is_said_with_its_field(fields, field, words):
-    with pytest.raises(BadOrder) as refused:
+    with pytest.raises(InvalidResponse) as refused:
         read({"status": "200"} | fields)
     assert (refused.value.field, str(refused.value)) == (field, words)
 
@@ -144,16 +154,16 @@ def test_what_can_not_be_ordered_is_said_with_its_field(fields, field, words):
     ],
 )  # fmt: skip
 def test_no_header_that_browsers_or_proxies_would_obey_can_be_ordered(name):
-    with pytest.raises(BadOrder, match=f"a bin does not answer with {name}"):
+    with pytest.raises(InvalidResponse, match=f"a bin cannot send {name}"):
         read({"status": "200", "headers": f"{name}: 1"})
 
 
 @pytest.mark.parametrize(
     ("preset", "status", "said"),
     [
-        ("ok", 200, "200 at once"),
-        ("fail", 500, "500 at once"),
-        ("recover", 500, "500 3 more times, then 200, at once"),
+        ("ok", 200, "200 immediately"),
+        ("fail", 500, "500 immediately"),
+        ("recover", 500, "500 3 more times, then 200, immediately"),
         ("slow", 200, "200 after 20 s"),
     ],
 )
@@ -161,7 +171,7 @@ def test_a_preset_is_one_click(alice, alices_bin, preset, status, said, monkeypa
     monkeypatch.setattr(receive.time, "sleep", lambda seconds: None)
     address = f"/testing/bins/{alices_bin.key}/answer/"
     page = alice.post(address, {"preset": preset}, headers={"HX-Request": "true"}).content.decode()
-    assert f"Saved: the next request is answered {said}." in page
+    assert f"Saved. The bin responds {said}." in page
     assert alice.post(f"/bin/{alices_bin.key}").status_code == status
 
 
@@ -174,7 +184,7 @@ def test_a_wrong_order_changes_nothing_and_loses_nothing_that_was_typed(alice, a
     assert 'value="99"' in page
     assert "typed</textarea>" in page
     alices_bin.refresh_from_db()
-    assert Order.of(alices_bin) == Order()
+    assert ConfiguredResponse.of(alices_bin) == ConfiguredResponse()
 
 
 def test_a_viewer_and_a_stranger_order_nothing(client, alices_bin):
@@ -191,7 +201,7 @@ def test_a_viewer_and_a_stranger_order_nothing(client, alices_bin):
 def test_xml_is_saved_and_never_shown_for_a_page_or_a_drawing_is_xml_too(client, alices_bin, kind):
     order(alices_bin, headers=(("Content-Type", kind),), body='<svg xmlns="http://www.w3.org/2000/svg"/>')
     answer = client.get(f"/bin/{alices_bin.key}")
-    assert answer["Content-Disposition"] == 'attachment; filename="answer.xml"'
+    assert answer["Content-Disposition"] == 'attachment; filename="response.xml"'
     assert answer["Content-Type"] == kind
 
 
@@ -199,7 +209,7 @@ def test_xml_is_saved_and_never_shown_for_a_page_or_a_drawing_is_xml_too(client,
     "name", ["X-LiteSpeed-Location", "X-Reproxy-URL", "X-Accel-Redirect", "Refresh", "Link"]
 )
 def test_no_header_that_a_proxy_or_a_browser_would_obey(name):
-    with pytest.raises(BadOrder):
+    with pytest.raises(InvalidResponse):
         read({"status": "200", "headers": f"{name}: /etc/passwd"})
 
 

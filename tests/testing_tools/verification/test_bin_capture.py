@@ -7,7 +7,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.actions import bins as bin_actions
+from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.models import BODY_LIMIT, KEEP_NEWEST, Bin, Capture
 from tests.factories import AccountFactory, InstanceFactory
 
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def alices_bin():
-    return actions_bins.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
+    return bin_actions.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_the_servers_own_environment_is_not_captured(client, alices_bin, monkeyp
 def test_an_unknown_key_is_404_in_plain_text(client, alices_bin):
     answer = client.post("/bin/aaaaaaaa", b"x", content_type="text/plain")
     assert answer.status_code == 404
-    assert answer.content == b"No bin has this address.\n"
+    assert answer.content == b"No bin has this URL.\n"
     assert answer["Content-Type"] == "text/plain; charset=utf-8"
     assert not Capture.objects.exists()
 
@@ -99,7 +100,7 @@ def test_a_body_of_the_limit_is_kept_and_one_byte_more_leaves_a_stub(client, ali
     assert answer.status_code == 413
     assert answer.json() == {
         "ok": False,
-        "error": "A bin takes bodies of up to 1 MB. That it came was noted, the body was not kept.",
+        "error": "A bin stores bodies of up to 1 MB. The request was recorded without its body.",
     }
     kept, stub = Capture.objects.order_by("number")
     assert (kept.size, len(kept.body), kept.too_large) == (BODY_LIMIT, BODY_LIMIT, False)
@@ -123,7 +124,7 @@ def test_a_hook_is_recognised_when_it_comes(client, alices_bin):
 
 def test_the_newest_500_are_kept_and_the_others_counted(alices_bin):
     for _ in range(KEEP_NEWEST + 7):
-        actions_bins.capture(alices_bin.key, method="POST")
+        capture_actions.capture(alices_bin.key, method="POST")
     alices_bin.refresh_from_db()
     numbers = list(Capture.objects.kept(alices_bin).values_list("number", flat=True))
     assert numbers == list(range(KEEP_NEWEST + 7, 7, -1))
@@ -131,27 +132,27 @@ def test_the_newest_500_are_kept_and_the_others_counted(alices_bin):
 
 
 def test_rows_beyond_500_are_removed_a_few_at_a_time_and_stay_counted(alices_bin):
-    for _ in range(KEEP_NEWEST + actions_bins.TRIM_EVERY):
-        actions_bins.capture(alices_bin.key, method="POST")
+    for _ in range(KEEP_NEWEST + capture_actions.TRIM_EVERY):
+        capture_actions.capture(alices_bin.key, method="POST")
     alices_bin.refresh_from_db()
     assert alices_bin.captures.count() == KEEP_NEWEST
-    assert alices_bin.dropped == actions_bins.TRIM_EVERY
-    assert alices_bin.counts() == (KEEP_NEWEST, actions_bins.TRIM_EVERY)
+    assert alices_bin.dropped == capture_actions.TRIM_EVERY
+    assert alices_bin.counts() == (KEEP_NEWEST, capture_actions.TRIM_EVERY)
 
 
 def test_what_is_older_than_seven_days_is_dropped_everywhere(alices_bin):
-    bobs_bin = actions_bins.open_bin(InstanceFactory(owner=AccountFactory(email="bob@example.org")))
+    bobs_bin = bin_actions.open_bin(InstanceFactory(owner=AccountFactory(email="bob@example.org")))
     for key in (alices_bin.key, alices_bin.key, bobs_bin.key):
-        actions_bins.capture(key, method="POST")
+        capture_actions.capture(key, method="POST")
     Capture.objects.exclude(bin=alices_bin, number=2).update(at=timezone.now() - timedelta(days=7, seconds=1))
     alices_bin.refresh_from_db()
     assert alices_bin.counts() == (1, 1)  # already hidden
-    assert actions_bins.drop_old_captures() == 2
-    assert actions_bins.drop_old_captures() == 0
+    assert capture_actions.delete_expired_captures() == 2
+    assert capture_actions.delete_expired_captures() == 0
     assert list(Capture.objects.values_list("bin__key", "number")) == [(alices_bin.key, 2)]
     assert list(Bin.objects.order_by("id").values_list("dropped", flat=True)) == [1, 1]
 
 
 def test_a_bin_is_opened_once(alices_bin):
-    assert actions_bins.open_bin(alices_bin.instance) == alices_bin
+    assert bin_actions.open_bin(alices_bin.instance) == alices_bin
     assert Bin.objects.count() == 1

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.actions import bins as bin_actions
+from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.models import Bin, Capture
 from tests.factories import AccountFactory, InstanceFactory
 
@@ -15,9 +16,9 @@ HTMX = {"HX-Request": "true"}
 
 @pytest.fixture
 def bin():
-    bin = actions_bins.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
+    bin = bin_actions.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
     for method in ("POST", "GET", "POST"):
-        actions_bins.capture(bin.key, method=method)
+        capture_actions.capture(bin.key, method=method)
     bin.refresh_from_db()
     return bin
 
@@ -51,25 +52,25 @@ def test_all_that_fit_a_filter_are_deleted_and_undone_together(alice, bin):
     assert numbers(bin) == [2]
     assert bin.counts() == (1, 0)  # deleted is not dropped
     again = alice.post(f"{page}undo/", {"at": answer.context["undo"]["stamp"]}, follow=True)
-    assert "2 requests are back." in again.content.decode()
+    assert "2 requests restored." in again.content.decode()
     assert numbers(bin) == [3, 2, 1]
 
 
 def test_after_ten_minutes_it_is_too_late(alice, bin):
-    at, count = actions_bins.delete(bin, bin.captures.all(), acting_user=None)
+    at, count = capture_actions.delete(bin, bin.captures.all(), acting_user=None)
     assert count == 3
     late = at - timedelta(minutes=10, seconds=1)
     Capture.objects.update(deleted_at=late)
-    assert actions_bins.restore(bin, late, acting_user=None) == 0
-    actions_bins.drop_old_captures()
+    assert capture_actions.restore(bin, late, acting_user=None) == 0
+    capture_actions.delete_expired_captures()
     assert not Capture.objects.exists()
     assert Bin.objects.get().dropped == 0
 
 
 def test_what_was_deleted_is_not_counted_when_the_limits_remove_it(bin):
-    actions_bins.delete(bin, bin.captures.filter(number=1), acting_user=None)
+    capture_actions.delete(bin, bin.captures.filter(number=1), acting_user=None)
     Capture.objects.update(at=timezone.now() - timedelta(days=8))
-    assert actions_bins.drop_old_captures() == 2
+    assert capture_actions.delete_expired_captures() == 2
     assert Bin.objects.get().dropped == 2
     assert not Capture.objects.exists()
 
@@ -77,7 +78,7 @@ def test_what_was_deleted_is_not_counted_when_the_limits_remove_it(bin):
 @pytest.mark.parametrize("at", ["", "x", "0", "9" * 16, "9" * 40])
 def test_an_undo_that_makes_no_sense_changes_nothing(alice, bin, at):
     answer = alice.post(f"/testing/bins/{bin.key}/undo/", {"at": at}, follow=True)
-    assert "It is too late" in answer.content.decode()
+    assert "Too late to undo" in answer.content.decode()
     assert numbers(bin) == [3, 2, 1]
 
 

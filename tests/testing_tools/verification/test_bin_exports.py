@@ -7,9 +7,11 @@ import subprocess
 
 import pytest
 
+from chatapi.ui import request_snippets
 from chatapi.ui.downloads import harmless
 from testing_tools.verification import copy_as
-from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.actions import bins as bin_actions
+from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.models import Capture
 from testing_tools.verification.reading import form_parts, hex_dump
 from tests.factories import AccountFactory, InstanceFactory
@@ -20,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def bin():
-    return actions_bins.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
+    return bin_actions.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ def alice(client, bin):
 
 
 def captured(bin, body=b"", **more):
-    number = actions_bins.capture(bin.key, **{"method": "POST", "body": body} | more).number
+    number = capture_actions.capture(bin.key, **{"method": "POST", "body": body} | more).number
     found = Capture.objects.get(bin=bin, number=number)
     found.bin = bin
     return found
@@ -116,7 +118,7 @@ def test_a_curl_line_holds_the_request_whatever_is_in_it(bin):
         path="/a'b",
         headers=[("x-q", "it's"), ("host", "old"), ("content-length", "9")],
     )
-    words = in_shell(copy_as.curl(found))
+    words = in_shell(request_snippets.curl(copy_as.quoted(found)))
     assert words[:6] == ["curl", "-i", "--globoff", "-X", "POST", f"{bin.url}/a'b"]
     assert words[6:] == ["-H", "x-q: it's", "-H", "content-type:", "--data-raw", AWKWARD]
 
@@ -125,7 +127,10 @@ def test_the_python_lines_make_the_same_request(bin, settings):
     with Receiver() as receiver:
         settings.SITE_URL = f"http://127.0.0.1:{receiver.port}"
         found = captured(bin, AWKWARD.encode(), method="PATCH", query="a=1", headers=[("x-q", "it's")])
-        exec(compile(copy_as.python(found), "copied", "exec"), {"print": lambda *words: None})
+        exec(
+            compile(request_snippets.python(copy_as.quoted(found)), "copied", "exec"),
+            {"print": lambda *words: None},
+        )
         [got] = receiver.wait_for(1)
     assert (got.method, got.path, got.body.decode()) == ("PATCH", f"/bin/{bin.key}?a=1", AWKWARD)
     assert got.headers["x-q"] == "it's"
@@ -133,10 +138,12 @@ def test_the_python_lines_make_the_same_request(bin, settings):
 
 def test_httpie_and_javascript_hold_it_too(bin):
     found = captured(bin, AWKWARD.encode(), headers=[("x-q", "it's")])
-    assert in_shell(copy_as.httpie(found)) == [
+    assert in_shell(request_snippets.httpie(copy_as.quoted(found))) == [
         "http", "--verbose", "--ignore-stdin", "--raw", AWKWARD, "POST", bin.url, "x-q:it's",
     ]  # fmt: skip
-    assert f"body: {json.dumps(AWKWARD, ensure_ascii=False)}" in copy_as.javascript(found)
+    assert f"body: {json.dumps(AWKWARD, ensure_ascii=False)}" in request_snippets.javascript(
+        copy_as.quoted(found)
+    )
 
 
 def test_bytes_and_long_bodies_come_from_the_downloaded_file(bin):

@@ -3,7 +3,8 @@
 import pytest
 from django.utils import timezone
 
-from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.actions import bins as bin_actions
+from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.filters import Filter
 from testing_tools.verification.models import Capture
 from tests.factories import AccountFactory, InstanceFactory
@@ -14,15 +15,15 @@ ACK = b'{"ack":[{"id":"true_1@c.us_3EB0","queueNumber":3,"chatId":"1@c.us","stat
 
 @pytest.fixture
 def bin():
-    bin = actions_bins.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
-    actions_bins.capture(bin.key, method="POST", body=ACK, headers=[("webhook-attempt", "2/20")])  # 1
-    actions_bins.capture(
+    bin = bin_actions.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
+    capture_actions.capture(bin.key, method="POST", body=ACK, headers=[("webhook-attempt", "2/20")])  # 1
+    capture_actions.capture(
         bin.key, method="GET", path="/orders/7", query="color=red", remote_address="10.0.0.7"
     )  # 2
-    actions_bins.capture(
+    capture_actions.capture(
         bin.key, method="PUT", path="/503", body=b"two words, \xff and more", headers=[("x-id", "abc")]
     )  # 3
-    actions_bins.capture(bin.key, method="POST", body=b"", size=2 * 1024 * 1024)  # 4, too large
+    capture_actions.capture(bin.key, method="POST", body=b"", size=2 * 1024 * 1024)  # 4, too large
     Capture.objects.filter(number=2).update(read_at=timezone.now(), note="Look here")
     bin.refresh_from_db()
     return bin

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.actions import bins as bin_actions
 from tests.factories import InstanceFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -16,7 +16,7 @@ ROWS, SENDERS = 500, 5
 
 
 def test_a_page_that_polls_while_500_come_in_shows_every_one():
-    bin = actions_bins.open_bin(InstanceFactory())
+    bin = bin_actions.open_bin(InstanceFactory())
 
     def send():
         sender = Client()

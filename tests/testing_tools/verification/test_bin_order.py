@@ -5,7 +5,8 @@ import threading
 import pytest
 from django.db import connection, transaction
 
-from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.actions import bins as bin_actions
+from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.models import Capture
 from tests.factories import InstanceFactory
 
@@ -27,20 +28,20 @@ def in_threads(work, count):
 
 
 def test_numbers_are_gapless_when_eight_write_at_once():
-    bin = actions_bins.open_bin(InstanceFactory())
-    in_threads(lambda: [actions_bins.capture(bin.key, method="POST") for _ in range(25)], 8)
+    bin = bin_actions.open_bin(InstanceFactory())
+    in_threads(lambda: [capture_actions.capture(bin.key, method="POST") for _ in range(25)], 8)
     bin.refresh_from_db()
     assert bin.captured == 200
     assert list(Capture.objects.order_by("number").values_list("number", flat=True)) == list(range(1, 201))
 
 
 def test_one_that_commits_late_never_has_a_smaller_number_than_one_already_seen():
-    bin = actions_bins.open_bin(InstanceFactory())
+    bin = bin_actions.open_bin(InstanceFactory())
     written, may_commit = threading.Event(), threading.Event()
 
     def slow():
         with transaction.atomic():
-            actions_bins.capture(bin.key, method="SLOW")
+            capture_actions.capture(bin.key, method="SLOW")
             written.set()
             may_commit.wait(10)
 
@@ -48,7 +49,7 @@ def test_one_that_commits_late_never_has_a_smaller_number_than_one_already_seen(
     slow_one.start()
     assert written.wait(10)
     quick_one = threading.Thread(
-        target=lambda: (actions_bins.capture(bin.key, method="QUICK"), connection.close())
+        target=lambda: (capture_actions.capture(bin.key, method="QUICK"), connection.close())
     )
     quick_one.start()
     quick_one.join(0.3)
@@ -65,10 +66,10 @@ def test_one_that_commits_late_never_has_a_smaller_number_than_one_already_seen(
 
 
 def test_two_trims_at_once_count_each_dropped_capture_once():
-    bin = actions_bins.open_bin(InstanceFactory())
-    for _ in range(actions_bins.KEEP_NEWEST - 8):
-        actions_bins.capture(bin.key, method="POST")
-    in_threads(lambda: [actions_bins.capture(bin.key, method="POST") for _ in range(40)], 4)
+    bin = bin_actions.open_bin(InstanceFactory())
+    for _ in range(capture_actions.KEEP_NEWEST - 8):
+        capture_actions.capture(bin.key, method="POST")
+    in_threads(lambda: [capture_actions.capture(bin.key, method="POST") for _ in range(40)], 4)
     bin.refresh_from_db()
-    assert bin.captured == actions_bins.KEEP_NEWEST + 152
-    assert bin.counts() == (actions_bins.KEEP_NEWEST, 152)
+    assert bin.captured == capture_actions.KEEP_NEWEST + 152
+    assert bin.counts() == (capture_actions.KEEP_NEWEST, 152)

@@ -3,7 +3,8 @@
 import pytest
 
 from accounts.models import Role
-from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.actions import bins as bin_actions
+from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.models import Bin, Capture
 from tests.factories import AccountFactory, member_of
 
@@ -30,7 +31,7 @@ def test_it_is_made_when_it_is_asked_for_and_stays(alice, account):
 
 
 def test_its_pages_work_without_any_instance(alice, account):
-    bin = actions_bins.open_own_bin(account)
+    bin = bin_actions.open_own_bin(account)
     page = f"/testing/bins/{bin.key}/"
     empty = alice.get(page).content.decode()
     assert "My bin" in empty
@@ -47,15 +48,15 @@ def test_its_pages_work_without_any_instance(alice, account):
 
 
 def test_what_is_signed_is_said_to_be_unchecked_until_a_secret_is_given(alice, account):
-    bin = actions_bins.open_own_bin(account)
-    actions_bins.capture(bin.key, method="POST", body=b"{}", headers=SIGNED)
+    bin = bin_actions.open_own_bin(account)
+    capture_actions.capture(bin.key, method="POST", body=b"{}", headers=SIGNED)
     page = alice.get(f"/testing/bins/{bin.key}/{Capture.objects.get().public_id}/").content.decode()
     assert "signed, not checked." in page
     assert "that looks like <strong>Standard Webhooks</strong>" in page
 
 
 def test_it_is_its_persons_alone_not_the_members_of_their_account(client, account):
-    bin = actions_bins.open_own_bin(account)
+    bin = bin_actions.open_own_bin(account)
     manager = member_of(account, Role.MANAGER)
     for person in (manager, AccountFactory(email="bob@example.org").owner):
         client.force_login(person)

@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.actions import bins as bin_actions
+from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.models import Capture
 from tests.factories import AccountFactory, InstanceFactory
 
@@ -15,7 +16,7 @@ HTMX = {"HX-Request": "true"}
 
 @pytest.fixture
 def alices_bin():
-    return actions_bins.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
+    return bin_actions.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def bob(client):
 
 def capture(bin, body=b"", **more):
     return Capture.objects.get(
-        bin=bin, number=actions_bins.capture(bin.key, method="POST", body=body, **more).number
+        bin=bin, number=capture_actions.capture(bin.key, method="POST", body=body, **more).number
     )
 
 
@@ -54,7 +55,7 @@ def test_who_is_not_signed_in_is_sent_to_sign_in(client, alices_bin):
 
 
 def test_a_capture_of_another_bin_is_404(alice, alices_bin):
-    other = actions_bins.open_bin(InstanceFactory(owner=alices_bin.instance.owner))
+    other = bin_actions.open_bin(InstanceFactory(owner=alices_bin.instance.owner))
     found = capture(other)
     assert alice.get(f"/testing/bins/{alices_bin.key}/{found.public_id}/").status_code == 404
     assert alice.get(f"/testing/bins/{other.key}/{found.public_id}/").status_code == 200
@@ -70,7 +71,7 @@ def test_an_empty_bin_says_how_to_fill_it(alice, alices_bin):
 
 def test_the_list_shows_the_newest_100_and_then_the_older_ones(alice, alices_bin):
     for number in range(105):
-        actions_bins.capture(alices_bin.key, method="POST", body=b"body %d" % (number + 1))
+        capture_actions.capture(alices_bin.key, method="POST", body=b"body %d" % (number + 1))
     first = alice.get(f"/testing/bins/{alices_bin.key}/")
     assert [found.number for found in first.context["captures"]] == list(range(105, 5, -1))
     assert first.context["has_older"] is True
@@ -175,7 +176,7 @@ def test_a_body_is_downloaded_and_never_shown_by_the_browser(alice, alices_bin):
 
 
 def test_the_page_says_how_many_were_dropped(alice, alices_bin):
-    actions_bins.Bin.objects.update(captured=612, dropped=112)
+    bin_actions.Bin.objects.update(captured=612, dropped=112)
     Capture.objects.create(bin=alices_bin, number=612, method="POST")
     page = alice.get(f"/testing/bins/{alices_bin.key}/").content.decode()
     assert '<span class="nums">112</span> dropped.' in page

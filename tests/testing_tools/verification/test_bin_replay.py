@@ -4,7 +4,8 @@ import pytest
 
 from hooks import http
 from testing_tools.verification import replays
-from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.actions import bins as bin_actions
+from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.models import Capture
 from testing_tools.verification.replays import BadReplay, Progress
 from tests.factories import AccountFactory, InstanceFactory
@@ -19,7 +20,7 @@ HEADERS = [
 
 @pytest.fixture
 def bin():
-    return actions_bins.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
+    return bin_actions.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def alice(client, bin):
 
 
 def captured(bin, body=b"\x00\xff\r\n", method="PUT", headers=HEADERS, path=""):
-    number = actions_bins.capture(bin.key, method=method, body=body, headers=headers, path=path).number
+    number = capture_actions.capture(bin.key, method=method, body=body, headers=headers, path=path).number
     found = Capture.objects.get(bin=bin, number=number)
     found.bin = bin
     return found
@@ -126,7 +127,7 @@ def test_a_capture_that_has_no_own_address_to_go_to_begins_with_the_instances(al
     instance = InstanceFactory(
         owner=AccountFactory(email="carol@example.org"), url="https://example.org/mine"
     )
-    found = captured(actions_bins.open_bin(instance))
+    found = captured(bin_actions.open_bin(instance))
     alice.force_login(instance.owner.owner)
     assert 'value="https://example.org/mine"' in alice.get(address_of(found)).content.decode()
 
@@ -134,7 +135,7 @@ def test_a_capture_that_has_no_own_address_to_go_to_begins_with_the_instances(al
 def test_all_are_forwarded_oldest_first(alice, bin):
     for text in (b"one", b"two", b"three"):
         captured(bin, text, "POST", [])
-    actions_bins.capture(
+    capture_actions.capture(
         bin.key, method="POST", body=b"", size=2 * 1024 * 1024
     )  # a stub has nothing to forward
     with Receiver([(200, {}, b""), (500, {}, b""), (204, {}, b"")]) as receiver:

@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.actions import bins as bin_actions
+from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.actions import shares
-from testing_tools.verification.actions.shares import LASTS, TooManyShares
+from testing_tools.verification.actions.shares import VALID_FOR, TooManyShares
 from testing_tools.verification.models import Capture, Share
 from tests.factories import AccountFactory, InstanceFactory
 
@@ -16,15 +17,15 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def bin():
-    bin = actions_bins.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
+    bin = bin_actions.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
     for text in (b"first secret", b"<script>second</script>"):
-        actions_bins.capture(bin.key, method="POST", body=text)
+        capture_actions.capture(bin.key, method="POST", body=text)
     bin.refresh_from_db()
     return bin
 
 
 def shared(bin, lasts="1h", capture=None):
-    made, url = shares.share(bin, lasts=LASTS[lasts], capture=capture, acting_user=None)
+    made, url = shares.share(bin, valid_for=VALID_FOR[lasts], capture=capture, acting_user=None)
     return made, url.removeprefix("http://localhost:8000")
 
 
@@ -118,12 +119,12 @@ def test_what_is_expired_revoked_or_never_was_opens_nothing(client, bin):
 def test_links_that_have_been_over_for_a_week_are_forgotten(bin):
     made, _ = shared(bin)
     Share.objects.filter(pk=made.pk).update(expires_at=timezone.now() - timedelta(days=8))
-    actions_bins.drop_old_captures()
+    capture_actions.delete_expired_captures()
     assert not Share.objects.exists()
 
 
 def test_a_bin_has_so_many_links_and_no_more(bin, monkeypatch):
-    monkeypatch.setattr(shares, "MOST_SHARES", 1)
+    monkeypatch.setattr(shares, "MAX_SHARES", 1)
     shared(bin)
     with pytest.raises(TooManyShares, match=r"This bin has 1 valid links\. Revoke one first\."):
         shared(bin)

@@ -6,7 +6,8 @@ import hmac
 
 import pytest
 
-from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.actions import bins as bin_actions
+from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.models import Capture
 from testing_tools.verification.reading.signatures import Signed, check, scheme_of
 from tests.factories import AccountFactory, InstanceFactory
@@ -74,8 +75,8 @@ def test_a_secret_that_can_be_none_is_said_so():
 
 @pytest.mark.django_db
 def test_the_page_says_what_it_looks_like_and_checks_it_without_keeping_the_secret(client):
-    bin = actions_bins.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
-    actions_bins.capture(bin.key, method="POST", body=BODY, headers=[("x-hub-signature-256", META)])
+    bin = bin_actions.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
+    capture_actions.capture(bin.key, method="POST", body=BODY, headers=[("x-hub-signature-256", META)])
     client.force_login(bin.instance.owner.owner)
     page = f"/testing/bins/{bin.key}/{Capture.objects.get().public_id}/"
     assert "that looks like <strong>Meta or GitHub</strong>" in client.get(page).content.decode()

@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 
 from accounts.models import AuditEntry
-from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.actions import bins as bin_actions
+from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.actions import shares
-from testing_tools.verification.responses import Order
+from testing_tools.verification.responses import ConfiguredResponse
 from tests.factories import AccountFactory, InstanceFactory
 
 pytestmark = pytest.mark.django_db
@@ -22,17 +23,17 @@ def entries():
 
 def test_every_change_of_an_instances_bin_is_told_with_its_instance():
     instance = InstanceFactory(owner=AccountFactory(email="alice@example.org"))
-    alice, bin = instance.owner.owner, actions_bins.open_bin(instance)
-    actions_bins.capture(bin.key, method="POST", body=b"private")
-    actions_bins.order_answer(bin, Order(status=503), acting_user=alice)
-    made, url = shares.share(bin, lasts=timedelta(hours=1), acting_user=alice)
+    alice, bin = instance.owner.owner, bin_actions.open_bin(instance)
+    capture_actions.capture(bin.key, method="POST", body=b"private")
+    bin_actions.set_response(bin, ConfiguredResponse(status=503), acting_user=alice)
+    made, url = shares.share(bin, valid_for=timedelta(hours=1), acting_user=alice)
     shares.revoke(made, acting_user=alice)
     shares.revoke(made, acting_user=alice)
-    at, _ = actions_bins.delete(bin, bin.captures.all(), acting_user=alice)
-    actions_bins.delete(bin, bin.captures.all(), acting_user=alice)
-    actions_bins.restore(bin, at, acting_user=alice)
+    at, _ = capture_actions.delete(bin, bin.captures.all(), acting_user=alice)
+    capture_actions.delete(bin, bin.captures.all(), acting_user=alice)
+    capture_actions.restore(bin, at, acting_user=alice)
     assert entries() == [
-        ("alice@example.org", "bin.answer", "instance", {"answer": "503 at once"}),
+        ("alice@example.org", "bin.answer", "instance", {"answer": "503 immediately"}),
         ("alice@example.org", "bin.shared", "instance", {"lasts": "1h", "number": None}),
         ("alice@example.org", "bin.share_revoked", "instance", {"number": None}),
         ("alice@example.org", "bin.captures_deleted", "instance", {"requests": 1}),
@@ -45,6 +46,8 @@ def test_every_change_of_an_instances_bin_is_told_with_its_instance():
 
 def test_a_bin_of_ones_own_is_told_with_the_account():
     account = AccountFactory(email="alice@example.org")
-    actions_bins.order_answer(actions_bins.open_own_bin(account), Order(), acting_user=account.owner)
+    bin_actions.set_response(
+        bin_actions.open_own_bin(account), ConfiguredResponse(), acting_user=account.owner
+    )
     [entry] = AuditEntry.objects.filter(action="bin.answer")
     assert (entry.account, entry.subject_kind, entry.subject_text) == (account, "bin", "My bin")

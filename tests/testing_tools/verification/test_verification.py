@@ -11,7 +11,9 @@ from instances.actions.messages import receive_message
 from instances.actions.settings import change_settings
 from instances.actions.status import change_status
 from instances.models import AccountStatus
-from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.actions import bins as bin_actions
+from testing_tools.verification.actions import captures as capture_actions
+from testing_tools.verification.actions import verifications as verification_actions
 from testing_tools.verification.checklist import checklist, is_silent
 from testing_tools.verification.models import Bin
 from tests.factories import AccountFactory, InstanceFactory
@@ -148,7 +150,7 @@ def test_a_poll_brings_the_panel_when_the_verification_was_ended_elsewhere(alice
 
 def silent(instance):
     """A verification that has run for two minutes."""
-    actions_bins.start_verification(instance, acting_user=None)
+    verification_actions.start_verification(instance, acting_user=None)
     Endpoint.objects.filter(pk=instance.pk).update(borrowed_until=timezone.now() + timedelta(minutes=28))
 
 
@@ -160,13 +162,13 @@ def test_after_a_minute_of_silence_the_page_says_what_may_be_the_reason(alice, i
 
 
 def test_there_is_no_checklist_before_the_minute_is_over_nor_when_something_came(instance):
-    bin = actions_bins.open_bin(instance)
+    bin = bin_actions.open_bin(instance)
     assert is_silent(bin, endpoint_of(instance)) is False
-    actions_bins.start_verification(instance, acting_user=None)
+    verification_actions.start_verification(instance, acting_user=None)
     assert is_silent(bin, endpoint_of(instance)) is False
     silent(instance)
     assert is_silent(bin, endpoint_of(instance)) is True
-    actions_bins.capture(bin.key, method="POST")
+    capture_actions.capture(bin.key, method="POST")
     assert is_silent(bin, endpoint_of(instance)) is False
 
 

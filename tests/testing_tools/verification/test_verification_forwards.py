@@ -6,7 +6,7 @@ from django.db import transaction
 from hooks import outbox
 from hooks.models import Endpoint, Hook, Kind, SkipReason, State, Tally
 from instances.actions.messages import receive_message
-from testing_tools.verification.actions import bins as actions_bins
+from testing_tools.verification.actions import verifications as verification_actions
 from tests.factories import AccountFactory, InstanceFactory
 
 pytestmark = pytest.mark.django_db
@@ -29,7 +29,7 @@ def emitted(instance):
 
 
 def test_both_get_the_event_the_bin_first_and_each_is_counted(instance):
-    bin = actions_bins.start_verification(instance, forwards=True, acting_user=None)
+    bin = verification_actions.start_verification(instance, forwards=True, acting_user=None)
     receive_message(instance, sender="17680561234", body="hello")
     assert hooks_of(instance) == [(bin.url, "queued"), (OWN, "queued")]
     first, second = Hook.objects.filter(endpoint=instance.pk, kind=Kind.MESSAGE).order_by("id")
@@ -40,22 +40,22 @@ def test_both_get_the_event_the_bin_first_and_each_is_counted(instance):
 
 
 def test_without_it_only_the_bin_does(instance):
-    actions_bins.start_verification(instance, acting_user=None)
+    verification_actions.start_verification(instance, acting_user=None)
     receive_message(instance, sender="17680561234", body="hello")
     assert hooks_of(instance) == [("", "queued")]
 
 
 def test_when_it_is_stopped_each_hook_keeps_its_address_so_that_none_comes_twice(instance):
-    bin = actions_bins.start_verification(instance, forwards=True, acting_user=None)
+    bin = verification_actions.start_verification(instance, forwards=True, acting_user=None)
     receive_message(instance, sender="17680561234", body="hello")
-    actions_bins.stop_verification(instance, acting_user=None)
+    verification_actions.stop_verification(instance, acting_user=None)
     receive_message(instance, sender="17680561234", body="again")
     assert [url for url, _ in hooks_of(instance)] == [bin.url, OWN, ""]
     assert Endpoint.objects.get(pk=instance.pk).borrowed_forwards is False
 
 
 def test_what_is_skipped_is_skipped_once(instance):
-    actions_bins.start_verification(instance, forwards=True, acting_user=None)
+    verification_actions.start_verification(instance, forwards=True, acting_user=None)
     with transaction.atomic():
         events = [
             outbox.Event(Kind.ACK, b"{}", skip=SkipReason.FLAG_OFF),
@@ -70,7 +70,7 @@ def test_what_is_skipped_is_skipped_once(instance):
 
 def test_without_an_own_address_there_is_nothing_to_forward_to(instance):
     Endpoint.objects.filter(pk=instance.pk).update(url="")
-    actions_bins.start_verification(instance, forwards=True, acting_user=None)
+    verification_actions.start_verification(instance, forwards=True, acting_user=None)
     receive_message(instance, sender="17680561234", body="hello")
     assert hooks_of(instance) == [("", "queued")]
     assert emitted(instance) == 0

@@ -1,0 +1,146 @@
+"""Writes to runs of simulations: create, send step by step, cancel.
+
+The page that shows a run sends its next hooks: one, and more until SLICE seconds have passed. So a run of fifty hooks
+to an endpoint that takes ten seconds each holds one web thread for ten seconds at a time, as a single simulation
+does; and a run whose page is not open does not continue. Each hook's audit row is written by hooks.actions.simulation.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import User
+from hooks import webhook_urls
+from hooks.actions.simulation import SIMULATION_LEASE, simulate, simulate_again
+from hooks.models import Hook, Kind, new_public_id
+from instances.models import Instance
+from testing_tools.simulation.drafts import about
+from testing_tools.simulation.kinds import kind_of
+from testing_tools.simulation.models import Plan, RunState, SimulationRun, SimulationStep
+from testing_tools.simulation.runs import KEPT, SLICE, BadRun, plans_of, steps_of
+
+
+@transaction.atomic
+def create_run(
+    instance: Instance,
+    *,
+    what: str,
+    plan: Plan,
+    body: bytes,
+    to_url: str,
+    count: int,
+    pause: float,
+    acting_user: User | None,
+) -> SimulationRun:
+    """Create the run and its steps; advance() sends them. The run records who created it.
+
+    Older runs of the instance are deleted down to KEPT; their hooks stay in the log.
+
+    Raises:
+        BadRun: the plan does not apply to this kind of hook, or to this JSON.
+        webhook_urls.BadAddress: the URL is not allowed.
+    """
+    if plan not in plans_of(what) or plan == Plan.ONCE:
+        raise BadRun("This plan does not apply to this kind of hook.")
+    to_url = webhook_urls.check(to_url)
+    planned = steps_of(what, plan, body, count)
+    old = SimulationRun.objects.filter(instance=instance).order_by("-pk").values_list("pk", flat=True)
+    SimulationRun.objects.filter(pk__in=list(old[KEPT - 1 :])).delete()
+    run = SimulationRun.objects.create(
+        instance=instance, made_by=acting_user, plan=plan, to_url=to_url, pause=pause
+    )
+    SimulationStep.objects.bulk_create(
+        [
+            SimulationStep(
+                run=run,
+                number=number,
+                label=step.label,
+                kind=kind_of(what),
+                body=step.body,
+                attempt=number if plan == Plan.DUPLICATES else 1,
+            )
+            for number, step in enumerate(planned, 1)
+        ]
+    )
+    return run
+
+
+def advance(
+    run: SimulationRun, instance: Instance, *, acting_user: User | None, seconds: float = SLICE
+) -> bool:
+    """Send the hooks of the run that are due, for `seconds`; returns whether any was sent.
+
+    One of them may take 10 s. Concurrent calls never send the same hook twice, or two hooks at a time.
+    """
+    ends, sent = time.monotonic() + seconds, False
+    while step := claim_next_step(run):
+        send_step(step, instance, to_url=run.to_url, acting_user=acting_user)
+        finish_step(run)
+        sent = True
+        if time.monotonic() + run.pause > ends:  # a later request sends the next one
+            break
+        time.sleep(run.pause)
+    return sent
+
+
+@transaction.atomic
+def claim_next_step(run: SimulationRun) -> SimulationStep | None:
+    """Claim the next step for this request; None if none is due, or another request is sending."""
+    row = SimulationRun.objects.select_for_update().get(pk=run.pk)
+    now = timezone.now()
+    if row.state != RunState.RUNNING or row.next_at > now or (row.busy_until and row.busy_until > now):
+        return None
+    step = row.steps.filter(hook=None).first()
+    if step is None:  # the process that sent the last step died before recording it
+        row.state = RunState.FINISHED
+        row.save(update_fields=["state"])
+        return None
+    first = row.steps.exclude(hook=None).first() if row.plan == Plan.DUPLICATES else None
+    step.hook = first.hook if first else new_public_id()
+    step.save(update_fields=["hook"])
+    row.busy_until = now + SIMULATION_LEASE
+    row.save(update_fields=["busy_until"])
+    return step
+
+
+def send_step(step: SimulationStep, instance: Instance, *, to_url: str, acting_user: User | None) -> None:
+    body = bytes(step.body)
+    if step.attempt > 1 and step.hook is not None:
+        before = Hook.objects.filter(public_id=step.hook).first()
+        if before is not None:
+            simulate_again(before, acting_user=acting_user)
+        return
+    simulate(
+        instance.endpoint,
+        kind=Kind(step.kind),
+        body=body,
+        to_url=to_url,
+        public_id=step.hook,
+        acting_user=acting_user,
+        **about(body),
+    )
+
+
+@transaction.atomic
+def finish_step(run: SimulationRun) -> None:
+    """Record that the claimed step was sent: the next is due after the pause, or the run is finished."""
+    row = SimulationRun.objects.select_for_update().get(pk=run.pk)
+    row.busy_until = None
+    row.next_at = timezone.now() + timedelta(seconds=row.pause)
+    if row.state == RunState.RUNNING and not row.steps.filter(hook=None).exists():
+        row.state = RunState.FINISHED
+    row.save(update_fields=["busy_until", "next_at", "state"])
+
+
+@transaction.atomic
+def cancel_run(run: SimulationRun, *, acting_user: User | None) -> SimulationRun:
+    """Cancel the run; a hook that is being sent now is still sent. Returns the run."""
+    row = SimulationRun.objects.select_for_update().get(pk=run.pk)
+    if row.state == RunState.RUNNING:
+        row.state = RunState.CANCELLED
+        row.save(update_fields=["state"])
+    return row

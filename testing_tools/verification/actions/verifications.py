@@ -1,0 +1,37 @@
+"""Start and stop a verification: for a limited time the instance's hooks go to its bin."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import User
+from hooks.actions.endpoints import end_override, override_url
+from hooks.models import Endpoint
+from instances.models import Instance
+from testing_tools.verification.actions.bins import open_bin
+from testing_tools.verification.models import Bin
+
+
+@transaction.atomic
+def start_verification(instance: Instance, *, forwards: bool = False, acting_user: User | None) -> Bin:
+    """Send the instance's hooks to its bin for VERIFICATION_MINUTES; if one is running, its time starts again.
+
+    With `forwards` the instance's own URL receives them too, as separate hooks with the same guarantees. The own URL
+    stays stored, so nothing has to be restored at the end. The audit row is written by hooks.actions.endpoints.
+    """
+    bin = open_bin(instance)
+    until = timezone.now() + timedelta(minutes=settings.VERIFICATION_MINUTES)
+    override_url(endpoint_of(instance), url=bin.url, until=until, forwards=forwards, acting_user=acting_user)
+    return bin
+
+
+@transaction.atomic
+def stop_verification(instance: Instance, *, acting_user: User | None) -> None:
+    """Send hooks to the instance's own URL again; does nothing if no verification is running."""
+    end_override(endpoint_of(instance), acting_user=acting_user)
+
+
+def endpoint_of(instance: Instance) -> Endpoint:
+    return Endpoint.objects.get(instance=instance)
