@@ -1,8 +1,9 @@
-"""What django-allauth asks of this project: an account with every sign-up, where people land, and its words.
+"""django-allauth's adapters: an account for every sign-up, the redirect after it, and the error messages.
 
-allauth would build the links of its mails, and the key of its count of failed sign-ins, from the Host header. This
-site answers to any host (the wire contract's clients call it by whatever name), so both are taken from SITE_URL here:
-otherwise a stranger could have a mail sent whose link leads to a host of their own, and guess without being counted.
+allauth builds the links of its mails, and the key of its failed sign-in counter, from the Host header. This site
+accepts any host (clients of the wire contract use any name), so links use SITE_URL and the counter uses the e-mail
+address alone. Otherwise an attacker could have a mail sent whose link leads to their own host, and guess passwords
+without being counted.
 """
 
 from typing import Any, ClassVar
@@ -20,27 +21,27 @@ from accounts.models import User
 
 
 def on_this_site(url: str) -> str:
-    """The address with the scheme and host of SITE_URL, whatever host it was asked for by."""
+    """The URL with the scheme and host of SITE_URL, whatever host the request named."""
     parts, site = urlsplit(url), urlsplit(settings.SITE_URL)
     return parts._replace(scheme=site.scheme, netloc=site.netloc).geturl()
 
 
 class AccountAdapter(DefaultAccountAdapter):
-    """Sign-up goes through accounts.actions; a new person starts with a new instance."""
+    """Signs users up through accounts.actions and sends them to the form for a first instance."""
 
     error_messages: ClassVar[dict[str, Any]] = {
         **DefaultAccountAdapter.error_messages,
         "account_inactive": "This account is disabled. The site's administrator can enable it again.",
-        "cannot_remove_primary_email": "The main address stays. Make another one the main address first.",
-        "duplicate_email": "This address is yours already.",
-        "email_password_mismatch": "Address and password do not belong together. Look at both, or reset the password.",
-        "email_taken": "There is an account with this address already. Sign in, or reset its password.",
-        "enter_current_password": "This is not your password.",
-        "incorrect_password": "This is not your password.",
-        "too_many_login_attempts": "Too many wrong tries for this address. Wait five minutes, then try again; "
+        "cannot_remove_primary_email": "The main address cannot be removed. Make another one the main address first.",
+        "duplicate_email": "This address is already on your account.",
+        "email_password_mismatch": "E-mail address or password is wrong. Check both, or reset the password.",
+        "email_taken": "An account with this address already exists. Sign in, or reset its password.",
+        "enter_current_password": "The password is wrong.",
+        "incorrect_password": "The password is wrong.",
+        "too_many_login_attempts": "Too many failed sign-ins for this address. Wait five minutes and try again, "
         "or reset the password.",
-        "unverified_primary_email": "Confirm the address first: the main address must be known to be yours.",
-        "rate_limited": "Too many tries in a row. Wait a minute, then send it again.",
+        "unverified_primary_email": "Confirm this address before you make it the main address.",
+        "rate_limited": "Too many attempts. Wait a minute, then try again.",
     }
 
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
@@ -65,13 +66,14 @@ class AccountAdapter(DefaultAccountAdapter):
 
 
 class SecondFactorAdapter(DefaultMFAAdapter):
-    """The words of the second factor."""
+    """Error messages of the second factor."""
 
     error_messages: ClassVar[dict[str, Any]] = {
         **DefaultMFAAdapter.error_messages,
-        "add_email_blocked": "Not while two-factor authentication is on: switch it off first, and on again after.",
-        "cannot_delete_authenticator": "The app stays on.",
-        "cannot_generate_recovery_codes": "Set up the authenticator app first: recovery codes replace it.",
-        "incorrect_code": "This is not the code that the app shows now, nor a recovery code that is left.",
+        "add_email_blocked": "Addresses cannot be added while two-factor authentication is on. Turn it off, "
+        "add the address, then turn it on again.",
+        "cannot_delete_authenticator": "The authenticator app cannot be removed.",
+        "cannot_generate_recovery_codes": "Set up the authenticator app first; recovery codes replace it.",
+        "incorrect_code": "The code is wrong. Enter the code that the app shows now, or an unused recovery code.",
         "unverified_email": "Confirm your e-mail address first, then set up the app.",
     }

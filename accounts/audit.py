@@ -1,7 +1,8 @@
-"""The audit trail: who changed what, and when. Each action writes its entry in its own transaction, by note().
+"""The audit log: who changed what, and when. Each action writes its entry in its own transaction, through `record`.
 
-An entry never holds a secret: of settings it says which changed, of keys the beginning that is shown anyway. It
-outlives what it is about, so it names people and things by their words of that day as well. Nothing changes it later.
+An entry never holds a secret: for settings it names those that changed, for keys the prefix that pages show anyway.
+An entry outlives its subject, so it also stores the names of users and subjects at that time. Entries are never
+changed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from django.utils import timezone
 
 
 class AuditAction(models.TextChoices):
-    """What was done. The words of all floors, so that the list can be filtered by them."""
+    """The actions of all apps with their labels, so that the list can be filtered by action."""
 
     SIGNED_UP = "account.signed_up", "Signed up"
     ACCOUNT_RENAMED = "account.renamed", "Account renamed"
@@ -46,13 +47,13 @@ class AuditAction(models.TextChoices):
     DELIVERY_RESUMED = "delivery.resumed", "Delivery resumed"
     VERIFICATION_STARTED = "verification.started", "Verification started"
     VERIFICATION_ENDED = "verification.ended", "Verification ended"
-    BIN_SHARED = "bin.shared", "Link to a bin made"
+    BIN_SHARED = "bin.shared", "Link to a bin created"
     BIN_SHARE_REVOKED = "bin.share_revoked", "Link to a bin revoked"
-    BIN_ANSWER = "bin.answer", "Answer of a bin ordered"
+    BIN_ANSWER = "bin.answer", "Response of a bin changed"
     CAPTURES_DELETED = "bin.captures_deleted", "Requests in a bin deleted"
-    CAPTURES_RESTORED = "bin.captures_restored", "Deleted requests brought back"
-    HOOK_RESENT = "hook.resent", "Hook sent again"
-    HOOK_TRIED_NOW = "hook.tried_now", "Hook tried at once"
+    CAPTURES_RESTORED = "bin.captures_restored", "Deleted requests restored"
+    HOOK_RESENT = "hook.resent", "Hook resent"
+    HOOK_TRIED_NOW = "hook.tried_now", "Hook tried now"
     HOOK_SKIPPED = "hook.skipped", "Hook skipped"
     HOOK_CANCELLED = "hook.cancelled", "Hook cancelled"
     HOOKS_CANCELLED = "hooks.cancelled", "Waiting hooks cancelled"
@@ -61,9 +62,9 @@ class AuditAction(models.TextChoices):
     REDELIVERY_PAUSED = "redelivery.paused", "Redelivery paused"
     REDELIVERY_RESUMED = "redelivery.resumed", "Redelivery resumed"
     REDELIVERY_CANCELLED = "redelivery.cancelled", "Redelivery cancelled"
-    LOOK_STARTED = "look.started", "Staff began to look"
-    LOOKED_AT = "look.page", "Staff looked at a page"
-    LOOK_ENDED = "look.ended", "Staff stopped looking"
+    LOOK_STARTED = "look.started", "Staff started viewing the account"
+    LOOKED_AT = "look.page", "Staff viewed a page"
+    LOOK_ENDED = "look.ended", "Staff stopped viewing the account"
 
 
 def audit_action_choices() -> list[tuple[str, str]]:
@@ -72,10 +73,10 @@ def audit_action_choices() -> list[tuple[str, str]]:
 
 
 class AuditEntry(models.Model):
-    """One change, or one look of staff."""
+    """One change, or one page viewed by staff."""
 
     at = models.DateTimeField(default=timezone.now)
-    # null: a token or a program did it, or the person is deleted since; actor_text tells
+    # null: a token or a program did it, or the user was deleted since; actor_text has the e-mail address
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
     )
@@ -93,7 +94,7 @@ class AuditEntry(models.Model):
         verbose_name = "audit entry"
         verbose_name_plural = "audit trail"
         indexes = [
-            # the trail of an account, of a person, of a thing, and of one kind of action; each newest first
+            # entries of an account, of a user, of a subject, and of one action; each newest first
             models.Index(name="accounts_audit_account", fields=["account", "-id"]),
             models.Index(name="accounts_audit_actor", fields=["actor", "-id"]),
             models.Index(name="accounts_audit_subject", fields=["subject_kind", "subject_id", "-id"]),
@@ -114,14 +115,16 @@ def record(
     account_id: int | None = None,
     **detail: Any,
 ) -> AuditEntry:
-    """Write one entry, within the transaction of what it tells; `kind`, `key` and `text` name the subject.
+    """Write one entry in the caller's transaction; `kind`, `key` and `text` name the subject.
 
-    `acting_user` is the user, None for a program or a holder of an instance's token; `detail` is secret-free JSON.
-    Raises TransactionManagementError outside a transaction: a change without its entry would be unseen.
+    `acting_user` is None for a program or the holder of an instance's token. `detail` is JSON without secrets.
+
+    Raises:
+        TransactionManagementError: called outside a transaction; a change without its entry would go unnoticed.
     """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError(
-            "An audit entry belongs into the transaction of its change."
+            "An audit entry must be written in the transaction of its change."
         )
     person = acting_user if getattr(acting_user, "pk", None) is not None else None
     return AuditEntry.objects.create(

@@ -1,6 +1,6 @@
-"""What a blocked account's people and programs are told: that it is blocked, and whom to ask.
+"""The message for users and programs of a blocked account: it is blocked, and whom to contact.
 
-Its owner can sign in and out, and finds this on every page; its members see the instances, which are stopped.
+The owner can sign in and out and sees this message on every page. Members see the instances, which are stopped.
 """
 
 from collections.abc import Callable
@@ -10,12 +10,12 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
-# signing out, the staff's own pages, and what takes requests from the whole world
+# signing out, staff pages, and URLs that accept requests from anyone
 OPEN = ("/accounts/logout/", "/admin/", "/static/", "/bin/", "/healthz", "/readyz")
 
 
 class Blocked(PermissionDenied):
-    """The account is blocked; str() is a sentence for its people and programs. REST framework answers 403 with it."""
+    """The account is blocked; str() is the message for its users and programs. REST framework responds 403 with it."""
 
     def __init__(self) -> None:
         super().__init__(sentence())
@@ -26,13 +26,13 @@ def sentence() -> str:
 
 
 def whom_to_ask() -> str:
-    return settings.SUPPORT_EMAIL or "whoever runs this site"
+    return settings.SUPPORT_EMAIL or "the administrator of this site"
 
 
 def blocked_accounts(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware after the sign-in: shows the owner of a blocked account one page, whatever they ask for."""
+    """Middleware after authentication: the owner of a blocked account gets one page for every URL."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if not is_blocked(request):
@@ -45,10 +45,10 @@ def blocked_accounts(
 
 
 def is_blocked(request: HttpRequest) -> bool:
-    """Costs nothing without a session; with one, the person comes with the account (accounts/backends.py)."""
+    """No query without a session; with one, the user is loaded together with the account (accounts/backends.py)."""
     if settings.SESSION_COOKIE_NAME not in request.COOKIES or request.path.startswith(OPEN):
         return False
     account = getattr(request.user, "account", None)
-    if getattr(request.user, "is_looked_at", False):  # staff may look at it all the same
+    if getattr(request.user, "is_looked_at", False):  # staff may view a blocked account
         return False
     return account is not None and account.blocked_at is not None

@@ -1,4 +1,4 @@
-"""The forms of the account's own pages; sign-up, sign-in and passwords are allauth's."""
+"""Forms of the account pages; allauth has those for sign-up, sign-in and passwords."""
 
 from typing import Any
 
@@ -13,18 +13,18 @@ ABOUT_ROLES = {
 
 
 class AccountNameForm(forms.Form):
-    """What members read; empty, they read the owner's address."""
+    """The account's name as members see it; if empty, they see the owner's e-mail address."""
 
     name = forms.CharField(
         max_length=100,
         required=False,
         label="Name of the account",
         widget=forms.TextInput(attrs={"autocomplete": "organization", "placeholder": "My company"}),
-        error_messages={"max_length": "The name was not saved: it takes at most 100 characters."},
+        error_messages={"max_length": "The name was not saved: it can have at most 100 characters."},
     )
 
     def clean_name(self) -> str:
-        """On one line: it stands in the subject of mails."""
+        """Joins the name into one line: it appears in the subject of mails."""
         return " ".join(self.cleaned_data["name"].split())
 
 
@@ -45,8 +45,8 @@ class InvitationForm(forms.Form):
     )
 
 
-class LeaveForGoodForm(forms.Form):
-    """The address typed once more, so that nobody deletes an account by a slip."""
+class DeleteAccountForm(forms.Form):
+    """Asks for the e-mail address, so that an account is not deleted by accident."""
 
     email = forms.CharField(
         strip=True, error_messages={"required": "Nothing was deleted: type your address."}

@@ -1,7 +1,7 @@
-"""A member of staff looks at an account: for half an hour, read-only, with a reason, and in the audit trail.
+"""Impersonation: staff view an account for half an hour, read-only, with a reason, recorded in the audit log.
 
-What is going on is kept in the session of the person who looks. chatapi/impersonation.py puts the account's owner in
-their place, page by page; here is who may, how it begins and how it ends.
+The state is kept in the staff member's session. chatapi/impersonation.py replaces the user by the account's owner on
+each page. This module decides who may view an account and starts and ends the viewing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SESSION_KEY = "look"
 
 
 class Look(NamedTuple):
-    """One look that is going on."""
+    """An impersonation in progress."""
 
     account: Account
     staff: User
@@ -34,10 +34,14 @@ class Look(NamedTuple):
 
 @transaction.atomic
 def begin(request: HttpRequest, account: Account, *, reason: str) -> None:
-    """From the next page on; takes the place of a look at another account. Raises PermissionDenied."""
+    """Start viewing the account from the next page on; replaces the viewing of another account.
+
+    Raises:
+        PermissionDenied: the user may not view accounts.
+    """
     staff = request.user
     if not isinstance(staff, User) or not may_look(staff):
-        raise PermissionDenied("You may not look at accounts.")
+        raise PermissionDenied("You may not view accounts.")
     until = timezone.now() + LOOK_FOR
     request.session[SESSION_KEY] = {"account": account.pk, "until": until.isoformat()}
     record_look(AuditAction.LOOK_STARTED, account, staff, reason=reason, until=until.isoformat())
@@ -45,14 +49,14 @@ def begin(request: HttpRequest, account: Account, *, reason: str) -> None:
 
 @transaction.atomic
 def end(request: HttpRequest, look: Look) -> None:
-    """By hand, or because its time is over."""
+    """End the viewing, by hand or because the time is up."""
     request.session.pop(SESSION_KEY, None)
     record_look(AuditAction.LOOK_ENDED, look.account, look.staff)
 
 
 @transaction.atomic
 def note_page(look: Look, path: str) -> None:
-    """What was looked at."""
+    """Record a viewed page in the audit log."""
     record_look(AuditAction.LOOKED_AT, look.account, look.staff, path=path[:500])
 
 
@@ -73,9 +77,9 @@ def may_look(staff: User) -> bool:
 
 
 def current(request: HttpRequest) -> Look | None:
-    """The look of this request's session, over or not; None without one, or for who may not look any more.
+    """The impersonation in this request's session, expired or not; None without one, or without the permission.
 
-    Reads the session only where there is one, so that programs' calls cost nothing.
+    Reads the session only if the request has a session cookie, so that calls by programs need no query.
     """
     if settings.SESSION_COOKIE_NAME not in request.COOKIES:
         return None

@@ -1,6 +1,6 @@
-"""People: who signs in (User), what they own (Account), its members, its key (`uid`) and what was paid for it.
+"""Users, their accounts, and an account's members, keys (`uid`) and payments.
 
-Writes go through accounts/actions/accounts.py, reads that a person sees start from `visible_to(user)`.
+Writes go through accounts/actions/; reads that a user sees start from `visible_to(user)`.
 """
 
 import hashlib
@@ -13,21 +13,21 @@ from django.utils import timezone
 
 from accounts.audit import AuditEntry  # noqa: F401 - it is a table of this app
 
-# `uid_` and 8 characters of the secret: enough to tell keys apart and to search by, 32 more stay unknown.
+# `uid_` and 8 characters of the secret: enough to tell keys apart and to search by; 32 more stay unknown.
 KEY_PREFIX_LENGTH = 12
 
 
 def key_digest(plaintext: str) -> str:
-    """SHA-256 in hex. A key has 238 bits of chance, so a slow password hash would add time and no safety."""
+    """SHA-256 in hex. A key has 238 bits of entropy, so a slow password hash would add time and no security."""
     return hashlib.sha256(plaintext.encode()).hexdigest()
 
 
 class UserManager(BaseUserManager["User"]):
-    """Makes a person together with their account: one never exists without the other."""
+    """Creates a user together with their account; neither exists without the other."""
 
     @transaction.atomic
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """`email` in any case; without a password the person can only come in by a reset."""
+        """Create a user. `email` in any case; without a password the user has to reset it to sign in."""
         if not email:
             raise ValueError("A user needs an e-mail address.")
         user = self.model(email=email.strip().lower(), **fields)
@@ -45,13 +45,13 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """A person, known by an e-mail address; there are no user names."""
+    """A person, identified by an e-mail address; there are no user names."""
 
     email = models.EmailField("e-mail address", max_length=254, unique=True)
     is_active = models.BooleanField("may sign in", default=True)
     is_staff = models.BooleanField("may see the staff pages", default=False)
     date_joined = models.DateTimeField("joined", default=timezone.now)
-    # when the first-run checklist was put away; empty: it goes along until all of it is done
+    # when the first-run checklist was dismissed; empty: it is shown until every step is done
     first_steps_hidden_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     USERNAME_FIELD = "email"
@@ -70,7 +70,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 
 class Role(models.TextChoices):
-    """What a member may do in somebody else's account."""
+    """What a member may do in another user's account."""
 
     MANAGER = "manager", "Manager"
     VIEWER = "viewer", "Viewer"
@@ -80,17 +80,17 @@ class AccountQuerySet(models.QuerySet["Account"]):
     """Reads of accounts."""
 
     def owned_by(self, user: User | AnonymousUser) -> Self:
-        """The account that is this person's own: keys, payments, members, export and deletion are the owner's."""
+        """The user's own account: only the owner manages keys, payments, members, export and deletion."""
         return self.filter(owner_id=user.pk) if user.is_authenticated else self.none()
 
     def visible_to(self, user: User | AnonymousUser) -> Self:
-        """The accounts that this person may look at: their own, and those they are a member of."""
+        """The accounts that the user may see: their own, and those they are a member of."""
         return self._with_members(user, Role.values)
 
     def changeable_by(self, user: User | AnonymousUser) -> Self:
-        """The accounts whose instances this person may change: their own, and those they are a manager of.
+        """The accounts whose instances the user may change: their own, and those they are a manager of.
 
-        None while staff looks at the account in the owner's place (accounts/impersonation.py).
+        None while staff view the account as its owner (accounts/impersonation.py).
         """
         if getattr(user, "is_looked_at", False):
             return self.none()
@@ -99,13 +99,13 @@ class AccountQuerySet(models.QuerySet["Account"]):
     def _with_members(self, user: User | AnonymousUser, roles: list[str]) -> Self:
         if not user.is_authenticated:
             return self.none()
-        # no join: a row comes once, and the planner asks the members' index once for the whole query
+        # No join: each row is returned once, and the planner reads the members' index once for the whole query.
         joined = Member.objects.filter(user_id=user.pk, role__in=roles).values("account_id")
         return self.filter(models.Q(owner_id=user.pk) | models.Q(pk__in=joined))
 
 
 class Account(models.Model):
-    """What a person owns instances with."""
+    """Owns instances; each user has one account."""
 
     owner = models.OneToOneField(User, on_delete=models.CASCADE, related_name="account")
     name = models.CharField(max_length=100, blank=True)
@@ -126,7 +126,7 @@ class Account(models.Model):
 
 
 class Member(models.Model):
-    """Somebody else who may work with an account's instances: look (viewer), or change them too (manager)."""
+    """Another user with access to an account's instances: read (viewer), or read and change (manager)."""
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="members")
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
@@ -135,7 +135,7 @@ class Member(models.Model):
 
     class Meta:
         constraints = [
-            # its index also answers "where is this person a member", which every page asks
+            # its index also serves "which accounts is this user a member of", which every page needs
             models.UniqueConstraint(fields=["user", "account"], name="member_once"),
             models.CheckConstraint(condition=models.Q(role__in=Role.values), name="member_role"),
         ]
@@ -158,7 +158,7 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
 
 
 class Invitation(models.Model):
-    """An address that is asked to become a member. The text of its link is kept nowhere, only its digest is."""
+    """An e-mail address invited to become a member. Only the digest of the link's token is stored."""
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="invitations")
     email = models.EmailField("e-mail address", max_length=254)
@@ -192,21 +192,21 @@ class AccountKeyQuerySet(models.QuerySet["AccountKey"]):
     """Reads of account keys."""
 
     def live(self) -> Self:
-        """Keys that are not revoked, of owners who may sign in; a blocked account's open nothing until it is not."""
+        """Keys that are not revoked, of owners who may sign in; callers must refuse those of blocked accounts."""
         return self.filter(revoked_at=None, account__owner__is_active=True)
 
     def matching(self, plaintext: str) -> "AccountKey | None":
-        """The live key with this text. Looked up by digest, so the time taken tells nothing about a near miss."""
+        """The live key with this text. Looked up by digest, so the time taken reveals nothing about a near miss."""
         return self.live().select_related("account__owner").filter(digest=key_digest(plaintext)).first()
 
     def verify(self, plaintext: str) -> Account | None:
-        """The account that this key opens, or None; writes nothing (see actions.authenticate_key)."""
+        """The account of this key, or None; writes nothing (see actions.accounts.authenticate_key)."""
         key = self.matching(plaintext)
         return key.account if key and key.account.blocked_at is None else None
 
 
 class AccountKey(models.Model):
-    """The account key `uid`: its text is shown once and never kept, only its digest is."""
+    """The account key `uid`: its text is shown once; only its digest is stored."""
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="keys")
     prefix = models.CharField(max_length=KEY_PREFIX_LENGTH, db_index=True)
@@ -225,12 +225,12 @@ class PaymentQuerySet(models.QuerySet["Payment"]):
     """Reads of payments."""
 
     def visible_to(self, user: User | AnonymousUser) -> Self:
-        """The payments that this person may see: those of their own account; members see none."""
+        """The payments that the user may see: those of their own account; members see none."""
         return self.filter(account__owner_id=user.pk) if user.is_authenticated else self.none()
 
 
 class Payment(models.Model):
-    """So many days of an instance, paid. It outlives the instance; the instance keeps `paid until` itself."""
+    """A payment for a number of days of an instance. It outlives the instance, which stores `paid_until` itself."""
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="payments")
     instance = models.ForeignKey(

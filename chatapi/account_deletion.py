@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from accounts.actions.deletion import delete_account
-from accounts.forms import LeaveForGoodForm
+from accounts.forms import DeleteAccountForm
 from accounts.views.account import own_account, person
 from instances.actions.lifecycle import delete_instance
 from instances.models import Instance
@@ -28,7 +28,7 @@ from instances.models import Instance
 def delete(request: HttpRequest) -> HttpResponse:
     """Shows what will be deleted. A POST with the owner's e-mail address deletes it and signs the owner out."""
     own = own_account(request)
-    form = LeaveForGoodForm(request.POST or None, user=own.owner)
+    form = DeleteAccountForm(request.POST or None, user=own.owner)
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():
             for instance in Instance.objects.of_account(own):

@@ -1,4 +1,4 @@
-"""Django looks for an app's admin here; the staff desk is in chatapi/staff/, one file a subject."""
+"""Django looks for an app's admin here; the support desk is in chatapi/staff/, one module per subject."""
 
 from chatapi.staff import background, bins, delivery, instances, people, trail
 

@@ -1,4 +1,4 @@
-"""Wrong settings as system checks: each names the variable, says what is wrong, and what to do about it."""
+"""System checks of the settings: each names the variable, the fault, and what to do."""
 
 import re
 import ssl
@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
-# Stable ids, for SILENCED_SYSTEM_CHECKS and for searching; a variable without one of its own is chatapi.E001.
+# Stable ids, for SILENCED_SYSTEM_CHECKS and for searching; a variable without its own id is chatapi.E001.
 IDS = {
     "DATA_DIR": "chatapi.E002",
     "PORT": "chatapi.E003",
@@ -38,13 +38,13 @@ HINTS = {
     "METRICS_TOKEN": "16 characters or more, without spaces (`openssl rand -hex 24`); unset: loopback only.",
     "HOOKS_CA_FILE": "A file of certificates in PEM: HOOKS_CA_FILE=/etc/ssl/certs/ours.pem; unset: Mozilla's.",
     "MEDIA_S3_BUCKET": "The bucket's name: MEDIA_S3_BUCKET=chat-media; unset: files are kept in DATA_DIR/media.",
-    "MEDIA_S3_ENDPOINT": "The store's address: MEDIA_S3_ENDPOINT=https://s3.example.com; unset: Amazon's.",
+    "MEDIA_S3_ENDPOINT": "The store's URL: MEDIA_S3_ENDPOINT=https://s3.example.com; unset: Amazon's.",
     "MEDIA_S3_ACCESS_KEY": "Give both, MEDIA_S3_ACCESS_KEY and MEDIA_S3_SECRET_KEY, or neither: the machine's role.",
 }
 
 
 def error(variable: str, fault: str) -> Error:
-    """The check message of one wrong variable. `fault` may not hold the value when that is a secret."""
+    """The check message of one wrong variable. `fault` must not contain a secret value."""
     return Error(
         f"{variable}: {fault.rstrip('.')}.",
         hint=HINTS.get(variable, "docs/settings.md says what it takes; unset it for the default."),
@@ -54,7 +54,7 @@ def error(variable: str, fault: str) -> Error:
 
 @register("settings")
 def wrong_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """What settings.py could not read, and what it could read but makes no sense."""
+    """Variables that settings.py could not read, and values that are out of range."""
     found: list[CheckMessage] = [error(variable, fault) for variable, fault in settings.SETTINGS_ERRORS]
     for variable, test in TESTS.items():
         if fault := test(getattr(settings, variable)):
@@ -63,7 +63,7 @@ def wrong_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 
 def wrong_store() -> list[CheckMessage]:
-    """The settings of the store for files that only make sense together."""
+    """Settings of the media store that must be set together."""
     names = (
         "MEDIA_S3_ENDPOINT",
         "MEDIA_S3_REGION",
@@ -81,7 +81,7 @@ def wrong_store() -> list[CheckMessage]:
 
 @register(deploy=True)
 def open_hosts(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """`check --deploy`: any name of the machine is served unless ALLOWED_HOSTS says which."""
+    """`check --deploy`: every host name is served unless ALLOWED_HOSTS is set."""
     if settings.ALLOWED_HOSTS == ["*"]:
         return [
             Warning(
@@ -160,7 +160,7 @@ def token(value: str) -> str | None:
 
 
 def certificates(value: str) -> str | None:
-    """It is read as OpenSSL reads it, for a file that it can't read would fail every https delivery."""
+    """Loads the file with OpenSSL: a file that it can't read would fail every https delivery."""
     if not value:
         return None
     try:

@@ -1,4 +1,4 @@
-"""/healthz: this process answers. /readyz: so do the database, its migrations and a dispatcher; 503 says which not."""
+"""/healthz: this process responds. /readyz: the database responds, is migrated, and a dispatcher runs; else 503."""
 
 from datetime import timedelta
 
@@ -12,14 +12,14 @@ from hooks.models import Role
 from hooks.worker_slots import last_heartbeat
 
 FRESH = timedelta(seconds=10)  # dispatchers write their heartbeat every second
-CONNECT_SECONDS = 2  # the least that libpq knows
+CONNECT_SECONDS = 2  # the smallest value libpq accepts
 
-# Migrations do not become unapplied under a running process: the costly look ends with the first good answer.
+# Migrations are not unapplied under a running process, so this costly check stops once it has passed.
 migrated = False
 
 
 def healthz(request: HttpRequest) -> JsonResponse:
-    """200 as long as the process serves at all; asks nobody."""
+    """200 as long as the process serves requests; checks nothing else."""
     return JsonResponse({"status": "ok"})
 
 
@@ -31,10 +31,13 @@ def readyz(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"status": "ready"})
 
 
-def knock() -> None:
-    """Connects anew, with little patience: a frozen server answers nobody, and who asks it waits for ever.
+def check_connection() -> None:
+    """Open and close a new connection, with a short timeout: a frozen server never responds.
 
-    That a kept connection works says nothing of whether the next process gets one. Raises psycopg.Error.
+    A working kept connection does not show that the next process gets one.
+
+    Raises:
+        psycopg.Error: no connection within CONNECT_SECONDS.
     """
     params = connection.get_connection_params() | {"connect_timeout": CONNECT_SECONDS}
     psycopg.connect(**params).close()
@@ -43,20 +46,20 @@ def knock() -> None:
 def what_is_missing() -> str | None:
     global migrated
     try:
-        knock()
+        check_connection()
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
         if not migrated:
             executor = MigrationExecutor(connection)
             if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-                return "The database lacks migrations."
+                return "The database has unapplied migrations."
             migrated = True
         heartbeat = last_heartbeat(Role.DISPATCH)
     except (DatabaseError, InterfaceError, psycopg.Error):
-        return "The database does not answer."
+        return "The database does not respond."
     if heartbeat is None:
-        return "No dispatcher is alive: there is no heartbeat of any."
+        return "No dispatcher is running: there is no heartbeat."
     age = timezone.now() - heartbeat
     if age > FRESH:
-        return f"No dispatcher is alive: the last heartbeat is {age.total_seconds():.0f} s old."
+        return f"No dispatcher is running: the last heartbeat is {age.total_seconds():.0f} s old."
     return None

@@ -1,4 +1,4 @@
-"""Writes into the audit trail what hooks tells of (hooks/audit.py), which knows of no trail itself."""
+"""Writes the actions that hooks reports (hooks/audit.py) into the audit log; hooks does not know the audit log."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from instances.models import Instance
 
 
 def record_hook_action(action: str, *, acting_user: Any, instance_id: int, hook: Any, **detail: Any) -> None:
-    """An entry about the instance, with the hook's id where there is one."""
+    """Write an audit entry about the instance, with the hook's id if there is one."""
     instance = Instance.objects.only("number", "name", "owner_id").get(pk=instance_id)
     if hook is not None:
         detail["hook"] = hook.webhook_id

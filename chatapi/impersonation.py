@@ -1,8 +1,7 @@
-"""Puts an account's owner in the place of the staff who looks at it, and sees to it that nothing but looking happens.
+"""Impersonation: sets `request.user` to the owner of the account that staff view, and keeps the viewing read-only.
 
-Every read of the pages starts from `visible_to(request.user)`, so they show what the owner would see. Nothing may be
-changed (403), what is the person's alone stays closed, no file is handed out, and tokens and signing secrets are
-blotted out of whatever is shown.
+Every read of the pages starts from `visible_to(request.user)`, so they show what the owner sees. Changes get 403,
+personal pages and files are refused, and tokens and signing secrets are masked in every response.
 """
 
 from __future__ import annotations
@@ -23,22 +22,22 @@ from instances.models import Instance
 
 SAFE = ("GET", "HEAD")
 AS_STAFF = ("/admin/", "/accounts/logout/", "/static/", "/healthz", "/readyz", "/metrics")
-# password, second factor, recovery codes, sessions, all of one's data: the person's alone
+# personal pages: password, second factor, recovery codes, sessions, export and deletion
 CLOSED = ("/accounts/", "/account/export/", "/account/delete/")
 READABLE = ("text/", "application/json", "application/vnd.oai")
-BLOT = "•" * 12
+MASK = "•" * 12
 SECRET = re.compile(rb"(whsec_|uid_)[A-Za-z0-9+/=%]{20,}")
 MAYBE_TOKEN = re.compile(rb"[A-Za-z0-9]{16,64}")
 
 READ_ONLY = "You are viewing another user's account: nothing can be changed, sent or created here."
-NOT_YOURS = "This page is the person's alone: it is not shown to who looks at the account."
-NO_FILES = "Files and exports are not handed out to who looks at an account."
+NOT_YOURS = "This page is personal: staff who view the account cannot open it."
+NO_FILES = "Files and exports cannot be downloaded while you view an account."
 
 
 def look_at_account(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware after the sign-in."""
+    """Middleware after authentication."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         look = impersonation.current(request)
@@ -46,7 +45,7 @@ def look_at_account(
             return get_response(request)
         if look.until <= timezone.now():
             impersonation.end(request, look)
-            messages.info(request, f"The look at {look.account} has ended: it lasts half an hour at most.")
+            messages.info(request, f"You no longer view {look.account}: viewing ends after half an hour.")
             return redirect("admin:accounts_account_change", look.account.pk)
         request.look = look  # type: ignore[attr-defined]
         if request.path.startswith(AS_STAFF):
@@ -62,7 +61,7 @@ def look_at_account(
         if response.streaming or "attachment" in response.headers.get("Content-Disposition", ""):
             response.close()
             return refuse(request, look, NO_FILES)
-        blot_out(response, owner)
+        mask_secrets(response, owner)
         if response.status_code == 200 and not request.headers.get("HX-Request"):
             impersonation.note_page(look, without_secrets(request.get_full_path()))
         return response
@@ -81,13 +80,13 @@ def refuse(request: HttpRequest, look: impersonation.Look, sentence: str) -> Htt
     )
 
 
-def blot_out(response: HttpResponse, owner: User) -> None:
-    """Take every token and secret that this person could see out of the answer. What is no text stays as it is."""
+def mask_secrets(response: HttpResponse, owner: User) -> None:
+    """Mask tokens and secrets that the owner could see in a text response; other responses are unchanged."""
     if not response.headers.get("Content-Type", "").startswith(READABLE):
         return
-    shown = SECRET.sub(rb"\1" + BLOT.encode(), response.content)
+    shown = SECRET.sub(rb"\1" + MASK.encode(), response.content)
     maybe = {word.decode() for word in MAYBE_TOKEN.findall(shown)}
     visible = Instance.objects.visible_to(owner).order_by()
     for token in visible.filter(token__in=maybe).values_list("token", flat=True):
-        shown = shown.replace(token.encode(), BLOT.encode())
+        shown = shown.replace(token.encode(), MASK.encode())
     response.content = shown

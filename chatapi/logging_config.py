@@ -1,7 +1,7 @@
 """What is logged and how: lines for a terminal, or one JSON object a line with LOG_FORMAT=json.
 
 Never a body, a token or a query string: the wire contract's token travels in the query (contract.md, section 1).
-Requests are logged by path; those that went well at DEBUG, for the pages and the bots poll all day.
+Requests are logged by path; successful ones at DEBUG, because pages and bots poll all day.
 """
 
 import logging
@@ -13,8 +13,8 @@ from typing import Any
 sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # None: "not installed"
 import structlog  # noqa: E402
 
-# The second fence: whatever a library puts into a message, these values are cut out of it. The token of a
-# shared bin, the key of a file, and those of a mail's link (a new password, a confirmed address) stand in the path.
+# The second line of defence: these values are removed from every message, also those of libraries. The token of a
+# shared bin, the key of a file, and those of a mail's link (password reset, e-mail confirmation) are in the path.
 SECRETS = re.compile(
     r"(?i)\b((?:token|uid|password|secret|sessionid|csrftoken|key)=)[^&\s\"']+|\b(bearer\s+)\S+|\b(whsec_)\S+|\b(uid_)\w{20,}"
     r"|(/(?:shared|media)/)[\w-]{20,}|(/reset/key/\w+-)(?!set-password\b)[\w-]+|(/confirm-email/)[\w:%-]{10,}"
@@ -27,7 +27,7 @@ def without_secrets(text: str) -> str:
 
 
 def cut_secrets(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
-    """structlog's processor around `without_secrets`: every text of the event, the traceback's included."""
+    """structlog processor: applies `without_secrets` to every text of the event, including the traceback."""
     return {key: without_secrets(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
@@ -41,7 +41,7 @@ SHARED: list[Any] = [
 
 
 def logging_config(level: str, as_json: bool) -> dict[str, Any]:
-    """Django's LOGGING for a level such as INFO (an unknown one counts as INFO; the system checks tell of it)."""
+    """Django's LOGGING for a level such as INFO (an unknown one counts as INFO; the system checks report it)."""
     level = level if level in logging.getLevelNamesMapping() else "INFO"
     structlog.configure(
         processors=[
@@ -76,22 +76,22 @@ def logging_config(level: str, as_json: bool) -> dict[str, Any]:
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["console"], "level": level},
         "loggers": {
-            # The request log tells of every failure with its traceback; this one would say it twice.
+            # The request log has every failure with its traceback; this logger would repeat it.
             "django.request": {"level": "CRITICAL"},
             "django.server": {"level": "ERROR"},
-            # What somebody sends that is too much is no fault of ours; the request log has the 400.
+            # A request that is too large is the client's error; the request log has the 400.
             "django.security.RequestDataTooBig": {"level": "CRITICAL"},
             "django.security.TooManyFieldsSent": {"level": "CRITICAL"},
             "django.security.TooManyFilesSent": {"level": "CRITICAL"},
             "django.db.backends": {"level": "INFO"},  # at DEBUG it prints parameters
             "django-q": {"level": "WARNING" if level == "INFO" else level},
             "_granian": {"handlers": [], "propagate": True, "level": "WARNING"},
-            "urllib3": {"level": "INFO"},  # at DEBUG it prints addresses with their queries
+            "urllib3": {"level": "INFO"},  # at DEBUG it prints URLs with their queries
         },
     }
 
 
-# django-structlog's levels: what went well only for whoever asks, by LOG_LEVEL=DEBUG.
+# django-structlog's levels: successful requests are logged with LOG_LEVEL=DEBUG only.
 REQUEST_LEVELS = {
     "DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL": logging.DEBUG,
     "DJANGO_STRUCTLOG_STATUS_2XX_LOG_LEVEL": logging.DEBUG,

@@ -1,9 +1,9 @@
-"""/metrics: hooks/metrics.py's numbers as Prometheus reads them; no process and no memory of its own.
+"""/metrics: the numbers of hooks/metrics.py in Prometheus format; no process and no state of its own.
 
-Every number comes from the database, so any web process on any machine gives the same answer, and counters go on
-after a restart. Labels hold words of the product (outcome, state, lane), never an instance, an address or a token.
+Every number comes from the database, so every web process on every machine responds the same, and counters continue
+after a restart. Labels are outcomes, states and lanes, never an instance, a URL or a token.
 
-Who may read: anyone on the loopback address while METRICS_TOKEN is unset; with it, whoever sends
+Access: while METRICS_TOKEN is unset, clients on the loopback address; with it, clients that send
 `Authorization: Bearer <METRICS_TOKEN>`, from anywhere.
 """
 
@@ -24,21 +24,21 @@ from prometheus_client.metrics_core import Metric
 
 from hooks.metrics import CLAIM, LATENESS, RECORD, Histogram, Snapshot, snapshot
 
-# Set by a proxy in front: then the loopback address is the proxy's, and says nothing about who asks.
+# Set by a proxy in front: then the loopback address is the proxy's and does not identify the client.
 FORWARDED = (
     "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST", "HTTP_FORWARDED", "HTTP_X_REAL_IP",
     "HTTP_VIA",
 )  # fmt: skip
 HISTOGRAMS = {
-    CLAIM: ("chatapi_claim_seconds", "Time of one claim of due hooks in the database."),
-    RECORD: ("chatapi_record_seconds", "Time of recording one batch of results in the database."),
-    LATENESS: ("chatapi_retry_lateness_seconds", "From the time a retry was due until it was claimed."),
+    CLAIM: ("chatapi_claim_seconds", "Duration of one claim of due hooks in the database."),
+    RECORD: ("chatapi_record_seconds", "Duration of recording one batch of results in the database."),
+    LATENESS: ("chatapi_retry_lateness_seconds", "Time from when a retry was due until it was claimed."),
 }
 
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """The numbers of this moment; 403 for whoever may not read them, 503 without a database."""
+    """The current numbers; 401 or 403 without access, 503 without a database."""
     if not may_read(request):
         response = HttpResponse(
             "Metrics are read from this machine itself, or with METRICS_TOKEN as a bearer token.\n",
@@ -51,7 +51,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
     try:
         found = snapshot()
     except (DatabaseError, InterfaceError):
-        return HttpResponse("The database does not answer.\n", "text/plain; charset=utf-8", 503)
+        return HttpResponse("The database does not respond.\n", "text/plain; charset=utf-8", 503)
     return HttpResponse(generate_latest(Families(found)), CONTENT_TYPE_LATEST)
 
 
@@ -70,38 +70,36 @@ def may_read(request: HttpRequest) -> bool:
 
 
 class Families:
-    """A Snapshot as prometheus-client's registry shows it."""
+    """A Snapshot as a collector for prometheus-client."""
 
     def __init__(self, found: Snapshot) -> None:
         self.found = found
 
     def collect(self) -> Iterator[Metric]:
         found = self.found
-        emitted = CounterMetricFamily("chatapi_hooks_emitted", "Hooks written with their events.")
+        emitted = CounterMetricFamily("chatapi_hooks_emitted", "Hooks created.")
         emitted.add_metric([], found.emitted)
         yield emitted
         finished = CounterMetricFamily(
             "chatapi_hooks_finished",
-            "How often a hook ended in this state; once more after a resend.",
+            "Hooks that ended in this state; counted again after a resend.",
             labels=["state"],
         )
         for state, number in found.finished.items():
             finished.add_metric([state], number)
         yield finished
-        attempts = CounterMetricFamily(
-            "chatapi_attempts", "POSTs made, by what came of them.", labels=["outcome"]
-        )
+        attempts = CounterMetricFamily("chatapi_attempts", "Attempts, by outcome.", labels=["outcome"])
         for outcome, number in found.attempts.items():
             attempts.add_metric([outcome], number)
         yield attempts
         number_of = GaugeMetricFamily(
             "chatapi_hooks_waiting",
-            "Hooks that are due and wait, by class of lane; counted up to 100 000.",
+            "Due hooks that wait, by class of lane; counted up to 100 000.",
             labels=["lane", "turn"],
         )
         oldest = GaugeMetricFamily(
             "chatapi_hooks_oldest_waiting_seconds",
-            "How long the oldest of them has waited.",
+            "Age of the oldest waiting hook.",
             labels=["lane", "turn"],
         )
         for one in found.waiting:
@@ -109,11 +107,11 @@ class Families:
             oldest.add_metric([one.lane, one.turn], one.oldest)
         yield number_of
         yield oldest
-        yield GaugeMetricFamily("chatapi_hooks_in_flight", "Requests under way.", found.in_flight)
-        yield GaugeMetricFamily("chatapi_dispatchers", "Dispatchers alive.", found.dispatchers)
+        yield GaugeMetricFamily("chatapi_hooks_in_flight", "Requests in flight.", found.in_flight)
+        yield GaugeMetricFamily("chatapi_dispatchers", "Running dispatchers.", found.dispatchers)
         yield GaugeMetricFamily(
             "chatapi_dispatcher_heartbeat_age_seconds",
-            "Since the last heartbeat of any dispatcher; NaN: there is none.",
+            "Time since the last heartbeat of any dispatcher; NaN without one.",
             math.nan if found.heartbeat_age is None else found.heartbeat_age,
         )
         for name, (shown, words) in HISTOGRAMS.items():
@@ -121,7 +119,7 @@ class Families:
 
 
 def histogram(name: str, words: str, found: Histogram) -> HistogramMetricFamily:
-    """Buckets added up, as Prometheus wants them."""
+    """A histogram with cumulative buckets, as Prometheus requires."""
     reached, buckets = 0.0, []
     for bound, number in found.buckets:
         reached += number

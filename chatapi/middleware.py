@@ -1,6 +1,6 @@
 """The Content-Security-Policy of every page: only our own files, and inline code only with the request's nonce.
 
-And the other way round: the wire contract's addresses, which are no pages, know no cookies.
+URLs of the wire contract are not pages: their cookies are dropped.
 """
 
 import re
@@ -9,12 +9,12 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
-# Swagger UI writes <style> elements and style attributes of its own while it draws; nothing else here does.
+# Swagger UI adds <style> elements and style attributes while it renders; nothing else here does.
 STYLED_BY_SCRIPT = "/api/docs"
 
 
 def policy(nonce: str, path: str) -> str:
-    """The header's value for a page at `path`; `nonce` opens the inline scripts and styles that carry it."""
+    """The header's value for a page at `path`; inline scripts and styles with `nonce` are allowed."""
     inline_style = "'unsafe-inline'" if path.rstrip("/") == STYLED_BY_SCRIPT else f"'nonce-{nonce}'"
     return "; ".join(
         (
@@ -33,7 +33,7 @@ def policy(nonce: str, path: str) -> str:
 def content_security_policy(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Puts `request.csp_nonce` at the templates' disposal and the policy on every answer that has none of its own."""
+    """Sets `request.csp_nonce` for templates, and the policy on every response that has none."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         nonce = secrets.token_urlsafe(16)
@@ -49,10 +49,10 @@ OF_AN_INSTANCE = re.compile(r"/*instance[0-9]")
 
 
 def is_of_contract(path: str) -> bool:
-    """Is it an address of the wire contract: of an instance, or the name of a method?"""
+    """Whether the path belongs to the wire contract: an instance's URL, or the name of a method."""
     from instances.contract.registry import (
         METHODS,
-    )  # it stands on models, which are not there yet at the start
+    )  # imports models, which are not loaded yet at start
 
     return OF_AN_INSTANCE.match(path) is not None or path.strip("/") in METHODS
 
@@ -60,7 +60,7 @@ def is_of_contract(path: str) -> bool:
 def contract_without_cookies(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Nobody is signed in at the wire contract: no session is read, and whatever a browser has makes no difference."""
+    """Drops cookies of requests to the wire contract: no session is read, so a browser's sign-in has no effect."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if "HTTP_COOKIE" in request.META and is_of_contract(request.path_info):

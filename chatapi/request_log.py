@@ -1,18 +1,22 @@
-"""The request log: one line a request, by its path alone."""
+"""The request log: one line per request, with its path but not its query."""
 
 from collections.abc import Awaitable
 
 from django.http import HttpRequest, HttpResponse
 from django_structlog.middlewares import RequestMiddleware
 
-ASKED_BY_MACHINES = ("/healthz", "/readyz", "/metrics")  # every second, and a 503 while starting is no fault
+POLLED_BY_MACHINES = (
+    "/healthz",
+    "/readyz",
+    "/metrics",
+)  # polled every second; a 503 while starting is not a fault
 
 
 class RequestLog(RequestMiddleware):
-    """django-structlog's request log, which by itself would write the query string, and so the tokens in it."""
+    """django-structlog's request log without the query string, which contains tokens."""
 
     def __call__(self, request: HttpRequest) -> HttpResponse | Awaitable[HttpResponse]:
-        return self.get_response(request) if request.path in ASKED_BY_MACHINES else super().__call__(request)
+        return self.get_response(request) if request.path in POLLED_BY_MACHINES else super().__call__(request)
 
     @staticmethod
     def format_request(request: HttpRequest) -> str:

@@ -35,7 +35,7 @@ def read(parse: Any, name: str, default: Any, **options: Any) -> Any:
         return default
 
 
-# Where everything is kept that must outlive a restart: database, secret key, demo login, media.
+# Everything that must outlive a restart: database, secret key, demo login, media.
 DATA_DIR = Path(read(env.str, "DATA_DIR", str(BASE_DIR / "var"))).expanduser().absolute()
 PORT = read(env.int, "PORT", 8000)
 HOST = read(env.str, "HOST", "127.0.0.1")  # 0.0.0.0 opens it to the network; a proxy in front needs no more
@@ -161,7 +161,7 @@ else:
 # Kept connections: django-q2 runs 30 to 70 tasks/s with CONN_MAX_AGE 0 and 84 to 550 with 600 (measured).
 # No "pool": it breaks across django-q2's fork.
 DATABASES["default"] |= {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
-# A server that takes connections and answers none is as bad as one that is away; 10 s is long for a busy machine.
+# A server that accepts connections and never responds is as bad as none; 10 s is long even for a busy machine.
 DATABASES["default"]["OPTIONS"] = {"connect_timeout": 10} | DATABASES["default"].get("OPTIONS", {})
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -195,8 +195,8 @@ if EMAIL_URL:
 else:
     EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 DEFAULT_FROM_EMAIL = read(env.str, "DEFAULT_FROM_EMAIL", f"Chat API <chatapi@{SITE_HOST}>")
-STAFF_NEEDS_TOTP = read(env.bool, "STAFF_NEEDS_TOTP", False)  # for the staff desk
-SUPPORT_EMAIL = read(env.str, "SUPPORT_EMAIL", "")  # whom people of a blocked account may ask
+STAFF_NEEDS_TOTP = read(env.bool, "STAFF_NEEDS_TOTP", False)  # for the support desk
+SUPPORT_EMAIL = read(env.str, "SUPPORT_EMAIL", "")  # shown to users of a blocked account
 ACCOUNT_ADAPTER = "accounts.adapters.AccountAdapter"
 MFA_ADAPTER = "accounts.adapters.SecondFactorAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
@@ -210,7 +210,7 @@ ACCOUNT_SESSION_REMEMBER = True
 ALLAUTH_TRUSTED_PROXY_COUNT = 1 if HTTPS else 0
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Chat API"
-MFA_ALLOW_UNVERIFIED_EMAIL = not EMAIL_URL  # without mail nobody can verify an address
+MFA_ALLOW_UNVERIFIED_EMAIL = not EMAIL_URL  # without mail an address cannot be verified
 
 # -- background work (chatapi/runtime/README.md says why): few tasks, long ones; see hooks/tasks.py
 TASK_TIMEOUT = 3600
@@ -257,12 +257,12 @@ SCHEDULES = {
 HOOKS_DEADLINE_MS = 10_000
 HOOKS_CONNECT_MS = 5_000
 HOOKS_WINDOW = read(env.int, "HOOKS_WINDOW", 1000)
-# A laptop may deliver to its own and its neighbours' addresses; a server with a real database may not.
+# A laptop may deliver to its own and its neighbours' IP addresses; a server with a real database may not.
 LAPTOP_NETWORKS = [
     "127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7",
 ]  # fmt: skip
 HOOKS_ALLOW_NETWORKS = read(env.list, "HOOKS_ALLOW_NETWORKS", LAPTOP_NETWORKS if EMBEDDED_POSTGRES else [])
-HOOKS_OWN_BINS = SITE_URL + "/bin/"  # reached always, wherever the site's name leads
+HOOKS_OWN_BINS = SITE_URL + "/bin/"  # always reachable, whatever the site's name resolves to
 HOOKS_CA_FILE = read(env.str, "HOOKS_CA_FILE", "")  # trusted certificates; empty: Mozilla's, by certifi
 # How long the log keeps hooks with their attempts, the bodies of both, and what was skipped.
 HOOKS_KEEP_DAYS = read(env.int, "HOOKS_KEEP_DAYS", 30)
@@ -277,7 +277,7 @@ MEDIA_DATA_URI_MAX_BYTES = (
     16 * 1024 * 1024
 )  # of the file; base64 makes it a third longer, and it is held in memory
 MEDIA_BODY_MAX_BYTES = MEDIA_DATA_URI_MAX_BYTES * 4 // 3 + 2 * 1024 * 1024  # with it in, and what escapes add
-# of one instance, in all; the disk is shared with everybody else's, and here with the database too
+# total of one instance; the disk is shared with all other instances, and here with the database too
 MEDIA_QUOTA_BYTES = read(env.int, "MEDIA_QUOTA_BYTES", 5 * 1024**3)
 MEDIA_S3_BUCKET = read(env.str, "MEDIA_S3_BUCKET", "")
 MEDIA_S3_ENDPOINT = read(env.str, "MEDIA_S3_ENDPOINT", "")
@@ -379,7 +379,7 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
-# /metrics: unset, it answers on the loopback address alone
+# /metrics: if unset, only the loopback address has access
 METRICS_TOKEN = read(env.str, "METRICS_TOKEN", "")
 LOG_LEVEL = read(env.str, "LOG_LEVEL", "INFO").upper()
 LOG_FORMAT = read(env.str, "LOG_FORMAT", "text")  # or json: one object a line

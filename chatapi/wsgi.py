@@ -1,7 +1,7 @@
-"""The WSGI application that granian serves, and what WSGI needs help with: lengths, in and out, and charsets.
+"""The WSGI application that granian serves: content lengths of requests and responses, and charsets.
 
 Real clients post forms with `Transfer-Encoding: chunked` and no Content-Length (contract.md, section 1). Django reads
-as many bytes as Content-Length says, so such a body would look empty. It is read here, bounded, and given its length.
+as many bytes as Content-Length says, so such a body would look empty. It is read here, up to a limit, with its length.
 """
 
 import codecs
@@ -22,20 +22,20 @@ from chatapi.runtime.client_disconnect import has_gone
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
-IN_MEMORY = 1_000_000  # bytes; a longer chunked body waits in a temporary file
+IN_MEMORY = 1_000_000  # bytes; a longer chunked body is kept in a temporary file
 BLOCK = 65_536
 TOO_LONG = "413 Content Too Large"
 
 CHARSET = re.compile(r";\s*charset\s*=\s*(\"[^\"]*\"|[^;]*)", re.IGNORECASE)
-# In these ASCII is itself, so that a query still reads; Python's names for them.
+# Supersets of ASCII, so that a query stays readable; Python's names for them.
 READABLE = ("iso8859-", "cp125", "koi8-")
 
 
 class Request(WSGIRequest):
-    """Django's request, told of a charset only where a query can be read by it; else it is UTF-8. META stays.
+    """Django's request, with the given charset only if a query can be read with it; else UTF-8. META is unchanged.
 
-    Django decodes the query by whatever the Content-Type names, before any view: `charset=utf-16`, as C# writes of
-    its JSON, makes a token unreadable, and `charset=base64` is an exception outside all error handling.
+    Django decodes the query with the Content-Type's charset, before any view: `charset=utf-16`, which C# sends with
+    its JSON, makes a token unreadable, and `charset=base64` raises outside all error handling.
     """
 
     def _set_content_type_params(self, meta: Environ) -> None:
@@ -54,9 +54,9 @@ def readable(charset: str) -> bool:
 
 
 def bodies_with_length(application: Application) -> Application:
-    """The application behind a door that measures bodies: chunked ones get a Content-Length, too long ones get 413.
+    """Wrap the application: chunked bodies get a Content-Length, too long ones get 413.
 
-    Chunked ones that broke off get 400: a shorter Content-Length would make whole requests of them.
+    Chunked bodies that were cut off get 400: with a shorter Content-Length they would pass as whole requests.
     """
 
     def measured(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -83,11 +83,11 @@ def bodies_with_length(application: Application) -> Application:
     return measured
 
 
-def whole_answers(application: Application) -> Application:
-    """Hands an answer that is all there to the server as one list of bytes, so that it goes out with its length.
+def responses_with_length(application: Application) -> Application:
+    """Wrap the application: a complete response is passed to the server as one list, so it is sent with its length.
 
-    granian sends whatever else iterates in chunks, which old clients like less and which costs more. A streamed
-    answer that is long (a file, an export) stays as it is, where there is a place for it (runtime/download_slots.py).
+    granian sends any other iterable in chunks, which old clients handle worse and which costs more. A long streamed
+    response (a file, an export) is unchanged, if a download slot is free (runtime/download_slots.py).
     """
 
     def whole(environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -116,7 +116,7 @@ def whole_answers(application: Application) -> Application:
 def refused(
     start_response: Callable[..., Any], status: str, sentence: str, *more: tuple[str, str]
 ) -> list[bytes]:
-    """An answer of the door itself, in the place of the application's; what is left of a body stays unread."""
+    """A response in place of the application's; the rest of the body is not read."""
     answer = json.dumps({"error": sentence}).encode()
     headers = [
         ("Content-Type", "application/json"),
@@ -132,4 +132,4 @@ def refused(
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatapi.settings")
 django_application = get_wsgi_application()
 django_application.request_class = Request
-application = bodies_with_length(whole_answers(django_application))
+application = bodies_with_length(responses_with_length(django_application))

@@ -1,4 +1,4 @@
-"""Every change to people, accounts, keys and payments, one function each: atomic, `acting_user` is who did it.
+"""Changes to users, accounts, keys and payments, one function each: atomic, `acting_user` is the user who did it.
 
 Forms, admin, REST and commands call these; nothing else writes these tables.
 """
@@ -22,13 +22,13 @@ from accounts.models import KEY_PREFIX_LENGTH, Account, AccountKey, Payment, Use
 # Letters and digits only, so that a double click selects the whole key. 40 of 62 make 238 bits.
 KEY_ALPHABET = string.ascii_letters + string.digits
 KEY_LENGTH = 40
-# `last_used_at` is kept to the minute: a busy client costs one write a minute, not one a call.
-KEY_USE_NOTED_EVERY = timedelta(minutes=1)
+# `last_used_at` is exact to the minute: a busy client causes one write a minute, not one a call.
+KEY_USE_RECORDED_EVERY = timedelta(minutes=1)
 
 
 @transaction.atomic
 def sign_up(email: str, password: str | None, *, name: str = "") -> Account:
-    """A new person with their account. Raises IntegrityError where the address is taken."""
+    """Create a user with their account. Raises IntegrityError if the address is taken."""
     account = User.objects.create_user(email, password).account
     record_for_account(account, AuditAction.SIGNED_UP, acting_user=account.owner)
     return rename_account(account, name, acting_user=account.owner) if name else account
@@ -36,7 +36,7 @@ def sign_up(email: str, password: str | None, *, name: str = "") -> Account:
 
 @transaction.atomic
 def open_account(owner: User) -> Account:
-    """The account of a person that someone else saved (the sign-up form of allauth); at most one a person."""
+    """Get or create the account of a user that allauth's sign-up form saved; at most one per user."""
     account, _ = Account.objects.get_or_create(owner=owner)
     record_for_account(account, AuditAction.SIGNED_UP, acting_user=owner)
     return account
@@ -45,7 +45,7 @@ def open_account(owner: User) -> Account:
 def record_for_account(
     account: Account, action: AuditAction, *, acting_user: User | None, **detail: Any
 ) -> None:
-    """An entry about the account itself."""
+    """Write an audit entry about the account itself."""
     audit.record(
         action,
         acting_user=acting_user,
@@ -58,7 +58,7 @@ def record_for_account(
 
 
 def record_for_user(user: User, action: AuditAction, *, acting_user: User | None, **detail: Any) -> None:
-    """An entry about a person. It stands in the trail of all staff, and of the person's own account."""
+    """Write an audit entry about a user. Staff see it, and so does the user's own account."""
     own = Account.objects.filter(owner=user).values_list("pk", flat=True).first()
     audit.record(
         action, acting_user=acting_user, kind="user", key=user.pk, text=user.email, account_id=own, **detail
@@ -67,7 +67,7 @@ def record_for_user(user: User, action: AuditAction, *, acting_user: User | None
 
 @transaction.atomic
 def rename_account(account: Account, name: str, *, acting_user: User) -> Account:
-    """`name` up to 100 characters; the empty one falls back to the e-mail address."""
+    """Rename the account. `name` has up to 100 characters; if empty, the e-mail address is shown."""
     account.name = name
     account.save(update_fields=["name"])
     record_for_account(account, AuditAction.ACCOUNT_RENAMED, acting_user=acting_user)
@@ -84,7 +84,7 @@ def show_first_steps(user: User, shown: bool, *, acting_user: User) -> User:
 
 @transaction.atomic
 def set_password(user: User, password: str, *, acting_user: User | None) -> User:
-    """A password chosen for somebody; people choose their own on allauth's pages."""
+    """Set another user's password; users change their own on allauth's pages."""
     user.set_password(password)
     user.save(update_fields=["password"])
     record_for_user(user, AuditAction.PASSWORD_SET, acting_user=acting_user)
@@ -93,7 +93,7 @@ def set_password(user: User, password: str, *, acting_user: User | None) -> User
 
 @transaction.atomic
 def issue_key(account: Account, *, acting_user: User | None) -> tuple[AccountKey, str]:
-    """A further key of the account and its text, `uid_` and 40 letters or digits, which exists nowhere else."""
+    """Create a key. Returns it with its text, `uid_` and 40 letters or digits, which is not stored."""
     plaintext = "uid_" + "".join(secrets.choice(KEY_ALPHABET) for _ in range(KEY_LENGTH))
     key = AccountKey.objects.create(
         account=account, prefix=plaintext[:KEY_PREFIX_LENGTH], digest=key_digest(plaintext)
@@ -111,7 +111,7 @@ def issue_key(account: Account, *, acting_user: User | None) -> tuple[AccountKey
 
 @transaction.atomic
 def rotate_key(account: Account, *, acting_user: User) -> tuple[AccountKey, str]:
-    """Revokes all keys of the account at once and issues a new one; see issue_key."""
+    """Revoke all keys of the account and issue a new one; see issue_key."""
     Account.objects.select_for_update().get(
         pk=account.pk
     )  # two rotations at once must not leave two live keys
@@ -122,14 +122,14 @@ def rotate_key(account: Account, *, acting_user: User) -> tuple[AccountKey, str]
 
 
 def authenticate_key(plaintext: str) -> Account | None:
-    """The account that this key opens, or None; notes the use, at most once a minute. Raises Blocked."""
+    """The account of this key, or None; records the use at most once a minute. Raises Blocked."""
     key = AccountKey.objects.matching(plaintext)
     if key is None:
         return None
     if key.account.blocked_at is not None:
         raise Blocked
     now = timezone.now()
-    if key.last_used_at is None or now - key.last_used_at >= KEY_USE_NOTED_EVERY:
+    if key.last_used_at is None or now - key.last_used_at >= KEY_USE_RECORDED_EVERY:
         AccountKey.objects.filter(pk=key.pk).update(last_used_at=now)
     return key.account
 
@@ -145,7 +145,7 @@ def record_payment(
     note: str = "",
     acting_user: User | None,
 ) -> Payment:
-    """Writes down a payment of `days` days, at least 1. What it buys is the caller's: see instances/actions.py.
+    """Record a payment for `days` days, at least 1. The caller extends the instance: instances/actions/lifecycle.py.
 
     `instance_id` is the primary key of the instance, `amount` is in units of `currency` (ISO 4217).
     """
@@ -175,9 +175,9 @@ def record_payment(
 
 @transaction.atomic
 def set_rights(user: User, *, is_active: bool, is_staff: bool, is_superuser: bool, acting_user: User) -> User:
-    """Who may sign in, see the staff pages, and do everything there.
+    """Set whether the user may sign in, see the staff pages, and do everything there.
 
-    A superuser is made, unmade and changed by superusers alone. Raises PermissionError, a sentence.
+    Only superusers may change superusers or grant and remove that right. Raises PermissionError with the message.
     """
     before = User.objects.select_for_update().get(pk=user.pk)
     if (is_superuser or before.is_superuser) and not acting_user.is_superuser:
@@ -193,7 +193,7 @@ def set_rights(user: User, *, is_active: bool, is_staff: bool, is_superuser: boo
 
 @transaction.atomic
 def set_groups(user: User, groups: Iterable[Group], *, acting_user: User) -> User:
-    """What the person may do on the staff desk: support, billing, administrator. Raises PermissionError."""
+    """Set the user's groups on the support desk: support, billing, administrator. Raises PermissionError."""
     if user.is_superuser and not acting_user.is_superuser:
         raise PermissionError("Only a superuser may change a superuser.")
     before = set(user.groups.values_list("name", flat=True))
@@ -206,7 +206,7 @@ def set_groups(user: User, groups: Iterable[Group], *, acting_user: User) -> Use
 
 @transaction.atomic
 def block_account(account: Account, *, reason: str, acting_user: User) -> bool:
-    """Its people and keys are turned away; False when it is blocked already. See instances/actions/stopping.py."""
+    """Refuse the account's users and keys; False if it is blocked already. See instances/actions/stopping.py."""
     row = Account.objects.select_for_update().get(pk=account.pk)
     if row.blocked_at is not None:
         return False
@@ -218,7 +218,7 @@ def block_account(account: Account, *, reason: str, acting_user: User) -> bool:
 
 @transaction.atomic
 def unblock_account(account: Account, *, acting_user: User) -> bool:
-    """Its people and keys are let in again; False when it is not blocked."""
+    """Accept the account's users and keys again; False if it is not blocked."""
     row = Account.objects.select_for_update().get(pk=account.pk)
     if row.blocked_at is None:
         return False

@@ -13,7 +13,7 @@ from accounts.models import Account, User
 
 @transaction.atomic
 def delete_account(account: Account, *, acting_user: User) -> None:
-    """The account and its owner; every browser where they are signed in is signed out."""
+    """Delete the account and its owner, and end all of the owner's sessions."""
     owner = account.owner
     audit.record(
         AuditAction.ACCOUNT_DELETED,

@@ -1,7 +1,7 @@
-"""Every change to who may work with an account: invite, accept, revoke, another role, leave.
+"""Changes to the members of an account: invite, accept, revoke, change the role, remove.
 
-As accounts/actions/accounts.py: atomic, `acting_user` is who did it, and nothing else writes these tables. Who may call
-which is the caller's to see to; the pages are in accounts/views/members.py.
+As in accounts/actions/accounts.py: atomic, `acting_user` is the user who did it, and nothing else writes these tables.
+Callers check permissions; the pages are in accounts/views/members.py.
 """
 
 import secrets
@@ -14,26 +14,28 @@ from accounts import audit
 from accounts.audit import AuditAction
 from accounts.models import Account, Invitation, Member, Role, User, key_digest
 
-INVITATION_LIVES = timedelta(days=7)
-# Open ones and members together: more than a team, less than a way to send mail to the whole world.
-MEMBERS_MOST = 50
-# Each may be a mail to somebody who never asked for one; taking it back and inviting anew sends another.
-INVITED_A_DAY_MOST = 100
+INVITATION_VALID_FOR = timedelta(days=7)
+# Open invitations and members together: enough for a team, too few for sending unwanted mail.
+MAX_MEMBERS = 50
+# Each may be a mail that the recipient did not ask for; cancelling and inviting again sends another.
+MAX_INVITATIONS_PER_DAY = 100
 
 
 class NotInvited(ValueError):
-    """Nobody was invited, or the invitation was not taken; str() says why, to a person."""
+    """The invitation was not sent or not accepted; str() is the message for the user."""
 
 
 @transaction.atomic
 def invite(account: Account, *, email: str, role: str, acting_user: User) -> tuple[Invitation, str]:
-    """An invitation and the token of its link, which is kept nowhere. An open one to the same address ends.
+    """Create an invitation. Returns it with its link's token, which is not stored. Revokes an open one to that address.
 
-    `email` in any case. Raises NotInvited for the owner, for a member, and beyond MEMBERS_MOST and
-    INVITED_A_DAY_MOST.
+    `email` in any case.
+
+    Raises:
+        NotInvited: the address is the owner's or a member's, or MAX_MEMBERS or MAX_INVITATIONS_PER_DAY is reached.
     """
     email = email.strip().lower()
-    Account.objects.select_for_update().get(pk=account.pk)  # of two at once, one is the only open one
+    Account.objects.select_for_update().get(pk=account.pk)  # two at once must leave one open invitation
     if email == account.owner.email:
         raise NotInvited("That is the owner's own address.")
     if account.members.filter(user__email=email).exists():
@@ -41,14 +43,14 @@ def invite(account: Account, *, email: str, role: str, acting_user: User) -> tup
     account.invitations.filter(email=email, accepted_at=None, revoked_at=None).update(
         revoked_at=timezone.now()
     )
-    if account.members.count() + account.invitations.open().count() >= MEMBERS_MOST:
-        raise NotInvited(f"An account has at most {MEMBERS_MOST} members, with those who are invited.")
+    if account.members.count() + account.invitations.open().count() >= MAX_MEMBERS:
+        raise NotInvited(f"An account has at most {MAX_MEMBERS} members, with those who are invited.")
     if (
         account.invitations.filter(created_at__gt=timezone.now() - timedelta(days=1)).count()
-        >= INVITED_A_DAY_MOST
+        >= MAX_INVITATIONS_PER_DAY
     ):
         raise NotInvited(
-            f"An account invites at most {INVITED_A_DAY_MOST} times in 24 hours. Try again tomorrow."
+            f"An account invites at most {MAX_INVITATIONS_PER_DAY} times in 24 hours. Try again tomorrow."
         )
     token = secrets.token_urlsafe(24)
     invitation = Invitation.objects.create(
@@ -56,7 +58,7 @@ def invite(account: Account, *, email: str, role: str, acting_user: User) -> tup
         email=email,
         role=Role(role),
         digest=key_digest(token),
-        expires_at=timezone.now() + INVITATION_LIVES,
+        expires_at=timezone.now() + INVITATION_VALID_FOR,
     )
     record_for_member(
         AuditAction.MEMBER_INVITED, account.pk, email, acting_user=acting_user, role=invitation.role
@@ -67,7 +69,7 @@ def invite(account: Account, *, email: str, role: str, acting_user: User) -> tup
 def record_for_member(
     action: AuditAction, account_id: int, email: str, *, acting_user: User, **detail: str
 ) -> None:
-    """An entry about somebody's place in an account."""
+    """Write an audit entry about a member of an account."""
     audit.record(
         action, acting_user=acting_user, kind="member", key=email, text=email, account_id=account_id, **detail
     )
@@ -75,8 +77,8 @@ def record_for_member(
 
 @transaction.atomic
 def accept(token: str, *, acting_user: User) -> Member:
-    """`acting_user` becomes a member. Raises NotInvited when it is too late or for another address."""
-    # locked by its own row: a link that is opened twice makes one member
+    """Make `acting_user` a member. Raises NotInvited if the invitation is not open or is for another address."""
+    # The invitation's row is locked: a link that is opened twice creates one member.
     found = Invitation.objects.select_for_update().filter(digest=key_digest(token)).first()
     invitation = Invitation.objects.matching(token) if found else None
     if invitation is None:
@@ -102,7 +104,7 @@ def accept(token: str, *, acting_user: User) -> Member:
 
 @transaction.atomic
 def revoke(invitation: Invitation, *, acting_user: User) -> None:
-    """Its link opens nothing from now on; does nothing to one that is accepted."""
+    """Cancel an invitation, so that its link no longer works; does nothing if it was accepted."""
     revoked = Invitation.objects.filter(pk=invitation.pk, accepted_at=None, revoked_at=None).update(
         revoked_at=timezone.now()
     )
@@ -114,7 +116,7 @@ def revoke(invitation: Invitation, *, acting_user: User) -> None:
 
 @transaction.atomic
 def change_role(member: Member, *, role: str, acting_user: User) -> Member:
-    """Manager or viewer, from the next page on."""
+    """Make the member a manager or a viewer, from the next page on."""
     member.role = Role(role)
     member.save(update_fields=["role"])
     record_for_member(
@@ -129,7 +131,7 @@ def change_role(member: Member, *, role: str, acting_user: User) -> Member:
 
 @transaction.atomic
 def remove(member: Member, *, acting_user: User) -> None:
-    """Taken out by the owner, or gone by themselves (`acting_user` is the member then)."""
+    """Remove the member: by the owner, or by the member (`acting_user` is the member then)."""
     record_for_member(
         AuditAction.MEMBER_REMOVED, member.account_id, member.user.email, acting_user=acting_user
     )

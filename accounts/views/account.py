@@ -1,4 +1,4 @@
-"""The account page: who one is, the account key, what was paid, where one is a member, and the ways out."""
+"""The account page: name, account key, payments, memberships, export and deletion."""
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -13,12 +13,12 @@ from accounts.actions.accounts import rename_account, show_first_steps
 from accounts.forms import AccountNameForm
 from accounts.models import Account, AccountKey, Member, Payment, User
 
-# The newest so many payments stand on the page.
+# The page shows the newest payments, up to this number.
 PAYMENTS_SHOWN = 100
 
 
 def own_account(request: HttpRequest) -> Account:
-    """The account of whoever is signed in; what members do with it is never done here."""
+    """The signed-in user's own account, with its owner; 404 without one. Members have no access to these pages."""
     return get_object_or_404(Account.objects.owned_by(request.user).select_related("owner"))
 
 
@@ -53,7 +53,7 @@ def rename(request: HttpRequest) -> HttpResponse:
         rename_account(own, form.cleaned_data["name"], acting_user=own.owner)
         messages.success(request, "The name is saved.")
     else:
-        messages.error(request, "The name was not saved: it takes at most 100 characters.")
+        messages.error(request, "The name was not saved: it can have at most 100 characters.")
     return redirect("accounts:account")
 
 
@@ -61,7 +61,7 @@ def rename(request: HttpRequest) -> HttpResponse:
 @login_required
 @never_cache
 def rotate_key(request: HttpRequest) -> HttpResponse:
-    """Answers with the new key itself, in this one answer and never again; nothing keeps its text."""
+    """Responds with the new key's text, once; it is not stored."""
     own = own_account(request)
     key, plaintext = account_actions.rotate_key(own, acting_user=own.owner)
     return render(request, "accounts/key.html", {"key": key, "plaintext": plaintext})
@@ -70,13 +70,13 @@ def rotate_key(request: HttpRequest) -> HttpResponse:
 @require_POST
 @login_required
 def first_steps(request: HttpRequest) -> HttpResponse:
-    """Puts the checklist away (`shown=`), or gets it back (`shown=yes`); back to the page it was pressed on."""
+    """Dismisses the checklist (`shown=`) or shows it again (`shown=yes`); redirects to the page of the button."""
     shown = request.POST.get("shown") == "yes"
     show_first_steps(person(request), shown, acting_user=person(request))
     if shown:
         messages.success(
             request,
-            "The first steps are shown again until an instance is through with them.",
+            "The first steps are shown again until an instance has completed them.",
         )
     else:
         messages.info(request, "The first steps are dismissed. You can show them again on your account page.")
@@ -86,6 +86,6 @@ def first_steps(request: HttpRequest) -> HttpResponse:
 
 
 def person(request: HttpRequest) -> User:
-    """Whoever is signed in, after @login_required, as the type that actions take."""
+    """The signed-in user, after @login_required, as the type that actions take."""
     assert isinstance(request.user, User)
     return request.user

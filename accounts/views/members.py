@@ -1,4 +1,4 @@
-"""Members of the own account: invite, change, take out; and the other side: accept an invitation, leave."""
+"""Members of the user's own account: invite, change, remove; and, for the invited: accept, leave."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def page(request: HttpRequest, own: Account, form: InvitationForm, **more: objec
         "invitations": Invitation.objects.open().filter(account=own).order_by("email"),
         "form": form,
         "roles": [(role, role.label, words) for role, words in ABOUT_ROLES.items()],
-        "days": members.INVITATION_LIVES.days,
+        "days": members.INVITATION_VALID_FOR.days,
     }
     return render(request, "accounts/members.html", context | more)
 
@@ -41,7 +41,7 @@ def page(request: HttpRequest, own: Account, form: InvitationForm, **more: objec
 @login_required
 @never_cache
 def member_list(request: HttpRequest) -> HttpResponse:
-    """The page; a POST invites. Where no mail is sent, this one answer shows the link, to be copied."""
+    """The page; a POST invites. If no mail is sent, the response shows the link once, to be copied."""
     own = own_account(request)
     form = InvitationForm(request.POST or None)
     if request.method != "POST" or not form.is_valid():
@@ -61,8 +61,8 @@ def member_list(request: HttpRequest) -> HttpResponse:
 
 
 def mailed(invitation: Invitation, link: str) -> bool:
-    """Has the mail server taken it? A failure costs no invitation: the owner copies the link then."""
-    context = {"invitation": invitation, "link": link, "days": members.INVITATION_LIVES.days}
+    """Whether the mail server accepted the mail. On failure the invitation stays valid: the owner copies the link."""
+    context = {"invitation": invitation, "link": link, "days": members.INVITATION_VALID_FOR.days}
     text = render_to_string("accounts/invitation_mail.txt", context)
     try:
         send_mail(f"You are invited to {invitation.account} in Chat API", text, None, [invitation.email])
@@ -86,7 +86,7 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
 def change_role(request: HttpRequest, pk: int) -> HttpResponse:
     member = get_object_or_404(Member.objects.select_related("user"), account=own_account(request), pk=pk)
     if request.POST.get("role") not in Role.values:
-        return HttpResponse("role takes manager or viewer.", status=400, content_type="text/plain")
+        return HttpResponse("`role` must be `manager` or `viewer`.", status=400, content_type="text/plain")
     members.change_role(member, role=request.POST["role"], acting_user=person(request))
     messages.success(request, f"{member.user.email} is a {member.get_role_display().lower()} now.")
     return redirect("accounts:members")
@@ -97,14 +97,14 @@ def change_role(request: HttpRequest, pk: int) -> HttpResponse:
 def remove(request: HttpRequest, pk: int) -> HttpResponse:
     member = get_object_or_404(Member.objects.select_related("user"), account=own_account(request), pk=pk)
     members.remove(member, acting_user=person(request))
-    messages.success(request, f"{member.user.email} is no member any more.")
+    messages.success(request, f"{member.user.email} is no longer a member.")
     return redirect("accounts:members")
 
 
 @require_POST
 @login_required
 def leave(request: HttpRequest, pk: int) -> HttpResponse:
-    """A member's own way out."""
+    """Removes the signed-in user from another user's account."""
     member = get_object_or_404(Member.objects.select_related("account__owner"), user=person(request), pk=pk)
     members.remove(member, acting_user=person(request))
     messages.success(request, f"You have left {member.account}.")
@@ -114,7 +114,7 @@ def leave(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 @never_cache
 def invitation(request: HttpRequest) -> HttpResponse:
-    """What the link of an invitation opens, for whoever is not signed in too. The token stays out of paths and logs."""
+    """The page of an invitation's link, also without sign-in. The token is in the query, so not in paths or logs."""
     token = request.GET.get("token", "")
     found = Invitation.objects.matching(token)
     context = {

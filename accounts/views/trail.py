@@ -1,4 +1,4 @@
-"""What was done in one's account, by oneself, members, tokens and staff; staff's looks at it too."""
+"""The account's audit log: changes by the owner, members, tokens and staff, and pages viewed by staff."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from accounts.models import AuditEntry
 from accounts.views.account import own_account
 
 SHOWN = 50
-# Of an entry's detail; why staff did something is between them and their notes.
-TOLD = (
+# The details that the owner sees; the reasons of staff are not among them.
+SHOWN_DETAILS = (
     "changed",
     "path",
     "role",
@@ -34,7 +34,7 @@ TOLD = (
 @require_safe
 @login_required
 def trail(request: HttpRequest) -> HttpResponse:
-    """The newest SHOWN; `?before=` the key of an entry: those before it."""
+    """The newest SHOWN entries; with `?before=<key of an entry>`, those before it."""
     own = own_account(request)
     found = AuditEntry.objects.filter(account=own).select_related("actor").order_by("-pk")
     given = request.GET.get("before", "")
@@ -51,14 +51,14 @@ def trail(request: HttpRequest) -> HttpResponse:
 
 
 def shown(entry: AuditEntry, owner_id: int) -> dict[str, Any]:
-    """An entry in the owner's words: staff is staff, whoever of them it was."""
+    """An entry as the owner sees it: staff members are not named."""
     actor = entry.actor
     who = entry.actor_text or "A token or a program"
     if actor is not None and actor.pk == owner_id:
         who = "You"
     elif actor is not None and actor.is_staff:
         who = "Staff of this site"
-    detail = [words(entry.detail[name]) for name in TOLD if entry.detail.get(name)]
+    detail = [words(entry.detail[name]) for name in SHOWN_DETAILS if entry.detail.get(name)]
     return {"entry": entry, "who": who, "detail": " · ".join(detail)}
 
 

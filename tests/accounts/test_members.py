@@ -108,7 +108,7 @@ def test_the_owner_and_members_are_not_invited(alice: Account, dora: User) -> No
 
 
 def test_an_account_has_at_most_fifty_members(alice: Account, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(members, "MEMBERS_MOST", 1)
+    monkeypatch.setattr(members, "MAX_MEMBERS", 1)
     members.invite(alice, email="dora@example.org", role="viewer", acting_user=alice.owner)
 
     members.invite(
@@ -166,7 +166,7 @@ def test_an_account_sends_only_so_many_invitations_a_day(
     alice: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Taken back and made anew, each is another mail to somebody who never asked for one."""
-    monkeypatch.setattr(members, "INVITED_A_DAY_MOST", 2)
+    monkeypatch.setattr(members, "MAX_INVITATIONS_PER_DAY", 2)
     with time_machine.travel(NOON, tick=False):
         for _ in range(2):
             members.revoke(

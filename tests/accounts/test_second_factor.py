@@ -56,7 +56,7 @@ def test_a_wrong_code_switches_nothing_on(alice: User) -> None:
 
     page = client.post(reverse("mfa_activate_totp"), {"code": "000000"}).content.decode()
 
-    assert "This is not the code that the app shows now" in page
+    assert "The code is wrong. Enter the code that the app shows now" in page
     assert not alice.authenticator_set.exists()  # type: ignore[attr-defined]
 
 
@@ -123,4 +123,4 @@ def test_codes_are_guessed_five_times_and_no_more(alice: User) -> None:
         guesser = Client(REMOTE_ADDR=f"192.0.2.{number}")
         guesser.post(reverse("account_login"), {"login": alice.email, "password": PASSWORD})
         answers.append(guesser.post(reverse("mfa_authenticate"), {"code": f"{number:06}"}).content.decode())
-    assert ["This is not the code" in page for page in answers] == [True] * 5 + [False] * 2
+    assert ["The code is wrong" in page for page in answers] == [True] * 5 + [False] * 2

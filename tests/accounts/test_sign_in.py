@@ -38,7 +38,7 @@ def test_an_address_that_is_taken_is_refused(client: Client) -> None:
 
     assert answer.status_code == 200
     assert answer.context["form"].errors == {
-        "email": ["There is an account with this address already. Sign in, or reset its password."]
+        "email": ["An account with this address already exists. Sign in, or reset its password."]
     }
     assert (User.objects.count(), Account.objects.count()) == (1, 1)
 
@@ -59,7 +59,7 @@ def test_a_wrong_password_signs_nobody_in(client: Client) -> None:
     answer = client.post(reverse("account_login"), {"login": "alice@example.org", "password": "wrong"})
 
     assert answer.status_code == 200
-    assert "Address and password do not belong together." in answer.content.decode()
+    assert "E-mail address or password is wrong." in answer.content.decode()
     assert "_auth_user_id" not in client.session
 
 
@@ -147,7 +147,7 @@ def test_wrong_passwords_are_counted_whatever_host_is_asked(client: Client) -> N
             for number in range(3)
         ]
 
-    assert ["Too many wrong tries for this address. Wait five minutes" in page for page in pages] == [
+    assert ["Too many failed sign-ins for this address. Wait five minutes" in page for page in pages] == [
         False,
         False,
         True,

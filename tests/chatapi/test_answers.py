@@ -11,7 +11,7 @@ HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 def test_a_program_with_a_wrong_address_is_answered_json(client: Client, verb: str, address: str) -> None:
     for headers in ({}, {"Accept": "*/*"}, {"Accept": "application/json"}):
         answer = client.generic(verb, address, b"{}", "application/json", headers=headers)
-        assert (answer.status_code, answer.json()) == (404, {"error": "There is nothing at this address."})
+        assert (answer.status_code, answer.json()) == (404, {"error": "There is nothing at this URL."})
         assert answer.headers["Access-Control-Allow-Origin"] == "*"
 
 

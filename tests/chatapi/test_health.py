@@ -48,27 +48,30 @@ def test_ready_with_a_dispatchers_fresh_heartbeat(client: Client) -> None:
     ("role", "seconds_ago", "how_old"),
     [
         (Role.DISPATCH, 75.2, "the last heartbeat is 75 s old"),
-        (Role.OUTGOING, 1, "there is no heartbeat of any"),
+        (Role.OUTGOING, 1, "there is no heartbeat"),
     ],
 )
 def test_not_ready_without_one(client: Client, role: Role, seconds_ago: float, how_old: str) -> None:
     with time_machine.travel(timezone.now(), tick=False):
         runner(role, seconds_ago)
         answer = ready(client)
-    assert answer == (503, {"status": "not ready", "reason": f"No dispatcher is alive: {how_old}."})
+    assert answer == (503, {"status": "not ready", "reason": f"No dispatcher is running: {how_old}."})
 
 
 @pytest.mark.django_db
 def test_not_ready_without_all_migrations(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "migrated", False)
     with patch.object(health.MigrationExecutor, "migration_plan", return_value=["one"]):
-        assert ready(client) == (503, {"status": "not ready", "reason": "The database lacks migrations."})
+        assert ready(client) == (
+            503,
+            {"status": "not ready", "reason": "The database has unapplied migrations."},
+        )
 
 
 @pytest.mark.django_db
 def test_not_ready_without_a_database(client: Client) -> None:
     with patch.object(health, "last_heartbeat", side_effect=OperationalError("gone")):
-        assert ready(client) == (503, {"status": "not ready", "reason": "The database does not answer."})
+        assert ready(client) == (503, {"status": "not ready", "reason": "The database does not respond."})
 
 
 @pytest.mark.django_db
@@ -80,7 +83,7 @@ def test_not_ready_with_a_database_that_is_frozen(
         database_server.pid, signal.SIGSTOP
     )  # it takes connections and answers none; those there are go on
     try:
-        assert ready(client) == (503, {"status": "not ready", "reason": "The database does not answer."})
+        assert ready(client) == (503, {"status": "not ready", "reason": "The database does not respond."})
     finally:
         os.kill(database_server.pid, signal.SIGCONT)
     assert ready(client) == (200, {"status": "ready"})

@@ -6,7 +6,7 @@ import pytest
 from django.http import HttpResponse, StreamingHttpResponse
 
 from chatapi.runtime import download_slots
-from chatapi.wsgi import whole_answers
+from chatapi.wsgi import responses_with_length
 
 
 def asked(response: HttpResponse | StreamingHttpResponse, address: str = "192.0.2.1") -> tuple[str, Any]:
@@ -17,7 +17,9 @@ def asked(response: HttpResponse | StreamingHttpResponse, address: str = "192.0.
         start_response(f"{response.status_code} Some", [])
         return response
 
-    found = whole_answers(application)({"REMOTE_ADDR": address}, lambda status, headers: begun.append(status))
+    found = responses_with_length(application)(
+        {"REMOTE_ADDR": address}, lambda status, headers: begun.append(status)
+    )
     [status] = begun
     return status, found
 

@@ -17,7 +17,7 @@ from testing_tools.verification.actions import bins as bin_actions
 from testing_tools.verification.actions import captures as capture_actions
 from tests.factories import InstanceFactory, UserFactory
 
-SENTENCE = "You are looking at somebody else"
+SENTENCE = "You are viewing another user"
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_what_is_the_persons_alone_stays_closed(looking: Client) -> None:
         answer = looking.get(address)
         assert (
             answer.status_code,
-            "the person's alone" in answer.content.decode().replace("&#x27;", "'"),
+            "This page is personal" in answer.content.decode().replace("&#x27;", "'"),
         ) == (403, True)
 
 

@@ -38,7 +38,7 @@ def wire(instance: Instance, method: str, **data: str) -> tuple[int, dict[str, s
 
 def test_a_stopped_instance_answers_403_in_words(instance: Instance, charlie: User) -> None:
     assert stop_instance(instance, reason="spam", acting_user=charlie)
-    refusal = {"error": "Instance is stopped. Ask whoever runs this site."}
+    refusal = {"error": "Instance is stopped. Ask the administrator of this site."}
     assert wire(instance, "messages") == (403, refusal)
     assert wire(instance, "sendMessage", phone="15551234567", body="hi") == (403, refusal)
     assert not OutgoingMessage.objects.exists()
@@ -151,7 +151,7 @@ def test_its_keys_and_tokens_get_403_with_a_sentence(instance: Instance, charlie
     bearer = {"authorization": f"Bearer {key}"}
     assert Client().get("/api/v1/instances/", headers=bearer).status_code == 200
     block_account(instance.owner, reason="fraud", acting_user=charlie)
-    refusal = {"error": "This account is blocked. Ask whoever runs this site."}
+    refusal = {"error": "This account is blocked. Ask the administrator of this site."}
     answer = Client().get("/api/v1/instances/", headers=bearer)
     assert (answer.status_code, answer.json()) == (403, refusal)
     assert wire(instance, "status") == (403, refusal)
