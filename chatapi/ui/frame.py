@@ -53,13 +53,23 @@ def is_read_only(request: HttpRequest, context: Context) -> bool:
     return _read_only_rule is not None and _read_only_rule(request, context)
 
 
+def user_of(request: HttpRequest) -> Any:
+    """The user of the session, read at most once per request.
+
+    REST framework has no user on pages that take no key; the session has it.
+    """
+    user = getattr(request, "user", None) or request.__dict__.get("_frame_user")
+    if user is None:
+        user = request.__dict__["_frame_user"] = get_user(request)
+    return user
+
+
 class Frame:
     """The frame of one request."""
 
     def __init__(self, request: HttpRequest) -> None:
-        # REST framework wraps the request, and has no user on pages that take no key; the session has it.
-        self.request: HttpRequest = getattr(request, "_request", request)
-        self.user = getattr(self.request, "user", None) or get_user(self.request)
+        self.request: HttpRequest = getattr(request, "_request", request)  # REST framework wraps it
+        self.user = user_of(self.request)
 
     @property
     def is_signed_in(self) -> bool:

@@ -7,12 +7,12 @@ asks, so fragments for htmx cost nothing. Views take the chosen instance from `c
 from functools import cached_property
 from typing import Any
 
-from django.contrib.auth import get_user
 from django.http import HttpRequest
 from django.template import Context
 from django.urls import Resolver404, ResolverMatch, resolve, reverse
 from django.utils import timezone
 
+from chatapi.ui.frame import user_of
 from hooks.log import delays
 from hooks.log.delays import Delay
 from hooks.models import Endpoint
@@ -50,7 +50,7 @@ class InstanceFrame:
     def __init__(self, request: HttpRequest) -> None:
         self.request = request
         # REST framework sets None as the user of a page that takes no key; the session has the user.
-        self.user = getattr(request, "user", None) or get_user(request)
+        self.user = user_of(request)
 
     @classmethod
     def of(cls, request: HttpRequest) -> "InstanceFrame":

@@ -51,7 +51,7 @@ def test_staff_sees_the_pages_as_the_owner_does_under_a_banner(looking: Client, 
         answer = looking.get(address)
         page = answer.content.decode()
         assert answer.status_code == 200, address
-        assert "You are looking at alice@example.org" in page, address
+        assert "You are viewing alice@example.org" in page, address
         assert "charlie@example.org" in page and "read-only" in page
     assert "Shop" in looking.get("/instances/").content.decode()
 
@@ -156,7 +156,7 @@ def test_from_an_instance_it_leads_to_that_instance(instance: Instance, staff: C
 def test_the_staff_desk_stays_the_staffs_own(looking: Client) -> None:
     page = looking.get("/admin/")
     assert page.status_code == 200
-    assert "You are looking at" in page.content.decode()
+    assert "You are viewing" in page.content.decode()
 
 
 def test_after_half_an_hour_it_is_over(instance: Instance, charlie: User) -> None:
