@@ -42,8 +42,10 @@ def test_files_are_kept_up_to_the_quota_and_not_beyond(instance: Instance, tmp_p
 
 
 def test_another_instance_has_its_own(instance: Instance) -> None:
+    other = InstanceFactory()
     keep(instance, 20)
-    keep(InstanceFactory(), 20)
+    keep(other, 20)
+    assert [(one.instance, one.size) for one in Media.objects.order_by("pk")] == [(instance, 20), (other, 20)]
 
 
 def test_over_the_quota_nothing_is_fetched(instance: Instance) -> None:
@@ -57,4 +59,5 @@ def test_over_the_quota_nothing_is_fetched(instance: Instance) -> None:
 def test_what_is_over_makes_room(instance: Instance) -> None:
     media = keep(instance, 20)
     media.delete()
-    keep(instance, 20)
+    kept = keep(instance, 20)
+    assert list(Media.objects.all()) == [kept]
