@@ -1,9 +1,25 @@
-"""Every test starts with nobody counted: allauth keeps its counts of tries in the cache of the process."""
+"""Alice and dora, who have signed up. No login attempts are counted at the start of a test.
+
+allauth keeps its counts of attempts in the cache of the process.
+"""
 
 import pytest
 from django.core.cache import cache
+
+from accounts.actions.accounts import sign_up
+from accounts.models import Account, User
 
 
 @pytest.fixture(autouse=True)
 def nobody_counted() -> None:
     cache.clear()
+
+
+@pytest.fixture
+def alice(db: None) -> Account:
+    return sign_up("alice@example.org", "correct horse 9")
+
+
+@pytest.fixture
+def dora(db: None) -> User:
+    return sign_up("dora@example.org", "correct horse 9").owner

@@ -13,11 +13,6 @@ from accounts.models import Account, AccountKey, User
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def alice() -> Account:
-    return sign_up("alice@example.org", "correct horse 9")
-
-
 @pytest.mark.parametrize(
     "name", ["accounts:account", "mfa_index", "usersessions_list", "account_change_password"]
 )

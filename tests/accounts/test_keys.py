@@ -13,11 +13,6 @@ pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 
 
-@pytest.fixture
-def alice() -> Account:
-    return sign_up("alice@example.org", "correct horse 9")
-
-
 def test_a_key_is_uid_and_forty_letters_or_digits(alice: Account) -> None:
     key, plaintext = issue_key(alice, acting_user=alice.owner)
 

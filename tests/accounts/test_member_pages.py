@@ -25,11 +25,6 @@ def alice() -> Account:
     return sign_up("alice@example.org", "correct horse 9", name="Alice's shop")
 
 
-@pytest.fixture
-def dora() -> User:
-    return sign_up("dora@example.org", "correct horse 9").owner
-
-
 def browser(user: User) -> Client:
     client = Client()
     client.force_login(user)

@@ -15,16 +15,6 @@ pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 
 
-@pytest.fixture
-def alice() -> Account:
-    return sign_up("alice@example.org", "correct horse 9")
-
-
-@pytest.fixture
-def dora() -> User:
-    return sign_up("dora@example.org", "correct horse 9").owner
-
-
 def test_an_invitation_that_is_accepted_makes_a_member(alice: Account, dora: User) -> None:
     invitation, token = members.invite(
         alice, email=" Dora@Example.org ", role="viewer", acting_user=alice.owner

@@ -11,11 +11,6 @@ from accounts.models import Account, Payment
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def alice() -> Account:
-    return sign_up("alice@example.org", "correct horse 9")
-
-
 def test_a_payment_is_written_down_with_who_did_it(alice: Account) -> None:
     payment = record_payment(
         alice, instance_id=None, days=30, amount=Decimal("19.00"), note="Card", acting_user=alice.owner

@@ -19,13 +19,6 @@ from tests.hooks.maintenance.test_pause import DAY, failing
 
 
 @pytest.fixture
-def alice(instance: Instance) -> Client:
-    client = Client()
-    client.force_login(instance.owner.owner)
-    return client
-
-
-@pytest.fixture
 def failed(instance: Instance) -> Instance:
     """The instance, after a day of nothing but failures."""
     failing(instance.endpoint, since=DAY + timedelta(minutes=2), last=timedelta(minutes=1))

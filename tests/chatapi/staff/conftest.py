@@ -42,3 +42,10 @@ def staff(charlie: User) -> Client:
     client = Client()
     client.force_login(charlie)
     return client
+
+
+@pytest.fixture
+def alice(instance: Instance) -> Client:
+    client = Client()
+    client.force_login(instance.owner.owner)
+    return client

@@ -1,6 +1,5 @@
 """An account's owner reads what was done in it, by whom, and that staff looked; nobody else reads it."""
 
-import pytest
 from django.test import Client
 
 from accounts.actions import members
@@ -11,13 +10,6 @@ from instances.models import Instance
 from tests.factories import UserFactory
 
 PAGE = "/account/history/"
-
-
-@pytest.fixture
-def alice(instance: Instance) -> Client:
-    client = Client()
-    client.force_login(instance.owner.owner)
-    return client
 
 
 def test_it_tells_of_oneself_of_tokens_and_of_staff(

@@ -3,7 +3,6 @@
 That dispatchers pass a paused endpoint by is told in tests/hooks/dispatch/test_claims.py and test_pause.py.
 """
 
-import pytest
 from django.test import Client
 from django.utils import timezone
 
@@ -21,13 +20,6 @@ from instances.actions.stopping import block_account, start_instance, stop_insta
 from instances.models import Instance, OutgoingMessage, StopReason
 from instances.sending import outgoing
 from tests.factories import UserFactory
-
-
-@pytest.fixture
-def alice(instance: Instance) -> Client:
-    client = Client()
-    client.force_login(instance.owner.owner)
-    return client
 
 
 def wire(instance: Instance, method: str, **data: str) -> tuple[int, dict[str, str]]:

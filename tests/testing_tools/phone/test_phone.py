@@ -15,9 +15,9 @@ from instances.actions.settings import change_settings
 from instances.channels import channel_of
 from instances.channels.sandbox.actions.phone import change_phone
 from instances.channels.sandbox.actions.receipts import make_due_receipts
-from instances.models import Chat, Instance, Message, SandboxContact
+from instances.models import Chat, Message, SandboxContact
 from instances.sending.outgoing import send_due
-from tests.factories import AccountFactory, InstanceFactory, UserFactory, member_of
+from tests.factories import UserFactory, member_of
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
@@ -25,18 +25,6 @@ PAGE = "/testing/phone/"
 ANNA = "17680561234@c.us"
 BERT = "4915112345678@c.us"
 QUERY = f"?instance=12345&chat={ANNA}"
-
-
-@pytest.fixture
-def instance() -> Instance:
-    return InstanceFactory(owner=AccountFactory(email="alice@example.org"), number=12345)
-
-
-@pytest.fixture
-def alice(instance: Instance) -> Client:
-    client = Client()
-    client.force_login(instance.owner.owner)
-    return client
 
 
 def touch(client: Client, where: str, *, query: str = QUERY, **fields) -> str:

@@ -13,23 +13,11 @@ from instances.actions.status import change_status
 from instances.models import AccountStatus, Instance, Message, OutgoingMessage
 from instances.sending.outgoing import send_due
 from testing_tools.sending import acks as ticks
-from tests.factories import AccountFactory, InstanceFactory, UserFactory
+from tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
 PAGE = "/testing/sending/"
-
-
-@pytest.fixture
-def instance() -> Instance:
-    return InstanceFactory(owner=AccountFactory(email="alice@example.org"), number=12345)
-
-
-@pytest.fixture
-def alice(instance: Instance) -> Client:
-    client = Client()
-    client.force_login(instance.owner.owner)
-    return client
 
 
 def send(client: Client, recipient: str = "+1 (768) 056-1234", text: str = "hello") -> str:

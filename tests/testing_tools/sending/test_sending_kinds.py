@@ -9,28 +9,16 @@ from django.test import Client
 from instances.actions.status import change_status
 from instances.channels.sandbox.actions.contacts import change_contact
 from instances.channels.sandbox.channel import SandboxChannel
-from instances.models import AccountStatus, Instance, Media, OutgoingMessage
+from instances.models import AccountStatus, Media, OutgoingMessage
 from instances.sending.outgoing import send_due
 from testing_tools import sample_files
 from testing_tools.sending import acks, missing_acks
-from tests.factories import AccountFactory, InstanceFactory, member_of
+from tests.factories import member_of
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
 PAGE = "/testing/sending/"
 ANNA = "17680561234@c.us"
-
-
-@pytest.fixture
-def instance() -> Instance:
-    return InstanceFactory(owner=AccountFactory(email="alice@example.org"), number=12345)
-
-
-@pytest.fixture
-def alice(instance: Instance) -> Client:
-    client = Client()
-    client.force_login(instance.owner.owner)
-    return client
 
 
 def send(client: Client, kind: str, **fields) -> str:

@@ -3,7 +3,6 @@
 import html
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,32 +22,12 @@ from instances.sending.outgoing import send_due
 from testing_tools.simulation import drafts
 from testing_tools.verification.actions import bins as bin_actions
 from testing_tools.verification.actions import verifications as verification_actions
-from tests.factories import AccountFactory, InstanceFactory, UserFactory
+from tests.factories import UserFactory
 from tests.receiver import Receiver
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
 PAGE = "/testing/simulation/"
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as running:
-        yield running
-
-
-@pytest.fixture
-def instance(receiver: Receiver) -> Instance:
-    return InstanceFactory(
-        owner=AccountFactory(email="alice@example.org"), number=12345, name="Shop", url=receiver.url
-    )
-
-
-@pytest.fixture
-def alice(instance: Instance) -> Client:
-    client = Client()
-    client.force_login(instance.owner.owner)
-    return client
 
 
 def form_of(client: Client, what: str = "message") -> dict[str, str]:

@@ -4,7 +4,6 @@ import json
 from datetime import timedelta
 
 import pytest
-from django.test import Client
 from django.utils import timezone
 
 from chatapi.ui.json_text import BadJson, Place, parse, place_of
@@ -47,13 +46,6 @@ def instance() -> Instance:
         status_notifications_on=True,
         chat_update_on=True,
     )
-
-
-@pytest.fixture
-def alice(instance: Instance) -> Client:
-    client = Client()
-    client.force_login(instance.owner.owner)
-    return client
 
 
 def last_body(instance: Instance, kind: Kind = Kind.MESSAGE) -> bytes:

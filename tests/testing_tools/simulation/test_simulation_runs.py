@@ -1,7 +1,6 @@
 """Several simulated hooks by one press of Send: in sequence, backwards, repeated, as duplicates; and their end."""
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -17,32 +16,11 @@ from testing_tools.simulation import actions as simulation_actions
 from testing_tools.simulation import runs as simulation_runs
 from testing_tools.simulation.kinds import What, example
 from testing_tools.simulation.models import Plan, RunState, SimulationRun, SimulationStep
-from tests.factories import AccountFactory, InstanceFactory, UserFactory, member_of
-from tests.receiver import Receiver
+from tests.factories import UserFactory, member_of
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
 PAGE = "/testing/simulation/"
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as running:
-        yield running
-
-
-@pytest.fixture
-def instance(receiver: Receiver) -> Instance:
-    return InstanceFactory(
-        owner=AccountFactory(email="alice@example.org"), number=12345, name="Shop", url=receiver.url
-    )
-
-
-@pytest.fixture
-def alice(instance: Instance) -> Client:
-    client = Client()
-    client.force_login(instance.owner.owner)
-    return client
 
 
 def press_send(client: Client, instance: Instance, what: str, plan: str, **more: str) -> Any:

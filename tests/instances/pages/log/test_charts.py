@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.test import Client
 
 from hooks.log import chart as log_chart
 from hooks.models import Hook, Kind, SkipReason, State, new_public_id
@@ -27,13 +26,6 @@ def half_past_two() -> Any:
 @pytest.fixture
 def instance() -> Instance:
     return InstanceFactory(owner=AccountFactory(email="alice@example.org"), number=12345)
-
-
-@pytest.fixture
-def alice(instance: Instance) -> Client:
-    client = Client()
-    client.force_login(instance.owner.owner)
-    return client
 
 
 def make(instance: Instance, at: datetime, state: str = State.DELIVERED, **fields: Any) -> Hook:

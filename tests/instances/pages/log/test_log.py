@@ -10,7 +10,7 @@ from django.utils import timezone
 from hooks.models import RETRY_DELAYS, Attempt, Hook, Kind, Outcome, Side, SkipReason, State
 from instances.actions.messages import receive_message
 from instances.models import Instance
-from tests.factories import AccountFactory, InstanceFactory, UserFactory
+from tests.factories import AccountFactory, InstanceFactory
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
@@ -25,20 +25,6 @@ def instance() -> Instance:
         name="Shop",
         url="https://example.com/hook",
     )
-
-
-@pytest.fixture
-def alice(instance: Instance) -> Client:
-    client = Client()
-    client.force_login(instance.owner.owner)
-    return client
-
-
-@pytest.fixture
-def bob() -> Client:
-    client = Client()
-    client.force_login(UserFactory(email="bob@example.org"))
-    return client
 
 
 def make(instance: Instance, state: str = State.DELIVERED, **fields: Any) -> Hook:

@@ -23,13 +23,6 @@ def instance() -> Instance:
     return InstanceFactory(owner=AccountFactory(email="alice@example.org"), number=12345)
 
 
-@pytest.fixture
-def alice(instance: Instance) -> Client:
-    client = Client()
-    client.force_login(instance.owner.owner)
-    return client
-
-
 def make(instance: Instance, state: str = State.DELIVERED, **fields: Any) -> Hook:
     known = {
         "kind": Kind.MESSAGE,

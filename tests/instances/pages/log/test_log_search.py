@@ -22,13 +22,6 @@ def instance() -> Instance:
     )
 
 
-@pytest.fixture
-def alice(instance: Instance) -> Client:
-    client = Client()
-    client.force_login(instance.owner.owner)
-    return client
-
-
 def make(instance: Instance, body: str = "{}", at=NOW, kind=Kind.MESSAGE) -> Hook:
     return Hook.objects.create(
         public_id=new_public_id(at), endpoint=instance.endpoint, kind=kind, body=body.encode(),

@@ -10,7 +10,7 @@ from hooks.actions import redelivery
 from hooks.actions.endpoints import pause
 from hooks.models import Hook, Redelivery, State
 from instances.models import Instance
-from tests.factories import AccountFactory, InstanceFactory, UserFactory
+from tests.factories import AccountFactory, InstanceFactory
 from tests.instances.pages.log.test_log import attempt, make
 
 pytestmark = pytest.mark.django_db
@@ -21,20 +21,6 @@ def instance() -> Instance:
     return InstanceFactory(
         owner=AccountFactory(email="alice@example.org"), number=12345, url="https://example.com/hook"
     )
-
-
-@pytest.fixture
-def alice(instance: Instance) -> Client:
-    client = Client()
-    client.force_login(instance.owner.owner)
-    return client
-
-
-@pytest.fixture
-def bob() -> Client:
-    client = Client()
-    client.force_login(UserFactory(email="bob@example.org"))
-    return client
 
 
 def made(client: Client, *args: object, **options: object) -> Redelivery:
