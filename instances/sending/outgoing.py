@@ -134,11 +134,14 @@ def claim(pk: int, now: datetime) -> Instance | None:
 
 
 def take(instance: Instance, most: int) -> list[OutgoingMessage]:
-    """The first messages of the queue, marked as tried now: for DEADLINE seconds nobody clears them away."""
+    """The first `most` messages of the queue. Each is marked as tried now, so that it is not cleared for DEADLINE s."""
     table = OutgoingMessage._meta.db_table
+    # Materialized: as a subquery of `IN`, the planner may run the SELECT once per row of the table, and each run takes
+    # other rows, so that LIMIT does not hold. It does so when it takes the table for empty.
     taken = OutgoingMessage.objects.raw(
-        f"UPDATE {table} SET last_try_at = clock_timestamp() WHERE id IN"
-        f" (SELECT id FROM {table} WHERE instance_id = %s ORDER BY queue_number LIMIT %s FOR UPDATE) RETURNING *",
+        f"WITH first AS MATERIALIZED (SELECT id FROM {table} WHERE instance_id = %s ORDER BY queue_number LIMIT %s"
+        f" FOR UPDATE) UPDATE {table} SET last_try_at = clock_timestamp() FROM first WHERE {table}.id = first.id"
+        f" RETURNING {table}.*",
         [instance.pk, most],
     )
     return sorted(taken, key=lambda outgoing: outgoing.queue_number)

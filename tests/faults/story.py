@@ -19,7 +19,7 @@ from django.utils import timezone
 from hypothesis import strategies as st
 
 from hooks import outbox
-from hooks.actions import endpoints
+from hooks.actions import hooks
 from hooks.actions.endpoints import configure, pause, resume
 from hooks.actions.hooks import NotPossible, cancel, try_now
 from hooks.models import UNFINISHED, Endpoint, Hook, HookQuerySet, Kind, State
@@ -189,7 +189,7 @@ class Stage:
         if not lane.hooks:
             return
         hook = lane.hooks[number % len(lane.hooks)]
-        action: Callable[..., Hook] = getattr(endpoints, what)
+        action: Callable[..., Hook] = getattr(hooks, what)
         with suppress(NotPossible):
             action(hook, acting_user=None)
             if what == "resend":

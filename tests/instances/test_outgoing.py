@@ -4,6 +4,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from hooks.models import Hook
@@ -47,6 +48,16 @@ def test_a_long_queue_takes_several_passes(instance: Instance, monkeypatch: pyte
     assert [outgoing.send_due() for _ in range(4)] == [20, 20, 5, 0]
     assert queue() == (45, 0)
     assert gone() == bodies
+
+
+def test_the_size_of_a_claim_holds_with_any_plan(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A nested loop runs its inner side once per row; with LIMIT inside, that used to take the whole queue."""
+    monkeypatch.setattr(outgoing, "MESSAGES_A_CLAIM", 20)
+    send(instance, *[str(number) for number in range(45)])
+    with connection.cursor() as cursor:
+        for method in ("hashjoin", "mergejoin", "hashagg", "sort", "material", "memoize"):
+            cursor.execute(f"SET LOCAL enable_{method} = off")
+    assert outgoing.send_due() == 20
 
 
 def test_a_slow_channel_is_written_down_at_half_of_its_deadline(

@@ -229,7 +229,7 @@ class NewReceiptSerializer(StrictSerializer):
     messageId = serializers.CharField(max_length=200, help_text="The `id` that sendMessage answered.")
     status = serializers.ChoiceField(
         choices=[(label, label) for label in Ack.labels],
-        error_messages={"invalid_choice": f"It takes one of: {', '.join(Ack.labels)}."},
+        error_messages={"invalid_choice": f"Must be one of: {', '.join(Ack.labels)}."},
     )
 
     def get_fields(self) -> dict[str, Any]:
@@ -276,7 +276,7 @@ class PhoneEventSerializer(StrictSerializer):
 
     event = serializers.ChoiceField(
         choices=[(event, event) for event in PHONE_EVENTS],
-        error_messages={"invalid_choice": f"It takes one of: {', '.join(PHONE_EVENTS)}."},
+        error_messages={"invalid_choice": f"Must be one of: {', '.join(PHONE_EVENTS)}."},
         help_text="`scan` the QR code · `log_out` · `disconnect` the phone from the internet, `connect` it again · "
         "`take_over`: another computer opens the session · `sync`: synchronisation begins, `synced`: it is over.",
     )

@@ -107,7 +107,7 @@ A_PHONE = "It takes a phone number of 9 to 14 digits that starts with the countr
         ({"body": " \n"}, {"body": "It takes the content of a message of type chat, and is empty."}),
         ({"body": "\x00"}, {"body": "Null characters are not allowed."}),
         ({"body": ["hello"]}, {"body": "Not a valid string."}),
-        ({"type": "letter"}, {"type": f"It takes one of: {TYPES}."}),
+        ({"type": "letter"}, {"type": f"Must be one of: {TYPES}."}),
         (
             {"chatId": "15550001234@c.us"},
             {
@@ -182,7 +182,7 @@ def test_a_receipt_is_recorded_once_and_never_goes_back(alice: Caller) -> None:
 @pytest.mark.parametrize(
     ("change", "fields"),
     [
-        ({"status": "read"}, {"status": "It takes one of: sent, delivered, viewed."}),
+        ({"status": "read"}, {"status": "Must be one of: sent, delivered, viewed."}),
         ({"messageId": "nothing"}, {"messageId": "The instance has sent no message with this id."}),
         ({"messageId": None}, {"messageId": "This field may not be null."}),
     ],
@@ -256,8 +256,8 @@ def test_the_phone_changes_its_state(alice: Caller, change: dict, state: tuple[s
         (
             {"accountStatus": "not_paid"},
             {
-                "error": "accountStatus: It takes one of: init, loading, got qr code, authenticated.",
-                "fields": {"accountStatus": "It takes one of: init, loading, got qr code, authenticated."},
+                "error": "accountStatus: Must be one of: init, loading, got qr code, authenticated.",
+                "fields": {"accountStatus": "Must be one of: init, loading, got qr code, authenticated."},
             },
         ),
     ],
