@@ -9,10 +9,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_POST
 
+from accounts.current_user import current_user
 from hooks import webhook_urls
 from instances.models import Instance
 from instances.pages import access
-from testing_tools.signed_in import signed_in_user
 from testing_tools.simulation import actions as simulation_actions
 from testing_tools.simulation import runs as simulation_runs
 from testing_tools.simulation.models import SimulationRun
@@ -32,7 +32,7 @@ def step(request: HttpRequest, public_id: UUID) -> HttpResponse:
     refusal = why_off(run.instance)
     if not refusal:
         try:
-            simulation_actions.advance(run, run.instance, acting_user=signed_in_user(request))
+            simulation_actions.advance(run, run.instance, acting_user=current_user(request))
         except webhook_urls.BadAddress as error:
             refusal = str(error)
     shown = simulation_runs.show_run(run)
@@ -44,9 +44,7 @@ def step(request: HttpRequest, public_id: UUID) -> HttpResponse:
 @require_POST
 @login_required
 def cancel(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    run = simulation_actions.cancel_run(
-        changeable_run(request, public_id), acting_user=signed_in_user(request)
-    )
+    run = simulation_actions.cancel_run(changeable_run(request, public_id), acting_user=current_user(request))
     return fragment(request, simulation_runs.show_run(run))
 
 

@@ -12,6 +12,7 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts.current_user import current_user
 from chatapi.ui.json_text import BadJson, compact
 from chatapi.ui.requests import HtmxRequest
 from hooks import webhook_urls
@@ -21,7 +22,6 @@ from instances.models import Instance
 from instances.pages import access, manual_request_limit
 from instances.pages.chosen_instance import chosen_instance, must_change, must_choose
 from instances.pages.log.attempts import show
-from testing_tools.signed_in import signed_in_user
 from testing_tools.simulation import actions as simulation_actions
 from testing_tools.simulation import runs as simulation_runs
 from testing_tools.simulation.drafts import Draft, about, first_draft, from_form, headers_to_be_sent, judged
@@ -258,7 +258,7 @@ def sent(request: HttpRequest, instance: Instance, what: str, draft: Draft, url:
         to_url=url,
         count=simulation_runs.read_count(request.POST.get("count", "")),
         pause=simulation_runs.read_pause(request.POST.get("pause", "")),
-        acting_user=signed_in_user(request),
+        acting_user=current_user(request),
     )
     return {"run": simulation_runs.show_run(run)}
 
@@ -279,7 +279,7 @@ def deliver(request: HttpRequest, instance: Instance, *, kind: Any, body: bytes,
                 kind=kind,
                 body=body,
                 to_url=url,
-                acting_user=signed_in_user(request),
+                acting_user=current_user(request),
                 **about(body),
             )
     except manual_request_limit.TooMany as error:

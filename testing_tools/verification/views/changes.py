@@ -7,8 +7,8 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
+from accounts.current_user import current_user
 from chatapi.ui.requests import HtmxRequest
-from testing_tools.signed_in import signed_in_user
 from testing_tools.verification import responses
 from testing_tools.verification.actions import bins as bin_actions
 from testing_tools.verification.actions import captures as capture_actions
@@ -53,7 +53,7 @@ def response(request: HtmxRequest, key: str) -> HttpResponse:
             "fault": {error.field: str(error)},
         }
         return tool(request, "bin_response.html", context, status=422)
-    bin_actions.set_response(bin, configured, acting_user=signed_in_user(request))
+    bin_actions.set_response(bin, configured, acting_user=current_user(request))
     said = f"Saved. The bin responds {responses.describe_response(bin)}."
     if request.htmx:
         return tool(request, "bin_response.html", response_context(bin, configured) | {"said": said})
@@ -86,7 +86,7 @@ def response_context(bin: Bin, configured: ConfiguredResponse) -> dict[str, obje
 def note(request: HtmxRequest, key: str, public_id: str) -> HttpResponse:
     """Set the note of a capture; an empty one removes it."""
     found = visible_capture(changeable_bin(request, key), public_id)
-    capture_actions.write_note(found, request.POST.get("note", ""), acting_user=signed_in_user(request))
+    capture_actions.write_note(found, request.POST.get("note", ""), acting_user=current_user(request))
     if request.htmx:
         return render(
             request,
@@ -102,7 +102,7 @@ def delete(request: HtmxRequest, key: str, public_id: str) -> HttpResponse:
     """Delete one capture; the response offers to undo it."""
     bin = changeable_bin(request, key)
     found = visible_capture(bin, public_id)
-    at, _ = capture_actions.delete(bin, bin.captures.filter(pk=found.pk), acting_user=signed_in_user(request))
+    at, _ = capture_actions.delete(bin, bin.captures.filter(pk=found.pk), acting_user=current_user(request))
     if request.htmx:
         context = count_context(bin) | {"undo": undo_context(bin, at), "deleted": found, "news": True}
         return render(request, "testing_tools/verification/bin_undo.html", context)
@@ -117,7 +117,7 @@ def delete_all(request: HttpRequest, key: str) -> HttpResponse:
     filter = Filter(request.POST.get("q", ""))
     numbers = filter.apply(Capture.objects.kept(bin)).order_by().values("pk")
     at, count = capture_actions.delete(
-        bin, bin.captures.filter(pk__in=numbers), acting_user=signed_in_user(request)
+        bin, bin.captures.filter(pk__in=numbers), acting_user=current_user(request)
     )
     if not count:
         messages.info(request, "No requests to delete.")
@@ -131,7 +131,7 @@ def undo(request: HttpRequest, key: str) -> HttpResponse:
     """Restore what was deleted at `at` (microseconds, from the page)."""
     bin = changeable_bin(request, key)
     at = from_stamp(request.POST.get("at"))
-    count = capture_actions.restore(bin, at, acting_user=signed_in_user(request)) if at else 0
+    count = capture_actions.restore(bin, at, acting_user=current_user(request)) if at else 0
     if count:
         messages.success(request, "1 request restored." if count == 1 else f"{count} requests restored.")
     else:

@@ -7,10 +7,10 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
+from accounts.current_user import current_user
 from chatapi.ui.requests import HtmxRequest
 from hooks import webhook_urls
 from instances.pages import manual_request_limit
-from testing_tools.signed_in import signed_in_user
 from testing_tools.verification import replays
 from testing_tools.verification.actions import shares
 from testing_tools.verification.actions.shares import VALID_FOR, TooManyShares
@@ -124,7 +124,7 @@ def share(request: HtmxRequest, key: str) -> HttpResponse:
     if request.method == "POST":
         lasts: timedelta = VALID_FOR.get(given.get("lasts", ""), VALID_FOR["1h"])
         try:
-            made, url = shares.share(bin, valid_for=lasts, capture=found, acting_user=signed_in_user(request))
+            made, url = shares.share(bin, valid_for=lasts, capture=found, acting_user=current_user(request))
             context |= {"made": made, "url": url}
         except TooManyShares as error:
             context["fault"] = str(error)
@@ -137,7 +137,7 @@ def share(request: HtmxRequest, key: str) -> HttpResponse:
 def revoke(request: HtmxRequest, key: str, share: int) -> HttpResponse:
     """From now on this link opens nothing."""
     bin = changeable_bin(request, key)
-    shares.revoke(get_object_or_404(bin.shares, pk=share), acting_user=signed_in_user(request))
+    shares.revoke(get_object_or_404(bin.shares, pk=share), acting_user=current_user(request))
     if request.htmx:
         context: dict[str, object] = {
             "bin": bin,

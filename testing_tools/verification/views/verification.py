@@ -11,13 +11,13 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts.current_user import current_user
 from chatapi.ui.requests import HtmxRequest
 from instances.actions.bans import Banned
 from instances.channels.sandbox.actions.contacts import write_as_contact
 from instances.channels.sandbox.actions.preconditions import NotLinked, NotPossible
 from instances.models import Instance
 from instances.pages.chosen_instance import chosen_instance, must_change, must_choose
-from testing_tools.signed_in import signed_in_user
 from testing_tools.verification import checklist as silence
 from testing_tools.verification.actions import bins as bin_actions
 from testing_tools.verification.actions import verifications as verification_actions
@@ -63,7 +63,7 @@ def start(request: HttpRequest) -> HttpResponse:
     """Start, or begin the half hour anew; with `forwards` the own address gets the hooks as well."""
     instance = must_change(request)
     verification_actions.start_verification(
-        instance, forwards="forwards" in request.POST, acting_user=signed_in_user(request)
+        instance, forwards="forwards" in request.POST, acting_user=current_user(request)
     )
     return redirect(address_of(instance))
 
@@ -72,7 +72,7 @@ def start(request: HttpRequest) -> HttpResponse:
 @login_required
 def stop(request: HttpRequest) -> HttpResponse:
     instance = must_change(request)
-    verification_actions.stop_verification(instance, acting_user=signed_in_user(request))
+    verification_actions.stop_verification(instance, acting_user=current_user(request))
     url = verification_actions.endpoint_of(instance).url
     messages.success(
         request,
