@@ -8,7 +8,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from instances import chat_ids
-from instances.actions import bans, chats, events
+from instances.actions import bans, events
+from instances.actions.chats import chats
 from instances.actions.message_lookup import UnknownMessage
 from instances.models import Ack, Chat, Instance, Media, Message, MessageType
 

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
-from instances.actions import chats as chats_actions
-from instances.actions import groups as groups_actions
-from instances.actions.chats import Denied
-from instances.actions.groups import Taken, find_group, invite_link_of, set_admin
+from instances.actions.chats import chats as chats_actions
+from instances.actions.chats import groups as groups_actions
+from instances.actions.chats.chats import Denied
+from instances.actions.chats.groups import Taken, find_group, invite_link_of, set_admin
 from instances.actions.sending.accept import QueueFull, TooLong, send_message
 from instances.actions.sending.command_queue import claim_action, enqueue_action, finish_action
 from instances.channels import channel_of

@@ -22,7 +22,7 @@ from accounts.current_user import current_user
 from chatapi.ui.requests import HtmxRequest
 from instances import chat_ids
 from instances.actions.bans import Banned
-from instances.actions.chats import Denied, read_chat
+from instances.actions.chats.chats import Denied, read_chat
 from instances.actions.message_lookup import UnknownMessage
 from instances.actions.session import take_over
 from instances.channels.sandbox.actions import phone as phone_actions

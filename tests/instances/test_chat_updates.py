@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from instances.actions.chats import (
+from instances.actions.chats.chats import (
     Denied,
     archive_chat,
     change_chat,
@@ -14,7 +14,7 @@ from instances.actions.chats import (
     read_chat,
     remove_chat,
 )
-from instances.actions.groups import (
+from instances.actions.chats.groups import (
     add_participant,
     create_group,
     join_group,

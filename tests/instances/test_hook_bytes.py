@@ -7,8 +7,8 @@ import pytest
 from django.utils import timezone
 
 from hooks.models import Hook, Kind
-from instances.actions.chats import change_chat
-from instances.actions.groups import add_participant, create_group, remove_participant, set_admin
+from instances.actions.chats.chats import change_chat
+from instances.actions.chats.groups import add_participant, create_group, remove_participant, set_admin
 from instances.actions.message_lookup import quote
 from instances.actions.messages import receive_message, type_on_phone
 from instances.actions.sending.accept import send_message

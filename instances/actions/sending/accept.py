@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from hooks import bulk_insert
 from instances import chat_ids
-from instances.actions import chats, events
+from instances.actions import events
+from instances.actions.chats import chats
 from instances.actions.message_lookup import quote_sent
 from instances.models import Ack, Chat, Instance, Media, Message, MessageType, OutgoingMessage, OutgoingQueue
 

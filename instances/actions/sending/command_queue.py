@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from accounts.models import User
 from instances.actions import events
-from instances.actions.chats import Denied
+from instances.actions.chats.chats import Denied
 from instances.models import DIRECT_ACTIONS, Instance, QueuedAction
 
 ACTIONS_LIMIT = 400  # of one instance, as many as messages; *ours*

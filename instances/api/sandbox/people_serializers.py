@@ -6,7 +6,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from instances import chat_ids, payloads
-from instances.actions.groups import GROUP_LIMIT, NAME_LIMIT
+from instances.actions.chats.groups import GROUP_LIMIT, NAME_LIMIT
 from instances.api.sandbox.serializers import MessageSerializer, PhoneField
 from instances.api.serializers.strict import StrictSerializer
 from instances.models import Chat

@@ -17,7 +17,7 @@ from rest_framework.views import APIView
 
 from instances import payloads
 from instances.actions.bans import Banned
-from instances.actions.chats import Denied
+from instances.actions.chats.chats import Denied
 from instances.actions.media import take_media
 from instances.actions.message_lookup import UnknownMessage, quote
 from instances.api import schema

@@ -7,8 +7,8 @@ instance learns that they have come, and when they go; messages do not cross ove
 from typing import Any
 
 from instances import payloads
-from instances.actions.chats import Denied
-from instances.actions.groups import add_participant, remove_participant
+from instances.actions.chats.chats import Denied
+from instances.actions.chats.groups import add_participant, remove_participant
 from instances.models import Channel, Chat, Instance
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from instances.actions.chats import Denied
+from instances.actions.chats.chats import Denied
 from instances.channels.base import CannotDo
 from instances.contract.errors import NOT_AUTHENTICATED, Refused
 from instances.models import ActionType, Instance

@@ -5,8 +5,8 @@ What these do to the list of dialogs is this server's own account of it; that a 
 
 from typing import Any
 
-from instances.actions import chats as chats_actions
-from instances.actions.chats import mark_unread
+from instances.actions.chats import chats as chats_actions
+from instances.actions.chats.chats import mark_unread
 from instances.contract.arguments import Destination, flag, number
 from instances.contract.chats.channel_commands import do, do_now, refusing, waiting_words
 from instances.contract.registry import method

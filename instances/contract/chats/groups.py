@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from instances import chat_ids, value_parsing
-from instances.actions.groups import GROUP_LIMIT, NAME_LIMIT
+from instances.actions.chats.groups import GROUP_LIMIT, NAME_LIMIT
 from instances.actions.sending.accept import TEXT_LIMIT
 from instances.contract.arguments import MOST_PHONES, Argument, last, once, phones, plain, text
 from instances.contract.chats.channel_commands import do, do_now, waiting_words

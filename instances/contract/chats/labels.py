@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from instances.actions import labels as labels_actions
-from instances.actions.labels import COLOR, color_of
+from instances.actions.chats import labels as labels_actions
+from instances.actions.chats.labels import COLOR, color_of
 from instances.contract.arguments import Argument, Destination, once, plain, text
 from instances.contract.chats.channel_commands import refusing
 from instances.contract.chats.chats import FAILED, success

@@ -7,7 +7,8 @@ from django.conf import settings
 from django.utils.safestring import SafeString
 
 from instances import ban_masks, chat_ids
-from instances.actions import bans, groups, labels
+from instances.actions import bans
+from instances.actions.chats import groups, labels
 from instances.actions.sending import command_queue, forwarding
 from instances.actions.sending.accept import QUEUE_LIMIT, TEXT_LIMIT
 from instances.contract import errors

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from chatapi.ui.requests import HtmxRequest
 from instances import chat_ids
-from instances.actions.chats import Denied
+from instances.actions.chats.chats import Denied
 from instances.actions.sending.accept import QueueFull, TooLong, send_message
 from instances.channels.base import CannotDo
 from instances.models import ActionType, Chat, Instance

@@ -15,7 +15,7 @@ from django.db import connection
 from django.utils import timezone
 
 from hooks.models import Hook
-from instances.actions.groups import create_group
+from instances.actions.chats.groups import create_group
 from instances.actions.lifecycle import create_instance
 from instances.actions.sending.accept import record_sent, send_message
 from instances.channels.base import Button, Can, CannotDo, Channel

@@ -13,8 +13,8 @@ import instances.contract.urls  # noqa: F401 - registers the methods
 from accounts.actions.accounts import issue_key
 from hooks.actions.hooks import cancel
 from hooks.models import Hook, Kind
-from instances.actions.groups import create_group
-from instances.actions.labels import create_label
+from instances.actions.chats.groups import create_group
+from instances.actions.chats.labels import create_label
 from instances.actions.messages import receive_message
 from instances.actions.settings import change_settings
 from instances.actions.status import change_status

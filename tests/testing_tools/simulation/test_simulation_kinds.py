@@ -9,7 +9,7 @@ from django.utils import timezone
 from chatapi.ui.json_text import BadJson, Place, parse, place_of
 from hooks.actions.endpoints import configure
 from hooks.models import Hook, Kind
-from instances.actions.chats import change_chat
+from instances.actions.chats.chats import change_chat
 from instances.actions.messages import receive_message, record_ack, type_on_phone
 from instances.actions.sending.accept import send_message
 from instances.actions.status import change_status

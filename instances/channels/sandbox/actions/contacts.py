@@ -8,7 +8,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from instances import chat_ids
-from instances.actions import bans, chats, events, messages
+from instances.actions import bans, events, messages
+from instances.actions.chats import chats
 from instances.channels.sandbox.actions import receipts
 from instances.channels.sandbox.actions.preconditions import NotPossible, must_be_linked
 from instances.models import Chat, Instance, Message, SandboxContact

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from django.db import transaction
 
 from accounts.models import User
-from instances.actions import chats, events, groups
+from instances.actions import events
+from instances.actions.chats import chats, groups
 from instances.channels.sandbox.actions.preconditions import must_be_linked
 from instances.channels.sandbox.group_ids import free_group_id
 from instances.models import Chat, Instance

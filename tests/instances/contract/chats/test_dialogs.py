@@ -9,8 +9,8 @@ from django.db import connection
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from instances.actions.chats import change_chat
-from instances.actions.groups import create_group
+from instances.actions.chats.chats import change_chat
+from instances.actions.chats.groups import create_group
 from instances.actions.messages import receive_message
 from instances.models import Chat, Instance
 from tests.factories import InstanceFactory

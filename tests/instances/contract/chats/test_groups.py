@@ -9,7 +9,7 @@ import time_machine
 from django.conf import settings
 from django.test import Client
 
-from instances.actions.groups import create_group, invite_link_of, leave_group
+from instances.actions.chats.groups import create_group, invite_link_of, leave_group
 from instances.channels.sandbox.channel import SandboxChannel
 from instances.models import Chat, Instance, OutgoingMessage, QueuedAction, SandboxContact
 from instances.sending import outgoing

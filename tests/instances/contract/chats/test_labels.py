@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from instances.actions import labels
-from instances.actions.labels import create_label
+from instances.actions.chats import labels
+from instances.actions.chats.labels import create_label
 from instances.actions.messages import receive_message
 from instances.models import Chat, Instance, Label
 from tests.factories import InstanceFactory

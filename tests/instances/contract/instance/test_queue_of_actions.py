@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from instances.actions.groups import create_group
+from instances.actions.chats.groups import create_group
 from instances.actions.sending import command_queue
 from instances.actions.sending.command_queue import enqueue_action
 from instances.channels.sandbox.channel import SandboxChannel

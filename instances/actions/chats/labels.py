@@ -6,7 +6,7 @@ from django.db import transaction
 
 from accounts.models import User
 from instances.actions import events
-from instances.actions.chats import Denied, find_chat
+from instances.actions.chats.chats import Denied, find_chat
 from instances.models import Chat, Instance, Label
 
 LABEL_LIMIT = 100  # of one instance; *ours*

@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts.models import User
 from instances import chat_ids, payloads
 from instances.actions import events
-from instances.actions.chats import Denied, add_participants, find_chat, tell_change
+from instances.actions.chats.chats import Denied, add_participants, find_chat, tell_change
 from instances.models import Chat, Instance, Participant, new_invite_code
 
 GROUP_LIMIT = 256  # participants besides the account
