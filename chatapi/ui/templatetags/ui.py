@@ -1,6 +1,7 @@
 """Tags and filters that every page uses: icons, copy buttons, relative times, states, form controls."""
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -14,7 +15,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from chatapi.ui import frame
+from chatapi.ui import durations, frame
 from chatapi.ui.states import HOOK_STATES, INSTANCE_STATES, JOB_STATES, Look, look
 
 register = template.Library()
@@ -53,6 +54,17 @@ def copy(value: Any, label: str = "Copy", css: str = "") -> dict[str, Any]:
     return {"value": value, "label": label, "css": css}
 
 
+@register.inclusion_tag("chatapi/ui/select_field.html")
+def select_field(
+    name: str, label: str, choices: Iterable[tuple[str, str]], value: str = "", empty_label: str = ""
+) -> dict[str, Any]:
+    """A `<select>` for one filter, with a label for screen readers; its id is `f-<name>`.
+
+    `choices` are pairs of value and words. `empty_label` is the choice that sets no filter, e.g. "Any kind".
+    """
+    return {"name": name, "label": label, "choices": choices, "value": value, "empty_label": empty_label}
+
+
 @register.simple_tag(takes_context=True)
 def page_is_read_only(context: Context) -> bool:
     """Whether the user may read but not change what this page shows."""
@@ -66,10 +78,8 @@ def relative(moment: datetime, now: datetime) -> str:
     distance = abs(seconds)
     if distance < 5:
         return "just now"
-    units = ((86_400, "day"), (3600, "h"), (60, "min"), (1, "s"))
-    size, unit = next((size, unit) for size, unit in units if distance >= size)
-    count = int(distance // size)
-    words = f"{count} {unit}{'s' if unit == 'day' and count > 1 else ''}"
+    size, unit = next((size, unit) for size, unit in durations.UNITS if distance >= size)
+    words = durations.with_unit(int(distance // size), unit)
     return f"{words} ago" if seconds > 0 else f"in {words}"
 
 

@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
 from accounts.current_user import current_user
+from chatapi.ui.durations import milliseconds
 from chatapi.ui.requests import HtmxRequest
 from hooks.actions.simulation import simulate
 from hooks.explain import Explanation, explain
@@ -124,7 +125,7 @@ def send_test(instance: Instance, url: str, *, acting_user: Any) -> Tested:
     )
     attempt = hook.attempts.get()
     explanation = explain(attempt)
-    took = f"{attempt.total_ms:.0f} ms" if attempt.total_ms >= 1 else "under 1 ms"
+    took = milliseconds(attempt.total_ms)
     return Tested(
         hook,
         attempt,

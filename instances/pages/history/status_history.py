@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
+from chatapi.ui.durations import in_words
 from hooks.models import Hook, Kind
 from instances.models import AccountStatus, Instance, StatusChange, Substatus
 
@@ -87,7 +88,7 @@ class Stay(NamedTuple):
 
     @property
     def lasted(self) -> str:
-        return duration((self.until or timezone.now()) - self.at)
+        return in_words((self.until or timezone.now()) - self.at)
 
 
 class Line(NamedTuple):
@@ -111,28 +112,13 @@ class Line(NamedTuple):
 
     @property
     def lasted(self) -> str:
-        return duration((self.stays[0].until or timezone.now()) - self.stays[-1].at)
+        return in_words((self.stays[0].until or timezone.now()) - self.stays[-1].at)
 
 
 class History(NamedTuple):
     lines: list[Line]
     newest: int  # key of the newest change of all that fit; the poll asks for what came behind it
     older: int | None  # key before which the next page begins
-
-
-def duration(span: timedelta) -> str:
-    """As people say it, in two parts at most: "under 1 s", "45 s", "3 min 20 s", "2 days 4 h"."""
-    seconds = int(span.total_seconds())
-    if seconds < 1:
-        return "under 1 s"
-    parts: list[tuple[int, str]] = []
-    for size, unit in ((86_400, "day"), (3600, "h"), (60, "min"), (1, "s")):
-        count, seconds = divmod(seconds, size)
-        if count or parts:
-            parts.append((count, unit))
-        if len(parts) == 2:
-            break
-    return " ".join(f"{n} {unit}{'s' if unit == 'day' and n > 1 else ''}" for n, unit in parts if n)
 
 
 def stay_of(change: Any) -> Stay:

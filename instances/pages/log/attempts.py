@@ -6,6 +6,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from chatapi.ui import request_snippets
+from chatapi.ui.durations import milliseconds
 from chatapi.ui.json_text import pretty_bytes
 from hooks.explain import Explanation, body_dropped_words, explain
 from hooks.models import Attempt, Hook, Outcome
@@ -53,7 +54,7 @@ def show(attempt: Attempt, hook: Hook) -> ShownAttempt:
     """No query; `hook` is the attempt's."""
     explanation = explain(attempt)
     body, answer = bytes(hook.body), bytes(attempt.response_body)
-    duration = f"{attempt.total_ms:.0f} ms" if attempt.total_ms >= 1 else "under 1 ms"
+    duration = milliseconds(attempt.total_ms)
     return ShownAttempt(
         attempt=attempt,
         verdict=verdict_of(attempt),

@@ -6,8 +6,10 @@ skipped while the flag is off.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import NamedTuple
 
+from chatapi.ui.durations import in_largest_unit
 from hooks.models import GUARANTEED_ATTEMPTS, RETRY_DELAYS, Kind
 
 
@@ -64,23 +66,10 @@ FLAGS = (
 )
 
 
-def in_words(seconds: float) -> str:
-    """A delay as people say it: "at once", "30 s", "5 min", "12 h"."""
-    if not seconds:
-        return "at once"
-    for size, unit in ((3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:g} {unit}"
-    return f"{seconds:g} s"
-
-
 def attempt_times() -> list[tuple[int, str, str]]:
     """The attempts of guaranteedHooks: number, delay after the one before, time since the event; both in words."""
-    times, total = [], 0.0
+    times, total = [], timedelta()
     for number, delay in enumerate(RETRY_DELAYS, start=1):
-        total += delay.total_seconds()
-        since = in_words(total) if total < 3600 else f"{total / 3600:.1f} h".replace(".0 h", " h")
-        if 60 < total < 3600:
-            since = f"{total / 60:.0f} min"
-        times.append((number, in_words(delay.total_seconds()), since))
+        total += delay
+        times.append((number, in_largest_unit(delay), in_largest_unit(total)))
     return times

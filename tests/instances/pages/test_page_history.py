@@ -42,21 +42,6 @@ def test_each_status_has_the_time_that_it_lasted(alice, instance):
     ]
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0.4, "under 1 s"),
-        (45, "45 s"),
-        (200, "3 min 20 s"),
-        (3600, "1 h"),
-        (187_200, "2 days 4 h"),
-        (86_400, "1 day"),
-    ],
-)
-def test_durations_are_said_in_two_parts_at_most(seconds, words):
-    assert status_history.duration(timedelta(seconds=seconds)) == words
-
-
 def test_flapping_is_one_line_that_hides_the_changes(alice, instance):
     change(instance, 60, "got qr code")
     for place in range(14):
