@@ -21,8 +21,10 @@ def in_words(span: timedelta) -> str:
 
 
 def in_largest_unit(span: timedelta) -> str:
-    """`span` in one unit up to hours, hours with one decimal: "30 s", "6 min", "1.5 h", "48 h"."""
+    """`span` in one unit up to hours, hours with one decimal: "30 s", "6 min", "1.5 h", "48 h"; "immediately" for none."""
     seconds = span.total_seconds()
+    if not seconds:
+        return "immediately"
     if seconds >= 3600:
         return f"{seconds / 3600:.1f} h".replace(".0 h", " h")
     return f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:g} s"

@@ -25,6 +25,7 @@ def test_a_duration_has_at_most_two_units(seconds: float, words: str) -> None:
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
+        (0, "immediately"),
         (5, "5 s"),
         (60, "1 min"),
         (110, "2 min"),

@@ -89,7 +89,7 @@ def test_the_page_says_how_many_hooks_were_skipped_because_a_flag_is_off(alice, 
 def test_the_page_lists_the_twenty_times_of_guaranteed_hooks(alice):
     times = alice.get("/instances/12345/").context["attempt_times"]
     assert len(times) == 20
-    assert times[:3] == [(1, "at once", "at once"), (2, "5 s", "5 s"), (3, "15 s", "20 s")]
+    assert times[:3] == [(1, "immediately", "immediately"), (2, "5 s", "5 s"), (3, "15 s", "20 s")]
     assert times[-1] == (20, "12 h", "65.1 h")
 
 
