@@ -21,7 +21,7 @@ def in_words(span: timedelta) -> str:
 
 
 def in_largest_unit(span: timedelta) -> str:
-    """`span` in one unit up to hours, hours with one decimal: "30 s", "6 min", "1.5 h", "48 h"; "immediately" for none."""
+    """`span` in one unit, hours at most: "30 s", "6 min", "1.5 h", "48 h"; for zero "immediately"."""
     seconds = span.total_seconds()
     if not seconds:
         return "immediately"
