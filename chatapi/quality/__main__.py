@@ -1,4 +1,4 @@
-"""`make check`: every check of the house, each said in one line; all run, and the exit code tells if one failed."""
+"""`make check`: runs every check and prints a line for each; the exit code is 1 if one failed."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ SNAPSHOT = ROOT / "docs" / "openapi.yaml"
 
 
 def checks(scratch: Path) -> list[tuple[str, list[str]]]:
-    """Name and command of each, quick ones first. `scratch` is where the API's description is written."""
+    """Name and command of each check, the quick ones first. The API's OpenAPI document is written to `scratch`."""
     manage = [sys.executable, "manage.py"]
     templates = [str(path) for path in sorted((ROOT / "templates").rglob("*.html"))]
     biome = (
@@ -32,6 +32,7 @@ def checks(scratch: Path) -> list[tuple[str, list[str]]]:
         ("JS and CSS (biome)", biome),
         ("layers of imports (lint-imports)", [str(BIN / "lint-imports"), "--no-logo"]),
         ("layers of templates", [sys.executable, "-m", "chatapi.quality.layers"]),
+        ("language, and width of templates", [sys.executable, "-m", "chatapi.quality.language"]),
         ("settings (manage.py check)", [*manage, "check"]),
         ("migrations (makemigrations --check)", [*manage, "makemigrations", "--check", "--dry-run"]),
         (
@@ -61,7 +62,8 @@ def main() -> int:
                 print(done.stdout.rstrip(), flush=True)
                 if command[0] == "diff":
                     print(
-                        "If the change is meant: manage.py spectacular --file docs/openapi.yaml", flush=True
+                        "If the change is intended: manage.py spectacular --file docs/openapi.yaml",
+                        flush=True,
                     )
     return 1 if failed else 0
 
