@@ -23,6 +23,7 @@ from django.db import connection
 from django.db.models import Sum
 from django.utils import timezone
 
+from hooks.lane_sql import lanes_cte
 from hooks.models import Measure, Outcome, Role, Runner, State, Tally
 
 Series = tuple[str, str]  # the name and one label: ("attempts", "ok"), ("claim_seconds", "0.05")
@@ -100,14 +101,8 @@ class Waiting(NamedTuple):
 
 
 # Lanes that wait are found by a loose scan of the index (one probe a lane), then counted by the index.
-WAITING = """
-WITH RECURSIVE lane AS (
-    (SELECT endpoint_id FROM hooks_hook WHERE state = 'queued' ORDER BY endpoint_id LIMIT 1)
-    UNION ALL
-    SELECT (SELECT h.endpoint_id FROM hooks_hook h
-            WHERE h.state = 'queued' AND h.endpoint_id > lane.endpoint_id ORDER BY h.endpoint_id LIMIT 1)
-    FROM lane WHERE lane.endpoint_id IS NOT NULL
-), open_lane AS (
+WAITING = f"""
+WITH RECURSIVE {lanes_cte(State.QUEUED)}, open_lane AS (
     SELECT e.instance_id AS endpoint_id, e.parallel FROM lane JOIN hooks_endpoint e ON e.instance_id = lane.endpoint_id
     WHERE e.paused_at IS NULL
 ), retry AS (

@@ -14,7 +14,8 @@ from django.utils import timezone
 
 from hooks import http, metrics, webhook_urls
 from hooks.audit import ActingUser
-from hooks.dispatch.record import Claimed, judge, record
+from hooks.dispatch.attempts import ClaimedHook, attempt_result
+from hooks.dispatch.record import record
 from hooks.models import Endpoint, Hook, Kind, State, Trigger, new_public_id
 from hooks.outbox import count_emitted
 
@@ -82,14 +83,14 @@ def simulate_again(hook: Hook, *, acting_user: ActingUser = None) -> Hook | None
 
 def send(hook: Hook, endpoint: Endpoint) -> Hook:
     """Make one attempt of a leased hook; returns the hook in its new state."""
-    claimed = Claimed(
+    claimed = ClaimedHook(
         id=hook.pk,
         webhook_id=hook.webhook_id,
         endpoint_id=endpoint.pk,
         body=bytes(hook.body),
         claim=hook.claim,
-        made=hook.attempts_made,
-        allowed=hook.attempts_allowed,
+        attempts_made=hook.attempts_made,
+        attempts_allowed=hook.attempts_allowed,
         trigger=Trigger.SIMULATION,
         simulated=True,
         url=hook.to_url,
@@ -99,7 +100,7 @@ def send(hook: Hook, endpoint: Endpoint) -> Hook:
     )
     at = datetime.now(UTC)
     headers = claimed.headers(at)
-    result = judge(claimed, at, headers, http.post(hook.to_url, headers, claimed.body))
+    result = attempt_result(claimed, at, headers, http.post(hook.to_url, headers, claimed.body))
     connection.ensure_connection()
     counted = record(connection.connection, [result])
     metrics.add(connection.connection, metrics.OTHER_PROCESSES, counted)

@@ -1,4 +1,4 @@
-"""Whose turn it is: the dispatcher's lanes in memory, their waiting hooks, and the seats they may take."""
+"""Whose turn it is: the dispatcher's lanes in memory, their waiting hooks, and how many requests may run at once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 
-from hooks.dispatch.record import Claimed
+from hooks.dispatch.attempts import ClaimedHook
 
 ORDERED_WIDTH = 1
 PARALLEL_WIDTH = 16
@@ -22,7 +22,7 @@ class Lane:
 
     def __init__(self, endpoint_id: int) -> None:
         self.endpoint_id = endpoint_id
-        self.at_hand: deque[Claimed] = deque()
+        self.at_hand: deque[ClaimedHook] = deque()
         self.in_flight = 0
         self.parallel = False
         self.width = ORDERED_WIDTH
@@ -49,13 +49,13 @@ class Lane:
 class Lanes:
     """All lanes of one dispatcher.
 
-    `seats` is how many requests may be under way at once; retries may take half of them, so that a crowd
-    of dead endpoints, each with its hooks due again, leaves room for the living.
+    At most `max_in_flight` requests run at once, and at most half of them are retries: many dead endpoints, each with
+    retries due, leave room for the first attempts of the others.
     """
 
-    def __init__(self, seats: int) -> None:
-        self.seats = seats
-        self.retry_seats = seats // 2
+    def __init__(self, max_in_flight: int) -> None:
+        self.max_in_flight = max_in_flight
+        self.max_retries_in_flight = max_in_flight // 2
         self.lanes: dict[int, Lane] = {}
         self.ready: deque[Lane] = deque()  # those with something to send and room for it, in turn
         self.in_flight = 0
@@ -63,11 +63,11 @@ class Lanes:
         self.at_hand = 0
         self.retries_at_hand = 0
 
-    def take(self, hooks: list[Claimed]) -> None:
+    def take(self, hooks: list[ClaimedHook]) -> None:
         """Newly claimed hooks, sorted by id: a lane's retries and first attempts take turns."""
-        by_lane: dict[int, tuple[list[Claimed], list[Claimed]]] = {}
+        by_lane: dict[int, tuple[list[ClaimedHook], list[ClaimedHook]]] = {}
         for hook in hooks:
-            by_lane.setdefault(hook.endpoint_id, ([], []))[0 if hook.made else 1].append(hook)
+            by_lane.setdefault(hook.endpoint_id, ([], []))[0 if hook.attempts_made else 1].append(hook)
         for endpoint_id, (retries, firsts) in by_lane.items():
             lane = self.lanes.get(endpoint_id) or self.lanes.setdefault(endpoint_id, Lane(endpoint_id))
             parallel = (retries or firsts)[0].parallel
@@ -85,10 +85,10 @@ class Lanes:
             lane.queued = True
             self.ready.append(lane)
 
-    def next_hooks(self) -> Iterator[Claimed]:
-        """Hooks to send now, lane by lane in turn, as long as there are free seats."""
+    def next_hooks(self) -> Iterator[ClaimedHook]:
+        """Hooks to send now, lane by lane in turn, up to `max_in_flight`."""
         held: list[Lane] = []
-        while self.ready and self.in_flight < self.seats:
+        while self.ready and self.in_flight < self.max_in_flight:
             lane = self.ready.popleft()
             lane.queued = False
             if not lane.at_hand or lane.in_flight >= lane.width:
@@ -99,30 +99,30 @@ class Lanes:
                 continue
             lane.in_flight += 1
             self.in_flight += 1
-            self.retries_in_flight += hook.made > 0
+            self.retries_in_flight += hook.attempts_made > 0
             self.at_hand -= 1
-            self.retries_at_hand -= hook.made > 0
+            self.retries_at_hand -= hook.attempts_made > 0
             lane.last_used = time.monotonic()
             self.enqueue(lane)
             yield hook
         for lane in held:
             self.enqueue(lane)
 
-    def pick(self, lane: Lane) -> Claimed | None:
-        if self.retries_in_flight < self.retry_seats or not lane.at_hand[0].made:
+    def pick(self, lane: Lane) -> ClaimedHook | None:
+        if self.retries_in_flight < self.max_retries_in_flight or not lane.at_hand[0].attempts_made:
             return lane.at_hand.popleft()
         for place, hook in enumerate(lane.at_hand):
-            if not hook.made:
+            if not hook.attempts_made:
                 del lane.at_hand[place]
                 return hook
         return None
 
-    def done(self, hook: Claimed) -> Lane:
+    def done(self, hook: ClaimedHook) -> Lane:
         """An attempt has ended, or was not made after all; its lane may have its next turn."""
         lane = self.lanes[hook.endpoint_id]
         lane.in_flight -= 1
         self.in_flight -= 1
-        self.retries_in_flight -= hook.made > 0
+        self.retries_in_flight -= hook.attempts_made > 0
         lane.last_used = time.monotonic()
         self.enqueue(lane)
         return lane
@@ -144,19 +144,19 @@ class Lanes:
     def lacking_retries(self) -> int:
         """How many more retries to claim, of all lanes together.
 
-        No more than there are seats for: a crowd of dead endpoints would fill the room for first attempts.
+        No more than may be in flight: the retries of many dead endpoints would fill the room for first attempts.
         """
-        return max(self.retry_seats - self.retries_in_flight - self.retries_at_hand, 0)
+        return max(self.max_retries_in_flight - self.retries_in_flight - self.retries_at_hand, 0)
 
-    def give_back(self, lane: Lane) -> list[Claimed]:
+    def give_back(self, lane: Lane) -> list[ClaimedHook]:
         """Empty a lane: its hooks that were claimed and not begun."""
         hooks = list(lane.at_hand)
         lane.at_hand.clear()
         self.at_hand -= len(hooks)
-        self.retries_at_hand -= sum(hook.made > 0 for hook in hooks)
+        self.retries_at_hand -= sum(hook.attempts_made > 0 for hook in hooks)
         return hooks
 
-    def give_back_all(self) -> list[Claimed]:
+    def give_back_all(self) -> list[ClaimedHook]:
         return [hook for lane in self.lanes.values() for hook in self.give_back(lane)]
 
     def idle(self) -> list[int]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from hooks.dispatch.record import Claimed, Result
+from hooks.dispatch.attempts import AttemptResult, ClaimedHook
 from hooks.explain import explain_outcome
 from hooks.models import State
 
@@ -25,14 +25,14 @@ MOST = 20  # lines of one batch
 SECRET_PARTS = re.compile(r"\?\S+|(?<=//)[^/\s]*@")  # of an address: its query, and a login in it
 
 
-def claimed(hooks: Sequence[Claimed]) -> None:
+def claimed(hooks: Sequence[ClaimedHook]) -> None:
     if hooks and level.isEnabledFor(logging.DEBUG):
         for hook in hooks[:MOST]:
             log.debug("Claimed.", **ids(hook))
         say_rest("Claimed", len(hooks), log.debug)
 
 
-def recorded(results: Sequence[Result]) -> None:
+def recorded(results: Sequence[AttemptResult]) -> None:
     """After they were written down."""
     if level.isEnabledFor(logging.DEBUG):
         delivered = [result for result in results if result.state == State.DELIVERED]
@@ -54,16 +54,16 @@ def say_rest(words: str, number: int, say: Any) -> None:
         say(f"{words}: {number - MOST} more of the same moment are not written here.")
 
 
-def ids(hook: Claimed) -> dict[str, Any]:
+def ids(hook: ClaimedHook) -> dict[str, Any]:
     """By which the hook is found in the delivery log, its instance in the admin."""
     return {
         "hook": hook.webhook_id,
         "instance": hook.endpoint_id,
-        "attempt": f"{hook.made + 1}/{hook.allowed}",
+        "attempt": f"{hook.attempts_made + 1}/{hook.attempts_allowed}",
     }
 
 
-def outcome_of(result: Result) -> dict[str, Any]:
+def outcome_of(result: AttemptResult) -> dict[str, Any]:
     """The words of hooks/explain.py; addresses in them without query and login."""
     answer = result.answer
     location = answer.header("location")

@@ -1,4 +1,4 @@
-"""The loop: claim due hooks, keep the seats filled, let CurlMulti run, write what came of it.
+"""The loop: claim due hooks, keep as many requests in flight as allowed, let CurlMulti run, write what came of it.
 
 One thread sends; it drives CurlMulti by `socket_action` with epoll (with 1 000 transfers hanging, healthy
 ones ran at 12 000/s so, and at 4 100/s with perform/select, which look at every transfer each time). The
@@ -21,9 +21,9 @@ import pycurl
 from django.conf import settings
 
 from hooks import worker_slots
-from hooks.dispatch.claim import NEEDED
+from hooks.dispatch.attempts import AttemptResult, ClaimedHook, attempt_result
+from hooks.dispatch.claim import MIN_LEASE_LEFT
 from hooks.dispatch.lanes import Lanes
-from hooks.dispatch.record import Claimed, Result, judge
 from hooks.dispatch.store import SWEEP_EVERY, Bell, Claimer, Listener, Recorder
 from hooks.http import Answer, Transfer
 from hooks.metrics import Counts
@@ -65,10 +65,12 @@ class Dispatcher:
         self.claimer = Claimer(seat, self.bell, counts)
         self.recorder = Recorder(self.bell, counts)
         self.listener = Listener(self.bell)
-        self.lanes = Lanes(seats())
-        self.hungry: dict[int, None] = {}  # lanes that may have something due; a dict keeps their turn
-        self.left_out: dict[int, None] = {}  # lanes whose retries found no room
-        self.results: list[Result] = []
+        self.lanes = Lanes(max_in_flight())
+        # lanes that may have a due hook; a dict keeps their order
+        self.lanes_to_claim: dict[int, None] = {}
+        # lanes with due retries beyond max_retries_in_flight
+        self.lanes_with_deferred_retries: dict[int, None] = {}
+        self.results: list[AttemptResult] = []
         self.first_result = 0.0
         self.free: list[Transfer] = []
         self.next_sweep = 0.0
@@ -81,7 +83,7 @@ class Dispatcher:
         self.multi = pycurl.CurlMulti()
         self.multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
         self.multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
-        self.multi.setopt(pycurl.M_MAXCONNECTS, self.lanes.seats)
+        self.multi.setopt(pycurl.M_MAXCONNECTS, self.lanes.max_in_flight)
 
     # -- libcurl's side
 
@@ -130,9 +132,9 @@ class Dispatcher:
     def take_in(self) -> None:
         """What the other threads have brought."""
         while self.listener.lanes:
-            self.hungry[self.listener.lanes.popleft()] = None
+            self.lanes_to_claim[self.listener.lanes.popleft()] = None
         while self.claimer.waiting:
-            self.hungry[self.claimer.waiting.popleft()] = None
+            self.lanes_to_claim[self.claimer.waiting.popleft()] = None
         for thread in (self.claimer, self.recorder):
             if thread.fault is not None:
                 raise RuntimeError(f"the dispatcher's {thread.name} has ended") from thread.fault
@@ -140,8 +142,8 @@ class Dispatcher:
             mark, found = self.claimer.claims.popleft()
             if mark == self.put_backs:
                 self.lanes.take(found.hooks)
-                self.hungry.update(dict.fromkeys(found.more))
-                self.left_out.update(dict.fromkeys(found.left_out))
+                self.lanes_to_claim.update(dict.fromkeys(found.lanes_with_more))
+                self.lanes_with_deferred_retries.update(dict.fromkeys(found.lanes_with_deferred_retries))
             else:  # asked for before older ones of its lanes went back: these must not overtake them
                 self.put_back(found.hooks)
         if self.claimer.came_back:
@@ -164,7 +166,7 @@ class Dispatcher:
         self.put_back_unsent()
         if settled:
             busy = {lane.endpoint_id for lane in self.lanes.lanes.values() if lane.in_flight}
-            self.claimer.give_up_lanes([endpoint for endpoint in self.lanes.lanes if endpoint not in busy])
+            self.claimer.release_lanes([endpoint for endpoint in self.lanes.lanes if endpoint not in busy])
             self.claimer.submit(self.give_up_slot)
             self.let_go = True
             log.info("dispatcher %s stops; %s requests are under way", self.seat.slot, self.lanes.in_flight)
@@ -178,26 +180,26 @@ class Dispatcher:
     def put_back_unsent(self) -> None:
         self.put_back(self.lanes.give_back_all())
 
-    def put_back(self, hooks: list[Claimed]) -> None:
+    def put_back(self, hooks: list[ClaimedHook]) -> None:
         if hooks:
             self.put_backs += 1
             self.claimer.hand_back(hooks)
-            self.hungry.update((hook.endpoint_id, None) for hook in hooks)
+            self.lanes_to_claim.update((hook.endpoint_id, None) for hook in hooks)
 
     def send(self) -> None:
-        """Fill the free seats; not while the database lags behind, for results would fill the memory."""
+        """Start requests up to max_in_flight; not while the database lags behind, for results would fill the memory."""
         if len(self.results) + self.recorder.unwritten >= UNWRITTEN_MOST:
             return
-        too_late: list[Claimed] = []
+        too_late: list[ClaimedHook] = []
         for hook in self.lanes.next_hooks():
-            if hook.lease_ends - time.monotonic() < NEEDED:
+            if hook.lease_ends - time.monotonic() < MIN_LEASE_LEFT:
                 # with the others of its lane, though their leases be younger: they must not overtake it
                 too_late += [hook, *self.lanes.give_back(self.lanes.done(hook))]
                 continue
             self.start(hook)
         self.put_back(too_late)
 
-    def start(self, hook: Claimed) -> None:
+    def start(self, hook: ClaimedHook) -> None:
         transfer = self.free.pop() if self.free else Transfer()
         at = datetime.now(UTC)
         headers: dict[str, str] = {}
@@ -221,30 +223,30 @@ class Dispatcher:
             self.next_sweep = now + SWEEP_EVERY
             self.claimer.look_around(self.lanes.in_flight)
             if idle := self.lanes.idle():
-                self.claimer.give_up_lanes(idle)
+                self.claimer.release_lanes(idle)
             return
-        room = min(CLAIM_MOST, 2 * self.lanes.seats - self.lanes.at_hand)
-        free = min(CLAIM_MOST, self.lanes.seats - self.lanes.in_flight)
+        room = min(CLAIM_MOST, 2 * self.lanes.max_in_flight - self.lanes.at_hand)
+        free = min(CLAIM_MOST, self.lanes.max_in_flight - self.lanes.in_flight)
         retries = self.lanes.lacking_retries()
         if (
-            self.left_out and retries >= self.lanes.retry_seats / 4
+            self.lanes_with_deferred_retries and retries >= self.lanes.max_retries_in_flight / 4
         ):  # not for each one: a claim looks at many lanes
-            self.hungry.update(self.left_out)
-            self.left_out.clear()
+            self.lanes_to_claim.update(self.lanes_with_deferred_retries)
+            self.lanes_with_deferred_retries.clear()
         wanted: dict[int, int] = {}
-        for lane in list(self.hungry):
+        for lane in list(self.lanes_to_claim):
             if room <= 0 and free <= 0:
                 break
             lacking = min(self.lanes.lacking(lane), max(room, 0))
             if room <= 0 and self.lanes.has_nothing(lane):
-                lacking = 1  # what endpoints that hang have at hand must not keep the others from their seats
+                lacking = 1  # what endpoints that hang have at hand must not keep the others from sending
             if lacking:
                 wanted[lane] = lacking
                 room -= lacking
                 free -= lacking
-                del self.hungry[lane]
+                del self.lanes_to_claim[lane]
         if wanted:
-            self.claimer.claim(wanted, mark=self.put_backs, retries=retries)
+            self.claimer.claim(wanted, mark=self.put_backs, max_retries=retries)
 
     def write(self) -> None:
         """Hand results to the recorder, in batches as large as the rush makes them."""
@@ -307,7 +309,7 @@ class Dispatcher:
         self.free.append(transfer)
         if not self.results:
             self.first_result = time.monotonic()
-        self.results.append(judge(hook, at, headers, answer))
+        self.results.append(attempt_result(hook, at, headers, answer))
         self.lanes.done(hook).learn(answer.total_ms / 1000, in_time=answer.outcome != Outcome.TIMEOUT)
 
     def close(self) -> None:
@@ -320,7 +322,7 @@ class Dispatcher:
             self.results = []
         self.recorder.end()
         self.recorder.session.close()
-        self.claimer.give_up_lanes()
+        self.claimer.release_lanes()
         self.claimer.flush_counts()
         self.claimer.end()
         for transfer in self.free:
@@ -331,7 +333,7 @@ class Dispatcher:
         self.bell.close()
 
 
-def seats() -> int:
+def max_in_flight() -> int:
     """HOOKS_WINDOW, or as many as the process may open files for."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = settings.HOOKS_WINDOW * 2 + FILES_BESIDE  # kept connections count too

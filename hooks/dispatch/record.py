@@ -4,78 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import psycopg
 
-from hooks import metrics, retries, signing
+from hooks import metrics
 from hooks.dispatch import rows
-from hooks.http import Answer
-from hooks.models import Outcome, State, Trigger
-
-
-@dataclass(slots=True)
-class Claimed:
-    """A hook that has been claimed: all that is needed to send it once."""
-
-    id: int
-    webhook_id: str
-    endpoint_id: int
-    body: bytes
-    claim: int
-    made: int  # attempts made before this one
-    allowed: int
-    trigger: Trigger
-    simulated: bool
-    url: str
-    secret: str  # the signing secret; for a day after its rotation also the one before, after a space
-    parallel: bool
-    lease_ends: float  # by time.monotonic()
-
-    def headers(self, at: datetime) -> dict[str, str]:
-        """The headers of this attempt, signed."""
-        return signing.headers(
-            webhook_id=self.webhook_id,
-            body=self.body,
-            secret=self.secret,
-            at=at,
-            number=self.made + 1,
-            allowed=self.allowed,
-            simulated=self.simulated,
-        )
-
-
-@dataclass(slots=True)
-class Result:
-    """One attempt that has ended, and what follows for its hook."""
-
-    hook: Claimed
-    started_at: datetime
-    headers: dict[str, str]
-    answer: Answer
-    state: State
-    next_attempt_at: datetime | None
-    finished_at: datetime | None
-
-
-def judge(hook: Claimed, started_at: datetime, headers: dict[str, str], answer: Answer) -> Result:
-    """What follows from an answer: delivered, another attempt later, or failed for good."""
-    now = datetime.now(UTC)
-    if answer.outcome == Outcome.OK:
-        return Result(hook, started_at, headers, answer, State.DELIVERED, None, now)
-    due = retries.next_attempt(
-        now,
-        made=hook.made + 1,
-        allowed=hook.allowed,
-        status=answer.status,
-        retry_after=answer.header("retry-after"),
-    )
-    if due is None:
-        return Result(hook, started_at, headers, answer, State.FAILED, None, now)
-    return Result(hook, started_at, headers, answer, State.RETRYING, due, None)
-
+from hooks.dispatch.attempts import AttemptResult
+from hooks.models import Outcome
 
 UPDATE = """
 UPDATE hooks_hook h SET
@@ -110,7 +47,7 @@ AND (e.borrowed_until IS NULL OR e.borrowed_until <= clock_timestamp())
 """
 
 
-def record(session: psycopg.Connection[Any], results: Sequence[Result]) -> Counter[metrics.Series]:
+def record(session: psycopg.Connection[Any], results: Sequence[AttemptResult]) -> Counter[metrics.Series]:
     """Write the attempts and move their hooks on; returns what is to be counted of it.
 
     A hook that was claimed anew or cancelled in the meantime is left alone: its claim number or its state is
@@ -137,13 +74,13 @@ def record(session: psycopg.Connection[Any], results: Sequence[Result]) -> Count
     return counted
 
 
-def is_known(cursor: psycopg.Cursor[Any], result: Result) -> bool:
+def is_known(cursor: psycopg.Cursor[Any], result: AttemptResult) -> bool:
     hook = result.hook
-    row = cursor.execute(KNOWN, [hook.id, hook.made + 1, result.started_at, hook.id]).fetchone()
+    row = cursor.execute(KNOWN, [hook.id, hook.attempts_made + 1, result.started_at, hook.id]).fetchone()
     return bool(row and row[0])
 
 
-def failing_since(results: Sequence[Result]) -> dict[int, datetime | None]:
+def failing_since(results: Sequence[AttemptResult]) -> dict[int, datetime | None]:
     """By endpoint: when the first of its attempts here failed, or None where one was a success."""
     found: dict[int, datetime | None] = {}
     for result in results:

@@ -10,15 +10,12 @@ import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
+from hooks.dispatch.attempts import AttemptResult
 from hooks.explain import explain_outcome
 from hooks.http import as_sent
 from hooks.models import Outcome
 from hooks.webhook_urls import host_of
-
-if TYPE_CHECKING:
-    from hooks.dispatch.record import Result
 
 short_host = lru_cache(maxsize=2000)(lambda url: host_of(url)[:255])
 NULL = "\\N"
@@ -33,7 +30,7 @@ def number(value: float | None) -> str:
     return NULL if value is None else repr(value)
 
 
-def side_of(result: Result) -> str:
+def side_of(result: AttemptResult) -> str:
     answer = result.answer
     if answer.outcome == Outcome.OK:
         return ""
@@ -44,12 +41,12 @@ def side_of(result: Result) -> str:
     return found.value if found else ""
 
 
-def line(result: Result) -> str:
+def line(result: AttemptResult) -> str:
     """The attempt as a line of the COPY, in the order of record.COLUMNS."""
     hook, answer = result.hook, result.answer
     sent = json.dumps(as_sent(hook.url, result.headers, hook.body))
     return (
-        f"{hook.id}\t{hook.made + 1}\t{hook.trigger.value}\t{result.started_at}\t{text(hook.url)}\t"
+        f"{hook.id}\t{hook.attempts_made + 1}\t{hook.trigger.value}\t{result.started_at}\t{text(hook.url)}\t"
         f"{answer.address}\t{text(sent)}\t{number(answer.status)}\t{text(json.dumps(answer.headers))}\t"
         f"\\\\x{answer.body.hex()}\t{answer.size}\t{answer.outcome.value}\t{side_of(result)}\t"
         f"{text(answer.error[:500].replace(chr(0), ''))}\t{number(answer.name_ms)}\t{number(answer.connect_ms)}\t"
@@ -72,13 +69,13 @@ def quoted(values: Iterable[str]) -> str:
     return "{" + ",".join([f'"{value}"' for value in escaped]) + "}"
 
 
-def columns(results: Sequence[Result]) -> list[str]:
+def columns(results: Sequence[AttemptResult]) -> list[str]:
     """The arrays of record.UPDATE, one a column."""
     return [
         array(result.hook.id for result in results),
         array(result.hook.claim for result in results),
         array(result.state.value for result in results),
-        array(result.hook.made + 1 for result in results),
+        array(result.hook.attempts_made + 1 for result in results),
         moments(result.next_attempt_at for result in results),
         moments(result.finished_at for result in results),
         array(result.answer.outcome.value for result in results),

@@ -22,8 +22,9 @@ from django.db import OperationalError, connections
 
 from hooks import metrics, worker_slots
 from hooks.dispatch import claim, log_lines
+from hooks.dispatch.attempts import AttemptResult, ClaimedHook
 from hooks.dispatch.catch_up import CatchUp
-from hooks.dispatch.record import Claimed, Result, record
+from hooks.dispatch.record import record
 from hooks.metrics import Counts
 from hooks.models import State
 from hooks.outbox import CHANNEL
@@ -145,7 +146,7 @@ class Recorder(DatabaseThread):
             self.session.close()
         self.session = worker_slots.connect()
 
-    def write(self, results: list[Result]) -> None:
+    def write(self, results: list[AttemptResult]) -> None:
         self.handed += len(results)
 
         def job() -> None:
@@ -166,7 +167,7 @@ class Claimer(DatabaseThread):
         super().__init__("claimer", bell)
         self.seat = seat
         self.counts = counts
-        self.claims: deque[tuple[int, claim.Claims]] = deque()
+        self.claims: deque[tuple[int, claim.Claim]] = deque()
         self.catch_up = CatchUp()
         self.waiting: deque[int] = deque()  # lanes that a sweep has found
         self.next_due: float | None = None  # by time.monotonic()
@@ -177,26 +178,28 @@ class Claimer(DatabaseThread):
         self.lost_slot = not self.seat.regain() or self.lost_slot
         self.came_back = True
 
-    def claim(self, wanted: dict[int, int], mark: int, retries: int) -> None:
+    def claim(self, wanted: dict[int, int], mark: int, max_retries: int) -> None:
         """What it brings comes back in `claims` with the caller's mark."""
 
         def job() -> None:
             began = time.perf_counter()
-            found = claim.claim(self.seat.session, self.seat.id, wanted, self.catch_up, retries=retries)
+            found = claim.claim_hooks(
+                self.seat.session, self.seat.id, wanted, self.catch_up, max_retries=max_retries
+            )
             self.claims.append((mark, found))
             self.counts.observe(metrics.CLAIM, [time.perf_counter() - began])
-            self.counts.observe(metrics.LATENESS, found.late)
+            self.counts.observe(metrics.LATENESS, found.seconds_late)
             log_lines.claimed(found.hooks)
             if found.skipped:
                 self.counts.count({(metrics.FINISHED, State.SKIPPED.value): found.skipped})
 
         self.submit(job)
 
-    def hand_back(self, hooks: list[Claimed]) -> None:
+    def hand_back(self, hooks: list[ClaimedHook]) -> None:
         self.submit(lambda: claim.hand_back(self.seat.session, hooks))
 
-    def give_up_lanes(self, lanes: list[int] | None = None) -> None:
-        self.submit(lambda: claim.give_up_lanes(self.seat.session, self.seat.id, lanes))
+    def release_lanes(self, lanes: list[int] | None = None) -> None:
+        self.submit(lambda: claim.release_lanes(self.seat.session, self.seat.id, lanes))
 
     def flush_counts(self) -> None:
         self.submit(lambda: self.counts.flush(self.seat.session, self.seat.slot))
@@ -208,8 +211,8 @@ class Claimer(DatabaseThread):
             self.seat.beat(in_flight)
             self.counts.flush(self.seat.session, self.seat.slot)
             claim.sweep(self.seat.session)
-            self.waiting.extend(claim.waiting_lanes(self.seat.session))
-            seconds = claim.next_due(self.seat.session)
+            self.waiting.extend(claim.due_lanes(self.seat.session))
+            seconds = claim.seconds_to_next_retry(self.seat.session)
             self.next_due = None if seconds is None else time.monotonic() + seconds
 
         self.submit(job)

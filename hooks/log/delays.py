@@ -14,6 +14,7 @@ from django.db import connection
 from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
+from hooks.lane_sql import lanes_cte
 from hooks.models import Endpoint, Hook, Role, State
 from hooks.worker_slots import last_heartbeat
 
@@ -21,14 +22,8 @@ LATE = timedelta(seconds=60)  # below that a delay is nobody's business
 DEAD = timedelta(seconds=10)  # dispatchers write their heartbeat every second
 
 # Of the lanes that wait (found by a loose scan of the index, one probe each) the first hook; and the first retry.
-OLDEST = """
-WITH RECURSIVE lane AS (
-    (SELECT endpoint_id FROM hooks_hook WHERE state = 'queued' ORDER BY endpoint_id LIMIT 1)
-    UNION ALL
-    SELECT (SELECT h.endpoint_id FROM hooks_hook h
-            WHERE h.state = 'queued' AND h.endpoint_id > lane.endpoint_id ORDER BY h.endpoint_id LIMIT 1)
-    FROM lane WHERE lane.endpoint_id IS NOT NULL
-)
+OLDEST = f"""
+WITH RECURSIVE {lanes_cte(State.QUEUED)}
 SELECT min(due) FROM (
     SELECT first.created_at AS due
     FROM lane JOIN hooks_endpoint e ON e.instance_id = lane.endpoint_id AND e.paused_at IS NULL

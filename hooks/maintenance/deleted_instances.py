@@ -9,17 +9,12 @@ from __future__ import annotations
 from django.db import connection, transaction
 from django_q.tasks import async_task
 
+from hooks.lane_sql import lanes_cte
 from hooks.maintenance.retention import BATCH, COUNT_DROPPED, query
 
 # Whose hooks are still there: one probe of the index an instance, however many hooks it has.
-GONE = """
-WITH RECURSIVE lane AS (
-    (SELECT endpoint_id FROM hooks_hook ORDER BY endpoint_id LIMIT 1)
-    UNION ALL
-    SELECT (SELECT h.endpoint_id FROM hooks_hook h
-            WHERE h.endpoint_id > lane.endpoint_id ORDER BY h.endpoint_id LIMIT 1)
-    FROM lane WHERE lane.endpoint_id IS NOT NULL
-)
+GONE = f"""
+WITH RECURSIVE {lanes_cte()}
 SELECT endpoint_id FROM lane
 WHERE endpoint_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM hooks_endpoint e WHERE e.instance_id = lane.endpoint_id)
 """

@@ -277,7 +277,7 @@ def test_of_the_addresses_of_a_name_only_the_allowed_ones_are_tried(tmp_path: Pa
 
 
 def test_the_retries_of_many_dead_endpoints_leave_room_for_first_attempts(tmp_path: Path) -> None:
-    dead_ones, seats = 60, 10
+    dead_ones, max_in_flight = 60, 10
     hanging = Held()
     with Receiver(hanging) as dead, Receiver() as well:
         endpoints = [InstanceFactory(url=dead.url, guaranteed=True).endpoint for _ in range(dead_ones)]
@@ -286,12 +286,12 @@ def test_the_retries_of_many_dead_endpoints_leave_room_for_first_attempts(tmp_pa
         Hook.objects.update(
             state=State.RETRYING, attempts_made=1, next_attempt_at=timezone.now(), trigger=Trigger.RETRY
         )
-        with Dispatch(tmp_path, HOOKS_WINDOW=str(seats)):
-            dead.wait_for(seats // 2)
+        with Dispatch(tmp_path, HOOKS_WINDOW=str(max_in_flight)):
+            dead.wait_for(max_in_flight // 2)
             alice = InstanceFactory(url=well.url).endpoint
             emit(alice, 50)
             wait_until(lambda: states(alice) == {State.DELIVERED}, "the living one has all of its hooks")
-            assert len(dead.requests) == seats // 2  # not one of them had to end for that
+            assert len(dead.requests) == max_in_flight // 2  # not one of them had to end for that
             hanging.release.set()
             wait_until(
                 lambda: states(*endpoints) == {State.DELIVERED}, "and the others have theirs in the end"

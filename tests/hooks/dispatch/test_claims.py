@@ -14,7 +14,8 @@ from hooks import outbox, worker_slots
 from hooks.actions.endpoints import configure, end_override, override_url
 from hooks.actions.hooks import cancel, resend, try_now
 from hooks.dispatch import claim
-from hooks.dispatch.record import Claimed, Result, judge, record
+from hooks.dispatch.attempts import AttemptResult, ClaimedHook, attempt_result
+from hooks.dispatch.record import record
 from hooks.http import Answer
 from hooks.models import Attempt, Endpoint, Hook, Kind, Lane, Outcome, SkipReason, State, Trigger
 from tests.factories import InstanceFactory
@@ -33,8 +34,8 @@ class Dispatcher:
         self.session = worker_slots.connect()
         self.session.execute("SELECT pg_advisory_lock(%s)", [me])
 
-    def claim(self, *endpoints: Endpoint, n: int = 10) -> list[Claimed]:
-        return claim.claim(self.session, self.me, {endpoint.pk: n for endpoint in endpoints}).hooks
+    def claim(self, *endpoints: Endpoint, n: int = 10) -> list[ClaimedHook]:
+        return claim.claim_hooks(self.session, self.me, {endpoint.pk: n for endpoint in endpoints}).hooks
 
 
 @pytest.fixture
@@ -73,13 +74,13 @@ def retrying(hook: Hook, seconds_ago: float = 1) -> Hook:
     return hook
 
 
-def result(hook: Claimed, status: int = 200) -> Result:
+def result(hook: ClaimedHook, status: int = 200) -> AttemptResult:
     outcome = Outcome.OK if status == 200 else Outcome.NOT_200
     at = datetime.now(UTC)
-    return judge(hook, at, hook.headers(at), Answer(outcome, status=status, total_ms=1.0))
+    return attempt_result(hook, at, hook.headers(at), Answer(outcome, status=status, total_ms=1.0))
 
 
-def stored(hook: Hook | Claimed) -> Hook:
+def stored(hook: Hook | ClaimedHook) -> Hook:
     return Hook.objects.get(pk=hook.id)
 
 
@@ -95,7 +96,7 @@ def test_a_claim_takes_the_lane_and_its_hooks_in_order(me: Dispatcher, lane: End
     claimed = me.claim(lane)
     assert [hook.id for hook in claimed] == [hook.pk for hook in made]
     assert [hook.body for hook in claimed] == [b"0", b"1", b"2"]
-    assert {(hook.claim, hook.made, hook.allowed, hook.trigger) for hook in claimed} == {
+    assert {(hook.claim, hook.attempts_made, hook.attempts_allowed, hook.trigger) for hook in claimed} == {
         (1, 0, 1, Trigger.EVENT)
     }
     assert claimed[0].webhook_id == made[0].webhook_id
@@ -126,17 +127,17 @@ def test_two_dispatchers_share_the_lanes(me: Dispatcher, other: Dispatcher, lane
 def test_a_lane_that_was_given_up_is_free(me: Dispatcher, other: Dispatcher, lane: Endpoint) -> None:
     emit(lane, 2)
     me.claim(lane, n=1)
-    claim.give_up_lanes(other.session, OTHER, [lane.pk])  # not theirs
+    claim.release_lanes(other.session, OTHER, [lane.pk])  # not theirs
     assert owner(lane) == ME
-    claim.give_up_lanes(me.session, ME, [lane.pk])
+    claim.release_lanes(me.session, ME, [lane.pk])
     assert owner(lane) is None
     assert len(other.claim(lane)) == 1
 
 
 def test_more_is_said_only_where_more_may_wait(me: Dispatcher, lane: Endpoint) -> None:
     emit(lane, 3)
-    assert claim.claim(me.session, ME, {lane.pk: 2}).more == [lane.pk]
-    assert claim.claim(me.session, ME, {lane.pk: 2}).more == []
+    assert claim.claim_hooks(me.session, ME, {lane.pk: 2}).lanes_with_more == [lane.pk]
+    assert claim.claim_hooks(me.session, ME, {lane.pk: 2}).lanes_with_more == []
 
 
 def test_a_paused_endpoint_is_left_alone(me: Dispatcher, lane: Endpoint) -> None:
@@ -154,14 +155,14 @@ def test_a_retry_is_not_taken_before_its_time(me: Dispatcher, lane: Endpoint) ->
     [hook] = emit(lane)
     retrying(hook, seconds_ago=-60)
     assert me.claim(lane) == []
-    assert claim.waiting_lanes(me.session) == []
-    wait = claim.next_due(me.session)
+    assert claim.due_lanes(me.session) == []
+    wait = claim.seconds_to_next_retry(me.session)
     assert wait is not None
     assert 0 < wait <= 60
     try_now(hook, acting_user=None)
-    assert claim.waiting_lanes(me.session) == [lane.pk]
+    assert claim.due_lanes(me.session) == [lane.pk]
     [claimed] = me.claim(lane)
-    assert (claimed.made, claimed.trigger, claimed.allowed) == (1, Trigger.RETRY, 20)
+    assert (claimed.attempts_made, claimed.trigger, claimed.attempts_allowed) == (1, Trigger.RETRY, 20)
 
 
 def test_retries_and_first_attempts_are_taken_in_turn(me: Dispatcher, lane: Endpoint) -> None:
@@ -184,8 +185,8 @@ def test_waiting_lanes_are_found_whatever_waits_in_them(me: Dispatcher, lane: En
     emit(lane, 5)
     retrying(emit(due)[0])
     retrying(emit(later)[0], seconds_ago=-60)
-    assert sorted(claim.waiting_lanes(me.session)) == [lane.pk, due.pk]
-    assert idle.pk not in claim.waiting_lanes(me.session)
+    assert sorted(claim.due_lanes(me.session)) == [lane.pk, due.pk]
+    assert idle.pk not in claim.due_lanes(me.session)
 
 
 def test_the_address_is_the_one_at_the_time_of_the_claim(me: Dispatcher, lane: Endpoint) -> None:
@@ -244,7 +245,7 @@ def test_a_late_result_does_not_overwrite_a_newer_claim(
     emit(lane)
     [late] = me.claim(lane)
     claim.hand_back(me.session, [late])
-    claim.give_up_lanes(me.session, ME)
+    claim.release_lanes(me.session, ME)
     [newer] = other.claim(lane)
     assert (late.claim, newer.claim) == (1, 2)
     record(me.session, [result(late, 500)])
@@ -315,7 +316,7 @@ def test_an_old_claim_can_not_be_put_back(me: Dispatcher, other: Dispatcher, lan
     emit(lane)
     old = me.claim(lane)
     claim.hand_back(me.session, old)
-    claim.give_up_lanes(me.session, ME)
+    claim.release_lanes(me.session, ME)
     [newer] = other.claim(lane)
     claim.hand_back(me.session, old)
     assert (stored(newer).state, stored(newer).claim) == (State.SENDING, 2)
@@ -408,20 +409,24 @@ def test_of_all_lanes_together_no_more_retries_are_claimed_than_are_wanted(me: D
         firsts.append(first.pk)
     wanted = {lane.pk: 2 for lane in lanes}
 
-    some = claim.claim(me.session, me.me, wanted, retries=3)
-    assert sorted(hook.id for hook in some.hooks if not hook.made) == firsts
-    assert sum(hook.made > 0 for hook in some.hooks) == 3
-    assert sorted(some.more) == sorted(wanted)  # one of them has more, and is asked again at once
-    assert len(some.left_out) == 1
+    some = claim.claim_hooks(me.session, me.me, wanted, max_retries=3)
+    assert sorted(hook.id for hook in some.hooks if not hook.attempts_made) == firsts
+    assert sum(hook.attempts_made > 0 for hook in some.hooks) == 3
+    assert sorted(some.lanes_with_more) == sorted(wanted)  # one of them has more, and is asked again at once
+    assert len(some.lanes_with_deferred_retries) == 1
 
-    none = claim.claim(me.session, me.me, wanted, retries=0)
-    assert (none.hooks, none.more, sorted(none.left_out)) == ([], [], sorted(wanted))
-    [last] = claim.claim(me.session, me.me, wanted, retries=1).hooks
-    assert last.made == 1
+    none = claim.claim_hooks(me.session, me.me, wanted, max_retries=0)
+    assert (none.hooks, none.lanes_with_more, sorted(none.lanes_with_deferred_retries)) == (
+        [],
+        [],
+        sorted(wanted),
+    )
+    [last] = claim.claim_hooks(me.session, me.me, wanted, max_retries=1).hooks
+    assert last.attempts_made == 1
 
 
 def test_without_room_for_retries_a_lane_gets_all_its_first_attempts(me: Dispatcher, lane: Endpoint) -> None:
     again, *firsts = emit(lane, 4)
     retrying(again)
-    found = claim.claim(me.session, me.me, {lane.pk: 3}, retries=0)
+    found = claim.claim_hooks(me.session, me.me, {lane.pk: 3}, max_retries=0)
     assert [hook.id for hook in found.hooks] == [hook.pk for hook in firsts]

@@ -4,22 +4,22 @@ import time
 from itertools import count
 
 from hooks.dispatch import lanes as module
+from hooks.dispatch.attempts import ClaimedHook
 from hooks.dispatch.lanes import Lanes
-from hooks.dispatch.record import Claimed
 from hooks.models import Trigger
 
 ids = count(1)
 
 
-def hook(lane: int, *, made: int = 0, parallel: bool = False, id: int = 0) -> Claimed:
-    return Claimed(
-        id=id or next(ids), webhook_id="hook_x", endpoint_id=lane, body=b"{}", claim=1, made=made, allowed=20,
-        trigger=Trigger.RETRY if made else Trigger.EVENT, simulated=False, url="http://a.example/", secret="",
-        parallel=parallel, lease_ends=time.monotonic() + 30,
+def hook(lane: int, *, made: int = 0, parallel: bool = False, id: int = 0) -> ClaimedHook:
+    return ClaimedHook(
+        id=id or next(ids), webhook_id="hook_x", endpoint_id=lane, body=b"{}", claim=1, attempts_made=made,
+        attempts_allowed=20, trigger=Trigger.RETRY if made else Trigger.EVENT, simulated=False,
+        url="http://a.example/", secret="", parallel=parallel, lease_ends=time.monotonic() + 30,
     )  # fmt: skip
 
 
-def hooks(lane: int, n: int, **fields: bool) -> list[Claimed]:
+def hooks(lane: int, n: int, **fields: bool) -> list[ClaimedHook]:
     return [hook(lane, **fields) for _ in range(n)]
 
 
@@ -62,14 +62,14 @@ def test_a_lane_with_ten_thousand_waiting_does_not_hold_up_another() -> None:
     assert late in list(lanes.next_hooks())
 
 
-def test_there_are_never_more_under_way_than_seats() -> None:
+def test_there_are_never_more_in_flight_than_allowed() -> None:
     lanes = Lanes(3)
     lanes.take([hook(lane) for lane in range(10)])
     assert len(list(lanes.next_hooks())) == 3
     assert lanes.in_flight == 3
 
 
-def test_retries_take_half_of_the_seats_at_most() -> None:
+def test_at_most_half_of_the_requests_in_flight_are_retries() -> None:
     lanes = Lanes(10)
     lanes.take([hook(lane, made=1) for lane in range(20)])
     assert len(list(lanes.next_hooks())) == 5
@@ -204,7 +204,7 @@ def test_only_a_lane_without_anything_is_forgotten() -> None:
     assert sorted(lanes.lanes) == [2, 3, 4]
 
 
-def test_retries_are_wanted_only_as_long_as_there_are_seats_for_them() -> None:
+def test_no_more_retries_are_wanted_than_may_be_in_flight() -> None:
     lanes = Lanes(10)
     assert lanes.lacking_retries() == 5
     first, second, third = (hook(1, made=1) for _ in range(3))

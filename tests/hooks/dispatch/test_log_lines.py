@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hooks.dispatch import log_lines
-from hooks.dispatch.record import Result, judge
+from hooks.dispatch.attempts import AttemptResult, attempt_result
 from hooks.http import Answer
 from hooks.models import Hook, Outcome
 from tests.factories import InstanceFactory
@@ -50,10 +50,10 @@ def test_a_delivery_shows_its_ids_and_never_the_query_of_its_address(tmp_path: P
     assert '"n"' not in dispatch.output  # the body
 
 
-def result(answer: Answer) -> Result:
+def result(answer: Answer) -> AttemptResult:
     hook = claimed(7)
-    hook.allowed = 1
-    return judge(hook, datetime.now(UTC), {}, answer)
+    hook.attempts_allowed = 1
+    return attempt_result(hook, datetime.now(UTC), {}, answer)
 
 
 def test_a_failure_is_told_in_the_words_of_the_pages() -> None:

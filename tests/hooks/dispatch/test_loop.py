@@ -9,9 +9,9 @@ import pytest
 
 from hooks import worker_slots
 from hooks.dispatch import loop, store
-from hooks.dispatch.claim import NEEDED, Claims
+from hooks.dispatch.attempts import ClaimedHook
+from hooks.dispatch.claim import MIN_LEASE_LEFT, Claim
 from hooks.dispatch.loop import Dispatcher
-from hooks.dispatch.record import Claimed
 from hooks.models import Hook, Role, Runner, State, Trigger
 from tests.factories import InstanceFactory
 from tests.hooks.dispatch.dispatching import emit
@@ -22,9 +22,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 ids = count(1)
 
 
-def hook(lane: int = 1, lease: float = 30.0) -> Claimed:
-    return Claimed(
-        id=next(ids), webhook_id="hook_x", endpoint_id=lane, body=b"{}", claim=1, made=0, allowed=1,
+def hook(lane: int = 1, lease: float = 30.0) -> ClaimedHook:
+    return ClaimedHook(
+        id=next(ids), webhook_id="hook_x", endpoint_id=lane, body=b"{}", claim=1, attempts_made=0, attempts_allowed=1,
         trigger=Trigger.EVENT, simulated=False, url="http://127.0.0.1:9/", secret="whsec_AAAA",
         parallel=False, lease_ends=time.monotonic() + lease,
     )  # fmt: skip
@@ -47,20 +47,20 @@ def dispatcher(seat: worker_slots.Seat) -> Iterator[Dispatcher]:
 
 
 @pytest.fixture
-def put_back(dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> list[Claimed]:
+def put_back(dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> list[ClaimedHook]:
     """The hooks that were handed back, in that order."""
-    handed: list[Claimed] = []
+    handed: list[ClaimedHook] = []
     monkeypatch.setattr(dispatcher.claimer, "hand_back", handed.extend)
     return handed
 
 
-def arrive(dispatcher: Dispatcher, mark: int, *hooks: Claimed) -> None:
-    dispatcher.claimer.claims.append((mark, Claims(list(hooks), more=[], late=[], skipped=0, left_out=[])))
+def arrive(dispatcher: Dispatcher, mark: int, *hooks: ClaimedHook) -> None:
+    dispatcher.claimer.claims.append((mark, Claim(list(hooks), [], [], [], skipped=0)))
     dispatcher.take_in()
 
 
 def test_a_claim_from_before_a_put_back_is_put_back_too(
-    dispatcher: Dispatcher, put_back: list[Claimed]
+    dispatcher: Dispatcher, put_back: list[ClaimedHook]
 ) -> None:
     older, younger, later = hook(), hook(), hook()
     mark = dispatcher.put_backs
@@ -70,11 +70,11 @@ def test_a_claim_from_before_a_put_back_is_put_back_too(
     assert dispatcher.lanes.at_hand == 0
     arrive(dispatcher, dispatcher.put_backs, later)
     assert dispatcher.lanes.at_hand == 1
-    assert 1 in dispatcher.hungry
+    assert 1 in dispatcher.lanes_to_claim
 
 
 def test_after_the_database_was_away_everything_not_begun_is_put_back(
-    dispatcher: Dispatcher, put_back: list[Claimed]
+    dispatcher: Dispatcher, put_back: list[ClaimedHook]
 ) -> None:
     waiting = [hook(), hook()]
     arrive(dispatcher, 0, *waiting)
@@ -85,11 +85,11 @@ def test_after_the_database_was_away_everything_not_begun_is_put_back(
 
 
 def test_what_waited_too_long_takes_the_younger_ones_of_its_lane_back_with_it(
-    dispatcher: Dispatcher, put_back: list[Claimed]
+    dispatcher: Dispatcher, put_back: list[ClaimedHook]
 ) -> None:
-    old, young, other = hook(lease=NEEDED - 1), hook(), hook(lane=2)
+    old, young, other = hook(lease=MIN_LEASE_LEFT - 1), hook(), hook(lane=2)
     arrive(dispatcher, 0, old, young, other)
-    begun: list[Claimed] = []
+    begun: list[ClaimedHook] = []
     dispatcher.start = begun.append  # type: ignore[method-assign]
     dispatcher.send()
     assert put_back == [old, young]
@@ -98,7 +98,7 @@ def test_what_waited_too_long_takes_the_younger_ones_of_its_lane_back_with_it(
 
 
 def test_a_stop_lets_the_lanes_go_only_when_no_claim_is_on_its_way(
-    dispatcher: Dispatcher, put_back: list[Claimed]
+    dispatcher: Dispatcher, put_back: list[ClaimedHook]
 ) -> None:
     first, second = hook(), hook()
     arrive(dispatcher, 0, first)
@@ -116,14 +116,14 @@ def test_what_lies_at_hand_of_endpoints_that_hang_keeps_no_other_lane_waiting(
 ) -> None:
     asked: list[dict[int, int]] = []
     monkeypatch.setattr(
-        dispatcher.claimer, "claim", lambda wanted, mark, retries=None, **more: asked.append(wanted)
+        dispatcher.claimer, "claim", lambda wanted, mark, max_retries=None, **more: asked.append(wanted)
     )
     dispatcher.next_sweep = time.monotonic() + 60
-    dispatcher.lanes.seats = 4
+    dispatcher.lanes.max_in_flight = 4
     dispatcher.lanes.take([hook(lane) for lane in (1, 1, 1, 1, 2, 2, 2, 2)])
     list(dispatcher.lanes.next_hooks())  # one of each lane is under way, three of each at hand
-    dispatcher.lanes.at_hand += 2  # the room of twice the seats is full
-    dispatcher.hungry = dict.fromkeys((1, 2, 3))
+    dispatcher.lanes.at_hand += 2  # the room of twice max_in_flight is full
+    dispatcher.lanes_to_claim = dict.fromkeys((1, 2, 3))
     dispatcher.claim()
     assert asked == [{3: 1}]
 

@@ -16,6 +16,7 @@ from accounts.actions.accounts import issue_key
 from accounts.models import User
 from hooks import metrics
 from hooks.dispatch import claim, record, rows
+from hooks.dispatch.attempts import attempt_result
 from hooks.http import Answer
 from hooks.log import delays
 from hooks.maintenance import retention
@@ -90,27 +91,27 @@ class Explaining:
 def test_the_dispatchers_claims_and_sweeps(filled: million.Million) -> None:
     session: Any = Explaining()
     wanted = dict.fromkeys([filled.busy, *filled.hers[:50]], 5)
-    found = claim.claim(session, 1, wanted).hooks
+    found = claim.claim_hooks(session, 1, wanted).hooks
     assert len(found) == 5 * len(wanted)
     claim.hand_back(session, found)
-    claim.waiting_lanes(session)
-    claim.next_due(session)
+    claim.due_lanes(session)
+    claim.seconds_to_next_retry(session)
     claim.sweep(session)  # nobody sits on the advisory lock of dispatcher 1: its lanes are orphans
-    claim.give_up_lanes(session, 1)
+    claim.release_lanes(session, 1)
     assert {
         claim.TAKE_LANES,
-        claim.CLAIM,
-        claim.WAITING,
-        claim.NEXT_DUE,
-        claim.ORPHANS,
-        claim.RELEASE_HOOKS,
+        claim.CLAIM_HOOKS,
+        claim.DUE_LANES,
+        claim.SECONDS_TO_NEXT_RETRY,
+        claim.ORPHANED_LANES,
+        claim.REQUEUE_HOOKS_OF_LANES,
     } <= set(session.explained)
 
 
 def test_the_dispatchers_records(filled: million.Million) -> None:
     now = datetime.now(UTC)
     results = [
-        record.judge(claimed(filled.busy, id=number), now, {}, Answer(Outcome.OK, status=200))
+        attempt_result(claimed(filled.busy, id=number), now, {}, Answer(Outcome.OK, status=200))
         for number in range(500_000, 500_100)
     ]
     assert whole_tables(record.UPDATE, rows.columns(results)) == []

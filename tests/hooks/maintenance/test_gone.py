@@ -50,8 +50,8 @@ def test_they_are_not_sent_any_more(endpoint: Endpoint) -> None:
     emit(other, 1)
     delete_instance(endpoint.instance, acting_user=None)
     connection.ensure_connection()
-    assert claim.waiting_lanes(connection.connection) == [other.pk]
-    assert claim.claim(connection.connection, 1, {key: 5}).hooks == []
+    assert claim.due_lanes(connection.connection) == [other.pk]
+    assert claim.claim_hooks(connection.connection, 1, {key: 5}).hooks == []
 
 
 def test_the_job_drops_them_with_their_attempts_and_nobody_elses(

@@ -13,8 +13,9 @@ from hooks import outbox, worker_slots
 from hooks.actions.endpoints import configure, override_url, pause, pause_failing, resume
 from hooks.actions.hooks import NotPossible, try_now
 from hooks.dispatch import catch_up, claim
+from hooks.dispatch.attempts import attempt_result
 from hooks.dispatch.catch_up import CatchUp
-from hooks.dispatch.record import judge, record
+from hooks.dispatch.record import record
 from hooks.http import Answer
 from hooks.maintenance import auto_pause
 from hooks.models import Attempt, Endpoint, Hook, Kind, Outcome, PauseReason, State
@@ -100,14 +101,14 @@ def session() -> Iterator[psycopg.Connection[Any]]:
 def answered(session: psycopg.Connection[Any], endpoint: Endpoint, *statuses: int) -> datetime | None:
     """Deliver one hook for each answer, all recorded in one batch; since when the endpoint fails then."""
     emit(endpoint, len(statuses))
-    found = claim.claim(session, ME, {endpoint.pk: len(statuses)}).hooks
+    found = claim.claim_hooks(session, ME, {endpoint.pk: len(statuses)}).hooks
     assert len(found) == len(statuses)
     at = datetime(2030, 1, 1, tzinfo=UTC)
     results = []
     for place, (hook, status) in enumerate(zip(found, statuses, strict=True)):
         outcome = Outcome.OK if status == 200 else Outcome.NOT_200
         when = at + timedelta(seconds=place)
-        results.append(judge(hook, when, {}, Answer(outcome, status=status, total_ms=1.0)))
+        results.append(attempt_result(hook, when, {}, Answer(outcome, status=status, total_ms=1.0)))
     record(session, results)
     return stored(endpoint).failing_since
 
@@ -182,12 +183,12 @@ def test_a_paused_lane_is_neither_waited_for_nor_claimed_and_hides_nobody(
             state=State.RETRYING, next_attempt_at=timezone.now() - timedelta(hours=1)
         )
     pause(paused, acting_user=None)
-    assert claim.waiting_lanes(session) == [other.pk]
-    assert {hook.endpoint_id for hook in claim.claim(session, ME, {paused.pk: 9, other.pk: 9}).hooks} == {
-        other.pk
-    }
+    assert claim.due_lanes(session) == [other.pk]
+    assert {
+        hook.endpoint_id for hook in claim.claim_hooks(session, ME, {paused.pk: 9, other.pk: 9}).hooks
+    } == {other.pk}
     resume(paused, acting_user=None)
-    assert claim.waiting_lanes(session) == [paused.pk]
+    assert claim.due_lanes(session) == [paused.pk]
 
 
 # -- the catch-up
@@ -237,10 +238,10 @@ def test_after_the_resume_a_backlog_is_claimed_one_by_one(session: psycopg.Conne
     pause(lane, acting_user=None)
     resume(lane, acting_user=None)
     lanes = CatchUp()
-    found = claim.claim(session, ME, {lane.pk: 20, other.pk: 20}, lanes)
+    found = claim.claim_hooks(session, ME, {lane.pk: 20, other.pk: 20}, lanes)
     assert [hook.endpoint_id for hook in found.hooks].count(lane.pk) == 1
     assert [hook.endpoint_id for hook in found.hooks].count(other.pk) == 20
-    assert found.more == [other.pk]
-    assert claim.claim(session, ME, {lane.pk: 20}, lanes).hooks == []
+    assert found.lanes_with_more == [other.pk]
+    assert claim.claim_hooks(session, ME, {lane.pk: 20}, lanes).hooks == []
     Endpoint.objects.filter(pk=lane.pk).update(resumed_at=timezone.now() - timedelta(seconds=121))
-    assert len(claim.claim(session, ME, {lane.pk: 20}, lanes).hooks) == 19
+    assert len(claim.claim_hooks(session, ME, {lane.pk: 20}, lanes).hooks) == 19

@@ -1,0 +1,25 @@
+"""Where a hook goes: the endpoint's own URL, or the URL that overrides it during a verification.
+
+A hook with a URL of its own (`to_url`) goes there: a simulation, and the two hooks of an event if the endpoint's own
+URL also gets its hooks during the verification.
+"""
+
+from __future__ import annotations
+
+
+def is_overridden_sql(*, endpoint: str = "e", now: str = "clock_timestamp()") -> str:
+    """SQL condition: an override is active. NULL counts as false where SQL asks for a condition."""
+    return f"{endpoint}.borrowed_until > {now}"
+
+
+def endpoint_url_sql(*, endpoint: str = "e", now: str = "clock_timestamp()") -> str:
+    """SQL expression for the URL that the endpoint's hooks go to; '' if there is none."""
+    return (
+        f"CASE WHEN {is_overridden_sql(endpoint=endpoint, now=now)} THEN {endpoint}.borrowed_url"
+        f" ELSE {endpoint}.url END"
+    )
+
+
+def hook_url_sql(endpoint_url: str, *, hook: str = "h") -> str:
+    """SQL expression for the URL of one hook, given the expression or column with its endpoint's."""
+    return f"CASE WHEN {hook}.to_url <> '' THEN {hook}.to_url ELSE {endpoint_url} END"

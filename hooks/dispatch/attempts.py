@@ -1,0 +1,73 @@
+"""One attempt in memory: the claimed hook before it, and the result after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from hooks import retries, signing
+from hooks.http import Answer
+from hooks.models import Outcome, State, Trigger
+
+
+@dataclass(slots=True)
+class ClaimedHook:
+    """A claimed hook, with all that is needed to send it once."""
+
+    id: int
+    webhook_id: str
+    endpoint_id: int
+    body: bytes
+    claim: int
+    attempts_made: int  # before this one
+    attempts_allowed: int
+    trigger: Trigger
+    simulated: bool
+    url: str
+    secret: str  # the signing secret; for a day after a rotation followed by a space and the previous one
+    parallel: bool
+    lease_ends: float  # by time.monotonic()
+
+    def headers(self, at: datetime) -> dict[str, str]:
+        """The signed headers of this attempt."""
+        return signing.headers(
+            webhook_id=self.webhook_id,
+            body=self.body,
+            secret=self.secret,
+            at=at,
+            number=self.attempts_made + 1,
+            allowed=self.attempts_allowed,
+            simulated=self.simulated,
+        )
+
+
+@dataclass(slots=True)
+class AttemptResult:
+    """A finished attempt, and the state that its hook gets."""
+
+    hook: ClaimedHook
+    started_at: datetime
+    headers: dict[str, str]
+    answer: Answer
+    state: State
+    next_attempt_at: datetime | None
+    finished_at: datetime | None
+
+
+def attempt_result(
+    hook: ClaimedHook, started_at: datetime, headers: dict[str, str], answer: Answer
+) -> AttemptResult:
+    """Decide the hook's state from the response: delivered, retrying at a time, or failed."""
+    now = datetime.now(UTC)
+    if answer.outcome == Outcome.OK:
+        return AttemptResult(hook, started_at, headers, answer, State.DELIVERED, None, now)
+    due = retries.next_attempt(
+        now,
+        made=hook.attempts_made + 1,
+        allowed=hook.attempts_allowed,
+        status=answer.status,
+        retry_after=answer.header("retry-after"),
+    )
+    if due is None:
+        return AttemptResult(hook, started_at, headers, answer, State.FAILED, None, now)
+    return AttemptResult(hook, started_at, headers, answer, State.RETRYING, due, None)

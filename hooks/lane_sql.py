@@ -1,0 +1,41 @@
+"""Builds the SQL that lists the lanes with hooks: a loose index scan, written once for all its readers.
+
+PostgreSQL has no skip scan for DISTINCT. The recursive query reads one index entry per lane, however many hooks a lane
+has, so the backlog of a paused endpoint or of a large instance costs one probe.
+"""
+
+from __future__ import annotations
+
+from hooks.models import State
+
+
+def lanes_cte(state: State | None = None, *, name: str = "lane") -> str:
+    """A common table expression with the `endpoint_id` of each lane that has a hook, or one in `state`, in order.
+
+    Put it behind WITH RECURSIVE. Its last row is NULL: join it, or filter it out.
+    """
+    where, also = (f"WHERE state = '{state.value}'", f"h.state = '{state.value}' AND") if state else ("", "")
+    return f"""{name} AS (
+    (SELECT endpoint_id FROM hooks_hook {where} ORDER BY endpoint_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT h.endpoint_id FROM hooks_hook h
+            WHERE {also} h.endpoint_id > {name}.endpoint_id ORDER BY h.endpoint_id LIMIT 1)
+    FROM {name} WHERE {name}.endpoint_id IS NOT NULL
+)"""
+
+
+def earliest_retries_cte(*, name: str = "retry") -> str:
+    """A common table expression with the first retry of each lane: `endpoint_id`, `next_attempt_at`.
+
+    Put it behind WITH RECURSIVE. It has no NULL row.
+    """
+    return f"""{name} AS (
+    (SELECT endpoint_id, next_attempt_at FROM hooks_hook WHERE state = 'retrying'
+     ORDER BY endpoint_id, next_attempt_at LIMIT 1)
+    UNION ALL
+    SELECT later.endpoint_id, later.next_attempt_at FROM {name} CROSS JOIN LATERAL (
+        SELECT h.endpoint_id, h.next_attempt_at FROM hooks_hook h
+        WHERE h.state = 'retrying' AND h.endpoint_id > {name}.endpoint_id
+        ORDER BY h.endpoint_id, h.next_attempt_at LIMIT 1
+    ) later
+)"""
