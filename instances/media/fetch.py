@@ -14,7 +14,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from hooks import webhook_urls
-from instances.media.guarded import Blocked, Session, Watch, guarded_session, under_way
+from instances.media.ssrf_safe_session import Blocked, Session, Watch, guarded_session, under_way
 
 SECONDS = 20.0  # for everything
 REDIRECTS = 5

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import trustme
 
-from instances.media import fetch, guarded
+from instances.media import fetch, ssrf_safe_session
 from instances.media.fetch import CannotFetch
 from tests.faults.certificates import expired, server_context
 from tests.faults.servers import answer, faulty
@@ -92,7 +92,7 @@ def test_a_name_that_changes_between_look_ups_is_judged_by_the_address_that_is_c
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(answers), port))]
 
     with Receiver() as server:
-        monkeypatch.setattr(guarded.socket, "getaddrinfo", look_up)
+        monkeypatch.setattr(ssrf_safe_session.socket, "getaddrinfo", look_up)
         assert refusal(f"http://rebinding.example:{server.port}/") == "its server refused the connection."
         assert refusal(f"http://rebinding.example:{server.port}/") == "its address is not allowed (loopback)."
         assert server.requests == []
@@ -179,7 +179,7 @@ def test_a_server_that_takes_too_long_is_left_in_whatever_phase(
 def test_a_name_look_up_that_hangs_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch, "SECONDS", 0.3)
     hang = threading.Event()
-    monkeypatch.setattr(guarded.socket, "getaddrinfo", lambda *_, **__: hang.wait(10))
+    monkeypatch.setattr(ssrf_safe_session.socket, "getaddrinfo", lambda *_, **__: hang.wait(10))
     assert refusal("http://slow.example/a.jpg") == "its server took too long."
     hang.set()
 
