@@ -15,7 +15,7 @@ from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 
 from instances.media import fetch, sources
-from instances.media.kinds import HEAD, WrongFile, judge
+from instances.media.kinds import HEAD, WrongFile, identify_file
 from instances.models import Instance, Media, media_expiry, new_media_key
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def store_media(
     content.seek(start)
     if not head:
         raise WrongFile("the file is empty.")
-    kind = judge(filename, content_type, head)
+    kind = identify_file(filename, content_type, head)
     if only and not kind.content_type.startswith(f"{only}/"):
         raise WrongFile(f"it takes {only}, and this is {kind.content_type}.")
     check_quota(instance, size)
@@ -96,7 +96,7 @@ def take_media(
     With `cached`, what this instance fetched from the same address under the same name within the last hour is
     taken again, and nothing is fetched; without, it is always fetched. Raises WrongFile.
     """
-    if not sources.is_address(given):
+    if not sources.is_http_url(given):
         return keep(instance, given, filename, only=only)
     if own := own_file(str(given)):
         with storage().open(own.path) as file:
@@ -109,16 +109,16 @@ def take_media(
     if cached and (media := fetched_before(instance, source)):
         return keep_longer(media)
     try:
-        with fetch.seat(instance.pk):
+        with fetch.fetch_slot(instance.pk):
             return keep(instance, given, filename, source=source, only=only)
-    except fetch.CannotFetch as error:
+    except fetch.FetchFailed as error:
         raise WrongFile(str(error)) from None
 
 
 def keep(
     instance: Instance, given: UploadedFile | str, filename: str, *, source: str = "", only: str = ""
 ) -> Media:
-    with sources.opened(given) as content:
+    with sources.open_content(given) as content:
         return store_media(
             instance, content=content.file, filename=filename, content_type=content.content_type,
             size=content.size, source=source, only=only,

@@ -1,1 +1,1 @@
-"""Files that messages carry: what they may be, where they come from, where they are kept, and their links."""
+"""The files of messages: which are accepted, and how they are fetched. Storing them is instances.actions.media."""

@@ -1,5 +1,7 @@
-"""Fetching a file by its address: one deadline for the name, the connects, all redirects and the content; one cap for
-its size; and words for whatever goes wrong."""
+"""Fetches a file from a URL that a user gave: with one deadline for all of it, a size limit, and errors as sentences.
+
+The deadline covers the DNS lookup, the connections, all redirects and the content.
+"""
 
 import http.client
 import socket
@@ -14,130 +16,142 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from hooks import webhook_urls
-from instances.media.ssrf_safe_session import Blocked, Session, Watch, guarded_session, under_way
+from instances.media.deadline import Deadline
+from instances.media.ssrf_safe_session import AddressRefused, SsrfSafeSession, ssrf_safe_session
 
-SECONDS = 20.0  # for everything
-REDIRECTS = 5
-BLOCK = 65_536
-# Each holds a thread of the web server, of which there are 40 (chatapi/runtime/web.py).
-AT_ONCE = 12
-AT_ONCE_PER_INSTANCE = 4
-
-
-class CannotFetch(Exception):
-    """The file was not fetched; the text is a sentence for whoever gave the address."""
+FETCH_SECONDS = 20.0
+MAX_REDIRECTS = 5
+BLOCK_SIZE = 65_536  # bytes
+# A fetch holds a thread of the web server, which has 40 (chatapi/runtime/web.py).
+MAX_FETCHES = 12
+MAX_FETCHES_PER_INSTANCE = 4
 
 
-class Answer(NamedTuple):
+class FetchFailed(Exception):
+    """The file was not fetched. The text is a sentence for the user who gave the URL."""
+
+
+class FetchedFile(NamedTuple):
     content_type: str
     blocks: Iterator[bytes]
 
 
-_seats = threading.BoundedSemaphore(AT_ONCE)
-_taken: dict[int, int] = {}
+_free_slots = threading.BoundedSemaphore(MAX_FETCHES)
+_fetches_by_instance: dict[int, int] = {}
 _lock = threading.Lock()
 
 
 @contextmanager
-def seat(instance_id: int) -> Iterator[None]:
-    """One of the few fetches that may be under way, so that slow servers can't keep the site busy."""
+def fetch_slot(instance_id: int) -> Iterator[None]:
+    """Holds one of the MAX_FETCHES slots of this process, so that slow servers cannot occupy all its threads.
+
+    Raises:
+        FetchFailed: all slots are taken, or the instance has MAX_FETCHES_PER_INSTANCE.
+    """
     with _lock:
-        if _taken.get(instance_id, 0) >= AT_ONCE_PER_INSTANCE or not _seats.acquire(blocking=False):
-            raise CannotFetch("too many files are being fetched at this moment; try again in some seconds.")
-        _taken[instance_id] = _taken.get(instance_id, 0) + 1
+        running = _fetches_by_instance.get(instance_id, 0)
+        if running >= MAX_FETCHES_PER_INSTANCE or not _free_slots.acquire(blocking=False):
+            raise FetchFailed("too many files are being fetched now; try again in a few seconds.")
+        _fetches_by_instance[instance_id] = running + 1
     try:
         yield
     finally:
         with _lock:
-            _seats.release()
-            _taken[instance_id] -= 1
-            if not _taken[instance_id]:
-                del _taken[instance_id]
+            _free_slots.release()
+            _fetches_by_instance[instance_id] -= 1
+            if not _fetches_by_instance[instance_id]:
+                del _fetches_by_instance[instance_id]
 
 
 @contextmanager
-def fetch(url: str, *, most: int) -> Iterator[Answer]:
-    """The content at `url`, block by block. Raises CannotFetch, also while the blocks are read."""
-    watch = Watch(SECONDS)
-    token = under_way.set(watch)
+def fetch(url: str, *, max_bytes: int) -> Iterator[FetchedFile]:
+    """Returns the file at `url`; its content is read block by block.
+
+    Raises:
+        FetchFailed: also while the blocks are read.
+    """
+    deadline = Deadline(FETCH_SECONDS)
     try:
-        with guarded_session() as session:
-            with in_words(watch):
-                response = follow(session, url)
+        with ssrf_safe_session(deadline) as session:
+            with network_errors_as_sentences(deadline):
+                response = get_after_redirects(session, url)
             with response:
                 length = response.headers.get("Content-Length", "")
-                if length.isdigit() and int(length) > most:
-                    raise CannotFetch(too_long(most))
-                yield Answer(response.headers.get("Content-Type", ""), blocks_of(response, watch, most))
+                if length.isdigit() and int(length) > max_bytes:
+                    raise FetchFailed(too_large_message(max_bytes))
+                yield FetchedFile(
+                    response.headers.get("Content-Type", ""), read_blocks(response, deadline, max_bytes)
+                )
     finally:
-        under_way.reset(token)
-        watch.close()
+        deadline.close()
 
 
-def follow(session: Session, url: str) -> requests.Response:
-    """The answer 200, perhaps behind a few redirects, each of which meets the same rules."""
-    for _ in range(REDIRECTS + 1):
+def get_after_redirects(session: SsrfSafeSession, url: str) -> requests.Response:
+    """Returns the 200 response of `url`, after at most MAX_REDIRECTS redirects. Each URL meets the same rules."""
+    for _ in range(MAX_REDIRECTS + 1):
         try:
             url = webhook_urls.check(url)
         except webhook_urls.BadAddress as error:
-            raise CannotFetch(str(error).replace("/hook", "/photo.jpg")) from None
+            raise FetchFailed(str(error).replace("/hook", "/photo.jpg")) from None
         response = session.get(url, stream=True)
         if response.status_code == 200:
             if response.headers.get("Content-Encoding", "identity").lower() not in ("identity", ""):
                 response.close()
-                raise CannotFetch("its server compresses the file though it was asked not to.")
+                raise FetchFailed("the server compressed the file, which the request asked it not to do.")
             return response
-        where = response.headers.get("Location")
+        location = response.headers.get("Location")
         response.close()
-        if response.status_code not in (301, 302, 303, 307, 308) or not where:
-            raise CannotFetch(f"its server answered {response.status_code} and not 200.")
+        if response.status_code not in (301, 302, 303, 307, 308) or not location:
+            raise FetchFailed(f"the server responded with {response.status_code}, not 200.")
         try:
-            url = urljoin(url, where)
+            url = urljoin(url, location)
         except ValueError:
-            raise CannotFetch("its server redirects to something that is no address.") from None
-    raise CannotFetch(f"its server redirects more than {REDIRECTS} times.")
+            raise FetchFailed("the server redirects to an invalid URL.") from None
+    raise FetchFailed(f"the server redirects more than {MAX_REDIRECTS} times.")
 
 
-def blocks_of(response: requests.Response, watch: Watch, most: int) -> Iterator[bytes]:
+def read_blocks(response: requests.Response, deadline: Deadline, max_bytes: int) -> Iterator[bytes]:
+    """Returns the body in blocks of at most BLOCK_SIZE bytes. Raises FetchFailed."""
     size = 0
-    with in_words(watch):
-        for block in response.raw.stream(BLOCK, decode_content=False):
+    with network_errors_as_sentences(deadline):
+        for block in response.raw.stream(BLOCK_SIZE, decode_content=False):
             size += len(block)
-            if size > most:
-                raise CannotFetch(too_long(most))
+            if size > max_bytes:
+                raise FetchFailed(too_large_message(max_bytes))
             yield block
-        if watch.over:  # without a Content-Length the end that we made looks like the file's
+        # Without a Content-Length, a connection that the deadline shut down looks like the end of the file.
+        if deadline.has_expired:
             raise TimeoutError
 
 
-def too_long(most: int) -> str:
-    return f"the file is longer than {most // 1024 // 1024} MB."
+def too_large_message(max_bytes: int) -> str:
+    return f"the file is larger than {max_bytes // 1024 // 1024} MB."
 
 
 @contextmanager
-def in_words(watch: Watch) -> Iterator[None]:
-    """Whatever the network does wrong becomes a CannotFetch."""
+def network_errors_as_sentences(deadline: Deadline) -> Iterator[None]:
+    """Turns errors of requests, urllib3, http.client and sockets into FetchFailed."""
     try:
         yield
     except (requests.RequestException, HTTPError, http.client.HTTPException, OSError) as error:
-        raise CannotFetch(sentence(error, watch)) from error
+        raise FetchFailed(describe_network_error(error, deadline)) from error
 
 
-def sentence(error: BaseException, watch: Watch) -> str:
-    """Why nothing was fetched; the cause that lies deepest is the one that says something."""
+def describe_network_error(error: BaseException, deadline: Deadline) -> str:
+    """Returns why the fetch failed, as a sentence. requests and urllib3 wrap the cause, so the whole chain is read."""
     causes: list[BaseException] = []
-    at: BaseException | None = error
-    while at is not None and at not in causes:
-        causes.append(at)
-        at = at.__cause__ or at.__context__
-    if blocked := next((cause for cause in causes if isinstance(cause, Blocked)), None):
-        return f"its address is not allowed ({blocked})."
-    if watch.over or any(isinstance(cause, TimeoutError) for cause in causes):
-        return "its server took too long."
-    if any(isinstance(cause, socket.gaierror) for cause in causes):
-        return "the name of its server was not found."
-    if any(isinstance(cause, ssl.SSLError) for cause in causes):
-        return "its server's certificate or TLS is wrong."
-    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
-        return "its server refused the connection."
-    return "the connection to its server failed or broke off."
+    cause: BaseException | None = error
+    while cause is not None and cause not in causes:
+        causes.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    if refused := next((each for each in causes if isinstance(each, AddressRefused)), None):
+        return f"the server's address is not allowed ({refused})."
+    if deadline.has_expired or any(isinstance(each, TimeoutError) for each in causes):
+        return "the server took too long."
+    if any(isinstance(each, socket.gaierror) for each in causes):
+        return "the server's host name was not found."
+    if any(isinstance(each, ssl.SSLError) for each in causes):
+        return "the server's TLS certificate is not valid, or TLS failed."
+    if any(isinstance(each, ConnectionRefusedError) for each in causes):
+        return "the server refused the connection."
+    return "the connection to the server failed or was closed early."

@@ -1,7 +1,8 @@
-"""What a file is: its type as a message, its extension and content type; and which files are refused.
+"""What a file is: its message type, file extension and content type; and which files are rejected.
 
-The name decides first, then what the sender declared, then a few signatures. What a browser or a system would run is
-refused by its name, by what it is declared to be, and by its content under whatever name: its receiver would open it.
+The file name decides first, then the content type that the sender declared, then a few signatures. A file that a
+browser or an operating system would run is rejected by its name, by its declared type, and by its content whatever
+its name: the recipient would open it.
 """
 
 import re
@@ -10,17 +11,20 @@ from typing import NamedTuple
 
 from instances.models import MessageType
 
-HEAD = 1024  # bytes of the content that are looked at
+HEAD = 1024  # bytes of the content that identify_file needs
 BINARY = "application/octet-stream"
-NAME_MOST = 150  # characters of a file's name
+MAX_NAME_LENGTH = 150  # characters
 
 
 class WrongFile(ValueError):
-    """A file that is not sent; the text is a sentence for the caller."""
+    """The file is rejected. The text is a sentence for the caller."""
 
 
 class Kind(NamedTuple):
-    """`filename` is clean and has an extension, unless nobody knows one; `extension` is the link's: ".jpg"."""
+    """What identify_file found.
+
+    `filename` is clean and has an extension, if one is known; `extension` is that of the link, such as ".jpg".
+    """
 
     filename: str
     extension: str
@@ -28,8 +32,8 @@ class Kind(NamedTuple):
     type: MessageType
 
 
-# Extension: content type. The first extension of a content type is the one that a file without any gets. Only these
-# types are ever said of a file that is served; all others are served as bytes.
+# Extension → content type. A file without an extension gets the first one of its content type. Files are served with
+# these content types only; all others are served as application/octet-stream.
 TYPES = {
     "jpg": "image/jpeg", "jpeg": "image/jpeg", "png": "image/png", "gif": "image/gif",
     "webp": "image/webp",
@@ -55,10 +59,10 @@ ALIASES = {
     "text/x-vcard": "text/vcard", "application/x-zip-compressed": "application/zip",
 }  # fmt: skip
 EXTENSIONS = {kind: f".{extension}" for extension, kind in reversed(TYPES.items())}
-# messengers show these as pictures; bmp, tiff and heic go as documents
+# Messengers show these as pictures; bmp, tiff and heic are sent as documents.
 PICTURES = {"image/jpeg", "image/png", "image/gif"}
 
-# What runs when it is opened: pages and pictures with scripts in a browser, programs on a computer.
+# Files that run when they are opened: pages and pictures with scripts in a browser, programs on a computer.
 ACTIVE_EXTENSIONS = frozenset({
     "html", "htm", "xhtml", "xht", "shtml", "mht", "mhtml", "svg", "svgz", "xml", "xsl", "js", "mjs", "cjs", "wasm",
     "hta", "swf", "jar", "jnlp", "class", "exe", "dll", "com", "scr", "pif", "msi", "msix", "bat", "cmd", "ps1", "psm1",
@@ -73,36 +77,38 @@ ACTIVE_TYPES = frozenset({
     "application/x-shockwave-flash", "application/java-archive", "application/hta", "application/x-httpd-php",
     "application/vnd.android.package-archive",
 })  # fmt: skip
-# Of a file whose name and sender say nothing.
+# First bytes → content type, for a file whose name and declared type are unknown.
 SIGNATURES = {
     b"\xff\xd8\xff": "image/jpeg", b"\x89PNG\r\n": "image/png", b"GIF8": "image/gif", b"OggS": "audio/ogg",
     b"ID3": "audio/mpeg", b"%PDF-": "application/pdf",
 }  # fmt: skip
 ACTIVE_HEADS = (b"MZ", b"\x7fELF", b"#!", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe")
-# Nothing in the beginning is tried twice ("?>" and "*+"): a row of comments could be cut up in 2**n ways.
+# The atomic and possessive groups ("?>" and "*+") prevent backtracking: n comments could be split in 2**n ways.
 MARKUP = re.compile(
     rb"(?:<\?xml[^>]*+>|(?><!--.*?-->)|\s)*+<(?:!doctype\s+(?:html|svg)|html|head|body|script|svg|iframe)\b",
     re.DOTALL,
 )
 
 
-def judge(filename: str, content_type: str, head: bytes) -> Kind:
-    """What a file of this name is, by what its sender declared and the first HEAD bytes of it. Raises WrongFile."""
-    filename = clean_name(filename)
-    declared = plain_type(content_type)
-    extension = extension_of(filename)
+def identify_file(filename: str, content_type: str, head: bytes) -> Kind:
+    """Returns what a file is, by its name, the content type that its sender declared, and its first HEAD bytes.
+
+    Raises:
+        WrongFile: the file may run when it is opened.
+    """
+    filename = clean_filename(filename)
+    declared = normalize_content_type(content_type)
+    extension = find_extension(filename)
     if extension in ACTIVE_EXTENSIONS:
         raise WrongFile(
-            f"files that end in .{extension} are not sent, because they may run when they are opened."
+            f"files with the extension .{extension} are rejected, because they may run when they are opened."
         )
     if declared in ACTIVE_TYPES:
-        raise WrongFile(
-            f"it is {declared}, and such files are not sent, because they may run when they are opened."
-        )
+        raise WrongFile(f"files of type {declared} are rejected, because they may run when they are opened.")
     text = head.removeprefix(b"\xef\xbb\xbf").lower()
     if head.startswith(ACTIVE_HEADS) or MARKUP.match(text):
         raise WrongFile(
-            "its content is a page or a program, whatever its name says, and such files are not sent."
+            "the content is a web page or a program, whatever the file name says; such files are rejected."
         )
     known = TYPES.get(extension, "")
     if not known:
@@ -111,11 +117,14 @@ def judge(filename: str, content_type: str, head: bytes) -> Kind:
         if known and not extension:
             extension = EXTENSIONS[known].lstrip(".")
             filename += EXTENSIONS[known]
-    return Kind(filename, f".{extension or 'bin'}"[:10], known or BINARY, message_type(known))
+    return Kind(filename, f".{extension or 'bin'}"[:10], known or BINARY, choose_message_type(known))
 
 
-def message_type(content_type: str) -> MessageType:
-    """How a messenger shows it. A WebP is a sticker; an Ogg is audio here, and a voice message by `sendPTT` alone."""
+def choose_message_type(content_type: str) -> MessageType:
+    """Returns the type of a message with this file: WebP is a sticker, Ogg is audio.
+
+    Only `sendPTT` makes a voice message of an Ogg file.
+    """
     if content_type == "image/webp":
         return MessageType.STICKER
     if content_type in PICTURES:
@@ -124,25 +133,28 @@ def message_type(content_type: str) -> MessageType:
     return {"video": MessageType.VIDEO, "audio": MessageType.AUDIO}.get(family, MessageType.DOCUMENT)
 
 
-def plain_type(content_type: str) -> str:
-    """A content type in lower case, without its parameters, by its common name."""
-    plain = content_type.partition(";")[0].strip().lower()
-    return ALIASES.get(plain, plain)
+def normalize_content_type(content_type: str) -> str:
+    """Returns a content type in lower case, without parameters, under its common name (ALIASES)."""
+    bare = content_type.partition(";")[0].strip().lower()
+    return ALIASES.get(bare, bare)
 
 
-def clean_name(filename: str) -> str:
-    """The last part of a path, without what no file's name may hold, of NAME_MOST characters; its extension stays."""
+def clean_filename(filename: str) -> str:
+    """Returns the last part of a path, without characters that file names cannot have.
+
+    At most MAX_NAME_LENGTH characters; a longer name keeps its extension.
+    """
     name = PurePosixPath(filename.replace("\\", "/")).name
     name = re.sub(
         r'[\x00-\x1f\x7f-\x9f<>:"|?*\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]', "", name
     ).strip(" .")
-    if len(name) > NAME_MOST:
+    if len(name) > MAX_NAME_LENGTH:
         suffix = PurePosixPath(name).suffix[:10]
-        name = name[: NAME_MOST - len(suffix)] + suffix
+        name = name[: MAX_NAME_LENGTH - len(suffix)] + suffix
     return name or "file"
 
 
-def extension_of(filename: str) -> str:
-    """The extension without its dot, in lower case; "" where there is none that a link can end in."""
+def find_extension(filename: str) -> str:
+    """Returns the extension in lower case without its dot; "" if there is none that a link can end in."""
     suffix = re.sub(r"[^\x20-\x7e]", "", PurePosixPath(filename).suffix.lower()).lstrip(".")
     return suffix if re.fullmatch(r"[a-z0-9]{1,9}", suffix) else ""

@@ -1,6 +1,6 @@
-"""Where a file comes from: a form's upload, a `data:` URI, or an address; each becomes a Content that can be read.
+"""Opens a file that a caller gave as a form upload, a `data:` URI or a URL.
 
-What is long waits in a temporary file, so that a hundred of them at once take no memory.
+A long file is kept in a temporary file, so that a hundred of them at once need no memory.
 """
 
 import base64
@@ -14,88 +14,93 @@ from typing import IO, Any, NamedTuple
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 
-from instances.media.fetch import CannotFetch, fetch
+from instances.media.fetch import FetchFailed, fetch
 from instances.media.kinds import WrongFile
 
-IN_MEMORY = 1_000_000  # bytes
-ADDRESS = re.compile(r"https?://", re.IGNORECASE)
+MAX_IN_MEMORY = 1_000_000  # bytes; a longer file goes to disk
+HTTP_URL = re.compile(r"https?://", re.IGNORECASE)
 DATA_URI = re.compile(r"data:(?P<kind>[^;,]{0,100})(?P<parameters>(?:;[^;,]{0,100}){0,5}),", re.IGNORECASE)
-TAKES = "it takes the address of a file (https://…), data:image/jpeg;base64,…, or a file of a multipart form."
+EXPECTED = (
+    "it must be the URL of a file (https://…), data:image/jpeg;base64,…, or a file of a multipart form."
+)
 
 
 class Content(NamedTuple):
-    """A file to be stored, at its beginning; `content_type` is what its sender says, perhaps nothing."""
+    """An open file, positioned at its start. `content_type` is what the sender declared; it can be empty."""
 
     file: IO[bytes]
     size: int
     content_type: str
 
 
-def is_address(given: Any) -> bool:
-    return isinstance(given, str) and ADDRESS.match(given.strip()) is not None
+def is_http_url(given: Any) -> bool:
+    return isinstance(given, str) and HTTP_URL.match(given.strip()) is not None
 
 
 @contextmanager
-def opened(given: UploadedFile | str) -> Iterator[Content]:
-    """The content of an upload, a data URI or an address. Raises WrongFile with a sentence."""
+def open_content(given: UploadedFile | str) -> Iterator[Content]:
+    """Returns the content of an upload, a data URI or a URL. Raises WrongFile."""
     if isinstance(given, UploadedFile):
-        yield of_upload(given)
-    elif is_address(given):
-        with of_address(given.strip()) as content:
+        yield open_upload(given)
+    elif is_http_url(given):
+        with fetch_url(given.strip()) as content:
             yield content
     elif given[:5].lower() == "data:":
-        with of_data_uri(given) as content:
+        with open_data_uri(given) as content:
             yield content
     else:
-        raise WrongFile(TAKES)
+        raise WrongFile(EXPECTED)
 
 
-def of_upload(upload: UploadedFile) -> Content:
+def open_upload(upload: UploadedFile) -> Content:
     size = upload.size or 0
     if size > settings.MEDIA_MAX_BYTES:
-        raise WrongFile(f"the file is longer than {settings.MEDIA_MAX_BYTES // 1024 // 1024} MB.")
+        raise WrongFile(f"the file is larger than {settings.MEDIA_MAX_BYTES // 1024 // 1024} MB.")
     upload.seek(0)
     return Content(upload, size, upload.content_type or "")
 
 
 @contextmanager
-def of_address(url: str) -> Iterator[Content]:
+def fetch_url(url: str) -> Iterator[Content]:
     try:
         with (
-            tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as file,
-            fetch(url, most=settings.MEDIA_MAX_BYTES) as answer,
+            tempfile.SpooledTemporaryFile(max_size=MAX_IN_MEMORY) as file,
+            fetch(url, max_bytes=settings.MEDIA_MAX_BYTES) as fetched,
         ):
-            for block in answer.blocks:
+            for block in fetched.blocks:
                 file.write(block)
             size = file.tell()
             file.seek(0)
-            yield Content(file, size, answer.content_type)
-    except CannotFetch as error:
+            yield Content(file, size, fetched.content_type)
+    except FetchFailed as error:
         raise WrongFile(str(error)) from error
 
 
 @contextmanager
-def of_data_uri(text: str) -> Iterator[Content]:
-    """`data:image/jpeg;base64,…`; line breaks in it do no harm, nor a "+" that a form turned into a space."""
-    begin = DATA_URI.match(text)
-    if not begin or not begin["parameters"].lower().endswith(";base64"):
-        raise WrongFile("its data: URI can't be read; it takes data:image/jpeg;base64,…")
-    raw = decode(text, begin.end())
-    with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as file:
+def open_data_uri(text: str) -> Iterator[Content]:
+    """Returns the content of `data:image/jpeg;base64,…`.
+
+    Line breaks are ignored, and a space is read as "+": form encoding turns one into the other.
+    """
+    prefix = DATA_URI.match(text)
+    if not prefix or not prefix["parameters"].lower().endswith(";base64"):
+        raise WrongFile("the data: URI is not valid; it must begin with data:image/jpeg;base64,…")
+    raw = decode_base64(text, prefix.end())
+    with tempfile.SpooledTemporaryFile(max_size=MAX_IN_MEMORY) as file:
         file.write(raw)
         size = len(raw)
         del raw
         file.seek(0)
-        yield Content(file, size, begin["kind"])
+        yield Content(file, size, prefix["kind"])
 
 
-def decode(text: str, start: int = 0) -> bytes:
-    """The bytes that base64, from `start` on, stands for. Raises WrongFile."""
-    most = settings.MEDIA_DATA_URI_MAX_BYTES
-    if (len(text) - start) * 3 // 4 > most + 1000:
+def decode_base64(text: str, start: int = 0) -> bytes:
+    """Returns the bytes of the base64 text from `start` on. Raises WrongFile."""
+    limit = settings.MEDIA_DATA_URI_MAX_BYTES
+    if (len(text) - start) * 3 // 4 > limit + 1000:
         raise WrongFile(
-            f"as base64 a file may have {most // 1024 // 1024} MB;"
-            " send a longer one by its address or as a multipart form."
+            f"a base64 file may have at most {limit // 1024 // 1024} MB;"
+            " send a larger one as a URL or a multipart form."
         )
     code = (
         text[start:].replace("\n", "").replace("\r", "").replace(" ", "+").replace("-", "+").replace("_", "/")
@@ -103,5 +108,5 @@ def decode(text: str, start: int = 0) -> bytes:
     code = code.rstrip("=")
     try:
         return base64.b64decode(code + "=" * (-len(code) % 4), validate=True)
-    except (binascii.Error, ValueError):  # ValueError: letters beyond ASCII
-        raise WrongFile("its base64 can't be read.") from None
+    except (binascii.Error, ValueError):  # ValueError: characters outside ASCII
+        raise WrongFile("the base64 is not valid.") from None

@@ -18,7 +18,7 @@ from django.db import models
 
 from instances import chat_ids
 from instances.contract.sending import contacts_and_locations, files
-from instances.media.sources import is_address
+from instances.media.sources import is_http_url
 from instances.models import MessageType
 from testing_tools import sample_files
 
@@ -171,10 +171,10 @@ def missing(given: Mapping[str, Any]) -> dict[str, str]:
     if kind == What.FILE and not given.get("file"):
         if not given.get("file_url"):
             found["file"] = "Choose a file, or give its address below."
-        elif not is_address(given["file_url"]):
+        elif not is_http_url(given["file_url"]):
             found["file_url"] = "An address begins with http:// or https://."
     if kind == What.LINK:
-        if not is_address(given.get("link")):
+        if not is_http_url(given.get("link")):
             found["link"] = "An address begins with http:// or https://."
         if not given.get("title"):
             found["title"] = "A link needs a title."
@@ -183,7 +183,7 @@ def missing(given: Mapping[str, Any]) -> dict[str, str]:
     if kind == What.CONTACT and not given.get("contacts"):
         found["contacts"] = "Say whose contact it is: a phone number with its country code."
     voice_url = given.get("voice_url")
-    if kind == What.VOICE and not given.get("voice") and voice_url and not is_address(voice_url):
+    if kind == What.VOICE and not given.get("voice") and voice_url and not is_http_url(voice_url):
         found["voice_url"] = "An address begins with http:// or https://."
     return found
 

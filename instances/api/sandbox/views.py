@@ -36,7 +36,7 @@ from instances.channels.sandbox.actions.contacts import write_as_contact
 from instances.channels.sandbox.actions.phone import type_by_hand
 from instances.channels.sandbox.actions.preconditions import NotLinked, NotPossible
 from instances.channels.sandbox.actions.receipts import tick_by_hand
-from instances.media.kinds import WrongFile, message_type
+from instances.media.kinds import WrongFile, choose_message_type
 from instances.models import Ack, Channel, Instance, Media, Message, MessageType
 
 PARSERS = (BoundedJSONParser, MultiPartParser)
@@ -92,7 +92,7 @@ def content_of(instance: Instance, given: dict[str, Any]) -> dict[str, Any]:
         raise exceptions.ValidationError({"quotedMsgId": str(error)}) from None
     media = stored(instance, given)
     return {
-        "type": given.get("type") or (message_type(media.content_type) if media else MessageType.CHAT),
+        "type": given.get("type") or (choose_message_type(media.content_type) if media else MessageType.CHAT),
         "body": given["body"],
         "media": media,
         "caption": given["caption"],

@@ -47,7 +47,7 @@ def send_link(
     mentioned_phones: Sequence[str],
 ) -> dict[str, Any]:
     """Sends an address with a preview: a text message, whose `metadata` is {"title","description","preview"}."""
-    if not sources.is_address(body):
+    if not sources.is_http_url(body):
         raise Refused("Message was not sent: body takes an address that begins with http:// or https://.")
     if len(description or "") > 1000:
         raise Refused("Message was not sent: description takes a text of at most 1000 characters.")
@@ -69,7 +69,7 @@ def keep_preview(instance: Instance, given: str) -> Media:
         check_room(instance)
         if given[:5].lower() == "data:":
             return take_media(instance, given.strip(), filename="preview", only="image")
-        raw = io.BytesIO(sources.decode(given))
+        raw = io.BytesIO(sources.decode_base64(given))
         return store_media(instance, content=raw, filename="preview", only="image")
     except QueueFull as error:
         raise Refused(str(error)) from None

@@ -18,8 +18,8 @@ from instances.contract.errors import Refused
 from instances.contract.registry import method
 from instances.contract.sending.messages import QUOTED, accept, mentions
 from instances.contract.sending.send_arguments import content
-from instances.media.kinds import WrongFile, message_type
-from instances.media.sources import is_address
+from instances.media.kinds import WrongFile, choose_message_type
+from instances.media.sources import is_http_url
 from instances.models import Instance, Media, MessageType
 
 NO_NAME = "filename is missing: it takes the name that the file is to have, such as photo.jpg"
@@ -60,7 +60,7 @@ def send_file(
     if not filename:
         raise Refused(NO_NAME)
     media = take(instance, body, filename=filename, cached=cached, quoted_id=quoted_msg_id or None)
-    kind = message_type(media.content_type)
+    kind = choose_message_type(media.content_type)
     if kind == MessageType.DOCUMENT and not caption:
         caption = media.filename
     return accept(
@@ -111,7 +111,7 @@ def upload_name(given: UploadedFile | str) -> str:
 
 def name_of(address: UploadedFile | str) -> str:
     """The last part of an address's path, if it ends in an extension."""
-    if not is_address(address):
+    if not is_http_url(address):
         return ""
     name = unquote(urlsplit(str(address)).path.rpartition("/")[2])
     return name if "." in name else ""

@@ -1,4 +1,4 @@
-"""Files that are fetched by their address: which addresses, how long, how much (the policy is hooks/guard.py's)."""
+"""Files fetched by URL: which addresses are allowed, for how long, up to which size, over real loopback sockets."""
 
 import socket
 import threading
@@ -12,28 +12,28 @@ import pytest
 import trustme
 
 from instances.media import fetch, ssrf_safe_session
-from instances.media.fetch import CannotFetch
+from instances.media.fetch import FetchFailed
 from tests.faults.certificates import expired, server_context
 from tests.faults.servers import answer, faulty
 from tests.receiver import Answer, Received, Receiver
 
-MOST = 1024 * 1024
+MAX_BYTES = 1024 * 1024
 
 
-def content(url: str, most: int = MOST) -> bytes:
-    with fetch.fetch(url, most=most) as answer:
-        return b"".join(answer.blocks)
+def fetched_content(url: str) -> bytes:
+    with fetch.fetch(url, max_bytes=MAX_BYTES) as file:
+        return b"".join(file.blocks)
 
 
-def refusal(url: str, most: int = MOST) -> str:
-    with pytest.raises(CannotFetch) as caught:
-        content(url, most)
+def fetch_error(url: str) -> str:
+    with pytest.raises(FetchFailed) as caught:
+        fetched_content(url)
     return str(caught.value)
 
 
 @contextmanager
-def raw_server(*sent: bytes, pause: float = 0.0, keep: bool = True) -> Iterator[str]:
-    """A server that sends these bytes, whatever it is asked, with a pause after each; then it hangs, or ends."""
+def raw_server(*sent: bytes, pause: float = 0.0, hangs: bool = True) -> Iterator[str]:
+    """A server that sends these bytes whatever the request, with a pause after each; then it hangs, or closes."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         ended = threading.Event()
 
@@ -45,7 +45,7 @@ def raw_server(*sent: bytes, pause: float = 0.0, keep: bool = True) -> Iterator[
                     for part in sent:
                         peer.sendall(part)
                         ended.wait(pause)
-                    if keep:
+                    if hangs:
                         ended.wait(10)
                 except OSError:
                     pass
@@ -57,104 +57,182 @@ def raw_server(*sent: bytes, pause: float = 0.0, keep: bool = True) -> Iterator[
         thread.join()
 
 
-def test_content_and_its_type() -> None:
+def resolve_to(monkeypatch: pytest.MonkeyPatch, *lookups: list[str]) -> list[str]:
+    """Answer the DNS lookups with these IPv4 addresses, one list per lookup; returns the names looked up."""
+    names: list[str] = []
+    answers = iter(lookups)
+
+    def getaddrinfo(host: str, port: int, **_: Any) -> list[Any]:
+        names.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in next(answers)]
+
+    monkeypatch.setattr(ssrf_safe_session.socket, "getaddrinfo", getaddrinfo)
+    return names
+
+
+def test_content_and_content_type() -> None:
     with (
         Receiver([(200, {"Content-Type": "image/jpeg"}, b"picture")]) as server,
-        fetch.fetch(server.url, most=MOST) as answer,
+        fetch.fetch(server.url, max_bytes=MAX_BYTES) as file,
     ):
-        assert (answer.content_type, b"".join(answer.blocks)) == ("image/jpeg", b"picture")
+        assert (file.content_type, b"".join(file.blocks)) == ("image/jpeg", b"picture")
+
+
+# -- addresses
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "127.1", "2130706433", "0x7f.0.0.1"])
+def test_loopback_is_refused_however_it_is_written(settings: Any, host: str) -> None:
+    settings.HOOKS_ALLOW_NETWORKS = []
+    with Receiver() as server:
+        expected = "the server's address is not allowed (loopback)."
+        assert fetch_error(f"http://{host}:{server.port}/a.jpg") == expected
+        assert server.requests == []
 
 
 @pytest.mark.parametrize(
-    ("host", "rule"), [("127.0.0.1", "loopback"), ("localhost", "loopback"), ("[::1]", "loopback")]
+    ("address", "rule"),
+    [
+        ("10.0.0.1", "private"),
+        ("172.16.0.1", "private"),
+        ("192.168.1.1", "private"),
+        ("[fd00::1]", "private"),
+        ("169.254.1.1", "link-local"),
+        ("[fe80::1]", "link-local"),
+        ("169.254.169.254", "metadata"),
+        ("100.64.0.1", "CGNAT"),
+        ("[::ffff:127.0.0.1]", "IPv4-mapped"),
+        ("0.0.0.0", "unspecified"),
+    ],
 )
-def test_an_address_that_the_policy_forbids_is_not_connected_to(settings: Any, host: str, rule: str) -> None:
+def test_addresses_of_internal_networks_are_refused(settings: Any, address: str, rule: str) -> None:
     settings.HOOKS_ALLOW_NETWORKS = []
-    with Receiver() as server:
-        assert refusal(f"http://{host}:{server.port}/a.jpg") == f"its address is not allowed ({rule})."
-        assert server.requests == []
+    assert fetch_error(f"http://{address}/a.jpg") == f"the server's address is not allowed ({rule})."
 
 
-def test_a_redirect_to_a_forbidden_address_is_not_followed(settings: Any) -> None:
-    settings.HOOKS_ALLOW_NETWORKS = ["127.0.0.1/32"]
-    with Receiver([(302, {"Location": "http://169.254.169.254/latest"}, b"")]) as server:
-        assert refusal(server.url) == "its address is not allowed (metadata)."
-
-
-def test_a_name_that_changes_between_look_ups_is_judged_by_the_address_that_is_connected_to(
+def test_a_host_name_that_resolves_to_loopback_is_refused(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The name is looked up once for each connect, and what was looked up is what is connected to."""
-    settings.HOOKS_ALLOW_NETWORKS = ["127.0.0.2/32"]
-    answers = iter(["127.0.0.2", "127.0.0.1"])
-
-    def look_up(host: str, port: int, **_: Any) -> list[Any]:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(answers), port))]
-
+    settings.HOOKS_ALLOW_NETWORKS = []
     with Receiver() as server:
-        monkeypatch.setattr(ssrf_safe_session.socket, "getaddrinfo", look_up)
-        assert refusal(f"http://rebinding.example:{server.port}/") == "its server refused the connection."
-        assert refusal(f"http://rebinding.example:{server.port}/") == "its address is not allowed (loopback)."
+        names = resolve_to(monkeypatch, ["127.0.0.1"])
+        error = fetch_error(f"http://files.example:{server.port}/a.jpg")
+        assert error == "the server's address is not allowed (loopback)."
+        assert (names, server.requests) == (["files.example"], [])
+
+
+def test_each_address_of_a_host_is_checked(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.HOOKS_ALLOW_NETWORKS = ["127.0.0.1/32"]
+    with Receiver([(200, {}, b"picture")]) as server:
+        resolve_to(monkeypatch, ["10.0.0.1", "127.0.0.1"])
+        assert fetched_content(f"http://files.example:{server.port}/a.jpg") == b"picture"
+
+
+def test_a_host_name_is_resolved_once_per_connection_and_that_address_is_checked(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DNS rebinding: a second lookup would return an address that was not checked."""
+    settings.HOOKS_ALLOW_NETWORKS = ["127.0.0.2/32"]
+    with Receiver() as server:
+        names = resolve_to(monkeypatch, ["127.0.0.2"], ["127.0.0.1"])
+        url = f"http://rebinding.example:{server.port}/"
+        assert fetch_error(url) == "the server refused the connection."
+        assert len(names) == 1
+        assert fetch_error(url) == "the server's address is not allowed (loopback)."
         assert server.requests == []
 
 
-def test_redirects_are_followed_a_few_times() -> None:
+def test_nothing_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    with Receiver([(200, {}, b"picture")]) as server:
+        assert fetched_content(server.url) == b"picture"
+        assert "authorization" not in server.requests[0].headers
+
+
+def test_the_headers_of_the_request(settings: Any) -> None:
+    with Receiver([(200, {}, b"picture")]) as server:
+        fetched_content(server.url)
+        headers = {name.lower(): value for name, value in server.requests[0].headers.items()}
+        assert headers == {
+            "host": f"127.0.0.1:{server.port}",
+            "user-agent": f"ChatAPI/{settings.VERSION}",
+            "accept": "*/*",
+            "accept-encoding": "identity",
+        }
+
+
+# -- redirects
+
+
+@pytest.mark.parametrize(
+    ("location", "rule"),
+    [
+        ("http://169.254.169.254/latest", "metadata"),
+        ("http://10.0.0.1/", "private"),
+        ("//127.0.0.2/", "loopback"),
+    ],
+)
+def test_a_redirect_to_an_internal_address_is_refused(settings: Any, location: str, rule: str) -> None:
+    settings.HOOKS_ALLOW_NETWORKS = ["127.0.0.1/32"]
+    with Receiver([(302, {"Location": location}, b"")]) as server:
+        assert fetch_error(server.url) == f"the server's address is not allowed ({rule})."
+
+
+def test_redirects_are_followed_five_times() -> None:
     def redirect(received: Received) -> Answer:
         left = int(received.path.rpartition("/")[2])
         return (302, {"Location": f"/{left - 1}"}, b"x" * 100) if left else (200, {}, b"picture")
 
     with Receiver(redirect) as server:
         start = f"http://127.0.0.1:{server.port}"
-        assert content(f"{start}/5") == b"picture"
-        assert refusal(f"{start}/6") == "its server redirects more than 5 times."
+        assert fetched_content(f"{start}/5") == b"picture"
+        assert fetch_error(f"{start}/6") == "the server redirects more than 5 times."
 
 
-@pytest.mark.parametrize("where", ["file:///etc/passwd", "ftp://127.0.0.1/a", "http://["])
-def test_a_redirect_to_what_is_no_web_address_is_refused(where: str) -> None:
-    with Receiver([(302, {"Location": where}, b"")]) as server:
-        assert refusal(server.url) in (
-            "The address must begin with http:// or https://.",
-            "its server redirects to something that is no address.",
-        )
+@pytest.mark.parametrize("location", ["file:///etc/passwd", "ftp://127.0.0.1/a", "http://["])
+def test_a_redirect_to_anything_but_http_is_refused(location: str) -> None:
+    with Receiver([(302, {"Location": location}, b"")]) as server:
+        fetch_error(server.url)
+        assert len(server.requests) == 1
 
 
 def test_the_body_of_a_redirect_is_not_read() -> None:
     with Receiver() as server:
         head = f"HTTP/1.1 302 Found\r\nLocation: {server.url}\r\nContent-Length: 1000000000\r\n\r\n".encode()
         with raw_server(head) as redirecting:
-            assert content(redirecting) == b""
+            assert fetched_content(redirecting) == b""
 
 
-def test_nothing_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    with Receiver([(200, {}, b"picture")]) as server:
-        assert content(server.url) == b"picture"
-        assert "authorization" not in server.requests[0].headers
+# -- size
 
 
-def test_a_file_that_says_it_is_too_long_is_not_read() -> None:
+def test_a_file_whose_content_length_is_too_large_is_not_read() -> None:
     with raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 1048577\r\n\r\n") as url:
-        assert refusal(url) == "the file is longer than 1 MB."
+        assert fetch_error(url) == "the file is larger than 1 MB."
 
 
-def test_a_file_that_does_not_say_how_long_it_is_is_cut_off() -> None:
-    with raw_server(b"HTTP/1.1 200 OK\r\n\r\n", bytes(MOST + fetch.BLOCK)) as url:
-        assert refusal(url) == "the file is longer than 1 MB."
+def test_a_file_without_content_length_is_read_up_to_the_limit() -> None:
+    with raw_server(b"HTTP/1.1 200 OK\r\n\r\n", bytes(MAX_BYTES + fetch.BLOCK_SIZE)) as url:
+        assert fetch_error(url) == "the file is larger than 1 MB."
 
 
-def test_a_file_of_just_the_limit_is_taken() -> None:
-    with raw_server(b"HTTP/1.1 200 OK\r\n\r\n", bytes(MOST), keep=False) as url:
-        assert len(content(url)) == MOST
+def test_a_file_of_exactly_the_limit_is_accepted() -> None:
+    with raw_server(b"HTTP/1.1 200 OK\r\n\r\n", bytes(MAX_BYTES), hangs=False) as url:
+        assert len(fetched_content(url)) == MAX_BYTES
 
 
-def test_a_file_that_broke_off_is_refused() -> None:
-    with raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", keep=False) as url:
-        assert refusal(url) == "the connection to its server failed or broke off."
+def test_an_incomplete_file_is_refused() -> None:
+    with raw_server(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", hangs=False) as url:
+        assert fetch_error(url) == "the connection to the server failed or was closed early."
 
 
 def test_a_compressed_file_is_refused() -> None:
     with Receiver([(200, {"Content-Encoding": "gzip"}, b"\x1f\x8b")]) as server:
-        assert refusal(server.url) == "its server compresses the file though it was asked not to."
+        expected = "the server compressed the file, which the request asked it not to do."
+        assert fetch_error(server.url) == expected
+
+
+# -- time
 
 
 @pytest.mark.parametrize(
@@ -166,45 +244,74 @@ def test_a_compressed_file_is_refused() -> None:
         (b"HTTP/1.1 200 OK\r\n\r\nno length",),
         (b"HTTP/1.1 200 OK\r\nX: ", *[b"x"] * 100),
     ],
-    ids=["silent", "half a head", "no body", "a body without end", "a head by drops"],
+    ids=["silent", "incomplete headers", "no body", "body without end", "headers byte by byte"],
 )
-def test_a_server_that_takes_too_long_is_left_in_whatever_phase(
-    monkeypatch: pytest.MonkeyPatch, sent: tuple[bytes, ...]
-) -> None:
-    monkeypatch.setattr(fetch, "SECONDS", 0.4)
+def test_the_deadline_holds_in_every_phase(monkeypatch: pytest.MonkeyPatch, sent: tuple[bytes, ...]) -> None:
+    monkeypatch.setattr(fetch, "FETCH_SECONDS", 0.4)
+    started = time.monotonic()
     with raw_server(*sent, pause=0.05) as url:
-        assert refusal(url) == "its server took too long."
+        assert fetch_error(url) == "the server took too long."
+        assert time.monotonic() - started < 3
 
 
-def test_a_name_look_up_that_hangs_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetch, "SECONDS", 0.3)
+def test_the_deadline_holds_for_the_dns_lookup(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "FETCH_SECONDS", 0.3)
     hang = threading.Event()
     monkeypatch.setattr(ssrf_safe_session.socket, "getaddrinfo", lambda *_, **__: hang.wait(10))
-    assert refusal("http://slow.example/a.jpg") == "its server took too long."
+    assert fetch_error("http://slow.example/a.jpg") == "the server took too long."
     hang.set()
 
 
-def test_no_thread_is_left_behind() -> None:
+def test_the_deadline_holds_over_all_redirects(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "FETCH_SECONDS", 0.5)
+
+    def redirect_slowly(received: Received) -> Answer:
+        time.sleep(0.2)
+        return 302, {"Location": "/next"}, b""
+
+    with Receiver(redirect_slowly) as server:
+        assert fetch_error(server.url) == "the server took too long."
+        assert 1 < len(server.requests) < 5
+
+
+def test_no_thread_is_left() -> None:
     with Receiver([(200, {}, b"picture")]) as server:
-        content(server.url)
+        fetched_content(server.url)
         until = time.monotonic() + 5
         while any(isinstance(thread, threading.Timer) for thread in threading.enumerate()):
             assert time.monotonic() < until
             time.sleep(0.01)
 
 
-def test_https_with_a_certificate_that_is_trusted_and_with_one_that_is_not(
-    tmp_path: Path, settings: Any
-) -> None:
-    authority, strange = trustme.CA(), trustme.CA()
+# -- TLS
+
+
+def test_the_certificate_must_be_trusted_valid_and_of_the_host(tmp_path: Path, settings: Any) -> None:
+    authority, untrusted = trustme.CA(), trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     settings.HOOKS_CA_FILE = str(tmp_path / "ca.pem")
     with faulty(answer(200, body=b"ok"), tls=server_context(authority.issue_cert("localhost"))) as port:
-        assert content(f"https://localhost:{port}/a.jpg") == b"ok"
+        assert fetched_content(f"https://localhost:{port}/a.jpg") == b"ok"
+        # The same server under a name that its certificate does not have.
+        expected = "the server's TLS certificate is not valid, or TLS failed."
+        assert fetch_error(f"https://127.0.0.1:{port}/a.jpg") == expected
     for context in (
         expired(authority),
         server_context(authority.issue_cert("other.example")),
-        server_context(strange.issue_cert("localhost")),
+        server_context(untrusted.issue_cert("localhost")),
     ):
         with faulty(answer(200), tls=context) as port:
-            assert refusal(f"https://localhost:{port}/a.jpg") == "its server's certificate or TLS is wrong."
+            assert fetch_error(f"https://localhost:{port}/a.jpg") == expected
+
+
+def test_the_host_name_is_checked_although_the_connection_is_to_an_address(
+    tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SNI and the certificate check use the name of the URL, not the resolved address."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    settings.HOOKS_CA_FILE = str(tmp_path / "ca.pem")
+    with faulty(answer(200, body=b"ok"), tls=server_context(authority.issue_cert("files.example"))) as port:
+        resolve_to(monkeypatch, ["127.0.0.1"], ["127.0.0.1"])
+        assert fetched_content(f"https://files.example:{port}/a.jpg") == b"ok"
+        assert "TLS certificate" in fetch_error(f"https://other.example:{port}/a.jpg")

@@ -1,18 +1,18 @@
-"""What a file is, and which files are refused (the choice of this project, documented in docs/media.md)."""
+"""How a file is identified, and which files are rejected (this project's own rules, documented in docs/media.md)."""
 
 import pytest
 
-from instances.media.kinds import WrongFile, clean_name, judge
+from instances.media.kinds import WrongFile, clean_filename, identify_file
 from instances.models import MessageType
 
-RUNS = "because they may run when they are opened."
+WHY = "because they may run when they are opened."
 
 
 @pytest.mark.parametrize(
     ("filename", "declared", "head", "extension", "content_type", "type"),
     [
         ("a.jpg", "", b"x", ".jpg", "image/jpeg", MessageType.IMAGE),
-        ("a.jpg", "application/pdf", b"%PDF", ".jpg", "image/jpeg", MessageType.IMAGE),  # the name wins
+        ("a.jpg", "application/pdf", b"%PDF", ".jpg", "image/jpeg", MessageType.IMAGE),  # the name decides
         ("a", "application/pdf", b"x", ".pdf", "application/pdf", MessageType.DOCUMENT),
         ("a", "application/octet-stream", b"\x89PNG\r\n\x1a", ".png", "image/png", MessageType.IMAGE),
         ("a.unheard", "video/mp4", b"x", ".unheard", "video/mp4", MessageType.VIDEO),
@@ -22,25 +22,25 @@ RUNS = "because they may run when they are opened."
         ("A.WebP", "", b"x", ".webp", "image/webp", MessageType.STICKER),
     ],
 )
-def test_name_before_declaration_before_signature(
+def test_the_name_decides_before_the_declared_type_and_the_signature(
     filename: str, declared: str, head: bytes, extension: str, content_type: str, type: MessageType
 ) -> None:
-    kind = judge(filename, declared, head)
+    kind = identify_file(filename, declared, head)
     assert (kind.extension, kind.content_type, kind.type) == (extension, content_type, type)
 
 
 @pytest.mark.parametrize("extension", ["html", "HTM", "svg", "js", "exe", "bat", "apk", "jar", "hta", "php"])
-def test_a_name_of_what_runs_is_refused(extension: str) -> None:
-    with pytest.raises(WrongFile, match=f"files that end in .{extension.lower()} are not sent, {RUNS}"):
-        judge(f"a.{extension}", "image/jpeg", b"\xff\xd8\xff")
+def test_an_active_extension_is_rejected(extension: str) -> None:
+    with pytest.raises(WrongFile, match=f"files with the extension .{extension.lower()} are rejected, {WHY}"):
+        identify_file(f"a.{extension}", "image/jpeg", b"\xff\xd8\xff")
 
 
 @pytest.mark.parametrize(
     "declared", ["text/html", "Image/SVG+XML; charset=utf-8", "application/javascript", "application/x-msdownload"]
 )  # fmt: skip
-def test_a_declaration_of_what_runs_is_refused(declared: str) -> None:
-    with pytest.raises(WrongFile, match="such files are not sent, because they may run"):
-        judge("a.jpg", declared, b"\xff\xd8\xff")
+def test_an_active_declared_type_is_rejected(declared: str) -> None:
+    with pytest.raises(WrongFile, match=r"files of type .* are rejected, because they may run"):
+        identify_file("a.jpg", declared, b"\xff\xd8\xff")
 
 
 @pytest.mark.parametrize(
@@ -50,16 +50,18 @@ def test_a_declaration_of_what_runs_is_refused(declared: str) -> None:
         b"<!-- a --> <script>", b'<?xml version="1.0"?>\n<!-- x --><svg xmlns=', b"<!doctype svg PUBLIC",
     ],
 )  # fmt: skip
-def test_content_that_runs_is_refused_under_whatever_name(head: bytes) -> None:
-    with pytest.raises(WrongFile, match="its content is a page or a program, whatever its name says"):
-        judge("a.jpg", "image/jpeg", head)
+def test_active_content_is_rejected_whatever_the_name(head: bytes) -> None:
+    with pytest.raises(
+        WrongFile, match="the content is a web page or a program, whatever the file name says"
+    ):
+        identify_file("a.jpg", "image/jpeg", head)
 
 
 @pytest.mark.parametrize(
     "head", [b"<p>a letter", b"<a", b"hello <html>", b"svg", b"<svgx", b"<" * 1024, b" " * 1024]
 )
-def test_other_texts_are_not_refused(head: bytes) -> None:
-    assert judge("a.txt", "text/plain", head).type == MessageType.DOCUMENT
+def test_other_text_is_accepted(head: bytes) -> None:
+    assert identify_file("a.txt", "text/plain", head).type == MessageType.DOCUMENT
 
 
 @pytest.mark.parametrize(
@@ -74,20 +76,20 @@ def test_other_texts_are_not_refused(head: bytes) -> None:
         ("x" * 300 + ".jpeg", "x" * 145 + ".jpeg"),
     ],
 )
-def test_a_name_is_cleaned(given: str, clean: str) -> None:
-    assert clean_name(given) == clean
+def test_a_file_name_is_cleaned(given: str, clean: str) -> None:
+    assert clean_filename(given) == clean
 
 
-def test_a_beginning_of_many_comments_is_judged_at_once() -> None:
-    """A pattern that tries every way to cut them up would need longer than the universe is old."""
-    assert judge("notes.txt", "", (b"<!---->" * 200)[:1024]).content_type == "text/plain"
-    with pytest.raises(WrongFile, match="its content is a page or a program"):
-        judge("notes.txt", "", b'<?xml version="1.0"?>\n' + b"<!---->\n" * 100 + b"<svg onload=x>")
+def test_content_with_many_comments_is_identified_at_once() -> None:
+    """A regular expression that backtracks would try 2**200 ways to split them."""
+    assert identify_file("notes.txt", "", (b"<!---->" * 200)[:1024]).content_type == "text/plain"
+    with pytest.raises(WrongFile, match="the content is a web page or a program"):
+        identify_file("notes.txt", "", b'<?xml version="1.0"?>\n' + b"<!---->\n" * 100 + b"<svg onload=x>")
 
 
 @pytest.mark.parametrize(
     "name", ["a.html\u200b", "a.ht\u200cml", "a.\u202ehtml", "a.html\u2028", "a.html.", "a.h\x85tml"]
 )
-def test_letters_that_nobody_sees_do_not_hide_what_runs(name: str) -> None:
-    with pytest.raises(WrongFile, match=r"files that end in \.html are not sent"):
-        judge(name, "", b"x")
+def test_invisible_characters_do_not_hide_an_active_extension(name: str) -> None:
+    with pytest.raises(WrongFile, match=r"files with the extension \.html are rejected"):
+        identify_file(name, "", b"x")

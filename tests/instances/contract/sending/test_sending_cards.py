@@ -61,7 +61,7 @@ def test_send_link_takes_a_preview_without_data_in_front(post: Call, get: Call) 
         ({"title": None}, "title takes the title of the preview"),
         ({"title": "x" * 1001}, "title takes the title of the preview, of at most 1000 characters"),
         ({"previewBase64": ""}, "previewBase64 takes a picture: data:image/jpeg;base64,…"),
-        ({"previewBase64": "?"}, "Message was not sent: previewBase64: its base64 can't be read."),
+        ({"previewBase64": "?"}, "Message was not sent: previewBase64: the base64 is not valid."),
         ({"previewBase64": "data:text/plain;base64,aGk="},
          "Message was not sent: previewBase64: it takes image, and this is text/plain."),
         ({"description": "x" * 1001}, "Message was not sent: description takes a text of at most 1000 characters."),

@@ -23,7 +23,9 @@ JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF" + bytes(range(256))
 OGG = b"OggS\x00\x02" + bytes(100)
 PDF = b"%PDF-1.7\n" + bytes(100)
 TO = "17680561234"
-TAKES = "it takes the address of a file (https://…), data:image/jpeg;base64,…, or a file of a multipart form."
+EXPECTED = (
+    "it must be the URL of a file (https://…), data:image/jpeg;base64,…, or a file of a multipart form."
+)
 
 
 @pytest.fixture
@@ -239,15 +241,15 @@ def test_a_missing_filename_is_refused(post: Call, files: Receiver) -> None:
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        ("photo.jpg", TAKES),
-        ("ftp://example.com/a.jpg", TAKES),
+        ("photo.jpg", EXPECTED),
+        ("ftp://example.com/a.jpg", EXPECTED),
         ("data:image/jpeg;base64,", "the file is empty."),
-        ("data:image/jpeg;base64,@@@@", "its base64 can't be read."),
-        ("data:image/jpeg;base64,\u0416", "its base64 can't be read."),
-        ("data:image/jpeg,abc", "its data: URI can't be read; it takes data:image/jpeg;base64,…"),
+        ("data:image/jpeg;base64,@@@@", "the base64 is not valid."),
+        ("data:image/jpeg;base64,\u0416", "the base64 is not valid."),
+        ("data:image/jpeg,abc", "the data: URI is not valid; it must begin with data:image/jpeg;base64,…"),
         ("http://", "The address has no host name: it takes something like https://example.com/photo.jpg."),
-        ("http://127.0.0.1:1/a.jpg", "its server refused the connection."),
-        ("http://no-such-name.invalid/a.jpg", "the name of its server was not found."),
+        ("http://127.0.0.1:1/a.jpg", "the server refused the connection."),
+        ("http://no-such-name.invalid/a.jpg", "the server's host name was not found."),
     ],
 )  # fmt: skip
 def test_a_wrong_body_is_refused_with_the_reason(post: Call, body: str, why: str) -> None:
@@ -258,7 +260,7 @@ def test_an_address_that_answers_404_is_refused(post: Call, files: Receiver) -> 
     files.answers = [(404, {}, b"no")]
     refused(
         post("sendFile", phone=TO, body=files.url, filename="a.jpg"),
-        "File was not sent: its server answered 404 and not 200.",
+        "File was not sent: the server responded with 404, not 200.",
     )
 
 
@@ -266,7 +268,7 @@ def test_a_page_in_place_of_a_picture_is_refused(post: Call, files: Receiver) ->
     files.answers = [(200, {"Content-Type": "text/html; charset=utf-8"}, b"<p>Please log in</p>")]
     refused(
         post("sendFile", phone=TO, body=files.url, filename="a.jpg"),
-        "File was not sent: it is text/html, and such files are not sent, because they may run when they are opened.",
+        "File was not sent: files of type text/html are rejected, because they may run when they are opened.",
     )
 
 
@@ -309,29 +311,29 @@ def test_a_file_longer_than_the_limit_is_refused_however_it_comes(
     files.answers = [(200, {}, long)]
     refused(
         post("sendFile", phone=TO, body=files.url, filename="a.bin"),
-        "File was not sent: the file is longer than 1 MB.",
+        "File was not sent: the file is larger than 1 MB.",
     )
     upload = SimpleUploadedFile("a.bin", long)
     refused(
         client.post("/instance12345/sendFile?token=secret", {"phone": TO, "body": upload}).json(),
-        "File was not sent: the file is longer than 1 MB.",
+        "File was not sent: the file is larger than 1 MB.",
     )
     refused(
         post("sendFile", phone=TO, body=data_uri(long), filename="a.bin"),
-        "File was not sent: as base64 a file may have 1 MB; send a longer one by its address or as a multipart form.",
+        "File was not sent: a base64 file may have at most 1 MB; send a larger one as a URL or a multipart form.",
     )
 
 
 def test_too_many_fetches_of_one_instance_at_once_are_refused(
     post: Call, files: Receiver, instance: Instance
 ) -> None:
-    seats = [fetch.seat(instance.pk) for _ in range(fetch.AT_ONCE_PER_INSTANCE)]
+    seats = [fetch.fetch_slot(instance.pk) for _ in range(fetch.MAX_FETCHES_PER_INSTANCE)]
     for seat in seats:
         seat.__enter__()
     try:
         refused(
             post("sendFile", phone=TO, body=files.url, filename="a.jpg"),
-            "File was not sent: too many files are being fetched at this moment; try again in some seconds.",
+            "File was not sent: too many files are being fetched now; try again in a few seconds.",
         )
     finally:
         for seat in seats:
