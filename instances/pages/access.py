@@ -1,13 +1,13 @@
-"""Who may do what with an instance, for every page: a stranger gets 404, a viewer who would change something 403.
+"""Who may do what with an instance, on every page: another account's instance is 404, a viewer's change is 403.
 
-The owner of the account and its managers may change its instances; viewers may look, without the secrets.
-Only the owner deletes. A view that changes something starts from `changeable_instance`, or, where it found the
-instance by another way, calls `must_change`. Templates ask `instance.may_change`.
+The account's owner and managers may change its instances. Viewers may read them, without their credentials. Only the
+owner may delete one. A view that changes something starts with `changeable_instance`, or calls `require_change` if it
+found the instance another way. Templates read `instance.may_change`, and take credentials from `credentials_of` only.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
@@ -17,34 +17,37 @@ from accounts.models import Account
 from instances.models import Instance
 
 VIEWER = (
-    "You may look at this instance, but not change it: you are a viewer in its account. "
+    "You can view this instance but not change it: you are a viewer in its account. "
     "The owner of the account can make you a manager."
 )
-NOT_OWNER = "Only the owner of the account may do this."
+NOT_OWNER = "Only the owner of the account can do this."
+
+
+class Credentials(NamedTuple):
+    """What a page may show of an instance's credentials; both are empty for viewers."""
+
+    token: str
+    signing_secret: str
+
+
+def credentials_of(instance: Instance) -> Credentials:
+    """The credentials for the user for whom `instance` was loaded.
+
+    With the token, a viewer could change everything through the API.
+    """
+    if not instance.may_change:
+        return Credentials("", "")
+    return Credentials(instance.token, instance.endpoint.secret)
 
 
 def visible_instance(request: HttpRequest, number: int) -> Instance:
-    """The instance with its endpoint; 404 for a number that is nobody's or that this person may not look at."""
+    """The instance with its endpoint. Raises Http404 if it does not exist or the user may not see it."""
     visible = Instance.objects.visible_to(request.user).select_related("endpoint", "owner")
-    instance = get_object_or_404(visible, number=number if number < 2**31 else -1)
-    hide_secrets(instance)
-    return instance
-
-
-def hide_secrets(instance: Instance) -> Instance:
-    """Empties token and signing secrets of an instance in memory that its viewer may not change.
-
-    With the token they could change everything by the API; so no page can show it, whatever it shows else.
-    """
-    if not instance.may_change:
-        instance.token = ""
-        if "endpoint" in instance._state.fields_cache:
-            instance.endpoint.secret = instance.endpoint.previous_secret = ""
-    return instance
+    return get_object_or_404(visible, number=number if number < 2**31 else -1)
 
 
 def changeable_instance(request: HttpRequest, number: int) -> Instance:
-    """As visible_instance, for what changes something: raises PermissionDenied, in words, for a viewer."""
+    """Like visible_instance, for a change. Raises PermissionDenied, with a message for people, for a viewer."""
     instance = visible_instance(request, number)
     if not instance.may_change:
         raise PermissionDenied(VIEWER)
@@ -52,18 +55,18 @@ def changeable_instance(request: HttpRequest, number: int) -> Instance:
 
 
 def may_change(user: Any, instance: Instance) -> bool:
-    """May this person change it? Notes the answer in `instance.may_change`, for the templates."""
+    """Whether the user may change the instance. Sets `instance.may_change`, for templates. One query."""
     instance.may_change = Account.objects.changeable_by(user).filter(pk=instance.owner_id).exists()
     return instance.may_change
 
 
-def must_change(user: Any, instance: Instance) -> None:
-    """For an instance that was found through something of its own, such as a hook. Raises PermissionDenied."""
+def require_change(user: Any, instance: Instance) -> None:
+    """For an instance found through one of its rows, such as a hook. Raises PermissionDenied for a viewer."""
     if not may_change(user, instance):
         raise PermissionDenied(VIEWER)
 
 
-def must_own(user: Any, instance: Instance) -> None:
-    """For what is the owner's alone, such as deleting it. Raises PermissionDenied."""
+def require_owner(user: Any, instance: Instance) -> None:
+    """For what only the owner may do, such as deleting it. Raises PermissionDenied for others."""
     if not Account.objects.owned_by(user).filter(pk=instance.owner_id).exists():
         raise PermissionDenied(NOT_OWNER)

@@ -9,7 +9,10 @@ from instances.pages.frame import InstanceFrame
 
 
 def chosen_instance(request: HttpRequest) -> Instance | None:
-    """The frame's instance, or None for a person who has none; 404 when `?instance=` names none of theirs."""
+    """The frame's instance; None for a user without instances.
+
+    Raises Http404 if `?instance=` names none of the user's.
+    """
     frame = InstanceFrame.of(request)
     instance = frame.instance
     if "instance" in request.GET and (instance is None or str(instance.number) != request.GET["instance"]):
@@ -17,17 +20,17 @@ def chosen_instance(request: HttpRequest) -> Instance | None:
     return instance
 
 
-def must_choose(request: HttpRequest) -> Instance:
-    """As chosen_instance, for what makes no sense without an instance: 404 then."""
+def require_instance(request: HttpRequest) -> Instance:
+    """Like chosen_instance, for what needs an instance. Raises Http404 if there is none."""
     instance = chosen_instance(request)
     if instance is None:
         raise Http404("No instance yet.")
     return instance
 
 
-def must_change(request: HttpRequest) -> Instance:
-    """As must_choose, for what changes something: raises PermissionDenied, in words, for a viewer."""
-    instance = must_choose(request)
+def require_changeable_instance(request: HttpRequest) -> Instance:
+    """Like require_instance, for a change. Raises PermissionDenied, with a message for people, for a viewer."""
+    instance = require_instance(request)
     if not instance.may_change:
         raise PermissionDenied(access.VIEWER)
     return instance

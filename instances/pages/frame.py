@@ -71,12 +71,12 @@ class InstanceFrame:
         if not self.is_signed_in:
             return []
         visible = Instance.objects.visible_to(self.user).select_related("owner__owner")
-        return [access.hide_secrets(found) for found in visible[:CHOOSER_SIZE]]
+        return list(visible[:CHOOSER_SIZE])
 
     def search(self, words: str) -> list[Instance]:
         """The user's instances that match, as the list of instances finds them: the first CHOOSER_SIZE."""
         visible = Instance.objects.visible_to(self.user).select_related("owner__owner")
-        return [access.hide_secrets(found) for found in search.found(visible, words)[:CHOOSER_SIZE]]
+        return list(search.found(visible, words)[:CHOOSER_SIZE])
 
     @property
     def has_more(self) -> bool:
@@ -116,8 +116,7 @@ class InstanceFrame:
                 return instance
         if self.has_more and number < 2**31:
             visible = Instance.objects.visible_to(self.user).select_related("owner__owner")
-            found = visible.filter(number=number).first()
-            return access.hide_secrets(found) if found else None
+            return visible.filter(number=number).first()
         return None
 
     @cached_property

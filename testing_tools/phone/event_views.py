@@ -34,7 +34,7 @@ from instances.channels.sandbox.actions.receipts import tick_by_hand
 from instances.channels.sandbox.actions.reset import reset_sandbox
 from instances.media.kinds import WrongFile
 from instances.models import Ack, Channel, Instance
-from instances.pages.chosen_instance import must_change
+from instances.pages.chosen_instance import require_changeable_instance
 from testing_tools.phone import screens as reads
 from testing_tools.phone.forms import BatteryForm, GroupForm, Kind, MindForm, PersonForm, WriteForm, in_words
 from testing_tools.phone.views import query_of, scene_asked
@@ -64,7 +64,7 @@ def valid(form: forms.Form) -> dict[str, Any]:
 
 def sandbox(request: HtmxRequest) -> Instance:
     """The chosen instance, which this person may change; 404 for one of another messenger."""
-    instance = must_change(request)
+    instance = require_changeable_instance(request)
     if instance.channel != Channel.SANDBOX:
         raise Http404("Only the sandbox has such phones.")
     return instance

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from instances import chat_ids
 from instances.models import Channel, Instance
-from instances.pages.chosen_instance import chosen_instance, must_choose
+from instances.pages.chosen_instance import chosen_instance, require_instance
 from instances.pages.messages import conversations
 from testing_tools.phone import screens as reads
 from testing_tools.phone.forms import ICONS, Kind
@@ -99,7 +99,7 @@ def phone(request: HttpRequest) -> HttpResponse:
 @login_required
 def news(request: HttpRequest) -> HttpResponse:
     """Messages behind `?after=`, and of ticks, phones and hooks what is not as in `?seen=`; 204 when nothing is new."""
-    instance = must_choose(request)
+    instance = require_instance(request)
     scene = scene_asked(request, instance)
     after = min(number_asked(request, "after"), LARGEST)
     rows = reads.rows(scene.chat, after=after)

@@ -19,7 +19,7 @@ from instances.actions.sending.message_queue import clear_messages
 from instances.channels import channel_of
 from instances.contract.registry import METHODS
 from instances.models import Channel, Instance
-from instances.pages.chosen_instance import chosen_instance, must_change, must_choose
+from instances.pages.chosen_instance import chosen_instance, require_changeable_instance, require_instance
 from testing_tools.sending import acks, missing_acks
 from testing_tools.sending import forms as sending_forms
 from testing_tools.sending.forms import SendForm
@@ -92,7 +92,7 @@ def sending(request: HttpRequest) -> HttpResponse:
 @login_required
 def sent(request: HttpRequest) -> HttpResponse:
     """The list of messages with their ticks; 204 while it is what the page shows already (`?seen=`)."""
-    instance = must_choose(request)
+    instance = require_instance(request)
     context = live_context(instance)
     if request.GET.get("seen") == context["cursor"]:
         return HttpResponse(status=204)
@@ -102,7 +102,7 @@ def sent(request: HttpRequest) -> HttpResponse:
 @require_POST
 @login_required
 def send(request: HtmxRequest) -> HttpResponse:
-    instance = must_change(request)
+    instance = require_changeable_instance(request)
     form = SendForm(request.POST, request.FILES)
     answer: dict[str, Any] = {"form": form}
     if instance.is_stopped:
@@ -129,7 +129,7 @@ def send(request: HtmxRequest) -> HttpResponse:
 @login_required
 def clear(request: HttpRequest) -> HttpResponse:
     """Empties the queue, as clearMessagesQueue of the API does it."""
-    instance = must_change(request)
+    instance = require_changeable_instance(request)
     gone, in_hand, _ = clear_messages(instance, acting_user=current_user(request))
     words = f"{gone} {'message was' if gone == 1 else 'messages were'} removed from the queue."
     if in_hand:

@@ -52,7 +52,7 @@ def changeable_run(request: HttpRequest, public_id: UUID) -> SimulationRun:
     """404 for a run of nobody's or a stranger's instance; a viewer gets 403."""
     runs = SimulationRun.objects.filter(instance__in=Instance.objects.visible_to(request.user))
     run = get_object_or_404(runs.select_related("instance__endpoint"), public_id=public_id)
-    access.must_change(request.user, run.instance)
+    access.require_change(request.user, run.instance)
     return run
 
 

@@ -20,7 +20,7 @@ from hooks.actions.simulation import simulate
 from hooks.models import Hook
 from instances.models import Instance
 from instances.pages import access, manual_request_limit
-from instances.pages.chosen_instance import chosen_instance, must_change, must_choose
+from instances.pages.chosen_instance import chosen_instance, require_changeable_instance, require_instance
 from instances.pages.log.attempts import show
 from testing_tools.simulation import actions as simulation_actions
 from testing_tools.simulation import runs as simulation_runs
@@ -135,7 +135,7 @@ def kept(response: HttpResponse, context: dict[str, Any], what: str) -> HttpResp
 @login_required
 def choose(request: HttpRequest) -> HttpResponse:
     """Another kind: its example; the address that was typed stays."""
-    instance = must_choose(request)
+    instance = require_instance(request)
     context = page_context(instance, request.POST, url=request.POST.get("url", "").strip())
     return kept(render(request, f"{PAGE}#form", context), context, context["what"])
 
@@ -144,7 +144,7 @@ def choose(request: HttpRequest) -> HttpResponse:
 @login_required
 def write(request: HttpRequest) -> HttpResponse:
     """The form was changed: the JSON after it; 204 where it says so already, so that nobody's typing is replaced."""
-    instance = must_choose(request)
+    instance = require_instance(request)
     draft = changed_draft(request, instance)
     if draft.text == body_text(request):
         return HttpResponse(status=204)
@@ -169,7 +169,7 @@ def changed_draft(request: HttpRequest, instance: Instance) -> Draft:
 @login_required
 def read(request: HttpRequest) -> HttpResponse:
     """The JSON was changed: what is wrong with it, or the form after it."""
-    instance = must_choose(request)
+    instance = require_instance(request)
     draft = judged(chosen_what(request.POST.get("what")), body_text(request))
     return render(request, f"{PAGE}#read", {"instance": instance, "draft": draft})
 
@@ -178,7 +178,7 @@ def read(request: HttpRequest) -> HttpResponse:
 @login_required
 def address(request: HttpRequest) -> HttpResponse:
     """`use` = `bin` or `own` fills the address in; without it, the words under what was typed."""
-    instance = must_choose(request)
+    instance = require_instance(request)
     use, partial = request.POST.get("use"), "address"
     if use == "bin":
         url = bin_actions.open_bin(instance).url
@@ -197,7 +197,7 @@ def send(request: HtmxRequest) -> HttpResponse:
 
     A run is only planned here, and sent by what its fragment asks for (views/simulation_runs.py).
     """
-    instance = must_change(request)
+    instance = require_changeable_instance(request)
     what, url = chosen_what(request.POST.get("what")), request.POST.get("url", "").strip()
     context: dict[str, Any] = {"draft": judged(what, body_text(request))}
     try:
@@ -222,7 +222,7 @@ def again(request: HttpRequest, public_id: UUID) -> HttpResponse:
     visible = Hook.objects.of_instances(Instance.objects.visible_to(request.user)).filter(simulated=True)
     before = get_object_or_404(visible.select_related("endpoint__instance"), public_id=public_id)
     instance = before.endpoint.instance
-    access.must_change(request.user, instance)
+    access.require_change(request.user, instance)
     context: dict[str, Any] = {}
     try:
         if before.body_dropped_at is not None:

@@ -55,7 +55,7 @@ def test_a_viewer_who_changes_something_is_told_why_not(instance: Instance) -> N
     page = client.post(address, {"url": "https://example.org/other"})
     part = client.post(address, {"url": "https://example.org/other"}, headers={"HX-Request": "true"})
 
-    sentence = "You may look at this instance, but not change it: you are a viewer in its account."
+    sentence = "You can view this instance but not change it: you are a viewer in its account."
     assert (page.status_code, part.status_code) == (403, 403)
     assert sentence in page.content.decode()
     assert part.content.decode().startswith(sentence)
@@ -69,7 +69,7 @@ def test_only_the_owner_deletes(instance: Instance) -> None:
     answer = client.post(reverse("instances:delete", args=[instance.number]), {"number": instance.number})
 
     assert answer.status_code == 403
-    assert "Only the owner of the account may do this." in answer.content.decode()
+    assert "Only the owner of the account can do this." in answer.content.decode()
     assert Instance.objects.filter(pk=instance.pk).exists()
 
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from django.conf import settings
 
 from instances.models import Instance
+from instances.pages.access import credentials_of
 
 MASK = "••••••••"
 NO_TOKEN = "YOUR_TOKEN"
@@ -38,8 +39,7 @@ class Opener(NamedTuple):
 
 
 def opener_of(instance: Instance | None) -> Opener:
-    """Of the chosen instance, which is without its token for those who may only look at it (instances.access)."""
+    """The credentials of the chosen instance; placeholders without one."""
     if instance is None:
         return Opener(12345, f"{settings.SITE_URL}/instance12345/", "", "")
-    secret = instance.endpoint.secret if instance.token else ""
-    return Opener(instance.number, instance.api_url, instance.token, secret)
+    return Opener(instance.number, instance.api_url, *credentials_of(instance))

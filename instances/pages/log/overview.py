@@ -17,7 +17,7 @@ from hooks.log.chart import INDEXED_MOST, PARTS, READ_MOST, Bar, Chart, chart_of
 from hooks.log.counts import Count
 from hooks.log.endpoint_health import health_of
 from hooks.models import Hook
-from instances.pages.chosen_instance import must_choose
+from instances.pages.chosen_instance import require_instance
 from instances.pages.log import export as log_export
 from instances.pages.log.filters import Filters, as_key
 
@@ -35,7 +35,7 @@ class Row(NamedTuple):
 @login_required
 def overview(request: HttpRequest) -> HttpResponse:
     """The endpoint's health, and a bar for each hour of the chosen time; 204 when it is as `?seen=` says."""
-    instance = must_choose(request)
+    instance = require_instance(request)
     filters = Filters.of(request.GET)
     hooks = Hook.objects.filter(endpoint_id=instance.pk)
     filtered = filters.restrict(hooks, besides={"state", "period", "from", "to"})
@@ -88,7 +88,7 @@ def span_words(chart: Chart) -> str:
 @login_required
 def export(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     """`?as=ndjson` or `csv`: the hooks that fit the log's filters, as a download; 404 for another format."""
-    instance = must_choose(request)
+    instance = require_instance(request)
     format = log_export.FORMATS.get(request.GET.get("as", ""))
     if format is None:
         raise Http404("It can be exported as ndjson or csv.")

@@ -242,7 +242,7 @@ ACTIONS: dict[str, tuple[Any, str]] = {
 def act(request: HttpRequest, public_id: UUID, action: str) -> HttpResponse:
     """Try now, resend or cancel; the page is shown again, so a reload repeats nothing."""
     found = visible_hook(request, public_id)
-    access.must_change(request.user, found.endpoint.instance)
+    access.require_change(request.user, found.endpoint.instance)
     change, done = ACTIONS[action]
     try:
         change(found, acting_user=request.user)

@@ -147,7 +147,7 @@ def resume(request: HtmxRequest, number: int) -> HttpResponse:
 @login_required
 def delete(request: HtmxRequest, number: int) -> HttpResponse:
     instance = visible_instance(request, number)
-    access.must_own(request.user, instance)
+    access.require_owner(request.user, instance)
     form = DeleteForm(request.POST, instance=instance)
     if not form.is_valid():
         context = more_context(instance, delete_form=form, failed=True)

@@ -16,7 +16,7 @@ from instances.actions.settings import read_settings
 from instances.actions.status import expire_code
 from instances.models import Instance
 from instances.pages import status_texts
-from instances.pages.access import visible_instance
+from instances.pages.access import credentials_of, visible_instance
 from instances.pages.forms import AddressForm
 from instances.pages.history.status_history import recent_changes
 from instances.pages.overview import qr_code
@@ -43,8 +43,8 @@ def status_context(instance: Instance, **more: Any) -> dict[str, Any]:
     } | more
 
 
-def curl_lines(instance: Instance) -> list[tuple[str, str, str]]:
-    """Ready lines for a shell: label, the line with the token masked, the line whole."""
+def curl_lines(instance: Instance, token: str) -> list[tuple[str, str, str]]:
+    """Commands for a shell: label, the command with the token masked, the complete command."""
     call, data = f"curl -X POST '{instance.api_url}", " \\\n  -H 'Content-Type: application/json' \\\n  -d "
     lines = (
         (
@@ -55,14 +55,14 @@ def curl_lines(instance: Instance) -> list[tuple[str, str, str]]:
         ("Ask for the status", f"curl '{instance.api_url}status?token=TOKEN'"),
     )
     return [
-        (label, line.replace("TOKEN", "\N{BULLET}" * 8), line.replace("TOKEN", instance.token))
+        (label, line.replace("TOKEN", "\N{BULLET}" * 8), line.replace("TOKEN", token))
         for label, line in lines
     ]
 
 
 def detail_context(instance: Instance, **more: Any) -> dict[str, Any]:
     """What the page shows, whole or in part; `more` overrides."""
-    endpoint = instance.endpoint
+    endpoint, credentials = instance.endpoint, credentials_of(instance)
     context: dict[str, Any] = status_context(instance) | {
         "tab": "overview",
         "endpoint": endpoint,
@@ -75,7 +75,8 @@ def detail_context(instance: Instance, **more: Any) -> dict[str, Any]:
         "address_form": AddressForm(initial={"url": endpoint.url}),
         "flags": flag_rows(read_settings(instance), skipped_today(instance)),
         "attempt_times": attempt_times(),
-        "curl_lines": curl_lines(instance),
+        "credentials": credentials,
+        "curl_lines": curl_lines(instance, credentials.token),
         "snippets": SNIPPETS,
         "docs_url": reverse("docs:contract"),
     }

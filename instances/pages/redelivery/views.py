@@ -17,7 +17,7 @@ from hooks.log import selection
 from hooks.models import JobState, Redelivery, RedeliveryQuerySet
 from instances.models import Instance
 from instances.pages import access
-from instances.pages.chosen_instance import chosen_instance, must_change
+from instances.pages.chosen_instance import chosen_instance, require_changeable_instance
 from instances.pages.log.filters import MOMENTS, Filters, as_typed
 
 JOBS_SHOWN = 50
@@ -48,7 +48,7 @@ def wanted_of(given: QueryDict) -> tuple[Filters, selection.Filter, list[str]]:
 @login_required
 def new(request: HttpRequest) -> HttpResponse:
     """The count before, for the log's filters and a period; POST makes the job."""
-    instance = must_change(request)
+    instance = require_changeable_instance(request)
     filters, wanted, wrong = wanted_of(request.GET)
     if request.method == "POST" and not wrong:
         # what the page has counted, not what "the last hour" has become since
@@ -76,7 +76,7 @@ def new(request: HttpRequest) -> HttpResponse:
 @login_required
 def chosen(request: HttpRequest) -> HttpResponse:
     """The rows that were ticked in the log, as `hook`, one public id each."""
-    instance = must_change(request)
+    instance = require_changeable_instance(request)
     try:
         ids = [UUID(value).hex for value in request.POST.getlist("hook")[:CHOSEN_MOST]]
     except ValueError:
@@ -165,7 +165,7 @@ ACTIONS = {
 def act(request: HttpRequest, public_id: UUID, action: str) -> HttpResponse:
     found = get_object_or_404(jobs_of(request), public_id=public_id)
     for part in found.parts.select_related("endpoint__instance"):
-        access.must_change(request.user, part.endpoint.instance)
+        access.require_change(request.user, part.endpoint.instance)
     change, done = ACTIONS[action]
     try:
         change(found, acting_user=request.user)

@@ -35,7 +35,7 @@ def changeable_bin(request: HttpRequest, key: str) -> Bin:
     """As visible_bin, for what changes something or sends: raises PermissionDenied, in words, for a viewer."""
     bin = visible_bin(request, key)
     if bin.instance is not None:
-        access.must_change(request.user, bin.instance)
+        access.require_change(request.user, bin.instance)
     return bin
 
 
@@ -44,7 +44,7 @@ def may_change(request: HttpRequest, bin: Bin) -> bool:
         return False
     try:
         if bin.instance is not None:
-            access.must_change(request.user, bin.instance)
+            access.require_change(request.user, bin.instance)
     except PermissionDenied:
         return False
     return True

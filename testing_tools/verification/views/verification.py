@@ -17,7 +17,7 @@ from instances.actions.bans import Banned
 from instances.channels.sandbox.actions.contacts import write_as_contact
 from instances.channels.sandbox.actions.preconditions import NotLinked, NotPossible
 from instances.models import Instance
-from instances.pages.chosen_instance import chosen_instance, must_change, must_choose
+from instances.pages.chosen_instance import chosen_instance, require_changeable_instance, require_instance
 from testing_tools.verification import checklist as silence
 from testing_tools.verification.actions import bins as bin_actions
 from testing_tools.verification.actions import verifications as verification_actions
@@ -61,7 +61,7 @@ def verification(request: HttpRequest) -> HttpResponse:
 @login_required
 def start(request: HttpRequest) -> HttpResponse:
     """Start, or begin the half hour anew; with `forwards` the own address gets the hooks as well."""
-    instance = must_change(request)
+    instance = require_changeable_instance(request)
     verification_actions.start_verification(
         instance, forwards="forwards" in request.POST, acting_user=current_user(request)
     )
@@ -71,7 +71,7 @@ def start(request: HttpRequest) -> HttpResponse:
 @require_POST
 @login_required
 def stop(request: HttpRequest) -> HttpResponse:
-    instance = must_change(request)
+    instance = require_changeable_instance(request)
     verification_actions.stop_verification(instance, acting_user=current_user(request))
     url = verification_actions.endpoint_of(instance).url
     messages.success(
@@ -87,7 +87,7 @@ def stop(request: HttpRequest) -> HttpResponse:
 @login_required
 def sandbox_message(request: HtmxRequest) -> HttpResponse:
     """A sandbox contact writes "hello": the quickest way to a real hook. The live list shows what comes of it."""
-    instance = must_change(request)
+    instance = require_changeable_instance(request)
     try:
         write_as_contact(instance, sender="17680561234", sender_name="Sandbox contact", body="hello")
     except (NotLinked, NotPossible, Banned) as error:
@@ -105,7 +105,7 @@ def sandbox_message(request: HtmxRequest) -> HttpResponse:
 @login_required
 def checklist(request: HttpRequest) -> HttpResponse:
     """After a minute of silence, why nothing may come; empty before, and when something has come."""
-    instance = must_choose(request)
+    instance = require_instance(request)
     endpoint = verification_actions.endpoint_of(instance)
     points = (
         silence.checklist(instance, endpoint)
