@@ -3,7 +3,7 @@
 from django.urls import URLPattern, URLResolver, include, path, re_path, register_converter
 
 from instances.pages import chooser
-from testing_tools.phone import event_views
+from testing_tools.phone import action_views
 from testing_tools.phone import views as phone_views
 from testing_tools.sending import views as sending_views
 from testing_tools.simulation import run_views
@@ -91,15 +91,15 @@ testing: list[URLPattern | URLResolver] = [
     path("sending/clear/", sending_views.clear, name="sending-clear"),
     path("phone/", phone_views.phone, name="phone"),
     path("phone/news/", phone_views.news, name="phone-news"),
-    path("phone/own/", event_views.own, name="phone-own"),
-    path("phone/own/write/", event_views.type_by_hand, name="phone-type"),
-    path("phone/own/read/", event_views.read_here, name="phone-read-here"),
-    path("phone/reset/", event_views.reset, name="phone-reset"),
-    path("phone/contact/", event_views.contact, name="phone-contact"),
-    path("phone/contact/write/", event_views.write, name="phone-write"),
-    path("phone/contact/read/", event_views.read_there, name="phone-read-there"),
-    path("phone/people/", event_views.person, name="phone-person"),
-    path("phone/groups/", event_views.group, name="phone-group"),
+    path("phone/own/", action_views.own, name="phone-own"),
+    path("phone/own/write/", action_views.type_by_hand, name="phone-type"),
+    path("phone/own/read/", action_views.read_here, name="phone-read-here"),
+    path("phone/reset/", action_views.reset, name="phone-reset"),
+    path("phone/contact/", action_views.contact, name="phone-contact"),
+    path("phone/contact/write/", action_views.write, name="phone-write"),
+    path("phone/contact/read/", action_views.read_there, name="phone-read-there"),
+    path("phone/people/", action_views.person, name="phone-person"),
+    path("phone/groups/", action_views.group, name="phone-group"),
 ]
 urlpatterns = [
     path("testing/", include((testing, "testing"))),

@@ -15,7 +15,7 @@ from instances import chat_ids
 from instances.models import Channel, Instance
 from instances.pages.chosen_instance import chosen_instance, require_instance
 from instances.pages.messages import conversations
-from testing_tools.phone import screens as reads
+from testing_tools.phone import conversation as reads
 from testing_tools.phone.forms import ICONS, Kind
 
 PAGE = "testing_tools/phone/phone.html"

@@ -17,8 +17,7 @@ from accounts.models import User
 from instances import chat_ids
 from instances.actions.session import log_out, reboot, renew_code, retry, take_over
 from instances.channels.base import Button
-from instances.channels.sandbox import invite_links
-from instances.channels.sandbox.actions import receipts
+from instances.channels.sandbox.actions import invite_links, receipts
 from instances.channels.sandbox.actions.receipts import make_due_receipts
 from instances.channels.sandbox.group_ids import free_group_id
 from instances.models import (

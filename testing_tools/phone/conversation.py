@@ -1,6 +1,6 @@
 """What the two phones of the sandbox show: who there is, the chat as either side sees it, and the hooks of a touch.
 
-Reads only; every touch goes through the actions that REST uses too (testing_tools/phone/event_views.py).
+Reads only; every touch goes through the actions that REST uses too (testing_tools/phone/action_views.py).
 """
 
 from __future__ import annotations

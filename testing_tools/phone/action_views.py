@@ -35,7 +35,7 @@ from instances.channels.sandbox.actions.reset import reset_sandbox
 from instances.media.kinds import WrongFile
 from instances.models import Ack, Channel, Instance
 from instances.pages.chosen_instance import require_changeable_instance
-from testing_tools.phone import screens as reads
+from testing_tools.phone import conversation as reads
 from testing_tools.phone.forms import BatteryForm, GroupForm, Kind, MindForm, PersonForm, WriteForm, in_words
 from testing_tools.phone.views import query_of, scene_asked
 
