@@ -94,7 +94,7 @@ def explain_outcome(
     where = parts.netloc or url
     match outcome:
         case Outcome.OK:
-            tail = f" ({error}; the rest was not read)" if error else ""
+            tail = f" ({error})" if error else ""
             return Explanation(f"Delivered: {host} answered 200{tail}.", None, "")
         case Outcome.NOT_200:
             return explain_status(host, status)

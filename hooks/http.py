@@ -67,6 +67,7 @@ class Transfer:
         "cut",
         "exempt",
         "header_size",
+        "headers_ended",
         "job",
         "no_socket",
         "tried",
@@ -83,6 +84,9 @@ class Transfer:
         set_(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
         set_(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
         set_(pycurl.FOLLOWLOCATION, 0)
+        set_(
+            pycurl.PATH_AS_IS, 1
+        )  # or libcurl shortens /a/../b, and the log shows another path than was sent
         set_(pycurl.PROXY, "")  # the empty string keeps the environment's proxies out
         set_(pycurl.TIMEOUT_MS, settings.HOOKS_DEADLINE_MS)
         set_(pycurl.CONNECTTIMEOUT_MS, settings.HOOKS_CONNECT_MS)
@@ -103,18 +107,26 @@ class Transfer:
         self.answer_body = bytearray()
         self.answer_headers: list[bytes] = []
         self.header_size = 0
+        self.headers_ended = False  # has the empty line after them come?
 
     def start(self, url: str, headers: dict[str, str], body: bytes) -> None:
         """Load a request. The caller then performs the handle, or adds it to its CurlMulti."""
         self.reset_buffers(exempt=guard.is_own_bin(url))
         set_ = self.curl.setopt
         set_(pycurl.URL, url)
+        # libcurl would shorten /a/../b and write %c3 as %C3; the log shows the URL as it was given.
+        set_(pycurl.REQUEST_TARGET, request_target(url))
         # A connection that the guard did not look at must not be found again by a request to the same host.
         set_(pycurl.FORBID_REUSE, self.exempt)
-        # "Expect:" and "Accept:" empty: libcurl would add its own
+        # "Expect:" and "Accept:" empty: libcurl would add its own. Host is given so that the log shows what was sent.
         set_(
             pycurl.HTTPHEADER,
-            [*[f"{name}: {value}" for name, value in headers.items()], "Expect:", "Accept:"],
+            [
+                f"Host: {host_header(url)}",
+                *[f"{name}: {value}" for name, value in headers.items()],
+                "Expect:",
+                "Accept:",
+            ],
         )
         set_(pycurl.POSTFIELDS, body)
 
@@ -146,9 +158,14 @@ class Transfer:
     def _judge(self, code: int, message: str, status: int | None) -> tuple[Outcome, str]:
         if code == pycurl.E_WRITE_ERROR and self.cut:
             code = 0  # we hung up after 64 KB; the status has been said
+        remark = (
+            f"the answer was longer than {ANSWER_MOST // 1024} KB; the rest was not read" if self.cut else ""
+        )
+        if code == pycurl.E_RECV_ERROR and "unexpected eof" in message and self._ends_by_closing(status):
+            code, remark = 0, "the connection was closed without TLS close_notify"
         if code == 0:
             if status == 200:
-                return Outcome.OK, f"the answer was longer than {ANSWER_MOST // 1024} KB" if self.cut else ""
+                return Outcome.OK, remark
             if status is not None and 300 <= status < 400:
                 return Outcome.REDIRECT, ""
             return Outcome.NOT_200, ""
@@ -167,6 +184,16 @@ class Transfer:
         if code == pycurl.E_RECV_ERROR and message.startswith("Too large response headers"):
             return Outcome.TOO_LARGE, message
         return OUTCOMES.get(code, Outcome.PROTOCOL), message
+
+    def _ends_by_closing(self, status: int | None) -> bool:
+        """Whether the end of the connection is the end of the response (RFC 9112, section 6.3).
+
+        Many TLS servers close the TCP connection and send no close_notify: Python's http.server behind `ssl`, for one.
+        A response without a length is complete then; with a length or chunks it is cut off.
+        """
+        names = {line.partition(b":")[0].strip().lower() for line in self.answer_headers}
+        is_final = status is not None and status >= 200  # not 100 Continue
+        return is_final and self.headers_ended and not names & {b"content-length", b"transfer-encoding"}
 
     def _phase(self, status: int | None) -> str:
         """In which phase the deadline came: the words that explain.py knows."""
@@ -206,7 +233,10 @@ class Transfer:
         if line.startswith(b"HTTP/"):  # a 100 Continue came first: only the last answer's count
             self.answer_headers.clear()
             self.header_size = 0
-        elif line.strip() and self.header_size < HEADERS_MOST:
+            self.headers_ended = False
+        elif not line.strip():
+            self.headers_ended = True
+        elif self.header_size < HEADERS_MOST:
             self.header_size += len(line)
             self.answer_headers.append(line)
 
@@ -260,6 +290,13 @@ def host_header(url: str) -> str:
     if parts.port and (parts.scheme, parts.port) not in (("http", 80), ("https", 443)):
         host += f":{parts.port}"
     return host
+
+
+@lru_cache(maxsize=2000)
+def request_target(url: str) -> str:
+    """The path and the query, as they stand in the request line."""
+    parts = urlsplit(url)
+    return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
 def milliseconds(seconds: float) -> float | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from hooks.host_names import ascii_host
+
 MAX_LENGTH = 2000
-HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*\.?", re.IGNORECASE)
 
 
 class BadAddress(ValueError):
@@ -46,7 +46,10 @@ def check(url: str) -> str:
         "[" in parts.netloc and ":" not in parts.hostname
     ):  # [v1.x], which urlsplit lets through without its brackets
         raise BadAddress(f"[{parts.hostname}] is not an IP address.")
-    host = ascii_host(parts.hostname)
+    try:
+        host = ascii_host(parts.hostname)
+    except ValueError as error:
+        raise BadAddress(str(error)) from None
     netloc = host if port is None else f"{host}:{port}"
     try:
         path = quote(parts.path, safe="/:@!$&'()*+,;=~%-._") or "/"
@@ -59,22 +62,6 @@ def check(url: str) -> str:
             f"The address is {len(made)} characters long once it is escaped; at most {MAX_LENGTH} are allowed."
         )
     return made
-
-
-def ascii_host(host: str) -> str:
-    """A host name in IDNA, or an IP address (version 6 in brackets); raises BadAddress."""
-    if ":" in host:
-        try:
-            return f"[{ipaddress.IPv6Address(host)}]"
-        except ValueError:
-            raise BadAddress(f"[{host}] is not an IP address.") from None
-    try:
-        name = host.encode("idna").decode() if not host.isascii() else host.lower()
-    except UnicodeError:
-        raise BadAddress(f"{host} is not a host name.") from None
-    if len(name) > 253 or not HOST.fullmatch(name):
-        raise BadAddress(f"{host} is not a host name.")
-    return name
 
 
 def host_of(url: str) -> str:

@@ -190,6 +190,16 @@ def answer(status: int, *headers: str, body: bytes = b"") -> Fault:
     return fault
 
 
+def raw_response(response: bytes) -> Fault:
+    """Sends these bytes and closes the TCP connection; a TLS connection without close_notify."""
+
+    def fault(connection: socket.socket, over: threading.Event) -> None:
+        connection.sendall(response)
+        connection.shutdown(socket.SHUT_WR)  # of a TLS socket: of the TCP connection below it
+
+    return fault
+
+
 # -- what no accepted connection can show
 
 

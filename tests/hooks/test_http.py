@@ -12,7 +12,7 @@ import pycurl
 import pytest
 from pytest_django.fixtures import Settings
 
-from hooks import http
+from hooks import http, webhook_urls
 from hooks.explain import explain_outcome
 from hooks.http import Answer
 from hooks.models import Outcome, Side
@@ -97,9 +97,9 @@ def test_a_redirect_to_a_metadata_service_is_not_followed() -> None:
 @pytest.mark.parametrize(
     ("fault", "expected"),
     [
-        (servers.ten_megabytes, (Outcome.OK, 200, "the answer was longer than 64 KB")),
-        (servers.without_end, (Outcome.OK, 200, "the answer was longer than 64 KB")),
-        (servers.gzip_bomb, (Outcome.OK, 200, "the answer was longer than 64 KB")),
+        (servers.ten_megabytes, (Outcome.OK, 200, "the answer was longer than 64 KB; the rest was not read")),
+        (servers.without_end, (Outcome.OK, 200, "the answer was longer than 64 KB; the rest was not read")),
+        (servers.gzip_bomb, (Outcome.OK, 200, "the answer was longer than 64 KB; the rest was not read")),
         (servers.hang_up, (Outcome.RESET, None, "Empty reply from server")),
         (servers.reset, (Outcome.RESET, 200, "Recv failure: Connection reset by peer")),
         (servers.cut_off, (Outcome.RESET, 200, "end of response with 96 bytes missing")),
@@ -392,3 +392,42 @@ def files_left(free: int) -> Iterator[None]:
             yield
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.parametrize(
+    ("host", "path"),
+    [
+        ("127.1", "/hook"),
+        ("0x7f000001", "/hook"),
+        ("2130706433", "/hook"),
+        ("１２７.0.0.1", "/hook"),
+        ("localhost", "/a/../b"),
+        ("LOCALHOST", "/a/%2e%2e/b"),
+        ("localhost", "/./a/.//b/..?q=/../x"),
+        ("localhost", "/%C3%BC/%c3%bc/ü?ö=%zz&a=[1-3]{x}|"),
+        ("localhost", "//double"),
+        ("localhost", "/;p=1/a b"),
+        ("localhost", "/?"),
+        ("localhost", ""),
+    ],
+)
+def test_the_log_has_the_request_line_and_headers_that_were_sent(host: str, path: str) -> None:
+    """Read from the socket: libcurl must not change the URL after it was checked and logged."""
+    requests: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                requests.append(connection.recv(65536))
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        url = webhook_urls.check(f"http://{host}:{listener.getsockname()[1]}{path}")
+        headers = {"User-Agent": "ChatAPI/1", "Content-Type": "application/json"}
+        assert http.post(url, headers, b"").outcome == Outcome.OK
+        thread.join()
+    request_line, *lines = requests[0].decode().split("\r\n\r\n")[0].split("\r\n")
+    assert f"http://{lines[0].removeprefix('Host: ')}{request_line.split(' ')[1]}" == url
+    assert [line.split(": ", 1) for line in lines] == http.as_sent(url, headers, b"")

@@ -1,7 +1,9 @@
 """Certificates that are right, expired, for another name, self-signed, of nobody known; and no TLS at all."""
 
 import ssl
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import trustme
@@ -13,7 +15,7 @@ from hooks.http import Answer
 from hooks.models import Outcome, Side
 from tests.faults import servers
 from tests.faults.certificates import expired, self_signed, server_context
-from tests.faults.servers import answer, faulty
+from tests.faults.servers import answer, faulty, raw_response
 
 
 @pytest.fixture
@@ -104,3 +106,78 @@ def test_a_port_that_takes_the_connection_and_is_silent_is_told_apart(
     with servers.silent() as port:
         got = http.post(f"https://localhost:{port}/hook", {}, b"{}")
     assert (got.outcome, got.status, got.error) == (Outcome.TIMEOUT, None, "TLS")
+
+
+# -- responses that end by closing the TCP connection, without TLS close_notify
+
+VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
+NO_CLOSE_NOTIFY = "the connection was closed without TLS close_notify"
+
+
+def post_raw(authority: trustme.CA, version: ssl.TLSVersion, response: bytes) -> Answer:
+    context = server_context(authority.issue_cert("localhost"))
+    context.minimum_version = context.maximum_version = version
+    with faulty(raw_response(response), tls=context) as port:
+        return http.post(f"https://localhost:{port}/hook", {}, b"{}")
+
+
+@pytest.mark.parametrize("version", VERSIONS, ids=lambda version: version.name)
+@pytest.mark.parametrize("body", [b"", b"thanks"])
+@pytest.mark.parametrize("headers", [b"", b"Connection: close\r\n"])
+def test_a_response_without_a_length_is_complete_when_the_connection_closes(
+    authority: trustme.CA, version: ssl.TLSVersion, body: bytes, headers: bytes
+) -> None:
+    got = post_raw(authority, version, b"HTTP/1.1 200 OK\r\n" + headers + b"\r\n" + body)
+    assert (got.outcome, got.status, got.body, got.error) == (Outcome.OK, 200, body, NO_CLOSE_NOTIFY)
+    assert words(got) == (f"Delivered: localhost answered 200 ({NO_CLOSE_NOTIFY}).", None, "")
+
+
+@pytest.mark.parametrize("version", VERSIONS, ids=lambda version: version.name)
+@pytest.mark.parametrize(("status", "outcome"), [(500, Outcome.NOT_200), (302, Outcome.REDIRECT)])
+def test_its_status_counts_when_it_is_not_200(
+    authority: trustme.CA, version: ssl.TLSVersion, status: int, outcome: Outcome
+) -> None:
+    got = post_raw(authority, version, b"HTTP/1.0 %d Said\r\n\r\nsorry" % status)
+    assert (got.outcome, got.status, got.body) == (outcome, status, b"sorry")
+
+
+@pytest.mark.parametrize("version", VERSIONS, ids=lambda version: version.name)
+@pytest.mark.parametrize(
+    "response",
+    [
+        b"",
+        b"HTTP/1.1 200",
+        b"HTTP/1.1 200 OK\r\nX-Bot: 1\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nsho",
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+    ],
+)
+def test_a_response_cut_off_is_a_failure(
+    authority: trustme.CA, version: ssl.TLSVersion, response: bytes
+) -> None:
+    got = post_raw(authority, version, response)
+    assert got.outcome == Outcome.RESET
+
+
+def test_pythons_own_server_behind_tls_delivers(authority: trustme.CA) -> None:
+    """The handler of docs/examples/my_bot.py: it announces no length, and never sends close_notify."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        context = server_context(authority.issue_cert("localhost"))
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = Thread(target=server.handle_request)
+        thread.start()
+        got = http.post(f"https://localhost:{server.server_port}/hook", {}, b"{}")
+        thread.join()
+    assert (got.outcome, got.status, got.body) == (Outcome.OK, 200, b"")
