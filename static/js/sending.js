@@ -1,24 +1,24 @@
-// Sending Messages (templates/testing/sending.html): shows the fields of the chosen kind, and how the message will look.
+// Sending Messages (templates/testing_tools/sending/sending.html): shows the fields of the chosen type, and a preview.
 (() => {
   "use strict";
   const LABELS = { file: "File", link: "Link", location: "Location", contact: "Contact card", voice: "Voice" };
 
-  function chosen(form) {
+  function chosenKind(form) {
     return form.elements.kind.value || "text";
   }
-  function arrange(form) {
+  function showChosenKind(form) {
     for (const part of form.querySelectorAll("[data-kind]")) {
-      part.toggleAttribute("data-not-chosen", part.dataset.kind !== chosen(form));
+      part.toggleAttribute("data-not-chosen", part.dataset.kind !== chosenKind(form));
     }
-    preview(form);
+    updatePreview(form);
   }
-  function words(form) {
+  function previewContent(form) {
     const value = (name) => (form.elements[name]?.value || "").trim();
     const file = (name) => form.elements[name]?.files?.[0];
-    switch (chosen(form)) {
+    switch (chosenKind(form)) {
       case "file":
         return {
-          note: file("file")?.name || value("file_url") || "no file chosen yet",
+          note: file("file")?.name || value("file_url") || "no file chosen",
           text: value("caption"),
           picture: file("file"),
         };
@@ -34,54 +34,54 @@
         return {
           text: value("contacts")
             .split(",")
-            .map((each) => each.trim())
+            .map((phone) => phone.trim())
             .filter(Boolean)
             .join("\n"),
         };
       case "voice":
-        return { note: file("voice")?.name || value("voice_url") || "a sample: two tones" };
+        return { note: file("voice")?.name || value("voice_url") || "sample: two tones" };
       default:
         return { text: value("text") };
     }
   }
-  // as a data: URI, for the policy of the page lets no others in
-  let read = null;
-  function picturePreview(image, file) {
+  // as a data: URI, because the page's content security policy allows no blob: URLs
+  let shownFile = null;
+  function showPicture(image, file) {
     if (!file || !/^image\/(png|jpeg|gif|webp)$/.test(file.type)) {
-      read = null;
+      shownFile = null;
       image.hidden = true;
       return;
     }
-    if (read === file && !image.hidden) return;
-    read = file;
+    if (shownFile === file && !image.hidden) return;
+    shownFile = file;
     const reader = new FileReader();
     reader.addEventListener("load", () => {
-      if (read !== file) return;
+      if (shownFile !== file) return;
       image.src = reader.result;
       image.hidden = false;
     });
     reader.readAsDataURL(file);
   }
-  function preview(form) {
+  function updatePreview(form) {
     const box = form.querySelector("[data-preview-box]");
-    const { note = "", title = "", text = "", picture } = words(form);
-    const label = LABELS[chosen(form)] || "";
-    const put = (name, content) => {
-      const place = box.querySelector(`[data-preview-${name}]`);
-      place.textContent = content;
-      place.hidden = !content;
+    const { note = "", title = "", text = "", picture } = previewContent(form);
+    const label = LABELS[chosenKind(form)] || "";
+    const setText = (name, content) => {
+      const element = box.querySelector(`[data-preview-${name}]`);
+      element.textContent = content;
+      element.hidden = !content;
     };
-    put("note", [label, note].filter(Boolean).join(" · "));
-    put("title", title);
-    put("text", text);
-    picturePreview(box.querySelector("[data-preview-picture]"), picture);
+    setText("note", [label, note].filter(Boolean).join(" · "));
+    setText("title", title);
+    setText("text", text);
+    showPicture(box.querySelector("[data-preview-picture]"), picture);
     box.hidden = !(note || title || text);
   }
 
   const formOf = (event) => event.target.closest?.("form[data-preview]");
-  document.addEventListener("change", (event) => formOf(event) && arrange(formOf(event)));
-  document.addEventListener("input", (event) => formOf(event) && preview(formOf(event)));
-  const all = () => document.querySelectorAll("form[data-preview]").forEach(arrange);
-  document.addEventListener("htmx:afterSettle", (event) => event.detail.target?.id !== "sent" && all());
-  all();
+  document.addEventListener("change", (event) => formOf(event) && showChosenKind(formOf(event)));
+  document.addEventListener("input", (event) => formOf(event) && updatePreview(formOf(event)));
+  const updateAll = () => document.querySelectorAll("form[data-preview]").forEach(showChosenKind);
+  document.addEventListener("htmx:afterSettle", (event) => event.detail.target?.id !== "sent" && updateAll());
+  updateAll();
 })();

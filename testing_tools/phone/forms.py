@@ -16,7 +16,7 @@ from instances.contract.sending.contacts_and_locations import vcard_of
 from instances.media.kinds import WrongFile
 from instances.models import Instance, Media, Message, MessageType
 from testing_tools import sample_files
-from testing_tools.sending.forms import plain_number
+from testing_tools.sending.calls import strip_punctuation
 
 TEXT_MOST = 10_000
 NO_NUMBER = "A phone number is 9 to 14 digits and starts with the country code."
@@ -170,7 +170,7 @@ def file_of(instance: Instance, kind: str, upload: UploadedFile | None) -> Media
 def person(typed: str) -> str:
     """The chat id of a phone number as people write it. Raises ValidationError."""
     try:
-        found = chat_ids.of_phone(plain_number(typed))
+        found = chat_ids.of_phone(strip_punctuation(typed))
     except chat_ids.BadChatId:
         raise forms.ValidationError(f"“{typed.strip()[:40]}”: {NO_NUMBER}") from None
     if chat_ids.is_group(found):

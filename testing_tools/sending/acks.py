@@ -1,7 +1,8 @@
-"""The last messages that were sent through the API, with their ticks and the time of each."""
+"""The last messages sent through the API, each with its acks and the time of each ack."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -18,8 +19,8 @@ STEPS = ("queued", "sent", "delivered", "viewed")
 
 
 @dataclass
-class Tick:
-    """One step of a message; `at` is None where it was reached at a time that nobody kept."""
+class Step:
+    """One step of a message. `at` is None if it was not reached, or its time was not stored."""
 
     name: str
     reached: bool = False
@@ -27,77 +28,80 @@ class Tick:
 
 
 @dataclass
-class Sent:
-    """A message on its way, newest first in the list; `ticks` are always the four of STEPS."""
+class SentMessage:
+    """A queued or sent message. `steps` are always the four of STEPS."""
 
     message_id: str
     queue_number: int
     chat_id: str
     body: str
-    waiting: bool
-    label: str = ""  # what it is, if it is no text
-    deletes: str = ""  # not a message but the deletion of this one
-    ticks: list[Tick] = field(default_factory=list)
-    why: str = ""  # what its next tick waits for (ticks_why.explain)
+    is_queued: bool
+    label: str = ""  # its type, unless it is text
+    deletes: str = ""  # the id of the message it deletes; then it is not a message itself
+    steps: list[Step] = field(default_factory=list)
+    reason: str = ""  # what its next step waits for (missing_acks.explain)
 
     @property
     def reached(self) -> str:
-        """The last step that was reached."""
-        return [tick.name for tick in self.ticks if tick.reached][-1]
+        """The name of the last step reached."""
+        return [step.name for step in self.steps if step.reached][-1]
 
-    def at_step(self, name: str) -> datetime:
-        """When it reached this step; now, where nobody knows."""
-        return next((tick.at for tick in self.ticks if tick.name == name and tick.at), timezone.now())
+    def time_of(self, name: str) -> datetime:
+        """Returns the time of this step; now, if it is unknown."""
+        return next((step.at for step in self.steps if step.name == name and step.at), timezone.now())
 
 
-def waiting(instance: Instance) -> QuerySet[OutgoingMessage]:
+def queued_messages(instance: Instance) -> QuerySet[OutgoingMessage]:
     return OutgoingMessage.objects.filter(instance=instance)
 
 
-def sent_messages(instance: Instance) -> list[Sent]:
-    """The newest SHOWN of those that wait and those that went. Three queries."""
+def sent_messages(instance: Instance) -> list[SentMessage]:
+    """Returns the newest SHOWN queued and sent messages, newest first. Three queries."""
     found = [
-        Sent(
+        SentMessage(
             row.message_id,
             row.queue_number,
             row.chat_id,
             conversations.text_of(row),
-            True,
-            conversations.label_of(row),
-            row.deletes,
-            queued(row.created_at),
+            is_queued=True,
+            label=conversations.label_of(row),
+            deletes=row.deletes,
+            steps=initial_steps(row.created_at),
         )
-        for row in waiting(instance).order_by("-queue_number")[:SHOWN]
+        for row in queued_messages(instance).order_by("-queue_number")[:SHOWN]
     ]
-    gone = instance.messages.select_related("chat").filter(by_api=True).order_by("-number")[:SHOWN]
-    times = ack_times(instance, [message.message_id for message in gone])
-    for message in gone:
-        ticks = queued(message.queued_at)
-        for tick, ack in zip(ticks[1:], Ack, strict=True):
-            tick.reached = (message.ack or Ack.SENT) >= ack
-            tick.at = times.get((message.message_id, ack.label)) or (
+    sent = instance.messages.select_related("chat").filter(by_api=True).order_by("-number")[:SHOWN]
+    times = ack_times(instance, [message.message_id for message in sent])
+    for message in sent:
+        steps = initial_steps(message.queued_at)
+        for step, ack in zip(steps[1:], Ack, strict=True):
+            step.reached = (message.ack or Ack.SENT) >= ack
+            step.at = times.get((message.message_id, ack.label)) or (
                 message.time if ack == Ack.SENT else None
             )
         found.append(
-            Sent(
+            SentMessage(
                 message.message_id,
                 message.queue_number or 0,
                 message.chat.chat_id,
                 conversations.text_of(message),
-                False,
-                conversations.label_of(message),
-                ticks=ticks,
+                is_queued=False,
+                label=conversations.label_of(message),
+                steps=steps,
             )
         )
-    return sorted(found, key=lambda sent: -sent.queue_number)[:SHOWN]
+    return sorted(found, key=lambda message: -message.queue_number)[:SHOWN]
 
 
-def queued(at: datetime | None) -> list[Tick]:
-    return [Tick("queued", True, at), *(Tick(name) for name in STEPS[1:])]
+def initial_steps(queued_at: datetime | None) -> list[Step]:
+    return [Step("queued", True, queued_at), *(Step(name) for name in STEPS[1:])]
 
 
 def ack_times(instance: Instance, message_ids: list[str]) -> dict[tuple[str, str], datetime]:
-    """When each tick came: the time of its hook, which is written even where it is not sent."""
+    """Returns the time of each ack: {(message id, status): time}.
+
+    It is the time of the ack's hook, which is created even if it is skipped.
+    """
     acks = Hook.objects.filter(
         endpoint_id=instance.pk, message__in=message_ids, kind=Kind.ACK, simulated=False
     ).values_list("message", "body", "created_at")
@@ -105,20 +109,14 @@ def ack_times(instance: Instance, message_ids: list[str]) -> dict[tuple[str, str
     for message, body, at in acks:
         try:
             status = parse(bytes(body).decode())["ack"][0]["status"]
-        except (
-            BadJson,
-            KeyError,
-            IndexError,
-            TypeError,
-            UnicodeDecodeError,
-        ):  # bodies are dropped after 7 days
-            continue
+        except (BadJson, KeyError, IndexError, TypeError, UnicodeDecodeError):
+            continue  # bodies are dropped after 7 days
         times[message, status] = at
     return times
 
 
-def cursor(messages: list[Sent], in_queue: int) -> str:
-    """Changes when anything that the page shows of them does."""
-    steps = "".join(sent.reached[0] for sent in messages)
-    reasons = conversations.digest(sent.why for sent in messages)
+def cursor(messages: Sequence[SentMessage], in_queue: int) -> str:
+    """Returns a value that changes whenever the page would show these messages differently."""
+    steps = "".join(message.reached[0] for message in messages)
+    reasons = conversations.digest(message.reason for message in messages)
     return f"{in_queue}.{messages[0].queue_number if messages else 0}.{steps}.{reasons}"

@@ -1,76 +1,80 @@
-"""Why a message has not got its next tick, as far as it is known; and which ticks a channel never has."""
+"""Why a message has not received its next ack, as far as it is known; and which acks a channel never reports."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from instances import chat_ids
 from instances.channels import channel_of
 from instances.channels.base import Can
 from instances.models import Ack, Channel, Instance, SandboxContact
-from testing_tools.sending.acks import Sent
+from testing_tools.sending.acks import SentMessage
 
-# A step of testing_tools.ticks, and the word under which a channel says that it has none
-STEPS = {"delivered": Can.DELIVERED, "viewed": Can.VIEWED}
+# A step of acks.STEPS, and the key under which a channel says that it never reports it.
+UNSUPPORTED = {"delivered": Can.DELIVERED, "viewed": Can.VIEWED}
 
 
-def never(instance: Instance) -> dict[str, str]:
-    """The steps that never come with this instance's messenger, each with the channel's sentence."""
+def never_reported(instance: Instance) -> dict[str, str]:
+    """Returns the steps that this instance's channel never reports, each with the channel's explanation."""
     cannot = channel_of(instance).cannot
-    return {step: cannot[word] for step, word in STEPS.items() if word in cannot}
+    return {step: cannot[key] for step, key in UNSUPPORTED.items() if key in cannot}
 
 
-def explain(instance: Instance, messages: Sequence[Sent]) -> None:
-    """Gives each message `why`: a sentence on what its next tick waits for. At most one query."""
-    no, waits = never(instance), waiting_for(instance)
-    minds = minds_of(instance, {sent.chat_id for sent in messages if sent.reached != "viewed"})
-    for sent in messages:
-        if sent.waiting:
-            sent.why = waits
-        elif sent.reached != "viewed":
-            following = "delivered" if sent.reached == "sent" else "viewed"
-            sent.why = no.get(following) or of_contact(instance, sent, minds)
+def explain(instance: Instance, messages: Sequence[SentMessage]) -> None:
+    """Set each message's `reason`: what its next step waits for. At most one query."""
+    never, queue_reason = never_reported(instance), queue_stopped_because(instance)
+    contacts = sandbox_contacts(instance, {one.chat_id for one in messages if one.reached != "viewed"})
+    for message in messages:
+        if message.is_queued:
+            message.reason = queue_reason
+        elif message.reached != "viewed":
+            following = "delivered" if message.reached == "sent" else "viewed"
+            message.reason = never.get(following) or contact_reason(instance, message, contacts)
 
 
-def waiting_for(instance: Instance) -> str:
-    """Why the queue does not move; "" while it does."""
+def queue_stopped_because(instance: Instance) -> str:
+    """Returns why the queue is not being sent; "" if it is."""
     if instance.is_stopped:
-        return "The instance is stopped; it goes on when it is started."
+        return "This instance is stopped. The queue continues when it is started."
     if not instance.is_paid:
-        return "The instance is not paid; it goes on when it is."
+        return "This instance is not paid. The queue continues when it is."
     if not instance.is_authenticated:
-        return "Waits until a messenger is linked (the instance is not authenticated)."
+        return "Waiting for a messenger to be linked: the instance is not authenticated."
     if not instance.is_connected:
-        return f"Waits until the phone is connected again (substatus {instance.substatus})."
+        return f"Waiting for the phone to reconnect (substatus {instance.substatus})."
     return ""
 
 
-def minds_of(instance: Instance, people: Iterable[str]) -> dict[str, SandboxContact]:
+def sandbox_contacts(instance: Instance, people: Iterable[str]) -> dict[str, SandboxContact]:
     if instance.channel != Channel.SANDBOX:
         return {}
     found = SandboxContact.objects.filter(instance=instance, chat_id__in=list(people))
     return {contact.chat_id: contact for contact in found}
 
 
-def of_contact(instance: Instance, sent: Sent, minds: dict[str, SandboxContact]) -> str:
-    """What a contact of the sandbox does with it; of other messengers nobody knows."""
+def contact_reason(instance: Instance, message: SentMessage, contacts: Mapping[str, SandboxContact]) -> str:
+    """Returns why a sandbox contact sends no further ack; "" with other channels, where it is unknown."""
     if instance.channel != Channel.SANDBOX:
         return ""
-    if chat_ids.is_group(sent.chat_id):
-        return f"Not {'delivered to' if sent.reached == 'sent' else 'read by'} every member of the group yet."
-    contact = minds.get(sent.chat_id) or SandboxContact(chat_id=sent.chat_id)
-    name = contact.name or f"+{chat_ids.digits(sent.chat_id)}"
-    if sent.reached == "sent":
+    if chat_ids.is_group(message.chat_id):
+        return (
+            "Not delivered to every member of the group yet."
+            if message.reached == "sent"
+            else "Not read by every member of the group yet."
+        )
+    contact = contacts.get(message.chat_id) or SandboxContact(chat_id=message.chat_id)
+    name = contact.name or f"+{chat_ids.digits(message.chat_id)}"
+    if message.reached == "sent":
         if not contact.has_account:
-            return f"{name} does not use the messenger, so it never arrives."
+            return f"{name} does not use the messenger, so the message is never delivered."
         if contact.blocks:
-            return f"{name} has blocked the account, so it never arrives."
-        if contact.missed_until and sent.at_step(Ack.SENT.label) <= contact.missed_until:
-            return f"{name} could not be reached when it was sent, so it never arrives."
+            return f"{name} has blocked the account, so the message is never delivered."
+        if contact.missed_until and message.time_of(Ack.SENT.label) <= contact.missed_until:
+            return f"{name} could not be reached when the message was sent, so it is never delivered."
         if contact.deliver_after is None:
-            return f"{name} never gets messages, as said on the sandbox phone."
+            return f"{name} is set on the sandbox phone to receive no messages."
     if not contact.online:
-        return f"{name} is offline; it goes on when they are back."
-    if sent.reached == "delivered" and contact.read_after is None:
-        return f"{name} does not read by themselves; read it on the sandbox phone."
+        return f"{name} is offline. The next ack follows when they are online."
+    if message.reached == "delivered" and contact.read_after is None:
+        return f"{name} does not read messages automatically. Read it on the sandbox phone."
     return ""

@@ -1,10 +1,10 @@
-"""Sending Messages: a message through the instance as a client sends it, its ticks as they come, and the queue."""
+"""Sending Messages: sends a message as a client of the API does; shows its acks as they arrive, and the queue."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import messages as said
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -23,75 +23,76 @@ from instances.pages.chosen_instance import chosen_instance, require_changeable_
 from testing_tools.sending import acks, missing_acks
 from testing_tools.sending import forms as sending_forms
 from testing_tools.sending.forms import SendForm
+from testing_tools.sending.kinds import KINDS, MessageKind
 
 PAGE = "testing_tools/sending/sending.html"
 QUEUE_SHOWN = 10
 
 
 def live_context(instance: Instance) -> dict[str, Any]:
-    """The messages with their ticks, and what waits. Five queries."""
-    messages = acks.sent_messages(instance)
-    missing_acks.explain(instance, messages)
-    queue = acks.waiting(instance)
+    """Returns the context of the polled part: the messages with their acks, and the queue. Five queries."""
+    sent_messages = acks.sent_messages(instance)
+    missing_acks.explain(instance, sent_messages)
+    queue = acks.queued_messages(instance)
     in_queue = queue.count()
     return {
         "instance": instance,
-        "messages_sent": messages,
+        "sent_messages": sent_messages,
         "in_queue": in_queue,
         "queue": queue.order_by("queue_number")[:QUEUE_SHOWN],
         "queue_shown": QUEUE_SHOWN,
-        "queue_waits": missing_acks.waiting_for(instance),
-        "cursor": acks.cursor(messages, in_queue),
+        "queue_reason": missing_acks.queue_stopped_because(instance),
+        "cursor": acks.cursor(sent_messages, in_queue),
         "limit": QUEUE_LIMIT,
         "is_sandbox": instance.channel == Channel.SANDBOX,
     }
 
 
-def context_of(instance: Instance, **more: Any) -> dict[str, Any]:
-    """What the page shows, whole or in part; `more` overrides."""
+def page_context(instance: Instance, **more: Any) -> dict[str, Any]:
+    """Returns the context of the whole page; `more` overrides."""
     return live_context(instance) | form_context(instance, **more)
 
 
 def form_context(instance: Instance, *, form: SendForm | None = None, **more: Any) -> dict[str, Any]:
     form = form or SendForm(initial=sending_forms.example())
-    form.mark_needed()
+    form.mark_required()
     cannot = channel_of(instance).cannot
     kinds = [
         {
-            "name": kind,
-            "label": sending_forms.What(kind).label,
-            "icon": icon,
-            "method": method,
-            "fields": [form[name] for name in fields],
-            "cannot": cannot.get(sending_forms.TYPES[sending_forms.What(kind)], ""),
+            "name": name,
+            "label": MessageKind(name).label,
+            "icon": kind.icon,
+            "method": kind.method,
+            "fields": [form[field] for field in kind.fields],
+            "cannot": cannot.get(kind.message_type, ""),
         }
-        for kind, (icon, method, fields) in sending_forms.KINDS.items()
+        for name, kind in KINDS.items()
     ]
     return {
         "instance": instance,
         "form": form,
         "kinds": kinds,
         "chosen": form.chosen,
-        "never": missing_acks.never(instance),
+        "never_reported": missing_acks.never_reported(instance),
     } | more
 
 
 @require_safe
 @login_required
 def sending(request: HttpRequest) -> HttpResponse:
-    """The page; `?to=` fills in the recipient."""
+    """The page. `?to=` fills in the recipient."""
     instance = chosen_instance(request)
     if instance is None:
         return render(request, PAGE, {"instance": None})
     to = request.GET.get("to", "").replace("\0", "")[:60]
     form = SendForm(initial=sending_forms.example() | ({"recipient": to} if to else {}))
-    return render(request, PAGE, context_of(instance, form=form))
+    return render(request, PAGE, page_context(instance, form=form))
 
 
 @require_safe
 @login_required
 def sent(request: HttpRequest) -> HttpResponse:
-    """The list of messages with their ticks; 204 while it is what the page shows already (`?seen=`)."""
+    """The messages with their acks, polled; 204 if the page already shows them (`?seen=` is its cursor)."""
     instance = require_instance(request)
     context = live_context(instance)
     if request.GET.get("seen") == context["cursor"]:
@@ -102,37 +103,38 @@ def sent(request: HttpRequest) -> HttpResponse:
 @require_POST
 @login_required
 def send(request: HtmxRequest) -> HttpResponse:
+    """Send the message through its method of the wire contract; shows the method's response, or the errors."""
     instance = require_changeable_instance(request)
     form = SendForm(request.POST, request.FILES)
-    answer: dict[str, Any] = {"form": form}
+    result: dict[str, Any] = {"form": form}
     if instance.is_stopped:
-        form.add_error(None, "This instance is stopped, so it sends nothing.")
+        form.add_error(None, "This instance is stopped: it sends no messages.")
     if not instance.is_paid:
-        form.add_error(None, "This instance is not paid, so it sends nothing.")
+        form.add_error(None, "This instance is not paid: it sends no messages.")
     if form.is_valid():
         call = form.to_call()
-        reply: Any = METHODS[call.method].call(
+        response: Any = METHODS[call.method].call(
             instance, {name.lower(): value for name, value in call.arguments.items()}
         )
-        if reply["sent"]:
-            answer |= {"reply": pretty(reply), "outgoing": reply, "call": call}
+        if response["sent"]:
+            result |= {"response": pretty(response), "outgoing": response, "call": call}
         else:
-            form.add_error(None, reply["message"])
+            form.add_error(None, response["message"])
     if not request.htmx:
-        if "outgoing" in answer:
+        if "outgoing" in result:
             return redirect(f"{reverse('testing:sending')}?instance={instance.number}")
-        return render(request, PAGE, context_of(instance, **answer))
-    return render(request, f"{PAGE}#send", form_context(instance, **answer))
+        return render(request, PAGE, page_context(instance, **result))
+    return render(request, f"{PAGE}#send", form_context(instance, **result))
 
 
 @require_POST
 @login_required
 def clear(request: HttpRequest) -> HttpResponse:
-    """Empties the queue, as clearMessagesQueue of the API does it."""
+    """Empty the queue, as `clearMessagesQueue` of the API does."""
     instance = require_changeable_instance(request)
-    gone, in_hand, _ = clear_messages(instance, acting_user=current_user(request))
-    words = f"{gone} {'message was' if gone == 1 else 'messages were'} removed from the queue."
+    removed, in_hand, _ = clear_messages(instance, acting_user=current_user(request))
+    text = f"{removed} {'message was' if removed == 1 else 'messages were'} removed from the queue."
     if in_hand:
-        words += f" {in_hand} in the messenger's hands {'is' if in_hand == 1 else 'are'} sent all the same."
-    said.success(request, words)
+        text += f" {in_hand} already handed to the messenger {'is' if in_hand == 1 else 'are'} still sent."
+    messages.success(request, text)
     return redirect(f"{reverse('testing:sending')}?instance={instance.number}")

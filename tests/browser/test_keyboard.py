@@ -17,20 +17,20 @@ def test_focus_goes_to_the_result_of_a_simulation_and_of_a_send(demo_page: Page,
     page = demo_page
     page.goto(f"/testing/simulation/?instance={number}")
     page.get_by_label("Where to").fill("http://127.0.0.1:9/")
-    page.get_by_role("button", name="Send", exact=True).press("Enter")
+    page.get_by_role("button", name="Send message", exact=True).press("Enter")
     expect(page.get_by_role("heading", name="What came of it")).to_be_focused()
 
     page.get_by_label(re.compile("The JSON")).fill("{")
-    page.get_by_role("button", name="Send", exact=True).press("Enter")
+    page.get_by_role("button", name="Send message", exact=True).press("Enter")
     expect(page.get_by_text("Not sent", exact=True)).to_be_focused()
 
     page.goto(f"/testing/sending/?instance={number}")
-    page.get_by_role("button", name="Send", exact=True).press("Enter")
+    page.get_by_role("button", name="Send message", exact=True).press("Enter")
     expect(page.get_by_text("Accepted", exact=True)).to_be_focused()
 
-    page.get_by_label("To", exact=True).fill("12")
-    page.get_by_role("button", name="Send", exact=True).press("Enter")
-    expect(page.get_by_label("To", exact=True)).to_be_focused()
+    page.get_by_label("Recipient", exact=True).fill("12")
+    page.get_by_role("button", name="Send message", exact=True).press("Enter")
+    expect(page.get_by_label("Recipient", exact=True)).to_be_focused()
 
 
 def test_focus_and_the_chooser_follow_the_scan(demo_page: Page, number: str) -> None:

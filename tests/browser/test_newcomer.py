@@ -106,7 +106,7 @@ def test_on_a_phone_with_real_deliveries(page: Page, width: int) -> None:
         page.get_by_role("button", name="Open the menu").click()
         menu.get_by_role("link", name="Sending Messages").click()
         expect(strip).to_contain_text("3 of 5 done. Next: Send a message")
-        page.get_by_role("button", name="Send", exact=True).click()
+        page.get_by_role("button", name="Send message", exact=True).click()
         expect(page.locator(".tick-delivered").first).to_be_visible()
 
         page.get_by_role("button", name="Open the menu").click()

@@ -107,7 +107,7 @@ def test_a_message_gets_its_ticks_and_its_hooks_are_tried_until_200(newcomer: Pa
 
         sending = page.context.new_page()
         sending.goto(f"/testing/sending/?instance={number}")
-        sending.get_by_role("button", name="Send", exact=True).click()
+        sending.get_by_role("button", name="Send message", exact=True).click()
         expect(sending.locator("#send-card")).to_contain_text("Accepted")
         expect(sending.locator(".tick-delivered")).to_be_visible()
         sending.close()

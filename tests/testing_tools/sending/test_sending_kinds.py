@@ -1,4 +1,4 @@
-"""Sending Messages, the kinds: each is sent as its method of the wire contract sends it, or refused in words."""
+"""Sending Messages, by type: each is sent as its method of the wire contract sends it, or rejected with a message."""
 
 import json
 
@@ -36,14 +36,18 @@ def test_a_file_is_sent_with_its_caption(alice):
     assert "(the file sea.png)" in page
 
 
-def test_a_link_a_place_a_contact_and_a_voice_are_sent(alice):
-    send(alice, "link", link="https://example.com/", title="Example", description="always there")
+def test_a_link_a_location_a_contact_and_a_voice_message_are_sent(alice):
+    send(alice, "link", link="https://example.com/", title="Example", description="An example page")
     send(alice, "location", lat="52.5163", lng="13.3777", address="Brandenburg Gate")
     send(alice, "contact", contacts="+49 151 12345678, 17680561234")
     send(alice, "voice")
-    link, place, cards, voice = OutgoingMessage.objects.order_by("queue_number")
+    link, location, cards, voice = OutgoingMessage.objects.order_by("queue_number")
     assert (link.type, link.body, link.metadata["title"]) == ("chat", "https://example.com/", "Example")
-    assert (place.type, place.body, place.caption) == ("location", "52.5163;13.3777", "Brandenburg Gate")
+    assert (location.type, location.body, location.caption) == (
+        "location",
+        "52.5163;13.3777",
+        "Brandenburg Gate",
+    )
     assert cards.type == "vcard"
     assert cards.body.count("BEGIN:VCARD") == 2
     assert voice.type == "ptt"
@@ -51,27 +55,27 @@ def test_a_link_a_place_a_contact_and_a_voice_are_sent(alice):
 
 
 @pytest.mark.parametrize(
-    ("kind", "fields", "words"),
+    ("kind", "fields", "text"),
     [
-        ("file", {}, "Choose a file, or give its address below."),
-        ("file", {"file_url": "ftp://example.com/x"}, "An address begins with http:// or https://."),
-        ("link", {"link": "example.com", "title": "x"}, "An address begins with http:// or https://."),
-        ("link", {"link": "https://example.com/"}, "A link needs a title."),
+        ("file", {}, "Choose a file, or enter its URL below."),
+        ("file", {"file_url": "ftp://example.com/x"}, "The URL must start with http:// or https://."),
+        ("link", {"link": "example.com", "title": "x"}, "The URL must start with http:// or https://."),
+        ("link", {"link": "https://example.com/"}, "Enter a title for the link."),
         ("location", {"lat": "91", "lng": "0", "address": "x"}, "lat takes degrees from -90 to 90"),
-        ("location", {"lat": "9", "lng": "0"}, "Say the place in words."),
-        ("contact", {}, "Say whose contact it is"),
+        ("location", {"lat": "9", "lng": "0"}, "Enter the name or address of the location."),
+        ("contact", {}, "Enter the contact&#x27;s phone number with country code."),
         ("contact", {"contacts": "12"}, "chatId should look like"),
         ("tune", {}, "Select a valid choice"),
     ],
 )
-def test_what_is_missing_or_wrong_is_said(alice, kind, fields, words):
+def test_missing_and_invalid_fields_are_explained(alice, kind, fields, text):
     page = send(alice, kind, **fields)
-    assert words in page
+    assert text in page
     assert "Accepted" not in page
     assert OutgoingMessage.objects.count() == 0
 
 
-def test_a_page_is_no_file_that_is_sent(alice):
+def test_an_html_file_is_rejected(alice):
     page = send(
         alice, "file", file=SimpleUploadedFile("x.png", b"<html><script>alert(1)</script>", "image/png")
     )
@@ -79,67 +83,67 @@ def test_a_page_is_no_file_that_is_sent(alice):
     assert (OutgoingMessage.objects.count(), Media.objects.count()) == (0, 0)
 
 
-def test_a_tick_that_the_channel_never_has_is_said(alice, monkeypatch):
+def test_acks_that_the_channel_never_reports_are_named(alice, monkeypatch):
     monkeypatch.setattr(
-        SandboxChannel, "cannot", {"viewed": "This messenger tells of no reading.", "ptt": "No voice."}
+        SandboxChannel, "cannot", {"viewed": "This messenger reports no reads.", "ptt": "No voice."}
     )
     page = alice.get(PAGE).content.decode()
-    assert "Never comes here. This messenger tells of no reading." in page
+    assert "Never reported here. This messenger reports no reads." in page
     assert "Voice: No voice." in page
 
 
-def why(instance):
+def reason(instance):
     [message] = acks.sent_messages(instance)
     missing_acks.explain(instance, [message])
-    return message.why
+    return message.reason
 
 
 @pytest.mark.parametrize(
-    ("mind", "words"),
+    ("behaviour", "text"),
     [
-        ({"online": False}, "Anna is offline; it goes on when they are back."),
-        ({"blocks": True}, "Anna has blocked the account, so it never arrives."),
-        ({"has_account": False}, "Anna does not use the messenger, so it never arrives."),
-        ({"deliver_after": None}, "Anna never gets messages, as said on the sandbox phone."),
-        ({}, "Anna does not read by themselves; read it on the sandbox phone."),
+        ({"online": False}, "Anna is offline. The next ack follows when they are online."),
+        ({"blocks": True}, "Anna has blocked the account, so the message is never delivered."),
+        ({"has_account": False}, "Anna does not use the messenger, so the message is never delivered."),
+        ({"deliver_after": None}, "Anna is set on the sandbox phone to receive no messages."),
+        ({}, "Anna does not read messages automatically. Read it on the sandbox phone."),
     ],
 )
-def test_what_a_tick_waits_for_is_said(alice, instance, mind, words):
-    change_contact(instance, phone=ANNA, name="Anna", **mind)
+def test_the_reason_for_a_missing_ack_is_shown(alice, instance, behaviour, text):
+    change_contact(instance, phone=ANNA, name="Anna", **behaviour)
     send(alice, "text", text="hello")
     send_due()
-    assert why(instance) == words
-    assert words in alice.get(PAGE).content.decode()
+    assert reason(instance) == text
+    assert text in alice.get(PAGE).content.decode()
 
 
-def test_what_waits_in_the_queue_is_shown_and_cleared(alice, instance):
+def test_the_queue_is_shown_and_cleared(alice, instance):
     change_status(instance, account_status=AccountStatus.GOT_QR_CODE)
     for number in range(12):
         send(alice, "text", text=f"number {number}")
     page = alice.get(PAGE).content.decode()
-    assert "Waits until a messenger is linked (the instance is not authenticated)." in page
-    assert "number 9<" in page
-    assert "2 more behind them" in page
-    answer = alice.post(f"{PAGE}clear/?instance=12345", follow=True)
-    assert "12 messages were removed from the queue." in answer.content.decode()
+    assert "Waiting for a messenger to be linked: the instance is not authenticated." in page
+    assert "number 9" in page
+    assert "The first 10 of 12." in page
+    response = alice.post(f"{PAGE}clear/?instance=12345", follow=True)
+    assert "12 messages were removed from the queue." in response.content.decode()
     assert OutgoingMessage.objects.count() == 0
     instance.queue.refresh_from_db()
     assert (instance.queue.length, instance.queue.last_number) == (0, 12)
 
 
-def test_a_viewer_sees_all_and_clears_nothing(instance, alice):
+def test_a_viewer_can_read_the_queue_and_not_clear_it(instance, alice):
     change_status(instance, account_status=AccountStatus.GOT_QR_CODE)
     send(alice, "text", text="hello")
     vera = Client()
     vera.force_login(member_of(instance.owner, "viewer", "vera@example.org"))
     page = vera.get(PAGE, {"instance": 12345}).content.decode()
     assert "hello" in page
-    assert "Clear the queue" not in page
+    assert "Clear queue" not in page
     assert vera.post(f"{PAGE}clear/?instance=12345").status_code == 403
     assert OutgoingMessage.objects.count() == 1
 
 
-def test_the_page_and_its_poll_cost_a_known_number_of_queries(alice, instance, django_assert_num_queries):
+def test_the_number_of_queries_of_the_page_and_its_poll(alice, instance, django_assert_num_queries):
     for number in range(3):
         send(alice, "text", text=f"number {number}")
     send_due()
@@ -152,11 +156,11 @@ def test_the_page_and_its_poll_cost_a_known_number_of_queries(alice, instance, d
         )
 
 
-def test_the_recipient_can_stand_in_the_address(alice):
+def test_the_url_can_contain_the_recipient(alice):
     assert 'value="4915112345678@c.us"' in alice.get(PAGE, {"to": "4915112345678@c.us"}).content.decode()
 
 
-def test_the_arguments_of_the_call_are_shown_short(alice):
+def test_long_arguments_of_the_call_are_cut(alice):
     page = send(alice, "link", link="https://example.com/", title="Example")
     assert "data:image/png;base64," in page
     assert len(page) < 20_000
