@@ -10,7 +10,6 @@ from instances.models.chats import (
 from instances.models.choices import (
     CODE_LIVES,
     CONNECTED,
-    DIRECT_ACTIONS,
     FILE_TYPES,
     NOT_PAID,
     AccountStatus,
@@ -37,6 +36,7 @@ from instances.models.messages import (
     new_media_key,
 )
 from instances.models.queues import (
+    DELIVERY_DEADLINE,
     OutgoingMessage,
     OutgoingQueue,
     QueuedAction,
@@ -49,7 +49,7 @@ from instances.models.sandbox import (
 __all__ = [
     "CODE_LIVES",
     "CONNECTED",
-    "DIRECT_ACTIONS",
+    "DELIVERY_DEADLINE",
     "FILE_TYPES",
     "MEDIA_KEPT",
     "NOT_PAID",

@@ -96,10 +96,7 @@ class Ack(models.IntegerChoices):
 
 
 class ActionType(models.TextChoices):
-    """What a channel carries out besides messages; the spelling is `type` of showActionsQueue.
-
-    Those of DIRECT_ACTIONS never wait in the queue: they make sense at once or not at all.
-    """
+    """What a channel carries out besides messages (instances/commands.py), spelled as `type` of showActionsQueue."""
 
     CREATE_GROUP = "create group", "create group"
     ADD_PARTICIPANT = "add group participant", "add group participant"
@@ -111,11 +108,3 @@ class ActionType(models.TextChoices):
     LEAVE_GROUP = "leave group", "leave group"
     TYPING = "typing", "typing"
     RECORDING = "recording", "recording"
-
-
-DIRECT_ACTIONS = (
-    ActionType.JOIN_GROUP,
-    ActionType.LEAVE_GROUP,
-    ActionType.TYPING,
-    ActionType.RECORDING,
-)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from django.db import models
 from django.utils import timezone
 
 from instances.models.choices import ActionType, MessageType
 from instances.models.instances import Instance
 from instances.models.messages import Media
+
+# How long a sender owns a message or command after last_try_at; a channel must finish within it.
+DELIVERY_DEADLINE = timedelta(seconds=10)
 
 
 class OutgoingQueue(models.Model):

@@ -1,193 +1,179 @@
-"""Actions besides messages, by the channel: at once where that is possible, else from the queue, in order.
+"""Carries out commands through the instance's channel: immediately where that is possible, otherwise from the queue.
 
-An action waits while the account is not authenticated, and behind those that wait already. First the messenger does
-it, then it is written down; the rules (who is an admin, who is in a group) are instances.actions'. What they do not
-allow, or the messenger has no way to do, is refused at once, and dropped when its turn in the queue has come.
+A command is queued while the account is not authenticated, or while earlier commands are queued. The messenger
+carries it out first; then it is recorded. The rules (who is an admin, who is in a group) are in actions.chats.groups.
+A command that the rules or the messenger do not allow is refused, or dropped when it was queued.
 """
 
 import logging
-from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
 
 from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
-from instances.actions.chats import chats as chats_actions
-from instances.actions.chats import groups as groups_actions
+from instances.actions.chats import chats, groups
 from instances.actions.chats.chats import Denied
-from instances.actions.chats.groups import Taken, find_group, invite_link_of, set_admin
 from instances.actions.sending.accept import QueueFull, TooLong, send_message
-from instances.actions.sending.command_queue import claim_action, enqueue_action, finish_action
+from instances.actions.sending.command_queue import claim_action, enqueue_command, finish_action
 from instances.channels import channel_of
 from instances.channels.base import CannotDo
-from instances.models import ActionType, Chat, Instance, QueuedAction
+from instances.command_payloads import parse_command
+from instances.commands import (
+    AddParticipant,
+    Command,
+    CreateGroup,
+    DirectCommand,
+    JoinGroup,
+    LeaveGroup,
+    MessengerGroup,
+    QueueableCommand,
+    ReadChat,
+    RemoveParticipant,
+    SetAdmin,
+    ShowActivity,
+)
+from instances.models import Chat, Instance, QueuedAction
 from instances.models.instances import connected
 
 log = logging.getLogger(__name__)
 
-AGAIN_AFTER = timedelta(
-    seconds=30
-)  # after a try that failed, or whose process died; more than channels.base.DEADLINE
+# After a failed attempt, or one whose process died; longer than channels.base.DEADLINE.
+RETRY_AFTER = timedelta(seconds=30)
 
 
-class Done(NamedTuple):
-    """What became of an action: it waits, or `result` is what its method's reply tells of it."""
+@dataclass(frozen=True)
+class CommandResult:
+    """What happened to a command. The other fields are about the group that was created or joined."""
 
-    waits: bool
-    result: Mapping[str, Any]
+    is_queued: bool = False
+    chat_id: str = ""
+    invite_link: str | None = None
+    without: tuple[str, ...] = ()  # members that do not use the messenger
+    unsent: str = ""  # why the first message was not sent
 
 
-def do(instance: Instance, type: ActionType, **data: Any) -> Done:
-    """Carries the action out, or puts it into the queue. `data` by the wire contract's names.
+def perform_or_enqueue(instance: Instance, command: QueueableCommand) -> CommandResult:
+    """Carry out the command, or put it in the queue.
 
-    Raises actions.Denied and channels.base.CannotDo, whose texts are sentences for the caller.
+    Raises:
+        Denied: the chat, the group or its rules do not allow it, or the queue is full.
+        CannotDo: the messenger has no such function.
     """
     if not instance.is_authenticated or QueuedAction.objects.filter(instance=instance).exists():
-        enqueue_action(instance, type=type, data=data)
-        return Done(True, {})
-    return Done(False, carry_out(instance, QueuedAction(instance=instance, type=type, data=data)))
+        enqueue_command(instance, command)
+        return CommandResult(is_queued=True)
+    return perform(instance, command)
 
 
-def do_now(instance: Instance, type: ActionType, **data: Any) -> Mapping[str, Any]:
-    """Carries out one of DIRECT_ACTIONS; the caller has seen to it that the account is authenticated. Raises as do."""
-    return carry_out(instance, QueuedAction(instance=instance, type=type, data=data))
+def perform_now(instance: Instance, command: DirectCommand) -> CommandResult:
+    """Carry out a command that is never queued. The caller has checked that the account is authenticated.
 
-
-def carry_out(instance: Instance, action: QueuedAction) -> Mapping[str, Any]:
-    """The messenger does it, and it is written down. Raises as `do`."""
-    return RECORD[ActionType(action.type)](instance, action)
-
-
-def create_group(instance: Instance, action: QueuedAction) -> Mapping[str, Any]:
-    """Those who do not use the messenger are left out (*ours*); the first message follows by the queue of messages.
-
-    The result is `{"chatId","groupInviteLink","without":[…],"unsent":"why the message was not"}`.
+    Raises:
+        Denied, CannotDo: as perform_or_enqueue.
     """
-    wanted = [member for member in action.data["chatIds"] if member != instance.own_chat_id]
+    return perform(instance, command)
+
+
+def perform(instance: Instance, command: Command) -> CommandResult:
+    """Have the messenger carry out the command, and record it. Raises as perform_or_enqueue."""
+    match command:
+        case CreateGroup():
+            return create_group(instance, command)
+        case JoinGroup():
+            return join_group(instance, command)
+        case AddParticipant(group_id, member):
+            if not has_account(instance, member):
+                raise Denied(f"{member} does not use the messenger.")
+            channel_of(instance).perform(instance, command)
+            groups.add_participant(instance, group_id=group_id, member=member)
+        case RemoveParticipant(group_id, member):
+            channel_of(instance).perform(instance, command)
+            groups.remove_participant(instance, group_id=group_id, member=member)
+        case SetAdmin(group_id, member, is_admin):
+            channel_of(instance).perform(instance, command)
+            groups.set_admin(instance, group_id=group_id, member=member, on=is_admin)
+        case ReadChat(chat_id):
+            channel_of(instance).perform(instance, command)
+            chats.read_chat(instance, chat_id=chat_id)
+        case LeaveGroup(group_id):
+            groups.find_group(instance, group_id)
+            channel_of(instance).perform(instance, command)
+            groups.leave_group(instance, group_id=group_id)
+        case ShowActivity(chat_id, activity, seconds):
+            channel_of(instance).perform(instance, command)
+            chats.show_activity(instance, chat_id=chat_id, activity=activity, seconds=seconds)
+    return CommandResult()
+
+
+def create_group(instance: Instance, command: CreateGroup) -> CommandResult:
+    """Members who do not use the messenger are left out (*ours*). The first message goes through the message queue."""
+    wanted = [member for member in command.members if member != instance.own_chat_id]
     members = [member for member in wanted if has_account(instance, member)]
     if not members:
         raise Denied("None of the participants uses the messenger.")
-    action.data["chatIds"] = members
+    command = replace(command, members=tuple(members))
     try:
-        group, unsent = new_group(instance, action)
-    except Taken:  # two calls within a second, and the sandbox's ids are counted in seconds
-        group, unsent = new_group(instance, action)
-    return {
-        "chatId": group.chat_id,
-        "groupInviteLink": invite_link_of(group),
-        "without": [member for member in wanted if member not in members],
-        "unsent": unsent,
-    }
+        group, unsent = create_and_record_group(instance, command)
+    except groups.Taken:  # two calls within a second: the sandbox's ids contain the second
+        group, unsent = create_and_record_group(instance, command)
+    return CommandResult(
+        chat_id=group.chat_id,
+        invite_link=groups.invite_link_of(group),
+        without=tuple(member for member in wanted if member not in members),
+        unsent=unsent,
+    )
 
 
-def new_group(instance: Instance, action: QueuedAction) -> tuple[Chat, str]:
-    """The group, and why its first message was not sent, if so. Raises actions.Taken."""
-    chat_id = channel_of(instance).perform(instance, action)["chatId"]
-    data = action.data
+def create_and_record_group(instance: Instance, command: CreateGroup) -> tuple[Chat, str]:
+    """Returns the group, and why its first message was not sent, or "".
+
+    Raises:
+        groups.Taken: the account has a chat with the new group's id.
+    """
+    chat_id = reported_group(instance, command).chat_id
     with transaction.atomic():
-        group = groups_actions.create_group(
-            instance, chat_id=chat_id, name=data["groupName"], members=data["chatIds"]
-        )
-        if data.get("messageText"):
+        group = groups.create_group(instance, chat_id=chat_id, name=command.name, members=command.members)
+        if command.first_message:
             try:
-                send_message(instance, chat_id=chat_id, body=data["messageText"])
+                send_message(instance, chat_id=chat_id, body=command.first_message)
             except (QueueFull, TooLong) as error:
                 return group, str(error)
     return group, ""
 
 
-def add_participant(instance: Instance, action: QueuedAction) -> Mapping[str, Any]:
-    group_id, member = action.data["groupId"], action.data["participantChatId"]
-    if not has_account(instance, member):
-        raise Denied(f"{member} does not use the messenger.")
-    channel_of(instance).perform(instance, action)
-    groups_actions.add_participant(instance, group_id=group_id, member=member)
-    return {}
-
-
-def remove_participant(instance: Instance, action: QueuedAction) -> Mapping[str, Any]:
-    channel_of(instance).perform(instance, action)
-    groups_actions.remove_participant(
-        instance, group_id=action.data["groupId"], member=action.data["participantChatId"]
+def join_group(instance: Instance, command: JoinGroup) -> CommandResult:
+    joined = reported_group(instance, command)
+    groups.join_group(
+        instance, chat_id=joined.chat_id, name=joined.name, image=joined.image, members=joined.members
     )
-    return {}
+    return CommandResult(chat_id=joined.chat_id)
 
 
-def promote_or_demote(instance: Instance, action: QueuedAction) -> Mapping[str, Any]:
-    channel_of(instance).perform(instance, action)
-    set_admin(
-        instance,
-        group_id=action.data["groupId"],
-        member=action.data["participantChatId"],
-        on=action.type == ActionType.PROMOTE_PARTICIPANT,
-    )
-    return {}
-
-
-def read_chat(instance: Instance, action: QueuedAction) -> Mapping[str, Any]:
-    channel_of(instance).perform(instance, action)
-    chats_actions.read_chat(instance, chat_id=action.data["chatId"])
-    return {}
-
-
-def join_group(instance: Instance, action: QueuedAction) -> Mapping[str, Any]:
-    said = channel_of(instance).perform(instance, action)
-    groups_actions.join_group(
-        instance,
-        chat_id=said["chatId"],
-        name=said.get("name", ""),
-        image=said.get("image", ""),
-        members=said.get("members", ()),
-    )
-    return {"chatId": said["chatId"]}
-
-
-def leave_group(instance: Instance, action: QueuedAction) -> Mapping[str, Any]:
-    find_group(instance, action.data["chatId"])
-    channel_of(instance).perform(instance, action)
-    groups_actions.leave_group(instance, group_id=action.data["chatId"])
-    return {}
-
-
-def show_activity(instance: Instance, action: QueuedAction) -> Mapping[str, Any]:
-    channel_of(instance).perform(instance, action)
-    chats_actions.show_activity(
-        instance,
-        chat_id=action.data["chatId"],
-        activity=Chat.Activity.TYPING if action.type == ActionType.TYPING else Chat.Activity.RECORDING,
-        seconds=action.data["duration"] if action.data["on"] else 0,
-    )
-    return {}
-
-
-RECORD = {
-    ActionType.CREATE_GROUP: create_group,
-    ActionType.ADD_PARTICIPANT: add_participant,
-    ActionType.REMOVE_PARTICIPANT: remove_participant,
-    ActionType.PROMOTE_PARTICIPANT: promote_or_demote,
-    ActionType.DEMOTE_PARTICIPANT: promote_or_demote,
-    ActionType.READ_CHAT: read_chat,
-    ActionType.JOIN_GROUP: join_group,
-    ActionType.LEAVE_GROUP: leave_group,
-    ActionType.TYPING: show_activity,
-    ActionType.RECORDING: show_activity,
-}
+def reported_group(instance: Instance, command: CreateGroup | JoinGroup) -> MessengerGroup:
+    """Have the messenger carry out the command, and return the group that it reports."""
+    group = channel_of(instance).perform(instance, command)
+    if group is None:
+        raise TypeError(f"{instance.channel}: perform() must return the group of {command}")
+    return group
 
 
 def has_account(instance: Instance, member: str) -> bool:
-    """Does this person use the messenger? A messenger that cannot tell is taken to know everybody."""
+    """Whether this person uses the messenger. True if the messenger cannot tell."""
     try:
         return channel_of(instance).has_account(instance, member)
     except CannotDo:
         return True
 
 
-def act_due(now: datetime | None = None) -> int:
-    """One pass over all queues of actions, the first of each; how many have left them. Again until it returns 0.
+def perform_due_commands(now: datetime | None = None) -> int:
+    """Carry out the first command of each queue; returns how many have left their queues. Call it until it returns 0.
 
-    What fails otherwise than by a rule stays, and holds up those behind it, until AGAIN_AFTER is over. An action whose
-    process dies between the messenger and the database is done once more. That the database is away is raised.
+    A command that fails, other than by a rule, stays in the queue and blocks it for RETRY_AFTER. A command whose
+    process dies between the messenger and the database is carried out again.
+
+    Raises:
+        OperationalError, InterfaceError: the database is not reachable.
     """
     now = now or timezone.now()
     first = (
@@ -197,16 +183,16 @@ def act_due(now: datetime | None = None) -> int:
     )
     left = 0
     for action in list(first.select_related("instance")):
-        if not claim_action(action.pk, now=now, again_after=AGAIN_AFTER):
+        if not claim_action(action.pk, now=now, retry_after=RETRY_AFTER):
             continue
         try:
-            carry_out(action.instance, action)
-        except (Denied, CannotDo):  # the sentence may name people, so it is not for the log
-            log.info("Action %s (%s) was not possible any more and is dropped", action.pk, action.type)
+            perform(action.instance, parse_command(action.type, action.data))
+        except (Denied, CannotDo):  # not logged: the sentence may contain names of people
+            log.info("Command %s (%s) is no longer possible and was dropped", action.pk, action.type)
         except (OperationalError, InterfaceError):
             raise
-        except Exception:  # one instance's fault must not stop the others' queues
-            log.exception("Action %s was not done; next try in %s s", action.pk, AGAIN_AFTER.seconds)
+        except Exception:  # one instance's failure must not stop other queues
+            log.exception("Command %s failed; next attempt in %s s", action.pk, RETRY_AFTER.seconds)
             continue
         finish_action(action)
         left += 1

@@ -105,7 +105,7 @@ def work(now: datetime | None = None) -> int:
     A channel that fails is left for the next pass; that the database is away is raised.
     """
     now = now or timezone.now()
-    done = channel_commands.act_due(now)
+    done = channel_commands.perform_due_commands(now)
     for name, channel in CHANNELS.items():
         try:
             done += channel.work(now)

@@ -1,6 +1,5 @@
 """Emptying the queue of messages."""
 
-from datetime import timedelta
 from typing import NamedTuple
 
 from django.db import connection, transaction
@@ -8,9 +7,8 @@ from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import User
-from instances.models import Instance, OutgoingMessage, OutgoingQueue
+from instances.models import DELIVERY_DEADLINE, Instance, OutgoingMessage, OutgoingQueue
 
-IN_HAND = 10.0  # seconds; the deadline of a channel, instances/channels/base.py
 EXAMPLES = 10  # of what was thrown away
 EXAMPLE_LENGTH = 1_000  # characters of each
 
@@ -34,9 +32,9 @@ def clear_messages(instance: Instance, *, acting_user: User | None = None) -> Cl
     """Throws away what waits. What the messenger has in hand stays: it may have gone out, and must be recorded.
 
     A sender marks what it takes (sending/outgoing.py) before the messenger gets it; one that has died gives its
-    messages free after IN_HAND.
+    messages free after DELIVERY_DEADLINE.
     """
-    since = timezone.now() - timedelta(seconds=IN_HAND)
+    since = timezone.now() - DELIVERY_DEADLINE
     with connection.cursor() as cursor:
         cursor.execute(
             CLEAR.format(table=OutgoingMessage._meta.db_table), [instance.pk, since, EXAMPLE_LENGTH]

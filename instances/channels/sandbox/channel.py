@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from django.conf import settings
 from django.db.models import Min, QuerySet
@@ -20,12 +19,11 @@ from instances.channels.base import Button
 from instances.channels.sandbox.actions import invite_links, receipts
 from instances.channels.sandbox.actions.receipts import make_due_receipts
 from instances.channels.sandbox.group_ids import free_group_id
+from instances.commands import Command, CreateGroup, JoinGroup, LeaveGroup, MessengerGroup
 from instances.models import (
     Ack,
-    ActionType,
     Instance,
     OutgoingMessage,
-    QueuedAction,
     SandboxContact,
     SandboxReceipt,
 )
@@ -52,15 +50,16 @@ class SandboxChannel:
             return ()
         return receipts.plan_receipts(instance, message_id=outgoing.message_id, chat_id=outgoing.chat_id)
 
-    def perform(self, instance: Instance, action: QueuedAction) -> Mapping[str, Any]:
-        """All of it succeeds; a new group gets the id that the messenger would give it."""
-        if action.type == ActionType.JOIN_GROUP:
-            return invite_links.join(instance, action.data["code"])
-        if action.type == ActionType.LEAVE_GROUP:
-            return invite_links.leave(instance, action.data["chatId"])
-        if action.type == ActionType.CREATE_GROUP:
-            return {"chatId": free_group_id(instance, creator=instance.phone)}
-        return {}
+    def perform(self, instance: Instance, command: Command) -> MessengerGroup | None:
+        """All commands succeed; a new group gets an id like the messenger's."""
+        match command:
+            case JoinGroup(invite_code):
+                return invite_links.join(instance, invite_code)
+            case LeaveGroup(group_id):
+                invite_links.leave(instance, group_id)
+            case CreateGroup():
+                return MessengerGroup(free_group_id(instance, creator=instance.phone))
+        return None
 
     def has_account(self, instance: Instance, phone: str) -> bool:
         """Everybody has, but for contacts of whom it was said that they have not."""

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from instances.actions.chats.chats import Denied
 from instances.channels.base import CannotDo
+from instances.commands import DirectCommand, QueueableCommand
 from instances.contract.errors import NOT_AUTHENTICATED, Refused
-from instances.models import ActionType, Instance
+from instances.models import Instance
 from instances.sending import channel_commands
+from instances.sending.channel_commands import CommandResult
 
 
 @contextmanager
@@ -20,18 +21,18 @@ def refusing() -> Iterator[None]:
         raise Refused(str(error)) from None
 
 
-def do(instance: Instance, type: ActionType, **data: Any) -> channel_commands.Done:
-    """instances.sending.channel_commands.do. Raises Refused."""
+def perform_or_enqueue(instance: Instance, command: QueueableCommand) -> CommandResult:
+    """instances.sending.channel_commands.perform_or_enqueue. Raises Refused."""
     with refusing():
-        return channel_commands.do(instance, type, **data)
+        return channel_commands.perform_or_enqueue(instance, command)
 
 
-def do_now(instance: Instance, type: ActionType, **data: Any) -> Any:
-    """instances.acting.do_now, which an account that is not authenticated cannot. Raises Refused."""
+def perform_now(instance: Instance, command: DirectCommand) -> CommandResult:
+    """instances.sending.channel_commands.perform_now. Raises Refused, also if the account is not authenticated."""
     if not instance.is_authenticated:
         raise Refused(NOT_AUTHENTICATED)
     with refusing():
-        return channel_commands.do_now(instance, type, **data)
+        return channel_commands.perform_now(instance, command)
 
 
 def waiting_words(instance: Instance, what: str) -> str:

@@ -7,10 +7,11 @@ from typing import Any
 
 from instances.actions.chats import chats as chats_actions
 from instances.actions.chats.chats import mark_unread
+from instances.commands import ReadChat, ShowActivity
 from instances.contract.arguments import Destination, flag, number
-from instances.contract.chats.channel_commands import do, do_now, refusing, waiting_words
+from instances.contract.chats.channel_commands import perform_now, perform_or_enqueue, refusing, waiting_words
 from instances.contract.registry import method
-from instances.models import ActionType, Instance
+from instances.models import Chat, Instance
 
 # Clients compare this sentence.
 NOT_REMOVED = "Couldn't delete chat or leaving group. Invalid number"
@@ -24,7 +25,7 @@ def success(chat_id: str) -> dict[str, Any]:
 @method("readChat", "POST", refusal="read", arguments=(Destination(),))
 def read_chat(instance: Instance, *, chat_id: str) -> dict[str, Any]:
     """The account has read all messages of the chat."""
-    if do(instance, ActionType.READ_CHAT, chatId=chat_id).waits:
+    if perform_or_enqueue(instance, ReadChat(chat_id)).is_queued:
         said = waiting_words(instance, "The reading of the chat")
     else:
         said = "The chat was read"
@@ -97,14 +98,14 @@ ACTIVITY = (
 @method("typing", "POST", refusal="success", arguments=ACTIVITY)
 def typing(instance: Instance, *, chat_id: str, on: bool, duration: int) -> dict[str, Any]:
     """The contact sees the account typing."""
-    do_now(instance, ActionType.TYPING, chatId=chat_id, on=on, duration=duration)
+    perform_now(instance, ShowActivity(chat_id, Chat.Activity.TYPING, duration if on else 0))
     return shown("Typing", on, duration, chat_id)
 
 
 @method("recording", "POST", refusal="success", arguments=ACTIVITY)
 def recording(instance: Instance, *, chat_id: str, on: bool, duration: int) -> dict[str, Any]:
     """The contact sees the account recording a voice message."""
-    do_now(instance, ActionType.RECORDING, chatId=chat_id, on=on, duration=duration)
+    perform_now(instance, ShowActivity(chat_id, Chat.Activity.RECORDING, duration if on else 0))
     return shown("Recording", on, duration, chat_id)
 
 

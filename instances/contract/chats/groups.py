@@ -8,12 +8,21 @@ from typing import Any
 from instances import chat_ids, value_parsing
 from instances.actions.chats.groups import GROUP_LIMIT, NAME_LIMIT
 from instances.actions.sending.accept import TEXT_LIMIT
+from instances.commands import (
+    AddParticipant,
+    CreateGroup,
+    JoinGroup,
+    LeaveGroup,
+    RemoveParticipant,
+    SetAdmin,
+)
 from instances.contract.arguments import MOST_PHONES, Argument, last, once, phones, plain, text
-from instances.contract.chats.channel_commands import do, do_now, waiting_words
+from instances.contract.chats.channel_commands import perform_now, perform_or_enqueue, waiting_words
 from instances.contract.chats.chats import NOT_REMOVED
 from instances.contract.errors import BadArgument, Refused, WireError
 from instances.contract.registry import method
-from instances.models import ActionType, Instance
+from instances.models import Instance
+from instances.sending.channel_commands import CommandResult
 
 GROUP_SENTENCE = "groupId should look like 17680561234-1479621234@g.us"
 
@@ -112,15 +121,15 @@ def group(
     message = (message_text or "").strip() and message_text
     if message and len(message.encode()) > TEXT_LIMIT:
         raise Refused(f"messageText is longer than {TEXT_LIMIT} bytes")
-    done = do(instance, ActionType.CREATE_GROUP, groupName=name, chatIds=members, messageText=message or None)
-    if done.waits:
+    done = perform_or_enqueue(instance, CreateGroup(name, tuple(members), message or ""))
+    if done.is_queued:
         said = waiting_words(instance, "The group")
         return {"created": True, "message": said, "chatId": None, "groupInviteLink": None}
     return {
         "created": True,
-        "message": created_words(done.result),
-        "chatId": done.result["chatId"],
-        "groupInviteLink": done.result["groupInviteLink"],
+        "message": created_words(done),
+        "chatId": done.chat_id,
+        "groupInviteLink": done.invite_link,
     }
 
 
@@ -128,49 +137,49 @@ def of_phones(phones: Sequence[str]) -> list[str]:
     return [chat_ids.of_phone(phone) for phone in phones]
 
 
-def created_words(result: Mapping[str, Any]) -> str:
+def created_words(result: CommandResult) -> str:
     """The original's two words, and after them what was left out (*ours*)."""
     said = "Group created"
-    if result["without"]:
-        said += f", without those who do not use the messenger: {', '.join(result['without'])}"
-    return f"{said}. {result['unsent']}" if result["unsent"] else said
+    if result.without:
+        said += f", without those who do not use the messenger: {', '.join(result.without)}"
+    return f"{said}. {result.unsent}" if result.unsent else said
 
 
 def change(
-    instance: Instance, type: ActionType, key: str, said: str, *, group_id: str, member: str
+    instance: Instance, command: AddParticipant | RemoveParticipant | SetAdmin, key: str, said: str
 ) -> dict[str, Any]:
     """Has a change of a group's people done, or queued, and makes its reply."""
-    if do(instance, type, groupId=group_id, participantChatId=member).waits:
+    if perform_or_enqueue(instance, command).is_queued:
         said = waiting_words(instance, "The change of the group")
-    return {key: True, "message": said, "groupId": group_id}
+    return {key: True, "message": said, "groupId": command.group_id}
 
 
 @method("addGroupParticipant", "POST", refusal="add", arguments=GROUP_AND_MEMBER)
 def add_group_participant(instance: Instance, *, group_id: str, member: str) -> dict[str, Any]:
     """Adds somebody to a group of which the account is an admin."""
     said = f"{member} was added to the group"
-    return change(instance, ActionType.ADD_PARTICIPANT, "add", said, group_id=group_id, member=member)
+    return change(instance, AddParticipant(group_id, member), "add", said)
 
 
 @method("removeGroupParticipant", "POST", refusal="remove", arguments=GROUP_AND_MEMBER)
 def remove_group_participant(instance: Instance, *, group_id: str, member: str) -> dict[str, Any]:
     """Removes somebody from a group of which the account is an admin."""
     said = f"{member} was removed from the group"
-    return change(instance, ActionType.REMOVE_PARTICIPANT, "remove", said, group_id=group_id, member=member)
+    return change(instance, RemoveParticipant(group_id, member), "remove", said)
 
 
 @method("promoteGroupParticipant", "POST", refusal="promote", arguments=GROUP_AND_MEMBER)
 def promote_group_participant(instance: Instance, *, group_id: str, member: str) -> dict[str, Any]:
     """Makes a participant an admin, as only an admin can."""
     said = f"{member} is now an admin of the group"
-    return change(instance, ActionType.PROMOTE_PARTICIPANT, "promote", said, group_id=group_id, member=member)
+    return change(instance, SetAdmin(group_id, member, is_admin=True), "promote", said)
 
 
 @method("demoteGroupParticipant", "POST", refusal="demote", arguments=GROUP_AND_MEMBER)
 def demote_group_participant(instance: Instance, *, group_id: str, member: str) -> dict[str, Any]:
     """Makes an admin a plain participant, as only an admin can; a group keeps its last admin."""
     said = f"{member} is no longer an admin of the group"
-    return change(instance, ActionType.DEMOTE_PARTICIPANT, "demote", said, group_id=group_id, member=member)
+    return change(instance, SetAdmin(group_id, member, is_admin=False), "demote", said)
 
 
 @method(
@@ -188,7 +197,7 @@ def join_group(instance: Instance, *, code: str | None, url: str | None) -> dict
     if not _CODE.fullmatch(last):
         raise BadArgument("code or url takes an invite link, or its last part")
     try:
-        return {"chatId": do_now(instance, ActionType.JOIN_GROUP, code=last)["chatId"]}
+        return {"chatId": perform_now(instance, JoinGroup(last)).chat_id}
     except Refused as error:
         raise WireError(200, str(error)) from None
 
@@ -202,5 +211,5 @@ def join_group(instance: Instance, *, code: str | None, url: str | None) -> dict
 )
 def leave_group(instance: Instance, *, chat_id: str) -> dict[str, Any]:
     """Leaves a group; its chat stays until removeChat."""
-    do_now(instance, ActionType.LEAVE_GROUP, chatId=chat_id)
+    perform_now(instance, LeaveGroup(chat_id))
     return {"result": "The group was left"}

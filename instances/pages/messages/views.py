@@ -18,7 +18,8 @@ from instances import chat_ids
 from instances.actions.chats.chats import Denied
 from instances.actions.sending.accept import QueueFull, TooLong, send_message
 from instances.channels.base import CannotDo
-from instances.models import ActionType, Chat, Instance
+from instances.commands import ReadChat
+from instances.models import Chat, Instance
 from instances.pages import access
 from instances.pages.access import visible_instance
 from instances.pages.history.views import number_of
@@ -176,10 +177,10 @@ def read(request: HttpRequest, number: int, chat_id: str) -> HttpResponse:
     instance = access.changeable_instance(request, number)
     chat = chat_of(instance, chat_id)
     try:
-        done = channel_commands.do(instance, ActionType.READ_CHAT, chatId=chat.chat_id)
+        done = channel_commands.perform_or_enqueue(instance, ReadChat(chat.chat_id))
     except (Denied, CannotDo) as refusal:
         said.error(request, str(refusal))
     else:
-        if done.waits:
+        if done.is_queued:
             said.info(request, "It is marked as read as soon as the phone is linked.")
     return redirect("instances:chat", number, chat_id)

@@ -13,7 +13,8 @@ from hooks.models import Hook, Kind
 from instances.actions.sending.accept import send_message
 from instances.api.sandbox import people_views
 from instances.channels.sandbox.actions.receipts import tick_by_hand
-from instances.models import ActionType, Chat, SandboxContact
+from instances.commands import ReadChat, ShowActivity
+from instances.models import Chat, SandboxContact
 from instances.sending import channel_commands
 from instances.sending.outgoing import send_due
 from tests.instances.api.conftest import Caller, somebody
@@ -186,8 +187,8 @@ def chat(alice: Caller, more: str = "", chat_id: str = ANN) -> Any:
 def test_contacts_see_typing_and_what_the_account_has_read(alice: Caller) -> None:
     alice.post(f"{alice.home}sandbox/messages/", {"from": "17680561234", "body": "hello"})
     assert [chat(alice)[key] for key in ("activity", "readUpTo", "unread")] == [None, 0, 1]
-    channel_commands.do_now(alice.instance, ActionType.TYPING, chatId=ANN, on=True, duration=5)
-    channel_commands.do(alice.instance, ActionType.READ_CHAT, chatId=ANN)
+    channel_commands.perform_now(alice.instance, ShowActivity(ANN, Chat.Activity.TYPING, 5))
+    channel_commands.perform_or_enqueue(alice.instance, ReadChat(ANN))
     assert [chat(alice)[key] for key in ("activity", "readUpTo", "unread")] == ["typing", 1, 0]
     assert alice.get(f"{alice.home}sandbox/chats/4915112345678/")[0] == 404
 

@@ -19,6 +19,17 @@ from instances.actions.chats.groups import create_group
 from instances.actions.lifecycle import create_instance
 from instances.actions.sending.accept import record_sent, send_message
 from instances.channels.base import Button, Can, CannotDo, Channel
+from instances.commands import (
+    AddParticipant,
+    Command,
+    CreateGroup,
+    JoinGroup,
+    LeaveGroup,
+    ReadChat,
+    RemoveParticipant,
+    SetAdmin,
+    ShowActivity,
+)
 from instances.models import (
     Ack,
     ActionType,
@@ -27,7 +38,6 @@ from instances.models import (
     Message,
     MessageType,
     OutgoingMessage,
-    QueuedAction,
 )
 from instances.sending import outgoing
 
@@ -220,29 +230,34 @@ def carries_out_actions_or_says_that_it_cannot(
     group = "17680561234-1479621234@g.us"
     create_group(instance, chat_id=group, name="Holidays", members=[ANN], admins=[instance.own_chat_id])
     code = Chat.objects.get(chat_id=group).invite_code
-    about = {
-        ActionType.CREATE_GROUP: {"groupName": "Trip", "chatIds": [ANN], "messageText": ""},
-        ActionType.READ_CHAT: {"chatId": group},
-        ActionType.LEAVE_GROUP: {"chatId": group},
-        ActionType.JOIN_GROUP: {"code": code},
-        ActionType.TYPING: {"chatId": group, "on": True, "duration": 5},
-        ActionType.RECORDING: {"chatId": group, "on": True, "duration": 5},
-    }
-    for type in ActionType:
-        data = about.get(type, {"groupId": group, "participantChatId": BEN})
-        action = QueuedAction(instance=instance, type=type, data=data)
-        if type in channel.cannot:
-            refused(lambda action=action: channel.perform(instance, action), channel.cannot[type])  # type: ignore[misc]
-            continue
-        said = channel.perform(instance, action)
-        if type == ActionType.CREATE_GROUP:
-            assert said["chatId"].endswith("@g.us") and said["chatId"] != group, (
-                "a new group has an id of its own"
+    commands: list[Command] = [
+        CreateGroup("Trip", (ANN,)),
+        AddParticipant(group, BEN),
+        SetAdmin(group, BEN, is_admin=True),
+        SetAdmin(group, BEN, is_admin=False),
+        RemoveParticipant(group, BEN),
+        ReadChat(group),
+        ShowActivity(group, Chat.Activity.TYPING, 5),
+        ShowActivity(group, Chat.Activity.RECORDING, 5),
+        LeaveGroup(group),
+        JoinGroup(code),
+    ]
+    assert {command.type for command in commands} == set(ActionType)
+    for command in commands:
+        if command.type in channel.cannot:
+            refused(
+                lambda command=command: channel.perform(instance, command),  # type: ignore[misc]
+                channel.cannot[command.type],
             )
-        elif type == ActionType.JOIN_GROUP:
-            assert said["chatId"] == group, "the code opens its group"
+            continue
+        reported = channel.perform(instance, command)
+        if isinstance(command, CreateGroup):
+            assert reported is not None, "a new group is reported"
+            assert reported.chat_id.endswith("@g.us") and reported.chat_id != group, "with its own id"
+        elif isinstance(command, JoinGroup):
+            assert reported is not None and reported.chat_id == group, "the invite code opens its group"
         else:
-            assert dict(said) == {}, f"{type} has nothing to tell"
+            assert reported is None, f"{command.type} reports no group"
 
 
 def obeys_the_buttons_or_says_that_it_cannot(

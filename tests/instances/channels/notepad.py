@@ -16,7 +16,8 @@ from instances.actions.messages import receive_message, record_ack, type_on_phon
 from instances.actions.session import log_out
 from instances.actions.status import change_status
 from instances.channels.base import Button, Can, CannotDo
-from instances.models import Ack, ActionType, Instance, MessageType, OutgoingMessage, QueuedAction
+from instances.commands import Command, MessengerGroup
+from instances.models import Ack, ActionType, Instance, MessageType, OutgoingMessage
 
 
 @dataclass
@@ -52,10 +53,10 @@ class NotepadChannel:
         self.pad.sent.setdefault((instance.pk, outgoing.chat_id), {})[outgoing.message_id] = outgoing.body
         return (Ack.SENT,)
 
-    def perform(self, instance: Instance, action: QueuedAction) -> Mapping[str, Any]:
-        if action.type in self.cannot:
-            raise CannotDo(self.cannot[action.type])
-        return {}
+    def perform(self, instance: Instance, command: Command) -> MessengerGroup | None:
+        if command.type in self.cannot:
+            raise CannotDo(self.cannot[command.type])
+        return None
 
     def has_account(self, instance: Instance, phone: str) -> bool:
         return chat_ids.of_phone(phone) not in self.pad.strangers

@@ -9,7 +9,8 @@ import pytest
 from instances.actions.messages import receive_message
 from instances.channels import CHANNELS
 from instances.channels.base import Button, Can, CannotDo, Channel
-from instances.models import Ack, Instance, Message, MessageType, OutgoingMessage, QueuedAction
+from instances.commands import Command, MessengerGroup
+from instances.models import Ack, Instance, Message, MessageType, OutgoingMessage
 from tests.factories import InstanceFactory
 from tests.instances.channels import conformance
 from tests.instances.channels.conformance import CHECKS
@@ -113,8 +114,8 @@ class KnowsChatIdsAlone(NotepadChannel):
 
 
 class ActsAsIf(NotepadChannel):
-    def perform(self, instance: Instance, action: QueuedAction) -> dict[str, Any]:
-        return {}
+    def perform(self, instance: Instance, command: Command) -> MessengerGroup | None:
+        return None
 
 
 class StaysLinked(NotepadChannel):

@@ -4,16 +4,19 @@ Each instance keeps its own row of a group. Whoever comes by the link gets a cop
 instance learns that they have come, and when they go; messages do not cross over (that is what contacts are for).
 """
 
-from typing import Any
-
 from instances import payloads
 from instances.actions.chats.chats import Denied
 from instances.actions.chats.groups import add_participant, remove_participant
+from instances.commands import MessengerGroup
 from instances.models import Channel, Chat, Instance
 
 
-def join(instance: Instance, code: str) -> dict[str, Any]:
-    """The account comes in by an invite code: `{"chatId","name","image","members"}`. Raises actions.Denied."""
+def join(instance: Instance, code: str) -> MessengerGroup:
+    """Join a group by its invite code.
+
+    Raises:
+        Denied: no group has this invite code.
+    """
     group = (
         Chat.objects.select_related("instance")
         .filter(invite_code=code, is_group=True, left_at=None, instance__channel=Channel.SANDBOX)
@@ -26,16 +29,11 @@ def join(instance: Instance, code: str) -> dict[str, Any]:
     own = instance.own_chat_id
     if group.instance_id != instance.pk and own not in dict(payloads.members_of(group)):
         add_participant(group.instance, group_id=group.chat_id, member=own, by_account=False)
-    return {
-        "chatId": group.chat_id,
-        "name": group.name,
-        "image": group.image,
-        "members": payloads.members_of(group),
-    }
+    return MessengerGroup(group.chat_id, group.name, group.image, tuple(payloads.members_of(group)))
 
 
-def leave(instance: Instance, group_id: str) -> dict[str, Any]:
-    """The account goes: every other instance that has it in its group learns of that."""
+def leave(instance: Instance, group_id: str) -> None:
+    """Remove the account from this group at every other instance that has it as a participant."""
     others = Chat.objects.select_related("instance").filter(
         chat_id=group_id,
         participants__member=instance.own_chat_id,
@@ -44,4 +42,3 @@ def leave(instance: Instance, group_id: str) -> dict[str, Any]:
     )
     for group in others.exclude(instance=instance):
         remove_participant(group.instance, group_id=group_id, member=instance.own_chat_id, by_account=False)
-    return {}

@@ -11,6 +11,7 @@ from django.test import Client
 
 from instances.actions.chats.groups import create_group, invite_link_of, leave_group
 from instances.channels.sandbox.channel import SandboxChannel
+from instances.commands import MessengerGroup
 from instances.models import Chat, Instance, OutgoingMessage, QueuedAction, SandboxContact
 from instances.sending import outgoing
 from tests.factories import InstanceFactory
@@ -418,7 +419,7 @@ def test_two_groups_within_a_second_that_are_given_the_same_id(
     post: Call, group_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = iter([group_id, "15550001111-1714564801@g.us"])
-    monkeypatch.setattr(SandboxChannel, "perform", lambda *about: {"chatId": next(ids)})
+    monkeypatch.setattr(SandboxChannel, "perform", lambda *about: MessengerGroup(next(ids)))
     made = post("group", groupName="Second", phones="17680561234", messageText="Hi")
     assert (made["created"], made["chatId"]) == (True, "15550001111-1714564801@g.us")
     assert OutgoingMessage.objects.get().chat_id == made["chatId"]

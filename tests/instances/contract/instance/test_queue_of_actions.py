@@ -8,8 +8,9 @@ from django.utils import timezone
 
 from instances.actions.chats.groups import create_group
 from instances.actions.sending import command_queue
-from instances.actions.sending.command_queue import enqueue_action
+from instances.actions.sending.command_queue import enqueue_command
 from instances.channels.sandbox.channel import SandboxChannel
+from instances.commands import ReadChat
 from instances.models import Chat, Instance, QueuedAction
 from instances.sending import channel_commands, outgoing
 from tests.instances.contract.conftest import Call
@@ -36,7 +37,7 @@ def types(get: Call) -> list[str]:
 
 
 def work_off() -> None:
-    while channel_commands.act_due():
+    while channel_commands.perform_due_commands():
         pass
 
 
@@ -87,7 +88,7 @@ def test_what_waits_says_so(post: Call, group: Chat) -> None:
 
 def test_show_actions_queue_shows_the_first_100(get: Call, instance: Instance) -> None:
     for number in range(103):
-        enqueue_action(instance, type="read chat", data={"chatId": f"1768000{number:04}@c.us"})
+        enqueue_command(instance, ReadChat(f"1768000{number:04}@c.us"))
     answer = get("showActionsQueue")
     assert (answer["totalActions"], len(answer["first100"])) == (103, 100)
     assert answer["first100"][0]["json_data"] == {"chatId": "17680000000@c.us"}
@@ -112,9 +113,9 @@ def test_after_auth_all_is_done_in_order(post: Call, get: Call, instance: Instan
     post("group", groupName="More", phones=["17680561234"], messageText="Hi")
     post("addGroupParticipant", groupId=GROUP, participantPhone="19990001122")
     post("promoteGroupParticipant", groupId=GROUP, participantPhone="19990001122")
-    assert channel_commands.act_due() == 0
+    assert channel_commands.perform_due_commands() == 0
     authenticate()
-    assert channel_commands.act_due() == 1
+    assert channel_commands.perform_due_commands() == 1
     assert types(get) == ["add group participant", "promote group participant"]
     work_off()
     assert types(get) == []
@@ -122,6 +123,27 @@ def test_after_auth_all_is_done_in_order(post: Call, get: Call, instance: Instan
     made = Chat.objects.get(name="More")
     outgoing.send_due()
     assert [(m["chatId"], m["body"]) for m in get("messages")["messages"]] == [(made.chat_id, "Hi")]
+
+
+def test_rows_written_by_version_0_1_0_are_carried_out(instance: Instance, group: Chat) -> None:
+    ben = {"groupId": GROUP, "participantChatId": "19990001122@c.us"}
+    for type, data in (
+        ("create group", {"groupName": "More", "chatIds": [ANNA], "messageText": None}),
+        ("add group participant", ben),
+        ("promote group participant", ben),
+        ("demote group participant", ben),
+        ("remove group participant", ben),
+        ("read chat", {"chatId": GROUP}),
+    ):
+        QueuedAction.objects.create(instance=instance, type=type, data=data)
+    Chat.objects.update(unread=3)
+    authenticate()
+    for left in (5, 4, 3, 2, 1, 0):
+        assert channel_commands.perform_due_commands() == 1
+        assert QueuedAction.objects.count() == left
+    assert Chat.objects.filter(name="More").exists()
+    assert Chat.objects.get(chat_id=GROUP).unread == 0
+    assert set(group.participants.values_list("member", flat=True)) == {OWN, ANNA}
 
 
 def test_while_earlier_ones_wait_a_new_one_goes_behind_them(post: Call, get: Call, group: Chat) -> None:
@@ -158,15 +180,15 @@ def test_what_fails_is_tried_again_and_holds_up_those_behind_it(
 
     monkeypatch.setattr(SandboxChannel, "perform", away)
     now = timezone.now()
-    assert channel_commands.act_due(now) == 0
+    assert channel_commands.perform_due_commands(now) == 0
     assert get("showActionsQueue")["first100"][0]["last_try"] == int(now.timestamp())
     monkeypatch.setattr(SandboxChannel, "perform", works)
-    assert channel_commands.act_due(now + timedelta(seconds=29)) == 0
+    assert channel_commands.perform_due_commands(now + timedelta(seconds=29)) == 0
     later = now + timedelta(seconds=31)
     assert [
-        channel_commands.act_due(later),
-        channel_commands.act_due(later),
-        channel_commands.act_due(later),
+        channel_commands.perform_due_commands(later),
+        channel_commands.perform_due_commands(later),
+        channel_commands.perform_due_commands(later),
     ] == [1, 1, 0]
     assert group.participants.get(member="19990001122@c.us").is_admin
 
@@ -178,7 +200,7 @@ def test_nothing_is_done_for_an_instance_that_is_stopped_or_not_paid(
     post("readChat", chatId=GROUP)
     authenticate()
     Instance.objects.update(**{field: timezone.now() - timedelta(seconds=1)})
-    assert channel_commands.act_due() == 0
+    assert channel_commands.perform_due_commands() == 0
     assert QueuedAction.objects.count() == 1
 
 

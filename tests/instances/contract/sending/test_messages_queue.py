@@ -7,8 +7,6 @@ from django.utils import timezone
 
 from instances.actions.lifecycle import create_instance
 from instances.actions.sending.accept import send_message
-from instances.actions.sending.message_queue import IN_HAND
-from instances.channels import base
 from instances.models import Instance, Message, OutgoingMessage, OutgoingQueue
 from instances.sending import outgoing
 from tests.instances.contract.conftest import Call
@@ -120,7 +118,6 @@ def test_a_message_in_the_messengers_hands_is_sent_and_recorded(
 def test_what_a_dead_sender_had_in_hand_can_be_cleared_after_its_deadline(
     post: Call, three: list[int]
 ) -> None:
-    assert IN_HAND == base.DEADLINE
     OutgoingMessage.objects.filter(body="first").update(last_try_at=timezone.now() - timedelta(seconds=11))
     assert post("clearMessagesQueue")["message"] == "3 messages were removed from the queue."
     assert OutgoingQueue.objects.get().length == 0
