@@ -16,11 +16,11 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.urls import reverse
 
-from accounts.actions.accounts import open_account
+from accounts.actions.users import open_account
 from accounts.models import User
 
 
-def on_this_site(url: str) -> str:
+def with_site_host(url: str) -> str:
     """The URL with the scheme and host of SITE_URL, whatever host the request named."""
     parts, site = urlsplit(url), urlsplit(settings.SITE_URL)
     return parts._replace(scheme=site.scheme, netloc=site.netloc).geturl()
@@ -58,7 +58,7 @@ class AccountAdapter(DefaultAccountAdapter):
         return f"[Chat API] {subject}"
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        links = {name: on_this_site(value) for name, value in context.items() if name.endswith("_url")}
+        links = {name: with_site_host(value) for name, value in context.items() if name.endswith("_url")}
         super().send_mail(template_prefix, email, context | links)
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:

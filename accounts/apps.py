@@ -1,10 +1,10 @@
-"""The app of people, their keys and payments; it imports no other app but the frame of the pages."""
+"""The app of people, their keys and payments; it imports no other app except chatapi.ui."""
 
 from django.apps import AppConfig
 
 
 class AccountsConfig(AppConfig):
-    """Registers menu entries only: changes go through accounts/actions/accounts.py, not through signals."""
+    """Registers menu entries. There are no signals: changes go through accounts/actions/."""
 
     name = "accounts"
     verbose_name = "Accounts"

@@ -7,11 +7,14 @@ changed.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from django.conf import settings
 from django.db import connection, models, transaction
 from django.utils import timezone
+
+if TYPE_CHECKING:
+    from accounts.models import User
 
 
 class AuditAction(models.TextChoices):
@@ -105,17 +108,23 @@ class AuditEntry(models.Model):
         return f"{self.get_action_display()}: {self.subject_text or self.subject_id}"
 
 
-def record(
-    action: AuditAction,
-    *,
-    acting_user: Any,
-    kind: str,
-    key: object,
-    text: str = "",
-    account_id: int | None = None,
-    **detail: Any,
-) -> AuditEntry:
-    """Write one entry in the caller's transaction; `kind`, `key` and `text` name the subject.
+class AuditSubject(NamedTuple):
+    """What an entry is about. `account_id` is the account whose owner sees the entry; None: staff only."""
+
+    kind: str
+    key: object
+    text: str
+    account_id: int | None
+
+
+class Audited(Protocol):
+    """A row that entries can be about."""
+
+    def audit_subject(self) -> AuditSubject: ...
+
+
+def record(about: Audited, action: AuditAction, *, acting_user: User | None, **detail: Any) -> AuditEntry:
+    """Write one entry about a row in the caller's transaction.
 
     `acting_user` is None for a program or the holder of an instance's token. `detail` is JSON without secrets.
 
@@ -126,14 +135,15 @@ def record(
         raise transaction.TransactionManagementError(
             "An audit entry must be written in the transaction of its change."
         )
-    person = acting_user if getattr(acting_user, "pk", None) is not None else None
+    person = acting_user if acting_user is not None and acting_user.pk is not None else None
+    subject = about.audit_subject()
     return AuditEntry.objects.create(
         actor_id=person.pk if person else None,
         actor_text=person.email if person else "",
-        account_id=account_id,
+        account_id=subject.account_id,
         action=action,
-        subject_kind=kind,
-        subject_id=str(key)[:64],
-        subject_text=text[:254],
+        subject_kind=subject.kind,
+        subject_id=str(subject.key)[:64],
+        subject_text=subject.text[:254],
         detail=detail,
     )

@@ -6,16 +6,16 @@ from django.contrib.auth.backends import ModelBackend
 from accounts.models import User
 
 
-class WithAccount:
-    """Shared by both backends; a session names the backend that opened it."""
+class LoadsAccount:
+    """Shared by both backends. A session stores which backend opened it."""
 
     def get_user(self, user_id: int) -> User | None:
         return User.objects.filter(pk=user_id, is_active=True).select_related("account").first()
 
 
-class PasswordBackend(WithAccount, ModelBackend):
+class PasswordBackend(LoadsAccount, ModelBackend):
     """Signs in by e-mail address and password; used by the admin and the tests."""
 
 
-class EntranceBackend(WithAccount, AuthenticationBackend):
+class EntranceBackend(LoadsAccount, AuthenticationBackend):
     """Signs in for allauth's pages."""

@@ -10,22 +10,22 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
-# signing out, staff pages, and URLs that accept requests from anyone
-OPEN = ("/accounts/logout/", "/admin/", "/static/", "/bin/", "/healthz", "/readyz")
+# sign-out, the support desk, and URLs that accept requests from anyone
+OPEN_PATHS = ("/accounts/logout/", "/admin/", "/static/", "/bin/", "/healthz", "/readyz")
 
 
 class Blocked(PermissionDenied):
     """The account is blocked; str() is the message for its users and programs. REST framework responds 403 with it."""
 
     def __init__(self) -> None:
-        super().__init__(sentence())
+        super().__init__(blocked_message())
 
 
-def sentence() -> str:
-    return f"This account is blocked. Ask {whom_to_ask()}."
+def blocked_message() -> str:
+    return f"This account is blocked. Ask {support_contact()}."
 
 
-def whom_to_ask() -> str:
+def support_contact() -> str:
     return settings.SUPPORT_EMAIL or "the administrator of this site"
 
 
@@ -38,7 +38,7 @@ def blocked_accounts(
         if not is_blocked(request):
             return get_response(request)
         if "text/html" not in request.headers.get("Accept", "text/html"):
-            return JsonResponse({"error": sentence()}, status=403)
+            return JsonResponse({"error": blocked_message()}, status=403)
         return render(request, "accounts/blocked.html", {"support": settings.SUPPORT_EMAIL}, status=403)
 
     return middleware
@@ -46,9 +46,9 @@ def blocked_accounts(
 
 def is_blocked(request: HttpRequest) -> bool:
     """No query without a session; with one, the user is loaded together with the account (accounts/backends.py)."""
-    if settings.SESSION_COOKIE_NAME not in request.COOKIES or request.path.startswith(OPEN):
+    if settings.SESSION_COOKIE_NAME not in request.COOKIES or request.path.startswith(OPEN_PATHS):
         return False
     account = getattr(request.user, "account", None)
-    if getattr(request.user, "is_looked_at", False):  # staff may view a blocked account
+    if getattr(request.user, "is_impersonated", False):  # staff may view a blocked account
         return False
     return account is not None and account.blocked_at is not None

@@ -1,4 +1,4 @@
-"""Forms of the account pages; allauth has those for sign-up, sign-in and passwords."""
+"""Forms of the account pages. Those for sign-up, sign-in and passwords are allauth's."""
 
 from typing import Any
 
@@ -7,8 +7,8 @@ from django import forms
 from accounts.models import Role, User
 
 ABOUT_ROLES = {
-    Role.VIEWER: "May look at everything, and changes nothing. Sees neither tokens nor signing secrets.",
-    Role.MANAGER: "May do what you do with the instances: make and change them, send, simulate, verify.",
+    Role.VIEWER: "Can see everything except tokens and signing secrets. Cannot change anything.",
+    Role.MANAGER: "Can do with the instances what you can: create and change them, send, simulate, verify.",
 }
 
 
@@ -18,9 +18,9 @@ class AccountNameForm(forms.Form):
     name = forms.CharField(
         max_length=100,
         required=False,
-        label="Name of the account",
+        label="Account name",
         widget=forms.TextInput(attrs={"autocomplete": "organization", "placeholder": "My company"}),
-        error_messages={"max_length": "The name was not saved: it can have at most 100 characters."},
+        error_messages={"max_length": "The name can have at most 100 characters."},
     )
 
     def clean_name(self) -> str:
@@ -29,27 +29,29 @@ class AccountNameForm(forms.Form):
 
 
 class InvitationForm(forms.Form):
+    """Invites an e-mail address with a role."""
+
     email = forms.EmailField(
         max_length=254,
         label="E-mail address",
         widget=forms.EmailInput(attrs={"autocomplete": "off", "placeholder": "dora@example.org"}),
-        error_messages={"required": "Say whom to invite: an e-mail address."},
+        error_messages={"required": "Enter the e-mail address of the person to invite."},
     )
     role = forms.ChoiceField(
         choices=Role,
         initial=Role.VIEWER,
         error_messages={
-            "required": "Choose what they may do.",
+            "required": "Choose a role.",
             "invalid_choice": "Choose viewer or manager.",
         },
     )
 
 
 class DeleteAccountForm(forms.Form):
-    """Asks for the e-mail address, so that an account is not deleted by accident."""
+    """Requires the owner's e-mail address, so that an account is not deleted by accident."""
 
     email = forms.CharField(
-        strip=True, error_messages={"required": "Nothing was deleted: type your address."}
+        strip=True, error_messages={"required": "Enter your e-mail address to delete the account."}
     )
 
     def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
@@ -59,5 +61,7 @@ class DeleteAccountForm(forms.Form):
     def clean_email(self) -> str:
         typed: str = self.cleaned_data["email"]
         if typed.lower() != self.user.email:
-            raise forms.ValidationError(f"Nothing was deleted: your address is {self.user.email}.")
+            raise forms.ValidationError(
+                f"This is not your address. Enter {self.user.email} to delete the account."
+            )
         return typed

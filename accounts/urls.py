@@ -1,16 +1,16 @@
-"""Addresses of the account's own pages; signing in and out, passwords and sessions are allauth's at /accounts/."""
+"""URLs of the account pages. Sign-in, sign-out, passwords and sessions are allauth's, at /accounts/."""
 
 from django.urls import path
 
-from accounts.views import account, members, trail
+from accounts.views import account, audit_log, members
 
 app_name = "accounts"
 urlpatterns = [
     path("", account.account, name="account"),
     path("name/", account.rename, name="rename"),
     path("key/", account.rotate_key, name="rotate-key"),
-    path("first-steps/", account.first_steps, name="first-steps"),
-    path("history/", trail.trail, name="trail"),
+    path("first-steps/", account.show_first_steps, name="first-steps"),
+    path("history/", audit_log.audit_log, name="audit-log"),
     path("members/", members.member_list, name="members"),
     path("members/<int:pk>/role/", members.change_role, name="member-role"),
     path("members/<int:pk>/remove/", members.remove, name="member-remove"),

@@ -15,8 +15,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from accounts.actions.deletion import delete_account
+from accounts.current_user import current_user
 from accounts.forms import DeleteAccountForm
-from accounts.views.account import own_account, person
+from accounts.views.account import own_account
 from instances.actions.lifecycle import delete_instance
 from instances.models import Instance
 
@@ -32,7 +33,7 @@ def delete(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         with transaction.atomic():
             for instance in Instance.objects.of_account(own):
-                delete_instance(instance, acting_user=person(request))
+                delete_instance(instance, acting_user=current_user(request))
             delete_account(own, acting_user=own.owner)
         logout(request)
         messages.success(request, "Your account is deleted, with everything in it.")
@@ -45,4 +46,4 @@ def delete(request: HttpRequest) -> HttpResponse:
         "members": own.members.count(),
         "payments": own.payments.count(),
     }
-    return render(request, "chatapi/account_deletion.html", context)
+    return render(request, "chatapi/account_data/deletion.html", context)

@@ -23,4 +23,4 @@ class ChatapiConfig(AppConfig):
         )
         register_part(Place.BANNERS, 10, "chatapi/staff/impersonation.html")
         audit.connect(hook_audit.record_hook_action)
-        register_part(Place.ACCOUNT, 10, "chatapi/account_data.html")
+        register_part(Place.ACCOUNT, 10, "chatapi/account_data/card.html")

@@ -50,14 +50,7 @@ CAPTURE_FIELDS = ("number", "at", "method", "path", "size", "label", "summary")
 def export(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     own = own_account(request)
     with transaction.atomic():
-        audit.record(
-            AuditAction.ACCOUNT_EXPORTED,
-            acting_user=request.user,
-            kind="account",
-            key=own.pk,
-            text=str(own),
-            account_id=own.pk,
-        )
+        audit.record(own, AuditAction.ACCOUNT_EXPORTED, acting_user=own.owner)
     response = StreamingHttpResponse(written(own), content_type="application/json")
     name = f"chat-api-{timezone.now():%Y-%m-%d}.json"
     response["Content-Disposition"] = f'attachment; filename="{name}"'

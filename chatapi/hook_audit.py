@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from accounts import audit
 from accounts.audit import AuditAction
-from instances.actions import audit
 from instances.models import Instance
 
 

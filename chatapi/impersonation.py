@@ -34,48 +34,48 @@ NOT_YOURS = "This page is personal: staff who view the account cannot open it."
 NO_FILES = "Files and exports cannot be downloaded while you view an account."
 
 
-def look_at_account(
+def impersonate(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
     """Middleware after authentication."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        look = impersonation.current(request)
-        if look is None:
+        viewing = impersonation.current_impersonation(request)
+        if viewing is None:
             return get_response(request)
-        if look.until <= timezone.now():
-            impersonation.end(request, look)
-            messages.info(request, f"You no longer view {look.account}: viewing ends after half an hour.")
-            return redirect("admin:accounts_account_change", look.account.pk)
-        request.look = look  # type: ignore[attr-defined]
+        if viewing.until <= timezone.now():
+            impersonation.end(request, viewing)
+            messages.info(request, f"You no longer view {viewing.account}: viewing ends after half an hour.")
+            return redirect("admin:accounts_account_change", viewing.account.pk)
+        request.impersonation = viewing  # type: ignore[attr-defined]
         if request.path.startswith(AS_STAFF):
             return get_response(request)
         if request.method not in SAFE:
-            return refuse(request, look, READ_ONLY)
+            return refuse(request, viewing, READ_ONLY)
         if request.path.startswith(CLOSED):
-            return refuse(request, look, NOT_YOURS)
-        owner = look.account.owner
-        owner.is_looked_at = True  # type: ignore[attr-defined]  # it may change nothing: Account.objects.changeable_by
+            return refuse(request, viewing, NOT_YOURS)
+        owner = viewing.account.owner
+        owner.is_impersonated = True  # type: ignore[attr-defined]  # it may change nothing: Account.objects.changeable_by
         request.user = owner
         response = get_response(request)
         if response.streaming or "attachment" in response.headers.get("Content-Disposition", ""):
             response.close()
-            return refuse(request, look, NO_FILES)
+            return refuse(request, viewing, NO_FILES)
         mask_secrets(response, owner)
         if response.status_code == 200 and not request.headers.get("HX-Request"):
-            impersonation.note_page(look, without_secrets(request.get_full_path()))
+            impersonation.record_page(viewing, without_secrets(request.get_full_path()))
         return response
 
     return middleware
 
 
-def refuse(request: HttpRequest, look: impersonation.Look, sentence: str) -> HttpResponse:
-    request.user = look.staff
-    leave = reverse("admin:leave_look")
+def refuse(request: HttpRequest, viewing: impersonation.Impersonation, sentence: str) -> HttpResponse:
+    request.user = viewing.staff
+    leave = reverse("admin:end_impersonation")
     return render(
         request,
         "chatapi/staff/refused.html",
-        {"sentence": sentence, "look": look, "leave": leave},
+        {"sentence": sentence, "impersonation": viewing, "leave": leave},
         status=403,
     )
 

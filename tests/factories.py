@@ -10,7 +10,7 @@ import factory
 from django.utils import timezone
 
 from accounts.actions import members
-from accounts.actions.accounts import sign_up
+from accounts.actions.users import sign_up
 from accounts.models import Account, User
 from hooks.actions.endpoints import configure
 from instances.actions.lifecycle import create_instance

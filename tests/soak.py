@@ -103,7 +103,7 @@ class Lane:
 
 
 def open_lanes(url: str) -> list[Lane]:
-    from accounts.actions.accounts import sign_up
+    from accounts.actions.users import sign_up
     from hooks.actions.endpoints import configure
     from instances.actions.lifecycle import create_instance
 

@@ -11,7 +11,8 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
-from accounts.actions.accounts import rotate_key, set_password
+from accounts.actions.keys import rotate_key
+from accounts.actions.users import set_password
 from accounts.models import Account, AccountKey, User
 from chatapi.demo_account.account import DemoBlocked, login_file, make_demo
 from instances.actions.lifecycle import delete_instance

@@ -1,6 +1,6 @@
-"""The end of an account: the person, the account, its keys, payments, members and invitations go together.
+"""Account deletion: the user, the account, its keys, payments, members and invitations are deleted together.
 
-What upper layers store is deleted first: see chatapi/account_deletion.py.
+The caller first deletes what upper layers store: see chatapi/account_data/deletion.py.
 """
 
 from allauth.usersessions.models import UserSession
@@ -15,13 +15,7 @@ from accounts.models import Account, User
 def delete_account(account: Account, *, acting_user: User) -> None:
     """Delete the account and its owner, and end all of the owner's sessions."""
     owner = account.owner
-    audit.record(
-        AuditAction.ACCOUNT_DELETED,
-        acting_user=acting_user,
-        kind="account",
-        key=account.pk,
-        text=str(account),
-    )
+    audit.record(account, AuditAction.ACCOUNT_DELETED, acting_user=acting_user)
     for session in UserSession.objects.filter(user=owner):
         session.end()
     owner.delete()

@@ -1,7 +1,6 @@
 """Changes to the members of an account: invite, accept, revoke, change the role, remove.
 
-As in accounts/actions/accounts.py: atomic, `acting_user` is the user who did it, and nothing else writes these tables.
-Callers check permissions; the pages are in accounts/views/members.py.
+The pages are in accounts/views/members.py.
 """
 
 import secrets
@@ -37,20 +36,20 @@ def invite(account: Account, *, email: str, role: str, acting_user: User) -> tup
     email = email.strip().lower()
     Account.objects.select_for_update().get(pk=account.pk)  # two at once must leave one open invitation
     if email == account.owner.email:
-        raise NotInvited("That is the owner's own address.")
+        raise NotInvited("This address belongs to the owner of the account.")
     if account.members.filter(user__email=email).exists():
-        raise NotInvited(f"{email} is a member already. Change the role in the list.")
+        raise NotInvited(f"{email} is already a member. Change the role in the list.")
     account.invitations.filter(email=email, accepted_at=None, revoked_at=None).update(
         revoked_at=timezone.now()
     )
     if account.members.count() + account.invitations.open().count() >= MAX_MEMBERS:
-        raise NotInvited(f"An account has at most {MAX_MEMBERS} members, with those who are invited.")
+        raise NotInvited(f"An account has at most {MAX_MEMBERS} members, open invitations included.")
     if (
         account.invitations.filter(created_at__gt=timezone.now() - timedelta(days=1)).count()
         >= MAX_INVITATIONS_PER_DAY
     ):
         raise NotInvited(
-            f"An account invites at most {MAX_INVITATIONS_PER_DAY} times in 24 hours. Try again tomorrow."
+            f"An account can send at most {MAX_INVITATIONS_PER_DAY} invitations in 24 hours. Try again tomorrow."
         )
     token = secrets.token_urlsafe(24)
     invitation = Invitation.objects.create(
@@ -60,19 +59,8 @@ def invite(account: Account, *, email: str, role: str, acting_user: User) -> tup
         digest=key_digest(token),
         expires_at=timezone.now() + INVITATION_VALID_FOR,
     )
-    record_for_member(
-        AuditAction.MEMBER_INVITED, account.pk, email, acting_user=acting_user, role=invitation.role
-    )
+    audit.record(invitation, AuditAction.MEMBER_INVITED, acting_user=acting_user, role=invitation.role)
     return invitation, token
-
-
-def record_for_member(
-    action: AuditAction, account_id: int, email: str, *, acting_user: User, **detail: str
-) -> None:
-    """Write an audit entry about a member of an account."""
-    audit.record(
-        action, acting_user=acting_user, kind="member", key=email, text=email, account_id=account_id, **detail
-    )
 
 
 @transaction.atomic
@@ -92,13 +80,7 @@ def accept(token: str, *, acting_user: User) -> Member:
     member, _ = Member.objects.update_or_create(
         account=invitation.account, user=acting_user, defaults={"role": invitation.role}
     )
-    record_for_member(
-        AuditAction.MEMBER_JOINED,
-        member.account_id,
-        acting_user.email,
-        acting_user=acting_user,
-        role=member.role,
-    )
+    audit.record(member, AuditAction.MEMBER_JOINED, acting_user=acting_user, role=member.role)
     return member
 
 
@@ -109,30 +91,20 @@ def revoke(invitation: Invitation, *, acting_user: User) -> None:
         revoked_at=timezone.now()
     )
     if revoked:
-        record_for_member(
-            AuditAction.INVITATION_REVOKED, invitation.account_id, invitation.email, acting_user=acting_user
-        )
+        audit.record(invitation, AuditAction.INVITATION_REVOKED, acting_user=acting_user)
 
 
 @transaction.atomic
 def change_role(member: Member, *, role: str, acting_user: User) -> Member:
-    """Make the member a manager or a viewer, from the next page on."""
+    """Make the member a manager or a viewer; takes effect with the next request."""
     member.role = Role(role)
     member.save(update_fields=["role"])
-    record_for_member(
-        AuditAction.MEMBER_ROLE,
-        member.account_id,
-        member.user.email,
-        acting_user=acting_user,
-        role=member.role,
-    )
+    audit.record(member, AuditAction.MEMBER_ROLE, acting_user=acting_user, role=member.role)
     return member
 
 
 @transaction.atomic
 def remove(member: Member, *, acting_user: User) -> None:
-    """Remove the member: by the owner, or by the member (`acting_user` is the member then)."""
-    record_for_member(
-        AuditAction.MEMBER_REMOVED, member.account_id, member.user.email, acting_user=acting_user
-    )
+    """Remove the member. `acting_user` is the owner, or the member who leaves."""
+    audit.record(member, AuditAction.MEMBER_REMOVED, acting_user=acting_user)
     member.delete()

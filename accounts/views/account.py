@@ -8,10 +8,11 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts.actions import accounts as account_actions
-from accounts.actions.accounts import rename_account, show_first_steps
+from accounts.actions import keys, users
+from accounts.actions.accounts import rename_account
+from accounts.current_user import current_user
 from accounts.forms import AccountNameForm
-from accounts.models import Account, AccountKey, Member, Payment, User
+from accounts.models import Account, AccountKey, Member, Payment
 
 # The page shows the newest payments, up to this number.
 PAYMENTS_SHOWN = 100
@@ -51,9 +52,9 @@ def rename(request: HttpRequest) -> HttpResponse:
     form = AccountNameForm(request.POST)
     if form.is_valid():
         rename_account(own, form.cleaned_data["name"], acting_user=own.owner)
-        messages.success(request, "The name is saved.")
+        messages.success(request, "Saved.")
     else:
-        messages.error(request, "The name was not saved: it can have at most 100 characters.")
+        messages.error(request, "The name can have at most 100 characters.")
     return redirect("accounts:account")
 
 
@@ -63,29 +64,21 @@ def rename(request: HttpRequest) -> HttpResponse:
 def rotate_key(request: HttpRequest) -> HttpResponse:
     """Responds with the new key's text, once; it is not stored."""
     own = own_account(request)
-    key, plaintext = account_actions.rotate_key(own, acting_user=own.owner)
+    key, plaintext = keys.rotate_key(own, acting_user=own.owner)
     return render(request, "accounts/key.html", {"key": key, "plaintext": plaintext})
 
 
 @require_POST
 @login_required
-def first_steps(request: HttpRequest) -> HttpResponse:
+def show_first_steps(request: HttpRequest) -> HttpResponse:
     """Dismisses the checklist (`shown=`) or shows it again (`shown=yes`); redirects to the page of the button."""
     shown = request.POST.get("shown") == "yes"
-    show_first_steps(person(request), shown, acting_user=person(request))
+    user = current_user(request)
+    users.show_first_steps(user, shown, acting_user=user)
     if shown:
-        messages.success(
-            request,
-            "The first steps are shown again until an instance has completed them.",
-        )
+        messages.success(request, "The first steps are shown until an instance has completed them.")
     else:
         messages.info(request, "The first steps are dismissed. You can show them again on your account page.")
     back = request.POST.get("next", "")
     allowed = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
     return redirect(back if allowed else "accounts:account")
-
-
-def person(request: HttpRequest) -> User:
-    """The signed-in user, after @login_required, as the type that actions take."""
-    assert isinstance(request.user, User)
-    return request.user

@@ -1,4 +1,4 @@
-"""Members of the user's own account: invite, change, remove; and, for the invited: accept, leave."""
+"""The pages about members: the owner invites, changes and removes them; invited users accept and leave."""
 
 from __future__ import annotations
 
@@ -18,23 +18,24 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.actions import members
+from accounts.current_user import current_user
 from accounts.forms import ABOUT_ROLES, InvitationForm
 from accounts.models import Account, Invitation, Member, Role
-from accounts.views.account import own_account, person
+from accounts.views.account import own_account
 
 log = structlog.get_logger(__name__)
 
 
-def page(request: HttpRequest, own: Account, form: InvitationForm, **more: object) -> HttpResponse:
+def render_page(request: HttpRequest, own: Account, form: InvitationForm, **extra: object) -> HttpResponse:
     context = {
         "account": own,
         "members": own.members.select_related("user").order_by("user__email"),
         "invitations": Invitation.objects.open().filter(account=own).order_by("email"),
         "form": form,
-        "roles": [(role, role.label, words) for role, words in ABOUT_ROLES.items()],
+        "roles": [(role, role.label, text) for role, text in ABOUT_ROLES.items()],
         "days": members.INVITATION_VALID_FOR.days,
     }
-    return render(request, "accounts/members.html", context | more)
+    return render(request, "accounts/members.html", context | extra)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -45,23 +46,26 @@ def member_list(request: HttpRequest) -> HttpResponse:
     own = own_account(request)
     form = InvitationForm(request.POST or None)
     if request.method != "POST" or not form.is_valid():
-        return page(request, own, form)
+        return render_page(request, own, form)
     try:
         invitation, token = members.invite(own, **form.cleaned_data, acting_user=own.owner)
     except members.NotInvited as reason:
         form.add_error("email", str(reason))
-        return page(request, own, form)
+        return render_page(request, own, form)
     link = f"{settings.SITE_URL}{reverse('accounts:invitation')}?{urlencode({'token': token})}"
-    if settings.EMAIL_URL and mailed(invitation, link):
+    if settings.EMAIL_URL and send_invitation(invitation, link):
         messages.success(request, f"The invitation has been sent to {invitation.email}.")
         return redirect("accounts:members")
-    return page(
+    return render_page(
         request, own, InvitationForm(), invited=invitation, link=link, mail_failed=bool(settings.EMAIL_URL)
     )
 
 
-def mailed(invitation: Invitation, link: str) -> bool:
-    """Whether the mail server accepted the mail. On failure the invitation stays valid: the owner copies the link."""
+def send_invitation(invitation: Invitation, link: str) -> bool:
+    """Send the mail. Returns whether the mail server accepted it.
+
+    On failure the invitation stays valid, and the owner copies the link.
+    """
     context = {"invitation": invitation, "link": link, "days": members.INVITATION_VALID_FOR.days}
     text = render_to_string("accounts/invitation_mail.txt", context)
     try:
@@ -76,8 +80,10 @@ def mailed(invitation: Invitation, link: str) -> bool:
 @login_required
 def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     invitation = get_object_or_404(Invitation, account=own_account(request), pk=pk)
-    members.revoke(invitation, acting_user=person(request))
-    messages.success(request, f"The invitation of {invitation.email} is cancelled; its link no longer works.")
+    members.revoke(invitation, acting_user=current_user(request))
+    messages.success(
+        request, f"The invitation for {invitation.email} is cancelled. Its link no longer works."
+    )
     return redirect("accounts:members")
 
 
@@ -87,8 +93,8 @@ def change_role(request: HttpRequest, pk: int) -> HttpResponse:
     member = get_object_or_404(Member.objects.select_related("user"), account=own_account(request), pk=pk)
     if request.POST.get("role") not in Role.values:
         return HttpResponse("`role` must be `manager` or `viewer`.", status=400, content_type="text/plain")
-    members.change_role(member, role=request.POST["role"], acting_user=person(request))
-    messages.success(request, f"{member.user.email} is a {member.get_role_display().lower()} now.")
+    members.change_role(member, role=request.POST["role"], acting_user=current_user(request))
+    messages.success(request, f"{member.user.email} is now a {member.get_role_display().lower()}.")
     return redirect("accounts:members")
 
 
@@ -96,7 +102,7 @@ def change_role(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 def remove(request: HttpRequest, pk: int) -> HttpResponse:
     member = get_object_or_404(Member.objects.select_related("user"), account=own_account(request), pk=pk)
-    members.remove(member, acting_user=person(request))
+    members.remove(member, acting_user=current_user(request))
     messages.success(request, f"{member.user.email} is no longer a member.")
     return redirect("accounts:members")
 
@@ -105,8 +111,10 @@ def remove(request: HttpRequest, pk: int) -> HttpResponse:
 @login_required
 def leave(request: HttpRequest, pk: int) -> HttpResponse:
     """Removes the signed-in user from another user's account."""
-    member = get_object_or_404(Member.objects.select_related("account__owner"), user=person(request), pk=pk)
-    members.remove(member, acting_user=person(request))
+    member = get_object_or_404(
+        Member.objects.select_related("account__owner"), user=current_user(request), pk=pk
+    )
+    members.remove(member, acting_user=current_user(request))
     messages.success(request, f"You have left {member.account}.")
     return redirect("accounts:account")
 
@@ -120,8 +128,8 @@ def invitation(request: HttpRequest) -> HttpResponse:
     context = {
         "invitation": found,
         "token": token,
-        "here": f"?{urlencode({'next': request.get_full_path()})}",
-        "is_theirs": found and getattr(request.user, "email", None) == found.email,
+        "next_query": f"?{urlencode({'next': request.get_full_path()})}",
+        "is_for_user": found and getattr(request.user, "email", None) == found.email,
     }
     return render(request, "accounts/invitation.html", context, status=200 if found else 404)
 
@@ -130,9 +138,9 @@ def invitation(request: HttpRequest) -> HttpResponse:
 @login_required
 def accept(request: HttpRequest) -> HttpResponse:
     try:
-        member = members.accept(request.POST.get("token", ""), acting_user=person(request))
+        member = members.accept(request.POST.get("token", ""), acting_user=current_user(request))
     except members.NotInvited as reason:
         messages.error(request, str(reason))
         return redirect("accounts:account")
-    messages.success(request, f"You are a {member.get_role_display().lower()} of {member.account} now.")
+    messages.success(request, f"You are now a {member.get_role_display().lower()} of {member.account}.")
     return redirect("instances:list")

@@ -16,7 +16,8 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from accounts.actions.accounts import issue_key, set_password, sign_up
+from accounts.actions.keys import issue_key
+from accounts.actions.users import set_password, sign_up
 from accounts.models import Account, AccountKey
 from chatapi.demo_account.contacts import give_people
 from instances.actions.lifecycle import create_instance, link_sandbox, record_payment

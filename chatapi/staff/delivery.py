@@ -18,6 +18,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
+from accounts import audit
 from accounts.audit import AuditAction
 from accounts.models import User
 from chatapi.staff.lists import Desk, keys, link, number, numbered
@@ -25,7 +26,6 @@ from chatapi.staff.tools import Tool
 from hooks.actions import hooks as hook_actions
 from hooks.explain import body_dropped_words, explain, explain_hook
 from hooks.models import UNFINISHED, Attempt, Endpoint, Hook, Redelivery, RedeliveryPart
-from instances.actions import audit
 from instances.models import Instance
 
 BODY = "hooks.view_body"

@@ -1,4 +1,4 @@
-"""How delivery is doing: who works, what waits and for how long, what came of it, and who fails. A dozen queries."""
+"""The health page: waiting hooks, running tasks, failing endpoints, open redeliveries and totals. A dozen queries."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from hooks.metrics import BUCKETS, Histogram, snapshot
 from hooks.models import Endpoint, JobState, Redelivery, Runner
 from instances.models import OutgoingQueue
 
-ALIVE = timedelta(seconds=10)
+HEARTBEAT_VALID_FOR = timedelta(seconds=10)
 FAILING_SHOWN = 20
 TASKS_SHOWN = 20
 PERMISSION = "hooks.view_runner"
 
 
 def health(request: HttpRequest) -> HttpResponse:
-    """The page; asks nothing whose cost grows with the hooks that were ever sent."""
+    """The page. The cost of its queries does not grow with the number of hooks sent."""
     if not request.user.has_perm(PERMISSION):
-        raise PermissionDenied("Your group may not see this page.")
-    context = admin.site.each_context(request) | {"title": "Queues and dispatchers"} | numbers()
+        raise PermissionDenied("Your group does not have access to this page.")
+    context = admin.site.each_context(request) | {"title": "Queues and dispatchers"} | health_context()
     return TemplateResponse(request, "chatapi/staff/health.html", context)
 
 
-def numbers() -> dict[str, Any]:
-    """What the page shows, for its template."""
+def health_context() -> dict[str, Any]:
+    """The template's context."""
     now = timezone.now()
-    found = snapshot()
+    metrics = snapshot()
     runners = list(Runner.objects.filter(finished_at=None).order_by("role", "slot"))
     queues = OutgoingQueue.objects.filter(length__gt=0).aggregate(n=Count("pk"), oldest=Min("next_send_at"))
     failing = Endpoint.objects.filter(failing_since__isnull=False).select_related("instance")
     return {
-        "found": found,
-        "runners": [(runner, now - runner.heartbeat_at < ALIVE) for runner in runners],
+        "metrics": metrics,
+        "runners": [(runner, now - runner.heartbeat_at < HEARTBEAT_VALID_FOR) for runner in runners],
         "tasks": [
             (task, task.lock is not None and task.lock > now)
             for task in OrmQ.objects.order_by("pk")[:TASKS_SHOWN]
@@ -55,23 +55,23 @@ def numbers() -> dict[str, Any]:
         .values_list("pause_reason")
         .annotate(n=Count("pk")),
         "failing": list(failing.order_by("failing_since")[:FAILING_SHOWN]),
-        "times": [
-            (name.removesuffix("_seconds").replace("_", " "), *spread(found.histograms[name]))
+        "durations": [
+            (name.removesuffix("_seconds").replace("_", " "), *count_median_p95(metrics.histograms[name]))
             for name in BUCKETS
         ],
     }
 
 
-def spread(histogram: Histogram) -> tuple[int, str, str]:
-    """How many, and below which bounds half of them and 95 of 100 were, as "0.005" seconds; "–" without any."""
+def count_median_p95(histogram: Histogram) -> tuple[int, str, str]:
+    """The count, and upper bounds of the median and the 95th percentile in seconds ("0.005"); "–" without values."""
     total = sum(number for _, number in histogram.buckets)
-    return int(total), bound(histogram, total * 0.5), bound(histogram, total * 0.95)
+    return int(total), upper_bound(histogram, total * 0.5), upper_bound(histogram, total * 0.95)
 
 
-def bound(histogram: Histogram, wanted: float) -> str:
+def upper_bound(histogram: Histogram, rank: float) -> str:
     reached = 0.0
     for label, number in histogram.buckets:
         reached += number
-        if reached and reached >= wanted:
+        if reached and reached >= rank:
             return label
     return "–"

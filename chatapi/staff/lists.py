@@ -31,7 +31,7 @@ class KeysetList(ChangeList):
     """The rows below `?before=`, and how to get to those below them."""
 
     older: int | None = None  # `before` of the next page
-    looked_through: int | None = None  # so many keys, when the filters have no index
+    rows_searched: int | None = None  # so many keys, when the filters have no index
 
     def get_filters_params(self, params: Any = None) -> dict[str, Any]:
         lookups = super().get_filters_params(params)
@@ -54,7 +54,7 @@ class KeysetList(ChangeList):
         if len(found) > self.list_per_page:
             self.older = found[self.list_per_page - 1].pk
         elif least:
-            self.older, self.looked_through = least, WINDOW
+            self.older, self.rows_searched = least, WINDOW
         self.is_first = before is None
         # what the admin's own templates ask for
         self.result_count = self.full_result_count = len(self.result_list)
@@ -138,7 +138,7 @@ class Desk(Tools, admin.ModelAdmin):
             context["tools"] = self.tools_for(request, row)
             if self.trail_kind and request.user.has_perm("accounts.view_auditentry"):
                 text = quote(f"{self.trail_kind}:{self.trail_key(row)}")
-                context["trail"] = f"{reverse('admin:accounts_auditentry_changelist')}?q={text}"
+                context["audit_log"] = f"{reverse('admin:accounts_auditentry_changelist')}?q={text}"
         return super().render_change_form(request, context, *args, **kwargs)
 
 

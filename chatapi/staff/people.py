@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from accounts import impersonation
-from accounts.actions.accounts import set_groups, set_rights
+from accounts.actions.users import set_groups, set_rights
 from accounts.current_user import current_user
 from accounts.models import KEY_PREFIX_LENGTH, Account, AccountKey, Invitation, Member, Payment, User
 from chatapi.staff.lists import Desk, keys, link, number, numbered
@@ -106,7 +106,7 @@ def unblock(request: HttpRequest, account: Account, asked: dict[str, Any]) -> st
 
 
 def look(request: HttpRequest, account: Account, asked: dict[str, Any]) -> str:
-    impersonation.begin(request, account, reason=asked["reason"])
+    impersonation.start(request, account, reason=asked["reason"])
     return ""
 
 

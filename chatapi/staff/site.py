@@ -28,7 +28,7 @@ class StaffSite(admin.AdminSite):
     def get_urls(self) -> list[URLPattern | URLResolver]:
         return [
             path("health/", self.admin_view(health), name="health"),
-            path("leave-look/", self.admin_view(leave_look), name="leave_look"),
+            path("stop-viewing/", self.admin_view(end_impersonation), name="end_impersonation"),
             *super().get_urls(),
         ]
 
@@ -36,7 +36,7 @@ class StaffSite(admin.AdminSite):
         return super().admin_view(with_second_factor(view), cacheable)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        return super().each_context(request) | {"look": getattr(request, "look", None)}
+        return super().each_context(request) | {"impersonation": getattr(request, "impersonation", None)}
 
 
 def with_second_factor(view: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,11 +53,11 @@ def with_second_factor(view: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @require_POST
-def leave_look(request: HttpRequest) -> HttpResponse:
-    """Ends the look at an account; leads back to the account's row."""
-    look = impersonation.current(request)
-    if look is None:
+def end_impersonation(request: HttpRequest) -> HttpResponse:
+    """Ends the viewing of an account; redirects to the account's page."""
+    viewing = impersonation.current_impersonation(request)
+    if viewing is None:
         return HttpResponseRedirect(reverse("admin:index"))
-    impersonation.end(request, look)
-    messages.success(request, f"You have left {look.account}.")
-    return HttpResponseRedirect(reverse("admin:accounts_account_change", args=[look.account.pk]))
+    impersonation.end(request, viewing)
+    messages.success(request, f"You no longer view {viewing.account}.")
+    return HttpResponseRedirect(reverse("admin:accounts_account_change", args=[viewing.account.pk]))

@@ -7,10 +7,11 @@ affected, because contacts cannot be blocked there. The account may still write 
 
 from django.db import transaction
 
+from accounts import audit
 from accounts.audit import AuditAction
 from accounts.models import User
 from instances import ban_masks, chat_ids
-from instances.actions import audit, events
+from instances.actions import events
 from instances.actions.sending.accept import QueueFull, send_message
 from instances.models import BannedContact, Instance, Message
 

@@ -8,13 +8,14 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.actions import accounts as account_actions
+from accounts import audit
+from accounts.actions import payments
 from accounts.audit import AuditAction
 from accounts.blocking import Blocked
 from accounts.models import Account, Payment, User
 from hooks.actions.endpoints import open_endpoint
 from hooks.maintenance import deleted_instances
-from instances.actions import audit, events
+from instances.actions import events
 from instances.actions.status import change_status
 from instances.models import AccountStatus, Channel, Instance, OutgoingQueue, new_number, new_token
 
@@ -107,7 +108,7 @@ def record_payment(
 ) -> Payment:
     """`days` more days, counted from the end of what is paid already or from now, whichever is later."""
     events.lock(instance)
-    payment = account_actions.record_payment(
+    payment = payments.record_payment(
         instance.owner,
         instance_id=instance.pk,
         days=days,

@@ -5,10 +5,11 @@ from typing import Any
 
 from django.db import transaction
 
+from accounts import audit
 from accounts.audit import AuditAction
 from accounts.models import User
 from hooks.actions.endpoints import configure
-from instances.actions import audit, events
+from instances.actions import events
 from instances.models import Instance
 from instances.settings_table import SETTINGS, Place, find, parse
 

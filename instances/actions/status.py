@@ -5,9 +5,10 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
+from accounts import audit
 from accounts.audit import AuditAction
 from accounts.models import User
-from instances.actions import audit, events
+from instances.actions import events
 from instances.models import AccountStatus, Instance, LoadingReason, StatusChange, Substatus
 
 

@@ -10,12 +10,13 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
+from accounts import audit
 from accounts.actions import accounts as account_actions
 from accounts.audit import AuditAction
 from accounts.models import Account, User
 from hooks.actions import stopping
 from hooks.models import Endpoint
-from instances.actions import audit, events
+from instances.actions import events
 from instances.models import Instance, StopReason
 
 

@@ -6,7 +6,7 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
-from accounts.actions.accounts import authenticate_key
+from accounts.actions.keys import authenticate_key
 from accounts.models import Account, User
 from instances import login_throttle
 

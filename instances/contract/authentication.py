@@ -6,7 +6,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from accounts.actions.accounts import authenticate_key
+from accounts.actions.keys import authenticate_key
 from accounts.models import Account
 from instances import fast_lookup, login_throttle
 from instances.contract import limits

@@ -39,8 +39,8 @@ class BadArgument(Exception):
 def stopped(instance: Instance) -> WireError:
     """Of an instance that staff has stopped, by itself or with its account; contract.md has no such case."""
     if instance.stop_reason == StopReason.BLOCKED:
-        return WireError(403, blocking.sentence())
-    return WireError(403, f"Instance is stopped. Ask {blocking.whom_to_ask()}.")
+        return WireError(403, blocking.blocked_message())
+    return WireError(403, f"Instance is stopped. Ask {blocking.support_contact()}.")
 
 
 def unknown_method(name: str) -> WireError:

@@ -11,6 +11,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts.audit import AuditSubject
 from accounts.models import Account
 from instances.models.choices import (
     CODE_LIVES,
@@ -157,6 +158,10 @@ class Instance(models.Model):
 
     def get_absolute_url(self) -> str:
         return reverse("instances:detail", args=[self.number])
+
+    def audit_subject(self) -> AuditSubject:
+        """Audit entries name the instance by its number, which stays readable after the instance is deleted."""
+        return AuditSubject("instance", self.number, str(self), self.owner_id)
 
     @property
     def api_url(self) -> str:

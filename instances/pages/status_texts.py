@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from accounts.blocking import whom_to_ask
+from accounts.blocking import support_contact
 from instances.channels.base import Button
 from instances.contract.instance import status_data
 from instances.models import (
@@ -115,7 +115,7 @@ def describe(instance: Instance) -> Words:
         said = (
             "Stopped",
             f"{why} Nothing goes in or out; what waits is held back, and nothing is lost.",
-            f"Ask {whom_to_ask()} to start it again.",
+            f"Ask {support_contact()} to start it again.",
         )
     elif status == NOT_PAID:
         said = (

@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from accounts.audit import AuditSubject
 from accounts.models import Account
 from instances.models import Instance
 
@@ -93,6 +94,12 @@ class Bin(models.Model):
 
     def __str__(self) -> str:
         return f"bin {self.key}"
+
+    def audit_subject(self) -> AuditSubject:
+        """Audit entries are about the bin's instance or, for a user's own bin, about the bin."""
+        if self.instance is not None:
+            return self.instance.audit_subject()
+        return AuditSubject("bin", self.pk, "My bin", self.account_id)
 
     @property
     def url(self) -> str:

@@ -6,7 +6,7 @@ allauth keeps its counts of attempts in the cache of the process.
 import pytest
 from django.core.cache import cache
 
-from accounts.actions.accounts import sign_up
+from accounts.actions.users import sign_up
 from accounts.models import Account, User
 
 

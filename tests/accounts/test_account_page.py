@@ -7,7 +7,9 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from accounts.actions.accounts import issue_key, record_payment, sign_up
+from accounts.actions.keys import issue_key
+from accounts.actions.payments import record_payment
+from accounts.actions.users import sign_up
 from accounts.models import Account, AccountKey, User
 
 pytestmark = pytest.mark.django_db

@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import time_machine
 
-from accounts.actions.accounts import authenticate_key, issue_key, rotate_key, set_rights, sign_up
+from accounts.actions.keys import authenticate_key, issue_key, rotate_key
+from accounts.actions.users import set_rights, sign_up
 from accounts.models import Account, AccountKey, User, key_digest
 
 pytestmark = pytest.mark.django_db

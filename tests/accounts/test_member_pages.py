@@ -11,7 +11,7 @@ from django.urls import reverse
 from pytest_django.fixtures import Settings
 
 from accounts.actions import members
-from accounts.actions.accounts import sign_up
+from accounts.actions.users import sign_up
 from accounts.models import Account, Invitation, Member, User
 from instances.models import Instance
 from tests.factories import InstanceFactory, member_of
@@ -78,9 +78,9 @@ def test_a_mail_that_cannot_be_sent_leaves_the_link_to_copy(
     ("email", "role", "said"),
     [
         ("nobody", "viewer", "Enter a valid email address."),
-        ("", "viewer", "Say whom to invite"),
+        ("", "viewer", "Enter the e-mail address of the person to invite."),
         ("dora@example.org", "owner", "Choose viewer or manager."),
-        ("alice@example.org", "viewer", "That is the owner&#x27;s own address."),
+        ("alice@example.org", "viewer", "This address belongs to the owner of the account."),
     ],
 )
 def test_a_wrong_invitation_says_what_is_wrong(alice: Account, email: str, role: str, said: str) -> None:
@@ -107,7 +107,7 @@ def test_accepting_makes_the_instances_visible(alice: Account, dora: User) -> No
 
     page = browser(dora).post(reverse("accounts:invitation-accept"), {"token": token}, follow=True)
 
-    assert "You are a viewer of Alice&#x27;s shop now." in page.content.decode()
+    assert "You are now a viewer of Alice&#x27;s shop." in page.content.decode()
     assert "Support line" in page.content.decode()
     assert list(Instance.objects.visible_to(dora)) == [instance]
 
@@ -152,7 +152,7 @@ def test_the_owner_changes_a_role_and_takes_a_member_out(alice: Account) -> None
 def test_a_member_leaves(alice: Account) -> None:
     user = member_of(alice, "manager")
     client = browser(user)
-    assert "Accounts of others" in client.get(reverse("accounts:account")).content.decode()
+    assert "Other accounts" in client.get(reverse("accounts:account")).content.decode()
 
     page = client.post(reverse("accounts:member-leave", args=[Member.objects.get().pk]), follow=True)
 

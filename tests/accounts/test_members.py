@@ -6,7 +6,7 @@ import pytest
 import time_machine
 
 from accounts.actions import members
-from accounts.actions.accounts import sign_up
+from accounts.actions.users import sign_up
 from accounts.models import Account, Invitation, Member, Role, User
 from instances.models import Instance
 from tests.factories import InstanceFactory, member_of
@@ -91,7 +91,10 @@ def test_a_second_invitation_to_an_address_ends_the_first(alice: Account, dora: 
 def test_the_owner_and_members_are_not_invited(alice: Account, dora: User) -> None:
     member_of(alice, "viewer", "emil@example.org")
 
-    for email, said in (("Alice@example.org", "own address"), ("emil@example.org", "member already")):
+    for email, said in (
+        ("Alice@example.org", "belongs to the owner"),
+        ("emil@example.org", "already a member"),
+    ):
         with pytest.raises(members.NotInvited, match=said):
             members.invite(alice, email=email, role="viewer", acting_user=alice.owner)
     assert Invitation.objects.filter(accepted_at=None).count() == 0
@@ -163,7 +166,7 @@ def test_an_account_sends_only_so_many_invitations_a_day(
                 members.invite(alice, email="dora@example.org", role="viewer", acting_user=alice.owner)[0],
                 acting_user=alice.owner,
             )
-        with pytest.raises(members.NotInvited, match="An account invites at most 2 times in 24 hours"):
+        with pytest.raises(members.NotInvited, match="An account can send at most 2 invitations in 24 hours"):
             members.invite(alice, email="dora@example.org", role="viewer", acting_user=alice.owner)
     with time_machine.travel(NOON + timedelta(days=1, seconds=1), tick=False):
         members.invite(alice, email="dora@example.org", role="viewer", acting_user=alice.owner)

@@ -7,7 +7,8 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from django.urls import reverse
 
-from accounts.actions.accounts import issue_key, sign_up
+from accounts.actions.keys import issue_key
+from accounts.actions.users import sign_up
 from accounts.models import Account, AccountKey, Invitation, Member, Payment, User
 from hooks.maintenance import deleted_instances
 from hooks.models import Endpoint, Hook
@@ -112,7 +113,7 @@ def test_before_it_one_shows_the_password_again(alice: Account, name: str) -> No
 def test_the_page_says_what_goes(client: Client, instance: Instance) -> None:
     page = client.get(reverse("account-delete")).content.decode()
 
-    for words in ("1 instance</b>", "the record of 1 payment</b>", "what 1 member could see</b>"):
+    for words in ("1 instance</b>", "the record of 1 payment</b>", "the access of 1 member</b>"):
         assert words in page
 
 
@@ -120,7 +121,7 @@ def test_the_page_says_what_goes(client: Client, instance: Instance) -> None:
 def test_a_wrong_address_deletes_nothing(client: Client, instance: Instance, typed: str) -> None:
     page = client.post(reverse("account-delete"), {"email": typed}).content.decode()
 
-    assert "Nothing was deleted" in page
+    assert "to delete the account." in page
     assert (Account.objects.filter(name="Shop").count(), Instance.objects.count()) == (1, 1)
 
 

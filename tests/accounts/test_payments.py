@@ -5,7 +5,8 @@ from decimal import Decimal
 import pytest
 from django.db import IntegrityError, transaction
 
-from accounts.actions.accounts import record_payment, sign_up
+from accounts.actions.payments import record_payment
+from accounts.actions.users import sign_up
 from accounts.models import Account, Payment
 
 pytestmark = pytest.mark.django_db

@@ -4,7 +4,8 @@ import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, transaction
 
-from accounts.actions.accounts import open_account, rename_account, set_rights, sign_up
+from accounts.actions.accounts import rename_account
+from accounts.actions.users import open_account, set_rights, sign_up
 from accounts.models import Account, User
 
 pytestmark = pytest.mark.django_db

@@ -11,7 +11,7 @@ from allauth.mfa.totp.internal.auth import (
 from django.test import Client
 from django.urls import reverse
 
-from accounts.actions.accounts import sign_up
+from accounts.actions.users import sign_up
 from accounts.models import User
 
 pytestmark = pytest.mark.django_db
@@ -76,7 +76,7 @@ def test_signing_in_asks_for_a_code_and_takes_a_recovery_code_once(alice: User) 
 def test_new_recovery_codes_end_the_old_ones(alice: User) -> None:
     client = signed_in()
     before = set(set_up(client).context["unused_codes"])
-    assert "stop working at once" in client.get(reverse("mfa_generate_recovery_codes")).content.decode()
+    assert "stop working immediately" in client.get(reverse("mfa_generate_recovery_codes")).content.decode()
 
     page = client.post(reverse("mfa_generate_recovery_codes"), follow=True)
 
@@ -106,11 +106,11 @@ def test_signing_out_elsewhere_leaves_this_session_alone(alice: User) -> None:
     here, elsewhere = signed_in(), signed_in()
     for client in (elsewhere, here):
         client.get(reverse("accounts:account"))
-    assert "Sign out elsewhere" in here.get(reverse("usersessions_list")).content.decode()
+    assert "Sign out other sessions" in here.get(reverse("usersessions_list")).content.decode()
 
     page = here.post(reverse("usersessions_list"), follow=True).content.decode()
 
-    assert "You are signed out everywhere else." in page
+    assert "Your other sessions are signed out." in page
     assert here.get(reverse("accounts:account")).status_code == 200
     assert elsewhere.get(reverse("accounts:account")).status_code == 302
 

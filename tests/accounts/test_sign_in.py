@@ -9,7 +9,7 @@ from django.core import mail
 from django.test import Client, override_settings
 from django.urls import reverse
 
-from accounts.actions.accounts import sign_up
+from accounts.actions.users import sign_up
 from accounts.models import Account, User
 
 pytestmark = pytest.mark.django_db
@@ -85,7 +85,7 @@ def test_with_mail_the_reset_page_speaks_of_the_mailbox(client: Client, settings
     page = client.get(reverse("account_reset_password")).content.decode()
 
     assert "terminal" not in page
-    assert "Send the link" in page
+    assert "Send link" in page
 
 
 def test_the_link_of_a_reset_lets_one_choose_a_new_password(client: Client) -> None:
@@ -169,7 +169,7 @@ def test_with_mail_a_new_person_confirms_the_address_first(client: Client, setti
     (sent,) = mail.outbox
     assert sent.subject == "[Chat API] Confirm your address"
     (link,) = re.findall(r"http://localhost:8000(/\S+)", str(sent.body))
-    assert "Is this your address?" in client.get(link).content.decode()
+    assert "Confirm your address" in client.get(link).content.decode()
     client.post(link)
     answer = client.post(reverse("account_login"), {"login": "alice@example.org", "password": PASSWORD})
     assert client.session["_auth_user_id"] == str(User.objects.get().pk)
@@ -188,7 +188,7 @@ def test_a_second_sign_up_with_an_address_tells_its_owner_alone(client: Client, 
 
     assert "Check your e-mail" in answer.content.decode()
     (sent,) = mail.outbox
-    assert (sent.to, sent.subject) == (["alice@example.org"], "[Chat API] You have an account already")
+    assert (sent.to, sent.subject) == (["alice@example.org"], "[Chat API] You already have an account")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from accounts.actions.accounts import issue_key
+from accounts.actions.keys import issue_key
 from instances.models import Instance
 from tests.factories import InstanceFactory, member_of
 

@@ -66,7 +66,7 @@ class Million(NamedTuple):
 
 def fill(hooks: int = 1_000_000) -> Million:
     """Into an empty database; about half a minute. Call empty() in the end."""
-    from accounts.actions.accounts import sign_up
+    from accounts.actions.users import sign_up
     from hooks.models import Endpoint
     from instances.actions.lifecycle import create_instance
 

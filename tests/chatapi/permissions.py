@@ -15,7 +15,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
 from accounts.actions import members
-from accounts.actions.accounts import issue_key
+from accounts.actions.keys import issue_key
 from accounts.models import Member, User
 from hooks import outbox
 from hooks.actions import redelivery

@@ -12,7 +12,7 @@ from django.conf import settings
 from django.test import Client
 from django.urls import reverse
 
-from accounts.actions.accounts import sign_up
+from accounts.actions.users import sign_up
 
 # A process of its own: middleware and cookies read these settings when the site starts.
 ASK = """

@@ -17,7 +17,7 @@ from tests.product import Product, manage
 
 NEW_INSTANCE = """
 import json
-from accounts.actions.accounts import sign_up
+from accounts.actions.users import sign_up
 from accounts.models import Account
 from hooks.actions.endpoints import configure
 from instances.actions.lifecycle import create_instance, link_sandbox

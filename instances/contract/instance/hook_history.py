@@ -4,10 +4,10 @@ from typing import Any
 
 from django.db import transaction
 
+from accounts import audit
 from accounts.audit import AuditAction
 from hooks.actions.hooks import NotPossible, resend, try_now
 from hooks.models import Hook, Kind, State
-from instances.actions import audit
 from instances.contract.arguments import text, unix_time
 from instances.contract.dates import moment, wire_date
 from instances.contract.errors import Refused, WireError

@@ -2,11 +2,11 @@
 
 from django.db import transaction
 
+from accounts import audit
 from accounts.audit import AuditAction
 from accounts.models import Account, User
 from instances.models import Instance
 from testing_tools.verification import responses
-from testing_tools.verification.actions import audit
 from testing_tools.verification.models import Bin
 from testing_tools.verification.responses import ConfiguredResponse
 

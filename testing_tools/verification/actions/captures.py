@@ -12,10 +12,10 @@ from django.db import connection, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from accounts import audit
 from accounts.audit import AuditAction
 from accounts.models import User
 from testing_tools.verification import responses
-from testing_tools.verification.actions import audit
 from testing_tools.verification.models import (
     BODY_LIMIT,
     KEEP_FOR,

@@ -9,9 +9,9 @@ from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts import audit
 from accounts.audit import AuditAction
 from accounts.models import User
-from testing_tools.verification.actions import audit
 from testing_tools.verification.models import Bin, Capture, CaptureQuerySet, Share
 
 VALID_FOR = {"1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}

@@ -40,7 +40,9 @@ def changeable_bin(request: HttpRequest, key: str) -> Bin:
 
 
 def may_change(request: HttpRequest, bin: Bin) -> bool:
-    if getattr(request.user, "is_looked_at", False):  # staff looks at the account: nothing of it becomes read
+    if getattr(
+        request.user, "is_impersonated", False
+    ):  # staff looks at the account: nothing of it becomes read
         return False
     try:
         if bin.instance is not None:

@@ -10,9 +10,10 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.actions import members
-from accounts.actions.accounts import issue_key, rotate_key, set_password, set_rights, sign_up
+from accounts.actions.keys import issue_key, rotate_key
+from accounts.actions.users import set_password, set_rights, sign_up
 from accounts.audit import AuditAction
-from accounts.models import AuditEntry, User
+from accounts.models import Account, AuditEntry, User
 from hooks.actions import redelivery
 from hooks.actions.endpoints import (
     end_override,
@@ -226,7 +227,7 @@ def test_an_entry_lives_and_dies_with_its_change(alice: User, instance: Instance
 @pytest.mark.django_db(transaction=True)
 def test_no_entry_is_written_outside_of_a_transaction() -> None:
     with pytest.raises(transaction.TransactionManagementError):
-        audit.record(AuditAction.SIGNED_UP, acting_user=None, kind="account", key=1)
+        audit.record(Account(pk=1, name="Shop"), AuditAction.SIGNED_UP, acting_user=None)
 
 
 def test_an_entry_outlives_its_account_and_its_actor(alice: User, instance: Instance) -> None:

@@ -66,7 +66,7 @@ def test_a_hook_is_found_by_its_id_by_its_instance_and_by_its_message(charlie, a
     for text in ("12345 true_1@c.us_XXXX", "54321", "3EB0", "9" * 30):
         page = charlie.get("/admin/hooks/hook/", {"q": text})
         assert (page.status_code, list(page.context["cl"].result_list)) == (200, []), text
-        assert "Nothing is found by" in page.content.decode()
+        assert "No results for" in page.content.decode()
     [found] = charlie.get("/admin/hooks/attempt/", {"q": attempt.hook.webhook_id}).context["cl"].result_list
     assert found == attempt
 

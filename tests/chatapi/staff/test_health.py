@@ -13,8 +13,8 @@ from instances.models import Instance
 
 def test_it_says_that_nothing_runs(staff: Client) -> None:
     page = staff.get("/admin/health/").content.decode()
-    assert "Nothing runs:" in page
-    assert "None is open." in page
+    assert "No task is running:" in page
+    assert "No redelivery is running or planned." in page
 
 
 def test_it_shows_what_waits_who_works_and_who_fails(staff: Client, instance: Instance) -> None:
@@ -28,11 +28,11 @@ def test_it_shows_what_waits_who_works_and_who_fails(staff: Client, instance: In
     with CaptureQueriesContext(connection) as asked:
         answer = staff.get("/admin/health/")
     page = answer.content.decode()
-    assert answer.context["found"].in_flight == 5
-    [waiting] = [one for one in answer.context["found"].waiting if one.number]
+    assert answer.context["metrics"].in_flight == 5
+    [waiting] = [one for one in answer.context["metrics"].waiting if one.number]
     assert (waiting.lane, waiting.turn, waiting.number) == ("ordered", "first", 1)
     assert [alive for _, alive in answer.context["runners"]] == [True, False]
-    assert "works" in page and "silent" in page
+    assert "running" in page and "no heartbeat" in page
     assert "https://example.com/hook" in page and "3\xa0hours" in page
     assert len(asked) == 13
 

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.actions import members
-from accounts.actions.accounts import issue_key
+from accounts.actions.keys import issue_key
 from chatapi.staff import lists
 from hooks.actions import redelivery
 from hooks.models import Attempt, Hook, Kind, Outcome, State
@@ -141,7 +141,7 @@ def test_the_filters_of_a_million_hooks_read_no_more_than_a_stretch(staff: Clien
 
 
 def test_an_empty_list_says_so(staff: Client) -> None:
-    assert "Nothing here yet." in staff.get("/admin/hooks/hook/").content.decode()
+    assert "No rows yet." in staff.get("/admin/hooks/hook/").content.decode()
 
 
 def test_bins_by_size_read_their_index_alone(staff: Client, instance: Instance) -> None:

@@ -7,7 +7,7 @@ import time_machine
 from django.test import Client
 from django.utils import timezone
 
-from accounts.actions.accounts import issue_key
+from accounts.actions.keys import issue_key
 from accounts.models import Account, AuditEntry, User
 from hooks.models import Hook
 from instances.actions.messages import receive_message
@@ -128,7 +128,7 @@ def test_every_look_and_every_page_is_in_the_trail(looking: Client, instance: In
     looking.get("/log/?state=failed")
     looking.get("/instances/99999/")
     looking.post("/instances/12345/rename/", {"name": "x"})
-    answer = looking.post("/admin/leave-look/")
+    answer = looking.post("/admin/stop-viewing/")
     assert answer["Location"] == f"/admin/accounts/account/{instance.owner_id}/change/"
     assert actions() == [
         ("charlie@example.org", "look.started", {"reason": "ticket 7"}),

@@ -20,7 +20,7 @@ def test_it_tells_of_oneself_of_tokens_and_of_staff(
     stop_instance(instance, reason="looks like spam", acting_user=charlie)
     staff.post(f"/admin/accounts/account/do/look/?pk={instance.owner_id}", {"reason": "ticket 7"})
     staff.get("/log/")
-    rows = [(row["who"], row["entry"].action) for row in alice.get(PAGE).context["rows"]]
+    rows = [(row["actor"], row["entry"].action) for row in alice.get(PAGE).context["rows"]]
     assert rows[:5] == [
         ("Staff of this site", "look.page"),
         ("Staff of this site", "look.started"),

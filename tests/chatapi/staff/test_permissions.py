@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts.actions.accounts import set_groups, set_rights
+from accounts.actions.users import set_groups, set_rights
 from accounts.models import AuditEntry, User
 from hooks.models import Attempt, Hook, Kind, Outcome, State
 from instances.models import Instance
@@ -140,8 +140,8 @@ def test_bodies_take_a_right_of_their_own_and_leave_an_entry(
     for page, text in pages.items():
         assert support.get(page).status_code == 403
         assert "private" not in support.get(page.replace("body", "change")).content.decode()
-        assert "Read the body" not in support.get(page.replace("body", "change")).content.decode()
-        assert "Read the body" in administrator.get(page.replace("body", "change")).content.decode()
+        assert "Read body" not in support.get(page.replace("body", "change")).content.decode()
+        assert "Read body" in administrator.get(page.replace("body", "change")).content.decode()
         assert not AuditEntry.objects.exists()
         assert text in administrator.get(page).content.decode()
         [entry] = AuditEntry.objects.all()

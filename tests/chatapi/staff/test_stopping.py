@@ -7,7 +7,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.actions import members
-from accounts.actions.accounts import issue_key
+from accounts.actions.keys import issue_key
 from accounts.models import User
 from hooks.actions import stopping
 from hooks.actions.endpoints import pause, resume

@@ -53,7 +53,7 @@ QUERIES = {
     "accounts:account": 9,
     "accounts:invitation": 3,
     "accounts:members": 7,
-    "accounts:trail": 6,
+    "accounts:audit-log": 6,
     "mfa_index": 6,
     "usersessions_list": 5,
 }

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
-from accounts.actions.accounts import issue_key
+from accounts.actions.keys import issue_key
 from accounts.models import User
 from hooks import metrics
 from hooks.dispatch import claim, record, rows

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.actions.accounts import issue_key, sign_up
+from accounts.actions.keys import issue_key
+from accounts.actions.users import sign_up
 from accounts.models import Account
 from instances.actions.lifecycle import create_instance, link_sandbox
 from instances.models import Instance

@@ -6,7 +6,7 @@ import uuid
 import pytest
 from django.test import Client
 
-from accounts.actions.accounts import rotate_key
+from accounts.actions.keys import rotate_key
 from hooks.actions import redelivery
 from hooks.actions.endpoints import configure
 from hooks.actions.hooks import resend

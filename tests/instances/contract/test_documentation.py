@@ -10,7 +10,7 @@ import yaml
 from django.test import Client
 
 import instances.contract.urls  # noqa: F401 - registers the methods
-from accounts.actions.accounts import issue_key
+from accounts.actions.keys import issue_key
 from hooks.actions.hooks import cancel
 from hooks.models import Hook, Kind
 from instances.actions.chats.groups import create_group

@@ -9,7 +9,7 @@ from django.test import Client, override_settings
 from hypothesis import HealthCheck, Phase, given, strategies
 from hypothesis import settings as hypothesis_settings
 
-from accounts.actions.accounts import issue_key
+from accounts.actions.keys import issue_key
 from instances.contract.registry import METHODS
 from instances.contract.urls import urlpatterns
 from instances.models import Instance

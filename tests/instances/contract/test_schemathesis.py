@@ -14,7 +14,7 @@ from django.test import Client
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 
-from accounts.actions.accounts import issue_key
+from accounts.actions.keys import issue_key
 from instances.actions.messages import receive_message
 from instances.models import Instance
 from tests.instances.api.test_schemathesis import DOCUMENT, EVERYWHERE

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from django.test import Client
 
-from accounts.actions.accounts import issue_key, rotate_key
+from accounts.actions.keys import issue_key, rotate_key
 from hooks.models import Hook
 from instances.actions.bans import change_bans
 from instances.actions.lifecycle import link_sandbox, record_payment

@@ -12,55 +12,44 @@ from django.views.decorators.http import require_safe
 from accounts.models import AuditEntry
 from accounts.views.account import own_account
 
-SHOWN = 50
+PAGE_SIZE = 50
 # The details that the owner sees; the reasons of staff are not among them.
 SHOWN_DETAILS = (
-    "changed",
-    "path",
-    "role",
-    "days",
-    "amount",
-    "currency",
-    "new",
-    "hooks",
-    "hook",
-    "channel",
-    "answer",
-    "lasts",
+    "changed", "path", "role", "days", "amount", "currency", "new", "hooks", "hook", "channel", "answer", "lasts",
     "requests",
-)
+)  # fmt: skip
 
 
 @require_safe
 @login_required
-def trail(request: HttpRequest) -> HttpResponse:
-    """The newest SHOWN entries; with `?before=<key of an entry>`, those before it."""
+def audit_log(request: HttpRequest) -> HttpResponse:
+    """The newest PAGE_SIZE entries; with `?before=<key of an entry>`, those before it."""
     own = own_account(request)
     found = AuditEntry.objects.filter(account=own).select_related("actor").order_by("-pk")
     given = request.GET.get("before", "")
     before = int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None
     if before is not None:
         found = found.filter(pk__lt=before)
-    entries = list(found[: SHOWN + 1])
+    entries = list(found[: PAGE_SIZE + 1])
     context = {
-        "rows": [shown(entry, own.owner_id) for entry in entries[:SHOWN]],
-        "older": entries[SHOWN - 1].pk if len(entries) > SHOWN else None,
+        "rows": [entry_for_owner(entry, own.owner_id) for entry in entries[:PAGE_SIZE]],
+        "older": entries[PAGE_SIZE - 1].pk if len(entries) > PAGE_SIZE else None,
         "is_first": before is None,
     }
-    return render(request, "accounts/trail.html", context)
+    return render(request, "accounts/audit_log.html", context)
 
 
-def shown(entry: AuditEntry, owner_id: int) -> dict[str, Any]:
+def entry_for_owner(entry: AuditEntry, owner_id: int) -> dict[str, Any]:
     """An entry as the owner sees it: staff members are not named."""
     actor = entry.actor
-    who = entry.actor_text or "A token or a program"
+    name = entry.actor_text or "A token or a program"
     if actor is not None and actor.pk == owner_id:
-        who = "You"
+        name = "You"
     elif actor is not None and actor.is_staff:
-        who = "Staff of this site"
-    detail = [words(entry.detail[name]) for name in SHOWN_DETAILS if entry.detail.get(name)]
-    return {"entry": entry, "who": who, "detail": " · ".join(detail)}
+        name = "Staff of this site"
+    details = [detail_text(entry.detail[key]) for key in SHOWN_DETAILS if entry.detail.get(key)]
+    return {"entry": entry, "actor": name, "detail": " · ".join(details)}
 
 
-def words(value: Any) -> str:
+def detail_text(value: Any) -> str:
     return ", ".join(str(item) for item in value) if isinstance(value, list) else str(value)

@@ -1,0 +1,54 @@
+"""Account keys: issue, rotate, and authenticate with one."""
+
+import secrets
+import string
+from datetime import timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts import audit
+from accounts.audit import AuditAction
+from accounts.blocking import Blocked
+from accounts.models import KEY_PREFIX_LENGTH, Account, AccountKey, User, key_digest
+
+# Letters and digits only, so that a double click selects the whole key. 40 of 62 make 238 bits.
+KEY_ALPHABET = string.ascii_letters + string.digits
+KEY_LENGTH = 40
+# `last_used_at` is exact to the minute: a busy client causes one write a minute, not one a call.
+KEY_USE_RECORDED_EVERY = timedelta(minutes=1)
+
+
+@transaction.atomic
+def issue_key(account: Account, *, acting_user: User | None) -> tuple[AccountKey, str]:
+    """Create a key. Returns it with its text, `uid_` and 40 letters or digits, which is not stored."""
+    plaintext = "uid_" + "".join(secrets.choice(KEY_ALPHABET) for _ in range(KEY_LENGTH))
+    key = AccountKey.objects.create(
+        account=account, prefix=plaintext[:KEY_PREFIX_LENGTH], digest=key_digest(plaintext)
+    )
+    audit.record(key, AuditAction.KEY_ISSUED, acting_user=acting_user)
+    return key, plaintext
+
+
+@transaction.atomic
+def rotate_key(account: Account, *, acting_user: User) -> tuple[AccountKey, str]:
+    """Revoke all keys of the account and issue a new one; see issue_key."""
+    # The lock: two rotations at once must not leave two live keys.
+    Account.objects.select_for_update().get(pk=account.pk)
+    revoked = AccountKey.objects.filter(account=account, revoked_at=None).update(revoked_at=timezone.now())
+    if revoked:
+        audit.record(account, AuditAction.KEY_ROTATED, acting_user=acting_user, revoked=revoked)
+    return issue_key(account, acting_user=acting_user)
+
+
+def authenticate_key(plaintext: str) -> Account | None:
+    """The account of this key, or None; records the use at most once a minute. Raises Blocked."""
+    key = AccountKey.objects.matching(plaintext)
+    if key is None:
+        return None
+    if key.account.blocked_at is not None:
+        raise Blocked
+    now = timezone.now()
+    if key.last_used_at is None or now - key.last_used_at >= KEY_USE_RECORDED_EVERY:
+        AccountKey.objects.filter(pk=key.pk).update(last_used_at=now)
+    return key.account

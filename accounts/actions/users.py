@@ -1,0 +1,76 @@
+"""Changes to users: sign-up, password, rights, groups, and the first-run checklist."""
+
+from collections.abc import Iterable
+
+from django.contrib.auth.models import Group
+from django.db import transaction
+from django.utils import timezone
+
+from accounts import audit
+from accounts.actions.accounts import rename_account
+from accounts.audit import AuditAction
+from accounts.models import Account, User
+
+
+@transaction.atomic
+def sign_up(email: str, password: str | None, *, name: str = "") -> Account:
+    """Create a user with their account. Raises IntegrityError if the address is taken."""
+    account = User.objects.create_user(email, password).account
+    audit.record(account, AuditAction.SIGNED_UP, acting_user=account.owner)
+    return rename_account(account, name, acting_user=account.owner) if name else account
+
+
+@transaction.atomic
+def open_account(owner: User) -> Account:
+    """Get or create the account of a user that allauth's sign-up form saved; at most one per user."""
+    account, _ = Account.objects.get_or_create(owner=owner)
+    audit.record(account, AuditAction.SIGNED_UP, acting_user=owner)
+    return account
+
+
+@transaction.atomic
+def set_password(user: User, password: str, *, acting_user: User | None) -> User:
+    """Set another user's password; users change their own on allauth's pages."""
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    audit.record(user, AuditAction.PASSWORD_SET, acting_user=acting_user)
+    return user
+
+
+@transaction.atomic
+def set_rights(user: User, *, is_active: bool, is_staff: bool, is_superuser: bool, acting_user: User) -> User:
+    """Set whether the user may sign in, see the staff pages, and do everything there.
+
+    Only superusers may change superusers or grant and remove that right. Raises PermissionError with the message.
+    """
+    before = User.objects.select_for_update().get(pk=user.pk)
+    if (is_superuser or before.is_superuser) and not acting_user.is_superuser:
+        raise PermissionError("Only a superuser may change a superuser, or make one.")
+    rights = {"is_active": is_active, "is_staff": is_staff, "is_superuser": is_superuser}
+    changed = {name: value for name, value in rights.items() if getattr(before, name) != value}
+    user.is_active, user.is_staff, user.is_superuser = is_active, is_staff, is_superuser
+    user.save(update_fields=list(rights))
+    if changed:
+        audit.record(user, AuditAction.RIGHTS, acting_user=acting_user, **changed)
+    return user
+
+
+@transaction.atomic
+def set_groups(user: User, groups: Iterable[Group], *, acting_user: User) -> User:
+    """Set the user's groups on the support desk: support, billing, administrator. Raises PermissionError."""
+    if user.is_superuser and not acting_user.is_superuser:
+        raise PermissionError("Only a superuser may change a superuser.")
+    before = set(user.groups.values_list("name", flat=True))
+    user.groups.set(groups)
+    after = set(user.groups.values_list("name", flat=True))
+    if before != after:
+        audit.record(user, AuditAction.RIGHTS, acting_user=acting_user, groups=sorted(after))
+    return user
+
+
+@transaction.atomic
+def show_first_steps(user: User, shown: bool, *, acting_user: User) -> User:
+    """Show or dismiss the first-run checklist. It is a display preference, so it has no audit row."""
+    user.first_steps_hidden_at = None if shown else timezone.now()
+    user.save(update_fields=["first_steps_hidden_at"])
+    return user

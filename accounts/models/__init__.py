@@ -1,0 +1,25 @@
+"""Users, their accounts, and an account's members, keys (`uid`) and payments.
+
+Writes go through accounts/actions/; reads that a user sees start from `visible_to(user)`.
+"""
+
+from accounts.audit import AuditEntry
+from accounts.models.accounts import Account, AccountQuerySet
+from accounts.models.keys import KEY_PREFIX_LENGTH, AccountKey, key_digest
+from accounts.models.members import Invitation, Member, Role
+from accounts.models.payments import Payment
+from accounts.models.users import User
+
+__all__ = [
+    "KEY_PREFIX_LENGTH",
+    "Account",
+    "AccountKey",
+    "AccountQuerySet",
+    "AuditEntry",
+    "Invitation",
+    "Member",
+    "Payment",
+    "Role",
+    "User",
+    "key_digest",
+]

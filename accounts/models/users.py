@@ -1,0 +1,63 @@
+"""Users, who sign in by e-mail address."""
+
+from typing import Any, ClassVar
+
+from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.db import models, transaction
+from django.db.models.functions import Lower
+from django.utils import timezone
+
+from accounts.audit import AuditSubject
+from accounts.models.accounts import Account
+
+
+class UserManager(BaseUserManager["User"]):
+    """Creates a user together with their account; neither exists without the other."""
+
+    @transaction.atomic
+    def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """Create a user. `email` in any case; without a password the user has to reset it to sign in."""
+        if not email:
+            raise ValueError("A user needs an e-mail address.")
+        user = self.model(email=email.strip().lower(), **fields)
+        user.set_password(password)
+        user.save(using=self._db)
+        Account.objects.create(owner=user)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
+        """For `manage.py createsuperuser`."""
+        return self.create_user(email, password, **{**fields, "is_staff": True, "is_superuser": True})
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        return self.get(email=(username or "").strip().lower())
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person, identified by an e-mail address; there are no user names."""
+
+    email = models.EmailField("e-mail address", max_length=254, unique=True)
+    is_active = models.BooleanField("may sign in", default=True)
+    is_staff = models.BooleanField("may see the staff pages", default=False)
+    date_joined = models.DateTimeField("joined", default=timezone.now)
+    # when the first-run checklist was dismissed; empty: it is shown until every step is done
+    first_steps_hidden_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: ClassVar[list[str]] = []
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(email=Lower("email")), name="user_email_is_lower_case"),
+        ]
+
+    def __str__(self) -> str:
+        return self.email
+
+    def audit_subject(self) -> AuditSubject:
+        """The entry belongs to the user's own account, so its owner sees it too. One query."""
+        own = Account.objects.filter(owner=self).values_list("pk", flat=True).first()
+        return AuditSubject("user", self.pk, self.email, own)
