@@ -4,6 +4,7 @@ Pure: it knows no model. A request whose body is binary or long is quoted with t
 """
 
 import json
+import re
 import shlex
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from typing import NamedTuple
 CLIENT_HEADERS = {
     "host", "content-length", "connection", "accept-encoding", "expect", "transfer-encoding", "keep-alive", "upgrade",
 }  # fmt: skip
+DOT_SEGMENT = re.compile(r"/\.{1,2}(?:/|\?|$)")  # curl and browsers remove these from a path
 MAX_INLINE_BODY = 8 * 1024  # bytes of a body that is quoted inline
 
 
@@ -44,16 +46,35 @@ def join_lines(parts: list[list[str]]) -> str:
 
 
 def curl(request: QuotedRequest) -> str:
-    """Returns a command for a POSIX shell. `--globoff`: brackets in a URL are not a pattern."""
-    method = ["-I"] if request.method == "HEAD" else ["-X", request.method]
-    parts = [["curl", "-i", "--globoff", *method, request.url]]
-    parts += [["-H", f"{name}: {value}"] for name, value in request.headers]
+    """Returns a command for a POSIX shell that sends the same method, URL, headers and body.
+
+    curl adds its own User-Agent and Accept if the request has none. `--globoff`: brackets in a URL are no pattern;
+    `--path-as-is`: `/../` stays in the path.
+    """
+    start = ["curl", "-i", "--globoff"]
+    if DOT_SEGMENT.search(request.url):
+        start.append("--path-as-is")
+    if request.method != "HEAD":
+        start += ["-X", request.method]
+    elif request.has_body:  # -I allows no body, and with -X curl would wait for the body of the response
+        start += ["-X", "HEAD", "--max-time", "10"]
+    else:
+        start.append("-I")
+    parts = [[*start, request.url]]
+    # `X;` is how curl is told to send a header without a value; `X:` would remove it
+    parts += [["-H", f"{name}: {value}" if value else f"{name};"] for name, value in request.headers]
     if request.has_body:
         if not any(name.lower() == "content-type" for name, _ in request.headers):
-            parts.append(["-H", "content-type:"])  # without it curl sends the type of a form
+            parts.append(["-H", "content-type:"])  # otherwise curl sends the type of a form
         inline = request.text is not None
         parts.append(["--data-raw", request.text or ""] if inline else ["--data-binary", f"@{request.file}"])
     return join_lines(parts)
+
+
+def curl_json(url: str, value: object) -> str:
+    """Returns a command for a POSIX shell that posts `value` as JSON; shorter than curl(), to be read and edited."""
+    body = to_json(value)
+    return join_lines([["curl", url], ["-H", "Content-Type: application/json"], ["-d", body]])
 
 
 def httpie(request: QuotedRequest) -> str:
@@ -99,5 +120,5 @@ def javascript(request: QuotedRequest) -> str:
     )
 
 
-def to_json(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+def to_json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -4,8 +4,9 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from chatapi.ui import sizes
 from testing_tools.verification.models import Capture, Family
-from testing_tools.verification.reading.recognition import Sentence, size_words
+from testing_tools.verification.reading.recognition import Sentence
 
 register = template.Library()
 
@@ -33,9 +34,9 @@ def family_icon(capture: Capture) -> str:
 
 
 @register.filter
-def bytes_words(size: int) -> str:
+def file_size(size: int) -> str:
     """512 as "512 B", 3482 as "3.4 KB"."""
-    return size_words(size)
+    return sizes.in_words(size)
 
 
 @register.filter

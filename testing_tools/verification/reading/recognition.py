@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from standardwebhooks.webhooks import Webhook
 
+from chatapi.ui import sizes
 from testing_tools.verification.models import BODY_LIMIT, Capture, Family
 
 # How far webhook-timestamp may be from the time of arrival: what the standardwebhooks verifiers allow.
@@ -187,17 +188,17 @@ class Sentence(NamedTuple):
 def sentence(capture: Capture, recognition: Recognition, signature: Signature) -> Sentence:
     """For example "Ack *delivered* for true_1768…, attempt 1 of 20, signature valid"."""
     if capture.too_large:
-        limit = size_words(BODY_LIMIT)
+        limit = sizes.in_words(BODY_LIMIT)
         return Sentence(
             "",
             capture.method,
-            f" of {size_words(capture.size)}: more than the {limit} that a bin takes, so the body was not kept "
+            f" of {sizes.in_words(capture.size)}: more than the {limit} that a bin takes, so the body was not kept "
             f"and the answer was 413",
         )
     tail = "".join(f", {part}" for part in (attempt_words(capture.attempt), signature.words) if part)
     if recognition.family == Family.OTHER:
         kind = {"JSON": "JSON", "Text": "text"}.get(recognition.label, "bytes")
-        what = f"with {size_words(capture.size)} of {kind}" if capture.size else "without a body"
+        what = f"with {sizes.in_words(capture.size)} of {kind}" if capture.size else "without a body"
         return Sentence("", capture.method, f" {what}, not a hook of this product{tail}")
     item = recognition.items[0]
     more = f" (and {len(recognition.items) - 1} more)" if len(recognition.items) > 1 else ""
@@ -223,13 +224,3 @@ def attempt_words(header: str) -> str:
     """`3/20` as "attempt 3 of 20"; anything else as nothing."""
     match = re.fullmatch(r"(\d{1,4})/(\d{1,4})", header)
     return f"attempt {match[1]} of {match[2]}" if match else ""
-
-
-def size_words(size: int) -> str:
-    """Bytes for people: "512 B", "3.4 KB", "1 MB" (1 KB = 1024 B)."""
-    value = float(size)
-    for unit in ("B", "KB", "MB"):
-        if value < 1024 or unit == "MB":
-            return f"{value:.1f}".removesuffix(".0") + f" {unit}"
-        value /= 1024
-    raise AssertionError("the last unit takes all")

@@ -9,6 +9,7 @@ from django.http import Http404, HttpRequest
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
+from chatapi.ui import request_snippets
 from hooks.models import Endpoint
 from instances.pages import access
 from testing_tools.verification import copy_as, responses
@@ -121,7 +122,7 @@ def list_context(
         "instance": instance,
         "may_change": may_change(request, bin),
         "until": until_mark(instance.endpoint if instance else None),
-        "curl": f"curl {bin.url} \\\n  -H 'Content-Type: application/json' \\\n  -d '{{\"hello\": \"bin\"}}'",
+        "curl": request_snippets.curl_json(bin.url, {"hello": "bin"}),
         "verification_url": f"{reverse('testing:verification')}?instance={instance.number}"
         if instance
         else "",

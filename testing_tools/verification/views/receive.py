@@ -10,10 +10,10 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
+from chatapi.ui import sizes
 from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.actions.captures import CaptureResult
 from testing_tools.verification.models import BODY_LIMIT
-from testing_tools.verification.reading.recognition import size_words
 from testing_tools.verification.responses import TOO_MANY_DELAYED, XML, delay_slot
 
 # A body over the limit is read up to here and discarded: a client cut off while writing never reads our 413.
@@ -46,7 +46,7 @@ def capture(request: HttpRequest, key: str, suffix: str | None = None) -> HttpRe
             "No bin has this URL.\n", content_type="text/plain; charset=utf-8", status=404
         )
     elif size > BODY_LIMIT:
-        words = f"A bin stores bodies of up to {size_words(BODY_LIMIT)}. The request was recorded without its body."
+        words = f"A bin stores bodies of up to {sizes.in_words(BODY_LIMIT)}. The request was recorded without its body."
         response = JsonResponse({"ok": False, "error": words}, status=413)
     else:
         response = configured_response(result)

@@ -79,7 +79,7 @@ def test_an_html_file_is_rejected(alice):
     page = send(
         alice, "file", file=SimpleUploadedFile("x.png", b"<html><script>alert(1)</script>", "image/png")
     )
-    assert "File was not sent: its content is a page or a program" in page
+    assert "File was not sent: the content is a web page or a program" in page
     assert (OutgoingMessage.objects.count(), Media.objects.count()) == (0, 0)
 
 
