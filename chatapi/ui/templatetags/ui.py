@@ -11,8 +11,9 @@ from django import forms, template
 from django.conf import settings
 from django.forms.boundfield import BoundField
 from django.template import Context
+from django.templatetags.static import static
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from chatapi.ui import durations, frame
@@ -46,6 +47,16 @@ def icon(name: str, css: str = "") -> SafeString:
         css,
         mark_safe(drawing(name)),  # our own vendored file
     )
+
+
+@register.simple_tag
+def stylesheets(names: str) -> SafeString:
+    """Links to files of static/css, in this order: `{% stylesheets "layout log" %}`.
+
+    Later files override earlier ones, so the order matters.
+    """
+    urls = ((static(f"css/{name}.css"),) for name in names.split())
+    return format_html_join("", '<link rel="stylesheet" href="{}">', urls)
 
 
 @register.inclusion_tag("chatapi/ui/copy.html")

@@ -73,5 +73,5 @@ def indented(text: str) -> str:
 
 
 def coloured(text: str) -> SafeString:
-    """JSON with a class on each token (static/css/bin.css); pygments escapes what it prints."""
+    """JSON with a class on each token (static/css/capture.css); pygments escapes what it prints."""
     return mark_safe(highlight(text, JsonLexer(ensurenl=False), HtmlFormatter(nowrap=True, classprefix="t-")))

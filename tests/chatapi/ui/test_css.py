@@ -1,12 +1,17 @@
-"""Colours are design tokens: static/css/tokens.css has all of them, staff-tokens.css those of the admin site."""
+"""The style sheets: colours are design tokens, each file is loaded, and each class is used.
+
+static/css/tokens.css has all colours, staff-tokens.css those of the admin site.
+"""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 
-CSS = Path(settings.BASE_DIR) / "static" / "css"
+ROOT = Path(settings.BASE_DIR)
+CSS = ROOT / "static" / "css"
 TOKENS = ("tokens.css", "staff-tokens.css")
 FILES = [path for path in sorted(CSS.glob("*.css")) if path.name not in TOKENS]
 LITERAL = re.compile(
@@ -15,6 +20,26 @@ LITERAL = re.compile(
     re.IGNORECASE,
 )
 IN_MIX = re.compile(r"\bin (?:oklab|oklch|srgb)\b")
+LINES_MOST = 500
+# Classes that other packages write: pygments (t-…), uPlot (u-…, uplot), Swagger UI, htmx, Tabler, Django's admin.
+FOREIGN = re.compile(
+    r"(?:[tu]-.*|uplot|swagger-ui|wrapper|info|title|scheme-container|dark-mode|htmx-request|active|icon|"
+    r"spinner-border|dropdown-item|nav-link|module|inline-group|button|submit-row|object-tools|readonly|filtered|"
+    r"changelist-form-container|breadcrumbs|small|help)"
+)
+
+
+def read(folder: str, pattern: str) -> str:
+    return "".join(path.read_text() for path in sorted((ROOT / folder).rglob(pattern)))
+
+
+@cache
+def used_words() -> tuple[frozenset[str], tuple[str, ...]]:
+    """The words of templates, scripts and Python code, and the prefixes of built classes (`dot-{{ … }}`)."""
+    templates = read("templates", "*.html")
+    python = "".join(read(app, "*.py") for app in ("accounts", "chatapi", "instances", "testing_tools"))
+    words = frozenset(re.findall(r"[\w-]+", templates + read("static/js", "*.js") + python))
+    return words, tuple(set(re.findall(r"([\w-]+-)\{\{", templates)))
 
 
 def declarations(css: str) -> list[tuple[str, str]]:
@@ -45,9 +70,27 @@ def test_the_pages_use_every_token_and_no_other() -> None:
         text = path.read_text()
         used |= set(re.findall(r"var\((--[\w-]+)", text))
         local |= {name for name, _ in declarations(text) if name.startswith("--")}
-    scripts = "".join(path.read_text() for path in sorted((CSS.parent / "js").glob("*.js")))
+    scripts = read("static/js", "*.js")
     used |= {name for name in tokens if name.startswith("--chart-") and "--chart-${" in scripts}
     unused = {name for name in tokens - used if not name.startswith("--tblr-")}
     assert unused == set()
     unknown = {name for name in used - tokens - local if not name.startswith("--tblr-")}
     assert unknown == set()
+
+
+def test_every_style_sheet_is_loaded_by_a_template_and_no_other() -> None:
+    templates = read("templates", "*.html")
+    names = " ".join(re.findall(r'{% stylesheets "([^"]+)" %}', templates)).split()
+    names += re.findall(r'{% static "css/([\w-]+)\.css" %}', templates)
+    assert set(names) == {path.stem for path in CSS.glob("*.css")}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_a_style_sheet_is_short_and_uses_no_class_that_no_page_has(path: Path) -> None:
+    css = path.read_text()
+    assert css.count("\n") <= LINES_MOST
+    selectors = re.sub(r"/\*.*?\*/|\{[^{}]*\}", "", css, flags=re.DOTALL)
+    classes = set(re.findall(r"\.([a-zA-Z][\w-]*)", selectors))
+    words, prefixes = used_words()
+    unused = {c for c in classes - words if not c.startswith(prefixes) and not FOREIGN.fullmatch(c)}
+    assert unused == set()

@@ -119,7 +119,7 @@ def test_no_template_holds_what_the_policy_forbids() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["css/app.css", "vendor/tabler/tabler.min.css", "vendor/tabler/tabler.min.js"]
+    "name", ["css/base.css", "vendor/tabler/tabler.min.css", "vendor/tabler/tabler.min.js"]
 )
 def test_vendored_files_name_no_file_that_is_not_there(name: str) -> None:
     text = Path(str(finders.find(name))).read_text()
