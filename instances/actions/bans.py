@@ -13,7 +13,7 @@ from accounts.models import User
 from instances import ban_masks, chat_ids
 from instances.actions import events
 from instances.actions.sending.accept import QueueFull, send_message
-from instances.models import BannedContact, Instance, Message
+from instances.models import BannedContact, Instance
 
 LONGEST_MESSAGE = 4_096  # characters of preBanMessage
 
@@ -32,7 +32,7 @@ def change_bans(
 ) -> Instance:
     """Change the mask and the message for banned contacts; None leaves a value unchanged.
 
-    The empty mask bans no contact. After a change of the mask, every banned contact is told once more.
+    The empty mask bans no contact. After a change of the mask, every banned contact is told again.
 
     Raises:
         ban_masks.BadMask: the mask is not a valid pattern.
@@ -64,28 +64,20 @@ def is_banned(instance: Instance, chat_id: str) -> bool:
         return False
 
 
-def notify_banned_contact(instance: Instance, chat_id: str) -> None:
-    """Send the preBanMessage to a banned contact who wrote for the first time. The caller holds the instance's lock."""
+def notify_if_banned(instance: Instance, chat_id: str) -> bool:
+    """Returns whether the contact is banned. Sends the preBanMessage when they write for the first time.
+
+    Called in a transaction.
+    """
+    if not is_banned(instance, chat_id):
+        return False
+    events.lock(instance)
     if BannedContact.objects.filter(instance=instance, chat_id=chat_id).exists():
-        return
+        return True
     if instance.pre_ban_message and instance.is_paid:
         try:
             send_message(instance, chat_id=chat_id, body=instance.pre_ban_message)
         except QueueFull:
-            return  # sent when the contact writes again
+            return True  # sent when the contact writes again
     BannedContact.objects.create(instance=instance, chat_id=chat_id)
-
-
-def raise_if_banned(message: Message | None) -> Message:
-    """Returns the recorded message.
-
-    Called after the transaction that notified the contact: an exception inside it would roll the notification back.
-
-    Raises:
-        Banned: no message was recorded.
-    """
-    if message is None:
-        raise Banned(
-            "The sender's number fits banPhoneMask, so nothing that they write reaches the instance."
-        )
-    return message
+    return True

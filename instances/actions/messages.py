@@ -15,11 +15,10 @@ from instances.models import Ack, Chat, Instance, Media, Message, MessageType
 
 
 class MessageContent(TypedDict, total=False):
-    """What a message says and how the messenger reports it: the optional keywords of a received or typed message.
+    """What a message contains: the optional keywords of a received or typed message.
 
     `media` is the file, whose link becomes the body. `quoted` is made by message_lookup.quote. `time` is the
-    messenger's time, by default now. `key` is the messenger's own id of the message, if it has one: a message reported
-    twice is written once, and the stored message is returned.
+    messenger's time, by default now.
     """
 
     type: str  # of MessageType
@@ -29,12 +28,131 @@ class MessageContent(TypedDict, total=False):
     forwarded: int
     media: Media | None
     time: datetime | None
-    key: str
 
 
-def body_and_file(instance: Instance, type: str, body: str, media: Media | None) -> tuple[str, Media | None]:
-    """Returns the body and the file as they are stored (contract.md §3): of a file its link, of calls and of videos
-    that are not uploaded a fixed text.
+def receive_message(
+    instance: Instance,
+    *,
+    sender: str,
+    sender_name: str = "",
+    chat_id: str | None = None,
+    key: str = "",
+    **content: Unpack[MessageContent],
+) -> Message:
+    """Record a message that a contact wrote, with its hook.
+
+    `sender` is a phone number or chat id. `chat_id` is the group, if the message was written in one. Without a
+    `sender_name` the name in the address book is used. `key` is the messenger's own id of the message, if it has one:
+    a message reported twice is written once, and the stored message is returned.
+
+    Call it outside a transaction: Banned must not roll back the message that tells the contact of the ban.
+
+    Raises:
+        bans.Banned: the contact is banned, and was told so the first time.
+        chat_ids.BadChatId: `sender` or `chat_id` is not valid.
+        ValueError: the type is not a MessageType.
+    """
+    author = chat_ids.of_phone(sender)
+    where = chat_ids.of_chat(chat_id) if chat_id else author
+    message_id = chat_ids.message_id(where, author=author, from_me=False, key=key)
+    with transaction.atomic():
+        if key and (known := find_reported(instance, message_id)):
+            return known
+        if not bans.notify_if_banned(instance, where):
+            return record_message(
+                instance,
+                message_id=message_id,
+                chat_id=where,
+                author=author,
+                author_name=sender_name[:200],
+                **content,
+            )
+    raise bans.Banned(
+        "The sender's number fits banPhoneMask, so nothing that they write reaches the instance."
+    )
+
+
+@transaction.atomic
+def type_on_phone(
+    instance: Instance, *, chat_id: str, key: str = "", **content: Unpack[MessageContent]
+) -> Message:
+    """Record a message typed on the instance's own phone (`self` 0), with its hook; its acks create no hooks.
+
+    `key` as in receive_message.
+
+    Raises:
+        chat_ids.BadChatId: `chat_id` is not valid.
+        ValueError: the type is not a MessageType.
+    """
+    where, own = chat_ids.of_chat(chat_id), instance.own_chat_id
+    message_id = chat_ids.message_id(where, author=own, from_me=True, key=key)
+    if key and (known := find_reported(instance, message_id)):
+        return known
+    return record_message(instance, message_id=message_id, chat_id=where, author=own, from_me=True, **content)
+
+
+def find_reported(instance: Instance, message_id: str) -> Message | None:
+    """Returns the message if the messenger has reported it before. Locks the instance's row in either case."""
+    events.lock(instance)
+    known = Message.objects.select_related("chat").filter(instance=instance, message_id=message_id).first()
+    if known is not None:
+        known.instance = instance
+    return known
+
+
+def record_message(
+    instance: Instance,
+    *,
+    message_id: str,
+    chat_id: str,
+    author: str,
+    author_name: str = "",
+    from_me: bool = False,
+    type: str = MessageType.CHAT,
+    body: str = "",
+    caption: str | None = None,
+    quoted: Mapping[str, Any] | None = None,
+    forwarded: int = 0,
+    media: Media | None = None,
+    time: datetime | None = None,
+) -> Message:
+    """Write a message with its number, chat and hooks, in the caller's transaction."""
+    at = time or timezone.now()
+    body, media = stored_body(instance, type, body, media)
+    number = events.raise_counter(instance, "last_message_number")
+    chat = chats.chat_for_message(
+        instance,
+        chat_id,
+        at=at,
+        name="" if chat_ids.is_group(chat_id) else author_name,
+        author="" if from_me else author,
+    )
+    message = Message.objects.create(
+        instance=instance,
+        number=number,
+        message_id=message_id,
+        chat=chat,
+        author=author,
+        sender_name="" if from_me else author_name or address_book_name(chat, author),
+        type=type,
+        body=body,
+        media=media,
+        caption=caption,
+        forwarded=forwarded,
+        quoted=dict(quoted) if quoted else None,
+        from_me=from_me,
+        ack=Ack.SENT if from_me else None,
+        time=at,
+    )
+    acks = [events.of_ack(instance, message, Ack.SENT)] if from_me else []
+    events.emit(instance, events.of_message(instance, message), *acks)
+    return message
+
+
+def stored_body(instance: Instance, type: str, body: str, media: Media | None) -> tuple[str, Media | None]:
+    """Returns the body and the file as they are stored (contract.md §3).
+
+    The body of a file is its link. Calls, and videos that are not uploaded, have a fixed text and no file.
 
     Raises:
         ValueError: the type is not a MessageType.
@@ -48,143 +166,12 @@ def body_and_file(instance: Instance, type: str, body: str, media: Media | None)
     return (media.link if media else body), media
 
 
-def receive_message(
-    instance: Instance,
-    *,
-    sender: str,
-    sender_name: str = "",
-    chat_id: str | None = None,
-    **content: Unpack[MessageContent],
-) -> Message:
-    """Record a message that a contact wrote, with its hook.
-
-    `sender` is a phone number or chat id. `chat_id` is the group, if the message was written in one. Without a
-    `sender_name` the name in the address book is used.
-
-    Raises:
-        bans.Banned: the contact is banned, and was told so the first time.
-        chat_ids.BadChatId: `sender` or `chat_id` is not valid.
-        ValueError: the type is not a MessageType.
-    """
-    message = record_received(instance, sender=sender, sender_name=sender_name, chat_id=chat_id, **content)
-    return bans.raise_if_banned(message)
-
-
-@transaction.atomic
-def record_received(
-    instance: Instance,
-    *,
-    sender: str,
-    sender_name: str = "",
-    chat_id: str | None = None,
-    type: str = MessageType.CHAT,
-    body: str = "",
-    caption: str | None = None,
-    quoted: Mapping[str, Any] | None = None,
-    forwarded: int = 0,
-    media: Media | None = None,
-    time: datetime | None = None,
-    key: str = "",
-) -> Message | None:
-    """As receive_message, for a caller with a transaction of its own: returns None if the contact is banned."""
-    author = chat_ids.of_phone(sender)
-    where = chat_ids.of_chat(chat_id) if chat_id else author
-    at = time or timezone.now()
-    sender_name = sender_name[:200]
-    message_id = chat_ids.message_id(where, author=author, from_me=False, key=key)
-    if key and (known := find_reported(instance, message_id)):
-        return known
-    if bans.is_banned(instance, where):
-        events.lock(instance)
-        bans.notify_banned_contact(instance, where)
-        return None
-    body, media = body_and_file(instance, type, body, media)
-    number = events.raise_counter(instance, "last_message_number")
-    name = "" if chat_ids.is_group(where) else sender_name
-    chat = chats.chat_for_message(instance, where, at=at, name=name, author=author)
-    message = Message.objects.create(
-        instance=instance,
-        number=number,
-        message_id=message_id,
-        chat=chat,
-        author=author,
-        sender_name=sender_name or name_of(chat, author),
-        type=type,
-        body=body,
-        media=media,
-        caption=caption,
-        forwarded=forwarded,
-        quoted=dict(quoted) if quoted else None,
-        time=at,
-    )
-    events.emit(instance, events.of_message(instance, message))
-    return message
-
-
-def name_of(chat: Chat, author: str) -> str:
+def address_book_name(chat: Chat, author: str) -> str:
     """Returns the author's name in the address book; empty if it has none."""
     if not chat.is_group:
         return chat.name
     names = Chat.objects.filter(instance=chat.instance_id, chat_id=author).values_list("name", flat=True)
     return names.first() or ""
-
-
-def find_reported(instance: Instance, message_id: str) -> Message | None:
-    """Returns the message if the messenger has reported it before. Locks the instance's row in either case."""
-    events.lock(instance)
-    known = Message.objects.select_related("chat").filter(instance=instance, message_id=message_id).first()
-    if known is not None:
-        known.instance = instance
-    return known
-
-
-@transaction.atomic
-def type_on_phone(
-    instance: Instance,
-    *,
-    chat_id: str,
-    body: str = "",
-    type: str = MessageType.CHAT,
-    caption: str | None = None,
-    quoted: Mapping[str, Any] | None = None,
-    forwarded: int = 0,
-    media: Media | None = None,
-    time: datetime | None = None,
-    key: str = "",
-) -> Message:
-    """Record a message typed on the instance's own phone (`self` 0), with its hook; its acks create no hooks.
-
-    Keywords as in MessageContent.
-
-    Raises:
-        chat_ids.BadChatId: `chat_id` is not valid.
-        ValueError: the type is not a MessageType.
-    """
-    where = chat_ids.of_chat(chat_id)
-    at = time or timezone.now()
-    message_id = chat_ids.message_id(where, author=instance.own_chat_id, from_me=True, key=key)
-    if key and (known := find_reported(instance, message_id)):
-        return known
-    body, media = body_and_file(instance, type, body, media)
-    number = events.raise_counter(instance, "last_message_number")
-    message = Message.objects.create(
-        instance=instance,
-        number=number,
-        message_id=message_id,
-        chat=chats.chat_for_message(instance, where, at=at),
-        author=instance.own_chat_id,
-        type=type,
-        body=body,
-        media=media,
-        caption=caption,
-        forwarded=forwarded,
-        quoted=dict(quoted) if quoted else None,
-        from_me=True,
-        ack=Ack.SENT,
-        time=at,
-    )
-    events.emit(instance, events.of_message(instance, message), events.of_ack(instance, message, Ack.SENT))
-    return message
 
 
 @transaction.atomic

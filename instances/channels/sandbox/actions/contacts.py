@@ -8,7 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from instances import chat_ids
-from instances.actions import bans, events, messages
+from instances.actions import events, messages
 from instances.actions.chats import chats
 from instances.channels.sandbox.actions import receipts
 from instances.channels.sandbox.actions.preconditions import NotPossible, must_be_linked
@@ -35,6 +35,7 @@ def write_as_contact(
     sender: str,
     sender_name: str = "",
     chat_id: str | None = None,
+    key: str = "",
     **content: Unpack[messages.MessageContent],
 ) -> Message:
     """Record a message of a sandbox contact, if the instance is linked. Keywords as in messages.receive_message.
@@ -46,23 +47,7 @@ def write_as_contact(
         NotPossible: the contact has no account or is not in the group.
         bans.Banned, chat_ids.BadChatId, ValueError: as in messages.receive_message.
     """
-    message = receive_from_contact(
-        instance, sender=sender, sender_name=sender_name, chat_id=chat_id, **content
-    )
-    return bans.raise_if_banned(message)
-
-
-@transaction.atomic
-def receive_from_contact(
-    instance: Instance,
-    *,
-    sender: str,
-    sender_name: str = "",
-    chat_id: str | None = None,
-    **content: Unpack[messages.MessageContent],
-) -> Message | None:
-    """As write_as_contact, but returns None if the contact is banned."""
-    events.lock(instance)
+    instance.refresh_from_db()
     must_be_linked(instance, "no message reaches it")
     author = chat_ids.of_phone(sender)
     contact = SandboxContact.objects.filter(instance=instance, chat_id=author).first()
@@ -70,11 +55,12 @@ def receive_from_contact(
         raise NotPossible(f"{contact} has no account (hasAccount is false), so they can't write.")
     if chat_id:
         must_be_in_group(instance, chat_ids.of_chat(chat_id), author)
-    return messages.record_received(
+    return messages.receive_message(
         instance,
         sender=author,
         sender_name=sender_name or (contact.name if contact else ""),
         chat_id=chat_id,
+        key=key,
         **content,
     )
 

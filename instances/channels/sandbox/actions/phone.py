@@ -18,7 +18,9 @@ BATTERY_LOW = ((5, Substatus.BATTERY_LOW_2), (10, Substatus.BATTERY_LOW_1), (20,
 
 
 @transaction.atomic
-def type_by_hand(instance: Instance, *, chat_id: str, **content: Unpack[messages.MessageContent]) -> Message:
+def type_by_hand(
+    instance: Instance, *, chat_id: str, key: str = "", **content: Unpack[messages.MessageContent]
+) -> Message:
     """Record a message typed on the sandbox's phone; contacts receive and read it like a message of the API.
 
     Raises:
@@ -27,7 +29,7 @@ def type_by_hand(instance: Instance, *, chat_id: str, **content: Unpack[messages
     """
     events.lock(instance)
     must_be_linked(instance, "nothing that is typed on its phone goes out")
-    typed = messages.type_on_phone(instance, chat_id=chat_id, **content)
+    typed = messages.type_on_phone(instance, chat_id=chat_id, key=key, **content)
     acks = receipts.plan_receipts(instance, message_id=typed.message_id, chat_id=typed.chat.chat_id)
     messages.record_acks(instance, [(typed, Ack(ack)) for ack in acks])
     receipts.wake()

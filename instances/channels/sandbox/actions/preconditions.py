@@ -12,7 +12,7 @@ class NotPossible(Exception):
 
 
 def must_be_linked(instance: Instance, what: str) -> None:
-    """Check that a phone is linked and connected. An unpaid instance passes. The caller holds the instance's lock.
+    """Check that a phone is linked and connected. An unpaid instance passes.
 
     Raises:
         NotLinked: with a sentence that says why, and `what` does not happen because of it.
