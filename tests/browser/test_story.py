@@ -65,7 +65,7 @@ def test_from_the_sign_up_to_the_log(newcomer: Page) -> None:
         page.get_by_label("Read", exact=False).check()
         expect(page.get_by_label("Queue number")).to_have_value("1")
         page.get_by_role("button", name="Send", exact=True).click()
-        expect(verdict).to_contain_text("Answered, but not 200")
+        expect(verdict).to_contain_text("Responded with 500, not 200")
         expect(verdict.locator(".box-bad")).to_contain_text("Endpoint")
         expect(verdict).to_contain_text("KeyError: 'messages'")
         assert receiver.wait_for(2)[1].json()["ack"][0]["status"] == "viewed"
@@ -124,7 +124,7 @@ def test_a_message_gets_its_ticks_and_its_hooks_are_tried_until_200(newcomer: Pa
             page.get_by_role("button", name="Try now").click()
         expect(page.locator(".hook-sentence")).to_contain_text("Delivered, attempt 3 of 20")
         timeline = page.locator(".timeline-list").first
-        expect(timeline).to_contain_text("Attempt 1: Answered, but not 200 (500)")
+        expect(timeline).to_contain_text("Attempt 1: Responded with 500, not 200")
         expect(timeline).to_contain_text("Attempt 3: Delivered (200)")
         numbers = [request.headers["webhook-attempt"] for request in receiver.wait_for(3)]
         assert numbers == ["1/20", "2/20", "3/20"]

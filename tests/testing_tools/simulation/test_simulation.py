@@ -100,7 +100,7 @@ def test_an_ack_is_about_the_message_that_was_really_sent_last(alice, instance, 
 def test_a_500_is_answered_but_not_200_and_the_endpoint_is_at_fault(alice, receiver):
     receiver.answers = [(500, {"X-Powered-By": "a bot"}, b'{"error": "KeyError"}')]
     text = send(alice)
-    assert "Answered, but not 200" in text
+    assert "Responded with 500, not 200" in text
     assert "failed here" in text
     assert "X-Powered-By" in text
     assert "KeyError" in text

@@ -121,10 +121,10 @@ def test_each_of_a_run_has_its_own_verdict(alice, instance, receiver):
     run = begin(alice, instance, "message", "repeat")
     text = step(alice, run).content.decode()
     assert "2 Delivered" in text
-    assert "1 Answered, but not 200" in text
+    assert "1 Responded with 503, not 200" in text
     shown = simulation_runs.show_run(run)
     assert [one.verdict.words for one in shown.steps if one.verdict] == [
-        "Delivered", "Answered, but not 200", "Delivered",
+        "Delivered", "Responded with 503, not 200", "Delivered",
     ]  # fmt: skip
     assert 'id="last"' in text
 
