@@ -1,13 +1,11 @@
-"""Endpoints, hooks, attempts and redeliveries on the staff desk: as they are, and nothing to change.
+"""Hooks, attempts and redeliveries on the support desk, read-only.
 
-Secrets are shown to nobody. Bodies are private letters: they take a right of their own, and each reading of one
-stands in the audit trail.
+Bodies are private: reading one requires its own permission, and the audit log records it.
 """
 
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
@@ -16,81 +14,23 @@ from django.db.models import Model, Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
 
 from accounts import audit
 from accounts.audit import AuditAction
-from accounts.models import User
-from chatapi.staff.lists import Desk, keys, link, number, numbered
+from accounts.current_user import current_user
+from chatapi.staff.lists import StaffAdmin, fetch_keys, parse_number, row_link, search_link
+from chatapi.staff.search import of_instance, parse_hook_id
 from chatapi.staff.tools import Tool
 from hooks.actions import hooks as hook_actions
 from hooks.explain import body_dropped_words, explain, explain_hook
-from hooks.models import UNFINISHED, Attempt, Endpoint, Hook, Redelivery, RedeliveryPart
+from hooks.models import UNFINISHED, Attempt, Hook, Redelivery, RedeliveryPart
 from instances.models import Instance
 
-BODY = "hooks.view_body"
+VIEW_BODY = "hooks.view_body"
 
 
-def of_instance(text: str) -> Q:
-    """Rows of an endpoint, by its instance's number."""
-    return Q(endpoint__in=keys(numbered(text)))
-
-
-def hook_id(text: str) -> UUID | None:
-    """A hook's public id as `webhook-id` has it, or as a UUID; None for any other text."""
-    try:
-        return UUID(text.removeprefix("hook_"))
-    except ValueError:
-        return None
-
-
-class FailingFilter(admin.SimpleListFilter):
-    """Those that give nothing but failures now, and those that are paused."""
-
-    title = "health"
-    parameter_name = "health"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("failing", "Failing now"), ("paused", "Paused")]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        if self.value() == "failing":
-            return queryset.filter(failing_since__isnull=False)
-        return queryset.filter(paused_at__isnull=False) if self.value() == "paused" else queryset
-
-
-@admin.register(Endpoint)
-class EndpointDesk(Desk):
-    """Where hooks go; with the filter, who is failing."""
-
-    list_display = (
-        "of_instance", "url", "guaranteed", "parallel", "borrowed_until", "failing_since", "paused_at", "pause_reason",
-    )  # fmt: skip
-    list_display_links = ("url",)  # the first column is a link already, to the instance
-    list_select_related = ("instance",)
-    list_filter = (FailingFilter, "pause_reason", "guaranteed", "parallel")
-    window = True
-    search_fields = ("instance",)
-    search_help_text = "An instance's number"
-    exclude = ("secret", "previous_secret")
-
-    def find(self, text: str) -> Q | None:
-        if number(text) is None:
-            return None
-        return Q(pk__in=keys(numbered(text)))
-
-    @admin.display(description="instance")
-    def of_instance(self, endpoint: Endpoint) -> str:
-        return link("instances_instance", endpoint.pk, endpoint.instance)
-
-
-def cancel(request: HttpRequest, hook: Hook, asked: dict[str, Any]) -> str:
-    hook_actions.cancel(hook, acting_user=request.user)
-    return f"{hook.webhook_id} is cancelled."
-
-
-class BodyDesk(Desk):
-    """A list whose rows have a body that takes a right of its own."""
+class BodyAdmin(StaffAdmin):
+    """A list whose rows have a body; the page with the body requires VIEW_BODY."""
 
     body_field = ""
 
@@ -108,30 +48,29 @@ class BodyDesk(Desk):
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> Any:
         row = kwargs.get("obj")
-        if row is not None and request.user.has_perm(BODY):
+        if row is not None and request.user.has_perm(VIEW_BODY):
             context["body_page"] = reverse(
                 f"admin:{self.opts.app_label}_{self.opts.model_name}_body", args=[row.pk]
             )
         return super().render_change_form(request, context, *args, **kwargs)
 
     def body(self, request: HttpRequest, key: int) -> HttpResponse:
-        """The bytes as text, never as HTML."""
-        if not request.user.has_perm(BODY) or not self.has_view_permission(request):
+        """Shows the body as text, never as HTML; writes an audit entry."""
+        if not request.user.has_perm(VIEW_BODY) or not self.has_view_permission(request):
             raise PermissionDenied(
-                "Bodies take a right of their own: “Can read the bodies of hooks and answers”."
+                "Bodies require their own permission: “Can read the bodies of hooks and answers”."
             )
         row = self.model._default_manager.filter(pk=key).first() if key < 2**63 else None
         hook = self.hook_of(row) if row is not None else None
         instance = Instance.objects.filter(pk=hook.endpoint_id).first() if hook is not None else None
-        # of a deleted instance hooks outlive it for a while (hooks/maintenance/deleted_instances.py)
+        # Hooks outlive a deleted instance for a while (hooks/maintenance/deleted_instances.py).
         if row is None or hook is None or instance is None:
-            raise Http404("No such row.")
-        assert isinstance(request.user, User)  # BODY is never granted to an anonymous user
+            raise Http404("There is no such row.")
         with transaction.atomic():
             audit.record(
                 instance,
                 AuditAction.BODY_READ,
-                acting_user=request.user,
+                acting_user=current_user(request),
                 hook=hook.webhook_id,
                 of=self.opts.model_name,
             )
@@ -150,61 +89,58 @@ class BodyDesk(Desk):
         return row
 
 
+def cancel_hook(request: HttpRequest, hook: Hook, data: dict[str, Any]) -> str:
+    hook_actions.cancel(hook, acting_user=request.user)
+    return f"{hook.webhook_id} is cancelled."
+
+
 @admin.register(Hook)
-class HookDesk(BodyDesk):
-    """Events on their way."""
+class HookAdmin(BodyAdmin):
+    """Hooks with their state in words."""
 
-    list_per_page = 30  # each has a sentence made for it
-
+    list_per_page = 30  # each row computes an explanation
     list_display = (
-        "webhook_id",
-        "of_instance",
-        "kind",
-        "state",
-        "attempts",
-        "explanation",
-        "last_host",
-        "created_at",
-    )
+        "webhook_id", "of_instance", "kind", "state", "attempts", "explanation", "last_host", "created_at",
+    )  # fmt: skip
     list_filter = ("state", "kind", "simulated")
-    window = True
+    windowed = True
     search_fields = ("public_id",)
     search_help_text = (
-        "A hook's id (hook_…), or an instance's number; with a message's id behind it: 12345 false_…"
+        "A hook's id (hook_…), or an instance's number, also with a message's id: 12345 false_…"
     )
-    readonly_fields = ("webhook_id", "explanation", "its_attempts")
+    readonly_fields = ("webhook_id", "explanation", "show_attempts")
     fields = (
         "webhook_id", "explanation", "endpoint", "kind", "state", "skip_reason", "message", "chat", "simulated",
         "to_url", "trigger", "attempts_made", "attempts_allowed", "next_attempt_at", "created_at", "finished_at",
-        "last_outcome", "last_status", "last_host", "last_ms", "body_dropped_at", "its_attempts",
+        "last_outcome", "last_status", "last_host", "last_ms", "body_dropped_at", "show_attempts",
     )  # fmt: skip
     body_field = "body"
     tools = (
         Tool(
             "cancel", "Cancel", "hooks.cancel_hook",
-            "The hook is given up. It stays in the log, and its owner can send it again.",
-            cancel, dangerous=True, applies=lambda hook: hook.state in UNFINISHED,
+            "The hook will not be sent. It stays in the log, and its owner can resend it.",
+            cancel_hook, dangerous=True, applies=lambda hook: hook.state in UNFINISHED,
         ),
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        """Without those of instances that are deleted, whose rows go later (hooks/maintenance/deleted_instances.py)."""
+        """Without hooks of deleted instances, whose rows are removed later (hooks/maintenance/deleted_instances.py)."""
         return super().get_queryset(request).select_related("endpoint__instance")
 
-    def find(self, text: str) -> Q | None:
-        public_id = hook_id(text)
+    def search_condition(self, text: str) -> Q | None:
+        public_id = parse_hook_id(text)
         if public_id is not None:
             return Q(public_id=public_id)
-        place, _, message = text.partition(" ")
-        if number(place) is None:
+        number, _, message = text.partition(" ")
+        if parse_number(number) is None:
             return None
-        return of_instance(place) & Q(message=message.strip()) if message.strip() else of_instance(place)
+        return of_instance(number) & Q(message=message.strip()) if message.strip() else of_instance(number)
 
     @admin.display(description="instance")
     def of_instance(self, hook: Hook) -> str:
-        return link("instances_instance", hook.endpoint_id, hook.endpoint.instance.number)
+        return row_link("instances_instance", hook.endpoint_id, hook.endpoint.instance.number)
 
-    @admin.display(description="where it stands")
+    @admin.display(description="explanation")
     def explanation(self, hook: Hook) -> str:
         return explain_hook(hook)
 
@@ -213,18 +149,17 @@ class HookDesk(BodyDesk):
         return f"{hook.attempts_made}/{hook.attempts_allowed}"
 
     @admin.display(description="attempts")
-    def its_attempts(self, hook: Hook) -> str:
-        page = reverse("admin:hooks_attempt_changelist")
-        return format_html('<a href="{}?q={}">Its attempts</a>', page, hook.webhook_id)
+    def show_attempts(self, hook: Hook) -> str:
+        return search_link("hooks_attempt", hook.webhook_id, "Show attempts")
 
 
 @admin.register(Attempt)
-class AttemptDesk(BodyDesk):
-    """What was sent and what came back."""
+class AttemptAdmin(BodyAdmin):
+    """Attempts: what was sent, and the response."""
 
     list_display = ("hook_id", "number", "trigger", "explanation", "side", "total_ms", "started_at")
     list_filter = ("outcome", "side", "trigger")
-    window = True
+    windowed = True
     search_fields = ("hook",)
     search_help_text = "A hook's id (hook_…)"
     readonly_fields = ("explanation", "next_step")
@@ -232,23 +167,25 @@ class AttemptDesk(BodyDesk):
     exclude = ("response_body",)
     body_field = "response_body"
 
-    def find(self, text: str) -> Q | None:
-        public_id = hook_id(text)
-        return Q(hook__in=keys(Hook.objects.filter(public_id=public_id))) if public_id else None
+    def search_condition(self, text: str) -> Q | None:
+        public_id = parse_hook_id(text)
+        return Q(hook__in=fetch_keys(Hook.objects.filter(public_id=public_id))) if public_id else None
 
     def hook_of(self, row: Attempt) -> Hook:
         return row.hook
 
-    @admin.display(description="what happened")
+    @admin.display(description="explanation")
     def explanation(self, attempt: Attempt) -> str:
         return explain(attempt).sentence
 
-    @admin.display(description="what to do")
+    @admin.display(description="next step")
     def next_step(self, attempt: Attempt) -> str:
-        return explain(attempt).next_step or "Nothing."
+        return explain(attempt).next_step or "None."
 
 
-class PartInline(admin.TabularInline):
+class RedeliveryPartInline(admin.TabularInline):
+    """The parts of a redelivery, one for each instance."""
+
     model = RedeliveryPart
     extra = 0
     can_delete = False
@@ -261,17 +198,17 @@ class PartInline(admin.TabularInline):
 
 
 @admin.register(Redelivery)
-class RedeliveryDesk(Desk):
-    """Jobs that send many hooks again."""
+class RedeliveryAdmin(StaffAdmin):
+    """Jobs that resend many hooks."""
 
     list_display = ("public_id", "state", "planned", "created_by", "created_at", "started_at", "finished_at")
     list_filter = ("state",)
-    window = True
+    windowed = True
     list_select_related = ("created_by",)
     search_fields = ("public_id",)
     search_help_text = "A job's id"
-    inlines = (PartInline,)
+    inlines = (RedeliveryPartInline,)
 
-    def find(self, text: str) -> Q | None:
-        public_id = hook_id(text)
+    def search_condition(self, text: str) -> Q | None:
+        public_id = parse_hook_id(text)
         return Q(public_id=public_id) if public_id else None
