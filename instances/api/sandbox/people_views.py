@@ -30,7 +30,7 @@ from instances.api.sandbox.people_serializers import (
 from instances.api.sandbox.serializers import person
 from instances.api.sandbox.views import checked, in_words, sandbox, shown
 from instances.channels.sandbox.actions.contacts import change_contact
-from instances.channels.sandbox.actions.groups import change_group, group_of_contact
+from instances.channels.sandbox.actions.groups import change_group_as_contact, create_group_as_contact
 from instances.models import Ack, Chat, Instance, Message, SandboxContact
 
 GROUPS_SHOWN = 100
@@ -221,7 +221,7 @@ class GroupsView(APIView):
         instance = sandbox(request, id)
         given = checked(NewGroupSerializer(data=request.data))
         with in_words(instance):
-            group = group_of_contact(
+            group = create_group_as_contact(
                 instance,
                 name=given["name"],
                 by=given["by"],
@@ -264,7 +264,9 @@ class GroupView(APIView):
         chat_of(instance, chatId)
         given = checked(GroupChangeSerializer(data=request.data))
         with in_words(instance):
-            group = change_group(instance, group_id=chatId, acting_user=current_user(request), **given)
+            group = change_group_as_contact(
+                instance, group_id=chatId, acting_user=current_user(request), **given
+            )
         return Response(payloads.chat_dict(group))
 
 

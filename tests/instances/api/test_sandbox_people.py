@@ -12,7 +12,7 @@ from django.db import connection
 from hooks.models import Hook, Kind
 from instances.actions.sending.accept import send_message
 from instances.api.sandbox import people_views
-from instances.channels.sandbox.actions.receipts import tick_by_hand
+from instances.channels.sandbox.actions.receipts import acknowledge_as_contact
 from instances.commands import ReadChat, ShowActivity
 from instances.models import Chat, SandboxContact
 from instances.sending import channel_commands
@@ -164,7 +164,7 @@ def test_the_account_is_thrown_out_and_hears_no_more(alice: Caller, group: str) 
     )
     assert (status, answer["error"]) == (
         409,
-        "The account is not in this group any more, so no message of it reaches the instance.",
+        "The account is no longer in this group, so its messages do not reach the instance.",
     )
     assert alice.patch(group, {"add": [alice.instance.phone]})[0] == 200
     assert Chat.objects.get(chat_id=now["id"]).left_at is None
@@ -200,7 +200,7 @@ def test_a_chat_shows_what_its_contact_has_got(alice: Caller) -> None:
     send_due()
     assert chat(alice, "messages/") == {"messages": [hello], "lastMessageNumber": 1}
     assert chat(alice, "messages/?after=1") == {"messages": [], "lastMessageNumber": 1}
-    tick_by_hand(
+    acknowledge_as_contact(
         alice.instance,
         message_id=alice.instance.messages.get(number=2).message_id,
         ack=people_views.Ack.VIEWED,
