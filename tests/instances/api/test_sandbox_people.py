@@ -17,6 +17,7 @@ from instances.commands import ReadChat, ShowActivity
 from instances.models import Chat, SandboxContact
 from instances.sending import channel_commands
 from instances.sending.outgoing import send_due
+from instances.thread_slots import ThreadSlots
 from tests.instances.api.conftest import Caller, somebody
 
 ANN, BEN = "17680561234@c.us", "4915112345678@c.us"
@@ -250,7 +251,7 @@ def test_who_waits_gets_the_answer_as_soon_as_it_is_there(committed: Caller) -> 
 
 
 def test_no_more_than_ten_wait_at_a_time(alice: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(people_views, "WAITERS", threading.BoundedSemaphore(1))
+    monkeypatch.setattr(people_views, "WAITERS", ThreadSlots(1))
     monkeypatch.setattr(people_views.time, "sleep", lambda seconds: pytest.fail("it waited"))
-    people_views.WAITERS.acquire()
+    people_views.WAITERS.acquire(0)
     assert chat(alice, "messages/?wait=10")["messages"] == []
