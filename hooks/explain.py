@@ -53,8 +53,8 @@ TIMEOUTS: dict[str, tuple[str, Side, str]] = {
     "name lookup": ("the name {host} was not looked up in time", B, "Check the domain's name servers."),
     "connect": ("{host} did not take the connection in time", B, "See whether the server is on, and whether a firewall drops connections to its port."),
     "TLS": ("{host} took the connection, but did not agree on TLS in time", E, "See whether the port speaks HTTPS at all."),
-    "answer": ("{host} took the request, but did not answer in time", E, "Answer 200 first and do the work afterwards."),
-    "answer body": ("{host} began to answer, but did not finish in time", E, "Finish the answer at once: an empty body is enough."),
+    "response": ("{host} took the request, but did not answer in time", E, "Answer 200 first and do the work afterwards."),
+    "response body": ("{host} began to answer, but did not finish in time", E, "Finish the answer at once: an empty body is enough."),
 }  # fmt: skip
 
 CERTIFICATES = (
@@ -115,6 +115,7 @@ def explain_outcome(
         case Outcome.REFUSED:
             return explain_refused(host, where, error)
         case Outcome.TIMEOUT:
+            error = error.replace("answer", "response")  # as attempts before 0.2 have it
             words, side, step = TIMEOUTS.get(error, TIMEOUTS["connect"])
             return Explanation(f"Timed out: {words.format(host=host)}.", side, step)
         case Outcome.TLS:

@@ -15,7 +15,6 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any, NamedTuple
 
 import psycopg
@@ -24,7 +23,7 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from hooks.lane_sql import lanes_cte
-from hooks.models import Measure, Outcome, Role, Runner, State, Tally
+from hooks.models import Measure, Outcome, Role, Runner, State, Tally, is_alive
 
 Series = tuple[str, str]  # the name and one label: ("attempts", "ok"), ("claim_seconds", "0.05")
 
@@ -36,7 +35,6 @@ BUCKETS: dict[str, tuple[float, ...]] = {
     LATENESS: (0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600),
 }
 OTHER_PROCESSES = 1000  # the slot of what is counted outside of dispatchers: simulations
-ALIVE = timedelta(seconds=10)
 WAITING_MOST = 100_000
 
 ADD = """
@@ -178,11 +176,11 @@ def snapshot() -> Snapshot:
     )
     now = timezone.now()
     runs = list(
-        Runner.objects.filter(role=Role.DISPATCH, finished_at=None)
+        Runner.objects.unfinished(Role.DISPATCH)
         .order_by("-heartbeat_at")
         .values_list("heartbeat_at", "in_flight")
     )
-    alive = [in_flight for heartbeat, in_flight in runs if now - heartbeat < ALIVE]
+    alive = [in_flight for heartbeat, in_flight in runs if is_alive(heartbeat, now)]
     finished = {state.value: measured[FINISHED, state.value] for state in (State.DELIVERED, State.FAILED)}
     for state in (State.SKIPPED, State.CANCELLED):
         # what the tallies of deleted instances held stays counted: hooks_tally's trigger keeps it

@@ -28,35 +28,37 @@ def dispatch() -> str:
     """Run a dispatcher until it hands over or is told to stop; nothing to do when all slots are taken."""
     from hooks.dispatch.loop import run  # pycurl is loaded only where it is used
 
-    with worker_slots.seat(Role.DISPATCH, range(settings.HOOKS_DISPATCHERS)) as seat:
-        if seat is None:
+    with worker_slots.hold_slot(Role.DISPATCH, range(settings.HOOKS_DISPATCHERS)) as worker_slot:
+        if worker_slot is None:
             return "every slot is taken"
-        handed_over = run(seat, stop_fd=worker_slots.stop_fd(), call_successor=lambda: async_task(DISPATCH))
+        handed_over = run(
+            worker_slot, stop_fd=worker_slots.stop_fd(), request_successor=lambda: async_task(DISPATCH)
+        )
     return "handed over" if handed_over else "stopped"
 
 
 def ensure_dispatchers() -> bool:
     """See to it that every slot has a dispatcher; False when one is missing."""
-    return worker_slots.ensure(Role.DISPATCH, settings.HOOKS_DISPATCHERS, DISPATCH)
+    return worker_slots.ensure_running(Role.DISPATCH, settings.HOOKS_DISPATCHERS, DISPATCH)
 
 
 def redeliver() -> str:
     """Work the jobs of redelivery off until none is left; nothing to do when another run is at it."""
-    with worker_slots.seat(Role.REDELIVERY, range(1)) as seat:
-        if seat is None:
+    with worker_slots.hold_slot(Role.REDELIVERY, range(1)) as worker_slot:
+        if worker_slot is None:
             return "the slot is taken"
         stop = worker_slots.stop_fd()
         try:
-            while not worker_slots.stop_is_wanted(stop):
-                seat.beat()
+            while not worker_slots.is_stop_requested(stop):
+                worker_slot.send_heartbeat()
                 looked_at = redelivery.work()
                 if looked_at is None:
                     return "no job is left"
-                if seat.is_old:
-                    seat.give_up_slot()
+                if worker_slot.is_handover_due:
+                    worker_slot.release_slot()
                     async_task(REDELIVER)
                     return "handed over"
-                worker_slots.stop_is_wanted(stop, REDELIVER_PAUSE if looked_at else REDELIVER_WAIT)
+                worker_slots.is_stop_requested(stop, REDELIVER_PAUSE if looked_at else REDELIVER_WAIT)
         except (psycopg.OperationalError, DatabaseError, InterfaceError) as error:
             log.warning("redelivery: the database is away (%s)", str(error).strip().split("\n")[0])
             connection.close()
@@ -66,7 +68,7 @@ def redeliver() -> str:
 
 def ensure_redelivery() -> bool:
     """See to it that open jobs are worked on; False when that is still to come."""
-    return not redelivery.is_wanted() or worker_slots.ensure(Role.REDELIVERY, 1, REDELIVER)
+    return not redelivery.is_wanted() or worker_slots.ensure_running(Role.REDELIVERY, 1, REDELIVER)
 
 
 def hooks_are_due(since: timedelta = timedelta()) -> bool:

@@ -1,12 +1,11 @@
-"""The frame of a task that is always running: a seat of its own, a heartbeat, a hand-over, a stop.
+"""Runs endless tasks, one per slot over all machines: the slot's lock, the heartbeat, the hand-over, the stop.
 
-django-q2 runs a dispatcher (and the loop of the outgoing queues) as one endless task. So that there is one per
-slot and no more, over any number of machines, each run sits on two advisory locks of one database
-session: its slot's, and its own. PostgreSQL lets go of both at the moment a process dies, however it dies;
-nobody has to time out to be found dead.
+A dispatcher, the sender and redelivery are each a django-q2 task that does not return. Each run holds two advisory
+locks in a database session of its own: the slot's, so that no second run works beside it, and its own, which says that
+it is alive. PostgreSQL releases both as soon as the process dies, however it dies; no timeout has to pass first.
 
-A run gives its slot up after LOOP_SECONDS, well within django-q2's timeout, asks for a successor, and
-finishes what it has under way while the successor already works.
+After LOOP_SECONDS, well within django-q2's timeout, a run releases its slot, requests a successor, and finishes what is
+in flight while the successor already works.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ import select
 import socket
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -33,36 +32,39 @@ from hooks.models import Role, Runner
 
 log = logging.getLogger(__name__)
 
-# classes of the slots' advisory locks
+# the first key of each role's advisory locks; the second is the slot
 SLOT_LOCK = {Role.DISPATCH: 0x686B_0001, Role.OUTGOING: 0x686B_0002, Role.REDELIVERY: 0x686B_0003}
 EXTRA_SLOTS = 100  # `manage.py dispatch` takes the first free slot from here on
-HEARTBEAT = 0.9  # s between two heartbeats, at least
-FRESH = timedelta(seconds=5)  # an older heartbeat is a dead or a stuck run's
+HEARTBEAT_SECONDS = 0.9  # at least, between two heartbeats
+REPLACE_AFTER = timedelta(seconds=5)  # without a heartbeat, ensure_running() requests a replacement
 LOOP_SECONDS = settings.TASK_TIMEOUT * 0.75
-ENSURE_EVERY = timedelta(seconds=4)  # between two requests for a run of the same role
+REQUEST_EVERY = timedelta(seconds=4)  # at most, between two requests for a run of the same role
+MAX_QUEUED_TASKS = (
+    20  # with more, no run is requested: the queue of a frozen cluster must not grow without limit
+)
 
 
 def connect() -> psycopg.Connection[Any]:
-    """A database session of its own, in autocommit, outside Django's."""
+    """Open a database session outside Django's, in autocommit."""
     params = connections["default"].get_connection_params()
     params.pop("cursor_factory", None)
     return psycopg.connect(**params, autocommit=True)
 
 
-class Seat:
-    """One run's hold on its slot."""
+class WorkerSlot:
+    """A slot held by one run, and the database session with its locks."""
 
     def __init__(self, role: Role, slot: int, session: psycopg.Connection[Any]) -> None:
         self.role, self.slot, self.session = role, slot, session
         self.id = secrets.randbits(62)
-        self.started = self.beaten = time.monotonic()
+        self.started = self.last_heartbeat = time.monotonic()
 
     @property
-    def is_old(self) -> bool:
-        """Is it time to hand over?"""
+    def is_handover_due(self) -> bool:
         return time.monotonic() - self.started > LOOP_SECONDS
 
-    def sit_down(self) -> None:
+    def acquire(self) -> None:
+        """Take the run's own lock and register the run; the session holds the slot's lock already."""
         self.session.execute("SELECT pg_advisory_lock(%s)", [self.id])
         self.session.execute(
             "INSERT INTO hooks_runner (id, role, slot, pid, host, started_at, heartbeat_at)"
@@ -70,66 +72,71 @@ class Seat:
             [self.id, self.role, self.slot, os.getpid(), socket.gethostname()[:100]],
         )
 
-    def beat(self, in_flight: int = 0) -> None:
-        """Write the heartbeat, and how many requests are under way; about once a second however often it is called."""
-        if time.monotonic() - self.beaten >= HEARTBEAT:
+    def send_heartbeat(self, in_flight: int = 0) -> None:
+        """Write the heartbeat and the number of requests in flight; about once a second however often it is called."""
+        if time.monotonic() - self.last_heartbeat >= HEARTBEAT_SECONDS:
             self.session.execute(
                 "UPDATE hooks_runner SET heartbeat_at = clock_timestamp(), in_flight = %s WHERE id = %s",
                 [in_flight, self.id],
             )
-            self.beaten = time.monotonic()
+            self.last_heartbeat = time.monotonic()
 
-    def regain(self) -> bool:
-        """After the database came back: sit down on both locks again; False: the slot is another's now."""
+    def reacquire(self) -> bool:
+        """Reconnect and take both locks again; False if another run has the slot.
+
+        Raises psycopg.OperationalError while the database does not respond.
+        """
         with contextlib.suppress(psycopg.Error):
             self.session.close()
         self.session = connect()
         row = self.session.execute("SELECT pg_try_advisory_lock(%s)", [self.id]).fetchone()
         return bool(row and row[0]) and try_slot(self.session, self.role, self.slot)
 
-    def give_up_slot(self) -> None:
-        """Let a successor begin; what is under way stays this run's."""
+    def release_slot(self) -> None:
+        """Let a successor start; what is in flight stays with this run."""
         self.session.execute("SELECT pg_advisory_unlock(%s, %s)", [SLOT_LOCK[self.role], self.slot])
         self.session.execute(
             "UPDATE hooks_runner SET finished_at = clock_timestamp() WHERE id = %s AND finished_at IS NULL",
             [self.id],
         )
 
-    def stand_up(self) -> None:
+    def release(self) -> None:
+        """Release the slot and end the session, which releases the run's own lock."""
         with contextlib.suppress(psycopg.Error):
-            self.give_up_slot()
+            self.release_slot()
         with contextlib.suppress(psycopg.Error):
-            self.session.close()  # and with it both locks
+            self.session.close()
 
 
 def try_slot(session: psycopg.Connection[Any], role: Role, slot: int) -> bool:
+    """Take the slot's lock if it is free; returns whether it was."""
     row = session.execute("SELECT pg_try_advisory_lock(%s, %s)", [SLOT_LOCK[role], slot]).fetchone()
     return bool(row and row[0])
 
 
 @contextlib.contextmanager
-def seat(role: Role, slots: range) -> Iterator[Seat | None]:
-    """Take the first free slot for the length of the block; None when all are taken."""
+def hold_slot(role: Role, slots: range) -> Iterator[WorkerSlot | None]:
+    """Hold the first free slot during the block; None if all are taken."""
     session = connect()
-    taken = next((slot for slot in slots if try_slot(session, role, slot)), None)
-    if taken is None:
+    free = next((slot for slot in slots if try_slot(session, role, slot)), None)
+    if free is None:
         session.close()
         yield None
         return
-    mine = Seat(role, taken, session)
-    mine.sit_down()
-    log.info("%s %s started, pid %s", role.label, taken, os.getpid())
+    worker_slot = WorkerSlot(role, free, session)
+    worker_slot.acquire()
+    log.info("%s %s started, pid %s", role.label, free, os.getpid())
     try:
-        yield mine
+        yield worker_slot
     finally:
-        mine.stand_up()
-        log.info("%s %s ended, pid %s", role.label, taken, os.getpid())
+        worker_slot.release()
+        log.info("%s %s ended, pid %s", role.label, free, os.getpid())
 
 
 def stop_fd() -> int | None:
-    """The reading end of a pipe whose other end `manage.py worker` holds: at its end of file, stop.
+    """Returns the reading end of a pipe that `manage.py worker` holds open; its end of file means stop.
 
-    It ends when the worker is told to stop and when it dies, kill -9 included; so no loop outlives it.
+    The pipe ends when the worker stops and when it dies, kill -9 included, so no loop outlives it.
     """
     given = os.environ.get("WORKER_STOP_FD", "")
     if not given.isdigit():
@@ -141,8 +148,8 @@ def stop_fd() -> int | None:
     return int(given)
 
 
-def stop_is_wanted(fd: int | None, seconds: float = 0.0) -> bool:
-    """Is it time to stop? Waits for it so long."""
+def is_stop_requested(fd: int | None, seconds: float = 0.0) -> bool:
+    """Returns whether to stop; waits up to `seconds` for the request."""
     if fd is None:
         time.sleep(seconds)
         return False
@@ -151,8 +158,12 @@ def stop_is_wanted(fd: int | None, seconds: float = 0.0) -> bool:
     return bool(poller.poll(seconds * 1000))
 
 
-def is_anyone_running(role: Role) -> bool:
-    """Does any process, on any machine, sit on a slot of this role? PostgreSQL knows at once who has died."""
+def is_any_slot_held(role: Role) -> bool:
+    """Returns whether a process on any machine holds a slot of this role.
+
+    It reads the locks, not the heartbeats: PostgreSQL knows immediately that a process has died, and a run that has not
+    written its first heartbeat counts. For pages and probes see models.runners.is_alive().
+    """
     with connections["default"].cursor() as cursor:
         cursor.execute(
             "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND granted"
@@ -162,38 +173,25 @@ def is_anyone_running(role: Role) -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def last_heartbeat(role: Role) -> Any:
-    """When a run of this role last gave a sign of life (datetime), or None."""
-    return (
-        Runner.objects.filter(role=role, finished_at=None)
-        .order_by("-heartbeat_at")
-        .values_list("heartbeat_at", flat=True)
-        .first()
-    )
+_requested_at: dict[Role, datetime] = {}
 
 
-_asked: dict[Role, Any] = {}
+def ensure_running(role: Role, slots: int, task: str) -> bool:
+    """Queue a django-q2 task for each missing run of a role; returns whether all `slots` have a live run.
 
-
-def ensure(role: Role, slots: int, task: str) -> bool:
-    """See to it that `slots` runs of a role are alive, by asking django-q2 for what is missing.
-
-    Returns whether all are alive. Cheap (one query when all is well); called every 2 s by the worker and once
-    a minute by a schedule. Asking twice does no harm: who finds no free slot goes away again.
+    One query if none is missing. The worker calls it every 2 s, a schedule once a minute. A second request for the same
+    slot does no harm: a run that finds no free slot returns.
     """
     now = timezone.now()
-    alive = Runner.objects.filter(
-        role=role, finished_at=None, slot__lt=EXTRA_SLOTS, heartbeat_at__gt=now - FRESH
-    )
-    missing = slots - alive.count()
+    live = Runner.objects.unfinished(role).filter(slot__lt=EXTRA_SLOTS, heartbeat_at__gt=now - REPLACE_AFTER)
+    missing = slots - live.count()
     if missing <= 0:
         return True
-    if role in _asked and now - _asked[role] < ENSURE_EVERY:
+    if role in _requested_at and now - _requested_at[role] < REQUEST_EVERY:
         return False
-    _asked[role] = now
+    _requested_at[role] = now
     Runner.objects.filter(heartbeat_at__lt=now - timedelta(days=1)).delete()
-    waiting = OrmQ.objects.filter(lock__lt=now).count()
-    if waiting < 20:  # a frozen cluster's queue must not grow without end
+    if OrmQ.objects.filter(lock__lt=now).count() < MAX_QUEUED_TASKS:
         for _ in range(missing):
             async_task(task, task_name=f"{role.value} {now:%H%M%S%f}")
     return False

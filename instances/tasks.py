@@ -24,7 +24,7 @@ from hooks.maintenance import auto_pause
 from hooks.models import Endpoint, Hook, Role, State
 from instances.actions.sending.accept import OUTGOING_CHANNEL
 from instances.actions.status import drop_statuses, expire_code
-from instances.channels.sandbox.actions.receipts import CHANNEL_WORK
+from instances.channels.sandbox.actions.receipts import WORK
 from instances.models import CODE_LIVES, AccountStatus, Instance, Substatus
 from instances.sending import outgoing
 
@@ -37,27 +37,27 @@ AWAY_PAUSE = 1.0  # s between two tries to reach a database that is away
 
 def send_outgoing() -> str:
     """Send what is due, whenever it is due, until it is time to hand over or to stop."""
-    with worker_slots.seat(Role.OUTGOING, range(1)) as seat:
-        if seat is None:
+    with worker_slots.hold_slot(Role.OUTGOING, range(1)) as worker_slot:
+        if worker_slot is None:
             return "the slot is taken"
         stop = worker_slots.stop_fd()
         look = Look()
         listening = False
-        while not worker_slots.stop_is_wanted(stop):
+        while not worker_slots.is_stop_requested(stop):
             try:
                 if not listening:
-                    seat.session.execute(f"LISTEN {OUTGOING_CHANNEL}")
+                    worker_slot.session.execute(f"LISTEN {OUTGOING_CHANNEL}")
                     listening = True
-                seat.beat()
+                worker_slot.send_heartbeat()
                 while outgoing.send_due() + look.work_if_due():
-                    seat.beat()
-                    if worker_slots.stop_is_wanted(stop):
+                    worker_slot.send_heartbeat()
+                    if worker_slots.is_stop_requested(stop):
                         return "stopped"
-                if seat.is_old:
-                    seat.give_up_slot()
+                if worker_slot.is_handover_due:
+                    worker_slot.release_slot()
                     async_task(SEND_OUTGOING)
                     return "handed over"
-                wait(seat, stop, look)
+                wait(worker_slot, stop, look)
             except (psycopg.OperationalError, DatabaseError, InterfaceError) as error:
                 log.warning(
                     "outgoing: the database is away (%s); trying again", str(error).strip().split("\n")[0]
@@ -65,7 +65,7 @@ def send_outgoing() -> str:
                 time.sleep(AWAY_PAUSE)
                 close_old_connections()
                 listening = False
-                if not regained(seat):
+                if not regained(worker_slot):
                     return "lost its slot"
     return "stopped"
 
@@ -99,27 +99,27 @@ class Look:
         return max(left, 0.0)
 
 
-def wait(seat: worker_slots.Seat, stop: int | None, look: Look) -> None:
+def wait(worker_slot: worker_slots.WorkerSlot, stop: int | None, look: Look) -> None:
     """Until a NOTIFY, the next due message or tick, a stop, or a second is over."""
     due = outgoing.next_due()
     seconds = look.seconds()
     if due is not None:
         seconds = min(max((due - timezone.now()).total_seconds(), 0.0), seconds)
-    files = [seat.session.fileno()] + ([stop] if stop is not None else [])
+    files = [worker_slot.session.fileno()] + ([stop] if stop is not None else [])
     ready, _, _ = select.select(files, [], [], seconds)
-    if seat.session.fileno() in ready:
-        for note in seat.session.notifies(timeout=0):
-            if note.payload == CHANNEL_WORK:
+    if worker_slot.session.fileno() in ready:
+        for note in worker_slot.session.notifies(timeout=0):
+            if note.payload == WORK:
                 look.looked = 0.0
 
 
-def regained(seat: worker_slots.Seat) -> bool:
+def regained(worker_slot: worker_slots.WorkerSlot) -> bool:
     """Whether the slot is still (or again) this run's; waits while the database is away."""
     while True:
         try:
-            return seat.regain()
+            return worker_slot.reacquire()
         except psycopg.OperationalError:
-            if worker_slots.stop_is_wanted(worker_slots.stop_fd()):
+            if worker_slots.is_stop_requested(worker_slots.stop_fd()):
                 return False
             time.sleep(AWAY_PAUSE)
 
@@ -181,7 +181,7 @@ def expire_codes() -> str:
 
 def ensure_outgoing() -> bool:
     """See to it that the loop runs; False when it does not."""
-    return worker_slots.ensure(Role.OUTGOING, 1, SEND_OUTGOING)
+    return worker_slots.ensure_running(Role.OUTGOING, 1, SEND_OUTGOING)
 
 
 def drop_old_statuses() -> str:

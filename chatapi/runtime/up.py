@@ -107,7 +107,7 @@ class Product:
                 cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
                 call_command("migrate", interactive=False, verbosity=0)
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])
-            if not worker_slots.is_anyone_running(Role.DISPATCH) and (ended := end_all_overrides()):
+            if not worker_slots.is_any_slot_held(Role.DISPATCH) and (ended := end_all_overrides()):
                 self.say(
                     f"{ended} verification(s) had not been stopped: hooks are sent to their own URLs again."
                 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
@@ -14,10 +13,9 @@ from django.utils import timezone
 from django_q.models import Failure, OrmQ
 
 from hooks.metrics import BUCKETS, Histogram, snapshot
-from hooks.models import Endpoint, JobState, Redelivery, Runner
+from hooks.models import Endpoint, JobState, Redelivery, Runner, is_alive
 from instances.models import OutgoingQueue
 
-HEARTBEAT_VALID_FOR = timedelta(seconds=10)
 FAILING_SHOWN = 20
 TASKS_SHOWN = 20
 PERMISSION = "hooks.view_runner"
@@ -40,7 +38,7 @@ def health_context() -> dict[str, Any]:
     failing = Endpoint.objects.filter(failing_since__isnull=False).select_related("instance")
     return {
         "metrics": metrics,
-        "runners": [(runner, now - runner.heartbeat_at < HEARTBEAT_VALID_FOR) for runner in runners],
+        "runners": [(runner, is_alive(runner.heartbeat_at, now)) for runner in runners],
         "tasks": [
             (task, task.lock is not None and task.lock > now)
             for task in OrmQ.objects.order_by("pk")[:TASKS_SHOWN]

@@ -15,7 +15,7 @@ from django.utils import timezone
 from hooks import http, metrics, webhook_urls
 from hooks.audit import ActingUser
 from hooks.dispatch.attempts import ClaimedHook, attempt_result
-from hooks.dispatch.record import record
+from hooks.dispatch.record import record_attempts
 from hooks.models import Endpoint, Hook, Kind, State, Trigger, new_public_id
 from hooks.outbox import count_emitted
 
@@ -102,7 +102,7 @@ def send(hook: Hook, endpoint: Endpoint) -> Hook:
     headers = claimed.headers(at)
     result = attempt_result(claimed, at, headers, http.post(hook.to_url, headers, claimed.body))
     connection.ensure_connection()
-    counted = record(connection.connection, [result])
+    counted = record_attempts(connection.connection, [result])
     metrics.add(connection.connection, metrics.OTHER_PROCESSES, counted)
     hook.refresh_from_db()
     return hook

@@ -1,2 +1,2 @@
-"""The dispatcher: claim.py leases lanes and hooks, lanes.py says whose turn it is, loop.py sends by
-CurlMulti, record.py writes what came of it. hooks/worker_slots.py is the frame around it."""
+"""The dispatcher: claim.py leases lanes and hooks, lanes.py decides which hook is next, loop.py sends them by
+transfers.py, record.py writes the results. hooks/worker_slots.py runs it."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from hooks import retries, signing
-from hooks.http import Answer
+from hooks.http import Response
 from hooks.models import Outcome, State, Trigger
 
 
@@ -48,26 +48,26 @@ class AttemptResult:
     hook: ClaimedHook
     started_at: datetime
     headers: dict[str, str]
-    answer: Answer
+    response: Response
     state: State
     next_attempt_at: datetime | None
     finished_at: datetime | None
 
 
 def attempt_result(
-    hook: ClaimedHook, started_at: datetime, headers: dict[str, str], answer: Answer
+    hook: ClaimedHook, started_at: datetime, headers: dict[str, str], response: Response
 ) -> AttemptResult:
     """Decide the hook's state from the response: delivered, retrying at a time, or failed."""
     now = datetime.now(UTC)
-    if answer.outcome == Outcome.OK:
-        return AttemptResult(hook, started_at, headers, answer, State.DELIVERED, None, now)
+    if response.outcome == Outcome.OK:
+        return AttemptResult(hook, started_at, headers, response, State.DELIVERED, None, now)
     due = retries.next_attempt(
         now,
         made=hook.attempts_made + 1,
         allowed=hook.attempts_allowed,
-        status=answer.status,
-        retry_after=answer.header("retry-after"),
+        status=response.status,
+        retry_after=response.header("retry-after"),
     )
     if due is None:
-        return AttemptResult(hook, started_at, headers, answer, State.FAILED, None, now)
-    return AttemptResult(hook, started_at, headers, answer, State.RETRYING, due, None)
+        return AttemptResult(hook, started_at, headers, response, State.FAILED, None, now)
+    return AttemptResult(hook, started_at, headers, response, State.RETRYING, due, None)

@@ -1,4 +1,4 @@
-"""Whose turn it is: the dispatcher's lanes in memory, their waiting hooks, and how many requests may run at once."""
+"""Decides which hook is sent next: the dispatcher's lanes in memory, their claimed hooks, and the limits in flight."""
 
 from __future__ import annotations
 
@@ -10,36 +10,40 @@ from hooks.dispatch.attempts import ClaimedHook
 
 ORDERED_WIDTH = 1
 PARALLEL_WIDTH = 16
-HORIZON = 0.5  # s: a lane keeps about as many claimed hooks at hand as it sends in this time
-MOST_AT_HAND = 200
-IDLE = 5.0  # s after which a lane is given back
+BUFFER_SECONDS = 0.5  # a lane buffers about as many claimed hooks as it sends in this time
+MAX_BUFFER = 200  # hooks per lane
+IDLE_SECONDS = 5.0  # after this without a hook a lane is released
 
 
 class Lane:
-    """One lane: what is claimed and waits, how many are under way, how quick its endpoint is."""
+    """One lane: its claimed hooks that wait, how many are in flight, and how fast its endpoint responds."""
 
-    __slots__ = ("at_hand", "endpoint_id", "in_flight", "last_used", "pace", "parallel", "queued", "width")
+    __slots__ = (
+        "average_seconds", "buffer", "endpoint_id", "in_flight", "is_ready", "last_used", "parallel", "width",
+    )  # fmt: skip
 
     def __init__(self, endpoint_id: int) -> None:
         self.endpoint_id = endpoint_id
-        self.at_hand: deque[ClaimedHook] = deque()
+        self.buffer: deque[ClaimedHook] = deque()
         self.in_flight = 0
         self.parallel = False
-        self.width = ORDERED_WIDTH
-        self.pace = 0.0  # s an attempt takes, smoothed; 0.0: not known yet
-        self.queued = False  # does it stand in Lanes.ready?
+        self.width = ORDERED_WIDTH  # the most in flight
+        self.average_seconds = 0.0  # of an attempt, smoothed; 0.0: not known yet
+        self.is_ready = False  # is it in Lanes.ready?
         self.last_used = time.monotonic()
 
-    def wanted(self) -> int:
-        """How many hooks to have at hand: for the places that are free, and for the next half second."""
+    def buffer_target(self) -> int:
+        """Returns how many hooks to buffer: for the free places in flight, and for the next half second."""
         free = max(self.width - self.in_flight, 0)
-        if not self.pace:
+        if not self.average_seconds:
             return free + 1
-        return max(free, 1, min(int(self.width * HORIZON / self.pace), MOST_AT_HAND))
+        return max(free, 1, min(int(self.width * BUFFER_SECONDS / self.average_seconds), MAX_BUFFER))
 
-    def learn(self, seconds: float, in_time: bool) -> None:
-        """After an attempt: an endpoint that lets attempts time out gets fewer at once, down to one."""
-        self.pace = seconds if not self.pace else 0.8 * self.pace + 0.2 * seconds
+    def adapt(self, seconds: float, in_time: bool) -> None:
+        """Adapt to a finished attempt: a timeout halves how many may be in flight, down to one."""
+        self.average_seconds = (
+            seconds if not self.average_seconds else 0.8 * self.average_seconds + 0.2 * seconds
+        )
         if not in_time:
             self.width = max(self.width // 2, 1)
         elif self.parallel and self.width < PARALLEL_WIDTH:
@@ -57,14 +61,14 @@ class Lanes:
         self.max_in_flight = max_in_flight
         self.max_retries_in_flight = max_in_flight // 2
         self.lanes: dict[int, Lane] = {}
-        self.ready: deque[Lane] = deque()  # those with something to send and room for it, in turn
+        self.ready: deque[Lane] = deque()  # lanes with a hook to send and room for it, in turn
         self.in_flight = 0
         self.retries_in_flight = 0
-        self.at_hand = 0
-        self.retries_at_hand = 0
+        self.buffered = 0
+        self.buffered_retries = 0
 
-    def take(self, hooks: list[ClaimedHook]) -> None:
-        """Newly claimed hooks, sorted by id: a lane's retries and first attempts take turns."""
+    def add(self, hooks: list[ClaimedHook]) -> None:
+        """Buffer newly claimed hooks, sorted by id; a lane's retries and first attempts alternate."""
         by_lane: dict[int, tuple[list[ClaimedHook], list[ClaimedHook]]] = {}
         for hook in hooks:
             by_lane.setdefault(hook.endpoint_id, ([], []))[0 if hook.attempts_made else 1].append(hook)
@@ -75,98 +79,100 @@ class Lanes:
                 lane.parallel = parallel
                 lane.width = PARALLEL_WIDTH if parallel else ORDERED_WIDTH
             for place in range(max(len(retries), len(firsts))):
-                lane.at_hand.extend(kind[place] for kind in (retries, firsts) if place < len(kind))
-            self.at_hand += len(retries) + len(firsts)
-            self.retries_at_hand += len(retries)
-            self.enqueue(lane)
+                lane.buffer.extend(kind[place] for kind in (retries, firsts) if place < len(kind))
+            self.buffered += len(retries) + len(firsts)
+            self.buffered_retries += len(retries)
+            self.make_ready(lane)
 
-    def enqueue(self, lane: Lane) -> None:
-        if not lane.queued and lane.at_hand and lane.in_flight < lane.width:
-            lane.queued = True
+    def make_ready(self, lane: Lane) -> None:
+        """Queue the lane for sending if it has a hook and room."""
+        if not lane.is_ready and lane.buffer and lane.in_flight < lane.width:
+            lane.is_ready = True
             self.ready.append(lane)
 
     def next_hooks(self) -> Iterator[ClaimedHook]:
-        """Hooks to send now, lane by lane in turn, up to `max_in_flight`."""
-        held: list[Lane] = []
+        """Yields the hooks to send now, from each lane in turn, up to `max_in_flight`."""
+        skipped: list[Lane] = []
         while self.ready and self.in_flight < self.max_in_flight:
             lane = self.ready.popleft()
-            lane.queued = False
-            if not lane.at_hand or lane.in_flight >= lane.width:
+            lane.is_ready = False
+            if not lane.buffer or lane.in_flight >= lane.width:
                 continue
-            hook = self.pick(lane)
-            if hook is None:  # only retries wait here, and theirs are taken: next time round
-                held.append(lane)
+            hook = self.pop(lane)
+            if hook is None:  # it has only retries, and max_retries_in_flight is reached: try again next time
+                skipped.append(lane)
                 continue
             lane.in_flight += 1
             self.in_flight += 1
             self.retries_in_flight += hook.attempts_made > 0
-            self.at_hand -= 1
-            self.retries_at_hand -= hook.attempts_made > 0
+            self.buffered -= 1
+            self.buffered_retries -= hook.attempts_made > 0
             lane.last_used = time.monotonic()
-            self.enqueue(lane)
+            self.make_ready(lane)
             yield hook
-        for lane in held:
-            self.enqueue(lane)
+        for lane in skipped:
+            self.make_ready(lane)
 
-    def pick(self, lane: Lane) -> ClaimedHook | None:
-        if self.retries_in_flight < self.max_retries_in_flight or not lane.at_hand[0].attempts_made:
-            return lane.at_hand.popleft()
-        for place, hook in enumerate(lane.at_hand):
+    def pop(self, lane: Lane) -> ClaimedHook | None:
+        """Removes and returns the lane's first hook that may be sent: any, or the first attempts only."""
+        if self.retries_in_flight < self.max_retries_in_flight or not lane.buffer[0].attempts_made:
+            return lane.buffer.popleft()
+        for place, hook in enumerate(lane.buffer):
             if not hook.attempts_made:
-                del lane.at_hand[place]
+                del lane.buffer[place]
                 return hook
         return None
 
-    def done(self, hook: ClaimedHook) -> Lane:
-        """An attempt has ended, or was not made after all; its lane may have its next turn."""
+    def finish(self, hook: ClaimedHook) -> Lane:
+        """End an attempt, made or not, so that its lane can send the next hook; returns the lane."""
         lane = self.lanes[hook.endpoint_id]
         lane.in_flight -= 1
         self.in_flight -= 1
         self.retries_in_flight -= hook.attempts_made > 0
         lane.last_used = time.monotonic()
-        self.enqueue(lane)
+        self.make_ready(lane)
         return lane
 
-    def lacking(self, endpoint_id: int) -> int:
-        """How many more hooks of a lane are worth claiming now; 0: it has enough."""
+    def hooks_to_claim(self, endpoint_id: int) -> int:
+        """Returns how many more hooks of a lane to claim now; 0 while at least half of its target is buffered."""
         lane = self.lanes.get(endpoint_id)
         if lane is None:
             return ORDERED_WIDTH + 1
-        wanted = lane.wanted()
-        have = len(lane.at_hand)
-        return wanted - have if have * 2 <= wanted else 0
+        target = lane.buffer_target()
+        buffered = len(lane.buffer)
+        return target - buffered if buffered * 2 <= target else 0
 
-    def has_nothing(self, endpoint_id: int) -> bool:
-        """Has a lane neither anything at hand nor anything under way?"""
+    def is_empty(self, endpoint_id: int) -> bool:
+        """Returns whether a lane has no hook, neither buffered nor in flight."""
         lane = self.lanes.get(endpoint_id)
-        return lane is None or not (lane.at_hand or lane.in_flight)
+        return lane is None or not (lane.buffer or lane.in_flight)
 
-    def lacking_retries(self) -> int:
-        """How many more retries to claim, of all lanes together.
+    def retries_to_claim(self) -> int:
+        """Returns how many more retries of all lanes to claim now.
 
         No more than may be in flight: the retries of many dead endpoints would fill the room for first attempts.
         """
-        return max(self.max_retries_in_flight - self.retries_in_flight - self.retries_at_hand, 0)
+        return max(self.max_retries_in_flight - self.retries_in_flight - self.buffered_retries, 0)
 
-    def give_back(self, lane: Lane) -> list[ClaimedHook]:
-        """Empty a lane: its hooks that were claimed and not begun."""
-        hooks = list(lane.at_hand)
-        lane.at_hand.clear()
-        self.at_hand -= len(hooks)
-        self.retries_at_hand -= sum(hook.attempts_made > 0 for hook in hooks)
+    def empty_buffer(self, lane: Lane) -> list[ClaimedHook]:
+        """Removes and returns a lane's claimed hooks that are not in flight."""
+        hooks = list(lane.buffer)
+        lane.buffer.clear()
+        self.buffered -= len(hooks)
+        self.buffered_retries -= sum(hook.attempts_made > 0 for hook in hooks)
         return hooks
 
-    def give_back_all(self) -> list[ClaimedHook]:
-        return [hook for lane in self.lanes.values() for hook in self.give_back(lane)]
+    def empty_buffers(self) -> list[ClaimedHook]:
+        return [hook for lane in self.lanes.values() for hook in self.empty_buffer(lane)]
 
-    def idle(self) -> list[int]:
-        """Lanes without anything for a while; they are forgotten here."""
-        before = time.monotonic() - IDLE
-        found = [
+    def forget_idle(self) -> list[int]:
+        """Forgets the lanes without a hook for IDLE_SECONDS; returns them."""
+        before = time.monotonic() - IDLE_SECONDS
+        idle = [
             lane.endpoint_id
             for lane in self.lanes.values()
-            if not lane.at_hand and not lane.in_flight and lane.last_used < before
+            if not lane.buffer and not lane.in_flight and lane.last_used < before
         ]
-        for endpoint_id in found:
+        for endpoint_id in idle:
             del self.lanes[endpoint_id]
-        return found
+        return idle

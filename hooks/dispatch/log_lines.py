@@ -1,8 +1,7 @@
-"""What the dispatcher writes to the log: ids and plain words. Never a body, a secret, or the query of an address.
+"""Writes the dispatcher's log lines: ids and plain words. Never a body, a secret, or the query of a URL.
 
-An attempt that ended its hook without delivering it is a warning, one that is made again a line at INFO, a delivery
-and a claim at DEBUG. Of one batch at most MOST lines are written: a thousand dead endpoints must not turn the log
-into the work.
+A hook that failed is a warning, an attempt that will be retried is INFO, a delivery or a claim is DEBUG. At most
+MAX_LINES per batch are written: a thousand dead endpoints must not keep the dispatcher busy with its log.
 """
 
 from __future__ import annotations
@@ -21,41 +20,41 @@ from hooks.models import State
 log = structlog.get_logger(__name__)
 level = logging.getLogger(__name__)
 
-MOST = 20  # lines of one batch
-SECRET_PARTS = re.compile(r"\?\S+|(?<=//)[^/\s]*@")  # of an address: its query, and a login in it
+MAX_LINES = 20  # per batch
+SECRET_PARTS = re.compile(r"\?\S+|(?<=//)[^/\s]*@")  # of a URL: its query, and a login
 
 
-def claimed(hooks: Sequence[ClaimedHook]) -> None:
+def log_claimed(hooks: Sequence[ClaimedHook]) -> None:
     if hooks and level.isEnabledFor(logging.DEBUG):
-        for hook in hooks[:MOST]:
+        for hook in hooks[:MAX_LINES]:
             log.debug("Claimed.", **ids(hook))
-        say_rest("Claimed", len(hooks), log.debug)
+        log_rest("Claimed", len(hooks), log.debug)
 
 
-def recorded(results: Sequence[AttemptResult]) -> None:
-    """After they were written down."""
+def log_results(results: Sequence[AttemptResult]) -> None:
+    """Log recorded results."""
     if level.isEnabledFor(logging.DEBUG):
         delivered = [result for result in results if result.state == State.DELIVERED]
-        for result in delivered[:MOST]:
-            log.debug("Delivered.", **ids(result.hook), ms=result.answer.total_ms)
-        say_rest("Delivered", len(delivered), log.debug)
-    for state, words, say in (
-        (State.RETRYING, "An attempt failed", log.info),
-        (State.FAILED, "A hook failed for good", log.warning),
+        for result in delivered[:MAX_LINES]:
+            log.debug("Delivered.", **ids(result.hook), ms=result.response.total_ms)
+        log_rest("Delivered", len(delivered), log.debug)
+    for state, event, write in (
+        (State.RETRYING, "Attempt failed", log.info),
+        (State.FAILED, "Hook failed", log.warning),
     ):
         found = [result for result in results if result.state == state]
-        for result in found[:MOST]:
-            say(f"{words}.", **ids(result.hook), **outcome_of(result))
-        say_rest(words, len(found), say)
+        for result in found[:MAX_LINES]:
+            write(f"{event}.", **ids(result.hook), **outcome_fields(result))
+        log_rest(event, len(found), write)
 
 
-def say_rest(words: str, number: int, say: Any) -> None:
-    if number > MOST:
-        say(f"{words}: {number - MOST} more of the same moment are not written here.")
+def log_rest(event: str, number: int, write: Any) -> None:
+    if number > MAX_LINES:
+        write(f"{event}: {number - MAX_LINES} more in this batch are not logged.")
 
 
 def ids(hook: ClaimedHook) -> dict[str, Any]:
-    """By which the hook is found in the delivery log, its instance in the admin."""
+    """Returns the fields that identify the hook in the delivery log, and its instance in the admin."""
     return {
         "hook": hook.webhook_id,
         "instance": hook.endpoint_id,
@@ -63,17 +62,17 @@ def ids(hook: ClaimedHook) -> dict[str, Any]:
     }
 
 
-def outcome_of(result: AttemptResult) -> dict[str, Any]:
-    """The words of hooks/explain.py; addresses in them without query and login."""
-    answer = result.answer
-    location = answer.header("location")
-    found = explain_outcome(
-        answer.outcome, url=result.hook.url, status=answer.status, error=answer.error, location=location
+def outcome_fields(result: AttemptResult) -> dict[str, Any]:
+    """Returns the outcome with the sentence of hooks/explain.py; URLs in it lose their query and login."""
+    response = result.response
+    location = response.header("location")
+    explanation = explain_outcome(
+        response.outcome, url=result.hook.url, status=response.status, error=response.error, location=location
     )
     return {
-        "outcome": answer.outcome.value,
-        "status": answer.status,
-        "side": found.side.value if found.side else None,
-        "explanation": SECRET_PARTS.sub("…", found.sentence),
+        "outcome": response.outcome.value,
+        "status": response.status,
+        "side": explanation.side.value if explanation.side else None,
+        "explanation": SECRET_PARTS.sub("…", explanation.sentence),
         "next_attempt_at": result.next_attempt_at.isoformat() if result.next_attempt_at else None,
     }

@@ -1,4 +1,4 @@
-"""Writing down what came of attempts: one COPY and one UPDATE for a whole batch, in one transaction."""
+"""Records attempts: one COPY and one UPDATE for a batch of results, in one transaction."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 import psycopg
 
-from hooks import metrics
-from hooks.dispatch import rows
+from hooks import destination, metrics
+from hooks.dispatch import copy_text
 from hooks.dispatch.attempts import AttemptResult
 from hooks.models import Outcome
 
-UPDATE = """
+UPDATE_HOOKS = """
 UPDATE hooks_hook h SET
     state = u.state, attempts_made = u.made, next_attempt_at = u.next_at, finished_at = u.finished_at,
     trigger = 'retry', lease_until = NULL,
@@ -29,65 +29,74 @@ COLUMNS = (
     "hook_id, number, trigger, started_at, url, address, request_headers, status, response_headers, response_body, "
     "response_size, outcome, side, error, name_ms, connect_ms, tls_ms, first_byte_ms, total_ms"
 )
-COPY = f"COPY hooks_attempt ({COLUMNS}) FROM STDIN"
-# Not to be written: the same attempt once more, or one of a hook that has been deleted.
-KNOWN = """
+COPY_ATTEMPTS = f"COPY hooks_attempt ({COLUMNS}) FROM STDIN"
+# These attempts are not written: one that is recorded already, and one of a deleted hook.
+IS_RECORDED_OR_DELETED = """
 SELECT EXISTS (SELECT 1 FROM hooks_attempt WHERE hook_id = %s AND number = %s AND started_at = %s)
 OR NOT EXISTS (SELECT 1 FROM hooks_hook WHERE id = %s)
 """
-
-
-# Since when an endpoint has given nothing but failures: written where that begins or ends, read else. A
-# verification's bin and an address made up for a simulation say nothing about the endpoint.
-FAILING = """
+# The time of an endpoint's first failure after its last success: written only when that changes. A verification's bin
+# says nothing about the endpoint.
+UPDATE_FAILING_SINCE = f"""
 UPDATE hooks_endpoint e SET failing_since = u.since
 FROM unnest(%s::bigint[], %s::timestamptz[]) AS u (id, since)
 WHERE e.instance_id = u.id AND (e.failing_since IS NULL) <> (u.since IS NULL)
-AND (e.borrowed_until IS NULL OR e.borrowed_until <= clock_timestamp())
+AND ({destination.is_overridden_sql()}) IS NOT TRUE
 """
 
 
-def record(session: psycopg.Connection[Any], results: Sequence[AttemptResult]) -> Counter[metrics.Series]:
-    """Write the attempts and move their hooks on; returns what is to be counted of it.
+def record_attempts(
+    session: psycopg.Connection[Any], results: Sequence[AttemptResult]
+) -> Counter[metrics.Series]:
+    """Write the attempts and change their hooks; returns the counts for hooks/metrics.py.
 
-    A hook that was claimed anew or cancelled in the meantime is left alone: its claim number or its state is
-    another. Its attempt is written all the same, once, for it did happen.
+    A hook that was claimed again or cancelled meanwhile keeps its state: its claim number or state no longer matches.
+    Its attempt was made and is written, once.
     """
     with session.transaction(), session.cursor() as cursor:
-        cursor.execute(UPDATE, rows.columns(results))
-        moved = {row[0] for row in cursor.fetchall()}
-        late = [result for result in results if result.hook.id not in moved and not is_known(cursor, result)]
-        happened = [result for result in results if result.hook.id in moved] + late
-        if happened:
-            with cursor.copy(COPY) as copy:
-                copy.write("".join([rows.line(result) for result in happened]))
+        cursor.execute(UPDATE_HOOKS, copy_text.columns(results))
+        updated = {row[0] for row in cursor.fetchall()}
+        late = [
+            result
+            for result in results
+            if result.hook.id not in updated and not is_recorded_or_deleted(cursor, result)
+        ]
+        recorded = [result for result in results if result.hook.id in updated] + late
+        if recorded:
+            with cursor.copy(COPY_ATTEMPTS) as copy:
+                copy.write("".join([copy_text.line(result) for result in recorded]))
         if since := failing_since(results):
-            cursor.execute(FAILING, [list(since), list(since.values())])
+            cursor.execute(UPDATE_FAILING_SINCE, [list(since), list(since.values())])
     counted: Counter[metrics.Series] = Counter(
-        (metrics.ATTEMPTS, result.answer.outcome.value) for result in happened
+        (metrics.ATTEMPTS, result.response.outcome.value) for result in recorded
     )
     counted.update(
         (metrics.FINISHED, result.state.value)
         for result in results
-        if result.finished_at and result.hook.id in moved
+        if result.finished_at and result.hook.id in updated
     )
     return counted
 
 
-def is_known(cursor: psycopg.Cursor[Any], result: AttemptResult) -> bool:
+def is_recorded_or_deleted(cursor: psycopg.Cursor[Any], result: AttemptResult) -> bool:
     hook = result.hook
-    row = cursor.execute(KNOWN, [hook.id, hook.attempts_made + 1, result.started_at, hook.id]).fetchone()
+    row = cursor.execute(
+        IS_RECORDED_OR_DELETED, [hook.id, hook.attempts_made + 1, result.started_at, hook.id]
+    ).fetchone()
     return bool(row and row[0])
 
 
 def failing_since(results: Sequence[AttemptResult]) -> dict[int, datetime | None]:
-    """By endpoint: when the first of its attempts here failed, or None where one was a success."""
+    """By endpoint: the start of its first failed attempt in this batch, or None if its last success came later.
+
+    A simulation says nothing about the endpoint: its URL is often another.
+    """
     found: dict[int, datetime | None] = {}
     for result in results:
         if result.hook.simulated:
             continue
-        lane, ok = result.hook.endpoint_id, result.answer.outcome == Outcome.OK
-        if ok:
+        lane, is_ok = result.hook.endpoint_id, result.response.outcome == Outcome.OK
+        if is_ok:
             found[lane] = None
         elif lane not in found:
             found[lane] = result.started_at

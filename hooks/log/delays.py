@@ -15,11 +15,9 @@ from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
 from hooks.lane_sql import lanes_cte
-from hooks.models import Endpoint, Hook, Role, State
-from hooks.worker_slots import last_heartbeat
+from hooks.models import Endpoint, Hook, Role, Runner, State, is_alive
 
 LATE = timedelta(seconds=60)  # below that a delay is nobody's business
-DEAD = timedelta(seconds=10)  # dispatchers write their heartbeat every second
 
 # Of the lanes that wait (found by a loose scan of the index, one probe each) the first hook; and the first retry.
 OLDEST = f"""
@@ -94,7 +92,6 @@ def of_endpoints(keys: Iterable[int]) -> Delay | None:
     )
     if since is None:
         return None
-    heartbeat = last_heartbeat(Role.DISPATCH)
-    if heartbeat is None or timezone.now() - heartbeat > DEAD:
+    if not is_alive(Runner.objects.last_heartbeat(Role.DISPATCH)):
         return Delay(since, NO_DISPATCHER)
     return Delay(since, BUSY_PARALLEL if parallel else BUSY)

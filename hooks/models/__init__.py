@@ -32,10 +32,11 @@ from hooks.models.hooks import (
     new_public_id,
 )
 from hooks.models.jobs import Redelivery, RedeliveryPart, RedeliveryQuerySet, RetentionMark
-from hooks.models.runners import Measure, Runner
+from hooks.models.runners import DEAD_AFTER, Measure, Runner, is_alive
 
 __all__ = [
     "CLOCKS_APART",
+    "DEAD_AFTER",
     "GUARANTEED_ATTEMPTS",
     "OPEN_JOBS",
     "RETRY_DELAYS",
@@ -64,6 +65,7 @@ __all__ = [
     "Trigger",
     "happened_before",
     "happened_since",
+    "is_alive",
     "least_public_id",
     "new_public_id",
     "new_secret",

@@ -1,7 +1,8 @@
-"""Those who send: each run of an always-running task, and what they count."""
+"""The runs of endless tasks, and the numbers they count."""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import models
@@ -9,11 +10,29 @@ from django.utils import timezone
 
 from hooks.models.choices import Role
 
+DEAD_AFTER = timedelta(seconds=10)  # without a heartbeat; runs write one every second
+
+
+def is_alive(heartbeat_at: datetime | None, now: datetime | None = None) -> bool:
+    """Returns whether a run with this last heartbeat counts as alive; None (no run) does not."""
+    return heartbeat_at is not None and (now or timezone.now()) - heartbeat_at < DEAD_AFTER
+
+
+class RunnerQuerySet(models.QuerySet["Runner"]):
+    def unfinished(self, role: Role) -> RunnerQuerySet:
+        """The runs of a role that have not ended properly: the live ones, and those that died."""
+        return self.filter(role=role, finished_at=None)
+
+    def last_heartbeat(self, role: Role) -> datetime | None:
+        """The newest heartbeat of the role's runs; None if it has none. Pass it to is_alive()."""
+        heartbeats = self.unfinished(role).order_by("-heartbeat_at").values_list("heartbeat_at", flat=True)
+        return heartbeats.first()
+
 
 class Runner(models.Model):
-    """One run of an always-running task: a dispatcher, or the loop of the outgoing queues.
+    """One run of an endless task: a dispatcher, the sender, or redelivery; see hooks/worker_slots.py.
 
-    Its heartbeat is what /readyz and the worker's watchdog look at; see hooks/worker_slots.py.
+    /readyz and the worker's watchdog read its heartbeat.
     """
 
     id: Any = models.BigIntegerField(primary_key=True)  # random; also the key of its advisory lock
@@ -26,6 +45,8 @@ class Runner(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     in_flight = models.PositiveIntegerField("requests under way", default=0, db_default=0)
 
+    objects = RunnerQuerySet.as_manager()
+
     class Meta:
         constraints = [
             models.CheckConstraint(name="hooks_runner_role", condition=models.Q(role__in=Role.values))
@@ -36,7 +57,7 @@ class Runner(models.Model):
 
 
 class Measure(models.Model):
-    """A number that dispatchers count and that only ever grows, one row a series and slot; see hooks/metrics.py."""
+    """A counter of the dispatchers, which only grows: one row per series and slot; see hooks/metrics.py."""
 
     slot = models.PositiveSmallIntegerField()
     name = models.CharField(max_length=40)

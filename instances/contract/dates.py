@@ -1,13 +1,13 @@
-"""Times in the wire contract: unix seconds, or dates."""
+"""Times as the wire contract writes them: unix seconds, or a date."""
 
 from datetime import UTC, datetime
 
 
-def from_unix_time(seconds: int) -> datetime:
-    """The time of unix seconds that arguments.unix_time has accepted."""
+def moment(seconds: int) -> datetime:
+    """Unix seconds, as arguments.unix_time lets them in, as a time."""
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def format_date(at: datetime) -> str:
-    """`2026-11-22T16:25:09Z`. The original's format is unknown; every language can parse this one."""
+def wire_date(at: datetime) -> str:
+    """`2026-11-22T16:25:09Z`; the original's form is not known, and this one every language reads."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -13,9 +13,8 @@ from chatapi.ui import request_snippets
 from chatapi.ui.json_text import pretty_bytes
 from hooks import guard, http, webhook_urls
 from hooks.explain import Explanation, explain_outcome
-from hooks.http import Answer
+from hooks.http import Response
 from hooks.models import Outcome
-from instances.pages.log.attempts import wire_words
 from testing_tools.verification.models import BODY_LIMIT, Capture, CaptureQuerySet
 from testing_tools.verification.responses import NAME
 
@@ -43,7 +42,7 @@ class Replayed(NamedTuple):
     """What came of it. `side` is what includes/boxes.html takes, `wire` what stands on its line."""
 
     request: Request
-    answer: Answer
+    answer: Response
     explanation: Explanation
     side: str
     wire: str
@@ -120,12 +119,13 @@ def replay(request: Request) -> Replayed:
     explanation = explain_outcome(
         answer.outcome, url=request.url, status=answer.status, error=answer.error, location=location
     )
+    took = f"{answer.total_ms:.0f} ms" if answer.total_ms >= 1 else "under 1 ms"
     return Replayed(
         request,
         answer,
         explanation,
         side=explanation.side.value if explanation.side else "",
-        wire=wire_words(answer.status, answer.total_ms),
+        wire=f"{answer.status} in {took}" if answer.status else f"no answer, {took}",
         host=urlsplit(request.url).netloc,
         answer_body=pretty_bytes(answer.body),
     )
@@ -177,7 +177,7 @@ def forward(captures: CaptureQuerySet, url: str, before: Progress) -> tuple[Prog
     return now, len(rows) > AT_ONCE
 
 
-def counted(now: Progress, number: int, url: str, answer: Answer) -> Progress:
+def counted(now: Progress, number: int, url: str, answer: Response) -> Progress:
     if answer.status is None:
         fault = explain_outcome(answer.outcome, url=url, error=answer.error).sentence
         return now._replace(last=number, unreached=now.unreached + 1, in_a_row=now.in_a_row + 1, fault=fault)

@@ -129,8 +129,8 @@ REST: list[tuple[Outcome, dict[str, Any], str, Side | None, str]] = [
     (Outcome.OK, {"status": 200}, "Delivered: bot.example answered 200.", None, ""),
     (
         Outcome.OK,
-        {"status": 200, "error": "the answer was longer than 64 KB; the rest was not read"},
-        "Delivered: bot.example answered 200 (the answer was longer than 64 KB; the rest was not read).",
+        {"status": 200, "error": "the response was longer than 64 KB; the rest was not read"},
+        "Delivered: bot.example answered 200 (the response was longer than 64 KB; the rest was not read).",
         None,
         "",
     ),

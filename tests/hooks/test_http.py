@@ -14,7 +14,8 @@ from pytest_django.fixtures import Settings
 
 from hooks import http, webhook_urls
 from hooks.explain import explain_outcome
-from hooks.http import Answer
+from hooks.http import Response
+from hooks.http_headers import headers_as_sent
 from hooks.models import Outcome, Side
 from tests.faults import servers
 from tests.faults.servers import Fault, answer, faulty
@@ -23,11 +24,11 @@ from tests.receiver import Receiver
 METADATA = "http://169.254.169.254/latest/meta-data/"
 
 
-def post(port: int, host: str = "127.0.0.1", path: str = "/hook") -> Answer:
+def post(port: int, host: str = "127.0.0.1", path: str = "/hook") -> Response:
     return http.post(f"http://{host}:{port}{path}", {"Content-Type": "application/json"}, b'{"a":1}')
 
 
-def seen(got: Answer) -> tuple[Outcome, int | None, str]:
+def seen(got: Response) -> tuple[Outcome, int | None, str]:
     return got.outcome, got.status, got.error
 
 
@@ -97,9 +98,12 @@ def test_a_redirect_to_a_metadata_service_is_not_followed() -> None:
 @pytest.mark.parametrize(
     ("fault", "expected"),
     [
-        (servers.ten_megabytes, (Outcome.OK, 200, "the answer was longer than 64 KB; the rest was not read")),
-        (servers.without_end, (Outcome.OK, 200, "the answer was longer than 64 KB; the rest was not read")),
-        (servers.gzip_bomb, (Outcome.OK, 200, "the answer was longer than 64 KB; the rest was not read")),
+        (
+            servers.ten_megabytes,
+            (Outcome.OK, 200, "the response was longer than 64 KB; the rest was not read"),
+        ),
+        (servers.without_end, (Outcome.OK, 200, "the response was longer than 64 KB; the rest was not read")),
+        (servers.gzip_bomb, (Outcome.OK, 200, "the response was longer than 64 KB; the rest was not read")),
         (servers.hang_up, (Outcome.RESET, None, "Empty reply from server")),
         (servers.reset, (Outcome.RESET, 200, "Recv failure: Connection reset by peer")),
         (servers.cut_off, (Outcome.RESET, 200, "end of response with 96 bytes missing")),
@@ -121,9 +125,9 @@ def test_a_fault_is_told_apart(fault: Fault, expected: tuple[Outcome, int | None
 @pytest.mark.parametrize(
     ("fault", "status", "phase"),
     [
-        (servers.hang, None, "answer"),
-        (servers.drip, 200, "answer body"),
-        (servers.drip_of_headers, 200, "answer body"),
+        (servers.hang, None, "response"),
+        (servers.drip, 200, "response body"),
+        (servers.drip_of_headers, 200, "response body"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -146,7 +150,7 @@ def test_headers_without_end_are_too_large() -> None:
     [
         (servers.refusing, (Outcome.REFUSED, None, "Connection refused")),
         (servers.not_accepting, (Outcome.TIMEOUT, None, "connect")),
-        (servers.silent, (Outcome.TIMEOUT, None, "answer")),
+        (servers.silent, (Outcome.TIMEOUT, None, "response")),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -266,7 +270,7 @@ def test_a_name_that_changes_between_two_look_ups_is_looked_at_each_time(setting
         port = probe.getsockname()[1]
     transfer = http.Transfer()
 
-    def post_to(address: str) -> Answer:
+    def post_to(address: str) -> Response:
         transfer.curl.setopt(
             pycurl.RESOLVE, [f"-changes.example:{port}", f"changes.example:{port}:{address}"]
         )
@@ -281,7 +285,7 @@ def test_a_name_that_changes_between_two_look_ups_is_looked_at_each_time(setting
     assert seen(post_to("127.0.0.1")) == (Outcome.BLOCKED, None, "loopback")
 
 
-def perform(transfer: http.Transfer, url: str) -> Answer:
+def perform(transfer: http.Transfer, url: str) -> Response:
     """As http.post, on a handle that keeps its connections, as the dispatcher's do."""
     transfer.start(url, {}, b"{}")
     try:
@@ -319,7 +323,7 @@ def test_a_connection_is_kept_and_what_happens_on_it_is_told_apart() -> None:
     assert seen(first) == (Outcome.OK, 200, "")
     assert seen(second) == (Outcome.NOT_200, 500, "")
     assert (second.body, second.connect_ms) == (b"no", None)
-    assert seen(third) == (Outcome.TIMEOUT, None, "answer")
+    assert seen(third) == (Outcome.TIMEOUT, None, "response")
     assert (third.body, third.headers) == (b"", [])
     assert {first.address, second.address, third.address} == {f"127.0.0.1:{port}"}
 
@@ -430,4 +434,4 @@ def test_the_log_has_the_request_line_and_headers_that_were_sent(host: str, path
         thread.join()
     request_line, *lines = requests[0].decode().split("\r\n\r\n")[0].split("\r\n")
     assert f"http://{lines[0].removeprefix('Host: ')}{request_line.split(' ')[1]}" == url
-    assert [line.split(": ", 1) for line in lines] == http.as_sent(url, headers, b"")
+    assert [line.split(": ", 1) for line in lines] == headers_as_sent(url, headers, b"")

@@ -11,7 +11,7 @@ from pytest_django.fixtures import Settings
 
 from hooks import http
 from hooks.explain import explain_outcome
-from hooks.http import Answer
+from hooks.http import Response
 from hooks.models import Outcome, Side
 from tests.faults import servers
 from tests.faults.certificates import expired, self_signed, server_context
@@ -28,12 +28,12 @@ def authority(tmp_path: Path, settings: Settings) -> trustme.CA:
     return authority
 
 
-def post(context: ssl.SSLContext) -> Answer:
+def post(context: ssl.SSLContext) -> Response:
     with faulty(answer(200), tls=context) as port:
         return http.post(f"https://localhost:{port}/hook", {}, b"{}")
 
 
-def words(got: Answer) -> tuple[str, Side | None, str]:
+def words(got: Response) -> tuple[str, Side | None, str]:
     explained = explain_outcome(got.outcome, url="https://localhost/hook", status=got.status, error=got.error)
     return explained.sentence, explained.side, explained.next_step
 
@@ -114,7 +114,7 @@ VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 NO_CLOSE_NOTIFY = "the connection was closed without TLS close_notify"
 
 
-def post_raw(authority: trustme.CA, version: ssl.TLSVersion, response: bytes) -> Answer:
+def post_raw(authority: trustme.CA, version: ssl.TLSVersion, response: bytes) -> Response:
     context = server_context(authority.issue_cert("localhost"))
     context.minimum_version = context.maximum_version = version
     with faulty(raw_response(response), tls=context) as port:

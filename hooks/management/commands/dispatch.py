@@ -27,10 +27,10 @@ class Command(BaseCommand):
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, stop)
         # After an hour, or when the slot was lost with the database, the next run is this process's own.
-        while not worker_slots.stop_is_wanted(heard):
-            with worker_slots.seat(
+        while not worker_slots.is_stop_requested(heard):
+            with worker_slots.hold_slot(
                 Role.DISPATCH, range(worker_slots.EXTRA_SLOTS, 2 * worker_slots.EXTRA_SLOTS)
-            ) as seat:
-                if seat is None:
+            ) as worker_slot:
+                if worker_slot is None:
                     raise CommandError("All the slots of dispatchers are taken.")
-                run(seat, stop_fd=heard)
+                run(worker_slot, stop_fd=heard)

@@ -1,5 +1,6 @@
 """The sandbox's contacts and groups, and what stands in their chats."""
 
+import threading
 import time
 from typing import Any
 
@@ -29,13 +30,12 @@ from instances.api.sandbox.people_serializers import (
 from instances.api.sandbox.serializers import person
 from instances.api.sandbox.views import checked, in_words, sandbox, shown
 from instances.channels.sandbox.actions.contacts import change_contact
-from instances.channels.sandbox.actions.groups import change_group_as_contact, create_group_as_contact
+from instances.channels.sandbox.actions.groups import change_group, group_of_contact
 from instances.models import Ack, Chat, Instance, Message, SandboxContact
-from instances.thread_slots import ThreadSlots
 
 GROUPS_SHOWN = 100
 # Who waits holds one of the web server's 40 threads (chatapi/runtime/web.py); more than these get their answer at once.
-WAITERS = ThreadSlots(10)
+WAITERS = threading.BoundedSemaphore(10)
 LOOK_EVERY = 0.1  # s between two looks for a new message
 
 PHONE = OpenApiParameter(
@@ -221,7 +221,7 @@ class GroupsView(APIView):
         instance = sandbox(request, id)
         given = checked(NewGroupSerializer(data=request.data))
         with in_words(instance):
-            group = create_group_as_contact(
+            group = group_of_contact(
                 instance,
                 name=given["name"],
                 by=given["by"],
@@ -264,9 +264,7 @@ class GroupView(APIView):
         chat_of(instance, chatId)
         given = checked(GroupChangeSerializer(data=request.data))
         with in_words(instance):
-            group = change_group_as_contact(
-                instance, group_id=chatId, acting_user=current_user(request), **given
-            )
+            group = change_group(instance, group_id=chatId, acting_user=current_user(request), **given)
         return Response(payloads.chat_dict(group))
 
 
@@ -315,14 +313,14 @@ class ChatMessagesView(APIView):
             raise exceptions.NotFound(f"{error}.") from None
         after, limit = asked_for["after"], asked_for["limit"]
         messages = seen(instance, where, after, limit)
-        if not messages and asked_for["wait"] and WAITERS.acquire(instance.pk):
+        if not messages and asked_for["wait"] and WAITERS.acquire(blocking=False):
             try:
                 until = time.monotonic() + asked_for["wait"]
                 while not messages and time.monotonic() < until:
                     time.sleep(LOOK_EVERY)
                     messages = seen(instance, where, after, limit)
             finally:
-                WAITERS.release(instance.pk)
+                WAITERS.release()
         last = messages[-1].number if messages else after
         return Response({"messages": [shown(message) for message in messages], "lastMessageNumber": last})
 

@@ -1,7 +1,7 @@
-"""The buttons of the status: log out, take over, new code, retry, reboot (contract.md §2 and §4).
+"""What the buttons of the status do: log out, take over, new code, retry, reboot (contract.md, sections 2 and 4).
 
-Clients compare these sentences, so they are the original's. The instance's channel does the rest; a status change
-sends its hook.
+Clients compare these sentences, so they stay as the original wrote them. What follows is the messenger's, by its
+channel; a new status comes with its hook.
 """
 
 from typing import Any
@@ -14,12 +14,12 @@ from instances.contract.registry import method
 from instances.models import Instance, LoadingReason, Substatus
 
 
-def reply(sentence: str) -> dict[str, Any]:
+def said(sentence: str) -> dict[str, Any]:
     return {"accountStatus": sentence}
 
 
 def press(instance: Instance, button: Button) -> None:
-    """Presses the button. Raises WireError if the messenger does not have it."""
+    """Raises WireError where the messenger has no such thing."""
     try:
         channel_of(instance).press(instance, button)
     except CannotDo as error:
@@ -28,42 +28,42 @@ def press(instance: Instance, button: Button) -> None:
 
 @method("logout", "POST")
 def logout(instance: Instance) -> dict[str, Any]:
-    """Unlinks the phone. A new QR code follows."""
+    """Unlinks the phone; a new QR code comes next."""
     press(instance, Button.LOGOUT)
-    return reply("Logout request sent to WhatsApp")
+    return said("Logout request sent to WhatsApp")
 
 
 @method("expiry", "POST")
 def expiry(instance: Instance) -> dict[str, Any]:
-    """Creates a new QR code in place of an expired one."""
+    """Makes a new QR code in place of an expired one."""
     if instance.code_is_over:
         expire_code(instance)
     if instance.substatus != Substatus.EXPIRED:
-        return reply('Expiry request not sent because substatus don\'t equals "expired"')
+        return said('Expiry request not sent because substatus don\'t equals "expired"')
     press(instance, Button.EXPIRY)
-    return reply("Expiry request sent to WhatsApp")
+    return said("Expiry request sent to WhatsApp")
 
 
 @method("retry", "POST")
 def retry(instance: Instance) -> dict[str, Any]:
-    """Retries the synchronisation."""
+    """Synchronises once more."""
     if instance.why_loading != LoadingReason.SYNCING:
-        return reply('Retry request not sent because reason don\'t equals "syncing"')
+        return said('Retry request not sent because reason don\'t equals "syncing"')
     press(instance, Button.RETRY)
-    return reply("Retry request sent to WhatsApp")
+    return said("Retry request sent to WhatsApp")
 
 
 @method("takeover", "POST")
 def takeover(instance: Instance) -> dict[str, Any]:
     """Takes the session back from another browser."""
     if instance.why_loading != LoadingReason.CONFLICT:
-        return reply('Takeover request not sent because reason don\'t equals "conflict"')
+        return said('Takeover request not sent because reason don\'t equals "conflict"')
     press(instance, Button.TAKEOVER)
-    return reply("Takeover request sent to WhatsApp")
+    return said("Takeover request sent to WhatsApp")
 
 
 @method("reboot", "POST")
 def reboot(instance: Instance) -> dict[str, Any]:
-    """Restarts the messenger. A session continues; an instance that waits for a scan gets a new QR code."""
+    """Starts the messenger anew: a session goes on, and whoever waits for a scan gets a new code."""
     press(instance, Button.REBOOT)
     return {"success": True}

@@ -352,6 +352,6 @@ def test_the_keeper_asks_for_the_task_while_a_job_is_open_and_nobody_is_at_it() 
     assert tasks.ensure_redelivery()
     assert OrmQ.objects.count() == 0
     plan(endpoint)
-    worker_slots._asked.clear()
+    worker_slots._requested_at.clear()
     assert not tasks.ensure_redelivery()
     assert [task.func() for task in OrmQ.objects.all()] == ["hooks.tasks.redeliver"]

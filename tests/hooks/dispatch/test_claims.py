@@ -15,8 +15,8 @@ from hooks.actions.endpoints import configure, end_override, override_url
 from hooks.actions.hooks import cancel, resend, try_now
 from hooks.dispatch import claim
 from hooks.dispatch.attempts import AttemptResult, ClaimedHook, attempt_result
-from hooks.dispatch.record import record
-from hooks.http import Answer
+from hooks.dispatch.record import record_attempts
+from hooks.http import Response
 from hooks.models import Attempt, Endpoint, Hook, Kind, Lane, Outcome, SkipReason, State, Trigger
 from tests.factories import InstanceFactory
 
@@ -77,7 +77,7 @@ def retrying(hook: Hook, seconds_ago: float = 1) -> Hook:
 def result(hook: ClaimedHook, status: int = 200) -> AttemptResult:
     outcome = Outcome.OK if status == 200 else Outcome.NOT_200
     at = datetime.now(UTC)
-    return attempt_result(hook, at, hook.headers(at), Answer(outcome, status=status, total_ms=1.0))
+    return attempt_result(hook, at, hook.headers(at), Response(outcome, status=status, total_ms=1.0))
 
 
 def stored(hook: Hook | ClaimedHook) -> Hook:
@@ -217,7 +217,7 @@ def test_results_are_written_with_their_attempts(me: Dispatcher, lane: Endpoint)
     configure(lane, guaranteed=True)
     emit(lane, 3)
     ok, failed, gone = me.claim(lane)
-    record(me.session, [result(ok), result(failed, 500), result(gone, 410)])
+    record_attempts(me.session, [result(ok), result(failed, 500), result(gone, 410)])
     assert [stored(hook).state for hook in (ok, failed, gone)] == [
         State.DELIVERED,
         State.RETRYING,
@@ -248,9 +248,9 @@ def test_a_late_result_does_not_overwrite_a_newer_claim(
     claim.release_lanes(me.session, ME)
     [newer] = other.claim(lane)
     assert (late.claim, newer.claim) == (1, 2)
-    record(me.session, [result(late, 500)])
+    record_attempts(me.session, [result(late, 500)])
     assert (stored(late).state, stored(late).claim) == (State.SENDING, 2)
-    record(other.session, [result(newer, 200)])
+    record_attempts(other.session, [result(newer, 200)])
     kept = stored(newer)
     assert (kept.state, kept.last_status, kept.attempts_made) == (State.DELIVERED, 200, 1)
     # both requests did happen, and the log shows both
@@ -261,8 +261,8 @@ def test_the_same_result_written_twice_is_one_attempt(me: Dispatcher, lane: Endp
     emit(lane)
     [hook] = me.claim(lane)
     written = result(hook)
-    record(me.session, [written])
-    record(me.session, [written])  # the answer to the first commit was lost with the connection
+    record_attempts(me.session, [written])
+    record_attempts(me.session, [written])  # the answer to the first commit was lost with the connection
     assert Attempt.objects.count() == 1
     assert stored(hook).attempts_made == 1
 
@@ -271,7 +271,7 @@ def test_a_hook_that_was_cancelled_in_flight_stays_cancelled(me: Dispatcher, lan
     [hook] = emit(lane)
     [claimed] = me.claim(lane)
     cancel(hook, acting_user=None)
-    record(me.session, [result(claimed)])
+    record_attempts(me.session, [result(claimed)])
     assert stored(hook).state == State.CANCELLED
     assert Attempt.objects.count() == 1
 
@@ -280,7 +280,7 @@ def test_the_result_of_a_hook_that_is_gone_is_dropped(me: Dispatcher, lane: Endp
     [hook] = emit(lane)
     [claimed] = me.claim(lane)
     hook.delete()
-    record(me.session, [result(claimed)])
+    record_attempts(me.session, [result(claimed)])
     assert Attempt.objects.count() == 0
 
 

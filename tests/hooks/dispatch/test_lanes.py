@@ -25,76 +25,76 @@ def hooks(lane: int, n: int, **fields: bool) -> list[ClaimedHook]:
 
 def test_an_ordered_lane_has_one_under_way_and_keeps_its_order() -> None:
     lanes, made = Lanes(10), hooks(1, 3)
-    lanes.take(made)
+    lanes.add(made)
     assert list(lanes.next_hooks()) == [made[0]]
     assert list(lanes.next_hooks()) == []
-    lanes.done(made[0])
+    lanes.finish(made[0])
     assert list(lanes.next_hooks()) == [made[1]]
-    lanes.done(made[1])
+    lanes.finish(made[1])
     assert list(lanes.next_hooks()) == [made[2]]
-    assert (lanes.in_flight, lanes.at_hand) == (1, 0)
+    assert (lanes.in_flight, lanes.buffered) == (1, 0)
 
 
 def test_a_parallel_lane_has_sixteen_under_way() -> None:
     lanes, made = Lanes(100), hooks(1, 20, parallel=True)
-    lanes.take(made)
+    lanes.add(made)
     assert list(lanes.next_hooks()) == made[:16]
-    lanes.done(made[3])
+    lanes.finish(made[3])
     assert list(lanes.next_hooks()) == [made[16]]
 
 
 def test_lanes_take_turns() -> None:
     lanes = Lanes(4)
     first, second = hooks(1, 5, parallel=True), hooks(2, 5, parallel=True)
-    lanes.take(first + second)
+    lanes.add(first + second)
     assert list(lanes.next_hooks()) == [first[0], second[0], first[1], second[1]]
 
 
 def test_a_lane_with_ten_thousand_waiting_does_not_hold_up_another() -> None:
     lanes = Lanes(8)
-    lanes.take(hooks(1, 10_000, parallel=True))
+    lanes.add(hooks(1, 10_000, parallel=True))
     begun = list(lanes.next_hooks())
     assert len(begun) == 8
     late = hook(2)
-    lanes.take([late])
-    lanes.done(begun[0])
-    lanes.done(begun[1])
+    lanes.add([late])
+    lanes.finish(begun[0])
+    lanes.finish(begun[1])
     assert late in list(lanes.next_hooks())
 
 
 def test_there_are_never_more_in_flight_than_allowed() -> None:
     lanes = Lanes(3)
-    lanes.take([hook(lane) for lane in range(10)])
+    lanes.add([hook(lane) for lane in range(10)])
     assert len(list(lanes.next_hooks())) == 3
     assert lanes.in_flight == 3
 
 
 def test_at_most_half_of_the_requests_in_flight_are_retries() -> None:
     lanes = Lanes(10)
-    lanes.take([hook(lane, made=1) for lane in range(20)])
+    lanes.add([hook(lane, made=1) for lane in range(20)])
     assert len(list(lanes.next_hooks())) == 5
     firsts = [hook(lane) for lane in range(100, 120)]
-    lanes.take(firsts)
+    lanes.add(firsts)
     assert list(lanes.next_hooks()) == firsts[:5]
 
 
 def test_a_lane_whose_retry_must_wait_sends_its_first_attempt_instead() -> None:
     lanes = Lanes(2)
     retry = hook(1, made=1)
-    lanes.take([retry])
+    lanes.add([retry])
     assert list(lanes.next_hooks()) == [retry]
     waits, first = hook(2, made=1), hook(2)
-    lanes.take([waits, first])
+    lanes.add([waits, first])
     assert list(lanes.next_hooks()) == [first]
-    lanes.done(retry)
-    lanes.done(first)
+    lanes.finish(retry)
+    lanes.finish(first)
     assert list(lanes.next_hooks()) == [waits]
 
 
 def test_retries_and_first_attempts_of_a_lane_take_turns() -> None:
     lanes = Lanes(100)
     retries, firsts = [hook(1, made=2, parallel=True) for _ in range(3)], hooks(1, 3, parallel=True)
-    lanes.take(retries + firsts)
+    lanes.add(retries + firsts)
     assert list(lanes.next_hooks()) == [
         retries[0], firsts[0], retries[1], firsts[1], retries[2], firsts[2],
     ]  # fmt: skip
@@ -102,13 +102,13 @@ def test_retries_and_first_attempts_of_a_lane_take_turns() -> None:
 
 def test_a_lane_that_becomes_parallel_or_ordered_follows_at_once() -> None:
     lanes = Lanes(100)
-    lanes.take(hooks(1, 2))
+    lanes.add(hooks(1, 2))
     [begun] = lanes.next_hooks()
-    lanes.take(hooks(1, 5, parallel=True))
+    lanes.add(hooks(1, 5, parallel=True))
     assert len(list(lanes.next_hooks())) == 6
-    lanes.take(hooks(1, 2))
+    lanes.add(hooks(1, 2))
     assert list(lanes.next_hooks()) == []
-    assert lanes.done(begun).width == 1
+    assert lanes.finish(begun).width == 1
 
 
 def test_an_endpoint_that_lets_attempts_time_out_gets_fewer_at_once_and_recovers() -> None:
@@ -116,105 +116,105 @@ def test_an_endpoint_that_lets_attempts_time_out_gets_fewer_at_once_and_recovers
     lane.parallel, lane.width = True, 16
     widths = []
     for in_time in [False, False, False, False, False, True, True]:
-        lane.learn(10.0, in_time)
+        lane.adapt(10.0, in_time)
         widths.append(lane.width)
     assert widths == [8, 4, 2, 1, 1, 2, 3]
     for _ in range(20):
-        lane.learn(0.01, in_time=True)
+        lane.adapt(0.01, in_time=True)
     assert lane.width == 16
 
 
 def test_an_ordered_lane_stays_at_one_however_quick_it_is() -> None:
     lane = module.Lane(1)
     for _ in range(5):
-        lane.learn(0.001, in_time=True)
+        lane.adapt(0.001, in_time=True)
     assert lane.width == 1
 
 
 def test_a_quick_endpoint_has_more_at_hand_than_a_slow_one() -> None:
     lane = module.Lane(1)
-    assert lane.wanted() == 2
-    lane.learn(0.01, in_time=True)
-    assert lane.wanted() == 50
-    lane.pace = 0.0001
-    assert lane.wanted() == 200
-    lane.pace = 10.0
-    assert lane.wanted() == 1
+    assert lane.buffer_target() == 2
+    lane.adapt(0.01, in_time=True)
+    assert lane.buffer_target() == 50
+    lane.average_seconds = 0.0001
+    assert lane.buffer_target() == 200
+    lane.average_seconds = 10.0
+    assert lane.buffer_target() == 1
 
 
 def test_an_endpoint_that_hangs_has_one_at_hand_beside_what_is_under_way() -> None:
     lane = module.Lane(1)
     lane.width = lane.in_flight = 16
-    assert lane.wanted() == 1
-    lane.pace = 10.0
-    assert lane.wanted() == 1
+    assert lane.buffer_target() == 1
+    lane.average_seconds = 10.0
+    assert lane.buffer_target() == 1
     lane.in_flight = 4
-    assert lane.wanted() == 12
+    assert lane.buffer_target() == 12
 
 
 def test_a_lane_has_nothing_until_something_of_it_is_at_hand_or_under_way() -> None:
     lanes = Lanes(100)
-    assert lanes.has_nothing(1)
+    assert lanes.is_empty(1)
     [hook] = hooks(1, 1)
-    lanes.take([hook])
-    assert not lanes.has_nothing(1)
+    lanes.add([hook])
+    assert not lanes.is_empty(1)
     assert list(lanes.next_hooks()) == [hook]
-    assert not lanes.has_nothing(1)
-    lanes.done(hook)
-    assert lanes.has_nothing(1)
+    assert not lanes.is_empty(1)
+    lanes.finish(hook)
+    assert lanes.is_empty(1)
 
 
 def test_it_is_asked_for_more_when_half_is_gone() -> None:
     lanes = Lanes(100)
-    assert lanes.lacking(1) == 2
+    assert lanes.hooks_to_claim(1) == 2
     made = hooks(1, 30)
-    lanes.take(made)
-    lanes.lanes[1].pace = 0.01  # 50 wanted
-    assert lanes.lacking(1) == 0
+    lanes.add(made)
+    lanes.lanes[1].average_seconds = 0.01  # 50 wanted
+    assert lanes.hooks_to_claim(1) == 0
     for sent in made[:5]:
         assert next(lanes.next_hooks()) is sent
-        lanes.done(sent)
-    assert lanes.lacking(1) == 25
+        lanes.finish(sent)
+    assert lanes.hooks_to_claim(1) == 25
 
 
 def test_what_was_not_begun_can_be_given_back() -> None:
     lanes = Lanes(100)
     first, second = hooks(1, 3), hooks(2, 2)
-    lanes.take(first + second)
+    lanes.add(first + second)
     assert list(lanes.next_hooks()) == [first[0], second[0]]
-    assert lanes.give_back(lanes.lanes[1]) == first[1:]
-    assert lanes.at_hand == 1
-    assert lanes.give_back_all() == second[1:]
-    assert (lanes.at_hand, lanes.in_flight) == (0, 2)
+    assert lanes.empty_buffer(lanes.lanes[1]) == first[1:]
+    assert lanes.buffered == 1
+    assert lanes.empty_buffers() == second[1:]
+    assert (lanes.buffered, lanes.in_flight) == (0, 2)
     for sent in (first[0], second[0]):
-        lanes.done(sent)
+        lanes.finish(sent)
     assert list(lanes.next_hooks()) == []
 
 
 def test_only_a_lane_without_anything_is_forgotten() -> None:
     lanes = Lanes(100)
     idle, under_way, waiting, fresh = hook(1), hook(2), hooks(3, 2), hook(4)
-    lanes.take([idle, under_way, *waiting, fresh])
+    lanes.add([idle, under_way, *waiting, fresh])
     list(lanes.next_hooks())
     for sent in (idle, waiting[0], fresh):
-        lanes.done(sent)
+        lanes.finish(sent)
     for lane in (1, 2, 3):
-        lanes.lanes[lane].last_used -= module.IDLE + 1
-    assert lanes.idle() == [1]
+        lanes.lanes[lane].last_used -= module.IDLE_SECONDS + 1
+    assert lanes.forget_idle() == [1]
     assert sorted(lanes.lanes) == [2, 3, 4]
 
 
 def test_no_more_retries_are_wanted_than_may_be_in_flight() -> None:
     lanes = Lanes(10)
-    assert lanes.lacking_retries() == 5
+    assert lanes.retries_to_claim() == 5
     first, second, third = (hook(1, made=1) for _ in range(3))
-    lanes.take([first, second, third, hook(1)])
-    assert lanes.lacking_retries() == 2
+    lanes.add([first, second, third, hook(1)])
+    assert lanes.retries_to_claim() == 2
     assert next(lanes.next_hooks()) is first
-    assert lanes.lacking_retries() == 2
-    lanes.done(first)
-    assert lanes.lacking_retries() == 3
-    lanes.take([hook(lane, made=1) for lane in range(10, 20)])
-    assert lanes.lacking_retries() == 0
-    lanes.give_back_all()
-    assert lanes.lacking_retries() == 5
+    assert lanes.retries_to_claim() == 2
+    lanes.finish(first)
+    assert lanes.retries_to_claim() == 3
+    lanes.add([hook(lane, made=1) for lane in range(10, 20)])
+    assert lanes.retries_to_claim() == 0
+    lanes.empty_buffers()
+    assert lanes.retries_to_claim() == 5

@@ -8,7 +8,7 @@ import pytest
 
 from hooks.dispatch import log_lines
 from hooks.dispatch.attempts import AttemptResult, attempt_result
-from hooks.http import Answer
+from hooks.http import Response
 from hooks.models import Hook, Outcome
 from tests.factories import InstanceFactory
 from tests.hooks.dispatch.dispatching import Dispatch, emit, wait_until
@@ -40,8 +40,8 @@ def test_a_delivery_shows_its_ids_and_never_the_query_of_its_address(tmp_path: P
     about = [line for line in lines if line.get("hook") == hooks[0].webhook_id]
     words = {
         200: ("Delivered.", "debug"),
-        302: ("A hook failed for good.", "warning"),
-        500: ("A hook failed for good.", "warning"),
+        302: ("Hook failed.", "warning"),
+        500: ("Hook failed.", "warning"),
     }[answer]
     assert [(line["event"], line["level"]) for line in about] == [("Claimed.", "debug"), words]
     assert {line["instance"] for line in about} == {endpoint.pk}
@@ -50,14 +50,14 @@ def test_a_delivery_shows_its_ids_and_never_the_query_of_its_address(tmp_path: P
     assert '"n"' not in dispatch.output  # the body
 
 
-def result(answer: Answer) -> AttemptResult:
+def result(answer: Response) -> AttemptResult:
     hook = claimed(7)
     hook.attempts_allowed = 1
     return attempt_result(hook, datetime.now(UTC), {}, answer)
 
 
 def test_a_failure_is_told_in_the_words_of_the_pages() -> None:
-    told = log_lines.outcome_of(result(Answer(Outcome.NOT_200, status=404)))
+    told = log_lines.outcome_fields(result(Response(Outcome.NOT_200, status=404)))
     assert told == {
         "outcome": "not_200",
         "status": 404,
@@ -79,8 +79,10 @@ def test_of_a_crowd_of_failures_the_log_shows_the_first_and_their_number(
         info = debug = warning
 
     monkeypatch.setattr(log_lines, "log", Log())
-    crowd = [result(Answer(Outcome.REFUSED, error="Connection refused")) for _ in range(log_lines.MOST + 5)]
-    log_lines.recorded(crowd)
-    assert said == ["A hook failed for good."] * log_lines.MOST + [
-        "A hook failed for good: 5 more of the same moment are not written here."
+    crowd = [
+        result(Response(Outcome.REFUSED, error="Connection refused")) for _ in range(log_lines.MAX_LINES + 5)
+    ]
+    log_lines.log_results(crowd)
+    assert said == ["Hook failed."] * log_lines.MAX_LINES + [
+        "Hook failed: 5 more in this batch are not logged."
     ]

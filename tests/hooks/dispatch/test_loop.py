@@ -8,7 +8,7 @@ from itertools import count
 import pytest
 
 from hooks import worker_slots
-from hooks.dispatch import loop, store
+from hooks.dispatch import database_threads, loop
 from hooks.dispatch.attempts import ClaimedHook
 from hooks.dispatch.claim import MIN_LEASE_LEFT, Claim
 from hooks.dispatch.loop import Dispatcher
@@ -31,19 +31,19 @@ def hook(lane: int = 1, lease: float = 30.0) -> ClaimedHook:
 
 
 @pytest.fixture
-def seat() -> Iterator[worker_slots.Seat]:
-    with worker_slots.seat(Role.DISPATCH, range(1)) as taken:
+def worker_slot() -> Iterator[worker_slots.WorkerSlot]:
+    with worker_slots.hold_slot(Role.DISPATCH, range(1)) as taken:
         assert taken is not None
         yield taken
 
 
 @pytest.fixture
-def dispatcher(seat: worker_slots.Seat) -> Iterator[Dispatcher]:
+def dispatcher(worker_slot: worker_slots.WorkerSlot) -> Iterator[Dispatcher]:
     """Its threads do not run: what it asks of them stays in their queues."""
-    dispatcher = Dispatcher(seat, None, lambda: None)
+    dispatcher = Dispatcher(worker_slot, None, lambda: None)
     yield dispatcher
     dispatcher.recorder.session.close()
-    dispatcher.bell.close()
+    dispatcher.wakeup.close()
 
 
 @pytest.fixture
@@ -56,20 +56,20 @@ def put_back(dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> list[Cl
 
 def arrive(dispatcher: Dispatcher, mark: int, *hooks: ClaimedHook) -> None:
     dispatcher.claimer.claims.append((mark, Claim(list(hooks), [], [], [], skipped=0)))
-    dispatcher.take_in()
+    dispatcher.collect_thread_results()
 
 
 def test_a_claim_from_before_a_put_back_is_put_back_too(
     dispatcher: Dispatcher, put_back: list[ClaimedHook]
 ) -> None:
     older, younger, later = hook(), hook(), hook()
-    mark = dispatcher.put_backs
-    dispatcher.put_back([older])
+    mark = dispatcher.hand_backs
+    dispatcher.hand_back([older])
     arrive(dispatcher, mark, younger)  # it was under way meanwhile: it must not overtake
     assert put_back == [older, younger]
-    assert dispatcher.lanes.at_hand == 0
-    arrive(dispatcher, dispatcher.put_backs, later)
-    assert dispatcher.lanes.at_hand == 1
+    assert dispatcher.lanes.buffered == 0
+    arrive(dispatcher, dispatcher.hand_backs, later)
+    assert dispatcher.lanes.buffered == 1
     assert 1 in dispatcher.lanes_to_claim
 
 
@@ -78,10 +78,10 @@ def test_after_the_database_was_away_everything_not_begun_is_put_back(
 ) -> None:
     waiting = [hook(), hook()]
     arrive(dispatcher, 0, *waiting)
-    dispatcher.claimer.came_back = True
-    dispatcher.take_in()
+    dispatcher.claimer.reconnected = True
+    dispatcher.collect_thread_results()
     assert put_back == waiting
-    assert not dispatcher.claimer.came_back
+    assert not dispatcher.claimer.reconnected
 
 
 def test_what_waited_too_long_takes_the_younger_ones_of_its_lane_back_with_it(
@@ -94,7 +94,7 @@ def test_what_waited_too_long_takes_the_younger_ones_of_its_lane_back_with_it(
     dispatcher.send()
     assert put_back == [old, young]
     assert begun == [other]
-    assert (dispatcher.lanes.in_flight, dispatcher.lanes.at_hand) == (1, 0)
+    assert (dispatcher.lanes.in_flight, dispatcher.lanes.buffered) == (1, 0)
 
 
 def test_a_stop_lets_the_lanes_go_only_when_no_claim_is_on_its_way(
@@ -104,11 +104,11 @@ def test_a_stop_lets_the_lanes_go_only_when_no_claim_is_on_its_way(
     arrive(dispatcher, 0, first)
     dispatcher.claimer.submitted += 1  # a claim is under way
     dispatcher.stopping, dispatcher.drain_ends = True, time.monotonic() + 60
-    dispatcher.take_in()
-    assert (put_back, dispatcher.let_go, dispatcher.is_over()) == ([first], False, False)
+    dispatcher.collect_thread_results()
+    assert (put_back, dispatcher.released, dispatcher.is_over()) == ([first], False, False)
     dispatcher.claimer.done += 1
     arrive(dispatcher, 0, second)
-    assert (put_back, dispatcher.let_go, dispatcher.is_over()) == ([first, second], True, True)
+    assert (put_back, dispatcher.released, dispatcher.is_over()) == ([first, second], True, True)
 
 
 def test_what_lies_at_hand_of_endpoints_that_hang_keeps_no_other_lane_waiting(
@@ -120,18 +120,18 @@ def test_what_lies_at_hand_of_endpoints_that_hang_keeps_no_other_lane_waiting(
     )
     dispatcher.next_sweep = time.monotonic() + 60
     dispatcher.lanes.max_in_flight = 4
-    dispatcher.lanes.take([hook(lane) for lane in (1, 1, 1, 1, 2, 2, 2, 2)])
+    dispatcher.lanes.add([hook(lane) for lane in (1, 1, 1, 1, 2, 2, 2, 2)])
     list(dispatcher.lanes.next_hooks())  # one of each lane is under way, three of each at hand
-    dispatcher.lanes.at_hand += 2  # the room of twice max_in_flight is full
+    dispatcher.lanes.buffered += 2  # the room of twice max_in_flight is full
     dispatcher.lanes_to_claim = dict.fromkeys((1, 2, 3))
     dispatcher.claim()
     assert asked == [{3: 1}]
 
 
 def test_a_stop_waits_for_what_is_under_way_but_not_for_ever(dispatcher: Dispatcher) -> None:
-    dispatcher.lanes.take([hook()])
+    dispatcher.lanes.add([hook()])
     list(dispatcher.lanes.next_hooks())
-    dispatcher.stopping = dispatcher.let_go = True
+    dispatcher.stopping = dispatcher.released = True
     dispatcher.drain_ends = time.monotonic() + 60
     assert not dispatcher.is_over()
     dispatcher.drain_ends = time.monotonic() - 1
@@ -145,11 +145,11 @@ def test_a_hook_that_can_not_be_sent_is_a_failed_attempt_and_the_others_go_on(di
     dispatcher.send()
     [result] = dispatcher.results
     assert (result.hook, result.state) == (broken, State.FAILED)
-    assert result.answer.error.startswith("not sent: 'utf-8' codec can't decode byte 0xff")
+    assert result.response.error.startswith("not sent: 'utf-8' codec can't decode byte 0xff")
     assert dispatcher.lanes.in_flight == 1
 
 
-def run_until_all_sent(seat: worker_slots.Seat, n: int) -> None:
+def run_until_all_sent(worker_slot: worker_slots.WorkerSlot, n: int) -> None:
     """The whole loop in this thread, which is told to stop once `n` requests have come."""
     heard, tell = os.pipe()
 
@@ -160,23 +160,23 @@ def run_until_all_sent(seat: worker_slots.Seat, n: int) -> None:
 
     with open(heard), open(tell, "w"), Receiver(answer) as receiver:
         emit(InstanceFactory(url=receiver.url).endpoint, n)
-        loop.run(seat, stop_fd=heard)
+        loop.run(worker_slot, stop_fd=heard)
 
 
-def test_it_stops_when_told_with_everything_written(seat: worker_slots.Seat) -> None:
-    run_until_all_sent(seat, 5)
+def test_it_stops_when_told_with_everything_written(worker_slot: worker_slots.WorkerSlot) -> None:
+    run_until_all_sent(worker_slot, 5)
     assert set(Hook.objects.values_list("state", "attempts_made")) == {(State.DELIVERED, 1)}
     assert Runner.objects.get().finished_at is not None
 
 
 def test_a_thread_that_ends_takes_the_dispatcher_with_it(
-    seat: worker_slots.Seat, monkeypatch: pytest.MonkeyPatch
+    worker_slot: worker_slots.WorkerSlot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def record(*arguments: object) -> None:
         raise ValueError("a row that PostgreSQL does not take")
 
-    monkeypatch.setattr(store, "record", record)
+    monkeypatch.setattr(database_threads, "record_attempts", record)
     with Receiver() as receiver:
         emit(InstanceFactory(url=receiver.url).endpoint)
         with pytest.raises(RuntimeError, match="the dispatcher's recorder has ended"):
-            loop.run(seat)
+            loop.run(worker_slot)

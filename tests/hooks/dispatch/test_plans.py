@@ -15,9 +15,9 @@ from pytest_django import DjangoDbBlocker
 from accounts.actions.keys import issue_key
 from accounts.models import User
 from hooks import metrics
-from hooks.dispatch import claim, record, rows
+from hooks.dispatch import claim, copy_text, record
 from hooks.dispatch.attempts import attempt_result
-from hooks.http import Answer
+from hooks.http import Response
 from hooks.log import delays
 from hooks.maintenance import retention
 from hooks.models import Outcome
@@ -111,11 +111,11 @@ def test_the_dispatchers_claims_and_sweeps(filled: million.Million) -> None:
 def test_the_dispatchers_records(filled: million.Million) -> None:
     now = datetime.now(UTC)
     results = [
-        attempt_result(claimed(filled.busy, id=number), now, {}, Answer(Outcome.OK, status=200))
+        attempt_result(claimed(filled.busy, id=number), now, {}, Response(Outcome.OK, status=200))
         for number in range(500_000, 500_100)
     ]
-    assert whole_tables(record.UPDATE, rows.columns(results)) == []
-    assert whole_tables(record.KNOWN, [500_000, 1, now, 500_000]) == []
+    assert whole_tables(record.UPDATE_HOOKS, copy_text.columns(results)) == []
+    assert whole_tables(record.IS_RECORDED_OR_DELETED, [500_000, 1, now, 500_000]) == []
 
 
 def test_metrics_delays_and_the_watchdogs_question(filled: million.Million) -> None:

@@ -15,8 +15,8 @@ from hooks.actions.hooks import NotPossible, try_now
 from hooks.dispatch import catch_up, claim
 from hooks.dispatch.attempts import attempt_result
 from hooks.dispatch.catch_up import CatchUp
-from hooks.dispatch.record import record
-from hooks.http import Answer
+from hooks.dispatch.record import record_attempts
+from hooks.http import Response
 from hooks.maintenance import auto_pause
 from hooks.models import Attempt, Endpoint, Hook, Kind, Outcome, PauseReason, State
 from tests.factories import InstanceFactory
@@ -108,8 +108,8 @@ def answered(session: psycopg.Connection[Any], endpoint: Endpoint, *statuses: in
     for place, (hook, status) in enumerate(zip(found, statuses, strict=True)):
         outcome = Outcome.OK if status == 200 else Outcome.NOT_200
         when = at + timedelta(seconds=place)
-        results.append(attempt_result(hook, when, {}, Answer(outcome, status=status, total_ms=1.0)))
-    record(session, results)
+        results.append(attempt_result(hook, when, {}, Response(outcome, status=status, total_ms=1.0)))
+    record_attempts(session, results)
     return stored(endpoint).failing_since
 
 

@@ -1,4 +1,4 @@
-"""Groups that the sandbox's contacts create and change, with the instance's account in them."""
+"""What the sandbox's contacts do with groups that the account is in: make them, change them, throw it out."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from django.db import transaction
 from accounts.models import User
 from instances.actions import events
 from instances.actions.chats import chats, groups
-from instances.channels.sandbox.actions.preconditions import require_linked
+from instances.channels.sandbox.actions.preconditions import must_be_linked
 from instances.channels.sandbox.group_ids import free_group_id
 from instances.models import Chat, Instance
 
 
 @transaction.atomic
-def create_group_as_contact(
+def group_of_contact(
     instance: Instance,
     *,
     name: str,
@@ -24,13 +24,12 @@ def create_group_as_contact(
     image: str = "",
     acting_user: User | None = None,
 ) -> Chat:
-    """Create a group of the contact `by` (a chat id), who is its admin, the account and `members`.
+    """A contact (chat id `by`) makes a group with the account and `members` in it, and is its admin.
 
-    Raises:
-        NotLinked: no phone is linked or connected.
+    Raises NotLinked.
     """
     events.lock(instance)
-    require_linked(instance, "it cannot be added to a group")
+    must_be_linked(instance, "nobody can put it into a group")
     return groups.create_group(
         instance,
         chat_id=free_group_id(instance, creator=by),
@@ -43,7 +42,7 @@ def create_group_as_contact(
 
 
 @transaction.atomic
-def change_group_as_contact(
+def change_group(
     instance: Instance,
     *,
     group_id: str,
@@ -55,16 +54,9 @@ def change_group_as_contact(
     demote: Iterable[str] = (),
     acting_user: User | None = None,
 ) -> Chat:
-    """Change a group as its other members would: all changes or none, each with its hook.
-
-    Members are chat ids. Removing the account's own chat id removes the account from the group.
-
-    Raises:
-        Denied: a change is not allowed in this group.
-        NotLinked: no phone is linked or connected.
-    """
+    """Other members change a group, each change with its hook; all or nothing. Raises Denied and NotLinked."""
     events.lock(instance)
-    require_linked(instance, "changes of a group do not reach it")
+    must_be_linked(instance, "no change of a group reaches it")
     group = groups.find_group(instance, group_id)
     if name is not None or image is not None:
         chats.change_chat(instance, chat_id=group_id, name=name, image=image, acting_user=acting_user)

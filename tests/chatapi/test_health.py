@@ -11,7 +11,7 @@ from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
 
-from chatapi.monitoring import health
+from chatapi import health
 from chatapi.runtime.postgres import server as postgres_server
 from hooks.models import Role, Runner
 
@@ -70,7 +70,7 @@ def test_not_ready_without_all_migrations(client: Client, monkeypatch: pytest.Mo
 
 @pytest.mark.django_db
 def test_not_ready_without_a_database(client: Client) -> None:
-    with patch.object(health, "last_heartbeat", side_effect=OperationalError("gone")):
+    with patch.object(health.Runner.objects, "last_heartbeat", side_effect=OperationalError("gone")):
         assert ready(client) == (503, {"status": "not ready", "reason": "The database does not respond."})
 
 

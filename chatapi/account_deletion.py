@@ -1,6 +1,7 @@
 """Deletes an account with everything in it.
 
-Only for the owner, who must have confirmed the password within five minutes (allauth's reauthentication).
+Here, and not in accounts, because it deletes from every app. Only for the owner, who must have confirmed the password
+within five minutes (allauth's reauthentication).
 """
 
 from allauth.account.decorators import reauthentication_required
@@ -35,7 +36,7 @@ def delete(request: HttpRequest) -> HttpResponse:
                 delete_instance(instance, acting_user=current_user(request))
             delete_account(own, acting_user=own.owner)
         logout(request)
-        messages.success(request, "Your account and everything in it is deleted.")
+        messages.success(request, "Your account is deleted, with everything in it.")
         return redirect("account_login")
     instances = Instance.objects.of_account(own)
     context = {

@@ -1,17 +1,13 @@
 """/healthz: this process responds. /readyz: the database responds, is migrated, and a dispatcher runs; else 503."""
 
-from datetime import timedelta
-
 import psycopg
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 
-from hooks.models import Role
-from hooks.worker_slots import last_heartbeat
+from hooks.models import Role, Runner, is_alive
 
-FRESH = timedelta(seconds=10)  # dispatchers write their heartbeat every second
 CONNECT_SECONDS = 2  # the smallest value libpq accepts
 
 # Migrations are not unapplied under a running process, so this costly check stops once it has passed.
@@ -54,12 +50,13 @@ def what_is_missing() -> str | None:
             if executor.migration_plan(executor.loader.graph.leaf_nodes()):
                 return "The database has unapplied migrations."
             migrated = True
-        heartbeat = last_heartbeat(Role.DISPATCH)
+        heartbeat = Runner.objects.last_heartbeat(Role.DISPATCH)
     except (DatabaseError, InterfaceError, psycopg.Error):
         return "The database does not respond."
     if heartbeat is None:
         return "No dispatcher is running: there is no heartbeat."
-    age = timezone.now() - heartbeat
-    if age > FRESH:
+    now = timezone.now()
+    if not is_alive(heartbeat, now):
+        age = now - heartbeat
         return f"No dispatcher is running: the last heartbeat is {age.total_seconds():.0f} s old."
     return None

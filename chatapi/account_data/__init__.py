@@ -1,1 +1,0 @@
-"""Export and deletion of an account: here, and not in accounts, because they read and delete from every app."""

@@ -1,0 +1,224 @@
+"""The dispatcher's three database threads: the thread that sends never waits for the database.
+
+Each has a session of its own. The sending thread submits jobs and reads results through plain queues; a pipe wakes it.
+A broken session (PostgreSQL was restarted) is opened again, with pauses, until it works; the interrupted job then runs
+again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+from django.db import OperationalError, connections
+
+from hooks import metrics, worker_slots
+from hooks.dispatch import claim, log_lines
+from hooks.dispatch.attempts import AttemptResult, ClaimedHook
+from hooks.dispatch.catch_up import CatchUp
+from hooks.dispatch.record import record_attempts
+from hooks.dispatch.wakeup_pipe import WakeupPipe
+from hooks.metrics import Counts
+from hooks.models import State
+from hooks.outbox import CHANNEL
+
+log = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 1.0  # between two sweeps
+
+
+class DatabaseThread(threading.Thread):
+    """Runs jobs one after the other in a session of its own."""
+
+    def __init__(self, name: str, wakeup: WakeupPipe) -> None:
+        super().__init__(name=name, daemon=True)
+        self.wakeup = wakeup
+        self.jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self.submitted = 0  # written by the sending thread only …
+        self.done = 0  # … and by this thread only, so both are always right without a lock
+        self.error: Exception | None = None  # that ended this thread
+        # by time.monotonic(): from then on a job is dropped if the database does not respond
+        self.retry_until: float | None = None
+
+    @property
+    def busy(self) -> bool:
+        return self.submitted != self.done
+
+    def submit(self, job: Callable[[], None]) -> None:
+        self.submitted += 1
+        self.jobs.put(job)
+
+    def end(self) -> None:
+        """Run the submitted jobs, then end; waits for it."""
+        self.jobs.put(None)
+        self.join(timeout=10)
+
+    def run(self) -> None:
+        try:
+            while (job := self.jobs.get()) is not None:
+                self.run_until_done(job)
+                self.done += 1
+                self.wakeup.wake()  # after the count: the sending thread must find this thread free
+        except Exception as error:  # the sending thread raises it: a dispatcher without its threads must end
+            log.exception("%s ended with an error", self.name)
+            self.error = error
+            self.wakeup.wake()
+        finally:
+            connections.close_all()
+
+    def run_until_done(self, job: Callable[[], None]) -> None:
+        pause = 0.1
+        while True:
+            try:
+                job()
+                return
+            except (psycopg.OperationalError, OperationalError) as error:
+                connections.close_all()  # a job may have used Django's session
+                log.warning(
+                    "%s: the database does not respond (%s); trying again",
+                    self.name,
+                    str(error).strip().split("\n")[0],
+                )
+            while True:
+                if self.retry_until is not None and time.monotonic() > self.retry_until:
+                    return
+                time.sleep(pause)
+                pause = min(pause * 2, 2.0)
+                try:
+                    self.reconnect()
+                    break
+                except psycopg.OperationalError:
+                    continue
+
+    def reconnect(self) -> None:
+        raise NotImplementedError
+
+
+class Recorder(DatabaseThread):
+    """Writes results."""
+
+    def __init__(self, wakeup: WakeupPipe, counts: Counts) -> None:
+        super().__init__("recorder", wakeup)
+        self.counts = counts
+        self.session = worker_slots.connect()
+        self.results_submitted = 0  # written by the sending thread only …
+        self.results_written = 0  # … and by this thread only
+
+    @property
+    def unwritten(self) -> int:
+        return self.results_submitted - self.results_written
+
+    def reconnect(self) -> None:
+        with contextlib.suppress(psycopg.Error):
+            self.session.close()
+        self.session = worker_slots.connect()
+
+    def write(self, results: list[AttemptResult]) -> None:
+        self.results_submitted += len(results)
+
+        def job() -> None:
+            began = time.perf_counter()
+            counted = record_attempts(self.session, results)
+            self.results_written += len(results)
+            self.counts.count(counted)
+            self.counts.observe(metrics.RECORD, [time.perf_counter() - began])
+            log_lines.log_results(results)
+
+        self.submit(job)
+
+
+class Claimer(DatabaseThread):
+    """Claims, hands back, sweeps and sends the heartbeat, in the session that holds the dispatcher's slot."""
+
+    def __init__(self, worker_slot: worker_slots.WorkerSlot, wakeup: WakeupPipe, counts: Counts) -> None:
+        super().__init__("claimer", wakeup)
+        self.worker_slot = worker_slot
+        self.counts = counts
+        self.claims: deque[tuple[int, claim.Claim]] = deque()
+        self.catch_up = CatchUp()
+        self.due_lanes: deque[int] = deque()  # found by a sweep
+        self.next_retry: float | None = None  # by time.monotonic()
+        self.lost_slot = False
+        self.reconnected = False  # the claimed hooks may belong to another dispatcher by now
+
+    def reconnect(self) -> None:
+        self.lost_slot = not self.worker_slot.reacquire() or self.lost_slot
+        self.reconnected = True
+
+    def claim(self, wanted: dict[int, int], mark: int, max_retries: int) -> None:
+        """Claim hooks; the result is added to `claims` with the caller's mark."""
+
+        def job() -> None:
+            began = time.perf_counter()
+            found = claim.claim_hooks(
+                self.worker_slot.session, self.worker_slot.id, wanted, self.catch_up, max_retries=max_retries
+            )
+            self.claims.append((mark, found))
+            self.counts.observe(metrics.CLAIM, [time.perf_counter() - began])
+            self.counts.observe(metrics.LATENESS, found.seconds_late)
+            log_lines.log_claimed(found.hooks)
+            if found.skipped:
+                self.counts.count({(metrics.FINISHED, State.SKIPPED.value): found.skipped})
+
+        self.submit(job)
+
+    def hand_back(self, hooks: list[ClaimedHook]) -> None:
+        self.submit(lambda: claim.hand_back(self.worker_slot.session, hooks))
+
+    def release_lanes(self, lanes: list[int] | None = None) -> None:
+        self.submit(lambda: claim.release_lanes(self.worker_slot.session, self.worker_slot.id, lanes))
+
+    def flush_counts(self) -> None:
+        self.submit(lambda: self.counts.flush(self.worker_slot.session, self.worker_slot.slot))
+
+    def heartbeat_and_sweep(self, in_flight: int) -> None:
+        """Write the heartbeat and the counters, free orphaned hooks, find the due lanes and the next retry."""
+
+        def job() -> None:
+            session = self.worker_slot.session
+            self.worker_slot.send_heartbeat(in_flight)
+            self.counts.flush(session, self.worker_slot.slot)
+            claim.sweep(session)
+            self.due_lanes.extend(claim.due_lanes(session))
+            seconds = claim.seconds_to_next_retry(session)
+            self.next_retry = None if seconds is None else time.monotonic() + seconds
+
+        self.submit(job)
+
+
+class Listener(threading.Thread):
+    """Receives PostgreSQL's notifications: the lanes with new hooks."""
+
+    def __init__(self, wakeup: WakeupPipe) -> None:
+        super().__init__(name="listener", daemon=True)
+        self.wakeup = wakeup
+        self.lanes: deque[int] = deque()
+        self.session: psycopg.Connection[Any] | None = None
+        self.ending = False
+
+    def run(self) -> None:
+        pause = 0.1
+        while not self.ending:
+            try:
+                self.session = worker_slots.connect()
+                self.session.execute(f"LISTEN {CHANNEL}")
+                pause = 0.1
+                while not self.ending:
+                    for note in self.session.notifies(
+                        timeout=0.3
+                    ):  # the longest that a stop waits for this thread
+                        if note.payload.isdigit():
+                            self.lanes.append(int(note.payload))
+                            self.wakeup.wake()
+            except (psycopg.Error, OSError):
+                time.sleep(pause)  # meanwhile the sweep finds new hooks every second
+                pause = min(pause * 2, 2.0)
+        if self.session is not None:
+            self.session.close()
