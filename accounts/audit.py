@@ -83,19 +83,19 @@ class AuditEntry(models.Model):
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
     )
-    actor_text = models.CharField("who", max_length=254, blank=True, default="")
+    actor_text = models.CharField("user", max_length=254, blank=True, default="")
     account = models.ForeignKey(
         "accounts.Account", models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
     )
-    action = models.CharField("what was done", max_length=40, choices=audit_action_choices)
+    action = models.CharField("action", max_length=40, choices=audit_action_choices)
     subject_kind = models.CharField(max_length=20)
     subject_id = models.CharField(max_length=64)
-    subject_text = models.CharField("to what", max_length=254, blank=True, default="")
+    subject_text = models.CharField("subject", max_length=254, blank=True, default="")
     detail = models.JSONField(default=dict, blank=True)
 
     class Meta:
         verbose_name = "audit entry"
-        verbose_name_plural = "audit trail"
+        verbose_name_plural = "audit log"
         indexes = [
             # entries of an account, of a user, of a subject, and of one action; each newest first
             models.Index(name="accounts_audit_account", fields=["account", "-id"]),

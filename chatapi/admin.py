@@ -1,5 +1,5 @@
 """Django looks for an app's admin here; the support desk is in chatapi/staff/, one module per subject."""
 
-from chatapi.staff import background, bins, delivery, instances, people, trail
+from chatapi.staff import accounts, audit_log, background, bins, endpoints, hooks, instances, users
 
-__all__ = ["background", "bins", "delivery", "instances", "people", "trail"]
+__all__ = ["accounts", "audit_log", "background", "bins", "endpoints", "hooks", "instances", "users"]

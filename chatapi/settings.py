@@ -16,7 +16,7 @@ from environs import Env, EnvError, FileAwareEnv
 
 from chatapi import __version__
 from chatapi.database.url import database_settings
-from chatapi.logging_config import REQUEST_LEVELS, logging_config
+from chatapi.monitoring.logging_config import REQUEST_LEVELS, logging_config
 from chatapi.runtime.postgres.server import embedded_database
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -120,11 +120,11 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "chatapi.impersonation.impersonate",
+    "chatapi.staff.impersonation.impersonate",
     "accounts.blocking.blocked_accounts",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "chatapi.request_log.RequestLog",
+    "chatapi.monitoring.request_log.RequestLog",
 ]
 APPEND_SLASH = False  # a redirected POST loses its body (contract.md, section 1)
 

@@ -5,10 +5,10 @@ from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from chatapi import account_deletion, data_export
+from chatapi.account_data import deletion, export
 from chatapi.error_pages import bad_request, failed, favicon, not_allowed, not_found
-from chatapi.health import healthz, readyz
-from chatapi.metrics import metrics
+from chatapi.monitoring.health import healthz, readyz
+from chatapi.monitoring.metrics import metrics
 
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
@@ -25,8 +25,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
     path("account/", include("accounts.urls")),
-    path("account/export/", data_export.export, name="account-export"),
-    path("account/delete/", account_deletion.delete, name="account-delete"),
+    path("account/export/", export.export_account, name="account-export"),
+    path("account/delete/", deletion.delete, name="account-delete"),
     path("api/schema/", SpectacularAPIView.as_view(), name="api-schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="api-schema"), name="api-docs"),
     path("api/v1/", include("instances.api.urls")),

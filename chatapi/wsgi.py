@@ -94,7 +94,7 @@ def responses_with_length(application: Application) -> Application:
         begun: list[tuple[Any, ...]] = []
         response: Any = application(environ, lambda *given: begun.append(given))
         if response.streaming and not download_slots.is_short(response):
-            found = download_slots.seated(response, environ)
+            found = download_slots.with_slot(response, environ)
             if found is None:
                 response.close()
                 return refused(

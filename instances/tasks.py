@@ -24,7 +24,7 @@ from hooks.maintenance import auto_pause
 from hooks.models import Endpoint, Hook, Role, State
 from instances.actions.sending.accept import OUTGOING_CHANNEL
 from instances.actions.status import drop_statuses, expire_code
-from instances.channels.sandbox.actions.receipts import WORK
+from instances.channels.sandbox.actions.receipts import CHANNEL_WORK
 from instances.models import CODE_LIVES, AccountStatus, Instance, Substatus
 from instances.sending import outgoing
 
@@ -109,7 +109,7 @@ def wait(worker_slot: worker_slots.WorkerSlot, stop: int | None, look: Look) -> 
     ready, _, _ = select.select(files, [], [], seconds)
     if worker_slot.session.fileno() in ready:
         for note in worker_slot.session.notifies(timeout=0):
-            if note.payload == WORK:
+            if note.payload == CHANNEL_WORK:
                 look.looked = 0.0
 
 

@@ -6,7 +6,7 @@ from instances.pages import chooser
 from testing_tools.phone import action_views
 from testing_tools.phone import views as phone_views
 from testing_tools.sending import views as sending_views
-from testing_tools.simulation import run_views
+from testing_tools.simulation import run_views, send_views
 from testing_tools.simulation import views as simulation_views
 from testing_tools.verification.views import bins as views_bins
 from testing_tools.verification.views import changes, forwarding, receive, verification
@@ -73,8 +73,8 @@ testing: list[URLPattern | URLResolver] = [
     path("simulation/write/", simulation_views.write, name="simulation-write"),
     path("simulation/read/", simulation_views.read, name="simulation-read"),
     path("simulation/address/", simulation_views.address, name="simulation-address"),
-    path("simulation/send/", simulation_views.send, name="simulation-send"),
-    path("simulation/again/<uuid:public_id>/", simulation_views.again, name="simulation-again"),
+    path("simulation/send/", send_views.send, name="simulation-send"),
+    path("simulation/again/<uuid:public_id>/", send_views.again, name="simulation-again"),
     path("simulation/runs/<uuid:public_id>/", run_views.step, name="simulation-run"),
     path("simulation/runs/<uuid:public_id>/cancel/", run_views.cancel, name="simulation-run-cancel"),
     path("verification/", verification.verification, name="verification"),
@@ -92,7 +92,7 @@ testing: list[URLPattern | URLResolver] = [
     path("phone/", phone_views.phone, name="phone"),
     path("phone/news/", phone_views.news, name="phone-news"),
     path("phone/own/", action_views.own, name="phone-own"),
-    path("phone/own/write/", action_views.type_by_hand, name="phone-type"),
+    path("phone/own/write/", action_views.type_on_sandbox_phone, name="phone-type"),
     path("phone/own/read/", action_views.read_here, name="phone-read-here"),
     path("phone/reset/", action_views.reset, name="phone-reset"),
     path("phone/contact/", action_views.contact, name="phone-contact"),

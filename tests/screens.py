@@ -88,7 +88,7 @@ def take(browser: Browser, running: Product, day: walk.Day, looks: list[str]) ->
             page.goto(day.addresses[name], wait_until="load")
             page.wait_for_timeout(1200 if name in ("api-docs", "log:list") or who == "staff" else 400)
             if name == "testing:simulation":
-                page.get_by_role("button", name="Send", exact=True).click()
+                page.get_by_role("button", name="Send hook", exact=True).click()
                 page.locator("#verdict .boxes").wait_for()
             height = min(page.evaluate("document.documentElement.scrollHeight"), TALLEST[look])
             width = options["viewport"]["width"]  # type: ignore[index]

@@ -3,7 +3,7 @@
 from django.db import transaction
 
 from instances.channels.sandbox.actions.contacts import ContactChanges, change_contact
-from instances.channels.sandbox.actions.groups import group_of_contact
+from instances.channels.sandbox.actions.groups import create_group_as_contact
 from instances.models import Instance, SandboxContact
 
 # 555-0100 to 0199 are kept for stories: nobody has them.
@@ -25,4 +25,4 @@ def give_people(instance: Instance) -> None:
     for phone, mind in PEOPLE.items():
         change_contact(instance, phone=phone, **mind)
     rita, sam = (f"{phone}@c.us" for phone in list(PEOPLE)[:2])
-    group_of_contact(instance, name=GROUP, by=rita, members=[sam])
+    create_group_as_contact(instance, name=GROUP, by=rita, members=[sam])

@@ -1,5 +1,5 @@
-"""The staff desk: lists that stay fast on a million rows, what staff may do, looks at accounts, the audit trail.
+"""The support desk: Django's admin with lists that stay fast on a million rows, tools for staff, and impersonation.
 
-It stands in Django's admin and at the top of the house, for it is about all apps. Nothing here writes by itself: what
-changes something is a Tool (tools.py) that calls an app's action with `acting_user`, which writes the audit entry.
+It is in the top layer because it is about all apps. Admin classes write nothing themselves: a change is a Tool
+(tools.py), which calls an app's action with `acting_user`; the action writes the audit entry.
 """

@@ -1,4 +1,4 @@
-"""Django's admin, with our site in the place of its own."""
+"""Django's admin with our site instead of the default one."""
 
 from django.contrib.admin.apps import AdminConfig
 

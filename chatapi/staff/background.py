@@ -1,7 +1,7 @@
-"""The staff pages that packages bring along, cut down to looking: what they write goes past every actions.py.
+"""django-q2's queue, schedules and results on the support desk, read-only; other packages' admin pages are removed.
 
-django-q2's would even let staff queue any Python function by its name. Its queue, schedules and results stay, to be
-read; sessions, second factors and addresses are their owners' business, on the pages of their accounts.
+Those pages write without our actions, and django-q2's would let staff queue any Python function by its name.
+Sessions, second factors and addresses are managed by their owners, on their account pages.
 """
 
 from typing import Any
@@ -21,27 +21,26 @@ from django.http import HttpRequest
 from django.utils.functional import cached_property
 from django_q.models import Failure, OrmQ, Schedule, Success
 
-# imported for what they register, before Django's own turn to do so, which then does nothing
+# Imported to register their pages now, before Django's autodiscovery would, so that they can be removed below.
 __all__ = ["allauth", "django", "django_q"]
 
 admin.site.unregister([EmailAddress, Authenticator, UserSession, Failure, OrmQ, Schedule, Success])
-# groups are made by a migration, and people are put into them on their own pages
+# Groups are created by a migration, and assigned on the pages of users.
 admin.site.unregister([Group])
 
-
-COUNTED_MOST = 10_000
+MAX_COUNT = 10_000
 
 
 class BoundedPaginator(Paginator):
-    """Counts up to COUNTED_MOST rows, and nobody pages that far."""
+    """Counts up to MAX_COUNT rows; later pages are not reachable."""
 
     @cached_property
     def count(self) -> int:
-        return self.object_list[:COUNTED_MOST].count()  # type: ignore[attr-defined]
+        return self.object_list[:MAX_COUNT].count()  # type: ignore[attr-defined]
 
 
-class LookOnly(admin.ModelAdmin):
-    """No button that does anything: neither in the list nor on a row's page."""
+class ReadOnlyAdmin(admin.ModelAdmin):
+    """No actions in the list or on a row's page."""
 
     paginator = BoundedPaginator
     show_full_result_count = False
@@ -60,22 +59,22 @@ class LookOnly(admin.ModelAdmin):
 
 
 @admin.register(Success)
-class SuccessAdmin(LookOnly, django_q.admin.TaskAdmin):
-    """Background tasks that ended well."""
+class SuccessAdmin(ReadOnlyAdmin, django_q.admin.TaskAdmin):
+    """Background tasks that succeeded."""
 
 
 @admin.register(Failure)
-class FailureAdmin(LookOnly, django_q.admin.FailAdmin):
+class FailureAdmin(ReadOnlyAdmin, django_q.admin.FailAdmin):
     """Background tasks that failed, with the end of their traceback."""
 
 
 @admin.register(Schedule)
-class ScheduleAdmin(LookOnly, django_q.admin.ScheduleAdmin):
-    """What is done every few minutes or hours; chatapi/runtime/schedules.py writes it anew at each start."""
+class ScheduleAdmin(ReadOnlyAdmin, django_q.admin.ScheduleAdmin):
+    """Recurring tasks; chatapi/runtime/schedules.py writes them at each start of the worker."""
 
 
 @admin.register(OrmQ)
-class QueueAdmin(LookOnly, django_q.admin.QueueAdmin):
-    """What waits for a worker or is under way."""
+class QueueAdmin(ReadOnlyAdmin, django_q.admin.QueueAdmin):
+    """Tasks that wait for a worker or are running."""
 
-    fields = ("key", "lock")  # not the payload, which is pickled
+    fields = ("key", "lock")  # without the payload, which is pickled

@@ -1,4 +1,4 @@
-"""Bins on the staff desk, the largest first: who fills the disk."""
+"""Bins on the support desk, and a page of the largest ones."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
-from chatapi.staff.lists import Desk, keys, number, numbered
+from chatapi.staff.lists import StaffAdmin, fetch_keys, instance_numbered, parse_number
 from testing_tools.verification.models import Bin, Capture
 
-LARGEST = 100
+BINS_SHOWN = 100
 
 
 @admin.register(Bin)
-class BinDesk(Desk):
-    """Which bins there are; what they hold is their owners'."""
+class BinAdmin(StaffAdmin):
+    """Bins. Captures are private and not shown."""
 
     list_display = ("key", "instance", "account", "captured", "dropped", "created_at")
     list_select_related = ("instance", "account__owner")
@@ -38,9 +38,9 @@ class BinDesk(Desk):
     )
     readonly_fields = ("key",)
 
-    def find(self, text: str) -> Q | None:
-        if number(text) is not None:
-            return Q(instance__in=keys(numbered(text)))
+    def search_condition(self, text: str) -> Q | None:
+        if parse_number(text) is not None:
+            return Q(instance__in=fetch_keys(instance_numbered(text)))
         return Q(key=text)
 
     def get_urls(self) -> list[URLPattern]:
@@ -48,21 +48,21 @@ class BinDesk(Desk):
         return [path("by-size/", page, name="testing_tools_bin_by_size"), *super().get_urls()]
 
     def by_size(self, request: HttpRequest) -> HttpResponse:
-        """The LARGEST bins by the bytes of the bodies that they keep. It adds up an index of all captures."""
+        """The BINS_SHOWN bins that store the most bytes of bodies. Sums over an index of all captures."""
         if not self.has_view_permission(request):
-            raise PermissionDenied("Your group may not see bins.")
+            raise PermissionDenied("Your group does not have access to bins.")
         context = self.admin_site.each_context(request) | {
             "title": "Bins by size",
             "opts": self.opts,
-            "bins": largest(),
+            "bins": largest_bins(),
         }
         return TemplateResponse(request, "chatapi/staff/bins_by_size.html", context)
 
 
-def largest() -> list[dict[str, Any]]:
-    """`bin`, `bytes` and `captures` of each; reads one index and no capture."""
+def largest_bins() -> list[dict[str, Any]]:
+    """`bin`, `bytes` and `captures` of each. Reads one index, not the captures."""
     kept = Capture.objects.filter(too_large=False).order_by().values("bin_id")
-    sizes = kept.annotate(bytes=Sum("size"), captures=Count("size")).order_by("-bytes")[:LARGEST]
+    sizes = kept.annotate(bytes=Sum("size"), captures=Count("size")).order_by("-bytes")[:BINS_SHOWN]
     rows = list(sizes)
     bins = Bin.objects.select_related("instance", "account__owner").in_bulk([row["bin_id"] for row in rows])
     return [row | {"bin": bins[row["bin_id"]]} for row in rows if row["bin_id"] in bins]

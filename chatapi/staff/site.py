@@ -1,4 +1,4 @@
-"""The admin's site: our name, the health page, the way out of a look, and a second factor for staff if it is wanted."""
+"""The admin site: its name, the health page, the end of an impersonation, and a second factor for staff if required."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from chatapi.staff.health import health
 
 
 class StaffSite(admin.AdminSite):
-    """Django's admin with three pages of ours."""
+    """Django's admin with pages of ours."""
 
-    site_header = site_title = "Chat API staff"
-    index_title = "The staff desk"
+    site_header = site_title = "Chat API support"
+    index_title = "Support desk"
     site_url = "/"
     index_template = "chatapi/staff/index.html"
 
@@ -33,23 +33,23 @@ class StaffSite(admin.AdminSite):
         ]
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        return super().admin_view(with_second_factor(view), cacheable)
+        return super().admin_view(require_second_factor(view), cacheable)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         return super().each_context(request) | {"impersonation": getattr(request, "impersonation", None)}
 
 
-def with_second_factor(view: Callable[..., Any]) -> Callable[..., Any]:
-    """With STAFF_NEEDS_TOTP, staff without a second factor is sent to set one up before anything else."""
+def require_second_factor(view: Callable[..., Any]) -> Callable[..., Any]:
+    """With STAFF_NEEDS_TOTP, redirect staff without a second factor to the page where they set one up."""
 
     @wraps(view)
-    def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         if settings.STAFF_NEEDS_TOTP and request.user.is_staff and not is_mfa_enabled(request.user):
-            messages.warning(request, "The staff desk takes a second factor. Set one up, then come back.")
+            messages.warning(request, "The support desk requires two-factor authentication. Set it up first.")
             return HttpResponseRedirect(reverse("mfa_index"))
         return view(request, *args, **kwargs)
 
-    return inner
+    return wrapped
 
 
 @require_POST

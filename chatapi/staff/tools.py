@@ -1,7 +1,7 @@
-"""What staff can do to a row, or to several: a page that says what will happen, asks what it must, and then does it.
+"""What staff can do to one or several rows: a page says what will happen, asks for input, and then does it.
 
-A tool is data: its words, the right that it takes, and the action that it calls. It shows as a button on the row's
-page and, unless it is for one row at a time, in the list's choice of actions.
+A tool is data: its texts, the permission it requires, and the action it calls. It is a button on the row's page and,
+unless it is for single rows only, an entry in the list's action menu.
 """
 
 from __future__ import annotations
@@ -19,50 +19,51 @@ from django.urls import URLPattern, path, reverse
 
 from hooks.actions.hooks import NotPossible
 
-ROWS_MOST = 100
+MAX_ROWS = 100
 
 
-class Nothing(forms.Form):
-    """Nothing is asked."""
+class EmptyForm(forms.Form):
+    """For tools without input."""
 
 
-class Reason(forms.Form):
-    """Why; it goes into the audit trail."""
+class ReasonForm(forms.Form):
+    """Asks for a reason, which the audit log stores."""
 
     reason = forms.CharField(
-        max_length=200, help_text="For the audit trail: who asked, the ticket's number, what happened."
+        max_length=200,
+        help_text="For the audit log: who requested it, the ticket's number, what happened.",
     )
 
 
-def anyone(row: Any) -> bool:
+def applies_to_all(row: Any) -> bool:
     return True
 
 
 @dataclass(frozen=True)
 class Tool:
-    """`do` gets the request, the row and the form's answers, and returns what it has done, in words, "" where that
-    is plain to see.
+    """A change that staff can make.
 
-    It raises NotPossible, with a sentence, where the row is not fit for it.
+    `run` gets the request, the row and the form's data. It returns a sentence about what it did, or "" if that is
+    visible, and raises NotPossible with a sentence if the row is not in the right state.
     """
 
-    name: str  # in the address
+    name: str  # in the URL
     label: str
     permission: str
     consequence: str
-    do: Callable[[HttpRequest, Any, dict[str, Any]], str]
-    form: type[forms.Form] = Nothing
+    run: Callable[[HttpRequest, Any, dict[str, Any]], str]
+    form: type[forms.Form] = EmptyForm
     dangerous: bool = False
-    one: bool = False  # for one row at a time
-    applies: Callable[[Any], bool] = anyone
-    to: Callable[[Any], str] | None = None  # where it leads afterwards; None: back to the row or the list
+    single_row: bool = False
+    applies: Callable[[Any], bool] = applies_to_all
+    next_url: Callable[[Any], str] | None = None  # the page afterwards; None: the row or the list
 
-    def allowed(self, request: HttpRequest) -> bool:
+    def is_allowed(self, request: HttpRequest) -> bool:
         return bool(request.user.has_perm(self.permission))
 
 
-class Tools(admin.ModelAdmin):
-    """The tools of a list."""
+class ToolAdmin(admin.ModelAdmin):
+    """An admin class with tools."""
 
     tools: tuple[Tool, ...] = ()
 
@@ -76,7 +77,7 @@ class Tools(admin.ModelAdmin):
             *super().get_urls(),
         ]
 
-    def tool_address(self, tool: Tool, keys: list[Any]) -> str:
+    def tool_url(self, tool: Tool, keys: list[Any]) -> str:
         query = QueryDict(mutable=True)
         query.setlist("pk", [str(key) for key in keys])
         page = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_tool", args=[tool.name])
@@ -85,40 +86,40 @@ class Tools(admin.ModelAdmin):
     def tools_for(self, request: HttpRequest, row: Any) -> list[dict[str, Any]]:
         """The buttons of a row's page."""
         return [
-            {"tool": tool, "address": self.tool_address(tool, [row.pk])}
+            {"tool": tool, "url": self.tool_url(tool, [row.pk])}
             for tool in self.tools
-            if tool.allowed(request) and tool.applies(row)
+            if tool.is_allowed(request) and tool.applies(row)
         ]
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
-        """The list's choice. Choosing one leads to its page, which asks before anything is done."""
+        """The list's action menu. An action redirects to its tool's page, which asks before it changes anything."""
         return {
-            tool.name: (self.chosen, tool.name, tool.label)
+            tool.name: (self.redirect_to_tool, tool.name, tool.label)
             for tool in self.tools
-            if not tool.one and tool.allowed(request)
+            if not tool.single_row and tool.is_allowed(request)
         }
 
     @staticmethod
-    def chosen(model_admin: Any, request: HttpRequest, rows: Any) -> HttpResponse:
-        tool = model_admin.tool_named(request.POST["action"])
-        keys = list(rows.order_by("-pk").values_list("pk", flat=True)[:ROWS_MOST])
-        return HttpResponseRedirect(model_admin.tool_address(tool, keys))
+    def redirect_to_tool(model_admin: Any, request: HttpRequest, rows: Any) -> HttpResponse:
+        tool = model_admin.get_tool(request.POST["action"])
+        keys = list(rows.order_by("-pk").values_list("pk", flat=True)[:MAX_ROWS])
+        return HttpResponseRedirect(model_admin.tool_url(tool, keys))
 
-    def tool_named(self, name: str) -> Tool:
+    def get_tool(self, name: str) -> Tool:
         for tool in self.tools:
             if tool.name == name:
                 return tool
-        raise Http404("No such tool.")
+        raise Http404("There is no tool with this name.")
 
     def tool_page(self, request: HttpRequest, name: str) -> HttpResponse:
-        """GET asks, POST does."""
-        tool = self.tool_named(name)
-        if not tool.allowed(request) or not self.has_view_permission(request):
-            raise PermissionDenied("Your group may not do this.")
-        keys = [int(key) for key in request.GET.getlist("pk")[:ROWS_MOST] if key.isascii() and key.isdigit()]
+        """GET shows the form, POST runs the tool on each row."""
+        tool = self.get_tool(name)
+        if not tool.is_allowed(request) or not self.has_view_permission(request):
+            raise PermissionDenied("Your group does not have access to this tool.")
+        keys = [int(key) for key in request.GET.getlist("pk")[:MAX_ROWS] if key.isascii() and key.isdigit()]
         rows = list(self.get_queryset(request).filter(pk__in=[key for key in keys if key < 2**63]))
-        if not rows or (tool.one and len(rows) > 1):
-            raise Http404("Nothing was chosen.")
+        if not rows or (tool.single_row and len(rows) > 1):
+            raise Http404("No row was selected.")
         form = tool.form(request.POST if request.method == "POST" else None)
         back = reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
         if len(rows) == 1:
@@ -126,11 +127,11 @@ class Tools(admin.ModelAdmin):
         if request.method == "POST" and form.is_valid():
             for row in rows:
                 try:
-                    if done := tool.do(request, row, form.cleaned_data):
+                    if done := tool.run(request, row, form.cleaned_data):
                         messages.success(request, done)
                 except NotPossible as refusal:
                     messages.warning(request, str(refusal))
-            return HttpResponseRedirect(tool.to(rows[0]) if tool.to else back)
+            return HttpResponseRedirect(tool.next_url(rows[0]) if tool.next_url else back)
         context = {
             **self.admin_site.each_context(request),
             "title": tool.label,

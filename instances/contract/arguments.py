@@ -1,7 +1,8 @@
-"""The kinds of arguments that methods take, as data: tolerance, docs and OpenAPI come from the same lines.
+"""The types of arguments of the wire contract's methods.
 
-A method lists its arguments by wire name; its function gets them as keywords in Python's spelling
-(`quotedMsgId` becomes `quoted_msg_id`), and only those that were given or have a default.
+Parsing, the documentation and the OpenAPI document use the same declarations. A method lists its arguments by their
+wire names. Its function gets them as keyword arguments in snake case (`quotedMsgId` becomes `quoted_msg_id`), and only
+those that were sent or have a default.
 """
 
 import re
@@ -17,11 +18,11 @@ NOT_GIVEN: Any = object()
 
 @dataclass(frozen=True)
 class Argument:
-    """One argument: `read` turns what came into what the function gets, and raises ValueError("a text")."""
+    """One argument. `parse` returns the function's value, or raises ValueError with what the argument must be."""
 
     wire: str
-    read: Callable[[Any], Any]
-    takes: str  # for people: what it is
+    parse: Callable[[Any], Any]
+    description: str  # a noun phrase, for the documentation and errors
     schema: Mapping[str, Any] = field(default_factory=dict)  # for OpenAPI
     default: Any = NOT_GIVEN
     required: bool = False
@@ -34,150 +35,153 @@ class Argument:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The keys it answers to, in lower case."""
+        """The keys under which it may be sent, in lower case."""
         return tuple(name.lower() for name in (self.wire, *self.aliases))
 
-    def value(self, given: Mapping[str, Any]) -> Any:
-        """What the function gets; NOT_GIVEN: nothing. Raises BadArgument."""
+    def read(self, given: Mapping[str, Any]) -> Any:
+        """Returns the function's value, or NOT_GIVEN. Raises BadArgument."""
         for name in self.names:
             if name in given:
                 try:
-                    return self.read(given[name])
+                    return self.parse(given[name])
                 except chat_ids.BadChatId as error:
                     raise BadArgument(str(error)) from None
                 except ValueError as error:
-                    raise BadArgument(f"{self.wire} takes {error}") from None
+                    raise BadArgument(f"`{self.wire}` must be {error}.") from None
         if self.required:
-            raise BadArgument(f"{self.wire} is missing: it takes {self.takes}")
+            raise BadArgument(f"`{self.wire}` is required: {self.description}.")
         return self.default
 
 
-class Several(list[Any]):
-    """The values of a key that stands in a query or form more than once; an array, in JSON or as `key[]`, is one."""
+class RepeatedValues(list[Any]):
+    """The values of a key that occurs several times in a query or a form. An array (JSON, `key[]`) is a plain list."""
 
 
-def last(value: Any) -> Any:
-    """The last of a key that came several times; an array stays one, for whoever judges what a value is."""
-    return value[-1] if isinstance(value, Several) else value
+def last_if_repeated(value: Any) -> Any:
+    """The last value of a repeated key. Arrays are returned unchanged."""
+    return value[-1] if isinstance(value, RepeatedValues) else value
 
 
-def once(value: Any) -> Any:
-    """The last of an argument that came several times, where one is wanted."""
+def last_value(value: Any) -> Any:
+    """The last value of a repeated key or an array, where a single value is expected."""
     return value[-1] if isinstance(value, list) and value else value
 
 
-LONGEST_TEXT = 65_536  # characters, where an argument does not say less
-MOST_PHONES = 1_000
+MAX_TEXT_LENGTH = 65_536  # characters; the default
+MAX_PHONES = 1_000
 
 
 def text(
     wire: str,
-    takes: str = "a text",
+    description: str = "a text",
     *,
     default: Any = None,
     required: bool = False,
-    most: int = LONGEST_TEXT,
+    max_length: int = MAX_TEXT_LENGTH,
 ) -> Argument:
-    """A text of at most `most` characters; null is as if it had not come."""
+    """A text of at most `max_length` characters. Null counts as not sent."""
 
-    def read(value: Any) -> Any:
+    def parse(value: Any) -> Any:
         if value is None:
             return default
-        given = value_parsing.text(once(value))
-        if len(given) > most:
-            raise ValueError(f"a text of at most {most} characters")
+        try:
+            given = value_parsing.text(last_value(value))
+        except ValueError:
+            raise BadArgument(f"{wire} takes a text") from None  # this sentence is contract.md's
+        if len(given) > max_length:
+            raise ValueError(f"at most {max_length} characters")
         return given
 
-    return Argument(wire, read, takes, {"type": "string", "maxLength": most}, default, required)
+    return Argument(wire, parse, description, {"type": "string", "maxLength": max_length}, default, required)
 
 
-def flag(wire: str, takes: str = "true or false", *, default: bool = False) -> Argument:
-    """A boolean; `?full` without a value is true, and null is as if it had not come."""
-    return Argument(
-        wire,
-        lambda value: (
-            default if once(value) is None else once(value) == "" or value_parsing.flag(once(value))
-        ),
-        takes,
-        {"type": "boolean"},
-        default,
-    )
+def flag(wire: str, description: str = "`true` or `false`", *, default: bool = False) -> Argument:
+    """A boolean. `?full` without a value is true. Null counts as not sent."""
+
+    def parse(value: Any) -> bool:
+        given = last_value(value)
+        if given is None:
+            return default
+        try:
+            return given == "" or value_parsing.flag(given)
+        except ValueError:
+            raise ValueError("`true` or `false`") from None
+
+    return Argument(wire, parse, description, {"type": "boolean"}, default)
 
 
-NOTHING = frozenset({"", "null", "undefined", "none"})  # a variable without a value, in an address
+EMPTY_WORDS = frozenset({"", "null", "undefined", "none"})  # how clients write a missing value into a URL
 
 
-def is_nothing(value: Any) -> bool:
-    """Is it as if the argument had not come?"""
-    return value is None or (isinstance(value, str) and value.strip().lower() in NOTHING)
+def is_empty(value: Any) -> bool:
+    """Whether the value counts as not sent."""
+    return value is None or (isinstance(value, str) and value.strip().lower() in EMPTY_WORDS)
 
 
 def number(
-    wire: str, takes: str = "a whole number", *, default: Any = None, most: int = 2_147_483_647
+    wire: str, description: str = "a whole number", *, default: Any = None, maximum: int = 2_147_483_647
 ) -> Argument:
-    """A whole number from 0 to `most`; null, also as a word, is as if it had not come."""
-    return Argument(
-        wire,
-        lambda value: (
-            default if is_nothing(once(value)) else value_parsing.whole_number(once(value), most=most)
-        ),
-        takes,
-        {"type": "integer", "minimum": 0},
-        default,
-    )
+    """A whole number from 0 to `maximum`. Null, also as a word, counts as not sent."""
+
+    def parse(value: Any) -> Any:
+        given = last_value(value)
+        return default if is_empty(given) else value_parsing.whole_number(given, most=maximum)
+
+    return Argument(wire, parse, description, {"type": "integer", "minimum": 0}, default)
 
 
-LAST_SECOND = 253_402_300_799  # of the year 9999, C#'s DateTime.MaxValue; milliseconds of our days are more
+# In the year 9999; C#'s DateTime.MaxValue. Today's time in milliseconds is larger.
+MAX_UNIX_TIME = 253_402_300_799
 
 
 def unix_time(wire: str) -> Argument:
-    """Unix seconds; what is behind a decimal point, as in Python's time.time(), is cut off."""
+    """Unix seconds. Decimals, as in Python's time.time(), are cut off."""
 
-    def read(value: Any) -> int | None:
-        given = once(value)
-        if is_nothing(given):
+    def parse(value: Any) -> int | None:
+        given = last_value(value)
+        if is_empty(given):
             return None
-        if isinstance(given, float) and 0 <= given <= LAST_SECOND:
+        if isinstance(given, float) and 0 <= given <= MAX_UNIX_TIME:
             given = int(given)
         if isinstance(given, str):
             given = re.sub(r"(?<=[0-9])\.[0-9]{1,20}$", "", given.strip())
         try:
-            # the second after it must be a time as well
-            return min(value_parsing.whole_number(given, most=LAST_SECOND), LAST_SECOND - 1)
+            # Methods add a second to it, and the result must be a valid time too.
+            return min(value_parsing.whole_number(given, most=MAX_UNIX_TIME), MAX_UNIX_TIME - 1)
         except ValueError:
-            raise ValueError(f"unix seconds, from 0 to {LAST_SECOND}") from None
+            raise ValueError(f"unix seconds from 0 to {MAX_UNIX_TIME}") from None
 
-    return Argument(wire, read, "unix seconds", {"type": "integer", "minimum": 0}, default=None)
+    return Argument(wire, parse, "unix seconds", {"type": "integer", "minimum": 0}, default=None)
 
 
 def phones(wire: str) -> Argument:
-    """Phone numbers: one text, a comma list, or an array."""
+    """Phone numbers: one text, a comma-separated list, or an array."""
 
-    def read(value: Any) -> list[str]:
-        given = [plain(one) for one in value] if isinstance(value, list) else value
+    def parse(value: Any) -> list[str]:
+        given = [number_or_text(item) for item in value] if isinstance(value, list) else value
         found = [] if given is None else value_parsing.texts(given)
-        if len(found) > MOST_PHONES:
-            raise ValueError(f"at most {MOST_PHONES} phone numbers")
-        return [chat_ids.digits(of_person(one)) for one in found]
+        if len(found) > MAX_PHONES:
+            raise ValueError(f"at most {MAX_PHONES} phone numbers")
+        return [chat_ids.digits(person_chat_id(item)) for item in found]
 
     return Argument(
         wire,
-        read,
-        "phone numbers: one, a comma list, or an array",
-        {"type": "array", "items": {"type": "string"}, "maxItems": MOST_PHONES},
+        parse,
+        "phone numbers: one, a comma-separated list, or an array",
+        {"type": "array", "items": {"type": "string"}, "maxItems": MAX_PHONES},
         default=(),
     )
 
 
 @dataclass(frozen=True)
 class Phone(Argument):
-    """One person's phone number, perhaps with a `+` or as a chat id; the keyword is its chat id."""
+    """One person's phone number, possibly with a `+` or as a chat id. The function gets its chat id."""
 
-    def value(self, given: Mapping[str, Any]) -> Any:
-        """Says the same of a number that is missing as of one that is none: clients know that sentence."""
-        found = once(given.get(self.wire.lower()))
+    def read(self, given: Mapping[str, Any]) -> Any:
+        """Returns the chat id. The error for a missing number is that for a malformed one: clients compare it."""
+        found = last_value(given.get(self.wire.lower()))
         try:
-            return of_person("" if found is None else plain(found))
+            return person_chat_id("" if found is None else number_or_text(found))
         except ValueError:
             raise BadArgument(chat_ids.PHONE_SENTENCE) from None
 
@@ -186,9 +190,9 @@ def phone(wire: str) -> Argument:
     return Phone(wire, str, "a phone number with its country code", {"type": "string"}, required=True)
 
 
-def of_person(number: str) -> str:
-    """The chat id of a number; a group has none."""
-    found = chat_ids.of_phone(number)
+def person_chat_id(phone: str) -> str:
+    """The chat id of a phone number. Raises BadChatId, also for a group's id."""
+    found = chat_ids.of_phone(phone)
     if chat_ids.is_group(found):
         raise chat_ids.BadChatId(chat_ids.PHONE_SENTENCE)
     return found
@@ -196,29 +200,29 @@ def of_person(number: str) -> str:
 
 @dataclass(frozen=True)
 class Destination(Argument):
-    """`chatId` or `phone`, one of them needed; `chatId` wins (contract.md, section 2). The keyword is `chat_id`."""
+    """`chatId` or `phone`. One is required; `chatId` wins (contract.md §2). The keyword is `chat_id`."""
 
     wire: str = "chatId"
-    read: Callable[[Any], Any] = str
-    takes: str = "a chat id, such as 17680561234@c.us, or a phone number with its country code"
+    parse: Callable[[Any], Any] = str
+    description: str = "a chat id, such as 17680561234@c.us, or a phone number with its country code"
     schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
     required: bool = True
     aliases: Sequence[str] = ("phone",)
 
-    def value(self, given: Mapping[str, Any]) -> Any:
-        """The chat id; a phone may be a number, have a `+`, or be a chat id."""
-        chat_id, phone = once(given.get("chatid")), once(given.get("phone"))
+    def read(self, given: Mapping[str, Any]) -> Any:
+        """Returns the chat id. `phone` may be a number, start with `+`, or be a chat id."""
+        chat_id, phone = last_value(given.get("chatid")), last_value(given.get("phone"))
         try:
             if chat_id not in (None, ""):
-                return chat_ids.of_chat(plain(chat_id))
-            return chat_ids.of_phone("" if phone is None else plain(phone))
+                return chat_ids.of_chat(number_or_text(chat_id))
+            return chat_ids.of_phone("" if phone is None else number_or_text(phone))
         except chat_ids.BadChatId as error:
             raise BadArgument(str(error)) from None
         except ValueError:
             raise BadArgument(chat_ids.PHONE_SENTENCE) from None
 
 
-def plain(value: Any) -> str:
-    """The text of a number or text; 17680561234.0, as some languages write it, is the number it means."""
+def number_or_text(value: Any) -> str:
+    """A number or a text, as a text. Some languages write the number 17680561234 as 17680561234.0."""
     whole = int(value) if isinstance(value, float) and value.is_integer() else value
     return value_parsing.text(whole)

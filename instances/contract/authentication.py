@@ -1,4 +1,4 @@
-"""Which instance or account a call is about, and whether its token or key opens it (contract.md, section 1)."""
+"""Finds the instance or account of a call and checks its token or key (contract.md §1)."""
 
 import hmac
 from collections.abc import Mapping
@@ -10,34 +10,34 @@ from accounts.actions.keys import authenticate_key
 from accounts.models import Account
 from instances import fast_lookup, login_throttle
 from instances.contract import limits
-from instances.contract.arguments import once
+from instances.contract.arguments import last_value
 from instances.contract.errors import NO_INSTANCE, WRONG_TOKEN, WRONG_UID, WireError
 from instances.models import Instance
 
 
-def token_of(request: HttpRequest, query: Mapping[str, Any]) -> str:
-    """The token of the query, or that of `Authorization: Bearer`; empty when there is none."""
-    given = once(query.get("token"))
-    return str(given).strip() if given else bearer_of(request)
+def read_token(request: HttpRequest, query: Mapping[str, Any]) -> str:
+    """The token in the query, or that of `Authorization: Bearer`. Empty if there is none."""
+    given = last_value(query.get("token"))
+    return str(given).strip() if given else read_bearer_token(request)
 
 
-def bearer_of(request: HttpRequest) -> str:
+def read_bearer_token(request: HttpRequest) -> str:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def instance_of(number: str, token: str, address: str) -> Instance:
-    """The instance with that number, opened by its token, for whoever calls from that address.
+def authenticate_instance(number: str, token: str, address: str) -> Instance:
+    """Returns the instance with this number if the token is its own. `address` is the client's IP address.
 
-    Without a token the answer is the same, in the same time, whether the number exists or not: it comes
-    before anything is looked up. Raises WireError.
+    Without a token the error and the time are the same whether or not the number exists: nothing is looked up.
+    Raises WireError.
     """
     if not token:
         raise WireError(401, WRONG_TOKEN)
-    limits.may_try(address, number, token)
-    # ten digits hold every number; int() would read a longer one for as long as somebody likes
-    known = number.isascii() and number.isdigit() and len(number) <= 10
-    instance = fast_lookup.by_number(int(number)) if known else None
+    limits.check_lockout(address, number, token)
+    # No number has more than ten digits, and int() of a very long one takes long.
+    is_valid = number.isascii() and number.isdigit() and len(number) <= 10
+    instance = fast_lookup.by_number(int(number)) if is_valid else None
     if instance is None:
         login_throttle.was_wrong(address)
         raise WireError(404, NO_INSTANCE)
@@ -48,13 +48,13 @@ def instance_of(number: str, token: str, address: str) -> Instance:
     return instance
 
 
-def account_of(request: HttpRequest, given: Mapping[str, Any], address: str) -> Account:
-    """The account that `uid`, or the bearer's key, opens. Keys are looked up by their digest. Raises WireError."""
-    uid = once(given.get("uid"))
-    key = str(uid).strip() if uid else bearer_of(request)
+def authenticate_account(request: HttpRequest, given: Mapping[str, Any], address: str) -> Account:
+    """Returns the account whose key is `uid` or the bearer token. Keys are looked up by digest. Raises WireError."""
+    uid = last_value(given.get("uid"))
+    key = str(uid).strip() if uid else read_bearer_token(request)
     if not key:
         raise WireError(401, WRONG_UID)
-    limits.may_try(address, key)
+    limits.check_lockout(address, key)
     account = authenticate_key(key)
     if account is None:
         login_throttle.was_wrong(address)

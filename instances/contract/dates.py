@@ -1,13 +1,13 @@
-"""Times as the wire contract writes them: unix seconds, or a date."""
+"""Times in the wire contract: unix seconds, or dates."""
 
 from datetime import UTC, datetime
 
 
-def moment(seconds: int) -> datetime:
-    """Unix seconds, as arguments.unix_time lets them in, as a time."""
+def from_unix_time(seconds: int) -> datetime:
+    """The time of unix seconds that arguments.unix_time has accepted."""
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def wire_date(at: datetime) -> str:
-    """`2026-11-22T16:25:09Z`; the original's form is not known, and this one every language reads."""
+def format_date(at: datetime) -> str:
+    """`2026-11-22T16:25:09Z`. The original's format is unknown; every language can parse this one."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,6 +1,6 @@
-"""What goes wrong in the wire contract, with the exact answers of contract.md section 1, table "Errors".
+"""The errors of the wire contract, with the exact responses of contract.md §1, table "Errors".
 
-Every sentence that clients compare stands here, once.
+Each sentence that clients compare is here, once.
 """
 
 from typing import Any
@@ -14,12 +14,12 @@ NO_INSTANCE = "Instance not found"
 NOT_PAID = "Instance is not paid. Please pay for it in your account."
 NOT_AUTHENTICATED = "Status of the account not equals authenticated"
 EMPTY_TEXT = "Message was not sent: empty body. Please provide message text in body parameter in JSON POST."
-AWAY = "The database does not answer. Try again in a few seconds."
-INTERNAL = "Internal error. It was written to the log of the server."
+DATABASE_UNAVAILABLE = "The database is not available. Try again in a few seconds."
+INTERNAL = "Internal error. It was logged on the server."
 
 
 class WireError(Exception):
-    """An answer instead of a result: HTTP status, and the JSON object as it is sent."""
+    """Responds with this HTTP status and JSON object instead of a result."""
 
     def __init__(self, status: int, error: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(error)
@@ -28,16 +28,16 @@ class WireError(Exception):
         self.headers = headers or {}
 
 
-class Refused(Exception):
-    """The call was understood and not carried out: HTTP 200, the method's boolean false, `message` says why."""
+class CallFailed(Exception):
+    """The call was understood but not done: HTTP 200, the method's boolean is false, `message` says why."""
 
 
 class BadArgument(Exception):
-    """An argument that a method does not take: 400 with its name, or Refused where the method has a boolean."""
+    """An invalid argument: 400 with its name, or as CallFailed if the method has a boolean."""
 
 
-def stopped(instance: Instance) -> WireError:
-    """Of an instance that staff has stopped, by itself or with its account; contract.md has no such case."""
+def instance_stopped(instance: Instance) -> WireError:
+    """For an instance that staff stopped, or whose account is blocked. contract.md has no such case."""
     if instance.stop_reason == StopReason.BLOCKED:
         return WireError(403, blocking.blocked_message())
     return WireError(403, f"Instance is stopped. Ask {blocking.support_contact()}.")

@@ -1,4 +1,4 @@
-"""How many calls may be made in a minute: by an instance, and by an account's key.
+"""How many calls an instance and an account's key may make in a minute.
 
 Counted for all web processes of a machine together (instances/rate_counters.py).
 """
@@ -9,20 +9,20 @@ from instances import login_throttle, rate_counters
 from instances.contract.errors import too_many_calls
 
 
-def count(instance_id: int) -> None:
-    """Counts a call; raises WireError 429 with Retry-After when the instance has had its share."""
+def count_instance_call(instance_id: int) -> None:
+    """Counts a call. Raises WireError 429 with Retry-After if the instance has reached its limit."""
     if rate_counters.add("instance", instance_id) > settings.CONTRACT_CALLS_PER_MINUTE:
         raise too_many_calls(rate_counters.seconds_left())
 
 
-def count_of_account(account_id: int) -> None:
-    """The same for a call by `uid`: an instance costs more than a message."""
+def count_account_call(account_id: int) -> None:
+    """The same for a call by `uid`. Its limit is lower: creating an instance costs more than sending a message."""
     if rate_counters.add("account", account_id) > settings.CONTRACT_ACCOUNT_CALLS_PER_MINUTE:
         raise too_many_calls(rate_counters.seconds_left())
 
 
-def may_try(address: str, *opener: str) -> None:
-    """Raises WireError 429, before anything is looked up, when too many wrong tokens have come from this address."""
-    seconds = login_throttle.locked_out(address, *opener)
+def check_lockout(address: str, *credentials: str) -> None:
+    """Raises WireError 429, before anything is looked up, if this address has sent too many wrong tokens."""
+    seconds = login_throttle.locked_out(address, *credentials)
     if seconds:
         raise too_many_calls(seconds)

@@ -1,4 +1,4 @@
-"""The methods of the wire contract by name: `@method(...)` describes one and puts it in here."""
+"""The methods of the wire contract by name. `@method(...)` describes and registers one."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from django.http import HttpResponse
 
 from accounts.models import Account
 from instances.contract.arguments import NOT_GIVEN, Argument
-from instances.contract.errors import BadArgument, Refused, WireError
+from instances.contract.errors import BadArgument, CallFailed, WireError
 from instances.models import Instance
 
 Result = dict[str, Any] | HttpResponse
@@ -16,35 +16,35 @@ Result = dict[str, Any] | HttpResponse
 
 @dataclass(frozen=True)
 class Method:
-    """One method. `verbs` is how it is documented: every method answers GET and POST (contract.md, section 1)."""
+    """One method. `verbs` is what the documentation shows; every method accepts GET and POST (contract.md §1)."""
 
     name: str
     function: Callable[..., Result]
     verbs: tuple[str, ...]
     arguments: Sequence[Argument]
     aliases: tuple[str, ...]
-    refusal: str  # the boolean that is false when the call failed with HTTP 200; "" when there is none
-    failed: Any  # what stands there then, where clients look for a word instead of false
-    unpaid: bool  # does it answer when the instance is not paid?
-    by_uid: bool  # is it the account's, opened by its key `uid`, and not an instance's?
-    large: bool  # does it take files, and so bodies up to REQUEST_MAX_BYTES?
+    failure_key: str  # the boolean that is false when the call failed with HTTP 200; "" if there is none
+    failure_value: Any  # its value then: false, or the word that clients compare
+    works_unpaid: bool  # whether it works while the instance is not paid
+    by_uid: bool  # whether it belongs to an account, authenticated by its key `uid`, and not to an instance
+    accepts_files: bool  # whether bodies may be up to REQUEST_MAX_BYTES
 
     def call(self, subject: Instance | Account, given: Mapping[str, Any]) -> Result:
-        """Runs it with arguments whose keys are in lower case; unknown ones are ignored. Raises WireError."""
+        """Calls it with arguments whose keys are in lower case. Unknown ones are ignored. Raises WireError."""
         try:
-            keywords = {argument.keyword: argument.value(given) for argument in self.arguments}
+            keywords = {argument.keyword: argument.read(given) for argument in self.arguments}
             return self.function(
                 subject, **{name: value for name, value in keywords.items() if value is not NOT_GIVEN}
             )
         except BadArgument as error:
-            if not self.refusal:
+            if not self.failure_key:
                 raise WireError(400, str(error)) from None
-            return {self.refusal: self.failed, "message": str(error)}
-        except Refused as error:
-            return {self.refusal: self.failed, "message": str(error)}
+            return {self.failure_key: self.failure_value, "message": str(error)}
+        except CallFailed as error:
+            return {self.failure_key: self.failure_value, "message": str(error)}
 
 
-METHODS: dict[str, Method] = {}  # by every name, aliases included
+METHODS: dict[str, Method] = {}  # by name and by alias
 
 
 def method(
@@ -52,22 +52,31 @@ def method(
     *verbs: str,
     arguments: Sequence[Argument] = (),
     aliases: Sequence[str] = (),
-    refusal: str = "",
-    failed: Any = False,
-    unpaid: bool = False,
+    failure_key: str = "",
+    failure_value: Any = False,
+    works_unpaid: bool = False,
     by_uid: bool = False,
-    large: bool = False,
+    accepts_files: bool = False,
 ) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
-    """Registers the function `(instance, **arguments) -> dict` as the method `name`; `by_uid`: `(account, …)`."""
+    """Registers a function `(instance, **arguments) -> dict` as the method `name`; `by_uid`: `(account, …)`."""
 
     def register(function: Callable[..., Result]) -> Callable[..., Result]:
-        made = Method(
-            name, function, verbs, tuple(arguments), tuple(aliases), refusal, failed, unpaid, by_uid, large
+        registered = Method(
+            name=name,
+            function=function,
+            verbs=verbs,
+            arguments=tuple(arguments),
+            aliases=tuple(aliases),
+            failure_key=failure_key,
+            failure_value=failure_value,
+            works_unpaid=works_unpaid,
+            by_uid=by_uid,
+            accepts_files=accepts_files,
         )
         for each in (name, *aliases):
             if each in METHODS:
                 raise RuntimeError(f"Two methods of the wire contract are called {each}.")
-            METHODS[each] = made
+            METHODS[each] = registered
         return function
 
     return register

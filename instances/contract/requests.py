@@ -1,7 +1,7 @@
-"""What a client has sent, as one mapping of arguments: query, JSON, form or multipart, in any mixture.
+"""Reads the arguments of a request into one mapping: query, JSON, form or multipart, in any combination.
 
-The table "What real clients send" of contract.md, section 1, is the specification; tests/contract has
-a test for each of its rows. The verb plays no part: a GET may have a body, a POST may have none.
+The specification is the table "What real clients send" of contract.md §1; tests/instances/contract tests each of its
+rows. The verb does not matter: a GET may have a body, and a POST need not have one.
 """
 
 import json
@@ -14,94 +14,97 @@ from django.http import HttpRequest, QueryDict
 from django.http.multipartparser import MultiPartParser, MultiPartParserError
 from django.http.request import UnreadablePostError
 
-from instances.contract.arguments import Several
+from instances.contract.arguments import RepeatedValues
 from instances.contract.errors import WireError
 
+INCOMPLETE_BODY = "The body is incomplete."
 
-def query_of(request: HttpRequest) -> dict[str, Any]:
-    """The query's arguments, keys in lower case."""
+
+def read_query(request: HttpRequest) -> dict[str, Any]:
+    """The query's arguments, with keys in lower case. Raises WireError."""
     try:
         return flatten(request.GET.lists())
     except TooManyFieldsSent:
         raise WireError(400, "The query has too many arguments.") from None
 
 
-def body_of(request: HttpRequest, *, large: bool = False) -> dict[str, Any]:
-    """The body's arguments, keys in lower case; of a multipart body also its files. Raises WireError.
+def read_body(request: HttpRequest, *, accepts_files: bool = False) -> dict[str, Any]:
+    """The body's arguments, with keys in lower case, and the files of a multipart form. Raises WireError.
 
-    Of a method that takes files the multipart form may be as long as the server lets in at all (REQUEST_MAX_BYTES),
-    and a body that holds a file as a data: URI, which is all in memory, MEDIA_BODY_MAX_BYTES.
+    If the method accepts files, a multipart form may be as long as the server allows (REQUEST_MAX_BYTES). Any other
+    body is held in memory and may have MEDIA_BODY_MAX_BYTES, enough for a file as a data: URI.
     """
-    kind = (request.content_type or "").lower()
-    length = length_of(request)
+    content_type = (request.content_type or "").lower()
+    length = content_length(request)
+    limit = settings.MEDIA_BODY_MAX_BYTES if accepts_files else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     try:
-        if kind == "multipart/form-data":
-            return multipart(request)
-        if length > (settings.MEDIA_BODY_MAX_BYTES if large else settings.DATA_UPLOAD_MAX_MEMORY_SIZE):
+        if content_type == "multipart/form-data":
+            return read_multipart(request)
+        if length > limit:
             raise RequestDataTooBig
         raw = request.read()
-        # Half a form reads as a whole one with a shorter text, and its client, who got no answer, sends it again.
+        # Half a form is a valid form with a shorter text, and its client, which got no response, sends it again.
         if len(raw) < length:
-            raise WireError(400, "The body broke off.")
-        if "json" in kind:
-            return from_json(raw)
-        # `curl -d '{…}'` and some SDKs call their JSON a form, or nothing at all
+            raise WireError(400, INCOMPLETE_BODY)
+        if "json" in content_type:
+            return parse_json(raw)
+        # `curl -d '{…}'` and some SDKs send JSON as a form, or without a content type.
         if raw.lstrip()[:1] == b"{":
-            return from_json(raw)
+            return parse_json(raw)
         return flatten(QueryDict(raw, encoding="utf-8").lists())
     except RequestDataTooBig:
-        more = " Send a long file by its address or as a multipart form." if large else ""
-        raise WireError(413, f"The request is too long.{more}") from None
+        hint = " Send a long file by its URL or as a multipart form." if accepts_files else ""
+        raise WireError(413, f"The request is too long.{hint}") from None
     except (TooManyFieldsSent, TooManyFilesSent):
         raise WireError(400, "The form has too many fields.") from None
     except MultiPartParserError as error:
-        raise WireError(400, f"The multipart body can't be read: {error}") from None
+        raise WireError(400, f"The multipart body is invalid: {error}") from None
     except UnreadablePostError:
-        raise WireError(400, "The body broke off.") from None
+        raise WireError(400, INCOMPLETE_BODY) from None
 
 
-def length_of(request: HttpRequest) -> int:
-    """Content-Length; what is no number is none, as Django has it."""
+def content_length(request: HttpRequest) -> int:
+    """Content-Length. 0 if it is not a number, as in Django."""
     length = request.META.get("CONTENT_LENGTH") or ""
     return int(length) if length.isascii() and length.isdigit() and len(length) <= 18 else 0
 
 
-def drain(request: HttpRequest) -> None:
-    """Reads what is left of the body: a web server closes the connection of one that nobody has read.
+def discard_body(request: HttpRequest) -> None:
+    """Reads the rest of the body. A web server closes the connection if a body was not read.
 
-    So a client that was told 401 can go on by the same connection.
+    A client that got a 401 can then reuse its connection.
     """
     try:
         while request.read(65_536):
             pass
     except UnreadablePostError:
-        pass  # the client has gone
+        pass  # the client has disconnected
 
 
-def multipart(request: HttpRequest) -> dict[str, Any]:
-    """A form with files. Django's own way to it is for POST alone, and takes one that broke off for a whole one."""
-    body: Any = Whole(request)  # the stubs want a whole request; the parser only ever reads from it
+def read_multipart(request: HttpRequest) -> dict[str, Any]:
+    """The fields and files of a multipart form. Django parses forms of POST only, and accepts incomplete ones."""
+    body: Any = CompleteBody(request)  # the stubs want an HttpRequest; the parser only calls read()
     fields, files = MultiPartParser(request.META, body, request.upload_handlers, "utf-8").parse()
     return flatten(fields.lists()) | flatten(files.lists())
 
 
-class Whole:
-    """The stream of a body that raises UnreadablePostError when it ends before its Content-Length."""
+class CompleteBody:
+    """A stream of the body. Raises UnreadablePostError if the body ends before its Content-Length."""
 
     def __init__(self, request: HttpRequest) -> None:
         self.request = request
-        self.left = length_of(request)
+        self.remaining = content_length(request)
 
     def read(self, size: int) -> bytes:
         block = self.request.read(size)
-        self.left -= len(block)
-        if size and not block and self.left > 0:
+        self.remaining -= len(block)
+        if size and not block and self.remaining > 0:
             raise UnreadablePostError
         return block
 
 
-def from_json(raw: bytes) -> dict[str, Any]:
-    """A JSON object; nothing at all counts as an empty one, and so does `[]`, as PHP writes an array without keys."""
+def parse_json(raw: bytes) -> dict[str, Any]:
+    """A JSON object. An empty body counts as an empty object, and so does `[]`: PHP encodes an empty array so."""
     if not raw.strip():
         return {}
     try:
@@ -109,25 +112,25 @@ def from_json(raw: bytes) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise WireError(400, f"The body is not JSON: not UTF-8 at byte {error.start}") from None
     except RecursionError:
-        raise WireError(400, "The body is not JSON that can be read: it is nested too deeply.") from None
-    except json.JSONDecodeError as error:  # its text ends in "line 1 column 7 (char 6)"
+        raise WireError(400, "The body is not valid JSON: it is nested too deeply.") from None
+    except json.JSONDecodeError as error:  # its text ends with "line 1 column 7 (char 6)"
         raise WireError(400, f"The body is not JSON: {error}") from None
     except ValueError:
-        raise WireError(400, "The body is not JSON that can be read: a number has too many digits.") from None
+        raise WireError(400, "The body is not valid JSON: a number has too many digits.") from None
     if data in (None, [], ""):
         return {}
     if not isinstance(data, dict):
-        raise WireError(400, "The body is JSON, but not an object.")
+        raise WireError(400, "The body must be a JSON object.")
     return {key.lower(): value for key, value in data.items()}
 
 
 def flatten(lists: Iterable[tuple[Any, list[Any]]]) -> dict[str, Any]:
-    """One value a key; a list where a key came more than once or, as PHP writes it, as `phones[]`."""
+    """One value per key. A list if the key was repeated, or was sent as `phones[]`, the way PHP writes arrays."""
     arguments: dict[str, Any] = {}
     for key, found in lists:
         name, bracket, _ = str(key).lower().partition("[")
         if bracket:
             arguments.setdefault(name, []).extend(found)
         elif found:
-            arguments[name] = found[0] if len(found) == 1 else Several(found)
+            arguments[name] = found[0] if len(found) == 1 else RepeatedValues(found)
     return arguments

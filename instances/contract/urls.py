@@ -1,6 +1,6 @@
-"""The three address forms of contract.md section 1, with doubled slashes anywhere; the last of all addresses.
+"""The three URL forms of contract.md §1, with doubled slashes anywhere. Included after all other URLs.
 
-Importing the modules of the methods is what registers them.
+Importing the modules of the methods registers them.
 """
 
 from django.urls import re_path

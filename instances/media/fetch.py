@@ -6,7 +6,6 @@ The deadline covers the DNS lookup, the connections, all redirects and the conte
 import http.client
 import socket
 import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -18,11 +17,11 @@ from urllib3.exceptions import HTTPError
 from hooks import webhook_urls
 from instances.media.deadline import Deadline
 from instances.media.ssrf_safe_session import AddressRefused, SsrfSafeSession, ssrf_safe_session
+from instances.thread_slots import ThreadSlots
 
 FETCH_SECONDS = 20.0
 MAX_REDIRECTS = 5
 BLOCK_SIZE = 65_536  # bytes
-# A fetch holds a thread of the web server, which has 40 (chatapi/runtime/web.py).
 MAX_FETCHES = 12
 MAX_FETCHES_PER_INSTANCE = 4
 
@@ -36,31 +35,20 @@ class FetchedFile(NamedTuple):
     blocks: Iterator[bytes]
 
 
-_free_slots = threading.BoundedSemaphore(MAX_FETCHES)
-_fetches_by_instance: dict[int, int] = {}
-_lock = threading.Lock()
+_slots = ThreadSlots(MAX_FETCHES, MAX_FETCHES_PER_INSTANCE)
 
 
 @contextmanager
 def fetch_slot(instance_id: int) -> Iterator[None]:
-    """Holds one of the MAX_FETCHES slots of this process, so that slow servers cannot occupy all its threads.
+    """Holds one of the MAX_FETCHES slots of this process.
 
     Raises:
         FetchFailed: all slots are taken, or the instance has MAX_FETCHES_PER_INSTANCE.
     """
-    with _lock:
-        running = _fetches_by_instance.get(instance_id, 0)
-        if running >= MAX_FETCHES_PER_INSTANCE or not _free_slots.acquire(blocking=False):
+    with _slots.hold(instance_id) as is_free:
+        if not is_free:
             raise FetchFailed("too many files are being fetched now; try again in a few seconds.")
-        _fetches_by_instance[instance_id] = running + 1
-    try:
         yield
-    finally:
-        with _lock:
-            _free_slots.release()
-            _fetches_by_instance[instance_id] -= 1
-            if not _fetches_by_instance[instance_id]:
-                del _fetches_by_instance[instance_id]
 
 
 @contextmanager

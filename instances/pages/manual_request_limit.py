@@ -5,13 +5,12 @@ whatever public address its sender likes. So only so many are under way at once,
 minute: a slow receiver can't keep the site busy, and the site is no tool to press on somebody else's.
 """
 
-import threading
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from instances import rate_counters
+from instances.thread_slots import ThreadSlots
 
 AT_ONCE = 16  # in a web process
 AT_ONCE_PER_PERSON = 4
@@ -22,26 +21,18 @@ class TooMany(ValueError):
     """It was not sent; str() says so, and when to try again."""
 
 
-_under_way: Counter[int] = Counter()
-_lock = threading.Lock()
+_slots = ThreadSlots(AT_ONCE, AT_ONCE_PER_PERSON)
 
 
 @contextmanager
 def place(person: Any) -> Iterator[None]:
     """Sending within it is allowed. Raises TooMany."""
-    with _lock:
-        if _under_way.total() >= AT_ONCE or _under_way[person.pk] >= AT_ONCE_PER_PERSON:
+    with _slots.hold(person.pk) as is_free:
+        if not is_free:
             raise TooMany("Too many requests are under way at this moment. Try again in some seconds.")
-        _under_way[person.pk] += 1
-    try:
         if rate_counters.add("outbound", person.pk) > A_MINUTE:
             raise TooMany(
                 f"These are more than {A_MINUTE} requests in a minute. "
                 f"Try again in {rate_counters.seconds_left()} seconds."
             )
         yield
-    finally:
-        with _lock:
-            _under_way[person.pk] -= 1
-            if not _under_way[person.pk]:
-                del _under_way[person.pk]

@@ -153,7 +153,7 @@ def buttons_of(instance: Instance) -> tuple[PageButton, ...]:
     """Those of the wire contract's statusData that apply now; Reboot wherever there is a session to start anew."""
     if instance.is_stopped or not instance.is_paid:
         return ()
-    applying = {name for name in status_data.buttons(instance) if name in BUTTONS}
+    applying = {name for name in status_data.applicable_buttons(instance) if name in BUTTONS}
     if instance.account_status == AccountStatus.GOT_QR_CODE:
         applying.add(LINK)
     else:

@@ -6,8 +6,7 @@ from instances.pages.docs import views as docs_views
 from instances.pages.endpoints import views as endpoints_views
 from instances.pages.history import views as history_views
 from instances.pages.instance_list import views as instance_list_views
-from instances.pages.log import overview as log_overview
-from instances.pages.log import views as log_views
+from instances.pages.log import export_views, hook_views, list_views, summary_views
 from instances.pages.messages import views as messages_views
 from instances.pages.overview import button_views
 from instances.pages.overview import views as overview_views
@@ -46,12 +45,12 @@ instances = [
     path("<int:number>/delete/", button_views.delete, name="delete"),
 ]
 deliveries = [
-    path("", log_views.log_list, name="list"),
-    path("live/", log_views.log_live, name="live"),
-    path("overview/", log_overview.overview, name="overview"),
-    path("export/", log_overview.export, name="export"),
+    path("", list_views.log_list, name="list"),
+    path("live/", list_views.log_live, name="live"),
+    path("overview/", summary_views.overview, name="overview"),
+    path("export/", export_views.export, name="export"),
     path("redeliver/", redelivery_views.new, name="redeliver"),
-    path("redeliver/chosen/", redelivery_views.chosen, name="redeliver-chosen"),
+    path("redeliver/chosen/", redelivery_views.create_from_selected, name="redeliver-chosen"),
     path("redeliveries/", redelivery_views.job_list, name="redeliveries"),
     path("redeliveries/<uuid:public_id>/", redelivery_views.job, name="redelivery"),
     path(
@@ -72,11 +71,11 @@ deliveries = [
         {"action": "cancel"},
         name="redelivery-cancel",
     ),
-    path("<uuid:public_id>/", log_views.hook, name="hook"),
-    path("<uuid:public_id>/try-now/", log_views.act, {"action": "try-now"}, name="try-now"),
-    path("<uuid:public_id>/resend/", log_views.act, {"action": "resend"}, name="resend"),
-    path("<uuid:public_id>/skip/", log_views.act, {"action": "skip"}, name="skip"),
-    path("<uuid:public_id>/cancel/", log_views.act, {"action": "cancel"}, name="cancel"),
+    path("<uuid:public_id>/", hook_views.hook, name="hook"),
+    path("<uuid:public_id>/try-now/", hook_views.act, {"action": "try-now"}, name="try-now"),
+    path("<uuid:public_id>/resend/", hook_views.act, {"action": "resend"}, name="resend"),
+    path("<uuid:public_id>/skip/", hook_views.act, {"action": "skip"}, name="skip"),
+    path("<uuid:public_id>/cancel/", hook_views.act, {"action": "cancel"}, name="cancel"),
 ]
 # two parts each, so that neither is a method of the wire contract
 handbook = [

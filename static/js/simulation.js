@@ -1,8 +1,8 @@
-// Webhook Simulation in the browser: Ctrl+Enter sends, and a button shows the place of a fault in the JSON.
+// Webhook Simulation: Ctrl+Enter sends the hook, and a button selects the position of a fault in the JSON.
 (() => {
   "use strict";
 
-  // -- Ctrl+Enter (⌘ Enter) anywhere in the form presses Send
+  // -- Ctrl+Enter (⌘ Enter) anywhere in the form or its result submits the form
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
     const form = document.getElementById("simulation");
@@ -13,15 +13,15 @@
     form.requestSubmit(button);
   });
 
-  // -- data-goto holds the place of the fault; it is selected and scrolled to
+  // -- data-goto is the position of the fault; it is selected and scrolled into view
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-goto]");
     if (!button) return;
     const area = document.getElementById("id_body");
-    const at = Number(button.dataset.goto);
+    const position = Number(button.dataset.goto);
     area.focus();
-    area.setSelectionRange(at, Math.min(at + 1, area.value.length));
-    const line = area.value.slice(0, at).split("\n").length - 1;
+    area.setSelectionRange(position, Math.min(position + 1, area.value.length));
+    const line = area.value.slice(0, position).split("\n").length - 1;
     const height = area.scrollHeight / area.value.split("\n").length;
     area.scrollTop = Math.max(0, line * height - area.clientHeight / 2);
     area.scrollIntoView({ block: "nearest" });

@@ -27,10 +27,10 @@ from instances.actions.message_lookup import UnknownMessage
 from instances.actions.session import take_over
 from instances.channels.sandbox.actions import phone as phone_actions
 from instances.channels.sandbox.actions.contacts import change_contact, write_as_contact
-from instances.channels.sandbox.actions.groups import group_of_contact
-from instances.channels.sandbox.actions.phone import change_phone, phone_event
+from instances.channels.sandbox.actions.groups import create_group_as_contact
+from instances.channels.sandbox.actions.phone import apply_phone_event, change_phone
 from instances.channels.sandbox.actions.preconditions import NotLinked, NotPossible
-from instances.channels.sandbox.actions.receipts import tick_by_hand
+from instances.channels.sandbox.actions.receipts import acknowledge_as_contact
 from instances.channels.sandbox.actions.reset import reset_sandbox
 from instances.media.kinds import WrongFile
 from instances.models import Ack, Channel, Instance
@@ -102,7 +102,7 @@ def what(given: dict[str, Any]) -> str:
 
 @require_POST
 @login_required
-def type_by_hand(request: HtmxRequest) -> HttpResponse:
+def type_on_sandbox_phone(request: HtmxRequest) -> HttpResponse:
     """Somebody writes on the instance's own phone."""
     instance = sandbox(request)
     scene = scene_asked(request, instance)
@@ -112,7 +112,7 @@ def type_by_hand(request: HtmxRequest) -> HttpResponse:
         given = valid(form)
         if given["kind"] == Kind.CALL:
             raise Refused("A missed call comes from a contact.")
-        phone_actions.type_by_hand(instance, chat_id=scene.chat_id, **form.message(instance))
+        phone_actions.type_on_sandbox_phone(instance, chat_id=scene.chat_id, **form.message(instance))
         return f"Typed by hand: {what(given)} to {scene.name}. Its ticks are no hooks, because the API did not send it."
 
     return touched(request, instance, scene, touch)
@@ -157,7 +157,9 @@ def read_there(request: HtmxRequest) -> HttpResponse:
         ]
         with transaction.atomic():
             for message in reversed(arrived):
-                tick_by_hand(instance, message_id=message.message_id, ack=Ack.VIEWED, contact=contact)
+                acknowledge_as_contact(
+                    instance, message_id=message.message_id, ack=Ack.VIEWED, contact=contact
+                )
         if not arrived:
             raise Refused(f"{reads.called(scene.who)} has nothing to read.")
         count = len(arrived)
@@ -196,7 +198,7 @@ def own(request: HtmxRequest) -> HttpResponse:
         if event == "take_back":
             take_over(instance, acting_user=current_user(request))
         elif event in EVENTS:
-            phone_event(instance, event=event, acting_user=current_user(request))
+            apply_phone_event(instance, event=event, acting_user=current_user(request))
         else:
             raise Refused(NO_BODY)
         return f"{EVENTS[event]} Now: {reads.state_of(instance).word.lower()}."
@@ -291,7 +293,7 @@ def group(request: HtmxRequest) -> HttpResponse:
     form, chat_id = GroupForm(request.POST), ""
     try:
         given = valid(form)
-        made = group_of_contact(
+        made = create_group_as_contact(
             instance,
             name=given["name"],
             by=given["members"][0],

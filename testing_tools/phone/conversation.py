@@ -14,7 +14,7 @@ from django.db.models import QuerySet, prefetch_related_objects
 from hooks import explain
 from hooks.models import Hook
 from instances import chat_ids
-from instances.channels.sandbox.actions.receipts import contact_behaviours
+from instances.channels.sandbox.behaviour import contact_behaviours
 from instances.models import (
     AccountStatus,
     Ack,

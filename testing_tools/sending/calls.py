@@ -59,7 +59,7 @@ def call_of(cleaned: Mapping[str, Any]) -> Call:
         case MessageKind.FILE:
             file = cleaned["file"]
             arguments["body"] = file or cleaned["file_url"]
-            arguments["filename"] = file.name if file else files.name_of(cleaned["file_url"]) or "file"
+            arguments["filename"] = file.name if file else files.name_in_url(cleaned["file_url"]) or "file"
             if cleaned["caption"]:
                 arguments["caption"] = cleaned["caption"]
         case MessageKind.LINK:

@@ -1,7 +1,7 @@
 """Writes to runs of simulations: create, send step by step, cancel.
 
-The page that shows a run sends its next hooks: one, and more until SLICE seconds have passed. So a run of fifty hooks
-to an endpoint that takes ten seconds each holds one web thread for ten seconds at a time, as a single simulation
+The page that shows a run sends its next hooks: one, and more until TIME_SLICE seconds have passed. So a run of fifty
+hooks to an endpoint that takes ten seconds each holds one web thread for ten seconds at a time, as a single simulation
 does; and a run whose page is not open does not continue. Each hook's audit row is written by hooks.actions.simulation.
 """
 
@@ -18,17 +18,17 @@ from hooks import webhook_urls
 from hooks.actions.simulation import SIMULATION_LEASE, simulate, simulate_again
 from hooks.models import Hook, Kind, new_public_id
 from instances.models import Instance
-from testing_tools.simulation.drafts import about
-from testing_tools.simulation.kinds import kind_of
+from testing_tools.simulation.drafts import subject_of
+from testing_tools.simulation.kinds import hook_kind
 from testing_tools.simulation.models import Plan, RunState, SimulationRun, SimulationStep
-from testing_tools.simulation.runs import KEPT, SLICE, BadRun, plans_of, steps_of
+from testing_tools.simulation.runs import KEPT_RUNS, TIME_SLICE, InvalidRun, plans_of, steps_of
 
 
 @transaction.atomic
 def create_run(
     instance: Instance,
     *,
-    what: str,
+    kind: str,
     plan: Plan,
     body: bytes,
     to_url: str,
@@ -38,18 +38,18 @@ def create_run(
 ) -> SimulationRun:
     """Create the run and its steps; advance() sends them. The run records who created it.
 
-    Older runs of the instance are deleted down to KEPT; their hooks stay in the log.
+    Older runs of the instance are deleted down to KEPT_RUNS; their hooks stay in the log.
 
     Raises:
-        BadRun: the plan does not apply to this kind of hook, or to this JSON.
+        InvalidRun: the plan does not apply to this kind of hook, or to this JSON.
         webhook_urls.BadAddress: the URL is not allowed.
     """
-    if plan not in plans_of(what) or plan == Plan.ONCE:
-        raise BadRun("This plan does not apply to this kind of hook.")
+    if plan not in plans_of(kind) or plan == Plan.ONCE:
+        raise InvalidRun("This plan does not apply to this kind of hook.")
     to_url = webhook_urls.check(to_url)
-    planned = steps_of(what, plan, body, count)
+    planned = steps_of(kind, plan, body, count)
     old = SimulationRun.objects.filter(instance=instance).order_by("-pk").values_list("pk", flat=True)
-    SimulationRun.objects.filter(pk__in=list(old[KEPT - 1 :])).delete()
+    SimulationRun.objects.filter(pk__in=list(old[KEPT_RUNS - 1 :])).delete()
     run = SimulationRun.objects.create(
         instance=instance, made_by=acting_user, plan=plan, to_url=to_url, pause=pause
     )
@@ -59,7 +59,7 @@ def create_run(
                 run=run,
                 number=number,
                 label=step.label,
-                kind=kind_of(what),
+                kind=hook_kind(kind),
                 body=step.body,
                 attempt=number if plan == Plan.DUPLICATES else 1,
             )
@@ -70,7 +70,7 @@ def create_run(
 
 
 def advance(
-    run: SimulationRun, instance: Instance, *, acting_user: User | None, seconds: float = SLICE
+    run: SimulationRun, instance: Instance, *, acting_user: User | None, seconds: float = TIME_SLICE
 ) -> bool:
     """Send the hooks of the run that are due, for `seconds`; returns whether any was sent.
 
@@ -108,11 +108,12 @@ def claim_next_step(run: SimulationRun) -> SimulationStep | None:
 
 
 def send_step(step: SimulationStep, instance: Instance, *, to_url: str, acting_user: User | None) -> None:
+    """Send the hook of a claimed step; for a duplicate, the same hook again."""
     body = bytes(step.body)
     if step.attempt > 1 and step.hook is not None:
-        before = Hook.objects.filter(public_id=step.hook).first()
-        if before is not None:
-            simulate_again(before, acting_user=acting_user)
+        hook = Hook.objects.filter(public_id=step.hook).first()
+        if hook is not None:
+            simulate_again(hook, acting_user=acting_user)
         return
     simulate(
         instance.endpoint,
@@ -121,7 +122,7 @@ def send_step(step: SimulationStep, instance: Instance, *, to_url: str, acting_u
         to_url=to_url,
         public_id=step.hook,
         acting_user=acting_user,
-        **about(body),
+        **subject_of(body),
     )
 
 

@@ -1,4 +1,4 @@
-"""The runs of simulations: several hooks sent after one press of Send."""
+"""The runs of simulations: several hooks sent by one click."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from instances.models import Instance
 
 
 class Plan(models.TextChoices):
-    """How many hooks one press of Send makes, and in which order."""
+    """How many hooks are sent, and in which order."""
 
     ONCE = "once", "Once"
     SEQUENCE = "sequence", "In sequence"
@@ -29,7 +29,7 @@ class RunState(models.TextChoices):
 
 
 class SimulationRun(models.Model):
-    """Several simulated hooks, one after the other; the page that shows it sends the next ones, a few at a time."""
+    """Several simulated hooks, sent one after the other by the page that shows the run, a few at a time."""
 
     public_id = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     instance = models.ForeignKey(Instance, models.CASCADE, related_name="simulation_runs")
@@ -39,7 +39,7 @@ class SimulationRun(models.Model):
     pause = models.FloatField("seconds between two", default=0)
     state = models.CharField(max_length=10, choices=RunState, default=RunState.RUNNING)
     next_at = models.DateTimeField("when the next one may go", default=timezone.now)
-    # one is being sent, by a request that has until then; nobody else sends one meanwhile
+    # Until then a request is sending one; no other request sends one meanwhile.
     busy_until = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -48,14 +48,14 @@ class SimulationRun(models.Model):
 
 
 class SimulationStep(models.Model):
-    """One sending of a run."""
+    """One request of a run."""
 
     run = models.ForeignKey(SimulationRun, models.CASCADE, related_name="steps")
     number = models.PositiveSmallIntegerField()
     label = models.CharField(max_length=60)
     kind = models.CharField(max_length=10, choices=Kind)
     body = models.BinaryField()
-    # of the hook and its attempt that this sending is: written before it goes, so that no death forgets it
+    # The hook and its attempt; written before the request, so that a killed process leaves a trace.
     hook = models.UUIDField("public id of its hook", null=True, blank=True)
     attempt = models.PositiveSmallIntegerField(default=1)
 

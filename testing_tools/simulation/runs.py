@@ -14,29 +14,29 @@ from chatapi.ui.json_text import compact, parse, pretty
 from hooks.models import Attempt
 from instances.models import Ack, Instance
 from instances.pages.log.attempts import Verdict, verdict_of
-from testing_tools.simulation.drafts import the_item
-from testing_tools.simulation.kinds import What, family
+from testing_tools.simulation.form_values import first_item
+from testing_tools.simulation.kinds import ACKS, body_key
 from testing_tools.simulation.models import Plan, RunState, SimulationRun, SimulationStep
 
 MAX_HOOKS = 50  # hooks of one run
 MAX_PAUSE = 10.0  # seconds between two
-SLICE = 1.0  # seconds after which one request starts no further hook
-KEPT = 20  # runs of an instance; older ones are deleted when one is created, their hooks stay in the log
-IN_A_ROW = 3  # messages of a run that is out of order
+TIME_SLICE = 1.0  # seconds after which one request starts no further hook
+KEPT_RUNS = 20  # runs of an instance; older ones are deleted when one is created, their hooks stay in the log
+REORDERED_MESSAGES = 3  # of a run that sends messages out of order
 
 
-class BadRun(ValueError):
+class InvalidRun(ValueError):
     """The run is not possible; str() is the message for the user."""
 
 
-class Planned(NamedTuple):
+class PlannedStep(NamedTuple):
     label: str
     body: bytes
 
 
-def plans_of(what: str) -> tuple[Plan, ...]:
+def plans_of(kind: str) -> tuple[Plan, ...]:
     """Returns the plans that apply to this kind: acks have a sequence, messages and acks an order."""
-    match family(what):
+    match body_key(kind):
         case "ack":
             return tuple(Plan)
         case "messages":
@@ -45,53 +45,53 @@ def plans_of(what: str) -> tuple[Plan, ...]:
 
 
 def read_count(text: str) -> int:
-    """Returns the number of hooks from the form. Raises BadRun."""
+    """Returns the number of hooks from the form. Raises InvalidRun."""
     if not text.strip().isdecimal() or not 2 <= int(text.strip()[:6]) <= MAX_HOOKS:
-        raise BadRun(f"Number of hooks must be a whole number from 2 to {MAX_HOOKS}.")
+        raise InvalidRun(f"Number of hooks must be a whole number from 2 to {MAX_HOOKS}.")
     return int(text)
 
 
 def read_pause(text: str) -> float:
-    """Returns the seconds between two hooks from the form. Raises BadRun."""
+    """Returns the seconds between two hooks from the form. Raises InvalidRun."""
     try:
         pause = float(text.strip().replace(",", ".") or 0)
     except ValueError:
         pause = -1.0
     if not 0 <= pause <= MAX_PAUSE:
-        raise BadRun(f"The pause must be from 0 to {MAX_PAUSE:.0f} seconds.")
+        raise InvalidRun(f"The pause must be from 0 to {MAX_PAUSE:.0f} seconds.")
     return pause
 
 
-def steps_of(what: str, plan: Plan, body: bytes, count: int) -> list[Planned]:
-    """Returns the hooks of the run in order. Raises BadRun if the JSON has nothing to order."""
+def steps_of(kind: str, plan: Plan, body: bytes, count: int) -> list[PlannedStep]:
+    """Returns the hooks of the run in order. Raises InvalidRun if the JSON has nothing to order."""
     if plan == Plan.DUPLICATES:
-        return [Planned("The hook" if at == 0 else "The same again", body) for at in range(count)]
+        return [PlannedStep("Hook" if at == 0 else "Duplicate", body) for at in range(count)]
     value = parse(body.decode())
-    if plan in (Plan.SEQUENCE, Plan.BACKWARDS) and the_item(what, value) is None:
-        raise BadRun("The JSON contains nothing that can be ordered. Restore the example first.")
-    if family(what) == "ack" and plan in (Plan.SEQUENCE, Plan.BACKWARDS):
-        names = {Ack.SENT: What.SENT, Ack.DELIVERED: What.DELIVERED, Ack.VIEWED: What.VIEWED}
+    if plan in (Plan.SEQUENCE, Plan.BACKWARDS) and first_item(kind, value) is None:
+        raise InvalidRun("The JSON contains nothing that can be ordered. Restore the example first.")
+    if body_key(kind) == "ack" and plan in (Plan.SEQUENCE, Plan.BACKWARDS):
+        labels = {ack: kind.label for kind, ack in ACKS.items()}
         order = list(Ack) if plan == Plan.SEQUENCE else list(Ack)[::-1]
-        return [Planned(f"Ack: {names[ack].label}", with_status(what, body, ack)) for ack in order]
+        return [PlannedStep(f"Ack: {labels[ack]}", with_status(kind, body, ack)) for ack in order]
     if plan == Plan.BACKWARDS:
-        return [Planned(*numbered(what, body, at)) for at in reversed(range(IN_A_ROW))]
-    return [Planned(*numbered(what, body, at)) for at in range(count)]
+        return [PlannedStep(*numbered(kind, body, at)) for at in reversed(range(REORDERED_MESSAGES))]
+    return [PlannedStep(*numbered(kind, body, at)) for at in range(count)]
 
 
-def with_status(what: str, body: bytes, ack: Ack) -> bytes:
+def with_status(kind: str, body: bytes, ack: Ack) -> bytes:
     value = parse(body.decode())
-    item = the_item(what, value)
+    item = first_item(kind, value)
     if item is not None:
         item["status"] = ack.label
     return compact(pretty(value))
 
 
-def numbered(what: str, body: bytes, at: int) -> tuple[str, bytes]:
+def numbered(kind: str, body: bytes, at: int) -> tuple[str, bytes]:
     """Returns the message `at` messages later, with its own id and number; any other body unchanged."""
     value = parse(body.decode())
-    item = the_item(what, value) if family(what) == "messages" else None
+    item = first_item(kind, value) if body_key(kind) == "messages" else None
     if item is None:
-        return f"Number {at + 1}", body
+        return f"Hook no. {at + 1}", body
     number = item.get("messageNumber")
     if at:
         parts = item["id"].split("_") if isinstance(item.get("id"), str) else []
@@ -102,7 +102,7 @@ def numbered(what: str, body: bytes, at: int) -> tuple[str, bytes]:
             item["messageNumber"] = number + at
         body = compact(pretty(value))
     shown = item.get("messageNumber")
-    return f"Message {shown}" if isinstance(shown, int) else f"Message, number {at + 1}", body
+    return f"Message {shown}" if isinstance(shown, int) else f"Message no. {at + 1}", body
 
 
 def later(digits: str, by: int) -> str:
@@ -114,12 +114,12 @@ def later(digits: str, by: int) -> str:
 
 
 class ShownStep(NamedTuple):
-    """`verdict` None: not sent yet, or being sent (`busy`), or its process died while sending."""
+    """`verdict` is None if it was not sent yet, is being sent (`is_busy`), or its process died while sending."""
 
     step: SimulationStep
     attempt: Attempt | None
     verdict: Verdict | None
-    busy: bool
+    is_busy: bool
 
 
 class ShownRun(NamedTuple):
@@ -143,8 +143,8 @@ def show_run(run: SimulationRun) -> ShownRun:
     """Three queries, however many steps."""
     run.refresh_from_db()
     steps = list(run.steps.defer("body"))
-    wanted = [step.hook for step in steps if step.hook]
-    found = Attempt.objects.filter(hook__public_id__in=wanted).only(
+    public_ids = [step.hook for step in steps if step.hook]
+    found = Attempt.objects.filter(hook__public_id__in=public_ids).only(
         "hook__public_id", "number", "outcome", "status", "error", "total_ms"
     )
     attempts = {(attempt.hook.public_id, attempt.number): attempt for attempt in found.select_related("hook")}
@@ -154,9 +154,9 @@ def show_run(run: SimulationRun) -> ShownRun:
         attempt = attempts.get((step.hook, step.attempt)) if step.hook else None
         verdict = verdict_of(attempt) if attempt else None
         shown.append(ShownStep(step, attempt, verdict, bool(is_busy and step.hook and not attempt)))
-    counts = Counter(one.verdict for one in shown if one.verdict)
+    counts = Counter(step.verdict for step in shown if step.verdict)
     done = sum(counts.values())
-    until = int((run.next_at - timezone.now()).total_seconds() * 1000)
+    wait = int((run.next_at - timezone.now()).total_seconds() * 1000)
     return ShownRun(
         run,
         shown,
@@ -164,7 +164,7 @@ def show_run(run: SimulationRun) -> ShownRun:
         counts.most_common(),
         is_busy,
         cursor=f"{run.state}:{done}:{int(is_busy)}",
-        wait=max(until, 50),
+        wait=max(wait, 50),
     )
 
 

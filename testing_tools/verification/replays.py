@@ -15,6 +15,7 @@ from hooks import guard, http, webhook_urls
 from hooks.explain import Explanation, explain_outcome
 from hooks.http import Response
 from hooks.models import Outcome
+from instances.pages.log.attempts import wire_words
 from testing_tools.verification.models import BODY_LIMIT, Capture, CaptureQuerySet
 from testing_tools.verification.responses import NAME
 
@@ -119,13 +120,12 @@ def replay(request: Request) -> Replayed:
     explanation = explain_outcome(
         answer.outcome, url=request.url, status=answer.status, error=answer.error, location=location
     )
-    took = f"{answer.total_ms:.0f} ms" if answer.total_ms >= 1 else "under 1 ms"
     return Replayed(
         request,
         answer,
         explanation,
         side=explanation.side.value if explanation.side else "",
-        wire=f"{answer.status} in {took}" if answer.status else f"no answer, {took}",
+        wire=wire_words(answer.status, answer.total_ms),
         host=urlsplit(request.url).netloc,
         answer_body=pretty_bytes(answer.body),
     )

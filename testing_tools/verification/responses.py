@@ -5,12 +5,10 @@ site's rights: only listed headers and only data types are accepted, and views/r
 """
 
 import re
-import threading
-from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from instances.thread_slots import ThreadSlots
 from testing_tools.verification.models import ANSWER_BODY, LONGEST_DELAY, Bin, answer_headers
 
 MAX_BODY = 64 * 1024  # bytes
@@ -173,22 +171,5 @@ def describe_response(bin: Bin) -> str:
     return f"{bin.answer_status} {when}"
 
 
-_waiting: Counter[int] = Counter()
-_lock = threading.Lock()
-
-
-@contextmanager
-def delay_slot(bin_id: int) -> Iterator[bool]:
-    """Yields whether one more response of this bin may wait now; a slot that was taken is released at the end."""
-    with _lock:
-        free = _waiting.total() < MAX_DELAYED and _waiting[bin_id] < MAX_DELAYED_PER_BIN
-        if free:
-            _waiting[bin_id] += 1
-    try:
-        yield free
-    finally:
-        if free:
-            with _lock:
-                _waiting[bin_id] -= 1
-                if not _waiting[bin_id]:
-                    del _waiting[bin_id]
+# Yields whether one more response of this bin may wait now; a slot that was taken is released at the end.
+delay_slot = ThreadSlots(MAX_DELAYED, MAX_DELAYED_PER_BIN).hold

@@ -99,7 +99,7 @@ def test_on_a_phone_with_real_deliveries(page: Page, width: int) -> None:
         menu.get_by_role("link", name="Webhook Simulation").click()
         strip = page.get_by_role("region", name="First steps with Shop")
         expect(strip).to_contain_text("2 of 5 done. Next: Simulate a hook")
-        page.get_by_role("button", name="Send", exact=True).click()
+        page.get_by_role("button", name="Send hook", exact=True).click()
         expect(page.locator("#verdict")).to_contain_text("Delivered")
         receiver.wait_for(1)
 

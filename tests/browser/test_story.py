@@ -50,22 +50,22 @@ def test_from_the_sign_up_to_the_log(newcomer: Page) -> None:
         secret = page.locator("#signing-secret").input_value()
 
         page.get_by_role("link", name="Simulate a hook").first.click()
-        expect(page.get_by_label("Where to")).to_have_value(receiver.url)
+        expect(page.get_by_label("Destination")).to_have_value(receiver.url)
         page.get_by_label("Text", exact=True).fill("Is the blue one still there?")
-        page.get_by_role("button", name="Send", exact=True).click()
+        page.get_by_role("button", name="Send hook", exact=True).click()
         verdict = page.locator("#verdict")
         expect(verdict).to_contain_text("Delivered: 127.0.0.1 answered 200.")
         [request] = receiver.wait_for(1)
         assert request.json()["instanceId"] == number
         assert request.json()["messages"][0]["body"] == "Is the blue one still there?"
         Webhook(secret).verify(request.body.decode(), request.headers)
-        expect(page.locator("#last .hook-row")).to_have_count(1)
+        expect(page.locator("#recent .hook-row")).to_have_count(1)
 
         receiver.answers = [(500, {}, b"KeyError: 'messages'")]
         page.get_by_label("Read", exact=False).check()
         expect(page.get_by_label("Queue number")).to_have_value("1")
-        page.get_by_role("button", name="Send", exact=True).click()
-        expect(verdict).to_contain_text("Answered, but not 200")
+        page.get_by_role("button", name="Send hook", exact=True).click()
+        expect(verdict).to_contain_text("Responded with 500, not 200")
         expect(verdict.locator(".box-bad")).to_contain_text("Endpoint")
         expect(verdict).to_contain_text("KeyError: 'messages'")
         assert receiver.wait_for(2)[1].json()["ack"][0]["status"] == "viewed"
@@ -91,7 +91,7 @@ def test_form_and_json_keep_in_step_and_a_fault_is_told_with_its_place(newcomer:
         expect(page.get_by_label("Name", exact=True)).to_have_value("Bob")
         text.fill('{\n  "messages": [}\n')
         expect(page.locator("#fault")).to_contain_text("Line 2, column 16: expecting value.")
-        page.get_by_role("button", name="Send", exact=True).click()
+        page.get_by_role("button", name="Send hook", exact=True).click()
         expect(page.locator("#verdict")).to_contain_text("Not sent")
         assert receiver.requests == []
 
@@ -124,7 +124,7 @@ def test_a_message_gets_its_ticks_and_its_hooks_are_tried_until_200(newcomer: Pa
             page.get_by_role("button", name="Try now").click()
         expect(page.locator(".hook-sentence")).to_contain_text("Delivered, attempt 3 of 20")
         timeline = page.locator(".timeline-list").first
-        expect(timeline).to_contain_text("Attempt 1: Answered, but not 200 (500)")
+        expect(timeline).to_contain_text("Attempt 1: Responded with 500, not 200")
         expect(timeline).to_contain_text("Attempt 3: Delivered (200)")
         numbers = [request.headers["webhook-attempt"] for request in receiver.wait_for(3)]
         assert numbers == ["1/20", "2/20", "3/20"]
@@ -136,7 +136,7 @@ def test_no_page_is_wider_than_the_window(newcomer: Page, width: int) -> None:
     page = newcomer
     number = make_instance(page, "http://127.0.0.1:9/" + "a-rather-long-path/" * 12)
     page.goto("/testing/simulation/")
-    page.get_by_role("button", name="Send", exact=True).click()
+    page.get_by_role("button", name="Send hook", exact=True).click()
     expect(page.locator("#verdict")).to_contain_text("Not reached")
     page.get_by_role("link", name="Open in the log").click()
     hook = page.url

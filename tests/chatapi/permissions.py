@@ -102,7 +102,7 @@ class World:
         )
         self.run = simulation_actions.create_run(
             self.instance,
-            what="message",
+            kind="message",
             plan=Plan.REPEAT,
             body=b"{}",
             to_url="http://127.0.0.1:9/hook",

@@ -28,7 +28,7 @@ def test_a_person_has_four_under_way_and_others_go_on() -> None:
 
 
 def test_the_site_has_only_so_many_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(manual_request_limit, "AT_ONCE", 1)
+    monkeypatch.setattr(manual_request_limit._slots, "total", 1)
     with place(UserFactory()), pytest.raises(TooMany), place(UserFactory()):
         pass
 

@@ -10,9 +10,9 @@ from instances.actions.message_lookup import UnknownMessage
 from instances.actions.messages import receive_message
 from instances.actions.sending.accept import send_message
 from instances.channels.sandbox.actions.contacts import change_contact
-from instances.channels.sandbox.actions.groups import change_group, group_of_contact
-from instances.channels.sandbox.actions.phone import change_phone, phone_event, type_by_hand
-from instances.channels.sandbox.actions.receipts import tick_by_hand
+from instances.channels.sandbox.actions.groups import change_group_as_contact, create_group_as_contact
+from instances.channels.sandbox.actions.phone import apply_phone_event, change_phone, type_on_sandbox_phone
+from instances.channels.sandbox.actions.receipts import acknowledge_as_contact
 from instances.channels.sandbox.actions.reset import reset_sandbox
 from instances.models import Ack, Instance, Message, SandboxReceipt
 from instances.sending import outgoing
@@ -117,7 +117,7 @@ def test_who_begins_to_read_reads_what_is_there(instance: Instance, emitted: Emi
 
 
 def group(instance: Instance) -> str:
-    return group_of_contact(instance, name="Holidays", by=ANN, members=[BEN, CLEO]).chat_id
+    return create_group_as_contact(instance, name="Holidays", by=ANN, members=[BEN, CLEO]).chat_id
 
 
 def test_a_groups_message_is_delivered_and_viewed_when_it_is_so_by_all(
@@ -141,7 +141,7 @@ def test_a_group_with_a_member_who_never_reads_is_never_viewed(instance: Instanc
     message_id = sent(instance, group(instance))
     pass_time(10_000)
     assert ticks(emitted) == ["sent", "delivered"]
-    tick_by_hand(instance, message_id=message_id, ack=Ack.VIEWED, contact=CLEO)
+    acknowledge_as_contact(instance, message_id=message_id, ack=Ack.VIEWED, contact=CLEO)
     assert ticks(emitted) == ["sent", "delivered", "viewed"]
 
 
@@ -150,7 +150,7 @@ def test_nobody_waits_for_a_member_who_has_left(instance: Instance, emitted: Emi
     contact(instance, BEN, read_after=1)
     chat_id = group(instance)
     sent(instance, chat_id)
-    change_group(instance, group_id=chat_id, remove=[CLEO])
+    change_group_as_contact(instance, group_id=chat_id, remove=[CLEO])
     pass_time(2)
     assert ticks(emitted) == ["sent", "delivered", "viewed"]
 
@@ -160,39 +160,42 @@ def test_a_tick_by_hand_in_a_group_is_one_members(instance: Instance, emitted: E
         contact(instance, one, online=False)
     message_id = sent(instance, group(instance))
     for one in (ANN, BEN):
-        assert tick_by_hand(instance, message_id=message_id, ack=Ack.DELIVERED, contact=one)[1] is False
+        assert (
+            acknowledge_as_contact(instance, message_id=message_id, ack=Ack.DELIVERED, contact=one)[1]
+            is False
+        )
     assert ticks(emitted) == ["sent"]
-    tick_by_hand(instance, message_id=message_id, ack=Ack.DELIVERED, contact=CLEO)
+    acknowledge_as_contact(instance, message_id=message_id, ack=Ack.DELIVERED, contact=CLEO)
     assert ticks(emitted) == ["sent", "delivered"]
-    tick_by_hand(instance, message_id=message_id, ack=Ack.VIEWED)
+    acknowledge_as_contact(instance, message_id=message_id, ack=Ack.VIEWED)
     assert ticks(emitted) == ["sent", "delivered", "viewed"]
     with pytest.raises(UnknownMessage):
-        tick_by_hand(instance, message_id=message_id, ack=Ack.VIEWED, contact="33612345678@c.us")
+        acknowledge_as_contact(instance, message_id=message_id, ack=Ack.VIEWED, contact="33612345678@c.us")
 
 
 def test_ticks_wait_while_the_phone_is_not_connected(instance: Instance, emitted: Emitted) -> None:
     contact(instance, read_after=1)
     sent(instance)
-    phone_event(instance, event="disconnect")
+    apply_phone_event(instance, event="disconnect")
     pass_time(100)
     assert outgoing.next_work() is None
     assert ticks(emitted) == ["sent", "delivered"]
-    phone_event(instance, event="connect")
+    apply_phone_event(instance, event="connect")
     pass_time(100)
     assert ticks(emitted) == ["sent", "delivered", "viewed"]
 
 
 def test_messages_wait_in_the_queue_while_the_phone_is_not_connected(instance: Instance) -> None:
-    phone_event(instance, event="disconnect")
+    apply_phone_event(instance, event="disconnect")
     send_message(instance, chat_id=ANN, body="good day")
     assert (outgoing.send_due(), outgoing.next_due()) == (0, None)
-    phone_event(instance, event="connect")
+    apply_phone_event(instance, event="connect")
     assert outgoing.send_due() == 1
 
 
 def test_what_is_typed_by_hand_is_read_too_and_never_acked(instance: Instance, emitted: Emitted) -> None:
     contact(instance, read_after=1)
-    message = type_by_hand(instance, chat_id=ANN, body="by hand")
+    message = type_on_sandbox_phone(instance, chat_id=ANN, body="by hand")
     pass_time(2)
     assert Message.objects.get(pk=message.pk).ack == Ack.VIEWED
     assert {skip for kind, skip, _ in emitted() if kind == "ack"} == {"typed_on_phone"}

@@ -1,6 +1,5 @@
 """The sandbox's contacts and groups, and what stands in their chats."""
 
-import threading
 import time
 from typing import Any
 
@@ -30,12 +29,13 @@ from instances.api.sandbox.people_serializers import (
 from instances.api.sandbox.serializers import person
 from instances.api.sandbox.views import checked, in_words, sandbox, shown
 from instances.channels.sandbox.actions.contacts import change_contact
-from instances.channels.sandbox.actions.groups import change_group, group_of_contact
+from instances.channels.sandbox.actions.groups import change_group_as_contact, create_group_as_contact
 from instances.models import Ack, Chat, Instance, Message, SandboxContact
+from instances.thread_slots import ThreadSlots
 
 GROUPS_SHOWN = 100
 # Who waits holds one of the web server's 40 threads (chatapi/runtime/web.py); more than these get their answer at once.
-WAITERS = threading.BoundedSemaphore(10)
+WAITERS = ThreadSlots(10)
 LOOK_EVERY = 0.1  # s between two looks for a new message
 
 PHONE = OpenApiParameter(
@@ -221,7 +221,7 @@ class GroupsView(APIView):
         instance = sandbox(request, id)
         given = checked(NewGroupSerializer(data=request.data))
         with in_words(instance):
-            group = group_of_contact(
+            group = create_group_as_contact(
                 instance,
                 name=given["name"],
                 by=given["by"],
@@ -264,7 +264,9 @@ class GroupView(APIView):
         chat_of(instance, chatId)
         given = checked(GroupChangeSerializer(data=request.data))
         with in_words(instance):
-            group = change_group(instance, group_id=chatId, acting_user=current_user(request), **given)
+            group = change_group_as_contact(
+                instance, group_id=chatId, acting_user=current_user(request), **given
+            )
         return Response(payloads.chat_dict(group))
 
 
@@ -313,14 +315,14 @@ class ChatMessagesView(APIView):
             raise exceptions.NotFound(f"{error}.") from None
         after, limit = asked_for["after"], asked_for["limit"]
         messages = seen(instance, where, after, limit)
-        if not messages and asked_for["wait"] and WAITERS.acquire(blocking=False):
+        if not messages and asked_for["wait"] and WAITERS.acquire(instance.pk):
             try:
                 until = time.monotonic() + asked_for["wait"]
                 while not messages and time.monotonic() < until:
                     time.sleep(LOOK_EVERY)
                     messages = seen(instance, where, after, limit)
             finally:
-                WAITERS.release()
+                WAITERS.release(instance.pk)
         last = messages[-1].number if messages else after
         return Response({"messages": [shown(message) for message in messages], "lastMessageNumber": last})
 

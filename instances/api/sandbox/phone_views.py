@@ -10,7 +10,7 @@ from accounts.current_user import current_user
 from instances.api import schema
 from instances.api.sandbox.serializers import PhoneChangeSerializer, PhoneEventSerializer, PhoneSerializer
 from instances.api.sandbox.views import checked, in_words, sandbox
-from instances.channels.sandbox.actions.phone import change_phone, phone_event
+from instances.channels.sandbox.actions.phone import apply_phone_event, change_phone
 from instances.channels.sandbox.actions.reset import reset_sandbox
 
 NOW = {
@@ -91,7 +91,7 @@ class PhoneView(APIView):
         instance = sandbox(request, id)
         given = checked(PhoneEventSerializer(data=request.data))
         with in_words(instance):
-            phone_event(instance, event=given["event"], acting_user=current_user(request))
+            apply_phone_event(instance, event=given["event"], acting_user=current_user(request))
         return Response(PhoneSerializer(instance).data)
 
 

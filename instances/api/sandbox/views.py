@@ -33,9 +33,9 @@ from instances.api.sandbox.serializers import (
 )
 from instances.api.views.instances import own_instance
 from instances.channels.sandbox.actions.contacts import write_as_contact
-from instances.channels.sandbox.actions.phone import type_by_hand
+from instances.channels.sandbox.actions.phone import type_on_sandbox_phone
 from instances.channels.sandbox.actions.preconditions import NotLinked, NotPossible
-from instances.channels.sandbox.actions.receipts import tick_by_hand
+from instances.channels.sandbox.actions.receipts import acknowledge_as_contact
 from instances.media.kinds import WrongFile, choose_message_type
 from instances.models import Ack, Channel, Instance, Media, Message, MessageType
 
@@ -239,7 +239,7 @@ class PhoneMessageView(APIView):
         given = checked(NewPhoneMessageSerializer(data=request.data))
         content = content_of(instance, given)
         with in_words(instance):
-            message = type_by_hand(instance, chat_id=given["chatId"], **content)
+            message = type_on_sandbox_phone(instance, chat_id=given["chatId"], **content)
         return Response(shown(message), status.HTTP_201_CREATED)
 
 
@@ -279,7 +279,9 @@ class ReceiptView(APIView):
             raise Conflict("The message still waits in the instance's queue; nobody can have got it yet.")
         ack = {ack.label: ack for ack in Ack}[given["status"]]
         try:
-            message, changed = tick_by_hand(instance, message_id=message_id, ack=ack, contact=given["from"])
+            message, changed = acknowledge_as_contact(
+                instance, message_id=message_id, ack=ack, contact=given["from"]
+            )
         except UnknownMessage as error:
             raise exceptions.ValidationError({"messageId": str(error)}) from None
         return Response({"messageId": message_id, "status": message.get_ack_display(), "changed": changed})

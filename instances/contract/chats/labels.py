@@ -1,33 +1,35 @@
-"""Labels, and the chats that bear them (contract.md, section 2). A label's `id` is a text of digits."""
+"""Labels and the chats that have them (contract.md §2). A label's `id` is a string of digits."""
 
 from typing import Any
 
 from instances.actions.chats import labels as labels_actions
 from instances.actions.chats.labels import COLOR, color_of
-from instances.contract.arguments import Argument, Destination, once, plain, text
-from instances.contract.chats.channel_commands import refusing
-from instances.contract.chats.chats import FAILED, success
+from instances.contract.arguments import Argument, Destination, last_value, number_or_text, text
+from instances.contract.chats.channel_commands import as_call_failed
+from instances.contract.chats.chats import FAILED, success_reply
 from instances.contract.registry import method
 from instances.models import Instance, Label
 
 
-def label_id(value: Any) -> int:
-    """A label's key, as a number or as its digits."""
-    given = plain(once(value)).strip()
+def parse_label_id(value: Any) -> int:
+    """A label's key, sent as a number or as digits."""
+    given = number_or_text(last_value(value)).strip()
     if given.isascii() and given.isdigit() and len(given) <= 18:
         return int(given)
     raise ValueError("the id of a label, such as 5")
 
 
-def color(value: Any) -> str | None:
-    """`#rrggbb`; None where nothing came."""
-    given = once(value)
-    return None if given in (None, "") else color_of(plain(given))
+def parse_color(value: Any) -> str | None:
+    """`#rrggbb`. None if it was not sent."""
+    given = last_value(value)
+    return None if given in (None, "") else color_of(number_or_text(given))
 
 
-LABEL_ID = Argument("labelId", label_id, "the id of a label", {"type": "string"}, required=True)
+NAME = text("name", "the label's name", required=True)
+NEW_NAME = text("name", "the label's new name")
+LABEL_ID = Argument("labelId", parse_label_id, "the id of a label", {"type": "string"}, required=True)
 LABEL_COLOR = Argument(
-    "color", color, "a colour such as #ff9485", {"type": "string"}, default=None, aliases=("hexColor",)
+    "color", parse_color, "a colour such as #ff9485", {"type": "string"}, default=None, aliases=("hexColor",)
 )
 
 
@@ -37,45 +39,57 @@ def label_dict(label: Label) -> dict[str, str]:
 
 @method("labelsList", "GET")
 def labels_list(instance: Instance) -> dict[str, Any]:
-    """All labels, the oldest first."""
+    """Lists all labels, oldest first."""
     return {"labels": [label_dict(label) for label in Label.objects.filter(instance=instance)]}
 
 
-@method("createLabel", "POST", refusal="success", arguments=(text("name", required=True), LABEL_COLOR))
+@method(
+    "createLabel",
+    "POST",
+    failure_key="success",
+    arguments=(NAME, LABEL_COLOR),
+)
 def create_label(instance: Instance, *, name: str | None, color: str | None) -> dict[str, Any]:
-    """A new label; its name is free among the instance's."""
-    with refusing():
+    """Creates a label. No other label of the instance may have its name."""
+    with as_call_failed():
         label = labels_actions.create_label(instance, name=name or "", color=color or COLOR)
     return {"success": True, "label": label_dict(label)}
 
 
-@method("updateLabel", "POST", refusal="success", arguments=(LABEL_ID, text("name"), LABEL_COLOR))
+@method(
+    "updateLabel",
+    "POST",
+    failure_key="success",
+    arguments=(LABEL_ID, NEW_NAME, LABEL_COLOR),
+)
 def update_label(instance: Instance, *, label_id: int, name: str | None, color: str | None) -> dict[str, Any]:
-    """Another name or colour; what does not come stays."""
-    with refusing():
+    """Changes a label's name or colour. What is not sent stays as it is."""
+    with as_call_failed():
         label = labels_actions.update_label(instance, label_id=label_id, name=name or None, color=color)
     return {"success": True, "label": label_dict(label)}
 
 
-@method("removeLabel", "POST", refusal="success", arguments=(LABEL_ID,))
+@method("removeLabel", "POST", failure_key="success", arguments=(LABEL_ID,))
 def remove_label(instance: Instance, *, label_id: int) -> dict[str, Any]:
-    """Removes the label, also from the chats that bear it; the reply shows it as it was."""
-    with refusing():
+    """Deletes the label and removes it from its chats. The reply shows it as it was."""
+    with as_call_failed():
         label = labels_actions.remove_label(instance, label_id=label_id)
     return {"success": True, "label": label_dict(label)}
 
 
-@method("labelChat", "POST", refusal="result", failed=FAILED, arguments=(Destination(), LABEL_ID))
+@method("labelChat", "POST", failure_key="result", failure_value=FAILED, arguments=(Destination(), LABEL_ID))
 def label_chat(instance: Instance, *, chat_id: str, label_id: int) -> dict[str, Any]:
-    """Puts a label on a chat."""
-    with refusing():
+    """Adds a label to a chat."""
+    with as_call_failed():
         labels_actions.label_chat(instance, chat_id=chat_id, label_id=label_id)
-    return success(chat_id)
+    return success_reply(chat_id)
 
 
-@method("unlabelChat", "POST", refusal="result", failed=FAILED, arguments=(Destination(), LABEL_ID))
+@method(
+    "unlabelChat", "POST", failure_key="result", failure_value=FAILED, arguments=(Destination(), LABEL_ID)
+)
 def unlabel_chat(instance: Instance, *, chat_id: str, label_id: int) -> dict[str, Any]:
-    """Takes a label off a chat."""
-    with refusing():
+    """Removes a label from a chat."""
+    with as_call_failed():
         labels_actions.label_chat(instance, chat_id=chat_id, label_id=label_id, on=False)
-    return success(chat_id)
+    return success_reply(chat_id)

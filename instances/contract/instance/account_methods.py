@@ -1,6 +1,6 @@
-"""The instances API: an account's instances, opened by its key `uid` (contract.md, section 2).
+"""The instances API: an account's instances, authenticated by its key `uid` (contract.md §2).
 
-A key opens what belongs to its account, and not what its owner may see as a member of others.
+A key gives access to its own account only, and not to other accounts of which its owner is a member.
 """
 
 from typing import Any
@@ -16,11 +16,11 @@ from instances.contract.registry import method
 from instances.models import Channel, Instance
 from instances.sending import session
 
-NUMBER_LENGTH = 10  # digits that every number has room in
-# What old clients call the messenger that they knew, by name or by a number of the list they chose from.
+NUMBER_LENGTH = 10  # digits; no number has more
+# Names that old clients send for their messenger: a word, or its number in a list of choices.
 OLD_TYPES = frozenset({"", "whatsapp", "wa", "private", "0", "1", "2"})
 
-INSTANCE_ID = text("instanceId", "the instance's number", default="", most=100)
+INSTANCE_ID = text("instanceId", "the instance's id", default="", max_length=100)
 
 
 @method(
@@ -29,24 +29,24 @@ INSTANCE_ID = text("instanceId", "the instance's number", default="", most=100)
     "POST",
     by_uid=True,
     arguments=(
-        text("type", f"the messenger, one of {', '.join(Channel.values)}", default="", most=100),
-        text("name", "a name for people", default="", most=100),
+        text("type", f"the messenger, one of {', '.join(Channel.values)}", default="", max_length=100),
+        text("name", "a name, shown on pages", default="", max_length=100),
     ),
 )
 def new_instance(account: Account, *, type: str, name: str) -> dict[str, Any]:
-    """Makes an instance, which is paid for the trial days and waits for its QR code to be scanned."""
+    """Creates an instance. It is paid for the trial period and shows a QR code to scan."""
     wanted = type.strip().lower()
     channel = Channel.SANDBOX.value if wanted in OLD_TYPES else wanted
     if channel not in Channel.values:
-        raise BadArgument(f"type takes one of {', '.join(Channel.values)}")
+        raise BadArgument(f"`type` must be one of: {', '.join(Channel.values)}.")
     instance = create_instance(account, name=name.strip(), channel=channel, acting_user=account.owner)
-    made = {"id": str(instance.number), "apiUrl": instance.api_url, "token": instance.token}
-    return {"result": {"status": "created", "instance": made}}
+    created = {"id": str(instance.number), "apiUrl": instance.api_url, "token": instance.token}
+    return {"result": {"status": "created", "instance": created}}
 
 
 @method("listInstances", "GET", "POST", by_uid=True)
 def list_instances(account: Account) -> dict[str, Any]:
-    """The account's instances, oldest first; `paidTill` in unix seconds."""
+    """Lists the account's instances, oldest first. `paidTill` is in unix seconds."""
     found = Instance.objects.of_account(account).annotate(payments_count=Count("payments")).order_by("pk")
     return {
         "result": [
@@ -66,25 +66,25 @@ def list_instances(account: Account) -> dict[str, Any]:
 
 @method("deleteInstance", "POST", "GET", by_uid=True, arguments=(INSTANCE_ID,))
 def delete_instance(account: Account, *, instance_id: str) -> dict[str, Any]:
-    """Deletes an instance with all that it has; its payments stay in the account."""
-    lifecycle_actions.delete_instance(own(account, instance_id), acting_user=account.owner)
+    """Deletes an instance and everything in it. Its payments stay in the account."""
+    lifecycle_actions.delete_instance(find_instance(account, instance_id), acting_user=account.owner)
     return {"result": {"status": "deleted"}}
 
 
 @method("cleanInstance", "POST", "GET", by_uid=True, arguments=(INSTANCE_ID,))
 def clean_instance(account: Account, *, instance_id: str) -> dict[str, Any]:
-    """Makes an instance as good as new: logged out, its chats, messages, queues and histories gone.
+    """Resets an instance: logs it out and deletes its chats, messages, queues and histories.
 
-    Its number, token, settings, payments and delivery log stay, and its messages are numbered on from the last.
+    Its id, token, settings, payments and delivery log stay, and message numbers continue from the last one.
     """
-    session.log_out_and_clean(own(account, instance_id), acting_user=account.owner)
+    session.log_out_and_clean(find_instance(account, instance_id), acting_user=account.owner)
     return {"result": {"status": "cleaned"}}
 
 
-def own(account: Account, instance_id: str) -> Instance:
-    """Raises WireError 404 for one that is nobody's or another's."""
-    known = instance_id.isascii() and instance_id.isdigit() and len(instance_id) <= NUMBER_LENGTH
-    found = Instance.objects.of_account(account).filter(number=int(instance_id)).first() if known else None
+def find_instance(account: Account, instance_id: str) -> Instance:
+    """Returns the account's instance with this id. Raises WireError 404."""
+    is_valid = instance_id.isascii() and instance_id.isdigit() and len(instance_id) <= NUMBER_LENGTH
+    found = Instance.objects.of_account(account).filter(number=int(instance_id)).first() if is_valid else None
     if found is None:
         raise WireError(404, NO_INSTANCE)
     return found

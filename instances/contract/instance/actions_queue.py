@@ -1,4 +1,4 @@
-"""The queue of actions, shown and emptied (contract.md, section 2)."""
+"""Shows and clears the queue of actions (contract.md §2)."""
 
 from typing import Any
 
@@ -6,16 +6,16 @@ from instances.actions.sending.command_queue import clear_actions
 from instances.contract.registry import method
 from instances.models import Instance, QueuedAction
 
-SHOWN = 100
+MAX_SHOWN = 100
 
 
 @method("showActionsQueue", "GET")
 def show_actions_queue(instance: Instance) -> dict[str, Any]:
-    """How many wait, and the first of them; `last_try` in unix seconds, 0 before the first."""
+    """Returns the number of waiting actions and the first 100. `last_try`: unix seconds, 0 before the first try."""
     waiting = QueuedAction.objects.filter(instance=instance)
-    first = list(waiting[:SHOWN])
+    first = list(waiting[:MAX_SHOWN])
     return {
-        "totalActions": len(first) if len(first) < SHOWN else waiting.count(),
+        "totalActions": len(first) if len(first) < MAX_SHOWN else waiting.count(),
         "first100": [
             {
                 "id": action.pk,
@@ -30,6 +30,6 @@ def show_actions_queue(instance: Instance) -> dict[str, Any]:
 
 @method("clearActionsQueue", "POST")
 def clear_actions_queue(instance: Instance) -> dict[str, Any]:
-    """Empties the queue; the example is the types of the first that were in it."""
+    """Clears the queue. `actionsExample` has the types of the first hundred actions that were in it."""
     types = clear_actions(instance)
-    return {"message": f"Cleared {len(types)} actions", "actionsExample": types[:SHOWN]}
+    return {"message": f"Cleared {len(types)} actions", "actionsExample": types[:MAX_SHOWN]}

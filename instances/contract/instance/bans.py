@@ -1,4 +1,4 @@
-"""Bans by a mask over phone numbers (contract.md, section 2); what a ban does: instances/actions/bans.py."""
+"""Bans phone numbers by a mask (contract.md §2). What a ban does: instances/actions/bans.py."""
 
 from typing import Any
 
@@ -14,18 +14,20 @@ from instances.models import Instance
     "banSettings",
     "GET",
     "POST",
-    refusal="set",
+    failure_key="set",
     arguments=(
         text(
-            "banPhoneMask", "a regular expression over phone numbers; empty: no bans", most=ban_masks.LONGEST
+            "banPhoneMask",
+            "a regular expression for phone numbers; empty: no bans",
+            max_length=ban_masks.LONGEST,
         ),
-        text("preBanMessage", "what a banned contact is told, once", most=LONGEST_MESSAGE),
+        text("preBanMessage", "a message sent once to each banned contact", max_length=LONGEST_MESSAGE),
     ),
 )
 def ban_settings(
     instance: Instance, *, ban_phone_mask: str | None, pre_ban_message: str | None
 ) -> dict[str, Any]:
-    """Shows mask and message; those that are given are set first, and `set` says so."""
+    """Returns the mask and the message. Sets those that are sent first, and then `set` is true."""
     given = ban_phone_mask is not None or pre_ban_message is not None
     if given:
         try:
@@ -38,12 +40,12 @@ def ban_settings(
 
 @method("banTest", "POST", arguments=(phone("phone"),))
 def ban_test(instance: Instance, *, phone: str) -> dict[str, Any]:
-    """Whether this number would be banned by the mask."""
+    """Returns whether the mask bans this number."""
     banned = is_banned(instance, phone)
     number = chat_ids.digits(phone)
     mask = instance.ban_phone_mask
     if banned:
-        message = f"{number} fits the mask: nothing that they write reaches the instance."
+        message = f"{number} matches the mask: its messages and calls do not reach the instance."
     else:
-        message = f"{number} does not fit the mask." if mask else "No mask is set, so nobody is banned."
+        message = f"{number} does not match the mask." if mask else "No mask is set, so no number is banned."
     return {"banned": banned, "message": message, "phone": number, "banPhoneMask": mask}

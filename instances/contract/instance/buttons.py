@@ -1,7 +1,7 @@
-"""What the buttons of the status do: log out, take over, new code, retry, reboot (contract.md, sections 2 and 4).
+"""The buttons of the status: log out, take over, new code, retry, reboot (contract.md §2 and §4).
 
-Clients compare these sentences, so they stay as the original wrote them. What follows is the messenger's, by its
-channel; a new status comes with its hook.
+Clients compare these sentences, so they are the original's. The instance's channel does the rest; a status change
+sends its hook.
 """
 
 from typing import Any
@@ -14,12 +14,12 @@ from instances.contract.registry import method
 from instances.models import Instance, LoadingReason, Substatus
 
 
-def said(sentence: str) -> dict[str, Any]:
+def reply(sentence: str) -> dict[str, Any]:
     return {"accountStatus": sentence}
 
 
 def press(instance: Instance, button: Button) -> None:
-    """Raises WireError where the messenger has no such thing."""
+    """Presses the button. Raises WireError if the messenger does not have it."""
     try:
         channel_of(instance).press(instance, button)
     except CannotDo as error:
@@ -28,42 +28,42 @@ def press(instance: Instance, button: Button) -> None:
 
 @method("logout", "POST")
 def logout(instance: Instance) -> dict[str, Any]:
-    """Unlinks the phone; a new QR code comes next."""
+    """Unlinks the phone. A new QR code follows."""
     press(instance, Button.LOGOUT)
-    return said("Logout request sent to WhatsApp")
+    return reply("Logout request sent to WhatsApp")
 
 
 @method("expiry", "POST")
 def expiry(instance: Instance) -> dict[str, Any]:
-    """Makes a new QR code in place of an expired one."""
+    """Creates a new QR code in place of an expired one."""
     if instance.code_is_over:
         expire_code(instance)
     if instance.substatus != Substatus.EXPIRED:
-        return said('Expiry request not sent because substatus don\'t equals "expired"')
+        return reply('Expiry request not sent because substatus don\'t equals "expired"')
     press(instance, Button.EXPIRY)
-    return said("Expiry request sent to WhatsApp")
+    return reply("Expiry request sent to WhatsApp")
 
 
 @method("retry", "POST")
 def retry(instance: Instance) -> dict[str, Any]:
-    """Synchronises once more."""
+    """Retries the synchronisation."""
     if instance.why_loading != LoadingReason.SYNCING:
-        return said('Retry request not sent because reason don\'t equals "syncing"')
+        return reply('Retry request not sent because reason don\'t equals "syncing"')
     press(instance, Button.RETRY)
-    return said("Retry request sent to WhatsApp")
+    return reply("Retry request sent to WhatsApp")
 
 
 @method("takeover", "POST")
 def takeover(instance: Instance) -> dict[str, Any]:
     """Takes the session back from another browser."""
     if instance.why_loading != LoadingReason.CONFLICT:
-        return said('Takeover request not sent because reason don\'t equals "conflict"')
+        return reply('Takeover request not sent because reason don\'t equals "conflict"')
     press(instance, Button.TAKEOVER)
-    return said("Takeover request sent to WhatsApp")
+    return reply("Takeover request sent to WhatsApp")
 
 
 @method("reboot", "POST")
 def reboot(instance: Instance) -> dict[str, Any]:
-    """Starts the messenger anew: a session goes on, and whoever waits for a scan gets a new code."""
+    """Restarts the messenger. A session continues; an instance that waits for a scan gets a new QR code."""
     press(instance, Button.REBOOT)
     return {"success": True}

@@ -1,4 +1,4 @@
-"""What has become of statuses and hooks, and a hook once more (contract.md, section 2)."""
+"""The history of statuses and hooks; resends a hook (contract.md §2)."""
 
 from typing import Any
 
@@ -9,19 +9,25 @@ from accounts.audit import AuditAction
 from hooks.actions.hooks import NotPossible, resend, try_now
 from hooks.models import Hook, Kind, State
 from instances.contract.arguments import text, unix_time
-from instances.contract.dates import moment, wire_date
-from instances.contract.errors import Refused, WireError
+from instances.contract.dates import format_date, from_unix_time
+from instances.contract.errors import CallFailed, WireError
 from instances.contract.registry import method
 from instances.models import AccountStatus, Instance, StatusChange, Substatus
 
-STATUSES_AT_MOST = 10_000
+MAX_STATUSES = 10_000
 ID_LENGTH = 200  # characters
-WORDS = {State.DELIVERED: "sent", State.QUEUED: "queued", State.SENDING: "queued", State.RETRYING: "queued"}
+STATUS_WORDS = {
+    State.DELIVERED: "sent",
+    State.QUEUED: "queued",
+    State.SENDING: "queued",
+    State.RETRYING: "queued",
+}
 
 
-def must_be_on(flag: bool, name: str) -> None:
+def require_flag(flag: bool, name: str) -> None:
+    """Raises WireError 400 if the setting is off."""
     if not flag:
-        raise WireError(400, f"{name} is off. Switch it on in settings; it counts from then on.")
+        raise WireError(400, f"{name} is off. Switch it on in settings; the history starts then.")
 
 
 @method(
@@ -30,55 +36,67 @@ def must_be_on(flag: bool, name: str) -> None:
     arguments=(unix_time("min_time"), unix_time("max_time")),
 )
 def instance_statuses(instance: Instance, *, min_time: int | None, max_time: int | None) -> dict[str, Any]:
-    """The changes of the status while `instanceStatuses` was on, oldest first; at most the last 10 000.
+    """Lists the status changes while `instanceStatuses` was on, oldest first; at most the last 10 000.
 
-    `status` is the accountStatus, or the substatus where that says more, such as `phone` or `battery_low`.
+    `status` is the accountStatus, or the substatus if that is more specific, such as `phone` or `battery_low`.
     """
-    must_be_on(instance.instance_statuses, "instanceStatuses")
+    require_flag(instance.instance_statuses, "instanceStatuses")
     found = StatusChange.objects.filter(instance=instance)
     if min_time is not None:
-        found = found.filter(at__gte=moment(min_time))
+        found = found.filter(at__gte=from_unix_time(min_time))
     if max_time is not None:
-        found = found.filter(at__lt=moment(max_time + 1))  # the whole of that second
-    changes = list(found.order_by("-at", "-id")[:STATUSES_AT_MOST])
-    return {"data": [{"date": wire_date(change.at), "status": word(change)} for change in reversed(changes)]}
+        found = found.filter(at__lt=from_unix_time(max_time + 1))  # includes the whole second
+    changes = list(found.order_by("-at", "-id")[:MAX_STATUSES])
+    return {
+        "data": [
+            {"date": format_date(change.at), "status": status_word(change)} for change in reversed(changes)
+        ]
+    }
 
 
-def word(change: StatusChange) -> str:
+def status_word(change: StatusChange) -> str:
     status, substatus = AccountStatus(change.account_status), Substatus(change.substatus)
     return str(status if substatus == Substatus.NORMAL else substatus)
 
 
-def hook_of(instance: Instance, message_id: str) -> Hook | None:
-    """The last hook of that message, but for those that were made by hand."""
-    made = Hook.objects.filter(
+def latest_hook(instance: Instance, message_id: str) -> Hook | None:
+    """The most recent hook of this message that is not simulated."""
+    hooks = Hook.objects.filter(
         endpoint_id=instance.pk, kind=Kind.MESSAGE, message=message_id, simulated=False
     )
-    return made.order_by("-pk").first() if message_id else None
+    return hooks.order_by("-pk").first() if message_id else None
 
 
-@method("webhookStatus", "GET", arguments=(text("msgId", "the id of a message", default="", most=ID_LENGTH),))
+@method(
+    "webhookStatus",
+    "GET",
+    arguments=(text("msgId", "the id of a message", default="", max_length=ID_LENGTH),),
+)
 def webhook_status(instance: Instance, *, msg_id: str) -> dict[str, Any]:
-    """Whether the hook of that message has arrived; `time` in unix seconds is when that was known."""
-    must_be_on(instance.webhook_statuses, "webhookStatuses")
-    hook = hook_of(instance, msg_id)
+    """Returns whether the hook of this message was delivered, and since when (`time`, unix seconds)."""
+    require_flag(instance.webhook_statuses, "webhookStatuses")
+    hook = latest_hook(instance, msg_id)
     if hook is None:
-        raise WireError(404, "There is no hook of a message with this msgId.")
+        raise WireError(404, "No hook was found for this `msgId`.")
     at = hook.finished_at or hook.created_at
-    return {"msgId": msg_id, "time": int(at.timestamp()), "status": WORDS.get(State(hook.state), "not sent")}
+    return {
+        "msgId": msg_id,
+        "time": int(at.timestamp()),
+        "status": STATUS_WORDS.get(State(hook.state), "not sent"),
+    }
 
 
 @method(
     "repeatHook",
     "POST",
-    refusal="success",
-    arguments=(text("messageId", "the id of a message", default="", most=ID_LENGTH),),
+    failure_key="success",
+    arguments=(text("messageId", "the id of a message", default="", max_length=ID_LENGTH),),
 )
 def repeat_hook(instance: Instance, *, message_id: str) -> dict[str, Any]:
-    """Queues the hook of that message again, under its old `webhook-id`; one that waits for a retry goes at once."""
-    hook = hook_of(instance, message_id)
+    """Resends the hook of this message with its old `webhook-id`. A hook waiting for a retry is sent immediately."""
+    hook = latest_hook(instance, message_id)
     if hook is None:
-        raise Refused("There is no hook of a message with this messageId.")
+        raise CallFailed("No hook was found for this `messageId`.")
     try:
         with transaction.atomic():
             if hook.is_finished:
@@ -88,5 +106,5 @@ def repeat_hook(instance: Instance, *, message_id: str) -> dict[str, Any]:
                 try_now(hook, acting_user=None)
                 audit.record(instance, AuditAction.HOOK_TRIED_NOW, acting_user=None, hook=hook.webhook_id)
     except NotPossible as error:
-        raise Refused(str(error)) from None
+        raise CallFailed(str(error)) from None
     return {"success": True, "message": "The hook is queued.", "messageId": message_id}

@@ -1,34 +1,34 @@
-"""Settings and the webhook address (contract.md, section 2)."""
+"""Settings and the webhook URL (contract.md §2)."""
 
 from typing import Any
 
 from instances import value_parsing
 from instances.actions.settings import change_settings, read_settings
-from instances.contract.arguments import Argument, last
-from instances.contract.errors import BadArgument, Refused
+from instances.contract.arguments import Argument, last_if_repeated
+from instances.contract.errors import BadArgument, CallFailed
 from instances.contract.registry import method
 from instances.models import Instance
 from instances.settings_table import SETTINGS, YEAR, Setting, SettingsError, seconds
 
-# What a setting takes, for OpenAPI; anything else is an address or null.
+# The types of settings, for OpenAPI. All others are a URL, an address or null.
 SCHEMAS: dict[Any, dict[str, Any]] = {
     value_parsing.flag: {"type": "boolean"},
     seconds: {"type": "integer", "minimum": 0, "maximum": YEAR},
 }
-ADDRESS = {"type": "string", "nullable": True}
+TEXT_OR_NULL = {"type": "string", "nullable": True}
 
 
-def argument_of(setting: Setting) -> Argument:
-    """A setting as an argument: its value goes to the action as it came, which says what it takes."""
-    schema = SCHEMAS.get(setting.parse, ADDRESS)
+def setting_argument(setting: Setting) -> Argument:
+    """A setting as an argument. The action gets its value as it was sent, and validates it."""
+    schema = SCHEMAS.get(setting.parse, TEXT_OR_NULL)
     return Argument(
-        setting.wire, last, setting.meaning, schema, aliases=setting.aliases, keyword=setting.wire
+        setting.wire, last_if_repeated, setting.meaning, schema, aliases=setting.aliases, keyword=setting.wire
     )
 
 
-@method("settings", "GET", "POST", arguments=[argument_of(setting) for setting in SETTINGS])
+@method("settings", "GET", "POST", arguments=[setting_argument(setting) for setting in SETTINGS])
 def settings(instance: Instance, **changes: Any) -> dict[str, Any]:
-    """All settings; those that are given are set first, all or none, and `update` says what is different now."""
+    """Returns all settings. Changes those that are sent first, all or none; `update` has what changed."""
     if not changes:
         return read_settings(instance)
     try:
@@ -42,17 +42,17 @@ def settings(instance: Instance, **changes: Any) -> dict[str, Any]:
     "webhook",
     "POST",
     "GET",
-    refusal="set",
-    arguments=[argument_of(setting) for setting in SETTINGS if setting.wire == "webhookUrl"],
+    failure_key="set",
+    arguments=[setting_argument(setting) for setting in SETTINGS if setting.wire == "webhookUrl"],
 )
 def webhook(instance: Instance, **changes: Any) -> dict[str, Any]:
-    """Sets the address, or shows it when none is given; `set` is false when it was that already."""
+    """Sets the webhook URL, or returns it if none is sent. `set` is false if nothing changed."""
     if not changes:
         url = read_settings(instance)["webhookUrl"]
         return {"set": False, "message": url or "", "webhookUrl": url}
     try:
         changed = change_settings(instance, changes)
     except SettingsError as error:
-        raise Refused(error.sentence) from None
+        raise CallFailed(error.sentence) from None
     url = read_settings(instance)["webhookUrl"]
     return {"set": bool(changed), "message": url or ""}

@@ -1,4 +1,4 @@
-"""The status of an instance and its QR code (contract.md, sections 2 and 4)."""
+"""The status of an instance and its QR code (contract.md §2 and §4)."""
 
 import io
 from typing import Any
@@ -16,10 +16,10 @@ from instances.contract.registry import method
 from instances.models import AccountStatus, Instance, Substatus
 
 
-def qr_code_of(instance: Instance) -> segno.QRCode | None:
-    """The code by which the phone is linked; None when there is nothing to scan, such as one that is over."""
+def current_qr_code(instance: Instance) -> segno.QRCode | None:
+    """The QR code that links the phone. None if there is none to scan, for example because it has expired."""
     if instance.is_paid and instance.code_is_over:
-        expire_code(instance)  # now, and not when the task of the next minute comes by
+        expire_code(instance)  # does not wait for the task that runs every minute
     if instance.shown_status != AccountStatus.GOT_QR_CODE or instance.substatus == Substatus.EXPIRED:
         return None
     try:
@@ -31,37 +31,37 @@ def qr_code_of(instance: Instance) -> segno.QRCode | None:
 @method(
     "status",
     "GET",
-    unpaid=True,
+    works_unpaid=True,
     arguments=(
-        flag("full", "also statusData: the status in words, and which buttons apply"),
-        flag("no_wakeup", "leave an instance in `init` asleep"),
+        flag("full", "also return statusData: the status in words and the buttons that apply"),
+        flag("no_wakeup", "do not start an instance that is in `init`"),
     ),
 )
 def status(instance: Instance, *, full: bool, no_wakeup: bool) -> dict[str, Any]:
-    """The status, with the QR code when there is one to scan."""
-    asleep = instance.account_status == AccountStatus.INIT and not instance.is_stopped
-    if asleep and instance.is_paid and not no_wakeup:
+    """Returns the status, and the QR code if there is one to scan."""
+    is_idle = instance.account_status == AccountStatus.INIT and not instance.is_stopped
+    if is_idle and instance.is_paid and not no_wakeup:
         wake(instance)
-    answer: dict[str, Any] = {"accountStatus": instance.shown_status}
-    code = qr_code_of(instance)
+    reply: dict[str, Any] = {"accountStatus": instance.shown_status}
+    code = current_qr_code(instance)
     if code is not None:
-        answer["qrCode"] = code.png_data_uri(scale=6)
+        reply["qrCode"] = code.png_data_uri(scale=6)
     if full:
-        answer["statusData"] = status_data(instance)
-    return answer
+        reply["statusData"] = status_data(instance)
+    return reply
 
 
 @method("qr_code", "GET")
 def qr_code(instance: Instance) -> HttpResponse:
-    """The QR code as a PNG."""
-    return picture(instance, "There is no QR code to scan now.")
+    """Returns the QR code as a PNG image."""
+    return qr_code_response(instance, "There is no QR code to scan now.")
 
 
-def picture(instance: Instance, refusal: str) -> HttpResponse:
-    """Raises WireError 404 with the refusal where there is no code to show."""
-    code = qr_code_of(instance)
+def qr_code_response(instance: Instance, not_found: str) -> HttpResponse:
+    """The QR code as a PNG. Raises WireError 404 with the sentence `not_found` if there is none."""
+    code = current_qr_code(instance)
     if code is None:
-        raise WireError(404, refusal)
+        raise WireError(404, not_found)
     png = io.BytesIO()
     code.save(png, kind="png", scale=6)
     return HttpResponse(png.getvalue(), content_type="image/png", headers={"Cache-Control": "no-store"})
@@ -69,7 +69,7 @@ def picture(instance: Instance, refusal: str) -> HttpResponse:
 
 @method("screenshot", "GET")
 def screenshot(instance: Instance) -> HttpResponse:
-    """What the messenger shows, as a PNG: the QR code while there is one. No channel has another screen."""
-    return picture(
-        instance, "There is no picture: this messenger runs without a screen, and no QR code waits."
+    """Returns the messenger's screen as a PNG image: the QR code while there is one. No channel has another screen."""
+    return qr_code_response(
+        instance, "There is no screenshot: this messenger has no screen, and there is no QR code to scan."
     )

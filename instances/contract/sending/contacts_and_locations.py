@@ -1,4 +1,4 @@
-"""Sending links with a preview, contacts, vCards and places (contract.md, section 2)."""
+"""Sends links with a preview, contacts, vCards and locations (contract.md §2)."""
 
 import io
 from collections.abc import Sequence
@@ -8,29 +8,29 @@ from instances import chat_ids
 from instances.actions.media import store_media, take_media
 from instances.actions.sending.accept import TEXT_LIMIT, QueueFull, check_room
 from instances.contract.arguments import Destination, text
-from instances.contract.errors import Refused
+from instances.contract.errors import CallFailed
 from instances.contract.registry import method
 from instances.contract.sending.messages import QUOTED, accept, mentions
-from instances.contract.sending.send_arguments import degrees, needed, people
+from instances.contract.sending.send_arguments import contacts, degrees, required_text
 from instances.media import sources
 from instances.media.kinds import WrongFile
 from instances.models import Chat, Instance, Media, MessageType
 
-PREVIEW_MOST = 1_000_000  # bytes
-CONTACTS_MOST = 100
-TEXT_MOST = TEXT_LIMIT
+MAX_PREVIEW_SIZE = 1_000_000  # bytes
+MAX_CONTACTS = 100
+MAX_DESCRIPTION_LENGTH = 1000  # characters
 
 
 @method(
     "sendLink",
     "POST",
-    refusal="sent",
-    large=True,
+    failure_key="sent",
+    accepts_files=True,
     arguments=(
         Destination(),
-        needed("body", "the address that is linked, https://…", most=2000),
-        needed("title", "the title of the preview"),
-        needed("previewBase64", "a picture: data:image/jpeg;base64,…", most=PREVIEW_MOST * 3 // 2),
+        required_text("body", "the URL to link", max_length=2000),
+        required_text("title", "the title of the preview"),
+        required_text("previewBase64", "an image as a data: URI", max_length=MAX_PREVIEW_SIZE * 3 // 2),
         text("description", "a text below the title"),
         *QUOTED,
     ),
@@ -46,12 +46,14 @@ def send_link(
     quoted_msg_id: str | None,
     mentioned_phones: Sequence[str],
 ) -> dict[str, Any]:
-    """Sends an address with a preview: a text message, whose `metadata` is {"title","description","preview"}."""
+    """Sends a URL with a preview: a text message whose `metadata` is {"title","description","preview"}."""
     if not sources.is_http_url(body):
-        raise Refused("Message was not sent: body takes an address that begins with http:// or https://.")
-    if len(description or "") > 1000:
-        raise Refused("Message was not sent: description takes a text of at most 1000 characters.")
-    preview = keep_preview(instance, preview_base64)
+        raise CallFailed("Message was not sent: `body` must be a URL that starts with http:// or https://.")
+    if len(description or "") > MAX_DESCRIPTION_LENGTH:
+        raise CallFailed(
+            f"Message was not sent: `description` must be at most {MAX_DESCRIPTION_LENGTH} characters."
+        )
+    preview = store_preview(instance, preview_base64)
     metadata = {"title": title, "description": description, "preview": preview.link}
     return accept(
         instance,
@@ -63,8 +65,8 @@ def send_link(
     )
 
 
-def keep_preview(instance: Instance, given: str) -> Media:
-    """The picture of a preview, as a data: URI or as plain base64. Raises Refused."""
+def store_preview(instance: Instance, given: str) -> Media:
+    """Stores the image of a preview, a data: URI or plain base64. Raises CallFailed."""
     try:
         check_room(instance)
         if given[:5].lower() == "data:":
@@ -72,16 +74,16 @@ def keep_preview(instance: Instance, given: str) -> Media:
         raw = io.BytesIO(sources.decode_base64(given))
         return store_media(instance, content=raw, filename="preview", only="image")
     except QueueFull as error:
-        raise Refused(str(error)) from None
+        raise CallFailed(str(error)) from None
     except WrongFile as error:
-        raise Refused(f"Message was not sent: previewBase64: {error}") from None
+        raise CallFailed(f"Message was not sent: `previewBase64`: {error}") from None
 
 
-@method("sendContact", "POST", refusal="sent", arguments=(Destination(), people("contactId")))
+@method("sendContact", "POST", failure_key="sent", arguments=(Destination(), contacts("contactId")))
 def send_contact(instance: Instance, *, chat_id: str, contact_id: Sequence[str]) -> dict[str, Any]:
-    """Sends contacts as one message of type vcard: their cards, one after the other."""
-    if len(contact_id) > CONTACTS_MOST:
-        raise Refused(f"Message was not sent: contactId takes at most {CONTACTS_MOST} contacts.")
+    """Sends contacts as one message of type vcard: their vCards, one after another."""
+    if len(contact_id) > MAX_CONTACTS:
+        raise CallFailed(f"Message was not sent: `contactId` must be at most {MAX_CONTACTS} contacts.")
     names = dict(
         Chat.objects.filter(instance=instance, chat_id__in=contact_id).values_list("chat_id", "name")
     )
@@ -90,7 +92,7 @@ def send_contact(instance: Instance, *, chat_id: str, contact_id: Sequence[str])
 
 
 def vcard_of(chat_id: str, name: str) -> str:
-    """The card of a contact (RFC 2426, its lines parted by \\n as messengers do); the number where no name is known."""
+    """A contact's vCard (RFC 2426, with \\n between lines as in messengers). Without a name it shows the number."""
     number = chat_ids.digits(chat_id)
     shown = " ".join(name.split()) or f"+{number}"
     for letter in "\\,;":
@@ -104,30 +106,33 @@ def vcard_of(chat_id: str, name: str) -> str:
 @method(
     "sendVCard",
     "POST",
-    refusal="sent",
-    arguments=(Destination(), needed("vcard", "a vCard: BEGIN:VCARD … END:VCARD", most=TEXT_MOST)),
+    failure_key="sent",
+    arguments=(
+        Destination(),
+        required_text("vcard", "a vCard: BEGIN:VCARD … END:VCARD", max_length=TEXT_LIMIT),
+    ),
 )
 def send_vcard(instance: Instance, *, chat_id: str, vcard: str) -> dict[str, Any]:
-    """Sends a vCard as it is given."""
+    """Sends a vCard unchanged."""
     card = vcard.strip()
     if not (card[:11].upper() == "BEGIN:VCARD" and card[-9:].upper() == "END:VCARD"):
-        raise Refused("Message was not sent: vcard begins with BEGIN:VCARD and ends with END:VCARD.")
+        raise CallFailed("Message was not sent: `vcard` must start with BEGIN:VCARD and end with END:VCARD.")
     return accept(instance, chat_id=chat_id, body=card, type=MessageType.VCARD)
 
 
 @method(
     "sendLocation",
     "POST",
-    refusal="sent",
+    failure_key="sent",
     arguments=(
         Destination(),
         degrees("lat", 90),
         degrees("lng", 180),
-        needed("address", "the place in words"),
+        required_text("address", "the address or name of the place"),
     ),
 )
 def send_location(instance: Instance, *, chat_id: str, lat: str, lng: str, address: str) -> dict[str, Any]:
-    """Sends a place: its body is "lat;lng", its caption the address."""
+    """Sends a location. The message's body is "lat;lng", its caption the address."""
     return accept(
         instance, chat_id=chat_id, body=f"{lat};{lng}", type=MessageType.LOCATION, caption=address.strip()
     )

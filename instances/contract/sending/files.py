@@ -1,7 +1,7 @@
-"""Sending files (contract.md, section 2): by address, as a data: URI, or in a multipart form.
+"""Sends files (contract.md §2): by URL, as a data: URI, or from a multipart form.
 
-The file is there before the message is accepted: an address is fetched within the call, so that the client is told
-at once what is wrong with it. No transaction is open meanwhile.
+The file is stored before the message is accepted. A URL is fetched during the call, so that the reply can say what is
+wrong with it. No transaction is open meanwhile.
 """
 
 from collections.abc import Sequence
@@ -14,30 +14,28 @@ from instances.actions.media import take_media
 from instances.actions.message_lookup import UnknownMessage
 from instances.actions.sending.accept import QueueFull, check_room
 from instances.contract.arguments import Destination, flag, text
-from instances.contract.errors import Refused
+from instances.contract.errors import CallFailed
 from instances.contract.registry import method
 from instances.contract.sending.messages import QUOTED, accept, mentions
-from instances.contract.sending.send_arguments import content
+from instances.contract.sending.send_arguments import file
 from instances.media.kinds import WrongFile, choose_message_type
 from instances.media.sources import is_http_url
 from instances.models import Instance, Media, MessageType
 
-NO_NAME = "filename is missing: it takes the name that the file is to have, such as photo.jpg"
+FILENAME_REQUIRED = "`filename` is required: the name of the file, such as photo.jpg."
 
 
 @method(
     "sendFile",
     "POST",
-    refusal="sent",
-    large=True,
+    failure_key="sent",
+    accepts_files=True,
     arguments=(
         Destination(),
-        content("body"),
-        text(
-            "filename", "the file's name, such as photo.jpg; of a form's file it may be left out", default=""
-        ),
+        file("body"),
+        text("filename", "the file's name, such as photo.jpg; optional for a form's file", default=""),
         text("caption", "a text below the file"),
-        flag("cached", "send what was fetched from this address under this name within the last hour"),
+        flag("cached", "reuse the file fetched from this URL under this name within the last hour"),
         *QUOTED,
     ),
 )
@@ -52,14 +50,14 @@ def send_file(
     quoted_msg_id: str | None,
     mentioned_phones: Sequence[str],
 ) -> dict[str, Any]:
-    """Sends a file. What it is (a picture, a video, audio, a sticker, else a document) its name says, then its type.
+    """Sends a file. Its name, then its content type, decide what it is: image, video, audio, sticker or document.
 
-    A document without a caption has its file name for one, so that its receiver reads what it is.
+    A document without a caption gets its file name as the caption, so that its receiver can read what it is.
     """
     filename = filename.strip() or upload_name(body)
     if not filename:
-        raise Refused(NO_NAME)
-    media = take(instance, body, filename=filename, cached=cached, quoted_id=quoted_msg_id or None)
+        raise CallFailed(FILENAME_REQUIRED)
+    media = store(instance, body, filename=filename, cached=cached, quoted_id=quoted_msg_id or None)
     kind = choose_message_type(media.content_type)
     if kind == MessageType.DOCUMENT and not caption:
         caption = media.filename
@@ -79,9 +77,9 @@ def send_file(
     "sendPTT",
     "POST",
     aliases=("sendAudio",),
-    refusal="sent",
-    large=True,
-    arguments=(Destination(), content("audio"), *QUOTED),
+    failure_key="sent",
+    accepts_files=True,
+    arguments=(Destination(), file("audio"), *QUOTED),
 )
 def send_ptt(
     instance: Instance,
@@ -91,9 +89,9 @@ def send_ptt(
     quoted_msg_id: str | None,
     mentioned_phones: Sequence[str],
 ) -> dict[str, Any]:
-    """Sends a voice message: Ogg with Opus by its address, or data:audio/ogg;base64,…."""
-    filename = upload_name(audio) or name_of(audio) or "voice"
-    media = take(instance, audio, filename=filename, only="audio", quoted_id=quoted_msg_id or None)
+    """Sends a voice message: the URL of an Ogg file with Opus, or data:audio/ogg;base64,…."""
+    filename = upload_name(audio) or name_in_url(audio) or "voice"
+    media = store(instance, audio, filename=filename, only="audio", quoted_id=quoted_msg_id or None)
     return accept(
         instance,
         chat_id=chat_id,
@@ -109,15 +107,15 @@ def upload_name(given: UploadedFile | str) -> str:
     return str(given.name or "") if isinstance(given, UploadedFile) else ""
 
 
-def name_of(address: UploadedFile | str) -> str:
-    """The last part of an address's path, if it ends in an extension."""
-    if not is_http_url(address):
+def name_in_url(url: UploadedFile | str) -> str:
+    """The last part of a URL's path if it has an extension, else empty."""
+    if not is_http_url(url):
         return ""
-    name = unquote(urlsplit(str(address)).path.rpartition("/")[2])
+    name = unquote(urlsplit(str(url)).path.rpartition("/")[2])
     return name if "." in name else ""
 
 
-def take(
+def store(
     instance: Instance,
     given: UploadedFile | str,
     *,
@@ -126,11 +124,11 @@ def take(
     cached: bool = False,
     only: str = "",
 ) -> Media:
-    """The file, kept; after a look at what would have the message refused anyway. Raises Refused."""
+    """Stores the file, after checking that the message itself can be accepted. Raises CallFailed."""
     try:
         check_room(instance, quoted_id=quoted_id)
         return take_media(instance, given, filename=filename, cached=cached, only=only)
     except (QueueFull, UnknownMessage) as error:
-        raise Refused(str(error)) from None
+        raise CallFailed(str(error)) from None
     except WrongFile as error:
-        raise Refused(f"File was not sent: {error}") from None
+        raise CallFailed(f"File was not sent: {error}") from None

@@ -1,4 +1,4 @@
-"""Sending: what is accepted into the outgoing queue, and the reply that all sends have (contract.md, section 2)."""
+"""sendMessage, and the reply that all send methods share (contract.md §2)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from instances.actions.sending.accept import QueueFull, TooLong
 from instances.channels import channel_of
 from instances.channels.base import Can
 from instances.contract.arguments import Argument, Destination, phones, text
-from instances.contract.errors import EMPTY_TEXT, NOT_AUTHENTICATED, Refused
+from instances.contract.errors import EMPTY_TEXT, NOT_AUTHENTICATED, CallFailed
 from instances.contract.registry import method
 from instances.models import Instance, MessageType, OutgoingMessage
 
@@ -23,15 +23,15 @@ QUOTED: tuple[Argument, ...] = (
     "sendMessage",
     "POST",
     aliases=("message",),
-    refusal="sent",
+    failure_key="sent",
     arguments=(Destination(), text("body", "the message's text", default=""), *QUOTED),
 )
 def send_message(
     instance: Instance, *, chat_id: str, body: str, quoted_msg_id: str | None, mentioned_phones: Sequence[str]
 ) -> dict[str, Any]:
-    """Sends a text. `sent` means accepted into the queue, not delivered."""
+    """Sends a text. `sent` means that it was accepted into the queue, not that it was delivered."""
     if not body.strip():
-        raise Refused(EMPTY_TEXT)
+        raise CallFailed(EMPTY_TEXT)
     return accept(
         instance,
         chat_id=chat_id,
@@ -42,7 +42,7 @@ def send_message(
 
 
 def mentions(phones: Sequence[str]) -> dict[str, Any] | None:
-    """`metadata` of a message that mentions people."""
+    """The `metadata` of a message that mentions people. None if it mentions no one."""
     return {"mentionedPhones": list(phones)} if phones else None
 
 
@@ -54,34 +54,34 @@ def accept(
     quoted_id: str | None = None,
     **message: Any,
 ) -> dict[str, Any]:
-    """Queues a message and makes the reply that all sends have in common; `message` as actions.send_message."""
+    """Queues a message and returns the reply that all send methods share. `message`: see actions.send_message."""
     check_channel(instance, type, *([Can.QUOTE] if quoted_id else []))
     try:
         outgoing = accept_actions.send_message(
             instance, chat_id=chat_id, type=type, quoted_id=quoted_id, **message
         )
     except (TooLong, QueueFull, UnknownMessage) as error:
-        raise Refused(str(error)) from None
+        raise CallFailed(str(error)) from None
     return reply(instance, outgoing)
 
 
-def check_channel(instance: Instance, *wanted: str) -> None:
-    """Raises Refused with the channel's own sentence when its messenger can't do what is wanted."""
+def check_channel(instance: Instance, *features: str) -> None:
+    """Raises CallFailed with the channel's sentence if its messenger does not support one of these features."""
     cannot = channel_of(instance).cannot
-    for each in wanted:
-        if each in cannot:
-            raise Refused(cannot[each])
+    for feature in features:
+        if feature in cannot:
+            raise CallFailed(cannot[feature])
 
 
 def reply(instance: Instance, outgoing: OutgoingMessage) -> dict[str, Any]:
-    """What a client is told of a message that the queue has taken. A deletion's id is that of what it deletes."""
-    said = f"Sent to {outgoing.chat_id}"
+    """The reply for a message that was queued. The id of a deletion is that of the message it deletes."""
+    message = f"Sent to {outgoing.chat_id}"
     if not instance.is_authenticated:
-        # the two spaces are the original's
-        said = f"{NOT_AUTHENTICATED}. Message to  {outgoing.chat_id} will be sent after successful auth."
+        # The two spaces are the original's.
+        message = f"{NOT_AUTHENTICATED}. Message to  {outgoing.chat_id} will be sent after successful auth."
     return {
         "sent": True,
-        "message": said,
+        "message": message,
         "id": outgoing.deletes or outgoing.message_id,
         "queueNumber": outgoing.queue_number,
     }

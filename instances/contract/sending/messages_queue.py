@@ -1,4 +1,4 @@
-"""The queue of messages that wait to be sent: looking at it, and emptying it (contract.md, section 2)."""
+"""Shows and clears the queue of messages (contract.md §2)."""
 
 from typing import Any
 
@@ -6,13 +6,13 @@ from instances.actions.sending.message_queue import clear_messages
 from instances.contract.registry import method
 from instances.models import Instance, OutgoingMessage
 
-SHOWN = 100
+MAX_SHOWN = 100
 
 
 @method("showMessagesQueue", "GET")
 def show_messages_queue(instance: Instance) -> dict[str, Any]:
-    """How many messages wait, and the first hundred of them; `last_try` in unix seconds, 0 before the first."""
-    waiting = OutgoingMessage.objects.filter(instance=instance).order_by("queue_number")[:SHOWN]
+    """Returns the number of waiting messages and the first 100. `last_try`: unix seconds, 0 before the first try."""
+    waiting = OutgoingMessage.objects.filter(instance=instance).order_by("queue_number")[:MAX_SHOWN]
     return {
         "totalMessages": instance.queue.length,
         "first100": [
@@ -31,9 +31,10 @@ def show_messages_queue(instance: Instance) -> dict[str, Any]:
 
 @method("clearMessagesQueue", "POST")
 def clear_messages_queue(instance: Instance) -> dict[str, Any]:
-    """Empties the queue. A message that the messenger has in hand at this moment is sent all the same."""
-    gone, in_hand, texts = clear_messages(instance)
-    message = f"{gone} {'message was' if gone == 1 else 'messages were'} removed from the queue."
-    if in_hand:
-        message += f" {in_hand} in the messenger's hands {'is' if in_hand == 1 else 'are'} sent all the same."
+    """Clears the queue. Messages already handed to the messenger are still sent."""
+    removed, handed_over, texts = clear_messages(instance)
+    message = f"{removed} {'message was' if removed == 1 else 'messages were'} removed from the queue."
+    if handed_over:
+        verb = "was" if handed_over == 1 else "were"
+        message += f" {handed_over} {verb} already handed to the messenger and will be sent."
     return {"message": message, "messageTextsExample": texts}

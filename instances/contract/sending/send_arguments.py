@@ -1,4 +1,4 @@
-"""The kinds of arguments that sending alone takes: files, degrees, lists of ids, cards."""
+"""Types of arguments that only send methods have: files, coordinates, lists of ids, contacts."""
 
 import json
 import math
@@ -8,96 +8,91 @@ from typing import Any
 from django.core.files.uploadedfile import UploadedFile
 
 from instances import chat_ids, value_parsing
-from instances.contract.arguments import Argument, once, plain
+from instances.contract.arguments import Argument, last_value, number_or_text
 
 
-def content(wire: str) -> Argument:
-    """A file: a multipart upload as it came, or a text (address or data: URI)."""
+def file(wire: str) -> Argument:
+    """A file: an upload of a multipart form, or a text (URL or data: URI)."""
+    description = "a file: its URL (https://…), data:image/jpeg;base64,…, or a file of a multipart form"
 
-    def read(value: Any) -> UploadedFile | str:
-        value = once(value)
+    def parse(value: Any) -> UploadedFile | str:
+        value = last_value(value)
         if isinstance(value, UploadedFile):
             return value
         text = value if isinstance(value, str) else ""
         if not text.strip():
-            raise ValueError(
-                "the address of a file (https://…), data:image/jpeg;base64,…, or a file of a form"
-            )
+            raise ValueError(description)
         return text
 
+    return Argument(wire, parse, description, {"type": "string"}, required=True)
+
+
+def required_text(wire: str, description: str, *, max_length: int = 1000) -> Argument:
+    """A text that must be sent and must not be empty."""
     return Argument(
-        wire,
-        read,
-        "a file: its address, data:image/jpeg;base64,…, or a file of a multipart form",
-        {"type": "string"},
-        required=True,
+        wire, bounded_text(description, max_length), description, {"type": "string"}, required=True
     )
 
 
-def needed(wire: str, takes: str, *, most: int = 1000) -> Argument:
-    """A text that must be there and may not be empty."""
-    return Argument(wire, bounded(takes, most), takes, {"type": "string"}, required=True)
-
-
-def bounded(takes: str, most: int) -> Callable[[Any], str]:
-    def read(value: Any) -> str:
-        text = "" if value is None else value_parsing.text(once(value))
+def bounded_text(description: str, max_length: int) -> Callable[[Any], str]:
+    def parse(value: Any) -> str:
+        text = "" if value is None else value_parsing.text(last_value(value))
         if not text.strip():
-            raise ValueError(takes)
-        if len(text) > most:
-            raise ValueError(f"{takes}, of at most {most} characters")
+            raise ValueError(description)
+        if len(text) > max_length:
+            raise ValueError(f"at most {max_length} characters")
         return text
 
-    return read
+    return parse
 
 
-def ids(wire: str, takes: str) -> Argument:
-    """Ids: one, a comma list, or an array, which a form may hold as JSON."""
+def ids(wire: str, description: str) -> Argument:
+    """Ids: one, a comma-separated list, or an array. A form may send the array as JSON text."""
 
-    def read(value: Any) -> list[str]:
+    def parse(value: Any) -> list[str]:
         if isinstance(value, str) and value.lstrip().startswith("["):
             try:
                 value = json.loads(value)
             except (ValueError, RecursionError):
-                raise ValueError(takes) from None
+                raise ValueError(description) from None
         found = value_parsing.texts(
             [] if value is None else value if isinstance(value, list) else str(value_parsing.text(value))
         )
         if not found:
-            raise ValueError(takes)
+            raise ValueError(description)
         return found
 
     return Argument(
         wire,
-        read,
-        takes,
+        parse,
+        description,
         {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
         required=True,
     )
 
 
-def people(wire: str) -> Argument:
-    """The chat ids or phone numbers of people: one, a comma list, or an array."""
-    takes = "the chat id of a contact, 17680561234@c.us, or an array of them"
-    kind = ids(wire, takes)
+def contacts(wire: str) -> Argument:
+    """The chat ids or phone numbers of people: one, a comma-separated list, or an array."""
+    description = "the chat id of a contact, 17680561234@c.us, or an array of chat ids"
+    id_list = ids(wire, description)
 
-    def read(value: Any) -> list[str]:
+    def parse(value: Any) -> list[str]:
         if isinstance(value, int | float):
-            value = plain(value)
-        found = [chat_ids.of_chat(each) for each in kind.read(value)]
+            value = number_or_text(value)
+        found = [chat_ids.of_chat(each) for each in id_list.parse(value)]
         if any(chat_ids.is_group(each) for each in found):
-            raise ValueError(takes)
+            raise ValueError(description)
         return found
 
-    return Argument(wire, read, takes, kind.schema, required=True)
+    return Argument(wire, parse, description, id_list.schema, required=True)
 
 
-def degrees(wire: str, most: int) -> Argument:
-    """Degrees from -most to most as a number or a text; the function gets them in plain decimals: "55.756693"."""
-    takes = f"degrees from -{most} to {most}"
+def degrees(wire: str, maximum: int) -> Argument:
+    """Degrees from -maximum to maximum, a number or a text. The function gets a decimal as text: "55.756693"."""
+    description = f"degrees from -{maximum} to {maximum}"
 
-    def read(value: Any) -> str:
-        value = once(value)
+    def parse(value: Any) -> str:
+        value = last_value(value)
         try:
             number = (
                 float(value)
@@ -106,9 +101,10 @@ def degrees(wire: str, most: int) -> Argument:
             )
         except (ValueError, OverflowError):
             number = math.nan
-        if not -most <= number <= most:  # what is no number is not between them either
-            raise ValueError(takes)
-        plain = f"{number:.8f}".rstrip("0").rstrip(".")
-        return "0" if plain == "-0" else plain
+        if not -maximum <= number <= maximum:  # NaN fails this comparison too
+            raise ValueError(description)
+        decimal = f"{number:.8f}".rstrip("0").rstrip(".")
+        return "0" if decimal == "-0" else decimal
 
-    return Argument(wire, read, takes, {"type": "number", "minimum": -most, "maximum": most}, required=True)
+    schema = {"type": "number", "minimum": -maximum, "maximum": maximum}
+    return Argument(wire, parse, description, schema, required=True)

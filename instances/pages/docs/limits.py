@@ -47,11 +47,11 @@ def faults() -> list[Fault]:
             {"error": "The body is not JSON: Expecting ',' delimiter: line 1 column 7 (char 6)"},
         ),
         ("The request is too long", 413, {"error": "The request is too long."}),
-        ("An argument is wrong", 400, {"error": "limit takes a whole number from 0 to 2147483647"}),
+        ("An argument is wrong", 400, {"error": "`limit` must be a whole number from 0 to 2147483647."}),
         (
             "An argument is wrong, of a method that has a boolean to say no with",
             200,
-            {"sent": False, "message": "body is missing: it takes the address that is linked, https://…"},
+            {"sent": False, "message": "`body` is required: the URL to link."},
         ),
         ("The phone is malformed", 200, {"sent": False, "message": PHONE}),
         ("The text is empty", 200, {"sent": False, "message": errors.EMPTY_TEXT}),
@@ -81,7 +81,7 @@ def faults() -> list[Fault]:
         ),
         ("Too many calls; `Retry-After` says when to go on", 429, errors.too_many_calls(12).body),
         ("It is our fault; the log of the server has it", 500, {"error": errors.INTERNAL}),
-        ("The database is away; `Retry-After` is 5", 503, {"error": errors.AWAY}),
+        ("The database is away; `Retry-After` is 5", 503, {"error": errors.DATABASE_UNAVAILABLE}),
     ]
     return [Fault(marked(case), status, said(body)) for case, status, body in rows]
 
@@ -109,19 +109,19 @@ def limits() -> list[Limit]:
             "A file as a `data:` URI",
             f"{settings.MEDIA_DATA_URI_MAX_BYTES // megabyte} MB; send a longer one by its address or in a form",
         ),
-        ("The picture of `sendLink`", f"{contacts_and_locations.PREVIEW_MOST:,} bytes"),
-        ("Contacts of one `sendContact`", f"{contacts_and_locations.CONTACTS_MOST:,}"),
+        ("The picture of `sendLink`", f"{contacts_and_locations.MAX_PREVIEW_SIZE:,} bytes"),
+        ("Contacts of one `sendContact`", f"{contacts_and_locations.MAX_CONTACTS:,}"),
         ("Messages of one `forwardMessage`", f"{forwarding.FORWARDED_MOST:,}"),
         (
             "`messages` with `limit` 0",
             (
-                f"{chats_messages.CAP:,} messages, or {chats_messages.TEXT_CAP:,} characters of text; "
+                f"{chats_messages.MAX_MESSAGES:,} messages, or {chats_messages.MAX_TEXT:,} characters of text; "
                 "go on by `lastMessageNumber`"
             ),
         ),
-        ("A page of `messagesHistory`", f"{chats_messages.MOST_A_PAGE:,} messages"),
-        ("`dialogs` without a `limit`", f"{dialogs.CAP:,} chats; go on by `page`"),
-        ("`instanceStatuses`", f"the last {hook_history.STATUSES_AT_MOST:,} changes"),
+        ("A page of `messagesHistory`", f"{chats_messages.MAX_PAGE_SIZE:,} messages"),
+        ("`dialogs` without a `limit`", f"{dialogs.MAX_CHATS:,} chats; go on by `page`"),
+        ("`instanceStatuses`", f"the last {hook_history.MAX_STATUSES:,} changes"),
         ("People in a new group", f"{groups.GROUP_LIMIT:,} besides the account"),
         ("The name of a group", f"{groups.NAME_LIMIT:,} characters"),
         ("Labels of an instance", f"{labels.LABEL_LIMIT:,}"),

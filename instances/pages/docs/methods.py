@@ -15,7 +15,7 @@ from django.utils.text import slugify
 from chatapi.ui.json_text import pretty
 from instances.contract.arguments import Argument
 from instances.contract.examples import GROUPS, PNG, Example, described
-from instances.contract.openapi import meaning
+from instances.contract.openapi import describe_argument
 from instances.contract.registry import Method
 from instances.pages.docs.credentials import NO_KEY, Opener
 from instances.pages.docs.markup import coloured, marked, paragraphs
@@ -74,8 +74,8 @@ def entry_of(method: Method, example: Example) -> Entry:
     arguments = [row_of(argument) for argument in method.arguments]
     reply = "" if example.reply == PNG else pretty(example.reply)
     refused = ""
-    if method.refusal:
-        refused = json.dumps({method.refusal: method.failed, "message": "…"}, ensure_ascii=False)
+    if method.failure_key:
+        refused = json.dumps({method.failure_key: method.failure_value, "message": "…"}, ensure_ascii=False)
     names = " ".join(name for row in arguments for name in row.names)
     return Entry(
         method=method,
@@ -90,7 +90,9 @@ def entry_of(method: Method, example: Example) -> Entry:
 
 
 def row_of(argument: Argument) -> ArgumentRow:
-    return ArgumentRow((argument.wire, *argument.aliases), marked(meaning(argument)), argument.required)
+    return ArgumentRow(
+        (argument.wire, *argument.aliases), marked(describe_argument(argument)), argument.required
+    )
 
 
 def find(query: str) -> list[Group]:

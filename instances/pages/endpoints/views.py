@@ -11,7 +11,6 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
 from accounts.current_user import current_user
-from chatapi.ui.durations import milliseconds
 from chatapi.ui.requests import HtmxRequest
 from hooks.actions.simulation import simulate
 from hooks.explain import Explanation, explain
@@ -21,6 +20,7 @@ from instances.actions.settings import change_settings
 from instances.models import Chat, Instance, Message
 from instances.pages import access, manual_request_limit
 from instances.pages.forms import AddressForm
+from instances.pages.log.attempts import wire_words
 from instances.pages.overview.button_views import answer
 from instances.pages.overview.views import detail_context
 from instances.pages.setup.views import setup_context
@@ -125,13 +125,12 @@ def send_test(instance: Instance, url: str, *, acting_user: Any) -> Tested:
     )
     attempt = hook.attempts.get()
     explanation = explain(attempt)
-    took = milliseconds(attempt.total_ms)
     return Tested(
         hook,
         attempt,
         explanation,
         str(explanation.side or ""),
-        f"{attempt.status} in {took}" if attempt.status else f"no answer in {took}",
+        wire_words(attempt.status, attempt.total_ms),
         urlsplit(attempt.url).netloc,
         bytes(attempt.response_body).decode(errors="replace")[:ANSWER_SHOWN],
     )

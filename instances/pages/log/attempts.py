@@ -1,4 +1,4 @@
-"""An attempt as pages show it: a verdict in two or three words, whose side failed, and everything whole."""
+"""An attempt as pages show it: a verdict, the side at fault, and the complete request and response."""
 
 from __future__ import annotations
 
@@ -13,28 +13,32 @@ from hooks.models import Attempt, Hook, Outcome
 
 
 class Verdict(NamedTuple):
+    """An attempt's outcome in a few words, with its colour and icon."""
+
     words: str
     color: str
     icon: str
 
 
 DELIVERED = Verdict("Delivered", "green", "circle-check")
-NOT_200 = Verdict("Answered, but not 200", "orange", "alert-triangle")
 NOT_REACHED = Verdict("Not reached", "red", "circle-x")
 
 
 def verdict_of(attempt: Attempt) -> Verdict:
-    """One of three. "Not reached" is also said of a server that took the request and then said nothing of use: it has
-    not been reached by a hook, and the explanation beside the verdict tells which of the two it was."""
+    """One of three verdicts.
+
+    "Not reached" includes a server that took the request and did not send a usable response: the hook did not
+    reach it. The explanation beside the verdict says which of the two happened.
+    """
     if attempt.outcome == Outcome.OK:
         return DELIVERED
     if attempt.outcome in (Outcome.NOT_200, Outcome.REDIRECT):
-        return NOT_200
+        return Verdict(f"Responded with {attempt.status}, not 200", "orange", "alert-triangle")
     return NOT_REACHED
 
 
 class ShownAttempt(NamedTuple):
-    """`side` is what includes/boxes.html takes, `wire` what stands on its line; sizes are in bytes."""
+    """`side` is the parameter of log/boxes.html, `wire` the words between its boxes; sizes are in bytes."""
 
     attempt: Attempt
     verdict: Verdict
@@ -45,34 +49,39 @@ class ShownAttempt(NamedTuple):
     request_headers: list[tuple[str, str]]
     request_body: str
     request_size: int
-    answer_body: str
-    dropped: str  # what to say where the bodies were dropped by age; empty: they were not
+    response_body: str
+    dropped: str  # why there are no bodies, if retention has dropped them
     curl: str
 
 
 def show(attempt: Attempt, hook: Hook) -> ShownAttempt:
-    """No query; `hook` is the attempt's."""
+    """The attempt for log/attempt.html; `hook` is its hook. No query."""
     explanation = explain(attempt)
-    body, answer = bytes(hook.body), bytes(attempt.response_body)
-    duration = milliseconds(attempt.total_ms)
+    body, response = bytes(hook.body), bytes(attempt.response_body)
     return ShownAttempt(
         attempt=attempt,
         verdict=verdict_of(attempt),
         explanation=explanation,
         side=explanation.side.value if explanation.side else "",
-        wire=f"{attempt.status} in {duration}" if attempt.status else f"no answer, {duration}",
+        wire=wire_words(attempt.status, attempt.total_ms),
         host=urlsplit(attempt.url).netloc or attempt.url,
         request_headers=[(name, value) for name, value in attempt.request_headers],
         request_body=pretty_bytes(body),
         request_size=len(body),
-        answer_body=pretty_bytes(answer),
+        response_body=pretty_bytes(response),
         dropped=body_dropped_words() if hook.body_dropped_at else "",
         curl=curl_of(attempt, body),
     )
 
 
+def wire_words(status: int | None, total_ms: float) -> str:
+    """What came back and when: "200 in 12 ms", "no response, 10000 ms"."""
+    duration = milliseconds(total_ms)
+    return f"{status} in {duration}" if status else f"no response, {duration}"
+
+
 def curl_of(attempt: Attempt, body: bytes) -> str:
-    """Returns the request as a curl command. The signature stays valid for 5 minutes, as verifiers allow."""
+    """The request as a curl command. The signature stays valid for 5 minutes, as verifiers allow."""
     headers = request_snippets.without_client_headers(attempt.request_headers)
     return request_snippets.curl(
         request_snippets.QuotedRequest(

@@ -1,7 +1,7 @@
-"""The log as a file: NDJSON, each line a hook with its attempts as REST has it; CSV, a line a hook for spreadsheets.
+"""The log as a file: NDJSON, one hook per line with its attempts, as REST returns it; CSV, one row per hook.
 
-Written in portions by key, so that ten thousand hooks never stand in memory together, and no query lasts while a slow
-reader reads. Where more fit than a file takes, its last line says so and where the next file begins.
+Read in batches by key, so that at most BATCH_SIZE hooks are in memory, and no query stays open while a slow client
+reads. If more hooks match than a file holds, its last line says so, with the URL of the next file.
 """
 
 from __future__ import annotations
@@ -17,16 +17,18 @@ from hooks.explain import explain_hook
 from hooks.models import Hook, HookQuerySet
 from instances.api.serializers.hooks import HookSerializer, shown
 
-EXPORT_MOST = 10_000
-AT_ONCE = 100  # hooks read at once
+EXPORT_MAX = 10_000
+BATCH_SIZE = 100
 
 
-def portions(hooks: HookQuerySet, *, before: int | None, most: int) -> Iterator[list[Hook]]:
-    """The newest `most`, those older than the key `before`, with their attempts."""
-    left = most
-    whole = hooks.select_related("endpoint__instance").prefetch_related("attempts__hook").order_by("-pk")
+def batches(hooks: HookQuerySet, *, before: int | None, limit: int) -> Iterator[list[Hook]]:
+    """The newest `limit` hooks with a key below `before`, with their attempts."""
+    left = limit
+    complete = hooks.select_related("endpoint__instance").prefetch_related("attempts__hook").order_by("-pk")
     while left > 0:
-        found = list((whole if before is None else whole.filter(pk__lt=before))[: min(AT_ONCE, left)])
+        found = list(
+            (complete if before is None else complete.filter(pk__lt=before))[: min(BATCH_SIZE, left)]
+        )
         if not found:
             return
         yield found
@@ -34,9 +36,9 @@ def portions(hooks: HookQuerySet, *, before: int | None, most: int) -> Iterator[
         before = found[-1].pk
 
 
-def ndjson(hooks: Iterable[list[Hook]]) -> Iterator[str]:
-    for portion in hooks:
-        for hook in HookSerializer(portion, many=True).data:
+def ndjson_lines(batches: Iterable[list[Hook]]) -> Iterator[str]:
+    for batch in batches:
+        for hook in HookSerializer(batch, many=True).data:
             yield json.dumps(hook, cls=JSONEncoder, ensure_ascii=False) + "\n"
 
 
@@ -59,11 +61,11 @@ def iso(moment: Any) -> str:
     return moment.isoformat(timespec="milliseconds") if moment else ""
 
 
-def csv_lines(hooks: Iterable[list[Hook]]) -> Iterator[str]:
-    """It begins with a byte order mark, without which Excel takes UTF-8 for something else."""
+def csv_lines(batches: Iterable[list[Hook]]) -> Iterator[str]:
+    """Starts with a byte order mark; without it Excel does not read the file as UTF-8."""
     yield "\ufeff" + csv_line(COLUMNS)
-    for portion in hooks:
-        yield "".join(csv_line(csv_row(hook)) for hook in portion)
+    for batch in batches:
+        yield "".join(csv_line(csv_row(hook)) for hook in batch)
 
 
 class Format(NamedTuple):
@@ -71,7 +73,7 @@ class Format(NamedTuple):
     extension: str
     type: str
     write: Callable[[Iterable[list[Hook]]], Iterator[str]]
-    note: Callable[[str], str]  # a last line that says something
+    note: Callable[[str], str]  # the last line, with a remark
 
 
 FORMATS = {
@@ -79,7 +81,7 @@ FORMATS = {
         "NDJSON",
         "ndjson",
         "application/x-ndjson",
-        ndjson,
+        ndjson_lines,
         lambda words: json.dumps({"leftOut": words}, ensure_ascii=False) + "\n",
     ),
     "csv": Format(
@@ -89,19 +91,19 @@ FORMATS = {
 
 
 def export(
-    hooks: HookQuerySet, format: Format, *, before: int | None, next_file: Callable[[int], str]
+    hooks: HookQuerySet, format: Format, *, before: int | None, next_url: Callable[[int], str]
 ) -> Iterator[str]:
-    """The file, newest first; `next_file` tells the address of the file of those older than a key."""
+    """The file, newest first; `next_url` returns the URL of the file of hooks with a key below its argument."""
     last: int | None = None
 
-    def noted() -> Iterator[list[Hook]]:
+    def read() -> Iterator[list[Hook]]:
         nonlocal last
-        for portion in portions(hooks, before=before, most=EXPORT_MOST):
-            last = portion[-1].pk
-            yield portion
+        for batch in batches(hooks, before=before, limit=EXPORT_MAX):
+            last = batch[-1].pk
+            yield batch
 
-    yield from format.write(noted())
+    yield from format.write(read())
     if last is not None and hooks.filter(pk__lt=last).exists():
         yield format.note(
-            f"older hooks fit as well, but a file takes {EXPORT_MOST}; the next is {next_file(last)}"
+            f"older hooks match too, but a file holds {EXPORT_MAX}; the next file is {next_url(last)}"
         )

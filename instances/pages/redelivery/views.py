@@ -1,4 +1,4 @@
-"""Sending many hooks again: count before, confirm, and the job's page with its progress."""
+"""Resending many hooks: a count first, then the job's page with its progress."""
 
 from __future__ import annotations
 
@@ -14,59 +14,66 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from hooks.actions import redelivery
 from hooks.actions.hooks import NotPossible
 from hooks.log import selection
-from hooks.models import JobState, Redelivery, RedeliveryQuerySet
+from hooks.models import OPEN_JOBS, JobState, Redelivery, RedeliveryQuerySet
 from instances.models import Instance
 from instances.pages import access
 from instances.pages.chosen_instance import chosen_instance, require_changeable_instance
-from instances.pages.log.filters import MOMENTS, Filters, as_typed
+from instances.pages.log.filters import TIMES, Filters, input_value
 
 JOBS_SHOWN = 50
-CHOSEN_MOST = 100  # rows that may be ticked: two pages of the log
-PERIOD = {"from": "created_after", "to": "created_before"}
+OPEN_JOBS_SHOWN = 3
+SELECTED_MAX = 100  # rows that can be selected: two pages of the log
+TIME_KEYS = {"from": "created_after", "to": "created_before"}
 
 
-def one(instance: Instance) -> Any:
-    """The instance as a queryset: whose hooks may be touched."""
+def queryset_of(instance: Instance) -> Any:
+    """The instance as a queryset: the actions resend only its hooks."""
     return Instance.objects.filter(pk=instance.pk)
 
 
-def jobs_of(request: HttpRequest) -> RedeliveryQuerySet:
+def visible_jobs(request: HttpRequest) -> RedeliveryQuerySet:
     return Redelivery.objects.of_instances(Instance.objects.visible_to(request.user)).with_totals()
 
 
-def wanted_of(given: QueryDict) -> tuple[Filters, selection.Filter, list[str]]:
-    """The log's filters out of the address: as the log knows them, as a job keeps them, what was wrong."""
-    filters = Filters.of(given)
-    wrong = list(filters.dropped)
+def open_jobs(request: HttpRequest, instance: Instance) -> list[dict[str, Any]]:
+    """The newest jobs of the instance that are not finished, for the log."""
+    found = visible_jobs(request).filter(state__in=OPEN_JOBS, parts__endpoint_id=instance.pk)
+    return [job_context(job) for job in found.order_by("-pk")[:OPEN_JOBS_SHOWN]]
+
+
+def read_filters(given: QueryDict) -> tuple[Filters, selection.Filter, list[str]]:
+    """The log's filters, the same as a job keeps them, and the names of the invalid ones."""
+    filters = Filters.from_query(given)
+    invalid = list(filters.ignored)
     try:
-        return filters, filters.as_selection(), wrong
-    except ValueError as name:  # a filter that no job can keep: without it, it would send more than is meant
-        return filters, {"hooks": []}, [*wrong, str(name)]
+        return filters, filters.selection_for_job(), invalid
+    except ValueError as name:  # without this filter the job would resend more than was meant
+        return filters, {"hooks": []}, [*invalid, str(name)]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 def new(request: HttpRequest) -> HttpResponse:
-    """The count before, for the log's filters and a period; POST makes the job."""
+    """How many hooks match the log's filters and a period; POST creates the job."""
     instance = require_changeable_instance(request)
-    filters, wanted, wrong = wanted_of(request.GET)
-    if request.method == "POST" and not wrong:
-        # what the page has counted, not what "the last hour" has become since
-        _, wanted, wrong = wanted_of(request.POST)
-        if not wrong:
-            return make(request, instance, wanted)
+    filters, selected, invalid = read_filters(request.GET)
+    if request.method == "POST" and not invalid:
+        # The form has the times that were counted; "the last hour" would have moved on.
+        _, selected, invalid = read_filters(request.POST)
+        if not invalid:
+            return create_job(request, instance, selected)
     context = {
         "instance": instance,
         "filters": filters,
-        "wrong": wrong,
-        "words": selection.describe(wanted),
-        "preview": redelivery.preview(one(instance), wanted),
+        "invalid": invalid,
+        "words": selection.describe(selected),
+        "preview": redelivery.preview(queryset_of(instance), selected),
         "kept": [
-            (name, value) for name, value in filters.values.items() if name not in ("period", *MOMENTS)
-        ],  # the period as the moment that it means
-        "since": wanted.get("created_after", ""),
-        "until": wanted.get("created_before", ""),
-        "typed": {name: as_typed(wanted.get(key, "")) for name, key in PERIOD.items()},
+            (name, value) for name, value in filters.values.items() if name not in ("period", *TIMES)
+        ],  # a period is kept as the time at which it starts
+        "since": selected.get("created_after", ""),
+        "until": selected.get("created_before", ""),
+        "typed": {name: input_value(selected.get(key, "")) for name, key in TIME_KEYS.items()},
         "back": filters.query(instance=str(instance.number)),
     }
     return render(request, "instances/pages/redelivery/redeliver.html", context)
@@ -74,22 +81,22 @@ def new(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @login_required
-def chosen(request: HttpRequest) -> HttpResponse:
-    """The rows that were ticked in the log, as `hook`, one public id each."""
+def create_from_selected(request: HttpRequest) -> HttpResponse:
+    """Resends the rows selected in the log: `hook`, one public id each."""
     instance = require_changeable_instance(request)
     try:
-        ids = [UUID(value).hex for value in request.POST.getlist("hook")[:CHOSEN_MOST]]
+        ids = [UUID(value).hex for value in request.POST.getlist("hook")[:SELECTED_MAX]]
     except ValueError:
-        return HttpResponse("hook takes ids of hooks.", status=400, content_type="text/plain")
+        return HttpResponse("`hook` must be the id of a hook.", status=400, content_type="text/plain")
     if not ids:
-        messages.warning(request, "Nothing was chosen: tick the hooks that are to be sent again.")
+        messages.warning(request, "No hooks selected. Select the hooks to resend.")
         return redirect_to_log(instance)
-    return make(request, instance, {"hooks": ids})
+    return create_job(request, instance, {"hooks": ids})
 
 
-def make(request: HttpRequest, instance: Instance, wanted: selection.Filter) -> HttpResponse:
+def create_job(request: HttpRequest, instance: Instance, selected: selection.Filter) -> HttpResponse:
     try:
-        job = redelivery.plan(one(instance), wanted, acting_user=request.user)
+        job = redelivery.plan(queryset_of(instance), selected, acting_user=request.user)
     except NotPossible as reason:
         messages.error(request, str(reason))
         return redirect_to_log(instance)
@@ -106,24 +113,23 @@ def redirect_to_log(instance: Instance) -> HttpResponse:
 @login_required
 def job_list(request: HttpRequest) -> HttpResponse:
     instance = chosen_instance(request)
-    found = jobs_of(request).order_by("-pk")
+    found = visible_jobs(request).order_by("-pk")
     if instance is not None:
         found = found.filter(parts__endpoint_id=instance.pk)
-    jobs = [shown(job) for job in found[:JOBS_SHOWN]]
-    return render(
-        request, "instances/pages/redelivery/redeliveries.html", {"instance": instance, "jobs": jobs}
-    )
+    context = {"instance": instance, "jobs": [job_context(job) for job in found[:JOBS_SHOWN]]}
+    return render(request, "instances/pages/redelivery/redeliveries.html", context)
 
 
-def shown(job: Any) -> dict[str, Any]:
-    """A job with what its page says beside its columns; `job` has its totals."""
-    looked_at = job.done + job.refused
-    gone = job.planned - looked_at if job.state == JobState.FINISHED else 0
+def job_context(job: Any) -> dict[str, Any]:
+    """A job with its selection in words and its progress; `job` has its totals."""
+    processed = job.done + job.refused
+    # Hooks that matched when the job was planned and not when their turn came.
+    no_longer_matching = job.planned - processed if job.state == JobState.FINISHED else 0
     return {
         "job": job,
         "words": selection.describe(job.filter),
-        "percent": 100 * min(looked_at, job.planned) // job.planned if job.planned else 100,
-        "gone": max(gone, 0) + job.refused,
+        "percent": 100 * min(processed, job.planned) // job.planned if job.planned else 100,
+        "not_resent": max(no_longer_matching, 0) + job.refused,
         "cursor": f"{job.state}:{job.done}:{job.refused}",
     }
 
@@ -131,10 +137,10 @@ def shown(job: Any) -> dict[str, Any]:
 @require_safe
 @login_required
 def job(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    """One job; with `?seen=` only its live part, and 204 while that is what the page shows."""
-    found = get_object_or_404(jobs_of(request), public_id=public_id)
+    """One job; with `?seen=` only its live part, or 204 if the page shows its current state."""
+    found = get_object_or_404(visible_jobs(request), public_id=public_id)
     states = redelivery.outcomes(found)
-    progress = shown(found)
+    progress = job_context(found)
     context: dict[str, Any] = progress | {"progress": progress}
     context["states"] = [(state, count) for state, count in states.items() if count]
     context["cursor"] += ":" + ".".join(str(count) for count in states.values())
@@ -152,24 +158,22 @@ def job(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 ACTIONS = {
     "pause": (redelivery.pause, "The job is paused."),
-    "resume": (redelivery.resume, "The job goes on."),
-    "cancel": (
-        redelivery.cancel,
-        "The job is cancelled; the hooks that it had not come to stay as they were.",
-    ),
+    "resume": (redelivery.resume, "The job is resumed."),
+    "cancel": (redelivery.cancel, "The job is cancelled. Hooks not yet resent stay unchanged."),
 }
 
 
 @require_POST
 @login_required
 def act(request: HttpRequest, public_id: UUID, action: str) -> HttpResponse:
-    found = get_object_or_404(jobs_of(request), public_id=public_id)
+    """One of ACTIONS, then a redirect to the job's page. 403 unless the user may change every instance of the job."""
+    found = get_object_or_404(visible_jobs(request), public_id=public_id)
     for part in found.parts.select_related("endpoint__instance"):
         access.require_change(request.user, part.endpoint.instance)
     change, done = ACTIONS[action]
     try:
         change(found, acting_user=request.user)
-    except NotPossible as reason:  # it went on since the page was drawn
+    except NotPossible as reason:  # its state changed after the page was rendered
         messages.error(request, str(reason))
     else:
         messages.success(request, done)

@@ -50,7 +50,7 @@ def test_of_long_ones_an_address_has_eight_under_way_until_it_closes_one() -> No
 
 
 def test_all_together_leave_threads_for_the_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download_slots, "AT_ONCE", 2)
+    monkeypatch.setattr(download_slots._slots, "total", 2)
     open_ones = [asked(long(), f"192.0.2.{number}")[1] for number in range(2)]
     assert asked(long(), "192.0.2.9")[0] == "503 Service Unavailable"
     for one in open_ones:

@@ -71,7 +71,7 @@ def test_stop_and_start(staff: Client, instance: Instance) -> None:
     shown = staff.get(page(instance)).content.decode()
     assert "do/stop/" in shown and "do/start/" not in shown
     asked = staff.get(tool("stop", instance)).content.decode()
-    assert "Nothing goes in or out until it is started" in asked
+    assert "Nothing is sent or received until it is started" in asked
     instance.refresh_from_db()
     assert not instance.is_stopped
 
@@ -84,7 +84,7 @@ def test_stop_and_start(staff: Client, instance: Instance) -> None:
     assert "do/stop/" not in shown and "do/start/" in shown
 
     again = staff.post(tool("stop", instance), {"reason": "spam"}, follow=True)
-    assert "Shop is stopped already." in again.content.decode()
+    assert "Shop is already stopped." in again.content.decode()
     staff.post(tool("start", instance))
     instance.refresh_from_db()
     assert not instance.is_stopped
@@ -107,7 +107,8 @@ def test_cancel_waiting_hooks(staff: Client, instance: Instance) -> None:
     assert {hook.state for hook in Hook.objects.all()} <= {State.CANCELLED, State.SKIPPED}
     assert newest() == ("charlie@example.org", "hooks.cancelled")
     assert (
-        "No hook of Shop waits." in staff.post(tool("cancel-hooks", instance), follow=True).content.decode()
+        "Shop has no waiting hooks."
+        in staff.post(tool("cancel-hooks", instance), follow=True).content.decode()
     )
 
 

@@ -13,7 +13,7 @@ from hooks.actions.hooks import resend
 from hooks.models import Endpoint, Hook, Redelivery, State
 from instances.actions.messages import receive_message, type_on_phone
 from instances.api.urls import urlpatterns
-from instances.channels.sandbox.actions.groups import group_of_contact
+from instances.channels.sandbox.actions.groups import create_group_as_contact
 from instances.models import Instance
 from tests.instances.api.conftest import Caller
 
@@ -68,7 +68,7 @@ def filled(alice: Caller) -> dict[str, str]:
     """What stands in the table's braces: alice's instance, a message sent by it, hooks and jobs of it."""
     message = type_on_phone(alice.instance, chat_id="17680561234", body="hi")
     receive_message(alice.instance, sender="17680561234", body="hello")
-    group = group_of_contact(alice.instance, name="Holidays", by="17680561234@c.us")
+    group = create_group_as_contact(alice.instance, name="Holidays", by="17680561234@c.us")
     configure(alice.instance.endpoint, url="https://example.com/hook")
     hook, other, *_ = skipped = list(Hook.objects.filter(endpoint=alice.instance.pk).order_by("id"))
     assert {one.state for one in skipped} == {State.SKIPPED}

@@ -12,11 +12,12 @@ from django.db import connection
 from hooks.models import Hook, Kind
 from instances.actions.sending.accept import send_message
 from instances.api.sandbox import people_views
-from instances.channels.sandbox.actions.receipts import tick_by_hand
+from instances.channels.sandbox.actions.receipts import acknowledge_as_contact
 from instances.commands import ReadChat, ShowActivity
 from instances.models import Chat, SandboxContact
 from instances.sending import channel_commands
 from instances.sending.outgoing import send_due
+from instances.thread_slots import ThreadSlots
 from tests.instances.api.conftest import Caller, somebody
 
 ANN, BEN = "17680561234@c.us", "4915112345678@c.us"
@@ -164,7 +165,7 @@ def test_the_account_is_thrown_out_and_hears_no_more(alice: Caller, group: str) 
     )
     assert (status, answer["error"]) == (
         409,
-        "The account is not in this group any more, so no message of it reaches the instance.",
+        "The account is no longer in this group, so its messages do not reach the instance.",
     )
     assert alice.patch(group, {"add": [alice.instance.phone]})[0] == 200
     assert Chat.objects.get(chat_id=now["id"]).left_at is None
@@ -200,7 +201,7 @@ def test_a_chat_shows_what_its_contact_has_got(alice: Caller) -> None:
     send_due()
     assert chat(alice, "messages/") == {"messages": [hello], "lastMessageNumber": 1}
     assert chat(alice, "messages/?after=1") == {"messages": [], "lastMessageNumber": 1}
-    tick_by_hand(
+    acknowledge_as_contact(
         alice.instance,
         message_id=alice.instance.messages.get(number=2).message_id,
         ack=people_views.Ack.VIEWED,
@@ -250,7 +251,7 @@ def test_who_waits_gets_the_answer_as_soon_as_it_is_there(committed: Caller) -> 
 
 
 def test_no_more_than_ten_wait_at_a_time(alice: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(people_views, "WAITERS", threading.BoundedSemaphore(1))
+    monkeypatch.setattr(people_views, "WAITERS", ThreadSlots(1))
     monkeypatch.setattr(people_views.time, "sleep", lambda seconds: pytest.fail("it waited"))
-    people_views.WAITERS.acquire()
+    people_views.WAITERS.acquire(0)
     assert chat(alice, "messages/?wait=10")["messages"] == []

@@ -6,8 +6,8 @@ from typing import Any
 
 from instances.actions.lifecycle import link_sandbox
 from instances.channels.sandbox.actions.contacts import change_contact, write_as_contact
-from instances.channels.sandbox.actions.phone import phone_event, type_by_hand
-from instances.channels.sandbox.actions.receipts import tick_by_hand
+from instances.channels.sandbox.actions.phone import apply_phone_event, type_on_sandbox_phone
+from instances.channels.sandbox.actions.receipts import acknowledge_as_contact
 from instances.models import Ack, Channel, Instance, Message
 from tests.instances.channels.conformance import Messenger
 
@@ -19,16 +19,16 @@ class SandboxMessenger:
         link_sandbox(instance)
 
     def is_logged_out(self, instance: Instance) -> None:
-        phone_event(instance, event="log_out")
+        apply_phone_event(instance, event="log_out")
 
     def writes(self, instance: Instance, *, chat_id: str, name: str, **message: Any) -> None:
         write_as_contact(instance, sender=chat_id, sender_name=name, **message)
 
     def types_by_hand(self, instance: Instance, **message: Any) -> None:
-        type_by_hand(instance, **message)
+        type_on_sandbox_phone(instance, **message)
 
     def ticks(self, instance: Instance, *, message_id: str, status: str) -> None:
-        tick_by_hand(instance, message_id=message_id, ack=Ack[status.upper()])
+        acknowledge_as_contact(instance, message_id=message_id, ack=Ack[status.upper()])
 
     def has_got(self, instance: Instance, *, chat_id: str) -> list[str]:
         got = Message.objects.filter(instance=instance, chat__chat_id=chat_id, from_me=True)

@@ -142,7 +142,7 @@ def test_the_example_of_every_method_is_what_it_answers(
     if example.reply == PNG:
         assert answer["Content-Type"] == PNG
         return
-    assert answer.json().get(method.refusal) is not False, answer.json()
+    assert answer.json().get(method.failure_key) is not False, answer.json()
     assert "error" not in answer.json()
     assert shape(answer.json()) == shape(example.reply)
     assert list(answer.json()) == list(example.reply)
@@ -157,7 +157,7 @@ def test_every_method_has_an_example_and_each_its_method() -> None:
 def test_every_method_and_argument_has_words() -> None:
     for method in METHODS.values():
         assert method.function.__doc__, method.name
-        assert [argument.wire for argument in method.arguments if not argument.takes] == []
+        assert [argument.wire for argument in method.arguments if not argument.description] == []
 
 
 def test_an_example_gives_only_arguments_that_the_method_has() -> None:

@@ -29,10 +29,10 @@ def test_a_body_that_is_not_json_though_it_says_so(client: Client, instance: Ins
 @pytest.mark.parametrize(
     ("body", "error"),
     [
-        (b"[1]", "The body is JSON, but not an object."),
-        (b'"text"', "The body is JSON, but not an object."),
+        (b"[1]", "The body must be a JSON object."),
+        (b'"text"', "The body must be a JSON object."),
         (b'{"a":"\xff"}', "The body is not JSON: not UTF-8 at byte 6"),
-        (b"[" * 100_000, "The body is not JSON that can be read: it is nested too deeply."),
+        (b"[" * 100_000, "The body is not valid JSON: it is nested too deeply."),
         (b"phone=17680561234", "The body is not JSON: Expecting value: line 1 column 1 (char 0)"),
     ],
 )
@@ -134,7 +134,7 @@ def test_a_fault_of_the_server_is_json_too(
     monkeypatch.setattr("instances.contract.instance.settings.read_settings", lambda instance: 1 / 0)
     response = client.get("/instance12345/settings?token=secret")
     assert response.status_code == 500
-    assert response.json() == {"error": "Internal error. It was written to the log of the server."}
+    assert response.json() == {"error": "Internal error. It was logged on the server."}
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_a_body_that_broke_off_is_not_sent_by_halves(client: Client, instance: I
     half = b"phone=17680561234&body=Pay+10"  # of "Pay 1000"
     broken: dict[str, Any] = {"wsgi.input": io.BytesIO(half), "CONTENT_LENGTH": str(len(half) + 2)}
     response = client.generic("POST", SEND, half, kind, **broken)
-    assert (response.status_code, response.json()) == (400, {"error": "The body broke off."})
+    assert (response.status_code, response.json()) == (400, {"error": "The body is incomplete."})
     assert not OutgoingMessage.objects.exists()
 
 

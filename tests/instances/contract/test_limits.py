@@ -10,7 +10,7 @@ from django.test import Client
 
 from instances import login_throttle, rate_counters
 from instances.actions.lifecycle import create_instance
-from instances.contract.arguments import LONGEST_TEXT, Argument
+from instances.contract.arguments import MAX_TEXT_LENGTH, Argument
 from instances.contract.errors import BadArgument
 from instances.contract.registry import METHODS
 from instances.contract.urls import urlpatterns
@@ -135,23 +135,23 @@ TEXTS = [
 @pytest.mark.parametrize(("name", "argument"), TEXTS, ids=lambda one: getattr(one, "wire", one))
 def test_no_text_is_longer_than_its_argument_takes(name: str, argument: Argument) -> None:
     most = argument.schema["maxLength"]
-    assert most <= LONGEST_TEXT
-    with pytest.raises(BadArgument, match=f"^{argument.wire} takes a text of at most {most} characters$"):
-        argument.value({argument.wire.lower(): "x" * (most + 1)})
-    argument.value({argument.wire.lower(): "x" * most})
+    assert most <= MAX_TEXT_LENGTH
+    with pytest.raises(BadArgument, match=f"^`{argument.wire}` must be at most {most} characters.$"):
+        argument.read({argument.wire.lower(): "x" * (most + 1)})
+    argument.read({argument.wire.lower(): "x" * most})
 
 
 def test_a_text_that_is_too_long_is_refused_by_name(client: Client, instance: Instance) -> None:
     response = client.post("/instance12345/webhookStatus?token=secret", {"msgId": "x" * 201})
     assert (response.status_code, response.json()) == (
         400,
-        {"error": "msgId takes a text of at most 200 characters"},
+        {"error": "`msgId` must be at most 200 characters."},
     )
 
 
 def test_no_list_of_phones_is_endless(post: Call) -> None:
     answer = post("sendMessage", phone="17680561234", body="x", mentionedPhones=["17680561234"] * 1001)
-    assert answer == {"sent": False, "message": "mentionedPhones takes at most 1000 phone numbers"}
+    assert answer == {"sent": False, "message": "`mentionedPhones` must be at most 1000 phone numbers."}
 
 
 @pytest.mark.parametrize(
@@ -175,5 +175,5 @@ def test_a_number_of_thousands_of_digits_is_refused_in_words(client: Client, ins
     )
     assert (response.status_code, response.json()) == (
         400,
-        {"error": "The body is not JSON that can be read: a number has too many digits."},
+        {"error": "The body is not valid JSON: a number has too many digits."},
     )

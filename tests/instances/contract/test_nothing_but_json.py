@@ -125,7 +125,7 @@ def test_a_fault_before_the_view(instance: Instance, monkeypatch: pytest.MonkeyP
     )
     assert (response.status_code, response.json()) == (
         500,
-        {"error": "Internal error. It was written to the log of the server."},
+        {"error": "Internal error. It was logged on the server."},
     )
 
 
@@ -155,7 +155,7 @@ def test_a_database_that_is_away(client: Client, monkeypatch: pytest.MonkeyPatch
     assert (response.status_code, response.headers["Retry-After"], response.json()) == (
         503,
         "5",
-        {"error": "The database does not answer. Try again in a few seconds."},
+        {"error": "The database is not available. Try again in a few seconds."},
     )
 
 
@@ -181,7 +181,7 @@ def test_no_method_fails_whatever_its_arguments_are(
     instance: Instance, name: str, settings: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.OUTPUT_IP = "203.0.113.7"
-    monkeypatch.setattr("instances.contract.views.limits.may_try", lambda *_: None)
+    monkeypatch.setattr("instances.contract.views.limits.check_lockout", lambda *_: None)
     method = METHODS[name]
     key = issue_key(instance.owner, acting_user=None)[1]
     wires = [argument.wire for argument in method.arguments] + ["phone"]

@@ -27,7 +27,7 @@ XML = {"Content-Type": "application/xml"}
 
 
 class Store:
-    """PUT, GET, HEAD, DELETE and LIST of one bucket, which is kept in `files`; whoever asks must sign."""
+    """PUT, GET, HEAD, DELETE and LIST of one bucket, which is kept in `files`; requests must be signed."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}

@@ -65,7 +65,7 @@ def test_a_server_that_is_not_there_is_said_to_be_not_there(alice, instance):
     with Receiver() as receiver:
         url = receiver.url
     card = post(alice, "test/", url)
-    assert "no answer in" in card
+    assert "no response, " in card
     assert Hook.objects.get(endpoint_id=instance.pk).last_outcome == Outcome.REFUSED
 
 

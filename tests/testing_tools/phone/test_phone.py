@@ -14,7 +14,7 @@ from instances.actions.sending.accept import send_message
 from instances.actions.settings import change_settings
 from instances.channels import channel_of
 from instances.channels.sandbox.actions.phone import change_phone
-from instances.channels.sandbox.actions.receipts import make_due_receipts
+from instances.channels.sandbox.actions.receipts import record_due_receipts
 from instances.models import Chat, Message, SandboxContact
 from instances.sending.outgoing import send_due
 from tests.factories import UserFactory, member_of
@@ -124,7 +124,7 @@ def test_a_file_is_served_as_it_is_and_never_as_a_page(alice):
     said = touch(
         alice, "contact/write", kind="file", file=SimpleUploadedFile("a.txt", b"<script>alert(1)</script>")
     )
-    assert "The file was not taken: its content is a page or a program" in said
+    assert "The file was not taken: the content is a web page or a program" in said
     assert Message.objects.count() == 0
     touch(alice, "contact/write", kind="file", file=SimpleUploadedFile("note.txt", b"1 < 2", "text/plain"))
     message = Message.objects.get()
@@ -182,7 +182,7 @@ def test_who_is_offline_gets_nothing_until_they_are_back(alice, instance):
     page = alice.get(f"{PAGE}{QUERY}").content.decode()
     assert (rows(page, "own"), rows(page, "contact")) == ({1: True}, {1: False})
     touch(alice, "contact", switch="online")
-    make_due_receipts(instance, timezone.now())
+    record_due_receipts(instance, timezone.now())
     news = poll(alice, page).content.decode()
     assert states(news) == [[1, "delivered", True, False]]
 

@@ -61,7 +61,7 @@ def test_a_link_a_location_a_contact_and_a_voice_message_are_sent(alice):
         ("file", {"file_url": "ftp://example.com/x"}, "The URL must start with http:// or https://."),
         ("link", {"link": "example.com", "title": "x"}, "The URL must start with http:// or https://."),
         ("link", {"link": "https://example.com/"}, "Enter a title for the link."),
-        ("location", {"lat": "91", "lng": "0", "address": "x"}, "lat takes degrees from -90 to 90"),
+        ("location", {"lat": "91", "lng": "0", "address": "x"}, "`lat` must be degrees from -90 to 90."),
         ("location", {"lat": "9", "lng": "0"}, "Enter the name or address of the location."),
         ("contact", {}, "Enter the contact&#x27;s phone number with country code."),
         ("contact", {"contacts": "12"}, "chatId should look like"),

@@ -1,4 +1,4 @@
-"""Webhook Simulation: a hook made by hand arrives as a real one would, and the verdict says what came of it."""
+"""Webhook Simulation: a simulated hook arrives as a real one would, and the result is shown."""
 
 import html
 import json
@@ -31,26 +31,26 @@ PAGE = "/testing/simulation/"
 
 
 def form_of(client: Client, what: str = "message") -> dict[str, str]:
-    """What the page's form holds as it comes."""
+    """The form's values on the page."""
     context = client.get(PAGE, {"instance": 12345, "what": what}).context
-    fields = {field.name: value for field, value in context["draft"].rows}
+    fields = {field.name: value for field, value in context["draft"].fields}
     return {"what": what, "url": context["url"], "body": context["draft"].text, **fields}
 
 
-def value_of(answer: Any, name: str) -> str:
-    """What stands in the field `name` of the fragment that came back."""
-    text = answer.content.decode()
-    found = re.search(rf'name="{name}" value="([^"]*)"', text)
+def value_of(response: Any, name: str) -> str:
+    """The value of the field `name` in the fragment of this response."""
+    text = response.content.decode()
+    found = re.search(rf'name="{name}"\s+value="([^"]*)"', text)
     found = found or re.search(rf'name="{name}"[^>]*>\n?(.*?)</textarea>', text, re.DOTALL)
     return html.unescape(found[1]) if found else ""
 
 
 def send(client: Client, **changes: str) -> str:
-    """Presses Send; what the page then shows, as text."""
+    """Submit the form; returns the fragment as text."""
     what = changes.pop("what", "message")
-    answer = client.post(f"{PAGE}send/?instance=12345", form_of(client, what) | changes, headers=HTMX)
-    assert answer.status_code == 200
-    return answer.content.decode()
+    response = client.post(f"{PAGE}send/?instance=12345", form_of(client, what) | changes, headers=HTMX)
+    assert response.status_code == 200
+    return response.content.decode()
 
 
 def test_a_simulated_message_arrives_signed_and_marked(alice, instance, receiver):
@@ -72,7 +72,7 @@ def test_a_simulated_message_arrives_signed_and_marked(alice, instance, receiver
     assert f"/log/{hook.public_id}/" in text
 
 
-def test_the_example_has_the_very_bytes_of_a_real_message(alice, instance, receiver):
+def test_the_example_has_the_bytes_of_a_real_message(alice, instance, receiver):
     send(alice)
     sent = receiver.requests[0].body
     item = json.loads(sent)["messages"][0]
@@ -83,7 +83,7 @@ def test_the_example_has_the_very_bytes_of_a_real_message(alice, instance, recei
 
 
 @pytest.mark.parametrize(("what", "status"), [("delivered", "delivered"), ("viewed", "viewed")])
-def test_an_ack_is_about_the_message_that_was_really_sent_last(alice, instance, receiver, what, status):
+def test_an_ack_is_for_the_last_message_sent(alice, instance, receiver, what, status):
     outgoing = send_message(instance, chat_id="4912345678901", body="hello")
     send_due()
     assert Message.objects.get().message_id == outgoing.message_id
@@ -97,10 +97,10 @@ def test_an_ack_is_about_the_message_that_was_really_sent_last(alice, instance, 
     )
 
 
-def test_a_500_is_answered_but_not_200_and_the_endpoint_is_at_fault(alice, receiver):
+def test_a_500_is_shown_and_the_endpoint_is_at_fault(alice, receiver):
     receiver.answers = [(500, {"X-Powered-By": "a bot"}, b'{"error": "KeyError"}')]
     text = send(alice)
-    assert "Answered, but not 200" in text
+    assert "Responded with 500, not 200" in text
     assert "failed here" in text
     assert "X-Powered-By" in text
     assert "KeyError" in text
@@ -109,7 +109,7 @@ def test_a_500_is_answered_but_not_200_and_the_endpoint_is_at_fault(alice, recei
     assert hook.attempts.get().side == Side.ENDPOINT
 
 
-def test_nobody_listening_is_not_reached(alice, receiver):
+def test_a_closed_port_is_not_reached(alice, receiver):
     with Receiver() as gone:
         closed = gone.url
     text = send(alice, url=closed)
@@ -118,7 +118,7 @@ def test_nobody_listening_is_not_reached(alice, receiver):
     assert receiver.requests == []
 
 
-def test_a_server_that_breaks_off_is_not_reached_and_the_sentence_says_how(alice, receiver):
+def test_a_server_that_closes_the_connection_is_not_reached(alice, receiver):
     receiver.answers = lambda request: (_ for _ in ()).throw(ConnectionAbortedError)
     receiver.server.handle_error = lambda *arguments: None
     text = send(alice)
@@ -126,7 +126,7 @@ def test_a_server_that_breaks_off_is_not_reached_and_the_sentence_says_how(alice
     assert "127.0.0.1 broke off the connection before its answer was complete." in text
 
 
-def test_an_address_typed_here_changes_this_test_only(alice, instance, receiver):
+def test_a_url_entered_here_applies_to_this_test_only(alice, instance, receiver):
     with Receiver() as other:
         send(alice, url=other.url)
         assert len(other.requests) == 1
@@ -139,21 +139,21 @@ def test_an_address_typed_here_changes_this_test_only(alice, instance, receiver)
     ("url", "words"),
     [("", "The address is empty."), ("ftp://x", "The address must begin with http:// or https://.")],
 )
-def test_a_wrong_address_is_not_sent_to(alice, receiver, url, words):
+def test_nothing_is_sent_to_an_invalid_url(alice, receiver, url, words):
     text = send(alice, url=url)
     assert "Not sent" in text
     assert words in text
     assert Hook.objects.count() == 0
 
 
-def test_json_that_is_none_is_not_sent_and_its_place_is_told(alice, receiver):
+def test_invalid_json_is_not_sent_and_its_position_is_shown(alice, receiver):
     text = send(alice, body='{\n  "messages": [}\n')
     assert "Not sent" in text
     assert "Line 2, column 16: expecting value." in text
     assert (receiver.requests, Hook.objects.count()) == ([], 0)
 
 
-def test_what_was_edited_by_hand_is_sent_as_it_stands(alice, receiver):
+def test_edited_json_is_sent_unchanged(alice, receiver):
     send(alice, body='{ "messages": [ {"n": 1.50, "s": "a  \\u00e9 é"} ] }')
     assert receiver.requests[0].body == '{"messages":[{"n":1.50,"s":"a  \\u00e9 é"}]}'.encode()
 
@@ -161,13 +161,13 @@ def test_what_was_edited_by_hand_is_sent_as_it_stands(alice, receiver):
 def test_an_unpaid_instance_shows_the_form_and_sends_nothing(alice, instance, receiver):
     Instance.objects.update(paid_until=timezone.now())
     page = alice.get(PAGE, {"instance": 12345}).content.decode()
-    assert "Send is off: this instance is not paid." in page
+    assert "You cannot send hooks: this instance is not paid." in page
     assert 'id="send" type="submit" disabled' in page
-    assert "not paid, so nothing can be simulated" in send(alice)
+    assert "You cannot simulate hooks: this instance is not paid." in send(alice)
     assert (receiver.requests, Hook.objects.count()) == ([], 0)
 
 
-def test_sending_again_makes_a_new_hook_of_the_same_bytes(alice, receiver):
+def test_sending_again_creates_a_new_hook_with_the_same_bytes(alice, receiver):
     send(alice)
     first = Hook.objects.get()
     alice.post(f"{PAGE}again/{first.public_id}/", headers=HTMX)
@@ -177,25 +177,25 @@ def test_sending_again_makes_a_new_hook_of_the_same_bytes(alice, receiver):
     assert Hook.objects.count() == 2
 
 
-def test_a_real_hook_can_not_be_sent_again_from_here(alice, instance):
+def test_a_real_hook_cannot_be_sent_again_here(alice, instance):
     receive_message(instance, sender="17680561234", body="hello")
     hook = Hook.objects.filter(kind=Kind.MESSAGE).get()
     assert alice.post(f"{PAGE}again/{hook.public_id}/", headers=HTMX).status_code == 404
 
 
-def test_the_last_twenty_stand_below(alice, receiver):
+def test_the_20_most_recent_simulations_are_listed(alice, receiver):
     for _ in range(21):
         send(alice)
     context = alice.get(PAGE, {"instance": 12345}).context
-    assert context["last"] == list(Hook.objects.order_by("-pk")[:20])
+    assert context["recent"] == list(Hook.objects.order_by("-pk")[:20])
 
 
-def test_the_form_is_written_into_the_json_and_what_was_edited_there_stays(alice):
+def test_the_form_is_written_into_the_json_and_other_edits_are_kept(alice):
     form = form_of(alice)
     form["body"] = form["body"].replace('"metadata": null', '"metadata": 7')
     form |= {"sender": "+49 123 4567890", "sender_name": "Bob", "text": "Grüße"}
-    answer = alice.post(f"{PAGE}write/?instance=12345", form, headers=HTMX)
-    item = json.loads(value_of(answer, "body"))["messages"][0]
+    response = alice.post(f"{PAGE}write/?instance=12345", form, headers=HTMX)
+    item = json.loads(value_of(response, "body"))["messages"][0]
     assert (item["author"], item["chatId"], item["senderName"], item["chatName"], item["body"]) == (
         "491234567890@c.us", "491234567890@c.us", "Bob", "Bob", "Grüße",
     )  # fmt: skip
@@ -203,17 +203,17 @@ def test_the_form_is_written_into_the_json_and_what_was_edited_there_stays(alice
     assert item["metadata"] == 7
 
 
-def test_the_json_is_read_back_into_the_form(alice):
+def test_the_json_is_read_into_the_form(alice):
     form = form_of(alice, "delivered")
     form["body"] = form["body"].replace("17680561234", "4912345678901")
-    answer = alice.post(f"{PAGE}read/?instance=12345", form, headers=HTMX)
-    assert value_of(answer, "recipient") == "4912345678901"
+    response = alice.post(f"{PAGE}read/?instance=12345", form, headers=HTMX)
+    assert value_of(response, "recipient") == "4912345678901"
 
 
-def test_a_fault_in_the_json_leaves_the_form_alone(alice):
-    answer = alice.post(f"{PAGE}read/?instance=12345", {"what": "message", "body": "{"}, headers=HTMX)
-    assert "Line 1, column 2: expecting property name enclosed in double quotes." in answer.content.decode()
-    assert 'id="fields"' not in answer.content.decode()
+def test_invalid_json_does_not_change_the_form(alice):
+    response = alice.post(f"{PAGE}read/?instance=12345", {"what": "message", "body": "{"}, headers=HTMX)
+    assert "Line 1, column 2: expecting property name enclosed in double quotes." in response.content.decode()
+    assert 'id="fields"' not in response.content.decode()
 
 
 @pytest.mark.parametrize("what", ["message", "delivered", "viewed"])
@@ -221,7 +221,7 @@ def test_a_fault_in_the_json_leaves_the_form_alone(alice):
     "body",
     ["null", "[]", '{"messages": 1}', '{"messages": [1], "ack": [[]]}', '{"ack": [{"id": 1, "chatId": []}]}'],
 )
-def test_json_of_any_shape_can_be_typed(alice, what, body):
+def test_json_of_any_shape_is_accepted(alice, what, body):
     form = form_of(alice, what) | {"body": body}
     for path in ("write", "read", "choose"):
         assert alice.post(f"{PAGE}{path}/?instance=12345", form, headers=HTMX).status_code == 200
@@ -229,37 +229,37 @@ def test_json_of_any_shape_can_be_typed(alice, what, body):
     assert Hook.objects.count() == 1
 
 
-def test_the_address_says_where_it_comes_from(alice, instance, receiver):
+def test_the_origin_of_the_destination_is_shown(alice, instance, receiver):
     assert "From the settings of Shop." in alice.get(PAGE, {"instance": 12345}).content.decode()
-    answer = alice.post(f"{PAGE}address/?instance=12345", {"use": "bin"}, headers=HTMX)
+    response = alice.post(f"{PAGE}address/?instance=12345", {"use": "bin"}, headers=HTMX)
     bin = bin_actions.open_bin(instance)
-    assert value_of(answer, "url") == bin.url
-    assert "Your bin" in answer.content.decode()
-    answer = alice.post(f"{PAGE}address/?instance=12345", {"url": "https://other.example"}, headers=HTMX)
+    assert value_of(response, "url") == bin.url
+    assert "The instance's bin:" in response.content.decode()
+    response = alice.post(f"{PAGE}address/?instance=12345", {"url": "https://other.example"}, headers=HTMX)
     assert (
-        f'For this test only; the hooks of Shop go to <span class="mono">{receiver.url}'
-        in answer.content.decode()
+        f'For this test only. The hooks of Shop still go to <span class="mono">{receiver.url}'
+        in response.content.decode()
     )
-    answer = alice.post(f"{PAGE}address/?instance=12345", {"use": "own"}, headers=HTMX)
-    assert value_of(answer, "url") == receiver.url
+    response = alice.post(f"{PAGE}address/?instance=12345", {"use": "own"}, headers=HTMX)
+    assert value_of(response, "url") == receiver.url
     verification_actions.start_verification(instance, acting_user=None)
     context = alice.get(PAGE, {"instance": 12345}).context
     assert (context["url"], context["origin"]) == (bin.url, "verification")
 
 
-def test_without_an_address_the_page_says_so(alice, instance):
+def test_without_a_url_the_origin_is_none(alice, instance):
     configure(instance.endpoint, url="")
     context = alice.get(PAGE, {"instance": 12345}).context
     assert (context["url"], context["origin"]) == ("", "none")
 
 
-def test_the_headers_that_are_shown_are_those_that_are_sent(alice, receiver):
+def test_the_headers_shown_are_those_sent(alice, receiver):
     shown = {name.lower() for name, _value, _note in alice.get(PAGE, {"instance": 12345}).context["headers"]}
     send(alice)
     assert shown == receiver.requests[0].headers.keys() - {"host", "content-length"}
 
 
-def test_a_stranger_neither_sees_nor_sends(alice, instance, receiver):
+def test_another_account_gets_404(alice, instance, receiver):
     send(alice)
     hook = Hook.objects.get()
     bob = Client()
@@ -272,19 +272,19 @@ def test_a_stranger_neither_sees_nor_sends(alice, instance, receiver):
     assert "No instance yet" in bob.get(PAGE).content.decode()
 
 
-def test_without_htmx_the_whole_page_comes_back_with_the_verdict(alice, receiver):
+def test_without_htmx_the_whole_page_is_returned_with_the_result(alice, receiver):
     page = alice.post(f"{PAGE}send/?instance=12345", form_of(alice)).content.decode()
     assert "<h1>Webhook Simulation</h1>" in page
     assert "Delivered: 127.0.0.1 answered 200." in page
 
 
 @pytest.mark.parametrize("text", ["NaN", '{"a": Infinity}', '{"a": 1,}', "", '"\ud800"', "[" * 100_000])
-def test_what_is_no_json_is_refused(text):
+def test_text_that_is_not_json_is_rejected(text):
     with pytest.raises(BadJson):
         compact(text)
 
 
-def test_the_curl_line_says_the_same_request(alice, receiver):
+def test_the_curl_command_is_the_same_request(alice, receiver):
     text = send(alice, body='{"messages":[{"body":"it\'s"}]}')
     assert "Copy as curl" in text
     hook = Hook.objects.get()
@@ -294,27 +294,27 @@ def test_the_curl_line_says_the_same_request(alice, receiver):
     assert """--data-raw '{"messages":[{"body":"it'"'"'s"}]}'""" in line
 
 
-def test_a_body_that_is_too_long_is_not_sent(alice, receiver):
-    text = send(alice, body=json.dumps("x" * drafts.BODY_MOST))
-    assert "at most 262,144 are sent" in text
+def test_a_body_over_the_limit_is_not_sent(alice, receiver):
+    text = send(alice, body=json.dumps("x" * drafts.MAX_BODY))
+    assert "the limit is 262,144." in text
     assert receiver.requests == []
 
 
 LONG_NUMBER = f'{{"text": "{"1" * 5000}",\n "n": {"9" * 5000}}}'
 
 
-def test_a_number_that_python_cannot_read_is_refused_where_it_stands():
+def test_a_number_too_long_for_python_is_rejected_with_its_position():
     with pytest.raises(BadJson) as refusal:
         compact(LONG_NUMBER)
     assert str(refusal.value) == "Line 2, column 7: a number is too long to be read."
 
 
 @pytest.mark.parametrize("address", ["send", "write", "read"])
-def test_a_number_that_python_cannot_read_breaks_no_page(alice, address):
-    answer = alice.post(
+def test_a_number_too_long_for_python_breaks_no_page(alice, address):
+    response = alice.post(
         f"{PAGE}{address}/?instance=12345", {**form_of(alice), "body": LONG_NUMBER}, headers=HTMX
     )
-    assert answer.status_code == 200
+    assert response.status_code == 200
     assert not Hook.objects.exists()
 
 
@@ -323,8 +323,8 @@ def test_a_number_that_python_cannot_read_breaks_no_page(alice, address):
 def test_half_a_surrogate_pair_breaks_no_page(alice, receiver, address, part):
     body = json.dumps({"messages": [{"id": "1", "author": "2@c.us", "body": "", part: "\ud800"}]})
     fields = {"what": "message", "url": receiver.url, "body": body}
-    answer = alice.post(f"{PAGE}{address}/?instance=12345", fields, headers=HTMX)
-    assert answer.status_code == 200
+    response = alice.post(f"{PAGE}{address}/?instance=12345", fields, headers=HTMX)
+    assert response.status_code == 200
     if address == "send":
         hook = Hook.objects.get()
         assert bytes(hook.body).decode() == body.replace(": ", ":").replace(", ", ",")

@@ -1,4 +1,4 @@
-"""Several simulated hooks by one press of Send: in sequence, backwards, repeated, as duplicates; and their end."""
+"""Several simulated hooks by one click: in sequence, out of order, repeated, as duplicates; and cancelled."""
 
 import json
 from datetime import timedelta
@@ -14,7 +14,8 @@ from hooks.models import Attempt, Hook, Kind, State, Trigger
 from instances.models import Instance
 from testing_tools.simulation import actions as simulation_actions
 from testing_tools.simulation import runs as simulation_runs
-from testing_tools.simulation.kinds import What, example
+from testing_tools.simulation.examples import example
+from testing_tools.simulation.kinds import SimulationKind
 from testing_tools.simulation.models import Plan, RunState, SimulationRun, SimulationStep
 from tests.factories import UserFactory, member_of
 
@@ -23,8 +24,8 @@ HTMX = {"HX-Request": "true"}
 PAGE = "/testing/simulation/"
 
 
-def press_send(client: Client, instance: Instance, what: str, plan: str, **more: str) -> Any:
-    """What the page answers to Send."""
+def submit(client: Client, instance: Instance, what: str, plan: str, **more: str) -> Any:
+    """The response to the form."""
     form = {
         "what": what, "url": instance.endpoint.url, "body": example(instance, what).decode(), "plan": plan,
         "count": "3", "pause": "0",
@@ -32,25 +33,25 @@ def press_send(client: Client, instance: Instance, what: str, plan: str, **more:
     return client.post(f"{PAGE}send/?instance=12345", form | more, headers=HTMX)
 
 
-def begin(client: Client, instance: Instance, what: str, plan: str, **more: str) -> SimulationRun:
-    answer = press_send(client, instance, what, plan, **more)
-    assert "0 of " in answer.content.decode()
+def plan_run(client: Client, instance: Instance, what: str, plan: str, **more: str) -> SimulationRun:
+    response = submit(client, instance, what, plan, **more)
+    assert "0 of " in response.content.decode()
     return SimulationRun.objects.get()
 
 
 def finish(client: Client, run: SimulationRun) -> None:
-    """Polls until there is no more to come."""
+    """Poll until the run has ended."""
     while simulation_runs.show_run(run).is_open:
         step(client, run)
 
 
 def step(client: Client, run: SimulationRun, seen: str = "") -> Any:
-    """One poll of the run's fragment."""
+    """Poll the run's fragment once."""
     return client.post(f"{PAGE}runs/{run.public_id}/", {"seen": seen}, headers=HTMX)
 
 
-def test_send_only_plans_a_run_and_its_polls_send_it(alice, instance, receiver):
-    run = begin(alice, instance, "delivered", "sequence")
+def test_the_form_only_plans_a_run_and_its_polls_send_it(alice, instance, receiver):
+    run = plan_run(alice, instance, "delivered", "sequence")
     assert (receiver.requests, run.state) == ([], RunState.RUNNING)
     text = step(alice, run).content.decode()
     assert [json.loads(request.body)["ack"][0]["status"] for request in receiver.requests] == [
@@ -73,7 +74,7 @@ def test_send_only_plans_a_run_and_its_polls_send_it(alice, instance, receiver):
 
 
 def test_with_a_pause_a_poll_sends_one_and_the_next_one_waits(alice, instance, receiver):
-    run = begin(alice, instance, "delivered", "sequence", pause="5")
+    run = plan_run(alice, instance, "delivered", "sequence", pause="5")
     assert "1 of 3 sent" in step(alice, run).content.decode()
     assert step(alice, run, seen="running:1:0").status_code == 204
     assert len(receiver.requests) == 1
@@ -82,21 +83,21 @@ def test_with_a_pause_a_poll_sends_one_and_the_next_one_waits(alice, instance, r
     assert len(receiver.requests) == 2
 
 
-def test_backwards_the_highest_tick_comes_first(alice, instance, receiver):
-    step(alice, begin(alice, instance, "viewed", "backwards"))
+def test_out_of_order_the_highest_ack_is_first(alice, instance, receiver):
+    step(alice, plan_run(alice, instance, "viewed", "backwards"))
     assert [json.loads(request.body)["ack"][0]["status"] for request in receiver.requests] == [
         "viewed", "delivered", "sent",
     ]  # fmt: skip
 
 
-def test_backwards_the_last_of_three_messages_comes_first(alice, instance, receiver):
-    step(alice, begin(alice, instance, "message", "backwards"))
+def test_out_of_order_the_last_of_three_messages_is_first(alice, instance, receiver):
+    step(alice, plan_run(alice, instance, "message", "backwards"))
     numbers = [request.json()["messages"][0]["messageNumber"] for request in receiver.requests]
     assert numbers == [3, 2, 1]
 
 
-def test_repeated_messages_have_ids_and_numbers_of_their_own(alice, instance, receiver):
-    finish(alice, begin(alice, instance, "message", "repeat", count="50"))
+def test_repeated_messages_have_their_own_ids_and_numbers(alice, instance, receiver):
+    finish(alice, plan_run(alice, instance, "message", "repeat", count="50"))
     items = [request.json()["messages"][0] for request in receiver.requests]
     assert [item["messageNumber"] for item in items] == list(range(1, 51))
     assert len({item["id"] for item in items}) == 50
@@ -107,7 +108,7 @@ def test_repeated_messages_have_ids_and_numbers_of_their_own(alice, instance, re
 
 
 def test_duplicates_are_one_hook_with_one_webhook_id(alice, instance, receiver):
-    text = step(alice, begin(alice, instance, "message", "duplicates")).content.decode()
+    text = step(alice, plan_run(alice, instance, "message", "duplicates")).content.decode()
     assert len({(request.headers["webhook-id"], request.body) for request in receiver.requests}) == 1
     assert [request.headers["webhook-attempt"] for request in receiver.requests] == ["1/1", "2/2", "3/3"]
     hook = Hook.objects.get()
@@ -116,21 +117,21 @@ def test_duplicates_are_one_hook_with_one_webhook_id(alice, instance, receiver):
     assert [conservation.missing(row) for row in conservation.totals()] == [0]
 
 
-def test_each_of_a_run_has_its_own_verdict(alice, instance, receiver):
+def test_each_hook_of_a_run_has_its_own_result(alice, instance, receiver):
     receiver.answers = [(200, {}, b""), (503, {}, b""), (200, {}, b"")]
-    run = begin(alice, instance, "message", "repeat")
+    run = plan_run(alice, instance, "message", "repeat")
     text = step(alice, run).content.decode()
     assert "2 Delivered" in text
-    assert "1 Answered, but not 200" in text
+    assert "1 Responded with 503, not 200" in text
     shown = simulation_runs.show_run(run)
-    assert [one.verdict.words for one in shown.steps if one.verdict] == [
-        "Delivered", "Answered, but not 200", "Delivered",
+    assert [step.verdict.words for step in shown.steps if step.verdict] == [
+        "Delivered", "Responded with 503, not 200", "Delivered",
     ]  # fmt: skip
-    assert 'id="last"' in text
+    assert 'id="recent"' in text
 
 
-def test_a_run_that_is_cancelled_sends_no_more(alice, instance, receiver):
-    run = begin(alice, instance, "message", "repeat", pause="1", count="5")
+def test_a_cancelled_run_sends_no_more(alice, instance, receiver):
+    run = plan_run(alice, instance, "message", "repeat", pause="1", count="5")
     step(alice, run)
     text = alice.post(f"{PAGE}runs/{run.public_id}/cancel/", headers=HTMX).content.decode()
     assert "1 of 5 sent" in text
@@ -140,33 +141,33 @@ def test_a_run_that_is_cancelled_sends_no_more(alice, instance, receiver):
     assert len(receiver.requests) == 1
 
 
-def test_two_that_look_at_a_run_do_not_send_the_same_hook_twice(alice, instance, receiver):
-    run = begin(alice, instance, "message", "repeat")
+def test_two_pages_of_a_run_do_not_send_a_hook_twice(alice, instance, receiver):
+    run = plan_run(alice, instance, "message", "repeat")
     assert simulation_actions.claim_next_step(run) is not None
     assert step(alice, run, seen="running:0:1").status_code == 204
     assert receiver.requests == []
 
 
-def test_what_was_taken_and_lost_with_its_process_holds_up_nothing(alice, instance, receiver):
-    run = begin(alice, instance, "message", "repeat")
+def test_a_hook_claimed_by_a_killed_process_does_not_block_the_run(alice, instance, receiver):
+    run = plan_run(alice, instance, "message", "repeat")
     assert simulation_actions.claim_next_step(run) is not None
     SimulationRun.objects.update(busy_until=timezone.now() - timedelta(seconds=1))
     text = step(alice, run).content.decode()
     assert len(receiver.requests) == 2
     assert "2 of 3 sent" in text
-    assert "see the log" in text
+    assert "see the delivery log" in text
     run.refresh_from_db()
     assert run.state == RunState.FINISHED
 
 
-def test_a_run_that_was_left_stands_still_until_somebody_goes_on(alice, instance, receiver):
-    run = begin(alice, instance, "message", "repeat")
+def test_a_run_whose_page_was_closed_is_paused_until_resumed(alice, instance, receiver):
+    run = plan_run(alice, instance, "message", "repeat")
     page = alice.get(PAGE, {"instance": 12345}).content.decode()
-    assert "it stands still" in page
-    assert "Go on" in page
+    assert "paused because its page was closed" in page
+    assert "Resume" in page
     assert "every 1s" not in page.split('id="run"')[1].split("</ol>")[0]
     assert "3 of 3 sent" in step(alice, run).content.decode()
-    assert "it stands still" not in alice.get(PAGE, {"instance": 12345}).content.decode()
+    assert "paused because its page was closed" not in alice.get(PAGE, {"instance": 12345}).content.decode()
 
 
 @pytest.mark.parametrize(
@@ -180,33 +181,33 @@ def test_a_run_that_was_left_stands_still_until_somebody_goes_on(alice, instance
         ("backwards", "status", {}, "This plan does not apply to this kind of hook."),
         ("sequence", "delivered", {"body": "{}"}, "The JSON contains nothing that can be ordered."),
         ("repeat", "message", {"url": "ftp://x"}, "The address must begin with http:// or https://."),
-        ("repeat", "message", {"body": "{"}, "The JSON can&#x27;t be sent."),
+        ("repeat", "message", {"body": "{"}, "The JSON cannot be sent."),
     ],
 )
-def test_a_run_that_makes_no_sense_is_refused_in_words(alice, instance, receiver, plan, what, more, words):
-    text = press_send(alice, instance, what, plan, **more).content.decode()
+def test_an_invalid_run_is_rejected_with_a_message(alice, instance, receiver, plan, what, more, words):
+    text = submit(alice, instance, what, plan, **more).content.decode()
     assert "Not sent" in text
     assert words in text
     assert (SimulationRun.objects.count(), Hook.objects.count()) == (0, 0)
 
 
-def test_a_run_of_what_was_edited_by_hand_goes_as_it_stands(alice, instance, receiver):
-    step(alice, begin(alice, instance, "message", "repeat", body='{"n": 1.50}', count="2"))
+def test_a_run_of_edited_json_is_sent_unchanged(alice, instance, receiver):
+    step(alice, plan_run(alice, instance, "message", "repeat", body='{"n": 1.50}', count="2"))
     assert [request.body for request in receiver.requests] == [b'{"n":1.50}'] * 2
 
 
-def test_an_instance_that_is_not_paid_any_more_stops_its_run(alice, instance, receiver):
-    run = begin(alice, instance, "message", "repeat")
+def test_a_run_stops_when_the_instance_is_no_longer_paid(alice, instance, receiver):
+    run = plan_run(alice, instance, "message", "repeat")
     Instance.objects.update(paid_until=timezone.now())
     text = step(alice, run).content.decode()
-    assert "It does not go on: this instance is not paid." in text
+    assert "The run cannot continue: this instance is not paid." in text
     assert receiver.requests == []
-    assert "Not sent" in press_send(alice, instance, "message", "repeat").content.decode()
+    assert "Not sent" in submit(alice, instance, "message", "repeat").content.decode()
     assert SimulationRun.objects.count() == 1
 
 
-def test_a_stranger_has_no_runs_and_a_viewer_sends_none(alice, instance, receiver):
-    run = begin(alice, instance, "message", "repeat")
+def test_another_account_gets_404_and_a_viewer_403(alice, instance, receiver):
+    run = plan_run(alice, instance, "message", "repeat")
     for person, status in (
         (UserFactory(email="bob@example.org"), 404),
         (member_of(instance.owner, "viewer", "vera@example.org"), 403),
@@ -217,15 +218,15 @@ def test_a_stranger_has_no_runs_and_a_viewer_sends_none(alice, instance, receive
         assert client.post(f"{PAGE}runs/{run.public_id}/cancel/").status_code == status
     assert receiver.requests == []
     page = client.get(PAGE, {"instance": 12345}).content.decode()
-    assert "Send is off: you are a viewer in this account." in page
+    assert "You cannot send hooks: you are a viewer in this account." in page
     run.refresh_from_db()
     assert run.state == RunState.RUNNING
 
 
-def test_the_newest_twenty_runs_are_kept_and_their_hooks_all(instance):
+def test_the_newest_20_runs_are_kept_and_all_their_hooks(instance):
     for _ in range(21):
         simulation_actions.create_run(
-            instance, what="message", plan=Plan.REPEAT, body=b"{}", to_url=instance.endpoint.url, count=2,
+            instance, kind="message", plan=Plan.REPEAT, body=b"{}", to_url=instance.endpoint.url, count=2,
             pause=0, acting_user=None,
         )  # fmt: skip
     assert SimulationRun.objects.count() == 20
@@ -234,7 +235,7 @@ def test_the_newest_twenty_runs_are_kept_and_their_hooks_all(instance):
 
 def test_showing_a_run_takes_three_queries(instance, django_assert_num_queries):
     run = simulation_actions.create_run(
-        instance, what="message", plan=Plan.REPEAT, body=b"{}", to_url=instance.endpoint.url, count=50,
+        instance, kind="message", plan=Plan.REPEAT, body=b"{}", to_url=instance.endpoint.url, count=50,
         pause=0, acting_user=None,
     )  # fmt: skip
     simulation_actions.claim_next_step(run)
@@ -242,8 +243,8 @@ def test_showing_a_run_takes_three_queries(instance, django_assert_num_queries):
         simulation_runs.show_run(run)
 
 
-@pytest.mark.parametrize("what", What.values)
-def test_every_kind_has_plans_that_can_be_run(instance, what):
+@pytest.mark.parametrize("what", SimulationKind.values)
+def test_every_plan_of_every_kind_has_steps(instance, what):
     body = example(instance, what)
     plans = simulation_runs.plans_of(what)
     assert plans[0] == Plan.ONCE
@@ -251,23 +252,23 @@ def test_every_kind_has_plans_that_can_be_run(instance, what):
         assert len(simulation_runs.steps_of(what, plan, body, 3)) == 3
 
 
-def test_a_simulation_can_not_be_sent_again_while_it_is_under_way(instance):
+def test_a_simulation_cannot_be_sent_again_while_it_is_being_sent(instance):
     hook = simulate(instance.endpoint, kind=Kind.MESSAGE, body=b"{}", to_url=instance.endpoint.url)
     Hook.objects.update(state=State.SENDING, lease_until=timezone.now(), finished_at=None)
     assert simulate_again(hook) is None
     assert Attempt.objects.count() == 1
 
 
-def test_a_short_pause_is_waited_for_within_one_poll(alice, instance, receiver):
-    run = begin(alice, instance, "message", "repeat", pause="0.01")
+def test_one_poll_waits_for_a_short_pause(alice, instance, receiver):
+    run = plan_run(alice, instance, "message", "repeat", pause="0.01")
     assert simulation_actions.advance(run, instance, acting_user=None, seconds=60)
     assert len(receiver.requests) == 3
 
 
-def test_the_page_takes_few_queries_however_many_simulations_there_were(
+def test_the_number_of_queries_does_not_depend_on_the_simulations(
     alice, instance, django_assert_max_num_queries
 ):
-    finish(alice, begin(alice, instance, "message", "repeat", count="30"))
+    finish(alice, plan_run(alice, instance, "message", "repeat", count="30"))
     alice.get(PAGE, {"instance": 12345})
     with django_assert_max_num_queries(14):
         alice.get(PAGE, {"instance": 12345})

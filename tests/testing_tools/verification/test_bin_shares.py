@@ -140,6 +140,6 @@ def test_a_stranger_neither_makes_nor_revokes_a_link(client, bin):
 
 
 def test_the_token_is_cut_out_of_the_logs():
-    from chatapi.logging_config import without_secrets
+    from chatapi.monitoring.logging_config import without_secrets
 
     assert without_secrets(f"GET /shared/{'aB-_' * 10}abc/") == "GET /shared/…/"

@@ -1,4 +1,4 @@
-"""What the sandbox's contacts do: write to the instance, change their name, picture and behaviour."""
+"""The sandbox's contacts: their messages to the instance, and changes of their name, picture and behaviour."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from instances import chat_ids
 from instances.actions import events, messages
 from instances.actions.chats import chats
 from instances.channels.sandbox.actions import receipts
-from instances.channels.sandbox.actions.preconditions import NotPossible, must_be_linked
+from instances.channels.sandbox.actions.preconditions import NotPossible, require_linked
 from instances.models import Chat, Instance, Message, SandboxContact
 
 CONTACTS_LIMIT = 1000  # of one instance
@@ -48,13 +48,13 @@ def write_as_contact(
         bans.Banned, chat_ids.BadChatId, ValueError: as in messages.receive_message.
     """
     instance.refresh_from_db()
-    must_be_linked(instance, "no message reaches it")
+    require_linked(instance, "no message reaches it")
     author = chat_ids.of_phone(sender)
     contact = SandboxContact.objects.filter(instance=instance, chat_id=author).first()
     if contact is not None and not contact.has_account:
         raise NotPossible(f"{contact} has no account (hasAccount is false), so they can't write.")
     if chat_id:
-        must_be_in_group(instance, chat_ids.of_chat(chat_id), author)
+        require_group_member(instance, chat_ids.of_chat(chat_id), author)
     return messages.receive_message(
         instance,
         sender=author,
@@ -65,7 +65,7 @@ def write_as_contact(
     )
 
 
-def must_be_in_group(instance: Instance, chat_id: str, author: str) -> None:
+def require_group_member(instance: Instance, chat_id: str, author: str) -> None:
     """Check that the author can write in this group. A group without a row is created by its first message.
 
     Raises:
@@ -76,10 +76,10 @@ def must_be_in_group(instance: Instance, chat_id: str, author: str) -> None:
         return
     if group.left_at:
         raise NotPossible(
-            "The account is not in this group any more, so no message of it reaches the instance."
+            "The account is no longer in this group, so its messages do not reach the instance."
         )
-    people = set(group.participants.values_list("member", flat=True))
-    if people and author not in people:
+    members = set(group.participants.values_list("member", flat=True))
+    if members and author not in members:
         raise NotPossible(f"{chat_ids.digits(author)} is not in this group; add them first.")
 
 

@@ -1,4 +1,4 @@
-"""What the sandbox's contacts do with groups that the account is in: make them, change them, throw it out."""
+"""Groups that the sandbox's contacts create and change, with the instance's account in them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from django.db import transaction
 from accounts.models import User
 from instances.actions import events
 from instances.actions.chats import chats, groups
-from instances.channels.sandbox.actions.preconditions import must_be_linked
+from instances.channels.sandbox.actions.preconditions import require_linked
 from instances.channels.sandbox.group_ids import free_group_id
 from instances.models import Chat, Instance
 
 
 @transaction.atomic
-def group_of_contact(
+def create_group_as_contact(
     instance: Instance,
     *,
     name: str,
@@ -24,12 +24,13 @@ def group_of_contact(
     image: str = "",
     acting_user: User | None = None,
 ) -> Chat:
-    """A contact (chat id `by`) makes a group with the account and `members` in it, and is its admin.
+    """Create a group of the contact `by` (a chat id), who is its admin, the account and `members`.
 
-    Raises NotLinked.
+    Raises:
+        NotLinked: no phone is linked or connected.
     """
     events.lock(instance)
-    must_be_linked(instance, "nobody can put it into a group")
+    require_linked(instance, "it cannot be added to a group")
     return groups.create_group(
         instance,
         chat_id=free_group_id(instance, creator=by),
@@ -42,7 +43,7 @@ def group_of_contact(
 
 
 @transaction.atomic
-def change_group(
+def change_group_as_contact(
     instance: Instance,
     *,
     group_id: str,
@@ -54,9 +55,16 @@ def change_group(
     demote: Iterable[str] = (),
     acting_user: User | None = None,
 ) -> Chat:
-    """Other members change a group, each change with its hook; all or nothing. Raises Denied and NotLinked."""
+    """Change a group as its other members would: all changes or none, each with its hook.
+
+    Members are chat ids. Removing the account's own chat id removes the account from the group.
+
+    Raises:
+        Denied: a change is not allowed in this group.
+        NotLinked: no phone is linked or connected.
+    """
     events.lock(instance)
-    must_be_linked(instance, "no change of a group reaches it")
+    require_linked(instance, "changes of a group do not reach it")
     group = groups.find_group(instance, group_id)
     if name is not None or image is not None:
         chats.change_chat(instance, chat_id=group_id, name=name, image=image, acting_user=acting_user)

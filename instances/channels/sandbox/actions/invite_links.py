@@ -1,7 +1,7 @@
-"""Groups of the sandbox across instances: an invite link of one instance's lets the account of another one in.
+"""Invite links of the sandbox: the account of one instance joins a group of another instance.
 
-Each instance keeps its own row of a group. Whoever comes by the link gets a copy of it, and the group's own
-instance learns that they have come, and when they go; messages do not cross over (that is what contacts are for).
+Each instance has its own row of the group. Joining copies the row, and the inviting instance records that the account
+joined, and later that it left. Messages are not passed between the instances; contacts exist for that.
 """
 
 from instances import payloads
@@ -11,7 +11,7 @@ from instances.commands import MessengerGroup
 from instances.models import Channel, Chat, Instance
 
 
-def join(instance: Instance, code: str) -> MessengerGroup:
+def join_by_invite_code(instance: Instance, code: str) -> MessengerGroup:
     """Join a group by its invite code.
 
     Raises:
@@ -32,13 +32,13 @@ def join(instance: Instance, code: str) -> MessengerGroup:
     return MessengerGroup(group.chat_id, group.name, group.image, tuple(payloads.members_of(group)))
 
 
-def leave(instance: Instance, group_id: str) -> None:
+def leave_groups_of_others(instance: Instance, group_id: str) -> None:
     """Remove the account from this group at every other instance that has it as a participant."""
-    others = Chat.objects.select_related("instance").filter(
+    groups = Chat.objects.select_related("instance").filter(
         chat_id=group_id,
         participants__member=instance.own_chat_id,
         instance__channel=Channel.SANDBOX,
         removed_at=None,
     )
-    for group in others.exclude(instance=instance):
+    for group in groups.exclude(instance=instance):
         remove_participant(group.instance, group_id=group_id, member=instance.own_chat_id, by_account=False)

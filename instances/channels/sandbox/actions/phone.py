@@ -1,8 +1,9 @@
-"""The sandbox's own phone: what is typed on it, its connection, its battery."""
+"""The instance's own phone in the sandbox: messages typed on it, its status, its battery."""
 
 from __future__ import annotations
 
-from typing import Any, Unpack
+from collections.abc import Mapping
+from typing import NamedTuple, TypedDict, Unpack
 
 from django.db import transaction
 
@@ -10,15 +11,15 @@ from accounts.models import User
 from instances.actions import events, messages
 from instances.actions.status import change_status
 from instances.channels.sandbox.actions import receipts
-from instances.channels.sandbox.actions.preconditions import NotPossible, must_be_linked
+from instances.channels.sandbox.actions.preconditions import NotPossible, require_linked
 from instances.models import CONNECTED, AccountStatus, Ack, Instance, LoadingReason, Message, Substatus
 
-# the battery in percent, at or below which the substatus reports it as low
+# Highest battery in percent → the substatus that reports it as low.
 BATTERY_LOW = ((5, Substatus.BATTERY_LOW_2), (10, Substatus.BATTERY_LOW_1), (20, Substatus.BATTERY_LOW))
 
 
 @transaction.atomic
-def type_by_hand(
+def type_on_sandbox_phone(
     instance: Instance, *, chat_id: str, key: str = "", **content: Unpack[messages.MessageContent]
 ) -> Message:
     """Record a message typed on the sandbox's phone; contacts receive and read it like a message of the API.
@@ -28,11 +29,11 @@ def type_by_hand(
         chat_ids.BadChatId, ValueError: as in messages.type_on_phone.
     """
     events.lock(instance)
-    must_be_linked(instance, "nothing that is typed on its phone goes out")
+    require_linked(instance, "messages typed on its phone are not sent")
     typed = messages.type_on_phone(instance, chat_id=chat_id, key=key, **content)
     acks = receipts.plan_receipts(instance, message_id=typed.message_id, chat_id=typed.chat.chat_id)
     messages.record_acks(instance, [(typed, Ack(ack)) for ack in acks])
-    receipts.wake()
+    receipts.wake_sending_loop()
     return typed
 
 
@@ -60,17 +61,61 @@ def change_phone(
         instance.save(update_fields=["battery"])
         if instance.is_authenticated and substatus is None and instance.substatus in CONNECTED:
             change_status(instance, substatus=battery_substatus(battery), acting_user=acting_user)
-    receipts.wake()
+    receipts.wake_sending_loop()
     return instance
 
 
 def battery_substatus(percent: int) -> str:
     """Returns the substatus of a connected phone with this battery."""
-    return next((word.value for most, word in BATTERY_LOW if percent <= most), Substatus.NORMAL.value)
+    return next(
+        (substatus.value for highest, substatus in BATTERY_LOW if percent <= highest), Substatus.NORMAL.value
+    )
+
+
+class StatusChange(TypedDict, total=False):
+    """Arguments of change_status."""
+
+    account_status: AccountStatus
+    substatus: Substatus
+    reason: LoadingReason
+
+
+class PhoneEvent(NamedTuple):
+    """The account statuses in which an event can happen, and the status changes it causes, in order."""
+
+    possible_in: tuple[AccountStatus, ...]
+    changes: tuple[StatusChange, ...]
+
+
+AUTHENTICATED, LOADING, QR_CODE = (
+    AccountStatus.AUTHENTICATED,
+    AccountStatus.LOADING,
+    AccountStatus.GOT_QR_CODE,
+)
+PHONE_EVENTS: Mapping[str, PhoneEvent] = {
+    "scan": PhoneEvent(
+        (QR_CODE,),
+        (
+            {"account_status": LOADING, "reason": LoadingReason.CONNECTING},
+            {"account_status": AUTHENTICATED},
+        ),
+    ),
+    "log_out": PhoneEvent((AUTHENTICATED, LOADING), ({"account_status": QR_CODE},)),
+    "disconnect": PhoneEvent((AUTHENTICATED,), ({"substatus": Substatus.PHONE},)),
+    "connect": PhoneEvent((AUTHENTICATED,), ()),
+    "take_over": PhoneEvent(
+        (AUTHENTICATED,), ({"account_status": LOADING, "reason": LoadingReason.CONFLICT},)
+    ),
+    "sync": PhoneEvent(
+        (AUTHENTICATED, LOADING),
+        ({"account_status": LOADING, "substatus": Substatus.SYNCING, "reason": LoadingReason.SYNCING},),
+    ),
+    "synced": PhoneEvent((LOADING,), ({"account_status": AUTHENTICATED},)),
+}
 
 
 @transaction.atomic
-def phone_event(instance: Instance, *, event: str, acting_user: User | None = None) -> Instance:
+def apply_phone_event(instance: Instance, *, event: str, acting_user: User | None = None) -> Instance:
     """Apply an event of PHONE_EVENTS to the phone.
 
     Raises:
@@ -78,41 +123,14 @@ def phone_event(instance: Instance, *, event: str, acting_user: User | None = No
     """
     events.lock(instance)
     rule = PHONE_EVENTS[event]
-    if rule["from"] and instance.account_status not in rule["from"]:
+    if instance.account_status not in rule.possible_in:
         raise NotPossible(
-            f"“{event}” needs an instance that is {' or '.join(rule['from'])}; "
+            f"“{event}” needs an instance that is {' or '.join(rule.possible_in)}; "
             f"it is {instance.account_status}."
         )
-    for step in rule["steps"]:
-        change_status(instance, **step, acting_user=acting_user)
+    for change in rule.changes:
+        change_status(instance, **change, acting_user=acting_user)
     if instance.is_authenticated and event in ("connect", "synced", "scan"):
         change_status(instance, substatus=battery_substatus(instance.battery), acting_user=acting_user)
-        receipts.wake()
+        receipts.wake_sending_loop()
     return instance
-
-
-AUTHENTICATED, LOADING, CODE = AccountStatus.AUTHENTICATED, AccountStatus.LOADING, AccountStatus.GOT_QR_CODE
-# Event → the accountStatus in which it can happen (empty: any), and the status changes it causes.
-PHONE_EVENTS: dict[str, dict[str, Any]] = {
-    "scan": {
-        "from": (CODE,),
-        "steps": (
-            {"account_status": LOADING, "reason": LoadingReason.CONNECTING},
-            {"account_status": AUTHENTICATED},
-        ),
-    },
-    "log_out": {"from": (AUTHENTICATED, LOADING), "steps": ({"account_status": CODE},)},
-    "disconnect": {"from": (AUTHENTICATED,), "steps": ({"substatus": Substatus.PHONE},)},
-    "connect": {"from": (AUTHENTICATED,), "steps": ()},
-    "take_over": {
-        "from": (AUTHENTICATED,),
-        "steps": ({"account_status": LOADING, "reason": LoadingReason.CONFLICT},),
-    },
-    "sync": {
-        "from": (AUTHENTICATED, LOADING),
-        "steps": (
-            {"account_status": LOADING, "substatus": Substatus.SYNCING, "reason": LoadingReason.SYNCING},
-        ),
-    },
-    "synced": {"from": (LOADING,), "steps": ({"account_status": AUTHENTICATED},)},
-}

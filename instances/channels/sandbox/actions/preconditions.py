@@ -11,15 +11,15 @@ class NotPossible(Exception):
     """The sandbox's contacts or phone cannot do that in their current state. The text is a sentence for the caller."""
 
 
-def must_be_linked(instance: Instance, what: str) -> None:
+def require_linked(instance: Instance, consequence: str) -> None:
     """Check that a phone is linked and connected. An unpaid instance passes.
 
     Raises:
-        NotLinked: with a sentence that says why, and `what` does not happen because of it.
+        NotLinked: its sentence is the reason followed by `consequence`, such as "no message reaches it".
     """
     if instance.is_stopped:
-        raise NotLinked(f"The instance is stopped, so {what}.")
+        raise NotLinked(f"The instance is stopped, so {consequence}.")
     if not instance.is_authenticated:
-        raise NotLinked(f"The instance is not authenticated ({instance.account_status}), so {what}.")
+        raise NotLinked(f"The instance is not authenticated ({instance.account_status}), so {consequence}.")
     if instance.substatus in (Substatus.PHONE, Substatus.OFFLINE):
-        raise NotLinked(f"The phone is not connected (substatus {instance.substatus}), so {what}.")
+        raise NotLinked(f"The phone is not connected (substatus {instance.substatus}), so {consequence}.")

@@ -1,8 +1,8 @@
-"""What the sandbox's contacts do with a message that was sent to them: get it, read it, or neither.
+"""Receipts: the acks of the sandbox's contacts for messages sent to them.
 
-A receipt is the next tick of one contact on one message (models.SandboxReceipt says which have a row). Making a tick
-plans the following one in the same transaction, so sent, delivered and viewed keep their order whatever happens to
-the process. A message to a group is delivered, or viewed, when it is so by all of its members.
+A SandboxReceipt is the next ack of one contact for one message; the model says which of them have a row. An ack is
+recorded and the following one planned in the same transaction, so sent, delivered and viewed keep their order even
+if the process dies. A message to a group is delivered, or viewed, once all its members have given that ack.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -20,104 +19,80 @@ from instances.actions import events
 from instances.actions.message_lookup import UnknownMessage
 from instances.actions.messages import record_acks
 from instances.actions.sending.accept import OUTGOING_CHANNEL
+from instances.channels.sandbox.behaviour import (
+    NextAck,
+    acks_when_sent,
+    contact_behaviour,
+    contact_behaviours,
+    next_ack,
+)
 from instances.models import Ack, Instance, Message, Participant, SandboxContact, SandboxReceipt
 
-WORK = "work"  # payload of OUTGOING_CHANNEL: something else than a message may be due
-RECEIPTS_A_PASS = 100  # of one instance, in one transaction
-MESSAGES_RECONSIDERED = 400  # the newest ones that a contact looks at again after a change of mind
-NOT_WRITTEN_YET = timedelta(seconds=1)
-
-
-class Next(NamedTuple):
-    """The tick that a contact makes next, and when; None: not as things are."""
-
-    ack: Ack
-    due_at: datetime | None
-
-
-def after(contact: SandboxContact | None, ack: Ack, now: datetime) -> Next | None:
-    """What a contact who has made this tick does next; None after the last. Nobody's row is the default's mind."""
-    if ack == Ack.VIEWED:
-        return None
-    mind = contact or SandboxContact()
-    following = Ack(ack + 1)
-    seconds = mind.deliver_after if following == Ack.DELIVERED else mind.read_after
-    waits = seconds is None or not mind.online or (following == Ack.DELIVERED and not mind.is_reachable)
-    return Next(following, None if waits else now + timedelta(seconds=seconds or 0))
-
-
-def at_once(contact: SandboxContact | None, now: datetime) -> tuple[Ack, Next | None]:
-    """How far a message gets with a contact in the moment in which it is sent, and what comes next."""
-    ack = Ack.SENT
-    while (step := after(contact, ack, now)) and step.due_at is not None and step.due_at <= now:
-        ack = step.ack
-    return ack, step
-
-
-def contact_behaviours(instance: Instance, people: Iterable[str]) -> dict[str, SandboxContact]:
-    """Those of these chat ids who are not like everybody."""
-    found = SandboxContact.objects.filter(instance=instance, chat_id__in=list(people))
-    return {contact.chat_id: contact for contact in found}
-
-
-def contact_behaviour(instance: Instance, chat_id: str) -> SandboxContact | None:
-    """This contact, if they are not like everybody. Each message asks, and most hear no: in SQL for 60 µs, not 250."""
-    table = SandboxContact._meta.db_table
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT id FROM {table} WHERE instance_id = %s AND chat_id = %s", [instance.pk, chat_id]
-        )
-        row = cursor.fetchone()
-    return SandboxContact.objects.filter(pk=row[0]).first() if row else None
+CHANNEL_WORK = "work"  # payload of OUTGOING_CHANNEL: something other than a message may be due
+RECEIPTS_PER_PASS = 100  # of one instance, in one transaction
+MAX_REPLANNED = (
+    400  # messages of a contact's own chat, newest first, planned again when their behaviour changes
+)
+NOT_RECORDED_DELAY = timedelta(seconds=1)
 
 
 def plan_receipts(instance: Instance, *, message_id: str, chat_id: str) -> Sequence[Ack]:
-    """A message has just been sent to this chat: the ticks that it has at once, in order. The others are planned.
+    """Returns the acks that a message sent now has at once, in order, and plans the others.
 
-    Called again for the same message, it plans anew.
+    A second call for the same message replaces what the first one planned.
     """
     now = timezone.now()
     if not chat_ids.is_group(chat_id):
         contact = contact_behaviour(instance, chat_id)
-        ack, step = at_once(contact, now)
-        if step is not None and step.due_at is not None:
-            plan(instance, message_id, {chat_id: step})
-        return [each for each in Ack if each <= ack]
-    members = [
-        member
-        for member in Participant.objects.filter(chat__instance=instance, chat__chat_id=chat_id).values_list(
-            "member", flat=True
-        )
-        if member != instance.own_chat_id
-    ]
-    if not members:  # a group that nobody has told us about: like a single person
+        ack, following = acks_when_sent(contact, now)
+        if following is not None and following.due_at is not None:
+            replace_receipts(instance, message_id, {chat_id: following})
+        return acks_up_to(ack)
+    members = list(
+        Participant.objects.filter(chat__instance=instance, chat__chat_id=chat_id)
+        .exclude(member=instance.own_chat_id)
+        .values_list("member", flat=True)
+    )
+    if not members:  # a group without a row behaves like one contact without a row
         return [Ack.SENT, Ack.DELIVERED]
     known = contact_behaviours(instance, members)
-    reached = {member: at_once(known.get(member), now) for member in members}
-    plan(instance, message_id, {member: step for member, (_, step) in reached.items() if step is not None})
-    slowest = min(ack for ack, _ in reached.values())
-    return [each for each in Ack if each <= slowest]
+    reached = {member: acks_when_sent(known.get(member), now) for member in members}
+    planned = {member: following for member, (_, following) in reached.items() if following is not None}
+    replace_receipts(instance, message_id, planned)
+    return acks_up_to(min(ack for ack, _ in reached.values()))
+
+
+def acks_up_to(ack: Ack) -> list[Ack]:
+    return [each for each in Ack if each <= ack]
 
 
 @transaction.atomic
-def plan(instance: Instance, message_id: str, steps: Mapping[str, Next]) -> None:
-    """Writes what these contacts do next with this message, in place of what was planned."""
+def replace_receipts(instance: Instance, message_id: str, planned: Mapping[str, NextAck]) -> None:
+    """Replace the receipts of a message by these, by the contact's chat id."""
     SandboxReceipt.objects.filter(instance=instance, message_id=message_id).delete()
     SandboxReceipt.objects.bulk_create(
         SandboxReceipt(
-            instance=instance, message_id=message_id, chat_id=member, ack=step.ack, due_at=step.due_at
+            instance=instance,
+            message_id=message_id,
+            chat_id=member,
+            ack=following.ack,
+            due_at=following.due_at,
         )
-        for member, step in steps.items()
+        for member, following in planned.items()
     )
 
 
 @transaction.atomic
-def make_due_receipts(instance: Instance, now: datetime) -> int:
-    """Makes the ticks of this instance that are due, at most RECEIPTS_A_PASS; returns how many were looked at."""
+def record_due_receipts(instance: Instance, now: datetime) -> int:
+    """Record the acks that are due, at most RECEIPTS_PER_PASS; returns how many receipts were processed.
+
+    Raises:
+        Instance.DoesNotExist: the instance was deleted.
+    """
     events.lock(instance)
     due = list(
         SandboxReceipt.objects.filter(instance=instance, due_at__lte=now).order_by("due_at", "pk")[
-            :RECEIPTS_A_PASS
+            :RECEIPTS_PER_PASS
         ]
     )
     messages = {
@@ -127,42 +102,43 @@ def make_due_receipts(instance: Instance, now: datetime) -> int:
         )
     }
     known = contact_behaviours(instance, {receipt.chat_id for receipt in due})
-    ticks = []
+    acks: list[tuple[Message, Ack]] = []
     for receipt in due:
         message = messages.get(receipt.message_id)
         if message is not None:
-            ticks += step_on(receipt, message, known.get(receipt.chat_id), Ack(receipt.ack), now)
+            acks += advance_receipt(receipt, message, known.get(receipt.chat_id), Ack(receipt.ack), now)
         elif instance.outgoing.filter(message_id=receipt.message_id).exists():
-            receipt.due_at = now + NOT_WRITTEN_YET  # sent, and the sender is about to write it down
+            # Sent, but the sender has not recorded the message yet.
+            receipt.due_at = now + NOT_RECORDED_DELAY
             receipt.save(update_fields=["due_at"])
-        else:
-            receipt.delete()  # cleared from the queue after all
-    record_acks(instance, ticks)
+        else:  # The message was cleared from the queue.
+            receipt.delete()
+    record_acks(instance, acks)
     return len(due)
 
 
-def step_on(
+def advance_receipt(
     receipt: SandboxReceipt, message: Message, contact: SandboxContact | None, ack: Ack, now: datetime
 ) -> list[tuple[Message, Ack]]:
-    """The contact has come as far as `ack`: plans what they do next, and returns the tick that the message gets."""
-    step = after(contact, ack, now)
+    """Plan the contact's ack after `ack`, and return the acks that the message now has."""
+    following = next_ack(contact, ack, now)
     in_group = chat_ids.is_group(message.chat.chat_id)
-    if step is None or (step.due_at is None and not in_group):
+    if following is None or (following.due_at is None and not in_group):
         receipt.delete()
     else:
-        receipt.ack, receipt.due_at = step.ack, step.due_at
+        receipt.ack, receipt.due_at = following.ack, following.due_at
         receipt.save(update_fields=["ack", "due_at"])
     if not in_group:
         return [(message, ack)]
-    return [(message, each) for each in reached_by_all(message)]
+    return [(message, each) for each in acks_of_all_members(message)]
 
 
-def reached_by_all(message: Message) -> list[Ack]:
-    """The ticks of a group's message: what every member has done, going by those who still have something to do.
+def acks_of_all_members(message: Message) -> list[Ack]:
+    """Returns the acks after SENT that every member of the group has given.
 
-    Who has left the group is waited for no longer.
+    A member's receipt is their next ack. Members who have left the group do not count.
     """
-    slowest = (
+    lowest = (
         SandboxReceipt.objects.filter(
             instance=message.instance_id,
             message_id=message.message_id,
@@ -172,17 +148,21 @@ def reached_by_all(message: Message) -> list[Ack]:
         .values_list("ack", flat=True)
         .first()
     )
-    if slowest is None:
+    if lowest is None:
         return [Ack.DELIVERED, Ack.VIEWED]
-    return [Ack.DELIVERED] if slowest == Ack.VIEWED else []
+    return [Ack.DELIVERED] if lowest == Ack.VIEWED else []
 
 
 @transaction.atomic
-def tick_by_hand(instance: Instance, *, message_id: str, ack: Ack, contact: str = "") -> tuple[Message, bool]:
-    """Contacts get or read a message because somebody says so, whatever their mind is; was it news?
+def acknowledge_as_contact(
+    instance: Instance, *, message_id: str, ack: Ack, contact: str = ""
+) -> tuple[Message, bool]:
+    """Record an ack on a user's request, whatever the contact's behaviour; returns the message and whether it changed.
 
-    In a group `contact` (a chat id) is the one who does, "" all of them. Raises UnknownMessage, also when that one
-    is not in the group.
+    In a group, `contact` is the chat id of the member who gives the ack; "" means all members.
+
+    Raises:
+        UnknownMessage: no such message was sent, or not to this contact.
     """
     events.lock(instance)
     now = timezone.now()
@@ -196,11 +176,11 @@ def tick_by_hand(instance: Instance, *, message_id: str, ack: Ack, contact: str 
     message.instance, before = instance, message.ack
     if not chat_ids.is_group(message.chat.chat_id):
         if contact and contact != message.chat.chat_id:
-            raise UnknownMessage("The message was sent to somebody else.")
+            raise UnknownMessage("The message was sent to another contact.")
         record_acks(instance, [(message, ack)])
-        mind = SandboxContact.objects.filter(instance=instance, chat_id=message.chat.chat_id).first()
-        reconsider(instance, [message], mind, now)
-        wake()
+        behaviour = SandboxContact.objects.filter(instance=instance, chat_id=message.chat.chat_id).first()
+        replan_receipts(instance, [message], behaviour, now)
+        wake_sending_loop()
         return message, message.ack != before
     waiting = SandboxReceipt.objects.filter(instance=instance, message_id=message_id, ack__lte=ack)
     if contact:
@@ -208,71 +188,72 @@ def tick_by_hand(instance: Instance, *, message_id: str, ack: Ack, contact: str 
             raise UnknownMessage("The message was sent to a group that this contact is not in.")
         waiting = waiting.filter(chat_id=contact)
     known = contact_behaviours(instance, waiting.values_list("chat_id", flat=True))
-    ticks = [
-        tick
+    acks = [
+        each
         for receipt in waiting
-        for tick in step_on(receipt, message, known.get(receipt.chat_id), ack, now)
+        for each in advance_receipt(receipt, message, known.get(receipt.chat_id), ack, now)
     ]
-    record_acks(instance, ticks if contact else [(message, ack)])
-    wake()
-    return message, bool(ticks) or message.ack != before
+    record_acks(instance, acks if contact else [(message, ack)])
+    wake_sending_loop()
+    return message, bool(acks) or message.ack != before
 
 
-def reconsider(
+def replan_receipts(
     instance: Instance, messages: Iterable[Message], contact: SandboxContact | None, now: datetime
 ) -> None:
-    """Plans anew what a person does with these messages of their own chat; groups' are left alone."""
-    rows: defaultdict[str, list[SandboxReceipt]] = defaultdict(list)
+    """Plan again the next ack of a contact for these messages of their own chat. Ignores messages of groups."""
+    planned: defaultdict[str, list[SandboxReceipt]] = defaultdict(list)
     for message in messages:
         if chat_ids.is_group(message.chat.chat_id):
             continue
-        rows[message.message_id] = []
-        missed = contact and contact.missed_until and message.time <= contact.missed_until
-        step = after(contact, Ack(message.ack or Ack.SENT), now)
-        if step and step.due_at is not None and not (missed and step.ack == Ack.DELIVERED):
-            rows[message.message_id].append(
+        planned[message.message_id] = []
+        is_missed = contact and contact.missed_until and message.time <= contact.missed_until
+        following = next_ack(contact, Ack(message.ack or Ack.SENT), now)
+        if following and following.due_at is not None and not (is_missed and following.ack == Ack.DELIVERED):
+            planned[message.message_id].append(
                 SandboxReceipt(
                     instance=instance,
                     message_id=message.message_id,
                     chat_id=message.chat.chat_id,
-                    ack=step.ack,
-                    due_at=step.due_at,
+                    ack=following.ack,
+                    due_at=following.due_at,
                 )
             )
-    SandboxReceipt.objects.filter(instance=instance, message_id__in=list(rows)).delete()
-    SandboxReceipt.objects.bulk_create(row for each in rows.values() for row in each)
+    SandboxReceipt.objects.filter(instance=instance, message_id__in=list(planned)).delete()
+    SandboxReceipt.objects.bulk_create(receipt for each in planned.values() for receipt in each)
 
 
 def apply_new_behaviour(instance: Instance, contact: SandboxContact) -> None:
-    """A contact is another than they were: plans anew what they do with what they have not read yet.
+    """Plan again what a contact does with messages not yet delivered or read, after their behaviour has changed.
 
-    That is the newest MESSAGES_RECONSIDERED of their own chat and all that waits for them in groups. The caller
-    holds the instance's lock.
+    Covers the newest MAX_REPLANNED messages of their own chat, and all their receipts in groups. The caller holds the
+    instance's lock.
     """
     now = timezone.now()
     unread = (
         Message.objects.select_related("chat")
         .filter(instance=instance, chat__chat_id=contact.chat_id, from_me=True, ack__lt=Ack.VIEWED)
-        .order_by("-number")[:MESSAGES_RECONSIDERED]
+        .order_by("-number")[:MAX_REPLANNED]
     )
-    reconsider(instance, reversed(unread), contact, now)
-    waiting = SandboxReceipt.objects.filter(instance=instance, chat_id=contact.chat_id).exclude(
+    replan_receipts(instance, reversed(unread), contact, now)
+    in_groups = SandboxReceipt.objects.filter(instance=instance, chat_id=contact.chat_id).exclude(
         message_id__in=[message.message_id for message in unread]
     )
     sent_at = dict(
-        Message.objects.filter(instance=instance, message_id__in=waiting.values("message_id")).values_list(
+        Message.objects.filter(instance=instance, message_id__in=in_groups.values("message_id")).values_list(
             "message_id", "time"
         )
     )
-    for receipt in waiting:
-        step = after(contact, Ack(receipt.ack - 1), now)
-        missed = contact.missed_until and sent_at.get(receipt.message_id, now) <= contact.missed_until
-        receipt.due_at = None if missed and receipt.ack == Ack.DELIVERED else step.due_at if step else None
-    SandboxReceipt.objects.bulk_update(waiting, ["due_at"])
-    wake()
+    for receipt in in_groups:
+        following = next_ack(contact, Ack(receipt.ack - 1), now)
+        is_missed = contact.missed_until and sent_at.get(receipt.message_id, now) <= contact.missed_until
+        is_delivery = receipt.ack == Ack.DELIVERED
+        receipt.due_at = None if following is None or (is_missed and is_delivery) else following.due_at
+    SandboxReceipt.objects.bulk_update(in_groups, ["due_at"])
+    wake_sending_loop()
 
 
-def wake() -> None:
-    """The loop looks at what is due as soon as this transaction commits."""
+def wake_sending_loop() -> None:
+    """Make the loop check for due receipts as soon as this transaction commits."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, %s)", [OUTGOING_CHANNEL, WORK])
+        cursor.execute("SELECT pg_notify(%s, %s)", [OUTGOING_CHANNEL, CHANNEL_WORK])

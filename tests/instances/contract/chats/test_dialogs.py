@@ -82,9 +82,9 @@ def test_dialogs_by_limit_and_page(get: Call, instance: Instance) -> None:
 @pytest.mark.parametrize(
     ("argument", "error"),
     [
-        ("limit=-1", "limit takes a whole number from 0 to 2147483647"),
-        ("page=first", "page takes a whole number from 0 to 2147483647"),
-        ("order=name", "order takes asc or desc"),
+        ("limit=-1", "`limit` must be a whole number from 0 to 2147483647."),
+        ("page=first", "`page` must be a whole number from 0 to 2147483647."),
+        ("order=name", "`order` must be `asc` or `desc`."),
     ],
 )
 def test_dialogs_name_a_wrong_argument(client: Client, instance: Instance, argument: str, error: str) -> None:

@@ -111,7 +111,7 @@ def test_group_of_256_and_no_more(post: Call) -> None:
     phones = [f"1768000{number:04}" for number in range(257)]
     assert post("group", groupName="Many", phones=phones) == {
         "created": False,
-        "message": "A group takes at most 256 participants",
+        "message": "A group can have at most 256 participants.",
     }
     assert not Chat.objects.exists()
     made = post("group", groupName="Many", phones=phones[:256])
@@ -127,14 +127,14 @@ def test_group_of_256_and_no_more(post: Call) -> None:
     [
         (
             {"phones": "17680561234"},
-            "groupName is missing: it takes the group's name, 1 to 100 characters",
+            "`groupName` is required: the name of the group, 1 to 100 characters.",
         ),
-        ({"groupName": " ", "phones": "17680561234"}, "groupName takes 1 to 100 characters"),
-        ({"groupName": "x" * 101, "phones": "17680561234"}, "groupName takes 1 to 100 characters"),
-        ({"groupName": "a"}, "The participants are missing: phones or chatIds takes at least one"),
+        ({"groupName": " ", "phones": "17680561234"}, "`groupName` must be 1 to 100 characters."),
+        ({"groupName": "x" * 101, "phones": "17680561234"}, "`groupName` must be 1 to 100 characters."),
+        ({"groupName": "a"}, "A group needs participants: send `phones` or `chatIds`."),
         (
             {"groupName": "a", "phones": []},
-            "The participants are missing: phones or chatIds takes at least one",
+            "A group needs participants: send `phones` or `chatIds`.",
         ),
         (
             {"groupName": "a", "phones": ["17680561234", "12"]},
@@ -146,12 +146,12 @@ def test_group_of_256_and_no_more(post: Call) -> None:
         ),
         (
             {"groupName": "a", "chatIds": "17680561234-1479621234@g.us"},
-            "chatIds takes chat ids of persons, such as 17680561234@c.us",
+            "`chatIds` must be chat ids of people, such as 17680561234@c.us.",
         ),
         ({"groupName": "a", "phones": "15550001111"}, "None of the participants uses the messenger."),
         (
             {"groupName": "a", "phones": "17680561234", "messageText": "ж" * 32_769},
-            "messageText is longer than 65536 bytes",
+            "`messageText` must be at most 65536 bytes.",
         ),
     ],
 )
@@ -247,12 +247,12 @@ def test_nobody_changes_a_group_that_they_have_left(post: Call, group_id: str, m
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({}, "groupId is missing: it takes the chat id of a group"),
+        ({}, "`groupId` is required: the chat id of a group."),
         ({"groupId": ANNA}, "groupId should look like 17680561234-1479621234@g.us"),
         ({"groupId": "none"}, "groupId should look like 17680561234-1479621234@g.us"),
         (
             {"groupId": "17680561234-1479621234@g.us"},
-            "participantChatId is missing: it takes the chat id, or the phone number, of one person",
+            "`participantChatId` is required: the chat id, or the phone number, of one person.",
         ),
         (
             {"groupId": "17680561234-1479621234@g.us", "participantPhone": "17680561234"},
@@ -260,7 +260,7 @@ def test_nobody_changes_a_group_that_they_have_left(post: Call, group_id: str, m
         ),
         (
             {"groupId": "17680561234-1479621234@g.us", "participantChatId": [ANNA, BEN]},
-            "participantChatId takes the chat id, or the phone number, of one person",
+            "`participantChatId` must be the chat id, or the phone number, of one person.",
         ),
     ],
 )
@@ -312,7 +312,7 @@ def test_leave_group(post: Call, get: Call, group_id: str) -> None:
     ("asked", "message"),
     [
         ({"chatId": ANNA}, "groupId should look like 17680561234-1479621234@g.us"),
-        ({}, "chatId is missing: it takes the chat id of a group"),
+        ({}, "`chatId` is required: the chat id of a group."),
         ({"chatId": "17680561234-1479621234@g.us"}, "The group 17680561234-1479621234@g.us was not found."),
     ],
 )
@@ -360,8 +360,8 @@ def test_join_group_again_by_the_own_link(post: Call, group_id: str) -> None:
 @pytest.mark.parametrize(
     ("asked", "status", "error"),
     [
-        ({}, 400, "code or url takes an invite link, or its last part"),
-        ({"code": "a b"}, 400, "code or url takes an invite link, or its last part"),
+        ({}, 400, "`code` or `url` must be an invite link, or its last part."),
+        ({"code": "a b"}, 400, "`code` or `url` must be an invite link, or its last part."),
         ({"url": "https://example.com/invite/"}, 200, "The invite link leads to no group."),
         ({"code": "BfC7pHlfbdk8nT9kAzxQrm"}, 200, "The invite link leads to no group."),
     ],

@@ -58,10 +58,10 @@ def test_create_label_in_a_colour_however_it_is_written(post: Call, color: Any, 
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ({}, "name is missing: it takes a text"),
+        ({}, "`name` is required: the label's name."),
         ({"name": "  "}, "The name of a label has 1 to 100 characters."),
         ({"name": "x" * 101}, "The name of a label has 1 to 100 characters."),
-        ({"name": "a", "color": "red"}, "color takes a colour such as #ff9485"),
+        ({"name": "a", "color": "red"}, "`color` must be a colour such as #ff9485."),
         ({"name": "New client"}, "There is a label of this name already."),
     ],
 )
@@ -115,8 +115,8 @@ def test_remove_label(post: Call, get: Call, label: dict[str, str], chat: Chat) 
     ("given", "message"),
     [
         ("99999999", "The label 99999999 was not found."),
-        ("blue", "labelId takes the id of a label, such as 5"),
-        ("", "labelId takes the id of a label, such as 5"),
+        ("blue", "`labelId` must be the id of a label, such as 5."),
+        ("", "`labelId` must be the id of a label, such as 5."),
     ],
 )
 @pytest.mark.parametrize("method", ["updateLabel", "removeLabel"])
@@ -146,7 +146,7 @@ def test_label_chat_without_the_chat_or_the_label(
     }
     assert post(method, chatId=ANNA) == {
         "result": "failed",
-        "message": "labelId is missing: it takes the id of a label",
+        "message": "`labelId` is required: the id of a label.",
     }
     assert not chat.labels.exists()
 

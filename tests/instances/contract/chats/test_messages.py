@@ -134,13 +134,13 @@ def test_a_variable_without_a_value_is_as_if_it_had_not_come(
 @pytest.mark.parametrize(
     ("argument", "error"),
     [
-        ("limit=-1", "limit takes a whole number from 0 to 2147483647"),
-        ("limit=many", "limit takes a whole number from 0 to 2147483647"),
-        ("lastMessageNumber=1.5", "lastMessageNumber takes a whole number from 0 to 999999999999999"),
-        ("min_time=1714564800000", "min_time takes unix seconds, from 0 to 253402300799"),
-        ("min_time=noon", "min_time takes unix seconds, from 0 to 253402300799"),
-        ("max_time=-1", "max_time takes unix seconds, from 0 to 253402300799"),
-        ("last=maybe", "last takes true or false"),
+        ("limit=-1", "`limit` must be a whole number from 0 to 2147483647."),
+        ("limit=many", "`limit` must be a whole number from 0 to 2147483647."),
+        ("lastMessageNumber=1.5", "`lastMessageNumber` must be a whole number from 0 to 999999999999999."),
+        ("min_time=1714564800000", "`min_time` must be unix seconds from 0 to 253402300799."),
+        ("min_time=noon", "`min_time` must be unix seconds from 0 to 253402300799."),
+        ("max_time=-1", "`max_time` must be unix seconds from 0 to 253402300799."),
+        ("last=maybe", "`last` must be `true` or `false`."),
         ("chatId=x", "chatId should look like 17680561234@c.us or 17680561234-1479621234@g.us"),
     ],
 )
@@ -193,7 +193,7 @@ def test_long_texts_come_in_several_answers(
 ) -> None:
     receive(instance, 7)
     Message.objects.update(body="x" * 40)
-    monkeypatch.setattr(chats_messages, "TEXT_CAP", 100)
+    monkeypatch.setattr(chats_messages, "MAX_TEXT", 100)
     assert numbers(get("messages", limit=0)) == [1, 2]
     assert numbers(get("messages", limit=0, lastMessageNumber=2)) == [3, 4]
     assert numbers(get("messages", limit=0, last=1)) == [6, 7]

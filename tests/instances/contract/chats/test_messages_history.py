@@ -45,17 +45,17 @@ def test_a_page_of_a_chats_history(get: Call, seven: Instance, page: int, found:
 def test_a_count_of_nothing_is_a_hundred_and_a_page_has_at_most_a_thousand(
     get: Call, seven: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("instances.contract.chats.messages.PAGE", 2)
+    monkeypatch.setattr("instances.contract.chats.messages.PAGE_SIZE", 2)
     assert bodies(get("messagesHistory", count=0)) == ["7", "6"]
-    monkeypatch.setattr("instances.contract.chats.messages.MOST_A_PAGE", 3)
+    monkeypatch.setattr("instances.contract.chats.messages.MAX_PAGE_SIZE", 3)
     assert bodies(get("messagesHistory", count=100_000)) == ["7", "6", "5"]
 
 
 @pytest.mark.parametrize(
     ("query", "error"),
     [
-        ("page=-1", "page takes a whole number from 0 to 2147483647"),
-        ("count=x", "count takes a whole number from 0 to 2147483647"),
+        ("page=-1", "`page` must be a whole number from 0 to 2147483647."),
+        ("count=x", "`count` must be a whole number from 0 to 2147483647."),
         ("chatId=x", "chatId should look like 17680561234@c.us or 17680561234-1479621234@g.us"),
     ],
 )

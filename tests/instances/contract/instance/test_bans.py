@@ -29,13 +29,13 @@ def test_ban_test(post: Call) -> None:
     post("banSettings", banPhoneMask="^1768|22$")
     assert post("banTest", phone="+17680561234") == {
         "banned": True,
-        "message": "17680561234 fits the mask: nothing that they write reaches the instance.",
+        "message": "17680561234 matches the mask: its messages and calls do not reach the instance.",
         "phone": "17680561234",
         "banPhoneMask": "^1768|22$",
     }
     assert post("banTest", phone="15550001111") == {
         "banned": False,
-        "message": "15550001111 does not fit the mask.",
+        "message": "15550001111 does not match the mask.",
         "phone": "15550001111",
         "banPhoneMask": "^1768|22$",
     }
@@ -43,7 +43,7 @@ def test_ban_test(post: Call) -> None:
 
 def test_ban_test_without_a_mask(post: Call) -> None:
     answer = post("banTest", phone="17680561234")
-    assert (answer["banned"], answer["message"]) == (False, "No mask is set, so nobody is banned.")
+    assert (answer["banned"], answer["message"]) == (False, "No mask is set, so no number is banned.")
 
 
 def test_ban_test_of_what_is_no_phone(client: Client, instance: Instance) -> None:
@@ -55,7 +55,7 @@ def test_ban_test_of_what_is_no_phone(client: Client, instance: Instance) -> Non
 @pytest.mark.parametrize(
     ("mask", "sentence"),
     [
-        ("x" * 201, "banPhoneMask takes a text of at most 200 characters"),
+        ("x" * 201, "`banPhoneMask` must be at most 200 characters."),
         ("(1", "banPhoneMask takes a regular expression in the syntax of RE2: missing ): (1"),
         (
             r"(1)\1",

@@ -78,7 +78,7 @@ def test_instance_statuses_need_the_flag(client: Client, instance: Instance) -> 
     response = client.get("/instance12345/instanceStatuses?token=secret")
     assert (response.status_code, response.json()) == (
         400,
-        {"error": "instanceStatuses is off. Switch it on in settings; it counts from then on."},
+        {"error": "instanceStatuses is off. Switch it on in settings; the history starts then."},
     )
 
 
@@ -152,7 +152,7 @@ def test_webhook_status_of_an_unknown_message(client: Client, message: Message, 
     response = client.get(f"/instance12345/webhookStatus?token=secret&msgId={message_id}")
     assert (response.status_code, response.json()) == (
         404,
-        {"error": "There is no hook of a message with this msgId."},
+        {"error": "No hook was found for this `msgId`."},
     )
 
 
@@ -199,7 +199,7 @@ def test_repeat_hook_that_cannot_be_repeated_says_why(
 ) -> None:
     assert post("repeatHook") == {
         "success": False,
-        "message": "There is no hook of a message with this messageId.",
+        "message": "No hook was found for this `messageId`.",
     }
     hooks().update(state=State.FAILED, finished_at=timezone.now(), attempts_made=1)
     configure(instance.endpoint, url="")

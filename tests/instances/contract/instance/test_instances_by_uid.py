@@ -45,7 +45,7 @@ def test_new_instance(client: Client, uid: str, instance: Instance, kind: str) -
 
 def test_new_instance_of_an_unknown_type(client: Client, uid: str) -> None:
     response = client.get(f"/newInstance?uid={uid}&type=pigeon")
-    assert (response.status_code, response.json()) == (400, {"error": "type takes one of sandbox"})
+    assert (response.status_code, response.json()) == (400, {"error": "`type` must be one of: sandbox."})
     assert Instance.objects.count() == 1
 
 

@@ -54,15 +54,15 @@ def test_set_status(post: Call, instance: Instance) -> None:
 @pytest.mark.parametrize(
     ("method", "argument", "given", "message"),
     [
-        ("setName", "name", " ", "name is empty: it takes the name that contacts are to see."),
-        ("setName", "name", "x" * 101, "name takes a text of at most 100 characters"),
+        ("setName", "name", " ", "`name` must not be empty."),
+        ("setName", "name", "x" * 101, "`name` must be at most 100 characters."),
         ("setName", "name", ["x"] * 2 + [{}], "name takes a text"),
-        ("setStatus", "status", "x" * 201, "status takes a text of at most 200 characters"),
+        ("setStatus", "status", "x" * 201, "`status` must be at most 200 characters."),
         (
             "setStatus",
             "status",
             None,
-            "status is missing: it takes the line that contacts are to see below the name.",
+            "`status` is required: the text that contacts see below the name.",
         ),
     ],
 )

@@ -108,7 +108,7 @@ def test_a_screenshot_shows_the_code_and_nothing_else(client: Client, instance: 
     response = client.get("/instance12345/screenshot?token=secret")
     assert (response.status_code, response.json()) == (
         404,
-        {"error": "There is no picture: this messenger runs without a screen, and no QR code waits."},
+        {"error": "There is no screenshot: this messenger has no screen, and there is no QR code to scan."},
     )
     set_status("got qr code")
     response = client.get("/instance12345/screenshot?token=secret")

@@ -107,7 +107,7 @@ def test_a_message_in_the_messengers_hands_is_sent_and_recorded(
     assert said == [
         {
             "message": "2 messages were removed from the queue. "
-            "1 in the messenger's hands is sent all the same.",
+            "1 was already handed to the messenger and will be sent.",
             "messageTextsExample": ["second", "third"],
         }
     ]

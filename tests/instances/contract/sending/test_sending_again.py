@@ -111,8 +111,8 @@ def test_what_can_not_be_forwarded(post: Call, instance: Instance) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({}, "messageId is missing: it takes the id of a message to be forwarded, or an array of ids"),
-        ({"messageId": []}, "messageId takes the id of a message to be forwarded, or an array of ids"),
+        ({}, "`messageId` is required: the id of the message to forward, or an array of ids."),
+        ({"messageId": []}, "`messageId` must be the id of the message to forward, or an array of ids."),
         ({"messageId": ["a"] * 101}, "At most 100 messages are forwarded at once."),
     ],
 )
@@ -183,5 +183,5 @@ def test_another_instances_message_is_neither_deleted_nor_forwarded(post: Call) 
 def test_delete_message_needs_an_id(post: Call) -> None:
     assert post("deleteMessage", phone=TO) == {
         "sent": False,
-        "message": "messageId is missing: it takes the id of an own message",
+        "message": "`messageId` is required: the id of a message that you sent.",
     }

@@ -56,15 +56,15 @@ def test_send_link_takes_a_preview_without_data_in_front(post: Call, get: Call) 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"body": ""}, "body takes the address that is linked, https://…"),
-        ({"body": "example.com"}, "Message was not sent: body takes an address that begins with http:// or https://."),
-        ({"title": None}, "title takes the title of the preview"),
-        ({"title": "x" * 1001}, "title takes the title of the preview, of at most 1000 characters"),
-        ({"previewBase64": ""}, "previewBase64 takes a picture: data:image/jpeg;base64,…"),
-        ({"previewBase64": "?"}, "Message was not sent: previewBase64: the base64 is not valid."),
+        ({"body": ""}, "`body` must be the URL to link."),
+        ({"body": "example.com"}, "Message was not sent: `body` must be a URL that starts with http:// or https://."),
+        ({"title": None}, "`title` must be the title of the preview."),
+        ({"title": "x" * 1001}, "`title` must be at most 1000 characters."),
+        ({"previewBase64": ""}, "`previewBase64` must be an image as a data: URI."),
+        ({"previewBase64": "?"}, "Message was not sent: `previewBase64`: the base64 is not valid."),
         ({"previewBase64": "data:text/plain;base64,aGk="},
-         "Message was not sent: previewBase64: it takes image, and this is text/plain."),
-        ({"description": "x" * 1001}, "Message was not sent: description takes a text of at most 1000 characters."),
+         "Message was not sent: `previewBase64`: it takes image, and this is text/plain."),
+        ({"description": "x" * 1001}, "Message was not sent: `description` must be at most 1000 characters."),
     ],
 )  # fmt: skip
 def test_send_link_refuses_with_the_reason(post: Call, change: dict[str, Any], message: str) -> None:
@@ -76,7 +76,7 @@ def test_send_link_refuses_with_the_reason(post: Call, change: dict[str, Any], m
 def test_send_link_needs_body_title_and_preview(post: Call, missing: str) -> None:
     answer = post("sendLink", phone=TO, **{key: value for key, value in LINK.items() if key != missing})
     assert answer["sent"] is False
-    assert answer["message"].startswith(f"{missing} is missing: it takes ")
+    assert answer["message"].startswith(f"`{missing}` is required: ")
 
 
 def test_send_contact_by_its_chat_id(post: Call, get: Call, instance: Instance) -> None:
@@ -109,15 +109,15 @@ def test_send_contact_of_several_is_one_message(post: Call, get: Call, several: 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("", "contactId takes the chat id of a contact, 17680561234@c.us, or an array of them"),
-        ([], "contactId takes the chat id of a contact, 17680561234@c.us, or an array of them"),
-        ("[1", "contactId takes the chat id of a contact, 17680561234@c.us, or an array of them"),
+        ("", "`contactId` must be the chat id of a contact, 17680561234@c.us, or an array of chat ids."),
+        ([], "`contactId` must be the chat id of a contact, 17680561234@c.us, or an array of chat ids."),
+        ("[1", "`contactId` must be the chat id of a contact, 17680561234@c.us, or an array of chat ids."),
         ("17680561234-1479621234@g.us",
-         "contactId takes the chat id of a contact, 17680561234@c.us, or an array of them"),
+         "`contactId` must be the chat id of a contact, 17680561234@c.us, or an array of chat ids."),
         ("anna", "chatId should look like 17680561234@c.us or 17680561234-1479621234@g.us"),
         (float("inf"), "chatId should look like 17680561234@c.us or 17680561234-1479621234@g.us"),
         (float("nan"), "chatId should look like 17680561234@c.us or 17680561234-1479621234@g.us"),
-        (["19990001122"] * 101, "Message was not sent: contactId takes at most 100 contacts."),
+        (["19990001122"] * 101, "Message was not sent: `contactId` must be at most 100 contacts."),
     ],
 )  # fmt: skip
 def test_send_contact_refuses_with_the_reason(post: Call, given: Any, message: str) -> None:
@@ -127,7 +127,7 @@ def test_send_contact_refuses_with_the_reason(post: Call, given: Any, message: s
 def test_send_contact_needs_a_contact(post: Call) -> None:
     refused(
         post("sendContact", phone=TO),
-        "contactId is missing: it takes the chat id of a contact, 17680561234@c.us, or an array of them",
+        "`contactId` is required: the chat id of a contact, 17680561234@c.us, or an array of chat ids.",
     )
 
 
@@ -140,13 +140,13 @@ def test_send_vcard(post: Call, get: Call) -> None:
 def test_send_vcard_refuses_what_is_none(post: Call, given: str) -> None:
     refused(
         post("sendVCard", phone=TO, vcard=given),
-        "Message was not sent: vcard begins with BEGIN:VCARD and ends with END:VCARD.",
+        "Message was not sent: `vcard` must start with BEGIN:VCARD and end with END:VCARD.",
     )
 
 
 def test_send_vcard_needs_a_card(post: Call) -> None:
     refused(
-        post("sendVCard", phone=TO), "vcard is missing: it takes a vCard: BEGIN:VCARD … END:VCARD"
+        post("sendVCard", phone=TO), "`vcard` is required: a vCard: BEGIN:VCARD … END:VCARD."
     )  # fmt: skip
 
 
@@ -168,14 +168,14 @@ def test_degrees_may_be_numbers_or_texts(post: Call, get: Call, lat: Any, lng: A
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"lat": 90.1}, "lat takes degrees from -90 to 90"),
-        ({"lat": "north"}, "lat takes degrees from -90 to 90"),
-        ({"lat": "nan"}, "lat takes degrees from -90 to 90"),
-        ({"lat": None}, "lat takes degrees from -90 to 90"),
-        ({"lat": True}, "lat takes degrees from -90 to 90"),
-        ({"lng": -180.5}, "lng takes degrees from -180 to 180"),
-        ({"lng": "1e999"}, "lng takes degrees from -180 to 180"),
-        ({"address": " "}, "address takes the place in words"),
+        ({"lat": 90.1}, "`lat` must be degrees from -90 to 90."),
+        ({"lat": "north"}, "`lat` must be degrees from -90 to 90."),
+        ({"lat": "nan"}, "`lat` must be degrees from -90 to 90."),
+        ({"lat": None}, "`lat` must be degrees from -90 to 90."),
+        ({"lat": True}, "`lat` must be degrees from -90 to 90."),
+        ({"lng": -180.5}, "`lng` must be degrees from -180 to 180."),
+        ({"lng": "1e999"}, "`lng` must be degrees from -180 to 180."),
+        ({"address": " "}, "`address` must be the address or name of the place."),
     ],
 )  # fmt: skip
 def test_send_location_refuses_with_the_reason(post: Call, change: dict[str, Any], message: str) -> None:
@@ -186,7 +186,7 @@ def test_send_location_refuses_with_the_reason(post: Call, change: dict[str, Any
 def test_send_location_needs_all_three(post: Call, missing: str) -> None:
     answer = post("sendLocation", phone=TO, **{key: value for key, value in PLACE.items() if key != missing})
     assert answer["sent"] is False
-    assert answer["message"].startswith(f"{missing} is missing: it takes ")
+    assert answer["message"].startswith(f"`{missing}` is required: ")
 
 
 @pytest.mark.parametrize(

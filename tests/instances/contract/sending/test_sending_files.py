@@ -219,21 +219,21 @@ def test_send_ptt_takes_no_picture(post: Call, files: Receiver) -> None:
 def test_an_empty_body_is_refused(post: Call, body: str | None) -> None:
     refused(
         post("sendFile", phone=TO, body=body, filename="a.jpg"),
-        "body takes the address of a file (https://…), data:image/jpeg;base64,…, or a file of a form",
+        "`body` must be a file: its URL (https://…), data:image/jpeg;base64,…, or a file of a multipart form.",
     )
 
 
 def test_a_missing_body_is_refused(post: Call) -> None:
     refused(
         post("sendFile", phone=TO, filename="a.jpg"),
-        "body is missing: it takes a file: its address, data:image/jpeg;base64,…, or a file of a multipart form",
+        "`body` is required: a file: its URL (https://…), data:image/jpeg;base64,…, or a file of a multipart form.",
     )
 
 
 def test_a_missing_filename_is_refused(post: Call, files: Receiver) -> None:
     refused(
         post("sendFile", phone=TO, body=files.url),
-        "filename is missing: it takes the name that the file is to have, such as photo.jpg",
+        "`filename` is required: the name of the file, such as photo.jpg.",
     )
     assert files.requests == []
 

@@ -50,10 +50,10 @@ def ago(**span: float) -> datetime:
 
 
 def bars(instance: Instance, **query: str) -> dict[str, dict[str, int]]:
-    """What stands in the bars that are not empty, by their beginning."""
+    """The counts of the bars that are not empty, by their start."""
     hooks = Hook.objects.filter(endpoint_id=instance.pk)
-    filters = Filters.of(query)
-    filtered = filters.restrict(hooks, besides={"state", "period", "from", "to"})
+    filters = Filters.from_query(query)
+    filtered = filters.apply_beyond(hooks, {"state", "period", "from", "to"})
     chart = log_chart.chart_of(instance.pk, *filters.time_range(), filtered)
     return {
         f"{bar.start:%d %H:%M:%S}": {name: count for name, count in bar.counts.items() if count}
@@ -91,7 +91,7 @@ def test_each_hour_of_the_last_day_has_a_bar_with_what_became_of_its_hooks(insta
     ],
 )
 def test_a_bar_is_as_wide_as_the_chosen_time_asks_for(query, step, count, first):
-    chart = log_chart.empty(*Filters.of(query).time_range(), by_index=True)
+    chart = log_chart.empty(*Filters.from_query(query).time_range(), by_index=True)
     assert (chart.step, len(chart.bars), f"{chart.bars[0].start:%d %H:%M:%S}") == (step, count, first)
     assert chart.bars[-1].end - chart.bars[-1].start == timedelta(seconds=step)
 
@@ -118,7 +118,7 @@ def test_a_bar_too_large_for_itself_is_said_in_words(alice, instance, monkeypatc
     for _ in range(3):
         make(instance, NOW)
     page = alice.get("/log/overview/", {"instance": 12345}).content.decode()
-    assert "hooks in the last bar alone. Choose a shorter time." in page
+    assert "hooks in the last bar alone. Choose a shorter period." in page
     assert "data-chart" not in page
 
 
@@ -140,8 +140,8 @@ def test_the_table_holds_every_number_and_leads_to_the_hooks_of_its_hour(alice, 
 
 def test_an_instance_without_hooks_says_so(alice):
     page = alice.get("/log/overview/?instance=12345").content.decode()
-    assert "No hook in this time." in page
-    assert "nothing tried yet" in page
+    assert "No hooks in this period." in page
+    assert "nothing sent yet" in page
 
 
 def test_nothing_is_sent_again_while_nothing_is_new(alice, instance):

@@ -90,11 +90,11 @@ def test_the_file_obeys_the_filters(alice, instance):
 
 @pytest.mark.parametrize("form", ["ndjson", "csv"])
 def test_what_a_file_leaves_out_it_says_and_where_the_next_one_begins(alice, instance, monkeypatch, form):
-    monkeypatch.setattr(log_export, "EXPORT_MOST", 3)
-    monkeypatch.setattr(log_export, "AT_ONCE", 2)
+    monkeypatch.setattr(log_export, "EXPORT_MAX", 3)
+    monkeypatch.setattr(log_export, "BATCH_SIZE", 2)
     hooks = [make(instance, State.FAILED) for _ in range(5)]
     *_, last = file(alice, state="failed", **{"as": form}).splitlines()
-    assert "older hooks fit as well, but a file takes 3; the next is http" in last
+    assert "older hooks match too, but a file holds 3; the next file is http" in last
     address = last[last.index("/log/export/") :].rstrip('"}')
     assert address == f"/log/export/?state=failed&instance=12345&as={form}&before={hooks[2].pk}"
     answer = alice.get(address)
@@ -113,7 +113,7 @@ def test_it_is_a_download(alice, instance):
 def test_a_filter_that_makes_no_sense_gives_no_file(alice, instance):
     answer = alice.get("/log/export/?instance=12345&as=csv&state=lost")
     assert (answer.status_code, answer.content.decode()) == (
-        400, "The log knows no such value: state. Choose another one and export again.",
+        400, "Invalid filters: state. Correct them and export again.",
     )  # fmt: skip
     assert alice.get("/log/export/?instance=12345&as=xlsx").status_code == 404
 

@@ -1,4 +1,4 @@
-"""Many hooks sent again from the log: ticked ones, a filter, a period; the job's page; nobody else's."""
+"""Resending many hooks from the log: selected ones, a filter, a period; the job's page; access."""
 
 from datetime import timedelta
 
@@ -23,7 +23,7 @@ def instance() -> Instance:
     )
 
 
-def made(client: Client, *args: object, **options: object) -> Redelivery:
+def created_job(client: Client, *args: object, **options: object) -> Redelivery:
     answer = client.post(*args, **options)  # type: ignore[arg-type]
     job = Redelivery.objects.latest("pk")
     assert (answer.status_code, answer["Location"]) == (302, f"/log/redeliveries/{job.public_id}/")
@@ -37,9 +37,9 @@ def test_the_count_comes_before_and_a_post_makes_the_job(alice: Client, instance
     make(instance, State.FAILED, body=b"", body_dropped_at=timezone.now())
     page = alice.get("/log/redeliver/?instance=12345&state=failed")
     assert page.context["preview"] == (3, 0, 1, 0)
-    assert "Send 3 again" in page.text
+    assert "Resend 3 hooks" in page.text
     assert Redelivery.objects.count() == 0
-    job = made(alice, "/log/redeliver/?instance=12345", {"state": "failed"})
+    job = created_job(alice, "/log/redeliver/?instance=12345", {"state": "failed"})
     assert (job.planned, job.filter, job.created_by) == (3, {"states": ["failed"]}, instance.owner.owner)
 
 
@@ -48,9 +48,9 @@ def test_every_filter_of_the_log_becomes_the_jobs(alice: Client, instance: Insta
     query = {
         "state": "failed", "kind": "message", "answer": "2xx", "simulated": "no", "host": "A.example", "message": "m1",
     }  # fmt: skip
-    job = made(alice, "/log/redeliver/?instance=12345", query)
+    job = created_job(alice, "/log/redeliver/?instance=12345", query)
     assert job.filter == {
-        "states": ["failed"], "kinds": ["message"], "answers": ["not-200"], "simulated": False,
+        "states": ["failed"], "kinds": ["message"], "answers": ["2xx"], "simulated": False,
         "host": "a.example", "message": "m1",
     }  # fmt: skip
     assert job.planned == 1
@@ -66,7 +66,7 @@ def test_a_period_is_taken_in_utc(alice: Client, instance: Instance) -> None:
     assert page.context["typed"] == span
     past = {"from": "2020-01-01T00:00", "to": "2020-01-02T00:00"}
     assert alice.get("/log/redeliver/", {"instance": 12345, **past}).context["preview"].ready == 0
-    job = made(alice, "/log/redeliver/?instance=12345", span)
+    job = created_job(alice, "/log/redeliver/?instance=12345", span)
     assert job.filter == {
         "created_after": span["from"] + ":00+00:00",
         "created_before": span["to"] + ":00+00:00",
@@ -78,14 +78,16 @@ def test_the_last_hour_is_counted_and_sent_as_the_same_moment(alice: Client, ins
     page = alice.get("/log/redeliver/?instance=12345&period=hour")
     assert page.context["kept"] == []
     since = page.context["since"]
-    assert made(alice, "/log/redeliver/?instance=12345", {"from": since}).filter == {"created_after": since}
+    assert created_job(alice, "/log/redeliver/?instance=12345", {"from": since}).filter == {
+        "created_after": since
+    }
 
 
 def test_nonsense_sends_nothing(alice: Client, instance: Instance) -> None:
     make(instance, State.FAILED)
     page = alice.get("/log/redeliver/?instance=12345&from=yesterday&state=lost")
-    assert page.context["wrong"] == ["state", "from"]
-    assert "Send 1 again" not in page.text
+    assert page.context["invalid"] == ["state", "from"]
+    assert "Resend 1 hook" not in page.text
     assert alice.post("/log/redeliver/?instance=12345", {"from": "yesterday"}).status_code == 200
     assert Redelivery.objects.count() == 0
 
@@ -95,7 +97,7 @@ def test_ticked_hooks_are_sent_again(alice: Client, instance: Instance) -> None:
     make(instance, State.FAILED)
     elsewhere = make(InstanceFactory(url="https://example.com/"), State.FAILED)
     ids = [hook.public_id.hex for hook in (*chosen, elsewhere)]
-    job = made(alice, "/log/redeliver/chosen/?instance=12345", {"hook": ids})
+    job = created_job(alice, "/log/redeliver/chosen/?instance=12345", {"hook": ids})
     assert job.planned == 2
     redelivery.work()
     assert list(Hook.objects.filter(redelivery=job).order_by("pk")) == chosen
@@ -103,7 +105,7 @@ def test_ticked_hooks_are_sent_again(alice: Client, instance: Instance) -> None:
 
 def test_nothing_ticked_says_so(alice: Client, instance: Instance) -> None:
     page = alice.post("/log/redeliver/chosen/?instance=12345", {}, follow=True)
-    assert "Nothing was chosen" in page.text
+    assert "No hooks selected" in page.text
     assert Redelivery.objects.count() == 0
 
 
@@ -123,14 +125,14 @@ def test_only_what_can_be_sent_again_can_be_ticked(alice: Client, instance: Inst
 def test_the_jobs_page_shows_how_far_it_is_and_is_live(alice: Client, instance: Instance) -> None:
     for _ in range(4):
         make(instance, State.FAILED, attempts_made=1)
-    job = made(alice, "/log/redeliver/?instance=12345", {"state": "failed"})
+    job = created_job(alice, "/log/redeliver/?instance=12345", {"state": "failed"})
     redelivery.work()
     Hook.objects.filter(pk=Hook.objects.first().pk).update(
         state=State.DELIVERED, finished_at=timezone.now(), next_attempt_at=None
     )
     address = f"/log/redeliveries/{job.public_id}/"
     page = alice.get(address)
-    assert "<strong>4</strong> of 4 put on their way" in page.text
+    assert "<strong>4</strong> of 4 resent" in page.text
     assert page.context["states"] == [("retrying", 3), ("delivered", 1)]
     seen = page.context["cursor"]
     assert seen == "running:4:0:0.0.3.1.0.0.0"
@@ -138,12 +140,12 @@ def test_the_jobs_page_shows_how_far_it_is_and_is_live(alice: Client, instance: 
     redelivery.pause(job, acting_user=None)
     assert 'id="live"' in alice.get(address, {"seen": seen}).text
     assert "Paused" in alice.get("/log/redeliveries/?instance=12345").text
-    assert address in alice.get("/log/?instance=12345").text  # an open job stands in the log
+    assert address in alice.get("/log/?instance=12345").text  # an open job is shown in the log
 
 
 def test_the_buttons_of_a_job(alice: Client, instance: Instance) -> None:
     make(instance, State.FAILED)
-    job = made(alice, "/log/redeliver/?instance=12345", {"state": "failed"})
+    job = created_job(alice, "/log/redeliver/?instance=12345", {"state": "failed"})
     for action, state in (("pause", "paused"), ("resume", "running"), ("cancel", "cancelled")):
         answer = alice.post(f"/log/redeliveries/{job.public_id}/{action}/")
         assert answer["Location"] == f"/log/redeliveries/{job.public_id}/"
@@ -155,7 +157,7 @@ def test_the_buttons_of_a_job(alice: Client, instance: Instance) -> None:
 
 def test_a_stranger_finds_nothing_and_changes_nothing(alice: Client, bob: Client, instance: Instance) -> None:
     make(instance, State.FAILED)
-    job = made(alice, "/log/redeliver/?instance=12345", {"state": "failed"})
+    job = created_job(alice, "/log/redeliver/?instance=12345", {"state": "failed"})
     assert bob.get(f"/log/redeliveries/{job.public_id}/").status_code == 404
     assert bob.get("/log/redeliver/?instance=12345").status_code == 404
     assert bob.post("/log/redeliver/?instance=12345", {"state": "failed"}).status_code == 404

@@ -84,7 +84,7 @@ def test_the_export_of_an_empty_account_can_be_read(client: Client) -> None:
 def test_the_export_is_read_in_pieces(
     client: Client, instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatapi.data_export.ROWS", 2)
+    monkeypatch.setattr("chatapi.account_data.export.ROWS_PER_QUERY", 2)
     for number in range(5):
         receive_message(instance, sender="17680561234", body=f"no. {number}")
 
@@ -130,7 +130,7 @@ def test_nothing_is_left_of_a_deleted_account(client: Client, instance: Instance
 
     page = client.post(reverse("account-delete"), {"email": " Alice@Example.org "}, follow=True)
 
-    assert "Your account is deleted, with everything in it." in page.content.decode()
+    assert "Your account and everything in it is deleted." in page.content.decode()
     assert not User.objects.filter(email="alice@example.org").exists()
     assert list(Instance.objects.all()) == [bob]
     assert list(Endpoint.objects.all()) == [bob.endpoint]

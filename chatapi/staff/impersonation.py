@@ -1,4 +1,4 @@
-"""Impersonation: sets `request.user` to the owner of the account that staff view, and keeps the viewing read-only.
+"""Middleware of impersonation: sets `request.user` to the owner of the account that staff view, read-only.
 
 Every read of the pages starts from `visible_to(request.user)`, so they show what the owner sees. Changes get 403,
 personal pages and files are refused, and tokens and signing secrets are masked in every response.
@@ -17,27 +17,28 @@ from django.utils import timezone
 
 from accounts import impersonation
 from accounts.models import User
-from chatapi.logging_config import without_secrets
+from chatapi.monitoring.logging_config import without_secrets
 from instances.models import Instance
 
-SAFE = ("GET", "HEAD")
-AS_STAFF = ("/admin/", "/accounts/logout/", "/static/", "/healthz", "/readyz", "/metrics")
+SAFE_METHODS = ("GET", "HEAD")
+# pages where the user stays the staff member
+STAFF_PATHS = ("/admin/", "/accounts/logout/", "/static/", "/healthz", "/readyz", "/metrics")
 # personal pages: password, second factor, recovery codes, sessions, export and deletion
-CLOSED = ("/accounts/", "/account/export/", "/account/delete/")
-READABLE = ("text/", "application/json", "application/vnd.oai")
+PERSONAL_PATHS = ("/accounts/", "/account/export/", "/account/delete/")
+TEXT_TYPES = ("text/", "application/json", "application/vnd.oai")
 MASK = "•" * 12
 SECRET = re.compile(rb"(whsec_|uid_)[A-Za-z0-9+/=%]{20,}")
-MAYBE_TOKEN = re.compile(rb"[A-Za-z0-9]{16,64}")
+TOKEN_CANDIDATE = re.compile(rb"[A-Za-z0-9]{16,64}")
 
 READ_ONLY = "You are viewing another user's account: nothing can be changed, sent or created here."
-NOT_YOURS = "This page is personal: staff who view the account cannot open it."
+PERSONAL = "This page is personal: staff who view the account cannot open it."
 NO_FILES = "Files and exports cannot be downloaded while you view an account."
 
 
 def impersonate(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware after authentication."""
+    """Middleware after authentication. An expired impersonation ends with the next request."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         viewing = impersonation.current_impersonation(request)
@@ -45,17 +46,17 @@ def impersonate(
             return get_response(request)
         if viewing.until <= timezone.now():
             impersonation.end(request, viewing)
-            messages.info(request, f"You no longer view {viewing.account}: viewing ends after half an hour.")
+            messages.info(request, f"You no longer view {viewing.account}: half an hour has passed.")
             return redirect("admin:accounts_account_change", viewing.account.pk)
         request.impersonation = viewing  # type: ignore[attr-defined]
-        if request.path.startswith(AS_STAFF):
+        if request.path.startswith(STAFF_PATHS):
             return get_response(request)
-        if request.method not in SAFE:
+        if request.method not in SAFE_METHODS:
             return refuse(request, viewing, READ_ONLY)
-        if request.path.startswith(CLOSED):
-            return refuse(request, viewing, NOT_YOURS)
+        if request.path.startswith(PERSONAL_PATHS):
+            return refuse(request, viewing, PERSONAL)
         owner = viewing.account.owner
-        owner.is_impersonated = True  # type: ignore[attr-defined]  # it may change nothing: Account.objects.changeable_by
+        owner.is_impersonated = True  # type: ignore[attr-defined]  # read by Account.objects.changeable_by
         request.user = owner
         response = get_response(request)
         if response.streaming or "attachment" in response.headers.get("Content-Disposition", ""):
@@ -82,10 +83,10 @@ def refuse(request: HttpRequest, viewing: impersonation.Impersonation, sentence:
 
 def mask_secrets(response: HttpResponse, owner: User) -> None:
     """Mask tokens and secrets that the owner could see in a text response; other responses are unchanged."""
-    if not response.headers.get("Content-Type", "").startswith(READABLE):
+    if not response.headers.get("Content-Type", "").startswith(TEXT_TYPES):
         return
     shown = SECRET.sub(rb"\1" + MASK.encode(), response.content)
-    maybe = {word.decode() for word in MAYBE_TOKEN.findall(shown)}
+    maybe = {word.decode() for word in TOKEN_CANDIDATE.findall(shown)}
     visible = Instance.objects.visible_to(owner).order_by()
     for token in visible.filter(token__in=maybe).values_list("token", flat=True):
         shown = shown.replace(token.encode(), MASK.encode())

@@ -1,7 +1,6 @@
-"""All data of an account as one JSON file.
+"""Exports all data of an account as one JSON file.
 
-Here, and not in accounts, because it reads from every app. Only for the owner, who must have confirmed the password
-within five minutes (allauth's reauthentication).
+Only for the owner, who must have confirmed the password within five minutes (allauth's reauthentication).
 """
 
 from __future__ import annotations
@@ -29,8 +28,8 @@ from instances.actions.settings import read_settings
 from instances.models import Instance, Message
 from testing_tools.verification.models import Capture
 
-# Rows a query: the file grows as it is sent, whatever its size, and memory does not.
-ROWS = 500
+# The file is streamed: memory does not grow with its size.
+ROWS_PER_QUERY = 500
 HOOK_FIELDS = (
     "public_id", "kind", "message", "chat", "state", "skip_reason", "simulated", "attempts_made",
     "last_outcome", "last_status", "last_host", "created_at", "finished_at",
@@ -47,11 +46,11 @@ CAPTURE_FIELDS = ("number", "at", "method", "path", "size", "label", "summary")
 @login_required
 @reauthentication_required
 @never_cache
-def export(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
+def export_account(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     own = own_account(request)
     with transaction.atomic():
         audit.record(own, AuditAction.ACCOUNT_EXPORTED, acting_user=own.owner)
-    response = StreamingHttpResponse(written(own), content_type="application/json")
+    response = StreamingHttpResponse(account_json(own), content_type="application/json")
     name = f"chat-api-{timezone.now():%Y-%m-%d}.json"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
@@ -61,9 +60,9 @@ def as_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, cls=DjangoJSONEncoder)
 
 
-def written(account: Account) -> Iterator[str]:
+def account_json(account: Account) -> Iterator[str]:
     """The file piece by piece: `{"account": …, "keys": […], "payments": […], "members": […], "instances": […]}`."""
-    yield "{\n" + f'"account": {as_json(about(account))},\n'
+    yield "{\n" + f'"account": {as_json(account_fields(account))},\n'
     keys = AccountKey.objects.filter(account=account)
     yield f'"keys": {as_json(list(keys.values("prefix", "created_at", "last_used_at", "revoked_at")))},\n'
     payments = Payment.objects.filter(account=account).order_by("pk")
@@ -76,17 +75,17 @@ def written(account: Account) -> Iterator[str]:
         Instance.objects.of_account(account).select_related("endpoint").order_by("pk")
     ):
         yield ",\n" if place else "\n"
-        yield from written_instance(instance)
+        yield from instance_json(instance)
     yield "\n]}\n"
 
 
-def about(account: Account) -> dict[str, Any]:
+def account_fields(account: Account) -> dict[str, Any]:
     return {"email": account.owner.email, "name": account.name, "created_at": account.created_at}
 
 
-def written_instance(instance: Instance) -> Iterator[str]:
-    """One instance; without its token and signing secrets, which open things."""
-    known = {
+def instance_json(instance: Instance) -> Iterator[str]:
+    """One instance, without its token and signing secrets."""
+    fields = {
         "number": instance.number,
         "name": instance.name,
         "channel": instance.channel,
@@ -99,25 +98,27 @@ def written_instance(instance: Instance) -> Iterator[str]:
             instance.status_changes.order_by("pk").values("account_status", "substatus", "at")
         ),
     }
-    yield as_json(known)[:-1]
-    yield from written_list("chats", rows(instance.chats.all(), CHAT_FIELDS))
-    yield from written_list("messages", rows(Message.objects.filter(instance=instance), MESSAGE_FIELDS))
-    yield from written_list("hooks", rows(Hook.objects.filter(endpoint_id=instance.pk), HOOK_FIELDS))
-    yield from written_list("captures", rows(Capture.objects.filter(bin__instance=instance), CAPTURE_FIELDS))
+    yield as_json(fields)[:-1]
+    yield from list_json("chats", iterate_rows(instance.chats.all(), CHAT_FIELDS))
+    yield from list_json("messages", iterate_rows(Message.objects.filter(instance=instance), MESSAGE_FIELDS))
+    yield from list_json("hooks", iterate_rows(Hook.objects.filter(endpoint_id=instance.pk), HOOK_FIELDS))
+    yield from list_json(
+        "captures", iterate_rows(Capture.objects.filter(bin__instance=instance), CAPTURE_FIELDS)
+    )
     yield "}"
 
 
-def written_list(name: str, found: Iterable[dict[str, Any]]) -> Iterator[str]:
+def list_json(name: str, items: Iterable[dict[str, Any]]) -> Iterator[str]:
     yield f', "{name}": ['
-    for place, row in enumerate(found):
+    for place, row in enumerate(items):
         yield (",\n" if place else "\n") + as_json(row)
     yield "]"
 
 
-def rows(queryset: QuerySet[Any, Model], fields: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    """All rows, ROWS a query, by key: no transaction stays open while a client's connection is slow."""
+def iterate_rows(queryset: QuerySet[Any, Model], fields: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    """All rows, by key, ROWS_PER_QUERY at a time: no transaction stays open while a client's connection is slow."""
     after = 0
-    while found := list(queryset.filter(pk__gt=after).order_by("pk").values("pk", *fields)[:ROWS]):
+    while found := list(queryset.filter(pk__gt=after).order_by("pk").values("pk", *fields)[:ROWS_PER_QUERY]):
         for row in found:
             after = row.pop("pk")
             yield row

@@ -11,7 +11,7 @@ from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
 
-from chatapi import health
+from chatapi.monitoring import health
 from chatapi.runtime.postgres import server as postgres_server
 from hooks.models import Role, Runner
 

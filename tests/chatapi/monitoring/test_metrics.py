@@ -201,7 +201,7 @@ def test_without_a_database_it_says_so(client: Client, monkeypatch: pytest.Monke
     def away() -> None:
         raise OperationalError("gone")
 
-    monkeypatch.setattr("chatapi.metrics.snapshot", away)
+    monkeypatch.setattr("chatapi.monitoring.metrics.snapshot", away)
     assert client.get("/metrics").status_code == 503
 
 

@@ -1,7 +1,6 @@
 """Deletes an account with everything in it.
 
-Here, and not in accounts, because it deletes from every app. Only for the owner, who must have confirmed the password
-within five minutes (allauth's reauthentication).
+Only for the owner, who must have confirmed the password within five minutes (allauth's reauthentication).
 """
 
 from allauth.account.decorators import reauthentication_required
@@ -36,7 +35,7 @@ def delete(request: HttpRequest) -> HttpResponse:
                 delete_instance(instance, acting_user=current_user(request))
             delete_account(own, acting_user=own.owner)
         logout(request)
-        messages.success(request, "Your account is deleted, with everything in it.")
+        messages.success(request, "Your account and everything in it is deleted.")
         return redirect("account_login")
     instances = Instance.objects.of_account(own)
     context = {

@@ -9,8 +9,8 @@ import pytest
 import requests
 from django.test import RequestFactory
 
-from chatapi.logging_config import logging_config, without_secrets
-from chatapi.request_log import RequestLog
+from chatapi.monitoring.logging_config import logging_config, without_secrets
+from chatapi.monitoring.request_log import RequestLog
 from tests.product import Product
 
 

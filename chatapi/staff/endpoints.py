@@ -1,0 +1,52 @@
+"""Endpoints on the support desk: where hooks go, and which endpoints fail. Secrets are not shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q
+from django.http import HttpRequest
+
+from chatapi.staff.lists import StaffAdmin, fetch_keys, instance_numbered, parse_number, row_link
+from hooks.models import Endpoint
+
+
+class HealthFilter(admin.SimpleListFilter):
+    """Endpoints whose deliveries all fail now, or that are paused."""
+
+    title = "health"
+    parameter_name = "health"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("failing", "Failing now"), ("paused", "Paused")]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        if self.value() == "failing":
+            return queryset.filter(failing_since__isnull=False)
+        return queryset.filter(paused_at__isnull=False) if self.value() == "paused" else queryset
+
+
+@admin.register(Endpoint)
+class EndpointAdmin(StaffAdmin):
+    """Endpoints with their delivery mode and health."""
+
+    list_display = (
+        "of_instance", "url", "guaranteed", "parallel", "borrowed_until", "failing_since", "paused_at", "pause_reason",
+    )  # fmt: skip
+    list_display_links = ("url",)  # the first column is already a link, to the instance
+    list_select_related = ("instance",)
+    list_filter = (HealthFilter, "pause_reason", "guaranteed", "parallel")
+    windowed = True
+    search_fields = ("instance",)
+    search_help_text = "An instance's number"
+    exclude = ("secret", "previous_secret")
+
+    def search_condition(self, text: str) -> Q | None:
+        if parse_number(text) is None:
+            return None
+        return Q(pk__in=fetch_keys(instance_numbered(text)))
+
+    @admin.display(description="instance")
+    def of_instance(self, endpoint: Endpoint) -> str:
+        return row_link("instances_instance", endpoint.pk, endpoint.instance)

@@ -1,0 +1,214 @@
+"""Hooks, attempts and redeliveries on the support desk, read-only.
+
+Bodies are private: reading one requires its own permission, and the audit log records it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import Model, Q
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+
+from accounts import audit
+from accounts.audit import AuditAction
+from accounts.current_user import current_user
+from chatapi.staff.lists import StaffAdmin, fetch_keys, parse_number, row_link, search_link
+from chatapi.staff.search import of_instance, parse_hook_id
+from chatapi.staff.tools import Tool
+from hooks.actions import hooks as hook_actions
+from hooks.explain import body_dropped_words, explain, explain_hook
+from hooks.models import UNFINISHED, Attempt, Hook, Redelivery, RedeliveryPart
+from instances.models import Instance
+
+VIEW_BODY = "hooks.view_body"
+
+
+class BodyAdmin(StaffAdmin):
+    """A list whose rows have a body; the page with the body requires VIEW_BODY."""
+
+    body_field = ""
+
+    def get_urls(self) -> list[URLPattern]:
+        name = f"{self.opts.app_label}_{self.opts.model_name}_body"
+        return [
+            path("<int:key>/body/", self.admin_site.admin_view(self.body), name=name),
+            *super().get_urls(),
+        ]
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        return super().get_queryset(request).defer(self.body_field)
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        row = kwargs.get("obj")
+        if row is not None and request.user.has_perm(VIEW_BODY):
+            context["body_page"] = reverse(
+                f"admin:{self.opts.app_label}_{self.opts.model_name}_body", args=[row.pk]
+            )
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def body(self, request: HttpRequest, key: int) -> HttpResponse:
+        """Shows the body as text, never as HTML; writes an audit entry."""
+        if not request.user.has_perm(VIEW_BODY) or not self.has_view_permission(request):
+            raise PermissionDenied(
+                "Bodies require their own permission: “Can read the bodies of hooks and answers”."
+            )
+        row = self.model._default_manager.filter(pk=key).first() if key < 2**63 else None
+        hook = self.hook_of(row) if row is not None else None
+        instance = Instance.objects.filter(pk=hook.endpoint_id).first() if hook is not None else None
+        # Hooks outlive a deleted instance for a while (hooks/maintenance/deleted_instances.py).
+        if row is None or hook is None or instance is None:
+            raise Http404("There is no such row.")
+        with transaction.atomic():
+            audit.record(
+                instance,
+                AuditAction.BODY_READ,
+                acting_user=current_user(request),
+                hook=hook.webhook_id,
+                of=self.opts.model_name,
+            )
+        text = bytes(getattr(row, self.body_field)).decode(errors="replace")
+        if hook.body_dropped_at is not None:
+            text = f"({body_dropped_words()}.)"
+        context = self.admin_site.each_context(request) | {
+            "title": f"Body of {row}",
+            "opts": self.opts,
+            "row": row,
+            "text": text,
+        }
+        return TemplateResponse(request, "chatapi/staff/body.html", context)
+
+    def hook_of(self, row: Any) -> Hook:
+        return row
+
+
+def cancel_hook(request: HttpRequest, hook: Hook, data: dict[str, Any]) -> str:
+    hook_actions.cancel(hook, acting_user=request.user)
+    return f"{hook.webhook_id} is cancelled."
+
+
+@admin.register(Hook)
+class HookAdmin(BodyAdmin):
+    """Hooks with their state in words."""
+
+    list_per_page = 30  # each row computes an explanation
+    list_display = (
+        "webhook_id", "of_instance", "kind", "state", "attempts", "explanation", "last_host", "created_at",
+    )  # fmt: skip
+    list_filter = ("state", "kind", "simulated")
+    windowed = True
+    search_fields = ("public_id",)
+    search_help_text = (
+        "A hook's id (hook_…), or an instance's number, also with a message's id: 12345 false_…"
+    )
+    readonly_fields = ("webhook_id", "explanation", "show_attempts")
+    fields = (
+        "webhook_id", "explanation", "endpoint", "kind", "state", "skip_reason", "message", "chat", "simulated",
+        "to_url", "trigger", "attempts_made", "attempts_allowed", "next_attempt_at", "created_at", "finished_at",
+        "last_outcome", "last_status", "last_host", "last_ms", "body_dropped_at", "show_attempts",
+    )  # fmt: skip
+    body_field = "body"
+    tools = (
+        Tool(
+            "cancel", "Cancel", "hooks.cancel_hook",
+            "The hook will not be sent. It stays in the log, and its owner can resend it.",
+            cancel_hook, dangerous=True, applies=lambda hook: hook.state in UNFINISHED,
+        ),
+    )  # fmt: skip
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """Without hooks of deleted instances, whose rows are removed later (hooks/maintenance/deleted_instances.py)."""
+        return super().get_queryset(request).select_related("endpoint__instance")
+
+    def search_condition(self, text: str) -> Q | None:
+        public_id = parse_hook_id(text)
+        if public_id is not None:
+            return Q(public_id=public_id)
+        number, _, message = text.partition(" ")
+        if parse_number(number) is None:
+            return None
+        return of_instance(number) & Q(message=message.strip()) if message.strip() else of_instance(number)
+
+    @admin.display(description="instance")
+    def of_instance(self, hook: Hook) -> str:
+        return row_link("instances_instance", hook.endpoint_id, hook.endpoint.instance.number)
+
+    @admin.display(description="explanation")
+    def explanation(self, hook: Hook) -> str:
+        return explain_hook(hook)
+
+    @admin.display(description="attempts")
+    def attempts(self, hook: Hook) -> str:
+        return f"{hook.attempts_made}/{hook.attempts_allowed}"
+
+    @admin.display(description="attempts")
+    def show_attempts(self, hook: Hook) -> str:
+        return search_link("hooks_attempt", hook.webhook_id, "Show attempts")
+
+
+@admin.register(Attempt)
+class AttemptAdmin(BodyAdmin):
+    """Attempts: what was sent, and the response."""
+
+    list_display = ("hook_id", "number", "trigger", "explanation", "side", "total_ms", "started_at")
+    list_filter = ("outcome", "side", "trigger")
+    windowed = True
+    search_fields = ("hook",)
+    search_help_text = "A hook's id (hook_…)"
+    readonly_fields = ("explanation", "next_step")
+    raw_id_fields = ("hook",)
+    exclude = ("response_body",)
+    body_field = "response_body"
+
+    def search_condition(self, text: str) -> Q | None:
+        public_id = parse_hook_id(text)
+        return Q(hook__in=fetch_keys(Hook.objects.filter(public_id=public_id))) if public_id else None
+
+    def hook_of(self, row: Attempt) -> Hook:
+        return row.hook
+
+    @admin.display(description="explanation")
+    def explanation(self, attempt: Attempt) -> str:
+        return explain(attempt).sentence
+
+    @admin.display(description="next step")
+    def next_step(self, attempt: Attempt) -> str:
+        return explain(attempt).next_step or "None."
+
+
+class RedeliveryPartInline(admin.TabularInline):
+    """The parts of a redelivery, one for each instance."""
+
+    model = RedeliveryPart
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(Redelivery)
+class RedeliveryAdmin(StaffAdmin):
+    """Jobs that resend many hooks."""
+
+    list_display = ("public_id", "state", "planned", "created_by", "created_at", "started_at", "finished_at")
+    list_filter = ("state",)
+    windowed = True
+    list_select_related = ("created_by",)
+    search_fields = ("public_id",)
+    search_help_text = "A job's id"
+    inlines = (RedeliveryPartInline,)
+
+    def search_condition(self, text: str) -> Q | None:
+        public_id = parse_hook_id(text)
+        return Q(public_id=public_id) if public_id else None

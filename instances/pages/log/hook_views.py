@@ -1,0 +1,98 @@
+"""One hook of the delivery log, with its attempts, and its buttons."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from chatapi.ui.json_text import pretty_bytes
+from hooks.actions.hooks import NotPossible, cancel, resend, skip, try_now
+from hooks.explain import body_dropped_words, explain_hook
+from hooks.models import Hook, State
+from instances.models import Instance
+from instances.pages import access
+from instances.pages.log.attempts import show
+from instances.pages.log.list_views import live_cursor
+from instances.pages.log.timeline import timeline_of
+
+# This many planned attempts are shown; the others are behind "more", so that they do not bury what has happened.
+PLANNED_SHOWN = 2
+SLOW_START = timedelta(seconds=30)  # a hook that is queued for longer gets a note
+
+
+def visible_hook(request: HttpRequest, public_id: UUID) -> Hook:
+    """The hook with its instance. Raises Http404 if it does not exist or the user may not see it."""
+    visible = Hook.objects.of_instances(Instance.objects.visible_to(request.user))
+    found = get_object_or_404(visible.select_related("endpoint__instance"), public_id=public_id)
+    access.may_change(request.user, found.endpoint.instance)
+    return found
+
+
+def hook_context(hook: Hook) -> dict[str, Any]:
+    attempts = [show(attempt, hook) for attempt in hook.attempts.order_by("number", "id")]
+    timeline = timeline_of(hook, attempts)
+    planned = sum(entry.is_planned for entry in timeline)
+    shown = len(timeline) - max(planned - PLANNED_SHOWN, 0)
+    may_change = hook.endpoint.instance.may_change
+    is_waiting = hook.state in (State.QUEUED, State.RETRYING)
+    return {
+        "hook": hook,
+        "instance": hook.endpoint.instance,
+        "sentence": explain_hook(hook),
+        "attempts": attempts[::-1],
+        "timeline": timeline[:shown],
+        "later": timeline[shown:],
+        "later_end": timeline[-1].at,
+        "body": pretty_bytes(bytes(hook.body)),
+        "cursor": live_cursor(hook),
+        "starts_late": hook.state == State.QUEUED and timezone.now() - hook.created_at > SLOW_START,
+        "dropped": body_dropped_words() if hook.body_dropped_at else "",
+        "can_try_now": may_change and hook.state == State.RETRYING and not hook.endpoint.paused_at,
+        "can_skip": may_change and is_waiting,
+        "can_cancel": may_change and is_waiting,
+        "can_resend": may_change and hook.is_finished and not hook.body_dropped_at,
+    }
+
+
+@require_safe
+@login_required
+def hook(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """One hook; with `?seen=` only its live part, or 204 if the page shows its current state."""
+    found = visible_hook(request, public_id)
+    if "seen" in request.GET:
+        if request.GET["seen"] == live_cursor(found):
+            return HttpResponse(status=204)
+        return render(request, "instances/pages/log/hook.html#live", hook_context(found))
+    return render(request, "instances/pages/log/hook.html", hook_context(found))
+
+
+ACTIONS: dict[str, tuple[Any, str]] = {
+    "try-now": (try_now, "The next attempt is due now."),
+    "resend": (resend, "The hook is queued again."),
+    "skip": (skip, "The hook is skipped; later hooks are sent without it."),
+    "cancel": (cancel, "The hook is cancelled and is not retried."),
+}
+
+
+@require_POST
+@login_required
+def act(request: HttpRequest, public_id: UUID, action: str) -> HttpResponse:
+    """One of ACTIONS, then a redirect to the hook's page, so that reloading it repeats nothing."""
+    found = visible_hook(request, public_id)
+    access.require_change(request.user, found.endpoint.instance)
+    change, done = ACTIONS[action]
+    try:
+        change(found, acting_user=request.user)
+    except NotPossible as reason:  # its state changed after the page was rendered
+        messages.error(request, str(reason))
+    else:
+        messages.success(request, done)
+    return redirect("log:hook", public_id)

@@ -1,0 +1,79 @@
+"""The health and the chart above the log, loaded after it so that the list is shown first."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from hooks.log.chart import INDEXED_MOST, PARTS, READ_MOST, Bar, Chart, chart_of
+from hooks.log.counts import Count
+from hooks.log.endpoint_health import health_of
+from hooks.models import Hook
+from instances.pages.chosen_instance import require_instance
+from instances.pages.log.filters import Filters
+
+
+class ChartRow(NamedTuple):
+    """A bar as a table row: its start in seconds and in words (UTC), and the log's query string for its hooks."""
+
+    at: int
+    words: str
+    query: str
+    counts: dict[str, int]
+
+
+@require_safe
+@login_required
+def overview(request: HttpRequest) -> HttpResponse:
+    """The endpoint's health, and one bar per hour of the chosen time; 204 if `?seen=` is still true."""
+    instance = require_instance(request)
+    filters = Filters.from_query(request.GET)
+    hooks = Hook.objects.filter(endpoint_id=instance.pk)
+    filtered = filters.apply_beyond(hooks, {"state", "period", "from", "to"})
+    chart = chart_of(instance.pk, *filters.time_range(), filtered)
+    health = health_of(instance.pk)
+    totals = chart.totals
+    cursor = ".".join(
+        str(part)
+        for part in (
+            chart.bars[0].start.timestamp() if chart.bars else 0, *totals.values(), health.tried, health.delivered,
+            health.waiting, health.oldest and health.oldest.timestamp(), health.failed and health.failed.pk,
+        )
+    )  # fmt: skip
+    if request.GET.get("seen") == cursor:
+        return HttpResponse(status=204)
+    chosen = {"instance": str(instance.number)}
+    context = {
+        "instance": instance,
+        "health": health,
+        "waiting": Count.of(health.waiting, more=health.waiting_more),
+        "chart": chart,
+        "span": span_words(chart),
+        "parts": [(name, words, Count(totals[name])) for name, (words, _) in PARTS.items()],
+        "rows": [chart_row(bar, filters, chosen) for bar in chart.bars if bar.total],
+        "counted_max": Count(INDEXED_MOST if chart.by_index else READ_MOST),
+        "query": filters.query(**chosen),
+        "cursor": cursor,
+    }
+    return render(request, "instances/pages/log/overview.html", context)
+
+
+def chart_row(bar: Bar, filters: Filters, chosen: dict[str, str]) -> ChartRow:
+    span = {"period": None, "from": bar.start.isoformat(), "to": bar.end.isoformat()}
+    query = filters.query(**chosen, **span)
+    return ChartRow(int(bar.start.timestamp()), f"{bar.start:%-d %b, %H:%M:%S}", query, bar.counts)
+
+
+def span_words(chart: Chart) -> str:
+    """The width of a bar: `per hour`, `per 5 minutes`."""
+    return {
+        10: "per 10 seconds",
+        60: "per minute",
+        300: "per 5 minutes",
+        3600: "per hour",
+        86_400: "per day",
+    }[chart.step]

@@ -1,0 +1,52 @@
+"""A hook's timeline: its event, its attempts, and the attempts that are planned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from hooks.models import RETRY_DELAYS, UNFINISHED, Hook, State
+from instances.pages.log.attempts import ShownAttempt
+
+
+class TimelineEntry(NamedTuple):
+    """One line of the timeline; `at` is None for an attempt that is sent when its turn comes."""
+
+    at: datetime | None
+    words: str
+    color: str
+    icon: str
+    is_planned: bool = False
+
+
+def timeline_of(hook: Hook, attempts: Sequence[ShownAttempt]) -> list[TimelineEntry]:
+    """What happened, and for a hook that is retried the planned attempts, without their random ±20 %."""
+    event = "Simulated" if hook.simulated else "The event happened"
+    entries = [TimelineEntry(hook.created_at, event, "azure", "bolt")]
+    for shown in attempts:
+        words = f"Attempt {shown.attempt.number}: {shown.verdict.words}"
+        entries.append(
+            TimelineEntry(shown.attempt.started_at, words, shown.verdict.color, shown.verdict.icon)
+        )
+    if hook.state == State.SKIPPED:
+        entries.append(TimelineEntry(hook.finished_at, "Skipped", "secondary", "player-skip-forward"))
+    elif hook.state == State.CANCELLED:
+        entries.append(TimelineEntry(hook.finished_at, "Cancelled", "secondary", "ban"))
+    elif hook.state == State.RETRYING and hook.next_attempt_at:
+        entries += planned_attempts(hook, hook.next_attempt_at)
+    elif hook.state in UNFINISHED:
+        words = f"Attempt {hook.attempts_made + 1} is next"
+        entries.append(TimelineEntry(None, words, "azure", "clock", is_planned=True))
+    return entries
+
+
+def planned_attempts(hook: Hook, at: datetime) -> list[TimelineEntry]:
+    """The next attempt, which is sent at `at`, and those that follow while every attempt fails."""
+    number = hook.attempts_made + 1
+    entries = [TimelineEntry(at, f"Attempt {number}, planned", "orange", "clock", is_planned=True)]
+    for later in range(number + 1, hook.attempts_allowed + 1):
+        at += RETRY_DELAYS[min(later, len(RETRY_DELAYS)) - 1]
+        words = f"Attempt {later}, if attempt {later - 1} fails"
+        entries.append(TimelineEntry(at, words, "secondary", "clock", is_planned=True))
+    return entries

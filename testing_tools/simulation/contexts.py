@@ -1,0 +1,101 @@
+"""What the templates of Webhook Simulation need, and the URL of a page that can be reloaded and shared."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.urls import reverse
+
+from hooks import webhook_urls
+from hooks.models import Hook
+from instances.models import Instance
+from testing_tools.simulation import runs as simulation_runs
+from testing_tools.simulation.drafts import example_draft, preview_headers
+from testing_tools.simulation.kinds import MAIN_KINDS, MORE_KINDS, SimulationKind
+from testing_tools.simulation.models import Plan
+from testing_tools.verification.models import Bin
+
+SHOWN_SIMULATIONS = 20
+
+
+def chosen_kind(given: str | None) -> str:
+    return given if given in SimulationKind.values else SimulationKind.MESSAGE
+
+
+def body_text(request: HttpRequest) -> str:
+    """Returns the JSON of the form; browsers send its line breaks as CRLF."""
+    return request.POST.get("body", "").replace("\r\n", "\n")
+
+
+def page_context(instance: Instance, given: QueryDict, *, url: str, **more: Any) -> dict[str, Any]:
+    """Returns the context of the whole page. `given` is what was chosen on it; `more` overrides."""
+    kind = chosen_kind(given.get("what"))
+    plans = simulation_runs.plans_of(kind)
+    context = {
+        "instance": instance,
+        "kind": kind,
+        "main_kinds": MAIN_KINDS,
+        "more_kinds": MORE_KINDS,
+        "is_main_kind": kind in [main for main, _, _ in MAIN_KINDS],
+        "plans": plans,
+        "plan": given.get("plan") if given.get("plan") in plans else Plan.ONCE,
+        "count": given.get("count", "3"),
+        "pause": given.get("pause", "1"),
+        "draft": more.pop("draft", None) or example_draft(instance, kind),
+        "headers": preview_headers(instance, b"{}"),
+        "recent": recent_simulations(instance),
+        "blocked_because": blocked_because(instance),
+    }
+    return context | destination_context(instance, url) | more
+
+
+def blocked_because(instance: Instance) -> str:
+    """Returns why nothing can be sent; "" if it can."""
+    if not instance.may_change:
+        return "you are a viewer in this account"
+    if instance.is_stopped:
+        return "this instance is stopped"
+    return "" if instance.is_paid else "this instance is not paid"
+
+
+def recent_simulations(instance: Instance) -> list[Hook]:
+    simulated = Hook.objects.filter(endpoint_id=instance.pk, simulated=True)
+    return list(simulated.defer("body").order_by("-pk")[:SHOWN_SIMULATIONS])
+
+
+def destination_context(instance: Instance, url: str) -> dict[str, Any]:
+    """Returns the context of the destination: its `origin` is `own`, `verification`, `bin`, `other` or `none`."""
+    endpoint = instance.endpoint
+    bin = Bin.objects.filter(instance=instance).first()
+    fault = ""
+    if not url:
+        origin = "none"
+    elif endpoint.is_borrowed() and url == endpoint.borrowed_url:
+        origin = "verification"
+    elif url == endpoint.url:
+        origin = "own"
+    elif bin is not None and url == bin.url:
+        origin = "bin"
+    else:
+        origin = "other"
+        try:
+            webhook_urls.check(url)
+        except webhook_urls.BadAddress as error:
+            fault = str(error)
+    return {"instance": instance, "endpoint": endpoint, "url": url, "origin": origin, "url_fault": fault}
+
+
+def replace_url(response: HttpResponse, context: dict[str, Any], kind: str) -> HttpResponse:
+    """Let htmx show the URL of this state, so that the page can be reloaded and shared.
+
+    A destination with a query is left out: it can contain a key, and URLs stay in the browser's history.
+    """
+    query = {"instance": str(context["instance"].number), "what": kind}
+    if context["origin"] == "bin":
+        query["to"] = "bin"
+    elif context["origin"] == "other" and not context["url_fault"] and not urlsplit(context["url"]).query:
+        query["url"] = context["url"]
+    response["HX-Replace-Url"] = f"{reverse('testing:simulation')}?{urlencode(query)}"
+    return response

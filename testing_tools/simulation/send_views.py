@@ -1,0 +1,142 @@
+"""Webhook Simulation: sends one hook and shows the result, or plans a run of several."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_POST
+
+from accounts.current_user import current_user
+from chatapi.ui.json_text import BadJson, compact
+from chatapi.ui.requests import HtmxRequest
+from hooks import webhook_urls
+from hooks.actions.simulation import simulate
+from hooks.models import Hook, Kind
+from instances.models import Instance
+from instances.pages import access, manual_request_limit
+from instances.pages.chosen_instance import require_changeable_instance
+from instances.pages.log.attempts import show
+from testing_tools.simulation import actions as simulation_actions
+from testing_tools.simulation import runs as simulation_runs
+from testing_tools.simulation.contexts import (
+    blocked_because,
+    body_text,
+    chosen_kind,
+    page_context,
+    recent_simulations,
+)
+from testing_tools.simulation.drafts import Draft, subject_of, validated
+from testing_tools.simulation.kinds import hook_kind
+from testing_tools.simulation.models import Plan
+from testing_tools.simulation.views import PAGE
+
+
+class NotSent(ValueError):
+    """The hook was not sent; str() is the message for the user."""
+
+
+@require_POST
+@login_required
+def send(request: HtmxRequest) -> HttpResponse:
+    """Send the hook and show the result; takes as long as the endpoint, 10 s at most.
+
+    A run is only planned here; its fragment sends it (run_views.step).
+    """
+    instance = require_changeable_instance(request)
+    kind, url = chosen_kind(request.POST.get("what")), request.POST.get("url", "").strip()
+    draft = validated(kind, body_text(request))
+    context: dict[str, Any] = {"draft": draft}
+    try:
+        context |= send_draft(request, instance, draft, url)
+    except (NotSent, simulation_runs.InvalidRun, webhook_urls.BadAddress) as error:
+        context["refusal"] = str(error)
+    if request.htmx:
+        return render_result(request, instance, context)
+    return render(request, PAGE, page_context(instance, request.POST, url=url, **context))
+
+
+def render_result(request: HttpRequest, instance: Instance, context: dict[str, Any]) -> HttpResponse:
+    """The result, and the recent simulations below it."""
+    context |= {"instance": instance, "recent": recent_simulations(instance)}
+    return render(request, f"{PAGE}#result", context)
+
+
+@require_POST
+@login_required
+def again(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Send the same bytes of a simulated hook to the same URL, as a new hook."""
+    visible = Hook.objects.of_instances(Instance.objects.visible_to(request.user)).filter(simulated=True)
+    hook = get_object_or_404(visible.select_related("endpoint__instance"), public_id=public_id)
+    instance = hook.endpoint.instance
+    access.require_change(request.user, instance)
+    context: dict[str, Any] = {}
+    try:
+        if hook.body_dropped_at is not None:
+            raise NotSent("The hook's body is no longer stored, so it cannot be sent again.")
+        context |= send_hook(
+            request, instance, kind=Kind(hook.kind), body=bytes(hook.body), to_url=hook.to_url
+        )
+    except NotSent as error:
+        context["refusal"] = str(error)
+    return render_result(request, instance, context)
+
+
+def send_draft(request: HttpRequest, instance: Instance, draft: Draft, url: str) -> dict[str, Any]:
+    """Send the draft, or plan the run; returns what the result shows.
+
+    Raises:
+        NotSent: the draft has a fault, or the instance cannot send.
+        InvalidRun: the plan is not possible.
+        webhook_urls.BadAddress: the URL is not allowed.
+    """
+    if draft.fault:
+        raise NotSent(f"The JSON cannot be sent. {draft.fault}")
+    try:
+        body = compact(draft.text)
+    except BadJson as error:
+        raise NotSent(str(error)) from None
+    to_url = webhook_urls.check(url)
+    plan = request.POST.get("plan", Plan.ONCE)
+    if plan not in Plan.values or plan == Plan.ONCE:
+        return send_hook(request, instance, kind=hook_kind(draft.kind), body=body, to_url=to_url)
+    raise_if_blocked(instance)
+    run = simulation_actions.create_run(
+        instance,
+        kind=draft.kind,
+        plan=Plan(plan),
+        body=body,
+        to_url=to_url,
+        count=simulation_runs.read_count(request.POST.get("count", "")),
+        pause=simulation_runs.read_pause(request.POST.get("pause", "")),
+        acting_user=current_user(request),
+    )
+    return {"run": simulation_runs.show_run(run)}
+
+
+def raise_if_blocked(instance: Instance) -> None:
+    if reason := blocked_because(instance):
+        raise NotSent(f"You cannot simulate hooks: {reason}.")
+
+
+def send_hook(
+    request: HttpRequest, instance: Instance, *, kind: Kind, body: bytes, to_url: str
+) -> dict[str, Any]:
+    """Send these bytes now; returns what the result shows. Raises NotSent."""
+    raise_if_blocked(instance)
+    try:
+        with manual_request_limit.place(request.user):
+            hook = simulate(
+                instance.endpoint,
+                kind=kind,
+                body=body,
+                to_url=to_url,
+                acting_user=current_user(request),
+                **subject_of(body),
+            )
+    except manual_request_limit.TooMany as error:
+        raise NotSent(str(error)) from None
+    return {"hook": hook, "shown": show(hook.attempts.get(), hook)}
