@@ -5,16 +5,11 @@ from typing import Any
 from django.http import HttpRequest, JsonResponse
 from django.urls import path, re_path
 
-from instances.api.sandbox.people_views import (
-    ChatMessagesView,
-    ChatView,
-    ContactsView,
-    ContactView,
-    GroupsView,
-    GroupView,
-)
+from instances.api.sandbox.chat_views import ChatMessagesView, ChatView
+from instances.api.sandbox.contact_views import ContactsView, ContactView
+from instances.api.sandbox.group_views import GroupsView, GroupView
+from instances.api.sandbox.message_views import CallView, MessageView, PhoneMessageView, ReceiptView
 from instances.api.sandbox.phone_views import PhoneView, ResetView
-from instances.api.sandbox.views import CallView, MessageView, PhoneMessageView, ReceiptView
 from instances.api.views.delivery import PauseView, ResumeView, RotateSecretView
 from instances.api.views.hooks import HookViewSet
 from instances.api.views.instances import InstanceViewSet

@@ -8,8 +8,12 @@ from rest_framework.views import APIView
 
 from accounts.current_user import current_user
 from instances.api import schema
-from instances.api.sandbox.serializers import PhoneChangeSerializer, PhoneEventSerializer, PhoneSerializer
-from instances.api.sandbox.views import checked, in_words, sandbox
+from instances.api.sandbox.phone_serializers import (
+    PhoneChangeSerializer,
+    PhoneEventSerializer,
+    PhoneSerializer,
+)
+from instances.api.sandbox.requests import checked, in_words, sandbox
 from instances.channels.sandbox.actions.phone import apply_phone_event, change_phone
 from instances.channels.sandbox.actions.reset import reset_sandbox
 

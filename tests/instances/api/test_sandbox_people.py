@@ -11,10 +11,10 @@ from django.db import connection
 
 from hooks.models import Hook, Kind
 from instances.actions.sending.accept import send_message
-from instances.api.sandbox import people_views
+from instances.api.sandbox import chat_views
 from instances.channels.sandbox.actions.receipts import acknowledge_as_contact
 from instances.commands import ReadChat, ShowActivity
-from instances.models import Chat, SandboxContact
+from instances.models import Ack, Chat, SandboxContact
 from instances.sending import channel_commands
 from instances.sending.outgoing import send_due
 from instances.thread_slots import ThreadSlots
@@ -204,7 +204,7 @@ def test_a_chat_shows_what_its_contact_has_got(alice: Caller) -> None:
     acknowledge_as_contact(
         alice.instance,
         message_id=alice.instance.messages.get(number=2).message_id,
-        ack=people_views.Ack.VIEWED,
+        ack=Ack.VIEWED,
     )
     answer = chat(alice, "messages/?after=1&limit=1")
     assert [(one["body"], one["ack"]) for one in answer["messages"]] == [("good day", 3)]
@@ -251,7 +251,7 @@ def test_who_waits_gets_the_answer_as_soon_as_it_is_there(committed: Caller) -> 
 
 
 def test_no_more_than_ten_wait_at_a_time(alice: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(people_views, "WAITERS", ThreadSlots(1))
-    monkeypatch.setattr(people_views.time, "sleep", lambda seconds: pytest.fail("it waited"))
-    people_views.WAITERS.acquire(0)
+    monkeypatch.setattr(chat_views, "WAITERS", ThreadSlots(1))
+    monkeypatch.setattr(chat_views.time, "sleep", lambda seconds: pytest.fail("it waited"))
+    chat_views.WAITERS.acquire(0)
     assert chat(alice, "messages/?wait=10")["messages"] == []

@@ -1,53 +1,24 @@
-"""What is done to a sandbox instance: contacts write, call and read, somebody types on its phone, the phone changes."""
+"""Messages, calls and receipts of the sandbox."""
 
 import re
 from typing import Any
 from urllib.parse import urlsplit
 
-from django.core.files.uploadedfile import UploadedFile
-from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from instances import chat_ids
+from instances.api.sandbox.fields import FileField, PhoneField, person
 from instances.api.serializers.strict import StrictSerializer, choice
-from instances.channels.sandbox.actions.phone import PHONE_EVENTS
-from instances.models import FILE_TYPES, AccountStatus, Ack, LoadingReason, MessageType, Substatus
+from instances.models import (
+    FILE_TYPES,
+    Ack,
+    MessageType,
+)
 
-A_PHONE = "It takes a phone number of 9 to 14 digits that starts with the country code."
 A_GROUP = "It takes the id of a group, like 17680561234-1479621234@g.us; leave it out otherwise."
+
+
 PLACE = re.compile(r"-?[0-9]{1,3}(\.[0-9]{1,15})?;-?[0-9]{1,3}(\.[0-9]{1,15})?")
-
-
-def person(phone: Any) -> str:
-    """The chat id of somebody whose phone number or chat id this is. Raises ValidationError."""
-    try:
-        found = chat_ids.of_phone(str(phone))
-    except chat_ids.BadChatId:
-        found = ""
-    if not found or chat_ids.is_group(found):
-        raise serializers.ValidationError(A_PHONE)
-    return found
-
-
-class PhoneField(serializers.CharField):
-    """A phone number in any usual way, or its chat id; becomes the chat id."""
-
-    def to_internal_value(self, data: Any) -> str:
-        return person(super().to_internal_value(data))
-
-
-@extend_schema_field({"type": "string"})
-class FileField(serializers.Field[Any, Any, Any, Any]):
-    """A file: of a multipart form, `data:…;base64,…`, or an address from which it is fetched."""
-
-    def to_internal_value(self, data: Any) -> UploadedFile | str:
-        if isinstance(data, UploadedFile):
-            return data
-        if isinstance(data, str) and re.match(r"(data:|https?://)", data.strip(), re.IGNORECASE):
-            return data.strip()
-        raise serializers.ValidationError(
-            "It takes the address of a file (https://…), data:image/jpeg;base64,…, or a file of a multipart form."
-        )
 
 
 class ContentSerializer(StrictSerializer):
@@ -250,47 +221,3 @@ class ReceiptSerializer(serializers.Serializer[Any]):
     changed = serializers.BooleanField(
         help_text="False when the message was that far already: a status never goes back."
     )
-
-
-class PhoneChangeSerializer(StrictSerializer):
-    """The sandbox phone's new state: any of these."""
-
-    accountStatus = choice(AccountStatus, required=False)
-    substatus = choice(Substatus, required=False)
-    reason = choice(LoadingReason, required=False)
-    battery = serializers.IntegerField(
-        min_value=0,
-        max_value=100,
-        required=False,
-        help_text="Percent. At 20, 10 and 5 a connected phone says that it is low, by its `substatus`.",
-    )
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if not attrs:
-            raise serializers.ValidationError(f"Give at least one of {', '.join(self.fields)}.")
-        return attrs
-
-
-class PhoneEventSerializer(StrictSerializer):
-    """Something that happens to the phone."""
-
-    event = serializers.ChoiceField(
-        choices=[(event, event) for event in PHONE_EVENTS],
-        error_messages={"invalid_choice": f"Must be one of: {', '.join(PHONE_EVENTS)}."},
-        help_text="`scan` the QR code · `log_out` · `disconnect` the phone from the internet, `connect` it again · "
-        "`take_over`: another computer opens the session · `sync`: synchronisation begins, `synced`: it is over.",
-    )
-
-
-class PhoneSerializer(serializers.Serializer[Any]):
-    """The sandbox phone's state; `accountStatus` as it is, also while the instance is not paid."""
-
-    accountStatus = serializers.ChoiceField(source="account_status", choices=AccountStatus.choices)
-    substatus = serializers.ChoiceField(choices=Substatus.choices)
-    reason = serializers.SerializerMethodField(help_text="Why it is loading, if that is known.")
-    battery = serializers.IntegerField(help_text="Percent.")
-    phone = serializers.CharField()
-
-    @extend_schema_field({"type": "string", "nullable": True, "enum": [*LoadingReason.values, None]})
-    def get_reason(self, instance: Any) -> str | None:
-        return instance.loading_reason or None

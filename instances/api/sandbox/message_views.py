@@ -1,7 +1,5 @@
-"""The sandbox messenger: its contacts write, call and read, and the events that are made here are real."""
+"""Contacts write, call and read; the instance's own phone writes. The events are real."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Any
@@ -15,15 +13,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from instances import payloads
-from instances.actions.bans import Banned
-from instances.actions.chats.chats import Denied
 from instances.actions.media import take_media
 from instances.actions.message_lookup import UnknownMessage, quote
 from instances.api import schema
 from instances.api.errors import Conflict
 from instances.api.parsing import BoundedJSONParser
-from instances.api.sandbox.serializers import (
+from instances.api.sandbox.message_serializers import (
     MessageSerializer,
     NewCallSerializer,
     NewPhoneMessageSerializer,
@@ -31,15 +26,21 @@ from instances.api.sandbox.serializers import (
     NewSandboxMessageSerializer,
     ReceiptSerializer,
 )
-from instances.api.views.instances import own_instance
+from instances.api.sandbox.requests import checked, in_words, sandbox, shown
 from instances.channels.sandbox.actions.contacts import write_as_contact
 from instances.channels.sandbox.actions.phone import type_on_sandbox_phone
-from instances.channels.sandbox.actions.preconditions import NotLinked, NotPossible
 from instances.channels.sandbox.actions.receipts import acknowledge_as_contact
 from instances.media.kinds import WrongFile, choose_message_type
-from instances.models import Ack, Channel, Instance, Media, Message, MessageType
+from instances.models import (
+    Ack,
+    Instance,
+    Media,
+    MessageType,
+)
 
 PARSERS = (BoundedJSONParser, MultiPartParser)
+
+
 A_FILE = OpenApiExample(
     "A picture",
     value={
@@ -50,38 +51,6 @@ A_FILE = OpenApiExample(
     },
     request_only=True,
 )
-
-
-def sandbox(request: Request, number: str) -> Instance:
-    """The caller's sandbox instance with this number; 404 for any other."""
-    visible = Instance.objects.of_account(request.auth).select_related("endpoint")
-    return own_instance(visible.filter(channel=Channel.SANDBOX), number)
-
-
-def checked(serializer: Any) -> dict[str, Any]:
-    serializer.is_valid(raise_exception=True)
-    given: dict[str, Any] = serializer.validated_data
-    return given
-
-
-def shown(message: Message) -> dict[str, Any]:
-    """A message as hooks show it."""
-    return payloads.message_dict(message, chat_id=message.chat.chat_id, chat_name=message.chat.name)
-
-
-@contextmanager
-def in_words(instance: Instance) -> Iterator[None]:
-    """What the instance's state, its bans or its contacts do not allow becomes a 409 that says what to do first."""
-    try:
-        yield
-    except NotLinked as error:
-        change = (
-            '{"substatus":"normal"}' if instance.is_authenticated else '{"accountStatus":"authenticated"}'
-        )
-        first = f" First PATCH /api/v1/instances/{instance.number}/sandbox/phone/ {change}."
-        raise Conflict(f"{error}{'' if instance.is_stopped else first}") from None
-    except (Banned, NotPossible, Denied) as error:
-        raise Conflict(str(error)) from None
 
 
 def content_of(instance: Instance, given: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,54 @@
+"""A chat as its contacts see it."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from instances import payloads
+from instances.api.sandbox.group_serializers import ChatSerializer
+from instances.api.sandbox.message_serializers import MessageSerializer
+from instances.api.serializers.strict import StrictSerializer
+from instances.models import (
+    Chat,
+)
+
+
+class SeenChatSerializer(ChatSerializer):
+    """A chat as its contacts see it: what the account does in there, and how far it has read."""
+
+    activity = serializers.ChoiceField(
+        choices=Chat.Activity.choices,
+        allow_null=True,
+        help_text="What the account is seen doing (`typing`, `recording`); null: nothing.",
+    )
+    readUpTo = serializers.IntegerField(
+        help_text="The `messageNumber` up to which the account has read; 0 for nothing."
+    )
+    unread = serializers.IntegerField(help_text="How many messages it has not read.")
+
+
+class SeenMessagesSerializer(serializers.Serializer[Any]):
+    """Messages of a chat, in their order, with the number to go on from."""
+
+    messages = MessageSerializer(many=True)
+    lastMessageNumber = serializers.IntegerField(
+        help_text="Of the last one; what was asked `after`, when there is none."
+    )
+
+
+class SeenQuerySerializer(StrictSerializer):
+    """Which messages of a chat, and how long to wait for one."""
+
+    after = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False, default=0)
+    limit = serializers.IntegerField(min_value=1, max_value=100, required=False, default=100)
+    wait = serializers.FloatField(min_value=0, max_value=10, required=False, default=0)
+
+
+def seen_chat(chat: Chat, *, active: bool) -> dict[str, Any]:
+    """What SeenChatSerializer describes; `active`: is its activity still going on?"""
+    return {
+        **payloads.chat_dict(chat),
+        "activity": (chat.activity or None) if active else None,
+        "readUpTo": chat.read_number,
+        "unread": chat.unread,
+    }

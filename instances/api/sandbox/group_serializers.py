@@ -1,0 +1,65 @@
+"""The sandbox's groups."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from instances.actions.chats.groups import GROUP_LIMIT, NAME_LIMIT
+from instances.api.sandbox.fields import PhoneField
+from instances.api.serializers.strict import StrictSerializer
+
+
+class GroupMetadataSerializer(serializers.Serializer[Any]):
+    """Who is in a group; `groupInviteLink` is null once the account has left it."""
+
+    isGroup = serializers.BooleanField()
+    participants = serializers.ListField(child=serializers.CharField())
+    admins = serializers.ListField(child=serializers.CharField())
+    groupInviteLink = serializers.CharField(allow_null=True)
+
+
+class ChatSerializer(serializers.Serializer[Any]):
+    """A chat as hooks and the wire contract show it (Chat)."""
+
+    id = serializers.CharField()
+    name = serializers.CharField()
+    image = serializers.CharField(allow_null=True)
+    metadata = GroupMetadataSerializer()
+    last_time = serializers.IntegerField(help_text="Unix seconds.")
+
+
+class GroupsSerializer(serializers.Serializer[Any]):
+    """The groups that the account has been told of, the newest first."""
+
+    groups = ChatSerializer(many=True)
+
+
+class NewGroupSerializer(StrictSerializer):
+    """A group that a contact makes, with the instance's account in it."""
+
+    name = serializers.CharField(max_length=NAME_LIMIT)
+    by = PhoneField(help_text="The contact who makes it, and is its admin.")
+    members = serializers.ListField(
+        child=PhoneField(),
+        required=False,
+        default=list,
+        max_length=GROUP_LIMIT - 1,
+        help_text="Phone numbers of further members; the account is one anyway.",
+    )
+    image = serializers.URLField(max_length=2000, required=False, default="")
+
+
+class GroupChangeSerializer(StrictSerializer):
+    """What other members do with a group. All or nothing; the account's own phone number is a member like others."""
+
+    name = serializers.CharField(max_length=NAME_LIMIT, required=False)
+    image = serializers.URLField(max_length=2000, allow_blank=True, required=False)
+    add = serializers.ListField(child=PhoneField(), required=False, max_length=GROUP_LIMIT)
+    remove = serializers.ListField(child=PhoneField(), required=False, max_length=GROUP_LIMIT)
+    promote = serializers.ListField(child=PhoneField(), required=False, max_length=GROUP_LIMIT)
+    demote = serializers.ListField(child=PhoneField(), required=False, max_length=GROUP_LIMIT)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not attrs:
+            raise serializers.ValidationError(f"Give at least one of {', '.join(self.fields)}.")
+        return attrs
