@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import AuditEntry
 from accounts.views.account import own_account
+from chatapi.ui.numbers import parse_digits
 
 PAGE_SIZE = 50
 # The details that the owner sees; the reasons of staff are not among them.
@@ -26,8 +27,7 @@ def audit_log(request: HttpRequest) -> HttpResponse:
     """The newest PAGE_SIZE entries; with `?before=<key of an entry>`, those before it."""
     own = own_account(request)
     found = AuditEntry.objects.filter(account=own).select_related("actor").order_by("-pk")
-    given = request.GET.get("before", "")
-    before = int(given) if given.isascii() and given.isdigit() and len(given) < 19 else None
+    before = parse_digits(request.GET.get("before"))
     if before is not None:
         found = found.filter(pk__lt=before)
     entries = list(found[: PAGE_SIZE + 1])

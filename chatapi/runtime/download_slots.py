@@ -9,6 +9,7 @@ from typing import Any
 
 from django.http import HttpRequest, StreamingHttpResponse
 
+from chatapi.ui.numbers import parse_digits
 from instances import login_throttle
 from instances.thread_slots import ThreadSlots
 
@@ -21,8 +22,8 @@ _slots = ThreadSlots(AT_ONCE, AT_ONCE_PER_ADDRESS)
 
 
 def is_short(response: StreamingHttpResponse) -> bool:
-    length = response.headers.get("Content-Length", "")
-    return length.isdigit() and int(length) <= WHOLE_MOST
+    length = parse_digits(response.headers.get("Content-Length"))
+    return length is not None and length <= WHOLE_MOST
 
 
 class SlotResponse:

@@ -16,12 +16,12 @@ from chatapi.staff.lists import (
     StaffAdmin,
     fetch_keys,
     instance_numbered,
-    parse_number,
     row_link,
     search_link,
 )
 from chatapi.staff.search import ACCOUNT_HELP, accounts_matching, in_accounts
 from chatapi.staff.tools import ReasonForm, Tool
+from chatapi.ui.numbers import parse_digits
 from hooks.actions.hooks import NotPossible
 from instances.actions.stopping import block_account, unblock_account
 
@@ -123,7 +123,7 @@ class PaymentAdmin(StaffAdmin):
     audit_kind = "payment"
 
     def search_condition(self, text: str) -> Q | None:
-        if parse_number(text) is not None:
+        if parse_digits(text) is not None:
             return Q(instance__in=fetch_keys(instance_numbered(text)))
         return in_accounts(text)
 

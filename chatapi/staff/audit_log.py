@@ -9,8 +9,9 @@ from django.contrib import admin
 from django.db.models import Q
 
 from accounts.models import Account, AuditEntry
-from chatapi.staff.lists import StaffAdmin, fetch_keys, parse_number
+from chatapi.staff.lists import StaffAdmin, fetch_keys
 from chatapi.staff.search import owned_by, user_keys
+from chatapi.ui.numbers import parse_digits
 
 KINDS = ("account", "user", "instance", "key", "payment", "member")
 
@@ -41,11 +42,11 @@ class AuditEntryAdmin(StaffAdmin):
 
     def search_condition(self, text: str) -> Q | None:
         kind, _, key = text.partition(":")
-        if kind == "account" and key and parse_number(key) is None:
+        if kind == "account" and key and parse_digits(key) is None:
             return Q(account__in=fetch_keys(Account.objects.filter(owned_by(key.strip()))))
         if kind in KINDS and key:
             return Q(subject_kind=kind, subject_id=key.strip())
-        if parse_number(text) is not None:
+        if parse_digits(text) is not None:
             return Q(subject_kind="instance", subject_id=text)
         return Q(actor__in=user_keys(text))
 

@@ -11,7 +11,8 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
-from chatapi.staff.lists import StaffAdmin, fetch_keys, instance_numbered, parse_number
+from chatapi.staff.lists import StaffAdmin, fetch_keys, instance_numbered
+from chatapi.ui.numbers import parse_digits
 from testing_tools.verification.models import Bin, Capture
 
 BINS_SHOWN = 100
@@ -39,7 +40,7 @@ class BinAdmin(StaffAdmin):
     readonly_fields = ("key",)
 
     def search_condition(self, text: str) -> Q | None:
-        if parse_number(text) is not None:
+        if parse_digits(text) is not None:
             return Q(instance__in=fetch_keys(instance_numbered(text)))
         return Q(key=text)
 

@@ -8,7 +8,8 @@ from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest
 
-from chatapi.staff.lists import StaffAdmin, fetch_keys, instance_numbered, parse_number, row_link
+from chatapi.staff.lists import StaffAdmin, fetch_keys, instance_numbered, row_link
+from chatapi.ui.numbers import parse_digits
 from hooks.models import Endpoint
 
 
@@ -43,7 +44,7 @@ class EndpointAdmin(StaffAdmin):
     exclude = ("secret", "previous_secret")
 
     def search_condition(self, text: str) -> Q | None:
-        if parse_number(text) is None:
+        if parse_digits(text) is None:
             return None
         return Q(pk__in=fetch_keys(instance_numbered(text)))
 

@@ -18,9 +18,10 @@ from django.urls import URLPattern, path, reverse
 from accounts import audit
 from accounts.audit import AuditAction
 from accounts.current_user import current_user
-from chatapi.staff.lists import StaffAdmin, fetch_keys, parse_number, row_link, search_link
+from chatapi.staff.lists import StaffAdmin, fetch_keys, row_link, search_link
 from chatapi.staff.search import of_instance, parse_hook_id
 from chatapi.staff.tools import Tool
+from chatapi.ui.numbers import parse_digits
 from hooks.actions import hooks as hook_actions
 from hooks.explain import body_dropped_words, explain, explain_hook
 from hooks.models import UNFINISHED, Attempt, Hook, Redelivery, RedeliveryPart
@@ -132,7 +133,7 @@ class HookAdmin(BodyAdmin):
         if public_id is not None:
             return Q(public_id=public_id)
         number, _, message = text.partition(" ")
-        if parse_number(number) is None:
+        if parse_digits(number) is None:
             return None
         return of_instance(number) & Q(message=message.strip()) if message.strip() else of_instance(number)
 

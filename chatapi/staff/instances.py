@@ -16,9 +16,10 @@ from accounts.current_user import current_user
 from accounts.impersonation import PERMISSION as VIEW_ACCOUNT
 from accounts.models import Account, Payment
 from chatapi.staff.accounts import VIEWING_CONSEQUENCE, view_account
-from chatapi.staff.lists import StaffAdmin, fetch_keys, instance_numbered, parse_number
+from chatapi.staff.lists import StaffAdmin, fetch_keys, instance_numbered
 from chatapi.staff.search import owned_by
 from chatapi.staff.tools import ReasonForm, Tool
+from chatapi.ui.numbers import parse_digits
 from hooks.actions import stopping
 from hooks.actions.hooks import NotPossible
 from hooks.models import Endpoint
@@ -173,7 +174,7 @@ class InstanceAdmin(StaffAdmin):
     )  # fmt: skip
 
     def search_condition(self, text: str) -> Q | None:
-        if parse_number(text) is not None:
+        if parse_digits(text) is not None:
             return Q(pk__in=fetch_keys(instance_numbered(text)))
         return Q(owner__in=fetch_keys(Account.objects.filter(owned_by(text))))
 

@@ -19,6 +19,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from chatapi.staff.tools import ToolAdmin
+from chatapi.ui.numbers import parse_digits
 from instances.models import Instance
 
 BEFORE = "before"  # the query parameter: the key of the previous page's last row
@@ -62,8 +63,8 @@ class KeysetChangeList(ChangeList):
         self.paginator = Paginator(self.result_list, self.list_per_page)
 
     def before(self, request: HttpRequest) -> int | None:
-        given = request.GET.get(BEFORE, "")
-        return min(int(given), MAX_KEY) if given.isascii() and given.isdigit() and len(given) < 20 else None
+        given = parse_digits(request.GET.get(BEFORE), max_digits=19)
+        return None if given is None else min(given, MAX_KEY)
 
     def filters_shown(self) -> list[tuple[str, list[Any]]]:
         """Each filter's title and choices."""
@@ -167,9 +168,4 @@ def fetch_keys(rows: QuerySet[Any], field: str = "pk") -> list[Any]:
 
 def instance_numbered(text: str) -> QuerySet[Instance]:
     """The instance with this number, if there is one."""
-    return Instance.objects.filter(number=min(parse_number(text) or 0, 2**31 - 1))
-
-
-def parse_number(text: str) -> int | None:
-    """A whole number that a column can store; None for any other text."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
+    return Instance.objects.filter(number=min(parse_digits(text) or 0, 2**31 - 1))

@@ -7,7 +7,8 @@ from uuid import UUID
 from django.db.models import Q
 
 from accounts.models import KEY_PREFIX_LENGTH, Account, AccountKey, User
-from chatapi.staff.lists import fetch_keys, instance_numbered, parse_number
+from chatapi.staff.lists import fetch_keys, instance_numbered
+from chatapi.ui.numbers import parse_digits
 
 ACCOUNT_HELP = "An e-mail address or its beginning, a key or its beginning (uid_…), or an instance's number"
 
@@ -27,7 +28,7 @@ def accounts_matching(text: str) -> Q:
     if text.startswith("uid_"):
         found = AccountKey.objects.filter(prefix__startswith=text[:KEY_PREFIX_LENGTH])
         return Q(pk__in=fetch_keys(found, "account"))
-    if parse_number(text) is not None:
+    if parse_digits(text) is not None:
         return Q(pk__in=fetch_keys(instance_numbered(text), "owner"))
     return owned_by(text)
 

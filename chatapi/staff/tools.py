@@ -17,6 +17,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 
+from chatapi.ui.numbers import parse_digits
 from hooks.actions.hooks import NotPossible
 
 MAX_ROWS = 100
@@ -116,8 +117,8 @@ class ToolAdmin(admin.ModelAdmin):
         tool = self.get_tool(name)
         if not tool.is_allowed(request) or not self.has_view_permission(request):
             raise PermissionDenied("Your group does not have access to this tool.")
-        keys = [int(key) for key in request.GET.getlist("pk")[:MAX_ROWS] if key.isascii() and key.isdigit()]
-        rows = list(self.get_queryset(request).filter(pk__in=[key for key in keys if key < 2**63]))
+        keys = [parse_digits(key) for key in request.GET.getlist("pk")[:MAX_ROWS]]
+        rows = list(self.get_queryset(request).filter(pk__in=[key for key in keys if key is not None]))
         if not rows or (tool.single_row and len(rows) > 1):
             raise Http404("No row was selected.")
         form = tool.form(request.POST if request.method == "POST" else None)

@@ -12,8 +12,9 @@ from django.http import HttpRequest
 from accounts.actions.users import set_groups, set_rights
 from accounts.current_user import current_user
 from accounts.models import Invitation, Member, User
-from chatapi.staff.lists import StaffAdmin, parse_number
+from chatapi.staff.lists import StaffAdmin
 from chatapi.staff.search import ACCOUNT_HELP, in_accounts, user_keys
+from chatapi.ui.numbers import parse_digits
 
 
 @admin.register(User)
@@ -73,7 +74,7 @@ class MemberAdmin(StaffAdmin):
     fields = ("user", "account", "role", "created_at")
 
     def search_condition(self, text: str) -> Q | None:
-        if text.startswith("uid_") or parse_number(text) is not None:
+        if text.startswith("uid_") or parse_digits(text) is not None:
             return in_accounts(text)
         return Q(user__in=user_keys(text))
 

@@ -8,6 +8,7 @@ from django_filters import rest_framework as filters
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
+from chatapi.ui.numbers import INSTANCE_NUMBER_DIGITS, parse_digits
 from hooks.log.selection import ANSWERS, Filter, matching
 from hooks.models import Hook, HookQuerySet, Kind, Outcome, State
 from instances import value_parsing
@@ -141,8 +142,9 @@ def of_instance(hooks: HookQuerySet, number: str) -> HookQuerySet:
     if not (number.isascii() and number.isdigit()):
         raise ValidationError({"instance": "Must be the id of an instance: digits only."})
     key = None
-    if len(number) <= 10 and int(number) < 2**31:
-        key = Instance.objects.filter(number=number).values_list("pk", flat=True).first()
+    known = parse_digits(number, max_digits=INSTANCE_NUMBER_DIGITS)
+    if known is not None and known < 2**31:
+        key = Instance.objects.filter(number=known).values_list("pk", flat=True).first()
     return hooks.filter(endpoint_id=key or 0)
 
 

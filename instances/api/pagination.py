@@ -6,6 +6,8 @@ from django.conf import settings
 from rest_framework import exceptions, pagination
 from rest_framework.request import Request
 
+from chatapi.ui.numbers import parse_digits
+
 PAGE = 50
 LARGEST_PAGE = 100
 
@@ -21,10 +23,10 @@ class OldestFirst(pagination.CursorPagination):
     cursor_query_description = "Take it from `next` or `previous`; it is not to be built by hand."
 
     def get_page_size(self, request: Request) -> int:
-        given = request.query_params.get("limit", str(PAGE))
-        if not (given.isascii() and given.isdigit() and len(given) < 4 and 1 <= int(given) <= LARGEST_PAGE):
+        given = parse_digits(request.query_params.get("limit", str(PAGE)))
+        if given is None or not 1 <= given <= LARGEST_PAGE:
             raise exceptions.ValidationError({"limit": f"It takes a whole number from 1 to {LARGEST_PAGE}."})
-        return int(given)
+        return given
 
     def decode_cursor(self, request: Request) -> Any:
         try:
@@ -35,9 +37,7 @@ class OldestFirst(pagination.CursorPagination):
         else:
             # DRF would compare whatever a made-up cursor holds with the id, and fail with a 500
             position: Any = cursor.position if cursor else None  # a text, whatever the stubs say
-            broken = position is not None and not (
-                position.isascii() and position.isdigit() and len(position) < 19
-            )
+            broken = position is not None and parse_digits(position) is None
         if broken:
             raise exceptions.ValidationError(
                 {"cursor": "It takes a cursor from `next` or `previous` of an answer."}

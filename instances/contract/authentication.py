@@ -8,6 +8,7 @@ from django.http import HttpRequest
 
 from accounts.actions.keys import authenticate_key
 from accounts.models import Account
+from chatapi.ui.numbers import INSTANCE_NUMBER_DIGITS, parse_digits
 from instances import fast_lookup, login_throttle
 from instances.contract import limits
 from instances.contract.arguments import last_value
@@ -35,9 +36,8 @@ def authenticate_instance(number: str, token: str, address: str) -> Instance:
     if not token:
         raise WireError(401, WRONG_TOKEN)
     limits.check_lockout(address, number, token)
-    # No number has more than ten digits, and int() of a very long one takes long.
-    is_valid = number.isascii() and number.isdigit() and len(number) <= 10
-    instance = fast_lookup.by_number(int(number)) if is_valid else None
+    valid = parse_digits(number, max_digits=INSTANCE_NUMBER_DIGITS)
+    instance = None if valid is None else fast_lookup.by_number(valid)
     if instance is None:
         login_throttle.was_wrong(address)
         raise WireError(404, NO_INSTANCE)

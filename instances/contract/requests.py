@@ -14,6 +14,7 @@ from django.http import HttpRequest, QueryDict
 from django.http.multipartparser import MultiPartParser, MultiPartParserError
 from django.http.request import UnreadablePostError
 
+from chatapi.ui.numbers import parse_digits
 from instances.contract.arguments import RepeatedValues
 from instances.contract.errors import WireError
 
@@ -65,8 +66,7 @@ def read_body(request: HttpRequest, *, accepts_files: bool = False) -> dict[str,
 
 def content_length(request: HttpRequest) -> int:
     """Content-Length. 0 if it is not a number, as in Django."""
-    length = request.META.get("CONTENT_LENGTH") or ""
-    return int(length) if length.isascii() and length.isdigit() and len(length) <= 18 else 0
+    return parse_digits(request.META.get("CONTENT_LENGTH")) or 0
 
 
 def discard_body(request: HttpRequest) -> None:

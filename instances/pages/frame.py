@@ -13,6 +13,7 @@ from django.urls import Resolver404, ResolverMatch, resolve, reverse
 from django.utils import timezone
 
 from chatapi.ui.frame import user_of
+from chatapi.ui.numbers import INSTANCE_NUMBER_DIGITS, parse_digits
 from hooks.log import delays
 from hooks.log.delays import Delay
 from hooks.models import Endpoint
@@ -105,8 +106,7 @@ class InstanceFrame:
         """The number in the URL, if any."""
         match = self.request.resolver_match
         given = str((match and match.kwargs.get("number")) or self.request.GET.get("instance") or "")
-        # No number has more than 10 digits; a longer one would be too large for the database to compare.
-        return int(given) if given.isascii() and given.isdigit() and len(given) <= 10 else None
+        return parse_digits(given, max_digits=INSTANCE_NUMBER_DIGITS)
 
     def by_number(self, number: int | None) -> Instance | None:
         if number is None or not self.is_signed_in:

@@ -11,6 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from chatapi.ui.numbers import parse_digits
 from instances import chat_ids
 from instances.models import Channel, Instance
 from instances.pages.chosen_instance import chosen_instance, require_instance
@@ -23,9 +24,8 @@ LARGEST = 2**31 - 1
 
 
 def number_asked(request: HttpRequest, name: str, otherwise: int = 0) -> int:
-    given = request.GET.get(name, "")
-    fits = given.isascii() and given.isdigit() and len(given) < 19
-    return int(given) if fits else otherwise
+    given = parse_digits(request.GET.get(name))
+    return otherwise if given is None else given
 
 
 def scene_asked(request: HttpRequest, instance: Instance, otherwise: str = reads.STRANGER) -> reads.Scene:

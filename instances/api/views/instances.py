@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.current_user import current_user
+from chatapi.ui.numbers import INSTANCE_NUMBER_DIGITS, parse_digits
 from instances.actions import settings as settings_actions
 from instances.actions.lifecycle import change_instance, create_instance, delete_instance
 from instances.api import schema
@@ -29,9 +30,8 @@ from instances.settings_table import SettingsError
 
 def own_instance(instances: InstanceQuerySet, number: str) -> Instance:
     """The one with this number among `instances`, those that the caller may see; 404 otherwise."""
-    # ten digits hold every number; int() would not read one of thousands
-    known = number.isascii() and number.isdigit() and len(number) <= 10
-    found = instances.filter(number=number).first() if known else None
+    known = parse_digits(number, max_digits=INSTANCE_NUMBER_DIGITS)
+    found = None if known is None else instances.filter(number=known).first()
     if found is None:
         raise exceptions.NotFound(f"There is no instance {number} in your account.")
     return found

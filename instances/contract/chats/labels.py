@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from chatapi.ui.numbers import parse_digits
 from instances.actions.chats import labels as labels_actions
 from instances.actions.chats.labels import COLOR, color_of
 from instances.contract.arguments import Argument, Destination, last_value, number_or_text, text
@@ -13,9 +14,9 @@ from instances.models import Instance, Label
 
 def parse_label_id(value: Any) -> int:
     """A label's key, sent as a number or as digits."""
-    given = number_or_text(last_value(value)).strip()
-    if given.isascii() and given.isdigit() and len(given) <= 18:
-        return int(given)
+    given = parse_digits(number_or_text(last_value(value)).strip())
+    if given is not None:
+        return given
     raise ValueError("the id of a label, such as 5")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import Count
 
 from accounts.models import Account
+from chatapi.ui.numbers import INSTANCE_NUMBER_DIGITS, parse_digits
 from instances.actions import lifecycle as lifecycle_actions
 from instances.actions.lifecycle import create_instance
 from instances.contract.arguments import text
@@ -16,7 +17,6 @@ from instances.contract.registry import method
 from instances.models import Channel, Instance
 from instances.sending import session
 
-NUMBER_LENGTH = 10  # digits; no number has more
 # Names that old clients send for their messenger: a word, or its number in a list of choices.
 OLD_TYPES = frozenset({"", "whatsapp", "wa", "private", "0", "1", "2"})
 
@@ -83,8 +83,8 @@ def clean_instance(account: Account, *, instance_id: str) -> dict[str, Any]:
 
 def find_instance(account: Account, instance_id: str) -> Instance:
     """Returns the account's instance with this id. Raises WireError 404."""
-    is_valid = instance_id.isascii() and instance_id.isdigit() and len(instance_id) <= NUMBER_LENGTH
-    found = Instance.objects.of_account(account).filter(number=int(instance_id)).first() if is_valid else None
+    number = parse_digits(instance_id, max_digits=INSTANCE_NUMBER_DIGITS)
+    found = None if number is None else Instance.objects.of_account(account).filter(number=number).first()
     if found is None:
         raise WireError(404, NO_INSTANCE)
     return found

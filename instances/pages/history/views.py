@@ -7,15 +7,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from chatapi.ui.numbers import parse_digits
 from instances.models import AccountStatus
 from instances.pages import status_texts
 from instances.pages.access import visible_instance
 from instances.pages.history.status_history import WORDS, count_since, history_of
-
-
-def number_of(text: str) -> int | None:
-    """A key out of the address; None for what can be none."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
 
 
 def asked_status(request: HttpRequest) -> str:
@@ -27,7 +23,7 @@ def asked_status(request: HttpRequest) -> str:
 @login_required
 def history(request: HttpRequest, number: int) -> HttpResponse:
     instance = visible_instance(request, number)
-    chosen, before = asked_status(request), number_of(request.GET.get("before", ""))
+    chosen, before = asked_status(request), parse_digits(request.GET.get("before", ""))
     context = {
         "instance": instance,
         "tab": "history",
@@ -45,7 +41,7 @@ def history(request: HttpRequest, number: int) -> HttpResponse:
 def news(request: HttpRequest, number: int) -> HttpResponse:
     """The button “3 new changes, show”, when there are some behind the newest one that the page knows; else 204."""
     instance = visible_instance(request, number)
-    chosen, seen = asked_status(request), number_of(request.GET.get("seen", "")) or 0
+    chosen, seen = asked_status(request), parse_digits(request.GET.get("seen", "")) or 0
     count = count_since(instance, seen, status=chosen)
     if str(count) == request.GET.get("told", "0"):
         return HttpResponse(status=204)

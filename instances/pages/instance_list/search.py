@@ -13,6 +13,7 @@ from django.db.models import Case, CharField, Count, F, IntegerField, Q, Value, 
 from django.db.models.functions import Cast, Lower
 from django.utils import timezone
 
+from chatapi.ui.numbers import INSTANCE_NUMBER_DIGITS, parse_digits
 from instances.models import NOT_PAID, AccountStatus, Instance, InstanceQuerySet
 
 PAGE_SIZE = 60
@@ -71,7 +72,7 @@ class Asked(NamedTuple):
             state=state if state in RANKS else "",
             sort=sort if sort in SORTS else "made",
             grouped=query.get("group") == "state",
-            after=int(after) if after.isascii() and after.isdigit() and len(after) <= 10 else None,
+            after=parse_digits(after, max_digits=INSTANCE_NUMBER_DIGITS),
         )
 
     @property

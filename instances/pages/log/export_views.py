@@ -12,8 +12,8 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from chatapi.ui.downloads import as_download
+from chatapi.ui.numbers import parse_digits
 from hooks.models import Hook
-from instances.pages import query_parameters
 from instances.pages.chosen_instance import require_instance
 from instances.pages.log import export as log_export
 from instances.pages.log.filters import Filters
@@ -39,7 +39,7 @@ def export(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     lines = log_export.export(
         filters.apply(Hook.objects.filter(endpoint_id=instance.pk)),
         format,
-        before=query_parameters.key(request.GET.get("before", "")),
+        before=parse_digits(request.GET.get("before")),
         next_url=next_url,
     )
     response = StreamingHttpResponse(lines, content_type=format.type)

@@ -10,10 +10,10 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from chatapi.ui.numbers import parse_digits
 from hooks.log.counts import counts_by_state, total
 from hooks.models import Hook, HookQuerySet
 from instances.models import Instance
-from instances.pages import query_parameters
 from instances.pages.chosen_instance import chosen_instance
 from instances.pages.log.export import EXPORT_MAX
 from instances.pages.log.filters import CHOICES, STATES, TIMES, Filters, input_value
@@ -39,7 +39,7 @@ def log_list(request: HttpRequest) -> HttpResponse:
         return render(request, "instances/pages/log/list.html", {"instance": None})
     filters = Filters.from_query(request.GET)
     hooks = hooks_of(instance)
-    before = query_parameters.key(request.GET.get("before", ""))
+    before = parse_digits(request.GET.get("before"))
     rows, has_older = page_of(filters.apply(hooks), before=before, size=PAGE_SIZE)
     counts = counts_by_state(instance.pk, filters.apply_beyond(hooks, {"state"}))
     chosen = {"instance": str(instance.number)}
@@ -99,7 +99,7 @@ def log_live(request: HttpRequest) -> HttpResponse:
         return HttpResponse(status=204)
     filters = Filters.from_query(request.GET)
     hooks = hooks_of(instance)
-    after = query_parameters.key(request.GET.get("after", "")) or 0
+    after = parse_digits(request.GET.get("after")) or 0
     new_hooks = filters.apply(hooks).filter(pk__gt=after)
     new_count = new_hooks.values("pk")[: NEW_COUNTED_MAX + 1].count()
     changed = changed_rows(hooks, request.GET.getlist("watch")[:WATCHED_MAX])

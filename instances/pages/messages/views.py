@@ -13,6 +13,7 @@ from django.shortcuts import redirect, render
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_POST, require_safe
 
+from chatapi.ui.numbers import parse_digits
 from chatapi.ui.requests import HtmxRequest
 from instances import chat_ids
 from instances.actions.chats.chats import Denied
@@ -22,7 +23,6 @@ from instances.commands import ReadChat
 from instances.models import Chat, Instance
 from instances.pages import access
 from instances.pages.access import visible_instance
-from instances.pages.history.views import number_of
 from instances.pages.messages import conversations
 from instances.sending import channel_commands
 from instances.tool_links import tool_url
@@ -57,7 +57,7 @@ def before_asked(request: HttpRequest) -> tuple[datetime, int] | None:
         moment = parse_datetime(at)
     except ValueError:
         return None
-    number = number_of(key)
+    number = parse_digits(key)
     return (moment, number) if moment and moment.tzinfo and number is not None else None
 
 
@@ -75,7 +75,7 @@ def list_context(request: HttpRequest, instance: Instance, open_chat: str) -> di
 
 
 def chat_context(request: HttpRequest, instance: Instance, chat: Chat) -> dict[str, Any]:
-    before = number_of(request.GET.get("before", ""))
+    before = parse_digits(request.GET.get("before", ""))
     bubbles, more = conversations.bubbles_of(chat, before=before)
     waiting = [] if before else conversations.waiting_in(instance, chat.chat_id)
     newest = bubbles[-1].message.number if bubbles else 0
@@ -122,7 +122,7 @@ def news(request: HttpRequest, number: int, chat_id: str) -> HttpResponse:
     """What came behind `?after=`, a messageNumber, and ticks that are not those of `?seen=`; 204 when nothing has."""
     instance = visible_instance(request, number)
     chat = chat_of(instance, chat_id)
-    after = number_of(request.GET.get("after", "")) or 0
+    after = parse_digits(request.GET.get("after", "")) or 0
     waiting = conversations.waiting_in(instance, chat_id)
     bubbles, _ = conversations.bubbles_of(chat, after=after, most=conversations.NEWS_AT_ONCE)
     newest = bubbles[-1].message.number if bubbles else after

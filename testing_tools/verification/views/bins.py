@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from chatapi.ui.downloads import as_download
+from chatapi.ui.numbers import parse_digits
 from chatapi.ui.requests import HtmxRequest
 from testing_tools.verification import copy_as
 from testing_tools.verification import exports as verification_exports
@@ -28,7 +29,6 @@ from testing_tools.verification.views.contexts import (
     until_mark,
     visible_bin,
     visible_capture,
-    whole_number,
 )
 
 
@@ -45,7 +45,7 @@ def mine(request: HttpRequest) -> HttpResponse:
 def bin_page(request: HttpRequest, key: str) -> HttpResponse:
     """The bin's page; with `?before=` the next rows of its list (for htmx)."""
     bin = visible_bin(request, key)
-    before = whole_number(request.GET.get("before"))
+    before = parse_digits(request.GET.get("before"))
     if before is not None:
         return render(
             request, "testing_tools/verification/bin.html#older", list_context(request, bin, before=before)
@@ -62,7 +62,7 @@ def news(request: HttpRequest, key: str) -> HttpResponse:
     it the page shows none. `?q=` is the filter: rows that do not fit are passed over, but counted.
     """
     bin = visible_bin(request, key)
-    after = whole_number(request.GET.get("after")) or 0
+    after = parse_digits(request.GET.get("after")) or 0
     endpoint = bin.instance.endpoint if bin.instance else None
     changed = "until" in request.GET and request.GET["until"] != until_mark(endpoint)
     if bin.captured <= after and not changed:

@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
 from chatapi.ui import request_snippets
+from chatapi.ui.numbers import parse_digits
 from hooks.models import Endpoint
 from instances.pages import access
 from testing_tools.verification import copy_as, responses
@@ -68,18 +69,13 @@ def until_mark(endpoint: Endpoint | None) -> str:
     return str(int(endpoint.borrowed_until.timestamp()))
 
 
-def whole_number(text: str | None) -> int | None:
-    """A number out of the address; None for anything else."""
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 17 else None
-
-
 def stamp(at: datetime) -> int:
     """A moment for the address: microseconds since 1970, without any rounding."""
     return (at - EPOCH) // timedelta(microseconds=1)
 
 
 def from_stamp(text: str | None) -> datetime | None:
-    number = whole_number(text)
+    number = parse_digits(text, max_digits=16)
     return None if number is None else EPOCH + timedelta(microseconds=number)
 
 

@@ -8,6 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.current_user import current_user
+from chatapi.ui.numbers import parse_digits
 from chatapi.ui.requests import HtmxRequest
 from hooks import webhook_urls
 from instances.pages import manual_request_limit
@@ -24,7 +25,6 @@ from testing_tools.verification.views.contexts import (
     signed,
     visible_bin,
     visible_capture,
-    whole_number,
 )
 
 
@@ -78,7 +78,7 @@ def forward(request: HtmxRequest, key: str) -> HttpResponse:
     bin = changeable_bin(request, key)
     given = request.POST if request.method == "POST" else request.GET
     filter = Filter(given.get("q", ""))
-    upto = whole_number(given.get("upto")) or bin.captured
+    upto = parse_digits(given.get("upto")) or bin.captured
     fitting = filter.apply(Capture.objects.kept(bin)).filter(number__lte=upto, too_large=False)
     context: dict[str, object] = {
         "bin": bin,
@@ -96,10 +96,10 @@ def forward(request: HtmxRequest, key: str) -> HttpResponse:
     except webhook_urls.BadAddress as error:
         return tool(request, "bin_forward.html", context | {"fault": str(error)}, status=422)
     before = Progress(
-        last=whole_number(given.get("last")) or 0,
-        accepted=whole_number(given.get("accepted")) or 0,
-        refused=whole_number(given.get("refused")) or 0,
-        unreached=whole_number(given.get("unreached")) or 0,
+        last=parse_digits(given.get("last")) or 0,
+        accepted=parse_digits(given.get("accepted")) or 0,
+        refused=parse_digits(given.get("refused")) or 0,
+        unreached=parse_digits(given.get("unreached")) or 0,
     )
     try:
         with manual_request_limit.place(request.user):

@@ -11,10 +11,11 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.views.decorators.http import require_GET
 
+from chatapi.ui.numbers import parse_digits
 from testing_tools.verification.actions import shares
 from testing_tools.verification.models import Capture, Share
 from testing_tools.verification.views.bins import asked_tab, body_file, part_file
-from testing_tools.verification.views.contexts import PAGE, capture_context, whole_number
+from testing_tools.verification.views.contexts import PAGE, capture_context
 
 
 def opened(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
@@ -40,7 +41,7 @@ def opened(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 
 def page(request: HttpRequest, share: Share, token: str, context: dict[str, Any]) -> HttpResponse:
     """Rendered without the request: no context processor asks for a session."""
-    before = whole_number(request.GET.get("before"))
+    before = parse_digits(request.GET.get("before"))
     rows = shares.captures_of(share).in_list()
     if before is not None:
         rows = rows.filter(number__lt=before)
