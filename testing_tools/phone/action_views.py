@@ -176,7 +176,7 @@ def read_here(request: HtmxRequest) -> HttpResponse:
     scene = scene_asked(request, instance)
 
     def touch() -> str:
-        read_chat(instance, chat_id=scene.chat_id, acting_user=current_user(request))
+        read_chat(instance, chat_id=scene.chat_id)
         return f"Read on the instance's phone: {scene.name} sees it; there is no hook for it."
 
     return touched(request, instance, scene, touch)
@@ -298,7 +298,6 @@ def group(request: HtmxRequest) -> HttpResponse:
             name=given["name"],
             by=given["members"][0],
             members=given["members"][1:],
-            acting_user=current_user(request),
         )
         chat_id = made.chat_id
     except (*REFUSALS, Refused) as refusal:

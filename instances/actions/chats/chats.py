@@ -1,7 +1,10 @@
-"""Chats: made by their first message, renamed, read, pinned, archived, cleared, removed.
+"""Chats: created by their first message, renamed, read, pinned, archived, cleared, removed.
 
-A change that the wire contract's Chat shows (name, picture, people) makes a chatUpdate hook; where a chat stands in
-the list of dialogs does not show in it, so that makes none.
+A change that the wire contract's Chat shows (name, picture, participants) creates a chatUpdate hook. The position in
+the list of dialogs is not part of Chat, so changing it creates none.
+
+The actions of this package change the contents of an instance, not its configuration, for its messenger and the holder
+of its token. They write no audit entries, so they take no `acting_user`.
 """
 
 from collections.abc import Iterable
@@ -11,26 +14,25 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.models import User
 from instances import chat_ids, payloads
 from instances.actions import events
 from instances.models import Chat, Instance, Participant
 
 
 class Denied(Exception):
-    """The chat, the group or its rules do not allow it; the text is a sentence for the caller."""
+    """The chat, the group or its rules do not allow it. The text is a sentence for the caller."""
 
 
 def chat_for_message(
     instance: Instance, chat_id: str, *, at: datetime, name: str = "", image: str = "", author: str = ""
 ) -> Chat:
-    """A message has come or gone: the chat as it is with it, made or changed if need be, with its hook.
+    """Returns the chat of a new message, created or updated, with its hook.
 
-    The caller holds the instance's row lock. `name` and `image` are the address book's, "" where nothing new is known.
-    `author` is whoever wrote to the account, "" where the account itself wrote: then nothing becomes unread.
+    The caller holds the instance's row lock. `name` and `image` come from the address book; "" if unknown or unchanged.
+    `author` is the contact who wrote, "" if the account wrote: then the unread counter stays.
 
-    A message brings a removed chat back to the list, and takes an archived one out of the archive unless
-    disableDialogsArchive is on (*ours*). Who writes in a group is in it, and so is who gets that.
+    A message puts a removed chat back on the list, and takes an archived chat out of the archive unless
+    disableDialogsArchive is on (*ours*). The author of a group's message and the account become its participants.
     """
     chat = Chat.objects.filter(instance=instance, chat_id=chat_id).first()
     people = [instance.own_chat_id, author] if author and chat_ids.is_group(chat_id) else []
@@ -48,7 +50,7 @@ def chat_for_message(
         events.emit(instance, events.of_chat(instance, old=None, new=payloads.chat_dict(chat)))
         return chat
     chat.instance = instance
-    newcomers = strangers(chat, people) if chat.left_at is None else []
+    newcomers = without_participants(chat, people) if chat.left_at is None else []
     before = None
     if newcomers or (name and name != chat.name) or (image and image != chat.image):
         before = payloads.chat_dict(chat)
@@ -61,12 +63,12 @@ def chat_for_message(
     chat.save(update_fields=["name", "image", "last_time", "unread", "removed_at", "archived"])
     if before is not None:
         add_participants(chat, newcomers)
-        tell_change(chat, before)
+        emit_chat_update(chat, before)
     return chat
 
 
-def strangers(chat: Chat, people: Iterable[str]) -> list[str]:
-    """Those of `people` who are not in the group yet."""
+def without_participants(chat: Chat, people: Iterable[str]) -> list[str]:
+    """Returns those of `people` who are not participants of the group."""
     wanted = list(dict.fromkeys(people))
     if not wanted:
         return []
@@ -75,22 +77,22 @@ def strangers(chat: Chat, people: Iterable[str]) -> list[str]:
 
 
 def add_participants(chat: Chat, people: Iterable[str], *, admins: Iterable[str] = ()) -> None:
-    """Makes `people`, who are not in the group yet, its participants."""
+    """Add `people`, who are not in the group yet, as participants."""
     admin_ids = set(admins)
     Participant.objects.bulk_create(
         Participant(chat=chat, member=one, is_admin=one in admin_ids) for one in dict.fromkeys(people)
     )
 
 
-def tell_change(chat: Chat, before: dict[str, Any]) -> None:
-    """The chatUpdate hook of a chat that was `before`, unless it looks the same."""
+def emit_chat_update(chat: Chat, before: dict[str, Any]) -> None:
+    """Create the chatUpdate hook if the chat differs from `before`, its former chat_dict."""
     now = payloads.chat_dict(chat)
     if now != before:
         events.emit(chat.instance, events.of_chat(chat.instance, old=before, new=now))
 
 
 def find_chat(instance: Instance, chat_id: str) -> Chat:
-    """The chat of the list of dialogs with this id. Raises Denied."""
+    """Returns the chat with this id from the list of dialogs. Raises Denied."""
     chat = Chat.objects.filter(instance=instance, chat_id=chat_id, removed_at=None).first()
     if chat is None:
         raise Denied(f"The chat {chat_id} was not found.")
@@ -98,8 +100,8 @@ def find_chat(instance: Instance, chat_id: str) -> Chat:
     return chat
 
 
-def change(instance: Instance, chat_id: str, **fields: Any) -> Chat:
-    """Sets these fields of the chat under the instance's lock. Raises Denied."""
+def update_chat(instance: Instance, chat_id: str, **fields: Any) -> Chat:
+    """Set these fields of the chat under the instance's lock. Raises Denied."""
     events.lock(instance)
     chat = find_chat(instance, chat_id)
     for field, value in fields.items():
@@ -115,11 +117,10 @@ def change_chat(
     chat_id: str,
     name: str | None = None,
     image: str | None = None,
-    acting_user: User | None = None,
 ) -> Chat:
-    """The messenger reports a new name (up to 200 characters are kept) or picture (an address, "" for none).
+    """Record a new name (up to 200 characters are stored) or picture (a URL, "" for none) that the messenger reports.
 
-    What is None stays. Raises Denied for an unknown chat.
+    None leaves a value unchanged. Raises Denied for an unknown chat.
     """
     events.lock(instance)
     chat = find_chat(instance, chat_id)
@@ -127,66 +128,68 @@ def change_chat(
     chat.name = chat.name if name is None else name[:200]
     chat.image = chat.image if image is None else image
     chat.save(update_fields=["name", "image"])
-    tell_change(chat, before)
+    emit_chat_update(chat, before)
     return chat
 
 
 @transaction.atomic
-def read_chat(instance: Instance, *, chat_id: str, acting_user: User | None = None) -> Chat:
-    """The account has read all there is. Raises Denied for an unknown chat, as all of these do."""
+def read_chat(instance: Instance, *, chat_id: str) -> Chat:
+    """Mark all messages as read. Raises Denied for an unknown chat, as the actions below do."""
     events.lock(instance)
     number = instance.last_message_number
-    return change(instance, chat_id, unread=0, marked_unread=False, read_number=number)
+    return update_chat(instance, chat_id, unread=0, marked_unread=False, read_number=number)
 
 
 @transaction.atomic
-def mark_unread(instance: Instance, *, chat_id: str, acting_user: User | None = None) -> Chat:
-    """A mark for the reader alone: the counter and the contact's ticks stay as they are."""
-    return change(instance, chat_id, marked_unread=True)
+def mark_unread(instance: Instance, *, chat_id: str) -> Chat:
+    """Mark the chat as unread. The unread counter and the acks of its messages stay unchanged."""
+    return update_chat(instance, chat_id, marked_unread=True)
 
 
 @transaction.atomic
-def pin_chat(instance: Instance, *, chat_id: str, on: bool, acting_user: User | None = None) -> Chat:
-    """At the top of the list, the newest pin first; a pinned chat is not in the archive."""
-    return change(instance, chat_id, **({"pinned_at": timezone.now(), "archived": False} if on else UNPINNED))
+def pin_chat(instance: Instance, *, chat_id: str, on: bool) -> Chat:
+    """Pin the chat to the top of the list, newest pin first, or unpin it. Pinning takes it out of the archive."""
+    return update_chat(
+        instance, chat_id, **({"pinned_at": timezone.now(), "archived": False} if on else UNPINNED)
+    )
 
 
 UNPINNED = {"pinned_at": None}
 
 
 @transaction.atomic
-def archive_chat(instance: Instance, *, chat_id: str, on: bool, acting_user: User | None = None) -> Chat:
-    """At the end of the list, and no longer pinned, until the next message (see chat_for_message)."""
-    return change(instance, chat_id, archived=on, **(UNPINNED if on else {}))
+def archive_chat(instance: Instance, *, chat_id: str, on: bool) -> Chat:
+    """Move the chat to the end of the list, unpinned, until its next message (chat_for_message); or move it back."""
+    return update_chat(instance, chat_id, archived=on, **(UNPINNED if on else {}))
 
 
 @transaction.atomic
-def clear_chat(instance: Instance, *, chat_id: str, acting_user: User | None = None) -> Chat:
-    """Its messages so far are out of the history; the numbered feed of `messages` keeps what it has given."""
+def clear_chat(instance: Instance, *, chat_id: str) -> Chat:
+    """Remove the chat's messages so far from its history. The numbered feed of `messages` keeps them."""
     events.lock(instance)
     number = instance.last_message_number
-    return change(instance, chat_id, cleared_number=number, read_number=number, unread=0, marked_unread=False)
+    return update_chat(
+        instance, chat_id, cleared_number=number, read_number=number, unread=0, marked_unread=False
+    )
 
 
 @transaction.atomic
-def remove_chat(instance: Instance, *, chat_id: str, acting_user: User | None = None) -> Chat:
-    """Off the list until its next message, its history cleared. A group is not left by that."""
+def remove_chat(instance: Instance, *, chat_id: str) -> Chat:
+    """Clear the history and remove the chat from the list until its next message. The account stays in a group."""
     clear_chat(instance, chat_id=chat_id)
-    return change(instance, chat_id, removed_at=timezone.now(), archived=False, **UNPINNED)
+    return update_chat(instance, chat_id, removed_at=timezone.now(), archived=False, **UNPINNED)
 
 
 @transaction.atomic
-def show_activity(
-    instance: Instance, *, chat_id: str, activity: str, seconds: int, acting_user: User | None = None
-) -> Chat | None:
-    """The contact sees the account typing or recording (Chat.Activity) for so long; 0 seconds end it.
+def show_activity(instance: Instance, *, chat_id: str, activity: str, seconds: int) -> Chat | None:
+    """Show the contact that the account is typing or recording (Chat.Activity) for `seconds`; 0 ends it.
 
-    None where there is no chat yet: nobody has it open.
+    Returns None if there is no chat yet.
     """
     try:
         if not seconds:
-            return change(instance, chat_id, activity="", activity_until=None)
+            return update_chat(instance, chat_id, activity="", activity_until=None)
         until = timezone.now() + timedelta(seconds=seconds)
-        return change(instance, chat_id, activity=activity, activity_until=until)
+        return update_chat(instance, chat_id, activity=activity, activity_until=until)
     except Denied:
         return None

@@ -1,8 +1,8 @@
-"""Groups: who is in them, who is an admin, how one comes in and goes. Each change makes a chatUpdate hook.
+"""Groups: their participants and admins. Each change creates a chatUpdate hook.
 
-`by_account` says who does it: the instance's account, which must be in the group and one of its admins, or somebody
-else whose deed the messenger reports. The rules stand here and not in a channel, so that what waits in the
-queue of actions meets them too, when its turn has come.
+`by_account` is True if the instance's account makes the change: it must be an admin of the group. False means that the
+messenger reports a change by another participant. The rules are here and not in a channel, so that queued commands
+are checked again when they are carried out.
 """
 
 from collections.abc import Iterable
@@ -10,10 +10,9 @@ from collections.abc import Iterable
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.models import User
 from instances import chat_ids, payloads
 from instances.actions import events
-from instances.actions.chats.chats import Denied, add_participants, find_chat, tell_change
+from instances.actions.chats.chats import Denied, add_participants, emit_chat_update, find_chat
 from instances.models import Chat, Instance, Participant, new_invite_code
 
 GROUP_LIMIT = 256  # participants besides the account
@@ -21,7 +20,7 @@ NAME_LIMIT = 100  # characters; *ours*
 
 
 class Taken(Denied):
-    """The account has a chat with this id already."""
+    """The account already has a chat with this id."""
 
 
 @transaction.atomic
@@ -33,11 +32,11 @@ def create_group(
     members: Iterable[str],
     admins: Iterable[str] | None = None,
     image: str = "",
-    acting_user: User | None = None,
 ) -> Chat:
-    """The messenger reports a new group with the account in it, which is its admin unless `admins` says otherwise.
+    """Record a new group of the account. The account is its admin, unless `admins` is given.
 
-    `chat_id` is the messenger's. Raises Taken.
+    Raises:
+        Taken: there is a chat with this id.
     """
     events.lock(instance)
     if Chat.objects.filter(instance=instance, chat_id=chat_id).exists():
@@ -58,7 +57,7 @@ def create_group(
 
 
 def find_group(instance: Instance, group_id: str) -> Chat:
-    """The group of the account's with this id. Raises Denied."""
+    """Returns the account's group with this id. Raises Denied."""
     if not chat_ids.is_group(group_id):
         raise Denied(f"{group_id} is not a group.")
     try:
@@ -67,8 +66,12 @@ def find_group(instance: Instance, group_id: str) -> Chat:
         raise Denied(f"The group {group_id} was not found.") from None
 
 
-def opened(instance: Instance, group_id: str, *, by_account: bool) -> tuple[Chat, dict[str, bool]]:
-    """The group and its people, member → is it an admin, under the instance's lock. Raises Denied."""
+def lock_group(instance: Instance, group_id: str, *, by_account: bool) -> tuple[Chat, dict[str, bool]]:
+    """Lock the instance; returns the group and its participants with whether each is an admin.
+
+    Raises:
+        Denied: the group does not exist, or the account may not change it.
+    """
     events.lock(instance)
     group = find_group(instance, group_id)
     people = dict(payloads.members_of(group))
@@ -87,17 +90,20 @@ def add_participant(
     group_id: str,
     member: str,
     by_account: bool = True,
-    acting_user: User | None = None,
 ) -> Chat:
-    """Raises Denied: no such group, not its admin, it is full, or they are in it already."""
-    group, people = opened(instance, group_id, by_account=by_account)
+    """Add a participant.
+
+    Raises:
+        Denied: the group does not exist or is full, the account is not its admin, or the member is in it already.
+    """
+    group, people = lock_group(instance, group_id, by_account=by_account)
     if member in people:
         raise Denied(f"{member} is in the group already.")
     if len(people.keys() - {instance.own_chat_id}) >= GROUP_LIMIT:
         raise Denied(f"The group has {GROUP_LIMIT} participants, which is the limit.")
     before = payloads.chat_dict(group, list(people.items()))
     add_participants(group, [member])
-    tell_change(group, before)
+    emit_chat_update(group, before)
     return group
 
 
@@ -108,10 +114,14 @@ def remove_participant(
     group_id: str,
     member: str,
     by_account: bool = True,
-    acting_user: User | None = None,
 ) -> Chat:
-    """Raises Denied: no such group, not its admin, they are not in it, or it is the account itself: see leave_group."""
-    group, people = opened(instance, group_id, by_account=by_account)
+    """Remove a participant.
+
+    Raises:
+        Denied: the group does not exist, the account is not its admin, the member is not in it, or it is the account
+            itself (leave_group).
+    """
+    group, people = lock_group(instance, group_id, by_account=by_account)
     if member not in people:
         raise Denied(f"{member} is not in the group.")
     if member == instance.own_chat_id:
@@ -120,8 +130,8 @@ def remove_participant(
         group.left_at = timezone.now()
         group.save(update_fields=["left_at"])
     before = payloads.chat_dict(group, list(people.items()))
-    go(group, people, member)
-    tell_change(group, before)
+    delete_participant(group, people, member)
+    emit_chat_update(group, before)
     return group
 
 
@@ -133,10 +143,13 @@ def set_admin(
     member: str,
     on: bool,
     by_account: bool = True,
-    acting_user: User | None = None,
 ) -> Chat:
-    """Makes a participant an admin, or no longer one. Raises Denied; a group keeps its last admin."""
-    group, people = opened(instance, group_id, by_account=by_account)
+    """Make a participant an admin, or an ordinary participant.
+
+    Raises:
+        Denied: as in add_participant, or the member is the group's only admin.
+    """
+    group, people = lock_group(instance, group_id, by_account=by_account)
     if member not in people:
         raise Denied(f"{member} is not in the group.")
     if people[member] == on:
@@ -145,13 +158,17 @@ def set_admin(
         raise Denied(f"{member} is the group's only admin.")
     before = payloads.chat_dict(group, list(people.items()))
     Participant.objects.filter(chat=group, member=member).update(is_admin=on)
-    tell_change(group, before)
+    emit_chat_update(group, before)
     return group
 
 
 @transaction.atomic
-def leave_group(instance: Instance, *, group_id: str, acting_user: User | None = None) -> Chat:
-    """The account goes; the chat stays in the list, without its invite link. Raises Denied if it is not in there."""
+def leave_group(instance: Instance, *, group_id: str) -> Chat:
+    """Leave the group. The chat stays in the list, without its invite link.
+
+    Raises:
+        Denied: the group does not exist, or the account is not in it.
+    """
     events.lock(instance)
     group = find_group(instance, group_id)
     people = dict(payloads.members_of(group))
@@ -160,13 +177,13 @@ def leave_group(instance: Instance, *, group_id: str, acting_user: User | None =
     before = payloads.chat_dict(group, list(people.items()))
     group.left_at = timezone.now()
     group.save(update_fields=["left_at"])
-    go(group, people, instance.own_chat_id)
-    tell_change(group, before)
+    delete_participant(group, people, instance.own_chat_id)
+    emit_chat_update(group, before)
     return group
 
 
-def go(group: Chat, people: dict[str, bool], member: str) -> None:
-    """Takes `member` out; if they were the last admin, whoever came first of the others is it now."""
+def delete_participant(group: Chat, people: dict[str, bool], member: str) -> None:
+    """Delete `member`. If they were the last admin, the participant who joined first becomes admin."""
     Participant.objects.filter(chat=group, member=member).delete()
     rest = {one: is_admin for one, is_admin in people.items() if one != member}
     if rest and people[member] and not any(rest.values()):
@@ -181,11 +198,10 @@ def join_group(
     name: str = "",
     image: str = "",
     members: payloads.Members = (),
-    acting_user: User | None = None,
 ) -> Chat:
-    """The account has come into a group by its link; `members` are the others, as payloads.members_of gives them.
+    """Record that the account joined a group by its link; `members` as returned by payloads.members_of.
 
-    A group that it was in before is the same chat again; one that it is in is left as it is.
+    A group that the account was in before keeps its chat. A group that it is in stays unchanged.
     """
     events.lock(instance)
     own = instance.own_chat_id
@@ -213,11 +229,11 @@ def join_group(
     if before is None:
         events.emit(instance, events.of_chat(instance, old=None, new=payloads.chat_dict(group)))
     else:
-        tell_change(group, before)
+        emit_chat_update(group, before)
     return group
 
 
 def invite_link_of(group: Chat) -> str | None:
-    """The group's invite link; None where the account may not give one out."""
+    """Returns the group's invite link; None if it has none or the account has left it."""
     link: str | None = payloads.chat_dict(group, ())["metadata"]["groupInviteLink"]
     return link

@@ -6,7 +6,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.current_user import current_user
 from instances import payloads
 from instances.api import schema
 from instances.api.sandbox.examples import CHAT_ID, GROUP, asked, example
@@ -62,7 +61,6 @@ class GroupsView(APIView):
                 by=given["by"],
                 members=given["members"],
                 image=given["image"],
-                acting_user=current_user(request),
             )
         return Response(payloads.chat_dict(group), status.HTTP_201_CREATED)
 
@@ -99,7 +97,5 @@ class GroupView(APIView):
         chat_of(instance, chatId)
         given = checked(GroupChangeSerializer(data=request.data))
         with in_words(instance):
-            group = change_group_as_contact(
-                instance, group_id=chatId, acting_user=current_user(request), **given
-            )
+            group = change_group_as_contact(instance, group_id=chatId, **given)
         return Response(payloads.chat_dict(group))

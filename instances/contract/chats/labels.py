@@ -4,7 +4,7 @@ from typing import Any
 
 from chatapi.ui.numbers import parse_digits
 from instances.actions.chats import labels as labels_actions
-from instances.actions.chats.labels import COLOR, color_of
+from instances.actions.chats.labels import COLOR, parse_hex_color
 from instances.contract.arguments import Argument, Destination, last_value, number_or_text, text
 from instances.contract.chats.channel_commands import as_call_failed
 from instances.contract.chats.chats import FAILED, success_reply
@@ -23,7 +23,7 @@ def parse_label_id(value: Any) -> int:
 def parse_color(value: Any) -> str | None:
     """`#rrggbb`. None if it was not sent."""
     given = last_value(value)
-    return None if given in (None, "") else color_of(number_or_text(given))
+    return None if given in (None, "") else parse_hex_color(number_or_text(given))
 
 
 NAME = text("name", "the label's name", required=True)

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from django.db import transaction
 
-from accounts.models import User
 from instances.actions import events
 from instances.actions.chats import chats, groups
 from instances.channels.sandbox.actions.preconditions import require_linked
@@ -22,7 +21,6 @@ def create_group_as_contact(
     by: str,
     members: Iterable[str] = (),
     image: str = "",
-    acting_user: User | None = None,
 ) -> Chat:
     """Create a group of the contact `by` (a chat id), who is its admin, the account and `members`.
 
@@ -38,7 +36,6 @@ def create_group_as_contact(
         image=image,
         members=[by, *(member for member in members if member != instance.own_chat_id)],
         admins=[by],
-        acting_user=acting_user,
     )
 
 
@@ -53,7 +50,6 @@ def change_group_as_contact(
     remove: Iterable[str] = (),
     promote: Iterable[str] = (),
     demote: Iterable[str] = (),
-    acting_user: User | None = None,
 ) -> Chat:
     """Change a group as its other members would: all changes or none, each with its hook.
 
@@ -67,10 +63,10 @@ def change_group_as_contact(
     require_linked(instance, "changes of a group do not reach it")
     group = groups.find_group(instance, group_id)
     if name is not None or image is not None:
-        chats.change_chat(instance, chat_id=group_id, name=name, image=image, acting_user=acting_user)
+        chats.change_chat(instance, chat_id=group_id, name=name, image=image)
     for member in add:
         if member == instance.own_chat_id:
-            groups.join_group(instance, chat_id=group_id, acting_user=acting_user)
+            groups.join_group(instance, chat_id=group_id)
         else:
             groups.add_participant(instance, group_id=group_id, member=member, by_account=False)
     for member in promote:
