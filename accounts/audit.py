@@ -41,6 +41,8 @@ class AuditAction(models.TextChoices):
     INSTANCE_RENAMED = "instance.renamed", "Instance renamed"
     INSTANCE_STOPPED = "instance.stopped", "Instance stopped"
     INSTANCE_STARTED = "instance.started", "Instance started"
+    INSTANCE_CLEANED = "instance.cleaned", "Instance cleaned"
+    QUEUE_CLEARED = "instance.queue_cleared", "Message queue cleared"
     STATUS_CHANGED = "instance.status", "Status changed by hand"
     SETTINGS_CHANGED = "instance.settings", "Settings changed"
     TOKEN_ROTATED = "instance.token_rotated", "Token rotated"

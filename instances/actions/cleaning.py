@@ -1,7 +1,9 @@
-"""Making an instance as good as new, while it stays itself."""
+"""Deletes the data of an instance, which itself stays."""
 
 from django.db import transaction
 
+from accounts import audit
+from accounts.audit import AuditAction
 from accounts.models import User
 from instances.actions import events
 from instances.actions.sending import message_queue
@@ -11,10 +13,10 @@ from instances.models import Instance
 
 @transaction.atomic
 def clean_instance(instance: Instance, *, acting_user: User | None) -> Instance:
-    """Logs it out, and throws away its chats, messages, queues, labels, files, bans, histories and sandbox people.
+    """Log out; delete chats, messages, queues, labels, bans, the status history and sandbox contacts.
 
-    Its number, token, settings, payments and hooks stay; so do the numbers that its messages have had, for a client
-    that asks for what comes after the last one it knows.
+    The instance keeps its number, token, settings, payments and hooks. Message numbers continue, because a client that
+    reads from the last number it knows must not miss the next message.
     """
     events.lock(instance)
     log_out(instance, acting_user=acting_user)
@@ -26,6 +28,7 @@ def clean_instance(instance: Instance, *, acting_user: User | None) -> Instance:
     instance.banned_contacts.all().delete()
     instance.sandbox_receipts.all().delete()
     instance.sandbox_contacts.all().delete()
-    # files go by their retention, which knows where they lie
+    # Files are deleted when they expire (media.drop_old).
     message_queue.empty(instance)
+    audit.record(instance, AuditAction.INSTANCE_CLEANED, acting_user=acting_user)
     return instance

@@ -1,4 +1,4 @@
-"""An instance from its making to its deletion, and what is paid for it."""
+"""Creates, renames, pays for and deletes instances."""
 
 import secrets
 from datetime import timedelta
@@ -21,7 +21,7 @@ from instances.models import AccountStatus, Channel, Instance, OutgoingQueue, ne
 
 
 def free_number() -> int:
-    """A number that no instance has; with 100 000 instances the first try fails once in 19 000 times."""
+    """Returns an unused number. With 100 000 instances the first attempt fails once in 19 000 times."""
     number = new_number()
     while Instance.objects.filter(number=number).exists():
         number = new_number()
@@ -37,9 +37,11 @@ def made_up_phone() -> str:
 def create_instance(
     account: Account, *, name: str = "", channel: str = Channel.SANDBOX, acting_user: User | None = None
 ) -> Instance:
-    """A new instance that shows its QR code, paid for settings.TRIAL_DAYS, with its endpoint for hooks.
+    """Create an instance with its endpoint. It shows its QR code and is paid for settings.TRIAL_DAYS.
 
-    Raises Blocked for a blocked account, whose managers can still sign in.
+    Raises:
+        Blocked: the account is blocked; its managers can still sign in.
+        ValueError: the channel does not exist.
     """
     if account.blocked_at is not None:
         raise Blocked
@@ -62,7 +64,7 @@ def create_instance(
 
 @transaction.atomic
 def link_sandbox(instance: Instance, *, acting_user: User | None = None) -> Instance:
-    """The QR code was scanned with the sandbox phone: `loading`, then `authenticated`."""
+    """Record that the QR code was scanned with the sandbox phone: `loading`, then `authenticated`."""
     events.lock(instance)
     if instance.account_status != AccountStatus.AUTHENTICATED:
         change_status(instance, account_status=AccountStatus.LOADING, acting_user=acting_user)
@@ -72,7 +74,7 @@ def link_sandbox(instance: Instance, *, acting_user: User | None = None) -> Inst
 
 @transaction.atomic
 def change_instance(instance: Instance, *, acting_user: User | None, name: str) -> Instance:
-    """`name` up to 100 characters; the empty one falls back to "Instance" and the number."""
+    """Rename the instance. `name` has up to 100 characters; if empty, "Instance" and the number are shown."""
     instance.name = name
     instance.save(update_fields=["name"])
     audit.record(instance, AuditAction.INSTANCE_RENAMED, acting_user=acting_user)
@@ -81,7 +83,7 @@ def change_instance(instance: Instance, *, acting_user: User | None, name: str) 
 
 @transaction.atomic
 def delete_instance(instance: Instance, *, acting_user: User | None) -> None:
-    """The instance with its chats, messages and queue; hooks and attempts follow. Its payments stay in the account."""
+    """Delete the instance, its chats, messages and queue. A task deletes its hooks; the account keeps its payments."""
     audit.record(instance, AuditAction.INSTANCE_DELETED, acting_user=acting_user)
     instance.delete()
     deleted_instances.ask_to_drop()
@@ -89,7 +91,7 @@ def delete_instance(instance: Instance, *, acting_user: User | None) -> None:
 
 @transaction.atomic
 def rotate_token(instance: Instance, *, acting_user: User | None) -> Instance:
-    """A new token; the old one is wrong from now on."""
+    """Create a new token. The old one is invalid immediately."""
     instance.token = new_token()
     instance.save(update_fields=["token"])
     audit.record(instance, AuditAction.TOKEN_ROTATED, acting_user=acting_user)
@@ -106,7 +108,7 @@ def record_payment(
     note: str = "",
     acting_user: User | None = None,
 ) -> Payment:
-    """`days` more days, counted from the end of what is paid already or from now, whichever is later."""
+    """Record a payment for `days` more days, from the end of the paid period or from now, whichever is later."""
     events.lock(instance)
     payment = payments.record_payment(
         instance.owner,

@@ -25,21 +25,21 @@ PHONE = "15550000000@c.us"
 
 
 class LoadTestAccountTaken(Exception):
-    """A person has signed up with the load test's address; the text is a sentence for the command line."""
+    """A person has signed up with the load test's e-mail address. The text is a sentence for the command line."""
 
 
 def load_test_account() -> Account:
-    """The account that load-test instances belong to.
+    """Returns the account of the load-test instances, created if needed.
 
     Raises:
-        LoadTestAccountTaken: a person's account has its address.
+        LoadTestAccountTaken: the account belongs to a person.
     """
     user = User.objects.filter(email=OWNER).first()
     if user is None:
         return sign_up(OWNER, None, name="Load test")
     if user.has_usable_password():
         raise LoadTestAccountTaken(
-            f"The account {OWNER} has a password, so it is a person's: it is left alone."
+            f"The account {OWNER} has a password, so it belongs to a person and is not used."
         )
     return user.account
 
@@ -54,7 +54,7 @@ def load_test_instances() -> QuerySet[Instance]:
 
 
 def open_load_test(count: int, url: str, *, parallel: bool, guaranteed: bool) -> list[Instance]:
-    """`count` load-test instances, each sending to `url`/{its number}: earlier ones again, and new ones."""
+    """Returns `count` load-test instances, existing and new, each sending to `url`/{its number}."""
     account = load_test_account()
     instances = list(load_test_instances().order_by("pk")[:count])
     for number in range(len(instances), count):
@@ -76,7 +76,7 @@ def open_load_test(count: int, url: str, *, parallel: bool, guaranteed: bool) ->
 
 
 def load_test_event(instance: Instance, number: int) -> Event:
-    """A message hook; its `metadata` is {"ts_ns": the clock now, "seq_no": number}."""
+    """Returns a message event; its `metadata` is {"ts_ns": current time, "seq_no": number}."""
     message = Message(
         instance=instance,
         number=number,
@@ -92,11 +92,11 @@ def load_test_event(instance: Instance, number: int) -> Event:
 
 
 def remove_load_test() -> tuple[int, int]:
-    """Delete the load-test instances with all that is theirs; how many instances and hooks there were."""
+    """Delete the load-test instances with their data; returns how many instances and hooks."""
     hooks = 0
     instances = list(load_test_instances())
     for instance in instances:
-        configure(instance.endpoint, url="")  # nothing more is sent
+        configure(instance.endpoint, url="")  # stop sending
         hooks += deleted_instances.drop_hooks_of(instance.pk)
         delete_instance(instance, acting_user=None)
     return len(instances), hooks

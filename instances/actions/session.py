@@ -1,7 +1,7 @@
-"""What the buttons of the status do to an instance (contract.md, section 4), as a messenger would carry them out.
+"""Records what the status buttons do (contract.md, section 4), when the messenger has carried them out.
 
-A channel calls these when its messenger has obeyed; the sandbox's does at once. Each is a change of the status, so
-its hook goes out and the history has it. One that does not apply changes nothing.
+A channel calls these; the sandbox does so immediately. Each changes the status, so it creates a hook and an entry of
+the status history. A button that does not apply changes nothing.
 """
 
 from django.db import transaction
@@ -11,7 +11,7 @@ from instances.actions import events
 from instances.actions.status import change_status, wake
 from instances.models import AccountStatus, Instance, LoadingReason, Substatus
 
-# They are of the phone, and a session that begins anew finds the same phone.
+# They describe the phone, and a new session has the same phone.
 OF_THE_PHONE = (
     Substatus.PHONE,
     Substatus.BATTERY_LOW,
@@ -22,7 +22,7 @@ OF_THE_PHONE = (
 
 @transaction.atomic
 def log_out(instance: Instance, *, acting_user: User | None = None) -> Instance:
-    """Unlinks the phone; the next QR code waits to be scanned."""
+    """Unlink the phone and show a new QR code."""
     events.lock(instance)
     if instance.account_status in (AccountStatus.AUTHENTICATED, AccountStatus.LOADING):
         change_status(instance, account_status=AccountStatus.GOT_QR_CODE, acting_user=acting_user)
@@ -31,7 +31,7 @@ def log_out(instance: Instance, *, acting_user: User | None = None) -> Instance:
 
 @transaction.atomic
 def renew_code(instance: Instance, *, acting_user: User | None = None) -> Instance:
-    """A new QR code in place of one, or of a whole session, that has expired."""
+    """Replace an expired QR code or session by a new QR code."""
     events.lock(instance)
     if instance.substatus == Substatus.EXPIRED:
         change_status(
@@ -45,7 +45,7 @@ def renew_code(instance: Instance, *, acting_user: User | None = None) -> Instan
 
 @transaction.atomic
 def take_over(instance: Instance, *, acting_user: User | None = None) -> Instance:
-    """Ends the session that another browser has opened, and goes on here."""
+    """End the session in another browser and continue here."""
     events.lock(instance)
     if instance.why_loading == LoadingReason.CONFLICT:
         connect(instance, acting_user=acting_user)
@@ -54,7 +54,7 @@ def take_over(instance: Instance, *, acting_user: User | None = None) -> Instanc
 
 @transaction.atomic
 def retry(instance: Instance, *, acting_user: User | None = None) -> Instance:
-    """Synchronises once more, and this time to the end."""
+    """Synchronise again, successfully."""
     events.lock(instance)
     if instance.why_loading == LoadingReason.SYNCING:
         connect(instance, acting_user=acting_user)
@@ -63,7 +63,7 @@ def retry(instance: Instance, *, acting_user: User | None = None) -> Instance:
 
 @transaction.atomic
 def reboot(instance: Instance, *, acting_user: User | None = None) -> Instance:
-    """Starts the messenger anew: a session goes on where it was, whoever waits for a scan gets a new code."""
+    """Restart the messenger. A linked instance reconnects; one that waits to be scanned gets a new QR code."""
     events.lock(instance)
     if instance.account_status == AccountStatus.INIT:
         return wake(instance, acting_user=acting_user)
@@ -74,7 +74,7 @@ def reboot(instance: Instance, *, acting_user: User | None = None) -> Instance:
 
 
 def connect(instance: Instance, *, acting_user: User | None) -> Instance:
-    """By `loading` to `authenticated`; the caller holds the lock."""
+    """Change to `loading`, then to `authenticated`. The caller holds the lock."""
     found = instance.substatus if instance.substatus in OF_THE_PHONE else Substatus.NORMAL
     change_status(
         instance,

@@ -1,4 +1,4 @@
-"""Reading and changing an instance's settings as one whole, though hooks.Endpoint holds three of them."""
+"""Reads and changes an instance's settings, of which hooks.Endpoint holds three."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ from instances.settings_table import SETTINGS, Place, find, parse
 
 
 def read_settings(instance: Instance) -> dict[str, Any]:
-    """All settings by wire name, in the order of contract.md section 2; an empty text is None."""
+    """Returns all settings by wire name, in the order of contract.md section 2. An empty text is None."""
     return {setting.wire: setting.read(instance) for setting in SETTINGS}
 
 
@@ -23,9 +23,10 @@ def read_settings(instance: Instance) -> dict[str, Any]:
 def change_settings(
     instance: Instance, changes: Mapping[str, Any], *, acting_user: User | None = None
 ) -> dict[str, Any]:
-    """Sets any subset, by wire name, and returns only what is different now, in wire order.
+    """Change settings by wire name. Returns those that have changed, in the contract's order.
 
-    All or nothing: raises SettingsError, which names the key and what it takes, before anything is written.
+    Raises:
+        SettingsError: a key or value is invalid; nothing was changed.
     """
     wanted = {find(name).wire: parse(find(name), value) for name, value in changes.items()}
     events.lock(instance)

@@ -21,11 +21,13 @@ def change_status(
     reason: str | None = None,
     acting_user: User | None = None,
 ) -> Instance:
-    """The phone, or a person, has changed the status; what is None stays. No change, no hook.
+    """Change the status, with its hook, unless nothing changes. None leaves a value unchanged.
 
-    A new accountStatus without a substatus starts as "normal", without a `reason` (LoadingReason, while it is
-    loading alone) as "": nobody knows more. A new reason is no event: no hook tells it. Raises ValueError for an
-    unknown word, and for a reason of a status that has none.
+    A new accountStatus resets the substatus to "normal" and the `reason` (a LoadingReason, only while loading) to "",
+    unless they are given. A change of the reason alone creates no hook.
+
+    Raises:
+        ValueError: an unknown value, or a reason while the instance is not loading.
     """
     if account_status is not None and account_status not in AccountStatus.values:
         raise ValueError(f"accountStatus takes one of {', '.join(AccountStatus.values)}")
@@ -39,7 +41,7 @@ def change_status(
         instance.account_status = account_status
         instance.substatus, instance.loading_reason = Substatus.NORMAL, ""
     if reason and instance.account_status != AccountStatus.LOADING:
-        raise ValueError("reason says why an instance is loading, and this one is not")
+        raise ValueError("reason is for a loading instance, and this one is not loading")
     instance.substatus = instance.substatus if substatus is None else substatus
     instance.loading_reason = instance.loading_reason if reason is None else reason
     if (*old, old_reason) == (instance.account_status, instance.substatus, instance.loading_reason):
@@ -69,7 +71,7 @@ def change_status(
 
 @transaction.atomic
 def expire_code(instance: Instance) -> Instance:
-    """A QR code that has lived CODE_LIVES, and was not scanned, is over; any other instance stays as it is."""
+    """Expire the QR code if it was shown for CODE_LIVES without being scanned; otherwise change nothing."""
     events.lock(instance)
     if instance.code_is_over:
         change_status(instance, substatus=Substatus.EXPIRED)
@@ -78,7 +80,7 @@ def expire_code(instance: Instance) -> Instance:
 
 @transaction.atomic
 def wake(instance: Instance, *, acting_user: User | None = None) -> Instance:
-    """From `init` by `loading` to a QR code; an instance that is awake already stays as it is."""
+    """Change from `init` through `loading` to a QR code. An instance in another status stays unchanged."""
     events.lock(instance)
     if instance.account_status == AccountStatus.INIT:
         change_status(instance, account_status=AccountStatus.LOADING, acting_user=acting_user)
@@ -88,5 +90,5 @@ def wake(instance: Instance, *, acting_user: User | None = None) -> Instance:
 
 @transaction.atomic
 def drop_statuses(*, before: datetime) -> int:
-    """The history of all instances loses what is older; how many changes that were."""
+    """Delete the status history of all instances before this time; returns how many entries."""
     return StatusChange.objects.filter(at__lt=before).delete()[0]

@@ -1,8 +1,7 @@
-"""Staff stops an instance, or blocks an account with all its instances, and lets both go on again.
+"""Staff stops and starts an instance, or blocks and unblocks an account with all its instances.
 
-Nothing goes in or out of a stopped instance: no call of the wire contract is carried out, no message is sent, no hook
-leaves. Events that the messenger still reports are recorded, and their hooks skipped with the reason; what waited
-before is held back and goes on at the start.
+A stopped instance accepts no call of the wire contract and sends no messages and no hooks. Events that the messenger
+reports are recorded, and their hooks skipped with the reason. Hooks queued before are held until it is started.
 """
 
 from datetime import datetime
@@ -22,7 +21,7 @@ from instances.models import Instance, StopReason
 
 @transaction.atomic
 def stop_instance(instance: Instance, *, reason: str, acting_user: User | None) -> bool:
-    """False when it is stopped already; one of a blocked account is then stopped beyond the block's end."""
+    """Stop the instance; returns False if it is stopped. With a blocked account, it stays stopped after the block."""
     events.lock(instance)
     if instance.stop_reason == StopReason.BLOCKED:
         instance.stop_reason = StopReason.STAFF
@@ -37,7 +36,7 @@ def stop_instance(instance: Instance, *, reason: str, acting_user: User | None) 
 
 @transaction.atomic
 def start_instance(instance: Instance, *, acting_user: User | None) -> bool:
-    """False when it is not stopped, or its account is blocked: then the account must be unblocked."""
+    """Start the instance; returns False if it is not stopped, or is stopped only because its account is blocked."""
     events.lock(instance)
     if not instance.is_stopped or instance.stop_reason == StopReason.BLOCKED:
         return False
@@ -46,13 +45,13 @@ def start_instance(instance: Instance, *, acting_user: User | None) -> bool:
         instance.stop_reason = StopReason.BLOCKED
         instance.save(update_fields=["stop_reason"])
     else:
-        go_on(instance)
+        resume(instance)
     return True
 
 
 @transaction.atomic
 def block_account(account: Account, *, reason: str, acting_user: User) -> bool:
-    """Turn its people and keys away, and stop its instances. False when it is blocked already."""
+    """Refuse the account's members and keys, and stop its instances. Returns False if it is blocked."""
     if not account_actions.block_account(account, reason=reason, acting_user=acting_user):
         return False
     at = timezone.now()
@@ -64,24 +63,24 @@ def block_account(account: Account, *, reason: str, acting_user: User) -> bool:
 
 @transaction.atomic
 def unblock_account(account: Account, *, acting_user: User) -> bool:
-    """Let all go on but the instances that were stopped by themselves. False when it is not blocked."""
+    """Accept members and keys again, and start the instances that the block stopped. Returns False if not blocked."""
     if not account_actions.unblock_account(account, acting_user=acting_user):
         return False
     held = Instance.objects.filter(owner=account, stop_reason=StopReason.BLOCKED).order_by("pk")
     for instance in held.select_for_update(no_key=True):
-        go_on(instance)
+        resume(instance)
     return True
 
 
 def hold(instance: Instance, reason: StopReason, *, at: datetime) -> None:
-    """The row is locked by the caller."""
+    """Stop the instance and its endpoint. The caller holds the lock on its row."""
     instance.stopped_at, instance.stop_reason = at, reason
     instance.save(update_fields=["stopped_at", "stop_reason"])
     stopping.hold(Endpoint(pk=instance.pk), at=at)
 
 
-def go_on(instance: Instance) -> None:
-    """The row is locked by the caller."""
+def resume(instance: Instance) -> None:
+    """Start the instance and its endpoint. The caller holds the lock on its row."""
     since, instance.stopped_at, instance.stop_reason = instance.stopped_at, None, ""
     instance.save(update_fields=["stopped_at", "stop_reason"])
     if since is not None:

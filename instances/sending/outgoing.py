@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from instances import fast_lookup
 from instances.actions.sending.accept import record_sent
-from instances.actions.sending.rejected import give_up
+from instances.actions.sending.rejected import remove_rejected
 from instances.channels import CHANNELS, channel_of
 from instances.channels.base import DEADLINE, CannotDo
 from instances.models import Ack, Instance, OutgoingMessage, OutgoingQueue
@@ -95,7 +95,7 @@ def write_down(
     next_send_at: datetime,
 ) -> int:
     """What came of a claim; returns how many messages have left the queue by it."""
-    gone = give_up(instance, refused) if refused else 0
+    gone = remove_rejected(instance, refused) if refused else 0
     return gone + len(record_sent(instance, taken, next_send_at=next_send_at))
 
 

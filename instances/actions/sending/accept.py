@@ -1,4 +1,4 @@
-"""Messages that the API sends: accepted into the queue here, and written down when the channel has taken them."""
+"""Messages sent through the API: put in the queue, and recorded when the channel has sent them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -16,16 +16,16 @@ from instances.actions.message_lookup import quote_sent
 from instances.models import Ack, Chat, Instance, Media, Message, MessageType, OutgoingMessage, OutgoingQueue
 
 QUEUE_LIMIT = 400  # contract.md, section 2
-OUTGOING_CHANNEL = "outgoing"  # of NOTIFY: the sending loop wakes at the commit
-TEXT_LIMIT = 65_536  # bytes in UTF-8; the original's is not known
+OUTGOING_CHANNEL = "outgoing"  # of NOTIFY: wakes the sending loop after the commit
+TEXT_LIMIT = 65_536  # bytes in UTF-8; the original's limit is unknown
 
 
 class TooLong(Exception):
-    """A text of more than TEXT_LIMIT bytes; the text is a sentence for the caller."""
+    """A text has more than TEXT_LIMIT bytes. str() is a sentence for the caller."""
 
 
 class QueueFull(Exception):
-    """The instance's queue holds QUEUE_LIMIT messages already; the text is a sentence for the caller."""
+    """The instance's queue contains QUEUE_LIMIT messages. The text is a sentence for the caller."""
 
 
 def send_message(
@@ -41,11 +41,14 @@ def send_message(
     forwarded: int = 0,
     deletes: str = "",
 ) -> OutgoingMessage:
-    """Accepts a message into the queue. Its id and queue number are final: acks and `messages` use them.
+    """Put a message in the queue. Its id and queue number are final: acks and `messages` use them.
 
-    `chat_id` is a chat id or a phone number; `media` the file that it carries; with `deletes` it is not a message but
-    the deletion of that one. Raises chat_ids.BadChatId, TooLong, QueueFull and UnknownMessage (of `quoted_id`); then no
-    queue number is spent.
+    `chat_id` is a chat id or phone number. With `deletes`, the id of a message, that message is deleted instead. A sent
+    message is its own record, so this writes no audit entry.
+
+    Raises:
+        chat_ids.BadChatId, TooLong, QueueFull
+        UnknownMessage: the quoted message does not exist.
     """
     for text in (body, caption or ""):
         if len(text) > TEXT_LIMIT or (not text.isascii() and len(text.encode()) > TEXT_LIMIT):
@@ -71,11 +74,12 @@ def send_message(
 
 
 def queue_full() -> QueueFull:
+    """Returns the exception with its sentence."""
     return QueueFull(f"Message was not sent: the queue holds {QUEUE_LIMIT} messages, which is the limit.")
 
 
-def check_room(instance: Instance, *, quoted_id: str | None = None) -> None:
-    """Raises what `send_message` would raise now, before something costly, such as the fetch of a file, is done."""
+def check_can_send(instance: Instance, *, quoted_id: str | None = None) -> None:
+    """Raises what send_message would raise now. Call it before expensive work, such as fetching a file."""
     if OutgoingQueue.objects.filter(instance=instance, length__gte=QUEUE_LIMIT).exists():
         raise queue_full()
     if quoted_id:
@@ -87,19 +91,19 @@ ENQUEUE = """
         UPDATE {queue} SET last_number = last_number + 1, length = length + 1
         WHERE instance_id = %s AND length < %s
         RETURNING last_number
-    ), made AS (
+    ), inserted AS (
         INSERT INTO {table} (queue_number, {columns}) SELECT last_number, {values} FROM numbered
         RETURNING id, queue_number
     )
-    SELECT id, queue_number, pg_notify(%s, '') FROM made
+    SELECT id, queue_number, pg_notify(%s, '') FROM inserted
 """
 
 
 def enqueue(outgoing: OutgoingMessage) -> bool:
-    """Writes the row with the next queue number, unless the queue is full, and wakes the sending loop.
+    """Insert the row with the next queue number and wake the sending loop. Returns False if the queue is full.
 
-    One statement, so that the queue's row is locked for no longer than its commit takes: of one
-    instance's calls only one can be in there at a time. Through the ORM it were four.
+    It is one statement, because calls for one instance wait for each other while the queue's row is locked; it is
+    locked only until the commit. The ORM would need four statements.
     """
     fields = [
         field
@@ -127,13 +131,13 @@ def enqueue(outgoing: OutgoingMessage) -> bool:
 def record_sent(
     instance: Instance, taken: Sequence[tuple[OutgoingMessage, Sequence[Ack]]], *, next_send_at: datetime
 ) -> list[Message]:
-    """The channel has taken these messages, in this order, and knows these ticks of each already.
+    """Record messages that the channel has sent, in this order, with the acks that each already has.
 
-    Writes the messages and their hooks, marks those that were deleted, empties the places in the queue, and says
-    when the instance may send again. One that has left the queue meanwhile (cleared, or sent by another) is left out.
+    Writes the messages and their hooks, marks deleted messages, removes all from the queue, and sets when the instance
+    may send again. A message that is no longer in the queue (cleared, or sent by another sender) is skipped.
     """
     events.lock(instance)
-    left = leave(outgoing for outgoing, _ in taken)
+    left = remove_from_queue(outgoing for outgoing, _ in taken)
     deletions = [outgoing.deletes for outgoing, _ in taken if outgoing.pk in left and outgoing.deletes]
     taken = [(outgoing, acks) for outgoing, acks in taken if outgoing.pk in left and not outgoing.deletes]
     first = instance.last_message_number + 1
@@ -170,25 +174,25 @@ def record_sent(
     bulk_insert.insert(messages)
     emitted: list[events.Event] = []
     for message, (_, acks) in zip(messages, taken, strict=True):
-        emitted.append(events.of_message(instance, message, ack=Ack.SENT))  # the ticks follow
+        emitted.append(events.of_message(instance, message, ack=Ack.SENT))  # further acks follow
         emitted.extend(events.of_ack(instance, message, ack) for ack in acks)
     events.emit(instance, *emitted)
-    if deletions:  # after the messages: one may have been waiting right before its deletion
+    if deletions:  # after the messages: a message can be queued directly before its deletion
         Message.objects.filter(instance=instance, message_id__in=deletions, deleted_at=None).update(
             deleted_at=now
         )
-    # last, so that who sends meanwhile waits for the commit alone
+    # Last, so that concurrent sendMessage calls wait only for the commit.
     OutgoingQueue.objects.filter(instance=instance).update(
         length=F("length") - len(left), next_send_at=next_send_at
     )
     return messages
 
 
-def leave(places: Iterable[OutgoingMessage]) -> set[int]:
-    """Takes these out of the queue; the keys of those that were still in it, so that each is sent by one alone."""
+def remove_from_queue(messages: Iterable[OutgoingMessage]) -> set[int]:
+    """Delete these rows; returns the keys of those that still existed, so that only one sender records each."""
     with connection.cursor() as cursor:
         cursor.execute(
             f'DELETE FROM "{OutgoingMessage._meta.db_table}" WHERE id = ANY(%s) RETURNING id',
-            [[outgoing.pk for outgoing in places]],
+            [[outgoing.pk for outgoing in messages]],
         )
         return {row[0] for row in cursor.fetchall()}

@@ -1,4 +1,4 @@
-"""Messages that are there already, sent once more to somebody else, or deleted for everyone: both through the queue."""
+"""Forwards existing messages to another chat, and deletes messages for everyone. Both go through the queue."""
 
 from collections.abc import Sequence
 
@@ -11,28 +11,30 @@ from instances.actions.sending.accept import send_message
 from instances.media.kinds import WrongFile
 from instances.models import FILE_TYPES, Instance, Media, Message, MessageType, OutgoingMessage
 
-FORWARDED_MOST = 100  # messages of one call
+MAX_FORWARDED = 100  # messages of one call
 
 
 class CannotForward(Exception):
-    """The message can't be sent once more; the text is a sentence for the caller."""
+    """The message cannot be forwarded. The text is a sentence for the caller."""
 
 
 class CannotDelete(Exception):
-    """The message is not one that the instance can delete; the text is a sentence for the caller."""
+    """The instance cannot delete the message. The text is a sentence for the caller."""
 
 
 @transaction.atomic
 def forward_messages(
     instance: Instance, *, chat_id: str, message_ids: Sequence[str]
 ) -> list[OutgoingMessage]:
-    """Accepts copies of these messages into the queue, in this order, all of them or none.
+    """Put copies of these messages in the queue, in this order, all of them or none.
 
-    Each says how often it has been forwarded, and a file that it carries is kept for another 30 days. Raises
-    chat_ids.BadChatId, QueueFull, UnknownMessage and CannotForward.
+    Each copy counts how often it was forwarded; its file is kept for another 30 days.
+
+    Raises:
+        chat_ids.BadChatId, QueueFull, UnknownMessage, CannotForward
     """
-    if len(message_ids) > FORWARDED_MOST:
-        raise CannotForward(f"At most {FORWARDED_MOST} messages are forwarded at once.")
+    if len(message_ids) > MAX_FORWARDED:
+        raise CannotForward(f"At most {MAX_FORWARDED} messages are forwarded at once.")
     where = chat_ids.of_chat(chat_id)
     originals = [find_message(instance, message_id) for message_id in message_ids]
     files = [file_of(original) for original in originals]
@@ -54,7 +56,7 @@ def forward_messages(
 
 
 def file_of(original: Message | OutgoingMessage) -> Media | None:
-    """The file to be sent with the copy. Raises CannotForward of what there is nothing to be sent of."""
+    """Returns the file of the copy. Raises CannotForward if the message, or its file, cannot be forwarded."""
     if isinstance(original, Message) and original.deleted_at:
         raise CannotForward(f"The message {original.message_id} has been deleted.")
     if original.type == MessageType.CALL_LOG:
@@ -69,9 +71,12 @@ def file_of(original: Message | OutgoingMessage) -> Media | None:
 
 @transaction.atomic
 def delete_message(instance: Instance, *, message_id: str, chat_id: str | None = None) -> OutgoingMessage:
-    """Accepts the deletion of an own message for everyone into the queue; `deleted_at` is set when it is carried out.
+    """Put the deletion of an own message for everyone in the queue. `deleted_at` is set when it is carried out.
 
-    `chat_id` is where the caller believes it to be. Raises UnknownMessage, CannotDelete and QueueFull.
+    `chat_id`, if given, must be the message's chat.
+
+    Raises:
+        UnknownMessage, CannotDelete, QueueFull
     """
     found = find_message(instance, message_id)
     where = found.chat.chat_id if isinstance(found, Message) else found.chat_id

@@ -1,4 +1,4 @@
-"""Emptying the queue of messages."""
+"""Clears the message queue of an instance."""
 
 from typing import NamedTuple
 
@@ -6,18 +6,20 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
+from accounts import audit
+from accounts.audit import AuditAction
 from accounts.models import User
 from instances.models import DELIVERY_DEADLINE, Instance, OutgoingMessage, OutgoingQueue
 
-EXAMPLES = 10  # of what was thrown away
+EXAMPLES = 10  # texts of removed messages
 EXAMPLE_LENGTH = 1_000  # characters of each
 
 
 class Cleared(NamedTuple):
-    """How many messages are gone, how many are with the messenger at this moment, and texts of the first ones."""
+    """How many messages were removed, how many the messenger is just receiving, and the texts of the first removed."""
 
-    gone: int
-    in_hand: int
+    removed: int
+    in_delivery: int
     texts: list[str]
 
 
@@ -29,31 +31,33 @@ CLEAR = """
 
 @transaction.atomic
 def clear_messages(instance: Instance, *, acting_user: User | None = None) -> Cleared:
-    """Throws away what waits. What the messenger has in hand stays: it may have gone out, and must be recorded.
+    """Remove the waiting messages. A message in delivery stays: it may have been sent, and must be recorded.
 
-    A sender marks what it takes (sending/outgoing.py) before the messenger gets it; one that has died gives its
-    messages free after DELIVERY_DEADLINE.
+    A sender marks messages before it passes them to the messenger (sending/outgoing.py). Those of a sender that died
+    can be removed after DELIVERY_DEADLINE.
     """
     since = timezone.now() - DELIVERY_DEADLINE
     with connection.cursor() as cursor:
         cursor.execute(
             CLEAR.format(table=OutgoingMessage._meta.db_table), [instance.pk, since, EXAMPLE_LENGTH]
         )
-        gone = sorted(cursor.fetchall())
-    # after the rows, as record_sent does, so that two who empty a queue never wait for each other
-    OutgoingQueue.objects.filter(instance=instance).update(length=F("length") - len(gone))
+        removed = sorted(cursor.fetchall())
+    # After the rows, as in record_sent, so that two transactions that empty a queue cannot deadlock.
+    OutgoingQueue.objects.filter(instance=instance).update(length=F("length") - len(removed))
     left = OutgoingMessage.objects.filter(instance=instance, last_try_at__gte=since).count()
-    return Cleared(len(gone), left, [text for _, text in gone[:EXAMPLES]])
+    if removed:
+        audit.record(instance, AuditAction.QUEUE_CLEARED, acting_user=acting_user, messages=len(removed))
+    return Cleared(len(removed), left, [text for _, text in removed[:EXAMPLES]])
 
 
 def empty(instance: Instance) -> None:
-    """Throws away all that waits, also what the messenger has in hand; for the end of all that the instance has.
+    """Remove all messages, also those in delivery, when all data of the instance is deleted.
 
-    The length falls by what has gone, and is not set to 0: a message may be accepted at this very moment, and would
-    wait for ever in a queue that is said to be empty.
+    The length is reduced and not set to 0: a message that is accepted at the same time would never be sent from a
+    queue whose length is 0.
     """
     table = OutgoingMessage._meta.db_table
     with connection.cursor() as cursor:
         cursor.execute(f"DELETE FROM {table} WHERE instance_id = %s", [instance.pk])
-        gone = cursor.rowcount
-    OutgoingQueue.objects.filter(instance=instance).update(length=F("length") - gone)
+        removed = cursor.rowcount
+    OutgoingQueue.objects.filter(instance=instance).update(length=F("length") - removed)

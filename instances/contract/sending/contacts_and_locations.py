@@ -6,7 +6,7 @@ from typing import Any
 
 from instances import chat_ids
 from instances.actions.media import store_media, take_media
-from instances.actions.sending.accept import TEXT_LIMIT, QueueFull, check_room
+from instances.actions.sending.accept import TEXT_LIMIT, QueueFull, check_can_send
 from instances.contract.arguments import Destination, text
 from instances.contract.errors import CallFailed
 from instances.contract.registry import method
@@ -68,7 +68,7 @@ def send_link(
 def store_preview(instance: Instance, given: str) -> Media:
     """Stores the image of a preview, a data: URI or plain base64. Raises CallFailed."""
     try:
-        check_room(instance)
+        check_can_send(instance)
         if given[:5].lower() == "data:":
             return take_media(instance, given.strip(), filename="preview", only="image")
         raw = io.BytesIO(sources.decode_base64(given))

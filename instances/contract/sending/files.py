@@ -12,7 +12,7 @@ from django.core.files.uploadedfile import UploadedFile
 
 from instances.actions.media import take_media
 from instances.actions.message_lookup import UnknownMessage
-from instances.actions.sending.accept import QueueFull, check_room
+from instances.actions.sending.accept import QueueFull, check_can_send
 from instances.contract.arguments import Destination, flag, text
 from instances.contract.errors import CallFailed
 from instances.contract.registry import method
@@ -126,7 +126,7 @@ def store(
 ) -> Media:
     """Stores the file, after checking that the message itself can be accepted. Raises CallFailed."""
     try:
-        check_room(instance, quoted_id=quoted_id)
+        check_can_send(instance, quoted_id=quoted_id)
         return take_media(instance, given, filename=filename, cached=cached, only=only)
     except (QueueFull, UnknownMessage) as error:
         raise CallFailed(str(error)) from None

@@ -111,7 +111,7 @@ def limits() -> list[Limit]:
         ),
         ("The picture of `sendLink`", f"{contacts_and_locations.MAX_PREVIEW_SIZE:,} bytes"),
         ("Contacts of one `sendContact`", f"{contacts_and_locations.MAX_CONTACTS:,}"),
-        ("Messages of one `forwardMessage`", f"{forwarding.FORWARDED_MOST:,}"),
+        ("Messages of one `forwardMessage`", f"{forwarding.MAX_FORWARDED:,}"),
         (
             "`messages` with `limit` 0",
             (
