@@ -1,8 +1,8 @@
 """The mask of `banSettings`: a regular expression over phone numbers, matched in linear time.
 
-Anybody with a token may set one, and Python's own engine needs a day for `(1+)+$` over thirty digits. RE2 walks
-through the number once, whatever the expression, within a memory that is bounded (MEMORY); the price is that it knows
-no look-around and no back-references, and says so.
+Any holder of a token can set one, and Python's own engine needs a day for `(1+)+$` over thirty digits. RE2 reads the
+number once, whatever the expression, with limited memory (MEMORY). It supports no look-around and no back-references,
+and its error message says so.
 """
 
 from functools import lru_cache
@@ -10,28 +10,28 @@ from typing import Any
 
 import re2
 
-LONGEST = 200  # characters
-MEMORY = 1 << 20  # bytes of one compiled mask; a longer program is refused
+MAX_LENGTH = 200  # characters
+MEMORY = 1 << 20  # bytes of one compiled mask; a larger one is rejected
 
 
 class BadMask(ValueError):
-    """Not a mask; the text says what it takes."""
+    """The mask is invalid. The text says what is accepted."""
 
 
-def options() -> Any:
-    made = re2.Options()
-    made.max_mem = MEMORY
-    made.log_errors = False  # RE2 would print the mask
-    return made
+def make_options() -> Any:
+    options = re2.Options()
+    options.max_mem = MEMORY
+    options.log_errors = False  # RE2 would print the mask
+    return options
 
 
 @lru_cache(maxsize=256)
-def compiled(mask: str) -> Any:
-    """The expression; raises BadMask."""
-    if len(mask) > LONGEST:
-        raise BadMask(f"banPhoneMask takes a regular expression of at most {LONGEST} characters")
+def compile_mask(mask: str) -> Any:
+    """Returns the compiled expression. Raises BadMask."""
+    if len(mask) > MAX_LENGTH:
+        raise BadMask(f"banPhoneMask takes a regular expression of at most {MAX_LENGTH} characters")
     try:
-        return re2.compile(mask, options())
+        return re2.compile(mask, make_options())
     except (re2.error, ValueError) as error:
         why = error.args[0] if error.args else error
         why = why.decode(errors="replace") if isinstance(why, bytes) else str(why)
@@ -39,5 +39,5 @@ def compiled(mask: str) -> Any:
 
 
 def matches(mask: str, phone: str) -> bool:
-    """Is the mask found anywhere in these digits? `^` and `$` tie it to the ends; the empty one matches nobody."""
-    return bool(mask) and compiled(mask).search(phone) is not None
+    """Whether the mask matches anywhere in these digits; `^` and `$` are their ends. An empty mask matches nothing."""
+    return bool(mask) and compile_mask(mask).search(phone) is not None

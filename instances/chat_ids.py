@@ -17,11 +17,11 @@ _CHAT_ID = re.compile(r"[0-9]{5,20}@c\.us|[0-9]{5,25}(-[0-9]{5,20})?@g\.us")
 
 
 class BadChatId(ValueError):
-    """Neither a phone number nor a chat id; the text is a sentence for the caller."""
+    """Neither a phone number nor a chat id. The text is a sentence for the caller."""
 
 
 def of_phone(phone: str) -> str:
-    """The chat of a phone number: 9 to 14 digits, perhaps with a `+` in front; a chat id passes as it is."""
+    """Returns the chat id of a phone number, 9 to 14 digits with or without `+`; a chat id is returned unchanged."""
     phone = phone.strip()
     if _CHAT_ID.fullmatch(phone):
         return phone
@@ -31,7 +31,7 @@ def of_phone(phone: str) -> str:
 
 
 def of_chat(chat_id: str) -> str:
-    """A chat id, or the phone number of one."""
+    """Returns the chat id for a chat id or phone number. Raises BadChatId with CHAT_ID_SENTENCE."""
     try:
         return of_phone(chat_id)
     except BadChatId:
@@ -43,15 +43,15 @@ def is_group(chat_id: str) -> bool:
 
 
 def digits(chat_id: str) -> str:
-    """The number to show where no name is known."""
+    """Returns the part before the `@`, which is shown if there is no name."""
     return chat_id.partition("@")[0]
 
 
 def message_id(chat_id: str, *, author: str, from_me: bool, by_api: bool = False, key: str = "") -> str:
-    """A new message's id: `true_17680561234@c.us_3EB0957AD66BAFF57D1D` (contract.md, section 3).
+    """Returns the id of a new message: `true_17680561234@c.us_3EB0957AD66BAFF57D1D` (contract.md, section 3).
 
-    Ids made by the API start with 3EB0 and have 20 hexadecimal digits, those made on a phone have 32;
-    in a group the author follows. The same `key`, the messenger's own id, gives the same digits again.
+    Ids created by the API start with 3EB0 and have 20 hexadecimal digits; ids created on a phone have 32. In a group
+    the author follows. The same `key`, the messenger's own id, always gives the same id.
     """
     if key:
         unique = hashlib.sha256(key.encode()).hexdigest()[:32]

@@ -1,6 +1,6 @@
-"""Who guesses tokens and keys: so many wrong ones a minute from one address, and then it is locked out for its rest.
+"""Limits guessing of tokens and keys: an IP address with too many wrong ones is locked out for the rest of the minute.
 
-The wire contract and the REST API count together, for all web processes of a machine (instances/rate_counters.py).
+The wire contract and the REST API count together, across all web processes of a machine (instances/rate_counters.py).
 """
 
 import ipaddress
@@ -10,38 +10,38 @@ from django.http import HttpRequest
 
 from instances import rate_counters
 
-# What opened something lately passes while its address is locked out: a neighbour's fault is not its own.
-KNOWN_AT_MOST = 10_000
-_known: set[int] = set()
+# Credentials that were right recently are accepted while their IP address is locked out, because others share it.
+MAX_ACCEPTED = 10_000
+_accepted: set[int] = set()
 
 
-def locked_out(address: str, *opener: str) -> int:
-    """For how many seconds nothing of this address is looked up, but for an opener that was right; 0: it may try."""
+def lockout_seconds(address: str, *credentials: str) -> int:
+    """Returns for how many seconds this IP address is locked out; 0 if it is not, or the credentials were right."""
     if (
-        rate_counters.seen("wrong", address) < settings.CONTRACT_WRONG_TOKENS_PER_MINUTE
-        or hash(opener) in _known
+        rate_counters.count("wrong", address) < settings.CONTRACT_WRONG_TOKENS_PER_MINUTE
+        or hash(credentials) in _accepted
     ):
         return 0
     return rate_counters.seconds_left()
 
 
-def was_wrong(address: str) -> None:
-    """That token, or that key, has opened nothing."""
+def record_failure(address: str) -> None:
+    """Count a wrong token or key of this IP address."""
     rate_counters.add("wrong", address)
 
 
-def was_right(*opener: str) -> None:
-    """That token has opened that instance, or that key an account."""
-    if len(_known) >= KNOWN_AT_MOST:
-        _known.clear()
-    _known.add(hash(opener))
+def record_success(*credentials: str) -> None:
+    """Remember credentials that were right: an instance's number and token, or an account's key."""
+    if len(_accepted) >= MAX_ACCEPTED:
+        _accepted.clear()
+    _accepted.add(hash(credentials))
 
 
-def address_of(request: HttpRequest) -> str:
-    """Who calls: an IPv4 address, or the first half of an IPv6 one, which is one customer's.
+def client_address(request: HttpRequest) -> str:
+    """Returns the client's IPv4 address, or the /64 network of its IPv6 address, which belongs to one customer.
 
-    Behind the proxy that SITE_URL with https:// tells of, it is the last of X-Forwarded-For: the proxy has written
-    that one itself, and whoever calls may have written those before it.
+    If SITE_URL is https://, a proxy is in front of this site. Then the address is the last one of X-Forwarded-For,
+    which the proxy has added; the client can forge those before it.
     """
     address = request.META.get("REMOTE_ADDR", "")
     if settings.HTTPS:

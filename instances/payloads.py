@@ -12,15 +12,15 @@ from instances.models import Ack, Chat, Instance, Message, Participant
 
 
 def encode(data: Any) -> bytes:
-    """Compact JSON without ASCII escapes: a Cyrillic text takes two bytes a letter, not six."""
+    """Returns compact JSON without ASCII escapes: a Cyrillic letter takes two bytes, not six."""
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def message_dict(message: Any, *, chat_id: str, chat_name: str, seconds: int | None = None) -> dict[str, Any]:
-    """M of contract.md: a message as hooks and `messages` show it.
+    """Returns M of contract.md: a message as hooks and `messages` show it.
 
-    `message` is a Message, or a row with the same attributes: `messages` reads rows, which are three
-    times as fast to make as models. Then `seconds` is its unix time, and it needs no `time`.
+    `message` is a Message, or a row with the same attributes: `messages` reads rows, which are three times as fast to
+    create as models. Then `seconds` is its unix time, and it needs no `time`.
     """
     quoted = message.quoted or {}
     data = {
@@ -48,7 +48,7 @@ def message_dict(message: Any, *, chat_id: str, chat_name: str, seconds: int | N
 
 
 def message_body(message: Message, ack: Ack | None = None) -> bytes:
-    """`{"messages":[M],"instanceId":"12345"}`; with `ack`, an outgoing message shows that tick and not its own."""
+    """`{"messages":[M],"instanceId":"12345"}`; with `ack`, an outgoing message shows this ack instead of its own."""
     data = message_dict(message, chat_id=message.chat.chat_id, chat_name=message.chat.name)
     if ack is not None:
         data["ack"] = ack.value
@@ -56,9 +56,9 @@ def message_body(message: Message, ack: Ack | None = None) -> bytes:
 
 
 def ack_body(message: Message, ack: Ack | None = None) -> bytes:
-    """`{"ack":[A],"instanceId":"12345"}`: the tick `ack`, or the one that the message has.
+    """`{"ack":[A],"instanceId":"12345"}` with this `ack`, or the message's own.
 
-    `queueNumber` is that of the send reply, 0 where there was none.
+    `queueNumber` is that of the send reply, 0 if there was none.
     """
     ack = Ack(message.ack or Ack.SENT) if ack is None else ack
     data = {
@@ -70,13 +70,12 @@ def ack_body(message: Message, ack: Ack | None = None) -> bytes:
     return encode({"ack": [data], "instanceId": str(message.instance.number)})
 
 
-Members = Sequence[
-    tuple[str, bool]
-]  # of a group: chat id, and is it an admin's; in the order of their coming
+# Participants of a group: chat id, and whether they are an admin; in the order in which they joined.
+Members = Sequence[tuple[str, bool]]
 
 
 def members_of(chat: Chat) -> Members:
-    """Who is in the chat's group now; one query, none for a chat with a person."""
+    """Returns the participants of a group; one query, none for a chat with a person."""
     if not chat.is_group or chat.pk is None:
         return ()
     return list(
@@ -85,12 +84,12 @@ def members_of(chat: Chat) -> Members:
 
 
 def invite_link(code: str) -> str:
-    """The address that lets others into a group; joinGroup takes it, and its page says so."""
+    """Returns the invite link of a group, which joinGroup accepts; its page says so."""
     return f"{settings.SITE_URL}/invite/{code}"
 
 
 def chat_dict(chat: Chat, members: Members | None = None) -> dict[str, Any]:
-    """Chat of contract.md; `last_time` in unix seconds. `members` as members_of gives them, which is asked if None."""
+    """Chat of contract.md; `last_time` in unix seconds. `members` as members_of returns them; None queries them."""
     members = members_of(chat) if members is None else members
     is_open = chat.is_group and chat.invite_code and chat.left_at is None
     return {
@@ -108,7 +107,7 @@ def chat_dict(chat: Chat, members: Members | None = None) -> dict[str, Any]:
 
 
 def chat_body(instance: Instance, *, old: dict[str, Any] | None, new: dict[str, Any]) -> bytes:
-    """`{"chatUpdate":[{"old":Chat|null,"new":Chat}],"instanceId":"12345"}`; both as `chat_dict` makes them."""
+    """`{"chatUpdate":[{"old":Chat|null,"new":Chat}],"instanceId":"12345"}`; both as `chat_dict` returns them."""
     return encode({"chatUpdate": [{"old": old, "new": new}], "instanceId": str(instance.number)})
 
 

@@ -1,9 +1,9 @@
-"""How often something has happened in this minute, or another period, counted once for all web processes of a machine.
+"""Counts how often something happened in the current minute, or another period, in all web processes of a machine.
 
-A table of counters in a file that the processes map into their memory: 2 µs a count, no database, no lock between
-them. Each key has a cell in each of ROWS rows, and the smallest of them is its count: two keys that share one cell
-hardly ever share the other (a count-min sketch). A cell holds its period beside its count, so nothing has to be wiped.
-Two processes that count in the same microsecond may lose one: these are limits, not bills.
+The counters are in a file that the processes map into their memory: 2 µs a count, no database, no lock between
+processes. Each key has one cell in each of ROWS rows, and its count is the smallest of them, because two keys that
+share one cell rarely share the other (a count-min sketch). A cell contains its period, so cells need no reset. If two
+processes count in the same microsecond, one count may be lost; that is acceptable for limits.
 """
 
 import hashlib
@@ -26,37 +26,37 @@ _table: "memoryview[int] | None" = None
 
 
 def add(kind: str, key: object, by: int = 1, *, period: int = MINUTE) -> int:
-    """Counts, and returns how often it has happened in this minute, this time included; `period` in seconds."""
+    """Add to the count of this minute and return it; `period` in seconds."""
     current = current_period(period)
     with _lock:
-        table = _table if _table is not None else opened()
+        table = _table if _table is not None else open_table()
         counts = []
         for cell in cells(kind, key):
             held = table[cell]
-            count = min((held & _COUNT) + by if held >> COUNT_BITS == current else by, _COUNT)
-            table[cell] = current << COUNT_BITS | count
-            counts.append(count)
+            new = min((held & _COUNT) + by if held >> COUNT_BITS == current else by, _COUNT)
+            table[cell] = current << COUNT_BITS | new
+            counts.append(new)
     return min(counts)
 
 
-def seen(kind: str, key: object, *, period: int = MINUTE) -> int:
-    """How often it has happened in this minute."""
+def count(kind: str, key: object, *, period: int = MINUTE) -> int:
+    """Returns the count of this minute."""
     current = current_period(period)
     with _lock:
-        table = _table if _table is not None else opened()
+        table = _table if _table is not None else open_table()
         held = [table[cell] for cell in cells(kind, key)]
     return min(one & _COUNT if one >> COUNT_BITS == current else 0 for one in held)
 
 
 def seconds_left(period: int = MINUTE) -> int:
-    """Until the period ends: 1 to its length."""
+    """Returns the seconds until the period ends, from 1 to its length."""
     return period - int(time.time()) % period
 
 
-def forget() -> None:
-    """All counts are 0, in every process."""
+def reset() -> None:
+    """Set all counts to 0, in every process."""
     with _lock:
-        table = _table if _table is not None else opened()
+        table = _table if _table is not None else open_table()
         table[:] = memoryview(bytes(table.nbytes)).cast("Q")
 
 
@@ -65,13 +65,13 @@ def current_period(period: int = MINUTE) -> int:
 
 
 def cells(kind: str, key: object) -> list[int]:
-    """The places of a key, the same in every process."""
+    """Returns the cells of a key, the same in every process."""
     digest = hashlib.blake2b(f"{kind} {key}".encode(errors="replace"), digest_size=4 * ROWS).digest()
     return [row * CELLS + int.from_bytes(digest[4 * row : 4 * row + 4]) % CELLS for row in range(ROWS)]
 
 
-def opened() -> "memoryview[int]":
-    """The table; in the memory of this process alone where DATA_DIR can't be written to."""
+def open_table() -> "memoryview[int]":
+    """Map the table into memory; only in this process's memory if DATA_DIR is not writable."""
     global _table
     size = ROWS * CELLS * 8
     try:

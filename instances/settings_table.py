@@ -1,7 +1,7 @@
-"""The settings of an instance, described once: wire name, where it is kept, what it takes.
+"""The settings of an instance, described once: wire name, model field, accepted values.
 
-The order and the defaults are those of contract.md, section 2. The wire contract, the pages and the
-docs read this table, so a new setting is a model field and a line here.
+Order and defaults are those of contract.md, section 2. The wire contract, the pages and the docs read this table, so a
+new setting is a model field and a line here.
 """
 
 import enum
@@ -15,11 +15,11 @@ from instances import value_parsing
 from instances.models import Instance
 
 YEAR = 31_536_000  # seconds
-PROXY_LENGTH = 100  # characters that its column holds
+PROXY_LENGTH = 100  # characters of its column
 
 
 class SettingsError(ValueError):
-    """A value that a setting does not take: `key` is its wire name, `sentence` says what it takes."""
+    """A setting does not accept a value: `key` is its wire name, `sentence` says what it accepts."""
 
     def __init__(self, key: str, sentence: str) -> None:
         super().__init__(sentence)
@@ -28,22 +28,22 @@ class SettingsError(ValueError):
 
 
 class Place(enum.Enum):
-    """Whose column it is: what the instance emits, or where and how its hooks go."""
+    """The model of a setting: the instance, or the endpoint, which says where and how hooks are sent."""
 
     INSTANCE = "instance"
     ENDPOINT = "endpoint"
 
 
-def seconds(value: Any) -> int:
+def parse_seconds(value: Any) -> int:
     """A whole number of seconds, up to a year."""
     try:
-        return value_parsing.whole_number(value, most=YEAR)
+        return value_parsing.parse_whole_number(value, most=YEAR)
     except ValueError:
         raise ValueError(f"a whole number of seconds from 0 to {YEAR}") from None
 
 
-def address(value: Any) -> str | None:
-    """An http or https address; null or empty for none."""
+def parse_url(value: Any) -> str | None:
+    """An http or https URL; null or empty for none."""
     if value is None or value == "":
         return None
     if not isinstance(value, str):
@@ -54,19 +54,17 @@ def address(value: Any) -> str | None:
         raise ValueError(f"an http or https address, or null: {error}") from error
 
 
-def proxy(value: Any) -> str | None:
-    """`ip:port` of a SOCKS5 proxy, an IPv6 address in brackets; null or empty for none."""
+def parse_proxy(value: Any) -> str | None:
+    """`ip:port` of a SOCKS5 proxy, with an IPv6 address in brackets; null or empty for none."""
     if value is None or value == "":
         return None
     takes = ValueError("ip:port of a SOCKS5 proxy, or null")
-    if (
-        not isinstance(value, str) or len(value) > PROXY_LENGTH
-    ):  # an IPv6 address may have a zone of any length
+    if not isinstance(value, str) or len(value) > PROXY_LENGTH:  # an IPv6 zone may have any length
         raise takes
     host, _, port = value.strip().rpartition(":")
     try:
         ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
-        if not 1 <= value_parsing.whole_number(port) <= 65535:
+        if not 1 <= value_parsing.parse_whole_number(port) <= 65535:
             raise takes
     except ValueError:
         raise takes from None
@@ -75,7 +73,7 @@ def proxy(value: Any) -> str | None:
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting; `parse` raises ValueError with what it takes, `meaning` is a sentence for people."""
+    """One setting. `parse` raises ValueError with what it accepts; `meaning` is a sentence for people."""
 
     wire: str
     field: str
@@ -85,70 +83,79 @@ class Setting:
     aliases: tuple[str, ...] = ()
 
     def read(self, instance: Instance) -> Any:
-        """The value now, as the wire shows it."""
+        """Returns the value as the wire contract shows it."""
         holder = instance if self.place is Place.INSTANCE else instance.endpoint
         value = getattr(holder, self.field)
         return None if value == "" else value
 
 
 SETTINGS = (
-    Setting("sendDelay", "send_delay", seconds, "Pause between two messages that are sent, in seconds."),
-    Setting("webhookUrl", "url", address, "Where the hooks of this instance go.", Place.ENDPOINT),
-    Setting("instanceStatuses", "instance_statuses", value_parsing.flag, "Keep the history of the statuses."),
-    Setting("webhookStatuses", "webhook_statuses", value_parsing.flag, "Keep the statuses of the hooks."),
+    Setting(
+        "sendDelay", "send_delay", parse_seconds, "Pause between two messages that are sent, in seconds."
+    ),
+    Setting("webhookUrl", "url", parse_url, "Where the hooks of this instance go.", Place.ENDPOINT),
+    Setting(
+        "instanceStatuses", "instance_statuses", value_parsing.parse_bool, "Keep the history of the statuses."
+    ),
+    Setting(
+        "webhookStatuses", "webhook_statuses", value_parsing.parse_bool, "Keep the statuses of the hooks."
+    ),
     Setting(
         "statusNotificationsOn",
         "status_notifications_on",
-        value_parsing.flag,
+        value_parsing.parse_bool,
         "Send a hook when the status changes.",
     ),
     Setting(
         "ackNotificationsOn",
         "ack_notifications_on",
-        value_parsing.flag,
+        value_parsing.parse_bool,
         "Send a hook when a message is sent, delivered or viewed.",
-        aliases=("recognotificationson",),  # so misspelt in the help article that clients were written after
+        aliases=("recognotificationson",),  # a misspelling in the help article that clients use
     ),
     Setting(
-        "chatUpdateOn", "chat_update_on", value_parsing.flag, "Send a hook when a chat is new or changes."
+        "chatUpdateOn",
+        "chat_update_on",
+        value_parsing.parse_bool,
+        "Send a hook when a chat is new or changes.",
     ),
     Setting(
         "videoUploadOn",
         "video_upload_on",
-        value_parsing.flag,
+        value_parsing.parse_bool,
         "Put the addresses of received videos into hooks.",
     ),
-    Setting("proxy", "proxy", proxy, "SOCKS5 proxy through which the instance reaches its messenger."),
+    Setting("proxy", "proxy", parse_proxy, "SOCKS5 proxy through which the instance reaches its messenger."),
     Setting(
         "guaranteedHooks",
         "guaranteed",
-        value_parsing.flag,
+        value_parsing.parse_bool,
         "Up to 20 attempts to deliver a hook instead of 1.",
         Place.ENDPOINT,
     ),
     Setting(
         "ignoreOldMessages",
         "ignore_old_messages",
-        value_parsing.flag,
+        value_parsing.parse_bool,
         "Send no hook for a message older than oldMessagesPeriod.",
     ),
     Setting(
         "oldMessagesPeriod",
         "old_messages_period",
-        seconds,
+        parse_seconds,
         "The age from which a message is old, in seconds.",
     ),
-    Setting("processArchive", "process_archive", value_parsing.flag, "Also work on archived chats."),
+    Setting("processArchive", "process_archive", value_parsing.parse_bool, "Also work on archived chats."),
     Setting(
         "disableDialogsArchive",
         "disable_dialogs_archive",
-        value_parsing.flag,
+        value_parsing.parse_bool,
         "Do not take chats out of the archive.",
     ),
     Setting(
         "parallelHooks",
         "parallel",
-        value_parsing.flag,
+        value_parsing.parse_bool,
         "Send several hooks at once, in no certain order.",
         Place.ENDPOINT,
     ),
@@ -158,7 +165,7 @@ _BY_NAME = {name.lower(): setting for setting in SETTINGS for name in (setting.w
 
 
 def find(name: str) -> Setting:
-    """The setting of that name, in any case, also by its alias. Raises SettingsError."""
+    """Returns the setting with this name or alias, in any case. Raises SettingsError."""
     try:
         return _BY_NAME[name.lower()]
     except KeyError:
@@ -166,7 +173,7 @@ def find(name: str) -> Setting:
 
 
 def parse(setting: Setting, value: Any) -> Any:
-    """`value` as the setting keeps it. Raises SettingsError."""
+    """Returns `value` as the setting stores it. Raises SettingsError."""
     try:
         return setting.parse(value)
     except ValueError as error:

@@ -1,7 +1,7 @@
-"""The spellings in which clients of the wire contract write plain values (contract.md, section 1).
+"""Parses plain values in the spellings that clients of the wire contract use (contract.md, section 1).
 
-Every function takes what came from a query, a form or JSON and returns the value, or raises
-`ValueError` whose text says what it takes, as in "true or false".
+Every function takes a value from a query, a form or JSON and returns the parsed value. It raises ValueError whose text
+says what is accepted, as in "true or false".
 """
 
 import json
@@ -12,7 +12,7 @@ TRUE = frozenset({"true", "1"})
 FALSE = frozenset({"false", "0"})
 
 
-def flag(value: Any) -> bool:
+def parse_bool(value: Any) -> bool:
     """`true`, `"true"`, `1`, `"1"`, `false`, `"false"`, `0`, `"0"`; words in any case."""
     word = str(value).strip().lower() if isinstance(value, bool | int | str) else ""
     if word in TRUE:
@@ -22,8 +22,8 @@ def flag(value: Any) -> bool:
     raise ValueError("true or false")
 
 
-def whole_number(value: Any, *, most: int = 2_147_483_647) -> int:
-    """A number from 0 to `most`, as a number or as its digits."""
+def parse_whole_number(value: Any, *, most: int = 2_147_483_647) -> int:
+    """A whole number from 0 to `most`, as a number or as digits."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value) <= 20:
@@ -33,8 +33,8 @@ def whole_number(value: Any, *, most: int = 2_147_483_647) -> int:
     raise ValueError(f"a whole number from 0 to {most}")
 
 
-def text(value: Any) -> str:
-    """A text; a number becomes its digits. What PostgreSQL or UTF-8 cannot hold is replaced by U+FFFD."""
+def parse_text(value: Any) -> str:
+    """A text; a number becomes its digits. Characters that PostgreSQL or UTF-8 cannot store become U+FFFD."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
@@ -47,7 +47,7 @@ def text(value: Any) -> str:
     raise ValueError("a text")
 
 
-def texts(value: Any) -> list[str]:
-    """One text, a list of them with commas between, or an array."""
-    parts: Iterable[Any] = value if isinstance(value, list | tuple) else text(value).split(",")
-    return [part for part in (text(part).strip() for part in parts) if part]
+def parse_texts(value: Any) -> list[str]:
+    """A list of texts: one text, several separated by commas, or an array."""
+    parts: Iterable[Any] = value if isinstance(value, list | tuple) else parse_text(value).split(",")
+    return [part for part in (parse_text(part).strip() for part in parts) if part]

@@ -84,4 +84,4 @@ def checked(transactional_db: None) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def nothing_counted_yet() -> None:
     """No test has used up the calls of the minute in which the next one runs."""
-    rate_counters.forget()
+    rate_counters.reset()

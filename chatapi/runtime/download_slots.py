@@ -51,5 +51,5 @@ def with_slot(response: StreamingHttpResponse, environ: dict[str, Any]) -> Itera
     """Returns the response with a slot; None if no slot is free, in total or for the client's IP address."""
     asked = HttpRequest()
     asked.META = environ
-    address = login_throttle.address_of(asked)
+    address = login_throttle.client_address(asked)
     return SlotResponse(response, address) if _slots.acquire(address) else None

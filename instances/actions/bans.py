@@ -38,7 +38,7 @@ def change_bans(
         ban_masks.BadMask: the mask is not a valid pattern.
     """
     if mask:
-        ban_masks.compiled(mask)
+        ban_masks.compile_mask(mask)
     events.lock(instance)
     changed = []
     if mask is not None and mask != instance.ban_phone_mask:

@@ -27,14 +27,14 @@ class AccountKeyAuthentication(authentication.BaseAuthentication):
         scheme, _, key = request.headers.get("Authorization", "").strip().partition(" ")
         if not scheme:
             raise exceptions.NotAuthenticated(MISSING_KEY)
-        key, address = key.strip(), login_throttle.address_of(request._request)
-        if seconds := login_throttle.locked_out(address, key):
+        key, address = key.strip(), login_throttle.client_address(request._request)
+        if seconds := login_throttle.lockout_seconds(address, key):
             raise exceptions.Throttled(wait=seconds)
         account = authenticate_key(key) if scheme.lower() == "bearer" else None
         if account is None:
-            login_throttle.was_wrong(address)
+            login_throttle.record_failure(address)
             raise exceptions.AuthenticationFailed(WRONG_KEY)
-        login_throttle.was_right(key)
+        login_throttle.record_success(key)
         return account.owner, account
 
     def authenticate_header(self, request: Request) -> str:

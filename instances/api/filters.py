@@ -80,7 +80,7 @@ class FlagField(forms.Field):
 
     def to_python(self, value: Any) -> bool | None:
         try:
-            return None if value in self.empty_values else value_parsing.flag(value)
+            return None if value in self.empty_values else value_parsing.parse_bool(value)
         except ValueError:
             raise forms.ValidationError("Must be `true` or `false`.") from None
 

@@ -85,7 +85,7 @@ def text(
         if value is None:
             return default
         try:
-            given = value_parsing.text(last_value(value))
+            given = value_parsing.parse_text(last_value(value))
         except ValueError:
             raise BadArgument(f"{wire} takes a text") from None  # this sentence is contract.md's
         if len(given) > max_length:
@@ -103,7 +103,7 @@ def flag(wire: str, description: str = "`true` or `false`", *, default: bool = F
         if given is None:
             return default
         try:
-            return given == "" or value_parsing.flag(given)
+            return given == "" or value_parsing.parse_bool(given)
         except ValueError:
             raise ValueError("`true` or `false`") from None
 
@@ -125,7 +125,7 @@ def number(
 
     def parse(value: Any) -> Any:
         given = last_value(value)
-        return default if is_empty(given) else value_parsing.whole_number(given, most=maximum)
+        return default if is_empty(given) else value_parsing.parse_whole_number(given, most=maximum)
 
     return Argument(wire, parse, description, {"type": "integer", "minimum": 0}, default)
 
@@ -147,7 +147,7 @@ def unix_time(wire: str) -> Argument:
             given = re.sub(r"(?<=[0-9])\.[0-9]{1,20}$", "", given.strip())
         try:
             # Methods add a second to it, and the result must be a valid time too.
-            return min(value_parsing.whole_number(given, most=MAX_UNIX_TIME), MAX_UNIX_TIME - 1)
+            return min(value_parsing.parse_whole_number(given, most=MAX_UNIX_TIME), MAX_UNIX_TIME - 1)
         except ValueError:
             raise ValueError(f"unix seconds from 0 to {MAX_UNIX_TIME}") from None
 
@@ -159,7 +159,7 @@ def phones(wire: str) -> Argument:
 
     def parse(value: Any) -> list[str]:
         given = [number_or_text(item) for item in value] if isinstance(value, list) else value
-        found = [] if given is None else value_parsing.texts(given)
+        found = [] if given is None else value_parsing.parse_texts(given)
         if len(found) > MAX_PHONES:
             raise ValueError(f"at most {MAX_PHONES} phone numbers")
         return [chat_ids.digits(person_chat_id(item)) for item in found]
@@ -225,4 +225,4 @@ class Destination(Argument):
 def number_or_text(value: Any) -> str:
     """A number or a text, as a text. Some languages write the number 17680561234 as 17680561234.0."""
     whole = int(value) if isinstance(value, float) and value.is_integer() else value
-    return value_parsing.text(whole)
+    return value_parsing.parse_text(whole)

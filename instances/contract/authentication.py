@@ -39,12 +39,12 @@ def authenticate_instance(number: str, token: str, address: str) -> Instance:
     valid = parse_digits(number, max_digits=INSTANCE_NUMBER_DIGITS)
     instance = None if valid is None else fast_lookup.by_number(valid)
     if instance is None:
-        login_throttle.was_wrong(address)
+        login_throttle.record_failure(address)
         raise WireError(404, NO_INSTANCE)
     if not hmac.compare_digest(instance.token.encode(), token.encode("utf-8", "replace")):
-        login_throttle.was_wrong(address)
+        login_throttle.record_failure(address)
         raise WireError(401, WRONG_TOKEN)
-    login_throttle.was_right(number, token)
+    login_throttle.record_success(number, token)
     return instance
 
 
@@ -57,7 +57,7 @@ def authenticate_account(request: HttpRequest, given: Mapping[str, Any], address
     limits.check_lockout(address, key)
     account = authenticate_key(key)
     if account is None:
-        login_throttle.was_wrong(address)
+        login_throttle.record_failure(address)
         raise WireError(401, WRONG_UID)
-    login_throttle.was_right(key)
+    login_throttle.record_success(key)
     return account

@@ -23,6 +23,6 @@ def count_account_call(account_id: int) -> None:
 
 def check_lockout(address: str, *credentials: str) -> None:
     """Raises WireError 429, before anything is looked up, if this address has sent too many wrong tokens."""
-    seconds = login_throttle.locked_out(address, *credentials)
+    seconds = login_throttle.lockout_seconds(address, *credentials)
     if seconds:
         raise too_many_calls(seconds)

@@ -105,7 +105,7 @@ def call_instance_method(request: HttpRequest, method: Method, query: dict[str, 
     """Calls a method of an instance. The body is read after the token was checked. Raises WireError."""
     number = str(last_value(query.get("instanceid", "")))
     token = authentication.read_token(request, query)
-    instance = authentication.authenticate_instance(number, token, login_throttle.address_of(request))
+    instance = authentication.authenticate_instance(number, token, login_throttle.client_address(request))
     limits.count_instance_call(instance.pk)
     if instance.is_stopped and (instance.stop_reason == StopReason.BLOCKED or not method.works_unpaid):
         raise instance_stopped(instance)
@@ -117,7 +117,7 @@ def call_instance_method(request: HttpRequest, method: Method, query: dict[str, 
 def call_account_method(request: HttpRequest, method: Method, query: dict[str, Any]) -> Result:
     """Calls a method of an account. Its key may be in the body, which is read first. Raises WireError."""
     given = query | requests.read_body(request)
-    account = authentication.authenticate_account(request, given, login_throttle.address_of(request))
+    account = authentication.authenticate_account(request, given, login_throttle.client_address(request))
     limits.count_account_call(account.pk)
     return method.call(account, given)
 

@@ -87,8 +87,8 @@ def subject_of(body: bytes) -> Subject:
     item = first_item(SimulationKind.MESSAGE, value) or first_item(SimulationKind.DELIVERED, value) or {}
     chat = object_at(first_item(SimulationKind.CHAT, value) or {}, "new").get("id", "")
     return {
-        "message": value_parsing.text(str(item.get("id", ""))[:200]),
-        "chat": value_parsing.text(str(item.get("chatId", chat))[:100]),
+        "message": value_parsing.parse_text(str(item.get("id", ""))[:200]),
+        "chat": value_parsing.parse_text(str(item.get("chatId", chat))[:100]),
     }
 
 

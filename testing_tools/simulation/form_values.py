@@ -20,7 +20,7 @@ def read_values(kind: str, value: Any) -> dict[str, str]:
     found: dict[str, Any] = READERS[body_key(kind)](item)
     names = {field.name for field in fields_of(kind)}
     return {
-        name: value_parsing.text(part)
+        name: value_parsing.parse_text(part)
         for name, part in found.items()
         if name in names and isinstance(part, str | int)
     }

@@ -13,7 +13,7 @@ from instances.actions.settings import read_settings
 from instances.api.serializers.hooks import ChoiceOrNull
 from instances.api.serializers.strict import choice
 from instances.models import NOT_PAID, AccountStatus, Channel, Instance, Substatus
-from instances.settings_table import SETTINGS, YEAR, Setting, seconds
+from instances.settings_table import SETTINGS, YEAR, Setting, parse_seconds
 
 SHOWN_STATUSES = [*AccountStatus.choices, (NOT_PAID, NOT_PAID)]
 NO_FIELD = "There is no such field; the fields are {}."
@@ -21,9 +21,9 @@ NO_FIELD = "There is no such field; the fields are {}."
 
 def settings_field(setting: Setting) -> serializers.Field[Any, Any, Any, Any]:
     """How a setting is documented; what it takes is judged by its own `parse`."""
-    if setting.parse is value_parsing.flag:
+    if setting.parse is value_parsing.parse_bool:
         return serializers.BooleanField(required=False, help_text=setting.meaning)
-    if setting.parse is seconds:
+    if setting.parse is parse_seconds:
         return serializers.IntegerField(
             min_value=0, max_value=YEAR, required=False, help_text=setting.meaning
         )

@@ -53,7 +53,7 @@ def parse_group_id(value: Any) -> str:
 def parse_people(value: Any) -> list[str]:
     """Chat ids or phone numbers of people: one text, a comma-separated list, or an array. Returns chat ids."""
     texts = [number_or_text(item) for item in value] if isinstance(value, list) else value
-    given = [] if texts is None else value_parsing.texts(texts)
+    given = [] if texts is None else value_parsing.parse_texts(texts)
     if len(given) > MAX_PHONES:
         raise ValueError(f"at most {MAX_PHONES} chat ids")
     found = [chat_ids.of_chat(each) for each in given]

@@ -19,7 +19,7 @@ from instances.models import Instance
         text(
             "banPhoneMask",
             "a regular expression for phone numbers; empty: no bans",
-            max_length=ban_masks.LONGEST,
+            max_length=ban_masks.MAX_LENGTH,
         ),
         text("preBanMessage", "a message sent once to each banned contact", max_length=LONGEST_MESSAGE),
     ),

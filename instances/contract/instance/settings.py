@@ -8,12 +8,12 @@ from instances.contract.arguments import Argument, last_if_repeated
 from instances.contract.errors import BadArgument, CallFailed
 from instances.contract.registry import method
 from instances.models import Instance
-from instances.settings_table import SETTINGS, YEAR, Setting, SettingsError, seconds
+from instances.settings_table import SETTINGS, YEAR, Setting, SettingsError, parse_seconds
 
 # The types of settings, for OpenAPI. All others are a URL, an address or null.
 SCHEMAS: dict[Any, dict[str, Any]] = {
-    value_parsing.flag: {"type": "boolean"},
-    seconds: {"type": "integer", "minimum": 0, "maximum": YEAR},
+    value_parsing.parse_bool: {"type": "boolean"},
+    parse_seconds: {"type": "integer", "minimum": 0, "maximum": YEAR},
 }
 TEXT_OR_NULL = {"type": "string", "nullable": True}
 

@@ -36,7 +36,7 @@ def required_text(wire: str, description: str, *, max_length: int = 1000) -> Arg
 
 def bounded_text(description: str, max_length: int) -> Callable[[Any], str]:
     def parse(value: Any) -> str:
-        text = "" if value is None else value_parsing.text(last_value(value))
+        text = "" if value is None else value_parsing.parse_text(last_value(value))
         if not text.strip():
             raise ValueError(description)
         if len(text) > max_length:
@@ -55,8 +55,12 @@ def ids(wire: str, description: str) -> Argument:
                 value = json.loads(value)
             except (ValueError, RecursionError):
                 raise ValueError(description) from None
-        found = value_parsing.texts(
-            [] if value is None else value if isinstance(value, list) else str(value_parsing.text(value))
+        found = value_parsing.parse_texts(
+            []
+            if value is None
+            else value
+            if isinstance(value, list)
+            else str(value_parsing.parse_text(value))
         )
         if not found:
             raise ValueError(description)

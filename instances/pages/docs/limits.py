@@ -125,7 +125,7 @@ def limits() -> list[Limit]:
         ("People in a new group", f"{groups.GROUP_LIMIT:,} besides the account"),
         ("The name of a group", f"{groups.NAME_LIMIT:,} characters"),
         ("Labels of an instance", f"{labels.LABEL_LIMIT:,}"),
-        ("`banPhoneMask`", f"{ban_masks.LONGEST:,} characters"),
+        ("`banPhoneMask`", f"{ban_masks.MAX_LENGTH:,} characters"),
         ("`preBanMessage`", f"{bans.LONGEST_MESSAGE:,} characters"),
     ]
     return [Limit(marked(what), most) for what, most in rows]

@@ -14,7 +14,7 @@ from tests.instances.api.conftest import Caller
 @pytest.fixture(autouse=True)
 def two_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AccountThrottle, "THROTTLE_RATES", {"account": "2/min"})
-    rate_counters.forget()
+    rate_counters.reset()
 
 
 def test_too_many_calls_are_refused_until_the_minute_ends(alice: Caller, bob: Caller) -> None:
@@ -34,7 +34,7 @@ def test_too_many_wrong_keys_lock_their_address_out_and_no_key_that_was_right(
 ) -> None:
     settings.CONTRACT_WRONG_TOKENS_PER_MINUTE = 2
     monkeypatch.setattr(AccountThrottle, "THROTTLE_RATES", {"account": "100/min"})
-    login_throttle._known.clear()
+    login_throttle._accepted.clear()
     with time_machine.travel(datetime(2030, 1, 1, 9, 0, 48, tzinfo=UTC), tick=False) as clock:
         assert alice.get("instances/")[0] == 200
         wrong = {"Authorization": "Bearer uid_wrong"}

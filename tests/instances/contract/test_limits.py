@@ -52,21 +52,21 @@ def test_another_process_counts_on_where_this_one_is() -> None:
     said = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout
     if rate_counters.current_period() == minute:
         assert said.split() == ["3", "1"]
-        assert rate_counters.seen("test", 1) == 3
+        assert rate_counters.count("test", 1) == 3
 
 
 def test_a_count_ends_with_its_minute() -> None:
     with time_machine.travel(HALF_PAST, tick=False) as clock:
         rate_counters.add("test", 1, by=5)
-        assert (rate_counters.seen("test", 1), rate_counters.seconds_left()) == (5, 30)
+        assert (rate_counters.count("test", 1), rate_counters.seconds_left()) == (5, 30)
         clock.shift(30)
-        assert (rate_counters.seen("test", 1), rate_counters.add("test", 1)) == (0, 1)
+        assert (rate_counters.count("test", 1), rate_counters.add("test", 1)) == (0, 1)
 
 
 def test_keys_do_not_count_for_each_other() -> None:
     for key in range(2_000):
         rate_counters.add("test", key)
-    assert [rate_counters.seen("test", key) for key in range(2_000)].count(1) >= 1_990
+    assert [rate_counters.count("test", key) for key in range(2_000)].count(1) >= 1_990
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_too_many_wrong_tokens_lock_their_address_out(
 ) -> None:
     settings.CONTRACT_WRONG_TOKENS_PER_MINUTE = 3
     here, there = {"REMOTE_ADDR": "203.0.113.1"}, {"REMOTE_ADDR": "203.0.113.2"}
-    login_throttle._known.clear()
+    login_throttle._accepted.clear()
     with time_machine.travel(HALF_PAST, tick=False) as clock:
         assert codes(client, wrong, 3, **here)[-1] in (401, 404)
         response = client.get(wrong, **here)
@@ -120,7 +120,7 @@ def test_who_calls(
     settings.HTTPS = https
     headers = {"X-Forwarded-For": forwarded} if forwarded else {}
     request = client.get("/status", REMOTE_ADDR=remote, headers=headers).wsgi_request
-    assert login_throttle.address_of(request) == address
+    assert login_throttle.client_address(request) == address
 
 
 assert urlpatterns  # whose import is what fills METHODS
