@@ -348,7 +348,7 @@ REST_FRAMEWORK = {
     "DEFAULT_THROTTLE_CLASSES": ["instances.api.throttling.AccountThrottle"],
     "DEFAULT_THROTTLE_RATES": {"account": API_RATE},
     "UNAUTHENTICATED_USER": None,
-    "EXCEPTION_HANDLER": "instances.api.errors.handle",
+    "EXCEPTION_HANDLER": "instances.api.errors.handle_exception",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Chat API",
@@ -366,7 +366,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_AUTHENTICATION": [],
     # Nothing is fetched from elsewhere; the validator's badge would be.
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None, "tryItOutEnabled": True},
-    "PREPROCESSING_HOOKS": ["instances.api.schema.once_each"],
+    "PREPROCESSING_HOOKS": ["instances.api.schema.drop_paths_without_slash"],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "instances.contract.openapi.add_contract",

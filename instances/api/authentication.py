@@ -1,4 +1,4 @@
-"""`Authorization: Bearer <account key>`: who calls the REST API."""
+"""Authenticates REST calls by `Authorization: Bearer <account key>`."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 WRONG_KEY = (
     "Wrong account key. Send your account's key as “Authorization: Bearer uid_…”; "
-    "it is shown once when it is made, on the account page, where you can make a new one."
+    "it is shown once, when it is created. You can create a new one on the account page."
 )
 MISSING_KEY = "Missing account key. Send your account's key as “Authorization: Bearer uid_…”."
 
 
 class AccountKeyAuthentication(authentication.BaseAuthentication):
-    """`request.auth` is the account, and what its key opens: not what its owner, `request.user`, may see elsewhere."""
+    """`request.auth` is the account. Its key gives no access to other accounts of its owner, `request.user`."""
 
     def authenticate(self, request: Request) -> tuple[User, Account] | None:
         scheme, _, key = request.headers.get("Authorization", "").strip().partition(" ")
@@ -42,7 +42,7 @@ class AccountKeyAuthentication(authentication.BaseAuthentication):
 
 
 class AccountKeyScheme(OpenApiAuthenticationExtension):
-    """How the OpenAPI document describes it; drf-spectacular finds this class by its target."""
+    """Describes it in the OpenAPI document. drf-spectacular finds this class by `target_class`."""
 
     target_class = AccountKeyAuthentication
     name = "accountKey"
@@ -51,6 +51,6 @@ class AccountKeyScheme(OpenApiAuthenticationExtension):
         return {
             "type": "http",
             "scheme": "bearer",
-            "description": "The account's key, `uid_` and 40 letters or digits, made on the account page "
+            "description": "The account's key, `uid_` and 40 letters or digits, created on the account page "
             "(`manage.py demo --json` prints the demo account's as `uid`).",
         }

@@ -1,6 +1,6 @@
-"""Every refusal of the REST API has one shape: `{"error": sentence}`, and `fields` where one is at fault.
+"""All errors of the REST API: `{"error": sentence}`, with `fields` if a field or query parameter is invalid.
 
-`fields` maps the name of a field or a query parameter to what is wrong with it and what it takes.
+`fields` maps its name to what it must be.
 """
 
 import logging
@@ -15,11 +15,11 @@ from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler, set_rollback
 
 logger = logging.getLogger(__name__)
-OUR_FAULT = "This failed on our side and was logged; what you sent may be right. Try again in a moment."
+SERVER_ERROR = "The server failed and logged the error; your request may be valid. Try again in a moment."
 
 
 class Conflict(exceptions.APIException):
-    """409: the request is well formed, but the instance is not in a state for it; says what to do first."""
+    """409: the request is valid, but the current state does not allow it. The error says what to do first."""
 
     status_code = status.HTTP_409_CONFLICT
 
@@ -30,36 +30,34 @@ class TooLarge(exceptions.APIException):
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
 
     def __init__(self) -> None:
-        super().__init__(
-            f"The body is too large: at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes are read."
-        )
+        super().__init__(f"The body must be at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes.")
 
 
-def sentences(detail: Any, name: str = "") -> dict[str, str]:
-    """DRF's nested lists and dicts of errors as one flat dict: `settings.sendDelay` → what it takes."""
+def flatten_errors(detail: Any, name: str = "") -> dict[str, str]:
+    """Flattens DRF's nested lists and dicts of errors into one dict: `settings.sendDelay` → its error."""
     if isinstance(detail, Mapping):
         flat: dict[str, str] = {}
         for key, value in detail.items():
-            whole = key == api_settings.NON_FIELD_ERRORS_KEY
-            flat |= sentences(value, name if whole else f"{name}.{key}" if name else str(key))
+            is_whole = key == api_settings.NON_FIELD_ERRORS_KEY
+            flat |= flatten_errors(value, name if is_whole else f"{name}.{key}" if name else str(key))
         return flat
     if isinstance(detail, list):
-        return {name: " ".join(text for item in detail for text in sentences(item, name).values())}
+        return {name: " ".join(text for item in detail for text in flatten_errors(item, name).values())}
     return {name: str(detail)}
 
 
-def handle(error: Exception, context: dict[str, Any]) -> Response:
-    """DRF's exception handler (REST_FRAMEWORK, EXCEPTION_HANDLER): its statuses and headers, our body."""
+def handle_exception(error: Exception, context: dict[str, Any]) -> Response:
+    """DRF's exception handler (REST_FRAMEWORK, EXCEPTION_HANDLER): DRF's status codes and headers, our body."""
     if isinstance(error, RequestDataTooBig):
         error = TooLarge()
     response = exception_handler(error, context)
     if response is None:
-        # A fault of ours. Django would answer with a page; whoever parses JSON gets JSON here too.
+        # A bug. Django would respond with an HTML page; clients of the API parse JSON.
         logger.exception("api_failed", exc_info=error)
         set_rollback()
-        return Response({"error": OUR_FAULT}, status.HTTP_500_INTERNAL_SERVER_ERROR)
+        return Response({"error": SERVER_ERROR}, status.HTTP_500_INTERNAL_SERVER_ERROR)
     if isinstance(error, exceptions.ValidationError):
-        found = sentences(error.detail)
+        found = flatten_errors(error.detail)
         response.data = {
             "error": " ".join(
                 text if not name or text.startswith(name) else f"{name}: {text}"

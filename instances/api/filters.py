@@ -115,7 +115,7 @@ class HookFilter(filters.FilterSet):
     message = filters.CharFilter(help_text=MESSAGE_HELP)
     chat = filters.CharFilter(help_text="The complete id of the chat.")
     host = filters.CharFilter(field_name="last_host", help_text="The host of the last attempt.")
-    simulated = FlagFilter(help_text="Whether the hook was made by hand: `true` or `false`.")
+    simulated = FlagFilter(help_text="Whether the hook is simulated: `true` or `false`.")
     createdAfter = filters.IsoDateTimeFilter(
         field_name="created_at", help_text="Created at this time or later, ISO 8601."
     )

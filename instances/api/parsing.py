@@ -1,4 +1,4 @@
-"""JSON in, bounded: DRF's own parser reads a body of any size and any depth, and text that can't be written back."""
+"""Parses JSON within limits. DRF's parser accepts any size and depth, and text that cannot be encoded as UTF-8."""
 
 import json
 from collections.abc import Mapping
@@ -12,9 +12,9 @@ from instances.api.errors import TooLarge
 
 
 class BoundedJSONParser(parsers.JSONParser):
-    """JSON up to DATA_UPLOAD_MAX_MEMORY_SIZE bytes; 413 above, 400 with line and column when it is not JSON.
+    """JSON up to DATA_UPLOAD_MAX_MEMORY_SIZE bytes. Longer bodies get 413; invalid JSON gets 400 with line and column.
 
-    Half a surrogate pair, which JSON may escape as \\ud800, is a character for neither UTF-8 nor PostgreSQL: 400 too.
+    A lone surrogate, which JSON can escape as \\ud800, also gets 400: UTF-8 and PostgreSQL cannot store it.
     """
 
     def parse(
@@ -28,10 +28,8 @@ class BoundedJSONParser(parsers.JSONParser):
             json.dumps(data, ensure_ascii=False).encode()
             return data
         except UnicodeEncodeError:
-            raise exceptions.ParseError(
-                "JSON parse error - half a surrogate pair is not a character"
-            ) from None
+            raise exceptions.ParseError("JSON parse error - a lone surrogate is not a character") from None
         except UnreadablePostError:
-            raise exceptions.ParseError("The body broke off.") from None
+            raise exceptions.ParseError("The body is incomplete.") from None
         except RecursionError:
             raise exceptions.ParseError("JSON parse error - nested too deeply") from None

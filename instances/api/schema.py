@@ -1,6 +1,6 @@
-"""The OpenAPI document: the shape of refusals, which answers an operation may give, and the examples.
+"""The OpenAPI document: the format of errors, the responses of operations, and the examples.
 
-tests/instances/api/test_schema.py holds docs/openapi.yaml, which `manage.py spectacular` writes, against it.
+tests/instances/api/test_schema.py compares the generated document with docs/openapi.yaml.
 """
 
 from typing import Any
@@ -10,55 +10,55 @@ from rest_framework import serializers
 
 
 class ErrorSerializer(serializers.Serializer[Any]):
-    """Every refusal; `fields` is there where a field or a parameter is at fault."""
+    """An error. `fields` is present if a field or a parameter is invalid."""
 
-    error = serializers.CharField(help_text="What is wrong and what to do, in a sentence.")
+    error = serializers.CharField(help_text="What is wrong and what to do.")
     fields = serializers.DictField(  # type: ignore[assignment]
         child=serializers.CharField(),
         required=False,
-        help_text="Name of the field or parameter → what it takes.",
+        help_text="The name of the field or parameter → what it must be.",
     )
 
 
-def once_each(endpoints: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Every address once, with its slash: the other spelling is forgiven, not documented (see urls.py)."""
+def drop_paths_without_slash(endpoints: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Keeps each path once, with its trailing slash. The form without is accepted, but not documented (see urls.py)."""
     return [endpoint for endpoint in endpoints if endpoint[0].endswith("/")]
 
 
-def refusals(*statuses: int) -> dict[int, OpenApiResponse]:
-    """The answers that an operation may give besides its good one; 401 and 429 belong to all."""
-    return {status: REFUSALS[status] for status in sorted({401, 429, *statuses})}
+def error_responses(*statuses: int) -> dict[int, OpenApiResponse]:
+    """The error responses of an operation. Every operation has 401 and 429."""
+    return {status: ERRORS[status] for status in sorted({401, 429, *statuses})}
 
 
-def _refusal(description: str, error: str, fields: dict[str, str] | None = None) -> OpenApiResponse:
+def _error(description: str, error: str, fields: dict[str, str] | None = None) -> OpenApiResponse:
     value: dict[str, Any] = {"error": error}
     if fields:
         value["fields"] = fields
     return OpenApiResponse(ErrorSerializer, description, [OpenApiExample(description, value=value)])
 
 
-REFUSALS = {
-    400: _refusal(
-        "A field or parameter is wrong; nothing was changed",
-        "sendDelay: It takes a whole number of seconds, 0 or more.",
-        {"sendDelay": "It takes a whole number of seconds, 0 or more."},
+ERRORS = {
+    400: _error(
+        "A field or parameter is invalid; nothing was changed",
+        "sendDelay: Must be a whole number of seconds from 0 to 31536000.",
+        {"sendDelay": "Must be a whole number of seconds from 0 to 31536000."},
     ),
-    401: _refusal("The account key is missing or wrong", "Wrong account key. Send your account's key as …"),
-    404: _refusal("It does not exist, or is not yours", "There is no instance 123456789 in your account."),
-    409: _refusal(
-        "It is not in a state for that",
+    401: _error("The account key is missing or wrong", "Wrong account key. Send your account's key as …"),
+    404: _error("It does not exist, or is not yours", "Your account has no instance 123456789."),
+    409: _error(
+        "The current state does not allow it",
         "The instance is not authenticated, so no message reaches it. First …",
     ),
-    429: _refusal("Too many calls; `Retry-After` says when to go on", "Too many calls. Try again in 12 s."),
+    429: _error(
+        "Too many calls; `Retry-After` gives the seconds to wait", "Too many calls. Try again in 12 s."
+    ),
 }
 
 INSTANCE_ID = OpenApiParameter(
-    "id", str, OpenApiParameter.PATH, description="The instance's number, the `instanceId` of its hooks."
+    "id", str, OpenApiParameter.PATH, description="The instance's id, the `instanceId` of its hooks."
 )
 HOOK_ID = OpenApiParameter("id", str, OpenApiParameter.PATH, description="The `webhook-id` of its requests.")
-REDELIVERY_ID = OpenApiParameter(
-    "id", str, OpenApiParameter.PATH, description="As the job's own `id` has it."
-)
+REDELIVERY_ID = OpenApiParameter("id", str, OpenApiParameter.PATH, description="The job's `id`.")
 
 SETTINGS = {
     "sendDelay": 0,

@@ -1,4 +1,4 @@
-"""At most so many calls a minute for an account (API_RATE), counted for all web processes of a machine together."""
+"""Limits an account's calls per minute (API_RATE), counted for all web processes of a machine together."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from instances import rate_counters
 
 
 class AccountThrottle(SimpleRateThrottle):
-    """A counter per account and period; a refusal says in `Retry-After` when the period ends.
+    """A counter per account and period. `Retry-After` gives the seconds until the period ends.
 
-    DRF's own throttle keeps, and pickles at each call, the time of every call of the period: 6 000 of them here.
+    DRF's own throttle stores the time of every call of the period, here 6 000, and pickles them at each call.
     """
 
     scope = "account"
@@ -20,7 +20,7 @@ class AccountThrottle(SimpleRateThrottle):
 
     def allow_request(self, request: Request, view: Any) -> bool:
         if self.rate is None or request.user is None:
-            return True  # nobody: the OpenAPI document is for all, everything else answers 401 before this
+            return True  # only the OpenAPI document is public; everything else has responded 401 before this
         return rate_counters.add("api", request.user.pk, period=self.period) <= (self.num_requests or 0)
 
     def wait(self) -> float:
@@ -28,5 +28,5 @@ class AccountThrottle(SimpleRateThrottle):
 
     @property
     def period(self) -> int:
-        """In seconds; API_RATE may name another than the minute."""
+        """In seconds. API_RATE may use another unit than minutes."""
         return self.duration or 1

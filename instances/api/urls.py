@@ -1,4 +1,4 @@
-"""Addresses under /api/v1/. A missing slash at the end is forgiven: a redirected POST would lose its body."""
+"""URLs under /api/v1/. A missing trailing slash is accepted: a redirected POST would lose its body."""
 
 from typing import Any
 
@@ -21,10 +21,10 @@ instances: Any = InstanceViewSet.as_view({"get": "list", "post": "create"})
 instance: Any = InstanceViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"})
 
 
-def unknown(request: HttpRequest, address: str) -> JsonResponse:
-    """404 in the REST API's own words; the addresses after this belong to the wire contract."""
+def not_found(request: HttpRequest, path: str) -> JsonResponse:
+    """Responds 404 in the format of the REST API. The URL patterns after this one belong to the wire contract."""
     return JsonResponse(
-        {"error": f"There is nothing at /api/v1/{address}; /api/docs/ shows what there is."}, status=404
+        {"error": f"/api/v1/{path} does not exist. All operations are listed at /api/docs/."}, status=404
     )
 
 
@@ -66,5 +66,5 @@ ROUTES = (
 urlpatterns = [
     *(path(f"{route}/", view, name=name) for route, view, name in ROUTES),
     *(path(route, view) for route, view, _ in ROUTES),
-    re_path(r"^(?P<address>.*)$", unknown),
+    re_path(r"^(?P<path>.*)$", not_found),
 ]

@@ -14,38 +14,38 @@ from instances.models import (
 
 
 class SeenChatSerializer(ChatSerializer):
-    """A chat as its contacts see it: what the account does in there, and how far it has read."""
+    """A chat as its contacts see it: what the account is doing, and how far it has read."""
 
     activity = serializers.ChoiceField(
         choices=Chat.Activity.choices,
         allow_null=True,
-        help_text="What the account is seen doing (`typing`, `recording`); null: nothing.",
+        help_text="What the account is doing (`typing`, `recording`). Null: nothing.",
     )
     readUpTo = serializers.IntegerField(
-        help_text="The `messageNumber` up to which the account has read; 0 for nothing."
+        help_text="The `messageNumber` up to which the account has read. 0: none."
     )
-    unread = serializers.IntegerField(help_text="How many messages it has not read.")
+    unread = serializers.IntegerField(help_text="The number of messages it has not read.")
 
 
 class SeenMessagesSerializer(serializers.Serializer[Any]):
-    """Messages of a chat, in their order, with the number to go on from."""
+    """Messages of a chat, in order, and the number to continue from."""
 
     messages = MessageSerializer(many=True)
     lastMessageNumber = serializers.IntegerField(
-        help_text="Of the last one; what was asked `after`, when there is none."
+        help_text="The number of the last message; the value of `after` if there is none."
     )
 
 
 class SeenQuerySerializer(StrictSerializer):
-    """Which messages of a chat, and how long to wait for one."""
+    """Which messages to return, and how long to wait for one."""
 
     after = serializers.IntegerField(min_value=0, max_value=2**31 - 1, required=False, default=0)
     limit = serializers.IntegerField(min_value=1, max_value=100, required=False, default=100)
     wait = serializers.FloatField(min_value=0, max_value=10, required=False, default=0)
 
 
-def seen_chat(chat: Chat, *, active: bool) -> dict[str, Any]:
-    """What SeenChatSerializer describes; `active`: is its activity still going on?"""
+def seen_chat_json(chat: Chat, *, active: bool) -> dict[str, Any]:
+    """The data of SeenChatSerializer. `active`: whether its activity is still shown."""
     return {
         **payloads.chat_dict(chat),
         "activity": (chat.activity or None) if active else None,

@@ -15,21 +15,21 @@ from instances.api.sandbox.chat_serializers import (
     SeenChatSerializer,
     SeenMessagesSerializer,
     SeenQuerySerializer,
-    seen_chat,
+    seen_chat_json,
 )
-from instances.api.sandbox.examples import CHAT_ID, GROUP, example
-from instances.api.sandbox.requests import chat_of, checked, sandbox, shown
+from instances.api.sandbox.examples import CHAT_ID, GROUP, response_example
+from instances.api.sandbox.requests import get_chat, get_sandbox, message_json, validate
 from instances.models import Ack, Instance, Message
 from instances.thread_slots import ThreadSlots
 
-# Who waits holds one of the web server's 40 threads (chatapi/runtime/web.py); more than these get their answer at once.
-WAITERS = ThreadSlots(10)
+# A waiting call holds one of the web server's 40 threads (chatapi/runtime/web.py). Further calls do not wait.
+WAITING_CALLS = ThreadSlots(10)
 
 
-LOOK_EVERY = 0.1  # s between two looks for a new message
+POLL_INTERVAL = 0.1  # s between two queries for a new message
 
 
-ANSWER = {
+REPLY = {
     **schema.MESSAGE,
     "id": "true_17680561234@c.us_3EB0957AD66BAFF57D1D",
     "body": "Hello to you!",
@@ -46,61 +46,73 @@ class ChatView(APIView):
     @extend_schema(
         tags=["Sandbox"],
         operation_id="seeSandboxChat",
-        summary="A chat as its contacts see it",
-        description="Is the account typing, and what has it read?",
+        summary="Read a chat as its contacts see it",
+        description="Whether the account is typing, and what it has read.",
         parameters=[schema.INSTANCE_ID, CHAT_ID],
-        responses={200: SeenChatSerializer, **schema.refusals(404)},
+        responses={200: SeenChatSerializer, **schema.error_responses(404)},
         examples=[
-            example("The bot is typing", {**GROUP, "activity": "typing", "readUpTo": 7, "unread": 0}),
+            response_example(
+                "The bot is typing", {**GROUP, "activity": "typing", "readUpTo": 7, "unread": 0}
+            ),
         ],
     )
     def get(self, request: Request, id: str, chatId: str) -> Response:
-        chat = chat_of(sandbox(request, id), chatId)
+        chat = get_chat(get_sandbox(request, id), chatId)
         active = chat.activity_until is not None and chat.activity_until > timezone.now()
-        return Response(seen_chat(chat, active=active))
+        return Response(seen_chat_json(chat, active=active))
 
 
 class ChatMessagesView(APIView):
     @extend_schema(
         tags=["Sandbox"],
         operation_id="seeSandboxMessages",
-        summary="The messages of a chat as its contacts see them",
-        description="What the instance has sent shows once it is delivered, and no more when it was deleted. With "
-        "`wait`, an empty answer is held back until there is a message: so a test reads what its bot answered. At most "
-        "10 wait at a time; one more is answered at once.",
+        summary="Read a chat's messages as its contacts see them",
+        description="Messages of the instance appear once they are delivered, and disappear when they are deleted. "
+        "With `wait`, the response is delayed until there is a message, so that a test can read its bot's reply. At "
+        "most 10 calls wait at a time; further ones respond immediately.",
         parameters=[
             schema.INSTANCE_ID,
             CHAT_ID,
-            OpenApiParameter("after", int, description="A `messageNumber`: only messages with a higher one."),
-            OpenApiParameter("limit", int, description="How many at most: 1 to 100, which is the default."),
-            OpenApiParameter("wait", float, description="Seconds, at most 10; 0 by default."),
+            OpenApiParameter(
+                "after", int, description="A `messageNumber`. Returns only messages with higher numbers."
+            ),
+            OpenApiParameter(
+                "limit", int, description="The maximum number of messages, 1 to 100. Default: 100."
+            ),
+            OpenApiParameter(
+                "wait",
+                float,
+                description="How long to wait for a message, in seconds, at most 10. Default: 0.",
+            ),
         ],
-        responses={200: SeenMessagesSerializer, **schema.refusals(400, 404)},
-        examples=[example("The bot has answered", {"messages": [ANSWER], "lastMessageNumber": 2})],
+        responses={200: SeenMessagesSerializer, **schema.error_responses(400, 404)},
+        examples=[response_example("The bot has replied", {"messages": [REPLY], "lastMessageNumber": 2})],
     )
     def get(self, request: Request, id: str, chatId: str) -> Response:
-        instance = sandbox(request, id)
-        asked_for = checked(SeenQuerySerializer(data=request.query_params.dict()))
+        instance = get_sandbox(request, id)
+        query = validate(SeenQuerySerializer(data=request.query_params.dict()))
         try:
             where = chat_ids.of_chat(chatId)
         except chat_ids.BadChatId as error:
             raise exceptions.NotFound(f"{error}.") from None
-        after, limit = asked_for["after"], asked_for["limit"]
-        messages = seen(instance, where, after, limit)
-        if not messages and asked_for["wait"] and WAITERS.acquire(instance.pk):
+        after, limit = query["after"], query["limit"]
+        messages = visible_messages(instance, where, after, limit)
+        if not messages and query["wait"] and WAITING_CALLS.acquire(instance.pk):
             try:
-                until = time.monotonic() + asked_for["wait"]
+                until = time.monotonic() + query["wait"]
                 while not messages and time.monotonic() < until:
-                    time.sleep(LOOK_EVERY)
-                    messages = seen(instance, where, after, limit)
+                    time.sleep(POLL_INTERVAL)
+                    messages = visible_messages(instance, where, after, limit)
             finally:
-                WAITERS.release(instance.pk)
+                WAITING_CALLS.release(instance.pk)
         last = messages[-1].number if messages else after
-        return Response({"messages": [shown(message) for message in messages], "lastMessageNumber": last})
+        return Response(
+            {"messages": [message_json(message) for message in messages], "lastMessageNumber": last}
+        )
 
 
-def seen(instance: Instance, chat_id: str, after: int, limit: int) -> list[Message]:
-    """The messages of a chat that its contacts have on their phones, in order."""
+def visible_messages(instance: Instance, chat_id: str, after: int, limit: int) -> list[Message]:
+    """The messages that the chat's contacts see on their phones, in order."""
     messages = Message.objects.filter(
         instance=instance, chat__chat_id=chat_id, chat__instance=instance, number__gt=after, deleted_at=None
     ).exclude(from_me=True, ack__lt=Ack.SENT if chat_ids.is_group(chat_id) else Ack.DELIVERED)

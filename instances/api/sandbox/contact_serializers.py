@@ -8,57 +8,57 @@ from rest_framework import serializers
 from instances import chat_ids
 from instances.api.serializers.strict import StrictSerializer
 
-MOST_SECONDS = 86_400
+MAX_SECONDS = 86_400
 
 
 class ContactChangeSerializer(StrictSerializer):
-    """A contact's name, picture and mind."""
+    """A contact's name, picture and behaviour."""
 
     name = serializers.CharField(
         max_length=100,
         allow_blank=True,
         required=False,
-        help_text="As the phone's address book has it. A new one makes a `chatUpdate`.",
+        help_text="The name in the phone's address book. A change sends a `chatUpdate`.",
     )
     image = serializers.URLField(
         max_length=2000,
         allow_blank=True,
         required=False,
-        help_text="The address of the picture. A new one makes a `chatUpdate`.",
+        help_text="The URL of the picture. A change sends a `chatUpdate`.",
     )
     hasAccount = serializers.BooleanField(
         source="has_account",
         required=False,
-        help_text="Uses the messenger: `checkPhone` says so. If not, what is sent to them stays at sent, for good.",
+        help_text="Whether the contact uses the messenger (`checkPhone`). If not, messages to them stay at `sent`.",
     )
     online = serializers.BooleanField(
         required=False,
-        help_text="Offline, they neither get nor read anything; the ticks come when they are back.",
+        help_text="While offline, a contact receives and reads nothing; the acks follow when they are back online.",
     )
     blocks = serializers.BooleanField(
         required=False,
-        help_text="Has blocked the instance's account: what is sent meanwhile stays at sent, for good.",
+        help_text="Whether the contact blocks the instance's account. Messages sent meanwhile stay at `sent`.",
     )
     deliverAfter = serializers.IntegerField(
         source="deliver_after",
         min_value=0,
-        max_value=MOST_SECONDS,
+        max_value=MAX_SECONDS,
         allow_null=True,
         required=False,
-        help_text="Gets a message so many seconds after it was sent; null: never. 0 by default.",
+        help_text="Seconds from sending a message until the contact receives it. Null: never. Default: 0.",
     )
     readAfter = serializers.IntegerField(
         source="read_after",
         min_value=0,
-        max_value=MOST_SECONDS,
+        max_value=MAX_SECONDS,
         allow_null=True,
         required=False,
-        help_text="Reads a message so many seconds after getting it; null, the default: never.",
+        help_text="Seconds from receiving a message until the contact reads it. Null: never. Default: null.",
     )
 
 
 class ContactSerializer(ContactChangeSerializer):
-    """A contact as they are now."""
+    """A contact's current configuration."""
 
     chatId = serializers.CharField(source="chat_id", read_only=True)
     phone = serializers.SerializerMethodField()
@@ -69,6 +69,6 @@ class ContactSerializer(ContactChangeSerializer):
 
 
 class ContactsSerializer(serializers.Serializer[Any]):
-    """The contacts of whom something was said; every other number is online, gets all at once and never reads."""
+    """The configured contacts. Every other number is online, receives messages immediately and never reads them."""
 
     contacts = ContactSerializer(many=True)

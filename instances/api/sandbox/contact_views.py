@@ -14,9 +14,9 @@ from instances.api.sandbox.contact_serializers import (
     ContactSerializer,
     ContactsSerializer,
 )
-from instances.api.sandbox.examples import asked, example
-from instances.api.sandbox.fields import person
-from instances.api.sandbox.requests import checked, in_words, sandbox
+from instances.api.sandbox.examples import request_example, response_example
+from instances.api.sandbox.fields import parse_phone
+from instances.api.sandbox.requests import failures_as_409, get_sandbox, validate
 from instances.channels.sandbox.actions.contacts import change_contact
 from instances.models import (
     SandboxContact,
@@ -40,26 +40,26 @@ CONTACT = {
 }
 
 
-def phone_of(text: str) -> str:
-    """The chat id of the contact in an address; 404 when it is nobody's number."""
+def parse_phone_in_url(text: str) -> str:
+    """The chat id of the contact in a URL. Raises NotFound if it is not a phone number."""
     try:
-        return person(text)
+        return parse_phone(text)
     except exceptions.ValidationError as error:
-        raise exceptions.NotFound(f"{text} is no phone number. {error.detail[0]}") from None  # type: ignore[index]  # a list, as we raise it
+        raise exceptions.NotFound(f"{text} is not a phone number. {error.detail[0]}") from None  # type: ignore[index]  # we raise it with a list
 
 
 class ContactsView(APIView):
     @extend_schema(
         tags=["Sandbox"],
         operation_id="listSandboxContacts",
-        summary="The contacts of whom something was said",
-        description="Every other number is online, gets everything at once and never reads.",
+        summary="List configured contacts",
+        description="Every other number is online, receives messages immediately and never reads them.",
         parameters=[schema.INSTANCE_ID],
-        responses={200: ContactsSerializer, **schema.refusals(404)},
-        examples=[example("One", {"contacts": [CONTACT]})],
+        responses={200: ContactsSerializer, **schema.error_responses(404)},
+        examples=[response_example("One", {"contacts": [CONTACT]})],
     )
     def get(self, request: Request, id: str) -> Response:
-        contacts = SandboxContact.objects.filter(instance=sandbox(request, id))
+        contacts = SandboxContact.objects.filter(instance=get_sandbox(request, id))
         return Response({"contacts": ContactSerializer(contacts, many=True).data})
 
 
@@ -67,57 +67,57 @@ class ContactView(APIView):
     @extend_schema(
         tags=["Sandbox"],
         operation_id="getSandboxContact",
-        summary="A contact and their mind",
+        summary="Read a contact",
         parameters=[schema.INSTANCE_ID, PHONE],
-        responses={200: ContactSerializer, **schema.refusals(404)},
-        examples=[example("Ann", CONTACT)],
+        responses={200: ContactSerializer, **schema.error_responses(404)},
+        examples=[response_example("Ann", CONTACT)],
     )
     def get(self, request: Request, id: str, phone: str) -> Response:
-        instance = sandbox(request, id)
-        chat_id = phone_of(phone)
+        instance = get_sandbox(request, id)
+        chat_id = parse_phone_in_url(phone)
         contact = SandboxContact.objects.filter(instance=instance, chat_id=chat_id).first()
         return Response(ContactSerializer(contact or SandboxContact(chat_id=chat_id)).data)
 
     @extend_schema(
         tags=["Sandbox"],
         operation_id="setSandboxContact",
-        summary="Say all of a contact",
-        description="What is left out is as with everybody: online, gets everything at once, never reads.",
+        summary="Replace a contact's configuration",
+        description="Omitted fields get their defaults: online, receives messages immediately, never reads them.",
         parameters=[schema.INSTANCE_ID, PHONE],
         request=ContactChangeSerializer,
-        responses={200: ContactSerializer, **schema.refusals(400, 404, 409)},
+        responses={200: ContactSerializer, **schema.error_responses(400, 404, 409)},
         examples=[
-            asked("Reads after three seconds", {"name": "Ann", "readAfter": 3}),
-            example("Ann", CONTACT),
+            request_example("Reads after three seconds", {"name": "Ann", "readAfter": 3}),
+            response_example("Ann", CONTACT),
         ],
     )
     def put(self, request: Request, id: str, phone: str) -> Response:
-        return self.change(request, id, phone, EVERYBODY)
+        return self.change(request, id, phone, DEFAULTS)
 
     @extend_schema(
         tags=["Sandbox"],
         operation_id="changeSandboxContact",
         summary="Change a contact",
-        description="What is left out stays. A new mind is asked at once what it does with the messages that it has "
-        "not got or not read: back `online`, a contact gets them all.",
+        description="Omitted fields stay as they are. The new behaviour also applies to messages that the contact "
+        "has not yet received or read: back `online`, a contact receives them all.",
         parameters=[schema.INSTANCE_ID, PHONE],
         request=ContactChangeSerializer,
-        responses={200: ContactSerializer, **schema.refusals(400, 404, 409)},
-        examples=[asked("Goes offline", {"online": False}), example("Ann", CONTACT)],
+        responses={200: ContactSerializer, **schema.error_responses(400, 404, 409)},
+        examples=[request_example("Goes offline", {"online": False}), response_example("Ann", CONTACT)],
     )
     def patch(self, request: Request, id: str, phone: str) -> Response:
         return self.change(request, id, phone, {})
 
     def change(self, request: Request, id: str, phone: str, default: dict[str, Any]) -> Response:
-        instance = sandbox(request, id)
-        chat_id = phone_of(phone)
-        given = checked(ContactChangeSerializer(data=request.data))
-        with in_words(instance):
+        instance = get_sandbox(request, id)
+        chat_id = parse_phone_in_url(phone)
+        given = validate(ContactChangeSerializer(data=request.data))
+        with failures_as_409(instance):
             contact = change_contact(instance, phone=chat_id, **{**default, **given})
         return Response(ContactSerializer(contact).data)
 
 
-EVERYBODY = {
+DEFAULTS = {
     "name": "",
     "image": "",
     "has_account": True,

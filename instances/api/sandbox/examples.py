@@ -21,9 +21,9 @@ GROUP = {
 }
 
 
-def example(name: str, value: Any, *, status: str = "200") -> OpenApiExample:
+def response_example(name: str, value: Any, *, status: str = "200") -> OpenApiExample:
     return OpenApiExample(name, value=value, response_only=True, status_codes=[status])
 
 
-def asked(name: str, value: Any) -> OpenApiExample:
+def request_example(name: str, value: Any) -> OpenApiExample:
     return OpenApiExample(name, value=value, request_only=True)

@@ -9,30 +9,30 @@ from rest_framework import serializers
 
 from instances import chat_ids
 
-A_PHONE = "It takes a phone number of 9 to 14 digits that starts with the country code."
+PHONE_ERROR = "Must be a phone number of 9 to 14 digits that starts with the country code."
 
 
-def person(phone: Any) -> str:
-    """The chat id of somebody whose phone number or chat id this is. Raises ValidationError."""
+def parse_phone(phone: Any) -> str:
+    """Returns the chat id of a phone number or of a person's chat id. Raises ValidationError."""
     try:
         found = chat_ids.of_phone(str(phone))
     except chat_ids.BadChatId:
         found = ""
     if not found or chat_ids.is_group(found):
-        raise serializers.ValidationError(A_PHONE)
+        raise serializers.ValidationError(PHONE_ERROR)
     return found
 
 
 class PhoneField(serializers.CharField):
-    """A phone number in any usual way, or its chat id; becomes the chat id."""
+    """A phone number in any common format, or a chat id. Its value is the chat id."""
 
     def to_internal_value(self, data: Any) -> str:
-        return person(super().to_internal_value(data))
+        return parse_phone(super().to_internal_value(data))
 
 
 @extend_schema_field({"type": "string"})
 class FileField(serializers.Field[Any, Any, Any, Any]):
-    """A file: of a multipart form, `data:…;base64,…`, or an address from which it is fetched."""
+    """A file of a multipart form, `data:…;base64,…`, or a URL to fetch it from."""
 
     def to_internal_value(self, data: Any) -> UploadedFile | str:
         if isinstance(data, UploadedFile):
@@ -40,5 +40,5 @@ class FileField(serializers.Field[Any, Any, Any, Any]):
         if isinstance(data, str) and re.match(r"(data:|https?://)", data.strip(), re.IGNORECASE):
             return data.strip()
         raise serializers.ValidationError(
-            "It takes the address of a file (https://…), data:image/jpeg;base64,…, or a file of a multipart form."
+            "Must be the URL of a file (https://…), data:image/jpeg;base64,…, or a file of a multipart form."
         )

@@ -10,7 +10,7 @@ from instances.api.serializers.strict import StrictSerializer
 
 
 class GroupMetadataSerializer(serializers.Serializer[Any]):
-    """Who is in a group; `groupInviteLink` is null once the account has left it."""
+    """The participants of a group. `groupInviteLink` is null after the account has left it."""
 
     isGroup = serializers.BooleanField()
     participants = serializers.ListField(child=serializers.CharField())
@@ -19,7 +19,7 @@ class GroupMetadataSerializer(serializers.Serializer[Any]):
 
 
 class ChatSerializer(serializers.Serializer[Any]):
-    """A chat as hooks and the wire contract show it (Chat)."""
+    """A chat in the format of hooks and the wire contract (Chat)."""
 
     id = serializers.CharField()
     name = serializers.CharField()
@@ -29,28 +29,28 @@ class ChatSerializer(serializers.Serializer[Any]):
 
 
 class GroupsSerializer(serializers.Serializer[Any]):
-    """The groups that the account has been told of, the newest first."""
+    """The groups known to the account, newest first."""
 
     groups = ChatSerializer(many=True)
 
 
 class NewGroupSerializer(StrictSerializer):
-    """A group that a contact makes, with the instance's account in it."""
+    """A group created by a contact, with the instance's account in it."""
 
     name = serializers.CharField(max_length=NAME_LIMIT)
-    by = PhoneField(help_text="The contact who makes it, and is its admin.")
+    by = PhoneField(help_text="The contact who creates it and is its admin.")
     members = serializers.ListField(
         child=PhoneField(),
         required=False,
         default=list,
         max_length=GROUP_LIMIT - 1,
-        help_text="Phone numbers of further members; the account is one anyway.",
+        help_text="Phone numbers of other members. The account is always a member.",
     )
     image = serializers.URLField(max_length=2000, required=False, default="")
 
 
 class GroupChangeSerializer(StrictSerializer):
-    """What other members do with a group. All or nothing; the account's own phone number is a member like others."""
+    """Changes by other members, all or none. The account is a member like the others, by its phone number."""
 
     name = serializers.CharField(max_length=NAME_LIMIT, required=False)
     image = serializers.URLField(max_length=2000, allow_blank=True, required=False)

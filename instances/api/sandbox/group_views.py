@@ -8,53 +8,55 @@ from rest_framework.views import APIView
 
 from instances import payloads
 from instances.api import schema
-from instances.api.sandbox.examples import CHAT_ID, GROUP, asked, example
+from instances.api.sandbox.examples import CHAT_ID, GROUP, request_example, response_example
 from instances.api.sandbox.group_serializers import (
     ChatSerializer,
     GroupChangeSerializer,
     GroupsSerializer,
     NewGroupSerializer,
 )
-from instances.api.sandbox.requests import chat_of, checked, in_words, sandbox
+from instances.api.sandbox.requests import failures_as_409, get_chat, get_sandbox, validate
 from instances.channels.sandbox.actions.groups import change_group_as_contact, create_group_as_contact
 from instances.models import Chat
 
-GROUPS_SHOWN = 100
+MAX_GROUPS = 100
 
 
 class GroupsView(APIView):
     @extend_schema(
         tags=["Sandbox"],
         operation_id="listSandboxGroups",
-        summary="The account's groups",
-        description=f"The {GROUPS_SHOWN} in which something was said last.",
+        summary="List groups",
+        description=f"The {MAX_GROUPS} groups with the most recent messages.",
         parameters=[schema.INSTANCE_ID],
-        responses={200: GroupsSerializer, **schema.refusals(404)},
-        examples=[example("One", {"groups": [GROUP]})],
+        responses={200: GroupsSerializer, **schema.error_responses(404)},
+        examples=[response_example("One", {"groups": [GROUP]})],
     )
     def get(self, request: Request, id: str) -> Response:
-        groups = Chat.objects.filter(instance=sandbox(request, id), is_group=True).order_by(
+        groups = Chat.objects.filter(instance=get_sandbox(request, id), is_group=True).order_by(
             "-last_time", "-id"
         )
-        return Response({"groups": [payloads.chat_dict(group) for group in groups[:GROUPS_SHOWN]]})
+        return Response({"groups": [payloads.chat_dict(group) for group in groups[:MAX_GROUPS]]})
 
     @extend_schema(
         tags=["Sandbox"],
         operation_id="createSandboxGroup",
-        summary="A contact makes a group with the instance's account in it",
-        description="The instance gets a `chatUpdate` (`chatUpdateOn`).",
+        summary="Create a group as a contact",
+        description="The instance's account is a member. Sends a `chatUpdate` (`chatUpdateOn`).",
         parameters=[schema.INSTANCE_ID],
         request=NewGroupSerializer,
-        responses={201: ChatSerializer, **schema.refusals(400, 404, 409)},
+        responses={201: ChatSerializer, **schema.error_responses(400, 404, 409)},
         examples=[
-            asked("Holidays", {"name": "Holidays", "by": "17680561234", "members": ["4915112345678"]}),
-            example("As it was made", GROUP, status="201"),
+            request_example(
+                "Holidays", {"name": "Holidays", "by": "17680561234", "members": ["4915112345678"]}
+            ),
+            response_example("The new group", GROUP, status="201"),
         ],
     )
     def post(self, request: Request, id: str) -> Response:
-        instance = sandbox(request, id)
-        given = checked(NewGroupSerializer(data=request.data))
-        with in_words(instance):
+        instance = get_sandbox(request, id)
+        given = validate(NewGroupSerializer(data=request.data))
+        with failures_as_409(instance):
             group = create_group_as_contact(
                 instance,
                 name=given["name"],
@@ -69,33 +71,35 @@ class GroupView(APIView):
     @extend_schema(
         tags=["Sandbox"],
         operation_id="getSandboxGroup",
-        summary="A group and who is in it",
+        summary="Read a group and its members",
         parameters=[schema.INSTANCE_ID, CHAT_ID],
-        responses={200: ChatSerializer, **schema.refusals(404)},
-        examples=[example("Holidays", GROUP)],
+        responses={200: ChatSerializer, **schema.error_responses(404)},
+        examples=[response_example("Holidays", GROUP)],
     )
     def get(self, request: Request, id: str, chatId: str) -> Response:
-        return Response(payloads.chat_dict(chat_of(sandbox(request, id), chatId)))
+        return Response(payloads.chat_dict(get_chat(get_sandbox(request, id), chatId)))
 
     @extend_schema(
         tags=["Sandbox"],
         operation_id="changeSandboxGroup",
-        summary="Other members change a group",
-        description="All or nothing; each change makes a `chatUpdate` (`chatUpdateOn`). To `remove` the account is to "
-        "throw it out: by its own phone number.",
+        summary="Change a group as another member",
+        description="All changes are made, or none. Each sends a `chatUpdate` (`chatUpdateOn`). Use the account's "
+        "own phone number in `remove` to remove it from the group.",
         parameters=[schema.INSTANCE_ID, CHAT_ID],
         request=GroupChangeSerializer,
-        responses={200: ChatSerializer, **schema.refusals(400, 404, 409)},
+        responses={200: ChatSerializer, **schema.error_responses(400, 404, 409)},
         examples=[
-            asked("One comes, one goes", {"add": ["4915112345678"], "remove": ["17680561234"]}),
-            asked("A new name", {"name": "Summer holidays"}),
-            example("Holidays", GROUP),
+            request_example(
+                "Add one member, remove another", {"add": ["4915112345678"], "remove": ["17680561234"]}
+            ),
+            request_example("Rename the group", {"name": "Summer holidays"}),
+            response_example("Holidays", GROUP),
         ],
     )
     def patch(self, request: Request, id: str, chatId: str) -> Response:
-        instance = sandbox(request, id)
-        chat_of(instance, chatId)
-        given = checked(GroupChangeSerializer(data=request.data))
-        with in_words(instance):
+        instance = get_sandbox(request, id)
+        get_chat(instance, chatId)
+        given = validate(GroupChangeSerializer(data=request.data))
+        with failures_as_409(instance):
             group = change_group_as_contact(instance, group_id=chatId, **given)
         return Response(payloads.chat_dict(group))

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from rest_framework import serializers
 
 from instances import chat_ids
-from instances.api.sandbox.fields import FileField, PhoneField, person
+from instances.api.sandbox.fields import FileField, PhoneField, parse_phone
 from instances.api.serializers.strict import StrictSerializer, choice
 from instances.models import (
     FILE_TYPES,
@@ -15,108 +15,110 @@ from instances.models import (
     MessageType,
 )
 
-A_GROUP = "It takes the id of a group, like 17680561234-1479621234@g.us; leave it out otherwise."
+GROUP_ERROR = "Must be the id of a group, like 17680561234-1479621234@g.us. Omit it for a direct message."
 
 
-PLACE = re.compile(r"-?[0-9]{1,3}(\.[0-9]{1,15})?;-?[0-9]{1,3}(\.[0-9]{1,15})?")
+COORDINATES = re.compile(r"-?[0-9]{1,3}(\.[0-9]{1,15})?;-?[0-9]{1,3}(\.[0-9]{1,15})?")
 
 
 class ContentSerializer(StrictSerializer):
-    """What every message has: its type and its content, or a file."""
+    """The type and the content of a message, or a file."""
 
     type = choice(
-        MessageType, required=False, help_text="`chat` by default; with a `file`, what the file is."
+        MessageType, required=False, help_text="Default: `chat`; with a `file`, the type of the file."
     )
     body = serializers.CharField(
         max_length=65_536, allow_blank=True, trim_whitespace=False, required=False, default="",
-        help_text="Text; the address of a file, which ends in its extension; `lat;lng`; a vCard. Needed, except for a "
-        "missed call and beside a `file`.",
+        help_text="A text, the URL of a file with its extension, `lat;lng`, or a vCard. Required, except for a "
+        "missed call and with a `file`.",
     )  # fmt: skip
     file = FileField(
         required=False,
-        help_text="In place of `body`: a file of a multipart form, `data:image/jpeg;base64,…` (JSON takes 2 MB), or an "
-        "address from which it is fetched. It is kept for 30 days; its link becomes the message's `body`.",
+        help_text="Instead of `body`: a file of a multipart form, `data:image/jpeg;base64,…` (JSON is limited to 2 "
+        "MB), or a URL to fetch it from. It is stored for 30 days; its link becomes the message's `body`.",
     )
     filename = serializers.CharField(
-        max_length=200, required=False, default="", help_text="Of the `file`, such as photo.jpg."
+        max_length=200, required=False, default="", help_text="The name of the `file`, such as photo.jpg."
     )
     caption = serializers.CharField(
         max_length=4096, allow_null=True, trim_whitespace=False, required=False, default=None,
-        help_text="Under a picture, video or file.",
+        help_text="Shown below an image, video or file.",
     )  # fmt: skip
     quotedMsgId = serializers.CharField(
         required=False,
         default=None,
-        help_text="The id of the message that it answers, one of this instance's.",
+        help_text="The id of the message it quotes, of this instance.",
     )
     isForwarded = serializers.IntegerField(
         min_value=0, max_value=127, required=False, default=0, help_text="How often it was forwarded."
     )
     time = serializers.IntegerField(
         min_value=0, max_value=4_102_444_800, required=False, default=None,
-        help_text="Unix seconds; now by default. One long past is what `ignoreOldMessages` is about.",
+        help_text="Unix seconds. Default: now. Use an old time to test `ignoreOldMessages`.",
     )  # fmt: skip
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if attrs.get("file") is None:
             attrs["type"] = attrs.get("type") or MessageType.CHAT
-            wrong = wrong_body(attrs["type"], attrs["body"])
+            wrong = body_error(attrs["type"], attrs["body"])
             if wrong:
                 raise serializers.ValidationError({"body": wrong})
         elif attrs["body"]:
-            raise serializers.ValidationError({"body": "Leave it out beside a file; words go into caption."})
+            raise serializers.ValidationError(
+                {"body": "Omit it if you send a file. Use `caption` for a text."}
+            )
         elif attrs.get("type") and attrs["type"] not in FILE_TYPES:
-            raise serializers.ValidationError({"file": f"A message of type {attrs['type']} carries none."})
+            raise serializers.ValidationError(
+                {"file": f"A message of type {attrs['type']} cannot have a file."}
+            )
         return attrs
 
 
-def wrong_body(type: str, body: str) -> str:
-    """What is wrong with the body of a message of this type; empty when it is right."""
+def body_error(type: str, body: str) -> str:
+    """What is wrong with the body of a message of this type. Empty if it is valid."""
     if type == MessageType.CALL_LOG:
         return ""
     if not body.strip():
-        return f"It takes the content of a message of type {type}, and is empty."
-    if type in FILE_TYPES and not is_address_of_file(body):
-        return f"Of type {type} it takes the address of a file that ends in its extension: https://example.com/a.jpg."
-    if type == MessageType.LOCATION and not is_place(body):
-        return "It takes latitude and longitude in degrees with a semicolon between: 52.5200;13.4050."
+        return f"Must not be empty in a message of type {type}."
+    if type in FILE_TYPES and not is_file_url(body):
+        return f"Must be the URL of a file with its extension in a message of type {type}: https://example.com/a.jpg."
+    if type == MessageType.LOCATION and not is_location(body):
+        return "Must be latitude and longitude in degrees, separated by a semicolon: 52.5200;13.4050."
     if type == MessageType.VCARD and not body.lstrip().upper().startswith("BEGIN:VCARD"):
-        return "It takes a vCard: BEGIN:VCARD, lines, END:VCARD."
+        return "Must be a vCard: BEGIN:VCARD, lines, END:VCARD."
     return ""
 
 
-def is_address_of_file(body: str) -> bool:
+def is_file_url(body: str) -> bool:
     try:
         parts = urlsplit(body)
     except ValueError:
         return False
-    ends = re.search(r"/[^/]+\.[A-Za-z0-9]{1,9}$", parts.path)
-    return parts.scheme in ("http", "https") and bool(parts.netloc and ends)
+    extension = re.search(r"/[^/]+\.[A-Za-z0-9]{1,9}$", parts.path)
+    return parts.scheme in ("http", "https") and bool(parts.netloc and extension)
 
 
-def is_place(body: str) -> bool:
-    if not PLACE.fullmatch(body):
+def is_location(body: str) -> bool:
+    if not COORDINATES.fullmatch(body):
         return False
     latitude, longitude = (float(part) for part in body.split(";"))
     return abs(latitude) <= 90 and abs(longitude) <= 180
 
 
 class NewSandboxMessageSerializer(ContentSerializer):
-    """A message that a contact writes to the instance."""
+    """A message that a contact sends to the instance."""
 
     name = serializers.CharField(
         max_length=200,
         allow_blank=True,
         required=False,
         default="",
-        help_text="The contact's name, as the phone knows it.",
+        help_text="The contact's name in the phone's address book.",
     )
-    chatId = serializers.CharField(
-        required=False, default=None, help_text="The group, when it is written there."
-    )
+    chatId = serializers.CharField(required=False, default=None, help_text="The group, if it is sent to one.")
 
     def get_fields(self) -> dict[str, Any]:
-        # `from` cannot be an attribute: it is a keyword of the language
+        # `from` is a keyword in Python, so it cannot be a class attribute.
         sender = serializers.CharField(
             help_text="The contact: a phone number in digits with its country code."
         )
@@ -125,7 +127,7 @@ class NewSandboxMessageSerializer(ContentSerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         wrong: dict[str, Any] = {}
         try:
-            attrs["from"] = person(attrs["from"])
+            attrs["from"] = parse_phone(attrs["from"])
         except serializers.ValidationError as error:
             wrong["from"] = error.detail
         try:
@@ -133,7 +135,7 @@ class NewSandboxMessageSerializer(ContentSerializer):
         except chat_ids.BadChatId:
             where = ""
         if attrs["chatId"] and where != attrs["from"] and not chat_ids.is_group(where):
-            wrong["chatId"] = A_GROUP
+            wrong["chatId"] = GROUP_ERROR
         try:
             attrs = super().validate(attrs)
         except serializers.ValidationError as error:
@@ -144,7 +146,7 @@ class NewSandboxMessageSerializer(ContentSerializer):
 
 
 class NewCallSerializer(StrictSerializer):
-    """A call that nobody took."""
+    """A missed call."""
 
     name = serializers.CharField(
         max_length=200, allow_blank=True, required=False, default="", help_text="The contact's name."
@@ -158,10 +160,10 @@ class NewCallSerializer(StrictSerializer):
 
 
 class NewPhoneMessageSerializer(ContentSerializer):
-    """A message that somebody types on the instance's own phone."""
+    """A message typed on the instance's own phone."""
 
     chatId = serializers.CharField(
-        help_text="To whom: a chat id, or a phone number with its country code.", max_length=100
+        help_text="The receiver: a chat id, or a phone number with its country code.", max_length=100
     )
 
     def validate_chatId(self, value: str) -> str:
@@ -172,17 +174,17 @@ class NewPhoneMessageSerializer(ContentSerializer):
 
 
 class MessageSerializer(serializers.Serializer[Any]):
-    """A message as hooks and the wire contract show it (M); `ack` is there on outgoing ones only."""
+    """A message in the format of hooks and the wire contract (M). Only outgoing messages have `ack`."""
 
     id = serializers.CharField(help_text="`{fromMe}_{chatId}_{HEX}`, in groups `…_{author}` too.")
     body = serializers.CharField()
     fromMe = serializers.BooleanField()
-    self = serializers.IntegerField(help_text="0 by the phone, 1 by the API.")
+    self = serializers.IntegerField(help_text="0: sent by the phone, 1: by the API.")
     isForwarded = serializers.IntegerField()
     author = serializers.CharField()
     time = serializers.IntegerField(help_text="Unix seconds.")
     chatId = serializers.CharField()
-    messageNumber = serializers.IntegerField(help_text="Gapless per instance.")
+    messageNumber = serializers.IntegerField(help_text="Counts per instance, without gaps.")
     type = serializers.ChoiceField(choices=MessageType.choices)
     senderName = serializers.CharField()
     caption = serializers.CharField(allow_null=True)
@@ -195,9 +197,9 @@ class MessageSerializer(serializers.Serializer[Any]):
 
 
 class NewReceiptSerializer(StrictSerializer):
-    """What became of a message that the instance has sent."""
+    """The receipt for a message that the instance has sent."""
 
-    messageId = serializers.CharField(max_length=200, help_text="The `id` that sendMessage answered.")
+    messageId = serializers.CharField(max_length=200, help_text="The `id` in the reply of sendMessage.")
     status = serializers.ChoiceField(
         choices=[(label, label) for label in Ack.labels],
         error_messages={"invalid_choice": f"Must be one of: {', '.join(Ack.labels)}."},
@@ -207,8 +209,8 @@ class NewReceiptSerializer(StrictSerializer):
         who = PhoneField(
             required=False,
             default="",
-            help_text="In a group: the member who got or read it; all of them, if it is left out. The group's tick "
-            "comes with the last one.",
+            help_text="In a group: the member who received or read it. Default: all members. The group's ack follows "
+            "the last member's receipt.",
         )
         return {**super().get_fields(), "from": who}
 
@@ -219,5 +221,5 @@ class ReceiptSerializer(serializers.Serializer[Any]):
     messageId = serializers.CharField()
     status = serializers.ChoiceField(choices=[(label, label) for label in Ack.labels])
     changed = serializers.BooleanField(
-        help_text="False when the message was that far already: a status never goes back."
+        help_text="False if the message already had this status or a later one: a status never goes back."
     )

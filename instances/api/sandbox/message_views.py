@@ -26,7 +26,7 @@ from instances.api.sandbox.message_serializers import (
     NewSandboxMessageSerializer,
     ReceiptSerializer,
 )
-from instances.api.sandbox.requests import checked, in_words, sandbox, shown
+from instances.api.sandbox.requests import failures_as_409, get_sandbox, message_json, validate
 from instances.channels.sandbox.actions.contacts import write_as_contact
 from instances.channels.sandbox.actions.phone import type_on_sandbox_phone
 from instances.channels.sandbox.actions.receipts import acknowledge_as_contact
@@ -41,8 +41,8 @@ from instances.models import (
 PARSERS = (BoundedJSONParser, MultiPartParser)
 
 
-A_FILE = OpenApiExample(
-    "A picture",
+FILE_EXAMPLE = OpenApiExample(
+    "An image",
     value={
         "from": "17680561234",
         "file": "data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA=",
@@ -53,13 +53,13 @@ A_FILE = OpenApiExample(
 )
 
 
-def content_of(instance: Instance, given: dict[str, Any]) -> dict[str, Any]:
-    """The keywords of a message that ContentSerializer has checked, its file stored. No transaction is open."""
+def read_content(instance: Instance, given: dict[str, Any]) -> dict[str, Any]:
+    """The action's arguments for a message validated by ContentSerializer. Stores its file; no transaction is open."""
     try:
         quoted = quote(instance, given["quotedMsgId"]) if given["quotedMsgId"] else None
     except UnknownMessage as error:
         raise exceptions.ValidationError({"quotedMsgId": str(error)}) from None
-    media = stored(instance, given)
+    media = store_file(instance, given)
     return {
         "type": given.get("type") or (choose_message_type(media.content_type) if media else MessageType.CHAT),
         "body": given["body"],
@@ -71,20 +71,20 @@ def content_of(instance: Instance, given: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def stored(instance: Instance, given: dict[str, Any]) -> Media | None:
-    """The file that came with a message, if one did."""
+def store_file(instance: Instance, given: dict[str, Any]) -> Media | None:
+    """Stores the file of a message. None if it has no file."""
     file = given.get("file")
     if file is None:
         return None
-    name = given["filename"] or name_of(file)
+    name = given["filename"] or file_name(file)
     try:
         return take_media(instance, file, filename=name)
     except WrongFile as error:
-        raise exceptions.ValidationError({"file": f"It was not taken: {error}"}) from None
+        raise exceptions.ValidationError({"file": f"Was not accepted: {error}"}) from None
 
 
-def name_of(file: UploadedFile | str) -> str:
-    """The name that a file brings with it; "" for a data: URI, which gets one by its type."""
+def file_name(file: UploadedFile | str) -> str:
+    """The name of a file. Empty for a data: URI, which gets a name from its content type."""
     if isinstance(file, UploadedFile):
         return file.name or ""
     if file[:5].lower() == "data:":
@@ -101,16 +101,16 @@ class MessageView(APIView):
     @extend_schema(
         tags=["Sandbox"],
         operation_id="receiveSandboxMessage",
-        summary="A contact writes to the instance",
-        description="The message is received as from a real messenger: it gets its `messageNumber` and its hook. "
-        "On an instance that is not paid it is received too; its hook is skipped. Files come as `multipart/form-data` "
-        "in the field `file`, or in JSON as a `data:` URI or an address.",
+        summary="Send a message as a contact",
+        description="The instance receives the message as from a real messenger: it gets its `messageNumber` and its "
+        "hook. An instance that is not paid receives it too; its hook is skipped. Send files as "
+        "`multipart/form-data` in the field `file`, or in JSON as a `data:` URI or a URL.",
         parameters=[schema.INSTANCE_ID],
         request={
             "application/json": NewSandboxMessageSerializer,
             "multipart/form-data": NewSandboxMessageSerializer,
         },
-        responses={201: MessageSerializer, **schema.refusals(400, 404, 409)},
+        responses={201: MessageSerializer, **schema.error_responses(400, 404, 409)},
         examples=[
             OpenApiExample(
                 "A text",
@@ -118,40 +118,40 @@ class MessageView(APIView):
                 request_only=True,
             ),
             OpenApiExample(
-                "A place",
+                "A location",
                 value={"from": "17680561234", "type": "location", "body": "52.5200;13.4050"},
                 request_only=True,
             ),
-            A_FILE,
+            FILE_EXAMPLE,
             OpenApiExample(
-                "As it was received", value=schema.MESSAGE, response_only=True, status_codes=["201"]
+                "The received message", value=schema.MESSAGE, response_only=True, status_codes=["201"]
             ),
         ],
     )
     def post(self, request: Request, id: str) -> Response:
-        instance = sandbox(request, id)
-        given = checked(NewSandboxMessageSerializer(data=request.data))
-        content = content_of(instance, given)
-        with in_words(instance):
+        instance = get_sandbox(request, id)
+        given = validate(NewSandboxMessageSerializer(data=request.data))
+        content = read_content(instance, given)
+        with failures_as_409(instance):
             message = write_as_contact(
                 instance, sender=given["from"], sender_name=given["name"], chat_id=given["chatId"], **content
             )
-        return Response(shown(message), status.HTTP_201_CREATED)
+        return Response(message_json(message), status.HTTP_201_CREATED)
 
 
 class CallView(APIView):
     @extend_schema(
         tags=["Sandbox"],
         operation_id="missSandboxCall",
-        summary="A contact calls, and nobody takes it",
-        description="A missed call is a message of type `call_log`; there is no other hook for it.",
+        summary="Make a missed call as a contact",
+        description="A missed call is a message of type `call_log`; it has no other hook.",
         parameters=[schema.INSTANCE_ID],
         request=NewCallSerializer,
-        responses={201: MessageSerializer, **schema.refusals(400, 404, 409)},
+        responses={201: MessageSerializer, **schema.error_responses(400, 404, 409)},
         examples=[
-            OpenApiExample("A call", value={"from": "17680561234", "name": "Ann"}, request_only=True),
+            OpenApiExample("A missed call", value={"from": "17680561234", "name": "Ann"}, request_only=True),
             OpenApiExample(
-                "As it was received",
+                "The received message",
                 value={**schema.MESSAGE, "type": "call_log", "body": "[Call]"},
                 response_only=True,
                 status_codes=["201"],
@@ -159,13 +159,13 @@ class CallView(APIView):
         ],
     )
     def post(self, request: Request, id: str) -> Response:
-        instance = sandbox(request, id)
-        given = checked(NewCallSerializer(data=request.data))
-        with in_words(instance):
+        instance = get_sandbox(request, id)
+        given = validate(NewCallSerializer(data=request.data))
+        with failures_as_409(instance):
             message = write_as_contact(
                 instance, sender=given["from"], sender_name=given["name"], type=MessageType.CALL_LOG
             )
-        return Response(shown(message), status.HTTP_201_CREATED)
+        return Response(message_json(message), status.HTTP_201_CREATED)
 
 
 class PhoneMessageView(APIView):
@@ -174,25 +174,26 @@ class PhoneMessageView(APIView):
     @extend_schema(
         tags=["Sandbox"],
         operation_id="typeOnSandboxPhone",
-        summary="Somebody writes on the instance's own phone",
-        description="By hand, so `self` is 0: the message is hooked, and no ack of it ever is; the log keeps those as "
-        "skipped.",
+        summary="Type a message on the instance's own phone",
+        description="Its `self` is 0: the message sends a hook, but its acks never do; the log shows them as skipped.",
         parameters=[schema.INSTANCE_ID],
         request={
             "application/json": NewPhoneMessageSerializer,
             "multipart/form-data": NewPhoneMessageSerializer,
         },
-        responses={201: MessageSerializer, **schema.refusals(400, 404, 409)},
+        responses={201: MessageSerializer, **schema.error_responses(400, 404, 409)},
         examples=[
             OpenApiExample(
-                "A text", value={"chatId": "17680561234@c.us", "body": "by hand"}, request_only=True
+                "A text",
+                value={"chatId": "17680561234@c.us", "body": "typed on the phone"},
+                request_only=True,
             ),
             OpenApiExample(
-                "As it was written",
+                "The typed message",
                 value={
                     **schema.MESSAGE,
                     "id": "true_17680561234@c.us_957AD66BAFF57D1D3EB0957AD66B3EB0",
-                    "body": "by hand",
+                    "body": "typed on the phone",
                     "fromMe": True,
                     "author": "15550001234@c.us",
                     "senderName": "15550001234",
@@ -204,24 +205,24 @@ class PhoneMessageView(APIView):
         ],
     )
     def post(self, request: Request, id: str) -> Response:
-        instance = sandbox(request, id)
-        given = checked(NewPhoneMessageSerializer(data=request.data))
-        content = content_of(instance, given)
-        with in_words(instance):
+        instance = get_sandbox(request, id)
+        given = validate(NewPhoneMessageSerializer(data=request.data))
+        content = read_content(instance, given)
+        with failures_as_409(instance):
             message = type_on_sandbox_phone(instance, chat_id=given["chatId"], **content)
-        return Response(shown(message), status.HTTP_201_CREATED)
+        return Response(message_json(message), status.HTTP_201_CREATED)
 
 
 class ReceiptView(APIView):
     @extend_schema(
         tags=["Sandbox"],
         operation_id="recordSandboxReceipt",
-        summary="A contact gets or reads a message",
-        description="Makes the ack of a message that the instance has sent, whatever the contact's mind is. A status "
-        "never goes back, and the same one twice is no event: `changed` is false then.",
+        summary="Receive or read a message as a contact",
+        description="Creates the ack of a message that the instance has sent, whatever the contact's configured "
+        "behaviour. A status never goes back; if it does not change, `changed` is false and there is no event.",
         parameters=[schema.INSTANCE_ID],
         request=NewReceiptSerializer,
-        responses={200: ReceiptSerializer, **schema.refusals(400, 404, 409)},
+        responses={200: ReceiptSerializer, **schema.error_responses(400, 404, 409)},
         examples=[
             OpenApiExample(
                 "Viewed",
@@ -241,11 +242,13 @@ class ReceiptView(APIView):
         ],
     )
     def post(self, request: Request, id: str) -> Response:
-        instance = sandbox(request, id)
-        given = checked(NewReceiptSerializer(data=request.data))
+        instance = get_sandbox(request, id)
+        given = validate(NewReceiptSerializer(data=request.data))
         message_id = given["messageId"]
         if instance.outgoing.filter(message_id=message_id).exists():
-            raise Conflict("The message still waits in the instance's queue; nobody can have got it yet.")
+            raise Conflict(
+                "The message is still in the instance's queue, so no contact can have received it."
+            )
         ack = {ack.label: ack for ack in Ack}[given["status"]]
         try:
             message, changed = acknowledge_as_contact(

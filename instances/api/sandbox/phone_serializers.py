@@ -15,7 +15,7 @@ from instances.models import (
 
 
 class PhoneChangeSerializer(StrictSerializer):
-    """The sandbox phone's new state: any of these."""
+    """The new state of the sandbox phone. At least one field is required."""
 
     accountStatus = choice(AccountStatus, required=False)
     substatus = choice(Substatus, required=False)
@@ -24,7 +24,7 @@ class PhoneChangeSerializer(StrictSerializer):
         min_value=0,
         max_value=100,
         required=False,
-        help_text="Percent. At 20, 10 and 5 a connected phone says that it is low, by its `substatus`.",
+        help_text="Percent. At 20, 10 and 5 a connected phone reports a low battery as its `substatus`.",
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -34,22 +34,23 @@ class PhoneChangeSerializer(StrictSerializer):
 
 
 class PhoneEventSerializer(StrictSerializer):
-    """Something that happens to the phone."""
+    """An event of the phone."""
 
     event = serializers.ChoiceField(
         choices=[(event, event) for event in PHONE_EVENTS],
         error_messages={"invalid_choice": f"Must be one of: {', '.join(PHONE_EVENTS)}."},
-        help_text="`scan` the QR code · `log_out` · `disconnect` the phone from the internet, `connect` it again · "
-        "`take_over`: another computer opens the session · `sync`: synchronisation begins, `synced`: it is over.",
+        help_text="`scan`: scans the QR code · `log_out` · `disconnect`: the phone loses its internet connection, "
+        "`connect`: it is back · `take_over`: another computer opens the session · `sync`: synchronisation starts, "
+        "`synced`: it ends.",
     )
 
 
 class PhoneSerializer(serializers.Serializer[Any]):
-    """The sandbox phone's state; `accountStatus` as it is, also while the instance is not paid."""
+    """The state of the sandbox phone. `accountStatus` is the real one, also while the instance is not paid."""
 
     accountStatus = serializers.ChoiceField(source="account_status", choices=AccountStatus.choices)
     substatus = serializers.ChoiceField(choices=Substatus.choices)
-    reason = serializers.SerializerMethodField(help_text="Why it is loading, if that is known.")
+    reason = serializers.SerializerMethodField(help_text="Why it is loading, if known.")
     battery = serializers.IntegerField(help_text="Percent.")
     phone = serializers.CharField()
 

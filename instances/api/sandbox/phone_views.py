@@ -1,4 +1,4 @@
-"""The instance's own phone in the sandbox: its battery, its connection, who scans and who takes over; and the reset."""
+"""The instance's own phone in the sandbox: battery, connection, linking, takeover; resets the sandbox."""
 
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import exceptions
@@ -13,57 +13,55 @@ from instances.api.sandbox.phone_serializers import (
     PhoneEventSerializer,
     PhoneSerializer,
 )
-from instances.api.sandbox.requests import checked, in_words, sandbox
+from instances.api.sandbox.requests import failures_as_409, get_sandbox, validate
 from instances.channels.sandbox.actions.phone import apply_phone_event, change_phone
 from instances.channels.sandbox.actions.reset import reset_sandbox
 
-NOW = {
+STATE = {
     "accountStatus": "authenticated",
     "substatus": "battery_low",
     "reason": None,
     "battery": 15,
     "phone": "15550001234",
 }
-AS_IT_IS = OpenApiExample("As it is now", value=NOW, response_only=True, status_codes=["200"])
+CURRENT_STATE = OpenApiExample("Current state", value=STATE, response_only=True, status_codes=["200"])
 
 
 class PhoneView(APIView):
     @extend_schema(
         tags=["Sandbox"],
         operation_id="getSandboxPhone",
-        summary="The state of the instance's phone",
+        summary="Read the phone's state",
         parameters=[schema.INSTANCE_ID],
-        responses={200: PhoneSerializer, **schema.refusals(404)},
-        examples=[AS_IT_IS],
+        responses={200: PhoneSerializer, **schema.error_responses(404)},
+        examples=[CURRENT_STATE],
     )
     def get(self, request: Request, id: str) -> Response:
-        return Response(PhoneSerializer(sandbox(request, id)).data)
+        return Response(PhoneSerializer(get_sandbox(request, id)).data)
 
     @extend_schema(
         tags=["Sandbox"],
         operation_id="changeSandboxPhone",
-        summary="The instance's phone changes its state",
-        description="A new `accountStatus` without a `substatus` starts as `normal`. What is new is an event with its "
-        "hook (`statusNotificationsOn`). While the phone is not connected (`phone`, `offline`), messages wait in the "
-        "queue, and the contacts' ticks with them.",
+        summary="Change the phone's state",
+        description="A new `accountStatus` without a `substatus` starts as `normal`. A change is an event and sends "
+        "a hook (`statusNotificationsOn`). While the phone is not connected (`phone`, `offline`), messages wait in "
+        "the queue, and so do acks from contacts.",
         parameters=[schema.INSTANCE_ID],
         request=PhoneChangeSerializer,
-        responses={200: PhoneSerializer, **schema.refusals(400, 404)},
+        responses={200: PhoneSerializer, **schema.error_responses(400, 404)},
         examples=[
             OpenApiExample("Battery low", value={"battery": 15}, request_only=True),
             OpenApiExample("Not connected", value={"substatus": "phone"}, request_only=True),
             OpenApiExample("Logged out", value={"accountStatus": "got qr code"}, request_only=True),
-            AS_IT_IS,
+            CURRENT_STATE,
         ],
     )
     def patch(self, request: Request, id: str) -> Response:
-        instance = sandbox(request, id)
-        given = checked(PhoneChangeSerializer(data=request.data))
+        instance = get_sandbox(request, id)
+        given = validate(PhoneChangeSerializer(data=request.data))
         status = given.get("accountStatus", instance.account_status)
         if given.get("reason") and status != "loading":
-            raise exceptions.ValidationError(
-                {"reason": "It says why an instance is loading, and this one is not."}
-            )
+            raise exceptions.ValidationError({"reason": "Must be omitted: the instance is not loading."})
         change_phone(
             instance,
             account_status=given.get("accountStatus"),
@@ -77,24 +75,23 @@ class PhoneView(APIView):
     @extend_schema(
         tags=["Sandbox"],
         operation_id="sandboxPhoneEvent",
-        summary="Something happens to the instance's phone",
-        description="The changes of status that come of it go out as hooks (`statusNotificationsOn`), as from a real "
-        "phone: `scan` leads by `loading` to `authenticated`; after `take_over` the instance is loading for the "
-        "reason `conflict` until the wire contract's `takeover`, after `sync` for the reason `syncing` until `synced` "
-        "or `retry`.",
+        summary="Trigger an event of the phone",
+        description="Its status changes send hooks (`statusNotificationsOn`), as with a real phone. `scan` leads to "
+        "`loading` and then `authenticated`. After `take_over` the instance is loading with the reason `conflict` "
+        "until the wire contract's `takeover`; after `sync` with the reason `syncing` until `synced` or `retry`.",
         parameters=[schema.INSTANCE_ID],
         request=PhoneEventSerializer,
-        responses={200: PhoneSerializer, **schema.refusals(400, 404, 409)},
+        responses={200: PhoneSerializer, **schema.error_responses(400, 404, 409)},
         examples=[
-            OpenApiExample("The code is scanned", value={"event": "scan"}, request_only=True),
+            OpenApiExample("Scan the QR code", value={"event": "scan"}, request_only=True),
             OpenApiExample("Another computer takes over", value={"event": "take_over"}, request_only=True),
-            AS_IT_IS,
+            CURRENT_STATE,
         ],
     )
     def post(self, request: Request, id: str) -> Response:
-        instance = sandbox(request, id)
-        given = checked(PhoneEventSerializer(data=request.data))
-        with in_words(instance):
+        instance = get_sandbox(request, id)
+        given = validate(PhoneEventSerializer(data=request.data))
+        with failures_as_409(instance):
             apply_phone_event(instance, event=given["event"], acting_user=current_user(request))
         return Response(PhoneSerializer(instance).data)
 
@@ -103,14 +100,14 @@ class ResetView(APIView):
     @extend_schema(
         tags=["Sandbox"],
         operation_id="resetSandbox",
-        summary="Start the sandbox anew",
-        description="No contacts, chats, messages or queues any more; the phone is linked, connected and charged. "
-        "Settings, hooks and the log stay, and `messageNumber` and `queueNumber` go on where they were.",
+        summary="Reset the sandbox",
+        description="Deletes contacts, chats, messages and queues. The phone is then linked, connected and charged. "
+        "Settings, hooks and the log stay; `messageNumber` and `queueNumber` continue.",
         parameters=[schema.INSTANCE_ID],
         request=None,
-        responses={200: PhoneSerializer, **schema.refusals(404)},
-        examples=[AS_IT_IS],
+        responses={200: PhoneSerializer, **schema.error_responses(404)},
+        examples=[CURRENT_STATE],
     )
     def post(self, request: Request, id: str) -> Response:
-        instance = reset_sandbox(sandbox(request, id), acting_user=current_user(request))
+        instance = reset_sandbox(get_sandbox(request, id), acting_user=current_user(request))
         return Response(PhoneSerializer(instance).data)

@@ -11,31 +11,31 @@ from instances import chat_ids, payloads
 from instances.actions.bans import Banned
 from instances.actions.chats.chats import Denied
 from instances.api.errors import Conflict
-from instances.api.views.instances import own_instance
+from instances.api.views.instances import get_instance
 from instances.channels.sandbox.actions.preconditions import NotLinked, NotPossible
 from instances.models import Channel, Chat, Instance, Message
 
 
-def sandbox(request: Request, number: str) -> Instance:
-    """The caller's sandbox instance with this number; 404 for any other."""
+def get_sandbox(request: Request, number: str) -> Instance:
+    """Returns the caller's sandbox instance with this number. Raises NotFound for any other."""
     visible = Instance.objects.of_account(request.auth).select_related("endpoint")
-    return own_instance(visible.filter(channel=Channel.SANDBOX), number)
+    return get_instance(visible.filter(channel=Channel.SANDBOX), number)
 
 
-def checked(serializer: Any) -> dict[str, Any]:
+def validate(serializer: Any) -> dict[str, Any]:
     serializer.is_valid(raise_exception=True)
     given: dict[str, Any] = serializer.validated_data
     return given
 
 
-def shown(message: Message) -> dict[str, Any]:
-    """A message as hooks show it."""
+def message_json(message: Message) -> dict[str, Any]:
+    """A message in the format of hooks."""
     return payloads.message_dict(message, chat_id=message.chat.chat_id, chat_name=message.chat.name)
 
 
 @contextmanager
-def in_words(instance: Instance) -> Iterator[None]:
-    """What the instance's state, its bans or its contacts do not allow becomes a 409 that says what to do first."""
+def failures_as_409(instance: Instance) -> Iterator[None]:
+    """Responds 409, with what to do first, if the instance's state, its bans or its contacts do not allow it."""
     try:
         yield
     except NotLinked as error:
@@ -48,13 +48,15 @@ def in_words(instance: Instance) -> Iterator[None]:
         raise Conflict(str(error)) from None
 
 
-def chat_of(instance: Instance, chat_id: str) -> Chat:
-    """The chat of the instance with this id or phone number; 404 when there is none."""
+def get_chat(instance: Instance, chat_id: str) -> Chat:
+    """Returns the instance's chat with this id or phone number. Raises NotFound."""
     try:
         where = chat_ids.of_chat(chat_id)
     except chat_ids.BadChatId as error:
         raise exceptions.NotFound(f"{error}.") from None
     chat = Chat.objects.filter(instance=instance, chat_id=where).first()
     if chat is None:
-        raise exceptions.NotFound(f"The instance has no chat {where}; it comes with its first message.")
+        raise exceptions.NotFound(
+            f"The instance has no chat {where}. A chat is created by its first message."
+        )
     return chat

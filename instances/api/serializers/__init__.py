@@ -1,1 +1,1 @@
-"""What the REST API takes and gives, in camelCase; the OpenAPI document is made of these."""
+"""Requests and responses of the REST API, in camelCase. The OpenAPI document is generated from them."""

@@ -1,4 +1,4 @@
-"""A hook of the delivery log with its attempts, whole: what was sent, what came back, how long it took."""
+"""A hook of the delivery log with its attempts: requests, responses and timings."""
 
 import base64
 from typing import Any
@@ -12,21 +12,21 @@ from hooks.models import Attempt, Hook, Kind, Outcome, Side, SkipReason, State, 
 TEXT, BASE64 = "text", "base64"
 
 
-def shown(body: bytes | memoryview) -> tuple[str, str]:
-    """Bytes as (string, encoding): text where they are UTF-8, else base64."""
+def encode_body(body: bytes | memoryview) -> tuple[str, str]:
+    """Returns bytes as (string, encoding): text if they are UTF-8, else base64."""
     try:
         return bytes(body).decode(), TEXT
     except UnicodeDecodeError:
         return base64.b64encode(bytes(body)).decode(), BASE64
 
 
-def kept(hook: Hook, body: bytes | memoryview) -> tuple[str | None, str | None]:
-    """The same, of a hook or of one of its answers; nothing where it was dropped by age."""
-    return (None, None) if hook.body_dropped_at and not body else shown(body)
+def stored_body(hook: Hook, body: bytes | memoryview) -> tuple[str | None, str | None]:
+    """The same for the body of a hook or of a response. (None, None) if it was deleted because of its age."""
+    return (None, None) if hook.body_dropped_at and not body else encode_body(body)
 
 
 class Encoding(serializers.ChoiceField):
-    """How the `body` beside it is to be read."""
+    """The encoding of `body`."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(
@@ -35,7 +35,7 @@ class Encoding(serializers.ChoiceField):
 
 
 class TextOrNull(serializers.CharField):
-    """The models keep "nothing" as an empty text; JSON has a null for it."""
+    """An empty string in the model is null in JSON."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(allow_null=True, **options)
@@ -55,7 +55,7 @@ class ChoiceOrNull(serializers.ChoiceField):
 
 
 class RequestSerializer(serializers.Serializer[Any]):
-    """The POST as it was made."""
+    """The request of an attempt."""
 
     method = serializers.CharField()
     url = serializers.CharField()
@@ -65,45 +65,47 @@ class RequestSerializer(serializers.Serializer[Any]):
 
 
 class AnswerSerializer(serializers.Serializer[Any]):
-    """What the endpoint answered; the first 8 KB of its body are kept."""
+    """The endpoint's response. The first 8 KB of its body are stored."""
 
     status = serializers.IntegerField()
     headers = serializers.ListField(
         child=serializers.ListField(child=serializers.CharField(), min_length=2, max_length=2),
-        help_text="`[name, value]` pairs in the order in which they came.",
+        help_text="`[name, value]` pairs, in the order received.",
     )
     body = serializers.CharField(allow_null=True)
     bodyEncoding = Encoding(allow_null=True)
-    size = serializers.IntegerField(help_text="Bytes read; more than `body` has when it was cut.")
+    size = serializers.IntegerField(
+        help_text="The number of bytes received. Larger than `body` if `body` was cut off."
+    )
 
 
 class TimesSerializer(serializers.Serializer[Any]):
-    """Milliseconds from the start until the end of each phase; null: it was not reached."""
+    """Milliseconds from the start to the end of each phase. Null: the phase was not reached."""
 
-    nameMs = serializers.FloatField(source="name_ms", allow_null=True, help_text="Name looked up.")
+    nameMs = serializers.FloatField(source="name_ms", allow_null=True, help_text="DNS lookup done.")
     connectMs = serializers.FloatField(source="connect_ms", allow_null=True, help_text="Connected.")
-    tlsMs = serializers.FloatField(source="tls_ms", allow_null=True, help_text="TLS agreed.")
+    tlsMs = serializers.FloatField(source="tls_ms", allow_null=True, help_text="TLS handshake done.")
     firstByteMs = serializers.FloatField(
-        source="first_byte_ms", allow_null=True, help_text="First byte of the answer."
+        source="first_byte_ms", allow_null=True, help_text="First byte of the response received."
     )
-    totalMs = serializers.FloatField(source="total_ms", help_text="All of it.")
+    totalMs = serializers.FloatField(source="total_ms", help_text="Response complete.")
 
 
 class AttemptSerializer(serializers.ModelSerializer[Attempt]):
-    """One POST of a hook."""
+    """One attempt to deliver a hook."""
 
     trigger = serializers.ChoiceField(choices=Trigger.choices)
     startedAt = serializers.DateTimeField(source="started_at")
-    address = TextOrNull(help_text="The IP address reached; null: none was.")
+    address = TextOrNull(help_text="The IP address it connected to. Null: none.")
     request = serializers.SerializerMethodField()
-    answer = serializers.SerializerMethodField(help_text="Null: there was none.")
+    answer = serializers.SerializerMethodField(help_text="Null: no response was received.")
     times = TimesSerializer(source="*")
     outcome = serializers.ChoiceField(choices=Outcome.choices)
-    side = ChoiceOrNull(Side, help_text="The side at fault; null when it was delivered.")
-    error = TextOrNull(help_text="What exactly failed; null: nothing.")
-    explanation = serializers.SerializerMethodField(help_text="What happened, in a sentence.")
+    side = ChoiceOrNull(Side, help_text="The side that caused the failure. Null if it was delivered.")
+    error = TextOrNull(help_text="The technical error. Null: none.")
+    explanation = serializers.SerializerMethodField(help_text="What happened.")
     nextStep = serializers.SerializerMethodField(
-        method_name="get_next_step", help_text="What to do about it; empty when there is nothing to do."
+        method_name="get_next_step", help_text="What to do about it. Empty if there is nothing to do."
     )
 
     class Meta:
@@ -115,7 +117,7 @@ class AttemptSerializer(serializers.ModelSerializer[Attempt]):
 
     @extend_schema_field(RequestSerializer)
     def get_request(self, attempt: Attempt) -> dict[str, Any]:
-        body, encoding = kept(attempt.hook, attempt.hook.body)
+        body, encoding = stored_body(attempt.hook, attempt.hook.body)
         return {
             "method": "POST",
             "url": attempt.url,
@@ -128,7 +130,7 @@ class AttemptSerializer(serializers.ModelSerializer[Attempt]):
     def get_answer(self, attempt: Attempt) -> dict[str, Any] | None:
         if attempt.status is None:
             return None
-        body, encoding = kept(attempt.hook, attempt.response_body)
+        body, encoding = stored_body(attempt.hook, attempt.response_body)
         return {
             "status": attempt.status,
             "headers": attempt.response_headers,
@@ -145,32 +147,33 @@ class AttemptSerializer(serializers.ModelSerializer[Attempt]):
 
 
 class HookSerializer(serializers.ModelSerializer[Hook]):
-    """One event on its way to one address."""
+    """One event on its way to one endpoint."""
 
     id = serializers.CharField(source="webhook_id", help_text="The `webhook-id` of its requests.")
     instanceId = serializers.CharField(source="endpoint.instance.number")
     kind = serializers.ChoiceField(choices=Kind.choices)
     state = serializers.ChoiceField(choices=State.choices)
-    explanation = serializers.SerializerMethodField(help_text="Where it stands, in a sentence.")
+    explanation = serializers.SerializerMethodField(help_text="Its current state, in a sentence.")
     skipReason = ChoiceOrNull(
-        SkipReason, source="skip_reason", help_text="Why it was never sent; null unless skipped."
+        SkipReason, source="skip_reason", help_text="Why it was not sent. Null unless skipped."
     )
-    messageId = TextOrNull(source="message", help_text="The message that it is about.")
+    messageId = TextOrNull(source="message", help_text="The id of its message.")
     chatId = TextOrNull(source="chat")
-    simulated = serializers.BooleanField(help_text="Made by hand, by Webhook Simulation.")
+    simulated = serializers.BooleanField(help_text="Created by Webhook Simulation.")
     attemptsMade = serializers.IntegerField(source="attempts_made")
     attemptsAllowed = serializers.IntegerField(source="attempts_allowed")
     nextAttemptAt = serializers.DateTimeField(source="next_attempt_at", allow_null=True)
     createdAt = serializers.DateTimeField(source="created_at")
     finishedAt = serializers.DateTimeField(source="finished_at", allow_null=True)
     body = serializers.SerializerMethodField(
-        help_text="The exact body of its requests; null when it was dropped by age."
+        help_text="The exact body of its requests. Null if it was deleted because of its age."
     )
     bodyEncoding = serializers.SerializerMethodField(method_name="get_encoding")
     bodyDroppedAt = serializers.DateTimeField(
         source="body_dropped_at",
         allow_null=True,
-        help_text="When the body, and those of its answers, were dropped by age; such a hook can't be sent again.",
+        help_text="When its body and those of its responses were deleted because of their age. Such a hook cannot be "
+        "resent.",
     )
     attempts = AttemptSerializer(many=True)
 
@@ -186,8 +189,8 @@ class HookSerializer(serializers.ModelSerializer[Hook]):
         return explain_hook(hook)
 
     def get_body(self, hook: Hook) -> str | None:
-        return kept(hook, hook.body)[0]
+        return stored_body(hook, hook.body)[0]
 
     @extend_schema_field(Encoding(allow_null=True))
     def get_encoding(self, hook: Hook) -> str | None:
-        return kept(hook, hook.body)[1]
+        return stored_body(hook, hook.body)[1]

@@ -1,4 +1,4 @@
-"""An instance and its settings as the REST API shows and changes them."""
+"""An instance and its settings in the REST API."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,11 +16,11 @@ from instances.models import NOT_PAID, AccountStatus, Channel, Instance, Substat
 from instances.settings_table import SETTINGS, YEAR, Setting, parse_seconds
 
 SHOWN_STATUSES = [*AccountStatus.choices, (NOT_PAID, NOT_PAID)]
-NO_FIELD = "There is no such field; the fields are {}."
+UNKNOWN_FIELD = "Unknown field. The fields are: {}."
 
 
 def settings_field(setting: Setting) -> serializers.Field[Any, Any, Any, Any]:
-    """How a setting is documented; what it takes is judged by its own `parse`."""
+    """The documentation of a setting. Its own `parse` validates it."""
     if setting.parse is value_parsing.parse_bool:
         return serializers.BooleanField(required=False, help_text=setting.meaning)
     if setting.parse is parse_seconds:
@@ -31,14 +31,14 @@ def settings_field(setting: Setting) -> serializers.Field[Any, Any, Any, Any]:
 
 
 class SettingsSerializer(serializers.Serializer[Any]):
-    """The settings of the wire contract, in its order; its `settings` method reads and changes the same ones."""
+    """The settings of the wire contract, in its order. Its method `settings` reads and changes the same ones."""
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         return {**super().get_fields(), **{setting.wire: settings_field(setting) for setting in SETTINGS}}
 
 
 class InstanceSerializer(serializers.ModelSerializer[Instance]):
-    """One linked messenger, whole, with its token and signing secret: its owner alone sees it."""
+    """An instance with its token and signing secret. Only its own account can read it."""
 
     id = serializers.CharField(
         source="number", help_text="The `instanceId` of hooks and of the wire contract."
@@ -47,34 +47,34 @@ class InstanceSerializer(serializers.ModelSerializer[Instance]):
     accountStatus = serializers.ChoiceField(
         source="shown_status",
         choices=SHOWN_STATUSES,
-        help_text="`not_paid` hides all the others.",
+        help_text="`not_paid` replaces any other status.",
     )
     substatus = serializers.ChoiceField(choices=Substatus.choices)
     paidUntil = serializers.DateTimeField(source="paid_until")
-    apiUrl = serializers.URLField(source="api_url", help_text="Where the wire contract's methods are.")
-    token = serializers.CharField(help_text="The token that the wire contract's methods want.")
-    phone = serializers.CharField(help_text="Its own phone number, digits.")
+    apiUrl = serializers.URLField(source="api_url", help_text="The base URL of the wire contract's methods.")
+    token = serializers.CharField(help_text="The token for the wire contract's methods.")
+    phone = serializers.CharField(help_text="Its own phone number, digits only.")
     webhookSecret = serializers.CharField(
-        source="endpoint.secret", help_text="Verifies `webhook-signature` by the Standard Webhooks scheme."
+        source="endpoint.secret", help_text="Verifies `webhook-signature` (Standard Webhooks)."
     )
     previousWebhookSecretUntil = serializers.SerializerMethodField(
         method_name="get_previous_until",
-        help_text="Until then hooks are signed by the secret before the last rotation as well; null: by one alone.",
+        help_text="Until then, hooks are also signed with the previous secret. Null: with the current one only.",
     )
     deliveryPausedAt = serializers.DateTimeField(
         source="endpoint.paused_at",
         allow_null=True,
-        help_text="Since when its hooks gather and are not sent; null: they are.",
+        help_text="Since when its hooks are queued and not sent. Null: delivery is not paused.",
     )
     deliveryPauseReason = ChoiceOrNull(
         PauseReason,
         source="endpoint.pause_reason",
-        help_text="Why; `failing`: nothing but failures for 24 hours.",
+        help_text="Why it is paused. `failing`: all deliveries failed for 24 hours.",
     )
     failingSince = serializers.DateTimeField(
         source="endpoint.failing_since",
         allow_null=True,
-        help_text="The first failure since the last success; null: the last attempt was a success.",
+        help_text="The time of the first failure since the last success. Null: the last attempt succeeded.",
     )
     settings = serializers.SerializerMethodField(help_text="The wire contract's settings.")
     createdAt = serializers.DateTimeField(source="created_at")
@@ -101,55 +101,57 @@ class InstanceSerializer(serializers.ModelSerializer[Instance]):
 
 
 class NameSerializer(serializers.Serializer[Any]):
-    """What may be changed of an instance besides its settings."""
+    """The fields of an instance that can be changed, besides its settings."""
 
     name = serializers.CharField(
-        max_length=100, allow_blank=True, required=False, help_text="For people; up to 100 characters."
+        max_length=100, allow_blank=True, required=False, help_text="Shown on pages; up to 100 characters."
     )
 
 
 class NewSerializer(NameSerializer):
-    """What is decided when an instance is made."""
+    """The fields of a new instance."""
 
     channel = choice(
-        Channel, required=False, help_text="How it reaches its messenger; `sandbox` unless told."
+        Channel, required=False, help_text="How it connects to its messenger. Default: `sandbox`."
     )
 
 
 class ChangeBodySerializer(NameSerializer, SettingsSerializer):
-    """Any of the name and the settings; the settings side by side with it, or in `settings` as an answer has them."""
+    """The name and settings to change. Settings may be top-level fields, or in `settings` as in a response."""
 
     settings = SettingsSerializer(required=False, help_text="The same settings, in an object.")
 
 
 class NewBodySerializer(NewSerializer, ChangeBodySerializer):
-    """All optional: the name, the channel, and settings to start with."""
+    """The name, the channel and the initial settings. All are optional."""
 
 
-def parted(data: Any, own: type[NameSerializer]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A request's body as (what `own` has validated, the settings as they came).
+def split_body(data: Any, own: type[NameSerializer]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Splits a request's body into (fields validated by `own`, settings as sent).
 
-    The values of settings are judged by instances.actions.change_settings, as for the wire contract. Raises
-    ValidationError with every field that does not exist, cannot be changed or is given twice.
+    The action change_settings validates the values of settings, as for the wire contract. Raises ValidationError with
+    every field that does not exist, cannot be changed or is sent twice.
     """
     if not isinstance(data, Mapping):
         raise serializers.ValidationError("The body must be a JSON object.")
     nested = data.get("settings", {})
     if not isinstance(nested, Mapping):
-        raise serializers.ValidationError({"settings": "It takes an object of settings."})
+        raise serializers.ValidationError({"settings": "Must be an object of settings."})
     names, settings = list(own().fields), list(SettingsSerializer().fields)
     wrong = {
         name: "This cannot be changed."
         if name in InstanceSerializer.Meta.fields
-        else NO_FIELD.format(", ".join([*names, *settings]))
+        else UNKNOWN_FIELD.format(", ".join([*names, *settings]))
         for name in data
         if name not in [*names, *settings, "settings"]
     }
     wrong |= {
-        f"settings.{name}": NO_FIELD.format(", ".join(settings)) for name in nested if name not in settings
+        f"settings.{name}": UNKNOWN_FIELD.format(", ".join(settings))
+        for name in nested
+        if name not in settings
     }
     wrong |= {
-        name: "It is given twice, with different values."
+        name: "Was sent twice, with different values."
         for name in nested
         if name in data and name in settings and data[name] != nested[name]
     }

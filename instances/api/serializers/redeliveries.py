@@ -45,7 +45,7 @@ class NewRedeliverySerializer(StrictSerializer):
     message = serializers.CharField(max_length=200, required=False, help_text=MESSAGE_HELP)
     chat = serializers.CharField(max_length=100, required=False, help_text="The complete id of the chat.")
     host = serializers.CharField(max_length=255, required=False, help_text="The host of the last attempt.")
-    simulated = serializers.BooleanField(required=False, help_text="Whether the hook was made by hand.")
+    simulated = serializers.BooleanField(required=False, help_text="Whether the hook is simulated.")
     createdAfter = serializers.DateTimeField(
         required=False, help_text="Created at this time or later, ISO 8601."
     )

@@ -1,4 +1,4 @@
-"""Input that is taken at its word: a field that does not exist is refused, not overlooked."""
+"""Serializers that reject unknown fields instead of ignoring them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 
 class StrictSerializer(serializers.Serializer[Any]):
-    """A serializer that names unknown fields, and those that only an answer has, with what it takes instead."""
+    """A serializer that rejects unknown and read-only fields, and lists the fields that exist."""
 
     default_error_messages = {"invalid": "The body must be a JSON object."}
 
@@ -17,7 +17,7 @@ class StrictSerializer(serializers.Serializer[Any]):
             wrong = {
                 name: "This cannot be changed."
                 if name in self.fields
-                else f"There is no such field; the fields are {', '.join(writable)}."
+                else f"Unknown field. The fields are: {', '.join(writable)}."
                 for name in data
                 if name not in writable
             }
@@ -27,7 +27,7 @@ class StrictSerializer(serializers.Serializer[Any]):
 
 
 def choice(choices: type[Any], **options: Any) -> serializers.ChoiceField:
-    """A choice whose refusal lists what it takes; `choices` is a TextChoices."""
+    """A choice field whose error lists the possible values. `choices` is a TextChoices."""
     return serializers.ChoiceField(
         choices=choices.choices,
         error_messages={"invalid_choice": f"Must be one of: {', '.join(choices.values)}."},

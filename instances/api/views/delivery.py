@@ -1,4 +1,4 @@
-"""What is done to an instance's delivery as a whole: paused, resumed, signed with a new secret."""
+"""Pauses and resumes an instance's delivery; rotates its signing secret."""
 
 from typing import Any
 
@@ -12,22 +12,23 @@ from hooks.actions.endpoints import pause, resume, rotate_secret
 from instances.api import schema
 from instances.api.serializers.instances import InstanceSerializer
 from instances.api.serializers.strict import StrictSerializer
-from instances.api.views.instances import EXAMPLE, own_instance
+from instances.api.views.instances import EXAMPLE, get_instance
 from instances.models import Instance
 
 
 class RotationSerializer(StrictSerializer):
-    """How the old secret ends."""
+    """Whether the old secret stays valid."""
 
     keepOld = serializers.BooleanField(
         required=False,
         default=True,
-        help_text="True: hooks carry a signature by the old secret too, for 24 hours. False: it ends now.",
+        help_text="If true, hooks are also signed with the old secret for 24 hours. If false, it is invalid "
+        "immediately.",
     )
 
 
-def own(request: Request, number: str) -> Instance:
-    return own_instance(Instance.objects.of_account(request.auth).select_related("endpoint"), number)
+def get_own_instance(request: Request, number: str) -> Instance:
+    return get_instance(Instance.objects.of_account(request.auth).select_related("endpoint"), number)
 
 
 def documented(operation: str, summary: str, description: str, request: Any = None) -> Any:
@@ -38,7 +39,7 @@ def documented(operation: str, summary: str, description: str, request: Any = No
         description=description,
         parameters=[schema.INSTANCE_ID],
         request=request,
-        responses={200: InstanceSerializer, **schema.refusals(*([400] if request else []), 404)},
+        responses={200: InstanceSerializer, **schema.error_responses(*([400] if request else []), 404)},
         examples=[EXAMPLE],
     )
 
@@ -46,36 +47,36 @@ def documented(operation: str, summary: str, description: str, request: Any = No
 class RotateSecretView(APIView):
     @documented(
         "rotateWebhookSecret",
-        "Make a new signing secret",
-        "For 24 hours `webhook-signature` carries two signatures, by the new and by the old secret, so that "
-        "receivers can change over in their own time. A second rotation within the day ends the oldest.",
+        "Rotate the signing secret",
+        "For 24 hours `webhook-signature` has two signatures, with the new and with the old secret, so that receivers "
+        "have time to switch. A second rotation within 24 hours invalidates the oldest secret.",
         RotationSerializer,
     )
     def post(self, request: Request, id: str) -> Response:
-        instance = own(request, id)
+        instance = get_own_instance(request, id)
         given = RotationSerializer(data=request.data)
         given.is_valid(raise_exception=True)
         rotate_secret(instance.endpoint, acting_user=request.user, keep_old=given.validated_data["keepOld"])
-        return Response(InstanceSerializer(own(request, id)).data)
+        return Response(InstanceSerializer(get_own_instance(request, id)).data)
 
 
 class PauseView(APIView):
     @documented(
         "pauseDelivery",
         "Pause the delivery of an instance's hooks",
-        "They gather in their order, and nothing is lost. Paused already: no change.",
+        "Hooks are queued in order, and none is lost. If delivery is already paused, nothing changes.",
     )
     def post(self, request: Request, id: str) -> Response:
-        pause(own(request, id).endpoint, acting_user=request.user)
-        return Response(InstanceSerializer(own(request, id)).data)
+        pause(get_own_instance(request, id).endpoint, acting_user=request.user)
+        return Response(InstanceSerializer(get_own_instance(request, id)).data)
 
 
 class ResumeView(APIView):
     @documented(
         "resumeDelivery",
         "Resume the delivery of an instance's hooks",
-        "It begins with one hook a second and grows for two minutes. Not paused: no change.",
+        "It starts with one hook per second and speeds up for two minutes. If delivery is not paused, nothing changes.",
     )
     def post(self, request: Request, id: str) -> Response:
-        resume(own(request, id).endpoint, acting_user=request.user)
-        return Response(InstanceSerializer(own(request, id)).data)
+        resume(get_own_instance(request, id).endpoint, acting_user=request.user)
+        return Response(InstanceSerializer(get_own_instance(request, id)).data)

@@ -20,25 +20,25 @@ from instances.api.pagination import NewestFirst
 from instances.api.serializers.hooks import HookSerializer
 from instances.models import Instance
 
-EXAMPLE = OpenApiExample("An ack that the endpoint refused", value=schema.HOOK, response_only=True)
+EXAMPLE = OpenApiExample("A failed ack", value=schema.HOOK, response_only=True)
 
 
-def changes(operation: str, summary: str, description: str = "") -> Any:
-    """How an action on one hook is documented."""
+def documented(operation: str, summary: str, description: str = "") -> Any:
+    """The documentation of an action on one hook."""
     return extend_schema(
         operation_id=operation,
         summary=summary,
         description=description,
         parameters=[schema.HOOK_ID],
         request=None,
-        responses={200: HookSerializer, **schema.refusals(404, 409)},
+        responses={200: HookSerializer, **schema.error_responses(404, 409)},
         examples=[EXAMPLE],
     )
 
 
 @extend_schema(tags=["Hooks"])
 class HookViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Hook]):
-    queryset = Hook.objects.none()  # for the OpenAPI document, which is made for nobody
+    queryset = Hook.objects.none()  # for the OpenAPI document, which is generated without a user
     serializer_class = HookSerializer
     pagination_class = NewestFirst
     filter_backends = (StrictFilters,)
@@ -54,68 +54,66 @@ class HookViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Hook]):
     @extend_schema(
         operation_id="listHooks",
         summary="List hooks with their attempts",
-        description="Newest first, those that were skipped too. Filters that are joined must all hold; a filter "
-        "given several times holds when one of its values does.",
-        responses={200: HookSerializer(many=True), **schema.refusals(400)},
+        description="Newest first, including skipped hooks. A hook must match every filter. A filter that is sent "
+        "several times matches if one of its values does.",
+        responses={200: HookSerializer(many=True), **schema.error_responses(400)},
         examples=[EXAMPLE],
     )
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         keys = Instance.objects.of_account(request.auth).values_list("pk", flat=True)
-        # each filter is the same for one instance and for a hundred; NewestOf sees to whose hooks these are
-        fitting = self.filter_queryset(Hook.objects.all())
-        page = self.paginate_queryset(NewestOf(fitting, self.get_queryset(), list(keys)))  # type: ignore[arg-type]
+        # The filters do not limit the account; NewestOf does.
+        matching = self.filter_queryset(Hook.objects.all())
+        page = self.paginate_queryset(NewestOf(matching, self.get_queryset(), list(keys)))  # type: ignore[arg-type]
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
     @extend_schema(
         operation_id="readHook",
         summary="Read one hook with its attempts",
         parameters=[schema.HOOK_ID],
-        responses={200: HookSerializer, **schema.refusals(404)},
+        responses={200: HookSerializer, **schema.error_responses(404)},
         examples=[EXAMPLE],
     )
     def retrieve(self, request: Request, id: str) -> Response:
-        return Response(HookSerializer(self.own(id)).data)
+        return Response(HookSerializer(self.get_own_hook(id)).data)
 
-    def own(self, id: str) -> Hook:
+    def get_own_hook(self, id: str) -> Hook:
         try:
             public_id = uuid.UUID(id.removeprefix("hook_"))
         except ValueError:
             public_id = None
         hook = self.get_queryset().filter(public_id=public_id).first() if public_id else None
         if hook is None:
-            raise exceptions.NotFound(f"There is no hook {id} in your account.")
+            raise exceptions.NotFound(f"Your account has no hook {id}.")
         return hook
 
     def change(self, request: Request, id: str, action: Callable[..., Hook]) -> Response:
-        """The action, its refusal as a 409; answers with the hook as it is then."""
+        """Runs the action and returns the hook. If the action is not possible, responds 409."""
         try:
-            action(self.own(id), acting_user=request.user)
+            action(self.get_own_hook(id), acting_user=request.user)
         except NotPossible as reason:
             raise Conflict(str(reason)) from None
-        return Response(HookSerializer(self.own(id)).data)
+        return Response(HookSerializer(self.get_own_hook(id)).data)
 
-    @changes(
+    @documented(
         "resendHook",
-        "Send a finished hook again",
-        "Under its old `webhook-id`; it takes its turn like a retry.",
+        "Resend a finished hook",
+        "With its old `webhook-id`. It is sent in turn, like a retry.",
     )
     def resend(self, request: Request, id: str) -> Response:
         return self.change(request, id, resend)
 
-    @changes("tryHookNow", "Make the next attempt of a hook due at once")
+    @documented("tryHookNow", "Make the next attempt of a hook now")
     def try_now(self, request: Request, id: str) -> Response:
         return self.change(request, id, try_now)
 
-    @changes(
-        "skipHook", "Pass over a hook that waits", "It becomes `skipped`, and its lane goes on without it."
-    )
+    @documented("skipHook", "Skip a waiting hook", "It becomes `skipped`; the hooks after it are sent.")
     def skip(self, request: Request, id: str) -> Response:
         return self.change(request, id, skip)
 
-    @changes(
+    @documented(
         "cancelHook",
-        "Give a hook up",
-        "It becomes `cancelled`; a request that is under way at this moment can't be called back.",
+        "Cancel a hook",
+        "It becomes `cancelled`. A request that is already in progress cannot be stopped.",
     )
     def cancel(self, request: Request, id: str) -> Response:
         return self.change(request, id, cancel)

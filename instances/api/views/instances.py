@@ -22,23 +22,23 @@ from instances.api.serializers.instances import (
     NameSerializer,
     NewBodySerializer,
     NewSerializer,
-    parted,
+    split_body,
 )
 from instances.models import Instance, InstanceQuerySet
 from instances.settings_table import SettingsError
 
 
-def own_instance(instances: InstanceQuerySet, number: str) -> Instance:
-    """The one with this number among `instances`, those that the caller may see; 404 otherwise."""
-    known = parse_digits(number, max_digits=INSTANCE_NUMBER_DIGITS)
-    found = None if known is None else instances.filter(number=known).first()
+def get_instance(instances: InstanceQuerySet, number: str) -> Instance:
+    """Returns the instance with this number from `instances`, which the caller may see. Raises NotFound."""
+    parsed = parse_digits(number, max_digits=INSTANCE_NUMBER_DIGITS)
+    found = None if parsed is None else instances.filter(number=parsed).first()
     if found is None:
-        raise exceptions.NotFound(f"There is no instance {number} in your account.")
+        raise exceptions.NotFound(f"Your account has no instance {number}.")
     return found
 
 
 def change_settings(instance: Instance, changes: dict[str, Any], *, acting_user: Any) -> None:
-    """The action, its refusal as a 400 that names the setting."""
+    """Runs the action. Responds 400 with the setting's name if a value is invalid."""
     try:
         settings_actions.change_settings(instance, changes, acting_user=acting_user)
     except SettingsError as error:
@@ -50,7 +50,7 @@ EXAMPLE = OpenApiExample("A sandbox instance", value=schema.INSTANCE, response_o
 
 @extend_schema(tags=["Instances"])
 class InstanceViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Instance]):
-    queryset = Instance.objects.none()  # for the OpenAPI document, which is made for nobody
+    queryset = Instance.objects.none()  # for the OpenAPI document, which is generated without a user
     serializer_class = InstanceSerializer
     pagination_class = OldestFirst
     filter_backends = ()
@@ -62,7 +62,7 @@ class InstanceViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Instance]):
         operation_id="listInstances",
         summary="List the account's instances",
         description="Oldest first.",
-        responses={200: InstanceSerializer(many=True), **schema.refusals(400)},
+        responses={200: InstanceSerializer(many=True), **schema.error_responses(400)},
         examples=[EXAMPLE],
     )
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -70,15 +70,15 @@ class InstanceViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Instance]):
 
     @extend_schema(
         operation_id="createInstance",
-        summary="Make an instance",
-        description="It is paid for the trial days and shows a QR code. All fields are optional; settings may be "
-        "given at once.",
+        summary="Create an instance",
+        description="It is paid for the trial period and shows a QR code. All fields are optional; settings may be "
+        "included.",
         request=NewBodySerializer,
-        responses={201: InstanceSerializer, **schema.refusals(400)},
+        responses={201: InstanceSerializer, **schema.error_responses(400)},
         examples=[
             EXAMPLE,
             OpenApiExample(
-                "With an address",
+                "With a webhook URL",
                 value={"name": "Shop", "webhookUrl": "https://example.com/hook"},
                 request_only=True,
             ),
@@ -86,37 +86,37 @@ class InstanceViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Instance]):
     )
     @transaction.atomic
     def create(self, request: Request) -> Response:
-        own, given = parted(request.data, NewSerializer)
-        account: Any = request.auth  # the stubs know DRF's own tokens alone
+        own, given = split_body(request.data, NewSerializer)
+        account: Any = request.auth  # the stubs only know DRF's own tokens
         instance = create_instance(account, **own, acting_user=current_user(request))
         change_settings(instance, given, acting_user=request.user)
         instance = self.get_queryset().get(pk=instance.pk)
-        where = settings.SITE_URL + reverse("instances-api:instance", args=[instance.number])
+        location = settings.SITE_URL + reverse("instances-api:instance", args=[instance.number])
         return Response(
-            InstanceSerializer(instance).data, status.HTTP_201_CREATED, headers={"Location": where}
+            InstanceSerializer(instance).data, status.HTTP_201_CREATED, headers={"Location": location}
         )
 
     @extend_schema(
         operation_id="readInstance",
         summary="Read one instance",
         parameters=[schema.INSTANCE_ID],
-        responses={200: InstanceSerializer, **schema.refusals(404)},
+        responses={200: InstanceSerializer, **schema.error_responses(404)},
         examples=[EXAMPLE],
     )
     def retrieve(self, request: Request, id: str) -> Response:
-        return Response(InstanceSerializer(own_instance(self.get_queryset(), id)).data)
+        return Response(InstanceSerializer(get_instance(self.get_queryset(), id)).data)
 
     @extend_schema(
         operation_id="changeInstance",
         summary="Change an instance's name and settings",
-        description="What is not given stays as it is. If anything given is wrong, nothing is changed.",
+        description="Fields that are not sent stay as they are. If any field is invalid, nothing is changed.",
         parameters=[schema.INSTANCE_ID],
         request=ChangeBodySerializer,
-        responses={200: InstanceSerializer, **schema.refusals(400, 404)},
+        responses={200: InstanceSerializer, **schema.error_responses(400, 404)},
         examples=[
             EXAMPLE,
             OpenApiExample(
-                "Address and acks",
+                "Webhook URL and acks",
                 value={
                     "webhookUrl": "https://example.com/hook",
                     "ackNotificationsOn": True,
@@ -128,8 +128,8 @@ class InstanceViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Instance]):
     )
     @transaction.atomic
     def partial_update(self, request: Request, id: str) -> Response:
-        instance = own_instance(self.get_queryset(), id)
-        own, given = parted(request.data, NameSerializer)
+        instance = get_instance(self.get_queryset(), id)
+        own, given = split_body(request.data, NameSerializer)
         if own:
             change_instance(instance, **own, acting_user=current_user(request))
         if given:
@@ -139,11 +139,11 @@ class InstanceViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Instance]):
     @extend_schema(
         operation_id="deleteInstance",
         summary="Delete an instance",
-        description="With its chats, messages, hooks and bin. It cannot be undone.",
+        description="Also deletes its chats, messages, hooks and bin. This cannot be undone.",
         parameters=[schema.INSTANCE_ID],
         request=None,
-        responses={204: OpenApiResponse(description="It is gone"), **schema.refusals(404)},
+        responses={204: OpenApiResponse(description="Deleted"), **schema.error_responses(404)},
     )
     def destroy(self, request: Request, id: str) -> Response:
-        delete_instance(own_instance(self.get_queryset(), id), acting_user=current_user(request))
+        delete_instance(get_instance(self.get_queryset(), id), acting_user=current_user(request))
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -1,4 +1,4 @@
-"""Jobs that send many hooks again: count before, make, look, pause, resume, cancel."""
+"""Jobs that resend many hooks: preview, create, read, pause, resume, cancel."""
 
 import uuid
 from collections.abc import Callable
@@ -21,15 +21,15 @@ from instances.api.serializers.redeliveries import (
     PreviewSerializer,
     RedeliverySerializer,
 )
-from instances.api.views.instances import own_instance
+from instances.api.views.instances import get_instance
 from instances.models import Instance
 
-EXAMPLE = OpenApiExample("Half done", value=schema.REDELIVERY, response_only=True)
+EXAMPLE = OpenApiExample("Half finished", value=schema.REDELIVERY, response_only=True)
 
 
 @extend_schema(tags=["Redeliveries"])
 class RedeliveryViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Redelivery]):
-    queryset = Redelivery.objects.none()  # for the OpenAPI document, which is made for nobody
+    queryset = Redelivery.objects.none()  # for the OpenAPI document, which is generated without a user
     serializer_class = RedeliverySerializer
     pagination_class = NewestFirst
     filter_backends = ()
@@ -38,20 +38,20 @@ class RedeliveryViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Redeliver
         visible = Instance.objects.of_account(self.request.auth)
         return Redelivery.objects.of_instances(visible).with_totals()
 
-    def own(self, id: str) -> Redelivery:
+    def get_own_job(self, id: str) -> Redelivery:
         try:
             found = self.get_queryset().filter(public_id=uuid.UUID(id.removeprefix("redelivery_"))).first()
         except ValueError:
             found = None
         if found is None:
-            raise exceptions.NotFound(f"There is no redelivery {id} in your account.")
+            raise exceptions.NotFound(f"Your account has no redelivery {id}.")
         return found
 
     @extend_schema(
         operation_id="listRedeliveries",
-        summary="List the jobs of redelivery",
+        summary="List redeliveries",
         description="Newest first.",
-        responses={200: RedeliverySerializer(many=True), **schema.refusals(400)},
+        responses={200: RedeliverySerializer(many=True), **schema.error_responses(400)},
         examples=[EXAMPLE],
     )
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
@@ -59,14 +59,19 @@ class RedeliveryViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Redeliver
 
     @extend_schema(
         operation_id="createRedelivery",
-        summary="Send many hooks again",
-        description="Finished hooks that fit go out again, oldest first, under their old `webhook-id`, in turn with "
-        "new events and never more at once than the endpoint takes. With `dryRun` they are only counted (200).",
+        summary="Resend many hooks",
+        description="Matching finished hooks are resent, oldest first, with their old `webhook-id`. They take turns "
+        "with new events, and never exceed the endpoint's limit of simultaneous requests. With `dryRun` they are "
+        "only counted (200).",
         request=NewRedeliverySerializer,
-        responses={200: PreviewSerializer, 201: RedeliverySerializer, **schema.refusals(400, 404, 409)},
+        responses={
+            200: PreviewSerializer,
+            201: RedeliverySerializer,
+            **schema.error_responses(400, 404, 409),
+        },
         examples=[
             OpenApiExample(
-                "What an outage has cost",
+                "Hooks that failed during an outage",
                 value={
                     "instance": "1203344556",
                     "state": ["failed"],
@@ -76,7 +81,7 @@ class RedeliveryViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Redeliver
                 request_only=True,
             ),
             OpenApiExample(
-                "Counted before",
+                "Preview",
                 value={"count": 120, "underWay": 3, "bodyDropped": 0, "noAddress": 0},
                 response_only=True,
                 status_codes=["200"],
@@ -90,36 +95,36 @@ class RedeliveryViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Redeliver
         instances = Instance.objects.of_account(request.auth)
         number = given.validated_data.get("instance")
         if number is not None:
-            instances = instances.filter(pk=own_instance(instances, number).pk)
+            instances = instances.filter(pk=get_instance(instances, number).pk)
         wanted = as_selection(given.validated_data)
         if given.validated_data["dryRun"]:
             return Response(PreviewSerializer(redelivery.preview(instances, wanted)).data)
-        job = refusing(lambda: redelivery.plan(instances, wanted, acting_user=request.user))
-        made = RedeliverySerializer(self.get_queryset().get(pk=job.pk))
-        return Response(made.data, status.HTTP_201_CREATED)
+        job = impossible_as_409(lambda: redelivery.plan(instances, wanted, acting_user=request.user))
+        created = RedeliverySerializer(self.get_queryset().get(pk=job.pk))
+        return Response(created.data, status.HTTP_201_CREATED)
 
     @extend_schema(
         operation_id="readRedelivery",
         summary="Read one job",
         parameters=[schema.REDELIVERY_ID],
-        responses={200: RedeliverySerializer, **schema.refusals(404)},
+        responses={200: RedeliverySerializer, **schema.error_responses(404)},
         examples=[EXAMPLE],
     )
     def retrieve(self, request: Request, id: str) -> Response:
-        return Response(RedeliverySerializer(self.own(id)).data)
+        return Response(RedeliverySerializer(self.get_own_job(id)).data)
 
     def change(self, request: Request, id: str, action: Callable[..., Redelivery]) -> Response:
-        job = self.own(id)
-        refusing(lambda: action(job, acting_user=request.user))
-        return Response(RedeliverySerializer(self.own(id)).data)
+        job = self.get_own_job(id)
+        impossible_as_409(lambda: action(job, acting_user=request.user))
+        return Response(RedeliverySerializer(self.get_own_job(id)).data)
 
     @extend_schema(
         operation_id="pauseRedelivery",
         summary="Pause a job",
-        description="It sends no more; the up to 100 hooks of each instance that are on their way go on.",
+        description="It resends no more hooks. Up to 100 hooks per instance that are already queued are still sent.",
         parameters=[schema.REDELIVERY_ID],
         request=None,
-        responses={200: RedeliverySerializer, **schema.refusals(404, 409)},
+        responses={200: RedeliverySerializer, **schema.error_responses(404, 409)},
         examples=[EXAMPLE],
     )
     def pause(self, request: Request, id: str) -> Response:
@@ -127,10 +132,10 @@ class RedeliveryViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Redeliver
 
     @extend_schema(
         operation_id="resumeRedelivery",
-        summary="Go on with a paused job",
+        summary="Resume a paused job",
         parameters=[schema.REDELIVERY_ID],
         request=None,
-        responses={200: RedeliverySerializer, **schema.refusals(404, 409)},
+        responses={200: RedeliverySerializer, **schema.error_responses(404, 409)},
         examples=[EXAMPLE],
     )
     def resume(self, request: Request, id: str) -> Response:
@@ -138,19 +143,19 @@ class RedeliveryViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Redeliver
 
     @extend_schema(
         operation_id="cancelRedelivery",
-        summary="End a job",
-        description="The hooks that it has not come to stay as they are.",
+        summary="Cancel a job",
+        description="Hooks not yet resent stay unchanged.",
         parameters=[schema.REDELIVERY_ID],
         request=None,
-        responses={200: RedeliverySerializer, **schema.refusals(404, 409)},
+        responses={200: RedeliverySerializer, **schema.error_responses(404, 409)},
         examples=[EXAMPLE],
     )
     def cancel(self, request: Request, id: str) -> Response:
         return self.change(request, id, redelivery.cancel)
 
 
-def refusing(action: Callable[[], Redelivery]) -> Redelivery:
-    """The action, its refusal as a 409."""
+def impossible_as_409(action: Callable[[], Redelivery]) -> Redelivery:
+    """Runs the action. Responds 409 if it is not possible."""
     try:
         return action()
     except NotPossible as reason:

@@ -15,7 +15,7 @@ from rest_framework.utils.encoders import JSONEncoder
 from chatapi.ui.downloads import csv_line
 from hooks.explain import explain_hook
 from hooks.models import Hook, HookQuerySet
-from instances.api.serializers.hooks import HookSerializer, shown
+from instances.api.serializers.hooks import HookSerializer, encode_body
 
 EXPORT_MAX = 10_000
 BATCH_SIZE = 100
@@ -53,7 +53,7 @@ def csv_row(hook: Hook) -> list[Any]:
         hook.webhook_id, iso(hook.created_at), hook.kind, hook.state, explain_hook(hook), hook.message, hook.chat,
         "yes" if hook.simulated else "no", hook.last_host, hook.attempts_made, hook.attempts_allowed, hook.last_status,
         hook.last_outcome, hook.last_ms, iso(hook.next_attempt_at), iso(hook.finished_at), hook.skip_reason,
-        shown(hook.body)[0],
+        encode_body(hook.body)[0],
     ]  # fmt: skip
 
 

@@ -131,7 +131,7 @@ def test_a_stranger_learns_nothing_and_changes_nothing(
     status, answer = bob.call(*fill(row, filled))
     name = re.findall(r"{(\w+)}", row[0])[0]
     thing = {"hooks": "hook", "instances": "instance", "redeliveries": "redelivery"}[row[0].split("/")[0]]
-    assert (status, answer) == (404, {"error": f"There is no {thing} {filled[name]} in your account."})
+    assert (status, answer) == (404, {"error": f"Your account has no {thing} {filled[name]}."})
     assert rows() == before
 
 
@@ -202,7 +202,7 @@ def test_a_revoked_key_opens_nothing_and_the_new_one_does(alice: Caller) -> None
 def test_an_unknown_address_is_answered_in_json(alice: Caller) -> None:
     assert alice.get("instance/") == (
         404,
-        {"error": "There is nothing at /api/v1/instance/; /api/docs/ shows what there is."},
+        {"error": "/api/v1/instance/ does not exist. All operations are listed at /api/docs/."},
     )
 
 
@@ -216,7 +216,7 @@ def test_a_fault_of_ours_is_answered_in_json_and_logged(
     status, answer = alice.get(alice.home)
     assert status == 500
     assert answer == {
-        "error": "This failed on our side and was logged; what you sent may be right. Try again in a moment."
+        "error": "The server failed and logged the error; your request may be valid. Try again in a moment."
     }
     assert "ZeroDivisionError" in caplog.text
 

@@ -74,13 +74,13 @@ def test_the_list_comes_in_pages_linked_by_the_sites_own_address(alice: Caller) 
 @pytest.mark.parametrize(
     ("query", "fields"),
     [
-        ("limit=0", {"limit": "It takes a whole number from 1 to 100."}),
-        ("limit=101", {"limit": "It takes a whole number from 1 to 100."}),
-        ("limit=ten", {"limit": "It takes a whole number from 1 to 100."}),
-        ("cursor=x", {"cursor": "It takes a cursor from `next` or `previous` of an answer."}),
+        ("limit=0", {"limit": "Must be a whole number from 1 to 100."}),
+        ("limit=101", {"limit": "Must be a whole number from 1 to 100."}),
+        ("limit=ten", {"limit": "Must be a whole number from 1 to 100."}),
+        ("cursor=x", {"cursor": "Must be a cursor from `next` or `previous` of a response."}),
         (
             "cursor=cD1hYmM%3D",
-            {"cursor": "It takes a cursor from `next` or `previous` of an answer."},
+            {"cursor": "Must be a cursor from `next` or `previous` of a response."},
         ),  # p=abc
     ],
 )
@@ -173,16 +173,16 @@ FIELDS = ", ".join(["name", *DEFAULTS])
         ({"paidUntil": "2999-01-01"}, {"paidUntil": "This cannot be changed."}),
         (
             {"webhookURL": "https://example.com/"},
-            {"webhookURL": f"There is no such field; the fields are {FIELDS}."},
+            {"webhookURL": f"Unknown field. The fields are: {FIELDS}."},
         ),
         (
             {"settings": {"url": "https://example.com/"}},
-            {"settings.url": f"There is no such field; the fields are {', '.join(DEFAULTS)}."},
+            {"settings.url": f"Unknown field. The fields are: {', '.join(DEFAULTS)}."},
         ),
-        ({"settings": []}, {"settings": "It takes an object of settings."}),
+        ({"settings": []}, {"settings": "Must be an object of settings."}),
         (
             {"sendDelay": 1, "settings": {"sendDelay": 2}},
-            {"sendDelay": "It is given twice, with different values."},
+            {"sendDelay": "Was sent twice, with different values."},
         ),
     ],
 )
@@ -211,7 +211,7 @@ def test_a_body_that_is_no_object_is_refused(alice: Caller, body: object) -> Non
     [
         ("{name}", "application/json", 400, "line 1 column 2"),
         ("[" * 200_000, "application/json", 400, "nested too deeply"),
-        (" " * (2 * 1024 * 1024 + 1), "application/json", 413, "at most 2097152 bytes are read"),
+        (" " * (2 * 1024 * 1024 + 1), "application/json", 413, "must be at most 2097152 bytes"),
         ("name=Shop", "application/x-www-form-urlencoded", 415, "application/x-www-form-urlencoded"),
     ],
 )

@@ -14,7 +14,7 @@ LONG = "9" * 5000
 def test_half_a_surrogate_pair_is_refused(alice: Caller, data: dict[str, object]) -> None:
     assert alice.patch(alice.home, data) == (  # json.dumps escapes it, as clients do
         400,
-        {"error": "JSON parse error - half a surrogate pair is not a character"},
+        {"error": "JSON parse error - a lone surrogate is not a character"},
     )
 
 
@@ -26,5 +26,5 @@ def test_a_whole_surrogate_pair_is_a_character(alice: Caller) -> None:
 def test_a_number_of_thousands_of_digits_is_no_instance(alice: Caller) -> None:
     assert alice.get(f"instances/{LONG}/") == (
         404,
-        {"error": f"There is no instance {LONG} in your account."},
+        {"error": f"Your account has no instance {LONG}."},
     )

@@ -93,32 +93,32 @@ def test_a_missed_call_needs_no_body(alice: Caller) -> None:
 
 
 TYPES = "chat, image, ptt, document, audio, video, location, call_log, vcard, sticker"
-A_PHONE = "It takes a phone number of 9 to 14 digits that starts with the country code."
+PHONE_ERROR = "Must be a phone number of 9 to 14 digits that starts with the country code."
 
 
 @pytest.mark.parametrize(
     ("change", "fields"),
     [
         ({"from": None}, {"from": "This field may not be null."}),
-        ({"from": "Ann"}, {"from": A_PHONE}),
-        ({"from": "12345"}, {"from": A_PHONE}),
-        ({"from": GROUP}, {"from": A_PHONE}),
-        ({"body": ""}, {"body": "It takes the content of a message of type chat, and is empty."}),
-        ({"body": " \n"}, {"body": "It takes the content of a message of type chat, and is empty."}),
+        ({"from": "Ann"}, {"from": PHONE_ERROR}),
+        ({"from": "12345"}, {"from": PHONE_ERROR}),
+        ({"from": GROUP}, {"from": PHONE_ERROR}),
+        ({"body": ""}, {"body": "Must not be empty in a message of type chat."}),
+        ({"body": " \n"}, {"body": "Must not be empty in a message of type chat."}),
         ({"body": "\x00"}, {"body": "Null characters are not allowed."}),
         ({"body": ["hello"]}, {"body": "Not a valid string."}),
         ({"type": "letter"}, {"type": f"Must be one of: {TYPES}."}),
         (
             {"chatId": "15550001234@c.us"},
             {
-                "chatId": "It takes the id of a group, like 17680561234-1479621234@g.us; leave it out otherwise."
+                "chatId": "Must be the id of a group, like 17680561234-1479621234@g.us. Omit it for a direct message."
             },
         ),
         ({"quotedMsgId": "nothing"}, {"quotedMsgId": "The message to be quoted was not found."}),
         (
             {"phone": "17680561234"},
             {
-                "phone": "There is no such field; the fields are from, type, body, file, filename, caption, "
+                "phone": "Unknown field. The fields are: from, type, body, file, filename, caption, "
                 "quotedMsgId, isForwarded, time, name, chatId."
             },
         ),
@@ -210,7 +210,7 @@ def test_a_message_that_still_waits_gets_no_receipt(alice: Caller) -> None:
     outgoing = send_message(alice.instance, chat_id=ANN, body="good day")
     assert alice.post(
         f"{alice.home}sandbox/receipts/", {"messageId": outgoing.message_id, "status": "viewed"}
-    ) == (409, {"error": "The message still waits in the instance's queue; nobody can have got it yet."})
+    ) == (409, {"error": "The message is still in the instance's queue, so no contact can have received it."})
 
 
 def test_anothers_message_gets_no_receipt(alice: Caller, bob: Caller) -> None:
@@ -249,8 +249,8 @@ def test_the_phone_changes_its_state(alice: Caller, change: dict, state: tuple[s
         (
             {"reason": "conflict"},
             {
-                "error": "reason: It says why an instance is loading, and this one is not.",
-                "fields": {"reason": "It says why an instance is loading, and this one is not."},
+                "error": "reason: Must be omitted: the instance is not loading.",
+                "fields": {"reason": "Must be omitted: the instance is not loading."},
             },
         ),
         (

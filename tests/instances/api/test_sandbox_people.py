@@ -64,7 +64,7 @@ def test_a_contact_is_said_in_whole_and_changed_in_part(alice: Caller) -> None:
         (
             {"mind": "good"},
             {
-                "mind": "There is no such field; the fields are name, image, hasAccount, online, blocks, deliverAfter, "
+                "mind": "Unknown field. The fields are: name, image, hasAccount, online, blocks, deliverAfter, "
                 "readAfter."
             },
         ),
@@ -251,7 +251,7 @@ def test_who_waits_gets_the_answer_as_soon_as_it_is_there(committed: Caller) -> 
 
 
 def test_no_more_than_ten_wait_at_a_time(alice: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chat_views, "WAITERS", ThreadSlots(1))
+    monkeypatch.setattr(chat_views, "WAITING_CALLS", ThreadSlots(1))
     monkeypatch.setattr(chat_views.time, "sleep", lambda seconds: pytest.fail("it waited"))
-    chat_views.WAITERS.acquire(0)
+    chat_views.WAITING_CALLS.acquire(0)
     assert chat(alice, "messages/?wait=10")["messages"] == []
