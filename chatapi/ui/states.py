@@ -21,6 +21,12 @@ HOOK_STATES = {
     "skipped": Look("Skipped", "secondary", "player-skip-forward"),
     "cancelled": Look("Cancelled", "secondary", "ban"),
 }
+# Results of one attempt (instances/pages/log/attempts.py)
+VERDICTS = {
+    "delivered": HOOK_STATES["delivered"],
+    "not_200": Look("Responded, not with 200", "orange", "alert-triangle"),
+    "not_reached": Look("Not reached", "red", "circle-x"),
+}
 # hooks.models.JobState
 JOB_STATES = {
     "planned": Look("Planned", "secondary", "clock"),
@@ -36,6 +42,14 @@ INSTANCE_STATES = {
     "got qr code": Look("Waiting for the scan", "orange", "qrcode"),
     "authenticated": Look("Authenticated", "green", "circle-check"),
     "not_paid": Look("Not paid", "red", "credit-card"),
+}
+# States of a capture's signature (testing_tools/verification/reading)
+SIGNATURE_STATES = {
+    "valid": Look("Valid", "green", "shield-lock"),
+    "invalid": Look("Invalid", "red", "alert-triangle"),
+    "stale": Look("Too old", "orange", "clock"),
+    "none": Look("Not signed", "secondary", "circle-dashed"),
+    "unchecked": Look("Not checked", "secondary", "help-circle"),
 }
 
 

@@ -11,9 +11,10 @@ from typing import NamedTuple
 from django.utils import timezone
 
 from chatapi.ui.json_text import compact, parse, pretty
+from chatapi.ui.states import Look
 from hooks.models import Attempt
 from instances.models import Ack, Instance
-from instances.pages.log.attempts import Verdict, verdict_of
+from instances.pages.log.attempts import verdict_of
 from testing_tools.simulation.form_values import first_item
 from testing_tools.simulation.kinds import ACKS, body_key
 from testing_tools.simulation.models import Plan, RunState, SimulationRun, SimulationStep
@@ -118,7 +119,7 @@ class ShownStep(NamedTuple):
 
     step: SimulationStep
     attempt: Attempt | None
-    verdict: Verdict | None
+    verdict: Look | None
     is_busy: bool
 
 
@@ -128,7 +129,7 @@ class ShownRun(NamedTuple):
     run: SimulationRun
     steps: list[ShownStep]
     done: int
-    counts: list[tuple[Verdict, int]]
+    counts: list[tuple[Look, int]]
     is_busy: bool
     cursor: str
     wait: int  # milliseconds until the next one is due

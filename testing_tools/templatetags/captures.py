@@ -17,14 +17,6 @@ ICONS = {
     Family.CHAT: "messages",
     Family.OTHER: "code",
 }
-# check_signature's states, in Tabler's colours and with an icon
-SIGNATURES = {
-    "valid": ("green", "shield-lock"),
-    "invalid": ("red", "alert-triangle"),
-    "stale": ("orange", "clock"),
-    "none": ("secondary", "circle-dashed"),
-    "unchecked": ("secondary", "help-circle"),
-}
 
 
 @register.filter
@@ -37,16 +29,6 @@ def family_icon(capture: Capture) -> str:
 def file_size(size: int) -> str:
     """512 as "512 B", 3482 as "3.4 KB"."""
     return sizes.in_words(size)
-
-
-@register.filter
-def signature_color(state: str) -> str:
-    return SIGNATURES[state][0]
-
-
-@register.filter
-def signature_icon(state: str) -> str:
-    return SIGNATURES[state][1]
 
 
 @register.filter

@@ -17,7 +17,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from chatapi.ui import durations, frame
-from chatapi.ui.states import HOOK_STATES, INSTANCE_STATES, JOB_STATES, Look, look
+from chatapi.ui.states import HOOK_STATES, INSTANCE_STATES, JOB_STATES, SIGNATURE_STATES, Look, look
 
 register = template.Library()
 
@@ -107,6 +107,19 @@ def ago(moment: datetime | None, never: str = "never") -> SafeString | str:
     )
 
 
+@register.simple_tag
+def badge(look: Look, detail: object = "", bare: bool = False) -> SafeString:
+    """A state as a badge with icon and word, and `detail` after the word; `bare`: without a background."""
+    return format_html(
+        '<span class="state state-{}{}">{}{}{}</span>',
+        look.color,
+        " state-plain" if bare else "",
+        icon(look.icon),
+        look.word,
+        f" {detail}" if detail else "",
+    )
+
+
 @register.filter
 def hook_look(state: str) -> Look:
     """Word, colour and icon of a hook's state."""
@@ -117,6 +130,12 @@ def hook_look(state: str) -> Look:
 def job_look(state: str) -> Look:
     """Word, colour and icon of a redelivery's state."""
     return look(JOB_STATES, state)
+
+
+@register.filter
+def signature_look(state: str) -> Look:
+    """Word, colour and icon of the state of a capture's signature."""
+    return look(SIGNATURE_STATES, state)
 
 
 @register.filter

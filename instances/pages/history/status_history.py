@@ -14,6 +14,7 @@ from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
 from chatapi.ui.durations import in_words
+from chatapi.ui.states import INSTANCE_STATES
 from hooks.models import Hook, Kind
 from instances.models import AccountStatus, Instance, StatusChange, Substatus
 
@@ -22,18 +23,6 @@ FLAPS = 6  # changes within WITHIN are shown as one line
 PAGE_SIZE = 100
 MOST_COUNTED = 1000  # hooks; who flaps more than that in ten minutes flaps "1000 times"
 
-WORDS = {
-    AccountStatus.INIT: "Starting",
-    AccountStatus.LOADING: "Loading",
-    AccountStatus.GOT_QR_CODE: "Waiting for the scan",
-    AccountStatus.AUTHENTICATED: "Authenticated",
-}
-COLORS = {
-    AccountStatus.INIT: "azure",
-    AccountStatus.LOADING: "azure",
-    AccountStatus.GOT_QR_CODE: "orange",
-    AccountStatus.AUTHENTICATED: "green",
-}
 MEANINGS = {
     Substatus.NORMAL: "",
     Substatus.PHONE: "the phone is not connected",
@@ -123,10 +112,11 @@ class History(NamedTuple):
 
 def stay_of(change: Any) -> Stay:
     status = AccountStatus(change.account_status)
+    look = INSTANCE_STATES[status]
     return Stay(
         change.pk,
-        WORDS[status],
-        COLORS[status] if change.substatus == Substatus.NORMAL else "orange",
+        look.word,
+        look.color if change.substatus == Substatus.NORMAL else "orange",
         MEANINGS[Substatus(change.substatus)],
         status,
         change.substatus,

@@ -8,10 +8,11 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from chatapi.ui.numbers import parse_digits
+from chatapi.ui.states import INSTANCE_STATES
 from instances.models import AccountStatus
 from instances.pages import status_texts
 from instances.pages.access import visible_instance
-from instances.pages.history.status_history import WORDS, count_since, history_of
+from instances.pages.history.status_history import count_since, history_of
 
 
 def asked_status(request: HttpRequest) -> str:
@@ -31,7 +32,7 @@ def history(request: HttpRequest, number: int) -> HttpResponse:
         "history": history_of(instance, status=chosen, before=before),
         "before": before,
         "chosen": chosen,
-        "choices": WORDS.items(),
+        "choices": [(status, INSTANCE_STATES[status].word) for status in AccountStatus],
     }
     return render(request, "instances/pages/history/history.html", context)
 

@@ -8,40 +8,29 @@ from urllib.parse import urlsplit
 from chatapi.ui import request_snippets
 from chatapi.ui.durations import milliseconds
 from chatapi.ui.json_text import pretty_bytes
+from chatapi.ui.states import VERDICTS, Look
 from hooks.explain import Explanation, body_dropped_words, explain
 from hooks.models import Attempt, Hook, Outcome
 
 
-class Verdict(NamedTuple):
-    """An attempt's outcome in a few words, with its colour and icon."""
-
-    words: str
-    color: str
-    icon: str
-
-
-DELIVERED = Verdict("Delivered", "green", "circle-check")
-NOT_REACHED = Verdict("Not reached", "red", "circle-x")
-
-
-def verdict_of(attempt: Attempt) -> Verdict:
+def verdict_of(attempt: Attempt) -> Look:
     """One of three verdicts.
 
     "Not reached" includes a server that took the request and did not send a usable response: the hook did not
     reach it. The explanation beside the verdict says which of the two happened.
     """
     if attempt.outcome == Outcome.OK:
-        return DELIVERED
+        return VERDICTS["delivered"]
     if attempt.outcome in (Outcome.NOT_200, Outcome.REDIRECT):
-        return Verdict(f"Responded with {attempt.status}, not 200", "orange", "alert-triangle")
-    return NOT_REACHED
+        return VERDICTS["not_200"]._replace(word=f"Responded with {attempt.status}, not 200")
+    return VERDICTS["not_reached"]
 
 
 class ShownAttempt(NamedTuple):
     """`side` is the parameter of log/boxes.html, `wire` the words between its boxes; sizes are in bytes."""
 
     attempt: Attempt
-    verdict: Verdict
+    verdict: Look
     explanation: Explanation
     side: str
     wire: str

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from chatapi.ui.states import HOOK_STATES
 from hooks.models import RETRY_DELAYS, UNFINISHED, Hook, State
 from instances.pages.log.attempts import ShownAttempt
 
@@ -25,14 +26,14 @@ def timeline_of(hook: Hook, attempts: Sequence[ShownAttempt]) -> list[TimelineEn
     event = "Simulated" if hook.simulated else "The event happened"
     entries = [TimelineEntry(hook.created_at, event, "azure", "bolt")]
     for shown in attempts:
-        words = f"Attempt {shown.attempt.number}: {shown.verdict.words}"
+        words = f"Attempt {shown.attempt.number}: {shown.verdict.word}"
         entries.append(
             TimelineEntry(shown.attempt.started_at, words, shown.verdict.color, shown.verdict.icon)
         )
     if hook.state == State.SKIPPED:
-        entries.append(TimelineEntry(hook.finished_at, "Skipped", "secondary", "player-skip-forward"))
+        entries.append(TimelineEntry(hook.finished_at, *HOOK_STATES["skipped"]))
     elif hook.state == State.CANCELLED:
-        entries.append(TimelineEntry(hook.finished_at, "Cancelled", "secondary", "ban"))
+        entries.append(TimelineEntry(hook.finished_at, *HOOK_STATES["cancelled"]))
     elif hook.state == State.RETRYING and hook.next_attempt_at:
         entries += planned_attempts(hook, hook.next_attempt_at)
     elif hook.state in UNFINISHED:

@@ -130,14 +130,14 @@ def test_vendored_files_name_no_file_that_is_not_there(name: str) -> None:
 
 
 def test_the_page_of_a_failure_needs_no_request() -> None:
-    assert "That failed on our side" in render_to_string("500.html")
+    assert "Server error" in render_to_string("500.html")
 
 
 def test_the_page_of_a_wrong_address_says_so_in_words(client: Client) -> None:
     answer = client.get("/log/not-a-hook/", headers={"Accept": "text/html"})
 
     assert answer.status_code == 404
-    assert "Nothing here" in answer.content.decode()
+    assert "Page not found" in answer.content.decode()
 
 
 def test_times_are_said_in_relative_words() -> None:
@@ -177,10 +177,11 @@ def test_an_icon_that_is_not_there_is_an_error_of_the_template(name: str) -> Non
 
 
 def test_every_state_of_a_hook_and_of_an_instance_has_its_word_and_icon() -> None:
-    from hooks.models import State
+    from hooks.models import JobState, State
     from instances.models import NOT_PAID, AccountStatus
 
-    assert set(ui.HOOK_STATES) == set(State.values)
+    assert {key: look.word for key, look in ui.HOOK_STATES.items()} == dict(State.choices)
+    assert {key: look.word for key, look in ui.JOB_STATES.items()} == dict(JobState.choices)
     assert set(ui.INSTANCE_STATES) == {*AccountStatus.values, NOT_PAID}
     for look in [*ui.HOOK_STATES.values(), *ui.INSTANCE_STATES.values()]:
         assert look.word

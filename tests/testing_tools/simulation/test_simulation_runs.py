@@ -124,7 +124,7 @@ def test_each_hook_of_a_run_has_its_own_result(alice, instance, receiver):
     assert "2 Delivered" in text
     assert "1 Responded with 503, not 200" in text
     shown = simulation_runs.show_run(run)
-    assert [step.verdict.words for step in shown.steps if step.verdict] == [
+    assert [step.verdict.word for step in shown.steps if step.verdict] == [
         "Delivered", "Responded with 503, not 200", "Delivered",
     ]  # fmt: skip
     assert 'id="recent"' in text
