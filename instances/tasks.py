@@ -1,5 +1,7 @@
-"""What django-q2 runs for the instances: the loop that empties the outgoing queues and does the channels' own work,
-and two looks a minute, at endpoints that fail and at QR codes that are over."""
+"""The tasks of django-q2 for instances: the sending loop, and checks for failing endpoints and expired QR codes.
+
+The sending loop sends the outgoing queues and runs the channels' background work.
+"""
 
 from __future__ import annotations
 
@@ -25,23 +27,23 @@ from hooks.models import Endpoint, Hook, Role, State
 from instances.actions.sending.accept import OUTGOING_CHANNEL
 from instances.actions.status import drop_statuses, expire_code
 from instances.channels.sandbox.actions.receipts import CHANNEL_WORK
-from instances.models import CODE_LIVES, AccountStatus, Instance, Substatus
+from instances.models import QR_CODE_LIFETIME, AccountStatus, Instance, Substatus
 from instances.sending import outgoing
 
 log = logging.getLogger(__name__)
 
 SEND_OUTGOING = "instances.tasks.send_outgoing"
-LOOK_EVERY = 1.0  # s; a NOTIFY wakes the loop sooner
-AWAY_PAUSE = 1.0  # s between two tries to reach a database that is away
+WORK_INTERVAL = 1.0  # s; a NOTIFY wakes the loop sooner
+RECONNECT_PAUSE = 1.0  # s between attempts to reach the database
 
 
 def send_outgoing() -> str:
-    """Send what is due, whenever it is due, until it is time to hand over or to stop."""
+    """Send messages when they are due, until the hand-over or a stop."""
     with worker_slots.hold_slot(Role.OUTGOING, range(1)) as worker_slot:
         if worker_slot is None:
             return "the slot is taken"
         stop = worker_slots.stop_fd()
-        look = Look()
+        work = ChannelWork()
         listening = False
         while not worker_slots.is_stop_requested(stop):
             try:
@@ -49,7 +51,7 @@ def send_outgoing() -> str:
                     worker_slot.session.execute(f"LISTEN {OUTGOING_CHANNEL}")
                     listening = True
                 worker_slot.send_heartbeat()
-                while outgoing.send_due() + look.work_if_due():
+                while outgoing.send_due() + work.run_if_due():
                     worker_slot.send_heartbeat()
                     if worker_slots.is_stop_requested(stop):
                         return "stopped"
@@ -57,52 +59,53 @@ def send_outgoing() -> str:
                     worker_slot.release_slot()
                     async_task(SEND_OUTGOING)
                     return "handed over"
-                wait(worker_slot, stop, look)
+                wait(worker_slot, stop, work)
             except (psycopg.OperationalError, DatabaseError, InterfaceError) as error:
                 log.warning(
-                    "outgoing: the database is away (%s); trying again", str(error).strip().split("\n")[0]
+                    "outgoing: the database is not reachable (%s); trying again",
+                    str(error).strip().split("\n")[0],
                 )
-                time.sleep(AWAY_PAUSE)
+                time.sleep(RECONNECT_PAUSE)
                 close_old_connections()
                 listening = False
-                if not regained(worker_slot):
+                if not reacquire_slot(worker_slot):
                     return "lost its slot"
     return "stopped"
 
 
-class Look:
-    """When the channels' own work was looked at last, and when it is due again.
+class ChannelWork:
+    """Runs the channels' background work when it is due, and every WORK_INTERVAL.
 
-    Not at each pass: with 500 messages a second that were a thousand queries a second for receipts of which none can
-    come sooner than a second after its message.
+    It does not run in each pass of the loop: with 500 messages per second that would be a thousand queries per second
+    for acks, which are due a second after their message at the earliest.
     """
 
     def __init__(self) -> None:
-        self.looked = 0.0  # of time.monotonic()
+        self.last_run = 0.0  # of time.monotonic()
         self.due: datetime | None = None
 
-    def work_if_due(self) -> int:
-        """One pass over the channels' work, if it is time for that; how much was done, 0 if it is not."""
-        over = self.due is not None and self.due <= timezone.now()
-        if not over and time.monotonic() - self.looked < LOOK_EVERY:
+    def run_if_due(self) -> int:
+        """One pass over the channels' work if it is due; returns how much was done, 0 if it is not due."""
+        is_due = self.due is not None and self.due <= timezone.now()
+        if not is_due and time.monotonic() - self.last_run < WORK_INTERVAL:
             return 0
-        done = outgoing.work()
+        done = outgoing.run_channel_work()
         if not done:
-            self.looked, self.due = time.monotonic(), outgoing.next_work()
+            self.last_run, self.due = time.monotonic(), outgoing.next_channel_work()
         return done
 
-    def seconds(self) -> float:
-        """How long there is nothing to look at."""
-        left = self.looked + LOOK_EVERY - time.monotonic()
+    def seconds_until_due(self) -> float:
+        """Returns how long there is nothing to do."""
+        left = self.last_run + WORK_INTERVAL - time.monotonic()
         if self.due is not None:
             left = min(left, (self.due - timezone.now()).total_seconds())
         return max(left, 0.0)
 
 
-def wait(worker_slot: worker_slots.WorkerSlot, stop: int | None, look: Look) -> None:
-    """Until a NOTIFY, the next due message or tick, a stop, or a second is over."""
+def wait(worker_slot: worker_slots.WorkerSlot, stop: int | None, work: ChannelWork) -> None:
+    """Wait for a NOTIFY, the next due message or ack, or a stop, for at most WORK_INTERVAL."""
     due = outgoing.next_due()
-    seconds = look.seconds()
+    seconds = work.seconds_until_due()
     if due is not None:
         seconds = min(max((due - timezone.now()).total_seconds(), 0.0), seconds)
     files = [worker_slot.session.fileno()] + ([stop] if stop is not None else [])
@@ -110,40 +113,40 @@ def wait(worker_slot: worker_slots.WorkerSlot, stop: int | None, look: Look) -> 
     if worker_slot.session.fileno() in ready:
         for note in worker_slot.session.notifies(timeout=0):
             if note.payload == CHANNEL_WORK:
-                look.looked = 0.0
+                work.last_run = 0.0
 
 
-def regained(worker_slot: worker_slots.WorkerSlot) -> bool:
-    """Whether the slot is still (or again) this run's; waits while the database is away."""
+def reacquire_slot(worker_slot: worker_slots.WorkerSlot) -> bool:
+    """Returns whether this run has the slot again. Waits while the database is not reachable."""
     while True:
         try:
             return worker_slot.reacquire()
         except psycopg.OperationalError:
             if worker_slots.is_stop_requested(worker_slots.stop_fd()):
                 return False
-            time.sleep(AWAY_PAUSE)
+            time.sleep(RECONNECT_PAUSE)
 
 
 def pause_failing() -> str:
-    """Pause the endpoints that have given nothing but failures for a day, and write to their owners; every minute."""
+    """Pause endpoints whose deliveries have all failed for a day, and mail their owners; runs every minute."""
     paused = len(auto_pause.pause_failing())
-    told = 0
+    notified = 0
     for endpoint in auto_pause.paused_and_not_told().select_related("instance__owner__owner"):
         try:
-            tell_paused(endpoint)
+            send_pause_mail(endpoint)
         except (
             OSError,
             SMTPException,
-        ) as error:  # the mail server is away: the next minute is another chance
-            log.warning("the owner of instance %s was not told: %s", endpoint.instance, error)
+        ) as error:  # the mail server is not reachable: the next run tries again
+            log.warning("the mail to the owner of instance %s failed: %s", endpoint.instance, error)
             continue
         mark_pause_notified(endpoint)
-        told += 1
-    return f"{paused} paused, {told} told"
+        notified += 1
+    return f"{paused} paused, {notified} notified"
 
 
-def tell_paused(endpoint: Endpoint) -> None:
-    """Mail to the account's owner; it goes once, but for a crash between the sending and its note."""
+def send_pause_mail(endpoint: Endpoint) -> None:
+    """Mail the account's owner. A crash before mark_pause_notified sends the mail again."""
     instance = endpoint.instance
     waiting = Hook.objects.filter(endpoint=endpoint, state__in=(State.QUEUED, State.RETRYING)).count()
     context = {
@@ -162,11 +165,11 @@ def tell_paused(endpoint: Endpoint) -> None:
 
 
 def expire_codes() -> str:
-    """QR codes that nobody has scanned in time are over; every minute, and at once for whoever asks for a status."""
+    """Expire QR codes that were not scanned in time; runs every minute. Reading a status does it immediately."""
     waiting = Instance.objects.filter(
         account_status=AccountStatus.GOT_QR_CODE,
         substatus=Substatus.NORMAL,
-        status_changed_at__lte=timezone.now() - CODE_LIVES,
+        status_changed_at__lte=timezone.now() - QR_CODE_LIFETIME,
         paid_until__gt=timezone.now(),
     )
     expired = 0
@@ -174,17 +177,17 @@ def expire_codes() -> str:
         try:
             expire_code(instance)
         except Instance.DoesNotExist:
-            continue  # deleted meanwhile
+            continue  # deleted in the meantime
         expired += 1
     return f"{expired} expired"
 
 
 def ensure_outgoing() -> bool:
-    """See to it that the loop runs; False when it does not."""
+    """Start the sending loop if it does not run; returns False if it does not run."""
     return worker_slots.ensure_running(Role.OUTGOING, 1, SEND_OUTGOING)
 
 
 def drop_old_statuses() -> str:
-    """The history of statuses is kept for as long as the delivery log; every hour."""
+    """Delete status history older than the delivery log is kept; runs every hour."""
     oldest = timezone.now() - timedelta(days=settings.HOOKS_KEEP_DAYS)
     return f"{drop_statuses(before=oldest)} dropped"

@@ -47,7 +47,7 @@ def renew_code(instance: Instance, *, acting_user: User | None = None) -> Instan
 def take_over(instance: Instance, *, acting_user: User | None = None) -> Instance:
     """End the session in another browser and continue here."""
     events.lock(instance)
-    if instance.why_loading == LoadingReason.CONFLICT:
+    if instance.shown_loading_reason == LoadingReason.CONFLICT:
         connect(instance, acting_user=acting_user)
     return instance
 
@@ -56,7 +56,7 @@ def take_over(instance: Instance, *, acting_user: User | None = None) -> Instanc
 def retry(instance: Instance, *, acting_user: User | None = None) -> Instance:
     """Synchronise again, successfully."""
     events.lock(instance)
-    if instance.why_loading == LoadingReason.SYNCING:
+    if instance.shown_loading_reason == LoadingReason.SYNCING:
         connect(instance, acting_user=acting_user)
     return instance
 

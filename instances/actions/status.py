@@ -71,9 +71,9 @@ def change_status(
 
 @transaction.atomic
 def expire_code(instance: Instance) -> Instance:
-    """Expire the QR code if it was shown for CODE_LIVES without being scanned; otherwise change nothing."""
+    """Expire the QR code if it was shown for QR_CODE_LIFETIME without being scanned; otherwise change nothing."""
     events.lock(instance)
-    if instance.code_is_over:
+    if instance.is_code_outdated:
         change_status(instance, substatus=Substatus.EXPIRED)
     return instance
 

@@ -8,10 +8,10 @@ from instances.models.chats import (
     new_invite_code,
 )
 from instances.models.choices import (
-    CODE_LIVES,
     CONNECTED,
     FILE_TYPES,
     NOT_PAID,
+    QR_CODE_LIFETIME,
     AccountStatus,
     Ack,
     ActionType,
@@ -47,12 +47,12 @@ from instances.models.sandbox import (
 )
 
 __all__ = [
-    "CODE_LIVES",
     "CONNECTED",
     "DELIVERY_DEADLINE",
     "FILE_TYPES",
     "MEDIA_KEPT",
     "NOT_PAID",
+    "QR_CODE_LIFETIME",
     "AccountStatus",
     "Ack",
     "ActionType",

@@ -23,7 +23,7 @@ class AccountStatus(models.TextChoices):
 
 
 NOT_PAID = "not_paid"
-CODE_LIVES = timedelta(minutes=1)  # a QR code, contract.md, section 4
+QR_CODE_LIFETIME = timedelta(minutes=1)  # a QR code, contract.md, section 4
 
 
 class Substatus(models.TextChoices):

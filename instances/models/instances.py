@@ -14,9 +14,9 @@ from django.utils import timezone
 from accounts.audit import AuditSubject
 from accounts.models import Account
 from instances.models.choices import (
-    CODE_LIVES,
     CONNECTED,
     NOT_PAID,
+    QR_CODE_LIFETIME,
     AccountStatus,
     Channel,
     LoadingReason,
@@ -188,7 +188,7 @@ class Instance(models.Model):
         return linked and self.is_paid and self.stopped_at is None
 
     @property
-    def why_loading(self) -> str:
+    def shown_loading_reason(self) -> str:
         """`reason` of statusData: a LoadingReason while it is loading, else ""."""
         if self.account_status != AccountStatus.LOADING:
             return ""
@@ -198,12 +198,12 @@ class Instance(models.Model):
         return told_apart.get(Substatus(self.substatus), LoadingReason.CONNECTING)
 
     @property
-    def code_is_over(self) -> bool:
-        """Has its QR code been there for CODE_LIVES, and is not said to have expired yet?"""
+    def is_code_outdated(self) -> bool:
+        """Has its QR code been there for QR_CODE_LIFETIME, and is not said to have expired yet?"""
         return (
             self.account_status == AccountStatus.GOT_QR_CODE
             and self.substatus == Substatus.NORMAL
-            and self.status_changed_at <= timezone.now() - CODE_LIVES
+            and self.status_changed_at <= timezone.now() - QR_CODE_LIFETIME
         )
 
     @property

@@ -126,7 +126,7 @@ def describe(instance: Instance) -> Words:
     elif status == AccountStatus.INIT:
         said = ("Starting", "The messenger is being started; a code to scan comes next.", "")
     elif status == AccountStatus.LOADING:
-        said = REASONS[LoadingReason(instance.why_loading)]
+        said = REASONS[LoadingReason(instance.shown_loading_reason)]
     elif status == AccountStatus.GOT_QR_CODE:
         said = (
             (

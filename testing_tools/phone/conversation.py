@@ -250,11 +250,11 @@ def state_of(instance: Instance) -> State:
         )
     if instance.account_status == AccountStatus.GOT_QR_CODE:
         return State("Not linked", "The instance shows a QR code and waits for this phone.", False, (SCAN,))
-    if instance.why_loading == LoadingReason.CONFLICT:
+    if instance.shown_loading_reason == LoadingReason.CONFLICT:
         return State(
             "In use elsewhere", "Another computer has taken the session over.", False, (TAKE_BACK, LOG_OUT)
         )
-    if instance.why_loading == LoadingReason.SYNCING:
+    if instance.shown_loading_reason == LoadingReason.SYNCING:
         return State(
             "Synchronising", "Chats are being brought over; messages wait.", False, (SYNCED, LOG_OUT)
         )

@@ -127,13 +127,13 @@ def test_a_message_that_left_the_queue_meanwhile_is_not_sent_twice(instance: Ins
 
 def test_two_senders_never_take_the_same_instance(instance: Instance) -> None:
     now = timezone.now()
-    assert outgoing.claim(instance.pk, now) is None  # nothing to send
+    assert outgoing.claim_queue(instance.pk, now) is None  # nothing to send
     send(instance, "one")
     now = timezone.now()
-    assert outgoing.claim(instance.pk, now) == instance
-    assert outgoing.claim(instance.pk, now) is None
-    assert outgoing.claim(instance.pk, now + timedelta(seconds=9.9)) is None
-    assert outgoing.claim(instance.pk, now + timedelta(seconds=10)) == instance  # the first one is dead
+    assert outgoing.claim_queue(instance.pk, now) == instance
+    assert outgoing.claim_queue(instance.pk, now) is None
+    assert outgoing.claim_queue(instance.pk, now + timedelta(seconds=9.9)) is None
+    assert outgoing.claim_queue(instance.pk, now + timedelta(seconds=10)) == instance  # the first one is dead
 
 
 def test_an_instance_that_fails_does_not_stop_the_others(

@@ -30,8 +30,8 @@ def stored(instance: Instance) -> Endpoint:
 
 
 def test_the_owner_gets_one_mail_with_the_way_back(failed: Instance) -> None:
-    assert tasks.pause_failing() == "1 paused, 1 told"
-    assert tasks.pause_failing() == "0 paused, 0 told"
+    assert tasks.pause_failing() == "1 paused, 1 notified"
+    assert tasks.pause_failing() == "0 paused, 0 notified"
     [sent] = mail.outbox
     assert (sent.to, sent.subject) == (["alice@example.org"], f"Delivery to {failed} is paused")
     assert "https://example.com/hook" in sent.body
@@ -46,9 +46,9 @@ def test_a_mail_server_that_is_away_is_asked_again(failed: Instance, monkeypatch
 
     with monkeypatch.context() as patch:
         patch.setattr(tasks, "send_mail", away)
-        assert tasks.pause_failing() == "1 paused, 0 told"
+        assert tasks.pause_failing() == "1 paused, 0 notified"
     assert stored(failed).paused_at is not None
-    assert tasks.pause_failing() == "0 paused, 1 told"
+    assert tasks.pause_failing() == "0 paused, 1 notified"
     assert len(mail.outbox) == 1
 
 
@@ -72,7 +72,7 @@ def test_failures_of_a_quarter_of_an_hour_are_said_before_the_pause(
 def test_delivery_is_paused_by_hand(alice: Client, instance: Instance) -> None:
     assert alice.post("/instances/12345/pause/")["Location"] == "/instances/12345/"
     assert stored(instance).pause_reason == "by_hand"
-    assert tasks.pause_failing() == "0 paused, 0 told"
+    assert tasks.pause_failing() == "0 paused, 0 notified"
     assert mail.outbox == []
 
 

@@ -35,7 +35,7 @@ def sent(instance: Instance, chat_id: str = ANN, body: str = "good day") -> str:
 def pass_time(seconds: float) -> None:
     """What the loop does in the first so many seconds from now."""
     now = timezone.now() + timedelta(seconds=seconds)
-    while outgoing.work(now):
+    while outgoing.run_channel_work(now):
         pass
 
 
@@ -178,7 +178,7 @@ def test_ticks_wait_while_the_phone_is_not_connected(instance: Instance, emitted
     sent(instance)
     apply_phone_event(instance, event="disconnect")
     pass_time(100)
-    assert outgoing.next_work() is None
+    assert outgoing.next_channel_work() is None
     assert ticks(emitted) == ["sent", "delivered"]
     apply_phone_event(instance, event="connect")
     pass_time(100)
@@ -208,7 +208,7 @@ def test_a_receipt_of_a_message_that_is_not_written_down_yet_comes_a_second_late
     contact(instance, read_after=0, deliver_after=1)
     message = send_message(instance, chat_id=ANN, body="good day")
     outgoing.channel_of(instance).deliver(instance, message)
-    outgoing.work(timezone.now() + timedelta(seconds=2))
+    outgoing.run_channel_work(timezone.now() + timedelta(seconds=2))
     assert SandboxReceipt.objects.count() == 1
     assert outgoing.send_due() == 1
     pass_time(10)
@@ -242,9 +242,9 @@ def test_many_due_ticks_of_one_instance_keep_another_waiting_for_no_more_than_a_
             SandboxReceipt(instance=one, message_id=f"true_{n}", chat_id=ANN, ack=2, due_at=now)
             for n in range(2, 2 + count)
         )
-    assert outgoing.work(now) == 101
+    assert outgoing.run_channel_work(now) == 101
     assert not SandboxReceipt.objects.filter(instance=other).exists()
-    assert [outgoing.work(now) for _ in range(3)] == [100, 50, 0]
+    assert [outgoing.run_channel_work(now) for _ in range(3)] == [100, 50, 0]
     assert Hook.objects.filter(endpoint=instance.pk, kind="ack").count() == 250
 
 

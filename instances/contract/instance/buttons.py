@@ -36,7 +36,7 @@ def logout(instance: Instance) -> dict[str, Any]:
 @method("expiry", "POST")
 def expiry(instance: Instance) -> dict[str, Any]:
     """Creates a new QR code in place of an expired one."""
-    if instance.code_is_over:
+    if instance.is_code_outdated:
         expire_code(instance)
     if instance.substatus != Substatus.EXPIRED:
         return reply('Expiry request not sent because substatus don\'t equals "expired"')
@@ -47,7 +47,7 @@ def expiry(instance: Instance) -> dict[str, Any]:
 @method("retry", "POST")
 def retry(instance: Instance) -> dict[str, Any]:
     """Retries the synchronisation."""
-    if instance.why_loading != LoadingReason.SYNCING:
+    if instance.shown_loading_reason != LoadingReason.SYNCING:
         return reply('Retry request not sent because reason don\'t equals "syncing"')
     press(instance, Button.RETRY)
     return reply("Retry request sent to WhatsApp")
@@ -56,7 +56,7 @@ def retry(instance: Instance) -> dict[str, Any]:
 @method("takeover", "POST")
 def takeover(instance: Instance) -> dict[str, Any]:
     """Takes the session back from another browser."""
-    if instance.why_loading != LoadingReason.CONFLICT:
+    if instance.shown_loading_reason != LoadingReason.CONFLICT:
         return reply('Takeover request not sent because reason don\'t equals "conflict"')
     press(instance, Button.TAKEOVER)
     return reply("Takeover request sent to WhatsApp")

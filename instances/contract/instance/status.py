@@ -18,7 +18,7 @@ from instances.models import AccountStatus, Instance, Substatus
 
 def current_qr_code(instance: Instance) -> segno.QRCode | None:
     """The QR code that links the phone. None if there is none to scan, for example because it has expired."""
-    if instance.is_paid and instance.code_is_over:
+    if instance.is_paid and instance.is_code_outdated:
         expire_code(instance)  # does not wait for the task that runs every minute
     if instance.shown_status != AccountStatus.GOT_QR_CODE or instance.substatus == Substatus.EXPIRED:
         return None

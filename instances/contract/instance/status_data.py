@@ -82,14 +82,14 @@ def status_text(instance: Instance) -> StatusText:
     if status == AccountStatus.AUTHENTICATED:
         return SUBSTATUS_TEXTS[substatus]
     if status == AccountStatus.LOADING:
-        return REASON_TEXTS[LoadingReason(instance.why_loading)]
+        return REASON_TEXTS[LoadingReason(instance.shown_loading_reason)]
     if status == AccountStatus.GOT_QR_CODE and substatus == Substatus.EXPIRED:
         return EXPIRED_CODE
     return STATUS_TEXTS[status]
 
 
 def loading_reason(instance: Instance) -> str | None:
-    return instance.why_loading or None if instance.is_paid else None
+    return instance.shown_loading_reason or None if instance.is_paid else None
 
 
 def applicable_buttons(instance: Instance) -> dict[str, dict[str, str]]:
@@ -98,9 +98,9 @@ def applicable_buttons(instance: Instance) -> dict[str, dict[str, str]]:
     if instance.is_paid:
         if instance.substatus == Substatus.EXPIRED:
             labels["expiry"] = "Get a new code"
-        if instance.why_loading == LoadingReason.SYNCING:
+        if instance.shown_loading_reason == LoadingReason.SYNCING:
             labels["retry"] = "Retry"
-        if instance.why_loading == LoadingReason.CONFLICT:
+        if instance.shown_loading_reason == LoadingReason.CONFLICT:
             labels["takeover"] = "Use here"
         if instance.account_status in (AccountStatus.AUTHENTICATED, AccountStatus.LOADING):
             labels["logout"] = "Log out"

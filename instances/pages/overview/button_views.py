@@ -74,7 +74,7 @@ def press(request: HtmxRequest, number: int, button: str) -> HttpResponse:
     if button == status_texts.LINK:
         return link(request, number)
     refused = ""
-    if instance.code_is_over:
+    if instance.is_code_outdated:
         expire_code(instance)
     if button in {shown.name for shown in status_texts.buttons_of(instance)}:
         try:

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString, mark_safe
 from instances.actions.status import expire_code
 from instances.channels import channel_of
 from instances.channels.base import CannotDo
-from instances.models import CODE_LIVES, AccountStatus, Instance, Substatus
+from instances.models import QR_CODE_LIFETIME, AccountStatus, Instance, Substatus
 
 
 class Code(NamedTuple):
@@ -36,7 +36,7 @@ def shown_code(instance: Instance) -> Code | None:
     """
     if instance.is_stopped or instance.shown_status != AccountStatus.GOT_QR_CODE:
         return None
-    if instance.code_is_over:
+    if instance.is_code_outdated:
         expire_code(instance)
     try:
         text = channel_of(instance).qr_text(instance)
@@ -45,6 +45,6 @@ def shown_code(instance: Instance) -> Code | None:
     picture = segno.make(text, micro=False).svg_inline(border=2, omitsize=True, svgclass="qr-code")
     return Code(
         mark_safe(picture),  # drawn by segno, of squares alone
-        instance.status_changed_at + CODE_LIVES,
+        instance.status_changed_at + QR_CODE_LIFETIME,
         instance.substatus == Substatus.EXPIRED,
     )

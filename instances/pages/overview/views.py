@@ -94,7 +94,7 @@ def detail(request: HttpRequest, number: int) -> HttpResponse:
 def status(request: HttpRequest, number: int) -> HttpResponse:
     """The status card, when it is not the one that the page shows already (`?seen=`); else 204."""
     instance = visible_instance(request, number)
-    if instance.code_is_over:
+    if instance.is_code_outdated:
         expire_code(instance)
     if request.GET.get("seen") == status_texts.describe(instance).cursor:
         return HttpResponse(status=204)

@@ -194,5 +194,5 @@ def test_a_channel_that_fails_in_its_own_work_stops_no_other(
 
     put(NotepadChannel(Pad()))
     monkeypatch.setitem(CHANNELS, "away", Fails(Pad()))
-    assert conformance.outgoing.work() == 0
+    assert conformance.outgoing.run_channel_work() == 0
     assert "the messenger is away" in caplog.text
