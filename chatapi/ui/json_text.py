@@ -1,4 +1,4 @@
-"""JSON as people type it: read with the line and column of what is wrong, and made compact without a change."""
+"""JSON that users type: parsing with the line and column of an error, and compacting without other changes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 TOKEN = re.compile(r'("(?:[^"\\]|\\.)*")|[ \t\r\n]+')
 
 
-AROUND = 60  # characters of a line that are shown on either side of a fault
+AROUND = 60  # characters of a line shown on either side of an error
 LONG_NUMBER = re.compile(rf'"(?:[^"\\]|\\.)*"|(\d{{{sys.get_int_max_str_digits() + 1},}})')
 
 
 class BadJson(ValueError):
-    """str() is a sentence for people; `line` and `column` count from 1."""
+    """str() is a sentence for users; `line` and `column` count from 1."""
 
     def __init__(self, sentence: str, line: int = 1, column: int = 1) -> None:
         super().__init__(f"Line {line}, column {column}: {sentence}.")
@@ -24,7 +24,7 @@ class BadJson(ValueError):
 
 
 def parse(text: str) -> Any:
-    """The value; raises BadJson. NaN and Infinity, which Python's reader takes, are no JSON."""
+    """Returns the value; raises BadJson. NaN and Infinity, which Python's parser accepts, are not JSON."""
 
     def refuse(constant: str) -> None:
         raise BadJson(f"{constant} is not JSON", *place(text, text.find(constant)))
@@ -37,27 +37,27 @@ def parse(text: str) -> Any:
         raise BadJson(error.msg[0].lower() + error.msg[1:], error.lineno, error.colno) from None
     except RecursionError:
         raise BadJson("nested too deeply") from None
-    except ValueError:  # Python reads no longer numbers than these
+    except ValueError:  # a number with more digits than Python parses
         start = next((found.start(1) for found in LONG_NUMBER.finditer(text) if found[1]), 0)
         raise BadJson("a number is too long to be read", *place(text, start)) from None
 
 
 class Place(NamedTuple):
-    """Where a fault is, for the page; the line is cut around it if it is long.
+    """The position of an error, for the page; a long line is cut around it.
 
-    `at` counts as browsers do, in UTF-16 and from 0, and takes lines to end with one character.
+    `at` counts UTF-16 units from 0, as browsers do, with one character for a line break.
     """
 
     at: int
     line: int
-    before: str  # what stands in the line in front of the character, the character, and what comes after it
+    before: str  # the line up to the character, the character, and the rest of the line
     there: str
     after: str
     above: str  # the line before, empty if it is the first
 
 
 def place_of(text: str, error: BadJson) -> Place:
-    """The place of a fault in the text that was parsed."""
+    """The position of an error in the text that was parsed."""
     lines = text.replace("\r\n", "\n").split("\n")
     number = min(error.line, len(lines))
     line, column = lines[number - 1], error.column - 1
@@ -73,15 +73,15 @@ def place_of(text: str, error: BadJson) -> Place:
 
 
 def place(text: str, at: int) -> tuple[int, int]:
-    """Line and column of a character, from 1."""
+    """Line and column of a character, counted from 1."""
     before = text[:at]
     return before.count("\n") + 1, len(before) - before.rfind("\n")
 
 
 def compact(text: str) -> bytes:
-    """The same JSON without white space between its tokens, in UTF-8; numbers and escapes stay as typed.
+    """Returns the JSON without white space between tokens, in UTF-8; numbers and escapes stay as typed.
 
-    Raises BadJson where the text is not JSON, or holds half a character.
+    Raises BadJson if the text is not JSON or contains half a surrogate pair.
     """
     parse(text)
     try:
@@ -91,13 +91,13 @@ def compact(text: str) -> bytes:
 
 
 def pretty(value: Any) -> str:
-    """Two spaces a level, letters of all languages as they are, unless there is half of one, which no page can show."""
+    """Indents by two spaces. Letters of all languages are not escaped, unless half a surrogate pair is among them."""
     text = json.dumps(value, ensure_ascii=False, indent=2)
     return text if is_whole(text) else json.dumps(value, indent=2)
 
 
 def is_whole(text: str) -> bool:
-    """Can it be written in UTF-8? Half a surrogate pair, which JSON may escape as \\ud800, can't."""
+    """Whether the text can be encoded in UTF-8; half a surrogate pair, which JSON may escape as \\ud800, cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -106,7 +106,7 @@ def is_whole(text: str) -> bool:
 
 
 def pretty_bytes(body: bytes) -> str:
-    """A body for reading: indented where it is JSON, else as the text it seems to be."""
+    """Returns a body for reading: indented if it is JSON, otherwise as text."""
     text = body.decode("utf-8", "replace")
     try:
         return pretty(parse(text))

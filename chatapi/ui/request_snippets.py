@@ -61,7 +61,7 @@ def curl(request: QuotedRequest) -> str:
     else:
         start.append("-I")
     parts = [[*start, request.url]]
-    # `X;` is how curl is told to send a header without a value; `X:` would remove it
+    # `X;` makes curl send a header without a value; `X:` would remove it
     parts += [["-H", f"{name}: {value}" if value else f"{name};"] for name, value in request.headers]
     if request.has_body:
         if not any(name.lower() == "content-type" for name, _ in request.headers):

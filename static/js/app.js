@@ -1,20 +1,21 @@
-// What every page does in the browser: theme, copy, reveal, relative times, countdowns, the chooser's filter,
-// the word "Live" and a few keys. All events are delegated, so fragments that htmx brings need no set-up.
+// The script of every page: theme, copying, revealing, relative times, countdowns, the chooser's filter, the word
+// "Live" and a few keys. All events are delegated, so fragments that htmx loads need no set-up.
 (() => {
   "use strict";
   const $$ = (selector, root = document) => Array.from(root.querySelectorAll(selector));
-  const say = (text) => {
+  // Announces `text` to screen readers.
+  const announce = (text) => {
     const place = document.getElementById("announcer");
     if (place) place.textContent = text;
   };
 
-  // The same where everybody sees it: on top of the page, until it is closed or the next one comes.
-  function tell(text) {
+  // Shows an error at the top of the page; it replaces the previous one.
+  function showError(text) {
     const main = document.getElementById("main");
-    if (!main) return say(text);
-    document.getElementById("told")?.remove();
+    if (!main) return announce(text);
+    document.getElementById("page-error")?.remove();
     const box = document.createElement("div");
-    box.id = "told";
+    box.id = "page-error";
     box.className = "alert alert-danger bg-surface";
     box.setAttribute("role", "alert");
     box.textContent = text;
@@ -22,16 +23,16 @@
     box.scrollIntoView({ block: "nearest" });
   }
 
-  // -- a viewer's page: what would change something is off; the server refuses it in any case
-  function switchOff() {
-    for (const form of $$("main[data-looks-only] form[method=post]:not([data-anyone])")) {
+  // -- read-only pages: controls that change something are disabled; the server refuses the change in any case
+  function disableControls() {
+    for (const form of $$("main[data-read-only] form[method=post]:not([data-open-to-viewers])")) {
       for (const control of form.elements) control.disabled = true;
     }
-    for (const button of $$("main[data-looks-only] button[hx-post], main[data-looks-only] button[form]"))
+    for (const button of $$("main[data-read-only] button[hx-post], main[data-read-only] button[form]"))
       button.disabled = true;
   }
-  document.addEventListener("htmx:afterSettle", switchOff);
-  switchOff();
+  document.addEventListener("htmx:afterSettle", disableControls);
+  disableControls();
 
   // -- theme: buttons with data-theme-value
   function markTheme() {
@@ -41,7 +42,7 @@
     }
   }
 
-  // -- copy: data-copy holds the text, or data-copy-from the selector of what is to be copied
+  // -- copy: data-copy holds the text, or data-copy-from the selector of its element
   async function copy(button) {
     const from = button.dataset.copyFrom && document.querySelector(button.dataset.copyFrom);
     const text = from ? ("value" in from ? from.value : from.textContent) : button.dataset.copy;
@@ -49,14 +50,14 @@
     try {
       await navigator.clipboard.writeText(text);
     } catch {
-      done = copyTheOldWay(text); // plain http on another machine has no clipboard
+      done = copyWithSelection(text); // the clipboard API needs https or localhost
     }
     button.dataset.copied = done ? "yes" : "no";
-    say(done ? "Copied." : "This browser did not allow copying. Select the text and copy it by hand.");
+    announce(done ? "Copied." : "This browser did not allow copying. Select the text and copy it.");
     clearTimeout(button.copyTimer);
     button.copyTimer = setTimeout(() => delete button.dataset.copied, 1600);
   }
-  function copyTheOldWay(text) {
+  function copyWithSelection(text) {
     const area = document.createElement("textarea");
     area.value = text;
     area.className = "visually-hidden";
@@ -95,7 +96,7 @@
     const words = `${count} ${unit}${unit === "day" && count > 1 ? "s" : ""}`;
     return seconds > 0 ? `${words} ago` : `in ${words}`;
   }
-  // -- countdowns: data-countdown holds the end (ISO 8601); at zero, data-ended tells what to say instead
+  // -- countdowns: data-countdown holds the end (ISO 8601); at zero, the text of data-ended replaces it
   function remaining(end, now) {
     const seconds = Math.max(0, Math.ceil((end - now) / 1000));
     const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
@@ -117,13 +118,13 @@
       if (whole) {
         whole.replaceChildren(whole.dataset.ended);
         whole.classList.add("ended");
-        say(whole.dataset.ended);
+        announce(whole.dataset.ended);
       }
       place.dispatchEvent(new CustomEvent("countdown:end", { bubbles: true }));
     }
   }
 
-  // -- filter: an input with data-filter, the selector of the rows it narrows down
+  // -- filter: an input whose data-filter is the selector of the rows to filter
   function filter(input) {
     const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
     let shown = 0;
@@ -157,18 +158,18 @@
     const question = event.submitter?.dataset.confirm || event.target.dataset.confirm;
     if (question && !window.confirm(question)) event.preventDefault();
   });
-  // -- ticking rows: a form with data-bulk, its boxes by their `form`, [data-bulk-all] ticks all of them
-  function countTicked(form) {
+  // -- selecting rows: a form with data-bulk; its checkboxes refer to it by `form`, [data-bulk-all] selects all
+  function countSelected(form) {
     const boxes = Array.from(form.elements).filter((box) => box.type === "checkbox" && box.name);
-    const ticked = boxes.filter((box) => box.checked).length;
+    const selected = boxes.filter((box) => box.checked).length;
     const all = form.querySelector("[data-bulk-all]");
-    all.checked = ticked > 0 && ticked === boxes.length;
-    all.indeterminate = ticked > 0 && ticked < boxes.length;
-    form.querySelector("[data-bulk-count]").textContent = ticked ? `(${ticked})` : "";
-    form.querySelector("[type=submit]").disabled = !ticked;
+    all.checked = selected > 0 && selected === boxes.length;
+    all.indeterminate = selected > 0 && selected < boxes.length;
+    form.querySelector("[data-bulk-count]").textContent = selected ? `(${selected})` : "";
+    form.querySelector("[type=submit]").disabled = !selected;
   }
-  function countAllTicked() {
-    for (const form of $$("[data-bulk]")) countTicked(form);
+  function countAllSelected() {
+    for (const form of $$("[data-bulk]")) countSelected(form);
   }
   document.addEventListener("change", (event) => {
     const form = event.target.form;
@@ -176,10 +177,10 @@
     if (event.target.matches("[data-bulk-all]")) {
       for (const box of form.elements) if (box.type === "checkbox" && box.name) box.checked = event.target.checked;
     }
-    countTicked(form);
+    countSelected(form);
   });
-  document.addEventListener("DOMContentLoaded", countAllTicked);
-  document.addEventListener("htmx:afterSettle", countAllTicked);
+  document.addEventListener("DOMContentLoaded", countAllSelected);
+  document.addEventListener("htmx:afterSettle", countAllSelected);
 
   // -- keys: "/" goes to the page's search
   document.addEventListener("keydown", (event) => {
@@ -192,12 +193,12 @@
       search.select();
     }
   });
-  // an opened chooser puts the cursor into its filter
+  // opening the chooser focuses its filter
   document.addEventListener("shown.bs.dropdown", (event) => {
     event.target.parentElement.querySelector("[data-first-focus]")?.focus();
   });
 
-  // -- live parts: elements with data-live say how their polling fares
+  // -- live parts: elements with data-live say whether polling works
   function live(state) {
     const word = { on: "Live", off: "Reconnecting…" }[state];
     for (const place of $$("[data-live]")) {
@@ -211,14 +212,14 @@
     document.addEventListener(name, (event) => {
       if (polls(event)) live("off");
       else if (event.detail.xhr?.status === 403)
-        tell(event.detail.xhr.responseText); // not allowed, and why
-      else if (name !== "htmx:responseError") say("The server could not be reached. Nothing was sent; try again.");
+        showError(event.detail.xhr.responseText); // the reason for the refusal
+      else if (name !== "htmx:responseError") announce("The server could not be reached. Nothing was sent; try again.");
     });
   }
   document.addEventListener("htmx:afterRequest", (event) => {
     if (event.detail.successful && polls(event)) live("on");
   });
-  // signed out meanwhile: show the sign-in page whole, not inside a fragment
+  // The session has ended: show the whole sign-in page, not inside a fragment.
   document.addEventListener("htmx:beforeSwap", (event) => {
     const address = event.detail.xhr.responseURL;
     if (address && new URL(address).pathname.startsWith("/accounts/login")) {
@@ -228,8 +229,8 @@
   });
   document.addEventListener("htmx:afterSettle", () => tick());
 
-  // -- focus: what a person sent has replaced the button that had it; the result takes it, or the field at fault.
-  // A poll takes it from nobody.
+  // -- focus: a form's response replaces the focused button. The result is focused, or the field with the error.
+  // Polling does not move the focus.
   document.addEventListener("htmx:afterSettle", (event) => {
     if (event.detail.requestConfig?.verb === "get" || document.activeElement !== document.body) return;
     const place = event.target.querySelector("[aria-invalid=true]") || event.target.querySelector("[data-focus]");

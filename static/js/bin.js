@@ -52,7 +52,7 @@
     (chosen || at("captures")).focus();
   }
 
-  // the checklist stands above the list and would push it down; its next poll comes in 15 seconds
+  // the checklist is above the list and would push it down; its next poll is in 15 seconds
   document.addEventListener("htmx:beforeSwap", (event) => {
     if (event.detail.target.id === "silence" && isUnderCursor()) event.detail.shouldSwap = false;
   });

@@ -1,5 +1,5 @@
 // Sets light or dark before the first paint, so that nothing flashes; loaded in <head>, not deferred.
-// The choice (light, dark; none means: as the system has it) is kept in this browser.
+// The choice (light, dark; none: the system's) is stored in this browser.
 (() => {
   var dark = matchMedia("(prefers-color-scheme: dark)");
   function chosen() {

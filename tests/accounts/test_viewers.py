@@ -31,7 +31,7 @@ def test_every_page_of_the_instance_says_that_one_only_looks(instance: Instance,
 
     page = as_member(instance, "viewer").get(address).content.decode()
     assert NOTE in page
-    assert 'id="main" tabindex="-1" data-looks-only>' in page
+    assert "data-read-only" in page
     assert NOTE not in as_member(instance, "manager").get(address).content.decode()
 
 
