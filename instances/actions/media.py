@@ -1,4 +1,4 @@
-"""The files that messages carry: stored, fetched once an hour where that is wanted, and dropped when they are over."""
+"""The files of messages: stored, fetched from URLs (cached for an hour on request), and deleted when they expire."""
 
 import hashlib
 import logging
@@ -20,13 +20,13 @@ from instances.models import Instance, Media, media_expiry, new_media_key
 
 log = logging.getLogger(__name__)
 
-CACHED = timedelta(hours=1)
+CACHE_TIME = timedelta(hours=1)
 KEY_LENGTH = len(new_media_key())
-BATCH = 500  # files dropped in one go
+BATCH = 500  # files deleted in one pass
 
 
 def storage() -> Storage:
-    """DATA_DIR/media, or the bucket (settings.MEDIA_STORAGE). In it a folder for each instance, by its key."""
+    """Returns DATA_DIR/media, or the bucket (settings.MEDIA_STORAGE). One folder per instance, by its key."""
     return storages["media"]
 
 
@@ -40,12 +40,13 @@ def store_media(
     source: str = "",
     only: str = "",
 ) -> Media:
-    """Keeps a file, which is read from where it stands; `size` in bytes where it is known. Raises WrongFile.
+    """Store a file, read from its current position; `size` in bytes if known. `only` is "audio" or "image".
 
-    `only` "audio" or "image" takes no other.
+    The row is written before the file: a crash between the two leaves a row that retention deletes, never a file
+    without a row. So call it outside any transaction.
 
-    The row comes before the file: a crash between the two leaves a row that retention takes, never a file that
-    nobody knows. So it belongs outside of any transaction.
+    Raises:
+        WrongFile: the file is empty, of another type than `only`, not allowed, or exceeds the quota.
     """
     start = content.tell()
     head = content.read(HEAD)
@@ -79,7 +80,7 @@ def store_media(
 
 
 def check_quota(instance: Instance, size: int) -> None:
-    """Raises WrongFile where a file of `size` bytes would be more than the instance may keep (MEDIA_QUOTA_BYTES)."""
+    """Raises WrongFile if a file of `size` bytes would exceed the instance's quota (MEDIA_QUOTA_BYTES)."""
     kept = Media.objects.filter(instance=instance).aggregate(kept=Sum("size"))["kept"] or 0
     if kept + size > settings.MEDIA_QUOTA_BYTES:
         raise WrongFile(
@@ -88,36 +89,40 @@ def check_quota(instance: Instance, size: int) -> None:
         )
 
 
-def take_media(
+def store_given_media(
     instance: Instance, given: UploadedFile | str, *, filename: str, cached: bool = False, only: str = ""
 ) -> Media:
-    """Keeps what a call brings: an upload, a data URI, or the content of an address, which is fetched here.
+    """Store the file of a call: an upload, a data URI, or the content of a URL, which is fetched.
 
-    With `cached`, what this instance fetched from the same address under the same name within the last hour is
-    taken again, and nothing is fetched; without, it is always fetched. Raises WrongFile.
+    With `cached`, a file that this instance fetched from the same URL with the same name within the last hour is used
+    again; otherwise it is always fetched.
+
+    Raises:
+        WrongFile: as store_media, or the file could not be fetched.
     """
     if not sources.is_http_url(given):
-        return keep(instance, given, filename, only=only)
+        return store_content(instance, given, filename, only=only)
     if own := own_file(str(given)):
         with storage().open(own.path) as file:
             return store_media(
                 instance, content=file, filename=filename, content_type=own.content_type, only=only
             )
     if not cached:
-        check_quota(instance, 1)  # before anything is fetched for nothing
+        check_quota(instance, 1)  # do not fetch a file that cannot be stored
     source = hashlib.sha256(f"{given}\n{filename}".encode(errors="replace")).hexdigest()
-    if cached and (media := fetched_before(instance, source)):
-        return keep_longer(media)
+    if cached and (media := find_cached(instance, source)):
+        return extend_expiry(media)
     try:
         with fetch.fetch_slot(instance.pk):
-            return keep(instance, given, filename, source=source, only=only)
+            return store_content(instance, given, filename, source=source, only=only)
     except fetch.FetchFailed as error:
         raise WrongFile(str(error)) from None
 
 
-def keep(
+def store_content(
     instance: Instance, given: UploadedFile | str, filename: str, *, source: str = "", only: str = ""
 ) -> Media:
+    """Store an upload, a data URI, or the content of a URL that is not on this site."""
     with sources.open_content(given) as content:
         return store_media(
             instance, content=content.file, filename=filename, content_type=content.content_type,
@@ -126,7 +131,7 @@ def keep(
 
 
 def own_file(url: str) -> Media | None:
-    """The file that this site itself serves at that link; it is not asked for it by the network."""
+    """Returns the file that this site serves at this URL, so that it is not fetched through the network."""
     key, _, name = url.strip().removeprefix(settings.SITE_URL + "/media/").partition("/")
     found = (
         Media.objects.filter(key=key, expires_at__gt=timezone.now()).first()
@@ -136,14 +141,14 @@ def own_file(url: str) -> Media | None:
     return found if found and found.name_in_link == name and storage().exists(found.path) else None
 
 
-def fetched_before(instance: Instance, source: str) -> Media | None:
-    """What the instance has fetched from there within CACHED."""
-    found = Media.objects.filter(instance=instance, source=source, created_at__gt=timezone.now() - CACHED)
+def find_cached(instance: Instance, source: str) -> Media | None:
+    """Returns the file that the instance fetched from this source within CACHE_TIME."""
+    found = Media.objects.filter(instance=instance, source=source, created_at__gt=timezone.now() - CACHE_TIME)
     return found.order_by("-created_at").first()
 
 
-def keep_longer(media: Media) -> Media:
-    """The file is sent once more, so its 30 days begin anew. Raises WrongFile if it is gone meanwhile."""
+def extend_expiry(media: Media) -> Media:
+    """Restart the 30 days of a file that is sent again. Raises WrongFile if it was deleted in the meantime."""
     media.expires_at = media_expiry()
     if not Media.objects.filter(pk=media.pk).update(expires_at=media.expires_at):
         raise WrongFile("the file is no longer kept.")
@@ -151,32 +156,33 @@ def keep_longer(media: Media) -> Media:
 
 
 def drop_old() -> str:
-    """Drops the files that are over, and those of instances that are gone; every hour."""
-    over = 0
+    """Delete expired files and those of deleted instances; runs every hour."""
+    expired = 0
     while batch := list(Media.objects.filter(expires_at__lte=timezone.now()).order_by("expires_at")[:BATCH]):
         for media in batch:
-            over += drop(media)
+            expired += delete_if_expired(media)
     try:
         folders, _ = storage().listdir("")
-    except FileNotFoundError:  # nothing has ever been kept
+    except FileNotFoundError:  # no file was ever stored
         folders = []
-    gone = {folder for folder in folders if folder.isdigit()} - {
+    orphaned = {folder for folder in folders if folder.isdigit()} - {
         str(pk) for pk in Instance.objects.values_list("pk", flat=True)
     }
-    left = sum(drop_folder(folder) for folder in gone)
-    return f"{over} over, {left} of deleted instances"
+    of_deleted = sum(delete_folder(folder) for folder in orphaned)
+    return f"{expired} expired, {of_deleted} of deleted instances"
 
 
 @transaction.atomic
-def drop(media: Media) -> int:
-    """The row, and then its file, unless a call has just made it stay; 1 if it is dropped."""
-    gone, _ = Media.objects.filter(pk=media.pk, expires_at__lte=timezone.now()).delete()
-    if gone:
+def delete_if_expired(media: Media) -> int:
+    """Delete the row, then its file, unless a call has just extended it; returns 1 if deleted, else 0."""
+    deleted, _ = Media.objects.filter(pk=media.pk, expires_at__lte=timezone.now()).delete()
+    if deleted:
         storage().delete(media.path)
-    return 1 if gone else 0
+    return 1 if deleted else 0
 
 
-def drop_folder(folder: str) -> int:
+def delete_folder(folder: str) -> int:
+    """Delete a folder of the storage; returns how many files it had."""
     _, names = storage().listdir(folder)
     for name in names:
         storage().delete(f"{folder}/{name}")

@@ -1,4 +1,4 @@
-"""A linked messenger: the instance and its settings, its chats and messages, its queues, the sandbox's people."""
+"""The models of an instance: settings and status, chats and messages, queues, the sandbox's contacts."""
 
 from instances.models.bans import BannedContact
 from instances.models.chats import (

@@ -1,4 +1,4 @@
-"""Contacts that the mask of `banSettings` has turned away."""
+"""Contacts that the mask of `banSettings` has banned."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from instances.models.instances import Instance
 
 
 class BannedContact(models.Model):
-    """Somebody whose number fits the mask and who has written since it was set: they have been told, once."""
+    """A contact whose number matches the mask, and who was told of the ban when they wrote."""
 
     instance = models.ForeignKey(Instance, models.CASCADE, related_name="banned_contacts")
     chat_id = models.CharField(max_length=100)

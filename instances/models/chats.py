@@ -1,4 +1,4 @@
-"""Conversations: chats with their place in the list, who is in a group, and labels."""
+"""Chats with their position in the list, the participants of groups, and labels."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from instances.models.instances import Instance
 
 
 def new_invite_code() -> str:
-    """The last part of a group's invite link: 22 letters, digits, - or _, 128 bits of chance."""
+    """Returns the last part of a group's invite link: 22 letters, digits, - or _; 128 random bits."""
     return secrets.token_urlsafe(16)
 
 
 class Label(models.Model):
-    """A label that chats of an instance can bear."""
+    """A label for the chats of an instance."""
 
     instance = models.ForeignKey(Instance, models.CASCADE, related_name="labels")
     name = models.CharField(max_length=100)
@@ -43,10 +43,10 @@ class Chat(models.Model):
     image = models.CharField(max_length=2000, blank=True, default="")
     is_group = models.BooleanField(default=False)
     last_time = models.DateTimeField(default=timezone.now)
-    # of a group; a new code makes the old link worthless, an empty one means that there is none
+    # of a group; a new code invalidates the old link, an empty one means that there is no link
     invite_code = models.CharField(max_length=40, blank=True, default="")
     left_at = models.DateTimeField("the account left the group", null=True, blank=True)
-    # where it stands in the list of dialogs
+    # position in the list of dialogs
     pinned_at = models.DateTimeField(null=True, blank=True)
     archived = models.BooleanField(default=False)
     removed_at = models.DateTimeField("taken off the list until the next message", null=True, blank=True)
@@ -54,7 +54,7 @@ class Chat(models.Model):
     marked_unread = models.BooleanField(default=False)
     read_number = models.PositiveIntegerField("messageNumber up to which the account has read", default=0)
     cleared_number = models.PositiveIntegerField("messageNumber up to which it was cleared", default=0)
-    # what its contacts see the account do
+    # what its contacts see: the account is typing or recording
     activity = models.CharField(max_length=10, choices=Activity, blank=True, default="")
     activity_until = models.DateTimeField(null=True, blank=True)
     labels = models.ManyToManyField(Label, blank=True, related_name="chats")
@@ -83,7 +83,7 @@ class Chat(models.Model):
                 name="instances_chat_dialogs",
                 condition=models.Q(removed_at__isnull=True),
             ),
-            # messagesHistory: has the instance any chat that was cleared?
+            # messagesHistory: whether the instance has a cleared chat
             models.Index(
                 name="instances_chat_cleared", fields=["instance"], condition=models.Q(cleared_number__gt=0)
             ),
@@ -94,7 +94,7 @@ class Chat(models.Model):
 
 
 class Participant(models.Model):
-    """Somebody who is in a group now."""
+    """A current participant of a group."""
 
     chat = models.ForeignKey(Chat, models.CASCADE, related_name="participants")
     member = models.CharField("chat id of the member", max_length=100)

@@ -1,4 +1,4 @@
-"""The words of an instance, its chats and messages, as the wire contract spells them."""
+"""Choices and constants of instances, chats and messages, spelled as in the wire contract."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.db import models
 
 
 class Channel(models.TextChoices):
-    """How an instance reaches its messenger; one module each in instances/channels."""
+    """How an instance is connected to its messenger; one folder each in instances/channels."""
 
     SANDBOX = "sandbox", "Sandbox"
 
@@ -23,7 +23,7 @@ class AccountStatus(models.TextChoices):
 
 
 NOT_PAID = "not_paid"
-QR_CODE_LIFETIME = timedelta(minutes=1)  # a QR code, contract.md, section 4
+QR_CODE_LIFETIME = timedelta(minutes=1)  # contract.md, section 4
 
 
 class Substatus(models.TextChoices):
@@ -43,18 +43,18 @@ class Substatus(models.TextChoices):
 
 
 class StopReason(models.TextChoices):
-    """Why an instance is stopped. What either means for what goes in and out is the same."""
+    """Why an instance is stopped. Both have the same effect."""
 
     STAFF = "staff", "stopped by staff"
     BLOCKED = "blocked", "its account is blocked"
 
 
-# while an authenticated account has one of these, messages and ticks go; while another, they wait
+# An authenticated account sends messages and receives acks while it has one of these; otherwise they wait.
 CONNECTED = (Substatus.NORMAL, Substatus.BATTERY_LOW, Substatus.BATTERY_LOW_1, Substatus.BATTERY_LOW_2)
 
 
 class LoadingReason(models.TextChoices):
-    """Why an instance that is `loading` is so; `reason` of statusData."""
+    """Why an instance is `loading`; `reason` of statusData."""
 
     CONNECTING = "connecting", "connecting"
     SYNCING = "syncing", "syncing"
@@ -88,7 +88,7 @@ FILE_TYPES = (
 
 
 class Ack(models.IntegerChoices):
-    """The ticks of an outgoing message; a status never goes back."""
+    """The acks of an outgoing message; a status is never lowered."""
 
     SENT = 1, "sent"
     DELIVERED = 2, "delivered"

@@ -1,4 +1,4 @@
-"""One linked messenger account, its settings and state, and the history of its status."""
+"""One linked messenger account, its settings and status, and its status history."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from instances.models.choices import (
 
 
 def new_number() -> int:
-    """The instance's number in the wire contract: digits alone, and not to be guessed."""
+    """Returns an instance's number in the wire contract: only digits, hard to guess."""
     return 100_000_000 + secrets.randbelow(1_900_000_000)  # fits PostgreSQL's integer
 
 
@@ -36,9 +36,9 @@ def new_token() -> str:
 
 class InstanceQuerySet(models.QuerySet["Instance"]):
     def visible_to(self, user: Any) -> InstanceQuerySet:
-        """The instances that `user` may look at: of the own account, and of those where they are a member.
+        """Returns the instances of the user's own account and of accounts where they are a member.
 
-        Each knows by `may_change` whether this person may also change it.
+        `may_change` of each says whether the user may also change it.
         """
         changeable = models.Q(owner__in=Account.objects.changeable_by(user))
         return self.filter(owner__in=Account.objects.visible_to(user)).annotate(
@@ -46,11 +46,11 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         )
 
     def changeable_by(self, user: Any) -> InstanceQuerySet:
-        """The instances that `user` may change: of the own account, and of those where they are a manager."""
+        """Returns the instances of the user's own account and of accounts where they are a manager."""
         return self.filter(owner__in=Account.objects.changeable_by(user))
 
     def of_account(self, account: Any) -> InstanceQuerySet:
-        """What an account's key opens; the accounts that its owner is a member of are not among them."""
+        """Returns the instances for an account's key: only its own, not of accounts that its owner is a member of."""
         return self.filter(owner=account)
 
     def connected(self, now: datetime) -> InstanceQuerySet:
@@ -85,8 +85,8 @@ def connected_params(now: datetime) -> list[Any]:
 class Instance(models.Model):
     """One linked messenger account.
 
-    The settings stand here in the order and with the defaults of contract.md, section 2; those that
-    say where and how hooks go (webhookUrl, guaranteedHooks, parallelHooks) are hooks.Endpoint's.
+    The settings have the order and defaults of contract.md, section 2. The settings of deliveries (webhookUrl,
+    guaranteedHooks, parallelHooks) are fields of hooks.Endpoint.
     """
 
     number = models.IntegerField(unique=True, default=new_number, editable=False)
@@ -98,13 +98,13 @@ class Instance(models.Model):
     substatus = models.CharField(max_length=20, choices=Substatus, default=Substatus.NORMAL)
     status_changed_at = models.DateTimeField(default=timezone.now)
     phone = models.CharField("own phone number", max_length=20, blank=True, default="")
-    # why it is `loading`; empty while nobody knows more than that
+    # why it is `loading`; empty if unknown
     loading_reason = models.CharField(max_length=20, choices=LoadingReason, blank=True, default="")
     battery = models.PositiveSmallIntegerField("battery of the phone, percent", default=90)
     profile_name = models.CharField("name that contacts see", max_length=100, blank=True, default="")
     profile_status = models.CharField("status text that contacts see", max_length=200, blank=True, default="")
     paid_until = models.DateTimeField(default=timezone.now)
-    # by staff: nothing goes in or out until it is started again
+    # by staff: nothing is sent or received until it is started again
     stopped_at = models.DateTimeField(null=True, blank=True)
     stop_reason = models.CharField(max_length=10, choices=StopReason, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now)
@@ -122,14 +122,14 @@ class Instance(models.Model):
     process_archive = models.BooleanField("processArchive", default=False)
     disable_dialogs_archive = models.BooleanField("disableDialogsArchive", default=False)
 
-    # banSettings: a regular expression over phone numbers, and what is said to those who match it
+    # banSettings: a regular expression for phone numbers, and the message for contacts who match it
     ban_phone_mask = models.CharField("banPhoneMask", max_length=200, blank=True, default="")
     pre_ban_message = models.TextField("preBanMessage", blank=True, default="")
 
-    # Gapless: raised by one UPDATE that holds the row until the event's transaction ends.
+    # Gapless: increased by one UPDATE that locks the row until the event's transaction ends.
     last_message_number = models.PositiveIntegerField(default=0, editable=False)
 
-    # True where `visible_to` found it for somebody who may also change it; a viewer's pages show no buttons then
+    # Set by `visible_to`: whether the user may change the instance; a viewer's pages show no buttons.
     may_change = False
 
     objects = InstanceQuerySet.as_manager()
@@ -174,7 +174,7 @@ class Instance(models.Model):
 
     @property
     def is_stopped(self) -> bool:
-        """By staff, or with its blocked account: nothing goes in or out."""
+        """Whether staff has stopped it or blocked its account: nothing is sent or received."""
         return self.stopped_at is not None
 
     @property
@@ -183,23 +183,23 @@ class Instance(models.Model):
 
     @property
     def is_connected(self) -> bool:
-        """Does the messenger reach it now, and may it? While not, what is to go out waits."""
+        """Whether its queues may be sent now: it is linked, connected, paid and not stopped."""
         linked = self.is_authenticated and self.substatus in CONNECTED
         return linked and self.is_paid and self.stopped_at is None
 
     @property
     def shown_loading_reason(self) -> str:
-        """`reason` of statusData: a LoadingReason while it is loading, else ""."""
+        """`reason` of statusData: a LoadingReason while it is loading, otherwise ""."""
         if self.account_status != AccountStatus.LOADING:
             return ""
         if self.loading_reason:
             return self.loading_reason
-        told_apart = {Substatus.SYNCING: LoadingReason.SYNCING, Substatus.OFFLINE: LoadingReason.OFFLINE}
-        return told_apart.get(Substatus(self.substatus), LoadingReason.CONNECTING)
+        known_reasons = {Substatus.SYNCING: LoadingReason.SYNCING, Substatus.OFFLINE: LoadingReason.OFFLINE}
+        return known_reasons.get(Substatus(self.substatus), LoadingReason.CONNECTING)
 
     @property
     def is_code_outdated(self) -> bool:
-        """Has its QR code been there for QR_CODE_LIFETIME, and is not said to have expired yet?"""
+        """Whether its QR code was shown for QR_CODE_LIFETIME and is not yet recorded as expired."""
         return (
             self.account_status == AccountStatus.GOT_QR_CODE
             and self.substatus == Substatus.NORMAL
@@ -208,12 +208,12 @@ class Instance(models.Model):
 
     @property
     def shown_status(self) -> str:
-        """`accountStatus` as the wire contract says it: `not_paid` hides all the others."""
+        """`accountStatus` of the wire contract: `not_paid` replaces all others."""
         return self.account_status if self.is_paid else NOT_PAID
 
     @property
     def last_queue_number(self) -> int:
-        """How many messages the API has ever accepted; costs a query unless `queue` is selected with it."""
+        """How many messages the API has accepted in total. One query, unless `queue` was selected with it."""
         return self.queue.last_number
 
     @property

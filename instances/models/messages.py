@@ -1,4 +1,4 @@
-"""Messages that have gone in or out, and the files that they carry."""
+"""Received and sent messages, and their files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MEDIA_KEPT = timedelta(days=30)
 
 
 def new_media_key() -> str:
-    """The part of a media link that can't be guessed: 192 bits in hexadecimal digits."""
+    """Returns the secret part of a media link: 192 random bits in hexadecimal digits."""
     return secrets.token_hex(24)
 
 
@@ -28,7 +28,7 @@ def media_expiry() -> datetime:
 
 
 class Media(models.Model):
-    """A file that a message carries, served by its link until it expires; then row and file go together."""
+    """A message's file, served by its link until it expires; then the row and the file are deleted."""
 
     instance = models.ForeignKey(Instance, models.CASCADE, related_name="media")
     key = models.CharField(max_length=64, unique=True, default=new_media_key, editable=False)
@@ -37,16 +37,16 @@ class Media(models.Model):
     content_type = models.CharField(max_length=100)
     size = models.PositiveBigIntegerField("bytes")
     path = models.CharField("name in the storage", max_length=300)
-    # of the address and file name by which it was fetched, SHA-256 in hexadecimal; an address may hold secrets
+    # SHA-256 of the URL and file name by which it was fetched, in hexadecimal; a URL may contain secrets
     source = models.CharField(max_length=64, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField(default=media_expiry)
 
     class Meta:
         indexes = [
-            # retention: which are over
+            # retention: expired files
             models.Index(name="instances_media_expiry", fields=["expires_at"]),
-            # `cached`: what was fetched from an address within the hour
+            # `cached`: files fetched from a URL within the last hour
             models.Index(
                 name="instances_media_source",
                 fields=["instance", "source", "created_at"],
@@ -70,7 +70,7 @@ class Media(models.Model):
 
 
 class Message(models.Model):
-    """A message that has gone in or out. Its number is gapless per instance (contract.md, section 3)."""
+    """A received or sent message. Numbers are gapless per instance (contract.md, section 3)."""
 
     instance = models.ForeignKey(Instance, models.CASCADE, related_name="messages")
     number = models.PositiveIntegerField("messageNumber")
@@ -106,7 +106,7 @@ class Message(models.Model):
         ]
         indexes = [
             models.Index(name="instances_message_chat", fields=["chat", "number"]),
-            # a file is dropped: whose was it? Without it each one looks at all messages of all instances
+            # the messages of a deleted file; without it, each deletion reads all messages of all instances
             models.Index(
                 name="instances_message_media",
                 fields=["media"],

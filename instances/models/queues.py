@@ -1,4 +1,4 @@
-"""What waits to go to the messenger: the outgoing messages of an instance, and its actions."""
+"""The queues of an instance: outgoing messages, and commands."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ DELIVERY_DEADLINE = timedelta(seconds=10)
 class OutgoingQueue(models.Model):
     """Number, length and pace of an instance's outgoing queue.
 
-    Apart from Instance, so that a call that sends never waits for a message that is being written down:
-    both hold their row until their commit has reached the disk.
+    It is separate from Instance, so that a sendMessage call never waits for a message that is being recorded: both lock
+    their row until their commit has reached the disk.
     """
 
     instance = models.OneToOneField(Instance, models.CASCADE, primary_key=True, related_name="queue")
     last_number = models.PositiveIntegerField("queueNumber", default=0)  # gapless
-    length = models.PositiveIntegerField("messages waiting", default=0)  # of the rows in OutgoingMessage
-    next_send_at = models.DateTimeField(default=timezone.now)  # nothing goes before (sendDelay)
+    length = models.PositiveIntegerField("messages waiting", default=0)  # number of OutgoingMessage rows
+    next_send_at = models.DateTimeField(default=timezone.now)  # nothing is sent before (sendDelay)
 
     class Meta:
         indexes = [
@@ -40,10 +40,10 @@ class OutgoingQueue(models.Model):
 
 
 class OutgoingMessage(models.Model):
-    """A message that the API has accepted and the messenger has not got yet.
+    """A message that the API has accepted and the channel has not sent yet.
 
-    It becomes a Message, with the same id and queue number, when the channel takes it; so a queue
-    that is cleared leaves no hole in the message numbers.
+    It becomes a Message, with the same id and queue number, when the channel has sent it. So clearing the queue leaves
+    no gap in the message numbers.
     """
 
     instance = models.ForeignKey(Instance, models.CASCADE, related_name="outgoing")
@@ -57,7 +57,7 @@ class OutgoingMessage(models.Model):
     metadata = models.JSONField(null=True, blank=True)
     forwarded = models.PositiveSmallIntegerField(default=0)
     media = models.ForeignKey(Media, models.SET_NULL, null=True, blank=True, related_name="+", db_index=False)
-    # not a message but the deletion of one, for everyone: that one's id
+    # if set, not a message: the id of a message to delete for everyone
     deletes = models.CharField("deletes the message", max_length=200, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now)
     last_try_at = models.DateTimeField(null=True, blank=True)
@@ -68,7 +68,7 @@ class OutgoingMessage(models.Model):
             models.UniqueConstraint(name="instances_outgoing_id", fields=["instance", "message_id"]),
         ]
         indexes = [
-            # a file is dropped: who still waits with it?
+            # the waiting messages of a deleted file
             models.Index(
                 name="instances_outgoing_media",
                 fields=["media"],
@@ -81,10 +81,9 @@ class OutgoingMessage(models.Model):
 
 
 class QueuedAction(models.Model):
-    """Something other than a message that the messenger is to do; done in the order of the keys.
+    """A command that waits in the queue; carried out in the order of the keys.
 
-    `data` is `json_data` of showActionsQueue: the arguments by the wire contract's names, phones as chat ids. One
-    that is done at once is never saved.
+    `data` is `json_data` of showActionsQueue (instances/command_payloads.py).
     """
 
     instance = models.ForeignKey(Instance, models.CASCADE, related_name="queued_actions")
@@ -101,7 +100,7 @@ class QueuedAction(models.Model):
             ),
         ]
         indexes = [
-            # the first that waits, and showActionsQueue: in order, one instance alone
+            # the first command, and showActionsQueue: in order, of one instance
             models.Index(name="instances_queuedaction_next", fields=["instance", "id"]),
         ]
 

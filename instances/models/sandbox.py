@@ -1,4 +1,4 @@
-"""The sandbox messenger's own tables: its people, what they do with a message, and when."""
+"""The tables of the sandbox messenger: its contacts, and the acks that they will make."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from instances.models.instances import Instance
 
 
 class SandboxContact(models.Model):
-    """A person of the sandbox, with a mind: what becomes of a message that is sent to them.
+    """A contact of the sandbox and their behaviour: what happens to messages sent to them.
 
-    A number without a row is somebody who is online, gets everything at once and never reads.
+    A number without a row is a contact who is online, receives messages immediately and never reads them.
     """
 
     instance = models.ForeignKey(Instance, models.CASCADE, related_name="sandbox_contacts")
@@ -25,7 +25,7 @@ class SandboxContact(models.Model):
     # seconds after "sent" and after "delivered"; null: never
     deliver_after = models.PositiveIntegerField(null=True, blank=True, default=0)
     read_after = models.PositiveIntegerField(null=True, blank=True, default=None)
-    # what was sent to somebody who blocks, or has no account, never arrives: not even afterwards
+    # Messages sent to a contact who blocks, or has no account, never arrive, not even later.
     missed_until = models.DateTimeField("what was sent before never arrives", null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -40,16 +40,16 @@ class SandboxContact(models.Model):
 
     @property
     def is_reachable(self) -> bool:
-        """Can a message ever get to them? If not, it stays at "sent"."""
+        """Whether messages can reach the contact. If not, they stay at "sent"."""
         return self.has_account and not self.blocks
 
 
 class SandboxReceipt(models.Model):
-    """The next tick that a contact is going to make on a message; due_at null: not as things are.
+    """The next ack that a contact will make for a message; due_at is null if the contact's behaviour prevents it.
 
-    For a message to a person there is a row only while the tick is due some time: all else follows from the message
-    and the contact. A message to a group has one for every member who has not read it yet, as the group's
-    tick is made by the last of them.
+    A message to a person has a row only while an ack is due at some time; the rest follows from the message and the
+    contact. A message to a group has a row for every member who has not read it, because the group's ack follows the
+    last member's.
     """
 
     instance = models.ForeignKey(Instance, models.CASCADE, related_name="sandbox_receipts")
@@ -65,7 +65,7 @@ class SandboxReceipt(models.Model):
             )
         ]
         indexes = [
-            # the loop: which are due
+            # the loop: due acks
             models.Index(
                 name="instances_sandboxreceipt_due",
                 fields=["due_at"],

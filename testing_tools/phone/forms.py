@@ -10,7 +10,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile, UploadedFile
 from django.db import models
 
 from instances import chat_ids
-from instances.actions.media import keep_longer, take_media
+from instances.actions.media import extend_expiry, store_given_media
 from instances.actions.message_lookup import UnknownMessage, quote
 from instances.contract.sending.contacts_and_locations import vcard_of
 from instances.media.kinds import WrongFile
@@ -123,7 +123,7 @@ def passed_on(instance: Instance, message_id: str) -> dict[str, Any]:
         "type": found.type,
         "body": found.body,
         "caption": found.caption,
-        "media": keep_longer(found.media) if found.media else None,
+        "media": extend_expiry(found.media) if found.media else None,
         "forwarded": found.forwarded + 1,
     }
 
@@ -162,7 +162,7 @@ def file_of(instance: Instance, kind: str, upload: UploadedFile | None) -> Media
         raise WrongFile(f"A video is wanted, and this is {upload.content_type or 'of no known kind'}.")
     only = wanted.family if wanted.family in ("image", "audio") else ""
     try:
-        return take_media(instance, upload, filename=upload.name or "file", only=only)
+        return store_given_media(instance, upload, filename=upload.name or "file", only=only)
     except WrongFile as error:
         raise WrongFile(f"The file was not taken: {error}") from None
 

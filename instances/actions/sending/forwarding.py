@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from django.db import transaction
 
 from instances import chat_ids
-from instances.actions.media import keep_longer
+from instances.actions.media import extend_expiry
 from instances.actions.message_lookup import find_message
 from instances.actions.sending.accept import send_message
 from instances.media.kinds import WrongFile
@@ -64,7 +64,7 @@ def file_of(original: Message | OutgoingMessage) -> Media | None:
     if original.media is None and original.type in FILE_TYPES:
         raise CannotForward(f"The file of the message {original.message_id} is no longer kept.")
     try:
-        return keep_longer(original.media) if original.media else None
+        return extend_expiry(original.media) if original.media else None
     except WrongFile:
         raise CannotForward(f"The file of the message {original.message_id} is no longer kept.") from None
 

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from instances.actions.media import take_media
+from instances.actions.media import store_given_media
 from instances.actions.message_lookup import UnknownMessage, quote
 from instances.api import schema
 from instances.api.errors import Conflict
@@ -78,7 +78,7 @@ def store_file(instance: Instance, given: dict[str, Any]) -> Media | None:
         return None
     name = given["filename"] or file_name(file)
     try:
-        return take_media(instance, file, filename=name)
+        return store_given_media(instance, file, filename=name)
     except WrongFile as error:
         raise exceptions.ValidationError({"file": f"Was not accepted: {error}"}) from None
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from instances import chat_ids
-from instances.actions.media import store_media, take_media
+from instances.actions.media import store_given_media, store_media
 from instances.actions.sending.accept import TEXT_LIMIT, QueueFull, check_can_send
 from instances.contract.arguments import Destination, text
 from instances.contract.errors import CallFailed
@@ -70,7 +70,7 @@ def store_preview(instance: Instance, given: str) -> Media:
     try:
         check_can_send(instance)
         if given[:5].lower() == "data:":
-            return take_media(instance, given.strip(), filename="preview", only="image")
+            return store_given_media(instance, given.strip(), filename="preview", only="image")
         raw = io.BytesIO(sources.decode_base64(given))
         return store_media(instance, content=raw, filename="preview", only="image")
     except QueueFull as error:

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from django.core.files.uploadedfile import UploadedFile
 
-from instances.actions.media import take_media
+from instances.actions.media import store_given_media
 from instances.actions.message_lookup import UnknownMessage
 from instances.actions.sending.accept import QueueFull, check_can_send
 from instances.contract.arguments import Destination, flag, text
@@ -127,7 +127,7 @@ def store(
     """Stores the file, after checking that the message itself can be accepted. Raises CallFailed."""
     try:
         check_can_send(instance, quoted_id=quoted_id)
-        return take_media(instance, given, filename=filename, cached=cached, only=only)
+        return store_given_media(instance, given, filename=filename, cached=cached, only=only)
     except (QueueFull, UnknownMessage) as error:
         raise CallFailed(str(error)) from None
     except WrongFile as error:

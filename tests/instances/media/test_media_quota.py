@@ -52,7 +52,7 @@ def test_over_the_quota_nothing_is_fetched(instance: Instance) -> None:
     keep(instance, 20)
     with Receiver() as server:
         with pytest.raises(WrongFile, match="would have more than"):
-            media_actions.take_media(instance, server.url, filename="a.txt")
+            media_actions.store_given_media(instance, server.url, filename="a.txt")
         assert server.requests == []
 
 

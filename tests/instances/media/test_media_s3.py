@@ -106,7 +106,7 @@ def test_a_file_is_put_into_the_bucket_served_from_it_and_dropped(
     assert (response.status_code, response.headers["Content-Length"]) == (200, "10")
     assert b"".join(response) == b"\xff\xd8\xffpicture"  # type: ignore[arg-type]  # it is a stream
     Media.objects.update(expires_at=timezone.now())
-    assert media_actions.drop_old() == "1 over, 0 of deleted instances"
+    assert media_actions.drop_old() == "1 expired, 0 of deleted instances"
     assert bucket.files == {}
 
 
@@ -121,6 +121,6 @@ def test_a_file_that_the_bucket_has_lost_is_not_there(
 def test_files_of_deleted_instances_are_found_in_the_bucket(bucket: Store, instance: Instance) -> None:
     kept = store_media(instance, content=io.BytesIO(b"\xff\xd8\xffpicture"), filename="photo.jpg")
     bucket.files["files/999999/lost"] = b"x"
-    assert media_actions.drop_old() == "0 over, 1 of deleted instances"
+    assert media_actions.drop_old() == "0 expired, 1 of deleted instances"
     assert list(bucket.files) == [f"files/{kept.path}"]
     assert storages["media"].exists(kept.path)

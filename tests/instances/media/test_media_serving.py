@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from instances.actions import media as media_actions
 from instances.actions.lifecycle import delete_instance
-from instances.actions.media import keep_longer, store_media
+from instances.actions.media import extend_expiry, store_media
 from instances.media.kinds import WrongFile
 from instances.models import Instance, Media
 from tests.factories import InstanceFactory
@@ -117,17 +117,17 @@ def test_a_file_that_can_not_be_written_leaves_no_row(
 def test_retention_drops_rows_and_files_that_are_over_and_no_others(instance: Instance) -> None:
     over, kept = keep(instance), keep(instance)
     Media.objects.filter(pk=over.pk).update(expires_at=timezone.now())
-    assert media_actions.drop_old() == "1 over, 0 of deleted instances"
+    assert media_actions.drop_old() == "1 expired, 0 of deleted instances"
     assert list(Media.objects.all()) == [kept]
     assert (storages["media"].exists(over.path), storages["media"].exists(kept.path)) == (False, True)
-    assert media_actions.drop_old() == "0 over, 0 of deleted instances"
+    assert media_actions.drop_old() == "0 expired, 0 of deleted instances"
 
 
 def test_retention_drops_the_files_of_deleted_instances(instance: Instance) -> None:
     bobs = InstanceFactory(owner__email="bob@example.org")
     theirs, kept = keep(bobs), keep(instance)
     delete_instance(bobs, acting_user=None)
-    assert media_actions.drop_old() == "0 over, 1 of deleted instances"
+    assert media_actions.drop_old() == "0 expired, 1 of deleted instances"
     assert (storages["media"].exists(theirs.path), storages["media"].exists(kept.path)) == (False, True)
 
 
@@ -135,8 +135,8 @@ def test_retention_keeps_what_was_sent_once_more_meanwhile(instance: Instance) -
     media = keep(instance)
     Media.objects.filter(pk=media.pk).update(expires_at=timezone.now())
     stale = Media.objects.get()
-    keep_longer(media)
-    assert media_actions.drop(stale) == 0
+    extend_expiry(media)
+    assert media_actions.delete_if_expired(stale) == 0
     assert storages["media"].exists(media.path)
 
 

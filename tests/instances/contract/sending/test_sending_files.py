@@ -152,7 +152,7 @@ def test_cached_under_another_name_or_after_an_hour_is_fetched_anew(post: Call, 
     post("sendFile", phone=TO, body=files.url, filename="other.jpg", cached=True)
     assert len(files.requests) == 2
     for media in Media.objects.all():
-        media.created_at -= media_actions.CACHED
+        media.created_at -= media_actions.CACHE_TIME
         media.save(update_fields=["created_at"])
     post("sendFile", phone=TO, body=files.url, filename="photo.jpg", cached=True)
     assert len(files.requests) == 3
