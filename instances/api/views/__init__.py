@@ -1,1 +1,1 @@
-"""The operations of the REST API: read the request, call one action, show what came of it."""
+"""The operations of the REST API: each reads the request, calls one action and returns the result."""

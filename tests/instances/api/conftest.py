@@ -1,4 +1,4 @@
-"""alice has an account with a key and an authenticated instance, and so has bob."""
+"""Accounts of alice and bob, each with a key and an authenticated instance."""
 
 import json
 from dataclasses import dataclass
@@ -15,22 +15,22 @@ from instances.models import Instance
 
 
 @dataclass
-class Caller:
-    """Somebody who calls the REST API; each call returns (status, JSON, or None where the answer is empty)."""
+class ApiClient:
+    """Calls the REST API with an account's key. Each call returns (status code, JSON); None for an empty response."""
 
     account: Account
     key: str
     instance: Instance
 
     def call(self, method: str, path: str, data: Any = None, **headers: str) -> tuple[int, Any]:
-        answer = Client().generic(
+        response = Client().generic(
             method,
             f"/api/v1/{path}",
             json.dumps(data) if data is not None else "",
             content_type="application/json",
             headers={"Authorization": f"Bearer {self.key}", **headers},
         )
-        return answer.status_code, answer.json() if answer.content else None
+        return response.status_code, response.json() if response.content else None
 
     def get(self, path: str) -> tuple[int, Any]:
         return self.call("GET", path)
@@ -43,22 +43,23 @@ class Caller:
 
     @property
     def home(self) -> str:
-        """Where this caller's instance is."""
+        """The path of this account's instance."""
         return f"instances/{self.instance.number}/"
 
 
-def somebody(name: str) -> Caller:
+def create_account(name: str) -> ApiClient:
+    """Creates an account with a key and an authenticated instance."""
     account = sign_up(f"{name}@example.org", "a-password-of-theirs")
     key = issue_key(account, acting_user=None)[1]
     instance = link_sandbox(create_instance(account, name=f"{name}'s"))
-    return Caller(account, key, instance)
+    return ApiClient(account, key, instance)
 
 
 @pytest.fixture
-def alice(db: None) -> Caller:
-    return somebody("alice")
+def alice(db: None) -> ApiClient:
+    return create_account("alice")
 
 
 @pytest.fixture
-def bob(db: None) -> Caller:
-    return somebody("bob")
+def bob(db: None) -> ApiClient:
+    return create_account("bob")

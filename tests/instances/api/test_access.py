@@ -1,4 +1,4 @@
-"""Every address of the REST API, and what each kind of visitor gets there. A new address must be put into the table."""
+"""Every URL of the REST API, and what each kind of client gets there. A new URL must be added to the table."""
 
 import re
 import uuid
@@ -15,7 +15,7 @@ from instances.actions.messages import receive_message, type_on_phone
 from instances.api.urls import urlpatterns
 from instances.channels.sandbox.actions.groups import create_group_as_contact
 from instances.models import Instance
-from tests.instances.api.conftest import Caller
+from tests.instances.api.conftest import ApiClient
 
 HELLO = {"from": "17680561234", "name": "Ann", "type": "chat", "body": "hello"}
 
@@ -64,8 +64,8 @@ OF_ONE = [row for row in TABLE if "{" in row[0]]
 
 
 @pytest.fixture
-def filled(alice: Caller) -> dict[str, str]:
-    """What stands in the table's braces: alice's instance, a message sent by it, hooks and jobs of it."""
+def filled(alice: ApiClient) -> dict[str, str]:
+    """The values for the table's braces: alice's instance, a message sent by it, its hooks and jobs."""
     message = type_on_phone(alice.instance, chat_id="17680561234", body="hi")
     receive_message(alice.instance, sender="17680561234", body="hello")
     group = create_group_as_contact(alice.instance, name="Holidays", by="17680561234@c.us")
@@ -96,12 +96,12 @@ def fill(row: tuple, filled: dict[str, str]) -> tuple[str, str, dict | None]:
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row[1]} {row[0]}")
-def test_the_owner_is_served(alice: Caller, filled: dict[str, str], row: tuple) -> None:
+def test_the_owner_is_served(alice: ApiClient, filled: dict[str, str], row: tuple) -> None:
     assert alice.call(*fill(row, filled))[0] == row[3]
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row[1]} {row[0]}")
-def test_without_a_key_nobody_is_served(alice: Caller, filled: dict[str, str], row: tuple) -> None:
+def test_without_a_key_nobody_is_served(alice: ApiClient, filled: dict[str, str], row: tuple) -> None:
     method, path, _ = fill(row, filled)
     before = rows()
     answer = Client().generic(method, f"/api/v1/{path}")
@@ -115,7 +115,7 @@ def test_without_a_key_nobody_is_served(alice: Caller, filled: dict[str, str], r
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row[1]} {row[0]}")
 def test_the_sign_in_cookie_of_a_browser_opens_nothing(
-    alice: Caller, filled: dict[str, str], row: tuple
+    alice: ApiClient, filled: dict[str, str], row: tuple
 ) -> None:
     client = Client()
     client.force_login(alice.account.owner)
@@ -125,7 +125,7 @@ def test_the_sign_in_cookie_of_a_browser_opens_nothing(
 
 @pytest.mark.parametrize("row", OF_ONE, ids=lambda row: f"{row[1]} {row[0]}")
 def test_a_stranger_learns_nothing_and_changes_nothing(
-    bob: Caller, filled: dict[str, str], row: tuple
+    bob: ApiClient, filled: dict[str, str], row: tuple
 ) -> None:
     before = rows()
     status, answer = bob.call(*fill(row, filled))
@@ -137,7 +137,9 @@ def test_a_stranger_learns_nothing_and_changes_nothing(
 
 @pytest.mark.parametrize("row", OF_ONE, ids=lambda row: f"{row[1]} {row[0]}")
 @pytest.mark.parametrize("instance", ["0", "99999999999999999999", "abc", "١٢٣", "-1", "1.5"])
-def test_what_does_not_exist_is_answered_like_a_strangers(alice: Caller, row: tuple, instance: str) -> None:
+def test_what_does_not_exist_is_answered_like_a_strangers(
+    alice: ApiClient, row: tuple, instance: str
+) -> None:
     names = {name: f"hook_{uuid.uuid4().hex}" for name in ("hook", "waiting")}
     names |= {name: f"redelivery_{uuid.uuid4().hex}" for name in ("job", "paused")}
     names |= {"phone": "17680561234", "chat": "17680561234@c.us", "group": "1-2@g.us"}
@@ -146,7 +148,7 @@ def test_what_does_not_exist_is_answered_like_a_strangers(alice: Caller, row: tu
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: f"{row[1]} {row[0]}")
-def test_a_missing_slash_at_the_end_is_forgiven(alice: Caller, filled: dict[str, str], row: tuple) -> None:
+def test_a_missing_slash_at_the_end_is_forgiven(alice: ApiClient, filled: dict[str, str], row: tuple) -> None:
     method, path, data = fill(row, filled)
     assert alice.call(method, path.rstrip("/"), data)[0] == row[3]
 
@@ -180,18 +182,18 @@ def methods(view: object) -> set[str]:
         "Bearer ü",
     ],
 )
-def test_a_wrong_key_is_refused_in_words_and_never_echoed(alice: Caller, header: str) -> None:
+def test_a_wrong_key_is_refused_in_words_and_never_echoed(alice: ApiClient, header: str) -> None:
     answer = Client().get("/api/v1/instances/", headers={"Authorization": header.format(key=alice.key)})
     assert answer.status_code == 401
     assert answer.json()["error"].startswith("Wrong account key. ")
     assert alice.key not in answer.text
 
 
-def test_the_scheme_is_read_in_any_case(alice: Caller) -> None:
+def test_the_scheme_is_read_in_any_case(alice: ApiClient) -> None:
     assert alice.call("GET", "instances/", Authorization=f"bearer {alice.key}")[0] == 200
 
 
-def test_a_revoked_key_opens_nothing_and_the_new_one_does(alice: Caller) -> None:
+def test_a_revoked_key_opens_nothing_and_the_new_one_does(alice: ApiClient) -> None:
     old = alice.key
     alice.key = rotate_key(alice.account, acting_user=alice.account.owner)[1]
     assert alice.get("instances/")[0] == 200
@@ -199,7 +201,7 @@ def test_a_revoked_key_opens_nothing_and_the_new_one_does(alice: Caller) -> None
     assert alice.get("instances/")[0] == 401
 
 
-def test_an_unknown_address_is_answered_in_json(alice: Caller) -> None:
+def test_an_unknown_address_is_answered_in_json(alice: ApiClient) -> None:
     assert alice.get("instance/") == (
         404,
         {"error": "/api/v1/instance/ does not exist. All operations are listed at /api/docs/."},
@@ -207,7 +209,7 @@ def test_an_unknown_address_is_answered_in_json(alice: Caller) -> None:
 
 
 def test_a_fault_of_ours_is_answered_in_json_and_logged(
-    alice: Caller, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    alice: ApiClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(instance: Instance) -> dict:
         raise ZeroDivisionError
@@ -222,7 +224,7 @@ def test_a_fault_of_ours_is_answered_in_json_and_logged(
 
 
 def rows() -> tuple:
-    """All that a refused call could have changed."""
+    """Everything that a rejected call could have changed."""
     return tuple(
         list(rows.order_by("pk").values_list(*names))
         for rows, names in (

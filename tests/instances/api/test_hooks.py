@@ -1,4 +1,4 @@
-"""The delivery log over REST: hooks with their attempts whole, filters, pages."""
+"""The delivery log over REST: hooks with their complete attempts, filters, pages."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -8,12 +8,12 @@ from urllib.parse import quote
 import pytest
 
 from hooks.models import Attempt, Hook, Kind, Outcome, Side, SkipReason, State, Trigger, new_public_id
-from tests.instances.api.conftest import Caller
+from tests.instances.api.conftest import ApiClient
 
 NINE = datetime(2030, 1, 1, 9, tzinfo=UTC)
 
 
-def hook(owner: Caller, **fields: Any) -> Hook:
+def hook(owner: ApiClient, **fields: Any) -> Hook:
     """A delivered message hook of the caller's instance, but for `fields`."""
     delivered = {
         "kind": Kind.MESSAGE, "body": b'{"messages":[]}', "state": State.DELIVERED, "attempts_made": 1,
@@ -25,13 +25,13 @@ def hook(owner: Caller, **fields: Any) -> Hook:
     return Hook.objects.create(endpoint=owner.instance.endpoint, **made)
 
 
-def failed(owner: Caller, **fields: Any) -> Hook:
+def failed(owner: ApiClient, **fields: Any) -> Hook:
     return hook(
         owner, **{"state": State.FAILED, "last_outcome": Outcome.NOT_200, "last_status": 500} | fields
     )
 
 
-def skipped(owner: Caller, **fields: Any) -> Hook:
+def skipped(owner: ApiClient, **fields: Any) -> Hook:
     unsent = {"attempts_made": 0, "last_outcome": "", "last_status": None, "last_host": ""}
     return hook(owner, **unsent | {"state": State.SKIPPED, "skip_reason": SkipReason.NO_ADDRESS} | fields)
 
@@ -47,7 +47,7 @@ def attempt(of: Hook, **fields: Any) -> Attempt:
     return Attempt.objects.create(hook=of, **answered | fields)
 
 
-def test_a_hook_is_shown_with_its_attempts_whole(alice: Caller) -> None:
+def test_a_hook_is_shown_with_its_attempts_whole(alice: ApiClient) -> None:
     made = hook(
         alice, kind=Kind.ACK, body='{"ack":["ü"]}'.encode(), message="true_1@c.us_3EB0", chat="1@c.us",
         attempts_made=2, attempts_allowed=20,
@@ -152,7 +152,7 @@ def test_a_hook_is_shown_with_its_attempts_whole(alice: Caller) -> None:
     )
 
 
-def test_an_attempt_that_reached_nobody_has_no_answer(alice: Caller) -> None:
+def test_an_attempt_that_reached_nobody_has_no_answer(alice: ApiClient) -> None:
     made = failed(alice, last_outcome=Outcome.TIMEOUT, last_status=None)
     attempt(
         made, status=None, address="", response_headers=[], response_body=b"", response_size=0,
@@ -168,30 +168,30 @@ def test_an_attempt_that_reached_nobody_has_no_answer(alice: Caller) -> None:
     }  # fmt: skip
 
 
-def test_a_skipped_hook_says_why(alice: Caller) -> None:
+def test_a_skipped_hook_says_why(alice: ApiClient) -> None:
     _, shown = alice.get(f"hooks/{skipped(alice).webhook_id}/")
     assert (shown["state"], shown["skipReason"], shown["attempts"]) == ("skipped", "no_address", [])
     assert shown["explanation"] == "Not sent: the instance had no webhook address."
 
 
-def test_a_hook_is_also_found_by_its_uuid(alice: Caller) -> None:
+def test_a_hook_is_also_found_by_its_uuid(alice: ApiClient) -> None:
     made = hook(alice)
     assert alice.get(f"hooks/{made.public_id}/") == alice.get(f"hooks/{made.webhook_id}/")
 
 
 @pytest.mark.parametrize("id", ["1", "hook_", "hook_x", "hook_{'0'}"])
-def test_no_hook_is_found_by_anything_else(alice: Caller, id: str) -> None:
+def test_no_hook_is_found_by_anything_else(alice: ApiClient, id: str) -> None:
     hook(alice)
     assert alice.get(f"hooks/{quote(id)}/")[0] == 404
 
 
-def listed(caller: Caller, query: str = "") -> list[str]:
+def listed(caller: ApiClient, query: str = "") -> list[str]:
     status, page = caller.get(f"hooks/?{query}")
     assert status == 200
     return [row["id"] for row in page["results"]]
 
 
-def test_the_log_is_newest_first_and_ones_own(alice: Caller, bob: Caller) -> None:
+def test_the_log_is_newest_first_and_ones_own(alice: ApiClient, bob: ApiClient) -> None:
     Hook.objects.all().delete()  # linking made some
     first, second = hook(alice), skipped(alice)
     other = failed(bob)
@@ -232,7 +232,7 @@ def test_the_log_is_newest_first_and_ones_own(alice: Caller, bob: Caller) -> Non
         ("state=delivered&kind=message&host=example.com", ["good"]),
     ],
 )
-def test_the_filters(alice: Caller, bob: Caller, query: str, names: list[str]) -> None:
+def test_the_filters(alice: ApiClient, bob: ApiClient, query: str, names: list[str]) -> None:
     Hook.objects.all().delete()
     second = timedelta(seconds=1)
     made = {
@@ -272,12 +272,12 @@ def test_the_filters(alice: Caller, bob: Caller, query: str, names: list[str]) -
         ),
     ],
 )
-def test_a_wrong_filter_is_refused_instead_of_overlooked(alice: Caller, query: str, fields: dict) -> None:
+def test_a_wrong_filter_is_refused_instead_of_overlooked(alice: ApiClient, query: str, fields: dict) -> None:
     [(name, text)] = fields.items()
     assert alice.get(f"hooks/?{query}") == (400, {"error": f"{name}: {text}", "fields": fields})
 
 
-def test_pages_go_on_where_they_were_when_new_hooks_come_in(alice: Caller) -> None:
+def test_pages_go_on_where_they_were_when_new_hooks_come_in(alice: ApiClient) -> None:
     made = [hook(alice).webhook_id for _ in range(5)]
     seen = []
     path = "hooks/?limit=2&kind=message"
@@ -290,7 +290,7 @@ def test_pages_go_on_where_they_were_when_new_hooks_come_in(alice: Caller) -> No
 
 
 def test_a_page_takes_as_many_queries_whatever_it_holds(
-    alice: Caller, django_assert_num_queries: Any
+    alice: ApiClient, django_assert_num_queries: Any
 ) -> None:
     for number in range(20):
         attempt(hook(alice) if number % 2 else failed(alice))
@@ -300,6 +300,6 @@ def test_a_page_takes_as_many_queries_whatever_it_holds(
         assert len(alice.get("hooks/")[1]["results"]) == 20 + 2  # linking made two
 
 
-def test_bodies_are_the_exact_bytes(alice: Caller) -> None:
+def test_bodies_are_the_exact_bytes(alice: ApiClient) -> None:
     body = json.dumps({"messages": [{"body": "“quotes” \u2028 \\ \n"}]}, ensure_ascii=False).encode()
     assert alice.get(f"hooks/{hook(alice, body=body).webhook_id}/")[1]["body"].encode() == body

@@ -9,7 +9,7 @@ from django.test import Client
 
 from instances.actions.lifecycle import create_instance
 from instances.models import Instance
-from tests.instances.api.conftest import Caller, somebody
+from tests.instances.api.conftest import ApiClient, create_account
 
 DEFAULTS = {
     "sendDelay": 0, "webhookUrl": None, "instanceStatuses": False, "webhookStatuses": False,
@@ -21,7 +21,7 @@ DEFAULTS = {
 
 @time_machine.travel(datetime(2030, 1, 1, 9, tzinfo=UTC), tick=False)
 def test_an_instance_is_shown_whole_to_its_owner(db: None) -> None:
-    alice = somebody("alice")
+    alice = create_account("alice")
     status, shown = alice.get(alice.home)
     instance = Instance.objects.get()
     assert status == 200
@@ -46,12 +46,12 @@ def test_an_instance_is_shown_whole_to_its_owner(db: None) -> None:
     }
 
 
-def test_not_paid_hides_the_other_statuses(alice: Caller) -> None:
+def test_not_paid_hides_the_other_statuses(alice: ApiClient) -> None:
     with time_machine.travel(datetime.now(UTC) + timedelta(days=4)):
         assert alice.get(alice.home)[1]["accountStatus"] == "not_paid"
 
 
-def test_the_list_holds_ones_own_instances_oldest_first(alice: Caller, bob: Caller) -> None:
+def test_the_list_holds_ones_own_instances_oldest_first(alice: ApiClient, bob: ApiClient) -> None:
     second = create_instance(alice.account, name="second")
     status, page = alice.get("instances/")
     assert status == 200
@@ -60,7 +60,7 @@ def test_the_list_holds_ones_own_instances_oldest_first(alice: Caller, bob: Call
     assert (page["next"], page["previous"]) == (None, None)
 
 
-def test_the_list_comes_in_pages_linked_by_the_sites_own_address(alice: Caller) -> None:
+def test_the_list_comes_in_pages_linked_by_the_sites_own_address(alice: ApiClient) -> None:
     numbers = [str(alice.instance.number)] + [str(create_instance(alice.account).number) for _ in range(2)]
     _, first = alice.get("instances/?limit=2")
     assert first["next"].startswith("http://localhost:8000/api/v1/instances/?")
@@ -84,13 +84,13 @@ def test_the_list_comes_in_pages_linked_by_the_sites_own_address(alice: Caller) 
         ),  # p=abc
     ],
 )
-def test_a_page_that_does_not_exist_is_refused(alice: Caller, query: str, fields: dict[str, str]) -> None:
+def test_a_page_that_does_not_exist_is_refused(alice: ApiClient, query: str, fields: dict[str, str]) -> None:
     [(name, text)] = fields.items()
     for path in ("instances/", "hooks/"):
         assert alice.get(f"{path}?{query}") == (400, {"error": f"{name}: {text}", "fields": fields})
 
 
-def test_a_new_instance_is_paid_for_the_trial_and_waits_for_its_link(alice: Caller) -> None:
+def test_a_new_instance_is_paid_for_the_trial_and_waits_for_its_link(alice: ApiClient) -> None:
     status, made = alice.post("instances/", {"name": "Shop", "channel": "sandbox"})
     instance = Instance.objects.latest("id")
     assert status == 201
@@ -100,7 +100,7 @@ def test_a_new_instance_is_paid_for_the_trial_and_waits_for_its_link(alice: Call
     assert instance.is_paid
 
 
-def test_a_new_instance_needs_nothing_said_and_tells_where_it_is(alice: Caller) -> None:
+def test_a_new_instance_needs_nothing_said_and_tells_where_it_is(alice: ApiClient) -> None:
     answer = Client().generic("POST", "/api/v1/instances/", headers={"Authorization": f"Bearer {alice.key}"})
     instance = Instance.objects.latest("id")
     assert answer.status_code == 201
@@ -108,7 +108,7 @@ def test_a_new_instance_needs_nothing_said_and_tells_where_it_is(alice: Caller) 
     assert answer.json()["name"] == ""
 
 
-def test_a_new_instance_takes_settings_at_once(alice: Caller) -> None:
+def test_a_new_instance_takes_settings_at_once(alice: ApiClient) -> None:
     status, made = alice.post(
         "instances/", {"webhookUrl": "https://example.com/hook", "guaranteedHooks": True}
     )
@@ -116,14 +116,14 @@ def test_a_new_instance_takes_settings_at_once(alice: Caller) -> None:
     assert made["settings"] == DEFAULTS | {"webhookUrl": "https://example.com/hook", "guaranteedHooks": True}
 
 
-def test_a_new_instance_with_a_wrong_setting_is_not_made(alice: Caller) -> None:
+def test_a_new_instance_with_a_wrong_setting_is_not_made(alice: ApiClient) -> None:
     status, answer = alice.post("instances/", {"name": "Shop", "webhookUrl": "ftp://example.com/"})
     assert status == 400
     assert list(answer["fields"]) == ["webhookUrl"]
     assert Instance.objects.count() == 1
 
 
-def test_a_change_touches_what_is_given_alone(alice: Caller) -> None:
+def test_a_change_touches_what_is_given_alone(alice: ApiClient) -> None:
     _, before = alice.get(alice.home)
     status, after = alice.patch(
         alice.home, {"webhookUrl": "http://127.0.0.1:5000/hook", "ackNotificationsOn": True}
@@ -135,7 +135,7 @@ def test_a_change_touches_what_is_given_alone(alice: Caller) -> None:
     assert alice.get(alice.home)[1] == after
 
 
-def test_settings_may_come_in_an_object_as_an_answer_has_them(alice: Caller) -> None:
+def test_settings_may_come_in_an_object_as_an_answer_has_them(alice: ApiClient) -> None:
     _, shown = alice.get(alice.home)
     changed = shown["settings"] | {"sendDelay": 5, "proxy": "203.0.113.1:1080"}
     status, after = alice.patch(alice.home, {"name": "Shop", "settings": changed})
@@ -143,12 +143,12 @@ def test_settings_may_come_in_an_object_as_an_answer_has_them(alice: Caller) -> 
     assert after == shown | {"name": "Shop", "settings": changed}
 
 
-def test_null_takes_the_address_away(alice: Caller) -> None:
+def test_null_takes_the_address_away(alice: ApiClient) -> None:
     alice.patch(alice.home, {"webhookUrl": "https://example.com/hook"})
     assert alice.patch(alice.home, {"webhookUrl": None})[1]["settings"] == DEFAULTS
 
 
-def test_an_empty_change_changes_nothing(alice: Caller) -> None:
+def test_an_empty_change_changes_nothing(alice: ApiClient) -> None:
     _, before = alice.get(alice.home)
     assert alice.patch(alice.home, {}) == (200, before)
 
@@ -187,7 +187,7 @@ FIELDS = ", ".join(["name", *DEFAULTS])
     ],
 )
 def test_a_wrong_change_names_the_field_and_changes_nothing(
-    alice: Caller, change: dict, fields: dict
+    alice: ApiClient, change: dict, fields: dict
 ) -> None:
     _, before = alice.get(alice.home)
     status, answer = alice.patch(alice.home, {"ackNotificationsOn": True, **change})
@@ -196,7 +196,7 @@ def test_a_wrong_change_names_the_field_and_changes_nothing(
 
 
 @pytest.mark.parametrize("body", [[], "name", 1, None])
-def test_a_body_that_is_no_object_is_refused(alice: Caller, body: object) -> None:
+def test_a_body_that_is_no_object_is_refused(alice: ApiClient, body: object) -> None:
     answer = Client().patch(
         f"/api/v1/{alice.home}",
         data=json.dumps(body),
@@ -216,7 +216,7 @@ def test_a_body_that_is_no_object_is_refused(alice: Caller, body: object) -> Non
     ],
 )
 def test_a_body_that_cannot_be_read_is_refused_in_words(
-    alice: Caller, body: str, content_type: str, status: int, error: str
+    alice: ApiClient, body: str, content_type: str, status: int, error: str
 ) -> None:
     answer = Client().generic(
         "PATCH",
@@ -229,11 +229,11 @@ def test_a_body_that_cannot_be_read_is_refused_in_words(
     assert error in answer.json()["error"]
 
 
-def test_a_deleted_instance_is_gone(alice: Caller, bob: Caller) -> None:
+def test_a_deleted_instance_is_gone(alice: ApiClient, bob: ApiClient) -> None:
     assert alice.call("DELETE", alice.home) == (204, None)
     assert alice.get(alice.home)[0] == 404
     assert list(Instance.objects.all()) == [bob.instance]
 
 
-def test_a_method_that_an_address_has_not_is_refused_in_words(alice: Caller) -> None:
+def test_a_method_that_an_address_has_not_is_refused_in_words(alice: ApiClient) -> None:
     assert alice.call("PUT", alice.home, {}) == (405, {"error": 'Method "PUT" not allowed.'})

@@ -1,4 +1,4 @@
-"""Many hooks sent again over REST, single ones moved on, delivery paused, the secret rotated."""
+"""Over REST: many hooks resent, actions on single hooks, delivery paused, the secret rotated."""
 
 from datetime import timedelta
 from typing import Any
@@ -9,14 +9,14 @@ from django.utils import timezone
 from hooks.actions import redelivery
 from hooks.actions.endpoints import configure
 from hooks.models import Endpoint, Hook, Redelivery, SkipReason, State
-from tests.instances.api.conftest import Caller
+from tests.instances.api.conftest import ApiClient
 from tests.instances.api.test_hooks import failed, hook, skipped
 
 NOTHING = {state.value: 0 for state in State}
 
 
 @pytest.fixture
-def address(alice: Caller) -> None:
+def address(alice: ApiClient) -> None:
     configure(alice.instance.endpoint, url="https://example.com/hook")
 
 
@@ -27,7 +27,7 @@ def job_of(answer: Any) -> Redelivery:
 # -- jobs
 
 
-def test_a_dry_run_counts_and_changes_nothing(alice: Caller, address: None) -> None:
+def test_a_dry_run_counts_and_changes_nothing(alice: ApiClient, address: None) -> None:
     failed(alice)
     failed(alice)
     hook(alice, state=State.RETRYING, finished_at=None, attempts_allowed=20, next_attempt_at=timezone.now())
@@ -41,7 +41,7 @@ def test_a_dry_run_counts_and_changes_nothing(alice: Caller, address: None) -> N
     assert Redelivery.objects.count() == 0
 
 
-def test_a_job_is_made_worked_off_and_shown(alice: Caller, address: None) -> None:
+def test_a_job_is_made_worked_off_and_shown(alice: ApiClient, address: None) -> None:
     first, second = failed(alice), failed(alice)
     hook(alice)
     status, made = alice.post("redeliveries/", {"state": ["failed"], "host": "EXAMPLE.com"})
@@ -75,7 +75,7 @@ def test_a_job_is_made_worked_off_and_shown(alice: Caller, address: None) -> Non
     assert [found.webhook_id for found in sent] == [first.webhook_id, second.webhook_id]
 
 
-def test_chosen_hooks_are_sent_again(alice: Caller, bob: Caller, address: None) -> None:
+def test_chosen_hooks_are_sent_again(alice: ApiClient, bob: ApiClient, address: None) -> None:
     mine, others = failed(alice), failed(bob)
     failed(alice)
     status, made = alice.post("redeliveries/", {"hooks": [mine.webhook_id, others.webhook_id]})
@@ -84,7 +84,7 @@ def test_chosen_hooks_are_sent_again(alice: Caller, bob: Caller, address: None) 
     assert list(Hook.objects.filter(redelivery=job_of(made))) == [mine]
 
 
-def test_a_job_is_paused_resumed_and_cancelled(alice: Caller, address: None) -> None:
+def test_a_job_is_paused_resumed_and_cancelled(alice: ApiClient, address: None) -> None:
     failed(alice)
     made = alice.post("redeliveries/", {"state": ["failed"]})[1]
     path = f"redeliveries/{made['id']}/"
@@ -99,7 +99,7 @@ def test_a_job_is_paused_resumed_and_cancelled(alice: Caller, address: None) -> 
     assert job_of(made).finished_at is not None
 
 
-def test_nothing_that_fits_makes_no_job(alice: Caller, address: None) -> None:
+def test_nothing_that_fits_makes_no_job(alice: ApiClient, address: None) -> None:
     status, answer = alice.post("redeliveries/", {"state": ["failed"]})
     assert (status, answer["error"]) == (
         409,
@@ -121,7 +121,7 @@ def test_nothing_that_fits_makes_no_job(alice: Caller, address: None) -> None:
     ],
 )
 def test_a_wrong_filter_is_refused_in_words(
-    alice: Caller, address: None, data: dict[str, Any], error: str
+    alice: ApiClient, address: None, data: dict[str, Any], error: str
 ) -> None:
     failed(alice)
     status, answer = alice.post("redeliveries/", data)
@@ -130,7 +130,7 @@ def test_a_wrong_filter_is_refused_in_words(
 
 
 def test_an_unknown_filter_and_a_strangers_instance_are_refused(
-    alice: Caller, bob: Caller, address: None
+    alice: ApiClient, bob: ApiClient, address: None
 ) -> None:
     failed(alice)
     assert alice.post("redeliveries/", {"states": ["failed"]})[0] == 400
@@ -141,14 +141,14 @@ def test_an_unknown_filter_and_a_strangers_instance_are_refused(
 # -- one hook
 
 
-def test_a_finished_hook_is_sent_again(alice: Caller, address: None) -> None:
+def test_a_finished_hook_is_sent_again(alice: ApiClient, address: None) -> None:
     made = failed(alice)
     status, answer = alice.post(f"hooks/{made.webhook_id}/resend/", None)
     assert (status, answer["id"], answer["state"]) == (200, made.webhook_id, "retrying")
     assert (answer["attemptsMade"], answer["attemptsAllowed"]) == (1, 2)
 
 
-def test_a_hook_that_waits_is_tried_skipped_or_cancelled(alice: Caller, address: None) -> None:
+def test_a_hook_that_waits_is_tried_skipped_or_cancelled(alice: ApiClient, address: None) -> None:
     later = timezone.now() + timedelta(hours=1)
     waiting = [
         hook(alice, state=State.RETRYING, finished_at=None, attempts_allowed=20, next_attempt_at=later)
@@ -168,7 +168,7 @@ def test_a_hook_that_waits_is_tried_skipped_or_cancelled(alice: Caller, address:
         assert alice.post(f"hooks/{given_up}/{action}/", None)[0] == 409
 
 
-def test_a_dropped_body_is_said_and_the_hook_is_not_sent_again(alice: Caller, address: None) -> None:
+def test_a_dropped_body_is_said_and_the_hook_is_not_sent_again(alice: ApiClient, address: None) -> None:
     at = timezone.now()
     made = skipped(alice, body=b"", body_dropped_at=at)
     shown = alice.get(f"hooks/{made.webhook_id}/")[1]
@@ -183,7 +183,7 @@ def test_a_dropped_body_is_said_and_the_hook_is_not_sent_again(alice: Caller, ad
 # -- the instance
 
 
-def test_delivery_is_paused_and_resumed(alice: Caller) -> None:
+def test_delivery_is_paused_and_resumed(alice: ApiClient) -> None:
     status, paused = alice.post(f"{alice.home}delivery/pause/", None)
     assert (status, paused["deliveryPauseReason"]) == (200, "by_hand")
     assert paused["deliveryPausedAt"] is not None
@@ -191,7 +191,7 @@ def test_delivery_is_paused_and_resumed(alice: Caller) -> None:
     assert (status, resumed["deliveryPausedAt"], resumed["deliveryPauseReason"]) == (200, None, None)
 
 
-def test_the_secret_is_rotated(alice: Caller) -> None:
+def test_the_secret_is_rotated(alice: ApiClient) -> None:
     old = alice.instance.endpoint.secret
     status, answer = alice.post(f"{alice.home}webhook-secret/rotate/", {})
     endpoint = Endpoint.objects.get(pk=alice.instance.pk)

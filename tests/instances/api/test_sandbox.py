@@ -1,4 +1,4 @@
-"""The sandbox over REST: a contact writes, a contact reads, the phone changes its state."""
+"""The sandbox over REST: a contact writes and reads, the phone changes its state."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from instances.actions.sending.accept import send_message
 from instances.actions.status import change_status
 from instances.models import Instance, Message
 from instances.sending.outgoing import send_due
-from tests.instances.api.conftest import Caller, somebody
+from tests.instances.api.conftest import ApiClient, create_account
 
 ANN = "17680561234@c.us"
 GROUP = "17680561234-1479621234@g.us"
@@ -20,7 +20,7 @@ HELLO = {"from": "17680561234", "name": "Ann", "type": "chat", "body": "hello"}
 
 @time_machine.travel(datetime(2030, 1, 1, 9, tzinfo=UTC), tick=False)
 def test_a_contacts_message_is_received_and_shown_as_its_hook_has_it(db: None) -> None:
-    alice = somebody("alice")
+    alice = create_account("alice")
     alice.patch(alice.home, {"webhookUrl": "http://127.0.0.1:5000/"})
     status, message = alice.post(f"{alice.home}sandbox/messages/", HELLO)
     assert status == 201
@@ -49,23 +49,23 @@ def test_a_contacts_message_is_received_and_shown_as_its_hook_has_it(db: None) -
 
 
 @pytest.mark.parametrize("sender", ["17680561234", "+17680561234", ANN, 17680561234])
-def test_the_sender_may_be_written_in_every_usual_way(alice: Caller, sender: object) -> None:
+def test_the_sender_may_be_written_in_every_usual_way(alice: ApiClient, sender: object) -> None:
     assert alice.post(f"{alice.home}sandbox/messages/", HELLO | {"from": sender})[1]["author"] == ANN
 
 
-def test_only_sender_and_body_are_needed(alice: Caller) -> None:
+def test_only_sender_and_body_are_needed(alice: ApiClient) -> None:
     status, message = alice.post(f"{alice.home}sandbox/messages/", {"from": "17680561234", "body": " hello "})
     assert (status, message["type"], message["body"]) == (201, "chat", " hello ")
     assert message["senderName"] == "17680561234"
 
 
-def test_a_contact_writes_in_a_group(alice: Caller) -> None:
+def test_a_contact_writes_in_a_group(alice: ApiClient) -> None:
     status, message = alice.post(f"{alice.home}sandbox/messages/", HELLO | {"chatId": GROUP})
     assert (status, message["chatId"], message["author"]) == (201, GROUP, ANN)
     assert message["id"].endswith(f"_{ANN}")
 
 
-def test_a_contact_quotes_a_message_and_puts_words_under_a_picture(alice: Caller) -> None:
+def test_a_contact_quotes_a_message_and_puts_words_under_a_picture(alice: ApiClient) -> None:
     _, first = alice.post(f"{alice.home}sandbox/messages/", HELLO)
     picture = {
         "from": "17680561234", "type": "image", "body": "https://example.com/a.jpg", "caption": "look",
@@ -85,7 +85,7 @@ def test_a_contact_quotes_a_message_and_puts_words_under_a_picture(alice: Caller
     ]
 
 
-def test_a_missed_call_needs_no_body(alice: Caller) -> None:
+def test_a_missed_call_needs_no_body(alice: ApiClient) -> None:
     status, message = alice.post(
         f"{alice.home}sandbox/messages/", {"from": "17680561234", "type": "call_log"}
     )
@@ -125,7 +125,7 @@ PHONE_ERROR = "Must be a phone number of 9 to 14 digits that starts with the cou
     ],
 )
 def test_a_wrong_message_names_the_field_and_is_not_received(
-    alice: Caller, change: dict, fields: dict
+    alice: ApiClient, change: dict, fields: dict
 ) -> None:
     status, answer = alice.post(f"{alice.home}sandbox/messages/", HELLO | change)
     assert (status, answer["fields"]) == (400, fields)
@@ -133,11 +133,11 @@ def test_a_wrong_message_names_the_field_and_is_not_received(
     assert not Hook.objects.filter(kind=Kind.MESSAGE).exists()
 
 
-def test_a_lone_surrogate_is_refused_and_not_a_crash(alice: Caller) -> None:
+def test_a_lone_surrogate_is_refused_and_not_a_crash(alice: ApiClient) -> None:
     assert alice.post(f"{alice.home}sandbox/messages/", HELLO | {"body": "\ud800"})[0] == 400
 
 
-def test_no_message_reaches_an_instance_that_is_not_authenticated(alice: Caller) -> None:
+def test_no_message_reaches_an_instance_that_is_not_authenticated(alice: ApiClient) -> None:
     change_status(alice.instance, account_status="got qr code")
     path = f"{alice.home}sandbox/"
     assert alice.post(f"{path}messages/", HELLO) == (
@@ -152,20 +152,20 @@ def test_no_message_reaches_an_instance_that_is_not_authenticated(alice: Caller)
     assert alice.post(f"{path}messages/", HELLO)[0] == 201
 
 
-def test_a_message_to_an_instance_that_is_not_paid_is_received_and_its_hook_skipped(alice: Caller) -> None:
+def test_a_message_to_an_instance_that_is_not_paid_is_received_and_its_hook_skipped(alice: ApiClient) -> None:
     with time_machine.travel(datetime.now(UTC) + timedelta(days=4)):
         assert alice.post(f"{alice.home}sandbox/messages/", HELLO)[0] == 201
     assert Hook.objects.get(kind=Kind.MESSAGE).skip_reason == SkipReason.NOT_PAID
 
 
-def sent(alice: Caller) -> str:
-    """A message that the API has sent, delivered by the sandbox: its id."""
+def sent(alice: ApiClient) -> str:
+    """The id of a message sent by the API and delivered by the sandbox."""
     outgoing = send_message(alice.instance, chat_id=ANN, body="good day")
     assert send_due() == 1
     return outgoing.message_id
 
 
-def test_a_receipt_is_recorded_once_and_never_goes_back(alice: Caller) -> None:
+def test_a_receipt_is_recorded_once_and_never_goes_back(alice: ApiClient) -> None:
     message_id = sent(alice)
     path = f"{alice.home}sandbox/receipts/"
     viewed = {"messageId": message_id, "status": "viewed"}
@@ -188,7 +188,7 @@ def test_a_receipt_is_recorded_once_and_never_goes_back(alice: Caller) -> None:
     ],
 )
 def test_a_wrong_receipt_names_the_field_and_changes_nothing(
-    alice: Caller, change: dict, fields: dict
+    alice: ApiClient, change: dict, fields: dict
 ) -> None:
     message_id = sent(alice)
     status, answer = alice.post(
@@ -198,7 +198,7 @@ def test_a_wrong_receipt_names_the_field_and_changes_nothing(
     assert Message.objects.get().get_ack_display() == "delivered"
 
 
-def test_a_message_that_came_in_gets_no_receipt(alice: Caller) -> None:
+def test_a_message_that_came_in_gets_no_receipt(alice: ApiClient) -> None:
     _, message = alice.post(f"{alice.home}sandbox/messages/", HELLO)
     status, answer = alice.post(
         f"{alice.home}sandbox/receipts/", {"messageId": message["id"], "status": "viewed"}
@@ -206,14 +206,14 @@ def test_a_message_that_came_in_gets_no_receipt(alice: Caller) -> None:
     assert (status, list(answer["fields"])) == (400, ["messageId"])
 
 
-def test_a_message_that_still_waits_gets_no_receipt(alice: Caller) -> None:
+def test_a_message_that_still_waits_gets_no_receipt(alice: ApiClient) -> None:
     outgoing = send_message(alice.instance, chat_id=ANN, body="good day")
     assert alice.post(
         f"{alice.home}sandbox/receipts/", {"messageId": outgoing.message_id, "status": "viewed"}
     ) == (409, {"error": "The message is still in the instance's queue, so no contact can have received it."})
 
 
-def test_anothers_message_gets_no_receipt(alice: Caller, bob: Caller) -> None:
+def test_anothers_message_gets_no_receipt(alice: ApiClient, bob: ApiClient) -> None:
     message_id = sent(alice)
     status, _ = bob.post(f"{bob.home}sandbox/receipts/", {"messageId": message_id, "status": "viewed"})
     assert status == 400
@@ -229,7 +229,7 @@ def test_anothers_message_gets_no_receipt(alice: Caller, bob: Caller) -> None:
         ({"accountStatus": "authenticated"}, ("authenticated", "normal")),
     ],
 )
-def test_the_phone_changes_its_state(alice: Caller, change: dict, state: tuple[str, str]) -> None:
+def test_the_phone_changes_its_state(alice: ApiClient, change: dict, state: tuple[str, str]) -> None:
     shown = {
         "accountStatus": state[0],
         "substatus": state[1],
@@ -262,7 +262,7 @@ def test_the_phone_changes_its_state(alice: Caller, change: dict, state: tuple[s
         ),
     ],
 )
-def test_a_wrong_state_changes_nothing(alice: Caller, change: dict, answer: dict) -> None:
+def test_a_wrong_state_changes_nothing(alice: ApiClient, change: dict, answer: dict) -> None:
     hooks = Hook.objects.count()
     assert alice.patch(f"{alice.home}sandbox/phone/", change) == (400, answer)
     assert Instance.objects.get().account_status == "authenticated"

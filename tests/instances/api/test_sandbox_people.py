@@ -1,4 +1,4 @@
-"""The sandbox's contacts, groups and chats over REST, as a CI job plays them."""
+"""The sandbox's contacts, groups and chats over REST, as a CI job uses them."""
 
 import json
 import threading
@@ -18,7 +18,7 @@ from instances.models import Ack, Chat, SandboxContact
 from instances.sending import channel_commands
 from instances.sending.outgoing import send_due
 from instances.thread_slots import ThreadSlots
-from tests.instances.api.conftest import Caller, somebody
+from tests.instances.api.conftest import ApiClient, create_account
 
 ANN, BEN = "17680561234@c.us", "4915112345678@c.us"
 EVERYBODY = {
@@ -27,24 +27,24 @@ EVERYBODY = {
 }  # fmt: skip
 
 
-def updates(alice: Caller) -> list[tuple[Any, Any]]:
+def updates(alice: ApiClient) -> list[tuple[Any, Any]]:
     """(old, new) of every chatUpdate so far."""
     hooks = Hook.objects.filter(endpoint=alice.instance.pk, kind=Kind.CHAT).order_by("id")
     found = [json.loads(hook.body)["chatUpdate"][0] for hook in hooks]
     return [(change["old"], change["new"]) for change in found]
 
 
-def contact(alice: Caller, phone: str = "17680561234") -> str:
+def contact(alice: ApiClient, phone: str = "17680561234") -> str:
     return f"{alice.home}sandbox/contacts/{phone}/"
 
 
 @pytest.mark.parametrize("phone", ["17680561234", "+17680561234", ANN])
-def test_a_number_of_which_nothing_was_said_is_like_everybody(alice: Caller, phone: str) -> None:
+def test_a_number_of_which_nothing_was_said_is_like_everybody(alice: ApiClient, phone: str) -> None:
     assert alice.get(contact(alice, phone)) == (200, EVERYBODY)
     assert alice.get(f"{alice.home}sandbox/contacts/") == (200, {"contacts": []})
 
 
-def test_a_contact_is_said_in_whole_and_changed_in_part(alice: Caller) -> None:
+def test_a_contact_is_said_in_whole_and_changed_in_part(alice: ApiClient) -> None:
     ann = EVERYBODY | {"name": "Ann", "readAfter": 3, "deliverAfter": None, "blocks": True}
     said = {"name": "Ann", "readAfter": 3, "deliverAfter": None, "blocks": True}
     assert alice.call("PUT", contact(alice), said) == (200, ann)
@@ -71,7 +71,7 @@ def test_a_contact_is_said_in_whole_and_changed_in_part(alice: Caller) -> None:
     ],
 )
 def test_a_wrong_contact_names_the_field_and_changes_nothing(
-    alice: Caller, change: dict, fields: dict
+    alice: ApiClient, change: dict, fields: dict
 ) -> None:
     for method in ("PUT", "PATCH"):
         status, answer = alice.call(method, contact(alice), {"name": "Ann", **change})
@@ -80,11 +80,11 @@ def test_a_wrong_contact_names_the_field_and_changes_nothing(
 
 
 @pytest.mark.parametrize("phone", ["ann", "12345", "1-2@g.us"])
-def test_nobody_has_such_a_number(alice: Caller, phone: str) -> None:
+def test_nobody_has_such_a_number(alice: ApiClient, phone: str) -> None:
     assert alice.get(contact(alice, phone))[0] == 404
 
 
-def test_a_new_name_and_a_new_picture_are_a_change_of_the_chat(alice: Caller) -> None:
+def test_a_new_name_and_a_new_picture_are_a_change_of_the_chat(alice: ApiClient) -> None:
     alice.post(f"{alice.home}sandbox/messages/", {"from": "17680561234", "body": "hello"})
     alice.patch(contact(alice), {"name": "Ann"})
     alice.patch(contact(alice), {"image": "https://example.com/ann.jpg"})
@@ -99,7 +99,7 @@ def test_a_new_name_and_a_new_picture_are_a_change_of_the_chat(alice: Caller) ->
     assert (message["senderName"], message["chatName"]) == ("Ann", "Ann")
 
 
-def test_who_has_no_account_writes_nothing(alice: Caller) -> None:
+def test_who_has_no_account_writes_nothing(alice: ApiClient) -> None:
     alice.patch(contact(alice), {"name": "Ann", "hasAccount": False})
     assert alice.post(f"{alice.home}sandbox/messages/", {"from": "17680561234", "body": "hello"}) == (
         409,
@@ -111,13 +111,13 @@ GROUP = {"name": "Holidays", "by": "17680561234", "members": ["4915112345678"]}
 
 
 @pytest.fixture
-def group(alice: Caller) -> str:
-    """A group that Ann made, with Ben and the account in it: its address."""
+def group(alice: ApiClient) -> str:
+    """The path of a group created by Ann, with Ben and the account in it."""
     _, made = alice.post(f"{alice.home}sandbox/groups/", GROUP)
     return f"{alice.home}sandbox/groups/{made['id']}/"
 
 
-def test_a_contact_makes_a_group_with_the_account_in_it(alice: Caller) -> None:
+def test_a_contact_makes_a_group_with_the_account_in_it(alice: ApiClient) -> None:
     status, made = alice.post(f"{alice.home}sandbox/groups/", GROUP)
     own = alice.instance.own_chat_id
     assert status == 201
@@ -130,7 +130,7 @@ def test_a_contact_makes_a_group_with_the_account_in_it(alice: Caller) -> None:
     assert alice.get(f"{alice.home}sandbox/groups/{made['id']}/") == (200, made)
 
 
-def test_others_change_a_group_and_each_change_is_hooked(alice: Caller, group: str) -> None:
+def test_others_change_a_group_and_each_change_is_hooked(alice: ApiClient, group: str) -> None:
     change = {
         "name": "Summer", "image": "https://example.com/sea.jpg", "add": ["447700900123"],
         "promote": ["447700900123"], "demote": ["17680561234"], "remove": ["4915112345678"],
@@ -148,7 +148,7 @@ def test_others_change_a_group_and_each_change_is_hooked(alice: Caller, group: s
     assert changes[-1][1] == now
 
 
-def test_a_wrong_change_of_a_group_changes_nothing(alice: Caller, group: str) -> None:
+def test_a_wrong_change_of_a_group_changes_nothing(alice: ApiClient, group: str) -> None:
     before = updates(alice)
     status, answer = alice.patch(group, {"name": "Summer", "add": ["4915112345678"]})
     assert (status, answer) == (409, {"error": f"{BEN} is in the group already."})
@@ -157,7 +157,7 @@ def test_a_wrong_change_of_a_group_changes_nothing(alice: Caller, group: str) ->
     assert updates(alice) == before
 
 
-def test_the_account_is_thrown_out_and_hears_no_more(alice: Caller, group: str) -> None:
+def test_the_account_is_thrown_out_and_hears_no_more(alice: ApiClient, group: str) -> None:
     status, now = alice.patch(group, {"remove": [alice.instance.phone]})
     assert (status, now["metadata"]["groupInviteLink"]) == (200, None)
     status, answer = alice.post(
@@ -171,7 +171,7 @@ def test_the_account_is_thrown_out_and_hears_no_more(alice: Caller, group: str) 
     assert Chat.objects.get(chat_id=now["id"]).left_at is None
 
 
-def test_who_is_not_in_the_group_writes_nothing_there(alice: Caller, group: str) -> None:
+def test_who_is_not_in_the_group_writes_nothing_there(alice: ApiClient, group: str) -> None:
     chat_id = group.split("/")[-2]
     status, answer = alice.post(
         f"{alice.home}sandbox/messages/", {"from": "447700900123", "chatId": chat_id, "body": "hello"}
@@ -179,13 +179,13 @@ def test_who_is_not_in_the_group_writes_nothing_there(alice: Caller, group: str)
     assert (status, answer["error"]) == (409, "447700900123 is not in this group; add them first.")
 
 
-def chat(alice: Caller, more: str = "", chat_id: str = ANN) -> Any:
+def chat(alice: ApiClient, more: str = "", chat_id: str = ANN) -> Any:
     status, answer = alice.get(f"{alice.home}sandbox/chats/{chat_id}/{more}")
     assert status == 200, answer
     return answer
 
 
-def test_contacts_see_typing_and_what_the_account_has_read(alice: Caller) -> None:
+def test_contacts_see_typing_and_what_the_account_has_read(alice: ApiClient) -> None:
     alice.post(f"{alice.home}sandbox/messages/", {"from": "17680561234", "body": "hello"})
     assert [chat(alice)[key] for key in ("activity", "readUpTo", "unread")] == [None, 0, 1]
     channel_commands.perform_now(alice.instance, ShowActivity(ANN, Chat.Activity.TYPING, 5))
@@ -194,7 +194,7 @@ def test_contacts_see_typing_and_what_the_account_has_read(alice: Caller) -> Non
     assert alice.get(f"{alice.home}sandbox/chats/4915112345678/")[0] == 404
 
 
-def test_a_chat_shows_what_its_contact_has_got(alice: Caller) -> None:
+def test_a_chat_shows_what_its_contact_has_got(alice: ApiClient) -> None:
     _, hello = alice.post(f"{alice.home}sandbox/messages/", {"from": "17680561234", "body": "hello"})
     alice.patch(contact(alice), {"online": False})
     send_message(alice.instance, chat_id=ANN, body="good day")
@@ -221,17 +221,17 @@ def test_a_chat_shows_what_its_contact_has_got(alice: Caller) -> None:
         ("since=1", "since"),
     ],
 )
-def test_a_wrong_question_names_the_parameter(alice: Caller, query: str, field: str) -> None:
+def test_a_wrong_question_names_the_parameter(alice: ApiClient, query: str, field: str) -> None:
     status, answer = alice.get(f"{alice.home}sandbox/chats/{ANN}/messages/?{query}")
     assert (status, list(answer["fields"])) == (400, [field])
 
 
 @pytest.fixture
-def committed(transactional_db: None) -> Iterator[Caller]:
-    yield somebody("alice")
+def committed(transactional_db: None) -> Iterator[ApiClient]:
+    yield create_account("alice")
 
 
-def test_who_waits_gets_the_answer_as_soon_as_it_is_there(committed: Caller) -> None:
+def test_who_waits_gets_the_answer_as_soon_as_it_is_there(committed: ApiClient) -> None:
     answers: list[Any] = []
 
     def wait() -> None:
@@ -250,7 +250,7 @@ def test_who_waits_gets_the_answer_as_soon_as_it_is_there(committed: Caller) -> 
     assert [message["body"] for message in answer["messages"]] == ["here I am"]
 
 
-def test_no_more_than_ten_wait_at_a_time(alice: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_than_ten_wait_at_a_time(alice: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chat_views, "WAITING_CALLS", ThreadSlots(1))
     monkeypatch.setattr(chat_views.time, "sleep", lambda seconds: pytest.fail("it waited"))
     chat_views.WAITING_CALLS.acquire(0)

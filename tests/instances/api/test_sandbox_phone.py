@@ -1,4 +1,4 @@
-"""The instance's own phone over REST: what is typed on it, its battery, its connection, and who takes it over."""
+"""The instance's own phone over REST: messages typed on it, battery, connection, takeover."""
 
 import json
 from typing import Any
@@ -9,14 +9,14 @@ from django.test import Client
 
 from hooks.models import Hook, Kind
 from instances.models import Instance, Media, Message
-from tests.instances.api.conftest import Caller
+from tests.instances.api.conftest import ApiClient
 
 ANN = "17680561234@c.us"
 LINKED = 2  # changes of status by which the fixture's instance was linked
 PNG = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNkYAAAAAYAAjCB0C8="
 
 
-def phone(alice: Caller) -> str:
+def phone(alice: ApiClient) -> str:
     return f"{alice.home}sandbox/phone/"
 
 
@@ -26,7 +26,7 @@ def state(answer: tuple[int, Any]) -> tuple[str, str, str | None, int]:
     return shown["accountStatus"], shown["substatus"], shown["reason"], shown["battery"]
 
 
-def test_the_phone_shows_its_state(alice: Caller) -> None:
+def test_the_phone_shows_its_state(alice: ApiClient) -> None:
     assert state(alice.get(phone(alice))) == ("authenticated", "normal", None, 90)
 
 
@@ -35,7 +35,7 @@ def test_the_phone_shows_its_state(alice: Caller) -> None:
     [(21, "normal"), (20, "battery_low"), (10, "battery_low_1"), (5, "battery_low_2"), (0, "battery_low_2")],
 )
 def test_a_low_battery_is_said_by_the_substatus_until_it_is_charged(
-    alice: Caller, battery: int, substatus: str
+    alice: ApiClient, battery: int, substatus: str
 ) -> None:
     assert state(alice.patch(phone(alice), {"battery": battery})) == (
         "authenticated",
@@ -46,20 +46,20 @@ def test_a_low_battery_is_said_by_the_substatus_until_it_is_charged(
     assert state(alice.patch(phone(alice), {"battery": 80})) == ("authenticated", "normal", None, 80)
 
 
-def test_a_phone_that_is_not_connected_says_that_first(alice: Caller) -> None:
+def test_a_phone_that_is_not_connected_says_that_first(alice: ApiClient) -> None:
     alice.post(phone(alice), {"event": "disconnect"})
     assert state(alice.patch(phone(alice), {"battery": 15})) == ("authenticated", "phone", None, 15)
     assert state(alice.post(phone(alice), {"event": "connect"})) == ("authenticated", "battery_low", None, 15)
 
 
 @pytest.mark.parametrize("battery", [-1, 101, "full", None])
-def test_a_wrong_battery_changes_nothing(alice: Caller, battery: Any) -> None:
+def test_a_wrong_battery_changes_nothing(alice: ApiClient, battery: Any) -> None:
     status, answer = alice.patch(phone(alice), {"battery": battery})
     assert (status, list(answer["fields"])) == (400, ["battery"])
     assert Instance.objects.get().battery == 90
 
 
-def test_a_day_of_the_phone(alice: Caller) -> None:
+def test_a_day_of_the_phone(alice: ApiClient) -> None:
     story = [
         ("log_out", ("got qr code", "normal", None, 90)),
         ("scan", ("authenticated", "normal", None, 90)),
@@ -89,13 +89,13 @@ def test_a_day_of_the_phone(alice: Caller) -> None:
     ("event", "status"),
     [("scan", 409), ("synced", 409), ("explode", 400), ("", 400)],
 )
-def test_what_can_not_happen_now_changes_nothing(alice: Caller, event: str, status: int) -> None:
+def test_what_can_not_happen_now_changes_nothing(alice: ApiClient, event: str, status: int) -> None:
     assert alice.post(phone(alice), {"event": event})[0] == status
     assert state(alice.get(phone(alice))) == ("authenticated", "normal", None, 90)
     assert Hook.objects.filter(kind=Kind.STATUS).count() == LINKED
 
 
-def test_no_message_reaches_a_phone_that_is_not_connected(alice: Caller) -> None:
+def test_no_message_reaches_a_phone_that_is_not_connected(alice: ApiClient) -> None:
     alice.post(phone(alice), {"event": "disconnect"})
     status, answer = alice.post(f"{alice.home}sandbox/messages/", {"from": "17680561234", "body": "hello"})
     first = f'First PATCH /api/v1/{phone(alice)} {{"substatus":"normal"}}.'
@@ -103,7 +103,7 @@ def test_no_message_reaches_a_phone_that_is_not_connected(alice: Caller) -> None
     assert (status, answer) == (409, {"error": f"{why} {first}"})
 
 
-def test_the_reset_gives_a_phone_that_is_linked_and_charged(alice: Caller) -> None:
+def test_the_reset_gives_a_phone_that_is_linked_and_charged(alice: ApiClient) -> None:
     alice.patch(phone(alice), {"battery": 3})
     alice.post(phone(alice), {"event": "log_out"})
     assert state(alice.post(f"{alice.home}sandbox/reset/", None)) == ("authenticated", "normal", None, 90)
@@ -125,7 +125,7 @@ TYPED = [
 
 @pytest.mark.parametrize(("type", "body"), TYPED)
 @pytest.mark.parametrize("direction", ["in", "out"])
-def test_every_type_goes_in_both_directions(alice: Caller, type: str, body: str, direction: str) -> None:
+def test_every_type_goes_in_both_directions(alice: ApiClient, type: str, body: str, direction: str) -> None:
     path = "messages/" if direction == "in" else "phone/messages/"
     who = {"from": "17680561234"} if direction == "in" else {"chatId": "17680561234"}
     status, message = alice.post(f"{alice.home}sandbox/{path}", {**who, "type": type, "body": body})
@@ -150,14 +150,16 @@ def test_every_type_goes_in_both_directions(alice: Caller, type: str, body: str,
     ],
 )
 @pytest.mark.parametrize("path", ["messages/", "phone/messages/"])
-def test_a_body_that_is_none_of_its_type_is_refused(alice: Caller, path: str, type: str, body: str) -> None:
+def test_a_body_that_is_none_of_its_type_is_refused(
+    alice: ApiClient, path: str, type: str, body: str
+) -> None:
     who = {"chatId": "17680561234"} if path.startswith("phone") else {"from": "17680561234"}
     status, answer = alice.post(f"{alice.home}sandbox/{path}", {**who, "type": type, "body": body})
     assert (status, list(answer["fields"])) == (400, ["body"])
     assert not Message.objects.exists()
 
 
-def test_what_is_typed_by_hand_may_quote_be_forwarded_and_have_a_caption(alice: Caller) -> None:
+def test_what_is_typed_by_hand_may_quote_be_forwarded_and_have_a_caption(alice: ApiClient) -> None:
     _, asked = alice.post(f"{alice.home}sandbox/messages/", {"from": "17680561234", "body": "which?"})
     status, message = alice.post(
         f"{alice.home}sandbox/phone/messages/",
@@ -175,7 +177,7 @@ def test_what_is_typed_by_hand_may_quote_be_forwarded_and_have_a_caption(alice: 
     ]
 
 
-def test_a_file_comes_as_base64_and_its_link_is_the_body(alice: Caller) -> None:
+def test_a_file_comes_as_base64_and_its_link_is_the_body(alice: ApiClient) -> None:
     status, message = alice.post(
         f"{alice.home}sandbox/messages/",
         {"from": "17680561234", "file": PNG, "filename": "dot.png", "caption": "look"},
@@ -188,7 +190,7 @@ def test_a_file_comes_as_base64_and_its_link_is_the_body(alice: Caller) -> None:
 
 
 @pytest.mark.parametrize("path", ["messages/", "phone/messages/"])
-def test_a_file_comes_in_a_form(alice: Caller, path: str) -> None:
+def test_a_file_comes_in_a_form(alice: ApiClient, path: str) -> None:
     who = {"chatId": "17680561234"} if path.startswith("phone") else {"from": "17680561234"}
     answer = Client().post(
         f"/api/v1/{alice.home}sandbox/{path}",
@@ -211,13 +213,13 @@ def test_a_file_comes_in_a_form(alice: Caller, path: str) -> None:
         ({"file": 5}, "file"),
     ],
 )
-def test_a_wrong_file_is_named_and_nothing_is_received(alice: Caller, given: dict, field: str) -> None:
+def test_a_wrong_file_is_named_and_nothing_is_received(alice: ApiClient, given: dict, field: str) -> None:
     status, answer = alice.post(f"{alice.home}sandbox/messages/", {"from": "17680561234", **given})
     assert (status, list(answer["fields"])) == (400, [field])
     assert not Message.objects.exists()
 
 
-def test_a_video_is_kept_only_where_videos_are_to_be_uploaded(alice: Caller) -> None:
+def test_a_video_is_kept_only_where_videos_are_to_be_uploaded(alice: ApiClient) -> None:
     video = {"from": "17680561234", "file": "data:video/mp4;base64,AAAAHGZ0eXA=", "filename": "a.mp4"}
     _, off = alice.post(f"{alice.home}sandbox/messages/", video)
     alice.patch(alice.home, {"videoUploadOn": True})
@@ -226,7 +228,7 @@ def test_a_video_is_kept_only_where_videos_are_to_be_uploaded(alice: Caller) -> 
     assert on["body"].endswith("/a.mp4")
 
 
-def test_an_old_message_is_received_and_not_hooked_where_old_ones_are_ignored(alice: Caller) -> None:
+def test_an_old_message_is_received_and_not_hooked_where_old_ones_are_ignored(alice: ApiClient) -> None:
     alice.patch(alice.home, {"ignoreOldMessages": True, "webhookUrl": "http://127.0.0.1:5000/"})
     old = {"from": "17680561234", "body": "hello", "time": 1_600_000_000}
     status, message = alice.post(f"{alice.home}sandbox/messages/", old)
@@ -234,7 +236,7 @@ def test_an_old_message_is_received_and_not_hooked_where_old_ones_are_ignored(al
     assert Hook.objects.get(kind=Kind.MESSAGE).skip_reason == "too_old"
 
 
-def test_a_missed_call_by_its_own_address(alice: Caller) -> None:
+def test_a_missed_call_by_its_own_address(alice: ApiClient) -> None:
     status, message = alice.post(f"{alice.home}sandbox/calls/", {"from": "+17680561234", "name": "Ann"})
     assert (status, message["type"], message["body"], message["senderName"]) == (
         201,

@@ -1,4 +1,4 @@
-"""The OpenAPI document is complete, and the one in docs/ is today's."""
+"""The OpenAPI document is complete, and docs/openapi.yaml is up to date."""
 
 import re
 from io import StringIO
@@ -14,7 +14,7 @@ SNAPSHOT = Path(__file__).parent.parent.parent.parent / "docs" / "openapi.yaml"
 
 
 def generated() -> str:
-    """As `manage.py spectacular` prints it; it fails on every warning, and on a document that is not valid."""
+    """The output of `manage.py spectacular`. Fails on warnings and if the document is invalid."""
     out = StringIO()
     call_command("spectacular", validate=True, fail_on_warn=True, stdout=out)
     return out.getvalue()

@@ -18,10 +18,10 @@ from schemathesis import GenerationMode
 from hooks.models import Hook
 from instances.actions.messages import receive_message
 from instances.actions.settings import change_settings
-from tests.instances.api.conftest import Caller
+from tests.instances.api.conftest import ApiClient
 
 DOCUMENT = Path(__file__).parent.parent.parent.parent / "docs" / "openapi.yaml"
-EXAMPLES = 6  # of each operation and kind; half a minute in all
+EXAMPLES = 6  # of each operation and kind; half a minute in total
 # What no operation says of itself: a verb that it has not, a body that is too long, another media type.
 EVERYWHERE = {405, 413, 415}
 
@@ -47,8 +47,8 @@ def send(case: Any, key: str) -> Any:
 
 
 @pytest.fixture
-def real_ids(alice: Caller) -> dict[str, str]:
-    """Ids that exist, by the beginning of the path that takes them."""
+def real_ids(alice: ApiClient) -> dict[str, str]:
+    """Existing ids by the beginning of the path that uses them."""
     change_settings(alice.instance, {"webhookUrl": "https://example.com/hook"})
     receive_message(alice.instance, sender="17680561234", body="hello")
     hook = Hook.objects.filter(endpoint_id=alice.instance.pk).latest("pk")
@@ -57,7 +57,7 @@ def real_ids(alice: Caller) -> dict[str, str]:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.label)
-def test_no_operation_fails(operation: Any, kind: str, alice: Caller, real_ids: dict[str, str]) -> None:
+def test_no_operation_fails(operation: Any, kind: str, alice: ApiClient, real_ids: dict[str, str]) -> None:
     documented = {int(status) for status in operation.definition.raw["responses"]}
     cases = operation.as_strategy(generation_mode=KINDS[kind])
 

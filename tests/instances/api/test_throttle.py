@@ -1,4 +1,4 @@
-"""An account makes at most so many calls a minute, and is told when to go on."""
+"""An account's calls per minute are limited, and `Retry-After` gives the seconds to wait."""
 
 from datetime import UTC, datetime
 
@@ -8,7 +8,7 @@ from django.test import Client
 
 from instances import login_throttle, rate_counters
 from instances.api.throttling import AccountThrottle
-from tests.instances.api.conftest import Caller
+from tests.instances.api.conftest import ApiClient
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +17,7 @@ def two_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     rate_counters.reset()
 
 
-def test_too_many_calls_are_refused_until_the_minute_ends(alice: Caller, bob: Caller) -> None:
+def test_too_many_calls_are_refused_until_the_minute_ends(alice: ApiClient, bob: ApiClient) -> None:
     with time_machine.travel(datetime(2030, 1, 1, 9, 0, 48, tzinfo=UTC), tick=False) as clock:
         assert [alice.get("hooks/")[0] for _ in range(3)] == [200, 200, 429]
         answer = Client().get("/api/v1/instances/", headers={"Authorization": f"Bearer {alice.key}"})
@@ -30,7 +30,7 @@ def test_too_many_calls_are_refused_until_the_minute_ends(alice: Caller, bob: Ca
 
 
 def test_too_many_wrong_keys_lock_their_address_out_and_no_key_that_was_right(
-    alice: Caller, bob: Caller, monkeypatch: pytest.MonkeyPatch, settings: object
+    alice: ApiClient, bob: ApiClient, monkeypatch: pytest.MonkeyPatch, settings: object
 ) -> None:
     settings.CONTRACT_WRONG_TOKENS_PER_MINUTE = 2
     monkeypatch.setattr(AccountThrottle, "THROTTLE_RATES", {"account": "100/min"})

@@ -1,4 +1,4 @@
-"""An instance of alice's, and a client that calls it as clients of the wire contract do."""
+"""An instance of alice's, and a client that calls it the way clients of the wire contract do."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +22,7 @@ def instance(db: None) -> Instance:
 
 @pytest.fixture
 def client() -> Client:
-    """A client that would fail on a missing CSRF token, as strangers do."""
+    """A client for which CSRF checks are enforced."""
     return Client(enforce_csrf_checks=True)
 
 

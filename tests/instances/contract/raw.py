@@ -1,4 +1,4 @@
-"""A connection to the real web server over which bytes go as they are, put right by no library."""
+"""A connection to the real web server that sends bytes unchanged, without an HTTP library."""
 
 import json
 import socket
@@ -12,8 +12,8 @@ FORM = "application/x-www-form-urlencoded"
 
 
 @dataclass
-class Answer:
-    """`interim` are the status lines of the 1xx answers before it; header names are in lower case."""
+class Response:
+    """`interim` has the status lines of the 1xx responses before it. Header names are in lower case."""
 
     status: int
     headers: dict[str, str]
@@ -22,7 +22,7 @@ class Answer:
 
     @property
     def json(self) -> Any:
-        """Its object; whatever else it is fails the test."""
+        """The JSON object of the body. Anything else fails the test."""
         assert self.headers["content-type"] == "application/json"
         found = json.loads(self.body)
         assert isinstance(found, dict)
@@ -30,7 +30,7 @@ class Answer:
 
 
 class Wire:
-    """One connection, kept open; `{id}` and `{token}` in what is sent become the demo instance's."""
+    """One keep-alive connection. `{id}`, `{token}` and `{uid}` in requests are replaced by the demo account's."""
 
     def __init__(self, product: Product) -> None:
         [self.instance] = product.demo["instances"]
@@ -47,7 +47,7 @@ class Wire:
         self.read.close()
         self.socket.close()
 
-    def filled(self, text: str) -> str:
+    def fill_in(self, text: str) -> str:
         return (
             text.replace("{id}", self.instance["id"])
             .replace("{token}", self.instance["token"])
@@ -55,10 +55,10 @@ class Wire:
         )
 
     def send(self, head: str, *headers: str, body: bytes = b"") -> None:
-        lines = [f"{self.filled(head)} HTTP/1.1", "Host: x", *headers, "", ""]
+        lines = [f"{self.fill_in(head)} HTTP/1.1", "Host: x", *headers, "", ""]
         self.socket.sendall("\r\n".join(lines).encode() + body)
 
-    def answer(self, *, to_head: bool = False) -> Answer:
+    def answer(self, *, to_head: bool = False) -> Response:
         interim: list[str] = []
         while True:
             status_line = self.read.readline().decode().strip()
@@ -72,10 +72,10 @@ class Wire:
                 break
             interim.append(status_line)
         body = b"" if to_head else self.read.read(int(headers["content-length"]))
-        return Answer(status, headers, body, interim)
+        return Response(status, headers, body, interim)
 
-    def ask(self, head: str, *headers: str, body: bytes = b"") -> Answer:
-        """Sends a request, with a Content-Length where it has a body and nothing else is said, and reads its answer."""
+    def ask(self, head: str, *headers: str, body: bytes = b"") -> Response:
+        """Sends a request and reads its response. Adds Content-Length if there is a body and no framing header."""
         framed = any(header.lower().startswith(("content-length", "transfer-encoding")) for header in headers)
         length = () if framed or not body else (f"Content-Length: {len(body)}",)
         self.send(head, *headers, *length, body=body)
@@ -83,7 +83,7 @@ class Wire:
 
     @property
     def is_closed(self) -> bool:
-        """Has the server closed it, with nothing more to be read?"""
+        """Whether the server has closed the connection and there is nothing left to read."""
         return self.read.read(1) == b""
 
 

@@ -1,4 +1,4 @@
-"""All three forms of an address reach the same methods (contract.md, section 1)."""
+"""All three URL forms reach the same methods (contract.md §1)."""
 
 from urllib.parse import urlsplit
 
@@ -11,7 +11,7 @@ AUTHENTICATED = {"accountStatus": "authenticated"}
 
 
 def ask(client: Client, address: str) -> object:
-    """A GET whose path keeps its doubled slashes: the test client by itself would take `//x` for a host."""
+    """A GET whose path keeps its doubled slashes: the test client treats `//x` as a host."""
     parts = urlsplit("http://testserver" + address)
     return client.generic("GET", "/", PATH_INFO=parts.path, QUERY_STRING=parts.query)
 

@@ -1,4 +1,4 @@
-"""What real clients send, and must be accepted: one test for each row of the table in contract.md, section 1."""
+"""What real clients send, and must be accepted: one test for each row of the table in contract.md §1."""
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -12,7 +12,7 @@ SEND = "/instance12345/sendMessage?token=secret"
 
 
 def sent() -> tuple[str, str]:
-    """Where to and what: of the only message in the queue."""
+    """The destination and the body of the only message in the queue."""
     return OutgoingMessage.objects.values_list("chat_id", "body").get()
 
 

@@ -1,4 +1,4 @@
-"""The token: where it may stand, what is said without it, and that it is never said aloud."""
+"""The token: where it is accepted, the error without it, and that it is never shown."""
 
 import logging
 

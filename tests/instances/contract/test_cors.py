@@ -1,4 +1,4 @@
-"""Any origin may call, without credentials; HEAD and OPTIONS answer (contract.md, section 1)."""
+"""Any origin may call, without credentials; HEAD and OPTIONS work (contract.md §1)."""
 
 import pytest
 from django.test import Client

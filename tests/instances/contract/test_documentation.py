@@ -1,4 +1,4 @@
-"""What is written about the contract is so: the examples, docs/contract.md, and its part of docs/openapi.yaml."""
+"""The documentation of the contract is correct: the examples, docs/contract.md, and its part of docs/openapi.yaml."""
 
 import ast
 import re
@@ -35,8 +35,8 @@ AS_EXAMPLES = {method.name: (method, example) for _, method, example in examples
 
 
 @pytest.fixture
-def world(instance: Instance, settings: Any) -> Instance:
-    """The chats, messages and labels that the examples are about, under their ids."""
+def example_data(instance: Instance, settings: Any) -> Instance:
+    """The chats, messages and labels that the examples refer to, with their ids."""
     settings.OUTPUT_IP = "192.0.2.7"
     change_settings(
         instance,
@@ -75,8 +75,8 @@ def a_group_to_join() -> None:
 
 
 @pytest.fixture
-def prepare(world: Instance, post: Call) -> Any:
-    """What an example needs besides the world."""
+def prepare(example_data: Instance, post: Call) -> Any:
+    """Creates what an example needs besides the fixture `example_data`."""
 
     def a_message_of_ours() -> None:
         post("sendMessage", **examples.GROUPS["Sending"]["sendMessage"].given)
@@ -105,7 +105,7 @@ def prepare(world: Instance, post: Call) -> Any:
 
 
 def shape(value: Any, key: str = "") -> Any:
-    """Keys in their order and types; of a list the first one's; null fits anything that may be null."""
+    """Keys in their order, and types; of a list those of its first item."""
     if key in FREE:
         return "free"
     if isinstance(value, dict):
@@ -116,7 +116,7 @@ def shape(value: Any, key: str = "") -> Any:
 
 
 def call(client: Client, method: Method, example: Example, key: str) -> Any:
-    """The example as documents show it: by the method's first verb."""
+    """Calls the example as the documentation shows it: with the method's first verb."""
     address = f"/{method.name}" if method.by_uid else f"/instance12345/{method.name}"
     opener = {"uid": key} if method.by_uid else {"token": "secret"}
     if method.verbs[0] == "GET" and method.name != "settings":
@@ -130,11 +130,11 @@ def call(client: Client, method: Method, example: Example, key: str) -> Any:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_example_of_every_method_is_what_it_answers(
-    name: str, world: Instance, prepare: Any, client: Client
+    name: str, example_data: Instance, prepare: Any, client: Client
 ) -> None:
     method, example = AS_EXAMPLES[name]
     prepare.get(name, lambda: None)()
-    key = issue_key(world.owner, acting_user=world.owner.owner)[1]
+    key = issue_key(example_data.owner, acting_user=example_data.owner.owner)[1]
 
     answer = call(client, method, example, key)
 

@@ -1,4 +1,4 @@
-"""The table "Errors" of contract.md, section 1, and that every answer is a JSON object."""
+"""The table "Errors" of contract.md §1, and that every response is a JSON object."""
 
 import io
 from typing import Any
@@ -79,7 +79,7 @@ def test_neither_phone_nor_chat_id(client: Client, instance: Instance) -> None:
 
 
 def test_a_malformed_chat_id(client: Client, instance: Instance) -> None:
-    response = client.post(SEND, {"chatId": "somebody", "body": "hello"}, content_type="application/json")
+    response = client.post(SEND, {"chatId": "unknown", "body": "hello"}, content_type="application/json")
     assert response.json() == {
         "sent": False,
         "message": "chatId should look like 17680561234@c.us or 17680561234-1479621234@g.us",

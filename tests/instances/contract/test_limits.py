@@ -1,4 +1,4 @@
-"""Limits and abuse: calls a minute, wrong tokens from one address, the size of every argument."""
+"""Limits: calls per minute, wrong tokens from one address, the size of every argument."""
 
 import subprocess
 import sys
@@ -41,7 +41,7 @@ def test_an_instance_has_so_many_calls_a_minute_and_is_told_when_to_go_on(
 
 
 def test_another_process_counts_on_where_this_one_is() -> None:
-    """In the same table: so the share is an instance's, however many web processes answer it."""
+    """All web processes count in the same table, so the limit is per instance."""
     assert [rate_counters.add("test", 1), rate_counters.add("test", 1)] == [1, 2]
     asked = (
         "import django; django.setup()\n"

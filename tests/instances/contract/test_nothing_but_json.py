@@ -1,4 +1,4 @@
-"""Nothing under the contract's addresses answers anything but a JSON object, whatever is sent (section 1)."""
+"""Every URL of the contract responds with a JSON object, whatever is sent (§1)."""
 
 import json
 from urllib.parse import quote
@@ -118,7 +118,7 @@ def test_a_host_that_is_not_served(client: Client, instance: Instance) -> None:
 
 
 def test_a_fault_before_the_view(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of the contract's comes to be asked, and yet the answer is one of its."""
+    """The request does not reach the contract's view, but the response is a JSON object as well."""
     monkeypatch.setattr("django_htmx.middleware.HtmxDetails.__init__", lambda *_: 1 / 0)
     response = Client(raise_request_exception=False).get(
         "/instance12345/status?token=secret", headers=BROWSER

@@ -1,4 +1,4 @@
-"""The habits of section 1, byte by byte over sockets to the real web server: the table "What real clients send"."""
+"""The habits of §1, sent byte by byte over sockets to the real web server: the table "What real clients send"."""
 
 import ipaddress
 import json
@@ -26,7 +26,7 @@ def wire(product: Product) -> Iterator[Wire]:
 
 
 def was_sent(answer: object) -> bool:
-    """A send, whether the demo's instance is linked at this moment or waits for it."""
+    """The reply of a send, whether or not the demo's instance is linked at the moment."""
     assert answer.status == 200
     said = answer.json
     assert list(said) == ["sent", "message", "id", "queueNumber"]
@@ -170,7 +170,7 @@ def test_an_upgrade_to_h2c_is_ignored(wire: Wire, verb: str) -> None:
 
 
 def test_expect_100_continue(wire: Wire) -> None:
-    """curl waits for it before it sends a body of more than a megabyte."""
+    """curl waits for it before it sends a body over 1 MB."""
     wire.send(
         f"POST {SEND}",
         "Content-Type: application/json",
@@ -261,19 +261,19 @@ def test_a_body_that_is_too_long(wire: Wire) -> None:
 
 def test_a_host_that_is_nobodys(wire: Wire) -> None:
     wire.socket.sendall(
-        wire.filled("GET /instance{id}/status?token={token} HTTP/1.1\r\nHost: \r\n\r\n").encode()
+        wire.fill_in("GET /instance{id}/status?token={token} HTTP/1.1\r\nHost: \r\n\r\n").encode()
     )
     assert wire.answer().json["accountStatus"] in STATUSES
 
 
 def test_http_1_0_without_a_host(wire: Wire) -> None:
-    wire.socket.sendall(wire.filled("GET /instance{id}/status?token={token} HTTP/1.0\r\n\r\n").encode())
+    wire.socket.sendall(wire.fill_in("GET /instance{id}/status?token={token} HTTP/1.0\r\n\r\n").encode())
     assert wire.answer().json["accountStatus"] in STATUSES
     assert wire.is_closed
 
 
 def test_two_requests_in_one_packet(wire: Wire) -> None:
-    request = wire.filled("GET /instance{id}/status?token={token} HTTP/1.1\r\nHost: x\r\n\r\n").encode()
+    request = wire.fill_in("GET /instance{id}/status?token={token} HTTP/1.1\r\nHost: x\r\n\r\n").encode()
     wire.socket.sendall(request * 2)
     assert [wire.answer().status, wire.answer().status] == [200, 200]
 
@@ -316,7 +316,7 @@ def test_neither_token_nor_key_is_in_the_log(wire: Wire, product: Product) -> No
     ids=["no request", "no version", "a line of 70 KB", "no length", "TLS"],
 )
 def test_what_is_no_http_is_refused_by_the_server_itself_without_a_word(wire: Wire, sent: bytes) -> None:
-    """Before there is an address that could be the contract's; an empty 4xx is all that it says."""
+    """The request has no valid path yet, so the server responds with an empty 4xx."""
     wire.socket.sendall(sent)
     answer = wire.answer()
     assert (400 <= answer.status < 500 or answer.status == 505, answer.body) == (True, b"")

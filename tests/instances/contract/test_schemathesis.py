@@ -19,7 +19,7 @@ from instances.actions.messages import receive_message
 from instances.models import Instance
 from tests.instances.api.test_schemathesis import DOCUMENT, EVERYWHERE
 
-EXAMPLES = 2  # of each operation and kind; a quarter of a minute in all
+EXAMPLES = 2  # of each operation and kind; 15 s in total
 PNG = b"\x89PNG"
 
 schema = schemathesis.openapi.from_path(DOCUMENT)
@@ -29,12 +29,12 @@ KINDS = {"allowed": GenerationMode.POSITIVE, "forbidden": GenerationMode.NEGATIV
 
 @pytest.fixture(autouse=True)
 def no_look_out(settings: Any) -> None:
-    """`outputIP` would connect a socket to learn its own address, which tests may not."""
+    """`outputIP` connects a socket to find its own address, which tests must not do."""
     settings.OUTPUT_IP = "192.0.2.7"
 
 
 def send(case: Any, opener: str) -> Any:
-    """The case to Django's own client, opened by token or key: of a key that comes twice the last counts."""
+    """Sends the case with Django's test client and the token or key. The last value of a repeated key counts."""
     made = requests.Request(**case.as_transport_kwargs(base_url="http://testserver")).prepare()
     path, _, query = str(made.path_url).partition("?")
     body = made.body or b""

@@ -1,4 +1,4 @@
-"""readChat, unreadChat, pin, archive, clear and remove, typing and recording (contract.md, section 2)."""
+"""readChat, unreadChat, pin, archive, clear and remove, typing and recording (contract.md §2)."""
 
 from datetime import timedelta
 
@@ -24,7 +24,7 @@ def receive(instance: Instance, sender: str = "17680561234") -> Message:
 
 @pytest.fixture
 def chat(instance: Instance) -> Chat:
-    """Anna has written twice."""
+    """A chat with two messages from Anna."""
     receive(instance)
     return receive(instance).chat
 

@@ -1,4 +1,4 @@
-"""`dialogs` and `dialog` (contract.md, section 2): the chats, their order, and one of them."""
+"""`dialogs` and `dialog` (contract.md §2): the chats, their order, and one of them."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,7 +21,7 @@ NOON_SECONDS = 1714564800
 
 
 def receive(instance: Instance, *senders: str) -> None:
-    """A message of each, one a minute from noon."""
+    """One message from each, one per minute from noon."""
     for minute, sender in enumerate(senders):
         at = NOON + timedelta(minutes=minute)
         receive_message(instance, sender=sender, body="hello", time=at)

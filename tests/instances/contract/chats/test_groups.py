@@ -1,4 +1,4 @@
-"""group, joinGroup, leaveGroup and the four for participants (contract.md, section 2)."""
+"""group, joinGroup, leaveGroup and the four methods for participants (contract.md §2)."""
 
 import re
 from datetime import UTC, datetime
@@ -31,13 +31,13 @@ FOUR = [
 
 @pytest.fixture
 def group_id(post: Call) -> str:
-    """The account's own group, with Anna."""
+    """A group created by the account, with Anna."""
     return str(post("group", groupName="Friends", phones=[17680561234])["chatId"])
 
 
 @pytest.fixture
 def others(instance: Instance) -> str:
-    """A group of which Anna is the admin."""
+    """A group whose admin is Anna."""
     group_id = "17680561234-1479621234@g.us"
     create_group(instance, chat_id=group_id, name="Anna's", members=[ANNA, BEN], admins=[ANNA])
     return group_id
@@ -141,7 +141,7 @@ def test_group_of_256_and_no_more(post: Call) -> None:
             "phone parameter should contain only numbers, start from country code and be 9-14 characters long",
         ),
         (
-            {"groupName": "a", "chatIds": "somebody"},
+            {"groupName": "a", "chatIds": "unknown"},
             "chatId should look like 17680561234@c.us or 17680561234-1479621234@g.us",
         ),
         (
@@ -300,7 +300,7 @@ def test_somebody_without_an_account_is_not_added(post: Call, instance: Instance
 
 def test_leave_group(post: Call, get: Call, group_id: str) -> None:
     assert post("leaveGroup", chatId=group_id) == {"result": "The group was left"}
-    assert people(group_id) == {ANNA: True}  # the last admin's place falls to whoever came first
+    assert people(group_id) == {ANNA: True}  # when the last admin leaves, the earliest member becomes admin
     assert get("dialog", chatId=group_id)["metadata"]["groupInviteLink"] is None
     assert post("leaveGroup", groupId=group_id) == {
         "result": NOT_LEFT,

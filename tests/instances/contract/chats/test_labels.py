@@ -1,4 +1,4 @@
-"""labelsList, createLabel, updateLabel, removeLabel, labelChat, unlabelChat (contract.md, section 2)."""
+"""labelsList, createLabel, updateLabel, removeLabel, labelChat, unlabelChat (contract.md §2)."""
 
 from typing import Any
 

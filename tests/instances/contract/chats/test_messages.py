@@ -1,4 +1,4 @@
-"""`messages` (contract.md, section 2)."""
+"""`messages` (contract.md §2)."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -169,7 +169,7 @@ def test_a_page_takes_one_query_after_the_token(
 
 
 def test_a_page_is_found_by_the_index_of_numbers_alone(instance: Instance) -> None:
-    """So it costs the same with a million messages as with a thousand: no row is read that is not in the page."""
+    """Only rows of the page are read, so a million messages cost the same as a thousand."""
     receive(instance, 1000)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE instances_message")
@@ -184,7 +184,7 @@ def test_a_page_is_found_by_the_index_of_numbers_alone(instance: Instance) -> No
 
 
 def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
-    """The node of a plan and all below it."""
+    """A node of a plan and all nodes below it."""
     return [plan, *(node for part in plan.get("Plans", []) for node in nodes(part))]
 
 
@@ -197,7 +197,7 @@ def test_long_texts_come_in_several_answers(
     assert numbers(get("messages", limit=0)) == [1, 2]
     assert numbers(get("messages", limit=0, lastMessageNumber=2)) == [3, 4]
     assert numbers(get("messages", limit=0, last=1)) == [6, 7]
-    Message.objects.update(body="x" * 400)  # one in any case, or a client would never go on
+    Message.objects.update(body="x" * 400)  # always at least one, or a client could never continue
     assert numbers(get("messages", limit=0)) == [1]
 
 

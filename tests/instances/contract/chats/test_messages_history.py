@@ -1,4 +1,4 @@
-"""`messagesHistory`: pages, the newest first (contract.md, section 2)."""
+"""`messagesHistory`: pages, the newest first (contract.md §2)."""
 
 import pytest
 from django.test import Client

@@ -1,4 +1,4 @@
-"""`banSettings`, `banTest`, and what a ban does (contract.md, section 2; the effect is this project's choice)."""
+"""`banSettings`, `banTest`, and what a ban does (contract.md §2; the effect is this project's choice)."""
 
 import pytest
 from django.test import Client
@@ -88,7 +88,7 @@ def test_a_mask_that_is_none_changes_nothing(
 def test_masks_that_would_keep_pythons_engine_busy_for_days_cost_nothing(
     mask: str, matched: tuple[bool, bool]
 ) -> None:
-    """One pass over the digits decides each of them; with Python's engine this test would never end."""
+    """RE2 matches in one pass over the digits; Python's engine would never finish."""
     assert (ban_masks.matches(mask, "1" * 14 + "2"), ban_masks.matches(mask, "1" * 14)) == matched
 
 

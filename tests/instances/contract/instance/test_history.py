@@ -1,4 +1,4 @@
-"""`instanceStatuses`, `webhookStatus`, `repeatHook` (contract.md, section 2)."""
+"""`instanceStatuses`, `webhookStatus`, `repeatHook` (contract.md §2)."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -24,7 +24,7 @@ START = datetime(2030, 1, 1, tzinfo=UTC)
 
 @pytest.fixture
 def flapping(instance: Instance) -> Instance:
-    """The phone goes and comes back every ten seconds; the history is on."""
+    """The phone disconnects and reconnects every ten seconds; the history is on."""
     change_settings(instance, {"instanceStatuses": True})
     with time_machine.travel(START, tick=False) as clock:
         for substatus in ("phone", "normal", "phone", "normal"):
@@ -89,13 +89,13 @@ def test_without_the_flag_nothing_is_kept(instance: Instance) -> None:
 
 @pytest.fixture
 def message(instance: Instance) -> Message:
-    """It has come in, and its hook is queued; webhookStatuses is on."""
+    """A received message whose hook is queued; webhookStatuses is on."""
     change_settings(instance, {"webhookStatuses": True, "webhookUrl": "https://example.com/hook"})
     return receive_message(instance, sender="17680561234", body="hello")
 
 
 def hooks() -> HookQuerySet:
-    """Of messages: the chat, which is new, has one as well."""
+    """The hooks of messages. The new chat has a hook too."""
     return Hook.objects.filter(kind=Kind.MESSAGE)
 
 

@@ -1,4 +1,4 @@
-"""`newInstance`, `listInstances`, `deleteInstance`, `cleanInstance`, all by `uid` (contract.md, section 2)."""
+"""`newInstance`, `listInstances`, `deleteInstance`, `cleanInstance`, all by `uid` (contract.md §2)."""
 
 from datetime import UTC, datetime
 

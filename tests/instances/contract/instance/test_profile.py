@@ -1,4 +1,4 @@
-"""`me`, `outputIP`, `setName`, `setStatus`, `checkPhone` (contract.md, section 2)."""
+"""`me`, `outputIP`, `setName`, `setStatus`, `checkPhone` (contract.md §2)."""
 
 import pytest
 from django.test import Client

@@ -1,4 +1,4 @@
-"""showActionsQueue and clearActionsQueue (contract.md, section 2), and how the queue is worked off."""
+"""showActionsQueue and clearActionsQueue (contract.md §2), and how the queue is processed."""
 
 from datetime import timedelta
 from typing import Any
@@ -22,7 +22,7 @@ GROUP = "15550001111-1479621234@g.us"
 
 @pytest.fixture
 def group(instance: Instance) -> Chat:
-    """The account's own group, with Anna; after that the account is logged out."""
+    """A group created by the account, with Anna. The account is then logged out."""
     group = create_group(instance, chat_id=GROUP, name="Friends", members=[ANNA])
     Instance.objects.update(account_status="got qr code")
     return group

@@ -1,4 +1,4 @@
-"""`settings` and `webhook` (contract.md, section 2)."""
+"""`settings` and `webhook` (contract.md §2)."""
 
 import pytest
 from django.test import Client

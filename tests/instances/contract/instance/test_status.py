@@ -1,4 +1,4 @@
-"""`status`, `qr_code`, `screenshot` and the buttons (contract.md, sections 2 and 4)."""
+"""`status`, `qr_code`, `screenshot` and the buttons (contract.md §2 and §4)."""
 
 import base64
 

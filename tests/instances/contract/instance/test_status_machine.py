@@ -1,4 +1,4 @@
-"""The status machine (contract.md, section 4): every way from status to status, with its hooks and its history."""
+"""The status machine (contract.md §4): every transition, with its hooks and its history."""
 
 import json
 from itertools import pairwise
@@ -33,8 +33,8 @@ def now() -> tuple[str, str, str]:
     return Instance.objects.values_list("account_status", "substatus", "loading_reason").get()
 
 
-def told() -> list[tuple[str, str]]:
-    """(accountStatus, substatus) of each hook, in order; each begins where the one before ended."""
+def status_hooks() -> list[tuple[str, str]]:
+    """(accountStatus, substatus) of each hook, in order. Checks that each starts where the previous one ended."""
     changes = [json.loads(bytes(hook.body))["instanceStatus"][0] for hook in Hook.objects.order_by("pk")]
     for earlier, later in pairwise(changes):
         assert later["old"] == earlier["new"]
@@ -45,15 +45,15 @@ def told() -> list[tuple[str, str]]:
 def test_wake_up_by_status(get: Call) -> None:
     put("init")
     assert get("status", no_wakeup=1) == {"accountStatus": "init"}
-    assert told() == []
+    assert status_hooks() == []
     assert get("status")["accountStatus"] == "got qr code"
-    assert told() == [("loading", "normal"), ("got qr code", "normal")]
+    assert status_hooks() == [("loading", "normal"), ("got qr code", "normal")]
 
 
 def test_logout(post: Call) -> None:
     assert post("logout") == {"accountStatus": "Logout request sent to WhatsApp"}
     assert now() == ("got qr code", "normal", "")
-    assert told() == [("got qr code", "normal")]
+    assert status_hooks() == [("got qr code", "normal")]
 
 
 def test_logout_while_loading(post: Call) -> None:
@@ -66,14 +66,14 @@ def test_logout_while_loading(post: Call) -> None:
 def test_logout_of_nobody_changes_nothing(post: Call, status: str) -> None:
     put(status)
     assert post("logout") == {"accountStatus": "Logout request sent to WhatsApp"}
-    assert (now()[0], told()) == (status, [])
+    assert (now()[0], status_hooks()) == (status, [])
 
 
 def test_takeover(post: Call) -> None:
     put("loading", reason="conflict")
     assert post("takeover") == {"accountStatus": "Takeover request sent to WhatsApp"}
     assert now() == ("authenticated", "normal", "")
-    assert told() == [("authenticated", "normal")]
+    assert status_hooks() == [("authenticated", "normal")]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_takeover_without_a_conflict(post: Call, status: str, reason: str) -> No
     assert post("takeover") == {
         "accountStatus": 'Takeover request not sent because reason don\'t equals "conflict"'
     }
-    assert (now(), told()) == ((status, "normal", reason), [])
+    assert (now(), status_hooks()) == ((status, "normal", reason), [])
 
 
 @pytest.mark.parametrize(("substatus", "reason"), [("syncing", ""), ("normal", "syncing")])
@@ -93,14 +93,14 @@ def test_retry(post: Call, substatus: str, reason: str) -> None:
     put("loading", substatus, reason)
     assert post("retry") == {"accountStatus": "Retry request sent to WhatsApp"}
     assert now() == ("authenticated", "normal", "")
-    assert told()[-1] == ("authenticated", "normal")
+    assert status_hooks()[-1] == ("authenticated", "normal")
 
 
 @pytest.mark.parametrize(("status", "reason"), [("loading", "conflict"), ("authenticated", "")])
 def test_retry_without_syncing(post: Call, status: str, reason: str) -> None:
     put(status, reason=reason)
     assert post("retry") == {"accountStatus": 'Retry request not sent because reason don\'t equals "syncing"'}
-    assert (now(), told()) == ((status, "normal", reason), [])
+    assert (now(), status_hooks()) == ((status, "normal", reason), [])
 
 
 @pytest.mark.parametrize("status", ["got qr code", "authenticated"])
@@ -110,14 +110,14 @@ def test_expiry_makes_a_new_code_of_a_code_or_a_session_that_has_expired(
     put(status, "expired")
     assert post("expiry") == {"accountStatus": "Expiry request sent to WhatsApp"}
     assert "qrCode" in get("status")
-    assert told() == [("got qr code", "normal")]
+    assert status_hooks() == [("got qr code", "normal")]
 
 
 def test_expiry_of_what_has_not_expired(post: Call) -> None:
     assert post("expiry") == {
         "accountStatus": 'Expiry request not sent because substatus don\'t equals "expired"'
     }
-    assert told() == []
+    assert status_hooks() == []
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_reboot(
 ) -> None:
     put(*before)
     assert post("reboot") == {"success": True}
-    assert (now(), [status for status, _ in told()]) == (after, hooks)
+    assert (now(), [status for status, _ in status_hooks()]) == (after, hooks)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_a_reason_is_no_event_and_ends_with_the_loading(instance: Instance) -> N
     for reason in LoadingReason.values:
         change_status(instance, reason=reason)
         assert now() == ("loading", "normal", reason)
-    assert told() == [("loading", "normal")]
+    assert status_hooks() == [("loading", "normal")]
     change_status(instance, account_status="authenticated")
     assert now() == ("authenticated", "normal", "")
 
@@ -184,14 +184,14 @@ def test_a_reason_is_no_event_and_ends_with_the_loading(instance: Instance) -> N
 def test_a_reason_that_is_none(instance: Instance, reason: str) -> None:
     with pytest.raises(ValueError, match="reason"):
         change_status(instance, reason=reason)
-    assert (now(), told()) == (("authenticated", "normal", ""), [])
+    assert (now(), status_hooks()) == (("authenticated", "normal", ""), [])
 
 
 def test_a_status_that_flaps_is_told_change_by_change(instance: Instance) -> None:
     flaps = ["phone", "normal", "computer", "phone", "phone", "normal"]
     for substatus in flaps:
         change_status(instance, substatus=substatus)
-    assert told() == [
+    assert status_hooks() == [
         ("authenticated", substatus) for substatus in ("phone", "normal", "computer", "phone", "normal")
     ]
     assert Hook.objects.filter(kind=Kind.STATUS).count() == 5
@@ -202,7 +202,7 @@ def test_the_buttons_of_an_instance_that_is_not_paid(post: Call, instance: Insta
     put("loading", reason="conflict")
     Instance.objects.update(paid_until=instance.created_at)
     assert "error" in post(name)
-    assert (now(), told()) == (("loading", "normal", "conflict"), [])
+    assert (now(), status_hooks()) == (("loading", "normal", "conflict"), [])
 
 
 def test_the_words_of_an_instance_that_is_not_paid(get: Call, instance: Instance) -> None:

@@ -1,4 +1,4 @@
-"""`showMessagesQueue` and `clearMessagesQueue` (contract.md, section 2)."""
+"""`showMessagesQueue` and `clearMessagesQueue` (contract.md §2)."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +14,7 @@ from tests.instances.contract.conftest import Call
 
 @pytest.fixture
 def three(post: Call) -> list[int]:
-    """The queue numbers of three messages that wait."""
+    """The queue numbers of three waiting messages."""
     return [
         post("sendMessage", phone="17680561234", body=text)["queueNumber"]
         for text in ("first", "second", "third")
@@ -92,7 +92,7 @@ def test_numbers_go_on_after_the_queue_was_cleared(post: Call, get: Call, three:
 def test_a_message_in_the_messengers_hands_is_sent_and_recorded(
     post: Call, instance: Instance, three: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The queue is cleared while the first message is on its way and the others are behind it."""
+    """Clears the queue while the first message is being sent and the others wait."""
     instance.send_delay = 5
     instance.save(update_fields=["send_delay"])
     said = []

@@ -1,4 +1,4 @@
-"""`sendMessage`: its replies (contract.md, section 2)."""
+"""`sendMessage`: its replies (contract.md §2)."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""`forwardMessage` and `deleteMessage` (contract.md, section 2)."""
+"""`forwardMessage` and `deleteMessage` (contract.md §2)."""
 
 import base64
 from datetime import timedelta
@@ -19,7 +19,7 @@ PHOTO = "data:image/jpeg;base64," + base64.b64encode(b"\xff\xd8\xff\xe0photo").d
 
 
 def send(post: Call, body: str = "hello") -> str:
-    """The id of a text that has gone to the messenger."""
+    """The id of a text that was sent to the messenger."""
     message_id = post("sendMessage", phone=TO, body=body)["id"]
     outgoing.send_due()
     return message_id

@@ -1,4 +1,4 @@
-"""`sendLink`, `sendContact`, `sendVCard`, `sendLocation` (contract.md, section 2)."""
+"""`sendLink`, `sendContact`, `sendVCard`, `sendLocation` (contract.md §2)."""
 
 import base64
 from typing import Any
@@ -19,7 +19,7 @@ CARD = "BEGIN:VCARD\nVERSION:3.0\nFN:Anna\nTEL:+17680561234\nEND:VCARD"
 
 
 def sent(post: Call, get: Call, name: str, **arguments: Any) -> dict[str, Any]:
-    """What `messages` shows of a send, whose reply is checked."""
+    """Sends, checks the reply, and returns the message from `messages`."""
     answer = post(name, phone=TO, **arguments)
     assert list(answer) == ["sent", "message", "id", "queueNumber"]
     assert (answer["sent"], answer["message"]) == (True, "Sent to 17680561234@c.us")

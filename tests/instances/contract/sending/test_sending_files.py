@@ -1,4 +1,4 @@
-"""`sendFile` and `sendPTT` (contract.md, section 2), and the hooks and `messages` that come of them (section 3)."""
+"""`sendFile` and `sendPTT` (contract.md §2), and their hooks and `messages` (§3)."""
 
 import base64
 import json
@@ -30,7 +30,7 @@ EXPECTED = (
 
 @pytest.fixture
 def files() -> Iterator[Receiver]:
-    """A server with one picture at every address."""
+    """A server that returns one image at every URL."""
     with Receiver([(200, {"Content-Type": "image/jpeg"}, JPEG)]) as server:
         yield server
 
@@ -40,12 +40,12 @@ def data_uri(content: bytes, kind: str = "image/jpeg") -> str:
 
 
 def content_of(client: Client, message: dict[str, Any]) -> bytes:
-    """What the link in a message's body leads to."""
+    """The file behind the link in a message's body."""
     return b"".join(client.get(message["body"].removeprefix("http://localhost:8000")))  # type: ignore[arg-type]
 
 
 def sent(get: Call) -> dict[str, Any]:
-    """The one message, after the queue has gone."""
+    """Sends the queue and returns the only message."""
     outgoing.send_due()
     (message,) = get("messages")["messages"]
     return message
@@ -384,7 +384,7 @@ def test_a_body_that_is_too_long_says_what_to_do(client: Client, instance: Insta
 def test_a_file_of_64_mb_in_a_form_goes_through_the_disk(
     client: Client, instance: Instance, get: Call
 ) -> None:
-    """Django's own handler puts what is longer than 2.5 MB into a temporary file, which is moved into the store."""
+    """Django writes uploads over 2.5 MB to a temporary file, which is moved to the storage."""
     upload = SimpleUploadedFile("a.bin", bytes(64 * 1024 * 1024))
     answer = client.post("/instance12345/sendFile?token=secret", {"phone": TO, "body": upload}).json()
     assert answer["sent"] is True
