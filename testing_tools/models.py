@@ -1,4 +1,4 @@
-"""The models of every tool, in one module, where Django looks for them; migrations import their defaults from here."""
+"""The models of all tools, in the module where Django looks for them. Migrations import their defaults from here."""
 
 from testing_tools.simulation.models import Plan, RunState, SimulationRun, SimulationStep
 from testing_tools.verification.models import (
@@ -7,10 +7,12 @@ from testing_tools.verification.models import (
     Capture,
     Family,
     Share,
-    answer_headers,
+    default_response_headers,
     new_capture_id,
     new_key,
 )
+
+answer_headers = default_response_headers  # the name in migration 0002
 
 __all__ = [
     "ANSWER_BODY",

@@ -1,4 +1,4 @@
-"""A picture and a sound that are drawn here, for whoever has none at hand: small, harmless, and really playable."""
+"""A sample picture and a sample sound, generated here for users who have no file: small and valid."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TEXT = b"A sample file of the sandbox phone.\n"
 
 @cache
 def picture() -> bytes:
-    """A PNG: the evening sky over the sea."""
+    """Returns a PNG: the evening sky over the sea."""
     rows = bytearray()
     for y in range(HEIGHT):
         rows.append(0)  # no filter
@@ -40,10 +40,10 @@ def picture() -> bytes:
 
 @cache
 def voice() -> bytes:
-    """A WAV: two tones, as a door bell has them, one second."""
+    """Returns a WAV of one second: two tones, like a door bell."""
     sound = bytearray()
-    for place in range(RATE):
-        seconds = place / RATE
+    for sample in range(RATE):
+        seconds = sample / RATE
         pitch = 660 if seconds < 0.4 else 550
         fade = math.exp(-4 * (seconds if seconds < 0.4 else seconds - 0.4))
         sound += struct.pack("<h", int(9000 * fade * math.sin(2 * math.pi * pitch * seconds)))

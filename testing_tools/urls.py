@@ -8,13 +8,20 @@ from testing_tools.phone import views as phone_views
 from testing_tools.sending import views as sending_views
 from testing_tools.simulation import run_views, send_views
 from testing_tools.simulation import views as simulation_views
-from testing_tools.verification.views import bins as views_bins
-from testing_tools.verification.views import changes, forwarding, receive, verification
-from testing_tools.verification.views import shared as views_shared
+from testing_tools.verification.views import (
+    bins,
+    captures,
+    changes,
+    forwarding,
+    receive,
+    sharing,
+    verification,
+)
+from testing_tools.verification.views import shared as shared_views
 
 
 class BinKey:
-    """The converter of a bin's key: what can be none, such as a NUL, never gets to the database."""
+    """The key of a bin. Anything else, such as a NUL, never reaches the database."""
 
     regex = "[a-z0-9]{8}"
 
@@ -25,13 +32,13 @@ class BinKey:
 
 
 class CaptureId(BinKey):
-    """The same for a capture's public id."""
+    """The public id of a capture."""
 
     regex = "[A-Za-z0-9_-]{1,22}"
 
 
 class ShareToken(BinKey):
-    """The same for the token of a link by which a bin is shared."""
+    """The token of a link that shares a bin."""
 
     regex = "[A-Za-z0-9_-]{43}"
 
@@ -41,30 +48,30 @@ register_converter(CaptureId, "capture_id")
 register_converter(ShareToken, "share_token")
 
 one_bin = [
-    path("", views_bins.bin_page, name="bin-page"),
-    path("news/", views_bins.news, name="bin-news"),
-    path("export/", views_bins.export, name="bin-export"),
-    path("answer/", changes.response, name="bin-answer"),
+    path("", bins.bin_page, name="bin-page"),
+    path("news/", bins.news, name="bin-news"),
+    path("export/", bins.export, name="bin-export"),
+    path("answer/", changes.response, name="bin-response"),
     path("delete/", changes.delete_all, name="bin-delete-all"),
     path("undo/", changes.undo, name="bin-undo"),
     path("forward/", forwarding.forward, name="bin-forward"),
-    path("share/", forwarding.share, name="bin-share"),
-    path("share/<int:share>/revoke/", forwarding.revoke, name="bin-revoke"),
+    path("share/", sharing.share, name="bin-share"),
+    path("share/<int:share>/revoke/", sharing.revoke, name="bin-revoke"),
 ]
 one_capture = [
-    path("", views_bins.detail, name="bin-capture"),
-    path("body/", views_bins.body, name="bin-body"),
-    path("parts/<int:index>/", views_bins.part, name="bin-part"),
+    path("", captures.detail, name="bin-capture"),
+    path("body/", captures.body, name="bin-body"),
+    path("parts/<int:index>/", captures.part, name="bin-part"),
     path("note/", changes.note, name="bin-note"),
     path("delete/", changes.delete, name="bin-delete"),
     path("replay/", forwarding.replay, name="bin-replay"),
-    path("signature/", forwarding.signature, name="bin-signature"),
+    path("signature/", captures.signature, name="bin-signature"),
 ]
 shared = [
-    path("", views_shared.bin, name="bin"),
-    path("<capture_id:public_id>/", views_shared.capture, name="capture"),
-    path("<capture_id:public_id>/body/", views_shared.body, name="body"),
-    path("<capture_id:public_id>/parts/<int:index>/", views_shared.part, name="part"),
+    path("", shared_views.bin, name="bin"),
+    path("<capture_id:public_id>/", shared_views.capture, name="capture"),
+    path("<capture_id:public_id>/body/", shared_views.body, name="body"),
+    path("<capture_id:public_id>/parts/<int:index>/", shared_views.part, name="part"),
 ]
 testing: list[URLPattern | URLResolver] = [
     path("chooser/", chooser.chooser, name="chooser"),
@@ -82,7 +89,7 @@ testing: list[URLPattern | URLResolver] = [
     path("verification/stop/", verification.stop, name="verification-stop"),
     path("verification/message/", verification.sandbox_message, name="verification-message"),
     path("verification/checklist/", verification.checklist, name="verification-checklist"),
-    path("bins/mine/", views_bins.mine, name="bin-mine"),
+    path("bins/mine/", bins.mine, name="bin-mine"),
     path("bins/<bin_key:key>/", include(one_bin)),
     path("bins/<bin_key:key>/<capture_id:public_id>/", include(one_capture)),
     path("sending/", sending_views.sending, name="sending"),
@@ -104,6 +111,6 @@ testing: list[URLPattern | URLResolver] = [
 urlpatterns = [
     path("testing/", include((testing, "testing"))),
     path("shared/<share_token:token>/", include((shared, "shared"))),
-    # not `.*$`: a path may hold a line break, as %0A
+    # not `.*$`: a path can contain a line break, as %0A
     re_path(r"^bin/(?P<key>[a-z0-9]{8})(?P<suffix>/[\s\S]*)?\Z", receive.capture, name="bin"),
 ]

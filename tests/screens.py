@@ -38,7 +38,7 @@ SHOWN = (
     ("simulation", "testing:simulation", "Webhook Simulation"),
     ("verification", "testing:verification", "Webhook Verification"),
     ("bin", "testing:bin-capture", "Bin, with a capture explained"),
-    ("bin-answer", "testing:bin-answer", "Bin response"),
+    ("bin-response", "testing:bin-response", "Bin response"),
     ("my-bin", "own bin", "My bin"),
     ("shared", "shared:bin", "Shared bin"),
     ("sending", "testing:sending", "Sending Messages, with live acks"),

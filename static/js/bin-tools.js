@@ -1,25 +1,25 @@
-// What is done with a bin (templates/testing/bin.html): its dialog, its popups, deleting, and the keys.
+// The tools of a bin (templates/testing_tools/verification/bin.html): dialog, popups, delete, keyboard shortcuts.
 (() => {
   "use strict";
   const at = (id) => document.getElementById(id);
   const rows = () => Array.from(document.querySelectorAll("#captures .capture-row"));
   const chosen = () => document.querySelector("#captures .capture-row[aria-current]");
 
-  // -- the dialog: what a button brings into #tool-body is shown in it, and closing empties it (which also stops a
-  // forwarding, whose next step is a form in there)
+  // -- the dialog shows what htmx loads into #tool-body; closing it removes the content, which also stops a forwarding,
+  // because its next step is a form there
   document.addEventListener("htmx:afterSwap", (event) => {
     if (event.detail.target.id === "tool-body" && at("tool") && !at("tool").open) at("tool").showModal();
-    if (event.detail.target.id === "undo") afterDeletion();
+    if (event.detail.target.id === "undo") showNext();
   });
   document.addEventListener(
     "close",
     (event) => {
       if (event.target.id === "tool") at("tool-body").replaceChildren();
     },
-    true, // it does not bubble
+    true, // "close" does not bubble
   );
 
-  // -- popups: one at a time, closed by a click elsewhere, by Escape, and by what they were opened for
+  // -- popups: one at a time; a click elsewhere, Escape, or the popup's own action closes it
   const popups = () => Array.from(document.querySelectorAll(".bin-popup[open]"));
   document.addEventListener("click", (event) => {
     for (const popup of popups()) if (!popup.contains(event.target)) popup.open = false;
@@ -27,7 +27,7 @@
       event.target.closest("dialog").close();
     }
     if (event.target.closest("[data-keys]")) at("keys").showModal();
-    if (event.target.closest("#pause")) hold();
+    if (event.target.closest("#pause")) togglePause();
   });
   document.addEventListener("htmx:afterRequest", (event) => {
     if (event.detail.successful && event.detail.elt.matches(".bin-popup form")) {
@@ -35,20 +35,20 @@
     }
   });
 
-  // -- holding new rows back
-  function hold() {
+  // -- hold new requests
+  function togglePause() {
     const button = at("pause");
     if (!button) return;
     const held = button.getAttribute("aria-pressed") !== "true";
     button.setAttribute("aria-pressed", String(held));
-    const words = held ? "Let new rows in" : "Hold new rows back";
-    button.setAttribute("aria-label", words);
-    button.title = `${words} (p)`;
-    at("announcer").textContent = held ? "New rows are held back." : "New rows come in again.";
+    const label = held ? "Show new requests" : "Hold new requests";
+    button.setAttribute("aria-label", label);
+    button.title = `${label} (p)`;
+    at("announcer").textContent = held ? "New requests are held." : "New requests are shown.";
     if (!held) at("held").click();
   }
 
-  // -- deleting: the next request is shown in the place of the one that went
+  // -- delete: then show the next request
   let next = null;
   document.addEventListener("htmx:beforeRequest", (event) => {
     if (!event.detail.elt.matches("[data-delete]")) return;
@@ -56,14 +56,14 @@
     const index = all.indexOf(chosen());
     next = index < 0 ? null : all[index + 1] || all[index - 1] || null;
   });
-  function afterDeletion() {
+  function showNext() {
     if (next?.isConnected) next.click();
-    else location.assign(document.querySelector(".bin-filter").action); // the last one: the list, empty
+    else location.assign(document.querySelector(".bin-filter").action); // it was the last one: show the empty list
   }
 
-  // -- keys
-  function go(step) {
-    waiting = "";
+  // -- keyboard shortcuts
+  function move(step) {
+    pendingKey = "";
     const all = rows();
     if (!all.length) return;
     const index = all.indexOf(chosen());
@@ -72,31 +72,31 @@
     row.focus({ preventScroll: true });
     row.click();
   }
-  let waiting = ""; // a key for a request whose pane is still on its way: it must not meet the one before
+  let pendingKey = ""; // pressed while the pane was loading: it must not apply to the previous request
   document.addEventListener("htmx:afterSettle", (event) => {
-    if (event.detail.target.id !== "capture" || !waiting) return;
-    const name = waiting;
-    waiting = "";
+    if (event.detail.target.id !== "capture" || !pendingKey) return;
+    const name = pendingKey;
+    pendingKey = "";
     press(name);
   });
   function press(name) {
     if (chosen()?.classList.contains("htmx-request")) {
-      waiting = name;
+      pendingKey = name;
       return;
     }
     const button = document.querySelector(`#capture [data-key="${name}"]`);
     if (!button) return;
     const popup = button.closest(".bin-popup");
     if (popup) {
-      popup.open = true; // so that "Copied" is seen
+      popup.open = true; // so that "Copied" is visible
       setTimeout(() => (popup.open = false), 1600);
     }
     button.click();
   }
   const keys = {
-    j: () => go(1),
-    k: () => go(-1),
-    p: hold,
+    j: () => move(1),
+    k: () => move(-1),
+    p: togglePause,
     c: () => press("c"),
     r: () => press("r"),
     d: () => press("d"),

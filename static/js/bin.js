@@ -1,31 +1,31 @@
-// The live list of a bin (templates/testing/bin.html): new rows come in by a poll, wait in #incoming, and are let
-// into the list only when that moves nothing under the reader's eyes or cursor; else "7 new, show" is said.
+// The live list of a bin (templates/testing_tools/verification/bin.html): a poll puts new rows into #incoming. They are
+// moved into the list when no visible row shifts; otherwise a button says "7 new, show".
 (() => {
   "use strict";
   const at = (id) => document.getElementById(id);
-  const TOPBAR = 64; // px that the sticky bar covers
+  const TOPBAR = 64; // px covered by the sticky bar
 
   function isAtTop() {
     const list = at("captures");
     return list.scrollTop < 4 && list.getBoundingClientRect().top >= TOPBAR - 4;
   }
-  // once something is held back, the way from a row to the button that shows it counts too
+  // while rows are held back, the area between a row and the button counts too
   function isUnderCursor() {
     return (at("held").hidden ? at("captures") : at("captures").closest(".bin-list")).matches(":hover");
   }
   function isPaused() {
     return at("pause")?.getAttribute("aria-pressed") === "true";
   }
-  function isFirst() {
+  function isEmpty() {
     return at("bin").hasAttribute("data-empty");
   }
 
-  function admit(asked) {
+  function showIncoming(isRequested) {
     const incoming = at("incoming");
     const list = at("captures");
     const held = at("held");
     if (!incoming?.children.length) return;
-    if (!asked && (isPaused() || (!isFirst() && (!isAtTop() || isUnderCursor())))) {
+    if (!isRequested && (isPaused() || (!isEmpty() && (!isAtTop() || isUnderCursor())))) {
       const count = incoming.children.length;
       held.textContent = `${count} new, show`;
       held.hidden = false;
@@ -33,7 +33,7 @@
     }
     const count = incoming.children.length;
     for (const row of Array.from(incoming.children).reverse()) {
-      if (at(row.id) === row) list.prepend(row); // a row that is there already comes second, and is left out
+      if (at(row.id) === row) list.prepend(row); // a row that is already in the list is skipped
     }
     incoming.replaceChildren();
     held.hidden = true;
@@ -42,7 +42,7 @@
     at("silence")?.replaceChildren();
     const rows = list.querySelectorAll("li:not(.older)");
     const keep = Number(at("bin").dataset.keep);
-    for (const row of Array.from(rows).slice(keep)) row.remove(); // at the end: moves nothing
+    for (const row of Array.from(rows).slice(keep)) row.remove(); // at the end, so nothing shifts
     at("announcer").textContent = count === 1 ? "1 new request." : `${count} new requests.`;
   }
 
@@ -52,15 +52,15 @@
     (chosen || at("captures")).focus();
   }
 
-  // the checklist is above the list and would push it down; its next poll is in 15 seconds
+  // the checklist is above the list and would shift it; it is polled again in 15 seconds
   document.addEventListener("htmx:beforeSwap", (event) => {
     if (event.detail.target.id === "silence" && isUnderCursor()) event.detail.shouldSwap = false;
   });
   document.addEventListener("htmx:afterSwap", (event) => {
-    if (event.detail.target.id === "incoming") admit(false);
+    if (event.detail.target.id === "incoming") showIncoming(false);
     if (event.detail.target.id === "capture") {
       at("bin").setAttribute("data-open", "");
-      // on a small screen the pane takes the list's place
+      // on a small screen the pane replaces the list
       if (getComputedStyle(at("captures")).visibility === "hidden" || at("captures").offsetParent === null) {
         at("capture").scrollIntoView({ block: "start" });
         at("capture").focus({ preventScroll: true });
@@ -69,7 +69,7 @@
   });
   document.addEventListener("click", (event) => {
     if (event.target.closest("#held")) {
-      admit(true);
+      showIncoming(true);
       at("captures").scrollTop = 0;
       if (!isAtTop()) at("bin").scrollIntoView({ block: "start" });
     }
@@ -82,24 +82,24 @@
     }
     if (event.target.closest("[data-bin-back]")) close();
   });
-  // with a key held the browser opens a new tab; htmx, which would take the click all the same, must not see it
+  // with a modifier key the browser opens a new tab; htmx would handle the click too, so hide it from htmx
   document.addEventListener(
     "click",
     (event) => {
-      const keyed = event.ctrlKey || event.metaKey || event.shiftKey;
-      if (keyed && event.target.closest(".capture-row")) event.stopPropagation();
+      const hasModifier = event.ctrlKey || event.metaKey || event.shiftKey;
+      if (hasModifier && event.target.closest(".capture-row")) event.stopPropagation();
     },
     true,
   );
-  // the chosen tab stays chosen for the next capture
+  // keep the chosen tab for the next capture
   document.addEventListener("shown.bs.tab", (event) => {
     if (event.target.dataset.tab) at("tab").value = event.target.dataset.tab;
   });
-  addEventListener("scroll", () => admit(false), { passive: true });
+  addEventListener("scroll", () => showIncoming(false), { passive: true });
   document.addEventListener("DOMContentLoaded", () => {
     const list = at("captures");
     if (!list) return;
-    list.addEventListener("scroll", () => admit(false), { passive: true });
-    list.closest(".bin-list").addEventListener("pointerleave", () => admit(false));
+    list.addEventListener("scroll", () => showIncoming(false), { passive: true });
+    list.closest(".bin-list").addEventListener("pointerleave", () => showIncoming(false));
   });
 })();

@@ -1,4 +1,4 @@
-"""How a capture's family looks, and sizes in words, for the pages of the bin."""
+"""Filters of the bin: the icon of a capture, sizes, and a sentence with emphasis."""
 
 from django import template
 from django.utils.html import format_html
@@ -6,7 +6,7 @@ from django.utils.safestring import SafeString
 
 from chatapi.ui import sizes
 from testing_tools.verification.models import Capture, Family
-from testing_tools.verification.reading.recognition import Sentence
+from testing_tools.verification.reading.sentences import Sentence
 
 register = template.Library()
 
@@ -32,6 +32,6 @@ def file_size(size: int) -> str:
 
 
 @register.filter
-def stressed(sentence: Sentence) -> SafeString:
-    """The sentence with its one stressed word in <em>."""
-    return format_html("{} <em>{}</em>{}", sentence.before, sentence.stressed, sentence.after)
+def emphasised(sentence: Sentence) -> SafeString:
+    """Returns the sentence with its emphasised word in <em>."""
+    return format_html("{} <em>{}</em>{}", sentence.before, sentence.emphasis, sentence.after)

@@ -1,6 +1,6 @@
-"""Captures as files: NDJSON for programs, CSV for spreadsheets, HAR for the browsers' network tools.
+"""Captures as files: NDJSON for programs, CSV for spreadsheets, HAR for the network tools of browsers.
 
-Written piece by piece: 500 captures of 1 MB never stand in memory together.
+Streamed, so 500 captures of 1 MB are never in memory at the same time.
 """
 
 import base64
@@ -17,7 +17,7 @@ from testing_tools.verification import copy_as
 from testing_tools.verification.models import Bin, Capture, CaptureQuerySet
 from testing_tools.verification.reading.form_parts import content_type
 
-AT_ONCE = 10  # rows read at once
+CHUNK = 10  # captures in memory
 
 
 class Format(NamedTuple):
@@ -28,7 +28,7 @@ class Format(NamedTuple):
 
 
 def body_of(capture: Capture) -> dict[str, str]:
-    """As text where it is UTF-8, else in base64."""
+    """Returns the body as text if it is UTF-8, otherwise as Base64."""
     body = bytes(capture.body)
     try:
         return {"body": body.decode()}
@@ -36,7 +36,7 @@ def body_of(capture: Capture) -> dict[str, str]:
         return {"bodyBase64": base64.b64encode(body).decode()}
 
 
-def as_object(capture: Capture) -> dict[str, Any]:
+def to_object(capture: Capture) -> dict[str, Any]:
     return {
         "number": capture.number,
         "id": capture.public_id,
@@ -58,9 +58,9 @@ def as_object(capture: Capture) -> dict[str, Any]:
 
 
 def ndjson(bin: Bin, captures: Iterable[Capture]) -> Iterator[str]:
-    """One JSON object a line."""
+    """Yields one JSON object per line."""
     for capture in captures:
-        yield json.dumps(as_object(capture), ensure_ascii=False) + "\n"
+        yield json.dumps(to_object(capture), ensure_ascii=False) + "\n"
 
 
 COLUMNS = (
@@ -70,16 +70,16 @@ COLUMNS = (
 
 
 def csv_lines(bin: Bin, captures: Iterable[Capture]) -> Iterator[str]:
-    """A line a request. It begins with a byte order mark, without which Excel takes UTF-8 for something else."""
+    """Yields one line per request. It starts with a byte order mark; otherwise Excel does not read it as UTF-8."""
     yield "\ufeff" + csv_line(COLUMNS)
     for capture in captures:
-        row = as_object(capture)
+        row = to_object(capture)
         row["headers"] = "\n".join(f"{name}: {value}" for name, value in capture.headers)
         yield csv_line([row.get(name, "") for name in COLUMNS])
 
 
 def har(bin: Bin, captures: Iterable[Capture]) -> Iterator[str]:
-    """HTTP Archive 1.2, which browsers' network tools and many others open."""
+    """Yields an HTTP Archive 1.2, which the network tools of browsers and many others open."""
     creator = json.dumps({"name": "Chat API", "version": settings.VERSION})
     yield f'{{"log":{{"version":"1.2","creator":{creator},"entries":['
     for index, capture in enumerate(captures):
@@ -95,8 +95,8 @@ def har_entry(capture: Capture) -> dict[str, Any]:
         "url": copy_as.full_url(capture),
         "httpVersion": "HTTP/1.1",
         "cookies": [],
-        "headers": pairs(capture.headers),
-        "queryString": pairs(parse_qsl(capture.query, keep_blank_values=True)),
+        "headers": name_value_pairs(capture.headers),
+        "queryString": name_value_pairs(parse_qsl(capture.query, keep_blank_values=True)),
         "headersSize": -1,
         "bodySize": capture.size,
     }
@@ -123,7 +123,7 @@ def har_entry(capture: Capture) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def pairs(values: Iterable[Any]) -> list[dict[str, str]]:
+def name_value_pairs(values: Iterable[Any]) -> list[dict[str, str]]:
     return [{"name": name, "value": value} for name, value in values]
 
 
@@ -135,5 +135,5 @@ FORMATS = {
 
 
 def export(bin: Bin, captures: CaptureQuerySet, format: Format) -> Iterator[str]:
-    """The file of these captures, newest first."""
-    return format.write(bin, captures.iterator(chunk_size=AT_ONCE))
+    """Yields the file of these captures, newest first."""
+    return format.write(bin, captures.iterator(chunk_size=CHUNK))

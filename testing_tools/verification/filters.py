@@ -1,7 +1,7 @@
-"""The filter of a bin's list: `field:value` terms and free words, as they stand in the address.
+"""The filter of a bin's list: `field:value` terms and free words, as written in the URL.
 
-`method:POST status:5xx -kind:ack header:x-id body:"two words"`. All terms must fit; "-" before one turns it round.
-A term that makes no sense is left out, and the page says which; it never hides rows in silence.
+`method:POST status:5xx -kind:ack header:x-id body:"two words"`. All terms must match; "-" negates a term. An unknown
+term is ignored, and the page names it, so no row is hidden without notice.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from django.db.models.lookups import GreaterThan
 
 from testing_tools.verification.models import CaptureQuerySet, Family
 
-LONGEST = 300  # characters
-MOST_TERMS = 10
+MAX_LENGTH = 300  # characters
+MAX_TERMS = 10
 TERM = re.compile(r'(-?)(?:([A-Za-z]+):)?(?:"([^"]*)"|(\S+))')
 UNITS = {"": 1, "b": 1, "kb": 1024, "mb": 1024 * 1024}
 
 
 class Term(NamedTuple):
-    """One term: as it was written, what it asks, and whether it is turned round."""
+    """One term: as written, its field and value, and whether it is negated."""
 
     text: str
     field: str
@@ -32,21 +32,21 @@ class Term(NamedTuple):
     negated: bool
 
 
-def kind(value: str) -> Q:
+def kind_condition(value: str) -> Q:
     exact = Q(family=value.lower()) if value.lower() in Family.values else Q(pk__in=[])
     return exact | Q(label__icontains=value)
 
 
-def status(value: str) -> Q | None:
+def status_condition(value: str) -> Q | None:
     if re.fullmatch(r"[1-5][0-9][0-9]", value):
         return Q(status=int(value))
     if re.fullmatch(r"[1-5]xx", value.lower()):
-        least = int(value[0]) * 100
-        return Q(status__gte=least, status__lt=least + 100)
+        first = int(value[0]) * 100
+        return Q(status__gte=first, status__lt=first + 100)
     return None
 
 
-def size(value: str) -> Q | None:
+def size_condition(value: str) -> Q | None:
     match = re.fullmatch(r"(>=|<=|>|<|=)?([0-9]{1,12})(b|kb|mb)?", value.lower())
     if match is None:
         return None
@@ -54,7 +54,7 @@ def size(value: str) -> Q | None:
     return Q(**{f"size__{lookup}": int(match[2]) * UNITS[match[3] or ""]})
 
 
-def state(value: str) -> Q | None:
+def state_condition(value: str) -> Q | None:
     return {
         "unread": Q(read_at=None),
         "read": Q(read_at__isnull=False),
@@ -64,43 +64,43 @@ def state(value: str) -> Q | None:
     }.get(value.lower())
 
 
-def free(value: str) -> Q:
-    """A word without a field: in what the list shows."""
+def free_text(value: str) -> Q:
+    """A word without a field: searches what the list shows."""
     words = Q(label__icontains=value) | Q(summary__icontains=value) | Q(note__icontains=value)
     return words | Q(path__icontains=value) | Q(method__iexact=value)
 
 
-# name → what it asks for; None: no such value
+# field → the condition of a value; None: the field has no such value
 FIELDS: dict[str, Callable[[str], Q | None]] = {
-    "kind": kind,
+    "kind": kind_condition,
     "method": lambda value: Q(method__iexact=value),
     "path": lambda value: Q(path__icontains=value),
     "query": lambda value: Q(query__icontains=value),
     "header": lambda value: Q(headers_text__icontains=value),
     "body": lambda value: Q(in_body=True),
-    "status": status,
+    "status": status_condition,
     "attempt": lambda value: Q(attempt__startswith=f"{value}/") | Q(attempt=value),
-    "size": size,
+    "size": size_condition,
     "from": lambda value: Q(remote_text__startswith=value),
     "note": lambda value: Q(note__icontains=value),
-    "is": state,
+    "is": state_condition,
 }
 EXAMPLES = (
     ("kind:ack", "message, ack, status, chat, other, or a word of the label"),
-    ("status:5xx", "what was answered"),
+    ("status:5xx", "the response's status"),
     ("method:PUT", ""),
     ("path:/orders", ""),
     ("header:x-id", "a name or a value"),
     ('body:"two words"', "anywhere in the body"),
     ("size:>10kb", ""),
     ("attempt:2", ""),
-    ("from:10.0.", "who sent it"),
+    ("from:10.0.", "the sender's IP address"),
     ("is:unread", "also read, noted, failed, large"),
-    ("-kind:status", "turned round: all but these"),
+    ("-kind:status", "negated: all but these"),
 )
 
 
-# The chips that are always there: of these one is chosen.
+# The chips that are always shown; one of them is chosen.
 KINDS = (
     ("All", ""),
     *((family.label, f"kind:{family.value}") for family in Family),
@@ -109,27 +109,27 @@ KINDS = (
 
 
 class Filter:
-    """A filter that was understood as far as it could be: `terms`, and `dropped` with what was left out."""
+    """A parsed filter: `terms`, and `ignored` with the terms that are unknown."""
 
     def __init__(self, text: str) -> None:
-        self.text = " ".join(text.replace("\x00", "").encode(errors="ignore").decode().split())[:LONGEST]
+        self.text = " ".join(text.replace("\x00", "").encode(errors="ignore").decode().split())[:MAX_LENGTH]
         self.terms: list[Term] = []
-        self.dropped: list[str] = []
+        self.ignored: list[str] = []
         for match in TERM.finditer(self.text):
             term = self.read(match)
             if term.field:
                 understood = term.field in FIELDS and FIELDS[term.field](term.value) is not None
             else:
-                understood = not re.fullmatch(r"[A-Za-z]+:", term.value)  # a field whose value is missing
-            if term.value and understood and len(self.terms) < MOST_TERMS:
+                understood = not re.fullmatch(r"[A-Za-z]+:", term.value)  # a field without a value
+            if term.value and understood and len(self.terms) < MAX_TERMS:
                 self.terms.append(term)
             else:
-                self.dropped.append(term.text)
+                self.ignored.append(term.text)
 
     @staticmethod
     def read(match: re.Match[str]) -> Term:
         field, value = (match[2] or "").lower(), match[3] if match[3] is not None else match[4]
-        if field and value.startswith("//"):  # an address is no field
+        if field and value.startswith("//"):  # the scheme of a URL is not a field
             field, value = "", f"{match[2]}:{value}"
         return Term(match[0], field, value, bool(match[1]))
 
@@ -138,44 +138,47 @@ class Filter:
 
     @property
     def chips(self) -> list[tuple[str, str]]:
-        """Each term that is not among kinds(), and the filter without it."""
-        own = {text for _, text in KINDS}
+        """Returns each term that is not among kinds(), with the filter without it."""
+        fixed = {text for _, text in KINDS}
         return [
             (term.text, " ".join(other.text for other in self.terms if other is not term))
             for term in self.terms
-            if term.text not in own
+            if term.text not in fixed
         ]
 
     def kinds(self) -> list[tuple[str, str, bool]]:
-        """The chips to choose from: word, filter with it in the place of the chosen ones, and whether it is chosen."""
-        own = {text for _, text in KINDS}
-        rest = [term.text for term in self.terms if term.text not in own]
+        """Returns the chips of KINDS: label, the filter if this one is chosen, and whether it is chosen now."""
+        fixed = {text for _, text in KINDS}
+        rest = [term.text for term in self.terms if term.text not in fixed]
         chosen = {term.text for term in self.terms} - set(rest)
         return [
-            (word, " ".join([text, *rest]).strip(), chosen == ({text} if text else set()))
-            for word, text in KINDS
+            (label, " ".join([text, *rest]).strip(), chosen == ({text} if text else set()))
+            for label, text in KINDS
         ]
 
     def apply(self, captures: CaptureQuerySet) -> CaptureQuerySet:
         for number, term in enumerate(self.terms):
-            asked = FIELDS[term.field](term.value) if term.field else free(term.value)
-            if asked is None:  # read() has left those out
+            condition = FIELDS[term.field](term.value) if term.field else free_text(term.value)
+            if condition is None:  # read() never adds these
                 continue
             if term.field == "body":
                 name = f"in_body_{number}"
-                captures, asked = captures.annotate(**{name: holds(term.value)}), Q(**{name: True})
+                captures, condition = (
+                    captures.annotate(**{name: body_contains(term.value)}),
+                    Q(**{name: True}),
+                )
             elif term.field == "header":
                 captures = captures.annotate(headers_text=Cast("headers", TextField()))
             elif term.field == "from":
                 captures = captures.annotate(
                     remote_text=Func(F("remote_address"), function="host", output_field=TextField())
                 )
-            captures = captures.exclude(asked) if term.negated else captures.filter(asked)
+            captures = captures.exclude(condition) if term.negated else captures.filter(condition)
         return captures
 
 
-def holds(text: str) -> ExpressionWrapper:
-    """Are these bytes anywhere in the body? It reads the bodies: half a second for 500 of 1 MB."""
+def body_contains(text: str) -> ExpressionWrapper:
+    """Whether the body contains these bytes. It reads the bodies: half a second for 500 of 1 MB."""
     found = Func(
         Value(text.encode(), output_field=BinaryField()),
         F("body"),

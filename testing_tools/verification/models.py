@@ -1,6 +1,6 @@
-"""The bin, a URL that keeps what is sent to it, with its captures, and the links that share it.
+"""The bin, a URL that stores what is sent to it, with its captures and the links that share it.
 
-A verification has no row here: it is the override URL of hooks.Endpoint and its end.
+A verification has no row here: it is an override of the URL of hooks.Endpoint, with an end time.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from instances.models import Instance
 KEEP_NEWEST = 500
 KEEP_FOR = timedelta(days=7)
 BODY_LIMIT = 1024 * 1024  # bytes
-LONGEST_DELAY = 30  # seconds of an answer that is to be slow
+MAX_DELAY = 30  # seconds of a delayed response
 ANSWER_BODY = '{"ok": true}'
 
-ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # no look-alikes: people read these aloud
+ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # without look-alikes: people read keys aloud
 
 
 def new_key() -> str:
@@ -34,21 +34,23 @@ def new_capture_id() -> str:
     return secrets.token_urlsafe(16)  # 22 characters
 
 
-def answer_headers() -> list[list[str]]:
+def default_response_headers() -> list[list[str]]:
     return [["Content-Type", "application/json"]]
 
 
 class BinQuerySet(models.QuerySet["Bin"]):
     def visible_to(self, user: Any) -> BinQuerySet:
-        """The bins of the instances that `user` may look at, and the one of their own."""
-        seen = Instance.objects.visible_to(user).values("pk")
-        return self.filter(models.Q(instance__in=seen) | models.Q(account__in=Account.objects.owned_by(user)))
+        """Returns the bins of the instances that `user` can see, and their own bin."""
+        visible = Instance.objects.visible_to(user).values("pk")
+        return self.filter(
+            models.Q(instance__in=visible) | models.Q(account__in=Account.objects.owned_by(user))
+        )
 
 
 class Bin(models.Model):
-    """`{SITE_URL}/bin/{key}`: takes any request and keeps the newest 500 for 7 days.
+    """`{SITE_URL}/bin/{key}`: stores any request, the newest 500 for 7 days, and sends the configured response.
 
-    It is an instance's, or a person's own ("my bin"), and answers as it is told to.
+    It belongs to an instance, or to an account ("My bin").
     """
 
     key = models.CharField(max_length=8, unique=True, default=new_key, editable=False)
@@ -59,17 +61,17 @@ class Bin(models.Model):
         "accounts.Account", models.CASCADE, null=True, blank=True, related_name="bin"
     )
     created_at = models.DateTimeField(default=timezone.now)
-    # the number of its newest capture; raised by the statement that writes the capture
+    # The number of its newest capture; the statement that stores the capture increases it.
     captured = models.PositiveBigIntegerField(default=0)
-    # how many captures the limits have removed, so that the page can say it
+    # How many captures the limits have removed.
     dropped = models.PositiveBigIntegerField(default=0)
-    # what it answers: [[name, value], …], and after how many seconds
+    # The configured response; headers as [[name, value], …], delay in seconds.
     answer_status = models.PositiveSmallIntegerField(default=200)
-    answer_headers = models.JSONField(default=answer_headers, blank=True)
+    answer_headers = models.JSONField(default=default_response_headers, blank=True)
     answer_body = models.TextField(default=ANSWER_BODY, blank=True)
     answer_delay = models.FloatField(default=0)
-    # "fail first N, then …": N as it was asked for, and the number of the last capture that is to fail.
-    # By the number and not by a count that falls, so that the capture's one statement needs no second lock.
+    # "Fail first N, then …": N, and the number of the last capture that fails. A number instead of a count that is
+    # decreased, so that the one statement of a capture needs no second lock.
     fail_first = models.PositiveSmallIntegerField(default=0)
     fail_through = models.PositiveBigIntegerField(default=0)
 
@@ -88,7 +90,7 @@ class Bin(models.Model):
             ),
             models.CheckConstraint(
                 name="testing_bin_answers_in_time",
-                condition=models.Q(answer_delay__gte=0, answer_delay__lte=LONGEST_DELAY),
+                condition=models.Q(answer_delay__gte=0, answer_delay__lte=MAX_DELAY),
             ),
         ]
 
@@ -107,14 +109,14 @@ class Bin(models.Model):
 
     @property
     def fails_left(self) -> int:
-        """How many of the next requests are to fail."""
+        """How many of the next requests fail."""
         return max(0, self.fail_through - self.captured)
 
     def counts(self) -> tuple[int, int]:
-        """How many captures are kept and how many the limits have dropped so far."""
+        """Returns how many captures are kept, and how many the limits have dropped so far."""
         kept = Capture.objects.kept(self).count()
         there = self.captures.filter(deleted_at=None).count()
-        return kept, self.dropped + there - kept  # rows beyond the limits are as good as gone
+        return kept, self.dropped + there - kept  # rows beyond the limits count as dropped
 
 
 class Family(models.TextChoices):
@@ -129,22 +131,22 @@ class Family(models.TextChoices):
 
 class CaptureQuerySet(models.QuerySet["Capture"]):
     def kept(self, bin: Bin) -> CaptureQuerySet:
-        """What the bin promises to keep, newest first; rows beyond it are removed a few at a time."""
+        """Returns the captures within the limits, newest first; rows beyond them are removed a few at a time."""
         return self.filter(
             bin=bin, deleted_at=None, number__gt=bin.captured - KEEP_NEWEST, at__gt=timezone.now() - KEEP_FOR
         ).order_by("-number")
 
     def in_list(self) -> CaptureQuerySet:
-        """Without the bodies and headers, which the list does not show and which may be 1 MB each."""
+        """Defers bodies and headers: the list does not show them, and they can be 1 MB each."""
         return self.defer("body", "headers", "query")
 
 
 class Capture(models.Model):
-    """One request that a bin has kept."""
+    """One request that a bin has stored."""
 
     bin = models.ForeignKey(Bin, models.CASCADE, related_name="captures")
-    # Gapless in its bin and in the order of the commits, which ids are not: so a page that has seen
-    # number n misses nothing when it asks for what is greater.
+    # Without gaps in its bin and in commit order, which ids are not: a page that has shown number n misses nothing
+    # when it asks for greater numbers.
     number = models.PositiveBigIntegerField()
     public_id = models.CharField(max_length=22, unique=True, default=new_capture_id, editable=False)
     at = models.DateTimeField(default=timezone.now)
@@ -164,19 +166,19 @@ class Capture(models.Model):
     answer_note = models.CharField("why this answer", max_length=100, blank=True, default="")
     read_at = models.DateTimeField(null=True, blank=True)
     note = models.CharField("the reader's note", max_length=500, blank=True, default="")
-    # deleted by a person, and for a while still there: all of one deletion have the same time
+    # Deleted by a user, and kept for a while to be restored. All captures of one deletion have the same time.
     deleted_at = models.DateTimeField(null=True, blank=True)
 
     objects = CaptureQuerySet.as_manager()
 
     class Meta:
         constraints = [
-            # its index also serves the list: the newest of a bin, and what came after number n
+            # Its index also serves the list: the newest of a bin, and those after number n.
             models.UniqueConstraint(name="testing_capture_number", fields=["bin", "number"]),
         ]
         indexes = [
             models.Index(name="testing_capture_age", fields=["at"]),  # retention
-            # the bytes of each bin, for staff, by this index alone
+            # The size of each bin, for staff, from this index alone.
             models.Index(
                 name="testing_capture_size",
                 fields=["bin"],
@@ -187,7 +189,7 @@ class Capture(models.Model):
                 name="testing_capture_deleted",
                 fields=["deleted_at"],
                 condition=models.Q(deleted_at__isnull=False),
-            ),  # what can't be undone any more
+            ),  # those that can no longer be restored
         ]
 
     def __str__(self) -> str:
@@ -196,18 +198,18 @@ class Capture(models.Model):
 
 class ShareQuerySet(models.QuerySet["Share"]):
     def valid(self) -> ShareQuerySet:
-        """Those that open something now."""
+        """Returns the links that work now."""
         return self.filter(revoked_at=None, expires_at__gt=timezone.now())
 
 
 class Share(models.Model):
-    """A link by which anybody may read a bin, or one capture of it, until it expires or is revoked.
+    """A link that lets anyone read a bin, or one of its captures, until it expires or is revoked.
 
-    Only a digest of its token is kept, so neither the database nor a backup of it opens anything.
+    Only a digest of its token is stored, so the token cannot be read from the database or a backup.
     """
 
     bin = models.ForeignKey(Bin, models.CASCADE, related_name="shares")
-    # of one capture its number; it opens that one alone, for as long as it is kept
+    # The number of the one capture it shows; null: it shows the whole bin.
     number = models.PositiveBigIntegerField(null=True, blank=True)
     digest = models.CharField("SHA-256 of the token, in hex", max_length=64, unique=True)
     made_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")

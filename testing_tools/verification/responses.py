@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from instances.thread_slots import ThreadSlots
-from testing_tools.verification.models import ANSWER_BODY, LONGEST_DELAY, Bin, answer_headers
+from testing_tools.verification.models import ANSWER_BODY, MAX_DELAY, Bin, default_response_headers
 
 MAX_BODY = 64 * 1024  # bytes
 MAX_HEADERS = 20
@@ -34,10 +34,10 @@ TYPES = re.compile(
     re.IGNORECASE,
 )
 XML = re.compile(r"(application|text)/(xml|[a-z0-9.-]+\+xml)\b", re.IGNORECASE)
-NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 
 
-JSON_HEADERS = tuple((name, value) for name, value in answer_headers())
+JSON_HEADERS = tuple((name, value) for name, value in default_response_headers())
 
 
 class InvalidResponse(ValueError):
@@ -118,8 +118,8 @@ def read_number(form: Mapping[str, Any], field: str, what: str, least: int, most
 
 def read_delay(text: str) -> float:
     text = text.strip().replace(",", ".") or "0"
-    if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", text) or float(text) > LONGEST_DELAY:
-        raise InvalidResponse("delay", f"The delay must be from 0 to {LONGEST_DELAY} seconds.")
+    if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,3})?", text) or float(text) > MAX_DELAY:
+        raise InvalidResponse("delay", f"The delay must be from 0 to {MAX_DELAY} seconds.")
     return float(text)
 
 
@@ -130,7 +130,7 @@ def read_headers(text: str) -> Iterator[tuple[str, str]]:
         raise InvalidResponse("headers", f"{len(lines)} headers are too many: the limit is {MAX_HEADERS}.")
     for number, line in enumerate(lines, 1):
         name, colon, value = (part.strip() for part in line.partition(":"))
-        if not colon or not NAME.fullmatch(name):
+        if not colon or not HEADER_NAME.fullmatch(name):
             raise InvalidResponse("headers", f"Line {number} is not a header: use “Name: value”.")
         if len(value) > 1000 or not re.fullmatch(r"[\t\x20-\x7e]*", value):
             raise InvalidResponse("headers", f"Line {number}: a value must be ASCII, up to 1000 characters.")
@@ -166,7 +166,7 @@ def describe_response(bin: Bin) -> str:
     """Returns the response in words: "200 immediately", "500 2 more times, then 200, immediately", "200 after 20 s"."""
     when = f"after {bin.answer_delay:g} s" if bin.answer_delay else "immediately"
     if bin.fails_left:
-        times = "once more" if bin.fails_left == 1 else f"{bin.fails_left} more times"
+        times = "1 more time" if bin.fails_left == 1 else f"{bin.fails_left} more times"
         return f"{FAILURE_STATUS} {times}, then {bin.answer_status}, {when}"
     return f"{bin.answer_status} {when}"
 

@@ -33,7 +33,7 @@ def by_keyboard(page: Page) -> None:
     summaries = page.locator("#captures .capture-summary")
     expect(summaries).to_have_text(["three", "two", "one"])
 
-    pane = page.get_by_role("region", name="The chosen request")
+    pane = page.get_by_role("region", name="Chosen request")
     page.keyboard.press("j")
     expect(pane.get_by_role("heading", level=2)).to_contain_text("with 5 B of text")
     page.keyboard.press("j")
@@ -48,7 +48,7 @@ def by_keyboard(page: Page) -> None:
 
     page.keyboard.press("r")
     dialog = page.get_by_role("dialog", name=re.compile("Replay no"))
-    dialog.get_by_label("Address").fill(f"{address}/again")
+    dialog.get_by_label("Destination").fill(f"{address}/again")
     page.keyboard.press("Enter")
     expect(dialog).to_contain_text("Delivered: localhost answered 200.")
     page.keyboard.press("Escape")
@@ -56,7 +56,7 @@ def by_keyboard(page: Page) -> None:
     expect(page.locator("#captures .capture-path")).to_have_text(["/again"])
 
     page.keyboard.press("d")
-    expect(page.locator("#undo")).to_contain_text("1 request is deleted. It can be had back for 10 minutes.")
+    expect(page.locator("#undo")).to_contain_text("1 request deleted. You can undo this for 10 minutes.")
     expect(page.locator(".capture-row[aria-current]")).to_contain_text("one")
     page.get_by_role("button", name="Undo").click()
     expect(page.locator(".alert")).to_contain_text("1 request restored.")
@@ -68,22 +68,22 @@ def by_keyboard(page: Page) -> None:
     page.keyboard.press("p")
     expect(summaries.first).to_have_text("held")
     page.keyboard.press("?")
-    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     page.keyboard.press("Escape")
 
     page.keyboard.press("/")
     page.keyboard.type("body:one")
     page.keyboard.press("Enter")
     expect(summaries).to_have_text(["one"])
-    expect(page.get_by_role("heading", name="1 fits")).to_be_visible()
+    expect(page.get_by_role("heading", name="1 matching")).to_be_visible()
 
 
 def shared_with_somebody_without_an_account(page: Page, browser: Browser) -> None:
     send(address_on(page), "for your eyes")
-    page.get_by_role("link", name="Share").first.click()
-    dialog = page.get_by_role("dialog", name="Share this bin")
+    page.get_by_role("link", name="Share bin").first.click()
+    dialog = page.get_by_role("dialog", name="Share bin")
     dialog.get_by_role("button", name="1 hour").click()
-    link = dialog.get_by_role("textbox", name="The link").input_value()
+    link = dialog.get_by_role("textbox", name="Link").input_value()
 
     phone = browser.new_context(viewport={"width": 360, "height": 740})
     visitor = phone.new_page()
@@ -95,8 +95,8 @@ def shared_with_somebody_without_an_account(page: Page, browser: Browser) -> Non
     assert phone.cookies() == []
 
     dialog.get_by_role("button", name="Revoke").click()
-    expect(dialog).to_contain_text("that link opens nothing any more")
+    expect(dialog).to_contain_text("The link no longer works.")
     visitor.reload()
     visitor.goto(link)
-    expect(visitor.get_by_role("heading", name="This link opens nothing")).to_be_visible()
+    expect(visitor.get_by_role("heading", name="Invalid link")).to_be_visible()
     phone.close()

@@ -41,7 +41,7 @@ def test_hooks_go_to_the_bin_while_it_runs_and_to_the_own_server_afterwards(
     with Receiver() as receiver:
         set_address(product, receiver.url)
         page.goto("/testing/verification/")
-        expect(page.get_by_text("put back when you stop, or after 30 minutes by itself")).to_be_visible()
+        expect(page.get_by_text("Hooks go to a bin instead of your URL until you stop")).to_be_visible()
         expect(page.locator("#verification")).to_contain_text(receiver.url)
 
         page.get_by_role("button", name="Start verification").click()
@@ -55,7 +55,7 @@ def test_hooks_go_to_the_bin_while_it_runs_and_to_the_own_server_afterwards(
         expect(page.locator(".live").first).to_have_text("Live")
         row.click()
         expect(row).not_to_have_class(re.compile("unread"))
-        pane = page.get_by_role("region", name="The chosen request")
+        pane = page.get_by_role("region", name="Chosen request")
         expect(pane.get_by_role("heading", level=2)).to_have_text(
             "Message received from Alice (17680561234@c.us), attempt 1 of 1, signature valid."
         )
@@ -67,7 +67,7 @@ def test_hooks_go_to_the_bin_while_it_runs_and_to_the_own_server_afterwards(
         assert receiver.requests == []
 
         page.get_by_role("button", name="Stop verification").click()
-        expect(page.get_by_role("status").filter(has_text="Verification has ended")).to_contain_text(
+        expect(page.get_by_role("status").filter(has_text="Verification stopped")).to_contain_text(
             receiver.url
         )
         write(product, "to the own server")

@@ -61,8 +61,8 @@ testing:bin-signature               POST   302 404 200 200 200 404
 testing:bin-page                     GET    302 404 200 200 200 404
 testing:bin-news                    GET    302 404 200 200 200 404
 testing:bin-export                  GET    302 404 200 200 200 404
-testing:bin-answer                  GET    302 404 403 200 200 404
-testing:bin-answer                  POST   302 404 403 422 422 404
+testing:bin-response                GET    302 404 403 200 200 404
+testing:bin-response                POST   302 404 403 422 422 404
 testing:bin-delete-all              POST   302 404 403 302 302 404
 testing:bin-undo                    POST   302 404 403 302 302 404
 testing:bin-forward                 GET    302 404 403 200 200 404

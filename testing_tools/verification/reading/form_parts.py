@@ -1,4 +1,4 @@
-"""A captured form, read: its fields and its files. Any bytes are taken; what can't be read is said so."""
+"""Reads a captured form: its fields and files. It accepts any bytes; `fault` says what could not be read."""
 
 import re
 from typing import NamedTuple
@@ -6,12 +6,13 @@ from urllib.parse import parse_qsl
 
 from testing_tools.verification.models import Capture
 
-MOST_PARTS = 200
-MOST_TEXT = 4000  # characters of a field that are shown
+MAX_PARTS = 200
+MAX_TEXT = 4000  # characters of a field that are shown
+CONTENT_TYPE = re.compile(r"^content-type:(.*)$", re.MULTILINE | re.IGNORECASE)
 
 
 class Part(NamedTuple):
-    """A field, or a file: then with the name it was sent under, its type and its bytes."""
+    """A field or a file; a file has the name it was sent with, its type and its bytes."""
 
     name: str
     value: str
@@ -21,7 +22,7 @@ class Part(NamedTuple):
 
 
 class Form(NamedTuple):
-    """`kind` is "", "urlencoded" or "multipart"; `fault` a sentence where it calls itself a form and is none."""
+    """`kind` is "", "urlencoded" or "multipart"; `fault`: why a body declared as a form is not one."""
 
     kind: str
     parts: list[Part]
@@ -33,7 +34,7 @@ def content_type(capture: Capture) -> str:
 
 
 def read(capture: Capture) -> Form:
-    """The form of a capture; of any other body an empty one."""
+    """Returns the form of a capture; an empty one for any other body."""
     declared = content_type(capture)
     kind = declared.partition(";")[0].strip().lower()
     body = bytes(capture.body)
@@ -41,45 +42,40 @@ def read(capture: Capture) -> Form:
         return Form("", [])
     if kind == "application/x-www-form-urlencoded":
         try:
-            pairs = parse_qsl(
-                body.decode(errors="replace"), keep_blank_values=True, max_num_fields=MOST_PARTS
-            )
+            pairs = parse_qsl(body.decode(errors="replace"), keep_blank_values=True, max_num_fields=MAX_PARTS)
         except ValueError:
-            return Form("urlencoded", [], f"It has more than {MOST_PARTS} fields; see them in Raw.")
-        return Form("urlencoded", [Part(name, value[:MOST_TEXT]) for name, value in pairs])
+            return Form("urlencoded", [], f"The form has more than {MAX_PARTS} fields. See them in Raw.")
+        return Form("urlencoded", [Part(name, value[:MAX_TEXT]) for name, value in pairs])
     if kind == "multipart/form-data":
         return read_multipart(declared, body)
     return Form("", [])
 
 
 def read_multipart(declared: str, body: bytes) -> Form:
-    """By hand and not by a parser of the library: bytes stay bytes, and names are UTF-8, as browsers send them."""
+    """Returns the parts. No library parser is used: bytes stay bytes, and names are UTF-8, as browsers send them."""
     boundary = re.search(r'boundary=(?:"([^"]{1,200})"|([^;\s]{1,200}))', declared, re.IGNORECASE)
     sections = (b"\r\n" + body).split(b"\r\n--" + ((boundary[1] or boundary[2]) if boundary else "").encode())
     if boundary is None or len(sections) < 2:
         return Form(
-            "multipart", [], "It calls itself multipart/form-data, but its boundary is not in the body."
+            "multipart", [], "The content-type is multipart/form-data, but its boundary is not in the body."
         )
     parts = []
-    for section in sections[1 : MOST_PARTS + 1]:
+    for section in sections[1 : MAX_PARTS + 1]:
         if section.startswith(b"--"):  # the end
             break
         head, _, content = section.partition(b"\r\n\r\n")
         text = head.decode(errors="replace")
         name, file = parameter(text, "name"), parameter(text, "filename")
         if file is None:
-            parts.append(Part(name or "", content.decode(errors="replace")[:MOST_TEXT]))
+            parts.append(Part(name or "", content.decode(errors="replace")[:MAX_TEXT]))
         else:
-            type = TYPE.search(text)
+            type = CONTENT_TYPE.search(text)
             parts.append(Part(name or "", "", file, type[1].strip() if type else "", content))
     return Form("multipart", parts)
 
 
-TYPE = re.compile(r"^content-type:(.*)$", re.MULTILINE | re.IGNORECASE)
-
-
 def parameter(head: str, name: str) -> str | None:
-    """A quoted parameter of Content-Disposition, or None."""
+    """Returns a parameter of Content-Disposition, unquoted; None if it is missing."""
     match = re.search(rf'[;\s]{name}=(?:"((?:[^"\\]|\\.)*)"|([^;\s]+))', head, re.IGNORECASE)
     if match is None:
         return None

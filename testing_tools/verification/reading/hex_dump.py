@@ -1,10 +1,10 @@
-"""Bytes as a hex dump: where, sixteen of them, and the letters they make."""
+"""Bytes as a hex dump: offset, sixteen bytes, and their printable characters."""
 
-SHOWN = 16 * 1024  # bytes; a page of more is slow to draw and nobody scrolls through it
+SHOWN = 16 * 1024  # bytes; a longer page is slow to render and of little use
 
 
 def dump(body: bytes) -> str:
-    """`00000000  7b 22 61 22 3a 31 7d                              |{"a":1}|`, a line for 16 bytes."""
+    """Returns a line for 16 bytes: `00000000  7b 22 61 22 3a 31 7d                              |{"a":1}|`."""
     return "\n".join(line(at, body[at : at + 16]) for at in range(0, min(len(body), SHOWN), 16))
 
 

@@ -1,7 +1,7 @@
-"""A captured body for the eye: JSON indented and coloured, text as it is, bytes not at all.
+"""A captured body for display: JSON indented and coloured, text unchanged, bytes not shown.
 
-Nothing of the body is changed but the white space between its tokens: numbers, escapes and doubled keys stay
-as they were sent, for whoever debugs a receiver needs to see exactly those.
+Only the white space between tokens changes: numbers, escapes and repeated keys are shown as they were sent, because
+those are what a developer of a receiver has to see.
 """
 
 import re
@@ -14,16 +14,16 @@ from pygments.lexers import JsonLexer
 
 from testing_tools.verification.reading.recognition import parse
 
-# Colouring takes 12 ms per 10 KB; beyond this the text is shown plain, and beyond SHOWN it is cut.
-COLOURED = 64 * 1024
+# bytes; colouring takes 12 ms per 10 KB. A longer text is shown plain, and is cut after SHOWN.
+MAX_COLOURED = 64 * 1024
 SHOWN = 256 * 1024
 TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
-# Deeper than this the indentation stays: 100 000 brackets would otherwise make gigabytes of spaces.
-DEEPEST = 40
+# Levels of indentation: 100 000 brackets would otherwise become gigabytes of spaces.
+MAX_DEPTH = 40
 
 
 class Shown(NamedTuple):
-    """`html` is safe to print; `text` is what it shows, for the copy button; `cut` when there is more."""
+    """`html` is safe to render; `text` is its text, for the copy button; `cut`: only the start is shown."""
 
     kind: str  # json, text, bytes, empty
     html: SafeString | str
@@ -32,7 +32,7 @@ class Shown(NamedTuple):
 
 
 def show(body: bytes) -> Shown:
-    """How a body is shown; any bytes are taken."""
+    """Returns how a body is shown. It accepts any bytes."""
     if not body:
         return Shown("empty", "", "", False)
     try:
@@ -44,34 +44,34 @@ def show(body: bytes) -> Shown:
     cut = len(text) > SHOWN
     if parse(body) is None:
         return Shown("text", text[:SHOWN], text[:SHOWN], cut)
-    if len(text) > COLOURED:
+    if len(text) > MAX_COLOURED:
         return Shown("json", text[:SHOWN], text[:SHOWN], cut)
     text = indented(text)
     return Shown("json", coloured(text), text, False)
 
 
 def indented(text: str) -> str:
-    """Valid JSON with two spaces a level."""
+    """Returns valid JSON indented by two spaces a level."""
     parts: list[str] = []
-    depth, before = 0, ""
+    depth, previous = 0, ""
 
     def new_line() -> None:
-        parts.append("\n" + "  " * min(depth, DEEPEST))
+        parts.append("\n" + "  " * min(depth, MAX_DEPTH))
 
     for token in TOKEN.findall(text):
         if token in "]}":
             depth -= 1
-            if before not in "[{":
+            if previous not in "[{":
                 new_line()
-        elif before and before in "[{,":
+        elif previous and previous in "[{,":
             new_line()
         parts.append(": " if token == ":" else token)
         if token in "[{":
             depth += 1
-        before = token
+        previous = token
     return "".join(parts)
 
 
 def coloured(text: str) -> SafeString:
-    """JSON with a class on each token (static/css/capture.css); pygments escapes what it prints."""
+    """Returns JSON as HTML with a class on each token (static/css/capture.css); pygments escapes it."""
     return mark_safe(highlight(text, JsonLexer(ensurenl=False), HtmlFormatter(nowrap=True, classprefix="t-")))

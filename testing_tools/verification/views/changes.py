@@ -13,9 +13,9 @@ from testing_tools.verification import responses
 from testing_tools.verification.actions import bins as bin_actions
 from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.filters import Filter
-from testing_tools.verification.models import LONGEST_DELAY, Bin, Capture
+from testing_tools.verification.models import MAX_DELAY, Bin, Capture
 from testing_tools.verification.responses import ConfiguredResponse, InvalidResponse
-from testing_tools.verification.views.bins import address_of
+from testing_tools.verification.views.captures import capture_url
 from testing_tools.verification.views.contexts import (
     changeable_bin,
     count_context,
@@ -26,10 +26,10 @@ from testing_tools.verification.views.contexts import (
 )
 
 
-def tool(
+def render_tool(
     request: HtmxRequest, template: str, context: dict[str, object], *, status: int = 200
 ) -> HttpResponse:
-    """Renders a tool of the bin: the content of the dialog for htmx, otherwise a page."""
+    """Renders a tool of the bin: only the content of the dialog for htmx, otherwise a page."""
     part = "#tool" if request.htmx else ""
     return render(request, f"testing_tools/verification/{template}{part}", context, status=status)
 
@@ -40,7 +40,7 @@ def response(request: HtmxRequest, key: str) -> HttpResponse:
     """The form of the bin's response; a POST saves a preset or the fields. 422 with the errors."""
     bin = changeable_bin(request, key)
     if request.method == "GET":
-        return tool(request, "bin_response.html", response_context(bin, ConfiguredResponse.of(bin)))
+        return render_tool(request, "bin_response.html", response_context(bin, ConfiguredResponse.of(bin)))
     preset = responses.PRESETS.get(request.POST.get("preset", ""))
     try:
         configured = preset.response if preset else responses.read(request.POST)
@@ -52,11 +52,11 @@ def response(request: HtmxRequest, key: str) -> HttpResponse:
             "typed": typed,
             "fault": {error.field: str(error)},
         }
-        return tool(request, "bin_response.html", context, status=422)
+        return render_tool(request, "bin_response.html", context, status=422)
     bin_actions.set_response(bin, configured, acting_user=current_user(request))
     said = f"Saved. The bin responds {responses.describe_response(bin)}."
     if request.htmx:
-        return tool(request, "bin_response.html", response_context(bin, configured) | {"said": said})
+        return render_tool(request, "bin_response.html", response_context(bin, configured) | {"said": said})
     messages.success(request, said)
     return redirect("testing:bin-page", key=bin.key)
 
@@ -76,7 +76,7 @@ def response_context(bin: Bin, configured: ConfiguredResponse) -> dict[str, obje
             "fail_first": configured.fail_first,
         },
         "fault": {},
-        "longest": LONGEST_DELAY,
+        "max_delay": MAX_DELAY,
         "max_delayed": responses.MAX_DELAYED_PER_BIN,
     }  # fmt: skip
 
@@ -85,15 +85,15 @@ def response_context(bin: Bin, configured: ConfiguredResponse) -> dict[str, obje
 @login_required
 def note(request: HtmxRequest, key: str, public_id: str) -> HttpResponse:
     """Set the note of a capture; an empty one removes it."""
-    found = visible_capture(changeable_bin(request, key), public_id)
-    capture_actions.write_note(found, request.POST.get("note", ""), acting_user=current_user(request))
+    capture = visible_capture(changeable_bin(request, key), public_id)
+    capture_actions.write_note(capture, request.POST.get("note", ""), acting_user=current_user(request))
     if request.htmx:
         return render(
             request,
-            "testing_tools/verification/bin_capture.html#noted",
-            {"capture": found, "bin": found.bin, "saved": True},
+            "testing_tools/verification/bin_capture.html#note",
+            {"capture": capture, "bin": capture.bin, "is_saved": True},
         )
-    return redirect(address_of(found))
+    return redirect(capture_url(capture))
 
 
 @require_POST
@@ -101,10 +101,10 @@ def note(request: HtmxRequest, key: str, public_id: str) -> HttpResponse:
 def delete(request: HtmxRequest, key: str, public_id: str) -> HttpResponse:
     """Delete one capture; the response offers to undo it."""
     bin = changeable_bin(request, key)
-    found = visible_capture(bin, public_id)
-    at, _ = capture_actions.delete(bin, bin.captures.filter(pk=found.pk), acting_user=current_user(request))
+    capture = visible_capture(bin, public_id)
+    at, _ = capture_actions.delete(bin, bin.captures.filter(pk=capture.pk), acting_user=current_user(request))
     if request.htmx:
-        context = count_context(bin) | {"undo": undo_context(bin, at), "deleted": found, "news": True}
+        context = count_context(bin) | {"undo": undo_context(bin, at), "deleted": capture, "news": True}
         return render(request, "testing_tools/verification/bin_undo.html", context)
     return redirect(f"{reverse('testing:bin-page', args=[bin.key])}?deleted={stamp(at)}")
 

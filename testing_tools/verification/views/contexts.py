@@ -1,4 +1,4 @@
-"""What the templates of a bin need: whose it is, its list, and everything that is said about one capture."""
+"""What the templates of a bin need: the bin, its list, and one capture."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,23 +18,25 @@ from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.exports import FORMATS
 from testing_tools.verification.filters import EXAMPLES, Filter
 from testing_tools.verification.models import KEEP_NEWEST, Bin, Capture
-from testing_tools.verification.reading import form_parts, hex_dump, pretty, signatures
+from testing_tools.verification.reading import form_parts, hex_dump, other_signatures, pretty
 from testing_tools.verification.reading.explanations import explain
-from testing_tools.verification.reading.recognition import check_signature, parse, recognise, sentence
+from testing_tools.verification.reading.hook_signatures import check_signature
+from testing_tools.verification.reading.recognition import parse, recognise
+from testing_tools.verification.reading.sentences import sentence_for
 
-PAGE = 100  # rows at first and with each "older"
+PAGE_SIZE = 100  # rows at first and for each "Show older requests"
 TABS = ("explained", "body", "headers", "query", "form", "raw", "hex")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def visible_bin(request: HttpRequest, key: str) -> Bin:
-    """The bin with this key, if the visitor may look at it, or 404."""
+    """Returns the bin with this key; 404 if the user cannot see it."""
     visible = Bin.objects.visible_to(request.user)
     return get_object_or_404(visible.select_related("instance__endpoint", "instance__owner"), key=key)
 
 
 def changeable_bin(request: HttpRequest, key: str) -> Bin:
-    """As visible_bin, for what changes something or sends: raises PermissionDenied, in words, for a viewer."""
+    """Like visible_bin, for views that change or send something: 403 with a message for a viewer."""
     bin = visible_bin(request, key)
     if bin.instance is not None:
         access.require_change(request.user, bin.instance)
@@ -44,7 +46,7 @@ def changeable_bin(request: HttpRequest, key: str) -> Bin:
 def may_change(request: HttpRequest, bin: Bin) -> bool:
     if getattr(
         request.user, "is_impersonated", False
-    ):  # staff looks at the account: nothing of it becomes read
+    ):  # staff viewing the account: nothing is marked as read
         return False
     try:
         if bin.instance is not None:
@@ -55,22 +57,22 @@ def may_change(request: HttpRequest, bin: Bin) -> bool:
 
 
 def visible_capture(bin: Bin, public_id: str) -> Capture:
-    found = Capture.objects.kept(bin).filter(public_id=public_id).first()
-    if found is None:
-        raise Http404("No such capture: it was dropped or deleted, or never was.")
-    found.bin = bin
-    return found
+    capture = Capture.objects.kept(bin).filter(public_id=public_id).first()
+    if capture is None:
+        raise Http404("No such capture: it was dropped or deleted.")
+    capture.bin = bin
+    return capture
 
 
 def until_mark(endpoint: Endpoint | None) -> str:
-    """When the running verification ends, in unix seconds; empty when none runs."""
+    """Returns the end of the running verification in Unix seconds; "" if none is running."""
     if endpoint is None or not endpoint.is_borrowed() or endpoint.borrowed_until is None:
         return ""
     return str(int(endpoint.borrowed_until.timestamp()))
 
 
 def stamp(at: datetime) -> int:
-    """A moment for the address: microseconds since 1970, without any rounding."""
+    """Returns a time for a URL: microseconds since 1970, not rounded."""
     return (at - EPOCH) // timedelta(microseconds=1)
 
 
@@ -91,28 +93,28 @@ def count_context(bin: Bin) -> dict[str, Any]:
 
 
 def list_context(
-    request: HttpRequest, bin: Bin, *, address: str = "", before: int | None = None
+    request: HttpRequest, bin: Bin, *, page_url: str = "", before: int | None = None
 ) -> dict[str, Any]:
-    """What the list needs: PAGE rows that fit the filter `?q=`, newest first, from the newest or from before a number.
+    """Returns the context of the list: PAGE_SIZE rows that match the filter `?q=`, newest first; `before` a number.
 
-    `address`: the page that the list stands on, to which filters lead; the bin's own without it.
+    `page_url` is the page with the list, which filters link to; by default the bin's own.
     """
     filter = Filter(request.GET.get("q", ""))
-    fitting = filter.apply(Capture.objects.kept(bin))
-    rows = fitting.in_list()
+    matching = filter.apply(Capture.objects.kept(bin))
+    rows = matching.in_list()
     if before is not None:
         rows = rows.filter(number__lt=before)
-    captures = list(rows[: PAGE + 1])
+    captures = list(rows[: PAGE_SIZE + 1])
     instance = bin.instance
     deleted_at = from_stamp(request.GET.get("deleted"))
     return count_context(bin) | {
-        "captures": captures[:PAGE],
-        "has_older": len(captures) > PAGE,
-        "fitting": fitting.count() if filter else None,
+        "captures": captures[:PAGE_SIZE],
+        "has_older": len(captures) > PAGE_SIZE,
+        "matching": matching.count() if filter else None,
         "cursor": bin.captured,
         "filter": filter,
         "filter_examples": EXAMPLES,
-        "address": address or reverse("testing:bin-page", args=[bin.key]),
+        "page_url": page_url or reverse("testing:bin-page", args=[bin.key]),
         "exports": FORMATS.items(),
         "filter_query": urlencode({"q": filter.text}) if filter else "",
         "instance": instance,
@@ -127,7 +129,7 @@ def list_context(
 
 
 def undo_context(bin: Bin, at: datetime) -> dict[str, Any] | None:
-    """How many were deleted at that time and can still be had back; None for none."""
+    """Returns how many captures were deleted at that time and can be restored; None if there are none."""
     count = bin.captures.filter(deleted_at=at).count()
     return (
         {"count": count, "stamp": stamp(at), "minutes": capture_actions.UNDO_FOR // timedelta(minutes=1)}
@@ -136,54 +138,60 @@ def undo_context(bin: Bin, at: datetime) -> dict[str, Any] | None:
     )
 
 
-def signed(found: Capture) -> signatures.Signed:
-    """The request as the rules of other senders' signatures need it."""
-    form = form_parts.read(found)
+def signed_request(capture: Capture) -> other_signatures.SignedRequest:
+    """Returns what the check of other senders' signatures needs."""
+    form = form_parts.read(capture)
     fields = tuple((part.name, part.value) for part in form.parts) if form.kind == "urlencoded" else ()
-    return signatures.Signed(bytes(found.body), dict(found.headers), copy_as.full_url(found), fields)
+    return other_signatures.SignedRequest(
+        bytes(capture.body), dict(capture.headers), copy_as.full_url(capture), fields
+    )
 
 
-def capture_context(found: Capture, *, shared: bool = False) -> dict[str, Any]:
-    """Everything that the pane says about one capture; its `bin` must have been fetched with its endpoint."""
-    body = bytes(found.body)
-    instance = found.bin.instance
-    headers = dict(found.headers)
+def capture_context(capture: Capture, *, shared: bool = False) -> dict[str, Any]:
+    """Returns the context of the pane of one capture. Its `bin` must have been fetched with its endpoint."""
+    body = bytes(capture.body)
+    instance = capture.bin.instance
+    headers = dict(capture.headers)
     recognition = recognise(body)
-    secret = " ".join(instance.endpoint.valid_secrets(found.at)) if instance else ""
-    signature = check_signature(body, headers, secret, found.at)
+    secret = " ".join(instance.endpoint.valid_secrets(capture.at)) if instance else ""
+    signature = check_signature(body, headers, secret, capture.at)
     value = parse(body)
-    parameters = parse_qsl(found.query, keep_blank_values=True)
-    form = form_parts.read(found)
+    parameters = parse_qsl(capture.query, keep_blank_values=True)
+    form = form_parts.read(capture)
     return {
-        "capture": found,
-        "bin": found.bin,
+        "capture": capture,
+        "bin": capture.bin,
         "tabs": [
             ("explained", "Explained", None),
             ("body", "Body", None),
-            ("headers", "Headers", len(found.headers)),
+            ("headers", "Headers", len(capture.headers)),
             ("query", "Query", len(parameters)),
             ("form", "Form and files", len(form.parts)),
             ("raw", "Raw", None),
             ("hex", "Hex", None),
         ],
-        "sentence": sentence(found, recognition, signature),
+        "sentence": sentence_for(capture, recognition, signature),
         "signature": signature,
-        "scheme": signatures.scheme_of(headers),
-        "groups": explain(recognition, value if isinstance(value, dict) else {}),
+        "scheme": other_signatures.scheme_of(headers),
+        "objects": explain(recognition, value if isinstance(value, dict) else {}),
         "shown": pretty.show(body),
         "parameters": parameters,
         "form": form,
-        "raw": raw_request(found),
+        "raw": raw_request(capture),
         "dump": hex_dump.dump(body),
         "dump_cut": len(body) > hex_dump.SHOWN,
-        "snippets": copy_as.snippets(found),
-        "file_name": copy_as.file_name(found),
+        "snippets": copy_as.snippets(capture),
+        "file_name": copy_as.file_name(capture),
         "shared": shared,
     }
 
 
-def raw_request(found: Capture) -> str:
-    """The request as text, as near to the wire as WSGI lets us come."""
-    target = f"/bin/{found.bin.key}{found.path}" + (f"?{found.query}" if found.query else "")
-    lines = [f"{found.method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in found.headers), ""]
-    return "\n".join([*lines, bytes(found.body)[: pretty.SHOWN].decode(errors="replace")])
+def raw_request(capture: Capture) -> str:
+    """Returns the request as text, as close to the original as WSGI allows."""
+    target = f"/bin/{capture.bin.key}{capture.path}" + (f"?{capture.query}" if capture.query else "")
+    lines = [
+        f"{capture.method} {target} HTTP/1.1",
+        *(f"{name}: {value}" for name, value in capture.headers),
+        "",
+    ]
+    return "\n".join([*lines, bytes(capture.body)[: pretty.SHOWN].decode(errors="replace")])

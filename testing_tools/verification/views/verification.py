@@ -1,4 +1,4 @@
-"""Webhook Verification: an instance's hooks go to its bin for half an hour, and back by themselves."""
+"""Webhook Verification: for half an hour, an instance's hooks go to its bin instead of its own URL."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from instances.channels.sandbox.actions.contacts import write_as_contact
 from instances.channels.sandbox.actions.preconditions import NotLinked, NotPossible
 from instances.models import Instance
 from instances.pages.chosen_instance import chosen_instance, require_changeable_instance, require_instance
-from testing_tools.verification import checklist as silence
+from testing_tools.verification import verification_checklist
 from testing_tools.verification.actions import bins as bin_actions
 from testing_tools.verification.actions import verifications as verification_actions
 from testing_tools.verification.views.contexts import list_context, until_mark
@@ -26,13 +26,13 @@ from testing_tools.verification.views.contexts import list_context, until_mark
 log = structlog.get_logger(__name__)
 
 
-def address_of(instance: Instance) -> str:
-    """The page of this instance's verification."""
+def page_url(instance: Instance) -> str:
+    """Returns the URL of this instance's verification page."""
     return f"{reverse('testing:verification')}?instance={instance.number}"
 
 
 def panel_context(instance: Instance) -> dict[str, Any]:
-    """What the upper part of the page needs: does one run, until when, what are the two addresses."""
+    """Returns the context of the upper part of the page: whether a verification runs, its end, and both URLs."""
     endpoint = verification_actions.endpoint_of(instance)
     return {
         "instance": instance,
@@ -45,7 +45,7 @@ def panel_context(instance: Instance) -> dict[str, Any]:
 @require_GET
 @login_required
 def verification(request: HttpRequest) -> HttpResponse:
-    """The page; a person without an instance is shown the way to one."""
+    """The page; without an instance, a link to create one."""
     instance = chosen_instance(request)
     if instance is None:
         return render(request, "testing_tools/verification/verification.html", {"instance": None})
@@ -53,19 +53,19 @@ def verification(request: HttpRequest) -> HttpResponse:
     return render(
         request,
         "testing_tools/verification/verification.html",
-        panel_context(instance) | list_context(request, bin, address=address_of(instance)),
+        panel_context(instance) | list_context(request, bin, page_url=page_url(instance)),
     )
 
 
 @require_POST
 @login_required
 def start(request: HttpRequest) -> HttpResponse:
-    """Start, or begin the half hour anew; with `forwards` the own address gets the hooks as well."""
+    """Starts a verification, or restarts its time; with `forwards`, the instance's own URL receives the hooks too."""
     instance = require_changeable_instance(request)
     verification_actions.start_verification(
         instance, forwards="forwards" in request.POST, acting_user=current_user(request)
     )
-    return redirect(address_of(instance))
+    return redirect(page_url(instance))
 
 
 @require_POST
@@ -76,44 +76,46 @@ def stop(request: HttpRequest) -> HttpResponse:
     url = verification_actions.endpoint_of(instance).url
     messages.success(
         request,
-        f"Verification has ended. Hooks go to {url} again."
+        f"Verification stopped. Hooks go to {url} again."
         if url
-        else "Verification has ended. The instance has no address of its own, so its hooks go nowhere.",
+        else "Verification stopped. The instance has no URL of its own, so its hooks are not sent.",
     )
-    return redirect(address_of(instance))
+    return redirect(page_url(instance))
 
 
 @require_POST
 @login_required
 def sandbox_message(request: HtmxRequest) -> HttpResponse:
-    """A sandbox contact writes "hello": the quickest way to a real hook. The live list shows what comes of it."""
+    """Lets a sandbox contact write "hello": the quickest way to a real hook, which then appears in the list."""
     instance = require_changeable_instance(request)
     try:
         write_as_contact(instance, sender="17680561234", sender_name="Sandbox contact", body="hello")
     except (NotLinked, NotPossible, Banned) as error:
-        banned = isinstance(error, Banned)
-        messages.error(request, str(error) if banned else f"{error} Link it first, on its own page.")
+        is_banned = isinstance(error, Banned)
+        messages.error(request, str(error) if is_banned else f"{error} Link the instance on its page first.")
         if request.htmx:
-            return HttpResponse(headers={"HX-Refresh": "true"})  # the page is older than the phone's logout
-        return redirect(address_of(instance))
+            return HttpResponse(
+                headers={"HX-Refresh": "true"}
+            )  # the phone was logged out after the page was loaded
+        return redirect(page_url(instance))
     if request.htmx:
         return HttpResponse(status=204)
-    return redirect(address_of(instance))
+    return redirect(page_url(instance))
 
 
 @require_GET
 @login_required
 def checklist(request: HttpRequest) -> HttpResponse:
-    """After a minute of silence, why nothing may come; empty before, and when something has come."""
+    """After a minute without captures, the possible reasons; otherwise empty."""
     instance = require_instance(request)
     endpoint = verification_actions.endpoint_of(instance)
-    points = (
-        silence.checklist(instance, endpoint)
-        if silence.is_silent(bin_actions.open_bin(instance), endpoint)
+    checks = (
+        verification_checklist.checklist(instance, endpoint)
+        if verification_checklist.is_silent(bin_actions.open_bin(instance), endpoint)
         else []
     )
     return render(
         request,
         "testing_tools/verification/verification.html#checklist",
-        {"instance": instance, "points": points},
+        {"instance": instance, "checks": checks},
     )

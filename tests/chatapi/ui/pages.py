@@ -33,7 +33,7 @@ QUERIES = {
     "instances:setup": 7,
     "testing:simulation": 13,
     "testing:verification": 16,
-    "testing:bin-answer": 11,
+    "testing:bin-response": 11,
     "testing:bin-page": 14,
     "testing:bin-capture": 16,
     "testing:bin-forward": 12,

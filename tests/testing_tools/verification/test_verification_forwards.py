@@ -1,4 +1,4 @@
-"""A verification that forwards: the bin and the own address each get a hook of their own for every event."""
+"""A verification that forwards: the bin and the instance's own URL each receive their own hook for every event."""
 
 import pytest
 from django.db import transaction
@@ -19,7 +19,7 @@ def instance():
 
 
 def hooks_of(instance):
-    """Of its messages; the chat's first one is a change of the chat as well."""
+    """The hooks of its messages; the first message also creates a chat hook."""
     messages = Hook.objects.filter(endpoint=instance.pk, kind=Kind.MESSAGE)
     return list(messages.order_by("id").values_list("to_url", "state"))
 
@@ -28,7 +28,7 @@ def emitted(instance):
     return Tally.objects.get(pk=instance.pk).emitted - Hook.objects.filter(endpoint=instance.pk).count()
 
 
-def test_both_get_the_event_the_bin_first_and_each_is_counted(instance):
+def test_both_receive_the_event_the_bin_first_and_both_are_counted(instance):
     bin = verification_actions.start_verification(instance, forwards=True, acting_user=None)
     receive_message(instance, sender="17680561234", body="hello")
     assert hooks_of(instance) == [(bin.url, "queued"), (OWN, "queued")]
@@ -39,13 +39,13 @@ def test_both_get_the_event_the_bin_first_and_each_is_counted(instance):
     assert emitted(instance) == 0
 
 
-def test_without_it_only_the_bin_does(instance):
+def test_without_forwarding_only_the_bin_receives_it(instance):
     verification_actions.start_verification(instance, acting_user=None)
     receive_message(instance, sender="17680561234", body="hello")
     assert hooks_of(instance) == [("", "queued")]
 
 
-def test_when_it_is_stopped_each_hook_keeps_its_address_so_that_none_comes_twice(instance):
+def test_after_the_stop_each_hook_keeps_its_url_so_none_arrives_twice(instance):
     bin = verification_actions.start_verification(instance, forwards=True, acting_user=None)
     receive_message(instance, sender="17680561234", body="hello")
     verification_actions.stop_verification(instance, acting_user=None)
@@ -54,7 +54,7 @@ def test_when_it_is_stopped_each_hook_keeps_its_address_so_that_none_comes_twice
     assert Endpoint.objects.get(pk=instance.pk).borrowed_forwards is False
 
 
-def test_what_is_skipped_is_skipped_once(instance):
+def test_a_skipped_hook_is_skipped_once(instance):
     verification_actions.start_verification(instance, forwards=True, acting_user=None)
     with transaction.atomic():
         events = [
@@ -68,7 +68,7 @@ def test_what_is_skipped_is_skipped_once(instance):
     assert Tally.objects.get(pk=instance.pk).skipped == 1
 
 
-def test_without_an_own_address_there_is_nothing_to_forward_to(instance):
+def test_without_an_own_url_nothing_is_forwarded(instance):
     Endpoint.objects.filter(pk=instance.pk).update(url="")
     verification_actions.start_verification(instance, forwards=True, acting_user=None)
     receive_message(instance, sender="17680561234", body="hello")
@@ -76,13 +76,13 @@ def test_without_an_own_address_there_is_nothing_to_forward_to(instance):
     assert emitted(instance) == 0
 
 
-def test_the_page_offers_it_and_says_that_it_is_so(client, instance):
+def test_the_page_offers_forwarding_and_shows_it(client, instance):
     client.force_login(instance.owner.owner)
     address = f"/testing/verification/?instance={instance.number}"
-    assert "Forward to your own address as well" in client.get(address).content.decode()
+    assert "Forward to your own URL too" in client.get(address).content.decode()
     client.post(f"/testing/verification/start/?instance={instance.number}", {"forwards": "on"})
     page = client.get(address).content.decode()
-    assert "gets them as well" in page
-    assert "rests until you stop" not in page
-    # half an hour more forwards on
+    assert "receives them too" in page
+    assert "paused until you stop" not in page
+    # extending keeps the forwarding
     assert '<input type="hidden" name="forwards" value="on">' in page

@@ -1,4 +1,4 @@
-"""A bin's address takes whatever is sent to it and keeps it as it came."""
+"""A bin's URL accepts any request and stores it as received."""
 
 import json
 from datetime import timedelta
@@ -23,7 +23,7 @@ def alices_bin():
 @pytest.mark.parametrize(
     "method", ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "PROPFIND", "X-ODD"]
 )
-def test_it_takes_any_method(client, alices_bin, method):
+def test_it_accepts_any_method(client, alices_bin, method):
     answer = client.generic(method, f"/bin/{alices_bin.key}", b"hello", "text/plain")
     assert answer.status_code == 200
     [capture] = Capture.objects.all()
@@ -35,7 +35,7 @@ def test_it_takes_any_method(client, alices_bin, method):
     )
 
 
-def test_it_answers_a_small_json_object_that_is_never_stored(client, alices_bin):
+def test_it_responds_with_a_small_json_object_that_is_never_cached(client, alices_bin):
     answer = client.post(f"/bin/{alices_bin.key}", {"a": 1}, content_type="application/json")
     assert answer.json() == {"ok": True}
     assert answer["Content-Type"] == "application/json"
@@ -44,7 +44,7 @@ def test_it_answers_a_small_json_object_that_is_never_stored(client, alices_bin)
     assert not answer.cookies
 
 
-def test_it_keeps_path_query_headers_and_body_as_they_came(client, alices_bin):
+def test_path_query_headers_and_body_are_stored_as_received(client, alices_bin):
     client.generic(
         "POST", f"/bin/{alices_bin.key}/a%20b/%0A%00/c?x=1&x=%20", b'{"n": 1.0}', "application/json",
         headers={"webhook-id": "hook_1", "X-Second": "2"},
@@ -60,7 +60,7 @@ def test_it_keeps_path_query_headers_and_body_as_they_came(client, alices_bin):
     ]  # fmt: skip
 
 
-def test_bytes_that_are_no_text_are_kept_byte_for_byte(client, alices_bin):
+def test_binary_bodies_are_stored_byte_for_byte(client, alices_bin):
     client.generic("POST", f"/bin/{alices_bin.key}", bytes(range(256)), "application/octet-stream")
     assert bytes(Capture.objects.get().body) == bytes(range(256))
 
@@ -93,7 +93,7 @@ def test_an_unknown_key_is_404_in_plain_text(client, alices_bin):
     assert not Capture.objects.exists()
 
 
-def test_a_body_of_the_limit_is_kept_and_one_byte_more_leaves_a_stub(client, alices_bin):
+def test_a_body_over_the_limit_is_not_stored(client, alices_bin):
     whole = client.generic("POST", f"/bin/{alices_bin.key}", b"x" * BODY_LIMIT, "text/plain")
     assert whole.status_code == 200
     answer = client.generic("POST", f"/bin/{alices_bin.key}", b"x" * (BODY_LIMIT + 1), "text/plain")
@@ -108,7 +108,7 @@ def test_a_body_of_the_limit_is_kept_and_one_byte_more_leaves_a_stub(client, ali
     assert (stub.status, stub.label) == (413, "Too large")
 
 
-def test_a_hook_is_recognised_when_it_comes(client, alices_bin):
+def test_a_hook_is_recognised_on_arrival(client, alices_bin):
     body = {
         "ack": [{"id": "true_1@c.us_3EB0", "queueNumber": 3, "chatId": "1@c.us", "status": "viewed"}],
         "instanceId": "1",
@@ -140,7 +140,7 @@ def test_rows_beyond_500_are_removed_a_few_at_a_time_and_stay_counted(alices_bin
     assert alices_bin.counts() == (KEEP_NEWEST, capture_actions.TRIM_EVERY)
 
 
-def test_what_is_older_than_seven_days_is_dropped_everywhere(alices_bin):
+def test_captures_older_than_seven_days_are_dropped_from_all_bins(alices_bin):
     bobs_bin = bin_actions.open_bin(InstanceFactory(owner=AccountFactory(email="bob@example.org")))
     for key in (alices_bin.key, alices_bin.key, bobs_bin.key):
         capture_actions.capture(key, method="POST")
@@ -153,6 +153,6 @@ def test_what_is_older_than_seven_days_is_dropped_everywhere(alices_bin):
     assert list(Bin.objects.order_by("id").values_list("dropped", flat=True)) == [1, 1]
 
 
-def test_a_bin_is_opened_once(alices_bin):
+def test_a_bin_is_created_once(alices_bin):
     assert bin_actions.open_bin(alices_bin.instance) == alices_bin
     assert Bin.objects.count() == 1

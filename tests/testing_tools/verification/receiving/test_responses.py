@@ -1,4 +1,4 @@
-"""A bin answers as it was told to, and never with anything that could harm this site or its web server."""
+"""A bin sends the configured response, and nothing that could harm this site or its web server."""
 
 from contextlib import ExitStack
 
@@ -26,7 +26,7 @@ def alice(client, alices_bin):
     return client
 
 
-def order(bin, **fields):
+def configure(bin, **fields):
     bin_actions.set_response(bin, ConfiguredResponse(**fields), acting_user=None)
 
 
@@ -34,25 +34,25 @@ def statuses(client, bin, count):
     return [client.post(f"/bin/{bin.key}").status_code for _ in range(count)]
 
 
-def test_status_headers_and_body_are_those_that_were_ordered(client, alices_bin):
-    order(alices_bin, status=202, headers=(("Content-Type", "text/plain"), ("X-Mine", "1")), body="grüße")
+def test_status_headers_and_body_are_as_configured(client, alices_bin):
+    configure(alices_bin, status=202, headers=(("Content-Type", "text/plain"), ("X-Mine", "1")), body="grüße")
     answer = client.post(f"/bin/{alices_bin.key}")
     assert (answer.status_code, answer.content.decode()) == (202, "grüße")
     assert (answer["Content-Type"], answer["X-Mine"]) == ("text/plain", "1")
     assert (Capture.objects.get().status, Capture.objects.get().answer_note) == (202, "")
 
 
-def test_whatever_a_bin_answers_runs_nowhere_and_is_stored_nowhere(client, alices_bin):
-    order(alices_bin, body="<script>alert(1)</script>", headers=())
+def test_no_response_is_run_or_cached_by_a_browser(client, alices_bin):
+    configure(alices_bin, body="<script>alert(1)</script>", headers=())
     answer = client.get(f"/bin/{alices_bin.key}")
     assert answer["Content-Security-Policy"] == "sandbox; default-src 'none'; frame-ancestors 'none'"
     assert answer["Content-Type"] == "text/plain; charset=utf-8"
     assert (answer["X-Content-Type-Options"], answer["Cache-Control"]) == ("nosniff", "no-store")
 
 
-def test_the_first_three_fail_and_then_all_is_well(client, alices_bin):
+def test_the_first_three_fail_then_all_succeed(client, alices_bin):
     client.post(f"/bin/{alices_bin.key}")
-    order(alices_bin, fail_first=3)
+    configure(alices_bin, fail_first=3)
     assert describe_response(alices_bin) == "500 3 more times, then 200, immediately"
     assert statuses(client, alices_bin, 5) == [500, 500, 500, 200, 200]
     notes = list(Capture.objects.order_by("number").values_list("answer_note", flat=True))
@@ -68,8 +68,8 @@ def test_the_first_three_fail_and_then_all_is_well(client, alices_bin):
     assert describe_response(alices_bin) == "200 immediately"
 
 
-def test_the_address_asks_for_a_status_once(client, alices_bin):
-    order(alices_bin, status=201, delay=30)  # neither of which it heeds
+def test_the_url_sets_the_status_of_one_request(client, alices_bin):
+    configure(alices_bin, status=201, delay=30)  # both are ignored
     answer = client.post(f"/bin/{alices_bin.key}/503")
     assert (answer.status_code, answer.json()) == (503, {"ok": False, "status": 503})
     capture = Capture.objects.get()
@@ -77,30 +77,30 @@ def test_the_address_asks_for_a_status_once(client, alices_bin):
 
 
 @pytest.mark.parametrize("path", ["/99", "/100", "/600", "/5033", "/a/503", "/503/a", "/"])
-def test_what_is_no_status_of_an_answer_is_just_a_path(client, alices_bin, path):
+def test_other_paths_do_not_set_the_status(client, alices_bin, path):
     assert client.post(f"/bin/{alices_bin.key}{path}").status_code == 200
 
 
-def test_an_answer_without_a_body_has_none(client, alices_bin):
+def test_statuses_without_a_body_have_none(client, alices_bin):
     for status in (204, 304):
-        order(alices_bin, status=status)
+        configure(alices_bin, status=status)
         answer = client.post(f"/bin/{alices_bin.key}")
         assert (answer.status_code, answer.content, answer.get("Content-Type")) == (status, b"", None)
 
 
-def test_a_slow_answer_waits(client, alices_bin, monkeypatch):
+def test_a_delayed_response_waits(client, alices_bin, monkeypatch):
     slept = []
     monkeypatch.setattr(receive.time, "sleep", slept.append)
-    order(alices_bin, delay=20)
+    configure(alices_bin, delay=20)
     assert client.post(f"/bin/{alices_bin.key}").status_code == 200
     assert slept == [20]
     assert Capture.objects.get().answer_note == "after 20 s"
 
 
-def test_so_many_slow_answers_wait_and_the_next_goes_at_once_and_says_so(client, alices_bin, monkeypatch):
+def test_beyond_the_limit_a_response_is_immediate_and_says_so(client, alices_bin, monkeypatch):
     slept = []
     monkeypatch.setattr(receive.time, "sleep", slept.append)
-    order(alices_bin, delay=20)
+    configure(alices_bin, delay=20)
     with ExitStack() as places:
         for _ in range(responses.MAX_DELAYED_PER_BIN):
             assert places.enter_context(responses.delay_slot(alices_bin.pk)) is True
@@ -111,11 +111,11 @@ def test_so_many_slow_answers_wait_and_the_next_goes_at_once_and_says_so(client,
     )
     assert slept == []
     assert Capture.objects.get().answer_note == "no delay: too many delayed responses were waiting"
-    client.post(f"/bin/{alices_bin.key}")  # the places were given back
+    client.post(f"/bin/{alices_bin.key}")  # the slots were released
     assert slept == [20]
 
 
-def test_of_all_bins_together_no_more_wait_than_leave_the_web_server_free():
+def test_the_delayed_responses_of_all_bins_are_limited():
     places = [responses.delay_slot(bin_id) for bin_id in range(responses.MAX_DELAYED + 1)]
     assert [place.__enter__() for place in places] == [True] * responses.MAX_DELAYED + [False]
     for place in places:
@@ -140,7 +140,7 @@ def test_of_all_bins_together_no_more_wait_than_leave_the_web_server_free():
         ({"body": "a\x00"}, "body", "The body contains an invalid character."),
     ],
 )  # fmt: skip
-def test_what_can_not_be_ordered_is_said_with_its_field(fields, field, words):
+def test_an_invalid_response_is_explained_at_its_field(fields, field, words):
     with pytest.raises(InvalidResponse) as refused:
         read({"status": "200"} | fields)
     assert (refused.value.field, str(refused.value)) == (field, words)
@@ -154,7 +154,7 @@ def test_what_can_not_be_ordered_is_said_with_its_field(fields, field, words):
         "WWW-Authenticate", "Service-Worker-Allowed", "Access-Control-Allow-Credentials", "Content-Encoding",
     ],
 )  # fmt: skip
-def test_no_header_that_browsers_or_proxies_would_obey_can_be_ordered(name):
+def test_headers_that_browsers_or_proxies_apply_are_rejected(name):
     with pytest.raises(InvalidResponse, match=f"a bin cannot send {name}"):
         read({"status": "200", "headers": f"{name}: 1"})
 
@@ -176,7 +176,7 @@ def test_a_preset_is_one_click(alice, alices_bin, preset, status, said, monkeypa
     assert alice.post(f"/bin/{alices_bin.key}").status_code == status
 
 
-def test_a_wrong_order_changes_nothing_and_loses_nothing_that_was_typed(alice, alices_bin):
+def test_an_invalid_response_changes_nothing_and_keeps_the_form(alice, alices_bin):
     typed = {"status": "200", "delay": "99", "headers": "X-A: 1", "body": "typed", "fail_first": "2"}
     answer = alice.post(f"/testing/bins/{alices_bin.key}/answer/", typed)
     assert answer.status_code == 422
@@ -188,7 +188,7 @@ def test_a_wrong_order_changes_nothing_and_loses_nothing_that_was_typed(alice, a
     assert ConfiguredResponse.of(alices_bin) == ConfiguredResponse()
 
 
-def test_a_viewer_and_a_stranger_order_nothing(client, alices_bin):
+def test_a_viewer_gets_403_and_another_account_404(client, alices_bin):
     viewer = member_of(alices_bin.instance.owner, Role.VIEWER)
     address = f"/testing/bins/{alices_bin.key}/answer/"
     for person, status in ((viewer, 403), (AccountFactory(email="bob@example.org").owner, 404)):
@@ -199,8 +199,8 @@ def test_a_viewer_and_a_stranger_order_nothing(client, alices_bin):
 
 
 @pytest.mark.parametrize("kind", ["application/xml", "text/xml; charset=utf-8"])
-def test_xml_is_saved_and_never_shown_for_a_page_or_a_drawing_is_xml_too(client, alices_bin, kind):
-    order(alices_bin, headers=(("Content-Type", kind),), body='<svg xmlns="http://www.w3.org/2000/svg"/>')
+def test_xml_is_a_download_because_pages_and_svg_are_xml(client, alices_bin, kind):
+    configure(alices_bin, headers=(("Content-Type", kind),), body='<svg xmlns="http://www.w3.org/2000/svg"/>')
     answer = client.get(f"/bin/{alices_bin.key}")
     assert answer["Content-Disposition"] == 'attachment; filename="response.xml"'
     assert answer["Content-Type"] == kind
@@ -209,12 +209,12 @@ def test_xml_is_saved_and_never_shown_for_a_page_or_a_drawing_is_xml_too(client,
 @pytest.mark.parametrize(
     "name", ["X-LiteSpeed-Location", "X-Reproxy-URL", "X-Accel-Redirect", "Refresh", "Link"]
 )
-def test_no_header_that_a_proxy_or_a_browser_would_obey(name):
+def test_more_headers_that_browsers_or_proxies_apply_are_rejected(name):
     with pytest.raises(InvalidResponse):
         read({"status": "200", "headers": f"{name}: /etc/passwd"})
 
 
-def test_the_cookies_of_this_site_are_not_kept(client, alices_bin):
+def test_cookies_of_this_site_are_not_stored(client, alices_bin):
     client.cookies.load({"sessionid": "s3", "csrftoken": "c3", "messages": "alice", "theirs": "1"})
     client.get(f"/bin/{alices_bin.key}")
     assert ["cookie", "theirs=1"] in Capture.objects.get().headers

@@ -1,4 +1,4 @@
-"""Captures leave as NDJSON, CSV and HAR, as copied lines, as files of a form, and as hex: whole, and harmless."""
+"""Captures are exported as NDJSON, CSV and HAR, copied as code, downloaded and shown as hex: complete and harmless."""
 
 import csv
 import io
@@ -45,7 +45,7 @@ def exported(client, bin, format, query=""):
     return b"".join(answer.streaming_content).decode()
 
 
-def test_ndjson_has_an_object_a_line_newest_first(alice, bin):
+def test_ndjson_has_one_object_per_line_newest_first(alice, bin):
     captured(bin, "grüße".encode(), headers=[("x-a", "1")], path="/a", query="b=1")
     captured(bin, b"\xff\x00")
     second, first = (json.loads(line) for line in exported(alice, bin, "ndjson").splitlines())
@@ -58,7 +58,7 @@ def test_ndjson_has_an_object_a_line_newest_first(alice, bin):
     assert (second["bodyBase64"], "body" in second) == ("/wA=", False)
 
 
-def test_csv_lets_no_cell_become_a_formula(alice, bin):
+def test_no_csv_cell_is_a_formula(alice, bin):
     captured(bin, b'=HYPERLINK("http://evil")', method="=CMD", path="/x", headers=[("=a", "b")])
     text = exported(alice, bin, "csv")
     assert text[0] == "\ufeff"
@@ -68,7 +68,7 @@ def test_csv_lets_no_cell_become_a_formula(alice, bin):
 
 
 @pytest.mark.parametrize("text", ["=1", "+1", "-1", "@a", "\t=1", "\r=1", " =1", "\ufeff=1", "＝1", "\n=1"])
-def test_whatever_begins_like_a_formula_gets_an_apostrophe(text):
+def test_text_that_starts_like_a_formula_gets_an_apostrophe(text):
     assert harmless(text) == f"'{text}"
     assert harmless(f"a{text}") == f"a{text}"
 
@@ -91,7 +91,7 @@ def test_an_empty_bin_exports_an_empty_file_and_an_unknown_format_is_404(alice, 
     assert alice.get(f"/testing/bins/{bin.key}/export/?as=exe").status_code == 404
 
 
-def test_only_what_fits_is_exported_and_nothing_for_strangers(client, alice, bin):
+def test_only_matching_captures_are_exported(client, alice, bin):
     captured(bin, b"one")
     captured(bin, b"two", method="PUT")
     assert [
@@ -106,12 +106,12 @@ AWKWARD = 'it\'s "quoted" $HOME `x` \\ \n ü'
 
 
 def in_shell(line):
-    """The words that a POSIX shell makes of it."""
+    """The words into which a POSIX shell splits it."""
     said = subprocess.run(["sh", "-c", f"printf '%s\\0' {line}"], capture_output=True, check=True, text=True)
     return said.stdout.split("\0")[:-1]
 
 
-def test_a_curl_line_holds_the_request_whatever_is_in_it(bin):
+def test_a_curl_command_quotes_any_request(bin):
     found = captured(
         bin,
         AWKWARD.encode(),
@@ -123,7 +123,7 @@ def test_a_curl_line_holds_the_request_whatever_is_in_it(bin):
     assert words[6:] == ["-H", "x-q: it's", "-H", "content-type:", "--data-raw", AWKWARD]
 
 
-def test_the_python_lines_make_the_same_request(bin, settings):
+def test_the_python_code_makes_the_same_request(bin, settings):
     with Receiver() as receiver:
         settings.SITE_URL = f"http://127.0.0.1:{receiver.port}"
         found = captured(bin, AWKWARD.encode(), method="PATCH", query="a=1", headers=[("x-q", "it's")])
@@ -136,7 +136,7 @@ def test_the_python_lines_make_the_same_request(bin, settings):
     assert got.headers["x-q"] == "it's"
 
 
-def test_httpie_and_javascript_hold_it_too(bin):
+def test_httpie_and_javascript_quote_it_too(bin):
     found = captured(bin, AWKWARD.encode(), headers=[("x-q", "it's")])
     assert in_shell(request_snippets.httpie(copy_as.quoted(found))) == [
         "http", "--verbose", "--ignore-stdin", "--raw", AWKWARD, "POST", bin.url, "x-q:it's",
@@ -146,7 +146,7 @@ def test_httpie_and_javascript_hold_it_too(bin):
     )
 
 
-def test_bytes_and_long_bodies_come_from_the_downloaded_file(bin):
+def test_binary_and_long_bodies_are_read_from_the_downloaded_file(bin):
     for body in (b"\xff\x00", b"x" * 10_000):
         found = captured(bin, body)
         for text in dict(copy_as.snippets(found)).values():
@@ -184,7 +184,7 @@ def test_a_form_is_read_with_its_files_byte_for_byte(alice, bin):
         (URLENCODED, b"a&" * 5000, "urlencoded", []),
     ],
 )  # fmt: skip
-def test_any_body_is_taken_as_a_form(bin, type, body, kind, parts):
+def test_any_body_can_be_read_as_a_form(bin, type, body, kind, parts):
     form = form_parts.read(captured(bin, body, headers=[("content-type", type)]))
     assert (form.kind, [part[:2] for part in form.parts]) == (kind, parts)
     assert bool(form.fault) == (bool(kind) and not parts)
@@ -197,7 +197,7 @@ def test_a_hex_dump_has_sixteen_bytes_a_line():
     )
 
 
-def test_the_pane_has_seven_tabs_and_all_of_it(alice, bin):
+def test_the_pane_has_seven_tabs(alice, bin):
     found = captured(bin, b"\x00\xffabc", headers=[("content-type", "application/octet-stream")])
     page = alice.get(f"/testing/bins/{bin.key}/{found.public_id}/?tab=hex").content.decode()
     tabs = [

@@ -1,4 +1,4 @@
-"""The list is narrowed by `field:value` and by words; what makes no sense is said and hides nothing."""
+"""The list is filtered by `field:value` and words; unknown terms are named and hide nothing."""
 
 import pytest
 from django.utils import timezone
@@ -65,23 +65,23 @@ def bin():
         ("100%", []),
     ],
 )
-def test_a_filter_finds_what_fits_all_its_terms(bin, text, numbers):
+def test_a_filter_finds_what_matches_all_terms(bin, text, numbers):
     filter = Filter(text)
-    assert filter.dropped == []
+    assert filter.ignored == []
     assert [found.number for found in filter.apply(Capture.objects.kept(bin))] == numbers
 
 
 @pytest.mark.parametrize("text", ["foo:bar", "status:abc", "size:big", "is:green", 'body:""', "kind:"])
-def test_a_term_that_makes_no_sense_is_left_out_and_said(bin, text):
+def test_an_unknown_term_is_ignored_and_named(bin, text):
     filter = Filter(f"{text} method:POST")
-    assert filter.dropped == [text]
+    assert filter.ignored == [text]
     assert [found.number for found in filter.apply(Capture.objects.kept(bin))] == [4, 1]
 
 
 @pytest.mark.parametrize(
     ("text", "numbers"),
     [
-        ("\x00", [4, 3, 2, 1]),  # what no text column holds is left out
+        ("\x00", [4, 3, 2, 1]),  # no text column can store it
         ("\ud800", [4, 3, 2, 1]),
         ("x" * 5000, []),
         ("3EB0 " * 400, [1]),
@@ -89,7 +89,7 @@ def test_a_term_that_makes_no_sense_is_left_out_and_said(bin, text):
         ("%s %(a)s", []),
     ],
 )
-def test_any_text_is_taken(bin, text, numbers):
+def test_any_text_is_accepted(bin, text, numbers):
     assert [found.number for found in Filter(text).apply(Capture.objects.kept(bin))] == numbers
 
 
@@ -101,24 +101,24 @@ def test_chips_choose_a_kind_and_keep_the_other_terms():
     assert filter.chips == [("method:POST", "kind:ack")]
 
 
-def test_the_page_shows_what_fits_and_says_what_it_left_out(client, bin):
+def test_the_page_shows_what_matches_and_names_ignored_terms(client, bin):
     client.force_login(bin.instance.owner.owner)
     answer = client.get(f"/testing/bins/{bin.key}/", {"q": "method:POST foo:bar"})
     assert [found.number for found in answer.context["captures"]] == [4, 1]
     page = answer.content.decode()
-    assert '<span class="nums">2</span> fit<' in page
-    assert "Left out, because a bin knows no such field or value: <strong>foo:bar</strong>." in page
+    assert '<span class="nums">2</span> matching' in page
+    assert "<strong>foo:bar</strong>. The help button lists the fields." in page
     assert 'name="q" value="method:POST foo:bar"' in page
 
 
-def test_nothing_fits_is_not_the_same_as_nothing_came(client, bin):
+def test_no_match_is_not_shown_as_an_empty_bin(client, bin):
     client.force_login(bin.instance.owner.owner)
     page = client.get(f"/testing/bins/{bin.key}/?q=nowhere").content.decode()
-    assert "No request fits" in page
+    assert "No matching requests" in page
     assert "data-empty" not in page
 
 
-def test_a_poll_brings_what_fits_and_passes_the_others_over(client, bin):
+def test_a_poll_returns_only_what_matches(client, bin):
     client.force_login(bin.instance.owner.owner)
     answer = client.get(f"/testing/bins/{bin.key}/news/?after=1&q=method:GET", headers={"HX-Request": "true"})
     assert [found.number for found in answer.context["captures"]] == [2]

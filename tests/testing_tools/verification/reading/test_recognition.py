@@ -7,14 +7,10 @@ import pytest
 from standardwebhooks.webhooks import Webhook
 
 from testing_tools.verification.models import Capture, Family
-from testing_tools.verification.reading.explanations import Row, explain
-from testing_tools.verification.reading.recognition import (
-    Recognition,
-    check_signature,
-    parse,
-    recognise,
-    sentence,
-)
+from testing_tools.verification.reading.explanations import FieldRow, explain
+from testing_tools.verification.reading.hook_signatures import check_signature
+from testing_tools.verification.reading.recognition import Recognition, parse, recognise
+from testing_tools.verification.reading.sentences import sentence_for
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 ARRIVED = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
@@ -51,7 +47,7 @@ def signed(body, *, at=ARRIVED, secret=SECRET):
 
 def said(body, headers=None, attempt="", **fields):
     capture = Capture(method="POST", body=body, size=len(body), attempt=attempt, at=ARRIVED, **fields)
-    return str(sentence(capture, recognise(body), check_signature(body, headers or {}, SECRET, ARRIVED)))
+    return str(sentence_for(capture, recognise(body), check_signature(body, headers or {}, SECRET, ARRIVED)))
 
 
 @pytest.mark.parametrize(
@@ -85,7 +81,7 @@ def test_a_body_is_recognised(body, family, label, summary):
 def test_a_hook_of_which_parts_are_missing_or_odd_is_still_shown(key, item):
     body = hook(key, item)
     assert said(body).endswith(", not signed")
-    assert explain(recognise(body), parse(body))[-1].title == "around it"
+    assert explain(recognise(body), parse(body))[-1].title == "Envelope"
 
 
 @pytest.mark.parametrize(
@@ -94,20 +90,21 @@ def test_a_hook_of_which_parts_are_missing_or_odd_is_still_shown(key, item):
         (hook("ack", ACK), "1/20", "Ack delivered for true_1@c.us_3EB0, attempt 1 of 20, signature valid"),
         (hook("messages", MESSAGE), "", "Message received from Alice (17680561234@c.us), signature valid"),
         (hook("messages", MESSAGE | {"fromMe": True}), "", "Message sent to 17680561234@c.us, signature valid"),
-        (hook("instanceStatus", STATUS), "", "Instance status authenticated (phone) (it was loading), signature valid"),
+        (hook("instanceStatus", STATUS), "",
+         "Instance status authenticated (phone) (previously loading), signature valid"),
         (hook("chatUpdate", CHAT), "", "Chat new: Bob · 1@c.us, signature valid"),
         (b'{"a": 1}', "", "POST with 8 B of JSON, not a hook of this product, signature valid"),
     ],
 )  # fmt: skip
-def test_one_sentence_says_it_all(body, attempt, words):
+def test_the_sentence_of_a_capture(body, attempt, words):
     assert said(body, signed(body), attempt) == words
 
 
 def test_the_sentence_about_what_was_too_large():
     capture = Capture(method="PUT", body=b"", size=3 * 1024 * 1024, too_large=True, at=ARRIVED)
     signature = check_signature(b"", {}, SECRET, ARRIVED)
-    assert str(sentence(capture, recognise(b""), signature)) == (
-        "PUT of 3 MB: more than the 1 MB that a bin takes, so the body was not kept and the answer was 413"
+    assert str(sentence_for(capture, recognise(b""), signature)) == (
+        "PUT of 3 MB: larger than the limit of 1 MB, so the body was not stored and the response was 413"
     )
 
 
@@ -124,7 +121,7 @@ def test_one_of_several_signatures_is_enough():
 
 
 @pytest.mark.parametrize("minutes", [6, -6])
-def test_a_signature_too_far_from_the_arrival_is_said_to_be_so(minutes):
+def test_a_signature_too_far_from_the_arrival_is_stale(minutes):
     body = hook("ack", ACK)
     found = check_signature(body, signed(body, at=ARRIVED - timedelta(minutes=minutes)), SECRET, ARRIVED)
     assert found.state == "stale"
@@ -141,7 +138,7 @@ def test_a_signature_too_far_from_the_arrival_is_said_to_be_so(minutes):
         ({"webhook-signature": ""}, "not signed"),
     ],
 )
-def test_what_is_wrong_with_a_signature_is_said(change, words):
+def test_invalid_signatures_are_explained(change, words):
     body = hook("ack", ACK)
     assert check_signature(body, signed(body) | change, SECRET, ARRIVED).words == words
 
@@ -154,29 +151,31 @@ def test_a_changed_body_and_another_secret_do_not_match():
     assert check_signature(b"\xff", signed(body), SECRET, ARRIVED).state == "invalid"
 
 
-def test_every_field_of_a_message_has_its_meaning():
+def test_every_field_of_a_message_has_a_meaning():
     body = hook("messages", MESSAGE | {"ack": 2})
-    message, around = explain(recognise(body), parse(body))
+    message, envelope = explain(recognise(body), parse(body))
     assert message.title == "messages[0]"
     assert [row.name for row in message.rows] == [*MESSAGE, "ack"]
     assert all(row.meaning for row in message.rows)
-    assert message.rows[0].meaning == "the message's id for good: fromMe, chat and a number made by the API"
-    assert message.rows[6] == Row("time", "1777895999", "4 May 2026, 11:59:59 UTC")
-    assert around.rows == [Row("instanceId", '"12345"', "the instance's number, always a string")]
+    assert (
+        message.rows[0].meaning == "the message's permanent id: fromMe, chat, and a number created by the API"
+    )
+    assert message.rows[6] == FieldRow("time", "1777895999", "4 May 2026, 11:59:59 UTC")
+    assert envelope.rows == [FieldRow("instanceId", '"12345"', "the instance's number, always a string")]
 
 
-def test_objects_inside_are_opened():
+def test_nested_objects_are_flattened():
     body = hook("chatUpdate", CHAT)
     rows = explain(recognise(body), parse(body))[0].rows
     assert [row.name for row in rows] == [
         "old", "new.id", "new.name", "new.image", "new.metadata.isGroup", "new.last_time",
     ]  # fmt: skip
-    assert rows[4].meaning == "a conversation of two"
+    assert rows[4].meaning == "a direct chat"
 
 
-def test_a_field_that_is_not_known_has_no_meaning():
+def test_an_unknown_field_has_no_meaning():
     body = hook("ack", ACK | {"extra": [1]})
-    assert explain(recognise(body), parse(body))[0].rows[-1] == Row("extra", "[1]", "")
+    assert explain(recognise(body), parse(body))[0].rows[-1] == FieldRow("extra", "[1]", "")
 
 
 def test_thousands_of_objects_are_not_all_explained():

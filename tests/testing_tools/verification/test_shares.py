@@ -1,4 +1,4 @@
-"""A link lets anybody read a bin, or one capture of it, until it ends; it changes nothing and knows no session."""
+"""A link lets anyone read a bin, or one of its captures, until it expires; it changes nothing and uses no session."""
 
 from datetime import timedelta
 
@@ -24,24 +24,24 @@ def bin():
     return bin
 
 
-def shared(bin, lasts="1h", capture=None):
-    made, url = shares.share(bin, valid_for=VALID_FOR[lasts], capture=capture, acting_user=None)
+def shared(bin, valid_for="1h", capture=None):
+    made, url = shares.share(bin, valid_for=VALID_FOR[valid_for], capture=capture, acting_user=None)
     return made, url.removeprefix("http://localhost:8000")
 
 
 @pytest.mark.parametrize(
-    ("lasts", "time"), [("1h", timedelta(hours=1)), ("24h", timedelta(days=1)), ("7d", timedelta(days=7))]
+    ("valid_for", "time"), [("1h", timedelta(hours=1)), ("24h", timedelta(days=1)), ("7d", timedelta(days=7))]
 )
-def test_a_link_is_made_on_the_page_and_lasts_as_long_as_was_chosen(client, bin, lasts, time):
+def test_a_link_is_created_and_valid_for_the_chosen_time(client, bin, valid_for, time):
     client.force_login(bin.instance.owner.owner)
-    answer = client.post(f"/testing/bins/{bin.key}/share/", {"lasts": lasts})
+    answer = client.post(f"/testing/bins/{bin.key}/share/", {"valid_for": valid_for})
     made = Share.objects.get()
     assert made.expires_at - made.created_at == time
     assert made.made_by == bin.instance.owner.owner
     assert answer.context["url"] in answer.content.decode()
 
 
-def test_only_a_digest_of_the_token_is_kept(bin):
+def test_only_a_digest_of_the_token_is_stored(bin):
     made, path = shared(bin)
     token = path.split("/")[2]
     assert len(token) == 43
@@ -49,7 +49,7 @@ def test_only_a_digest_of_the_token_is_kept(bin):
     assert token not in str(Share.objects.values().get())
 
 
-def test_anybody_reads_without_signing_in_and_gets_no_cookie(client, bin):
+def test_anyone_can_read_without_signing_in_and_gets_no_cookie(client, bin):
     _, path = shared(bin)
     answer = client.get(path)
     page = answer.content.decode()
@@ -60,7 +60,7 @@ def test_anybody_reads_without_signing_in_and_gets_no_cookie(client, bin):
     assert answer["X-Robots-Tag"] == "noindex, nofollow"
 
 
-def test_it_is_the_same_page_for_who_is_signed_in(client, bin):
+def test_the_page_is_the_same_with_a_session(client, bin):
     _, path = shared(bin)
     client.force_login(bin.instance.owner.owner)
     answer = client.get(path)
@@ -70,7 +70,7 @@ def test_it_is_the_same_page_for_who_is_signed_in(client, bin):
     assert not answer.cookies
 
 
-def test_reading_by_a_link_leaves_everything_unread_and_offers_nothing_to_change(client, bin):
+def test_a_link_marks_nothing_as_read_and_offers_no_changes(client, bin):
     _, path = shared(bin)
     found = Capture.objects.kept(bin).first()
     page = client.get(f"{path}{found.public_id}/").content.decode()
@@ -82,7 +82,7 @@ def test_reading_by_a_link_leaves_everything_unread_and_offers_nothing_to_change
     assert client.post(f"{path}{found.public_id}/").status_code == 405
 
 
-def test_a_link_to_one_capture_opens_no_other(client, bin):
+def test_a_link_to_one_capture_shows_no_other(client, bin):
     second, first = Capture.objects.kept(bin)
     _, path = shared(bin, capture=first)
     page = client.get(path).content.decode()
@@ -101,7 +101,7 @@ def test_bodies_are_attachments_here_too(client, bin):
     assert answer["X-Content-Type-Options"] == "nosniff"
 
 
-def test_what_is_expired_revoked_or_never_was_opens_nothing(client, bin):
+def test_an_expired_revoked_or_unknown_link_is_404(client, bin):
     made, path = shared(bin)
     bins_page = f"/testing/bins/{bin.key}/"
     client.force_login(bin.instance.owner.owner)
@@ -112,18 +112,18 @@ def test_what_is_expired_revoked_or_never_was_opens_nothing(client, bin):
     for address in (path, over_path, f"/shared/{'a' * 43}/"):
         answer = client.get(address)
         assert answer.status_code == 404
-        assert "This link opens nothing" in answer.content.decode()
+        assert "Invalid link" in answer.content.decode()
         assert "first secret" not in answer.content.decode()
 
 
-def test_links_that_have_been_over_for_a_week_are_forgotten(bin):
+def test_links_expired_for_a_week_are_deleted(bin):
     made, _ = shared(bin)
     Share.objects.filter(pk=made.pk).update(expires_at=timezone.now() - timedelta(days=8))
     capture_actions.delete_expired_captures()
     assert not Share.objects.exists()
 
 
-def test_a_bin_has_so_many_links_and_no_more(bin, monkeypatch):
+def test_the_number_of_links_is_limited(bin, monkeypatch):
     monkeypatch.setattr(shares, "MAX_SHARES", 1)
     shared(bin)
     with pytest.raises(TooManyShares, match=r"This bin has 1 valid links\. Revoke one first\."):
@@ -131,15 +131,15 @@ def test_a_bin_has_so_many_links_and_no_more(bin, monkeypatch):
     assert Share.objects.count() == 1
 
 
-def test_a_stranger_neither_makes_nor_revokes_a_link(client, bin):
+def test_another_account_neither_creates_nor_revokes_a_link(client, bin):
     made, _ = shared(bin)
     client.force_login(AccountFactory(email="bob@example.org").owner)
-    assert client.post(f"/testing/bins/{bin.key}/share/", {"lasts": "7d"}).status_code == 404
+    assert client.post(f"/testing/bins/{bin.key}/share/", {"valid_for": "7d"}).status_code == 404
     assert client.post(f"/testing/bins/{bin.key}/share/{made.pk}/revoke/").status_code == 404
     assert list(Share.objects.values_list("revoked_at", flat=True)) == [None]
 
 
-def test_the_token_is_cut_out_of_the_logs():
+def test_the_token_is_removed_from_the_logs():
     from chatapi.monitoring.logging_config import without_secrets
 
     assert without_secrets(f"GET /shared/{'aB-_' * 10}abc/") == "GET /shared/…/"

@@ -1,4 +1,4 @@
-"""500 rows within seconds all come to a page that polls once in a while, each once and in order."""
+"""A page that polls while 500 requests arrive shows each of them once and in order."""
 
 import re
 import threading

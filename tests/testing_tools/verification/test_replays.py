@@ -1,13 +1,14 @@
-"""Captures are sent on, one as it is or edited, or all in order, through the same door as hooks."""
+"""Captures are sent to another URL: one, unchanged or edited, or all in order; with the same limits as hooks."""
 
 import pytest
 
 from hooks import http
-from testing_tools.verification import replays
+from testing_tools.verification import forwarding, replays
 from testing_tools.verification.actions import bins as bin_actions
 from testing_tools.verification.actions import captures as capture_actions
+from testing_tools.verification.forwarding import Progress
 from testing_tools.verification.models import Capture
-from testing_tools.verification.replays import BadReplay, Progress
+from testing_tools.verification.replays import InvalidReplay
 from tests.factories import AccountFactory, InstanceFactory
 from tests.receiver import Receiver
 
@@ -40,7 +41,7 @@ def address_of(found, what="replay"):
     return f"/testing/bins/{found.bin.key}/{found.public_id}/{what}/"
 
 
-def test_as_it_is_means_method_headers_and_every_byte(alice, bin):
+def test_an_unchanged_replay_has_the_method_headers_and_every_byte(alice, bin):
     with Receiver([(202, {}, b"taken")]) as receiver:
         page = alice.post(address_of(captured(bin)), {"as": "captured", "url": receiver.url}).content.decode()
         [got] = receiver.wait_for(1)
@@ -53,7 +54,7 @@ def test_as_it_is_means_method_headers_and_every_byte(alice, bin):
     assert "taken" in page
 
 
-def test_edited_means_what_the_form_says(alice, bin):
+def test_an_edited_replay_is_what_the_form_says(alice, bin):
     found = captured(bin, b'{"a": 1}\n', "POST")
     form = {
         "as": "edited",
@@ -66,21 +67,21 @@ def test_edited_means_what_the_form_says(alice, bin):
         [got] = receiver.wait_for(1)
     assert (got.method, got.body.decode()) == ("PATCH", "zwei\nü")  # line breaks as they were captured
     assert (got.headers["x-new"], got.headers["content-type"]) == ("1", "text/plain")
-    assert "The body was edited, so a signature in the headers no longer fits it." in page
+    assert "The body was edited, so a signature in the headers no longer matches it." in page
     assert "Delivered: 127.0.0.1 answered 200." in page
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "OPTIONS"])
-def test_any_method_is_sent_and_waits_for_no_body_that_never_comes(method):
+def test_any_method_is_sent_without_waiting_for_a_missing_body(method):
     with Receiver([(200, {"Content-Length": "0"}, b"")]) as receiver:
         answer = http.send(method, receiver.url, [("X-A", "1")], b"")
-        if method == "OPTIONS":  # the receiver knows no such thing, but it answered
+        if method == "OPTIONS":  # the receiver does not support it, but it responded
             assert answer.status == 501
         else:
             assert (answer.status, receiver.requests[0].method) == (200, method)
 
 
-def test_nothing_is_reached_that_a_hook_may_not_reach(alice, bin, settings):
+def test_a_replay_reaches_nothing_that_a_hook_cannot_reach(alice, bin, settings):
     settings.HOOKS_ALLOW_NETWORKS = []
     with Receiver() as receiver:
         page = alice.post(address_of(captured(bin)), {"as": "captured", "url": receiver.url}).content.decode()
@@ -94,13 +95,13 @@ def test_nothing_is_reached_that_a_hook_may_not_reach(alice, bin, settings):
     [
         ({"url": ""}, "The address is empty."),
         ({"url": "ftp://x"}, "The address must begin with http:// or https://."),
-        ({"method": "TRACE"}, "TRACE can’t be sent"),
-        ({"headers": "nonsense"}, "Line 1 of the headers is none: it takes “Name: value”."),
-        ({"headers": "X: \x07"}, "The header X holds a line break or another control character."),
-        ({"headers": "X: 中"}, "The header X holds a letter that HTTP has no byte for; encode it first."),
+        ({"method": "TRACE"}, "TRACE cannot be sent"),
+        ({"headers": "nonsense"}, "Line 1 is not a header: use “Name: value”."),
+        ({"headers": "X: \x07"}, "The header X contains a line break or another control character."),
+        ({"headers": "X: 中"}, "The header X contains a character outside Latin-1. Encode it first."),
     ],
 )
-def test_what_can_not_be_sent_is_said_and_nothing_typed_is_lost(alice, bin, form, words):
+def test_an_invalid_replay_is_explained_and_the_form_is_kept(alice, bin, form, words):
     with Receiver() as receiver:
         typed = {
             "as": "edited",
@@ -117,13 +118,13 @@ def test_what_can_not_be_sent_is_said_and_nothing_typed_is_lost(alice, bin, form
     assert "kept</textarea>" in page
 
 
-def test_a_header_can_smuggle_nothing(bin):
+def test_a_header_cannot_contain_a_line_break(bin):
     found = captured(bin, headers=[("x", "1\r\nHost: evil")])
-    with pytest.raises(BadReplay, match="line break"):
-        replays.as_captured(found, "http://127.0.0.1/")
+    with pytest.raises(InvalidReplay, match="line break"):
+        replays.captured_request(found, "http://127.0.0.1/")
 
 
-def test_a_capture_that_has_no_own_address_to_go_to_begins_with_the_instances(alice):
+def test_the_destination_is_prefilled_with_the_instances_url(alice):
     instance = InstanceFactory(
         owner=AccountFactory(email="carol@example.org"), url="https://example.org/mine"
     )
@@ -137,15 +138,15 @@ def test_all_are_forwarded_oldest_first(alice, bin):
         captured(bin, text, "POST", [])
     capture_actions.capture(
         bin.key, method="POST", body=b"", size=2 * 1024 * 1024
-    )  # a stub has nothing to forward
+    )  # its body was not stored, so it is skipped
     with Receiver([(200, {}, b""), (500, {}, b""), (204, {}, b"")]) as receiver:
         answer = alice.post(f"/testing/bins/{bin.key}/forward/", {"url": receiver.url})
         assert [got.body for got in receiver.requests] == [b"one", b"two", b"three"]
     assert answer.context["progress"][:5] == (3, 2, 1, 0, 0)
-    assert "That was all." in answer.content.decode()
+    assert "Finished." in answer.content.decode()
 
 
-def test_only_what_fits_the_filter_is_forwarded(alice, bin):
+def test_only_matching_captures_are_forwarded(alice, bin):
     captured(bin, b"one", "POST", [])
     captured(bin, b"two", "PUT", [])
     with Receiver() as receiver:
@@ -153,28 +154,28 @@ def test_only_what_fits_the_filter_is_forwarded(alice, bin):
         assert [got.body for got in receiver.requests] == [b"two"]
 
 
-def test_many_are_forwarded_in_steps_that_the_page_asks_for_one_by_one(alice, bin):
-    for number in range(replays.AT_ONCE + 3):
+def test_many_captures_are_forwarded_in_steps(alice, bin):
+    for number in range(forwarding.BATCH + 3):
         captured(bin, b"%d" % number, "POST", [])
     address = f"/testing/bins/{bin.key}/forward/"
     with Receiver() as receiver:
         first = alice.post(address, {"url": receiver.url})
-        assert (first.context["progress"].sent, first.context["more"]) == (replays.AT_ONCE, True)
-        captured(bin, b"later", "POST", [])  # what comes meanwhile is not among them
+        assert (first.context["progress"].sent, first.context["more"]) == (forwarding.BATCH, True)
+        captured(bin, b"later", "POST", [])  # a capture that arrives meanwhile is left out
         again = {**first.context["progress"]._asdict(), "url": receiver.url, "upto": first.context["upto"]}
         second = alice.post(address, again)
-        assert (second.context["progress"].sent, second.context["more"]) == (replays.AT_ONCE + 3, False)
-        assert [got.body for got in receiver.requests] == [b"%d" % n for n in range(replays.AT_ONCE + 3)]
+        assert (second.context["progress"].sent, second.context["more"]) == (forwarding.BATCH + 3, False)
+        assert [got.body for got in receiver.requests] == [b"%d" % n for n in range(forwarding.BATCH + 3)]
 
 
-def test_an_address_that_is_not_there_ends_it_after_three(alice, bin):
+def test_an_unreachable_url_stops_it_after_three(alice, bin):
     for _ in range(5):
         captured(bin, b"x", "POST", [])
     with Receiver() as receiver:
         url = receiver.url
     answer = alice.post(f"/testing/bins/{bin.key}/forward/", {"url": url})
     assert answer.context["progress"].unreached == 3
-    assert "Stopped: three in a row did not reach the address." in answer.content.decode()
+    assert "Stopped: three requests in a row did not reach the URL." in answer.content.decode()
 
 
 def test_a_bin_is_not_forwarded_into_itself(alice, bin):
@@ -182,11 +183,14 @@ def test_a_bin_is_not_forwarded_into_itself(alice, bin):
     for url in (bin.url, f"{bin.url}/a", f"{bin.url}?x=1"):
         answer = alice.post(f"/testing/bins/{bin.key}/forward/", {"url": url})
         assert answer.status_code == 422
-        assert "That is this bin itself: all would come in again." in answer.content.decode()
+        assert (
+            "This is the URL of the same bin: it would capture every request again."
+            in answer.content.decode()
+        )
     assert Capture.objects.count() == 1
 
 
-def test_a_stranger_sends_nothing(client, bin):
+def test_another_account_gets_404(client, bin):
     found = captured(bin)
     client.force_login(AccountFactory(email="bob@example.org").owner)
     with Receiver() as receiver:
@@ -195,7 +199,7 @@ def test_a_stranger_sends_nothing(client, bin):
         assert receiver.requests == []
 
 
-def test_progress_that_makes_no_sense_begins_at_the_beginning(alice, bin):
+def test_invalid_progress_starts_at_the_beginning(alice, bin):
     captured(bin, b"one", "POST", [])
     with Receiver() as receiver:
         form = {"url": receiver.url, "last": "x", "accepted": "-1", "upto": "²"}

@@ -1,4 +1,4 @@
-"""A person has a bin of their own that belongs to no instance."""
+"""A user has a bin of their own that belongs to no instance."""
 
 import pytest
 
@@ -23,14 +23,14 @@ def alice(client, account):
     return client
 
 
-def test_it_is_made_when_it_is_asked_for_and_stays(alice, account):
+def test_it_is_created_on_first_use(alice, account):
     first = alice.get("/testing/bins/mine/")["Location"]
     assert alice.get("/testing/bins/mine/")["Location"] == first
     bin = Bin.objects.get()
     assert (bin.account, bin.instance, first) == (account, None, f"/testing/bins/{bin.key}/")
 
 
-def test_its_pages_work_without_any_instance(alice, account):
+def test_its_pages_work_without_an_instance(alice, account):
     bin = bin_actions.open_own_bin(account)
     page = f"/testing/bins/{bin.key}/"
     empty = alice.get(page).content.decode()
@@ -47,15 +47,15 @@ def test_its_pages_work_without_any_instance(alice, account):
         assert alice.get(f"{page}{address}").status_code == 200
 
 
-def test_what_is_signed_is_said_to_be_unchecked_until_a_secret_is_given(alice, account):
+def test_signatures_are_unchecked_until_a_secret_is_entered(alice, account):
     bin = bin_actions.open_own_bin(account)
     capture_actions.capture(bin.key, method="POST", body=b"{}", headers=SIGNED)
     page = alice.get(f"/testing/bins/{bin.key}/{Capture.objects.get().public_id}/").content.decode()
     assert "signed, not checked." in page
-    assert "that looks like <strong>Standard Webhooks</strong>" in page
+    assert "suggests <strong>Standard Webhooks</strong>" in page
 
 
-def test_it_is_its_persons_alone_not_the_members_of_their_account(client, account):
+def test_members_of_the_account_cannot_see_it(client, account):
     bin = bin_actions.open_own_bin(account)
     manager = member_of(account, Role.MANAGER)
     for person in (manager, AccountFactory(email="bob@example.org").owner):
@@ -63,5 +63,5 @@ def test_it_is_its_persons_alone_not_the_members_of_their_account(client, accoun
         assert client.get(f"/testing/bins/{bin.key}/").status_code == 404
 
 
-def test_the_page_of_verifications_shows_the_way_to_it(alice):
+def test_the_verification_page_links_to_it(alice):
     assert 'href="/testing/bins/mine/"' in alice.get("/testing/verification/").content.decode()

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from testing_tools.verification.reading.pretty import COLOURED, SHOWN, indented, show
+from testing_tools.verification.reading.pretty import MAX_COLOURED, SHOWN, indented, show
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_what_kind_of_body_it_is(body, kind):
 
 
 def test_a_long_body_is_shown_plain_and_a_longer_one_is_cut():
-    plain = show(b'["' + b"x" * COLOURED + b'"]')
+    plain = show(b'["' + b"x" * MAX_COLOURED + b'"]')
     assert (plain.kind, type(plain.html), plain.cut) == ("json", str, False)
     cut = show(b"x" * (SHOWN + 1))
     assert (len(cut.text), cut.cut) == (SHOWN, True)

@@ -1,4 +1,4 @@
-"""What is done to a bin is in the audit trail: answers ordered, links made and revoked, requests deleted."""
+"""Changes to a bin are in the audit log: responses configured, links created and revoked, captures deleted."""
 
 from datetime import timedelta
 
@@ -21,7 +21,7 @@ def entries():
     ]
 
 
-def test_every_change_of_an_instances_bin_is_told_with_its_instance():
+def test_changes_to_an_instances_bin_are_logged_with_the_instance():
     instance = InstanceFactory(owner=AccountFactory(email="alice@example.org"))
     alice, bin = instance.owner.owner, bin_actions.open_bin(instance)
     capture_actions.capture(bin.key, method="POST", body=b"private")
@@ -44,7 +44,7 @@ def test_every_change_of_an_instances_bin_is_told_with_its_instance():
     assert "private" not in kept
 
 
-def test_a_bin_of_ones_own_is_told_with_the_account():
+def test_changes_to_an_own_bin_are_logged_with_the_account():
     account = AccountFactory(email="alice@example.org")
     bin_actions.set_response(
         bin_actions.open_own_bin(account), ConfiguredResponse(), acting_user=account.owner

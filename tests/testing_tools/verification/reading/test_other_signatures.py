@@ -9,7 +9,7 @@ import pytest
 from testing_tools.verification.actions import bins as bin_actions
 from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.models import Capture
-from testing_tools.verification.reading.signatures import Signed, check, scheme_of
+from testing_tools.verification.reading.other_signatures import SignedRequest, check, scheme_of
 from tests.factories import AccountFactory, InstanceFactory
 
 BODY = b'{"object":"whatsapp_business_account","entry":[]}'
@@ -20,32 +20,38 @@ STANDARD = {
 }  # fmt: skip
 # Most are the worked examples of the reference.
 CASES = [
-    ("Meta or GitHub", "app-secret-demo", Signed(BODY, {"x-hub-signature-256": META})),
-    ("Standard Webhooks", "demo-secret", Signed(b'{"a":1}', STANDARD)),
-    ("Standard Webhooks", "whsec_" + base64.b64encode(b"demo-secret").decode(), Signed(b'{"a":1}', STANDARD)),
+    ("Meta or GitHub", "app-secret-demo", SignedRequest(BODY, {"x-hub-signature-256": META})),
+    ("Standard Webhooks", "demo-secret", SignedRequest(b'{"a":1}', STANDARD)),
+    (
+        "Standard Webhooks",
+        "whsec_" + base64.b64encode(b"demo-secret").decode(),
+        SignedRequest(b'{"a":1}', STANDARD),
+    ),
     (
         "Svix",
         "demo-secret",
-        Signed(b'{"a":1}', {f"svix{name[7:]}": value for name, value in STANDARD.items()}),
+        SignedRequest(b'{"a":1}', {f"svix{name[7:]}": value for name, value in STANDARD.items()}),
     ),
     (
         "Twilio",
         "auth-demo",
-        Signed(
+        SignedRequest(
             b"Body=hi&From=whatsapp%3A%2B1",
             {"x-twilio-signature": "8Jwt3W/m9rpp/E6jh4ueYMRC00s="},
             "https://example.com/hook",
             (("From", "whatsapp:+1"), ("Body", "hi")),
         ),
     ),
-    ("WAHA", "k", Signed(b"x", {"x-webhook-hmac": hmac.new(b"k", b"x", hashlib.sha512).hexdigest()})),
+    ("WAHA", "k", SignedRequest(b"x", {"x-webhook-hmac": hmac.new(b"k", b"x", hashlib.sha512).hexdigest()})),
     (
         "Outpost",
         "k",
-        Signed(b"x", {"x-outpost-signature": f"v0=00,{hmac.new(b'k', b'x', hashlib.sha256).hexdigest()}"}),
+        SignedRequest(
+            b"x", {"x-outpost-signature": f"v0=00,{hmac.new(b'k', b'x', hashlib.sha256).hexdigest()}"}
+        ),
     ),
-    ("Telegram", "s3cret", Signed(b"", {"x-telegram-bot-api-secret-token": "s3cret"})),
-    ("green-api, or any token", "tok", Signed(b"", {"authorization": "Bearer tok"})),
+    ("Telegram", "s3cret", SignedRequest(b"", {"x-telegram-bot-api-secret-token": "s3cret"})),
+    ("green-api, or any token", "tok", SignedRequest(b"", {"authorization": "Bearer tok"})),
 ]
 
 
@@ -69,8 +75,8 @@ def test_a_request_without_any_known_header_is_of_no_scheme():
 
 
 def test_a_secret_that_can_be_none_is_said_so():
-    found = check(scheme_of(STANDARD), "whsec_***", Signed(b"", STANDARD))
-    assert (found.state, found.why) == ("invalid", "What follows whsec_ is not base64.")
+    found = check(scheme_of(STANDARD), "whsec_***", SignedRequest(b"", STANDARD))
+    assert (found.state, found.why) == ("invalid", "The part after whsec_ is not Base64.")
 
 
 @pytest.mark.django_db
@@ -79,7 +85,7 @@ def test_the_page_says_what_it_looks_like_and_checks_it_without_keeping_the_secr
     capture_actions.capture(bin.key, method="POST", body=BODY, headers=[("x-hub-signature-256", META)])
     client.force_login(bin.instance.owner.owner)
     page = f"/testing/bins/{bin.key}/{Capture.objects.get().public_id}/"
-    assert "that looks like <strong>Meta or GitHub</strong>" in client.get(page).content.decode()
+    assert "suggests <strong>Meta or GitHub</strong>" in client.get(page).content.decode()
     for secret, words in (
         ("app-secret-demo", "Signature valid."),
         ("wrong-one", "Signature does not match."),
