@@ -42,8 +42,6 @@ LANGUAGE_NOT_YET: tuple[str, ...] = (
     "hooks/log",
     "hooks/maintenance",
     "hooks/models",
-    "instances/actions",
-    "instances/models",
     "instances/pages",
     "instances/pages/docs",
     "instances/pages/endpoints",
@@ -85,7 +83,6 @@ LANGUAGE_NOT_YET: tuple[str, ...] = (
     "tests/hooks/dispatch",
     "tests/hooks/maintenance",
     "tests/instances",
-    "tests/instances/channels",
     "tests/instances/pages",
     "tests/testing_tools/phone",
     "tests/testing_tools/verification",
@@ -164,7 +161,12 @@ MODULES = {
 CONTRACT_MODULES = {"cards", "contents", "control", "history", "reading"}
 
 # What is allowed nevertheless: (file, a part of the line) and the reason.
-ALLOWED: dict[tuple[str, str], str] = {}
+ALLOWED: dict[tuple[str, str], str] = {
+    (
+        "instances/models/chats.py",
+        "incoming messages that nobody has read",
+    ): "a verbose name needs a migration",
+}
 
 _WORD = re.compile(r"(?<![\w-])(?:" + "|".join(WORDS) + r")(?![\w-])", re.IGNORECASE | re.MULTILINE)
 _NAME = re.compile(r"(?<!\w)(?:" + "|".join(NAMES) + r")(?!\w)")

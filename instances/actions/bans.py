@@ -1,4 +1,4 @@
-"""Bans: a contact whose number matches the mask is told so once, and their messages are dropped (contract.md §2).
+"""Bans: a contact whose number matches the mask gets one message, and their messages are dropped (contract.md §2).
 
 The effect of a ban is this project's choice, because the original's is unknown: it works like blocking a contact. A
 direct message or a call of a banned contact is not recorded, gets no number and creates no hook. Groups are not
@@ -32,7 +32,7 @@ def change_bans(
 ) -> Instance:
     """Change the mask and the message for banned contacts; None leaves a value unchanged.
 
-    The empty mask bans no contact. After a change of the mask, every banned contact is told again.
+    The empty mask bans no contact. After a change of the mask, every banned contact gets the message again.
 
     Raises:
         ban_masks.BadMask: the mask is not a valid pattern.

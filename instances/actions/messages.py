@@ -45,10 +45,10 @@ def receive_message(
     `sender_name` the name in the address book is used. `key` is the messenger's own id of the message, if it has one:
     a message reported twice is written once, and the stored message is returned.
 
-    Call it outside a transaction: Banned must not roll back the message that tells the contact of the ban.
+    Call it outside a transaction: Banned must not roll back the preBanMessage.
 
     Raises:
-        bans.Banned: the contact is banned, and was told so the first time.
+        bans.Banned: the contact is banned; they got the preBanMessage the first time.
         chat_ids.BadChatId: `sender` or `chat_id` is not valid.
         ValueError: the type is not a MessageType.
     """

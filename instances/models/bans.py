@@ -9,7 +9,7 @@ from instances.models.instances import Instance
 
 
 class BannedContact(models.Model):
-    """A contact whose number matches the mask, and who was told of the ban when they wrote."""
+    """A contact whose number matches the mask, and who got the preBanMessage when they wrote."""
 
     instance = models.ForeignKey(Instance, models.CASCADE, related_name="banned_contacts")
     chat_id = models.CharField(max_length=100)

@@ -1,7 +1,7 @@
-"""A second channel, as small as one can be: its messenger is a notepad in the memory of the test.
+"""A second channel, the smallest possible: its messenger is a notepad in the memory of the test.
 
-It is polled, as many messengers are, and knows no stickers, no read ticks and no groups. To write one for a real
-messenger is to put an HTTP client where `pad` stands here.
+It is polled, like many messengers, and has no stickers, no read acks and no groups. A channel for a real messenger has
+an HTTP client in place of `pad`.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from instances.models import Ack, ActionType, Instance, MessageType, OutgoingMes
 
 @dataclass
 class Pad:
-    """The messenger: what was sent, by account, chat and idempotency key, and the news that nobody has fetched."""
+    """The messenger: sent messages by account, chat and idempotency key, and events that were not fetched yet."""
 
     sent: dict[tuple[int, str], dict[str, str]] = field(default_factory=dict)
-    news: list[Callable[[], Any]] = field(default_factory=list)
+    events: list[Callable[[], Any]] = field(default_factory=list)
     strangers: set[str] = field(default_factory=set)
 
 
 class NotepadChannel:
-    """Messages are noted under their ids, so that a second delivery of the same one is none."""
+    """Messages are stored under their ids, so delivering one twice sends it once."""
 
     cannot: Mapping[str, str] = {
         MessageType.STICKER: "A notepad takes no stickers.",
@@ -70,38 +70,38 @@ class NotepadChannel:
         raise CannotDo(self.cannot[Can.SCAN])
 
     def work(self, now: datetime) -> int:
-        news, self.pad.news[:] = list(self.pad.news), []
-        for happened in news:
-            happened()
-        return len(news)
+        events, self.pad.events[:] = list(self.pad.events), []
+        for event in events:
+            event()
+        return len(events)
 
     def next_work(self, now: datetime) -> datetime | None:
-        return now if self.pad.news else None
+        return now if self.pad.events else None
 
 
 class NotepadMessenger:
-    """The people at the other end of the notepad; what they do is news until the channel fetches it."""
+    """The contacts of the notepad; what they do is an event until the channel fetches it."""
 
     def __init__(self, pad: Pad) -> None:
         self.pad = pad
 
-    def is_linked(self, instance: Instance) -> None:
+    def link(self, instance: Instance) -> None:
         change_status(instance, account_status="authenticated")
 
-    def is_logged_out(self, instance: Instance) -> None:
-        self.pad.news.append(lambda: change_status(instance, account_status="got qr code"))
+    def log_out(self, instance: Instance) -> None:
+        self.pad.events.append(lambda: change_status(instance, account_status="got qr code"))
 
-    def writes(self, instance: Instance, *, chat_id: str, name: str, **message: Any) -> None:
-        self.pad.news.append(lambda: receive_message(instance, sender=chat_id, sender_name=name, **message))
+    def write(self, instance: Instance, *, chat_id: str, name: str, **message: Any) -> None:
+        self.pad.events.append(lambda: receive_message(instance, sender=chat_id, sender_name=name, **message))
 
-    def types_by_hand(self, instance: Instance, **message: Any) -> None:
-        self.pad.news.append(lambda: type_on_phone(instance, **message))
+    def type_on_phone(self, instance: Instance, **message: Any) -> None:
+        self.pad.events.append(lambda: type_on_phone(instance, **message))
 
-    def ticks(self, instance: Instance, *, message_id: str, status: str) -> None:
-        self.pad.news.append(lambda: record_ack(instance, message_id=message_id, status=status))
+    def acknowledge(self, instance: Instance, *, message_id: str, status: str) -> None:
+        self.pad.events.append(lambda: record_ack(instance, message_id=message_id, status=status))
 
-    def has_got(self, instance: Instance, *, chat_id: str) -> list[str]:
+    def received(self, instance: Instance, *, chat_id: str) -> list[str]:
         return list(self.pad.sent.get((instance.pk, chat_id), {}).values())
 
-    def has_no_account(self, instance: Instance, phone: str) -> None:
+    def remove_account(self, instance: Instance, phone: str) -> None:
         self.pad.strangers.add(phone)

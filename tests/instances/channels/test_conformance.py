@@ -1,4 +1,4 @@
-"""Every channel does what instances/channels/base.py asks for."""
+"""Every channel meets the requirements of instances/channels/base.py."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The conformance test lets a right channel pass and catches a wrong one, whatever it does wrong."""
+"""The conformance test passes a correct channel and fails one that breaks any requirement."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -19,7 +19,7 @@ from tests.instances.channels.notepad import NotepadChannel, NotepadMessenger, P
 
 @pytest.fixture
 def put(db: None, monkeypatch: pytest.MonkeyPatch) -> Callable[[Channel], Instance]:
-    """`put(channel)`: an instance that goes by this channel."""
+    """`put(channel)`: returns an instance of this channel."""
 
     def put(channel: Channel) -> Instance:
         monkeypatch.setitem(CHANNELS, "sandbox", channel)
@@ -35,38 +35,38 @@ def test_a_tiny_channel_passes(put: Callable[[Channel], Instance], check: Callab
     check(channel, NotepadMessenger(pad), put(channel))
 
 
-class Mumbles(NotepadChannel):
+class HasNoSentence(NotepadChannel):
     cannot = {**NotepadChannel.cannot, Can.QUOTE: "no"}
 
 
-class KnowsNoWord(NotepadChannel):
+class HasUnknownWord(NotepadChannel):
     cannot = {**NotepadChannel.cannot, "teleport": "A notepad stays where it is."}
 
 
-class SaysNothing(NotepadChannel):
+class ReturnsNoAcks(NotepadChannel):
     def deliver(self, instance: Instance, outgoing: OutgoingMessage) -> Sequence[Ack]:
         super().deliver(instance, outgoing)
         return ()
 
 
-class TicksBackwards(NotepadChannel):
+class ReturnsAcksBackwards(NotepadChannel):
     def deliver(self, instance: Instance, outgoing: OutgoingMessage) -> Sequence[Ack]:
         return (*super().deliver(instance, outgoing), Ack.DELIVERED, Ack.SENT)
 
 
-class PromisesMore(NotepadChannel):
+class ReturnsImpossibleAck(NotepadChannel):
     def deliver(self, instance: Instance, outgoing: OutgoingMessage) -> Sequence[Ack]:
         return (*super().deliver(instance, outgoing), Ack.VIEWED)
 
 
-class DropsPlaces(NotepadChannel):
+class DropsLocations(NotepadChannel):
     def deliver(self, instance: Instance, outgoing: OutgoingMessage) -> Sequence[Ack]:
         if outgoing.type == MessageType.LOCATION:
             return (Ack.SENT,)
         return super().deliver(instance, outgoing)
 
 
-class TakesStickersAllTheSame(NotepadChannel):
+class AcceptsStickers(NotepadChannel):
     def deliver(self, instance: Instance, outgoing: OutgoingMessage) -> Sequence[Ack]:
         return (Ack.SENT,) if outgoing.type == MessageType.STICKER else super().deliver(instance, outgoing)
 
@@ -79,7 +79,7 @@ class MixesAccounts(NotepadChannel):
         return super().deliver(self.first, outgoing)
 
 
-class WritesByItself(NotepadChannel):
+class WritesToDatabase(NotepadChannel):
     def deliver(self, instance: Instance, outgoing: OutgoingMessage) -> Sequence[Ack]:
         receive_message(instance, sender=outgoing.chat_id, body="echo")
         return super().deliver(instance, outgoing)
@@ -92,28 +92,28 @@ class SendsTwice(NotepadChannel):
         return (Ack.SENT,)
 
 
-class Forgets(NotepadChannel):
+class LosesEvents(NotepadChannel):
     def work(self, now: datetime) -> int:
-        self.pad.news.clear()
+        self.pad.events.clear()
         return 0
 
 
-class NeverEnds(NotepadChannel):
+class NeverFinishesWork(NotepadChannel):
     def work(self, now: datetime) -> int:
         return super().work(now) or 1
 
 
-class KnowsEverybody(NotepadChannel):
+class FindsEveryAccount(NotepadChannel):
     def has_account(self, instance: Instance, phone: str) -> bool:
         return True
 
 
-class KnowsChatIdsAlone(NotepadChannel):
+class AcceptsOnlyChatIds(NotepadChannel):
     def has_account(self, instance: Instance, phone: str) -> bool:
         return phone.endswith("@c.us") and super().has_account(instance, phone)
 
 
-class ActsAsIf(NotepadChannel):
+class IgnoresCommands(NotepadChannel):
     def perform(self, instance: Instance, command: Command) -> MessengerGroup | None:
         return None
 
@@ -124,14 +124,14 @@ class StaysLinked(NotepadChannel):
             raise CannotDo(self.cannot[button])
 
 
-class ShowsItsToken(NotepadChannel):
+class ShowsToken(NotepadChannel):
     cannot = {word: sentence for word, sentence in NotepadChannel.cannot.items() if word != Can.SCAN}
 
     def qr_text(self, instance: Instance) -> str:
         return f"https://example.com/?token={instance.token}"
 
 
-class ComesBackSometime(NotepadChannel):
+class ReturnsNoTime(NotepadChannel):
     def next_work(self, now: datetime) -> Any:
         return "soon"
 
@@ -139,31 +139,31 @@ class ComesBackSometime(NotepadChannel):
 @pytest.mark.parametrize(
     ("wrong", "check"),
     [
-        (Mumbles, "says_in_sentences_what_it_cannot_do"),
-        (KnowsNoWord, "says_in_sentences_what_it_cannot_do"),
-        (SaysNothing, "gives_ticks_in_order_from_sent_on"),
-        (TicksBackwards, "gives_ticks_in_order_from_sent_on"),
-        (PromisesMore, "gives_ticks_in_order_from_sent_on"),
-        (DropsPlaces, "brings_every_type_to_its_receiver"),
-        (TakesStickersAllTheSame, "brings_every_type_to_its_receiver"),
-        (MixesAccounts, "keeps_accounts_apart"),
-        (WritesByItself, "writes_nothing_by_itself"),
-        (SendsTwice, "survives_a_second_delivery"),
-        (Forgets, "reports_what_is_typed_on_the_phone"),
-        (Forgets, "reports_what_is_written_to_it_once"),
-        (Forgets, "reports_ticks_and_never_takes_one_back"),
-        (Forgets, "reports_the_status_of_its_account"),
-        (NeverEnds, "ends_its_work_and_says_when_to_come_back"),
-        (ComesBackSometime, "ends_its_work_and_says_when_to_come_back"),
-        (KnowsEverybody, "knows_who_uses_the_messenger"),
-        (KnowsChatIdsAlone, "knows_who_uses_the_messenger"),
-        (ActsAsIf, "carries_out_actions_or_says_that_it_cannot"),
-        (StaysLinked, "obeys_the_buttons_or_says_that_it_cannot"),
-        (ShowsItsToken, "gives_a_code_to_scan_without_secrets"),
+        (HasNoSentence, "describes_what_it_cannot_do_in_sentences"),
+        (HasUnknownWord, "describes_what_it_cannot_do_in_sentences"),
+        (ReturnsNoAcks, "returns_acks_in_order_starting_with_sent"),
+        (ReturnsAcksBackwards, "returns_acks_in_order_starting_with_sent"),
+        (ReturnsImpossibleAck, "returns_acks_in_order_starting_with_sent"),
+        (DropsLocations, "delivers_every_message_type"),
+        (AcceptsStickers, "delivers_every_message_type"),
+        (MixesAccounts, "keeps_accounts_separate"),
+        (WritesToDatabase, "does_not_write_to_the_database"),
+        (SendsTwice, "sends_once_when_delivered_twice"),
+        (LosesEvents, "reports_messages_typed_on_the_phone"),
+        (LosesEvents, "reports_each_received_message_once"),
+        (LosesEvents, "reports_acks_and_never_lowers_one"),
+        (LosesEvents, "reports_the_status_of_its_account"),
+        (NeverFinishesWork, "finishes_its_work_and_returns_when_it_is_due_next"),
+        (ReturnsNoTime, "finishes_its_work_and_returns_when_it_is_due_next"),
+        (FindsEveryAccount, "knows_who_uses_the_messenger"),
+        (AcceptsOnlyChatIds, "knows_who_uses_the_messenger"),
+        (IgnoresCommands, "performs_commands_or_raises_cannot_do"),
+        (StaysLinked, "obeys_buttons_or_raises_cannot_do"),
+        (ShowsToken, "returns_a_qr_text_without_secrets"),
     ],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )
-def test_a_wrong_channel_is_caught(
+def test_a_wrong_channel_fails_its_check(
     put: Callable[[Channel], Instance], wrong: type[NotepadChannel], check: str
 ) -> None:
     pad = Pad()
@@ -173,7 +173,7 @@ def test_a_wrong_channel_is_caught(
         getattr(conformance, check)(channel, NotepadMessenger(pad), instance)
 
 
-def test_a_message_that_the_messenger_never_takes_leaves_the_queue_to_the_next(
+def test_a_rejected_message_leaves_the_queue_and_the_next_is_sent(
     put: Callable[[Channel], Instance],
 ) -> None:
     channel = NotepadChannel(Pad())
@@ -185,7 +185,7 @@ def test_a_message_that_the_messenger_never_takes_leaves_the_queue_to_the_next(
     assert (instance.outgoing.count(), instance.queue.length) == (0, 0)
 
 
-def test_a_channel_that_fails_in_its_own_work_stops_no_other(
+def test_a_channel_whose_work_fails_does_not_stop_others(
     put: Callable[[Channel], Instance], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Fails(NotepadChannel):
