@@ -1,4 +1,4 @@
-"""What every test stands on: a PostgreSQL of the run's own, and where wanted the whole product as a process."""
+"""Fixtures of every test: a PostgreSQL for this run and, on request, the product as a process."""
 
 import os
 import shutil

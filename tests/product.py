@@ -116,7 +116,7 @@ class Product:
         return True
 
     def restart_worker(self) -> None:
-        """Begins the worker anew, with nothing of what it printed before left to be read."""
+        """Restarts the worker and discards what it printed before."""
         self.part("manage.py", "worker").kill()
         self.wait_for("The worker was killed (signal 9); starting it again", 30)
 

@@ -216,7 +216,7 @@ def curve(name: str, values: list[float]) -> str:
 
 
 def grows(memory: list[float]) -> bool:
-    """Does it go on growing after its first third? Too few samples say nothing."""
+    """Whether it still grows after its first third. Too few samples say nothing."""
     third = len(memory) // 3
     if third < 2:
         return False
@@ -286,7 +286,7 @@ def soak(minutes: float, rate: float) -> int:
     if grows([sample.memory for sample in samples]):
         faults.append("the dispatcher's memory grows")
     if not survived:
-        faults.append("the dispatcher that nobody killed has ended")
+        faults.append("a dispatcher that was not killed has ended")
     if not drained:
         faults.append(f"{waits.count()} hooks of endpoints that are well were not sent in {DRAIN:.0f} s")
     said = StringIO()

@@ -187,7 +187,7 @@ def test_against_a_database_of_ones_own_it_refuses_without_force(settings: Any, 
     with pytest.raises(CommandError) as refusal:
         call_command("demo", json=True)
     assert str(refusal.value) == (
-        "DATABASE_URL is set, so this may be a real site, and the demo account's login stands in clear in "
+        "DATABASE_URL is set, so this may be a real site, and the demo account's login is stored in plain text in "
         "DATA_DIR/demo.json; give --force to make it all the same."
     )
     assert not User.objects.exists()

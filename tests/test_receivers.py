@@ -1,4 +1,4 @@
-"""The bot of docs/receivers, as it stands there, against the real product: what the README promises."""
+"""The bot of docs/receivers, unchanged, against the real product: what the README promises."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Account keys (`uid`), and the digest that stands in for every secret of this app."""
+"""Account keys (`uid`), and the digest stored in place of every secret of this app."""
 
 import hashlib
 from typing import TYPE_CHECKING, ClassVar, Self

@@ -1,4 +1,4 @@
-"""The demo account: somebody to sign in as, with a paid and authenticated sandbox instance, from the first start on.
+"""The demo account: a user with a paid and authenticated sandbox instance, from the first start on.
 
 Its password and key are random and stand in clear in DATA_DIR/demo.json alone, which only its owner can read.
 """
@@ -61,7 +61,7 @@ def make_demo() -> Demo:
             kept = {}
         if account.blocked_at or not account.owner.is_active:
             raise DemoBlocked(f"The demo account {EMAIL} is blocked; unblock it in the staff pages first.")
-        # Mail is not sent to example.com, so nobody could confirm the address where that is asked for.
+        # Mail is not sent to example.com, so the address could not be confirmed where that is required.
         EmailAddress.objects.update_or_create(
             user=account.owner, email=EMAIL, defaults={"verified": True, "primary": True}
         )
@@ -83,7 +83,7 @@ def make_demo() -> Demo:
             "uid": uid,
             "instances": [{"id": str(instance.number), "token": instance.token, "apiUrl": instance.api_url}],
         }
-        # Before the commit: a login that nobody knows is worse than a file that the next call repairs.
+        # Before the commit: a login that no one can read is worse than a file that the next call repairs.
         keep(login)
     return Demo(login, repaired)
 

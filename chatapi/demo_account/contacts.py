@@ -6,7 +6,7 @@ from instances.channels.sandbox.actions.contacts import ContactChanges, change_c
 from instances.channels.sandbox.actions.groups import create_group_as_contact
 from instances.models import Instance, SandboxContact
 
-# 555-0100 to 0199 are kept for stories: nobody has them.
+# 555-0100 to 0199 are reserved for fiction: no subscriber has them.
 PEOPLE: dict[str, ContactChanges] = {
     "15550100101": {"name": "Rita Reads (after 2 s)", "read_after": 2},
     "15550100102": {"name": "Sam Slow (gets it after 5 s)", "deliver_after": 5, "read_after": 5},

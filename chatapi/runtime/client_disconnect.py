@@ -5,7 +5,7 @@ swallows the error), and half a form reads as a whole one with a shorter text. B
 for the answer, so a connection that its client has closed meanwhile was the one that broke off.
 
 What this can't tell: a client that sends a malformed chunk and stays. Only Linux shows the state of a socket; elsewhere
-nobody ever counts as gone.
+no client ever counts as disconnected.
 """
 
 import os

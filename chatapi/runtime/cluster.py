@@ -1,9 +1,9 @@
 """django-q2's cluster as `manage.py worker` starts it: `python -m chatapi.runtime.cluster`, in a session of its own.
 
 It differs from `manage.py qcluster` in two things. No process of it outlives its parent, so kill -9 of any of them
-leaves no orphan that continues old work. And tasks that run for an hour are told when to stop: the environment
+leaves no orphan that continues old work. And tasks that run for an hour get the time at which to stop: the environment
 variable WORKER_STOP_FD names a pipe that becomes readable, for all of them at once and permanently, when the cluster
-was told to stop (SIGTERM to this process, never to the group: that deadlocks it, measured).
+received the signal to stop (SIGTERM to this process, never to the group: that deadlocks it, measured).
 """
 
 import os

@@ -2,7 +2,7 @@
 
 One process with 40 threads. Measured on two cores with their client beside it: 1 450 one-query requests/s (two
 processes: 1 400 to 2 000, for 65 MB more). A simulation waits up to 10 s for the person's server and holds a thread:
-with 20 of them under way 16 threads serve nobody else, 40 serve 1 200/s at a p99 of 12 ms.
+with 20 of them under way 16 threads serve no other request, 40 serve 1 200/s at a p99 of 12 ms.
 """
 
 from chatapi.runtime.processes import end_with_parent, restore_signals

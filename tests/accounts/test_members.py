@@ -158,7 +158,7 @@ def test_a_member_who_is_taken_out_sees_nothing(alice: Account) -> None:
 def test_an_account_sends_only_so_many_invitations_a_day(
     alice: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Taken back and made anew, each is another mail to somebody who never asked for one."""
+    """Each cancelled and renewed invitation is another mail to a person who never asked for one."""
     monkeypatch.setattr(members, "MAX_INVITATIONS_PER_DAY", 2)
     with time_machine.travel(NOON, tick=False):
         for _ in range(2):

@@ -116,7 +116,7 @@ def test_without_mail_the_authenticator_app_can_be_set_up_with_an_unverified_add
     client.post(reverse("account_login"), {"login": "alice@example.org", "password": PASSWORD})
 
     page = reverse("mfa_activate_totp")
-    asked = client.get(page)  # the password once more
+    asked = client.get(page)  # asks for the password again
     assert asked.status_code == 302
     answer = client.post(asked["Location"], {"password": PASSWORD}, follow=True)
 

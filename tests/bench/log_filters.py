@@ -20,7 +20,7 @@ FILTERS = (
     "state=failed&answer=3xx", "kind=ack&period=week&state=failed", f"host={million.RARE['host']}&state=failed",
     "before=500000", "before=500000&answer=4xx", "text=none_of_them", "text=messages&state=failed",
 )  # fmt: skip
-# what stands above the list, which is fetched by itself
+# the part above the list, which is loaded separately
 OVERVIEWS = ("", "period=hour", "period=week", "period=week&kind=message", "period=week&host=bot1.example")
 
 

@@ -104,6 +104,6 @@ def without_indexes(cursor: object) -> list[str]:
 
 
 def empty() -> None:
-    """Take away all that fill() wrote, and whatever else stands in these tables."""
+    """Delete what fill() wrote, and all other rows of these tables."""
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE accounts_user, hooks_hook, hooks_measure, hooks_attempt CASCADE")

@@ -28,7 +28,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def context(browser: Browser, product: Product) -> Iterator[BrowserContext]:
-    """Addresses without a host are the product's, under the name that its own links have."""
+    """URLs without a host are the product's, with the host name of its own links."""
     context = browser.new_context(base_url=product.url.replace("127.0.0.1", "localhost"))
     yield context
     context.close()
@@ -36,7 +36,7 @@ def context(browser: Browser, product: Product) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def page(context: BrowserContext) -> Iterator[Page]:
-    """Whatever goes wrong in the page, such as a script or style that the policy refuses, fails the test."""
+    """Fails the test on a script error, or on a script or style that the policy blocks."""
     page = context.new_page()
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))

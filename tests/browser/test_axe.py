@@ -34,13 +34,13 @@ def test_no_page_has_a_finding(
     on_phone = size == PHONE
     scheme = "dark" if on_phone else "light"
     touch = {"has_touch": True, "is_mobile": True} if on_phone else {}
-    # without motion: colours that are on their way from light to dark are none to be judged
+    # Reduced motion: axe would measure colours in the middle of a transition.
     context = walk.visitor(
         browser, product, day, who, color_scheme=scheme, viewport=size, reduced_motion="reduce", **touch
     )
     way = walk.Walk(context)
     try:
-        if who == "owner":  # some pages ask for the password once more
+        if who == "owner":  # some pages ask for the password again
             page = way.go("account_reauthenticate", day.addresses["account_reauthenticate"])
             page.locator("input[name=password]").fill("password")
             page.locator("main form button[type=submit], .entrance form button[type=submit]").first.click()

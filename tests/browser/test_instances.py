@@ -1,4 +1,4 @@
-"""One instance in a browser: the save bar collects changes, and a chat lives while somebody reads it."""
+"""One instance in a browser: the save bar collects changes, and an open chat updates."""
 
 import pytest
 from playwright.sync_api import Page, expect

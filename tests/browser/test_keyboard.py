@@ -1,4 +1,4 @@
-"""Whoever works by the keyboard stands at the result after each button that brings one, and not at the page's start."""
+"""After a button that shows a result the focus is on the result, not at the start of the page."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Somebody who has never seen the product, from the sign-up to a verified webhook by what the pages say alone: once
+"""A user who has never seen the product, from the sign-up to a verified webhook by what the pages say alone: once
 without a mouse, once on a phone of 360 px.
 """
 

@@ -1,4 +1,4 @@
-"""Webhook Simulation in a browser: Ctrl+Enter sends, a fault shows its place, a run goes on to its end by itself."""
+"""Webhook Simulation in a browser: Ctrl+Enter sends, an error shows its position, a run continues to its end."""
 
 import re
 

@@ -12,7 +12,7 @@ from tests.receiver import Receiver
 
 @pytest.fixture
 def newcomer(page: Page) -> Page:
-    """Has just signed up, and stands before the form of the first instance."""
+    """A new user on the form of the first instance."""
     page.goto("/accounts/signup/")
     password = secrets.token_urlsafe(12)
     page.locator("input[name=email]").fill(f"alice-{secrets.token_hex(4)}@example.org")

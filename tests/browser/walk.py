@@ -1,4 +1,4 @@
-"""The day at alice's shops (chatapi/ui/shown.py) in a running product, and what a browser finds wrong on a page."""
+"""The day at alice's shops (chatapi/ui/sample_day.py) in a running product, and the problems a browser finds."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ addEventListener("DOMContentLoaded", () => {
   window.themeAtFirst = document.documentElement.dataset.bsTheme || "";
 });
 """
-# Whatever is touched is 24 px high and wide at least, or stands so far from the next one (WCAG 2.2, 2.5.8); axe sees
-# to that. What is a button, a field or an entry of a menu has our own 44 px.
+# Touch targets are at least 24 by 24 px, or that far apart (WCAG 2.2, 2.5.8); axe checks
+# that. Buttons, fields and menu entries have our own minimum of 44 px.
 SMALL = """() => Array.from(document.querySelectorAll(
     "main .btn:not(.btn-sm), main .form-control, main .form-select, .icon-button, .chooser-button, .menu a"))
   .filter((one) => one.checkVisibility({ visibilityProperty: true, opacityProperty: true }))
@@ -51,15 +51,15 @@ class Day(NamedTuple):
 
 
 def begin(product: Product, url: str, broken: str) -> Day:
-    """Writes the day into the product's database, from a process of its own; hooks go to `url` and `broken`."""
-    code = f"from tests.chatapi.ui.shown import told; told({url!r}, {broken!r}, {NAMES!r})"
+    """Writes the day into the product's database in a separate process; hooks go to `url` and `broken`."""
+    code = f"from tests.chatapi.ui.sample_day import print_day; print_day({url!r}, {broken!r}, {NAMES!r})"
     done = product.manage("shell", "--no-imports", "-c", code)
     assert done.returncode == 0, done.stderr
     return Day(**json.loads(done.stdout.strip().splitlines()[-1]))
 
 
 def visitor(browser: Browser, product: Product, day: Day, who: str, **options: Any) -> BrowserContext:
-    """A browser of theirs. `options` are Playwright's, such as color_scheme and viewport."""
+    """A browser context signed in as `who`. `options` are Playwright's, such as color_scheme and viewport."""
     base = product.url.replace("127.0.0.1", "localhost")
     context = browser.new_context(base_url=base, **options)
     if who in day.sessions:
@@ -96,13 +96,13 @@ class Walk:
         return self.page
 
     def ask_axe(self, what: str, only: list[str] | None = None) -> None:
-        """`only` are axe's rules; without them all that WCAG A and AA know."""
+        """Runs axe with the rules `only`, or with all of WCAG A and AA."""
         page = self.page
         if not page.evaluate("'axe' in window"):
             page.evaluate(AXE)
         run = {"type": "rule", "values": only} if only else {"type": "tag", "values": WCAG}
         options = {"runOnly": run, "resultTypes": ["violations"]}
-        # the size of Swagger UI's own links is not ours, and depends on how much of it has come by now
+        # The size of Swagger UI's own links is not ours, and depends on how much of it has loaded.
         where = {"exclude": [[".swagger-ui"]]} if only and "target-size" in only else None
         for found in page.evaluate(
             "([where, options]) => axe.run(where || document, options)", [where, options]
@@ -112,10 +112,10 @@ class Walk:
                 self.fault(f"{what}: {found['id']} at {node['target']}: {why}")
 
     def look(self, dark: bool) -> None:
-        """What went on while the page came to be."""
+        """Checks what happened while the page loaded."""
         page = self.page
         jumped = page.evaluate("window.jumped")
-        # a table of the admin's grows wider while its rows arrive, on a machine that is busy
+        # On a busy machine a table of the admin grows wider while its rows load.
         if jumped >= 0.1 and not self.name.startswith("admin:"):
             self.fault(f"the layout jumped by {jumped:.2f}")
         first = page.evaluate("window.themeAtFirst")

@@ -135,7 +135,7 @@ class World:
             "public_id": public_id,
             "id": rest_id,
             "key": "0-0" if name.startswith("account_") else self.bin.key,
-            "uidb36": "0",  # nobody: keys count from 1
+            "uidb36": "0",  # no user: keys count from 1
             "pk": self.invitation.pk if "invitation" in name else self.member.pk,
             "index": 0,
             "share": 1,

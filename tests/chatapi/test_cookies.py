@@ -1,4 +1,4 @@
-"""Cookies, HSTS and what else a browser is told, by SITE_URL: an https site trusts nothing that came without."""
+"""Cookies, HSTS and other headers by SITE_URL: an https site trusts nothing that came over http."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def told_by(site_url: str, data: Path) -> dict[str, Any]:
         **os.environ,
         "SITE_URL": site_url,
         "DATA_DIR": str(data),
-        "DEBUG": "1",  # only for static files that nobody has collected here
+        "DEBUG": "1",  # only for static files that are not collected here
         "DJANGO_SETTINGS_MODULE": "chatapi.settings",
         "LOG_LEVEL": "ERROR",
     }
@@ -79,7 +79,7 @@ def test_an_http_site_works_without(tmp_path: Path) -> None:
     assert told["csrf"].endswith("Path=/; SameSite=Lax")
     assert told["session"] == [False, True, "Lax"]
     assert told["headers"]["Strict-Transport-Security"] is None
-    assert told["proxy"] is None  # nobody may claim https by a header
+    assert told["proxy"] is None  # no client may claim https by a header
 
 
 @pytest.mark.django_db

@@ -4,7 +4,7 @@ A new address that has no row fails the suite. A row is `name method` and six st
 answered by 405. What the addresses are asked for is alice's. The visitors have accounts and instances of their own. At
 the REST API (instances-api) they come with the key of their own account, everywhere else with their browser.
 
-302 is the way to the sign-in for those who are not signed in, and otherwise that it was done; 404 is somebody else's;
+302 leads to the sign-in page for users who are not signed in, and otherwise means success; 404 is another account's;
 403 is a viewer who would change something, or a manager who would do what is the owner's alone.
 """
 
@@ -291,7 +291,7 @@ def test_the_staff_desk_lets_nobody_else_in() -> None:
     client = Client()
     client.force_login(UserFactory(email="bob@example.org"))
 
-    let_in = []
+    admitted = []
     for name, arguments in ADDRESSES.items():
         if not name.startswith("admin:"):
             continue
@@ -300,5 +300,5 @@ def test_the_staff_desk_lets_nobody_else_in() -> None:
         for visitor in (Client(), client):
             answer = visitor.get(address)
             if answer.status_code not in (302, 403, 405):  # to the sign-in, or no entry
-                let_in.append(f"{name}: {answer.status_code}")
-    assert let_in == []
+                admitted.append(f"{name}: {answer.status_code}")
+    assert admitted == []

@@ -1,4 +1,4 @@
-"""No secret of an account stands on anything that others than its owner and managers may read: page, file, JSON, log.
+"""No secret of an account is on anything that users other than its owner and managers may read: page, file, JSON, log.
 
 Every address of the site is read by everybody, and every answer, headers and all, is searched for the token, the
 signing secrets old and new, the account's keys and their digests, and for the token of an invitation.
@@ -39,7 +39,7 @@ def world() -> World:
 
 
 def secrets_of(world: World) -> dict[str, str]:
-    """What nobody else may read, by name."""
+    """The secrets, by name."""
     endpoint = world.instance.endpoint
     assert endpoint.previous_secret
     return {
@@ -58,7 +58,7 @@ def leaks(world: World, client: Client, names: list[str]) -> list[str]:
     found = []
     for name in names:
         text = text_of(client.get(world.address(name), headers={"Accept": "text/html"}))
-        own = {"invitation"} if name == "accounts:invitation" else set()  # whoever asks has sent it
+        own = {"invitation"} if name == "accounts:invitation" else set()  # the client sent it itself
         found += [f"{name}: {what}" for what, secret in secrets.items() if secret in text and what not in own]
     return found
 

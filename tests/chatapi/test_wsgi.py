@@ -175,7 +175,7 @@ class Broken:
         self.socket.sendall((head + "Host: x\r\n\r\n").encode() + body)
 
     def end_and_read(self) -> tuple[str, bytes]:
-        """Closes its own half alone, as whoever wants to see what a client that is gone was answered."""
+        """Closes only its own half, to read the response that a disconnected client would get."""
         self.socket.shutdown(socket.SHUT_WR)
         answer = b""
         with self.socket:

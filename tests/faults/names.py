@@ -1,8 +1,8 @@
 """`manage.py dispatch` among names of a test's own: `python -m tests.faults.names`.
 
 The names of the file NAMES (JSON: {"host:port": ["address", …]}, read again for each request) lead to its addresses;
-every other name is looked up as ever. Nothing else differs from the real dispatcher: libcurl is told the answer of
-the look-up (its RESOLVE) and goes on by itself, so the guard sees what it would see after a name server's answer.
+every other name is looked up as ever. Nothing else differs from the real dispatcher: libcurl gets the result of
+the look-up (its RESOLVE) and continues, so the guard sees what it would see after a name server's answer.
 A name server of the test's own would need port 53 and this machine's resolv.conf.
 """
 
@@ -31,7 +31,7 @@ def main() -> None:
         parts = urlsplit(url)
         name = f"{parts.hostname}:{parts.port or 80}"
         addresses = json.loads(file.read_text()).get(name)
-        # "-": what an earlier request was told is forgotten
+        # "-": forgets the result given to an earlier request
         entries = [f"-{name}", f"{name}:{','.join(addresses)}"] if addresses else []
         transfer.curl.setopt(pycurl.RESOLVE, entries)
         start(transfer, url, headers, body)

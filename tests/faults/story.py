@@ -97,7 +97,7 @@ stories = st.tuples(
 
 
 class Dispatchers:
-    """The dispatchers at work; they go on from one story to the next."""
+    """The running dispatchers; they continue from one story to the next."""
 
     def __init__(self, folder: Path, held: ExitStack) -> None:
         self.folder, self.held = folder, held
@@ -123,7 +123,7 @@ class Dispatchers:
         self.join()
 
     def next_to_go(self) -> Dispatch:
-        """The oldest, which is at work: a death in its first second would disturb nobody."""
+        """The oldest, which is at work: a death in its first second would affect no hook."""
         self.wait_for_all()
         return self.alive.pop(0)
 
@@ -211,7 +211,7 @@ class Stage:
                 self.address(lane, "a")
 
     def settle(self) -> None:
-        """Everything goes on until nothing is left to be done but retries of later; those are tried twice more."""
+        """Runs until only later retries are left; those are tried twice more."""
         for lane in self.lanes:
             self.address(lane, "a")
             resume(lane.endpoint)

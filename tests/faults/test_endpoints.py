@@ -82,7 +82,7 @@ NAMES = {
 }
 
 
-def fates(guaranteed: bool) -> dict[str, Fate]:
+def expected_results(guaranteed: bool) -> dict[str, Fate]:
     """What is to become of the hook of each endpoint."""
     again = State.RETRYING if guaranteed else State.FAILED
     E, B, S = Side.ENDPOINT, Side.BETWEEN, Side.SERVER
@@ -123,7 +123,7 @@ def fates(guaranteed: bool) -> dict[str, Fate]:
         "expired certificate": Fate(Outcome.TLS, None, E, again),
         "certificate for another name": Fate(Outcome.TLS, None, E, again),
         "self-signed certificate": Fate(Outcome.TLS, None, E, again),
-        "certificate of nobody known": Fate(Outcome.TLS, None, E, again),
+        "certificate of an unknown authority": Fate(Outcome.TLS, None, E, again),
         **dict.fromkeys(WELL, delivered),
     }
 
@@ -167,7 +167,9 @@ def addresses(authority: trustme.CA, tmp_path: Path) -> Iterator[dict[str, str]]
         "expired certificate": certificates.expired(authority),
         "certificate for another name": certificates.server_context(authority.issue_cert("example.org")),
         "self-signed certificate": certificates.self_signed(tmp_path),
-        "certificate of nobody known": certificates.server_context(trustme.CA().issue_cert("localhost")),
+        "certificate of an unknown authority": certificates.server_context(
+            trustme.CA().issue_cert("localhost")
+        ),
     }
     with ExitStack() as held:
         plain = {name: held.enter_context(faulty(fault)) for name, fault in FAULTS.items()}
@@ -185,7 +187,7 @@ def test_all_faults_at_once_are_told_apart_and_cost_nobody_else_anything(
     guaranteed: bool, addresses: dict[str, str], tmp_path: Path
 ) -> None:
     environment = {"DJANGO_SETTINGS_MODULE": SHORT, "HOOKS_CA_FILE": str(tmp_path / "ca.pem")}
-    expected = fates(guaranteed)
+    expected = expected_results(guaranteed)
     with Receiver() as well, Named(tmp_path, NAMES, **environment) as dispatcher:
         urls = {"before": well.url} | addresses | {"after": well.url}
         hooks = {

@@ -1,4 +1,4 @@
-"""kill -9 under the real product: nothing is lost, and nobody has to help."""
+"""kill -9 under the real product: nothing is lost, and no manual step is needed."""
 
 import json
 import time

@@ -69,7 +69,7 @@ def dispatchers(checked: None, tmp_path: Path) -> Iterator[Dispatchers]:
     deadline=None,
     database=None,
     phases=(Phase.explicit, Phase.generate),  # a story is short; a shorter one would take minutes to be found
-    suppress_health_check=list(HealthCheck),  # the fixtures are meant to go on from story to story
+    suppress_health_check=list(HealthCheck),  # the fixtures are shared by all stories on purpose
 )
 @example(EVERYTHING)
 @given(stories)

@@ -1,4 +1,4 @@
-"""kill -9 in the middle of a job that sends hooks again: it goes on by itself, and ends with every hook sent."""
+"""kill -9 during a redelivery: it resumes, and every hook is sent."""
 
 import re
 import time
@@ -84,5 +84,5 @@ def test_the_worker_dies_three_times_and_every_hook_of_the_job_is_sent_again(
     assert progress(alice, job) == ("finished", [HOOKS, HOOKS, 0, HOOKS])
     sent = Counter(request.headers["webhook-id"] for request in receiver.requests)
     assert sent.keys() == failed.keys()
-    # once more comes what was under way at a kill, or sent in the moment before and not written down yet
+    # Hooks in flight at a kill, or sent just before and not recorded yet, are sent a second time.
     assert sum(sent.values()) - HOOKS <= 3 * 20

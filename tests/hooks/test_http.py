@@ -221,7 +221,7 @@ def test_a_netrc_of_the_machine_is_not_used(
 ) -> None:
     path = os.path.join(tmp_path, ".netrc")
     with open(path, "w") as file:
-        file.write("machine 127.0.0.1 login somebody password secret\n")
+        file.write("machine 127.0.0.1 login alice password secret\n")
     os.chmod(path, 0o600)
     monkeypatch.setenv("HOME", str(tmp_path))
     with Receiver() as receiver:

@@ -1,4 +1,4 @@
-"""Certificates that are right, expired, for another name, self-signed, of nobody known; and no TLS at all."""
+"""Certificates that are right, expired, for another name, self-signed, of an unknown authority; and no TLS."""
 
 import ssl
 from http.server import BaseHTTPRequestHandler, HTTPServer

@@ -22,7 +22,7 @@ ANN, BEN, GROUP = "17680561234@c.us", "4915112345678@c.us", "17680561234-1479621
 OWN = "15550001111@c.us"
 NOON = datetime(2024, 5, 1, 12, 0, 0, 999_999, tzinfo=UTC)  # 1714564800
 CARD = 'BEGIN:VCARD\nVERSION:3.0\nFN:Бен "B"\nEND:VCARD'
-# type, what is given, what stands in the hook's `body` as JSON has it, and the caption
+# type, what is given, the hook's `body` in JSON, and the caption
 BODIES = [
     ("chat", 'Say "hi" 👋\n<b>', '"Say \\"hi\\" 👋\\n<b>"', None),
     ("image", "https://example.com/a.jpg", '"https://example.com/a.jpg"', "look"),

@@ -29,14 +29,14 @@ def queue() -> tuple[int, int]:
     return OutgoingQueue.objects.values_list("last_number", "length").get()
 
 
-def gone() -> list[str]:
+def sent_texts() -> list[str]:
     return list(Message.objects.order_by("number").values_list("body", flat=True))
 
 
 def test_messages_go_in_the_order_of_the_queue(instance: Instance) -> None:
     send(instance, "one", "two", "three")
     assert outgoing.send_due() == 3
-    assert gone() == ["one", "two", "three"]
+    assert sent_texts() == ["one", "two", "three"]
     assert not OutgoingMessage.objects.exists()
     assert outgoing.send_due() == 0
 
@@ -47,7 +47,7 @@ def test_a_long_queue_takes_several_passes(instance: Instance, monkeypatch: pyte
     send(instance, *bodies)
     assert [outgoing.send_due() for _ in range(4)] == [20, 20, 5, 0]
     assert queue() == (45, 0)
-    assert gone() == bodies
+    assert sent_texts() == bodies
 
 
 def test_the_size_of_a_claim_holds_with_any_plan(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,7 +69,7 @@ def test_a_slow_channel_is_written_down_at_half_of_its_deadline(
     monkeypatch.setattr(outgoing, "time", SimpleNamespace(monotonic=lambda: next(times)))
     assert outgoing.send_due() == 2
     assert outgoing.send_due() == 1
-    assert gone() == ["1", "2", "3"]
+    assert sent_texts() == ["1", "2", "3"]
 
 
 def test_send_delay_lets_one_message_go_at_a_time(instance: Instance) -> None:
@@ -80,7 +80,7 @@ def test_send_delay_lets_one_message_go_at_a_time(instance: Instance) -> None:
     assert outgoing.send_due(now + timedelta(seconds=4.9)) == 0
     assert outgoing.next_due(now) == now + timedelta(seconds=5)
     assert outgoing.send_due(now + timedelta(seconds=5)) == 1
-    assert gone() == ["one", "two"]
+    assert sent_texts() == ["one", "two"]
     assert outgoing.next_due(now) is None
 
 
@@ -151,7 +151,7 @@ def test_an_instance_that_fails_does_not_stop_the_others(
     monkeypatch.setattr(SandboxChannel, "deliver", deliver)
     now = timezone.now()
     assert outgoing.send_due(now) == 1
-    assert gone() == ["fine"]
+    assert sent_texts() == ["fine"]
     assert "the messenger is away" in caplog.text
     monkeypatch.undo()
     assert outgoing.send_due(now + timedelta(seconds=10)) == 1

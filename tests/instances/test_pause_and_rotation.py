@@ -1,4 +1,4 @@
-"""The owner is told of a pause, once; the page pauses, resumes, and rotates the signing secret."""
+"""The owner gets one mail about a pause; the page pauses, resumes, and rotates the signing secret."""
 
 from datetime import timedelta
 from smtplib import SMTPServerDisconnected

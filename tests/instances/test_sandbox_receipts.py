@@ -105,7 +105,7 @@ def test_what_is_sent_to_somebody_unreachable_stays_at_sent_for_good(
     contact(instance, **{name: not value for name, value in away.items()})
     pass_time(10_000)
     assert ticks(emitted) == ["sent"]
-    sent(instance, body="once more")
+    sent(instance, body="again")
     assert ticks(emitted) == ["sent", "sent", "delivered"]
 
 
@@ -260,4 +260,4 @@ def test_reset_leaves_nothing_but_settings_hooks_and_numbers(instance: Instance)
         assert left.count() == 0
     assert (instance.battery, instance.substatus, instance.queue.length) == (90, "normal", 0)
     assert Hook.objects.count() == hooks + 1  # of the status
-    assert receive_message(instance, sender=ANN, body="anew").number == 3
+    assert receive_message(instance, sender=ANN, body="new").number == 3

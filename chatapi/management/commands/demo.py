@@ -12,7 +12,7 @@ from accounts.models import Account
 from chatapi.demo_account.account import EMAIL, Demo, DemoBlocked, keep, kept_login, make_demo
 
 REFUSAL = (
-    "DATABASE_URL is set, so this may be a real site, and the demo account's login stands in clear in "
+    "DATABASE_URL is set, so this may be a real site, and the demo account's login is stored in plain text in "
     "DATA_DIR/demo.json; give --force to make it all the same."
 )
 

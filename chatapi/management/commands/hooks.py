@@ -1,6 +1,6 @@
 """`manage.py hooks check` proves that no hook was lost; `manage.py hooks load` makes thousands, to measure.
 
-It stands up here, for load tests make instances, which the engine of hooks knows nothing of.
+It is part of chatapi because load tests create instances, which hooks does not know.
 """
 
 from __future__ import annotations

@@ -101,7 +101,7 @@ def connection_fault(path: Path) -> str | None:
 def adopted(path: Path) -> Server | None:
     """The server of an earlier start, if one still runs on the data and answers; one that is ending is waited for.
 
-    On None the data is nobody's: no process of an earlier server is left, and no stale pid file in the way.
+    None: no server uses the data. No process of an earlier server is left, and no stale pid file in the way.
     """
     import psutil
 
@@ -131,7 +131,7 @@ def adopted(path: Path) -> Server | None:
     for file in pid_files(path):
         pid = written_pid(file)
         if pid and psutil.pid_exists(pid) and not command_line(pid):
-            # The number is another process's by now (usual in containers), or a dead one's that nobody buries;
+            # The number is another process's by now (usual in containers), or a zombie's;
             # PostgreSQL would take it for a server that runs. What is just dead it clears away by itself.
             file.unlink(missing_ok=True)
     return None

@@ -89,7 +89,7 @@ def start(path: Path, *, die_with_parent: bool = True, thrown_away: bool = False
     folder = programs()
     with locked(path):
         check_version(data)
-        # A socket in the folder for long paths may be reached by its owner only, whoever asks.
+        # A socket in the folder for long paths accepts connections from its owner only.
         owner = account.pw_uid if account else os.getuid()
         make_socket_folder(socket_folder(path), owner, account.pw_gid if account else os.getgid())
         server = adopted(path)
@@ -225,7 +225,7 @@ def stop(server: Server) -> None:
 def running(path: Path, *, thrown_away: bool = False) -> Iterator[Server]:
     """The database for the length of the block: the server that runs already, or one started for it.
 
-    Whoever leaves last stops it, so a command never takes the database away under another one.
+    The last process to leave stops it, so a command never stops the database while another uses it.
     """
     folder_with_owner(path)
     with in_use(path) as last_to_leave:

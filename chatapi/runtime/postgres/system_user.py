@@ -1,7 +1,7 @@
 """Which system user runs the embedded PostgreSQL, and the words put before its programs to become that user.
 
 PostgreSQL refuses to run as root. Then it runs as the user who owns DATA_DIR/pg, and that folder alone is given
-to that user: no folder of somebody else's is ever changed. If the user cannot pass a folder above (a clone below
+to that user: no other user's folder is ever changed. If the user cannot pass a folder above (a clone below
 /root, a `mktemp -d` of mode 700), PostgreSQL gets the one capability to pass and read (dac_read_search) instead.
 """
 

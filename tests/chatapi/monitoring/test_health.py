@@ -81,7 +81,7 @@ def test_not_ready_with_a_database_that_is_frozen(
     runner(Role.DISPATCH, 1)
     os.kill(
         database_server.pid, signal.SIGSTOP
-    )  # it takes connections and answers none; those there are go on
+    )  # accepts connections without responding; existing ones continue
     try:
         assert ready(client) == (503, {"status": "not ready", "reason": "The database does not respond."})
     finally:

@@ -1,4 +1,4 @@
-"""A kept connection to the database is looked at before it is used again, and asked only when there is a reason."""
+"""A kept connection to the database is looked at before it is used again, and checks only when there is a reason."""
 
 from typing import Any
 
@@ -14,8 +14,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """What the server has answered each time that Django asked it."""
+def checks(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """What the server has answered each time that Django checks it."""
     answers: list[bool] = []
     ask = django_base.DatabaseWrapper.is_usable
 
@@ -36,23 +36,23 @@ def end_it() -> None:
         other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
 
 
-def test_a_connection_is_asked_once_in_a_while(asked: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_is_asked_once_in_a_while(checks: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
     assert [connection.is_usable() for _ in range(3)] == [True, True, True]
-    assert asked == [True]
+    assert checks == [True]
     monkeypatch.setattr(base, "ASK_EVERY", 0.0)
     assert connection.is_usable()
-    assert asked == [True, True]
+    assert checks == [True, True]
 
 
-def test_a_connection_that_the_server_has_ended_is_seen_at_once(asked: list[bool]) -> None:
+def test_a_connection_that_the_server_has_ended_is_seen_at_once(checks: list[bool]) -> None:
     assert connection.is_usable()
     end_it()
     assert not connection.is_usable()
-    assert asked == [True, False]
+    assert checks == [True, False]
     connection.close()
 
 
-def test_a_request_after_a_restart_finds_a_new_connection(asked: list[bool]) -> None:
+def test_a_request_after_a_restart_finds_a_new_connection(checks: list[bool]) -> None:
     assert connection.is_usable()
     end_it()
     connection.health_check_enabled, connection.health_check_done = True, False
@@ -61,12 +61,12 @@ def test_a_request_after_a_restart_finds_a_new_connection(asked: list[bool]) -> 
         assert cursor.fetchone() == (1,)
 
 
-def test_a_connection_whose_transaction_has_failed_is_not_taken_for_usable(asked: list[bool]) -> None:
+def test_a_connection_whose_transaction_has_failed_is_not_taken_for_usable(checks: list[bool]) -> None:
     """A request was torn away in the middle; what the next one asks would be refused."""
     assert connection.is_usable()
     connection.connection.execute("BEGIN")
     with pytest.raises(psycopg.errors.DivisionByZero):
         connection.connection.execute("SELECT 1 / 0")
     assert not connection.is_usable()
-    assert asked == [True, False]
+    assert checks == [True, False]
     connection.close()

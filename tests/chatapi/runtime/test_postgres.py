@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: made, shared, adopted, refused; nobody else's folder is touched."""
+"""The embedded PostgreSQL: created, shared, adopted, refused; no other user's folder is changed."""
 
 import os
 import shutil

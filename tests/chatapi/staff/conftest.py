@@ -19,7 +19,7 @@ def instance(db: None) -> Instance:
 
 @pytest.fixture
 def of_group(db: None) -> Callable[[str], Client]:
-    """A client of somebody of the staff who is in this group, `client.person`."""
+    """The client of a staff member in this group, `client.person`."""
 
     def make(group: str) -> Client:
         person = UserFactory(email=f"{group}@example.org", is_staff=True)

@@ -18,7 +18,7 @@ def charlie(client: Client) -> Client:
     return client
 
 
-def made(name: str) -> str:
+def create_row(name: str) -> str:
     """The key of a row of this model of django-q2."""
     now = timezone.now()
     task = {"id": "a1", "name": "one", "func": "hooks.tasks.dispatch", "started": now, "stopped": now}
@@ -34,7 +34,7 @@ def made(name: str) -> str:
 @pytest.mark.parametrize("name", ["schedule", "ormq", "success", "failure"])
 def test_the_background_tasks_can_be_seen_and_none_changed(charlie: Client, name: str) -> None:
     place = f"/admin/django_q/{name}"
-    key = made(name)
+    key = create_row(name)
 
     shown = charlie.get(f"{place}/")
     assert shown.status_code == 200
@@ -47,7 +47,7 @@ def test_the_background_tasks_can_be_seen_and_none_changed(charlie: Client, name
 
 
 def test_failed_tasks_cannot_be_queued_again_by_hand(charlie: Client) -> None:
-    key = made("failure")
+    key = create_row("failure")
     charlie.post("/admin/django_q/failure/", {"action": "resubmit_task", "_selected_action": key})
     assert (OrmQ.objects.count(), Failure.objects.count()) == (0, 1)
 

@@ -21,7 +21,7 @@ SENTENCE = "You are viewing another user"
 
 
 @pytest.fixture
-def looking(instance: Instance, staff: Client) -> Client:
+def viewing(instance: Instance, staff: Client) -> Client:
     """Charlie, who looks at alice's account."""
     begin(staff, instance.owner)
     return staff
@@ -45,18 +45,18 @@ def actions() -> list[tuple[str, str, dict[str, str]]]:
     ]
 
 
-def test_staff_sees_the_pages_as_the_owner_does_under_a_banner(looking: Client, instance: Instance) -> None:
+def test_staff_sees_the_pages_as_the_owner_does_under_a_banner(viewing: Client, instance: Instance) -> None:
     receive_message(instance, sender="15551234567", body="hello")
     for address in ("/instances/", "/instances/12345/", "/log/", "/account/", "/testing/simulation/"):
-        answer = looking.get(address)
+        answer = viewing.get(address)
         page = answer.content.decode()
         assert answer.status_code == 200, address
         assert "You are viewing alice@example.org" in page, address
         assert "charlie@example.org" in page and "read-only" in page
-    assert "Shop" in looking.get("/instances/").content.decode()
+    assert "Shop" in viewing.get("/instances/").content.decode()
 
 
-def test_nothing_can_be_changed(looking: Client, instance: Instance) -> None:
+def test_nothing_can_be_changed(viewing: Client, instance: Instance) -> None:
     before = Instance.objects.values().get()
     for address in (
         "/instances/12345/rename/",
@@ -67,16 +67,16 @@ def test_nothing_can_be_changed(looking: Client, instance: Instance) -> None:
         "/testing/simulation/send/",
         "/testing/sending/send/",
     ):
-        answer = looking.post(address, {"name": "x", "phone": "15551234567", "body": "hi"})
+        answer = viewing.post(address, {"name": "x", "phone": "15551234567", "body": "hi"})
         assert answer.status_code == 403, address
         assert SENTENCE in answer.content.decode()
     for method in ("put", "patch", "delete"):
-        assert getattr(looking, method)("/instances/12345/").status_code == 403
+        assert getattr(viewing, method)("/instances/12345/").status_code == 403
     assert Instance.objects.values().get() == before
     assert not Hook.objects.exists()
 
 
-def test_no_page_shows_a_token_or_a_secret(looking: Client, instance: Instance) -> None:
+def test_no_page_shows_a_token_or_a_secret(viewing: Client, instance: Instance) -> None:
     _, key = issue_key(instance.owner, acting_user=None)
     for address in (
         "/instances/",
@@ -86,49 +86,49 @@ def test_no_page_shows_a_token_or_a_secret(looking: Client, instance: Instance) 
         "/log/",
         "/testing/sending/",
     ):
-        page = looking.get(address).content.decode()
+        page = viewing.get(address).content.decode()
         for secret in (instance.token, instance.endpoint.secret, key):
             assert secret not in page, address
 
 
-def test_a_secret_that_stands_in_a_body_is_blotted_out_too(looking: Client, instance: Instance) -> None:
+def test_a_secret_that_stands_in_a_body_is_blotted_out_too(viewing: Client, instance: Instance) -> None:
     instance.name = f"{instance.token} {instance.endpoint.secret}"
     instance.save(update_fields=["name"])
-    page = looking.get("/instances/12345/").content.decode()
+    page = viewing.get("/instances/12345/").content.decode()
     assert "••••" in page
     assert instance.token not in page and instance.endpoint.secret not in page
 
 
-def test_what_is_the_persons_alone_stays_closed(looking: Client) -> None:
+def test_what_is_the_persons_alone_stays_closed(viewing: Client) -> None:
     for address in (
         "/accounts/2fa/",
         "/accounts/2fa/recovery-codes/",
         "/accounts/sessions/",
         "/account/export/",
     ):
-        answer = looking.get(address)
+        answer = viewing.get(address)
         assert (
             answer.status_code,
             "This page is personal" in answer.content.decode().replace("&#x27;", "'"),
         ) == (403, True)
 
 
-def test_no_file_is_handed_out(looking: Client, instance: Instance) -> None:
+def test_no_file_is_handed_out(viewing: Client, instance: Instance) -> None:
     bin = bin_actions.open_bin(instance)
     capture_actions.capture(bin.key, method="POST", body=b"a private text")
     capture = bin.captures.get()
-    answer = looking.get(f"/testing/bins/{bin.key}/{capture.public_id}/body/")
+    answer = viewing.get(f"/testing/bins/{bin.key}/{capture.public_id}/body/")
     assert (answer.status_code, "Files and exports" in answer.content.decode()) == (403, True)
     assert "Content-Disposition" not in answer.headers
 
 
-def test_every_look_and_every_page_is_in_the_trail(looking: Client, instance: Instance) -> None:
-    looking.get("/instances/12345/")
-    looking.get("/log/", headers={"hx-request": "true"})
-    looking.get("/log/?state=failed")
-    looking.get("/instances/99999/")
-    looking.post("/instances/12345/rename/", {"name": "x"})
-    answer = looking.post("/admin/stop-viewing/")
+def test_every_look_and_every_page_is_in_the_trail(viewing: Client, instance: Instance) -> None:
+    viewing.get("/instances/12345/")
+    viewing.get("/log/", headers={"hx-request": "true"})
+    viewing.get("/log/?state=failed")
+    viewing.get("/instances/99999/")
+    viewing.post("/instances/12345/rename/", {"name": "x"})
+    answer = viewing.post("/admin/stop-viewing/")
     assert answer["Location"] == f"/admin/accounts/account/{instance.owner_id}/change/"
     assert actions() == [
         ("charlie@example.org", "look.started", {"reason": "ticket 7"}),
@@ -136,7 +136,7 @@ def test_every_look_and_every_page_is_in_the_trail(looking: Client, instance: In
         ("charlie@example.org", "look.page", {"path": "/log/?state=failed"}),
         ("charlie@example.org", "look.ended", {}),
     ]
-    assert looking.get("/instances/12345/").status_code == 404
+    assert viewing.get("/instances/12345/").status_code == 404
 
 
 def test_it_takes_a_reason(instance: Instance, staff: Client) -> None:
@@ -153,8 +153,8 @@ def test_from_an_instance_it_leads_to_that_instance(instance: Instance, staff: C
     assert staff.get(answer["Location"]).status_code == 200
 
 
-def test_the_staff_desk_stays_the_staffs_own(looking: Client) -> None:
-    page = looking.get("/admin/")
+def test_the_staff_desk_stays_the_staffs_own(viewing: Client) -> None:
+    page = viewing.get("/admin/")
     assert page.status_code == 200
     assert "You are viewing" in page.content.decode()
 
@@ -182,9 +182,9 @@ def test_who_loses_the_right_looks_no_longer(instance: Instance, of_group) -> No
     assert support.get("/instances/12345/").status_code == 404
 
 
-def test_it_shows_one_account_and_no_other(looking: Client) -> None:
+def test_it_shows_one_account_and_no_other(viewing: Client) -> None:
     bobs = InstanceFactory(number=777, owner=UserFactory(email="bob@example.org").account)
-    assert bobs.pk and looking.get("/instances/777/").status_code == 404
+    assert bobs.pk and viewing.get("/instances/777/").status_code == 404
 
 
 def test_a_blocked_account_can_be_looked_at(instance: Instance, staff: Client, charlie: User) -> None:
@@ -193,28 +193,28 @@ def test_a_blocked_account_can_be_looked_at(instance: Instance, staff: Client, c
     assert staff.get("/instances/12345/").status_code == 200
 
 
-def test_looking_reads_nothing_as_read(looking: Client, instance: Instance) -> None:
+def test_looking_reads_nothing_as_read(viewing: Client, instance: Instance) -> None:
     """What a page notes about its owner's reading is not noted for staff."""
     bin = bin_actions.open_bin(instance)
     capture_actions.capture(bin.key, method="POST", body=b"{}")
     capture = bin.captures.get()
-    looking.get(f"/testing/bins/{bin.key}/{capture.public_id}/")
+    viewing.get(f"/testing/bins/{bin.key}/{capture.public_id}/")
     capture.refresh_from_db()
     assert capture.read_at is None
 
 
 @pytest.mark.parametrize("address", ["/healthz", "/metrics"])
-def test_machines_pages_are_as_ever(looking: Client, address: str) -> None:
-    assert looking.get(address).status_code == 200
+def test_machines_pages_are_as_ever(viewing: Client, address: str) -> None:
+    assert viewing.get(address).status_code == 200
 
 
-def test_looking_at_a_bin_of_ones_own_reads_nothing_either(looking: Client, instance: Instance) -> None:
+def test_looking_at_a_bin_of_ones_own_reads_nothing_either(viewing: Client, instance: Instance) -> None:
     bin = bin_actions.open_own_bin(instance.owner)
     capture_actions.capture(bin.key, method="POST", body=b"{}")
-    assert looking.get(f"/testing/bins/{bin.key}/{bin.captures.get().public_id}/").status_code == 200
+    assert viewing.get(f"/testing/bins/{bin.key}/{bin.captures.get().public_id}/").status_code == 200
     assert bin.captures.get().read_at is None
 
 
-def test_a_token_in_an_address_is_not_kept_in_the_trail(looking: Client) -> None:
-    looking.get("/instances/?token=sooo-secret")
+def test_a_token_in_an_address_is_not_kept_in_the_trail(viewing: Client) -> None:
+    viewing.get("/instances/?token=sooo-secret")
     assert actions()[-1] == ("charlie@example.org", "look.page", {"path": "/instances/?token=…"})

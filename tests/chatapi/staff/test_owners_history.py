@@ -1,4 +1,4 @@
-"""An account's owner reads what was done in it, by whom, and that staff looked; nobody else reads it."""
+"""An account's owner sees its audit log, including views by staff; other users do not."""
 
 from django.test import Client
 

@@ -1,6 +1,6 @@
 """A stopped instance lets nothing in or out and loses nothing; a blocked account turns its people and keys away.
 
-That dispatchers pass a paused endpoint by is told in tests/hooks/dispatch/test_claims.py and test_pause.py.
+That dispatchers skip a paused endpoint is tested in tests/hooks/dispatch/test_claims.py and test_pause.py.
 """
 
 from django.test import Client

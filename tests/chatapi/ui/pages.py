@@ -57,7 +57,7 @@ QUERIES = {
     "mfa_index": 6,
     "usersessions_list": 5,
 }
-# The staff desk's; its own tests (tests/staff) see to it that they stay so on a million rows.
+# Pages of the support desk; tests/chatapi/staff holds them on a million rows.
 STAFF_QUERIES = {
     "admin:accounts_account_changelist": 3,
     "admin:accounts_accountkey_changelist": 3,

@@ -1,4 +1,4 @@
-"""The chooser finds every instance there is, says whose account one is in, and leads to the same page for it."""
+"""The chooser finds every instance, names its account, and leads to the same page of it."""
 
 import re
 
@@ -35,7 +35,7 @@ def test_the_search_finds_what_the_list_does_not_hold(client: Client, instances:
         assert rows(client, q=words, at="/log/") == [(f"/log/?instance={last.number}", "Echo")]
 
 
-def test_the_search_leads_to_the_page_on_which_it_stands(client: Client, instances: list[Instance]) -> None:
+def test_the_search_leads_to_the_page_that_is_open(client: Client, instances: list[Instance]) -> None:
     at = {
         f"/instances/{instances[0].number}/messages/": f"/instances/{instances[4].number}/messages/",
         "/testing/sending/": f"/testing/sending/?instance={instances[4].number}",

@@ -1,4 +1,4 @@
-"""The first steps go along from page to page until they are done, for whoever may take them, and can be put away."""
+"""The first steps are on every page until they are done or dismissed, for users who may take them."""
 
 import re
 

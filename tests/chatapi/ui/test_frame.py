@@ -79,7 +79,7 @@ def test_a_running_verification_stands_on_every_page_until_it_ends(
 def test_a_page_asks_the_database_a_fixed_number_of_times(
     client: Client, two: tuple[Instance, Instance], django_assert_num_queries: object
 ) -> None:
-    client.get("/account/")  # from here on the choice stands in the session
+    client.get("/account/")  # stores the choice in the session
     with django_assert_num_queries(9):  # type: ignore[operator]
         client.get("/account/")
     for _ in range(5):

@@ -1,7 +1,7 @@
-"""What each page asks of the database: the table below pins it, and a page that is missing from it fails.
+"""The queries of each page: the table below pins it, and a page that is missing from it fails.
 
 The rows are counted as the page is asked for the second time, by its owner, in an account that is lived in
-(tests/chatapi/ui/shown.py). `make bench` measures how long the same pages take on a million hooks.
+(tests/chatapi/ui/sample_day.py). `make bench` measures how long the same pages take on a million hooks.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from tests.chatapi.permissions import ADDRESSES
 from tests.chatapi.ui.pages import QUERIES, STAFF_QUERIES, visitor_of
-from tests.chatapi.ui.shown import Day
+from tests.chatapi.ui.sample_day import Day
 
 pytestmark = pytest.mark.django_db
 
@@ -23,8 +23,8 @@ def day(settings: object) -> Day:
     return Day()
 
 
-def asked(day: Day, name: str) -> int:
-    """How many statements the page takes when it is asked for the second time; -1 when it is none."""
+def count_statements(day: Day, name: str) -> int:
+    """The number of statements of the page's second request; -1 if it is not a page."""
     client = day.client(visitor_of(name))
     with transaction.atomic():
         client.get(day.address(name))
@@ -40,7 +40,7 @@ def asked(day: Day, name: str) -> int:
 
 
 def test_every_page_asks_as_often_as_the_table_says(day: Day) -> None:
-    found = {name: asked(day, name) for name in QUERIES | STAFF_QUERIES}
+    found = {name: count_statements(day, name) for name in QUERIES | STAFF_QUERIES}
 
     assert found == QUERIES | STAFF_QUERIES
 
@@ -51,7 +51,7 @@ def test_every_page_is_in_the_table(day: Day) -> None:
         for name in ADDRESSES
         if not name.startswith(("admin:", "instances-api:", "contract"))
         and name not in QUERIES
-        and asked(day, name) >= 0
+        and count_statements(day, name) >= 0
     ]
 
     assert missing == [], "Give each its number of queries in tests/chatapi/ui/pages.py."
@@ -62,9 +62,9 @@ def test_more_rows_ask_no_more(day: Day) -> None:
     from instances.actions.sending.accept import send_message
 
     names = ("instances:list", "instances:messages", "instances:chat", "log:list", "testing:sending")
-    before = {name: asked(day, name) for name in names}
+    before = {name: count_statements(day, name) for name in names}
     for place in range(20):
         receive_message(day.instance, sender=f"1768056{place:04}", body=f"hello {place}")
         send_message(day.instance, chat_id="15550100101", body=f"hello {place}")
 
-    assert {name: asked(day, name) for name in names} == before
+    assert {name: count_statements(day, name) for name in names} == before

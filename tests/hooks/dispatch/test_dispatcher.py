@@ -298,7 +298,7 @@ def test_sigterm_finishes_what_is_under_way_and_leaves_the_rest_to_others(tmp_pa
             first, *rest = emit(endpoint(receiver.url), 5)
             slow.wait_for_arrival()
             process.process.terminate()
-            # it gives its slot up at once, and goes on with the request
+            # it releases its slot at once, and finishes the request
             wait_until(
                 lambda: Runner.objects.get(pid=process.process.pid).finished_at, "the slot is given up"
             )

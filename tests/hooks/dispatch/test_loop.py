@@ -121,7 +121,7 @@ def test_what_lies_at_hand_of_endpoints_that_hang_keeps_no_other_lane_waiting(
     dispatcher.next_sweep = time.monotonic() + 60
     dispatcher.lanes.max_in_flight = 4
     dispatcher.lanes.add([hook(lane) for lane in (1, 1, 1, 1, 2, 2, 2, 2)])
-    list(dispatcher.lanes.next_hooks())  # one of each lane is under way, three of each at hand
+    list(dispatcher.lanes.next_hooks())  # one of each lane is in flight, three of each are claimed
     dispatcher.lanes.buffered += 2  # the room of twice max_in_flight is full
     dispatcher.lanes_to_claim = dict.fromkeys((1, 2, 3))
     dispatcher.claim()
@@ -150,7 +150,7 @@ def test_a_hook_that_can_not_be_sent_is_a_failed_attempt_and_the_others_go_on(di
 
 
 def run_until_all_sent(worker_slot: worker_slots.WorkerSlot, n: int) -> None:
-    """The whole loop in this thread, which is told to stop once `n` requests have come."""
+    """The whole loop in this thread, which stops after `n` requests."""
     heard, tell = os.pipe()
 
     def answer(received: Received) -> Answer:

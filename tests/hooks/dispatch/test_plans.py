@@ -96,7 +96,7 @@ def test_the_dispatchers_claims_and_sweeps(filled: million.Million) -> None:
     claim.hand_back(session, found)
     claim.due_lanes(session)
     claim.seconds_to_next_retry(session)
-    claim.sweep(session)  # nobody sits on the advisory lock of dispatcher 1: its lanes are orphans
+    claim.sweep(session)  # no session holds the advisory lock of dispatcher 1: its lanes are orphaned
     claim.release_lanes(session, 1)
     assert {
         claim.TAKE_LANES,

@@ -62,7 +62,7 @@ def test_after_24_hours_of_nothing_but_failures_an_endpoint_is_paused(endpoint: 
     ("since", "attempts", "last"),
     [
         (DAY - timedelta(minutes=1), 10, timedelta()),  # not a day yet
-        (DAY + timedelta(hours=8), 10, timedelta(hours=10)),  # nobody has tried since
+        (DAY + timedelta(hours=8), 10, timedelta(hours=10)),  # no attempt since
         (DAY + timedelta(minutes=2), 9, timedelta(minutes=1)),  # too few to judge by
     ],
 )
@@ -143,7 +143,7 @@ def test_a_pause_by_hand_and_its_end(endpoint: Endpoint) -> None:
     pause(endpoint, acting_user=None)
     kept = stored(endpoint)
     assert (kept.paused_at is not None, kept.pause_reason) == (True, PauseReason.BY_HAND)
-    assert list(auto_pause.paused_and_not_told()) == []  # whoever has done it knows it
+    assert list(auto_pause.paused_and_not_told()) == []  # the user who paused it knows
     before = kept.paused_at
     assert pause(endpoint, acting_user=None).paused_at == before
     resume(endpoint, acting_user=None)

@@ -27,7 +27,7 @@ BERT = "4915112345678@c.us"
 QUERY = f"?instance=12345&chat={ANNA}"
 
 
-def touch(client: Client, where: str, *, query: str = QUERY, **fields) -> str:
+def act(client: Client, where: str, *, query: str = QUERY, **fields) -> str:
     """The line on a touch, without its markup."""
     answer = client.post(f"{PAGE}{where}/{query}", fields, headers=HTMX)
     assert answer.status_code in (200, 422), answer.status_code
@@ -74,7 +74,7 @@ def test_the_code_of_the_instance_leads_to_its_phone(alice, instance, settings):
 
 
 def test_a_contact_writes_and_the_hook_is_named(alice, instance):
-    said = touch(alice, "contact/write", kind="text", text="hello")
+    said = act(alice, "contact/write", kind="text", text="hello")
     [message] = Message.objects.all()
     assert (message.body, message.author, message.type, message.from_me) == ("hello", ANNA, "chat", False)
     assert said.startswith("+17680561234 sent “Text”.")
@@ -99,13 +99,13 @@ def test_a_contact_writes_and_the_hook_is_named(alice, instance):
     ],
 )
 def test_a_contact_sends_every_kind(alice, fields, type, body, caption):
-    touch(alice, "contact/write", **fields)
+    act(alice, "contact/write", **fields)
     message = Message.objects.get()
     assert (message.type, message.body, message.caption) == (type, body, caption)
 
 
 def test_a_card_names_who_it_is_of(alice):
-    touch(alice, "contact/write", kind="card", card_name="Bert", card_phone="+49 151 12345678")
+    act(alice, "contact/write", kind="card", card_name="Bert", card_phone="+49 151 12345678")
     assert "FN:Bert\nTEL;type=CELL;type=VOICE;waid=4915112345678:+4915112345678" in Message.objects.get().body
 
 
@@ -114,19 +114,19 @@ def test_a_card_names_who_it_is_of(alice):
     [("photo", "image", "image/png"), ("voice", "ptt", "audio/"), ("file", "document", "text/plain")],
 )
 def test_without_a_file_a_sample_is_sent(alice, kind, type, family):
-    touch(alice, "contact/write", kind=kind, text="look")
+    act(alice, "contact/write", kind=kind, text="look")
     message = Message.objects.get()
     assert (message.type, message.caption, message.body) == (type, "look", message.media.link)
     assert message.media.content_type.startswith(family)
 
 
 def test_a_file_is_served_as_it_is_and_never_as_a_page(alice):
-    said = touch(
+    said = act(
         alice, "contact/write", kind="file", file=SimpleUploadedFile("a.txt", b"<script>alert(1)</script>")
     )
     assert "The file was not taken: the content is a web page or a program" in said
     assert Message.objects.count() == 0
-    touch(alice, "contact/write", kind="file", file=SimpleUploadedFile("note.txt", b"1 < 2", "text/plain"))
+    act(alice, "contact/write", kind="file", file=SimpleUploadedFile("note.txt", b"1 < 2", "text/plain"))
     message = Message.objects.get()
     answer = alice.get(message.media.link.partition("//")[2].partition("/")[2].join(("/", "")))
     assert answer["X-Content-Type-Options"] == "nosniff"
@@ -135,27 +135,27 @@ def test_a_file_is_served_as_it_is_and_never_as_a_page(alice):
 
 def test_a_voice_must_be_a_sound_and_a_photo_a_picture(alice):
     text = SimpleUploadedFile("note.txt", b"hello", "text/plain")
-    assert "it takes audio, and this is text/plain" in touch(alice, "contact/write", kind="voice", file=text)
+    assert "it takes audio, and this is text/plain" in act(alice, "contact/write", kind="voice", file=text)
     text.seek(0)
-    assert "it takes image, and this is text/plain" in touch(alice, "contact/write", kind="photo", file=text)
+    assert "it takes image, and this is text/plain" in act(alice, "contact/write", kind="photo", file=text)
     assert Message.objects.count() == 0
 
 
 def test_a_message_is_quoted_and_forwarded(alice):
-    touch(alice, "contact/write", text="hello")
+    act(alice, "contact/write", text="hello")
     first = Message.objects.get()
-    touch(alice, "own/write", text="hi", quoted=first.message_id)
-    touch(alice, "contact/write", forward=first.message_id)
+    act(alice, "own/write", text="hi", quoted=first.message_id)
+    act(alice, "contact/write", forward=first.message_id)
     quoting, passed_on = Message.objects.order_by("number")[1:]
     assert quoting.quoted == {"id": first.message_id, "body": "hello", "type": "chat"}
     assert (passed_on.body, passed_on.forwarded, passed_on.author) == ("hello", 1, ANNA)
-    assert "not found" in touch(alice, "contact/write", forward="true_x")
+    assert "not found" in act(alice, "contact/write", forward="true_x")
     assert Message.objects.count() == 3
 
 
 def test_what_is_typed_by_hand_gets_no_ack(alice, instance):
     change_settings(instance, {"ackNotificationsOn": True, "webhookUrl": "https://example.com/hook"})
-    said = touch(alice, "own/write", text="by hand")
+    said = act(alice, "own/write", text="by hand")
     message = Message.objects.get()
     assert (message.from_me, message.by_api) == (True, False)
     assert "Typed by hand: “Text” to +17680561234." in said
@@ -165,49 +165,49 @@ def test_what_is_typed_by_hand_gets_no_ack(alice, instance):
 
 def test_a_contact_reads_what_the_api_has_sent_or_leaves_it(alice, instance):
     sent = send_message(instance, chat_id=ANNA, body="hello")
-    assert "has nothing to read" in touch(alice, "contact/read")
+    assert "has nothing to read" in act(alice, "contact/read")
     send_due()
     assert Message.objects.get().get_ack_display() == "delivered"
-    said = touch(alice, "contact/read")
+    said = act(alice, "contact/read")
     assert "read 1 message." in said
     assert Message.objects.get(message_id=sent.message_id).get_ack_display() == "viewed"
     assert "Ack" in said
 
 
 def test_who_is_offline_gets_nothing_until_they_are_back(alice, instance):
-    assert "is offline" in touch(alice, "contact", switch="offline")
+    assert "is offline" in act(alice, "contact", switch="offline")
     send_message(instance, chat_id=ANNA, body="hello")
     send_due()
     assert Message.objects.get().get_ack_display() == "sent"
     page = alice.get(f"{PAGE}{QUERY}").content.decode()
     assert (rows(page, "own"), rows(page, "contact")) == ({1: True}, {1: False})
-    touch(alice, "contact", switch="online")
+    act(alice, "contact", switch="online")
     record_due_receipts(instance, timezone.now())
     news = poll(alice, page).content.decode()
     assert states(news) == [[1, "delivered", True, False]]
 
 
 def test_a_contact_blocks_leaves_and_changes_their_mind(alice, instance):
-    touch(alice, "contact", switch="block")
-    touch(alice, "contact", switch="leave")
-    said = touch(alice, "contact", name="Anna", deliver_after="3", read_after="")
+    act(alice, "contact", switch="block")
+    act(alice, "contact", switch="leave")
+    said = act(alice, "contact", name="Anna", deliver_after="3", read_after="")
     contact = SandboxContact.objects.get()
     assert (contact.blocks, contact.has_account, contact.name) == (True, False, "Anna")
     assert (contact.deliver_after, contact.read_after) == (3, None)
     assert "Anna gets messages after 3 s and never reads them." in said
-    assert "Anna has no account" in touch(alice, "contact/write", text="hello")
-    assert "did not arrive whole" in touch(alice, "contact", switch="fly")
-    assert "Ensure this value is greater" in touch(alice, "contact", deliver_after="-1")
+    assert "Anna has no account" in act(alice, "contact/write", text="hello")
+    assert "did not arrive whole" in act(alice, "contact", switch="fly")
+    assert "Ensure this value is greater" in act(alice, "contact", deliver_after="-1")
 
 
 def test_the_phone_is_logged_out_and_linked_again(alice, instance):
-    assert "Logged out. Now: not linked." in touch(alice, "own", event="log_out")
+    assert "Logged out. Now: not linked." in act(alice, "own", event="log_out")
     page = alice.get(f"{PAGE}{QUERY}").content.decode()
     assert "Scan the QR code" in page
-    said = touch(alice, "contact/write", text="hello")
+    said = act(alice, "contact/write", text="hello")
     assert "It can't be done: The instance is not authenticated (got qr code)" in said
     assert Message.objects.count() == 0
-    assert "The QR code was scanned. Now: connected." in touch(alice, "own", event="scan")
+    assert "The QR code was scanned. Now: connected." in act(alice, "own", event="scan")
     instance.refresh_from_db()
     assert instance.account_status == "authenticated"
 
@@ -221,24 +221,24 @@ def test_the_phone_is_logged_out_and_linked_again(alice, instance):
     ],
 )
 def test_network_computer_and_synchronising(alice, instance, event, back, status, substatus):
-    touch(alice, "own", event=event)
+    act(alice, "own", event=event)
     instance.refresh_from_db()
     assert (instance.account_status, instance.substatus) == (status, substatus)
     assert f'value="{back}"' in alice.get(f"{PAGE}{QUERY}").content.decode()
-    touch(alice, "own", event=back)
+    act(alice, "own", event=back)
     instance.refresh_from_db()
     assert (instance.account_status, instance.substatus) == ("authenticated", "normal")
 
 
 def test_a_low_battery_is_a_status_with_its_hook(alice, instance):
     change_settings(instance, {"statusNotificationsOn": True, "webhookUrl": "https://example.com/hook"})
-    said = touch(alice, "own", battery="15")
+    said = act(alice, "own", battery="15")
     assert "The battery is at 15 %. Queued Status" in said
     instance.refresh_from_db()
     assert (instance.battery, instance.substatus) == (15, "battery_low")
-    assert "less than or equal to 100" in touch(alice, "own", battery="101")
-    assert "This field is required" in touch(alice, "own", battery="")
-    assert "did not arrive whole" in touch(alice, "own", event="explode")
+    assert "less than or equal to 100" in act(alice, "own", battery="101")
+    assert "This field is required" in act(alice, "own", battery="")
+    assert "did not arrive whole" in act(alice, "own", event="explode")
 
 
 def test_a_group_is_made_and_each_member_has_a_phone(alice, instance):
@@ -248,10 +248,10 @@ def test_a_group_is_made_and_each_member_has_a_phone(alice, instance):
     group = Chat.objects.get(is_group=True)
     assert answer.url == f"{PAGE}?instance=12345&chat={group.chat_id}"
     query = f"?instance=12345&chat={group.chat_id}&as={BERT}"
-    assert "+4915112345678 sent “Text” in Holidays." in touch(alice, "contact/write", query=query, text="hi")
+    assert "+4915112345678 sent “Text” in Holidays." in act(alice, "contact/write", query=query, text="hi")
     message = Message.objects.get()
     assert (message.author, message.chat) == (BERT, group)
-    assert "A call goes to one person" in touch(alice, "contact/write", query=query, kind="call")
+    assert "A call goes to one person" in act(alice, "contact/write", query=query, kind="call")
     assert "on the phone of" in alice.get(f"{PAGE}{query}").content.decode()
 
 
@@ -287,15 +287,15 @@ def test_a_poll_tells_of_the_phone_only_when_it_is_another(alice, instance):
 
 
 def test_what_the_account_has_read_is_ticked_on_the_contacts_phone(alice, instance):
-    touch(alice, "contact/write", text="hello")
+    act(alice, "contact/write", text="hello")
     page = alice.get(f"{PAGE}{QUERY}").content.decode()
-    assert "Read on the instance's phone" in touch(alice, "own/read")
+    assert "Read on the instance's phone" in act(alice, "own/read")
     assert states(poll(alice, page).content.decode()) == [[1, "read", True, False]]
     assert Chat.objects.get().unread == 0
 
 
 def test_texts_are_never_markup(alice):
-    touch(alice, "contact/write", text="<img src=x onerror=alert(1)>")
+    act(alice, "contact/write", text="<img src=x onerror=alert(1)>")
     page = alice.get(f"{PAGE}{QUERY}").content.decode()
     assert "&lt;img src=x onerror=alert(1)&gt;" in page
     assert "<img src=x" not in page
@@ -314,14 +314,14 @@ def test_without_htmx_the_line_comes_on_the_next_page(alice):
 
 
 def test_the_sandbox_starts_anew(alice, instance):
-    touch(alice, "contact/write", text="hello")
+    act(alice, "contact/write", text="hello")
     answer = alice.post(f"{PAGE}reset/{QUERY}", follow=True)
     assert "The sandbox starts anew" in answer.content.decode()
     assert (Message.objects.count(), Chat.objects.count()) == (0, 0)
 
 
 def test_a_viewer_looks_only(alice, instance):
-    touch(alice, "contact/write", text="hello")
+    act(alice, "contact/write", text="hello")
     vera = Client()
     vera.force_login(member_of(instance.owner, "viewer", "vera@example.org"))
     page = vera.get(f"{PAGE}{QUERY}").content.decode()
@@ -334,8 +334,8 @@ def test_a_viewer_looks_only(alice, instance):
 
 def test_the_page_and_its_poll_cost_a_known_number_of_queries(alice, instance, django_assert_num_queries):
     for number in range(5):
-        touch(alice, "contact/write", text=f"text {number}")
-    touch(alice, "contact/write", kind="photo")
+        act(alice, "contact/write", text=f"text {number}")
+    act(alice, "contact/write", kind="photo")
     page = alice.get(f"{PAGE}{QUERY}").content.decode()
     with django_assert_num_queries(17):
         alice.get(f"{PAGE}{QUERY}")

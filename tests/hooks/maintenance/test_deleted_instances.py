@@ -1,4 +1,4 @@
-"""The hooks of a deleted instance: nobody sees or sends them any more, and their rows go in small transactions."""
+"""The hooks of a deleted instance: they are not shown or sent, and their rows are deleted in small transactions."""
 
 import pytest
 from django.db import connection, transaction

@@ -1,4 +1,4 @@
-"""What is not there is said in the language of whoever asks, and the icon is where browsers look for it."""
+"""Errors have the format that the client accepts, and the icon has the URL that browsers request."""
 
 import pytest
 from django.test import Client

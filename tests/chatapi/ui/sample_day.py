@@ -1,7 +1,7 @@
-"""A day at alice's shops: an account in which every page has something to show, for whoever walks over all pages.
+"""A day at alice's shops: an account in which every page has something to show, for tests of all pages.
 
-`Day(url)` writes it into the database at hand; where the product runs on that, its hooks are delivered to `url`. A
-process that may not touch the database, such as one with a browser, gets it by `python manage.py shell` (see `told`).
+`Day(url)` writes it into the current database; if the product runs on it, hooks are delivered to `url`. A
+process without access to the database, such as one with a browser, runs `print_day` in `manage.py shell`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ CAPTURED: tuple[dict[str, Any], ...] = (
 
 
 class Day(World):
-    """The World of the permissions' table, lived in. `url` answers, `broken` does not."""
+    """The World of the permissions' table with more data. `url` responds with 200, `broken` does not."""
 
     def __init__(self, url: str = "http://127.0.0.1:9/hook", broken: str = "http://127.0.0.1:9/hook") -> None:
         super().__init__()
@@ -111,8 +111,8 @@ HOOK_HEADERS = (
 )
 
 
-def told(url: str, broken: str, names: list[str]) -> None:
-    """For `manage.py shell`: makes the day and prints, as JSON on the last line, sessions and addresses by name."""
+def print_day(url: str, broken: str, names: list[str]) -> None:
+    """For `manage.py shell`: creates the day and prints, as JSON on the last line, sessions and addresses by name."""
     with transaction.atomic():  # a worker that is awake must not deliver what World cancels
         day = Day(url, broken)
     delivered = Hook.objects.filter(endpoint_id=day.night.pk, kind=Kind.MESSAGE).first()
