@@ -8,6 +8,8 @@ from typing import Any
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
 
+from instances import payload_examples
+
 
 class ErrorSerializer(serializers.Serializer[Any]):
     """An error. `fields` is present if a field or a parameter is invalid."""
@@ -60,23 +62,6 @@ INSTANCE_ID = OpenApiParameter(
 HOOK_ID = OpenApiParameter("id", str, OpenApiParameter.PATH, description="The `webhook-id` of its requests.")
 REDELIVERY_ID = OpenApiParameter("id", str, OpenApiParameter.PATH, description="The job's `id`.")
 
-SETTINGS = {
-    "sendDelay": 0,
-    "webhookUrl": "https://example.com/hook",
-    "instanceStatuses": False,
-    "webhookStatuses": False,
-    "statusNotificationsOn": False,
-    "ackNotificationsOn": True,
-    "chatUpdateOn": False,
-    "videoUploadOn": False,
-    "proxy": None,
-    "guaranteedHooks": True,
-    "ignoreOldMessages": False,
-    "oldMessagesPeriod": 300,
-    "processArchive": False,
-    "disableDialogsArchive": False,
-    "parallelHooks": False,
-}
 INSTANCE = {
     "id": "1203344556",
     "name": "Shop",
@@ -92,27 +77,15 @@ INSTANCE = {
     "deliveryPausedAt": None,
     "deliveryPauseReason": None,
     "failingSince": None,
-    "settings": SETTINGS,
+    "settings": payload_examples.SETTINGS,
     "createdAt": "2030-01-01T09:00:00Z",
 }
 MESSAGE = {
+    **payload_examples.MESSAGE,
     "id": "false_17680561234@c.us_3EB0957AD66BAFF57D1D3EB0957AD66B",
     "body": "hello",
-    "fromMe": False,
-    "self": 0,
-    "isForwarded": 0,
-    "author": "17680561234@c.us",
     "time": 1893488400,
-    "chatId": "17680561234@c.us",
     "messageNumber": 1,
-    "type": "chat",
-    "senderName": "Ann",
-    "caption": None,
-    "quotedMsgBody": None,
-    "quotedMsgId": None,
-    "quotedMsgType": None,
-    "chatName": "Ann",
-    "metadata": None,
 }
 HOOK_BODY = (
     '{"ack":[{"id":"true_17680561234@c.us_3EB0957AD66BAFF57D1D","queueNumber":7,'

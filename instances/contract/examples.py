@@ -1,15 +1,30 @@
-"""The other half of each method's description: which group it belongs to, an example call, and its reply.
+"""The documentation of each method besides its arguments: its group, an example call, and its reply.
 
-The methods themselves stand in registry.METHODS. test_documentation.py makes each of these calls and
-compares the reply, key by key and type by type, so what the documents show is what the methods answer.
+test_documentation.py makes each of these calls and compares the reply, key by key and type by type.
 """
 
 from dataclasses import dataclass, field
 from typing import Any
 
 from instances.contract.registry import METHODS, Method
+from instances.payload_examples import (
+    CHAT,
+    DIALOG,
+    GROUP,
+    LABEL,
+    MEMBER,
+    MESSAGE,
+    PICTURE,
+    RECEIVED,
+    SENT,
+    SETTINGS,
+    SITE,
+    TO,
+    VCARD,
+    VOICE,
+)
 
-PNG = "image/png"  # the reply of the two methods that answer a picture
+PNG = "image/png"  # the reply of the two methods that return an image
 
 
 @dataclass(frozen=True)
@@ -20,88 +35,22 @@ class Example:
     given: dict[str, Any] = field(default_factory=dict)
 
 
-CHAT = "17680561234@c.us"
-GROUP = "15550001111-1479621234@g.us"
-MEMBER = "15550003333@c.us"
-SENT = "true_17680561234@c.us_3EB0957AD66BAFF57D1D"
-RECEIVED = "false_17680561234@c.us_5C5A2D1F0B6E4A3D9C8B7A6F5E4D3C2B"
-TO = {"chatId": CHAT}
-SITE = "https://chat.example.com"
-# The smallest picture, and the beginning of a voice message: they make calls that can be pasted.
-PICTURE = (
-    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk"
-    "YPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
-)
-VOICE = "data:audio/ogg;base64,T2dnUwACAAAAAAAAAAA="
-VCARD = "BEGIN:VCARD\nVERSION:3.0\nN:;Ann;;;\nFN:Ann\nTEL;waid=17680561234:+17680561234\nEND:VCARD"
-
-MESSAGE = {
-    "id": RECEIVED,
-    "body": "Hello",
-    "fromMe": False,
-    "self": 0,
-    "isForwarded": 0,
-    "author": CHAT,
-    "time": 1794700800,
-    "chatId": CHAT,
-    "messageNumber": 102,
-    "type": "chat",
-    "senderName": "Ann",
-    "caption": None,
-    "quotedMsgBody": None,
-    "quotedMsgId": None,
-    "quotedMsgType": None,
-    "chatName": "Ann",
-    "metadata": None,
-}
-DIALOG = {
-    "id": GROUP,
-    "name": "Friends",
-    "image": None,
-    "metadata": {
-        "isGroup": True,
-        "participants": ["15550001111@c.us", MEMBER],
-        "admins": ["15550001111@c.us"],
-        "groupInviteLink": f"{SITE}/invite/Kq3vX9mBt0aZ",
-    },
-    "last_time": 1794700800,
-}
-SETTINGS = {
-    "sendDelay": 0,
-    "webhookUrl": "https://example.com/hook",
-    "instanceStatuses": True,
-    "webhookStatuses": True,
-    "statusNotificationsOn": False,
-    "ackNotificationsOn": True,
-    "chatUpdateOn": False,
-    "videoUploadOn": False,
-    "proxy": None,
-    "guaranteedHooks": False,
-    "ignoreOldMessages": False,
-    "oldMessagesPeriod": 300,
-    "processArchive": False,
-    "disableDialogsArchive": False,
-    "parallelHooks": False,
-}
-LABEL = {"id": "5", "name": "Paid", "hexColor": "#ff9485"}
-
-
-def sent(given: dict[str, Any], **more: Any) -> Example:
-    """A send, whose reply all sends have."""
+def sending_example(given: dict[str, Any], **more: Any) -> Example:
+    """A send method. All have the same reply."""
     reply = {"sent": True, "message": f"Sent to {CHAT}", "id": SENT, "queueNumber": 2223}
     return Example({**reply, **more}, {**TO, **given})
 
 
-def of_chat(**given: Any) -> Example:
+def chat_example(**given: Any) -> Example:
     return Example({"result": "success", "chatId": CHAT}, {**TO, **given})
 
 
-def of_member(key: str, message: str) -> Example:
+def member_example(key: str, message: str) -> Example:
     reply = {key: True, "message": f"{MEMBER} {message}", "groupId": GROUP}
     return Example(reply, {"groupId": GROUP, "participantChatId": MEMBER})
 
 
-# By the name of the group: the methods in the order in which documents show them.
+# By the name of the group: the methods in the order of the documentation.
 GROUPS: dict[str, dict[str, Example]] = {
     "Instance": {
         "status": Example(
@@ -152,15 +101,19 @@ GROUPS: dict[str, dict[str, Example]] = {
         ),
     },
     "Sending": {
-        "sendMessage": sent({"body": "Hello!"}),
-        "sendFile": sent({"body": PICTURE, "filename": "photo.png", "caption": "Look at this"}),
-        "sendPTT": sent({"audio": VOICE}),
-        "sendLink": sent({"body": "https://example.com/", "title": "Example", "previewBase64": PICTURE}),
-        "sendContact": sent({"contactId": CHAT}),
-        "sendVCard": sent({"vcard": VCARD}),
-        "sendLocation": sent({"lat": 55.756693, "lng": 37.617778, "address": "Tverskaya 1, Moscow"}),
-        "forwardMessage": sent({"messageId": RECEIVED}),
-        "deleteMessage": sent({"messageId": SENT}),
+        "sendMessage": sending_example({"body": "Hello!"}),
+        "sendFile": sending_example({"body": PICTURE, "filename": "photo.png", "caption": "Look at this"}),
+        "sendPTT": sending_example({"audio": VOICE}),
+        "sendLink": sending_example(
+            {"body": "https://example.com/", "title": "Example", "previewBase64": PICTURE}
+        ),
+        "sendContact": sending_example({"contactId": CHAT}),
+        "sendVCard": sending_example({"vcard": VCARD}),
+        "sendLocation": sending_example(
+            {"lat": 55.756693, "lng": 37.617778, "address": "Tverskaya 1, Moscow"}
+        ),
+        "forwardMessage": sending_example({"messageId": RECEIVED}),
+        "deleteMessage": sending_example({"messageId": SENT}),
     },
     "Reading": {
         "messages": Example(
@@ -173,12 +126,12 @@ GROUPS: dict[str, dict[str, Example]] = {
     },
     "Chats and groups": {
         "readChat": Example({"read": True, "message": "The chat was read", "chatId": CHAT}, TO),
-        "unreadChat": of_chat(),
-        "pinChat": of_chat(),
-        "unpinChat": of_chat(),
-        "archiveChat": of_chat(),
-        "unarchiveChat": of_chat(),
-        "clearChat": of_chat(),
+        "unreadChat": chat_example(),
+        "pinChat": chat_example(),
+        "unpinChat": chat_example(),
+        "archiveChat": chat_example(),
+        "unarchiveChat": chat_example(),
+        "clearChat": chat_example(),
         "removeChat": Example({"result": "The chat was removed"}, TO),
         "typing": Example(
             {"success": True, "result": f"Typing is shown to {CHAT} for 5 seconds"}, {**TO, "duration": 5}
@@ -195,18 +148,18 @@ GROUPS: dict[str, dict[str, Example]] = {
             },
             {"groupName": "Friends", "phones": ["17680561234", "15550003333"], "messageText": "Welcome!"},
         ),
-        "addGroupParticipant": of_member("add", "was added to the group"),
-        "removeGroupParticipant": of_member("remove", "was removed from the group"),
-        "promoteGroupParticipant": of_member("promote", "is now an admin of the group"),
-        "demoteGroupParticipant": of_member("demote", "is no longer an admin of the group"),
+        "addGroupParticipant": member_example("add", "was added to the group"),
+        "removeGroupParticipant": member_example("remove", "was removed from the group"),
+        "promoteGroupParticipant": member_example("promote", "is now an admin of the group"),
+        "demoteGroupParticipant": member_example("demote", "is no longer an admin of the group"),
         "joinGroup": Example({"chatId": GROUP}, {"code": "Kq3vX9mBt0aZ"}),
         "leaveGroup": Example({"result": "The group was left"}, {"chatId": GROUP}),
         "labelsList": Example({"labels": [LABEL]}),
         "createLabel": Example({"success": True, "label": LABEL}, {"name": "New", "color": "#ff9485"}),
         "updateLabel": Example({"success": True, "label": LABEL}, {"labelId": "5", "name": "Paid"}),
         "removeLabel": Example({"success": True, "label": LABEL}, {"labelId": "5"}),
-        "labelChat": of_chat(labelId="5"),
-        "unlabelChat": of_chat(labelId="5"),
+        "labelChat": chat_example(labelId="5"),
+        "unlabelChat": chat_example(labelId="5"),
     },
     "Webhook, queues, bans": {
         "webhook": Example(
@@ -296,7 +249,7 @@ GROUPS: dict[str, dict[str, Example]] = {
 
 
 def described() -> list[tuple[str, Method, Example]]:
-    """Every method once, as documents list them: its group, itself, its example. KeyError: one is missing."""
+    """Every method once, in the order of the documentation: (group, method, example). KeyError: an unknown name."""
     return [
         (group, METHODS[name], example) for group, found in GROUPS.items() for name, example in found.items()
     ]

@@ -7,9 +7,9 @@ from django.conf import settings
 from django.utils.safestring import SafeString
 
 from instances import payloads
-from instances.contract.examples import CHAT, MEMBER, RECEIVED, SENT
 from instances.models import Ack, Chat, Instance, Message
 from instances.pages.docs.markup import coloured, marked
+from instances.payload_examples import CHAT, MEMBER, RECEIVED, SENT
 
 AT = datetime(2026, 11, 15, tzinfo=UTC)
 

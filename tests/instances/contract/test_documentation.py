@@ -19,9 +19,10 @@ from instances.actions.messages import receive_message
 from instances.actions.settings import change_settings
 from instances.actions.status import change_status
 from instances.contract import examples
-from instances.contract.examples import CHAT, GROUP, MEMBER, PNG, RECEIVED, SENT, Example
+from instances.contract.examples import PNG, Example
 from instances.contract.registry import METHODS, Method
 from instances.models import Chat, Instance, Label, Message, Participant
+from instances.payload_examples import CHAT, GROUP, MEMBER, RECEIVED, SENT
 from instances.sending import outgoing
 from tests.factories import InstanceFactory
 from tests.instances.contract.conftest import Call
