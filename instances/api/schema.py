@@ -96,7 +96,7 @@ HOOK = {
     "instanceId": "1203344556",
     "kind": "ack",
     "state": "failed",
-    "explanation": "Not delivered: example.com answered 500.",
+    "explanation": "Not delivered: example.com responded with 500.",
     "skipReason": None,
     "messageId": "true_17680561234@c.us_3EB0957AD66BAFF57D1D",
     "chatId": "17680561234@c.us",
@@ -140,8 +140,8 @@ HOOK = {
             "outcome": "not_200",
             "side": "endpoint",
             "error": None,
-            "explanation": "example.com answered 500: your program failed while handling it.",
-            "nextStep": "Read your program's error log for this time.",
+            "explanation": "example.com responded with 500: your server failed while handling it.",
+            "nextStep": "Check your server's error log for this time.",
         }
     ],
 }

@@ -50,7 +50,7 @@ def by_keyboard(page: Page) -> None:
     dialog = page.get_by_role("dialog", name=re.compile("Replay no"))
     dialog.get_by_label("Destination").fill(f"{address}/again")
     page.keyboard.press("Enter")
-    expect(dialog).to_contain_text("Delivered: localhost answered 200.")
+    expect(dialog).to_contain_text("Delivered: localhost responded with 200.")
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     expect(page.locator("#captures .capture-path")).to_have_text(["/again"])

@@ -54,7 +54,7 @@ def test_from_the_sign_up_to_the_log(newcomer: Page) -> None:
         page.get_by_label("Text", exact=True).fill("Is the blue one still there?")
         page.get_by_role("button", name="Send hook", exact=True).click()
         verdict = page.locator("#verdict")
-        expect(verdict).to_contain_text("Delivered: 127.0.0.1 answered 200.")
+        expect(verdict).to_contain_text("Delivered: 127.0.0.1 responded with 200.")
         [request] = receiver.wait_for(1)
         assert request.json()["instanceId"] == number
         assert request.json()["messages"][0]["body"] == "Is the blue one still there?"
@@ -71,7 +71,7 @@ def test_from_the_sign_up_to_the_log(newcomer: Page) -> None:
         assert receiver.wait_for(2)[1].json()["ack"][0]["status"] == "viewed"
 
         verdict.get_by_role("link", name="Open in the log").click()
-        expect(page.locator(".hook-sentence")).to_contain_text("Failed after attempt 1 of 1 (answered 500).")
+        expect(page.locator(".hook-sentence")).to_contain_text("Failed after attempt 1 of 1 (responded with 500).")
         page.get_by_role("link", name="Delivery log of Shop").click()
         rows = page.locator("#rows .hook-row").filter(has_text="simulated")
         expect(rows).to_have_count(2)
@@ -119,7 +119,7 @@ def test_a_message_gets_its_ticks_and_its_hooks_are_tried_until_200(newcomer: Pa
         for made in (1, 2):
             receiver.wait_for(made)
             expect(page.locator(".hook-sentence")).to_contain_text(
-                f"Attempt {made} of 20 failed (answered 500)"
+                f"Attempt {made} of 20 failed (responded with 500)"
             )
             page.get_by_role("button", name="Try now").click()
         expect(page.locator(".hook-sentence")).to_contain_text("Delivered, attempt 3 of 20")

@@ -10,112 +10,118 @@ from hooks.models import Attempt, Hook, Kind, Outcome, Side, SkipReason, State
 B, E, S = Side.BETWEEN, Side.ENDPOINT, Side.SERVER
 URL = "https://bot.example:8443/hook"
 
-LISTENS = (
-    "See whether your program runs and listens on that port, on all interfaces and not on localhost alone."
-)
-CONTAINER = " In a container, localhost is the container itself: use the host's name or address instead."
-LOG = "Read your server's log for this time."
+LISTENS = "Check that your server runs and listens on that port on all interfaces, not only on localhost."
+CONTAINER = " In a container, localhost is the container itself: use the host's name or IP address instead."
+LOG = "Check your server's log for this time."
 ALLOW = (
-    "Use an address that is reachable from the internet, or let the administrator list the network "
-    "in HOOKS_ALLOW_NETWORKS."
+    "Use a URL that is reachable from the internet, or ask the administrator to add the network "
+    "to HOOKS_ALLOW_NETWORKS."
 )
 
 STATUSES = [
-    (201, "bot.example answered 201, but only 200 counts as received.", "Answer with status 200 exactly."),
-    (204, "bot.example answered 204, but only 200 counts as received.", "Answer with status 200 exactly."),
+    (
+        201,
+        "bot.example responded with 201, not 200; only 200 counts as delivered.",
+        "Respond with exactly 200.",
+    ),
+    (
+        204,
+        "bot.example responded with 204, not 200; only 200 counts as delivered.",
+        "Respond with exactly 200.",
+    ),
     (
         400,
-        "bot.example answered 400: it could not make sense of the request.",
-        "See your server's log for this time: it received the request and refused it.",
+        "bot.example responded with 400: it could not parse the request.",
+        "Check your server's log for this time: it received the request and rejected it.",
     ),
     (
         401,
-        "bot.example answered 401: it wants credentials.",
-        "Let the hook's address through without a login, and check the signature instead.",
+        "bot.example responded with 401: it requires a login.",
+        "Exempt the webhook URL from the login, and verify the signature instead.",
     ),
     (
         403,
-        "bot.example answered 403: it refuses the request.",
-        "Look for a firewall, a bot filter or a missing CSRF exemption in front of the address.",
+        "bot.example responded with 403: it rejects the request.",
+        "Check for a firewall, a bot filter or a missing CSRF exemption in front of the URL.",
     ),
     (
         404,
-        "bot.example answered 404: it has nothing at this path.",
-        "Compare the path of the address with the route in your program, slashes and case included.",
+        "bot.example responded with 404: there is nothing at this path.",
+        "Compare the path of the URL with the route in your code, including slashes and case.",
     ),
     (
         405,
-        "bot.example answered 405: it does not take POST at this path.",
+        "bot.example responded with 405: this path does not accept POST.",
         "Hooks are POST requests: make the route accept POST.",
     ),
     (
         408,
-        "bot.example answered 408: it waited too long for the request.",
-        "Look at the proxy in front of your program.",
+        "bot.example responded with 408: it timed out waiting for the request.",
+        "Check the proxy in front of your server.",
     ),
     (
         410,
-        "bot.example answered 410: it says that this address is gone for good.",
-        "The hook is not tried again. Set the instance's new address.",
+        "bot.example responded with 410: it says that this URL no longer exists.",
+        "The hook is not retried. Set the instance's new URL.",
     ),
     (
         413,
-        "bot.example answered 413: the request was too large for it.",
-        "Raise the body limit of your server or proxy to 1 MB at least.",
+        "bot.example responded with 413: the request was too large for it.",
+        "Raise the body limit of your server or proxy to at least 1 MB.",
     ),
     (
         415,
-        "bot.example answered 415: it does not take JSON.",
-        "Hooks are sent as application/json: let the route accept it.",
+        "bot.example responded with 415: it does not accept JSON.",
+        "Hooks are sent as application/json: make the route accept it.",
     ),
-    (418, "bot.example answered 418: it refused the request.", LOG),
+    (418, "bot.example responded with 418: it rejected the request.", LOG),
     (
         429,
-        "bot.example answered 429: it gets more requests than it wants.",
-        "Answer quickly and queue the work; Retry-After is obeyed up to an hour.",
+        "bot.example responded with 429: it received more requests than it allows.",
+        "Respond quickly and queue the work. Retry-After is honoured up to 1 hour.",
     ),
     (
         500,
-        "bot.example answered 500: your program failed while handling it.",
-        "Read your program's error log for this time. Acks and unknown families must be answered with 200 too.",
+        "bot.example responded with 500: your server failed while handling it.",
+        "Check your server's error log for this time. Respond with 200 to acks and unknown families too.",
     ),
     (
         501,
-        "bot.example answered 501: it does not know the method.",
+        "bot.example responded with 501: it does not support the method.",
         "Hooks are POST requests: make the route accept POST.",
     ),
     (
         502,
-        "bot.example answered 502: the proxy in front of it got no good answer from your program.",
-        "See whether your program runs and listens where the proxy looks.",
+        "bot.example responded with 502: the proxy in front of it got no valid response from your server.",
+        "Check that your server runs and listens where the proxy connects.",
     ),
     (
         503,
-        "bot.example answered 503: it is not available at the moment.",
-        "See whether your program runs; with guaranteedHooks the hook is tried again.",
+        "bot.example responded with 503: it is temporarily unavailable.",
+        "Check that your server runs. With guaranteedHooks the hook is retried.",
     ),
     (
         504,
-        "bot.example answered 504: the proxy in front of it waited too long for your program.",
-        "Answer 200 first and do the work afterwards.",
+        "bot.example responded with 504: the proxy in front of it timed out waiting for your server.",
+        "Respond with 200 first, then do the work.",
     ),
     (
         521,
-        "bot.example answered 521: the proxy in front of it was refused by your server.",
-        "See whether your program runs and lets the proxy's addresses in.",
+        "bot.example responded with 521: your server refused the connection of the proxy in front of it.",
+        "Check that your server runs and allows the proxy's IP addresses.",
     ),
     (
         524,
-        "bot.example answered 524: the proxy in front of it waited too long for your program.",
-        "Answer 200 first and do the work afterwards.",
+        "bot.example responded with 524: the proxy in front of it timed out waiting for your server.",
+        "Respond with 200 first, then do the work.",
     ),
     (
         526,
-        "bot.example answered 526: the proxy in front of it does not trust your server's certificate.",
-        "Check the certificate that your server shows to the proxy.",
+        "bot.example responded with 526: the proxy in front of it does not trust your server's certificate.",
+        "Check the certificate that your server presents to the proxy.",
     ),
-    (599, "bot.example answered 599: your program failed.", LOG),
-    (None, "bot.example answered without a status.", "Answer with status 200."),
+    (599, "bot.example responded with 599: your server failed.", LOG),
+    (None, "bot.example responded without a status.", "Respond with status 200."),
 ]
 
 
@@ -126,11 +132,11 @@ def test_an_answer_that_is_not_200(status: int | None, sentence: str, next_step:
 
 
 REST: list[tuple[Outcome, dict[str, Any], str, Side | None, str]] = [
-    (Outcome.OK, {"status": 200}, "Delivered: bot.example answered 200.", None, ""),
+    (Outcome.OK, {"status": 200}, "Delivered: bot.example responded with 200.", None, ""),
     (
         Outcome.OK,
         {"status": 200, "error": "the response was longer than 64 KB; the rest was not read"},
-        "Delivered: bot.example answered 200 (the response was longer than 64 KB; the rest was not read).",
+        "Delivered: bot.example responded with 200 (the response was longer than 64 KB; the rest was not read).",
         None,
         "",
     ),
@@ -138,42 +144,42 @@ REST: list[tuple[Outcome, dict[str, Any], str, Side | None, str]] = [
         Outcome.REDIRECT,
         {"status": 301, "location": "https://new.example/hook"},
         (
-            "bot.example answered 301, a redirect to https://new.example/hook. "
+            "bot.example responded with 301, a redirect to https://new.example/hook. "
             "Redirects are not followed; only 200 counts."
         ),
         E,
-        "Set the address to https://new.example/hook itself.",
+        "Set the URL to https://new.example/hook.",
     ),
     (
         Outcome.REDIRECT,
         {"status": 302, "location": "/login?next=%2Fhook"},
         (
-            "bot.example answered 302, a redirect to https://bot.example:8443/login?next=%2Fhook. "
+            "bot.example responded with 302, a redirect to https://bot.example:8443/login?next=%2Fhook. "
             "Redirects are not followed; only 200 counts."
         ),
         E,
-        "Set the address to https://bot.example:8443/login?next=%2Fhook itself.",
+        "Set the URL to https://bot.example:8443/login?next=%2Fhook.",
     ),
     (
         Outcome.REDIRECT,
         {"status": 302, "location": "http://[nonsense"},
-        "bot.example answered 302, a redirect to http://[nonsense. Redirects are not followed; only 200 counts.",
+        "bot.example responded with 302, a redirect to http://[nonsense. Redirects are not followed; only 200 counts.",
         E,
-        "Set the address to http://[nonsense itself.",
+        "Set the URL to http://[nonsense.",
     ),
     (
         Outcome.REDIRECT,
         {"status": 302},
-        "bot.example answered 302, a redirect. Redirects are not followed; only 200 counts.",
+        "bot.example responded with 302, a redirect. Redirects are not followed; only 200 counts.",
         E,
-        "Set the address that it redirects to.",
+        "Set the URL to the target of the redirect.",
     ),
     (
         Outcome.DNS,
         {"error": "Could not resolve host: bot.example"},
         "The name bot.example was not found.",
         B,
-        "Check the spelling, and the domain's DNS records.",
+        "Check the spelling and the domain's DNS records.",
     ),
     (
         Outcome.REFUSED,
@@ -206,58 +212,58 @@ REST: list[tuple[Outcome, dict[str, Any], str, Side | None, str]] = [
     (
         Outcome.REFUSED,
         {"error": "No route to host"},
-        "There is no way to bot.example:8443: no route to host.",
+        "There is no route to bot.example:8443: no route to host.",
         B,
-        "Check the address and the network between.",
+        "Check the URL and the network in between.",
     ),
     (
         Outcome.REFUSED,
         {"error": "Network is unreachable"},
-        "There is no way to bot.example:8443: network is unreachable.",
+        "There is no route to bot.example:8443: network is unreachable.",
         B,
-        "Check the address and the network between.",
+        "Check the URL and the network in between.",
     ),
     (
         Outcome.TIMEOUT,
         {"error": "name lookup"},
-        "Timed out: the name bot.example was not looked up in time.",
+        "Timed out: the DNS lookup of bot.example did not finish in time.",
         B,
         "Check the domain's name servers.",
     ),
     (
         Outcome.TIMEOUT,
         {"error": "connect"},
-        "Timed out: bot.example did not take the connection in time.",
+        "Timed out: bot.example did not accept the connection in time.",
         B,
-        "See whether the server is on, and whether a firewall drops connections to its port.",
+        "Check that the server is on, and whether a firewall drops connections to its port.",
     ),
     (
         Outcome.TIMEOUT,
         {"error": "Connection timed out"},
-        "Timed out: bot.example did not take the connection in time.",
+        "Timed out: bot.example did not accept the connection in time.",
         B,
-        "See whether the server is on, and whether a firewall drops connections to its port.",
+        "Check that the server is on, and whether a firewall drops connections to its port.",
     ),
     (
         Outcome.TIMEOUT,
         {"error": "TLS"},
-        "Timed out: bot.example took the connection, but did not agree on TLS in time.",
+        "Timed out: bot.example accepted the connection, but the TLS handshake did not finish in time.",
         E,
-        "See whether the port speaks HTTPS at all.",
+        "Check that the port speaks HTTPS.",
     ),
     (
         Outcome.TIMEOUT,
         {"error": "answer"},
-        "Timed out: bot.example took the request, but did not answer in time.",
+        "Timed out: bot.example accepted the request, but did not respond in time.",
         E,
-        "Answer 200 first and do the work afterwards.",
+        "Respond with 200 first, then do the work.",
     ),
     (
         Outcome.TIMEOUT,
         {"error": "answer body", "status": 200},
-        "Timed out: bot.example began to answer, but did not finish in time.",
+        "Timed out: bot.example started its response, but did not finish it in time.",
         E,
-        "Finish the answer at once: an empty body is enough.",
+        "Finish the response immediately: an empty body is enough.",
     ),
     (
         Outcome.TLS,
@@ -276,44 +282,44 @@ REST: list[tuple[Outcome, dict[str, Any], str, Side | None, str]] = [
     (
         Outcome.TLS,
         {"error": "SSL certificate problem: self-signed certificate"},
-        "The certificate of bot.example is signed by itself.",
+        "The certificate of bot.example is self-signed.",
         E,
-        "Use one from a known authority; Let's Encrypt gives them for nothing.",
+        "Use a certificate from a known authority; Let's Encrypt is free.",
     ),
     (
         Outcome.TLS,
         {"error": "SSL: no alternative certificate subject name matches target host name 'bot.example'"},
         "The certificate of bot.example is for another name.",
         E,
-        "Get a certificate for bot.example, or use the name that it was made for.",
+        "Get a certificate for bot.example, or use the name in the certificate.",
     ),
     (
         Outcome.TLS,
         {"error": "SSL certificate problem: unable to get local issuer certificate"},
-        "The certificate of bot.example comes from an authority that is not known here, or its chain is incomplete.",
+        "The certificate of bot.example comes from an unknown authority, or its chain is incomplete.",
         E,
-        "Let your server send the whole chain (fullchain.pem).",
+        "Make your server send the whole chain (fullchain.pem).",
     ),
     (
         Outcome.TLS,
         {"error": "SSL certificate problem: self-signed certificate in certificate chain"},
-        "The certificate of bot.example comes from an authority that is not known here.",
+        "The certificate of bot.example comes from an unknown authority.",
         E,
-        "Use one from a known authority, or let the administrator add yours to HOOKS_CA_FILE.",
+        "Use a certificate from a known authority, or ask the administrator to add yours to HOOKS_CA_FILE.",
     ),
     (
         Outcome.TLS,
         {"error": "SSL certificate problem: unable to verify the first certificate"},
-        "The certificate of bot.example comes without its chain.",
+        "The certificate of bot.example is sent without its chain.",
         E,
-        "Let your server send the whole chain (fullchain.pem).",
+        "Make your server send the whole chain (fullchain.pem).",
     ),
     (
         Outcome.TLS,
         {"error": "SSL certificate problem: unable to get issuer certificate"},
-        "The certificate of bot.example comes from an authority that is not known here, or its chain is incomplete.",
+        "The certificate of bot.example comes from an unknown authority, or its chain is incomplete.",
         E,
-        "Let your server send the whole chain (fullchain.pem).",
+        "Make your server send the whole chain (fullchain.pem).",
     ),
     (
         Outcome.TLS,
@@ -325,35 +331,35 @@ REST: list[tuple[Outcome, dict[str, Any], str, Side | None, str]] = [
     (
         Outcome.TLS,
         {"error": "SSL certificate problem: unsuitable certificate purpose"},
-        "The certificate of bot.example was not made for a web server.",
+        "The certificate of bot.example is not for a web server.",
         E,
         "Get one for a web server.",
     ),
     (
         Outcome.TLS,
         {"error": "OpenSSL SSL_read: error:0A00045C:SSL routines::tlsv13 alert certificate required"},
-        "bot.example wants a certificate from whoever calls it.",
+        "bot.example requires a client certificate.",
         E,
-        "Let the hook's address through without a client certificate, and check the signature instead.",
+        "Exempt the webhook URL from client certificates, and verify the signature instead.",
     ),
     (
         Outcome.TLS,
         {"error": "TLS connect error: error:0A00042E:SSL routines::tlsv1 alert protocol version"},
-        "bot.example speaks only old versions of TLS.",
+        "bot.example supports only old versions of TLS.",
         E,
-        "Switch on TLS 1.2 or newer on your server.",
+        "Enable TLS 1.2 or newer on your server.",
     ),
     (
         Outcome.TLS,
         {"error": "TLS connect error: error:0A000458:SSL routines::tlsv1 unrecognized name"},
-        "bot.example has no site of this name.",
+        "bot.example has no site with this name.",
         E,
         "Add the name to your server's settings, with a certificate for it.",
     ),
     (
         Outcome.TLS,
         {"error": "SSL certificate problem: certificate revoked"},
-        "The certificate of bot.example has been revoked.",
+        "The certificate of bot.example was revoked.",
         E,
         "Get a new one.",
     ),
@@ -362,14 +368,14 @@ REST: list[tuple[Outcome, dict[str, Any], str, Side | None, str]] = [
         {"error": "TLS connect error: error:0A00010B:SSL routines::wrong version number"},
         "bot.example does not speak TLS on this port.",
         E,
-        "Use http:// for this port, or the port of HTTPS.",
+        "Use http:// for this port, or the HTTPS port.",
     ),
     (
         Outcome.TLS,
         {"error": "error adding trust anchors from file: /etc/ca.pem"},
-        "The file of trusted certificates of this site can't be read.",
+        "This site's file of trusted certificates can't be read.",
         S,
-        "Let the administrator correct HOOKS_CA_FILE.",
+        "Ask the administrator to correct HOOKS_CA_FILE.",
     ),
     (
         Outcome.TLS,
@@ -381,51 +387,51 @@ REST: list[tuple[Outcome, dict[str, Any], str, Side | None, str]] = [
     (
         Outcome.RESET,
         {"error": "Illegal or missing hexadecimal sequence in chunked-encoding"},
-        "The answer of bot.example can't be read: its chunked body is broken.",
+        "The response of bot.example can't be read: its chunked body is invalid.",
         E,
-        "Answer with a Content-Length, or see which proxy mangles the answer.",
+        "Respond with a Content-Length, or check which proxy changes the response.",
     ),
     (
         Outcome.RESET,
         {"error": "Recv failure: Connection reset by peer"},
-        "bot.example broke off the connection before its answer was complete.",
+        "bot.example closed the connection before its response was complete.",
         E,
-        "See whether your program crashed or a proxy closed the connection at that moment.",
+        "Check whether your server crashed or a proxy closed the connection at that moment.",
     ),
     (
         Outcome.BLOCKED,
         {"error": "private"},
-        "bot.example leads to a private address, and hooks may not go there from this site.",
+        "bot.example resolves to a private address, and this site does not send hooks to those.",
         S,
         ALLOW,
     ),
     (
         Outcome.BLOCKED,
         {"error": "IPv4-mapped"},
-        "bot.example leads to an IPv4-mapped address, and hooks may not go there from this site.",
+        "bot.example resolves to an IPv4-mapped address, and this site does not send hooks to those.",
         S,
         ALLOW,
     ),
     (
         Outcome.TOO_LARGE,
         {"status": 200},
-        "The headers of bot.example's answer were too large to read.",
+        "The headers of bot.example's response were too large to read.",
         E,
-        "Answer with fewer headers.",
+        "Respond with fewer headers.",
     ),
     (
         Outcome.PROTOCOL,
         {"error": "Received HTTP/0.9 when not allowed"},
-        "bot.example:8443 answered something that is not HTTP.",
+        "bot.example:8443 responded with something that is not HTTP.",
         E,
-        "See which program listens on that port, and whether it wants https:// instead of http://.",
+        "Check which program listens on that port, and whether it expects https:// instead of http://.",
     ),
     (
         Outcome.PROTOCOL,
         {"error": "URL rejected: Bad hostname"},
-        "The request could not be made (URL rejected: Bad hostname).",
+        "The request could not be sent (URL rejected: Bad hostname).",
         S,
-        "Set the address again, letter by letter.",
+        "Enter the URL again, character by character.",
     ),
 ]
 
@@ -450,7 +456,7 @@ def test_an_attempt_is_explained_from_its_row() -> None:
         response_headers=[["Server", "nginx"], ["LOCATION", "https://bot.example/hook"]],
     )
     assert explain(attempt).sentence == (
-        "bot.example answered 308, a redirect to https://bot.example/hook. "
+        "bot.example responded with 308, a redirect to https://bot.example/hook. "
         "Redirects are not followed; only 200 counts."
     )
 
@@ -458,11 +464,11 @@ def test_an_attempt_is_explained_from_its_row() -> None:
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"state": State.QUEUED}, "Waiting for its turn."),
-        ({"state": State.SENDING}, "Being sent now, attempt 1 of 1."),
+        ({"state": State.QUEUED}, "Waiting in the queue."),
+        ({"state": State.SENDING}, "Sending now: attempt 1 of 1."),
         (
             {"state": State.SENDING, "attempts_made": 2, "attempts_allowed": 20},
-            "Being sent now, attempt 3 of 20.",
+            "Sending now: attempt 3 of 20.",
         ),
         ({"state": State.CANCELLED}, "Cancelled before it was sent."),
         ({"state": State.CANCELLED, "attempts_made": 2}, "Cancelled after 2 attempts."),
@@ -475,7 +481,7 @@ def test_an_attempt_is_explained_from_its_row() -> None:
                 "last_outcome": Outcome.OK,
                 "last_status": 200,
             },
-            "Delivered, attempt 3 of 20: bot.example answered 200.",
+            "Delivered, attempt 3 of 20: bot.example responded with 200.",
         ),
         (
             {
@@ -485,7 +491,7 @@ def test_an_attempt_is_explained_from_its_row() -> None:
                 "last_outcome": Outcome.NOT_200,
                 "last_status": 500,
             },
-            "Attempt 2 of 20 failed (answered 500); it is tried again.",
+            "Attempt 2 of 20 failed (responded with 500); it will be retried.",
         ),
         (
             {"state": State.FAILED, "attempts_made": 1, "last_outcome": Outcome.REFUSED},
@@ -503,11 +509,11 @@ def test_an_attempt_is_explained_from_its_row() -> None:
         ),
         (
             {"state": State.SKIPPED, "kind": Kind.ACK, "skip_reason": SkipReason.FLAG_OFF},
-            "Not sent: ack hooks are switched off in the instance's settings.",
+            "Not sent: ack hooks are turned off in the instance's settings.",
         ),
         (
             {"state": State.SKIPPED, "skip_reason": SkipReason.NO_ADDRESS},
-            "Not sent: the instance had no webhook address.",
+            "Not sent: the instance had no webhook URL.",
         ),
         (
             {"state": State.SKIPPED, "skip_reason": SkipReason.TYPED_ON_PHONE},

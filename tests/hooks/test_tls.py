@@ -58,7 +58,7 @@ def test_a_certificate_for_another_name_is_refused(authority: trustme.CA) -> Non
     assert words(got) == (
         "The certificate of localhost is for another name.",
         Side.ENDPOINT,
-        "Get a certificate for localhost, or use the name that it was made for.",
+        "Get a certificate for localhost, or use the name in the certificate.",
     )
 
 
@@ -66,9 +66,9 @@ def test_a_self_signed_certificate_is_refused(authority: trustme.CA, tmp_path: P
     got = post(self_signed(tmp_path))
     assert (got.outcome, got.status) == (Outcome.TLS, None)
     assert words(got) == (
-        "The certificate of localhost is signed by itself.",
+        "The certificate of localhost is self-signed.",
         Side.ENDPOINT,
-        "Use one from a known authority; Let's Encrypt gives them for nothing.",
+        "Use a certificate from a known authority; Let's Encrypt is free.",
     )
 
 
@@ -76,9 +76,9 @@ def test_a_certificate_of_an_unknown_authority_is_refused(authority: trustme.CA)
     got = post(server_context(trustme.CA().issue_cert("localhost")))
     assert (got.outcome, got.status) == (Outcome.TLS, None)
     assert words(got) == (
-        "The certificate of localhost comes from an authority that is not known here, or its chain is incomplete.",
+        "The certificate of localhost comes from an unknown authority, or its chain is incomplete.",
         Side.ENDPOINT,
-        "Let your server send the whole chain (fullchain.pem).",
+        "Make your server send the whole chain (fullchain.pem).",
     )
 
 
@@ -96,7 +96,7 @@ def test_a_port_that_speaks_plain_http_is_told_apart(authority: trustme.CA) -> N
     assert words(got) == (
         "localhost does not speak TLS on this port.",
         Side.ENDPOINT,
-        "Use http:// for this port, or the port of HTTPS.",
+        "Use http:// for this port, or the HTTPS port.",
     )
 
 
@@ -129,7 +129,7 @@ def test_a_response_without_a_length_is_complete_when_the_connection_closes(
 ) -> None:
     got = post_raw(authority, version, b"HTTP/1.1 200 OK\r\n" + headers + b"\r\n" + body)
     assert (got.outcome, got.status, got.body, got.error) == (Outcome.OK, 200, body, NO_CLOSE_NOTIFY)
-    assert words(got) == (f"Delivered: localhost answered 200 ({NO_CLOSE_NOTIFY}).", None, "")
+    assert words(got) == (f"Delivered: localhost responded with 200 ({NO_CLOSE_NOTIFY}).", None, "")
 
 
 @pytest.mark.parametrize("version", VERSIONS, ids=lambda version: version.name)

@@ -76,14 +76,14 @@ def test_the_admin_says_what_happened_in_the_words_of_the_pages(charlie, attempt
     Hook.objects.update(
         state=State.FAILED, attempts_made=1, attempts_allowed=1, last_outcome=Outcome.NOT_200, last_status=404
     )
-    sentence = "example.com answered 404: it has nothing at this path."
+    sentence = "example.com responded with 404: there is nothing at this path."
     for path in ("", f"{attempt.pk}/change/"):
         assert sentence in charlie.get(f"/admin/hooks/attempt/{path}").content.decode()
     page = charlie.get(f"/admin/hooks/attempt/{attempt.pk}/change/").content.decode()
-    assert "Compare the path of the address with the route in your program" in page
+    assert "Compare the path of the URL with the route in your code" in page
     for path in ("", f"{attempt.hook_id}/change/"):
         page = charlie.get(f"/admin/hooks/hook/{path}").content.decode()
-        assert "Failed after attempt 1 of 1 (answered 404)." in page
+        assert "Failed after attempt 1 of 1 (responded with 404)." in page
 
 
 def test_hooks_of_a_deleted_instance_are_nobodys_until_they_are_gone(charlie, instance, attempt):

@@ -62,7 +62,7 @@ def test_a_failure_is_told_in_the_words_of_the_pages() -> None:
         "outcome": "not_200",
         "status": 404,
         "side": "endpoint",
-        "explanation": "a.example answered 404: it has nothing at this path.",
+        "explanation": "a.example responded with 404: there is nothing at this path.",
         "next_attempt_at": None,
     }
 

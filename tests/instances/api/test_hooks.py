@@ -64,7 +64,7 @@ def test_a_hook_is_shown_with_its_attempts_whole(alice: ApiClient) -> None:
             "instanceId": str(alice.instance.number),
             "kind": "ack",
             "state": "delivered",
-            "explanation": "Delivered, attempt 2 of 20: example.com answered 200.",
+            "explanation": "Delivered, attempt 2 of 20: example.com responded with 200.",
             "skipReason": None,
             "messageId": "true_1@c.us_3EB0",
             "chatId": "1@c.us",
@@ -111,9 +111,9 @@ def test_a_hook_is_shown_with_its_attempts_whole(alice: ApiClient) -> None:
                     "outcome": "not_200",
                     "side": "endpoint",
                     "error": None,
-                    "explanation": "example.com answered 500: your program failed while handling it.",
-                    "nextStep": "Read your program's error log for this time. "
-                    "Acks and unknown families must be answered with 200 too.",
+                    "explanation": "example.com responded with 500: your server failed while handling it.",
+                    "nextStep": "Check your server's error log for this time. "
+                    "Respond with 200 to acks and unknown families too.",
                 },
                 {
                     "number": 2,
@@ -144,7 +144,7 @@ def test_a_hook_is_shown_with_its_attempts_whole(alice: ApiClient) -> None:
                     "outcome": "ok",
                     "side": None,
                     "error": None,
-                    "explanation": "Delivered: example.com answered 200.",
+                    "explanation": "Delivered: example.com responded with 200.",
                     "nextStep": "",
                 },
             ],
@@ -171,7 +171,7 @@ def test_an_attempt_that_reached_nobody_has_no_answer(alice: ApiClient) -> None:
 def test_a_skipped_hook_says_why(alice: ApiClient) -> None:
     _, shown = alice.get(f"hooks/{skipped(alice).webhook_id}/")
     assert (shown["state"], shown["skipReason"], shown["attempts"]) == ("skipped", "no_address", [])
-    assert shown["explanation"] == "Not sent: the instance had no webhook address."
+    assert shown["explanation"] == "Not sent: the instance had no webhook URL."
 
 
 def test_a_hook_is_also_found_by_its_uuid(alice: ApiClient) -> None:

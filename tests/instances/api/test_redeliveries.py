@@ -161,7 +161,7 @@ def test_a_hook_that_waits_is_tried_skipped_or_cancelled(alice: ApiClient, addre
     assert (answer["state"], answer["skipReason"], answer["explanation"]) == (
         "skipped",
         SkipReason.BY_HAND,
-        "Skipped by hand after 1 attempt.",
+        "Skipped manually after 1 attempt.",
     )
     assert alice.post(f"hooks/{given_up}/cancel/", None)[1]["state"] == "cancelled"
     for action in ("try-now", "skip", "cancel"):

@@ -45,7 +45,7 @@ def test_the_steps_follow_one_another(bob, shop):
         assert page.context["step"] == "test"
         assert receiver.url in page.content.decode()
         card = bob.post(f"/instances/{shop.number}/address/test/", {"url": receiver.url}, headers=HTMX)
-        assert "answered 200" in card.content.decode()
+        assert "responded with 200" in card.content.decode()
         [request] = receiver.wait_for(1)
     assert request.json()["messages"][0]["body"] == "This is a test of the webhook address."
     assert request.headers["webhook-simulated"] == "1"

@@ -50,7 +50,7 @@ def test_what_is_wrong_is_said_while_it_is_typed_and_nothing_is_saved(alice, ins
 
 def test_a_test_says_what_came_and_saves_nothing(alice, instance):
     with Receiver() as receiver:
-        assert "127.0.0.1 answered 200" in post(alice, "test/", receiver.url)
+        assert "127.0.0.1 responded with 200" in post(alice, "test/", receiver.url)
         [request] = receiver.wait_for(1)
         Webhook(instance.endpoint.secret).verify(request.body.decode(), request.headers)
         receiver.answers = [(500, {}, b"KeyError: 'messages'")]

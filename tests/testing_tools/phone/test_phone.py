@@ -79,7 +79,7 @@ def test_a_contact_writes_and_the_hook_is_named(alice, instance):
     assert (message.body, message.author, message.type, message.from_me) == ("hello", ANNA, "chat", False)
     assert said.startswith("+17680561234 sent “Text”.")
     hook = Hook.objects.get(kind="message")
-    assert "Message Not sent: the instance had no webhook address." in said
+    assert "Message Not sent: the instance had no webhook URL." in said
     page = alice.post(f"{PAGE}contact/write/{QUERY}", {"text": "again"}, headers=HTMX).content.decode()
     assert f"/log/{Hook.objects.latest('pk').public_id}/" in page
     assert f"/log/{hook.public_id}/" not in page
@@ -310,7 +310,7 @@ def test_what_can_be_no_chat_is_not_found(alice):
 def test_without_htmx_the_line_comes_on_the_next_page(alice):
     answer = alice.post(f"{PAGE}contact/write/{QUERY}", {"text": "hello"}, follow=True)
     assert "+17680561234 sent “Text”." in answer.content.decode()
-    assert "Not sent: the instance had no webhook address." in answer.content.decode()
+    assert "Not sent: the instance had no webhook URL." in answer.content.decode()
 
 
 def test_the_sandbox_starts_anew(alice, instance):

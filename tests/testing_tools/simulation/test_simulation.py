@@ -68,7 +68,7 @@ def test_a_simulated_message_arrives_signed_and_marked(alice, instance, receiver
     assert hook.message == request.json()["messages"][0]["id"]
     assert hook.chat == "17680561234@c.us"
     assert hook.attempts.get().trigger == Trigger.SIMULATION
-    assert "Delivered: 127.0.0.1 answered 200." in text
+    assert "Delivered: 127.0.0.1 responded with 200." in text
     assert f"/log/{hook.public_id}/" in text
 
 
@@ -123,7 +123,7 @@ def test_a_server_that_closes_the_connection_is_not_reached(alice, receiver):
     receiver.server.handle_error = lambda *arguments: None
     text = send(alice)
     assert "Not reached" in text
-    assert "127.0.0.1 broke off the connection before its answer was complete." in text
+    assert "127.0.0.1 closed the connection before its response was complete." in text
 
 
 def test_a_url_entered_here_applies_to_this_test_only(alice, instance, receiver):
@@ -275,7 +275,7 @@ def test_another_account_gets_404(alice, instance, receiver):
 def test_without_htmx_the_whole_page_is_returned_with_the_result(alice, receiver):
     page = alice.post(f"{PAGE}send/?instance=12345", form_of(alice)).content.decode()
     assert "<h1>Webhook Simulation</h1>" in page
-    assert "Delivered: 127.0.0.1 answered 200." in page
+    assert "Delivered: 127.0.0.1 responded with 200." in page
 
 
 @pytest.mark.parametrize("text", ["NaN", '{"a": Infinity}', '{"a": 1,}', "", '"\ud800"', "[" * 100_000])

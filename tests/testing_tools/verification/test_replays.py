@@ -68,7 +68,7 @@ def test_an_edited_replay_is_what_the_form_says(alice, bin):
     assert (got.method, got.body.decode()) == ("PATCH", "zwei\nü")  # line breaks as they were captured
     assert (got.headers["x-new"], got.headers["content-type"]) == ("1", "text/plain")
     assert "The body was edited, so a signature in the headers no longer matches it." in page
-    assert "Delivered: 127.0.0.1 answered 200." in page
+    assert "Delivered: 127.0.0.1 responded with 200." in page
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "OPTIONS"])

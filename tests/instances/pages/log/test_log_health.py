@@ -100,4 +100,4 @@ def test_the_last_failure_leads_to_its_hook(instance):
     make(instance)
     page = client.get("/log/overview/?instance=12345").content.decode()
     assert f'href="/log/{failed.public_id}/"' in page
-    assert "example.com answered 500: your program failed while handling it." in page
+    assert "example.com responded with 500: your server failed while handling it." in page

@@ -175,7 +175,7 @@ def test_a_waiting_hook_is_skipped_by_its_button(alice: Client, instance: Instan
     assert f"/log/{hook.public_id}/skip/" in alice.get(f"/log/{hook.public_id}/").text
     page = alice.post(f"/log/{hook.public_id}/skip/", follow=True)
     assert "The hook is skipped" in page.text
-    assert "Not sent: skipped by hand." in page.text
+    assert "Not sent: skipped manually." in page.text
 
 
 def test_a_dropped_body_is_said_in_its_place(alice: Client, instance: Instance) -> None:

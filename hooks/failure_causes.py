@@ -1,0 +1,158 @@
+"""The causes of failed attempts for explain.py: status codes, timeouts, certificates, and what to do about each."""
+
+from __future__ import annotations
+
+from hooks.models import Side
+
+# Status code → (cause, next step).
+STATUSES: dict[int, tuple[str, str]] = {
+    400: (
+        "it could not parse the request",
+        "Check your server's log for this time: it received the request and rejected it.",
+    ),
+    401: ("it requires a login", "Exempt the webhook URL from the login, and verify the signature instead."),
+    403: (
+        "it rejects the request",
+        "Check for a firewall, a bot filter or a missing CSRF exemption in front of the URL.",
+    ),
+    404: (
+        "there is nothing at this path",
+        "Compare the path of the URL with the route in your code, including slashes and case.",
+    ),
+    405: ("this path does not accept POST", "Hooks are POST requests: make the route accept POST."),
+    408: ("it timed out waiting for the request", "Check the proxy in front of your server."),
+    410: ("it says that this URL no longer exists", "The hook is not retried. Set the instance's new URL."),
+    413: (
+        "the request was too large for it",
+        "Raise the body limit of your server or proxy to at least 1 MB.",
+    ),
+    415: ("it does not accept JSON", "Hooks are sent as application/json: make the route accept it."),
+    429: (
+        "it received more requests than it allows",
+        "Respond quickly and queue the work. Retry-After is honoured up to 1 hour.",
+    ),
+    500: (
+        "your server failed while handling it",
+        "Check your server's error log for this time. Respond with 200 to acks and unknown families too.",
+    ),
+    501: ("it does not support the method", "Hooks are POST requests: make the route accept POST."),
+    502: (
+        "the proxy in front of it got no valid response from your server",
+        "Check that your server runs and listens where the proxy connects.",
+    ),
+    503: (
+        "it is temporarily unavailable",
+        "Check that your server runs. With guaranteedHooks the hook is retried.",
+    ),
+    504: (
+        "the proxy in front of it timed out waiting for your server",
+        "Respond with 200 first, then do the work.",
+    ),
+    # Cloudflare's own; none of them comes from the server behind it
+    520: (
+        "the proxy in front of it could not read your server's response",
+        "Check whether your server crashed, and call its port without the proxy.",
+    ),
+    521: (
+        "your server refused the connection of the proxy in front of it",
+        "Check that your server runs and allows the proxy's IP addresses.",
+    ),
+    522: (
+        "the proxy in front of it could not connect to your server in time",
+        "Check whether a firewall drops the proxy's connections.",
+    ),
+    523: (
+        "the proxy in front of it has no route to your server",
+        "Check the server's address in the proxy's settings.",
+    ),
+    524: (
+        "the proxy in front of it timed out waiting for your server",
+        "Respond with 200 first, then do the work.",
+    ),
+    525: (
+        "the TLS handshake between the proxy in front of it and your server failed",
+        "Check the certificate that your server presents to the proxy.",
+    ),
+    526: (
+        "the proxy in front of it does not trust your server's certificate",
+        "Check the certificate that your server presents to the proxy.",
+    ),
+}
+
+# Phase, as hooks.http names it → (cause, side, next step).
+TIMEOUTS: dict[str, tuple[str, Side, str]] = {
+    "name lookup": (
+        "the DNS lookup of {host} did not finish in time",
+        Side.BETWEEN,
+        "Check the domain's name servers.",
+    ),
+    "connect": (
+        "{host} did not accept the connection in time",
+        Side.BETWEEN,
+        "Check that the server is on, and whether a firewall drops connections to its port.",
+    ),
+    "TLS": (
+        "{host} accepted the connection, but the TLS handshake did not finish in time",
+        Side.ENDPOINT,
+        "Check that the port speaks HTTPS.",
+    ),
+    "response": (
+        "{host} accepted the request, but did not respond in time",
+        Side.ENDPOINT,
+        "Respond with 200 first, then do the work.",
+    ),
+    "response body": (
+        "{host} started its response, but did not finish it in time",
+        Side.ENDPOINT,
+        "Finish the response immediately: an empty body is enough.",
+    ),
+}
+
+# A part of libcurl's message, lower case → (what is wrong with the certificate, next step). The first match counts.
+CERTIFICATES = (
+    (
+        "in certificate chain",
+        "comes from an unknown authority",
+        "Use a certificate from a known authority, or ask the administrator to add yours to HOOKS_CA_FILE.",
+    ),
+    ("expired", "has expired", "Renew it."),
+    (
+        "not yet valid",
+        "is not valid yet",
+        "Check the date of the certificate and the clocks of both servers.",
+    ),
+    ("self-signed", "is self-signed", "Use a certificate from a known authority; Let's Encrypt is free."),
+    ("self signed", "is self-signed", "Use a certificate from a known authority; Let's Encrypt is free."),
+    (
+        "does not match",
+        "is for another name",
+        "Get a certificate for {host}, or use the name in the certificate.",
+    ),
+    (
+        "no alternative certificate subject name",
+        "is for another name",
+        "Get a certificate for {host}, or use the name in the certificate.",
+    ),
+    (
+        "unable to get local issuer",
+        "comes from an unknown authority, or its chain is incomplete",
+        "Make your server send the whole chain (fullchain.pem).",
+    ),
+    (
+        "unable to get issuer",
+        "comes from an unknown authority, or its chain is incomplete",
+        "Make your server send the whole chain (fullchain.pem).",
+    ),
+    (
+        "unable to verify the first",
+        "is sent without its chain",
+        "Make your server send the whole chain (fullchain.pem).",
+    ),
+    (
+        "too weak",
+        "is too weak: its key or its signature is of an old kind",
+        "Get a new one, with an RSA key of 2048 bits or an EC key.",
+    ),
+    ("certificate purpose", "is not for a web server", "Get one for a web server."),
+    ("revoked", "was revoked", "Get a new one."),
+)
