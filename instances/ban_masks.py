@@ -29,13 +29,13 @@ def make_options() -> Any:
 def compile_mask(mask: str) -> Any:
     """Returns the compiled expression. Raises BadMask."""
     if len(mask) > MAX_LENGTH:
-        raise BadMask(f"banPhoneMask takes a regular expression of at most {MAX_LENGTH} characters")
+        raise BadMask(f"`banPhoneMask` must be at most {MAX_LENGTH} characters.")
     try:
         return re2.compile(mask, make_options())
     except (re2.error, ValueError) as error:
         why = error.args[0] if error.args else error
         why = why.decode(errors="replace") if isinstance(why, bytes) else str(why)
-        raise BadMask(f"banPhoneMask takes a regular expression in the syntax of RE2: {why}") from None
+        raise BadMask(f"`banPhoneMask` must be a regular expression in RE2 syntax: {why}") from None
 
 
 def matches(mask: str, phone: str) -> bool:

@@ -47,11 +47,11 @@ def parse_url(value: Any) -> str | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        raise ValueError("an http or https address, or null")
+        raise ValueError("an http or https URL, or null")
     try:
         return webhook_urls.check(value)
     except webhook_urls.BadAddress as error:
-        raise ValueError(f"an http or https address, or null: {error}") from error
+        raise ValueError(f"an http or https URL, or null: {error}") from error
 
 
 def parse_proxy(value: Any) -> str | None:
@@ -169,7 +169,7 @@ def find(name: str) -> Setting:
     try:
         return _BY_NAME[name.lower()]
     except KeyError:
-        raise SettingsError(name, f"{name} is not a setting") from None
+        raise SettingsError(name, f"`{name}` is not a setting.") from None
 
 
 def parse(setting: Setting, value: Any) -> Any:
@@ -177,4 +177,5 @@ def parse(setting: Setting, value: Any) -> Any:
     try:
         return setting.parse(value)
     except ValueError as error:
-        raise SettingsError(setting.wire, f"{setting.wire} takes {error}") from error
+        sentence = f"`{setting.wire}` must be {error}"
+        raise SettingsError(setting.wire, sentence if sentence.endswith(".") else f"{sentence}.") from error

@@ -1,7 +1,7 @@
 """Parses plain values in the spellings that clients of the wire contract use (contract.md, section 1).
 
 Every function takes a value from a query, a form or JSON and returns the parsed value. It raises ValueError whose text
-says what is accepted, as in "true or false".
+says what is accepted, as in "`true` or `false`".
 """
 
 import json
@@ -19,7 +19,7 @@ def parse_bool(value: Any) -> bool:
         return True
     if word in FALSE:
         return False
-    raise ValueError("true or false")
+    raise ValueError("`true` or `false`")
 
 
 def parse_whole_number(value: Any, *, most: int = 2_147_483_647) -> int:

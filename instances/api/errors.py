@@ -60,7 +60,7 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response:
         found = flatten_errors(error.detail)
         response.data = {
             "error": " ".join(
-                text if not name or text.startswith(name) else f"{name}: {text}"
+                text if not name or text.startswith((name, f"`{name}`")) else f"{name}: {text}"
                 for name, text in found.items()
             ),
             "fields": {name: text for name, text in found.items() if name},

@@ -102,10 +102,7 @@ def flag(wire: str, description: str = "`true` or `false`", *, default: bool = F
         given = last_value(value)
         if given is None:
             return default
-        try:
-            return given == "" or value_parsing.parse_bool(given)
-        except ValueError:
-            raise ValueError("`true` or `false`") from None
+        return given == "" or value_parsing.parse_bool(given)
 
     return Argument(wire, parse, description, {"type": "boolean"}, default)
 

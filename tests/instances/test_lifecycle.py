@@ -122,7 +122,7 @@ def test_settings_are_all_or_nothing(instance: Instance) -> None:
     before = read_settings(instance)
     with pytest.raises(SettingsError) as caught:
         change_settings(instance, {"sendDelay": 5, "guaranteedHooks": True, "nosuch": 1})
-    assert (caught.value.key, caught.value.sentence) == ("nosuch", "nosuch is not a setting")
+    assert (caught.value.key, caught.value.sentence) == ("nosuch", "`nosuch` is not a setting.")
     assert read_settings(Instance.objects.get()) == before
 
 

@@ -159,14 +159,17 @@ FIELDS = ", ".join(["name", *DEFAULTS])
 @pytest.mark.parametrize(
     ("change", "fields"),
     [
-        ({"sendDelay": -1}, {"sendDelay": "sendDelay takes a whole number of seconds from 0 to 31536000"}),
+        (
+            {"sendDelay": -1},
+            {"sendDelay": "`sendDelay` must be a whole number of seconds from 0 to 31536000."},
+        ),
         (
             {"sendDelay": "soon"},
-            {"sendDelay": "sendDelay takes a whole number of seconds from 0 to 31536000"},
+            {"sendDelay": "`sendDelay` must be a whole number of seconds from 0 to 31536000."},
         ),
-        ({"guaranteedHooks": "perhaps"}, {"guaranteedHooks": "guaranteedHooks takes true or false"}),
-        ({"guaranteedHooks": None}, {"guaranteedHooks": "guaranteedHooks takes true or false"}),
-        ({"proxy": "example.com"}, {"proxy": "proxy takes ip:port of a SOCKS5 proxy, or null"}),
+        ({"guaranteedHooks": "perhaps"}, {"guaranteedHooks": "`guaranteedHooks` must be `true` or `false`."}),
+        ({"guaranteedHooks": None}, {"guaranteedHooks": "`guaranteedHooks` must be `true` or `false`."}),
+        ({"proxy": "example.com"}, {"proxy": "`proxy` must be ip:port of a SOCKS5 proxy, or null."}),
         ({"name": "x" * 101}, {"name": "Ensure this field has no more than 100 characters."}),
         ({"name": ["Shop"]}, {"name": "Not a valid string."}),
         ({"token": "mine"}, {"token": "This cannot be changed."}),

@@ -182,6 +182,6 @@ def test_half_a_surrogate_pair_in_an_address_is_refused_in_words(client: Client,
         200,
         {
             "set": False,
-            "message": "webhookUrl takes an http or https address, or null: ? is not a host name.",
+            "message": "`webhookUrl` must be an http or https URL, or null: ? is not a host name.",
         },
     )

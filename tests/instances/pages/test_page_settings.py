@@ -108,7 +108,7 @@ def test_one_wrong_value_saves_none_and_loses_none(alice, instance):
     answer = alice.post(PAGE, data, headers=HTMX)
     card = answer.content.decode()
     assert answer.status_code == 422
-    assert "sendDelay takes a whole number of seconds from 0 to 31536000. Nothing was changed." in card
+    assert "`sendDelay` must be a whole number of seconds from 0 to 31536000. Nothing was changed." in card
     assert 'value="soon"' in card
     assert re.search(r'id="set-processArchive"[^>]* checked', card)
     assert re.search(r'id="set-sendDelay"[^>]*aria-invalid="true"', card)

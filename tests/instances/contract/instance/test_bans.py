@@ -56,12 +56,12 @@ def test_ban_test_of_what_is_no_phone(client: Client, instance: Instance) -> Non
     ("mask", "sentence"),
     [
         ("x" * 201, "`banPhoneMask` must be at most 200 characters."),
-        ("(1", "banPhoneMask takes a regular expression in the syntax of RE2: missing ): (1"),
+        ("(1", "`banPhoneMask` must be a regular expression in RE2 syntax: missing ): (1"),
         (
             r"(1)\1",
-            "banPhoneMask takes a regular expression in the syntax of RE2: invalid escape sequence: \\1",
+            "`banPhoneMask` must be a regular expression in RE2 syntax: invalid escape sequence: \\1",
         ),
-        ("((1{100}){100}){100}", "banPhoneMask takes a regular expression in the syntax of RE2: "),
+        ("((1{100}){100}){100}", "`banPhoneMask` must be a regular expression in RE2 syntax: "),
     ],
 )
 def test_a_mask_that_is_none_changes_nothing(

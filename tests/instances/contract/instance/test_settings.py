@@ -68,27 +68,31 @@ def test_the_spelling_of_the_help_article_is_taken_and_never_given(post: Call) -
 @pytest.mark.parametrize(
     ("name", "value", "error"),
     [
-        ("parallelHooks", "yes", "parallelHooks takes true or false"),
-        ("parallelHooks", 2, "parallelHooks takes true or false"),
-        ("parallelHooks", None, "parallelHooks takes true or false"),
-        ("parallelHooks", [], "parallelHooks takes true or false"),
-        ("sendDelay", -1, "sendDelay takes a whole number of seconds from 0 to 31536000"),
-        ("sendDelay", 1.5, "sendDelay takes a whole number of seconds from 0 to 31536000"),
-        ("sendDelay", True, "sendDelay takes a whole number of seconds from 0 to 31536000"),
-        ("oldMessagesPeriod", "soon", "oldMessagesPeriod takes a whole number of seconds from 0 to 31536000"),
+        ("parallelHooks", "yes", "`parallelHooks` must be `true` or `false`."),
+        ("parallelHooks", 2, "`parallelHooks` must be `true` or `false`."),
+        ("parallelHooks", None, "`parallelHooks` must be `true` or `false`."),
+        ("parallelHooks", [], "`parallelHooks` must be `true` or `false`."),
+        ("sendDelay", -1, "`sendDelay` must be a whole number of seconds from 0 to 31536000."),
+        ("sendDelay", 1.5, "`sendDelay` must be a whole number of seconds from 0 to 31536000."),
+        ("sendDelay", True, "`sendDelay` must be a whole number of seconds from 0 to 31536000."),
+        (
+            "oldMessagesPeriod",
+            "soon",
+            "`oldMessagesPeriod` must be a whole number of seconds from 0 to 31536000.",
+        ),
         (
             "oldMessagesPeriod",
             31536001,
-            "oldMessagesPeriod takes a whole number of seconds from 0 to 31536000",
+            "`oldMessagesPeriod` must be a whole number of seconds from 0 to 31536000.",
         ),
-        ("proxy", "10.0.0.7", "proxy takes ip:port of a SOCKS5 proxy, or null"),
-        ("proxy", "10.0.0.7:99999", "proxy takes ip:port of a SOCKS5 proxy, or null"),
-        ("proxy", 7, "proxy takes ip:port of a SOCKS5 proxy, or null"),
-        ("webhookUrl", 7, "webhookUrl takes an http or https address, or null"),
+        ("proxy", "10.0.0.7", "`proxy` must be ip:port of a SOCKS5 proxy, or null."),
+        ("proxy", "10.0.0.7:99999", "`proxy` must be ip:port of a SOCKS5 proxy, or null."),
+        ("proxy", 7, "`proxy` must be ip:port of a SOCKS5 proxy, or null."),
+        ("webhookUrl", 7, "`webhookUrl` must be an http or https URL, or null."),
         (
             "webhookUrl",
             "ftp://example.com",
-            "webhookUrl takes an http or https address, or null: The address must begin with http:// or https://.",
+            "`webhookUrl` must be an http or https URL, or null: The address must begin with http:// or https://.",
         ),
     ],
 )
@@ -133,27 +137,27 @@ def test_webhook_takes_host_names_and_ip_addresses(post: Call, url: str) -> None
 def test_webhook_refuses_what_is_no_address(post: Call, get: Call) -> None:
     assert post("webhook", webhookUrl="example") == {
         "set": False,
-        "message": "webhookUrl takes an http or https address, or null:"
+        "message": "`webhookUrl` must be an http or https URL, or null:"
         " The address must begin with http:// or https://.",
     }
     assert get("settings")["webhookUrl"] is None
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "takes"),
+    ("name", "value", "expected"),
     [
         ("sendDelay", [1], "a whole number of seconds from 0 to 31536000"),
-        ("webhookUrl", [URL], "an http or https address, or null"),
-        ("guaranteedHooks", [True], "true or false"),
+        ("webhookUrl", [URL], "an http or https URL, or null"),
+        ("guaranteedHooks", [True], "`true` or `false`"),
         ("proxy", ["10.0.0.7:1080"], "ip:port of a SOCKS5 proxy, or null"),
     ],
 )
 def test_an_array_is_no_value_of_a_setting(
-    client: Client, instance: Instance, get: Call, name: str, value: list[object], takes: str
+    client: Client, instance: Instance, get: Call, name: str, value: list[object], expected: str
 ) -> None:
     address = "/instance12345/settings?token=secret"
     answer = client.post(address, {name: value}, content_type="application/json")
-    assert (answer.status_code, answer.json()) == (400, {"error": f"{name} takes {takes}"})
+    assert (answer.status_code, answer.json()) == (400, {"error": f"`{name}` must be {expected}."})
     assert get("settings") == DEFAULTS
 
 
@@ -165,5 +169,5 @@ def test_of_a_setting_that_comes_twice_in_a_query_the_last_counts(client: Client
 def test_an_array_is_no_webhook_address(post: Call) -> None:
     assert post("webhook", webhookUrl=[URL]) == {
         "set": False,
-        "message": "webhookUrl takes an http or https address, or null",
+        "message": "`webhookUrl` must be an http or https URL, or null.",
     }
