@@ -13,7 +13,7 @@ from hooks.actions.simulation import simulate
 from hooks.models import Endpoint, Kind
 from instances import tasks
 from instances.models import Instance
-from testing_tools.verification.reading.recognition import check_signature
+from testing_tools.verification.reading.hook_signatures import check_signature
 from tests.factories import UserFactory
 from tests.hooks.maintenance.test_pause import DAY, failing
 
