@@ -2,9 +2,15 @@
 
 A hook with a URL of its own (`to_url`) goes there: a simulation, and the two hooks of an event if the endpoint's own
 URL also gets its hooks during the verification.
+
+Endpoint.effective_url() and Hook.destination() are the rule for loaded rows; here it is in SQL and as ORM conditions.
 """
 
 from __future__ import annotations
+
+from datetime import datetime
+
+from django.db.models import Q
 
 
 def is_overridden_sql(*, endpoint: str = "e", now: str = "clock_timestamp()") -> str:
@@ -23,3 +29,18 @@ def endpoint_url_sql(*, endpoint: str = "e", now: str = "clock_timestamp()") -> 
 def hook_url_sql(endpoint_url: str, *, hook: str = "h") -> str:
     """SQL expression for the URL of one hook, given the expression or column with its endpoint's."""
     return f"CASE WHEN {hook}.to_url <> '' THEN {hook}.to_url ELSE {endpoint_url} END"
+
+
+def own_url_as_well_sql(*, endpoint: str = "e", now: str = "clock_timestamp()") -> str:
+    """SQL condition: an override is active and the endpoint's own URL gets its hooks as well."""
+    overridden = is_overridden_sql(endpoint=endpoint, now=now)
+    return f"{endpoint}.borrowed_forwards AND {overridden} AND {endpoint}.url <> ''"
+
+
+def hook_has_no_url(now: datetime) -> Q:
+    """Condition on hooks: there is no URL to send them to."""
+    is_overridden = Q(endpoint__borrowed_until__gt=now)
+    not_overridden = Q(endpoint__borrowed_until=None) | Q(endpoint__borrowed_until__lte=now)
+    return Q(to_url="") & (
+        (not_overridden & Q(endpoint__url="")) | (is_overridden & Q(endpoint__borrowed_url=""))
+    )

@@ -1,4 +1,4 @@
-"""emit(): write a hook inside the caller's transaction. The only way in which hooks come to be."""
+"""Creates hooks in the caller's transaction: the event and its hooks are stored together, or not at all."""
 
 from __future__ import annotations
 
@@ -9,14 +9,27 @@ from typing import NamedTuple
 from django.db import connection, transaction
 from django.utils import timezone
 
-from hooks import bulk_insert
+from hooks import bulk_insert, destination
 from hooks.models import Endpoint, Hook, Kind, SkipReason, State
 
 CHANNEL = "hooks"  # the PostgreSQL channel on which dispatchers listen; the payload is the lane
 
+AT = "%(at)s::timestamptz"
+COUNT_EMITTED = f"""
+UPDATE hooks_tally t SET
+    emitted = t.emitted + %(number)s
+        + CASE WHEN {destination.own_url_as_well_sql(now=AT)} THEN %(number)s - %(skipped)s ELSE 0 END,
+    skipped = t.skipped + CASE
+        WHEN {AT} IS NULL THEN 0
+        WHEN {destination.endpoint_url_sql(now=AT)} = '' THEN %(number)s
+        ELSE %(skipped)s END
+FROM hooks_endpoint e WHERE t.endpoint_id = %(instance)s AND e.instance_id = t.endpoint_id
+RETURNING e.*
+"""
+
 
 class Event(NamedTuple):
-    """A hook to be: its exact bytes (UTF-8), what it is about, and why it is not to be sent, if so."""
+    """A hook to create: its exact bytes (UTF-8), its message and chat, and the reason if it must not be sent."""
 
     kind: Kind
     body: bytes
@@ -34,24 +47,24 @@ def emit(
     chat: str = "",
     skip: SkipReason | None = None,
 ) -> Hook:
-    """Write the hook of an event that is being written in the same transaction; see emit_all()."""
+    """Create the hook of one event; see emit_all()."""
     return emit_all(instance_id, [Event(kind, body, message, chat, skip)])[0]
 
 
 def emit_all(instance_id: int, events: Sequence[Event]) -> list[Hook]:
-    """Write the hooks of events that are being written in the same transaction, in their order.
+    """Create the hooks of these events, in order.
 
-    With `skip`, or when the instance has no address, a hook is written as skipped with the reason,
-    so that the log can show it. The order in which an instance's events are emitted is the order of
-    its first attempts: the lock on the tally, held until the caller's transaction ends, makes the order
-    of ids the order of commits. The commit wakes the dispatchers. Three queries, however many events.
+    A hook is created as skipped, with the reason, if `skip` is set or the instance has no URL; the log shows it. First
+    attempts are sent in this order: the row lock on the tally is held until commit, so ids are in commit order. The
+    commit wakes the dispatchers. Three queries for any number of events.
 
-    While the address is borrowed and the own one is to get everything too, an event makes two hooks, each bound to
-    its address: the borrowed one's, which is returned, and behind it the own one's, with all that a hook is promised.
+    While a verification overrides the URL and the own URL gets its hooks as well, an event has two hooks, each with its
+    URL: the bin's, which is returned, and the own URL's. Both have all guarantees of a hook.
 
-    Raises TransactionManagementError outside a transaction (a hook without its event is a lie),
-    Endpoint.DoesNotExist when the instance is gone, and UnicodeDecodeError when a body is not UTF-8: it
-    could not be signed.
+    Raises:
+        TransactionManagementError: called outside a transaction.
+        Endpoint.DoesNotExist: the instance was deleted.
+        UnicodeDecodeError: a body is not UTF-8 and cannot be signed.
     """
     if not events:
         return []
@@ -61,13 +74,13 @@ def emit_all(instance_id: int, events: Sequence[Event]) -> list[Hook]:
     endpoint = count_emitted(
         instance_id, len(events), skipped=sum(event.skip is not None for event in events), at=now
     )
-    no_address = None if endpoint.effective_url(now) else SkipReason.NO_ADDRESS
+    without_url = None if endpoint.effective_url(now) else SkipReason.NO_ADDRESS
     own = endpoint.own_url_as_well(now)
     hooks, forwarded = [], []
     for event in events:
-        skip = event.skip or no_address
-        bound_to = [endpoint.borrowed_url, own] if own and not skip else [""]
-        made = [
+        skip = event.skip or without_url
+        urls = [endpoint.borrowed_url, own] if own and not skip else [""]
+        created = [
             Hook(
                 endpoint=endpoint,
                 kind=event.kind,
@@ -81,10 +94,10 @@ def emit_all(instance_id: int, events: Sequence[Event]) -> list[Hook]:
                 skip_reason=skip or "",
                 finished_at=now if skip else None,
             )
-            for to_url in bound_to
+            for to_url in urls
         ]
-        hooks.append(made[0])
-        forwarded += made[1:]
+        hooks.append(created[0])
+        forwarded += created[1:]
     bulk_insert.insert([*hooks, *forwarded])
     if any(hook.state == State.QUEUED for hook in hooks):
         wake(instance_id)
@@ -94,30 +107,24 @@ def emit_all(instance_id: int, events: Sequence[Event]) -> list[Hook]:
 def count_emitted(
     instance_id: int, number: int = 1, *, skipped: int = 0, at: datetime | None = None
 ) -> Endpoint:
-    """Count hooks that are about to be written, and hold the lane's order until the transaction ends.
+    """Count hooks before they are created, and lock the lane's order until the transaction ends. One query.
 
-    `skipped` of them are skipped anyway; with `at`, all are where the endpoint has no address at that time, and
-    those that are not count twice where the own address gets them too.
-    Returns the endpoint as it is now, from the same query.
+    `skipped` of them have a reason to be skipped. With `at`, all are skipped if the endpoint has no URL at that time;
+    the others count twice if the own URL gets them as well. Returns the endpoint as it is now.
     """
     if not connection.in_atomic_block:
-        raise transaction.TransactionManagementError("A hook belongs into the transaction of its event.")
+        raise transaction.TransactionManagementError(
+            "A hook must be created in the transaction of its event."
+        )
     rows = Endpoint.objects.raw(
-        "UPDATE hooks_tally t SET emitted = t.emitted + %(number)s + CASE"
-        " WHEN e.borrowed_forwards AND e.borrowed_until > %(at)s::timestamptz AND e.url <> ''"
-        " THEN %(number)s - %(skipped)s ELSE 0 END, skipped = t.skipped + CASE"
-        " WHEN %(at)s::timestamptz IS NULL THEN 0"
-        " WHEN CASE WHEN e.borrowed_until > %(at)s THEN e.borrowed_url ELSE e.url END = '' THEN %(number)s"
-        " ELSE %(skipped)s END"
-        " FROM hooks_endpoint e WHERE t.endpoint_id = %(instance)s AND e.instance_id = t.endpoint_id RETURNING e.*",
-        {"number": number, "skipped": skipped, "at": at, "instance": instance_id},
+        COUNT_EMITTED, {"number": number, "skipped": skipped, "at": at, "instance": instance_id}
     )
     for endpoint in rows:
         return endpoint
-    raise Endpoint.DoesNotExist(f"The instance with key {instance_id} is gone.")
+    raise Endpoint.DoesNotExist(f"The instance with key {instance_id} was deleted.")
 
 
 def wake(instance_id: int) -> None:
-    """Tell the dispatchers, when this transaction commits, that the lane has something due."""
+    """Notify the dispatchers, when this transaction commits, that the lane has a due hook."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, str(instance_id)])

@@ -31,8 +31,8 @@ def resend(hook: Hook, *, acting_user: ActingUser) -> Hook:
             raise NotPossible("This hook has not finished yet. Resend it when it has.")
         if row.body_dropped_at is not None:
             raise NotPossible(f"{body_dropped_words()}, so this hook can't be resent.")
-        if not (row.to_url or row.endpoint.effective_url()):
-            raise NotPossible("The instance has no webhook address. Set one first.")
+        if not row.destination():
+            raise NotPossible("The instance has no webhook URL. Set one first.")
         row.state, row.skip_reason, row.trigger = State.RETRYING, "", Trigger.RESEND
         row.next_attempt_at, row.finished_at = timezone.now(), None
         row.attempts_allowed = row.attempts_made + row.endpoint.attempts_allowed

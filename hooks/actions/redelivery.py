@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from django.db.models import Count, Max, Q, QuerySet
 from django.utils import timezone
 
+from hooks import destination
 from hooks.actions.hooks import NotPossible
 from hooks.audit import ActingUser, report
 from hooks.log.selection import Filter, matching, sendable
@@ -58,11 +59,9 @@ def hooks_of(endpoints: QuerySet[Any], wanted: Filter) -> HookQuerySet:
 
 def preview(endpoints: QuerySet[Any], wanted: Filter) -> Preview:
     """Counts the hooks before the job is created. One query; it reads an index of each endpoint completely."""
-    now = timezone.now()
     under_way = Q(state__in=UNFINISHED)
     dropped = ~under_way & Q(body_dropped_at__isnull=False)
-    own = Q(endpoint__borrowed_until=None) | Q(endpoint__borrowed_until__lte=now)  # no URL override is active
-    without_url = ~under_way & own & Q(body_dropped_at=None, to_url="", endpoint__url="")
+    without_url = ~under_way & Q(body_dropped_at=None) & destination.hook_has_no_url(timezone.now())
     found = hooks_of(endpoints, wanted).aggregate(
         total=Count("pk"),
         under_way=Count("pk", filter=under_way),
@@ -74,9 +73,9 @@ def preview(endpoints: QuerySet[Any], wanted: Filter) -> Preview:
 
 
 def plan(endpoints: QuerySet[Any], wanted: Filter, *, acting_user: ActingUser) -> Redelivery:
-    """Make the job; it begins within a second or two. Raises NotPossible when there is nothing to send.
+    """Create the job; it starts within two seconds. Raises NotPossible if no hook can be resent.
 
-    It takes the hooks that are there now and fit when their turn comes. What the preview has counted is `planned`.
+    It resends the hooks that exist now and still match when they are reached. `planned` is the count of the preview.
     """
     count = preview(endpoints, wanted).ready
     if not count:

@@ -83,7 +83,7 @@ class HookQuerySet(models.QuerySet["Hook"]):
 
 
 class Hook(models.Model):
-    """One event on its way to one address. Its rows are written in the event's own transaction."""
+    """One event to send to one endpoint. It is created in the transaction of its event."""
 
     public_id = models.UUIDField(unique=True, default=new_public_id, editable=False)
     # no constraint: those of a deleted instance go after it, see hooks/maintenance/deleted_instances.py
@@ -228,8 +228,12 @@ class Hook(models.Model):
 
     @property
     def webhook_id(self) -> str:
-        """The `webhook-id` header: the same through all attempts and redeliveries."""
+        """The `webhook-id` header, which stays the same for all attempts and resends."""
         return f"hook_{self.public_id.hex}"
+
+    def destination(self, now: datetime | None = None) -> str:
+        """Returns the URL that the hook would be sent to now; empty if there is none. See hooks/destination.py."""
+        return self.to_url or self.endpoint.effective_url(now)
 
     @property
     def is_finished(self) -> bool:
@@ -237,7 +241,7 @@ class Hook(models.Model):
 
 
 class Attempt(models.Model):
-    """One POST of a hook, whole: what was sent, what came back, how long each phase took."""
+    """One request of a hook: the request, the response, and how long each phase took."""
 
     # No constraint in the database: it would look up the hook once more for every attempt of the COPY.
     hook = models.ForeignKey(Hook, models.CASCADE, related_name="attempts", db_constraint=False)

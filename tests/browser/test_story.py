@@ -71,7 +71,9 @@ def test_from_the_sign_up_to_the_log(newcomer: Page) -> None:
         assert receiver.wait_for(2)[1].json()["ack"][0]["status"] == "viewed"
 
         verdict.get_by_role("link", name="Open in the log").click()
-        expect(page.locator(".hook-sentence")).to_contain_text("Failed after attempt 1 of 1 (responded with 500).")
+        expect(page.locator(".hook-sentence")).to_contain_text(
+            "Failed after attempt 1 of 1 (responded with 500)."
+        )
         page.get_by_role("link", name="Delivery log of Shop").click()
         rows = page.locator("#rows .hook-row").filter(has_text="simulated")
         expect(rows).to_have_count(2)

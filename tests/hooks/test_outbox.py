@@ -125,7 +125,7 @@ def test_an_instance_that_does_not_exist_is_refused(endpoint: Endpoint) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_outside_a_transaction_it_is_refused() -> None:
     instance = InstanceFactory(url="http://127.0.0.1:9/")
-    with pytest.raises(transaction.TransactionManagementError, match="belongs into the transaction"):
+    with pytest.raises(transaction.TransactionManagementError, match="must be created in the transaction"):
         emit(instance.endpoint)
     assert Hook.objects.count() == 0
     assert emitted(instance.endpoint) == 0

@@ -178,7 +178,7 @@ def test_without_an_address_nothing_is_sent_again(hook: Hook) -> None:
     before = row(hook)
     with pytest.raises(NotPossible) as refused:
         resend(hook, acting_user=None)
-    assert str(refused.value) == "The instance has no webhook address. Set one first."
+    assert str(refused.value) == "The instance has no webhook URL. Set one first."
     assert row(hook) == before
 
 

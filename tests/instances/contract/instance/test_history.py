@@ -205,7 +205,7 @@ def test_repeat_hook_that_cannot_be_repeated_says_why(
     configure(instance.endpoint, url="")
     assert post("repeatHook", messageId=message.message_id) == {
         "success": False,
-        "message": "The instance has no webhook address. Set one first.",
+        "message": "The instance has no webhook URL. Set one first.",
     }
     assert hooks().get().state == State.FAILED
 
