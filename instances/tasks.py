@@ -27,7 +27,7 @@ from hooks.models import Endpoint, Hook, Role, State
 from instances.actions.sending.accept import OUTGOING_CHANNEL
 from instances.actions.status import drop_statuses, expire_code
 from instances.channels.sandbox.actions.receipts import CHANNEL_WORK
-from instances.models import QR_CODE_LIFETIME, AccountStatus, Instance, Substatus
+from instances.models import Instance
 from instances.sending import outgoing
 
 log = logging.getLogger(__name__)
@@ -166,14 +166,9 @@ def send_pause_mail(endpoint: Endpoint) -> None:
 
 def expire_codes() -> str:
     """Expire QR codes that were not scanned in time; runs every minute. Reading a status does it immediately."""
-    waiting = Instance.objects.filter(
-        account_status=AccountStatus.GOT_QR_CODE,
-        substatus=Substatus.NORMAL,
-        status_changed_at__lte=timezone.now() - QR_CODE_LIFETIME,
-        paid_until__gt=timezone.now(),
-    )
+    outdated = Instance.objects.with_outdated_code(timezone.now())
     expired = 0
-    for instance in waiting.iterator():
+    for instance in outdated.iterator():
         try:
             expire_code(instance)
         except Instance.DoesNotExist:

@@ -53,6 +53,15 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         """Returns the instances for an account's key: only its own, not of accounts that its owner is a member of."""
         return self.filter(owner=account)
 
+    def with_outdated_code(self, now: datetime) -> InstanceQuerySet:
+        """Returns the paid instances whose QR code has to expire; `Instance.is_code_outdated` for one."""
+        return self.filter(
+            account_status=AccountStatus.GOT_QR_CODE,
+            substatus=Substatus.NORMAL,
+            status_changed_at__lte=now - QR_CODE_LIFETIME,
+            paid_until__gt=now,
+        )
+
     def connected(self, now: datetime) -> InstanceQuerySet:
         """Instances whose queues may be sent now; `Instance.is_connected` for one."""
         return self.filter(connected(now))

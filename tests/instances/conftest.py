@@ -1,4 +1,4 @@
-"""An instance whose hooks go somewhere, so that they are queued; and what has been emitted so far."""
+"""An instance with a URL, whose hooks are queued; and its hooks so far."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ Emitted = Callable[[], list[tuple[str, str, Any]]]
 
 @pytest.fixture
 def instance(db: None) -> Instance:
-    """Paid and authenticated, with an address and all flags on; its own phone is 15550001111."""
+    """A paid, authenticated instance with a URL and all flags on; its own phone is 15550001111."""
     instance = InstanceFactory(
         owner__email="alice@example.org", number=12345, phone="15550001111", url="https://example.com/hook"
     )
@@ -28,7 +28,7 @@ def instance(db: None) -> Instance:
 
 @pytest.fixture
 def alice(instance: Instance) -> Client:
-    """A browser in which alice is signed in, who owns `instance`."""
+    """A client signed in as alice, who owns `instance`."""
     client = Client()
     client.force_login(instance.owner.owner)
     return client
@@ -36,7 +36,7 @@ def alice(instance: Instance) -> Client:
 
 @pytest.fixture
 def bob(instance: Instance) -> Client:
-    """A browser in which bob is signed in: a stranger to `instance`."""
+    """A client signed in as bob, who has no access to `instance`."""
     client = Client()
     client.force_login(UserFactory(email="bob@example.org"))
     return client
@@ -44,7 +44,7 @@ def bob(instance: Instance) -> Client:
 
 @pytest.fixture
 def emitted(instance: Instance) -> Emitted:
-    """`emitted()`: of every hook so far, in order, its kind, its skip reason ("" when queued) and its one item."""
+    """`emitted()`: for every hook so far, in order, its kind, skip reason ("" if queued) and its one item."""
 
     def read() -> list[tuple[str, str, Any]]:
         found = []

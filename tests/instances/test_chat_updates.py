@@ -72,14 +72,14 @@ def test_a_picture(instance: Instance, emitted: Emitted, group: str) -> None:
     assert last(emitted)[1]["image"] is None
 
 
-def test_a_change_that_changes_nothing_makes_no_hook(
-    instance: Instance, emitted: Emitted, group: str
-) -> None:
+def test_an_unchanged_chat_creates_no_hook(instance: Instance, emitted: Emitted, group: str) -> None:
     change_chat(instance, chat_id=GROUP, name="Friends", image="")
     assert len(updates(emitted)) == 1
 
 
-def test_participants_who_come_go_and_rise(instance: Instance, emitted: Emitted, group: str) -> None:
+def test_participants_are_added_removed_and_promoted(
+    instance: Instance, emitted: Emitted, group: str
+) -> None:
     add_participant(instance, group_id=GROUP, member=BEN)
     set_admin(instance, group_id=GROUP, member=BEN, on=True)
     set_admin(instance, group_id=GROUP, member=OWN, on=False)
@@ -111,7 +111,7 @@ def test_leaving(instance: Instance, emitted: Emitted, group: str) -> None:
     }
 
 
-def test_being_put_out(instance: Instance, emitted: Emitted, group: str) -> None:
+def test_being_removed(instance: Instance, emitted: Emitted, group: str) -> None:
     remove_participant(instance, group_id=GROUP, member=OWN, by_account=False)
     assert last(emitted)[1]["metadata"]["participants"] == [ANNA]
     with pytest.raises(Denied, match="is not in the group"):
@@ -125,7 +125,9 @@ def test_joining(instance: Instance, emitted: Emitted) -> None:
     assert new["metadata"]["admins"] == [BEN]
 
 
-def test_who_writes_in_a_group_is_in_it(instance: Instance, emitted: Emitted, group: str) -> None:
+def test_the_author_of_a_group_message_becomes_a_participant(
+    instance: Instance, emitted: Emitted, group: str
+) -> None:
     receive_message(instance, sender=BEN, chat_id=GROUP, body="hello")
     old, new = last(emitted)
     assert (old["metadata"]["participants"], new["metadata"]["participants"]) == (
@@ -136,7 +138,7 @@ def test_who_writes_in_a_group_is_in_it(instance: Instance, emitted: Emitted, gr
     assert len(updates(emitted)) == 2
 
 
-def test_a_group_that_is_new_by_its_first_message_has_its_author_in_it(
+def test_a_group_created_by_its_first_message_contains_its_author(
     instance: Instance, emitted: Emitted
 ) -> None:
     receive_message(instance, sender=BEN, chat_id=GROUP, body="hello")
@@ -146,9 +148,7 @@ def test_a_group_that_is_new_by_its_first_message_has_its_author_in_it(
     assert (new["metadata"]["participants"], new["metadata"]["admins"]) == ([OWN, BEN], [])
 
 
-def test_where_a_chat_stands_in_the_list_makes_no_hook(
-    instance: Instance, emitted: Emitted, group: str
-) -> None:
+def test_the_position_in_the_list_creates_no_hook(instance: Instance, emitted: Emitted, group: str) -> None:
     pin_chat(instance, chat_id=GROUP, on=True)
     archive_chat(instance, chat_id=GROUP, on=True)
     mark_unread(instance, chat_id=GROUP)
@@ -168,7 +168,7 @@ def test_without_the_flag_it_is_skipped(instance: Instance, emitted: Emitted, gr
     ("stays", "works_on", "skip"),
     [(False, False, ""), (False, True, ""), (True, True, ""), (True, False, "archived")],
 )
-def test_messages_of_a_chat_that_stays_archived_are_hooked_with_process_archive_alone(
+def test_hooks_of_a_chat_that_stays_archived_need_process_archive(
     instance: Instance, emitted: Emitted, stays: bool, works_on: bool, skip: str
 ) -> None:
     change_settings(instance, {"disableDialogsArchive": stays, "processArchive": works_on})

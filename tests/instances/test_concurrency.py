@@ -1,4 +1,4 @@
-"""Many at once on one instance: no gap, nothing twice, hooks in the order of the events."""
+"""Concurrent work on one instance: no gaps, nothing twice, hooks in the order of the events."""
 
 import json
 from collections.abc import Callable
@@ -19,8 +19,8 @@ THREADS = 6
 TIMES = 15
 
 
-def at_once(work: Callable[[int], object]) -> None:
-    """Runs `work(0)` … `work(THREADS - 1)` in threads of their own, each with its own database connection."""
+def run_in_threads(work: Callable[[int], object]) -> None:
+    """Run `work(0)` … `work(THREADS - 1)` in parallel threads, each with its own database connection."""
 
     def run(number: int) -> None:
         try:
@@ -44,7 +44,7 @@ def test_received_messages_have_no_gap_and_their_hooks_are_in_order(instance: In
         for time in range(TIMES):
             receive_message(mine, sender="17680561234", body=f"{thread} {time}")
 
-    at_once(receive)
+    run_in_threads(receive)
     everything = list(range(1, THREADS * TIMES + 1))
     assert list(Message.objects.order_by("number").values_list("number", flat=True)) == everything
     bodies = Hook.objects.filter(kind="message").order_by("id").values_list("body", flat=True)
@@ -58,7 +58,7 @@ def test_sent_messages_have_no_gap_in_their_queue_numbers(instance: Instance) ->
         for time in range(TIMES):
             send_message(mine, chat_id="17680561234", body=f"{thread} {time}")
 
-    at_once(send)
+    run_in_threads(send)
     numbers = OutgoingMessage.objects.order_by("queue_number").values_list("queue_number", flat=True)
     assert list(numbers) == list(range(1, THREADS * TIMES + 1))
 
@@ -72,7 +72,7 @@ def test_several_senders_and_writers_lose_nothing_and_send_nothing_twice(instanc
             else:
                 send_message(mine, chat_id="17680561234", body=f"{thread} {time}")
 
-    at_once(work)
+    run_in_threads(work)
     while outgoing.send_due():
         pass
     writers = THREADS // 2
@@ -82,7 +82,7 @@ def test_several_senders_and_writers_lose_nothing_and_send_nothing_twice(instanc
     assert OutgoingQueue.objects.values_list("last_number", "length").get() == (writers * TIMES, 0)
 
 
-def test_a_message_that_is_accepted_while_the_queue_is_emptied_still_goes(instance: Instance) -> None:
+def test_a_message_accepted_while_the_queue_is_emptied_is_sent(instance: Instance) -> None:
     def work(thread: int) -> None:
         mine = Instance.objects.get(pk=instance.pk)
         for time in range(TIMES):
@@ -91,7 +91,7 @@ def test_a_message_that_is_accepted_while_the_queue_is_emptied_still_goes(instan
             else:
                 send_message(mine, chat_id="17680561234", body=f"{thread} {time}")
 
-    at_once(work)
+    run_in_threads(work)
     assert OutgoingQueue.objects.get().length == OutgoingMessage.objects.count()
     while outgoing.send_due():
         pass

@@ -47,12 +47,12 @@ def test_the_table_has_all_ten_types() -> None:
 
 @pytest.fixture(autouse=True)
 def known(instance: Instance) -> None:
-    """Ann's chat is there, so that a message makes no chatUpdate."""
+    """Create Ann's chat, so that a message creates no chatUpdate."""
     Chat.objects.create(instance=instance, chat_id=ANN, name="Анна")
 
 
 def bytes_of(kind: str) -> list[tuple[str, str]]:
-    """(bytes, skip reason) of every hook of the kind, in order."""
+    """Returns (bytes, skip reason) of every hook of this kind, in order."""
     hooks = Hook.objects.filter(kind=kind).order_by("id")
     return [(bytes(hook.body).decode(), hook.skip_reason) for hook in hooks]
 
@@ -62,7 +62,7 @@ def text(value: str | None) -> str:
 
 
 @pytest.mark.parametrize(("type", "given", "body", "caption"), BODIES, ids=[row[0] for row in BODIES])
-def test_what_a_contact_writes(
+def test_messages_of_contacts(
     instance: Instance, type: str, given: str, body: str, caption: str | None
 ) -> None:
     message = receive_message(
@@ -82,7 +82,7 @@ def test_what_a_contact_writes(
 
 
 @pytest.mark.parametrize(("type", "given", "body", "caption"), BODIES, ids=[row[0] for row in BODIES])
-def test_what_somebody_types_on_the_phone(
+def test_messages_typed_on_the_phone(
     instance: Instance, type: str, given: str, body: str, caption: str | None
 ) -> None:
     message = type_on_phone(
@@ -103,13 +103,13 @@ def test_what_somebody_types_on_the_phone(
 
 
 @pytest.mark.parametrize(("type", "given", "body", "caption"), BY_API, ids=[row[0] for row in BY_API])
-def test_what_the_api_sends_and_its_acks(
+def test_messages_of_the_api_and_their_acks(
     instance: Instance, type: str, given: str, body: str, caption: str | None
 ) -> None:
     change_contact(instance, phone=ANN, read_after=0)
     queued = send_message(instance, chat_id=ANN, type=type, body=given, caption=caption, metadata={"a": 1})
     outgoing.send_due()
-    shown = '"https://example.com/a.mp4"' if type == "video" else body  # what was received is not uploaded
+    shown = '"https://example.com/a.mp4"' if type == "video" else body  # received videos are not uploaded
     seconds = int(Message.objects.get().time.timestamp())
     assert bytes_of(Kind.MESSAGE) == [
         (
@@ -135,7 +135,7 @@ def test_what_the_api_sends_and_its_acks(
 
 
 @pytest.mark.parametrize("direction", ["in", "out"])
-def test_in_a_group_the_author_is_the_member_and_stands_in_the_id(instance: Instance, direction: str) -> None:
+def test_in_a_group_the_author_is_the_member_and_part_of_the_id(instance: Instance, direction: str) -> None:
     asked = receive_message(instance, sender=ANN, body="which?")
     about = {
         "chat_id": GROUP,
@@ -187,7 +187,7 @@ FLAGS = {
 @pytest.mark.parametrize("kind", FLAGS)
 @pytest.mark.parametrize("others", [True, False])
 @pytest.mark.parametrize("own", [True, False])
-def test_each_family_obeys_its_own_flag_alone(
+def test_each_kind_depends_only_on_its_own_flag(
     instance: Instance, kind: Kind, own: bool, others: bool
 ) -> None:
     flag, happen = FLAGS[kind]
@@ -206,7 +206,7 @@ def test_each_family_obeys_its_own_flag_alone(
         ({"stopped_at": timezone.now(), "stop_reason": "staff"}, "stopped"),
     ],
 )
-def test_an_instance_that_may_not_emit_says_why(
+def test_an_instance_that_may_not_send_hooks_stores_the_reason(
     instance: Instance, happen: Callable[[Instance], None], change: dict, skip: str
 ) -> None:
     Instance.objects.update(**change)
@@ -216,7 +216,7 @@ def test_an_instance_that_may_not_emit_says_why(
 
 @pytest.mark.parametrize("on", [True, False])
 @pytest.mark.parametrize("direction", ["in", "typed"])
-def test_a_video_is_an_address_only_where_videos_are_uploaded(
+def test_the_body_of_a_video_is_a_url_only_if_videos_are_uploaded(
     instance: Instance, on: bool, direction: str
 ) -> None:
     change_settings(instance, {"videoUploadOn": on})
@@ -231,7 +231,7 @@ def test_a_video_is_an_address_only_where_videos_are_uploaded(
 
 @pytest.mark.parametrize("direction", ["in", "typed"])
 @pytest.mark.parametrize(("age", "skip"), [(310, "too_old"), (290, "")])
-def test_old_messages_of_both_directions_are_ignored_where_asked(
+def test_old_messages_of_both_directions_are_ignored_if_the_setting_is_on(
     instance: Instance, direction: str, age: int, skip: str
 ) -> None:
     change_settings(instance, {"ignoreOldMessages": True, "oldMessagesPeriod": 300})
@@ -312,7 +312,7 @@ def test_a_status(instance: Instance, change: dict, old: tuple[str, str], new: t
     ]
 
 
-def test_a_messenger_that_reports_a_message_twice_makes_one_hook(instance: Instance) -> None:
+def test_a_message_reported_twice_creates_one_hook(instance: Instance) -> None:
     first = receive_message(instance, sender=ANN, body="hello", key="wamid.1")
     again = receive_message(instance, sender=ANN, body="hello", key="wamid.1")
     other = receive_message(instance, sender=ANN, body="hello", key="wamid.2")

@@ -1,4 +1,4 @@
-"""Instances are made, paid for, changed and deleted; strangers see none of it."""
+"""Instances are created, paid for, changed and deleted, and visible to their account only."""
 
 import re
 from datetime import timedelta
@@ -52,7 +52,7 @@ def test_an_unknown_channel_is_refused(db: None) -> None:
 
 @time_machine.travel(NOW, tick=False)
 @pytest.mark.parametrize(("left", "until"), [(timedelta(days=2), 32), (timedelta(days=-9), 30)])
-def test_a_payment_counts_from_what_is_paid_already_or_from_now(
+def test_a_payment_extends_the_paid_period_or_starts_now(
     instance: Instance, left: timedelta, until: int
 ) -> None:
     Instance.objects.update(paid_until=timezone.now() + left)
@@ -63,7 +63,7 @@ def test_a_payment_counts_from_what_is_paid_already_or_from_now(
     assert (payment.amount, payment.currency) == (Decimal("9.90"), "USD")
 
 
-def test_rotating_the_token_makes_another_one(instance: Instance) -> None:
+def test_rotating_replaces_the_token(instance: Instance) -> None:
     old = instance.token
     rotate_token(instance, acting_user=instance.owner.owner)
     assert Instance.objects.get().token == instance.token != old
@@ -74,7 +74,7 @@ def test_renaming(instance: Instance) -> None:
     assert Instance.objects.get().name == "Support"
 
 
-def test_deleting_takes_everything_along_but_the_payments(instance: Instance) -> None:
+def test_deleting_keeps_only_the_payments(instance: Instance) -> None:
     receive_message(instance, sender="17680561234", body="hello")
     send_message(instance, chat_id="17680561234", body="hello")
     record_payment(instance, days=30)
@@ -84,7 +84,7 @@ def test_deleting_takes_everything_along_but_the_payments(instance: Instance) ->
 
 
 @pytest.mark.parametrize(("keep", "kept"), [(True, ["loading", "authenticated"]), (False, [])])
-def test_the_history_of_statuses_is_kept_when_asked_for(
+def test_the_status_history_is_kept_if_instance_statuses_is_on(
     instance: Instance, keep: bool, kept: list[str]
 ) -> None:
     change_settings(instance, {"instanceStatuses": keep})
@@ -103,7 +103,7 @@ def test_a_new_status_starts_as_normal(instance: Instance) -> None:
 @pytest.mark.parametrize(
     "change", [{"account_status": "asleep"}, {"account_status": "not_paid"}, {"substatus": "?"}]
 )
-def test_a_status_nobody_knows_changes_nothing(instance: Instance, change: dict[str, str]) -> None:
+def test_an_unknown_status_changes_nothing(instance: Instance, change: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="takes one of"):
         change_status(instance, **change)
     instance.refresh_from_db()
@@ -126,14 +126,14 @@ def test_settings_are_all_or_nothing(instance: Instance) -> None:
     assert read_settings(Instance.objects.get()) == before
 
 
-def test_the_factory_makes_an_instance_that_is_paid_and_authenticated(db: None) -> None:
+def test_the_factory_creates_a_paid_authenticated_instance(db: None) -> None:
     instance = InstanceFactory()
     assert (instance.is_paid, instance.is_authenticated) == (True, True)
 
 
 @pytest.mark.django_db
 def test_a_blocked_account_gets_no_new_instance(client: Client) -> None:
-    """Not even from a manager, who is not blocked and can still sign in."""
+    """Also not from a manager, who is not blocked and can still sign in."""
     alice = AccountFactory(email="alice@example.org")
     manager = member_of(alice, "manager", "max@example.org")
     stopping.block_account(alice, reason="spam", acting_user=UserFactory(is_staff=True, is_superuser=True))
@@ -141,5 +141,5 @@ def test_a_blocked_account_gets_no_new_instance(client: Client) -> None:
         create_instance(Account.objects.get(pk=alice.pk), acting_user=manager)
     client.force_login(manager)
     answer = client.post("/instances/new/", {"account": alice.pk, "channel": "sandbox", "name": ""})
-    assert answer.status_code == 302  # it is not among the accounts to choose from, so it is their own
+    assert answer.status_code == 302  # the blocked account is not a choice, so their own is used
     assert Instance.objects.get().owner == manager.account

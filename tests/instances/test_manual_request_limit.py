@@ -1,4 +1,4 @@
-"""Requests that leave because a person pressed a button: so many at once, and so many a minute."""
+"""Limits of requests that a person starts with a button: simultaneous, and per minute."""
 
 from contextlib import ExitStack
 
@@ -14,7 +14,7 @@ from tests.receiver import Receiver
 pytestmark = pytest.mark.django_db
 
 
-def test_a_person_has_four_under_way_and_others_go_on() -> None:
+def test_a_person_has_at_most_four_requests_and_others_are_not_limited() -> None:
     bob, alice = UserFactory(), UserFactory()
     with ExitStack() as stack:
         for _ in range(4):
@@ -27,13 +27,13 @@ def test_a_person_has_four_under_way_and_others_go_on() -> None:
         pass
 
 
-def test_the_site_has_only_so_many_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_site_limits_simultaneous_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(manual_request_limit._slots, "total", 1)
     with place(UserFactory()), pytest.raises(TooMany), place(UserFactory()):
         pass
 
 
-def test_a_person_sends_only_so_many_a_minute(
+def test_a_person_is_limited_per_minute(
     client: Client, instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(manual_request_limit, "A_MINUTE", 0)

@@ -1,4 +1,4 @@
-"""The outgoing queue: its limit, its order and its pace."""
+"""The outgoing queue: limit, order and pace."""
 
 from datetime import timedelta
 from types import SimpleNamespace
@@ -25,7 +25,7 @@ def send(instance: Instance, *bodies: str) -> None:
 
 
 def queue() -> tuple[int, int]:
-    """The last number and the length of the only queue."""
+    """Returns the last number and the length of the only queue."""
     return OutgoingQueue.objects.values_list("last_number", "length").get()
 
 
@@ -33,7 +33,7 @@ def sent_texts() -> list[str]:
     return list(Message.objects.order_by("number").values_list("body", flat=True))
 
 
-def test_messages_go_in_the_order_of_the_queue(instance: Instance) -> None:
+def test_messages_are_sent_in_queue_order(instance: Instance) -> None:
     send(instance, "one", "two", "three")
     assert outgoing.send_due() == 3
     assert sent_texts() == ["one", "two", "three"]
@@ -41,7 +41,7 @@ def test_messages_go_in_the_order_of_the_queue(instance: Instance) -> None:
     assert outgoing.send_due() == 0
 
 
-def test_a_long_queue_takes_several_passes(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_queue_needs_several_passes(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outgoing, "MESSAGES_A_CLAIM", 20)
     bodies = [str(number) for number in range(45)]
     send(instance, *bodies)
@@ -51,7 +51,7 @@ def test_a_long_queue_takes_several_passes(instance: Instance, monkeypatch: pyte
 
 
 def test_the_size_of_a_claim_holds_with_any_plan(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A nested loop runs its inner side once per row; with LIMIT inside, that used to take the whole queue."""
+    """A nested loop runs its inner side once per row; with LIMIT inside, that used to claim the whole queue."""
     monkeypatch.setattr(outgoing, "MESSAGES_A_CLAIM", 20)
     send(instance, *[str(number) for number in range(45)])
     with connection.cursor() as cursor:
@@ -60,10 +60,10 @@ def test_the_size_of_a_claim_holds_with_any_plan(instance: Instance, monkeypatch
     assert outgoing.send_due() == 20
 
 
-def test_a_slow_channel_is_written_down_at_half_of_its_deadline(
+def test_messages_of_a_slow_channel_are_recorded_after_half_of_its_deadline(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Or another sender would take the same messages when the deadline is over, and send them a second time."""
+    """Otherwise another sender would claim the same messages after the deadline and send them again."""
     send(instance, "1", "2", "3")
     times = iter([0.0, 1.0, 4.9, 5.1, 0.0, 0.0])
     monkeypatch.setattr(outgoing, "time", SimpleNamespace(monotonic=lambda: next(times)))
@@ -72,7 +72,7 @@ def test_a_slow_channel_is_written_down_at_half_of_its_deadline(
     assert sent_texts() == ["1", "2", "3"]
 
 
-def test_send_delay_lets_one_message_go_at_a_time(instance: Instance) -> None:
+def test_with_send_delay_one_message_is_sent_at_a_time(instance: Instance) -> None:
     change_settings(instance, {"sendDelay": 5})
     send(instance, "one", "two")
     now = timezone.now()
@@ -85,7 +85,7 @@ def test_send_delay_lets_one_message_go_at_a_time(instance: Instance) -> None:
 
 
 @pytest.mark.parametrize("status", ["init", "loading", "got qr code"])
-def test_nothing_goes_before_the_instance_is_authenticated(instance: Instance, status: str) -> None:
+def test_nothing_is_sent_before_the_instance_is_authenticated(instance: Instance, status: str) -> None:
     Instance.objects.update(account_status=status)
     send(instance, "one")
     assert outgoing.send_due() == 0
@@ -94,7 +94,7 @@ def test_nothing_goes_before_the_instance_is_authenticated(instance: Instance, s
     assert outgoing.send_due() == 1
 
 
-def test_nothing_goes_while_the_instance_is_not_paid(instance: Instance) -> None:
+def test_nothing_is_sent_while_the_instance_is_not_paid(instance: Instance) -> None:
     send(instance, "one")
     Instance.objects.update(paid_until=timezone.now() - timedelta(seconds=1))
     assert outgoing.send_due() == 0
@@ -102,7 +102,7 @@ def test_nothing_goes_while_the_instance_is_not_paid(instance: Instance) -> None
     assert outgoing.send_due() == 1
 
 
-def test_the_queue_holds_400_messages_and_refuses_one_more(instance: Instance) -> None:
+def test_the_queue_accepts_400_messages_and_rejects_one_more(instance: Instance) -> None:
     OutgoingMessage.objects.bulk_create(
         OutgoingMessage(instance=instance, queue_number=n, message_id=str(n), chat_id="1@c.us", body="")
         for n in range(1, 400)
@@ -115,7 +115,7 @@ def test_the_queue_holds_400_messages_and_refuses_one_more(instance: Instance) -
     assert OutgoingMessage.objects.count() == 400
 
 
-def test_a_message_that_left_the_queue_meanwhile_is_not_sent_twice(instance: Instance) -> None:
+def test_a_message_that_has_left_the_queue_is_recorded_once(instance: Instance) -> None:
     send(instance, "one", "two")
     first, second = OutgoingMessage.objects.order_by("queue_number")
     now = timezone.now()
@@ -125,7 +125,7 @@ def test_a_message_that_left_the_queue_meanwhile_is_not_sent_twice(instance: Ins
     assert queue() == (2, 0)
 
 
-def test_two_senders_never_take_the_same_instance(instance: Instance) -> None:
+def test_two_senders_never_claim_the_same_queue(instance: Instance) -> None:
     now = timezone.now()
     assert outgoing.claim_queue(instance.pk, now) is None  # nothing to send
     send(instance, "one")
@@ -133,10 +133,12 @@ def test_two_senders_never_take_the_same_instance(instance: Instance) -> None:
     assert outgoing.claim_queue(instance.pk, now) == instance
     assert outgoing.claim_queue(instance.pk, now) is None
     assert outgoing.claim_queue(instance.pk, now + timedelta(seconds=9.9)) is None
-    assert outgoing.claim_queue(instance.pk, now + timedelta(seconds=10)) == instance  # the first one is dead
+    assert (
+        outgoing.claim_queue(instance.pk, now + timedelta(seconds=10)) == instance
+    )  # the first sender has died
 
 
-def test_an_instance_that_fails_does_not_stop_the_others(
+def test_an_instance_whose_channel_fails_does_not_stop_others(
     instance: Instance, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     other = InstanceFactory(owner__email="bob@example.org")
@@ -145,14 +147,14 @@ def test_an_instance_that_fails_does_not_stop_the_others(
 
     def deliver(channel: SandboxChannel, of: Instance, message: OutgoingMessage) -> tuple[()]:
         if of == instance:
-            raise ConnectionError("the messenger is away")
+            raise ConnectionError("the messenger is not reachable")
         return ()
 
     monkeypatch.setattr(SandboxChannel, "deliver", deliver)
     now = timezone.now()
     assert outgoing.send_due(now) == 1
     assert sent_texts() == ["fine"]
-    assert "the messenger is away" in caplog.text
+    assert "the messenger is not reachable" in caplog.text
     monkeypatch.undo()
     assert outgoing.send_due(now + timedelta(seconds=10)) == 1
 
@@ -160,22 +162,20 @@ def test_an_instance_that_fails_does_not_stop_the_others(
 def test_no_transaction_is_open_while_the_channel_works(
     transactional_db: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from django.db import connection
-
     instance = InstanceFactory()
     send(instance, "one")
-    open_then = []
+    was_open = []
 
     def deliver(channel: SandboxChannel, of: Instance, message: OutgoingMessage) -> tuple[()]:
-        open_then.append(connection.in_atomic_block)
+        was_open.append(connection.in_atomic_block)
         return ()
 
     monkeypatch.setattr(SandboxChannel, "deliver", deliver)
     outgoing.send_due()
-    assert open_then == [False]
+    assert was_open == [False]
 
 
-def test_a_quoted_message_stays_with_the_one_that_quotes_it(instance: Instance) -> None:
+def test_a_message_stores_the_message_it_quotes(instance: Instance) -> None:
     asked = receive_message(instance, sender="17680561234", body="which one?")
     send_message(instance, chat_id="17680561234", body="that", quoted_id=asked.message_id)
     outgoing.send_due()
@@ -183,7 +183,7 @@ def test_a_quoted_message_stays_with_the_one_that_quotes_it(instance: Instance) 
     assert Message.objects.get(body="that").quoted == quoted
 
 
-def test_quoting_what_is_not_there_spends_no_number(instance: Instance) -> None:
+def test_quoting_an_unknown_message_uses_no_queue_number(instance: Instance) -> None:
     with pytest.raises(UnknownMessage):
         send_message(instance, chat_id="17680561234", body="that", quoted_id="false_1@c.us_AB")
     assert (queue(), OutgoingMessage.objects.count(), Hook.objects.count()) == ((0, 0), 0, 0)

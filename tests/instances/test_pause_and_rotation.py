@@ -20,7 +20,7 @@ from tests.hooks.maintenance.test_pause import DAY, failing
 
 @pytest.fixture
 def failed(instance: Instance) -> Instance:
-    """The instance, after a day of nothing but failures."""
+    """The instance, whose deliveries have all failed for a day."""
     failing(instance.endpoint, since=DAY + timedelta(minutes=2), last=timedelta(minutes=1))
     return instance
 
@@ -29,7 +29,7 @@ def stored(instance: Instance) -> Endpoint:
     return Endpoint.objects.get(pk=instance.pk)
 
 
-def test_the_owner_gets_one_mail_with_the_way_back(failed: Instance) -> None:
+def test_the_owner_gets_one_mail_with_links(failed: Instance) -> None:
     assert tasks.pause_failing() == "1 paused, 1 notified"
     assert tasks.pause_failing() == "0 paused, 0 notified"
     [sent] = mail.outbox
@@ -40,7 +40,9 @@ def test_the_owner_gets_one_mail_with_the_way_back(failed: Instance) -> None:
     assert stored(failed).pause_told_at is not None
 
 
-def test_a_mail_server_that_is_away_is_asked_again(failed: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mail_is_retried_if_the_mail_server_is_not_reachable(
+    failed: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def away(*_: object) -> None:
         raise SMTPServerDisconnected("gone")
 
@@ -52,7 +54,7 @@ def test_a_mail_server_that_is_away_is_asked_again(failed: Instance, monkeypatch
     assert len(mail.outbox) == 1
 
 
-def test_the_page_says_so_and_its_button_resumes(alice: Client, failed: Instance) -> None:
+def test_the_page_shows_the_pause_and_its_button_resumes(alice: Client, failed: Instance) -> None:
     tasks.pause_failing()
     page = alice.get("/instances/12345/").text
     assert "https://example.com/hook gave nothing but failures for 24 hours" in page
@@ -61,9 +63,7 @@ def test_the_page_says_so_and_its_button_resumes(alice: Client, failed: Instance
     assert stored(failed).paused_at is None
 
 
-def test_failures_of_a_quarter_of_an_hour_are_said_before_the_pause(
-    alice: Client, instance: Instance
-) -> None:
+def test_the_page_shows_failures_after_fifteen_minutes(alice: Client, instance: Instance) -> None:
     for minutes, said in ((14, False), (16, True)):
         Endpoint.objects.update(failing_since=timezone.now() - timedelta(minutes=minutes))
         assert ("Nothing but failures since" in alice.get("/instances/12345/").text) is said
@@ -88,7 +88,7 @@ def test_the_secret_is_rotated_and_the_old_one_ended(alice: Client, instance: In
     assert stored(instance).valid_secrets() == [stored(instance).secret]
 
 
-def test_a_strangers_clicks_change_nothing(alice: Client, instance: Instance) -> None:
+def test_another_users_requests_change_nothing(alice: Client, instance: Instance) -> None:
     bob = Client()
     bob.force_login(UserFactory(email="bob@example.org"))
     before = Endpoint.objects.values().get(pk=instance.pk)
@@ -98,7 +98,7 @@ def test_a_strangers_clicks_change_nothing(alice: Client, instance: Instance) ->
     assert Endpoint.objects.values().get(pk=instance.pk) == before
 
 
-def test_a_bin_knows_both_secrets_of_that_day(instance: Instance) -> None:
+def test_a_bin_verifies_with_both_secrets_during_the_rotation(instance: Instance) -> None:
     endpoint = stored(instance)
     before = simulate(endpoint, kind=Kind.ACK, body=b"{}", to_url="http://127.0.0.1:9/").attempts.get()
     rotate_secret(endpoint, acting_user=None)

@@ -1,4 +1,4 @@
-"""The bytes of the hooks (contract.md, section 3), exactly."""
+"""The exact bytes of hooks (contract.md, section 3)."""
 
 from datetime import UTC, datetime
 
@@ -28,7 +28,7 @@ def test_a_message_from_a_contact(instance: Instance) -> None:
     )
 
 
-def test_a_picture_in_a_group_that_quotes_and_is_forwarded(instance: Instance) -> None:
+def test_a_forwarded_quoting_picture_in_a_group(instance: Instance) -> None:
     message = receive_message(
         instance,
         sender="17680561234@c.us",

@@ -1,4 +1,4 @@
-"""The sandbox's contacts have a mind: when they get a message, when they read it, and when never."""
+"""The behaviour of the sandbox's contacts: when they receive and read messages, and when never."""
 
 from datetime import timedelta
 
@@ -22,8 +22,8 @@ from tests.instances.conftest import Emitted
 ANN, BEN, CLEO = "17680561234@c.us", "4915112345678@c.us", "447700900123@c.us"
 
 
-def contact(instance: Instance, phone: str = ANN, **mind: object) -> None:
-    change_contact(instance, phone=phone, **mind)
+def contact(instance: Instance, phone: str = ANN, **behaviour: object) -> None:
+    change_contact(instance, phone=phone, **behaviour)
 
 
 def sent(instance: Instance, chat_id: str = ANN, body: str = "good day") -> str:
@@ -33,94 +33,96 @@ def sent(instance: Instance, chat_id: str = ANN, body: str = "good day") -> str:
 
 
 def pass_time(seconds: float) -> None:
-    """What the loop does in the first so many seconds from now."""
+    """Run the channels' work that is due within these seconds from now."""
     now = timezone.now() + timedelta(seconds=seconds)
     while outgoing.run_channel_work(now):
         pass
 
 
-def ticks(emitted: Emitted) -> list[str]:
+def acks(emitted: Emitted) -> list[str]:
     return [item["status"] for kind, _, item in emitted() if kind == "ack"]
 
 
-def test_everybody_gets_it_at_once_and_never_reads(instance: Instance, emitted: Emitted) -> None:
+def test_a_contact_without_a_row_receives_immediately_and_never_reads(
+    instance: Instance, emitted: Emitted
+) -> None:
     sent(instance)
     pass_time(10_000)
-    assert ticks(emitted) == ["sent", "delivered"]
+    assert acks(emitted) == ["sent", "delivered"]
     assert not SandboxReceipt.objects.exists()
 
 
-def test_a_contact_gets_it_after_two_seconds_and_reads_after_three_more(
+def test_a_contact_receives_after_two_seconds_and_reads_three_seconds_later(
     instance: Instance, emitted: Emitted
 ) -> None:
     contact(instance, deliver_after=2, read_after=3)
     sent(instance)
     pass_time(1)
-    assert ticks(emitted) == ["sent"]
+    assert acks(emitted) == ["sent"]
     pass_time(2.1)
-    assert ticks(emitted) == ["sent", "delivered"]
+    assert acks(emitted) == ["sent", "delivered"]
     pass_time(4)
-    assert ticks(emitted) == ["sent", "delivered"]
+    assert acks(emitted) == ["sent", "delivered"]
     pass_time(6)
-    assert ticks(emitted) == ["sent", "delivered", "viewed"]
+    assert acks(emitted) == ["sent", "delivered", "viewed"]
     assert not SandboxReceipt.objects.exists()
 
 
-def test_a_contact_who_reads_at_once_makes_all_three_ticks_in_order(
+def test_a_contact_who_reads_immediately_makes_three_acks_in_order(
     instance: Instance, emitted: Emitted
 ) -> None:
     contact(instance, read_after=0)
     message_id = sent(instance)
-    assert ticks(emitted) == ["sent", "delivered", "viewed"]
+    assert acks(emitted) == ["sent", "delivered", "viewed"]
     assert [item["id"] for kind, _, item in emitted() if kind == "ack"] == [message_id] * 3
 
 
-def test_who_is_offline_gets_it_when_back_online(instance: Instance, emitted: Emitted) -> None:
+def test_an_offline_contact_receives_messages_when_online(instance: Instance, emitted: Emitted) -> None:
     contact(instance, online=False, read_after=0)
     sent(instance)
     pass_time(10_000)
-    assert ticks(emitted) == ["sent"]
+    assert acks(emitted) == ["sent"]
     contact(instance, online=True)
     pass_time(1)
-    assert ticks(emitted) == ["sent", "delivered", "viewed"]
+    assert acks(emitted) == ["sent", "delivered", "viewed"]
 
 
-def test_who_goes_offline_reads_nothing_until_back(instance: Instance, emitted: Emitted) -> None:
+def test_a_contact_who_goes_offline_reads_when_online(instance: Instance, emitted: Emitted) -> None:
     contact(instance, read_after=5)
     sent(instance)
     contact(instance, online=False)
     pass_time(100)
-    assert ticks(emitted) == ["sent", "delivered"]
+    assert acks(emitted) == ["sent", "delivered"]
     contact(instance, online=True)
     pass_time(6)
-    assert ticks(emitted) == ["sent", "delivered", "viewed"]
+    assert acks(emitted) == ["sent", "delivered", "viewed"]
 
 
 @pytest.mark.parametrize("away", [{"blocks": True}, {"has_account": False}])
-def test_what_is_sent_to_somebody_unreachable_stays_at_sent_for_good(
+def test_a_message_to_an_unreachable_contact_stays_at_sent(
     instance: Instance, emitted: Emitted, away: dict[str, bool]
 ) -> None:
     contact(instance, **away)
     sent(instance)
     contact(instance, **{name: not value for name, value in away.items()})
     pass_time(10_000)
-    assert ticks(emitted) == ["sent"]
+    assert acks(emitted) == ["sent"]
     sent(instance, body="again")
-    assert ticks(emitted) == ["sent", "sent", "delivered"]
+    assert acks(emitted) == ["sent", "sent", "delivered"]
 
 
-def test_who_begins_to_read_reads_what_is_there(instance: Instance, emitted: Emitted) -> None:
+def test_a_contact_who_starts_to_read_reads_earlier_messages(instance: Instance, emitted: Emitted) -> None:
     sent(instance)
     contact(instance, read_after=0)
     pass_time(1)
-    assert ticks(emitted) == ["sent", "delivered", "viewed"]
+    assert acks(emitted) == ["sent", "delivered", "viewed"]
 
 
 def group(instance: Instance) -> str:
     return create_group_as_contact(instance, name="Holidays", by=ANN, members=[BEN, CLEO]).chat_id
 
 
-def test_a_groups_message_is_delivered_and_viewed_when_it_is_so_by_all(
+def test_a_group_message_is_delivered_and_viewed_when_every_member_has(
     instance: Instance, emitted: Emitted
 ) -> None:
     contact(instance, ANN, read_after=0)
@@ -128,11 +130,11 @@ def test_a_groups_message_is_delivered_and_viewed_when_it_is_so_by_all(
     contact(instance, CLEO, read_after=2)
     sent(instance, group(instance))
     pass_time(4)
-    assert ticks(emitted) == ["sent"]
+    assert acks(emitted) == ["sent"]
     pass_time(6)
-    assert ticks(emitted) == ["sent", "delivered"]
+    assert acks(emitted) == ["sent", "delivered"]
     pass_time(12)
-    assert ticks(emitted) == ["sent", "delivered", "viewed"]
+    assert acks(emitted) == ["sent", "delivered", "viewed"]
 
 
 def test_a_group_with_a_member_who_never_reads_is_never_viewed(instance: Instance, emitted: Emitted) -> None:
@@ -140,22 +142,22 @@ def test_a_group_with_a_member_who_never_reads_is_never_viewed(instance: Instanc
         contact(instance, one, read_after=0)
     message_id = sent(instance, group(instance))
     pass_time(10_000)
-    assert ticks(emitted) == ["sent", "delivered"]
+    assert acks(emitted) == ["sent", "delivered"]
     acknowledge_as_contact(instance, message_id=message_id, ack=Ack.VIEWED, contact=CLEO)
-    assert ticks(emitted) == ["sent", "delivered", "viewed"]
+    assert acks(emitted) == ["sent", "delivered", "viewed"]
 
 
-def test_nobody_waits_for_a_member_who_has_left(instance: Instance, emitted: Emitted) -> None:
+def test_a_member_who_has_left_is_not_waited_for(instance: Instance, emitted: Emitted) -> None:
     contact(instance, ANN, read_after=1)
     contact(instance, BEN, read_after=1)
     chat_id = group(instance)
     sent(instance, chat_id)
     change_group_as_contact(instance, group_id=chat_id, remove=[CLEO])
     pass_time(2)
-    assert ticks(emitted) == ["sent", "delivered", "viewed"]
+    assert acks(emitted) == ["sent", "delivered", "viewed"]
 
 
-def test_a_tick_by_hand_in_a_group_is_one_members(instance: Instance, emitted: Emitted) -> None:
+def test_an_ack_by_hand_in_a_group_is_of_one_member(instance: Instance, emitted: Emitted) -> None:
     for one in (ANN, BEN, CLEO):
         contact(instance, one, online=False)
     message_id = sent(instance, group(instance))
@@ -164,25 +166,25 @@ def test_a_tick_by_hand_in_a_group_is_one_members(instance: Instance, emitted: E
             acknowledge_as_contact(instance, message_id=message_id, ack=Ack.DELIVERED, contact=one)[1]
             is False
         )
-    assert ticks(emitted) == ["sent"]
+    assert acks(emitted) == ["sent"]
     acknowledge_as_contact(instance, message_id=message_id, ack=Ack.DELIVERED, contact=CLEO)
-    assert ticks(emitted) == ["sent", "delivered"]
+    assert acks(emitted) == ["sent", "delivered"]
     acknowledge_as_contact(instance, message_id=message_id, ack=Ack.VIEWED)
-    assert ticks(emitted) == ["sent", "delivered", "viewed"]
+    assert acks(emitted) == ["sent", "delivered", "viewed"]
     with pytest.raises(UnknownMessage):
         acknowledge_as_contact(instance, message_id=message_id, ack=Ack.VIEWED, contact="33612345678@c.us")
 
 
-def test_ticks_wait_while_the_phone_is_not_connected(instance: Instance, emitted: Emitted) -> None:
+def test_acks_wait_while_the_phone_is_not_connected(instance: Instance, emitted: Emitted) -> None:
     contact(instance, read_after=1)
     sent(instance)
     apply_phone_event(instance, event="disconnect")
     pass_time(100)
     assert outgoing.next_channel_work() is None
-    assert ticks(emitted) == ["sent", "delivered"]
+    assert acks(emitted) == ["sent", "delivered"]
     apply_phone_event(instance, event="connect")
     pass_time(100)
-    assert ticks(emitted) == ["sent", "delivered", "viewed"]
+    assert acks(emitted) == ["sent", "delivered", "viewed"]
 
 
 def test_messages_wait_in_the_queue_while_the_phone_is_not_connected(instance: Instance) -> None:
@@ -193,7 +195,9 @@ def test_messages_wait_in_the_queue_while_the_phone_is_not_connected(instance: I
     assert outgoing.send_due() == 1
 
 
-def test_what_is_typed_by_hand_is_read_too_and_never_acked(instance: Instance, emitted: Emitted) -> None:
+def test_a_message_typed_on_the_phone_is_read_and_its_acks_create_no_hooks(
+    instance: Instance, emitted: Emitted
+) -> None:
     contact(instance, read_after=1)
     message = type_on_sandbox_phone(instance, chat_id=ANN, body="by hand")
     pass_time(2)
@@ -201,7 +205,7 @@ def test_what_is_typed_by_hand_is_read_too_and_never_acked(instance: Instance, e
     assert {skip for kind, skip, _ in emitted() if kind == "ack"} == {"typed_on_phone"}
 
 
-def test_a_receipt_of_a_message_that_is_not_written_down_yet_comes_a_second_later(
+def test_an_ack_of_a_message_that_is_not_recorded_yet_comes_a_second_later(
     instance: Instance, emitted: Emitted
 ) -> None:
     """The process died between the messenger and the database."""
@@ -212,10 +216,10 @@ def test_a_receipt_of_a_message_that_is_not_written_down_yet_comes_a_second_late
     assert SandboxReceipt.objects.count() == 1
     assert outgoing.send_due() == 1
     pass_time(10)
-    assert ticks(emitted) == ["sent", "delivered", "viewed"]
+    assert acks(emitted) == ["sent", "delivered", "viewed"]
 
 
-def test_a_receipt_of_a_message_that_was_cleared_is_dropped(instance: Instance) -> None:
+def test_the_receipt_of_a_cleared_message_is_deleted(instance: Instance) -> None:
     contact(instance, deliver_after=1)
     message = send_message(instance, chat_id=ANN, body="good day")
     outgoing.channel_of(instance).deliver(instance, message)
@@ -224,7 +228,7 @@ def test_a_receipt_of_a_message_that_was_cleared_is_dropped(instance: Instance) 
     assert not SandboxReceipt.objects.exists()
 
 
-def test_many_due_ticks_of_one_instance_keep_another_waiting_for_no_more_than_a_pass(
+def test_many_due_acks_of_one_instance_delay_another_by_at_most_one_pass(
     instance: Instance,
 ) -> None:
     other = InstanceFactory(owner__email="bob@example.org", url="https://example.com/hook")
@@ -248,7 +252,7 @@ def test_many_due_ticks_of_one_instance_keep_another_waiting_for_no_more_than_a_
     assert Hook.objects.filter(endpoint=instance.pk, kind="ack").count() == 250
 
 
-def test_reset_leaves_nothing_but_settings_hooks_and_numbers(instance: Instance) -> None:
+def test_reset_keeps_settings_hooks_and_numbers(instance: Instance) -> None:
     contact(instance, deliver_after=9)
     sent(instance)
     receive_message(instance, sender=ANN, body="hello")

@@ -1,4 +1,4 @@
-"""Which event makes which hooks, in what order, and why some are skipped (contract.md, section 3)."""
+"""Which event creates which hooks, in what order, and why some are skipped (contract.md, section 3)."""
 
 from datetime import timedelta
 
@@ -39,7 +39,7 @@ def test_a_contact_who_changes_name(instance: Instance, emitted: Emitted) -> Non
     assert (change["old"]["name"], change["new"]["name"]) == ("Anna", "Anna B")
 
 
-def test_a_sent_message_is_hooked_then_its_ticks_with_the_same_id_and_queue_number(
+def test_a_sent_message_creates_a_hook_then_its_acks_with_the_same_id_and_queue_number(
     instance: Instance, emitted: Emitted
 ) -> None:
     Chat.objects.create(instance=instance, chat_id="17680561234@c.us")
@@ -48,15 +48,15 @@ def test_a_sent_message_is_hooked_then_its_ticks_with_the_same_id_and_queue_numb
     outgoing.send_due()
     (message, sent, delivered) = emitted()
     assert (message[0], message[2]["fromMe"], message[2]["self"]) == ("message", True, 1)
-    ticks = [(kind, item["id"], item["queueNumber"], item["status"]) for kind, _, item in (sent, delivered)]
-    assert ticks == [
+    acks = [(kind, item["id"], item["queueNumber"], item["status"]) for kind, _, item in (sent, delivered)]
+    assert acks == [
         ("ack", queued.message_id, queued.queue_number, "sent"),
         ("ack", queued.message_id, queued.queue_number, "delivered"),
     ]
     assert Message.objects.get().ack == 2
 
 
-def test_a_tick_never_goes_back(instance: Instance, emitted: Emitted) -> None:
+def test_an_ack_is_never_lowered(instance: Instance, emitted: Emitted) -> None:
     queued = send_message(instance, chat_id="17680561234", body="hello")
     outgoing.send_due()
     before = len(emitted())
@@ -66,7 +66,7 @@ def test_a_tick_never_goes_back(instance: Instance, emitted: Emitted) -> None:
     assert [item["status"] for _, _, item in emitted()[before:]] == ["viewed"]
 
 
-def test_a_tick_for_a_message_that_was_never_sent(instance: Instance, emitted: Emitted) -> None:
+def test_an_ack_of_an_unknown_message(instance: Instance, emitted: Emitted) -> None:
     received = receive_message(instance, sender="17680561234", body="hello")
     before = len(emitted())
     for message_id in ("true_17680561234@c.us_3EB0", received.message_id):
@@ -75,7 +75,9 @@ def test_a_tick_for_a_message_that_was_never_sent(instance: Instance, emitted: E
     assert len(emitted()) == before
 
 
-def test_typed_on_the_phone_is_hooked_and_its_ticks_are_skipped(instance: Instance, emitted: Emitted) -> None:
+def test_a_message_typed_on_the_phone_creates_a_hook_and_its_acks_are_skipped(
+    instance: Instance, emitted: Emitted
+) -> None:
     message = type_on_phone(instance, chat_id="17680561234", body="by hand")
     record_ack(instance, message_id=message.message_id, status="viewed")
     assert kinds(emitted) == [
@@ -103,13 +105,13 @@ def test_flags_that_are_off_skip_all_but_messages(instance: Instance, emitted: E
     ]
 
 
-def test_without_an_address_all_are_skipped_and_say_so(instance: Instance, emitted: Emitted) -> None:
+def test_without_a_url_all_hooks_are_skipped_with_the_reason(instance: Instance, emitted: Emitted) -> None:
     change_settings(instance, {"webhookUrl": None})
     receive_message(instance, sender="17680561234", body="hello")
     assert kinds(emitted) == [("chat", "no_address"), ("message", "no_address")]
 
 
-def test_an_instance_that_is_not_paid_emits_nothing_and_says_why(
+def test_hooks_of_an_unpaid_instance_are_skipped_with_the_reason(
     instance: Instance, emitted: Emitted
 ) -> None:
     Instance.objects.update(paid_until=timezone.now() - timedelta(seconds=1))
@@ -125,7 +127,7 @@ def test_an_instance_that_is_not_paid_emits_nothing_and_says_why(
     ("ignore", "age", "skip"),
     [(True, 301, "too_old"), (True, 200, ""), (False, 301, ""), (False, 99_999, "")],
 )
-def test_old_messages_are_ignored_when_asked_to(
+def test_old_messages_are_ignored_if_the_setting_is_on(
     instance: Instance, emitted: Emitted, ignore: bool, age: int, skip: str
 ) -> None:
     change_settings(instance, {"ignoreOldMessages": ignore})
@@ -134,7 +136,7 @@ def test_old_messages_are_ignored_when_asked_to(
     assert kinds(emitted)[-1] == ("message", skip)
 
 
-def test_a_status_that_stays_the_same_makes_no_hook(instance: Instance, emitted: Emitted) -> None:
+def test_an_unchanged_status_creates_no_hook(instance: Instance, emitted: Emitted) -> None:
     change_status(instance, account_status="authenticated", substatus="normal")
     assert emitted() == []
 
@@ -154,13 +156,13 @@ def test_linking_goes_through_loading(instance: Instance, emitted: Emitted) -> N
         ("call_log", False, "[Call]"),
     ],
 )
-def test_bodies_that_the_messenger_does_not_say(instance: Instance, type: str, on: bool, body: str) -> None:
+def test_fixed_bodies_of_calls_and_videos(instance: Instance, type: str, on: bool, body: str) -> None:
     change_settings(instance, {"videoUploadOn": on})
     message = receive_message(instance, sender="17680561234", type=type, body="https://example.com/a.mp4")
     assert message.body == body
 
 
-def test_an_event_that_fails_leaves_neither_message_nor_hook(
+def test_a_failed_event_writes_neither_message_nor_hook(
     instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("instances.payloads.message_body", lambda *about: 1 / 0)
