@@ -1,7 +1,7 @@
 """What is counted about deliveries, and the numbers of this moment: what `/metrics` shows.
 
 Dispatchers count in memory and add what they have counted to rows of hooks_measure with each heartbeat, a second at
-most; whoever dies takes less than that along. The rows only ever grow, over restarts and over all machines, and each
+most; a process that dies loses less than that. The rows only ever grow, over restarts and over all machines, and each
 slot has rows of its own, so that no dispatcher waits for another. Emitted, skipped and cancelled hooks are counted
 in the tally of their endpoint, whose row the event's transaction holds anyway.
 

@@ -23,9 +23,7 @@ def next_attempt(
     """
     if made >= allowed or status == GONE:
         return None
-    before = max(
-        allowed - GUARANTEED_ATTEMPTS, 0
-    )  # attempts of earlier rounds: a resend begins the plan anew
+    before = max(allowed - GUARANTEED_ATTEMPTS, 0)  # attempts of earlier rounds: a resend restarts the plan
     planned = RETRY_DELAYS[max(made - before, 0)]
     delay = planned * random.uniform(1 - JITTER, 1 + JITTER)
     return now + max(delay, min(wanted_delay(now, retry_after), RETRY_AFTER_MOST))

@@ -25,7 +25,7 @@ REDELIVER_WAIT = 0.5  # s while all lanes have enough in hand, or are paused
 
 
 def dispatch() -> str:
-    """Run a dispatcher until it hands over or is told to stop; nothing to do when all slots are taken."""
+    """Run a dispatcher until it hands over or is stopped; returns at once if all slots are taken."""
     from hooks.dispatch.loop import run  # pycurl is loaded only where it is used
 
     with worker_slots.hold_slot(Role.DISPATCH, range(settings.HOOKS_DISPATCHERS)) as worker_slot:
@@ -38,7 +38,7 @@ def dispatch() -> str:
 
 
 def ensure_dispatchers() -> bool:
-    """See to it that every slot has a dispatcher; False when one is missing."""
+    """Ensure that every slot has a dispatcher; False if one is missing."""
     return worker_slots.ensure_running(Role.DISPATCH, settings.HOOKS_DISPATCHERS, DISPATCH)
 
 
@@ -62,12 +62,12 @@ def redeliver() -> str:
         except (psycopg.OperationalError, DatabaseError, InterfaceError) as error:
             log.warning("redelivery: the database is away (%s)", str(error).strip().split("\n")[0])
             connection.close()
-            return "the database is away; the worker begins anew"  # by ensure_redelivery()
+            return "the database is away; the worker restarts"  # by ensure_redelivery()
     return "stopped"
 
 
 def ensure_redelivery() -> bool:
-    """See to it that open jobs are worked on; False when that is still to come."""
+    """Ensure that open jobs are processed; False if no process has started yet."""
     return not redelivery.is_wanted() or worker_slots.ensure_running(Role.REDELIVERY, 1, REDELIVER)
 
 

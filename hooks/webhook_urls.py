@@ -17,7 +17,7 @@ class BadAddress(ValueError):
 def check(url: str) -> str:
     """The address as it will be requested: trimmed, its host in ASCII, spaces and the like escaped.
 
-    Raises BadAddress with a sentence that says what is wrong. An empty address is wrong too: whoever
+    Raises BadAddress with a sentence that says what is wrong. An empty URL is an error too: a caller that
     means "none" does not ask.
     """
     url = url.strip()

@@ -30,12 +30,6 @@ TEMPLATE_WIDTH = 120  # characters; text mails and messages are not HTML and are
 
 # Not yet clean: files, and folders without their subfolders, whose findings are not reported. These lists only shrink.
 LANGUAGE_NOT_YET: tuple[str, ...] = (
-    "docs",
-    "hooks",
-    "hooks/actions",
-    "hooks/log",
-    "hooks/maintenance",
-    "hooks/models",
     "instances/pages",
     "instances/pages/docs",
     "instances/pages/endpoints",
@@ -57,14 +51,9 @@ LANGUAGE_NOT_YET: tuple[str, ...] = (
     "templates/instances/pages/settings",
     "templates/instances/pages/setup",
     "templates/testing_tools/phone",
-    "templates/testing_tools/verification",
     "testing_tools/phone",
-    "tests/accounts",
-    "tests/chatapi",
     "tests/instances",
-    "tests/instances/pages",
     "tests/testing_tools/phone",
-    "tests/testing_tools/verification",
 )
 WIDTH_NOT_YET: tuple[str, ...] = (
     "templates/instances/pages",
@@ -81,7 +70,7 @@ WIDTH_NOT_YET: tuple[str, ...] = (
     "templates/testing_tools/phone",
 )
 
-# Words and phrases, as regular expressions without regard to case.
+# Words and phrases, as regular expressions without regard to case; not the end of a string, as in values of tests.
 WORDS = (
     "nobody",
     "somebody",
@@ -108,7 +97,7 @@ WORDS = (
 )
 # Names that are found wherever they are used.
 NAMES = (
-    "let_in", "look_around", "borrow_address", "borrowed_forwards", "own_url_too", "pause_was_told", "go_on",
+    "let_in", "look_around", "borrow_address", "own_url_too", "pause_was_told", "go_on",
     "sit_down", "stand_up", "take_in", "left_out", "retry_seats", "was_right", "locked_out", "come_in",
     "sent_before", "changes_asked", "more_settings", "instances_of", "MindForm", "Deed",
 )  # fmt: skip
@@ -128,13 +117,16 @@ CONTRACT_MODULES = {"cards", "contents", "control", "history", "reading"}
 
 # What is allowed nevertheless: (file, a part of the line) and the reason.
 ALLOWED: dict[tuple[str, str], str] = {
+    ("hooks/http.py", "pycurl.NOBODY"): "the name of an option of libcurl",
     (
         "instances/models/chats.py",
         "incoming messages that nobody has read",
     ): "a verbose name needs a migration",
 }
 
-_WORD = re.compile(r"(?<![\w-])(?:" + "|".join(WORDS) + r")(?![\w-])", re.IGNORECASE | re.MULTILINE)
+_WORD = re.compile(
+    r"(?<![\w-])(?:" + "|".join(WORDS) + r")(?![\w@/-]|\"[,:)\]}])", re.IGNORECASE | re.MULTILINE
+)
 _NAME = re.compile(r"(?<!\w)(?:" + "|".join(NAMES) + r")(?!\w)")
 _DEFINITION = re.compile(
     r"^\s*(?:(?:async )?def|class|function) (?:" + "|".join(DEFINITIONS) + r")\b", re.MULTILINE

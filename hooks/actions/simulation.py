@@ -61,7 +61,7 @@ def simulate(
 
 
 def simulate_again(hook: Hook, *, acting_user: ActingUser = None) -> Hook | None:
-    """Send a simulated hook once more under its old `webhook-id`, as if the first answer had been lost.
+    """Send a simulated hook again with the same `webhook-id`, as if the first response had been lost.
 
     Returns it finished, with one attempt more; None when it is still under way, or its body was dropped by age.
     """

@@ -130,13 +130,13 @@ def count_index(chart: Chart, endpoint_id: int) -> None:
         if end - first > INDEXED_MOST:  # else there can't be more, all endpoints together
             cursor.execute(CUT, [endpoint_id, first, end, INDEXED_MOST])
             row = cursor.fetchone()
-        left_out = bisect_right(keys, row[0]) - 1 if row else -1
+        skipped = bisect_right(keys, row[0]) - 1 if row else -1
         if row:
-            first = keys[left_out + 1]
+            first = keys[skipped + 1]
         cursor.execute(BARS, [keys, endpoint_id, State.values, first, end])
         chart.add(cursor.fetchall())
     if row:
-        chart.cut(left_out)
+        chart.cut(skipped)
 
 
 def read(chart: Chart, hooks: HookQuerySet) -> None:

@@ -17,7 +17,7 @@ from django.utils import timezone
 from hooks.lane_sql import lanes_cte
 from hooks.models import Endpoint, Hook, Role, Runner, State, is_alive
 
-LATE = timedelta(seconds=60)  # below that a delay is nobody's business
+LATE = timedelta(seconds=60)  # shorter delays are not shown
 
 # Of the lanes that wait (found by a loose scan of the index, one probe each) the first hook; and the first retry.
 OLDEST = f"""

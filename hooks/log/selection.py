@@ -46,7 +46,7 @@ ANSWERS: dict[str, tuple[str, Q]] = {
 }
 
 
-UNANSWERED = {Outcome.DNS, Outcome.REFUSED, Outcome.TLS, Outcome.BLOCKED}  # with these nobody has answered
+UNANSWERED = {Outcome.DNS, Outcome.REFUSED, Outcome.TLS, Outcome.BLOCKED}  # with these there was no response
 BOUNDS = {"200": (200, 201), "not-200": (201, 300), "3xx": (300, 400), "4xx": (400, 500), "5xx": (500, 600)}
 
 

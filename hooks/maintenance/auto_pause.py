@@ -25,7 +25,7 @@ SELECT count(*), max(started_at) FROM (
 
 
 def pause_failing() -> list[Endpoint]:
-    """Pause whoever has failed for PAUSE_AFTER; those who were paused now.
+    """Pauses the endpoints that have failed for PAUSE_AFTER and returns them.
 
     Only on an attempt that failed after that time: silence at night is no failure.
     """
@@ -49,7 +49,7 @@ def has_had_its_chance(endpoint: Endpoint) -> bool:
 
 
 def paused_and_not_told() -> QuerySet[Endpoint]:
-    """Those whose owner is still to be told that they are paused."""
+    """Paused endpoints whose owner has not been notified yet."""
     return Endpoint.objects.filter(
         paused_at__isnull=False, pause_reason=PauseReason.FAILING, pause_told_at=None
     ).order_by("pk")

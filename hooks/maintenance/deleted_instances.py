@@ -1,7 +1,7 @@
-"""The hooks of deleted instances: nobody's at once; their rows go afterwards, a small transaction at a time.
+"""The hooks of deleted instances: hidden at once; their rows are deleted later, in small transactions.
 
 A million of them takes minutes, which neither a request nor the locks of one transaction may last. So no constraint
-ties a hook to its endpoint; whoever reads hooks comes from instances or endpoints, and finds none of these.
+ties a hook to its endpoint; code that reads hooks starts from instances or endpoints, and does not find these.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 WINDOW = 20_000  # ids that are looked at in one query
 BATCH = 2_000  # hooks that one transaction changes: 20 to 60 ms
-RUN_SECONDS = 600.0  # a run ends after this; the next one goes on
+RUN_SECONDS = 600.0  # a run ends after this; the next one continues
 FROM_THE_START = timedelta(
     days=1
 )  # so often the bodies are looked for from the oldest hook on: some finish late
@@ -34,7 +34,7 @@ SELECT id, endpoint_id, state, created_at < %s, body_dropped_at IS NOT NULL FROM
 WHERE id > %s ORDER BY id LIMIT %s
 """
 LOOK_SKIPPED = "SELECT id, endpoint_id FROM hooks_hook WHERE state = 'skipped' AND created_at < %s LIMIT %s"
-# SKIP LOCKED: whoever sends one of them again at this moment wins, and nobody ever waits for a row here.
+# SKIP LOCKED: a resend that holds one of these rows wins, and no process waits for a row here.
 DROP = """
 WITH old AS (
     SELECT id FROM hooks_hook WHERE id = ANY(%(ids)s) AND state IN ('delivered', 'failed', 'skipped', 'cancelled')

@@ -1,4 +1,4 @@
-"""What is to be delivered, where to, and what came of it.
+"""Hooks to deliver, their endpoints, and the results.
 
 `hooks` knows an instance only by its key: Endpoint's primary key is the instance's. Everything
 that the dispatcher does can be read from these rows, and nothing is kept anywhere else.

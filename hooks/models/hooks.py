@@ -243,7 +243,7 @@ class Hook(models.Model):
 class Attempt(models.Model):
     """One request of a hook: the request, the response, and how long each phase took."""
 
-    # No constraint in the database: it would look up the hook once more for every attempt of the COPY.
+    # No constraint in the database: it would look up the hook again for every attempt of the COPY.
     hook = models.ForeignKey(Hook, models.CASCADE, related_name="attempts", db_constraint=False)
     number = models.PositiveSmallIntegerField()
     trigger = models.CharField(max_length=10, choices=Trigger, default=Trigger.EVENT)

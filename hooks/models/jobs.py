@@ -48,7 +48,7 @@ class Redelivery(models.Model):
     class Meta:
         verbose_name_plural = "redeliveries"
         indexes = [
-            # what is to be worked on
+            # open jobs
             models.Index(
                 name="hooks_redelivery_open",
                 fields=["id"],

@@ -69,7 +69,7 @@ def test_with_wait_it_says_what_became_of_them(tmp_path: Path) -> None:
     with Receiver([(200, {}, b""), (200, {}, b""), (500, {}, b"")]) as receiver, Dispatch(tmp_path):
         lines = load("--instances", "1", "--count", "3", "--url", receiver.url, "--wait")
     assert re.fullmatch(
-        r"All settled \d+\.\d s after the first was emitted: \d+/s; in all 2 delivered, 1 failed\.", lines[1]
+        r"All settled \d+\.\d s after the first was emitted: \d+/s; total 2 delivered, 1 failed\.", lines[1]
     )
     [instance] = Instance.objects.all()
     assert {received.path for received in receiver.wait_for(3)} == {f"/hook/{instance.number}"}

@@ -85,7 +85,7 @@ class Command(BaseCommand):
                 f"{n} {state.value}" for state, n in load_test.outcome(list(by_key)).items() if n
             )
             self.stdout.write(
-                f"All settled {seconds:.1f} s after the first was emitted: {count / seconds:.0f}/s; in all {ended}."
+                f"All settled {seconds:.1f} s after the first was emitted: {count / seconds:.0f}/s; total {ended}."
             )
 
 
