@@ -17,11 +17,11 @@ def test_focus_goes_to_the_result_of_a_simulation_and_of_a_send(demo_page: Page,
     page = demo_page
     page.goto(f"/testing/simulation/?instance={number}")
     page.get_by_label("Destination").fill("http://127.0.0.1:9/")
-    page.get_by_role("button", name="Send message", exact=True).press("Enter")
+    page.get_by_role("button", name="Send hook", exact=True).press("Enter")
     expect(page.get_by_role("heading", name="Result", exact=True)).to_be_focused()
 
-    page.get_by_label(re.compile("The JSON")).fill("{")
-    page.get_by_role("button", name="Send message", exact=True).press("Enter")
+    page.get_by_label(re.compile("JSON body")).fill("{")
+    page.get_by_role("button", name="Send hook", exact=True).press("Enter")
     expect(page.get_by_text("Not sent", exact=True)).to_be_focused()
 
     page.goto(f"/testing/sending/?instance={number}")

@@ -86,7 +86,7 @@ def test_form_and_json_keep_in_step_and_a_fault_is_told_with_its_place(newcomer:
     with Receiver() as receiver:
         make_instance(page, receiver.url)
         page.goto("/testing/simulation/")
-        text = page.get_by_label(re.compile("The JSON"))
+        text = page.get_by_label(re.compile("JSON body"))
         page.get_by_label("From", exact=True).fill("4912345678901")
         expect(text).to_have_value(re.compile('"chatId": "4912345678901@c.us"'))
         text.fill(text.input_value().replace("Anna Example", "Bob"))
