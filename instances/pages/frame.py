@@ -20,7 +20,7 @@ from hooks.models import Endpoint
 from instances.models import Instance
 from instances.pages import access
 from instances.pages.instance_list import search
-from instances.pages.overview.delivery_summary import Step, first_steps
+from instances.pages.overview.first_steps import Step, first_steps
 
 SESSION_KEY = "instance"
 # The chooser lists this many instances; its search asks the server for the others.

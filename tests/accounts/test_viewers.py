@@ -9,7 +9,7 @@ from instances.models import Instance
 from tests.factories import InstanceFactory, member_of
 
 pytestmark = pytest.mark.django_db
-NOTE = "You may look, and not change anything here."
+NOTE = "This page is read-only."
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ from tests.bench import contract, django_webhook, peers, report, scenarios
 from tests.bench.report import Promise, Row
 from tests.bench.world import world
 
-Figures = dict[str, float]
+DeliveryCounts = dict[str, float]
 
 
-def best(found: list[Figures], key: str = "rate") -> Figures:
+def best(found: list[DeliveryCounts], key: str = "rate") -> DeliveryCounts:
     return max(found, key=lambda one: one[key])
 
 
@@ -25,16 +25,16 @@ def least(values: list[float]) -> float:
     return min(values)
 
 
-def rates(hooks: int, rounds: int) -> tuple[list[Row], list[str], list[Figures]]:
+def rates(hooks: int, rounds: int) -> tuple[list[Row], list[str], list[DeliveryCounts]]:
     """Returns the first table, its notes, and the figures of the two backlogs."""
-    ways: dict[str, Callable[[], Figures]] = {
+    ways: dict[str, Callable[[], DeliveryCounts]] = {
         "ours": lambda: scenarios.backlog(hooks, parallel=True),
         "ordered": lambda: scenarios.backlog(hooks, parallel=False, delay=20),
         "curl": lambda: peers.measure("curl", hooks),
         "requests": lambda: peers.measure("requests", hooks // 5),
         "peer": lambda: django_webhook.measure(hooks // 20 if hooks > 10_000 else 300),
     }
-    found: dict[str, list[Figures]] = {way: [] for way in ways}
+    found: dict[str, list[DeliveryCounts]] = {way: [] for way in ways}
     notes = []
     for number in range(rounds):
         for way, measure in ways.items():
@@ -75,7 +75,7 @@ def rates(hooks: int, rounds: int) -> tuple[list[Row], list[str], list[Figures]]
     return rows, notes, [best(found["ours"]), best(found["ordered"])]
 
 
-def promises(backlogs: list[Figures], *, quick: bool, rounds: int) -> list[Promise]:
+def promises(backlogs: list[DeliveryCounts], *, quick: bool, rounds: int) -> list[Promise]:
     parallel, ordered = backlogs
     seconds = 3.0 if quick else 10.0
     flood, waiting = (20_000, 100_000) if quick else (100_000, 1_000_000)

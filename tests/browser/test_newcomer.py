@@ -115,5 +115,5 @@ def test_on_a_phone_with_real_deliveries(page: Page, width: int) -> None:
             "Delivered"
         )
         assert page.evaluate("document.documentElement.scrollWidth") <= width
-        strip.get_by_role("button", name="Put away").click()
+        strip.get_by_role("button", name="Dismiss").click()
         expect(strip).to_have_count(0)

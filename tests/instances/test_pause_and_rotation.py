@@ -57,16 +57,16 @@ def test_a_mail_is_retried_if_the_mail_server_is_not_reachable(
 def test_the_page_shows_the_pause_and_its_button_resumes(alice: Client, failed: Instance) -> None:
     tasks.pause_failing()
     page = alice.get("/instances/12345/").text
-    assert "https://example.com/hook gave nothing but failures for 24 hours" in page
+    assert "All deliveries to https://example.com/hook failed for 24 hours" in page
     page = alice.post("/instances/12345/resume/", follow=True).text
-    assert "goes on: one hook a second at first, then faster." in page
+    assert "is resumed: one hook per second at first, then faster." in page
     assert stored(failed).paused_at is None
 
 
 def test_the_page_shows_failures_after_fifteen_minutes(alice: Client, instance: Instance) -> None:
     for minutes, said in ((14, False), (16, True)):
         Endpoint.objects.update(failing_since=timezone.now() - timedelta(minutes=minutes))
-        assert ("Nothing but failures since" in alice.get("/instances/12345/").text) is said
+        assert ("All deliveries have failed for" in alice.get("/instances/12345/").text) is said
 
 
 def test_delivery_is_paused_by_hand(alice: Client, instance: Instance) -> None:
@@ -79,12 +79,12 @@ def test_delivery_is_paused_by_hand(alice: Client, instance: Instance) -> None:
 def test_the_secret_is_rotated_and_the_old_one_ended(alice: Client, instance: Instance) -> None:
     old = stored(instance).secret
     page = alice.post("/instances/12345/secret/", headers={"HX-Request": "true"}).text
-    assert "A new secret is in force." in page
-    assert "The secret before is valid until" in page
+    assert "The new secret is valid now." in page
+    assert "The old secret is valid until" in page
     assert stored(instance).valid_secrets()[1] == old
     page = alice.post("/instances/12345/secret/end/", headers={"HX-Request": "true"}).text
-    assert "The old secret has ended." in page
-    assert "The secret before is valid until" not in page
+    assert "The old secret is no longer valid." in page
+    assert "The old secret is valid until" not in page
     assert stored(instance).valid_secrets() == [stored(instance).secret]
 
 

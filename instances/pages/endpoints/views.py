@@ -1,4 +1,4 @@
-"""The webhook address of an instance: what is wrong with it while it is typed, a test of it, and saving it."""
+"""The webhook URL of an instance: validated while it is typed, tested, and saved."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from instances.models import Chat, Instance, Message
 from instances.pages import access, manual_request_limit
 from instances.pages.forms import AddressForm
 from instances.pages.log.attempts import wire_words
-from instances.pages.overview.button_views import answer
+from instances.pages.overview.button_views import card_response
 from instances.pages.overview.views import detail_context
 from instances.pages.setup.views import setup_context
 
-TEXT = "This is a test of the webhook address."
-ANSWER_SHOWN = 500  # characters
+TEST_TEXT = "This is a test of the webhook URL."
+RESPONSE_SHOWN_MAX = 500  # characters
 
 
 @require_POST
@@ -42,18 +42,18 @@ def save_address(request: HtmxRequest, number: int) -> HttpResponse:
                 "instances/pages/setup/setup.html",
                 setup_context(instance, "address", address_form=form),
             )
-        return answer(request, number, "webhook", address_form=form, failed=True)
+        return card_response(request, number, "webhook", address_form=form, failed=True)
     wanted = {"webhookUrl": form.cleaned_data["url"] or None}
     changed = change_settings(instance, wanted, acting_user=current_user(request))
     if in_setup:
         return redirect("instances:setup", number)
-    return answer(request, number, "webhook", saved="changed" if changed else "same")
+    return card_response(request, number, "webhook", saved="changed" if changed else "same")
 
 
 @require_POST
 @login_required
 def check_address(request: HtmxRequest, number: int) -> HttpResponse:
-    """What is to be said about the address that is being typed; nothing is saved."""
+    """Validates the URL that is being typed; saves nothing."""
     instance = access.changeable_instance(request, number)
     form = AddressForm(request.POST)
     typed = "good"
@@ -61,11 +61,11 @@ def check_address(request: HtmxRequest, number: int) -> HttpResponse:
         url = form.cleaned_data["url"]
         typed = "same" if url == instance.endpoint.url else "good" if url else "empty"
     context = {"address_form": form, "endpoint": instance.endpoint, "typed": typed}
-    return render(request, "instances/pages/endpoints/address_said.html", context)
+    return render(request, "instances/pages/endpoints/url_message.html", context)
 
 
 class Tested(NamedTuple):
-    """One simulated hook and what came of it; `side` and `wire` are what includes/boxes.html takes."""
+    """One simulated hook and its result; `side` and `wire` are parameters of log/boxes.html."""
 
     hook: Hook
     attempt: Attempt
@@ -73,24 +73,24 @@ class Tested(NamedTuple):
     side: str
     wire: str
     host: str
-    answer: str
+    response: str
 
 
 @require_POST
 @login_required
 def try_address(request: HtmxRequest, number: int) -> HttpResponse:
-    """Sends one simulated message to the address in the field, saved or not; it takes 10 s at most."""
+    """Sends one simulated message to the URL in the field, saved or not. Waits up to 10 s for a response."""
     instance = access.changeable_instance(request, number)
     form = AddressForm(request.POST)
     context: dict[str, Any] = {"address_form": form}
     if not instance.is_paid:
-        context["refusal"] = "This instance is not paid, so nothing can be sent with it."
+        context["refusal"] = "This instance is not paid: messages, hooks and simulations are stopped."
     elif instance.is_stopped:
-        context["refusal"] = "This instance is stopped, so nothing can be sent with it."
+        context["refusal"] = "This instance is stopped: messages, hooks and simulations are stopped."
     elif not form.is_valid():
         context["refusal"] = " ".join(str(error) for error in form.errors["url"])
     elif not form.cleaned_data["url"]:
-        context["refusal"] = "There is no address yet: type where your server waits for hooks."
+        context["refusal"] = "There is no URL yet. Enter the URL where your server receives hooks."
     else:
         try:
             with manual_request_limit.place(request.user):
@@ -98,12 +98,12 @@ def try_address(request: HtmxRequest, number: int) -> HttpResponse:
         except manual_request_limit.TooMany as error:
             context["refusal"] = str(error)
     if request.htmx:
-        return render(request, "instances/pages/endpoints/address_test.html", context)
+        return render(request, "instances/pages/endpoints/url_test.html", context)
     return render(request, "instances/pages/overview/overview.html", detail_context(instance, **context))
 
 
 def send_test(instance: Instance, url: str, *, acting_user: Any) -> Tested:
-    """A message as a contact would write it, in the very bytes of a hook; it is kept in the log alone."""
+    """Sends a contact's message, with the exact bytes of a real hook; it is kept in the log only."""
     chat = Chat(instance=instance, chat_id="17680561234@c.us", name="Webhook test")
     message = Message(
         instance=instance,
@@ -112,7 +112,7 @@ def send_test(instance: Instance, url: str, *, acting_user: Any) -> Tested:
         message_id=f"false_{chat.chat_id}_TEST",
         author=chat.chat_id,
         sender_name=chat.name,
-        body=TEXT,
+        body=TEST_TEXT,
     )
     hook = simulate(
         instance.endpoint,
@@ -132,5 +132,5 @@ def send_test(instance: Instance, url: str, *, acting_user: Any) -> Tested:
         str(explanation.side or ""),
         wire_words(attempt.status, attempt.total_ms),
         urlsplit(attempt.url).netloc,
-        bytes(attempt.response_body).decode(errors="replace")[:ANSWER_SHOWN],
+        bytes(attempt.response_body).decode(errors="replace")[:RESPONSE_SHOWN_MAX],
     )

@@ -1,7 +1,7 @@
-"""The list of a person's instances: searched, sorted, in groups by state, and read on from where a page ended.
+"""Search, order, groups by state and pages of the list of a user's instances.
 
-What is asked for stands in the address: `q`, `state`, `sort`, `group`, and `after`, the number of the last
-instance of the page before. A page costs the same wherever it begins.
+Query parameters: `q`, `state`, `sort`, `group`, and `after`, the number of the last instance of the previous page.
+Every page costs the same.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ STOPPED = "stopped"
 
 
 class Group(NamedTuple):
-    """The instances of one state; `key` is what the address says, `word` what people read."""
+    """The instances of one state; `key` is the query parameter's value, `word` the heading."""
 
     key: str
     word: str
 
 
-# In the order in which they want attention.
+# Those that need attention first.
 GROUPS = (
     Group(STOPPED, "Stopped"),
     Group(NOT_PAID, "Not paid"),
@@ -39,7 +39,7 @@ RANKS = {group.key: rank for rank, group in enumerate(GROUPS)}
 
 
 class Sort(NamedTuple):
-    """`field` of the rows, `down` when the largest comes first."""
+    """Orders by `field`; `down` is True for descending order."""
 
     label: str
     field: str
@@ -50,13 +50,13 @@ SORTS = {
     "made": Sort("Newest first", "pk", down=True),
     "name": Sort("Name", "lower_name"),
     "number": Sort("Number", "number"),
-    "paid": Sort("Paid time ends first", "paid_until"),
-    "changed": Sort("Status changed last", "status_changed_at", down=True),
+    "paid": Sort("Paid until, soonest first", "paid_until"),
+    "changed": Sort("Latest status change first", "status_changed_at", down=True),
 }
 
 
 class Asked(NamedTuple):
-    """What the address asks for; anything that it can't mean counts as left out."""
+    """The query parameters; invalid ones count as not given."""
 
     q: str
     state: str
@@ -77,13 +77,13 @@ class Asked(NamedTuple):
 
     @property
     def is_plain(self) -> bool:
-        """Is it the list as it first opens?"""
+        """Whether it is the list without any search, filter or later page."""
         return not (self.q or self.state or self.grouped or self.after)
 
 
 class Page(NamedTuple):
     instances: list[Instance]
-    counts: list[tuple[Group, int]]  # of what the search finds, whatever state is chosen
+    counts: list[tuple[Group, int]]  # of all matching instances, in any state
     more: bool
 
     @property
@@ -92,7 +92,7 @@ class Page(NamedTuple):
 
 
 def ranked(visible: InstanceQuerySet) -> Any:
-    """Each with `rank`, the place of its state in GROUPS, and what the list is sorted by."""
+    """Adds `rank`, the index of the state in GROUPS, and `lower_name`, for sorting."""
     status = AccountStatus
     rank = Case(
         When(stopped_at__isnull=False, then=Value(RANKS[STOPPED])),
@@ -106,7 +106,7 @@ def ranked(visible: InstanceQuerySet) -> Any:
 
 
 def found(rows: Any, q: str) -> Any:
-    """Every word must stand in the name, the number, the own phone number or the webhook address."""
+    """The rows with every word in the name, the number, the phone number or the webhook URL."""
     rows = rows.annotate(number_text=Cast("number", CharField()))
     for word in q.split():
         digits = word.lstrip("+")
@@ -119,8 +119,8 @@ def found(rows: Any, q: str) -> Any:
     return rows
 
 
-def behind(order: list[tuple[str, bool]], row: Any) -> Q:
-    """The condition of the rows that come after `row`; `order` is fields, with whether the largest comes first."""
+def rows_after(order: list[tuple[str, bool]], row: Any) -> Q:
+    """The condition for the rows after `row`; `order` has fields, each with True for descending."""
     after, same = Q(), Q()
     for field, down in order:
         value = getattr(row, field)
@@ -130,7 +130,7 @@ def behind(order: list[tuple[str, bool]], row: Any) -> Q:
 
 
 def page_of(visible: InstanceQuerySet, asked: Asked) -> Page:
-    """One page. Two queries, three when it goes on from another one."""
+    """One page. Two queries, three for a later page."""
     rows = found(ranked(visible), asked.q)
     numbers = dict(rows.order_by().values_list("rank").annotate(n=Count("pk")))
     counts = [(group, numbers.get(rank, 0)) for rank, group in enumerate(GROUPS)]
@@ -143,7 +143,7 @@ def page_of(visible: InstanceQuerySet, asked: Asked) -> Page:
         order.append(("pk", sort.down))
     if asked.after is not None:
         last = ranked(visible).filter(number=min(asked.after, 2**31 - 1)).first()
-        rows = rows.filter(behind(order, last)) if last else rows
+        rows = rows.filter(rows_after(order, last)) if last else rows
     ordered = rows.order_by(*(F(field).desc() if down else F(field).asc() for field, down in order))
     found_rows = list(ordered.select_related("endpoint")[: PAGE_SIZE + 1])
     return Page(found_rows[:PAGE_SIZE], counts, len(found_rows) > PAGE_SIZE)

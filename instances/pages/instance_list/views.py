@@ -12,15 +12,16 @@ from django.views.decorators.http import require_safe
 from instances.models import Instance
 from instances.pages import status_texts
 from instances.pages.instance_list import search
-from instances.pages.overview.delivery_summary import Figures, figures_of, first_steps
+from instances.pages.overview.delivery_counts import DeliveryCounts, count_deliveries
+from instances.pages.overview.first_steps import first_steps
 
 
 class Card(NamedTuple):
-    """One instance; `begins` is the word of its group when it is the first of it on the page."""
+    """One instance; `begins` is its group's heading if it is the first of the group on the page."""
 
     instance: Instance
     status: status_texts.Words
-    figures: Figures
+    counts: DeliveryCounts
     begins: str
 
 
@@ -29,12 +30,12 @@ class Card(NamedTuple):
 def instance_list(request: HttpRequest) -> HttpResponse:
     asked = search.Asked.read(request.GET)
     page = search.page_of(Instance.objects.visible_to(request.user), asked)
-    figures = figures_of(page.instances)
+    counts = count_deliveries(page.instances)
     cards, before = [], -1
     for instance in page.instances:
         rank = instance.rank  # type: ignore[attr-defined]
         begins = search.GROUPS[rank].word if asked.grouped and rank != before else ""
-        cards.append(Card(instance, status_texts.describe(instance), figures[instance.pk], begins))
+        cards.append(Card(instance, status_texts.describe(instance), counts[instance.pk], begins))
         before = rank
     context = {
         "asked": asked,

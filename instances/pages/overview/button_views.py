@@ -1,4 +1,4 @@
-"""What the buttons of an instance's page do. Each answers htmx with its card, everyone else with the page."""
+"""The buttons of an instance's page. Each responds to htmx with its card, and otherwise with a redirect to the page."""
 
 from __future__ import annotations
 
@@ -38,37 +38,37 @@ CARDS = {
 }
 
 
-def answer(request: HtmxRequest, number: int, card: str, **more: Any) -> HttpResponse:
-    """A card of CARDS and the first steps, read back; without htmx the page: a reload repeats nothing."""
+def card_response(request: HtmxRequest, number: int, card: str, **more: Any) -> HttpResponse:
+    """A card of CARDS and the first steps, as saved; without htmx a redirect, so that reloading repeats nothing."""
     if not request.htmx and not more.get("failed"):
         return redirect("instances:detail", number)
-    fresh = visible_instance(request, number)  # read back: what is shown is what was saved
+    fresh = visible_instance(request, number)  # read again: the card shows what was saved
     context = detail_context(fresh, **more)
     if not request.htmx:
         return render(request, PAGE, context)
-    answer = render(request, CARDS[card], context)
-    answer.content += render(request, f"{PAGE}#first_steps", context | {"oob": True}).content
-    return answer
+    response = render(request, CARDS[card], context)
+    response.content += render(request, f"{PAGE}#first_steps", context | {"oob": True}).content
+    return response
 
 
 @require_POST
 @login_required
 def link(request: HtmxRequest, number: int) -> HttpResponse:
-    """Scan the code with the sandbox phone; does nothing when another window has done it already."""
+    """Scans the code with the sandbox phone; does nothing if another window has already done it."""
     instance = access.changeable_instance(request, number)
     if instance.is_paid and not instance.is_stopped and instance.account_status == AccountStatus.GOT_QR_CODE:
         link_sandbox(instance, acting_user=current_user(request))
     if request.POST.get("next") == "setup":
         return redirect("instances:setup", number)
-    return answer(request, number, "status")
+    return card_response(request, number, "status")
 
 
 @require_POST
 @login_required
 def press(request: HtmxRequest, number: int, button: str) -> HttpResponse:
-    """One of the buttons that apply now, as the wire contract's method of that name; another one does nothing.
+    """One of the buttons that apply now, as the wire contract's method of that name; any other does nothing.
 
-    It may have stopped applying while the page was open: the card says how things are.
+    A button may have stopped applying while the page was open; the card shows the current status.
     """
     instance = access.changeable_instance(request, number)
     if button == status_texts.LINK:
@@ -83,7 +83,7 @@ def press(request: HtmxRequest, number: int, button: str) -> HttpResponse:
             refused = str(error)
     if request.POST.get("next") == "setup":
         return redirect("instances:setup", number)
-    return answer(request, number, "status", refused=refused)
+    return card_response(request, number, "status", refused=refused)
 
 
 @require_POST
@@ -94,7 +94,7 @@ def rename(request: HtmxRequest, number: int) -> HttpResponse:
     if form.is_valid():
         change_instance(instance, acting_user=current_user(request), name=form.cleaned_data["name"])
     else:
-        messages.error(request, "The name was not saved: it takes at most 100 characters.")
+        messages.error(request, "The name was not saved. It must have at most 100 characters.")
     return redirect("instances:settings", number)
 
 
@@ -104,7 +104,7 @@ def rotate_token(request: HtmxRequest, number: int) -> HttpResponse:
     lifecycle_actions.rotate_token(
         access.changeable_instance(request, number), acting_user=current_user(request)
     )
-    return answer(request, number, "api", rotated=True)
+    return card_response(request, number, "api", rotated=True)
 
 
 @require_POST
@@ -112,7 +112,7 @@ def rotate_token(request: HtmxRequest, number: int) -> HttpResponse:
 def rotate_secret(request: HtmxRequest, number: int) -> HttpResponse:
     endpoint = access.changeable_instance(request, number).endpoint
     hook_actions.rotate_secret(endpoint, acting_user=request.user)
-    return answer(request, number, "secret", secret_said="rotated")
+    return card_response(request, number, "secret", secret_change="rotated")
 
 
 @require_POST
@@ -120,7 +120,7 @@ def rotate_secret(request: HtmxRequest, number: int) -> HttpResponse:
 def end_previous_secret(request: HtmxRequest, number: int) -> HttpResponse:
     endpoint = access.changeable_instance(request, number).endpoint
     hook_actions.end_previous_secret(endpoint, acting_user=request.user)
-    return answer(request, number, "secret", secret_said="ended")
+    return card_response(request, number, "secret", secret_change="ended")
 
 
 @require_POST
@@ -133,11 +133,13 @@ def pause(request: HtmxRequest, number: int) -> HttpResponse:
 @require_POST
 @login_required
 def resume(request: HtmxRequest, number: int) -> HttpResponse:
-    """The banner's button; with `next=log` it stood in the delivery log."""
+    """The banner's button; `next=log` leads back to the delivery log."""
     instance = access.changeable_instance(request, number)
     if instance.endpoint.paused_at is not None:
         hook_actions.resume(instance.endpoint, acting_user=request.user)
-        messages.success(request, f"Delivery of {instance} goes on: one hook a second at first, then faster.")
+        messages.success(
+            request, f"Delivery of {instance} is resumed: one hook per second at first, then faster."
+        )
     if request.POST.get("next") == "log":
         return HttpResponseRedirect(f"{reverse('log:list')}?instance={number}")
     return redirect("instances:detail", number)
@@ -156,7 +158,7 @@ def delete(request: HtmxRequest, number: int) -> HttpResponse:
             card = "instances/pages/overview/danger.html"
         return render(request, card, context)
     delete_instance(instance, acting_user=current_user(request))
-    messages.success(request, f"Instance {number} is deleted, with its chats, messages and hooks.")
+    messages.success(request, f"Instance {number} was deleted, with its chats, messages and hooks.")
     if request.htmx:
         return HttpResponse(headers={"HX-Redirect": reverse("instances:list")})
     return HttpResponseRedirect(reverse("instances:list"))

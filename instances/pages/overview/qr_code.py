@@ -1,4 +1,4 @@
-"""The QR code as a page shows it: drawn into the page itself, with the time that it has left."""
+"""The QR code as a page shows it: inline SVG, with the time left."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from instances.models import QR_CODE_LIFETIME, AccountStatus, Instance, Substatu
 
 
 class Code(NamedTuple):
-    """`svg` is the picture; a stale one can't be scanned any more, and stays as what is to be replaced."""
+    """`svg` is the picture. A stale code can no longer be scanned; it is shown blurred, with a button to replace it."""
 
     svg: SafeString
     until: datetime
@@ -24,15 +24,15 @@ class Code(NamedTuple):
 
     @property
     def left(self) -> str:
-        """As app.js goes on to say it: "0:34"."""
+        """The time left, in the format that app.js counts down: "0:34"."""
         seconds = max(0, int((self.until - timezone.now()).total_seconds()))
         return f"{seconds // 60}:{seconds % 60:02}"
 
 
 def shown_code(instance: Instance) -> Code | None:
-    """The code to scan; None while there is none, and for a messenger that is linked in another way.
+    """The code to scan; None if there is none, and for a messenger that is linked another way.
 
-    One whose minute is over is marked as expired now, as the wire contract's `status` does it.
+    A code older than its minute is marked as expired here, as the wire contract's `status` does.
     """
     if instance.is_stopped or instance.shown_status != AccountStatus.GOT_QR_CODE:
         return None
@@ -44,7 +44,7 @@ def shown_code(instance: Instance) -> Code | None:
         return None
     picture = segno.make(text, micro=False).svg_inline(border=2, omitsize=True, svgclass="qr-code")
     return Code(
-        mark_safe(picture),  # drawn by segno, of squares alone
+        mark_safe(picture),  # segno draws only squares
         instance.status_changed_at + QR_CODE_LIFETIME,
         instance.substatus == Substatus.EXPIRED,
     )

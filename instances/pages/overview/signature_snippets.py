@@ -1,8 +1,7 @@
-"""How a receiver checks the signature of a hook, in a few lines for each language, without any library.
+"""Functions that verify the signature of a hook, for each language, without a library.
 
-Each is a function that is given the headers, the body's bytes as they came, and the signing secret. There may be
-several signatures: while the secret is being changed, one by the new and one by the old (Standard Webhooks). Whole
-receivers stand in docs/receivers.
+Each takes the headers, the raw bytes of the body, and the signing secret. There may be several signatures: after a
+rotation, one by the new secret and one by the old (Standard Webhooks). Complete receivers are in docs/receivers.
 """
 
 PYTHON = """\
@@ -20,7 +19,7 @@ def is_signed(headers, body: bytes, secret: str) -> bool:
 NODE = """\
 const crypto = require('node:crypto');
 
-function isSigned(headers, body, secret) { // body: a Buffer, as it came
+function isSigned(headers, body, secret) { // body: a Buffer with the raw bytes
   const key = Buffer.from(secret.replace(/^whsec_/, ''), 'base64');
   const stamp = headers['webhook-timestamp'];
   const hmac = crypto.createHmac('sha256', key).update(`${headers['webhook-id']}.${stamp}.`).update(body);
@@ -55,5 +54,5 @@ SNIPPETS = (
     ("Python", PYTHON),
     ("Node.js", NODE),
     ("PHP", PHP),
-    ("With the library standardwebhooks", WITH_LIBRARY),
+    ("With the standardwebhooks library", WITH_LIBRARY),
 )

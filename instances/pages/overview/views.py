@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from chatapi.ui.durations import in_largest_unit
 from instances.actions.settings import read_settings
 from instances.actions.status import expire_code
 from instances.models import Instance
@@ -20,19 +21,20 @@ from instances.pages.access import credentials_of, visible_instance
 from instances.pages.forms import AddressForm
 from instances.pages.history.status_history import recent_changes
 from instances.pages.overview import qr_code
-from instances.pages.overview.delivery_summary import Figures, figures_of, first_steps, skipped_today
+from instances.pages.overview.delivery_counts import DeliveryCounts, count_deliveries, skipped_today
+from instances.pages.overview.first_steps import first_steps
 from instances.pages.overview.signature_snippets import SNIPPETS
 from instances.pages.settings.flag_texts import attempt_times
 from instances.pages.settings.setting_rows import flag_rows
 from instances.tool_links import tool_url
 
 PAGE = "instances/pages/overview/overview.html"
-# of nothing but failures; one that fails now and then is in the log
+# The page says so when all deliveries have failed for this long; occasional failures are in the log.
 SAY_FAILING_AFTER = timedelta(minutes=15)
 
 
 def status_context(instance: Instance, **more: Any) -> dict[str, Any]:
-    """What the status card shows; `more` overrides. The code first: it may be found to have expired."""
+    """What the status card shows; `more` overrides. The code is read first: it may turn out to be expired."""
     code = qr_code.shown_code(instance)
     return {
         "instance": instance,
@@ -52,7 +54,7 @@ def curl_lines(instance: Instance, token: str) -> list[tuple[str, str, str]]:
             f'{call}sendMessage?token=TOKEN\'{data}\'{{"phone":"17680561234","body":"Hello!"}}\'',
         ),
         ("Read messages", f"curl '{instance.api_url}messages?token=TOKEN&last=true'"),
-        ("Ask for the status", f"curl '{instance.api_url}status?token=TOKEN'"),
+        ("Get the status", f"curl '{instance.api_url}status?token=TOKEN'"),
     )
     return [
         (label, line.replace("TOKEN", "\N{BULLET}" * 8), line.replace("TOKEN", token))
@@ -61,16 +63,16 @@ def curl_lines(instance: Instance, token: str) -> list[tuple[str, str, str]]:
 
 
 def detail_context(instance: Instance, **more: Any) -> dict[str, Any]:
-    """What the page shows, whole or in part; `more` overrides."""
+    """What the page and each of its cards show; `more` overrides."""
     endpoint, credentials = instance.endpoint, credentials_of(instance)
+    failing_for = timezone.now() - endpoint.failing_since if endpoint.failing_since else timedelta()
     context: dict[str, Any] = status_context(instance) | {
         "tab": "overview",
         "endpoint": endpoint,
-        "figures": figures_of([instance]).get(instance.pk, Figures()),
+        "counts": count_deliveries([instance]).get(instance.pk, DeliveryCounts()),
         "steps": first_steps(instance),
-        "is_failing": not endpoint.paused_at
-        and endpoint.failing_since is not None
-        and timezone.now() - endpoint.failing_since > SAY_FAILING_AFTER,
+        "is_failing": not endpoint.paused_at and failing_for > SAY_FAILING_AFTER,
+        "failing_for": in_largest_unit(failing_for),
         "old_secret_until": endpoint.previous_secret_until if len(endpoint.valid_secrets()) > 1 else None,
         "address_form": AddressForm(initial={"url": endpoint.url}),
         "flags": flag_rows(read_settings(instance), skipped_today(instance)),
@@ -92,7 +94,7 @@ def detail(request: HttpRequest, number: int) -> HttpResponse:
 @require_safe
 @login_required
 def status(request: HttpRequest, number: int) -> HttpResponse:
-    """The status card, when it is not the one that the page shows already (`?seen=`); else 204."""
+    """The status card, or 204 if the page shows the current one (`?seen=`)."""
     instance = visible_instance(request, number)
     if instance.is_code_outdated:
         expire_code(instance)

@@ -17,7 +17,7 @@ from instances.actions.settings import change_settings, read_settings
 from instances.models import Instance
 from instances.pages import access
 from instances.pages.forms import DeleteForm
-from instances.pages.overview.delivery_summary import skipped_today
+from instances.pages.overview.delivery_counts import skipped_today
 from instances.pages.overview.views import detail_context
 from instances.pages.settings import advanced_settings, submitted_changes
 from instances.pages.settings.flag_texts import FLAGS, attempt_times

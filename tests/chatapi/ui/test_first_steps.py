@@ -30,7 +30,7 @@ def strip(client: Client, address: str) -> str:
     """The words of the strip on the page at `address`; empty without one."""
     page = client.get(address).content.decode()
     found = re.search(r'<section class="strip".*?<p>(.*?)</p>', page, re.DOTALL)
-    return re.sub(r"<[^>]+>", "", found[1]) if found else ""
+    return " ".join(re.sub(r"<[^>]+>", "", found[1]).split()) if found else ""
 
 
 def test_each_page_says_which_step_is_next(alice: Client, instance: Instance) -> None:
@@ -44,7 +44,7 @@ def test_each_page_says_which_step_is_next(alice: Client, instance: Instance) ->
 
     assert said == [
         "First steps: 0 of 5 done. Next: Link the instance",
-        "First steps: 1 of 5 done. Next: Set the webhook address",
+        "First steps: 1 of 5 done. Next: Set the webhook URL",
         "First steps: 2 of 5 done. Next: Simulate a hook",
     ]
 

@@ -1,4 +1,4 @@
-"""The list of instances: figures, search, sorting, groups by state, and reading on when there are many."""
+"""The list of instances: counts, search, sorting, groups by state, and paging."""
 
 import re
 from datetime import timedelta
@@ -11,7 +11,7 @@ from hooks.models import Hook, Kind, State
 from instances.actions.messages import receive_message
 from instances.models import Instance
 from instances.pages.instance_list import search
-from instances.pages.overview.delivery_summary import figures_of
+from instances.pages.overview.delivery_counts import count_deliveries
 from tests.factories import InstanceFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
@@ -42,7 +42,7 @@ def test_the_front_door_leads_people_to_their_instances_and_strangers_to_the_sig
     assert Client().get("/").url == "/accounts/login/"
 
 
-def test_the_list_shows_each_instance_with_its_figures(alice, instance):
+def test_the_list_shows_each_instance_with_its_counts(alice, instance):
     receive_message(instance, sender="17680561234", body="hello")
     answer = alice.get("/instances/")
     page = answer.content.decode()
@@ -50,9 +50,9 @@ def test_the_list_shows_each_instance_with_its_figures(alice, instance):
     assert "https://example.com/hook" in page
     [card] = answer.context["cards"]
     assert card.instance == instance
-    waiting = (card.figures.waiting, card.figures.delivered, card.figures.failed)
+    waiting = (card.counts.waiting, card.counts.delivered, card.counts.failed)
     assert waiting == (2, 0, 0)  # the message, and its new chat
-    assert "No hook was finished in the last hour" in page
+    assert "No hooks were finished in the last hour" in page
 
 
 def test_the_chart_has_a_bar_for_every_five_minutes(alice, instance):
@@ -67,15 +67,15 @@ def test_the_chart_has_a_bar_for_every_five_minutes(alice, instance):
         Hook.objects.create(
             endpoint=instance.endpoint, kind=Kind.ACK, body=b"{}", state=state, created_at=at, finished_at=at
         )
-    figures = figures_of([instance])[instance.pk]
-    assert len(figures.bars) == 12
-    assert (figures.delivered, figures.failed, figures.percent) == (3, 1, 75)
-    assert sum(good for good, _ in figures.parts[:8]) == 1
-    assert sum(good for good, _ in figures.parts[8:]) == 2
-    assert sum(bad for _, bad in figures.parts[8:]) == 1
+    counts = count_deliveries([instance])[instance.pk]
+    assert len(counts.bars) == 12
+    assert (counts.delivered, counts.failed, counts.percent) == (3, 1, 75)
+    assert sum(good for good, _ in counts.parts[:8]) == 1
+    assert sum(good for good, _ in counts.parts[8:]) == 2
+    assert sum(bad for _, bad in counts.parts[8:]) == 1
     page = alice.get("/instances/").content.decode()
     assert "75 % delivered" in page
-    assert "3 of 4, 1 failed, last hour" in page
+    assert "4, 1 failed, last hour" in page
 
 
 def test_the_search_finds_names_numbers_phones_and_addresses(alice, many):
@@ -85,7 +85,7 @@ def test_the_search_finds_names_numbers_phones_and_addresses(alice, many):
     assert names(alice, q="tickets.example") == ["Cinema"]
     assert names(alice, q="cin tickets") == ["Cinema"]
     assert names(alice, q="cin bak") == []
-    assert "None of them fits" in alice.get("/instances/", {"q": "nobody"}).content.decode()
+    assert "No matching instances" in alice.get("/instances/", {"q": "nobody"}).content.decode()
 
 
 def test_the_list_is_sorted_as_asked(alice, many):
@@ -147,7 +147,7 @@ def test_the_list_asks_the_same_number_of_queries_for_one_instance_and_for_many(
 
 def test_without_an_instance_the_list_shows_the_way_to_the_first(bob):
     page = bob.get("/instances/").content.decode()
-    assert "No instance yet" in page
+    assert "No instances yet" in page
     assert "/instances/new/" in page
 
 

@@ -47,7 +47,7 @@ def test_the_steps_follow_one_another(bob, shop):
         card = bob.post(f"/instances/{shop.number}/address/test/", {"url": receiver.url}, headers=HTMX)
         assert "responded with 200" in card.content.decode()
         [request] = receiver.wait_for(1)
-    assert request.json()["messages"][0]["body"] == "This is a test of the webhook address."
+    assert request.json()["messages"][0]["body"] == "This is a test of the webhook URL."
     assert request.headers["webhook-simulated"] == "1"
 
 

@@ -1,4 +1,4 @@
-"""The webhook address: checked while it is typed, tested, saved and read back; and how receivers check signatures."""
+"""The webhook URL: validated while it is typed, tested and saved; and how receivers verify signatures."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ def post(client, path, url):
 
 def test_the_address_is_checked_saved_and_read_back(alice, instance):
     card = post(alice, "", " HTTPS://Bot.example.com/in ")
-    assert "Saved and read back" in card
+    assert "Saved." in card
     assert 'value="https://bot.example.com/in"' in card
     assert Endpoint.objects.get(pk=instance.pk).url == "https://bot.example.com/in"
 
@@ -36,15 +36,15 @@ def test_a_wrong_address_is_explained_and_changes_nothing(alice, instance):
 
 def test_an_empty_address_switches_hooks_off(alice, instance):
     card = post(alice, "", "")
-    assert "this instance has no address now" in card
+    assert "This instance has no URL now" in card
     assert Endpoint.objects.get(pk=instance.pk).url == ""
 
 
 def test_what_is_wrong_is_said_while_it_is_typed_and_nothing_is_saved(alice, instance):
     assert "The address must begin with http:// or https://." in post(alice, "check/", "htp://bot")
-    assert "Good as an address." in post(alice, "check/", "https://bot.example.com/")
-    assert "This is the address that is in force." in post(alice, "check/", "https://example.com/hook")
-    assert "Without an address no hook is sent" in post(alice, "check/", "")
+    assert "Valid URL." in post(alice, "check/", "https://bot.example.com/")
+    assert "This is the current URL." in post(alice, "check/", "https://example.com/hook")
+    assert "Without a URL no hooks are sent" in post(alice, "check/", "")
     assert Endpoint.objects.get(pk=instance.pk).url == "https://example.com/hook"
 
 
@@ -71,7 +71,7 @@ def test_a_server_that_is_not_there_is_said_to_be_not_there(alice, instance):
 
 @pytest.mark.parametrize(
     ("url", "sentence"),
-    [("htp://bot", "The address must begin with http:// or https://."), ("", "There is no address yet")],
+    [("htp://bot", "The address must begin with http:// or https://."), ("", "There is no URL yet")],
 )
 def test_what_is_no_address_is_not_tested(alice, instance, url, sentence):
     assert sentence in post(alice, "test/", url)
