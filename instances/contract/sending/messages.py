@@ -1,6 +1,6 @@
 """sendMessage, and the reply that all send methods share (contract.md §2)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from instances.actions.message_lookup import UnknownMessage
@@ -11,7 +11,7 @@ from instances.channels.base import Can
 from instances.contract.arguments import Argument, Destination, phones, text
 from instances.contract.errors import EMPTY_TEXT, NOT_AUTHENTICATED, CallFailed
 from instances.contract.registry import method
-from instances.models import Instance, MessageType, OutgoingMessage
+from instances.models import Instance, Media, MessageType, OutgoingMessage
 
 QUOTED: tuple[Argument, ...] = (
     text("quotedMsgId", "the id of a message to quote"),
@@ -52,13 +52,23 @@ def accept(
     chat_id: str,
     type: str = MessageType.CHAT,
     quoted_id: str | None = None,
-    **message: Any,
+    body: str = "",
+    caption: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    media: Media | None = None,
 ) -> dict[str, Any]:
-    """Queues a message and returns the reply that all send methods share. `message`: see actions.send_message."""
+    """Queues a message and returns the reply that all send methods share. Arguments as in accept.send_message."""
     check_channel(instance, type, *([Can.QUOTE] if quoted_id else []))
     try:
         outgoing = accept_actions.send_message(
-            instance, chat_id=chat_id, type=type, quoted_id=quoted_id, **message
+            instance,
+            chat_id=chat_id,
+            type=type,
+            quoted_id=quoted_id,
+            body=body,
+            caption=caption,
+            metadata=metadata,
+            media=media,
         )
     except (TooLong, QueueFull, UnknownMessage) as error:
         raise CallFailed(str(error)) from None
