@@ -253,6 +253,16 @@ SCHEDULES = {
     "old files": ("instances.actions.media.drop_old", 60),
 }
 
+# Tasks that an earlier version queued by another path (chatapi/runtime/broker.py). Keep the entries of two versions.
+RENAMED_TASKS = {
+    "hooks.retention.drop_old": "hooks.maintenance.retention.drop_old",
+    "hooks.gone.drop": "hooks.maintenance.deleted_instances.drop",
+    "testing_tools.bins.drop_old_captures": "testing_tools.verification.actions.captures.delete_expired_captures",
+    "testing_tools.verification.actions.bins.drop_old_captures": (
+        "testing_tools.verification.actions.captures.delete_expired_captures"
+    ),
+}
+
 # -- hooks
 HOOKS_DEADLINE_MS = 10_000
 HOOKS_CONNECT_MS = 5_000

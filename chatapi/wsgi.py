@@ -17,7 +17,7 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.core.wsgi import get_wsgi_application
 
 from chatapi.runtime import download_slots
-from chatapi.runtime.client_disconnect import has_gone
+from chatapi.runtime.client_disconnect import has_disconnected
 
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
@@ -74,7 +74,7 @@ def bodies_with_length(application: Application) -> Application:
                 if size > most:
                     return refused(start_response, TOO_LONG, f"The request is longer than {most} bytes.")
                 body.write(block)
-            if has_gone(environ["REMOTE_ADDR"], int(environ["SERVER_PORT"])):
+            if has_disconnected(environ["REMOTE_ADDR"], int(environ["SERVER_PORT"])):
                 return refused(start_response, "400 Bad Request", "The body broke off.")
             body.seek(0)
             del environ["HTTP_TRANSFER_ENCODING"]

@@ -118,7 +118,7 @@ class Product:
     def restart_worker(self) -> None:
         """Restarts the worker and discards what it printed before."""
         self.part("manage.py", "worker").kill()
-        self.wait_for("The worker was killed (signal 9); starting it again", 30)
+        self.wait_for("The worker was killed (signal 9); restarting", 30)
 
     def wait_for_ready(self, seconds: float = 60) -> None:
         """Until /readyz answers 200, from now on."""

@@ -1,14 +1,19 @@
-"""django-q2's ORM broker, which survives a restart of PostgreSQL.
+"""django-q2's ORM broker, with two changes: it survives a restart of PostgreSQL, and it runs tasks by their new names.
 
 In the original, any database error makes the pusher process sleep 10 s and end; then the guard forks a new one. This
-one retries after half a second, so background work continues as soon as the database is back.
+broker retries after half a second, so background work continues as soon as the database is back.
+
+The queue and the schedules store a task by the path of its function. A path that an earlier version wrote, for example
+in the minutes before an upgrade, is replaced when the task is taken from the queue (settings.RENAMED_TASKS).
 """
 
 import time
 
+from django.conf import settings
 from django.db import InterfaceError, OperationalError, connections
 from django_q.brokers.orm import ORM
 from django_q.conf import Conf
+from django_q.signing import BadSignature, SignedPackage
 
 
 class PatientORM(ORM):
@@ -16,8 +21,19 @@ class PatientORM(ORM):
 
     def dequeue(self) -> "list[tuple[int, str]] | None":
         try:
-            return super().dequeue()
+            tasks = super().dequeue()
         except (OperationalError, InterfaceError):
             connections[Conf.ORM].close()
             time.sleep(Conf.POLL)
             return None
+        return [(key, with_current_path(payload)) for key, payload in tasks] if tasks else tasks
+
+
+def with_current_path(payload: str) -> str:
+    """The signed task, with the current path of its function. A payload with a wrong signature is unchanged."""
+    try:
+        task = SignedPackage.loads(payload)
+    except (TypeError, BadSignature):
+        return payload  # django-q2 rejects it and logs the reason
+    current = settings.RENAMED_TASKS.get(task.get("func"))
+    return str(SignedPackage.dumps(task | {"func": current})) if current else payload

@@ -1,11 +1,11 @@
-"""Has the client of a request gone away? WSGI can't say it, so this process's own sockets are asked.
+"""Detects that a client has disconnected before its request was complete, from the state of this process's sockets.
 
-granian's input ends in the same way, whether the last chunk came or the connection broke before it (its WSGIBody
-swallows the error), and half a form reads as a whole one with a shorter text. But who has sent a whole request waits
-for the answer, so a connection that its client has closed meanwhile was the one that broke off.
+WSGI does not report it. granian's input ends the same way whether the last chunk arrived or the connection broke
+before it (its WSGIBody ignores the error), so half a form looks like a complete form with a shorter text. A client that
+has sent a complete request waits for the response; a connection that its client has closed was therefore interrupted.
 
-What this can't tell: a client that sends a malformed chunk and stays. Only Linux shows the state of a socket; elsewhere
-no client ever counts as disconnected.
+Not detected: a client that sends a malformed chunk and stays connected. Only Linux exposes the state of a socket; on
+other systems no client counts as disconnected.
 """
 
 import os
@@ -17,17 +17,17 @@ CLOSE, CLOSE_WAIT = 7, 8  # <netinet/tcp.h>: reset by the client; closed by it, 
 RECEIVED = slice(128, 136)  # tcpi_bytes_received of struct tcp_info, <linux/tcp.h>
 
 
-def has_gone(client: str, port: int) -> bool:
-    """Has a client at this address closed a connection to our `port` that is still served?
+def has_disconnected(client: str, port: int) -> bool:
+    """Whether a client at this IP address has closed a connection to our `port` that is still being served.
 
-    It may be another one of the same address, in the moment before granian closes it too: so ask this only where
-    the end of a body can't be known otherwise, and a refusal leads to nothing worse than a second try.
+    It may be another connection from the same address, just before granian closes it too. So use this only where the
+    end of a body cannot be known otherwise, and where a refusal only makes the client retry.
     """
-    return any(address in (client, None) for address in left_connections(port))
+    return any(address in (client, None) for address in closed_connections(port))
 
 
-def left_connections(port: int) -> Iterator[str | None]:
-    """The address of each client that has closed its end; None of one that was reset, for it has none any more."""
+def closed_connections(port: int) -> Iterator[str | None]:
+    """The IP address of each client that has closed its end; None for a reset connection, which has no address."""
     if not hasattr(socket, "TCP_INFO"):
         return
     for name in os.listdir("/proc/self/fd"):
@@ -40,7 +40,9 @@ def left_connections(port: int) -> Iterator[str | None]:
                 info = twin.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, RECEIVED.stop)
                 if info[0] == CLOSE_WAIT:
                     yield twin.getpeername()[0]
-                elif info[0] == CLOSE and any(info[RECEIVED]):  # one that never listened has received nothing
+                elif info[0] == CLOSE and any(
+                    info[RECEIVED]
+                ):  # a socket that was never connected has received nothing
                     yield None
         except OSError:
-            continue  # closed while we looked, or no TCP
+            continue  # closed in the meantime, or not TCP

@@ -1,9 +1,9 @@
 """django-q2's cluster as `manage.py worker` starts it: `python -m chatapi.runtime.cluster`, in a session of its own.
 
-It differs from `manage.py qcluster` in two things. No process of it outlives its parent, so kill -9 of any of them
-leaves no orphan that continues old work. And tasks that run for an hour get the time at which to stop: the environment
-variable WORKER_STOP_FD names a pipe that becomes readable, for all of them at once and permanently, when the cluster
-received the signal to stop (SIGTERM to this process, never to the group: that deadlocks it, measured).
+It differs from `manage.py qcluster` in two ways. No process of it outlives its parent, so kill -9 of any of them
+leaves no orphan that continues old work. And long tasks learn when to stop: the environment variable WORKER_STOP_FD
+names a pipe that becomes readable, permanently and for all tasks, when this process receives SIGTERM. SIGTERM must
+never be sent to the process group: that deadlocks the cluster (measured).
 """
 
 import os
@@ -27,12 +27,12 @@ def main() -> None:
     reader, writer = os.pipe()
     os.environ[STOP_FD] = str(reader)
     cluster = Cluster()
-    told = False
+    is_stopping = False
 
     def stop(signum: int, frame: FrameType | None) -> None:
-        nonlocal told
-        if not told:  # a second one would re-enter the cluster's own handler, which is not made for it
-            told = True
+        nonlocal is_stopping
+        if not is_stopping:  # the cluster's own handler is not reentrant
+            is_stopping = True
             os.write(writer, b"stop")  # never read: the pipe stays readable
             cluster.sig_handler(signum, frame)
 

@@ -1,4 +1,4 @@
-"""Child processes that end with their parent, one that is looked after, and what to do with a session's rest."""
+"""Child processes that end with their parent, supervised ones, and the processes of a session."""
 
 import ctypes
 import os
@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 PARENT = "CHATAPI_PARENT"  # environment: the pid of the process that the child must not outlive
 
-# A part that lived this long had nothing to do with the last fall; before that, each pause is twice the last.
+# A part that ran this long restarts immediately; otherwise each pause is twice the previous one.
 SETTLED_SECONDS = 10.0
-LONGEST_PAUSE_SECONDS = 30.0
+MAX_PAUSE_SECONDS = 30.0
 
 
 def restore_signals() -> None:
@@ -29,15 +29,15 @@ def restore_signals() -> None:
 
 
 def end_with(parent: int) -> None:
-    """From now on the kernel kills this process when its parent dies, by kill -9 too. Does nothing off Linux."""
+    """Make the kernel kill this process when its parent ends, also after kill -9. Linux only."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the kernel was asked
+    if os.getppid() != parent:  # it ended before prctl was called
         os._exit(1)
 
 
 def end_with_parent() -> None:
-    """Binds this process to the one that started it through `Part` or `start`, and its own forks to itself."""
+    """End this process with the one that started it through `start`, and its forks with this process."""
     if parent := os.environ.pop(PARENT, ""):
         end_with(int(parent))
     before = os.getpid()
@@ -50,7 +50,7 @@ def end_with_parent() -> None:
 
 
 def start(command: Sequence[str], **environment: str) -> "subprocess.Popen[bytes]":
-    """The command in a session of its own: a terminal's Ctrl-C goes to us alone, and we decide the order."""
+    """Start the command in its own session: a terminal's Ctrl-C reaches only us, and we decide the order of stops."""
     return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -59,8 +59,8 @@ def start(command: Sequence[str], **environment: str) -> "subprocess.Popen[bytes
     )
 
 
-def session(leader: int) -> list[int]:
-    """The pids of the session that `leader` began, living ones only; the leader may be dead by now."""
+def session_pids(leader: int) -> list[int]:
+    """The pids of running processes in the session that `leader` started; the leader itself may have ended."""
     import psutil
 
     found = []
@@ -74,9 +74,9 @@ def session(leader: int) -> list[int]:
 
 
 def kill_session(leader: int, seconds: float = 3.0) -> None:
-    """SIGKILL to each process of the session, again for those that were being forked meanwhile."""
-    until = time.monotonic() + seconds
-    while (pids := session(leader)) and time.monotonic() < until:
+    """Send SIGKILL to each process of the session, repeatedly, to include those forked in the meantime."""
+    deadline = time.monotonic() + seconds
+    while (pids := session_pids(leader)) and time.monotonic() < deadline:
         for pid in pids:
             try:
                 os.kill(pid, signal.SIGKILL)
@@ -86,56 +86,53 @@ def kill_session(leader: int, seconds: float = 3.0) -> None:
 
 
 class Part:
-    """One process of the product that is started again when it ends by itself."""
+    """A supervised process of the product: it is restarted when it ends."""
 
-    def __init__(self, name: str, begin: Callable[[], "subprocess.Popen[bytes]"]) -> None:
+    def __init__(self, name: str, launch: Callable[[], "subprocess.Popen[bytes]"]) -> None:
         self.name = name
-        self.begin = begin
+        self.launch = launch
         self.pause = 0.0
         self.due = 0.0
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        self.process = self.begin()
+        self.process = self.launch()
         self.since = time.monotonic()
 
-    def alive(self) -> bool:
+    def is_alive(self) -> bool:
         return self.process is not None and self.process.poll() is None
 
-    def look_after(self, say: Callable[[str], None]) -> None:
-        """Called often: starts it again when it is down and its pause is over, and says so in one line."""
-        if self.alive():
+    def restart_if_ended(self, say: Callable[[str], None]) -> None:
+        """Restart the process if it has ended and its pause is over; report it. Called several times a second."""
+        if self.is_alive():
             return
         now = time.monotonic()
         if self.process is not None:
-            how = ending(self.process.returncode)
+            how = describe_exit(self.process.returncode)
             kill_session(self.process.pid)
             self.process = None
-            lived = now - self.since
-            self.pause = (
-                0.0 if lived > SETTLED_SECONDS else min(max(2 * self.pause, 1.0), LONGEST_PAUSE_SECONDS)
-            )
+            uptime = now - self.since
+            self.pause = 0.0 if uptime > SETTLED_SECONDS else min(max(2 * self.pause, 1.0), MAX_PAUSE_SECONDS)
             self.due = now + self.pause
-            say(f"{self.name} {how}; starting it again" + (f" in {self.pause:.0f} s." if self.pause else "."))
+            say(f"{self.name} {how}; restarting" + (f" in {self.pause:.0f} s." if self.pause else "."))
         if now >= self.due:
             self.start()
 
-    def ask_to_stop(self) -> None:
+    def terminate(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
 
-    def wait(self, until: float) -> None:
-        """Until it is gone; what is left of it at the moment `until` (time.monotonic) is killed."""
+    def wait(self, deadline: float) -> None:
+        """Wait until the process has ended; at the deadline (time.monotonic) kill its session."""
         if self.process is None:
             return
         try:
-            self.process.wait(max(0.0, until - time.monotonic()))
+            self.process.wait(max(0.0, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
             pass
         kill_session(self.process.pid)
         self.process.wait()
 
 
-def ending(code: int) -> str:
-    """A return code in words."""
+def describe_exit(code: int) -> str:
     return f"was killed (signal {-code})" if code < 0 else f"ended (code {code})"

@@ -5,11 +5,9 @@ worker together, then the database. All children have sessions of their own, so 
 children die with it, so after kill -9 of any process the next start works.
 """
 
-import fcntl
 import json
 import os
 import signal
-import socket
 import sys
 import time
 from contextlib import ExitStack
@@ -20,7 +18,6 @@ from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, build_opener
 
 from django.conf import settings
-from django.core.checks import run_checks
 from django.core.management import call_command, get_commands
 from django.core.management.base import CommandError, OutputWrapper
 from django.db import DatabaseError, InterfaceError, connection
@@ -28,6 +25,7 @@ from django.db import DatabaseError, InterfaceError, connection
 from chatapi.runtime import static_files
 from chatapi.runtime.postgres import server as postgres_server
 from chatapi.runtime.processes import Part, start
+from chatapi.runtime.start_checks import check_port, lock_data_dir, raise_on_wrong_settings
 from hooks import worker_slots
 from hooks.actions.endpoints import end_all_overrides
 from hooks.models import Role
@@ -124,7 +122,7 @@ class Product:
         started, ready, reported = time.monotonic(), False, False
         while True:
             for part in parts:
-                part.look_after(self.say)
+                part.restart_if_ended(self.say)
             if not ready:
                 missing = not_ready(settings.PORT)
                 if missing is None:
@@ -154,64 +152,22 @@ class Database:
         self.server = server
         self.due = 0.0
 
-    def look_after(self, say: Any) -> None:
+    def restart_if_ended(self, say: Any) -> None:
         now = time.monotonic()
         if now < self.due or self.server.alive():
             return
         self.due = now + 2
-        say("PostgreSQL ended by itself; starting it again.")
+        say("PostgreSQL ended unexpectedly; restarting it.")
         try:
             self.server = postgres_server.start(self.server.path)
         except postgres_server.PostgresError as error:
             say(str(error))
 
 
-def raise_on_wrong_settings() -> None:
-    faults = [found for found in run_checks() if found.is_serious() and not found.is_silenced()]
-    if faults:
-        raise CommandError("\n".join(f"{found.msg} {found.hint or ''}".strip() for found in faults))
-
-
-def check_port(host: str, port: int) -> None:
-    """Raise CommandError if the port is in use, before anything is changed."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-            probe.listen(1)
-        except OSError as error:
-            raise CommandError(
-                f"Port {port} on {host} cannot be used ({error.strerror}); stop what listens there, "
-                "or use another port: PORT=8001 make run."
-            ) from None
-
-
-def lock_data_dir() -> int:
-    """Return the file handle that locks this DATA_DIR for one `up`; the kernel releases it when the process ends."""
-    try:
-        settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
-        handle = os.open(settings.DATA_DIR / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise postgres_server.refusal_of_folder(settings.DATA_DIR / "pg", error) from None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        other = os.read(handle, 20).decode() or "?"
-        os.close(handle)
-        raise CommandError(
-            f"`manage.py up` is already running on {settings.DATA_DIR} (process {other}); stop it, "
-            "or use another folder: DATA_DIR=/your/folder."
-        ) from None
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, str(os.getpid()).encode(), 0)
-    return handle
-
-
 def stop_together(*parts: Part) -> None:
     until = time.monotonic() + WEB_AND_WORKER_SECONDS
     for part in parts:
-        part.ask_to_stop()
+        part.terminate()
     for part in parts:
         part.wait(until)
 

@@ -1,15 +1,15 @@
 """granian as `manage.py up` starts it: `python -m chatapi.runtime.web`; no process of it outlives its parent.
 
 One process with 40 threads. Measured on two cores with their client beside it: 1 450 one-query requests/s (two
-processes: 1 400 to 2 000, for 65 MB more). A simulation waits up to 10 s for the person's server and holds a thread:
-with 20 of them under way 16 threads serve no other request, 40 serve 1 200/s at a p99 of 12 ms.
+processes: 1 400 to 2 000, with 65 MB more memory). A simulation waits up to 10 s for the user's endpoint and occupies a
+thread: with 20 simulations running, 16 threads serve no other request; 40 threads serve 1 200/s with a p99 of 12 ms.
 """
 
 from chatapi.runtime.processes import end_with_parent, restore_signals
 
-BLOCKING_THREADS = 40  # requests under way at once; each may hold a database connection
-BACKLOG = 1024  # connections that wait for one
-KILL_SECONDS = 8  # of the 12 in which all must have ended
+BLOCKING_THREADS = 40  # simultaneous requests; each may hold a database connection
+BACKLOG = 1024  # connections that wait for a thread
+KILL_SECONDS = 8  # of the 12 in which all processes must end
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
         blocking_threads=BLOCKING_THREADS,
         backlog=BACKLOG,
         log_level=LogLevels.error,  # its one warning is that 40 threads are many for so few cores
-        log_access=False,  # its lines would hold query strings, and those hold tokens
+        log_access=False,  # its lines contain query strings, which contain tokens
         respawn_failed_workers=True,
         respawn_interval=0.5,
         workers_kill_timeout=KILL_SECONDS,

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils.module_loading import import_string
 
-from chatapi.runtime.processes import Part, kill_session, session, start
+from chatapi.runtime.processes import Part, kill_session, session_pids, start
 from chatapi.runtime.schedules import write_schedules
 
 log = structlog.get_logger("worker")
@@ -60,22 +60,22 @@ class Worker:
         while not self.stopping.wait(PROCESS_CHECK_SECONDS):
             self.check_processes()
         self.check_now.set()
-        self.cluster.ask_to_stop()
+        self.cluster.terminate()
         self.cluster.wait(time.monotonic() + STOP_SECONDS)
 
     def check_processes(self) -> None:
         """Restart a cluster that ended or is frozen; request a probe when one of its processes died."""
         if self.frozen.is_set() and self.cluster.process:
             kill_session(self.cluster.process.pid)
-        if not self.cluster.alive():
+        if not self.cluster.is_alive():
             self.known_pids.clear()
-            self.cluster.look_after(log.warning)
+            self.cluster.restart_if_ended(log.warning)
             self.frozen.clear()
             self.check_now.set()
             return
         now = time.monotonic()
         if now - self.known_at >= 1 and self.cluster.process:
-            pids = set(session(self.cluster.process.pid))
+            pids = set(session_pids(self.cluster.process.pid))
             if died := self.known_pids - pids:
                 log.warning("A process of the cluster died.", pids=sorted(died))
                 self.probe_requested.set()

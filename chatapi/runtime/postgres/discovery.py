@@ -1,6 +1,6 @@
-"""Which PostgreSQL, if any, runs on a data folder now: the one of an earlier start, its leftovers, a stale pid file.
+"""Finds the PostgreSQL of an earlier start that runs on a data folder, its remaining processes, or a stale pid file.
 
-Processes are known by what every user may read (name and command line): in a container root may not look up
+Processes are recognized by what every user may read (name and command line): in a container, root may not read
 another user's working folder.
 """
 
@@ -15,31 +15,31 @@ from pathlib import Path
 from chatapi.runtime.postgres.system_user import PostgresError
 
 NAME = "chatapi"  # of the database and of the role that owns it
-LONGEST_SOCKET = 107  # bytes of a Unix socket's path that Linux takes
+MAX_SOCKET_PATH = 107  # bytes of a Unix socket's path on Linux
 START_SECONDS = 60  # a start after a crash first replays its log
 
 
 @dataclass
 class Server:
-    """A running PostgreSQL: its main process, and whether that is a child of ours or was found running."""
+    """A running PostgreSQL: its main process, which is our child or was found running."""
 
     path: Path
     pid: int
-    process: subprocess.Popen[bytes] | None = None  # None: adopted
+    process: subprocess.Popen[bytes] | None = None  # None: found running
 
     def alive(self) -> bool:
         return self.process.poll() is None if self.process else postmaster(self.path) == self.pid
 
 
 def tag(path: Path) -> str:
-    """The name that PostgreSQL's processes carry in their titles: one for each data folder."""
+    """The cluster name in the titles of PostgreSQL's processes; unique for each data folder."""
     return f"chatapi-{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}"
 
 
 def socket_folder(path: Path) -> Path:
-    """Beside the data, or where that is too long for a socket, a short folder named after it."""
+    """Beside the data; if that path is too long for a socket, a short folder in /tmp."""
     folder = path / "socket"
-    if len(os.fsencode(folder / ".s.PGSQL.5432")) <= LONGEST_SOCKET:
+    if len(os.fsencode(folder / ".s.PGSQL.5432")) <= MAX_SOCKET_PATH:
         return folder
     return Path("/tmp") / tag(path)  # its owner and mode are checked before use
 
@@ -49,8 +49,8 @@ def pid_files(path: Path) -> list[Path]:
     return [path / "data" / "postmaster.pid", socket_folder(path) / ".s.PGSQL.5432.lock"]
 
 
-def written_pid(file: Path) -> int | None:
-    """What a pid file says, be it true or stale."""
+def read_pid(file: Path) -> int | None:
+    """The pid in a pid file, current or stale; None without one."""
     try:
         return int(file.read_text().split("\n", 1)[0])
     except (OSError, ValueError):
@@ -58,13 +58,13 @@ def written_pid(file: Path) -> int | None:
 
 
 def postmaster(path: Path) -> int | None:
-    """The main process that runs on the data now; None when there is none."""
-    pid = written_pid(pid_files(path)[0])
+    """The pid of the main process that runs on the data; None without one."""
+    pid = read_pid(pid_files(path)[0])
     return pid if pid and command_line(pid)[1:3] == ["-D", str(path / "data")] else None
 
 
 def command_line(pid: int) -> list[str]:
-    """A PostgreSQL process's words; of any other process, of none and of a dead one not yet reaped: []."""
+    """The arguments of a PostgreSQL process; [] for any other process, none, and a zombie."""
     import psutil
 
     try:
@@ -74,21 +74,20 @@ def command_line(pid: int) -> list[str]:
         return []
 
 
-def leftovers(path: Path) -> list[int]:
-    """The processes of a server whose main process was killed: they end by themselves in a moment."""
+def remaining_processes(path: Path) -> list[int]:
+    """Pids of a server whose main process was killed; they end within a moment."""
     import psutil
 
     title = f"postgres: {tag(path)}: "
     return [pid for pid in psutil.pids() if (command_line(pid) or [""])[0].startswith(title)]
 
 
-def answers(path: Path) -> bool:
-    """Whether a connection to it works now."""
+def accepts_connections(path: Path) -> bool:
     return connection_fault(path) is None
 
 
 def connection_fault(path: Path) -> str | None:
-    """Why no connection can be made now, in PostgreSQL's words; None when one can."""
+    """PostgreSQL's message if no connection can be made; None if one can."""
     import psycopg
 
     try:
@@ -98,40 +97,43 @@ def connection_fault(path: Path) -> str | None:
         return str(error).strip()
 
 
-def adopted(path: Path) -> Server | None:
-    """The server of an earlier start, if one still runs on the data and answers; one that is ending is waited for.
+def find_running_server(path: Path) -> Server | None:
+    """The server of an earlier start that still runs on the data; waits for one that is stopping.
 
-    None: no server uses the data. No process of an earlier server is left, and no stale pid file in the way.
+    If it returns None, no process of an earlier server and no stale pid file are left.
+
+    Raises:
+        PostgresError: an earlier server neither accepts connections nor ends within START_SECONDS.
     """
     import psutil
 
-    began = time.monotonic()
-    asked_to_end = False
+    started = time.monotonic()
+    interrupted = False
     while pid := postmaster(path):
-        if answers(path):
+        if accepts_connections(path):
             return Server(path, pid)
-        waited = time.monotonic() - began
-        if waited > START_SECONDS / 2 and not asked_to_end:
-            os.kill(pid, signal.SIGINT)  # it had its time to start or to end, and does neither
-            asked_to_end = True
+        waited = time.monotonic() - started
+        if waited > START_SECONDS / 2 and not interrupted:
+            os.kill(pid, signal.SIGINT)  # it neither starts nor stops
+            interrupted = True
         if waited > START_SECONDS:
             raise PostgresError(
-                f"A PostgreSQL of an earlier start (process {pid}) still holds {path} and does not answer; end it "
-                f"with: kill -QUIT {pid}."
+                f"A PostgreSQL of an earlier start (process {pid}) still uses {path} and does not accept connections; "
+                f"stop it with: kill -QUIT {pid}."
             )
         time.sleep(0.1)
     if any(file.exists() for file in pid_files(path)):
-        # A second server beside such leftovers would destroy the data.
-        while left := leftovers(path):
-            if time.monotonic() - began > START_SECONDS:
+        # A second server beside these processes would destroy the data.
+        while left := remaining_processes(path):
+            if time.monotonic() - started > START_SECONDS:
                 raise PostgresError(
-                    f"Processes of an earlier PostgreSQL still hold {path}; end them: kill {left}."
+                    f"Processes of an earlier PostgreSQL still use {path}; stop them: kill {left}."
                 )
             time.sleep(0.1)
     for file in pid_files(path):
-        pid = written_pid(file)
+        pid = read_pid(file)
         if pid and psutil.pid_exists(pid) and not command_line(pid):
-            # The number is another process's by now (usual in containers), or a zombie's;
-            # PostgreSQL would take it for a server that runs. What is just dead it clears away by itself.
+            # The pid now belongs to another process (usual in containers) or to a zombie; PostgreSQL would assume that
+            # a server runs. Pid files of ended processes it removes itself.
             file.unlink(missing_ok=True)
     return None

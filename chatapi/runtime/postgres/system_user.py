@@ -1,8 +1,8 @@
-"""Which system user runs the embedded PostgreSQL, and the words put before its programs to become that user.
+"""The system user who runs the embedded PostgreSQL, and the command prefix that switches to that user.
 
-PostgreSQL refuses to run as root. Then it runs as the user who owns DATA_DIR/pg, and that folder alone is given
-to that user: no other user's folder is ever changed. If the user cannot pass a folder above (a clone below
-/root, a `mktemp -d` of mode 700), PostgreSQL gets the one capability to pass and read (dac_read_search) instead.
+PostgreSQL refuses to run as root. Under root, it runs as the owner of DATA_DIR/pg. Only that folder changes its owner;
+no other folder is modified. If that user cannot enter a parent folder (a clone below /root, a `mktemp -d` of mode 700),
+PostgreSQL gets the capability dac_read_search, which allows to enter and read folders.
 """
 
 import os
@@ -11,16 +11,16 @@ import shutil
 import subprocess
 from pathlib import Path
 
-# The first of these that exists runs it; if none does, the first is made.
+# The first of these that exists is used; if none exists, the first is created.
 ACCOUNTS = ("chatapi", "postgres")
 
 
 class PostgresError(Exception):
-    """Why the database cannot be had: one sentence for a person, which says what to do."""
+    """The database cannot be started; str() is one sentence that says what to do."""
 
 
 def refusal_of_folder(path: Path, error: OSError) -> PostgresError:
-    """The sentence for a data folder that cannot be made, entered or written."""
+    """The error for a data folder that cannot be created, entered or written."""
     return PostgresError(
         f"DATA_DIR {path.parent} cannot be used ({error.strerror or error}); give it to the user who runs this, "
         "or use another folder: DATA_DIR=/your/folder."
@@ -28,13 +28,11 @@ def refusal_of_folder(path: Path, error: OSError) -> PostgresError:
 
 
 def folder_with_owner(path: Path) -> pwd.struct_passwd | None:
-    """Makes `path` (mode 700) if it is missing; the user PostgreSQL must become, or None to stay who we are."""
+    """Create `path` (mode 700) if it is missing. Returns the user to run PostgreSQL as; None: the current user."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if path.is_symlink():
-            raise PostgresError(
-                f"{path} is a link to another folder; make DATA_DIR itself such a link instead."
-            )
+            raise PostgresError(f"{path} is a symbolic link; make DATA_DIR itself the link instead.")
         owner = path.stat().st_uid
         if os.getuid() != 0:
             if owner != os.getuid():
@@ -57,7 +55,7 @@ def folder_with_owner(path: Path) -> pwd.struct_passwd | None:
     except KeyError:
         raise PostgresError(
             f"{path} belongs to the user id {owner}, which has no name on this machine; "
-            "give it to a user who exists, or use another folder: DATA_DIR=/your/folder."
+            "change its owner to an existing user, or use another folder: DATA_DIR=/your/folder."
         ) from None
     except OSError as error:
         raise refusal_of_folder(path, error) from None
@@ -91,40 +89,43 @@ def system_account() -> pwd.struct_passwd:
         return pwd.getpwnam(ACCOUNTS[0])
     except (OSError, subprocess.CalledProcessError, KeyError):
         raise PostgresError(
-            "PostgreSQL does not run as root, and no user could be made for it; start this as another user, "
-            f"or make one: {' '.join(command)}."
+            "PostgreSQL does not run as root, and no user could be created for it; start this as another user, "
+            f"or create one: {' '.join(command)}."
         ) from None
 
 
 def prefix(account: pwd.struct_passwd | None, reach: list[Path], die_with_parent: bool) -> list[str]:
-    """The words before initdb and postgres: they make it the account's process, and end it with its parent.
+    """The command prefix of initdb and postgres: switches to the account's user, and ends the process with its parent.
 
-    `reach` are files and folders the account must be able to open.
+    `reach` are files and folders that the account must be able to open.
+
+    Raises:
+        PostgresError: setpriv is missing, or the account cannot open one of them.
     """
     setpriv = shutil.which("setpriv")
-    leash = ["--pdeathsig", "INT"] if die_with_parent else []  # INT is PostgreSQL's fast shutdown
+    parent_death = ["--pdeathsig", "INT"] if die_with_parent else []  # INT is PostgreSQL's fast shutdown
     if account is None:
-        # Without setpriv (not Linux) a killed `up` leaves PostgreSQL behind; the next start takes it over.
-        return [setpriv, *leash, "--"] if setpriv and leash else []
+        # Without setpriv (not Linux), PostgreSQL survives a killed `up`; the next start uses it.
+        return [setpriv, *parent_death, "--"] if setpriv and parent_death else []
     if not setpriv:
         raise PostgresError(
-            "PostgreSQL does not run as root, and `setpriv` (of util-linux) is missing; install it or use another user."
+            "PostgreSQL does not run as root, and `setpriv` (util-linux) is missing; install it or use another user."
         )
     become = [setpriv, "--reuid", str(account.pw_uid), "--regid", str(account.pw_gid), "--clear-groups"]
-    # no_setuid_fixup: without it access(2), by which PostgreSQL looks for its own programs, ignores the capability.
+    # Without no_setuid_fixup, access(2) ignores the capability; PostgreSQL finds its own programs with it.
     reading = ["--securebits", "+no_setuid_fixup", "--inh-caps", "-all,+dac_read_search"]
     reading += ["--ambient-caps", "+dac_read_search"]
     for extra in ([], reading):
-        if all(reaches([*become, *extra, "--"], path) for path in reach):
-            return [*become, *extra, *leash, "--"]
+        if all(can_open([*become, *extra, "--"], path) for path in reach):
+            return [*become, *extra, *parent_death, "--"]
     raise PostgresError(
-        f"PostgreSQL runs as the user {account.pw_name} here, who cannot open "
-        f"{next(path for path in reach if not reaches([*become, '--'], path))}; "
-        "choose a DATA_DIR, and a place for this program, that others may enter, for example DATA_DIR=/var/lib/chatapi."
+        f"PostgreSQL runs as the user {account.pw_name}, who cannot open "
+        f"{next(path for path in reach if not can_open([*become, '--'], path))}; "
+        "move DATA_DIR and this program to folders that other users may enter, for example DATA_DIR=/var/lib/chatapi."
     )
 
 
-def reaches(words: list[str], path: Path) -> bool:
-    """Asked of the system itself, as that user: modes, ACLs and capabilities are all its business."""
-    command = [*words, "test", "-r", str(path), "-a", "-x", str(path)]
+def can_open(prefix_words: list[str], path: Path) -> bool:
+    """Tested with a command run as that user, because modes, ACLs and capabilities all matter."""
+    command = [*prefix_words, "test", "-r", str(path), "-a", "-x", str(path)]
     return subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, cwd="/").returncode == 0

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from chatapi.runtime.postgres import server as postgres_server
-from chatapi.runtime.postgres.discovery import command_line, leftovers, postmaster
+from chatapi.runtime.postgres.discovery import command_line, postmaster, remaining_processes
 from tests.product import ROOT
 
 HOLD = """
@@ -130,7 +130,7 @@ def test_a_short_folder_that_others_may_enter_is_refused(data: Path) -> None:
     folder = postgres_server.socket_folder(deep)
     folder.mkdir(mode=0o755)
     try:
-        with pytest.raises(postgres_server.PostgresError, match="is not a folder of ours"):
+        with pytest.raises(postgres_server.PostgresError, match="is not PostgreSQL"):
             postgres_server.start(deep)
         assert not (deep / "data").exists()
     finally:
@@ -180,7 +180,7 @@ def test_a_pid_file_that_names_somebody_elses_process_is_no_server(data: Path) -
     (data / "data" / "postmaster.pid").write_text(text.replace(text.split("\n")[0], str(os.getpid()), 1))
     with postgres_server.running(data, thrown_away=True):
         assert ask(data, "SELECT 1") == 1
-    assert leftovers(data) == []
+    assert remaining_processes(data) == []
 
 
 def test_data_of_another_version_is_refused_in_one_sentence(data: Path) -> None:
@@ -190,7 +190,7 @@ def test_data_of_another_version_is_refused_in_one_sentence(data: Path) -> None:
     with pytest.raises(postgres_server.PostgresError) as refusal:
         postgres_server.start(data)
     assert str(refusal.value).startswith(
-        f"The data in {data}/data is of PostgreSQL 16, and this program brings 18; "
+        f"The data in {data}/data was written by PostgreSQL 16, and this program includes 18; "
     )
     assert (data / "data" / "PG_VERSION").read_text() == "16\n"
 

@@ -126,12 +126,12 @@ def test_a_part_that_dies_is_started_again(own: Product) -> None:
     database = next(p for p in own.processes() if p.name() == "postgres")
     cluster = worker.children(recursive=True)
     web.kill()
-    own.wait_for("The web server was killed (signal 9); starting it again", 20)
+    own.wait_for("The web server was killed (signal 9); restarting", 20)
     worker.kill()
-    own.wait_for("The worker was killed (signal 9); starting it again", 20)
+    own.wait_for("The worker was killed (signal 9); restarting", 20)
     assert no_longer_there(cluster)
     database.kill()
-    own.wait_for("PostgreSQL ended by itself; starting it again.", 20)
+    own.wait_for("PostgreSQL ended unexpectedly; restarting it.", 20)
     own.wait_for_ready()
 
 
@@ -184,7 +184,7 @@ def test_signals_that_the_parent_ignores_stop_it_all_the_same(folder: Path) -> N
         assert ignored_signals(cluster) & {"SIGTERM", "SIGCHLD"} == set()
         assert "SIGHUP" in ignored_signals(up)  # nohup keeps its effect
         product.part("chatapi.runtime.web").terminate()
-        product.wait_for("The web server ended (code 0); starting it again", 20)
+        product.wait_for("The web server ended (code 0); restarting", 20)
         product.wait_for_ready()
         assert product.stop(signal.SIGINT) == 0
         assert no_longer_there(family)

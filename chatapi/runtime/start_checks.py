@@ -1,0 +1,56 @@
+"""What `manage.py up` checks before it changes anything: the settings, the port, and that no other `up` uses DATA_DIR.
+
+Each raises CommandError with one sentence.
+"""
+
+import fcntl
+import os
+import socket
+
+from django.conf import settings
+from django.core.checks import run_checks
+from django.core.management.base import CommandError
+
+from chatapi.runtime.postgres.system_user import refusal_of_folder
+
+
+def raise_on_wrong_settings() -> None:
+    faults = [found for found in run_checks() if found.is_serious() and not found.is_silenced()]
+    if faults:
+        raise CommandError("\n".join(f"{found.msg} {found.hint or ''}".strip() for found in faults))
+
+
+def check_port(host: str, port: int) -> None:
+    """Raise CommandError if the port is in use, before anything is changed."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+            probe.listen(1)
+        except OSError as error:
+            raise CommandError(
+                f"Port {port} on {host} cannot be used ({error.strerror}); stop what listens there, "
+                "or use another port: PORT=8001 make run."
+            ) from None
+
+
+def lock_data_dir() -> int:
+    """Return the file handle that locks this DATA_DIR for one `up`; the kernel releases it when the process ends."""
+    try:
+        settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
+        handle = os.open(settings.DATA_DIR / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise refusal_of_folder(settings.DATA_DIR / "pg", error) from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        other = os.read(handle, 20).decode() or "?"
+        os.close(handle)
+        raise CommandError(
+            f"`manage.py up` is already running on {settings.DATA_DIR} (process {other}); stop it, "
+            "or use another folder: DATA_DIR=/your/folder."
+        ) from None
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, str(os.getpid()).encode(), 0)
+    return handle
