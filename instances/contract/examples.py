@@ -206,7 +206,7 @@ GROUPS: dict[str, dict[str, Example]] = {
         "banTest": Example(
             {
                 "banned": True,
-                "message": "447911123456 fits the mask: nothing that they write reaches the instance.",
+                "message": "447911123456 matches the mask: its messages and calls do not reach the instance.",
                 "phone": "447911123456",
                 "banPhoneMask": "^44",
             },
