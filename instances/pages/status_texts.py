@@ -38,13 +38,13 @@ BUTTONS = {
         "reboot",
         "Reboot",
         "refresh",
-        confirm="Start the messenger anew? Messages wait for a few seconds; nothing is lost.",
+        confirm="Restart the messenger? Messages wait for a few seconds; nothing is lost.",
     ),
     Button.LOGOUT: PageButton(
         "logout",
         "Log out",
         "logout",
-        confirm="Log the phone out? Nothing goes in or out until the code is scanned again.",
+        confirm="Log the phone out? No messages are sent or received until a code is scanned again.",
     ),
 }
 
@@ -61,7 +61,11 @@ class Words(NamedTuple):
 
 # What an authenticated instance's substatus means, and what to do about it.
 SUBSTATUSES = {
-    Substatus.NORMAL: ("Connected", "Messages go in and out.", "Keep the phone connected to the internet."),
+    Substatus.NORMAL: (
+        "Connected",
+        "Messages are sent and received.",
+        "Keep the phone connected to the internet.",
+    ),
     Substatus.PHONE: (
         "The phone is not connected",
         "Messages wait until the phone is back on the internet.",
@@ -70,15 +74,19 @@ SUBSTATUSES = {
     Substatus.COMPUTER: ("Trying to reach the phone", "This takes a few seconds as a rule.", ""),
     Substatus.OFFLINE: (
         "This server is not connected",
-        "The messenger can't be reached from here, so nothing goes in or out.",
+        "The messenger can't be reached from here. No messages are sent or received.",
         "Nothing on your phone has to be changed.",
     ),
     Substatus.SYNCING: ("Synchronising", "The phone hands over its messages; new ones come right after.", ""),
     Substatus.LOADING: ("Loading", "The messenger is starting.", ""),
-    Substatus.EXPIRED: ("The session has expired", "Nothing goes in or out.", "Log out and scan a new code."),
+    Substatus.EXPIRED: (
+        "The session has expired",
+        "No messages are sent or received.",
+        "Log out and scan a new code.",
+    ),
     Substatus.OPENING: ("Opening", "The messenger is starting.", ""),
     Substatus.PAIRING: ("Pairing", "The phone and the messenger are agreeing on keys.", ""),
-    Substatus.TIMEOUT: ("The phone did not answer", "The messenger tries again by itself.", ""),
+    Substatus.TIMEOUT: ("The phone did not respond", "The messenger retries automatically.", ""),
 }
 # Why it is loading.
 REASONS = {
@@ -87,7 +95,7 @@ REASONS = {
     LoadingReason.OFFLINE: SUBSTATUSES[Substatus.OFFLINE],
     LoadingReason.PROXYBLOCK: (
         "The proxy lets nothing through",
-        "The messenger can't be reached through the proxy of this instance, so nothing goes in or out.",
+        "The messenger can't be reached through this instance's proxy. No messages are sent or received.",
         "Check the proxy under “More settings”, or leave it empty.",
     ),
     LoadingReason.CONFLICT: (
@@ -98,7 +106,7 @@ REASONS = {
 }
 BATTERY = (
     "The phone's battery is low",
-    "Messages still go in and out, until the phone switches off.",
+    "Messages are sent and received until the phone switches off.",
     "Charge the phone.",
 )
 
@@ -114,14 +122,14 @@ def describe(instance: Instance) -> Words:
         )
         said = (
             "Stopped",
-            f"{why} Nothing goes in or out; what waits is held back, and nothing is lost.",
+            f"{why} Messages and hooks stay in their queues; nothing is lost.",
             f"Ask {support_contact()} to start it again.",
         )
     elif status == NOT_PAID:
         said = (
             "Not paid",
-            "Nothing is sent, received or simulated. Settings, messages and the log are kept.",
-            "Ask whoever runs this site to record a payment; the instance goes on by itself.",
+            "This instance is not paid: messages, hooks and simulations are stopped.",
+            "Ask the administrator of this site to record a payment. Settings, messages and the log are kept.",
         )
     elif status == AccountStatus.INIT:
         said = ("Starting", "The messenger is being started; a code to scan comes next.", "")
@@ -131,13 +139,13 @@ def describe(instance: Instance) -> Words:
         said = (
             (
                 "The code has expired",
-                "It lived for a minute and nobody scanned it; nothing goes in or out.",
-                "A new one takes a click.",
+                "It was not scanned within a minute. No messages are sent or received.",
+                "Get a new code to link the phone.",
             )
             if instance.substatus == Substatus.EXPIRED
             else (
                 "Not linked yet",
-                "The code waits to be scanned; until then nothing goes in or out.",
+                "Scan the code to link the phone. Until then, no messages are sent or received.",
                 "",
             )
         )

@@ -86,7 +86,7 @@ def test_on_a_phone_with_real_deliveries(page: Page, width: int) -> None:
     page.locator("input[name=password2]").fill(password)
     page.locator("form button[type=submit]").last.click()
     page.get_by_label("Name").fill("Shop")
-    page.get_by_role("button", name="Make the instance").click()
+    page.get_by_role("button", name="Create instance").click()
     page.get_by_role("button", name="Scan with the sandbox phone").click()
     with Receiver() as receiver:
         page.get_by_label("Webhook address").fill(receiver.url)

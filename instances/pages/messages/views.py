@@ -150,7 +150,7 @@ def reply(request: HtmxRequest, number: int, chat_id: str) -> HttpResponse:
     chat = chat_of(instance, chat_id)
     form = ReplyForm(request.POST)
     if form.is_valid() and not instance.is_paid:
-        form.add_error("text", "This instance is not paid, so it sends nothing.")
+        form.add_error("text", "This instance is not paid: messages, hooks and simulations are stopped.")
     if form.is_valid():
         try:
             send_message(instance, chat_id=chat.chat_id, body=form.cleaned_data["text"])

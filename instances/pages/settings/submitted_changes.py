@@ -1,7 +1,7 @@
-"""A form of settings as it was sent back: what differs from what the page had shown, and nothing else.
+"""A submitted settings form: only what differs from what the page showed.
 
-Each setting of the form stands in `shown`, with its value on the page in `was-<name>`; so what somebody else changes
-while the page is open is not undone by saving something different. A box that is not ticked is not sent at all.
+Each setting of the form is listed in `shown`, with the value the page showed in `was-<name>`, so saving does not undo
+what another user changed while the page was open. Browsers do not send an unchecked checkbox.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from django.http import QueryDict
 
 
 class Change(NamedTuple):
-    """One setting that differs, as people write its values."""
+    """One changed setting, with its values in words."""
 
     name: str
     old: str
@@ -21,7 +21,7 @@ class Change(NamedTuple):
 
 
 def words(value: Any) -> str:
-    """A value as the page says it: "on", "off", "none", a number or a text."""
+    """A value as the page shows it: "on", "off", "none", a number or a text."""
     if value is None or value == "":
         return "none"
     if isinstance(value, bool):
@@ -30,11 +30,11 @@ def words(value: Any) -> str:
 
 
 def field_value(value: Any) -> str:
-    """A value as a field of the form holds it."""
+    """The value of a form field."""
     return "" if value is None else words(value) if isinstance(value, bool) else str(value)
 
 
-def asked(data: QueryDict, known: Collection[str], switches: Collection[str]) -> dict[str, Any]:
+def read_changes(data: QueryDict, known: Collection[str], switches: Collection[str]) -> dict[str, Any]:
     """The changes by wire name, ready for actions.change_settings; names that are not `known` are left out."""
     changes: dict[str, Any] = {}
     for name in data.getlist("shown"):
@@ -46,6 +46,6 @@ def asked(data: QueryDict, known: Collection[str], switches: Collection[str]) ->
     return changes
 
 
-def made(before: dict[str, Any], changed: dict[str, Any]) -> list[Change]:
-    """What was saved, from the settings as they were and from what change_settings has returned."""
+def describe_changes(before: dict[str, Any], changed: dict[str, Any]) -> list[Change]:
+    """The saved changes, from the settings before and the result of change_settings."""
     return [Change(name, words(before[name]), words(value)) for name, value in changed.items()]

@@ -54,7 +54,7 @@ def more_context(instance: Instance, **more: Any) -> dict[str, Any]:
 def save(request: HtmxRequest, number: int) -> HttpResponse:
     instance = access.changeable_instance(request, number)
     is_flags = request.POST.get("card") == "flags"
-    wanted = submitted_changes.asked(request.POST, FLAG_NAMES if is_flags else MORE_NAMES, SWITCHES)
+    wanted = submitted_changes.read_changes(request.POST, FLAG_NAMES if is_flags else MORE_NAMES, SWITCHES)
     before = read_settings(instance)
     try:
         changed = change_settings(instance, wanted, acting_user=current_user(request))
@@ -63,12 +63,11 @@ def save(request: HtmxRequest, number: int) -> HttpResponse:
         rows = card_rows(instance, is_flags=is_flags, typed=wanted, wrong=error.key)
         return card(request, instance, refused | rows, is_flags=is_flags, status=422)
     fresh = access.visible_instance(request, number)  # read back: what is shown is what was saved
-    said = submitted_changes.made(before, changed)
+    said = submitted_changes.describe_changes(before, changed)
     if request.htmx:
         context = {"saved_changes": said, "nothing_changed": not said}
         return card(request, fresh, context | card_rows(fresh, is_flags=is_flags), is_flags=is_flags)
-    words = ", ".join(f"{change.name} {change.old} → {change.new}" for change in said)
-    messages.success(request, f"Saved and read back: {words}." if said else "Nothing was changed.")
+    messages.success(request, "Saved." if said else "Nothing to save: these values are already set.")
     if request.POST.get("next") == "history":
         return HttpResponseRedirect(reverse("instances:history", args=[number]))
     page = reverse("instances:detail" if is_flags else "instances:settings", args=[number])

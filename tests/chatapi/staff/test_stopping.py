@@ -43,7 +43,7 @@ def test_its_status_says_so(instance: Instance, charlie: User, alice: Client) ->
     answer = Client().get(f"/instance12345/status?token={instance.token}&full=1").json()
     assert answer["statusData"]["title"] == "Stopped"
     page = alice.get("/instances/12345/").content.decode()
-    assert "Staff has stopped it. Nothing goes in or out" in page
+    assert "Staff has stopped it. Messages and hooks stay in their queues" in page
     assert "Resume" not in page
 
 
@@ -167,7 +167,8 @@ def test_its_members_see_that_the_instance_is_stopped_and_why(instance: Instance
     client = Client()
     client.force_login(bob)
     assert (
-        "Its account is blocked. Nothing goes in or out" in client.get("/instances/12345/").content.decode()
+        "Its account is blocked. Messages and hooks stay in their queues"
+        in client.get("/instances/12345/").content.decode()
     )
     assert client.get("/account/").status_code == 200
 

@@ -185,7 +185,9 @@ def test_an_instance_that_is_not_paid_sends_no_reply_and_keeps_the_text(alice, i
     hears(instance, "hello")
     Instance.objects.update(paid_until=timezone.now())
     answer = alice.post(f"{CHAT}reply/", {"text": "Until six."}, headers=HTMX)
-    assert "This instance is not paid, so it sends nothing." in answer.content.decode()
+    assert (
+        "This instance is not paid: messages, hooks and simulations are stopped." in answer.content.decode()
+    )
     assert "Until six." in answer.content.decode()
     assert OutgoingMessage.objects.count() == 0
 

@@ -128,7 +128,7 @@ def test_the_first_steps_tick_what_is_true_and_go_away_when_all_is(alice, instan
 def test_an_unpaid_instance_says_so_and_offers_no_button(alice, instance):
     Instance.objects.update(paid_until=timezone.now())
     page = alice.get("/instances/12345/").content.decode()
-    assert "Nothing is sent, received or simulated." in page
+    assert "messages, hooks and simulations are stopped." in page
     assert "Log out" not in page
 
 

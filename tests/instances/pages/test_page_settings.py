@@ -44,15 +44,12 @@ def more_form(client):
     return form_of(client.get(PAGE).content.decode(), "more")
 
 
-def test_several_flags_are_saved_together_and_read_back(alice, instance):
+def test_several_flags_are_saved_together(alice, instance):
     data = flags_form(alice) | {"guaranteedHooks": "on", "videoUploadOn": "on"}
     del data["ackNotificationsOn"]
     card = alice.post(PAGE, data, headers=HTMX).content.decode()
     words = re.sub(r"<[^>]+>", "", card)
-    assert (
-        "Saved and read back: ackNotificationsOn on → off, videoUploadOn off → on, guaranteedHooks off → on."
-        in words
-    )
+    assert "Saved." in words
     saved = settings(instance)
     assert (saved["ackNotificationsOn"], saved["videoUploadOn"], saved["guaranteedHooks"]) == (
         False,
@@ -82,10 +79,10 @@ def test_what_somebody_else_has_changed_meanwhile_is_not_undone(alice, instance)
 def test_without_a_script_the_form_leads_back_and_says_what_was_saved(alice, instance):
     answer = alice.post(PAGE, flags_form(alice) | {"parallelHooks": "on"})
     assert answer.url == "/instances/12345/#flags"
-    assert "Saved and read back: parallelHooks off → on." in alice.get("/instances/12345/").content.decode()
+    assert "Saved." in alice.get("/instances/12345/").content.decode()
     answer = alice.post(PAGE, more_form(alice))
     assert answer.url == f"{PAGE}#more"
-    assert "Nothing was changed." in alice.get(PAGE).content.decode()
+    assert "Nothing to save: these values are already set." in alice.get(PAGE).content.decode()
 
 
 def test_the_other_settings_are_saved_together(alice, instance):
