@@ -1,4 +1,4 @@
-"""A sample picture and a sample sound, generated here for users who have no file: small and valid."""
+"""Sample files for messages whose sender chooses none: a small picture and sound, generated here, and a text."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import zlib
 from functools import cache
 
 WIDTH, HEIGHT = 320, 200
-RATE = 8000  # samples a second
-PICTURE_NAME, VOICE_NAME, FILE_NAME = "sample.png", "sample.wav", "sample.txt"
+RATE = 8000  # samples per second
+PICTURE_NAME, VOICE_NAME, TEXT_NAME = "sample.png", "sample.wav", "sample.txt"
 TEXT = b"A sample file of the sandbox phone.\n"
 
 
 @cache
-def picture() -> bytes:
-    """Returns a PNG: the evening sky over the sea."""
+def draw_picture() -> bytes:
+    """Returns a PNG of the evening sky over the sea."""
     rows = bytearray()
     for y in range(HEIGHT):
         rows.append(0)  # no filter
@@ -39,8 +39,8 @@ def picture() -> bytes:
 
 
 @cache
-def voice() -> bytes:
-    """Returns a WAV of one second: two tones, like a door bell."""
+def synthesize_sound() -> bytes:
+    """Returns a WAV of one second: the two tones of a door bell."""
     sound = bytearray()
     for sample in range(RATE):
         seconds = sample / RATE

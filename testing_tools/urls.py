@@ -3,7 +3,7 @@
 from django.urls import URLPattern, URLResolver, include, path, re_path, register_converter
 
 from instances.pages import chooser
-from testing_tools.phone import action_views
+from testing_tools.phone import contact_views, message_views, own_phone_views
 from testing_tools.phone import views as phone_views
 from testing_tools.sending import views as sending_views
 from testing_tools.simulation import run_views, send_views
@@ -98,15 +98,15 @@ testing: list[URLPattern | URLResolver] = [
     path("sending/clear/", sending_views.clear, name="sending-clear"),
     path("phone/", phone_views.phone, name="phone"),
     path("phone/news/", phone_views.news, name="phone-news"),
-    path("phone/own/", action_views.own, name="phone-own"),
-    path("phone/own/write/", action_views.type_on_sandbox_phone, name="phone-type"),
-    path("phone/own/read/", action_views.read_here, name="phone-read-here"),
-    path("phone/reset/", action_views.reset, name="phone-reset"),
-    path("phone/contact/", action_views.contact, name="phone-contact"),
-    path("phone/contact/write/", action_views.write, name="phone-write"),
-    path("phone/contact/read/", action_views.read_there, name="phone-read-there"),
-    path("phone/people/", action_views.person, name="phone-person"),
-    path("phone/groups/", action_views.group, name="phone-group"),
+    path("phone/own/", own_phone_views.change, name="phone-own"),
+    path("phone/own/write/", message_views.write_on_own_phone, name="phone-type"),
+    path("phone/own/read/", message_views.read_on_own_phone, name="phone-read-here"),
+    path("phone/reset/", own_phone_views.reset, name="phone-reset"),
+    path("phone/contact/", contact_views.change, name="phone-contact"),
+    path("phone/contact/write/", message_views.write_on_contact_phone, name="phone-write"),
+    path("phone/contact/read/", message_views.read_on_contact_phone, name="phone-read-there"),
+    path("phone/people/", contact_views.add, name="phone-person"),
+    path("phone/groups/", contact_views.create_group, name="phone-group"),
 ]
 urlpatterns = [
     path("testing/", include((testing, "testing"))),

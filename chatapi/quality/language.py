@@ -42,10 +42,7 @@ LANGUAGE_NOT_YET: tuple[str, ...] = (
     "templates/instances/pages/public",
     "templates/instances/pages/settings",
     "templates/instances/pages/setup",
-    "templates/testing_tools/phone",
-    "testing_tools/phone",
     "tests/instances",
-    "tests/testing_tools/phone",
 )
 WIDTH_NOT_YET: tuple[str, ...] = (
     "templates/instances/pages/docs",
@@ -54,7 +51,6 @@ WIDTH_NOT_YET: tuple[str, ...] = (
     "templates/instances/pages/public",
     "templates/instances/pages/settings",
     "templates/instances/pages/setup",
-    "templates/testing_tools/phone",
 )
 
 # Words and phrases, as regular expressions without regard to case; not the end of a string, as in values of tests.

@@ -1,91 +1,91 @@
-// The sandbox phone (templates/testing/phone.html). What a poll brings waits in #phone-incoming and is let into a phone
-// while its reader is at the end; else "3 new, show" is said. Ticks change in place, and a message shows up on the
-// contact's phone when it has arrived there.
+// The sandbox phone (templates/testing_tools/phone/phone.html). A poll's response is put into #phone-incoming. Its
+// messages move to a phone if that is scrolled to the end; otherwise a button "Show 3 new" appears. Ticks are updated in
+// place, and a message becomes visible on the contact's phone when it has arrived there.
 (() => {
   "use strict";
-  const at = (id) => document.getElementById(id);
+  const byId = (id) => document.getElementById(id);
   const one = (selector, root = document) => root.querySelector(selector);
-  const NEAR = 48; // px from the end that count as the end
+  const NEAR_END = 48; // px from the end within which a phone counts as scrolled to the end
   const SIDES = ["own", "contact"];
-  if (!at("phone-incoming")) return;
+  if (!byId("phone-incoming")) return;
 
-  const isAtEnd = (side) => Math.abs(one(`[data-scroll=${side}]`).scrollTop) < NEAR; // 0 is the end, above it negative
+  const isAtEnd = (side) => Math.abs(one(`[data-scroll=${side}]`).scrollTop) < NEAR_END; // 0 at the end, negative above
 
-  // [number, tick, has it arrived, is it deleted]
-  function apply([number, tick, arrived, deleted]) {
+  // A MessageState of bubbles.py.
+  function applyState([number, tick, hasArrived, isDeleted]) {
     for (const side of SIDES) {
-      const row = at(`${side}-${number}`);
+      const row = byId(`${side}-${number}`);
       if (!row) continue;
-      const word = one("[data-tick]", row);
-      if (word && word.textContent !== tick) {
-        word.textContent = tick;
-        word.className = `tick tick-is-${tick}`;
+      const shown = one("[data-tick]", row);
+      if (shown && shown.textContent !== tick) {
+        shown.textContent = tick;
+        shown.className = `tick tick-is-${tick}`;
       }
-      if (deleted) {
+      if (isDeleted) {
         one(".bubble-content", row).hidden = true;
         one(".bubble-deleted", row).hidden = false;
         one(".bubble-acts", row)?.remove();
       }
-      if (side === "contact" && arrived && row.hidden) row.dataset.arrived = "";
+      if (side === "contact" && hasArrived && row.hidden) row.dataset.arrived = "";
     }
   }
-  function admit(side, asked) {
+  // Moves new messages to a phone; not if that would move what is being read, unless the user asks for it.
+  function showNew(side, isRequested) {
     const list = one(`[data-bubbles=${side}]`),
-      held = one(`[data-held=${side}]`);
+      button = one(`[data-held=${side}]`);
     const fresh = Array.from(document.querySelectorAll(`#phone-incoming [data-rows=${side}] > li`));
     const arrived = Array.from(list.querySelectorAll("li[data-arrived]"));
     for (const row of fresh) if ("arrived" in row.dataset) reveal(row);
     const count = fresh.filter((row) => !row.hidden).length + arrived.length;
-    if (!asked && count && !isAtEnd(side)) {
-      held.textContent = `${count} new, show`;
-      held.hidden = false;
+    if (!isRequested && count && !isAtEnd(side)) {
+      button.textContent = `Show ${count} new`;
+      button.hidden = false;
       return;
     }
     for (const row of fresh) {
-      if (at(row.id) === row)
-        list.append(row); // one that is there already is left out
-      else row.remove();
+      if (byId(row.id) === row) list.append(row);
+      else row.remove(); // the phone has a row with this id already
     }
     arrived.forEach(reveal);
-    held.hidden = true;
-    if (asked) one(`[data-scroll=${side}]`).scrollTop = 0;
+    button.hidden = true;
+    if (isRequested) one(`[data-scroll=${side}]`).scrollTop = 0;
   }
   function reveal(row) {
     row.hidden = false;
     delete row.dataset.arrived;
   }
-  function settle() {
+  function applyPoll() {
     for (const place of document.querySelectorAll("#phone-incoming [data-states]")) {
-      JSON.parse(place.dataset.states).forEach(apply);
+      JSON.parse(place.dataset.states).forEach(applyState);
       place.remove();
     }
-    for (const side of SIDES) admit(side, false);
+    for (const side of SIDES) showNew(side, false);
     for (const rest of document.querySelectorAll("#phone-incoming [data-rows]"))
       if (!rest.children.length) rest.remove();
   }
-  document.addEventListener("htmx:afterSwap", (event) => event.detail.target.id === "phone-incoming" && settle());
+  document.addEventListener("htmx:afterSwap", (event) => event.detail.target.id === "phone-incoming" && applyPoll());
   for (const side of SIDES) {
-    one(`[data-scroll=${side}]`).addEventListener("scroll", () => admit(side, false), { passive: true });
+    one(`[data-scroll=${side}]`).addEventListener("scroll", () => showNew(side, false), { passive: true });
   }
 
-  // -- what was sent is gone from its form; what was refused stays
-  function clear(form) {
+  // -- a form is emptied once its message is sent; after a refusal it stays as it is
+  function clearForm(form) {
     for (const name of ["text", "file"]) form.elements[name].value = "";
     unquote(form);
   }
   document.addEventListener("htmx:afterRequest", (event) => {
     const { elt, successful, requestConfig } = event.detail;
-    const forwards = requestConfig?.parameters?.forward;
-    if (successful && elt.matches(".phone-write") && !forwards) clear(elt);
+    const isForward = requestConfig?.parameters?.forward;
+    if (successful && elt.matches(".phone-write") && !isForward) clearForm(elt);
   });
 
   // -- quoting
   function quote(button) {
-    const form = at(`${button.dataset.at}-write`);
+    const form = byId(`${button.dataset.at}-write`);
     const bubble = button.closest(".bubble");
     form.elements.quoted.value = button.dataset.quote;
-    const words = one(".bubble-content > .bubble-text", bubble) || one(".bubble-content", bubble);
-    one("[data-quoted-words]", form).textContent = words.textContent.trim().slice(0, 120);
+    const text = one(".bubble-content > .bubble-text", bubble) || one(".bubble-content", bubble);
+    one("[data-quoted-text]", form).textContent = text.textContent.trim().slice(0, 120);
     one("[data-quoted]", form).hidden = false;
     (form.elements.text.offsetParent ? form.elements.text : form.elements.kind).focus();
   }
@@ -95,16 +95,16 @@
   }
 
   document.addEventListener("click", (event) => {
-    const near = (selector) => event.target.closest(selector);
-    const held = near("[data-held]"),
-      quoting = near("[data-quote]"),
-      side = near("[data-side]");
-    if (held) admit(held.dataset.held, true);
+    const closest = (selector) => event.target.closest(selector);
+    const held = closest("[data-held]"),
+      quoting = closest("[data-quote]"),
+      side = closest("[data-side]");
+    if (held) showNew(held.dataset.held, true);
     if (quoting) quote(quoting);
-    if (near("[data-unquote]")) unquote(near("form"));
+    if (closest("[data-unquote]")) unquote(closest("form"));
     if (side) {
       event.preventDefault();
-      at("phones").dataset.shows = side.dataset.side;
+      byId("phones").dataset.shows = side.dataset.side;
       for (const each of document.querySelectorAll("[data-side]")) each.toggleAttribute("aria-current", each === side);
       side.setAttribute("aria-current", "true");
       history.replaceState(null, "", side.href);
@@ -113,7 +113,7 @@
       if (!popup.contains(event.target)) popup.open = false;
   });
   document.addEventListener("change", (event) => {
-    if (event.target.matches("[data-go]")) event.target.form.requestSubmit();
+    if (event.target.matches("[data-submit-on-change]")) event.target.form.requestSubmit();
   });
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing || !event.target.matches("[data-by-enter]"))

@@ -1,96 +1,103 @@
-"""The sandbox phone: two phones side by side, the instance's own and a contact's, on the same chat, live."""
+"""The sandbox phone: the instance's own phone and a contact's side by side, in the same chat, updated by a poll."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
-from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from chatapi.ui.numbers import parse_digits
-from instances import chat_ids
 from instances.models import Channel, Instance
 from instances.pages.chosen_instance import chosen_instance, require_instance
 from instances.pages.messages import conversations
-from testing_tools.phone import conversation as reads
-from testing_tools.phone.forms import ICONS, Kind
+from testing_tools.phone.bubbles import message_states, phone_bubbles
+from testing_tools.phone.conversation import (
+    DEFAULT_CONTACT,
+    Conversation,
+    ConversationChoice,
+    display_name,
+    list_choices,
+)
+from testing_tools.phone.created_hooks import hooks_created_since, newest_hook_key
+from testing_tools.phone.message_kinds import MessageKind
+from testing_tools.phone.phone_state import describe_phone
+from testing_tools.phone.responses import chosen_conversation, query_string
 
 PAGE = "testing_tools/phone/phone.html"
-LARGEST = 2**31 - 1
+MAX_MESSAGE_NUMBER = 2**31 - 1
 
 
-def number_asked(request: HttpRequest, name: str, otherwise: int = 0) -> int:
-    given = parse_digits(request.GET.get(name))
-    return otherwise if given is None else given
+def parse_number(request: HttpRequest, name: str, default: int = 0) -> int:
+    """Returns a query parameter as a number, or the default."""
+    number = parse_digits(request.GET.get(name))
+    return default if number is None else number
 
 
-def scene_asked(request: HttpRequest, instance: Instance, otherwise: str = reads.STRANGER) -> reads.Scene:
-    """The chat of `?chat=`, and in a group whose phone it is, `?as=`. Raises Http404 for what can be no chat."""
-    try:
-        return reads.scene(instance, request.GET.get("chat") or otherwise, request.GET.get("as", ""))
-    except chat_ids.BadChatId as error:
-        raise Http404(str(error)) from None
-
-
-def query_of(instance: Instance, scene: reads.Scene) -> str:
-    """What all addresses of the page bear: the instance, the chat, and in a group who."""
-    asked = {"instance": instance.number, "chat": scene.chat_id}
-    return urlencode(asked | ({"as": scene.who.chat_id} if scene.is_group else {}))
-
-
-def live_context(instance: Instance, scene: reads.Scene, *, after: int, since: int) -> dict[str, Any]:
-    """What a poll may bring beside new messages; `seen` has a part for each, that changes with it."""
-    states = reads.states(scene.chat, after)
-    state = reads.state_of(instance)
-    made = reads.made_since(instance, since)
-    who = scene.who
-    mind = [who.name, who.online, who.blocks, who.has_account, who.deliver_after, who.read_after]
-    parts = {
+def live_context(instance: Instance, conversation: Conversation, *, after: int, since: int) -> dict[str, Any]:
+    """Returns what a poll can update besides new messages; `seen` contains a digest of each part."""
+    states = message_states(conversation.chat, after)
+    state = describe_phone(instance)
+    created = hooks_created_since(instance, since)
+    contact = conversation.contact
+    behaviour = [
+        contact.name,
+        contact.online,
+        contact.blocks,
+        contact.has_account,
+        contact.deliver_after,
+        contact.read_after,
+    ]
+    digests = {
         "ticks": conversations.digest(states),
         "own": conversations.digest([state, instance.battery, instance.is_paid, instance.is_stopped]),
-        "contact": conversations.digest(mind),
-        "made": made.cursor,
+        "contact": conversations.digest(behaviour),
+        "hooks": created.digest,
     }
     return {
         "instance": instance,
-        "scene": scene,
-        "who": reads.called(who),
-        "query": query_of(instance, scene),
+        "conversation": conversation,
+        "contact": contact,
+        "contact_name": display_name(contact),
+        "query": query_string(instance, conversation),
         "state": state,
-        "made": made,
+        "created": created,
         "since": since,
         "states": states,
-        "parts": parts,
-        "seen": ".".join(parts.values()),
+        "digests": digests,
+        "seen": ".".join(digests.values()),
     }
 
 
 @require_safe
 @login_required
 def phone(request: HttpRequest) -> HttpResponse:
-    """The page. `?since=` is the hook after which the touch came that is told of, without htmx."""
+    """The page. Without htmx, `?since=` is the newest hook before the last action, whose hooks are listed."""
     instance = chosen_instance(request)
     if instance is None or instance.channel != Channel.SANDBOX:
         return render(request, PAGE, {"instance": instance, "no_phone": True})
-    people = reads.people(instance)
-    scene = scene_asked(request, instance, reads.first_chat(people))
-    rows = reads.rows(scene.chat)
-    after = rows[-1].bubble.message.number if rows else 0
-    since = number_asked(request, "since", -1)
+    choices = list_choices(instance)
+    default = choices[0].chat_id if choices else DEFAULT_CONTACT
+    conversation = chosen_conversation(request, instance, default)
+    bubbles = phone_bubbles(conversation)
+    after = bubbles[-1].bubble.message.number if bubbles else 0
+    since = parse_number(request, "since", -1)
     if since < 0:
-        since = reads.newest_hook(instance)
-    if not any(person.chat_id == scene.chat_id for person in people):
-        people.insert(0, reads.Person(scene.chat_id, scene.name, scene.is_group))
-    context = live_context(instance, scene, after=after, since=since) | {
-        "people": people,
-        "rows": rows,
+        since = newest_hook_key(instance)
+    if not any(choice.chat_id == conversation.chat_id for choice in choices):
+        choices.insert(0, ConversationChoice(conversation.chat_id, conversation.name, conversation.is_group))
+    context = live_context(instance, conversation, after=after, since=since) | {
+        "choices": choices,
+        "bubbles": bubbles,
         "after": after,
-        "kinds": [(kind.value, kind.label, ICONS[kind]) for kind in Kind],
-        "side": "contact" if request.GET.get("phone") == "contact" else "own",
+        "own_kinds": [kind for kind in MessageKind if kind != MessageKind.CALL],
+        "contact_kinds": [
+            kind for kind in MessageKind if kind != MessageKind.CALL or not conversation.is_group
+        ],
+        "visible_side": "contact" if request.GET.get("phone") == "contact" else "own",
     }
     return render(request, PAGE, context)
 
@@ -98,21 +105,21 @@ def phone(request: HttpRequest) -> HttpResponse:
 @require_safe
 @login_required
 def news(request: HttpRequest) -> HttpResponse:
-    """Messages behind `?after=`, and of ticks, phones and hooks what is not as in `?seen=`; 204 when nothing is new."""
+    """The messages after `?after=`, and each part that differs from `?seen=`; 204 if nothing is new."""
     instance = require_instance(request)
-    scene = scene_asked(request, instance)
-    after = min(number_asked(request, "after"), LARGEST)
-    rows = reads.rows(scene.chat, after=after)
-    newest = rows[-1].bubble.message.number if rows else after
-    context = live_context(instance, scene, after=newest, since=number_asked(request, "since"))
+    conversation = chosen_conversation(request, instance)
+    after = min(parse_number(request, "after"), MAX_MESSAGE_NUMBER)
+    bubbles = phone_bubbles(conversation, after=after)
+    newest = bubbles[-1].bubble.message.number if bubbles else after
+    context = live_context(instance, conversation, after=newest, since=parse_number(request, "since"))
     seen = request.GET.get("seen", "")
-    if not rows and seen == context["seen"]:
+    if not bubbles and seen == context["seen"]:
         return HttpResponse(status=204)
-    known = dict(zip(context["parts"], seen.split("."), strict=False))
+    known = dict(zip(context["digests"], seen.split("."), strict=False))
     context |= {
-        "rows": rows,
+        "bubbles": bubbles,
         "after": newest,
         "states_json": json.dumps(context["states"]),
-        "changed": {name for name, part in context["parts"].items() if known.get(name) != part},
+        "changed": {name for name, digest in context["digests"].items() if known.get(name) != digest},
     }
     return render(request, "testing_tools/phone/news.html", context)

@@ -74,13 +74,13 @@ def call_of(cleaned: Mapping[str, Any]) -> Call:
                 strip_punctuation(phone) for phone in cleaned["contacts"].split(",") if phone.strip()
             ]
         case MessageKind.VOICE:
-            sample = f"data:audio/wav;base64,{base64.b64encode(sample_files.voice()).decode()}"
+            sample = f"data:audio/wav;base64,{base64.b64encode(sample_files.synthesize_sound()).decode()}"
             arguments["audio"] = cleaned["voice"] or cleaned["voice_url"] or sample
     return Call(KINDS[kind].method, arguments)
 
 
 def picture_uri(upload: UploadedFile | None) -> str:
     """Returns the picture of a link's preview as a data: URI. The method rejects one that is too long."""
-    content = upload.read(settings.MEDIA_DATA_URI_MAX_BYTES) if upload else sample_files.picture()
+    content = upload.read(settings.MEDIA_DATA_URI_MAX_BYTES) if upload else sample_files.draw_picture()
     content_type = (upload.content_type if upload else "") or "image/png"
     return f"data:{content_type};base64,{base64.b64encode(content).decode()}"

@@ -1,4 +1,4 @@
-"""The sandbox phone in a browser, with a real receiver behind: a chat from both ends, at a desk and at 360 px."""
+"""The sandbox phone in a browser, with a real receiver: a chat from both sides, on a desktop and at 360 px."""
 
 import re
 
@@ -9,7 +9,7 @@ from tests.receiver import Receiver
 from tests.rest import Rest
 
 
-def test_a_chat_is_played_from_both_ends(demo_page: Page, product: Product) -> None:
+def test_a_chat_from_both_sides(demo_page: Page, product: Product) -> None:
     page, rest = demo_page, Rest(product)
     with Receiver() as receiver:
         rest.call(
@@ -22,7 +22,7 @@ def test_a_chat_is_played_from_both_ends(demo_page: Page, product: Product) -> N
         contact.get_by_label(re.compile("^Write on")).press("Enter")
         expect(own.locator(".bubble-content > .bubble-text")).to_have_text("Is the blue one still there?")
         expect(contact.get_by_label(re.compile("^Write on"))).to_have_value("")
-        expect(page.locator("#made")).to_contain_text("Delivered")
+        expect(page.locator("#action-result")).to_contain_text("Delivered")
         [request] = [each for each in receiver.wait_for(1) if "messages" in each.json()]
         assert request.json()["messages"][0]["body"] == "Is the blue one still there?"
 
@@ -36,14 +36,14 @@ def test_a_chat_is_played_from_both_ends(demo_page: Page, product: Product) -> N
         page.get_by_role("button", name="Go online").click()
         expect(contact.get_by_text("It is!")).to_be_visible()
         expect(reply.locator("[data-tick]")).to_have_text("delivered")
-        contact.get_by_role("button", name="Read", exact=True).click()
+        contact.get_by_role("button", name="Read chat", exact=True).click()
         expect(reply.locator("[data-tick]")).to_have_text("viewed")
         acks = [each.json()["ack"][0]["status"] for each in receiver.wait_for(5) if "ack" in each.json()]
         assert acks == ["sent", "delivered", "viewed"]
 
         reply.get_by_role("button", name=re.compile("^Quote")).click()
         own.get_by_label("Write on the instance's phone").fill("by hand")
-        own.get_by_role("button", name="Send by hand").click()
+        own.get_by_role("button", name="Send from the instance's phone").click()
         expect(contact.locator(".bubble-row").last).to_contain_text("by hand")
         expect(contact.locator(".bubble-row").last.locator(".bubble-quote")).to_have_text("It is!")
 

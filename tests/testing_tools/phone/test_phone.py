@@ -1,4 +1,4 @@
-"""The sandbox phone: every touch of either phone is the real event, and the line below it tells of its hooks."""
+"""The sandbox phone: an action on either phone creates the real event, and the result lists its hooks."""
 
 import json
 import re
@@ -28,7 +28,7 @@ QUERY = f"?instance=12345&chat={ANNA}"
 
 
 def act(client: Client, where: str, *, query: str = QUERY, **fields) -> str:
-    """The line on a touch, without its markup."""
+    """The result of an action, without its markup."""
     answer = client.post(f"{PAGE}{where}/{query}", fields, headers=HTMX)
     assert answer.status_code in (200, 422), answer.status_code
     text = re.sub(r"<[^>]+>", " ", answer.content.decode())
@@ -42,15 +42,16 @@ def hooks() -> list[tuple[str, str]]:
 def poll(client: Client, page: str, **more):
     given = {
         name: re.search(rf'id="{id}" name="{name}" value="([^"]*)"', page)[1]
-        for id, name in (("phone-after", "after"), ("phone-seen", "seen"), ("made-since", "since"))
+        for id, name in (("phone-after", "after"), ("phone-seen", "seen"), ("action-since", "since"))
         if f'id="{id}"' in page
     }
     return client.get(f"{PAGE}news/{QUERY}", given | more, headers=HTMX)
 
 
 def rows(html: str, side: str) -> dict[int, bool]:
-    """The messages of a phone: is it seen there?"""
-    found = re.findall(rf'<li class="bubble-row[^"]*" id="{side}-(\d+)" data-number="\d+"( hidden)?', html)
+    """Message number → whether the message is visible on this phone."""
+    pattern = rf'<li\s+class="bubble-row[^"]*"\s+id="{side}-(\d+)"\s+data-number="\d+"(\s+hidden)?'
+    found = re.findall(pattern, html)
     return {int(number): not hidden for number, hidden in found}
 
 
@@ -59,7 +60,7 @@ def states(html: str) -> list[list]:
     return json.loads(found[1].replace("&quot;", '"')) if found else []
 
 
-def test_without_an_instance_the_page_shows_the_way_to_one():
+def test_without_an_instance_the_page_links_to_creating_one():
     bob = Client()
     bob.force_login(UserFactory(email="bob@example.org"))
     assert "No instance yet" in bob.get(PAGE).content.decode()
@@ -74,12 +75,12 @@ def test_the_code_of_the_instance_leads_to_its_phone(alice, instance, settings):
 
 
 def test_a_contact_writes_and_the_hook_is_named(alice, instance):
-    said = act(alice, "contact/write", kind="text", text="hello")
+    result = act(alice, "contact/write", kind="text", text="hello")
     [message] = Message.objects.all()
     assert (message.body, message.author, message.type, message.from_me) == ("hello", ANNA, "chat", False)
-    assert said.startswith("+17680561234 sent “Text”.")
+    assert result.startswith("+17680561234 sent “Text”.")
     hook = Hook.objects.get(kind="message")
-    assert "Message Not sent: the instance had no webhook URL." in said
+    assert "Message Not sent: the instance had no webhook URL." in result
     page = alice.post(f"{PAGE}contact/write/{QUERY}", {"text": "again"}, headers=HTMX).content.decode()
     assert f"/log/{Hook.objects.latest('pk').public_id}/" in page
     assert f"/log/{hook.public_id}/" not in page
@@ -104,7 +105,7 @@ def test_a_contact_sends_every_kind(alice, fields, type, body, caption):
     assert (message.type, message.body, message.caption) == (type, body, caption)
 
 
-def test_a_card_names_who_it_is_of(alice):
+def test_a_contact_card_has_a_name_and_a_number(alice):
     act(alice, "contact/write", kind="card", card_name="Bert", card_phone="+49 151 12345678")
     assert "FN:Bert\nTEL;type=CELL;type=VOICE;waid=4915112345678:+4915112345678" in Message.objects.get().body
 
@@ -120,11 +121,11 @@ def test_without_a_file_a_sample_is_sent(alice, kind, type, family):
     assert message.media.content_type.startswith(family)
 
 
-def test_a_file_is_served_as_it_is_and_never_as_a_page(alice):
-    said = act(
+def test_active_content_is_rejected_and_files_are_never_served_as_pages(alice):
+    result = act(
         alice, "contact/write", kind="file", file=SimpleUploadedFile("a.txt", b"<script>alert(1)</script>")
     )
-    assert "The file was not taken: the content is a web page or a program" in said
+    assert "The file was rejected: the content is a web page or a program" in result
     assert Message.objects.count() == 0
     act(alice, "contact/write", kind="file", file=SimpleUploadedFile("note.txt", b"1 < 2", "text/plain"))
     message = Message.objects.get()
@@ -133,7 +134,7 @@ def test_a_file_is_served_as_it_is_and_never_as_a_page(alice):
     assert "html" not in answer["Content-Type"]
 
 
-def test_a_voice_must_be_a_sound_and_a_photo_a_picture(alice):
+def test_a_voice_message_needs_audio_and_a_photo_an_image(alice):
     text = SimpleUploadedFile("note.txt", b"hello", "text/plain")
     assert "it takes audio, and this is text/plain" in act(alice, "contact/write", kind="voice", file=text)
     text.seek(0)
@@ -153,28 +154,28 @@ def test_a_message_is_quoted_and_forwarded(alice):
     assert Message.objects.count() == 3
 
 
-def test_what_is_typed_by_hand_gets_no_ack(alice, instance):
+def test_a_message_typed_on_the_phone_gets_no_ack(alice, instance):
     change_settings(instance, {"ackNotificationsOn": True, "webhookUrl": "https://example.com/hook"})
-    said = act(alice, "own/write", text="by hand")
+    result = act(alice, "own/write", text="by hand")
     message = Message.objects.get()
     assert (message.from_me, message.by_api) == (True, False)
-    assert "Typed by hand: “Text” to +17680561234." in said
-    assert "Ack Not sent: messages typed on the phone get no ack." in said
+    assert "Typed on the instance's phone: “Text” to +17680561234." in result
+    assert "Ack Not sent: messages typed on the phone get no ack." in result
     assert ("ack", "typed_on_phone") in hooks()
 
 
-def test_a_contact_reads_what_the_api_has_sent_or_leaves_it(alice, instance):
+def test_a_contact_reads_a_message_of_the_api(alice, instance):
     sent = send_message(instance, chat_id=ANNA, body="hello")
-    assert "has nothing to read" in act(alice, "contact/read")
+    assert "has no unread messages" in act(alice, "contact/read")
     send_due()
     assert Message.objects.get().get_ack_display() == "delivered"
-    said = act(alice, "contact/read")
-    assert "read 1 message." in said
+    result = act(alice, "contact/read")
+    assert "read 1 message." in result
     assert Message.objects.get(message_id=sent.message_id).get_ack_display() == "viewed"
-    assert "Ack" in said
+    assert "Ack" in result
 
 
-def test_who_is_offline_gets_nothing_until_they_are_back(alice, instance):
+def test_an_offline_contact_receives_messages_when_online_again(alice, instance):
     assert "is offline" in act(alice, "contact", switch="offline")
     send_message(instance, chat_id=ANNA, body="hello")
     send_due()
@@ -187,27 +188,27 @@ def test_who_is_offline_gets_nothing_until_they_are_back(alice, instance):
     assert states(news) == [[1, "delivered", True, False]]
 
 
-def test_a_contact_blocks_leaves_and_changes_their_mind(alice, instance):
+def test_a_contact_blocks_leaves_and_changes_their_behaviour(alice, instance):
     act(alice, "contact", switch="block")
     act(alice, "contact", switch="leave")
-    said = act(alice, "contact", name="Anna", deliver_after="3", read_after="")
+    result = act(alice, "contact", name="Anna", deliver_after="3", read_after="")
     contact = SandboxContact.objects.get()
     assert (contact.blocks, contact.has_account, contact.name) == (True, False, "Anna")
     assert (contact.deliver_after, contact.read_after) == (3, None)
-    assert "Anna gets messages after 3 s and never reads them." in said
+    assert "Anna receives messages after 3 s and never reads them." in result
     assert "Anna has no account" in act(alice, "contact/write", text="hello")
-    assert "did not arrive whole" in act(alice, "contact", switch="fly")
+    assert "The form is incomplete" in act(alice, "contact", switch="fly")
     assert "Ensure this value is greater" in act(alice, "contact", deliver_after="-1")
 
 
 def test_the_phone_is_logged_out_and_linked_again(alice, instance):
     assert "Logged out. Now: not linked." in act(alice, "own", event="log_out")
     page = alice.get(f"{PAGE}{QUERY}").content.decode()
-    assert "Scan the QR code" in page
-    said = act(alice, "contact/write", text="hello")
-    assert "It can't be done: The instance is not authenticated (got qr code)" in said
+    assert "Scan QR code" in page
+    result = act(alice, "contact/write", text="hello")
+    assert "Not possible: The instance is not authenticated (got qr code)" in result
     assert Message.objects.count() == 0
-    assert "The QR code was scanned. Now: connected." in act(alice, "own", event="scan")
+    assert "QR code scanned. Now: connected." in act(alice, "own", event="scan")
     instance.refresh_from_db()
     assert instance.account_status == "authenticated"
 
@@ -232,16 +233,16 @@ def test_network_computer_and_synchronising(alice, instance, event, back, status
 
 def test_a_low_battery_is_a_status_with_its_hook(alice, instance):
     change_settings(instance, {"statusNotificationsOn": True, "webhookUrl": "https://example.com/hook"})
-    said = act(alice, "own", battery="15")
-    assert "The battery is at 15 %. Queued Status" in said
+    result = act(alice, "own", battery="15")
+    assert "The battery is at 15 %. Queued Status" in result
     instance.refresh_from_db()
     assert (instance.battery, instance.substatus) == (15, "battery_low")
     assert "less than or equal to 100" in act(alice, "own", battery="101")
     assert "This field is required" in act(alice, "own", battery="")
-    assert "did not arrive whole" in act(alice, "own", event="explode")
+    assert "The form is incomplete" in act(alice, "own", event="explode")
 
 
-def test_a_group_is_made_and_each_member_has_a_phone(alice, instance):
+def test_a_group_is_created_and_each_member_has_a_phone(alice, instance):
     answer = alice.post(
         f"{PAGE}groups/?instance=12345", {"name": "Holidays", "members": "17680561234, +49 151 12345678"}
     )
@@ -251,19 +252,19 @@ def test_a_group_is_made_and_each_member_has_a_phone(alice, instance):
     assert "+4915112345678 sent “Text” in Holidays." in act(alice, "contact/write", query=query, text="hi")
     message = Message.objects.get()
     assert (message.author, message.chat) == (BERT, group)
-    assert "A call goes to one person" in act(alice, "contact/write", query=query, kind="call")
+    assert "A group cannot get a missed call" in act(alice, "contact/write", query=query, kind="call")
     assert "on the phone of" in alice.get(f"{PAGE}{query}").content.decode()
 
 
-def test_somebody_else_is_taken_by_their_number(alice):
+def test_a_contact_is_added_by_phone_number(alice):
     answer = alice.post(f"{PAGE}people/?instance=12345", {"phone": "+49 (151) 12345678", "name": "Bert"})
     assert answer.url == f"{PAGE}?instance=12345&chat={BERT}"
     assert "Bert's phone" in alice.get(answer.url).content.decode()
     wrong = alice.post(f"{PAGE}people/?instance=12345", {"phone": "12"}, follow=True)
-    assert "A phone number is 9 to 14 digits" in wrong.content.decode()
+    assert "Enter 9 to 14 digits" in wrong.content.decode()
 
 
-def test_a_poll_brings_what_is_new_once_and_loses_nothing(alice, instance):
+def test_a_poll_returns_each_new_message_once(alice, instance):
     page = alice.get(f"{PAGE}{QUERY}").content.decode()
     assert poll(alice, page).status_code == 204
     for number in range(70):
@@ -271,13 +272,13 @@ def test_a_poll_brings_what_is_new_once_and_loses_nothing(alice, instance):
     news = poll(alice, page).content.decode()
     assert list(rows(news, "own")) == list(range(1, 71))
     assert list(rows(news, "contact")) == list(range(1, 71))
-    assert "made-hooks" in news
+    assert "action-hooks" in news
     assert "59 more in the log" in news
-    again = poll(alice, news, since=re.search(r'id="made-since" name="since" value="(\d+)"', page)[1])
+    again = poll(alice, news, since=re.search(r'id="action-since" name="since" value="(\d+)"', page)[1])
     assert again.status_code == 204
 
 
-def test_a_poll_tells_of_the_phone_only_when_it_is_another(alice, instance):
+def test_a_poll_updates_the_phone_only_if_it_changed(alice, instance):
     page = alice.get(f"{PAGE}{QUERY}").content.decode()
     change_phone(instance, battery=5)
     news = poll(alice, page).content.decode()
@@ -286,53 +287,53 @@ def test_a_poll_tells_of_the_phone_only_when_it_is_another(alice, instance):
     assert 'id="contact-state"' not in news
 
 
-def test_what_the_account_has_read_is_ticked_on_the_contacts_phone(alice, instance):
+def test_messages_read_by_the_account_are_read_on_the_contacts_phone(alice, instance):
     act(alice, "contact/write", text="hello")
     page = alice.get(f"{PAGE}{QUERY}").content.decode()
-    assert "Read on the instance's phone" in act(alice, "own/read")
+    assert "Chat read on the instance's phone" in act(alice, "own/read")
     assert states(poll(alice, page).content.decode()) == [[1, "read", True, False]]
     assert Chat.objects.get().unread == 0
 
 
-def test_texts_are_never_markup(alice):
+def test_texts_are_escaped(alice):
     act(alice, "contact/write", text="<img src=x onerror=alert(1)>")
     page = alice.get(f"{PAGE}{QUERY}").content.decode()
     assert "&lt;img src=x onerror=alert(1)&gt;" in page
     assert "<img src=x" not in page
 
 
-def test_what_can_be_no_chat_is_not_found(alice):
+def test_an_invalid_chat_id_is_404(alice):
     for chat in ("x", "17680561234@c.us%00", "12@c.us"):
         assert alice.get(f"{PAGE}?instance=12345&chat={chat}").status_code == 404
     assert alice.get(f"{PAGE}?instance=12345&chat={ANNA}&since=99999999999999999999&as=x").status_code == 200
 
 
-def test_without_htmx_the_line_comes_on_the_next_page(alice):
+def test_without_htmx_the_result_is_on_the_next_page(alice):
     answer = alice.post(f"{PAGE}contact/write/{QUERY}", {"text": "hello"}, follow=True)
     assert "+17680561234 sent “Text”." in answer.content.decode()
     assert "Not sent: the instance had no webhook URL." in answer.content.decode()
 
 
-def test_the_sandbox_starts_anew(alice, instance):
+def test_the_sandbox_is_reset(alice, instance):
     act(alice, "contact/write", text="hello")
     answer = alice.post(f"{PAGE}reset/{QUERY}", follow=True)
-    assert "The sandbox starts anew" in answer.content.decode()
+    assert "Sandbox reset" in answer.content.decode()
     assert (Message.objects.count(), Chat.objects.count()) == (0, 0)
 
 
-def test_a_viewer_looks_only(alice, instance):
+def test_a_viewer_cannot_use_the_phones(alice, instance):
     act(alice, "contact/write", text="hello")
     vera = Client()
     vera.force_login(member_of(instance.owner, "viewer", "vera@example.org"))
     page = vera.get(f"{PAGE}{QUERY}").content.decode()
     assert rows(page, "own") == {1: True}
     assert 'class="phone-write"' not in page
-    assert "You may look; the owner and managers touch." in page
+    assert "You can view the phones; only the owner and managers can use them." in page
     assert vera.post(f"{PAGE}contact/write/{QUERY}", {"text": "x"}, headers=HTMX).status_code == 403
     assert Message.objects.count() == 1
 
 
-def test_the_page_and_its_poll_cost_a_known_number_of_queries(alice, instance, django_assert_num_queries):
+def test_number_of_queries_of_the_page_and_its_poll(alice, instance, django_assert_num_queries):
     for number in range(5):
         act(alice, "contact/write", text=f"text {number}")
     act(alice, "contact/write", kind="photo")

@@ -27,7 +27,7 @@ def send(client: Client, kind: str, **fields) -> str:
 
 
 def test_a_file_is_sent_with_its_caption(alice):
-    photo = SimpleUploadedFile("sea.png", sample_files.picture(), "image/png")
+    photo = SimpleUploadedFile("sea.png", sample_files.draw_picture(), "image/png")
     page = send(alice, "file", file=photo, caption="the sea")
     sent, media = OutgoingMessage.objects.get(), Media.objects.get()
     assert (sent.type, sent.body, sent.caption) == ("image", media.link, "the sea")

@@ -198,6 +198,13 @@ def acknowledge_as_contact(
     return message, bool(acks) or message.ack != before
 
 
+@transaction.atomic
+def read_as_contact(instance: Instance, *, message_ids: Iterable[str], contact: str = "") -> None:
+    """Record that a contact has viewed these messages: all or none. Raises as acknowledge_as_contact does."""
+    for message_id in message_ids:
+        acknowledge_as_contact(instance, message_id=message_id, ack=Ack.VIEWED, contact=contact)
+
+
 def replan_receipts(
     instance: Instance, messages: Iterable[Message], contact: SandboxContact | None, now: datetime
 ) -> None:

@@ -1,0 +1,111 @@
+"""The messages of a conversation as both phones show them. Reads only."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from django.db.models import QuerySet, prefetch_related_objects
+
+from instances.models import Ack, Chat, Message, MessageType
+from instances.pages.messages import conversations
+from instances.pages.messages.conversations import Bubble
+from testing_tools.phone.conversation import Conversation
+
+UPDATED_MESSAGES = 100  # newest messages whose ticks a poll updates
+
+
+class PhoneBubble(NamedTuple):
+    """A message on both phones. `has_arrived`: on the contact's phone. `is_read`: by the account.
+
+    `is_by_contact`: written by the contact whose phone is shown; in a group, others write as well.
+    """
+
+    bubble: Bubble
+    has_arrived: bool
+    is_read: bool
+    is_by_contact: bool
+
+    @property
+    def path(self) -> str:
+        """The path of its file on this site: pages load no pictures from other origins."""
+        media = self.bubble.message.media
+        return urlsplit(media.link).path if media else ""
+
+    @property
+    def is_picture(self) -> bool:
+        return bool(self.path) and self.bubble.message.type in (MessageType.IMAGE, MessageType.STICKER)
+
+    @property
+    def is_sound(self) -> bool:
+        return bool(self.path) and self.bubble.message.type in (MessageType.PTT, MessageType.AUDIO)
+
+    @property
+    def author_tick(self) -> str:
+        """The tick on the phone of its author."""
+        return self.bubble.tick if self.bubble.message.from_me else received_tick(is_read=self.is_read)
+
+
+class MessageState(NamedTuple):
+    """What can change about a message that both phones show; phone.js reads this order."""
+
+    number: int
+    tick: str
+    has_arrived: bool
+    is_deleted: bool
+
+
+def received_tick(*, is_read: bool) -> str:
+    return "read" if is_read else "delivered"
+
+
+def phone_bubbles(conversation: Conversation, *, after: int | None = None) -> list[PhoneBubble]:
+    """Returns the newest messages, or those after a message number, as many as one poll returns. Two queries."""
+    chat = conversation.chat
+    if chat is None:
+        return []
+    most = conversations.NEWS_AT_ONCE if after is not None else 0
+    bubbles, _ = conversations.bubbles_of(chat, after=after, most=most)
+    prefetch_related_objects([bubble.message for bubble in bubbles], "media")
+    return [
+        PhoneBubble(
+            bubble,
+            has_arrived=has_arrived(chat, bubble.message),
+            is_read=bubble.message.number <= chat.read_number,
+            is_by_contact=bubble.message.author == conversation.contact.chat_id,
+        )
+        for bubble in bubbles
+    ]
+
+
+def has_arrived(chat: Chat, message: Message) -> bool:
+    """Whether the message is on the contact's phone. In a group, every sent message is, as in REST."""
+    return not message.from_me or (message.ack or Ack.SENT) >= (Ack.SENT if chat.is_group else Ack.DELIVERED)
+
+
+def message_states(chat: Chat | None, up_to: int) -> list[MessageState]:
+    """Returns the states of the newest UPDATED_MESSAGES messages up to this number, newest first. One query."""
+    if chat is None:
+        return []
+    newest = Message.objects.filter(chat=chat, number__lte=up_to).order_by("-number")
+    states = []
+    for message in newest.only("number", "from_me", "ack", "deleted_at")[:UPDATED_MESSAGES]:
+        if message.from_me:
+            tick = conversations.TICKS[message.ack]
+        else:
+            tick = received_tick(is_read=message.number <= chat.read_number)
+        states.append(
+            MessageState(message.number, tick, has_arrived(chat, message), message.deleted_at is not None)
+        )
+    return states
+
+
+def arrived_unread(conversation: Conversation) -> list[Message]:
+    """Returns the account's messages on the contact's phone that are not viewed, oldest first."""
+    if conversation.chat is None:
+        return []
+    unread: QuerySet[Message] = Message.objects.filter(
+        chat=conversation.chat, from_me=True, ack__lt=Ack.VIEWED, deleted_at=None
+    )
+    newest = unread.order_by("-number")[:UPDATED_MESSAGES]
+    return [message for message in reversed(newest) if has_arrived(conversation.chat, message)]

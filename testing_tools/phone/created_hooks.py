@@ -1,0 +1,40 @@
+"""The hooks that the last action on one of the phones has created. Reads only."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from hooks import explain
+from hooks.models import Hook
+from instances.models import Instance
+from instances.pages.messages import conversations
+
+MAX_HOOKS = 12  # shown for one action; the log has all of them
+
+
+class CreatedHooks(NamedTuple):
+    """Hooks, oldest first, each with its explanation; the number of those not shown; a digest of all that."""
+
+    hooks: list[tuple[Hook, str]]
+    not_shown: int
+    digest: str
+
+
+def newest_hook_key(instance: Instance) -> int:
+    """Returns the key of the instance's newest hook; 0 if it has none."""
+    newest = Hook.objects.filter(endpoint_id=instance.pk).order_by("-pk").values_list("pk", flat=True)
+    return newest.first() or 0
+
+
+def hooks_created_since(instance: Instance, key: int) -> CreatedHooks:
+    """Returns the hooks after this key, without simulated ones. One query; two for more than MAX_HOOKS."""
+    found = Hook.objects.filter(endpoint_id=instance.pk, pk__gt=key, simulated=False)
+    listed = list(found.defer("body").order_by("pk")[: MAX_HOOKS + 1])
+    not_shown = found.count() - MAX_HOOKS if len(listed) > MAX_HOOKS else 0
+    shown = listed[:MAX_HOOKS]
+    states = [(hook.pk, hook.state, hook.attempts_made) for hook in shown]
+    return CreatedHooks(
+        [(hook, explain.explain_hook(hook)) for hook in shown],
+        not_shown,
+        conversations.digest([states, not_shown]),
+    )
