@@ -65,7 +65,7 @@ class AddressForm(forms.Form):
 
 
 class DeleteForm(forms.Form):
-    """The number typed once more, so that nobody deletes the wrong one."""
+    """The number, typed to confirm, so that the wrong instance is not deleted."""
 
     number = forms.CharField(strip=True)
 

@@ -1,8 +1,8 @@
 """Requests that leave at once because a person pressed a button, and waits: a simulation, a test, a replay.
 
 Each holds a thread of the web server, of which there are 40 (runtime/web.py), for up to ten seconds, and goes to
-whatever public address its sender likes. So only so many are under way at once, and a person sends only so many a
-minute: a slow receiver can't keep the site busy, and the site is no tool to press on somebody else's.
+any public URL that its sender chooses. So the number in flight and the number a user sends per minute are limited:
+a slow receiver cannot keep the site busy, and the site cannot be used to overload other sites.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What opens the API to whoever reads: their instance's address and token, masked on the page, whole in a copy."""
+"""The reader's credentials for the API: URL and token of their instance, masked on the page, complete when copied."""
 
 from typing import NamedTuple
 

@@ -79,7 +79,7 @@ def faults() -> list[Fault]:
             403,
             {"error": "Instance is stopped. Ask …"},
         ),
-        ("Too many calls; `Retry-After` says when to go on", 429, errors.too_many_calls(12).body),
+        ("Too many calls; `Retry-After` says when to retry", 429, errors.too_many_calls(12).body),
         ("It is our fault; the log of the server has it", 500, {"error": errors.INTERNAL}),
         ("The database is away; `Retry-After` is 5", 503, {"error": errors.DATABASE_UNAVAILABLE}),
     ]
@@ -116,11 +116,11 @@ def limits() -> list[Limit]:
             "`messages` with `limit` 0",
             (
                 f"{chats_messages.MAX_MESSAGES:,} messages, or {chats_messages.MAX_TEXT:,} characters of text; "
-                "go on by `lastMessageNumber`"
+                "continue with `lastMessageNumber`"
             ),
         ),
         ("A page of `messagesHistory`", f"{chats_messages.MAX_PAGE_SIZE:,} messages"),
-        ("`dialogs` without a `limit`", f"{dialogs.MAX_CHATS:,} chats; go on by `page`"),
+        ("`dialogs` without a `limit`", f"{dialogs.MAX_CHATS:,} chats; continue with `page`"),
         ("`instanceStatuses`", f"the last {hook_history.MAX_STATUSES:,} changes"),
         ("People in a new group", f"{groups.GROUP_LIMIT:,} besides the account"),
         ("The name of a group", f"{groups.NAME_LIMIT:,} characters"),

@@ -71,7 +71,7 @@ def source(receiver: Receiver) -> Source | None:
 
 
 def start_line(receiver: Receiver, opener: Opener, *, shown: bool) -> str:
-    """What a shell needs to be told before the receiver starts, and its start."""
+    """The environment variables and the command that start the receiver in a shell."""
     values = {
         "API_URL": opener.api_url,
         "TOKEN": opener.shown_token if shown else opener.copied_token,

@@ -1,6 +1,6 @@
 """The API docs pages: the wire contract with the reader's own token, and receivers ready to paste.
 
-Anybody may read them; the instance that is chosen above decides whose token stands in the lines.
+They are public; the chosen instance decides which token the lines contain.
 """
 
 from typing import Any

@@ -1,6 +1,6 @@
-"""What the page of messages shows: the chats of an instance, and one chat's messages as bubbles.
+"""The content of the messages page: the chats of an instance, and one chat's messages as bubbles.
 
-Reads only. Chats go on from the last one of the page before, messages by their number: a page costs the same
+Read-only. Chats are paged by the last one of the previous page, messages by their number: a page costs the same
 wherever it begins. What is live is asked for by a cursor, so that nothing is lost between two polls.
 """
 
@@ -18,7 +18,7 @@ from instances.models import Ack, Chat, Instance, Message, MessageType, Outgoing
 
 CHATS_SHOWN = 40
 BUBBLES_SHOWN = 60
-NEWS_AT_ONCE = 200  # messages that one poll brings; the next one goes on behind them
+NEWS_AT_ONCE = 200  # messages that one poll brings; the next one continues after them
 WATCHED = 100  # of the newest messages that are shown: their ticks stay true
 QUEUE_SHOWN = 20
 
@@ -120,7 +120,7 @@ def label_of(message: Message | OutgoingMessage) -> str:
 
 
 def text_of(message: Message | OutgoingMessage) -> str:
-    """What is to be read: the text, a file's caption, a location's or a card's own words."""
+    """The text to show: the message's text, a file's caption, the text of a location or a card."""
     if message.type == MessageType.VCARD:
         names = [line[3:] for line in message.body.splitlines() if line.upper().startswith("FN:")]
         return names[0].strip() if names else "without a name"
@@ -143,14 +143,14 @@ def bubbles_of(
     found = Message.objects.filter(chat=chat).defer("metadata")
     if after is not None:
         rows = list(found.filter(number__gt=after).order_by("number")[: most + 1])
-        return made(rows[:most], chat, known_day=True), len(rows) > most
+        return build_bubbles(rows[:most], chat, known_day=True), len(rows) > most
     if before is not None:
         found = found.filter(number__lt=before)
     rows = list(found.order_by("-number")[: most + 1])
-    return made(rows[:most][::-1], chat), len(rows) > most
+    return build_bubbles(rows[:most][::-1], chat), len(rows) > most
 
 
-def made(messages: Sequence[Message], chat: Chat, *, known_day: bool = False) -> list[Bubble]:
+def build_bubbles(messages: Sequence[Message], chat: Chat, *, known_day: bool = False) -> list[Bubble]:
     bubbles = []
     day = messages[0].time.date() if known_day and messages else None
     for message in messages:

@@ -31,7 +31,7 @@ PAGE = "instances/pages/messages/messages.html"
 
 
 class ReplyForm(forms.Form):
-    """What is to be written into the chat."""
+    """A reply to the chat."""
 
     text = forms.CharField(
         max_length=10_000, error_messages={"required": "The message is empty. Write something."}

@@ -1,4 +1,4 @@
-"""The page behind a group's invite link: it says what the link is, for whoever opens it in a browser."""
+"""The page behind a group's invite link: it explains the link to users who open it in a browser."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from instances.models import Chat
 @require_safe
 @never_cache
 def invitation(request: HttpRequest, code: str) -> HttpResponse:
-    """Anybody may look who has the link, as anybody may join who has it; it names the group and nobody in it.
+    """Public, as anyone with the link may join; it shows the group's name but no members.
 
     404 for a code that leads nowhere, such as that of a group that the account has left.
     """

@@ -208,6 +208,6 @@ def test_without_the_docs_folder_the_page_says_so(alice: Client, monkeypatch: py
     monkeypatch.setattr(receivers, "FOLDER", Path("/nowhere"))
     receivers.source.cache_clear()
     try:
-        assert "The file is not here" in page_of(alice, RECEIVERS)
+        assert "File not found" in page_of(alice, RECEIVERS)
     finally:
         receivers.source.cache_clear()
