@@ -1,7 +1,7 @@
-"""Which network addresses a hook may reach.
+"""Decides which network addresses a hook may reach.
 
-It is asked about the *resolved* address, at the moment of the connect (see http.py), so neither a name
-that points inside nor one that changes between two look-ups gets past it.
+It checks the *resolved* address when connecting (see http.py), so neither a name that points to a private address nor
+one that changes between two lookups gets past it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ class Rule(NamedTuple):
     networks: tuple[str, ...]
 
 
-# The first that fits is the one that is named. Beside the machine's own and private networks these are
-# the ways to write an IPv4 address into an IPv6 one, each of which would lead around the other rules.
+# The first matching rule is named. Beside the machine's own and private networks these are the ways to write an IPv4
+# address as IPv6, each of which would bypass the other rules.
 RULES = tuple(
     (rule.name, tuple(ipaddress.ip_network(network) for network in rule.networks))
     for rule in (
@@ -52,10 +52,10 @@ def allowed_networks(networks: tuple[str, ...]) -> tuple[ipaddress.IPv4Network |
 
 @lru_cache(maxsize=10_000)
 def blocking_rule(address: str, allowed: tuple[str, ...]) -> str:
-    """The name of the rule that forbids an IP address, empty when none does.
+    """Returns the name of the rule that forbids an IP address, empty if none does.
 
-    `allowed` are networks that are allowed all the same. A metadata service is reached only when it
-    is listed by itself: a network that happens to hold it does not mean it.
+    `allowed` are networks that are allowed nevertheless. A metadata service must be listed as a single address: a
+    network that contains it is not enough.
     """
     try:
         ip = ipaddress.ip_address(address.split("%")[0])
@@ -71,7 +71,7 @@ def blocking_rule(address: str, allowed: tuple[str, ...]) -> str:
 
 
 def refusal(address: str) -> str:
-    """The name of the rule that forbids `address` under HOOKS_ALLOW_NETWORKS; empty: it may be reached."""
+    """Returns the name of the rule that forbids `address` under HOOKS_ALLOW_NETWORKS; empty if it is allowed."""
     return blocking_rule(address, tuple(settings.HOOKS_ALLOW_NETWORKS))
 
 
@@ -80,7 +80,7 @@ OWN_BIN = re.compile(r"[a-z0-9]{8}(/(?!\.\.?(?:[/?]|\Z))[A-Za-z0-9_.~-]+)*/?(\?[
 
 
 def is_own_bin(url: str) -> bool:
-    """Is it a bin of this very site? Those are reached always, wherever the site's name leads.
+    """Returns whether the URL is a bin of this site. Bins are always allowed, whatever the site's name resolves to.
 
     Only a plain path below /bin/ counts, with or without a query: by a dot segment, plain or escaped, it could lead
     to any page of the site.

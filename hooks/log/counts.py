@@ -1,4 +1,4 @@
-"""The numbers beside the log's states: exact up to 10 000, "10 000+" beyond, so that a million costs what 10 000 do."""
+"""Counts the log's hooks by state: exact up to 10 000, then "10 000+", so that a million costs as much as 10 000."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COUNT_MOST = 10_000
 
 
 class Count(int):
-    """So many hooks; with `more`, that many at least."""
+    """A number of hooks; with `more`, a lower bound."""
 
     more = False
 
@@ -31,7 +31,7 @@ class Count(int):
 
 
 class RowsOf(Subquery):
-    """How many rows a limited queryset has."""
+    """The number of rows of a limited queryset."""
 
     template = "(SELECT count(*) FROM (%(subquery)s) AS counted)"
     output_field = IntegerField()
@@ -66,5 +66,5 @@ def counts_by_state(endpoint_id: int, filtered: HookQuerySet | None = None) -> d
 
 
 def total(counts: dict[str, Count]) -> Count:
-    """All states together."""
+    """Returns the count of all states together."""
     return Count.of(sum(counts.values()), more=any(count.more for count in counts.values()))

@@ -1,4 +1,4 @@
-"""How one endpoint fares: of its newest tried hooks the share delivered and the times, what waits, the last failure."""
+"""The health of one endpoint: success rate and times of its newest hooks, its waiting hooks, and its last failure."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from django.db import connection
 from hooks.explain import Explanation, explain
 from hooks.models import UNFINISHED, AnswerClass, Attempt, Hook, Outcome
 
-NEWEST = 1000  # tried hooks that are looked at
+NEWEST = 1000  # hooks with an attempt that are read
 WAITING_MOST = 10_000
 
-# The newest tried ones through the index of answers, one probe a class: behind a backlog of a million hooks that were
-# never tried they are found as fast. Simulations go elsewhere at times, and so say nothing of the endpoint.
+# The newest hooks with an attempt, by the index of responses, one probe per class: a backlog of a million hooks without
+# one does not slow it down. Simulations may go to other URLs, and say nothing about the endpoint.
 TRIED = """
 WITH newest AS (
     SELECT found.id FROM unnest(%(answers)s::text[]) AS answer
@@ -44,7 +44,7 @@ LEFT JOIN LATERAL (
 
 @dataclass(frozen=True)
 class Health:
-    """`tried`: of how many hooks this is said, NEWEST at most, since when; times in ms, null without a hook."""
+    """`tried`: the number of hooks read, at most NEWEST, and since when; times in ms, None without a hook."""
 
     tried: int
     delivered: int
@@ -54,7 +54,7 @@ class Health:
     waiting: int
     waiting_more: bool  # more wait than were counted
     oldest: datetime | None  # the event of the oldest hook that waits
-    failed: Hook | None  # the last one of them that was not delivered at its last attempt
+    failed: Hook | None  # the newest of them whose last attempt failed
     failure: Attempt | None
     explanation: Explanation | None
 
@@ -70,7 +70,7 @@ class Health:
 
 
 def health_of(endpoint_id: int) -> Health:
-    """Four queries at most, each by an index; 10 ms at a million hooks."""
+    """Returns the health in at most four queries, each by an index; 10 ms at a million hooks."""
     with connection.cursor() as cursor:
         cursor.execute(TRIED, {"endpoint": endpoint_id, "answers": AnswerClass.values, "newest": NEWEST})
         tried, delivered, since, p50, p95, failed_key = cursor.fetchone()

@@ -1,4 +1,4 @@
-"""The proof that nothing was lost: what was emitted is what the rows add up to, endpoint by endpoint."""
+"""Proves that no hook was lost: for each endpoint, the emitted hooks equal the sum of the rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hooks.models import Hook, State, Tally
 
 
 def totals() -> list[dict[str, int]]:
-    """Per endpoint: its key, how many hooks were emitted, dropped by retention, and are in each state."""
+    """Returns per endpoint its key, and the hooks emitted, dropped by retention and in each state."""
     counts: dict[int, dict[str, int]] = {}
     for row in Hook.objects.order_by().values("endpoint_id", "state").annotate(n=Count("id")):
         counts.setdefault(row["endpoint_id"], {})[row["state"]] = row["n"]
@@ -21,12 +21,12 @@ def totals() -> list[dict[str, int]]:
 
 
 def missing(row: dict[str, int]) -> int:
-    """Emitted hooks that no state accounts for; 0 when the promise holds."""
+    """Returns the emitted hooks that are missing from all states; 0 if none was lost."""
     return row["emitted"] - row["dropped"] - sum(row[state.value] for state in State)
 
 
 def totals_of_one_moment() -> list[dict[str, int]]:
-    """As totals(), both counts of one moment, whatever is delivered meanwhile; outside any transaction."""
+    """Like totals(), in one snapshot, whatever is delivered meanwhile. Call it outside a transaction."""
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
@@ -34,7 +34,7 @@ def totals_of_one_moment() -> list[dict[str, int]]:
 
 
 def sentence(row: dict[str, int]) -> str:
-    """One endpoint's sum in one line."""
+    """Returns one endpoint's sum as a line of text."""
     states = " + ".join(f"{row[state.value]} {state.value}" for state in State)
     dropped = f" + {row['dropped']} dropped by age" if row["dropped"] else ""
     lost = missing(row)

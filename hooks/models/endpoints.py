@@ -1,4 +1,4 @@
-"""Where the hooks of an instance go, who may send them now, and how many there have ever been."""
+"""Endpoints, the lanes of their hooks, and the counts of their hooks."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ def new_secret() -> str:
 
 
 class Endpoint(models.Model):
-    """Where and how the hooks of one instance go."""
+    """The URL and the delivery settings of one instance's hooks."""
 
     instance = models.OneToOneField(
         "instances.Instance", models.CASCADE, primary_key=True, related_name="endpoint"
     )
     url = models.CharField("address", max_length=2000, blank=True, default="")
-    # A running verification: until then the hooks go to the borrowed address. Nothing has to put it back.
+    # A running verification: until this time it overrides the URL. It ends without a write.
     borrowed_url = models.CharField("borrowed address", max_length=2000, blank=True, default="")
     borrowed_until = models.DateTimeField(null=True, blank=True)
-    # While it is borrowed, the own address gets a hook of its own for every event; see outbox.py.
+    # During the override the own URL also gets a hook for every event; see outbox.py.
     borrowed_forwards = models.BooleanField("own address too", default=False, db_default=False)
     secret = models.CharField("signing secret", max_length=100, default=new_secret)
     # After a rotation: until then every hook carries a signature by this one as well.
@@ -45,13 +45,13 @@ class Endpoint(models.Model):
 
     class Meta:
         indexes = [
-            # who is to be paused
+            # the endpoints to pause
             models.Index(
                 name="hooks_endpoint_failing",
                 fields=["failing_since"],
                 condition=models.Q(failing_since__isnull=False),
             ),
-            # which lanes the dispatchers pass by
+            # the lanes that dispatchers ignore
             models.Index(
                 name="hooks_endpoint_paused",
                 fields=["paused_at"],
@@ -80,19 +80,19 @@ class Endpoint(models.Model):
         return f"endpoint {self.pk}"
 
     def is_borrowed(self, now: datetime | None = None) -> bool:
-        """Is a verification running?"""
+        """Returns whether a verification overrides the URL."""
         return self.borrowed_until is not None and self.borrowed_until > (now or timezone.now())
 
     def effective_url(self, now: datetime | None = None) -> str:
-        """Where a hook sent now would go; empty when there is no address."""
+        """Returns the URL that a hook would be sent to now; empty if there is none. See hooks/destination.py."""
         return self.borrowed_url if self.is_borrowed(now) else self.url
 
     def own_url_as_well(self, now: datetime | None = None) -> str:
-        """The own address where it gets every hook beside the borrowed one; empty where it does not."""
+        """Returns the own URL if it gets every hook beside the override; empty if not."""
         return self.url if self.borrowed_forwards and self.is_borrowed(now) else ""
 
     def valid_secrets(self, now: datetime | None = None) -> list[str]:
-        """What a hook sent now is signed with: the secret, and for a day after a rotation the one before."""
+        """Returns the secrets that sign a hook now: the secret, and for a day after a rotation the previous one."""
         old = self.previous_secret_until is not None and self.previous_secret_until > (now or timezone.now())
         return [self.secret, self.previous_secret] if old else [self.secret]
 
@@ -102,10 +102,9 @@ class Endpoint(models.Model):
 
 
 class Lane(models.Model):
-    """Who may send the hooks of one endpoint now: one dispatcher, until its lease ends or it dies.
+    """The dispatcher that may send the hooks of one endpoint now, until its lease ends or it dies.
 
-    Apart from Endpoint, so that a person who saves an address and a dispatcher that renews a lease
-    never wait for each other.
+    Apart from Endpoint, so that a user who saves a URL and a dispatcher that renews a lease never wait for each other.
     """
 
     endpoint = models.OneToOneField(Endpoint, models.CASCADE, primary_key=True, related_name="lane")
@@ -123,7 +122,7 @@ class Lane(models.Model):
 
 
 class Tally(models.Model):
-    """How many hooks an endpoint has ever emitted, counted apart from their rows: the proof that none is lost.
+    """The number of hooks an endpoint has emitted, counted apart from their rows, which proves that none is lost.
 
     emitted = dropped by retention + the rows in all states; `manage.py hooks check` adds it up. Its row lock,
     held until the emitting transaction ends, also makes the order of ids in a lane the order of commits.
