@@ -158,7 +158,7 @@ def describe(instance: Instance) -> Words:
 
 
 def buttons_of(instance: Instance) -> tuple[PageButton, ...]:
-    """Those of the wire contract's statusData that apply now; Reboot wherever there is a session to start anew."""
+    """Those of the wire contract's statusData that apply now; Reboot if there is a session to restart."""
     if instance.is_stopped or not instance.is_paid:
         return ()
     applying = {name for name in status_data.applicable_buttons(instance) if name in BUTTONS}

@@ -1,4 +1,4 @@
-"""The history of an instance's status, page by page; new changes are told of, and never pushed in under the reader."""
+"""An instance's status history, in pages; new changes are announced and do not move the lines being read."""
 
 from __future__ import annotations
 

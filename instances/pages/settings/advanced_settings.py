@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class More(NamedTuple):
+class AdvancedSetting(NamedTuple):
     """One setting; `unit` is what a number counts, `placeholder` an example of a text; a switch has neither."""
 
     name: str
@@ -25,14 +25,14 @@ class More(NamedTuple):
 
 class Group(NamedTuple):
     title: str
-    settings: tuple[More, ...]
+    settings: tuple[AdvancedSetting, ...]
 
 
 GROUPS = (
     Group(
         "Sending",
         (
-            More(
+            AdvancedSetting(
                 "sendDelay",
                 "A pause between two messages that are sent.",
                 "Messages wait in the queue, in their order; a person writes no faster either.",
@@ -44,13 +44,13 @@ GROUPS = (
     Group(
         "Old messages",
         (
-            More(
+            AdvancedSetting(
                 "ignoreOldMessages",
                 "No hook for a message that was old already when it came, such as after a night without the phone.",
                 "Old messages are kept and can be read, but your server hears nothing of them.",
                 "While it is off, every message makes a hook, however late it comes.",
             ),
-            More(
+            AdvancedSetting(
                 "oldMessagesPeriod",
                 "The age from which a message is old.",
                 "It counts only while ignoreOldMessages is on.",
@@ -62,13 +62,13 @@ GROUPS = (
     Group(
         "What is kept",
         (
-            More(
+            AdvancedSetting(
                 "instanceStatuses",
                 "Keep the history of the status: the page “Status history”, and instanceStatuses of the API.",
                 "Every change is kept with its time.",
                 "While it is off, no change is kept, and the history has a gap.",
             ),
-            More(
+            AdvancedSetting(
                 "webhookStatuses",
                 "Let webhookStatus of the API tell what became of a message's hook.",
                 "The API answers “sent”, “not sent” or “queued” for every message.",
@@ -79,19 +79,19 @@ GROUPS = (
     Group(
         "Chats and connection",
         (
-            More(
+            AdvancedSetting(
                 "processArchive",
                 "Also work on chats that are archived.",
                 "What comes in an archived chat makes a hook as everywhere.",
                 "While it is off, a message in an archived chat makes no hook; the log keeps it as skipped.",
             ),
-            More(
+            AdvancedSetting(
                 "disableDialogsArchive",
                 "Leave archived chats in the archive when a message comes.",
                 "An archived chat stays archived.",
                 "While it is off, a new message takes its chat out of the archive.",
             ),
-            More(
+            AdvancedSetting(
                 "proxy",
                 "A SOCKS5 proxy through which the instance reaches its messenger.",
                 "The messenger sees the proxy's address instead of this server's.",

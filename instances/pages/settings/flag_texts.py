@@ -46,13 +46,13 @@ FLAGS = (
     ),
     Flag(
         "videoUploadOn",
-        "Videos that come in are uploaded, and their address stands in “body”.",
+        "Incoming videos are uploaded, and “body” contains their URL.",
         "Hooks of messages with a video come later: after the upload.",
         "While it is off, the “body” of a video says “upload disabled”.",
     ),
     Flag(
         "guaranteedHooks",
-        f"Try again, up to {GUARANTEED_ATTEMPTS} times in all, until your server answers 200.",
+        f"Try again, up to {GUARANTEED_ATTEMPTS} times, until your server responds with 200.",
         "A hook that failed steps aside, so later ones may overtake it; your server may get one twice.",
         "While it is off, there is exactly one attempt: what your server misses is not sent again by itself.",
     ),

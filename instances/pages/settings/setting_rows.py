@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from instances.pages.settings.advanced_settings import GROUPS, More
+from instances.pages.settings.advanced_settings import GROUPS, AdvancedSetting
 from instances.pages.settings.flag_texts import FLAGS, Flag
 from instances.pages.settings.submitted_changes import field_value
 
 
 class FlagRow(NamedTuple):
-    """`was` is what is in force, `on` where the switch stands; `skipped` counts today's hooks that it has cost."""
+    """`was` is the saved value, `on` the position of the switch; `skipped` counts today's hooks skipped by it."""
 
     flag: Flag
     was: bool
@@ -20,7 +20,7 @@ class FlagRow(NamedTuple):
 
 
 class MoreRow(NamedTuple):
-    setting: More
+    setting: AdvancedSetting
     was: str
     value: str
     is_wrong: bool

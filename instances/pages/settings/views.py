@@ -32,7 +32,7 @@ SWITCHES = FLAG_NAMES | {setting.name for setting in advanced_settings.SETTINGS 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 def settings(request: HtmxRequest, number: int) -> HttpResponse:
-    """GET: the page. POST: `card` of "flags" or "more", with what changes_asked reads; htmx gets the card anew."""
+    """GET: the page. POST: `card` is "flags" or "more", with the fields of the form; htmx gets the new card."""
     if request.method == "POST":
         return save(request, number)
     return render(
@@ -89,7 +89,7 @@ def card_rows(
 def card(
     request: HtmxRequest, instance: Instance, context: dict[str, Any], *, is_flags: bool, status: int = 200
 ) -> HttpResponse:
-    """The card with what came of the saving; without htmx the page around it."""
+    """The card with the result of saving; without htmx the whole page."""
     if request.htmx:
         template = f"instances/pages/settings/{'flags' if is_flags else 'more'}.html"
         return render(request, template, {"instance": instance} | context, status=status)

@@ -23,7 +23,7 @@ STEPS = {"link": "Link", "address": "Address", "test": "Test message"}
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """The site's root: whoever is signed in goes on to the instances, everybody else to the door."""
+    """The site's root: redirects signed-in users to their instances, others to the sign-in page."""
     return redirect("instances:list" if request.user.is_authenticated else "account_login")
 
 

@@ -72,7 +72,7 @@ def test_older_goes_on_behind_the_last_line(alice, instance, monkeypatch):
         change(instance, hours * 60)
     monkeypatch.setattr(status_history, "PAGE_SIZE", 2)
     page = alice.get(PAGE).content.decode()
-    before = re.search(r'rel="next" href="\?before=(\d+)"', page)[1]
+    before = re.search(r'rel="next"\s+href="\?before=(\d+)"', page)[1]
     assert lines(alice, before=before) == [("Authenticated", "1 h")]
 
 
