@@ -43,12 +43,21 @@ MAX_QUEUED_TASKS = (
     20  # with more, no run is requested: the queue of a frozen cluster must not grow without limit
 )
 
+# Each statement of these sessions looks up a few rows by index. The planner must not choose otherwise: autovacuum takes
+# statistics within a minute, and those of an idle or emptied table promise one row for any condition. See lane_sql.py.
+INDEX_LOOKUPS_ONLY = (
+    "SET enable_seqscan = off; SET enable_sort = off; SET enable_incremental_sort = off; SET enable_nestloop = off; "
+    "SET enable_mergejoin = off"
+)
+
 
 def connect() -> psycopg.Connection[Any]:
     """Open a database session outside Django's, in autocommit."""
     params = connections["default"].get_connection_params()
     params.pop("cursor_factory", None)
-    return psycopg.connect(**params, autocommit=True)
+    session = psycopg.connect(**params, autocommit=True)
+    session.execute(INDEX_LOOKUPS_ONLY)
+    return session
 
 
 class WorkerSlot:

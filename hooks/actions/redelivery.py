@@ -39,7 +39,7 @@ UPDATE hooks_hook h SET
     next_attempt_at = clock_timestamp() + u.place * interval '1 microsecond',
     attempts_allowed = h.attempts_made + %(allowed)s
 FROM unnest(%(ids)s::bigint[]) WITH ORDINALITY AS u (id, place)
-WHERE h.id = u.id
+WHERE h.id = u.id AND h.id = ANY(%(ids)s)
 """
 
 

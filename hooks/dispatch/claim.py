@@ -30,37 +30,43 @@ UPDATE hooks_lane l SET owner = %(me)s, until = clock_timestamp() + make_interva
 FROM (
     SELECT mine.endpoint_id, extract(epoch FROM clock_timestamp() - e.resumed_at)::float8 AS since_resume
     FROM hooks_lane mine JOIN hooks_endpoint e ON e.instance_id = mine.endpoint_id AND e.paused_at IS NULL
-    WHERE mine.endpoint_id = ANY(%(lanes)s) AND (mine.owner = %(me)s OR mine.owner IS NULL)
+    WHERE e.instance_id = ANY(%(lanes)s) AND mine.endpoint_id = ANY(%(lanes)s)
+        AND (mine.owner = %(me)s OR mine.owner IS NULL)
     ORDER BY mine.endpoint_id FOR UPDATE OF mine SKIP LOCKED
 ) free
-WHERE l.endpoint_id = free.endpoint_id
+WHERE l.endpoint_id = free.endpoint_id AND l.endpoint_id = ANY(%(lanes)s)
 RETURNING l.endpoint_id, free.since_resume
 """
 # If a lane has both, its retries and first attempts are claimed alternately: neither starves the other. %(retries)s
 # limits the retries of all lanes together to what may be in flight, so that retries do not fill the memory.
+# BETWEEN and the order by endpoint leave only hooks_hook_state; with `=`, the primary key has the same order.
+# statement_timestamp() bounds the index scan. clock_timestamp() is volatile: retries planned for later would be read.
 CLAIM_HOOKS = f"""
-UPDATE hooks_hook h SET
-    state = 'sending', claim = h.claim + 1, lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
-FROM (
-    SELECT due.id, due.retry, row_number() OVER (PARTITION BY due.retry ORDER BY due.turn) AS place, e.url, e.parallel,
+WITH due AS MATERIALIZED (
+    SELECT due.id, due.retry, row_number() OVER (PARTITION BY due.retry ORDER BY due.turn) AS place, e.parallel,
         e.secret || CASE WHEN e.previous_secret_until > clock_timestamp() THEN ' ' || e.previous_secret ELSE '' END
             AS secret,
         {destination.endpoint_url_sql()} AS endpoint_url
     FROM unnest(%(lanes)s::bigint[], %(wanted)s::int[]) AS want (endpoint_id, n)
-    JOIN hooks_endpoint e ON e.instance_id = want.endpoint_id AND e.paused_at IS NULL
+    JOIN hooks_endpoint e
+        ON e.instance_id = want.endpoint_id AND e.instance_id = ANY(%(lanes)s) AND e.paused_at IS NULL
     CROSS JOIN LATERAL (
         SELECT id, retry, turn FROM (
             (SELECT id, true AS retry, row_number() OVER (ORDER BY next_attempt_at) AS turn FROM hooks_hook
-             WHERE endpoint_id = want.endpoint_id AND state = 'retrying' AND next_attempt_at <= clock_timestamp()
+             WHERE endpoint_id = want.endpoint_id AND state = 'retrying' AND next_attempt_at <= statement_timestamp()
              ORDER BY next_attempt_at LIMIT LEAST(want.n, %(retries)s))
             UNION ALL
-            (SELECT id, false AS retry, row_number() OVER (ORDER BY id) AS turn FROM hooks_hook
-             WHERE endpoint_id = want.endpoint_id AND state = 'queued'
-             ORDER BY id LIMIT want.n)
+            (SELECT id, false AS retry, row_number() OVER (ORDER BY endpoint_id, id) AS turn FROM hooks_hook
+             WHERE endpoint_id BETWEEN want.endpoint_id AND want.endpoint_id AND state = 'queued'
+             ORDER BY endpoint_id, id LIMIT want.n)
         ) both_kinds ORDER BY turn LIMIT want.n
     ) due
-) d
-WHERE h.id = d.id AND h.state IN ('queued', 'retrying') AND (NOT d.retry OR d.place <= %(retries)s)
+)
+UPDATE hooks_hook h SET
+    state = 'sending', claim = h.claim + 1, lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
+FROM due d
+WHERE h.id = d.id AND h.id = ANY(ARRAY(SELECT id FROM due)) AND {lane_sql.STATE_OF_FOUND} IN ('queued', 'retrying')
+    AND (NOT d.retry OR d.place <= %(retries)s)
 RETURNING h.id, h.public_id::text, h.endpoint_id, h.body, h.claim, h.attempts_made, h.attempts_allowed, h.trigger,
     h.simulated, {destination.hook_url_sql("d.endpoint_url")}, d.secret, d.parallel,
     CASE WHEN h.attempts_made > 0 THEN extract(epoch FROM clock_timestamp() - h.next_attempt_at)::float8 END
@@ -78,8 +84,8 @@ lease_until = NULL
 """
 HAND_BACK = f"""
 UPDATE hooks_hook h SET {REQUEUE}
-FROM unnest(%s::bigint[], %s::bigint[]) AS u (id, claim)
-WHERE h.id = u.id AND h.claim = u.claim AND h.state = 'sending'
+FROM unnest(%(ids)s::bigint[], %(claims)s::bigint[]) AS u (id, claim)
+WHERE h.id = u.id AND h.id = ANY(%(ids)s) AND h.claim = u.claim AND {lane_sql.STATE_OF_FOUND} = 'sending'
 """
 # Lanes whose owner is dead (its advisory lock is free, see worker_slots.py), or stuck past its lease.
 ORPHANED_LANES = """
@@ -92,9 +98,10 @@ WHERE owner IS NOT NULL AND (until < clock_timestamp() OR NOT EXISTS (
 ))
 ORDER BY endpoint_id LIMIT 10000 FOR UPDATE SKIP LOCKED
 """
+# "+ 0" leaves only the index on the state. Hooks being sent are few; those of an endpoint may be a million.
 REQUEUE_HOOKS_OF_LANES = f"""
 UPDATE hooks_hook h SET {REQUEUE}
-WHERE h.endpoint_id = ANY(%s) AND h.state = 'sending' AND NOT (h.simulated AND h.lease_until > clock_timestamp())
+WHERE h.endpoint_id + 0 = ANY(%s) AND h.state = 'sending' AND NOT (h.simulated AND h.lease_until > clock_timestamp())
 """
 FREE_LANES = "UPDATE hooks_lane SET owner = NULL, until = NULL WHERE endpoint_id = ANY(%s)"
 # Expired leases in lanes that are still owned: a simulation whose web process died, or a claim whose response was lost
@@ -117,8 +124,8 @@ WHERE EXISTS (
 )
 """
 SECONDS_TO_NEXT_RETRY = """
-SELECT extract(epoch FROM min(next_attempt_at) - clock_timestamp())::float8 FROM hooks_hook
-WHERE state = 'retrying' AND next_attempt_at > clock_timestamp()
+SELECT extract(epoch FROM next_attempt_at - clock_timestamp())::float8 FROM hooks_hook
+WHERE state = 'retrying' AND next_attempt_at > statement_timestamp() ORDER BY next_attempt_at LIMIT 1
 """
 
 
@@ -200,7 +207,7 @@ def claim_hooks(
 
 def hand_back(session: psycopg.Connection[Any], hooks: Sequence[ClaimedHook]) -> None:
     """Return claimed hooks to the queue unsent."""
-    session.execute(HAND_BACK, [[hook.id for hook in hooks], [hook.claim for hook in hooks]])
+    session.execute(HAND_BACK, {"ids": [hook.id for hook in hooks], "claims": [hook.claim for hook in hooks]})
 
 
 def release_lanes(session: psycopg.Connection[Any], me: int, lanes: Iterable[int] | None = None) -> None:

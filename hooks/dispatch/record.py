@@ -9,12 +9,12 @@ from typing import Any
 
 import psycopg
 
-from hooks import destination, metrics
+from hooks import destination, lane_sql, metrics
 from hooks.dispatch import copy_text
 from hooks.dispatch.attempts import AttemptResult
 from hooks.models import Outcome
 
-UPDATE_HOOKS = """
+UPDATE_HOOKS = f"""
 UPDATE hooks_hook h SET
     state = u.state, attempts_made = u.made, next_attempt_at = u.next_at, finished_at = u.finished_at,
     trigger = 'retry', lease_until = NULL,
@@ -22,7 +22,7 @@ UPDATE hooks_hook h SET
 FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::smallint[], %s::timestamptz[], %s::timestamptz[],
             %s::text[], %s::smallint[], %s::text[], %s::float8[])
     AS u (id, claim, state, made, next_at, finished_at, outcome, status, host, ms)
-WHERE h.id = u.id AND h.claim = u.claim AND h.state = 'sending'
+WHERE h.id = u.id AND h.id = ANY(%s::bigint[]) AND h.claim = u.claim AND {lane_sql.STATE_OF_FOUND} = 'sending'
 RETURNING h.id
 """
 COLUMNS = (
@@ -40,7 +40,7 @@ OR NOT EXISTS (SELECT 1 FROM hooks_hook WHERE id = %s)
 UPDATE_FAILING_SINCE = f"""
 UPDATE hooks_endpoint e SET failing_since = u.since
 FROM unnest(%s::bigint[], %s::timestamptz[]) AS u (id, since)
-WHERE e.instance_id = u.id AND (e.failing_since IS NULL) <> (u.since IS NULL)
+WHERE e.instance_id = u.id AND e.instance_id = ANY(%s) AND (e.failing_since IS NULL) <> (u.since IS NULL)
 AND ({destination.is_overridden_sql()}) IS NOT TRUE
 """
 
@@ -54,7 +54,7 @@ def record_attempts(
     Its attempt was made and is written, once.
     """
     with session.transaction(), session.cursor() as cursor:
-        cursor.execute(UPDATE_HOOKS, copy_text.columns(results))
+        cursor.execute(UPDATE_HOOKS, parameters(results))
         updated = {row[0] for row in cursor.fetchall()}
         late = [
             result
@@ -66,7 +66,7 @@ def record_attempts(
             with cursor.copy(COPY_ATTEMPTS) as copy:
                 copy.write("".join([copy_text.line(result) for result in recorded]))
         if since := failing_since(results):
-            cursor.execute(UPDATE_FAILING_SINCE, [list(since), list(since.values())])
+            cursor.execute(UPDATE_FAILING_SINCE, [list(since), list(since.values()), list(since)])
     counted: Counter[metrics.Series] = Counter(
         (metrics.ATTEMPTS, result.response.outcome.value) for result in recorded
     )
@@ -76,6 +76,12 @@ def record_attempts(
         if result.finished_at and result.hook.id in updated
     )
     return counted
+
+
+def parameters(results: Sequence[AttemptResult]) -> list[str]:
+    """Returns the parameters of UPDATE_HOOKS: its columns, and the ids again."""
+    columns = copy_text.columns(results)
+    return [*columns, columns[0]]
 
 
 def is_recorded_or_deleted(cursor: psycopg.Cursor[Any], result: AttemptResult) -> bool:

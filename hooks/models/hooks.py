@@ -87,7 +87,10 @@ class Hook(models.Model):
 
     public_id = models.UUIDField(unique=True, default=new_public_id, editable=False)
     # no constraint: those of a deleted instance go after it, see hooks/maintenance/deleted_instances.py
-    endpoint = models.ForeignKey(Endpoint, models.DO_NOTHING, related_name="hooks", db_constraint=False)
+    # No index of its own: hooks_hook_log begins with the endpoint.
+    endpoint = models.ForeignKey(
+        Endpoint, models.DO_NOTHING, related_name="hooks", db_constraint=False, db_index=False
+    )
     kind = models.CharField(max_length=10, choices=Kind)
     body = models.BinaryField(help_text="the exact bytes to be sent")
     # by retention: the bytes and those of its answers are gone, the rest of the row stays
@@ -244,7 +247,10 @@ class Attempt(models.Model):
     """One request of a hook: the request, the response, and how long each phase took."""
 
     # No constraint in the database: it would look up the hook again for every attempt of the COPY.
-    hook = models.ForeignKey(Hook, models.CASCADE, related_name="attempts", db_constraint=False)
+    # No index of its own either: hooks_attempt_hook begins with the hook.
+    hook = models.ForeignKey(
+        Hook, models.CASCADE, related_name="attempts", db_constraint=False, db_index=False
+    )
     number = models.PositiveSmallIntegerField()
     trigger = models.CharField(max_length=10, choices=Trigger, default=Trigger.EVENT)
     started_at = models.DateTimeField()

@@ -15,7 +15,7 @@ from pytest_django import DjangoDbBlocker
 from accounts.actions.keys import issue_key
 from accounts.models import User
 from hooks import metrics
-from hooks.dispatch import claim, copy_text, record
+from hooks.dispatch import claim, record
 from hooks.dispatch.attempts import attempt_result
 from hooks.http import Response
 from hooks.log import delays
@@ -114,7 +114,7 @@ def test_the_dispatchers_records(filled: million.Million) -> None:
         attempt_result(claimed(filled.busy, id=number), now, {}, Response(Outcome.OK, status=200))
         for number in range(500_000, 500_100)
     ]
-    assert whole_tables(record.UPDATE_HOOKS, copy_text.columns(results)) == []
+    assert whole_tables(record.UPDATE_HOOKS, record.parameters(results)) == []
     assert whole_tables(record.IS_RECORDED_OR_DELETED, [500_000, 1, now, 500_000]) == []
 
 

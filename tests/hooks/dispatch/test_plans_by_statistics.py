@@ -1,0 +1,158 @@
+"""What the dispatcher's statements read does not depend on when the statistics of their tables were taken.
+
+Autovacuum takes them within a minute of a change: of an empty table, of one that holds only finished hooks, or of a
+backlog. Each statement must read about as many rows as it changes, with all of them.
+"""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from hooks import worker_slots
+from hooks.actions import redelivery
+from hooks.dispatch import claim, record
+from hooks.dispatch.attempts import ClaimedHook, attempt_result
+from hooks.http import Response
+from hooks.models import Hook, Outcome, State
+from tests.factories import InstanceFactory
+
+LANES, EACH = 5, 20
+CLAIMED = LANES * EACH
+# Rows that one step of a plan may read. A backlog has 6 000, and to join it with itself reads a million.
+MOST_ROWS = 5 * CLAIMED
+
+HOOKS = """
+INSERT INTO hooks_hook (public_id, endpoint_id, kind, body, message, chat, state, skip_reason, simulated, to_url,
+    trigger, attempts_made, attempts_allowed, next_attempt_at, claim, created_at, finished_at, last_outcome, last_host)
+SELECT gen_random_uuid(), (%(lanes)s::bigint[])[1 + n %% array_length(%(lanes)s, 1)], 'message', '{}'::bytea, '', '',
+    %(state)s, '', false, '', 'event', CASE WHEN %(state)s = 'queued' THEN 0 ELSE 1 END, 20,
+    CASE WHEN %(state)s = 'retrying' THEN clock_timestamp() - n * interval '1 ms' END, 1, clock_timestamp(),
+    CASE WHEN %(state)s = 'delivered' THEN clock_timestamp() END, '', ''
+FROM generate_series(1, %(count)s) AS n
+"""
+# What the table holds when its statistics are taken: the number of hooks by state.
+TAKEN_OF = {
+    "an empty table": {},
+    "an idle table": {"delivered": 5_000},
+    "a small backlog": {"delivered": 100, "queued": 10, "retrying": 10},
+    "a huge table": {"delivered": 60_000, "queued": 2_000, "retrying": 2_000},
+    "a huge idle table": {"delivered": 60_000},
+}
+
+
+def fill(lanes: list[int], **counts: int) -> None:
+    with connection.cursor() as cursor:
+        for state, count in counts.items():
+            cursor.execute(HOOKS, {"lanes": lanes, "state": state, "count": count})
+
+
+@pytest.fixture(params=TAKEN_OF)
+def lanes(request: pytest.FixtureRequest, db: None) -> list[int]:
+    """Five lanes with a backlog of 3 000 first attempts and 3 000 retries; statistics are older than the backlog."""
+    lanes = [InstanceFactory(url="http://a.example/").pk for _ in range(LANES)]
+    fill(lanes, **TAKEN_OF[request.param])
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE hooks_hook, hooks_lane, hooks_endpoint, hooks_attempt, hooks_tally")
+    Hook.objects.filter(state__in=(State.QUEUED, State.RETRYING)).delete()
+    fill(lanes, queued=3_000, retrying=3_000)
+    return lanes
+
+
+def rows_read(step: dict[str, Any]) -> int:
+    """The most rows that one step of the plan produced or threw away, over all its loops."""
+    each = (
+        step["Actual Rows"]
+        + step.get("Rows Removed by Filter", 0)
+        + step.get("Rows Removed by Join Filter", 0)
+    )
+    return max([int(each * step["Actual Loops"]), *map(rows_read, step.get("Plans", []))])
+
+
+def outline(step: dict[str, Any], depth: int = 0) -> str:
+    name = f"{step['Node Type']} {step.get('Index Name', '')}"
+    line = f"{'  ' * depth}{name}: {step['Actual Rows']} rows, {step['Actual Loops']} times"
+    return "\n".join([line, *(outline(each, depth + 1) for each in step.get("Plans", []))])
+
+
+def check(sql: str, parameters: Any, most: int = MOST_ROWS) -> None:
+    """Run the statement under EXPLAIN, and undo it."""
+    with connection.cursor() as cursor, transaction.atomic():
+        cursor.execute(
+            f"EXPLAIN (ANALYZE, BUFFERS OFF, COSTS OFF, TIMING OFF, FORMAT JSON) {sql}", parameters
+        )
+        [found] = cursor.fetchone()
+        transaction.set_rollback(True)
+    plan = (json.loads(found) if isinstance(found, str) else found)[0]["Plan"]
+    assert rows_read(plan) <= most, f"{sql}\n{outline(plan)}"
+
+
+class Checking:
+    """A dispatcher's session that checks each statement before it runs it."""
+
+    def __init__(self) -> None:
+        self.checked: list[str] = []
+        with connection.cursor() as cursor:
+            cursor.execute(worker_slots.INDEX_LOOKUPS_ONLY.replace("SET ", "SET LOCAL "))
+
+    def execute(self, sql: str, parameters: Any = None) -> Any:
+        check(sql, parameters)
+        self.checked.append(sql)
+        cursor = connection.connection.cursor()
+        cursor.execute(sql, parameters)
+        return cursor
+
+    def transaction(self) -> Any:
+        return connection.connection.transaction()
+
+
+def claimed(session: Any, lanes: list[int], each: int = EACH, **options: int) -> list[ClaimedHook]:
+    return claim.claim_hooks(session, 1, dict.fromkeys(lanes, each), **options).hooks
+
+
+def test_a_step_that_reads_the_backlog_is_noticed(lanes: list[int]) -> None:
+    with pytest.raises(AssertionError):
+        check("SELECT count(*) FROM hooks_hook WHERE state = 'queued' OR last_ms = 3", None)
+
+
+def test_claims(lanes: list[int]) -> None:
+    session: Any = Checking()
+    assert len(claimed(session, lanes)) == CLAIMED
+    assert len(claimed(session, lanes[:1], CLAIMED)) == CLAIMED
+    assert {hook.attempts_made for hook in claimed(session, lanes, max_retries=10)} == {0, 1}
+
+
+def test_claims_that_are_returned_or_swept(lanes: list[int]) -> None:
+    session: Any = Checking()
+    claim.hand_back(session, claimed(session, lanes))
+    assert sorted(claim.due_lanes(session)) == sorted(lanes)
+    claim.seconds_to_next_retry(session)
+    assert len(claimed(session, lanes)) == CLAIMED
+    assert sorted(claim.sweep(session)) == sorted(lanes)  # no session holds the advisory lock of dispatcher 1
+    claim.release_lanes(session, 1)
+
+
+def test_retries_planned_for_later_are_not_read(lanes: list[int]) -> None:
+    Hook.objects.filter(state=State.RETRYING).update(next_attempt_at=timezone.now() + timedelta(hours=1))
+    Hook.objects.filter(state=State.QUEUED).delete()
+    session: Any = Checking()
+    assert claimed(session, lanes) == []
+    assert claim.due_lanes(session) == []
+    assert 3590 < (claim.seconds_to_next_retry(session) or 0) <= 3600
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_results(lanes: list[int], status: int) -> None:
+    session: Any = Checking()
+    outcome = Outcome.OK if status == 200 else Outcome.NOT_200
+    response = Response(outcome, status=status)
+    results = [attempt_result(hook, datetime.now(UTC), {}, response) for hook in claimed(session, lanes)]
+    check(record.UPDATE_HOOKS, record.parameters(results))
+
+
+def test_redelivery(lanes: list[int]) -> None:
+    numbers = list(Hook.objects.order_by("pk").values_list("pk", flat=True)[:CLAIMED])
+    check(redelivery.RESEND, {"job": None, "allowed": 20, "ids": numbers})
