@@ -22,8 +22,8 @@ from django.db import connection
 from django.db.models import Sum
 from django.utils import timezone
 
-from hooks.lane_sql import lanes_cte
 from hooks.models import Measure, Outcome, Role, Runner, State, Tally, is_alive
+from hooks.sql.lane_queries import lanes_cte
 
 Series = tuple[str, str]  # the name and one label: ("attempts", "ok"), ("claim_seconds", "0.05")
 

@@ -44,7 +44,7 @@ MAX_QUEUED_TASKS = (
 )
 
 # Each statement of these sessions looks up a few rows by index. The planner must not choose otherwise: autovacuum takes
-# statistics within a minute, and those of an idle or emptied table promise one row for any condition. See lane_sql.py.
+# statistics within a minute, and those of an idle or emptied table promise one row for any condition. See lanes_sql.py.
 INDEX_LOOKUPS_ONLY = (
     "SET enable_seqscan = off; SET enable_sort = off; SET enable_incremental_sort = off; SET enable_nestloop = off; "
     "SET enable_mergejoin = off"

@@ -16,10 +16,11 @@ from typing import Any
 import psycopg
 from django.conf import settings
 
-from hooks import destination, lane_sql
+from hooks import destination
 from hooks.dispatch.attempts import ClaimedHook
 from hooks.dispatch.catch_up import CatchUp
 from hooks.models import State, Trigger
+from hooks.sql import lane_queries
 
 LEASE = 30.0  # s; longer than an attempt can take (HOOKS_DEADLINE_MS), so an attempt that starts in time ends in it
 NO_RETRY_LIMIT = 10_000
@@ -65,7 +66,7 @@ WITH due AS MATERIALIZED (
 UPDATE hooks_hook h SET
     state = 'sending', claim = h.claim + 1, lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
 FROM due d
-WHERE h.id = d.id AND h.id = ANY(ARRAY(SELECT id FROM due)) AND {lane_sql.STATE_OF_FOUND} IN ('queued', 'retrying')
+WHERE h.id = d.id AND h.id = ANY(ARRAY(SELECT id FROM due)) AND {lane_queries.STATE_OF_FOUND} IN ('queued', 'retrying')
     AND (NOT d.retry OR d.place <= %(retries)s)
 RETURNING h.id, h.public_id::text, h.endpoint_id, h.body, h.claim, h.attempts_made, h.attempts_allowed, h.trigger,
     h.simulated, {destination.hook_url_sql("d.endpoint_url")}, d.secret, d.parallel,
@@ -85,7 +86,7 @@ lease_until = NULL
 HAND_BACK = f"""
 UPDATE hooks_hook h SET {REQUEUE}
 FROM unnest(%(ids)s::bigint[], %(claims)s::bigint[]) AS u (id, claim)
-WHERE h.id = u.id AND h.id = ANY(%(ids)s) AND h.claim = u.claim AND {lane_sql.STATE_OF_FOUND} = 'sending'
+WHERE h.id = u.id AND h.id = ANY(%(ids)s) AND h.claim = u.claim AND {lane_queries.STATE_OF_FOUND} = 'sending'
 """
 # Lanes whose owner is dead (its advisory lock is free, see worker_slots.py), or stuck past its lease.
 ORPHANED_LANES = """
@@ -113,7 +114,7 @@ RETURNING h.endpoint_id
 """
 # Two loose index scans, one probe per lane: the backlog of a paused endpoint does not hide other lanes.
 DUE_LANES = f"""
-WITH RECURSIVE {lane_sql.lanes_cte(State.QUEUED)}, {lane_sql.earliest_retries_cte()}
+WITH RECURSIVE {lane_queries.lanes_cte(State.QUEUED)}, {lane_queries.earliest_retries_cte()}
 SELECT endpoint_id FROM (
     SELECT endpoint_id FROM lane WHERE endpoint_id IS NOT NULL
     UNION

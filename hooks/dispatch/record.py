@@ -9,10 +9,11 @@ from typing import Any
 
 import psycopg
 
-from hooks import destination, lane_sql, metrics
+from hooks import destination, metrics
 from hooks.dispatch import copy_text
 from hooks.dispatch.attempts import AttemptResult
 from hooks.models import Outcome
+from hooks.sql import lane_queries
 
 UPDATE_HOOKS = f"""
 UPDATE hooks_hook h SET
@@ -22,7 +23,7 @@ UPDATE hooks_hook h SET
 FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::smallint[], %s::timestamptz[], %s::timestamptz[],
             %s::text[], %s::smallint[], %s::text[], %s::float8[])
     AS u (id, claim, state, made, next_at, finished_at, outcome, status, host, ms)
-WHERE h.id = u.id AND h.id = ANY(%s::bigint[]) AND h.claim = u.claim AND {lane_sql.STATE_OF_FOUND} = 'sending'
+WHERE h.id = u.id AND h.id = ANY(%s::bigint[]) AND h.claim = u.claim AND {lane_queries.STATE_OF_FOUND} = 'sending'
 RETURNING h.id
 """
 COLUMNS = (

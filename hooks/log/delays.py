@@ -14,8 +14,8 @@ from django.db import connection
 from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
-from hooks.lane_sql import lanes_cte
 from hooks.models import Endpoint, Hook, Role, Runner, State, is_alive
+from hooks.sql.lane_queries import lanes_cte
 
 LATE = timedelta(seconds=60)  # shorter delays are not shown
 

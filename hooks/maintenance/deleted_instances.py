@@ -9,8 +9,8 @@ from __future__ import annotations
 from django.db import connection, transaction
 from django_q.tasks import async_task
 
-from hooks.lane_sql import lanes_cte
 from hooks.maintenance.retention import BATCH, COUNT_DROPPED, query
+from hooks.sql.lane_queries import lanes_cte
 
 # Whose hooks are still there: one probe of the index an instance, however many hooks it has.
 GONE = f"""

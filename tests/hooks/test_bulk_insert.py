@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from django.db import DataError, connection, transaction
 
-from hooks import bulk_insert
 from hooks.models import Endpoint, Hook, Kind, State
+from hooks.sql import bulk_insert
 from instances.models import Ack, Chat, Instance, Message
 from tests.factories import InstanceFactory
 

@@ -8,7 +8,7 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from hooks import bulk_insert
+from hooks.sql import bulk_insert
 from instances import chat_ids
 from instances.actions import events
 from instances.actions.chats import chats
