@@ -11,7 +11,7 @@ import pytest
 from django.core.management import call_command
 
 from chatapi.runtime.postgres import server as postgres_server
-from instances import rate_counters
+from instances.limits import rate_counters
 from tests.product import READY_SECONDS, Product
 
 # Seconds that a test may take, its fixtures included; pyproject.toml has the default. These folders start the product,

@@ -10,8 +10,8 @@ from typing import Any
 from django.http import HttpRequest, StreamingHttpResponse
 
 from chatapi.ui.numbers import parse_digits
-from instances import login_throttle
-from instances.thread_slots import ThreadSlots
+from instances.limits import login_throttle
+from instances.limits.thread_slots import ThreadSlots
 
 WHOLE_MOST = 1024 * 1024  # bytes
 AT_ONCE = 20  # long responses of a web process

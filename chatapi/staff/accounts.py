@@ -12,15 +12,15 @@ from django.urls import reverse
 from accounts import impersonation
 from accounts.current_user import current_user
 from accounts.models import KEY_PREFIX_LENGTH, Account, AccountKey, Payment
-from chatapi.staff.lists import (
+from chatapi.staff.base.lists import (
     StaffAdmin,
     fetch_keys,
     instance_numbered,
     row_link,
     search_link,
 )
-from chatapi.staff.search import ACCOUNT_HELP, accounts_matching, in_accounts
-from chatapi.staff.tools import ReasonForm, Tool
+from chatapi.staff.base.search import ACCOUNT_HELP, accounts_matching, in_accounts
+from chatapi.staff.base.tools import ReasonForm, Tool
 from chatapi.ui.numbers import parse_digits
 from hooks.actions.hooks import NotPossible
 from instances.actions.stopping import block_account, unblock_account

@@ -9,8 +9,8 @@ from django.contrib import admin
 from django.db.models import Q
 
 from accounts.models import Account, AuditEntry
-from chatapi.staff.lists import StaffAdmin, fetch_keys
-from chatapi.staff.search import owned_by, user_keys
+from chatapi.staff.base.lists import StaffAdmin, fetch_keys
+from chatapi.staff.base.search import owned_by, user_keys
 from chatapi.ui.numbers import parse_digits
 
 KINDS = ("account", "user", "instance", "key", "payment", "member")

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
-from chatapi.staff.lists import StaffAdmin, fetch_keys, instance_numbered
+from chatapi.staff.base.lists import StaffAdmin, fetch_keys, instance_numbered
 from chatapi.ui.numbers import parse_digits
 from testing_tools.verification.models import Bin, Capture
 

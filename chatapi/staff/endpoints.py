@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest
 
-from chatapi.staff.lists import StaffAdmin, fetch_keys, instance_numbered, row_link
+from chatapi.staff.base.lists import StaffAdmin, fetch_keys, instance_numbered, row_link
 from chatapi.ui.numbers import parse_digits
 from hooks.models import Endpoint
 

@@ -18,9 +18,9 @@ from django.urls import URLPattern, path, reverse
 from accounts import audit
 from accounts.audit import AuditAction
 from accounts.current_user import current_user
-from chatapi.staff.lists import StaffAdmin, fetch_keys, row_link, search_link
-from chatapi.staff.search import of_instance, parse_hook_id
-from chatapi.staff.tools import Tool
+from chatapi.staff.base.lists import StaffAdmin, fetch_keys, row_link, search_link
+from chatapi.staff.base.search import of_instance, parse_hook_id
+from chatapi.staff.base.tools import Tool
 from chatapi.ui.numbers import parse_digits
 from hooks.actions import hooks as hook_actions
 from hooks.explain import body_dropped_words, explain, explain_hook

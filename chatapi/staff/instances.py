@@ -16,9 +16,9 @@ from accounts.current_user import current_user
 from accounts.impersonation import PERMISSION as VIEW_ACCOUNT
 from accounts.models import Account, Payment
 from chatapi.staff.accounts import VIEWING_CONSEQUENCE, view_account
-from chatapi.staff.lists import StaffAdmin, fetch_keys, instance_numbered
-from chatapi.staff.search import owned_by
-from chatapi.staff.tools import ReasonForm, Tool
+from chatapi.staff.base.lists import StaffAdmin, fetch_keys, instance_numbered
+from chatapi.staff.base.search import owned_by
+from chatapi.staff.base.tools import ReasonForm, Tool
 from chatapi.ui.numbers import parse_digits
 from hooks.actions import stopping
 from hooks.actions.hooks import NotPossible

@@ -12,8 +12,8 @@ from django.http import HttpRequest
 from accounts.actions.users import set_groups, set_rights
 from accounts.current_user import current_user
 from accounts.models import Invitation, Member, User
-from chatapi.staff.lists import StaffAdmin
-from chatapi.staff.search import ACCOUNT_HELP, in_accounts, user_keys
+from chatapi.staff.base.lists import StaffAdmin
+from chatapi.staff.base.search import ACCOUNT_HELP, in_accounts, user_keys
 from chatapi.ui.numbers import parse_digits
 
 

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 
 from accounts.actions.keys import authenticate_key
 from accounts.models import Account, User
-from instances import login_throttle
+from instances.limits import login_throttle
 
 if TYPE_CHECKING:
     from drf_spectacular.openapi import AutoSchema

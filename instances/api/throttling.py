@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 
-from instances import rate_counters
+from instances.limits import rate_counters
 
 
 class AccountThrottle(SimpleRateThrottle):

@@ -9,10 +9,11 @@ from django.http import HttpRequest
 from accounts.actions.keys import authenticate_key
 from accounts.models import Account
 from chatapi.ui.numbers import INSTANCE_NUMBER_DIGITS, parse_digits
-from instances import fast_lookup, login_throttle
+from instances import fast_lookup
 from instances.contract import limits
 from instances.contract.arguments import last_value
 from instances.contract.errors import NO_INSTANCE, WRONG_TOKEN, WRONG_UID, WireError
+from instances.limits import login_throttle
 from instances.models import Instance
 
 

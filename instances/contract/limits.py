@@ -1,12 +1,12 @@
 """How many calls an instance and an account's key may make in a minute.
 
-Counted for all web processes of a machine together (instances/rate_counters.py).
+Counted for all web processes of a machine together (instances/limits/rate_counters.py).
 """
 
 from django.conf import settings
 
-from instances import login_throttle, rate_counters
 from instances.contract.errors import too_many_calls
+from instances.limits import login_throttle, rate_counters
 
 
 def count_instance_call(instance_id: int) -> None:

@@ -12,7 +12,6 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from accounts.blocking import Blocked
-from instances import login_throttle
 from instances.contract import authentication, limits, requests
 from instances.contract.arguments import last_value
 from instances.contract.errors import (
@@ -25,6 +24,7 @@ from instances.contract.errors import (
     verb_not_allowed,
 )
 from instances.contract.registry import METHODS, Method, Result
+from instances.limits import login_throttle
 from instances.models import StopReason
 
 log = logging.getLogger(__name__)

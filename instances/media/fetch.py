@@ -15,9 +15,9 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from hooks import webhook_urls
+from instances.limits.thread_slots import ThreadSlots
 from instances.media.deadline import Deadline
 from instances.media.ssrf_safe_session import AddressRefused, SsrfSafeSession, ssrf_safe_session
-from instances.thread_slots import ThreadSlots
 
 FETCH_SECONDS = 20.0
 MAX_REDIRECTS = 5

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from instances import rate_counters
-from instances.thread_slots import ThreadSlots
+from instances.limits import rate_counters
+from instances.limits.thread_slots import ThreadSlots
 
 AT_ONCE = 16  # in a web process
 AT_ONCE_PER_PERSON = 4

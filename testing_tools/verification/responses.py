@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from instances.thread_slots import ThreadSlots
+from instances.limits.thread_slots import ThreadSlots
 from testing_tools.verification.models import ANSWER_BODY, MAX_DELAY, Bin, default_response_headers
 
 MAX_BODY = 64 * 1024  # bytes

@@ -19,8 +19,8 @@ from instances.api.sandbox.chat_serializers import (
 )
 from instances.api.sandbox.examples import CHAT_ID, GROUP, response_example
 from instances.api.sandbox.requests import get_chat, get_sandbox, message_json, validate
+from instances.limits.thread_slots import ThreadSlots
 from instances.models import Ack, Instance, Message
-from instances.thread_slots import ThreadSlots
 
 # A waiting call holds one of the web server's 40 threads (chatapi/runtime/web.py). Further calls do not wait.
 WAITING_CALLS = ThreadSlots(10)

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts.actions import members
 from accounts.actions.keys import issue_key
-from chatapi.staff import lists
+from chatapi.staff.base import lists
 from hooks.actions import redelivery
 from hooks.models import Attempt, Hook, Kind, Outcome, State
 from instances.actions.lifecycle import record_payment

@@ -14,10 +14,10 @@ from instances.actions.sending.accept import send_message
 from instances.api.sandbox import chat_views
 from instances.channels.sandbox.actions.receipts import acknowledge_as_contact
 from instances.commands import ReadChat, ShowActivity
+from instances.limits.thread_slots import ThreadSlots
 from instances.models import Ack, Chat, SandboxContact
 from instances.sending import channel_commands
 from instances.sending.outgoing import send_due
-from instances.thread_slots import ThreadSlots
 from tests.instances.api.conftest import ApiClient, create_account
 
 ANN, BEN = "17680561234@c.us", "4915112345678@c.us"

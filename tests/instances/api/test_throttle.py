@@ -6,8 +6,8 @@ import pytest
 import time_machine
 from django.test import Client
 
-from instances import login_throttle, rate_counters
 from instances.api.throttling import AccountThrottle
+from instances.limits import login_throttle, rate_counters
 from tests.instances.api.conftest import ApiClient
 
 

@@ -8,12 +8,12 @@ import pytest
 import time_machine
 from django.test import Client
 
-from instances import login_throttle, rate_counters
 from instances.actions.lifecycle import create_instance
 from instances.contract.arguments import MAX_TEXT_LENGTH, Argument
 from instances.contract.errors import BadArgument
 from instances.contract.registry import METHODS
 from instances.contract.urls import urlpatterns
+from instances.limits import login_throttle, rate_counters
 from instances.models import Instance
 from tests.instances.contract.conftest import Call
 
@@ -45,7 +45,7 @@ def test_another_process_counts_on_where_this_one_is() -> None:
     assert [rate_counters.add("test", 1), rate_counters.add("test", 1)] == [1, 2]
     asked = (
         "import django; django.setup()\n"
-        "from instances import rate_counters as counters\n"
+        "from instances.limits import rate_counters as counters\n"
         "print(counters.add('test', 1), counters.add('test', 2))"
     )
     minute = rate_counters.current_period()

@@ -1,6 +1,6 @@
 """Limits guessing of tokens and keys: an IP address with too many wrong ones is locked out for the rest of the minute.
 
-The wire contract and the REST API count together, across all web processes of a machine (instances/rate_counters.py).
+The wire contract and the REST API count together, across all web processes of a machine (rate_counters.py).
 """
 
 import ipaddress
@@ -8,7 +8,7 @@ import ipaddress
 from django.conf import settings
 from django.http import HttpRequest
 
-from instances import rate_counters
+from instances.limits import rate_counters
 
 # Credentials that were right recently are accepted while their IP address is locked out, because others share it.
 MAX_ACCEPTED = 10_000

@@ -18,7 +18,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
-from chatapi.staff.tools import ToolAdmin
+from chatapi.staff.base.tools import ToolAdmin
 from chatapi.ui.numbers import parse_digits
 from instances.models import Instance
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db.models import Q
 
 from accounts.models import KEY_PREFIX_LENGTH, Account, AccountKey, User
-from chatapi.staff.lists import fetch_keys, instance_numbered
+from chatapi.staff.base.lists import fetch_keys, instance_numbered
 from chatapi.ui.numbers import parse_digits
 
 ACCOUNT_HELP = "An e-mail address or its beginning, a key or its beginning (uid_…), or an instance's number"
