@@ -26,7 +26,7 @@ def newcomer(page: Page) -> Page:
 def make_instance(page: Page, url: str) -> str:
     """A linked instance named Shop whose hooks go to `url`; returns its number."""
     page.get_by_label("Name").fill("Shop")
-    page.get_by_role("button", name="Make the instance").click()
+    page.get_by_role("button", name="Create instance").click()
     page.wait_for_url(re.compile(r"/instances/\d+/setup/$"))
     page.get_by_role("button", name="Scan with the sandbox phone").click()
     page.get_by_label("Webhook URL").fill(url)
