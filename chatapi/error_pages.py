@@ -11,6 +11,7 @@ from django.views.defaults import page_not_found, permission_denied
 from django.views.defaults import server_error as server_error_page
 
 from chatapi.middleware import is_of_contract
+from instances.contract.errors import INTERNAL
 
 ICON = Path(settings.BASE_DIR) / "static" / "img" / "logo.svg"
 
@@ -33,7 +34,7 @@ def failed(request: HttpRequest) -> HttpResponse:
     """Errors outside the views that handle their own."""
     if wants_page(request):
         return server_error_page(request)
-    return in_json("Internal error. It was written to the log of the server.", 500)
+    return in_json(INTERNAL, 500)
 
 
 def wants_page(request: HttpRequest) -> bool:

@@ -22,7 +22,9 @@ def lanes_cte(state: State | None = None, *, name: str = "lane") -> str:
     Put it behind WITH RECURSIVE. Its last row is NULL: join it, or filter it out.
     """
     where, also = (f"WHERE state = '{state.value}'", f"h.state = '{state.value}' AND") if state else ("", "")
-    order = "id" if state else "id DESC"  # the order of hooks_hook_state, or of hooks_hook_log, and of no other index
+    order = (
+        "id" if state else "id DESC"
+    )  # the order of hooks_hook_state, or of hooks_hook_log, and of no other index
     return f"""{name} AS (
     (SELECT endpoint_id FROM hooks_hook {where} ORDER BY endpoint_id, {order} LIMIT 1)
     UNION ALL
