@@ -1,8 +1,8 @@
 """All settings, from the environment, in this one file; docs/settings.md lists them.
 
 Every variable may also be given as X_FILE, the path of a file that holds the value (for secrets).
-A wrong value never stops Python with a traceback here: it is kept in SETTINGS_ERRORS, and
-chatapi/checks.py turns it into a system check with an id and a hint.
+A wrong value does not raise an exception here: it is added to SETTINGS_ERRORS, and chatapi/checks.py
+reports it as a system check with an id and a hint.
 """
 
 import os
@@ -22,12 +22,12 @@ from chatapi.runtime.postgres.server import embedded_database
 BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = __version__
 
-env: Env = FileAwareEnv(strip_whitespace=True)  # a file's last line end is no part of a secret
+env: Env = FileAwareEnv(strip_whitespace=True)  # without the newline at the end of a secret's file
 SETTINGS_ERRORS: list[tuple[str, str]] = []
 
 
 def read(parse: Any, name: str, default: Any, **options: Any) -> Any:
-    """The variable's value; on a wrong one the default, and the fault goes to the system checks."""
+    """Returns the variable's value; if it is wrong, returns the default and adds the fault to SETTINGS_ERRORS."""
     try:
         return parse(name, default, **options)
     except (EnvError, ValueError, OSError) as error:
@@ -35,24 +35,25 @@ def read(parse: Any, name: str, default: Any, **options: Any) -> Any:
         return default
 
 
-# Everything that must outlive a restart: database, secret key, demo login, media.
+# Everything that must survive a restart: database, secret key, demo login, media.
 DATA_DIR = Path(read(env.str, "DATA_DIR", str(BASE_DIR / "var"))).expanduser().absolute()
 PORT = read(env.int, "PORT", 8000)
-HOST = read(env.str, "HOST", "127.0.0.1")  # 0.0.0.0 opens it to the network; a proxy in front needs no more
+# The default is right behind a proxy on the same machine; 0.0.0.0 opens the port to the network.
+HOST = read(env.str, "HOST", "127.0.0.1")
 WEB_PROCESSES = read(env.int, "WEB_PROCESSES", 1)
-# A file of 64 MiB in a form, and room.
+# a form with a file of 64 MiB, and 6 MiB for the rest
 REQUEST_MAX_BYTES = read(env.int, "REQUEST_MAX_BYTES", 70 * 1024 * 1024)
 SITE_URL = read(env.str, "SITE_URL", f"http://localhost:{PORT}").rstrip("/")
 DEBUG = read(env.bool, "DEBUG", False)
 HTTPS = SITE_URL.startswith("https://")
 try:
     SITE_HOST = urlsplit(SITE_URL).hostname or "localhost"
-except ValueError:  # the system check on SITE_URL says it
+except ValueError:  # the system check of SITE_URL reports it
     SITE_HOST = "localhost"
 
 
 def secret_key() -> str:
-    """SECRET_KEY, or the one made once and kept in DATA_DIR (mode 600)."""
+    """Returns SECRET_KEY, or the key that the first start created in DATA_DIR (mode 600)."""
     given = read(env.str, "SECRET_KEY", "")
     if given:
         return str(given)
@@ -64,20 +65,20 @@ def secret_key() -> str:
             with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 file.write(secrets.token_urlsafe(50))
             try:
-                os.link(draft, path)  # atomic: of two first starts at once, one key wins for both
+                os.link(draft, path)  # atomic: two simultaneous first starts use the same key
             except FileExistsError:
                 pass
             draft.unlink()
         return path.read_text().strip()
     except OSError as error:
         SETTINGS_ERRORS.append(
-            ("DATA_DIR", f"the secret key can be neither read nor made in it: {error.strerror}")
+            ("DATA_DIR", f"the secret key in it can be neither read nor created: {error.strerror}")
         )
         return secrets.token_urlsafe(50)
 
 
 SECRET_KEY = secret_key()
-# The wire contract's clients come by any name of the machine; links are always built from SITE_URL.
+# Clients of the wire contract may use any host name of the machine; links are always built from SITE_URL.
 ALLOWED_HOSTS = read(env.list, "ALLOWED_HOSTS", ["*"])
 CSRF_TRUSTED_ORIGINS = [SITE_URL]
 
@@ -147,7 +148,7 @@ TEMPLATES = [
     },
 ]
 
-# -- database: DATABASE_URL, or the PostgreSQL that `manage.py up` keeps in DATA_DIR/pg
+# -- database: DATABASE_URL, or the embedded PostgreSQL in DATA_DIR/pg
 DATABASE_URL = read(env.str, "DATABASE_URL", "")
 EMBEDDED_POSTGRES = not DATABASE_URL
 DATABASES: dict[str, dict[str, Any]] = {"default": {"ENGINE": "chatapi.database"}}
@@ -157,15 +158,15 @@ else:
     try:
         DATABASES["default"] |= database_settings(DATABASE_URL)
     except ValueError:
-        SETTINGS_ERRORS.append(("DATABASE_URL", "it takes postgresql://user:password@host:5432/database"))
-# Kept connections: django-q2 runs 30 to 70 tasks/s with CONN_MAX_AGE 0 and 84 to 550 with 600 (measured).
+        SETTINGS_ERRORS.append(("DATABASE_URL", "use postgresql://user:password@host:5432/database"))
+# Persistent connections: django-q2 runs 30 to 70 tasks/s with CONN_MAX_AGE 0 and 84 to 550 with 600 (measured).
 # No "pool": it breaks across django-q2's fork.
 DATABASES["default"] |= {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
-# A server that accepts connections and never responds is as bad as none; 10 s is long even for a busy machine.
+# For a server that accepts connections and never responds. 10 s is enough for a busy machine.
 DATABASES["default"]["OPTIONS"] = {"connect_timeout": 10} | DATABASES["default"].get("OPTIONS", {})
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# -- people
+# -- users, sign-in and mail
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = [
     "accounts.backends.PasswordBackend",
@@ -187,15 +188,15 @@ if EMAIL_URL:
         mail = env.dj_email_url("EMAIL_URL")
         if (
             urlsplit(EMAIL_URL).scheme not in dj_email_url.SCHEMES
-        ):  # it would be taken for plain smtp, unencrypted
+        ):  # an unknown scheme would mean unencrypted SMTP
             raise ValueError
         globals().update({key: value for key, value in mail.items() if key.startswith("EMAIL_")})
-    except (EnvError, ValueError):  # its text may hold the password
-        SETTINGS_ERRORS.append(("EMAIL_URL", "it takes submission://user:password@host:587"))
+    except (EnvError, ValueError):  # their text may contain the password
+        SETTINGS_ERRORS.append(("EMAIL_URL", "use submission://user:password@host:587"))
 else:
     EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 DEFAULT_FROM_EMAIL = read(env.str, "DEFAULT_FROM_EMAIL", f"Chat API <chatapi@{SITE_HOST}>")
-STAFF_NEEDS_TOTP = read(env.bool, "STAFF_NEEDS_TOTP", False)  # for the support desk
+STAFF_NEEDS_TOTP = read(env.bool, "STAFF_NEEDS_TOTP", False)  # to open the support desk
 SUPPORT_EMAIL = read(env.str, "SUPPORT_EMAIL", "")  # shown to users of a blocked account
 ACCOUNT_ADAPTER = "accounts.adapters.AccountAdapter"
 MFA_ADAPTER = "accounts.adapters.SecondFactorAdapter"
@@ -206,21 +207,21 @@ ACCOUNT_UNIQUE_EMAIL = True
 ACCOUNT_EMAIL_VERIFICATION = "mandatory" if EMAIL_URL else "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = "/accounts/login/"
 ACCOUNT_SESSION_REMEMBER = True
-# The proxy that https:// tells of writes the last of X-Forwarded-For; else tries are counted by who connects.
+# With https:// a proxy is in front, which adds the last address of X-Forwarded-For. Without it, failed sign-ins are
+# counted by the address of the connection.
 ALLAUTH_TRUSTED_PROXY_COUNT = 1 if HTTPS else 0
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Chat API"
 MFA_ALLOW_UNVERIFIED_EMAIL = not EMAIL_URL  # without mail an address cannot be verified
 
-# -- background work (chatapi/runtime/README.md says why): few tasks, long ones; see hooks/tasks.py
+# -- background work: a few long tasks (reasons in chatapi/runtime/README.md; see also hooks/tasks.py)
 TASK_TIMEOUT = 3600
 HOOKS_DISPATCHERS = read(env.int, "HOOKS_DISPATCHERS", 1)
 Q_CLUSTER = {
     "name": "chatapi",
     "orm": "default",
     "broker_class": "chatapi.runtime.broker.PatientORM",  # waits while PostgreSQL restarts
-    # every dispatcher, the outgoing loop and, while there is a job, the redelivery hold a worker for an hour; two
-    # more do the short tasks
+    # Each dispatcher, the sender and a running redelivery occupy a worker for up to an hour; two more run short tasks.
     "workers": HOOKS_DISPATCHERS + 4,
     "queue_limit": HOOKS_DISPATCHERS + 4,  # the ORM broker's retry clock starts at prefetch
     "timeout": TASK_TIMEOUT,
@@ -233,13 +234,13 @@ Q_CLUSTER = {
     "guard_cycle": 1,
     "label": "Background tasks",
 }
-# `manage.py worker` calls these every 2 s: each queues its long task if that is missing, and returns whether it runs.
+# `manage.py worker` calls these every 2 s. Each queues its long task if it is missing, and returns whether it runs.
 WORKER_HEALTH_CHECKS = [
     "hooks.tasks.ensure_dispatchers",
     "instances.tasks.ensure_outgoing",
     "hooks.tasks.ensure_redelivery",
 ]
-# Name: (function, every how many minutes). The first three repeat the health checks, in case no worker runs them.
+# Name: (function, interval in minutes). The first three repeat the health checks, in case no worker runs them.
 SCHEDULES = {
     "dispatchers": ("hooks.tasks.ensure_dispatchers", 1),
     "outgoing queue": ("instances.tasks.ensure_outgoing", 1),
@@ -253,7 +254,8 @@ SCHEDULES = {
     "old files": ("instances.actions.media.drop_old", 60),
 }
 
-# Tasks that an earlier version queued by another path (chatapi/runtime/broker.py). Keep the entries of two versions.
+# Old and new paths of tasks that an earlier version may have queued (chatapi/runtime/broker.py). Keep entries for two
+# versions.
 RENAMED_TASKS = {
     "hooks.retention.drop_old": "hooks.maintenance.retention.drop_old",
     "hooks.gone.drop": "hooks.maintenance.deleted_instances.drop",
@@ -267,14 +269,14 @@ RENAMED_TASKS = {
 HOOKS_DEADLINE_MS = 10_000
 HOOKS_CONNECT_MS = 5_000
 HOOKS_WINDOW = read(env.int, "HOOKS_WINDOW", 1000)
-# A laptop may deliver to its own and its neighbours' IP addresses; a server with a real database may not.
+# A laptop (embedded database) may deliver to loopback and private networks; a server may not.
 LAPTOP_NETWORKS = [
     "127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7",
 ]  # fmt: skip
 HOOKS_ALLOW_NETWORKS = read(env.list, "HOOKS_ALLOW_NETWORKS", LAPTOP_NETWORKS if EMBEDDED_POSTGRES else [])
-HOOKS_OWN_BINS = SITE_URL + "/bin/"  # always reachable, whatever the site's name resolves to
-HOOKS_CA_FILE = read(env.str, "HOOKS_CA_FILE", "")  # trusted certificates; empty: Mozilla's, by certifi
-# How long the log keeps hooks with their attempts, the bodies of both, and what was skipped.
+HOOKS_OWN_BINS = SITE_URL + "/bin/"  # always allowed, whatever IP address the site's name resolves to
+HOOKS_CA_FILE = read(env.str, "HOOKS_CA_FILE", "")  # trusted certificates; empty: Mozilla's, from certifi
+# Days for which the log keeps hooks with their attempts, the bodies of both, and skipped hooks.
 HOOKS_KEEP_DAYS = read(env.int, "HOOKS_KEEP_DAYS", 30)
 HOOKS_KEEP_BODIES_DAYS = read(env.int, "HOOKS_KEEP_BODIES_DAYS", 7)
 HOOKS_KEEP_SKIPPED_DAYS = read(env.int, "HOOKS_KEEP_SKIPPED_DAYS", 1)
@@ -283,11 +285,12 @@ VERIFICATION_MINUTES = 30
 
 # -- files that messages carry: in DATA_DIR/media, or in a bucket of any S3-compatible store
 MEDIA_MAX_BYTES = 64 * 1024 * 1024
-MEDIA_DATA_URI_MAX_BYTES = (
-    16 * 1024 * 1024
-)  # of the file; base64 makes it a third longer, and it is held in memory
-MEDIA_BODY_MAX_BYTES = MEDIA_DATA_URI_MAX_BYTES * 4 // 3 + 2 * 1024 * 1024  # with it in, and what escapes add
-# total of one instance; the disk is shared with all other instances, and here with the database too
+# Of the decoded file. Base64 makes it a third longer, and the request is held in memory.
+MEDIA_DATA_URI_MAX_BYTES = 16 * 1024 * 1024
+MEDIA_BODY_MAX_BYTES = (
+    MEDIA_DATA_URI_MAX_BYTES * 4 // 3 + 2 * 1024 * 1024
+)  # with 2 MiB for the rest and for escapes
+# In total per instance: all instances, and the embedded database, share the disk.
 MEDIA_QUOTA_BYTES = read(env.int, "MEDIA_QUOTA_BYTES", 5 * 1024**3)
 MEDIA_S3_BUCKET = read(env.str, "MEDIA_S3_BUCKET", "")
 MEDIA_S3_ENDPOINT = read(env.str, "MEDIA_S3_ENDPOINT", "")
@@ -307,9 +310,9 @@ if MEDIA_S3_BUCKET:
             "endpoint_url": MEDIA_S3_ENDPOINT or None,
             "region_name": MEDIA_S3_REGION or None,
             "location": MEDIA_S3_PREFIX,
-            "access_key": MEDIA_S3_ACCESS_KEY or None,  # without keys, those of the machine's role
+            "access_key": MEDIA_S3_ACCESS_KEY or None,  # None: the keys of the machine's role
             "secret_key": MEDIA_S3_SECRET_KEY or None,
-            "max_memory_size": 1_000_000,  # bytes of a file that is read; more waits on the disk
+            "max_memory_size": 1_000_000,  # bytes of a downloaded file; a longer one is buffered on disk
         },
     }
 
@@ -342,11 +345,11 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 X_FRAME_OPTIONS = "DENY"
 
 API_RATE = read(env.str, "API_RATE", "6000/min")
-# a single client's loop makes about 500 calls/s; this stops one instance from keeping all of the site busy
+# One client in a loop makes about 500 calls/s. The limit keeps one instance from occupying the whole site.
 CONTRACT_CALLS_PER_MINUTE = read(env.int, "CONTRACT_CALLS_PER_MINUTE", 60_000)
 CONTRACT_ACCOUNT_CALLS_PER_MINUTE = read(env.int, "CONTRACT_ACCOUNT_CALLS_PER_MINUTE", 300)
 CONTRACT_WRONG_TOKENS_PER_MINUTE = read(env.int, "CONTRACT_WRONG_TOKENS_PER_MINUTE", 60)
-# what `outputIP` answers; unset: the address of this machine's way out
+# returned by `outputIP`; unset: the source address of this machine's outgoing connections
 OUTPUT_IP = read(env.str, "OUTPUT_IP", "")
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["instances.api.authentication.AccountKeyAuthentication"],
@@ -374,7 +377,7 @@ SPECTACULAR_SETTINGS = {
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
-    # Nothing is fetched from elsewhere; the validator's badge would be.
+    # The validator's badge would be loaded from another site.
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "validatorUrl": None, "tryItOutEnabled": True},
     "PREPROCESSING_HOOKS": ["instances.api.schema.drop_paths_without_slash"],
     "POSTPROCESSING_HOOKS": [
@@ -392,6 +395,6 @@ SPECTACULAR_SETTINGS = {
 # /metrics: if unset, only the loopback address has access
 METRICS_TOKEN = read(env.str, "METRICS_TOKEN", "")
 LOG_LEVEL = read(env.str, "LOG_LEVEL", "INFO").upper()
-LOG_FORMAT = read(env.str, "LOG_FORMAT", "text")  # or json: one object a line
+LOG_FORMAT = read(env.str, "LOG_FORMAT", "text")  # or json: one object per line
 LOGGING = logging_config(LOG_LEVEL, as_json=LOG_FORMAT == "json")
 globals().update(REQUEST_LEVELS)

@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts.actions.keys import rotate_key
 from accounts.actions.users import set_password
 from accounts.models import Account, AccountKey, User
-from chatapi.demo_account.account import DemoBlocked, login_file, make_demo
+from chatapi.demo_account.account import DemoBlocked, create_or_repair, login_file
 from instances.actions.lifecycle import delete_instance
 from instances.actions.status import change_status
 from instances.models import Instance
@@ -30,7 +30,7 @@ def data_dir(settings: Any, tmp_path: Path) -> Path:
 
 
 def test_the_first_call_makes_an_account_with_a_paid_and_authenticated_instance() -> None:
-    demo = make_demo()
+    demo = create_or_repair()
     instance = Instance.objects.get()
     user = User.objects.get()
     assert demo.repaired == []
@@ -56,8 +56,8 @@ def test_the_first_call_makes_an_account_with_a_paid_and_authenticated_instance(
 
 
 def test_its_sandbox_has_people_whose_names_say_what_they_do_and_a_group() -> None:
-    make_demo()
-    make_demo()
+    create_or_repair()
+    create_or_repair()
     instance = Instance.objects.get()
     assert [(one.name, one.is_reachable and one.online) for one in instance.sandbox_contacts.all()] == [
         ("Rita Reads (after 2 s)", True),
@@ -71,23 +71,23 @@ def test_its_sandbox_has_people_whose_names_say_what_they_do_and_a_group() -> No
 
 
 def test_the_login_is_kept_for_its_owner_alone(data_dir: Path) -> None:
-    demo = make_demo()
+    demo = create_or_repair()
     assert json.loads(login_file().read_text()) == demo.login
     assert stat.S_IMODE(login_file().stat().st_mode) == 0o600
     assert [file.name for file in data_dir.iterdir()] == ["demo.json"]
 
 
 def test_a_file_that_others_could_read_is_closed() -> None:
-    make_demo()
+    create_or_repair()
     login_file().chmod(0o644)
-    make_demo()
+    create_or_repair()
     assert stat.S_IMODE(login_file().stat().st_mode) == 0o600
 
 
 def test_the_second_call_changes_nothing() -> None:
-    first = make_demo()
+    first = create_or_repair()
     before = rows()
-    assert make_demo() == first
+    assert create_or_repair() == first
     assert rows() == before
 
 
@@ -97,17 +97,17 @@ def rows() -> tuple:
 
 def test_one_can_sign_in_with_it_also_where_addresses_must_be_confirmed(settings: Any) -> None:
     settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
-    login = make_demo().login
+    login = create_or_repair().login
     client = Client()
     client.post("/accounts/login/", {"login": login["email"], "password": login["password"]})
     assert client.session["_auth_user_id"] == str(User.objects.get().pk)
 
 
 def test_a_lost_file_is_made_anew_with_a_new_password_and_key() -> None:
-    first = make_demo()
+    first = create_or_repair()
     login_file().unlink()
-    second = make_demo()
-    assert second.repaired == ["The demo login was not in DATA_DIR any more."]
+    second = create_or_repair()
+    assert second.repaired == ["The demo login was missing from DATA_DIR."]
     assert second.login["password"] != first.login["password"]
     assert User.objects.get().check_password(second.login["password"])
     assert AccountKey.objects.verify(second.login["uid"]) == Account.objects.get()
@@ -115,51 +115,51 @@ def test_a_lost_file_is_made_anew_with_a_new_password_and_key() -> None:
 
 
 def test_a_spoilt_file_is_made_anew() -> None:
-    make_demo()
+    create_or_repair()
     login_file().write_text("[1, 2")
-    assert make_demo().repaired == ["The demo login was not in DATA_DIR any more."]
+    assert create_or_repair().repaired == ["The demo login was missing from DATA_DIR."]
 
 
 def test_a_password_that_was_changed_is_set_anew() -> None:
-    first = make_demo()
+    first = create_or_repair()
     set_password(User.objects.get(), "another-one-of-mine", acting_user=None)
-    second = make_demo()
-    assert second.repaired == ["Its password was another one; a new one was set."]
+    second = create_or_repair()
+    assert second.repaired == ["Its password had been changed; a new one was set."]
     assert second.login["uid"] == first.login["uid"]
     assert User.objects.get().check_password(second.login["password"])
 
 
 def test_a_key_that_was_revoked_is_made_anew_and_the_persons_own_stays() -> None:
-    first = make_demo()
+    first = create_or_repair()
     account = Account.objects.get()
     _, own = rotate_key(account, acting_user=account.owner)
-    second = make_demo()
-    assert second.repaired == ["Its account key was revoked; a new one was made."]
+    second = create_or_repair()
+    assert second.repaired == ["Its account key had been revoked; a new one was created."]
     assert second.login["password"] == first.login["password"]
     assert AccountKey.objects.verify(second.login["uid"]) == account
     assert AccountKey.objects.verify(own) == account
 
 
 def test_the_instance_is_linked_and_paid_again_and_made_again_when_it_was_deleted() -> None:
-    make_demo()
+    create_or_repair()
     instance = Instance.objects.get()
     change_status(instance, account_status="got qr code")
     Instance.objects.update(paid_until=timezone.now() + timedelta(days=29))
-    make_demo()
+    create_or_repair()
     instance.refresh_from_db()
     assert instance.account_status == "authenticated"
     assert instance.paid_until > timezone.now() + timedelta(days=393)
     delete_instance(instance, acting_user=None)
-    [made] = make_demo().login["instances"]
+    [made] = create_or_repair().login["instances"]
     assert made["id"] == str(Instance.objects.get().number)
 
 
 def test_a_blocked_demo_account_is_left_alone() -> None:
-    make_demo()
+    create_or_repair()
     Account.objects.update(blocked_at=timezone.now())
     before, kept = rows(), login_file().read_text()
     with pytest.raises(DemoBlocked, match=r"^The demo account demo@example\.com is blocked; "):
-        make_demo()
+        create_or_repair()
     assert (rows(), login_file().read_text()) == (before, kept)
 
 
@@ -188,7 +188,7 @@ def test_against_a_database_of_ones_own_it_refuses_without_force(settings: Any, 
         call_command("demo", json=True)
     assert str(refusal.value) == (
         "DATABASE_URL is set, so this may be a real site, and the demo account's login is stored in plain text in "
-        "DATA_DIR/demo.json; give --force to make it all the same."
+        "DATA_DIR/demo.json; use --force to create it anyway."
     )
     assert not User.objects.exists()
     assert not login_file().exists()

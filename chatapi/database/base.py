@@ -1,8 +1,8 @@
 """The backend that settings.DATABASES names.
 
-With CONN_HEALTH_CHECKS Django asks `SELECT 1` in each request before its first query: of three round trips of a
-`sendMessage` one. A server that has gone, or has ended the connection, has closed its socket, and that is seen without
-asking: something is to be read where nothing was asked for.
+With CONN_HEALTH_CHECKS, Django sends `SELECT 1` before the first query of each request: one of the three round trips of
+a `sendMessage`. But a server that has stopped or has ended the connection has closed its socket, which then becomes
+readable without a query; that can be checked without a round trip.
 """
 
 import select
@@ -12,31 +12,37 @@ from typing import Any
 from django.db.backends.postgresql import base
 from psycopg.pq import ConnStatus, TransactionStatus
 
-IN_ORDER = (TransactionStatus.IDLE, TransactionStatus.INTRANS)
-ASK_EVERY = 5.0  # s; a machine that vanished closes no socket
+USABLE_STATES = (TransactionStatus.IDLE, TransactionStatus.INTRANS)
+QUERY_SECONDS = (
+    5.0  # between real queries: a machine that has lost power or network does not close its sockets
+)
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
-        self.asked_at = 0.0
+        self.queried_at = 0.0
 
     def is_usable(self) -> bool:
-        """Does the connection live? It is asked when its socket has news, and each ASK_EVERY."""
+        """Whether the connection works: sends a query if the socket is readable, and every QUERY_SECONDS."""
         now = time.monotonic()
-        if now - self.asked_at < ASK_EVERY and self.connection is not None and is_quiet(self.connection):
+        if (
+            now - self.queried_at < QUERY_SECONDS
+            and self.connection is not None
+            and is_quiet(self.connection)
+        ):
             return True
         usable = super().is_usable()
-        self.asked_at = now if usable else 0.0
+        self.queried_at = now if usable else 0.0
         return usable
 
 
 def is_quiet(connection: Any) -> bool:
-    """Is the connection open, in order, and has the server sent nothing since the last answer?
+    """Whether the connection is open and usable, and the server has sent nothing since the last result.
 
-    One that a request was torn away from is not in order: a query without its answer, or a transaction that has failed.
+    A connection whose request was interrupted is not usable: it has a query without a result, or a failed transaction.
     """
-    if connection.pgconn.status != ConnStatus.OK or connection.pgconn.transaction_status not in IN_ORDER:
+    if connection.pgconn.status != ConnStatus.OK or connection.pgconn.transaction_status not in USABLE_STATES:
         return False
     poll = select.poll()
     poll.register(connection.pgconn.socket, select.POLLIN)

@@ -1,6 +1,6 @@
 """DATABASE_URL as an entry of Django's DATABASES.
 
-dj-database-url reads everything but the hosts: it takes one, and libpq takes several, each with a port of its own.
+dj-database-url parses everything except the hosts: it accepts one, libpq several, each with a port of its own.
 """
 
 import re
@@ -15,14 +15,14 @@ HOST = re.compile(r"(\[[^\[\]]*\]|[^\[\]:]*)(?::([0-9]*))?")
 
 
 def database_settings(url: str) -> dict[str, Any]:
-    """NAME, USER, PASSWORD, HOST, PORT and OPTIONS of a PostgreSQL URL.
+    """Returns NAME, USER, PASSWORD, HOST, PORT and OPTIONS of a PostgreSQL URL.
 
-    Several hosts are given as libpq wants them: HOST "a,b" with PORT "5432,5433". An option given twice has its last
-    value, as in libpq.
+    Several hosts are returned in libpq's format: HOST "a,b" with PORT "5432,5433". If an option occurs twice, the last
+    value counts, as in libpq.
 
     Raises:
-        ValueError: not a PostgreSQL URL, or one without a database. The text never holds a part of the URL, which has
-            the password in it.
+        ValueError: not a PostgreSQL URL, or one without a database. Its text contains no part of the URL, because the
+            URL contains the password.
     """
     parts = URL.fullmatch(url)
     if parts is None:
@@ -32,7 +32,7 @@ def database_settings(url: str) -> dict[str, Any]:
     name = parsed["NAME"].strip("/")
     if not name:
         raise ValueError("no database in the URL")
-    host, port = hosts_and_ports(hosts)
+    host, port = parse_hosts(hosts)
     options = parsed.get("OPTIONS", {})
     return {
         "NAME": name,
@@ -44,19 +44,20 @@ def database_settings(url: str) -> dict[str, Any]:
     }
 
 
-def hosts_and_ports(text: str) -> tuple[str, str]:
-    """libpq's comma lists of `a:5432,[::1]:5433,%2Frun%2Fpg`; a host without a port has libpq's default, 5432.
+def parse_hosts(text: str) -> tuple[str, str]:
+    """Returns libpq's two comma-separated lists for `a:5432,[::1]:5433,%2Frun%2Fpg`: hosts and ports.
 
-    The list of ports is empty if no host has one. Raises ValueError, whose text holds nothing of the URL.
+    A host without a port has libpq's default, 5432. The list of ports is empty if no host has one. Raises ValueError,
+    whose text contains no part of the URL.
     """
     hosts, ports = [], []
     for one in text.split(","):
         found = HOST.fullmatch(one)
         if found is None:
-            raise ValueError("a host of the URL is wrong")
+            raise ValueError("a host in the URL is wrong")
         host, port = found.groups(default="")
         if port and not 1 <= int(port) <= 65535:
-            raise ValueError("a port of the URL is wrong")
+            raise ValueError("a port in the URL is wrong")
         hosts.append(unquote(host.strip("[]")))
         ports.append(port)
     return ",".join(hosts), ",".join(ports) if any(ports) else ""

@@ -1,4 +1,4 @@
-"""The people of the demo account's sandbox: each says by the name what becomes of a message to them."""
+"""The contacts of the demo account's sandbox. Each contact's name says what happens to a message to them."""
 
 from django.db import transaction
 
@@ -6,8 +6,8 @@ from instances.channels.sandbox.actions.contacts import ContactChanges, change_c
 from instances.channels.sandbox.actions.groups import create_group_as_contact
 from instances.models import Instance, SandboxContact
 
-# 555-0100 to 0199 are reserved for fiction: no subscriber has them.
-PEOPLE: dict[str, ContactChanges] = {
+# 555-0100 to 0199 are reserved for fiction: no real phone has them.
+CONTACTS: dict[str, ContactChanges] = {
     "15550100101": {"name": "Rita Reads (after 2 s)", "read_after": 2},
     "15550100102": {"name": "Sam Slow (gets it after 5 s)", "deliver_after": 5, "read_after": 5},
     "15550100103": {"name": "Otto Offline", "online": False},
@@ -18,11 +18,11 @@ GROUP = "Rita and Sam"
 
 
 @transaction.atomic
-def give_people(instance: Instance) -> None:
-    """A few contacts and one group for a sandbox that has no contacts; any other stays as it is."""
+def add_contacts(instance: Instance) -> None:
+    """Adds the contacts and one group to a sandbox without contacts; does nothing if it has any."""
     if SandboxContact.objects.filter(instance=instance).exists():
         return
-    for phone, mind in PEOPLE.items():
-        change_contact(instance, phone=phone, **mind)
-    rita, sam = (f"{phone}@c.us" for phone in list(PEOPLE)[:2])
+    for phone, behaviour in CONTACTS.items():
+        change_contact(instance, phone=phone, **behaviour)
+    rita, sam = (f"{phone}@c.us" for phone in list(CONTACTS)[:2])
     create_group_as_contact(instance, name=GROUP, by=rita, members=[sam])

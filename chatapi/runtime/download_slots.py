@@ -1,4 +1,4 @@
-"""Limits streamed responses (files, exports): a client that reads one slowly holds a thread of the web server.
+"""Limits streamed responses (files, exports): a client that reads slowly occupies a thread of the web server.
 
 The server has 40 threads (runtime/web.py), so 40 slow clients would block all pages. Short responses are read
 completely and sent at once; the number of simultaneous long ones is limited.
@@ -13,17 +13,17 @@ from chatapi.ui.numbers import parse_digits
 from instances.limits import login_throttle
 from instances.limits.thread_slots import ThreadSlots
 
-WHOLE_MOST = 1024 * 1024  # bytes
-AT_ONCE = 20  # long responses of a web process
-AT_ONCE_PER_ADDRESS = 8
-TOO_MANY = "Too many files are being downloaded at this moment. Try again in a minute."
+SHORT_BYTES = 1024 * 1024  # a response up to this size needs no slot
+MAX_DOWNLOADS = 20  # simultaneous long responses of a web process
+MAX_DOWNLOADS_PER_ADDRESS = 8
+TOO_MANY = "Too many files are being downloaded now. Try again in a minute."
 
-_slots = ThreadSlots(AT_ONCE, AT_ONCE_PER_ADDRESS)
+_slots = ThreadSlots(MAX_DOWNLOADS, MAX_DOWNLOADS_PER_ADDRESS)
 
 
 def is_short(response: StreamingHttpResponse) -> bool:
     length = parse_digits(response.headers.get("Content-Length"))
-    return length is not None and length <= WHOLE_MOST
+    return length is not None and length <= SHORT_BYTES
 
 
 class SlotResponse:
@@ -49,7 +49,7 @@ class SlotResponse:
 
 def with_slot(response: StreamingHttpResponse, environ: dict[str, Any]) -> Iterable[bytes] | None:
     """Returns the response with a slot; None if no slot is free, in total or for the client's IP address."""
-    asked = HttpRequest()
-    asked.META = environ
-    address = login_throttle.client_address(asked)
+    request = HttpRequest()
+    request.META = environ
+    address = login_throttle.client_address(request)
     return SlotResponse(response, address) if _slots.acquire(address) else None

@@ -1,4 +1,4 @@
-"""Static files, collected only when their sources changed: the second start must not pay for the first one."""
+"""Collects static files, only if their sources have changed, so that later starts are fast."""
 
 import hashlib
 import os
@@ -10,8 +10,8 @@ from django.core.management import call_command
 from chatapi import __version__
 
 
-def sources() -> str:
-    """A digest of what would be collected: every file's name, size and time, and how it is stored."""
+def sources_digest() -> str:
+    """Returns a digest of what would be collected: name, size and time of every file, and the storage."""
     digest = hashlib.sha256(f"{__version__} {settings.STORAGES['staticfiles']}".encode())
     for finder in get_finders():
         for path, storage in finder.list([]):
@@ -21,9 +21,9 @@ def sources() -> str:
 
 
 def collect() -> bool:
-    """Fills STATIC_ROOT if anything changed since it was last filled to the end; whether it had to."""
+    """Collect into STATIC_ROOT if anything has changed since the last complete collection; returns whether it did."""
     mark = settings.DATA_DIR / "static.digest"
-    wanted = sources()
+    wanted = sources_digest()
     if mark.exists() and mark.read_text() == wanted and settings.STATIC_ROOT.is_dir():
         return False
     mark.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Slots for requests that hold a thread of the web server for long; a process has 40 threads (chatapi/runtime/web.py).
+"""Slots for requests that occupy a thread of the web server for long; it has 40 (chatapi/runtime/web.py).
 
 Without a limit, a few slow servers or clients could occupy all threads.
 """

@@ -5,11 +5,11 @@ import pytest
 from django.core.checks import Error
 from django.test import override_settings
 
-from chatapi.checks import wrong_settings
+from chatapi.checks import check_settings
 
 
 def found() -> list[tuple[str | None, str, str | None]]:
-    return [(message.id, message.msg, message.hint) for message in wrong_settings(None)]
+    return [(message.id, message.msg, message.hint) for message in check_settings(None)]
 
 
 def test_the_defaults_are_right() -> None:
@@ -18,30 +18,30 @@ def test_the_defaults_are_right() -> None:
 
 def test_what_the_settings_file_could_not_read_is_told() -> None:
     with override_settings(SETTINGS_ERRORS=[("TRIAL_DAYS", "it is no number")]):
-        [message] = wrong_settings(None)
+        [message] = check_settings(None)
     assert isinstance(message, Error)
     assert (message.id, message.msg, message.hint) == (
         "chatapi.E001",
         "TRIAL_DAYS: it is no number.",
-        "docs/settings.md says what it takes; unset it for the default.",
+        "docs/settings.md lists the accepted values; unset it for the default.",
     )
 
 
 @pytest.mark.parametrize(
     ("variable", "value", "identity", "says"),
     [
-        ("PORT", 70000, "chatapi.E003", "PORT: 70000 is not a port."),
+        ("PORT", 70000, "chatapi.E003", "PORT: 70000 is not a port number."),
         ("SITE_URL", "chat.example.com", "chatapi.E004",
-         "SITE_URL: 'chat.example.com' is not an address that starts with http:// or https://."),
+         "SITE_URL: 'chat.example.com' is not a URL that starts with http:// or https://."),
         ("HOOKS_ALLOW_NETWORKS", ["10.0.0.1/8"], "chatapi.E007", "HOOKS_ALLOW_NETWORKS: 10.0.0.1/8 has host bits set."),
         ("LOG_LEVEL", "LOUD", "chatapi.E008",
-         "LOG_LEVEL: 'LOUD' is none of DEBUG, INFO, WARNING, ERROR, CRITICAL."),
+         "LOG_LEVEL: 'LOUD' is not one of DEBUG, INFO, WARNING, ERROR, CRITICAL."),
         ("API_RATE", "often", "chatapi.E010", "API_RATE: 'often' is not a number and a period."),
         ("METRICS_TOKEN", "short", "chatapi.E011",
-         "METRICS_TOKEN: it is too short or holds spaces or other characters that no header carries."),
+         "METRICS_TOKEN: it is too short, or contains spaces or other characters that a header cannot contain."),
         ("HOOKS_CA_FILE", "/nowhere/ca.pem", "chatapi.E012",
-         "HOOKS_CA_FILE: /nowhere/ca.pem can't be read: No such file or directory."),
-        ("HOOKS_CA_FILE", __file__, "chatapi.E012", f"HOOKS_CA_FILE: {__file__} holds no certificate in PEM."),
+         "HOOKS_CA_FILE: /nowhere/ca.pem cannot be read: No such file or directory."),
+        ("HOOKS_CA_FILE", __file__, "chatapi.E012", f"HOOKS_CA_FILE: {__file__} contains no PEM certificate."),
         ("WEB_PROCESSES", 0, "chatapi.E001", "WEB_PROCESSES: 0 is less than 1."),
         ("HOOKS_DISPATCHERS", 0, "chatapi.E001", "HOOKS_DISPATCHERS: 0 is less than 1."),
     ],
@@ -61,13 +61,13 @@ def test_a_file_of_certificates_is_right() -> None:
 @pytest.mark.parametrize(
     ("variables", "identity", "says"),
     [
-        ({"MEDIA_S3_BUCKET": "a b"}, "chatapi.E013", "MEDIA_S3_BUCKET: 'a b' is no bucket's name."),
+        ({"MEDIA_S3_BUCKET": "a b"}, "chatapi.E013", "MEDIA_S3_BUCKET: 'a b' is not a bucket name."),
         ({"MEDIA_S3_REGION": "eu-1"}, "chatapi.E013",
          "MEDIA_S3_BUCKET: it is unset, so MEDIA_S3_REGION has no effect."),
         ({"MEDIA_S3_BUCKET": "files", "MEDIA_S3_ENDPOINT": "s3.example.com"}, "chatapi.E014",
-         "MEDIA_S3_ENDPOINT: 's3.example.com' is not an address that starts with http:// or https://."),
+         "MEDIA_S3_ENDPOINT: 's3.example.com' is not a URL that starts with http:// or https://."),
         ({"MEDIA_S3_BUCKET": "files", "MEDIA_S3_SECRET_KEY": "hush"}, "chatapi.E015",
-         "MEDIA_S3_ACCESS_KEY: of the two keys one is unset."),
+         "MEDIA_S3_ACCESS_KEY: one of the two keys is unset."),
     ],
 )  # fmt: skip
 def test_a_store_for_files_that_is_half_configured_is_told(

@@ -32,7 +32,7 @@ def bodies(instance: Instance) -> list[dict]:
 
 def test_hooks_are_spread_evenly_over_load_test_instances() -> None:
     [line] = load("--instances", "3", "--count", "8", "--url", URL, "--parallel", "--guaranteed")
-    assert line.startswith("8 hooks emitted over 3 instances in ")
+    assert line.startswith("8 hooks created for 3 instances in ")
     instances = list(Instance.objects.order_by("pk"))
     assert [(one.name, one.owner.owner.email, one.is_paid) for one in instances] == [
         ("Load test 1", "load-test@localhost", True),
@@ -69,7 +69,7 @@ def test_with_wait_it_says_what_became_of_them(tmp_path: Path) -> None:
     with Receiver([(200, {}, b""), (200, {}, b""), (500, {}, b"")]) as receiver, Dispatch(tmp_path):
         lines = load("--instances", "1", "--count", "3", "--url", receiver.url, "--wait")
     assert re.fullmatch(
-        r"All settled \d+\.\d s after the first was emitted: \d+/s; total 2 delivered, 1 failed\.", lines[1]
+        r"All finished \d+\.\d s after the first was created: \d+/s; total 2 delivered, 1 failed\.", lines[1]
     )
     [instance] = Instance.objects.all()
     assert {received.path for received in receiver.wait_for(3)} == {f"/hook/{instance.number}"}
@@ -98,14 +98,14 @@ def test_a_person_with_the_load_tests_address_keeps_the_account_and_its_instance
     account.owner.set_password("a password of mine")
     account.owner.save()
     instance = InstanceFactory(owner=account, name="Load test 1")
-    with pytest.raises(CommandError, match="has a password, so it is a person's"):
+    with pytest.raises(CommandError, match="has a password, so it belongs to a person"):
         load("--url", URL)
     assert load("--clean") == ["0 load-test instances removed, with 0 hooks."]
     assert list(Instance.objects.all()) == [instance]
 
 
 def test_it_says_what_is_wrong_and_makes_nothing() -> None:
-    with pytest.raises(CommandError, match="--url is missing"):
+    with pytest.raises(CommandError, match="--url is required"):
         load("--count", "5")
     with pytest.raises(CommandError, match="must begin with http:// or https://"):
         load("--url", "ftp://127.0.0.1/")

@@ -135,9 +135,7 @@ def test_the_check_on_a_wrong_database_url_names_it_without_its_password(tmp_pat
     environment = product_environment(tmp_path, DATABASE_URL="postgresql://ann:s3cret@a:5432,b:port/chat")
     done = manage("check", environment=environment)
     assert done.returncode == 1
-    assert (
-        "(chatapi.E005) DATABASE_URL: it takes postgresql://user:password@host:5432/database." in done.stderr
-    )
+    assert "(chatapi.E005) DATABASE_URL: use postgresql://user:password@host:5432/database." in done.stderr
     assert "s3cret" not in done.stdout + done.stderr
 
 

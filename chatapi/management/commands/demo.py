@@ -1,4 +1,4 @@
-"""`manage.py demo --json`: the demo account's login for programs and people; made if it is missing, else as it was."""
+"""`manage.py demo [--json]`: prints the demo account's login; creates the account if it is missing."""
 
 import json
 from typing import Any
@@ -9,24 +9,31 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError, OperationalError
 
 from accounts.models import Account
-from chatapi.demo_account.account import EMAIL, Demo, DemoBlocked, keep, kept_login, make_demo
+from chatapi.demo_account.account import (
+    EMAIL,
+    Demo,
+    DemoBlocked,
+    create_or_repair,
+    read_login,
+    write_login,
+)
 
 REFUSAL = (
     "DATABASE_URL is set, so this may be a real site, and the demo account's login is stored in plain text in "
-    "DATA_DIR/demo.json; give --force to make it all the same."
+    "DATA_DIR/demo.json; use --force to create it anyway."
 )
 
 
 class Command(BaseCommand):
-    help = "Makes the demo account with a paid and authenticated sandbox instance, and prints its login."
+    help = "Creates the demo account with a paid and authenticated sandbox instance, and prints its login."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--json", action="store_true", help="one line of JSON, and nothing else, on stdout"
+            "--json", action="store_true", help="print one line of JSON, and nothing else, on stdout"
         )
-        parser.add_argument("--force", action="store_true", help="also against a DATABASE_URL")
+        parser.add_argument("--force", action="store_true", help="create it even if DATABASE_URL is set")
 
-    # `manage.py up` passes first_start: it makes the account once, and then never resets what people changed.
+    # `manage.py up` passes first_start: it creates the account once, and never resets what users have changed.
     stealth_options = ("first_start",)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -34,11 +41,11 @@ class Command(BaseCommand):
             raise CommandError(REFUSAL)
         try:
             if options.get("first_start"):
-                made_before = Account.objects.filter(owner__email=EMAIL).exists()
-                return follow_site() if made_before else self.print(make_demo(), options["json"])
+                exists = Account.objects.filter(owner__email=EMAIL).exists()
+                return update_urls() if exists else self.print(create_or_repair(), options["json"])
             if settings.EMBEDDED_POSTGRES:
                 call_command("migrate", interactive=False, verbosity=0)
-            self.print(make_demo(), options["json"])
+            self.print(create_or_repair(), options["json"])
         except DemoBlocked as error:
             raise CommandError(str(error)) from None
         except (OperationalError, InterfaceError) as error:
@@ -67,13 +74,13 @@ class Command(BaseCommand):
         )
 
 
-def follow_site() -> None:
-    """The file's addresses follow SITE_URL and PORT; nothing else is looked at."""
-    login = kept_login()
+def update_urls() -> None:
+    """Update the URLs in the file after a change of SITE_URL or PORT; changes nothing else."""
+    login = read_login()
     if login and login.get("site") != settings.SITE_URL:
         for instance in login.get("instances", []):
             instance["apiUrl"] = f"{settings.SITE_URL}/instance{instance['id']}/"
-        keep(login | {"site": settings.SITE_URL})
+        write_login(login | {"site": settings.SITE_URL})
 
 
 def first_line(error: Exception) -> str:

@@ -1,6 +1,6 @@
-"""`manage.py hooks check` proves that no hook was lost; `manage.py hooks load` makes thousands, to measure.
+"""`manage.py hooks check` verifies that no hook was lost; `manage.py hooks load` creates thousands, for measurements.
 
-It is part of chatapi because load tests create instances, which hooks does not know.
+It is in chatapi because load tests create instances, and the app hooks does not import instances.
 """
 
 from __future__ import annotations
@@ -23,34 +23,45 @@ from instances.actions.load_test import (
 
 
 class Command(BaseCommand):
-    help = "check: prove that no hook was lost (exits with 1 when one was). load: make hooks by the thousand."
+    help = "check: verify that no hook was lost (exit code 1 if one was). load: create thousands of hooks."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         subparsers = parser.add_subparsers(dest="what", required=True)
         subparsers.add_parser("check", help="emitted = the sum of all states, per instance")
-        add = subparsers.add_parser("load", help="emit hooks over load-test instances").add_argument
-        add("--instances", type=at_least_one, default=10, help="over so many instances, evenly (10)")
-        add("--count", type=at_least_one, default=1000, help="so many hooks in all (1000)")
-        add("--url", help="each instance posts to URL/{its number}")
-        add("--rate", type=positive, help="so many hooks a second; without it as fast as it goes")
+        add = subparsers.add_parser("load", help="create hooks of load-test instances").add_argument
+        add(
+            "--instances",
+            type=at_least_one,
+            default=10,
+            help="number of instances that share the hooks evenly (10)",
+        )
+        add("--count", type=at_least_one, default=1000, help="number of hooks in total (1000)")
+        add("--url", help="hooks of an instance go to URL/{its number}")
+        add("--rate", type=positive, help="hooks per second; without it, as fast as possible")
         add("--parallel", action="store_true", help="with parallelHooks")
         add("--guaranteed", action="store_true", help="with guaranteedHooks")
-        add("--wait", action="store_true", help="wait until every hook is settled, and say how long it took")
-        add("--clean", action="store_true", help="then remove all load-test instances with their rows")
+        add(
+            "--wait",
+            action="store_true",
+            help="wait until every hook is finished, and print how long it took",
+        )
+        add("--clean", action="store_true", help="afterwards remove all load-test instances with their rows")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["what"] == "check":
-            self.check_sums()
+            self.check_all_instances()
             return
         if not options["url"] and not options["clean"]:
-            raise CommandError("--url is missing: where are the hooks to go? (--clean alone removes.)")
+            raise CommandError(
+                "--url is required: where to send the hooks. (--clean alone removes load-test instances.)"
+            )
         if options["url"]:
             self.load(**options)
         if options["clean"]:
             instances, hooks = remove_load_test()
             self.stdout.write(f"{instances} load-test instances removed, with {hooks} hooks.")
 
-    def check_sums(self) -> None:
+    def check_all_instances(self) -> None:
         rows = totals_of_one_moment()
         for row in rows:
             self.stdout.write(sentence(row))
@@ -76,7 +87,7 @@ class Command(BaseCommand):
             list(by_key), count, lambda key, number: load_test_event(by_key[key], number), rate=rate
         )
         self.stdout.write(
-            f"{count} hooks emitted over {instances} instances in {seconds:.1f} s: {count / seconds:.0f}/s."
+            f"{count} hooks created for {instances} instances in {seconds:.1f} s: {count / seconds:.0f}/s."
         )
         if options["wait"]:
             load_test.wait_until_settled(list(by_key))
@@ -85,7 +96,7 @@ class Command(BaseCommand):
                 f"{n} {state.value}" for state, n in load_test.outcome(list(by_key)).items() if n
             )
             self.stdout.write(
-                f"All settled {seconds:.1f} s after the first was emitted: {count / seconds:.0f}/s; total {ended}."
+                f"All finished {seconds:.1f} s after the first was created: {count / seconds:.0f}/s; total {ended}."
             )
 
 

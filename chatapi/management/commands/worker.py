@@ -9,7 +9,7 @@ from chatapi.runtime.worker import Worker
 
 
 class Command(BaseCommand):
-    help = "Runs the background work (django-q2's cluster) and restarts whatever of it dies or freezes."
+    help = "Runs the background work (django-q2's cluster) and restarts it if it ends or freezes."
 
     def handle(self, *args: Any, **options: Any) -> None:
         end_with_parent()

@@ -24,17 +24,17 @@ def open_slot(response: HttpResponse | StreamingHttpResponse, address: str = "19
     return status, found
 
 
-def long(length: int = download_slots.WHOLE_MOST + 1) -> StreamingHttpResponse:
+def long(length: int = download_slots.SHORT_BYTES + 1) -> StreamingHttpResponse:
     return StreamingHttpResponse([b"a", b"b"], headers={"Content-Length": str(length)})
 
 
 def test_what_is_short_is_sent_as_one_and_holds_nothing() -> None:
-    for response in (HttpResponse(b"ab"), long(download_slots.WHOLE_MOST)):
+    for response in (HttpResponse(b"ab"), long(download_slots.SHORT_BYTES)):
         assert open_slot(response) == ("200 Some", [b"ab"])
 
 
 def test_of_long_ones_an_address_has_eight_under_way_until_it_closes_one() -> None:
-    open_ones = [open_slot(long())[1] for _ in range(download_slots.AT_ONCE_PER_ADDRESS)]
+    open_ones = [open_slot(long())[1] for _ in range(download_slots.MAX_DOWNLOADS_PER_ADDRESS)]
     assert b"".join(open_ones[0]) == b"ab"
     status, body = open_slot(StreamingHttpResponse([b"without a length"]))
     assert status == "503 Service Unavailable"

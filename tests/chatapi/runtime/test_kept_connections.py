@@ -1,4 +1,4 @@
-"""A kept connection to the database is looked at before it is used again, and checks only when there is a reason."""
+"""Health checks of persistent database connections: a query is sent only when there is a reason."""
 
 from typing import Any
 
@@ -15,46 +15,46 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def checks(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """What the server has answered each time that Django checks it."""
-    answers: list[bool] = []
-    ask = django_base.DatabaseWrapper.is_usable
+    """The results of Django's own health checks, which send a query."""
+    results: list[bool] = []
+    original = django_base.DatabaseWrapper.is_usable
 
     def counted(self: Any) -> bool:
-        answers.append(ask(self))
-        return answers[-1]
+        results.append(original(self))
+        return results[-1]
 
     monkeypatch.setattr(django_base.DatabaseWrapper, "is_usable", counted)
     connection.ensure_connection()
-    connection.asked_at = 0.0
-    return answers
+    connection.queried_at = 0.0
+    return results
 
 
-def end_it() -> None:
+def end_connection() -> None:
     """The server ends the connection, as it does when it restarts."""
     pid = connection.connection.info.backend_pid
     with psycopg.connect(database_url(), autocommit=True) as other:
         other.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
 
 
-def test_a_connection_is_asked_once_in_a_while(checks: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_query_is_sent_every_few_seconds(checks: list[bool], monkeypatch: pytest.MonkeyPatch) -> None:
     assert [connection.is_usable() for _ in range(3)] == [True, True, True]
     assert checks == [True]
-    monkeypatch.setattr(base, "ASK_EVERY", 0.0)
+    monkeypatch.setattr(base, "QUERY_SECONDS", 0.0)
     assert connection.is_usable()
     assert checks == [True, True]
 
 
-def test_a_connection_that_the_server_has_ended_is_seen_at_once(checks: list[bool]) -> None:
+def test_an_ended_connection_is_detected_immediately(checks: list[bool]) -> None:
     assert connection.is_usable()
-    end_it()
+    end_connection()
     assert not connection.is_usable()
     assert checks == [True, False]
     connection.close()
 
 
-def test_a_request_after_a_restart_finds_a_new_connection(checks: list[bool]) -> None:
+def test_a_request_after_a_restart_gets_a_new_connection(checks: list[bool]) -> None:
     assert connection.is_usable()
-    end_it()
+    end_connection()
     connection.health_check_enabled, connection.health_check_done = True, False
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")

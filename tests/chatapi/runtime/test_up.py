@@ -74,8 +74,8 @@ def test_a_folder_without_rights_is_one_sentence(tmp_path: Path) -> None:
     done = manage("up", environment=product_environment(tmp_path / "file", PORT=str(free_port())))
     assert done.returncode == 1
     assert done.stderr.strip() == (
-        "CommandError: DATA_DIR: the secret key can be neither read nor made in it: File exists. "
-        "Choose a folder that the user who runs this may write: DATA_DIR=/your/folder."
+        "CommandError: DATA_DIR: the secret key in it can be neither read nor created: File exists. "
+        "Use a folder that the user who runs this can write to: DATA_DIR=/your/folder."
     )
 
 
@@ -88,7 +88,7 @@ def test_wrong_settings_are_one_sentence_each(tmp_path: Path) -> None:
     assert first.startswith("CommandError: PORT: ")
     assert second == (
         "HOOKS_ALLOW_NETWORKS: '10.0.0.0/99' does not appear to be an IPv4 or IPv6 network. "
-        "A comma list of networks: HOOKS_ALLOW_NETWORKS=10.0.0.0/8,192.168.1.7/32."
+        "A comma-separated list of networks: HOOKS_ALLOW_NETWORKS=10.0.0.0/8,192.168.1.7/32."
     )
     assert not (tmp_path / "pg").exists()
 
