@@ -55,7 +55,7 @@ def test_by_keyboard_alone_from_the_sign_up_to_a_verified_webhook(page: Page) ->
     page.wait_for_url(re.compile(r"/instances/\d+/setup/$"))
     press(page, button("Scan with the sandbox phone"))
     with Receiver() as receiver:
-        expect(page.get_by_label("Webhook address")).to_be_focused()
+        expect(page.get_by_label("Webhook URL", exact=True)).to_be_focused()
         page.keyboard.type(receiver.url)
         page.keyboard.press("Enter")
         press(page, button("Send the test message"))
@@ -89,8 +89,8 @@ def test_on_a_phone_with_real_deliveries(page: Page, width: int) -> None:
     page.get_by_role("button", name="Create instance").click()
     page.get_by_role("button", name="Scan with the sandbox phone").click()
     with Receiver() as receiver:
-        page.get_by_label("Webhook address").fill(receiver.url)
-        page.get_by_role("button", name="Save the address").click()
+        page.get_by_label("Webhook URL", exact=True).fill(receiver.url)
+        page.get_by_role("button", name="Save URL").click()
         page.get_by_role("link", name="To the instance").click()
         page.wait_for_url(re.compile(r"/instances/\d+/$"))
 
