@@ -42,7 +42,7 @@ def test_by_keyboard_alone_from_the_sign_up_to_a_verified_webhook(page: Page) ->
     link = lambda name: page.get_by_role("link", name=name)  # noqa: E731
     password = secrets.token_urlsafe(12)
     page.goto("/")
-    press(page, link("Sign up").first)
+    press(page, link("Create account").first)
     page.wait_for_url("**/accounts/signup/")
     write(page, page.locator("input[name=email]"), f"kim-{secrets.token_hex(4)}@example.org")
     write(page, page.locator("input[name=password1]"), password)
@@ -68,7 +68,7 @@ def test_by_keyboard_alone_from_the_sign_up_to_a_verified_webhook(page: Page) ->
         press(page, page.get_by_role("link", name="Webhook Verification").first)
         press(page, button("Start verification"))
         expect(page.get_by_role("heading", name="Verification is running")).to_be_visible()
-        press(page, button("Sandbox message"))
+        press(page, button("Send sandbox message").first)
         row = page.locator("#captures li, #captures tr, .capture-row").first
         expect(row).to_contain_text(re.compile("message", re.IGNORECASE))
         assert len(receiver.requests) == 1  # the bin has it, not the own address

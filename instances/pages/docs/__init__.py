@@ -1,1 +1,1 @@
-"""What the API docs pages show, made of the descriptions that the product itself works by."""
+"""The content of the API docs pages, built from the same tables and docstrings that the API uses."""

@@ -13,8 +13,8 @@ NO_KEY = "YOUR_ACCOUNT_KEY"
 NO_SECRET = "YOUR_SIGNING_SECRET"
 
 
-class Opener(NamedTuple):
-    """`token` and `secret` are empty for strangers and for viewers, who are shown words in their place."""
+class ShownCredentials(NamedTuple):
+    """`token` and `secret` are empty for viewers and for users who are not signed in: they see placeholders."""
 
     number: int
     api_url: str
@@ -38,8 +38,8 @@ class Opener(NamedTuple):
         return self.secret or NO_SECRET
 
 
-def opener_of(instance: Instance | None) -> Opener:
-    """The credentials of the chosen instance; placeholders without one."""
+def credentials_to_show(instance: Instance | None) -> ShownCredentials:
+    """Returns the credentials of the chosen instance, or placeholders if none is chosen."""
     if instance is None:
-        return Opener(12345, f"{settings.SITE_URL}/instance12345/", "", "")
-    return Opener(instance.number, instance.api_url, *credentials_of(instance))
+        return ShownCredentials(12345, f"{settings.SITE_URL}/instance12345/", "", "")
+    return ShownCredentials(instance.number, instance.api_url, *credentials_of(instance))

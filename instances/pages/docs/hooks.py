@@ -1,4 +1,4 @@
-"""The four families of hooks with their exact bytes, made by instances/payloads.py as every hook is."""
+"""An example of each of the four kinds of hooks, with the exact bytes that instances/payloads.py creates."""
 
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -8,32 +8,32 @@ from django.utils.safestring import SafeString
 
 from instances import payloads
 from instances.models import Ack, Chat, Instance, Message
-from instances.pages.docs.markup import coloured, marked
+from instances.pages.docs.markup import highlight_code, render_inline
 from instances.payload_examples import CHAT, MEMBER, RECEIVED, SENT
 
-AT = datetime(2026, 11, 15, tzinfo=UTC)
+EVENT_TIME = datetime(2026, 11, 15, tzinfo=UTC)
 
 
 class Family(NamedTuple):
-    """One family: its key, when it is sent, and the bytes of an example as text and in colours."""
+    """A kind of hook: its key, when it is sent, and the body of an example, plain and highlighted."""
 
     key: str
     title: str
-    words: SafeString
+    description: SafeString
     body: str
     html: SafeString
 
 
-def families(number: int) -> list[Family]:
-    """Of an instance with this number. Nothing of it is saved anywhere."""
+def build_families(number: int) -> list[Family]:
+    """Returns the examples for the instance with this number. Nothing is saved."""
     instance = Instance(number=number, phone="15550001111")
-    chat = Chat(instance=instance, chat_id=CHAT, name="Ann", last_time=AT)
+    chat = Chat(instance=instance, chat_id=CHAT, name="Ann", last_time=EVENT_TIME)
     group = Chat(
         instance=instance,
         chat_id="15550001111-1479621234@g.us",
         name="Friends",
         is_group=True,
-        last_time=AT,
+        last_time=EVENT_TIME,
         invite_code="Kq3vX9mBt0aZ",
     )
     received = Message(
@@ -44,7 +44,7 @@ def families(number: int) -> list[Family]:
         author=CHAT,
         sender_name="Ann",
         body="Hello",
-        time=AT,
+        time=EVENT_TIME,
     )
     sent = Message(
         instance=instance,
@@ -57,36 +57,36 @@ def families(number: int) -> list[Family]:
         by_api=True,
         ack=Ack.SENT,
         queue_number=2223,
-        time=AT,
+        time=EVENT_TIME,
     )
     own = ("15550001111@c.us", True)
     old = payloads.chat_dict(group, [own])
     new = payloads.chat_dict(group, [own, (MEMBER, False)])
     change = payloads.status_body(
-        instance, old=("got qr code", "normal"), new=("authenticated", "normal"), at=AT
+        instance, old=("got qr code", "normal"), new=("authenticated", "normal"), at=EVENT_TIME
     )
     return [
-        family(
+        build_family(
             "messages",
             "A message",
-            "Every message, in both directions: `fromMe` tells whose it is, `self` is 1 for one sent by the API "
-            "and 0 for one typed on the phone. A missed call is a message of type `call_log`.",
+            "Every message, incoming and outgoing: `fromMe` is true for outgoing ones; `self` is 1 if the API sent it "
+            "and 0 if it was typed on the phone. A missed call is a message of type `call_log`.",
             payloads.message_body(received),
         ),
-        family(
+        build_family(
             "ack",
-            "A tick",
-            "With `ackNotificationsOn`. `id` and `queueNumber` are those of the send reply. A status never goes back; "
-            "one that is skipped is legal. A message typed on the phone gets none.",
+            "An ack",
+            "With `ackNotificationsOn`. `id` and `queueNumber` are those of the send reply. A status never goes back, "
+            "but one can be skipped. A message typed on the phone gets no acks.",
             payloads.ack_body(sent, Ack.DELIVERED),
         ),
-        family(
+        build_family(
             "chatUpdate",
             "A chat",
-            "With `chatUpdateOn`: a chat is new (`old` is null) or has another name, picture or people.",
+            "With `chatUpdateOn`: a chat is new (`old` is null), or its name, picture or members changed.",
             payloads.chat_body(instance, old=old, new=new),
         ),
-        family(
+        build_family(
             "instanceStatus",
             "A status",
             "With `statusNotificationsOn`. *ours*: the original's key is not known.",
@@ -95,17 +95,20 @@ def families(number: int) -> list[Family]:
     ]
 
 
-def family(key: str, title: str, words: str, body: bytes) -> Family:
+def build_family(key: str, title: str, description: str, body: bytes) -> Family:
     text = body.decode()
-    return Family(key, title, marked(words), text, coloured(text, "json"))
+    return Family(key, title, render_inline(description), text, highlight_code(text, "json"))
 
 
 HEADERS = (
     ("Content-Type", "application/json"),
     ("User-Agent", f"ChatAPI/{settings.VERSION}"),
-    ("webhook-id", "hook_0192f4c65d7b7c33a1e04be1f1d6e1aa, the same through all attempts"),
-    ("webhook-timestamp", "1794700801, unix seconds"),
-    ("webhook-signature", "v1,…: Standard Webhooks, by the instance's signing secret; perhaps several"),
+    ("webhook-id", "hook_0192f4c65d7b7c33a1e04be1f1d6e1aa, the same for all attempts"),
+    ("webhook-timestamp", "1794700801, Unix seconds"),
+    (
+        "webhook-signature",
+        "v1,…: Standard Webhooks, with the instance's signing secret; several during a rotation",
+    ),
     ("webhook-attempt", "3/20"),
-    ("webhook-simulated", "1, of simulated hooks alone"),
+    ("webhook-simulated", "1, on simulated hooks only"),
 )

@@ -1,4 +1,4 @@
-"""Errors and limits in rows, each figure and sentence taken from where the product itself has it."""
+"""The errors and limits of the wire contract. Numbers and sentences are imported from the code that applies them."""
 
 import json
 from typing import NamedTuple
@@ -16,40 +16,40 @@ from instances.contract.chats import dialogs
 from instances.contract.chats import messages as chats_messages
 from instances.contract.instance import hook_history
 from instances.contract.sending import contacts_and_locations
-from instances.pages.docs.markup import marked
+from instances.pages.docs.markup import render_inline
 
 PHONE = chat_ids.PHONE_SENTENCE
 WAITS = f"{errors.NOT_AUTHENTICATED}. Message to  17680561234@c.us will be sent after successful auth."
 
 
-class Fault(NamedTuple):
-    """What goes wrong, the HTTP status, and the answer as it comes."""
+class ErrorExample(NamedTuple):
+    """What goes wrong, the HTTP status, and the body of the response."""
 
     case: SafeString
     status: int
     body: str
 
 
-def said(body: dict[str, object]) -> str:
+def to_json(body: dict[str, object]) -> str:
     return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
 
 
-def faults() -> list[Fault]:
+def list_errors() -> list[ErrorExample]:
     rows: list[tuple[str, int, dict[str, object]]] = [
         ("The token is missing or wrong", 401, {"error": errors.WRONG_TOKEN}),
         ("The account's key is missing or wrong", 401, {"error": errors.WRONG_UID}),
         ("No instance has this number", 404, {"error": errors.NO_INSTANCE}),
         ("No method has this name", 404, errors.unknown_method("sendMesage").body),
-        ("Another verb than GET, POST or HEAD", 405, errors.verb_not_allowed("PUT").body),
+        ("A verb other than GET, POST or HEAD", 405, errors.verb_not_allowed("PUT").body),
         (
-            "The body is not JSON though it says so",
+            "The body is not JSON, but its Content-Type says so",
             400,
             {"error": "The body is not JSON: Expecting ',' delimiter: line 1 column 7 (char 6)"},
         ),
         ("The request is too long", 413, {"error": "The request is too long."}),
         ("An argument is wrong", 400, {"error": "`limit` must be a whole number from 0 to 2147483647."}),
         (
-            "An argument is wrong, of a method that has a boolean to say no with",
+            "An argument is wrong, in a method whose reply has a boolean for success",
             200,
             {"sent": False, "message": "`body` is required: the URL to link."},
         ),
@@ -73,45 +73,45 @@ def faults() -> list[Fault]:
             200,
             {"error": errors.NOT_AUTHENTICATED},
         ),
-        ("The instance is not paid; `status` still answers", 402, {"error": errors.NOT_PAID}),
+        ("The instance is not paid; `status` still works", 402, {"error": errors.NOT_PAID}),
         (
             "The instance is stopped, or its account is blocked",
             403,
             {"error": "Instance is stopped. Ask …"},
         ),
         ("Too many calls; `Retry-After` says when to retry", 429, errors.too_many_calls(12).body),
-        ("It is our fault; the log of the server has it", 500, {"error": errors.INTERNAL}),
-        ("The database is away; `Retry-After` is 5", 503, {"error": errors.DATABASE_UNAVAILABLE}),
+        ("An internal error; the server log has the details", 500, {"error": errors.INTERNAL}),
+        ("The database is unavailable; `Retry-After` is 5", 503, {"error": errors.DATABASE_UNAVAILABLE}),
     ]
-    return [Fault(marked(case), status, said(body)) for case, status, body in rows]
+    return [ErrorExample(render_inline(case), status, to_json(body)) for case, status, body in rows]
 
 
 class Limit(NamedTuple):
-    what: SafeString
-    most: str
+    subject: SafeString
+    maximum: str
 
 
-def limits() -> list[Limit]:
+def list_limits() -> list[Limit]:
     megabyte = 1024 * 1024
     rows = [
-        ("Calls of one instance", f"{settings.CONTRACT_CALLS_PER_MINUTE:,} a minute"),
-        ("Calls by one account's key", f"{settings.CONTRACT_ACCOUNT_CALLS_PER_MINUTE:,} a minute"),
+        ("Calls per instance", f"{settings.CONTRACT_CALLS_PER_MINUTE:,} a minute"),
+        ("Calls per account key", f"{settings.CONTRACT_ACCOUNT_CALLS_PER_MINUTE:,} a minute"),
         (
-            "Wrong tokens from one address",
-            f"{settings.CONTRACT_WRONG_TOKENS_PER_MINUTE:,} a minute; then 429 to whatever comes from there",
+            "Wrong tokens per IP address",
+            f"{settings.CONTRACT_WRONG_TOKENS_PER_MINUTE:,} a minute; then all requests from it get 429",
         ),
-        ("Messages that wait to be sent", f"{QUEUE_LIMIT:,} of an instance"),
-        ("Actions that wait to be done", f"{command_queue.ACTIONS_LIMIT:,} of an instance"),
+        ("Messages in the queue", f"{QUEUE_LIMIT:,} per instance"),
+        ("Actions in the queue", f"{command_queue.ACTIONS_LIMIT:,} per instance"),
         ("A text", f"{TEXT_LIMIT:,} bytes"),
-        ("A body with no file", f"{settings.DATA_UPLOAD_MAX_MEMORY_SIZE // megabyte} MB"),
-        ("A file by address or in a form", f"{settings.MEDIA_MAX_BYTES // megabyte} MB"),
+        ("A body without a file", f"{settings.DATA_UPLOAD_MAX_MEMORY_SIZE // megabyte} MB"),
+        ("A file by URL or in a form", f"{settings.MEDIA_MAX_BYTES // megabyte} MB"),
         (
             "A file as a `data:` URI",
-            f"{settings.MEDIA_DATA_URI_MAX_BYTES // megabyte} MB; send a longer one by its address or in a form",
+            f"{settings.MEDIA_DATA_URI_MAX_BYTES // megabyte} MB; send a larger one by URL or in a form",
         ),
         ("The picture of `sendLink`", f"{contacts_and_locations.MAX_PREVIEW_SIZE:,} bytes"),
-        ("Contacts of one `sendContact`", f"{contacts_and_locations.MAX_CONTACTS:,}"),
-        ("Messages of one `forwardMessage`", f"{forwarding.MAX_FORWARDED:,}"),
+        ("Contacts per `sendContact`", f"{contacts_and_locations.MAX_CONTACTS:,}"),
+        ("Messages per `forwardMessage`", f"{forwarding.MAX_FORWARDED:,}"),
         (
             "`messages` with `limit` 0",
             (
@@ -122,10 +122,10 @@ def limits() -> list[Limit]:
         ("A page of `messagesHistory`", f"{chats_messages.MAX_PAGE_SIZE:,} messages"),
         ("`dialogs` without a `limit`", f"{dialogs.MAX_CHATS:,} chats; continue with `page`"),
         ("`instanceStatuses`", f"the last {hook_history.MAX_STATUSES:,} changes"),
-        ("People in a new group", f"{groups.GROUP_LIMIT:,} besides the account"),
+        ("Members of a new group", f"{groups.GROUP_LIMIT:,} in addition to the account"),
         ("The name of a group", f"{groups.NAME_LIMIT:,} characters"),
-        ("Labels of an instance", f"{labels.LABEL_LIMIT:,}"),
+        ("Labels per instance", f"{labels.LABEL_LIMIT:,}"),
         ("`banPhoneMask`", f"{ban_masks.MAX_LENGTH:,} characters"),
         ("`preBanMessage`", f"{bans.LONGEST_MESSAGE:,} characters"),
     ]
-    return [Limit(marked(what), most) for what, most in rows]
+    return [Limit(render_inline(subject), maximum) for subject, maximum in rows]

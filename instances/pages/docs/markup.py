@@ -1,4 +1,4 @@
-"""Docstrings and code as HTML: backticks become code, and code gets its colours on the server."""
+"""Docstrings and code as HTML: backticks become <code>, and code is highlighted on the server."""
 
 import re
 from functools import lru_cache
@@ -12,18 +12,18 @@ from pygments.lexers import get_lexer_by_name
 OURS = '<em class="ours" title="What the original does here is unknown; this is our choice.">ours</em>'
 
 
-def marked(text: str) -> SafeString:
-    """Text with `code` and *ours* as they are meant; line breaks within a paragraph mean nothing."""
+def render_inline(text: str) -> SafeString:
+    """Returns the text as HTML, with `code` and *ours* as elements. Line breaks are kept as spaces."""
     html = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text, quote=False))
     return mark_safe(html.replace("*ours*", OURS))  # escaped above
 
 
-def paragraphs(text: str) -> list[SafeString]:
-    return [marked(" ".join(part.split())) for part in text.split("\n\n") if part.strip()]
+def render_paragraphs(text: str) -> list[SafeString]:
+    return [render_inline(" ".join(part.split())) for part in text.split("\n\n") if part.strip()]
 
 
-@lru_cache(maxsize=512)  # of all methods and receivers, and of some instances
-def coloured(text: str, language: str) -> SafeString:
-    """Code with a class on each token (static/css/docs.css); pygments escapes it. Kept: it is always the same."""
+@lru_cache(maxsize=512)  # fits all methods and receivers, and the hooks of some instances
+def highlight_code(text: str, language: str) -> SafeString:
+    """Returns the code as HTML with a class on each token (static/css/docs.css). Pygments escapes the text."""
     lexer = get_lexer_by_name(language, ensurenl=False, stripnl=False)
     return mark_safe(highlight(text, lexer, HtmlFormatter(nowrap=True, classprefix="t-")))

@@ -1,4 +1,4 @@
-"""The methods of the wire contract as its page shows them, out of registry.METHODS and their examples."""
+"""The methods of the wire contract as the docs page shows them, from registry.METHODS and their examples."""
 
 import inspect
 import json
@@ -17,28 +17,28 @@ from instances.contract.arguments import Argument
 from instances.contract.examples import GROUPS, PNG, Example, described
 from instances.contract.openapi import describe_argument
 from instances.contract.registry import Method
-from instances.pages.docs.credentials import NO_KEY, Opener
-from instances.pages.docs.markup import coloured, marked, paragraphs
+from instances.pages.docs.credentials import NO_KEY, ShownCredentials
+from instances.pages.docs.markup import highlight_code, render_inline, render_paragraphs
 
 
 class ArgumentRow(NamedTuple):
-    """One argument: all the names it goes by, what it takes, and whether it must come."""
+    """One argument: its name and aliases, the values it accepts, and whether it is required."""
 
     names: tuple[str, ...]
-    takes: SafeString
+    accepts: SafeString
     required: bool
 
 
 class Entry(NamedTuple):
-    """One method, without what differs from reader to reader."""
+    """One method, without the parts that depend on the reader."""
 
     method: Method
     example: Example
-    words: list[SafeString]
+    paragraphs: list[SafeString]
     arguments: list[ArgumentRow]
     reply: str
     reply_html: SafeString
-    refused: str
+    refusal: str
     haystack: str
 
     @property
@@ -52,8 +52,8 @@ class Group(NamedTuple):
     entries: list[Entry]
 
 
-class Shown(NamedTuple):
-    """A method with the reader's own curl line: `curl` as it is shown, `copied` with the whole token."""
+class MethodWithCurl(NamedTuple):
+    """A method with the reader's curl line: `curl` is shown with a masked token, `copied` has the complete one."""
 
     entry: Entry
     curl: str
@@ -61,68 +61,72 @@ class Shown(NamedTuple):
 
 
 @cache
-def groups() -> list[Group]:
-    """All methods in their groups. Made once: nothing of it changes while the process lives."""
-    made: dict[str, list[Entry]] = {name: [] for name in GROUPS}
+def list_groups() -> list[Group]:
+    """Returns all methods in their groups. Cached: they do not change while the process runs."""
+    entries_by_group: dict[str, list[Entry]] = {name: [] for name in GROUPS}
     for group, method, example in described():
-        made[group].append(entry_of(method, example))
-    return [Group(name, slugify(name), entries) for name, entries in made.items()]
+        entries_by_group[group].append(build_entry(method, example))
+    return [Group(name, slugify(name), entries) for name, entries in entries_by_group.items()]
 
 
-def entry_of(method: Method, example: Example) -> Entry:
+def build_entry(method: Method, example: Example) -> Entry:
     text = inspect.cleandoc(method.function.__doc__ or "")
-    arguments = [row_of(argument) for argument in method.arguments]
+    arguments = [build_argument_row(argument) for argument in method.arguments]
     reply = "" if example.reply == PNG else pretty(example.reply)
-    refused = ""
+    refusal = ""
     if method.failure_key:
-        refused = json.dumps({method.failure_key: method.failure_value, "message": "…"}, ensure_ascii=False)
+        refusal = json.dumps({method.failure_key: method.failure_value, "message": "…"}, ensure_ascii=False)
     names = " ".join(name for row in arguments for name in row.names)
     return Entry(
         method=method,
         example=example,
-        words=paragraphs(text),
+        paragraphs=render_paragraphs(text),
         arguments=arguments,
         reply=reply,
-        reply_html=coloured(reply, "json"),
-        refused=refused,
+        reply_html=highlight_code(reply, "json"),
+        refusal=refusal,
         haystack=f"{method.name} {' '.join(method.aliases)} {text} {names}".lower(),
     )
 
 
-def row_of(argument: Argument) -> ArgumentRow:
+def build_argument_row(argument: Argument) -> ArgumentRow:
     return ArgumentRow(
-        (argument.wire, *argument.aliases), marked(describe_argument(argument)), argument.required
+        (argument.wire, *argument.aliases), render_inline(describe_argument(argument)), argument.required
     )
 
 
-def find(query: str) -> list[Group]:
-    """The groups with the methods that have all words of the query, in name, words or arguments; none are empty."""
+def find_methods(query: str) -> list[Group]:
+    """Returns the methods whose name, description or arguments contain all words; no group is empty."""
     words = query.lower().split()
     found = [
-        group._replace(entries=[entry for entry in group.entries if fits(entry.haystack, words)])
-        for group in groups()
+        group._replace(entries=[entry for entry in group.entries if contains_all(entry.haystack, words)])
+        for group in list_groups()
     ]
     return [group for group in found if group.entries]
 
 
-def fits(text: str, words: Sequence[str]) -> bool:
+def contains_all(text: str, words: Sequence[str]) -> bool:
     return all(word in text for word in words)
 
 
-def shown(entry: Entry, opener: Opener) -> Shown:
-    return Shown(
-        entry, curl_line(entry, opener, opener.shown_token), curl_line(entry, opener, opener.copied_token)
+def add_curl(entry: Entry, credentials: ShownCredentials) -> MethodWithCurl:
+    return MethodWithCurl(
+        entry,
+        build_curl_line(entry, credentials, credentials.shown_token),
+        build_curl_line(entry, credentials, credentials.copied_token),
     )
 
 
-def curl_line(entry: Entry, opener: Opener, token: str) -> str:
-    """The example as a line for a POSIX shell."""
+def build_curl_line(entry: Entry, credentials: ShownCredentials, token: str) -> str:
+    """Returns the example as a command for a POSIX shell."""
     method, given = entry.method, entry.example.given
     by_query = method.verbs[0] == "GET" and not (given and "POST" in method.verbs and not method.by_uid)
-    address = f"{settings.SITE_URL}/" if method.by_uid else opener.api_url
-    opening = f"uid={NO_KEY}" if method.by_uid else f"token={token}"  # the mask is not to be escaped
-    rest = urlencode({name: word(value) for name, value in given.items()}, safe="@") if by_query else ""
-    url = f"{address}{method.name}?{opening}{'&' if rest else ''}{rest}"
+    base_url = f"{settings.SITE_URL}/" if method.by_uid else credentials.api_url
+    credential = f"uid={NO_KEY}" if method.by_uid else f"token={token}"  # urlencode would escape the mask
+    rest = (
+        urlencode({name: query_value(value) for name, value in given.items()}, safe="@") if by_query else ""
+    )
+    url = f"{base_url}{method.name}?{credential}{'&' if rest else ''}{rest}"
     if entry.example.reply == PNG:
         return f"curl -o {method.name}.png {shlex.quote(url)}"
     if by_query:
@@ -133,6 +137,6 @@ def curl_line(entry: Entry, opener: Opener, token: str) -> str:
     return f"curl -X POST {shlex.quote(url)} \\\n  -H 'Content-Type: application/json' \\\n  -d {body}"
 
 
-def word(value: Any) -> str:
-    """As a query has it."""
+def query_value(value: Any) -> str:
+    """Returns the value as a query string contains it, before escaping."""
     return json.dumps(value) if isinstance(value, bool) else str(value)

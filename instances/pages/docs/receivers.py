@@ -1,4 +1,4 @@
-"""The receivers of docs/receivers, read where they lie, beside manage.py."""
+"""The example receivers, read from the folder docs/receivers beside manage.py."""
 
 from functools import cache
 from typing import NamedTuple
@@ -6,22 +6,22 @@ from typing import NamedTuple
 from django.conf import settings
 from django.utils.safestring import SafeString
 
-from instances.pages.docs.credentials import Opener
-from instances.pages.docs.markup import coloured
+from instances.pages.docs.credentials import ShownCredentials
+from instances.pages.docs.markup import highlight_code
 
 
 class Receiver(NamedTuple):
-    """A ready receiver: `needs` to install, `run` to start; `tested` is false where no test can run it."""
+    """A receiver: `needs` installs its dependencies, `run` starts it; `tested` is false if no test runs it."""
 
     key: str
     name: str
     file: str
-    language: str  # as pygments calls it
+    language: str  # pygments's name for it
     needs: str
     run: str
-    words: str
+    requirements: str
     tested: bool = True
-    variables: tuple[str, ...] = ()  # besides API_URL, TOKEN, SECRET
+    variables: tuple[str, ...] = ()  # in addition to API_URL, TOKEN, SECRET
 
 
 RECEIVERS = (
@@ -35,20 +35,20 @@ RECEIVERS = (
     ),
     Receiver(
         "php", "PHP", "php/receiver.php", "php", "", "php -S 0.0.0.0:5000 receiver.php",
-        "PHP 8.0 or newer and nothing else; any web server that runs PHP will do.",
+        "PHP 8.0 or newer, without packages; any web server that runs PHP works.",
     ),
     Receiver(
         "java", "Java", "java/Receiver.java", "java", "", "java -cp gson.jar Receiver.java",
-        "JDK 17 or newer, its own HTTP server, and Gson.",
+        "JDK 17 or newer, with its built-in HTTP server, and Gson.",
     ),
     Receiver(
         "csharp", "C#", "csharp/Program.cs", "csharp", "dotnet new web", "dotnet run",
-        ".NET 8: put this in the place of Program.cs.", tested=False,
+        ".NET 8: replace Program.cs with this file.", tested=False,
     ),
     Receiver(
         "google-sheets", "Google Sheets", "sheets/app.js", "javascript", "npm install express", "node app.js",
-        "Node.js 18 or newer: it adds a row for every message of a contact. Share the spreadsheet with a service "
-        "account, whose key is the file CREDENTIALS.",
+        "Node.js 18 or newer. It adds a row for every message from a contact. Share the spreadsheet with a service "
+        "account; CREDENTIALS is the path of its key file.",
         variables=("SPREADSHEET_ID", "CREDENTIALS"),
     ),
 )  # fmt: skip
@@ -61,21 +61,21 @@ class Source(NamedTuple):
 
 
 @cache
-def source(receiver: Receiver) -> Source | None:
-    """The file; None where the product was installed without its docs."""
+def read_source(receiver: Receiver) -> Source | None:
+    """Returns the file; None if the product was installed without its docs."""
     try:
         text = (FOLDER / receiver.file).read_text()
     except OSError:
         return None
-    return Source(text, coloured(text, receiver.language))
+    return Source(text, highlight_code(text, receiver.language))
 
 
-def start_line(receiver: Receiver, opener: Opener, *, shown: bool) -> str:
-    """The environment variables and the command that start the receiver in a shell."""
+def build_start_command(receiver: Receiver, credentials: ShownCredentials, *, shown: bool) -> str:
+    """Returns the shell lines that start the receiver: its dependencies, environment variables and command."""
     values = {
-        "API_URL": opener.api_url,
-        "TOKEN": opener.shown_token if shown else opener.copied_token,
-        "SECRET": opener.shown_secret if shown else opener.copied_secret,
+        "API_URL": credentials.api_url,
+        "TOKEN": credentials.shown_token if shown else credentials.copied_token,
+        "SECRET": credentials.shown_secret if shown else credentials.copied_secret,
         **dict.fromkeys(receiver.variables, "…"),
     }
     lines = [f"export {name}={value}" for name, value in values.items()]

@@ -15,58 +15,62 @@ from chatapi.ui.requests import HtmxRequest
 from instances.pages.chosen_instance import chosen_instance
 from instances.pages.docs import hooks as docs_hooks
 from instances.pages.docs import limits, methods, receivers
-from instances.pages.docs.credentials import NO_TOKEN, Opener, opener_of
-from instances.pages.docs.methods import fits
+from instances.pages.docs.credentials import NO_TOKEN, ShownCredentials, credentials_to_show
+from instances.pages.docs.methods import contains_all
+from instances.pages.query_parameters import search_text
 
 CONTRACT = "instances/pages/docs/contract.html"
-QUERY_MOST = 100  # characters
 
 
 @require_safe
-@never_cache  # it holds the token
+@never_cache  # the page contains the token
 def contract(request: HtmxRequest) -> HttpResponse:
-    """All of it, or what fits `?q=`; htmx gets that part alone."""
+    """The whole contract, or the parts that match `?q=`; htmx gets only these parts."""
     instance = chosen_instance(request) if request.user.is_authenticated else None
-    opener = opener_of(instance)
-    query = request.GET.get("q", "").replace("\x00", "").strip()[:QUERY_MOST]
+    credentials = credentials_to_show(instance)
+    query = search_text(request)
     words = query.lower().split()
     context: dict[str, Any] = {
         "docs_instance": instance,
-        "opener": opener,
-        "forms": forms(opener),
+        "credentials": credentials,
+        "forms": list_url_forms(credentials),
         "query": query,
         "address": f"{settings.SITE_URL}{request.path}",
         "groups": [
-            (group, [methods.shown(entry, opener) for entry in group.entries])
-            for group in methods.find(query)
+            (group, [methods.add_curl(entry, credentials) for entry in group.entries])
+            for group in methods.find_methods(query)
         ],
         "families": [
             family
-            for family in docs_hooks.families(opener.number)
-            if fits(f"hook {family.key} {family.title} {family.words} {family.body}".lower(), words)
+            for family in docs_hooks.build_families(credentials.number)
+            if contains_all(
+                f"hook {family.key} {family.title} {family.description} {family.body}".lower(), words
+            )
         ],
         "headers": docs_hooks.HEADERS if not query else (),
-        "faults": [
-            fault
-            for fault in limits.faults()
-            if fits(f"error {fault.case} {fault.status} {fault.body}".lower(), words)
+        "errors": [
+            error
+            for error in limits.list_errors()
+            if contains_all(f"error {error.case} {error.status} {error.body}".lower(), words)
         ],
         "limits": [
-            limit for limit in limits.limits() if fits(f"limit {limit.what} {limit.most}".lower(), words)
+            limit
+            for limit in limits.list_limits()
+            if contains_all(f"limit {limit.subject} {limit.maximum}".lower(), words)
         ],
     }
     template = f"{CONTRACT}#found" if request.htmx else CONTRACT
     return render(request, template, context)
 
 
-def forms(opener: Opener) -> str:
-    """The three address forms of contract.md, section 1."""
+def list_url_forms(credentials: ShownCredentials) -> str:
+    """Returns the three URL forms of contract.md, section 1, one per line."""
     site = settings.SITE_URL
     return "\n".join(
         [
-            f"{opener.api_url}status?token={NO_TOKEN}",
-            f"{site}//instance{opener.number}//status/?token={NO_TOKEN}",
-            f"{site}/status?instanceId={opener.number}&token={NO_TOKEN}",
+            f"{credentials.api_url}status?token={NO_TOKEN}",
+            f"{site}//instance{credentials.number}//status/?token={NO_TOKEN}",
+            f"{site}/status?instanceId={credentials.number}&token={NO_TOKEN}",
         ]
     )
 
@@ -74,20 +78,20 @@ def forms(opener: Opener) -> str:
 @require_safe
 @never_cache
 def receiver(request: HttpRequest, key: str = "") -> HttpResponse:
-    """One receiver; without a name the first."""
-    found = next((one for one in receivers.RECEIVERS if one.key == (key or "python")), None)
+    """The page of one receiver; without a key, of the one in Python."""
+    found = next((each for each in receivers.RECEIVERS if each.key == (key or "python")), None)
     if found is None:
         raise Http404("No such receiver.")
     instance = chosen_instance(request) if request.user.is_authenticated else None
-    opener = opener_of(instance)
+    credentials = credentials_to_show(instance)
     context = {
         "docs_instance": instance,
-        "opener": opener,
+        "credentials": credentials,
         "receiver": found,
         "filename": found.file.rpartition("/")[2],
         "receivers": receivers.RECEIVERS,
-        "source": receivers.source(found),
-        "start_shown": receivers.start_line(found, opener, shown=True),
-        "start_copied": receivers.start_line(found, opener, shown=False),
+        "source": receivers.read_source(found),
+        "start_shown": receivers.build_start_command(found, credentials, shown=True),
+        "start_copied": receivers.build_start_command(found, credentials, shown=False),
     }
     return render(request, "instances/pages/docs/receivers.html", context)

@@ -129,13 +129,13 @@ def test_the_search_stands_in_the_address(alice: Client) -> None:
 
 def test_the_search_finds_errors_limits_and_hooks(alice: Client) -> None:
     assert "Wrong token. Please provide token" in page_of(alice, f"{CONTRACT}?q=wrong token")
-    assert "Labels of an instance" in page_of(alice, f"{CONTRACT}?q=limit labels")
+    assert "Labels per instance" in page_of(alice, f"{CONTRACT}?q=limit labels")
     assert 'id="hook-chatUpdate"' in page_of(alice, f"{CONTRACT}?q=chatupdate")
 
 
 def test_a_search_that_finds_nothing_says_so_and_shows_no_script(alice: Client) -> None:
     page = page_of(alice, f"{CONTRACT}?q=<script>alert(1)</script>")
-    assert "Nothing fits" in page
+    assert "No matches" in page
     assert "<script>alert" not in page
 
 
@@ -147,16 +147,16 @@ def test_while_it_is_typed_only_what_fits_is_sent(alice: Client) -> None:
 
 def test_the_hooks_stand_there_to_the_byte(alice: Client, instance: Instance) -> None:
     page = page_of(alice)
-    assert [family.key for family in docs_hooks.families(12345)] == [
+    assert [family.key for family in docs_hooks.build_families(12345)] == [
         "messages",
         "ack",
         "chatUpdate",
         "instanceStatus",
     ]
-    for family in docs_hooks.families(12345):
+    for family in docs_hooks.build_families(12345):
         assert f'data-copy="{escape(family.body)}"' in page
         assert family.body.endswith('"instanceId":"12345"}')
-    ack = docs_hooks.families(12345)[1].body
+    ack = docs_hooks.build_families(12345)[1].body
     assert ack == (
         '{"ack":[{"id":"true_17680561234@c.us_3EB0957AD66BAFF57D1D","queueNumber":2223,'
         '"chatId":"17680561234@c.us","status":"delivered"}],"instanceId":"12345"}'
@@ -185,8 +185,8 @@ def test_a_receiver_is_copied_as_it_lies_in_docs(alice: Client, receiver: receiv
     page = page_of(alice, f"{RECEIVERS}{receiver.key}/")
     text = (Path(settings.BASE_DIR) / "docs" / "receivers" / receiver.file).read_text()
     assert f'data-copy="{escape(text)}"' in page
-    assert 'class="t-' in page  # coloured here, not by a script
-    assert ("Not run by the tests" in page) == (receiver.key == "csharp")
+    assert 'class="t-' in page  # highlighted on the server
+    assert ("Not tested" in page) == (receiver.key == "csharp")
 
 
 def test_a_receiver_starts_with_the_instances_own_address_token_and_secret(
@@ -206,8 +206,8 @@ def test_a_receiver_in_a_language_that_there_is_not(alice: Client) -> None:
 
 def test_without_the_docs_folder_the_page_says_so(alice: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receivers, "FOLDER", Path("/nowhere"))
-    receivers.source.cache_clear()
+    receivers.read_source.cache_clear()
     try:
         assert "File not found" in page_of(alice, RECEIVERS)
     finally:
-        receivers.source.cache_clear()
+        receivers.read_source.cache_clear()
