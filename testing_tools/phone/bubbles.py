@@ -65,7 +65,7 @@ def phone_bubbles(conversation: Conversation, *, after: int | None = None) -> li
     if chat is None:
         return []
     most = conversations.NEWS_AT_ONCE if after is not None else 0
-    bubbles, _ = conversations.bubbles_of(chat, after=after, most=most)
+    bubbles, _ = conversations.list_bubbles(chat, after=after, most=most)
     prefetch_related_objects([bubble.message for bubble in bubbles], "media")
     return [
         PhoneBubble(

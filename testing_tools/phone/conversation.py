@@ -37,7 +37,7 @@ class Conversation(NamedTuple):
     @property
     def name(self) -> str:
         if self.chat is not None and (self.chat.name or self.is_group):
-            return conversations.name_of(self.chat)
+            return conversations.chat_name(self.chat)
         return display_name(self.contact)
 
 
@@ -55,7 +55,7 @@ def list_choices(instance: Instance) -> list[ConversationChoice]:
     names = {contact.chat_id: contact.name for contact in contacts}
     choices = [
         ConversationChoice(
-            chat.chat_id, names.get(chat.chat_id) or conversations.name_of(chat), chat.is_group
+            chat.chat_id, names.get(chat.chat_id) or conversations.chat_name(chat), chat.is_group
         )
         for chat in chats
     ]

@@ -1,7 +1,7 @@
-"""How the status of an instance went: what it was from when to when, with a flapping one collapsed.
+"""The status history of an instance: each status with its start and end; frequent changes are collapsed.
 
-The history is kept while `instanceStatuses` is on (contract.md, section 2). How often the status changed in the last
-minutes is known without it, from the hooks that tell of the changes.
+The history is recorded while `instanceStatuses` is on (contract.md, section 2). The number of changes in the last
+minutes does not need it: it is counted from the status hooks.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from chatapi.ui.states import INSTANCE_STATES
 from hooks.models import Hook, Kind
 from instances.models import AccountStatus, Instance, StatusChange, Substatus
 
-WITHIN = timedelta(minutes=10)
-FLAPS = 6  # changes within WITHIN are shown as one line
+FLAP_WINDOW = timedelta(minutes=10)
+FLAP_CHANGES = 6  # this many changes within FLAP_WINDOW are shown as one line
 PAGE_SIZE = 100
-MOST_COUNTED = 1000  # hooks; who flaps more than that in ten minutes flaps "1000 times"
+MAX_COUNTED = 1000  # hooks; more changes in ten minutes are shown as "1000 times"
 
 MEANINGS = {
     Substatus.NORMAL: "",
@@ -36,35 +36,37 @@ MEANINGS = {
     Substatus.EXPIRED: "expired",
     Substatus.OPENING: "opening",
     Substatus.PAIRING: "pairing",
-    Substatus.TIMEOUT: "the phone did not answer in time",
+    Substatus.TIMEOUT: "the phone did not respond in time",
 }
 
 
-class Recent(NamedTuple):
-    """How often the status changed within the last ten minutes."""
+class RecentChanges(NamedTuple):
+    """How often the status changed in the last ten minutes."""
 
     times: int
     minutes: int
 
     @property
     def is_flapping(self) -> bool:
-        return self.times >= FLAPS
+        return self.times >= FLAP_CHANGES
 
     @property
     def words(self) -> str:
         return f"{self.times} times in {self.minutes} min"
 
 
-def recent_changes(instance: Instance) -> Recent:
-    """One query; every change has made a hook, sent or skipped. Simulated ones are no change."""
-    since = timezone.now() - WITHIN
-    told = Hook.objects.filter(endpoint_id=instance.pk, kind=Kind.STATUS, simulated=False).since(since)
-    times = len(told.order_by("-pk").values_list("pk")[:MOST_COUNTED])
-    return Recent(times, int(WITHIN.total_seconds() // 60))
+def count_recent_changes(instance: Instance) -> RecentChanges:
+    """Returns the number of changes. Every change creates a hook, even if it is skipped. One query."""
+    since = timezone.now() - FLAP_WINDOW
+    status_hooks = Hook.objects.filter(endpoint_id=instance.pk, kind=Kind.STATUS, simulated=False).since(
+        since
+    )
+    times = len(status_hooks.order_by("-pk").values_list("pk")[:MAX_COUNTED])
+    return RecentChanges(times, int(FLAP_WINDOW.total_seconds() // 60))
 
 
-class Stay(NamedTuple):
-    """A status from `at` to `until` (None: still so)."""
+class Period(NamedTuple):
+    """A status from `at` to `until` (None: it is the current status)."""
 
     key: int
     word: str
@@ -76,44 +78,44 @@ class Stay(NamedTuple):
     until: datetime | None
 
     @property
-    def lasted(self) -> str:
+    def duration(self) -> str:
         return in_words((self.until or timezone.now()) - self.at)
 
 
 class Line(NamedTuple):
-    """One line of the history: a single stay, or a flapping that hides several; the newest first."""
+    """One line of the history: one period, or several collapsed ones, newest first."""
 
-    stays: list[Stay]
+    periods: list[Period]
 
     @property
-    def first(self) -> Stay:
-        return self.stays[0]
+    def first(self) -> Period:
+        return self.periods[0]
 
     @property
     def is_flapping(self) -> bool:
-        return len(self.stays) > 1
+        return len(self.periods) > 1
 
     @property
     def words(self) -> str:
-        """As "changed 14 times in 10 min"; whole minutes, rounded up."""
-        span = self.stays[0].at - self.stays[-1].at
-        return f"changed {len(self.stays)} times in {-(-span // timedelta(minutes=1))} min"
+        """Such as "changed 14 times in 10 min", in whole minutes, rounded up."""
+        span = self.periods[0].at - self.periods[-1].at
+        return f"changed {len(self.periods)} times in {-(-span // timedelta(minutes=1))} min"
 
     @property
-    def lasted(self) -> str:
-        return in_words((self.stays[0].until or timezone.now()) - self.stays[-1].at)
+    def duration(self) -> str:
+        return in_words((self.periods[0].until or timezone.now()) - self.periods[-1].at)
 
 
 class History(NamedTuple):
     lines: list[Line]
-    newest: int  # key of the newest change of all that fit; the poll asks for what came behind it
-    older: int | None  # key before which the next page begins
+    newest: int  # key of the newest matching change; polls count the changes after it
+    older: int | None  # the next page has the changes before this key
 
 
-def stay_of(change: Any) -> Stay:
+def build_period(change: Any) -> Period:
     status = AccountStatus(change.account_status)
     look = INSTANCE_STATES[status]
-    return Stay(
+    return Period(
         change.pk,
         look.word,
         look.color if change.substatus == Substatus.NORMAL else "orange",
@@ -125,38 +127,39 @@ def stay_of(change: Any) -> Stay:
     )
 
 
-def collapse(stays: Sequence[Stay]) -> list[Line]:
-    """Where FLAPS changes or more lie within ten minutes they become one line; the order is kept."""
+def collapse(periods: Sequence[Period]) -> list[Line]:
+    """Returns the lines, in the same order: FLAP_CHANGES or more changes within ten minutes become one line."""
     lines, place = [], 0
-    while place < len(stays):
+    while place < len(periods):
         end = place + 1
-        while end < len(stays) and stays[place].at - stays[end].at <= WITHIN:
+        while end < len(periods) and periods[place].at - periods[end].at <= FLAP_WINDOW:
             end += 1
-        if end - place < FLAPS:
+        if end - place < FLAP_CHANGES:
             end = place + 1
-        lines.append(Line(list(stays[place:end])))
+        lines.append(Line(list(periods[place:end])))
         place = end
     return lines
 
 
-def changes_of(instance: Instance, status: str) -> Any:
+def status_changes(instance: Instance, status: str) -> Any:
+    """Returns the changes of the instance, to one accountStatus only if that is given."""
     found = StatusChange.objects.filter(instance=instance)
     return found.filter(account_status=status) if status else found
 
 
-def history_of(instance: Instance, *, status: str = "", before: int | None = None) -> History:
-    """A page of the history, of one accountStatus alone if that is given. Two queries."""
+def read_history(instance: Instance, *, status: str = "", before: int | None = None) -> History:
+    """Returns a page of the history, of one accountStatus only if that is given. Two queries."""
     followed_by = StatusChange.objects.filter(instance=instance, at__gt=OuterRef("at")).order_by("at")
-    found = changes_of(instance, status).annotate(until=Subquery(followed_by.values("at")[:1]))
+    found = status_changes(instance, status).annotate(until=Subquery(followed_by.values("at")[:1]))
     if before is not None:
         found = found.filter(pk__lt=before)
     rows: Iterable[Any] = found.order_by("-at", "-pk")[: PAGE_SIZE + 1]
-    stays = [stay_of(row) for row in rows]
-    older = stays[PAGE_SIZE - 1].key if len(stays) > PAGE_SIZE else None
-    newest = changes_of(instance, status).order_by("-pk").values_list("pk", flat=True).first()
-    return History(collapse(stays[:PAGE_SIZE]), newest or 0, older)
+    periods = [build_period(row) for row in rows]
+    older = periods[PAGE_SIZE - 1].key if len(periods) > PAGE_SIZE else None
+    newest = status_changes(instance, status).order_by("-pk").values_list("pk", flat=True).first()
+    return History(collapse(periods[:PAGE_SIZE]), newest or 0, older)
 
 
 def count_since(instance: Instance, key: int, *, status: str = "") -> int:
-    """How many changes the page does not show yet. One query."""
-    return int(changes_of(instance, status).filter(pk__gt=key).count())
+    """Returns the number of changes after this key. One query."""
+    return int(status_changes(instance, status).filter(pk__gt=key).count())

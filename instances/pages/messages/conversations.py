@@ -1,7 +1,7 @@
 """The content of the messages page: the chats of an instance, and one chat's messages as bubbles.
 
-Read-only. Chats are paged by the last one of the previous page, messages by their number: a page costs the same
-wherever it begins. What is live is asked for by a cursor, so that nothing is lost between two polls.
+Read-only. Chats are paged by the last one of the previous page, messages by their number, so every page costs the
+same. Polls send a cursor, so no change is lost between two polls.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from instances.models import Ack, Chat, Instance, Message, MessageType, Outgoing
 
 CHATS_SHOWN = 40
 BUBBLES_SHOWN = 60
-NEWS_AT_ONCE = 200  # messages that one poll brings; the next one continues after them
-WATCHED = 100  # of the newest messages that are shown: their ticks stay true
+NEWS_AT_ONCE = 200  # messages per poll; the next poll continues after them
+TICKS_UPDATED = 100  # the ticks of this many newest messages are updated by polls
 QUEUE_SHOWN = 20
 
 TICKS: dict[int | None, str] = {
@@ -53,13 +53,13 @@ class ChatPage(NamedTuple):
 
     @property
     def cursor(self) -> str:
-        """Changes when anything does that the rows show."""
-        facts = ((row.chat.pk, row.last_number, row.chat.unread, row.name) for row in self.rows)
-        return digest(facts)
+        """Changes when anything shown in the rows changes."""
+        fields = ((row.chat.pk, row.last_number, row.chat.unread, row.name) for row in self.rows)
+        return digest(fields)
 
 
 class Bubble(NamedTuple):
-    """One message; `link` is the address of the file that it carries, `tick` a word for those that went out."""
+    """One message; `link` is the URL of its file, `tick` the last ack of a sent message in a word."""
 
     message: Message
     text: str
@@ -70,16 +70,16 @@ class Bubble(NamedTuple):
     begins_day: bool
 
 
-def digest(facts: Iterable[object]) -> str:
-    return hashlib.blake2b(repr(list(facts)).encode(), digest_size=9).hexdigest()
+def digest(fields: Iterable[object]) -> str:
+    return hashlib.blake2b(repr(list(fields)).encode(), digest_size=9).hexdigest()
 
 
-def name_of(chat: Chat) -> str:
+def chat_name(chat: Chat) -> str:
     return chat.name or chat_ids.digits(chat.chat_id)
 
 
-def chats_of(instance: Instance, *, q: str = "", before: tuple[datetime, int] | None = None) -> ChatPage:
-    """The chats, the last one that was written in first; `before` is (last_time, key). Two queries."""
+def list_chats(instance: Instance, *, q: str = "", before: tuple[datetime, int] | None = None) -> ChatPage:
+    """Returns a page of the chats, the most recent first; `before` is (last_time, key). Two queries."""
     found = Chat.objects.filter(instance=instance)
     for word in q.split():
         found = found.filter(Q(name__icontains=word) | Q(chat_id__contains=word.lstrip("+")))
@@ -100,27 +100,27 @@ def chats_of(instance: Instance, *, q: str = "", before: tuple[datetime, int] | 
     for chat in shown:
         message = newest.get(chat.last_number)
         listed.append(
-            ChatRow(chat, name_of(chat), preview_of(message) if message else "", chat.last_number or 0)
+            ChatRow(chat, chat_name(chat), preview_of(message) if message else "", chat.last_number or 0)
         )
     return ChatPage(listed, len(rows) > CHATS_SHOWN)
 
 
 def preview_of(message: Message) -> str:
-    """A message in a few words, for the list of chats."""
+    """Returns a message in a few words, for the list of chats."""
     label = label_of(message)
     words = "Deleted" if message.deleted_at else f"{label} {text_of(message)}".strip()
     return f"You: {words}"[:120] if message.from_me else words[:120]
 
 
 def label_of(message: Message | OutgoingMessage) -> str:
-    """What kind of message it is, where its text does not say so; a word with a capital letter."""
+    """Returns the type of a message as a capitalized word; empty for text messages."""
     if message.type == MessageType.CHAT:
         return ""
     return MessageType(message.type).label
 
 
 def text_of(message: Message | OutgoingMessage) -> str:
-    """The text to show: the message's text, a file's caption, the text of a location or a card."""
+    """Returns the text to show: of the message, a file's caption, a location's text or the name on a contact card."""
     if message.type == MessageType.VCARD:
         names = [line[3:] for line in message.body.splitlines() if line.upper().startswith("FN:")]
         return names[0].strip() if names else "without a name"
@@ -135,10 +135,10 @@ def is_link(text: str) -> bool:
     return text.startswith(("http://", "https://")) and not any(letter.isspace() for letter in text)
 
 
-def bubbles_of(
+def list_bubbles(
     chat: Chat, *, before: int | None = None, after: int | None = None, most: int = 0
 ) -> tuple[list[Bubble], bool]:
-    """Messages in their order, and whether there are more: the newest, those before a number, or those after one."""
+    """Returns messages in order, and whether there are more: the newest, those before a number, or those after one."""
     most = most or BUBBLES_SHOWN
     found = Message.objects.filter(chat=chat).defer("metadata")
     if after is not None:
@@ -170,23 +170,23 @@ def build_bubbles(messages: Sequence[Message], chat: Chat, *, known_day: bool = 
 
 
 class Ticks(NamedTuple):
-    """The state of the newest messages up to a number: those that went out, and those that were deleted."""
+    """The state of the newest messages up to a number: the ticks of sent messages, and the deleted messages."""
 
     sent: list[tuple[int, str]]
     deleted: list[int]
     cursor: str
 
 
-def ticks_up_to(chat: Chat, number: int, waiting: Sequence[OutgoingMessage]) -> Ticks:
-    """One query. `cursor` changes when a tick, a deletion or the queue does."""
+def read_ticks(chat: Chat, number: int, waiting: Sequence[OutgoingMessage]) -> Ticks:
+    """Returns the ticks. `cursor` changes when a tick changes, a message is deleted or the queue changes. One query."""
     newest = Message.objects.filter(chat=chat, number__lte=number).order_by("-number")
-    rows = list(newest.values_list("number", "from_me", "ack", "deleted_at")[:WATCHED])
+    rows = list(newest.values_list("number", "from_me", "ack", "deleted_at")[:TICKS_UPDATED])
     sent = [(number, TICKS[ack]) for number, from_me, ack, deleted in rows if from_me and not deleted]
     deleted = [number for number, _, _, at in rows if at]
-    return Ticks(sent, deleted, digest([sent, deleted, [place.pk for place in waiting]]))
+    return Ticks(sent, deleted, digest([sent, deleted, [message.pk for message in waiting]]))
 
 
-def waiting_in(instance: Instance, chat_id: str) -> list[OutgoingMessage]:
-    """What was sent into this chat and the messenger has not taken yet. One query."""
+def list_queued(instance: Instance, chat_id: str) -> list[OutgoingMessage]:
+    """Returns the messages to this chat that are still in the queue. One query."""
     found = OutgoingMessage.objects.filter(instance=instance, chat_id=chat_id, deletes="")
     return list(found.order_by("queue_number")[:QUEUE_SHOWN])

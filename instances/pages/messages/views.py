@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django import forms
-from django.contrib import messages as said
+from django.contrib import messages as django_messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -24,6 +24,7 @@ from instances.models import Chat, Instance
 from instances.pages import access
 from instances.pages.access import visible_instance
 from instances.pages.messages import conversations
+from instances.pages.query_parameters import search_text
 from instances.sending import channel_commands
 from instances.tool_links import tool_url
 
@@ -34,36 +35,32 @@ class ReplyForm(forms.Form):
     """A reply to the chat."""
 
     text = forms.CharField(
-        max_length=10_000, error_messages={"required": "The message is empty. Write something."}
+        max_length=10_000, error_messages={"required": "The message is empty. Enter a text."}
     )
 
 
-def chat_of(instance: Instance, chat_id: str) -> Chat:
-    """Raises Http404 for a chat that the instance does not have."""
+def get_chat(instance: Instance, chat_id: str) -> Chat:
+    """Returns the chat. Raises Http404 if the instance does not have it."""
     chat = Chat.objects.filter(instance=instance, chat_id=chat_id.replace("\0", "")).first()
     if chat is None:
         raise Http404("This instance has no such chat.")
     return chat
 
 
-def words_asked(request: HttpRequest) -> str:
-    return request.GET.get("q", "").replace("\0", "").strip()[:100]
-
-
-def before_asked(request: HttpRequest) -> tuple[datetime, int] | None:
-    """`chats=<time>,<key>` of the last chat of the page before; None for what can be none."""
+def parse_page_start(request: HttpRequest) -> tuple[datetime, int] | None:
+    """Returns `?chats=<time>,<key>`, the last chat of the previous page; None if it is invalid."""
     at, _, key = request.GET.get("chats", "").rpartition(",")
     try:
-        moment = parse_datetime(at)
+        last_time = parse_datetime(at)
     except ValueError:
         return None
     number = parse_digits(key)
-    return (moment, number) if moment and moment.tzinfo and number is not None else None
+    return (last_time, number) if last_time and last_time.tzinfo and number is not None else None
 
 
 def list_context(request: HttpRequest, instance: Instance, open_chat: str) -> dict[str, Any]:
-    q, before = words_asked(request), before_asked(request)
-    page = conversations.chats_of(instance, q=q, before=before)
+    q, before = search_text(request), parse_page_start(request)
+    page = conversations.list_chats(instance, q=q, before=before)
     return {
         "instance": instance,
         "q": q,
@@ -76,18 +73,18 @@ def list_context(request: HttpRequest, instance: Instance, open_chat: str) -> di
 
 def chat_context(request: HttpRequest, instance: Instance, chat: Chat) -> dict[str, Any]:
     before = parse_digits(request.GET.get("before", ""))
-    bubbles, more = conversations.bubbles_of(chat, before=before)
-    waiting = [] if before else conversations.waiting_in(instance, chat.chat_id)
+    bubbles, more = conversations.list_bubbles(chat, before=before)
+    waiting = [] if before else conversations.list_queued(instance, chat.chat_id)
     newest = bubbles[-1].message.number if bubbles else 0
     return {
         "chat": chat,
-        "chat_name": conversations.name_of(chat),
+        "chat_name": conversations.chat_name(chat),
         "bubbles": bubbles,
         "more": more,
         "before": before,
         "waiting": waiting,
         "after": newest,
-        "cursor": conversations.ticks_up_to(chat, newest, waiting).cursor,
+        "cursor": conversations.read_ticks(chat, newest, waiting).cursor,
         "form": ReplyForm(),
     }
 
@@ -95,11 +92,11 @@ def chat_context(request: HttpRequest, instance: Instance, chat: Chat) -> dict[s
 @require_safe
 @login_required
 def messages(request: HtmxRequest, number: int, chat_id: str = "") -> HttpResponse:
-    """The page; `?q=` searches the chats, `?before=` shows what was written before a messageNumber."""
+    """The page; `?q=` searches the chats, `?before=` shows the messages before a messageNumber."""
     instance = visible_instance(request, number)
     context = {"tab": "messages"} | list_context(request, instance, chat_id)
     if chat_id:
-        context |= chat_context(request, instance, chat_of(instance, chat_id))
+        context |= chat_context(request, instance, get_chat(instance, chat_id))
     if request.htmx and "before" in request.GET:
         return render(request, "instances/pages/messages/bubbles.html", context)
     return render(request, PAGE, context)
@@ -108,7 +105,7 @@ def messages(request: HtmxRequest, number: int, chat_id: str = "") -> HttpRespon
 @require_safe
 @login_required
 def chat_list(request: HttpRequest, number: int) -> HttpResponse:
-    """The list of chats, when it is not the one that the page shows already (`?seen=`); else 204."""
+    """The list of chats if it differs from the one on the page (`?seen=`), else 204."""
     instance = visible_instance(request, number)
     context = list_context(request, instance, request.GET.get("open", ""))
     if request.GET.get("seen") == context["chats"].cursor:
@@ -119,14 +116,14 @@ def chat_list(request: HttpRequest, number: int) -> HttpResponse:
 @require_safe
 @login_required
 def news(request: HttpRequest, number: int, chat_id: str) -> HttpResponse:
-    """What came behind `?after=`, a messageNumber, and ticks that are not those of `?seen=`; 204 when nothing has."""
+    """The messages after `?after=`, a messageNumber, and the ticks if not those of `?seen=`; 204 if nothing changed."""
     instance = visible_instance(request, number)
-    chat = chat_of(instance, chat_id)
+    chat = get_chat(instance, chat_id)
     after = parse_digits(request.GET.get("after", "")) or 0
-    waiting = conversations.waiting_in(instance, chat_id)
-    bubbles, _ = conversations.bubbles_of(chat, after=after, most=conversations.NEWS_AT_ONCE)
+    waiting = conversations.list_queued(instance, chat_id)
+    bubbles, _ = conversations.list_bubbles(chat, after=after, most=conversations.NEWS_AT_ONCE)
     newest = bubbles[-1].message.number if bubbles else after
-    ticks = conversations.ticks_up_to(chat, newest, waiting)
+    ticks = conversations.read_ticks(chat, newest, waiting)
     if not bubbles and ticks.cursor == request.GET.get("seen"):
         return HttpResponse(status=204)
     context = {
@@ -145,9 +142,9 @@ def news(request: HttpRequest, number: int, chat_id: str) -> HttpResponse:
 @require_POST
 @login_required
 def reply(request: HtmxRequest, number: int, chat_id: str) -> HttpResponse:
-    """Writes into the chat, as sendMessage of the API does it. 422 with what is wrong, and the text kept."""
+    """Sends a message to the chat, as the API's sendMessage does. If it is refused: 422 with the error and the text."""
     instance = access.changeable_instance(request, number)
-    chat = chat_of(instance, chat_id)
+    chat = get_chat(instance, chat_id)
     form = ReplyForm(request.POST)
     if form.is_valid() and not instance.is_paid:
         form.add_error("text", "This instance is not paid: messages, hooks and simulations are stopped.")
@@ -158,29 +155,29 @@ def reply(request: HtmxRequest, number: int, chat_id: str) -> HttpResponse:
             form.add_error("text", str(refusal))
     context = {"instance": instance, "chat": chat, "form": ReplyForm() if form.is_valid() else form}
     if request.htmx:
-        answer = render(
+        response = render(
             request, "instances/pages/messages/reply.html", context, status=200 if form.is_valid() else 422
         )
-        answer["HX-Trigger-After-Settle"] = "replied"  # the poll asks at once
-        return answer
+        response["HX-Trigger-After-Settle"] = "replied"  # polls immediately
+        return response
     if form.is_valid():
         return redirect("instances:chat", number, chat_id)
-    whole = {"tab": "messages"} | list_context(request, instance, chat_id)
-    whole |= chat_context(request, instance, chat) | context
-    return render(request, PAGE, whole, status=422)
+    page_context = {"tab": "messages"} | list_context(request, instance, chat_id)
+    page_context |= chat_context(request, instance, chat) | context
+    return render(request, PAGE, page_context, status=422)
 
 
 @require_POST
 @login_required
 def read(request: HttpRequest, number: int, chat_id: str) -> HttpResponse:
-    """Marks the chat as read, at the messenger too; while the phone is not linked that waits in its queue."""
+    """Marks the chat as read, also in the messenger; while the phone is not linked, this waits in the queue."""
     instance = access.changeable_instance(request, number)
-    chat = chat_of(instance, chat_id)
+    chat = get_chat(instance, chat_id)
     try:
-        done = channel_commands.perform_or_enqueue(instance, ReadChat(chat.chat_id))
+        result = channel_commands.perform_or_enqueue(instance, ReadChat(chat.chat_id))
     except (Denied, CannotDo) as refusal:
-        said.error(request, str(refusal))
+        django_messages.error(request, str(refusal))
     else:
-        if done.is_queued:
-            said.info(request, "It is marked as read as soon as the phone is linked.")
+        if result.is_queued:
+            django_messages.info(request, "The chat will be marked as read when the phone is linked.")
     return redirect("instances:chat", number, chat_id)

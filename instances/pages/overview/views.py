@@ -19,7 +19,7 @@ from instances.models import Instance
 from instances.pages import status_texts
 from instances.pages.access import credentials_of, visible_instance
 from instances.pages.forms import AddressForm
-from instances.pages.history.status_history import recent_changes
+from instances.pages.history.status_history import count_recent_changes
 from instances.pages.overview import qr_code
 from instances.pages.overview.delivery_counts import DeliveryCounts, count_deliveries, skipped_today
 from instances.pages.overview.first_steps import first_steps
@@ -40,7 +40,7 @@ def status_context(instance: Instance, **more: Any) -> dict[str, Any]:
         "instance": instance,
         "code": code,
         "status": status_texts.describe(instance),
-        "changes": recent_changes(instance),
+        "changes": count_recent_changes(instance),
         "phone_url": tool_url("phone", instance.number),
     } | more
 

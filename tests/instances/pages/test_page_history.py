@@ -28,7 +28,7 @@ def change(instance, minutes, status="authenticated", substatus="normal"):
 
 def lines(client, **query):
     history = client.get(PAGE, query).context["history"]
-    return [line.words if line.is_flapping else (line.first.word, line.lasted) for line in history.lines]
+    return [line.words if line.is_flapping else (line.first.word, line.duration) for line in history.lines]
 
 
 def test_each_status_has_the_time_that_it_lasted(alice, instance):
@@ -79,19 +79,19 @@ def test_older_goes_on_behind_the_last_line(alice, instance, monkeypatch):
 def test_what_is_new_is_counted_and_not_pushed_in(alice, instance):
     newest = change(instance, 5).pk
     news = f"{PAGE}news/"
-    assert alice.get(news, {"seen": newest, "told": 0}).status_code == 204
+    assert alice.get(news, {"seen": newest, "shown_count": 0}).status_code == 204
     change_status(instance, substatus="phone")
     change_status(instance, substatus="normal")
-    answer = alice.get(news, {"seen": newest, "told": 0})
+    answer = alice.get(news, {"seen": newest, "shown_count": 0})
     assert "2 new changes, show" in answer.content.decode()
-    assert alice.get(news, {"seen": newest, "told": 2}).status_code == 204
+    assert alice.get(news, {"seen": newest, "shown_count": 2}).status_code == 204
 
 
 def test_a_history_that_is_not_kept_says_so_and_can_be_switched_on(alice, instance):
     change_settings(instance, {"instanceStatuses": False})
     page = alice.get(PAGE).content.decode()
-    assert "The history is not kept:" in page
-    form = page[page.index("history-off") : page.index("Keep it from now on")]
+    assert "The history is not recorded:" in page
+    form = page[page.index("history-off") : page.index("Record history")]
     data = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', form))
     data.pop("csrfmiddlewaretoken", None)
     assert alice.post("/instances/12345/settings/", data).url == PAGE

@@ -177,7 +177,7 @@ def test_an_empty_reply_is_refused(alice, instance):
     hears(instance, "hello")
     answer = alice.post(f"{CHAT}reply/", {"text": "  "}, headers=HTMX)
     assert answer.status_code == 422
-    assert "The message is empty. Write something." in answer.content.decode()
+    assert "The message is empty. Enter a text." in answer.content.decode()
     assert OutgoingMessage.objects.count() == 0
 
 
