@@ -1,7 +1,7 @@
 """Takes screenshots of all pages into docs/screens, in light and dark mode and on a phone: `make screens`, or
 `python -m tests.screens phone` for one of the three.
 
-Starts the product in a temporary folder with sample data (chatapi/ui/sample_day.py), whose hooks are really delivered.
+Starts the product in a temporary folder with sample data (tests/chatapi/ui/sample_day.py); its hooks are delivered.
 The screenshots are WebP files. Writes docs/screens/README.md too.
 """
 

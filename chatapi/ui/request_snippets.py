@@ -71,10 +71,16 @@ def curl(request: QuotedRequest) -> str:
     return join_lines(parts)
 
 
-def curl_json(url: str, value: object) -> str:
-    """Returns a command for a POSIX shell that posts `value` as JSON; shorter than curl(), to be read and edited."""
-    body = to_json(value)
-    return join_lines([["curl", url], ["-H", "Content-Type: application/json"], ["-d", body]])
+def short_curl(url: str, *, method: str = "", json: object = None, output: str = "") -> str:
+    """Returns a command for a POSIX shell that is shorter than that of curl(), to be read and edited.
+
+    `json` is sent as JSON, with POST. `method` is shown as -X; without it, curl chooses GET or POST. `output` is the
+    name of a file for the response.
+    """
+    parts = [["curl", *(["-o", output] if output else []), *(["-X", method] if method else []), url]]
+    if json is not None:
+        parts += [["-H", "Content-Type: application/json"], ["-d", to_json(json)]]
+    return join_lines(parts)
 
 
 def httpie(request: QuotedRequest) -> str:

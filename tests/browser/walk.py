@@ -1,4 +1,4 @@
-"""The day at alice's shops (chatapi/ui/sample_day.py) in a running product, and the problems a browser finds."""
+"""The day at alice's shops (tests/chatapi/ui/sample_day.py) in a running product, and the problems a browser finds."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 import inspect
 import json
-import shlex
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import slugify
 
 from chatapi.ui.json_text import pretty
+from chatapi.ui.request_snippets import short_curl
 from instances.contract.arguments import Argument
 from instances.contract.examples import GROUPS, PNG, Example, described
 from instances.contract.openapi import describe_argument
@@ -128,13 +128,10 @@ def build_curl_line(entry: Entry, credentials: ShownCredentials, token: str) -> 
     )
     url = f"{base_url}{method.name}?{credential}{'&' if rest else ''}{rest}"
     if entry.example.reply == PNG:
-        return f"curl -o {method.name}.png {shlex.quote(url)}"
+        return short_curl(url, output=f"{method.name}.png")
     if by_query:
-        return f"curl {shlex.quote(url)}"
-    if not given:
-        return f"curl -X POST {shlex.quote(url)}"
-    body = shlex.quote(json.dumps(given, ensure_ascii=False))
-    return f"curl -X POST {shlex.quote(url)} \\\n  -H 'Content-Type: application/json' \\\n  -d {body}"
+        return short_curl(url)
+    return short_curl(url, method="POST", json=given or None)
 
 
 def query_value(value: Any) -> str:

@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from chatapi.ui.durations import in_largest_unit
+from chatapi.ui.request_snippets import short_curl
 from instances.actions.settings import read_settings
 from instances.actions.status import expire_code
 from instances.models import Instance
@@ -46,20 +47,19 @@ def status_context(instance: Instance, **more: Any) -> dict[str, Any]:
 
 
 def curl_lines(instance: Instance, token: str) -> list[tuple[str, str, str]]:
-    """Commands for a shell: label, the command with the token masked, the complete command."""
-    call, data = f"curl -X POST '{instance.api_url}", " \\\n  -H 'Content-Type: application/json' \\\n  -d "
-    lines = (
-        (
-            "Send a message",
-            f'{call}sendMessage?token=TOKEN\'{data}\'{{"phone":"17680561234","body":"Hello!"}}\'',
-        ),
-        ("Read messages", f"curl '{instance.api_url}messages?token=TOKEN&last=true'"),
-        ("Get the status", f"curl '{instance.api_url}status?token=TOKEN'"),
-    )
-    return [
-        (label, line.replace("TOKEN", "\N{BULLET}" * 8), line.replace("TOKEN", token))
-        for label, line in lines
-    ]
+    """Returns commands for a shell: label, the command with the token masked, the complete command."""
+    message = {"phone": "17680561234", "body": "Hello!"}
+
+    def commands(shown_token: str) -> list[str]:
+        query = f"?token={shown_token}"
+        return [
+            short_curl(f"{instance.api_url}sendMessage{query}", method="POST", json=message),
+            short_curl(f"{instance.api_url}messages{query}&last=true"),
+            short_curl(f"{instance.api_url}status{query}"),
+        ]
+
+    labels = ("Send a message", "Read messages", "Get the status")
+    return list(zip(labels, commands("\N{BULLET}" * 8), commands(token), strict=True))
 
 
 def detail_context(instance: Instance, **more: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from chatapi.ui.request_snippets import short_curl
 from instances import payloads
 from instances.models import Chat
 
@@ -24,9 +25,8 @@ def invitation(request: HttpRequest, code: str) -> HttpResponse:
     context = {
         "name": group.name or group.chat_id,
         "link": link,
-        "curl": (
-            f"curl -X POST \\\n  '{settings.SITE_URL}/instance…/joinGroup?token=…' \\\n"
-            f"  -H 'Content-Type: application/json' \\\n  -d '{{\"url\": \"{link}\"}}'"
+        "curl": short_curl(
+            f"{settings.SITE_URL}/instance…/joinGroup?token=…", method="POST", json={"url": link}
         ),
     }
     response = render(request, "instances/pages/public/invitation.html", context)

@@ -120,7 +120,7 @@ def list_context(
         "instance": instance,
         "may_change": may_change(request, bin),
         "until": until_mark(instance.endpoint if instance else None),
-        "curl": request_snippets.curl_json(bin.url, {"hello": "bin"}),
+        "curl": request_snippets.short_curl(bin.url, json={"hello": "bin"}),
         "verification_url": f"{reverse('testing:verification')}?instance={instance.number}"
         if instance
         else "",

@@ -123,7 +123,7 @@ def test_any_method_is_sent_with_and_without_a_body(
 
 
 def test_the_short_command_posts_json(server: RawServer, tmp_path: Path) -> None:
-    run(request_snippets.curl_json(f"{server.url}/bin", {"hello": "it's ü"}), tmp_path)
+    run(request_snippets.short_curl(f"{server.url}/bin", json={"hello": "it's ü"}), tmp_path)
     server.thread.join(10)
     assert server.head[0] == b"POST /bin HTTP/1.1"
     assert b"Content-Type: application/json" in server.head
