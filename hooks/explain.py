@@ -5,12 +5,15 @@ Pages, REST, the admin and logs all use these sentences. The tables of causes ar
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
 from django.conf import settings
 
-from hooks.failure_causes import CERTIFICATES, STATUSES, TIMEOUTS
+from hooks.failure_causes import CERTIFICATES, HEADER_RULES, INTERMEDIARIES, STATUSES, TIMEOUTS
+from hooks.http import NOT_HTTP_BUT_HTTP2, NOT_HTTP_BUT_TLS, Response
 from hooks.models import Attempt, Hook, Outcome, Side, SkipReason, State
 
 
@@ -20,6 +23,11 @@ class Explanation:
     side: Side | None  # None: nothing failed
     next_step: str
 
+
+# The path of a redirect that leads to a login page.
+LOGIN_PAGE = re.compile(
+    r"(?i)(^|[/_.-])((log|sign)[_-]?(in|on)|auth|oauth2?|sso|saml2?|session/new)([/_.-]|$)"
+)
 
 E, B, S = Side.ENDPOINT, Side.BETWEEN, Side.SERVER
 
@@ -31,14 +39,34 @@ def explain(attempt: Attempt) -> Explanation:
         url=attempt.url,
         status=attempt.status,
         error=attempt.error,
-        location=next((value for name, value in attempt.response_headers if name.lower() == "location"), ""),
+        headers=attempt.response_headers,
+        body=bytes(attempt.response_body),
+    )
+
+
+def explain_response(response: Response, *, url: str) -> Explanation:
+    """Explain a response that is not stored yet."""
+    return explain_outcome(
+        response.outcome,
+        url=url,
+        status=response.status,
+        error=response.error,
+        headers=response.headers,
+        body=response.body,
     )
 
 
 def explain_outcome(
-    outcome: Outcome, *, url: str, status: int | None = None, error: str = "", location: str = ""
+    outcome: Outcome,
+    *,
+    url: str,
+    status: int | None = None,
+    error: str = "",
+    headers: Sequence[Sequence[str]] = (),
+    body: bytes = b"",
 ) -> Explanation:
-    """Explain an outcome from its parts; `error` is the text of hooks.http."""
+    """Explain an outcome from its parts; `error` is the text of hooks.http, headers and body are the response's."""
+    location = header(headers, "location")
     parts = urlsplit(url)
     host = parts.hostname or url
     netloc = parts.netloc or url
@@ -47,14 +75,22 @@ def explain_outcome(
             tail = f" ({current_words(error)})" if error else ""
             return Explanation(f"Delivered: {host} responded with 200{tail}.", None, "")
         case Outcome.NOT_200:
-            return explain_status(host, status)
+            return explain_status(host, status, headers=headers, body=body)
         case Outcome.REDIRECT:
             location = redirect_target(url, location)
             target = f" to {location}" if location else ""
+            if LOGIN_PAGE.search(location.partition("?")[0]):
+                step = "This is a login page: exempt the webhook URL from the login, and verify the signature instead."
+            else:
+                step = (
+                    f"Set the URL to {location}."
+                    if location
+                    else "Set the URL to the target of the redirect."
+                )
             return Explanation(
                 f"{host} responded with {status}, a redirect{target}. Redirects are not followed; only 200 counts.",
                 E,
-                f"Set the URL to {location}." if location else "Set the URL to the target of the redirect.",
+                step,
             )
         case Outcome.DNS:
             return Explanation(
@@ -72,6 +108,17 @@ def explain_outcome(
                 f"The response of {host} can't be read: its chunked body is invalid.",
                 E,
                 "Respond with a Content-Length, or check which proxy changes the response.",
+            )
+        case Outcome.RESET if status is None:
+            other = (
+                "the port expects https:// instead of http://"
+                if parts.scheme == "http"
+                else "your server requires a client certificate"
+            )
+            return Explanation(
+                f"{host} closed the connection without a response.",
+                E,
+                f"Check whether your server crashed at that moment, and whether {other}.",
             )
         case Outcome.RESET:
             return Explanation(
@@ -103,12 +150,37 @@ def explain_outcome(
             return Explanation(
                 f"The request could not be sent ({error}).", S, "Enter the URL again, character by character."
             )
+        case Outcome.PROTOCOL if error == NOT_HTTP_BUT_TLS:
+            return Explanation(f"{netloc} expects TLS.", E, "Use https:// instead of http:// for this port.")
+        case Outcome.PROTOCOL if error == NOT_HTTP_BUT_HTTP2:
+            return Explanation(
+                f"{netloc} supports only HTTP/2.",
+                E,
+                "Enable HTTP/1.1 on your server: hooks are sent with it.",
+            )
+        case Outcome.PROTOCOL if status is not None:
+            return Explanation(
+                f"{host} responded with {status}, but its headers are not valid HTTP: {header_rule(error)}.",
+                E,
+                "Check what your program prints before its headers: a warning or debug output breaks the response.",
+            )
         case Outcome.PROTOCOL:
             return Explanation(
                 f"{netloc} responded with something that is not HTTP.",
                 E,
                 "Check which program listens on that port, and whether it expects https:// instead of http://.",
             )
+
+
+def header(headers: Sequence[Sequence[str]], name: str) -> str:
+    """Returns the first header of that name, given in lower case; an empty string without one."""
+    return next((value for key, value in headers if key.lower() == name), "")
+
+
+def header_rule(error: str) -> str:
+    """Returns which rule of HTTP a response's headers break, from libcurl's message."""
+    lower = error.lower()
+    return next((rule for sign, rule in HEADER_RULES if sign in lower), lower)
 
 
 def current_words(error: str) -> str:
@@ -124,9 +196,14 @@ def redirect_target(url: str, location: str) -> str:
         return location[:500]
 
 
-def explain_status(host: str, status: int | None) -> Explanation:
+def explain_status(
+    host: str, status: int | None, *, headers: Sequence[Sequence[str]] = (), body: bytes = b""
+) -> Explanation:
     if status is None:
         return Explanation(f"{host} responded without a status.", E, "Respond with status 200.")
+    for sign in INTERMEDIARIES:
+        if status in sign.statuses and sign.matches(headers, body):
+            return Explanation(f"{host} responded with {status}: {sign.cause}.", E, sign.next_step)
     if 200 <= status < 300:
         return Explanation(
             f"{host} responded with {status}, not 200; only 200 counts as delivered.",
@@ -162,6 +239,17 @@ def explain_tls(host: str, error: str) -> Explanation:
             f"{host} requires a client certificate.",
             E,
             "Exempt the webhook URL from client certificates, and verify the signature instead.",
+        )
+    if "no application protocol" in lower:
+        return Explanation(
+            f"{host} supports only HTTP/2.", E, "Enable HTTP/1.1 on your server: hooks are sent with it."
+        )
+    if "handshake failure" in lower:
+        return Explanation(
+            f"{host} rejected the TLS handshake.",
+            E,
+            "Check whether your server requires a client certificate, and its TLS versions and ciphers (TLS 1.2 or "
+            "newer).",
         )
     if "protocol version" in lower or "unsupported protocol" in lower:
         return Explanation(

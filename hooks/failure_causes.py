@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from hooks.models import Side
 
 # Status code → (cause, next step).
@@ -79,6 +82,89 @@ STATUSES: dict[int, tuple[str, str]] = {
     ),
 }
 
+
+@dataclass(frozen=True, slots=True)
+class Intermediary:
+    """A response that a tunnel, a proxy or a hosting platform made, and not the server behind it."""
+
+    statuses: Sequence[int]
+    cause: str
+    next_step: str
+    header: str = ""  # its name in lower case
+    value: str = ""  # a part of the header's value
+    body: bytes = b""  # a part of the body
+
+    def matches(self, headers: Sequence[Sequence[str]], body: bytes) -> bool:
+        if self.header and not any(
+            name.lower() == self.header and self.value in value.lower() for name, value in headers
+        ):
+            return False
+        return self.body in body
+
+
+ANY_FAILURE = range(400, 600)
+# The first match counts.
+INTERMEDIARIES = (
+    Intermediary(
+        ANY_FAILURE,
+        "the ngrok tunnel is offline, or has another name now",
+        "Start the tunnel, and set the URL that it prints.",
+        header="ngrok-error-code",
+    ),
+    Intermediary(
+        ANY_FAILURE,
+        "Cloudflare asked for a browser check",
+        "Add a rule in Cloudflare that skips the challenge for the webhook's path.",
+        header="cf-mitigated",
+        value="challenge",
+    ),
+    Intermediary(
+        (530,),
+        "Cloudflare found no origin for this name, or its tunnel is offline",
+        "Start the tunnel (cloudflared), and check the DNS record in Cloudflare.",
+    ),
+    Intermediary(
+        (401, 403),
+        "Vercel protects this deployment with a login",
+        "Use the production domain, or turn off Deployment Protection for it.",
+        header="server",
+        value="vercel",
+    ),
+    Intermediary(
+        (404,),
+        "Vercel has no deployment at this name",
+        "Set the URL of a deployment that exists.",
+        header="x-vercel-error",
+    ),
+    Intermediary(
+        (400,),
+        "this port expects HTTPS",
+        "Use https:// instead of http:// for this port.",
+        body=b"HTTP request to an HTTPS server",  # Go's net/http
+    ),
+    Intermediary(
+        (400,),
+        "this port expects HTTPS",
+        "Use https:// instead of http:// for this port.",
+        body=b"plain HTTP request was sent to HTTPS port",  # nginx
+    ),
+    Intermediary(
+        (400,),
+        "this port expects HTTPS",
+        "Use https:// instead of http:// for this port.",
+        body=b"speaking plain HTTP to an SSL-enabled server port",  # Apache
+    ),
+)
+
+# A part of libcurl's message, lower case → the rule of HTTP that a response's headers break.
+HEADER_RULES = (
+    ("header without colon", "a header line has no colon"),
+    ("content-length", "the Content-Length is not a number"),
+    ("nul", "a header contains a NUL byte"),
+    ("transfer-encoding", "the Transfer-Encoding is unknown"),
+    ("http version", "the HTTP version is unknown"),
+)
+
 # Phase, as hooks.http names it → (cause, side, next step).
 TIMEOUTS: dict[str, tuple[str, Side, str]] = {
     "name lookup": (
@@ -100,6 +186,11 @@ TIMEOUTS: dict[str, tuple[str, Side, str]] = {
         "{host} accepted the request, but did not respond in time",
         Side.ENDPOINT,
         "Respond with 200 first, then do the work.",
+    ),
+    "end of connection": (
+        "{host} responded, but sent no Content-Length and did not close the connection",
+        Side.ENDPOINT,
+        "Send a Content-Length header, or close the connection after the response.",
     ),
     "response body": (
         "{host} started its response, but did not finish it in time",

@@ -26,6 +26,10 @@ from hooks.models import Outcome
 MAX_RESPONSE_BYTES = 64 * 1024  # of a response's body that are read
 MAX_HEADER_BYTES = 16 * 1024  # of its headers that are kept
 LOGGED_BYTES = 8 * 1024  # of its body that are kept in the log
+# The errors of responses that are not HTTP/1.1; explain.py knows them.
+NOT_HTTP = "not HTTP"
+NOT_HTTP_BUT_TLS = "not HTTP, but TLS"
+NOT_HTTP_BUT_HTTP2 = "not HTTP/1.1, but HTTP/2"
 
 
 @dataclass(slots=True)
@@ -60,7 +64,7 @@ class Transfer:
 
     __slots__ = (
         "addresses_tried", "blocked_by", "curl", "header_size", "headers_ended", "is_cut", "is_exempt", "job",
-        "response_body", "response_headers", "socket_error",
+        "not_http", "response_body", "response_headers", "socket_error",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -73,9 +77,10 @@ class Transfer:
         set_(pycurl.POST, 1)
         set_(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
         set_(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        set_(
+            pycurl.HTTP09_ALLOWED, 1
+        )  # a response that is not HTTP comes to _write(), which names what it is
         set_(pycurl.FOLLOWLOCATION, 0)
-        # otherwise libcurl shortens /a/../b, and the log shows another path than was sent
-        set_(pycurl.PATH_AS_IS, 1)
         set_(pycurl.PROXY, "")  # the empty string disables the environment's proxies
         set_(pycurl.TIMEOUT_MS, settings.HOOKS_DEADLINE_MS)
         set_(pycurl.CONNECTTIMEOUT_MS, settings.HOOKS_CONNECT_MS)
@@ -93,6 +98,7 @@ class Transfer:
         self.socket_error = ""  # why this server could not open a socket
         self.addresses_tried = 0  # that the guard allowed
         self.is_cut = False  # was the response longer than MAX_RESPONSE_BYTES?
+        self.not_http = ""  # what came instead of HTTP
         self.response_body = bytearray()
         self.response_headers: list[bytes] = []
         self.header_size = 0
@@ -153,6 +159,12 @@ class Transfer:
         remark = f"the response was longer than {kilobytes} KB; the rest was not read" if self.is_cut else ""
         if code == pycurl.E_RECV_ERROR and "unexpected eof" in message and self._ends_by_closing(status):
             code, remark = 0, "the connection was closed without TLS close_notify"
+        if self.not_http:
+            return Outcome.PROTOCOL, self.not_http
+        if code in (pycurl.E_RECV_ERROR, pycurl.E_SEND_ERROR) and " alert " in message:
+            code = (
+                pycurl.E_SSL_CONNECT_ERROR
+            )  # TLS 1.3 refuses a client without a certificate after the handshake
         if code == 0:
             if status == 200:
                 return Outcome.OK, remark
@@ -181,14 +193,22 @@ class Transfer:
         Many TLS servers close the TCP connection without sending close_notify, such as Python's http.server behind
         `ssl`. A response without a length is complete then; with a length or chunks it is cut off.
         """
-        names = {line.partition(b":")[0].strip().lower() for line in self.response_headers}
         is_final = status is not None and status >= 200  # not 100 Continue
-        return is_final and self.headers_ended and not names & {b"content-length", b"transfer-encoding"}
+        return (
+            is_final
+            and self.headers_ended
+            and not self._header_names() & {b"content-length", b"transfer-encoding"}
+        )
+
+    def _header_names(self) -> set[bytes]:
+        return {line.partition(b":")[0].strip().lower() for line in self.response_headers}
 
     def _phase(self, status: int | None) -> str:
         """Returns the phase in which the deadline passed, as explain.TIMEOUTS names it."""
         get = self.curl.getinfo
         if get(pycurl.REQUEST_SIZE):  # checked first: on a kept connection the times below stay 0.0
+            if self._ends_by_closing(status):
+                return "end of connection"
             return "response body" if status else "response"
         if not get(pycurl.NAMELOOKUP_TIME):
             return "name lookup"
@@ -211,6 +231,10 @@ class Transfer:
         return opened
 
     def _write(self, data: bytes) -> int | None:
+        if not self.headers_ended:  # a response without a status line: libcurl takes it for HTTP/0.9
+            self.not_http = name_protocol(data)
+            self.response_body += data[:LOGGED_BYTES]
+            return -1  # close the connection
         room = MAX_RESPONSE_BYTES - len(self.response_body)
         if len(data) > room:
             self.response_body += data[:room]
@@ -231,6 +255,15 @@ class Transfer:
             self.response_headers.append(line)
 
 
+def name_protocol(data: bytes) -> str:
+    """Names what a server responded with instead of HTTP/1.1, by the first bytes: TLS, HTTP/2, or neither."""
+    if data[:1] in (b"\x15", b"\x16") and data[1:2] == b"\x03":
+        return NOT_HTTP_BUT_TLS
+    if data[3:4] in (b"\x04", b"\x07") and data[5:9] == bytes(4):  # a SETTINGS or GOAWAY frame of stream 0
+        return NOT_HTTP_BUT_HTTP2
+    return NOT_HTTP
+
+
 OUTCOMES = {
     pycurl.E_COULDNT_RESOLVE_HOST: Outcome.DNS,
     pycurl.E_SSL_CONNECT_ERROR: Outcome.TLS,
@@ -244,7 +277,6 @@ OUTCOMES = {
     pycurl.E_GOT_NOTHING: Outcome.RESET,
     pycurl.E_PARTIAL_FILE: Outcome.RESET,
     100: Outcome.TOO_LARGE,  # CURLE_TOO_LARGE, for a single header; pycurl has no name for it
-    pycurl.E_UNSUPPORTED_PROTOCOL: Outcome.PROTOCOL,  # a response without a status line ("HTTP/0.9")
     pycurl.E_FTP_WEIRD_SERVER_REPLY: Outcome.PROTOCOL,
 }
 

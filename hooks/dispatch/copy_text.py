@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import lru_cache
 
 from hooks.dispatch.attempts import AttemptResult
-from hooks.explain import explain_outcome
+from hooks.explain import explain_response
 from hooks.http_headers import headers_as_sent
 from hooks.models import Outcome
 from hooks.webhook_urls import host_of
@@ -35,10 +35,7 @@ def side_of(result: AttemptResult) -> str:
     response = result.response
     if response.outcome == Outcome.OK:
         return ""
-    location = response.header("location") if response.outcome == Outcome.REDIRECT else ""
-    explanation = explain_outcome(
-        response.outcome, url=result.hook.url, status=response.status, error=response.error, location=location
-    )
+    explanation = explain_response(response, url=result.hook.url)
     return explanation.side.value if explanation.side else ""
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from hooks.dispatch.attempts import AttemptResult, ClaimedHook
-from hooks.explain import explain_outcome
+from hooks.explain import explain_response
 from hooks.models import State
 
 log = structlog.get_logger(__name__)
@@ -65,10 +65,7 @@ def ids(hook: ClaimedHook) -> dict[str, Any]:
 def outcome_fields(result: AttemptResult) -> dict[str, Any]:
     """Returns the outcome with the sentence of hooks/explain.py; URLs in it lose their query and login."""
     response = result.response
-    location = response.header("location")
-    explanation = explain_outcome(
-        response.outcome, url=result.hook.url, status=response.status, error=response.error, location=location
-    )
+    explanation = explain_response(response, url=result.hook.url)
     return {
         "outcome": response.outcome.value,
         "status": response.status,

@@ -5,7 +5,7 @@ import time
 from typing import NamedTuple
 
 from hooks import guard, http
-from hooks.explain import explain_outcome
+from hooks.explain import explain_response
 from hooks.http import Response
 from testing_tools.verification.models import CaptureQuerySet
 from testing_tools.verification.replays import InvalidReplay, captured_request
@@ -66,7 +66,7 @@ def forward(captures: CaptureQuerySet, url: str, before: Progress) -> tuple[Prog
 
 def with_result(progress: Progress, number: int, url: str, answer: Response) -> Progress:
     if answer.status is None:
-        fault = explain_outcome(answer.outcome, url=url, error=answer.error).sentence
+        fault = explain_response(answer, url=url).sentence
         return progress._replace(
             last=number,
             unreached=progress.unreached + 1,
@@ -75,7 +75,7 @@ def with_result(progress: Progress, number: int, url: str, answer: Response) -> 
         )
     if 200 <= answer.status < 300:
         return progress._replace(last=number, accepted=progress.accepted + 1, unreached_in_a_row=0)
-    fault = explain_outcome(answer.outcome, url=url, status=answer.status, error=answer.error).sentence
+    fault = explain_response(answer, url=url).sentence
     return progress._replace(last=number, refused=progress.refused + 1, unreached_in_a_row=0, fault=fault)
 
 

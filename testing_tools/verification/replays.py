@@ -11,9 +11,8 @@ from urllib.parse import urlsplit
 from chatapi.ui import request_snippets
 from chatapi.ui.json_text import pretty_bytes
 from hooks import http, webhook_urls
-from hooks.explain import Explanation, explain_outcome
+from hooks.explain import Explanation, explain_response
 from hooks.http import Response
-from hooks.models import Outcome
 from instances.pages.log.attempts import wire_words
 from testing_tools.verification.models import BODY_LIMIT, Capture
 from testing_tools.verification.responses import HEADER_NAME
@@ -113,10 +112,7 @@ def validated(method: str, url: str, headers: tuple[tuple[str, str], ...], body:
 def replay(request: Request) -> Replayed:
     """Send the request now, in this thread; takes at most 10 s and never raises."""
     answer = http.send(request.method, request.url, request.headers, request.body)
-    location = answer.header("location") if answer.outcome == Outcome.REDIRECT else ""
-    explanation = explain_outcome(
-        answer.outcome, url=request.url, status=answer.status, error=answer.error, location=location
-    )
+    explanation = explain_response(answer, url=request.url)
     return Replayed(
         request,
         answer,

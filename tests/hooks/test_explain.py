@@ -142,7 +142,7 @@ REST: list[tuple[Outcome, dict[str, Any], str, Side | None, str]] = [
     ),
     (
         Outcome.REDIRECT,
-        {"status": 301, "location": "https://new.example/hook"},
+        {"status": 301, "headers": [["Location", "https://new.example/hook"]]},
         (
             "bot.example responded with 301, a redirect to https://new.example/hook. "
             "Redirects are not followed; only 200 counts."
@@ -152,17 +152,17 @@ REST: list[tuple[Outcome, dict[str, Any], str, Side | None, str]] = [
     ),
     (
         Outcome.REDIRECT,
-        {"status": 302, "location": "/login?next=%2Fhook"},
+        {"status": 302, "headers": [["Location", "/login?next=%2Fhook"]]},
         (
             "bot.example responded with 302, a redirect to https://bot.example:8443/login?next=%2Fhook. "
             "Redirects are not followed; only 200 counts."
         ),
         E,
-        "Set the URL to https://bot.example:8443/login?next=%2Fhook.",
+        "This is a login page: exempt the webhook URL from the login, and verify the signature instead.",
     ),
     (
         Outcome.REDIRECT,
-        {"status": 302, "location": "http://[nonsense"},
+        {"status": 302, "headers": [["Location", "http://[nonsense"]]},
         "bot.example responded with 302, a redirect to http://[nonsense. Redirects are not followed; only 200 counts.",
         E,
         "Set the URL to http://[nonsense.",
@@ -379,10 +379,24 @@ REST: list[tuple[Outcome, dict[str, Any], str, Side | None, str]] = [
     ),
     (
         Outcome.TLS,
-        {"error": "handshake failure"},
-        "No TLS connection with bot.example: handshake failure.",
+        {"error": "tlsv1 alert internal error"},
+        "No TLS connection with bot.example: tlsv1 alert internal error.",
         E,
         "Check the server's TLS settings (TLS 1.2 or newer).",
+    ),
+    (
+        Outcome.TLS,
+        {"error": "sslv3 alert handshake failure"},
+        "bot.example rejected the TLS handshake.",
+        E,
+        "Check whether your server requires a client certificate, and its TLS versions and ciphers (TLS 1.2 or newer).",
+    ),
+    (
+        Outcome.TLS,
+        {"error": "SSL routines::tlsv1 alert no application protocol"},
+        "bot.example supports only HTTP/2.",
+        E,
+        "Enable HTTP/1.1 on your server: hooks are sent with it.",
     ),
     (
         Outcome.RESET,
@@ -393,7 +407,14 @@ REST: list[tuple[Outcome, dict[str, Any], str, Side | None, str]] = [
     ),
     (
         Outcome.RESET,
-        {"error": "Recv failure: Connection reset by peer"},
+        {"error": "Empty reply from server"},
+        "bot.example closed the connection without a response.",
+        E,
+        "Check whether your server crashed at that moment, and whether your server requires a client certificate.",
+    ),
+    (
+        Outcome.RESET,
+        {"status": 200, "error": "Recv failure: Connection reset by peer"},
         "bot.example closed the connection before its response was complete.",
         E,
         "Check whether your server crashed or a proxy closed the connection at that moment.",
