@@ -123,7 +123,7 @@ def test_a_server_that_closes_the_connection_is_not_reached(alice, receiver):
     receiver.server.handle_error = lambda *arguments: None
     text = send(alice)
     assert "Not reached" in text
-    assert "127.0.0.1 closed the connection before its response was complete." in text
+    assert "127.0.0.1 closed the connection without a response." in text
 
 
 def test_a_url_entered_here_applies_to_this_test_only(alice, instance, receiver):
