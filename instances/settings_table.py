@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hooks import webhook_urls
+from hooks.models import GUARANTEED_ATTEMPTS
 from instances import value_parsing
 from instances.models import Instance
 
@@ -73,14 +74,20 @@ def parse_proxy(value: Any) -> str | None:
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting. `parse` raises ValueError with what it accepts; `meaning` is a sentence for people."""
+    """One setting. `parse` raises ValueError with what it accepts; `unit` is what a number counts."""
 
     wire: str
     field: str
     parse: Callable[[Any], Any]
-    meaning: str
+    sentence: str
     place: Place = Place.INSTANCE
     aliases: tuple[str, ...] = ()
+    unit: str = ""
+
+    @property
+    def description(self) -> str:
+        """The sentence, with the unit: for places that do not show it beside the value."""
+        return f"{self.sentence} Unit: {self.unit}." if self.unit else self.sentence
 
     def read(self, instance: Instance) -> Any:
         """Returns the value as the wire contract shows it."""
@@ -91,72 +98,95 @@ class Setting:
 
 SETTINGS = (
     Setting(
-        "sendDelay", "send_delay", parse_seconds, "Pause between two messages that are sent, in seconds."
+        "sendDelay",
+        "send_delay",
+        parse_seconds,
+        "The pause between two outgoing messages.",
+        unit="seconds",
     ),
-    Setting("webhookUrl", "url", parse_url, "Where the hooks of this instance go.", Place.ENDPOINT),
     Setting(
-        "instanceStatuses", "instance_statuses", value_parsing.parse_bool, "Keep the history of the statuses."
+        "webhookUrl", "url", parse_url, "The URL that receives the hooks of this instance.", Place.ENDPOINT
     ),
     Setting(
-        "webhookStatuses", "webhook_statuses", value_parsing.parse_bool, "Keep the statuses of the hooks."
+        "instanceStatuses",
+        "instance_statuses",
+        value_parsing.parse_bool,
+        "Record the status history: for the page “Status history” and the API method instanceStatuses.",
+    ),
+    Setting(
+        "webhookStatuses",
+        "webhook_statuses",
+        value_parsing.parse_bool,
+        "Record the result of each message's hook, for the API method webhookStatus.",
     ),
     Setting(
         "statusNotificationsOn",
         "status_notifications_on",
         value_parsing.parse_bool,
-        "Send a hook when the status changes.",
+        "Send a hook when the instance's status changes: linked, logged out, phone offline.",
     ),
     Setting(
         "ackNotificationsOn",
         "ack_notifications_on",
         value_parsing.parse_bool,
-        "Send a hook when a message is sent, delivered or viewed.",
+        "Send a hook when an outgoing message is sent, delivered or viewed.",
         aliases=("recognotificationson",),  # a misspelling in the help article that clients use
     ),
     Setting(
         "chatUpdateOn",
         "chat_update_on",
         value_parsing.parse_bool,
-        "Send a hook when a chat is new or changes.",
+        "Send a hook when a chat is new or changes: its name, its picture, its members.",
     ),
     Setting(
         "videoUploadOn",
         "video_upload_on",
         value_parsing.parse_bool,
-        "Put the addresses of received videos into hooks.",
+        "Upload incoming videos, and put their URL into the “body” of the hook.",
     ),
-    Setting("proxy", "proxy", parse_proxy, "SOCKS5 proxy through which the instance reaches its messenger."),
+    Setting(
+        "proxy",
+        "proxy",
+        parse_proxy,
+        "The SOCKS5 proxy through which the instance connects to its messenger.",
+    ),
     Setting(
         "guaranteedHooks",
         "guaranteed",
         value_parsing.parse_bool,
-        "Up to 20 attempts to deliver a hook instead of 1.",
+        f"Retry a hook until your server responds with 200: up to {GUARANTEED_ATTEMPTS} attempts instead of 1.",
         Place.ENDPOINT,
     ),
     Setting(
         "ignoreOldMessages",
         "ignore_old_messages",
         value_parsing.parse_bool,
-        "Send no hook for a message older than oldMessagesPeriod.",
+        "Send no hook for a message that is older than oldMessagesPeriod when it arrives.",
     ),
     Setting(
         "oldMessagesPeriod",
         "old_messages_period",
         parse_seconds,
-        "The age from which a message is old, in seconds.",
+        "The age at which a message is old.",
+        unit="seconds",
     ),
-    Setting("processArchive", "process_archive", value_parsing.parse_bool, "Also work on archived chats."),
+    Setting(
+        "processArchive",
+        "process_archive",
+        value_parsing.parse_bool,
+        "Send hooks for messages in archived chats too.",
+    ),
     Setting(
         "disableDialogsArchive",
         "disable_dialogs_archive",
         value_parsing.parse_bool,
-        "Do not take chats out of the archive.",
+        "Keep archived chats archived when a message arrives.",
     ),
     Setting(
         "parallelHooks",
         "parallel",
         value_parsing.parse_bool,
-        "Send several hooks at once, in no certain order.",
+        "Send up to 16 hooks at a time, in any order, instead of one after another.",
         Place.ENDPOINT,
     ),
 )

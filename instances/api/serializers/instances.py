@@ -22,12 +22,14 @@ UNKNOWN_FIELD = "Unknown field. The fields are: {}."
 def settings_field(setting: Setting) -> serializers.Field[Any, Any, Any, Any]:
     """The documentation of a setting. Its own `parse` validates it."""
     if setting.parse is value_parsing.parse_bool:
-        return serializers.BooleanField(required=False, help_text=setting.meaning)
+        return serializers.BooleanField(required=False, help_text=setting.description)
     if setting.parse is parse_seconds:
         return serializers.IntegerField(
-            min_value=0, max_value=YEAR, required=False, help_text=setting.meaning
+            min_value=0, max_value=YEAR, required=False, help_text=setting.description
         )
-    return serializers.CharField(allow_null=True, required=False, help_text=f"{setting.meaning} Null: none.")
+    return serializers.CharField(
+        allow_null=True, required=False, help_text=f"{setting.description} Null: none."
+    )
 
 
 class SettingsSerializer(serializers.Serializer[Any]):

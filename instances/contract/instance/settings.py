@@ -22,7 +22,12 @@ def setting_argument(setting: Setting) -> Argument:
     """A setting as an argument. The action gets its value as it was sent, and validates it."""
     schema = SCHEMAS.get(setting.parse, TEXT_OR_NULL)
     return Argument(
-        setting.wire, last_if_repeated, setting.meaning, schema, aliases=setting.aliases, keyword=setting.wire
+        setting.wire,
+        last_if_repeated,
+        setting.description,
+        schema,
+        aliases=setting.aliases,
+        keyword=setting.wire,
     )
 
 

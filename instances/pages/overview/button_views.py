@@ -24,7 +24,7 @@ from instances.pages import access, status_texts
 from instances.pages.access import visible_instance
 from instances.pages.forms import DeleteForm, NameForm
 from instances.pages.overview.views import detail_context
-from instances.pages.settings.views import more_context
+from instances.pages.settings.views import settings_context
 
 PAGE = "instances/pages/overview/overview.html"
 CARDS = {
@@ -152,7 +152,7 @@ def delete(request: HtmxRequest, number: int) -> HttpResponse:
     access.require_owner(request.user, instance)
     form = DeleteForm(request.POST, instance=instance)
     if not form.is_valid():
-        context = more_context(instance, delete_form=form, failed=True)
+        context = settings_context(instance, delete_form=form, failed=True)
         card = "instances/pages/settings/settings.html"
         if request.htmx:
             card = "instances/pages/overview/danger.html"

@@ -26,7 +26,7 @@ from instances.pages.overview.delivery_counts import DeliveryCounts, count_deliv
 from instances.pages.overview.first_steps import first_steps
 from instances.pages.overview.signature_snippets import SNIPPETS
 from instances.pages.settings.flag_texts import attempt_times
-from instances.pages.settings.setting_rows import flag_rows
+from instances.pages.settings.setting_rows import build_flag_rows
 from instances.tool_links import tool_url
 
 PAGE = "instances/pages/overview/overview.html"
@@ -75,7 +75,7 @@ def detail_context(instance: Instance, **more: Any) -> dict[str, Any]:
         "failing_for": in_largest_unit(failing_for),
         "old_secret_until": endpoint.previous_secret_until if len(endpoint.valid_secrets()) > 1 else None,
         "address_form": AddressForm(initial={"url": endpoint.url}),
-        "flags": flag_rows(read_settings(instance), skipped_today(instance)),
+        "flags": build_flag_rows(read_settings(instance), skipped_today(instance)),
         "attempt_times": attempt_times(),
         "credentials": credentials,
         "curl_lines": curl_lines(instance, credentials.token),

@@ -1,22 +1,30 @@
-"""The settings beside the address and the six flags, in words: what each does, and what follows from it.
+"""The settings other than the webhook URL and the six flags, in groups, with the consequences of each.
 
-`name` is the wire contract's (contract.md, section 2, Settings).
+`name` is the wire contract's (contract.md, section 2, Settings); settings_table has the sentences and units.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+from instances import settings_table
+
 
 class AdvancedSetting(NamedTuple):
-    """One setting; `unit` is what a number counts, `placeholder` an example of a text; a switch has neither."""
+    """One setting; `when_on` and `when_off` are its consequences, `placeholder` is an example of a text."""
 
     name: str
-    sentence: str
-    on: str
-    off: str
-    unit: str = ""
+    when_on: str
+    when_off: str
     placeholder: str = ""
+
+    @property
+    def sentence(self) -> str:
+        return settings_table.find(self.name).sentence
+
+    @property
+    def unit(self) -> str:
+        return settings_table.find(self.name).unit
 
     @property
     def is_switch(self) -> bool:
@@ -34,10 +42,8 @@ GROUPS = (
         (
             AdvancedSetting(
                 "sendDelay",
-                "A pause between two messages that are sent.",
-                "Messages wait in the queue, in their order; a person writes no faster either.",
-                "0: each goes as soon as the one before is out.",
-                unit="seconds",
+                "Messages wait in the queue, in their order, as if a person typed them.",
+                "0: each message is sent as soon as the previous one was.",
             ),
         ),
     ),
@@ -46,33 +52,24 @@ GROUPS = (
         (
             AdvancedSetting(
                 "ignoreOldMessages",
-                "No hook for a message that was old already when it came, such as after a night without the phone.",
-                "Old messages are kept and can be read, but your server hears nothing of them.",
-                "While it is off, every message makes a hook, however late it comes.",
+                "Messages that arrive late, such as after a night without the phone, can be read but create no hooks.",
+                "While it is off, every message creates a hook, however late it arrives.",
             ),
-            AdvancedSetting(
-                "oldMessagesPeriod",
-                "The age from which a message is old.",
-                "It counts only while ignoreOldMessages is on.",
-                "",
-                unit="seconds",
-            ),
+            AdvancedSetting("oldMessagesPeriod", "Applies only while ignoreOldMessages is on.", ""),
         ),
     ),
     Group(
-        "What is kept",
+        "Recording",
         (
             AdvancedSetting(
                 "instanceStatuses",
-                "Keep the history of the status: the page “Status history”, and instanceStatuses of the API.",
-                "Every change is kept with its time.",
-                "While it is off, no change is kept, and the history has a gap.",
+                "Every change is recorded with its time.",
+                "While it is off, changes are not recorded, and the history has a gap.",
             ),
             AdvancedSetting(
                 "webhookStatuses",
-                "Let webhookStatus of the API tell what became of a message's hook.",
-                "The API answers “sent”, “not sent” or “queued” for every message.",
-                "While it is off, that method answers nothing; the delivery log is there all the same.",
+                "The API returns “sent”, “not sent” or “queued” for every message.",
+                "While it is off, webhookStatus returns nothing; the delivery log still has all hooks.",
             ),
         ),
     ),
@@ -81,20 +78,17 @@ GROUPS = (
         (
             AdvancedSetting(
                 "processArchive",
-                "Also work on chats that are archived.",
-                "What comes in an archived chat makes a hook as everywhere.",
-                "While it is off, a message in an archived chat makes no hook; the log keeps it as skipped.",
+                "A message in an archived chat creates a hook like any other.",
+                "While it is off, these hooks are not sent; the log keeps them as skipped.",
             ),
             AdvancedSetting(
                 "disableDialogsArchive",
-                "Leave archived chats in the archive when a message comes.",
                 "An archived chat stays archived.",
-                "While it is off, a new message takes its chat out of the archive.",
+                "While it is off, a new message moves its chat out of the archive.",
             ),
             AdvancedSetting(
                 "proxy",
-                "A SOCKS5 proxy through which the instance reaches its messenger.",
-                "The messenger sees the proxy's address instead of this server's.",
+                "The messenger sees the proxy's IP address instead of this server's.",
                 "Empty: no proxy.",
                 placeholder="203.0.113.7:1080",
             ),

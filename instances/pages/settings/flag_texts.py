@@ -1,4 +1,4 @@
-"""The six flags of the help article, in words: what each does, and what follows from it.
+"""The six flags of the help article, with the consequences of each; settings_table has their sentences.
 
 `name` is the wire contract's (contract.md, section 2, Settings); `kind` is the kind of hook that is
 skipped while the flag is off.
@@ -10,64 +10,65 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from chatapi.ui.durations import in_largest_unit
-from hooks.models import GUARANTEED_ATTEMPTS, RETRY_DELAYS, Kind
+from hooks.models import RETRY_DELAYS, Kind
+from instances import settings_table
 
 
 class Flag(NamedTuple):
+    """One flag; `when_on` and `when_off` are the consequences of each position."""
+
     name: str
-    sentence: str
-    on: str
-    off: str
+    when_on: str
+    when_off: str
     kind: str = ""
-    warns: bool = False  # switching it on costs something
+    has_warning: bool = False  # switching it on has a cost
+
+    @property
+    def sentence(self) -> str:
+        return settings_table.find(self.name).sentence
 
 
 FLAGS = (
     Flag(
         "ackNotificationsOn",
-        "A hook when a message you sent is sent, delivered or viewed.",
-        "Up to three further hooks for each message. A message typed on the phone never gets one.",
+        "Up to three more hooks for each message. A message typed on the phone gets none.",
         "While it is off, acks are not sent; the log keeps them as skipped.",
         Kind.ACK,
     ),
     Flag(
         "statusNotificationsOn",
-        "A hook when the instance's status changes: linked, logged out, phone offline.",
-        "You learn at once when messages stop coming because the phone is gone.",
-        "While it is off, you see status changes here and in the log alone.",
+        "Your server learns immediately when messages stop because the phone is offline or logged out.",
+        "While it is off, status changes are shown only here and in the log.",
         Kind.STATUS,
     ),
     Flag(
         "chatUpdateOn",
-        "A hook when a chat changes: its name, its picture, its members.",
-        "Each carries the chat as it was and as it is.",
+        "Each hook contains the chat before and after the change.",
         "While it is off, chat changes are not sent; the log keeps them as skipped.",
         Kind.CHAT,
     ),
     Flag(
         "videoUploadOn",
-        "Incoming videos are uploaded, and “body” contains their URL.",
-        "Hooks of messages with a video come later: after the upload.",
+        "Hooks of messages with a video are sent after the upload.",
         "While it is off, the “body” of a video says “upload disabled”.",
     ),
     Flag(
         "guaranteedHooks",
-        f"Try again, up to {GUARANTEED_ATTEMPTS} times, until your server responds with 200.",
-        "A hook that failed steps aside, so later ones may overtake it; your server may get one twice.",
-        "While it is off, there is exactly one attempt: what your server misses is not sent again by itself.",
+        "A hook waiting for a retry does not block later hooks, so these may arrive first. Your server may receive a "
+        "hook twice.",
+        "While it is off, there is exactly one attempt: a hook that your server misses is not retried.",
     ),
     Flag(
         "parallelHooks",
-        "Up to 16 hooks at a time instead of one after another.",
-        "Faster, but the order is lost and the load on your server grows: be ready for 16 requests at once.",
-        "While it is off, they come one at a time, in the order of the events.",
-        warns=True,
+        "Faster, but hooks arrive out of order, and your server must handle 16 requests at once.",
+        "While it is off, hooks are sent one at a time, in the order of the events.",
+        has_warning=True,
     ),
 )
 
 
 def attempt_times() -> list[tuple[int, str, str]]:
-    """The attempts of guaranteedHooks: number, delay after the one before, time since the event; both in words."""
+    """Returns the attempts of guaranteedHooks: number, delay after the previous one, time since the event, in words."""
     times, total = [], timedelta()
     for number, delay in enumerate(RETRY_DELAYS, start=1):
         total += delay

@@ -1,4 +1,4 @@
-"""The rows of the forms of settings: each setting in words, as it is and as it was typed."""
+"""The rows of the settings forms: each setting with its saved value and the submitted one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from instances.pages.settings.submitted_changes import field_value
 
 
 class FlagRow(NamedTuple):
-    """`was` is the saved value, `on` the position of the switch; `skipped` counts today's hooks skipped by it."""
+    """`was` is the saved value, `on` the position of the switch; `skipped` counts the hooks it skipped today."""
 
     flag: Flag
     was: bool
@@ -19,43 +19,46 @@ class FlagRow(NamedTuple):
     skipped: int
 
 
-class MoreRow(NamedTuple):
+class SettingRow(NamedTuple):
+    """`was` is the saved value, `value` the one in the form."""
+
     setting: AdvancedSetting
     was: str
     value: str
-    is_wrong: bool
+    is_invalid: bool
 
 
-def flag_rows(
-    settings: Mapping[str, Any], skipped: Mapping[str, int], typed: Mapping[str, Any] | None = None
+def build_flag_rows(
+    settings: Mapping[str, Any], skipped: Mapping[str, int], submitted: Mapping[str, Any] | None = None
 ) -> list[FlagRow]:
-    """`typed` are changes that were refused, and stay in their place."""
-    typed = typed or {}
+    """Returns the rows of the six flags. `submitted`: changes that were refused; the form keeps them."""
+    submitted = submitted or {}
     return [
         FlagRow(
             flag,
             bool(settings[flag.name]),
-            bool(typed.get(flag.name, settings[flag.name])),
+            bool(submitted.get(flag.name, settings[flag.name])),
             skipped[flag.kind] if flag.kind else 0,
         )
         for flag in FLAGS
     ]
 
 
-def more_groups(
-    settings: Mapping[str, Any], typed: Mapping[str, Any] | None = None, wrong: str = ""
-) -> list[tuple[str, list[MoreRow]]]:
-    typed = typed or {}
+def build_setting_groups(
+    settings: Mapping[str, Any], submitted: Mapping[str, Any] | None = None, invalid_name: str = ""
+) -> list[tuple[str, list[SettingRow]]]:
+    """Returns the rows of the other settings by title. `invalid_name`: the setting that was refused."""
+    submitted = submitted or {}
     groups = []
-    for title, more in GROUPS:
+    for title, group in GROUPS:
         rows = [
-            MoreRow(
+            SettingRow(
                 setting,
                 field_value(settings[setting.name]),
-                field_value(typed.get(setting.name, settings[setting.name])),
-                setting.name == wrong,
+                field_value(submitted.get(setting.name, settings[setting.name])),
+                setting.name == invalid_name,
             )
-            for setting in more
+            for setting in group
         ]
         groups.append((title, rows))
     return groups

@@ -1,4 +1,4 @@
-"""The settings of an instance: the page of those that are rarely touched, and the saving of both forms."""
+"""The settings of an instance: the page “More settings”, and saving its form and the form of the six flags."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from instances.pages.overview.delivery_counts import skipped_today
 from instances.pages.overview.views import detail_context
 from instances.pages.settings import advanced_settings, submitted_changes
 from instances.pages.settings.flag_texts import FLAGS, attempt_times
-from instances.pages.settings.setting_rows import flag_rows, more_groups
+from instances.pages.settings.setting_rows import build_flag_rows, build_setting_groups
 from instances.settings_table import SettingsError
 
 FLAG_NAMES = {flag.name for flag in FLAGS}
-MORE_NAMES = {setting.name for setting in advanced_settings.SETTINGS}
+ADVANCED_NAMES = {setting.name for setting in advanced_settings.SETTINGS}
 SWITCHES = FLAG_NAMES | {setting.name for setting in advanced_settings.SETTINGS if setting.is_switch}
 
 
@@ -38,58 +38,62 @@ def settings(request: HtmxRequest, number: int) -> HttpResponse:
     return render(
         request,
         "instances/pages/settings/settings.html",
-        more_context(access.visible_instance(request, number)),
+        settings_context(access.visible_instance(request, number)),
     )
 
 
-def more_context(instance: Instance, **more: Any) -> dict[str, Any]:
+def settings_context(instance: Instance, **overrides: Any) -> dict[str, Any]:
     return {
         "instance": instance,
         "tab": "settings",
-        "groups": more_groups(read_settings(instance)),
+        "groups": build_setting_groups(read_settings(instance)),
         "delete_form": DeleteForm(instance=instance),
-    } | more
+    } | overrides
 
 
 def save(request: HtmxRequest, number: int) -> HttpResponse:
     instance = access.changeable_instance(request, number)
     is_flags = request.POST.get("card") == "flags"
-    wanted = submitted_changes.read_changes(request.POST, FLAG_NAMES if is_flags else MORE_NAMES, SWITCHES)
+    submitted = submitted_changes.read_changes(
+        request.POST, FLAG_NAMES if is_flags else ADVANCED_NAMES, SWITCHES
+    )
     before = read_settings(instance)
     try:
-        changed = change_settings(instance, wanted, acting_user=current_user(request))
+        changed = change_settings(instance, submitted, acting_user=current_user(request))
     except SettingsError as error:
-        refused = {"save_fault": error.sentence}
-        rows = card_rows(instance, is_flags=is_flags, typed=wanted, wrong=error.key)
-        return card(request, instance, refused | rows, is_flags=is_flags, status=422)
-    fresh = access.visible_instance(request, number)  # read back: what is shown is what was saved
-    said = submitted_changes.describe_changes(before, changed)
+        refusal = {"save_error": error.sentence}
+        rows = build_card_rows(instance, is_flags=is_flags, submitted=submitted, invalid_name=error.key)
+        return render_card(request, instance, refusal | rows, is_flags=is_flags, status=422)
+    fresh = access.visible_instance(request, number)  # read again: the page shows what was saved
+    saved_changes = submitted_changes.describe_changes(before, changed)
     if request.htmx:
-        context = {"saved_changes": said, "nothing_changed": not said}
-        return card(request, fresh, context | card_rows(fresh, is_flags=is_flags), is_flags=is_flags)
-    messages.success(request, "Saved." if said else "Nothing to save: these values are already set.")
+        context = {"saved_changes": saved_changes, "nothing_changed": not saved_changes}
+        return render_card(
+            request, fresh, context | build_card_rows(fresh, is_flags=is_flags), is_flags=is_flags
+        )
+    messages.success(request, "Saved." if saved_changes else "Nothing to save: these values are already set.")
     if request.POST.get("next") == "history":
         return HttpResponseRedirect(reverse("instances:history", args=[number]))
-    page = reverse("instances:detail" if is_flags else "instances:settings", args=[number])
-    return HttpResponseRedirect(f"{page}#{'flags' if is_flags else 'more'}")
+    url = reverse("instances:detail" if is_flags else "instances:settings", args=[number])
+    return HttpResponseRedirect(f"{url}#{'flags' if is_flags else 'more'}")
 
 
-def card_rows(
-    instance: Instance, *, is_flags: bool, typed: dict[str, Any] | None = None, wrong: str = ""
+def build_card_rows(
+    instance: Instance, *, is_flags: bool, submitted: dict[str, Any] | None = None, invalid_name: str = ""
 ) -> dict[str, Any]:
-    now = read_settings(instance)
+    current = read_settings(instance)
     if is_flags:
         return {
-            "flags": flag_rows(now, skipped_today(instance), typed),
+            "flags": build_flag_rows(current, skipped_today(instance), submitted),
             "attempt_times": attempt_times(),
         }
-    return {"groups": more_groups(now, typed, wrong)}
+    return {"groups": build_setting_groups(current, submitted, invalid_name)}
 
 
-def card(
+def render_card(
     request: HtmxRequest, instance: Instance, context: dict[str, Any], *, is_flags: bool, status: int = 200
 ) -> HttpResponse:
-    """The card with the result of saving; without htmx the whole page."""
+    """Returns the card with the result of saving; without htmx, the whole page."""
     if request.htmx:
         template = f"instances/pages/settings/{'flags' if is_flags else 'more'}.html"
         return render(request, template, {"instance": instance} | context, status=status)
@@ -101,5 +105,8 @@ def card(
             status=status,
         )
     return render(
-        request, "instances/pages/settings/settings.html", more_context(instance, **context), status=status
+        request,
+        "instances/pages/settings/settings.html",
+        settings_context(instance, **context),
+        status=status,
     )
