@@ -14,10 +14,9 @@ from accounts.views.account import own_account
 from chatapi.ui.numbers import parse_digits
 
 PAGE_SIZE = 50
-# The details that the owner sees; the reasons of staff are not among them.
+# The details that the owner sees. Left out: reasons of staff, and a payment's days and amount, which its text contains.
 SHOWN_DETAILS = (
-    "changed", "path", "role", "days", "amount", "currency", "new", "hooks", "hook", "channel", "answer", "lasts",
-    "requests",
+    "changed", "path", "role", "new", "hooks", "hook", "channel", "answer", "lasts", "requests",
 )  # fmt: skip
 
 

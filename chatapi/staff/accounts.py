@@ -53,14 +53,14 @@ VIEWING_CONSEQUENCE = (
 class AccountAdmin(StaffAdmin):
     """Accounts, with tools to block them and to view their pages."""
 
-    list_display = ("__str__", "owner", "created_at", "blocked_at", "blocked_reason")
+    list_display = ("__str__", "owner", "created_at", "blocked_at", "block_reason")
     list_filter = (("blocked_at", admin.EmptyFieldListFilter),)
     windowed = True
     list_select_related = ("owner",)
     search_fields = ("name",)
     search_help_text = ACCOUNT_HELP
-    fields = ("owner", "name", "created_at", "blocked_at", "blocked_reason", "instances", "payments")
-    readonly_fields = ("instances", "payments")
+    fields = ("owner", "name", "created_at", "blocked_at", "block_reason", "instances", "payments")
+    readonly_fields = ("block_reason", "instances", "payments")
     audit_kind = "account"
     tools = (
         Tool(
@@ -82,6 +82,10 @@ class AccountAdmin(StaffAdmin):
 
     def search_condition(self, text: str) -> Q | None:
         return accounts_matching(text)
+
+    @admin.display(description="reason for the block")
+    def block_reason(self, account: Account) -> str:
+        return account.blocked_reason or "–"
 
     @admin.display(description="instances")
     def instances(self, account: Account) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -33,9 +34,10 @@ class EndpointAdmin(StaffAdmin):
     """Endpoints with their delivery mode and health."""
 
     list_display = (
-        "of_instance", "url", "guaranteed", "parallel", "borrowed_until", "failing_since", "paused_at", "pause_reason",
+        "of_instance", "webhook_url", "guaranteed", "parallel", "overridden_until", "failing_since", "paused_at",
+        "pause_reason",
     )  # fmt: skip
-    list_display_links = ("url",)  # the first column is already a link, to the instance
+    list_display_links = ("webhook_url",)  # the first column is already a link, to the instance
     list_select_related = ("instance",)
     list_filter = (HealthFilter, "pause_reason", "guaranteed", "parallel")
     windowed = True
@@ -47,6 +49,14 @@ class EndpointAdmin(StaffAdmin):
         if parse_digits(text) is None:
             return None
         return Q(pk__in=fetch_keys(instance_numbered(text)))
+
+    @admin.display(description="webhook URL", empty_value="none")
+    def webhook_url(self, endpoint: Endpoint) -> str | None:
+        return endpoint.url or None
+
+    @admin.display(description="verification until")
+    def overridden_until(self, endpoint: Endpoint) -> datetime | None:
+        return endpoint.borrowed_until
 
     @admin.display(description="instance")
     def of_instance(self, endpoint: Endpoint) -> str:
