@@ -29,7 +29,7 @@ def make_instance(page: Page, url: str) -> str:
     page.get_by_role("button", name="Create instance").click()
     page.wait_for_url(re.compile(r"/instances/\d+/setup/$"))
     page.get_by_role("button", name="Scan with the sandbox phone").click()
-    page.get_by_label("Webhook URL").fill(url)
+    page.get_by_label("Webhook URL", exact=True).fill(url)
     page.get_by_role("button", name="Save URL").click()
     page.get_by_role("link", name="To the instance").click()
     page.wait_for_url(re.compile(r"/instances/\d+/$"))
