@@ -1,4 +1,4 @@
-"""What the chooser's search finds, for those who have more instances than its list holds."""
+"""The search of the instance chooser, for users with more instances than its list holds."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from instances.pages.frame import CHOOSER_SIZE, InstanceFrame
+from instances.pages.query_parameters import search_text
 
 
 @require_safe
 @login_required
 def chooser(request: HttpRequest) -> HttpResponse:
-    """The rows for `?q=`, each leading to the page at `?at=` (a path) for that instance."""
+    """The instances matching `?q=`, each with a link to the page at `?at=` (a path) for that instance."""
     frame = InstanceFrame.of(request)
-    words = request.GET.get("q", "").replace("\0", "").strip()[:100]
-    found = frame.search(words)
-    at = request.GET.get("at", "")
+    query = search_text(request)
+    found = frame.search(query)
+    path = request.GET.get("at", "")
     context = {
-        "choices": [(instance, frame.address_for(instance, at)) for instance in found],
-        "more": bool(words) and len(found) == CHOOSER_SIZE,
-        "searched": bool(words),
+        "choices": [(instance, frame.address_for(instance, path)) for instance in found],
+        "more": bool(query) and len(found) == CHOOSER_SIZE,
+        "searched": bool(query),
     }
     return render(request, "instances/pages/frame/chooser.html#rows", context)

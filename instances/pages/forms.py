@@ -1,4 +1,4 @@
-"""The forms of the instances' pages. They check what people type; the actions check what is true."""
+"""The forms of the instances' pages. They validate the input; the actions check the state of the instance."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ from instances.models import Channel, Instance
 
 
 class NewInstanceForm(forms.Form):
-    """A name, which may stay empty, the channel, and for managers of other accounts whose it will be."""
+    """An optional name, the channel, and for managers of other accounts the account that will own it."""
 
     name = forms.CharField(
         max_length=100,
         required=False,
-        help_text="For you alone: what this instance is for. You can change it later.",
+        help_text="What this instance is for. You can change it later.",
         widget=forms.TextInput(
             attrs={"placeholder": "Shop support", "autofocus": True, "autocomplete": "off"}
         ),
@@ -24,7 +24,7 @@ class NewInstanceForm(forms.Form):
     account = forms.ModelChoiceField(
         Account.objects.none(),
         empty_label=None,
-        help_text="Whose it will be. Its owner pays for it, and its members see it.",
+        help_text="The account that will own it. Its owner pays for it, and its members see it.",
     )
 
     def __init__(self, *args: Any, user: Any, **kwargs: Any) -> None:
@@ -36,14 +36,14 @@ class NewInstanceForm(forms.Form):
             field = self.fields["account"]
             assert isinstance(field, forms.ModelChoiceField)
             field.queryset, field.initial = changeable, own
-        else:  # a manager of nothing else is asked nothing
+        else:  # there is only one account to choose
             del self.fields["account"]
         self.own = own
 
     def chosen_account(self) -> Account:
-        """The account of the new instance, once the form is valid."""
+        """Returns the account of the new instance. Requires a valid form."""
         account = self.cleaned_data.get("account") or self.own
-        assert isinstance(account, Account)  # without one of their own, the field was asked and is needed
+        assert isinstance(account, Account)  # without an account of their own, the field is required
         return account
 
 
@@ -52,7 +52,7 @@ class NameForm(forms.Form):
 
 
 class AddressForm(forms.Form):
-    """The webhook address; empty means that no hooks are sent."""
+    """The webhook URL; if it is empty, no hooks are sent."""
 
     url = forms.CharField(required=False, strip=True)
 
@@ -65,7 +65,7 @@ class AddressForm(forms.Form):
 
 
 class DeleteForm(forms.Form):
-    """The number, typed to confirm, so that the wrong instance is not deleted."""
+    """The number of the instance, typed to confirm the deletion."""
 
     number = forms.CharField(strip=True)
 

@@ -1,7 +1,7 @@
-"""Requests that leave at once because a person pressed a button, and waits: a simulation, a test, a replay.
+"""The limit of requests that a user sends by pressing a button, and waits for: simulations, tests, replays.
 
 Each holds a thread of the web server, of which there are 40 (runtime/web.py), for up to ten seconds, and goes to
-any public URL that its sender chooses. So the number in flight and the number a user sends per minute are limited:
+any public URL that the user chooses. So the number in flight and the number a user sends per minute are limited:
 a slow receiver cannot keep the site busy, and the site cannot be used to overload other sites.
 """
 
@@ -12,13 +12,13 @@ from typing import Any
 from instances.limits import rate_counters
 from instances.limits.thread_slots import ThreadSlots
 
-AT_ONCE = 16  # in a web process
+AT_ONCE = 16  # per web process
 AT_ONCE_PER_PERSON = 4
-A_MINUTE = 120  # by a person; one step of a forwarding, of up to ten requests, counts as one
+A_MINUTE = 120  # per user; one step of a forwarding, of up to ten requests, counts as one
 
 
 class TooMany(ValueError):
-    """It was not sent; str() says so, and when to try again."""
+    """The request was not sent; str() is the error message, with the time of the next try."""
 
 
 _slots = ThreadSlots(AT_ONCE, AT_ONCE_PER_PERSON)
@@ -26,7 +26,7 @@ _slots = ThreadSlots(AT_ONCE, AT_ONCE_PER_PERSON)
 
 @contextmanager
 def place(person: Any) -> Iterator[None]:
-    """Sending within it is allowed. Raises TooMany."""
+    """Allows one request within the `with` block. Raises TooMany."""
     with _slots.hold(person.pk) as is_free:
         if not is_free:
             raise TooMany("Too many requests are under way at this moment. Try again in some seconds.")

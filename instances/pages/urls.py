@@ -1,4 +1,4 @@
-"""The front door and the pages of instances; `<int:number>` is the number that the wire contract uses too."""
+"""The site's root and the pages of instances; `<int:number>` is the instance number of the wire contract."""
 
 from django.urls import include, path
 
@@ -77,7 +77,7 @@ deliveries = [
     path("<uuid:public_id>/skip/", hook_views.act, {"action": "skip"}, name="skip"),
     path("<uuid:public_id>/cancel/", hook_views.act, {"action": "cancel"}, name="cancel"),
 ]
-# two parts each, so that neither is a method of the wire contract
+# Two path segments each, so no URL is that of a method of the wire contract.
 handbook = [
     path("contract/", docs_views.contract, name="contract"),
     path("receivers/", docs_views.receiver, name="receivers"),

@@ -1,6 +1,6 @@
-// Bars out of a table: an element with data-chart (the table's id), data-from, data-to and data-step in seconds.
-// The table's head names the parts (data-part), bottom to top, its rows their moment (data-at) and a link. A bar leads
-// where its row leads. What a fragment brings is drawn when htmx has put it in; an open table is not swapped away.
+// Bar charts from tables: an element with data-chart (the table's id), data-from, data-to and data-step in seconds.
+// The table's head has the parts of a bar (data-part), bottom to top; each row has its time (data-at) and a link, which
+// its bar opens too. Charts in fragments are drawn after htmx swaps them in; an open table is not replaced.
 (() => {
   "use strict";
   const drawn = new Map(); // place → its uPlot
@@ -35,7 +35,7 @@
     return { parts, starts, counts, links, step };
   }
 
-  // a custom property's colour as the canvas can take it: light-dark() is settled by a real element
+  // Resolves a custom property to a colour that canvas accepts: only an element evaluates light-dark().
   function colour(place, value) {
     const probe = document.createElement("span");
     probe.style.color = value;
@@ -49,9 +49,9 @@
     drop(place);
     const { parts, starts, counts, links, step } = read(place);
     const under = (part) => starts.map((_, i) => counts.slice(0, part).reduce((sum, one) => sum + one[i], 0));
-    const feet = parts.map((_, part) => under(part)); // where a part begins in its bar
+    const feet = parts.map((_, part) => under(part)); // where each part starts in its bar
     const tops = parts.map((_, part) => under(part + 1));
-    const seen = tops.map((top, part) => top.map((sum, i) => (counts[part][i] ? sum : null))); // no line for a nought
+    const seen = tops.map((top, part) => top.map((sum, i) => (counts[part][i] ? sum : null))); // no line for zero
     const ink = colour(place, "var(--tblr-secondary)");
     const line = colour(place, "var(--line)");
     const bars = (part) =>

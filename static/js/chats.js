@@ -1,12 +1,12 @@
-// The page of messages (templates/instances/messages.html). What a poll brings waits in #bubbles-incoming and is let
-// into the chat when the reader is at its end; else "3 new, show" is said. The list of chats keeps its order under
-// the pointer and the focus: then its rows are brought up to date in place.
+// The messages page (templates/instances/pages/messages). New messages are held in #bubbles-incoming and added to the
+// chat if the reader is at its end; else a button says "3 new, show". While the pointer or the focus is on the list of
+// chats, its order does not change and its rows are updated in place.
 (() => {
   "use strict";
   const at = (id) => document.getElementById(id);
   const NEAR = 48; // px from the end that count as the end
 
-  const isAtEnd = () => Math.abs(at("bubbles-scroll").scrollTop) < NEAR; // it runs from the end: 0, then negative
+  const isAtEnd = () => Math.abs(at("bubbles-scroll").scrollTop) < NEAR; // 0 at the end, negative above it
   function admit(asked) {
     const incoming = at("bubbles-incoming");
     if (!incoming?.children.length) return;
@@ -18,7 +18,7 @@
       return;
     }
     for (const row of Array.from(incoming.children)) {
-      if (at(row.id) === row) at("bubbles").append(row); // one that is there already is left out
+      if (at(row.id) === row) at("bubbles").append(row); // skip rows that are already shown
     }
     incoming.replaceChildren();
     held.hidden = true;

@@ -1,5 +1,5 @@
-// The forms of settings (data-savebar): the bar says what would change, "2 changes: ackNotificationsOn off → on",
-// and is there only while something would. Each control has its value in force in a hidden field, was-<name>.
+// The settings forms (data-savebar): the bar lists the unsaved changes, "2 changes: ackNotificationsOn off → on", and is
+// hidden if there are none. The saved value of each control is in a hidden field, was-<name>.
 (() => {
   "use strict";
   const forms = () => Array.from(document.querySelectorAll("form[data-savebar]"));
@@ -31,7 +31,7 @@
       return [place ? ", " : " ", mono, ` ${old} → ${now}`];
     });
     words.replaceChildren(count, ...list);
-    form.querySelector(".savebar-said")?.remove(); // it spoke of the saving before
+    form.querySelector(".savebar-said")?.remove(); // the result of the previous save
   }
   const showAll = () => forms().forEach(show);
 
@@ -44,7 +44,7 @@
   document.addEventListener("reset", (event) => {
     const form = event.target;
     if (!("savebar" in form.dataset)) return;
-    // what was typed and refused came from the server: back to what is in force
+    // the server filled in refused values: restore the saved ones
     setTimeout(() => {
       for (const { value: name } of form.querySelectorAll("input[name=shown]")) {
         const control = form.querySelector(`[name="${name}"]`);

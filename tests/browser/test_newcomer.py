@@ -58,10 +58,10 @@ def test_by_keyboard_alone_from_the_sign_up_to_a_verified_webhook(page: Page) ->
         expect(page.get_by_label("Webhook URL", exact=True)).to_be_focused()
         page.keyboard.type(receiver.url)
         page.keyboard.press("Enter")
-        press(page, button("Send the test message"))
+        press(page, button("Send test message"))
         receiver.wait_for(1)
         expect(page.locator("#address-test")).to_contain_text("200")
-        press(page, link("To the instance"))
+        press(page, link("Open instance"))
         page.wait_for_url(re.compile(r"/instances/\d+/$"))
 
         # the menu leads to the verification; its banner goes along from page to page
@@ -91,7 +91,7 @@ def test_on_a_phone_with_real_deliveries(page: Page, width: int) -> None:
     with Receiver() as receiver:
         page.get_by_label("Webhook URL", exact=True).fill(receiver.url)
         page.get_by_role("button", name="Save URL").click()
-        page.get_by_role("link", name="To the instance").click()
+        page.get_by_role("link", name="Open instance").click()
         page.wait_for_url(re.compile(r"/instances/\d+/$"))
 
         page.get_by_role("button", name="Open the menu").click()

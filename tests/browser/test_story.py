@@ -31,7 +31,7 @@ def make_instance(page: Page, url: str) -> str:
     page.get_by_role("button", name="Scan with the sandbox phone").click()
     page.get_by_label("Webhook URL", exact=True).fill(url)
     page.get_by_role("button", name="Save URL").click()
-    page.get_by_role("link", name="To the instance").click()
+    page.get_by_role("link", name="Open instance").click()
     page.wait_for_url(re.compile(r"/instances/\d+/$"))
     expect(page.locator("#status")).to_contain_text("Connected")
     return page.url.rstrip("/").rsplit("/", 1)[1]

@@ -16,9 +16,9 @@ from instances.models import Chat
 @require_safe
 @never_cache
 def invitation(request: HttpRequest, code: str) -> HttpResponse:
-    """Public, as anyone with the link may join; it shows the group's name but no members.
+    """Public: anyone with the link may join. Shows the group's name, but no members.
 
-    404 for a code that leads nowhere, such as that of a group that the account has left.
+    404 for an unknown code, such as that of a group that the account has left.
     """
     group = get_object_or_404(Chat.objects.filter(is_group=True, left_at=None), invite_code=code)
     link = payloads.invite_link(code)

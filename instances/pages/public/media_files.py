@@ -1,4 +1,4 @@
-"""The files that messages carry, by their links: for everybody who has one, and for nothing but saving them."""
+"""Downloads of the files of messages, by link. Anyone who has a link can download its file."""
 
 from django.http import FileResponse, HttpRequest, HttpResponseBase, JsonResponse
 from django.utils import timezone
@@ -8,24 +8,24 @@ from instances.actions.media import storage
 from instances.media.kinds import BINARY, TYPES
 from instances.models import Media
 
-GONE = "There is no file with this address. Files are kept for 30 days."
+NOT_FOUND = "There is no file with this URL. Files are kept for 30 days."
 
 
 @require_safe
 def media(request: HttpRequest, key: str, name: str) -> HttpResponseBase:
-    """The file, as an attachment under its own name; a page that a browser found in it could do nothing.
+    """The file, as an attachment with its own name; a sandbox stops any script in it.
 
-    Only the types of kinds.TYPES are said; what is something else is bytes. Any page may read it, as any caller may.
+    The content type is one of kinds.TYPES, else binary. Web pages of any origin may read it (CORS).
     """
     found = Media.objects.filter(key=key, expires_at__gt=timezone.now()).first()
     if found is None or found.name_in_link != name:
-        return not_there()
+        return file_not_found()
     try:
         file = storage().open(found.path)
     except FileNotFoundError:
-        return not_there()
-    kind = found.content_type if found.content_type in TYPES.values() else BINARY
-    response = FileResponse(file, as_attachment=True, filename=found.filename, content_type=kind)
+        return file_not_found()
+    content_type = found.content_type if found.content_type in TYPES.values() else BINARY
+    response = FileResponse(file, as_attachment=True, filename=found.filename, content_type=content_type)
     if request.method == "HEAD":
         response.streaming_content = ()
     response.headers["Content-Length"] = str(found.size)
@@ -37,7 +37,7 @@ def media(request: HttpRequest, key: str, name: str) -> HttpResponseBase:
     return response
 
 
-def not_there() -> JsonResponse:
-    response = JsonResponse({"error": GONE}, status=404)
+def file_not_found() -> JsonResponse:
+    response = JsonResponse({"error": NOT_FOUND}, status=404)
     response.headers["Access-Control-Allow-Origin"] = "*"
     return response

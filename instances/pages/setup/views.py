@@ -1,4 +1,4 @@
-"""The front door, and the way to a new instance: channel, then link, address and test message, one step a page."""
+"""The site's root, and the setup of a new instance: channel, link, webhook URL, test message; one step per page."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from instances.pages.access import visible_instance
 from instances.pages.forms import AddressForm, NewInstanceForm
 from instances.pages.overview.views import status_context
 
-# in their order, behind the choice of the channel, which makes the instance
-STEPS = {"link": "Link", "address": "Address", "test": "Test message"}
+# The steps after the first one, which creates the instance and chooses its channel.
+STEPS = {"link": "Link", "address": "Webhook URL", "test": "Test message"}
 
 
 @require_safe
@@ -30,7 +30,7 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 def new(request: HttpRequest) -> HttpResponse:
-    """The first step; a POST makes the instance and leads to the second."""
+    """The first step; a POST creates the instance and redirects to the second."""
     form = NewInstanceForm(request.POST or None, user=request.user)
     if request.method == "POST" and form.is_valid():
         instance = create_instance(
@@ -44,8 +44,8 @@ def new(request: HttpRequest) -> HttpResponse:
     return render(request, "instances/pages/setup/new.html", context)
 
 
-def setup_context(instance: Instance, step: str = "", **more: Any) -> dict[str, Any]:
-    """The step that is asked for, else the first that is not done; `more` overrides."""
+def setup_context(instance: Instance, step: str = "", **overrides: Any) -> dict[str, Any]:
+    """Returns the context of a step; without `step`, of the first one that is not done."""
     done = {
         "link": instance.is_authenticated,
         "address": bool(instance.endpoint.url),
@@ -61,7 +61,7 @@ def setup_context(instance: Instance, step: str = "", **more: Any) -> dict[str, 
             "done": {name for name, is_done in done.items() if is_done},
             "step": step if step in STEPS else first,
         }
-        | more
+        | overrides
     )
 
 
@@ -71,10 +71,10 @@ def setup(request: HttpRequest, number: int) -> HttpResponse:
     """`?step=` of STEPS; the first step polls (`?wait=`) and gets 204 until the phone is linked or the code changes."""
     instance = visible_instance(request, number)
     context = setup_context(instance, request.GET.get("step", ""))
-    waits = request.GET.get("wait")
-    if waits is None:
+    cursor = request.GET.get("wait")
+    if cursor is None:
         return render(request, "instances/pages/setup/setup.html", context)
-    if waits == context["status"].cursor:
+    if cursor == context["status"].cursor:
         return HttpResponse(status=204)
     if instance.is_authenticated:
         return HttpResponse(headers={"HX-Redirect": request.path})

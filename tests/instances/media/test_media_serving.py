@@ -17,7 +17,7 @@ from instances.media.kinds import WrongFile
 from instances.models import Instance, Media
 from tests.factories import InstanceFactory
 
-GONE = {"error": "There is no file with this address. Files are kept for 30 days."}
+GONE = {"error": "There is no file with this URL. Files are kept for 30 days."}
 
 
 @pytest.fixture(autouse=True)

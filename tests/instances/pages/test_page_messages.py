@@ -43,7 +43,7 @@ def poll(client, page=None, **query):
 
 
 def test_without_a_chat_the_page_shows_the_way_to_the_first(alice):
-    assert "No chat yet" in alice.get(PAGE).content.decode()
+    assert "No chats yet" in alice.get(PAGE).content.decode()
 
 
 def test_the_chats_stand_in_the_order_of_their_last_message(alice, instance):
@@ -62,7 +62,7 @@ def test_the_search_finds_names_and_numbers(alice, instance):
     hears(instance, "good morning", sender="4915112345678", name="Bert")
     assert names(alice, q="ber") == ["Bert"]
     assert names(alice, q="+1768") == ["Anna"]
-    assert "No chat fits" in alice.get(PAGE, {"q": "nobody"}).content.decode()
+    assert "No chats match" in alice.get(PAGE, {"q": "nobody"}).content.decode()
 
 
 def test_more_chats_go_on_behind_the_last(alice, instance, monkeypatch):
