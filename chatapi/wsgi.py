@@ -75,7 +75,7 @@ def bodies_with_length(application: Application) -> Application:
                     return refused(start_response, TOO_LONG, f"The request is longer than {most} bytes.")
                 body.write(block)
             if has_disconnected(environ["REMOTE_ADDR"], int(environ["SERVER_PORT"])):
-                return refused(start_response, "400 Bad Request", "The body broke off.")
+                return refused(start_response, "400 Bad Request", "The body is incomplete.")
             body.seek(0)
             del environ["HTTP_TRANSFER_ENCODING"]
             return application(environ | {"wsgi.input": body, "CONTENT_LENGTH": str(size)}, start_response)

@@ -222,7 +222,7 @@ def test_half_a_form_is_not_sent(product: Product, frame: str, kind: str, half: 
     head, body = broken.end_and_read()
 
     assert head.startswith("HTTP/1.1 400 ")
-    assert json.loads(body) == {"error": "The body broke off."}
+    assert json.loads(body) == {"error": "The body is incomplete."}
     assert queued(product, number, token) == before + 1
 
 
