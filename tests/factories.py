@@ -3,8 +3,9 @@
 The cast: alice owns what the test is about, bob is a stranger, charlie is staff.
 """
 
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import factory
 from django.utils import timezone
@@ -17,7 +18,7 @@ from instances.actions.lifecycle import create_instance
 from instances.models import AccountStatus, Instance
 
 
-class UserFactory(factory.django.DjangoModelFactory):
+class Users(factory.django.DjangoModelFactory):
     """A person with their account, as sign-up makes them; the password is "password"."""
 
     class Meta:
@@ -37,7 +38,7 @@ class UserFactory(factory.django.DjangoModelFactory):
         return owner
 
 
-class AccountFactory(factory.Factory):
+class Accounts(factory.Factory):
     """An account and its owner: `AccountFactory(email="alice@example.org")`."""
 
     class Meta:
@@ -50,7 +51,7 @@ class AccountFactory(factory.Factory):
         return UserFactory(**fields).account
 
 
-class InstanceFactory(factory.Factory):
+class Instances(factory.Factory):
     """A paid, authenticated sandbox instance.
 
     `url`, `guaranteed` and `parallel` are its endpoint's; `paid=False` has run out a second ago; every
@@ -60,7 +61,7 @@ class InstanceFactory(factory.Factory):
     class Meta:
         model = Instance
 
-    owner = factory.SubFactory(AccountFactory)
+    owner = factory.SubFactory(Accounts)
     account_status = AccountStatus.AUTHENTICATED
     paid = True
 
@@ -77,6 +78,12 @@ class InstanceFactory(factory.Factory):
             configure(instance.endpoint, **endpoint)
             instance.refresh_from_db()
         return instance
+
+
+# factory_boy has no types: a call of a factory would be one of its own class.
+UserFactory = cast("Callable[..., User]", Users)
+AccountFactory = cast("Callable[..., Account]", Accounts)
+InstanceFactory = cast("Callable[..., Instance]", Instances)
 
 
 def member_of(account: Account, role: str, email: str = "") -> User:
