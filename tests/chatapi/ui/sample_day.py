@@ -14,7 +14,7 @@ from django.db import transaction
 from django.urls import reverse
 
 from accounts.models import Account, User
-from chatapi.demo_account.contacts import give_people
+from chatapi.demo_account.contacts import add_contacts
 from hooks.actions.endpoints import configure
 from hooks.models import Hook, Kind
 from instances.actions.lifecycle import record_payment
@@ -59,7 +59,7 @@ class Day(World):
         flags = ("ackNotificationsOn", "chatUpdateOn", "statusNotificationsOn", "guaranteedHooks")
         change_settings(shop, dict.fromkeys(flags, True))
         shop.refresh_from_db()
-        give_people(shop)
+        add_contacts(shop)
         for phone, name, words in TALK:
             receive_message(shop, sender=phone, sender_name=name, body=words)
         for phone, words in ANSWERS:
