@@ -12,7 +12,14 @@ from urllib.parse import urljoin, urlsplit
 
 from django.conf import settings
 
-from hooks.failure_causes import CERTIFICATES, HEADER_RULES, INTERMEDIARIES, STATUSES, TIMEOUTS
+from hooks.failure_causes import (
+    CERTIFICATES,
+    HEADER_RULES,
+    INTERMEDIARIES,
+    STATUSES,
+    STATUSES_NAMED_BY_BODY,
+    TIMEOUTS,
+)
 from hooks.http import NOT_HTTP_BUT_HTTP2, NOT_HTTP_BUT_TLS, Response
 from hooks.models import Attempt, Hook, Outcome, Side, SkipReason, State
 
@@ -40,7 +47,8 @@ def explain(attempt: Attempt) -> Explanation:
         status=attempt.status,
         error=attempt.error,
         headers=attempt.response_headers,
-        body=bytes(attempt.response_body),
+        # lists defer the body: read it only for a status that needs it
+        body=bytes(attempt.response_body) if attempt.status in STATUSES_NAMED_BY_BODY else b"",
     )
 
 

@@ -156,6 +156,8 @@ INTERMEDIARIES = (
     ),
 )
 
+STATUSES_NAMED_BY_BODY = {status for sign in INTERMEDIARIES if sign.body for status in sign.statuses}
+
 # A part of libcurl's message, lower case → the rule of HTTP that a response's headers break.
 HEADER_RULES = (
     ("header without colon", "a header line has no colon"),
