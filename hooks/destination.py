@@ -4,6 +4,8 @@ A hook with a URL of its own (`to_url`) goes there: a simulation, and the two ho
 URL also gets its hooks during the verification.
 
 Endpoint.effective_url() and Hook.destination() are the rule for loaded rows; here it is in SQL and as ORM conditions.
+The columns behind `override_url`, `override_until` and `override_also_sends_to_own` have older names in the database;
+only this module writes them in SQL.
 """
 
 from __future__ import annotations
@@ -39,8 +41,8 @@ def own_url_as_well_sql(*, endpoint: str = "e", now: str = "clock_timestamp()") 
 
 def hook_has_no_url(now: datetime) -> Q:
     """Condition on hooks: there is no URL to send them to."""
-    is_overridden = Q(endpoint__borrowed_until__gt=now)
-    not_overridden = Q(endpoint__borrowed_until=None) | Q(endpoint__borrowed_until__lte=now)
+    is_overridden = Q(endpoint__override_until__gt=now)
+    not_overridden = Q(endpoint__override_until=None) | Q(endpoint__override_until__lte=now)
     return Q(to_url="") & (
-        (not_overridden & Q(endpoint__url="")) | (is_overridden & Q(endpoint__borrowed_url=""))
+        (not_overridden & Q(endpoint__url="")) | (is_overridden & Q(endpoint__override_url=""))
     )

@@ -80,7 +80,7 @@ def emit_all(instance_id: int, events: Sequence[Event]) -> list[Hook]:
     hooks, forwarded = [], []
     for event in events:
         skip = event.skip or without_url
-        urls = [endpoint.borrowed_url, own] if own and not skip else [""]
+        urls = [endpoint.override_url, own] if own and not skip else [""]
         created = [
             Hook(
                 endpoint=endpoint,

@@ -56,7 +56,7 @@ class EndpointAdmin(StaffAdmin):
 
     @admin.display(description="verification until")
     def overridden_until(self, endpoint: Endpoint) -> datetime | None:
-        return endpoint.borrowed_until
+        return endpoint.override_until
 
     @admin.display(description="instance")
     def of_instance(self, endpoint: Endpoint) -> str:

@@ -147,22 +147,22 @@ def override_url(
 
     With `forwards` the own URL, if there is one, also gets a hook for every event.
     """
-    endpoint.borrowed_url, endpoint.borrowed_until = webhook_urls.check(url), until
-    endpoint.borrowed_forwards = forwards
-    endpoint.save(update_fields=["borrowed_url", "borrowed_until", "borrowed_forwards"])
+    endpoint.override_url, endpoint.override_until = webhook_urls.check(url), until
+    endpoint.override_also_sends_to_own = forwards
+    endpoint.save(update_fields=["override_url", "override_until", "override_also_sends_to_own"])
     report("verification.started", acting_user=acting_user, instance_id=endpoint.pk, until=until.isoformat())
 
 
 @transaction.atomic
 def end_override(endpoint: Endpoint, *, acting_user: ActingUser = None) -> None:
     """End the URL override before its time."""
-    endpoint.borrowed_url, endpoint.borrowed_until, endpoint.borrowed_forwards = "", None, False
-    endpoint.save(update_fields=["borrowed_url", "borrowed_until", "borrowed_forwards"])
+    endpoint.override_url, endpoint.override_until, endpoint.override_also_sends_to_own = "", None, False
+    endpoint.save(update_fields=["override_url", "override_until", "override_also_sends_to_own"])
     report("verification.ended", acting_user=acting_user, instance_id=endpoint.pk)
 
 
 def end_all_overrides() -> int:
     """End every URL override after an outage (bins are no longer watched); returns how many were ended."""
-    return Endpoint.objects.filter(borrowed_until__gt=timezone.now()).update(
-        borrowed_url="", borrowed_until=None, borrowed_forwards=False
+    return Endpoint.objects.filter(override_until__gt=timezone.now()).update(
+        override_url="", override_until=None, override_also_sends_to_own=False
     )

@@ -25,10 +25,13 @@ class Endpoint(models.Model):
     )
     url = models.CharField("address", max_length=2000, blank=True, default="")
     # A running verification: until this time it overrides the URL. It ends without a write.
-    borrowed_url = models.CharField("borrowed address", max_length=2000, blank=True, default="")
-    borrowed_until = models.DateTimeField(null=True, blank=True)
+    # The columns keep the names that they have in existing databases; raw SQL takes them from hooks/destination.py.
+    override_url = models.CharField(max_length=2000, blank=True, default="", db_column="borrowed_url")
+    override_until = models.DateTimeField(null=True, blank=True, db_column="borrowed_until")
     # During the override the own URL also gets a hook for every event; see outbox.py.
-    borrowed_forwards = models.BooleanField("own address too", default=False, db_default=False)
+    override_also_sends_to_own = models.BooleanField(
+        default=False, db_default=False, db_column="borrowed_forwards"
+    )
     secret = models.CharField("signing secret", max_length=100, default=new_secret)
     # After a rotation: until then every hook carries a signature by this one as well.
     previous_secret = models.CharField("signing secret before", max_length=100, blank=True, default="")
@@ -70,26 +73,26 @@ class Endpoint(models.Model):
                 | (~models.Q(previous_secret="") & models.Q(previous_secret_until__isnull=False)),
             ),
             models.CheckConstraint(
-                name="hooks_endpoint_borrowed_whole",
-                condition=models.Q(borrowed_url="", borrowed_until=None)
-                | (~models.Q(borrowed_url="") & models.Q(borrowed_until__isnull=False)),
+                name="hooks_endpoint_borrowed_whole",  # its name in existing databases
+                condition=models.Q(override_url="", override_until=None)
+                | (~models.Q(override_url="") & models.Q(override_until__isnull=False)),
             ),
         ]
 
     def __str__(self) -> str:
         return f"endpoint {self.pk}"
 
-    def is_borrowed(self, now: datetime | None = None) -> bool:
+    def is_overridden(self, now: datetime | None = None) -> bool:
         """Returns whether a verification overrides the URL."""
-        return self.borrowed_until is not None and self.borrowed_until > (now or timezone.now())
+        return self.override_until is not None and self.override_until > (now or timezone.now())
 
     def effective_url(self, now: datetime | None = None) -> str:
         """Returns the URL that a hook would be sent to now; empty if there is none. See hooks/destination.py."""
-        return self.borrowed_url if self.is_borrowed(now) else self.url
+        return self.override_url if self.is_overridden(now) else self.url
 
     def own_url_as_well(self, now: datetime | None = None) -> str:
         """Returns the own URL if it gets every hook beside the override; empty if not."""
-        return self.url if self.borrowed_forwards and self.is_borrowed(now) else ""
+        return self.url if self.override_also_sends_to_own and self.is_overridden(now) else ""
 
     def valid_secrets(self, now: datetime | None = None) -> list[str]:
         """Returns the secrets that sign a hook now: the secret, and for a day after a rotation the previous one."""

@@ -126,10 +126,10 @@ class InstanceFrame:
             return []
         return list(
             Endpoint.objects.filter(
-                instance__in=Instance.objects.visible_to(self.user), borrowed_until__gt=timezone.now()
+                instance__in=Instance.objects.visible_to(self.user), override_until__gt=timezone.now()
             )
             .select_related("instance")
-            .order_by("borrowed_until")
+            .order_by("override_until")
         )
 
     @cached_property

@@ -72,7 +72,7 @@ def destination_context(instance: Instance, url: str) -> dict[str, Any]:
     fault = ""
     if not url:
         origin = "none"
-    elif endpoint.is_borrowed() and url == endpoint.borrowed_url:
+    elif endpoint.is_overridden() and url == endpoint.override_url:
         origin = "verification"
     elif url == endpoint.url:
         origin = "own"

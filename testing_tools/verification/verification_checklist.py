@@ -30,9 +30,9 @@ class Check(NamedTuple):
 def is_silent(bin: Bin, endpoint: Endpoint, now: datetime | None = None) -> bool:
     """Whether a running verification has received nothing for a minute."""
     now = now or timezone.now()
-    if not endpoint.is_borrowed(now) or endpoint.borrowed_until is None:
+    if not endpoint.is_overridden(now) or endpoint.override_until is None:
         return False
-    started = endpoint.borrowed_until - timedelta(minutes=settings.VERIFICATION_MINUTES)
+    started = endpoint.override_until - timedelta(minutes=settings.VERIFICATION_MINUTES)
     return started < now - SILENT_AFTER and not bin.captures.filter(at__gt=now - SILENT_AFTER).exists()
 
 

@@ -26,8 +26,8 @@ def test_all_notations_agree(to_url: str, own_url: str, override_seconds: int | 
     now = timezone.now()
     endpoint = InstanceFactory(url=own_url).endpoint
     if override_seconds is not None:
-        endpoint.borrowed_url = "http://bin.example/"
-        endpoint.borrowed_until = now + timedelta(seconds=override_seconds)
+        endpoint.override_url = "http://bin.example/"
+        endpoint.override_until = now + timedelta(seconds=override_seconds)
         endpoint.save()
     [hook] = emit(endpoint)
     Hook.objects.filter(pk=hook.pk).update(to_url=to_url)

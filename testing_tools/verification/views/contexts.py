@@ -66,9 +66,9 @@ def visible_capture(bin: Bin, public_id: str) -> Capture:
 
 def until_mark(endpoint: Endpoint | None) -> str:
     """Returns the end of the running verification in Unix seconds; "" if none is running."""
-    if endpoint is None or not endpoint.is_borrowed() or endpoint.borrowed_until is None:
+    if endpoint is None or not endpoint.is_overridden() or endpoint.override_until is None:
         return ""
-    return str(int(endpoint.borrowed_until.timestamp()))
+    return str(int(endpoint.override_until.timestamp()))
 
 
 def stamp(at: datetime) -> int:

@@ -176,7 +176,7 @@ def test_redelivery_jobs(alice: User, instance: Instance) -> None:
     }  # fmt: skip
 
 
-def test_a_verification_borrows_and_gives_back(alice: User, instance: Instance) -> None:
+def test_the_start_and_the_end_of_a_verification_are_audited(alice: User, instance: Instance) -> None:
     until = timezone.now() + timedelta(minutes=30)
     override_url(instance.endpoint, url="https://example.org/bin", until=until, acting_user=alice)
     end_override(instance.endpoint, acting_user=alice)

@@ -68,11 +68,11 @@ def test_a_running_verification_stands_on_every_page_until_it_ends(
 ) -> None:
     endpoints = Endpoint.objects.filter(instance=two[1])
     endpoints.update(
-        borrowed_url="http://x/bin/abcdefgh", borrowed_until=timezone.now() + timedelta(minutes=5)
+        override_url="http://x/bin/abcdefgh", override_until=timezone.now() + timedelta(minutes=5)
     )
     assert "Verification is running." in client.get("/account/").content.decode()
 
-    endpoints.update(borrowed_until=timezone.now() - timedelta(seconds=1))
+    endpoints.update(override_until=timezone.now() - timedelta(seconds=1))
     assert "Verification is running." not in client.get("/account/").content.decode()
 
 

@@ -30,7 +30,7 @@ from tests.faults import servers
 from tests.receiver import Receiver
 
 A = "http://a.example/hook"
-BORROWED = "http://borrowed.example/"
+OVERRIDE = "http://override.example/"
 
 
 def stored(endpoint: Endpoint) -> Endpoint:
@@ -94,41 +94,41 @@ def test_two_people_who_change_different_things_do_not_undo_each_other(endpoint:
     assert (stored(endpoint).url, stored(endpoint).guaranteed) == (A, True)
 
 
-def test_an_address_is_borrowed_until_its_time_and_its_own_stays(endpoint: Endpoint) -> None:
+def test_an_override_ends_at_its_time_and_keeps_the_own_url(endpoint: Endpoint) -> None:
     configure(endpoint, url=A)
     until = timezone.now() + timedelta(minutes=30)
-    override_url(endpoint, url=BORROWED, until=until)
+    override_url(endpoint, url=OVERRIDE, until=until)
     kept = stored(endpoint)
-    assert (kept.url, kept.borrowed_url, kept.borrowed_until) == (A, BORROWED, until)
-    assert kept.effective_url() == BORROWED
-    assert kept.effective_url(until - timedelta(seconds=1)) == BORROWED
+    assert (kept.url, kept.override_url, kept.override_until) == (A, OVERRIDE, until)
+    assert kept.effective_url() == OVERRIDE
+    assert kept.effective_url(until - timedelta(seconds=1)) == OVERRIDE
     assert kept.effective_url(until) == A
 
 
 def test_a_returned_address_is_the_own_one_again(endpoint: Endpoint) -> None:
     configure(endpoint, url=A)
-    override_url(endpoint, url=BORROWED, until=timezone.now() + timedelta(minutes=30))
+    override_url(endpoint, url=OVERRIDE, until=timezone.now() + timedelta(minutes=30))
     end_override(endpoint)
     kept = stored(endpoint)
-    assert (kept.effective_url(), kept.borrowed_url, kept.borrowed_until) == (A, "", None)
+    assert (kept.effective_url(), kept.override_url, kept.override_until) == (A, "", None)
     end_override(endpoint)  # twice is once
 
 
-def test_after_a_standstill_every_borrowed_address_is_returned(endpoint: Endpoint) -> None:
+def test_after_an_outage_every_override_is_ended(endpoint: Endpoint) -> None:
     other = InstanceFactory().endpoint
     soon = timezone.now() + timedelta(minutes=30)
     configure(endpoint, url=A)
-    override_url(endpoint, url=BORROWED, until=soon)
+    override_url(endpoint, url=OVERRIDE, until=soon)
     assert end_all_overrides() == 1
     assert end_all_overrides() == 0
     assert stored(endpoint).effective_url() == A
     assert stored(other).effective_url() == ""
 
 
-def test_a_bad_address_is_not_borrowed(endpoint: Endpoint) -> None:
+def test_an_invalid_url_overrides_nothing(endpoint: Endpoint) -> None:
     with pytest.raises(BadAddress):
         override_url(endpoint, url="nonsense", until=timezone.now())
-    assert stored(endpoint).borrowed_url == ""
+    assert stored(endpoint).override_url == ""
 
 
 def test_a_new_secret_replaces_the_old_one(endpoint: Endpoint) -> None:

@@ -193,9 +193,9 @@ def test_the_address_is_the_one_at_the_time_of_the_claim(me: Dispatcher, lane: E
     emit(lane, 4)
     configure(lane, url="http://new.example/")
     assert me.claim(lane, n=1)[0].url == "http://new.example/"
-    override_url(lane, url="http://borrowed.example/", until=timezone.now() + timedelta(minutes=1))
-    assert me.claim(lane, n=1)[0].url == "http://borrowed.example/"
-    override_url(lane, url="http://borrowed.example/", until=timezone.now())
+    override_url(lane, url="http://override.example/", until=timezone.now() + timedelta(minutes=1))
+    assert me.claim(lane, n=1)[0].url == "http://override.example/"
+    override_url(lane, url="http://override.example/", until=timezone.now())
     assert me.claim(lane, n=1)[0].url == "http://new.example/"
     end_override(lane)
     assert me.claim(lane, n=1)[0].url == "http://new.example/"

@@ -267,25 +267,25 @@ def test_a_failed_hook_steps_aside(tmp_path: Path) -> None:
 # -- addresses
 
 
-def test_a_borrowed_address_is_used_until_it_is_returned(tmp_path: Path) -> None:
-    with Receiver() as own, Receiver() as borrowed, Dispatch(tmp_path):
+def test_an_override_gets_the_hooks_until_it_is_ended(tmp_path: Path) -> None:
+    with Receiver() as own, Receiver() as override, Dispatch(tmp_path):
         alice = endpoint(own.url)
-        override_url(alice, url=borrowed.url, until=timezone.now() + timedelta(minutes=30))
+        override_url(alice, url=override.url, until=timezone.now() + timedelta(minutes=30))
         wait_for(emit(alice)[0], State.DELIVERED)
-        assert (len(borrowed.requests), len(own.requests)) == (1, 0)
+        assert (len(override.requests), len(own.requests)) == (1, 0)
         end_override(alice)
         wait_for(emit(alice)[0], State.DELIVERED)
-        assert (len(borrowed.requests), len(own.requests)) == (1, 1)
+        assert (len(override.requests), len(own.requests)) == (1, 1)
 
 
-def test_a_borrowed_address_goes_back_by_itself_when_its_time_is_over(tmp_path: Path) -> None:
-    with Receiver() as own, Receiver() as borrowed, Dispatch(tmp_path):
+def test_an_override_ends_at_its_time_without_a_write(tmp_path: Path) -> None:
+    with Receiver() as own, Receiver() as override, Dispatch(tmp_path):
         alice = endpoint(own.url)
         until = timezone.now() + timedelta(seconds=2)
-        override_url(alice, url=borrowed.url, until=until)
+        override_url(alice, url=override.url, until=until)
         wait_until(lambda: timezone.now() > until, "two seconds are over")
         wait_for(emit(alice)[0], State.DELIVERED)
-        assert (len(borrowed.requests), len(own.requests)) == (0, 1)
+        assert (len(override.requests), len(own.requests)) == (0, 1)
 
 
 # -- stop, kill

@@ -59,8 +59,8 @@ def test_starting_sends_the_hooks_to_the_bin_for_thirty_minutes(alice, instance)
     endpoint = endpoint_of(instance)
     assert endpoint.url == OWN
     assert endpoint.effective_url() == instance.bin.url
-    assert before <= endpoint.borrowed_until - timedelta(minutes=30) <= timezone.now()
-    assert endpoint.effective_url(endpoint.borrowed_until) == OWN  # at the end, without a write
+    assert before <= endpoint.override_until - timedelta(minutes=30) <= timezone.now()
+    assert endpoint.effective_url(endpoint.override_until) == OWN  # at the end, without a write
 
 
 def test_stopping_sends_hooks_to_the_own_url_again(alice, instance):
@@ -68,7 +68,7 @@ def test_stopping_sends_hooks_to_the_own_url_again(alice, instance):
     page = alice.get(post(alice, "stop", instance)["Location"]).content.decode()
     assert f"Verification stopped. Hooks go to {OWN} again." in page
     assert endpoint_of(instance).effective_url() == OWN
-    assert not endpoint_of(instance).is_borrowed()
+    assert not endpoint_of(instance).is_overridden()
 
 
 def test_stopping_without_a_verification_changes_nothing(alice, instance):
@@ -87,9 +87,9 @@ def test_a_url_changed_meanwhile_is_used_afterwards(alice, instance):
 def test_starting_again_restarts_the_thirty_minutes(alice, instance):
     post(alice, "start", instance)
     soon = timezone.now() + timedelta(minutes=1)
-    Endpoint.objects.filter(pk=instance.pk).update(borrowed_until=soon)
+    Endpoint.objects.filter(pk=instance.pk).update(override_until=soon)
     post(alice, "start", instance)
-    assert endpoint_of(instance).borrowed_until > soon + timedelta(minutes=28)
+    assert endpoint_of(instance).override_until > soon + timedelta(minutes=28)
     assert Bin.objects.count() == 1
 
 
@@ -118,7 +118,7 @@ def test_another_accounts_instance_is_404_and_nothing_changes(client, instance):
         404,
         404,
     ]
-    assert endpoint_of(instance).borrowed_until is None
+    assert endpoint_of(instance).override_until is None
     assert not instance.messages.exists()
     assert not Bin.objects.filter(instance=instance).exists()
 
@@ -137,7 +137,7 @@ def test_without_an_instance_the_page_links_to_create_one(client):
 
 def test_a_poll_returns_the_panel_after_the_verification_was_stopped_elsewhere(alice, instance):
     post(alice, "start", instance)
-    until = str(int(endpoint_of(instance).borrowed_until.timestamp()))
+    until = str(int(endpoint_of(instance).override_until.timestamp()))
     news = f"/testing/bins/{instance.bin.key}/news/?after=0&until="
     assert alice.get(news + until, headers=HTMX).status_code == 204
     post(alice, "stop", instance)
@@ -150,7 +150,7 @@ def test_a_poll_returns_the_panel_after_the_verification_was_stopped_elsewhere(a
 def silent(instance):
     """A verification that has run for two minutes."""
     verification_actions.start_verification(instance, acting_user=None)
-    Endpoint.objects.filter(pk=instance.pk).update(borrowed_until=timezone.now() + timedelta(minutes=28))
+    Endpoint.objects.filter(pk=instance.pk).update(override_until=timezone.now() + timedelta(minutes=28))
 
 
 def test_after_a_minute_of_silence_the_page_shows_the_checklist(alice, instance):

@@ -51,7 +51,7 @@ def test_after_the_stop_each_hook_keeps_its_url_so_none_arrives_twice(instance):
     verification_actions.stop_verification(instance, acting_user=None)
     receive_message(instance, sender="17680561234", body="again")
     assert [url for url, _ in hooks_of(instance)] == [bin.url, OWN, ""]
-    assert Endpoint.objects.get(pk=instance.pk).borrowed_forwards is False
+    assert Endpoint.objects.get(pk=instance.pk).override_also_sends_to_own is False
 
 
 def test_a_skipped_hook_is_skipped_once(instance):
