@@ -35,7 +35,8 @@ def install() -> Path:
     ready = PLACE / "ready"
     if not ready.exists():
         venv.create(PLACE, with_pip=True, clear=True)
-        command = [PLACE / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        python = str(PLACE / "bin" / "python")
+        command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         done = subprocess.run([*command, *PACKAGES], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         if done.returncode:
             raise NotToBeHad("its packages could not be installed")

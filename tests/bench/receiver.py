@@ -61,6 +61,7 @@ class Post(asyncio.Protocol):
         self.hangs = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
         self.transport = transport
 
     def connection_lost(self, fault: Exception | None) -> None:

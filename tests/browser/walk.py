@@ -71,7 +71,8 @@ class Walk:
     """One browser's way over the pages; `faults` are sentences, each beginning with the page's name."""
 
     def __init__(self, context: BrowserContext) -> None:
-        self.context, self.faults, self.name = context, [], ""
+        self.context, self.name = context, ""
+        self.faults: list[str] = []
         self.host = ""
         context.add_init_script(WATCH)
         self.page = context.new_page()

@@ -106,7 +106,8 @@ def test_hosts_are_given_as_libpq_wants_them(hosts: str, host: str, port: str) -
         "OPTIONS": {"target_session_attrs": "read-write", "connect_timeout": 3, "sslmode": "require"},
     }
     parsed = psycopg.conninfo.conninfo_to_dict(url)  # libpq's own reading of the URL
-    assert (parsed.get("host", ""), parsed.get("port", "").strip(",") and parsed["port"]) == (host, port)
+    ports = str(parsed.get("port", ""))
+    assert (parsed.get("host", ""), ports.strip(",") and ports) == (host, port)
 
 
 @pytest.mark.parametrize(

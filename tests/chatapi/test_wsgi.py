@@ -92,7 +92,7 @@ def ask(environ: dict[str, object]) -> tuple[list[str], list[bytes], list[dict[s
     statuses: list[str] = []
     seen: list[dict[str, object]] = []
 
-    def application(environ, start_response):  # type: ignore[no-untyped-def]
+    def application(environ, start_response):
         seen.append(environ | {"body": environ["wsgi.input"].read(10**9)})
         return [b"done"]
 

@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from unittest import mock
 from urllib.parse import urlsplit
 
 
@@ -36,8 +37,8 @@ def main() -> None:
         transfer.curl.setopt(pycurl.RESOLVE, entries)
         start(transfer, url, headers, body)
 
-    Transfer.start = start_with_names
-    call_command("dispatch")
+    with mock.patch.object(Transfer, "start", start_with_names):
+        call_command("dispatch")
 
 
 if __name__ == "__main__":

@@ -200,7 +200,7 @@ def test_all_faults_at_once_are_told_apart_and_cost_nobody_else_anything(
     for name, hook in hooks.items():
         attempt = hook.attempts.get(number=1)
         hook.refresh_from_db()
-        found[name] = Fate(attempt.outcome, attempt.status, attempt.side, hook.state)
+        found[name] = Fate(Outcome(attempt.outcome), attempt.status, attempt.side, State(hook.state))
     assert found == expected
     assert len(well.requests) == len(WELL)
 

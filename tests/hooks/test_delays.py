@@ -33,7 +33,7 @@ def dispatcher(seconds_ago: float = 0) -> None:
 
 def late(endpoint: Endpoint) -> tuple[str, str] | None:
     delay = delays.of_endpoints([endpoint.pk])
-    return delay and (delay.words, delay.reason)
+    return (delay.words, delay.reason) if delay else None
 
 
 @pytest.mark.parametrize("retry", [False, True])

@@ -25,7 +25,8 @@ def checks(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
     monkeypatch.setattr(django_base.DatabaseWrapper, "is_usable", counted)
     connection.ensure_connection()
-    connection.queried_at = 0.0
+    wrapper: Any = connection
+    wrapper.queried_at = 0.0
     return results
 
 
@@ -55,7 +56,8 @@ def test_an_ended_connection_is_detected_immediately(checks: list[bool]) -> None
 def test_a_request_after_a_restart_gets_a_new_connection(checks: list[bool]) -> None:
     assert connection.is_usable()
     end_connection()
-    connection.health_check_enabled, connection.health_check_done = True, False
+    wrapper: Any = connection  # django-stubs lacks the two attributes
+    wrapper.health_check_enabled, wrapper.health_check_done = True, False
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
         assert cursor.fetchone() == (1,)

@@ -174,7 +174,7 @@ def test_after_half_an_hour_it_is_over(instance: Instance, charlie: User) -> Non
     assert [action for _, action, _ in actions()] == ["look.started", "look.page", "look.ended"]
 
 
-def test_who_loses_the_right_looks_no_longer(instance: Instance, of_group) -> None:  # type: ignore[no-untyped-def]
+def test_who_loses_the_right_looks_no_longer(instance: Instance, of_group) -> None:
     support = of_group("support")
     begin(support, instance.owner)
     assert support.get("/instances/12345/").status_code == 200

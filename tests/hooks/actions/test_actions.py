@@ -39,7 +39,7 @@ def stored(endpoint: Endpoint) -> Endpoint:
 
 def row(hook: Hook) -> dict[str, object]:
     """All that is stored of a hook."""
-    return Hook.objects.filter(pk=hook.pk).values().get()
+    return dict(Hook.objects.filter(pk=hook.pk).values().get())
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def plan(endpoint: Endpoint, wanted: dict[str, Any] = FAILED) -> Redelivery:
 
 
 def totals(job: Redelivery) -> tuple[str, int, int, int]:
-    found = Redelivery.objects.with_totals().get(pk=job.pk)
+    found: Any = Redelivery.objects.with_totals().get(pk=job.pk)
     return found.state, found.planned, found.done, found.refused
 
 
@@ -283,7 +283,7 @@ def test_a_portion_that_fails_half_way_leaves_nothing_behind(
 )  # fmt: skip
 def test_each_filter_finds_what_it_says(endpoint: Endpoint, wanted: dict[str, Any], found: str) -> None:
     day = [datetime(2020, 1, 1, tzinfo=UTC) + timedelta(hours=12 * n) for n in range(4)]
-    rows = {
+    rows: dict[str, dict[str, Any]] = {
         "a": {"last_status": 500, "last_outcome": Outcome.NOT_200, "message": "m1"},
         "b": {
             "state": State.DELIVERED,
@@ -296,7 +296,7 @@ def test_each_filter_finds_what_it_says(endpoint: Endpoint, wanted: dict[str, An
         "d": {"state": State.SKIPPED, "skip_reason": SkipReason.FLAG_OFF, "simulated": True},
     }
     for (name, fields), created in zip(rows.items(), day, strict=True):
-        of_then = {"created_at": created, "public_id": new_public_id(created)}
+        of_then: dict[str, Any] = {"created_at": created, "public_id": new_public_id(created)}
         hooks(endpoint, 1, **of_then | {"body": name.encode()} | fields)
     fitting = redelivery.hooks_of(of(endpoint), wanted).order_by("pk")
     assert "".join(bytes(hook.body).decode() for hook in fitting) == found

@@ -34,6 +34,10 @@ def wait_for(hook: Hook, wanted: State) -> Hook:
     return hook
 
 
+def wait_for_attempts(count: int) -> None:
+    wait_until(lambda: Attempt.objects.count() >= count, f"{count} attempts are recorded")
+
+
 # -- one hook
 
 
@@ -90,7 +94,7 @@ def test_with_guaranteed_hooks_the_third_attempt_succeeds_and_all_three_are_show
             wait_for(hook, State.RETRYING)
             assert hook.attempts_made == made
             try_now(hook, acting_user=None)
-            wait_until(lambda made=made: Attempt.objects.count() > made, "it is tried again")
+            wait_for_attempts(made + 1)
         wait_for(hook, State.DELIVERED)
         requests = receiver.requests
     assert [request.headers["webhook-attempt"] for request in requests] == ["1/20", "2/20", "3/20"]
@@ -212,10 +216,7 @@ def test_order_is_kept_when_a_dispatcher_stops_and_another_comes(tmp_path: Path)
             emit(lane, 250)
         for round_ in range(3):
             with Dispatch(tmp_path):
-                wait_until(
-                    lambda round_=round_: len(receiver.requests) >= 200 * (round_ + 1),
-                    "the round is under way",
-                )
+                receiver.wait_for(200 * (round_ + 1), seconds=30)
             assert State.SENDING not in states(*lanes)  # what it had claimed went back
             assert not Lane.objects.exclude(owner=None).exists()
         with Dispatch(tmp_path):

@@ -85,12 +85,12 @@ def test_after_the_database_was_away_everything_not_begun_is_put_back(
 
 
 def test_what_waited_too_long_takes_the_younger_ones_of_its_lane_back_with_it(
-    dispatcher: Dispatcher, put_back: list[ClaimedHook]
+    dispatcher: Dispatcher, put_back: list[ClaimedHook], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old, young, other = hook(lease=MIN_LEASE_LEFT - 1), hook(), hook(lane=2)
     arrive(dispatcher, 0, old, young, other)
     begun: list[ClaimedHook] = []
-    dispatcher.start = begun.append  # type: ignore[method-assign]
+    monkeypatch.setattr(dispatcher, "start", begun.append)
     dispatcher.send()
     assert put_back == [old, young]
     assert begun == [other]

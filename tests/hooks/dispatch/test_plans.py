@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -144,7 +145,7 @@ def test_the_log_with_each_of_its_filters(filled: million.Million, client: Clien
     client.force_login(User.objects.get(pk=filled.owner))
     number = Instance.objects.get(pk=filled.busy).number
     for page in ("/log/", "/log/live/"):
-        asked = asked_by(lambda page=page: client.get(f"{page}?instance={number}&{query}"))
+        asked = asked_by(partial(client.get, f"{page}?instance={number}&{query}"))
         assert [sql for sql in asked if "hooks_hook" in sql]
         assert [step for sql in asked for step in whole_tables(sql.replace("%", "%%"))] == []
 

@@ -112,8 +112,10 @@ class Checking:
         return connection.connection.transaction()
 
 
-def claimed(session: Any, lanes: list[int], each: int = EACH, **options: int) -> list[ClaimedHook]:
-    return claim.claim_hooks(session, 1, dict.fromkeys(lanes, each), **options).hooks
+def claimed(
+    session: Any, lanes: list[int], each: int = EACH, *, max_retries: int = claim.NO_RETRY_LIMIT
+) -> list[ClaimedHook]:
+    return claim.claim_hooks(session, 1, dict.fromkeys(lanes, each), max_retries=max_retries).hooks
 
 
 def test_a_step_that_reads_the_backlog_is_noticed(lanes: list[int]) -> None:
