@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import NamedTuple, TypedDict
 
-from chatapi.ui.json_text import BadJson, Place, compact, parse, place_of, pretty
+from chatapi.ui.json_text import BadJson, Place, compact, parse, place_of, pretty, pretty_bytes
 from hooks import signing
 from instances import value_parsing
 from instances.models import Instance
@@ -47,7 +47,7 @@ class Draft(NamedTuple):
 
 
 def example_draft(instance: Instance, kind: str) -> Draft:
-    return validated(kind, pretty(parse(example(instance, kind).decode())))
+    return validated(kind, pretty_bytes(example(instance, kind)))
 
 
 def validated(kind: str, text: str) -> Draft:

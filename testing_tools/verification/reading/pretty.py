@@ -4,7 +4,6 @@ Only the white space between tokens changes: numbers, escapes and repeated keys 
 those are what a developer of a receiver has to see.
 """
 
-import re
 from typing import NamedTuple
 
 from django.utils.safestring import SafeString, mark_safe
@@ -12,14 +11,11 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import JsonLexer
 
-from testing_tools.verification.reading.recognition import parse
+from chatapi.ui.json_text import indented, is_json
 
 # bytes; colouring takes 12 ms per 10 KB. A longer text is shown plain, and is cut after SHOWN.
 MAX_COLOURED = 64 * 1024
 SHOWN = 256 * 1024
-TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
-# Levels of indentation: 100 000 brackets would otherwise become gigabytes of spaces.
-MAX_DEPTH = 40
 
 
 class Shown(NamedTuple):
@@ -42,34 +38,12 @@ def show(body: bytes) -> Shown:
     if "\x00" in text:
         return Shown("bytes", "", "", False)
     cut = len(text) > SHOWN
-    if parse(body) is None:
+    if not is_json(text):
         return Shown("text", text[:SHOWN], text[:SHOWN], cut)
     if len(text) > MAX_COLOURED:
         return Shown("json", text[:SHOWN], text[:SHOWN], cut)
     text = indented(text)
     return Shown("json", coloured(text), text, False)
-
-
-def indented(text: str) -> str:
-    """Returns valid JSON indented by two spaces a level."""
-    parts: list[str] = []
-    depth, previous = 0, ""
-
-    def new_line() -> None:
-        parts.append("\n" + "  " * min(depth, MAX_DEPTH))
-
-    for token in TOKEN.findall(text):
-        if token in "]}":
-            depth -= 1
-            if previous not in "[{":
-                new_line()
-        elif previous and previous in "[{,":
-            new_line()
-        parts.append(": " if token == ":" else token)
-        if token in "[{":
-            depth += 1
-        previous = token
-    return "".join(parts)
 
 
 def coloured(text: str) -> SafeString:
