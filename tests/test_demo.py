@@ -91,7 +91,7 @@ def test_the_second_call_changes_nothing() -> None:
     assert rows() == before
 
 
-def rows() -> tuple:
+def rows() -> list[list[Any]]:
     return [list(model.objects.order_by("pk").values()) for model in (User, Account, AccountKey, Instance)]
 
 

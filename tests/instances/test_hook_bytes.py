@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -137,7 +138,7 @@ def test_messages_of_the_api_and_their_acks(
 @pytest.mark.parametrize("direction", ["in", "out"])
 def test_in_a_group_the_author_is_the_member_and_part_of_the_id(instance: Instance, direction: str) -> None:
     asked = receive_message(instance, sender=ANN, body="which?")
-    about = {
+    about: dict[str, Any] = {
         "chat_id": GROUP,
         "body": "that",
         "quoted": quote(instance, asked.message_id),
@@ -220,7 +221,7 @@ def test_the_body_of_a_video_is_a_url_only_if_videos_are_uploaded(
     instance: Instance, on: bool, direction: str
 ) -> None:
     change_settings(instance, {"videoUploadOn": on})
-    about = {"type": "video", "body": "https://example.com/a.mp4"}
+    about: dict[str, Any] = {"type": "video", "body": "https://example.com/a.mp4"}
     if direction == "in":
         message = receive_message(instance, sender=ANN, **about)
     else:
@@ -235,7 +236,7 @@ def test_old_messages_of_both_directions_are_ignored_if_the_setting_is_on(
     instance: Instance, direction: str, age: int, skip: str
 ) -> None:
     change_settings(instance, {"ignoreOldMessages": True, "oldMessagesPeriod": 300})
-    about = {"body": "hello", "time": timezone.now() - timedelta(seconds=age)}
+    about: dict[str, Any] = {"body": "hello", "time": timezone.now() - timedelta(seconds=age)}
     if direction == "in":
         receive_message(instance, sender=ANN, **about)
     else:

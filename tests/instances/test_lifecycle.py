@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 import time_machine
@@ -103,7 +104,7 @@ def test_a_new_status_starts_as_normal(instance: Instance) -> None:
 @pytest.mark.parametrize(
     "change", [{"account_status": "asleep"}, {"account_status": "not_paid"}, {"substatus": "?"}]
 )
-def test_an_unknown_status_changes_nothing(instance: Instance, change: dict[str, str]) -> None:
+def test_an_unknown_status_changes_nothing(instance: Instance, change: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="takes one of"):
         change_status(instance, **change)
     instance.refresh_from_db()

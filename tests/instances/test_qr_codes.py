@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -30,7 +31,7 @@ def instance_showing_code(number: int, seconds: float, **more: object) -> Instan
     )  # fmt: skip
 
 
-def call(method: str, verb: str = "get") -> dict[str, object]:
+def call(method: str, verb: str = "get") -> dict[str, Any]:
     return getattr(Client(), verb)(
         f"/instance12345/{method}{'&' if '?' in method else '?'}token=secret"
     ).json()

@@ -1,6 +1,7 @@
 """The behaviour of the sandbox's contacts: when they receive and read messages, and when never."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -22,7 +23,7 @@ from tests.instances.conftest import Emitted
 ANN, BEN, CLEO = "17680561234@c.us", "4915112345678@c.us", "447700900123@c.us"
 
 
-def contact(instance: Instance, phone: str = ANN, **behaviour: object) -> None:
+def contact(instance: Instance, phone: str = ANN, **behaviour: Any) -> None:
     change_contact(instance, phone=phone, **behaviour)
 
 
@@ -100,11 +101,12 @@ def test_a_contact_who_goes_offline_reads_when_online(instance: Instance, emitte
 
 @pytest.mark.parametrize("away", [{"blocks": True}, {"has_account": False}])
 def test_a_message_to_an_unreachable_contact_stays_at_sent(
-    instance: Instance, emitted: Emitted, away: dict[str, bool]
+    instance: Instance, emitted: Emitted, away: dict[str, Any]
 ) -> None:
     contact(instance, **away)
     sent(instance)
-    contact(instance, **{name: not value for name, value in away.items()})
+    reachable: dict[str, Any] = {name: not value for name, value in away.items()}
+    contact(instance, **reachable)
     pass_time(10_000)
     assert acks(emitted) == ["sent"]
     sent(instance, body="again")

@@ -31,7 +31,7 @@ CHAT = {
     "last_time": 0,
 }
 STATUS = {"accountStatus": "authenticated", "substatus": "normal"}
-SILENT = {
+SILENT: dict[str, dict[str, Any]] = {
     "ack": {"ack": [{"id": TEXT["id"], "queueNumber": 1, "chatId": ANN, "status": "viewed"}]},
     "chatUpdate": {"chatUpdate": [{"old": None, "new": CHAT}]},
     "instanceStatus": {"instanceStatus": [{"old": STATUS, "new": STATUS, "time": 1893488400}]},

@@ -20,7 +20,7 @@ def hook(owner: ApiClient, **fields: Any) -> Hook:
         "created_at": NINE, "finished_at": NINE, "last_outcome": Outcome.OK, "last_status": 200,
         "last_host": "example.com",
     }  # fmt: skip
-    made = delivered | fields
+    made: dict[str, Any] = delivered | fields
     made.setdefault("public_id", new_public_id(made["created_at"]))
     return Hook.objects.create(endpoint=owner.instance.endpoint, **made)
 

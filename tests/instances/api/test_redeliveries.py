@@ -156,7 +156,8 @@ def test_a_hook_that_waits_is_tried_skipped_or_cancelled(alice: ApiClient, addre
     ]
     tried, passed_over, given_up = (found.webhook_id for found in waiting)
     assert alice.post(f"hooks/{tried}/try-now/", None)[1]["state"] == "retrying"
-    assert Hook.objects.get(pk=waiting[0].pk).next_attempt_at < later
+    due_at = Hook.objects.get(pk=waiting[0].pk).next_attempt_at
+    assert due_at is not None and due_at < later
     answer = alice.post(f"hooks/{passed_over}/skip/", None)[1]
     assert (answer["state"], answer["skipReason"], answer["explanation"]) == (
         "skipped",
@@ -198,6 +199,7 @@ def test_the_secret_is_rotated(alice: ApiClient) -> None:
     assert (status, answer["webhookSecret"]) == (200, endpoint.secret)
     assert endpoint.valid_secrets() == [endpoint.secret, old]
     until = endpoint.previous_secret_until
+    assert until is not None
     assert answer["previousWebhookSecretUntil"] == until.isoformat().replace("+00:00", "Z")
     answer = alice.post(f"{alice.home}webhook-secret/rotate/", {"keepOld": False})[1]
     assert answer["previousWebhookSecretUntil"] is None

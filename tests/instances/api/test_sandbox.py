@@ -45,7 +45,7 @@ def test_a_contacts_message_is_received_and_shown_as_its_hook_has_it(db: None) -
     ]
     hook = Hook.objects.get(kind=Kind.MESSAGE)
     assert hook.state == State.QUEUED
-    assert json.loads(hook.body) == {"messages": [message], "instanceId": str(alice.instance.number)}
+    assert json.loads(bytes(hook.body)) == {"messages": [message], "instanceId": str(alice.instance.number)}
 
 
 @pytest.mark.parametrize("sender", ["17680561234", "+17680561234", ANN, 17680561234])
@@ -173,7 +173,7 @@ def test_a_receipt_is_recorded_once_and_never_goes_back(alice: ApiClient) -> Non
     assert alice.post(path, viewed) == (200, viewed | {"changed": False})
     assert alice.post(path, viewed | {"status": "delivered"}) == (200, viewed | {"changed": False})
     acks = [
-        json.loads(hook.body)["ack"][0]["status"]
+        json.loads(bytes(hook.body))["ack"][0]["status"]
         for hook in Hook.objects.filter(kind=Kind.ACK).order_by("id")
     ]
     assert acks == ["sent", "delivered", "viewed"]

@@ -30,7 +30,7 @@ EVERYBODY = {
 def updates(alice: ApiClient) -> list[tuple[Any, Any]]:
     """(old, new) of every chatUpdate so far."""
     hooks = Hook.objects.filter(endpoint=alice.instance.pk, kind=Kind.CHAT).order_by("id")
-    found = [json.loads(hook.body)["chatUpdate"][0] for hook in hooks]
+    found = [json.loads(bytes(hook.body))["chatUpdate"][0] for hook in hooks]
     return [(change["old"], change["new"]) for change in found]
 
 
@@ -152,7 +152,8 @@ def test_a_wrong_change_of_a_group_changes_nothing(alice: ApiClient, group: str)
     before = updates(alice)
     status, answer = alice.patch(group, {"name": "Summer", "add": ["4915112345678"]})
     assert (status, answer) == (409, {"error": f"{BEN} is in the group already."})
-    for change in ({}, {"add": ["ann"]}, {"members": []}, {"add": "447700900123"}):
+    wrong: list[dict[str, Any]] = [{}, {"add": ["ann"]}, {"members": []}, {"add": "447700900123"}]
+    for change in wrong:
         assert alice.patch(group, change)[0] == 400
     assert updates(alice) == before
 

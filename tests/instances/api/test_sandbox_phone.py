@@ -72,7 +72,7 @@ def test_a_day_of_the_phone(alice: ApiClient) -> None:
     for event, becomes in story:
         assert state(alice.post(phone(alice), {"event": event})) == becomes
     hooks = Hook.objects.filter(kind=Kind.STATUS).order_by("id")[LINKED:]
-    news = [json.loads(hook.body)["instanceStatus"][0]["new"] for hook in hooks]
+    news = [json.loads(bytes(hook.body))["instanceStatus"][0]["new"] for hook in hooks]
     assert [(new["accountStatus"], new["substatus"]) for new in news] == [
         ("got qr code", "normal"),
         ("loading", "normal"),

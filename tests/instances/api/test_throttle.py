@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 import time_machine
 from django.test import Client
+from pytest_django.fixtures import Settings
 
 from instances.api.throttling import AccountThrottle
 from instances.limits import login_throttle, rate_counters
@@ -30,7 +31,7 @@ def test_too_many_calls_are_refused_until_the_minute_ends(alice: ApiClient, bob:
 
 
 def test_too_many_wrong_keys_lock_their_address_out_and_no_key_that_was_right(
-    alice: ApiClient, bob: ApiClient, monkeypatch: pytest.MonkeyPatch, settings: object
+    alice: ApiClient, bob: ApiClient, monkeypatch: pytest.MonkeyPatch, settings: Settings
 ) -> None:
     settings.CONTRACT_WRONG_TOKENS_PER_MINUTE = 2
     monkeypatch.setattr(AccountThrottle, "THROTTLE_RATES", {"account": "100/min"})

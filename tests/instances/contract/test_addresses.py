@@ -1,5 +1,6 @@
 """All three URL forms reach the same methods (contract.md §1)."""
 
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -10,7 +11,7 @@ from instances.models import Instance
 AUTHENTICATED = {"accountStatus": "authenticated"}
 
 
-def ask(client: Client, address: str) -> object:
+def ask(client: Client, address: str) -> Any:
     """A GET whose path keeps its doubled slashes: the test client treats `//x` as a host."""
     parts = urlsplit("http://testserver" + address)
     return client.generic("GET", "/", PATH_INFO=parts.path, QUERY_STRING=parts.query)

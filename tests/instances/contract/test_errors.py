@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from pytest_django.fixtures import Settings
 
 from instances.models import Instance, OutgoingMessage
 from tests.factories import InstanceFactory
@@ -109,7 +110,7 @@ def test_status_still_answers_when_not_paid(client: Client, db: None) -> None:
     assert (response.status_code, response.json()) == (200, {"accountStatus": "not_paid"})
 
 
-def test_too_many_calls(client: Client, instance: Instance, settings: object) -> None:
+def test_too_many_calls(client: Client, instance: Instance, settings: Settings) -> None:
     settings.CONTRACT_CALLS_PER_MINUTE = 0
     response = client.get("/instance12345/status?token=secret")
     seconds = int(response.headers["Retry-After"])
@@ -150,12 +151,16 @@ def test_the_body_is_read_to_its_end_so_that_the_connection_stays_open(
     client: Client, instance: Instance, address: str, status: int
 ) -> None:
     body = io.BytesIO(b'{"sendDelay": 7}')
-    environment = {"wsgi.input": body, "CONTENT_LENGTH": "16", "CONTENT_TYPE": "application/json"}
+    environment: dict[str, Any] = {
+        "wsgi.input": body,
+        "CONTENT_LENGTH": "16",
+        "CONTENT_TYPE": "application/json",
+    }
     assert client.generic("POST", address, **environment).status_code == status
     assert body.tell() == 16
 
 
-def test_a_body_beyond_the_limit(client: Client, instance: Instance, settings: object) -> None:
+def test_a_body_beyond_the_limit(client: Client, instance: Instance, settings: Settings) -> None:
     settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100
     response = client.post(SEND, {"phone": "17680561234", "body": "x" * 100}, content_type="application/json")
     assert (response.status_code, response.json()) == (413, {"error": "The request is too long."})

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 import time_machine
 from django.test import Client
+from pytest_django.fixtures import Settings
 
 from instances.actions.lifecycle import create_instance
 from instances.contract.arguments import MAX_TEXT_LENGTH, Argument
@@ -21,12 +22,12 @@ STATUS = "/instance12345/status?token=secret"
 HALF_PAST = datetime(2030, 1, 1, 9, 0, 30, tzinfo=UTC)
 
 
-def codes(client: Client, address: str, times: int, **options: str) -> list[int]:
-    return [client.get(address, **options).status_code for _ in range(times)]
+def codes(client: Client, address: str, times: int, remote: str = "127.0.0.1") -> list[int]:
+    return [client.get(address, REMOTE_ADDR=remote).status_code for _ in range(times)]
 
 
 def test_an_instance_has_so_many_calls_a_minute_and_is_told_when_to_go_on(
-    client: Client, instance: Instance, settings: object
+    client: Client, instance: Instance, settings: Settings
 ) -> None:
     settings.CONTRACT_CALLS_PER_MINUTE = 2
     with time_machine.travel(HALF_PAST, tick=False) as clock:
@@ -74,23 +75,23 @@ def test_keys_do_not_count_for_each_other() -> None:
     ["/instance12345/status?token=wrong", "/instance99999/status?token=secret", "/listInstances?uid=wrong"],
 )
 def test_too_many_wrong_tokens_lock_their_address_out(
-    client: Client, instance: Instance, settings: object, wrong: str
+    client: Client, instance: Instance, settings: Settings, wrong: str
 ) -> None:
     settings.CONTRACT_WRONG_TOKENS_PER_MINUTE = 3
-    here, there = {"REMOTE_ADDR": "203.0.113.1"}, {"REMOTE_ADDR": "203.0.113.2"}
+    here, there = "203.0.113.1", "203.0.113.2"
     login_throttle._accepted.clear()
     with time_machine.travel(HALF_PAST, tick=False) as clock:
-        assert codes(client, wrong, 3, **here)[-1] in (401, 404)
-        response = client.get(wrong, **here)
+        assert codes(client, wrong, 3, here)[-1] in (401, 404)
+        response = client.get(wrong, REMOTE_ADDR=here)
         assert (response.status_code, response.headers["Retry-After"]) == (429, "30")
-        assert codes(client, STATUS, 1, **here) == [429]  # not even the right one: it may be a guess
-        assert codes(client, STATUS, 1, **there) == [200]
+        assert codes(client, STATUS, 1, here) == [429]  # not even the right one: it may be a guess
+        assert codes(client, STATUS, 1, there) == [200]
         clock.shift(30)
-        assert codes(client, STATUS, 1, **here) == [200]
+        assert codes(client, STATUS, 1, here) == [200]
 
 
 def test_a_token_that_was_right_lately_is_not_locked_out_with_its_neighbour(
-    client: Client, instance: Instance, settings: object
+    client: Client, instance: Instance, settings: Settings
 ) -> None:
     settings.CONTRACT_WRONG_TOKENS_PER_MINUTE = 3
     assert codes(client, STATUS, 1) == [200]
@@ -98,7 +99,7 @@ def test_a_token_that_was_right_lately_is_not_locked_out_with_its_neighbour(
     assert codes(client, STATUS, 1) == [200]
 
 
-def test_a_missing_token_locks_nobody_out(client: Client, instance: Instance, settings: object) -> None:
+def test_a_missing_token_locks_nobody_out(client: Client, instance: Instance, settings: Settings) -> None:
     settings.CONTRACT_WRONG_TOKENS_PER_MINUTE = 1
     assert codes(client, "/instance12345/status", 3) == [401, 401, 401]
 
@@ -115,7 +116,7 @@ def test_a_missing_token_locks_nobody_out(client: Client, instance: Instance, se
     ],
 )
 def test_who_calls(
-    client: Client, settings: object, https: bool, forwarded: str, remote: str, address: str
+    client: Client, settings: Settings, https: bool, forwarded: str, remote: str, address: str
 ) -> None:
     settings.HTTPS = https
     headers = {"X-Forwarded-For": forwarded} if forwarded else {}

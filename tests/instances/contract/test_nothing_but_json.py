@@ -1,6 +1,7 @@
 """Every URL of the contract responds with a JSON object, whatever is sent (§1)."""
 
 import json
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -8,6 +9,7 @@ from django.db import transaction
 from django.test import Client, override_settings
 from hypothesis import HealthCheck, Phase, given, strategies
 from hypothesis import settings as hypothesis_settings
+from pytest_django.fixtures import Settings
 
 from accounts.actions.keys import issue_key
 from instances.contract.registry import METHODS
@@ -28,7 +30,7 @@ ADDRESSES = (
 VERBS = ("GET", "POST", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "get")
 
 
-def is_json(response: object, verb: str = "GET") -> bool:
+def is_json(response: Any, verb: str = "GET") -> bool:
     if verb == "HEAD":
         return response.headers["Content-Type"] == "application/json"
     return isinstance(json.loads(response.content), dict) and "html" not in response.headers["Content-Type"]
@@ -46,7 +48,7 @@ def test_every_address_by_every_verb(client: Client, instance: Instance, address
     "name", sorted(name for name, method in METHODS.items() if name not in ("qr_code", "screenshot"))
 )
 def test_every_method_without_arguments_and_with_wrong_ones(
-    client: Client, instance: Instance, settings: object, name: str
+    client: Client, instance: Instance, settings: Settings, name: str
 ) -> None:
     settings.OUTPUT_IP = "203.0.113.7"  # or it would look for the way out
     for body in (b"", b"{}", b'{"chatId":{"a":[1]},"phone":[[]],"body":{},"name":1e400,"messageId":[{}]}'):
@@ -178,7 +180,7 @@ ANYTHING = strategies.recursive(
 
 @pytest.mark.parametrize("name", sorted({method.name for method in METHODS.values()}))
 def test_no_method_fails_whatever_its_arguments_are(
-    instance: Instance, name: str, settings: object, monkeypatch: pytest.MonkeyPatch
+    instance: Instance, name: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.OUTPUT_IP = "203.0.113.7"
     monkeypatch.setattr("instances.contract.views.limits.check_lockout", lambda *_: None)

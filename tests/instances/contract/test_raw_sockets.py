@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.instances.contract.raw import FORM, Wire, chunked
+from tests.instances.contract.raw import FORM, Response, Wire, chunked
 from tests.product import Product
 
 SEND = "/instance{id}/sendMessage?token={token}"
@@ -25,7 +25,7 @@ def wire(product: Product) -> Iterator[Wire]:
         yield connection
 
 
-def was_sent(answer: object) -> bool:
+def was_sent(answer: Response) -> bool:
     """The reply of a send, whether or not the demo's instance is linked at the moment."""
     assert answer.status == 200
     said = answer.json

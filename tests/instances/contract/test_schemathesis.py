@@ -17,13 +17,13 @@ from schemathesis import GenerationMode
 from accounts.actions.keys import issue_key
 from instances.actions.messages import receive_message
 from instances.models import Instance
-from tests.instances.api.test_schemathesis import DOCUMENT, EVERYWHERE
+from tests.instances.api.test_schemathesis import DOCUMENT, EVERYWHERE, operations_of
 
 EXAMPLES = 2  # of each operation and kind; 15 s in total
 PNG = b"\x89PNG"
 
 schema = schemathesis.openapi.from_path(DOCUMENT)
-OPERATIONS = [found.ok() for found in schema.exclude(path_regex="^/api/").get_all_operations()]
+OPERATIONS = operations_of(schema.exclude(path_regex="^/api/"))
 KINDS = {"allowed": GenerationMode.POSITIVE, "forbidden": GenerationMode.NEGATIVE}
 
 

@@ -104,7 +104,7 @@ def test_a_file_is_put_into_the_bucket_served_from_it_and_dropped(
     link = media.link.removeprefix("http://localhost:8000")
     response = client.get(link)
     assert (response.status_code, response.headers["Content-Length"]) == (200, "10")
-    assert b"".join(response) == b"\xff\xd8\xffpicture"  # type: ignore[arg-type]  # it is a stream
+    assert b"".join(response) == b"\xff\xd8\xffpicture"
     Media.objects.update(expires_at=timezone.now())
     assert media_actions.drop_old() == "1 expired, 0 of deleted instances"
     assert bucket.files == {}

@@ -39,7 +39,7 @@ def path(media: Media) -> str:
 def test_a_file_is_an_attachment_that_can_do_nothing(client: Client, instance: Instance) -> None:
     response = client.get(path(keep(instance)))
     assert response.status_code == 200
-    assert b"".join(response) == b"\xff\xd8\xffpicture"  # type: ignore[arg-type]  # it is a stream
+    assert b"".join(response) == b"\xff\xd8\xffpicture"
     wanted = {
         "Content-Type": "image/jpeg",
         "Content-Length": "10",

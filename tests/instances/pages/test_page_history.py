@@ -10,6 +10,7 @@ from instances.actions.settings import change_settings
 from instances.actions.status import change_status
 from instances.models import Instance, StatusChange
 from instances.pages.history import status_history
+from tests.matching import find_value
 
 pytestmark = pytest.mark.django_db
 PAGE = "/instances/12345/history/"
@@ -72,7 +73,7 @@ def test_older_goes_on_behind_the_last_line(alice, instance, monkeypatch):
         change(instance, hours * 60)
     monkeypatch.setattr(status_history, "PAGE_SIZE", 2)
     page = alice.get(PAGE).content.decode()
-    before = re.search(r'rel="next"\s+href="\?before=(\d+)"', page)[1]
+    before = find_value(r'rel="next"\s+href="\?before=(\d+)"', page)
     assert lines(alice, before=before) == [("Authenticated", "1 h")]
 
 

@@ -46,7 +46,7 @@ def test_a_stranger_changes_nothing_of_somebody_elses_instance(bob, instance, pa
 
 
 def test_whoever_is_not_signed_in_is_sent_to_the_sign_in(instance):
-    assert Client().get("/instances/12345/").url == "/accounts/login/?next=/instances/12345/"
+    assert Client().get("/instances/12345/").headers["Location"] == "/accounts/login/?next=/instances/12345/"
 
 
 def test_scanning_links_the_instance_and_logging_out_unlinks_it(alice, instance):

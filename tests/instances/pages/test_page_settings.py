@@ -12,10 +12,12 @@ from instances.models import Instance
 from instances.pages.settings import advanced_settings
 from instances.pages.settings.flag_texts import FLAGS
 from instances.pages.settings.views import SWITCHES
+from tests.matching import find_value
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
 PAGE = "/instances/12345/settings/"
+VALUE = r' value="([^"]*)"'
 
 
 def form_of(page: str, card: str) -> dict[str, str]:
@@ -24,11 +26,11 @@ def form_of(page: str, card: str) -> dict[str, str]:
     part = part[: part.index("</form>")]
     data: dict = {"card": card, "shown": []}
     for tag in re.findall(r"<input[^>]*>", part):
-        name, value = re.search(r' name="([^"]*)"', tag)[1], re.search(r' value="([^"]*)"', tag)
+        name = find_value(r' name="([^"]*)"', tag)
         if name == "shown":
-            data["shown"].append(value[1])
+            data["shown"].append(find_value(VALUE, tag))
         elif "checkbox" not in tag or " checked" in tag:
-            data[name] = value[1]
+            data[name] = find_value(VALUE, tag)
     return data
 
 
@@ -151,7 +153,7 @@ def test_deleting_needs_the_number_typed(alice, instance):
 
 def test_strangers_find_no_settings(bob):
     assert bob.get(PAGE).status_code == 404
-    assert Client().get(PAGE).url == f"/accounts/login/?next={PAGE}"
+    assert Client().get(PAGE).headers["Location"] == f"/accounts/login/?next={PAGE}"
 
 
 def test_the_page_asks_at_most_so_many_queries(alice, django_assert_max_num_queries):

@@ -18,6 +18,7 @@ from instances.channels.sandbox.actions.receipts import record_due_receipts
 from instances.models import Chat, Message, SandboxContact
 from instances.sending.outgoing import send_due
 from tests.factories import UserFactory, member_of
+from tests.matching import find_value
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
@@ -41,7 +42,7 @@ def hooks() -> list[tuple[str, str]]:
 
 def poll(client: Client, page: str, **more):
     given = {
-        name: re.search(rf'id="{id}" name="{name}" value="([^"]*)"', page)[1]
+        name: find_value(rf'id="{id}" name="{name}" value="([^"]*)"', page)
         for id, name in (("phone-after", "after"), ("phone-seen", "seen"), ("action-since", "since"))
         if f'id="{id}"' in page
     }
@@ -71,7 +72,7 @@ def test_the_code_of_the_instance_leads_to_its_phone(alice, instance, settings):
     assert text == f"{settings.SITE_URL}{PAGE}?instance=12345"
     assert alice.get(text.removeprefix(settings.SITE_URL)).status_code == 200
     anonymous = Client().get(text.removeprefix(settings.SITE_URL))
-    assert anonymous.url.startswith("/accounts/login/?next=/testing/phone/")
+    assert anonymous.headers["Location"].startswith("/accounts/login/?next=/testing/phone/")
 
 
 def test_a_contact_writes_and_the_hook_is_named(alice, instance):
@@ -117,6 +118,7 @@ def test_a_contact_card_has_a_name_and_a_number(alice):
 def test_without_a_file_a_sample_is_sent(alice, kind, type, family):
     act(alice, "contact/write", kind=kind, text="look")
     message = Message.objects.get()
+    assert message.media is not None
     assert (message.type, message.caption, message.body) == (type, "look", message.media.link)
     assert message.media.content_type.startswith(family)
 
@@ -129,6 +131,7 @@ def test_active_content_is_rejected_and_files_are_never_served_as_pages(alice):
     assert Message.objects.count() == 0
     act(alice, "contact/write", kind="file", file=SimpleUploadedFile("note.txt", b"1 < 2", "text/plain"))
     message = Message.objects.get()
+    assert message.media is not None
     answer = alice.get(message.media.link.partition("//")[2].partition("/")[2].join(("/", "")))
     assert answer["X-Content-Type-Options"] == "nosniff"
     assert "html" not in answer["Content-Type"]
@@ -274,7 +277,7 @@ def test_a_poll_returns_each_new_message_once(alice, instance):
     assert list(rows(news, "contact")) == list(range(1, 71))
     assert "action-hooks" in news
     assert "59 more in the log" in news
-    again = poll(alice, news, since=re.search(r'id="action-since" name="since" value="(\d+)"', page)[1])
+    again = poll(alice, news, since=find_value(r'id="action-since" name="since" value="(\d+)"', page))
     assert again.status_code == 204
 
 

@@ -42,6 +42,7 @@ def test_a_link_a_location_a_contact_and_a_voice_message_are_sent(alice):
     send(alice, "contact", contacts="+49 151 12345678, 17680561234")
     send(alice, "voice")
     link, location, cards, voice = OutgoingMessage.objects.order_by("queue_number")
+    assert link.metadata is not None
     assert (link.type, link.body, link.metadata["title"]) == ("chat", "https://example.com/", "Example")
     assert (location.type, location.body, location.caption) == (
         "location",
@@ -51,6 +52,7 @@ def test_a_link_a_location_a_contact_and_a_voice_message_are_sent(alice):
     assert cards.type == "vcard"
     assert cards.body.count("BEGIN:VCARD") == 2
     assert voice.type == "ptt"
+    assert voice.media is not None
     assert voice.media.content_type.startswith("audio/")
 
 

@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -32,7 +33,7 @@ PAGE = "/testing/simulation/"
 
 def form_of(client: Client, what: str = "message") -> dict[str, str]:
     """The form's values on the page."""
-    context = client.get(PAGE, {"instance": 12345, "what": what}).context
+    context = client.get(f"{PAGE}?instance=12345&what={what}").context
     fields = {field.name: value for field, value in context["draft"].fields}
     return {"what": what, "url": context["url"], "body": context["draft"].text, **fields}
 
@@ -78,7 +79,7 @@ def test_the_example_has_the_bytes_of_a_real_message(alice, instance, receiver):
     item = json.loads(sent)["messages"][0]
     message = receive_message(instance, sender="17680561234", sender_name="Anna Example", body=item["body"])
     message.message_id = item["id"]
-    message.time = timezone.datetime.fromtimestamp(item["time"], tz=timezone.get_current_timezone())
+    message.time = datetime.fromtimestamp(item["time"], tz=timezone.get_current_timezone())
     assert payloads.message_body(message) == sent
 
 

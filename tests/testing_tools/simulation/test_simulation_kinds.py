@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -81,7 +82,7 @@ def test_a_quoted_and_a_forwarded_message_have_the_bytes_of_real_ones(instance):
     simulated = example(instance, SimulationKind.QUOTED)
     item = json.loads(simulated)["messages"][0]
     quoted = {"id": item["quotedMsgId"], "body": QUOTED_TEXT, "type": "chat"}
-    who = {"sender": PHONE, "sender_name": SENDER_NAME}
+    who: dict[str, Any] = {"sender": PHONE, "sender_name": SENDER_NAME}
     receive_message(instance, **who, body=item["body"], quoted=quoted)
     real = last_body(instance)
     assert as_real(simulated, real, "id", "time") == real

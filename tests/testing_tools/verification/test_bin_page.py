@@ -32,9 +32,9 @@ def bob(client):
 
 
 def capture(bin, body=b"", **more):
-    return Capture.objects.get(
-        bin=bin, number=capture_actions.capture(bin.key, method="POST", body=body, **more).number
-    )
+    result = capture_actions.capture(bin.key, method="POST", body=body, **more)
+    assert result is not None
+    return Capture.objects.get(bin=bin, number=result.number)
 
 
 def pages_of(bin, found):

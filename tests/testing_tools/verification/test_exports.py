@@ -32,8 +32,9 @@ def alice(client, bin):
 
 
 def captured(bin, body=b"", **more):
-    number = capture_actions.capture(bin.key, **{"method": "POST", "body": body} | more).number
-    found = Capture.objects.get(bin=bin, number=number)
+    result = capture_actions.capture(bin.key, **{"method": "POST", "body": body} | more)
+    assert result is not None
+    found = Capture.objects.get(bin=bin, number=result.number)
     found.bin = bin
     return found
 

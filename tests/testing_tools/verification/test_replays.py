@@ -31,8 +31,9 @@ def alice(client, bin):
 
 
 def captured(bin, body=b"\x00\xff\r\n", method="PUT", headers=HEADERS, path=""):
-    number = capture_actions.capture(bin.key, method=method, body=body, headers=headers, path=path).number
-    found = Capture.objects.get(bin=bin, number=number)
+    result = capture_actions.capture(bin.key, method=method, body=body, headers=headers, path=path)
+    assert result is not None
+    found = Capture.objects.get(bin=bin, number=result.number)
     found.bin = bin
     return found
 

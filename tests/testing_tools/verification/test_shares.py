@@ -72,7 +72,7 @@ def test_the_page_is_the_same_with_a_session(client, bin):
 
 def test_a_link_marks_nothing_as_read_and_offers_no_changes(client, bin):
     _, path = shared(bin)
-    found = Capture.objects.kept(bin).first()
+    found = Capture.objects.kept(bin)[0]
     page = client.get(f"{path}{found.public_id}/").content.decode()
     assert "/testing/" not in page
     assert "<form" not in page
@@ -95,7 +95,7 @@ def test_a_link_to_one_capture_shows_no_other(client, bin):
 
 def test_bodies_are_attachments_here_too(client, bin):
     _, path = shared(bin)
-    answer = client.get(f"{path}{Capture.objects.kept(bin).first().public_id}/body/")
+    answer = client.get(f"{path}{Capture.objects.kept(bin)[0].public_id}/body/")
     assert answer["Content-Disposition"] == 'attachment; filename="capture-2.bin"'
     assert answer["Content-Type"] == "application/octet-stream"
     assert answer["X-Content-Type-Options"] == "nosniff"

@@ -209,7 +209,7 @@ def test_typing_as_long_as_asked_and_until_it_is_ended(get: Call, chat: Chat) ->
     assert chat.activity_until > timezone.now() + timedelta(seconds=500)
     answer = get("typing", phone="17680561234", on="0")
     assert answer == {"success": True, "result": f"Typing is no longer shown to {ANNA}"}
-    chat.refresh_from_db()
+    chat = Chat.objects.get(pk=chat.pk)
     assert (chat.activity, chat.activity_until) == ("", None)
 
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 from django.test import Client
+from pytest_django.fixtures import Settings
 
 from accounts.actions.keys import issue_key, rotate_key
 from hooks.models import Hook
@@ -148,7 +149,7 @@ def test_an_instance_of_nobody_or_of_somebody_else(
     assert (Instance.objects.count(), Message.objects.count()) == (2, 1)
 
 
-def test_too_many_calls_with_a_uid(client: Client, uid: str, settings: object) -> None:
+def test_too_many_calls_with_a_uid(client: Client, uid: str, settings: Settings) -> None:
     settings.CONTRACT_ACCOUNT_CALLS_PER_MINUTE = 2
     answers = [client.get(f"/newInstance?uid={uid}") for _ in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]

@@ -2,6 +2,7 @@
 
 import pytest
 from django.test import Client
+from pytest_django.fixtures import Settings
 
 from instances.models import Instance, SandboxContact
 from tests.instances.contract.conftest import Call
@@ -26,7 +27,7 @@ def test_me_has_the_instances_name_where_the_account_has_none(get: Call) -> None
     assert get("me")["name"] == "Instance 12345"
 
 
-def test_output_ip_is_what_the_site_says_of_itself(get: Call, settings: object) -> None:
+def test_output_ip_is_what_the_site_says_of_itself(get: Call, settings: Settings) -> None:
     settings.OUTPUT_IP = "203.0.113.7"
     assert get("outputIP") == {"address": "203.0.113.7"}
 

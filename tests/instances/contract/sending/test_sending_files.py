@@ -41,7 +41,7 @@ def data_uri(content: bytes, kind: str = "image/jpeg") -> str:
 
 def content_of(client: Client, message: dict[str, Any]) -> bytes:
     """The file behind the link in a message's body."""
-    return b"".join(client.get(message["body"].removeprefix("http://localhost:8000")))  # type: ignore[arg-type]
+    return b"".join(client.get(message["body"].removeprefix("http://localhost:8000")))
 
 
 def sent(get: Call) -> dict[str, Any]:

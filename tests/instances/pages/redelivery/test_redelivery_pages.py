@@ -1,6 +1,7 @@
 """Resending many hooks from the log: selected ones, a filter, a period; the job's page; access."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -60,11 +61,11 @@ def test_a_period_is_taken_in_utc(alice: Client, instance: Instance) -> None:
     make(instance, State.FAILED)
     now = timezone.now()
     hour = timedelta(hours=1)
-    span = {"from": f"{now - hour:%Y-%m-%dT%H:%M}", "to": f"{now + hour:%Y-%m-%dT%H:%M}"}
+    span: dict[str, Any] = {"from": f"{now - hour:%Y-%m-%dT%H:%M}", "to": f"{now + hour:%Y-%m-%dT%H:%M}"}
     page = alice.get("/log/redeliver/", {"instance": 12345, **span})
     assert page.context["preview"].ready == 1
     assert page.context["typed"] == span
-    past = {"from": "2020-01-01T00:00", "to": "2020-01-02T00:00"}
+    past: dict[str, Any] = {"from": "2020-01-01T00:00", "to": "2020-01-02T00:00"}
     assert alice.get("/log/redeliver/", {"instance": 12345, **past}).context["preview"].ready == 0
     job = created_job(alice, "/log/redeliver/?instance=12345", span)
     assert job.filter == {
@@ -127,7 +128,7 @@ def test_the_jobs_page_shows_how_far_it_is_and_is_live(alice: Client, instance: 
         make(instance, State.FAILED, attempts_made=1)
     job = created_job(alice, "/log/redeliver/?instance=12345", {"state": "failed"})
     redelivery.work()
-    Hook.objects.filter(pk=Hook.objects.first().pk).update(
+    Hook.objects.filter(pk=Hook.objects.earliest("pk").pk).update(
         state=State.DELIVERED, finished_at=timezone.now(), next_attempt_at=None
     )
     address = f"/log/redeliveries/{job.public_id}/"

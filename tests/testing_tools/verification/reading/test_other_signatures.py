@@ -58,7 +58,7 @@ CASES = [
 @pytest.mark.parametrize(("name", "secret", "request_"), CASES)
 def test_each_scheme_is_known_by_its_header_and_checked_by_its_rule(name, secret, request_):
     scheme = scheme_of(request_.headers)
-    assert scheme.name == name
+    assert scheme is not None and scheme.name == name
     assert check(scheme, secret, request_).state == "valid"
     assert check(scheme, f"{secret}x", request_).state == "invalid"
     if request_.form:
@@ -75,15 +75,18 @@ def test_a_request_without_any_known_header_is_of_no_scheme():
 
 
 def test_a_secret_that_can_be_none_is_said_so():
-    found = check(scheme_of(STANDARD), "whsec_***", SignedRequest(b"", STANDARD))
+    scheme = scheme_of(STANDARD)
+    assert scheme is not None
+    found = check(scheme, "whsec_***", SignedRequest(b"", STANDARD))
     assert (found.state, found.why) == ("invalid", "The part after whsec_ is not Base64.")
 
 
 @pytest.mark.django_db
 def test_the_page_says_what_it_looks_like_and_checks_it_without_keeping_the_secret(client):
-    bin = bin_actions.open_bin(InstanceFactory(owner=AccountFactory(email="alice@example.org")))
+    instance = InstanceFactory(owner=AccountFactory(email="alice@example.org"))
+    bin = bin_actions.open_bin(instance)
     capture_actions.capture(bin.key, method="POST", body=BODY, headers=[("x-hub-signature-256", META)])
-    client.force_login(bin.instance.owner.owner)
+    client.force_login(instance.owner.owner)
     page = f"/testing/bins/{bin.key}/{Capture.objects.get().public_id}/"
     assert "suggests <strong>Meta or GitHub</strong>" in client.get(page).content.decode()
     for secret, words in (

@@ -10,13 +10,15 @@ from django.test import Client
 
 from testing_tools.verification.actions import bins as bin_actions
 from tests.factories import InstanceFactory
+from tests.matching import find_value
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROWS, SENDERS = 500, 5
 
 
 def test_a_page_that_polls_while_500_come_in_shows_every_one():
-    bin = bin_actions.open_bin(InstanceFactory())
+    instance = InstanceFactory()
+    bin = bin_actions.open_bin(instance)
 
     def send():
         sender = Client()
@@ -25,18 +27,19 @@ def test_a_page_that_polls_while_500_come_in_shows_every_one():
         connection.close()
 
     page = Client()
-    page.force_login(bin.instance.owner.owner)
+    page.force_login(instance.owner.owner)
     threads = [threading.Thread(target=send) for _ in range(SENDERS)]
     for thread in threads:
         thread.start()
-    shown, cursor, until = [], "0", time.monotonic() + 60
+    shown: list[str] = []
+    cursor, until = "0", time.monotonic() + 60
     while len(shown) < ROWS and time.monotonic() < until:
         time.sleep(0.2)
         answer = page.get(f"/testing/bins/{bin.key}/news/?after={cursor}", headers={"HX-Request": "true"})
         if answer.status_code == 200:
             text = answer.content.decode()
             shown += reversed(re.findall(r'<li id="capture-(\d+)"', text))
-            cursor = re.search(r'id="cursor" name="after" value="(\d+)"', text)[1]
+            cursor = find_value(r'id="cursor" name="after" value="(\d+)"', text)
     for thread in threads:
         thread.join(30)
     assert [int(number) for number in shown] == list(range(1, ROWS + 1))

@@ -13,14 +13,20 @@ from tests.factories import InstanceFactory
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def in_threads(work, count):
+def thread_with_connection(work):
+    """A thread that does `work` and closes its database connection."""
+
     def run():
         try:
             work()
         finally:
             connection.close()
 
-    threads = [threading.Thread(target=run) for _ in range(count)]
+    return threading.Thread(target=run)
+
+
+def in_threads(work, count):
+    threads = [thread_with_connection(work) for _ in range(count)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -45,12 +51,10 @@ def test_one_that_commits_late_never_has_a_smaller_number_than_one_already_seen(
             written.set()
             may_commit.wait(10)
 
-    slow_one = threading.Thread(target=lambda: (slow(), connection.close()))
+    slow_one = thread_with_connection(slow)
     slow_one.start()
     assert written.wait(10)
-    quick_one = threading.Thread(
-        target=lambda: (capture_actions.capture(bin.key, method="QUICK"), connection.close())
-    )
+    quick_one = thread_with_connection(lambda: capture_actions.capture(bin.key, method="QUICK"))
     quick_one.start()
     quick_one.join(0.3)
     assert (

@@ -89,7 +89,7 @@ def test_statuses_without_a_body_have_none(client, alices_bin):
 
 
 def test_a_delayed_response_waits(client, alices_bin, monkeypatch):
-    slept = []
+    slept: list[float] = []
     monkeypatch.setattr(receive.time, "sleep", slept.append)
     configure(alices_bin, delay=20)
     assert client.post(f"/bin/{alices_bin.key}").status_code == 200
@@ -98,7 +98,7 @@ def test_a_delayed_response_waits(client, alices_bin, monkeypatch):
 
 
 def test_beyond_the_limit_a_response_is_immediate_and_says_so(client, alices_bin, monkeypatch):
-    slept = []
+    slept: list[float] = []
     monkeypatch.setattr(receive.time, "sleep", slept.append)
     configure(alices_bin, delay=20)
     with ExitStack() as places:
