@@ -276,3 +276,11 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"attempt {self.number} of hook {self.hook_id}"
+
+    @property
+    def is_response_cut(self) -> bool:
+        """Whether the stored body may end inside a character: its rest was not stored, or never came."""
+        return self.response_size > len(self.response_body) or self.outcome in (
+            Outcome.RESET,
+            Outcome.TIMEOUT,
+        )

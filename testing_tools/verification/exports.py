@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 
 from django.conf import settings
 
+from chatapi.ui.body_reading import readable
 from chatapi.ui.downloads import csv_line
 from testing_tools.verification import copy_as
 from testing_tools.verification.models import Bin, Capture, CaptureQuerySet
@@ -28,12 +29,16 @@ class Format(NamedTuple):
 
 
 def body_of(capture: Capture) -> dict[str, str]:
-    """Returns the body as text if it is UTF-8, otherwise as Base64."""
+    """Returns the body as text if it is UTF-8, otherwise as Base64; and decoded, if it is packed or has a charset."""
     body = bytes(capture.body)
+    read = readable(body, capture.headers)
+    more = {"decodedBody": read.text, "decodedFrom": read.decoded_from} if read.decoded_from else {}
+    if read.note:
+        more["decodingNote"] = read.note
     try:
-        return {"body": body.decode()}
+        return {"body": body.decode()} | more
     except UnicodeDecodeError:
-        return {"bodyBase64": base64.b64encode(body).decode()}
+        return {"bodyBase64": base64.b64encode(body).decode()} | more
 
 
 def to_object(capture: Capture) -> dict[str, Any]:
@@ -66,6 +71,7 @@ def ndjson(bin: Bin, captures: Iterable[Capture]) -> Iterator[str]:
 COLUMNS = (
     "number", "at", "method", "path", "query", "kind", "label", "attempt", "size", "answer", "answerNote",
     "remoteAddress", "note", "headers", "body", "bodyBase64",
+    "decodedBody", "decodedFrom", "decodingNote",
 )  # fmt: skip
 
 
@@ -105,6 +111,9 @@ def har_entry(capture: Capture) -> dict[str, Any]:
         request["postData"] = {"mimeType": content_type(capture), "text": text, "params": []}
         if "bodyBase64" in body:
             request["postData"]["comment"] = "base64"
+        if "decodedFrom" in body:  # names of our own begin with "_", as HAR 1.2 asks
+            request["postData"]["_decodedText"] = body["decodedBody"]
+            request["postData"]["_decodedFrom"] = body["decodedFrom"]
     try:
         phrase = HTTPStatus(capture.status).phrase
     except ValueError:

@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from chatapi.ui import request_snippets
-from chatapi.ui.json_text import pretty_bytes
+from chatapi.ui.body_reading import ReadableBody
 from hooks import http, webhook_urls
 from hooks.explain import Explanation, explain_response
 from hooks.http import Response
-from instances.pages.log.attempts import wire_words
+from hooks.models import Outcome
+from instances.pages.log.attempts import original_bytes, read_response, wire_words
 from testing_tools.verification.models import BODY_LIMIT, Capture
 from testing_tools.verification.responses import HEADER_NAME
 
@@ -44,7 +45,8 @@ class Replayed(NamedTuple):
     side: str
     wire: str
     host: str
-    response_body: str
+    response: ReadableBody
+    response_hex: str
 
 
 class Fields(NamedTuple):
@@ -113,6 +115,8 @@ def replay(request: Request) -> Replayed:
     """Send the request now, in this thread; takes at most 10 s and never raises."""
     answer = http.send(request.method, request.url, request.headers, request.body)
     explanation = explain_response(answer, url=request.url)
+    is_cut = answer.size > len(answer.body) or answer.outcome in (Outcome.RESET, Outcome.TIMEOUT)
+    response = read_response(answer.body, answer.headers, is_cut=is_cut)
     return Replayed(
         request,
         answer,
@@ -120,5 +124,6 @@ def replay(request: Request) -> Replayed:
         side=explanation.side.value if explanation.side else "",
         wire=wire_words(answer.status, answer.total_ms),
         host=urlsplit(request.url).netloc,
-        response_body=pretty_bytes(answer.body),
+        response=response,
+        response_hex=original_bytes(answer.body, response),
     )

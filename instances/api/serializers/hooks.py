@@ -6,23 +6,29 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from chatapi.ui.body_reading import cut_text, readable
 from hooks.explain import explain, explain_hook
 from hooks.models import Attempt, Hook, Kind, Outcome, Side, SkipReason, State, Trigger
 
 TEXT, BASE64 = "text", "base64"
 
 
-def encode_body(body: bytes | memoryview) -> tuple[str, str]:
-    """Returns bytes as (string, encoding): text if they are UTF-8, else base64."""
+def encode_body(body: bytes | memoryview, *, is_cut: bool = False) -> tuple[str, str]:
+    """Returns bytes as (string, encoding): text if they are UTF-8, else base64.
+
+    With `is_cut` an incomplete character at the end of the text is left out.
+    """
     try:
-        return bytes(body).decode(), TEXT
+        return cut_text(bytes(body), is_cut=is_cut), TEXT
     except UnicodeDecodeError:
         return base64.b64encode(bytes(body)).decode(), BASE64
 
 
-def stored_body(hook: Hook, body: bytes | memoryview) -> tuple[str | None, str | None]:
+def stored_body(
+    hook: Hook, body: bytes | memoryview, *, is_cut: bool = False
+) -> tuple[str | None, str | None]:
     """The same for the body of a hook or of a response. (None, None) if it was deleted because of its age."""
-    return (None, None) if hook.body_dropped_at and not body else encode_body(body)
+    return (None, None) if hook.body_dropped_at and not body else encode_body(body, is_cut=is_cut)
 
 
 class Encoding(serializers.ChoiceField):
@@ -74,6 +80,17 @@ class AnswerSerializer(serializers.Serializer[Any]):
     )
     body = serializers.CharField(allow_null=True)
     bodyEncoding = Encoding(allow_null=True)
+    decodedBody = serializers.CharField(
+        allow_null=True,
+        help_text="The body as text, if it is packed (gzip, deflate) or has another charset than UTF-8. Else null.",
+    )
+    decodedFrom = serializers.CharField(
+        allow_null=True,
+        help_text="What `decodedBody` was decoded from: `gzip, windows-1251`. Null if `decodedBody` is null.",
+    )
+    decodingNote = serializers.CharField(
+        allow_null=True, help_text="What is missing from the text, and why. Null if nothing is."
+    )
     size = serializers.IntegerField(
         help_text="The number of bytes received. Larger than `body` if `body` was cut off."
     )
@@ -130,12 +147,18 @@ class AttemptSerializer(serializers.ModelSerializer[Attempt]):
     def get_answer(self, attempt: Attempt) -> dict[str, Any] | None:
         if attempt.status is None:
             return None
-        body, encoding = stored_body(attempt.hook, attempt.response_body)
+        body, encoding = stored_body(attempt.hook, attempt.response_body, is_cut=attempt.is_response_cut)
+        read = readable(
+            bytes(attempt.response_body), attempt.response_headers, is_cut=attempt.is_response_cut
+        )
         return {
             "status": attempt.status,
             "headers": attempt.response_headers,
             "body": body,
             "bodyEncoding": encoding,
+            "decodedBody": read.text if read.decoded_from else None,
+            "decodedFrom": read.decoded_from or None,
+            "decodingNote": read.note or None,
             "size": attempt.response_size,
         }
 

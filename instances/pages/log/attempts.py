@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from chatapi.ui import request_snippets
+from chatapi.ui import hex_dump, request_snippets
+from chatapi.ui.body_reading import ReadableBody, readable
 from chatapi.ui.durations import milliseconds
-from chatapi.ui.json_text import pretty_bytes
+from chatapi.ui.json_text import pretty_bytes, pretty_text
 from chatapi.ui.states import VERDICTS, Look
 from hooks.explain import Explanation, body_dropped_words, explain
 from hooks.models import Attempt, Hook, Outcome
@@ -27,7 +29,10 @@ def verdict_of(attempt: Attempt) -> Look:
 
 
 class ShownAttempt(NamedTuple):
-    """`side` is the parameter of log/boxes.html, `wire` the words between its boxes; sizes are in bytes."""
+    """`side` is the parameter of log/boxes.html, `wire` the words between its boxes; sizes are in bytes.
+
+    `response` is the body of the response as text, `response_hex` its bytes if the text is not all they say.
+    """
 
     attempt: Attempt
     verdict: Look
@@ -38,7 +43,9 @@ class ShownAttempt(NamedTuple):
     request_headers: list[tuple[str, str]]
     request_body: str
     request_size: int
-    response_body: str
+    response: ReadableBody
+    response_hex: str
+    is_cut: bool  # only the start of the response's body is stored
     dropped: str  # why there are no bodies, if retention has dropped them
     curl: str
 
@@ -46,7 +53,10 @@ class ShownAttempt(NamedTuple):
 def show(attempt: Attempt, hook: Hook) -> ShownAttempt:
     """The attempt for log/attempt.html; `hook` is its hook. No query."""
     explanation = explain(attempt)
-    body, response = bytes(hook.body), bytes(attempt.response_body)
+    body = bytes(hook.body)
+    response = read_response(
+        bytes(attempt.response_body), attempt.response_headers, is_cut=attempt.is_response_cut
+    )
     return ShownAttempt(
         attempt=attempt,
         verdict=verdict_of(attempt),
@@ -57,10 +67,23 @@ def show(attempt: Attempt, hook: Hook) -> ShownAttempt:
         request_headers=[(name, value) for name, value in attempt.request_headers],
         request_body=pretty_bytes(body),
         request_size=len(body),
-        response_body=pretty_bytes(response),
+        response=response,
+        response_hex=original_bytes(bytes(attempt.response_body), response),
+        is_cut=0 < len(attempt.response_body) < attempt.response_size,
         dropped=body_dropped_words() if hook.body_dropped_at else "",
         curl=curl_of(attempt, body),
     )
+
+
+def read_response(body: bytes, headers: Iterable[Sequence[str]], *, is_cut: bool = False) -> ReadableBody:
+    """Returns the body of a response as text; JSON is indented."""
+    read = readable(body, headers, is_cut=is_cut)
+    return read._replace(text=pretty_text(read.text))
+
+
+def original_bytes(body: bytes, read: ReadableBody) -> str:
+    """Returns a hex dump of a body that was unpacked or decoded, or is not text; empty for UTF-8 text."""
+    return "" if read.is_text and not read.decoded_from else hex_dump.dump(body)
 
 
 def wire_words(status: int | None, total_ms: float) -> str:

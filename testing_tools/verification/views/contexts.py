@@ -9,7 +9,7 @@ from django.http import Http404, HttpRequest
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
-from chatapi.ui import request_snippets
+from chatapi.ui import hex_dump, request_snippets
 from chatapi.ui.numbers import parse_digits
 from hooks.models import Endpoint
 from instances.pages import access
@@ -18,7 +18,7 @@ from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.exports import FORMATS
 from testing_tools.verification.filters import EXAMPLES, Filter
 from testing_tools.verification.models import KEEP_NEWEST, Bin, Capture
-from testing_tools.verification.reading import form_parts, hex_dump, other_signatures, pretty
+from testing_tools.verification.reading import form_parts, other_signatures, pretty
 from testing_tools.verification.reading.explanations import explain
 from testing_tools.verification.reading.hook_signatures import check_signature
 from testing_tools.verification.reading.recognition import parse, recognise
@@ -174,7 +174,7 @@ def capture_context(capture: Capture, *, shared: bool = False) -> dict[str, Any]
         "signature": signature,
         "scheme": other_signatures.scheme_of(headers),
         "objects": explain(recognition, value if isinstance(value, dict) else {}),
-        "shown": pretty.show(body),
+        "shown": pretty.show(body, capture.headers),
         "parameters": parameters,
         "form": form,
         "raw": raw_request(capture),

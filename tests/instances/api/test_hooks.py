@@ -99,6 +99,9 @@ def test_a_hook_is_shown_with_its_attempts_whole(alice: ApiClient) -> None:
                         ],
                         "body": "KeyError",
                         "bodyEncoding": "text",
+                        "decodedBody": None,
+                        "decodedFrom": None,
+                        "decodingNote": None,
                         "size": 8,
                     },
                     "times": {
@@ -132,6 +135,9 @@ def test_a_hook_is_shown_with_its_attempts_whole(alice: ApiClient) -> None:
                         "headers": [],
                         "body": "/wA=",
                         "bodyEncoding": "base64",
+                        "decodedBody": None,
+                        "decodedFrom": None,
+                        "decodingNote": "Some bytes are not UTF-8; as text they are shown as \ufffd.",
                         "size": 2,
                     },
                     "times": {

@@ -7,13 +7,13 @@ import subprocess
 
 import pytest
 
-from chatapi.ui import request_snippets
+from chatapi.ui import hex_dump, request_snippets
 from chatapi.ui.downloads import harmless
 from testing_tools.verification import copy_as
 from testing_tools.verification.actions import bins as bin_actions
 from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.models import Capture
-from testing_tools.verification.reading import form_parts, hex_dump
+from testing_tools.verification.reading import form_parts
 from tests.factories import AccountFactory, InstanceFactory
 from tests.receiver import Receiver
 
