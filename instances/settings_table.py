@@ -51,7 +51,7 @@ def parse_url(value: Any) -> str | None:
         raise ValueError("an http or https URL, or null")
     try:
         return webhook_urls.check(value)
-    except webhook_urls.BadAddress as error:
+    except webhook_urls.InvalidUrl as error:
         raise ValueError(f"an http or https URL, or null: {error}") from error
 
 

@@ -35,7 +35,7 @@ def configure(
 ) -> dict[str, Any]:
     """Change the given settings; returns only those that changed. An empty `url` removes the URL.
 
-    Raises webhook_urls.BadAddress; nothing is changed then.
+    Raises webhook_urls.InvalidUrl; nothing is changed then.
     """
     wanted: dict[str, Any] = {}
     if url is not None:

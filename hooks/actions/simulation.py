@@ -35,7 +35,7 @@ def simulate(
 ) -> Hook:
     """Send one simulated hook; returns it finished, with one attempt. Takes at most 10 s.
 
-    Pass a new `public_id` if the caller must know it in advance. Raises webhook_urls.BadAddress.
+    Pass a new `public_id` if the caller must know it in advance. Raises webhook_urls.InvalidUrl.
     """
     to_url = webhook_urls.check(to_url)
     body.decode()

@@ -1,7 +1,6 @@
-"""Are deliveries late, how late, and why: for the banner over a person's pages, for readyz and the watchdog.
+"""How late deliveries are, and why: for the banner on the account's pages, for /readyz and for the watchdog.
 
-A hook is due when it may be sent: a first attempt from its event on, a retry from its planned time on. Hooks of
-paused endpoints wait because they are to wait.
+A first attempt is due from its event, a retry from its planned time. Hooks of paused endpoints are not late.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from hooks.sql.lane_queries import lanes_cte
 
 LATE = timedelta(seconds=60)  # shorter delays are not shown
 
-# Of the lanes that wait (found by a loose scan of the index, one probe each) the first hook; and the first retry.
+# The first hook of each waiting lane (found by a loose scan of the index, one probe each), and the first retry.
 OLDEST = f"""
 WITH RECURSIVE {lanes_cte(State.QUEUED)}
 SELECT min(due) FROM (
@@ -36,7 +35,7 @@ SELECT min(due) FROM (
 
 
 def oldest_due(before: datetime) -> datetime | None:
-    """Since when the oldest hook of all is due, if that is earlier than `before`."""
+    """Returns when the oldest waiting hook became due, if that was earlier than `before`."""
     with connection.cursor() as cursor:
         cursor.execute(OLDEST, [before])
         row = cursor.fetchone()
@@ -45,36 +44,26 @@ def oldest_due(before: datetime) -> datetime | None:
 
 @dataclass(frozen=True)
 class Delay:
-    """`since`: when the oldest waiting hook became due; `reason`: a sentence for people."""
+    """`since`: when the oldest waiting hook became due; `reason`: a sentence for users."""
 
     since: datetime
     reason: str
 
-    @property
-    def words(self) -> str:
-        """`4 min`, `2 h 5 min`, `3 days`."""
-        minutes = int((timezone.now() - self.since).total_seconds() // 60)
-        if minutes < 60:
-            return f"{minutes} min"
-        if minutes < 48 * 60:
-            return f"{minutes // 60} h {minutes % 60} min"
-        return f"{minutes // 1440} days"
-
 
 NO_DISPATCHER = (
-    "No dispatcher is alive at this moment. Nothing is lost: the hooks go out in their order once one runs."
+    "No dispatcher is running at the moment. Nothing is lost: hooks are sent in order as soon as one runs."
 )
 BUSY = (
-    "Earlier hooks of the same instance are under way, or its server answers slowly; they go one after the other "
+    "Earlier hooks of this instance are still being sent, or its server responds slowly. Hooks are sent one at a time "
     "unless parallelHooks is on."
 )
-BUSY_PARALLEL = "The instance's server answers more slowly than hooks come in."
+BUSY_PARALLEL = "The instance's server responds more slowly than new hooks are created."
 
 
 def of_endpoints(keys: Iterable[int]) -> Delay | None:
-    """The longest delay among these endpoints, None when nothing of theirs is late. Two probes of an index each.
+    """Returns the longest delay among these endpoints; None if no hook of theirs is late. Two index probes each.
 
-    A paused endpoint is not late: its own notice says that it is paused, and since when.
+    Paused endpoints are left out: their own notice says since when they are paused.
     """
     queued = Hook.objects.filter(endpoint_id=OuterRef("pk"), state=State.QUEUED).order_by("pk")
     retrying = Hook.objects.filter(endpoint_id=OuterRef("pk"), state=State.RETRYING).order_by(

@@ -1,16 +1,18 @@
-"""Which hooks are meant: a filter as JSON, so that a job can keep it; pages and REST translate theirs into it.
+"""The delivery log's filter. Pages and REST translate theirs into it; it is JSON, so a redelivery job can store it.
 
-All keys are optional, and all that are given must hold:
+All keys are optional; a hook must match all that are given:
 
     states, kinds, outcomes   lists of the models' values
-    answers                   list of the keys of ANSWERS; 2xx is 200 to 299, not-200 is 201 to 299
-    status                    the last answer, a number
-    host                      of the last attempt, in small letters
-    message                   the message's id, or the hook's own as `webhook-id` has it
-    chat                      the chat's id
+    answers                   list of keys of RESPONSES; 2xx is 200 to 299, not-200 is 201 to 299
+    status                    status code of the last response
+    host                      host of the last attempt, in lower case
+    message                   id of the message, or of the hook as in `webhook-id`
+    chat                      id of the chat
     simulated                 true or false
     created_after, created_before   ISO 8601; the first is included, the second is not
-    hooks                     list of hooks' public ids in hex, chosen one by one
+    hooks                     list of public ids of hooks, in hex
+
+`answers` keeps the name that jobs of 0.1.0 have stored.
 """
 
 from __future__ import annotations
@@ -35,43 +37,48 @@ from hooks.models import (
 
 Filter = dict[str, Any]
 
-ANSWERS: dict[str, tuple[str, Q]] = {
+RESPONSES: dict[str, tuple[str, Q]] = {
     "200": ("200", Q(last_answer=AnswerClass.OK)),
     "2xx": ("2xx", Q(last_answer__in=(AnswerClass.OK, AnswerClass.OTHER_2XX))),
     "not-200": ("2xx, but not 200", Q(last_answer=AnswerClass.OTHER_2XX)),
     "3xx": ("3xx", Q(last_answer=AnswerClass.REDIRECT)),
     "4xx": ("4xx", Q(last_answer=AnswerClass.CLIENT_ERROR)),
     "5xx": ("5xx", Q(last_answer=AnswerClass.SERVER_ERROR)),
-    "none": ("no answer", Q(last_answer=AnswerClass.NONE)),
+    "none": ("no response", Q(last_answer=AnswerClass.NONE)),
 }
 
 
-UNANSWERED = {Outcome.DNS, Outcome.REFUSED, Outcome.TLS, Outcome.BLOCKED}  # with these there was no response
+WITHOUT_RESPONSE = {
+    Outcome.DNS,
+    Outcome.REFUSED,
+    Outcome.TLS,
+    Outcome.BLOCKED,
+}  # with these there was no response
 BOUNDS = {"200": (200, 201), "not-200": (201, 300), "3xx": (300, 400), "4xx": (400, 500), "5xx": (500, 600)}
 
 
 def matching(hooks: HookQuerySet, wanted: Filter) -> HookQuerySet:
-    """The hooks that fit. Raises KeyError for a key that does not exist: overlooked, it would mean all hooks."""
+    """Returns the hooks that match. Raises KeyError for an unknown key: ignored, it would select all hooks."""
     for key, value in wanted.items():
         hooks = hooks.filter(CONDITIONS[key](value))
     return hooks
 
 
 def sendable(hooks: HookQuerySet) -> HookQuerySet:
-    """Those that can be sent again: finished, with their bodies."""
+    """Returns those that can be resent: finished, with their bodies."""
     return hooks.exclude(state__in=UNFINISHED).filter(body_dropped_at=None)
 
 
-def any_answer(values: list[str]) -> Q:
+def any_response(values: list[str]) -> Q:
     found = Q(pk__in=[])
     for value in values:
-        found |= ANSWERS[value][1]
+        found |= RESPONSES[value][1]
     return found
 
 
 def any_outcome(values: list[str]) -> Q:
-    """An outcome; where it goes with one class of answer alone, by way of that one's index."""
-    if set(values) <= UNANSWERED:
+    """Hooks with one of these outcomes. If all have the same response class, that class's index is used."""
+    if set(values) <= WITHOUT_RESPONSE:
         return Q(last_outcome__in=values, last_answer=AnswerClass.NONE)
     if values == [Outcome.REDIRECT]:
         return Q(last_outcome=Outcome.REDIRECT, last_answer=AnswerClass.REDIRECT)
@@ -79,16 +86,16 @@ def any_outcome(values: list[str]) -> Q:
 
 
 def status(value: int) -> Q:
-    """The last answer's status, by way of the index of its class."""
+    """Hooks whose last response had this status code; uses the index of its response class."""
     for name in ("200", "not-200", "3xx", "4xx", "5xx"):
         low, high = BOUNDS[name]
         if low <= value < high:
-            return ANSWERS[name][1] & Q(last_status=value)
+            return RESPONSES[name][1] & Q(last_status=value)
     return Q(last_status=value)
 
 
 def message_or_hook(value: str) -> Q:
-    """A message's id, or the hook's own as the webhook-id header says it."""
+    """Hooks of the message with this id, or the hook with this id (as in the webhook-id header)."""
     try:
         return Q(message=value) | Q(public_id=UUID(value.removeprefix("hook_")))
     except ValueError:
@@ -99,7 +106,7 @@ CONDITIONS: dict[str, Callable[[Any], Q]] = {
     "states": lambda values: Q(state__in=values),
     "kinds": lambda values: Q(kind__in=values),
     "outcomes": any_outcome,
-    "answers": any_answer,
+    "answers": any_response,
     "status": status,
     "host": lambda value: Q(last_host=value),
     "message": message_or_hook,
@@ -112,20 +119,20 @@ CONDITIONS: dict[str, Callable[[Any], Q]] = {
 
 
 def describe(wanted: Filter) -> list[str]:
-    """The filter for people: ["failed", "kind ack", …]; empty: all hooks."""
+    """Returns the filter in words: ["failed", "kind ack", …]; empty: all hooks."""
     words = {
         "states": lambda values: " or ".join(State(value).label.lower() for value in values),
         "kinds": lambda values: "kind " + " or ".join(Kind(value).label.lower() for value in values),
         "outcomes": lambda values: " or ".join(Outcome(value).label.lower() for value in values),
-        "answers": lambda values: "answer " + " or ".join(ANSWERS[value][0] for value in values),
-        "status": lambda value: f"answer {value}",
+        "answers": lambda values: "response " + " or ".join(RESPONSES[value][0] for value in values),
+        "status": lambda value: f"response {value}",
         "host": lambda value: f"host {value}",
         "message": lambda value: f"message {value}",
         "chat": lambda value: f"chat {value}",
         "simulated": lambda value: "only simulated" if value else "without simulated",
         "created_after": lambda value: f"from {moment(value)} on",
         "created_before": lambda value: f"before {moment(value)}",
-        "hooks": lambda values: f"{len(values)} chosen" if len(values) > 1 else "one chosen",
+        "hooks": lambda values: f"{len(values)} selected" if len(values) > 1 else "one selected",
     }
     return [words[key](wanted[key]) for key in words if key in wanted]
 

@@ -9,13 +9,13 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from chatapi.ui.numbers import INSTANCE_NUMBER_DIGITS, parse_digits
-from hooks.log.selection import ANSWERS, Filter, matching
+from hooks.log.selection import RESPONSES, Filter, matching
 from hooks.models import Hook, HookQuerySet, Kind, Outcome, State
 from instances import value_parsing
 from instances.models import Instance
 
-ANSWER_CLASSES = list(ANSWERS)
-ANSWER_HELP = (
+RESPONSE_CLASSES = list(RESPONSES)
+RESPONSE_HELP = (
     "Class of the last response's status code. `2xx` is 200 to 299, `not-200` is 201 to 299; only 200 counts as "
     "delivered. `none`: attempted, without a response."
 )
@@ -101,9 +101,9 @@ class HookFilter(filters.FilterSet):
         Outcome.choices, field_name="last_outcome", help_text="How its last attempt ended."
     )
     answer = SeveralValuesFilter(
-        [(name, words) for name, (words, _) in ANSWERS.items()],
+        [(name, words) for name, (words, _) in RESPONSES.items()],
         field_name="last_answer",
-        help_text=ANSWER_HELP,
+        help_text=RESPONSE_HELP,
     )
     status = WholeNumberFilter(
         field_name="last_status",

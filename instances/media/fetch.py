@@ -79,7 +79,7 @@ def get_after_redirects(session: SsrfSafeSession, url: str) -> requests.Response
     for _ in range(MAX_REDIRECTS + 1):
         try:
             url = webhook_urls.check(url)
-        except webhook_urls.BadAddress as error:
+        except webhook_urls.InvalidUrl as error:
             raise FetchFailed(str(error).replace("/hook", "/photo.jpg")) from None
         response = session.get(url, stream=True)
         if response.status_code == 200:

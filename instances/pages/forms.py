@@ -60,7 +60,7 @@ class AddressForm(forms.Form):
         url: str = self.cleaned_data["url"]
         try:
             return webhook_urls.check(url) if url else ""
-        except webhook_urls.BadAddress as error:
+        except webhook_urls.InvalidUrl as error:
             raise forms.ValidationError(str(error)) from None
 
 

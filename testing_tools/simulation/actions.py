@@ -42,7 +42,7 @@ def create_run(
 
     Raises:
         InvalidRun: the plan does not apply to this kind of hook, or to this JSON.
-        webhook_urls.BadAddress: the URL is not allowed.
+        webhook_urls.InvalidUrl: the URL is not allowed.
     """
     if plan not in plans_of(kind) or plan == Plan.ONCE:
         raise InvalidRun("This plan does not apply to this kind of hook.")

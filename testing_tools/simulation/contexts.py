@@ -82,7 +82,7 @@ def destination_context(instance: Instance, url: str) -> dict[str, Any]:
         origin = "other"
         try:
             webhook_urls.check(url)
-        except webhook_urls.BadAddress as error:
+        except webhook_urls.InvalidUrl as error:
             fault = str(error)
     return {"instance": instance, "endpoint": endpoint, "url": url, "origin": origin, "url_fault": fault}
 

@@ -33,7 +33,7 @@ def step(request: HttpRequest, public_id: UUID) -> HttpResponse:
     if not refusal:
         try:
             simulation_actions.advance(run, run.instance, acting_user=current_user(request))
-        except webhook_urls.BadAddress as error:
+        except webhook_urls.InvalidUrl as error:
             refusal = str(error)
     shown = simulation_runs.show_run(run)
     if not refusal and shown.is_open and request.POST.get("seen") == shown.cursor:

@@ -52,7 +52,7 @@ def send(request: HtmxRequest) -> HttpResponse:
     context: dict[str, Any] = {"draft": draft}
     try:
         context |= send_draft(request, instance, draft, url)
-    except (NotSent, simulation_runs.InvalidRun, webhook_urls.BadAddress) as error:
+    except (NotSent, simulation_runs.InvalidRun, webhook_urls.InvalidUrl) as error:
         context["refusal"] = str(error)
     if request.htmx:
         return render_result(request, instance, context)
@@ -91,7 +91,7 @@ def send_draft(request: HttpRequest, instance: Instance, draft: Draft, url: str)
     Raises:
         NotSent: the draft has a fault, or the instance cannot send.
         InvalidRun: the plan is not possible.
-        webhook_urls.BadAddress: the URL is not allowed.
+        webhook_urls.InvalidUrl: the URL is not allowed.
     """
     if draft.fault:
         raise NotSent(f"The JSON cannot be sent. {draft.fault}")

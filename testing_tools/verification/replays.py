@@ -97,7 +97,7 @@ def validated(method: str, url: str, headers: tuple[tuple[str, str], ...], body:
         raise InvalidReplay(f"{method or 'An empty method'} cannot be sent. Use one of {', '.join(METHODS)}.")
     try:
         url = webhook_urls.check(url)
-    except webhook_urls.BadAddress as error:
+    except webhook_urls.InvalidUrl as error:
         raise InvalidReplay(str(error)) from None
     if len(headers) > MAX_HEADERS:
         raise InvalidReplay(f"{len(headers)} headers are too many: the limit is {MAX_HEADERS}.")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hooks.webhook_urls import MAX_LENGTH, BadAddress, check, host_of
+from hooks.webhook_urls import MAX_LENGTH, InvalidUrl, check, host_of
 
 
 @pytest.mark.parametrize(
@@ -54,30 +54,30 @@ def test_an_address_is_kept_as_it_will_be_requested(given: str, kept: str) -> No
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ("", "The address is empty. It takes something like https://example.com/hook."),
-        ("   ", "The address is empty. It takes something like https://example.com/hook."),
-        ("example.com/hook", "The address must begin with http:// or https://."),
-        ("ftp://example.com/", "The address must begin with http:// or https://."),
-        ("file:///etc/passwd", "The address must begin with http:// or https://."),
-        ("javascript:alert(1)", "The address must begin with http:// or https://."),
+        ("", "The URL is empty. Enter one like https://example.com/hook."),
+        ("   ", "The URL is empty. Enter one like https://example.com/hook."),
+        ("example.com/hook", "The URL must start with http:// or https://."),
+        ("ftp://example.com/", "The URL must start with http:// or https://."),
+        ("file:///etc/passwd", "The URL must start with http:// or https://."),
+        ("javascript:alert(1)", "The URL must start with http:// or https://."),
         (
             "http:///hook",
-            "The address has no host name: it takes something like https://example.com/hook.",
+            "The URL has no host name. Enter one like https://example.com/hook.",
         ),
         (
             "http://:8000/",
-            "The address has no host name: it takes something like https://example.com/hook.",
+            "The URL has no host name. Enter one like https://example.com/hook.",
         ),
         (
             "http://user:secret@example.com/",
-            "The address holds a user name or password; put a key into its path or query instead.",
+            "The URL contains a user name or password. Put a key into the path or query instead.",
         ),
         (
             "http://@example.com/",
-            "The address holds a user name or password; put a key into its path or query instead.",
+            "The URL contains a user name or password. Put a key into the path or query instead.",
         ),
         ("http://example.com:0/", "The port must be between 1 and 65535."),
-        ("http://example.com:65536/", "The address can't be read: Port out of range 0-65535."),
+        ("http://example.com:65536/", "The URL is not valid: Port out of range 0-65535."),
         ("http://exa mple.com/", "exa mple.com is not a host name."),
         ("http://-a.com/", "-a.com is not a host name."),
         ("http://a..b/", "a..b is not a host name."),
@@ -91,15 +91,18 @@ def test_an_address_is_kept_as_it_will_be_requested(given: str, kept: str) -> No
         ("http://[v1.x]/", "[v1.x] is not an IP address."),
         ("http://[::1%lo]/", "[::1%lo] has a zone (lo), which a URL cannot have here. Remove it."),
         ("http://[::1%25lo]/", "[::1%25lo] has a zone (25lo), which a URL cannot have here. Remove it."),
-        ("http://[::1/", "The address can't be read: Invalid IPv6 URL."),
-        ("http://example.com/a\nb", "The address holds a line break or another control character."),
-        ("http://example.com/a\x00b", "The address holds a line break or another control character."),
-        ("http://example.com/\ud800", "The address holds a character that does not exist."),
-        ("http://example.com/?q=\ud800", "The address holds a character that does not exist."),
+        ("http://[::1/", "The URL is not valid: Invalid IPv6 URL."),
+        ("http://example.com/a\nb", "The URL contains a line break or another control character."),
+        ("http://example.com/a\x00b", "The URL contains a line break or another control character."),
+        ("http://example.com/\ud800", "The URL contains half of a surrogate pair, which is not a character."),
+        (
+            "http://example.com/?q=\ud800",
+            "The URL contains half of a surrogate pair, which is not a character.",
+        ),
     ],
 )
 def test_what_is_no_address_is_refused_in_a_sentence(given: str, sentence: str) -> None:
-    with pytest.raises(BadAddress) as refused:
+    with pytest.raises(InvalidUrl) as refused:
         check(given)
     assert str(refused.value) == sentence
 
@@ -107,17 +110,15 @@ def test_what_is_no_address_is_refused_in_a_sentence(given: str, sentence: str) 
 def test_2000_characters_are_allowed_and_not_one_more() -> None:
     longest = "http://example.com/".ljust(MAX_LENGTH, "a")
     assert check(longest) == longest
-    with pytest.raises(BadAddress) as refused:
+    with pytest.raises(InvalidUrl) as refused:
         check(longest + "a")
-    assert str(refused.value) == "The address is 2001 characters long; at most 2000 are allowed."
+    assert str(refused.value) == "The URL is 2001 characters long; at most 2000 are allowed."
 
 
 def test_the_length_counts_as_it_is_kept() -> None:
-    with pytest.raises(BadAddress) as refused:
+    with pytest.raises(InvalidUrl) as refused:
         check("http://example.com/" + "ж" * 1000)
-    assert str(refused.value) == (
-        "The address is 6019 characters long once it is escaped; at most 2000 are allowed."
-    )
+    assert str(refused.value) == ("The URL is 6019 characters long when escaped; at most 2000 are allowed.")
 
 
 def test_the_host_of_an_address() -> None:

@@ -73,7 +73,7 @@ class Command(BaseCommand):
     def load(self, *, instances: int, count: int, url: str, rate: float | None, **options: Any) -> None:
         try:
             url = webhook_urls.check(url)
-        except webhook_urls.BadAddress as fault:
+        except webhook_urls.InvalidUrl as fault:
             raise CommandError(str(fault)) from None
         try:
             opened = open_load_test(

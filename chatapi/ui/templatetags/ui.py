@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ from chatapi.ui.states import HOOK_STATES, INSTANCE_STATES, JOB_STATES, SIGNATUR
 
 register = template.Library()
 
+MINUTE = timedelta(minutes=1)
 ICONS = Path(settings.BASE_DIR) / "static" / "vendor" / "tabler-icons"
 
 
@@ -92,6 +93,12 @@ def relative(moment: datetime, now: datetime) -> str:
     size, unit = next((size, unit) for size, unit in durations.UNITS if distance >= size)
     words = durations.with_unit(int(distance // size), unit)
     return f"{words} ago" if seconds > 0 else f"in {words}"
+
+
+@register.filter
+def elapsed(since: datetime) -> str:
+    """The time since `since` in whole minutes: "4 min", "2 h 5 min", "3 days"."""
+    return durations.in_words((timezone.now() - since) // MINUTE * MINUTE)
 
 
 @register.simple_tag

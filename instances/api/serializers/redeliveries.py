@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from hooks.actions import redelivery
 from hooks.models import JobState, Kind, Outcome, Redelivery, State
-from instances.api.filters import ANSWER_CLASSES, ANSWER_HELP, MESSAGE_HELP
+from instances.api.filters import MESSAGE_HELP, RESPONSE_CLASSES, RESPONSE_HELP
 from instances.api.serializers.strict import StrictSerializer, choice
 
 HOOKS_MOST = 1000
@@ -33,11 +33,11 @@ class NewRedeliverySerializer(StrictSerializer):
     outcome = several(Outcome, "How its last attempt ended.")
     answer = serializers.ListField(
         child=serializers.ChoiceField(
-            choices=ANSWER_CLASSES,
-            error_messages={"invalid_choice": f"Must be one of: {', '.join(ANSWER_CLASSES)}."},
+            choices=RESPONSE_CLASSES,
+            error_messages={"invalid_choice": f"Must be one of: {', '.join(RESPONSE_CLASSES)}."},
         ),
         required=False, allow_empty=False, max_length=20,
-        help_text=ANSWER_HELP,
+        help_text=RESPONSE_HELP,
     )  # fmt: skip
     status = serializers.IntegerField(
         min_value=100, max_value=599, required=False, help_text="The status code of the last response."

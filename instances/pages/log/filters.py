@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from django.utils import timezone
 
-from hooks.log.selection import ANSWERS, Filter, matching
+from hooks.log.selection import RESPONSES, Filter, matching
 from hooks.models import HookQuerySet, Kind, State
 from instances.pages.log.text_search import containing
 
@@ -28,7 +28,7 @@ STATES = {state.value: (state.label, state.value) for state in State}
 CHOICES: dict[str, Mapping[str, tuple[str, Any]]] = {
     "state": STATES,
     "kind": {kind.value: (kind.label, kind.value) for kind in Kind},
-    "answer": {name: (words, name) for name, (words, _) in ANSWERS.items()},
+    "answer": {name: (words, name) for name, (words, _) in RESPONSES.items()},
     "period": PERIODS,
     "simulated": SIMULATED,
 }

@@ -85,10 +85,10 @@ def forward(request: HtmxRequest, key: str) -> HttpResponse:
     try:
         url = webhook_urls.check(given.get("url", ""))
         if forwarding.is_same_bin(url, bin.url):
-            raise webhook_urls.BadAddress(
+            raise webhook_urls.InvalidUrl(
                 "This is the URL of the same bin: it would capture every request again."
             )
-    except webhook_urls.BadAddress as error:
+    except webhook_urls.InvalidUrl as error:
         return render_tool(request, "bin_forward.html", context | {"fault": str(error)}, status=422)
     before = Progress(
         last=parse_digits(given.get("last")) or 0,

@@ -24,7 +24,7 @@ from hooks.models import (
     Tally,
     Trigger,
 )
-from hooks.webhook_urls import BadAddress
+from hooks.webhook_urls import InvalidUrl
 from tests.factories import InstanceFactory
 from tests.faults import servers
 from tests.receiver import Receiver
@@ -82,7 +82,7 @@ def test_an_empty_address_means_none(endpoint: Endpoint) -> None:
 
 def test_a_bad_address_changes_nothing(endpoint: Endpoint) -> None:
     before = stored(endpoint).url
-    with pytest.raises(BadAddress):
+    with pytest.raises(InvalidUrl):
         configure(endpoint, url="ftp://a.example/", guaranteed=True)
     assert (stored(endpoint).url, stored(endpoint).guaranteed) == (before, False)
 
@@ -126,7 +126,7 @@ def test_after_an_outage_every_override_is_ended(endpoint: Endpoint) -> None:
 
 
 def test_an_invalid_url_overrides_nothing(endpoint: Endpoint) -> None:
-    with pytest.raises(BadAddress):
+    with pytest.raises(InvalidUrl):
         override_url(endpoint, url="nonsense", until=timezone.now())
     assert stored(endpoint).override_url == ""
 
@@ -297,7 +297,7 @@ def test_a_simulated_hook_meets_the_guard(endpoint: Endpoint, settings: Settings
 
 
 def test_a_simulation_to_a_bad_address_writes_nothing(endpoint: Endpoint) -> None:
-    with pytest.raises(BadAddress):
+    with pytest.raises(InvalidUrl):
         simulate(endpoint, "nonsense")
     assert Hook.objects.count() == 0
     assert Tally.objects.get(pk=endpoint.pk).emitted == 0

@@ -54,7 +54,7 @@ def test_the_steps_follow_one_another(bob, shop):
 def test_a_wrong_address_stays_in_its_step_with_what_is_wrong(bob, shop):
     answer = bob.post(f"/instances/{shop.number}/address/", {"next": "setup", "url": "htp://x"})
     assert answer.context["step"] == "address"
-    assert "The address must begin with http:// or https://." in answer.content.decode()
+    assert "The URL must start with http:// or https://." in answer.content.decode()
     assert Endpoint.objects.get(pk=shop.pk).url == ""
 
 

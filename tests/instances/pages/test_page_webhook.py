@@ -30,7 +30,7 @@ def test_the_address_is_checked_saved_and_read_back(alice, instance):
 
 def test_a_wrong_address_is_explained_and_changes_nothing(alice, instance):
     card = post(alice, "", "htp://bot")
-    assert "The address must begin with http:// or https://. Nothing was changed." in card
+    assert "The URL must start with http:// or https://. Nothing was changed." in card
     assert Endpoint.objects.get(pk=instance.pk).url == "https://example.com/hook"
 
 
@@ -41,7 +41,7 @@ def test_an_empty_address_switches_hooks_off(alice, instance):
 
 
 def test_what_is_wrong_is_said_while_it_is_typed_and_nothing_is_saved(alice, instance):
-    assert "The address must begin with http:// or https://." in post(alice, "check/", "htp://bot")
+    assert "The URL must start with http:// or https://." in post(alice, "check/", "htp://bot")
     assert "Valid URL." in post(alice, "check/", "https://bot.example.com/")
     assert "This is the current URL." in post(alice, "check/", "https://example.com/hook")
     assert "Without a URL no hooks are sent" in post(alice, "check/", "")
@@ -71,7 +71,7 @@ def test_a_server_that_is_not_there_is_said_to_be_not_there(alice, instance):
 
 @pytest.mark.parametrize(
     ("url", "sentence"),
-    [("htp://bot", "The address must begin with http:// or https://."), ("", "There is no URL yet")],
+    [("htp://bot", "The URL must start with http:// or https://."), ("", "There is no URL yet")],
 )
 def test_what_is_no_address_is_not_tested(alice, instance, url, sentence):
     assert sentence in post(alice, "test/", url)

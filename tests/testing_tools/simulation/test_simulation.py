@@ -138,7 +138,7 @@ def test_a_url_entered_here_applies_to_this_test_only(alice, instance, receiver)
 
 @pytest.mark.parametrize(
     ("url", "words"),
-    [("", "The address is empty."), ("ftp://x", "The address must begin with http:// or https://.")],
+    [("", "The URL is empty."), ("ftp://x", "The URL must start with http:// or https://.")],
 )
 def test_nothing_is_sent_to_an_invalid_url(alice, receiver, url, words):
     text = send(alice, url=url)

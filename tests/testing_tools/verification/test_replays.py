@@ -94,8 +94,8 @@ def test_a_replay_reaches_nothing_that_a_hook_cannot_reach(alice, bin, settings)
 @pytest.mark.parametrize(
     ("form", "words"),
     [
-        ({"url": ""}, "The address is empty."),
-        ({"url": "ftp://x"}, "The address must begin with http:// or https://."),
+        ({"url": ""}, "The URL is empty."),
+        ({"url": "ftp://x"}, "The URL must start with http:// or https://."),
         ({"method": "TRACE"}, "TRACE cannot be sent"),
         ({"headers": "nonsense"}, "Line 1 is not a header: use “Name: value”."),
         ({"headers": "X: \x07"}, "The header X contains a line break or another control character."),

@@ -92,7 +92,7 @@ def test_the_spelling_of_the_help_article_is_taken_and_never_given(post: Call) -
         (
             "webhookUrl",
             "ftp://example.com",
-            "`webhookUrl` must be an http or https URL, or null: The address must begin with http:// or https://.",
+            "`webhookUrl` must be an http or https URL, or null: The URL must start with http:// or https://.",
         ),
     ],
 )
@@ -138,7 +138,7 @@ def test_webhook_refuses_what_is_no_address(post: Call, get: Call) -> None:
     assert post("webhook", webhookUrl="example") == {
         "set": False,
         "message": "`webhookUrl` must be an http or https URL, or null:"
-        " The address must begin with http:// or https://.",
+        " The URL must start with http:// or https://.",
     }
     assert get("settings")["webhookUrl"] is None
 

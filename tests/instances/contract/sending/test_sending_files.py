@@ -247,7 +247,7 @@ def test_a_missing_filename_is_refused(post: Call, files: Receiver) -> None:
         ("data:image/jpeg;base64,@@@@", "the base64 is not valid."),
         ("data:image/jpeg;base64,\u0416", "the base64 is not valid."),
         ("data:image/jpeg,abc", "the data: URI is not valid; it must begin with data:image/jpeg;base64,…"),
-        ("http://", "The address has no host name: it takes something like https://example.com/photo.jpg."),
+        ("http://", "The URL has no host name. Enter one like https://example.com/photo.jpg."),
         ("http://127.0.0.1:1/a.jpg", "the server refused the connection."),
         ("http://no-such-name.invalid/a.jpg", "the server's host name was not found."),
     ],
