@@ -13,7 +13,9 @@ from typing import NamedTuple
 CLIENT_HEADERS = {
     "host", "content-length", "connection", "accept-encoding", "expect", "transfer-encoding", "keep-alive", "upgrade",
 }  # fmt: skip
-DOT_SEGMENT = re.compile(r"/\.{1,2}(?:/|\?|$)")  # curl and browsers remove these from a path
+DOT_SEGMENT = re.compile(
+    r"/(?:\.|%2e){1,2}(?:[/?]|$)", re.IGNORECASE
+)  # curl, HTTPie and browsers resolve these
 MAX_INLINE_BODY = 8 * 1024  # bytes of a body that is quoted inline
 
 
@@ -87,11 +89,20 @@ def httpie(request: QuotedRequest) -> str:
     """Returns an HTTPie command. `--ignore-stdin`: without a terminal HTTPie would wait for a body."""
     from_file = request.has_body and request.text is None
     begin = ["http", "--verbose", *([] if from_file else ["--ignore-stdin"])]
+    if DOT_SEGMENT.search(request.url):
+        begin.append("--path-as-is")
     if request.has_body and not from_file:
         begin += ["--raw", request.text or ""]
     parts = [[*begin, request.method, request.url]]
-    parts += [[f"{name}:{value}"] for name, value in request.headers]
+    parts += [[httpie_header(name, value)] for name, value in request.headers]
     return join_lines(parts) + (f" \\\n  < {shlex.quote(request.file)}" if from_file else "")
+
+
+def httpie_header(name: str, value: str) -> str:
+    """Returns a header as HTTPie reads it: `X:` would remove it, `X:@…` read a file and `X:=…` send a JSON field."""
+    if not value:
+        return f"{name};"
+    return f"{name}:\\{value}" if value[0] in "@=" else f"{name}:{value}"
 
 
 def python(request: QuotedRequest) -> str:

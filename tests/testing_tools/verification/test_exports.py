@@ -147,6 +147,22 @@ def test_httpie_and_javascript_quote_it_too(bin):
     )
 
 
+def test_httpie_escapes_headers_that_it_would_read_as_commands(bin):
+    headers = [("x-empty", ""), ("x-file", "@/etc/hostname"), ("x-json", "=1")]
+    found = captured(bin, path="/a/%2E./b", headers=headers)
+    assert in_shell(request_snippets.httpie(copy_as.quoted(found))) == [
+        "http", "--verbose", "--ignore-stdin", "--path-as-is", "POST", f"{bin.url}/a/%2E./b",
+        "x-empty;", "x-file:\\@/etc/hostname", "x-json:\\=1",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["/a/../b", "/a/./b", "/..", "/a/%2e%2E/b?q", "/a/.%2e"])
+def test_dot_segments_are_kept_in_the_path(bin, path):
+    quoted = copy_as.quoted(captured(bin))._replace(url=bin.url + path)
+    assert "--path-as-is" in in_shell(request_snippets.curl(quoted))
+    assert "--path-as-is" in in_shell(request_snippets.httpie(quoted))
+
+
 def test_binary_and_long_bodies_are_read_from_the_downloaded_file(bin):
     for body in (b"\xff\x00", b"x" * 10_000):
         found = captured(bin, body)
