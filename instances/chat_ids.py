@@ -4,6 +4,8 @@ import hashlib
 import re
 import secrets
 
+from chatapi.ui.numbers import clean_number
+
 PERSON = "@c.us"
 GROUP = "@g.us"
 
@@ -12,8 +14,9 @@ PHONE_SENTENCE = (
 )
 CHAT_ID_SENTENCE = "chatId should look like 17680561234@c.us or 17680561234-1479621234@g.us"
 
-_PHONE = re.compile(r"\+?([0-9]{9,14})")
-_CHAT_ID = re.compile(r"[0-9]{5,20}@c\.us|[0-9]{5,25}(-[0-9]{5,20})?@g\.us")
+# No country code begins with 0, so such a number has no chat. `00` before the country code means `+`.
+_PHONE = re.compile(r"(?:\+|00)?([1-9][0-9]{8,13})")
+_CHAT_ID = re.compile(r"[1-9][0-9]{4,19}@c\.us|[1-9][0-9]{4,24}(-[0-9]{5,20})?@g\.us")
 
 
 class BadChatId(ValueError):
@@ -21,11 +24,14 @@ class BadChatId(ValueError):
 
 
 def of_phone(phone: str) -> str:
-    """Returns the chat id of a phone number, 9 to 14 digits with or without `+`; a chat id is returned unchanged."""
-    phone = phone.strip()
+    """Returns the chat id of a phone number, 9 to 14 digits with or without `+` or `00`, or of a chat id.
+
+    Spaces, dashes and invisible format characters are removed first (clean_number).
+    """
+    phone = clean_number(phone)
     if _CHAT_ID.fullmatch(phone):
         return phone
-    if match := _PHONE.fullmatch(phone):
+    if match := _PHONE.fullmatch(phone.replace("-", "")):
         return match[1] + PERSON
     raise BadChatId(PHONE_SENTENCE)
 

@@ -8,6 +8,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from chatapi.ui.numbers import clean_number
+
 TRUE = frozenset({"true", "1"})
 FALSE = frozenset({"false", "0"})
 
@@ -23,11 +25,12 @@ def parse_bool(value: Any) -> bool:
 
 
 def parse_whole_number(value: Any, *, most: int = 2_147_483_647) -> int:
-    """A whole number from 0 to `most`, as a number or as digits."""
+    """A whole number from 0 to `most`, as a number or as digits, which clean_number cleans."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value) <= 20:
-        value = int(value.strip())
+    if isinstance(value, str) and len(value) <= 40:
+        digits = clean_number(value)
+        value = int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 20 else value
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= most:
         return value
     raise ValueError(f"a whole number from 0 to {most}")
@@ -48,6 +51,18 @@ def parse_text(value: Any) -> str:
 
 
 def parse_texts(value: Any) -> list[str]:
-    """A list of texts: one text, several separated by commas, or an array."""
-    parts: Iterable[Any] = value if isinstance(value, list | tuple) else parse_text(value).split(",")
+    """A list of texts: one text, several separated by commas, or an array, which may be written as JSON text."""
+    parts: Iterable[Any] = json_array(value)
+    if not isinstance(parts, list | tuple):
+        parts = parse_text(value).split(",")
     return [part for part in (parse_text(part).strip() for part in parts) if part]
+
+
+def json_array(value: Any) -> Any:
+    """The array that a text contains as JSON: `'["17680561234"]'`, as forms send it. Any other value is unchanged."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            pass
+    return value

@@ -57,14 +57,22 @@ class RepeatedValues(list[Any]):
     """The values of a key that occurs several times in a query or a form. An array (JSON, `key[]`) is a plain list."""
 
 
+class EmptyFormValue(str):
+    """The value of `key=` in a query or a form. Many forms send it for a field that was not filled in."""
+
+
 def last_if_repeated(value: Any) -> Any:
     """The last value of a repeated key. Arrays are returned unchanged."""
     return value[-1] if isinstance(value, RepeatedValues) else value
 
 
-def last_value(value: Any) -> Any:
-    """The last value of a repeated key or an array, where a single value is expected."""
-    return value[-1] if isinstance(value, list) and value else value
+def single_value(value: Any) -> Any:
+    """The value where one is expected: the last one of a repeated key, or the only one of an array.
+
+    An array of several is returned unchanged, and its type is refused: to choose one of them would be a guess.
+    """
+    value = last_if_repeated(value)
+    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 MAX_TEXT_LENGTH = 65_536  # characters; the default
@@ -79,15 +87,15 @@ def text(
     required: bool = False,
     max_length: int = MAX_TEXT_LENGTH,
 ) -> Argument:
-    """A text of at most `max_length` characters. Null counts as not sent."""
+    """A text of at most `max_length` characters. Null counts as not sent. An array is refused, also an array of one."""
 
     def parse(value: Any) -> Any:
         if value is None:
             return default
         try:
-            given = value_parsing.parse_text(last_value(value))
+            given = value_parsing.parse_text(last_if_repeated(value))
         except ValueError:
-            raise BadArgument(f"{wire} takes a text") from None  # this sentence is contract.md's
+            raise BadArgument(not_a_text(wire)) from None
         if len(given) > max_length:
             raise ValueError(f"at most {max_length} characters")
         return given
@@ -95,14 +103,26 @@ def text(
     return Argument(wire, parse, description, {"type": "string", "maxLength": max_length}, default, required)
 
 
-def flag(wire: str, description: str = "`true` or `false`", *, default: bool = False) -> Argument:
-    """A boolean. `?full` without a value is true. Null counts as not sent."""
+def not_a_text(wire: str) -> str:
+    """The sentence for an array, an object or a file where a text belongs; contract.md prints it."""
+    return f"{wire} takes a text"
+
+
+def flag(
+    wire: str, description: str = "`true` or `false`", *, default: bool = False, lenient: bool = False
+) -> Argument:
+    """A boolean. `?full` without a value is true. Null counts as not sent. `lenient`: any other value is true."""
 
     def parse(value: Any) -> bool:
-        given = last_value(value)
+        given = single_value(value)
         if given is None:
             return default
-        return given == "" or value_parsing.parse_bool(given)
+        try:
+            return given == "" or value_parsing.parse_bool(given)
+        except ValueError:
+            if lenient:
+                return True
+            raise
 
     return Argument(wire, parse, description, {"type": "boolean"}, default)
 
@@ -118,13 +138,33 @@ def is_empty(value: Any) -> bool:
 def number(
     wire: str, description: str = "a whole number", *, default: Any = None, maximum: int = 2_147_483_647
 ) -> Argument:
-    """A whole number from 0 to `maximum`. Null, also as a word, counts as not sent."""
+    """A whole number from 0 on. Decimals are cut off, and a larger number than `maximum` counts as `maximum`.
+
+    Null, also as a word, counts as not sent.
+    """
 
     def parse(value: Any) -> Any:
-        given = last_value(value)
-        return default if is_empty(given) else value_parsing.parse_whole_number(given, most=maximum)
+        given = single_value(value)
+        if is_empty(given):
+            return default
+        try:
+            return min(value_parsing.parse_whole_number(without_decimals(given), most=MAX_NUMBER), maximum)
+        except ValueError:
+            raise ValueError(f"a whole number from 0 to {maximum}") from None
 
     return Argument(wire, parse, description, {"type": "integer", "minimum": 0}, default)
+
+
+MAX_NUMBER = 10**20  # numbers beyond it are not read at all
+
+
+def without_decimals(value: Any) -> Any:
+    """A number without its decimals: 1714564800.25, as Python's time.time() gives it, and the text of such a number."""
+    if isinstance(value, float) and 0 <= value <= MAX_NUMBER:
+        return int(value)
+    if isinstance(value, str):
+        return re.sub(r"(?<=[0-9])\.[0-9]{1,20}$", "", value.strip())
+    return value
 
 
 # In the year 9999; C#'s DateTime.MaxValue. Today's time in milliseconds is larger.
@@ -132,31 +172,29 @@ MAX_UNIX_TIME = 253_402_300_799
 
 
 def unix_time(wire: str) -> Argument:
-    """Unix seconds. Decimals, as in Python's time.time(), are cut off."""
+    """Unix seconds, or milliseconds, as JavaScript's Date.now() gives them. Decimals are cut off."""
 
     def parse(value: Any) -> int | None:
-        given = last_value(value)
+        given = single_value(value)
         if is_empty(given):
             return None
-        if isinstance(given, float) and 0 <= given <= MAX_UNIX_TIME:
-            given = int(given)
-        if isinstance(given, str):
-            given = re.sub(r"(?<=[0-9])\.[0-9]{1,20}$", "", given.strip())
         try:
-            # Methods add a second to it, and the result must be a valid time too.
-            return min(value_parsing.parse_whole_number(given, most=MAX_UNIX_TIME), MAX_UNIX_TIME - 1)
+            seconds = value_parsing.parse_whole_number(without_decimals(given), most=MAX_NUMBER)
         except ValueError:
             raise ValueError(f"unix seconds from 0 to {MAX_UNIX_TIME}") from None
+        if seconds > MAX_UNIX_TIME:
+            seconds //= 1000
+        # Methods add a second to it, and the result must be a valid time too.
+        return min(seconds, MAX_UNIX_TIME - 1)
 
     return Argument(wire, parse, "unix seconds", {"type": "integer", "minimum": 0}, default=None)
 
 
 def phones(wire: str) -> Argument:
-    """Phone numbers: one text, a comma-separated list, or an array."""
+    """Phone numbers: one text, a comma-separated list, or an array, which may be written as JSON text."""
 
     def parse(value: Any) -> list[str]:
-        given = [number_or_text(item) for item in value] if isinstance(value, list) else value
-        found = [] if given is None else value_parsing.parse_texts(given)
+        found = texts(value)
         if len(found) > MAX_PHONES:
             raise ValueError(f"at most {MAX_PHONES} phone numbers")
         return [chat_ids.digits(person_chat_id(item)) for item in found]
@@ -170,13 +208,20 @@ def phones(wire: str) -> Argument:
     )
 
 
+def texts(value: Any) -> list[str]:
+    """A list of texts or numbers, in each way that a client writes a list. None is the empty list."""
+    value = value_parsing.json_array(value)
+    given = [number_or_text(item) for item in value] if isinstance(value, list) else value
+    return [] if given is None else value_parsing.parse_texts(given)
+
+
 @dataclass(frozen=True)
 class Phone(Argument):
     """One person's phone number, possibly with a `+` or as a chat id. The function gets its chat id."""
 
     def read(self, given: Mapping[str, Any]) -> Any:
         """Returns the chat id. The error for a missing number is that for a malformed one: clients compare it."""
-        found = last_value(given.get(self.wire.lower()))
+        found = single_value(given.get(self.wire.lower()))
         try:
             return person_chat_id("" if found is None else number_or_text(found))
         except ValueError:
@@ -208,18 +253,39 @@ class Destination(Argument):
 
     def read(self, given: Mapping[str, Any]) -> Any:
         """Returns the chat id. `phone` may be a number, start with `+`, or be a chat id."""
-        chat_id, phone = last_value(given.get("chatid")), last_value(given.get("phone"))
-        try:
-            if chat_id not in (None, ""):
+        chat_id, phone = single_value(given.get("chatid")), single_value(given.get("phone"))
+        if chat_id not in (None, "", []):
+            try:
                 return chat_ids.of_chat(number_or_text(chat_id))
+            except ValueError:
+                raise BadArgument(chat_ids.CHAT_ID_SENTENCE) from None
+        try:
             return chat_ids.of_phone("" if phone is None else number_or_text(phone))
-        except chat_ids.BadChatId as error:
-            raise BadArgument(str(error)) from None
         except ValueError:
             raise BadArgument(chat_ids.PHONE_SENTENCE) from None
+
+
+NO_CHAT = ""  # no chat has this id
+
+
+def chat_filter(wire: str, description: str) -> Argument:
+    """The chat id of a method that reads: None if it was not sent, NO_CHAT if no chat can have this id."""
+
+    def parse(value: Any) -> str | None:
+        given = single_value(value)
+        if is_empty(given):
+            return None
+        try:
+            return chat_ids.of_chat(number_or_text(given))
+        except ValueError:
+            return NO_CHAT
+
+    return Argument(wire, parse, description, {"type": "string"}, default=None)
 
 
 def number_or_text(value: Any) -> str:
     """A number or a text, as a text. Some languages write the number 17680561234 as 17680561234.0."""
     whole = int(value) if isinstance(value, float) and value.is_integer() else value
+    if isinstance(whole, int | float) and whole < 0:
+        raise ValueError("a positive number, or a text")
     return value_parsing.parse_text(whole)

@@ -11,7 +11,7 @@ from accounts.models import Account
 from chatapi.ui.numbers import INSTANCE_NUMBER_DIGITS, parse_digits
 from instances import fast_lookup
 from instances.contract import limits
-from instances.contract.arguments import last_value
+from instances.contract.arguments import single_value
 from instances.contract.errors import NO_INSTANCE, WRONG_TOKEN, WRONG_UID, WireError
 from instances.limits import login_throttle
 from instances.models import Instance
@@ -19,7 +19,7 @@ from instances.models import Instance
 
 def read_token(request: HttpRequest, query: Mapping[str, Any]) -> str:
     """The token in the query, or that of `Authorization: Bearer`. Empty if there is none."""
-    given = last_value(query.get("token"))
+    given = single_value(query.get("token"))
     return str(given).strip() if given else read_bearer_token(request)
 
 
@@ -51,7 +51,7 @@ def authenticate_instance(number: str, token: str, address: str) -> Instance:
 
 def authenticate_account(request: HttpRequest, given: Mapping[str, Any], address: str) -> Account:
     """Returns the account whose key is `uid` or the bearer token. Keys are looked up by digest. Raises WireError."""
-    uid = last_value(given.get("uid"))
+    uid = single_value(given.get("uid"))
     key = str(uid).strip() if uid else read_bearer_token(request)
     if not key:
         raise WireError(401, WRONG_UID)

@@ -29,10 +29,28 @@ class Method:
     by_uid: bool  # whether it belongs to an account, authenticated by its key `uid`, and not to an instance
     accepts_files: bool  # whether bodies may be up to REQUEST_MAX_BYTES
 
+    @property
+    def only_reads(self) -> bool:
+        """Whether it changes nothing. Only such methods are documented with GET alone."""
+        return self.verbs == ("GET",)
+
+    def read(self, argument: Argument, given: Mapping[str, Any]) -> Any:
+        """Returns the argument's value. Raises BadArgument.
+
+        An optional argument of a method that only reads counts as not sent if it cannot be read: clients poll these
+        methods in a loop, and an error would stop it for good.
+        """
+        try:
+            return argument.read(given)
+        except BadArgument:
+            if self.only_reads and not argument.required:
+                return argument.default
+            raise
+
     def call(self, subject: Instance | Account, given: Mapping[str, Any]) -> Result:
         """Calls it with arguments whose keys are in lower case. Unknown ones are ignored. Raises WireError."""
         try:
-            keywords = {argument.keyword: argument.read(given) for argument in self.arguments}
+            keywords = {argument.keyword: self.read(argument, given) for argument in self.arguments}
             return self.function(
                 subject, **{name: value for name, value in keywords.items() if value is not NOT_GIVEN}
             )

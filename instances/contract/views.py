@@ -12,8 +12,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from accounts.blocking import Blocked
+from chatapi.ui.numbers import clean_number
 from instances.contract import authentication, limits, requests
-from instances.contract.arguments import last_value
+from instances.contract.arguments import single_value
 from instances.contract.errors import (
     DATABASE_UNAVAILABLE,
     INTERNAL,
@@ -103,7 +104,7 @@ def call_method(request: HttpRequest, name: str, number: str | None) -> HttpResp
 
 def call_instance_method(request: HttpRequest, method: Method, query: dict[str, Any]) -> Result:
     """Calls a method of an instance. The body is read after the token was checked. Raises WireError."""
-    number = str(last_value(query.get("instanceid", "")))
+    number = clean_number(str(single_value(query.get("instanceid", ""))))
     token = authentication.read_token(request, query)
     instance = authentication.authenticate_instance(number, token, login_throttle.client_address(request))
     limits.count_instance_call(instance.pk)

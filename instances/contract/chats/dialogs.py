@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import F
 
-from instances.contract.arguments import Argument, Destination, last_value, number
+from instances.contract.arguments import Argument, Destination, number, single_value
 from instances.contract.errors import WireError
 from instances.contract.registry import method
 from instances.models import Chat, Instance, Participant
@@ -17,7 +17,7 @@ MAX_CHATS = 10_000  # in one response (*ours*); the client continues with `page`
 
 def is_oldest_first(value: Any) -> bool:
     """Whether `order` is asc. Raises ValueError with what it must be."""
-    word = last_value(value)
+    word = single_value(value)
     if word in (None, ""):
         return False
     if isinstance(word, str) and word.strip().lower() in ("asc", "desc"):

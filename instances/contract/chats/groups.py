@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from instances import chat_ids, value_parsing
+from chatapi.ui.numbers import clean_number
+from instances import chat_ids
 from instances.actions.chats.groups import GROUP_LIMIT, NAME_LIMIT
 from instances.actions.sending.accept import TEXT_LIMIT
 from instances.commands import (
@@ -20,10 +21,11 @@ from instances.contract.arguments import (
     MAX_PHONES,
     Argument,
     last_if_repeated,
-    last_value,
     number_or_text,
     phones,
+    single_value,
     text,
+    texts,
 )
 from instances.contract.chats.channel_commands import perform_now, perform_or_enqueue, waiting_message
 from instances.contract.chats.chats import NOT_REMOVED
@@ -41,7 +43,7 @@ _CODE = re.compile(r"[0-9A-Za-z_-]{4,40}")
 def parse_group_id(value: Any) -> str:
     """A group's chat id. `@g.us` may be missing. Raises BadChatId."""
     try:
-        given = number_or_text(last_value(value)).strip()
+        given = clean_number(number_or_text(single_value(value)))
         found = chat_ids.of_chat(given + chat_ids.GROUP if _BARE_GROUP.fullmatch(given) else given)
     except ValueError:
         found = ""
@@ -52,8 +54,7 @@ def parse_group_id(value: Any) -> str:
 
 def parse_people(value: Any) -> list[str]:
     """Chat ids or phone numbers of people: one text, a comma-separated list, or an array. Returns chat ids."""
-    texts = [number_or_text(item) for item in value] if isinstance(value, list) else value
-    given = [] if texts is None else value_parsing.parse_texts(texts)
+    given = texts(value)
     if len(given) > MAX_PHONES:
         raise ValueError(f"at most {MAX_PHONES} chat ids")
     found = [chat_ids.of_chat(each) for each in given]
@@ -86,6 +87,40 @@ class Member(Argument):
         return member
 
 
+@dataclass(frozen=True)
+class Members(Argument):
+    """`phones` or `chatIds` of the participants. Valid `chatIds` win. The keyword is `members`: chat ids.
+
+    Generated SDKs send both keys, one of them with a placeholder such as "string".
+    """
+
+    wire: str = "phones"
+    parse: Any = parse_people
+    description: str = "the participants' phone numbers or chat ids: one, a comma-separated list, or an array"
+    schema: Mapping[str, Any] = field(
+        default_factory=lambda: {"type": "array", "items": {"type": "string"}, "maxItems": MAX_PHONES}
+    )
+    required: bool = True
+    aliases: Sequence[str] = ("chatIds",)
+    keyword: str = "members"
+
+    def read(self, given: Mapping[str, Any]) -> list[str]:
+        """Returns chat ids; an empty list if neither key has any. Raises BadArgument if there is no valid list."""
+        invalid = None
+        for argument in (CHAT_IDS, PHONES):
+            try:
+                if found := argument.read(given):
+                    return [chat_ids.of_phone(each) for each in found]
+            except BadArgument as error:
+                invalid = invalid or error
+        if invalid:
+            raise invalid
+        return []
+
+
+CHAT_IDS = Argument("chatIds", parse_people, "chat ids", default=())
+PHONES = phones("phones")
+
 GROUP = Argument(
     "groupId",
     parse_group_id,
@@ -103,14 +138,7 @@ GROUP_AND_MEMBER = (GROUP, Member())
     failure_key="created",
     arguments=(
         text("groupName", f"the name of the group, 1 to {NAME_LIMIT} characters", required=True),
-        phones("phones"),
-        Argument(
-            "chatIds",
-            parse_people,
-            "chat ids: one, a comma-separated list, or an array",
-            {"type": "array", "items": {"type": "string"}},
-            default=(),
-        ),
+        Members(),
         text("messageText", "a first message to send to the group"),
     ),
 )
@@ -118,15 +146,14 @@ def group(
     instance: Instance,
     *,
     group_name: str | None,
-    phones: Sequence[str],
-    chat_ids: Sequence[str],
+    members: Sequence[str],
     message_text: str | None,
 ) -> dict[str, Any]:
     """Creates a group of these people. The account is its admin."""
     name = (group_name or "").strip()
     if not 0 < len(name) <= NAME_LIMIT:
         raise CallFailed(f"`groupName` must be 1 to {NAME_LIMIT} characters.")
-    members = list(dict.fromkeys([*phone_chat_ids(phones), *chat_ids]))
+    members = list(dict.fromkeys(members))
     if not members:
         raise CallFailed("A group needs participants: send `phones` or `chatIds`.")
     if len(members) > GROUP_LIMIT:
@@ -144,10 +171,6 @@ def group(
         "chatId": done.chat_id,
         "groupInviteLink": done.invite_link,
     }
-
-
-def phone_chat_ids(phones: Sequence[str]) -> list[str]:
-    return [chat_ids.of_phone(phone) for phone in phones]
 
 
 def created_message(result: CommandResult) -> str:

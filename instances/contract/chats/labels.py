@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from chatapi.ui.numbers import parse_digits
+from chatapi.ui.numbers import clean_number, parse_digits
 from instances.actions.chats import labels as labels_actions
 from instances.actions.chats.labels import COLOR, parse_hex_color
-from instances.contract.arguments import Argument, Destination, last_value, number_or_text, text
+from instances.contract.arguments import Argument, Destination, number_or_text, single_value, text
 from instances.contract.chats.channel_commands import as_call_failed
 from instances.contract.chats.chats import FAILED, success_reply
 from instances.contract.registry import method
@@ -14,7 +14,7 @@ from instances.models import Instance, Label
 
 def parse_label_id(value: Any) -> int:
     """A label's key, sent as a number or as digits."""
-    given = parse_digits(number_or_text(last_value(value)).strip())
+    given = parse_digits(clean_number(number_or_text(single_value(value))))
     if given is not None:
         return given
     raise ValueError("the id of a label, such as 5")
@@ -22,7 +22,7 @@ def parse_label_id(value: Any) -> int:
 
 def parse_color(value: Any) -> str | None:
     """`#rrggbb`. None if it was not sent."""
-    given = last_value(value)
+    given = single_value(value)
     return None if given in (None, "") else parse_hex_color(number_or_text(given))
 
 

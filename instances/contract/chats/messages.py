@@ -5,7 +5,17 @@ from typing import Any
 from django.db.models import BigIntegerField, F, QuerySet
 from django.db.models.functions import Cast, Extract, Floor
 
-from instances.contract.arguments import Destination, flag, number, text, unix_time
+from instances import value_parsing
+from instances.contract.arguments import (
+    MAX_NUMBER,
+    Argument,
+    chat_filter,
+    is_empty,
+    number,
+    single_value,
+    unix_time,
+    without_decimals,
+)
 from instances.contract.dates import from_unix_time
 from instances.contract.registry import method
 from instances.models import Chat, Instance, Message
@@ -19,7 +29,7 @@ MAX_PAGE_SIZE = 1_000  # of messagesHistory
 MAX_MESSAGE_NUMBER = 2_147_483_647
 # Accepted as lastMessageNumber: a bot sends a phone number there, together with `last`.
 MAX_LAST_MESSAGE_NUMBER = 999_999_999_999_999
-CHAT_ID_LENGTH = 100  # characters
+MAX_LAST = 100  # messages of `last=n`
 CHUNK = 500  # messages per query
 
 FIELDS = (
@@ -28,6 +38,21 @@ FIELDS = (
 )  # fmt: skip
 # Computed in the database: psycopg and Django need 7 µs per time, a tenth of a page of 100.
 SECONDS = Cast(Floor(Extract("time", "epoch")), BigIntegerField())
+
+
+def parse_last(value: Any) -> int | None:
+    """How many of the newest messages `last` asks for: None for false, 0 for as many as `limit` says.
+
+    A number from 2 on is a count, at most MAX_LAST. `0`, `false` and nothing are false; any other value is true.
+    """
+    given = single_value(value)
+    if is_empty(given) or str(given).strip().lower() in value_parsing.FALSE:
+        return None
+    try:
+        count = value_parsing.parse_whole_number(without_decimals(given), most=MAX_NUMBER)
+    except ValueError:
+        return 0
+    return min(count, MAX_LAST) if count > 1 else 0
 
 
 @method(
@@ -40,8 +65,15 @@ SECONDS = Cast(Floor(Extract("time", "epoch")), BigIntegerField())
             default=0,
             maximum=MAX_LAST_MESSAGE_NUMBER,
         ),
-        flag("last", "return the newest messages; overrides lastMessageNumber"),
-        text("chatId", "only messages of this chat", max_length=CHAT_ID_LENGTH),
+        Argument(
+            "last",
+            parse_last,
+            "`true`: return the newest messages; a number from 2 to 100: that many of them."
+            " Overrides lastMessageNumber",
+            {"oneOf": [{"type": "boolean"}, {"type": "integer", "minimum": 0}]},
+            default=None,
+        ),
+        chat_filter("chatId", "only messages of this chat"),
         number(
             "limit",
             f"how many messages to return; 0: all, up to {MAX_MESSAGES} and {MAX_TEXT} characters of text",
@@ -55,7 +87,7 @@ def messages(
     instance: Instance,
     *,
     last_message_number: int,
-    last: bool,
+    last: int | None,
     chat_id: str | None,
     limit: int,
     min_time: int | None,
@@ -66,16 +98,18 @@ def messages(
     One query. The index is on the numbers, so a page costs the same wherever it starts.
     """
     found = Message.objects.filter(instance=instance)
-    if chat_id:
+    if chat_id is not None:
         found = of_chat(instance, found, chat_id)
     if min_time is not None:
         found = found.filter(time__gte=from_unix_time(min_time))
     if max_time is not None:
         found = found.filter(time__lt=from_unix_time(max_time + 1))  # includes the whole second
-    if not last:
+    newest = last is not None
+    if not newest:
         found = found.filter(number__gt=last_message_number)
-    rows = fetch(found, min(limit, MAX_MESSAGES) or MAX_MESSAGES, newest=last)
-    if last:
+    limits = [each for each in (limit, last, MAX_MESSAGES) if each]
+    rows = fetch(found, min(limits), newest=newest)
+    if newest:
         rows.reverse()
     return {
         "messages": message_dicts(rows),
@@ -125,7 +159,7 @@ def message_dicts(rows: list[Any]) -> list[dict[str, Any]]:
     arguments=(
         number("page", "the page, from 0", default=0),
         number("count", f"how many messages are on a page, at most {MAX_PAGE_SIZE}", default=PAGE_SIZE),
-        text("chatId", "only messages of this chat", max_length=CHAT_ID_LENGTH),
+        chat_filter("chatId", "only messages of this chat"),
     ),
 )
 def messages_history(instance: Instance, *, page: int, count: int, chat_id: str | None) -> dict[str, Any]:
@@ -138,7 +172,7 @@ def messages_history(instance: Instance, *, page: int, count: int, chat_id: str 
     size = min(count, MAX_PAGE_SIZE) or PAGE_SIZE
     found = Message.objects.filter(instance=instance, number__gt=F("chat__cleared_number"))
     first = min(page * size, MAX_MESSAGE_NUMBER)
-    if chat_id:
+    if chat_id is not None:
         found = of_chat(instance, found, chat_id)
     elif not Chat.objects.filter(instance=instance, cleared_number__gt=0).exists():
         found, first = found.filter(number__lte=instance.last_message_number - first), 0
@@ -151,5 +185,4 @@ def messages_history(instance: Instance, *, page: int, count: int, chat_id: str 
 
 def of_chat(instance: Instance, found: QuerySet[Message], chat_id: str) -> QuerySet[Message]:
     """The messages of one chat. Finds the chat first to use its index of numbers; a join would read other chats too."""
-    chat = Destination().read({"chatid": chat_id})
-    return found.filter(chat=Chat.objects.filter(instance=instance, chat_id=chat).values("pk")[:1])
+    return found.filter(chat=Chat.objects.filter(instance=instance, chat_id=chat_id).values("pk")[:1])

@@ -33,8 +33,8 @@ def current_qr_code(instance: Instance) -> segno.QRCode | None:
     "GET",
     works_unpaid=True,
     arguments=(
-        flag("full", "also return statusData: the status in words and the buttons that apply"),
-        flag("no_wakeup", "do not start an instance that is in `init`"),
+        flag("full", "also return statusData: the status in words and the buttons that apply", lenient=True),
+        flag("no_wakeup", "do not start an instance that is in `init`", lenient=True),
     ),
 )
 def status(instance: Instance, *, full: bool, no_wakeup: bool) -> dict[str, Any]:

@@ -1,14 +1,21 @@
 """Types of arguments that only send methods have: files, coordinates, lists of ids, contacts."""
 
-import json
 import math
 from collections.abc import Callable
 from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
 
+from chatapi.ui.numbers import clean_number
 from instances import chat_ids, value_parsing
-from instances.contract.arguments import Argument, last_value, number_or_text
+from instances.contract.arguments import (
+    Argument,
+    last_if_repeated,
+    not_a_text,
+    single_value,
+    texts,
+)
+from instances.contract.errors import BadArgument
 
 
 def file(wire: str) -> Argument:
@@ -16,7 +23,7 @@ def file(wire: str) -> Argument:
     description = "a file: its URL (https://…), data:image/jpeg;base64,…, or a file of a multipart form"
 
     def parse(value: Any) -> UploadedFile | str:
-        value = last_value(value)
+        value = last_if_repeated(value)
         if isinstance(value, UploadedFile):
             return value
         text = value if isinstance(value, str) else ""
@@ -30,13 +37,16 @@ def file(wire: str) -> Argument:
 def required_text(wire: str, description: str, *, max_length: int = 1000) -> Argument:
     """A text that must be sent and must not be empty."""
     return Argument(
-        wire, bounded_text(description, max_length), description, {"type": "string"}, required=True
+        wire, bounded_text(wire, description, max_length), description, {"type": "string"}, required=True
     )
 
 
-def bounded_text(description: str, max_length: int) -> Callable[[Any], str]:
+def bounded_text(wire: str, description: str, max_length: int) -> Callable[[Any], str]:
     def parse(value: Any) -> str:
-        text = "" if value is None else value_parsing.parse_text(last_value(value))
+        try:
+            text = "" if value is None else value_parsing.parse_text(last_if_repeated(value))
+        except ValueError:
+            raise BadArgument(not_a_text(wire)) from None
         if not text.strip():
             raise ValueError(description)
         if len(text) > max_length:
@@ -50,19 +60,11 @@ def ids(wire: str, description: str) -> Argument:
     """Ids: one, a comma-separated list, or an array. A form may send the array as JSON text."""
 
     def parse(value: Any) -> list[str]:
-        if isinstance(value, str) and value.lstrip().startswith("["):
-            try:
-                value = json.loads(value)
-            except (ValueError, RecursionError):
-                raise ValueError(description) from None
-        found = value_parsing.parse_texts(
-            []
-            if value is None
-            else value
-            if isinstance(value, list)
-            else str(value_parsing.parse_text(value))
-        )
-        if not found:
+        try:
+            found = texts(value)
+        except ValueError:
+            raise ValueError(description) from None
+        if not found or found[0].startswith("["):  # nothing, or an array whose JSON is broken
             raise ValueError(description)
         return found
 
@@ -81,8 +83,6 @@ def contacts(wire: str) -> Argument:
     id_list = ids(wire, description)
 
     def parse(value: Any) -> list[str]:
-        if isinstance(value, int | float):
-            value = number_or_text(value)
         found = [chat_ids.of_chat(each) for each in id_list.parse(value)]
         if any(chat_ids.is_group(each) for each in found):
             raise ValueError(description)
@@ -96,7 +96,9 @@ def degrees(wire: str, maximum: int) -> Argument:
     description = f"degrees from -{maximum} to {maximum}"
 
     def parse(value: Any) -> str:
-        value = last_value(value)
+        value = single_value(value)
+        if isinstance(value, str):
+            value = clean_number(value)
         try:
             number = (
                 float(value)

@@ -52,13 +52,16 @@ def test_a_count_of_nothing_is_a_hundred_and_a_page_has_at_most_a_thousand(
 
 
 @pytest.mark.parametrize(
-    ("query", "error"),
+    ("query", "expected"),
     [
-        ("page=-1", "`page` must be a whole number from 0 to 2147483647."),
-        ("count=x", "`count` must be a whole number from 0 to 2147483647."),
-        ("chatId=x", "chatId should look like 17680561234@c.us or 17680561234-1479621234@g.us"),
+        ("page=-1", ["7", "6", "5", "4", "3", "2", "1"]),
+        ("count=x", ["7", "6", "5", "4", "3", "2", "1"]),
+        ("count=2.0&page=1.9", ["5", "4"]),
+        ("chatId=x", []),
     ],
 )
-def test_a_wrong_page(client: Client, instance: Instance, query: str, error: str) -> None:
+def test_an_argument_of_the_history_that_cannot_be_read(
+    client: Client, seven: Instance, query: str, expected: list[str]
+) -> None:
     response = client.get(f"/instance12345/messagesHistory?token=secret&{query}")
-    assert (response.status_code, response.json()) == (400, {"error": error})
+    assert (response.status_code, bodies(response.json())) == (200, expected)
