@@ -1,4 +1,4 @@
-"""Reports what a user did to endpoints and hooks to an audit log, in the caller's transaction.
+"""Reports what was done to endpoints and hooks to an audit log, in the caller's transaction.
 
 hooks does not know the audit log: chatapi, the layer above all apps, connects it at start. Without it nothing is
 reported.
@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
     from django.contrib.auth.models import AnonymousUser
 
-# Who acts: `request.user`, or None for the program itself. hooks may not import the user model of accounts.
+# Who acts: `request.user`, or None for a program or the holder of an instance's
+# token. hooks may not import the user model of accounts.
 ActingUser: TypeAlias = "AbstractBaseUser | AnonymousUser | None"
 
 
 class Listener(Protocol):
-    """Takes the action ("hook.resent"), the user, the key of the endpoint's instance, and details."""
+    """Takes the action ("hook.resent"), the user if there is one, the key of the endpoint's instance, and details."""
 
     def __call__(
         self, action: str, *, acting_user: ActingUser, instance_id: int, hook: Any, **detail: Any
@@ -36,6 +37,6 @@ def connect(new: Listener) -> None:
 def report(
     action: str, *, acting_user: ActingUser, instance_id: int, hook: Any = None, **detail: Any
 ) -> None:
-    """Report an action. Without a user (an automatic pause after a day of failures) nothing is reported."""
-    if listener is not None and acting_user is not None:
+    """Report an action. Without a user, a program or the holder of an instance's token did it."""
+    if listener is not None:
         listener(action, acting_user=acting_user, instance_id=instance_id, hook=hook, **detail)

@@ -31,7 +31,7 @@ class Users(factory.django.DjangoModelFactory):
     def _create(cls, model_class: Any, *args: Any, **fields: Any) -> User:
         password = fields.pop("password")
         rights = {name: fields.pop(name) for name in ("is_staff", "is_superuser") if name in fields}
-        owner = sign_up(fields.pop("email"), password, **fields).owner
+        owner = sign_up(fields.pop("email"), password=password, **fields).owner
         if rights:
             User.objects.filter(pk=owner.pk).update(**rights)
             owner.refresh_from_db()

@@ -107,7 +107,7 @@ def open_lanes(url: str) -> list[Lane]:
     from hooks.actions.endpoints import configure
     from instances.actions.lifecycle import create_instance
 
-    account = sign_up("soak@example.org", None)
+    account = sign_up("soak@example.org", password=None)
     lanes = []
     for number in range(LANES):
         kind = "fail" if number < FAILING else "hang" if number < FAILING + HANGING else "ok"

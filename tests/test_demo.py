@@ -122,7 +122,7 @@ def test_a_spoilt_file_is_made_anew() -> None:
 
 def test_a_password_that_was_changed_is_set_anew() -> None:
     first = create_or_repair()
-    set_password(User.objects.get(), "another-one-of-mine", acting_user=None)
+    set_password(User.objects.get(), password="another-one-of-mine", acting_user=None)
     second = create_or_repair()
     assert second.repaired == ["Its password had been changed; a new one was set."]
     assert second.login["uid"] == first.login["uid"]
@@ -166,7 +166,7 @@ def test_a_blocked_demo_account_is_left_alone() -> None:
 def test_the_first_start_leaves_alone_what_people_changed_but_follows_the_site(settings: Any) -> None:
     call_command("demo", first_start=True)
     first = json.loads(login_file().read_text())
-    set_password(User.objects.get(), "another-one-of-mine", acting_user=None)
+    set_password(User.objects.get(), password="another-one-of-mine", acting_user=None)
     settings.SITE_URL = "http://localhost:9000"
     before = rows()
     call_command("demo", first_start=True)

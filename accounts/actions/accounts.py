@@ -9,7 +9,7 @@ from accounts.models import Account, User
 
 
 @transaction.atomic
-def rename_account(account: Account, name: str, *, acting_user: User) -> Account:
+def rename_account(account: Account, *, name: str, acting_user: User) -> Account:
     """Rename the account. `name` has up to 100 characters; if empty, the e-mail address is shown."""
     account.name = name
     account.save(update_fields=["name"])

@@ -13,11 +13,11 @@ from accounts.models import Account, User
 
 
 @transaction.atomic
-def sign_up(email: str, password: str | None, *, name: str = "") -> Account:
+def sign_up(email: str, *, password: str | None, name: str = "") -> Account:
     """Create a user with their account. Raises IntegrityError if the address is taken."""
     account = User.objects.create_user(email, password).account
     audit.record(account, AuditAction.SIGNED_UP, acting_user=account.owner)
-    return rename_account(account, name, acting_user=account.owner) if name else account
+    return rename_account(account, name=name, acting_user=account.owner) if name else account
 
 
 @transaction.atomic
@@ -29,7 +29,7 @@ def open_account(owner: User) -> Account:
 
 
 @transaction.atomic
-def set_password(user: User, password: str, *, acting_user: User | None) -> User:
+def set_password(user: User, *, password: str, acting_user: User | None) -> User:
     """Set another user's password; users change their own on allauth's pages."""
     user.set_password(password)
     user.save(update_fields=["password"])
@@ -56,7 +56,7 @@ def set_rights(user: User, *, is_active: bool, is_staff: bool, is_superuser: boo
 
 
 @transaction.atomic
-def set_groups(user: User, groups: Iterable[Group], *, acting_user: User) -> User:
+def set_groups(user: User, *, groups: Iterable[Group], acting_user: User) -> User:
     """Set the user's groups on the support desk: support, billing, administrator. Raises PermissionError."""
     if user.is_superuser and not acting_user.is_superuser:
         raise PermissionError("Only a superuser may change a superuser.")
@@ -69,8 +69,8 @@ def set_groups(user: User, groups: Iterable[Group], *, acting_user: User) -> Use
 
 
 @transaction.atomic
-def show_first_steps(user: User, shown: bool, *, acting_user: User) -> User:
-    """Show or dismiss the first-run checklist. It is a display preference, so it has no audit row."""
+def show_first_steps(user: User, *, shown: bool) -> User:
+    """Show or dismiss the user's own first-run checklist, a display preference: it has no audit row."""
     user.first_steps_hidden_at = None if shown else timezone.now()
     user.save(update_fields=["first_steps_hidden_at"])
     return user

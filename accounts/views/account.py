@@ -51,7 +51,7 @@ def rename(request: HttpRequest) -> HttpResponse:
     own = own_account(request)
     form = AccountNameForm(request.POST)
     if form.is_valid():
-        rename_account(own, form.cleaned_data["name"], acting_user=own.owner)
+        rename_account(own, name=form.cleaned_data["name"], acting_user=own.owner)
         messages.success(request, "Saved.")
     else:
         messages.error(request, "The name can have at most 100 characters.")
@@ -74,7 +74,7 @@ def show_first_steps(request: HttpRequest) -> HttpResponse:
     """Dismisses the checklist (`shown=`) or shows it again (`shown=yes`); redirects to the page of the button."""
     shown = request.POST.get("shown") == "yes"
     user = current_user(request)
-    users.show_first_steps(user, shown, acting_user=user)
+    users.show_first_steps(user, shown=shown)
     if shown:
         messages.success(request, "The first steps are shown until an instance has completed them.")
     else:

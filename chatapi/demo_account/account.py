@@ -58,7 +58,7 @@ def create_or_repair() -> Demo:
         account = Account.objects.select_related("owner").filter(owner__email=EMAIL).first()
         repaired = [] if account is None or stored else ["The demo login was missing from DATA_DIR."]
         if account is None:
-            account = sign_up(EMAIL, None, name="Demo")
+            account = sign_up(EMAIL, password=None, name="Demo")
             stored = {}
         if account.blocked_at or not account.owner.is_active:
             raise DemoBlocked(f"The demo account {EMAIL} is blocked; unblock it on the support desk first.")
@@ -71,7 +71,7 @@ def create_or_repair() -> Demo:
             if password:
                 repaired.append("Its password had been changed; a new one was set.")
             password = secrets.token_urlsafe(12)
-            set_password(account.owner, password, acting_user=None)
+            set_password(account.owner, password=password, acting_user=None)
         if not (uid and AccountKey.objects.verify(uid) == account):
             if uid:
                 repaired.append("Its account key had been revoked; a new one was created.")

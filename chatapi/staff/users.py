@@ -56,7 +56,7 @@ class UserAdmin(StaffAdmin):
             raise PermissionDenied(str(refusal)) from None
 
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        set_groups(form.instance, form.cleaned_data["groups"], acting_user=current_user(request))
+        set_groups(form.instance, groups=form.cleaned_data["groups"], acting_user=current_user(request))
 
 
 @admin.register(Member)

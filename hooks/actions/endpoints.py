@@ -17,7 +17,7 @@ OLD_SECRET = timedelta(hours=24)  # hooks are signed with both secrets for this 
 
 
 def open_endpoint(instance_id: int) -> Endpoint:
-    """Create the endpoint and the lane of a new instance, without a URL."""
+    """Create the endpoint and the lane of a new instance, without a URL. create_instance writes the audit row."""
     with transaction.atomic():
         endpoint = Endpoint.objects.create(instance_id=instance_id)
         Lane.objects.create(endpoint=endpoint)
@@ -28,12 +28,13 @@ def open_endpoint(instance_id: int) -> Endpoint:
 def configure(
     endpoint: Endpoint,
     *,
-    acting_user: ActingUser = None,
     url: str | None = None,
     guaranteed: bool | None = None,
     parallel: bool | None = None,
 ) -> dict[str, Any]:
     """Change the given settings; returns only those that changed. An empty `url` removes the URL.
+
+    The audit row is written by the caller, change_settings, which changes the instance's settings at the same time.
 
     Raises webhook_urls.InvalidUrl; nothing is changed then.
     """
@@ -113,7 +114,7 @@ def mark_pause_notified(endpoint: Endpoint) -> None:
     Endpoint.objects.filter(pk=endpoint.pk, paused_at=endpoint.paused_at).update(pause_told_at=timezone.now())
 
 
-def resume(endpoint: Endpoint, *, acting_user: ActingUser = None) -> Endpoint:
+def resume(endpoint: Endpoint, *, acting_user: ActingUser) -> Endpoint:
     """Resume delivery, slowly at first (hooks/dispatch/catch_up.py). Hooks that became due meanwhile are due now.
 
     A pause with the reason "stopped" stays: see hooks/actions/stopping.py.
@@ -141,7 +142,7 @@ def override_url(
     url: str,
     until: datetime,
     forwards: bool = False,
-    acting_user: ActingUser = None,
+    acting_user: ActingUser,
 ) -> None:
     """Send the hooks to `url` until `until` or end_override(); the endpoint's own URL is kept.
 
@@ -154,7 +155,7 @@ def override_url(
 
 
 @transaction.atomic
-def end_override(endpoint: Endpoint, *, acting_user: ActingUser = None) -> None:
+def end_override(endpoint: Endpoint, *, acting_user: ActingUser) -> None:
     """End the URL override before its time."""
     endpoint.override_url, endpoint.override_until, endpoint.override_also_sends_to_own = "", None, False
     endpoint.save(update_fields=["override_url", "override_until", "override_also_sends_to_own"])

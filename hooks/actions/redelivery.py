@@ -7,6 +7,7 @@ second. The task is hooks.tasks.redeliver.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
@@ -72,7 +73,7 @@ def preview(endpoints: QuerySet[Any], wanted: Filter) -> Preview:
     return Preview(found["total"] - rest, found["under_way"], found["body_dropped"], found["no_address"])
 
 
-def plan(endpoints: QuerySet[Any], wanted: Filter, *, acting_user: ActingUser) -> Redelivery:
+def plan(endpoints: QuerySet[Any], *, wanted: Filter, acting_user: ActingUser) -> Redelivery:
     """Create the job; it starts within two seconds. Raises NotPossible if no hook can be resent.
 
     It resends the hooks that exist now and still match when they are reached. `planned` is the count of the preview.
@@ -93,14 +94,21 @@ def plan(endpoints: QuerySet[Any], wanted: Filter, *, acting_user: ActingUser) -
             created_by_id=acting_user.pk if acting_user else None,
         )
         RedeliveryPart.objects.bulk_create([RedeliveryPart(job=job, endpoint_id=lane) for lane in newest])
-        report_job(job, "redelivery.planned", acting_user=acting_user, hooks=count, filter=wanted)
+        report_job(
+            job,
+            action="redelivery.planned",
+            acting_user=acting_user,
+            detail={"hooks": count, "filter": wanted},
+        )
     return job
 
 
-def report_job(job: Redelivery, action: str, *, acting_user: ActingUser, **detail: Any) -> None:
+def report_job(
+    job: Redelivery, *, action: str, acting_user: ActingUser, detail: Mapping[str, Any] | None = None
+) -> None:
     """Report an action on a job once; a job over several instances is reported for the first."""
     for lane in job.parts.order_by("pk").values_list("endpoint_id", flat=True)[:1]:
-        report(action, acting_user=acting_user, instance_id=lane, job=job.public_id.hex, **detail)
+        report(action, acting_user=acting_user, instance_id=lane, job=job.public_id.hex, **(detail or {}))
 
 
 def change_state(
@@ -119,7 +127,7 @@ def change_state(
         row.state = to
         row.finished_at = timezone.now() if to == JobState.CANCELLED else None
         row.save(update_fields=["state", "finished_at"])
-        report_job(row, action, acting_user=acting_user)
+        report_job(row, action=action, acting_user=acting_user)
     return row
 
 
@@ -187,11 +195,11 @@ def work_on(job: Redelivery) -> int:
     for part in parts:
         room = MOST_WAITING - waiting_by_lane.get(part.endpoint_id, 0)
         if room > 0 and part.endpoint.paused_at is None:
-            looked_at += portion(job, part, room)
+            looked_at += portion(job, part=part, size=room)
     return looked_at
 
 
-def portion(job: Redelivery, part: RedeliveryPart, size: int) -> int:
+def portion(job: Redelivery, *, part: RedeliveryPart, size: int) -> int:
     """Queue the next hooks of a part and advance its cursor, in one transaction; returns how many were examined.
 
     The search runs before the transaction, so that locks are held for milliseconds however few hooks match.

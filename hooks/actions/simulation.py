@@ -8,12 +8,13 @@ from __future__ import annotations
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
+from typing import NotRequired, TypedDict, Unpack
 
 from django.db import connection, transaction
 from django.utils import timezone
 
 from hooks import http, metrics, webhook_urls
-from hooks.audit import ActingUser
+from hooks.audit import ActingUser, report
 from hooks.dispatch.attempts import ClaimedHook, attempt_result
 from hooks.dispatch.record import record_attempts
 from hooks.models import Endpoint, Hook, Kind, State, Trigger, new_public_id
@@ -22,48 +23,61 @@ from hooks.outbox import count_emitted
 SIMULATION_LEASE = timedelta(seconds=30)
 
 
-def simulate(
-    endpoint: Endpoint,
-    *,
-    kind: Kind,
-    body: bytes,
-    to_url: str,
-    message: str = "",
-    chat: str = "",
-    public_id: uuid.UUID | None = None,
-    acting_user: ActingUser = None,
-) -> Hook:
+class SimulatedContent(TypedDict):
+    """What a simulated hook contains: the optional `message` and `chat` are the ids that the log searches."""
+
+    kind: Kind
+    body: bytes
+    to_url: str
+    message: NotRequired[str]
+    chat: NotRequired[str]
+
+
+def simulate(endpoint: Endpoint, *, acting_user: ActingUser, **content: Unpack[SimulatedContent]) -> Hook:
     """Send one simulated hook; returns it finished, with one attempt. Takes at most 10 s.
 
-    Pass a new `public_id` if the caller must know it in advance. Raises webhook_urls.InvalidUrl.
+    Raises webhook_urls.InvalidUrl.
     """
-    to_url = webhook_urls.check(to_url)
-    body.decode()
-    now = timezone.now()
     with transaction.atomic():
-        count_emitted(endpoint.pk)
-        hook = Hook.objects.create(
-            public_id=public_id or new_public_id(),
-            endpoint=endpoint,
-            kind=kind,
-            body=body,
-            message=message,
-            chat=chat,
-            simulated=True,
-            to_url=to_url,
-            state=State.SENDING,
-            trigger=Trigger.SIMULATION,
-            claim=1,
-            lease_until=now + SIMULATION_LEASE,
-            created_at=now,
-        )
+        hook = create_simulated(endpoint, **content)
+        report("hook.simulated", acting_user=acting_user, instance_id=endpoint.pk, hook=hook)
     return send(hook, endpoint)
 
 
-def simulate_again(hook: Hook, *, acting_user: ActingUser = None) -> Hook | None:
+@transaction.atomic
+def create_simulated(
+    endpoint: Endpoint, *, public_id: uuid.UUID | None = None, **content: Unpack[SimulatedContent]
+) -> Hook:
+    """Create one simulated hook; the caller sends it with send(), and writes the audit row.
+
+    Pass a new `public_id` if the caller must know it in advance. Raises webhook_urls.InvalidUrl.
+    """
+    to_url = webhook_urls.check(content["to_url"])
+    content["body"].decode()
+    now = timezone.now()
+    count_emitted(endpoint.pk)
+    return Hook.objects.create(
+        public_id=public_id or new_public_id(),
+        endpoint=endpoint,
+        kind=content["kind"],
+        body=content["body"],
+        message=content.get("message", ""),
+        chat=content.get("chat", ""),
+        simulated=True,
+        to_url=to_url,
+        state=State.SENDING,
+        trigger=Trigger.SIMULATION,
+        claim=1,
+        lease_until=now + SIMULATION_LEASE,
+        created_at=now,
+    )
+
+
+def simulate_again(hook: Hook) -> Hook | None:
     """Send a simulated hook again with the same `webhook-id`, as if the first response had been lost.
 
-    Returns it finished, with one attempt more; None when it is still under way, or its body was dropped by age.
+    Returns it finished, with one attempt more; None when it is still under way, or its body was dropped by age. It is
+    a step of a run of simulations, whose audit row create_run has written.
     """
     with transaction.atomic():
         row = Hook.objects.select_for_update(no_key=True).get(pk=hook.pk, simulated=True)

@@ -36,7 +36,7 @@ def load_test_account() -> Account:
     """
     user = User.objects.filter(email=OWNER).first()
     if user is None:
-        return sign_up(OWNER, None, name="Load test")
+        return sign_up(OWNER, password=None, name="Load test")
     if user.has_usable_password():
         raise LoadTestAccountTaken(
             f"The account {OWNER} has a password, so it belongs to a person and is not used."
@@ -53,7 +53,7 @@ def load_test_instances() -> QuerySet[Instance]:
     )
 
 
-def open_load_test(count: int, url: str, *, parallel: bool, guaranteed: bool) -> list[Instance]:
+def open_load_test(count: int, *, url: str, parallel: bool, guaranteed: bool) -> list[Instance]:
     """Returns `count` load-test instances, existing and new, each sending to `url`/{its number}."""
     account = load_test_account()
     instances = list(load_test_instances().order_by("pk")[:count])

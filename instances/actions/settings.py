@@ -21,7 +21,7 @@ def read_settings(instance: Instance) -> dict[str, Any]:
 
 @transaction.atomic
 def change_settings(
-    instance: Instance, changes: Mapping[str, Any], *, acting_user: User | None = None
+    instance: Instance, *, changes: Mapping[str, Any], acting_user: User | None = None
 ) -> dict[str, Any]:
     """Change settings by wire name. Returns those that have changed, in the contract's order.
 
@@ -47,7 +47,7 @@ def change_settings(
             setattr(instance, field, value)
         instance.save(update_fields=list(own))
     if endpoint:
-        configure(instance.endpoint, acting_user=acting_user, **endpoint)
+        configure(instance.endpoint, **endpoint)
     if changed:
         audit.record(instance, AuditAction.SETTINGS_CHANGED, acting_user=acting_user, changed=list(changed))
     return changed

@@ -61,7 +61,7 @@ def perform_or_enqueue(instance: Instance, command: QueueableCommand) -> Command
         CannotDo: the messenger has no such function.
     """
     if not instance.is_authenticated or QueuedAction.objects.filter(instance=instance).exists():
-        enqueue_command(instance, command)
+        enqueue_command(instance, command=command)
         return CommandResult(is_queued=True)
     return perform(instance, command)
 

@@ -99,8 +99,8 @@ def record_results(
     next_send_at: datetime,
 ) -> int:
     """Record the results of a claim; returns how many messages have left the queue."""
-    removed = remove_rejected(instance, rejected) if rejected else 0
-    return removed + len(record_sent(instance, sent, next_send_at=next_send_at))
+    removed = remove_rejected(instance, rejected=rejected) if rejected else 0
+    return removed + len(record_sent(instance, taken=sent, next_send_at=next_send_at))
 
 
 def run_channel_work(now: datetime | None = None) -> int:

@@ -2,7 +2,7 @@
 
 The page that shows a run sends its next hooks: one, and more until TIME_SLICE seconds have passed. So a run of fifty
 hooks to an endpoint that takes ten seconds each holds one web thread for ten seconds at a time, as a single simulation
-does; and a run whose page is not open does not continue. Each hook's audit row is written by hooks.actions.simulation.
+does; and a run whose page is not open does not continue. The audit log has one entry for a run, not one for each hook.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
+from accounts import audit
+from accounts.audit import AuditAction
 from accounts.models import User
 from hooks import webhook_urls
-from hooks.actions.simulation import SIMULATION_LEASE, simulate, simulate_again
-from hooks.models import Hook, Kind, new_public_id
+from hooks.actions.simulation import SIMULATION_LEASE, create_simulated, send, simulate_again
+from hooks.models import Endpoint, Hook, Kind, new_public_id
 from instances.models import Instance
 from testing_tools.simulation.drafts import subject_of
 from testing_tools.simulation.kinds import hook_kind
@@ -36,7 +38,7 @@ def create_run(
     pause: float,
     acting_user: User | None,
 ) -> SimulationRun:
-    """Create the run and its steps; advance() sends them. The run records who created it.
+    """Create the run and its steps; advance() sends them.
 
     Older runs of the instance are deleted down to KEPT_RUNS; their hooks stay in the log.
 
@@ -66,19 +68,18 @@ def create_run(
             for number, step in enumerate(planned, 1)
         ]
     )
+    audit.record(instance, AuditAction.SIMULATION_RUN, acting_user=acting_user, plan=plan, hooks=len(planned))
     return run
 
 
-def advance(
-    run: SimulationRun, instance: Instance, *, acting_user: User | None, seconds: float = TIME_SLICE
-) -> bool:
+def advance(run: SimulationRun, *, seconds: float = TIME_SLICE) -> bool:
     """Send the hooks of the run that are due, for `seconds`; returns whether any was sent.
 
     One of them may take 10 s. Concurrent calls never send the same hook twice, or two hooks at a time.
     """
     ends, sent = time.monotonic() + seconds, False
     while step := claim_next_step(run):
-        send_step(step, instance, to_url=run.to_url, acting_user=acting_user)
+        send_step(step, endpoint=run.instance.endpoint, to_url=run.to_url)
         finish_step(run)
         sent = True
         if time.monotonic() + run.pause > ends:  # a later request sends the next one
@@ -107,23 +108,18 @@ def claim_next_step(run: SimulationRun) -> SimulationStep | None:
     return step
 
 
-def send_step(step: SimulationStep, instance: Instance, *, to_url: str, acting_user: User | None) -> None:
+def send_step(step: SimulationStep, *, endpoint: Endpoint, to_url: str) -> None:
     """Send the hook of a claimed step; for a duplicate, the same hook again."""
     body = bytes(step.body)
     if step.attempt > 1 and step.hook is not None:
         hook = Hook.objects.filter(public_id=step.hook).first()
         if hook is not None:
-            simulate_again(hook, acting_user=acting_user)
+            simulate_again(hook)
         return
-    simulate(
-        instance.endpoint,
-        kind=Kind(step.kind),
-        body=body,
-        to_url=to_url,
-        public_id=step.hook,
-        acting_user=acting_user,
-        **subject_of(body),
+    hook = create_simulated(
+        endpoint, kind=Kind(step.kind), body=body, to_url=to_url, public_id=step.hook, **subject_of(body)
     )
+    send(hook, endpoint)
 
 
 @transaction.atomic
@@ -144,4 +140,5 @@ def cancel_run(run: SimulationRun, *, acting_user: User | None) -> SimulationRun
     if row.state == RunState.RUNNING:
         row.state = RunState.CANCELLED
         row.save(update_fields=["state"])
+        audit.record(row.instance, AuditAction.SIMULATION_RUN_CANCELLED, acting_user=acting_user)
     return row

@@ -32,7 +32,7 @@ def step(request: HttpRequest, public_id: UUID) -> HttpResponse:
     refusal = blocked_because(run.instance)
     if not refusal:
         try:
-            simulation_actions.advance(run, run.instance, acting_user=current_user(request))
+            simulation_actions.advance(run)
         except webhook_urls.InvalidUrl as error:
             refusal = str(error)
     shown = simulation_runs.show_run(run)

@@ -17,9 +17,9 @@ def nobody_counted() -> None:
 
 @pytest.fixture
 def alice(db: None) -> Account:
-    return sign_up("alice@example.org", "correct horse 9")
+    return sign_up("alice@example.org", password="correct horse 9")
 
 
 @pytest.fixture
 def dora(db: None) -> User:
-    return sign_up("dora@example.org", "correct horse 9").owner
+    return sign_up("dora@example.org", password="correct horse 9").owner

@@ -26,7 +26,7 @@ PASSWORD = "correct horse 9"
 
 @pytest.fixture
 def alice() -> Account:
-    return sign_up("alice@example.org", PASSWORD, name="Shop")
+    return sign_up("alice@example.org", password=PASSWORD, name="Shop")
 
 
 @pytest.fixture
@@ -154,4 +154,4 @@ def test_deleting_signs_out_everywhere(client: Client, alice: Account) -> None:
 def test_the_address_is_free_again(client: Client, alice: Account) -> None:
     client.post(reverse("account-delete"), {"email": "alice@example.org"})
 
-    assert sign_up("alice@example.org", PASSWORD).pk != alice.pk
+    assert sign_up("alice@example.org", password=PASSWORD).pk != alice.pk

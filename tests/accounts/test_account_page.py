@@ -34,7 +34,7 @@ def test_people_see_the_pages_of_their_account(client: Client, alice: Account, n
 
 
 def test_the_page_shows_ones_own_payments_and_no_others(client: Client, alice: Account) -> None:
-    bob = sign_up("bob@example.org", "correct horse 9")
+    bob = sign_up("bob@example.org", password="correct horse 9")
     record_payment(alice, instance_id=None, days=30, amount=Decimal("19.25"), acting_user=None)
     record_payment(bob, instance_id=None, days=30, amount=Decimal("47.75"), acting_user=None)
     client.force_login(alice.owner)
@@ -79,7 +79,7 @@ def test_rotation_needs_the_token_of_the_form(alice: Account) -> None:
 
 
 def test_staff_find_an_account_by_the_beginning_of_its_key(client: Client, alice: Account) -> None:
-    bob = sign_up("bob@example.org", "correct horse 9")
+    bob = sign_up("bob@example.org", password="correct horse 9")
     key, _ = issue_key(alice, acting_user=alice.owner)
     issue_key(bob, acting_user=bob.owner)
     client.force_login(User.objects.create_superuser("charlie@example.org", "correct horse 9"))
@@ -107,7 +107,7 @@ def test_the_admin_sends_strangers_to_the_one_sign_in_page(client: Client) -> No
 
 
 def test_a_name_stands_on_one_line_for_it_is_in_the_subject_of_mails(client: Client) -> None:
-    alice = sign_up("alice@example.org", "correct horse 9")
+    alice = sign_up("alice@example.org", password="correct horse 9")
     client.force_login(alice.owner)
     client.post("/account/name/", {"name": "Shop\r\nBcc: bob@example.org"})
     alice.refresh_from_db()

@@ -30,7 +30,7 @@ def test_the_text_of_a_key_is_kept_nowhere(alice: Account) -> None:
 
 
 def test_a_key_opens_its_account_and_no_other(alice: Account) -> None:
-    bob = sign_up("bob@example.org", "correct horse 9")
+    bob = sign_up("bob@example.org", password="correct horse 9")
     _, of_alice = issue_key(alice, acting_user=alice.owner)
     _, of_bob = issue_key(bob, acting_user=bob.owner)
 
@@ -65,7 +65,7 @@ def test_rotating_revokes_every_key_and_issues_one(alice: Account) -> None:
 
 
 def test_rotating_leaves_the_keys_of_others_alone(alice: Account) -> None:
-    bob = sign_up("bob@example.org", "correct horse 9")
+    bob = sign_up("bob@example.org", password="correct horse 9")
     _, of_bob = issue_key(bob, acting_user=bob.owner)
 
     rotate_key(alice, acting_user=alice.owner)

@@ -22,7 +22,7 @@ MEMBERS = reverse("accounts:members")
 
 @pytest.fixture
 def alice() -> Account:
-    return sign_up("alice@example.org", "correct horse 9", name="Alice's shop")
+    return sign_up("alice@example.org", password="correct horse 9", name="Alice's shop")
 
 
 def browser(user: User) -> Client:

@@ -43,7 +43,7 @@ def test_an_invitation_is_accepted_once(alice: Account, dora: User) -> None:
 
 
 def test_an_invitation_is_for_one_address(alice: Account, dora: User) -> None:
-    bob = sign_up("bob@example.org", "correct horse 9").owner
+    bob = sign_up("bob@example.org", password="correct horse 9").owner
     _, token = members.invite(alice, email=dora.email, role="manager", acting_user=alice.owner)
 
     with pytest.raises(members.NotInvited, match="is for dora@example"):
@@ -115,7 +115,7 @@ def test_who_may_look_and_who_may_change(alice: Account) -> None:
     instance = InstanceFactory(owner=alice)
     elsewhere = InstanceFactory()
     manager, viewer = member_of(alice, "manager"), member_of(alice, "viewer")
-    bob = sign_up("bob@example.org", "correct horse 9").owner
+    bob = sign_up("bob@example.org", password="correct horse 9").owner
 
     found = {
         name: (

@@ -41,7 +41,7 @@ def test_the_database_refuses_nonsense(alice: Account, wrong: dict[str, object],
 
 
 def test_people_see_their_own_payments_and_nobody_elses(alice: Account) -> None:
-    bob = sign_up("bob@example.org", "correct horse 9")
+    bob = sign_up("bob@example.org", password="correct horse 9")
     payment = record_payment(alice, instance_id=None, days=30, amount=Decimal(19), acting_user=None)
 
     assert list(Payment.objects.visible_to(alice.owner)) == [payment]

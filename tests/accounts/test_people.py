@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db
 
 
 def test_signing_up_makes_a_person_who_owns_one_account() -> None:
-    account = sign_up("alice@example.org", "correct horse 9")
+    account = sign_up("alice@example.org", password="correct horse 9")
 
     assert account.owner.email == "alice@example.org"
     assert account.owner.check_password("correct horse 9")
@@ -22,22 +22,22 @@ def test_signing_up_makes_a_person_who_owns_one_account() -> None:
 
 
 def test_an_address_is_kept_in_lower_case_and_found_in_any() -> None:
-    alice = sign_up("  Alice@Example.ORG ", "correct horse 9").owner
+    alice = sign_up("  Alice@Example.ORG ", password="correct horse 9").owner
 
     assert alice.email == "alice@example.org"
     assert User.objects.get_by_natural_key("ALICE@example.org") == alice
 
 
 def test_one_address_is_one_person_whatever_the_case() -> None:
-    sign_up("alice@example.org", "correct horse 9")
+    sign_up("alice@example.org", password="correct horse 9")
 
     with pytest.raises(IntegrityError), transaction.atomic():
-        sign_up("ALICE@example.org", "correct horse 9")
+        sign_up("ALICE@example.org", password="correct horse 9")
     assert (User.objects.count(), Account.objects.count()) == (1, 1)
 
 
 def test_the_database_refuses_an_address_in_upper_case() -> None:
-    sign_up("alice@example.org", "correct horse 9")
+    sign_up("alice@example.org", password="correct horse 9")
 
     with pytest.raises(IntegrityError), transaction.atomic():
         User.objects.update(email="Alice@example.org")
@@ -46,12 +46,12 @@ def test_the_database_refuses_an_address_in_upper_case() -> None:
 
 def test_a_person_without_an_address_is_refused() -> None:
     with pytest.raises(ValueError, match="needs an e-mail address"):
-        sign_up("", "correct horse 9")
+        sign_up("", password="correct horse 9")
     assert (User.objects.count(), Account.objects.count()) == (0, 0)
 
 
 def test_opening_an_account_twice_leaves_one() -> None:
-    alice = sign_up("alice@example.org", "correct horse 9").owner
+    alice = sign_up("alice@example.org", password="correct horse 9").owner
 
     assert open_account(alice) == alice.account
     assert Account.objects.count() == 1
@@ -68,24 +68,24 @@ def test_createsuperuser_makes_staff_with_an_account(monkeypatch: pytest.MonkeyP
 
 
 def test_people_see_their_own_account_and_nobody_elses() -> None:
-    alice = sign_up("alice@example.org", "correct horse 9")
-    bob = sign_up("bob@example.org", "correct horse 9")
+    alice = sign_up("alice@example.org", password="correct horse 9")
+    bob = sign_up("bob@example.org", password="correct horse 9")
 
     assert list(Account.objects.visible_to(alice.owner)) == [alice]
     assert list(Account.objects.visible_to(bob.owner)) == [bob]
 
 
 def test_an_account_is_called_by_its_name_once_it_has_one() -> None:
-    account = sign_up("alice@example.org", "correct horse 9")
+    account = sign_up("alice@example.org", password="correct horse 9")
 
-    rename_account(account, "Shop", acting_user=account.owner)
+    rename_account(account, name="Shop", acting_user=account.owner)
 
     account.refresh_from_db()
     assert str(account) == "Shop"
 
 
 def test_only_a_superuser_makes_a_superuser() -> None:
-    alice = sign_up("alice@example.org", "correct horse 9").owner
+    alice = sign_up("alice@example.org", password="correct horse 9").owner
     charlie = User.objects.create_user("charlie@example.org", "correct horse 9", is_staff=True)
 
     with pytest.raises(PermissionError):

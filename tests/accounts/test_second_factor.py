@@ -20,7 +20,7 @@ PASSWORD = "correct horse 9"
 
 @pytest.fixture
 def alice() -> User:
-    return sign_up("alice@example.org", PASSWORD).owner
+    return sign_up("alice@example.org", password=PASSWORD).owner
 
 
 def signed_in() -> Client:

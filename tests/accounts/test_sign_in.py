@@ -29,7 +29,7 @@ def test_signing_up_opens_an_account_and_leads_to_a_new_instance(client: Client)
 
 
 def test_an_address_that_is_taken_is_refused(client: Client) -> None:
-    sign_up("alice@example.org", PASSWORD)
+    sign_up("alice@example.org", password=PASSWORD)
 
     answer = client.post(
         reverse("account_signup"),
@@ -45,7 +45,7 @@ def test_an_address_that_is_taken_is_refused(client: Client) -> None:
 
 @pytest.mark.parametrize("email", ["alice@example.org", "ALICE@example.org"])
 def test_signing_in_takes_the_address_in_any_case(client: Client, email: str) -> None:
-    alice = sign_up("alice@example.org", PASSWORD).owner
+    alice = sign_up("alice@example.org", password=PASSWORD).owner
 
     answer = client.post(reverse("account_login"), {"login": email, "password": PASSWORD})
 
@@ -54,7 +54,7 @@ def test_signing_in_takes_the_address_in_any_case(client: Client, email: str) ->
 
 
 def test_a_wrong_password_signs_nobody_in(client: Client) -> None:
-    sign_up("alice@example.org", PASSWORD)
+    sign_up("alice@example.org", password=PASSWORD)
 
     answer = client.post(reverse("account_login"), {"login": "alice@example.org", "password": "wrong"})
 
@@ -64,7 +64,7 @@ def test_a_wrong_password_signs_nobody_in(client: Client) -> None:
 
 
 def test_signing_out_leads_to_the_sign_in_page(client: Client) -> None:
-    client.force_login(sign_up("alice@example.org", PASSWORD).owner)
+    client.force_login(sign_up("alice@example.org", password=PASSWORD).owner)
 
     answer = client.post(reverse("account_logout"))
 
@@ -89,7 +89,7 @@ def test_with_mail_the_reset_page_speaks_of_the_mailbox(client: Client, settings
 
 
 def test_the_link_of_a_reset_lets_one_choose_a_new_password(client: Client) -> None:
-    alice = sign_up("alice@example.org", PASSWORD).owner
+    alice = sign_up("alice@example.org", password=PASSWORD).owner
 
     answer = client.post(reverse("account_reset_password"), {"email": "alice@example.org"})
     assert answer["Location"] == reverse("account_reset_password_done")
@@ -112,7 +112,7 @@ def test_too_many_tries_are_refused_on_a_page_of_this_site(client: Client) -> No
 
 
 def test_without_mail_the_authenticator_app_can_be_set_up_with_an_unverified_address(client: Client) -> None:
-    sign_up("alice@example.org", PASSWORD)
+    sign_up("alice@example.org", password=PASSWORD)
     client.post(reverse("account_login"), {"login": "alice@example.org", "password": PASSWORD})
 
     page = reverse("mfa_activate_totp")
@@ -125,7 +125,7 @@ def test_without_mail_the_authenticator_app_can_be_set_up_with_an_unverified_add
 
 
 def test_the_links_of_mails_lead_to_this_site_whatever_host_was_asked(client: Client) -> None:
-    sign_up("alice@example.org", PASSWORD)
+    sign_up("alice@example.org", password=PASSWORD)
 
     for email in ("alice@example.org", "nobody@example.org"):
         client.post(reverse("account_reset_password"), {"email": email}, headers={"Host": "evil.example"})
@@ -136,7 +136,7 @@ def test_the_links_of_mails_lead_to_this_site_whatever_host_was_asked(client: Cl
 
 
 def test_wrong_passwords_are_counted_whatever_host_is_asked(client: Client) -> None:
-    sign_up("alice@example.org", PASSWORD)
+    sign_up("alice@example.org", password=PASSWORD)
     with override_settings(ACCOUNT_RATE_LIMITS={"login_failed": "2/5m/key"}):
         pages = [
             client.post(
@@ -178,7 +178,7 @@ def test_with_mail_a_new_person_confirms_the_address_first(client: Client, setti
 def test_a_second_sign_up_with_an_address_tells_its_owner_alone(client: Client, settings: object) -> None:
     settings.EMAIL_URL = "smtp://mail.example.org"  # type: ignore[attr-defined]
     settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"  # type: ignore[attr-defined]
-    sign_up("alice@example.org", PASSWORD)
+    sign_up("alice@example.org", password=PASSWORD)
 
     answer = client.post(
         reverse("account_signup"),
@@ -204,7 +204,7 @@ def test_a_second_sign_up_with_an_address_tells_its_owner_alone(client: Client, 
 )
 @pytest.mark.parametrize("host", ["localhost", "evil.example.org"])
 def test_signing_in_leads_to_no_other_site(client: Client, elsewhere: str, host: str) -> None:
-    sign_up("alice@example.org", PASSWORD)
+    sign_up("alice@example.org", password=PASSWORD)
     answer = client.post(
         f"{reverse('account_login')}?{urlencode({'next': elsewhere})}",
         {"login": "alice@example.org", "password": PASSWORD, "next": elsewhere},

@@ -145,7 +145,7 @@ def instances(count: int) -> list[Any]:
     """Load-test instances, linked and paid, without an address."""
     from instances.actions.load_test import open_load_test
 
-    return open_load_test(count, "http://127.0.0.1:9", parallel=False, guaranteed=False)
+    return open_load_test(count, url="http://127.0.0.1:9", parallel=False, guaranteed=False)
 
 
 def send_message(count: int, seconds: float, rate: float = 0.0) -> dict[str, float]:

@@ -70,7 +70,10 @@ def fill(hooks: int = 1_000_000) -> Million:
     from hooks.models import Endpoint
     from instances.actions.lifecycle import create_instance
 
-    alice, bob = sign_up("alice@million.example", None), sign_up("bob@million.example", None)
+    alice, bob = (
+        sign_up("alice@million.example", password=None),
+        sign_up("bob@million.example", password=None),
+    )
     busy = create_instance(alice).pk
     hers = [create_instance(alice).pk for _ in range(OTHERS // 2)]
     bobs = [create_instance(bob).pk for _ in range(OTHERS // 2)]

@@ -33,7 +33,9 @@ def addresses(filled: million.Million) -> dict[str, str]:
 
     instance = Instance.objects.get(pk=filled.busy)
     hook = Hook.objects.filter(endpoint_id=filled.busy, state=State.DELIVERED).latest("id")
-    job = redelivery.plan(Instance.objects.filter(pk=filled.busy), {"kinds": ["status"]}, acting_user=None)
+    job = redelivery.plan(
+        Instance.objects.filter(pk=filled.busy), wanted={"kinds": ["status"]}, acting_user=None
+    )
     bin = bin_actions.open_bin(instance)
     for _ in range(500):
         capture_actions.capture(bin.key, method="POST", body=bytes(hook.body))

@@ -88,7 +88,7 @@ class World:
         receive_message(self.instance, sender="17680561234", body="hello")
         self.hook = Hook.objects.filter(endpoint_id=self.instance.pk, kind=Kind.MESSAGE).get()
         cancel(self.hook, acting_user=None)
-        self.job = redelivery.plan(Instance.objects.filter(pk=self.instance.pk), {}, acting_user=None)
+        self.job = redelivery.plan(Instance.objects.filter(pk=self.instance.pk), wanted={}, acting_user=None)
         with transaction.atomic():
             outbox.count_emitted(self.instance.pk)  # or the sum of `hooks check` would be wrong
         self.simulated = Hook.objects.create(

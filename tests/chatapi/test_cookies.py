@@ -84,7 +84,7 @@ def test_an_http_site_works_without(tmp_path: Path) -> None:
 
 @pytest.mark.django_db
 def test_a_form_from_another_site_changes_nothing() -> None:
-    alice = sign_up("alice@example.org", "correct horse 9", name="Shop")
+    alice = sign_up("alice@example.org", password="correct horse 9", name="Shop")
     client = Client(enforce_csrf_checks=True)
     client.force_login(alice.owner)
     token = client.get(reverse("accounts:account")).cookies["csrftoken"].value
@@ -105,7 +105,7 @@ def test_a_form_from_another_site_changes_nothing() -> None:
 
 @pytest.mark.django_db
 def test_signing_in_changes_the_sessions_key() -> None:
-    sign_up("alice@example.org", "correct horse 9")
+    sign_up("alice@example.org", password="correct horse 9")
     client = Client()
     client.get(reverse("account_login"))
     client.session["kept"] = "from before"

@@ -56,7 +56,7 @@ def test_without_an_address_it_is_skipped_and_says_so(endpoint: Endpoint) -> Non
 def test_an_override_counts_as_a_url(endpoint: Endpoint) -> None:
     configure(endpoint, url="")
     until = timezone.now() + timedelta(minutes=1)
-    override_url(endpoint, url="http://127.0.0.1:9/bin", until=until)
+    override_url(endpoint, url="http://127.0.0.1:9/bin", until=until, acting_user=None)
     assert emit(endpoint).state == State.QUEUED
 
 

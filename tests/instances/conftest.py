@@ -22,7 +22,7 @@ def instance(db: None) -> Instance:
         owner__email="alice@example.org", number=12345, phone="15550001111", url="https://example.com/hook"
     )
     flags = ("ackNotificationsOn", "statusNotificationsOn", "chatUpdateOn")
-    change_settings(instance, dict.fromkeys(flags, True))
+    change_settings(instance, changes=dict.fromkeys(flags, True))
     return instance
 
 

@@ -159,7 +159,7 @@ def test_the_position_in_the_list_creates_no_hook(instance: Instance, emitted: E
 
 
 def test_without_the_flag_it_is_skipped(instance: Instance, emitted: Emitted, group: str) -> None:
-    change_settings(instance, {"chatUpdateOn": False})
+    change_settings(instance, changes={"chatUpdateOn": False})
     change_chat(instance, chat_id=GROUP, name="Other")
     assert [(kind, skip) for kind, skip, _ in emitted()] == [("chat", ""), ("chat", "flag_off")]
 
@@ -171,7 +171,7 @@ def test_without_the_flag_it_is_skipped(instance: Instance, emitted: Emitted, gr
 def test_hooks_of_a_chat_that_stays_archived_need_process_archive(
     instance: Instance, emitted: Emitted, stays: bool, works_on: bool, skip: str
 ) -> None:
-    change_settings(instance, {"disableDialogsArchive": stays, "processArchive": works_on})
+    change_settings(instance, changes={"disableDialogsArchive": stays, "processArchive": works_on})
     receive_message(instance, sender=ANNA, body="hello")
     archive_chat(instance, chat_id=ANNA, on=True)
     receive_message(instance, sender=ANNA, body="again")

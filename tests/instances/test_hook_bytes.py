@@ -193,7 +193,7 @@ def test_each_kind_depends_only_on_its_own_flag(
 ) -> None:
     flag, happen = FLAGS[kind]
     all_flags = [name for name, _ in FLAGS.values() if name]
-    change_settings(instance, {name: own if name == flag else others for name in all_flags})
+    change_settings(instance, changes={name: own if name == flag else others for name in all_flags})
     happen(instance)
     expected = "" if own or not flag else "flag_off"
     assert {skip for _, skip in bytes_of(kind)} == {expected}
@@ -220,7 +220,7 @@ def test_an_instance_that_may_not_send_hooks_stores_the_reason(
 def test_the_body_of_a_video_is_a_url_only_if_videos_are_uploaded(
     instance: Instance, on: bool, direction: str
 ) -> None:
-    change_settings(instance, {"videoUploadOn": on})
+    change_settings(instance, changes={"videoUploadOn": on})
     about: dict[str, Any] = {"type": "video", "body": "https://example.com/a.mp4"}
     if direction == "in":
         message = receive_message(instance, sender=ANN, **about)
@@ -235,7 +235,7 @@ def test_the_body_of_a_video_is_a_url_only_if_videos_are_uploaded(
 def test_old_messages_of_both_directions_are_ignored_if_the_setting_is_on(
     instance: Instance, direction: str, age: int, skip: str
 ) -> None:
-    change_settings(instance, {"ignoreOldMessages": True, "oldMessagesPeriod": 300})
+    change_settings(instance, changes={"ignoreOldMessages": True, "oldMessagesPeriod": 300})
     about: dict[str, Any] = {"body": "hello", "time": timezone.now() - timedelta(seconds=age)}
     if direction == "in":
         receive_message(instance, sender=ANN, **about)

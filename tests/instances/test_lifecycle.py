@@ -88,7 +88,7 @@ def test_deleting_keeps_only_the_payments(instance: Instance) -> None:
 def test_the_status_history_is_kept_if_instance_statuses_is_on(
     instance: Instance, keep: bool, kept: list[str]
 ) -> None:
-    change_settings(instance, {"instanceStatuses": keep})
+    change_settings(instance, changes={"instanceStatuses": keep})
     change_status(instance, account_status="loading")
     change_status(instance, account_status="authenticated")
     history = StatusChange.objects.order_by("id").values_list("account_status", flat=True)
@@ -122,7 +122,7 @@ def test_only_the_owner_sees_an_instance(instance: Instance) -> None:
 def test_settings_are_all_or_nothing(instance: Instance) -> None:
     before = read_settings(instance)
     with pytest.raises(SettingsError) as caught:
-        change_settings(instance, {"sendDelay": 5, "guaranteedHooks": True, "nosuch": 1})
+        change_settings(instance, changes={"sendDelay": 5, "guaranteedHooks": True, "nosuch": 1})
     assert (caught.value.key, caught.value.sentence) == ("nosuch", "`nosuch` is not a setting.")
     assert read_settings(Instance.objects.get()) == before
 

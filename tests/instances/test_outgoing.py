@@ -73,7 +73,7 @@ def test_messages_of_a_slow_channel_are_recorded_after_half_of_its_deadline(
 
 
 def test_with_send_delay_one_message_is_sent_at_a_time(instance: Instance) -> None:
-    change_settings(instance, {"sendDelay": 5})
+    change_settings(instance, changes={"sendDelay": 5})
     send(instance, "one", "two")
     now = timezone.now()
     assert outgoing.send_due(now) == 1
@@ -119,8 +119,8 @@ def test_a_message_that_has_left_the_queue_is_recorded_once(instance: Instance) 
     send(instance, "one", "two")
     first, second = OutgoingMessage.objects.order_by("queue_number")
     now = timezone.now()
-    record_sent(instance, [(first, ())], next_send_at=now)
-    record_sent(instance, [(first, ()), (second, ())], next_send_at=now)
+    record_sent(instance, taken=[(first, ())], next_send_at=now)
+    record_sent(instance, taken=[(first, ()), (second, ())], next_send_at=now)
     assert list(Message.objects.order_by("number").values_list("number", "body")) == [(1, "one"), (2, "two")]
     assert queue() == (2, 0)
 

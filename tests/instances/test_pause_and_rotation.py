@@ -100,9 +100,13 @@ def test_another_users_requests_change_nothing(alice: Client, instance: Instance
 
 def test_a_bin_verifies_with_both_secrets_during_the_rotation(instance: Instance) -> None:
     endpoint = stored(instance)
-    before = simulate(endpoint, kind=Kind.ACK, body=b"{}", to_url="http://127.0.0.1:9/").attempts.get()
+    before = simulate(
+        endpoint, kind=Kind.ACK, body=b"{}", to_url="http://127.0.0.1:9/", acting_user=None
+    ).attempts.get()
     rotate_secret(endpoint, acting_user=None)
-    during = simulate(endpoint, kind=Kind.ACK, body=b"{}", to_url="http://127.0.0.1:9/").attempts.get()
+    during = simulate(
+        endpoint, kind=Kind.ACK, body=b"{}", to_url="http://127.0.0.1:9/", acting_user=None
+    ).attempts.get()
     endpoint = stored(instance)
     for attempt in (before, during):
         headers = {name.lower(): value for name, value in attempt.request_headers}

@@ -92,7 +92,7 @@ def test_a_message_typed_on_the_phone_creates_a_hook_and_its_acks_are_skipped(
 
 def test_flags_that_are_off_skip_all_but_messages(instance: Instance, emitted: Emitted) -> None:
     flags = ("ackNotificationsOn", "statusNotificationsOn", "chatUpdateOn")
-    change_settings(instance, dict.fromkeys(flags, False))
+    change_settings(instance, changes=dict.fromkeys(flags, False))
     send_message(instance, chat_id="17680561234", body="hello")
     outgoing.send_due()
     change_status(instance, substatus="phone")
@@ -106,7 +106,7 @@ def test_flags_that_are_off_skip_all_but_messages(instance: Instance, emitted: E
 
 
 def test_without_a_url_all_hooks_are_skipped_with_the_reason(instance: Instance, emitted: Emitted) -> None:
-    change_settings(instance, {"webhookUrl": None})
+    change_settings(instance, changes={"webhookUrl": None})
     receive_message(instance, sender="17680561234", body="hello")
     assert kinds(emitted) == [("chat", "no_address"), ("message", "no_address")]
 
@@ -130,7 +130,7 @@ def test_hooks_of_an_unpaid_instance_are_skipped_with_the_reason(
 def test_old_messages_are_ignored_if_the_setting_is_on(
     instance: Instance, emitted: Emitted, ignore: bool, age: int, skip: str
 ) -> None:
-    change_settings(instance, {"ignoreOldMessages": ignore})
+    change_settings(instance, changes={"ignoreOldMessages": ignore})
     then = timezone.now() - timedelta(seconds=age)
     receive_message(instance, sender="17680561234", body="hello", time=then)
     assert kinds(emitted)[-1] == ("message", skip)
@@ -157,7 +157,7 @@ def test_linking_goes_through_loading(instance: Instance, emitted: Emitted) -> N
     ],
 )
 def test_fixed_bodies_of_calls_and_videos(instance: Instance, type: str, on: bool, body: str) -> None:
-    change_settings(instance, {"videoUploadOn": on})
+    change_settings(instance, changes={"videoUploadOn": on})
     message = receive_message(instance, sender="17680561234", type=type, body="https://example.com/a.mp4")
     assert message.body == body
 

@@ -77,7 +77,7 @@ class Command(BaseCommand):
             raise CommandError(str(fault)) from None
         try:
             opened = open_load_test(
-                instances, url, parallel=options["parallel"], guaranteed=options["guaranteed"]
+                instances, url=url, parallel=options["parallel"], guaranteed=options["guaranteed"]
             )
         except LoadTestAccountTaken as fault:
             raise CommandError(str(fault)) from None

@@ -9,7 +9,7 @@ of its token. They write no audit entries, so they take no `acting_user`.
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from django.db import transaction
 from django.utils import timezone
@@ -100,7 +100,21 @@ def find_chat(instance: Instance, chat_id: str) -> Chat:
     return chat
 
 
-def update_chat(instance: Instance, chat_id: str, **fields: Any) -> Chat:
+class ChatFields(TypedDict, total=False):
+    """The fields of Chat that the actions below set."""
+
+    unread: int
+    marked_unread: bool
+    read_number: int
+    cleared_number: int
+    pinned_at: datetime | None
+    archived: bool
+    removed_at: datetime
+    activity: str
+    activity_until: datetime | None
+
+
+def update_chat(instance: Instance, chat_id: str, **fields: Unpack[ChatFields]) -> Chat:
     """Set these fields of the chat under the instance's lock. Raises Denied."""
     events.lock(instance)
     chat = find_chat(instance, chat_id)
@@ -149,18 +163,17 @@ def mark_unread(instance: Instance, *, chat_id: str) -> Chat:
 @transaction.atomic
 def pin_chat(instance: Instance, *, chat_id: str, on: bool) -> Chat:
     """Pin the chat to the top of the list, newest pin first, or unpin it. Pinning takes it out of the archive."""
-    return update_chat(
-        instance, chat_id, **({"pinned_at": timezone.now(), "archived": False} if on else UNPINNED)
-    )
-
-
-UNPINNED = {"pinned_at": None}
+    if on:
+        return update_chat(instance, chat_id, pinned_at=timezone.now(), archived=False)
+    return update_chat(instance, chat_id, pinned_at=None)
 
 
 @transaction.atomic
 def archive_chat(instance: Instance, *, chat_id: str, on: bool) -> Chat:
     """Move the chat to the end of the list, unpinned, until its next message (chat_for_message); or move it back."""
-    return update_chat(instance, chat_id, archived=on, **(UNPINNED if on else {}))
+    if on:
+        return update_chat(instance, chat_id, archived=True, pinned_at=None)
+    return update_chat(instance, chat_id, archived=False)
 
 
 @transaction.atomic
@@ -177,7 +190,7 @@ def clear_chat(instance: Instance, *, chat_id: str) -> Chat:
 def remove_chat(instance: Instance, *, chat_id: str) -> Chat:
     """Clear the history and remove the chat from the list until its next message. The account stays in a group."""
     clear_chat(instance, chat_id=chat_id)
-    return update_chat(instance, chat_id, removed_at=timezone.now(), archived=False, **UNPINNED)
+    return update_chat(instance, chat_id, removed_at=timezone.now(), archived=False, pinned_at=None)
 
 
 @transaction.atomic

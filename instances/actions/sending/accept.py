@@ -129,7 +129,7 @@ def enqueue(outgoing: OutgoingMessage) -> bool:
 
 @transaction.atomic
 def record_sent(
-    instance: Instance, taken: Sequence[tuple[OutgoingMessage, Sequence[Ack]]], *, next_send_at: datetime
+    instance: Instance, *, taken: Sequence[tuple[OutgoingMessage, Sequence[Ack]]], next_send_at: datetime
 ) -> list[Message]:
     """Record messages that the channel has sent, in this order, with the acks that each already has.
 

@@ -15,7 +15,7 @@ ACTIONS_LIMIT = 400  # of one instance, as many as messages; *ours*
 
 
 @transaction.atomic
-def enqueue_command(instance: Instance, command: QueueableCommand) -> QueuedAction:
+def enqueue_command(instance: Instance, *, command: QueueableCommand) -> QueuedAction:
     """Append a command to the queue.
 
     Raises:

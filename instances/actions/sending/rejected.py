@@ -10,7 +10,7 @@ from instances.models import Instance, OutgoingMessage, OutgoingQueue
 
 
 @transaction.atomic
-def remove_rejected(instance: Instance, rejected: Sequence[OutgoingMessage]) -> int:
+def remove_rejected(instance: Instance, *, rejected: Sequence[OutgoingMessage]) -> int:
     """Remove these messages from the queue, so that it continues; returns how many were still in it."""
     removed = len(remove_from_queue(rejected))
     OutgoingQueue.objects.filter(instance=instance).update(length=F("length") - removed)

@@ -40,7 +40,7 @@ def get_instance(instances: InstanceQuerySet, number: str) -> Instance:
 def change_settings(instance: Instance, changes: dict[str, Any], *, acting_user: Any) -> None:
     """Runs the action. Responds 400 with the setting's name if a value is invalid."""
     try:
-        settings_actions.change_settings(instance, changes, acting_user=acting_user)
+        settings_actions.change_settings(instance, changes=changes, acting_user=acting_user)
     except SettingsError as error:
         raise exceptions.ValidationError({error.key: error.sentence}) from None
 

@@ -99,7 +99,7 @@ class RedeliveryViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Redeliver
         wanted = as_selection(given.validated_data)
         if given.validated_data["dryRun"]:
             return Response(PreviewSerializer(redelivery.preview(instances, wanted)).data)
-        job = impossible_as_409(lambda: redelivery.plan(instances, wanted, acting_user=request.user))
+        job = impossible_as_409(lambda: redelivery.plan(instances, wanted=wanted, acting_user=request.user))
         created = RedeliverySerializer(self.get_queryset().get(pk=job.pk))
         return Response(created.data, status.HTTP_201_CREATED)
 

@@ -83,7 +83,7 @@ class SandboxChannel:
         processed = 0
         for instance in Instance.objects.filter(pk__in=list(keys)):
             try:
-                processed += receipts.record_due_receipts(instance, now)
+                processed += receipts.record_due_receipts(instance, now=now)
             except Instance.DoesNotExist:
                 continue  # deleted in the meantime
         return processed

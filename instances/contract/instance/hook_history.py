@@ -2,10 +2,6 @@
 
 from typing import Any
 
-from django.db import transaction
-
-from accounts import audit
-from accounts.audit import AuditAction
 from hooks.actions.hooks import NotPossible, resend, try_now
 from hooks.models import Hook, Kind, State
 from instances.contract.arguments import text, unix_time
@@ -98,13 +94,10 @@ def repeat_hook(instance: Instance, *, message_id: str) -> dict[str, Any]:
     if hook is None:
         raise CallFailed("No hook was found for this `messageId`.")
     try:
-        with transaction.atomic():
-            if hook.is_finished:
-                resend(hook, acting_user=None)
-                audit.record(instance, AuditAction.HOOK_RESENT, acting_user=None, hook=hook.webhook_id)
-            elif hook.state == State.RETRYING:
-                try_now(hook, acting_user=None)
-                audit.record(instance, AuditAction.HOOK_TRIED_NOW, acting_user=None, hook=hook.webhook_id)
+        if hook.is_finished:
+            resend(hook, acting_user=None)
+        elif hook.state == State.RETRYING:
+            try_now(hook, acting_user=None)
     except NotPossible as error:
         raise CallFailed(str(error)) from None
     return {"success": True, "message": "The hook is queued.", "messageId": message_id}

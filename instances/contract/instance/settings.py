@@ -37,7 +37,7 @@ def settings(instance: Instance, **changes: Any) -> dict[str, Any]:
     if not changes:
         return read_settings(instance)
     try:
-        changed = change_settings(instance, changes)
+        changed = change_settings(instance, changes=changes)
     except SettingsError as error:
         raise BadArgument(error.sentence) from None
     return {**read_settings(instance), "update": changed, "updated": changed}
@@ -56,7 +56,7 @@ def webhook(instance: Instance, **changes: Any) -> dict[str, Any]:
         url = read_settings(instance)["webhookUrl"]
         return {"set": False, "message": url or "", "webhookUrl": url}
     try:
-        changed = change_settings(instance, changes)
+        changed = change_settings(instance, changes=changes)
     except SettingsError as error:
         raise CallFailed(error.sentence) from None
     url = read_settings(instance)["webhookUrl"]

@@ -44,7 +44,7 @@ def save_address(request: HtmxRequest, number: int) -> HttpResponse:
             )
         return card_response(request, number, "webhook", address_form=form, failed=True)
     wanted = {"webhookUrl": form.cleaned_data["url"] or None}
-    changed = change_settings(instance, wanted, acting_user=current_user(request))
+    changed = change_settings(instance, changes=wanted, acting_user=current_user(request))
     if in_setup:
         return redirect("instances:setup", number)
     return card_response(request, number, "webhook", saved="changed" if changed else "same")

@@ -96,7 +96,7 @@ def create_from_selected(request: HttpRequest) -> HttpResponse:
 
 def create_job(request: HttpRequest, instance: Instance, selected: selection.Filter) -> HttpResponse:
     try:
-        job = redelivery.plan(queryset_of(instance), selected, acting_user=request.user)
+        job = redelivery.plan(queryset_of(instance), wanted=selected, acting_user=request.user)
     except NotPossible as reason:
         messages.error(request, str(reason))
         return redirect_to_log(instance)

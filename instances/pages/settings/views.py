@@ -59,7 +59,7 @@ def save(request: HtmxRequest, number: int) -> HttpResponse:
     )
     before = read_settings(instance)
     try:
-        changed = change_settings(instance, submitted, acting_user=current_user(request))
+        changed = change_settings(instance, changes=submitted, acting_user=current_user(request))
     except SettingsError as error:
         refusal = {"save_error": error.sentence}
         rows = build_card_rows(instance, is_flags=is_flags, submitted=submitted, invalid_name=error.key)

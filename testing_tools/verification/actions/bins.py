@@ -22,7 +22,7 @@ def open_own_bin(account: Account) -> Bin:
 
 
 @transaction.atomic
-def set_response(bin: Bin, response: ConfiguredResponse, *, acting_user: User | None) -> None:
+def set_response(bin: Bin, *, response: ConfiguredResponse, acting_user: User | None) -> None:
     """Set the bin's response; configured failures count from the next request."""
     # Locked, so that no capture raises the number between this read and the save.
     row = Bin.objects.select_for_update().get(pk=bin.pk)

@@ -131,7 +131,7 @@ def capture(
         return None
     result = CaptureResult._make((*row[:4], json.loads(row[4]), *row[5:]))
     if result.number > KEEP_NEWEST and result.number % TRIM_EVERY == 0:
-        drop(result.bin_id, Q(number__lte=result.number - KEEP_NEWEST))
+        drop(result.bin_id, which=Q(number__lte=result.number - KEEP_NEWEST))
     return result
 
 
@@ -146,7 +146,7 @@ def clean(text: str) -> str:
 
 
 @transaction.atomic
-def drop(bin_id: int, which: Q) -> int:
+def drop(bin_id: int, *, which: Q) -> int:
     """Remove captures of one bin and count them as dropped; returns how many.
 
     The bin's row is locked first: two concurrent calls would count the same capture twice, or deadlock. Captures that
@@ -170,7 +170,7 @@ def delete_expired_captures(now: datetime | None = None) -> int:
     Share.objects.filter(expires_at__lt=now - KEEP_FOR).delete()
     old = Q(at__lt=now - KEEP_FOR)
     bins = list(Capture.objects.filter(old).order_by().values_list("bin_id", flat=True).distinct())
-    return sum(drop(bin_id, old) for bin_id in bins)
+    return sum(drop(bin_id, which=old) for bin_id in bins)
 
 
 @transaction.atomic
@@ -182,17 +182,17 @@ def mark_read(capture: Capture) -> None:
 
 
 @transaction.atomic
-def write_note(capture: Capture, text: str, *, acting_user: User | None) -> None:
+def write_note(capture: Capture, *, text: str) -> None:
     """Set the note of a capture, cut to 500 characters; empty removes it.
 
-    Writes no audit row: a note is a bookmark of its reader and changes no behaviour.
+    It has no audit row and so no `acting_user`: a note is a bookmark of its reader and changes no behaviour.
     """
     capture.note = clean(text).strip()[:500]
     capture.save(update_fields=["note"])
 
 
 @transaction.atomic
-def delete(bin: Bin, captures: CaptureQuerySet, *, acting_user: User | None) -> tuple[datetime, int]:
+def delete(bin: Bin, *, captures: CaptureQuerySet, acting_user: User | None) -> tuple[datetime, int]:
     """Delete these captures of the bin; returns the time to pass to restore(), and how many were deleted."""
     at = timezone.now()
     count = captures.filter(deleted_at=None).update(deleted_at=at)
@@ -202,7 +202,7 @@ def delete(bin: Bin, captures: CaptureQuerySet, *, acting_user: User | None) -> 
 
 
 @transaction.atomic
-def restore(bin: Bin, at: datetime, *, acting_user: User | None) -> int:
+def restore(bin: Bin, *, at: datetime, acting_user: User | None) -> int:
     """Restore what was deleted at that time, within UNDO_FOR; returns how many, 0 if it is too late."""
     if at < timezone.now() - UNDO_FOR:
         return 0

@@ -53,7 +53,7 @@ def response(request: HtmxRequest, key: str) -> HttpResponse:
             "fault": {error.field: str(error)},
         }
         return render_tool(request, "bin_response.html", context, status=422)
-    bin_actions.set_response(bin, configured, acting_user=current_user(request))
+    bin_actions.set_response(bin, response=configured, acting_user=current_user(request))
     said = f"Saved. The bin responds {responses.describe_response(bin)}."
     if request.htmx:
         return render_tool(request, "bin_response.html", response_context(bin, configured) | {"said": said})
@@ -86,7 +86,7 @@ def response_context(bin: Bin, configured: ConfiguredResponse) -> dict[str, obje
 def note(request: HtmxRequest, key: str, public_id: str) -> HttpResponse:
     """Set the note of a capture; an empty one removes it."""
     capture = visible_capture(changeable_bin(request, key), public_id)
-    capture_actions.write_note(capture, request.POST.get("note", ""), acting_user=current_user(request))
+    capture_actions.write_note(capture, text=request.POST.get("note", ""))
     if request.htmx:
         return render(
             request,
@@ -102,7 +102,9 @@ def delete(request: HtmxRequest, key: str, public_id: str) -> HttpResponse:
     """Delete one capture; the response offers to undo it."""
     bin = changeable_bin(request, key)
     capture = visible_capture(bin, public_id)
-    at, _ = capture_actions.delete(bin, bin.captures.filter(pk=capture.pk), acting_user=current_user(request))
+    at, _ = capture_actions.delete(
+        bin, captures=bin.captures.filter(pk=capture.pk), acting_user=current_user(request)
+    )
     if request.htmx:
         context = count_context(bin) | {"undo": undo_context(bin, at), "deleted": capture, "news": True}
         return render(request, "testing_tools/verification/bin_undo.html", context)
@@ -117,7 +119,7 @@ def delete_all(request: HttpRequest, key: str) -> HttpResponse:
     filter = Filter(request.POST.get("q", ""))
     numbers = filter.apply(Capture.objects.kept(bin)).order_by().values("pk")
     at, count = capture_actions.delete(
-        bin, bin.captures.filter(pk__in=numbers), acting_user=current_user(request)
+        bin, captures=bin.captures.filter(pk__in=numbers), acting_user=current_user(request)
     )
     if not count:
         messages.info(request, "No requests to delete.")
@@ -131,7 +133,7 @@ def undo(request: HttpRequest, key: str) -> HttpResponse:
     """Restore what was deleted at `at` (microseconds, from the page)."""
     bin = changeable_bin(request, key)
     at = from_stamp(request.POST.get("at"))
-    count = capture_actions.restore(bin, at, acting_user=current_user(request)) if at else 0
+    count = capture_actions.restore(bin, at=at, acting_user=current_user(request)) if at else 0
     if count:
         messages.success(request, "1 request restored." if count == 1 else f"{count} requests restored.")
     else:

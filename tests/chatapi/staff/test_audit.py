@@ -24,6 +24,7 @@ from hooks.actions.endpoints import (
     rotate_secret,
 )
 from hooks.actions.hooks import NotPossible, cancel, resend, skip, try_now
+from hooks.actions.simulation import simulate
 from hooks.models import Hook, Kind, State
 from instances.actions.lifecycle import (
     change_instance,
@@ -35,6 +36,8 @@ from instances.actions.lifecycle import (
 from instances.actions.settings import change_settings
 from instances.actions.status import change_status
 from instances.models import Instance
+from testing_tools.simulation.actions import advance, cancel_run, create_run
+from testing_tools.simulation.models import Plan, SimulationRun
 from tests.factories import UserFactory
 
 
@@ -56,7 +59,7 @@ def newest() -> AuditEntry:
 
 @pytest.mark.django_db
 def test_signing_up_is_the_first_entry_of_an_account() -> None:
-    account = sign_up("bob@example.org", "correct horse 9")
+    account = sign_up("bob@example.org", password="correct horse 9")
     assert trail() == [("bob@example.org", "account.signed_up", "account bob@example.org")]
     assert newest().account == account
 
@@ -74,7 +77,7 @@ def test_keys_are_named_by_the_beginning_that_is_shown_anyway(alice: User) -> No
 
 def test_of_settings_it_says_which_and_not_what(alice: User, instance: Instance) -> None:
     change_settings(
-        instance, {"webhookUrl": "https://example.com/?secret=7", "sendDelay": 3}, acting_user=alice
+        instance, changes={"webhookUrl": "https://example.com/?secret=7", "sendDelay": 3}, acting_user=alice
     )
     assert trail() == [("alice@example.org", "instance.settings", "instance Shop")]
     assert newest().detail == {"changed": ["sendDelay", "webhookUrl"]}
@@ -82,12 +85,12 @@ def test_of_settings_it_says_which_and_not_what(alice: User, instance: Instance)
 
 
 def test_settings_that_stay_as_they_are_leave_no_entry(alice: User, instance: Instance) -> None:
-    change_settings(instance, {"sendDelay": 0}, acting_user=alice)
+    change_settings(instance, changes={"sendDelay": 0}, acting_user=alice)
     assert trail() == []
 
 
 def test_what_a_token_does_has_no_person(alice: User, instance: Instance) -> None:
-    change_settings(instance, {"sendDelay": 3}, acting_user=None)
+    change_settings(instance, changes={"sendDelay": 3}, acting_user=None)
     assert trail() == [("", "instance.settings", "instance Shop")]
 
 
@@ -150,6 +153,36 @@ def test_hooks_are_named_in_the_entry_about_their_instance(alice: User, instance
     assert newest().action == "hook.skipped"
 
 
+def test_a_simulated_hook_is_audited_and_a_run_of_them_once(alice: User, instance: Instance) -> None:
+    url = "http://127.0.0.1:9/"
+    hook = simulate(instance.endpoint, kind=Kind.ACK, body=b"{}", to_url=url, acting_user=alice)
+    assert trail() == [("alice@example.org", "hook.simulated", "instance Shop")]
+    assert newest().detail == {"hook": hook.webhook_id}
+
+    def new_run() -> SimulationRun:
+        return create_run(
+            instance,
+            kind="message",
+            plan=Plan.REPEAT,
+            body=b"{}",
+            to_url=url,
+            count=3,
+            pause=0,
+            acting_user=alice,
+        )
+
+    run = new_run()
+    assert (newest().action, newest().detail) == ("simulation.run_created", {"plan": "repeat", "hooks": 3})
+    advance(run)
+    cancel_run(run, acting_user=alice)  # it has finished, so nothing changes
+    cancelled = new_run()
+    for _ in range(2):
+        cancel_run(cancelled, acting_user=alice)
+    assert [action for _, action, _ in trail()[1:]] == [
+        "simulation.run_created", "simulation.run_created", "simulation.run_cancelled",
+    ]  # fmt: skip
+
+
 def test_a_refused_change_leaves_no_entry(alice: User, instance: Instance) -> None:
     hook = Hook.objects.create(endpoint=instance.endpoint, kind=Kind.MESSAGE, body=b"{}")
     with pytest.raises(NotPossible):
@@ -165,7 +198,7 @@ def test_redelivery_jobs(alice: User, instance: Instance) -> None:
         state=State.FAILED,
         finished_at=timezone.now(),
     )
-    job = redelivery.plan(Instance.objects.all(), {"states": ["failed"]}, acting_user=alice)
+    job = redelivery.plan(Instance.objects.all(), wanted={"states": ["failed"]}, acting_user=alice)
     for change in (redelivery.pause, redelivery.resume, redelivery.cancel):
         change(job, acting_user=alice)
     assert [action for _, action, _ in trail()] == [
@@ -207,7 +240,7 @@ def test_members_come_and_go(alice: User) -> None:
 
 def test_staff_sets_a_password_and_rights(alice: User, charlie: User) -> None:
     AuditEntry.objects.all().delete()
-    set_password(alice, "another-one-7", acting_user=charlie)
+    set_password(alice, password="another-one-7", acting_user=charlie)
     set_rights(alice, is_active=True, is_staff=True, is_superuser=False, acting_user=charlie)
     assert trail() == [
         ("charlie@example.org", "user.password_set", "user alice@example.org"),
@@ -243,7 +276,7 @@ def test_staff_finds_entries_by_person_by_instance_and_by_account(
 ) -> None:
     bob = UserFactory(email="bob@example.org")
     rotate_token(instance, acting_user=alice)
-    set_password(bob, "another-one-7", acting_user=charlie)
+    set_password(bob, password="another-one-7", acting_user=charlie)
     for text, actions in {
         "alice@": ["instance.token_rotated"],
         "12345": ["instance.token_rotated"],

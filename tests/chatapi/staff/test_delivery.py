@@ -41,7 +41,7 @@ def attempt(instance: Instance) -> Attempt:
 
 @pytest.mark.parametrize("model", ["endpoint", "hook", "attempt", "redelivery"])
 def test_each_can_be_seen_and_none_changed(charlie, instance, attempt, model):
-    job = redelivery.plan(Instance.objects.all(), {}, acting_user=None)
+    job = redelivery.plan(Instance.objects.all(), wanted={}, acting_user=None)
     key = {
         "endpoint": instance.pk, "hook": attempt.hook_id, "attempt": attempt.pk, "redelivery": job.pk,
     }[model]  # fmt: skip

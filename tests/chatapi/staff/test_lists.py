@@ -59,7 +59,7 @@ def rows(instance: Instance) -> None:
         Attempt.objects.create(
             hook=hook, number=1, started_at=now, url="https://x.example", outcome=Outcome.OK
         )
-        redelivery.plan(Instance.objects.filter(pk=other.pk), {}, acting_user=None)
+        redelivery.plan(Instance.objects.filter(pk=other.pk), wanted={}, acting_user=None)
 
 
 @pytest.mark.parametrize("name", QUERIES)

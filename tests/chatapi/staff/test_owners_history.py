@@ -15,8 +15,8 @@ PAGE = "/account/history/"
 def test_it_tells_of_oneself_of_tokens_and_of_staff(
     alice: Client, instance: Instance, charlie: User, staff: Client
 ) -> None:
-    change_settings(instance, {"sendDelay": 3}, acting_user=instance.owner.owner)
-    change_settings(instance, {"sendDelay": 4}, acting_user=None)
+    change_settings(instance, changes={"sendDelay": 3}, acting_user=instance.owner.owner)
+    change_settings(instance, changes={"sendDelay": 4}, acting_user=None)
     stop_instance(instance, reason="looks like spam", acting_user=charlie)
     staff.post(f"/admin/accounts/account/do/look/?pk={instance.owner_id}", {"reason": "ticket 7"})
     staff.get("/log/")
@@ -36,7 +36,7 @@ def test_it_tells_of_oneself_of_tokens_and_of_staff(
 
 def test_older_ones_follow_by_key(alice: Client, instance: Instance) -> None:
     for number in range(60):
-        change_settings(instance, {"sendDelay": number + 1}, acting_user=None)
+        change_settings(instance, changes={"sendDelay": number + 1}, acting_user=None)
     first = alice.get(PAGE)
     second = alice.get(PAGE, {"before": first.context["older"]})
     keys = [row["entry"].pk for answer in (first, second) for row in answer.context["rows"]]

@@ -176,7 +176,7 @@ def test_a_superuser_is_changed_by_superusers_alone(of_group: Callable[[str], Cl
     page = reverse("admin:accounts_user_change", args=[charlie.pk])
     assert client.post(page, {"is_active": ""}).status_code == 403
     with pytest.raises(PermissionError):
-        set_groups(charlie, [], acting_user=client.person)  # type: ignore[attr-defined]
+        set_groups(charlie, groups=[], acting_user=client.person)  # type: ignore[attr-defined]
     with pytest.raises(PermissionError):
         set_rights(
             charlie,

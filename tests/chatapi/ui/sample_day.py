@@ -57,7 +57,7 @@ class Day(World):
         record_payment(shop, days=90, amount=29, note="Quarter")
         configure(shop.endpoint, url=url)
         flags = ("ackNotificationsOn", "chatUpdateOn", "statusNotificationsOn", "guaranteedHooks")
-        change_settings(shop, dict.fromkeys(flags, True))
+        change_settings(shop, changes=dict.fromkeys(flags, True))
         shop.refresh_from_db()
         add_contacts(shop)
         for phone, name, words in TALK:

@@ -40,7 +40,7 @@ def test_each_page_says_which_step_is_next(alice: Client, instance: Instance) ->
         if len(said) == 1:
             link_sandbox(instance)
         else:
-            change_settings(instance, {"webhookUrl": "https://example.com/hook"})
+            change_settings(instance, changes={"webhookUrl": "https://example.com/hook"})
 
     assert said == [
         "First steps: 0 of 5 done. Next: Link the instance",

@@ -97,7 +97,7 @@ def test_two_people_who_change_different_things_do_not_undo_each_other(endpoint:
 def test_an_override_ends_at_its_time_and_keeps_the_own_url(endpoint: Endpoint) -> None:
     configure(endpoint, url=A)
     until = timezone.now() + timedelta(minutes=30)
-    override_url(endpoint, url=OVERRIDE, until=until)
+    override_url(endpoint, url=OVERRIDE, until=until, acting_user=None)
     kept = stored(endpoint)
     assert (kept.url, kept.override_url, kept.override_until) == (A, OVERRIDE, until)
     assert kept.effective_url() == OVERRIDE
@@ -107,18 +107,18 @@ def test_an_override_ends_at_its_time_and_keeps_the_own_url(endpoint: Endpoint) 
 
 def test_a_returned_address_is_the_own_one_again(endpoint: Endpoint) -> None:
     configure(endpoint, url=A)
-    override_url(endpoint, url=OVERRIDE, until=timezone.now() + timedelta(minutes=30))
-    end_override(endpoint)
+    override_url(endpoint, url=OVERRIDE, until=timezone.now() + timedelta(minutes=30), acting_user=None)
+    end_override(endpoint, acting_user=None)
     kept = stored(endpoint)
     assert (kept.effective_url(), kept.override_url, kept.override_until) == (A, "", None)
-    end_override(endpoint)  # twice is once
+    end_override(endpoint, acting_user=None)  # twice is once
 
 
 def test_after_an_outage_every_override_is_ended(endpoint: Endpoint) -> None:
     other = InstanceFactory().endpoint
     soon = timezone.now() + timedelta(minutes=30)
     configure(endpoint, url=A)
-    override_url(endpoint, url=OVERRIDE, until=soon)
+    override_url(endpoint, url=OVERRIDE, until=soon, acting_user=None)
     assert end_all_overrides() == 1
     assert end_all_overrides() == 0
     assert stored(endpoint).effective_url() == A
@@ -127,7 +127,7 @@ def test_after_an_outage_every_override_is_ended(endpoint: Endpoint) -> None:
 
 def test_an_invalid_url_overrides_nothing(endpoint: Endpoint) -> None:
     with pytest.raises(InvalidUrl):
-        override_url(endpoint, url="nonsense", until=timezone.now())
+        override_url(endpoint, url="nonsense", until=timezone.now(), acting_user=None)
     assert stored(endpoint).override_url == ""
 
 

@@ -54,7 +54,7 @@ def of(*endpoints: Endpoint) -> Any:
 
 
 def plan(endpoint: Endpoint, wanted: dict[str, Any] = FAILED) -> Redelivery:
-    return redelivery.plan(of(endpoint), wanted, acting_user=None)
+    return redelivery.plan(of(endpoint), wanted=wanted, acting_user=None)
 
 
 def totals(job: Redelivery) -> tuple[str, int, int, int]:
@@ -140,7 +140,7 @@ def test_a_lane_that_is_slow_or_paused_keeps_no_other_waiting(endpoint: Endpoint
     for lane, n in ((endpoint, 150), (slow, 150), (paused, 1)):
         hooks(lane, n)
     pause(paused, acting_user=None)
-    job = redelivery.plan(of(endpoint, slow, paused), FAILED, acting_user=None)
+    job = redelivery.plan(of(endpoint, slow, paused), wanted=FAILED, acting_user=None)
     assert redelivery.work() == 200
     deliver(*Hook.objects.filter(endpoint=endpoint, state=State.RETRYING))
     assert redelivery.work() == 50
@@ -237,7 +237,7 @@ def test_a_portion_that_another_run_has_done_is_not_done_twice(endpoint: Endpoin
     part = job.parts.select_related("endpoint").get()  # as a run read it that was held up
     redelivery.work()
     deliver()
-    assert redelivery.portion(job, part, 100) == 0
+    assert redelivery.portion(job, part=part, size=100) == 0
     assert totals(job) == ("running", 150, 100, 0)
 
 

@@ -57,7 +57,7 @@ def test_hooks_of_that_day_verify_with_either_secret_and_later_ones_with_the_new
         old = endpoint.secret
         new = rotate_secret(endpoint, acting_user=None)
         emit(endpoint)
-        simulated = simulate(endpoint, kind=Kind.ACK, body=b'{"n":9}', to_url=receiver.url)
+        simulated = simulate(endpoint, kind=Kind.ACK, body=b'{"n":9}', to_url=receiver.url, acting_user=None)
         receiver.wait_for(2)
         Endpoint.objects.update(previous_secret_until=timezone.now())
         emit(endpoint)

@@ -193,11 +193,13 @@ def test_the_address_is_the_one_at_the_time_of_the_claim(me: Dispatcher, lane: E
     emit(lane, 4)
     configure(lane, url="http://new.example/")
     assert me.claim(lane, n=1)[0].url == "http://new.example/"
-    override_url(lane, url="http://override.example/", until=timezone.now() + timedelta(minutes=1))
+    override_url(
+        lane, url="http://override.example/", until=timezone.now() + timedelta(minutes=1), acting_user=None
+    )
     assert me.claim(lane, n=1)[0].url == "http://override.example/"
-    override_url(lane, url="http://override.example/", until=timezone.now())
+    override_url(lane, url="http://override.example/", until=timezone.now(), acting_user=None)
     assert me.claim(lane, n=1)[0].url == "http://new.example/"
-    end_override(lane)
+    end_override(lane, acting_user=None)
     assert me.claim(lane, n=1)[0].url == "http://new.example/"
 
 

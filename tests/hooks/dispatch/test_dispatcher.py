@@ -271,10 +271,10 @@ def test_a_failed_hook_steps_aside(tmp_path: Path) -> None:
 def test_an_override_gets_the_hooks_until_it_is_ended(tmp_path: Path) -> None:
     with Receiver() as own, Receiver() as override, Dispatch(tmp_path):
         alice = endpoint(own.url)
-        override_url(alice, url=override.url, until=timezone.now() + timedelta(minutes=30))
+        override_url(alice, url=override.url, until=timezone.now() + timedelta(minutes=30), acting_user=None)
         wait_for(emit(alice)[0], State.DELIVERED)
         assert (len(override.requests), len(own.requests)) == (1, 0)
-        end_override(alice)
+        end_override(alice, acting_user=None)
         wait_for(emit(alice)[0], State.DELIVERED)
         assert (len(override.requests), len(own.requests)) == (1, 1)
 
@@ -283,7 +283,7 @@ def test_an_override_ends_at_its_time_without_a_write(tmp_path: Path) -> None:
     with Receiver() as own, Receiver() as override, Dispatch(tmp_path):
         alice = endpoint(own.url)
         until = timezone.now() + timedelta(seconds=2)
-        override_url(alice, url=override.url, until=until)
+        override_url(alice, url=override.url, until=until, acting_user=None)
         wait_until(lambda: timezone.now() > until, "two seconds are over")
         wait_for(emit(alice)[0], State.DELIVERED)
         assert (len(override.requests), len(own.requests)) == (0, 1)

@@ -132,7 +132,9 @@ def test_what_a_verifications_bin_answers_says_nothing_about_the_address(
     endpoint = InstanceFactory(url="http://a.example/").endpoint
     since = datetime(2030, 1, 1, tzinfo=UTC)
     Endpoint.objects.update(failing_since=since)
-    override_url(endpoint, url="http://bin.example/", until=timezone.now() + timedelta(minutes=30))
+    override_url(
+        endpoint, url="http://bin.example/", until=timezone.now() + timedelta(minutes=30), acting_user=None
+    )
     assert answered(session, endpoint, 200) == since
 
 

@@ -49,7 +49,7 @@ class ApiClient:
 
 def create_account(name: str) -> ApiClient:
     """Creates an account with a key and an authenticated instance."""
-    account = sign_up(f"{name}@example.org", "a-password-of-theirs")
+    account = sign_up(f"{name}@example.org", password="a-password-of-theirs")
     key = issue_key(account, acting_user=None)[1]
     instance = link_sandbox(create_instance(account, name=f"{name}'s"))
     return ApiClient(account, key, instance)

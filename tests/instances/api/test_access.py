@@ -73,7 +73,7 @@ def filled(alice: ApiClient) -> dict[str, str]:
     hook, other, *_ = skipped = list(Hook.objects.filter(endpoint=alice.instance.pk).order_by("id"))
     assert {one.state for one in skipped} == {State.SKIPPED}
     mine = Instance.objects.filter(pk=alice.instance.pk)
-    job, paused = (redelivery.plan(mine, {"states": ["skipped"]}, acting_user=None) for _ in range(2))
+    job, paused = (redelivery.plan(mine, wanted={"states": ["skipped"]}, acting_user=None) for _ in range(2))
     redelivery.pause(paused, acting_user=None)
     return {
         "instance": str(alice.instance.number),

@@ -60,7 +60,7 @@ def send(case: Any, key: str) -> Any:
 @pytest.fixture
 def real_ids(alice: ApiClient) -> dict[str, str]:
     """Existing ids by the beginning of the path that uses them."""
-    change_settings(alice.instance, {"webhookUrl": "https://example.com/hook"})
+    change_settings(alice.instance, changes={"webhookUrl": "https://example.com/hook"})
     receive_message(alice.instance, sender="17680561234", body="hello")
     hook = Hook.objects.filter(endpoint_id=alice.instance.pk).latest("pk")
     return {"/api/v1/instances/": str(alice.instance.number), "/api/v1/hooks/": hook.public_id.hex}

@@ -125,7 +125,7 @@ def delivers_every_message_type(channel: Channel, messenger: Messenger, instance
             assert_refused(lambda message=message: channel.deliver(instance, message), channel.cannot[type])  # type: ignore[misc]
         else:
             channel.deliver(instance, message)
-            record_sent(instance, [(message, (Ack.SENT,))], next_send_at=timezone.now())
+            record_sent(instance, taken=[(message, (Ack.SENT,))], next_send_at=timezone.now())
             bodies.append(body)
     work(channel)
     assert messenger.received(instance, chat_id=ANN) == bodies, "each message arrives once and in order"

@@ -41,7 +41,7 @@ def example_data(instance: Instance, settings: Any) -> Instance:
     settings.OUTPUT_IP = "192.0.2.7"
     change_settings(
         instance,
-        {"webhookUrl": "https://example.com/old", "webhookStatuses": True, "instanceStatuses": True},
+        changes={"webhookUrl": "https://example.com/old", "webhookStatuses": True, "instanceStatuses": True},
     )
     change_status(instance, substatus="phone")
     change_status(instance, substatus="normal")

@@ -18,7 +18,7 @@ PAGE = "/instances/12345/history/"
 
 @pytest.fixture(autouse=True)
 def kept(instance: Instance) -> None:
-    change_settings(instance, {"instanceStatuses": True})
+    change_settings(instance, changes={"instanceStatuses": True})
 
 
 def change(instance, minutes, status="authenticated", substatus="normal"):
@@ -89,7 +89,7 @@ def test_what_is_new_is_counted_and_not_pushed_in(alice, instance):
 
 
 def test_a_history_that_is_not_kept_says_so_and_can_be_switched_on(alice, instance):
-    change_settings(instance, {"instanceStatuses": False})
+    change_settings(instance, changes={"instanceStatuses": False})
     page = alice.get(PAGE).content.decode()
     assert "The history is not recorded:" in page
     form = page[page.index("history-off") : page.index("Record history")]

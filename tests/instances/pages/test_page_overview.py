@@ -78,7 +78,7 @@ def test_every_status_has_words(alice, instance):
 
 
 def test_the_page_says_how_many_hooks_were_skipped_because_a_flag_is_off(alice, instance):
-    change_settings(instance, {"statusNotificationsOn": False})
+    change_settings(instance, changes={"statusNotificationsOn": False})
     change_status(instance, substatus="phone")
     hook = instance.endpoint.hooks.get()
     assert (hook.kind, hook.state, hook.skip_reason) == (Kind.STATUS, State.SKIPPED, SkipReason.FLAG_OFF)
@@ -110,11 +110,11 @@ def test_the_token_stands_nowhere_in_the_open(alice, instance):
 
 def test_the_first_steps_tick_what_is_true_and_go_away_when_all_is(alice, instance):
     change_status(instance, account_status=AccountStatus.GOT_QR_CODE)
-    change_settings(instance, {"webhookUrl": None})
+    change_settings(instance, changes={"webhookUrl": None})
     steps = alice.get("/instances/12345/").context["steps"]
     assert [step.done for step in steps] == [False, False, False, False, False]
     link_sandbox(instance)
-    change_settings(instance, {"webhookUrl": "https://example.com/hook"})
+    change_settings(instance, changes={"webhookUrl": "https://example.com/hook"})
     steps = alice.get("/instances/12345/").context["steps"]
     assert [step.done for step in steps] == [True, True, False, False, False]
     send_message(instance, chat_id="17680561234", body="hello")

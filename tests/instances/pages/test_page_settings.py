@@ -72,7 +72,7 @@ def test_each_of_the_six_flags_can_be_switched_on_and_off(alice, instance, flag)
 
 def test_what_somebody_else_has_changed_meanwhile_is_not_undone(alice, instance):
     data = flags_form(alice) | {"guaranteedHooks": "on"}
-    change_settings(instance, {"statusNotificationsOn": False})
+    change_settings(instance, changes={"statusNotificationsOn": False})
     alice.post(PAGE, data, headers=HTMX)
     saved = settings(instance)
     assert (saved["statusNotificationsOn"], saved["guaranteedHooks"]) == (False, True)

@@ -158,7 +158,7 @@ def test_a_message_is_quoted_and_forwarded(alice):
 
 
 def test_a_message_typed_on_the_phone_gets_no_ack(alice, instance):
-    change_settings(instance, {"ackNotificationsOn": True, "webhookUrl": "https://example.com/hook"})
+    change_settings(instance, changes={"ackNotificationsOn": True, "webhookUrl": "https://example.com/hook"})
     result = act(alice, "own/write", text="by hand")
     message = Message.objects.get()
     assert (message.from_me, message.by_api) == (True, False)
@@ -186,7 +186,7 @@ def test_an_offline_contact_receives_messages_when_online_again(alice, instance)
     page = alice.get(f"{PAGE}{QUERY}").content.decode()
     assert (rows(page, "own"), rows(page, "contact")) == ({1: True}, {1: False})
     act(alice, "contact", switch="online")
-    record_due_receipts(instance, timezone.now())
+    record_due_receipts(instance, now=timezone.now())
     news = poll(alice, page).content.decode()
     assert states(news) == [[1, "delivered", True, False]]
 
@@ -235,7 +235,9 @@ def test_network_computer_and_synchronising(alice, instance, event, back, status
 
 
 def test_a_low_battery_is_a_status_with_its_hook(alice, instance):
-    change_settings(instance, {"statusNotificationsOn": True, "webhookUrl": "https://example.com/hook"})
+    change_settings(
+        instance, changes={"statusNotificationsOn": True, "webhookUrl": "https://example.com/hook"}
+    )
     result = act(alice, "own", battery="15")
     assert "The battery is at 15 %. Queued Status" in result
     instance.refresh_from_db()

@@ -253,7 +253,9 @@ def test_every_plan_of_every_kind_has_steps(instance, what):
 
 
 def test_a_simulation_cannot_be_sent_again_while_it_is_being_sent(instance):
-    hook = simulate(instance.endpoint, kind=Kind.MESSAGE, body=b"{}", to_url=instance.endpoint.url)
+    hook = simulate(
+        instance.endpoint, kind=Kind.MESSAGE, body=b"{}", to_url=instance.endpoint.url, acting_user=None
+    )
     Hook.objects.update(state=State.SENDING, lease_until=timezone.now(), finished_at=None)
     assert simulate_again(hook) is None
     assert Attempt.objects.count() == 1
@@ -261,7 +263,7 @@ def test_a_simulation_cannot_be_sent_again_while_it_is_being_sent(instance):
 
 def test_one_poll_waits_for_a_short_pause(alice, instance, receiver):
     run = plan_run(alice, instance, "message", "repeat", pause="0.01")
-    assert simulation_actions.advance(run, instance, acting_user=None, seconds=60)
+    assert simulation_actions.advance(run, seconds=60)
     assert len(receiver.requests) == 3
 
 

@@ -25,13 +25,13 @@ def test_changes_to_an_instances_bin_are_logged_with_the_instance():
     instance = InstanceFactory(owner=AccountFactory(email="alice@example.org"))
     alice, bin = instance.owner.owner, bin_actions.open_bin(instance)
     capture_actions.capture(bin.key, method="POST", body=b"private")
-    bin_actions.set_response(bin, ConfiguredResponse(status=503), acting_user=alice)
+    bin_actions.set_response(bin, response=ConfiguredResponse(status=503), acting_user=alice)
     made, url = shares.share(bin, valid_for=timedelta(hours=1), acting_user=alice)
     shares.revoke(made, acting_user=alice)
     shares.revoke(made, acting_user=alice)
-    at, _ = capture_actions.delete(bin, bin.captures.all(), acting_user=alice)
-    capture_actions.delete(bin, bin.captures.all(), acting_user=alice)
-    capture_actions.restore(bin, at, acting_user=alice)
+    at, _ = capture_actions.delete(bin, captures=bin.captures.all(), acting_user=alice)
+    capture_actions.delete(bin, captures=bin.captures.all(), acting_user=alice)
+    capture_actions.restore(bin, at=at, acting_user=alice)
     assert entries() == [
         ("alice@example.org", "bin.answer", "instance", {"answer": "503 immediately"}),
         ("alice@example.org", "bin.shared", "instance", {"lasts": "1h", "number": None}),
@@ -47,7 +47,7 @@ def test_changes_to_an_instances_bin_are_logged_with_the_instance():
 def test_changes_to_an_own_bin_are_logged_with_the_account():
     account = AccountFactory(email="alice@example.org")
     bin_actions.set_response(
-        bin_actions.open_own_bin(account), ConfiguredResponse(), acting_user=account.owner
+        bin_actions.open_own_bin(account), response=ConfiguredResponse(), acting_user=account.owner
     )
     [entry] = AuditEntry.objects.filter(action="bin.answer")
     assert (entry.account, entry.subject_kind, entry.subject_text) == (account, "bin", "My bin")

@@ -58,18 +58,18 @@ def test_all_matching_captures_are_deleted_and_restored_together(alice, bin):
 
 
 def test_after_ten_minutes_nothing_can_be_restored(alice, bin):
-    at, count = capture_actions.delete(bin, bin.captures.all(), acting_user=None)
+    at, count = capture_actions.delete(bin, captures=bin.captures.all(), acting_user=None)
     assert count == 3
     late = at - timedelta(minutes=10, seconds=1)
     Capture.objects.update(deleted_at=late)
-    assert capture_actions.restore(bin, late, acting_user=None) == 0
+    assert capture_actions.restore(bin, at=late, acting_user=None) == 0
     capture_actions.delete_expired_captures()
     assert not Capture.objects.exists()
     assert Bin.objects.get().dropped == 0
 
 
 def test_deleted_captures_do_not_count_as_dropped(bin):
-    capture_actions.delete(bin, bin.captures.filter(number=1), acting_user=None)
+    capture_actions.delete(bin, captures=bin.captures.filter(number=1), acting_user=None)
     Capture.objects.update(at=timezone.now() - timedelta(days=8))
     assert capture_actions.delete_expired_captures() == 2
     assert Bin.objects.get().dropped == 2

@@ -173,7 +173,7 @@ def test_there_is_no_checklist_before_a_minute_or_after_a_capture(instance):
 
 def test_the_checklist_marks_what_passed(instance):
     change_settings(
-        instance, {"ackNotificationsOn": True, "statusNotificationsOn": True, "chatUpdateOn": True}
+        instance, changes={"ackNotificationsOn": True, "statusNotificationsOn": True, "chatUpdateOn": True}
     )
     before = checklist(instance, endpoint_of(instance))
     assert [check.passed for check in before] == [True, True, True, True, True, False]

@@ -46,7 +46,7 @@ def plan_receipts(instance: Instance, *, message_id: str, chat_id: str) -> Seque
         contact = contact_behaviour(instance, chat_id)
         ack, following = acks_when_sent(contact, now)
         if following is not None and following.due_at is not None:
-            replace_receipts(instance, message_id, {chat_id: following})
+            replace_receipts(instance, message_id=message_id, planned={chat_id: following})
         return acks_up_to(ack)
     members = list(
         Participant.objects.filter(chat__instance=instance, chat__chat_id=chat_id)
@@ -58,7 +58,7 @@ def plan_receipts(instance: Instance, *, message_id: str, chat_id: str) -> Seque
     known = contact_behaviours(instance, members)
     reached = {member: acks_when_sent(known.get(member), now) for member in members}
     planned = {member: following for member, (_, following) in reached.items() if following is not None}
-    replace_receipts(instance, message_id, planned)
+    replace_receipts(instance, message_id=message_id, planned=planned)
     return acks_up_to(min(ack for ack, _ in reached.values()))
 
 
@@ -67,7 +67,7 @@ def acks_up_to(ack: Ack) -> list[Ack]:
 
 
 @transaction.atomic
-def replace_receipts(instance: Instance, message_id: str, planned: Mapping[str, NextAck]) -> None:
+def replace_receipts(instance: Instance, *, message_id: str, planned: Mapping[str, NextAck]) -> None:
     """Replace the receipts of a message by these, by the contact's chat id."""
     SandboxReceipt.objects.filter(instance=instance, message_id=message_id).delete()
     SandboxReceipt.objects.bulk_create(
@@ -83,7 +83,7 @@ def replace_receipts(instance: Instance, message_id: str, planned: Mapping[str, 
 
 
 @transaction.atomic
-def record_due_receipts(instance: Instance, now: datetime) -> int:
+def record_due_receipts(instance: Instance, *, now: datetime) -> int:
     """Record the acks that are due, at most RECEIPTS_PER_PASS; returns how many receipts were processed.
 
     Raises:

@@ -25,7 +25,7 @@ START = datetime(2030, 1, 1, tzinfo=UTC)
 @pytest.fixture
 def flapping(instance: Instance) -> Instance:
     """The phone disconnects and reconnects every ten seconds; the history is on."""
-    change_settings(instance, {"instanceStatuses": True})
+    change_settings(instance, changes={"instanceStatuses": True})
     with time_machine.travel(START, tick=False) as clock:
         for substatus in ("phone", "normal", "phone", "normal"):
             change_status(instance, substatus=substatus)
@@ -53,7 +53,7 @@ def test_instance_statuses_of_a_time(get: Call, flapping: Instance) -> None:
 
 
 def test_instance_statuses_of_one_moment_keep_their_order(get: Call, instance: Instance) -> None:
-    change_settings(instance, {"instanceStatuses": True})
+    change_settings(instance, changes={"instanceStatuses": True})
     with time_machine.travel(START, tick=False):
         log_out(instance)
         link_sandbox(instance)
@@ -90,7 +90,7 @@ def test_without_the_flag_nothing_is_kept(instance: Instance) -> None:
 @pytest.fixture
 def message(instance: Instance) -> Message:
     """A received message whose hook is queued; webhookStatuses is on."""
-    change_settings(instance, {"webhookStatuses": True, "webhookUrl": "https://example.com/hook"})
+    change_settings(instance, changes={"webhookStatuses": True, "webhookUrl": "https://example.com/hook"})
     return receive_message(instance, sender="17680561234", body="hello")
 
 
@@ -126,7 +126,7 @@ def test_webhook_status(get: Call, message: Message, state: State, word: str) ->
 
 
 def test_webhook_status_of_a_hook_that_was_skipped(get: Call, instance: Instance) -> None:
-    change_settings(instance, {"webhookStatuses": True})
+    change_settings(instance, changes={"webhookStatuses": True})
     message = receive_message(instance, sender="17680561234", body="hello")
     assert get("webhookStatus", msgId=message.message_id)["status"] == "not sent"
 
@@ -158,7 +158,7 @@ def test_webhook_status_of_an_unknown_message(client: Client, message: Message, 
 
 def test_webhook_status_of_another_instances_message(client: Client, message: Message) -> None:
     other = create_instance(message.instance.owner)
-    change_settings(other, {"webhookStatuses": True})
+    change_settings(other, changes={"webhookStatuses": True})
     address = f"/instance{other.number}/webhookStatus?token={other.token}&msgId={message.message_id}"
     assert client.get(address).status_code == 404
 

@@ -105,7 +105,7 @@ def test_the_arguments_stand_anywhere(client: Client, uid: str, instance: Instan
 
 
 def test_clean_instance(client: Client, uid: str, instance: Instance) -> None:
-    change_settings(instance, {"instanceStatuses": True, "sendDelay": 7})
+    change_settings(instance, changes={"instanceStatuses": True, "sendDelay": 7})
     receive_message(instance, sender="17680561234", body="hello")
     send_message(instance, chat_id="17680561234", body="hello")
     change_bans(instance, mask="^999")

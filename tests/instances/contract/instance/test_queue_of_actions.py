@@ -88,7 +88,7 @@ def test_what_waits_says_so(post: Call, group: Chat) -> None:
 
 def test_show_actions_queue_shows_the_first_100(get: Call, instance: Instance) -> None:
     for number in range(103):
-        enqueue_command(instance, ReadChat(f"1768000{number:04}@c.us"))
+        enqueue_command(instance, command=ReadChat(f"1768000{number:04}@c.us"))
     answer = get("showActionsQueue")
     assert (answer["totalActions"], len(answer["first100"])) == (103, 100)
     assert answer["first100"][0]["json_data"] == {"chatId": "17680000000@c.us"}

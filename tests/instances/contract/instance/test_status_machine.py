@@ -16,7 +16,7 @@ from tests.instances.contract.conftest import Call
 def everything_is_told(instance: Instance) -> None:
     change_settings(
         instance,
-        {
+        changes={
             "statusNotificationsOn": True,
             "instanceStatuses": True,
             "webhookUrl": "https://example.com/hook",

@@ -27,7 +27,7 @@ def alice(client, alices_bin):
 
 
 def configure(bin, **fields):
-    bin_actions.set_response(bin, ConfiguredResponse(**fields), acting_user=None)
+    bin_actions.set_response(bin, response=ConfiguredResponse(**fields), acting_user=None)
 
 
 def statuses(client, bin, count):
