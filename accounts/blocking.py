@@ -37,6 +37,8 @@ def blocked_accounts(
     def middleware(request: HttpRequest) -> HttpResponse:
         if not is_blocked(request):
             return get_response(request)
+        if request.headers.get("HX-Request"):  # the reason, which the page shows
+            return HttpResponse(blocked_message(), status=403, content_type="text/plain; charset=utf-8")
         if "text/html" not in request.headers.get("Accept", "text/html"):
             return JsonResponse({"error": blocked_message()}, status=403)
         return render(request, "accounts/blocked.html", {"support": settings.SUPPORT_EMAIL}, status=403)

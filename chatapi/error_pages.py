@@ -1,9 +1,14 @@
-"""Responses that belong to no app: 400, 403, 404, 500, and the site's icon at the default URL of browsers."""
+"""Responses that belong to no app: 400, 403, 404, 500, and the site's icon at the default URL of browsers.
+
+A request of htmx gets the reason as plain text, which request-errors.js shows at the control that was used.
+"""
 
 from pathlib import Path
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.middleware.csrf import REASON_BAD_ORIGIN, REASON_NO_CSRF_COOKIE
+from django.views.csrf import csrf_failure
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
 from django.views.defaults import bad_request as bad_request_page
@@ -13,11 +18,15 @@ from django.views.defaults import server_error as server_error_page
 from chatapi.middleware import is_of_contract
 from instances.contract.errors import INTERNAL
 
+INVALID = "The request is invalid: check its host, length and format."
+OTHER_ORIGIN = REASON_BAD_ORIGIN.split("%s")[0]
 ICON = Path(settings.BASE_DIR) / "static" / "img" / "logo.svg"
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """A page for browsers, which accept HTML; JSON for programs, such as a client with a mistyped URL."""
+    if is_of_htmx(request):
+        return in_text("This no longer exists, or it belongs to another account. Reload the page.", 404)
     if wants_page(request):
         return page_not_found(request, exception)
     return in_json("There is nothing at this URL.", 404)
@@ -25,13 +34,17 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Requests that Django refuses before any view runs, such as those for a host that is not served."""
+    if is_of_htmx(request):
+        return in_text(INVALID, 400)
     if wants_page(request):
         return bad_request_page(request, exception)
-    return in_json("The request is invalid: check its host, length and format.", 400)
+    return in_json(INVALID, 400)
 
 
 def failed(request: HttpRequest) -> HttpResponse:
     """Errors outside the views that handle their own."""
+    if is_of_htmx(request):
+        return in_text("The server failed with an error, which is in its log.", 500)
     if wants_page(request):
         return server_error_page(request)
     return in_json(INTERNAL, 500)
@@ -47,11 +60,32 @@ def in_json(sentence: str, status: int) -> JsonResponse:
 
 
 def not_allowed(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """A page with the reason, if one was given; for htmx the reason as text, which app.js shows on the page."""
-    if getattr(request, "htmx", False):
-        words = str(exception) or "You do not have access to this page."
-        return HttpResponse(words, status=403, content_type="text/plain; charset=utf-8")
+    """A page with the reason, if one was given."""
+    if is_of_htmx(request):
+        return in_text(str(exception) or "You do not have access to this page.", 403)
     return permission_denied(request, exception)
+
+
+def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """A page, or for htmx the cause: signing in gives a session another CSRF token, so an older page's is refused."""
+    if not is_of_htmx(request):
+        return csrf_failure(request, reason=reason)
+    if reason == REASON_NO_CSRF_COOKIE:
+        return in_text(
+            "Your browser sent no cookies. Allow cookies for this site, then reload the page.", 403
+        )
+    if reason.startswith(OTHER_ORIGIN):
+        return in_text(f"The request did not come from {settings.SITE_URL}. Open the page at this URL.", 403)
+    return in_text("Your session changed in another tab. Reload the page.", 403)
+
+
+def is_of_htmx(request: HttpRequest) -> bool:
+    """By the header: errors of early middleware come before HtmxMiddleware."""
+    return request.headers.get("HX-Request") == "true"
+
+
+def in_text(sentence: str, status: int) -> HttpResponse:
+    return HttpResponse(sentence, status=status, content_type="text/plain; charset=utf-8")
 
 
 @require_safe

@@ -81,6 +81,7 @@ SECRET_KEY = secret_key()
 # Clients of the wire contract may use any host name of the machine; links are always built from SITE_URL.
 ALLOWED_HOSTS = read(env.list, "ALLOWED_HOSTS", ["*"])
 CSRF_TRUSTED_ORIGINS = [SITE_URL]
+CSRF_FAILURE_VIEW = "chatapi.error_pages.csrf_failed"
 
 INSTALLED_APPS = [
     "chatapi",

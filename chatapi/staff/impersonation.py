@@ -72,6 +72,8 @@ def impersonate(
 
 def refuse(request: HttpRequest, viewing: impersonation.Impersonation, sentence: str) -> HttpResponse:
     request.user = viewing.staff
+    if request.headers.get("HX-Request"):  # the reason, which the page shows
+        return HttpResponse(sentence, status=403, content_type="text/plain; charset=utf-8")
     leave = reverse("admin:end_impersonation")
     return render(
         request,

@@ -1,5 +1,5 @@
-// The script of every page: theme, copying, revealing, relative times, countdowns, the chooser's filter, the word
-// "Live" and a few keys. All events are delegated, so fragments that htmx loads need no set-up.
+// The script of every page: theme, copying, revealing, relative times, countdowns, the chooser's filter and a few keys.
+// All events are delegated, so fragments that htmx loads need no set-up. Failed requests: request-errors.js.
 (() => {
   "use strict";
   const $$ = (selector, root = document) => Array.from(root.querySelectorAll(selector));
@@ -8,20 +8,6 @@
     const place = document.getElementById("announcer");
     if (place) place.textContent = text;
   };
-
-  // Shows an error at the top of the page; it replaces the previous one.
-  function showError(text) {
-    const main = document.getElementById("main");
-    if (!main) return announce(text);
-    document.getElementById("page-error")?.remove();
-    const box = document.createElement("div");
-    box.id = "page-error";
-    box.className = "alert alert-danger bg-surface";
-    box.setAttribute("role", "alert");
-    box.textContent = text;
-    main.prepend(box);
-    box.scrollIntoView({ block: "nearest" });
-  }
 
   // -- read-only pages: controls that change something are disabled; the server refuses the change in any case
   function disableControls() {
@@ -198,35 +184,6 @@
     event.target.parentElement.querySelector("[data-first-focus]")?.focus();
   });
 
-  // -- live parts: elements with data-live say whether polling works
-  function live(state) {
-    const word = { on: "Live", off: "Reconnecting…" }[state];
-    for (const place of $$("[data-live]")) {
-      if (place.dataset.live === state) continue;
-      place.dataset.live = state;
-      place.querySelector("[data-live-word]").textContent = word;
-    }
-  }
-  const polls = (event) => (event.detail.elt.getAttribute("hx-trigger") || "").includes("every");
-  for (const name of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
-    document.addEventListener(name, (event) => {
-      if (polls(event)) live("off");
-      else if (event.detail.xhr?.status === 403)
-        showError(event.detail.xhr.responseText); // the reason for the refusal
-      else if (name !== "htmx:responseError") announce("The server could not be reached. Nothing was sent; try again.");
-    });
-  }
-  document.addEventListener("htmx:afterRequest", (event) => {
-    if (event.detail.successful && polls(event)) live("on");
-  });
-  // The session has ended: show the whole sign-in page, not inside a fragment.
-  document.addEventListener("htmx:beforeSwap", (event) => {
-    const address = event.detail.xhr.responseURL;
-    if (address && new URL(address).pathname.startsWith("/accounts/login")) {
-      event.preventDefault();
-      window.location.reload();
-    }
-  });
   document.addEventListener("htmx:afterSettle", () => tick());
 
   // -- focus: a form's response replaces the focused button. The result is focused, or the field with the error.

@@ -69,8 +69,10 @@
     if ("savebar" in event.target.dataset) event.target.dataset.sent = "yes";
   });
   document.addEventListener("htmx:afterSettle", showAll);
-  document.addEventListener("htmx:sendError", () => {
-    for (const form of forms()) delete form.dataset.sent;
-  });
+  for (const failure of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
+    document.addEventListener(failure, () => {
+      for (const form of forms()) delete form.dataset.sent; // it is not saved: leaving the page asks first
+    });
+  }
   showAll();
 })();

@@ -1,0 +1,266 @@
+"""Requests that fail, in a browser: the message at the control that was used, and "Reconnecting…" for polls."""
+
+import re
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, Route, expect
+
+from tests.product import Product
+from tests.receiver import Receiver
+from tests.rest import Rest
+
+MAY_BE_DONE = "Your request may have been processed: check before you try again."
+PROXY_PAGE = "<!doctype html><html><body><h1>Bad gateway</h1><p>nginx</p></body></html>"
+
+
+def sign_in(page: Page, product: Product) -> None:
+    page.goto("/accounts/login/")
+    page.locator("input[name=login]").fill(product.demo["email"])
+    page.locator("input[name=password]").fill(product.demo["password"])
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(re.compile("instances"))
+
+
+def sign_out(page: Page) -> None:
+    page.goto("/accounts/logout/")
+    page.locator("main").get_by_role("button", name="Sign out").click()
+    page.wait_for_url(re.compile("login"))
+
+
+def respond(status: int, body: str, content_type: str = "text/html", **headers: str):
+    """A route handler that responds to POST requests; others go to the product."""
+
+    def handle(route: Route) -> None:
+        if route.request.method == "POST":
+            route.fulfill(status=status, body=body, content_type=content_type, headers=headers)
+        else:
+            route.continue_()
+
+    return handle
+
+
+def expect_message_after(page: Page, control: str, text: str) -> None:
+    """One message, visible, with exactly this text, in the same line of the page as the control, or right under it."""
+    message = page.locator(".request-error > span")
+    expect(message).to_have_text(text)
+    expect(message).to_be_in_viewport()
+    expect(page.locator("main")).not_to_contain_text(re.compile("<!doctype|<html|nginx", re.IGNORECASE))
+    button, box = page.locator(control).bounding_box(), message.bounding_box()
+    assert button and box
+    assert 0 <= box["y"] - (button["y"] + button["height"]) < 120, (button, box)
+
+
+def test_send_after_signing_out_and_in_again_in_another_tab(
+    demo_page: Page, context: BrowserContext, product: Product
+) -> None:
+    with Receiver() as receiver:
+        demo_page.goto("/testing/simulation/")
+        demo_page.get_by_label("Destination").fill(receiver.url)
+        expect(demo_page.locator("#origin")).to_contain_text("For this test only")
+        other = context.new_page()
+        sign_out(other)
+        sign_in(other, product)
+
+        demo_page.locator("#send").click()
+        expect_message_after(
+            demo_page, "#send", "Not sent: your session changed in another tab. Reload the page."
+        )
+        assert receiver.requests == []
+        demo_page.get_by_role("button", name="Reload page").click()
+        demo_page.get_by_label("Destination").fill(receiver.url)
+        expect(demo_page.locator("#origin")).to_contain_text("For this test only")
+        demo_page.locator("#send").click()
+        expect(demo_page.locator(".verdict-words")).to_have_text("Delivered")
+        expect(demo_page.locator(".request-error")).to_have_count(0)
+
+
+def test_send_after_signing_out_in_another_tab_offers_to_sign_in(
+    demo_page: Page, context: BrowserContext
+) -> None:
+    demo_page.goto("/testing/simulation/")
+    sign_out(context.new_page())
+    demo_page.locator("#send").click()
+    expect_message_after(demo_page, "#send", "Not sent: your session has ended.")
+    demo_page.locator(".request-error").get_by_role("link", name="Sign in").click()
+    demo_page.wait_for_url(re.compile(r"/accounts/login/\?next=%2Ftesting%2Fsimulation%2F$"))
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "content_type", "headers", "text"),
+    [
+        (429, PROXY_PAGE, "text/html", {}, "Not sent: too many requests. Wait a minute, then try again."),
+        (
+            429,
+            '{"error": "Too many calls."}',
+            "application/json",
+            {"Retry-After": "12"},
+            "Not sent: too many calls. Wait 12 s, then try again.",
+        ),
+        (
+            500,
+            PROXY_PAGE,
+            "text/html",
+            {},
+            f"No result: the server failed with an error (status 500). {MAY_BE_DONE}",
+        ),
+        (
+            502,
+            PROXY_PAGE,
+            "text/html",
+            {},
+            f"No result: the server is restarting or cannot be reached (status 502). {MAY_BE_DONE}",
+        ),
+        (413, PROXY_PAGE, "text/html", {}, "Not sent: the request is too large for this server."),
+        (403, "Only owners may send.", "text/plain", {}, "Not sent: only owners may send."),
+    ],
+)
+def test_a_refused_or_failed_click(
+    demo_page: Page, status: int, body: str, content_type: str, headers: dict[str, str], text: str
+) -> None:
+    demo_page.goto("/testing/simulation/")
+    demo_page.route("**/testing/simulation/send/**", respond(status, body, content_type, **headers))
+    demo_page.locator("#send").click()
+    expect_message_after(demo_page, "#send", text)
+
+
+def test_a_click_whose_connection_is_lost(demo_page: Page) -> None:
+    demo_page.goto("/testing/simulation/")
+    demo_page.route("**/testing/simulation/send/**", lambda route: route.abort("connectionreset"))
+    demo_page.locator("#send").click()
+    expect_message_after(demo_page, "#send", f"No result: the connection to the server failed. {MAY_BE_DONE}")
+
+
+def test_an_offline_click_was_not_sent_and_works_again_online(
+    demo_page: Page, context: BrowserContext, product: Product
+) -> None:
+    demo_page.goto("/testing/simulation/")
+    context.set_offline(True)
+    demo_page.locator("#send").click()
+    expect_message_after(
+        demo_page, "#send", "Not sent: this browser is offline. Try again when it is connected."
+    )
+    context.set_offline(False)
+    demo_page.locator("#send").click()
+    expect(demo_page.locator("#verdict .verdict-words")).to_be_visible()
+    expect(demo_page.locator(".request-error")).to_have_count(0)
+
+
+def test_a_click_without_a_response_in_time(demo_page: Page) -> None:
+    demo_page.goto("/testing/simulation/")
+    demo_page.evaluate(
+        "document.querySelector('#simulation').setAttribute('hx-request', '{\"timeout\": 2000}')"
+    )
+    demo_page.route("**/testing/simulation/send/**", lambda route: None)  # never responds
+    demo_page.locator("#send").click()
+    expect_message_after(
+        demo_page, "#send", f"No result: the server did not respond within 2 s. {MAY_BE_DONE}"
+    )
+
+
+def test_requests_have_a_time_limit_by_what_they_do(demo_page: Page, product: Product) -> None:
+    number = Rest(product).instance["id"]
+    next_limit = """() => new Promise((resolve) => document.addEventListener(
+        "htmx:beforeSend", ({ detail }) => resolve(detail.xhr.timeout), { once: true }))"""
+    demo_page.goto(f"/instances/{number}/")
+    assert demo_page.evaluate(next_limit) == 20_000  # a poll
+    demo_page.goto("/testing/simulation/")
+    demo_page.route("**/testing/simulation/send/**", respond(429, ""))
+    limit = demo_page.evaluate_handle(f"() => ({{ limit: ({next_limit})() }})")
+    demo_page.locator("#send").click()
+    assert limit.evaluate("({ limit }) => limit") == 60_000
+
+
+@pytest.mark.parametrize("failure", ["500", "502", "offline"])
+def test_polls_reconnect(demo_page: Page, context: BrowserContext, product: Product, failure: str) -> None:
+    number = Rest(product).instance["id"]
+    demo_page.goto(f"/instances/{number}/")
+    word = demo_page.locator("#status [data-live-word]")
+    expect(word).to_have_text("Live")
+    if failure == "offline":
+        context.set_offline(True)
+    else:
+        demo_page.route("**/status/**", lambda route: route.fulfill(status=int(failure), body=PROXY_PAGE))
+    expect(word).to_have_text("Reconnecting…")
+    expect(demo_page.locator("main")).not_to_contain_text("nginx")
+    expect(demo_page.locator(".request-error")).to_have_count(0)
+    if failure == "offline":
+        context.set_offline(False)
+    else:
+        demo_page.unroute("**/status/**")
+    expect(word).to_have_text("Live")
+
+
+def test_a_page_that_polls_and_shows_no_live_says_that_it_reconnects(demo_page: Page) -> None:
+    demo_page.goto("/testing/simulation/")
+    demo_page.evaluate(
+        """() => {
+            const part = document.createElement("div");
+            part.setAttribute("hx-get", "/testing/simulation/");
+            part.setAttribute("hx-trigger", "every 200ms");
+            part.setAttribute("hx-swap", "none");
+            part.setAttribute("hx-select", "main");
+            document.getElementById("main").append(part);
+            document.querySelectorAll("[data-live]").forEach((live) => live.remove());
+            htmx.process(part);
+        }"""
+    )
+    demo_page.context.set_offline(True)
+    expect(demo_page.locator("#reconnecting")).to_have_text("Reconnecting… This page may be out of date.")
+    demo_page.context.set_offline(False)
+    expect(demo_page.locator("#reconnecting")).to_have_count(0)
+
+
+def test_a_poll_after_signing_out_in_another_tab_keeps_the_page(
+    demo_page: Page, context: BrowserContext, product: Product
+) -> None:
+    number = Rest(product).instance["id"]
+    demo_page.goto(f"/instances/{number}/")
+    expect(demo_page.locator("#status [data-live-word]")).to_have_text("Live")
+    sign_out(context.new_page())
+    message = demo_page.locator(".request-error")
+    expect(message.locator("span")).to_have_text(
+        "This page is no longer updated: you signed out in another tab."
+    )
+    expect(demo_page.locator("#status [data-live-word]")).to_have_text("Reconnecting…")
+    expect(message.get_by_role("link", name="Sign in")).to_have_attribute(
+        "href", f"/accounts/login/?next={f'/instances/{number}/'.replace('/', '%2F')}"
+    )
+
+
+def test_a_message_survives_a_poll_that_replaces_its_place(demo_page: Page, product: Product) -> None:
+    number = Rest(product).instance["id"]
+    demo_page.goto(f"/instances/{number}/")
+    demo_page.on("dialog", lambda dialog: dialog.accept())
+    demo_page.route("**/press/**", respond(500, PROXY_PAGE))
+    demo_page.evaluate("document.querySelector('#status form[hx-post]').requestSubmit()")
+    message = demo_page.locator(".request-error > span")
+    expect(message).to_contain_text("the server failed with an error (status 500)")
+    message.evaluate("(words) => document.getElementById('status').append(words.parentElement)")
+    changed = f"{product.url}/instances/{number}/status/?seen=none".replace("127.0.0.1", "localhost")
+    demo_page.route(
+        re.compile(r"/status/\?seen="), lambda route: route.fulfill(response=route.fetch(url=changed))
+    )
+    expect(demo_page.locator("#main > .request-error")).to_be_visible()
+    expect(message).to_have_count(1)
+
+
+EVERY_PAGE = [
+    "/instances/{number}/", "/instances/{number}/settings/", "/testing/sending/?instance={number}",
+    "/testing/phone/?instance={number}", "/log/",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("url", EVERY_PAGE)
+def test_every_form_of_a_page_shows_a_refusal(demo_page: Page, product: Product, url: str) -> None:
+    demo_page.goto(url.format(number=Rest(product).instance["id"]))
+    demo_page.on("dialog", lambda dialog: dialog.accept())
+    demo_page.route("**/*", respond(500, PROXY_PAGE))
+    forms = demo_page.locator("main form[hx-post]")
+    for place in range(forms.count()):
+        form = forms.nth(place)
+        form.evaluate("(form) => { form.noValidate = true; form.requestSubmit(); }")
+        expect(demo_page.locator(".request-error > span").first).to_contain_text("status 500")
+        demo_page.evaluate(
+            "document.querySelectorAll('.request-error [data-close]').forEach((x) => x.click())"
+        )
+        expect(demo_page.locator(".request-error")).to_have_count(0)
