@@ -135,9 +135,10 @@ def explain_outcome(
                 "Check whether your server crashed or a proxy closed the connection at that moment.",
             )
         case Outcome.BLOCKED:
-            article = "an" if error[:1] in "aeiouI" else "a"
+            kind = "cloud metadata" if error == "metadata" else error
+            article = "an" if kind[:1] in "aeiouI" else "a"
             return Explanation(
-                f"{host} resolves to {article} {error} address, and this site does not send hooks to those.",
+                f"{host} resolves to {article} {kind} address, and this site does not send hooks to those.",
                 S,
                 "Use a URL that is reachable from the internet, or ask the administrator to add the network "
                 "to HOOKS_ALLOW_NETWORKS.",
@@ -327,9 +328,14 @@ def explain_hook(hook: Hook) -> str:
 
 def last_result(hook: Hook) -> str:
     """Returns the last attempt's result in a few words: "responded with 500", "timed out"."""
-    if hook.last_status and hook.last_outcome in (Outcome.NOT_200, Outcome.REDIRECT):
+    if not hook.last_outcome:
+        return "not sent"
+    label = Outcome(hook.last_outcome).label.lower().replace("http", "HTTP").replace("tls", "TLS")
+    if not hook.last_status:
+        return label
+    if hook.last_outcome in (Outcome.OK, Outcome.NOT_200, Outcome.REDIRECT):
         return f"responded with {hook.last_status}"
-    return Outcome(hook.last_outcome).label.lower() if hook.last_outcome else "not sent"
+    return f"responded with {hook.last_status}, but not completely: {label}"
 
 
 def body_dropped_words() -> str:

@@ -204,7 +204,7 @@ class Transfer:
         return {line.partition(b":")[0].strip().lower() for line in self.response_headers}
 
     def _phase(self, status: int | None) -> str:
-        """Returns the phase in which the deadline passed, as explain.TIMEOUTS names it."""
+        """Returns the phase in which the deadline passed, as failure_causes.TIMEOUTS names it."""
         get = self.curl.getinfo
         if get(pycurl.REQUEST_SIZE):  # checked first: on a kept connection the times below stay 0.0
             if self._ends_by_closing(status):

@@ -25,6 +25,7 @@ from chatapi.ui.numbers import parse_digits
 from hooks.actions import hooks as hook_actions
 from hooks.explain import body_dropped_words, explain, explain_hook
 from hooks.models import UNFINISHED, Attempt, Hook, Redelivery, RedeliveryPart
+from hooks.verdicts import explanation_in_full
 from instances.models import Instance
 
 VIEW_BODY = "hooks.view_body"
@@ -177,7 +178,7 @@ class AttemptAdmin(BodyAdmin):
 
     @admin.display(description="explanation")
     def explanation(self, attempt: Attempt) -> str:
-        return explain(attempt).sentence
+        return explanation_in_full(attempt)
 
     @admin.display(description="next step")
     def next_step(self, attempt: Attempt) -> str:

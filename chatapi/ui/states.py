@@ -21,10 +21,11 @@ HOOK_STATES = {
     "skipped": Look("Skipped", "secondary", "player-skip-forward"),
     "cancelled": Look("Cancelled", "secondary", "ban"),
 }
-# Results of one attempt (instances/pages/log/attempts.py)
+# hooks.models.Verdict
 VERDICTS = {
     "delivered": HOOK_STATES["delivered"],
-    "not_200": Look("Responded, not with 200", "orange", "alert-triangle"),
+    "not_200": Look("Responded, but not with 200", "orange", "alert-triangle"),
+    "no_complete_response": Look("No complete response", "red", "alert-triangle"),
     "not_reached": Look("Not reached", "red", "circle-x"),
 }
 # hooks.models.JobState

@@ -14,11 +14,13 @@ from hooks.models.choices import (
     Kind,
     Outcome,
     PauseReason,
+    Phase,
     Role,
     Side,
     SkipReason,
     State,
     Trigger,
+    Verdict,
 )
 from hooks.models.endpoints import Endpoint, Lane, Tally, new_secret
 from hooks.models.hooks import (
@@ -52,6 +54,7 @@ __all__ = [
     "Measure",
     "Outcome",
     "PauseReason",
+    "Phase",
     "Redelivery",
     "RedeliveryPart",
     "RedeliveryQuerySet",
@@ -63,6 +66,7 @@ __all__ = [
     "State",
     "Tally",
     "Trigger",
+    "Verdict",
     "happened_before",
     "happened_since",
     "is_alive",

@@ -60,16 +60,35 @@ class SkipReason(models.TextChoices):
 
 class Outcome(models.TextChoices):
     OK = "ok", "Delivered"
-    NOT_200 = "not_200", "Answered, but not 200"
+    NOT_200 = "not_200", "Responded, but not with 200"
     DNS = "dns", "Name not found"
     REFUSED = "refused", "Connection refused"
     TIMEOUT = "timeout", "Timed out"
-    TLS = "tls", "TLS fault"
-    RESET = "reset", "Connection broken off"
+    TLS = "tls", "TLS error"
+    RESET = "reset", "Connection closed early"
     BLOCKED = "blocked", "Address not allowed"
     REDIRECT = "redirect", "Redirect"
-    TOO_LARGE = "too_large", "Answer too large"
-    PROTOCOL = "protocol", "Not an HTTP answer"
+    TOO_LARGE = "too_large", "Headers too large"
+    PROTOCOL = "protocol", "Invalid HTTP response"
+
+
+class Verdict(models.TextChoices):
+    """The result of an attempt in one of four words."""
+
+    DELIVERED = "delivered", "Delivered"
+    NOT_200 = "not_200", "Responded, but not with 200"
+    NO_COMPLETE_RESPONSE = "no_complete_response", "No complete response"
+    NOT_REACHED = "not_reached", "Not reached"
+
+
+class Phase(models.TextChoices):
+    """The phases of an attempt, in order."""
+
+    DNS = "dns", "DNS"
+    CONNECT = "connect", "Connect"
+    TLS = "tls", "TLS"
+    WAITING = "waiting", "Waiting for the response"
+    DOWNLOAD = "download", "Download"
 
 
 class AnswerClass(models.TextChoices):

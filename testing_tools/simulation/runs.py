@@ -14,7 +14,7 @@ from chatapi.ui.json_text import compact, parse, pretty
 from chatapi.ui.states import Look
 from hooks.models import Attempt
 from instances.models import Ack, Instance
-from instances.pages.log.attempts import verdict_of
+from instances.pages.log.attempts import verdict_look
 from testing_tools.simulation.form_values import first_item
 from testing_tools.simulation.kinds import ACKS, body_key
 from testing_tools.simulation.models import Plan, RunState, SimulationRun, SimulationStep
@@ -153,7 +153,7 @@ def show_run(run: SimulationRun) -> ShownRun:
     shown = []
     for step in steps:
         attempt = attempts.get((step.hook, step.attempt)) if step.hook else None
-        verdict = verdict_of(attempt) if attempt else None
+        verdict = verdict_look(attempt) if attempt else None
         shown.append(ShownStep(step, attempt, verdict, bool(is_busy and step.hook and not attempt)))
     counts = Counter(step.verdict for step in shown if step.verdict)
     done = sum(counts.values())

@@ -14,6 +14,7 @@ from hooks import http, webhook_urls
 from hooks.explain import Explanation, explain_response
 from hooks.http import Response
 from hooks.models import Outcome
+from hooks.verdicts import failed_phase
 from instances.pages.log.attempts import original_bytes, read_response, wire_words
 from testing_tools.verification.models import BODY_LIMIT, Capture
 from testing_tools.verification.responses import HEADER_NAME
@@ -122,7 +123,7 @@ def replay(request: Request) -> Replayed:
         answer,
         explanation,
         side=explanation.side.value if explanation.side else "",
-        wire=wire_words(answer.status, answer.total_ms),
+        wire=wire_words(answer.status, answer.total_ms, is_complete=failed_phase(answer) is None),
         host=urlsplit(request.url).netloc,
         response=response,
         response_hex=original_bytes(answer.body, response),

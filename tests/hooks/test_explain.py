@@ -526,7 +526,7 @@ def test_an_attempt_is_explained_from_its_row() -> None:
                 "last_outcome": Outcome.TIMEOUT,
                 "last_status": 200,
             },
-            "Failed after attempt 1 of 1 (timed out).",
+            "Failed after attempt 1 of 1 (responded with 200, but not completely: timed out).",
         ),
         (
             {"state": State.SKIPPED, "kind": Kind.ACK, "skip_reason": SkipReason.FLAG_OFF},

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from django import forms, template
 from django.conf import settings
@@ -149,42 +149,6 @@ def signature_look(state: str) -> Look:
 def instance_look(instance: Any) -> Look:
     """Word, colour and icon of what `instance.shown_status` says."""
     return look(INSTANCE_STATES, instance.shown_status)
-
-
-class Phase(NamedTuple):
-    """One phase of an attempt on the bar; `x` and `width` are in thousandths of the total."""
-
-    name: str
-    key: str
-    ms: float
-    x: float
-    width: float
-
-
-@register.filter
-def phases(attempt: Any) -> list[Phase]:
-    """The phases of an attempt that were reached, from libcurl's marks (hooks.Attempt: ms since the start)."""
-    marks = (
-        ("DNS lookup", "name", attempt.name_ms),
-        ("Connect", "connect", attempt.connect_ms),
-        ("TLS", "tls", attempt.tls_ms),
-        ("First byte", "first", attempt.first_byte_ms),
-        ("Download", "rest", attempt.total_ms),
-    )
-    whole = max([attempt.total_ms or 0, *(mark or 0 for _, _, mark in marks)])
-    if not whole:
-        return []
-    found, reached = [], 0.0
-    for name, key, mark in marks:
-        if (
-            mark is None or mark <= reached
-        ):  # not reached, or a phase this attempt had none of (plain http: TLS)
-            continue
-        found.append(
-            Phase(name, key, mark - reached, 1000 * reached / whole, 1000 * (mark - reached) / whole)
-        )
-        reached = mark
-    return found
 
 
 @register.filter

@@ -8,7 +8,8 @@ from rest_framework import serializers
 
 from chatapi.ui.body_reading import cut_text, readable
 from hooks.explain import explain, explain_hook
-from hooks.models import Attempt, Hook, Kind, Outcome, Side, SkipReason, State, Trigger
+from hooks.models import Attempt, Hook, Kind, Outcome, Phase, Side, SkipReason, State, Trigger, Verdict
+from hooks.verdicts import explanation_in_full, failed_phase, technical_error, verdict_of
 
 TEXT, BASE64 = "text", "base64"
 
@@ -117,9 +118,16 @@ class AttemptSerializer(serializers.ModelSerializer[Attempt]):
     request = serializers.SerializerMethodField()
     answer = serializers.SerializerMethodField(help_text="Null: no response was received.")
     times = TimesSerializer(source="*")
+    verdict = serializers.SerializerMethodField(
+        help_text="`no_complete_response`: your server took the request and may have processed it, so expect the same "
+        "`webhook-id` again. `not_reached`: it did not get the request."
+    )
     outcome = serializers.ChoiceField(choices=Outcome.choices)
+    failedPhase = serializers.SerializerMethodField(
+        method_name="get_failed_phase", help_text="The phase in which it failed. Null: all phases completed."
+    )
     side = ChoiceOrNull(Side, help_text="The side that caused the failure. Null if it was delivered.")
-    error = TextOrNull(help_text="The technical error. Null: none.")
+    error = serializers.SerializerMethodField(help_text="The technical error. Null: none.")
     explanation = serializers.SerializerMethodField(help_text="What happened.")
     nextStep = serializers.SerializerMethodField(
         method_name="get_next_step", help_text="What to do about it. Empty if there is nothing to do."
@@ -128,8 +136,8 @@ class AttemptSerializer(serializers.ModelSerializer[Attempt]):
     class Meta:
         model = Attempt
         fields = (
-            "number", "trigger", "startedAt", "address", "request", "answer", "times", "outcome", "side", "error",
-            "explanation", "nextStep",
+            "number", "trigger", "startedAt", "address", "request", "answer", "times", "verdict", "outcome",
+            "failedPhase", "side", "error", "explanation", "nextStep",
         )  # fmt: skip
 
     @extend_schema_field(RequestSerializer)
@@ -163,7 +171,19 @@ class AttemptSerializer(serializers.ModelSerializer[Attempt]):
         }
 
     def get_explanation(self, attempt: Attempt) -> str:
-        return explain(attempt).sentence
+        return explanation_in_full(attempt)
+
+    @extend_schema_field(serializers.ChoiceField(choices=Verdict.choices))
+    def get_verdict(self, attempt: Attempt) -> str:
+        return verdict_of(attempt).value
+
+    @extend_schema_field(serializers.ChoiceField(choices=Phase.choices, allow_null=True))
+    def get_failed_phase(self, attempt: Attempt) -> str | None:
+        phase = failed_phase(attempt)
+        return phase.value if phase else None
+
+    def get_error(self, attempt: Attempt) -> str | None:
+        return technical_error(attempt) or None
 
     def get_next_step(self, attempt: Attempt) -> str:
         return explain(attempt).next_step

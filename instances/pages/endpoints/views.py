@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
@@ -13,14 +12,13 @@ from django.views.decorators.http import require_POST
 from accounts.current_user import current_user
 from chatapi.ui.requests import HtmxRequest
 from hooks.actions.simulation import simulate
-from hooks.explain import Explanation, explain
-from hooks.models import Attempt, Hook, Kind
+from hooks.models import Hook, Kind
 from instances import payloads
 from instances.actions.settings import change_settings
 from instances.models import Chat, Instance, Message
 from instances.pages import access, manual_request_limit
 from instances.pages.forms import AddressForm
-from instances.pages.log.attempts import wire_words
+from instances.pages.log.attempts import ShownAttempt, show
 from instances.pages.overview.button_views import card_response
 from instances.pages.overview.views import detail_context
 from instances.pages.setup.views import setup_context
@@ -65,14 +63,10 @@ def check_address(request: HtmxRequest, number: int) -> HttpResponse:
 
 
 class Tested(NamedTuple):
-    """One simulated hook and its result; `side` and `wire` are parameters of log/boxes.html."""
+    """One simulated hook and its result; `response` is the start of the response's body."""
 
     hook: Hook
-    attempt: Attempt
-    explanation: Explanation
-    side: str
-    wire: str
-    host: str
+    shown: ShownAttempt
     response: str
 
 
@@ -123,14 +117,5 @@ def send_test(instance: Instance, url: str, *, acting_user: Any) -> Tested:
         chat=chat.chat_id,
         acting_user=acting_user,
     )
-    attempt = hook.attempts.get()
-    explanation = explain(attempt)
-    return Tested(
-        hook,
-        attempt,
-        explanation,
-        str(explanation.side or ""),
-        wire_words(attempt.status, attempt.total_ms),
-        urlsplit(attempt.url).netloc,
-        bytes(attempt.response_body).decode(errors="replace")[:RESPONSE_SHOWN_MAX],
-    )
+    shown = show(hook.attempts.get(), hook)
+    return Tested(hook, shown, shown.response.text[:RESPONSE_SHOWN_MAX])

@@ -12,20 +12,18 @@ from chatapi.ui.durations import milliseconds
 from chatapi.ui.json_text import pretty_bytes, pretty_text
 from chatapi.ui.states import VERDICTS, Look
 from hooks.explain import Explanation, body_dropped_words, explain
-from hooks.models import Attempt, Hook, Outcome
+from hooks.models import Attempt, Hook, Verdict
+from hooks.verdicts import MAY_BE_PROCESSED, failed_phase, technical_error, verdict_of
+from instances.pages.log.phases import ShownPhase, phases_of
 
 
-def verdict_of(attempt: Attempt) -> Look:
-    """One of three verdicts.
-
-    "Not reached" includes a server that took the request and did not send a usable response: the hook did not
-    reach it. The explanation beside the verdict says which of the two happened.
-    """
-    if attempt.outcome == Outcome.OK:
-        return VERDICTS["delivered"]
-    if attempt.outcome in (Outcome.NOT_200, Outcome.REDIRECT):
-        return VERDICTS["not_200"]._replace(word=f"Responded with {attempt.status}, not 200")
-    return VERDICTS["not_reached"]
+def verdict_look(attempt: Attempt) -> Look:
+    """Returns the verdict's word, colour and icon: "Delivered", "Responded with 500, not 200"."""
+    verdict = verdict_of(attempt)
+    look = VERDICTS[verdict.value]
+    if verdict == Verdict.NOT_200:
+        return look._replace(word=f"Responded with {attempt.status}, not 200")
+    return look
 
 
 class ShownAttempt(NamedTuple):
@@ -37,6 +35,10 @@ class ShownAttempt(NamedTuple):
     attempt: Attempt
     verdict: Look
     explanation: Explanation
+    remark: str  # after the explanation: the request may have been processed
+    error: str  # the technical error, if it says more
+    phase: str  # the one that failed
+    phases: list[ShownPhase]
     side: str
     wire: str
     host: str
@@ -52,17 +54,21 @@ class ShownAttempt(NamedTuple):
 
 def show(attempt: Attempt, hook: Hook) -> ShownAttempt:
     """The attempt for log/attempt.html; `hook` is its hook. No query."""
-    explanation = explain(attempt)
+    explanation, phase = explain(attempt), failed_phase(attempt)
     body = bytes(hook.body)
     response = read_response(
         bytes(attempt.response_body), attempt.response_headers, is_cut=attempt.is_response_cut
     )
     return ShownAttempt(
         attempt=attempt,
-        verdict=verdict_of(attempt),
+        verdict=verdict_look(attempt),
         explanation=explanation,
+        remark=MAY_BE_PROCESSED if verdict_of(attempt) == Verdict.NO_COMPLETE_RESPONSE else "",
+        error=technical_error(attempt),
+        phase=phase.label if phase else "",
+        phases=phases_of(attempt),
         side=explanation.side.value if explanation.side else "",
-        wire=wire_words(attempt.status, attempt.total_ms),
+        wire=wire_words(attempt.status, attempt.total_ms, is_complete=phase is None),
         host=urlsplit(attempt.url).netloc or attempt.url,
         request_headers=[(name, value) for name, value in attempt.request_headers],
         request_body=pretty_bytes(body),
@@ -86,10 +92,12 @@ def original_bytes(body: bytes, read: ReadableBody) -> str:
     return "" if read.is_text and not read.decoded_from else hex_dump.dump(body)
 
 
-def wire_words(status: int | None, total_ms: float) -> str:
-    """What came back and when: "200 in 12 ms", "no response, 10000 ms"."""
+def wire_words(status: int | None, total_ms: float, *, is_complete: bool = True) -> str:
+    """What came back and when: "200 in 12 ms", "200, not complete, 10 s", "no response, 10 s"."""
     duration = milliseconds(total_ms)
-    return f"{status} in {duration}" if status else f"no response, {duration}"
+    if not status:
+        return f"no response, {duration}"
+    return f"{status} in {duration}" if is_complete else f"{status}, not complete, {duration}"
 
 
 def curl_of(attempt: Attempt, body: bytes) -> str:

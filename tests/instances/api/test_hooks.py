@@ -111,7 +111,9 @@ def test_a_hook_is_shown_with_its_attempts_whole(alice: ApiClient) -> None:
                         "firstByteMs": 63.0,
                         "totalMs": 63.2,
                     },
+                    "verdict": "not_200",
                     "outcome": "not_200",
+                    "failedPhase": None,
                     "side": "endpoint",
                     "error": None,
                     "explanation": "example.com responded with 500: your server failed while handling it.",
@@ -147,7 +149,9 @@ def test_a_hook_is_shown_with_its_attempts_whole(alice: ApiClient) -> None:
                         "firstByteMs": 63.0,
                         "totalMs": 63.2,
                     },
+                    "verdict": "delivered",
                     "outcome": "ok",
+                    "failedPhase": None,
                     "side": None,
                     "error": None,
                     "explanation": "Delivered: example.com responded with 200.",
@@ -168,7 +172,8 @@ def test_an_attempt_that_reached_nobody_has_no_answer(alice: ApiClient) -> None:
     [shown] = alice.get(f"hooks/{made.webhook_id}/")[1]["attempts"]
     assert shown["answer"] is None
     assert shown["address"] is None
-    assert (shown["outcome"], shown["side"], shown["error"]) == ("timeout", "between", "connect")
+    assert (shown["outcome"], shown["side"], shown["error"]) == ("timeout", "between", None)
+    assert (shown["verdict"], shown["failedPhase"]) == ("not_reached", "connect")
     assert shown["times"] == {
         "nameMs": 0.1, "connectMs": None, "tlsMs": None, "firstByteMs": None, "totalMs": 5000.0
     }  # fmt: skip

@@ -119,11 +119,11 @@ def test_a_closed_port_is_not_reached(alice, receiver):
     assert receiver.requests == []
 
 
-def test_a_server_that_closes_the_connection_is_not_reached(alice, receiver):
+def test_a_server_that_closes_the_connection_has_no_complete_response(alice, receiver):
     receiver.answers = lambda request: (_ for _ in ()).throw(ConnectionAbortedError)
     receiver.server.handle_error = lambda *arguments: None
     text = send(alice)
-    assert "Not reached" in text
+    assert "No complete response" in text
     assert "127.0.0.1 closed the connection without a response." in text
 
 
