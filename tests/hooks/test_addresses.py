@@ -1,4 +1,4 @@
-"""What a webhook address may look like, and how it is written down."""
+"""Which webhook URLs are accepted, and in which form they are stored."""
 
 import pytest
 
@@ -21,7 +21,7 @@ from hooks.webhook_urls import MAX_LENGTH, InvalidUrl, check, host_of
         ("http://example.com/ünï?q=ö", "http://example.com/%C3%BCn%C3%AF?q=%C3%B6"),
         ('http://example.com/"<>', "http://example.com/%22%3C%3E"),
         ("http://bücher.example/", "http://xn--bcher-kva.example/"),
-        ("http://straße.example/", "http://xn--strae-oqa.example/"),  # IDNA 2003 makes strasse.example of it
+        ("http://straße.example/", "http://xn--strae-oqa.example/"),  # IDNA 2003 would give strasse.example
         ("http://faß.DE/", "http://xn--fa-hia.de/"),
         ("http://ς.example/", "http://xn--3xa.example/"),
         ("http://☕.example/", "http://xn--53h.example/"),
@@ -46,9 +46,9 @@ from hooks.webhook_urls import MAX_LENGTH, InvalidUrl, check, host_of
         ("http://example.com./", "http://example.com./"),
     ],
 )
-def test_an_address_is_kept_as_it_will_be_requested(given: str, kept: str) -> None:
+def test_a_url_is_stored_as_it_will_be_requested(given: str, kept: str) -> None:
     assert check(given) == kept
-    assert check(kept) == kept  # and stays so
+    assert check(kept) == kept  # checking it again changes nothing
 
 
 @pytest.mark.parametrize(
@@ -101,13 +101,13 @@ def test_an_address_is_kept_as_it_will_be_requested(given: str, kept: str) -> No
         ),
     ],
 )
-def test_what_is_no_address_is_refused_in_a_sentence(given: str, sentence: str) -> None:
+def test_an_invalid_url_is_rejected_with_the_reason(given: str, sentence: str) -> None:
     with pytest.raises(InvalidUrl) as refused:
         check(given)
     assert str(refused.value) == sentence
 
 
-def test_2000_characters_are_allowed_and_not_one_more() -> None:
+def test_at_most_2000_characters_are_allowed() -> None:
     longest = "http://example.com/".ljust(MAX_LENGTH, "a")
     assert check(longest) == longest
     with pytest.raises(InvalidUrl) as refused:
@@ -115,13 +115,13 @@ def test_2000_characters_are_allowed_and_not_one_more() -> None:
     assert str(refused.value) == "The URL is 2001 characters long; at most 2000 are allowed."
 
 
-def test_the_length_counts_as_it_is_kept() -> None:
+def test_the_length_counts_after_escaping() -> None:
     with pytest.raises(InvalidUrl) as refused:
         check("http://example.com/" + "ж" * 1000)
     assert str(refused.value) == ("The URL is 6019 characters long when escaped; at most 2000 are allowed.")
 
 
-def test_the_host_of_an_address() -> None:
+def test_the_host_of_a_url() -> None:
     assert host_of("http://example.com:8000/hook") == "example.com"
     assert host_of("http://[::1]:8000/") == "::1"
     assert host_of("") == ""

@@ -16,7 +16,7 @@ from tests.factories import InstanceFactory
 pytestmark = pytest.mark.django_db
 
 
-def waits(endpoint: Endpoint, seconds: float, *, retry: bool = False) -> Hook:
+def create_due_hook(endpoint: Endpoint, seconds: float, *, retry: bool = False) -> Hook:
     """Creates a hook that became due `seconds` ago."""
     with transaction.atomic():
         hook = outbox.emit(instance_id=endpoint.pk, kind=Kind.MESSAGE, body=b"{}")
@@ -38,17 +38,17 @@ def late(endpoint: Endpoint) -> tuple[int, str] | None:
 
 
 @pytest.mark.parametrize("retry", [False, True])
-def test_a_minute_is_no_delay_and_more_is(endpoint: Endpoint, retry: bool) -> None:
+def test_more_than_a_minute_is_a_delay(endpoint: Endpoint, retry: bool) -> None:
     dispatcher()
-    hook = waits(endpoint, 55, retry=retry)
+    hook = create_due_hook(endpoint, 55, retry=retry)
     assert late(endpoint) is None
     hook.delete()
-    waits(endpoint, 245, retry=retry)
+    create_due_hook(endpoint, 245, retry=retry)
     assert late(endpoint) == (4, delays.BUSY)
 
 
 def test_a_retry_that_is_not_due_yet_is_not_late(endpoint: Endpoint) -> None:
-    waits(endpoint, -300, retry=True)
+    create_due_hook(endpoint, -300, retry=True)
     assert late(endpoint) is None
 
 
@@ -58,15 +58,15 @@ def test_a_retry_that_is_not_due_yet_is_not_late(endpoint: Endpoint) -> None:
 def test_the_banner_shows_the_delay_of_the_oldest_hook(client: Client, seconds: int, words: str) -> None:
     dispatcher()
     instance = InstanceFactory(url="http://a.example/")
-    waits(instance.endpoint, seconds)
-    waits(instance.endpoint, 61)
+    create_due_hook(instance.endpoint, seconds)
+    create_due_hook(instance.endpoint, 61)
     client.force_login(instance.owner.owner)
     text = client.get(instance.get_absolute_url()).content.decode()
     assert f"Deliveries are delayed: oldest waiting {words}." in text
 
 
-def test_without_a_dispatcher_that_is_the_reason(endpoint: Endpoint) -> None:
-    waits(endpoint, 245)
+def test_a_missing_dispatcher_is_the_reason(endpoint: Endpoint) -> None:
+    create_due_hook(endpoint, 245)
     assert late(endpoint) == (4, delays.NO_DISPATCHER)
     dispatcher(seconds_ago=11)
     assert late(endpoint) == (4, delays.NO_DISPATCHER)
@@ -75,13 +75,13 @@ def test_without_a_dispatcher_that_is_the_reason(endpoint: Endpoint) -> None:
 def test_a_late_parallel_lane_names_the_slow_server(endpoint: Endpoint) -> None:
     dispatcher()
     configure(endpoint, parallel=True)
-    waits(endpoint, 245)
+    create_due_hook(endpoint, 245)
     assert late(endpoint) == (4, delays.BUSY_PARALLEL)
 
 
 def test_a_paused_endpoint_is_not_late(endpoint: Endpoint) -> None:
-    waits(endpoint, 245)
-    waits(endpoint, 245, retry=True)
+    create_due_hook(endpoint, 245)
+    create_due_hook(endpoint, 245, retry=True)
     pause(endpoint, acting_user=None)
     assert late(endpoint) is None
     assert tasks.hooks_are_due() is False
@@ -90,14 +90,14 @@ def test_a_paused_endpoint_is_not_late(endpoint: Endpoint) -> None:
 @pytest.mark.parametrize("retry", [False, True])
 def test_hooks_are_due_after_the_given_time(endpoint: Endpoint, retry: bool) -> None:
     assert tasks.hooks_are_due() is False
-    waits(endpoint, 20, retry=retry)
+    create_due_hook(endpoint, 20, retry=retry)
     assert tasks.hooks_are_due(timedelta(seconds=10)) is True
     assert tasks.hooks_are_due(timedelta(seconds=30)) is False
 
 
 def test_only_pages_about_the_late_instance_show_the_banner(client: Client) -> None:
     alices, bobs = InstanceFactory(url="http://a.example/"), InstanceFactory(url="http://b.example/")
-    waits(alices.endpoint, 245)
+    create_due_hook(alices.endpoint, 245)
     for instance, said in ((alices, True), (bobs, False)):
         client.force_login(instance.owner.owner)
         for page in (f"/log/?instance={instance.number}", instance.get_absolute_url(), "/instances/"):

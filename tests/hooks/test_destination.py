@@ -1,4 +1,4 @@
-"""Where a hook goes is decided in Python, in SQL and by an ORM condition: the three agree."""
+"""The destination of a hook is computed in Python, in SQL and by an ORM condition: the three agree."""
 
 from datetime import timedelta
 
@@ -22,7 +22,7 @@ FROM hooks_hook h JOIN hooks_endpoint e ON e.instance_id = h.endpoint_id WHERE h
 @pytest.mark.parametrize("to_url", ["", "http://simulation.example/"])
 @pytest.mark.parametrize("own_url", ["", "http://own.example/"])
 @pytest.mark.parametrize("override_seconds", [None, -1, 0, 1])
-def test_all_notations_agree(to_url: str, own_url: str, override_seconds: int | None) -> None:
+def test_python_sql_and_orm_agree(to_url: str, own_url: str, override_seconds: int | None) -> None:
     now = timezone.now()
     endpoint = InstanceFactory(url=own_url).endpoint
     if override_seconds is not None:

@@ -1,4 +1,4 @@
-"""Every outcome in words: one sentence, the side at fault, the next step."""
+"""The explanation of every outcome: one sentence, the side at fault, the next step."""
 
 from typing import Any
 
@@ -126,7 +126,7 @@ STATUSES = [
 
 
 @pytest.mark.parametrize(("status", "sentence", "next_step"), STATUSES)
-def test_an_answer_that_is_not_200(status: int | None, sentence: str, next_step: str) -> None:
+def test_a_response_that_is_not_200(status: int | None, sentence: str, next_step: str) -> None:
     found = explain_outcome(Outcome.NOT_200, url=URL, status=status)
     assert (found.sentence, found.side, found.next_step) == (sentence, E, next_step)
 
@@ -519,7 +519,7 @@ def test_an_attempt_is_explained_from_its_row() -> None:
             "Failed after attempt 1 of 1 (connection refused).",
         ),
         (
-            # it said 200 and then never finished
+            # it responded with 200, but the body never ended
             {
                 "state": State.FAILED,
                 "attempts_made": 1,
@@ -550,5 +550,5 @@ def test_an_attempt_is_explained_from_its_row() -> None:
         ),
     ],
 )
-def test_a_hook_says_where_it_stands(fields: dict[str, Any], sentence: str) -> None:
+def test_the_explanation_of_a_hook_by_its_state(fields: dict[str, Any], sentence: str) -> None:
     assert explain_hook(Hook(kind=fields.pop("kind", Kind.MESSAGE), **fields)) == sentence

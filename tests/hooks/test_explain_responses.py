@@ -1,4 +1,4 @@
-"""What the log says of responses that break HTTP, or that something in front of the server made: over real sockets."""
+"""Explanations of invalid HTTP responses and of responses from tunnels and proxies, over real sockets."""
 
 import socket
 import ssl
@@ -203,7 +203,7 @@ def reject_handshake(listener: socket.socket, context: ssl.SSLContext) -> None:
     ],
     ids=["TLS 1.3", "TLS 1.2"],
 )
-def test_a_server_that_wants_a_client_certificate(
+def test_a_server_that_requires_a_client_certificate(
     tmp_path: Path, settings: Settings, version: ssl.TLSVersion, sentence: str
 ) -> None:
     authority = trustme.CA()

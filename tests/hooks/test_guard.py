@@ -61,7 +61,7 @@ BLOCKED = [
 
 
 @pytest.mark.parametrize(("address", "rule"), BLOCKED)
-def test_an_address_that_is_not_the_internets_is_refused(settings: Settings, address: str, rule: str) -> None:
+def test_an_address_outside_the_internet_is_blocked(settings: Settings, address: str, rule: str) -> None:
     settings.HOOKS_ALLOW_NETWORKS = []
     assert refusal(address) == rule
 
@@ -73,12 +73,12 @@ def test_an_address_that_is_not_the_internets_is_refused(settings: Settings, add
         "2606:4700::1111", "2a00:1450::1",
     ],
 )  # fmt: skip
-def test_an_address_of_the_internet_is_let_through(settings: Settings, address: str) -> None:
+def test_an_address_of_the_internet_is_allowed(settings: Settings, address: str) -> None:
     settings.HOOKS_ALLOW_NETWORKS = []
     assert refusal(address) == ""
 
 
-def test_a_listed_network_is_let_through_and_no_other(settings: Settings) -> None:
+def test_only_a_listed_network_is_allowed(settings: Settings) -> None:
     settings.HOOKS_ALLOW_NETWORKS = ["10.1.0.0/16", " fd00::/8 "]
     assert refusal("10.1.2.3") == ""
     assert refusal("fd00::1") == ""
@@ -86,7 +86,7 @@ def test_a_listed_network_is_let_through_and_no_other(settings: Settings) -> Non
     assert refusal("127.0.0.1") == "loopback"
 
 
-def test_a_listed_ipv4_network_does_not_list_its_ipv6_forms(settings: Settings) -> None:
+def test_a_listed_ipv4_network_does_not_include_its_ipv6_forms(settings: Settings) -> None:
     settings.HOOKS_ALLOW_NETWORKS = ["127.0.0.0/8"]
     assert refusal("127.0.0.1") == ""
     assert refusal("::ffff:127.0.0.1") == "IPv4-mapped"
@@ -94,21 +94,19 @@ def test_a_listed_ipv4_network_does_not_list_its_ipv6_forms(settings: Settings) 
 
 
 @pytest.mark.parametrize("network", ["0.0.0.0/0", "169.254.0.0/16", "169.254.169.254/31"])
-def test_a_network_that_happens_to_hold_a_metadata_service_does_not_list_it(
-    settings: Settings, network: str
-) -> None:
+def test_a_listed_network_does_not_include_a_metadata_service(settings: Settings, network: str) -> None:
     settings.HOOKS_ALLOW_NETWORKS = [network]
     assert refusal("169.254.169.254") == "metadata"
 
 
 @pytest.mark.parametrize("entry", ["169.254.169.254", "169.254.169.254/32"])
-def test_a_metadata_service_is_listed_by_an_entry_of_its_own(settings: Settings, entry: str) -> None:
+def test_a_metadata_service_needs_its_own_entry(settings: Settings, entry: str) -> None:
     settings.HOOKS_ALLOW_NETWORKS = ["169.254.0.0/16", entry]
     assert refusal("169.254.169.254") == ""
     assert refusal("169.254.170.2") == "metadata"
 
 
-def test_a_laptops_networks_hold_no_metadata_service(settings: Settings) -> None:
+def test_the_networks_of_a_laptop_include_no_metadata_service(settings: Settings) -> None:
     settings.HOOKS_ALLOW_NETWORKS = settings.LAPTOP_NETWORKS
     assert refusal("127.0.0.1") == refusal("192.168.1.10") == refusal("fd12::1") == ""
     assert refusal("fd00:ec2::254") == refusal("169.254.169.254") == "metadata"
@@ -129,7 +127,7 @@ def test_a_laptops_networks_hold_no_metadata_service(settings: Settings) -> None
         "abcd1234?",
     ],
 )
-def test_a_bin_of_this_site_is_its_own(settings: Settings, url: str) -> None:
+def test_a_url_of_an_own_bin_is_recognised(settings: Settings, url: str) -> None:
     settings.HOOKS_OWN_BINS = "https://chat.example/bin/"
     assert is_own_bin(f"https://chat.example/bin/{url}")
 
@@ -167,6 +165,6 @@ def test_a_bin_of_this_site_is_its_own(settings: Settings, url: str) -> None:
         "",
     ],
 )
-def test_what_only_looks_like_a_bin_is_not(settings: Settings, url: str) -> None:
+def test_a_url_that_only_resembles_a_bin_is_not_an_own_bin(settings: Settings, url: str) -> None:
     settings.HOOKS_OWN_BINS = "https://chat.example/bin/"
     assert not is_own_bin(url)

@@ -1,4 +1,4 @@
-"""hooks.http against every way in which a server can fail, on real sockets."""
+"""hooks.http with every way in which a server can fail, on real sockets."""
 
 import contextlib
 import os
@@ -32,7 +32,7 @@ def seen(got: Response) -> tuple[Outcome, int | None, str]:
     return got.outcome, got.status, got.error
 
 
-def test_a_200_is_a_delivery_and_everything_about_it_is_known() -> None:
+def test_a_200_is_a_delivery_and_all_its_details_are_known() -> None:
     with Receiver([(200, {"X-Bot": "yes"}, b"thank you")]) as receiver:
         got = http.post(
             receiver.url + "?key=1",
@@ -113,7 +113,7 @@ def test_a_redirect_to_a_metadata_service_is_not_followed() -> None:
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_a_fault_is_told_apart(fault: Fault, expected: tuple[Outcome, int | None, str]) -> None:
+def test_each_fault_has_its_outcome(fault: Fault, expected: tuple[Outcome, int | None, str]) -> None:
     servers.bomb()
     with faulty(fault) as port:
         got = post(port)
@@ -131,7 +131,7 @@ def test_a_fault_is_told_apart(fault: Fault, expected: tuple[Outcome, int | None
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_one_deadline_ends_everything(fault: Fault, status: int | None, phase: str) -> None:
+def test_one_deadline_covers_every_phase(fault: Fault, status: int | None, phase: str) -> None:
     with faulty(fault) as port:
         got = post(port)
     assert seen(got) == (Outcome.TIMEOUT, status, phase)
@@ -154,7 +154,7 @@ def test_headers_without_end_are_too_large() -> None:
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_a_connection_that_fails_is_told_apart(
+def test_each_failed_connection_has_its_outcome(
     ports: type[AbstractContextManager[int]], expected: tuple[Outcome, int | None, str]
 ) -> None:
     with ports() as port:
@@ -163,28 +163,28 @@ def test_a_connection_that_fails_is_told_apart(
     assert (got.body, got.headers, got.first_byte_ms) == (b"", [], None)
 
 
-def test_an_unknown_name_is_a_fault_of_names() -> None:
+def test_an_unknown_name_is_a_dns_failure() -> None:
     got = http.post("http://nowhere.invalid/hook", {}, b"{}")
     assert (got.outcome, got.status, got.address) == (Outcome.DNS, None, "")
     assert got.connect_ms is None
 
 
-def test_at_most_64_kb_of_an_answer_are_read_and_8_are_kept() -> None:
+def test_at_most_64_kb_of_a_response_are_read_and_8_kb_kept() -> None:
     with faulty(servers.ten_megabytes) as port:
         got = post(port)
     assert got.size == 64 * 1024
     assert got.body == b"x" * 8 * 1024
 
 
-def test_a_compressed_answer_is_not_unpacked() -> None:
-    servers.bomb()  # before the clock of the deadline runs
+def test_a_compressed_response_is_not_decompressed() -> None:
+    servers.bomb()  # built before the deadline starts
     with faulty(servers.gzip_bomb) as port:
         got = post(port)
     assert got.size == 64 * 1024
     assert got.body[:2] == b"\x1f\x8b"
 
 
-def test_16_kb_of_headers_are_kept() -> None:
+def test_at_most_16_kb_of_headers_are_kept() -> None:
     with faulty(servers.many_headers) as port:
         got = post(port)
     kept = sum(len(f"{name}: {value}\r\n") for name, value in got.headers)
@@ -192,13 +192,13 @@ def test_16_kb_of_headers_are_kept() -> None:
     assert got.body == b"ok"
 
 
-def test_only_the_last_answers_headers_count() -> None:
+def test_only_the_last_responses_headers_are_kept() -> None:
     with faulty(servers.informed) as port:
         got = post(port)
     assert got.headers == [["X-Late", "1"], ["Content-Length", "2"]]
 
 
-def test_bytes_that_are_no_text_are_kept_as_they_can_be() -> None:
+def test_bytes_that_are_not_text_are_kept() -> None:
     with faulty(servers.strange_headers) as port:
         got = post(port)
     assert got.headers == [["X-Bytes", "ÿä"], ["Content-Length", "3"]]
@@ -216,7 +216,7 @@ def test_the_environments_proxies_are_not_used(monkeypatch: pytest.MonkeyPatch) 
     assert got.outcome == Outcome.OK
 
 
-def test_a_netrc_of_the_machine_is_not_used(
+def test_the_netrc_file_of_the_machine_is_not_used(
     tmp_path: os.PathLike[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = os.path.join(tmp_path, ".netrc")
@@ -230,7 +230,7 @@ def test_a_netrc_of_the_machine_is_not_used(
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "gopher://127.0.0.1/x", "ftp://127.0.0.1/x"])
-def test_nothing_but_http_is_spoken(url: str) -> None:
+def test_only_http_is_spoken(url: str) -> None:
     got = http.post(url, {}, b"{}")
     assert (got.outcome, got.status, got.body, got.address) == (Outcome.PROTOCOL, None, b"", "")
 
@@ -239,7 +239,7 @@ def test_nothing_but_http_is_spoken(url: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.1", "0x7f000001", "2130706433"])
-def test_a_name_that_leads_inside_is_blocked_before_the_connect(settings: Settings, host: str) -> None:
+def test_a_name_of_an_internal_address_is_blocked_before_connecting(settings: Settings, host: str) -> None:
     settings.HOOKS_ALLOW_NETWORKS = []
     with Receiver() as inside:
         got = post(inside.port, host)
@@ -259,12 +259,12 @@ def test_a_name_that_leads_inside_is_blocked_before_the_connect(settings: Settin
         ("0.0.0.0", "unspecified"),
     ],
 )
-def test_an_address_that_leads_inside_is_blocked(settings: Settings, host: str, rule: str) -> None:
+def test_an_internal_address_is_blocked(settings: Settings, host: str, rule: str) -> None:
     settings.HOOKS_ALLOW_NETWORKS = []
     assert seen(post(9, host)) == (Outcome.BLOCKED, None, rule)
 
 
-def test_a_name_that_changes_between_two_look_ups_is_looked_at_each_time(settings: Settings) -> None:
+def test_a_name_is_checked_after_every_lookup(settings: Settings) -> None:
     settings.HOOKS_ALLOW_NETWORKS = ["127.0.0.2/32"]
     with socket.create_server(("127.0.0.2", 0)) as probe:
         port = probe.getsockname()[1]
@@ -286,7 +286,7 @@ def test_a_name_that_changes_between_two_look_ups_is_looked_at_each_time(setting
 
 
 def perform(transfer: http.Transfer, url: str) -> Response:
-    """As http.post, on a handle that keeps its connections, as the dispatcher's do."""
+    """Like http.post, but on a handle that keeps its connections, like the dispatcher's."""
     transfer.start(url, {}, b"{}")
     try:
         transfer.curl.perform()
@@ -295,14 +295,14 @@ def perform(transfer: http.Transfer, url: str) -> Response:
     return transfer.finish()
 
 
-def test_the_sites_own_bin_is_reached_and_nothing_else_of_the_site(settings: Settings) -> None:
+def test_only_the_bins_of_the_site_itself_are_reachable(settings: Settings) -> None:
     settings.HOOKS_ALLOW_NETWORKS = []
     with Receiver() as site:
         base = f"http://127.0.0.1:{site.port}"
         settings.HOOKS_OWN_BINS = f"{base}/bin/"
         transfer = http.Transfer()
         assert perform(transfer, f"{base}/bin/abcd1234").outcome == Outcome.OK
-        # not even over the connection that the bin's hook left behind
+        # not even over the connection that the bin's hook left open
         assert seen(perform(transfer, f"{base}/admin/")) == (Outcome.BLOCKED, None, "loopback")
         assert [request.path for request in site.requests] == ["/bin/abcd1234"]
 
@@ -315,7 +315,7 @@ def next_of(faults: Iterator[Fault]) -> Fault:
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_connection_is_kept_and_what_happens_on_it_is_told_apart() -> None:
+def test_each_request_on_a_kept_connection_has_its_own_outcome() -> None:
     faults = iter([answer(200), answer(500, body=b"no"), servers.hang])
     with faulty(next_of(faults)) as port:
         transfer = http.Transfer()
@@ -328,7 +328,7 @@ def test_a_connection_is_kept_and_what_happens_on_it_is_told_apart() -> None:
     assert {first.address, second.address, third.address} == {f"127.0.0.1:{port}"}
 
 
-def test_a_kept_connection_that_was_closed_meanwhile_is_made_anew() -> None:
+def test_a_kept_connection_closed_meanwhile_is_replaced() -> None:
     def once(connection: socket.socket, over: object) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
         raise ConnectionResetError
@@ -339,12 +339,12 @@ def test_a_kept_connection_that_was_closed_meanwhile_is_made_anew() -> None:
     assert [got.outcome for got in answers] == [Outcome.OK] * 3
 
 
-def test_a_kept_connection_that_breaks_before_the_answer_is_tried_once_more_within_the_attempt() -> None:
-    came = []
+def test_a_kept_connection_that_breaks_before_the_response_is_replaced_within_the_attempt() -> None:
+    requests = []
 
     def crashes(connection: socket.socket, over: threading.Event) -> None:
-        came.append(1)
-        if len(came) > 1:
+        requests.append(1)
+        if len(requests) > 1:
             raise ConnectionResetError
         answer(200)(connection, over)
 
@@ -353,22 +353,21 @@ def test_a_kept_connection_that_breaks_before_the_answer_is_tried_once_more_with
         first, second = (perform(transfer, f"http://127.0.0.1:{port}/") for _ in range(2))
     assert first.outcome == Outcome.OK
     assert seen(second) == (Outcome.RESET, None, "Empty reply from server")
-    # libcurl can't tell it from a connection that had just been closed for its age; the webhook-id is the same
-    assert len(came) == 3
+    # libcurl cannot distinguish it from a connection that was closed because it was idle; the webhook-id is the same
+    assert len(requests) == 3
 
 
-def test_a_bad_request_of_ours_never_raises() -> None:
-    with contextlib.suppress(
-        UnicodeError
-    ):  # addresses.check lets none through; only a clear refusal may come
+def test_an_invalid_url_does_not_raise() -> None:
+    # webhook_urls.check rejects such a URL; a UnicodeError is clear enough
+    with contextlib.suppress(UnicodeError):
         got = http.post("http://exa mple/hook", {}, b"{}")
         assert (got.outcome, got.status) == (Outcome.PROTOCOL, None)
 
 
-def test_a_machine_that_runs_out_of_open_files_is_at_fault_itself() -> None:
+def test_running_out_of_open_files_is_a_fault_of_the_server() -> None:
     with servers.refusing() as port:
         answers = []
-        for free in range(8):  # libcurl takes a few for itself before it asks for the connection's
+        for free in range(8):  # libcurl opens a few before it opens the connection
             with files_left(free):
                 answers.append(post(port))
     reasons = [got.error for got in answers]
@@ -385,7 +384,7 @@ def test_a_machine_that_runs_out_of_open_files_is_at_fault_itself() -> None:
 
 @contextlib.contextmanager
 def files_left(free: int) -> Iterator[None]:
-    """This process can open so many files more, and then none."""
+    """Limits this process to `free` more open files."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     top = max(int(name) for name in os.listdir("/proc/self/fd"))
     with contextlib.ExitStack() as held:

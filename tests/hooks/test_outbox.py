@@ -1,4 +1,4 @@
-"""emit(): a hook is written with its event, or not at all."""
+"""emit() creates a hook in the event's transaction: both are stored, or neither."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -23,7 +23,7 @@ def emitted(endpoint: Endpoint) -> int:
     return Tally.objects.get(pk=endpoint.pk).emitted
 
 
-def test_a_hook_waits_for_its_turn_with_the_exact_bytes(endpoint: Endpoint) -> None:
+def test_a_hook_is_queued_with_the_exact_bytes(endpoint: Endpoint) -> None:
     hook = outbox.emit(
         instance_id=endpoint.pk,
         kind=Kind.ACK,
@@ -40,12 +40,12 @@ def test_a_hook_waits_for_its_turn_with_the_exact_bytes(endpoint: Endpoint) -> N
     assert emitted(endpoint) == 1
 
 
-def test_with_guaranteed_hooks_it_may_be_tried_twenty_times(endpoint: Endpoint) -> None:
+def test_with_guaranteed_hooks_twenty_attempts_are_allowed(endpoint: Endpoint) -> None:
     configure(endpoint, guaranteed=True)
     assert emit(endpoint).attempts_allowed == 20
 
 
-def test_without_an_address_it_is_skipped_and_says_so(endpoint: Endpoint) -> None:
+def test_without_a_url_a_hook_is_skipped_with_the_reason(endpoint: Endpoint) -> None:
     configure(endpoint, url="")
     hook = emit(endpoint)
     assert (hook.state, hook.skip_reason) == (State.SKIPPED, SkipReason.NO_ADDRESS)
@@ -61,22 +61,20 @@ def test_an_override_counts_as_a_url(endpoint: Endpoint) -> None:
 
 
 @pytest.mark.parametrize("reason", SkipReason)
-def test_a_hook_that_is_not_to_be_sent_is_kept_with_its_reason(
-    endpoint: Endpoint, reason: SkipReason
-) -> None:
+def test_a_skipped_hook_is_stored_with_its_reason(endpoint: Endpoint, reason: SkipReason) -> None:
     hook = emit(endpoint, skip=reason)
     hook.refresh_from_db()
     assert (hook.state, hook.skip_reason) == (State.SKIPPED, reason)
     assert emitted(endpoint) == 1
 
 
-def test_hooks_of_an_instance_keep_the_order_in_which_they_were_emitted(endpoint: Endpoint) -> None:
+def test_hooks_of_an_instance_keep_the_order_of_their_events(endpoint: Endpoint) -> None:
     made = [emit(endpoint, body=b"%d" % number) for number in range(5)]
     assert [bytes(hook.body) for hook in Hook.objects.order_by("id")] == [b"0", b"1", b"2", b"3", b"4"]
     assert sorted(hook.webhook_id for hook in made) == sorted({hook.webhook_id for hook in made})
 
 
-def test_many_events_are_written_at_once_in_their_order(
+def test_many_events_are_inserted_in_order_with_three_queries(
     endpoint: Endpoint, django_assert_num_queries: Callable[[int], AbstractContextManager[None]]
 ) -> None:
     events = [Event(Kind.MESSAGE, b"%d" % number) for number in range(99)]
@@ -91,12 +89,12 @@ def test_many_events_are_written_at_once_in_their_order(
     assert emitted(endpoint) == 100
 
 
-def test_no_events_are_nothing(endpoint: Endpoint) -> None:
+def test_without_events_no_hook_is_created(endpoint: Endpoint) -> None:
     assert outbox.emit_all(endpoint.pk, []) == []
     assert emitted(endpoint) == 0
 
 
-def test_what_is_rolled_back_leaves_nothing(endpoint: Endpoint) -> None:
+def test_a_rollback_removes_the_hook_and_its_count(endpoint: Endpoint) -> None:
     class EventFailed(Exception):
         pass
 
@@ -109,21 +107,21 @@ def test_what_is_rolled_back_leaves_nothing(endpoint: Endpoint) -> None:
     assert emitted(endpoint) == 1
 
 
-def test_a_body_that_is_not_utf8_is_refused_and_nothing_is_counted(endpoint: Endpoint) -> None:
+def test_a_body_that_is_not_utf8_is_rejected_and_not_counted(endpoint: Endpoint) -> None:
     with pytest.raises(UnicodeDecodeError):
         emit(endpoint, body=b"\xff")
     assert Hook.objects.count() == 0
     assert emitted(endpoint) == 0
 
 
-def test_an_instance_that_does_not_exist_is_refused(endpoint: Endpoint) -> None:
+def test_an_unknown_instance_raises_an_error(endpoint: Endpoint) -> None:
     with pytest.raises(Endpoint.DoesNotExist):
         outbox.emit(instance_id=endpoint.pk + 1, kind=Kind.MESSAGE, body=b"{}")
     assert Hook.objects.count() == 0
 
 
 @pytest.mark.django_db(transaction=True)
-def test_outside_a_transaction_it_is_refused() -> None:
+def test_emit_outside_a_transaction_raises_an_error() -> None:
     instance = InstanceFactory(url="http://127.0.0.1:9/")
     with pytest.raises(transaction.TransactionManagementError, match="must be created in the transaction"):
         emit(instance.endpoint)
@@ -132,7 +130,7 @@ def test_outside_a_transaction_it_is_refused() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_commit_wakes_the_dispatchers_and_a_rollback_does_not() -> None:
+def test_a_commit_wakes_the_dispatchers_and_a_rollback_does_not() -> None:
     endpoint = InstanceFactory(url="http://127.0.0.1:9/").endpoint
     with worker_slots.connect() as session:
         session.execute(f"LISTEN {outbox.CHANNEL}")

@@ -1,4 +1,4 @@
-"""When a failed hook is tried again, and when it is given up."""
+"""When a failed hook is retried, and when retries end."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ def due(made: int, allowed: int = 20, status: int | None = 500, retry_after: str
     return None if found is None else (found - NOW).total_seconds()
 
 
-def test_the_plan_is_twenty_attempts_in_65_hours() -> None:
+def test_the_schedule_is_twenty_attempts_in_65_hours() -> None:
     assert GUARANTEED_ATTEMPTS == 20
     assert sum(RETRY_DELAYS, timedelta()).total_seconds() == 234_530
     assert sum(RETRY_DELAYS, timedelta()) == timedelta(hours=65, minutes=8, seconds=50)
@@ -35,7 +35,7 @@ def test_the_plan_is_twenty_attempts_in_65_hours() -> None:
     ]  # fmt: skip
 
 
-def test_the_attempts_follow_the_plan(no_jitter: None) -> None:
+def test_the_attempts_follow_the_schedule(no_jitter: None) -> None:
     assert [due(made) for made in range(1, 21)] == [
         5, 15, 30, 60, 120, 300, 600, 1200, 1800,
         3600, 7200, 10800, 14400, 21600, 21600, 28800, 36000, 43200, 43200, None,
@@ -59,11 +59,11 @@ def test_410_ends_the_hook() -> None:
 
 
 @pytest.mark.parametrize("status", [None, 301, 404, 429, 500, 503])
-def test_no_other_answer_ends_it(no_jitter: None, status: int | None) -> None:
+def test_no_other_response_ends_the_hook(no_jitter: None, status: int | None) -> None:
     assert due(1, status=status) == 5
 
 
-def test_a_resend_begins_the_plan_anew(no_jitter: None) -> None:
+def test_a_resend_restarts_the_schedule(no_jitter: None) -> None:
     # 20 made, 20 more allowed: after the 21st, 5 s again
     assert [due(made, allowed=40) for made in (21, 22, 39, 40)] == [5, 15, 43200, None]
     # ended by a 410 after 3
@@ -79,7 +79,7 @@ def test_a_resend_without_guarantee_is_one_attempt() -> None:
     [
         ("60", 60),
         (" 60 ", 60),
-        ("3", 5),  # never sooner than the plan
+        ("3", 5),  # never sooner than the schedule
         ("0", 5),
         ("3600", 3600),
         ("3601", 3600),  # never later than an hour
@@ -104,15 +104,16 @@ def test_retry_after_is_obeyed_up_to_an_hour(no_jitter: None, retry_after: str, 
         "Fri, 31 Dec 9999 23:59:59 -9999",
     ],
 )  # fmt: skip
-def test_an_unreadable_retry_after_is_as_none(no_jitter: None, retry_after: str) -> None:
+def test_an_invalid_retry_after_is_ignored(no_jitter: None, retry_after: str) -> None:
     assert due(1, retry_after=retry_after) == 5
 
 
-def test_it_does_not_shorten_a_later_pause_of_the_plan(no_jitter: None) -> None:
+def test_retry_after_does_not_shorten_the_schedule(no_jitter: None) -> None:
     assert due(12, retry_after="60") == 10800
 
 
 @given(st.text() | st.from_regex(r"\w{3}, \d{1,3} \w{3} \d{1,30} \d+:\d+:\d+ ([+-]\d{1,30}|GMT)?"))
-def test_whatever_a_server_writes_there_is_read_without_a_fault(retry_after: str) -> None:
+def test_any_retry_after_is_read_without_an_error(retry_after: str) -> None:
     assert wanted_delay(NOW, retry_after) >= timedelta()
-    assert due(1, retry_after=retry_after) <= RETRY_AFTER_MOST.total_seconds()  # type: ignore[operator]
+    seconds = due(1, retry_after=retry_after)
+    assert seconds is not None and seconds <= RETRY_AFTER_MOST.total_seconds()

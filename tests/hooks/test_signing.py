@@ -33,7 +33,7 @@ def test_the_signature_verifies() -> None:
     }
 
 
-def test_it_does_not_verify_with_another_secret_another_body_or_another_id() -> None:
+def test_the_signature_does_not_verify_with_another_secret_body_or_id() -> None:
     secret = new_secret()
     made = headers(secret)
     with pytest.raises(WebhookVerificationError):
@@ -51,7 +51,7 @@ def test_an_old_signature_does_not_verify() -> None:
         Webhook(secret).verify(BODY.decode(), old)
 
 
-def test_the_headers_are_these(settings: Settings) -> None:
+def test_the_headers_of_a_hook(settings: Settings) -> None:
     settings.VERSION = "9.9"
     at = datetime(2030, 1, 1, microsecond=999_999, tzinfo=UTC)
     made = headers("whsec_" + base64.b64encode(b"k" * 24).decode(), at=at)
@@ -65,7 +65,7 @@ def test_the_headers_are_these(settings: Settings) -> None:
     }
 
 
-def test_a_simulation_says_so() -> None:
+def test_a_simulated_hook_has_its_own_header() -> None:
     assert headers(new_secret(), simulated=True)["webhook-simulated"] == "1"
     assert "webhook-simulated" not in headers(new_secret())
 

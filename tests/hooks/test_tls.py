@@ -1,4 +1,4 @@
-"""Certificates that are right, expired, for another name, self-signed, of an unknown authority; and no TLS."""
+"""Certificates: valid, expired, for another name, self-signed, of an unknown authority; and ports without TLS."""
 
 import ssl
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -20,7 +20,7 @@ from tests.faults.servers import answer, faulty, raw_response
 
 @pytest.fixture
 def authority(tmp_path: Path, settings: Settings) -> trustme.CA:
-    """The one that this product trusts."""
+    """The only certificate authority that the product trusts in this test."""
     authority = trustme.CA()
     path = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(path)
@@ -38,7 +38,7 @@ def words(got: Response) -> tuple[str, Side | None, str]:
     return explained.sentence, explained.side, explained.next_step
 
 
-def test_a_right_certificate_is_accepted_and_its_time_measured(authority: trustme.CA) -> None:
+def test_a_valid_certificate_is_accepted_and_the_handshake_is_timed(authority: trustme.CA) -> None:
     got = post(server_context(authority.issue_cert("localhost")))
     assert (got.outcome, got.status) == (Outcome.OK, 200)
     assert got.connect_ms is not None
@@ -46,13 +46,13 @@ def test_a_right_certificate_is_accepted_and_its_time_measured(authority: trustm
     assert got.connect_ms <= got.tls_ms <= got.total_ms
 
 
-def test_an_expired_certificate_is_refused(authority: trustme.CA) -> None:
+def test_an_expired_certificate_is_rejected(authority: trustme.CA) -> None:
     got = post(expired(authority))
     assert (got.outcome, got.status, got.tls_ms) == (Outcome.TLS, None, None)
     assert words(got) == ("The certificate of localhost has expired.", Side.ENDPOINT, "Renew it.")
 
 
-def test_a_certificate_for_another_name_is_refused(authority: trustme.CA) -> None:
+def test_a_certificate_for_another_name_is_rejected(authority: trustme.CA) -> None:
     got = post(server_context(authority.issue_cert("example.org")))
     assert (got.outcome, got.status) == (Outcome.TLS, None)
     assert words(got) == (
@@ -62,7 +62,7 @@ def test_a_certificate_for_another_name_is_refused(authority: trustme.CA) -> Non
     )
 
 
-def test_a_self_signed_certificate_is_refused(authority: trustme.CA, tmp_path: Path) -> None:
+def test_a_self_signed_certificate_is_rejected(authority: trustme.CA, tmp_path: Path) -> None:
     got = post(self_signed(tmp_path))
     assert (got.outcome, got.status) == (Outcome.TLS, None)
     assert words(got) == (
@@ -72,7 +72,7 @@ def test_a_self_signed_certificate_is_refused(authority: trustme.CA, tmp_path: P
     )
 
 
-def test_a_certificate_of_an_unknown_authority_is_refused(authority: trustme.CA) -> None:
+def test_a_certificate_of_an_unknown_authority_is_rejected(authority: trustme.CA) -> None:
     got = post(server_context(trustme.CA().issue_cert("localhost")))
     assert (got.outcome, got.status) == (Outcome.TLS, None)
     assert words(got) == (
@@ -82,14 +82,14 @@ def test_a_certificate_of_an_unknown_authority_is_refused(authority: trustme.CA)
     )
 
 
-def test_without_an_own_file_mozillas_authorities_are_trusted_and_no_other(
+def test_without_a_ca_file_only_mozillas_authorities_are_trusted(
     authority: trustme.CA, settings: Settings
 ) -> None:
     settings.HOOKS_CA_FILE = ""
     assert post(server_context(authority.issue_cert("localhost"))).outcome == Outcome.TLS
 
 
-def test_a_port_that_speaks_plain_http_is_told_apart(authority: trustme.CA) -> None:
+def test_a_port_that_speaks_plain_http_is_recognised(authority: trustme.CA) -> None:
     with servers.answering_anything(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n") as port:
         got = http.post(f"https://localhost:{port}/hook", {}, b"{}")
     assert (got.outcome, got.status) == (Outcome.TLS, None)
@@ -100,9 +100,7 @@ def test_a_port_that_speaks_plain_http_is_told_apart(authority: trustme.CA) -> N
     )
 
 
-def test_a_port_that_takes_the_connection_and_is_silent_is_told_apart(
-    authority: trustme.CA, quick: None
-) -> None:
+def test_a_port_that_accepts_but_never_sends_times_out_in_tls(authority: trustme.CA, quick: None) -> None:
     with servers.silent() as port:
         got = http.post(f"https://localhost:{port}/hook", {}, b"{}")
     assert (got.outcome, got.status, got.error) == (Outcome.TIMEOUT, None, "TLS")
@@ -134,7 +132,7 @@ def test_a_response_without_a_length_is_complete_when_the_connection_closes(
 
 @pytest.mark.parametrize("version", VERSIONS, ids=lambda version: version.name)
 @pytest.mark.parametrize(("status", "outcome"), [(500, Outcome.NOT_200), (302, Outcome.REDIRECT)])
-def test_its_status_counts_when_it_is_not_200(
+def test_the_status_of_a_response_without_a_length_counts(
     authority: trustme.CA, version: ssl.TLSVersion, status: int, outcome: Outcome
 ) -> None:
     got = post_raw(authority, version, b"HTTP/1.0 %d Said\r\n\r\nsorry" % status)
@@ -162,7 +160,7 @@ def test_a_response_cut_off_is_a_failure(
 
 
 def test_pythons_own_server_behind_tls_delivers(authority: trustme.CA) -> None:
-    """The handler of docs/examples/my_bot.py: it announces no length, and never sends close_notify."""
+    """The handler of docs/examples/my_bot.py: it sends neither Content-Length nor close_notify."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

@@ -1,4 +1,4 @@
-"""What people, pages and programs do with endpoints and hooks."""
+"""Actions on endpoints and hooks: configure, override, resend, try now, cancel, skip, simulate."""
 
 from datetime import timedelta
 
@@ -38,19 +38,19 @@ def stored(endpoint: Endpoint) -> Endpoint:
 
 
 def row(hook: Hook) -> dict[str, object]:
-    """All that is stored of a hook."""
+    """Returns all columns of the hook."""
     return dict(Hook.objects.filter(pk=hook.pk).values().get())
 
 
 @pytest.fixture
 def hook(endpoint: Endpoint) -> Hook:
-    """A hook that waits for its turn."""
+    """A queued hook."""
     with transaction.atomic():
         return outbox.emit(instance_id=endpoint.pk, kind=Kind.MESSAGE, body=b"{}")
 
 
 def put(hook: Hook, state: State, **fields: object) -> Hook:
-    """The hook in another state, as the dispatcher would leave it."""
+    """Puts the hook into another state, as the dispatcher would."""
     now = timezone.now()
     fields = {"finished_at": now if state not in UNFINISHED else None} | fields
     if state == State.SENDING:
@@ -71,23 +71,23 @@ def test_configure_returns_only_what_changed(endpoint: Endpoint) -> None:
     assert (endpoint.url, endpoint.guaranteed, endpoint.parallel) == (A, False, True)
 
 
-def test_an_address_is_stored_as_it_will_be_requested(endpoint: Endpoint) -> None:
+def test_a_url_is_stored_as_it_will_be_requested(endpoint: Endpoint) -> None:
     assert configure(endpoint, url=" HTTP://A.example/hook ") == {"url": A}
 
 
-def test_an_empty_address_means_none(endpoint: Endpoint) -> None:
+def test_an_empty_url_removes_the_url(endpoint: Endpoint) -> None:
     assert configure(endpoint, url="  ") == {"url": ""}
     assert stored(endpoint).url == ""
 
 
-def test_a_bad_address_changes_nothing(endpoint: Endpoint) -> None:
+def test_an_invalid_url_changes_nothing(endpoint: Endpoint) -> None:
     before = stored(endpoint).url
     with pytest.raises(InvalidUrl):
         configure(endpoint, url="ftp://a.example/", guaranteed=True)
     assert (stored(endpoint).url, stored(endpoint).guaranteed) == (before, False)
 
 
-def test_two_people_who_change_different_things_do_not_undo_each_other(endpoint: Endpoint) -> None:
+def test_two_users_changing_different_fields_do_not_undo_each_other(endpoint: Endpoint) -> None:
     other = stored(endpoint)
     configure(endpoint, url=A)
     assert configure(other, guaranteed=True) == {"guaranteed": True}
@@ -105,13 +105,13 @@ def test_an_override_ends_at_its_time_and_keeps_the_own_url(endpoint: Endpoint) 
     assert kept.effective_url(until) == A
 
 
-def test_a_returned_address_is_the_own_one_again(endpoint: Endpoint) -> None:
+def test_ending_an_override_restores_the_own_url(endpoint: Endpoint) -> None:
     configure(endpoint, url=A)
     override_url(endpoint, url=OVERRIDE, until=timezone.now() + timedelta(minutes=30), acting_user=None)
     end_override(endpoint, acting_user=None)
     kept = stored(endpoint)
     assert (kept.effective_url(), kept.override_url, kept.override_until) == (A, "", None)
-    end_override(endpoint, acting_user=None)  # twice is once
+    end_override(endpoint, acting_user=None)  # ending it twice changes nothing
 
 
 def test_after_an_outage_every_override_is_ended(endpoint: Endpoint) -> None:
@@ -140,7 +140,7 @@ def test_a_new_secret_replaces_the_old_one(endpoint: Endpoint) -> None:
 
 
 @pytest.mark.parametrize("state", [State.DELIVERED, State.FAILED, State.CANCELLED])
-def test_a_finished_hook_can_be_sent_again(hook: Hook, state: State) -> None:
+def test_a_finished_hook_can_be_resent(hook: Hook, state: State) -> None:
     put(hook, state, attempts_made=1)
     sent = resend(hook, acting_user=None)
     sent.refresh_from_db()
@@ -150,7 +150,7 @@ def test_a_finished_hook_can_be_sent_again(hook: Hook, state: State) -> None:
     assert sent.next_attempt_at <= timezone.now()
 
 
-def test_a_skipped_hook_can_be_sent_after_all(hook: Hook) -> None:
+def test_a_skipped_hook_can_be_resent(hook: Hook) -> None:
     put(hook, State.SKIPPED, skip_reason=SkipReason.FLAG_OFF)
     sent = resend(hook, acting_user=None)
     assert (sent.state, sent.skip_reason, sent.attempts_allowed) == (State.RETRYING, "", 1)
@@ -163,7 +163,7 @@ def test_with_guaranteed_hooks_a_resend_has_twenty_more_attempts(hook: Hook) -> 
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.SENDING, State.RETRYING])
-def test_a_hook_under_way_is_not_sent_again(hook: Hook, state: State) -> None:
+def test_an_unfinished_hook_cannot_be_resent(hook: Hook, state: State) -> None:
     put(hook, state)
     before = row(hook)
     with pytest.raises(NotPossible) as refused:
@@ -172,7 +172,7 @@ def test_a_hook_under_way_is_not_sent_again(hook: Hook, state: State) -> None:
     assert row(hook) == before
 
 
-def test_without_an_address_nothing_is_sent_again(hook: Hook) -> None:
+def test_without_a_url_a_hook_cannot_be_resent(hook: Hook) -> None:
     put(hook, State.FAILED, attempts_made=1)
     configure(hook.endpoint, url="")
     before = row(hook)
@@ -182,7 +182,7 @@ def test_without_an_address_nothing_is_sent_again(hook: Hook) -> None:
     assert row(hook) == before
 
 
-def test_a_retry_can_be_made_due_at_once(hook: Hook) -> None:
+def test_a_retry_can_be_made_due_immediately(hook: Hook) -> None:
     put(hook, State.RETRYING, attempts_made=1, attempts_allowed=20)
     Hook.objects.update(next_attempt_at=timezone.now() + timedelta(hours=12))
     tried = try_now(hook, acting_user=None)
@@ -202,7 +202,7 @@ def test_only_a_waiting_retry_can_be_tried_now(hook: Hook, state: State) -> None
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.SENDING, State.RETRYING])
-def test_an_unfinished_hook_can_be_given_up(hook: Hook, state: State) -> None:
+def test_an_unfinished_hook_can_be_cancelled(hook: Hook, state: State) -> None:
     put(hook, state, next_attempt_at=timezone.now())
     cancel(hook, acting_user=None)
     hook.refresh_from_db()
@@ -211,7 +211,7 @@ def test_an_unfinished_hook_can_be_given_up(hook: Hook, state: State) -> None:
 
 
 @pytest.mark.parametrize("state", [State.DELIVERED, State.FAILED, State.CANCELLED])
-def test_a_finished_hook_can_not_be_given_up(hook: Hook, state: State) -> None:
+def test_a_finished_hook_cannot_be_cancelled(hook: Hook, state: State) -> None:
     put(hook, state)
     before = row(hook)
     with pytest.raises(NotPossible) as refused:
@@ -237,8 +237,8 @@ def simulate(endpoint: Endpoint, to_url: str) -> tuple[Hook, Attempt]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_simulated_hook_is_delivered_at_once_and_logged_whole() -> None:
-    endpoint = InstanceFactory().endpoint  # no address of its own: it needs none
+def test_a_simulated_hook_is_delivered_immediately_and_logged_completely() -> None:
+    endpoint = InstanceFactory().endpoint  # a simulation does not need the endpoint's own URL
     with Receiver([(200, {"X-Bot": "yes"}, b"thank you")]) as receiver:
         hook, attempt = simulate(endpoint, receiver.url)
         [request] = receiver.requests
@@ -271,7 +271,7 @@ def test_a_simulated_hook_is_delivered_at_once_and_logged_whole() -> None:
     assert Tally.objects.get(pk=endpoint.pk).emitted == 1
 
 
-def test_a_simulated_hook_that_fails_says_on_which_side(endpoint: Endpoint) -> None:
+def test_a_failed_simulation_names_the_side_at_fault(endpoint: Endpoint) -> None:
     with servers.faulty(servers.answer(500, body=b"oops")) as port:
         hook, attempt = simulate(endpoint, f"http://127.0.0.1:{port}/")
     assert (hook.state, hook.attempts_made, hook.last_status) == (State.FAILED, 1, 500)
@@ -279,14 +279,14 @@ def test_a_simulated_hook_that_fails_says_on_which_side(endpoint: Endpoint) -> N
     assert bytes(attempt.response_body) == b"oops"
 
 
-def test_with_guaranteed_hooks_a_simulation_is_one_attempt_all_the_same(endpoint: Endpoint) -> None:
+def test_a_simulation_is_one_attempt_even_with_guaranteed_hooks(endpoint: Endpoint) -> None:
     configure(endpoint, guaranteed=True)
     with servers.refusing() as port:
         hook, attempt = simulate(endpoint, f"http://127.0.0.1:{port}/")
     assert (hook.state, hook.attempts_allowed, attempt.outcome) == (State.FAILED, 1, Outcome.REFUSED)
 
 
-def test_a_simulated_hook_meets_the_guard(endpoint: Endpoint, settings: Settings) -> None:
+def test_the_address_guard_applies_to_simulated_hooks(endpoint: Endpoint, settings: Settings) -> None:
     settings.HOOKS_ALLOW_NETWORKS = []
     with Receiver() as inside:
         hook, attempt = simulate(endpoint, f"http://localhost:{inside.port}/")
@@ -296,14 +296,14 @@ def test_a_simulated_hook_meets_the_guard(endpoint: Endpoint, settings: Settings
     assert (attempt.address, attempt.status) == ("", None)
 
 
-def test_a_simulation_to_a_bad_address_writes_nothing(endpoint: Endpoint) -> None:
+def test_a_simulation_to_an_invalid_url_stores_nothing(endpoint: Endpoint) -> None:
     with pytest.raises(InvalidUrl):
         simulate(endpoint, "nonsense")
     assert Hook.objects.count() == 0
     assert Tally.objects.get(pk=endpoint.pk).emitted == 0
 
 
-def test_what_a_strange_server_answers_can_be_written_down(endpoint: Endpoint) -> None:
+def test_a_response_with_unusual_bytes_can_be_stored(endpoint: Endpoint) -> None:
     with servers.faulty(servers.strange_headers) as port:
         hook, attempt = simulate(endpoint, f"http://127.0.0.1:{port}/")
     assert hook.state == State.DELIVERED
@@ -311,7 +311,7 @@ def test_what_a_strange_server_answers_can_be_written_down(endpoint: Endpoint) -
     assert bytes(attempt.response_body) == b"\x00\xff\xfe"
 
 
-def test_a_retry_after_of_a_strange_server_can_be_written_down(endpoint: Endpoint) -> None:
+def test_a_response_with_an_invalid_retry_after_can_be_stored(endpoint: Endpoint) -> None:
     with servers.faulty(
         servers.answer(503, "Retry-After: Wed, 21 Oct 2015 07:28:00 +99999999999999999999")
     ) as port:
@@ -319,11 +319,11 @@ def test_a_retry_after_of_a_strange_server_can_be_written_down(endpoint: Endpoin
     assert hook.state == State.FAILED
 
 
-# -- skip by hand
+# -- skip
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.RETRYING])
-def test_a_hook_that_waits_can_be_skipped(hook: Hook, state: State) -> None:
+def test_a_waiting_hook_can_be_skipped(hook: Hook, state: State) -> None:
     put(hook, state, next_attempt_at=timezone.now())
     skip(hook, acting_user=None)
     hook.refresh_from_db()
@@ -340,7 +340,7 @@ def test_a_hook_that_waits_can_be_skipped(hook: Hook, state: State) -> None:
         (State.CANCELLED, "This hook has already finished."),
     ],
 )
-def test_any_other_hook_can_not_be_skipped(hook: Hook, state: State, words: str) -> None:
+def test_any_other_hook_cannot_be_skipped(hook: Hook, state: State, words: str) -> None:
     put(hook, state)
     before = row(hook)
     with pytest.raises(NotPossible) as refused:

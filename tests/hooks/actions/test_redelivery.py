@@ -1,4 +1,4 @@
-"""Jobs that send finished hooks again: counted before, in portions, paused, cancelled, never twice."""
+"""Redelivery jobs: the preview, portions, pause and cancel; no hook is resent twice."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -32,7 +32,7 @@ FAILED = {"states": ["failed"]}
 
 
 def hooks(endpoint: Endpoint, n: int, state: State = State.FAILED, **fields: Any) -> list[Hook]:
-    """Finished hooks, as the dispatcher leaves them behind."""
+    """Creates hooks in the given state, with the fields that the dispatcher would have set."""
     now = timezone.now()
     with transaction.atomic():
         made = [
@@ -63,15 +63,15 @@ def totals(job: Redelivery) -> tuple[str, int, int, int]:
 
 
 def deliver(*hooks: Hook) -> None:
-    """As if the dispatcher had delivered them; all that wait when none is given."""
+    """Marks these hooks as delivered; without arguments, all that wait for a retry."""
     rows = Hook.objects.filter(state=State.RETRYING)
     if hooks:
         rows = rows.filter(pk__in=[hook.pk for hook in hooks])
     rows.update(state=State.DELIVERED, finished_at=timezone.now(), next_attempt_at=None, attempts_made=2)
 
 
-def work_off() -> int:
-    """Rounds until no job is left, each round's hooks delivered at once; how many rounds."""
+def run_all_jobs() -> int:
+    """Runs all jobs to their end and delivers the hooks of each round; returns the number of rounds."""
     rounds = 0
     while redelivery.work() is not None:
         deliver()
@@ -80,11 +80,11 @@ def work_off() -> int:
     return rounds
 
 
-def test_the_count_before_tells_what_can_be_sent_from_what_can_not(endpoint: Endpoint) -> None:
+def test_the_preview_counts_what_can_be_resent_and_what_cannot(endpoint: Endpoint) -> None:
     hooks(endpoint, 3)
     hooks(endpoint, 2, State.RETRYING, next_attempt_at=timezone.now())
     hooks(endpoint, 1, body=b"", body_dropped_at=timezone.now())
-    hooks(InstanceFactory(url="http://b.example/").endpoint, 1)  # another's
+    hooks(InstanceFactory(url="http://b.example/").endpoint, 1)  # of another instance
     assert redelivery.preview(of(endpoint), {}) == (3, 2, 1, 0)
     assert redelivery.preview(of(endpoint), FAILED) == (3, 0, 1, 0)
     configure(endpoint, url="")
@@ -92,7 +92,7 @@ def test_the_count_before_tells_what_can_be_sent_from_what_can_not(endpoint: End
     assert set(Hook.objects.values_list("redelivery", flat=True)) == {None}
 
 
-def test_a_job_sends_what_fits_once_under_its_old_id_in_the_order_of_the_events(endpoint: Endpoint) -> None:
+def test_a_job_resends_matching_hooks_once_with_their_ids_in_event_order(endpoint: Endpoint) -> None:
     failed = hooks(endpoint, 5)
     delivered = hooks(endpoint, 2, State.DELIVERED)
     job = plan(endpoint)
@@ -108,14 +108,14 @@ def test_a_job_sends_what_fits_once_under_its_old_id_in_the_order_of_the_events(
         State.DELIVERED
     }
     deliver()
-    work_off()
+    run_all_jobs()
     assert totals(job) == ("finished", 5, 5, 0)
     assert redelivery.outcomes(job) == {
         "queued": 0, "sending": 0, "retrying": 0, "delivered": 5, "failed": 0, "skipped": 0, "cancelled": 0,
     }  # fmt: skip
 
 
-def test_no_more_than_a_hundred_wait_in_a_lane_at_a_time(endpoint: Endpoint) -> None:
+def test_at_most_a_hundred_hooks_of_a_job_wait_in_a_lane(endpoint: Endpoint) -> None:
     hooks(endpoint, 250)
     job = plan(endpoint)
     assert redelivery.work() == 100
@@ -123,11 +123,11 @@ def test_no_more_than_a_hundred_wait_in_a_lane_at_a_time(endpoint: Endpoint) -> 
     deliver(*Hook.objects.filter(state=State.RETRYING).order_by("pk")[:30])
     assert redelivery.work() == 30
     assert totals(job) == ("running", 250, 130, 0)
-    assert work_off() == 5  # no room, 100, 20, the end of the part, the end of the job
+    assert run_all_jobs() == 5  # no room, 100, 20, the end of the part, the end of the job
     assert totals(job) == ("finished", 250, 250, 0)
 
 
-def test_hooks_that_wait_for_a_later_retry_take_no_room(endpoint: Endpoint) -> None:
+def test_hooks_waiting_for_a_later_retry_do_not_count(endpoint: Endpoint) -> None:
     hooks(endpoint, 150)
     plan(endpoint)
     assert redelivery.work() == 100
@@ -135,7 +135,7 @@ def test_hooks_that_wait_for_a_later_retry_take_no_room(endpoint: Endpoint) -> N
     assert redelivery.work() == 50
 
 
-def test_a_lane_that_is_slow_or_paused_keeps_no_other_waiting(endpoint: Endpoint) -> None:
+def test_a_slow_or_paused_lane_does_not_delay_other_lanes(endpoint: Endpoint) -> None:
     slow, paused = (InstanceFactory(url="http://b.example/").endpoint for _ in range(2))
     for lane, n in ((endpoint, 150), (slow, 150), (paused, 1)):
         hooks(lane, n)
@@ -148,38 +148,38 @@ def test_a_lane_that_is_slow_or_paused_keeps_no_other_waiting(endpoint: Endpoint
     assert Hook.objects.get(endpoint=paused).state == State.FAILED
     resume(paused, acting_user=None)
     deliver()
-    work_off()
+    run_all_jobs()
     assert totals(job) == ("finished", 301, 301, 0)
 
 
-def test_hooks_of_after_the_plan_are_not_taken(endpoint: Endpoint) -> None:
+def test_hooks_created_after_the_plan_are_not_resent(endpoint: Endpoint) -> None:
     hooks(endpoint, 2)
     job = plan(endpoint)
     later = hooks(endpoint, 1)
-    work_off()
+    run_all_jobs()
     assert totals(job) == ("finished", 2, 2, 0)
     assert Hook.objects.get(pk=later[0].pk).state == State.FAILED
 
 
-def test_what_was_sent_by_hand_meanwhile_is_not_sent_again(endpoint: Endpoint) -> None:
+def test_a_hook_resent_by_a_user_meanwhile_is_not_resent_again(endpoint: Endpoint) -> None:
     first, second = hooks(endpoint, 2)
     job = plan(endpoint)
     resend(first, acting_user=None)
-    work_off()
+    run_all_jobs()
     assert totals(job) == ("finished", 2, 1, 0)
     assert list(Hook.objects.filter(redelivery=job)) == [second]
 
 
-def test_without_an_address_hooks_are_refused_and_stay_as_they_are(endpoint: Endpoint) -> None:
+def test_without_a_url_hooks_are_refused_and_stay_unchanged(endpoint: Endpoint) -> None:
     made = hooks(endpoint, 2)
     job = plan(endpoint)
     configure(endpoint, url="")
-    work_off()
+    run_all_jobs()
     assert totals(job) == ("finished", 2, 0, 2)
     assert {Hook.objects.get(pk=hook.pk).state for hook in made} == {State.FAILED}
 
 
-def test_a_pause_a_resume_and_a_cancel(endpoint: Endpoint) -> None:
+def test_a_job_can_be_paused_resumed_and_cancelled(endpoint: Endpoint) -> None:
     hooks(endpoint, 300)
     job = plan(endpoint)
     redelivery.work()
@@ -207,7 +207,7 @@ def test_a_pause_a_resume_and_a_cancel(endpoint: Endpoint) -> None:
         ("cancel", "finished", "The job is finished already."),
     ],
 )
-def test_what_does_not_apply_is_refused_in_words(
+def test_an_action_that_does_not_apply_is_refused_with_the_reason(
     endpoint: Endpoint, action: str, state: str, words: str
 ) -> None:
     hooks(endpoint, 1)
@@ -220,7 +220,7 @@ def test_what_does_not_apply_is_refused_in_words(
     assert totals(job)[0] == state
 
 
-def test_a_job_without_hooks_is_not_made(endpoint: Endpoint) -> None:
+def test_a_job_without_hooks_is_not_created(endpoint: Endpoint) -> None:
     hooks(endpoint, 1, State.DELIVERED)
     with pytest.raises(NotPossible) as refused:
         plan(endpoint)
@@ -231,19 +231,17 @@ def test_a_job_without_hooks_is_not_made(endpoint: Endpoint) -> None:
     assert Redelivery.objects.count() == 0
 
 
-def test_a_portion_that_another_run_has_done_is_not_done_twice(endpoint: Endpoint) -> None:
+def test_a_portion_done_by_another_run_is_not_repeated(endpoint: Endpoint) -> None:
     hooks(endpoint, 150)
     job = plan(endpoint)
-    part = job.parts.select_related("endpoint").get()  # as a run read it that was held up
+    part = job.parts.select_related("endpoint").get()  # as a delayed run has read it
     redelivery.work()
     deliver()
     assert redelivery.portion(job, part=part, size=100) == 0
     assert totals(job) == ("running", 150, 100, 0)
 
 
-def test_a_portion_that_fails_half_way_leaves_nothing_behind(
-    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_portion_that_fails_is_rolled_back(endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     hooks(endpoint, 3)
     job = plan(endpoint)
 
@@ -256,7 +254,7 @@ def test_a_portion_that_fails_half_way_leaves_nothing_behind(
             redelivery.work()
     assert totals(job) == ("planned", 3, 0, 0)
     assert Hook.objects.counts()["failed"] == 3
-    work_off()
+    run_all_jobs()
     assert totals(job) == ("finished", 3, 3, 0)
 
 
@@ -281,7 +279,7 @@ def test_a_portion_that_fails_half_way_leaves_nothing_behind(
         ({"created_after": "2020-01-01T12:00:00Z", "created_before": "2020-01-02T12:00:00Z"}, "bc"),
     ],
 )  # fmt: skip
-def test_each_filter_finds_what_it_says(endpoint: Endpoint, wanted: dict[str, Any], found: str) -> None:
+def test_each_filter_selects_its_hooks(endpoint: Endpoint, wanted: dict[str, Any], found: str) -> None:
     day = [datetime(2020, 1, 1, tzinfo=UTC) + timedelta(hours=12 * n) for n in range(4)]
     rows: dict[str, dict[str, Any]] = {
         "a": {"last_status": 500, "last_outcome": Outcome.NOT_200, "message": "m1"},
@@ -302,23 +300,23 @@ def test_each_filter_finds_what_it_says(endpoint: Endpoint, wanted: dict[str, An
     assert "".join(bytes(hook.body).decode() for hook in fitting) == found
 
 
-def test_chosen_hooks_are_found_by_their_ids_and_a_strangers_are_not(endpoint: Endpoint) -> None:
+def test_chosen_hooks_are_found_by_id_except_those_of_other_accounts(endpoint: Endpoint) -> None:
     mine = hooks(endpoint, 3)
     [others] = hooks(InstanceFactory(url="http://b.example/").endpoint, 1)
     wanted = {"hooks": [hook.public_id.hex for hook in (mine[0], mine[2], others)]}
     assert redelivery.preview(of(endpoint), wanted).ready == 2
     job = plan(endpoint, wanted)
-    work_off()
+    run_all_jobs()
     assert totals(job) == ("finished", 2, 2, 0)
     assert Hook.objects.get(pk=others.pk).state == State.FAILED
 
 
-def test_an_unknown_key_is_an_error_and_not_every_hook(endpoint: Endpoint) -> None:
+def test_an_unknown_filter_key_raises_an_error(endpoint: Endpoint) -> None:
     with pytest.raises(KeyError):
         redelivery.preview(of(endpoint), {"state": ["failed"]})
 
 
-def test_a_filter_is_said_in_words() -> None:
+def test_a_filter_is_described_in_words() -> None:
     wanted = {
         "states": ["failed", "skipped"],
         "kinds": ["ack"],
@@ -332,7 +330,7 @@ def test_a_filter_is_said_in_words() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_task_works_the_jobs_off_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_task_runs_all_jobs_and_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     endpoint = InstanceFactory(url="http://a.example/").endpoint
     hooks(endpoint, 3)
     assert tasks.redeliver() == "no job is left"
@@ -342,7 +340,7 @@ def test_the_task_works_the_jobs_off_and_ends(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_keeper_asks_for_the_task_while_a_job_is_open_and_nobody_is_at_it() -> None:
+def test_the_task_is_requested_while_a_job_is_open_and_no_run_works_on_it() -> None:
     from django_q.models import OrmQ
 
     from hooks import worker_slots

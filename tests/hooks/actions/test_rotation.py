@@ -1,4 +1,4 @@
-"""A new signing secret; for a day the old one is valid too, and receivers that know either are content."""
+"""Rotation of the signing secret: for 24 hours hooks are signed with the old secret too."""
 
 import json
 from datetime import timedelta
@@ -39,7 +39,7 @@ def test_a_second_rotation_within_the_day_ends_the_oldest(endpoint: Endpoint) ->
     assert stored(endpoint).valid_secrets() == [second, first]
 
 
-def test_a_secret_that_has_leaked_ends_at_once(endpoint: Endpoint) -> None:
+def test_a_leaked_secret_can_end_immediately(endpoint: Endpoint) -> None:
     new = rotate_secret(endpoint, acting_user=None, keep_old=False)
     assert stored(endpoint).valid_secrets() == [new]
     newer = rotate_secret(endpoint, acting_user=None)
@@ -49,7 +49,7 @@ def test_a_secret_that_has_leaked_ends_at_once(endpoint: Endpoint) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_hooks_of_that_day_verify_with_either_secret_and_later_ones_with_the_new_alone(
+def test_hooks_verify_with_both_secrets_for_a_day_then_only_with_the_new_one(
     tmp_path: Path,
 ) -> None:
     with Receiver() as receiver, Dispatch(tmp_path):

@@ -1,4 +1,4 @@
-"""The real `manage.py dispatch` on the rows of a test, and waiting for what it does."""
+"""Runs the real `manage.py dispatch` on the test database, and waits for its results."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from hooks.models import Endpoint, Hook, Kind, Runner
 from tests.product import ROOT, database_url, product_environment
 from tests.receiver import Answer, Received
 
-STOP_SECONDS = 15  # delivery.md gives it 12
+STOP_SECONDS = 15  # delivery.md allows 12
 T = TypeVar("T")
 
 
 class Dispatch:
-    """`with Dispatch(tmp_path):` one dispatcher in a process of its own, at work when the block begins.
+    """`with Dispatch(tmp_path):` runs one dispatcher in its own process, which holds a slot when the block begins.
 
-    At the block's end it is stopped by SIGTERM, and must have gone by itself.
+    The end of the block stops it with SIGTERM; it must exit with code 0.
     """
 
     command: ClassVar[list[str]] = ["manage.py", "dispatch"]
@@ -58,7 +58,7 @@ class Dispatch:
             self.output += line
 
     def __enter__(self) -> Self:
-        wait_until(self.is_at_work, f"the dispatcher starts; it said: {self.output}", 60)
+        wait_until(self.is_at_work, f"the dispatcher starts; output: {self.output}", 60)
         return self
 
     def is_at_work(self) -> bool:
@@ -66,12 +66,12 @@ class Dispatch:
         return Runner.objects.filter(pid=self.process.pid, finished_at=None).exists()
 
     def kill(self) -> None:
-        """kill -9."""
+        """Kills the process with SIGKILL."""
         self.process.kill()
         self.process.wait()
 
     def stop(self) -> int:
-        """SIGTERM; its exit code."""
+        """Stops the process with SIGTERM; returns its exit code."""
         self.process.terminate()
         return self.process.wait(STOP_SECONDS)
 
@@ -88,16 +88,16 @@ class Dispatch:
 
 
 def wait_until(true: Callable[[], T], what: str, seconds: float = 30) -> T:
-    """The first true value; AssertionError with `what` when none comes in time."""
+    """Returns the first true value. Raises AssertionError with `what` after `seconds`."""
     until = time.monotonic() + seconds
     while not (found := true()):
-        assert time.monotonic() < until, f"not so after {seconds} s: {what}"
+        assert time.monotonic() < until, f"not true after {seconds} s: {what}"
         time.sleep(0.02)
     return found
 
 
 def emit(endpoint: Endpoint, n: int = 1, *, kind: Kind = Kind.MESSAGE) -> list[Hook]:
-    """Hooks with the bodies 0, 1, 2, … in one transaction."""
+    """Creates hooks with the bodies {"n":0}, {"n":1}, … in one transaction."""
     with transaction.atomic():
         return [
             outbox.emit(instance_id=endpoint.pk, kind=kind, body=b'{"n":%d}' % number) for number in range(n)
@@ -105,12 +105,12 @@ def emit(endpoint: Endpoint, n: int = 1, *, kind: Kind = Kind.MESSAGE) -> list[H
 
 
 def states(*endpoints: Endpoint) -> set[str]:
-    """The states in which their hooks are."""
+    """Returns the states of the endpoints' hooks."""
     return set(Hook.objects.filter(endpoint__in=endpoints).values_list("state", flat=True))
 
 
 class Held:
-    """An answer that waits: `arrived` is set by the first request, and `release` lets all of them go."""
+    """A response that waits: the first request sets `arrived`, and setting `release` sends it to all of them."""
 
     def __init__(self, status: int = 200) -> None:
         self.status = status
@@ -123,4 +123,4 @@ class Held:
         return self.status, {}, b""
 
     def wait_for_arrival(self, seconds: float = 30) -> None:
-        assert self.arrived.wait(seconds), f"no request came in {seconds} s"
+        assert self.arrived.wait(seconds), f"no request arrived in {seconds} s"

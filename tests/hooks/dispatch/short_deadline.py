@@ -1,4 +1,4 @@
-"""The product's settings with a deadline of two seconds, or TEST_DEADLINE_MS: a dispatcher among servers that hang."""
+"""The product's settings with a deadline of 2 s, or TEST_DEADLINE_MS, for tests with servers that hang."""
 
 import os
 

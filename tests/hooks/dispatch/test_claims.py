@@ -1,4 +1,4 @@
-"""Leases over two database sessions: whose a lane is, what a claim brings, what becomes of the dead."""
+"""Leases with two database sessions: owners of lanes, claims, results, hand-backs, and the sweep of dead owners."""
 
 import time
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ ME, OTHER = 1_000_000_000_001, 1_000_000_000_002
 
 
 class Dispatcher:
-    """A session that holds its own lock, as a seat does, without the loop."""
+    """A session that holds its advisory lock, like a worker slot, without the loop."""
 
     def __init__(self, me: int) -> None:
         self.me = me
@@ -66,7 +66,7 @@ def emit(endpoint: Endpoint, n: int = 1) -> list[Hook]:
 
 
 def retrying(hook: Hook, seconds_ago: float = 1) -> Hook:
-    """A hook that has failed once and is due again since so long."""
+    """Puts the hook into the state after one failed attempt, with a retry due for this many seconds."""
     due = timezone.now() - timedelta(seconds=seconds_ago)
     Hook.objects.filter(pk=hook.pk).update(
         state=State.RETRYING, attempts_made=1, attempts_allowed=20, next_attempt_at=due, trigger=Trigger.RETRY
@@ -88,7 +88,7 @@ def owner(endpoint: Endpoint) -> int | None:
     return Lane.objects.get(pk=endpoint.pk).owner
 
 
-# -- whose a lane is
+# -- the owner of a lane
 
 
 def test_a_claim_takes_the_lane_and_its_hooks_in_order(me: Dispatcher, lane: Endpoint) -> None:
@@ -109,7 +109,9 @@ def test_a_claim_takes_the_lane_and_its_hooks_in_order(me: Dispatcher, lane: End
     assert kept.lease_until > timezone.now()
 
 
-def test_another_dispatcher_gets_nothing_of_it(me: Dispatcher, other: Dispatcher, lane: Endpoint) -> None:
+def test_another_dispatcher_cannot_claim_from_an_owned_lane(
+    me: Dispatcher, other: Dispatcher, lane: Endpoint
+) -> None:
     emit(lane, 3)
     assert len(me.claim(lane, n=1)) == 1
     assert other.claim(lane) == []
@@ -124,23 +126,23 @@ def test_two_dispatchers_share_the_lanes(me: Dispatcher, other: Dispatcher, lane
     assert [hook.endpoint_id for hook in other.claim(lane, second)] == [second.pk]
 
 
-def test_a_lane_that_was_given_up_is_free(me: Dispatcher, other: Dispatcher, lane: Endpoint) -> None:
+def test_a_released_lane_is_free(me: Dispatcher, other: Dispatcher, lane: Endpoint) -> None:
     emit(lane, 2)
     me.claim(lane, n=1)
-    claim.release_lanes(other.session, OTHER, [lane.pk])  # not theirs
+    claim.release_lanes(other.session, OTHER, [lane.pk])  # owned by another dispatcher: no effect
     assert owner(lane) == ME
     claim.release_lanes(me.session, ME, [lane.pk])
     assert owner(lane) is None
     assert len(other.claim(lane)) == 1
 
 
-def test_more_is_said_only_where_more_may_wait(me: Dispatcher, lane: Endpoint) -> None:
+def test_only_lanes_that_may_have_more_hooks_are_listed(me: Dispatcher, lane: Endpoint) -> None:
     emit(lane, 3)
     assert claim.claim_hooks(me.session, ME, {lane.pk: 2}).lanes_with_more == [lane.pk]
     assert claim.claim_hooks(me.session, ME, {lane.pk: 2}).lanes_with_more == []
 
 
-def test_a_paused_endpoint_is_left_alone(me: Dispatcher, lane: Endpoint) -> None:
+def test_a_paused_endpoint_is_not_claimed(me: Dispatcher, lane: Endpoint) -> None:
     emit(lane)
     Endpoint.objects.filter(pk=lane.pk).update(paused_at=timezone.now(), pause_reason="by_hand")
     assert me.claim(lane) == []
@@ -151,7 +153,7 @@ def test_a_paused_endpoint_is_left_alone(me: Dispatcher, lane: Endpoint) -> None
 # -- which hooks
 
 
-def test_a_retry_is_not_taken_before_its_time(me: Dispatcher, lane: Endpoint) -> None:
+def test_a_retry_is_not_claimed_before_it_is_due(me: Dispatcher, lane: Endpoint) -> None:
     [hook] = emit(lane)
     retrying(hook, seconds_ago=-60)
     assert me.claim(lane) == []
@@ -165,22 +167,22 @@ def test_a_retry_is_not_taken_before_its_time(me: Dispatcher, lane: Endpoint) ->
     assert (claimed.attempts_made, claimed.trigger, claimed.attempts_allowed) == (1, Trigger.RETRY, 20)
 
 
-def test_retries_and_first_attempts_are_taken_in_turn(me: Dispatcher, lane: Endpoint) -> None:
+def test_retries_and_first_attempts_are_claimed_in_turn(me: Dispatcher, lane: Endpoint) -> None:
     made = emit(lane, 8)
     for seconds_ago, hook in enumerate(made[:4], start=1):
         retrying(hook, seconds_ago)
     claimed = {hook.id for hook in me.claim(lane, n=4)}
-    # of each kind two: the retries that are due longest, the first attempts in order
+    # two of each: the retries due for the longest time, the first attempts in order
     assert claimed == {made[3].pk, made[2].pk, made[4].pk, made[5].pk}
 
 
-def test_neither_kind_is_starved_by_the_other(me: Dispatcher, lane: Endpoint) -> None:
+def test_neither_retries_nor_first_attempts_are_starved(me: Dispatcher, lane: Endpoint) -> None:
     made = emit(lane, 6)
     retrying(made[0])
     assert {hook.id for hook in me.claim(lane, n=4)} == {made[0].pk, made[1].pk, made[2].pk, made[3].pk}
 
 
-def test_waiting_lanes_are_found_whatever_waits_in_them(me: Dispatcher, lane: Endpoint) -> None:
+def test_due_lanes_have_first_attempts_or_due_retries(me: Dispatcher, lane: Endpoint) -> None:
     due, later, idle = (InstanceFactory(url="http://b.example/").endpoint for _ in range(3))
     emit(lane, 5)
     retrying(emit(due)[0])
@@ -189,7 +191,7 @@ def test_waiting_lanes_are_found_whatever_waits_in_them(me: Dispatcher, lane: En
     assert idle.pk not in claim.due_lanes(me.session)
 
 
-def test_the_address_is_the_one_at_the_time_of_the_claim(me: Dispatcher, lane: Endpoint) -> None:
+def test_the_url_is_the_one_at_the_time_of_the_claim(me: Dispatcher, lane: Endpoint) -> None:
     emit(lane, 4)
     configure(lane, url="http://new.example/")
     assert me.claim(lane, n=1)[0].url == "http://new.example/"
@@ -203,7 +205,7 @@ def test_the_address_is_the_one_at_the_time_of_the_claim(me: Dispatcher, lane: E
     assert me.claim(lane, n=1)[0].url == "http://new.example/"
 
 
-def test_what_has_lost_its_address_is_skipped(me: Dispatcher, lane: Endpoint) -> None:
+def test_a_hook_whose_endpoint_lost_its_url_is_skipped(me: Dispatcher, lane: Endpoint) -> None:
     [hook] = emit(lane)
     configure(lane, url="")
     assert me.claim(lane) == []
@@ -215,7 +217,7 @@ def test_what_has_lost_its_address_is_skipped(me: Dispatcher, lane: Endpoint) ->
 # -- results
 
 
-def test_results_are_written_with_their_attempts(me: Dispatcher, lane: Endpoint) -> None:
+def test_results_are_stored_with_their_attempts(me: Dispatcher, lane: Endpoint) -> None:
     configure(lane, guaranteed=True)
     emit(lane, 3)
     ok, failed, gone = me.claim(lane)
@@ -255,16 +257,16 @@ def test_a_late_result_does_not_overwrite_a_newer_claim(
     record_attempts(other.session, [result(newer, 200)])
     kept = stored(newer)
     assert (kept.state, kept.last_status, kept.attempts_made) == (State.DELIVERED, 200, 1)
-    # both requests did happen, and the log shows both
+    # both requests were sent, and the log shows both
     assert list(Attempt.objects.order_by("status").values_list("status", flat=True)) == [200, 500]
 
 
-def test_the_same_result_written_twice_is_one_attempt(me: Dispatcher, lane: Endpoint) -> None:
+def test_a_result_stored_twice_is_one_attempt(me: Dispatcher, lane: Endpoint) -> None:
     emit(lane)
     [hook] = me.claim(lane)
     written = result(hook)
     record_attempts(me.session, [written])
-    record_attempts(me.session, [written])  # the answer to the first commit was lost with the connection
+    record_attempts(me.session, [written])  # the connection broke before the first commit was confirmed
     assert Attempt.objects.count() == 1
     assert stored(hook).attempts_made == 1
 
@@ -278,7 +280,7 @@ def test_a_hook_that_was_cancelled_in_flight_stays_cancelled(me: Dispatcher, lan
     assert Attempt.objects.count() == 1
 
 
-def test_the_result_of_a_hook_that_is_gone_is_dropped(me: Dispatcher, lane: Endpoint) -> None:
+def test_the_result_of_a_deleted_hook_is_dropped(me: Dispatcher, lane: Endpoint) -> None:
     [hook] = emit(lane)
     [claimed] = me.claim(lane)
     hook.delete()
@@ -286,10 +288,10 @@ def test_the_result_of_a_hook_that_is_gone_is_dropped(me: Dispatcher, lane: Endp
     assert Attempt.objects.count() == 0
 
 
-# -- put back, and the dead
+# -- hand-backs and the sweep of dead owners
 
 
-def test_a_hook_put_back_keeps_its_place(me: Dispatcher, lane: Endpoint) -> None:
+def test_a_handed_back_hook_keeps_its_place(me: Dispatcher, lane: Endpoint) -> None:
     first, second, retry = emit(lane, 3)
     retrying(retry)
     due = stored(retry).next_attempt_at
@@ -306,7 +308,7 @@ def test_a_hook_put_back_keeps_its_place(me: Dispatcher, lane: Endpoint) -> None
     assert {hook.claim for hook in again} == {2}
 
 
-def test_a_resend_put_back_is_still_a_resend(me: Dispatcher, lane: Endpoint) -> None:
+def test_a_handed_back_resend_is_still_a_resend(me: Dispatcher, lane: Endpoint) -> None:
     [hook] = emit(lane)
     Hook.objects.update(state=State.SKIPPED, skip_reason=SkipReason.FLAG_OFF, finished_at=timezone.now())
     resend(hook, acting_user=None)
@@ -314,7 +316,7 @@ def test_a_resend_put_back_is_still_a_resend(me: Dispatcher, lane: Endpoint) -> 
     assert (stored(hook).state, stored(hook).trigger) == (State.RETRYING, Trigger.RESEND)
 
 
-def test_an_old_claim_can_not_be_put_back(me: Dispatcher, other: Dispatcher, lane: Endpoint) -> None:
+def test_an_old_claim_cannot_be_handed_back(me: Dispatcher, other: Dispatcher, lane: Endpoint) -> None:
     emit(lane)
     old = me.claim(lane)
     claim.hand_back(me.session, old)
@@ -331,7 +333,7 @@ def test_a_living_owners_lane_is_not_swept(me: Dispatcher, other: Dispatcher, la
     assert (owner(lane), stored(hook).state) == (ME, State.SENDING)
 
 
-def test_a_dead_owners_lane_is_free_at_once(me: Dispatcher, other: Dispatcher, lane: Endpoint) -> None:
+def test_a_dead_owners_lane_is_free_immediately(me: Dispatcher, other: Dispatcher, lane: Endpoint) -> None:
     made = emit(lane, 3)
     me.claim(lane, n=2)
     me.session.close()  # as PostgreSQL does when the process dies
@@ -343,7 +345,7 @@ def test_a_dead_owners_lane_is_free_at_once(me: Dispatcher, other: Dispatcher, l
 
 
 def wait_until_unlocked(session: Session, lock: int) -> None:
-    """PostgreSQL notices the end of a session a moment after it."""
+    """Waits for PostgreSQL to notice the end of a session, which takes it a moment."""
     until = time.monotonic() + 10
     while time.monotonic() < until:
         row = session.execute("SELECT pg_try_advisory_lock(%s)", [lock]).fetchone()
@@ -365,17 +367,17 @@ def test_a_stuck_owners_lane_is_free_after_its_lease(
     assert (owner(lane), stored(hook).state) == (None, State.QUEUED)
 
 
-def test_a_lease_that_ran_out_under_a_living_owner_is_put_back(me: Dispatcher, lane: Endpoint) -> None:
+def test_a_lease_that_expired_under_a_living_owner_is_requeued(me: Dispatcher, lane: Endpoint) -> None:
     [hook] = emit(lane)
     me.claim(lane)
     Hook.objects.update(lease_until=timezone.now() - timedelta(seconds=4))
-    assert claim.sweep(me.session) == []  # it has five seconds more
+    assert claim.sweep(me.session) == []  # leases are swept 5 s after they expire
     Hook.objects.update(lease_until=timezone.now() - timedelta(seconds=6))
     assert claim.sweep(me.session) == [lane.pk]
     assert stored(hook).state == State.QUEUED
 
 
-def test_a_simulation_under_way_is_not_swept_with_its_lane(me: Dispatcher, lane: Endpoint) -> None:
+def test_a_running_simulation_is_not_swept_with_its_lane(me: Dispatcher, lane: Endpoint) -> None:
     [simulated] = emit(lane)
     Hook.objects.update(
         state=State.SENDING, simulated=True, trigger=Trigger.SIMULATION, claim=1, to_url="http://s.example/",
@@ -402,7 +404,7 @@ def test_a_simulation_whose_web_process_died_is_sent_by_a_dispatcher(me: Dispatc
     )
 
 
-def test_of_all_lanes_together_no_more_retries_are_claimed_than_are_wanted(me: Dispatcher) -> None:
+def test_the_limit_of_retries_holds_over_all_lanes(me: Dispatcher) -> None:
     lanes = [InstanceFactory(url="http://a.example/").endpoint for _ in range(4)]
     firsts = []
     for lane in lanes:
@@ -414,7 +416,8 @@ def test_of_all_lanes_together_no_more_retries_are_claimed_than_are_wanted(me: D
     some = claim.claim_hooks(me.session, me.me, wanted, max_retries=3)
     assert sorted(hook.id for hook in some.hooks if not hook.attempts_made) == firsts
     assert sum(hook.attempts_made > 0 for hook in some.hooks) == 3
-    assert sorted(some.lanes_with_more) == sorted(wanted)  # one of them has more, and is asked again at once
+    # one of them has more, and is claimed again immediately
+    assert sorted(some.lanes_with_more) == sorted(wanted)
     assert len(some.lanes_with_deferred_retries) == 1
 
     none = claim.claim_hooks(me.session, me.me, wanted, max_retries=0)

@@ -1,4 +1,4 @@
-"""The real dispatcher process, real receivers: what delivery.md promises, promise by promise."""
+"""The real dispatcher process with real receivers: the guarantees of delivery.md, one by one."""
 
 import signal
 import threading
@@ -41,7 +41,7 @@ def wait_for_attempts(count: int) -> None:
 # -- one hook
 
 
-def test_a_hook_arrives_signed_and_its_attempt_is_written_whole(tmp_path: Path) -> None:
+def test_a_hook_arrives_signed_and_its_attempt_is_stored_completely(tmp_path: Path) -> None:
     with Receiver([(200, {"X-Bot": "yes"}, b"thank you")]) as receiver, Dispatch(tmp_path):
         alice = endpoint(receiver.url)
         [hook] = emit(alice, kind=Kind.ACK)
@@ -64,7 +64,7 @@ def test_a_hook_arrives_signed_and_its_attempt_is_written_whole(tmp_path: Path) 
     assert attempt.address == f"127.0.0.1:{receiver.port}"
     assert (attempt.outcome, attempt.status, attempt.side, attempt.error) == (Outcome.OK, 200, "", "")
     assert {name.lower(): value for name, value in attempt.request_headers} == request.headers
-    assert [name.lower() for name, _ in attempt.request_headers] == list(request.headers)  # and their order
+    assert [name.lower() for name, _ in attempt.request_headers] == list(request.headers)  # in the same order
     assert ["X-Bot", "yes"] in attempt.response_headers
     assert (bytes(attempt.response_body), attempt.response_size) == (b"thank you", 9)
     assert hook.created_at <= attempt.started_at <= hook.finished_at
@@ -76,7 +76,7 @@ def test_a_hook_arrives_signed_and_its_attempt_is_written_whole(tmp_path: Path) 
     assert hook.last_ms == attempt.total_ms
 
 
-def test_without_guaranteed_hooks_a_500_ends_it_after_one_attempt(tmp_path: Path) -> None:
+def test_without_guaranteed_hooks_a_500_fails_the_hook(tmp_path: Path) -> None:
     with Receiver([(500, {}, b"a"), (500, {}, b"b"), (200, {}, b"")]) as receiver, Dispatch(tmp_path):
         hook = wait_for(emit(endpoint(receiver.url))[0], State.FAILED)
         assert len(receiver.requests) == 1
@@ -86,7 +86,7 @@ def test_without_guaranteed_hooks_a_500_ends_it_after_one_attempt(tmp_path: Path
     assert bytes(attempt.response_body) == b"a"
 
 
-def test_with_guaranteed_hooks_the_third_attempt_succeeds_and_all_three_are_shown(tmp_path: Path) -> None:
+def test_with_guaranteed_hooks_all_three_attempts_are_logged(tmp_path: Path) -> None:
     with Receiver([(500, {}, b"a"), (500, {}, b"b"), (200, {}, b"c")]) as receiver, Dispatch(tmp_path):
         [hook] = emit(endpoint(receiver.url, guaranteed=True))
         for made in (1, 2):
@@ -107,15 +107,15 @@ def test_with_guaranteed_hooks_the_third_attempt_succeeds_and_all_three_are_show
     ]
 
 
-def test_a_retry_comes_by_itself_when_it_is_due(tmp_path: Path) -> None:
+def test_a_retry_is_sent_when_it_is_due(tmp_path: Path) -> None:
     with Receiver([(500, {}, b""), (200, {}, b"")]) as receiver, Dispatch(tmp_path):
         [hook] = emit(endpoint(receiver.url, guaranteed=True))
-        wait_for(hook, State.DELIVERED)  # 5 s later, by the plan
+        wait_for(hook, State.DELIVERED)  # 5 s later, by the schedule
     first, second = hook.attempts.order_by("number")
     assert second.started_at - first.started_at >= timedelta(seconds=4)
 
 
-def test_a_410_ends_it_at_once(tmp_path: Path) -> None:
+def test_a_410_fails_the_hook_immediately(tmp_path: Path) -> None:
     with Receiver([(410, {}, b"")]) as receiver, Dispatch(tmp_path):
         hook = wait_for(emit(endpoint(receiver.url, guaranteed=True))[0], State.FAILED)
     assert (hook.attempts_made, hook.attempts_allowed) == (1, 20)
@@ -129,7 +129,7 @@ def test_retry_after_is_obeyed(tmp_path: Path) -> None:
     assert timedelta(minutes=10) <= wait < timedelta(minutes=11)
 
 
-def test_a_finished_hook_is_sent_again_under_its_old_id(tmp_path: Path) -> None:
+def test_a_resent_hook_keeps_its_id(tmp_path: Path) -> None:
     with Receiver() as receiver, Dispatch(tmp_path):
         [hook] = emit(endpoint(receiver.url))
         wait_for(hook, State.DELIVERED)
@@ -141,7 +141,7 @@ def test_a_finished_hook_is_sent_again_under_its_old_id(tmp_path: Path) -> None:
     assert list(hook.attempts.order_by("number").values_list("trigger", flat=True)) == ["event", "resend"]
 
 
-def test_what_was_emitted_before_the_dispatcher_came_is_sent(tmp_path: Path) -> None:
+def test_hooks_emitted_before_the_dispatcher_started_are_sent(tmp_path: Path) -> None:
     with Receiver() as receiver:
         alice = endpoint(receiver.url)
         emit(alice, 3)
@@ -150,7 +150,7 @@ def test_what_was_emitted_before_the_dispatcher_came_is_sent(tmp_path: Path) -> 
     assert [request.json()["n"] for request in receiver.requests] == [0, 1, 2]
 
 
-def test_a_blocked_address_is_an_attempt_with_its_reason(tmp_path: Path) -> None:
+def test_a_blocked_address_is_a_failed_attempt_with_its_reason(tmp_path: Path) -> None:
     with Receiver() as inside, Dispatch(tmp_path, HOOKS_ALLOW_NETWORKS="10.0.0.0/8"):
         hook = wait_for(emit(endpoint(f"http://localhost:{inside.port}/"))[0], State.FAILED)
         assert inside.requests == []
@@ -167,7 +167,7 @@ def test_a_blocked_address_is_an_attempt_with_its_reason(tmp_path: Path) -> None
 
 
 class Ordered:
-    """A receiver's answers: 500 to about a tenth of the first attempts; notes order and overlap by path."""
+    """A receiver's responses: 500 for every tenth hook; records the order and the overlap by path."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -187,49 +187,49 @@ class Ordered:
         return (500 if number % 10 == 7 else 200), {}, b""
 
 
-def test_order_is_kept_and_one_is_under_way_over_two_dispatchers_and_failures(tmp_path: Path) -> None:
-    answers = Ordered()
-    with Receiver(answers) as receiver:
+def test_order_is_kept_with_one_request_in_flight_by_two_dispatchers_despite_failures(tmp_path: Path) -> None:
+    responses = Ordered()
+    with Receiver(responses) as receiver:
         lanes = [endpoint(f"{receiver.url}/{lane}", guaranteed=True) for lane in range(4)]
         for lane in lanes:
-            emit(lane, 100)  # a backlog, over which both fall
+            emit(lane, 100)  # a backlog that both dispatchers claim from
         with Dispatch(tmp_path), Dispatch(tmp_path):
             wait_until(
-                lambda: sum(len(order) for order in answers.order.values()) >= 400,
+                lambda: sum(len(order) for order in responses.order.values()) >= 400,
                 "every hook has had its first attempt",
             )
             wait_until(
                 lambda: not Hook.objects.filter(attempts_made=0).exists(), "every first attempt is written"
             )
-    assert dict(answers.order) == {f"/hook/{lane}": list(range(100)) for lane in range(4)}
-    assert set(answers.most.values()) == {1}
+    assert dict(responses.order) == {f"/hook/{lane}": list(range(100)) for lane in range(4)}
+    assert set(responses.most.values()) == {1}
     assert Attempt.objects.filter(number=1).count() == 400
     assert Hook.objects.filter(state=State.DELIVERED).count() >= 360
     assert states(*lanes) <= {State.DELIVERED, State.RETRYING}
 
 
-def test_order_is_kept_when_a_dispatcher_stops_and_another_comes(tmp_path: Path) -> None:
-    answers = Ordered()
-    with Receiver(answers) as receiver:
+def test_order_is_kept_when_one_dispatcher_stops_and_another_starts(tmp_path: Path) -> None:
+    responses = Ordered()
+    with Receiver(responses) as receiver:
         lanes = [endpoint(f"{receiver.url}/{lane}") for lane in range(4)]
         for lane in lanes:
             emit(lane, 250)
         for round_ in range(3):
             with Dispatch(tmp_path):
                 receiver.wait_for(200 * (round_ + 1), seconds=30)
-            assert State.SENDING not in states(*lanes)  # what it had claimed went back
+            assert State.SENDING not in states(*lanes)  # its claims were handed back
             assert not Lane.objects.exclude(owner=None).exists()
         with Dispatch(tmp_path):
             wait_until(lambda: states(*lanes) == {State.DELIVERED, State.FAILED}, "all have been sent")
-    assert dict(answers.order) == {f"/hook/{lane}": list(range(250)) for lane in range(4)}
+    assert dict(responses.order) == {f"/hook/{lane}": list(range(250)) for lane in range(4)}
     assert len(receiver.requests) == 1000  # no duplicates
 
 
-def test_with_parallel_hooks_several_are_under_way(tmp_path: Path) -> None:
+def test_parallel_hooks_are_in_flight_together(tmp_path: Path) -> None:
     together = threading.Barrier(8)
 
     def answer(received: Received) -> Answer:
-        together.wait(30)  # breaks, and so answers nothing, unless eight are here at once
+        together.wait(30)  # breaks the connection unless eight requests are here together
         return 200, {}, b""
 
     with Receiver(answer) as receiver, Dispatch(tmp_path):
@@ -238,22 +238,22 @@ def test_with_parallel_hooks_several_are_under_way(tmp_path: Path) -> None:
         wait_until(lambda: states(alice) == {State.DELIVERED}, "all are delivered")
 
 
-def test_an_endpoint_that_hangs_does_not_hold_up_another(tmp_path: Path) -> None:
-    hanging = Held()
-    with Receiver(hanging) as dead, Receiver() as living, Dispatch(tmp_path):
-        alice, bob = endpoint(dead.url, parallel=True), endpoint(living.url)
+def test_a_hanging_endpoint_does_not_delay_another(tmp_path: Path) -> None:
+    held = Held()
+    with Receiver(held) as hanging, Receiver() as working, Dispatch(tmp_path):
+        alice, bob = endpoint(hanging.url, parallel=True), endpoint(working.url)
         emit(alice, 50)
-        hanging.wait_for_arrival()
+        held.wait_for_arrival()
         emit(bob, 50)
-        wait_until(lambda: states(bob) == {State.DELIVERED}, "the living one has all of its hooks")
+        wait_until(lambda: states(bob) == {State.DELIVERED}, "the working endpoint has all of its hooks")
         assert State.DELIVERED not in states(alice)
-        assert len(dead.requests) <= 16
-        hanging.release.set()
-        wait_until(lambda: states(alice) == {State.DELIVERED}, "and the other one when it answers again")
-    assert [request.json()["n"] for request in living.requests] == list(range(50))
+        assert len(hanging.requests) <= 16
+        held.release.set()
+        wait_until(lambda: states(alice) == {State.DELIVERED}, "so has the other one when it responds again")
+    assert [request.json()["n"] for request in working.requests] == list(range(50))
 
 
-def test_a_failed_hook_steps_aside(tmp_path: Path) -> None:
+def test_a_failed_hook_does_not_block_its_lane(tmp_path: Path) -> None:
     def answer(received: Received) -> Answer:
         return (500 if received.json()["n"] == 0 else 200), {}, b""
 
@@ -289,19 +289,19 @@ def test_an_override_ends_at_its_time_without_a_write(tmp_path: Path) -> None:
         assert (len(override.requests), len(own.requests)) == (0, 1)
 
 
-# -- stop, kill
+# -- stop and kill
 
 
-def test_sigterm_finishes_what_is_under_way_and_leaves_the_rest_to_others(tmp_path: Path) -> None:
+def test_sigterm_finishes_requests_in_flight_and_hands_the_rest_back(tmp_path: Path) -> None:
     slow = Held()
     with Receiver(slow) as receiver:
         with Dispatch(tmp_path) as process:
             first, *rest = emit(endpoint(receiver.url), 5)
             slow.wait_for_arrival()
             process.process.terminate()
-            # it releases its slot at once, and finishes the request
+            # it releases its slot immediately, and finishes the request
             wait_until(
-                lambda: Runner.objects.get(pid=process.process.pid).finished_at, "the slot is given up"
+                lambda: Runner.objects.get(pid=process.process.pid).finished_at, "the slot is released"
             )
             assert process.process.poll() is None
             slow.release.set()
@@ -315,7 +315,7 @@ def test_sigterm_finishes_what_is_under_way_and_leaves_the_rest_to_others(tmp_pa
     assert [request.json()["n"] for request in receiver.requests] == [0, 1, 2, 3, 4]
 
 
-def test_kill_9_loses_nothing_and_another_dispatcher_takes_over(tmp_path: Path) -> None:
+def test_after_kill_9_another_dispatcher_takes_over_and_nothing_is_lost(tmp_path: Path) -> None:
     slow = Held()
     with Receiver(slow) as receiver, Dispatch(tmp_path) as dying:
         made = emit(endpoint(receiver.url), 5)
@@ -325,12 +325,12 @@ def test_kill_9_loses_nothing_and_another_dispatcher_takes_over(tmp_path: Path) 
             slow.release.set()
             wait_for(made[-1], State.DELIVERED)
     arrived = Counter(request.json()["n"] for request in receiver.requests)
-    assert arrived == {0: 2, 1: 1, 2: 1, 3: 1, 4: 1}  # twice only what was in flight
+    assert arrived == {0: 2, 1: 1, 2: 1, 3: 1, 4: 1}  # only the hook in flight is sent twice
     assert {state(hook) for hook in made} == {State.DELIVERED}
     assert Attempt.objects.count() == 5
 
 
-def test_a_dispatcher_that_stands_still_loses_its_lanes_and_overwrites_nothing(tmp_path: Path) -> None:
+def test_a_frozen_dispatcher_loses_its_lanes_and_overwrites_nothing(tmp_path: Path) -> None:
     slow = Held()
     with Receiver(slow) as receiver, Dispatch(tmp_path) as stuck:
         [hook] = emit(endpoint(receiver.url))

@@ -1,4 +1,4 @@
-"""Whose turn it is: the dispatcher's lanes in memory."""
+"""The dispatcher's lanes in memory: which hook is sent next."""
 
 import time
 from itertools import count
@@ -23,7 +23,7 @@ def hooks(lane: int, n: int, **fields: bool) -> list[ClaimedHook]:
     return [hook(lane, **fields) for _ in range(n)]
 
 
-def test_an_ordered_lane_has_one_under_way_and_keeps_its_order() -> None:
+def test_an_ordered_lane_has_one_hook_in_flight_and_keeps_its_order() -> None:
     lanes, made = Lanes(10), hooks(1, 3)
     lanes.add(made)
     assert list(lanes.next_hooks()) == [made[0]]
@@ -35,7 +35,7 @@ def test_an_ordered_lane_has_one_under_way_and_keeps_its_order() -> None:
     assert (lanes.in_flight, lanes.buffered) == (1, 0)
 
 
-def test_a_parallel_lane_has_sixteen_under_way() -> None:
+def test_a_parallel_lane_has_sixteen_hooks_in_flight() -> None:
     lanes, made = Lanes(100), hooks(1, 20, parallel=True)
     lanes.add(made)
     assert list(lanes.next_hooks()) == made[:16]
@@ -50,15 +50,15 @@ def test_lanes_take_turns() -> None:
     assert list(lanes.next_hooks()) == [first[0], second[0], first[1], second[1]]
 
 
-def test_a_lane_with_ten_thousand_waiting_does_not_hold_up_another() -> None:
+def test_a_lane_with_ten_thousand_hooks_does_not_delay_another() -> None:
     lanes = Lanes(8)
     lanes.add(hooks(1, 10_000, parallel=True))
-    begun = list(lanes.next_hooks())
-    assert len(begun) == 8
+    sent = list(lanes.next_hooks())
+    assert len(sent) == 8
     late = hook(2)
     lanes.add([late])
-    lanes.finish(begun[0])
-    lanes.finish(begun[1])
+    lanes.finish(sent[0])
+    lanes.finish(sent[1])
     assert late in list(lanes.next_hooks())
 
 
@@ -78,7 +78,7 @@ def test_at_most_half_of_the_requests_in_flight_are_retries() -> None:
     assert list(lanes.next_hooks()) == firsts[:5]
 
 
-def test_a_lane_whose_retry_must_wait_sends_its_first_attempt_instead() -> None:
+def test_a_lane_whose_retry_has_to_wait_sends_a_first_attempt() -> None:
     lanes = Lanes(2)
     retry = hook(1, made=1)
     lanes.add([retry])
@@ -100,18 +100,18 @@ def test_retries_and_first_attempts_of_a_lane_take_turns() -> None:
     ]  # fmt: skip
 
 
-def test_a_lane_that_becomes_parallel_or_ordered_follows_at_once() -> None:
+def test_a_lane_can_change_between_parallel_and_ordered() -> None:
     lanes = Lanes(100)
     lanes.add(hooks(1, 2))
-    [begun] = lanes.next_hooks()
+    [sent] = lanes.next_hooks()
     lanes.add(hooks(1, 5, parallel=True))
     assert len(list(lanes.next_hooks())) == 6
     lanes.add(hooks(1, 2))
     assert list(lanes.next_hooks()) == []
-    assert lanes.finish(begun).width == 1
+    assert lanes.finish(sent).width == 1
 
 
-def test_an_endpoint_that_lets_attempts_time_out_gets_fewer_at_once_and_recovers() -> None:
+def test_timeouts_halve_the_width_of_a_parallel_lane_until_it_recovers() -> None:
     lane = Lanes(100).lanes.setdefault(1, module.Lane(1))
     lane.parallel, lane.width = True, 16
     widths = []
@@ -124,14 +124,14 @@ def test_an_endpoint_that_lets_attempts_time_out_gets_fewer_at_once_and_recovers
     assert lane.width == 16
 
 
-def test_an_ordered_lane_stays_at_one_however_quick_it_is() -> None:
+def test_an_ordered_lane_keeps_a_width_of_one() -> None:
     lane = module.Lane(1)
     for _ in range(5):
         lane.adapt(0.001, in_time=True)
     assert lane.width == 1
 
 
-def test_a_quick_endpoint_has_more_at_hand_than_a_slow_one() -> None:
+def test_a_fast_endpoint_has_a_larger_buffer_than_a_slow_one() -> None:
     lane = module.Lane(1)
     assert lane.buffer_target() == 2
     lane.adapt(0.01, in_time=True)
@@ -142,7 +142,7 @@ def test_a_quick_endpoint_has_more_at_hand_than_a_slow_one() -> None:
     assert lane.buffer_target() == 1
 
 
-def test_an_endpoint_that_hangs_has_one_at_hand_beside_what_is_under_way() -> None:
+def test_a_hanging_endpoint_has_a_buffer_of_one() -> None:
     lane = module.Lane(1)
     lane.width = lane.in_flight = 16
     assert lane.buffer_target() == 1
@@ -152,7 +152,7 @@ def test_an_endpoint_that_hangs_has_one_at_hand_beside_what_is_under_way() -> No
     assert lane.buffer_target() == 12
 
 
-def test_a_lane_has_nothing_until_something_of_it_is_at_hand_or_under_way() -> None:
+def test_a_lane_is_empty_without_hooks_buffered_or_in_flight() -> None:
     lanes = Lanes(100)
     assert lanes.is_empty(1)
     [hook] = hooks(1, 1)
@@ -164,7 +164,7 @@ def test_a_lane_has_nothing_until_something_of_it_is_at_hand_or_under_way() -> N
     assert lanes.is_empty(1)
 
 
-def test_it_is_asked_for_more_when_half_is_gone() -> None:
+def test_more_hooks_are_claimed_when_half_of_the_buffer_is_sent() -> None:
     lanes = Lanes(100)
     assert lanes.hooks_to_claim(1) == 2
     made = hooks(1, 30)
@@ -177,7 +177,7 @@ def test_it_is_asked_for_more_when_half_is_gone() -> None:
     assert lanes.hooks_to_claim(1) == 25
 
 
-def test_what_was_not_begun_can_be_given_back() -> None:
+def test_hooks_not_yet_sent_can_be_taken_out_of_the_buffer() -> None:
     lanes = Lanes(100)
     first, second = hooks(1, 3), hooks(2, 2)
     lanes.add(first + second)
@@ -191,7 +191,7 @@ def test_what_was_not_begun_can_be_given_back() -> None:
     assert list(lanes.next_hooks()) == []
 
 
-def test_only_a_lane_without_anything_is_forgotten() -> None:
+def test_only_an_idle_lane_is_forgotten() -> None:
     lanes = Lanes(100)
     idle, under_way, waiting, fresh = hook(1), hook(2), hooks(3, 2), hook(4)
     lanes.add([idle, under_way, *waiting, fresh])
@@ -204,7 +204,7 @@ def test_only_a_lane_without_anything_is_forgotten() -> None:
     assert sorted(lanes.lanes) == [2, 3, 4]
 
 
-def test_no_more_retries_are_wanted_than_may_be_in_flight() -> None:
+def test_retries_are_claimed_up_to_the_limit_in_flight() -> None:
     lanes = Lanes(10)
     assert lanes.retries_to_claim() == 5
     first, second, third = (hook(1, made=1) for _ in range(3))

@@ -1,4 +1,4 @@
-"""What a dispatcher logs: ids and words, on a real delivery; never a body, a secret or a query."""
+"""A dispatcher's log lines for a real delivery: ids and sentences, but no body, secret or query."""
 
 import json
 from datetime import UTC, datetime
@@ -18,13 +18,13 @@ from tests.receiver import Receiver
 SECRET = "a-very-secret-value"
 
 
-def finished(hooks: list[Hook]) -> bool:
+def are_finished(hooks: list[Hook]) -> bool:
     return not Hook.objects.filter(pk__in=[hook.pk for hook in hooks], finished_at=None).exists()
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("answer", [500, 200, 302])
-def test_a_delivery_shows_its_ids_and_never_the_query_of_its_address(tmp_path: Path, answer: int) -> None:
+def test_a_delivery_logs_its_ids_and_never_the_query_of_its_url(tmp_path: Path, answer: int) -> None:
     elsewhere = {"Location": f"https://user:{SECRET}@elsewhere.example/login?next={SECRET}"}
     with (
         Receiver([(answer, elsewhere if answer == 302 else {}, SECRET.encode())]) as receiver,
@@ -32,7 +32,7 @@ def test_a_delivery_shows_its_ids_and_never_the_query_of_its_address(tmp_path: P
     ):
         endpoint = InstanceFactory(url=f"{receiver.url}?key={SECRET}&{SECRET}").endpoint
         hooks = emit(endpoint)
-        wait_until(lambda: finished(hooks), "the hook has finished")
+        wait_until(lambda: are_finished(hooks), "the hook has finished")
         [request] = receiver.requests
         assert SECRET in request.path
         dispatch.stop()
@@ -56,9 +56,9 @@ def result(answer: Response) -> AttemptResult:
     return attempt_result(hook, datetime.now(UTC), {}, answer)
 
 
-def test_a_failure_is_told_in_the_words_of_the_pages() -> None:
-    told = log_lines.outcome_fields(result(Response(Outcome.NOT_200, status=404)))
-    assert told == {
+def test_a_failure_is_logged_with_the_explanation_that_pages_show() -> None:
+    fields = log_lines.outcome_fields(result(Response(Outcome.NOT_200, status=404)))
+    assert fields == {
         "outcome": "not_200",
         "status": 404,
         "side": "endpoint",
@@ -67,22 +67,22 @@ def test_a_failure_is_told_in_the_words_of_the_pages() -> None:
     }
 
 
-def test_of_a_crowd_of_failures_the_log_shows_the_first_and_their_number(
+def test_of_many_failures_the_first_are_logged_and_the_rest_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    said: list[str] = []
+    logged: list[str] = []
 
     class Log:
         def warning(self, words: str, **fields: object) -> None:
-            said.append(words)
+            logged.append(words)
 
         info = debug = warning
 
     monkeypatch.setattr(log_lines, "log", Log())
-    crowd = [
+    failures = [
         result(Response(Outcome.REFUSED, error="Connection refused")) for _ in range(log_lines.MAX_LINES + 5)
     ]
-    log_lines.log_results(crowd)
-    assert said == ["Hook failed."] * log_lines.MAX_LINES + [
+    log_lines.log_results(failures)
+    assert logged == ["Hook failed."] * log_lines.MAX_LINES + [
         "Hook failed: 5 more in this batch are not logged."
     ]

@@ -1,4 +1,4 @@
-"""The dispatcher's loop by itself: what it does with claims, leases and threads at the awkward moments."""
+"""The dispatcher's loop: claims, leases and threads that arrive, expire or end at a bad moment."""
 
 import os
 import time
@@ -39,7 +39,7 @@ def worker_slot() -> Iterator[worker_slots.WorkerSlot]:
 
 @pytest.fixture
 def dispatcher(worker_slot: worker_slots.WorkerSlot) -> Iterator[Dispatcher]:
-    """Its threads do not run: what it asks of them stays in their queues."""
+    """A dispatcher whose threads do not run: what it submits stays in their queues."""
     dispatcher = Dispatcher(worker_slot, None, lambda: None)
     yield dispatcher
     dispatcher.recorder.session.close()
@@ -47,11 +47,11 @@ def dispatcher(worker_slot: worker_slots.WorkerSlot) -> Iterator[Dispatcher]:
 
 
 @pytest.fixture
-def put_back(dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> list[ClaimedHook]:
-    """The hooks that were handed back, in that order."""
-    handed: list[ClaimedHook] = []
-    monkeypatch.setattr(dispatcher.claimer, "hand_back", handed.extend)
-    return handed
+def handed_back(dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> list[ClaimedHook]:
+    """Collects the hooks that are handed back, in order."""
+    hooks: list[ClaimedHook] = []
+    monkeypatch.setattr(dispatcher.claimer, "hand_back", hooks.extend)
+    return hooks
 
 
 def arrive(dispatcher: Dispatcher, mark: int, *hooks: ClaimedHook) -> None:
@@ -59,59 +59,59 @@ def arrive(dispatcher: Dispatcher, mark: int, *hooks: ClaimedHook) -> None:
     dispatcher.collect_thread_results()
 
 
-def test_a_claim_from_before_a_put_back_is_put_back_too(
-    dispatcher: Dispatcher, put_back: list[ClaimedHook]
+def test_a_claim_made_before_a_hand_back_is_handed_back_too(
+    dispatcher: Dispatcher, handed_back: list[ClaimedHook]
 ) -> None:
     older, younger, later = hook(), hook(), hook()
     mark = dispatcher.hand_backs
     dispatcher.hand_back([older])
-    arrive(dispatcher, mark, younger)  # it was under way meanwhile: it must not overtake
-    assert put_back == [older, younger]
+    arrive(dispatcher, mark, younger)  # claimed meanwhile: sending it first would break the order
+    assert handed_back == [older, younger]
     assert dispatcher.lanes.buffered == 0
     arrive(dispatcher, dispatcher.hand_backs, later)
     assert dispatcher.lanes.buffered == 1
     assert 1 in dispatcher.lanes_to_claim
 
 
-def test_after_the_database_was_away_everything_not_begun_is_put_back(
-    dispatcher: Dispatcher, put_back: list[ClaimedHook]
+def test_after_a_database_outage_hooks_not_yet_sent_are_handed_back(
+    dispatcher: Dispatcher, handed_back: list[ClaimedHook]
 ) -> None:
     waiting = [hook(), hook()]
     arrive(dispatcher, 0, *waiting)
     dispatcher.claimer.reconnected = True
     dispatcher.collect_thread_results()
-    assert put_back == waiting
+    assert handed_back == waiting
     assert not dispatcher.claimer.reconnected
 
 
-def test_what_waited_too_long_takes_the_younger_ones_of_its_lane_back_with_it(
-    dispatcher: Dispatcher, put_back: list[ClaimedHook], monkeypatch: pytest.MonkeyPatch
+def test_a_hook_that_waited_too_long_is_handed_back_with_the_rest_of_its_lane(
+    dispatcher: Dispatcher, handed_back: list[ClaimedHook], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old, young, other = hook(lease=MIN_LEASE_LEFT - 1), hook(), hook(lane=2)
     arrive(dispatcher, 0, old, young, other)
-    begun: list[ClaimedHook] = []
-    monkeypatch.setattr(dispatcher, "start", begun.append)
+    sent: list[ClaimedHook] = []
+    monkeypatch.setattr(dispatcher, "start", sent.append)
     dispatcher.send()
-    assert put_back == [old, young]
-    assert begun == [other]
+    assert handed_back == [old, young]
+    assert sent == [other]
     assert (dispatcher.lanes.in_flight, dispatcher.lanes.buffered) == (1, 0)
 
 
-def test_a_stop_lets_the_lanes_go_only_when_no_claim_is_on_its_way(
-    dispatcher: Dispatcher, put_back: list[ClaimedHook]
+def test_lanes_are_released_at_a_stop_after_the_last_claim_has_arrived(
+    dispatcher: Dispatcher, handed_back: list[ClaimedHook]
 ) -> None:
     first, second = hook(), hook()
     arrive(dispatcher, 0, first)
-    dispatcher.claimer.submitted += 1  # a claim is under way
+    dispatcher.claimer.submitted += 1  # a claim is pending
     dispatcher.stopping, dispatcher.drain_ends = True, time.monotonic() + 60
     dispatcher.collect_thread_results()
-    assert (put_back, dispatcher.released, dispatcher.is_over()) == ([first], False, False)
+    assert (handed_back, dispatcher.released, dispatcher.is_over()) == ([first], False, False)
     dispatcher.claimer.done += 1
     arrive(dispatcher, 0, second)
-    assert (put_back, dispatcher.released, dispatcher.is_over()) == ([first, second], True, True)
+    assert (handed_back, dispatcher.released, dispatcher.is_over()) == ([first, second], True, True)
 
 
-def test_what_lies_at_hand_of_endpoints_that_hang_keeps_no_other_lane_waiting(
+def test_the_buffers_of_hanging_endpoints_do_not_block_other_lanes(
     dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[dict[int, int]] = []
@@ -128,7 +128,7 @@ def test_what_lies_at_hand_of_endpoints_that_hang_keeps_no_other_lane_waiting(
     assert asked == [{3: 1}]
 
 
-def test_a_stop_waits_for_what_is_under_way_but_not_for_ever(dispatcher: Dispatcher) -> None:
+def test_a_stop_waits_for_requests_in_flight_until_the_drain_ends(dispatcher: Dispatcher) -> None:
     dispatcher.lanes.add([hook()])
     list(dispatcher.lanes.next_hooks())
     dispatcher.stopping = dispatcher.released = True
@@ -138,7 +138,7 @@ def test_a_stop_waits_for_what_is_under_way_but_not_for_ever(dispatcher: Dispatc
     assert dispatcher.is_over()
 
 
-def test_a_hook_that_can_not_be_sent_is_a_failed_attempt_and_the_others_go_on(dispatcher: Dispatcher) -> None:
+def test_a_hook_that_cannot_be_sent_fails_and_others_are_sent(dispatcher: Dispatcher) -> None:
     broken = hook()
     broken.body = b"\xff"
     arrive(dispatcher, 0, broken, hook(lane=2))
@@ -150,26 +150,28 @@ def test_a_hook_that_can_not_be_sent_is_a_failed_attempt_and_the_others_go_on(di
 
 
 def run_until_all_sent(worker_slot: worker_slots.WorkerSlot, n: int) -> None:
-    """The whole loop in this thread, which stops after `n` requests."""
-    heard, tell = os.pipe()
+    """Runs the whole loop in this thread until `n` requests have arrived."""
+    read_end, write_end = os.pipe()
 
     def answer(received: Received) -> Answer:
         if received.json()["n"] == n - 1:
-            os.write(tell, b"!")
+            os.write(write_end, b"!")
         return 200, {}, b""
 
-    with open(heard), open(tell, "w"), Receiver(answer) as receiver:
+    with open(read_end), open(write_end, "w"), Receiver(answer) as receiver:
         emit(InstanceFactory(url=receiver.url).endpoint, n)
-        loop.run(worker_slot, stop_fd=heard)
+        loop.run(worker_slot, stop_fd=read_end)
 
 
-def test_it_stops_when_told_with_everything_written(worker_slot: worker_slots.WorkerSlot) -> None:
+def test_after_a_stop_signal_the_loop_ends_with_all_results_stored(
+    worker_slot: worker_slots.WorkerSlot,
+) -> None:
     run_until_all_sent(worker_slot, 5)
     assert set(Hook.objects.values_list("state", "attempts_made")) == {(State.DELIVERED, 1)}
     assert Runner.objects.get().finished_at is not None
 
 
-def test_a_thread_that_ends_takes_the_dispatcher_with_it(
+def test_a_thread_that_fails_ends_the_dispatcher(
     worker_slot: worker_slots.WorkerSlot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def record(*arguments: object) -> None:

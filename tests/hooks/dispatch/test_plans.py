@@ -1,4 +1,4 @@
-"""No hot query reads a whole table: what PostgreSQL plans for each of them over a million hooks and attempts."""
+"""PostgreSQL's plans of the frequent queries over a million hooks and attempts: none reads a whole table."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ WHOLE_TABLE = re.compile(r"Seq Scan on (?:hooks_hook|hooks_attempt)\b.*")
 
 @pytest.fixture(scope="module")
 def filled(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[million.Million]:
-    """One fill for all tests of this file; outside of their transactions, and emptied in the end."""
+    """Fills the tables once for all tests of this file, outside their transactions, and empties them at the end."""
     with django_db_blocker.unblock():
         try:
             yield million.fill()
@@ -42,7 +42,7 @@ def filled(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterato
 
 @pytest.fixture(autouse=True)
 def access(filled: million.Million, db: None) -> None:
-    """Each test in a transaction of its own, on the rows that are there."""
+    """Runs each test in its own transaction, on these rows."""
 
 
 def plan(sql: str, parameters: Any = None) -> str:
@@ -52,14 +52,14 @@ def plan(sql: str, parameters: Any = None) -> str:
 
 
 def whole_tables(sql: str, parameters: Any = None) -> list[str]:
-    """The steps of the plan that read all of hooks_hook or hooks_attempt."""
+    """Returns the steps of the plan that read all of hooks_hook or hooks_attempt."""
     return WHOLE_TABLE.findall(plan(sql, parameters))
 
 
-def asked_by(ask: Callable[[], object]) -> list[str]:
-    """The SELECTs that a call makes, as they were sent."""
+def selects_of(call: Callable[[], object]) -> list[str]:
+    """Returns the SELECT statements that the call sent."""
     with CaptureQueriesContext(connection) as captured:
-        ask()
+        call()
     return [
         query["sql"]
         for query in captured.captured_queries
@@ -67,13 +67,13 @@ def asked_by(ask: Callable[[], object]) -> list[str]:
     ]
 
 
-def test_the_plan_of_a_search_without_an_index_would_be_noticed() -> None:
+def test_a_query_without_an_index_is_noticed() -> None:
     assert whole_tables("SELECT 1 FROM hooks_hook WHERE last_ms = 3")
     assert whole_tables("SELECT 1 FROM hooks_attempt WHERE error = 'x'")
 
 
 class Explaining:
-    """A session that has each statement explained before it runs it."""
+    """A session that checks the plan of each statement before it runs it."""
 
     def __init__(self) -> None:
         self.explained: list[str] = []
@@ -109,7 +109,7 @@ def test_the_dispatchers_claims_and_sweeps(filled: million.Million) -> None:
     } <= set(session.explained)
 
 
-def test_the_dispatchers_records(filled: million.Million) -> None:
+def test_the_dispatchers_results(filled: million.Million) -> None:
     now = datetime.now(UTC)
     results = [
         attempt_result(claimed(filled.busy, id=number), now, {}, Response(Outcome.OK, status=200))
@@ -119,15 +119,15 @@ def test_the_dispatchers_records(filled: million.Million) -> None:
     assert whole_tables(record.IS_RECORDED_OR_DELETED, [500_000, 1, now, 500_000]) == []
 
 
-def test_metrics_delays_and_the_watchdogs_question(filled: million.Million) -> None:
-    for ask in (
+def test_metrics_and_delays(filled: million.Million) -> None:
+    for call in (
         metrics.snapshot,
         lambda: delays.oldest_due(timezone.now()),
         lambda: delays.of_endpoints([filled.busy, *filled.hers]),
     ):
-        asked = asked_by(ask)
-        assert asked
-        for sql in asked:
+        selects = selects_of(call)
+        assert selects
+        for sql in selects:
             assert whole_tables(sql.replace("%", "%%")) == [], sql
 
 
@@ -135,19 +135,19 @@ def test_retention(filled: million.Million) -> None:
     before, numbers = timezone.now() - timedelta(days=1), list(range(100, 2_100))
     assert whole_tables(retention.LOOK, [before, 500_000, 2_000]) == []
     assert whole_tables(retention.LOOK_SKIPPED, [before, 2_000]) == []
-    # 2 000 ids at once in a table of a million: an index scan each, of the hooks and of their attempts
+    # 2 000 ids in a table of a million: index scans of the hooks and of their attempts
     assert whole_tables(retention.DROP, {"ids": numbers}) == []
     assert whole_tables(retention.DROP_BODIES, {"ids": numbers}) == []
 
 
 @pytest.mark.parametrize("query", FILTERS)
-def test_the_log_with_each_of_its_filters(filled: million.Million, client: Client, query: str) -> None:
+def test_the_log_with_each_filter(filled: million.Million, client: Client, query: str) -> None:
     client.force_login(User.objects.get(pk=filled.owner))
     number = Instance.objects.get(pk=filled.busy).number
     for page in ("/log/", "/log/live/"):
-        asked = asked_by(partial(client.get, f"{page}?instance={number}&{query}"))
-        assert [sql for sql in asked if "hooks_hook" in sql]
-        assert [step for sql in asked for step in whole_tables(sql.replace("%", "%%"))] == []
+        selects = selects_of(partial(client.get, f"{page}?instance={number}&{query}"))
+        assert [sql for sql in selects if "hooks_hook" in sql]
+        assert [step for sql in selects for step in whole_tables(sql.replace("%", "%%"))] == []
 
 
 @pytest.mark.parametrize(
@@ -159,13 +159,11 @@ def test_the_log_with_each_of_its_filters(filled: million.Million, client: Clien
         "createdBefore=2020-01-01T00:00:00Z", "instance={busy}&kind=message",
     ],
 )  # fmt: skip
-def test_the_list_of_rest_over_a_hundred_instances(
-    filled: million.Million, client: Client, query: str
-) -> None:
+def test_the_rest_list_over_a_hundred_instances(filled: million.Million, client: Client, query: str) -> None:
     alice = User.objects.get(pk=filled.owner)
     _, key = issue_key(alice.account, acting_user=alice)
     query = query.format(busy=Instance.objects.get(pk=filled.busy).number)
     headers = {"Authorization": f"Bearer {key}"}
-    asked = asked_by(lambda: client.get(f"/api/v1/hooks/?{query}", headers=headers))
-    assert [sql for sql in asked if "hooks_hook" in sql]
-    assert [step for sql in asked for step in whole_tables(sql.replace("%", "%%"))] == []
+    selects = selects_of(lambda: client.get(f"/api/v1/hooks/?{query}", headers=headers))
+    assert [sql for sql in selects if "hooks_hook" in sql]
+    assert [step for sql in selects for step in whole_tables(sql.replace("%", "%%"))] == []

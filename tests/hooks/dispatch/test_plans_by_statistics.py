@@ -1,7 +1,7 @@
-"""What the dispatcher's statements read does not depend on when the statistics of their tables were taken.
+"""The dispatcher's statements read few rows, whatever the tables held when their statistics were collected.
 
-Autovacuum takes them within a minute of a change: of an empty table, of one that holds only finished hooks, or of a
-backlog. Each statement must read about as many rows as it changes, with all of them.
+Autovacuum collects them within a minute of a change: from an empty table, from one with only finished hooks, or from
+a backlog. With any of these, each statement must read about as many rows as it changes.
 """
 
 import json
@@ -34,8 +34,8 @@ SELECT gen_random_uuid(), (%(lanes)s::bigint[])[1 + n %% array_length(%(lanes)s,
     CASE WHEN %(state)s = 'delivered' THEN clock_timestamp() END, '', ''
 FROM generate_series(1, %(count)s) AS n
 """
-# What the table holds when its statistics are taken: the number of hooks by state.
-TAKEN_OF = {
+# What the table holds when its statistics are collected: the number of hooks by state.
+STATISTICS_OF = {
     "an empty table": {},
     "an emptied table": {"delivered": 5_000},
     "an idle table": {"delivered": 5_000},
@@ -51,11 +51,11 @@ def fill(lanes: list[int], **counts: int) -> None:
             cursor.execute(HOOKS, {"lanes": lanes, "state": state, "count": count})
 
 
-@pytest.fixture(params=TAKEN_OF)
+@pytest.fixture(params=STATISTICS_OF)
 def lanes(request: pytest.FixtureRequest, db: None) -> list[int]:
     """Five lanes with a backlog of 3 000 first attempts and 3 000 retries; statistics are older than the backlog."""
     lanes = [InstanceFactory(url="http://a.example/").pk for _ in range(LANES)]
-    fill(lanes, **TAKEN_OF[request.param])
+    fill(lanes, **STATISTICS_OF[request.param])
     if request.param == "an emptied table":
         Hook.objects.all().delete()  # its pages stay, so the planner expects one row in all of them
     with connection.cursor() as cursor:
@@ -66,7 +66,7 @@ def lanes(request: pytest.FixtureRequest, db: None) -> list[int]:
 
 
 def rows_read(step: dict[str, Any]) -> int:
-    """The most rows that one step of the plan produced or threw away, over all its loops."""
+    """Returns the largest number of rows that one step of the plan returned or discarded, over all its loops."""
     each = (
         step["Actual Rows"]
         + step.get("Rows Removed by Filter", 0)
@@ -82,7 +82,7 @@ def outline(step: dict[str, Any], depth: int = 0) -> str:
 
 
 def check(sql: str, parameters: Any, most: int = MOST_ROWS) -> None:
-    """Run the statement under EXPLAIN, and undo it."""
+    """Runs the statement under EXPLAIN and rolls it back. Raises AssertionError if a step reads over `most` rows."""
     with connection.cursor() as cursor, transaction.atomic():
         cursor.execute(
             f"EXPLAIN (ANALYZE, BUFFERS OFF, COSTS OFF, TIMING OFF, FORMAT JSON) {sql}", parameters
@@ -130,7 +130,7 @@ def test_claims(lanes: list[int]) -> None:
     assert {hook.attempts_made for hook in claimed(session, lanes, max_retries=10)} == {0, 1}
 
 
-def test_claims_that_are_returned_or_swept(lanes: list[int]) -> None:
+def test_claims_that_are_handed_back_or_swept(lanes: list[int]) -> None:
     session: Any = Checking()
     claim.hand_back(session, claimed(session, lanes))
     assert sorted(claim.due_lanes(session)) == sorted(lanes)

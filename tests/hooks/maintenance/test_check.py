@@ -1,4 +1,4 @@
-"""`manage.py hooks check` proves that no hook was lost, and says where one was."""
+"""`manage.py hooks check` reports whether a hook was lost, and from which instance."""
 
 from io import StringIO
 
@@ -24,7 +24,7 @@ def emitted() -> Endpoint:
 
 
 def check() -> tuple[int, list[str]]:
-    """The exit code and the lines."""
+    """Runs the command; returns its exit code and the lines it printed."""
     output = StringIO()
     try:
         call_command("hooks", "check", stdout=output)
@@ -40,11 +40,11 @@ def line(endpoint: Endpoint, emitted: int, queued: int, tail: str) -> str:
     )
 
 
-def test_it_adds_up(emitted: Endpoint) -> None:
+def test_the_sum_is_right(emitted: Endpoint) -> None:
     assert check() == (0, [line(emitted, 3, 2, ": ok"), "1 instances checked, 0 wrong."])
 
 
-def test_a_hook_that_vanished_is_missed(emitted: Endpoint) -> None:
+def test_a_missing_hook_is_reported(emitted: Endpoint) -> None:
     InstanceFactory()
     Hook.objects.filter(skip_reason="").order_by("id")[0].delete()
     code, lines = check()
@@ -53,16 +53,16 @@ def test_a_hook_that_vanished_is_missed(emitted: Endpoint) -> None:
     assert lines[-1] == "2 instances checked, 1 wrong."
 
 
-def test_a_hook_that_nobody_emitted_is_noticed(emitted: Endpoint) -> None:
+def test_a_hook_that_was_not_emitted_is_reported(emitted: Endpoint) -> None:
     Hook.objects.create(endpoint=emitted, kind=Kind.ACK, body=b"{}")
     assert check() == (1, [line(emitted, 3, 3, ": WRONG, -1 missing"), "1 instances checked, 1 wrong."])
 
 
-def test_what_retention_dropped_is_not_missing(emitted: Endpoint) -> None:
+def test_hooks_dropped_by_retention_are_not_missing(emitted: Endpoint) -> None:
     Hook.objects.filter(skip_reason="").delete()
     Tally.objects.update(dropped=2)
     assert check() == (0, [line(emitted, 3, 0, " + 2 dropped by age: ok"), "1 instances checked, 0 wrong."])
 
 
-def test_an_empty_product_is_in_order() -> None:
+def test_without_instances_nothing_is_wrong() -> None:
     assert check() == (0, ["0 instances checked, 0 wrong."])

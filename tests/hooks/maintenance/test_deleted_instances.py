@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 
 
 def emit(endpoint: Endpoint, count: int) -> list[int]:
-    """So many hooks that wait, the first with an attempt; their keys."""
+    """Creates `count` queued hooks, the first with an attempt; returns their keys."""
     with transaction.atomic():
         hooks = [outbox.emit(instance_id=endpoint.pk, kind=Kind.MESSAGE, body=b"{}") for _ in range(count)]
     Attempt.objects.create(
@@ -31,7 +31,7 @@ def left() -> list[int]:
     return list(Hook.objects.order_by("pk").values_list("pk", flat=True))
 
 
-def test_a_deletion_touches_no_hook_and_asks_for_their_end(endpoint: Endpoint) -> None:
+def test_a_deletion_changes_no_hook_and_queues_the_task_that_does(endpoint: Endpoint) -> None:
     keys = emit(endpoint, 3)
     with CaptureQueriesContext(
         connection,
@@ -44,7 +44,7 @@ def test_a_deletion_touches_no_hook_and_asks_for_their_end(endpoint: Endpoint) -
     assert not Hook.objects.of_instances(Instance.objects.all()).exists()
 
 
-def test_they_are_not_sent_any_more(endpoint: Endpoint) -> None:
+def test_hooks_of_a_deleted_instance_are_not_sent(endpoint: Endpoint) -> None:
     emit(endpoint, 1)
     key, other = endpoint.pk, InstanceFactory(url="http://127.0.0.1:9/hook").endpoint
     emit(other, 1)
@@ -54,7 +54,7 @@ def test_they_are_not_sent_any_more(endpoint: Endpoint) -> None:
     assert claim.claim_hooks(connection.connection, 1, {key: 5}).hooks == []
 
 
-def test_the_job_drops_them_with_their_attempts_and_nobody_elses(
+def test_the_task_drops_only_hooks_of_deleted_instances_with_their_attempts(
     endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(deleted_instances, "BATCH", 2)
@@ -68,16 +68,16 @@ def test_the_job_drops_them_with_their_attempts_and_nobody_elses(
     assert deleted_instances.drop() == "0 hooks of 0 deleted instances dropped"
 
 
-def test_of_an_instance_that_is_still_there_they_count_as_dropped(endpoint: Endpoint) -> None:
+def test_hooks_dropped_from_an_existing_instance_are_counted(endpoint: Endpoint) -> None:
     emit(endpoint, 3)
     assert deleted_instances.drop_hooks_of(endpoint.pk) == 3
     assert Tally.objects.get(pk=endpoint.pk).dropped == 3
     assert [missing(row) for row in totals()] == [0]
 
 
-def test_whose_hooks_are_left_is_found_by_an_index_alone(endpoint: Endpoint) -> None:
+def test_hooks_of_deleted_instances_are_found_with_an_index(endpoint: Endpoint) -> None:
     with connection.cursor() as cursor:
-        # a small table is read whole, or sorted, whatever indexes it has
+        # PostgreSQL would read or sort a small table completely despite its indexes
         cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
         for sql, parameters in ((deleted_instances.GONE, []), (deleted_instances.THEIRS, [endpoint.pk, 10])):
             cursor.execute(f"EXPLAIN {sql}", parameters)

@@ -1,4 +1,4 @@
-"""An endpoint that gives nothing but failures for a day is paused; nothing is lost, and the way back is gentle."""
+"""The automatic pause of an endpoint after a day of failures, and the catch-up after the resume."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -35,7 +35,7 @@ def emit(endpoint: Endpoint, n: int = 1) -> list[Hook]:
 
 
 def failing(endpoint: Endpoint, *, since: timedelta, attempts: int = 10, last: timedelta) -> None:
-    """As the recorder leaves an endpoint behind: failing `since` ago, the newest of its attempts `last` ago."""
+    """Creates failed attempts: the endpoint fails since `since` ago, its last attempt was `last` ago."""
     now = timezone.now()
     [hook] = emit(endpoint)
     Endpoint.objects.filter(pk=endpoint.pk).update(failing_since=now - since)
@@ -46,10 +46,10 @@ def failing(endpoint: Endpoint, *, since: timedelta, attempts: int = 10, last: t
         )
 
 
-# -- who is paused
+# -- which endpoints are paused
 
 
-def test_after_24_hours_of_nothing_but_failures_an_endpoint_is_paused(endpoint: Endpoint) -> None:
+def test_after_24_hours_with_only_failures_an_endpoint_is_paused(endpoint: Endpoint) -> None:
     failing(endpoint, since=DAY + timedelta(minutes=2), last=timedelta(minutes=1))
     assert auto_pause.pause_failing() == [endpoint]
     kept = stored(endpoint)
@@ -63,10 +63,10 @@ def test_after_24_hours_of_nothing_but_failures_an_endpoint_is_paused(endpoint: 
     [
         (DAY - timedelta(minutes=1), 10, timedelta()),  # not a day yet
         (DAY + timedelta(hours=8), 10, timedelta(hours=10)),  # no attempt since
-        (DAY + timedelta(minutes=2), 9, timedelta(minutes=1)),  # too few to judge by
+        (DAY + timedelta(minutes=2), 9, timedelta(minutes=1)),  # too few attempts
     ],
 )
-def test_whoever_has_not_had_its_chance_is_not_paused(
+def test_an_endpoint_without_enough_recent_attempts_is_not_paused(
     endpoint: Endpoint, since: timedelta, attempts: int, last: timedelta
 ) -> None:
     failing(endpoint, since=since, attempts=attempts, last=last)
@@ -74,20 +74,20 @@ def test_whoever_has_not_had_its_chance_is_not_paused(
     assert stored(endpoint).paused_at is None
 
 
-def test_a_success_in_the_last_moment_prevents_the_pause(endpoint: Endpoint) -> None:
+def test_a_success_just_before_the_pause_prevents_it(endpoint: Endpoint) -> None:
     failing(endpoint, since=DAY + timedelta(minutes=2), last=timedelta(minutes=1))
     Endpoint.objects.update(failing_since=None)
     assert pause_failing(endpoint, before=timezone.now() - DAY) is None
     assert stored(endpoint).paused_at is None
 
 
-def test_a_new_address_begins_anew(endpoint: Endpoint) -> None:
+def test_a_new_url_clears_the_failures(endpoint: Endpoint) -> None:
     Endpoint.objects.update(failing_since=timezone.now())
     configure(endpoint, url="http://other.example/")
     assert stored(endpoint).failing_since is None
 
 
-# -- since when an endpoint fails
+# -- the start of the failures
 
 
 @pytest.fixture
@@ -98,8 +98,8 @@ def session() -> Iterator[psycopg.Connection[Any]]:
     session.close()
 
 
-def answered(session: psycopg.Connection[Any], endpoint: Endpoint, *statuses: int) -> datetime | None:
-    """Deliver one hook for each answer, all recorded in one batch; since when the endpoint fails then."""
+def record(session: psycopg.Connection[Any], endpoint: Endpoint, *statuses: int) -> datetime | None:
+    """Records one attempt for each status in one batch; returns the endpoint's new `failing_since`."""
     emit(endpoint, len(statuses))
     found = claim.claim_hooks(session, ME, {endpoint.pk: len(statuses)}).hooks
     assert len(found) == len(statuses)
@@ -114,19 +114,19 @@ def answered(session: psycopg.Connection[Any], endpoint: Endpoint, *statuses: in
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_first_failure_is_remembered_and_a_success_forgets_it(session: psycopg.Connection[Any]) -> None:
+def test_the_first_failure_is_stored_and_a_success_clears_it(session: psycopg.Connection[Any]) -> None:
     endpoint = InstanceFactory(url="http://a.example/").endpoint
     first = datetime(2030, 1, 1, tzinfo=UTC)
-    assert answered(session, endpoint, 200) is None
-    assert answered(session, endpoint, 500, 500) == first
+    assert record(session, endpoint, 200) is None
+    assert record(session, endpoint, 500, 500) == first
     Endpoint.objects.update(failing_since=first - DAY)
-    assert answered(session, endpoint, 500) == first - DAY
-    assert answered(session, endpoint, 500, 200, 500) is None
-    assert answered(session, endpoint, 404) == first
+    assert record(session, endpoint, 500) == first - DAY
+    assert record(session, endpoint, 500, 200, 500) is None
+    assert record(session, endpoint, 404) == first
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_a_verifications_bin_answers_says_nothing_about_the_address(
+def test_responses_of_an_override_url_do_not_count(
     session: psycopg.Connection[Any],
 ) -> None:
     endpoint = InstanceFactory(url="http://a.example/").endpoint
@@ -135,13 +135,13 @@ def test_what_a_verifications_bin_answers_says_nothing_about_the_address(
     override_url(
         endpoint, url="http://bin.example/", until=timezone.now() + timedelta(minutes=30), acting_user=None
     )
-    assert answered(session, endpoint, 200) == since
+    assert record(session, endpoint, 200) == since
 
 
-# -- the pause and the way back
+# -- pause and resume
 
 
-def test_a_pause_by_hand_and_its_end(endpoint: Endpoint) -> None:
+def test_a_user_can_pause_and_resume(endpoint: Endpoint) -> None:
     pause(endpoint, acting_user=None)
     kept = stored(endpoint)
     assert (kept.paused_at is not None, kept.pause_reason) == (True, PauseReason.BY_HAND)
@@ -155,7 +155,7 @@ def test_a_pause_by_hand_and_its_end(endpoint: Endpoint) -> None:
     assert resume(endpoint, acting_user=None).resumed_at == before  # not paused: no change
 
 
-def test_the_resume_forgets_the_failures(endpoint: Endpoint) -> None:
+def test_a_resume_clears_the_failures(endpoint: Endpoint) -> None:
     failing(endpoint, since=DAY + timedelta(minutes=2), last=timedelta(minutes=1))
     auto_pause.pause_failing()
     resume(endpoint, acting_user=None)
@@ -163,7 +163,7 @@ def test_the_resume_forgets_the_failures(endpoint: Endpoint) -> None:
     assert auto_pause.pause_failing() == []
 
 
-def test_while_paused_hooks_queue_and_a_retry_is_not_tried_now(endpoint: Endpoint) -> None:
+def test_while_paused_hooks_are_queued_and_a_retry_cannot_be_tried_now(endpoint: Endpoint) -> None:
     pause(endpoint, acting_user=None)
     [hook] = emit(endpoint)
     assert hook.state == State.QUEUED
@@ -174,7 +174,7 @@ def test_while_paused_hooks_queue_and_a_retry_is_not_tried_now(endpoint: Endpoin
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_paused_lane_is_neither_waited_for_nor_claimed_and_hides_nobody(
+def test_a_paused_lane_is_neither_due_nor_claimed_and_hides_no_other_lane(
     session: psycopg.Connection[Any],
 ) -> None:
     paused, other = (InstanceFactory(url="http://a.example/").endpoint for _ in range(2))
@@ -196,11 +196,11 @@ def test_a_paused_lane_is_neither_waited_for_nor_claimed_and_hides_nobody(
 # -- the catch-up
 
 
-def test_the_rate_begins_with_one_a_second_and_doubles_every_ten() -> None:
+def test_the_rate_starts_at_one_a_second_and_doubles_every_ten_seconds() -> None:
     assert [catch_up.rate(seconds) for seconds in (0, 10, 30, 60, 120)] == [1, 2, 8, 64, 4096]
 
 
-def test_a_lane_gets_its_rate_second_by_second(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lane_is_granted_its_rate_each_second(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = 1000.0
     monkeypatch.setattr("hooks.dispatch.catch_up.time.monotonic", lambda: clock)
     lanes = CatchUp()
@@ -215,7 +215,7 @@ def test_a_lane_gets_its_rate_second_by_second(monkeypatch: pytest.MonkeyPatch) 
     assert sum(granted) == pytest.approx(sum(catch_up.rate(second) for second in range(41)), abs=41)
 
 
-def test_asking_more_often_brings_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_asking_more_often_grants_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = 1000.0
     monkeypatch.setattr("hooks.dispatch.catch_up.time.monotonic", lambda: clock)
     lanes = CatchUp()
@@ -226,14 +226,14 @@ def test_asking_more_often_brings_no_more(monkeypatch: pytest.MonkeyPatch) -> No
     assert total == pytest.approx(14, abs=2)  # the rates of ten seconds, 1 to 2 a second
 
 
-def test_who_was_never_paused_or_long_ago_gets_all() -> None:
+def test_a_lane_not_resumed_recently_has_no_limit() -> None:
     lanes = CatchUp()
     assert (lanes.grant(7, 200, None), lanes.grant(7, 200, 120.0)) == (200, 200)
     assert lanes.lanes == {}
 
 
 @pytest.mark.django_db(transaction=True)
-def test_after_the_resume_a_backlog_is_claimed_one_by_one(session: psycopg.Connection[Any]) -> None:
+def test_after_a_resume_a_backlog_is_claimed_slowly(session: psycopg.Connection[Any]) -> None:
     lane, other = (InstanceFactory(url="http://a.example/").endpoint for _ in range(2))
     emit(lane, 20)
     emit(other, 20)

@@ -1,4 +1,4 @@
-"""What is old leaves the log: rows, bodies, skipped ones; what is unfinished stays, and the tally adds up."""
+"""Retention: old rows, bodies and skipped hooks are dropped; unfinished hooks stay, and the tally stays right."""
 
 from datetime import timedelta
 from typing import Any
@@ -32,7 +32,7 @@ UNFINISHED = [State.QUEUED, State.SENDING, State.RETRYING]
 
 
 def old(endpoint: Endpoint, state: State = State.DELIVERED, *, days: float, **fields: Any) -> Hook:
-    """A hook of so many days ago, with an attempt, as emit() and the dispatcher leave it behind."""
+    """Creates a hook that is `days` old, with an attempt, as emit() and the dispatcher would store it."""
     then = timezone.now() - timedelta(days=days)
     with transaction.atomic():
         hook = outbox.emit(instance_id=endpoint.pk, kind=Kind.MESSAGE, body=b"{}")
@@ -61,11 +61,11 @@ def dropped(endpoint: Endpoint) -> int:
 
 
 def check() -> None:
-    """What `manage.py hooks check` looks at adds up."""
+    """Asserts that the sums that `manage.py hooks check` compares are right."""
     assert {missing(row) for row in totals()} == {0}
 
 
-def test_hooks_leave_with_their_attempts_after_30_days(endpoint: Endpoint) -> None:
+def test_hooks_are_dropped_with_their_attempts_after_30_days(endpoint: Endpoint) -> None:
     for state in FINISHED:
         old(endpoint, state, days=30.01)
     young = old(endpoint, days=29.99)
@@ -76,7 +76,7 @@ def test_hooks_leave_with_their_attempts_after_30_days(endpoint: Endpoint) -> No
     check()
 
 
-def test_unfinished_hooks_stay_whole_however_old_they_are(endpoint: Endpoint) -> None:
+def test_unfinished_hooks_are_kept_completely_at_any_age(endpoint: Endpoint) -> None:
     waiting = [old(endpoint, state, days=400) for state in UNFINISHED]
     retention.drop_old()
     assert left() == [hook.pk for hook in waiting]
@@ -87,7 +87,7 @@ def test_unfinished_hooks_stay_whole_however_old_they_are(endpoint: Endpoint) ->
     check()
 
 
-def test_skipped_hooks_leave_after_a_day(endpoint: Endpoint) -> None:
+def test_skipped_hooks_are_dropped_after_a_day(endpoint: Endpoint) -> None:
     old(endpoint, State.SKIPPED, days=1.01)
     kept = [old(endpoint, State.SKIPPED, days=0.99).pk, old(endpoint, State.FAILED, days=1.01).pk]
     retention.drop_old()
@@ -96,7 +96,7 @@ def test_skipped_hooks_leave_after_a_day(endpoint: Endpoint) -> None:
     check()
 
 
-def test_bodies_leave_after_7_days_and_the_rest_stays(endpoint: Endpoint) -> None:
+def test_bodies_are_dropped_after_7_days_and_the_rest_is_kept(endpoint: Endpoint) -> None:
     hook = old(endpoint, State.FAILED, days=7.01)
     young = old(endpoint, State.FAILED, days=6.99)
     retention.drop_old()
@@ -111,7 +111,7 @@ def test_bodies_leave_after_7_days_and_the_rest_stays(endpoint: Endpoint) -> Non
     check()
 
 
-def test_a_hook_without_its_body_is_not_sent_again(endpoint: Endpoint) -> None:
+def test_a_hook_without_its_body_cannot_be_resent(endpoint: Endpoint) -> None:
     hook = old(endpoint, State.FAILED, days=8)
     retention.drop_old()
     with pytest.raises(NotPossible) as refused:
@@ -131,7 +131,7 @@ def test_the_ages_are_settings(endpoint: Endpoint, settings: Settings) -> None:
     assert body_dropped_words() == "The body was dropped after 1 day"
 
 
-def test_each_endpoint_is_counted_by_itself_in_small_batches(
+def test_each_endpoint_is_counted_separately_in_small_batches(
     endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "WINDOW", 4)
@@ -147,7 +147,7 @@ def test_each_endpoint_is_counted_by_itself_in_small_batches(
     check()
 
 
-def test_a_run_ends_in_time_and_the_next_one_goes_on(
+def test_a_run_ends_in_time_and_the_next_one_continues(
     endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "BATCH", 1)
@@ -158,7 +158,7 @@ def test_a_run_ends_in_time_and_the_next_one_goes_on(
     assert retention.drop_old() == "3 hooks, 0 skipped ones and 0 bodies dropped by age"
 
 
-def test_bodies_are_looked_for_where_the_last_run_ended_and_once_a_day_from_the_start(
+def test_bodies_are_searched_from_the_last_position_and_once_a_day_from_the_start(
     endpoint: Endpoint,
 ) -> None:
     late = old(endpoint, State.RETRYING, days=8)
@@ -175,7 +175,7 @@ def test_bodies_are_looked_for_where_the_last_run_ended_and_once_a_day_from_the_
     assert retention.drop_old() == "0 hooks, 0 skipped ones and 1 bodies dropped by age"
 
 
-def test_ended_jobs_leave_after_30_days_and_open_ones_stay(db: None) -> None:
+def test_finished_jobs_are_dropped_after_30_days_and_open_ones_kept(db: None) -> None:
     then = timezone.now() - timedelta(days=31)
     Redelivery.objects.create(up_to=1, planned=1, created_at=then, state="finished", finished_at=then)
     still_open = Redelivery.objects.create(up_to=1, planned=1, created_at=then, state="paused")
