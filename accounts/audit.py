@@ -43,7 +43,7 @@ class AuditAction(models.TextChoices):
     INSTANCE_STARTED = "instance.started", "Instance started"
     INSTANCE_CLEANED = "instance.cleaned", "Instance cleaned"
     QUEUE_CLEARED = "instance.queue_cleared", "Message queue cleared"
-    STATUS_CHANGED = "instance.status", "Status changed by hand"
+    STATUS_CHANGED = "instance.status", "Status changed manually"
     SETTINGS_CHANGED = "instance.settings", "Settings changed"
     TOKEN_ROTATED = "instance.token_rotated", "Token rotated"
     SECRET_ROTATED = "instance.secret_rotated", "Signing secret rotated"

@@ -288,7 +288,7 @@ def explain_tls(host: str, error: str) -> Explanation:
 SKIPS = {
     SkipReason.FLAG_OFF: "Not sent: {kind} hooks are turned off in the instance's settings.",
     SkipReason.NO_ADDRESS: "Not sent: the instance had no webhook URL.",
-    SkipReason.TYPED_ON_PHONE: "Not sent: messages typed on the phone get no ack.",
+    SkipReason.TYPED_ON_PHONE: "Not sent: no acks are sent for messages typed on the phone.",
     SkipReason.TOO_OLD: "Not sent: the message was older than oldMessagesPeriod.",
     SkipReason.ARCHIVED: "Not sent: the chat stays archived, and processArchive is off.",
     SkipReason.NOT_PAID: "Not sent: the instance was not paid.",

@@ -48,7 +48,7 @@ class Account(models.Model):
     name = models.CharField(max_length=100, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     blocked_at = models.DateTimeField(null=True, blank=True)
-    blocked_reason = models.CharField("why, for staff", max_length=200, blank=True, default="")
+    blocked_reason = models.CharField("reason, shown to staff", max_length=200, blank=True, default="")
 
     objects: ClassVar[models.Manager["Account"]] = AccountQuerySet.as_manager()
 

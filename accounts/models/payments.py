@@ -27,7 +27,7 @@ class Payment(models.Model):
     )
     days = models.PositiveIntegerField()
     amount = models.DecimalField(max_digits=10, decimal_places=2)
-    currency = models.CharField(max_length=3, default="USD", help_text="ISO 4217, as USD")
+    currency = models.CharField(max_length=3, default="USD", help_text="ISO 4217 code, such as USD")
     paid_at = models.DateTimeField(default=timezone.now)
     note = models.CharField(max_length=200, blank=True)
     created_by = models.ForeignKey(

@@ -37,8 +37,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     """A person, identified by an e-mail address; there are no user names."""
 
     email = models.EmailField("e-mail address", max_length=254, unique=True)
-    is_active = models.BooleanField("may sign in", default=True)
-    is_staff = models.BooleanField("may see the staff pages", default=False)
+    is_active = models.BooleanField("can sign in", default=True)
+    is_staff = models.BooleanField("can see the support desk", default=False)
     date_joined = models.DateTimeField("joined", default=timezone.now)
     # when the first-run checklist was dismissed; empty: it is shown until every step is done
     first_steps_hidden_at = models.DateTimeField(null=True, blank=True, editable=False)

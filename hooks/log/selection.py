@@ -26,10 +26,10 @@ from django.db.models import Q
 
 from hooks.models import (
     UNFINISHED,
-    AnswerClass,
     HookQuerySet,
     Kind,
     Outcome,
+    ResponseClass,
     State,
     happened_before,
     happened_since,
@@ -38,13 +38,13 @@ from hooks.models import (
 Filter = dict[str, Any]
 
 RESPONSES: dict[str, tuple[str, Q]] = {
-    "200": ("200", Q(last_answer=AnswerClass.OK)),
-    "2xx": ("2xx", Q(last_answer__in=(AnswerClass.OK, AnswerClass.OTHER_2XX))),
-    "not-200": ("2xx, but not 200", Q(last_answer=AnswerClass.OTHER_2XX)),
-    "3xx": ("3xx", Q(last_answer=AnswerClass.REDIRECT)),
-    "4xx": ("4xx", Q(last_answer=AnswerClass.CLIENT_ERROR)),
-    "5xx": ("5xx", Q(last_answer=AnswerClass.SERVER_ERROR)),
-    "none": ("no response", Q(last_answer=AnswerClass.NONE)),
+    "200": ("200", Q(last_answer=ResponseClass.OK)),
+    "2xx": ("2xx", Q(last_answer__in=(ResponseClass.OK, ResponseClass.OTHER_2XX))),
+    "not-200": ("2xx, but not 200", Q(last_answer=ResponseClass.OTHER_2XX)),
+    "3xx": ("3xx", Q(last_answer=ResponseClass.REDIRECT)),
+    "4xx": ("4xx", Q(last_answer=ResponseClass.CLIENT_ERROR)),
+    "5xx": ("5xx", Q(last_answer=ResponseClass.SERVER_ERROR)),
+    "none": ("no response", Q(last_answer=ResponseClass.NONE)),
 }
 
 
@@ -79,9 +79,9 @@ def any_response(values: list[str]) -> Q:
 def any_outcome(values: list[str]) -> Q:
     """Hooks with one of these outcomes. If all have the same response class, that class's index is used."""
     if set(values) <= WITHOUT_RESPONSE:
-        return Q(last_outcome__in=values, last_answer=AnswerClass.NONE)
+        return Q(last_outcome__in=values, last_answer=ResponseClass.NONE)
     if values == [Outcome.REDIRECT]:
-        return Q(last_outcome=Outcome.REDIRECT, last_answer=AnswerClass.REDIRECT)
+        return Q(last_outcome=Outcome.REDIRECT, last_answer=ResponseClass.REDIRECT)
     return Q(last_outcome__in=values)
 
 

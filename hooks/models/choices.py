@@ -1,4 +1,4 @@
-"""The words of delivery as choices: kinds, states, outcomes, sides, reasons; and the plan of attempts."""
+"""The choices of the delivery engine (kinds, states, outcomes, reasons), and the delays between attempts."""
 
 from datetime import timedelta
 
@@ -21,8 +21,8 @@ GUARANTEED_ATTEMPTS = len(RETRY_DELAYS)
 
 
 class PauseReason(models.TextChoices):
-    FAILING = "failing", "nothing but failures for 24 hours"
-    BY_HAND = "by_hand", "paused by hand"
+    FAILING = "failing", "all deliveries failed for 24 hours"
+    BY_HAND = "by_hand", "paused manually"
     STOPPED = "stopped", "the instance is stopped"
 
 
@@ -47,15 +47,15 @@ UNFINISHED = (State.QUEUED, State.SENDING, State.RETRYING)
 
 
 class SkipReason(models.TextChoices):
-    FLAG_OFF = "flag_off", "switched off in the instance's settings"
-    NO_ADDRESS = "no_address", "the instance has no webhook address"
-    TYPED_ON_PHONE = "typed_on_phone", "typed on the phone: such messages get no ack"
+    FLAG_OFF = "flag_off", "turned off in the instance's settings"
+    NO_ADDRESS = "no_address", "the instance has no webhook URL"
+    TYPED_ON_PHONE = "typed_on_phone", "typed on the phone: no acks are sent"
     TOO_OLD = "too_old", "older than oldMessagesPeriod"
     ARCHIVED = "archived", "the chat is archived, and processArchive is off"
     NOT_PAID = "not_paid", "the instance is not paid"
     STOPPED = "stopped", "the instance is stopped"
     BLOCKED = "blocked", "the account is blocked"
-    BY_HAND = "by_hand", "skipped by hand"
+    BY_HAND = "by_hand", "skipped manually"
 
 
 class Outcome(models.TextChoices):
@@ -91,20 +91,20 @@ class Phase(models.TextChoices):
     DOWNLOAD = "download", "Download"
 
 
-class AnswerClass(models.TextChoices):
+class ResponseClass(models.TextChoices):
     OK = "200", "200"
     OTHER_2XX = "2xx", "2xx, but not 200"
     REDIRECT = "3xx", "3xx redirects"
     CLIENT_ERROR = "4xx", "4xx"
     SERVER_ERROR = "5xx", "5xx and above"
-    NONE = "none", "no answer"
+    NONE = "none", "no response"
 
 
 class Side(models.TextChoices):
-    """On which side a failed attempt failed."""
+    """Where the cause of a failed attempt is."""
 
-    SERVER = "server", "Server"  # ours: this product or its configuration
-    ENDPOINT = "endpoint", "Endpoint"  # the person's own
+    SERVER = "server", "Server"  # this product or its configuration
+    ENDPOINT = "endpoint", "Endpoint"  # the user's server
     BETWEEN = "between", "Between"  # the network, names, certificates in transit
 
 

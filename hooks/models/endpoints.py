@@ -23,7 +23,7 @@ class Endpoint(models.Model):
     instance = models.OneToOneField(
         "instances.Instance", models.CASCADE, primary_key=True, related_name="endpoint"
     )
-    url = models.CharField("address", max_length=2000, blank=True, default="")
+    url = models.CharField("URL", max_length=2000, blank=True, default="")
     # A running verification: until this time it overrides the URL. It ends without a write.
     # The columns keep the names that they have in existing databases; raw SQL takes them from hooks/destination.py.
     override_url = models.CharField(max_length=2000, blank=True, default="", db_column="borrowed_url")
@@ -33,17 +33,17 @@ class Endpoint(models.Model):
         default=False, db_default=False, db_column="borrowed_forwards"
     )
     secret = models.CharField("signing secret", max_length=100, default=new_secret)
-    # After a rotation: until then every hook carries a signature by this one as well.
-    previous_secret = models.CharField("signing secret before", max_length=100, blank=True, default="")
+    # After a rotation, every hook is also signed with this secret until then.
+    previous_secret = models.CharField("previous signing secret", max_length=100, blank=True, default="")
     previous_secret_until = models.DateTimeField(null=True, blank=True)
     guaranteed = models.BooleanField("guaranteedHooks", default=False)
     parallel = models.BooleanField("parallelHooks", default=False)
     paused_at = models.DateTimeField(null=True, blank=True)
     pause_reason = models.CharField(max_length=10, choices=PauseReason, blank=True, default="")
-    pause_told_at = models.DateTimeField("owner told of the pause", null=True, blank=True)
-    # for a while from then on its hooks go at a rate that grows; see hooks/dispatch/catch_up.py
+    pause_told_at = models.DateTimeField("owner notified of the pause", null=True, blank=True)
+    # for some time after it, hooks are sent at an increasing rate; see hooks/dispatch/catch_up.py
     resumed_at = models.DateTimeField(null=True, blank=True)
-    # the first failure after the last success; null: the last attempt was a success, or there was none
+    # the first failure after the last success; null: the last attempt succeeded, or there was none
     failing_since = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -134,7 +134,7 @@ class Tally(models.Model):
     endpoint = models.OneToOneField(Endpoint, models.CASCADE, primary_key=True, related_name="tally")
     emitted = models.BigIntegerField(default=0)
     dropped = models.BigIntegerField(default=0)
-    # how often one was skipped at its event or by hand, and cancelled: for hooks/metrics.py
+    # how many were skipped (at their event or manually) and cancelled, for hooks/metrics.py
     skipped = models.BigIntegerField(default=0, db_default=0)
     cancelled = models.BigIntegerField(default=0, db_default=0)
 

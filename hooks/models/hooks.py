@@ -1,4 +1,4 @@
-"""A hook and its attempts, and how the hooks of a period are found."""
+"""Hooks and their attempts, and the conditions that find the hooks of a period."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from django.db import models
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from hooks.models.choices import UNFINISHED, AnswerClass, Kind, Outcome, Side, SkipReason, State, Trigger
+from hooks.models.choices import UNFINISHED, Kind, Outcome, ResponseClass, Side, SkipReason, State, Trigger
 from hooks.models.endpoints import Endpoint
 
 
 def new_public_id(at: datetime | None = None) -> uuid.UUID:
-    """A time-ordered UUID (version 7): random enough not to be guessed, and kind to its index.
+    """Returns a UUID version 7: ordered by time, so its index stays compact, and too random to be guessed.
 
-    The log finds the hooks of a period by it (key_since), so a hook of another time needs one of that time.
+    The log finds the hooks of a period by it (key_since), so pass `at` for a hook that was created at another time.
     """
     milliseconds = time.time_ns() // 1_000_000 if at is None else int(at.timestamp() * 1000)
     stamp = milliseconds.to_bytes(6, "big")
@@ -34,50 +34,51 @@ CLOCKS_APART = timedelta(minutes=10)
 
 
 def happened_since(at: datetime) -> models.Q:
-    """The condition of the hooks of events from then on, found by the index of keys.
+    """Returns the condition for hooks created at or after `at`; it uses the index of the primary key.
 
-    It counts from the last hook of before, as those of one millisecond have public ids in any order.
+    The lower bound is the last hook before `at`, because public ids within one millisecond are in random order.
     """
     return models.Q(pk__gt=Coalesce(key_before(at - CLOCKS_APART), 0), created_at__gte=at)
 
 
 def happened_before(at: datetime) -> models.Q:
-    """The same for those of events before."""
+    """Returns the condition for hooks created before `at`."""
     return models.Q(pk__lt=Coalesce(key_since(at + CLOCKS_APART), 2**63 - 1), created_at__lt=at)
 
 
 def key_since(at: datetime) -> models.Subquery:
-    """The key of one of the first hooks made from then on, null when there is none.
+    """Returns the key of one of the first hooks created at or after `at`; null if there is none.
 
-    Keys grow with time, and a public id holds the millisecond of its making: it is one probe of an index. Good to
-    CLOCKS_APART, for the rows of another machine's clock and of long transactions.
+    Keys grow with time, and a public id contains the millisecond of its creation, so this is one index lookup. It is
+    accurate to CLOCKS_APART: clocks of machines differ, and long transactions commit late.
     """
-    made = Hook.objects.filter(public_id__gte=least_public_id(at))
-    return models.Subquery(made.order_by("public_id").values("pk")[:1])
+    created = Hook.objects.filter(public_id__gte=least_public_id(at))
+    return models.Subquery(created.order_by("public_id").values("pk")[:1])
 
 
 def key_before(at: datetime) -> models.Subquery:
-    """The key of one of the last hooks made before then; see key_since()."""
-    made = Hook.objects.filter(public_id__lt=least_public_id(at))
-    return models.Subquery(made.order_by("-public_id").values("pk")[:1])
+    """Returns the key of one of the last hooks created before `at`; see key_since()."""
+    created = Hook.objects.filter(public_id__lt=least_public_id(at))
+    return models.Subquery(created.order_by("-public_id").values("pk")[:1])
 
 
 def least_public_id(at: datetime) -> uuid.UUID:
+    """Returns the smallest public id of this millisecond."""
     stamp = min(max(int(at.timestamp() * 1000), 0), 2**48 - 1)
     return uuid.UUID(int=stamp << 80)
 
 
 class HookQuerySet(models.QuerySet["Hook"]):
     def of_instances(self, instances: models.QuerySet[Any]) -> HookQuerySet:
-        """The hooks of these instances; pages and REST pass `Instance.objects.visible_to(user)`."""
+        """Returns the hooks of these instances; pages and REST pass `Instance.objects.visible_to(user)`."""
         return self.filter(endpoint_id__in=instances.order_by().values("pk"))
 
     def since(self, at: datetime) -> HookQuerySet:
-        """The hooks of events from then on."""
+        """Returns the hooks created at or after `at`."""
         return self.filter(happened_since(at))
 
     def counts(self) -> dict[str, int]:
-        """How many hooks are in each state; every state is a key."""
+        """Returns how many hooks are in each state; every state is a key."""
         found = dict(self.order_by().values_list("state").annotate(n=models.Count("id")))
         return {state.value: found.get(state.value, 0) for state in State}
 
@@ -86,27 +87,27 @@ class Hook(models.Model):
     """One event to send to one endpoint. It is created in the transaction of its event."""
 
     public_id = models.UUIDField(unique=True, default=new_public_id, editable=False)
-    # no constraint: those of a deleted instance go after it, see hooks/maintenance/deleted_instances.py
+    # No constraint: a task deletes the hooks of a deleted instance, see hooks/maintenance/deleted_instances.py.
     # No index of its own: hooks_hook_log begins with the endpoint.
     endpoint = models.ForeignKey(
         Endpoint, models.DO_NOTHING, related_name="hooks", db_constraint=False, db_index=False
     )
     kind = models.CharField(max_length=10, choices=Kind)
-    body = models.BinaryField(help_text="the exact bytes to be sent")
-    # by retention: the bytes and those of its answers are gone, the rest of the row stays
+    body = models.BinaryField(help_text="the exact bytes that are sent")
+    # set by retention, which drops the body and the bodies of responses and keeps the rest of the row
     body_dropped_at = models.DateTimeField(null=True, blank=True)
-    # what it is about, for people and for filters: the message's id and its chat, empty for a status
+    # what it is about, shown and filtered by: the id of the message and of its chat; empty for a status
     message = models.CharField("message id", max_length=200, blank=True, default="")
     chat = models.CharField(max_length=100, blank=True, default="")
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     skip_reason = models.CharField(max_length=20, choices=SkipReason, blank=True, default="")
     simulated = models.BooleanField(default=False)
-    # a simulation's own address; empty: the endpoint's effective address at the time of sending
+    # the URL of a simulation; empty: the endpoint's effective URL at the time of sending
     to_url = models.CharField(max_length=2000, blank=True, default="")
     trigger = models.CharField(
-        "what the next attempt is made for", max_length=10, choices=Trigger, default=Trigger.EVENT
+        "reason for the next attempt", max_length=10, choices=Trigger, default=Trigger.EVENT
     )
-    # the job that has sent it again last; no constraint, which would be looked up at every claim
+    # the last job that resent it; no constraint, because every claim would check it
     redelivery = models.ForeignKey(
         "Redelivery", models.DO_NOTHING, null=True, blank=True, related_name="hooks",
         db_constraint=False, db_index=False,
@@ -118,12 +119,12 @@ class Hook(models.Model):
     claim = models.BigIntegerField("claim number", default=0)
     created_at = models.DateTimeField(default=timezone.now)
     finished_at = models.DateTimeField(null=True, blank=True)
-    # the last attempt in short, so that the log lists and filters hooks without reading attempts
+    # the last attempt's result, so that the log lists and filters hooks without reading attempts
     last_outcome = models.CharField(max_length=10, choices=Outcome, blank=True, default="")
     last_status = models.PositiveSmallIntegerField(null=True, blank=True)
     last_host = models.CharField(max_length=255, blank=True, default="")
     last_ms = models.FloatField(null=True, blank=True)
-    # the class of the last answer, kept by the database itself so that the log can be filtered by it
+    # the class of the last response, computed by the database, by which the log is filtered
     last_answer = models.GeneratedField(
         expression=models.Case(
             models.When(last_status=200, then=models.Value("200")),
@@ -134,7 +135,7 @@ class Hook(models.Model):
             models.When(last_outcome="", then=models.Value("")),
             default=models.Value("none"),
         ),
-        output_field=models.CharField("class of the last answer", max_length=4, choices=AnswerClass),
+        output_field=models.CharField("class of the last response", max_length=4, choices=ResponseClass),
         db_persist=True,
     )
 
@@ -142,8 +143,8 @@ class Hook(models.Model):
 
     class Meta:
         permissions = [
-            ("view_body", "Can read the bodies of hooks and answers"),
-            ("cancel_hook", "Can cancel hooks that wait"),
+            ("view_body", "Can read the bodies of hooks and responses"),
+            ("cancel_hook", "Can cancel waiting hooks"),
         ]
         indexes = [
             # claim: the oldest queued ones of a lane (the order of ids in a lane is the order of events); which
@@ -255,19 +256,19 @@ class Attempt(models.Model):
     trigger = models.CharField(max_length=10, choices=Trigger, default=Trigger.EVENT)
     started_at = models.DateTimeField()
     url = models.CharField(max_length=2000)
-    address = models.CharField("address reached", max_length=60, blank=True, default="")
+    address = models.CharField("IP address connected to", max_length=60, blank=True, default="")
     request_headers = models.JSONField(default=list)  # [[name, value], …] in the order sent
     status = models.PositiveSmallIntegerField(null=True, blank=True)
-    response_headers = models.JSONField(default=list)  # [[name, value], …] as they came
+    response_headers = models.JSONField(default=list)  # [[name, value], …] as received
     response_body = models.BinaryField(blank=True, default=b"")  # the first 8 KB
     response_size = models.PositiveIntegerField("bytes read", default=0)
     outcome = models.CharField(max_length=10, choices=Outcome)
     side = models.CharField("side at fault", max_length=10, choices=Side, blank=True, default="")
-    error = models.CharField("what exactly failed", max_length=500, blank=True, default="")
+    error = models.CharField("error detail", max_length=500, blank=True, default="")
     # times in milliseconds since the start, as libcurl counts them; null: this phase was not reached
-    name_ms = models.FloatField("name looked up", null=True, blank=True)
+    name_ms = models.FloatField("DNS lookup", null=True, blank=True)
     connect_ms = models.FloatField("connected", null=True, blank=True)
-    tls_ms = models.FloatField("TLS agreed", null=True, blank=True)
+    tls_ms = models.FloatField("TLS handshake", null=True, blank=True)
     first_byte_ms = models.FloatField("first byte", null=True, blank=True)
     total_ms = models.FloatField("total", default=0)
 

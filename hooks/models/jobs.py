@@ -1,4 +1,4 @@
-"""Long jobs on hooks that are done in portions: redelivery, and how far retention is."""
+"""Redelivery jobs, and the progress of retention. Both work in portions."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from hooks.models.hooks import new_public_id
 
 class RedeliveryQuerySet(models.QuerySet["Redelivery"]):
     def of_instances(self, instances: models.QuerySet[Any]) -> RedeliveryQuerySet:
-        """The jobs on hooks of these instances; pages and REST pass `Instance.objects.visible_to(user)`."""
+        """Returns the jobs on hooks of these instances; pages and REST pass `Instance.objects.visible_to(user)`."""
         parts = RedeliveryPart.objects.filter(endpoint_id__in=instances.order_by().values("pk"))
         return self.filter(pk__in=parts.values("job_id"))
 
     def with_totals(self) -> RedeliveryQuerySet:
-        """Each with `done` and `refused`, summed up over its parts."""
+        """Annotates each job with `done` and `refused`, the sums over its parts."""
         return self.annotate(done=models.Sum("parts__done"), refused=models.Sum("parts__refused"))
 
 
 class Redelivery(models.Model):
-    """A job that sends finished hooks again: which, how many there were, and how far it is.
+    """A job that resends finished hooks: its filter, the number of hooks, and its progress.
 
-    hooks/actions/redelivery.py works it off in portions; each portion's transaction also moves its part on, so a
-    process that dies in between loses nothing and sends nothing twice.
+    hooks/actions/redelivery.py resends them in portions. The transaction of a portion also advances the cursor of its
+    part, so a process that dies in between loses no hook and resends none twice.
     """
 
     public_id = models.UUIDField(unique=True, default=new_public_id, editable=False)
     filter = models.JSONField(default=dict)  # of hooks/log/selection.py
     state = models.CharField(max_length=10, choices=JobState, default=JobState.PLANNED)
-    up_to = models.BigIntegerField("newest hook that it takes")
-    planned = models.PositiveIntegerField("hooks counted before")
+    up_to = models.BigIntegerField("newest hook included")
+    planned = models.PositiveIntegerField("hooks counted at creation")
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
     )
@@ -74,13 +74,13 @@ class Redelivery(models.Model):
 
 
 class RedeliveryPart(models.Model):
-    """The share of one endpoint in a job: a lane that is slow or paused keeps no other one waiting."""
+    """The hooks of one endpoint in a job: a slow or paused lane does not delay the others."""
 
     job = models.ForeignKey(Redelivery, models.CASCADE, related_name="parts")
     endpoint = models.ForeignKey(Endpoint, models.CASCADE, related_name="+")
-    cursor = models.BigIntegerField("the last hook looked at", default=0)
-    done = models.PositiveIntegerField("put on their way", default=0)
-    refused = models.PositiveIntegerField("not sent after all", default=0)
+    cursor = models.BigIntegerField("last hook examined", default=0)
+    done = models.PositiveIntegerField("hooks resent", default=0)
+    refused = models.PositiveIntegerField("hooks not resent", default=0)
     finished_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -93,11 +93,11 @@ class RedeliveryPart(models.Model):
 
 
 class RetentionMark(models.Model):
-    """How far the bodies are dropped; one row. See hooks/maintenance/retention.py."""
+    """Up to which hook bodies have been dropped; one row. See hooks/maintenance/retention.py."""
 
     id: Any = models.PositiveSmallIntegerField(primary_key=True, default=1)
-    bodies_up_to = models.BigIntegerField("newest hook looked at", default=0)
-    began_at = models.DateTimeField("began with the oldest hook", default=timezone.now)
+    bodies_up_to = models.BigIntegerField("newest hook examined", default=0)
+    began_at = models.DateTimeField("started with the oldest hook", default=timezone.now)
 
     class Meta:
         constraints = [models.CheckConstraint(name="hooks_retentionmark_one", condition=models.Q(id=1))]

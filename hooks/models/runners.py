@@ -1,4 +1,4 @@
-"""The runs of endless tasks, and the numbers they count."""
+"""The runs of tasks that never end (dispatcher, sender, redelivery), and the counters that they write."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ def is_alive(heartbeat_at: datetime | None, now: datetime | None = None) -> bool
 
 class RunnerQuerySet(models.QuerySet["Runner"]):
     def unfinished(self, role: Role) -> RunnerQuerySet:
-        """The runs of a role that have not ended properly: the live ones, and those that died."""
+        """Returns the runs of a role that have not ended regularly: those that are alive, and those that died."""
         return self.filter(role=role, finished_at=None)
 
     def last_heartbeat(self, role: Role) -> datetime | None:
-        """The newest heartbeat of the role's runs; None if it has none. Pass it to is_alive()."""
+        """Returns the newest heartbeat of the role's runs; None if it has none. Pass it to is_alive()."""
         heartbeats = self.unfinished(role).order_by("-heartbeat_at").values_list("heartbeat_at", flat=True)
         return heartbeats.first()
 
@@ -43,7 +43,7 @@ class Runner(models.Model):
     started_at = models.DateTimeField(default=timezone.now)
     heartbeat_at = models.DateTimeField(default=timezone.now)
     finished_at = models.DateTimeField(null=True, blank=True)
-    in_flight = models.PositiveIntegerField("requests under way", default=0, db_default=0)
+    in_flight = models.PositiveIntegerField("requests in flight", default=0, db_default=0)
 
     objects = RunnerQuerySet.as_manager()
 

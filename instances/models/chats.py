@@ -45,12 +45,12 @@ class Chat(models.Model):
     last_time = models.DateTimeField(default=timezone.now)
     # of a group; a new code invalidates the old link, an empty one means that there is no link
     invite_code = models.CharField(max_length=40, blank=True, default="")
-    left_at = models.DateTimeField("the account left the group", null=True, blank=True)
+    left_at = models.DateTimeField("when the account left the group", null=True, blank=True)
     # position in the list of dialogs
     pinned_at = models.DateTimeField(null=True, blank=True)
     archived = models.BooleanField(default=False)
-    removed_at = models.DateTimeField("taken off the list until the next message", null=True, blank=True)
-    unread = models.PositiveIntegerField("incoming messages that nobody has read", default=0)
+    removed_at = models.DateTimeField("removed from the list until the next message", null=True, blank=True)
+    unread = models.PositiveIntegerField("unread incoming messages", default=0)
     marked_unread = models.BooleanField(default=False)
     read_number = models.PositiveIntegerField("messageNumber up to which the account has read", default=0)
     cleared_number = models.PositiveIntegerField("messageNumber up to which it was cleared", default=0)

@@ -1,4 +1,4 @@
-"""The tables of the sandbox messenger: its contacts, and the acks that they will make."""
+"""The tables of the sandbox messenger: its contacts, and the acks that they will send."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ class SandboxContact(models.Model):
     name = models.CharField(max_length=100, blank=True, default="")
     image = models.CharField(max_length=2000, blank=True, default="")
     has_account = models.BooleanField("uses the messenger", default=True)
-    online = models.BooleanField("gets messages", default=True)
+    online = models.BooleanField("receives messages", default=True)
     blocks = models.BooleanField("has blocked the instance's account", default=False)
     # seconds after "sent" and after "delivered"; null: never
     deliver_after = models.PositiveIntegerField(null=True, blank=True, default=0)
     read_after = models.PositiveIntegerField(null=True, blank=True, default=None)
     # Messages sent to a contact who blocks, or has no account, never arrive, not even later.
-    missed_until = models.DateTimeField("what was sent before never arrives", null=True, blank=True)
+    missed_until = models.DateTimeField(
+        "messages sent before this are never delivered", null=True, blank=True
+    )
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -45,7 +47,7 @@ class SandboxContact(models.Model):
 
 
 class SandboxReceipt(models.Model):
-    """The next ack that a contact will make for a message; due_at is null if the contact's behaviour prevents it.
+    """The next ack that a contact will send for a message; due_at is null if the contact's behaviour prevents it.
 
     A message to a person has a row only while an ack is due at some time; the rest follows from the message and the
     contact. A message to a group has a row for every member who has not read it, because the group's ack follows the
@@ -54,7 +56,7 @@ class SandboxReceipt(models.Model):
 
     instance = models.ForeignKey(Instance, models.CASCADE, related_name="sandbox_receipts")
     message_id = models.CharField(max_length=200)
-    chat_id = models.CharField("the contact", max_length=100)
+    chat_id = models.CharField("chat id of the contact", max_length=100)
     ack = models.PositiveSmallIntegerField(choices=Ack)
     due_at = models.DateTimeField(null=True, blank=True)
 

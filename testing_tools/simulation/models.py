@@ -36,9 +36,9 @@ class SimulationRun(models.Model):
     made_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")
     plan = models.CharField(max_length=10, choices=Plan)
     to_url = models.CharField(max_length=2000)
-    pause = models.FloatField("seconds between two", default=0)
+    pause = models.FloatField("seconds between hooks", default=0)
     state = models.CharField(max_length=10, choices=RunState, default=RunState.RUNNING)
-    next_at = models.DateTimeField("when the next one may go", default=timezone.now)
+    next_at = models.DateTimeField("when the next hook is due", default=timezone.now)
     # Until then a request is sending one; no other request sends one meanwhile.
     busy_until = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
@@ -56,7 +56,7 @@ class SimulationStep(models.Model):
     kind = models.CharField(max_length=10, choices=Kind)
     body = models.BinaryField()
     # The hook and its attempt; written before the request, so that a killed process leaves a trace.
-    hook = models.UUIDField("public id of its hook", null=True, blank=True)
+    hook = models.UUIDField("public id of the hook", null=True, blank=True)
     attempt = models.PositiveSmallIntegerField(default=1)
 
     class Meta:

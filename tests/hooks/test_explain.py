@@ -538,7 +538,7 @@ def test_an_attempt_is_explained_from_its_row() -> None:
         ),
         (
             {"state": State.SKIPPED, "skip_reason": SkipReason.TYPED_ON_PHONE},
-            "Not sent: messages typed on the phone get no ack.",
+            "Not sent: no acks are sent for messages typed on the phone.",
         ),
         (
             {"state": State.SKIPPED, "skip_reason": SkipReason.TOO_OLD},

@@ -163,7 +163,7 @@ def test_a_message_typed_on_the_phone_gets_no_ack(alice, instance):
     message = Message.objects.get()
     assert (message.from_me, message.by_api) == (True, False)
     assert "Typed on the instance's phone: “Text” to +17680561234." in result
-    assert "Ack Not sent: messages typed on the phone get no ack." in result
+    assert "Ack Not sent: no acks are sent for messages typed on the phone." in result
     assert ("ack", "typed_on_phone") in hooks()
 
 

@@ -74,7 +74,7 @@ def test_hooks_stand_newest_first_with_the_counts_of_all_states(alice, instance)
 
 def test_a_skipped_hook_says_why(alice, instance):
     make(instance, State.SKIPPED)
-    assert "switched off in the instance&#x27;s settings" in alice.get("/log/").content.decode()
+    assert "turned off in the instance&#x27;s settings" in alice.get("/log/").content.decode()
 
 
 def test_each_filter_finds_what_it_says(alice, instance):
