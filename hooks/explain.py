@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import urljoin, urlsplit
 
 from django.conf import settings
 
+from hooks import certificates
 from hooks.failure_causes import (
     CERTIFICATES,
     HEADER_RULES,
@@ -238,7 +240,32 @@ def explain_refused(host: str, netloc: str, error: str) -> Explanation:
     return Explanation(f"{netloc} refused the connection: nothing listens there.", E, step)
 
 
+def explain_certificate(host: str, authority: str, what: str, value: str) -> Explanation:
+    """Explain a rejected certificate from what it says itself; the arguments are the groups of certificates.DETAIL."""
+    if what == "for":
+        return Explanation(
+            f"The certificate of {host} is for another name: {value}.",
+            E,
+            f"Get a certificate for {host}, or use the name in the certificate.",
+        )
+    whose = (
+        f"A certificate in the chain of {host} ({authority})" if authority else f"The certificate of {host}"
+    )
+    at = f"{datetime.fromisoformat(value):%-d %B %Y at %H:%M} UTC"
+    if what == "valid from":
+        return Explanation(
+            f"{whose} is not valid before {at}.",
+            E,
+            "Check the date of the certificate and the clocks of both servers.",
+        )
+    step = "Make your server send the current chain (fullchain.pem)." if authority else "Renew it."
+    return Explanation(f"{whose} expired on {at}.", E, step)
+
+
 def explain_tls(host: str, error: str) -> Explanation:
+    found = certificates.DETAIL.search(error)
+    if found:
+        return explain_certificate(host, found["authority"] or "", found["what"], found["value"])
     lower = error.lower()
     for sign, problem, step in CERTIFICATES:
         if sign in lower:

@@ -19,7 +19,7 @@ import certifi
 import pycurl
 from django.conf import settings
 
-from hooks import guard
+from hooks import certificates, guard
 from hooks.http_headers import header_lines, host_header, request_target
 from hooks.models import Outcome
 
@@ -30,6 +30,12 @@ LOGGED_BYTES = 8 * 1024  # of its body that are kept in the log
 NOT_HTTP = "not HTTP"
 NOT_HTTP_BUT_TLS = "not HTTP, but TLS"
 NOT_HTTP_BUT_HTTP2 = "not HTTP/1.1, but HTTP/2"
+
+CERTIFICATE_MESSAGE = bytes([certificates.CERTIFICATE_MESSAGE])
+# Origins (https://host:port) whose certificate was right when this process connected last, in the order of their first
+# use; only the keys count.
+TRUSTED_ORIGINS: dict[str, None] = {}
+MAX_TRUSTED_ORIGINS = 10_000
 
 
 @dataclass(slots=True)
@@ -54,7 +60,7 @@ class Response:
         return next((value for key, value in self.headers if key.lower() == name), "")
 
 
-def certificates() -> str:
+def trusted_certificates() -> str:
     """Returns the path of the trusted certificates: HOOKS_CA_FILE, or Mozilla's."""
     return str(settings.HOOKS_CA_FILE or certifi.where())
 
@@ -63,8 +69,8 @@ class Transfer:
     """A curl handle with its buffers: start() prepares a request, finish() returns the response."""
 
     __slots__ = (
-        "addresses_tried", "blocked_by", "curl", "header_size", "headers_ended", "is_cut", "is_exempt", "job",
-        "not_http", "response_body", "response_headers", "socket_error",
+        "addresses_tried", "blocked_by", "certificates", "curl", "header_size", "headers_ended", "is_cut", "is_exempt",
+        "job", "not_http", "origin", "response_body", "response_headers", "socket_error",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -84,11 +90,12 @@ class Transfer:
         set_(pycurl.PROXY, "")  # the empty string disables the environment's proxies
         set_(pycurl.TIMEOUT_MS, settings.HOOKS_DEADLINE_MS)
         set_(pycurl.CONNECTTIMEOUT_MS, settings.HOOKS_CONNECT_MS)
-        set_(pycurl.CAINFO, certificates())
+        set_(pycurl.CAINFO, trusted_certificates())
         # the minimum; libcurl's default of 64 KB stays allocated per handle: 30 MB for a thousand in flight
         set_(pycurl.UPLOAD_BUFFERSIZE, 16 * 1024)
         set_(pycurl.MAXAGE_CONN, 30)  # an endpoint that restarts has usually closed older connections
         set_(pycurl.OPENSOCKETFUNCTION, self._open_socket)
+        set_(pycurl.DEBUGFUNCTION, self._debug)
         set_(pycurl.WRITEFUNCTION, self._write)
         set_(pycurl.HEADERFUNCTION, self._header)
 
@@ -99,6 +106,8 @@ class Transfer:
         self.addresses_tried = 0  # that the guard allowed
         self.is_cut = False  # was the response longer than MAX_RESPONSE_BYTES?
         self.not_http = ""  # what came instead of HTTP
+        self.origin = ""  # scheme, host and port of a URL with TLS
+        self.certificates = b""  # the Certificate message of the TLS handshake
         self.response_body = bytearray()
         self.response_headers: list[bytes] = []
         self.header_size = 0
@@ -109,6 +118,11 @@ class Transfer:
         self.reset_buffers(is_exempt=guard.is_own_bin(url))
         set_ = self.curl.setopt
         set_(pycurl.URL, url)
+        if url.startswith("https:"):
+            self.origin = "/".join(url.split("/", 3)[:3])
+        # libcurl passes the handshake to _debug() only if it is verbose, which costs 5 to 25 µs on a kept connection:
+        # for origins whose certificate was right before, it is not.
+        set_(pycurl.VERBOSE, bool(self.origin) and self.origin not in TRUSTED_ORIGINS)
         # libcurl would shorten /a/../b and write %c3 as %C3; the log shows the URL as it was given.
         set_(pycurl.REQUEST_TARGET, request_target(url))
         # A connection that the guard did not check must not be reused by another request to the same host.
@@ -147,6 +161,13 @@ class Transfer:
             port = get(pycurl.PRIMARY_PORT)
             response.address = f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
         response.outcome, response.error = self._outcome(code, message, status)
+        if self.origin:
+            if response.outcome == Outcome.TLS:
+                TRUSTED_ORIGINS.pop(self.origin, None)
+                if self.certificates:
+                    response.error += certificates.detail(response.error, self.certificates)
+            elif status:
+                remember_trusted(self.origin)
         if response.outcome == Outcome.BLOCKED:
             response.address = ""  # nothing was reached
         return response
@@ -230,6 +251,10 @@ class Transfer:
         self.addresses_tried += 1
         return opened
 
+    def _debug(self, kind: int, data: bytes) -> None:
+        if kind == pycurl.INFOTYPE_SSL_DATA_IN and data[:1] == CERTIFICATE_MESSAGE:
+            self.certificates = data
+
     def _write(self, data: bytes) -> int | None:
         if not self.headers_ended:  # a response without a status line: libcurl takes it for HTTP/0.9
             self.not_http = name_protocol(data)
@@ -253,6 +278,14 @@ class Transfer:
         elif self.header_size < MAX_HEADER_BYTES:
             self.header_size += len(line)
             self.response_headers.append(line)
+
+
+def remember_trusted(origin: str) -> None:
+    """Note that an origin's certificate was right, for the next transfers to it."""
+    if origin not in TRUSTED_ORIGINS:
+        if len(TRUSTED_ORIGINS) >= MAX_TRUSTED_ORIGINS:
+            TRUSTED_ORIGINS.clear()
+        TRUSTED_ORIGINS[origin] = None
 
 
 def name_protocol(data: bytes) -> str:
@@ -312,6 +345,9 @@ def perform(
     """Run one transfer in this thread and close its handle."""
     try:
         transfer.start(url, headers, body)
+        transfer.curl.setopt(
+            pycurl.VERBOSE, bool(transfer.origin)
+        )  # its own connection, so a handshake for certain
         for option, value in (options or {}).items():
             transfer.curl.setopt(option, value)
         transfer.curl.perform()

@@ -21,7 +21,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
 from hooks import guard
-from hooks.http import certificates
+from hooks.http import trusted_certificates
 from instances.media.deadline import Deadline
 
 CONNECT_TIMEOUT = 5.0  # seconds, per address
@@ -57,7 +57,7 @@ class SsrfSafeSession(requests.Session):
     def __init__(self) -> None:
         super().__init__()
         self.trust_env = False
-        self.verify = certificates()
+        self.verify = trusted_certificates()
         self.headers.clear()
         self.headers.update(
             {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": f"ChatAPI/{settings.VERSION}"}
