@@ -140,10 +140,6 @@
   document.addEventListener("input", (event) => {
     if (event.target.matches("[data-filter]")) filter(event.target);
   });
-  document.addEventListener("submit", (event) => {
-    const question = event.submitter?.dataset.confirm || event.target.dataset.confirm;
-    if (question && !window.confirm(question)) event.preventDefault();
-  });
   // -- selecting rows: a form with data-bulk; its checkboxes refer to it by `form`, [data-bulk-all] selects all
   function countSelected(form) {
     const boxes = Array.from(form.elements).filter((box) => box.type === "checkbox" && box.name);

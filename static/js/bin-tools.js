@@ -1,38 +1,26 @@
-// The tools of a bin (templates/testing_tools/verification/bin.html): dialog, popups, delete, keyboard shortcuts.
+// The tools of a bin (templates/testing_tools/verification/bin.html): dialog, delete, keyboard shortcuts.
 (() => {
   "use strict";
   const at = (id) => document.getElementById(id);
   const rows = () => Array.from(document.querySelectorAll("#captures .capture-row"));
   const chosen = () => document.querySelector("#captures .capture-row[aria-current]");
 
-  // -- the dialog shows what htmx loads into #tool-body; closing it removes the content, which also stops a forwarding,
+  // -- the dialog shows what htmx loads into #dialog-body; closing it removes the content, which also stops a forwarding,
   // because its next step is a form there
   document.addEventListener("htmx:afterSwap", (event) => {
-    if (event.detail.target.id === "tool-body" && at("tool") && !at("tool").open) at("tool").showModal();
+    if (event.detail.target.id === "dialog-body" && at("dialog") && !at("dialog").open) at("dialog").showModal();
     if (event.detail.target.id === "undo") showNext();
   });
   document.addEventListener(
     "close",
     (event) => {
-      if (event.target.id === "tool") at("tool-body").replaceChildren();
+      if (event.target.id === "dialog") at("dialog-body").replaceChildren();
     },
     true, // "close" does not bubble
   );
-
-  // -- popups: one at a time; a click elsewhere, Escape, or the popup's own action closes it
-  const popups = () => Array.from(document.querySelectorAll(".bin-popup[open]"));
   document.addEventListener("click", (event) => {
-    for (const popup of popups()) if (!popup.contains(event.target)) popup.open = false;
-    if (event.target.closest("[data-tool-close]") || event.target.matches("dialog.tool")) {
-      event.target.closest("dialog").close();
-    }
     if (event.target.closest("[data-keys]")) at("keys").showModal();
     if (event.target.closest("#pause")) togglePause();
-  });
-  document.addEventListener("htmx:afterRequest", (event) => {
-    if (event.detail.successful && event.detail.elt.matches(".bin-popup form")) {
-      event.detail.elt.closest(".bin-popup").open = false;
-    }
   });
 
   // -- hold new requests
@@ -86,7 +74,7 @@
     }
     const button = document.querySelector(`#capture [data-key="${name}"]`);
     if (!button) return;
-    const popup = button.closest(".bin-popup");
+    const popup = button.closest(".popup");
     if (popup) {
       popup.open = true; // so that "Copied" is visible
       setTimeout(() => (popup.open = false), 1600);
@@ -104,12 +92,6 @@
   };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || !at("bin")) return;
-    if (event.key === "Escape") {
-      for (const popup of popups()) {
-        popup.open = false;
-        popup.querySelector("summary").focus();
-      }
-    }
     if (event.target.matches("input, textarea, select, [contenteditable]") || document.querySelector("dialog[open]"))
       return;
     const tabs = document.querySelectorAll(".capture-tabs [data-tab]");

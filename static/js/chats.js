@@ -30,7 +30,7 @@
     const incoming = at("chats-incoming");
     const fresh = incoming?.querySelector("[data-chats]");
     if (!fresh) return;
-    const shown = document.querySelector(".talk-list > [data-chats]");
+    const shown = document.querySelector(".chat-list > [data-chats]");
     const held = at("chats-held");
     const busy = shown.matches(":hover") || shown.contains(document.activeElement) || shown.scrollTop > 8;
     const order = (list) => Array.from(list.querySelectorAll("li"), (row) => row.id).join();
@@ -63,7 +63,7 @@
     if (event.target.closest("#bubbles-held")) admit(true);
     if (event.target.closest("#chats-held")) admitChats(true);
   });
-  document.querySelector(".talk-list")?.addEventListener("pointerleave", () => admitChats(false));
+  document.querySelector(".chat-list")?.addEventListener("pointerleave", () => admitChats(false));
   at("bubbles-scroll")?.addEventListener("scroll", () => admit(false), { passive: true });
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;

@@ -109,8 +109,6 @@
       side.setAttribute("aria-current", "true");
       history.replaceState(null, "", side.href);
     }
-    for (const popup of document.querySelectorAll("details.popup[open]"))
-      if (!popup.contains(event.target)) popup.open = false;
   });
   document.addEventListener("change", (event) => {
     if (event.target.matches("[data-submit-on-change]")) event.target.form.requestSubmit();

@@ -40,6 +40,25 @@ WIDE = """() => document.documentElement.scrollWidth > innerWidth ? Array.from(d
   .filter((one) => one.getBoundingClientRect().right > innerWidth + 1).slice(0, 3)
   .map((one) => one.tagName + "." + one.className) : null"""
 
+# Text that its box cuts off, and buttons that their words burst. One line of a text that a click shows whole may end in
+# an ellipsis; code has scroll bars of its own.
+CUT = """() => {
+  const MAY_CUT = "pre, .chooser-name, .chat-preview, .capture-summary, .capture-label, .swagger-ui *, .uplot *, svg *";
+  const shown = (one) => one.checkVisibility({ visibilityProperty: true, opacityProperty: true });
+  return Array.from(document.querySelectorAll("body *"))
+    .filter((one) => one.clientWidth > 1 && one.scrollWidth > one.clientWidth + 1 && shown(one))
+    .filter((one) => !one.matches("input, textarea, select") && !one.closest(".visually-hidden"))
+    .filter((one) => !one.matches(MAY_CUT) && !one.closest(".staff-wide"))
+    .filter((one) => {
+      const style = getComputedStyle(one);
+      const isBox = style.overflowX !== "visible" || one.matches("button, .btn, a, td, th, li, label, .state");
+      return isBox && style.display !== "inline";
+    })
+    .map((one) => `${one.tagName}.${one.className} ${one.scrollWidth} > ${one.clientWidth}: ` +
+      `"${one.textContent.trim().replace(/\\s+/g, " ").slice(0, 60)}"`)
+    .slice(0, 5);
+}"""
+
 
 class Day(NamedTuple):
     """Sessions by visitor, addresses by page, the numbers of an instance that works and of one that fails."""

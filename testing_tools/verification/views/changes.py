@@ -26,11 +26,11 @@ from testing_tools.verification.views.contexts import (
 )
 
 
-def render_tool(
+def render_dialog(
     request: HtmxRequest, template: str, context: dict[str, object], *, status: int = 200
 ) -> HttpResponse:
-    """Renders a tool of the bin: only the content of the dialog for htmx, otherwise a page."""
-    part = "#tool" if request.htmx else ""
+    """Renders a dialog of the bin: only its content for htmx, otherwise a page."""
+    part = "#dialog" if request.htmx else ""
     return render(request, f"testing_tools/verification/{template}{part}", context, status=status)
 
 
@@ -40,7 +40,7 @@ def response(request: HtmxRequest, key: str) -> HttpResponse:
     """The form of the bin's response; a POST saves a preset or the fields. 422 with the errors."""
     bin = changeable_bin(request, key)
     if request.method == "GET":
-        return render_tool(request, "bin_response.html", response_context(bin, ConfiguredResponse.of(bin)))
+        return render_dialog(request, "bin_response.html", response_context(bin, ConfiguredResponse.of(bin)))
     preset = responses.PRESETS.get(request.POST.get("preset", ""))
     try:
         configured = preset.response if preset else responses.read(request.POST)
@@ -52,11 +52,11 @@ def response(request: HtmxRequest, key: str) -> HttpResponse:
             "typed": typed,
             "fault": {error.field: str(error)},
         }
-        return render_tool(request, "bin_response.html", context, status=422)
+        return render_dialog(request, "bin_response.html", context, status=422)
     bin_actions.set_response(bin, response=configured, acting_user=current_user(request))
     said = f"Saved. The bin responds {responses.describe_response(bin)}."
     if request.htmx:
-        return render_tool(request, "bin_response.html", response_context(bin, configured) | {"said": said})
+        return render_dialog(request, "bin_response.html", response_context(bin, configured) | {"said": said})
     messages.success(request, said)
     return redirect("testing:bin-page", key=bin.key)
 

@@ -13,7 +13,7 @@ from testing_tools.verification.filters import Filter
 from testing_tools.verification.forwarding import Progress
 from testing_tools.verification.models import Bin, Capture
 from testing_tools.verification.replays import InvalidReplay
-from testing_tools.verification.views.changes import render_tool
+from testing_tools.verification.views.changes import render_dialog
 from testing_tools.verification.views.contexts import changeable_bin, visible_capture
 
 
@@ -33,7 +33,7 @@ def replay(request: HtmxRequest, key: str, public_id: str) -> HttpResponse:
         "url": own_url(bin),
     }
     if request.method == "GET":
-        return render_tool(request, "bin_replay.html", context)
+        return render_dialog(request, "bin_replay.html", context)
     context["url"] = url = request.POST.get("url", "").strip()
     is_unchanged = request.POST.get("as") == "captured"
     if not is_unchanged:
@@ -52,8 +52,8 @@ def replay(request: HtmxRequest, key: str, public_id: str) -> HttpResponse:
         with manual_request_limit.place(request.user):
             context["result"] = replays.replay(outgoing)
     except (InvalidReplay, manual_request_limit.TooMany) as error:
-        return render_tool(request, "bin_replay.html", context | {"fault": str(error)}, status=422)
-    return render_tool(request, "bin_replay.html", context | {"body_changed": outgoing.body != body})
+        return render_dialog(request, "bin_replay.html", context | {"fault": str(error)}, status=422)
+    return render_dialog(request, "bin_replay.html", context | {"body_changed": outgoing.body != body})
 
 
 def own_url(bin: Bin) -> str:
@@ -80,7 +80,7 @@ def forward(request: HtmxRequest, key: str) -> HttpResponse:
         "total": matching.count(),
     }
     if request.method == "GET":
-        return render_tool(request, "bin_forward.html", context)
+        return render_dialog(request, "bin_forward.html", context)
     context |= {"url": given.get("url", "").strip(), "upto": upto}
     try:
         url = webhook_urls.check(given.get("url", ""))
@@ -89,7 +89,7 @@ def forward(request: HtmxRequest, key: str) -> HttpResponse:
                 "This is the URL of the same bin: it would capture every request again."
             )
     except webhook_urls.InvalidUrl as error:
-        return render_tool(request, "bin_forward.html", context | {"fault": str(error)}, status=422)
+        return render_dialog(request, "bin_forward.html", context | {"fault": str(error)}, status=422)
     before = Progress(
         last=parse_digits(given.get("last")) or 0,
         accepted=parse_digits(given.get("accepted")) or 0,
@@ -101,11 +101,11 @@ def forward(request: HtmxRequest, key: str) -> HttpResponse:
             progress, more = forwarding.forward(matching, url, before)
     except manual_request_limit.TooMany as error:
         context |= {"progress": before, "more": False, "is_stopped": True, "stop_reason": str(error)}
-        return render_tool(request, "bin_forward.html", context)
+        return render_dialog(request, "bin_forward.html", context)
     is_unreachable = progress.is_unreachable
     context |= {
         "progress": progress,
         "more": more and not is_unreachable,
         "is_stopped": is_unreachable and more,
     }
-    return render_tool(request, "bin_forward.html", context)
+    return render_dialog(request, "bin_forward.html", context)

@@ -12,7 +12,7 @@ from chatapi.ui.requests import HtmxRequest
 from testing_tools.verification.actions import shares
 from testing_tools.verification.actions.shares import VALID_FOR, TooManyShares
 from testing_tools.verification.models import Bin, Capture
-from testing_tools.verification.views.changes import render_tool
+from testing_tools.verification.views.changes import render_dialog
 from testing_tools.verification.views.contexts import changeable_bin, visible_capture
 
 
@@ -35,7 +35,7 @@ def share(request: HtmxRequest, key: str) -> HttpResponse:
         except TooManyShares as error:
             more = {"fault": str(error)}
     context = share_context(bin, capture) | more
-    return render_tool(request, "bin_share.html", context, status=422 if "fault" in context else 200)
+    return render_dialog(request, "bin_share.html", context, status=422 if "fault" in context else 200)
 
 
 @require_POST
@@ -45,7 +45,7 @@ def revoke(request: HtmxRequest, key: str, share: int) -> HttpResponse:
     bin = changeable_bin(request, key)
     shares.revoke(get_object_or_404(bin.shares, pk=share), acting_user=current_user(request))
     if request.htmx:
-        return render_tool(request, "bin_share.html", share_context(bin, None) | {"is_revoked": True})
+        return render_dialog(request, "bin_share.html", share_context(bin, None) | {"is_revoked": True})
     return redirect("testing:bin-share", key=bin.key)
 
 

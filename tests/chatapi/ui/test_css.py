@@ -94,3 +94,14 @@ def test_a_style_sheet_is_short_and_uses_no_class_that_no_page_has(path: Path) -
     words, prefixes = used_words()
     unused = {c for c in classes - words if not c.startswith(prefixes) and not FOREIGN.fullmatch(c)}
     assert unused == set()
+
+
+def test_no_page_asks_with_window_confirm() -> None:
+    """`data-confirm` asks in a dialog of ours (static/js/popups.js); htmx's hx-confirm calls window.confirm."""
+    assert "hx-confirm" not in read("templates", "*.html")
+    assert (
+        re.findall(
+            r"(?:window\.(?:confirm|alert|prompt)|\b(?:confirm|alert|prompt))\(", read("static/js", "*.js")
+        )
+        == []
+    )

@@ -1,0 +1,102 @@
+"""What fits on the screen: nothing is cut off at 360, 820 and 1280×720 px, and what is needed is above the fold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.browser import walk
+from tests.chatapi.ui.sample_day import SAM
+from tests.product import Product
+from tests.receiver import Receiver
+
+SIZES = {
+    "phone": {"width": 360, "height": 740},
+    "tablet": {"width": 820, "height": 1180},
+    "laptop": {"width": 1280, "height": 720},
+}
+PAGES = (
+    "accounts:account", "accounts:audit-log", "instances:chat", "instances:detail", "instances:list",
+    "instances:settings", "log:hook", "log:list", "log:redelivery", "own bin", "testing:bin-capture", "testing:phone",
+)  # fmt: skip
+# A hook with the longest reason for being skipped, at the top of the log.
+SKIP = """
+from django.utils import timezone
+from hooks.models import Hook, SkipReason, State
+hook = Hook.objects.filter(endpoint__instance__number={number}).order_by("-pk").first()
+reason = max(SkipReason.choices, key=lambda choice: len(choice[1]))
+skipped = dict(state=State.SKIPPED, skip_reason=reason[0], next_attempt_at=None, lease_until=None)
+Hook.objects.filter(pk=hook.pk).update(**skipped, finished_at=timezone.now())
+print(reason[1])
+"""
+
+
+@pytest.fixture(scope="module")
+def day(product: Product) -> Iterator[walk.Day]:
+    with Receiver() as good, Receiver([(500, {}, b"out of order")]) as bad:
+        yield walk.begin(product, good.url, bad.url)
+
+
+@pytest.fixture(params=SIZES, ids=list(SIZES))
+def owner_page(
+    request: pytest.FixtureRequest, browser: Browser, product: Product, day: walk.Day
+) -> Iterator[Page]:
+    context = walk.visitor(
+        browser, product, day, "owner", viewport=SIZES[request.param], reduced_motion="reduce"
+    )
+    yield context.new_page()
+    context.close()
+
+
+def is_in_window(wanted: Locator) -> bool:
+    return wanted.evaluate(
+        "(one) => { const box = one.getBoundingClientRect();"
+        " return box.top >= 0 && box.bottom <= innerHeight && box.left >= 0 && box.right <= innerWidth }"
+    )
+
+
+def test_nothing_is_cut_off(owner_page: Page, day: walk.Day) -> None:
+    faults = []
+    for name in PAGES:
+        owner_page.goto(day.addresses[name])
+        faults += [f"{name}: {fault}" for fault in owner_page.evaluate(walk.CUT)]
+        wide = owner_page.evaluate(walk.WIDE)
+        if wide is not None:
+            faults.append(f"{name} is wider than the window: {wide}")
+    assert faults == []
+
+
+def test_all_tabs_are_visible(owner_page: Page, day: walk.Day) -> None:
+    owner_page.goto(day.addresses["testing:bin-capture"])
+    tabs = owner_page.get_by_role("tab")
+    assert tabs.count() == 7
+    owner_page.goto(day.addresses["instances:detail"])
+    links = owner_page.locator("nav.tabs a")
+    assert links.count() == 4
+    for link in links.all():
+        link.scroll_into_view_if_needed()
+        assert is_in_window(link)
+
+
+def test_the_reply_box_of_a_chat_is_visible_with_the_first_steps_above(
+    owner_page: Page, day: walk.Day
+) -> None:
+    owner_page.goto(f"/instances/{day.night}/messages/{SAM}@c.us/")
+    expect(owner_page.get_by_role("region", name="First steps with Night desk")).to_be_visible()
+    assert is_in_window(owner_page.get_by_role("textbox", name="Reply"))
+    assert is_in_window(owner_page.get_by_role("button", name="Send"))
+    assert owner_page.locator("#bubbles-scroll").evaluate("(one) => one.clientHeight") >= 90
+
+
+def test_the_log_shows_the_whole_reason_for_a_skip(owner_page: Page, product: Product, day: walk.Day) -> None:
+    done = product.manage("shell", "--no-imports", "-c", SKIP.format(number=day.night))
+    assert done.returncode == 0, done.stderr
+    reason = done.stdout.strip().splitlines()[-1]
+    owner_page.goto(f"/log/?instance={day.night}")
+    shown = owner_page.locator(".hook-answer").get_by_text(reason, exact=True).first
+    expect(shown).to_be_visible()
+    assert shown.evaluate(
+        "(one) => one.scrollWidth <= one.clientWidth && getComputedStyle(one).textOverflow === 'clip'"
+    )

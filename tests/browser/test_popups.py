@@ -1,0 +1,126 @@
+"""Dialogs, pop-ups and menus: one component with padding; confirmations by keyboard, without window.confirm."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.product import Product
+
+# The smallest distance in px between the border of a box and the text or the controls in it.
+PADDING = """(box) => {
+  const outer = box.getBoundingClientRect();
+  const range = document.createRange();
+  const inner = Array.from(box.querySelectorAll("*"))
+    .filter((one) => one.checkVisibility())
+    .flatMap((one) => Array.from(one.childNodes))
+    .filter((node) => node.nodeType === Node.TEXT_NODE && node.textContent.trim())
+    .map((node) => (range.selectNodeContents(node), range.getBoundingClientRect()))
+    .filter((rect) => rect.width > 1);
+  const distances = ({ left, right, top }) => [left - outer.left, outer.right - right, top - outer.top];
+  return Math.min(...inner.flatMap(distances));
+}"""
+
+IN_WINDOW = (
+    "(one) => one.getBoundingClientRect().left >= 0 && one.getBoundingClientRect().right <= innerWidth"
+)
+
+
+@pytest.fixture
+def number(demo_page: Page, product: Product) -> str:
+    return str(product.demo["instances"][0]["id"])
+
+
+@pytest.fixture
+def bin_page(demo_page: Page) -> Page:
+    """The user's own bin with one request, which is open."""
+    demo_page.goto("/testing/bins/mine/")
+    address = demo_page.locator(".bin-address code").inner_text()
+    demo_page.request.post(address, data="hello")
+    demo_page.locator(".capture-row").first.click()
+    expect(demo_page.get_by_role("tab", name="Body")).to_be_visible()
+    return demo_page
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_menus_and_dialogs_of_a_bin_have_padding(bin_page: Page, width: int) -> None:
+    page = bin_page
+    page.set_viewport_size({"width": width, "height": 800})
+    seen = 0
+    for menu in page.locator("details.popup").all():
+        if not menu.is_visible():
+            continue
+        menu.locator("summary").click()
+        card = menu.locator(".popup-card")
+        assert card.evaluate(PADDING) >= 8
+        page.wait_for_function(IN_WINDOW, arg=card.element_handle())
+        page.keyboard.press("Escape")
+        expect(card).to_be_hidden()
+        seen += 1
+    assert seen >= 2
+    page.keyboard.press("?")
+    keys = page.get_by_role("dialog", name="Keyboard shortcuts")
+    assert keys.evaluate(PADDING) >= 12
+    page.keyboard.press("Escape")
+    page.keyboard.press("r")
+    replay = page.get_by_role("dialog", name=re.compile("Replay no"))
+    expect(replay).to_be_visible()
+    assert replay.evaluate(PADDING) >= 12
+
+
+def test_a_click_beside_a_dialog_closes_it_and_one_on_its_padding_does_not(bin_page: Page) -> None:
+    bin_page.keyboard.press("?")
+    keys = bin_page.get_by_role("dialog", name="Keyboard shortcuts")
+    box = keys.bounding_box()
+    assert box
+    bin_page.mouse.click(box["x"] + 4, box["y"] + 4)
+    expect(keys).to_be_visible()
+    bin_page.mouse.click(box["x"] - 20, box["y"] + 20)
+    expect(keys).to_be_hidden()
+
+
+def test_an_htmx_button_asks_in_a_dialog_of_ours(demo_page: Page, number: str) -> None:
+    """Also while the card that has the button is polled and replaced every second."""
+    page = demo_page
+    page.on("dialog", lambda native: pytest.fail(f"window.confirm: {native.message}"))
+    page.goto(f"/instances/{number}/")
+    button = page.get_by_role("button", name="Log out").first
+    button.focus()
+    page.keyboard.press("Enter")
+    question = page.get_by_role("alertdialog")
+    expect(question).to_be_visible()
+    expect(question.get_by_role("heading")).to_have_text(re.compile(r"\?$"))
+    expect(question.get_by_role("button", name="Go back")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(question).to_be_hidden()
+    expect(page.get_by_role("button", name="Log out").first).to_be_visible()
+
+    page.get_by_role("button", name="Log out").first.press("Enter")
+    page.wait_for_timeout(2500)  # two polls
+    page.keyboard.press("Tab")
+    expect(question.get_by_role("button", name="Log out")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(question).to_be_hidden()
+    page.get_by_role("button", name="Scan with the sandbox phone").press("Enter")
+    expect(page.get_by_role("button", name="Log out").first).to_be_visible()
+
+
+def test_a_form_asks_in_a_dialog_of_ours(demo_page: Page) -> None:
+    page = demo_page
+    page.on("dialog", lambda native: pytest.fail(f"window.confirm: {native.message}"))
+    page.goto("/account/members/")
+    page.get_by_label("E-mail").fill("vera@example.org")
+    page.get_by_role("radio").first.check()
+    page.get_by_role("button", name="Invite").click()
+    cancel = page.get_by_role("button", name="Cancel invitation")
+    cancel.first.press("Enter")
+    question = page.get_by_role("alertdialog", name="Cancel the invitation for vera@example.org?")
+    question.get_by_role("button", name="Go back").press("Enter")
+    expect(question).to_be_hidden()
+    expect(cancel.first).to_be_focused()
+    expect(page.get_by_text("vera@example.org").first).to_be_visible()
+    cancel.first.press("Enter")
+    question.get_by_role("button", name="Cancel invitation").press("Enter")
+    expect(cancel).to_have_count(0)
