@@ -36,6 +36,13 @@ JOB_STATES = {
     "finished": Look("Finished", "green", "circle-check"),
     "cancelled": Look("Cancelled", "secondary", "ban"),
 }
+# A finished job, by the results of its hooks (hooks.models.Redelivery.result)
+JOB_RESULTS = {
+    "delivering": Look("Waiting for responses", "azure", "send"),
+    "all_failed": Look("Finished, all failed", "red", "circle-x"),
+    "some_failed": Look("Finished, some failed", "orange", "alert-triangle"),
+    "none_resent": Look("Finished, none resent", "secondary", "circle-dashed"),
+}
 # instances.models.AccountStatus, and `not_paid`, which replaces all the others
 INSTANCE_STATES = {
     "init": Look("Starting", "azure", "loader-2"),

@@ -8,9 +8,9 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-from hooks.models.choices import OPEN_JOBS, JobState
+from hooks.models.choices import OPEN_JOBS, UNFINISHED, JobState, State
 from hooks.models.endpoints import Endpoint
-from hooks.models.hooks import new_public_id
+from hooks.models.hooks import Hook, new_public_id
 
 
 class RedeliveryQuerySet(models.QuerySet["Redelivery"]):
@@ -22,6 +22,15 @@ class RedeliveryQuerySet(models.QuerySet["Redelivery"]):
     def with_totals(self) -> RedeliveryQuerySet:
         """Annotates each job with `done` and `refused`, the sums over its parts."""
         return self.annotate(done=models.Sum("parts__done"), refused=models.Sum("parts__refused"))
+
+    def with_results(self) -> RedeliveryQuerySet:
+        """Each with what `result` needs: whether any of its hooks is unfinished, delivered, or failed."""
+        hooks = Hook.objects.filter(redelivery=models.OuterRef("pk")).order_by()
+        return self.annotate(
+            has_unfinished=models.Exists(hooks.filter(state__in=UNFINISHED)),
+            has_delivered=models.Exists(hooks.filter(state=State.DELIVERED)),
+            has_failed=models.Exists(hooks.filter(state=State.FAILED)),
+        )
 
 
 class Redelivery(models.Model):
@@ -71,6 +80,23 @@ class Redelivery(models.Model):
     @property
     def is_open(self) -> bool:
         return self.state in OPEN_JOBS
+
+    @property
+    def result(self) -> str:
+        """The state, or of a finished job the result of its hooks: delivering, all_failed, some_failed, none_resent.
+
+        Requires with_totals() and with_results().
+        """
+        job: Any = self
+        if job.state != JobState.FINISHED:
+            return job.state
+        if not job.done:
+            return "none_resent" if job.planned else job.state
+        if job.has_unfinished:
+            return "delivering"
+        if job.has_failed:
+            return "some_failed" if job.has_delivered else "all_failed"
+        return job.state
 
 
 class RedeliveryPart(models.Model):

@@ -17,7 +17,15 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from chatapi.ui import durations, frame
-from chatapi.ui.states import HOOK_STATES, INSTANCE_STATES, JOB_STATES, SIGNATURE_STATES, Look, look
+from chatapi.ui.states import (
+    HOOK_STATES,
+    INSTANCE_STATES,
+    JOB_RESULTS,
+    JOB_STATES,
+    SIGNATURE_STATES,
+    Look,
+    look,
+)
 
 register = template.Library()
 
@@ -134,9 +142,9 @@ def hook_look(state: str) -> Look:
 
 
 @register.filter
-def job_look(state: str) -> Look:
-    """Word, colour and icon of a redelivery's state."""
-    return look(JOB_STATES, state)
+def job_look(result: str) -> Look:
+    """Word, colour and icon of a redelivery's state, or of its result."""
+    return look(JOB_STATES | JOB_RESULTS, result)
 
 
 @register.filter

@@ -32,7 +32,11 @@ def queryset_of(instance: Instance) -> Any:
 
 
 def visible_jobs(request: HttpRequest) -> RedeliveryQuerySet:
-    return Redelivery.objects.of_instances(Instance.objects.visible_to(request.user)).with_totals()
+    return (
+        Redelivery.objects.of_instances(Instance.objects.visible_to(request.user))
+        .with_totals()
+        .with_results()
+    )
 
 
 def open_jobs(request: HttpRequest, instance: Instance) -> list[dict[str, Any]]:

@@ -74,7 +74,9 @@ def test_more_chats_go_on_behind_the_last(alice, instance, monkeypatch):
     while address:
         page = alice.get(address)
         shown += [row.name for row in page.context["chats"].rows]
-        more = re.search(r'class="chat-list-more">\s*<a\s+class="btn"\s+href="([^"]+)"', page.content.decode())
+        more = re.search(
+            r'class="chat-list-more">\s*<a\s+class="btn"\s+href="([^"]+)"', page.content.decode()
+        )
         address = more[1].replace("&amp;", "&") if more else ""
     assert shown == [f"Person {place}" for place in (4, 3, 2, 1, 0)]
 

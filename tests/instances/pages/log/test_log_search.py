@@ -78,7 +78,7 @@ def test_a_job_takes_no_text_rather_than_all_hooks(alice, instance):
     page = alice.get("/log/redeliver/?instance=12345&text=a").content.decode()
     assert "Ignored invalid filters: text." in page
     assert "Resend 0 hooks" not in page
-    assert 'class="btn btn-primary"' not in page
+    assert 'class="btn btn-primary"' not in page.partition("<main")[2].partition("</main>")[0]
     alice.post("/log/redeliver/?instance=12345", {"text": "a"})
     assert not Redelivery.objects.exists()
 

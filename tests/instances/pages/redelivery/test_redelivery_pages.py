@@ -1,5 +1,6 @@
 """Resending many hooks from the log: selected ones, a filter, a period; the job's page; access."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -194,3 +195,41 @@ def test_a_pause_stands_in_the_log_and_its_button_leads_back(alice: Client, inst
     answer = alice.post("/instances/12345/resume/", {"next": "log"})
     assert answer["Location"] == "/log/?instance=12345"
     assert "Delivery is paused" not in alice.get("/log/?instance=12345").text
+
+
+@pytest.mark.parametrize(
+    ("states", "badge", "color"),
+    [
+        ([State.FAILED, State.FAILED], "Finished, all failed", "red"),
+        ([State.FAILED, State.DELIVERED], "Finished, some failed", "orange"),
+        ([State.FAILED, State.RETRYING], "Waiting for responses", "azure"),
+        ([State.DELIVERED, State.DELIVERED], "Finished", "green"),
+    ],
+)
+def test_a_finished_job_shows_the_result_of_its_hooks(
+    alice: Client, instance: Instance, states: list[State], badge: str, color: str
+) -> None:
+    hooks = [make(instance, State.FAILED) for _ in states]
+    job = created_job(alice, "/log/redeliver/?instance=12345", {"state": "failed"})
+    redelivery.work()
+    for hook, state in zip(hooks, states, strict=True):
+        done = None if state == State.RETRYING else timezone.now()
+        Hook.objects.filter(pk=hook.pk).update(state=state, finished_at=done)
+    while redelivery.work() is not None:
+        pass
+    for address in (f"/log/redeliveries/{job.public_id}/", "/log/redeliveries/?instance=12345"):
+        main = alice.get(address).text.partition("<main")[2]
+        shown = re.search(r'<span class="state state-(\w+)">.*?</svg>([^<]+)</span>', main)
+        assert shown
+        assert (shown[1], shown[2]) == (color, badge)
+
+
+def test_a_finished_job_that_resent_nothing_is_not_green(alice: Client, instance: Instance) -> None:
+    hook = make(instance, State.FAILED)
+    job = created_job(alice, "/log/redeliver/?instance=12345", {"state": "failed"})
+    Hook.objects.filter(pk=hook.pk).update(state=State.DELIVERED)
+    while redelivery.work() is not None:
+        pass
+    page = alice.get(f"/log/redeliveries/{job.public_id}/").text
+    assert "Finished, none resent" in page
+    assert "state-green" not in page.partition('aria-label="Progress"')[2].partition("</section>")[0]
