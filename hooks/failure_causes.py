@@ -51,7 +51,7 @@ STATUSES: dict[int, tuple[str, str]] = {
         "the proxy in front of it timed out waiting for your server",
         "Respond with 200 first, then do the work.",
     ),
-    # Cloudflare's own; none of them comes from the server behind it
+    # Cloudflare's own status codes; the server behind it sends none of them
     520: (
         "the proxy in front of it could not read your server's response",
         "Check whether your server crashed, and call its port without the proxy.",
@@ -66,7 +66,7 @@ STATUSES: dict[int, tuple[str, str]] = {
     ),
     523: (
         "the proxy in front of it has no route to your server",
-        "Check the server's address in the proxy's settings.",
+        "Check the server's IP address in the proxy's settings.",
     ),
     524: (
         "the proxy in front of it timed out waiting for your server",
@@ -85,7 +85,7 @@ STATUSES: dict[int, tuple[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Intermediary:
-    """A response that a tunnel, a proxy or a hosting platform made, and not the server behind it."""
+    """A response of a tunnel, a proxy or a hosting platform instead of the server behind it."""
 
     statuses: Sequence[int]
     cause: str
@@ -95,6 +95,7 @@ class Intermediary:
     body: bytes = b""  # a part of the body
 
     def matches(self, headers: Sequence[Sequence[str]], body: bytes) -> bool:
+        """Returns whether a response with these headers and this body is the intermediary's."""
         if self.header and not any(
             name.lower() == self.header and self.value in value.lower() for name, value in headers
         ):
@@ -243,7 +244,7 @@ CERTIFICATES = (
     ),
     (
         "too weak",
-        "is too weak: its key or its signature is of an old kind",
+        "is too weak: its key is too short or its signature algorithm too old",
         "Get a new one, with an RSA key of 2048 bits or an EC key.",
     ),
     ("certificate purpose", "is not for a web server", "Get one for a web server."),

@@ -19,12 +19,12 @@ class Rule(NamedTuple):
     networks: tuple[str, ...]
 
 
-# The first matching rule is named. Beside the machine's own and private networks these are the ways to write an IPv4
-# address as IPv6, each of which would bypass the other rules.
+# The first matching rule is reported. In addition to local and private networks, the rules cover every IPv6 notation of
+# an IPv4 address: each would bypass the other rules.
 RULES = tuple(
     (rule.name, tuple(ipaddress.ip_network(network) for network in rule.networks))
     for rule in (
-        # nearly all clouds'; then by IPv6 AWS's and Google's; AWS ECS and EKS; Alibaba, Azure, Oracle
+        # nearly all clouds, then the IPv6 addresses of AWS and Google; AWS ECS and EKS; Alibaba, Azure, Oracle
         Rule("metadata", ("169.254.169.254/32", "fd00:ec2::254/128", "fd20:ce::254/128")),
         Rule("metadata", ("169.254.170.2/32", "169.254.170.23/32", "fd00:ec2::23/128")),
         Rule("metadata", ("100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32")),
@@ -52,10 +52,10 @@ def allowed_networks(networks: tuple[str, ...]) -> tuple[ipaddress.IPv4Network |
 
 @lru_cache(maxsize=10_000)
 def blocking_rule(address: str, allowed: tuple[str, ...]) -> str:
-    """Returns the name of the rule that forbids an IP address, empty if none does.
+    """Returns the name of the rule that forbids an IP address; empty if none does.
 
-    `allowed` are networks that are allowed nevertheless. A metadata service must be listed as a single address: a
-    network that contains it is not enough.
+    `allowed` are networks exempt from the rules. A metadata service must be listed as a single address: a network that
+    contains it is not enough.
     """
     try:
         ip = ipaddress.ip_address(address.split("%")[0])

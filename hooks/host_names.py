@@ -1,4 +1,4 @@
-"""Host names as they go over the wire: IDNA 2008 with UTS 46, and IP addresses in one form.
+"""Converts host names to the form used on the wire: IDNA 2008 with UTS 46, and normalized IP addresses.
 
 Browsers, libcurl and registries use the same rules. Python's own codec is IDNA 2003, which turns straße.example into
 strasse.example, another domain.
@@ -15,9 +15,9 @@ NUMBER = re.compile(r"(0x[0-9a-f]*|[0-9]+)")
 
 
 def ascii_host(host: str) -> str:
-    """The host as it is requested: a name in A-labels, an IPv4 address in four numbers, IPv6 in brackets.
+    """Returns the host for the request: a name in A-labels, an IPv4 address as four numbers, IPv6 in brackets.
 
-    Raises ValueError: neither a host name nor an IP address.
+    Raises ValueError if it is neither a host name nor an IP address.
     """
     if ":" in host:
         return f"[{ipv6(host)}]"
@@ -30,9 +30,9 @@ def ascii_host(host: str) -> str:
 
 
 def to_a_labels(host: str) -> str:
-    """A name outside ASCII, each label encoded alone: `bücher.example` → `xn--bcher-kva.example`.
+    """Returns a non-ASCII name with each label encoded: `bücher.example` → `xn--bcher-kva.example`.
 
-    Emoji are encoded too: IDNA 2008 has no place for them, but such domains exist, and browsers open them.
+    Emoji are encoded too: IDNA 2008 does not allow them, but such domains exist, and browsers open them.
     """
     try:
         mapped = idna.uts46_remap(host, std3_rules=False, transitional=False)
@@ -51,20 +51,23 @@ def to_a_label(label: str) -> str:
 
 
 def ipv6(host: str) -> ipaddress.IPv6Address:
-    """An IPv6 address without a zone: a zone such as %eth0 has a meaning on one machine only."""
+    """Returns an IPv6 address. Raises ValueError if it has a zone such as %eth0, which is valid on one machine only."""
     try:
         address = ipaddress.IPv6Address(host)
     except ValueError:
         raise ValueError(f"[{host}] is not an IP address.") from None
     if address.scope_id is not None:
         raise ValueError(
-            f"[{host}] has a zone ({address.scope_id}), which a URL cannot have here. Remove it."
+            f"[{host}] has a zone ({address.scope_id}), which a webhook URL cannot have. Remove it."
         )
     return address
 
 
 def ipv4(name: str, host: str) -> str:
-    """127.1, 0x7f000001 and 2130706433 are all 127.0.0.1. A name never ends in a number."""
+    """Returns an IPv4 address as four numbers: 127.1, 0x7f000001 and 2130706433 are all 127.0.0.1.
+
+    Raises ValueError for any other name whose last label is a number: such a host name does not exist.
+    """
     try:
         return socket.inet_ntoa(socket.inet_aton(name.rstrip(".")))
     except OSError:

@@ -1,4 +1,4 @@
-"""Formats the request line and headers of http.py: as libcurl takes them, and as the log shows them."""
+"""Formats the request target and headers of http.py, for libcurl and for the log."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def headers_as_sent(url: str, headers: dict[str, str], body: bytes) -> list[list
 
 
 def header_lines(headers: Iterable[tuple[str, str]]) -> list[bytes]:
-    """Returns header lines for libcurl; the headers that it would add are empty, and so not sent, unless given.
+    """Returns header lines for libcurl. Headers that libcurl would add are suppressed unless they are given.
 
-    A header without a value ends in ";": with ":" libcurl would not send it.
+    A header without a value ends in ";": libcurl does not send a header that ends in ":".
     """
     given = list(headers)
     names = {name.lower() for name, _ in given}
@@ -32,6 +32,7 @@ def header_lines(headers: Iterable[tuple[str, str]]) -> list[bytes]:
 
 @lru_cache(maxsize=2000)
 def host_header(url: str) -> str:
+    """Returns the value of the Host header: the host, and the port unless it is the scheme's default."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     host = f"[{host}]" if ":" in host else host
@@ -42,6 +43,6 @@ def host_header(url: str) -> str:
 
 @lru_cache(maxsize=2000)
 def request_target(url: str) -> str:
-    """Returns the path and query, as the request line has them."""
+    """Returns the path and query for the request line."""
     parts = urlsplit(url)
     return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

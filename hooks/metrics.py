@@ -1,11 +1,11 @@
-"""What is counted about deliveries, and the numbers of this moment: what `/metrics` shows.
+"""Counters and gauges of deliveries, which `/metrics` shows.
 
-Dispatchers count in memory and add what they have counted to rows of hooks_measure with each heartbeat, a second at
-most; a process that dies loses less than that. The rows only ever grow, over restarts and over all machines, and each
-slot has rows of its own, so that no dispatcher waits for another. Emitted, skipped and cancelled hooks are counted
-in the tally of their endpoint, whose row the event's transaction holds anyway.
+Dispatchers count in memory and add their counts to hooks_measure at each heartbeat, about once a second; a process that
+dies loses at most that. The rows only grow, across restarts and machines. Each slot has its own rows, so no dispatcher
+waits for another. Emitted, skipped and cancelled hooks are counted in their endpoint's tally, which the event's
+transaction locks anyway.
 
-Nothing here counts the rows of hooks_hook but those that wait, by the index, and of these WAITING_MOST at most.
+Of hooks_hook only waiting hooks are counted, by index, up to MAX_WAITING.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ BUCKETS: dict[str, tuple[float, ...]] = {
     RECORD: (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5),
     LATENESS: (0.1, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600),
 }
-OTHER_PROCESSES = 1000  # the slot of what is counted outside of dispatchers: simulations
-WAITING_MOST = 100_000
+OTHER_PROCESSES = 1000  # the slot of counts from outside a dispatcher: simulations
+MAX_WAITING = 100_000
 
 ADD = """
 INSERT INTO hooks_measure (slot, name, label, value)
@@ -46,19 +46,19 @@ ON CONFLICT (slot, name, label) DO UPDATE SET value = hooks_measure.value + excl
 
 
 def add(session: psycopg.Connection[Any], slot: int, counted: Mapping[Series, float]) -> None:
-    """Add to the measures of a slot."""
+    """Add counts to the rows of a slot."""
     names, labels = [name for name, _ in counted], [label for _, label in counted]
     session.execute(ADD, [slot, names, labels, [float(value) for value in counted.values()]])
 
 
 def bucket_of(name: str, value: float) -> str:
-    """The label of the bucket that a value falls into; "inf" when it is above all."""
+    """Returns the label of the value's bucket; "inf" above the last bound."""
     place = bisect.bisect_left(BUCKETS[name], value)
     return str(BUCKETS[name][place]) if place < len(BUCKETS[name]) else "inf"
 
 
 class Counts:
-    """What one dispatcher has counted since its last heartbeat. Its threads call it once a batch, not once a hook."""
+    """One dispatcher's counts since its last heartbeat. Its threads call it once per batch, not per hook."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -69,7 +69,7 @@ class Counts:
             self._counted.update(counted)
 
     def observe(self, name: str, values: Iterable[float]) -> None:
-        """Values of a histogram, in its unit."""
+        """Add values to a histogram, in its unit."""
         found: Counter[Series] = Counter()
         for value in values:
             found[name, bucket_of(name, value)] += 1
@@ -77,20 +77,20 @@ class Counts:
         self.count(found)
 
     def flush(self, session: psycopg.Connection[Any], slot: int) -> None:
-        """Write it down; on a fault of the database it is kept for the next time."""
+        """Write the counts to the database. On a database error they are kept for the next call, and it is raised."""
         with self._lock:
-            taken, self._counted = self._counted, Counter()
-        if not taken:
+            flushed, self._counted = self._counted, Counter()
+        if not flushed:
             return
         try:
-            add(session, slot, taken)
+            add(session, slot, flushed)
         except psycopg.Error:
-            self.count(taken)
+            self.count(flushed)
             raise
 
 
 class Waiting(NamedTuple):
-    """Hooks of one class of lanes that could be sent now and wait: how many, and for how many seconds the oldest."""
+    """The waiting hooks of one class of lanes that are due now: their number, and the age of the oldest in seconds."""
 
     lane: str  # "ordered" or "parallel"
     turn: str  # "first" or "retry"
@@ -98,7 +98,7 @@ class Waiting(NamedTuple):
     oldest: float
 
 
-# Lanes that wait are found by a loose scan of the index (one probe a lane), then counted by the index.
+# Lanes with queued hooks are found by a loose index scan (one probe per lane), then counted by the index.
 WAITING = f"""
 WITH RECURSIVE {lanes_cte(State.QUEUED)}, open_lane AS (
     SELECT e.instance_id AS endpoint_id, e.parallel FROM lane JOIN hooks_endpoint e ON e.instance_id = lane.endpoint_id
@@ -107,13 +107,13 @@ WITH RECURSIVE {lanes_cte(State.QUEUED)}, open_lane AS (
     SELECT e.parallel, h.next_attempt_at AS since
     FROM hooks_hook h JOIN hooks_endpoint e ON e.instance_id = h.endpoint_id
     WHERE h.state = 'retrying' AND h.next_attempt_at <= clock_timestamp() AND e.paused_at IS NULL
-    ORDER BY h.next_attempt_at LIMIT %(most)s
+    ORDER BY h.next_attempt_at LIMIT %(limit)s
 )
 SELECT class.parallel, 'first', (
     SELECT count(*) FROM (
         SELECT FROM open_lane l CROSS JOIN LATERAL (
-            SELECT FROM hooks_hook WHERE state = 'queued' AND endpoint_id = l.endpoint_id LIMIT %(most)s
-        ) one WHERE l.parallel = class.parallel LIMIT %(most)s
+            SELECT FROM hooks_hook WHERE state = 'queued' AND endpoint_id = l.endpoint_id LIMIT %(limit)s
+        ) of_lane WHERE l.parallel = class.parallel LIMIT %(limit)s
     ) counted
 ), (
     SELECT min(oldest.created_at) FROM open_lane l CROSS JOIN LATERAL (
@@ -128,10 +128,10 @@ GROUP BY class.parallel
 
 
 def waiting() -> list[Waiting]:
-    """The four classes of lanes; hooks of paused endpoints do not count."""
+    """Returns the waiting hooks of the four classes of lanes, without those of paused endpoints. One query."""
     now = timezone.now()
     with connection.cursor() as cursor:
-        cursor.execute(WAITING, {"most": WAITING_MOST})
+        cursor.execute(WAITING, {"limit": MAX_WAITING})
         found = cursor.fetchall()
     return [
         Waiting(
@@ -146,7 +146,7 @@ def waiting() -> list[Waiting]:
 
 @dataclass
 class Histogram:
-    """Observations by bucket (not cumulative; the bucket "inf" last), and their sum."""
+    """Observations per bucket (not cumulative; "inf" is last), and their sum."""
 
     buckets: list[tuple[str, float]]
     sum: float
@@ -154,20 +154,20 @@ class Histogram:
 
 @dataclass
 class Snapshot:
-    """All numbers of one moment. Totals only grow; times are seconds."""
+    """All metrics at one moment. Counters only grow; durations are in seconds."""
 
     emitted: float
-    finished: Mapping[str, float]  # by state: how often a hook ended so
+    finished: Mapping[str, float]  # by final state
     attempts: Mapping[str, float]  # by outcome
     waiting: list[Waiting]
     in_flight: int
     dispatchers: int
-    heartbeat_age: float | None  # None: there has never been a dispatcher
+    heartbeat_age: float | None  # None: no dispatcher has run yet
     histograms: dict[str, Histogram] = field(default_factory=dict)
 
 
 def snapshot() -> Snapshot:
-    """Read them; four queries, of which none grows with the number of hooks beyond WAITING_MOST."""
+    """Returns all metrics. Four queries; beyond MAX_WAITING their cost does not grow with the number of hooks."""
     measured: Counter[Series] = Counter()
     for name, label, value in Measure.objects.values_list("name", "label").annotate(value=Sum("value")):
         measured[name, label] = value
@@ -183,7 +183,7 @@ def snapshot() -> Snapshot:
     alive = [in_flight for heartbeat, in_flight in runs if is_alive(heartbeat, now)]
     finished = {state.value: measured[FINISHED, state.value] for state in (State.DELIVERED, State.FAILED)}
     for state in (State.SKIPPED, State.CANCELLED):
-        # what the tallies of deleted instances held stays counted: hooks_tally's trigger keeps it
+        # The trigger on hooks_tally adds the counts of deleted instances to hooks_measure.
         finished[state.value] = measured[FINISHED, state.value] + (tallies[state.value] or 0)
     return Snapshot(
         emitted=measured["emitted", ""] + (tallies["emitted"] or 0),

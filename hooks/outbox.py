@@ -1,4 +1,4 @@
-"""Creates hooks in the caller's transaction: the event and its hooks are stored together, or not at all."""
+"""Creates hooks in the caller's transaction, so an event and its hooks are stored together or not at all."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RETURNING e.*
 
 
 class Event(NamedTuple):
-    """A hook to create: its exact bytes (UTF-8), its message and chat, and the reason if it must not be sent."""
+    """A hook to create: its exact bytes (UTF-8), its message and chat, and the reason to skip it, if any."""
 
     kind: Kind
     body: bytes
@@ -48,19 +48,19 @@ def emit(
     chat: str = "",
     skip: SkipReason | None = None,
 ) -> Hook:
-    """Create the hook of one event; see emit_all()."""
+    """Create the hook of one event; returns it. See emit_all()."""
     return emit_all(instance_id, [Event(kind, body, message, chat, skip)])[0]
 
 
 def emit_all(instance_id: int, events: Sequence[Event]) -> list[Hook]:
-    """Create the hooks of these events, in order.
+    """Create the hooks of these events, in order; returns one per event.
 
     A hook is created as skipped, with the reason, if `skip` is set or the instance has no URL; the log shows it. First
     attempts are sent in this order: the row lock on the tally is held until commit, so ids are in commit order. The
     commit wakes the dispatchers. Three queries for any number of events.
 
-    While a verification overrides the URL and the own URL gets its hooks as well, an event has two hooks, each with its
-    URL: the bin's, which is returned, and the own URL's. Both have all guarantees of a hook.
+    While a verification overrides the URL and the endpoint's own URL also gets hooks, an event has two hooks, each with
+    its URL: one for the bin, which is returned, and one for the own URL. Both have all guarantees of a hook.
 
     Raises:
         TransactionManagementError: called outside a transaction.
@@ -108,10 +108,11 @@ def emit_all(instance_id: int, events: Sequence[Event]) -> list[Hook]:
 def count_emitted(
     instance_id: int, number: int = 1, *, skipped: int = 0, at: datetime | None = None
 ) -> Endpoint:
-    """Count hooks before they are created, and lock the lane's order until the transaction ends. One query.
+    """Count `number` hooks before they are created, and lock the order of the lane until the transaction ends.
 
-    `skipped` of them have a reason to be skipped. With `at`, all are skipped if the endpoint has no URL at that time;
-    the others count twice if the own URL gets them as well. Returns the endpoint as it is now.
+    `skipped` of them have a reason to be skipped. With `at`, all count as skipped if the endpoint has no URL at that
+    time, and hooks that are not skipped count twice if the own URL also gets them. Returns the endpoint's current row.
+    One query. Raises as emit_all() does.
     """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError(
@@ -126,6 +127,6 @@ def count_emitted(
 
 
 def wake(instance_id: int) -> None:
-    """Notify the dispatchers, when this transaction commits, that the lane has a due hook."""
+    """Notify the dispatchers at commit that the instance's lane has a due hook."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, str(instance_id)])

@@ -1,4 +1,4 @@
-"""The headers of a hook, signed the Standard Webhooks way (standardwebhooks.com)."""
+"""Builds the headers of a hook, signed according to Standard Webhooks (standardwebhooks.com)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from django.conf import settings
 
 
 @lru_cache(maxsize=2000)
-def key_of(secret: str) -> bytes:
-    """Returns the key in `whsec_…`."""
+def signing_key(secret: str) -> bytes:
+    """Returns the bytes that `whsec_…` encodes."""
     return b64decode(secret.removeprefix("whsec_"))
 
 
 def signature(secret: str, content: bytes) -> str:
-    """Sign `content`. Not by the standardwebhooks package, which takes 12 µs instead of 3; a test verifies with it."""
-    return "v1," + b2a_base64(hmac.digest(key_of(secret), content, "sha256"), newline=False).decode()
+    """Returns the `v1,…` signature of `content`.
+
+    The standardwebhooks package takes 12 µs instead of 3 and is not used; a test verifies signatures with it.
+    """
+    return "v1," + b2a_base64(hmac.digest(signing_key(secret), content, "sha256"), newline=False).decode()
 
 
 def headers(
@@ -32,15 +35,15 @@ def headers(
     allowed: int,
     simulated: bool = False,
 ) -> dict[str, str]:
-    """Returns the request headers of attempt `number` of `allowed`, made at `at`; contract.md, section 3.
+    """Returns the request headers of attempt `number` of `allowed` at the time `at` (contract.md §3).
 
-    `secret`: one, or several separated by spaces; the header has a signature by each, and a receiver needs to know one
-    of them.
+    `secret` may be several secrets separated by spaces: the header has a signature by each, and a receiver needs one.
+    Raises UnicodeDecodeError if the body is not UTF-8: receivers verify the decoded text.
     """
-    body.decode()  # raises UnicodeDecodeError: receivers verify the text
+    body.decode()
     stamp = str(int(at.timestamp()))
     content = f"{webhook_id}.{stamp}.".encode() + body
-    made = {
+    signed = {
         "Content-Type": "application/json",
         "User-Agent": f"ChatAPI/{settings.VERSION}",
         "webhook-id": webhook_id,
@@ -49,5 +52,5 @@ def headers(
         "webhook-attempt": f"{number}/{allowed}",
     }
     if simulated:
-        made["webhook-simulated"] = "1"
-    return made
+        signed["webhook-simulated"] = "1"
+    return signed

@@ -1,4 +1,4 @@
-"""What django-q2 runs for the hooks."""
+"""The django-q2 tasks of the hooks."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ log = logging.getLogger(__name__)
 
 DISPATCH = "hooks.tasks.dispatch"
 REDELIVER = "hooks.tasks.redeliver"
-REDELIVER_PAUSE = 0.1  # s between two portions: up to 1 000 hooks/s and lane
-REDELIVER_WAIT = 0.5  # s while all lanes have enough in hand, or are paused
+REDELIVER_PAUSE = 0.1  # s between two portions: up to 1 000 hooks/s per lane
+REDELIVER_WAIT = 0.5  # s if every lane is paused or has enough waiting hooks
 
 
 def dispatch() -> str:
-    """Run a dispatcher until it hands over or is stopped; returns at once if all slots are taken."""
-    from hooks.dispatch.loop import run  # pycurl is loaded only where it is used
+    """Run a dispatcher until it hands over or is stopped; returns immediately if all slots are taken."""
+    from hooks.dispatch.loop import run  # other tasks need not load pycurl
 
     with worker_slots.hold_slot(Role.DISPATCH, range(settings.HOOKS_DISPATCHERS)) as worker_slot:
         if worker_slot is None:
-            return "every slot is taken"
+            return "all slots are taken"
         handed_over = run(
             worker_slot, stop_fd=worker_slots.stop_fd(), request_successor=lambda: async_task(DISPATCH)
         )
@@ -38,12 +38,12 @@ def dispatch() -> str:
 
 
 def ensure_dispatchers() -> bool:
-    """Ensure that every slot has a dispatcher; False if one is missing."""
+    """Ensure that every slot has a dispatcher; returns False if one is missing and was requested."""
     return worker_slots.ensure_running(Role.DISPATCH, settings.HOOKS_DISPATCHERS, DISPATCH)
 
 
 def redeliver() -> str:
-    """Work the jobs of redelivery off until none is left; nothing to do when another run is at it."""
+    """Run the redelivery jobs until none is left; returns immediately if another run does so."""
     with worker_slots.hold_slot(Role.REDELIVERY, range(1)) as worker_slot:
         if worker_slot is None:
             return "the slot is taken"
@@ -51,26 +51,26 @@ def redeliver() -> str:
         try:
             while not worker_slots.is_stop_requested(stop):
                 worker_slot.send_heartbeat()
-                looked_at = redelivery.work()
-                if looked_at is None:
+                examined = redelivery.work()
+                if examined is None:
                     return "no job is left"
                 if worker_slot.is_handover_due:
                     worker_slot.release_slot()
                     async_task(REDELIVER)
                     return "handed over"
-                worker_slots.is_stop_requested(stop, REDELIVER_PAUSE if looked_at else REDELIVER_WAIT)
+                worker_slots.is_stop_requested(stop, REDELIVER_PAUSE if examined else REDELIVER_WAIT)
         except (psycopg.OperationalError, DatabaseError, InterfaceError) as error:
-            log.warning("redelivery: the database is away (%s)", str(error).strip().split("\n")[0])
+            log.warning("redelivery: the database does not respond (%s)", str(error).strip().split("\n")[0])
             connection.close()
-            return "the database is away; the worker restarts"  # by ensure_redelivery()
+            return "the database does not respond; the worker starts the task again"  # in ensure_redelivery()
     return "stopped"
 
 
 def ensure_redelivery() -> bool:
-    """Ensure that open jobs are processed; False if no process has started yet."""
+    """Ensure that a task runs the open jobs; returns False if one was requested and has not started yet."""
     return not redelivery.is_wanted() or worker_slots.ensure_running(Role.REDELIVERY, 1, REDELIVER)
 
 
 def hooks_are_due(since: timedelta = timedelta()) -> bool:
-    """Is there a hook that should have been claimed `since` ago or longer? Those of paused endpoints need not be."""
+    """Returns whether a hook has been due for at least `since`; hooks of paused endpoints do not count."""
     return delays.oldest_due(timezone.now() - since) is not None

@@ -11,13 +11,13 @@ MAX_LENGTH = 2000
 
 
 class InvalidUrl(ValueError):
-    """A URL that hooks cannot be sent to; str() is a sentence for users."""
+    """Hooks cannot be sent to the URL; str() is a sentence for users."""
 
 
 def check(url: str) -> str:
-    """Returns the URL as it is requested: trimmed, its host in ASCII, spaces and other characters escaped.
+    """Returns the URL to request: trimmed, its host in ASCII, spaces and other characters escaped.
 
-    Raises InvalidUrl with a sentence that says what is wrong. An empty URL is an error too.
+    Raises InvalidUrl with a sentence that says what is wrong, also for an empty URL.
     """
     url = url.strip()
     if not url:
@@ -41,9 +41,8 @@ def check(url: str) -> str:
         )
     if port == 0:
         raise InvalidUrl("The port must be between 1 and 65535.")
-    if (
-        "[" in parts.netloc and ":" not in parts.hostname
-    ):  # [v1.x], which urlsplit lets through without its brackets
+    # such as [v1.x], which urlsplit accepts and returns without its brackets
+    if "[" in parts.netloc and ":" not in parts.hostname:
         raise InvalidUrl(f"[{parts.hostname}] is not an IP address.")
     try:
         host = ascii_host(parts.hostname)

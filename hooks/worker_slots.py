@@ -1,11 +1,11 @@
-"""Runs endless tasks, one per slot over all machines: the slot's lock, the heartbeat, the hand-over, the stop.
+"""Runs endless tasks, one per slot across all machines: the slot's lock, the heartbeat, the hand-over, the stop.
 
 A dispatcher, the sender and redelivery are each a django-q2 task that does not return. Each run holds two advisory
-locks in a database session of its own: the slot's, so that no second run works beside it, and its own, which says that
-it is alive. PostgreSQL releases both as soon as the process dies, however it dies; no timeout has to pass first.
+locks in a database session of its own: the slot's lock, so that the slot has one run, and its own lock, which shows
+that it is alive. PostgreSQL releases both as soon as the process dies, even by kill -9, without a timeout.
 
-After LOOP_SECONDS, well within django-q2's timeout, a run releases its slot, requests a successor, and finishes what is
-in flight while the successor already works.
+After LOOP_SECONDS, well within django-q2's timeout, a run releases its slot, requests a successor, and finishes its
+requests in flight while the successor already works.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ log = logging.getLogger(__name__)
 
 # the first key of each role's advisory locks; the second is the slot
 SLOT_LOCK = {Role.DISPATCH: 0x686B_0001, Role.OUTGOING: 0x686B_0002, Role.REDELIVERY: 0x686B_0003}
-EXTRA_SLOTS = 100  # `manage.py dispatch` takes the first free slot from here on
-HEARTBEAT_SECONDS = 0.9  # at least, between two heartbeats
+EXTRA_SLOTS = 100  # `manage.py dispatch` uses the first free slot from this number on
+HEARTBEAT_SECONDS = 0.9  # the minimum between two heartbeats
 REPLACE_AFTER = timedelta(seconds=5)  # without a heartbeat, ensure_running() requests a replacement
 LOOP_SECONDS = settings.TASK_TIMEOUT * 0.75
-REQUEST_EVERY = timedelta(seconds=4)  # at most, between two requests for a run of the same role
-MAX_QUEUED_TASKS = (
-    20  # with more, no run is requested: the queue of a frozen cluster must not grow without limit
-)
+REQUEST_EVERY = timedelta(seconds=4)  # the minimum between two requests for runs of the same role
+# With more tasks in the queue, no run is requested: the queue of a frozen cluster must not grow without limit.
+MAX_QUEUED_TASKS = 20
 
-# Each statement of these sessions looks up a few rows by index. The planner must not choose otherwise: autovacuum takes
-# statistics within a minute, and those of an idle or emptied table promise one row for any condition. See lanes_sql.py.
+# Each statement of these sessions looks up a few rows by index, and the planner must not choose another plan: with the
+# statistics of an idle or emptied table, which autovacuum collects within a minute, it expects one row for any
+# condition. See hooks/sql/lane_queries.py.
 INDEX_LOOKUPS_ONLY = (
     "SET enable_seqscan = off; SET enable_sort = off; SET enable_incremental_sort = off; SET enable_nestloop = off; "
     "SET enable_mergejoin = off"
@@ -73,7 +73,7 @@ class WorkerSlot:
         return time.monotonic() - self.started > LOOP_SECONDS
 
     def acquire(self) -> None:
-        """Take the run's own lock and register the run; the session holds the slot's lock already."""
+        """Acquire the run's own lock and register the run; the session already holds the slot's lock."""
         self.session.execute("SELECT pg_advisory_lock(%s)", [self.id])
         self.session.execute(
             "INSERT INTO hooks_runner (id, role, slot, pid, host, started_at, heartbeat_at)"
@@ -82,7 +82,7 @@ class WorkerSlot:
         )
 
     def send_heartbeat(self, in_flight: int = 0) -> None:
-        """Write the heartbeat and the number of requests in flight; about once a second however often it is called."""
+        """Write the heartbeat and the number of requests in flight, at most once in HEARTBEAT_SECONDS."""
         if time.monotonic() - self.last_heartbeat >= HEARTBEAT_SECONDS:
             self.session.execute(
                 "UPDATE hooks_runner SET heartbeat_at = clock_timestamp(), in_flight = %s WHERE id = %s",
@@ -91,9 +91,9 @@ class WorkerSlot:
             self.last_heartbeat = time.monotonic()
 
     def reacquire(self) -> bool:
-        """Reconnect and take both locks again; False if another run has the slot.
+        """Reconnect and acquire both locks again; returns False if another run has the slot.
 
-        Raises psycopg.OperationalError while the database does not respond.
+        Raises psycopg.OperationalError if the database does not respond.
         """
         with contextlib.suppress(psycopg.Error):
             self.session.close()
@@ -102,7 +102,7 @@ class WorkerSlot:
         return bool(row and row[0]) and try_slot(self.session, self.role, self.slot)
 
     def release_slot(self) -> None:
-        """Let a successor start; what is in flight stays with this run."""
+        """Release the slot, so that a successor can start. This run still finishes its requests in flight."""
         self.session.execute("SELECT pg_advisory_unlock(%s, %s)", [SLOT_LOCK[self.role], self.slot])
         self.session.execute(
             "UPDATE hooks_runner SET finished_at = clock_timestamp() WHERE id = %s AND finished_at IS NULL",
@@ -118,7 +118,7 @@ class WorkerSlot:
 
 
 def try_slot(session: psycopg.Connection[Any], role: Role, slot: int) -> bool:
-    """Take the slot's lock if it is free; returns whether it was."""
+    """Acquire the slot's lock if it is free; returns whether it was."""
     row = session.execute("SELECT pg_try_advisory_lock(%s, %s)", [SLOT_LOCK[role], slot]).fetchone()
     return bool(row and row[0])
 
@@ -143,18 +143,18 @@ def hold_slot(role: Role, slots: range) -> Iterator[WorkerSlot | None]:
 
 
 def stop_fd() -> int | None:
-    """Returns the reading end of a pipe that `manage.py worker` holds open; its end of file means stop.
+    """Returns the read end of a pipe that `manage.py worker` holds open; end of file means stop. None without one.
 
-    The pipe ends when the worker stops and when it dies, kill -9 included, so no loop outlives it.
+    The pipe closes when the worker stops or dies, even by kill -9, so no loop outlives the worker.
     """
-    given = os.environ.get("WORKER_STOP_FD", "")
-    if not given.isdigit():
+    number = os.environ.get("WORKER_STOP_FD", "")
+    if not number.isdigit():
         return None
     try:
-        os.fstat(int(given))
+        os.fstat(int(number))
     except OSError:
         return None
-    return int(given)
+    return int(number)
 
 
 def is_stop_requested(fd: int | None, seconds: float = 0.0) -> bool:
@@ -170,8 +170,8 @@ def is_stop_requested(fd: int | None, seconds: float = 0.0) -> bool:
 def is_any_slot_held(role: Role) -> bool:
     """Returns whether a process on any machine holds a slot of this role.
 
-    It reads the locks, not the heartbeats: PostgreSQL knows immediately that a process has died, and a run that has not
-    written its first heartbeat counts. For pages and probes see models.runners.is_alive().
+    Reads the locks, not the heartbeats: PostgreSQL knows immediately if a process has died, and a run counts before its
+    first heartbeat. Pages and probes use models.runners.is_alive().
     """
     with connections["default"].cursor() as cursor:
         cursor.execute(
@@ -188,8 +188,8 @@ _requested_at: dict[Role, datetime] = {}
 def ensure_running(role: Role, slots: int, task: str) -> bool:
     """Queue a django-q2 task for each missing run of a role; returns whether all `slots` have a live run.
 
-    One query if none is missing. The worker calls it every 2 s, a schedule once a minute. A second request for the same
-    slot does no harm: a run that finds no free slot returns.
+    One query if none is missing. The worker calls it every 2 s, a schedule once a minute. A duplicate request does no
+    harm: a run that finds no free slot returns.
     """
     now = timezone.now()
     live = Runner.objects.unfinished(role).filter(slot__lt=EXTRA_SLOTS, heartbeat_at__gt=now - REPLACE_AFTER)

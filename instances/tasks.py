@@ -131,7 +131,7 @@ def pause_failing() -> str:
     """Pause endpoints whose deliveries have all failed for a day, and mail their owners; runs every minute."""
     paused = len(auto_pause.pause_failing())
     notified = 0
-    for endpoint in auto_pause.paused_and_not_told().select_related("instance__owner__owner"):
+    for endpoint in auto_pause.endpoints_to_notify().select_related("instance__owner__owner"):
         try:
             send_pause_mail(endpoint)
         except (

@@ -82,7 +82,7 @@ def cancel_hooks(request: HttpRequest, instance: Instance, data: dict[str, Any])
     cancelled = stopping.cancel_waiting(Endpoint(pk=instance.pk), acting_user=request.user)
     if not cancelled:
         raise NotPossible(f"{instance} has no waiting hooks.")
-    more = " There may be more. Repeat this." if cancelled == stopping.CANCEL_MOST else ""
+    more = " There may be more. Repeat this." if cancelled == stopping.CANCEL_BATCH else ""
     return f"{cancelled} waiting hook{'' if cancelled == 1 else 's'} of {instance} cancelled.{more}"
 
 

@@ -16,7 +16,7 @@ from hooks.audit import ActingUser, report
 from hooks.models import Endpoint, Hook, PauseReason, State, Tally
 
 # hooks of one endpoint in one transaction, a second's work; for more, the caller calls again
-CANCEL_MOST = 50_000
+CANCEL_BATCH = 50_000
 
 
 def hold(endpoint: Endpoint, *, at: datetime) -> None:
@@ -40,10 +40,10 @@ def release(endpoint: Endpoint, *, at: datetime) -> None:
 
 @transaction.atomic
 def cancel_waiting(endpoint: Endpoint, *, acting_user: ActingUser) -> int:
-    """Cancel the oldest CANCEL_MOST waiting hooks; returns how many. Hooks being sent now are not cancelled."""
+    """Cancel the oldest CANCEL_BATCH waiting hooks; returns how many. Hooks being sent now are not cancelled."""
     waiting = Hook.objects.filter(endpoint=endpoint, state__in=(State.QUEUED, State.RETRYING)).order_by("pk")
     locked = waiting.select_for_update(no_key=True, skip_locked=True).values_list("pk", flat=True)[
-        :CANCEL_MOST
+        :CANCEL_BATCH
     ]
     gone = Hook.objects.filter(pk__in=list(locked)).update(
         state=State.CANCELLED, finished_at=timezone.now(), next_attempt_at=None, lease_until=None

@@ -1,8 +1,8 @@
-"""The bars above the log: what became of the hooks of each hour (or minute, or day) of the chosen time.
+"""The chart above the log: the number of hooks by state for each hour (or minute, or day) of the chosen period.
 
-Nothing is kept for them: a rollup would cost every delivery something, and a hook's state changes for days. Without
-filters the bars are counted in the index of states alone, by the keys at which hours begin; with some, the newest
-that fit are read. Both stop at a number, and the page says from when on the bars are whole.
+Nothing is stored for it: a rollup would make every delivery slower, and a hook's state changes for days. Without
+filters the bars are counted in the index of states alone, between the keys at which the bars start; with filters, the
+newest matching hooks are read. Both have a limit, and the page shows from when on the bars are complete.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from itertools import accumulate, pairwise
 from django.db import connection
 from django.utils import timezone
 
-from hooks.models import HookQuerySet, State, happened_before, happened_since, least_public_id
+from hooks.models import HookQuerySet, State, created_before, created_since, smallest_public_id
 
-BARS_MOST = 200
-STEPS = (10, 60, 300, 3600, 86_400)  # seconds; the smallest that gives no more than BARS_MOST bars
-BY_ITSELF = timedelta(days=1)  # without a period
-INDEXED_MOST = 150_000  # entries of an index: 50 ms
-READ_MOST = 10_000  # rows: 20 ms
+MAX_BARS = 200
+STEPS = (10, 60, 300, 3600, 86_400)  # seconds; the smallest step that needs at most MAX_BARS bars is used
+DEFAULT_PERIOD = timedelta(days=1)
+MAX_INDEX_ENTRIES = 150_000  # 50 ms
+MAX_ROWS_READ = 10_000  # 20 ms
 
-# a bar's parts, bottom to top: the name, its word, and the states in it; what was skipped or cancelled was not sent
+# the parts of a bar, bottom to top: name → (label, states)
 PARTS: dict[str, tuple[str, tuple[State, ...]]] = {
     "delivered": ("Delivered", (State.DELIVERED,)),
     "failed": ("Failed", (State.FAILED,)),
@@ -34,8 +34,8 @@ PARTS: dict[str, tuple[str, tuple[State, ...]]] = {
 }
 PART_OF = {state.value: name for name, (_, states) in PARTS.items() for state in states}
 
-# The key of the first hook from each moment on: its public id holds the millisecond of its making. Those of one
-# millisecond have their public ids in any order, hence the least key of some.
+# The key of the first hook at or after each edge. A public id contains the millisecond of its creation; within one
+# millisecond public ids are in random order, so the smallest key of eight is taken.
 EDGES = """
 SELECT (SELECT min(id) FROM (SELECT id FROM hooks_hook WHERE public_id >= edge ORDER BY public_id LIMIT 8) AS these)
 FROM unnest(%s::uuid[]) WITH ORDINALITY AS e (edge, place) ORDER BY place
@@ -66,7 +66,7 @@ class Bar:
 
 @dataclass
 class Chart:
-    """`step` in seconds; `is_cut`: the bars before these were left out, or all, as there are too many hooks."""
+    """`step` is in seconds. `is_cut`: there are too many hooks, so earlier bars, or all bars, are missing."""
 
     step: int
     bars: list[Bar]
@@ -82,22 +82,22 @@ class Chart:
             self.bars[index].counts[PART_OF[state]] += count
 
     def cut(self, index: int) -> None:
-        """Leave out the bars up to this one."""
+        """Remove the bars up to and including this one."""
         self.bars = self.bars[index + 1 :]
         self.is_cut = True
 
 
 def empty(start: datetime | None, end: datetime | None, *, by_index: bool) -> Chart:
-    """Bars without counts from `start` (24 hours before the end if None) to `end` (now if None).
+    """Returns a chart without counts from `start` (24 hours before the end if None) to `end` (now if None).
 
-    They begin at whole minutes or hours.
+    Each bar starts at a multiple of the step, such as a full minute or hour.
     """
     end = end or timezone.now()
-    start = start or end - BY_ITSELF
+    start = start or end - DEFAULT_PERIOD
     span = max((end - start).total_seconds(), 1)
-    step = next((step for step in STEPS if span / step <= BARS_MOST), STEPS[-1])
+    step = next((step for step in STEPS if span / step <= MAX_BARS), STEPS[-1])
     last = math.ceil(end.timestamp() / step)
-    first = max(math.floor(start.timestamp() / step), last - BARS_MOST - 1)
+    first = max(math.floor(start.timestamp() / step), last - MAX_BARS - 1)
     edges = [datetime.fromtimestamp(place * step, UTC) for place in range(min(first, last - 1), last + 1)]
     bars = [Bar(start, end) for start, end in pairwise(edges)]
     return Chart(step, bars, by_index)
@@ -106,29 +106,30 @@ def empty(start: datetime | None, end: datetime | None, *, by_index: bool) -> Ch
 def chart_of(
     endpoint_id: int, start: datetime | None, end: datetime | None, filtered: HookQuerySet | None = None
 ) -> Chart:
-    """The bars of one endpoint's hooks from `start` to `end`, with every state.
+    """Returns the chart of one endpoint's hooks from `start` to `end`, with every state.
 
-    Pass `filtered`, the matching hooks, if there are filters other than time and state; without it the bars are
+    If there are filters other than time and state, pass the matching hooks as `filtered`. Without it the bars are
     counted in the index.
     """
     chart = empty(start, end, by_index=filtered is None)
     if filtered is None:
         count_index(chart, endpoint_id)
     else:
-        read(chart, filtered)
+        read_newest(chart, filtered)
     return chart
 
 
 def count_index(chart: Chart, endpoint_id: int) -> None:
+    """Count the bars in the index of states, up to MAX_INDEX_ENTRIES. Two queries, three with more hooks."""
     edges = [bar.start for bar in chart.bars] + [chart.bars[-1].end]
     with connection.cursor() as cursor:
-        cursor.execute(EDGES, [[least_public_id(at) for at in edges]])
-        # hooks of several processes are not quite in the order of their times, so a key may lie before the last one
+        cursor.execute(EDGES, [[smallest_public_id(at) for at in edges]])
+        # Hooks of several processes are not exactly in the order of their times: a key may be below the previous one.
         keys = list(accumulate((LAST_KEY if key is None else key for (key,) in cursor.fetchall()), max))
         first, end = keys[0], keys[-1]
         row = None
-        if end - first > INDEXED_MOST:  # else there can't be more, all endpoints together
-            cursor.execute(CUT, [endpoint_id, first, end, INDEXED_MOST])
+        if end - first > MAX_INDEX_ENTRIES:  # otherwise all endpoints together have no more
+            cursor.execute(CUT, [endpoint_id, first, end, MAX_INDEX_ENTRIES])
             row = cursor.fetchone()
         skipped = bisect_right(keys, row[0]) - 1 if row else -1
         if row:
@@ -139,13 +140,14 @@ def count_index(chart: Chart, endpoint_id: int) -> None:
         chart.cut(skipped)
 
 
-def read(chart: Chart, hooks: HookQuerySet) -> None:
+def read_newest(chart: Chart, hooks: HookQuerySet) -> None:
+    """Count the newest MAX_ROWS_READ of these hooks in the chart's period. One query."""
     start, end = chart.bars[0].start, chart.bars[-1].end
-    fitting = hooks.filter(happened_since(start), happened_before(end)).order_by("-pk")
-    newest, values = fitting.values_list("created_at", "state")[: READ_MOST + 1].query.sql_with_params()
+    in_period = hooks.filter(created_since(start), created_before(end)).order_by("-pk")
+    newest, values = in_period.values_list("created_at", "state")[: MAX_ROWS_READ + 1].query.sql_with_params()
     with connection.cursor() as cursor:
         cursor.execute(NEWEST.format(newest=newest), [start.timestamp(), chart.step, *values])
         found = cursor.fetchall()
     chart.add(found)
-    if sum(count for _, _, count in found) > READ_MOST:
+    if sum(count for _, _, count in found) > MAX_ROWS_READ:
         chart.cut(min(place for place, _, _ in found))

@@ -1,4 +1,4 @@
-"""Counts the log's hooks by state: exact up to 10 000, then "10 000+", so that a million costs as much as 10 000."""
+"""Counts the log's hooks by state: exact up to 10 000, then "10 000+", so that a million takes as long as 10 000."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from django.db.models.fields import IntegerField
 
 from hooks.models import Endpoint, Hook, HookQuerySet, State
 
-COUNT_MOST = 10_000
+MAX_COUNT = 10_000
 
 
 class Count(int):
-    """A number of hooks; with `more`, a lower bound."""
+    """A number of hooks; a lower bound if `more` is set."""
 
     more = False
 
@@ -26,42 +26,42 @@ class Count(int):
 
     @property
     def words(self) -> str:
-        """`7`, `10 000+`."""
+        """Returns the number for pages: `7`, `10 000+`."""
         return f"{int(self):,}".replace(",", "\N{NO-BREAK SPACE}") + ("+" if self.more else "")
 
 
 class RowsOf(Subquery):
-    """The number of rows of a limited queryset."""
+    """The number of rows of a queryset with a LIMIT."""
 
     template = "(SELECT count(*) FROM (%(subquery)s) AS counted)"
     output_field = IntegerField()
 
 
 def counts_by_state(endpoint_id: int, filtered: HookQuerySet | None = None) -> dict[str, Count]:
-    """The number of one endpoint's hooks in each state. One query.
+    """Returns the number of one endpoint's hooks in each state. One query.
 
-    Pass `filtered`, the matching hooks, if there are filters other than the state: the newest of them are counted,
-    and with more than COUNT_MOST every number is a lower bound. Without it each state is counted in the index.
+    If there are filters other than the state, pass the matching hooks as `filtered`: the newest are counted, and
+    with more than MAX_COUNT every number is a lower bound. Without it each state is counted in the index.
     """
     if filtered is None:
         each = Hook.objects.filter(endpoint_id=OuterRef("pk")).order_by()
-        each_state: Any = (  # the stubs know no **
+        each_state: Any = (  # django-stubs does not support **
             Endpoint.objects.filter(pk=endpoint_id)
             .values(
                 **{
-                    state.value: RowsOf(each.filter(state=state).values("pk")[: COUNT_MOST + 1])
+                    state.value: RowsOf(each.filter(state=state).values("pk")[: MAX_COUNT + 1])
                     for state in State
                 }
             )
             .get()
         )
         return {
-            state: Count.of(min(number, COUNT_MOST), more=number > COUNT_MOST)
+            state: Count.of(min(number, MAX_COUNT), more=number > MAX_COUNT)
             for state, number in each_state.items()
         }
-    newest = filtered.order_by("-pk")[: COUNT_MOST + 1]
+    newest = filtered.order_by("-pk")[: MAX_COUNT + 1]
     found = newest.aggregate(**{state.value: CountRows("pk", filter=Q(state=state)) for state in State})
-    more = sum(found.values()) > COUNT_MOST
+    more = sum(found.values()) > MAX_COUNT
     return {state: Count.of(number, more=more) for state, number in found.items()}
 
 

@@ -1,6 +1,6 @@
-"""How late deliveries are, and why: for the banner on the account's pages, for /readyz and for the watchdog.
+"""Detects late deliveries and their reason, for the banner on the account's pages, /readyz and the watchdog.
 
-A first attempt is due from its event, a retry from its planned time. Hooks of paused endpoints are not late.
+A first attempt is due at its event, a retry at its planned time. Hooks of paused endpoints are never late.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hooks.sql.lane_queries import lanes_cte
 
 LATE = timedelta(seconds=60)  # shorter delays are not shown
 
-# The first hook of each waiting lane (found by a loose scan of the index, one probe each), and the first retry.
+# The first queued hook of each lane (a loose index scan, one probe per lane), and the earliest retry.
 OLDEST = f"""
 WITH RECURSIVE {lanes_cte(State.QUEUED)}
 SELECT min(due) FROM (
@@ -35,7 +35,7 @@ SELECT min(due) FROM (
 
 
 def oldest_due(before: datetime) -> datetime | None:
-    """Returns when the oldest waiting hook became due, if that was earlier than `before`."""
+    """Returns when the oldest waiting hook became due; None unless that was earlier than `before`."""
     with connection.cursor() as cursor:
         cursor.execute(OLDEST, [before])
         row = cursor.fetchone()
@@ -61,9 +61,9 @@ BUSY_PARALLEL = "The instance's server responds more slowly than new hooks are c
 
 
 def of_endpoints(keys: Iterable[int]) -> Delay | None:
-    """Returns the longest delay among these endpoints; None if no hook of theirs is late. Two index probes each.
+    """Returns the longest delay of these endpoints; None if none of their hooks is late. Two index probes each.
 
-    Paused endpoints are left out: their own notice says since when they are paused.
+    Paused endpoints are excluded: a notice of their own shows since when they are paused.
     """
     queued = Hook.objects.filter(endpoint_id=OuterRef("pk"), state=State.QUEUED).order_by("pk")
     retrying = Hook.objects.filter(endpoint_id=OuterRef("pk"), state=State.RETRYING).order_by(

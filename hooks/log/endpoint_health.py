@@ -1,4 +1,4 @@
-"""The health of one endpoint: success rate and times of its newest hooks, its waiting hooks, and its last failure."""
+"""The health of one endpoint: success rate and durations of its newest hooks, waiting hooks, last failure."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from django.db import connection
 from hooks.explain import Explanation, explain
 from hooks.models import UNFINISHED, Attempt, Hook, Outcome, ResponseClass
 
-NEWEST = 1000  # hooks with an attempt that are read
-WAITING_MOST = 10_000
+NEWEST = 1000  # how many of the newest hooks with an attempt are read
+MAX_WAITING = 10_000
 
-# The newest hooks with an attempt, by the index of responses, one probe per class: a backlog of a million hooks without
-# one does not slow it down. Simulations may go to other URLs, and say nothing about the endpoint.
-TRIED = """
+# The newest hooks with an attempt, by the index of response classes, one probe per class: a backlog of a million hooks
+# without an attempt does not slow it down. Simulations are excluded: they may go to other URLs.
+ATTEMPTED = """
 WITH newest AS (
-    SELECT found.id FROM unnest(%(answers)s::text[]) AS answer
+    SELECT found.id FROM unnest(%(classes)s::text[]) AS response_class
     CROSS JOIN LATERAL (
         SELECT id FROM hooks_hook
-        WHERE endpoint_id = %(endpoint)s AND last_answer = answer AND last_answer <> ''
+        WHERE endpoint_id = %(endpoint)s AND last_answer = response_class AND last_answer <> ''
         ORDER BY id DESC LIMIT %(newest)s
     ) AS found
     ORDER BY found.id DESC LIMIT %(newest)s
@@ -31,36 +31,36 @@ SELECT count(*), count(*) FILTER (WHERE last_outcome = 'ok'), min(created_at),
 FROM hooks_hook WHERE id IN (SELECT id FROM newest) AND NOT simulated
 """
 WAITING = """
-SELECT sum(counted.waiting)::bigint, min(first.created_at) FROM unnest(%(states)s::text[]) AS one
+SELECT sum(counted.waiting)::bigint, min(first.created_at) FROM unnest(%(states)s::text[]) AS wanted
 CROSS JOIN LATERAL (
     SELECT count(*) AS waiting
-    FROM (SELECT FROM hooks_hook WHERE endpoint_id = %(endpoint)s AND state = one LIMIT %(most)s) AS these
+    FROM (SELECT FROM hooks_hook WHERE endpoint_id = %(endpoint)s AND state = wanted LIMIT %(limit)s) AS hooks
 ) AS counted
 LEFT JOIN LATERAL (
-    SELECT created_at FROM hooks_hook WHERE endpoint_id = %(endpoint)s AND state = one ORDER BY id LIMIT 1
+    SELECT created_at FROM hooks_hook WHERE endpoint_id = %(endpoint)s AND state = wanted ORDER BY id LIMIT 1
 ) AS first ON true
 """
 
 
 @dataclass(frozen=True)
 class Health:
-    """`tried`: the number of hooks read, at most NEWEST, and since when; times in ms, None without a hook."""
+    """The numbers of one endpoint. Durations are in ms; they and `since` are None without a hook."""
 
-    tried: int
+    tried: int  # hooks with an attempt that were read, at most NEWEST
     delivered: int
     since: datetime | None
     p50: float | None
     p95: float | None
     waiting: int
-    waiting_more: bool  # more wait than were counted
-    oldest: datetime | None  # the event of the oldest hook that waits
-    failed: Hook | None  # the newest of them whose last attempt failed
+    waiting_more: bool  # `waiting` is a lower bound
+    oldest: datetime | None  # the event of the oldest waiting hook
+    failed: Hook | None  # the newest hook whose last attempt failed
     failure: Attempt | None
     explanation: Explanation | None
 
     @property
     def percent(self) -> str:
-        """`100`, `99.9`, `0`: never 100 when one has failed, never 0 when one was delivered."""
+        """Returns the success rate: `100`, `99.9`, `0`. Below 100 if any hook failed; empty without a hook."""
         if not self.tried:
             return ""
         if self.delivered == self.tried:
@@ -70,12 +70,14 @@ class Health:
 
 
 def health_of(endpoint_id: int) -> Health:
-    """Returns the health in at most four queries, each by an index; 10 ms at a million hooks."""
+    """Returns the endpoint's health. At most four queries, each by an index: 10 ms with a million hooks."""
     with connection.cursor() as cursor:
-        cursor.execute(TRIED, {"endpoint": endpoint_id, "answers": ResponseClass.values, "newest": NEWEST})
+        cursor.execute(
+            ATTEMPTED, {"endpoint": endpoint_id, "classes": ResponseClass.values, "newest": NEWEST}
+        )
         tried, delivered, since, p50, p95, failed_key = cursor.fetchone()
         cursor.execute(
-            WAITING, {"endpoint": endpoint_id, "states": list(UNFINISHED), "most": WAITING_MOST + 1}
+            WAITING, {"endpoint": endpoint_id, "states": list(UNFINISHED), "limit": MAX_WAITING + 1}
         )
         waiting, oldest = cursor.fetchone()
     failed = Hook.objects.defer("body").filter(pk=failed_key).first() if failed_key else None
@@ -90,8 +92,8 @@ def health_of(endpoint_id: int) -> Health:
         since=since,
         p50=p50,
         p95=p95,
-        waiting=min(waiting, WAITING_MOST),
-        waiting_more=waiting > WAITING_MOST,
+        waiting=min(waiting, MAX_WAITING),
+        waiting_more=waiting > MAX_WAITING,
         oldest=oldest,
         failed=failed,
         failure=failure,

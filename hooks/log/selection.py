@@ -1,6 +1,6 @@
-"""The delivery log's filter. Pages and REST translate theirs into it; it is JSON, so a redelivery job can store it.
+"""The delivery log's filter. Pages and REST translate their filters into it; as JSON, a redelivery job can store it.
 
-All keys are optional; a hook must match all that are given:
+All keys are optional; a hook must match each given key:
 
     states, kinds, outcomes   lists of the models' values
     answers                   list of keys of RESPONSES; 2xx is 200 to 299, not-200 is 201 to 299
@@ -31,8 +31,8 @@ from hooks.models import (
     Outcome,
     ResponseClass,
     State,
-    happened_before,
-    happened_since,
+    created_before,
+    created_since,
 )
 
 Filter = dict[str, Any]
@@ -48,28 +48,25 @@ RESPONSES: dict[str, tuple[str, Q]] = {
 }
 
 
-WITHOUT_RESPONSE = {
-    Outcome.DNS,
-    Outcome.REFUSED,
-    Outcome.TLS,
-    Outcome.BLOCKED,
-}  # with these there was no response
+# outcomes without a response
+WITHOUT_RESPONSE = {Outcome.DNS, Outcome.REFUSED, Outcome.TLS, Outcome.BLOCKED}
 BOUNDS = {"200": (200, 201), "not-200": (201, 300), "3xx": (300, 400), "4xx": (400, 500), "5xx": (500, 600)}
 
 
 def matching(hooks: HookQuerySet, wanted: Filter) -> HookQuerySet:
-    """Returns the hooks that match. Raises KeyError for an unknown key: ignored, it would select all hooks."""
+    """Returns the matching hooks. Raises KeyError for an unknown key; ignoring it would select all hooks."""
     for key, value in wanted.items():
         hooks = hooks.filter(CONDITIONS[key](value))
     return hooks
 
 
 def sendable(hooks: HookQuerySet) -> HookQuerySet:
-    """Returns those that can be resent: finished, with their bodies."""
+    """Returns the hooks that can be resent: finished, with a body."""
     return hooks.exclude(state__in=UNFINISHED).filter(body_dropped_at=None)
 
 
 def any_response(values: list[str]) -> Q:
+    """Returns the condition for hooks whose last response is in one of these groups of RESPONSES."""
     found = Q(pk__in=[])
     for value in values:
         found |= RESPONSES[value][1]
@@ -77,7 +74,7 @@ def any_response(values: list[str]) -> Q:
 
 
 def any_outcome(values: list[str]) -> Q:
-    """Hooks with one of these outcomes. If all have the same response class, that class's index is used."""
+    """Returns the condition for hooks with one of these outcomes; if all have one response class, its index is used."""
     if set(values) <= WITHOUT_RESPONSE:
         return Q(last_outcome__in=values, last_answer=ResponseClass.NONE)
     if values == [Outcome.REDIRECT]:
@@ -86,7 +83,7 @@ def any_outcome(values: list[str]) -> Q:
 
 
 def status(value: int) -> Q:
-    """Hooks whose last response had this status code; uses the index of its response class."""
+    """Returns the condition for hooks whose last response had this status code; it uses the response class's index."""
     for name in ("200", "not-200", "3xx", "4xx", "5xx"):
         low, high = BOUNDS[name]
         if low <= value < high:
@@ -95,7 +92,7 @@ def status(value: int) -> Q:
 
 
 def message_or_hook(value: str) -> Q:
-    """Hooks of the message with this id, or the hook with this id (as in the webhook-id header)."""
+    """Returns the condition for hooks of the message with this id, or the hook with this `webhook-id`."""
     try:
         return Q(message=value) | Q(public_id=UUID(value.removeprefix("hook_")))
     except ValueError:
@@ -112,14 +109,14 @@ CONDITIONS: dict[str, Callable[[Any], Q]] = {
     "message": message_or_hook,
     "chat": lambda value: Q(chat=value),
     "simulated": lambda value: Q(simulated=value),
-    "created_after": lambda value: happened_since(datetime.fromisoformat(value)),
-    "created_before": lambda value: happened_before(datetime.fromisoformat(value)),
+    "created_after": lambda value: created_since(datetime.fromisoformat(value)),
+    "created_before": lambda value: created_before(datetime.fromisoformat(value)),
     "hooks": lambda values: Q(public_id__in=[UUID(value) for value in values]),
 }
 
 
 def describe(wanted: Filter) -> list[str]:
-    """Returns the filter in words: ["failed", "kind ack", …]; empty: all hooks."""
+    """Returns the filter as phrases: ["failed", "kind ack", …]; empty: all hooks."""
     words = {
         "states": lambda values: " or ".join(State(value).label.lower() for value in values),
         "kinds": lambda values: "kind " + " or ".join(Kind(value).label.lower() for value in values),
@@ -130,12 +127,12 @@ def describe(wanted: Filter) -> list[str]:
         "message": lambda value: f"message {value}",
         "chat": lambda value: f"chat {value}",
         "simulated": lambda value: "only simulated" if value else "without simulated",
-        "created_after": lambda value: f"from {moment(value)} on",
-        "created_before": lambda value: f"before {moment(value)}",
+        "created_after": lambda value: f"since {format_time(value)}",
+        "created_before": lambda value: f"before {format_time(value)}",
         "hooks": lambda values: f"{len(values)} selected" if len(values) > 1 else "one selected",
     }
     return [words[key](wanted[key]) for key in words if key in wanted]
 
 
-def moment(value: str) -> str:
+def format_time(value: str) -> str:
     return f"{datetime.fromisoformat(value):%Y-%m-%d %H:%M:%S %Z}".strip()

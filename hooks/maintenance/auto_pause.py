@@ -1,4 +1,4 @@
-"""Endpoints that give nothing but failures are paused, so that their hooks gather instead of being spent."""
+"""Pauses endpoints whose attempts have all failed for a day, so that their hooks stay queued instead of failing."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from django.utils import timezone
 from hooks.actions import endpoints as hook_actions
 from hooks.models import Endpoint, PauseReason
 
-PAUSE_AFTER = timedelta(hours=24)  # of nothing but failures
-FAILURES_AT_LEAST = 10  # a bot that is called twice a day has not had its chance yet
+PAUSE_AFTER = timedelta(hours=24)  # during which all attempts have failed
+MIN_FAILURES = 10  # two failed hooks a day are too few to pause a bot
 
-# How many attempts have been made since the first failure, and when the last one was.
+# The number of attempts since the first failure, and the time of the last.
 FAILURES = """
 SELECT count(*), max(started_at) FROM (
     SELECT a.started_at FROM hooks_hook h JOIN hooks_attempt a ON a.hook_id = h.id
@@ -25,19 +25,22 @@ SELECT count(*), max(started_at) FROM (
 
 
 def pause_failing() -> list[Endpoint]:
-    """Pauses the endpoints that have failed for PAUSE_AFTER and returns them.
+    """Pauses the endpoints that have failed for PAUSE_AFTER; returns them.
 
-    Only on an attempt that failed after that time: silence at night is no failure.
+    An endpoint needs MIN_FAILURES, and a failed attempt after PAUSE_AFTER: a night without hooks is no failure.
     """
     before = timezone.now() - PAUSE_AFTER
     paused = []
     for endpoint in Endpoint.objects.filter(failing_since__lte=before, paused_at=None).order_by("pk"):
-        if has_had_its_chance(endpoint) and (found := hook_actions.pause_failing(endpoint, before=before)):
+        if has_failed_long_enough(endpoint) and (
+            found := hook_actions.pause_failing(endpoint, before=before)
+        ):
             paused.append(found)
     return paused
 
 
-def has_had_its_chance(endpoint: Endpoint) -> bool:
+def has_failed_long_enough(endpoint: Endpoint) -> bool:
+    """Returns whether the endpoint has enough failed attempts, the last after PAUSE_AFTER. One query."""
     since = endpoint.failing_since
     if since is None:
         return False
@@ -45,11 +48,11 @@ def has_had_its_chance(endpoint: Endpoint) -> bool:
         cursor.execute(FAILURES, [endpoint.pk, since])
         count, last = cursor.fetchone()
     last_at: datetime | None = last
-    return count >= FAILURES_AT_LEAST and last_at is not None and last_at >= since + PAUSE_AFTER
+    return count >= MIN_FAILURES and last_at is not None and last_at >= since + PAUSE_AFTER
 
 
-def paused_and_not_told() -> QuerySet[Endpoint]:
-    """Paused endpoints whose owner has not been notified yet."""
+def endpoints_to_notify() -> QuerySet[Endpoint]:
+    """Returns the failing endpoints that were paused and whose owner has not been notified yet."""
     return Endpoint.objects.filter(
         paused_at__isnull=False, pause_reason=PauseReason.FAILING, pause_told_at=None
     ).order_by("pk")

@@ -1,4 +1,4 @@
-"""Proves that no hook was lost: for each endpoint, the emitted hooks equal the sum of the rows."""
+"""Proves that no hook was lost: each endpoint's emitted hooks equal its rows plus the dropped ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hooks.models import Hook, State, Tally
 
 
 def totals() -> list[dict[str, int]]:
-    """Returns per endpoint its key, and the hooks emitted, dropped by retention and in each state."""
+    """Returns for each endpoint its key, and the number of hooks emitted, dropped by retention and in each state."""
     counts: dict[int, dict[str, int]] = {}
     for row in Hook.objects.order_by().values("endpoint_id", "state").annotate(n=Count("id")):
         counts.setdefault(row["endpoint_id"], {})[row["state"]] = row["n"]
@@ -21,20 +21,20 @@ def totals() -> list[dict[str, int]]:
 
 
 def missing(row: dict[str, int]) -> int:
-    """Returns the emitted hooks that are missing from all states; 0 if none was lost."""
+    """Returns the number of emitted hooks that are in no state; 0 if none was lost."""
     return row["emitted"] - row["dropped"] - sum(row[state.value] for state in State)
 
 
-def totals_of_one_moment() -> list[dict[str, int]]:
-    """Like totals(), in one snapshot, whatever is delivered meanwhile. Call it outside a transaction."""
+def consistent_totals() -> list[dict[str, int]]:
+    """Returns totals() of one database snapshot, unaffected by concurrent deliveries. Call outside a transaction."""
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         return totals()
 
 
-def sentence(row: dict[str, int]) -> str:
-    """Returns one endpoint's sum as a line of text."""
+def totals_line(row: dict[str, int]) -> str:
+    """Returns one endpoint's totals as a line of text."""
     states = " + ".join(f"{row[state.value]} {state.value}" for state in State)
     dropped = f" + {row['dropped']} dropped by age" if row["dropped"] else ""
     lost = missing(row)

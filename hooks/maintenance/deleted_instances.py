@@ -1,7 +1,8 @@
-"""The hooks of deleted instances: hidden at once; their rows are deleted later, in small transactions.
+"""Deletes the hooks of deleted instances in the background, in small transactions.
 
-A million of them takes minutes, which neither a request nor the locks of one transaction may last. So no constraint
-ties a hook to its endpoint; code that reads hooks starts from instances or endpoints, and does not find these.
+A million hooks take minutes, too long for a request or for the locks of one transaction. So no foreign key constraint
+joins a hook to its endpoint. The hooks are hidden immediately: code that reads hooks starts from instances or
+endpoints.
 """
 
 from __future__ import annotations
@@ -12,41 +13,44 @@ from django_q.tasks import async_task
 from hooks.maintenance.retention import BATCH, COUNT_DROPPED, query
 from hooks.sql.lane_queries import lanes_cte
 
-# Whose hooks are still there: one probe of the index an instance, however many hooks it has.
-GONE = f"""
+# The deleted instances that still have hooks. One index probe per instance, however many hooks it has.
+LANES_OF_DELETED = f"""
 WITH RECURSIVE {lanes_cte()}
 SELECT endpoint_id FROM lane
 WHERE endpoint_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM hooks_endpoint e WHERE e.instance_id = lane.endpoint_id)
 """
-# In whatever state. Locked first, so that the attempt of one that is under way is either seen or never written.
-THEIRS = "SELECT id FROM hooks_hook WHERE endpoint_id = %s ORDER BY id LIMIT %s FOR UPDATE"
+# Hooks in any state. The lock comes first: the attempt of a hook being sent is written before it and deleted below, or
+# it finds no hook and is not written.
+LOCK_HOOKS = "SELECT id FROM hooks_hook WHERE endpoint_id = %s ORDER BY id LIMIT %s FOR UPDATE"
 
 
-def ask_to_drop() -> None:
-    """An endpoint is being deleted: its hooks go soon after this transaction, or by a schedule."""
+def schedule_drop() -> None:
+    """Queue drop() in the transaction that deletes an endpoint. A schedule runs it too."""
     async_task("hooks.maintenance.deleted_instances.drop")
 
 
 def drop() -> str:
-    """Drop what deleted instances have left behind; in words, how much it was."""
-    lanes = [row[0] for row in query(GONE, [])]
+    """Delete all hooks of deleted instances; returns a summary for the task's result."""
+    lanes = [row[0] for row in query(LANES_OF_DELETED, [])]
     return f"{sum(drop_hooks_of(lane) for lane in lanes)} hooks of {len(lanes)} deleted instances dropped"
 
 
 def drop_hooks_of(key: int) -> int:
-    """Delete the hooks of one instance with their attempts, in small transactions; how many there were."""
+    """Delete the hooks of one instance and their attempts, in small transactions; returns the number of hooks."""
     dropped = 0
-    while gone := drop_some(key):
-        dropped += gone
+    while deleted := drop_batch(key):
+        dropped += deleted
     return dropped
 
 
 @transaction.atomic
-def drop_some(key: int) -> int:
-    ids = [row[0] for row in query(THEIRS, [key, BATCH])]
+def drop_batch(key: int) -> int:
+    """Delete up to BATCH hooks of one instance; returns how many."""
+    ids = [row[0] for row in query(LOCK_HOOKS, [key, BATCH])]
     if ids:
         with connection.cursor() as cursor:
             cursor.execute("DELETE FROM hooks_attempt WHERE hook_id = ANY(%s)", [ids])
             cursor.execute("DELETE FROM hooks_hook WHERE id = ANY(%s)", [ids])
-            cursor.execute(COUNT_DROPPED, [len(ids), key])  # where the instance is still there
+            # changes a row only if the instance still exists, as in instances/actions/load_test.py
+            cursor.execute(COUNT_DROPPED, [len(ids), key])
     return len(ids)

@@ -1,8 +1,8 @@
-"""Retention: what is old enough leaves the log, in bulk, a small transaction at a time.
+"""Retention: deletes old hooks and bodies in bulk, in small transactions.
 
-By the age of a hook since its event (settings.HOOKS_KEEP_…): skipped hooks go first, then the bodies of all, then
-the rows with their attempts. A hook that is not finished is never touched. Each transaction that deletes hooks also
-raises their Tally.dropped by as many, so that `manage.py hooks check` holds at every moment.
+The age of a hook counts from its event (settings.HOOKS_KEEP_…): skipped hooks are deleted first, then the bodies of
+all hooks, then the rows with their attempts. Unfinished hooks are never changed. Each transaction that deletes hooks
+also adds their number to Tally.dropped, so `manage.py hooks check` is correct at any time.
 """
 
 from __future__ import annotations
@@ -21,40 +21,39 @@ from hooks.models import OPEN_JOBS, Redelivery, RetentionMark
 
 log = logging.getLogger(__name__)
 
-WINDOW = 20_000  # ids that are looked at in one query
-BATCH = 2_000  # hooks that one transaction changes: 20 to 60 ms
+WINDOW = 20_000  # ids read by one query
+BATCH = 2_000  # hooks changed by one transaction: 20 to 60 ms
 RUN_SECONDS = 600.0  # a run ends after this; the next one continues
-FROM_THE_START = timedelta(
-    days=1
-)  # so often the bodies are looked for from the oldest hook on: some finish late
+# The search for bodies restarts at the oldest hook this often: some hooks finish late.
+RESTART_AFTER = timedelta(days=1)
 
-# Ids lie in the order of age, but for hooks of one moment: a window without an old one is the end.
-LOOK = """
+# Ids are in order of age, except for hooks of the same moment: a window without an old hook is the end.
+FIND_HOOKS = """
 SELECT id, endpoint_id, state, created_at < %s, body_dropped_at IS NOT NULL FROM hooks_hook
 WHERE id > %s ORDER BY id LIMIT %s
 """
-LOOK_SKIPPED = "SELECT id, endpoint_id FROM hooks_hook WHERE state = 'skipped' AND created_at < %s LIMIT %s"
-# SKIP LOCKED: a resend that holds one of these rows wins, and no process waits for a row here.
-DROP = """
+FIND_SKIPPED = "SELECT id, endpoint_id FROM hooks_hook WHERE state = 'skipped' AND created_at < %s LIMIT %s"
+# SKIP LOCKED: a resend that has locked a row keeps the hook, and nothing waits for a row lock here.
+DROP_HOOKS = """
 WITH old AS (
     SELECT id FROM hooks_hook WHERE id = ANY(%(ids)s) AND state IN ('delivered', 'failed', 'skipped', 'cancelled')
     ORDER BY id FOR UPDATE SKIP LOCKED
 ), attempts AS (
     DELETE FROM hooks_attempt WHERE hook_id IN (SELECT id FROM old)
-), gone AS (
+), deleted AS (
     DELETE FROM hooks_hook WHERE id IN (SELECT id FROM old) RETURNING 1
 )
-SELECT count(*) FROM gone
+SELECT count(*) FROM deleted
 """
-# A transaction has the hooks of one endpoint alone and counts last: it holds the lock of one tally, which emit()
-# waits for, and only for the length of its commit.
+# The last statement of a transaction with hooks of one endpoint only: emit() waits for the lock on the tally, so the
+# transaction holds just one such lock, and only while it commits.
 COUNT_DROPPED = "UPDATE hooks_tally SET dropped = dropped + %s WHERE endpoint_id = %s"
 DROP_BODIES = """
 WITH old AS (
     SELECT id FROM hooks_hook
     WHERE id = ANY(%(ids)s) AND body_dropped_at IS NULL AND state IN ('delivered', 'failed', 'skipped', 'cancelled')
     ORDER BY id FOR UPDATE SKIP LOCKED
-), answers AS (
+), responses AS (
     UPDATE hooks_attempt SET response_body = '' WHERE hook_id IN (SELECT id FROM old) AND response_body <> ''
 ), emptied AS (
     UPDATE hooks_hook SET body = '', body_dropped_at = clock_timestamp() WHERE id IN (SELECT id FROM old) RETURNING 1
@@ -65,7 +64,7 @@ FINISHED = {"delivered", "failed", "skipped", "cancelled"}
 
 
 class Run:
-    """One run: when it is to end, and that it rests as long as it works, so that deliveries have the disk too."""
+    """One run with a time limit. It sleeps as long as it works, which leaves half of the disk's time to deliveries."""
 
     def __init__(self, seconds: float) -> None:
         self.ends = time.monotonic() + seconds
@@ -75,10 +74,10 @@ class Run:
         return time.monotonic() >= self.ends
 
     def change(self, sql: str, ids: list[int], endpoint: int | None = None) -> int:
-        """One small transaction; how many hooks it has changed. With `endpoint`, they count as dropped."""
+        """Run one small transaction; returns the number of changed hooks. With `endpoint`, they count as dropped."""
         began = time.monotonic()
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SET LOCAL synchronous_commit = off")  # lost by a crash, it is done again
+            cursor.execute("SET LOCAL synchronous_commit = off")  # a transaction lost in a crash is repeated
             cursor.execute(sql, {"ids": ids})
             changed: int = cursor.fetchone()[0]
             if endpoint is not None and changed:
@@ -88,7 +87,7 @@ class Run:
 
 
 def drop_old(seconds: float = RUN_SECONDS) -> str:
-    """Drop what is old, for so many seconds at most; in words, how much it was. A schedule calls it each hour."""
+    """Delete old hooks, bodies and jobs for at most `seconds`; returns a summary. A schedule calls it every hour."""
     now, run = timezone.now(), Run(seconds)
     skipped = drop_skipped(run, now - timedelta(days=settings.HOOKS_KEEP_SKIPPED_DAYS))
     hooks = drop_hooks(run, now - timedelta(days=settings.HOOKS_KEEP_DAYS))
@@ -98,19 +97,19 @@ def drop_old(seconds: float = RUN_SECONDS) -> str:
         .filter(created_at__lt=now - timedelta(days=settings.HOOKS_KEEP_DAYS))
         .delete()
     )
-    words = f"{hooks} hooks, {skipped} skipped ones and {bodies} bodies dropped by age"
+    summary = f"{hooks} hooks, {skipped} skipped hooks and {bodies} bodies dropped by age"
     if hooks or skipped or bodies or jobs:
-        log.info("retention: %s", words)
-    return words
+        log.info("retention: %s", summary)
+    return summary
 
 
 def drop_skipped(run: Run, before: datetime) -> int:
     dropped = 0
     while not run.is_over:
-        rows = query(LOOK_SKIPPED, [before, WINDOW])
-        now_gone = drop_each(run, [(row[0], row[1]) for row in rows])
-        dropped += now_gone
-        if len(rows) < WINDOW or not now_gone:
+        rows = query(FIND_SKIPPED, [before, WINDOW])
+        deleted = drop_by_endpoint(run, [(row[0], row[1]) for row in rows])
+        dropped += deleted
+        if len(rows) < WINDOW or not deleted:
             break
     return dropped
 
@@ -118,17 +117,17 @@ def drop_skipped(run: Run, before: datetime) -> int:
 def drop_hooks(run: Run, before: datetime) -> int:
     dropped = after = 0
     while not run.is_over:
-        rows = query(LOOK, [before, after, WINDOW])
+        rows = query(FIND_HOOKS, [before, after, WINDOW])
         old = [row for row in rows if row[3]]
         if not old:
             break
-        dropped += drop_each(run, [(row[0], row[1]) for row in old if row[2] in FINISHED])
+        dropped += drop_by_endpoint(run, [(row[0], row[1]) for row in old if row[2] in FINISHED])
         after = rows[-1][0]
     return dropped
 
 
-def drop_each(run: Run, hooks: list[tuple[int, int]]) -> int:
-    """Delete hooks, given as (id, endpoint), endpoint by endpoint, as many as the run has time for."""
+def drop_by_endpoint(run: Run, hooks: list[tuple[int, int]]) -> int:
+    """Delete these hooks (id, endpoint) endpoint by endpoint, until the run is over; returns how many."""
     by_endpoint: dict[int, list[int]] = {}
     for key, endpoint in hooks:
         by_endpoint.setdefault(endpoint, []).append(key)
@@ -137,18 +136,18 @@ def drop_each(run: Run, hooks: list[tuple[int, int]]) -> int:
         for batch in batches(ids):
             if run.is_over:
                 return dropped
-            dropped += run.change(DROP, batch, endpoint)
+            dropped += run.change(DROP_HOOKS, batch, endpoint)
     return dropped
 
 
 def drop_bodies(run: Run, before: datetime) -> int:
-    """From where the last run ended; once a day from the start, for hooks that had not finished in time."""
+    """Empty old bodies from where the last run ended; once a day from the start, for hooks that finished late."""
     mark, _ = RetentionMark.objects.get_or_create(pk=1)
-    if timezone.now() - mark.began_at > FROM_THE_START:
+    if timezone.now() - mark.began_at > RESTART_AFTER:
         mark.bodies_up_to, mark.began_at = 0, timezone.now()
     dropped = 0
     while not run.is_over:
-        rows = query(LOOK, [before, mark.bodies_up_to, WINDOW])
+        rows = query(FIND_HOOKS, [before, mark.bodies_up_to, WINDOW])
         old = [row[0] for row in rows if row[3] and row[2] in FINISHED and not row[4]]
         for batch in batches(old):
             dropped += run.change(DROP_BODIES, batch)

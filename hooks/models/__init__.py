@@ -1,7 +1,7 @@
-"""Hooks to deliver, their endpoints, and the results.
+"""Hooks, their endpoints, and their attempts.
 
-`hooks` knows an instance only by its key: Endpoint's primary key is the instance's. Everything
-that the dispatcher does can be read from these rows, and nothing is kept anywhere else.
+`hooks` knows an instance only by its key: Endpoint's primary key is the instance's. The dispatcher has no other
+state than these rows.
 """
 
 from hooks.models.choices import (
@@ -24,20 +24,20 @@ from hooks.models.choices import (
 )
 from hooks.models.endpoints import Endpoint, Lane, Tally, new_secret
 from hooks.models.hooks import (
-    CLOCKS_APART,
+    CLOCK_TOLERANCE,
     Attempt,
     Hook,
     HookQuerySet,
-    happened_before,
-    happened_since,
-    least_public_id,
+    created_before,
+    created_since,
     new_public_id,
+    smallest_public_id,
 )
 from hooks.models.jobs import Redelivery, RedeliveryPart, RedeliveryQuerySet, RetentionMark
 from hooks.models.runners import DEAD_AFTER, Measure, Runner, is_alive
 
 __all__ = [
-    "CLOCKS_APART",
+    "CLOCK_TOLERANCE",
     "DEAD_AFTER",
     "GUARANTEED_ATTEMPTS",
     "OPEN_JOBS",
@@ -67,10 +67,10 @@ __all__ = [
     "Tally",
     "Trigger",
     "Verdict",
-    "happened_before",
-    "happened_since",
+    "created_before",
+    "created_since",
     "is_alive",
-    "least_public_id",
     "new_public_id",
     "new_secret",
+    "smallest_public_id",
 ]

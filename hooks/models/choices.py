@@ -4,9 +4,9 @@ from datetime import timedelta
 
 from django.db import models
 
-# How long before the first, second, … twentieth attempt of a hook with guaranteedHooks:
+# The delay before the first, second, … twentieth attempt of a hook with guaranteedHooks:
 # 0, 5, 15, 30 s, 1, 2, 5, 10, 20, 30 min, 1, 2, 3, 4, 6, 6, 8, 10, 12, 12 h; a total of 65 h 8 min 50 s.
-# hooks/retries.py adds the jitter and obeys Retry-After.
+# hooks/retries.py adds the jitter and honours Retry-After.
 RETRY_DELAYS = tuple(
     timedelta(seconds=seconds)
     for seconds in (

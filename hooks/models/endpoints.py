@@ -13,7 +13,7 @@ from hooks.models.choices import GUARANTEED_ATTEMPTS, PauseReason
 
 
 def new_secret() -> str:
-    """A signing secret as Standard Webhooks writes it: `whsec_` and the base64 of 24 random bytes."""
+    """Returns a new signing secret in the format of Standard Webhooks: `whsec_` and the base64 of 24 random bytes."""
     return "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
 
 
@@ -24,8 +24,8 @@ class Endpoint(models.Model):
         "instances.Instance", models.CASCADE, primary_key=True, related_name="endpoint"
     )
     url = models.CharField("URL", max_length=2000, blank=True, default="")
-    # A running verification: until this time it overrides the URL. It ends without a write.
-    # The columns keep the names that they have in existing databases; raw SQL takes them from hooks/destination.py.
+    # A running verification overrides the URL until this time. It ends without a write.
+    # The columns keep their names in existing databases; raw SQL takes them from hooks/destination.py.
     override_url = models.CharField(max_length=2000, blank=True, default="", db_column="borrowed_url")
     override_until = models.DateTimeField(null=True, blank=True, db_column="borrowed_until")
     # During the override the own URL also gets a hook for every event; see outbox.py.
@@ -48,7 +48,7 @@ class Endpoint(models.Model):
 
     class Meta:
         indexes = [
-            # the endpoints to pause
+            # the endpoints that auto-pause examines
             models.Index(
                 name="hooks_endpoint_failing",
                 fields=["failing_since"],
@@ -83,7 +83,7 @@ class Endpoint(models.Model):
         return f"endpoint {self.pk}"
 
     def is_overridden(self, now: datetime | None = None) -> bool:
-        """Returns whether a verification overrides the URL."""
+        """Returns whether a running verification overrides the URL."""
         return self.override_until is not None and self.override_until > (now or timezone.now())
 
     def effective_url(self, now: datetime | None = None) -> str:
@@ -91,13 +91,15 @@ class Endpoint(models.Model):
         return self.override_url if self.is_overridden(now) else self.url
 
     def own_url_as_well(self, now: datetime | None = None) -> str:
-        """Returns the own URL if it gets every hook beside the override; empty if not."""
+        """Returns the endpoint's own URL if it gets every hook in addition to the override; empty if not."""
         return self.url if self.override_also_sends_to_own and self.is_overridden(now) else ""
 
     def valid_secrets(self, now: datetime | None = None) -> list[str]:
-        """Returns the secrets that sign a hook now: the secret, and for a day after a rotation the previous one."""
-        old = self.previous_secret_until is not None and self.previous_secret_until > (now or timezone.now())
-        return [self.secret, self.previous_secret] if old else [self.secret]
+        """Returns the secrets that sign a hook now: the current one, and for a day after a rotation the last one."""
+        previous_is_valid = self.previous_secret_until is not None and self.previous_secret_until > (
+            now or timezone.now()
+        )
+        return [self.secret, self.previous_secret] if previous_is_valid else [self.secret]
 
     @property
     def attempts_allowed(self) -> int:
@@ -105,9 +107,9 @@ class Endpoint(models.Model):
 
 
 class Lane(models.Model):
-    """The dispatcher that may send the hooks of one endpoint now, until its lease ends or it dies.
+    """The lease of one endpoint's hooks: the dispatcher that may send them, until the lease ends or it dies.
 
-    Apart from Endpoint, so that a user who saves a URL and a dispatcher that renews a lease never wait for each other.
+    A table of its own, so that saving a URL and renewing a lease never wait for each other's row lock.
     """
 
     endpoint = models.OneToOneField(Endpoint, models.CASCADE, primary_key=True, related_name="lane")
@@ -116,7 +118,7 @@ class Lane(models.Model):
 
     class Meta:
         indexes = [
-            # the sweep: lanes whose owner may be dead
+            # the sweep: lanes with an owner, which may be dead
             models.Index(name="hooks_lane_owned", fields=["owner"], condition=models.Q(owner__isnull=False)),
         ]
 
@@ -125,10 +127,10 @@ class Lane(models.Model):
 
 
 class Tally(models.Model):
-    """The number of hooks an endpoint has emitted, counted apart from their rows, which proves that none is lost.
+    """Counts the hooks that an endpoint has emitted, independently of their rows; it proves that none is lost.
 
-    emitted = dropped by retention + the rows in all states; `manage.py hooks check` adds it up. Its row lock,
-    held until the emitting transaction ends, also makes the order of ids in a lane the order of commits.
+    emitted = dropped by retention + the rows in all states; `manage.py hooks check` verifies this. The row lock is
+    held until the emitting transaction ends, so the ids in a lane are in commit order.
     """
 
     endpoint = models.OneToOneField(Endpoint, models.CASCADE, primary_key=True, related_name="tally")

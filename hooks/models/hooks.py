@@ -30,39 +30,39 @@ def new_public_id(at: datetime | None = None) -> uuid.UUID:
     return uuid.UUID(int=number)
 
 
-CLOCKS_APART = timedelta(minutes=10)
+CLOCK_TOLERANCE = timedelta(minutes=10)
 
 
-def happened_since(at: datetime) -> models.Q:
+def created_since(at: datetime) -> models.Q:
     """Returns the condition for hooks created at or after `at`; it uses the index of the primary key.
 
     The lower bound is the last hook before `at`, because public ids within one millisecond are in random order.
     """
-    return models.Q(pk__gt=Coalesce(key_before(at - CLOCKS_APART), 0), created_at__gte=at)
+    return models.Q(pk__gt=Coalesce(key_before(at - CLOCK_TOLERANCE), 0), created_at__gte=at)
 
 
-def happened_before(at: datetime) -> models.Q:
+def created_before(at: datetime) -> models.Q:
     """Returns the condition for hooks created before `at`."""
-    return models.Q(pk__lt=Coalesce(key_since(at + CLOCKS_APART), 2**63 - 1), created_at__lt=at)
+    return models.Q(pk__lt=Coalesce(key_since(at + CLOCK_TOLERANCE), 2**63 - 1), created_at__lt=at)
 
 
 def key_since(at: datetime) -> models.Subquery:
     """Returns the key of one of the first hooks created at or after `at`; null if there is none.
 
     Keys grow with time, and a public id contains the millisecond of its creation, so this is one index lookup. It is
-    accurate to CLOCKS_APART: clocks of machines differ, and long transactions commit late.
+    accurate to CLOCK_TOLERANCE: clocks of machines differ, and long transactions commit late.
     """
-    created = Hook.objects.filter(public_id__gte=least_public_id(at))
+    created = Hook.objects.filter(public_id__gte=smallest_public_id(at))
     return models.Subquery(created.order_by("public_id").values("pk")[:1])
 
 
 def key_before(at: datetime) -> models.Subquery:
     """Returns the key of one of the last hooks created before `at`; see key_since()."""
-    created = Hook.objects.filter(public_id__lt=least_public_id(at))
+    created = Hook.objects.filter(public_id__lt=smallest_public_id(at))
     return models.Subquery(created.order_by("-public_id").values("pk")[:1])
 
 
-def least_public_id(at: datetime) -> uuid.UUID:
+def smallest_public_id(at: datetime) -> uuid.UUID:
     """Returns the smallest public id of this millisecond."""
     stamp = min(max(int(at.timestamp() * 1000), 0), 2**48 - 1)
     return uuid.UUID(int=stamp << 80)
@@ -75,7 +75,7 @@ class HookQuerySet(models.QuerySet["Hook"]):
 
     def since(self, at: datetime) -> HookQuerySet:
         """Returns the hooks created at or after `at`."""
-        return self.filter(happened_since(at))
+        return self.filter(created_since(at))
 
     def counts(self) -> dict[str, int]:
         """Returns how many hooks are in each state; every state is a key."""
@@ -124,7 +124,8 @@ class Hook(models.Model):
     last_status = models.PositiveSmallIntegerField(null=True, blank=True)
     last_host = models.CharField(max_length=255, blank=True, default="")
     last_ms = models.FloatField(null=True, blank=True)
-    # the class of the last response, computed by the database, by which the log is filtered
+    # The class of the last response, computed by the database, so that the log can filter by it. The column and its
+    # index keep their names in existing databases.
     last_answer = models.GeneratedField(
         expression=models.Case(
             models.When(last_status=200, then=models.Value("200")),
@@ -147,9 +148,9 @@ class Hook(models.Model):
             ("cancel_hook", "Can cancel waiting hooks"),
         ]
         indexes = [
-            # claim: the oldest queued ones of a lane (the order of ids in a lane is the order of events); which
-            # lanes wait; leases of those who are gone; and the log's chips, filtered and counted. One whole index
-            # costs as much as the two partial ones (queued, sending) that it took the place of: 1.0 in CPU.
+            # Serves the claim of a lane's oldest queued hooks (ids in a lane are in the order of events), the list of
+            # lanes with queued hooks, the leases of dead dispatchers, and the log's filter and counts by state. This
+            # full index costs as much CPU (ratio 1.0) as the two partial ones (queued, sending) that it replaced.
             models.Index(name="hooks_hook_state", fields=["state", "endpoint", "id"]),
             # claim: a lane's due retries
             models.Index(
@@ -157,7 +158,7 @@ class Hook(models.Model):
                 fields=["endpoint", "next_attempt_at"],
                 condition=models.Q(state=State.RETRYING),
             ),
-            # which lanes have a retry due, and when the next one is
+            # the lanes with a due retry, and the time of the next retry
             models.Index(
                 name="hooks_hook_due", fields=["next_attempt_at"], condition=models.Q(state=State.RETRYING)
             ),
@@ -166,7 +167,7 @@ class Hook(models.Model):
             models.Index(
                 name="hooks_hook_message", fields=["endpoint", "message"], condition=~models.Q(message="")
             ),
-            # the log's filters, each newest first: an instance of a million hooks may have three that fit
+            # the log's filters, each newest first: of an instance's million hooks, three may match
             models.Index(
                 name="hooks_hook_host",
                 fields=["endpoint", "last_host", "-id"],
@@ -177,7 +178,8 @@ class Hook(models.Model):
                 fields=["endpoint", "last_answer", "-id"],
                 condition=~models.Q(last_answer=""),
             ),
-            # of a chat, for REST: a tree would cost 8 % of all work on hooks; this costs nothing until vacuum
+            # The hooks of a chat, for REST. A B-tree would cost 8 % of all work on hooks; this costs nothing until
+            # vacuum.
             BrinIndex(
                 fields=["chat"],
                 opclasses=["text_bloom_ops"],
@@ -185,7 +187,7 @@ class Hook(models.Model):
                 pages_per_range=32,
                 autosummarize=True,
             ),
-            # of messages and acks there are always many; these are the rare kinds
+            # only the rare kinds: there are always many messages and acks
             models.Index(
                 name="hooks_hook_kind",
                 fields=["endpoint", "kind", "-id"],
@@ -194,17 +196,17 @@ class Hook(models.Model):
             models.Index(
                 name="hooks_hook_simulated", fields=["endpoint", "-id"], condition=models.Q(simulated=True)
             ),
-            # a job's progress: few rows, and none at all in everyday life
+            # a job's progress: few rows, and usually none
             models.Index(
                 name="hooks_hook_redelivery",
                 fields=["redelivery", "endpoint", "state"],
                 condition=models.Q(redelivery__isnull=False),
             ),
-            # retention of what was skipped, which goes sooner than the rest
+            # retention of skipped hooks, which are dropped sooner than others
             models.Index(
                 name="hooks_hook_skipped", fields=["created_at"], condition=models.Q(state=State.SKIPPED)
             ),
-            # retention; rows lie in the order of their age, so a few pages index millions
+            # retention; rows are stored in order of age, so a few pages index millions
             BrinIndex(name="hooks_hook_created", fields=["created_at"]),
         ]
         constraints = [
@@ -232,7 +234,7 @@ class Hook(models.Model):
 
     @property
     def webhook_id(self) -> str:
-        """The `webhook-id` header, which stays the same for all attempts and resends."""
+        """The `webhook-id` header, the same for all attempts and resends."""
         return f"hook_{self.public_id.hex}"
 
     def destination(self, now: datetime | None = None) -> str:
@@ -247,8 +249,8 @@ class Hook(models.Model):
 class Attempt(models.Model):
     """One request of a hook: the request, the response, and how long each phase took."""
 
-    # No constraint in the database: it would look up the hook again for every attempt of the COPY.
-    # No index of its own either: hooks_attempt_hook begins with the hook.
+    # No constraint in the database: it would look up the hook for every row of the COPY.
+    # No index of its own: hooks_attempt_hook starts with the hook.
     hook = models.ForeignKey(
         Hook, models.CASCADE, related_name="attempts", db_constraint=False, db_index=False
     )
@@ -265,7 +267,7 @@ class Attempt(models.Model):
     outcome = models.CharField(max_length=10, choices=Outcome)
     side = models.CharField("side at fault", max_length=10, choices=Side, blank=True, default="")
     error = models.CharField("error detail", max_length=500, blank=True, default="")
-    # times in milliseconds since the start, as libcurl counts them; null: this phase was not reached
+    # milliseconds since the start, as libcurl measures them; null: the phase was not reached
     name_ms = models.FloatField("DNS lookup", null=True, blank=True)
     connect_ms = models.FloatField("connected", null=True, blank=True)
     tls_ms = models.FloatField("TLS handshake", null=True, blank=True)

@@ -14,7 +14,7 @@ DEAD_AFTER = timedelta(seconds=10)  # without a heartbeat; runs write one every 
 
 
 def is_alive(heartbeat_at: datetime | None, now: datetime | None = None) -> bool:
-    """Returns whether a run with this last heartbeat counts as alive; None (no run) does not."""
+    """Returns whether a run with this last heartbeat counts as alive; False for None (no run)."""
     return heartbeat_at is not None and (now or timezone.now()) - heartbeat_at < DEAD_AFTER
 
 
@@ -30,7 +30,7 @@ class RunnerQuerySet(models.QuerySet["Runner"]):
 
 
 class Runner(models.Model):
-    """One run of an endless task: a dispatcher, the sender, or redelivery; see hooks/worker_slots.py.
+    """One run of an endless task: dispatcher, sender or redelivery; see hooks/worker_slots.py.
 
     /readyz and the worker's watchdog read its heartbeat.
     """
@@ -57,7 +57,7 @@ class Runner(models.Model):
 
 
 class Measure(models.Model):
-    """A counter of the dispatchers, which only grows: one row per series and slot; see hooks/metrics.py."""
+    """A counter of a dispatcher, which only grows: one row per series and slot. See hooks/metrics.py."""
 
     slot = models.PositiveSmallIntegerField()
     name = models.CharField(max_length=40)

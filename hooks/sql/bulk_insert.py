@@ -1,11 +1,12 @@
 """Inserts many rows of one model with one INSERT.
 
-Here a column in which all rows agree is sent once; the other columns go as one JSON text, which both sides parse fast.
+A column with the same value in all rows is sent once; the other columns are sent as one JSON text, which Python and
+PostgreSQL process quickly.
 
-`bulk_create` (Django 5.2) sends one array per column, UNNEST, unless a field has a placeholder of its own, as a
-BinaryField has. So of messages it sends arrays, and of hooks, whose body is binary, still every value of every row:
-300 hooks are 7,200 parameters. Microseconds of CPU per row in Python, 300 rows at a time, in turn in one run: 13 per
-hook instead of 87, 9 per message instead of 34. PostgreSQL takes 29 per hook instead of 50.
+`bulk_create` (Django 5.2) sends one array per column (UNNEST), unless a field has its own placeholder, as BinaryField
+does. So it sends arrays for messages, but for hooks, whose body is binary, every value of every row: 300 hooks are
+7,200 parameters. Measured in Python, in µs of CPU per row, 300 rows at a time, alternating in one run: 13 per hook
+instead of 87, 9 per message instead of 34. PostgreSQL takes 29 per hook instead of 50.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from django.db import connection, models
 
 
 def insert(rows: Sequence[models.Model]) -> None:
-    """Inserts new rows of one model, in their order, and gives them their keys, which rise in that order.
+    """Inserts new rows of one model and sets their primary keys, which increase in the order of `rows`.
 
-    For models whose fields are numbers, texts, times, UUIDs, JSON or bytes. Raises what a save would, such as
+    Supports fields with numbers, text, times, UUIDs, JSON and bytes. Raises the exceptions of Model.save(), such as
     IntegrityError.
     """
     if not rows:
@@ -36,7 +37,7 @@ def insert(rows: Sequence[models.Model]) -> None:
         values = [getattr(row, field.attname) for row in rows]
         into.append(column)
         if all(value == values[0] for value in values) and not may_differ(field, values):
-            # without the length, to which a cast would cut a longer text in silence
+            # Without the length: a cast to varchar(n) would truncate a longer text silently.
             selected.append(f"%s::{str(field.db_type(connection)).partition('(')[0]}")
             constants.append(field.get_db_prep_save(values[0], connection))
             continue
@@ -62,12 +63,12 @@ def insert(rows: Sequence[models.Model]) -> None:
 
 
 def may_differ(field: models.Field[Any, Any], values: Sequence[Any]) -> bool:
-    """Python takes {"a": True} and {"a": 1.0} for equal, and JSON does not."""
+    """Returns whether values that are equal in Python may differ in JSON, such as {"a": True} and {"a": 1.0}."""
     return isinstance(field, models.JSONField) and any(value is not None for value in values)
 
 
 def plain(value: Any) -> Any:
-    """What JSON has no word for, as PostgreSQL reads it from a text."""
+    """Returns a value that JSON does not support as text that PostgreSQL reads."""
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value).hex()
     if isinstance(value, datetime):

@@ -1,4 +1,4 @@
-"""Builds the SQL that lists the lanes with hooks: a loose index scan, written once for all its readers.
+"""Builds the SQL that lists the lanes with hooks: a loose index scan, shared by all queries that need it.
 
 PostgreSQL has no skip scan for DISTINCT. The recursive query reads one index entry per lane, however many hooks a lane
 has, so the backlog of a paused endpoint or of a large instance costs one probe.
@@ -8,23 +8,22 @@ from __future__ import annotations
 
 from hooks.models import State
 
-# The state of a hook that a statement finds by its id. Concatenated, so that no index on the state matches: with the
-# statistics of an idle table (nothing queued) the planner expected one queued hook, started from the state index, and
-# ran the rest of the statement once per hook of the backlog. A claim of 220 hooks with 22 000 waiting took 14 s instead
-# of 41 ms. For the same reason each statement names its ids by ANY, besides the join: with the statistics of an emptied
-# table the planner started from the whole table.
+# The state of a hook, for statements that find hooks by id. The concatenation keeps the planner from using an index on
+# the state: with the statistics of an idle table (nothing queued) it expected one queued hook, started from the state
+# index, and ran the rest of the statement once per hook of the backlog. A claim of 220 hooks with 22 000 waiting took
+# 14 s instead of 41 ms. For the same reason each statement filters its ids by ANY in addition to the join: with the
+# statistics of an emptied table the planner started from the whole table.
 STATE_OF_FOUND = "h.state || ''"
 
 
 def lanes_cte(state: State | None = None, *, name: str = "lane") -> str:
-    """A common table expression with the `endpoint_id` of each lane that has a hook, or one in `state`, in order.
+    """Returns a CTE with the `endpoint_id` of each lane that has a hook (in `state`, if given), in order.
 
-    Put it behind WITH RECURSIVE. Its last row is NULL: join it, or filter it out.
+    Put it after WITH RECURSIVE. Its last row is NULL: join it, or filter it out.
     """
     where, also = (f"WHERE state = '{state.value}'", f"h.state = '{state.value}' AND") if state else ("", "")
-    order = (
-        "id" if state else "id DESC"
-    )  # the order of hooks_hook_state, or of hooks_hook_log, and of no other index
+    # the order of hooks_hook_state or hooks_hook_log, and of no other index
+    order = "id" if state else "id DESC"
     return f"""{name} AS (
     (SELECT endpoint_id FROM hooks_hook {where} ORDER BY endpoint_id, {order} LIMIT 1)
     UNION ALL
@@ -35,9 +34,9 @@ def lanes_cte(state: State | None = None, *, name: str = "lane") -> str:
 
 
 def earliest_retries_cte(*, name: str = "retry") -> str:
-    """A common table expression with the first retry of each lane: `endpoint_id`, `next_attempt_at`.
+    """Returns a CTE with the earliest retry of each lane: `endpoint_id`, `next_attempt_at`.
 
-    Put it behind WITH RECURSIVE. It has no NULL row.
+    Put it after WITH RECURSIVE. It has no NULL row.
     """
     return f"""{name} AS (
     (SELECT endpoint_id, next_attempt_at FROM hooks_hook WHERE state = 'retrying'

@@ -86,7 +86,7 @@ def delete_instance(instance: Instance, *, acting_user: User | None) -> None:
     """Delete the instance, its chats, messages and queue. A task deletes its hooks; the account keeps its payments."""
     audit.record(instance, AuditAction.INSTANCE_DELETED, acting_user=acting_user)
     instance.delete()
-    deleted_instances.ask_to_drop()
+    deleted_instances.schedule_drop()
 
 
 @transaction.atomic

@@ -37,7 +37,7 @@ def analyse() -> None:
 
 def backlog(hooks: int, *, parallel: bool, delay: float = 0.0) -> dict[str, float]:
     """Deliver what has gathered. The rate is from the first request to the last row written."""
-    from hooks.load_test import is_settled
+    from hooks.load_test import all_finished
 
     empty()
     with Receiver(delay) as receiver:
@@ -52,7 +52,7 @@ def backlog(hooks: int, *, parallel: bool, delay: float = 0.0) -> dict[str, floa
                 Meter([], [receiver.pid]) as taker,
             ):
                 began, first = time.perf_counter(), receiver.ask("counts")["came"]
-                wait_for(lambda: is_settled(lanes), "all is delivered", process=process)
+                wait_for(lambda: all_finished(lanes), "all is delivered", process=process)
                 seconds = time.perf_counter() - began
         each = 1000 / (hooks - first)
         return {

@@ -324,7 +324,7 @@ REST: list[tuple[Outcome, dict[str, Any], str, Side | None, str]] = [
     (
         Outcome.TLS,
         {"error": "SSL certificate problem: EE certificate key too weak"},
-        "The certificate of bot.example is too weak: its key or its signature is of an old kind.",
+        "The certificate of bot.example is too weak: its key is too short or its signature algorithm too old.",
         E,
         "Get a new one, with an RSA key of 2048 bits or an EC key.",
     ),

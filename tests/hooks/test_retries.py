@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hooks.models import GUARANTEED_ATTEMPTS, RETRY_DELAYS
-from hooks.retries import RETRY_AFTER_MOST, next_attempt, wanted_delay
+from hooks.retries import MAX_RETRY_AFTER, next_attempt, retry_after_delay
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
@@ -115,6 +115,6 @@ def test_retry_after_does_not_shorten_the_schedule(no_jitter: None) -> None:
 @settings(deadline=None)  # Hypothesis allows 200 ms for an example by default
 @given(st.text() | st.from_regex(r"\w{3}, \d{1,3} \w{3} \d{1,30} \d+:\d+:\d+ ([+-]\d{1,30}|GMT)?"))
 def test_any_retry_after_is_read_without_an_error(retry_after: str) -> None:
-    assert wanted_delay(NOW, retry_after) >= timedelta()
+    assert retry_after_delay(NOW, retry_after) >= timedelta()
     seconds = due(1, retry_after=retry_after)
-    assert seconds is not None and seconds <= RETRY_AFTER_MOST.total_seconds()
+    assert seconds is not None and seconds <= MAX_RETRY_AFTER.total_seconds()

@@ -13,7 +13,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from hooks import load_test, webhook_urls
-from hooks.maintenance.conservation import missing, sentence, totals_of_one_moment
+from hooks.maintenance.conservation import consistent_totals, missing, totals_line
 from instances.actions.load_test import (
     LoadTestAccountTaken,
     load_test_event,
@@ -62,9 +62,9 @@ class Command(BaseCommand):
             self.stdout.write(f"{instances} load-test instances removed, with {hooks} hooks.")
 
     def check_all_instances(self) -> None:
-        rows = totals_of_one_moment()
+        rows = consistent_totals()
         for row in rows:
-            self.stdout.write(sentence(row))
+            self.stdout.write(totals_line(row))
         bad = sum(missing(row) != 0 for row in rows)
         self.stdout.write(f"{len(rows)} instances checked, {bad} wrong.")
         if bad:
@@ -90,7 +90,7 @@ class Command(BaseCommand):
             f"{count} hooks created for {instances} instances in {seconds:.1f} s: {count / seconds:.0f}/s."
         )
         if options["wait"]:
-            load_test.wait_until_settled(list(by_key))
+            load_test.wait_until_finished(list(by_key))
             seconds = time.perf_counter() - began
             ended = ", ".join(
                 f"{n} {state.value}" for state, n in load_test.outcome(list(by_key)).items() if n

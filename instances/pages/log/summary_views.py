@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from hooks.log.chart import INDEXED_MOST, PARTS, READ_MOST, Bar, Chart, chart_of
+from hooks.log.chart import MAX_INDEX_ENTRIES, MAX_ROWS_READ, PARTS, Bar, Chart, chart_of
 from hooks.log.counts import Count
 from hooks.log.endpoint_health import health_of
 from hooks.models import Hook
@@ -55,7 +55,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "span": span_words(chart),
         "parts": [(name, words, Count(totals[name])) for name, (words, _) in PARTS.items()],
         "rows": [chart_row(bar, filters, chosen) for bar in chart.bars if bar.total],
-        "counted_max": Count(INDEXED_MOST if chart.by_index else READ_MOST),
+        "counted_max": Count(MAX_INDEX_ENTRIES if chart.by_index else MAX_ROWS_READ),
         "query": filters.query(**chosen),
         "cursor": cursor,
     }

@@ -324,7 +324,7 @@ def test_a_filter_is_described_in_words() -> None:
         "created_after": "2020-01-01T09:00:00+00:00",
     }
     assert describe(wanted) == [
-        "failed or skipped", "kind ack", "response 5xx", "from 2020-01-01 09:00:00 UTC on",
+        "failed or skipped", "kind ack", "response 5xx", "since 2020-01-01 09:00:00 UTC",
     ]  # fmt: skip
     assert describe({}) == []
 

@@ -133,10 +133,10 @@ def test_metrics_and_delays(filled: million.Million) -> None:
 
 def test_retention(filled: million.Million) -> None:
     before, numbers = timezone.now() - timedelta(days=1), list(range(100, 2_100))
-    assert whole_tables(retention.LOOK, [before, 500_000, 2_000]) == []
-    assert whole_tables(retention.LOOK_SKIPPED, [before, 2_000]) == []
+    assert whole_tables(retention.FIND_HOOKS, [before, 500_000, 2_000]) == []
+    assert whole_tables(retention.FIND_SKIPPED, [before, 2_000]) == []
     # 2 000 ids in a table of a million: index scans of the hooks and of their attempts
-    assert whole_tables(retention.DROP, {"ids": numbers}) == []
+    assert whole_tables(retention.DROP_HOOKS, {"ids": numbers}) == []
     assert whole_tables(retention.DROP_BODIES, {"ids": numbers}) == []
 
 

@@ -79,7 +79,10 @@ def test_hooks_of_deleted_instances_are_found_with_an_index(endpoint: Endpoint) 
     with connection.cursor() as cursor:
         # PostgreSQL would read or sort a small table completely despite its indexes
         cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
-        for sql, parameters in ((deleted_instances.GONE, []), (deleted_instances.THEIRS, [endpoint.pk, 10])):
+        for sql, parameters in (
+            (deleted_instances.LANES_OF_DELETED, []),
+            (deleted_instances.LOCK_HOOKS, [endpoint.pk, 10]),
+        ):
             cursor.execute(f"EXPLAIN {sql}", parameters)
             plan = "\n".join(row[0] for row in cursor.fetchall())
             assert "Seq Scan on hooks_hook" not in plan, plan

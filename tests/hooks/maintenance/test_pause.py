@@ -54,7 +54,7 @@ def test_after_24_hours_with_only_failures_an_endpoint_is_paused(endpoint: Endpo
     assert auto_pause.pause_failing() == [endpoint]
     kept = stored(endpoint)
     assert (kept.paused_at is not None, kept.pause_reason) == (True, PauseReason.FAILING)
-    assert list(auto_pause.paused_and_not_told()) == [endpoint]
+    assert list(auto_pause.endpoints_to_notify()) == [endpoint]
     assert auto_pause.pause_failing() == []
 
 
@@ -145,7 +145,7 @@ def test_a_user_can_pause_and_resume(endpoint: Endpoint) -> None:
     pause(endpoint, acting_user=None)
     kept = stored(endpoint)
     assert (kept.paused_at is not None, kept.pause_reason) == (True, PauseReason.BY_HAND)
-    assert list(auto_pause.paused_and_not_told()) == []  # the user who paused it knows
+    assert list(auto_pause.endpoints_to_notify()) == []  # the user who paused it knows
     before = kept.paused_at
     assert pause(endpoint, acting_user=None).paused_at == before
     resume(endpoint, acting_user=None)

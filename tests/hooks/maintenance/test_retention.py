@@ -69,7 +69,7 @@ def test_hooks_are_dropped_with_their_attempts_after_30_days(endpoint: Endpoint)
     for state in FINISHED:
         old(endpoint, state, days=30.01)
     young = old(endpoint, days=29.99)
-    assert retention.drop_old() == "3 hooks, 1 skipped ones and 1 bodies dropped by age"
+    assert retention.drop_old() == "3 hooks, 1 skipped hooks and 1 bodies dropped by age"
     assert left() == [young.pk]
     assert list(Attempt.objects.values_list("hook", flat=True)) == [young.pk]
     assert dropped(endpoint) == 4
@@ -126,7 +126,7 @@ def test_the_ages_are_settings(endpoint: Endpoint, settings: Settings) -> None:
     old(endpoint, days=3.1)
     old(endpoint, State.SKIPPED, days=2.1)
     kept = [old(endpoint, days=2.9).pk, old(endpoint, State.SKIPPED, days=1.9).pk]
-    assert retention.drop_old() == "1 hooks, 1 skipped ones and 2 bodies dropped by age"
+    assert retention.drop_old() == "1 hooks, 1 skipped hooks and 2 bodies dropped by age"
     assert left() == kept
     assert body_dropped_words() == "The body was dropped after 1 day"
 
@@ -141,7 +141,7 @@ def test_each_endpoint_is_counted_separately_in_small_batches(
         old(other if number % 3 == 0 else endpoint, days=31)
     waiting = old(endpoint, State.RETRYING, days=31)
     young = old(other, days=1)
-    assert retention.drop_old() == "9 hooks, 0 skipped ones and 0 bodies dropped by age"
+    assert retention.drop_old() == "9 hooks, 0 skipped hooks and 0 bodies dropped by age"
     assert left() == [waiting.pk, young.pk]
     assert (dropped(endpoint), dropped(other)) == (6, 3)
     check()
@@ -153,9 +153,9 @@ def test_a_run_ends_in_time_and_the_next_one_continues(
     monkeypatch.setattr(retention, "BATCH", 1)
     for _ in range(3):
         old(endpoint, days=31)
-    assert retention.drop_old(seconds=0) == "0 hooks, 0 skipped ones and 0 bodies dropped by age"
+    assert retention.drop_old(seconds=0) == "0 hooks, 0 skipped hooks and 0 bodies dropped by age"
     assert len(left()) == 3
-    assert retention.drop_old() == "3 hooks, 0 skipped ones and 0 bodies dropped by age"
+    assert retention.drop_old() == "3 hooks, 0 skipped hooks and 0 bodies dropped by age"
 
 
 def test_bodies_are_searched_from_the_last_position_and_once_a_day_from_the_start(
@@ -164,15 +164,15 @@ def test_bodies_are_searched_from_the_last_position_and_once_a_day_from_the_star
     late = old(endpoint, State.RETRYING, days=8)
     done = old(endpoint, days=8)
     young = old(endpoint, days=1)
-    assert retention.drop_old() == "0 hooks, 0 skipped ones and 1 bodies dropped by age"
+    assert retention.drop_old() == "0 hooks, 0 skipped hooks and 1 bodies dropped by age"
     mark = RetentionMark.objects.get()
     assert mark.bodies_up_to == young.pk - 1 == done.pk
     Hook.objects.filter(pk=late.pk).update(
         state=State.DELIVERED, finished_at=timezone.now(), next_attempt_at=None
     )
-    assert retention.drop_old() == "0 hooks, 0 skipped ones and 0 bodies dropped by age"
+    assert retention.drop_old() == "0 hooks, 0 skipped hooks and 0 bodies dropped by age"
     RetentionMark.objects.update(began_at=timezone.now() - timedelta(days=1, minutes=1))
-    assert retention.drop_old() == "0 hooks, 0 skipped ones and 1 bodies dropped by age"
+    assert retention.drop_old() == "0 hooks, 0 skipped hooks and 1 bodies dropped by age"
 
 
 def test_finished_jobs_are_dropped_after_30_days_and_open_ones_kept(db: None) -> None:

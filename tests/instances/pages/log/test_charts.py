@@ -106,15 +106,15 @@ def test_the_bars_obey_the_filters_but_show_every_state(instance):
 
 @pytest.mark.parametrize("query", [{}, {"kind": "message"}])
 def test_too_many_hooks_leave_out_the_earlier_bars_whole(instance, monkeypatch, query):
-    monkeypatch.setattr(log_chart, "INDEXED_MOST", 3)
-    monkeypatch.setattr(log_chart, "READ_MOST", 3)
+    monkeypatch.setattr(log_chart, "MAX_INDEX_ENTRIES", 3)
+    monkeypatch.setattr(log_chart, "MAX_ROWS_READ", 3)
     for hours in (4, 3, 3, 2, 1):
         make(instance, ago(hours=hours))
     assert bars(instance, **query) == {"10 12:00:00": {"delivered": 1}, "10 13:00:00": {"delivered": 1}}
 
 
 def test_a_bar_too_large_for_itself_is_said_in_words(alice, instance, monkeypatch):
-    monkeypatch.setattr(log_chart, "INDEXED_MOST", 1)
+    monkeypatch.setattr(log_chart, "MAX_INDEX_ENTRIES", 1)
     for _ in range(3):
         make(instance, NOW)
     page = alice.get("/log/overview/", {"instance": 12345}).content.decode()

@@ -74,7 +74,7 @@ def test_one_failure_in_many_is_never_rounded_away():
 
 
 def test_what_waits_is_counted_and_the_oldest_named(instance, monkeypatch):
-    monkeypatch.setattr(endpoint_health, "WAITING_MOST", 2)
+    monkeypatch.setattr(endpoint_health, "MAX_WAITING", 2)
     oldest = NOW - timedelta(hours=3)
     make(instance, State.RETRYING, created_at=oldest, next_attempt_at=NOW)
     make(instance, State.QUEUED, created_at=NOW - timedelta(hours=1))
