@@ -1,9 +1,9 @@
 """django-allauth's adapters: an account for every sign-up, the redirect after it, and the error messages.
 
-allauth builds the links of its mails, and the key of its failed sign-in counter, from the Host header. This site
+allauth uses the Host header for the links in its mails and for the key of its failed sign-in counter. This site
 accepts any host (clients of the wire contract use any name), so links use SITE_URL and the counter uses the e-mail
-address alone. Otherwise an attacker could have a mail sent whose link leads to their own host, and guess passwords
-without being counted.
+address alone. Otherwise an attacker could make the site send a mail that links to the attacker's host, and could guess
+passwords without being counted.
 """
 
 from typing import Any, ClassVar
@@ -21,7 +21,7 @@ from accounts.models import User
 
 
 def with_site_host(url: str) -> str:
-    """The URL with the scheme and host of SITE_URL, whatever host the request named."""
+    """Returns the URL with the scheme and host of SITE_URL instead of the request's."""
     parts, site = urlsplit(url), urlsplit(settings.SITE_URL)
     return parts._replace(scheme=site.scheme, netloc=site.netloc).geturl()
 

@@ -1,4 +1,4 @@
-"""The app of people, their keys and payments; it imports no other app except chatapi.ui."""
+"""The app of users, accounts, keys and payments; it imports no other app except chatapi.ui."""
 
 from django.apps import AppConfig
 

@@ -1,7 +1,7 @@
-"""The audit log: who changed what, and when. Each action writes its entry in its own transaction, through `record`.
+"""The audit log: who changed what, and when. Each action writes its entry in its own transaction, with `record`.
 
-An entry never holds a secret: for settings it names those that changed, for keys the prefix that pages show anyway.
-An entry outlives its subject, so it also stores the names of users and subjects at that time. Entries are never
+An entry never contains a secret: for settings it contains the names of the changed ones, for keys the prefix that pages
+show. An entry outlives its subject, so it also stores the names of user and subject at that time. Entries are never
 changed.
 """
 
@@ -54,7 +54,7 @@ class AuditAction(models.TextChoices):
     VERIFICATION_ENDED = "verification.ended", "Verification ended"
     BIN_SHARED = "bin.shared", "Link to a bin created"
     BIN_SHARE_REVOKED = "bin.share_revoked", "Link to a bin revoked"
-    BIN_ANSWER = "bin.answer", "Response of a bin changed"
+    BIN_RESPONSE_CHANGED = "bin.answer", "Response of a bin changed"
     CAPTURES_DELETED = "bin.captures_deleted", "Requests in a bin deleted"
     CAPTURES_RESTORED = "bin.captures_restored", "Deleted requests restored"
     HOOK_SIMULATED = "hook.simulated", "Simulated hook sent"
@@ -70,13 +70,13 @@ class AuditAction(models.TextChoices):
     REDELIVERY_PAUSED = "redelivery.paused", "Redelivery paused"
     REDELIVERY_RESUMED = "redelivery.resumed", "Redelivery resumed"
     REDELIVERY_CANCELLED = "redelivery.cancelled", "Redelivery cancelled"
-    LOOK_STARTED = "look.started", "Staff started viewing the account"
-    LOOKED_AT = "look.page", "Staff viewed a page"
-    LOOK_ENDED = "look.ended", "Staff stopped viewing the account"
+    IMPERSONATION_STARTED = "look.started", "Staff started viewing the account"
+    PAGE_VIEWED = "look.page", "Staff viewed a page"
+    IMPERSONATION_ENDED = "look.ended", "Staff stopped viewing the account"
 
 
 def audit_action_choices() -> list[tuple[str, str]]:
-    """A function, so that a new action needs no migration."""
+    """Returns the choices; as the field has a function, a new action needs no migration."""
     return AuditAction.choices
 
 
@@ -84,7 +84,7 @@ class AuditEntry(models.Model):
     """One change, or one page viewed by staff."""
 
     at = models.DateTimeField(default=timezone.now)
-    # null: a token or a program did it, or the user was deleted since; actor_text has the e-mail address
+    # null: a token or a program made the change, or the user was deleted later; actor_text has the e-mail address
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+", db_index=False
     )
@@ -102,7 +102,7 @@ class AuditEntry(models.Model):
         verbose_name = "audit entry"
         verbose_name_plural = "audit log"
         indexes = [
-            # entries of an account, of a user, of a subject, and of one action; each newest first
+            # the entries of an account, user, subject or action, newest first
             models.Index(name="accounts_audit_account", fields=["account", "-id"]),
             models.Index(name="accounts_audit_actor", fields=["actor", "-id"]),
             models.Index(name="accounts_audit_subject", fields=["subject_kind", "subject_id", "-id"]),
@@ -114,7 +114,7 @@ class AuditEntry(models.Model):
 
 
 class AuditSubject(NamedTuple):
-    """What an entry is about. `account_id` is the account whose owner sees the entry; None: staff only."""
+    """The subject of an entry. The owner of the account `account_id` sees the entry; None: only staff do."""
 
     kind: str
     key: object
@@ -123,28 +123,28 @@ class AuditSubject(NamedTuple):
 
 
 class Audited(Protocol):
-    """A row that entries can be about."""
+    """A row that can be the subject of an entry."""
 
     def audit_subject(self) -> AuditSubject: ...
 
 
 def record(about: Audited, action: AuditAction, *, acting_user: User | None, **detail: Any) -> AuditEntry:
-    """Write one entry about a row in the caller's transaction.
+    """Write one entry about a row in the caller's transaction; returns it.
 
     `acting_user` is None for a program or the holder of an instance's token. `detail` is JSON without secrets.
 
     Raises:
-        TransactionManagementError: called outside a transaction; a change without its entry would go unnoticed.
+        TransactionManagementError: called outside a transaction, where a change could be stored without its entry.
     """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError(
             "An audit entry must be written in the transaction of its change."
         )
-    person = acting_user if acting_user is not None and acting_user.pk is not None else None
+    user = acting_user if acting_user is not None and acting_user.pk is not None else None
     subject = about.audit_subject()
     return AuditEntry.objects.create(
-        actor_id=person.pk if person else None,
-        actor_text=person.email if person else "",
+        actor_id=user.pk if user else None,
+        actor_text=user.email if user else "",
         account_id=subject.account_id,
         action=action,
         subject_kind=subject.kind,

@@ -7,15 +7,15 @@ from accounts.models import User
 
 
 class LoadsAccount:
-    """Shared by both backends. A session stores which backend opened it."""
+    """Shared by both backends. Sessions store the path of the backend, so renaming one signs its users out."""
 
     def get_user(self, user_id: int) -> User | None:
         return User.objects.filter(pk=user_id, is_active=True).select_related("account").first()
 
 
 class PasswordBackend(LoadsAccount, ModelBackend):
-    """Signs in by e-mail address and password; used by the admin and the tests."""
+    """Authenticates with e-mail address and password; used by the admin and the tests."""
 
 
 class EntranceBackend(LoadsAccount, AuthenticationBackend):
-    """Signs in for allauth's pages."""
+    """Authenticates users on allauth's sign-in page."""

@@ -1,4 +1,4 @@
-"""The message for users and programs of a blocked account: it is blocked, and whom to contact.
+"""Tells the users and programs of a blocked account that it is blocked, and whom to contact.
 
 The owner can sign in and out and sees this message on every page. Members see the instances, which are stopped.
 """
@@ -47,7 +47,10 @@ def blocked_accounts(
 
 
 def is_blocked(request: HttpRequest) -> bool:
-    """No query without a session; with one, the user is loaded together with the account (accounts/backends.py)."""
+    """Returns whether the signed-in user's own account is blocked.
+
+    No query without a session cookie. With one, the user is loaded with their account (accounts/backends.py).
+    """
     if settings.SESSION_COOKIE_NAME not in request.COOKIES or request.path.startswith(OPEN_PATHS):
         return False
     account = getattr(request.user, "account", None)

@@ -8,7 +8,7 @@ from accounts.models import Role, User
 
 ABOUT_ROLES = {
     Role.VIEWER: "Can see everything except tokens and signing secrets. Cannot change anything.",
-    Role.MANAGER: "Can do with the instances what you can: create and change them, send, simulate, verify.",
+    Role.MANAGER: "Can use the instances as you can: create and change them, send, simulate, verify.",
 }
 
 
@@ -24,7 +24,7 @@ class AccountNameForm(forms.Form):
     )
 
     def clean_name(self) -> str:
-        """Joins the name into one line: it appears in the subject of mails."""
+        """Returns the name as one line, because mails have it in their subject."""
         return " ".join(self.cleaned_data["name"].split())
 
 
@@ -35,7 +35,7 @@ class InvitationForm(forms.Form):
         max_length=254,
         label="E-mail address",
         widget=forms.EmailInput(attrs={"autocomplete": "off", "placeholder": "dora@example.org"}),
-        error_messages={"required": "Enter the e-mail address of the person to invite."},
+        error_messages={"required": "Enter the e-mail address of the user to invite."},
     )
     role = forms.ChoiceField(
         choices=Role,

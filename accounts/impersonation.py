@@ -34,7 +34,7 @@ class Impersonation(NamedTuple):
 
 @transaction.atomic
 def start(request: HttpRequest, account: Account, *, reason: str) -> None:
-    """Start viewing the account with the next request; ends the viewing of another account.
+    """Start viewing the account with the next request. It replaces the viewing of another account.
 
     Raises:
         PermissionDenied: the user may not view accounts.
@@ -44,21 +44,23 @@ def start(request: HttpRequest, account: Account, *, reason: str) -> None:
         raise PermissionDenied("You may not view accounts.")
     until = timezone.now() + DURATION
     request.session[SESSION_KEY] = {"account": account.pk, "until": until.isoformat()}
-    audit.record(account, AuditAction.LOOK_STARTED, acting_user=staff, reason=reason, until=until.isoformat())
+    audit.record(
+        account, AuditAction.IMPERSONATION_STARTED, acting_user=staff, reason=reason, until=until.isoformat()
+    )
 
 
 @transaction.atomic
 def end(request: HttpRequest, impersonation: Impersonation) -> None:
     """End the viewing: the staff member left, or the time is up."""
     request.session.pop(SESSION_KEY, None)
-    audit.record(impersonation.account, AuditAction.LOOK_ENDED, acting_user=impersonation.staff)
+    audit.record(impersonation.account, AuditAction.IMPERSONATION_ENDED, acting_user=impersonation.staff)
 
 
 @transaction.atomic
 def record_page(impersonation: Impersonation, path: str) -> None:
     """Record a viewed page in the audit log."""
     audit.record(
-        impersonation.account, AuditAction.LOOKED_AT, acting_user=impersonation.staff, path=path[:500]
+        impersonation.account, AuditAction.PAGE_VIEWED, acting_user=impersonation.staff, path=path[:500]
     )
 
 
@@ -67,9 +69,9 @@ def may_impersonate(staff: User) -> bool:
 
 
 def current_impersonation(request: HttpRequest) -> Impersonation | None:
-    """The impersonation in this request's session, expired or not; None without one, or without the permission.
+    """Returns the impersonation in the session, also if it has expired; None without one or without the permission.
 
-    Reads the session only if the request has a session cookie, so calls by programs need no query.
+    Reads the session only if the request has a session cookie, so API calls need no query.
     """
     if settings.SESSION_COOKIE_NAME not in request.COOKIES:
         return None

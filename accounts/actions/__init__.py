@@ -1,5 +1,5 @@
 """Changes to users, accounts, members, keys and payments, one function each; nothing else writes these tables.
 
-Each function is atomic, writes its audit entry inside, and takes `acting_user`: the user who does it, None for a
-program. Callers check permissions.
+Each function is atomic and writes its audit entry. `acting_user` is the user who makes the change; None for a program.
+Callers check permissions.
 """

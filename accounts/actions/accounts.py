@@ -19,7 +19,10 @@ def rename_account(account: Account, *, name: str, acting_user: User) -> Account
 
 @transaction.atomic
 def block_account(account: Account, *, reason: str, acting_user: User) -> bool:
-    """Refuse the account's users and keys; False if it is blocked already. See instances/actions/stopping.py."""
+    """Block the account: its users and keys are refused. Returns False if it is already blocked.
+
+    instances/actions/stopping.py calls this and stops the instances.
+    """
     row = Account.objects.select_for_update().get(pk=account.pk)
     if row.blocked_at is not None:
         return False
@@ -31,7 +34,7 @@ def block_account(account: Account, *, reason: str, acting_user: User) -> bool:
 
 @transaction.atomic
 def unblock_account(account: Account, *, acting_user: User) -> bool:
-    """Accept the account's users and keys again; False if it is not blocked."""
+    """Accept the account's users and keys again; returns False if it is not blocked."""
     row = Account.objects.select_for_update().get(pk=account.pk)
     if row.blocked_at is None:
         return False

@@ -1,6 +1,6 @@
 """Account deletion: the user, the account, its keys, payments, members and invitations are deleted together.
 
-The caller first deletes what upper layers store: see chatapi/account_data/deletion.py.
+The caller first deletes the data of upper layers: see chatapi/account_data/deletion.py.
 """
 
 from allauth.usersessions.models import UserSession

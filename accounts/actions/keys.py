@@ -15,7 +15,7 @@ from accounts.models import KEY_PREFIX_LENGTH, Account, AccountKey, User, key_di
 # Letters and digits only, so that a double click selects the whole key. 40 of 62 make 238 bits.
 KEY_ALPHABET = string.ascii_letters + string.digits
 KEY_LENGTH = 40
-# `last_used_at` is exact to the minute: a busy client causes one write a minute, not one a call.
+# `last_used_at` is exact to the minute: a busy client causes one write per minute, not one per call.
 KEY_USE_RECORDED_EVERY = timedelta(minutes=1)
 
 
@@ -42,7 +42,11 @@ def rotate_key(account: Account, *, acting_user: User) -> tuple[AccountKey, str]
 
 
 def authenticate_key(plaintext: str) -> Account | None:
-    """The account of this key, or None; records the use at most once a minute. Raises Blocked."""
+    """Returns the account of this key, or None; records the use at most once a minute.
+
+    Raises:
+        Blocked: the account is blocked.
+    """
     key = AccountKey.objects.matching(plaintext)
     if key is None:
         return None

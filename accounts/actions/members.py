@@ -14,9 +14,9 @@ from accounts.audit import AuditAction
 from accounts.models import Account, Invitation, Member, Role, User, key_digest
 
 INVITATION_VALID_FOR = timedelta(days=7)
-# Open invitations and members together: enough for a team, too few for sending unwanted mail.
+# Members and open invitations together: enough for a team, too few to send spam.
 MAX_MEMBERS = 50
-# Each may be a mail that the recipient did not ask for; cancelling and inviting again sends another.
+# Each invitation may be an unsolicited mail, and cancelling and inviting again sends another.
 MAX_INVITATIONS_PER_DAY = 100
 
 
@@ -26,15 +26,15 @@ class NotInvited(ValueError):
 
 @transaction.atomic
 def invite(account: Account, *, email: str, role: str, acting_user: User) -> tuple[Invitation, str]:
-    """Create an invitation. Returns it with its link's token, which is not stored. Revokes an open one to that address.
+    """Create an invitation; returns it and its link's token, which is not stored.
 
-    `email` in any case.
+    An open invitation to the same address is revoked. `email` is stored in lower case.
 
     Raises:
         NotInvited: the address is the owner's or a member's, or MAX_MEMBERS or MAX_INVITATIONS_PER_DAY is reached.
     """
     email = email.strip().lower()
-    Account.objects.select_for_update().get(pk=account.pk)  # two at once must leave one open invitation
+    Account.objects.select_for_update().get(pk=account.pk)  # concurrent calls must leave one open invitation
     if email == account.owner.email:
         raise NotInvited("This address belongs to the owner of the account.")
     if account.members.filter(user__email=email).exists():
@@ -66,7 +66,7 @@ def invite(account: Account, *, email: str, role: str, acting_user: User) -> tup
 @transaction.atomic
 def accept(token: str, *, acting_user: User) -> Member:
     """Make `acting_user` a member. Raises NotInvited if the invitation is not open or is for another address."""
-    # The invitation's row is locked: a link that is opened twice creates one member.
+    # The lock on the invitation's row: two concurrent requests must create one member.
     found = Invitation.objects.select_for_update().filter(digest=key_digest(token)).first()
     invitation = Invitation.objects.matching(token) if found else None
     if invitation is None:
@@ -86,7 +86,7 @@ def accept(token: str, *, acting_user: User) -> Member:
 
 @transaction.atomic
 def revoke(invitation: Invitation, *, acting_user: User) -> None:
-    """Cancel an invitation, so that its link no longer works; does nothing if it was accepted."""
+    """Cancel an invitation: its link no longer works. Does nothing if it was accepted."""
     revoked = Invitation.objects.filter(pk=invitation.pk, accepted_at=None, revoked_at=None).update(
         revoked_at=timezone.now()
     )

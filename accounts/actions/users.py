@@ -14,7 +14,7 @@ from accounts.models import Account, User
 
 @transaction.atomic
 def sign_up(email: str, *, password: str | None, name: str = "") -> Account:
-    """Create a user with their account. Raises IntegrityError if the address is taken."""
+    """Create a user and their account; returns the account. Raises IntegrityError if the address is taken."""
     account = User.objects.create_user(email, password).account
     audit.record(account, AuditAction.SIGNED_UP, acting_user=account.owner)
     return rename_account(account, name=name, acting_user=account.owner) if name else account
@@ -45,7 +45,7 @@ def set_rights(user: User, *, is_active: bool, is_staff: bool, is_superuser: boo
     """
     before = User.objects.select_for_update().get(pk=user.pk)
     if (is_superuser or before.is_superuser) and not acting_user.is_superuser:
-        raise PermissionError("Only a superuser may change a superuser, or make one.")
+        raise PermissionError("Only a superuser may change or create a superuser.")
     rights = {"is_active": is_active, "is_staff": is_staff, "is_superuser": is_superuser}
     changed = {name: value for name, value in rights.items() if getattr(before, name) != value}
     user.is_active, user.is_staff, user.is_superuser = is_active, is_staff, is_superuser

@@ -1,4 +1,4 @@
-"""Accounts, and which users may see or change what is in them."""
+"""Accounts, and the users who may see or change their instances."""
 
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -17,17 +17,17 @@ class AccountQuerySet(models.QuerySet["Account"]):
     """Reads of accounts."""
 
     def owned_by(self, user: "User | AnonymousUser") -> Self:
-        """The user's own account: only the owner manages keys, payments, members, export and deletion."""
+        """Returns the user's own account: only the owner manages keys, payments, members, export and deletion."""
         return self.filter(owner_id=user.pk) if user.is_authenticated else self.none()
 
     def visible_to(self, user: "User | AnonymousUser") -> Self:
-        """The accounts that the user may see: their own, and those they are a member of."""
+        """Returns the accounts that the user may see: their own, and accounts they are a member of."""
         return self._with_members(user, Role.values)
 
     def changeable_by(self, user: "User | AnonymousUser") -> Self:
-        """The accounts whose instances the user may change: their own, and those they are a manager of.
+        """Returns the accounts whose instances the user may change: their own, and accounts they are a manager of.
 
-        None while staff view the account as its owner (accounts/impersonation.py).
+        Empty while staff view the account as its owner (accounts/impersonation.py).
         """
         if getattr(user, "is_impersonated", False):
             return self.none()

@@ -1,4 +1,4 @@
-"""Account keys (`uid`), and the digest stored in place of every secret of this app."""
+"""Account keys (`uid`), and the digest that is stored instead of a key or an invitation's token."""
 
 import hashlib
 from typing import TYPE_CHECKING, ClassVar, Self
@@ -11,12 +11,12 @@ from accounts.audit import AuditSubject
 if TYPE_CHECKING:
     from accounts.models.accounts import Account
 
-# `uid_` and 8 characters of the secret: enough to tell keys apart and to search by; 32 more stay unknown.
+# `uid_` and 8 characters of the secret: enough to distinguish keys and to search by; the other 32 stay unknown.
 KEY_PREFIX_LENGTH = 12
 
 
 def key_digest(plaintext: str) -> str:
-    """SHA-256 in hex. A key has 238 bits of entropy, so a slow password hash would add time and no security."""
+    """Returns SHA-256 in hex. A key has 238 bits of entropy: a slow password hash would add time, but no security."""
     return hashlib.sha256(plaintext.encode()).hexdigest()
 
 
@@ -24,15 +24,15 @@ class AccountKeyQuerySet(models.QuerySet["AccountKey"]):
     """Reads of account keys."""
 
     def live(self) -> Self:
-        """Keys that are not revoked, of owners who may sign in; callers must refuse those of blocked accounts."""
+        """Returns unrevoked keys of owners who may sign in. Callers must refuse keys of blocked accounts."""
         return self.filter(revoked_at=None, account__owner__is_active=True)
 
     def matching(self, plaintext: str) -> "AccountKey | None":
-        """The live key with this text. Looked up by digest, so the time taken reveals nothing about a near miss."""
+        """Returns the live key with this text. The lookup is by digest, so its time reveals nothing about the key."""
         return self.live().select_related("account__owner").filter(digest=key_digest(plaintext)).first()
 
     def verify(self, plaintext: str) -> "Account | None":
-        """The account of this key, or None; writes nothing (see actions/keys.py, authenticate_key)."""
+        """Returns the account of this key, or None. Writes nothing; see authenticate_key in actions/keys.py."""
         key = self.matching(plaintext)
         return key.account if key and key.account.blocked_at is None else None
 

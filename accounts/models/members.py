@@ -27,7 +27,7 @@ class Member(models.Model):
 
     class Meta:
         constraints = [
-            # its index also serves "which accounts is this user a member of", which every page needs
+            # its index also serves the list of the accounts that a user is a member of, which every page reads
             models.UniqueConstraint(fields=["user", "account"], name="member_once"),
             models.CheckConstraint(condition=models.Q(role__in=Role.values), name="member_role"),
         ]
@@ -43,11 +43,11 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
     """Reads of invitations."""
 
     def open(self) -> Self:
-        """Those that can still be accepted."""
+        """Returns the invitations that can still be accepted."""
         return self.filter(accepted_at=None, revoked_at=None, expires_at__gt=timezone.now())
 
     def matching(self, token: str) -> "Invitation | None":
-        """The open invitation with this token, None for any other text."""
+        """Returns the open invitation with this token, or None."""
         found = self.open().select_related("account__owner").filter(digest=key_digest(token))
         return found.filter(account__blocked_at=None, account__owner__is_active=True).first()
 

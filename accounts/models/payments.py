@@ -14,7 +14,7 @@ class PaymentQuerySet(models.QuerySet["Payment"]):
     """Reads of payments."""
 
     def visible_to(self, user: User | AnonymousUser) -> Self:
-        """The payments that the user may see: those of their own account; members see none."""
+        """Returns the payments of the user's own account; members see none."""
         return self.filter(account__owner_id=user.pk) if user.is_authenticated else self.none()
 
 

@@ -16,7 +16,7 @@ class UserManager(BaseUserManager["User"]):
 
     @transaction.atomic
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Create a user. `email` in any case; without a password the user has to reset it to sign in."""
+        """Create a user. `email` is stored in lower case; without a password the user must reset it to sign in."""
         if not email:
             raise ValueError("A user needs an e-mail address.")
         user = self.model(email=email.strip().lower(), **fields)
@@ -26,7 +26,7 @@ class UserManager(BaseUserManager["User"]):
         return user
 
     def create_superuser(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """For `manage.py createsuperuser`."""
+        """Create a superuser; `manage.py createsuperuser` calls it."""
         return self.create_user(email, password, **{**fields, "is_staff": True, "is_superuser": True})
 
     def get_by_natural_key(self, username: str | None) -> "User":
@@ -34,13 +34,13 @@ class UserManager(BaseUserManager["User"]):
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    """A person, identified by an e-mail address; there are no user names."""
+    """A user, identified by an e-mail address; there are no user names."""
 
     email = models.EmailField("e-mail address", max_length=254, unique=True)
     is_active = models.BooleanField("can sign in", default=True)
     is_staff = models.BooleanField("can see the support desk", default=False)
     date_joined = models.DateTimeField("joined", default=timezone.now)
-    # when the first-run checklist was dismissed; empty: it is shown until every step is done
+    # when the user dismissed the first-run checklist; null: it is shown until every step is done
     first_steps_hidden_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     USERNAME_FIELD = "email"
@@ -58,6 +58,6 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.email
 
     def audit_subject(self) -> AuditSubject:
-        """The entry belongs to the user's own account, so its owner sees it too. One query."""
+        """Returns the subject in the user's own account, so that the user sees the entry too. One query."""
         own = Account.objects.filter(owner=self).values_list("pk", flat=True).first()
         return AuditSubject("user", self.pk, self.email, own)

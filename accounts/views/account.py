@@ -19,7 +19,7 @@ PAYMENTS_SHOWN = 100
 
 
 def own_account(request: HttpRequest) -> Account:
-    """The signed-in user's own account, with its owner; 404 without one. Members have no access to these pages."""
+    """Returns the signed-in user's own account and its owner; 404 without one. Members cannot access these pages."""
     return get_object_or_404(Account.objects.owned_by(request.user).select_related("owner"))
 
 

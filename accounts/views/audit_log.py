@@ -14,7 +14,8 @@ from accounts.views.account import own_account
 from chatapi.ui.numbers import parse_digits
 
 PAGE_SIZE = 50
-# The details that the owner sees. Left out: reasons of staff, and a payment's days and amount, which its text contains.
+# The details that the owner sees, by their names in stored entries. Excluded: staff's reasons, and a payment's days and
+# amount, which its text contains.
 SHOWN_DETAILS = (
     "changed", "path", "role", "new", "hooks", "hook", "channel", "answer", "lasts", "requests",
 )  # fmt: skip
@@ -23,7 +24,7 @@ SHOWN_DETAILS = (
 @require_safe
 @login_required
 def audit_log(request: HttpRequest) -> HttpResponse:
-    """The newest PAGE_SIZE entries; with `?before=<key of an entry>`, those before it."""
+    """Shows the newest PAGE_SIZE entries; with `?before=<key of an entry>`, the entries before that one."""
     own = own_account(request)
     found = AuditEntry.objects.filter(account=own).select_related("actor").order_by("-pk")
     before = parse_digits(request.GET.get("before"))
@@ -39,7 +40,7 @@ def audit_log(request: HttpRequest) -> HttpResponse:
 
 
 def entry_for_owner(entry: AuditEntry, owner_id: int) -> dict[str, Any]:
-    """An entry as the owner sees it: staff members are not named."""
+    """Returns an entry for the owner's page, which does not name staff members."""
     actor = entry.actor
     name = entry.actor_text or "A token or a program"
     if actor is not None and actor.pk == owner_id:

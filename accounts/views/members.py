@@ -1,4 +1,4 @@
-"""The pages about members: the owner invites, changes and removes them; invited users accept and leave."""
+"""The pages about members: the owner invites, changes and removes members; invited users accept, members leave."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def render_page(request: HttpRequest, own: Account, form: InvitationForm, **extr
 @login_required
 @never_cache
 def member_list(request: HttpRequest) -> HttpResponse:
-    """The page; a POST invites. If no mail is sent, the response shows the link once, to be copied."""
+    """Shows the page; a POST invites. If no mail was sent, the response shows the link once, for the owner to copy."""
     own = own_account(request)
     form = InvitationForm(request.POST or None)
     if request.method != "POST" or not form.is_valid():
@@ -64,14 +64,14 @@ def member_list(request: HttpRequest) -> HttpResponse:
 def send_invitation(invitation: Invitation, link: str) -> bool:
     """Send the mail. Returns whether the mail server accepted it.
 
-    On failure the invitation stays valid, and the owner copies the link.
+    On failure the invitation stays valid, and the owner can copy the link.
     """
     context = {"invitation": invitation, "link": link, "days": members.INVITATION_VALID_FOR.days}
     text = render_to_string("accounts/invitation_mail.txt", context)
     try:
         send_mail(f"You are invited to {invitation.account} in Chat API", text, None, [invitation.email])
     except (OSError, SMTPException) as error:
-        log.warning("an invitation could not be mailed", error=type(error).__name__)
+        log.warning("an invitation could not be sent by mail", error=type(error).__name__)
         return False
     return True
 
@@ -122,7 +122,10 @@ def leave(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 @never_cache
 def invitation(request: HttpRequest) -> HttpResponse:
-    """The page of an invitation's link, also without sign-in. The token is in the query, so not in paths or logs."""
+    """Shows the page of an invitation's link, also to signed-out users.
+
+    The token is in the query, because paths are logged.
+    """
     token = request.GET.get("token", "")
     found = Invitation.objects.matching(token)
     context = {

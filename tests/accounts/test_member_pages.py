@@ -78,7 +78,7 @@ def test_a_mail_that_cannot_be_sent_leaves_the_link_to_copy(
     ("email", "role", "said"),
     [
         ("nobody", "viewer", "Enter a valid email address."),
-        ("", "viewer", "Enter the e-mail address of the person to invite."),
+        ("", "viewer", "Enter the e-mail address of the user to invite."),
         ("dora@example.org", "owner", "Choose viewer or manager."),
         ("alice@example.org", "viewer", "This address belongs to the owner of the account."),
     ],

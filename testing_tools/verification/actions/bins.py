@@ -36,5 +36,8 @@ def set_response(bin: Bin, *, response: ConfiguredResponse, acting_user: User | 
     row.save(update_fields=changed)
     bin.refresh_from_db(fields=[*changed, "captured"])
     audit.record(
-        bin, AuditAction.BIN_ANSWER, acting_user=acting_user, answer=responses.describe_response(bin)
+        bin,
+        AuditAction.BIN_RESPONSE_CHANGED,
+        acting_user=acting_user,
+        answer=responses.describe_response(bin),
     )
