@@ -43,6 +43,8 @@ DIALOG = {
         "participants": ["15550001111@c.us", MEMBER],
         "admins": ["15550001111@c.us"],
         "groupInviteLink": f"{SITE}/invite/Kq3vX9mBt0aZ",
+        "labels": ["5"],
+        "participantsInfo": [{"id": "15550001111@c.us", "name": "Shop"}, {"id": MEMBER, "name": "Ben"}],
     },
     "last_time": 1794700800,
 }

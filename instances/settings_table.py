@@ -44,13 +44,14 @@ def parse_seconds(value: Any) -> int:
 
 
 def parse_url(value: Any) -> str | None:
-    """An http or https URL; null or empty for none."""
+    """An http or https URL, as it was given; null or empty for none."""
     if value is None or value == "":
         return None
     if not isinstance(value, str):
         raise ValueError("an http or https URL, or null")
     try:
-        return webhook_urls.check(value)
+        webhook_urls.check(value)
+        return value.strip()
     except webhook_urls.InvalidUrl as error:
         raise ValueError(f"an http or https URL, or null: {error}") from error
 
@@ -83,6 +84,7 @@ class Setting:
     place: Place = Place.INSTANCE
     aliases: tuple[str, ...] = ()
     unit: str = ""
+    shown_field: str = ""  # the attribute that `read` returns, if it is not `field`
 
     @property
     def description(self) -> str:
@@ -92,7 +94,7 @@ class Setting:
     def read(self, instance: Instance) -> Any:
         """Returns the value as the wire contract shows it."""
         holder = instance if self.place is Place.INSTANCE else instance.endpoint
-        value = getattr(holder, self.field)
+        value = getattr(holder, self.shown_field or self.field)
         return None if value == "" else value
 
 
@@ -105,7 +107,12 @@ SETTINGS = (
         unit="seconds",
     ),
     Setting(
-        "webhookUrl", "url", parse_url, "The URL that receives the hooks of this instance.", Place.ENDPOINT
+        "webhookUrl",
+        "url",
+        parse_url,
+        "The URL that receives the hooks of this instance.",
+        Place.ENDPOINT,
+        shown_field="shown_url",
     ),
     Setting(
         "instanceStatuses",

@@ -36,11 +36,14 @@ def configure(
 
     The audit row is written by the caller, change_settings, which changes the instance's settings at the same time.
 
+    `typed_url` is the `url` as it was given, if that differs from what will be requested.
+
     Raises webhook_urls.InvalidUrl; nothing is changed then.
     """
     wanted: dict[str, Any] = {}
     if url is not None:
         wanted["url"] = webhook_urls.check(url) if url.strip() else ""
+        wanted["typed_url"] = url.strip() if url.strip() != wanted["url"] else ""
     if guaranteed is not None:
         wanted["guaranteed"] = guaranteed
     if parallel is not None:

@@ -24,6 +24,8 @@ class Endpoint(models.Model):
         "instances.Instance", models.CASCADE, primary_key=True, related_name="endpoint"
     )
     url = models.CharField("URL", max_length=2000, blank=True, default="")
+    # The URL as its owner typed it, if it differs from `url`, which is as it is requested.
+    typed_url = models.CharField(max_length=2000, blank=True, default="", db_default="")
     # A running verification overrides the URL until this time. It ends without a write.
     # The columns keep their names in existing databases; raw SQL takes them from hooks/destination.py.
     override_url = models.CharField(max_length=2000, blank=True, default="", db_column="borrowed_url")
@@ -85,6 +87,11 @@ class Endpoint(models.Model):
     def is_overridden(self, now: datetime | None = None) -> bool:
         """Returns whether a running verification overrides the URL."""
         return self.override_until is not None and self.override_until > (now or timezone.now())
+
+    @property
+    def shown_url(self) -> str:
+        """The URL as its owner typed it; clients compare it with what they have set. Empty if there is none."""
+        return self.typed_url if self.url and self.typed_url else self.url
 
     def effective_url(self, now: datetime | None = None) -> str:
         """Returns the URL that a hook would be sent to now; empty if there is none. See hooks/destination.py."""

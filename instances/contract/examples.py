@@ -46,8 +46,13 @@ def chat_example(**given: Any) -> Example:
 
 
 def member_example(key: str, message: str) -> Example:
-    reply = {key: True, "message": f"{MEMBER} {message}", "groupId": GROUP}
+    reply = {key: True, "add": True, "message": f"{MEMBER} {message}", "groupId": GROUP}
     return Example(reply, {"groupId": GROUP, "participantChatId": MEMBER})
+
+
+def button_example(what: str) -> Example:
+    sentence = f"{what} request sent to WhatsApp"
+    return Example({"accountStatus": sentence, "result": sentence})
 
 
 # By the name of the group: the methods in the order of the documentation.
@@ -61,7 +66,6 @@ GROUPS: dict[str, dict[str, Example]] = {
                     "title": "Connected",
                     "msg": "Everything is fine.",
                     "submsg": "Keep the phone connected to the internet.",
-                    "reason": None,
                     "actions": {
                         "logout": {"act": "logout", "label": "Log out"},
                         "learn_more": {"label": "Learn more", "link": f"{SITE}/instances/12345/"},
@@ -72,10 +76,10 @@ GROUPS: dict[str, dict[str, Example]] = {
         ),
         "qr_code": Example(PNG),
         "screenshot": Example(PNG),
-        "logout": Example({"accountStatus": "Logout request sent to WhatsApp"}),
-        "takeover": Example({"accountStatus": "Takeover request sent to WhatsApp"}),
-        "expiry": Example({"accountStatus": "Expiry request sent to WhatsApp"}),
-        "retry": Example({"accountStatus": "Retry request sent to WhatsApp"}),
+        "logout": button_example("Logout"),
+        "takeover": button_example("Takeover"),
+        "expiry": button_example("Expiry"),
+        "retry": button_example("Retry"),
         "reboot": Example({"success": True}),
         "me": Example(
             {
@@ -87,7 +91,7 @@ GROUPS: dict[str, dict[str, Example]] = {
                 "device": {"os_version": "1.0", "manufacturer": "Chat API", "model": "Sandbox phone"},
             }
         ),
-        "setName": Example({"success": True, "name": "Shop"}, {"name": "Shop"}),
+        "setName": Example({"success": True, "name": "Shop", "pushname": "Shop"}, {"name": "Shop"}),
         "setStatus": Example({"success": True, "status": "Open till six"}, {"status": "Open till six"}),
         "outputIP": Example({"address": "192.0.2.7"}),
         "instanceStatuses": Example(
@@ -117,9 +121,12 @@ GROUPS: dict[str, dict[str, Example]] = {
     },
     "Reading": {
         "messages": Example(
-            {"messages": [MESSAGE], "lastMessageNumber": 102}, {"lastMessageNumber": 101, "limit": 1}
+            {"messages": [{**MESSAGE, "ack": None}], "lastMessageNumber": 102},
+            {"lastMessageNumber": 101, "limit": 1},
         ),
-        "messagesHistory": Example({"messages": [MESSAGE], "page": 0}, {"count": 1, "chatId": CHAT}),
+        "messagesHistory": Example(
+            {"messages": [{**MESSAGE, "ack": None}], "page": 0}, {"count": 1, "chatId": CHAT}
+        ),
         "dialogs": Example({"dialogs": [DIALOG]}, {"limit": 1}),
         "dialog": Example(DIALOG, {"chatId": GROUP}),
         "checkPhone": Example({"result": "exists"}, {"phone": "17680561234"}),

@@ -1,7 +1,7 @@
 """The methods of the wire contract by name. `@method(...)` describes and registers one."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.http import HttpResponse
@@ -25,9 +25,12 @@ class Method:
     aliases: tuple[str, ...]
     failure_key: str  # the boolean that is false when the call failed with HTTP 200; "" if there is none
     failure_value: Any  # its value then: false, or the word that clients compare
+    second_failure_key: str  # a second key with the same value; "" if there is none
     works_unpaid: bool  # whether it works while the instance is not paid
     by_uid: bool  # whether it belongs to an account, authenticated by its key `uid`, and not to an instance
     accepts_files: bool  # whether bodies may be up to REQUEST_MAX_BYTES
+    argument_in_path: bool  # whether `{method}/{argument}` calls it with this one argument
+    gets_has_body: bool  # whether its function gets `has_body`: the call is a POST with a body
 
     @property
     def only_reads(self) -> bool:
@@ -47,22 +50,43 @@ class Method:
                 return argument.default
             raise
 
-    def call(self, subject: Instance | Account, given: Mapping[str, Any]) -> Result:
+    def with_one_argument(self, name: str) -> "Method | None":
+        """The method that takes this argument alone and ignores all others. None if there is no such argument."""
+        found = [argument for argument in self.arguments if name.lower() in argument.names]
+        return replace(self, arguments=tuple(found)) if found and self.argument_in_path else None
+
+    def failure(self, message: str) -> dict[str, Any]:
+        """The reply of a failed call."""
+        keys = [key for key in (self.failure_key, self.second_failure_key) if key]
+        return {**dict.fromkeys(keys, self.failure_value), "message": message}
+
+    def call(
+        self, subject: Instance | Account, given: Mapping[str, Any], *, has_body: bool = False
+    ) -> Result:
         """Calls it with arguments whose keys are in lower case. Unknown ones are ignored. Raises WireError."""
         try:
             keywords = {argument.keyword: self.read(argument, given) for argument in self.arguments}
+            if self.gets_has_body:
+                keywords["has_body"] = has_body
             return self.function(
                 subject, **{name: value for name, value in keywords.items() if value is not NOT_GIVEN}
             )
         except BadArgument as error:
             if not self.failure_key:
                 raise WireError(400, str(error)) from None
-            return {self.failure_key: self.failure_value, "message": str(error)}
+            return self.failure(str(error))
         except CallFailed as error:
-            return {self.failure_key: self.failure_value, "message": str(error)}
+            return self.failure(str(error))
 
 
 METHODS: dict[str, Method] = {}  # by name and by alias
+
+
+def find_method(path: str) -> Method | None:
+    """The method of a URL's path: `sendMessage`, or `settings/ackNotificationsOn`. None if there is none."""
+    name, _, argument = path.partition("/")
+    method = METHODS.get(name)
+    return method.with_one_argument(argument.strip("/")) if method and argument else method
 
 
 def method(
@@ -72,9 +96,12 @@ def method(
     aliases: Sequence[str] = (),
     failure_key: str = "",
     failure_value: Any = False,
+    second_failure_key: str = "",
     works_unpaid: bool = False,
     by_uid: bool = False,
     accepts_files: bool = False,
+    argument_in_path: bool = False,
+    gets_has_body: bool = False,
 ) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
     """Registers a function `(instance, **arguments) -> dict` as the method `name`; `by_uid`: `(account, …)`."""
 
@@ -87,9 +114,12 @@ def method(
             aliases=tuple(aliases),
             failure_key=failure_key,
             failure_value=failure_value,
+            second_failure_key=second_failure_key,
             works_unpaid=works_unpaid,
             by_uid=by_uid,
             accepts_files=accepts_files,
+            argument_in_path=argument_in_path,
+            gets_has_body=gets_has_body,
         )
         for each in (name, *aliases):
             if each in METHODS:

@@ -15,7 +15,7 @@ from django.http.multipartparser import MultiPartParser, MultiPartParserError
 from django.http.request import UnreadablePostError
 
 from chatapi.ui.numbers import parse_digits
-from instances.contract.arguments import RepeatedValues
+from instances.contract.arguments import EmptyFormValue, RepeatedValues
 from instances.contract.errors import WireError
 
 INCOMPLETE_BODY = "The body is incomplete."
@@ -125,9 +125,13 @@ def parse_json(raw: bytes) -> dict[str, Any]:
 
 
 def flatten(lists: Iterable[tuple[Any, list[Any]]]) -> dict[str, Any]:
-    """One value per key. A list if the key was repeated, or was sent as `phones[]`, the way PHP writes arrays."""
+    """One value per key. A list if the key was repeated, or was sent as `phones[]`, the way PHP writes arrays.
+
+    An empty value is an EmptyFormValue.
+    """
     arguments: dict[str, Any] = {}
-    for key, found in lists:
+    for key, values in lists:
+        found = [EmptyFormValue() if value == "" else value for value in values]
         name, bracket, _ = str(key).lower().partition("[")
         if bracket:
             arguments.setdefault(name, []).extend(found)

@@ -43,5 +43,6 @@ __all__ = [
 
 urlpatterns = [
     re_path(r"^/*instance(?P<number>[0-9]+)(?P<name>/(?s:.*))?$", views.by_path, name="contract"),
+    re_path(r"^/*(?P<name>settings/+[^/]+)/*$", views.by_query, name="contract-setting-by-query"),
     re_path(r"^/*(?P<name>[^/]+)/*$", views.by_query, name="contract-by-query"),
 ]

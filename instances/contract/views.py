@@ -24,7 +24,7 @@ from instances.contract.errors import (
     unknown_method,
     verb_not_allowed,
 )
-from instances.contract.registry import METHODS, Method, Result
+from instances.contract.registry import Method, Result, find_method
 from instances.limits import login_throttle
 from instances.models import StopReason
 
@@ -43,7 +43,7 @@ def by_path(request: HttpRequest, number: str, name: str = "") -> HttpResponse:
 def by_query(request: HttpRequest, name: str) -> HttpResponse:
     """`{site}/{method}?instanceId=ID&token=T`. A browser at an unknown page's URL gets the HTML 404 page."""
     if (
-        name not in METHODS
+        find_method(name) is None
         and "text/html" in request.headers.get("Accept", "")
         and request.method in ("GET", "HEAD")
     ):
@@ -87,7 +87,7 @@ def respond(request: HttpRequest, name: str, number: str | None) -> HttpResponse
 
 def call_method(request: HttpRequest, name: str, number: str | None) -> HttpResponse:
     """The method's response. Raises WireError."""
-    method = METHODS.get(name)
+    method = find_method(name)
     if method is None:
         raise unknown_method(name)
     if request.method == "OPTIONS":
@@ -112,7 +112,9 @@ def call_instance_method(request: HttpRequest, method: Method, query: dict[str, 
         raise instance_stopped(instance)
     if not instance.is_paid and not method.works_unpaid:
         raise WireError(402, NOT_PAID)
-    return method.call(instance, query | requests.read_body(request, accepts_files=method.accepts_files))
+    given = query | requests.read_body(request, accepts_files=method.accepts_files)
+    has_body = request.method == "POST" and requests.content_length(request) > 0
+    return method.call(instance, given, has_body=has_body)
 
 
 def call_account_method(request: HttpRequest, method: Method, query: dict[str, Any]) -> Result:

@@ -59,7 +59,9 @@ class AddressForm(forms.Form):
     def clean_url(self) -> str:
         url: str = self.cleaned_data["url"]
         try:
-            return webhook_urls.check(url) if url else ""
+            if url:
+                webhook_urls.check(url)
+            return url
         except webhook_urls.InvalidUrl as error:
             raise forms.ValidationError(str(error)) from None
 

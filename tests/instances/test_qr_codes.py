@@ -57,11 +57,11 @@ def test_an_old_code_has_no_image(instance: Instance) -> None:
 
 
 def test_expiry_creates_a_new_code(instance: Instance) -> None:
-    assert call("expiry", "post") == {"accountStatus": "Expiry request sent to WhatsApp"}
+    assert call("expiry", "post")["accountStatus"] == "Expiry request sent to WhatsApp"
     assert "qrCode" in call("status")
-    assert call("expiry", "post") == {
-        "accountStatus": 'Expiry request not sent because substatus don\'t equals "expired"'
-    }
+    assert call("expiry", "post")["accountStatus"] == (
+        'Expiry request not sent because substatus don\'t equals "expired"'
+    )
 
 
 def test_a_newer_code_stays_valid() -> None:

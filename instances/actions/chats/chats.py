@@ -100,6 +100,11 @@ def find_chat(instance: Instance, chat_id: str) -> Chat:
     return chat
 
 
+def exists(instance: Instance, *, chat_id: str) -> bool:
+    """Whether the list of dialogs has this chat."""
+    return Chat.objects.filter(instance=instance, chat_id=chat_id, removed_at=None).exists()
+
+
 class ChatFields(TypedDict, total=False):
     """The fields of Chat that the actions below set."""
 

@@ -29,7 +29,9 @@ def success_reply(chat_id: str) -> dict[str, Any]:
 
 @method("readChat", "POST", failure_key="read", arguments=(Destination(),))
 def read_chat(instance: Instance, *, chat_id: str) -> dict[str, Any]:
-    """Marks all messages of the chat as read."""
+    """Marks all messages of the chat as read. `message` is null if the chat has not begun."""
+    if instance.is_authenticated and not chats_actions.exists(instance, chat_id=chat_id):
+        return {"read": True, "message": None, "chatId": chat_id}
     if perform_or_enqueue(instance, ReadChat(chat_id)).is_queued:
         message = waiting_message(instance, "The reading of the chat")
     else:

@@ -1,11 +1,12 @@
 """`dialogs` and `dialog`: the list of chats, and one of them (contract.md §2)."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from django.db.models import F
 
+from instances import chat_ids
 from instances.contract.arguments import Argument, Destination, number, single_value
 from instances.contract.errors import WireError
 from instances.contract.registry import method
@@ -44,7 +45,7 @@ def is_oldest_first(value: Any) -> bool:
 def dialogs(instance: Instance, *, limit: int, page: int, oldest_first: bool) -> dict[str, Any]:
     """Lists the chats: pinned ones first, archived ones last, the others by the time of their last message (*ours*).
 
-    Removed chats are left out until their next message. Two queries; both orders use one index.
+    Removed chats are left out until their next message. Four queries; both orders use one index.
     """
     size = min(limit, MAX_CHATS) or MAX_CHATS
     order = (
@@ -56,9 +57,30 @@ def dialogs(instance: Instance, *, limit: int, page: int, oldest_first: bool) ->
     found = Chat.objects.filter(instance=instance, removed_at=None).order_by(*order)
     if oldest_first:
         found = found.reverse()
-    chats = list(found[page * size : (page + 1) * size])
+    return {"dialogs": dialog_dicts(instance, list(found[page * size : (page + 1) * size]))}
+
+
+def dialog_dicts(instance: Instance, chats: Sequence[Chat]) -> list[dict[str, Any]]:
+    """The chats as chat_dict, with `labels` (their ids) and `participantsInfo` (ids and names) in the metadata.
+
+    Hooks do not have these two. One query for the labels; with groups one for the members and one for their names.
+    """
     members = members_by_group(chat.pk for chat in chats if chat.is_group)
-    return {"dialogs": [chat_dict(chat, members[chat.pk]) for chat in chats]}
+    labels = labels_by_chat(chat.pk for chat in chats)
+    people = {member for group in members.values() for member, _ in group}
+    names = names_of(instance, people)
+    found = []
+    for chat in chats:
+        data = chat_dict(chat, members[chat.pk])
+        data["metadata"] |= {
+            "labels": labels[chat.pk],
+            "participantsInfo": [
+                {"id": member, "name": names.get(member) or chat_ids.digits(member)}
+                for member, _ in members[chat.pk]
+            ],
+        }
+        found.append(data)
+    return found
 
 
 def members_by_group(groups: Iterable[int]) -> defaultdict[int, list[tuple[str, bool]]]:
@@ -72,10 +94,30 @@ def members_by_group(groups: Iterable[int]) -> defaultdict[int, list[tuple[str, 
     return members
 
 
+def labels_by_chat(chats: Iterable[int]) -> defaultdict[int, list[str]]:
+    """The ids of each chat's labels by its key, oldest label first. One query; none without chats."""
+    labels: defaultdict[int, list[str]] = defaultdict(list)
+    keys = list(chats)
+    if keys:
+        rows = Chat.labels.through.objects.filter(chat__in=keys).order_by("label_id")
+        for chat, label in rows.values_list("chat_id", "label_id"):
+            labels[chat].append(str(label))
+    return labels
+
+
+def names_of(instance: Instance, people: Collection[str]) -> dict[str, str]:
+    """The names of these chat ids in the address book, and the account's own. One query; none without people."""
+    if not people:
+        return {}
+    rows = Chat.objects.filter(instance=instance, chat_id__in=people)
+    own = instance.profile_name or str(instance)
+    return {**dict(rows.values_list("chat_id", "name")), instance.own_chat_id: own}
+
+
 @method("dialog", "GET", arguments=(Destination(),))
 def dialog(instance: Instance, *, chat_id: str) -> dict[str, Any]:
     """Returns one chat."""
     chat = Chat.objects.filter(instance=instance, chat_id=chat_id, removed_at=None).first()
     if chat is None:
         raise WireError(404, f"The chat {chat_id} was not found.")
-    return chat_dict(chat)
+    return dialog_dicts(instance, [chat])[0]

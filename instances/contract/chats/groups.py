@@ -187,7 +187,7 @@ def change_participant(
     """Changes a participant now, or queues the change, and returns the reply."""
     if perform_or_enqueue(instance, command).is_queued:
         message = waiting_message(instance, "The change of the group")
-    return {key: True, "message": message, "groupId": command.group_id}
+    return {key: True, "add": True, "message": message, "groupId": command.group_id}
 
 
 @method("addGroupParticipant", "POST", failure_key="add", arguments=GROUP_AND_MEMBER)
@@ -197,21 +197,39 @@ def add_group_participant(instance: Instance, *, group_id: str, member: str) -> 
     return change_participant(instance, AddParticipant(group_id, member), "add", message)
 
 
-@method("removeGroupParticipant", "POST", failure_key="remove", arguments=GROUP_AND_MEMBER)
+@method(
+    "removeGroupParticipant",
+    "POST",
+    failure_key="remove",
+    second_failure_key="add",
+    arguments=GROUP_AND_MEMBER,
+)
 def remove_group_participant(instance: Instance, *, group_id: str, member: str) -> dict[str, Any]:
     """Removes a participant. The account must be an admin of the group."""
     message = f"{member} was removed from the group"
     return change_participant(instance, RemoveParticipant(group_id, member), "remove", message)
 
 
-@method("promoteGroupParticipant", "POST", failure_key="promote", arguments=GROUP_AND_MEMBER)
+@method(
+    "promoteGroupParticipant",
+    "POST",
+    failure_key="promote",
+    second_failure_key="add",
+    arguments=GROUP_AND_MEMBER,
+)
 def promote_group_participant(instance: Instance, *, group_id: str, member: str) -> dict[str, Any]:
     """Makes a participant an admin. The account must be an admin of the group."""
     message = f"{member} is now an admin of the group"
     return change_participant(instance, SetAdmin(group_id, member, is_admin=True), "promote", message)
 
 
-@method("demoteGroupParticipant", "POST", failure_key="demote", arguments=GROUP_AND_MEMBER)
+@method(
+    "demoteGroupParticipant",
+    "POST",
+    failure_key="demote",
+    second_failure_key="add",
+    arguments=GROUP_AND_MEMBER,
+)
 def demote_group_participant(instance: Instance, *, group_id: str, member: str) -> dict[str, Any]:
     """Takes the admin role from a participant. The account must be an admin; the last admin cannot be demoted."""
     message = f"{member} is no longer an admin of the group"

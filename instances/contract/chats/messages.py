@@ -147,10 +147,14 @@ def fetch(found: QuerySet[Message], limit: int, *, newest: bool) -> list[Any]:
 
 
 def message_dicts(rows: list[Any]) -> list[dict[str, Any]]:
-    return [
+    """The rows as hooks show them. Incoming ones also have `"ack":null`, which their hooks do not have."""
+    dicts = [
         message_dict(row, chat_id=row.chat__chat_id, chat_name=row.chat__name, seconds=row.seconds)
         for row in rows
     ]
+    for each in dicts:
+        each.setdefault("ack", None)
+    return dicts
 
 
 @method(

@@ -34,8 +34,16 @@ def ban_settings(
             change_bans(instance, mask=ban_phone_mask, pre_ban_message=pre_ban_message)
         except ban_masks.BadMask as error:
             raise BadArgument(str(error)) from None
-    shown = {"banPhoneMask": instance.ban_phone_mask, "preBanMessage": instance.pre_ban_message}
-    return {"set": True, **shown} if given else shown
+        return {
+            "set": True,
+            "banPhoneMask": instance.ban_phone_mask,
+            "preBanMessage": instance.pre_ban_message,
+        }
+    return {
+        "banPhoneMask": instance.ban_phone_mask or None,
+        "preBanMessage": instance.pre_ban_message or None,
+        "set": False,
+    }
 
 
 @method("banTest", "POST", arguments=(phone("phone"),))

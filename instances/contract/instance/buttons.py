@@ -15,7 +15,8 @@ from instances.models import Instance, LoadingReason, Substatus
 
 
 def reply(sentence: str) -> dict[str, Any]:
-    return {"accountStatus": sentence}
+    """The sentence under both keys that clients read."""
+    return {"accountStatus": sentence, "result": sentence}
 
 
 def press(instance: Instance, button: Button) -> None:

@@ -20,10 +20,9 @@ STATUS_WORDS = {
 }
 
 
-def require_flag(flag: bool, name: str) -> None:
-    """Raises WireError 400 if the setting is off."""
-    if not flag:
-        raise WireError(400, f"{name} is off. Switch it on in settings; the history starts then.")
+def flag_is_off(name: str) -> str:
+    """The message of the empty reply while the setting is off. Generated SDKs raise on a 400."""
+    return f"{name} is off. Switch it on in settings; the history starts then."
 
 
 @method(
@@ -36,7 +35,8 @@ def instance_statuses(instance: Instance, *, min_time: int | None, max_time: int
 
     `status` is the accountStatus, or the substatus if that is more specific, such as `phone` or `battery_low`.
     """
-    require_flag(instance.instance_statuses, "instanceStatuses")
+    if not instance.instance_statuses:
+        return {"data": [], "message": flag_is_off("instanceStatuses")}
     found = StatusChange.objects.filter(instance=instance)
     if min_time is not None:
         found = found.filter(at__gte=from_unix_time(min_time))
@@ -70,7 +70,8 @@ def latest_hook(instance: Instance, message_id: str) -> Hook | None:
 )
 def webhook_status(instance: Instance, *, msg_id: str) -> dict[str, Any]:
     """Returns whether the hook of this message was delivered, and since when (`time`, unix seconds)."""
-    require_flag(instance.webhook_statuses, "webhookStatuses")
+    if not instance.webhook_statuses:
+        return {"msgId": msg_id, "time": None, "status": None, "message": flag_is_off("webhookStatuses")}
     hook = latest_hook(instance, msg_id)
     if hook is None:
         raise WireError(404, "No hook was found for this `msgId`.")

@@ -2,6 +2,7 @@
 
 import ipaddress
 import socket
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -62,7 +63,12 @@ def outgoing_address() -> str:
     "setName",
     "POST",
     failure_key="success",
-    arguments=(text("name", "the name that contacts see", default="", max_length=NAME_LENGTH),),
+    arguments=(
+        replace(
+            text("name", "the name that contacts see", default="", max_length=NAME_LENGTH),
+            aliases=("pushname",),
+        ),
+    ),
 )
 def set_name(instance: Instance, *, name: str) -> dict[str, Any]:
     """Changes the name that contacts see."""
@@ -70,7 +76,7 @@ def set_name(instance: Instance, *, name: str) -> dict[str, Any]:
     if not name.strip():
         raise CallFailed("`name` must not be empty.")
     change_profile(instance, name=name.strip())
-    return {"success": True, "name": instance.profile_name}
+    return {"success": True, "name": instance.profile_name, "pushname": instance.profile_name}
 
 
 @method(

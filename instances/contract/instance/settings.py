@@ -1,10 +1,11 @@
 """Settings and the webhook URL (contract.md §2)."""
 
+from dataclasses import replace
 from typing import Any
 
 from instances import value_parsing
 from instances.actions.settings import change_settings, read_settings
-from instances.contract.arguments import Argument, last_if_repeated
+from instances.contract.arguments import NOT_GIVEN, Argument, EmptyFormValue, last_if_repeated
 from instances.contract.errors import BadArgument, CallFailed
 from instances.contract.registry import method
 from instances.models import Instance
@@ -31,10 +32,27 @@ def setting_argument(setting: Setting) -> Argument:
     )
 
 
-@method("settings", "GET", "POST", arguments=[setting_argument(setting) for setting in SETTINGS])
-def settings(instance: Instance, **changes: Any) -> dict[str, Any]:
-    """Returns all settings. Changes those that are sent first, all or none; `update` has what changed."""
-    if not changes:
+def unless_empty(value: Any) -> Any:
+    """The value, but NOT_GIVEN for null and for an empty form field: clients send these for what they do not set."""
+    value = last_if_repeated(value)
+    return NOT_GIVEN if value is None or isinstance(value, EmptyFormValue) else value
+
+
+@method(
+    "settings",
+    "GET",
+    "POST",
+    argument_in_path=True,
+    gets_has_body=True,
+    arguments=[replace(setting_argument(setting), parse=unless_empty) for setting in SETTINGS],
+)
+def settings(instance: Instance, *, has_body: bool, **changes: Any) -> dict[str, Any]:
+    """Returns all settings. Changes those that are sent first, all or none; `update` has what changed.
+
+    `settings/{name}` does the same with one setting. Null, or an empty form field, leaves a setting as it is; an empty
+    JSON text removes the URL or the proxy.
+    """
+    if not changes and not has_body:
         return read_settings(instance)
     try:
         changed = change_settings(instance, changes=changes)

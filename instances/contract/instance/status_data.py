@@ -17,6 +17,9 @@ class StatusText(NamedTuple):
     submsg: str = ""
 
 
+BATTERY_LOW = (Substatus.BATTERY_LOW, Substatus.BATTERY_LOW_1, Substatus.BATTERY_LOW_2)
+BATTERY_IS_LOW, BATTERY_IS_VERY_LOW = 20, 5  # percent
+
 LOW_BATTERY = StatusText("Low battery", "The phone's battery is low.", "Charge the phone.")
 # The substatus of an authenticated account. `syncing` means the same while the account is loading.
 SUBSTATUS_TEXTS = {
@@ -66,13 +69,28 @@ REASON_TEXTS = {
 
 
 def status_data(instance: Instance) -> dict[str, Any]:
-    """`{"substatus","title","msg","submsg","reason","actions"}`; `reason` is None unless loading."""
+    """`{"substatus","title","msg","submsg","reason","actions"}`; there is no `reason` unless it is loading.
+
+    Clients know a low battery and the synchronisation in this reply by other words than in hooks and in the history.
+    """
+    reason = shown_reason(instance)
     return {
-        "substatus": instance.substatus,
+        "substatus": shown_substatus(instance),
         **status_text(instance)._asdict(),
-        "reason": loading_reason(instance),
+        **({"reason": reason} if reason else {}),
         "actions": applicable_buttons(instance),
     }
+
+
+def shown_substatus(instance: Instance) -> str:
+    """`battery_low_1`, or `battery_low_2` under 5 %, while the battery is low; `loading` while syncing."""
+    if shown_reason(instance) == LoadingReason.SYNCING:
+        return Substatus.LOADING.value
+    is_low = instance.substatus in BATTERY_LOW
+    if is_low and (instance.substatus == Substatus.BATTERY_LOW or instance.battery <= BATTERY_IS_LOW):
+        is_very_low = instance.battery < BATTERY_IS_VERY_LOW
+        return (Substatus.BATTERY_LOW_2 if is_very_low else Substatus.BATTERY_LOW_1).value
+    return instance.substatus
 
 
 def status_text(instance: Instance) -> StatusText:
@@ -88,8 +106,13 @@ def status_text(instance: Instance) -> StatusText:
     return STATUS_TEXTS[status]
 
 
-def loading_reason(instance: Instance) -> str | None:
-    return instance.shown_loading_reason or None if instance.is_paid else None
+def shown_reason(instance: Instance) -> str:
+    """Why it is loading, or `syncing` of an authenticated account that synchronises; empty if there is no reason."""
+    if not instance.is_paid:
+        return ""
+    if instance.is_authenticated and instance.substatus == Substatus.SYNCING:
+        return LoadingReason.SYNCING.value
+    return instance.shown_loading_reason
 
 
 def applicable_buttons(instance: Instance) -> dict[str, dict[str, str]]:

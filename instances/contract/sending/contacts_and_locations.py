@@ -19,6 +19,7 @@ from instances.models import Chat, Instance, Media, MessageType
 MAX_PREVIEW_SIZE = 1_000_000  # bytes
 MAX_CONTACTS = 100
 MAX_DESCRIPTION_LENGTH = 1000  # characters
+MAX_ADDRESS_LENGTH = 1000
 
 
 @method(
@@ -123,16 +124,18 @@ def send_vcard(instance: Instance, *, chat_id: str, vcard: str) -> dict[str, Any
 @method(
     "sendLocation",
     "POST",
+    aliases=("location",),
     failure_key="sent",
     arguments=(
         Destination(),
         degrees("lat", 90),
         degrees("lng", 180),
-        required_text("address", "the address or name of the place"),
+        text("address", "the address or name of the place", max_length=MAX_ADDRESS_LENGTH),
     ),
 )
-def send_location(instance: Instance, *, chat_id: str, lat: str, lng: str, address: str) -> dict[str, Any]:
-    """Sends a location. The message's body is "lat;lng", its caption the address."""
-    return accept(
-        instance, chat_id=chat_id, body=f"{lat};{lng}", type=MessageType.LOCATION, caption=address.strip()
-    )
+def send_location(
+    instance: Instance, *, chat_id: str, lat: str, lng: str, address: str | None
+) -> dict[str, Any]:
+    """Sends a location. The message's body is "lat;lng", its caption the address, null without one."""
+    caption = (address or "").strip() or None
+    return accept(instance, chat_id=chat_id, body=f"{lat};{lng}", type=MessageType.LOCATION, caption=caption)

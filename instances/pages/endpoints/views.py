@@ -57,7 +57,7 @@ def check_address(request: HtmxRequest, number: int) -> HttpResponse:
     typed = "good"
     if form.is_valid():
         url = form.cleaned_data["url"]
-        typed = "same" if url == instance.endpoint.url else "good" if url else "empty"
+        typed = "same" if url == instance.endpoint.shown_url else "good" if url else "empty"
     context = {"address_form": form, "endpoint": instance.endpoint, "typed": typed}
     return render(request, "instances/pages/endpoints/url_message.html", context)
 

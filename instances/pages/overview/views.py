@@ -74,7 +74,7 @@ def detail_context(instance: Instance, **more: Any) -> dict[str, Any]:
         "is_failing": not endpoint.paused_at and failing_for > SAY_FAILING_AFTER,
         "failing_for": in_largest_unit(failing_for),
         "old_secret_until": endpoint.previous_secret_until if len(endpoint.valid_secrets()) > 1 else None,
-        "address_form": AddressForm(initial={"url": endpoint.url}),
+        "address_form": AddressForm(initial={"url": endpoint.shown_url}),
         "flags": build_flag_rows(read_settings(instance), skipped_today(instance)),
         "attempt_times": attempt_times(),
         "credentials": credentials,

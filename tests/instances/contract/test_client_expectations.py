@@ -10,11 +10,15 @@ import pytest
 from django.test import Client
 
 import instances.contract.urls  # noqa: F401 - registers the methods
+from hooks.models import Hook, Kind
 from instances.actions.messages import receive_message
+from instances.actions.settings import change_settings
+from instances.actions.status import change_status
 from instances.contract.arguments import Argument
 from instances.contract.errors import BadArgument
 from instances.contract.registry import METHODS
 from instances.models import Chat, Instance, Message, OutgoingMessage
+from instances.sending import outgoing
 from tests.instances.contract.conftest import Call
 
 FORM = "application/x-www-form-urlencoded"
@@ -42,6 +46,382 @@ def receive(instance: Instance, count: int) -> None:
 
 def numbers(response: Any) -> list[int]:
     return [message["messageNumber"] for message in response.json()["messages"]]
+
+
+# `settings/{name}`
+
+
+SETTING_VALUES: dict[str, Any] = {
+    "sendDelay": 5,
+    "webhookUrl": "https://example.com/hook",
+    "instanceStatuses": True,
+    "webhookStatuses": True,
+    "statusNotificationsOn": True,
+    "ackNotificationsOn": True,
+    "chatUpdateOn": True,
+    "videoUploadOn": True,
+    "proxy": "10.0.0.7:1080",
+    "guaranteedHooks": True,
+    "ignoreOldMessages": True,
+    "oldMessagesPeriod": 10,
+    "processArchive": True,
+    "disableDialogsArchive": True,
+    "parallelHooks": True,
+}
+
+
+def test_every_setting_is_tried(get: Call) -> None:
+    assert list(SETTING_VALUES) == list(get("settings"))
+
+
+@pytest.mark.parametrize("how", ["json", "form", "query", "get", "get json", "root", "slashes", "case"])
+@pytest.mark.parametrize("name", SETTING_VALUES)
+def test_settings_by_name(client: Client, get: Call, name: str, how: str) -> None:
+    value = SETTING_VALUES[name]
+    path = address(f"settings/{name}")
+    word = str(int(value)) if value is True else str(value)
+    body = json.dumps({name: value, "other": 1}).encode()
+    match how:
+        case "json":
+            response = client.generic("POST", path, body, "application/json")
+        case "form":
+            response = client.generic("POST", path, f"{name}={word}".encode(), FORM)
+        case "query":
+            response = client.post(f"{path}&{name}={word}")
+        case "get":
+            response = client.get(f"{path}&{name}={word}")
+        case "get json":
+            response = client.generic("GET", path, body, "application/json")
+        case "root":
+            root = f"/settings/{name}/?instanceId=12345&token=secret"
+            response = client.generic("POST", root, body, "application/json")
+        case "slashes":
+            slashes = f"/instance12345//settings//{name}//?token=secret"
+            response = client.generic("POST", slashes, body, "application/json")
+        case "case":
+            response = client.generic(
+                "POST", address(f"settings/{name.upper()}"), body.lower(), "application/json"
+            )
+    changed = {name: value}
+    assert response.status_code == 200
+    assert list(response.json().items())[-2:] == [("update", changed), ("updated", changed)]
+    now = get("settings")
+    assert {**response.json(), **now} == response.json()
+    assert now[name] == value
+    assert client.get(path).content == client.get(address("settings")).content
+
+
+def test_settings_by_name_change_this_one_alone(client: Client, get: Call) -> None:
+    before = get("settings")
+    body = b'{"sendDelay":5,"ackNotificationsOn":1}'
+    reply = post_json(client, "settings/ackNotificationsOn", body)
+    assert reply.endswith(b',"update":{"ackNotificationsOn":true},"updated":{"ackNotificationsOn":true}}')
+    assert get("settings") == {**before, "ackNotificationsOn": True}
+
+
+def test_settings_by_name_under_the_misspelling_of_the_article(client: Client, get: Call) -> None:
+    post_json(client, "settings/recognotificationson", b'{"recognotificationson":1}')
+    post_json(client, "settings/recognotificationson", b'{"ackNotificationsOn":1}')
+    assert get("settings")["ackNotificationsOn"] is True
+
+
+def test_settings_by_name_name_a_wrong_value(client: Client, get: Call) -> None:
+    response = client.post(address("settings/sendDelay"), {"sendDelay": "soon"})
+    error = "`sendDelay` must be a whole number of seconds from 0 to 31536000."
+    assert (response.status_code, response.json()) == (400, {"error": error})
+
+
+@pytest.mark.parametrize(
+    "path", ["settings/nosuch", "settings/sendDelay/more", "messages/last", "status/full"]
+)
+def test_only_settings_have_names_in_their_path(client: Client, instance: Instance, path: str) -> None:
+    response = client.get(address(path))
+    assert (response.status_code, response.json()) == (404, {"error": f"Unknown method {path}"})
+
+
+# POST `settings` with null, an empty form value, or no known key
+
+
+@pytest.mark.parametrize("name", SETTING_VALUES)
+def test_post_settings_with_null_or_an_empty_form_value(
+    client: Client, post: Call, get: Call, name: str
+) -> None:
+    post("settings", **SETTING_VALUES)
+    for path in ("settings", f"settings/{name}"):
+        for body in (json.dumps({name: None}).encode(), f"{name}=".encode()):
+            kind = "application/json" if body.startswith(b"{") else FORM
+            response = client.generic("POST", address(path), body, kind)
+            assert response.status_code == 200
+            assert response.content.endswith(b',"update":{},"updated":{}}')
+        assert client.get(f"{address(path)}&{name}=").status_code == 200
+    assert get("settings") == SETTING_VALUES
+
+
+def test_post_settings_with_null_beside_a_value(post: Call) -> None:
+    post("settings", **SETTING_VALUES)
+    answer = post("settings", **{**dict.fromkeys(SETTING_VALUES), "sendDelay": 7})
+    assert (answer["updated"], answer["webhookUrl"]) == ({"sendDelay": 7}, SETTING_VALUES["webhookUrl"])
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [(b'{"nosuch":1}', "application/json"), (b"nosuch=1", FORM), (b"{}", "application/json")],
+)
+def test_post_settings_with_no_known_key(client: Client, get: Call, body: bytes, kind: str) -> None:
+    response = client.generic("POST", address("settings"), body, kind)
+    assert response.json() == {**get("settings"), "update": {}, "updated": {}}
+    assert response.content.endswith(b',"update":{},"updated":{}}')
+
+
+# `webhookUrl` is given back as it was set
+
+
+@pytest.mark.parametrize(
+    ("url", "requested"),
+    [
+        ("https://example.com", "https://example.com/"),
+        ("https://example.com?a=1", "https://example.com/?a=1"),
+        ("https://Example.com/Hook", "https://example.com/Hook"),
+        ("HTTPS://example.com:8443", "https://example.com:8443/"),
+        ("https://bücher.example/hook", "https://xn--bcher-kva.example/hook"),
+        ("https://example.com/a b", "https://example.com/a%20b"),
+        ("https://example.com/hook", "https://example.com/hook"),
+    ],
+)
+@pytest.mark.parametrize("method", ["webhook", "settings", "settings/webhookUrl"])
+def test_webhook_url_is_given_back_as_it_was_set(
+    post: Call, get: Call, instance: Instance, method: str, url: str, requested: str
+) -> None:
+    answer = post(method, webhookUrl=f" {url} ")
+    if method == "webhook":
+        assert answer == {"set": True, "message": url}
+        assert post(method, webhookUrl=url) == {"set": False, "message": url}
+    else:
+        assert (answer["webhookUrl"], answer["updated"]) == (url, {"webhookUrl": url})
+        assert post(method, webhookUrl=url)["updated"] == {}
+    assert get("webhook") == {"set": False, "message": url, "webhookUrl": url}
+    assert get("settings")["webhookUrl"] == url
+    instance.endpoint.refresh_from_db()
+    assert instance.endpoint.url == requested
+    post("webhook", webhookUrl="https://example.org/")
+    assert get("webhook")["webhookUrl"] == "https://example.org/"
+    post("webhook", webhookUrl="")
+    assert get("webhook")["webhookUrl"] is None
+
+
+# `add` in the replies about participants
+
+
+@pytest.mark.parametrize("key", ["remove", "promote", "demote"])
+def test_add_in_the_replies_about_participants(
+    client: Client, post: Call, instance: Instance, key: str
+) -> None:
+    group = post("group", groupName="Friends", phones=["17680561234", "19990001122"])["chatId"]
+    if key == "demote":
+        post("promoteGroupParticipant", groupId=group, participantChatId=BEN)
+    body = json.dumps({"groupId": group, "participantChatId": BEN}).encode()
+    good = post_json(client, f"{key}GroupParticipant", body)
+    assert good.startswith(f'{{"{key}":true,"add":true,"message":"'.encode())
+    assert json.loads(good)["groupId"] == group
+    bad = post_json(client, f"{key}GroupParticipant", b'{"groupId":"1-2","participantChatId":"x"}')
+    assert bad.startswith(f'{{"{key}":false,"add":false,"message":"'.encode())
+    Instance.objects.update(account_status="got qr code")
+    waiting = post_json(client, f"{key}GroupParticipant", body)
+    assert waiting.startswith(f'{{"{key}":true,"add":true,"message":"Status of the account'.encode())
+
+
+# `result` in the replies of the buttons
+
+BUTTON_SENTENCES = [
+    ("logout", "authenticated", "", "Logout request sent to WhatsApp"),
+    ("takeover", "loading", "conflict", "Takeover request sent to WhatsApp"),
+    ("takeover", "authenticated", "", 'Takeover request not sent because reason don\'t equals "conflict"'),
+    ("expiry", "authenticated", "", 'Expiry request not sent because substatus don\'t equals "expired"'),
+    ("retry", "loading", "syncing", "Retry request sent to WhatsApp"),
+    ("retry", "authenticated", "", 'Retry request not sent because reason don\'t equals "syncing"'),
+]
+
+
+@pytest.mark.parametrize(("method", "status", "reason", "sentence"), BUTTON_SENTENCES)
+def test_result_in_the_replies_of_the_buttons(
+    client: Client, instance: Instance, method: str, status: str, reason: str, sentence: str
+) -> None:
+    Instance.objects.update(account_status=status, loading_reason=reason)
+    shown = json.dumps(sentence)
+    assert post_json(client, method, b"") == f'{{"accountStatus":{shown},"result":{shown}}}'.encode()
+
+
+def test_result_in_the_reply_of_expiry(client: Client, instance: Instance) -> None:
+    Instance.objects.update(account_status="got qr code", substatus="expired")
+    assert post_json(client, "expiry", b"") == (
+        b'{"accountStatus":"Expiry request sent to WhatsApp","result":"Expiry request sent to WhatsApp"}'
+    )
+
+
+# `readChat` for a valid chat that has not begun
+
+
+@pytest.mark.parametrize("chat_id", [ANNA, "17680561234-1479621234@g.us"])
+def test_read_chat_for_a_valid_chat_that_has_not_begun(
+    client: Client, instance: Instance, chat_id: str
+) -> None:
+    reply = post_json(client, "readChat", json.dumps({"chatId": chat_id}).encode())
+    assert reply == f'{{"read":true,"message":null,"chatId":"{chat_id}"}}'.encode()
+    assert not Chat.objects.exists()
+
+
+# `"ack":null` of incoming messages
+
+
+@pytest.mark.parametrize("method", ["messages", "messagesHistory"])
+def test_ack_of_incoming_messages_is_null_in_the_list_and_absent_in_hooks(
+    client: Client, post: Call, instance: Instance, method: str
+) -> None:
+    post("settings", webhookUrl="https://example.com/hook")
+    receive(instance, 1)
+    post("sendMessage", chatId=ANNA, body="hello")
+    outgoing.send_due()
+    found = {message["fromMe"]: message for message in client.get(address(method)).json()["messages"]}
+    assert list(found[False].items())[-1] == ("ack", None)
+    assert list(found[True])[-1] == "ack" and found[True]["ack"] >= 1
+    hook = next(hook for hook in Hook.objects.filter(kind=Kind.MESSAGE) if b'"fromMe":false' in hook.body)
+    assert b'"ack"' not in bytes(hook.body)
+
+
+# GET `banSettings`, `setName`, `dialog`, `sendLocation`
+
+
+def test_ban_settings_when_nothing_is_set(client: Client, instance: Instance) -> None:
+    reply = client.get(address("banSettings")).content
+    assert reply == b'{"banPhoneMask":null,"preBanMessage":null,"set":false}'
+    client.get(f"{address('banSettings')}&banPhoneMask=^44")
+    reply = client.get(address("banSettings")).content
+    assert reply == b'{"banPhoneMask":"^44","preBanMessage":null,"set":false}'
+
+
+@pytest.mark.parametrize("key", ["name", "pushname", "pushName"])
+def test_set_name_by_pushname(post: Call, get: Call, key: str) -> None:
+    assert post("setName", **{key: "Shop"}) == {"success": True, "name": "Shop", "pushname": "Shop"}
+    assert get("me")["name"] == "Shop"
+
+
+def test_dialog_metadata_has_labels_and_participants_info(post: Call, get: Call, instance: Instance) -> None:
+    receive_message(instance, sender=ANNA, sender_name="Anna", body="hi")
+    group = post("group", groupName="Friends", phones=["17680561234", "19990001122"])["chatId"]
+    labels = [post("createLabel", name=name)["label"]["id"] for name in ("New", "Paid")]
+    for label in reversed(labels):
+        post("labelChat", chatId=group, labelId=label)
+    post("setName", name="Shop")
+    metadata = get("dialog", chatId=group)["metadata"]
+    assert list(metadata)[-2:] == ["labels", "participantsInfo"]
+    assert metadata["labels"] == labels
+    assert metadata["participantsInfo"] == [
+        {"id": "15550001111@c.us", "name": "Shop"},
+        {"id": ANNA, "name": "Anna"},
+        {"id": BEN, "name": "19990001122"},
+    ]
+    person = get("dialog", chatId=ANNA)["metadata"]
+    assert (person["labels"], person["participantsInfo"]) == ([], [])
+    assert get("dialogs")["dialogs"] == [get("dialog", chatId=group), get("dialog", chatId=ANNA)]
+
+
+def test_chat_updates_have_the_keys_of_the_article(post: Call, instance: Instance) -> None:
+    post("settings", webhookUrl="https://example.com/hook", chatUpdateOn=True)
+    post("group", groupName="Friends", phones=["17680561234"])
+    body = json.loads(bytes(Hook.objects.get(kind=Kind.CHAT).body))
+    metadata = body["chatUpdate"][0]["new"]["metadata"]
+    assert list(metadata) == ["isGroup", "participants", "admins", "groupInviteLink"]
+
+
+@pytest.mark.parametrize("method", ["sendLocation", "location"])
+@pytest.mark.parametrize("more", [{}, {"address": None}, {"address": ""}, {"address": " "}])
+def test_send_location_without_address(post: Call, method: str, more: dict[str, object]) -> None:
+    assert post(method, chatId=ANNA, lat=55.75, lng="37.61", **more)["message"] == f"Sent to {ANNA}"
+    assert OutgoingMessage.objects.values_list("type", "body", "caption").get() == (
+        "location",
+        "55.75;37.61",
+        None,
+    )
+
+
+def test_location_is_an_alias_of_send_location(client: Client, instance: Instance) -> None:
+    response = client.get(
+        "/location",
+        {"instanceId": 12345, "token": "secret", "phone": 17680561234, "lat": 1, "lng": 2, "address": "x"},
+    )
+    assert response.json()["sent"] is True
+    assert OutgoingMessage.objects.get().caption == "x"
+
+
+# `instanceStatuses` while its flag is off
+
+
+def test_instance_statuses_while_its_flag_is_off(client: Client, instance: Instance) -> None:
+    response = client.get(address("instanceStatuses"))
+    assert (response.status_code, response.content) == (
+        200,
+        b'{"data":[],"message":"instanceStatuses is off. Switch it on in settings; the history starts then."}',
+    )
+
+
+def test_webhook_status_while_its_flag_is_off(client: Client, instance: Instance) -> None:
+    response = client.get(f"{address('webhookStatus')}&msgId=x")
+    assert response.status_code == 200
+    assert response.content == (
+        b'{"msgId":"x","time":null,"status":null,'
+        b'"message":"webhookStatuses is off. Switch it on in settings; the history starts then."}'
+    )
+
+
+# `status?full=1` while the battery is low or syncing
+
+
+@pytest.mark.parametrize(
+    ("substatus", "battery", "shown"),
+    [
+        ("battery_low", 20, "battery_low_1"),
+        ("battery_low", 5, "battery_low_1"),
+        ("battery_low", 4, "battery_low_2"),
+        ("battery_low", 0, "battery_low_2"),
+        ("battery_low", 90, "battery_low_1"),
+        ("battery_low_1", 10, "battery_low_1"),
+        ("battery_low_2", 5, "battery_low_1"),
+        ("battery_low_2", 4, "battery_low_2"),
+        ("battery_low_2", 90, "battery_low_2"),
+        ("phone", 3, "phone"),
+    ],
+)
+def test_full_status_while_the_battery_is_low(
+    get: Call, instance: Instance, substatus: str, battery: int, shown: str
+) -> None:
+    change_settings(instance, {"instanceStatuses": True, "statusNotificationsOn": True})
+    change_settings(instance, {"webhookUrl": "https://example.com/hook"})
+    change_status(instance, substatus=substatus)
+    Instance.objects.update(battery=battery)
+    data = get("status", full=1)["statusData"]
+    assert (data["substatus"], "reason" in data) == (shown, False)
+    assert f'"substatus":"{substatus}"'.encode() in bytes(Hook.objects.get(kind=Kind.STATUS).body)
+    assert [change["status"] for change in get("instanceStatuses")["data"]] == [substatus]
+
+
+@pytest.mark.parametrize(("status", "substatus", "reason"), [
+    ("loading", "syncing", ""), ("loading", "normal", "syncing"), ("authenticated", "syncing", ""),
+])  # fmt: skip
+def test_full_status_while_syncing(
+    client: Client, instance: Instance, status: str, substatus: str, reason: str
+) -> None:
+    Instance.objects.update(account_status=status, substatus=substatus, loading_reason=reason)
+    data = client.get(f"{address('status')}&full=1").json()["statusData"]
+    assert (data["substatus"], data["reason"]) == ("loading", "syncing")
+    assert list(data) == ["substatus", "title", "msg", "submsg", "reason", "actions"]
+
+
+def test_full_status_has_no_reason_where_there_is_none(client: Client, instance: Instance) -> None:
+    reply = client.get(f"{address('status')}&full=1").content
+    assert b'"reason"' not in reply
+    assert reply.startswith(
+        b'{"accountStatus":"authenticated","statusData":{"substatus":"normal","title":"Connected",'
+    )
 
 
 # `messages?last=20`, and the arguments of reading methods

@@ -54,6 +54,7 @@ def example_data(instance: Instance, settings: Any) -> Instance:
     create_group(instance, chat_id=GROUP, name="Friends", members=[CHAT, MEMBER])
     label = create_label(instance, name="Paid")
     Label.objects.filter(pk=label.pk).update(id=5)
+    Chat.objects.get(chat_id=GROUP).labels.add(5)
     return instance
 
 

@@ -64,7 +64,7 @@ def test_read_chat_waits_while_the_account_is_not_authenticated(post: Call, chat
 
 def test_read_chat_that_is_not_there(post: Call) -> None:
     answer = post("readChat", chatId=ANNA)
-    assert list(answer.items()) == [("read", False), ("message", NOT_FOUND)]
+    assert list(answer.items()) == [("read", True), ("message", None), ("chatId", ANNA)]
     assert not Chat.objects.exists()
 
 

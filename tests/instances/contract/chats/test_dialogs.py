@@ -43,10 +43,22 @@ def test_dialogs_show_a_chat_with_a_person(get: Call, instance: Instance) -> Non
         ("id", "17680561234@c.us"),
         ("name", "Anna"),
         ("image", "https://example.com/anna.jpg"),
-        ("metadata", {"isGroup": False, "participants": [], "admins": [], "groupInviteLink": None}),
+        (
+            "metadata",
+            {
+                "isGroup": False,
+                "participants": [],
+                "admins": [],
+                "groupInviteLink": None,
+                "labels": [],
+                "participantsInfo": [],
+            },
+        ),
         ("last_time", NOON_SECONDS),
     ]
-    assert list(chat["metadata"]) == ["isGroup", "participants", "admins", "groupInviteLink"]
+    assert list(chat["metadata"]) == [
+        "isGroup", "participants", "admins", "groupInviteLink", "labels", "participantsInfo",
+    ]  # fmt: skip
 
 
 def test_dialogs_show_a_group_with_its_people_and_its_link(get: Call, post: Call) -> None:
@@ -58,6 +70,12 @@ def test_dialogs_show_a_group_with_its_people_and_its_link(get: Call, post: Call
         "participants": ["15550001111@c.us", "17680561234@c.us", "19990001122@c.us"],
         "admins": ["15550001111@c.us"],
         "groupInviteLink": made["groupInviteLink"],
+        "labels": [],
+        "participantsInfo": [
+            {"id": "15550001111@c.us", "name": "Instance 12345"},
+            {"id": "17680561234@c.us", "name": "17680561234"},
+            {"id": "19990001122@c.us", "name": "19990001122"},
+        ],
     }
 
 
@@ -120,7 +138,7 @@ def test_dialogs_take_two_queries_however_many_groups_there_are(
         create_group(
             instance, chat_id=f"15550001111-160000000{number}@g.us", name="g", members=["17680561234@c.us"]
         )
-    with django_assert_num_queries(3):  # the token, the chats, their people
+    with django_assert_num_queries(5):  # the token, the chats, their people, labels, and the people's names
         answer = client.get("/instance12345/dialogs?token=secret").json()
     assert [len(chat["metadata"]["participants"]) for chat in answer["dialogs"]] == [2] * 5
 

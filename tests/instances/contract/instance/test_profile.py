@@ -41,7 +41,11 @@ def test_output_ip_is_the_proxys_where_there_is_one(get: Call, proxy: str, addre
 
 
 def test_set_name(post: Call, get: Call) -> None:
-    assert post("setName", name=" Ann's shop ") == {"success": True, "name": "Ann's shop"}
+    assert post("setName", name=" Ann's shop ") == {
+        "success": True,
+        "name": "Ann's shop",
+        "pushname": "Ann's shop",
+    }
     assert get("me")["name"] == "Ann's shop"
 
 

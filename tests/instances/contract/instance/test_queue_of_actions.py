@@ -81,6 +81,7 @@ def test_what_waits_says_so(post: Call, group: Chat) -> None:
     }
     assert post("promoteGroupParticipant", groupId=GROUP, participantChatId=ANNA) == {
         "promote": True,
+        "add": True,
         "message": words.format("The change of the group"),
         "groupId": GROUP,
     }

@@ -53,9 +53,16 @@ def test_what_is_so_already_is_not_a_change(post: Call) -> None:
     assert post("settings", sendDelay="0", parallelHooks="false")["updated"] == {}
 
 
-def test_null_takes_the_address_away(post: Call, get: Call) -> None:
+def test_an_empty_text_takes_the_address_away(post: Call, get: Call) -> None:
     post("settings", webhookUrl=URL)
-    assert post("settings", webhookUrl=None)["updated"] == {"webhookUrl": None}
+    assert post("settings", webhookUrl="")["updated"] == {"webhookUrl": None}
+    assert get("settings")["webhookUrl"] is None
+
+
+@pytest.mark.parametrize("url", ["", None])
+def test_webhook_takes_the_address_away(post: Call, get: Call, url: str | None) -> None:
+    post("webhook", webhookUrl=URL)
+    assert post("webhook", webhookUrl=url) == {"set": True, "message": ""}
     assert get("settings")["webhookUrl"] is None
 
 
@@ -70,7 +77,7 @@ def test_the_spelling_of_the_help_article_is_taken_and_never_given(post: Call) -
     [
         ("parallelHooks", "yes", "`parallelHooks` must be `true` or `false`."),
         ("parallelHooks", 2, "`parallelHooks` must be `true` or `false`."),
-        ("parallelHooks", None, "`parallelHooks` must be `true` or `false`."),
+        ("parallelHooks", "", "`parallelHooks` must be `true` or `false`."),
         ("parallelHooks", [], "`parallelHooks` must be `true` or `false`."),
         ("sendDelay", -1, "`sendDelay` must be a whole number of seconds from 0 to 31536000."),
         ("sendDelay", 1.5, "`sendDelay` must be a whole number of seconds from 0 to 31536000."),

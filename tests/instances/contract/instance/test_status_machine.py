@@ -51,7 +51,7 @@ def test_wake_up_by_status(get: Call) -> None:
 
 
 def test_logout(post: Call) -> None:
-    assert post("logout") == {"accountStatus": "Logout request sent to WhatsApp"}
+    assert post("logout")["accountStatus"] == "Logout request sent to WhatsApp"
     assert now() == ("got qr code", "normal", "")
     assert status_hooks() == [("got qr code", "normal")]
 
@@ -65,13 +65,13 @@ def test_logout_while_loading(post: Call) -> None:
 @pytest.mark.parametrize("status", ["init", "got qr code"])
 def test_logout_of_nobody_changes_nothing(post: Call, status: str) -> None:
     put(status)
-    assert post("logout") == {"accountStatus": "Logout request sent to WhatsApp"}
+    assert post("logout")["accountStatus"] == "Logout request sent to WhatsApp"
     assert (now()[0], status_hooks()) == (status, [])
 
 
 def test_takeover(post: Call) -> None:
     put("loading", reason="conflict")
-    assert post("takeover") == {"accountStatus": "Takeover request sent to WhatsApp"}
+    assert post("takeover")["accountStatus"] == "Takeover request sent to WhatsApp"
     assert now() == ("authenticated", "normal", "")
     assert status_hooks() == [("authenticated", "normal")]
 
@@ -82,16 +82,16 @@ def test_takeover(post: Call) -> None:
 )
 def test_takeover_without_a_conflict(post: Call, status: str, reason: str) -> None:
     put(status, reason=reason)
-    assert post("takeover") == {
-        "accountStatus": 'Takeover request not sent because reason don\'t equals "conflict"'
-    }
+    assert post("takeover")["accountStatus"] == (
+        'Takeover request not sent because reason don\'t equals "conflict"'
+    )
     assert (now(), status_hooks()) == ((status, "normal", reason), [])
 
 
 @pytest.mark.parametrize(("substatus", "reason"), [("syncing", ""), ("normal", "syncing")])
 def test_retry(post: Call, substatus: str, reason: str) -> None:
     put("loading", substatus, reason)
-    assert post("retry") == {"accountStatus": "Retry request sent to WhatsApp"}
+    assert post("retry")["accountStatus"] == "Retry request sent to WhatsApp"
     assert now() == ("authenticated", "normal", "")
     assert status_hooks()[-1] == ("authenticated", "normal")
 
@@ -99,7 +99,7 @@ def test_retry(post: Call, substatus: str, reason: str) -> None:
 @pytest.mark.parametrize(("status", "reason"), [("loading", "conflict"), ("authenticated", "")])
 def test_retry_without_syncing(post: Call, status: str, reason: str) -> None:
     put(status, reason=reason)
-    assert post("retry") == {"accountStatus": 'Retry request not sent because reason don\'t equals "syncing"'}
+    assert post("retry")["accountStatus"] == 'Retry request not sent because reason don\'t equals "syncing"'
     assert (now(), status_hooks()) == ((status, "normal", reason), [])
 
 
@@ -108,15 +108,15 @@ def test_expiry_makes_a_new_code_of_a_code_or_a_session_that_has_expired(
     post: Call, get: Call, status: str
 ) -> None:
     put(status, "expired")
-    assert post("expiry") == {"accountStatus": "Expiry request sent to WhatsApp"}
+    assert post("expiry")["accountStatus"] == "Expiry request sent to WhatsApp"
     assert "qrCode" in get("status")
     assert status_hooks() == [("got qr code", "normal")]
 
 
 def test_expiry_of_what_has_not_expired(post: Call) -> None:
-    assert post("expiry") == {
-        "accountStatus": 'Expiry request not sent because substatus don\'t equals "expired"'
-    }
+    assert post("expiry")["accountStatus"] == (
+        'Expiry request not sent because substatus don\'t equals "expired"'
+    )
     assert status_hooks() == []
 
 
@@ -166,7 +166,7 @@ def test_every_reason_of_loading_has_its_words_and_buttons(
 def test_every_status_has_words(get: Call, status: str, substatus: str) -> None:
     put(status, substatus)
     data = get("status", full=1, no_wakeup=1)["statusData"]
-    assert list(data) == ["substatus", "title", "msg", "submsg", "reason", "actions"]
+    assert [key for key in data if key != "reason"] == ["substatus", "title", "msg", "submsg", "actions"]
     assert data["title"] and data["msg"].endswith(".")
 
 
@@ -209,4 +209,4 @@ def test_the_words_of_an_instance_that_is_not_paid(get: Call, instance: Instance
     put("loading", reason="conflict")
     Instance.objects.update(paid_until=instance.created_at)
     data = get("status", full=1)["statusData"]
-    assert (data["title"], data["reason"], list(data["actions"])) == ("Not paid", None, ["learn_more"])
+    assert (data["title"], "reason" in data, list(data["actions"])) == ("Not paid", False, ["learn_more"])
