@@ -28,6 +28,11 @@ def endpoint_url_sql(*, endpoint: str = "e", now: str = "clock_timestamp()") -> 
     )
 
 
+def can_send_sql(*, endpoint: str = "e", now: str = "clock_timestamp()") -> str:
+    """SQL condition: the endpoint is not paused and has a URL. Its hooks wait otherwise."""
+    return f"{endpoint}.paused_at IS NULL AND {endpoint_url_sql(endpoint=endpoint, now=now)} <> ''"
+
+
 def hook_url_sql(endpoint_url: str, *, hook: str = "h") -> str:
     """SQL expression for the URL of one hook, given the expression or column with its endpoint's."""
     return f"CASE WHEN {hook}.to_url <> '' THEN {hook}.to_url ELSE {endpoint_url} END"
@@ -39,10 +44,14 @@ def own_url_as_well_sql(*, endpoint: str = "e", now: str = "clock_timestamp()") 
     return f"{endpoint}.borrowed_forwards AND {overridden} AND {endpoint}.url <> ''"
 
 
+def endpoint_has_no_url(now: datetime, *, endpoint: str = "") -> Q:
+    """Condition on endpoints, or on rows whose relation to one is `endpoint`, such as "endpoint__"."""
+    until = f"{endpoint}override_until"
+    is_overridden = Q((f"{until}__gt", now))
+    not_overridden = Q((until, None)) | Q((f"{until}__lte", now))
+    return (not_overridden & Q((f"{endpoint}url", ""))) | (is_overridden & Q((f"{endpoint}override_url", "")))
+
+
 def hook_has_no_url(now: datetime) -> Q:
     """Condition on hooks: there is no URL to send them to."""
-    is_overridden = Q(endpoint__override_until__gt=now)
-    not_overridden = Q(endpoint__override_until=None) | Q(endpoint__override_until__lte=now)
-    return Q(to_url="") & (
-        (not_overridden & Q(endpoint__url="")) | (is_overridden & Q(endpoint__override_url=""))
-    )
+    return Q(to_url="") & endpoint_has_no_url(now, endpoint="endpoint__")

@@ -23,7 +23,7 @@ from hooks.failure_causes import (
     TIMEOUTS,
 )
 from hooks.http import NOT_HTTP_BUT_HTTP2, NOT_HTTP_BUT_TLS, Response
-from hooks.models import Attempt, Hook, Outcome, Side, SkipReason, State
+from hooks.models import Attempt, Hook, Outcome, Side, SkipReason, State, Trigger
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,29 +328,36 @@ SKIPS = {
 def explain_hook(hook: Hook) -> str:
     """Returns the state of a hook in one sentence, with the last attempt's result."""
     count = f"{hook.attempts_made} of {hook.attempts_allowed}"
+    made = f"{hook.attempts_made} attempt{'s' if hook.attempts_made > 1 else ''}"
     match State(hook.state):
         case State.SKIPPED if hook.attempts_made and hook.skip_reason == SkipReason.BY_HAND:
-            return (
-                f"Skipped manually after {hook.attempts_made} attempt{'s' if hook.attempts_made > 1 else ''}."
-            )
+            return f"Skipped manually after {made}."
         case State.SKIPPED:
-            return SKIPS[SkipReason(hook.skip_reason)].format(kind=hook.get_kind_display().lower())
+            reason = SKIPS[SkipReason(hook.skip_reason)].format(kind=hook.get_kind_display().lower())
+            return reason.replace("Not sent:", f"Skipped after {made}:") if hook.attempts_made else reason
+        case State.QUEUED if waits_for_url(hook):
+            return "Not sent yet: the instance has no webhook URL. Set one to send the hook."
         case State.QUEUED:
             return "Waiting in the queue."
         case State.SENDING:
             return f"Sending now: attempt {hook.attempts_made + 1} of {hook.attempts_allowed}."
         case State.CANCELLED:
-            return (
-                f"Cancelled after {hook.attempts_made} attempt{'s' if hook.attempts_made > 1 else ''}."
-                if hook.attempts_made
-                else "Cancelled before it was sent."
-            )
+            return f"Cancelled after {made}." if hook.attempts_made else "Cancelled before it was sent."
         case State.DELIVERED:
             return f"Delivered, attempt {count}: {hook.last_host} responded with 200."
         case State.RETRYING:
-            return f"Attempt {count} failed ({last_result(hook)}); it will be retried."
+            failed = hook.attempts_made and hook.last_outcome != Outcome.OK
+            result = f"Attempt {count} failed ({last_result(hook)}); it" if failed else "It"
+            again = "resent" if hook.trigger == Trigger.RESEND else "retried"
+            when = " when the instance has a webhook URL" if waits_for_url(hook) else ""
+            return f"{result} will be {again}{when}."
         case State.FAILED:
             return f"Failed after attempt {count} ({last_result(hook)})."
+
+
+def waits_for_url(hook: Hook) -> bool:
+    """Returns whether an unfinished hook is not sent because there is no URL. Reads the hook's endpoint."""
+    return not hook.is_finished and hook.endpoint_id is not None and not hook.destination()
 
 
 def last_result(hook: Hook) -> str:

@@ -22,6 +22,7 @@ from django.db import connection
 from django.db.models import Sum
 from django.utils import timezone
 
+from hooks import destination
 from hooks.models import Measure, Outcome, Role, Runner, State, Tally, is_alive
 from hooks.sql.lane_queries import lanes_cte
 
@@ -102,11 +103,11 @@ class Waiting(NamedTuple):
 WAITING = f"""
 WITH RECURSIVE {lanes_cte(State.QUEUED)}, open_lane AS (
     SELECT e.instance_id AS endpoint_id, e.parallel FROM lane JOIN hooks_endpoint e ON e.instance_id = lane.endpoint_id
-    WHERE e.paused_at IS NULL
+    WHERE {destination.can_send_sql()}
 ), retry AS (
     SELECT e.parallel, h.next_attempt_at AS since
     FROM hooks_hook h JOIN hooks_endpoint e ON e.instance_id = h.endpoint_id
-    WHERE h.state = 'retrying' AND h.next_attempt_at <= clock_timestamp() AND e.paused_at IS NULL
+    WHERE h.state = 'retrying' AND h.next_attempt_at <= clock_timestamp() AND {destination.can_send_sql()}
     ORDER BY h.next_attempt_at LIMIT %(limit)s
 )
 SELECT class.parallel, 'first', (
@@ -128,7 +129,10 @@ GROUP BY class.parallel
 
 
 def waiting() -> list[Waiting]:
-    """Returns the waiting hooks of the four classes of lanes, without those of paused endpoints. One query."""
+    """Returns the waiting hooks of the four classes of lanes, but not those of paused endpoints or without a URL.
+
+    One query.
+    """
     now = timezone.now()
     with connection.cursor() as cursor:
         cursor.execute(WAITING, {"limit": MAX_WAITING})

@@ -11,6 +11,8 @@ from hooks.explain import body_dropped_words
 from hooks.models import UNFINISHED, Attempt, Hook, SkipReason, State, Tally, Trigger
 from hooks.outbox import wake
 
+NO_URL = "The instance has no webhook URL. Set one first."
+
 
 class NotPossible(Exception):
     """The action does not apply to the hook or job in its current state; str() is a sentence for the user."""
@@ -32,7 +34,7 @@ def resend(hook: Hook, *, acting_user: ActingUser) -> Hook:
         if row.body_dropped_at is not None:
             raise NotPossible(f"{body_dropped_words()}, so this hook can't be resent.")
         if not row.destination():
-            raise NotPossible("The instance has no webhook URL. Set one first.")
+            raise NotPossible(NO_URL)
         row.state, row.skip_reason, row.trigger = State.RETRYING, "", Trigger.RESEND
         row.next_attempt_at, row.finished_at = timezone.now(), None
         row.attempts_allowed = row.attempts_made + row.endpoint.attempts_allowed
@@ -48,7 +50,10 @@ def resend(hook: Hook, *, acting_user: ActingUser) -> Hook:
 
 
 def try_now(hook: Hook, *, acting_user: ActingUser) -> Hook:
-    """Make a retry due now. Raises NotPossible if the hook is not waiting for a retry or its endpoint is paused."""
+    """Make a retry due now.
+
+    Raises NotPossible if the hook is not waiting for a retry, its endpoint is paused, or there is no URL.
+    """
     with transaction.atomic():
         row = (
             Hook.objects.select_for_update(no_key=True, of=("self",))
@@ -59,6 +64,8 @@ def try_now(hook: Hook, *, acting_user: ActingUser) -> Hook:
             raise NotPossible("This hook is not waiting for another attempt.")
         if row.endpoint.paused_at is not None:
             raise NotPossible("Delivery to this endpoint is paused. Resume it to send the hook.")
+        if not row.destination():
+            raise NotPossible(NO_URL)
         row.next_attempt_at = timezone.now()
         row.save(update_fields=["next_attempt_at"])
         wake(row.endpoint_id)

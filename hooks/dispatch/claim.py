@@ -42,6 +42,7 @@ RETURNING l.endpoint_id, free.since_resume
 # limits the retries of all lanes together to what may be in flight, so that retries do not fill the memory.
 # BETWEEN and the order by endpoint leave only hooks_hook_state; with `=`, the primary key has the same order.
 # statement_timestamp() bounds the index scan. clock_timestamp() is volatile: retries planned for later would be read.
+# A hook without a URL (it was removed, or a verification ended) waits until there is one.
 CLAIM_HOOKS = f"""
 WITH due AS MATERIALIZED (
     SELECT due.id, due.retry, row_number() OVER (PARTITION BY due.retry ORDER BY due.turn) AS place, e.parallel,
@@ -53,12 +54,14 @@ WITH due AS MATERIALIZED (
         ON e.instance_id = want.endpoint_id AND e.instance_id = ANY(%(lanes)s) AND e.paused_at IS NULL
     CROSS JOIN LATERAL (
         SELECT id, retry, turn FROM (
-            (SELECT id, true AS retry, row_number() OVER (ORDER BY next_attempt_at) AS turn FROM hooks_hook
+            (SELECT id, true AS retry, row_number() OVER (ORDER BY next_attempt_at) AS turn FROM hooks_hook h
              WHERE endpoint_id = want.endpoint_id AND state = 'retrying' AND next_attempt_at <= statement_timestamp()
+                AND {destination.hook_url_sql(destination.endpoint_url_sql())} <> ''
              ORDER BY next_attempt_at LIMIT LEAST(want.n, %(retries)s))
             UNION ALL
-            (SELECT id, false AS retry, row_number() OVER (ORDER BY endpoint_id, id) AS turn FROM hooks_hook
+            (SELECT id, false AS retry, row_number() OVER (ORDER BY endpoint_id, id) AS turn FROM hooks_hook h
              WHERE endpoint_id BETWEEN want.endpoint_id AND want.endpoint_id AND state = 'queued'
+                AND {destination.hook_url_sql(destination.endpoint_url_sql())} <> ''
              ORDER BY endpoint_id, id LIMIT want.n)
         ) both_kinds ORDER BY turn LIMIT want.n
     ) due
@@ -71,10 +74,6 @@ WHERE h.id = d.id AND h.id = ANY(ARRAY(SELECT id FROM due)) AND {lane_queries.ST
 RETURNING h.id, h.public_id::text, h.endpoint_id, h.body, h.claim, h.attempts_made, h.attempts_allowed, h.trigger,
     h.simulated, {destination.hook_url_sql("d.endpoint_url")}, d.secret, d.parallel,
     CASE WHEN h.attempts_made > 0 THEN extract(epoch FROM clock_timestamp() - h.next_attempt_at)::float8 END
-"""
-SKIP_WITHOUT_URL = """
-UPDATE hooks_hook SET state = 'skipped', skip_reason = 'no_address', finished_at = clock_timestamp(), lease_until = NULL
-WHERE id = ANY(%s) AND state = 'sending'
 """
 # A hook returned to the queue keeps its place: a first attempt by its id, a retry as due now.
 REQUEUE = """
@@ -112,7 +111,8 @@ UPDATE hooks_hook h SET {REQUEUE}
 WHERE h.state = 'sending' AND h.lease_until < clock_timestamp() - interval '5 seconds'
 RETURNING h.endpoint_id
 """
-# Two loose index scans, one probe per lane: the backlog of a paused endpoint does not hide other lanes.
+# Two loose index scans, one probe per lane: the backlog of a paused endpoint does not hide other lanes. A lane whose
+# endpoint has no URL is due only for hooks with a URL of their own, which have an index: hooks_hook_own_url.
 DUE_LANES = f"""
 WITH RECURSIVE {lane_queries.lanes_cte(State.QUEUED)}, {lane_queries.earliest_retries_cte()}
 SELECT endpoint_id FROM (
@@ -122,6 +122,10 @@ SELECT endpoint_id FROM (
 ) due
 WHERE EXISTS (
     SELECT 1 FROM hooks_endpoint e WHERE e.instance_id = due.endpoint_id AND e.paused_at IS NULL
+    AND ({destination.endpoint_url_sql()} <> '' OR EXISTS (
+        SELECT 1 FROM hooks_hook h
+        WHERE h.endpoint_id = e.instance_id AND h.to_url <> '' AND h.state IN ('queued', 'retrying')
+    ))
 )
 """
 SECONDS_TO_NEXT_RETRY = """
@@ -138,7 +142,6 @@ class Claim:
     lanes_with_more: list[int]  # may have more due hooks
     lanes_with_deferred_retries: list[int]  # may have retries that the limit on retries left in the queue
     seconds_late: list[float]  # of each retry: its claim after its planned time
-    skipped: int  # hooks whose endpoint has no URL any more
 
 
 def claim_hooks(
@@ -152,7 +155,7 @@ def claim_hooks(
     """Claim up to `wanted[lane]` due hooks of each lane that is free or owned by `me`; first attempts in order.
 
     `catch_up` grants fewer for a lane that was resumed a moment ago. At most `max_retries` of all hooks are retries.
-    Two queries, three if a hook has no URL.
+    Hooks without a URL are not claimed. Two queries.
     """
     began = time.monotonic()
     lanes = list(wanted)
@@ -189,20 +192,16 @@ def claim_hooks(
         )
         for row in rows
     ]
-    without_url = [hook.id for hook in hooks if not hook.url]
-    if without_url:
-        session.execute(SKIP_WITHOUT_URL, [without_url])
     hooks.sort(key=lambda hook: hook.id)
     counts = Counter(hook.endpoint_id for hook in hooks)
     at_retry_limit = sum(hook.attempts_made > 0 for hook in hooks) >= max_retries
     return Claim(
-        hooks=[hook for hook in hooks if hook.url],
+        hooks=hooks,
         lanes_with_more=[lane for lane, n in counts.items() if n >= wanted[lane] or at_retry_limit],
         lanes_with_deferred_retries=(
             [lane for lane in claimable if counts[lane] < wanted[lane]] if at_retry_limit else []
         ),
         seconds_late=[row[12] for row in rows if row[12] is not None],
-        skipped=len(without_url),
     )
 
 

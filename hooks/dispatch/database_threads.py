@@ -26,7 +26,6 @@ from hooks.dispatch.catch_up import CatchUp
 from hooks.dispatch.record import record_attempts
 from hooks.dispatch.wakeup_pipe import WakeupPipe
 from hooks.metrics import Counts
-from hooks.models import State
 from hooks.outbox import CHANNEL
 
 log = logging.getLogger(__name__)
@@ -164,8 +163,6 @@ class Claimer(DatabaseThread):
             self.counts.observe(metrics.CLAIM, [time.perf_counter() - began])
             self.counts.observe(metrics.LATENESS, found.seconds_late)
             log_lines.log_claimed(found.hooks)
-            if found.skipped:
-                self.counts.count({(metrics.FINISHED, State.SKIPPED.value): found.skipped})
 
         self.submit(job)
 

@@ -1,6 +1,7 @@
 """Detects late deliveries and their reason, for the banner on the account's pages, /readyz and the watchdog.
 
-A first attempt is due at its event, a retry at its planned time. Hooks of paused endpoints are never late.
+A first attempt is due at its event, a retry at its planned time. Hooks of endpoints that are paused or have no URL are
+never late.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from django.db import connection
 from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
+from hooks import destination
 from hooks.models import Endpoint, Hook, Role, Runner, State, is_alive
 from hooks.sql.lane_queries import lanes_cte
 
@@ -23,13 +25,13 @@ OLDEST = f"""
 WITH RECURSIVE {lanes_cte(State.QUEUED)}
 SELECT min(due) FROM (
     SELECT first.created_at AS due
-    FROM lane JOIN hooks_endpoint e ON e.instance_id = lane.endpoint_id AND e.paused_at IS NULL
+    FROM lane JOIN hooks_endpoint e ON e.instance_id = lane.endpoint_id AND {destination.can_send_sql()}
     CROSS JOIN LATERAL (
         SELECT created_at FROM hooks_hook WHERE state = 'queued' AND endpoint_id = e.instance_id ORDER BY id LIMIT 1
     ) first
     UNION ALL
     (SELECT h.next_attempt_at FROM hooks_hook h JOIN hooks_endpoint e ON e.instance_id = h.endpoint_id
-     WHERE h.state = 'retrying' AND e.paused_at IS NULL ORDER BY h.next_attempt_at LIMIT 1)
+     WHERE h.state = 'retrying' AND {destination.can_send_sql()} ORDER BY h.next_attempt_at LIMIT 1)
 ) oldest WHERE due < %s
 """
 
@@ -63,18 +65,20 @@ BUSY_PARALLEL = "The instance's server responds more slowly than new hooks are c
 def of_endpoints(keys: Iterable[int]) -> Delay | None:
     """Returns the longest delay of these endpoints; None if none of their hooks is late. Two index probes each.
 
-    Paused endpoints are excluded: a notice of their own shows since when they are paused.
+    Endpoints without a URL are excluded. So are paused ones: a notice of their own shows since when they are paused.
     """
+    now = timezone.now()
     queued = Hook.objects.filter(endpoint_id=OuterRef("pk"), state=State.QUEUED).order_by("pk")
     retrying = Hook.objects.filter(endpoint_id=OuterRef("pk"), state=State.RETRYING).order_by(
         "next_attempt_at"
     )
-    found = Endpoint.objects.filter(pk__in=list(keys), paused_at=None).values_list(
+    open_ones = Endpoint.objects.filter(pk__in=list(keys), paused_at=None)
+    found = open_ones.exclude(destination.endpoint_has_no_url(now)).values_list(
         "parallel",
         Subquery(queued.values("created_at")[:1]),
         Subquery(retrying.values("next_attempt_at")[:1]),
     )
-    late = timezone.now() - LATE
+    late = now - LATE
     since, parallel = min(
         ((due, parallel) for parallel, *both in found for due in both if due is not None and due < late),
         default=(None, False),

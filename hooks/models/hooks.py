@@ -202,6 +202,12 @@ class Hook(models.Model):
                 fields=["redelivery", "endpoint", "state"],
                 condition=models.Q(redelivery__isnull=False),
             ),
+            # the sweep: hooks with a URL of their own, which are sent even if their endpoint has none; nearly empty
+            models.Index(
+                name="hooks_hook_own_url",
+                fields=["endpoint"],
+                condition=~models.Q(to_url="") & models.Q(state__in=(State.QUEUED, State.RETRYING)),
+            ),
             # retention of skipped hooks, which are dropped sooner than others
             models.Index(
                 name="hooks_hook_skipped", fields=["created_at"], condition=models.Q(state=State.SKIPPED)

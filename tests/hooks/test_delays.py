@@ -7,7 +7,7 @@ from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
-from hooks import outbox, tasks
+from hooks import metrics, outbox, tasks
 from hooks.actions.endpoints import configure, pause
 from hooks.log import delays
 from hooks.models import Endpoint, Hook, Kind, Role, Runner, State
@@ -85,6 +85,15 @@ def test_a_paused_endpoint_is_not_late(endpoint: Endpoint) -> None:
     pause(endpoint, acting_user=None)
     assert late(endpoint) is None
     assert tasks.hooks_are_due() is False
+
+
+def test_an_endpoint_without_a_url_is_not_late(endpoint: Endpoint) -> None:
+    create_due_hook(endpoint, 245)
+    create_due_hook(endpoint, 245, retry=True)
+    configure(endpoint, url="")
+    assert late(endpoint) is None
+    assert tasks.hooks_are_due() is False
+    assert [(lane.number, lane.oldest) for lane in metrics.waiting()] == [(0, 0.0)] * 4
 
 
 @pytest.mark.parametrize("retry", [False, True])

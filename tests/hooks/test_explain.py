@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from hooks.explain import explain, explain_hook, explain_outcome
-from hooks.models import Attempt, Hook, Kind, Outcome, Side, SkipReason, State
+from hooks.models import Attempt, Endpoint, Hook, Kind, Outcome, Side, SkipReason, State, Trigger
 
 B, E, S = Side.BETWEEN, Side.ENDPOINT, Side.SERVER
 URL = "https://bot.example:8443/hook"
@@ -552,3 +552,55 @@ def test_an_attempt_is_explained_from_its_row() -> None:
 )
 def test_the_explanation_of_a_hook_by_its_state(fields: dict[str, Any], sentence: str) -> None:
     assert explain_hook(Hook(kind=fields.pop("kind", Kind.MESSAGE), **fields)) == sentence
+
+
+FAILED_ONCE = {
+    "attempts_made": 1,
+    "attempts_allowed": 20,
+    "last_outcome": Outcome.NOT_200,
+    "last_status": 500,
+}
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        (
+            {"state": State.QUEUED},
+            "Not sent yet: the instance has no webhook URL. Set one to send the hook.",
+        ),
+        (
+            {"state": State.RETRYING, **FAILED_ONCE},
+            "Attempt 1 of 20 failed (responded with 500); it will be retried when the instance has a webhook URL.",
+        ),
+        (
+            {"state": State.RETRYING, "trigger": Trigger.RESEND},
+            "It will be resent when the instance has a webhook URL.",
+        ),
+        # hooks that versions before 0.2.0 skipped between attempts
+        (
+            {"state": State.SKIPPED, "skip_reason": SkipReason.NO_ADDRESS, **FAILED_ONCE},
+            "Skipped after 1 attempt: the instance had no webhook URL.",
+        ),
+    ],
+)
+def test_the_sentence_of_a_hook_without_a_url_agrees_with_its_attempts(
+    fields: dict[str, Any], sentence: str
+) -> None:
+    endpoint = Endpoint(pk=1, url="")
+    assert explain_hook(Hook(kind=Kind.MESSAGE, endpoint=endpoint, **fields)) == sentence
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({}, "It will be resent."),
+        ({"attempts_made": 1, "last_outcome": Outcome.OK, "last_status": 200}, "It will be resent."),
+        (FAILED_ONCE, "Attempt 1 of 20 failed (responded with 500); it will be resent."),
+    ],
+)
+def test_the_sentence_of_a_hook_that_is_resent_agrees_with_its_attempts(
+    fields: dict[str, Any], sentence: str
+) -> None:
+    hook = Hook(kind=Kind.MESSAGE, state=State.RETRYING, trigger=Trigger.RESEND, **fields)
+    assert explain_hook(hook) == sentence

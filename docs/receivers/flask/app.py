@@ -24,7 +24,9 @@ def is_signed() -> bool:
     content = f"{request.headers.get('webhook-id')}.{timestamp}.".encode() + request.get_data()
     expected = b"v1," + base64.b64encode(hmac.digest(KEY, content, "sha256"))
     given = request.headers.get("webhook-signature", "").encode().split(b" ")
-    return any(hmac.compare_digest(one, expected) for one in given) and abs(time.time() - int(timestamp)) <= 300
+    return (
+        any(hmac.compare_digest(one, expected) for one in given) and abs(time.time() - int(timestamp)) <= 300
+    )
 
 
 def is_new(webhook_id: str) -> bool:
@@ -52,7 +54,9 @@ def receive() -> str:
     webhook_id = request.headers["webhook-id"]
     if is_new(webhook_id):
         try:
-            for message in request.get_json().get("messages", []):  # no messages in other families: respond 200
+            for message in request.get_json().get(
+                "messages", []
+            ):  # no messages in other families: respond 200
                 if not message["fromMe"] and message["type"] == "chat":
                     send(message["chatId"], f"You wrote: {message['body']}")
         except Exception:

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from chatapi.ui.json_text import pretty_bytes
 from hooks.actions.hooks import NotPossible, cancel, resend, skip, try_now
-from hooks.explain import body_dropped_words, explain_hook
+from hooks.explain import body_dropped_words, explain_hook, waits_for_url
 from hooks.models import Hook, State
 from instances.models import Instance
 from instances.pages import access
@@ -43,6 +43,7 @@ def hook_context(hook: Hook) -> dict[str, Any]:
     shown = len(timeline) - max(planned - PLANNED_SHOWN, 0)
     may_change = hook.endpoint.instance.may_change
     is_waiting = hook.state in (State.QUEUED, State.RETRYING)
+    is_held = hook.endpoint.paused_at is not None or waits_for_url(hook)
     return {
         "hook": hook,
         "instance": hook.endpoint.instance,
@@ -53,9 +54,11 @@ def hook_context(hook: Hook) -> dict[str, Any]:
         "later_end": timeline[-1].at,
         "body": pretty_bytes(bytes(hook.body)),
         "cursor": live_cursor(hook),
-        "starts_late": hook.state == State.QUEUED and timezone.now() - hook.created_at > SLOW_START,
+        "starts_late": hook.state == State.QUEUED
+        and not is_held
+        and timezone.now() - hook.created_at > SLOW_START,
         "dropped": body_dropped_words() if hook.body_dropped_at else "",
-        "can_try_now": may_change and hook.state == State.RETRYING and not hook.endpoint.paused_at,
+        "can_try_now": may_change and hook.state == State.RETRYING and not is_held,
         "can_skip": may_change and is_waiting,
         "can_cancel": may_change and is_waiting,
         "can_resend": may_change and hook.is_finished and not hook.body_dropped_at,

@@ -7,18 +7,20 @@ from datetime import datetime
 from typing import NamedTuple
 
 from chatapi.ui.states import HOOK_STATES
+from hooks.explain import waits_for_url
 from hooks.models import RETRY_DELAYS, UNFINISHED, Hook, State
 from instances.pages.log.attempts import ShownAttempt
 
 
 class TimelineEntry(NamedTuple):
-    """One line of the timeline; `at` is None for an attempt that is sent when its turn comes."""
+    """One line of the timeline; `at` is None for a planned attempt without a time, `when` then says when it is sent."""
 
     at: datetime | None
     words: str
     color: str
     icon: str
     is_planned: bool = False
+    when: str = "when its turn comes"
 
 
 def timeline_of(hook: Hook, attempts: Sequence[ShownAttempt]) -> list[TimelineEntry]:
@@ -34,6 +36,10 @@ def timeline_of(hook: Hook, attempts: Sequence[ShownAttempt]) -> list[TimelineEn
         entries.append(TimelineEntry(hook.finished_at, *HOOK_STATES["skipped"]))
     elif hook.state == State.CANCELLED:
         entries.append(TimelineEntry(hook.finished_at, *HOOK_STATES["cancelled"]))
+    elif waits_for_url(hook):
+        words = f"Attempt {hook.attempts_made + 1} is next"
+        when = "when the instance has a webhook URL"
+        entries.append(TimelineEntry(None, words, "orange", "clock", is_planned=True, when=when))
     elif hook.state == State.RETRYING and hook.next_attempt_at:
         entries += planned_attempts(hook, hook.next_attempt_at)
     elif hook.state in UNFINISHED:

@@ -205,13 +205,55 @@ def test_the_url_is_the_one_at_the_time_of_the_claim(me: Dispatcher, lane: Endpo
     assert me.claim(lane, n=1)[0].url == "http://new.example/"
 
 
-def test_a_hook_whose_endpoint_lost_its_url_is_skipped(me: Dispatcher, lane: Endpoint) -> None:
+@pytest.mark.parametrize("state", [State.QUEUED, State.RETRYING])
+def test_a_hook_whose_url_was_removed_waits_until_there_is_one(
+    me: Dispatcher, lane: Endpoint, state: State
+) -> None:
     [hook] = emit(lane)
+    if state == State.RETRYING:
+        retrying(hook)
+    before = Hook.objects.filter(pk=hook.pk).values().get()
     configure(lane, url="")
     assert me.claim(lane) == []
-    kept = stored(hook)
-    assert (kept.state, kept.skip_reason, kept.lease_until) == (State.SKIPPED, SkipReason.NO_ADDRESS, None)
-    assert kept.finished_at is not None
+    assert claim.due_lanes(me.session) == []
+    assert Hook.objects.filter(pk=hook.pk).values().get() == before
+    configure(lane, url="http://new.example/")
+    assert claim.due_lanes(me.session) == [lane.pk]
+    assert [(found.id, found.url) for found in me.claim(lane)] == [(hook.pk, "http://new.example/")]
+
+
+def test_a_hook_of_a_verification_waits_after_it_if_the_instance_has_no_url(
+    me: Dispatcher, lane: Endpoint
+) -> None:
+    configure(lane, url="")
+    override_url(
+        lane, url="http://bin.example/", until=timezone.now() + timedelta(minutes=1), acting_user=None
+    )
+    retrying(emit(lane)[0])
+    assert claim.due_lanes(me.session) == [lane.pk]
+    override_url(lane, url="http://bin.example/", until=timezone.now(), acting_user=None)
+    assert claim.due_lanes(me.session) == []
+    assert me.claim(lane) == []
+    override_url(
+        lane, url="http://bin.example/", until=timezone.now() + timedelta(minutes=1), acting_user=None
+    )
+    assert [hook.url for hook in me.claim(lane)] == ["http://bin.example/"]
+
+
+def test_a_hook_with_a_url_of_its_own_is_sent_while_the_others_wait(me: Dispatcher, lane: Endpoint) -> None:
+    made = emit(lane, 4)
+    Hook.objects.filter(pk=made[2].pk).update(to_url="http://simulation.example/")
+    Hook.objects.filter(pk=made[3].pk).update(to_url="http://simulation.example/")
+    retrying(made[1])
+    retrying(made[3])
+    configure(lane, url="")
+    assert claim.due_lanes(me.session) == [lane.pk]
+    assert [(hook.id, hook.url) for hook in me.claim(lane)] == [
+        (made[2].pk, "http://simulation.example/"),
+        (made[3].pk, "http://simulation.example/"),
+    ]
+    assert claim.due_lanes(me.session) == []
+    assert [stored(hook).state for hook in made[:2]] == [State.QUEUED, State.RETRYING]
 
 
 # -- results

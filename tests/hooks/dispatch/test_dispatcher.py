@@ -10,8 +10,8 @@ import pytest
 from django.utils import timezone
 from standardwebhooks import Webhook
 
-from hooks.actions.endpoints import end_override, override_url
-from hooks.actions.hooks import resend, try_now
+from hooks.actions.endpoints import configure, end_override, override_url
+from hooks.actions.hooks import NotPossible, resend, try_now
 from hooks.models import Attempt, Endpoint, Hook, Kind, Lane, Outcome, Runner, Side, State, Trigger
 from tests.factories import InstanceFactory
 from tests.hooks.dispatch.dispatching import Dispatch, Held, emit, states, wait_until
@@ -113,6 +113,24 @@ def test_a_retry_is_sent_when_it_is_due(tmp_path: Path) -> None:
         wait_for(hook, State.DELIVERED)  # 5 s later, by the schedule
     first, second = hook.attempts.order_by("number")
     assert second.started_at - first.started_at >= timedelta(seconds=4)
+
+
+def test_a_retry_waits_while_the_url_is_removed_and_goes_to_the_next_one(tmp_path: Path) -> None:
+    with Receiver([(500, {}, b"")]) as old, Receiver() as new, Dispatch(tmp_path):
+        alice = endpoint(old.url, guaranteed=True)
+        [hook] = emit(alice)
+        wait_for(hook, State.RETRYING)
+        configure(alice, url="")
+        with pytest.raises(NotPossible, match="no webhook URL"):
+            try_now(hook, acting_user=None)
+        Hook.objects.filter(pk=hook.pk).update(next_attempt_at=timezone.now())
+        second = endpoint(new.url)
+        wait_for(emit(second)[0], State.DELIVERED)  # the dispatcher has seen what is due
+        assert state(hook) == State.RETRYING
+        configure(alice, url=new.url)
+        wait_for(hook, State.DELIVERED)
+    assert [request.headers["webhook-attempt"] for request in new.requests] == ["1/1", "2/20"]
+    assert list(hook.attempts.order_by("number").values_list("status", flat=True)) == [500, 200]
 
 
 def test_a_410_fails_the_hook_immediately(tmp_path: Path) -> None:

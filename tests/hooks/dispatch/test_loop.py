@@ -55,7 +55,7 @@ def handed_back(dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> list
 
 
 def arrive(dispatcher: Dispatcher, mark: int, *hooks: ClaimedHook) -> None:
-    dispatcher.claimer.claims.append((mark, Claim(list(hooks), [], [], [], skipped=0)))
+    dispatcher.claimer.claims.append((mark, Claim(list(hooks), [], [], [])))
     dispatcher.collect_thread_results()
 
 

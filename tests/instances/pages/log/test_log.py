@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from hooks.actions.endpoints import configure
 from hooks.models import RETRY_DELAYS, Attempt, Hook, Kind, Outcome, Side, SkipReason, State
 from instances.actions.messages import receive_message
 from instances.models import Instance
@@ -200,6 +201,22 @@ def test_the_timeline_of_a_retried_hook_goes_on_to_the_twentieth_attempt(alice, 
     assert planned[0] == hook.next_attempt_at
     assert planned[1] - planned[0] == RETRY_DELAYS[2]
     assert planned[-1] - planned[-2] == RETRY_DELAYS[19]
+
+
+def test_a_hook_without_a_url_is_shown_as_waiting_for_one(alice, instance):
+    queued = make(instance, State.QUEUED, created_at=NOW - timedelta(minutes=5))
+    retrying = make(instance, State.RETRYING, attempts_made=1, attempts_allowed=20, last_status=500)
+    configure(instance.endpoint, url="")
+    assert alice.get("/log/?instance=12345").content.decode().count("waits for a webhook URL") == 2
+    for hook, sentence in (
+        (queued, "Not sent yet: the instance has no webhook URL."),
+        (retrying, "it will be retried when the instance has a webhook URL."),
+    ):
+        page = alice.get(f"/log/{hook.public_id}/").content.decode()
+        assert sentence in page
+        assert "when the instance has a webhook URL</span>" in page
+        assert "no dispatcher is running" not in page
+        assert "/try-now/" not in page
 
 
 @pytest.mark.parametrize("state", State.values)
