@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hooks import own_hooks
 from hooks.models import Side
 
 # Status code → (cause, next step).
@@ -51,6 +52,7 @@ STATUSES: dict[int, tuple[str, str]] = {
         "the proxy in front of it timed out waiting for your server",
         "Respond with 200 first, then do the work.",
     ),
+    508: ("it detected a loop", "Check where the URL leads: the request comes back to where it began."),
     # Cloudflare's own status codes; the server behind it sends none of them
     520: (
         "the proxy in front of it could not read your server's response",
@@ -106,6 +108,12 @@ class Intermediary:
 ANY_FAILURE = range(400, 600)
 # The first match counts.
 INTERMEDIARIES = (
+    Intermediary(
+        (own_hooks.STATUS,),
+        "it is the API of this site, where the hook would cause further hooks",
+        "Set the webhook URL to your own server, or to a bin to look at its hooks.",
+        body=own_hooks.LOOP_DETECTED.encode(),
+    ),
     Intermediary(
         ANY_FAILURE,
         "the ngrok tunnel is offline, or has another name now",

@@ -8,6 +8,8 @@ from rest_framework.request import Request
 
 from accounts.actions.keys import authenticate_key
 from accounts.models import Account, User
+from hooks import own_hooks
+from instances import loop_detection
 from instances.limits import login_throttle
 
 if TYPE_CHECKING:
@@ -20,10 +22,18 @@ WRONG_KEY = (
 MISSING_KEY = "Missing account key. Send your account's key as “Authorization: Bearer uid_…”."
 
 
+class LoopDetected(exceptions.APIException):
+    """508: the call is a hook of this site; see instances/loop_detection.py."""
+
+    status_code = own_hooks.STATUS
+
+
 class AccountKeyAuthentication(authentication.BaseAuthentication):
     """`request.auth` is the account. Its key gives no access to other accounts of its owner, `request.user`."""
 
     def authenticate(self, request: Request) -> tuple[User, Account] | None:
+        if error := loop_detection.find_loop(request._request):
+            raise LoopDetected(error)
         scheme, _, key = request.headers.get("Authorization", "").strip().partition(" ")
         if not scheme:
             raise exceptions.NotAuthenticated(MISSING_KEY)

@@ -6,6 +6,7 @@ Each sentence that clients compare is here, once.
 from typing import Any
 
 from accounts import blocking
+from hooks import own_hooks
 from instances.models import Instance, StopReason
 
 WRONG_TOKEN = "Wrong token. Please provide token as a GET parameter."
@@ -51,6 +52,11 @@ def verb_not_allowed(verb: str) -> WireError:
     return WireError(
         405, f"{verb} is not allowed here; use GET or POST.", {"Allow": "GET, POST, HEAD, OPTIONS"}
     )
+
+
+def loop_detected(error: str) -> WireError:
+    """For a call that is a hook of this site; the sentence is instances/loop_detection.py's."""
+    return WireError(own_hooks.STATUS, error)
 
 
 def too_many_calls(seconds: int) -> WireError:

@@ -13,6 +13,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from accounts.blocking import Blocked
 from chatapi.ui.numbers import clean_number
+from instances import loop_detection
 from instances.contract import authentication, limits, requests
 from instances.contract.arguments import single_value
 from instances.contract.errors import (
@@ -21,6 +22,7 @@ from instances.contract.errors import (
     NOT_PAID,
     WireError,
     instance_stopped,
+    loop_detected,
     unknown_method,
     verb_not_allowed,
 )
@@ -94,6 +96,8 @@ def call_method(request: HttpRequest, name: str, number: str | None) -> HttpResp
         return json_response({})
     if request.method not in VERBS:
         raise verb_not_allowed(str(request.method))
+    if error := loop_detection.find_loop(request):
+        raise loop_detected(error)
     query = requests.read_query(request)
     if number is not None:
         query["instanceid"] = number
@@ -112,9 +116,11 @@ def call_instance_method(request: HttpRequest, method: Method, query: dict[str, 
         raise instance_stopped(instance)
     if not instance.is_paid and not method.works_unpaid:
         raise WireError(402, NOT_PAID)
-    given = query | requests.read_body(request, accepts_files=method.accepts_files)
+    body = requests.read_body(request, accepts_files=method.accepts_files)
+    if error := loop_detection.find_loop_in_body(body):
+        raise loop_detected(error)
     has_body = request.method == "POST" and requests.content_length(request) > 0
-    return method.call(instance, given, has_body=has_body)
+    return method.call(instance, query | body, has_body=has_body)
 
 
 def call_account_method(request: HttpRequest, method: Method, query: dict[str, Any]) -> Result:

@@ -6,7 +6,8 @@ from typing import NamedTuple
 from django.conf import settings
 from django.utils.safestring import SafeString
 
-from instances import ban_masks, chat_ids
+from hooks import own_hooks
+from instances import ban_masks, chat_ids, loop_detection
 from instances.actions import bans
 from instances.actions.chats import groups, labels
 from instances.actions.sending import command_queue, forwarding
@@ -78,6 +79,11 @@ def list_errors() -> list[ErrorExample]:
             "The instance is stopped, or its account is blocked",
             403,
             {"error": "Instance is stopped. Ask …"},
+        ),
+        (
+            "The call is a hook of this site, of an instance whose webhook URL leads to the API",
+            own_hooks.STATUS,
+            {"error": loop_detection.loop_error(12345)},
         ),
         ("Too many calls; `Retry-After` says when to retry", 429, errors.too_many_calls(12).body),
         ("An internal error; the server log has the details", 500, {"error": errors.INTERNAL}),

@@ -1,0 +1,29 @@
+"""Recognizes requests to this site that are its own hooks: such a call would cause further hooks without end.
+
+A hook carries its `webhook-id`, so it is recognized whatever host name, redirect, proxy or forwarder it came through.
+Ids are unguessable and looked up, so a request with another sender's id passes.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from hooks.models import Hook
+
+STATUS = 508  # Loop Detected (RFC 5842, section 7.2)
+# The words that begin the error of such a response; failure_causes.py finds them in the log.
+LOOP_DETECTED = "Loop detected: this call is a hook of"
+
+
+def lane_of_hook(webhook_id: str) -> int | None:
+    """Returns the key of the instance whose hook has this `webhook-id`; None if no hook of this site has it."""
+    try:
+        public_id = UUID(hex=webhook_id.strip().removeprefix("hook_"))
+    except ValueError:
+        return None
+    return Hook.objects.filter(public_id=public_id).values_list("endpoint_id", flat=True).first()
+
+
+def is_hook_of_message(instance_id: int, message_id: str) -> bool:
+    """Returns whether the instance has a hook about this message."""
+    return Hook.objects.filter(endpoint_id=instance_id, message=message_id).exists()
