@@ -1,7 +1,7 @@
 """What is logged and how: lines for a terminal, or one JSON object a line with LOG_FORMAT=json.
 
-Never a body, a token or a query string: the wire contract's token travels in the query (contract.md, section 1).
-Requests are logged by path; successful ones at DEBUG, because pages and bots poll all day.
+Never a body, a token, an e-mail address or a query string: the wire contract's token travels in the query
+(contract.md, section 1). Requests are logged by path; successful ones at DEBUG, because pages and bots poll all day.
 """
 
 import logging
@@ -26,9 +26,21 @@ def without_secrets(text: str) -> str:
     return SECRETS.sub(lambda found: next(group for group in found.groups() if group) + "…", text)
 
 
+# An e-mail address or a chat id (a phone number) in an error of the database or of a mail server.
+ADDRESS = re.compile(r"[^\s@\"'`<>()\[\]{},;:=/]{1,64}@[\w-]+(?:\.[\w-]+)*")
+
+
+def without_addresses(text: str) -> str:
+    """`Key (email)=(ann@example.org) already exists` becomes `Key (email)=(…@…) already exists`."""
+    return ADDRESS.sub("…@…", text) if "@" in text else text
+
+
 def cut_secrets(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
-    """structlog processor: applies `without_secrets` to every text of the event, including the traceback."""
-    return {key: without_secrets(value) if isinstance(value, str) else value for key, value in event.items()}
+    """structlog processor: removes secrets and addresses from every text of the event, including the traceback."""
+    return {
+        key: without_addresses(without_secrets(value)) if isinstance(value, str) else value
+        for key, value in event.items()
+    }
 
 
 SHARED: list[Any] = [

@@ -9,7 +9,7 @@ import pytest
 import requests
 from django.test import RequestFactory
 
-from chatapi.monitoring.logging_config import logging_config, without_secrets
+from chatapi.monitoring.logging_config import logging_config, without_addresses, without_secrets
 from chatapi.monitoring.request_log import RequestLog
 from tests.product import Product
 
@@ -31,6 +31,30 @@ from tests.product import Product
 )
 def test_secrets_are_cut_out(text: str, shown: str) -> None:
     assert without_secrets(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            "DETAIL:  Key (email)=(ann.b+c@example.org) already exists.",
+            "DETAIL:  Key (email)=(…@…) already exists.",
+        ),
+        ("{'ann@straße.example': (550, b'no such user')}", "{'…@…': (550, b'no such user')}"),
+        ("<root@localhost>, Ann <ann@xn--strae-oqa.example>", "<…@…>, Ann <…@…>"),
+        ("submission://user:password@mail.example.org:587", "submission://user:…@…:587"),
+        ("chat 4915112345678@c.us", "chat …@…"),
+        ("@transaction.atomic", "@transaction.atomic"),
+        ("a @ b", "a @ b"),
+    ],
+)
+def test_addresses_are_cut_out(text: str, shown: str) -> None:
+    assert without_addresses(text) == shown
+
+
+def test_a_long_text_without_spaces_is_searched_fast() -> None:
+    text = "x" * 100_000 + "@"
+    assert without_addresses(text) == text
 
 
 def test_a_request_is_named_by_its_path_alone() -> None:
