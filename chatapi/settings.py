@@ -125,6 +125,7 @@ MIDDLEWARE = [
     "chatapi.staff.impersonation.impersonate",
     "accounts.blocking.blocked_accounts",
     "allauth.account.middleware.AccountMiddleware",
+    "accounts.conflicts.RepeatAfterConflict",
     "django_htmx.middleware.HtmxMiddleware",
     "chatapi.monitoring.request_log.RequestLog",
 ]

@@ -105,6 +105,8 @@ def change_role(member: Member, *, role: str, acting_user: User) -> Member:
 
 @transaction.atomic
 def remove(member: Member, *, acting_user: User) -> None:
-    """Remove the member. `acting_user` is the owner, or the member who leaves."""
+    """Remove the member, unless they are removed already. `acting_user` is the owner, or the member who leaves."""
+    if not Member.objects.select_for_update().filter(pk=member.pk).exists():
+        return
     audit.record(member, AuditAction.MEMBER_REMOVED, acting_user=acting_user)
     member.delete()

@@ -1,0 +1,31 @@
+"""Sign-up: allauth's page, for one e-mail address at a time."""
+
+import hashlib
+
+from allauth.account.views import signup
+from django.db import connection, transaction
+from django.http import HttpRequest, HttpResponse
+
+LOCK = 0x7369676E  # "sign": the first key of the advisory lock; the second is a hash of the address
+
+
+def sign_up(request: HttpRequest) -> HttpResponse:
+    """Equal sign-ups at once, such as a double click, are handled one after the other.
+
+    So the later ones find the address taken, and only the first one sends a mail. A sign-up whose mail cannot be sent
+    creates no user.
+    """
+    if request.method != "POST":
+        return signup(request)
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [LOCK, lock_key(request)])
+        response: HttpResponse = signup(request)
+        # allauth's template response: rendered here, because its forms may read the database
+        return response.render() if hasattr(response, "render") else response
+
+
+def lock_key(request: HttpRequest) -> int:
+    """A hash of the address, as PostgreSQL's integer. Addresses with the same hash only wait for each other."""
+    email = request.POST.get("email", "").strip().lower()
+    return int.from_bytes(hashlib.sha256(email.encode(errors="replace")).digest()[:4], signed=True)

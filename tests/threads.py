@@ -1,0 +1,25 @@
+"""Calls in parallel threads, each with its own database connection."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import TypeVar
+
+from django.db import connection
+
+T = TypeVar("T")
+
+
+def results_in_threads(work: Callable[[int], T], count: int) -> list[T]:
+    """Returns the results of `work(0)` … `work(count - 1)`, which start together; raises the first exception."""
+    together = Barrier(count)
+
+    def run(number: int) -> T:
+        try:
+            together.wait(30)
+            return work(number)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(count) as threads:
+        return [done.result() for done in [threads.submit(run, number) for number in range(count)]]
