@@ -77,8 +77,12 @@ def bodies_with_length(application: Application) -> Application:
             if has_disconnected(environ["REMOTE_ADDR"], int(environ["SERVER_PORT"])):
                 return refused(start_response, "400 Bad Request", "The body is incomplete.")
             body.seek(0)
-            del environ["HTTP_TRANSFER_ENCODING"]
-            return application(environ | {"wsgi.input": body, "CONTENT_LENGTH": str(size)}, start_response)
+            known = {
+                "wsgi.input": body,
+                "CONTENT_LENGTH": str(size),
+                "chatapi.transfer_encoding": environ.pop("HTTP_TRANSFER_ENCODING"),  # for bins
+            }
+            return application(environ | known, start_response)
 
     return measured
 

@@ -18,7 +18,7 @@ from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.exports import FORMATS
 from testing_tools.verification.filters import EXAMPLES, Filter
 from testing_tools.verification.models import KEEP_NEWEST, Bin, Capture
-from testing_tools.verification.reading import form_parts, other_signatures, pretty
+from testing_tools.verification.reading import form_parts, not_known, other_signatures, pretty
 from testing_tools.verification.reading.explanations import explain
 from testing_tools.verification.reading.hook_signatures import check_signature
 from testing_tools.verification.reading.recognition import parse, recognise
@@ -183,11 +183,14 @@ def capture_context(capture: Capture, *, shared: bool = False) -> dict[str, Any]
         "snippets": copy_as.snippets(capture),
         "file_name": copy_as.file_name(capture),
         "shared": shared,
+        "not_known": not_known.NOT_KNOWN,
+        "known": not_known.KNOWN,
+        "no_value": not_known.NO_VALUE,
     }
 
 
 def raw_request(capture: Capture) -> str:
-    """Returns the request as text, as close to the original as WSGI allows."""
+    """Returns the request as text, put together from what is known of it (reading/not_known.py)."""
     target = f"/bin/{capture.bin.key}{capture.path}" + (f"?{capture.query}" if capture.query else "")
     lines = [
         f"{capture.method} {target} HTTP/1.1",

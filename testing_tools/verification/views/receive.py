@@ -20,6 +20,8 @@ from testing_tools.verification.responses import TOO_MANY_DELAYED, XML, delay_sl
 DRAINED = 16 * 1024 * 1024
 # Whatever response the owner configured: a browser that shows it runs nothing of it, and gives it no origin.
 SANDBOX = "sandbox; default-src 'none'; frame-ancestors 'none'"
+# The Transfer-Encoding of a request whose body the WSGI application has read (chatapi/wsgi.py).
+CHUNKED = "chatapi.transfer_encoding"
 WITHOUT_BODY = (204, 205, 304)
 
 
@@ -96,10 +98,11 @@ def read_body(request: HttpRequest) -> tuple[bytes, int]:
 
 
 def sent_headers(request: HttpRequest) -> Iterator[tuple[str, str]]:
-    """Yields the headers in the order received, as WSGI passes them on: lower-case names, repeated ones joined.
+    """Yields the headers as WSGI passes them on (reading/not_known.py), with lower-case names.
 
-    Left out: what granian adds from the process's environment (HTTP_PROXY is not a header), and the cookies of
-    this site, because a capture may be shared and must not carry a session.
+    An empty value stands for one that is not ASCII, too. Left out: what granian adds from the process's environment
+    (HTTP_PROXY is not a header), and the cookies of this site, because a capture may be shared and must not carry a
+    session.
     """
     own = {settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME, "messages"}  # these identify the user
     for name, value in request.META.items():
@@ -110,11 +113,15 @@ def sent_headers(request: HttpRequest) -> Iterator[tuple[str, str]]:
         else:
             continue
         if shown == "COOKIE":
-            value = "; ".join(
-                pair for pair in str(value).split("; ") if pair.partition("=")[0].strip() not in own
-            )
-        if value != "":
-            yield shown.replace("_", "-").lower(), str(value)
+            pairs = [
+                pair.strip() for pair in str(value).split(";")
+            ]  # granian joins two headers without a space
+            value = "; ".join(pair for pair in pairs if pair.partition("=")[0].strip() not in own)
+        if shown in ("CONTENT_TYPE", "CONTENT_LENGTH", "COOKIE") and value == "":
+            continue  # there was none, or only cookies of this site
+        if shown == "CONTENT_LENGTH" and CHUNKED in request.META:
+            shown, value = "TRANSFER_ENCODING", request.META[CHUNKED]
+        yield shown.replace("_", "-").lower(), str(value)
 
 
 def remote_address(request: HttpRequest) -> str | None:

@@ -1,5 +1,6 @@
 """The pages of a bin: the list, what a poll returns, one capture; 404 for other accounts."""
 
+import html
 import json
 import re
 
@@ -8,6 +9,7 @@ import pytest
 from testing_tools.verification.actions import bins as bin_actions
 from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.models import Capture
+from testing_tools.verification.reading import not_known
 from tests.factories import AccountFactory, InstanceFactory
 
 pytestmark = pytest.mark.django_db
@@ -192,3 +194,14 @@ def test_half_a_surrogate_pair_in_a_hook_breaks_no_page(alice, alices_bin):
         alices_bin, rb'{"messages":[{"id":"\ud800","body":"\ud800","\ud800":1}],"instanceId":"1"}'
     )
     assert [alice.get(page).status_code for page in pages_of(alices_bin, found)] == [200, 200, 200, 200]
+
+
+def test_the_page_says_what_is_not_exactly_as_sent(alice, alices_bin):
+    found = capture(alices_bin, headers=[("x-empty", ""), ("x-full", "1")])
+    page = alice.get(f"/testing/bins/{alices_bin.key}/{found.public_id}/", {"tab": "headers"})
+    text = html.unescape(page.content.decode())
+    assert text.count("Not known:") == 2  # Headers and Raw
+    for sentence in (*not_known.NOT_KNOWN, not_known.KNOWN):
+        assert text.count(sentence) == 2
+    assert text.count("empty, or not ASCII") == 1
+    assert "In the order received" not in text

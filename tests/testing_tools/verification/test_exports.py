@@ -76,8 +76,12 @@ def test_text_that_starts_like_a_formula_gets_an_apostrophe(text):
 
 def test_har_is_what_network_tools_open(alice, bin):
     captured(bin, b'{"a": 1}', path="/a", query="b=1", headers=[("content-type", "application/json")])
-    captured(bin, b"\xff")
+    captured(bin, b"\xff", headers=[("empty", "")])
     log = json.loads(exported(alice, bin, "har"))["log"]
+    assert log["comment"].startswith("The web server passes requests on in a changed form. Not known: ")
+    assert log["entries"][0]["request"]["headers"] == [
+        {"name": "empty", "value": "", "comment": "empty, or not ASCII"}
+    ]
     assert (log["version"], len(log["entries"])) == ("1.2", 2)
     request = log["entries"][1]["request"]
     assert request["url"] == f"{bin.url}/a?b=1"

@@ -79,6 +79,11 @@ def test_the_owners_session_is_not_captured(client, alices_bin):
     assert cookies == ["other=kept"]
 
 
+def test_the_owners_session_is_not_captured_from_a_second_cookie_header(client, alices_bin):
+    client.get(f"/bin/{alices_bin.key}", HTTP_COOKIE="a=1;sessionid=secret;b=2")
+    assert ["cookie", "a=1; b=2"] in Capture.objects.get().headers
+
+
 def test_the_servers_own_environment_is_not_captured(client, alices_bin, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://user:password@proxy")
     client.get(f"/bin/{alices_bin.key}", HTTP_PROXY="http://user:password@proxy", HTTP_X_REAL="1")
