@@ -22,7 +22,7 @@ from io import StringIO
 
 import psutil
 
-from tests.bench.world import world
+from tests.bench.environment import world
 
 TICK = 0.05  # s between two rounds of events
 MOST_AT_ONCE = 500  # events of one round, when the machine has fallen behind

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Callable
 
 from tests.bench import contract, django_webhook, peers, report, scenarios
+from tests.bench.environment import world
 from tests.bench.report import Promise, Row
-from tests.bench.world import world
 
 DeliveryCounts = dict[str, float]
 

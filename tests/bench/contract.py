@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.bench.world import ROOT, Meter, empty, postgres_pid, wait_for, world
+from tests.bench.environment import ROOT, Meter, empty, postgres_pid, wait_for, world
 from tests.product import free_port
 
 CONNECTIONS = 8

@@ -13,7 +13,7 @@ import venv
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.bench.world import ROOT, Meter, Receiver, postgres_pid, wait_for
+from tests.bench.environment import ROOT, Meter, Receiver, postgres_pid, wait_for
 
 PLACE = ROOT / "var" / "bench-peers"
 PACKAGES = [

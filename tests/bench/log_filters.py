@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 
 from tests.bench import million
-from tests.bench.world import world
+from tests.bench.environment import world
 
 ROUNDS = 20
 FILTERS = (

@@ -10,8 +10,8 @@ import time
 from typing import Any
 
 from tests.bench import million
+from tests.bench.environment import world
 from tests.bench.log_filters import ready_for_pages
-from tests.bench.world import world
 
 ROUNDS = 20
 # Pages that are the same however much there is: they read one person's few rows, or none.

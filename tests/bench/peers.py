@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from tests.bench.world import ROOT, Meter, Receiver, wait_for
+from tests.bench.environment import ROOT, Meter, Receiver, wait_for
 
 SECRET = "whsec_" + "c2VjcmV0" * 4
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 
-from tests.bench.world import ROOT
+from tests.bench.environment import ROOT
 
 DOCS = ROOT / "docs"
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
-from tests.bench.world import Meter, Receiver, dispatcher, empty, postgres_pid, resident_peak, wait_for
+from tests.bench.environment import Meter, Receiver, dispatcher, empty, postgres_pid, resident_peak, wait_for
 
 LANES = 100
 
