@@ -22,7 +22,7 @@ from io import StringIO
 
 import psutil
 
-from tests.bench.environment import world
+from tests.bench.environment import bench_database
 
 TICK = 0.05  # s between two rounds of events
 MOST_AT_ONCE = 500  # events of one round, when the machine has fallen behind
@@ -310,7 +310,7 @@ def main() -> int:
         asyncio.run(receive())
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything it started ends with it
-    with world():
+    with bench_database():
         return soak(options.minutes, options.rate)
 
 

@@ -1,1 +1,1 @@
-"""`make bench`: our figures beside others', measured in one run on this machine."""
+"""`make bench`: Chat API compared with other senders, measured in one run on this machine."""

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Callable
 
 from tests.bench import contract, django_webhook, peers, report, scenarios
-from tests.bench.environment import world
-from tests.bench.report import Promise, Row
+from tests.bench.environment import bench_database
+from tests.bench.report import Requirement, Row
 
 DeliveryCounts = dict[str, float]
 
@@ -41,7 +41,7 @@ def rates(hooks: int, rounds: int) -> tuple[list[Row], list[str], list[DeliveryC
             say(f"round {number + 1} of {rounds}: {way}")
             try:
                 found[way].append(measure())
-            except django_webhook.NotToBeHad as why:
+            except django_webhook.NotAvailable as why:
                 notes = [f"django-webhook with Celery and Redis was not measured: {why}."]
     names = {
         "ours": "Chat API, parallel",
@@ -75,18 +75,18 @@ def rates(hooks: int, rounds: int) -> tuple[list[Row], list[str], list[DeliveryC
     return rows, notes, [best(found["ours"]), best(found["ordered"])]
 
 
-def promises(backlogs: list[DeliveryCounts], *, quick: bool, rounds: int) -> list[Promise]:
+def requirements(backlogs: list[DeliveryCounts], *, quick: bool, rounds: int) -> list[Requirement]:
     parallel, ordered = backlogs
     seconds = 3.0 if quick else 10.0
     flood, waiting = (20_000, 100_000) if quick else (100_000, 1_000_000)
     found = [
-        Promise(
+        Requirement(
             "backlog of 100 instances, parallel",
             f"{parallel['rate']:,.0f}/s",
             "≥ 5 000/s",
             parallel["rate"] >= 5000,
         ),
-        Promise(
+        Requirement(
             "the same, ordered, endpoint responds in 20 ms",
             f"{ordered['rate']:,.0f}/s, {ordered['inversions']:.0f} inversions",
             "≥ 3 000/s, 0 inversions",
@@ -97,7 +97,7 @@ def promises(backlogs: list[DeliveryCounts], *, quick: bool, rounds: int) -> lis
         say(f"wake-up at {rate}/s")
         top = min((scenarios.wake_up(rate, seconds) for _ in range(rounds)), key=lambda one: one["p99"])
         found.append(
-            Promise(
+            Requirement(
                 f"from commit to request, {rate} events/s",
                 f"p50 {top['p50']:.1f} ms, p99 {top['p99']:.1f} ms",
                 "p50 ≤ 10 ms, p99 ≤ 50 ms",
@@ -107,16 +107,16 @@ def promises(backlogs: list[DeliveryCounts], *, quick: bool, rounds: int) -> lis
     calm, hang, flooded = [], [], []
     for number in range(rounds):
         say(f"isolation, round {number + 1} of {rounds}")
-        calm.append(scenarios.beside("", 200, seconds))
-        hang.append(scenarios.beside("hang", 200, seconds))
-        flooded.append(scenarios.beside("flood", 200, seconds, flood))
+        calm.append(scenarios.isolation("", 200, seconds))
+        hang.append(scenarios.isolation("hang", 200, seconds))
+        flooded.append(scenarios.isolation("flood", 200, seconds, flood))
     for what, values, most in (
         ("10 % of the endpoints hang: p99 of the others", hang, 1.5),
         (f"one lane has {flood:,} hooks waiting: p99 of the others", flooded, 1.2),
     ):
         ratio = least(values) / least(calm)
         found.append(
-            Promise(
+            Requirement(
                 what,
                 f"{least(values):.1f} ms, {ratio:.2f} × the undisturbed {least(calm):.1f} ms",
                 f"≤ {most} ×",
@@ -124,13 +124,13 @@ def promises(backlogs: list[DeliveryCounts], *, quick: bool, rounds: int) -> lis
             )
         )
     say(f"memory with {waiting:,} hooks waiting")
-    held = scenarios.in_flight(waiting, 3 if quick else 12)
+    memory = scenarios.in_flight(waiting, 3 if quick else 12)
     found.append(
-        Promise(
-            f"the dispatcher's memory, {held['hanging']:,.0f} in flight, {waiting:,} waiting",
-            f"{held['pss']:.0f} MB ({held['resident']:.0f} MB with all shared libraries)",
+        Requirement(
+            f"the dispatcher's memory, {memory['hanging']:,.0f} in flight, {waiting:,} waiting",
+            f"{memory['pss']:.0f} MB ({memory['resident']:.0f} MB with all shared libraries)",
             "≤ 80 MB",
-            held["pss"] <= 80,
+            memory["pss"] <= 80,
         )
     )
     found += wire_contract(seconds, rounds, many=100_000 if quick else 1_000_000)
@@ -139,7 +139,7 @@ def promises(backlogs: list[DeliveryCounts], *, quick: bool, rounds: int) -> lis
     return found
 
 
-def wire_contract(seconds: float, rounds: int, *, many: int) -> list[Promise]:
+def wire_contract(seconds: float, rounds: int, *, many: int) -> list[Requirement]:
     """Calls of the wire contract, through the web server, while the worker processes the queues."""
     found = []
     for count in (10, 1):
@@ -148,7 +148,7 @@ def wire_contract(seconds: float, rounds: int, *, many: int) -> list[Promise]:
             [contract.send_message(count, seconds, 0.0 if count > 1 else 550.0) for _ in range(rounds)]
         )
         found.append(
-            Promise(
+            Requirement(
                 f"sendMessage, {count} instances at full speed" if count > 1 else "sendMessage, one instance",
                 f"{top['rate']:,.0f}/s, CPU {top['cpu']:.1f} ms and PostgreSQL {top['database_cpu']:.1f} ms per call",
                 "≥ 500/s",
@@ -161,7 +161,7 @@ def wire_contract(seconds: float, rounds: int, *, many: int) -> list[Promise]:
         pages[count] = best([contract.messages(count, seconds) for _ in range(rounds)])
     few, lots = pages[1000], pages[many]
     found.append(
-        Promise(
+        Requirement(
             "messages, 100 per call by lastMessageNumber",
             f"{few['rate']:,.0f}/s, CPU {few['cpu']:.1f} ms and PostgreSQL {few['database_cpu']:.1f} ms per call",
             "≥ 300/s",
@@ -170,7 +170,7 @@ def wire_contract(seconds: float, rounds: int, *, many: int) -> list[Promise]:
     )
     ratio = (lots["cpu"] + lots["database_cpu"]) / (few["cpu"] + few["database_cpu"])
     found.append(
-        Promise(
+        Requirement(
             f"the same with {many:,} messages instead of 1,000",
             f"{lots['rate']:,.0f}/s, {ratio:.2f} × the CPU",
             "≤ 1.2 ×",
@@ -180,13 +180,13 @@ def wire_contract(seconds: float, rounds: int, *, many: int) -> list[Promise]:
     return found
 
 
-def log_filters() -> Promise:
+def log_filters() -> Requirement:
     from tests.bench import log_filters
 
     say("the log's filters")
     scenarios.empty()
     slowest, milliseconds = max(log_filters.measure(), key=lambda one: one[1])
-    return Promise(
+    return Requirement(
         "delivery log with any filter, 1 million attempts, p95 of the complete page",
         f"{milliseconds:.0f} ms (slowest: {slowest})",
         "≤ 100 ms",
@@ -194,13 +194,13 @@ def log_filters() -> Promise:
     )
 
 
-def pages() -> Promise:
+def pages() -> Requirement:
     from tests.bench import pages
 
     say("the pages")
     scenarios.empty()
     slowest, milliseconds = max(pages.measure(), key=lambda one: one[1])
-    return Promise(
+    return Requirement(
         "every page, 1 million hooks, p95 of the server's time",
         f"{milliseconds:.0f} ms (slowest: {slowest})",
         "≤ 100 ms",
@@ -224,13 +224,13 @@ def main() -> None:
     )
     options = parser.parse_args()
     rounds = options.rounds or (1 if options.quick else 3)
-    with world():
+    with bench_database():
         rows, notes, backlogs = rates(10_000 if options.quick else 20_000, rounds)
-        kept = promises(backlogs, quick=options.quick, rounds=rounds)
+        found = requirements(backlogs, quick=options.quick, rounds=rounds)
     if options.quick:
-        print(report.tables(rows, kept, notes))
+        print(report.tables(rows, found, notes))
     else:
-        print(report.write(rows, kept, notes, f"Each figure is the best of {rounds} rounds."))
+        print(report.write(rows, found, notes, f"Each figure is the best of {rounds} rounds."))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The wire contract under load: the real web server, worker and PostgreSQL, called over kept connections.
 
-The callers are threads on raw sockets: 40 µs of CPU a call, where http.client takes 150, for they share two cores
-with what they measure.
+The clients are threads on raw sockets, which need 40 µs of CPU per call (http.client: 150 µs): they share two cores
+with the server that they measure.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.bench.environment import ROOT, Meter, empty, postgres_pid, wait_for, world
+from tests.bench.environment import ROOT, Meter, bench_database, empty, postgres_pid, wait_for
 from tests.product import free_port
 
 CONNECTIONS = 8
@@ -27,7 +27,7 @@ PHONE = "17680561234"
 
 @contextlib.contextmanager
 def site(*, worker: bool) -> Iterator[tuple[int, list[int]]]:
-    """The web server, and the worker that empties the queues if wanted; its port and the pids of both."""
+    """Runs the web server and, if asked for, the worker that empties the queues; yields the port and their pids."""
     port = free_port()
     environment = os.environ | {"PORT": str(port), "CONTRACT_CALLS_PER_MINUTE": "1000000"}
     commands = [[sys.executable, "-m", "chatapi.runtime.web"]]
@@ -38,7 +38,7 @@ def site(*, worker: bool) -> Iterator[tuple[int, list[int]]]:
         for command in commands
     ]
     try:
-        wait_for(lambda: answers(port), "the site answers", process=processes[0])
+        wait_for(lambda: is_ready(port), "the site responds", process=processes[0])
         yield port, [process.pid for process in processes]
     finally:
         for process in processes:
@@ -47,7 +47,7 @@ def site(*, worker: bool) -> Iterator[tuple[int, list[int]]]:
             process.wait()
 
 
-def answers(port: int) -> bool:
+def is_ready(port: int) -> bool:
     try:
         return call(connect(port), b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")[0] == 200
     except OSError:
@@ -61,25 +61,25 @@ def connect(port: int) -> socket.socket:
 
 
 def call(connection: socket.socket, request: bytes) -> tuple[int, bytes]:
-    """One call on a kept connection: the status and the body of the answer."""
+    """Sends one request on a kept connection; returns the status and the body of the response."""
     connection.sendall(request)
     data = connection.recv(65_536)
     while (end := data.find(b"\r\n\r\n")) < 0:
-        data += more(connection)
+        data += receive(connection)
     head = data[:end].lower()
     begin = head.index(b"content-length:") + 15
     length = int(head[begin : (head + b"\r").index(b"\r", begin)])
     parts, have = [data[end + 4 :]], len(data) - end - 4
     while have < length:
-        parts.append(more(connection))
+        parts.append(receive(connection))
         have += len(parts[-1])
     return int(data[9:12]), b"".join(parts)
 
 
-def more(connection: socket.socket) -> bytes:
+def receive(connection: socket.socket) -> bytes:
     data = connection.recv(262_144)
     if not data:
-        raise ConnectionError("the site has hung up")
+        raise ConnectionError("the site closed the connection")
     return data
 
 
@@ -100,9 +100,9 @@ def get(instance: Any, name: str, query: str) -> bytes:
 def drive(
     port: int, requests: list[bytes], seconds: float, good: bytes, rate: float = 0.0
 ) -> tuple[int, int, float]:
-    """These requests in turn over CONNECTIONS connections, at most `rate` a second, or as fast as it goes.
+    """Sends these requests in turn over CONNECTIONS connections, at most `rate` per second (0: no limit).
 
-    Returns how many answers held `good`, how many not, and the seconds that it took.
+    Returns the number of responses that contain `good`, the number of others, and the duration in seconds.
     """
     counts = [[0, 0] for _ in range(CONNECTIONS)]
     began = time.perf_counter()
@@ -126,30 +126,30 @@ def drive(
     return sum(one[0] for one in counts), sum(one[1] for one in counts), time.perf_counter() - began
 
 
-def measured(
+def measure(
     port: int, pids: list[int], requests: list[bytes], seconds: float, good: bytes, rate: float = 0.0
 ) -> dict[str, float]:
-    """Calls a second that went well, those that did not, and the CPU of the site and of PostgreSQL in ms a call."""
+    """Returns successful and failed calls per second, and the CPU of the site and of PostgreSQL in ms per call."""
     drive(port, requests, 1.0, good)  # the first calls open the threads' connections to the database
     with Meter(pids, []) as site_meter, Meter([], [postgres_pid()]) as database:
-        fine, refused, took = drive(port, requests, seconds, good, rate)
+        fine, failed, took = drive(port, requests, seconds, good, rate)
     return {
         "rate": fine / took,
-        "refused": refused / took,
+        "failed": failed / took,
         "cpu": site_meter.cpu / max(fine, 1) * 1000,
         "database_cpu": database.cpu / max(fine, 1) * 1000,
     }
 
 
 def instances(count: int) -> list[Any]:
-    """Load-test instances, linked and paid, without an address."""
+    """Creates load-test instances, linked and paid; nothing listens at their webhook URL."""
     from instances.actions.load_test import open_load_test
 
     return open_load_test(count, url="http://127.0.0.1:9", parallel=False, guaranteed=False)
 
 
 def send_message(count: int, seconds: float, rate: float = 0.0) -> dict[str, float]:
-    """`sendMessage` over `count` instances, while the worker takes the messages out of their queues."""
+    """Measures `sendMessage` over `count` instances while the worker empties their queues."""
     from hooks.models import Endpoint
     from instances.models import OutgoingQueue
 
@@ -159,7 +159,7 @@ def send_message(count: int, seconds: float, rate: float = 0.0) -> dict[str, flo
     with site(worker=True) as (port, pids):
         text = "A message of the bench. " * 4
         requests = [post(instance, "sendMessage", {"phone": PHONE, "body": text}) for instance in found]
-        result = measured(port, pids, requests, seconds, b'{"sent":true', rate)
+        result = measure(port, pids, requests, seconds, b'{"sent":true', rate)
         wait_for(
             lambda: not OutgoingQueue.objects.filter(length__gt=0).exists(),
             "the queues are empty",
@@ -168,7 +168,7 @@ def send_message(count: int, seconds: float, rate: float = 0.0) -> dict[str, flo
 
 
 def fill(instance: Any, count: int) -> None:
-    """So many received messages of one chat, numbered from 1, by one statement."""
+    """Inserts `count` received messages of one chat, numbered from 1, with one statement."""
     from django.db import connection
 
     from instances.models import Chat, Instance
@@ -190,19 +190,19 @@ def fill(instance: Any, count: int) -> None:
 
 
 def messages(count: int, seconds: float) -> dict[str, float]:
-    """`messages` by lastMessageNumber, pages of 100 from all over an instance that has `count`."""
+    """Measures `messages` by lastMessageNumber: pages of 100 from 16 places in an instance with `count` messages."""
     empty()
     (instance,) = instances(1)
     fill(instance, count)
     starts = [int(count * share / 17) for share in range(16)]
     with site(worker=False) as (port, pids):
         requests = [get(instance, "messages", f"lastMessageNumber={start}") for start in starts]
-        return measured(port, pids, requests, seconds, b'{"messages":[{')
+        return measure(port, pids, requests, seconds, b'{"messages":[{')
 
 
 def main() -> None:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 5.0
-    with world():
+    with bench_database():
         for count, rate in ((10, 0.0), (1, 550.0), (1, 0.0)):
             print(f"sendMessage, {count}, {rate:g}/s", send_message(count, seconds, rate), flush=True)
         for count in (1000, 1_000_000):

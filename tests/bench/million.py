@@ -1,8 +1,8 @@
-"""A million hooks with an attempt each, written in seconds by generate_series: what plans and filters are tried on.
+"""A million hooks with an attempt each, inserted by generate_series in seconds, to test plans and filters with.
 
-Half of them are alice's one busy instance's, the rest is spread over 200 others, half of these alice's too. They are
-spread over 30 days, oldest first. Most are delivered; the answers, hosts, kinds and states that are rare are in the
-busy instance too, three or so each, for a filter that finds little has the most to search.
+Half of them belong to one busy instance of alice's; the rest is spread over 200 others, half of these alice's too.
+They are spread over 30 days, oldest first. Most are delivered. The busy instance also has about three each of the rare
+responses, hosts, kinds and states, because a filter that finds little has the most to search.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 
 OTHERS = 200
 RARE = {"host": "rare.example", "message": "true_rare@c.us_1", "chat": "rare@c.us"}
 
-# n % 1000 says what became of a hook: 920 delivered, 40 failed, 25 skipped, 5 retrying, 9 queued, 1 cancelled.
+# The state of a hook depends on n % 1000: 920 delivered, 40 failed, 25 skipped, 5 retrying, 9 queued, 1 cancelled.
 HOOKS = """
 INSERT INTO hooks_hook (public_id, endpoint_id, kind, body, message, chat, state, skip_reason, simulated, to_url,
     trigger, attempts_made, attempts_allowed, next_attempt_at, claim, created_at, finished_at,
@@ -56,7 +57,7 @@ FROM hooks_hook ORDER BY id
 
 
 class Million(NamedTuple):
-    """Who is in it: the keys of instances, and alice, to whom `busy` and `hers` belong."""
+    """Keys of alice (`owner`), of her instances `busy` and `hers`, and of bob's instances."""
 
     owner: int
     busy: int
@@ -65,7 +66,7 @@ class Million(NamedTuple):
 
 
 def fill(hooks: int = 1_000_000) -> Million:
-    """Into an empty database; about half a minute. Call empty() in the end."""
+    """Fills an empty database, in about half a minute. Call empty() at the end."""
     from accounts.actions.users import sign_up
     from hooks.models import Endpoint
     from instances.actions.lifecycle import create_instance
@@ -80,7 +81,7 @@ def fill(hooks: int = 1_000_000) -> Million:
     others = [key for pair in zip(hers, bobs, strict=True) for key in pair]
     Endpoint.objects.update(url="http://bot.example/hook")
     with connection.cursor() as cursor:
-        definitions = without_indexes(cursor)
+        definitions = drop_indexes(cursor)
         cursor.execute(HOOKS, {"busy": busy, "others": others, "count": OTHERS, "hooks": hooks})
         cursor.execute(ATTEMPTS)
         for definition in definitions:
@@ -94,19 +95,19 @@ def fill(hooks: int = 1_000_000) -> Million:
     return Million(alice.owner_id, busy, hers, bobs)
 
 
-def without_indexes(cursor: object) -> list[str]:
-    """Drop the indexes of both tables, for a fill in bulk; the statements that make them again."""
-    cursor.execute(  # type: ignore[attr-defined]
+def drop_indexes(cursor: CursorWrapper) -> list[str]:
+    """Drops the indexes of both tables before the bulk insert; returns the statements that create them again."""
+    cursor.execute(
         "SELECT indexname, indexdef FROM pg_indexes WHERE tablename IN ('hooks_hook', 'hooks_attempt')"
         " AND indexname NOT LIKE '%%_pkey' AND indexname NOT LIKE '%%_key'"
     )
-    found = cursor.fetchall()  # type: ignore[attr-defined]
+    found = cursor.fetchall()
     for name, _ in found:
-        cursor.execute(f'DROP INDEX "{name}"')  # type: ignore[attr-defined]
+        cursor.execute(f'DROP INDEX "{name}"')
     return [definition for _, definition in found]
 
 
 def empty() -> None:
-    """Delete what fill() wrote, and all other rows of these tables."""
+    """Deletes what fill() inserted, and all other rows of these tables."""
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE accounts_user, hooks_hook, hooks_measure, hooks_attempt CASCADE")

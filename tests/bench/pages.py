@@ -1,7 +1,7 @@
 """How long the server takes for each page, in an account whose busiest instance has half of a million hooks.
 
-`python -m tests.bench.pages` prints a table by itself; `make bench` calls measure() in its own world. A page of
-tests/chatapi/ui/pages.py that is not measured here must be in `NOT_HERE`, with its reason.
+`python -m tests.bench.pages` prints a table; `make bench` calls measure() on its own database. A page of
+tests/chatapi/ui/pages.py that is not measured here must be in `NOT_MEASURED`, with the reason.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ import time
 from typing import Any
 
 from tests.bench import million
-from tests.bench.environment import world
-from tests.bench.log_filters import ready_for_pages
+from tests.bench.environment import bench_database
+from tests.bench.log_filters import prepare_for_pages
 
 ROUNDS = 20
-# Pages that are the same however much there is: they read one person's few rows, or none.
-NOT_HERE = ("account_", "mfa_", "usersessions_", "shared:", "accounts:invitation")
+# Pages that do not depend on the amount of data: they read a few rows of one user, or none.
+NOT_MEASURED = ("account_", "mfa_", "usersessions_", "shared:", "accounts:invitation")
 
 
-def addresses(filled: million.Million) -> dict[str, str]:
-    """Each page's address for alice and her busiest instance: a delivered hook, a bin of 500 captures, a job."""
+def urls(filled: million.Million) -> dict[str, str]:
+    """Returns each page's URL for alice and her busiest instance, with a delivered hook, 500 captures and a job."""
     from django.urls import reverse
 
     from hooks.actions import redelivery
@@ -45,7 +45,7 @@ def addresses(filled: million.Million) -> dict[str, str]:
     }  # fmt: skip
     found = {}
     for name in QUERIES:
-        if name.startswith(NOT_HERE) or name == "instances:chat":
+        if name.startswith(NOT_MEASURED) or name == "instances:chat":
             continue
         more: dict[str, Any] = {}
         if name.startswith("testing:verification"):
@@ -60,25 +60,25 @@ def addresses(filled: million.Million) -> dict[str, str]:
 
 
 def measure() -> list[tuple[str, float]]:
-    """(page, 95th percentile of it in ms). It fills the database of a bench's world, and empties it again."""
+    """Returns (page, 95th percentile in ms). Fills the benchmark's database, and empties it again."""
     from django.test import Client
 
     from accounts.models import User
 
-    ready_for_pages()
+    prepare_for_pages()
     filled = million.fill()
     try:
         client = Client()
         client.force_login(User.objects.get(pk=filled.owner))
         found = []
-        for name, address in addresses(filled).items():
+        for name, url in urls(filled).items():
             times = []
             for _ in range(ROUNDS + 1):
                 began = time.perf_counter()
-                answer = client.get(address)
+                response = client.get(url)
                 times.append((time.perf_counter() - began) * 1000)
-                assert answer.status_code == 200, (name, answer.status_code)
-            times = sorted(times[1:])  # the first one warms the caches, as the day's first visitor does
+                assert response.status_code == 200, (name, response.status_code)
+            times = sorted(times[1:])  # the first request fills the caches and does not count
             found.append((name, times[int(len(times) * 0.95) - 1]))
         return found
     finally:
@@ -86,7 +86,7 @@ def measure() -> list[tuple[str, float]]:
 
 
 if __name__ == "__main__":
-    with world():
+    with bench_database():
         print("| page | p95, ms |\n| --- | --- |")
         for name, milliseconds in sorted(measure(), key=lambda one: -one[1]):
             print(f"| {name} | {milliseconds:.0f} |")

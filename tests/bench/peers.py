@@ -1,6 +1,6 @@
-"""What others do with the same hooks: `python -m tests.bench.peers requests|curl URL COUNT` prints the seconds.
+"""Other senders with the same hooks: `python -m tests.bench.peers requests|curl URL COUNT` prints the seconds.
 
-A plain loop of requests; and the bare CurlMulti loop, our own Transfer without a database, as the ceiling.
+A plain loop of requests, and a bare CurlMulti loop: the product's Transfer without a database, the upper limit.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def signed(data: bytes, number: int) -> dict[str, str]:
 
 
 def requests_loop(url: str, count: int) -> float:
-    """Signed POSTs by one requests.Session, one after the other, nothing written down; in seconds."""
+    """Sends signed POSTs with one requests.Session, one after the other, and stores nothing; returns the seconds."""
     import requests
 
     session = requests.Session()
@@ -45,7 +45,7 @@ def requests_loop(url: str, count: int) -> float:
 
 
 def bare_curl_multi(url: str, count: int, width: int = 200) -> float:
-    """Signed POSTs by our own Transfer in one CurlMulti, nothing written down; in seconds."""
+    """Sends signed POSTs with the product's Transfer in one CurlMulti, and stores nothing; returns the seconds."""
     import django
 
     django.setup()
@@ -80,24 +80,24 @@ LOOPS: dict[str, Callable[[str, int], float]] = {"requests": requests_loop, "cur
 
 
 def measure(which: str, count: int) -> dict[str, float]:
-    """One of LOOPS in a process of its own; as scenarios.backlog(), and the receiver's CPU seconds per 1 000."""
+    """Runs one of LOOPS in its own process; returns the rate, the CPU seconds per 1 000, and the peak memory."""
     with Receiver() as receiver:
         process = subprocess.Popen(
             [sys.executable, "-m", "tests.bench.peers", which, receiver.url, str(count)],
             cwd=ROOT, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert process.stdout and process.stdin
-        wait_for(lambda: receiver.ask("counts")["came"], "the first request")
-        with Meter([process.pid], []) as sender, Meter([], [receiver.pid]) as taker:
-            first = receiver.ask("counts")["came"]
+        wait_for(lambda: receiver.get("counts")["received"], "the first request")
+        with Meter([process.pid], []) as sender, Meter([], [receiver.pid]) as receiving:
+            first = receiver.get("counts")["received"]
             seconds = float(process.stdout.readline())
-        process.stdin.close()  # it waits for that, so that its CPU seconds could be read
+        process.stdin.close()  # the process waits for this, so its CPU seconds could be read
         process.wait()
     return {
         "rate": count / seconds,
-        "cpu": (sender.cpu + taker.cpu) * 1000 / (count - first),
+        "cpu": (sender.cpu + receiving.cpu) * 1000 / (count - first),
         "memory": sender.peak,
-        "receiver_cpu": taker.cpu * 1000 / (count - first),
+        "receiver_cpu": receiving.cpu * 1000 / (count - first),
     }
 
 

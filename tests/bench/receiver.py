@@ -1,9 +1,9 @@
-"""A receiver quick enough not to be the limit: `python -m tests.bench.receiver [--delay MS]`.
+"""A receiver that is too fast to limit a sender: `python -m tests.bench.receiver [--delay MS]`.
 
-Raw asyncio, no HTTP library: it finds the end of each POST by its Content-Length, answers 200 and counts. The
-first segment of the path says how: /hang/… is never answered, /slow/… after 20 ms, all else at once or after
---delay. It prints its port. GET /counts gives {"came", "hanging", "inversions" (of `seq_no`, per path)};
-GET /arrivals a list of [path, seq_no, clock in ns] of all but the hanging; GET /reset forgets.
+Raw asyncio without an HTTP library: it finds the end of each POST by its Content-Length, responds with 200 and
+counts. The path decides when: /hang/… gets no response, /slow/… after 20 ms, others immediately or after --delay. It
+prints its port. GET /counts returns {"received", "hanging", "inversions" (of `seq_no`, per path)}, GET /arrivals a
+list of [path, seq_no, clock in ns] without the hanging requests; GET /reset sets the counts to 0.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 SEQUENCE = re.compile(rb'"seq_no": ?(\d+)')
 SLOW = 0.02
@@ -27,12 +27,12 @@ class Counts:
         self.reset()
 
     def reset(self) -> None:
-        self.came = self.hanging = self.inversions = 0
+        self.received = self.hanging = self.inversions = 0
         self.highest: dict[bytes, int] = {}
         self.arrivals: list[tuple[bytes, int, int]] = []
 
-    def note(self, path: bytes, body: bytes) -> None:
-        self.came += 1
+    def record(self, path: bytes, body: bytes) -> None:
+        self.received += 1
         if found := SEQUENCE.search(body):
             number = int(found[1])
             self.arrivals.append((path, number, time.time_ns()))
@@ -41,15 +41,15 @@ class Counts:
             else:
                 self.highest[path] = number
 
-    def answer(self, path: bytes) -> bytes:
-        said: object = None
+    def response(self, path: bytes) -> bytes:
+        result: object = None
         if path == b"/counts":
-            said = {"came": self.came, "hanging": self.hanging, "inversions": self.inversions}
+            result = {"received": self.received, "hanging": self.hanging, "inversions": self.inversions}
         elif path == b"/arrivals":
-            said = [(path.decode(), number, at) for path, number, at in self.arrivals]
+            result = [(path.decode(), number, at) for path, number, at in self.arrivals]
         elif path == b"/reset":
             self.reset()
-        body = json.dumps(said).encode()
+        body = json.dumps(result).encode()
         return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
@@ -78,22 +78,22 @@ class Post(asyncio.Protocol):
             method, path, _ = head.split(b" ", 2)
             body, self.buffer = self.buffer[end + 4 : whole], self.buffer[whole:]
             if method == b"GET":
-                self.transport.write(self.counts.answer(path))
+                self.transport.write(self.counts.response(path))
             elif path.startswith(b"/hang/"):
                 self.counts.hanging += not self.hangs
                 self.hangs = True
             else:
-                self.counts.note(path, body)
+                self.counts.record(path, body)
                 delay = SLOW if path.startswith(b"/slow/") else self.delay
                 if delay:
-                    self.loop.call_later(delay, self.transport.write, ANSWER)
+                    self.loop.call_later(delay, self.transport.write, RESPONSE)
                 else:
-                    self.transport.write(ANSWER)
+                    self.transport.write(RESPONSE)
 
 
 async def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--delay", type=float, default=0.0, help="ms before each answer")
+    parser.add_argument("--delay", type=float, default=0.0, help="ms before each response")
     options = parser.parse_args()
     counts = Counts()
     loop = asyncio.get_running_loop()

@@ -27,13 +27,13 @@ class Row:
 
 
 @dataclass
-class Promise:
+class Requirement:
     """A row of the second table: a figure and its requirement."""
 
     what: str
     measured: str
-    wanted: str
-    kept: bool
+    required: str
+    is_met: bool
 
 
 def machine() -> str:
@@ -61,11 +61,11 @@ def rates_table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def promises_table(promises: list[Promise]) -> str:
+def requirements_table(requirements: list[Requirement]) -> str:
     lines = ["| what | measured | required | met |", "| --- | --- | --- | --- |"]
     lines += [
-        f"| {one.what} | {one.measured} | {one.wanted} | {'yes' if one.kept else '**no**'} |"
-        for one in promises
+        f"| {one.what} | {one.measured} | {one.required} | {'yes' if one.is_met else '**no**'} |"
+        for one in requirements
     ]
     return "\n".join(lines)
 
@@ -106,7 +106,7 @@ about 500 bytes, signed.{how}
 
 ## Requirements
 
-{promises}
+{requirements}
 
 ## How to read it
 
@@ -129,12 +129,12 @@ about 500 bytes, signed.{how}
 """
 
 
-def tables(rows: list[Row], promises: list[Promise], notes: list[str]) -> str:
+def tables(rows: list[Row], requirements: list[Requirement], notes: list[str]) -> str:
     text = "\n".join(f"- {note}" for note in notes)
-    return "\n\n".join([rates_table(rows), text, promises_table(promises)])
+    return "\n\n".join([rates_table(rows), text, requirements_table(requirements)])
 
 
-def write(rows: list[Row], promises: list[Promise], notes: list[str], how: str) -> str:
+def write(rows: list[Row], requirements: list[Requirement], notes: list[str], how: str) -> str:
     """Writes docs/performance.md and its chart; returns the text to print."""
     text = "\n".join(f"- {note}" for note in notes)
     page = PAGE.format(
@@ -143,8 +143,8 @@ def write(rows: list[Row], promises: list[Promise], notes: list[str], how: str) 
         how=f" {how}" if how else "",
         rates=rates_table(rows),
         notes=text,
-        promises=promises_table(promises),
+        requirements=requirements_table(requirements),
     )
     (DOCS / "performance.svg").write_text(chart(rows))
     (DOCS / "performance.md").write_text(page)
-    return tables(rows, promises, notes)
+    return tables(rows, requirements, notes)

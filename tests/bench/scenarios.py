@@ -1,4 +1,4 @@
-"""What is measured of ours: backlogs, the way from commit to request, isolation, memory."""
+"""The measurements of Chat API: backlogs, the time from commit to request, isolation, memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LANES = 100
 
 
 def load(count: int, url: str, *words: str, instances: int = LANES) -> None:
-    """`manage.py hooks load`."""
+    """Runs `manage.py hooks load`."""
     from django.core.management import call_command
 
     call_command(
@@ -36,7 +36,7 @@ def analyse() -> None:
 
 
 def backlog(hooks: int, *, parallel: bool, delay: float = 0.0) -> dict[str, float]:
-    """Deliver what has gathered. The rate is from the first request to the last row written."""
+    """Measures the delivery of a backlog, from the first request to the last stored result."""
     from hooks.load_test import all_finished
 
     empty()
@@ -45,31 +45,31 @@ def backlog(hooks: int, *, parallel: bool, delay: float = 0.0) -> dict[str, floa
         lanes = keys()
         analyse()
         with dispatcher() as process:
-            wait_for(lambda: receiver.ask("counts")["came"], "the first request", process=process)
+            wait_for(lambda: receiver.get("counts")["received"], "the first request", process=process)
             with (
                 Meter([process.pid], []) as sender,
                 Meter([], [postgres_pid()]) as database,
-                Meter([], [receiver.pid]) as taker,
+                Meter([], [receiver.pid]) as receiving,
             ):
-                began, first = time.perf_counter(), receiver.ask("counts")["came"]
-                wait_for(lambda: all_finished(lanes), "all is delivered", process=process)
+                began, first = time.perf_counter(), receiver.get("counts")["received"]
+                wait_for(lambda: all_finished(lanes), "all hooks are delivered", process=process)
                 seconds = time.perf_counter() - began
         each = 1000 / (hooks - first)
         return {
             "rate": (hooks - first) / seconds,
-            "cpu": (sender.cpu + database.cpu + taker.cpu) * each,
+            "cpu": (sender.cpu + database.cpu + receiving.cpu) * each,
             "sender_cpu": sender.cpu * each,
             "database_cpu": database.cpu * each,
-            "receiver_cpu": taker.cpu * each,
+            "receiver_cpu": receiving.cpu * each,
             "memory": sender.peak,
-            "inversions": receiver.ask("counts")["inversions"],
+            "inversions": receiver.get("counts")["inversions"],
         }
 
 
 def steady(receiver: Receiver, lanes: list[int], rate: float, seconds: float) -> list[float]:
-    """Emit so many events a second, one a transaction, over these instances in turn.
+    """Emits `rate` events per second, one per transaction, for these instances in turn.
 
-    Returns the ms from each commit to its request, sorted, of all that do not go to a hanging endpoint.
+    Returns the ms from each commit to its request, sorted, except for hooks to hanging endpoints.
     """
     from django.db import transaction
 
@@ -93,7 +93,7 @@ def steady(receiver: Receiver, lanes: list[int], rate: float, seconds: float) ->
     expected = sum(not path.startswith("/hang/") for path, _ in committed)
 
     def arrived() -> list[Any]:
-        return [entry for entry in receiver.ask("arrivals") if (entry[0], entry[1]) in committed]
+        return [entry for entry in receiver.get("arrivals") if (entry[0], entry[1]) in committed]
 
     until = time.monotonic() + 30
     while len(found := arrived()) < expected and time.monotonic() < until:
@@ -103,19 +103,19 @@ def steady(receiver: Receiver, lanes: list[int], rate: float, seconds: float) ->
     return sorted((at - committed[path, number]) / 1e6 for path, number, at in found)
 
 
-def part(waits: list[float], share: float) -> float:
+def percentile(waits: list[float], share: float) -> float:
     return waits[min(int(len(waits) * share), len(waits) - 1)]
 
 
 def wake_up(rate: float, seconds: float) -> dict[str, float]:
-    """ms from the commit to the request, everything else at rest."""
+    """Measures the ms from commit to request while nothing else is sent."""
     empty()
     with Receiver() as receiver:
         load(LANES, receiver.url)
         with dispatcher():
-            wait_for(lambda: receiver.ask("counts")["came"] >= LANES, "the first round")
+            wait_for(lambda: receiver.get("counts")["received"] >= LANES, "the first round")
             waits = steady(receiver, keys(), rate, seconds)
-    return {"p50": part(waits, 0.5), "p99": part(waits, 0.99)}
+    return {"p50": percentile(waits, 0.5), "p99": percentile(waits, 0.99)}
 
 
 def send_to(lanes: Iterable[int], url: str, group: str) -> None:
@@ -125,10 +125,11 @@ def send_to(lanes: Iterable[int], url: str, group: str) -> None:
         Endpoint.objects.filter(pk=key).update(url=f"{url}/{group}/{key}", parallel=group == "hang")
 
 
-def beside(disturbance: str, rate: float, seconds: float, flood: int = 0) -> float:
-    """p99 of the quiet endpoints' ms from commit to request, beside a disturbance: "", "hang" or "flood".
+def isolation(disturbance: str, rate: float, seconds: float, flood: int = 0) -> float:
+    """Returns the p99 of the ms from commit to request at the undisturbed endpoints; `disturbance` is one of:
 
-    "hang": a tenth of the 100 endpoints never answer, with parallelHooks, 16 of their hooks hanging at a time.
+    "": none.
+    "hang": a tenth of the 100 endpoints never respond; they have parallelHooks, so each has 16 hooks in flight.
     "flood": one lane has `flood` hooks waiting, and its endpoint takes 20 ms for each.
     """
     empty()
@@ -137,23 +138,23 @@ def beside(disturbance: str, rate: float, seconds: float, flood: int = 0) -> flo
         lanes = keys()
         noisy = lanes[::10] if disturbance == "hang" else lanes[:1]
         with dispatcher():
-            wait_for(lambda: receiver.ask("counts")["came"] >= LANES, "the first round")
+            wait_for(lambda: receiver.get("counts")["received"] >= LANES, "the first round")
             if disturbance == "hang":
                 send_to(noisy, receiver.url, "hang")
-                pile_up(noisy, 200)
-                wait_for(lambda: receiver.ask("counts")["hanging"] >= 100, "endpoints hang")
+                queue_hooks(noisy, 200)
+                wait_for(lambda: receiver.get("counts")["hanging"] >= 100, "endpoints hang")
             elif disturbance == "flood":
                 send_to(noisy, receiver.url, "slow")
-                pile_up(noisy, flood)
-                wait_for(lambda: receiver.ask("counts")["came"] >= LANES + 5, "the flood")
+                queue_hooks(noisy, flood)
+                wait_for(lambda: receiver.get("counts")["received"] >= LANES + 5, "the flood")
             quiet = [lane for lane in lanes if lane not in noisy]
             emit_to = lanes if disturbance == "hang" else quiet
             waits = steady(receiver, emit_to, rate * len(emit_to) / len(quiet), seconds)
-    return part(waits, 0.99)
+    return percentile(waits, 0.99)
 
 
-def pile_up(lanes: list[int], each: int) -> None:
-    """So many queued hooks in each of these lanes, written by one statement, as if emitted."""
+def queue_hooks(lanes: list[int], each: int) -> None:
+    """Inserts `each` queued hooks into each of these lanes with one statement, like emit() would."""
     from django.db import connection, transaction
 
     from hooks.outbox import CHANNEL
@@ -178,20 +179,20 @@ def pile_up(lanes: list[int], each: int) -> None:
 
 
 def in_flight(waiting: int, seconds: float) -> dict[str, float]:
-    """The dispatcher's memory with 1 000 requests hanging and `waiting` hooks behind them."""
+    """Measures the dispatcher's memory with 1 000 hanging requests and `waiting` hooks queued behind them."""
     empty()
     with Receiver() as receiver:
         load(1000, receiver.url, instances=1000)
         lanes = keys()
         with dispatcher() as process:
-            wait_for(lambda: receiver.ask("counts")["came"] >= 1000, "the first round")
+            wait_for(lambda: receiver.get("counts")["received"] >= 1000, "the first round")
             send_to(lanes, receiver.url, "hang")
-            pile_up(lanes, waiting // len(lanes))
-            wait_for(lambda: receiver.ask("counts")["hanging"] >= 990, "1 000 requests hang")
+            queue_hooks(lanes, waiting // len(lanes))
+            wait_for(lambda: receiver.get("counts")["hanging"] >= 990, "1 000 requests hang")
             with Meter([process.pid], []) as meter:
                 time.sleep(seconds)
             return {
-                "hanging": receiver.ask("counts")["hanging"],
+                "hanging": receiver.get("counts")["hanging"],
                 "pss": meter.peak,
                 "resident": resident_peak(process.pid),
             }
