@@ -1,4 +1,4 @@
-"""The search of the instance chooser, for users with more instances than its list holds."""
+"""The search of the instance chooser."""
 
 from __future__ import annotations
 

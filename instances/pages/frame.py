@@ -7,6 +7,7 @@ asks, so fragments for htmx cost nothing. Views take the chosen instance from `c
 from functools import cached_property
 from typing import Any
 
+from django.db.models import Case, When
 from django.http import HttpRequest
 from django.template import Context
 from django.urls import Resolver404, ResolverMatch, resolve, reverse
@@ -25,6 +26,8 @@ from instances.pages.overview.first_steps import Step, first_steps
 SESSION_KEY = "instance"
 # The chooser lists this many instances; its search asks the server for the others.
 CHOOSER_SIZE = 50
+# A list of this many is seen at a glance.
+WITHOUT_SEARCH = 7
 # Pages of these URL namespaces are about one instance: `?instance=` selects it. Upper apps add theirs.
 _instance_namespaces = {"log", "docs"}
 # These pages show all first steps, or are one of them; the strip would repeat them.
@@ -52,6 +55,7 @@ class InstanceFrame:
         self.request = request
         # REST framework sets None as the user of a page that takes no key; the session has the user.
         self.user = user_of(request)
+        self._shown_number: int | None = None
 
     @classmethod
     def of(cls, request: HttpRequest) -> "InstanceFrame":
@@ -66,6 +70,14 @@ class InstanceFrame:
     def is_signed_in(self) -> bool:
         return self.user.is_authenticated
 
+    def show(self, instance: Instance) -> None:
+        """The page is about `instance`, which it found through one of its rows: a hook, a redelivery, a bin.
+
+        Then the chooser names it too, whatever the URL or the session say. No query until a template asks.
+        """
+        self._shown_number = instance.number
+        self.__dict__.pop("instance", None)
+
     @cached_property
     def instances(self) -> list[Instance]:
         """The user's instances for the chooser: the first CHOOSER_SIZE."""
@@ -75,9 +87,20 @@ class InstanceFrame:
         return list(visible[:CHOOSER_SIZE])
 
     def search(self, words: str) -> list[Instance]:
-        """The user's instances that match, as the list of instances finds them: the first CHOOSER_SIZE."""
+        """The user's instances that match, as the list of instances finds them: the first CHOOSER_SIZE.
+
+        Those with all the words in their name come first: a digit is part of many phone numbers and URLs.
+        """
         visible = Instance.objects.visible_to(self.user).select_related("owner__owner")
-        return list(search.found(visible, words)[:CHOOSER_SIZE])
+        found = search.found(visible, words)
+        if words.split():
+            rank = Case(When(name__icontains=words, then=0), When(search.in_name(words), then=1), default=2)
+            found = found.annotate(name_rank=rank).order_by("name_rank", *Instance._meta.ordering)
+        return list(found[:CHOOSER_SIZE])
+
+    @property
+    def has_search(self) -> bool:
+        return len(self.instances) > WITHOUT_SEARCH
 
     @property
     def has_more(self) -> bool:
@@ -103,7 +126,9 @@ class InstanceFrame:
         return access.may_change(self.user, instance)
 
     def asked_number(self) -> int | None:
-        """The number in the URL, if any."""
+        """The number of the instance that the page is about, or the one in the URL, if any."""
+        if self._shown_number is not None:
+            return self._shown_number
         match = self.request.resolver_match
         given = str((match and match.kwargs.get("number")) or self.request.GET.get("instance") or "")
         return parse_digits(given, max_digits=INSTANCE_NUMBER_DIGITS)

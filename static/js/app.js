@@ -72,15 +72,19 @@
     const seconds = (now - then) / 1000;
     const distance = Math.abs(seconds);
     if (distance < 5) return "just now";
-    const [size, unit] = [
+    const units = [
       [86400, "day"],
       [3600, "h"],
       [60, "min"],
       [1, "s"],
-    ].find(([s]) => distance >= s);
-    const count = Math.floor(distance / size);
-    const words = `${count} ${unit}${unit === "day" && count > 1 ? "s" : ""}`;
-    return seconds > 0 ? `${words} ago` : `in ${words}`;
+    ];
+    const words = (count, unit) => `${count} ${unit}${unit === "day" && count > 1 ? "s" : ""}`;
+    const place = units.findIndex(([size]) => distance >= size);
+    const [size, unit] = units[place];
+    if (seconds > 0) return `${words(Math.floor(distance / size), unit)} ago`;
+    const count = Math.floor(distance / size + 0.5);
+    const larger = units[place - 1];
+    return `in ${larger && count * size >= larger[0] ? words(1, larger[1]) : words(count, unit)}`;
   }
   // -- countdowns: data-countdown holds the end (ISO 8601); at zero, the text of data-ended replaces it
   function remaining(end, now) {
@@ -110,19 +114,6 @@
     }
   }
 
-  // -- filter: an input whose data-filter is the selector of the rows to filter
-  function filter(input) {
-    const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);
-    let shown = 0;
-    for (const row of $$(input.dataset.filter)) {
-      const fits = words.every((word) => row.textContent.toLowerCase().includes(word));
-      row.hidden = !fits;
-      shown += fits;
-    }
-    const none = document.querySelector(input.dataset.filterNone || "#no-such-element");
-    if (none) none.hidden = shown > 0;
-  }
-
   document.addEventListener("click", (event) => {
     const at = (selector) => event.target.closest(selector);
     const theme = at("[data-theme-value]");
@@ -136,9 +127,6 @@
     if (revealButton) return reveal(revealButton);
     const closer = at("[data-close]");
     if (closer) return void closer.closest(closer.dataset.close).remove();
-  });
-  document.addEventListener("input", (event) => {
-    if (event.target.matches("[data-filter]")) filter(event.target);
   });
   // -- selecting rows: a form with data-bulk; its checkboxes refer to it by `form`, [data-bulk-all] selects all
   function countSelected(form) {

@@ -31,7 +31,7 @@
       return [place ? ", " : " ", mono, ` ${old} → ${now}`];
     });
     words.replaceChildren(count, ...list);
-    form.querySelector(".savebar-said")?.remove(); // the result of the previous save
+    form.querySelector(".savebar-result")?.remove(); // the result of the previous save
   }
   const showAll = () => forms().forEach(show);
 

@@ -53,7 +53,7 @@ def live_context(instance: Instance, conversation: Conversation, *, after: int, 
     ]
     digests = {
         "ticks": conversations.digest(states),
-        "own": conversations.digest([state, instance.battery, instance.is_paid, instance.is_stopped]),
+        "own": conversations.digest([state, instance.shown_status, instance.battery, instance.is_stopped]),
         "contact": conversations.digest(behaviour),
         "hooks": created.digest,
     }

@@ -100,3 +100,15 @@ def test_the_log_shows_the_whole_reason_for_a_skip(owner_page: Page, product: Pr
     assert shown.evaluate(
         "(one) => one.scrollWidth <= one.clientWidth && getComputedStyle(one).textOverflow === 'clip'"
     )
+
+
+def test_a_saved_flag_is_confirmed_in_the_window(owner_page: Page, day: walk.Day) -> None:
+    owner_page.goto(f"/instances/{day.night}/")
+    for name in ("ackNotificationsOn", "parallelHooks"):
+        switch = owner_page.locator(f"#flag-{name}")
+        switch.scroll_into_view_if_needed()
+        switch.click()
+        owner_page.get_by_role("button", name="Save changes").click()
+        confirmation = owner_page.locator("#flags").get_by_text("Saved.", exact=True)
+        expect(confirmation).to_be_visible()
+        assert is_in_window(confirmation)

@@ -93,14 +93,22 @@ def page_is_read_only(context: Context) -> bool:
 
 
 def relative(moment: datetime, now: datetime) -> str:
-    """`moment` as seen from `now`: "just now", "5 min ago", "in 3 h", "12 days ago"."""
+    """`moment` as seen from `now`: "just now", "5 min ago", "in 3 h", "12 days ago".
+
+    The past is counted in complete units, the future is rounded: a link valid for 7 days ends "in 7 days" at once.
+    """
     seconds = (now - moment).total_seconds()
     distance = abs(seconds)
     if distance < 5:
         return "just now"
-    size, unit = next((size, unit) for size, unit in durations.UNITS if distance >= size)
-    words = durations.with_unit(int(distance // size), unit)
-    return f"{words} ago" if seconds > 0 else f"in {words}"
+    place = next(place for place, (size, _) in enumerate(durations.UNITS) if distance >= size)
+    size, unit = durations.UNITS[place]
+    if seconds > 0:
+        return f"{durations.with_unit(int(distance // size), unit)} ago"
+    count = int(distance / size + 0.5)
+    if place and count * size >= durations.UNITS[place - 1][0]:  # 60 min are 1 h
+        count, unit = 1, durations.UNITS[place - 1][1]
+    return f"in {durations.with_unit(count, unit)}"
 
 
 @register.filter

@@ -7,6 +7,8 @@ Every page costs the same.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
+from operator import and_
 from typing import Any, NamedTuple
 
 from django.db.models import Case, CharField, Count, F, IntegerField, Q, Value, When
@@ -117,6 +119,11 @@ def found(rows: Any, q: str) -> Any:
             | Q(endpoint__url__icontains=word)
         )
     return rows
+
+
+def in_name(q: str) -> Q:
+    """The condition that every word is in the name."""
+    return reduce(and_, (Q(name__icontains=word) for word in q.split()), Q())
 
 
 def rows_after(order: list[tuple[str, bool]], row: Any) -> Q:

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 
 from instances.models import Instance
 from instances.pages import status_texts
+from instances.pages.frame import current_instance
 from instances.pages.instance_list import search
 from instances.pages.overview.delivery_counts import DeliveryCounts, count_deliveries
 from instances.pages.overview.first_steps import first_steps
@@ -37,6 +38,8 @@ def instance_list(request: HttpRequest) -> HttpResponse:
         begins = search.GROUPS[rank].word if asked.grouped and rank != before else ""
         cards.append(Card(instance, status_texts.describe(instance), counts[instance.pk], begins))
         before = rank
+    in_chooser = current_instance(request)
+    chosen = next((instance for instance in page.instances if instance == in_chooser), None)
     context = {
         "asked": asked,
         "cards": cards,
@@ -44,6 +47,7 @@ def instance_list(request: HttpRequest) -> HttpResponse:
         "total": page.total,
         "sorts": search.SORTS,
         "more": page.more,
-        "steps": first_steps(page.instances[0]) if page.instances and asked.is_plain else [],
+        "chosen": chosen,
+        "steps": first_steps(chosen) if chosen and asked.is_plain else [],
     }
     return render(request, "instances/pages/instance_list/list.html", context)

@@ -19,6 +19,7 @@ from hooks.explain import body_dropped_words, explain_hook, waits_for_url
 from hooks.models import Hook, State
 from instances.models import Instance
 from instances.pages import access
+from instances.pages.frame import InstanceFrame
 from instances.pages.log.attempts import show
 from instances.pages.log.list_views import live_cursor
 from instances.pages.log.timeline import timeline_of
@@ -33,6 +34,7 @@ def visible_hook(request: HttpRequest, public_id: UUID) -> Hook:
     visible = Hook.objects.of_instances(Instance.objects.visible_to(request.user))
     found = get_object_or_404(visible.select_related("endpoint__instance"), public_id=public_id)
     access.may_change(request.user, found.endpoint.instance)
+    InstanceFrame.of(request).show(found.endpoint.instance)
     return found
 
 

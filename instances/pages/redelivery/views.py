@@ -18,6 +18,7 @@ from hooks.models import OPEN_JOBS, JobState, Redelivery, RedeliveryQuerySet
 from instances.models import Instance
 from instances.pages import access
 from instances.pages.chosen_instance import chosen_instance, require_changeable_instance
+from instances.pages.frame import InstanceFrame
 from instances.pages.log.filters import TIMES, Filters, input_value
 
 JOBS_SHOWN = 50
@@ -153,6 +154,7 @@ def job(request: HttpRequest, public_id: UUID) -> HttpResponse:
     context["paused_lanes"] = [part.endpoint for part in context["parts"] if part.endpoint.paused_at]
     context["instance"] = context["parts"][0].endpoint.instance
     access.may_change(request.user, context["instance"])
+    InstanceFrame.of(request).show(context["instance"])
     if "seen" in request.GET:
         if request.GET["seen"] == context["cursor"]:
             return HttpResponse(status=204)

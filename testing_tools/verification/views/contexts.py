@@ -13,6 +13,7 @@ from chatapi.ui import hex_dump, request_snippets
 from chatapi.ui.numbers import parse_digits
 from hooks.models import Endpoint
 from instances.pages import access
+from instances.pages.frame import InstanceFrame
 from testing_tools.verification import copy_as, responses
 from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.exports import FORMATS
@@ -32,7 +33,10 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def visible_bin(request: HttpRequest, key: str) -> Bin:
     """Returns the bin with this key; 404 if the user cannot see it."""
     visible = Bin.objects.visible_to(request.user)
-    return get_object_or_404(visible.select_related("instance__endpoint", "instance__owner"), key=key)
+    bin = get_object_or_404(visible.select_related("instance__endpoint", "instance__owner"), key=key)
+    if bin.instance is not None:
+        InstanceFrame.of(request).show(bin.instance)
+    return bin
 
 
 def changeable_bin(request: HttpRequest, key: str) -> Bin:

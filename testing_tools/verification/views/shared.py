@@ -1,6 +1,6 @@
 """A shared bin, or one of its captures, for anyone who has the link.
 
-These pages ignore who is signed in, set no cookies, and change nothing.
+These pages ignore who is signed in, set no cookies, and change nothing. Notes stay private to the bin's users.
 """
 
 from collections.abc import Callable
@@ -50,7 +50,7 @@ def page(request: HttpRequest, share: Share, token: str, context: dict[str, Any]
         "share": share,
         "token": token,
         "bin": share.bin,
-        "captures": captures[:PAGE_SIZE],
+        "captures": [without_note(capture) for capture in captures[:PAGE_SIZE]],
         "has_older": len(captures) > PAGE_SIZE,
         "shared": True,
         "csp_nonce": getattr(request, "csp_nonce", ""),
@@ -84,6 +84,11 @@ def part(request: HttpRequest, share: Share, token: str, public_id: str, index: 
     return part_file(shared_capture(share, public_id), index)
 
 
+def without_note(capture: Capture) -> Capture:
+    capture.note = ""
+    return capture
+
+
 def shared_capture(share: Share, public_id: str) -> Capture:
     found = shares.captures_of(share).filter(public_id=public_id).first()
     if found is None:
@@ -93,4 +98,5 @@ def shared_capture(share: Share, public_id: str) -> Capture:
 
 def shared_capture_context(request: HttpRequest, share: Share, capture: Capture) -> dict[str, Any]:
     capture.bin = share.bin
+    without_note(capture)
     return capture_context(capture, shared=True) | {"tab": chosen_tab(request)}

@@ -70,3 +70,27 @@ def test_a_shared_instance_says_whose_account_it_is_in(client: Client) -> None:
 
     assert page.count("in the account of Alice&#x27;s shops</span>") == 1
     assert "in the account of max@example.org" not in page
+
+
+def test_the_search_puts_matching_names_first(client: Client, instances: list[Instance]) -> None:
+    """Digits of a name are part of many numbers: the number of "Load test 10" contains 97."""
+    owner = instances[0].owner
+    for place in range(10, 14):
+        InstanceFactory(owner=owner, name=f"Load test {place}", number=1_970_000 + place)
+    wanted = InstanceFactory(owner=owner, name="Load test 97", number=1_555_000)
+
+    found = rows(client, q="load test 97", at="/log/")
+    assert found[0] == (f"/log/?instance={wanted.number}", "Load test 97")
+    assert len(found) == pages_frame.CHOOSER_SIZE
+    assert rows(client, q="97 load", at="/log/")[0][1] == "Load test 97"
+
+
+def test_the_chooser_has_one_search_whatever_the_number_of_instances(client: Client) -> None:
+    alice = AccountFactory(email="alice@example.org")
+    client.force_login(alice.owner)
+    for place in range(pages_frame.WITHOUT_SEARCH):
+        InstanceFactory(owner=alice, name=f"Shop {place}")
+    assert "Find an instance" not in client.get("/account/").text
+    InstanceFactory(owner=alice, name="One more")
+    page = client.get("/account/").text
+    assert 'hx-get="/testing/chooser/?at=/account/"' in page

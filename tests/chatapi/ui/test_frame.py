@@ -13,8 +13,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from chatapi.ui.templatetags import ui
-from hooks.models import Endpoint
+from hooks.actions import redelivery
+from hooks.models import Endpoint, Hook, State
+from instances.actions.messages import receive_message
+from instances.actions.settings import change_settings
 from instances.models import Instance
+from testing_tools.verification.models import Bin
 from tests.factories import AccountFactory, InstanceFactory
 
 pytestmark = pytest.mark.django_db
@@ -51,6 +55,38 @@ def test_a_number_that_is_none_of_ones_own_chooses_nothing(
     client: Client, two: tuple[Instance, Instance], given: str
 ) -> None:
     assert chosen(client, f"/account/?instance={given}") == "First"
+
+
+def test_the_chooser_names_the_instance_of_a_hook_a_redelivery_and_a_bin(
+    client: Client, two: tuple[Instance, Instance]
+) -> None:
+    """Whatever the session and the query string say."""
+    second = two[1]
+    change_settings(second, changes={"webhookUrl": "https://example.com/hook"})
+    receive_message(second, sender="15550100101", body="hello")
+    hook = Hook.objects.latest("pk")
+    Hook.objects.filter(pk=hook.pk).update(state=State.FAILED, finished_at=timezone.now())
+    job = redelivery.plan(Instance.objects.filter(pk=second.pk), wanted={}, acting_user=second.owner.owner)
+    bin = Bin.objects.create(instance=second, key="abcdefgh")
+    addresses = (
+        f"/log/{hook.public_id}/",
+        f"/log/redeliveries/{job.public_id}/",
+        f"/testing/bins/{bin.key}/",
+        f"/testing/bins/{bin.key}/share/",
+    )
+    for address in addresses:
+        for query in ("", f"?instance={two[0].number}"):
+            assert chosen(client, "/account/?instance=" + str(two[0].number)) == "First"
+            assert chosen(client, address + query) == "Second"
+            assert chosen(client) == "Second"  # the pages after it
+
+
+def test_the_list_shows_the_first_steps_of_the_chosen_instance(
+    client: Client, two: tuple[Instance, Instance]
+) -> None:
+    for instance in two:
+        page = client.get(f"/instances/?instance={instance.number}").text
+        assert f"First steps with {instance.name}" in page
 
 
 def test_the_instance_of_somebody_else_cannot_be_chosen(

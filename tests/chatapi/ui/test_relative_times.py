@@ -31,6 +31,8 @@ LIMITS = (
     DAY - 1,
     DAY,
     2 * DAY,
+    90 * 60,
+    36 * 3600,
     7 * DAY,
     31 * DAY,
     366 * DAY,
@@ -59,3 +61,15 @@ def test_a_relative_time_has_the_same_words_in_python_and_in_app_js() -> None:
     assert {"just now", "5 s ago", "in 1 min", "1 h ago", "in 1 day", "366 days ago"} <= set(
         in_python.values()
     )
+
+
+def test_a_time_ahead_is_rounded_so_that_seven_days_are_not_six() -> None:
+    ahead = {
+        "in 7 days": timedelta(days=7, seconds=-1),
+        "in 30 min": timedelta(minutes=30, milliseconds=-1),
+        "in 1 h": timedelta(hours=1, seconds=-1),
+        "in 1 day": timedelta(days=1, seconds=-1),
+        "in 1 min": timedelta(minutes=1, milliseconds=-1),
+        "in 2 h": timedelta(minutes=90),
+    }
+    assert {words: ui.relative(NOW + span, NOW) for words, span in ahead.items()} == {w: w for w in ahead}

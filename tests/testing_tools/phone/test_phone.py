@@ -216,6 +216,15 @@ def test_the_phone_is_logged_out_and_linked_again(alice, instance):
     assert instance.account_status == "authenticated"
 
 
+def test_the_chooser_follows_the_phone(alice, instance):
+    page = alice.get(f"{PAGE}{QUERY}").text
+    act(alice, "own", event="log_out")
+    update = poll(alice, page).text
+    badge = re.search(r'id="chooser-state"\s+hx-swap-oob="true"\s*>.*?</svg>(.+?)</span>', update)
+    assert badge
+    assert badge[1] == "Waiting for the scan"
+
+
 @pytest.mark.parametrize(
     ("event", "back", "status", "substatus"),
     [

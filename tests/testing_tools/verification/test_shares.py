@@ -143,3 +143,17 @@ def test_the_token_is_removed_from_the_logs():
     from chatapi.monitoring.logging_config import without_secrets
 
     assert without_secrets(f"GET /shared/{'aB-_' * 10}abc/") == "GET /shared/…/"
+
+
+def test_notes_stay_private_on_a_shared_link(client, bin):
+    """Of a bin and of one capture: in the list, in the pane, and as a link to the capture."""
+    Capture.objects.filter(bin=bin).update(note="the customer of room 12")
+    capture = Capture.objects.filter(bin=bin).earliest("number")
+    _, of_bin = shared(bin)
+    _, of_capture = shared(bin, capture=capture)
+    for path in (of_bin, f"{of_bin}{capture.public_id}/", of_capture):
+        page = client.get(path).text
+        assert "first secret" in page
+        assert "room 12" not in page
+    client.force_login(bin.instance.owner.owner)
+    assert "room 12" in client.get(f"/testing/bins/{bin.key}/{capture.public_id}/").text
