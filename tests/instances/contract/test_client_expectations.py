@@ -345,10 +345,8 @@ def test_send_location_without_address(post: Call, method: str, more: dict[str, 
 
 
 def test_location_is_an_alias_of_send_location(client: Client, instance: Instance) -> None:
-    response = client.get(
-        "/location",
-        {"instanceId": 12345, "token": "secret", "phone": 17680561234, "lat": 1, "lng": 2, "address": "x"},
-    )
+    query = "instanceId=12345&token=secret&phone=17680561234&lat=1&lng=2&address=x"
+    response = client.get(f"/location?{query}")
     assert response.json()["sent"] is True
     assert OutgoingMessage.objects.get().caption == "x"
 
@@ -394,8 +392,8 @@ def test_webhook_status_while_its_flag_is_off(client: Client, instance: Instance
 def test_full_status_while_the_battery_is_low(
     get: Call, instance: Instance, substatus: str, battery: int, shown: str
 ) -> None:
-    change_settings(instance, {"instanceStatuses": True, "statusNotificationsOn": True})
-    change_settings(instance, {"webhookUrl": "https://example.com/hook"})
+    change_settings(instance, changes={"instanceStatuses": True, "statusNotificationsOn": True})
+    change_settings(instance, changes={"webhookUrl": "https://example.com/hook"})
     change_status(instance, substatus=substatus)
     Instance.objects.update(battery=battery)
     data = get("status", full=1)["statusData"]
