@@ -95,7 +95,7 @@ class InstanceFrame:
         found = search.found(visible, words)
         if words.split():
             rank = Case(When(name__icontains=words, then=0), When(search.in_name(words), then=1), default=2)
-            found = found.annotate(name_rank=rank).order_by("name_rank", *Instance._meta.ordering)
+            found = found.annotate(name_rank=rank).order_by("name_rank", "pk")
         return list(found[:CHOOSER_SIZE])
 
     @property
