@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from instances.media import fetch, sources
 from instances.media.kinds import HEAD, WrongFile, identify_file
-from instances.models import Instance, Media, media_expiry, new_media_key
+from instances.models import Instance, Media, MessageType, media_expiry, new_media_key
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +77,16 @@ def store_media(
         media.delete()
         raise
     return media
+
+
+def file_caption(type: str, caption: str | None, *, body: str, media: Media | None) -> str | None:
+    """The caption of a message. A document without one gets its file name, so that its receiver can read what it is.
+
+    A document that is not stored here is named by the URL in its `body`.
+    """
+    if caption or type != MessageType.DOCUMENT:
+        return caption
+    return media.filename if media else sources.name_in_url(body) or None
 
 
 def check_quota(instance: Instance, size: int) -> None:

@@ -10,6 +10,7 @@ from django.utils import timezone
 from instances import chat_ids
 from instances.actions import bans, events
 from instances.actions.chats import chats
+from instances.actions.media import file_caption
 from instances.actions.message_lookup import UnknownMessage
 from instances.models import Ack, Chat, Instance, Media, Message, MessageType
 
@@ -137,7 +138,7 @@ def record_message(
         type=type,
         body=body,
         media=media,
-        caption=caption,
+        caption=file_caption(type, caption, body=body, media=media),
         forwarded=forwarded,
         quoted=dict(quoted) if quoted else None,
         from_me=from_me,

@@ -22,6 +22,12 @@ from instances.media.ssrf_safe_session import AddressRefused, SsrfSafeSession, s
 FETCH_SECONDS = 20.0
 MAX_REDIRECTS = 5
 BLOCK_SIZE = 65_536  # bytes
+# The content codings of HTTP (IANA's registry). Servers also send words that are none, such as "aws-chunked", "UTF-8"
+# and "binary"; a file with such a word is not encoded.
+CONTENT_CODINGS = frozenset({
+    "aes128gcm", "br", "compress", "dcb", "dcz", "deflate", "exi", "gzip", "pack200-gzip", "x-compress", "x-gzip",
+    "zstd",
+})  # fmt: skip
 MAX_FETCHES = 12
 MAX_FETCHES_PER_INSTANCE = 4
 
@@ -83,7 +89,7 @@ def get_after_redirects(session: SsrfSafeSession, url: str) -> requests.Response
             raise FetchFailed(str(error).replace("/hook", "/photo.jpg")) from None
         response = session.get(url, stream=True)
         if response.status_code == 200:
-            if response.headers.get("Content-Encoding", "identity").lower() not in ("identity", ""):
+            if is_encoded(response.headers.get("Content-Encoding", "")):
                 response.close()
                 raise FetchFailed("the server compressed the file, which the request asked it not to do.")
             return response
@@ -96,6 +102,11 @@ def get_after_redirects(session: SsrfSafeSession, url: str) -> requests.Response
         except ValueError:
             raise FetchFailed("the server redirects to an invalid URL.") from None
     raise FetchFailed(f"the server redirects more than {MAX_REDIRECTS} times.")
+
+
+def is_encoded(content_encoding: str) -> bool:
+    """Whether one of the codings of this header is a real one, so that the body is not the file itself."""
+    return any(coding.strip().lower() in CONTENT_CODINGS for coding in content_encoding.split(","))
 
 
 def read_blocks(response: requests.Response, deadline: Deadline, max_bytes: int) -> Iterator[bytes]:

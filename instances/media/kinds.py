@@ -1,8 +1,8 @@
 """What a file is: its message type, file extension and content type; and which files are rejected.
 
-The file name decides first, then the content type that the sender declared, then a few signatures. A file that a
-browser or an operating system would run is rejected by its name, by its declared type, and by its content whatever
-its name: the recipient would open it.
+The file name decides first, then the content type that the sender declared, then a few signatures. A web page is sent
+as binary if its name says that it is one. Otherwise a file that a browser or an operating system would run is rejected
+by its name, by its declared type, and by its content whatever its name: the recipient would open it.
 """
 
 import re
@@ -59,12 +59,24 @@ ALIASES = {
     "text/x-vcard": "text/vcard", "application/x-zip-compressed": "application/zip",
 }  # fmt: skip
 EXTENSIONS = {kind: f".{extension}" for extension, kind in reversed(TYPES.items())}
+# Extensions of containers that hold video or sound alone, with the content type of sound. Browsers record voice
+# messages as voice.webm or voice.mp4, so the declared type decides for these.
+AUDIO_CONTAINERS = {"webm": "audio/webm", "mp4": "audio/mp4", "ogg": "audio/ogg", "3gp": "audio/3gpp"}
+SERVED_TYPES = frozenset(TYPES.values()) | frozenset(AUDIO_CONTAINERS.values())
 # Messengers show these as pictures; bmp, tiff and heic are sent as documents.
 PICTURES = {"image/jpeg", "image/png", "image/gif"}
 
-# Files that run when they are opened: pages and pictures with scripts in a browser, programs on a computer.
+# Pages and pictures with scripts, which run in a browser. They are sent and served as binary: a browser saves them.
+PAGE_EXTENSIONS = frozenset({
+    "html", "htm", "xhtml", "xht", "shtml", "mht", "mhtml", "svg", "svgz", "xml", "xsl",
+})  # fmt: skip
+PAGE_TYPES = frozenset({
+    "text/html", "application/xhtml+xml", "image/svg+xml", "text/xml", "application/xml", "multipart/related",
+    "message/rfc822",
+})  # fmt: skip
+# Programs, which run on a computer when they are opened. They are rejected.
 ACTIVE_EXTENSIONS = frozenset({
-    "html", "htm", "xhtml", "xht", "shtml", "mht", "mhtml", "svg", "svgz", "xml", "xsl", "js", "mjs", "cjs", "wasm",
+    "js", "mjs", "cjs", "wasm",
     "hta", "swf", "jar", "jnlp", "class", "exe", "dll", "com", "scr", "pif", "msi", "msix", "bat", "cmd", "ps1", "psm1",
     "vbs", "vbe", "jse", "wsf", "wsh", "lnk", "reg", "cpl", "sh", "bash", "app", "dmg", "pkg", "deb", "rpm", "apk",
     "php", "phtml",
@@ -99,18 +111,23 @@ def identify_file(filename: str, content_type: str, head: bytes) -> Kind:
     filename = clean_filename(filename)
     declared = normalize_content_type(content_type)
     extension = find_extension(filename)
+    is_page = extension in PAGE_EXTENSIONS
     if extension in ACTIVE_EXTENSIONS:
         raise WrongFile(
             f"files with the extension .{extension} are rejected, because they may run when they are opened."
         )
-    if declared in ACTIVE_TYPES:
+    if declared in ACTIVE_TYPES and not (is_page and declared in PAGE_TYPES):
         raise WrongFile(f"files of type {declared} are rejected, because they may run when they are opened.")
     text = head.removeprefix(b"\xef\xbb\xbf").lower()
-    if head.startswith(ACTIVE_HEADS) or MARKUP.match(text):
+    if head.startswith(ACTIVE_HEADS) or (not is_page and MARKUP.match(text)):
         raise WrongFile(
             "the content is a web page or a program, whatever the file name says; such files are rejected."
         )
+    if is_page:
+        return Kind(filename, f".{extension}", BINARY, MessageType.DOCUMENT)
     known = TYPES.get(extension, "")
+    if extension in AUDIO_CONTAINERS and declared.startswith("audio/"):
+        known = declared if declared in SERVED_TYPES else AUDIO_CONTAINERS[extension]
     if not known:
         signed = next((kind for signature, kind in SIGNATURES.items() if head.startswith(signature)), "")
         known = declared if declared in EXTENSIONS else signed

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
@@ -19,7 +20,8 @@ from instances.media.kinds import WrongFile
 
 MAX_IN_MEMORY = 1_000_000  # bytes; a longer file goes to disk
 HTTP_URL = re.compile(r"https?://", re.IGNORECASE)
-DATA_URI = re.compile(r"data:(?P<kind>[^;,]{0,100})(?P<parameters>(?:;[^;,]{0,100}){0,5}),", re.IGNORECASE)
+# Parameters may contain commas: browsers record data:video/webm;codecs=vp8,opus;base64,…
+DATA_URI = re.compile(r"data:(?P<kind>[^;,]{0,100})(?:;[^\r\n]{0,400}?)?; ?base64,", re.IGNORECASE)
 EXPECTED = (
     "it must be the URL of a file (https://…), data:image/jpeg;base64,…, or a file of a multipart form."
 )
@@ -35,6 +37,17 @@ class Content(NamedTuple):
 
 def is_http_url(given: Any) -> bool:
     return isinstance(given, str) and HTTP_URL.match(given.strip()) is not None
+
+
+def name_in_url(url: Any) -> str:
+    """The last part of an HTTP URL's path if it has an extension, else empty."""
+    if not is_http_url(url):
+        return ""
+    try:
+        name = unquote(urlsplit(str(url)).path.rpartition("/")[2])
+    except ValueError:  # "http://[", for example
+        return ""
+    return name if "." in name else ""
 
 
 @contextmanager
@@ -83,7 +96,7 @@ def open_data_uri(text: str) -> Iterator[Content]:
     Line breaks are ignored, and a space is read as "+": form encoding turns one into the other.
     """
     prefix = DATA_URI.match(text)
-    if not prefix or not prefix["parameters"].lower().endswith(";base64"):
+    if not prefix:
         raise WrongFile("the data: URI is not valid; it must begin with data:image/jpeg;base64,…")
     raw = decode_base64(text, prefix.end())
     with tempfile.SpooledTemporaryFile(max_size=MAX_IN_MEMORY) as file:

@@ -67,8 +67,7 @@ def written_content(instance: Instance, cleaned: Mapping[str, Any]) -> MessageCo
             card = vcard_of(cleaned["card_phone"], cleaned["card_name"])
             return {"type": MessageType.VCARD, "body": card}
     media = store_file(instance, kind, cleaned["file"])
-    caption = text or (media.filename if media and kind == MessageKind.FILE else None)
-    return {"type": FILE_RULES[kind].type, "media": media, "caption": caption}
+    return {"type": FILE_RULES[kind].type, "media": media, "caption": text or None}
 
 
 def store_file(instance: Instance, kind: MessageKind, upload: UploadedFile | None) -> Media | None:

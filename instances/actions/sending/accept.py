@@ -12,6 +12,7 @@ from hooks.sql import bulk_insert
 from instances import chat_ids
 from instances.actions import events
 from instances.actions.chats import chats
+from instances.actions.media import file_caption
 from instances.actions.message_lookup import quote_sent
 from instances.models import Ack, Chat, Instance, Media, Message, MessageType, OutgoingMessage, OutgoingQueue
 
@@ -61,7 +62,7 @@ def send_message(
         chat_id=where,
         type=type,
         body=body,
-        caption=caption,
+        caption=file_caption(type, caption, body=body, media=media),
         quoted=quoted,
         metadata=dict(metadata) if metadata else None,
         media=media,

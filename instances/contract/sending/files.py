@@ -6,7 +6,6 @@ wrong with it. No transaction is open meanwhile.
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from django.core.files.uploadedfile import UploadedFile
 
@@ -19,7 +18,7 @@ from instances.contract.registry import method
 from instances.contract.sending.messages import QUOTED, accept, mentions
 from instances.contract.sending.send_arguments import file
 from instances.media.kinds import WrongFile, choose_message_type
-from instances.media.sources import is_http_url
+from instances.media.sources import name_in_url
 from instances.models import Instance, Media, MessageType
 
 FILENAME_REQUIRED = "`filename` is required: the name of the file, such as photo.jpg."
@@ -58,14 +57,11 @@ def send_file(
     if not filename:
         raise CallFailed(FILENAME_REQUIRED)
     media = store(instance, body, filename=filename, cached=cached, quoted_id=quoted_msg_id or None)
-    kind = choose_message_type(media.content_type)
-    if kind == MessageType.DOCUMENT and not caption:
-        caption = media.filename
     return accept(
         instance,
         chat_id=chat_id,
         body=media.link,
-        type=kind,
+        type=choose_message_type(media.content_type),
         caption=caption or None,
         media=media,
         quoted_id=quoted_msg_id or None,
@@ -105,14 +101,6 @@ def send_ptt(
 
 def upload_name(given: UploadedFile | str) -> str:
     return str(given.name or "") if isinstance(given, UploadedFile) else ""
-
-
-def name_in_url(url: UploadedFile | str) -> str:
-    """The last part of a URL's path if it has an extension, else empty."""
-    if not is_http_url(url):
-        return ""
-    name = unquote(urlsplit(str(url)).path.rpartition("/")[2])
-    return name if "." in name else ""
 
 
 def store(

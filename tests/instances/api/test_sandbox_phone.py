@@ -207,7 +207,7 @@ def test_a_file_comes_in_a_form(alice: ApiClient, path: str) -> None:
     [
         ({"file": "photo.jpg"}, "file"),
         ({"file": "data:image/png;base64,!!!"}, "file"),
-        ({"file": "data:text/html;base64,PGh0bWw+", "filename": "a.html"}, "file"),
+        ({"file": "data:text/html;base64,PGh0bWw+", "filename": "a.jpg"}, "file"),
         ({"file": PNG, "body": "words"}, "body"),
         ({"file": PNG, "type": "chat"}, "file"),
         ({"file": 5}, "file"),

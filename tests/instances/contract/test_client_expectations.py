@@ -3,15 +3,19 @@
 Replies are compared as bytes where the order of their keys matters: some old clients read them with a pattern.
 """
 
+import base64
+import io
 import json
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 import instances.contract.urls  # noqa: F401 - registers the methods
 from hooks.models import Hook, Kind
-from instances.actions.messages import receive_message
+from instances.actions.media import store_media
+from instances.actions.messages import receive_message, type_on_phone
 from instances.actions.settings import change_settings
 from instances.actions.status import change_status
 from instances.contract.arguments import Argument
@@ -20,6 +24,7 @@ from instances.contract.registry import METHODS
 from instances.models import Chat, Instance, Message, OutgoingMessage
 from instances.sending import outgoing
 from tests.instances.contract.conftest import Call
+from tests.receiver import Receiver
 
 FORM = "application/x-www-form-urlencoded"
 ANNA, BEN = "17680561234@c.us", "19990001122@c.us"
@@ -420,6 +425,157 @@ def test_full_status_has_no_reason_where_there_is_none(client: Client, instance:
     assert reply.startswith(
         b'{"accountStatus":"authenticated","statusData":{"substatus":"normal","title":"Connected",'
     )
+
+
+# Files
+
+
+def data_uri(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def message_of(get: Call) -> dict[str, Any]:
+    """The only message, after the queue was sent."""
+    outgoing.send_due()
+    (message,) = get("messages")["messages"]
+    return message
+
+
+def served(client: Client, message: dict[str, Any]) -> Any:
+    """The response of the message's media link."""
+    return client.get(message["body"].removeprefix("http://localhost:8000"))
+
+
+PAGE = b"<!DOCTYPE html><html><body><script>alert(1)</script></body></html>"
+
+
+@pytest.mark.parametrize("how", ["data", "url", "form"])
+@pytest.mark.parametrize("name", ["offer.html", "offer.htm", "offer.HTML", "drawing.svg", "invoice.xml"])
+def test_files_that_end_in_html(client: Client, instance: Instance, get: Call, how: str, name: str) -> None:
+    kind = "text/html; charset=utf-8"
+    with Receiver([(200, {"Content-Type": kind}, PAGE)]) as server:
+        body: Any = {
+            "data": data_uri(kind, PAGE),
+            "url": server.url,
+            "form": SimpleUploadedFile(name, PAGE, content_type=kind),
+        }[how]
+        answer = client.post(address("sendFile"), {"phone": "17680561234", "body": body, "filename": name})
+    assert answer.json()["sent"] is True
+    message = message_of(get)
+    assert (message["type"], message["caption"]) == ("document", name)
+    assert message["body"].endswith("/" + name.replace("HTML", "html"))
+    response = served(client, message)
+    assert b"".join(response) == PAGE
+    assert response.headers["Content-Type"] == "application/octet-stream"
+    assert response.headers["Content-Disposition"] == f'attachment; filename="{name}"'
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
+
+
+def test_a_page_in_place_of_another_file_is_still_refused(post: Call) -> None:
+    for name, kind in (("photo.jpg", "image/jpeg"), ("photo.jpg", "text/html"), ("report", "text/html")):
+        answer = post("sendFile", phone=ANNA, body=data_uri(kind, PAGE), filename=name)
+        assert answer["sent"] is False
+
+
+@pytest.mark.parametrize("coding", ["aws-chunked", "UTF-8", "binary"])
+def test_files_by_url_whose_content_encoding_is_none(
+    client: Client, post: Call, get: Call, coding: str
+) -> None:
+    headers = {"Content-Type": "application/pdf", "Content-Encoding": coding}
+    with Receiver([(200, headers, b"%PDF-1.7 hello")]) as server:
+        assert post("sendFile", phone=ANNA, body=server.url, filename="a.pdf")["sent"] is True
+    assert b"".join(served(client, message_of(get))) == b"%PDF-1.7 hello"
+
+
+@pytest.mark.parametrize(
+    ("kind", "filename", "content_type", "type"),
+    [
+        ("video/webm;codecs=vp8,opus", "clip.webm", "video/webm", "video"),
+        ('video/webm;codecs="vp8, opus"', "clip.webm", "video/webm", "video"),
+        ("video/x-matroska;codecs=avc1,opus", "clip.mkv", "video/x-matroska", "video"),
+        ("audio/webm;codecs=opus", "voice.webm", "audio/webm", "audio"),
+        ("audio/ogg; codecs=opus", "voice.ogg", "audio/ogg", "audio"),
+        ("audio/mp4;codecs=mp4a.40.2", "voice.mp4", "audio/mp4", "audio"),
+        ("application/pdf;name=a,b.pdf;charset=utf-8", "a.pdf", "application/pdf", "document"),
+    ],
+)
+def test_data_uris_as_browsers_record_them(
+    client: Client, post: Call, get: Call, kind: str, filename: str, content_type: str, type: str
+) -> None:
+    post("settings", videoUploadOn=True)
+    content = bytes(range(250)) * 4
+    answer = post("sendFile", phone=ANNA, body=data_uri(kind, content), filename=filename)
+    assert answer["sent"] is True
+    message = message_of(get)
+    response = served(client, message)
+    assert (message["type"], response.headers["Content-Type"]) == (type, content_type)
+    assert b"".join(response) == content
+
+
+@pytest.mark.parametrize(
+    "body", ["data:", "data:;base64", "data:image/jpeg,plain", "data:video/webm;codecs=vp8,opus,AAAA"]
+)
+def test_data_uris_without_base64_are_refused(post: Call, body: str) -> None:
+    answer = post("sendFile", phone=ANNA, body=body, filename="a.webm")
+    assert answer == {
+        "sent": False,
+        "message": "File was not sent: the data: URI is not valid; it must begin with data:image/jpeg;base64,…",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "declared", "served_as"),
+    [
+        ("voice.webm", "audio/webm", "audio/webm"),
+        ("voice.webm", "audio/webm;codecs=opus", "audio/webm"),
+        ("voice.mp4", "audio/mp4", "audio/mp4"),
+        ("voice.ogg", "audio/ogg", "audio/ogg"),
+        ("voice.ogg", "audio/opus", "audio/ogg"),
+    ],
+)
+@pytest.mark.parametrize("how", ["url", "form", "data"])
+def test_voice_webm_served_as_audio(
+    client: Client, instance: Instance, get: Call, how: str, name: str, declared: str, served_as: str
+) -> None:
+    content = bytes(500)
+    with Receiver([(200, {"Content-Type": declared}, content)]) as server:
+        audio: Any = {
+            "url": f"{server.url}/{name}",
+            "form": SimpleUploadedFile(name, content, content_type=declared),
+            "data": data_uri(declared, content),
+        }[how]
+        answer = client.post(address("sendPTT"), {"phone": "17680561234", "audio": audio})
+    assert answer.json()["sent"] is True
+    message = message_of(get)
+    assert (message["type"], served(client, message).headers["Content-Type"]) == ("ptt", served_as)
+
+
+# Documents received without a caption
+
+
+def test_documents_received_without_a_caption(post: Call, get: Call, instance: Instance) -> None:
+    post("settings", webhookUrl="https://example.com/hook")
+    media = store_media(instance, content=io.BytesIO(b"%PDF-1.7"), filename="счёт № 5.pdf")
+    picture = store_media(instance, content=io.BytesIO(b"\xff\xd8\xff"), filename="photo.jpg")
+    receive_message(instance, sender=ANNA, type="document", media=media)
+    receive_message(instance, sender=ANNA, type="document", media=media, caption="Our offer")
+    receive_message(instance, sender=ANNA, type="document", body="https://example.com/my%20offer.pdf?x=1")
+    receive_message(instance, sender=ANNA, type="image", media=picture)
+    type_on_phone(instance, chat_id=ANNA, type="document", media=media)
+    captions = ["счёт № 5.pdf", "Our offer", "my offer.pdf", None, "счёт № 5.pdf"]
+    assert [message["caption"] for message in get("messages")["messages"]] == captions
+    bodies = [bytes(hook.body) for hook in Hook.objects.filter(kind=Kind.MESSAGE).order_by("pk")]
+    assert [json.loads(body)["messages"][0]["caption"] for body in bodies] == captions
+
+
+@pytest.mark.parametrize("caption", [None, ""])
+def test_documents_that_are_sent_have_the_file_name_as_their_caption_too(
+    post: Call, get: Call, caption: str | None
+) -> None:
+    body = data_uri("application/pdf", b"%PDF-1.7")
+    post("sendFile", phone=ANNA, body=body, filename="offer.pdf", caption=caption)
+    assert message_of(get)["caption"] == "offer.pdf"
 
 
 # `messages?last=20`, and the arguments of reading methods

@@ -226,8 +226,18 @@ def test_an_incomplete_file_is_refused() -> None:
         assert fetch_error(url) == "the connection to the server failed or was closed early."
 
 
-def test_a_compressed_file_is_refused() -> None:
-    with Receiver([(200, {"Content-Encoding": "gzip"}, b"\x1f\x8b")]) as server:
+@pytest.mark.parametrize(
+    "coding",
+    ["identity", "aws-chunked", "UTF-8", "utf8", "binary", "none", "", "aws-chunked, identity", "8bit"],
+)
+def test_a_word_that_is_no_content_coding_means_identity(coding: str) -> None:
+    with Receiver([(200, {"Content-Encoding": coding}, b"the file")]) as server:
+        assert fetched_content(server.url) == b"the file"
+
+
+@pytest.mark.parametrize("coding", ["gzip", "GZIP", "br", "deflate", "zstd", "aws-chunked,gzip", "x-gzip"])
+def test_a_compressed_file_is_refused(coding: str) -> None:
+    with Receiver([(200, {"Content-Encoding": coding}, b"\x1f\x8b")]) as server:
         expected = "the server compressed the file, which the request asked it not to do."
         assert fetch_error(server.url) == expected
 

@@ -20,6 +20,15 @@ WHY = "because they may run when they are opened."
         ("a.with spaces", "", b"x", ".bin", "application/octet-stream", MessageType.DOCUMENT),
         ("a", "audio/opus", b"x", ".ogg", "audio/ogg", MessageType.AUDIO),
         ("A.WebP", "", b"x", ".webp", "image/webp", MessageType.STICKER),
+        ("a.webm", "", b"x", ".webm", "video/webm", MessageType.VIDEO),
+        ("a.webm", "video/webm", b"x", ".webm", "video/webm", MessageType.VIDEO),
+        ("a.webm", "audio/webm;codecs=opus", b"x", ".webm", "audio/webm", MessageType.AUDIO),
+        ("a.mp4", "audio/mp4", b"x", ".mp4", "audio/mp4", MessageType.AUDIO),
+        ("a.mp4", "Audio/X-M4A", b"x", ".mp4", "audio/mp4", MessageType.AUDIO),
+        ("a.mp4", "audio/unheard", b"x", ".mp4", "audio/mp4", MessageType.AUDIO),
+        ("a.3gp", "audio/3gpp", b"x", ".3gp", "audio/3gpp", MessageType.AUDIO),
+        ("a.ogg", "audio/opus", b"x", ".ogg", "audio/ogg", MessageType.AUDIO),
+        ("a.jpg", "audio/webm", b"x", ".jpg", "image/jpeg", MessageType.IMAGE),
     ],
 )
 def test_the_name_decides_before_the_declared_type_and_the_signature(
@@ -29,7 +38,34 @@ def test_the_name_decides_before_the_declared_type_and_the_signature(
     assert (kind.extension, kind.content_type, kind.type) == (extension, content_type, type)
 
 
-@pytest.mark.parametrize("extension", ["html", "HTM", "svg", "js", "exe", "bat", "apk", "jar", "hta", "php"])
+PAGE = b"<!DOCTYPE html><script>alert(1)</script>"
+
+
+@pytest.mark.parametrize("extension", ["html", "HTM", "xhtml", "svg", "xml", "mht"])
+@pytest.mark.parametrize(
+    "declared", ["", "text/html; charset=utf-8", "image/svg+xml", "image/jpeg", "text/plain"]
+)
+@pytest.mark.parametrize("head", [PAGE, b"\xff\xd8\xff", b"hello"])
+def test_a_page_that_is_named_as_one_is_binary(extension: str, declared: str, head: bytes) -> None:
+    kind = identify_file(f"offer.{extension}", declared, head)
+    assert kind == (
+        f"offer.{extension}",
+        f".{extension.lower()}",
+        "application/octet-stream",
+        MessageType.DOCUMENT,
+    )
+
+
+@pytest.mark.parametrize(
+    ("declared", "head"),
+    [("application/x-msdownload", b"hello"), ("text/html", b"MZ\x90\x00"), ("", b"#!/bin/sh")],
+)
+def test_a_program_that_is_named_as_a_page_is_rejected(declared: str, head: bytes) -> None:
+    with pytest.raises(WrongFile):
+        identify_file("offer.html", declared, head)
+
+
+@pytest.mark.parametrize("extension", ["js", "exe", "bat", "apk", "jar", "hta", "php"])
 def test_an_active_extension_is_rejected(extension: str) -> None:
     with pytest.raises(WrongFile, match=f"files with the extension .{extension.lower()} are rejected, {WHY}"):
         identify_file(f"a.{extension}", "image/jpeg", b"\xff\xd8\xff")
@@ -88,8 +124,8 @@ def test_content_with_many_comments_is_identified_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["a.html\u200b", "a.ht\u200cml", "a.\u202ehtml", "a.html\u2028", "a.html.", "a.h\x85tml"]
+    "name", ["a.exe\u200b", "a.e\u200cxe", "a.\u202eexe", "a.exe\u2028", "a.exe.", "a.e\x85xe"]
 )
 def test_invisible_characters_do_not_hide_an_active_extension(name: str) -> None:
-    with pytest.raises(WrongFile, match=r"files with the extension \.html are rejected"):
+    with pytest.raises(WrongFile, match=r"files with the extension \.exe are rejected"):
         identify_file(name, "", b"x")
