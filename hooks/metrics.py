@@ -24,7 +24,7 @@ from django.utils import timezone
 
 from hooks import destination
 from hooks.models import Measure, Outcome, Role, Runner, State, Tally, is_alive
-from hooks.sql.lane_queries import lanes_cte
+from hooks.sql.lane_queries import lanes_cte, oldest_queued
 
 Series = tuple[str, str]  # the name and one label: ("attempts", "ok"), ("claim_seconds", "0.05")
 
@@ -118,7 +118,7 @@ SELECT class.parallel, 'first', (
     ) counted
 ), (
     SELECT min(oldest.created_at) FROM open_lane l CROSS JOIN LATERAL (
-        SELECT created_at FROM hooks_hook WHERE state = 'queued' AND endpoint_id = l.endpoint_id ORDER BY id LIMIT 1
+        {oldest_queued("l.endpoint_id")}
     ) oldest WHERE l.parallel = class.parallel
 ) FROM (VALUES (false), (true)) AS class (parallel)
 UNION ALL

@@ -91,7 +91,6 @@ def invite_link(code: str) -> str:
 def chat_dict(chat: Chat, members: Members | None = None) -> dict[str, Any]:
     """Chat of contract.md; `last_time` in unix seconds. `members` as members_of returns them; None queries them."""
     members = members_of(chat) if members is None else members
-    is_open = chat.is_group and chat.invite_code and chat.left_at is None
     return {
         "id": chat.chat_id,
         "name": chat.name or chat_ids.digits(chat.chat_id),
@@ -100,7 +99,7 @@ def chat_dict(chat: Chat, members: Members | None = None) -> dict[str, Any]:
             "isGroup": chat.is_group,
             "participants": [member for member, _ in members],
             "admins": [member for member, is_admin in members if is_admin],
-            "groupInviteLink": invite_link(chat.invite_code) if is_open else None,
+            "groupInviteLink": invite_link(chat.invite_code) if chat.has_invite_link else None,
         },
         "last_time": int(chat.last_time.timestamp()),
     }

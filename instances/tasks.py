@@ -23,7 +23,7 @@ from django_q.tasks import async_task
 from hooks import worker_slots
 from hooks.actions.endpoints import mark_pause_notified
 from hooks.maintenance import auto_pause
-from hooks.models import Endpoint, Hook, Role, State
+from hooks.models import WAITING, Endpoint, Hook, Role
 from instances.actions.sending.accept import OUTGOING_CHANNEL
 from instances.actions.status import drop_statuses, expire_code
 from instances.channels.sandbox.actions.receipts import CHANNEL_WORK
@@ -148,7 +148,7 @@ def pause_failing() -> str:
 def send_pause_mail(endpoint: Endpoint) -> None:
     """Mail the account's owner. A crash before mark_pause_notified sends the mail again."""
     instance = endpoint.instance
-    waiting = Hook.objects.filter(endpoint=endpoint, state__in=(State.QUEUED, State.RETRYING)).count()
+    waiting = Hook.objects.filter(endpoint=endpoint, state__in=WAITING).count()
     context = {
         "instance": instance,
         "endpoint": endpoint,

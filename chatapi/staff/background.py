@@ -21,6 +21,8 @@ from django.http import HttpRequest
 from django.utils.functional import cached_property
 from django_q.models import Failure, OrmQ, Schedule, Success
 
+from chatapi.staff.base.lists import ReadOnly
+
 # Imported to register their pages now, before Django's autodiscovery would, so that they can be removed below.
 __all__ = ["allauth", "django", "django_q"]
 
@@ -39,7 +41,7 @@ class BoundedPaginator(Paginator):
         return self.object_list[:MAX_COUNT].count()  # type: ignore[attr-defined]
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):
+class ReadOnlyAdmin(ReadOnly, admin.ModelAdmin):
     """No actions in the list or on a row's page."""
 
     paginator = BoundedPaginator
@@ -47,15 +49,6 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         return {}
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(Success)

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django_q.models import Failure, OrmQ
 
 from hooks.metrics import BUCKETS, Histogram, snapshot
-from hooks.models import Endpoint, JobState, Redelivery, Runner, is_alive
+from hooks.models import OPEN_JOBS, Endpoint, PauseReason, Redelivery, Runner, is_alive
 from instances.models import OutgoingQueue
 
 FAILING_SHOWN = 20
@@ -34,6 +34,7 @@ def health_context() -> dict[str, Any]:
     now = timezone.now()
     metrics = snapshot()
     runners = list(Runner.objects.filter(finished_at=None).order_by("role", "slot"))
+    paused = Endpoint.objects.filter(paused_at__isnull=False).order_by().values_list("pause_reason")
     queues = OutgoingQueue.objects.filter(length__gt=0).aggregate(n=Count("pk"), oldest=Min("next_send_at"))
     failing = Endpoint.objects.filter(failing_since__isnull=False).select_related("instance")
     return {
@@ -45,13 +46,8 @@ def health_context() -> dict[str, Any]:
         ],
         "tasks_failed": Failure.objects.order_by("-stopped")[:5],
         "queues": queues,
-        "jobs": Redelivery.objects.filter(state__in=(JobState.PLANNED, JobState.RUNNING, JobState.PAUSED))
-        .order_by("-pk")
-        .with_totals()[:10],
-        "paused": Endpoint.objects.filter(paused_at__isnull=False)
-        .order_by()
-        .values_list("pause_reason")
-        .annotate(n=Count("pk")),
+        "jobs": Redelivery.objects.filter(state__in=OPEN_JOBS).order_by("-pk").with_totals()[:10],
+        "paused": [(PauseReason(reason).label, n) for reason, n in paused.annotate(n=Count("pk"))],
         "failing": list(failing.order_by("failing_since")[:FAILING_SHOWN]),
         "durations": [
             (name.removesuffix("_seconds").replace("_", " "), *count_median_p95(metrics.histograms[name]))

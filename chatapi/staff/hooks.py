@@ -10,7 +10,7 @@ from typing import Any
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Model, Q
+from django.db.models import Q
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -18,7 +18,7 @@ from django.urls import URLPattern, path, reverse
 from accounts import audit
 from accounts.audit import AuditAction
 from accounts.current_user import current_user
-from chatapi.staff.base.lists import StaffAdmin, fetch_keys, row_link, search_link
+from chatapi.staff.base.lists import ReadOnly, StaffAdmin, fetch_keys, row_link, search_link
 from chatapi.staff.base.search import of_instance, parse_hook_id
 from chatapi.staff.base.tools import Tool
 from chatapi.ui.numbers import parse_digits
@@ -185,18 +185,11 @@ class AttemptAdmin(BodyAdmin):
         return explain(attempt).next_step or "None."
 
 
-class RedeliveryPartInline(admin.TabularInline):
+class RedeliveryPartInline(ReadOnly, admin.TabularInline):
     """The parts of a redelivery, one for each instance."""
 
     model = RedeliveryPart
     extra = 0
-    can_delete = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
 
 @admin.register(Redelivery)

@@ -16,7 +16,7 @@ from accounts.current_user import current_user
 from accounts.impersonation import PERMISSION as VIEW_ACCOUNT
 from accounts.models import Account, Payment
 from chatapi.staff.accounts import VIEWING_CONSEQUENCE, view_account
-from chatapi.staff.base.lists import StaffAdmin, fetch_keys, instance_numbered
+from chatapi.staff.base.lists import ReadOnly, StaffAdmin, fetch_keys, instance_numbered
 from chatapi.staff.base.search import owned_by
 from chatapi.staff.base.tools import ReasonForm, Tool
 from chatapi.ui.numbers import parse_digits
@@ -90,7 +90,7 @@ def view_owner(request: HttpRequest, instance: Instance, data: dict[str, Any]) -
     return view_account(request, instance.owner, data)
 
 
-class PaymentInline(admin.TabularInline):
+class PaymentInline(ReadOnly, admin.TabularInline):
     """The recorded payments of an instance."""
 
     model = Payment
@@ -101,15 +101,6 @@ class PaymentInline(admin.TabularInline):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).select_related("created_by")
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(Instance)

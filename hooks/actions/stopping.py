@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from hooks.actions.endpoints import end_pause
 from hooks.audit import ActingUser, report
-from hooks.models import Endpoint, Hook, PauseReason, State, Tally
+from hooks.models import WAITING, Endpoint, Hook, PauseReason, State, Tally
 
 # hooks of one endpoint in one transaction, a second's work; for more, the caller calls again
 CANCEL_BATCH = 50_000
@@ -41,7 +41,7 @@ def release(endpoint: Endpoint, *, at: datetime) -> None:
 @transaction.atomic
 def cancel_waiting(endpoint: Endpoint, *, acting_user: ActingUser) -> int:
     """Cancel the oldest CANCEL_BATCH waiting hooks; returns how many. Hooks being sent now are not cancelled."""
-    waiting = Hook.objects.filter(endpoint=endpoint, state__in=(State.QUEUED, State.RETRYING)).order_by("pk")
+    waiting = Hook.objects.filter(endpoint=endpoint, state__in=WAITING).order_by("pk")
     locked = waiting.select_for_update(no_key=True, skip_locked=True).values_list("pk", flat=True)[
         :CANCEL_BATCH
     ]

@@ -103,7 +103,8 @@ REQUEUE_HOOKS_OF_LANES = f"""
 UPDATE hooks_hook h SET {REQUEUE}
 WHERE h.endpoint_id + 0 = ANY(%s) AND h.state = 'sending' AND NOT (h.simulated AND h.lease_until > clock_timestamp())
 """
-FREE_LANES = "UPDATE hooks_lane SET owner = NULL, until = NULL WHERE endpoint_id = ANY(%s)"
+FREE = "UPDATE hooks_lane SET owner = NULL, until = NULL"
+FREE_LANES = f"{FREE} WHERE endpoint_id = ANY(%s)"
 # Expired leases in lanes that are still owned: a simulation whose web process died, or a claim whose response was lost
 # with the database session. Attempts end well before their lease, so none of these is being sent.
 REQUEUE_EXPIRED = f"""
@@ -213,12 +214,9 @@ def hand_back(session: psycopg.Connection[Any], hooks: Sequence[ClaimedHook]) ->
 def release_lanes(session: psycopg.Connection[Any], me: int, lanes: Iterable[int] | None = None) -> None:
     """End the ownership of these lanes; of all lanes of `me` if None (at the end of a run)."""
     if lanes is None:
-        session.execute("UPDATE hooks_lane SET owner = NULL, until = NULL WHERE owner = %s", [me])
+        session.execute(f"{FREE} WHERE owner = %s", [me])
     else:
-        session.execute(
-            "UPDATE hooks_lane SET owner = NULL, until = NULL WHERE owner = %s AND endpoint_id = ANY(%s)",
-            [me, list(lanes)],
-        )
+        session.execute(f"{FREE} WHERE owner = %s AND endpoint_id = ANY(%s)", [me, list(lanes)])
 
 
 def sweep(session: psycopg.Connection[Any]) -> list[int]:

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from hooks import destination
 from hooks.models import Endpoint, Hook, Role, Runner, State, is_alive
-from hooks.sql.lane_queries import lanes_cte
+from hooks.sql.lane_queries import lanes_cte, oldest_queued
 
 LATE = timedelta(seconds=60)  # shorter delays are not shown
 
@@ -27,7 +27,7 @@ SELECT min(due) FROM (
     SELECT first.created_at AS due
     FROM lane JOIN hooks_endpoint e ON e.instance_id = lane.endpoint_id AND {destination.can_send_sql()}
     CROSS JOIN LATERAL (
-        SELECT created_at FROM hooks_hook WHERE state = 'queued' AND endpoint_id = e.instance_id ORDER BY id LIMIT 1
+        {oldest_queued("e.instance_id")}
     ) first
     UNION ALL
     (SELECT h.next_attempt_at FROM hooks_hook h JOIN hooks_endpoint e ON e.instance_id = h.endpoint_id

@@ -44,6 +44,7 @@ class State(models.TextChoices):
 
 
 UNFINISHED = (State.QUEUED, State.SENDING, State.RETRYING)
+WAITING = (State.QUEUED, State.RETRYING)  # not being sent now
 
 
 class SkipReason(models.TextChoices):

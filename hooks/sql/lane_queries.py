@@ -33,6 +33,12 @@ def lanes_cte(state: State | None = None, *, name: str = "lane") -> str:
 )"""
 
 
+def oldest_queued(endpoint_id: str) -> str:
+    """A SELECT of the `created_at` of the first queued hook of a lane; `endpoint_id` is an SQL expression."""
+    queued = f"state = 'queued' AND endpoint_id = {endpoint_id}"
+    return f"SELECT created_at FROM hooks_hook WHERE {queued} ORDER BY id LIMIT 1"
+
+
 def earliest_retries_cte(*, name: str = "retry") -> str:
     """Returns a CTE with the earliest retry of each lane: `endpoint_id`, `next_attempt_at`.
 

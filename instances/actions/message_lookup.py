@@ -1,4 +1,4 @@
-"""Finds a message of the instance by its id, for a quote, a forward or a deletion."""
+"""Finds a message of the instance by its id: for a quote, a forward, a deletion or an ack."""
 
 from instances.models import Instance, Message, OutgoingMessage
 
@@ -28,6 +28,20 @@ def quote_sent(instance: Instance, message_id: str) -> dict[str, str]:
     if waiting is not None:
         return {"id": message_id, "body": waiting.body, "type": waiting.type}
     return quote(instance, message_id)
+
+
+def find_sent(instance: Instance, message_id: str) -> Message:
+    """Returns a message that the instance has sent, or that was typed on its phone, with its chat.
+
+    Raises:
+        UnknownMessage: there is no such message.
+    """
+    sent = Message.objects.filter(instance=instance, message_id=message_id, from_me=True)
+    message = sent.select_related("chat").first()
+    if message is None:
+        raise UnknownMessage("The instance has sent no message with this id.")
+    message.instance = instance
+    return message
 
 
 def find_message(instance: Instance, message_id: str) -> Message | OutgoingMessage:

@@ -11,7 +11,7 @@ from instances import chat_ids
 from instances.actions import bans, events
 from instances.actions.chats import chats
 from instances.actions.media import file_caption
-from instances.actions.message_lookup import UnknownMessage
+from instances.actions.message_lookup import find_sent
 from instances.models import Ack, Chat, Instance, Media, Message, MessageType
 
 
@@ -183,18 +183,9 @@ def record_ack(instance: Instance, *, message_id: str, status: str) -> Message:
         UnknownMessage: the instance has sent no such message.
         ValueError: another status.
     """
-    try:
-        ack = {ack.label: ack for ack in Ack}[status]
-    except KeyError:
-        raise ValueError(f"status takes one of {', '.join(Ack.labels)}") from None
+    ack = Ack.of_status(status)
     events.lock(instance)
-    message = (
-        Message.objects.select_related("chat")
-        .filter(instance=instance, message_id=message_id, from_me=True)
-        .first()
-    )
-    if message is None:
-        raise UnknownMessage("The instance has sent no message with this id.")
+    message = find_sent(instance, message_id)
     record_acks(instance, [(message, ack)])
     return message
 

@@ -24,7 +24,7 @@ OF_THE_PHONE = (
 def log_out(instance: Instance, *, acting_user: User | None = None) -> Instance:
     """Unlink the phone and show a new QR code."""
     events.lock(instance)
-    if instance.account_status in (AccountStatus.AUTHENTICATED, AccountStatus.LOADING):
+    if instance.has_session:
         change_status(instance, account_status=AccountStatus.GOT_QR_CODE, acting_user=acting_user)
     return instance
 
@@ -33,7 +33,7 @@ def log_out(instance: Instance, *, acting_user: User | None = None) -> Instance:
 def renew_code(instance: Instance, *, acting_user: User | None = None) -> Instance:
     """Replace an expired QR code or session by a new QR code."""
     events.lock(instance)
-    if instance.substatus == Substatus.EXPIRED:
+    if instance.is_expired:
         change_status(
             instance,
             account_status=AccountStatus.GOT_QR_CODE,
@@ -47,7 +47,7 @@ def renew_code(instance: Instance, *, acting_user: User | None = None) -> Instan
 def take_over(instance: Instance, *, acting_user: User | None = None) -> Instance:
     """End the session in another browser and continue here."""
     events.lock(instance)
-    if instance.shown_loading_reason == LoadingReason.CONFLICT:
+    if instance.is_taken_over:
         connect(instance, acting_user=acting_user)
     return instance
 
@@ -56,7 +56,7 @@ def take_over(instance: Instance, *, acting_user: User | None = None) -> Instanc
 def retry(instance: Instance, *, acting_user: User | None = None) -> Instance:
     """Synchronise again, successfully."""
     events.lock(instance)
-    if instance.shown_loading_reason == LoadingReason.SYNCING:
+    if instance.is_syncing:
         connect(instance, acting_user=acting_user)
     return instance
 

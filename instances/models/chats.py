@@ -30,6 +30,16 @@ class Label(models.Model):
         return self.name
 
 
+class ChatQuerySet(models.QuerySet["Chat"]):
+    def listed(self) -> ChatQuerySet:
+        """Returns the chats in the list of dialogs; a removed chat is listed again from its next message."""
+        return self.filter(removed_at=None)
+
+    def with_invite_code(self, code: str) -> ChatQuerySet:
+        """Returns the group that this invite code opens, if there is one; `Chat.has_invite_link` for one group."""
+        return self.filter(is_group=True, left_at=None, invite_code=code) if code else self.none()
+
+
 class Chat(models.Model):
     """A conversation of the instance's account with a contact or a group."""
 
@@ -43,7 +53,7 @@ class Chat(models.Model):
     image = models.CharField(max_length=2000, blank=True, default="")
     is_group = models.BooleanField(default=False)
     last_time = models.DateTimeField(default=timezone.now)
-    # of a group; a new code invalidates the old link, an empty one means that there is no link
+    # Of a group; a new code invalidates the old link, an empty one means that there is no link
     invite_code = models.CharField(max_length=40, blank=True, default="")
     left_at = models.DateTimeField("when the account left the group", null=True, blank=True)
     # position in the list of dialogs
@@ -58,6 +68,8 @@ class Chat(models.Model):
     activity = models.CharField(max_length=10, choices=Activity, blank=True, default="")
     activity_until = models.DateTimeField(null=True, blank=True)
     labels = models.ManyToManyField(Label, blank=True, related_name="chats")
+
+    objects = ChatQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -91,6 +103,10 @@ class Chat(models.Model):
 
     def __str__(self) -> str:
         return self.name or self.chat_id
+
+    @property
+    def has_invite_link(self) -> bool:
+        return self.is_group and self.left_at is None and self.invite_code != ""
 
 
 class Participant(models.Model):

@@ -94,6 +94,14 @@ class Ack(models.IntegerChoices):
     DELIVERED = 2, "delivered"
     VIEWED = 3, "viewed"
 
+    @classmethod
+    def of_status(cls, status: str) -> Ack:
+        """Returns the ack with this `status` of the wire contract. Raises ValueError with the statuses."""
+        for ack in cls:
+            if ack.label == status:
+                return ack
+        raise ValueError(f"status takes one of {', '.join(cls.labels)}")
+
 
 class ActionType(models.TextChoices):
     """What a channel carries out besides messages (instances/commands.py), spelled as `type` of showActionsQueue."""

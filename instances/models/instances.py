@@ -216,6 +216,26 @@ class Instance(models.Model):
         )
 
     @property
+    def is_expired(self) -> bool:
+        """Whether its QR code or session has expired: only `expiry` continues."""
+        return self.substatus == Substatus.EXPIRED
+
+    @property
+    def is_syncing(self) -> bool:
+        """Whether it is loading its chats: `retry` applies."""
+        return self.shown_loading_reason == LoadingReason.SYNCING
+
+    @property
+    def is_taken_over(self) -> bool:
+        """Whether another browser has the session: `takeover` applies."""
+        return self.shown_loading_reason == LoadingReason.CONFLICT
+
+    @property
+    def has_session(self) -> bool:
+        """Whether a phone is linked, connected or not: `logout` applies."""
+        return self.account_status in (AccountStatus.AUTHENTICATED, AccountStatus.LOADING)
+
+    @property
     def shown_status(self) -> str:
         """`accountStatus` of the wire contract: `not_paid` replaces all others."""
         return self.account_status if self.is_paid else NOT_PAID

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import models
 from django.utils import timezone
@@ -13,6 +13,17 @@ from instances.models.messages import Media
 
 # How long a sender owns a message or command after last_try_at; a channel must finish within it.
 DELIVERY_DEADLINE = timedelta(seconds=10)
+
+
+class OutgoingQueueQuerySet(models.QuerySet["OutgoingQueue"]):
+    def shorten(self, by: int, **fields: datetime) -> int:
+        """Subtract the number of removed messages from `length`, and set other fields.
+
+        Subtracted and not counted: a message that is accepted at the same time would not be counted, and a queue
+        whose length is 0 is never sent. Do it after the messages are removed, so that two transactions that remove
+        messages of one instance cannot deadlock.
+        """
+        return self.update(length=models.F("length") - by, **fields)
 
 
 class OutgoingQueue(models.Model):
@@ -26,6 +37,8 @@ class OutgoingQueue(models.Model):
     last_number = models.PositiveIntegerField("queueNumber", default=0)  # gapless
     length = models.PositiveIntegerField("messages waiting", default=0)  # number of OutgoingMessage rows
     next_send_at = models.DateTimeField(default=timezone.now)  # nothing is sent before (sendDelay)
+
+    objects = OutgoingQueueQuerySet.as_manager()
 
     class Meta:
         indexes = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import models
 from django.utils import timezone
 
@@ -44,6 +46,10 @@ class SandboxContact(models.Model):
     def is_reachable(self) -> bool:
         """Whether messages can reach the contact. If not, they stay at "sent"."""
         return self.has_account and not self.blocks
+
+    def has_missed(self, sent_at: datetime) -> bool:
+        """Whether a message sent at this time never arrives, because the contact was not reachable then."""
+        return self.missed_until is not None and sent_at <= self.missed_until
 
 
 class SandboxReceipt(models.Model):

@@ -142,7 +142,7 @@ def describe(instance: Instance) -> Words:
                 "It was not scanned within a minute. No messages are sent or received.",
                 "Get a new code to link the phone.",
             )
-            if instance.substatus == Substatus.EXPIRED
+            if instance.is_expired
             else (
                 "Not linked yet",
                 "Scan the code to link the phone. Until then, no messages are sent or received.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from instances.models import AccountStatus, Instance, LoadingReason, Substatus
+from instances.models import AccountStatus, Instance, Substatus
 
 
 class EventButton(NamedTuple):
@@ -75,8 +75,8 @@ def describe_phone(instance: Instance) -> PhoneState:
         return SEARCHING if instance.substatus == Substatus.COMPUTER else CONNECTED_STATE
     if instance.account_status == AccountStatus.GOT_QR_CODE:
         return NOT_LINKED
-    if instance.shown_loading_reason == LoadingReason.CONFLICT:
+    if instance.is_taken_over:
         return TAKEN_OVER
-    if instance.shown_loading_reason == LoadingReason.SYNCING:
+    if instance.is_syncing:
         return SYNCHRONISING
     return CONNECTING if instance.account_status == AccountStatus.LOADING else STARTING

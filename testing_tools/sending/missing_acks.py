@@ -69,7 +69,7 @@ def contact_reason(instance: Instance, message: SentMessage, contacts: Mapping[s
             return f"{name} does not use the messenger, so the message is never delivered."
         if contact.blocks:
             return f"{name} has blocked the account, so the message is never delivered."
-        if contact.missed_until and message.time_of(Ack.SENT.label) <= contact.missed_until:
+        if contact.has_missed(message.time_of(Ack.SENT.label)):
             return f"{name} could not be reached when the message was sent, so it is never delivered."
         if contact.deliver_after is None:
             return f"{name} is set on the sandbox phone to receive no messages."

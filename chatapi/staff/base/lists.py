@@ -77,7 +77,20 @@ class KeysetChangeList(ChangeList):
         return self.get_query_string(remove=[BEFORE])
 
 
-class StaffAdmin(ToolAdmin, admin.ModelAdmin):
+class ReadOnly:
+    """For a page or an inline whose rows can be viewed only; the permission to view stays as granted."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class StaffAdmin(ReadOnly, ToolAdmin, admin.ModelAdmin):
     """A model on the support desk: a read-only list, read-only pages of rows, and tools."""
 
     change_list_template = "chatapi/staff/list.html"
@@ -119,15 +132,6 @@ class StaffAdmin(ToolAdmin, admin.ModelAdmin):
     def audit_key(self, row: Any) -> str:
         """The row's `subject_id` in the audit log."""
         return str(row.pk)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any

@@ -93,7 +93,7 @@ def emit_chat_update(chat: Chat, before: dict[str, Any]) -> None:
 
 def find_chat(instance: Instance, chat_id: str) -> Chat:
     """Returns the chat with this id from the list of dialogs. Raises Denied."""
-    chat = Chat.objects.filter(instance=instance, chat_id=chat_id, removed_at=None).first()
+    chat = Chat.objects.listed().filter(instance=instance, chat_id=chat_id).first()
     if chat is None:
         raise Denied(f"The chat {chat_id} was not found.")
     chat.instance = instance

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import F
 from django.utils import timezone
 
 from hooks.sql import bulk_insert
@@ -183,9 +182,7 @@ def record_sent(
             deleted_at=now
         )
     # Last, so that concurrent sendMessage calls wait only for the commit.
-    OutgoingQueue.objects.filter(instance=instance).update(
-        length=F("length") - len(left), next_send_at=next_send_at
-    )
+    OutgoingQueue.objects.filter(instance=instance).shorten(len(left), next_send_at=next_send_at)
     return messages
 
 

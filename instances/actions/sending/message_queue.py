@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import F
 from django.utils import timezone
 
 from accounts import audit
@@ -42,8 +41,7 @@ def clear_messages(instance: Instance, *, acting_user: User | None = None) -> Cl
             CLEAR.format(table=OutgoingMessage._meta.db_table), [instance.pk, since, EXAMPLE_LENGTH]
         )
         removed = sorted(cursor.fetchall())
-    # After the rows, as in record_sent, so that two transactions that empty a queue cannot deadlock.
-    OutgoingQueue.objects.filter(instance=instance).update(length=F("length") - len(removed))
+    OutgoingQueue.objects.filter(instance=instance).shorten(len(removed))
     left = OutgoingMessage.objects.filter(instance=instance, last_try_at__gte=since).count()
     if removed:
         audit.record(instance, AuditAction.QUEUE_CLEARED, acting_user=acting_user, messages=len(removed))
@@ -51,13 +49,9 @@ def clear_messages(instance: Instance, *, acting_user: User | None = None) -> Cl
 
 
 def empty(instance: Instance) -> None:
-    """Remove all messages, also those in delivery, when all data of the instance is deleted.
-
-    The length is reduced and not set to 0: a message that is accepted at the same time would never be sent from a
-    queue whose length is 0.
-    """
+    """Remove all messages, also those in delivery, when all data of the instance is deleted."""
     table = OutgoingMessage._meta.db_table
     with connection.cursor() as cursor:
         cursor.execute(f"DELETE FROM {table} WHERE instance_id = %s", [instance.pk])
         removed = cursor.rowcount
-    OutgoingQueue.objects.filter(instance=instance).update(length=F("length") - removed)
+    OutgoingQueue.objects.filter(instance=instance).shorten(removed)

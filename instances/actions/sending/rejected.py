@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from django.db import transaction
-from django.db.models import F
 
 from instances.actions.sending.accept import remove_from_queue
 from instances.models import Instance, OutgoingMessage, OutgoingQueue
@@ -13,5 +12,5 @@ from instances.models import Instance, OutgoingMessage, OutgoingQueue
 def remove_rejected(instance: Instance, *, rejected: Sequence[OutgoingMessage]) -> int:
     """Remove these messages from the queue, so that it continues; returns how many were still in it."""
     removed = len(remove_from_queue(rejected))
-    OutgoingQueue.objects.filter(instance=instance).update(length=F("length") - removed)
+    OutgoingQueue.objects.filter(instance=instance).shorten(removed)
     return removed

@@ -249,7 +249,7 @@ class ReceiptView(APIView):
             raise Conflict(
                 "The message is still in the instance's queue, so no contact can have received it."
             )
-        ack = {ack.label: ack for ack in Ack}[given["status"]]
+        ack = Ack.of_status(given["status"])
         try:
             message, changed = acknowledge_as_contact(
                 instance, message_id=message_id, ack=ack, contact=given["from"]

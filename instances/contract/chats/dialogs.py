@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import F
 
 from instances import chat_ids
+from instances.actions.chats.chats import Denied, find_chat
 from instances.contract.arguments import Argument, Destination, number, single_value
 from instances.contract.errors import WireError
 from instances.contract.registry import method
@@ -54,7 +55,7 @@ def dialogs(instance: Instance, *, limit: int, page: int, oldest_first: bool) ->
         F("last_time").desc(),
         F("id").desc(),
     )
-    found = Chat.objects.filter(instance=instance, removed_at=None).order_by(*order)
+    found = Chat.objects.listed().filter(instance=instance).order_by(*order)
     if oldest_first:
         found = found.reverse()
     return {"dialogs": dialog_dicts(instance, list(found[page * size : (page + 1) * size]))}
@@ -117,7 +118,8 @@ def names_of(instance: Instance, people: Collection[str]) -> dict[str, str]:
 @method("dialog", "GET", arguments=(Destination(),))
 def dialog(instance: Instance, *, chat_id: str) -> dict[str, Any]:
     """Returns one chat."""
-    chat = Chat.objects.filter(instance=instance, chat_id=chat_id, removed_at=None).first()
-    if chat is None:
-        raise WireError(404, f"The chat {chat_id} was not found.")
+    try:
+        chat = find_chat(instance, chat_id)
+    except Denied as error:
+        raise WireError(404, str(error)) from None
     return dialog_dicts(instance, [chat])[0]

@@ -11,7 +11,7 @@ from instances.channels import channel_of
 from instances.channels.base import Button, CannotDo
 from instances.contract.errors import WireError
 from instances.contract.registry import method
-from instances.models import Instance, LoadingReason, Substatus
+from instances.models import Instance
 
 
 def reply(sentence: str) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def expiry(instance: Instance) -> dict[str, Any]:
     """Creates a new QR code in place of an expired one."""
     if instance.is_code_outdated:
         expire_code(instance)
-    if instance.substatus != Substatus.EXPIRED:
+    if not instance.is_expired:
         return reply('Expiry request not sent because substatus don\'t equals "expired"')
     press(instance, Button.EXPIRY)
     return reply("Expiry request sent to WhatsApp")
@@ -48,7 +48,7 @@ def expiry(instance: Instance) -> dict[str, Any]:
 @method("retry", "POST")
 def retry(instance: Instance) -> dict[str, Any]:
     """Retries the synchronisation."""
-    if instance.shown_loading_reason != LoadingReason.SYNCING:
+    if not instance.is_syncing:
         return reply('Retry request not sent because reason don\'t equals "syncing"')
     press(instance, Button.RETRY)
     return reply("Retry request sent to WhatsApp")
@@ -57,7 +57,7 @@ def retry(instance: Instance) -> dict[str, Any]:
 @method("takeover", "POST")
 def takeover(instance: Instance) -> dict[str, Any]:
     """Takes the session back from another browser."""
-    if instance.shown_loading_reason != LoadingReason.CONFLICT:
+    if not instance.is_taken_over:
         return reply('Takeover request not sent because reason don\'t equals "conflict"')
     press(instance, Button.TAKEOVER)
     return reply("Takeover request sent to WhatsApp")

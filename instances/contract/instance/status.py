@@ -13,14 +13,14 @@ from instances.contract.arguments import flag
 from instances.contract.errors import WireError
 from instances.contract.instance.status_data import status_data
 from instances.contract.registry import method
-from instances.models import AccountStatus, Instance, Substatus
+from instances.models import AccountStatus, Instance
 
 
 def current_qr_code(instance: Instance) -> segno.QRCode | None:
     """The QR code that links the phone. None if there is none to scan, for example because it has expired."""
     if instance.is_paid and instance.is_code_outdated:
         expire_code(instance)  # does not wait for the task that runs every minute
-    if instance.shown_status != AccountStatus.GOT_QR_CODE or instance.substatus == Substatus.EXPIRED:
+    if instance.shown_status != AccountStatus.GOT_QR_CODE or instance.is_expired:
         return None
     try:
         return segno.make(channel_of(instance).qr_text(instance), micro=False)

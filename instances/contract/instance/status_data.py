@@ -101,7 +101,7 @@ def status_text(instance: Instance) -> StatusText:
         return SUBSTATUS_TEXTS[substatus]
     if status == AccountStatus.LOADING:
         return REASON_TEXTS[LoadingReason(instance.shown_loading_reason)]
-    if status == AccountStatus.GOT_QR_CODE and substatus == Substatus.EXPIRED:
+    if status == AccountStatus.GOT_QR_CODE and instance.is_expired:
         return EXPIRED_CODE
     return STATUS_TEXTS[status]
 
@@ -119,13 +119,13 @@ def applicable_buttons(instance: Instance) -> dict[str, dict[str, str]]:
     """The calls that apply now, by name, and a link to the instance's page."""
     labels = {}
     if instance.is_paid:
-        if instance.substatus == Substatus.EXPIRED:
+        if instance.is_expired:
             labels["expiry"] = "Get a new code"
-        if instance.shown_loading_reason == LoadingReason.SYNCING:
+        if instance.is_syncing:
             labels["retry"] = "Retry"
-        if instance.shown_loading_reason == LoadingReason.CONFLICT:
+        if instance.is_taken_over:
             labels["takeover"] = "Use here"
-        if instance.account_status in (AccountStatus.AUTHENTICATED, AccountStatus.LOADING):
+        if instance.has_session:
             labels["logout"] = "Log out"
     more = {"label": "Learn more", "link": f"{settings.SITE_URL}{instance.get_absolute_url()}"}
     return {**{act: {"act": act, "label": label} for act, label in labels.items()}, "learn_more": more}

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString, mark_safe
 from instances.actions.status import expire_code
 from instances.channels import channel_of
 from instances.channels.base import CannotDo
-from instances.models import QR_CODE_LIFETIME, AccountStatus, Instance, Substatus
+from instances.models import QR_CODE_LIFETIME, AccountStatus, Instance
 
 
 class Code(NamedTuple):
@@ -46,5 +46,5 @@ def shown_code(instance: Instance) -> Code | None:
     return Code(
         mark_safe(picture),  # segno draws only squares
         instance.status_changed_at + QR_CODE_LIFETIME,
-        instance.substatus == Substatus.EXPIRED,
+        instance.is_expired,
     )

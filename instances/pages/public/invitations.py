@@ -20,7 +20,7 @@ def invitation(request: HttpRequest, code: str) -> HttpResponse:
 
     404 for an unknown code, such as that of a group that the account has left.
     """
-    group = get_object_or_404(Chat.objects.filter(is_group=True, left_at=None), invite_code=code)
+    group = get_object_or_404(Chat.objects.with_invite_code(code))
     link = payloads.invite_link(code)
     context = {
         "name": group.name or group.chat_id,

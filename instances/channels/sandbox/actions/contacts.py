@@ -121,4 +121,4 @@ def change_contact(instance: Instance, *, phone: str, **changes: Unpack[ContactC
 
 def has_chat(instance: Instance, chat_id: str) -> bool:
     """Whether the list of dialogs contains a chat with this contact."""
-    return Chat.objects.filter(instance=instance, chat_id=chat_id, removed_at=None).exists()
+    return Chat.objects.listed().filter(instance=instance, chat_id=chat_id).exists()

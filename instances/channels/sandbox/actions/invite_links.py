@@ -17,13 +17,8 @@ def join_by_invite_code(instance: Instance, code: str) -> MessengerGroup:
     Raises:
         Denied: no group has this invite code.
     """
-    group = (
-        Chat.objects.select_related("instance")
-        .filter(invite_code=code, is_group=True, left_at=None, instance__channel=Channel.SANDBOX)
-        .first()
-        if code
-        else None
-    )
+    groups = Chat.objects.with_invite_code(code).filter(instance__channel=Channel.SANDBOX)
+    group = groups.select_related("instance").first()
     if group is None:
         raise Denied("The invite link leads to no group.")
     own = instance.own_chat_id
@@ -34,11 +29,8 @@ def join_by_invite_code(instance: Instance, code: str) -> MessengerGroup:
 
 def leave_groups_of_others(instance: Instance, group_id: str) -> None:
     """Remove the account from this group at every other instance that has it as a participant."""
-    groups = Chat.objects.select_related("instance").filter(
-        chat_id=group_id,
-        participants__member=instance.own_chat_id,
-        instance__channel=Channel.SANDBOX,
-        removed_at=None,
+    groups = Chat.objects.listed().filter(
+        chat_id=group_id, participants__member=instance.own_chat_id, instance__channel=Channel.SANDBOX
     )
-    for group in groups.exclude(instance=instance):
+    for group in groups.select_related("instance").exclude(instance=instance):
         remove_participant(group.instance, group_id=group_id, member=instance.own_chat_id, by_account=False)

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from instances import chat_ids
 from instances.actions import events
-from instances.actions.message_lookup import UnknownMessage
+from instances.actions.message_lookup import UnknownMessage, find_sent
 from instances.actions.messages import record_acks
 from instances.actions.sending.accept import OUTGOING_CHANNEL
 from instances.channels.sandbox.behaviour import (
@@ -166,14 +166,8 @@ def acknowledge_as_contact(
     """
     events.lock(instance)
     now = timezone.now()
-    message = (
-        Message.objects.select_related("chat")
-        .filter(instance=instance, message_id=message_id, from_me=True)
-        .first()
-    )
-    if message is None:
-        raise UnknownMessage("The instance has sent no message with this id.")
-    message.instance, before = instance, message.ack
+    message = find_sent(instance, message_id)
+    before = message.ack
     if not chat_ids.is_group(message.chat.chat_id):
         if contact and contact != message.chat.chat_id:
             raise UnknownMessage("The message was sent to another contact.")
@@ -214,7 +208,7 @@ def replan_receipts(
         if chat_ids.is_group(message.chat.chat_id):
             continue
         planned[message.message_id] = []
-        is_missed = contact and contact.missed_until and message.time <= contact.missed_until
+        is_missed = contact is not None and contact.has_missed(message.time)
         following = next_ack(contact, Ack(message.ack or Ack.SENT), now)
         if following and following.due_at is not None and not (is_missed and following.ack == Ack.DELIVERED):
             planned[message.message_id].append(
@@ -253,7 +247,7 @@ def apply_new_behaviour(instance: Instance, contact: SandboxContact) -> None:
     )
     for receipt in in_groups:
         following = next_ack(contact, Ack(receipt.ack - 1), now)
-        is_missed = contact.missed_until and sent_at.get(receipt.message_id, now) <= contact.missed_until
+        is_missed = contact.has_missed(sent_at.get(receipt.message_id, now))
         is_delivery = receipt.ack == Ack.DELIVERED
         receipt.due_at = None if following is None or (is_missed and is_delivery) else following.due_at
     SandboxReceipt.objects.bulk_update(in_groups, ["due_at"])
