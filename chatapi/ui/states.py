@@ -60,6 +60,9 @@ SIGNATURE_STATES = {
     "unchecked": Look("Not checked", "secondary", "help-circle"),
 }
 
+# Whether a page's polls succeed; request-errors.js takes the words from <body>.
+LIVE_STATES = {"on": "Live", "off": "Reconnecting…"}
+
 
 def look(table: dict[str, Look], state: object) -> Look:
     """The look of `state`; an unknown state is shown as it is written."""

@@ -24,7 +24,7 @@
       if (isDeleted) {
         one(".bubble-content", row).hidden = true;
         one(".bubble-deleted", row).hidden = false;
-        one(".bubble-acts", row)?.remove();
+        one(".bubble-actions", row)?.remove();
       }
       if (side === "contact" && hasArrived && row.hidden) row.dataset.arrived = "";
     }

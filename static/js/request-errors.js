@@ -151,11 +151,12 @@
   function showLive() {
     for (const elt of failing) if (!elt.isConnected) failing.delete(elt);
     const state = failing.size ? "off" : "on";
+    const words = { on: document.body.dataset.liveOn, off: document.body.dataset.liveOff };
     const places = Array.from(document.querySelectorAll("[data-live]"));
     for (const place of places) {
       if (place.dataset.live === state) continue;
       place.dataset.live = state;
-      place.querySelector("[data-live-word]").textContent = state === "on" ? "Live" : "Reconnecting…";
+      place.querySelector("[data-live-word]").textContent = words[state];
     }
     document.getElementById("reconnecting")?.remove();
     if (state === "on" || places.some(isVisible)) return;
@@ -163,7 +164,7 @@
     note.id = "reconnecting";
     note.className = "request-error alert alert-warning bg-surface";
     note.setAttribute("role", "status");
-    note.textContent = "Reconnecting… This page may be out of date.";
+    note.textContent = `${words.off} This page may be out of date.`;
     document.getElementById("main")?.prepend(note);
   }
 

@@ -1,8 +1,6 @@
 // Sending Messages (templates/testing_tools/sending/sending.html): shows the fields of the chosen type, and a preview.
 (() => {
   "use strict";
-  const LABELS = { file: "File", link: "Link", location: "Location", contact: "Contact card", voice: "Voice" };
-
   function chosenKind(form) {
     return form.elements.kind.value || "text";
   }
@@ -65,7 +63,8 @@
   function updatePreview(form) {
     const box = form.querySelector("[data-preview-box]");
     const { note = "", title = "", text = "", picture } = previewContent(form);
-    const label = LABELS[chosenKind(form)] || "";
+    const chosen = form.querySelector("input[name=kind]:checked:not([value=text])");
+    const label = chosen?.closest("label").querySelector(".choice-name").textContent || "";
     const setText = (name, content) => {
       const element = box.querySelector(`[data-preview-${name}]`);
       element.textContent = content;

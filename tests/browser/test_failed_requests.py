@@ -70,7 +70,7 @@ def test_send_after_signing_out_and_in_again_in_another_tab(
         demo_page.get_by_label("Destination").fill(receiver.url)
         expect(demo_page.locator("#origin")).to_contain_text("For this test only")
         demo_page.locator("#send").click()
-        expect(demo_page.locator(".verdict-words")).to_have_text("Delivered")
+        expect(demo_page.locator(".verdict-text")).to_have_text("Delivered")
         expect(demo_page.locator(".request-error")).to_have_count(0)
 
 
@@ -141,7 +141,7 @@ def test_an_offline_click_was_not_sent_and_works_again_online(
     )
     context.set_offline(False)
     demo_page.locator("#send").click()
-    expect(demo_page.locator("#verdict .verdict-words")).to_be_visible()
+    expect(demo_page.locator("#verdict .verdict-text")).to_be_visible()
     expect(demo_page.locator(".request-error")).to_have_count(0)
 
 

@@ -95,7 +95,7 @@ def test_the_log_shows_the_whole_reason_for_a_skip(owner_page: Page, product: Pr
     assert done.returncode == 0, done.stderr
     reason = done.stdout.strip().splitlines()[-1]
     owner_page.goto(f"/log/?instance={day.night}")
-    shown = owner_page.locator(".hook-answer").get_by_text(reason, exact=True).first
+    shown = owner_page.locator(".hook-response").get_by_text(reason, exact=True).first
     expect(shown).to_be_visible()
     assert shown.evaluate(
         "(one) => one.scrollWidth <= one.clientWidth && getComputedStyle(one).textOverflow === 'clip'"

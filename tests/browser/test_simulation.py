@@ -20,7 +20,7 @@ def test_a_hook_is_sent_by_the_keyboard_and_a_run_sends_itself_to_its_end(
         page.get_by_label("Destination").fill(receiver.url)
         expect(page.locator("#origin")).to_contain_text("For this test only")
         page.keyboard.press("Control+Enter")
-        expect(page.locator(".verdict-words")).to_have_text("Delivered")
+        expect(page.locator(".verdict-text")).to_have_text("Delivered")
         expect(page.locator(".box-bad")).to_have_count(0)
         assert len(receiver.requests) == 1
 

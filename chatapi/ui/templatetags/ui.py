@@ -22,6 +22,7 @@ from chatapi.ui.states import (
     INSTANCE_STATES,
     JOB_RESULTS,
     JOB_STATES,
+    LIVE_STATES,
     SIGNATURE_STATES,
     Look,
     look,
@@ -141,6 +142,12 @@ def badge(look: Look, detail: object = "", bare: bool = False) -> SafeString:
         look.word,
         f" {detail}" if detail else "",
     )
+
+
+@register.simple_tag
+def live_word(state: str) -> str:
+    """The word for polling that works ("on") or fails ("off")."""
+    return LIVE_STATES[state]
 
 
 @register.filter

@@ -9,7 +9,9 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 
-OURS = '<em class="ours" title="What the original does here is unknown; this is our choice.">ours</em>'
+OURS = (
+    '<em class="extension-mark" title="What the original does here is unknown; this is our choice.">ours</em>'
+)
 
 
 def render_inline(text: str) -> SafeString:

@@ -92,7 +92,7 @@ def test_a_history_that_is_not_kept_says_so_and_can_be_switched_on(alice, instan
     change_settings(instance, changes={"instanceStatuses": False})
     page = alice.get(PAGE).content.decode()
     assert "The history is not recorded:" in page
-    form = page[page.index("history-off") : page.index("Record history")]
+    form = page[page.index("history-disabled") : page.index("Record history")]
     data = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', form))
     data.pop("csrfmiddlewaretoken", None)
     assert alice.post("/instances/12345/settings/", data).url == PAGE
