@@ -1,4 +1,4 @@
-"""The app of the testing tools: it registers their part of the menu and of the frame."""
+"""The app of the testing tools: registers their menu entries and their parts of the frame."""
 
 from django.apps import AppConfig
 from django.http import HttpRequest
@@ -6,7 +6,7 @@ from django.urls import ResolverMatch
 
 
 def is_own_bin_page(request: HttpRequest, match: ResolverMatch) -> bool:
-    """Whether the page is about the user's own bin, which belongs to no instance."""
+    """Returns whether the page shows the user's own bin, which belongs to no instance."""
     from testing_tools.verification.models import Bin
 
     if match.url_name == "bin-mine":

@@ -2,7 +2,7 @@
 
 from testing_tools.simulation.models import Plan, RunState, SimulationRun, SimulationStep
 from testing_tools.verification.models import (
-    ANSWER_BODY,
+    DEFAULT_BODY,
     Bin,
     Capture,
     Family,
@@ -12,10 +12,10 @@ from testing_tools.verification.models import (
     new_key,
 )
 
-answer_headers = default_response_headers  # the name in migration 0002
+answer_headers = default_response_headers  # its name in migration 0002
 
 __all__ = [
-    "ANSWER_BODY",
+    "DEFAULT_BODY",
     "Bin",
     "Capture",
     "Family",

@@ -1,4 +1,4 @@
-"""Sample files for messages whose sender chooses none: a small picture and sound, generated here, and a text."""
+"""Sample files for messages without a chosen file: a small picture and a sound, generated here, and a text."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from testing_tools.verification.views import shared as shared_views
 
 
 class BinKey:
-    """The key of a bin. Anything else, such as a NUL, never reaches the database."""
+    """The key of a bin. Other text, such as a NUL, never reaches the database."""
 
     regex = "[a-z0-9]{8}"
 
@@ -51,7 +51,7 @@ one_bin = [
     path("", bins.bin_page, name="bin-page"),
     path("news/", bins.news, name="bin-news"),
     path("export/", bins.export, name="bin-export"),
-    path("answer/", changes.response, name="bin-response"),
+    path("response/", changes.response, name="bin-response"),
     path("delete/", changes.delete_all, name="bin-delete-all"),
     path("undo/", changes.undo, name="bin-undo"),
     path("forward/", forwarding.forward, name="bin-forward"),
@@ -77,9 +77,9 @@ testing: list[URLPattern | URLResolver] = [
     path("chooser/", chooser.chooser, name="chooser"),
     path("simulation/", simulation_views.simulation, name="simulation"),
     path("simulation/choose/", simulation_views.choose, name="simulation-choose"),
-    path("simulation/write/", simulation_views.write, name="simulation-write"),
-    path("simulation/read/", simulation_views.read, name="simulation-read"),
-    path("simulation/address/", simulation_views.address, name="simulation-address"),
+    path("simulation/json/", simulation_views.update_json, name="simulation-json"),
+    path("simulation/fields/", simulation_views.update_form, name="simulation-fields"),
+    path("simulation/url/", simulation_views.destination_url, name="simulation-url"),
     path("simulation/send/", send_views.send, name="simulation-send"),
     path("simulation/again/<uuid:public_id>/", send_views.again, name="simulation-again"),
     path("simulation/runs/<uuid:public_id>/", run_views.step, name="simulation-run"),
@@ -105,12 +105,12 @@ testing: list[URLPattern | URLResolver] = [
     path("phone/contact/", contact_views.change, name="phone-contact"),
     path("phone/contact/write/", message_views.write_on_contact_phone, name="phone-write"),
     path("phone/contact/read/", message_views.read_on_contact_phone, name="phone-read-there"),
-    path("phone/people/", contact_views.add, name="phone-person"),
+    path("phone/contacts/", contact_views.add, name="phone-contacts"),
     path("phone/groups/", contact_views.create_group, name="phone-group"),
 ]
 urlpatterns = [
     path("testing/", include((testing, "testing"))),
     path("shared/<share_token:token>/", include((shared, "shared"))),
-    # not `.*$`: a path can contain a line break, as %0A
+    # not `.*$`: a path can contain a line break (%0A)
     re_path(r"^bin/(?P<key>[a-z0-9]{8})(?P<suffix>/[\s\S]*)?\Z", receive.capture, name="bin"),
 ]

@@ -1,4 +1,4 @@
-// Webhook Simulation: Ctrl+Enter sends the hook, and a button selects the position of a fault in the JSON.
+// Webhook Simulation: Ctrl+Enter sends the hook, and a button selects the position of an error in the JSON.
 (() => {
   "use strict";
 
@@ -13,7 +13,7 @@
     form.requestSubmit(button);
   });
 
-  // -- data-goto is the position of the fault; it is selected and scrolled into view
+  // -- data-goto is the position of the error; it is selected and scrolled into view
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-goto]");
     if (!button) return;

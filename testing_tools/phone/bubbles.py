@@ -1,4 +1,4 @@
-"""The messages of a conversation as both phones show them. Reads only."""
+"""The messages of a conversation for both phones. Reads only."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from instances.pages.messages import conversations
 from instances.pages.messages.conversations import Bubble
 from testing_tools.phone.conversation import Conversation
 
-UPDATED_MESSAGES = 100  # newest messages whose ticks a poll updates
+UPDATED_MESSAGES = 100  # a poll updates the ticks of this many newest messages
 
 
 class PhoneBubble(NamedTuple):
-    """A message on both phones. `has_arrived`: on the contact's phone. `is_read`: by the account.
+    """A message on both phones. `has_arrived`: it is on the contact's phone. `is_read`: the account has read it.
 
-    `is_by_contact`: written by the contact whose phone is shown; in a group, others write as well.
+    `is_by_contact`: the contact whose phone is shown has written it; in a group, others also write.
     """
 
     bubble: Bubble
@@ -28,7 +28,7 @@ class PhoneBubble(NamedTuple):
 
     @property
     def path(self) -> str:
-        """The path of its file on this site: pages load no pictures from other origins."""
+        """Returns the path of its file on this site: pages load no pictures from other origins."""
         media = self.bubble.message.media
         return urlsplit(media.link).path if media else ""
 
@@ -42,12 +42,12 @@ class PhoneBubble(NamedTuple):
 
     @property
     def author_tick(self) -> str:
-        """The tick on the phone of its author."""
+        """Returns the tick on its author's phone."""
         return self.bubble.tick if self.bubble.message.from_me else received_tick(is_read=self.is_read)
 
 
 class MessageState(NamedTuple):
-    """What can change about a message that both phones show; phone.js reads this order."""
+    """The parts of a shown message that can change; phone.js relies on this order."""
 
     number: int
     tick: str
@@ -60,7 +60,7 @@ def received_tick(*, is_read: bool) -> str:
 
 
 def phone_bubbles(conversation: Conversation, *, after: int | None = None) -> list[PhoneBubble]:
-    """Returns the newest messages, or those after a message number, as many as one poll returns. Two queries."""
+    """Returns the newest messages, or after a message number up to NEWS_AT_ONCE messages. Two queries."""
     chat = conversation.chat
     if chat is None:
         return []
@@ -79,7 +79,7 @@ def phone_bubbles(conversation: Conversation, *, after: int | None = None) -> li
 
 
 def has_arrived(chat: Chat, message: Message) -> bool:
-    """Whether the message is on the contact's phone. In a group, every sent message is, as in REST."""
+    """Returns whether the message is on the contact's phone. In a group, every sent message is, as in REST."""
     return not message.from_me or (message.ack or Ack.SENT) >= (Ack.SENT if chat.is_group else Ack.DELIVERED)
 
 
@@ -101,7 +101,7 @@ def message_states(chat: Chat | None, up_to: int) -> list[MessageState]:
 
 
 def arrived_unread(conversation: Conversation) -> list[Message]:
-    """Returns the account's messages on the contact's phone that are not viewed, oldest first."""
+    """Returns the account's messages on the contact's phone that are not viewed yet, oldest first."""
     if conversation.chat is None:
         return []
     unread: QuerySet[Message] = Message.objects.filter(

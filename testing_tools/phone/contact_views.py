@@ -1,4 +1,4 @@
-"""The contacts: their behaviour, new contacts, and groups that they create."""
+"""Views of the contacts: change a contact's behaviour, add a contact, create a group as a contact."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from testing_tools.phone.responses import (
     run_action,
 )
 
-# Button on the contact's phone → the change, and the sentence about it.
+# Button on the contact's phone → the change, and the end of the sentence that reports it.
 SWITCHES: dict[str, tuple[ContactChanges, str]] = {
     "online": ({"online": True}, "is online and receives waiting messages"),
     "offline": ({"online": False}, "is offline: messages stay at “sent”"),
@@ -92,7 +92,7 @@ def add(request: HtmxRequest) -> HttpResponse:
 @require_POST
 @login_required
 def create_group(request: HtmxRequest) -> HttpResponse:
-    """The first of the contacts creates a group with the others and the account; shows it."""
+    """Creates a group as the first of the contacts, with the others and the account; shows it."""
     instance = require_sandbox(request)
     chat_id = ""
     try:

@@ -1,4 +1,4 @@
-"""The conversation that both phones of the page show, and the ones to choose from. Reads only."""
+"""The conversation that both phones show, and the list of conversations. Reads only."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DEFAULT_CONTACT = "17680561234@c.us"  # shown if the instance has no chats and c
 
 
 class ConversationChoice(NamedTuple):
-    """A contact or a group in the list to choose from."""
+    """A contact or a group in the list of conversations."""
 
     chat_id: str
     name: str
@@ -23,7 +23,7 @@ class ConversationChoice(NamedTuple):
 
 
 class Conversation(NamedTuple):
-    """A chat with the contact whose phone is shown; in a group, one of its `members`. `chat` None: no message yet."""
+    """A chat, and the contact whose phone is shown; in a group, one of its `members`. `chat` None: no message yet."""
 
     chat_id: str
     chat: Chat | None
@@ -42,7 +42,7 @@ class Conversation(NamedTuple):
 
 
 def display_name(contact: SandboxContact) -> str:
-    """Returns the contact's name, or their number as `+17680561234`."""
+    """Returns the contact's name, or their number in the form `+17680561234`."""
     return contact.name or f"+{chat_ids.digits(contact.chat_id)}"
 
 

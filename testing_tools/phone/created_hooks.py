@@ -1,4 +1,4 @@
-"""The hooks that the last action on one of the phones has created. Reads only."""
+"""The hooks that the last action on one of the phones created. Reads only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_HOOKS = 12  # shown for one action; the log has all of them
 
 
 class CreatedHooks(NamedTuple):
-    """Hooks, oldest first, each with its explanation; the number of those not shown; a digest of all that."""
+    """Hooks, oldest first, each with its explanation; the number of hooks not shown; a digest of everything."""
 
     hooks: list[tuple[Hook, str]]
     not_shown: int

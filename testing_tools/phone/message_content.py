@@ -1,4 +1,4 @@
-"""Turns a valid MessageForm into the content of a message; stores its file."""
+"""Converts a valid MessageForm to the content of a message; stores its file."""
 
 from __future__ import annotations
 
@@ -71,7 +71,10 @@ def written_content(instance: Instance, cleaned: Mapping[str, Any]) -> MessageCo
 
 
 def store_file(instance: Instance, kind: MessageKind, upload: UploadedFile | None) -> Media | None:
-    """Returns the stored file; a sample if none was chosen. None for a video if videoUploadOn is off and none was."""
+    """Returns the stored file, a sample if none was chosen; None for a video without a file if videoUploadOn is off.
+
+    Raises WrongFile.
+    """
     rule = FILE_RULES[kind]
     if upload is None:
         if rule.sample is None:

@@ -24,7 +24,7 @@ class MessageKind(models.TextChoices):
 
 
 class SampleFile(NamedTuple):
-    """The file that is sent if none is chosen."""
+    """The file that is sent if the user chooses none."""
 
     name: str
     content_type: str
@@ -35,7 +35,7 @@ class SampleFile(NamedTuple):
 
 
 class FileRule(NamedTuple):
-    """What a kind with a file needs. `family` is what its content type must begin with; "" accepts all."""
+    """The file of a kind. Its content type must start with `family`; "" accepts all types."""
 
     type: MessageType
     family: str

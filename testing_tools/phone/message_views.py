@@ -1,4 +1,4 @@
-"""Messages between the two phones: write, and read."""
+"""Views of the messages between the two phones: write and read."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def write_on_own_phone(request: HtmxRequest) -> HttpResponse:
 @require_POST
 @login_required
 def write_on_contact_phone(request: HtmxRequest) -> HttpResponse:
-    """The contact writes to the instance, or into the group."""
+    """Writes a message as the contact, to the instance or into the group."""
     instance = require_sandbox(request)
     conversation = chosen_conversation(request, instance)
     form = MessageForm(request.POST, request.FILES)
@@ -82,7 +82,7 @@ def write_on_contact_phone(request: HtmxRequest) -> HttpResponse:
 @require_POST
 @login_required
 def read_on_contact_phone(request: HtmxRequest) -> HttpResponse:
-    """The contact opens the chat: all messages that have arrived are viewed."""
+    """Opens the chat as the contact: all messages that have arrived become viewed."""
     instance = require_sandbox(request)
     conversation = chosen_conversation(request, instance)
 
@@ -104,7 +104,7 @@ def read_on_contact_phone(request: HtmxRequest) -> HttpResponse:
 @require_POST
 @login_required
 def read_on_own_phone(request: HtmxRequest) -> HttpResponse:
-    """The chat is opened on the instance's own phone."""
+    """Opens the chat on the instance's own phone."""
     instance = require_sandbox(request)
     conversation = chosen_conversation(request, instance)
 

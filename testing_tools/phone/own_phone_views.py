@@ -1,4 +1,4 @@
-"""The instance's own phone: its events, its battery, and the reset of the sandbox."""
+"""Views of the instance's own phone: its events, its battery, and the reset of the sandbox."""
 
 from __future__ import annotations
 

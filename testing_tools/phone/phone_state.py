@@ -1,4 +1,4 @@
-"""The state of the instance's own phone in words, and the events that can happen to it."""
+"""The state of the instance's own phone in words, and the events that are possible in it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from instances.models import AccountStatus, Instance, Substatus
 
 
 class EventButton(NamedTuple):
-    """`event` is one of PHONE_EVENTS, or "take_back"; `result` is the sentence shown after it has happened."""
+    """`event` is one of PHONE_EVENTS, or "take_back"; `result` is the sentence shown after the event."""
 
     event: str
     label: str
@@ -68,7 +68,7 @@ STARTING = PhoneState("Starting", "The instance is being prepared; a QR code wil
 
 
 def describe_phone(instance: Instance) -> PhoneState:
-    """Returns the state of the phone, with the buttons for the events that can happen now."""
+    """Returns the state of the phone, with a button for each event that is possible now."""
     if instance.account_status == AccountStatus.AUTHENTICATED:
         if instance.substatus in (Substatus.PHONE, Substatus.OFFLINE):
             return NO_NETWORK

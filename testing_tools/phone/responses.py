@@ -1,7 +1,7 @@
-"""What the views of the phones' actions share: the chosen conversation, and the response after an action.
+"""Shared by the views of the phones' actions: the chosen conversation, and the response after an action.
 
-htmx gets the result as one line, with status 422 if the action was refused; the page's poll then lists the hooks.
-Without htmx, the result is a message on the page.
+The response to htmx is the result in one line, with status 422 if the action was refused; the page's poll then lists
+the hooks. Without htmx, the result is a message on the page.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def require_valid(form: forms.Form) -> dict[str, Any]:
 def run_action(
     request: HtmxRequest, instance: Instance, conversation: Conversation, action: Callable[[], str]
 ) -> HttpResponse:
-    """Runs an action that returns a sentence about what it did, and responds with it, or with why it was refused."""
+    """Runs an action that returns a sentence about its result; returns a response with it, or with the refusal."""
     since, is_refused = newest_hook_key(instance), False
     try:
         sentence = action()
@@ -97,7 +97,7 @@ def run_action(
         request, "testing_tools/phone/action_result.html", context, status=422 if is_refused else 200
     )
     if not is_refused:
-        response["HX-Trigger-After-Settle"] = "phone-action"  # the page polls at once
+        response["HX-Trigger-After-Settle"] = "phone-action"  # the page polls immediately
     return response
 
 

@@ -38,7 +38,7 @@ def parse_number(request: HttpRequest, name: str, default: int = 0) -> int:
 
 
 def live_context(instance: Instance, conversation: Conversation, *, after: int, since: int) -> dict[str, Any]:
-    """Returns what a poll can update besides new messages; `seen` contains a digest of each part."""
+    """Returns the parts of the page that a poll can update, without new messages; `seen` has a digest of each."""
     states = message_states(conversation.chat, after)
     state = describe_phone(instance)
     created = hooks_created_since(instance, since)
@@ -75,7 +75,7 @@ def live_context(instance: Instance, conversation: Conversation, *, after: int, 
 @require_safe
 @login_required
 def phone(request: HttpRequest) -> HttpResponse:
-    """The page. Without htmx, `?since=` is the newest hook before the last action, whose hooks are listed."""
+    """Shows the page. Without htmx, `?since=` is the newest hook before the last action, whose hooks are listed."""
     instance = chosen_instance(request)
     if instance is None or instance.channel != Channel.SANDBOX:
         return render(request, PAGE, {"instance": instance, "no_phone": True})
@@ -105,7 +105,7 @@ def phone(request: HttpRequest) -> HttpResponse:
 @require_safe
 @login_required
 def news(request: HttpRequest) -> HttpResponse:
-    """The messages after `?after=`, and each part that differs from `?seen=`; 204 if nothing is new."""
+    """Shows the messages after `?after=`, and each part that differs from `?seen=`; 204 if nothing is new."""
     instance = require_instance(request)
     conversation = chosen_conversation(request, instance)
     after = min(parse_number(request, "after"), MAX_MESSAGE_NUMBER)

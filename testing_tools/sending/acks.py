@@ -37,7 +37,7 @@ class SentMessage:
     body: str
     is_queued: bool
     label: str = ""  # its type, unless it is text
-    deletes: str = ""  # the id of the message it deletes; then it is not a message itself
+    deletes: str = ""  # the id of the message to delete, if it is a deletion and not a message
     steps: list[Step] = field(default_factory=list)
     reason: str = ""  # what its next step waits for (missing_acks.explain)
 
@@ -116,7 +116,7 @@ def ack_times(instance: Instance, message_ids: list[str]) -> dict[tuple[str, str
 
 
 def cursor(messages: Sequence[SentMessage], in_queue: int) -> str:
-    """Returns a value that changes whenever the page would show these messages differently."""
+    """Returns a value that changes whenever the page's view of these messages changes."""
     steps = "".join(message.reached[0] for message in messages)
     reasons = conversations.digest(message.reason for message in messages)
     return f"{in_queue}.{messages[0].queue_number if messages else 0}.{steps}.{reasons}"

@@ -1,6 +1,6 @@
-"""The call of the wire contract that the form of Sending Messages makes.
+"""The call of the wire contract for the form of Sending Messages.
 
-Each kind of message is one method with arguments, so the page does what a client does, and can show the call.
+Each kind of message is one method with arguments: the page does the same as a client, and can show the call.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_SHOWN = 60  # characters of a data: URI when the call is shown
 
 @dataclass(frozen=True)
 class Call:
-    """A method of the wire contract and its arguments, under their names there."""
+    """A method of the wire contract and its arguments, by their names in the contract."""
 
     method: str
     arguments: Mapping[str, Any]

@@ -1,4 +1,4 @@
-"""Why a message has not received its next ack, as far as it is known; and which acks a channel never reports."""
+"""Explains why a message has not received its next ack, if that is known, and which acks a channel never reports."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from instances.channels.base import Can
 from instances.models import Ack, Channel, Instance, SandboxContact
 from testing_tools.sending.acks import SentMessage
 
-# A step of acks.STEPS, and the key under which a channel says that it never reports it.
+# Step of acks.STEPS → the key in a channel's `cannot` if the channel never reports the step.
 UNSUPPORTED = {"delivered": Can.DELIVERED, "viewed": Can.VIEWED}
 
 
@@ -21,7 +21,7 @@ def never_reported(instance: Instance) -> dict[str, str]:
 
 
 def explain(instance: Instance, messages: Sequence[SentMessage]) -> None:
-    """Set each message's `reason`: what its next step waits for. At most one query."""
+    """Set each message's `reason`: the cause why its next ack is missing. At most one query."""
     never, queue_reason = never_reported(instance), queue_stopped_because(instance)
     contacts = sandbox_contacts(instance, {one.chat_id for one in messages if one.reached != "viewed"})
     for message in messages:
@@ -45,10 +45,10 @@ def queue_stopped_because(instance: Instance) -> str:
     return ""
 
 
-def sandbox_contacts(instance: Instance, people: Iterable[str]) -> dict[str, SandboxContact]:
+def sandbox_contacts(instance: Instance, ids: Iterable[str]) -> dict[str, SandboxContact]:
     if instance.channel != Channel.SANDBOX:
         return {}
-    found = SandboxContact.objects.filter(instance=instance, chat_id__in=list(people))
+    found = SandboxContact.objects.filter(instance=instance, chat_id__in=list(ids))
     return {contact.chat_id: contact for contact in found}
 
 

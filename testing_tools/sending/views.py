@@ -1,4 +1,4 @@
-"""Sending Messages: sends a message as a client of the API does; shows its acks as they arrive, and the queue."""
+"""Sending Messages: sends a message like a client of the API; shows its acks as they arrive, and the queue."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def form_context(instance: Instance, *, form: SendForm | None = None, **more: An
 @require_safe
 @login_required
 def sending(request: HttpRequest) -> HttpResponse:
-    """The page. `?to=` fills in the recipient."""
+    """Shows the page. `?to=` fills in the recipient."""
     instance = chosen_instance(request)
     if instance is None:
         return render(request, PAGE, {"instance": None})
@@ -92,7 +92,7 @@ def sending(request: HttpRequest) -> HttpResponse:
 @require_safe
 @login_required
 def sent(request: HttpRequest) -> HttpResponse:
-    """The messages with their acks, polled; 204 if the page already shows them (`?seen=` is its cursor)."""
+    """Shows the messages and their acks to a poll; 204 if the page already shows them (`?seen=` is its cursor)."""
     instance = require_instance(request)
     context = live_context(instance)
     if request.GET.get("seen") == context["cursor"]:
@@ -130,11 +130,11 @@ def send(request: HtmxRequest) -> HttpResponse:
 @require_POST
 @login_required
 def clear(request: HttpRequest) -> HttpResponse:
-    """Empty the queue, as `clearMessagesQueue` of the API does."""
+    """Clear the queue, like `clearMessagesQueue` of the API."""
     instance = require_changeable_instance(request)
-    removed, in_hand, _ = clear_messages(instance, acting_user=current_user(request))
+    removed, in_progress, _ = clear_messages(instance, acting_user=current_user(request))
     text = f"{removed} {'message was' if removed == 1 else 'messages were'} removed from the queue."
-    if in_hand:
-        text += f" {in_hand} already handed to the messenger {'is' if in_hand == 1 else 'are'} still sent."
+    if in_progress:
+        text += f" {in_progress} already handed to the messenger {'is' if in_progress == 1 else 'are'} still sent."
     messages.success(request, text)
     return redirect(f"{reverse('testing:sending')}?instance={instance.number}")

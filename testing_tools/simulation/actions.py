@@ -1,8 +1,8 @@
 """Writes to runs of simulations: create, send step by step, cancel.
 
-The page that shows a run sends its next hooks: one, and more until TIME_SLICE seconds have passed. So a run of fifty
-hooks to an endpoint that takes ten seconds each holds one web thread for ten seconds at a time, as a single simulation
-does; and a run whose page is not open does not continue. The audit log has one entry for a run, not one for each hook.
+Each request of the page that shows a run sends the next hook, and more until TIME_SLICE seconds have passed. So a run
+of fifty hooks to an endpoint that takes ten seconds each holds a web thread for ten seconds at a time, like a single
+simulation. A run stops when its page is closed. The audit log has one entry per run, not per hook.
 """
 
 from __future__ import annotations
@@ -75,14 +75,14 @@ def create_run(
 def advance(run: SimulationRun, *, seconds: float = TIME_SLICE) -> bool:
     """Send the hooks of the run that are due, for `seconds`; returns whether any was sent.
 
-    One of them may take 10 s. Concurrent calls never send the same hook twice, or two hooks at a time.
+    One hook may take 10 s. Concurrent calls never send the same hook twice, or two hooks at the same time.
     """
     ends, sent = time.monotonic() + seconds, False
     while step := claim_next_step(run):
         send_step(step, endpoint=run.instance.endpoint, to_url=run.to_url)
         finish_step(run)
         sent = True
-        if time.monotonic() + run.pause > ends:  # a later request sends the next one
+        if time.monotonic() + run.pause > ends:  # a later request sends the next hook
             break
         time.sleep(run.pause)
     return sent
@@ -109,7 +109,7 @@ def claim_next_step(run: SimulationRun) -> SimulationStep | None:
 
 
 def send_step(step: SimulationStep, *, endpoint: Endpoint, to_url: str) -> None:
-    """Send the hook of a claimed step; for a duplicate, the same hook again."""
+    """Send the hook of a claimed step; a duplicate resends the same hook."""
     body = bytes(step.body)
     if step.attempt > 1 and step.hook is not None:
         hook = Hook.objects.filter(public_id=step.hook).first()

@@ -1,4 +1,4 @@
-"""What the templates of Webhook Simulation need, and the URL of a page that can be reloaded and shared."""
+"""The contexts of Webhook Simulation's templates, and a URL of the page that can be reloaded and shared."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def body_text(request: HttpRequest) -> str:
 
 
 def page_context(instance: Instance, given: QueryDict, *, url: str, **more: Any) -> dict[str, Any]:
-    """Returns the context of the whole page. `given` is what was chosen on it; `more` overrides."""
+    """Returns the context of the whole page. `given` has the values chosen on it; `more` overrides."""
     kind = chosen_kind(given.get("what"))
     plans = simulation_runs.plans_of(kind)
     context = {
@@ -52,7 +52,7 @@ def page_context(instance: Instance, given: QueryDict, *, url: str, **more: Any)
 
 
 def blocked_because(instance: Instance) -> str:
-    """Returns why nothing can be sent; "" if it can."""
+    """Returns why no hook can be sent; "" if one can."""
     if not instance.may_change:
         return "you are a viewer in this account"
     if instance.is_stopped:
@@ -69,7 +69,7 @@ def destination_context(instance: Instance, url: str) -> dict[str, Any]:
     """Returns the context of the destination: its `origin` is `own`, `verification`, `bin`, `other` or `none`."""
     endpoint = instance.endpoint
     bin = Bin.objects.filter(instance=instance).first()
-    fault = ""
+    url_error = ""
     if not url:
         origin = "none"
     elif endpoint.is_overridden() and url == endpoint.override_url:
@@ -83,19 +83,19 @@ def destination_context(instance: Instance, url: str) -> dict[str, Any]:
         try:
             webhook_urls.check(url)
         except webhook_urls.InvalidUrl as error:
-            fault = str(error)
-    return {"instance": instance, "endpoint": endpoint, "url": url, "origin": origin, "url_fault": fault}
+            url_error = str(error)
+    return {"instance": instance, "endpoint": endpoint, "url": url, "origin": origin, "url_error": url_error}
 
 
 def replace_url(response: HttpResponse, context: dict[str, Any], kind: str) -> HttpResponse:
     """Let htmx show the URL of this state, so that the page can be reloaded and shared.
 
-    A destination with a query is left out: it can contain a key, and URLs stay in the browser's history.
+    A destination with a query is omitted: it can contain a key, and URLs stay in the browser's history.
     """
     query = {"instance": str(context["instance"].number), "what": kind}
     if context["origin"] == "bin":
         query["to"] = "bin"
-    elif context["origin"] == "other" and not context["url_fault"] and not urlsplit(context["url"]).query:
+    elif context["origin"] == "other" and not context["url_error"] and not urlsplit(context["url"]).query:
         query["url"] = context["url"]
     response["HX-Replace-Url"] = f"{reverse('testing:simulation')}?{urlencode(query)}"
     return response

@@ -1,4 +1,4 @@
-"""A draft of a simulated hook: its form and its JSON, kept in step, and whether it can be sent."""
+"""A draft of a simulated hook: its form and its JSON, kept in sync, and whether it can be sent."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from testing_tools.simulation.form_fields import Field, fields_of
 from testing_tools.simulation.form_values import first_item, object_at, read_values, write_values
 from testing_tools.simulation.kinds import SimulationKind
 
-MAX_BODY = 256 * 1024  # bytes; a real hook is far smaller
+MAX_BODY = 256 * 1024  # bytes; real hooks are much smaller
 
 
 class Draft(NamedTuple):
-    """The content of the page: the JSON as text and the form's values. `fault`: why the JSON cannot be sent."""
+    """The content of the page: the JSON as text and the form's values. `error`: why the JSON cannot be sent."""
 
     kind: str
     text: str
     values: dict[str, str]
-    fault: str = ""
+    error: str = ""
     size: int = 0  # bytes as sent
-    place: Place | None = None  # of the fault, if it has one
+    place: Place | None = None  # of the error, if it has one
 
     @property
     def lines(self) -> int:
-        """The height of the textarea."""
+        """Returns the height of the textarea in lines."""
         return min(max(self.text.count("\n") + 2, 12), 30)
 
     @property
@@ -42,7 +42,7 @@ class Draft(NamedTuple):
 
     @property
     def uses_more(self) -> bool:
-        """Whether a field under "Group, quote, forwarded" has a value."""
+        """Returns whether a field under "Group, quote, forwarded" has a value."""
         return any(field.more and value not in ("", "0") for field, value in self.fields)
 
 
@@ -51,19 +51,19 @@ def example_draft(instance: Instance, kind: str) -> Draft:
 
 
 def validated(kind: str, text: str) -> Draft:
-    """Returns the draft of this JSON: with the values read from it, or with its fault."""
+    """Returns the draft of this JSON, with its values or with its error."""
     try:
         body = compact(text)
     except BadJson as error:
         return Draft(kind, text, {}, str(error), place=place_of(text, error))
-    fault = (
+    size_error = (
         f"The body is {len(body):,} bytes long; the limit is {MAX_BODY:,}." if len(body) > MAX_BODY else ""
     )
-    return Draft(kind, text, read_values(kind, parse(text)), fault, len(body))
+    return Draft(kind, text, read_values(kind, parse(text)), size_error, len(body))
 
 
 def with_values(instance: Instance, kind: str, text: str, values: dict[str, str]) -> Draft:
-    """Returns the draft after the form was changed; the example replaces JSON that cannot be read."""
+    """Returns the draft after a change of the form; the example replaces invalid JSON."""
     try:
         value = parse(text)
     except BadJson:
@@ -75,7 +75,7 @@ def with_values(instance: Instance, kind: str, text: str, values: dict[str, str]
 
 
 class Subject(TypedDict):
-    """The message and the chat that a hook is about; empty if unknown."""
+    """The ids of the message and the chat of a hook's event; empty if unknown."""
 
     message: str
     chat: str
@@ -93,9 +93,9 @@ def subject_of(body: bytes) -> Subject:
 
 
 def preview_headers(instance: Instance, body: bytes) -> list[tuple[str, str, str]]:
-    """Returns name, value and note of each header, from the function that creates the real ones.
+    """Returns name, value and note of each header, from the function that creates a hook's real headers.
 
-    The note says if the value is created when the hook is sent.
+    The note says whether the value is created when the hook is sent.
     """
     headers = signing.headers(
         webhook_id="hook_…",

@@ -1,6 +1,6 @@
 """The example body of each kind.
 
-instances/payloads.py creates it from a message that is never saved, so it is, byte for byte, what a real event sends.
+instances/payloads.py creates it from an unsaved message, so it has the same bytes as the hook of a real event.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from testing_tools.simulation.kinds import ACKS, OUTGOING, SimulationKind
 CHAT_ID, SENDER_NAME = examples.CHAT, "Anna Example"
 GROUP_ID, GROUP_NAME = "17680561234-1479621234@g.us", "Neighbours"
 QUOTED_TEXT = "We open at nine."
-# The files of these types, if the instance has had no file of the type.
+# The file names used if the instance has no file of the type.
 FILE_NAMES = {
     SimulationKind.IMAGE: "photo.jpg",
     SimulationKind.PTT: "voice.ogg",
@@ -34,7 +34,7 @@ BODIES = {
 
 
 def example(instance: Instance, kind: str) -> bytes:
-    """Returns the body of a hook as this instance would send it next; an ack is for its last sent message, if any."""
+    """Returns the body of the instance's next hook of this kind; an ack is for its last sent message, if any."""
     if kind in ACKS:
         return payloads.ack_body(last_sent_message(instance), ACKS[SimulationKind(kind)])
     if kind == SimulationKind.STATUS:
@@ -48,7 +48,7 @@ def example(instance: Instance, kind: str) -> bytes:
 
 
 def last_sent_message(instance: Instance) -> Message:
-    """Returns the message that the next ack would be for."""
+    """Returns the instance's last message sent through the API, or an example."""
     message = (
         instance.messages.select_related("chat")
         .filter(by_api=True, queue_number__isnull=False)
@@ -61,7 +61,7 @@ def last_sent_message(instance: Instance) -> Message:
 
 
 def status_example(instance: Instance) -> bytes:
-    """A phone that loses its connection; if the instance has a problem now, its recovery."""
+    """Returns the hook of a phone that loses its connection; if the instance has a problem now, of its recovery."""
     old = (instance.account_status, instance.substatus)
     normal = (AccountStatus.AUTHENTICATED.value, Substatus.NORMAL.value)
     new = (normal[0], Substatus.PHONE.value) if old == normal else normal
@@ -69,7 +69,7 @@ def status_example(instance: Instance) -> bytes:
 
 
 def chat_example(instance: Instance, *, is_new: bool) -> bytes:
-    """A new chat; or the instance's last chat, or an example if it has none, under another name."""
+    """Returns the hook of a new chat, or of the instance's last chat (or an example) with another name."""
     if is_new:
         return payloads.chat_body(instance, old=None, new=payloads.chat_dict(example_chat(instance)))
     chat = instance.chats.order_by("-last_time").first() or example_chat(instance)
@@ -119,7 +119,7 @@ def message_text(instance: Instance, kind: str) -> str:
 
 
 def quoted_message(instance: Instance) -> dict[str, str]:
-    """Returns a message of the instance that is quoted."""
+    """Returns an example message of the instance, to be quoted."""
     message_id = chat_ids.message_id(CHAT_ID, author=instance.own_chat_id, from_me=True, by_api=True)
     return {"id": message_id, "body": QUOTED_TEXT, "type": MessageType.CHAT.value}
 

@@ -78,5 +78,5 @@ def fields_of(kind: str) -> tuple[Field, ...]:
             return (Field("new_name", "Chat name"),)
         case "chatUpdate":
             return (Field("new_name", "New name"), Field("old_name", "Old name"))
-    people = (RECIPIENT,) if kind in OUTGOING else SENDER_FIELDS
-    return (*people, *CONTENT_FIELDS.get(kind, (TEXT,)), *MORE_FIELDS)
+    contacts = (RECIPIENT,) if kind in OUTGOING else SENDER_FIELDS
+    return (*contacts, *CONTENT_FIELDS.get(kind, (TEXT,)), *MORE_FIELDS)

@@ -1,4 +1,4 @@
-"""Reads the form's values from the JSON and writes them into it, in place: edits by hand elsewhere in it are kept."""
+"""Reads the form's values from the JSON and writes them into it, in place: other edits of the JSON are kept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from testing_tools.simulation.kinds import body_key
 
 
 def read_values(kind: str, value: Any) -> dict[str, str]:
-    """Returns the form's values in this JSON; a part that is missing or has another type is left out."""
+    """Returns the form's values in this JSON, without parts that are missing or have another type."""
     item = first_item(kind, value)
     if item is None:
         return {}
@@ -72,7 +72,7 @@ READERS = {
 
 
 def write_values(kind: str, value: Any, values: dict[str, str]) -> None:
-    """Write the form's values into the JSON, in place; a value that is not given changes nothing."""
+    """Write the form's values into the JSON, in place; a missing value changes nothing."""
     item = first_item(kind, value)
     if item is None:
         return
@@ -88,7 +88,7 @@ def write_values(kind: str, value: Any, values: dict[str, str]) -> None:
 
 
 def write_message(item: dict[str, Any], values: dict[str, str]) -> None:
-    write_people(item, values)
+    write_author_and_chat(item, values)
     if "text" in values:
         item["body"] = values["text"]
     if "caption" in values:
@@ -99,8 +99,8 @@ def write_message(item: dict[str, Any], values: dict[str, str]) -> None:
         item["isForwarded"] = int(digits(values["forwarded"])[:4] or 0)
 
 
-def write_people(item: dict[str, Any], values: dict[str, str]) -> None:
-    """Write author and chat with their names, and the message id, which contains both."""
+def write_author_and_chat(item: dict[str, Any], values: dict[str, str]) -> None:
+    """Write the author, the chat and their names, and the message id, which contains both ids."""
     before = item.get("chatId"), item.get("author")
     was_group = str(before[0]).endswith("@g.us")
     is_group = values.get("group", "yes" if was_group else "") == "yes"
@@ -145,7 +145,7 @@ def write_ack(item: dict[str, Any], values: dict[str, str]) -> None:
 
 
 def write_sides(item: dict[str, Any], values: dict[str, str], keys: dict[str, str]) -> None:
-    """Write `old` and `new` of a status or a chat: the value `new_name` is `name` in `new`."""
+    """Write `old` and `new` of a status or a chat: the form's value `new_name` becomes `name` in `new`."""
     for side in ("old", "new"):
         for name, key in keys.items():
             if f"{side}_{name}" in values and isinstance(item.get(side), dict):
@@ -166,7 +166,7 @@ def object_at(item: dict[str, Any], key: str) -> dict[str, Any]:
 
 
 def digits(text: Any) -> str:
-    """Returns the digits of a phone number or at the start of a chat id, without "+", spaces and dashes."""
+    """Returns the digits of a phone number or of a chat id up to "@", without "+", spaces and dashes."""
     return re.sub(r"\D", "", text.split("@")[0])[:20] if isinstance(text, str) else ""
 
 

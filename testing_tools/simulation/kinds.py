@@ -1,4 +1,4 @@
-"""What can be simulated: the kinds, in the groups of the page, and the hook that each one is."""
+"""The kinds of hooks that can be simulated, in the groups of the page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from instances.models import Ack
 
 
 class SimulationKind(models.TextChoices):
-    """What is simulated, with the label of the page."""
+    """A kind of simulated hook, with its label on the page."""
 
     MESSAGE = "message", "A new message has been received"
     DELIVERED = "delivered", "Delivered"
@@ -34,13 +34,13 @@ class SimulationKind(models.TextChoices):
     CHAT = "chat_change", "Chat changed"
 
 
-# The three large choices: kind, icon, and a sentence.
+# The three main kinds: kind, icon, sentence.
 MAIN_KINDS = (
     (SimulationKind.MESSAGE, "message-circle", "A contact writes to this instance"),
     (SimulationKind.DELIVERED, "checks", "Ack: it is on the recipient's device"),
     (SimulationKind.VIEWED, "eye", "Ack: the recipient has opened it"),
 )
-# The others, in groups: a heading, and the kinds under it with their icons.
+# The other kinds in groups: heading, kinds with their icons.
 MORE_KINDS = (
     (
         "Received messages",
@@ -85,7 +85,7 @@ HOOK_KINDS = {
 
 
 def body_key(kind: str) -> str:
-    """Returns the key of the body that holds the list with its one item."""
+    """Returns the key of the body's list."""
     if kind in ACKS:
         return "ack"
     if kind == SimulationKind.STATUS:

@@ -1,4 +1,4 @@
-"""The runs of simulations: several hooks sent by one click."""
+"""Runs of simulated hooks: one click sends several hooks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from instances.models import Instance
 
 
 class Plan(models.TextChoices):
-    """How many hooks are sent, and in which order."""
+    """Which hooks a run sends, and in which order."""
 
     ONCE = "once", "Once"
     SEQUENCE = "sequence", "In sequence"
@@ -29,7 +29,7 @@ class RunState(models.TextChoices):
 
 
 class SimulationRun(models.Model):
-    """Several simulated hooks, sent one after the other by the page that shows the run, a few at a time."""
+    """Several simulated hooks. The page that shows the run sends them one after the other, a few per request."""
 
     public_id = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     instance = models.ForeignKey(Instance, models.CASCADE, related_name="simulation_runs")
@@ -39,7 +39,7 @@ class SimulationRun(models.Model):
     pause = models.FloatField("seconds between hooks", default=0)
     state = models.CharField(max_length=10, choices=RunState, default=RunState.RUNNING)
     next_at = models.DateTimeField("when the next hook is due", default=timezone.now)
-    # Until then a request is sending one; no other request sends one meanwhile.
+    # Until this time one request is sending a hook, and no other request may send one.
     busy_until = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -55,7 +55,7 @@ class SimulationStep(models.Model):
     label = models.CharField(max_length=60)
     kind = models.CharField(max_length=10, choices=Kind)
     body = models.BinaryField()
-    # The hook and its attempt; written before the request, so that a killed process leaves a trace.
+    # The hook and its attempt; written before the request, so that it is known after the process was killed.
     hook = models.UUIDField("public id of the hook", null=True, blank=True)
     attempt = models.PositiveSmallIntegerField(default=1)
 

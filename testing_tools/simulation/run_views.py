@@ -1,4 +1,4 @@
-"""A run of simulated hooks: each poll of its fragment sends the next ones; a button cancels it."""
+"""Views of a run of simulated hooks: each poll of its fragment sends the next hooks; a button cancels it."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ PARTIAL = "testing_tools/simulation/simulation_run.html#run"
 @require_POST
 @login_required
 def step(request: HttpRequest, public_id: UUID) -> HttpResponse:
-    """Send the next hooks of the run, for about a second; 204 if the page already shows its state.
+    """Send the next hooks of the run for about a second; show the run, or 204 if the page already shows its state.
 
-    `seen` is the cursor of what the page shows.
+    `seen` is the cursor of the state that the page shows.
     """
     run = changeable_run(request, public_id)
     refusal = blocked_because(run.instance)

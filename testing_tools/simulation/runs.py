@@ -1,4 +1,4 @@
-"""Runs of simulated hooks: which plans apply, which hooks a plan sends, and the run as its page shows it.
+"""Runs of simulated hooks: which plans apply, which hooks a plan sends, and the run for its page.
 
 The writes are in testing_tools/simulation/actions.py.
 """
@@ -36,7 +36,7 @@ class PlannedStep(NamedTuple):
 
 
 def plans_of(kind: str) -> tuple[Plan, ...]:
-    """Returns the plans that apply to this kind: acks have a sequence, messages and acks an order."""
+    """Returns the plans that apply to this kind: only acks have a sequence, only messages and acks an order."""
     match body_key(kind):
         case "ack":
             return tuple(Plan)
@@ -64,12 +64,12 @@ def read_pause(text: str) -> float:
 
 
 def steps_of(kind: str, plan: Plan, body: bytes, count: int) -> list[PlannedStep]:
-    """Returns the hooks of the run in order. Raises InvalidRun if the JSON has nothing to order."""
+    """Returns the hooks of the run in order. Raises InvalidRun if the JSON contains no item to order."""
     if plan == Plan.DUPLICATES:
         return [PlannedStep("Hook" if at == 0 else "Duplicate", body) for at in range(count)]
     value = parse(body.decode())
     if plan in (Plan.SEQUENCE, Plan.BACKWARDS) and first_item(kind, value) is None:
-        raise InvalidRun("The JSON contains nothing that can be ordered. Restore the example first.")
+        raise InvalidRun("The JSON contains no items that can be ordered. Restore the example first.")
     if body_key(kind) == "ack" and plan in (Plan.SEQUENCE, Plan.BACKWARDS):
         labels = {ack: kind.label for kind, ack in ACKS.items()}
         order = list(Ack) if plan == Plan.SEQUENCE else list(Ack)[::-1]
@@ -88,7 +88,10 @@ def with_status(kind: str, body: bytes, ack: Ack) -> bytes:
 
 
 def numbered(kind: str, body: bytes, at: int) -> tuple[str, bytes]:
-    """Returns the message `at` messages later, with its own id and number; any other body unchanged."""
+    """Returns a label and the body of the message `at` messages later, with its own id and number.
+
+    Other bodies are returned unchanged.
+    """
     value = parse(body.decode())
     item = first_item(kind, value) if body_key(kind) == "messages" else None
     if item is None:
@@ -96,7 +99,7 @@ def numbered(kind: str, body: bytes, at: int) -> tuple[str, bytes]:
     number = item.get("messageNumber")
     if at:
         parts = item["id"].split("_") if isinstance(item.get("id"), str) else []
-        if len(parts) > 2:  # digits that count up, so that the order is visible
+        if len(parts) > 2:  # the digits increase, so that the order is visible
             parts[2] = later(parts[2], at)
             item["id"] = "_".join(parts)
         if isinstance(number, int) and not isinstance(number, bool):
@@ -107,7 +110,7 @@ def numbered(kind: str, body: bytes, at: int) -> tuple[str, bytes]:
 
 
 def later(digits: str, by: int) -> str:
-    """Returns a message's hexadecimal digits plus `by`, with the same length; the 3EB0 in front stays."""
+    """Returns a message's hexadecimal digits plus `by`, with the same length and so the same prefix 3EB0."""
     try:
         return f"{(int(digits, 16) + by) % 16 ** len(digits):0{len(digits)}X}"
     except ValueError:
@@ -124,7 +127,7 @@ class ShownStep(NamedTuple):
 
 
 class ShownRun(NamedTuple):
-    """A run as its page shows it: `counts` as [(verdict, number)]; `cursor` changes whenever anything changes."""
+    """A run for its page: `counts` as [(verdict, number)]; `cursor` changes with every change of the run."""
 
     run: SimulationRun
     steps: list[ShownStep]
@@ -136,12 +139,12 @@ class ShownRun(NamedTuple):
 
     @property
     def is_open(self) -> bool:
-        """Whether the page has to poll for more."""
+        """Returns whether the page must continue polling."""
         return self.run.state == RunState.RUNNING or self.is_busy
 
 
 def show_run(run: SimulationRun) -> ShownRun:
-    """Three queries, however many steps."""
+    """Returns the run for its page. Three queries for any number of steps."""
     run.refresh_from_db()
     steps = list(run.steps.defer("body"))
     public_ids = [step.hook for step in steps if step.hook]

@@ -42,9 +42,9 @@ class NotSent(ValueError):
 @require_POST
 @login_required
 def send(request: HtmxRequest) -> HttpResponse:
-    """Send the hook and show the result; takes as long as the endpoint, 10 s at most.
+    """Send the hook and show the result. Takes as long as the endpoint does, at most 10 s.
 
-    A run is only planned here; its fragment sends it (run_views.step).
+    A run is only created here; its fragment sends it (run_views.step).
     """
     instance = require_changeable_instance(request)
     kind, url = chosen_kind(request.POST.get("what")), request.POST.get("url", "").strip()
@@ -60,7 +60,7 @@ def send(request: HtmxRequest) -> HttpResponse:
 
 
 def render_result(request: HttpRequest, instance: Instance, context: dict[str, Any]) -> HttpResponse:
-    """The result, and the recent simulations below it."""
+    """Returns the result, and the recent simulations below it."""
     context |= {"instance": instance, "recent": recent_simulations(instance)}
     return render(request, f"{PAGE}#result", context)
 
@@ -86,15 +86,15 @@ def again(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 
 def send_draft(request: HttpRequest, instance: Instance, draft: Draft, url: str) -> dict[str, Any]:
-    """Send the draft, or plan the run; returns what the result shows.
+    """Send the draft, or create the run; returns the context of the result.
 
     Raises:
-        NotSent: the draft has a fault, or the instance cannot send.
+        NotSent: the draft has an error, or the instance cannot send.
         InvalidRun: the plan is not possible.
         webhook_urls.InvalidUrl: the URL is not allowed.
     """
-    if draft.fault:
-        raise NotSent(f"The JSON cannot be sent. {draft.fault}")
+    if draft.error:
+        raise NotSent(f"The JSON cannot be sent. {draft.error}")
     try:
         body = compact(draft.text)
     except BadJson as error:
@@ -125,7 +125,7 @@ def raise_if_blocked(instance: Instance) -> None:
 def send_hook(
     request: HttpRequest, instance: Instance, *, kind: Kind, body: bytes, to_url: str
 ) -> dict[str, Any]:
-    """Send these bytes now; returns what the result shows. Raises NotSent."""
+    """Send these bytes now; returns the context of the result. Raises NotSent."""
     raise_if_blocked(instance)
     try:
         with manual_request_limit.place(request.user):

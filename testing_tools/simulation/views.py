@@ -1,4 +1,4 @@
-"""Webhook Simulation: the page, and its form and JSON, which are kept in step."""
+"""Webhook Simulation: the page, and its form and JSON, which are kept in sync."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PAGE = "testing_tools/simulation/simulation.html"
 @require_safe
 @login_required
 def simulation(request: HttpRequest) -> HttpResponse:
-    """The page. `?what=` is the kind, `?to=bin` or `?url=…` the destination; an unfinished run is shown paused."""
+    """Shows the page. `?what=` is the kind, `?to=bin` or `?url=…` the destination; an unfinished run is paused."""
     instance = chosen_instance(request)
     if instance is None:
         return render(request, PAGE, {"instance": None})
@@ -46,7 +46,7 @@ def simulation(request: HttpRequest) -> HttpResponse:
 
 
 def destination(instance: Instance, given: QueryDict) -> str:
-    """Returns the URL that the page's own URL asks for; otherwise the instance's."""
+    """Returns the destination in the page's query; otherwise the instance's URL."""
     if given.get("to") == "bin" and (bin := Bin.objects.filter(instance=instance).first()):
         return bin.url
     return given.get("url", "").strip()[:2000] or instance.endpoint.effective_url()
@@ -55,7 +55,7 @@ def destination(instance: Instance, given: QueryDict) -> str:
 @require_POST
 @login_required
 def choose(request: HttpRequest) -> HttpResponse:
-    """The form with the example of another kind; the destination stays."""
+    """Shows the form with the example of another kind; the destination is kept."""
     instance = require_instance(request)
     context = page_context(instance, request.POST, url=request.POST.get("url", "").strip())
     return replace_url(render(request, f"{PAGE}#form", context), context, context["kind"])
@@ -63,8 +63,8 @@ def choose(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @login_required
-def write(request: HttpRequest) -> HttpResponse:
-    """The JSON after a change in the form; 204 if it is the same, so that nothing the user is typing is replaced."""
+def update_json(request: HttpRequest) -> HttpResponse:
+    """Shows the JSON after a change in the form; 204 if it is unchanged, so that text being typed is not replaced."""
     instance = require_instance(request)
     draft = changed_draft(request, instance)
     if draft.text == body_text(request):
@@ -84,17 +84,17 @@ def changed_draft(request: HttpRequest, instance: Instance) -> Draft:
 
 @require_POST
 @login_required
-def read(request: HttpRequest) -> HttpResponse:
-    """The form after a change in the JSON, or the JSON's fault."""
+def update_form(request: HttpRequest) -> HttpResponse:
+    """Shows the form after a change in the JSON, or the JSON's error."""
     instance = require_instance(request)
     draft = validated(chosen_kind(request.POST.get("what")), body_text(request))
-    return render(request, f"{PAGE}#read", {"instance": instance, "draft": draft})
+    return render(request, f"{PAGE}#form_update", {"instance": instance, "draft": draft})
 
 
 @require_POST
 @login_required
-def address(request: HttpRequest) -> HttpResponse:
-    """The destination after `use` = `bin` or `own` filled it in; without `use`, the line under what was typed."""
+def destination_url(request: HttpRequest) -> HttpResponse:
+    """Shows the destination for `use` = `bin` or `own`; without `use`, the line below the typed URL."""
     instance = require_instance(request)
     use, partial = request.POST.get("use"), "destination"
     if use == "bin":

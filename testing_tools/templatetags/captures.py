@@ -21,13 +21,13 @@ ICONS = {
 
 @register.filter
 def family_icon(capture: Capture) -> str:
-    """The icon of static/vendor/tabler-icons for what the capture is."""
+    """Returns the icon of the capture's family, from static/vendor/tabler-icons."""
     return "alert-triangle" if capture.too_large else ICONS[Family(capture.family)]
 
 
 @register.filter
 def file_size(size: int) -> str:
-    """512 as "512 B", 3482 as "3.4 KB"."""
+    """Returns 512 as "512 B", 3482 as "3.4 KB"."""
     return sizes.in_words(size)
 
 

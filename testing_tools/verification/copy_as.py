@@ -14,7 +14,7 @@ def file_name(capture: Capture) -> str:
 
 
 def full_url(capture: Capture) -> str:
-    """Returns the whole URL the request was sent to."""
+    """Returns the complete URL that the request was sent to."""
     return f"{capture.bin.url}{capture.path}" + (f"?{capture.query}" if capture.query else "")
 
 

@@ -1,7 +1,7 @@
-"""The filter of a bin's list: `field:value` terms and free words, as written in the URL.
+"""The filter of a bin's list, as in the URL: `field:value` terms and words without a field.
 
 `method:POST status:5xx -kind:ack header:x-id body:"two words"`. All terms must match; "-" negates a term. An unknown
-term is ignored, and the page names it, so no row is hidden without notice.
+term is ignored, and the page shows which, so the user knows why it has no effect.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def state_condition(value: str) -> Q | None:
 
 
 def free_text(value: str) -> Q:
-    """A word without a field: searches what the list shows."""
+    """Returns the condition of a word without a field: it searches the columns that the list shows."""
     words = Q(label__icontains=value) | Q(summary__icontains=value) | Q(note__icontains=value)
     return words | Q(path__icontains=value) | Q(method__iexact=value)
 
@@ -96,11 +96,11 @@ EXAMPLES = (
     ("attempt:2", ""),
     ("from:10.0.", "the sender's IP address"),
     ("is:unread", "also read, noted, failed, large"),
-    ("-kind:status", "negated: all but these"),
+    ("-kind:status", "negated: all except these"),
 )
 
 
-# The chips that are always shown; one of them is chosen.
+# The chips that are always shown; one is chosen.
 KINDS = (
     ("All", ""),
     *((family.label, f"kind:{family.value}") for family in Family),
@@ -109,7 +109,7 @@ KINDS = (
 
 
 class Filter:
-    """A parsed filter: `terms`, and `ignored` with the terms that are unknown."""
+    """A parsed filter: its `terms`, and the unknown terms in `ignored`."""
 
     def __init__(self, text: str) -> None:
         self.text = " ".join(text.replace("\x00", "").encode(errors="ignore").decode().split())[:MAX_LENGTH]
@@ -118,10 +118,10 @@ class Filter:
         for match in TERM.finditer(self.text):
             term = self.read(match)
             if term.field:
-                understood = term.field in FIELDS and FIELDS[term.field](term.value) is not None
+                is_valid = term.field in FIELDS and FIELDS[term.field](term.value) is not None
             else:
-                understood = not re.fullmatch(r"[A-Za-z]+:", term.value)  # a field without a value
-            if term.value and understood and len(self.terms) < MAX_TERMS:
+                is_valid = not re.fullmatch(r"[A-Za-z]+:", term.value)  # a field without a value
+            if term.value and is_valid and len(self.terms) < MAX_TERMS:
                 self.terms.append(term)
             else:
                 self.ignored.append(term.text)
@@ -138,7 +138,7 @@ class Filter:
 
     @property
     def chips(self) -> list[tuple[str, str]]:
-        """Returns each term that is not among kinds(), with the filter without it."""
+        """Returns each term that is not a chip of kinds(), and the filter without that term."""
         fixed = {text for _, text in KINDS}
         return [
             (term.text, " ".join(other.text for other in self.terms if other is not term))
@@ -147,7 +147,7 @@ class Filter:
         ]
 
     def kinds(self) -> list[tuple[str, str, bool]]:
-        """Returns the chips of KINDS: label, the filter if this one is chosen, and whether it is chosen now."""
+        """Returns the chips of KINDS: label, the filter after choosing it, and whether it is chosen now."""
         fixed = {text for _, text in KINDS}
         rest = [term.text for term in self.terms if term.text not in fixed]
         chosen = {term.text for term in self.terms} - set(rest)
@@ -159,7 +159,7 @@ class Filter:
     def apply(self, captures: CaptureQuerySet) -> CaptureQuerySet:
         for number, term in enumerate(self.terms):
             condition = FIELDS[term.field](term.value) if term.field else free_text(term.value)
-            if condition is None:  # read() never adds these
+            if condition is None:  # __init__() never adds such a term
                 continue
             if term.field == "body":
                 name = f"in_body_{number}"
@@ -178,7 +178,7 @@ class Filter:
 
 
 def body_contains(text: str) -> ExpressionWrapper:
-    """Whether the body contains these bytes. It reads the bodies: half a second for 500 of 1 MB."""
+    """Returns an expression: does the body contain this text? It reads the bodies: 0.5 s for 500 bodies of 1 MB."""
     found = Func(
         Value(text.encode(), output_field=BinaryField()),
         F("body"),

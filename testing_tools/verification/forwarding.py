@@ -10,20 +10,20 @@ from hooks.http import Response
 from testing_tools.verification.models import CaptureQuerySet
 from testing_tools.verification.replays import InvalidReplay, captured_request
 
-BATCH = 10  # captures that one step reads
-STEP_SECONDS = 4.0  # after which a step ends, so that the page can show the progress
-MAX_UNREACHED_IN_A_ROW = 3  # after which the URL counts as unreachable
+BATCH = 10  # captures per step
+STEP_SECONDS = 4.0  # a step ends after this time, so that the page can show the progress
+MAX_UNREACHED_IN_A_ROW = 3  # then the URL counts as unreachable
 
 
 class Progress(NamedTuple):
-    """The progress of a forwarding: the number of the last capture, and how many had which result."""
+    """The progress of a forwarding: the number of the last capture, and the count of each result."""
 
     last: int = 0
     accepted: int = 0
     refused: int = 0
     unreached: int = 0
     unreached_in_a_row: int = 0
-    fault: str = ""
+    error: str = ""
 
     @property
     def sent(self) -> int:
@@ -35,7 +35,9 @@ class Progress(NamedTuple):
 
 
 def forward(captures: CaptureQuerySet, url: str, before: Progress) -> tuple[Progress, bool]:
-    """Send the captures after `before.last`, oldest first, for STEP_SECONDS; returns the progress and if more remain.
+    """Send the captures after `before.last`, oldest first, for STEP_SECONDS.
+
+    Returns the progress, and whether more captures remain.
 
     Every 2xx counts as accepted. A capture whose body was too large to store is skipped.
     """
@@ -52,33 +54,33 @@ def forward(captures: CaptureQuerySet, url: str, before: Progress) -> tuple[Prog
         if capture is None:
             continue
         try:
-            answer = http.send(*captured_request(capture, url))
+            response = http.send(*captured_request(capture, url))
         except InvalidReplay as error:
             progress = progress._replace(
-                last=capture.number, unreached=progress.unreached + 1, fault=str(error)
+                last=capture.number, unreached=progress.unreached + 1, error=str(error)
             )
             continue
-        progress = with_result(progress, capture.number, url, answer)
+        progress = with_result(progress, capture.number, url, response)
         if progress.is_unreachable:
             return progress, True
     return progress, len(keys) > BATCH
 
 
-def with_result(progress: Progress, number: int, url: str, answer: Response) -> Progress:
-    if answer.status is None:
-        fault = explain_response(answer, url=url).sentence
+def with_result(progress: Progress, number: int, url: str, response: Response) -> Progress:
+    if response.status is None:
+        error = explain_response(response, url=url).sentence
         return progress._replace(
             last=number,
             unreached=progress.unreached + 1,
             unreached_in_a_row=progress.unreached_in_a_row + 1,
-            fault=fault,
+            error=error,
         )
-    if 200 <= answer.status < 300:
+    if 200 <= response.status < 300:
         return progress._replace(last=number, accepted=progress.accepted + 1, unreached_in_a_row=0)
-    fault = explain_response(answer, url=url).sentence
-    return progress._replace(last=number, refused=progress.refused + 1, unreached_in_a_row=0, fault=fault)
+    error = explain_response(response, url=url).sentence
+    return progress._replace(last=number, refused=progress.refused + 1, unreached_in_a_row=0, error=error)
 
 
 def is_same_bin(url: str, bin_url: str) -> bool:
-    """Whether `url` is this bin: forwarded requests would be captured again, and forwarded with the rest."""
+    """Returns whether `url` is this bin: forwarded requests would be captured again, and then forwarded too."""
     return guard.is_own_bin(url) and re.match(re.escape(bin_url) + r"(?![a-z0-9])", url) is not None

@@ -1,6 +1,6 @@
-"""The bin, a URL that stores what is sent to it, with its captures and the links that share it.
+"""The bin, a URL that stores the requests sent to it, with its captures and the links that share it.
 
-A verification has no row here: it is an override of the URL of hooks.Endpoint, with an end time.
+A verification has no row here: it is a URL override of hooks.Endpoint with an end time.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ KEEP_NEWEST = 500
 KEEP_FOR = timedelta(days=7)
 BODY_LIMIT = 1024 * 1024  # bytes
 MAX_DELAY = 30  # seconds of a delayed response
-ANSWER_BODY = '{"ok": true}'
+DEFAULT_BODY = '{"ok": true}'
 
-ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # without look-alikes: people read keys aloud
+ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # without i, l, o, 0, 1: users read keys aloud
 
 
 def new_key() -> str:
@@ -63,15 +63,16 @@ class Bin(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     # The number of its newest capture; the statement that stores the capture increases it.
     captured = models.PositiveBigIntegerField(default=0)
-    # How many captures the limits have removed.
+    # the number of captures removed by the limits
     dropped = models.PositiveBigIntegerField(default=0)
-    # The configured response; headers as [[name, value], …], delay in seconds.
+    # The configured response; headers as [[name, value], …], delay in seconds. The fields keep their names in existing
+    # databases and in stored audit entries.
     answer_status = models.PositiveSmallIntegerField(default=200)
     answer_headers = models.JSONField(default=default_response_headers, blank=True)
-    answer_body = models.TextField(default=ANSWER_BODY, blank=True)
+    answer_body = models.TextField(default=DEFAULT_BODY, blank=True)
     answer_delay = models.FloatField(default=0)
-    # "Fail first N, then …": N, and the number of the last capture that fails. A number instead of a count that is
-    # decreased, so that the one statement of a capture needs no second lock.
+    # "Fail first N, then …": N, and the number of the last capture that fails. It is a capture's number, not a counter
+    # to decrease, so that storing a capture stays one statement with one lock.
     fail_first = models.PositiveSmallIntegerField(default=0)
     fail_through = models.PositiveBigIntegerField(default=0)
 
@@ -98,7 +99,7 @@ class Bin(models.Model):
         return f"bin {self.key}"
 
     def audit_subject(self) -> AuditSubject:
-        """Audit entries are about the bin's instance or, for a user's own bin, about the bin."""
+        """Returns the bin's instance as the subject; for a user's own bin, the bin."""
         if self.instance is not None:
             return self.instance.audit_subject()
         return AuditSubject("bin", self.pk, "My bin", self.account_id)
@@ -109,18 +110,18 @@ class Bin(models.Model):
 
     @property
     def fails_left(self) -> int:
-        """How many of the next requests fail."""
+        """Returns how many of the next requests fail."""
         return max(0, self.fail_through - self.captured)
 
     def counts(self) -> tuple[int, int]:
         """Returns how many captures are kept, and how many the limits have dropped so far."""
         kept = Capture.objects.kept(self).count()
-        there = self.captures.filter(deleted_at=None).count()
-        return kept, self.dropped + there - kept  # rows beyond the limits count as dropped
+        stored = self.captures.filter(deleted_at=None).count()
+        return kept, self.dropped + stored - kept  # rows beyond the limits count as dropped
 
 
 class Family(models.TextChoices):
-    """What a captured body is: one of the four hooks of contract.md section 3, or something else."""
+    """The kind of a captured body: one of the four hooks of contract.md §3, or another."""
 
     MESSAGE = "message", "Message"
     ACK = "ack", "Ack"
@@ -142,11 +143,11 @@ class CaptureQuerySet(models.QuerySet["Capture"]):
 
 
 class Capture(models.Model):
-    """One request that a bin has stored."""
+    """One request stored by a bin."""
 
     bin = models.ForeignKey(Bin, models.CASCADE, related_name="captures")
-    # Without gaps in its bin and in commit order, which ids are not: a page that has shown number n misses nothing
-    # when it asks for greater numbers.
+    # Gapless within a bin and in commit order, unlike ids: a page that has shown number n and requests greater numbers
+    # misses no capture.
     number = models.PositiveBigIntegerField()
     public_id = models.CharField(max_length=22, unique=True, default=new_capture_id, editable=False)
     at = models.DateTimeField(default=timezone.now)
@@ -173,7 +174,7 @@ class Capture(models.Model):
 
     class Meta:
         constraints = [
-            # Its index also serves the list: the newest of a bin, and those after number n.
+            # Its index also serves the list: a bin's newest captures, and the captures after number n.
             models.UniqueConstraint(name="testing_capture_number", fields=["bin", "number"]),
         ]
         indexes = [
@@ -209,7 +210,7 @@ class Share(models.Model):
     """
 
     bin = models.ForeignKey(Bin, models.CASCADE, related_name="shares")
-    # The number of the one capture it shows; null: it shows the whole bin.
+    # the number of the shared capture; null: the whole bin
     number = models.PositiveBigIntegerField(null=True, blank=True)
     digest = models.CharField("SHA-256 of the token, in hex", max_length=64, unique=True)
     made_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+")

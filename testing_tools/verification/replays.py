@@ -1,6 +1,6 @@
 """Sends a captured request to another URL, unchanged or edited, through hooks/http.py.
 
-So a replay can reach what a hook can reach and nothing else, follows no redirects, and ends after 10 seconds.
+So a replay can reach the same IP addresses as a hook and no others, follows no redirects, and ends after 10 seconds.
 """
 
 import re
@@ -21,7 +21,7 @@ from testing_tools.verification.responses import HEADER_NAME
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 MAX_HEADERS = 100
-# libcurl creates these itself; and none may smuggle a second request into the same connection
+# libcurl creates these headers, and none may smuggle a second request into the connection
 NOT_SENT = request_snippets.CLIENT_HEADERS | {"te", "trailer", "proxy-connection", "proxy-authorization"}
 MAX_FORM_BODY = 256 * 1024  # bytes of a body that can be edited in a form
 
@@ -41,13 +41,13 @@ class Replayed(NamedTuple):
     """The result of a replay. `side` and `wire` are parameters of instances/pages/log/boxes.html."""
 
     request: Request
-    answer: Response
+    response: Response
     explanation: Explanation
     side: str
     wire: str
     host: str
-    response: ReadableBody
-    response_hex: str
+    body: ReadableBody
+    body_hex: str
 
 
 class Fields(NamedTuple):
@@ -86,14 +86,14 @@ def edited_request(form: Mapping[str, Any], capture: Capture) -> Request:
     if text is None:
         body = bytes(capture.body)
     else:
-        # a form sends line breaks as CRLF; a body captured with LF keeps LF, or its signature would not match
+        # Forms send line breaks as CRLF. A body captured with LF keeps LF, so that its signature still matches.
         text = str(text) if b"\r\n" in bytes(capture.body) else str(text).replace("\r\n", "\n")
         body = text.encode(errors="replace")
     return validated(str(form.get("method", "")).upper(), str(form.get("url", "")), tuple(headers), body)
 
 
 def validated(method: str, url: str, headers: tuple[tuple[str, str], ...], body: bytes) -> Request:
-    """Raises InvalidReplay."""
+    """Returns the request, without the headers of NOT_SENT. Raises InvalidReplay if it cannot be sent."""
     if method not in METHODS:
         raise InvalidReplay(f"{method or 'An empty method'} cannot be sent. Use one of {', '.join(METHODS)}.")
     try:
@@ -114,17 +114,17 @@ def validated(method: str, url: str, headers: tuple[tuple[str, str], ...], body:
 
 def replay(request: Request) -> Replayed:
     """Send the request now, in this thread; takes at most 10 s and never raises."""
-    answer = http.send(request.method, request.url, request.headers, request.body)
-    explanation = explain_response(answer, url=request.url)
-    is_cut = answer.size > len(answer.body) or answer.outcome in (Outcome.RESET, Outcome.TIMEOUT)
-    response = read_response(answer.body, answer.headers, is_cut=is_cut)
+    response = http.send(request.method, request.url, request.headers, request.body)
+    explanation = explain_response(response, url=request.url)
+    is_cut = response.size > len(response.body) or response.outcome in (Outcome.RESET, Outcome.TIMEOUT)
+    body = read_response(response.body, response.headers, is_cut=is_cut)
     return Replayed(
         request,
-        answer,
+        response,
         explanation,
         side=explanation.side.value if explanation.side else "",
-        wire=wire_words(answer.status, answer.total_ms, is_complete=failed_phase(answer) is None),
+        wire=wire_words(response.status, response.total_ms, is_complete=failed_phase(response) is None),
         host=urlsplit(request.url).netloc,
-        response=response,
-        response_hex=original_bytes(answer.body, response),
+        body=body,
+        body_hex=original_bytes(response.body, body),
     )

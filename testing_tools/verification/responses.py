@@ -1,7 +1,7 @@
-"""The response of a bin as its owner configured it, validated; and how many delayed responses may wait at once.
+"""Validates the configured response of a bin, and limits how many delayed responses wait at once.
 
-A bin is on the same origin as this site, so a response must never be something a browser would run or obey with the
-site's rights: only listed headers and only data types are accepted, and views/receive.py adds a sandbox policy.
+A bin has the same origin as this site, so a browser must never run a response, or apply its headers to this site: only
+the listed headers and only data types are accepted, and views/receive.py adds a sandbox policy.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from instances.limits.thread_slots import ThreadSlots
-from testing_tools.verification.models import ANSWER_BODY, MAX_DELAY, Bin, default_response_headers
+from testing_tools.verification.models import DEFAULT_BODY, MAX_DELAY, Bin, default_response_headers
 
 MAX_BODY = 64 * 1024  # bytes
 MAX_HEADERS = 20
@@ -24,7 +24,7 @@ TOO_MANY_DELAYED = "no delay: too many delayed responses were waiting"
 NAMED_HEADERS = {
     "content-type", "content-language", "retry-after", "etag", "last-modified", "allow", "vary",
 }  # fmt: skip
-# headers that a browser, or a proxy in front of this site, would obey
+# headers that a browser, or a proxy in front of this site, would apply
 FORBIDDEN_X = re.compile(
     r"x-(accel-.*|sendfile.*|lighttpd-.*|litespeed-.*|reproxy-.*|content-type-options|frame-options)"
 )
@@ -41,7 +41,7 @@ JSON_HEADERS = tuple((name, value) for name, value in default_response_headers()
 
 
 class InvalidResponse(ValueError):
-    """The form describes no valid response; `field` is the form's, str() the message for the user."""
+    """The form's response is not valid; `field` is the form's field, str() the message for the user."""
 
     def __init__(self, field: str, sentence: str) -> None:
         super().__init__(sentence)
@@ -49,11 +49,11 @@ class InvalidResponse(ValueError):
 
 
 class ConfiguredResponse(NamedTuple):
-    """The response of a bin; `delay` in seconds. The next `fail_first` requests get 500."""
+    """The configured response of a bin; `delay` in seconds. The next `fail_first` requests get 500."""
 
     status: int = 200
     headers: tuple[tuple[str, str], ...] = JSON_HEADERS
-    body: str = ANSWER_BODY
+    body: str = DEFAULT_BODY
     delay: float = 0
     fail_first: int = 0
 
@@ -64,7 +64,7 @@ class ConfiguredResponse(NamedTuple):
 
 
 class Preset(NamedTuple):
-    """A ready-made response: its name, and what it is for."""
+    """A predefined response: its name and its purpose."""
 
     name: str
     about: str
@@ -83,17 +83,17 @@ PRESETS = {
     ),
     "slow": Preset(
         "Slow, 20 s",
-        "Longer than a hook waits: the attempt ends after 10 seconds.",
+        "Longer than a hook's timeout: the attempt ends after 10 seconds.",
         ConfiguredResponse(delay=20),
     ),
 }
 
 
 def read(form: Mapping[str, Any]) -> ConfiguredResponse:
-    """Returns the response of a form: status, headers (one "Name: value" a line), body, delay, fail_first.
+    """Returns the response of a form: status, headers (one "Name: value" per line), body, delay, fail_first.
 
     Raises:
-        InvalidResponse: with the field at fault.
+        InvalidResponse: with the invalid field.
     """
     body = str(form.get("body", ""))
     if "\x00" in body or any("\ud800" <= letter <= "\udfff" for letter in body):
@@ -109,10 +109,10 @@ def read(form: Mapping[str, Any]) -> ConfiguredResponse:
     )
 
 
-def read_number(form: Mapping[str, Any], field: str, what: str, least: int, most: int) -> int:
+def read_number(form: Mapping[str, Any], field: str, label: str, minimum: int, maximum: int) -> int:
     text = str(form.get(field, "")).strip() or "0"
-    if not re.fullmatch(r"[0-9]{1,6}", text) or not least <= int(text) <= most:
-        raise InvalidResponse(field, f"{what} must be a number from {least} to {most}.")
+    if not re.fullmatch(r"[0-9]{1,6}", text) or not minimum <= int(text) <= maximum:
+        raise InvalidResponse(field, f"{label} must be a number from {minimum} to {maximum}.")
     return int(text)
 
 
@@ -124,7 +124,7 @@ def read_delay(text: str) -> float:
 
 
 def read_headers(text: str) -> Iterator[tuple[str, str]]:
-    """Yields the headers of a text, one a line. Raises InvalidResponse with the line."""
+    """Yields the headers of a text, one per line. Raises InvalidResponse with the number of the line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if len(lines) > MAX_HEADERS:
         raise InvalidResponse("headers", f"{len(lines)} headers are too many: the limit is {MAX_HEADERS}.")
@@ -134,7 +134,7 @@ def read_headers(text: str) -> Iterator[tuple[str, str]]:
             raise InvalidResponse("headers", f"Line {number} is not a header: use “Name: value”.")
         if len(value) > 1000 or not re.fullmatch(r"[\t\x20-\x7e]*", value):
             raise InvalidResponse("headers", f"Line {number}: a value must be ASCII, up to 1000 characters.")
-        if not is_harmless(name.lower()):
+        if not is_allowed(name.lower()):
             raise InvalidResponse(
                 "headers",
                 f"Line {number}: a bin cannot send {name}, because browsers and proxies would apply it to this site. "
@@ -148,7 +148,8 @@ def read_headers(text: str) -> Iterator[tuple[str, str]]:
         yield name, value
 
 
-def is_harmless(name: str) -> bool:
+def is_allowed(name: str) -> bool:
+    """Returns whether a bin may send this header (in lower case)."""
     if name.startswith("x-"):
         return not FORBIDDEN_X.fullmatch(name)
     if name.startswith("access-control-"):
@@ -171,5 +172,5 @@ def describe_response(bin: Bin) -> str:
     return f"{bin.answer_status} {when}"
 
 
-# Yields whether one more response of this bin may wait now; a slot that was taken is released at the end.
+# A context manager that yields whether another response of this bin may wait now, and then releases its slot.
 delay_slot = ThreadSlots(MAX_DELAYED, MAX_DELAYED_PER_BIN).hold

@@ -1,4 +1,4 @@
-"""Why a running verification receives nothing: the checks shown after a minute of silence, each with its result."""
+"""The checks that show why a running verification has received no requests for a minute, each with its result."""
 
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -20,7 +20,7 @@ FLAGS = (
 
 
 class Check(NamedTuple):
-    """One check: whether it passed, what was found, and what to do if it did not pass."""
+    """One check: whether it passed, the finding, and what to do if it failed."""
 
     passed: bool
     text: str
@@ -28,7 +28,7 @@ class Check(NamedTuple):
 
 
 def is_silent(bin: Bin, endpoint: Endpoint, now: datetime | None = None) -> bool:
-    """Whether a running verification has received nothing for a minute."""
+    """Returns whether a running verification has received no requests for a minute."""
     now = now or timezone.now()
     if not endpoint.is_overridden(now) or endpoint.override_until is None:
         return False
@@ -37,7 +37,7 @@ def is_silent(bin: Bin, endpoint: Endpoint, now: datetime | None = None) -> bool
 
 
 def checklist(instance: Instance, endpoint: Endpoint) -> list[Check]:
-    """Returns everything that must be true for hooks to arrive, in the order in which to check it."""
+    """Returns the checks of the conditions for hooks to arrive, in the order to check them."""
     return [
         check_paid(instance),
         check_linked(instance),

@@ -73,9 +73,9 @@ testing:bin-revoke                  POST   302 404 403 404 404 404
 testing:chooser                              GET    302 200 200 200 200 200
 testing:simulation                           GET    302 404 200 200 200 404
 testing:simulation-choose                    POST   302 404 200 200 200 404
-testing:simulation-write                     POST   302 404 200 200 200 404
-testing:simulation-read                      POST   302 404 200 200 200 404
-testing:simulation-address                   POST   302 404 200 200 200 404
+testing:simulation-json                      POST   302 404 200 200 200 404
+testing:simulation-fields                    POST   302 404 200 200 200 404
+testing:simulation-url                       POST   302 404 200 200 200 404
 testing:simulation-send                      POST   302 404 403 200 200 404
 testing:simulation-again                     POST   302 404 403 200 200 404
 testing:simulation-run                       POST   302 404 403 200 200 404
@@ -99,7 +99,7 @@ testing:phone-reset                          POST   302 404 403 302 302 404
 testing:phone-contact                        POST   302 404 403 302 302 404
 testing:phone-write                          POST   302 404 403 302 302 404
 testing:phone-read-there                     POST   302 404 403 302 302 404
-testing:phone-person                         POST   302 404 403 302 302 404
+testing:phone-contacts                       POST   302 404 403 302 302 404
 testing:phone-group                          POST   302 404 403 302 302 404
 log:list                                     GET    302 404 200 200 200 404
 log:live                                     GET    302 404 200 200 200 404

@@ -28,13 +28,13 @@ from testing_tools.verification.models import (
 )
 from testing_tools.verification.reading.recognition import recognise
 
-# A full bin is trimmed with one DELETE every so many requests.
+# A full bin is trimmed by one DELETE per this many requests.
 TRIM_EVERY = 50
-# How long deleted captures can be restored.
+# Deleted captures can be restored for this long.
 UNDO_FOR = timedelta(minutes=10)
-# The UPDATE raises the number and holds the row lock until the capture is committed. So numbers are gapless and
-# become visible in order: a page that asks for "greater than n" never misses a capture that was written earlier
-# and committed later.
+# The UPDATE increases the number and holds the row lock until the capture is committed. So numbers are gapless and
+# become visible in order: a page that requests "greater than n" never misses a capture that was written earlier and
+# committed later.
 CAPTURE = """
     WITH numbered AS (
         UPDATE testing_tools_bin SET captured = captured + 1 WHERE key = %(key)s RETURNING *
@@ -97,8 +97,8 @@ def capture(
 ) -> CaptureResult | None:
     """Store one request; returns the response to send, or None if no bin has this key.
 
-    `headers` as [(name, value), …] in the order received, `size` in bytes if it is more than `body` holds.
-    Over BODY_LIMIT the row has no body and the response is 413.
+    `headers` are [(name, value), …] in the order received. `size` is the body's size in bytes if it is larger than
+    `body`; over BODY_LIMIT the row has no body and the response is 413.
     """
     size = len(body) if size is None else size
     too_large = size > BODY_LIMIT
@@ -136,7 +136,7 @@ def capture(
 
 
 def record_no_delay(result: CaptureResult) -> None:
-    """Note at the capture that its response was sent without the configured delay."""
+    """Record that the capture's response was sent without the configured delay."""
     Capture.objects.filter(pk=result.capture_id).update(answer_note=responses.TOO_MANY_DELAYED)
 
 
@@ -175,7 +175,7 @@ def delete_expired_captures(now: datetime | None = None) -> int:
 
 @transaction.atomic
 def mark_read(capture: Capture) -> None:
-    """Record when the owner first opened the capture; later calls change nothing."""
+    """Record when a user first opened the capture; later calls change nothing."""
     if capture.read_at is None:
         capture.read_at = timezone.now()
         capture.save(update_fields=["read_at"])
@@ -203,7 +203,7 @@ def delete(bin: Bin, *, captures: CaptureQuerySet, acting_user: User | None) -> 
 
 @transaction.atomic
 def restore(bin: Bin, *, at: datetime, acting_user: User | None) -> int:
-    """Restore what was deleted at that time, within UNDO_FOR; returns how many, 0 if it is too late."""
+    """Restore the captures that were deleted at that time; returns how many, 0 after UNDO_FOR."""
     if at < timezone.now() - UNDO_FOR:
         return 0
     count = bin.captures.filter(deleted_at=at).update(deleted_at=None)

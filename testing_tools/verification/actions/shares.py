@@ -19,11 +19,11 @@ MAX_SHARES = 50  # valid links of one bin
 
 
 class TooManyShares(ValueError):
-    """str() is the message for the user."""
+    """The bin has MAX_SHARES valid links; str() is the message for the user."""
 
 
 def digest(token: str) -> str:
-    """Returns the SHA-256 of a token. The token has 256 random bits, so a slow hash would add time and no safety."""
+    """Returns SHA-256 of a token. It has 256 random bits: a slow hash would add time, but no security."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
@@ -31,7 +31,7 @@ def digest(token: str) -> str:
 def share(
     bin: Bin, *, valid_for: timedelta, capture: Capture | None = None, acting_user: User | None
 ) -> tuple[Share, str]:
-    """Create a link to the bin or to one capture; returns it with its URL, which is not stored and never shown again.
+    """Create a link to the bin or to one capture; returns it and its URL, which is not stored.
 
     Raises:
         TooManyShares: the bin has MAX_SHARES valid links.
@@ -55,7 +55,7 @@ def share(
 
 @transaction.atomic
 def revoke(shared: Share, *, acting_user: User | None) -> None:
-    """Make the link invalid; does nothing if it already is."""
+    """Revoke the link; does nothing if it is already revoked."""
     if shared.revoked_at is None:
         shared.revoked_at = timezone.now()
         shared.save(update_fields=["revoked_at"])
@@ -70,6 +70,6 @@ def share_for_token(token: str) -> Share | None:
 
 
 def captures_of(shared: Share) -> CaptureQuerySet:
-    """Returns the captures the link shows: all of the bin, or its one capture."""
+    """Returns the captures that the link shares: all captures of the bin, or one."""
     kept = Capture.objects.kept(shared.bin)
     return kept if shared.number is None else kept.filter(number=shared.number)

@@ -1,4 +1,4 @@
-"""Start and stop a verification: for a limited time the instance's hooks go to its bin."""
+"""Start and stop a verification, which sends an instance's hooks to its bin for a limited time."""
 
 from datetime import timedelta
 
@@ -16,10 +16,10 @@ from testing_tools.verification.models import Bin
 
 @transaction.atomic
 def start_verification(instance: Instance, *, forwards: bool = False, acting_user: User | None) -> Bin:
-    """Send the instance's hooks to its bin for VERIFICATION_MINUTES; if one is running, its time starts again.
+    """Send the instance's hooks to its bin for VERIFICATION_MINUTES from now; returns the bin.
 
     With `forwards` the instance's own URL receives them too, as separate hooks with the same guarantees. The own URL
-    stays stored, so nothing has to be restored at the end. The audit row is written by hooks.actions.endpoints.
+    stays stored, so the end needs no write. hooks.actions.endpoints writes the audit row.
     """
     bin = open_bin(instance)
     until = timezone.now() + timedelta(minutes=settings.VERIFICATION_MINUTES)

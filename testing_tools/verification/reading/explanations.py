@@ -135,7 +135,7 @@ TITLES = {
     Family.STATUS: "instanceStatus",
     Family.CHAT: "chatUpdate",
 }
-# A hook has one object. Any client can post thousands, which would make an unreadable page.
+# A hook has one object. Clients may post thousands, which would make the page unreadable.
 MAX_OBJECTS, MAX_FIELDS = 20, 60
 
 

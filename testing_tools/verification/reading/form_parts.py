@@ -1,4 +1,4 @@
-"""Reads a captured form: its fields and files. It accepts any bytes; `fault` says what could not be read."""
+"""Reads a captured form: its fields and files. It accepts any bytes; `error` describes what could not be read."""
 
 import re
 from typing import NamedTuple
@@ -12,7 +12,7 @@ CONTENT_TYPE = re.compile(r"^content-type:(.*)$", re.MULTILINE | re.IGNORECASE)
 
 
 class Part(NamedTuple):
-    """A field or a file; a file has the name it was sent with, its type and its bytes."""
+    """A field or a file; a file has the name that the client sent, its type and its bytes."""
 
     name: str
     value: str
@@ -22,11 +22,11 @@ class Part(NamedTuple):
 
 
 class Form(NamedTuple):
-    """`kind` is "", "urlencoded" or "multipart"; `fault`: why a body declared as a form is not one."""
+    """`kind` is "", "urlencoded" or "multipart"; `error`: why a body declared as a form could not be read."""
 
     kind: str
     parts: list[Part]
-    fault: str = ""
+    error: str = ""
 
 
 def content_type(capture: Capture) -> str:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from standardwebhooks.webhooks import Webhook
 
-# How far webhook-timestamp may be from the time of arrival: what the standardwebhooks verifiers allow.
+# The maximum difference between webhook-timestamp and the arrival, as in the verifiers of standardwebhooks.
 TOLERANCE = timedelta(minutes=5)
 
 
@@ -22,8 +22,9 @@ class SignatureCheck(NamedTuple):
 def check_signature(body: bytes, headers: Mapping[str, str], secret: str, at: datetime) -> SignatureCheck:
     """Returns whether `secret` signed this body. `headers` have lower-case names.
 
-    `secret` is one secret, or the two, separated by a space, that were valid when the capture arrived; empty if none
-    is known. The timestamp is compared with `at`, the time of arrival, so the result does not change later.
+    `secret` contains the secrets that were valid when the capture arrived, separated by a space: one, or two after a
+    rotation; empty if none is known. The timestamp is compared with `at`, the time of arrival, so the result does not
+    change later.
     """
     message_id, stamp, given = (
         headers.get(f"webhook-{name}", "") for name in ("id", "timestamp", "signature")
@@ -63,7 +64,7 @@ def check_signature(body: bytes, headers: Mapping[str, str], secret: str, at: da
         return SignatureCheck(
             "stale",
             "signature valid but too old" if signed_at < at else "signature valid but from the future",
-            f"webhook-timestamp is {minutes} minutes off the arrival; receivers allow 5. A replay looks like this.",
+            f"webhook-timestamp differs from the arrival by {minutes} minutes; receivers allow 5. Replays cause this.",
         )
     return SignatureCheck(
         "valid", "signature valid", "Signed with this instance's secret within 5 minutes of the arrival."

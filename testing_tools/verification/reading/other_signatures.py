@@ -1,6 +1,6 @@
-"""Checks signatures of senders other than this product, with a secret the user enters, which is not stored.
+"""Checks signatures of other senders than this product, with a secret that the user enters and that is not stored.
 
-The rules are those of messengers.md, section 4e. A request's headers show which scheme it uses.
+The rules are in messengers.md §4e. The headers of a request show which scheme it uses.
 """
 
 import base64
@@ -13,7 +13,7 @@ from testing_tools.verification.reading.hook_signatures import SignatureCheck
 
 
 class SignedRequest(NamedTuple):
-    """What the schemes need: `headers` with lower-case names, `url` as the sender knew it, `form` fields."""
+    """The input of the schemes: `headers` with lower-case names, the `url` that the sender used, `form` fields."""
 
     body: bytes
     headers: Mapping[str, str]
@@ -83,7 +83,7 @@ def header_equals(header: str) -> Callable[[str, SignedRequest], bool]:
     return matches
 
 
-# Tried in this order. Authorization is last, because it is used for many other things.
+# Tried in this order. Authorization is last, because it has many other uses.
 SCHEMES = (
     Scheme("Standard Webhooks", "webhook-signature", "HMAC-SHA256 of id, time and body", check_standard("webhook")),
     Scheme("Svix", "svix-signature", "HMAC-SHA256 of id, time and body", check_standard("svix")),
@@ -100,7 +100,7 @@ SCHEMES = (
 
 
 def scheme_of(headers: Mapping[str, str]) -> Scheme | None:
-    """Returns the scheme of a request by its headers; None if no known one matches."""
+    """Returns the scheme of a request by its headers; None if no scheme matches."""
     return next((scheme for scheme in SCHEMES if headers.get(scheme.header)), None)
 
 

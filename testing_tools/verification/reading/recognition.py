@@ -1,4 +1,4 @@
-"""Recognises a captured body: which of the four hooks of contract.md section 3 it is, if any."""
+"""Recognises a captured body as one of the four hooks of contract.md §3, or as another body."""
 
 import json
 import re
@@ -16,7 +16,7 @@ FAMILIES = {
 
 
 class Recognition(NamedTuple):
-    """What a body is; `items` are the objects of its list, empty if it is not a hook."""
+    """The kind of a body; `items` are the objects of a hook's list, empty if it is not a hook."""
 
     family: Family
     label: str  # "Ack delivered"
@@ -39,7 +39,7 @@ def parse(body: bytes) -> Any:
 
 
 def recognise(body: bytes) -> Recognition:
-    """Returns what this body is. It accepts any bytes; a body that only resembles a hook is OTHER."""
+    """Returns the kind of this body. It accepts any bytes; a body that only resembles a hook is OTHER."""
     value = parse(body)
     if isinstance(value, dict):
         for key, family in FAMILIES.items():

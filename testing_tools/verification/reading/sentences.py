@@ -1,4 +1,4 @@
-"""One sentence that says what a capture is."""
+"""Describes a capture in one sentence."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ class Sentence(NamedTuple):
 
 
 def sentence_for(capture: Capture, recognition: Recognition, signature: SignatureCheck) -> Sentence:
-    """For example "Ack *delivered* for true_1768…, attempt 1 of 20, signature valid"."""
+    """Returns a sentence such as "Ack *delivered* for true_1768…, attempt 1 of 20, signature valid"."""
     if capture.too_large:
         return Sentence(
             "",

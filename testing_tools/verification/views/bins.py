@@ -1,4 +1,4 @@
-"""A bin's page: the list, what a poll returns, and the export."""
+"""Views of a bin: its page, the polls of its list, and the export."""
 
 from datetime import date
 
@@ -37,7 +37,7 @@ def mine(request: HttpRequest) -> HttpResponse:
 @require_GET
 @login_required
 def bin_page(request: HttpRequest, key: str) -> HttpResponse:
-    """The bin's page; with `?before=` the next rows of its list (for htmx)."""
+    """Shows the bin's page; with `?before=` the next rows of its list (for htmx)."""
     bin = visible_bin(request, key)
     before = parse_digits(request.GET.get("before"))
     if before is not None:
@@ -48,10 +48,10 @@ def bin_page(request: HttpRequest, key: str) -> HttpResponse:
 @require_GET
 @login_required
 def news(request: HttpRequest, key: str) -> HttpResponse:
-    """The captures after number `?after=`; 204 if there are none and the verification is unchanged.
+    """Shows the captures after number `?after=`; 204 if there are none and the verification is unchanged.
 
-    `?until=` is the end of the verification that the page shows (Unix seconds, empty for none); without it the page
-    shows no verification. `?q=` is the filter: other captures are not shown, but counted.
+    `?until=` is the end of the verification that the page shows (Unix seconds, empty if none runs); pages that show no
+    verification omit it. `?q=` is the filter: captures that do not match are only counted.
     """
     bin = visible_bin(request, key)
     after = parse_digits(request.GET.get("after")) or 0
@@ -59,8 +59,8 @@ def news(request: HttpRequest, key: str) -> HttpResponse:
     changed = "until" in request.GET and request.GET["until"] != until_mark(endpoint)
     if bin.captured <= after and not changed:
         return HttpResponse(status=204)
-    # All captures up to bin.captured are committed (see captures.CAPTURE), so this later query finds them. One that
-    # arrived between the two queries is left for the next poll.
+    # All captures up to bin.captured are committed (see captures.CAPTURE), so this later query finds them. The next
+    # poll returns a capture that arrives between the two queries.
     new = Capture.objects.kept(bin).filter(number__gt=after, number__lte=bin.captured)
     context = count_context(bin) | {
         "captures": list(Filter(request.GET.get("q", "")).apply(new).in_list()),
@@ -77,7 +77,7 @@ def news(request: HttpRequest, key: str) -> HttpResponse:
 @require_GET
 @login_required
 def export(request: HttpRequest, key: str) -> HttpResponse | StreamingHttpResponse:
-    """The captures that match the filter `?q=`, as a download: `?as=ndjson`, `csv` or `har`; 404 for others."""
+    """Downloads the captures that match the filter `?q=`, as `?as=ndjson`, `csv` or `har`; 404 for other formats."""
     bin = visible_bin(request, key)
     format = verification_exports.FORMATS.get(request.GET.get("as", ""))
     if format is None:

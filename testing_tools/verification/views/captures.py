@@ -1,4 +1,4 @@
-"""One capture: its page, its files, and a check of another sender's signature."""
+"""Views of one capture: its page, its files, and a check of another sender's signature."""
 
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
@@ -28,11 +28,11 @@ OCTETS = "application/octet-stream"
 @require_GET
 @login_required
 def detail(request: HtmxRequest, key: str, public_id: str) -> HttpResponse:
-    """One capture: only the pane for htmx, otherwise the bin's page with the pane."""
+    """Shows one capture: for htmx only its pane, otherwise the bin's page with the pane."""
     bin = visible_bin(request, key)
     capture = visible_capture(bin, public_id)
     context = capture_context(capture) | {"may_change": may_change(request, bin), "tab": chosen_tab(request)}
-    if context["may_change"]:  # it stays unread if a viewer opens it
+    if context["may_change"]:  # a viewer does not mark captures as read
         capture_actions.mark_read(capture)
     if request.htmx:
         return render(request, "testing_tools/verification/bin_capture.html", context)
@@ -47,14 +47,14 @@ def chosen_tab(request: HttpRequest) -> str:
 @require_GET
 @login_required
 def body(request: HttpRequest, key: str, public_id: str) -> HttpResponse:
-    """The exact bytes of the body as a download; a browser never shows them."""
+    """Downloads the exact bytes of the body; a browser never shows them."""
     return body_file(visible_capture(visible_bin(request, key), public_id))
 
 
 @require_GET
 @login_required
 def part(request: HttpRequest, key: str, public_id: str, index: int) -> HttpResponse:
-    """A file of a captured form, as a download."""
+    """Downloads a file of a captured form."""
     return part_file(visible_capture(visible_bin(request, key), public_id), index)
 
 

@@ -37,7 +37,7 @@ def render_dialog(
 @require_http_methods(["GET", "POST"])
 @login_required
 def response(request: HtmxRequest, key: str) -> HttpResponse:
-    """The form of the bin's response; a POST saves a preset or the fields. 422 with the errors."""
+    """Shows the form of the bin's response; a POST saves a preset or the fields, or responds 422 with the errors."""
     bin = changeable_bin(request, key)
     if request.method == "GET":
         return render_dialog(request, "bin_response.html", response_context(bin, ConfiguredResponse.of(bin)))
@@ -50,14 +50,16 @@ def response(request: HtmxRequest, key: str) -> HttpResponse:
         }
         context = response_context(bin, ConfiguredResponse.of(bin)) | {
             "typed": typed,
-            "fault": {error.field: str(error)},
+            "errors": {error.field: str(error)},
         }
         return render_dialog(request, "bin_response.html", context, status=422)
     bin_actions.set_response(bin, response=configured, acting_user=current_user(request))
-    said = f"Saved. The bin responds {responses.describe_response(bin)}."
+    saved = f"Saved. The bin responds {responses.describe_response(bin)}."
     if request.htmx:
-        return render_dialog(request, "bin_response.html", response_context(bin, configured) | {"said": said})
-    messages.success(request, said)
+        return render_dialog(
+            request, "bin_response.html", response_context(bin, configured) | {"saved": saved}
+        )
+    messages.success(request, saved)
     return redirect("testing:bin-page", key=bin.key)
 
 
@@ -75,7 +77,7 @@ def response_context(bin: Bin, configured: ConfiguredResponse) -> dict[str, obje
             "delay": f"{configured.delay:g}",
             "fail_first": configured.fail_first,
         },
-        "fault": {},
+        "errors": {},
         "max_delay": MAX_DELAY,
         "max_delayed": responses.MAX_DELAYED_PER_BIN,
     }  # fmt: skip
@@ -130,7 +132,7 @@ def delete_all(request: HttpRequest, key: str) -> HttpResponse:
 @require_POST
 @login_required
 def undo(request: HttpRequest, key: str) -> HttpResponse:
-    """Restore what was deleted at `at` (microseconds, from the page)."""
+    """Restore the captures that were deleted at `at` (microseconds, from the page)."""
     bin = changeable_bin(request, key)
     at = from_stamp(request.POST.get("at"))
     count = capture_actions.restore(bin, at=at, acting_user=current_user(request)) if at else 0

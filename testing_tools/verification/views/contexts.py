@@ -1,4 +1,4 @@
-"""What the templates of a bin need: the bin, its list, and one capture."""
+"""The contexts of a bin's templates: the bin, its list, and one capture."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,7 +25,7 @@ from testing_tools.verification.reading.hook_signatures import check_signature
 from testing_tools.verification.reading.recognition import parse, recognise
 from testing_tools.verification.reading.sentences import sentence_for
 
-PAGE_SIZE = 100  # rows at first and for each "Show older requests"
+PAGE_SIZE = 100  # rows of the page, and of each "Show older requests"
 TABS = ("explained", "body", "headers", "query", "form", "raw", "hex")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -99,9 +99,9 @@ def count_context(bin: Bin) -> dict[str, Any]:
 def list_context(
     request: HttpRequest, bin: Bin, *, page_url: str = "", before: int | None = None
 ) -> dict[str, Any]:
-    """Returns the context of the list: PAGE_SIZE rows that match the filter `?q=`, newest first; `before` a number.
+    """Returns the context of the list: PAGE_SIZE rows that match the filter `?q=`, newest first.
 
-    `page_url` is the page with the list, which filters link to; by default the bin's own.
+    `before` is a capture's number: only older rows. `page_url` is the page that filters link to; by default the bin's.
     """
     filter = Filter(request.GET.get("q", ""))
     matching = filter.apply(Capture.objects.kept(bin))
@@ -143,7 +143,7 @@ def undo_context(bin: Bin, at: datetime) -> dict[str, Any] | None:
 
 
 def signed_request(capture: Capture) -> other_signatures.SignedRequest:
-    """Returns what the check of other senders' signatures needs."""
+    """Returns the capture as input of the check of other senders' signatures."""
     form = form_parts.read(capture)
     fields = tuple((part.name, part.value) for part in form.parts) if form.kind == "urlencoded" else ()
     return other_signatures.SignedRequest(
@@ -152,7 +152,7 @@ def signed_request(capture: Capture) -> other_signatures.SignedRequest:
 
 
 def capture_context(capture: Capture, *, shared: bool = False) -> dict[str, Any]:
-    """Returns the context of the pane of one capture. Its `bin` must have been fetched with its endpoint."""
+    """Returns the context of the pane of one capture. Fetch its `bin` with the instance's endpoint."""
     body = bytes(capture.body)
     instance = capture.bin.instance
     headers = dict(capture.headers)
@@ -194,7 +194,7 @@ def capture_context(capture: Capture, *, shared: bool = False) -> dict[str, Any]
 
 
 def raw_request(capture: Capture) -> str:
-    """Returns the request as text, put together from what is known of it (reading/not_known.py)."""
+    """Returns the request as text, as far as it is known (reading/not_known.py)."""
     target = f"/bin/{capture.bin.key}{capture.path}" + (f"?{capture.query}" if capture.query else "")
     lines = [
         f"{capture.method} {target} HTTP/1.1",

@@ -1,4 +1,4 @@
-"""Sends captures to another URL: one as a replay, or many as a forwarding."""
+"""Views that send captures to another URL: one as a replay, or many as a forwarding."""
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
@@ -20,7 +20,7 @@ from testing_tools.verification.views.contexts import changeable_bin, visible_ca
 @require_http_methods(["GET", "POST"])
 @login_required
 def replay(request: HtmxRequest, key: str, public_id: str) -> HttpResponse:
-    """Sends a capture again, unchanged (`as=captured`) or as edited in the form, and shows the result."""
+    """Replays a capture, unchanged (`as=captured`) or with the form's edits, and shows the result."""
     bin = changeable_bin(request, key)
     capture = visible_capture(bin, public_id)
     body = bytes(capture.body)
@@ -52,7 +52,7 @@ def replay(request: HtmxRequest, key: str, public_id: str) -> HttpResponse:
         with manual_request_limit.place(request.user):
             context["result"] = replays.replay(outgoing)
     except (InvalidReplay, manual_request_limit.TooMany) as error:
-        return render_dialog(request, "bin_replay.html", context | {"fault": str(error)}, status=422)
+        return render_dialog(request, "bin_replay.html", context | {"error": str(error)}, status=422)
     return render_dialog(request, "bin_replay.html", context | {"body_changed": outgoing.body != body})
 
 
@@ -66,7 +66,7 @@ def own_url(bin: Bin) -> str:
 def forward(request: HtmxRequest, key: str) -> HttpResponse:
     """Sends all captures that match the filter, oldest first; each POST continues for a few seconds.
 
-    The server stores no state: the page posts its progress until all are sent. Closing the page stops it.
+    The server stores no state: the page posts its progress until all are sent. Closing the page stops the forwarding.
     """
     bin = changeable_bin(request, key)
     given = request.POST if request.method == "POST" else request.GET
@@ -89,7 +89,7 @@ def forward(request: HtmxRequest, key: str) -> HttpResponse:
                 "This is the URL of the same bin: it would capture every request again."
             )
     except webhook_urls.InvalidUrl as error:
-        return render_dialog(request, "bin_forward.html", context | {"fault": str(error)}, status=422)
+        return render_dialog(request, "bin_forward.html", context | {"error": str(error)}, status=422)
     before = Progress(
         last=parse_digits(given.get("last")) or 0,
         accepted=parse_digits(given.get("accepted")) or 0,

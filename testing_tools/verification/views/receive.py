@@ -18,7 +18,7 @@ from testing_tools.verification.responses import TOO_MANY_DELAYED, XML, delay_sl
 
 # A body over the limit is read up to here and discarded: a client cut off while writing never reads our 413.
 DRAINED = 16 * 1024 * 1024
-# Whatever response the owner configured: a browser that shows it runs nothing of it, and gives it no origin.
+# For any configured response: a browser runs no part of it and gives it no origin.
 SANDBOX = "sandbox; default-src 'none'; frame-ancestors 'none'"
 # The Transfer-Encoding of a request whose body the WSGI application has read (chatapi/wsgi.py).
 CHUNKED = "chatapi.transfer_encoding"
@@ -27,10 +27,10 @@ WITHOUT_BODY = (204, 205, 304)
 
 @csrf_exempt
 def capture(request: HttpRequest, key: str, suffix: str | None = None) -> HttpResponse:
-    """`{site}/bin/{key}`: any method; 200 `{"ok": true}` or the configured response; 413 over 1 MB; 404: unknown key.
+    """Stores a request with any method to `{site}/bin/{key}`, and sends the configured response.
 
-    `/bin/{key}/503` responds with that status once. The URL is for programs: nothing here depends on who is signed
-    in, or shows what was captured.
+    By default that is 200 `{"ok": true}`; 413 if the body is over 1 MB, 404 for an unknown key. `/bin/{key}/503`
+    responds with that status once. The URL is for programs: it ignores the session and shows no captures.
     """
     body, size = read_body(request)
     result = capture_actions.capture(
@@ -58,7 +58,7 @@ def capture(request: HttpRequest, key: str, suffix: str | None = None) -> HttpRe
 
 
 def configured_response(result: CaptureResult) -> HttpResponse:
-    """Returns the response after its delay; without delay, and with a header that says so, if too many wait already."""
+    """Returns the response after its delay. If too many responses wait, there is no delay, and a header says so."""
     if not result.is_configured:  # a configured failure, or a status from the URL
         response: HttpResponse = JsonResponse({"ok": result.status < 400, "status": result.status})
     else:
@@ -66,7 +66,7 @@ def configured_response(result: CaptureResult) -> HttpResponse:
         for name, value in result.headers:
             response[name] = value
         if XML.match(response.headers.get("Content-Type", "")):
-            # XHTML and SVG are XML too: a browser would show them as a page of this site, without any script
+            # XHTML and SVG are XML: a browser would show them as a page of this site, though without scripts
             response["Content-Disposition"] = 'attachment; filename="response.xml"'
     response.status_code = result.status
     if result.status in WITHOUT_BODY:
@@ -83,7 +83,7 @@ def configured_response(result: CaptureResult) -> HttpResponse:
 
 
 def read_body(request: HttpRequest) -> tuple[bytes, int]:
-    """Returns the body and its size in bytes; for a body over the limit only the size, as far as it is known."""
+    """Returns the body and its size in bytes. Over the limit the body is empty, and the size is the declared one."""
     try:
         declared = int(request.META.get("CONTENT_LENGTH") or 0)
     except ValueError:
@@ -98,11 +98,11 @@ def read_body(request: HttpRequest) -> tuple[bytes, int]:
 
 
 def sent_headers(request: HttpRequest) -> Iterator[tuple[str, str]]:
-    """Yields the headers as WSGI passes them on (reading/not_known.py), with lower-case names.
+    """Yields the headers as WSGI has them (reading/not_known.py), with lower-case names.
 
-    An empty value stands for one that is not ASCII, too. Left out: what granian adds from the process's environment
-    (HTTP_PROXY is not a header), and the cookies of this site, because a capture may be shared and must not carry a
-    session.
+    An empty value may also be a value that is not ASCII. Excluded: variables that granian adds from the process's
+    environment (HTTP_PROXY is not a header), and the cookies of this site, because a capture may be shared and must
+    not contain a session.
     """
     own = {settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME, "messages"}  # these identify the user
     for name, value in request.META.items():

@@ -1,6 +1,6 @@
-"""A shared bin, or one of its captures, for anyone who has the link.
+"""Views of a shared bin, or of one of its captures, for anyone who has the link.
 
-These pages ignore who is signed in, set no cookies, and change nothing. Notes stay private to the bin's users.
+These pages ignore the session, set no cookies, and change nothing. Notes are visible to the bin's users only.
 """
 
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def with_share(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]
 
 
 def page(request: HttpRequest, share: Share, token: str, context: dict[str, Any]) -> HttpResponse:
-    """Rendered without the request, so that no context processor reads a session."""
+    """Renders the page without the request, so that no context processor reads a session."""
     before = parse_digits(request.GET.get("before"))
     rows = shares.captures_of(share).in_list()
     if before is not None:
@@ -60,7 +60,7 @@ def page(request: HttpRequest, share: Share, token: str, context: dict[str, Any]
 
 @with_share
 def bin(request: HttpRequest, share: Share, token: str) -> HttpResponse:
-    """The list; a link to one capture shows that capture."""
+    """Shows the list; a link to one capture shows that capture."""
     if share.number is not None:
         only = shares.captures_of(share).first()
         return page(request, share, token, shared_capture_context(request, share, only) if only else {})
@@ -69,7 +69,7 @@ def bin(request: HttpRequest, share: Share, token: str) -> HttpResponse:
 
 @with_share
 def capture(request: HttpRequest, share: Share, token: str, public_id: str) -> HttpResponse:
-    """One capture beside the list."""
+    """Shows one capture beside the list."""
     found = shared_capture(share, public_id)
     return page(request, share, token, shared_capture_context(request, share, found))
 

@@ -19,7 +19,7 @@ from testing_tools.verification.views.contexts import changeable_bin, visible_ca
 @require_http_methods(["GET", "POST"])
 @login_required
 def share(request: HtmxRequest, key: str) -> HttpResponse:
-    """The bin's links. A POST creates one, valid for `valid_for`: of the whole bin, or of the capture `capture`."""
+    """Shows the bin's links. A POST creates a link, valid for `valid_for`, to the bin or to the capture `capture`."""
     bin = changeable_bin(request, key)
     given = request.POST if request.method == "POST" else request.GET
     public_id = given.get("capture", "")
@@ -33,9 +33,9 @@ def share(request: HtmxRequest, key: str) -> HttpResponse:
             )
             more = {"created": created, "url": url}
         except TooManyShares as error:
-            more = {"fault": str(error)}
+            more = {"error": str(error)}
     context = share_context(bin, capture) | more
-    return render_dialog(request, "bin_share.html", context, status=422 if "fault" in context else 200)
+    return render_dialog(request, "bin_share.html", context, status=422 if "error" in context else 200)
 
 
 @require_POST

@@ -1,4 +1,4 @@
-"""Webhook Verification: for half an hour, an instance's hooks go to its bin instead of its own URL."""
+"""Webhook Verification: sends an instance's hooks to its bin instead of its own URL for half an hour."""
 
 from typing import Any
 
@@ -45,7 +45,7 @@ def panel_context(instance: Instance) -> dict[str, Any]:
 @require_GET
 @login_required
 def verification(request: HttpRequest) -> HttpResponse:
-    """The page; without an instance, a link to create one."""
+    """Shows the page; without an instance, a link to create one."""
     instance = chosen_instance(request)
     if instance is None:
         return render(request, "testing_tools/verification/verification.html", {"instance": None})
@@ -86,7 +86,7 @@ def stop(request: HttpRequest) -> HttpResponse:
 @require_POST
 @login_required
 def sandbox_message(request: HtmxRequest) -> HttpResponse:
-    """Lets a sandbox contact write "hello": the quickest way to a real hook, which then appears in the list."""
+    """Writes "hello" as a sandbox contact, the quickest way to a real hook; it appears in the list."""
     instance = require_changeable_instance(request)
     try:
         write_as_contact(instance, sender="17680561234", sender_name="Sandbox contact", body="hello")
@@ -106,7 +106,7 @@ def sandbox_message(request: HtmxRequest) -> HttpResponse:
 @require_GET
 @login_required
 def checklist(request: HttpRequest) -> HttpResponse:
-    """After a minute without captures, the possible reasons; otherwise empty."""
+    """Shows the possible reasons after a minute without captures; otherwise an empty response."""
     instance = require_instance(request)
     endpoint = verification_actions.endpoint_of(instance)
     checks = (

@@ -271,10 +271,10 @@ def test_a_group_is_created_and_each_member_has_a_phone(alice, instance):
 
 
 def test_a_contact_is_added_by_phone_number(alice):
-    answer = alice.post(f"{PAGE}people/?instance=12345", {"phone": "+49 (151) 12345678", "name": "Bert"})
+    answer = alice.post(f"{PAGE}contacts/?instance=12345", {"phone": "+49 (151) 12345678", "name": "Bert"})
     assert answer.url == f"{PAGE}?instance=12345&chat={BERT}"
     assert "Bert's phone" in alice.get(answer.url).content.decode()
-    wrong = alice.post(f"{PAGE}people/?instance=12345", {"phone": "12"}, follow=True)
+    wrong = alice.post(f"{PAGE}contacts/?instance=12345", {"phone": "12"}, follow=True)
     assert "Enter 9 to 14 digits" in wrong.content.decode()
 
 

@@ -195,7 +195,7 @@ def test_the_form_is_written_into_the_json_and_other_edits_are_kept(alice):
     form = form_of(alice)
     form["body"] = form["body"].replace('"metadata": null', '"metadata": 7')
     form |= {"sender": "+49 123 4567890", "sender_name": "Bob", "text": "Grüße"}
-    response = alice.post(f"{PAGE}write/?instance=12345", form, headers=HTMX)
+    response = alice.post(f"{PAGE}json/?instance=12345", form, headers=HTMX)
     item = json.loads(value_of(response, "body"))["messages"][0]
     assert (item["author"], item["chatId"], item["senderName"], item["chatName"], item["body"]) == (
         "491234567890@c.us", "491234567890@c.us", "Bob", "Bob", "Grüße",
@@ -207,12 +207,12 @@ def test_the_form_is_written_into_the_json_and_other_edits_are_kept(alice):
 def test_the_json_is_read_into_the_form(alice):
     form = form_of(alice, "delivered")
     form["body"] = form["body"].replace("17680561234", "4912345678901")
-    response = alice.post(f"{PAGE}read/?instance=12345", form, headers=HTMX)
+    response = alice.post(f"{PAGE}fields/?instance=12345", form, headers=HTMX)
     assert value_of(response, "recipient") == "4912345678901"
 
 
 def test_invalid_json_does_not_change_the_form(alice):
-    response = alice.post(f"{PAGE}read/?instance=12345", {"what": "message", "body": "{"}, headers=HTMX)
+    response = alice.post(f"{PAGE}fields/?instance=12345", {"what": "message", "body": "{"}, headers=HTMX)
     assert "Line 1, column 2: expecting property name enclosed in double quotes." in response.content.decode()
     assert 'id="fields"' not in response.content.decode()
 
@@ -224,7 +224,7 @@ def test_invalid_json_does_not_change_the_form(alice):
 )
 def test_json_of_any_shape_is_accepted(alice, what, body):
     form = form_of(alice, what) | {"body": body}
-    for path in ("write", "read", "choose"):
+    for path in ("json", "fields", "choose"):
         assert alice.post(f"{PAGE}{path}/?instance=12345", form, headers=HTMX).status_code == 200
     send(alice, what=what, body=body)
     assert Hook.objects.count() == 1
@@ -232,16 +232,16 @@ def test_json_of_any_shape_is_accepted(alice, what, body):
 
 def test_the_origin_of_the_destination_is_shown(alice, instance, receiver):
     assert "From the settings of Shop." in alice.get(PAGE, {"instance": 12345}).content.decode()
-    response = alice.post(f"{PAGE}address/?instance=12345", {"use": "bin"}, headers=HTMX)
+    response = alice.post(f"{PAGE}url/?instance=12345", {"use": "bin"}, headers=HTMX)
     bin = bin_actions.open_bin(instance)
     assert value_of(response, "url") == bin.url
     assert "The instance's bin:" in response.content.decode()
-    response = alice.post(f"{PAGE}address/?instance=12345", {"url": "https://other.example"}, headers=HTMX)
+    response = alice.post(f"{PAGE}url/?instance=12345", {"url": "https://other.example"}, headers=HTMX)
     assert (
         f'For this test only. The hooks of Shop still go to <span class="mono">{receiver.url}'
         in response.content.decode()
     )
-    response = alice.post(f"{PAGE}address/?instance=12345", {"use": "own"}, headers=HTMX)
+    response = alice.post(f"{PAGE}url/?instance=12345", {"use": "own"}, headers=HTMX)
     assert value_of(response, "url") == receiver.url
     verification_actions.start_verification(instance, acting_user=None)
     context = alice.get(PAGE, {"instance": 12345}).context
@@ -266,7 +266,7 @@ def test_another_account_gets_404(alice, instance, receiver):
     bob = Client()
     bob.force_login(UserFactory(email="bob@example.org"))
     assert bob.get(PAGE, {"instance": 12345}).status_code == 404
-    for path in ("choose/", "write/", "read/", "address/", "send/"):
+    for path in ("choose/", "json/", "fields/", "url/", "send/"):
         assert bob.post(f"{PAGE}{path}?instance=12345", {"use": "bin"}).status_code == 404
     assert bob.post(f"{PAGE}again/{hook.public_id}/").status_code == 404
     assert len(receiver.requests) == 1
@@ -310,23 +310,23 @@ def test_a_number_too_long_for_python_is_rejected_with_its_position():
     assert str(refusal.value) == "Line 2, column 7: a number is too long to be read."
 
 
-@pytest.mark.parametrize("address", ["send", "write", "read"])
-def test_a_number_too_long_for_python_breaks_no_page(alice, address):
+@pytest.mark.parametrize("path", ["send", "json", "fields"])
+def test_a_number_too_long_for_python_breaks_no_page(alice, path):
     response = alice.post(
-        f"{PAGE}{address}/?instance=12345", {**form_of(alice), "body": LONG_NUMBER}, headers=HTMX
+        f"{PAGE}{path}/?instance=12345", {**form_of(alice), "body": LONG_NUMBER}, headers=HTMX
     )
     assert response.status_code == 200
     assert not Hook.objects.exists()
 
 
-@pytest.mark.parametrize("address", ["send", "write", "read"])
+@pytest.mark.parametrize("path", ["send", "json", "fields"])
 @pytest.mark.parametrize("part", ["id", "author", "senderName", "body", "chatId"])
-def test_half_a_surrogate_pair_breaks_no_page(alice, receiver, address, part):
+def test_half_a_surrogate_pair_breaks_no_page(alice, receiver, path, part):
     body = json.dumps({"messages": [{"id": "1", "author": "2@c.us", "body": "", part: "\ud800"}]})
     fields = {"what": "message", "url": receiver.url, "body": body}
-    response = alice.post(f"{PAGE}{address}/?instance=12345", fields, headers=HTMX)
+    response = alice.post(f"{PAGE}{path}/?instance=12345", fields, headers=HTMX)
     assert response.status_code == 200
-    if address == "send":
+    if path == "send":
         hook = Hook.objects.get()
         assert bytes(hook.body).decode() == body.replace(": ", ":").replace(", ", ",")
         assert alice.get(f"/log/{hook.public_id}/").status_code == 200

@@ -171,12 +171,12 @@ def test_a_video_is_not_uploaded_while_the_flag_is_off(instance):
 def test_every_kind_can_be_chosen_written_and_read(alice, instance, what):
     page = alice.get(PAGE, {"instance": 12345, "what": what})
     draft = page.context["draft"]
-    assert (draft.fault, page.context["kind"]) == ("", what)
+    assert (draft.error, page.context["kind"]) == ("", what)
     assert {field.name for field in fields_of(what)} <= draft.values.keys() | {"caption", "quoted"}
     form = {"what": what, "url": "", "body": draft.text, **{f.name: v for f, v in draft.fields}}
     # the form says what the JSON says, so writing it changes nothing
-    assert alice.post(f"{PAGE}write/?instance=12345", form, headers=HTMX).status_code == 204
-    assert alice.post(f"{PAGE}read/?instance=12345", form, headers=HTMX).status_code == 200
+    assert alice.post(f"{PAGE}json/?instance=12345", form, headers=HTMX).status_code == 204
+    assert alice.post(f"{PAGE}fields/?instance=12345", form, headers=HTMX).status_code == 200
     assert hook_kind(what) in Kind
 
 
@@ -230,13 +230,13 @@ def test_statuses_and_chat_names_are_written(instance):
     assert written(instance, "new_chat", new_name="Bob")["old"] is None
 
 
-def test_the_position_of_a_fault_is_shown(alice):
+def test_the_position_of_an_error_is_shown(alice):
     text = '{\n  "messages": [}\n'
     with pytest.raises(BadJson) as refusal:
         parse(text)
     assert place_of(text, refusal.value) == Place(17, 2, '  "messages": [', "}", "", "{")
     page = alice.post(
-        f"{PAGE}read/?instance=12345", {"what": "message", "body": text}, headers=HTMX
+        f"{PAGE}fields/?instance=12345", {"what": "message", "body": text}, headers=HTMX
     ).content.decode()
     assert "Line 2, column 16: expecting value." in page
     assert 'data-goto="17"' in page
@@ -262,16 +262,16 @@ def test_the_kind_and_the_destination_are_in_the_pages_url(alice, instance):
         "https://other.example/hook",
         "other",
     )
-    response = alice.post(f"{PAGE}address/?instance=12345", {"what": "image", "use": "bin"}, headers=HTMX)
+    response = alice.post(f"{PAGE}url/?instance=12345", {"what": "image", "use": "bin"}, headers=HTMX)
     assert response["HX-Replace-Url"] == f"{PAGE}?instance=12345&what=image&to=bin"
     assert alice.get(response["HX-Replace-Url"]).context["origin"] == "bin"
-    response = alice.post(f"{PAGE}address/?instance=12345", {"what": "sent", "use": "own"}, headers=HTMX)
+    response = alice.post(f"{PAGE}url/?instance=12345", {"what": "sent", "use": "own"}, headers=HTMX)
     assert response["HX-Replace-Url"] == f"{PAGE}?instance=12345&what=sent"
 
 
 def test_a_destination_with_a_query_is_not_in_the_pages_url(alice):
     form = {"what": "message", "url": "https://other.example/hook?key=secret"}
-    response = alice.post(f"{PAGE}address/?instance=12345", form, headers=HTMX)
+    response = alice.post(f"{PAGE}url/?instance=12345", form, headers=HTMX)
     assert response["HX-Replace-Url"] == f"{PAGE}?instance=12345&what=message"
 
 
@@ -292,6 +292,6 @@ def test_a_group_fills_in_its_name(alice, instance):
     draft = drafts.example_draft(instance, "message")
     form = {"what": "message", "body": draft.text, **draft.values, "group": "yes"}
     headers = HTMX | {"HX-Trigger-Name": "group"}
-    page = alice.post(f"{PAGE}write/?instance=12345", form, headers=headers).content.decode()
+    page = alice.post(f"{PAGE}json/?instance=12345", form, headers=headers).content.decode()
     assert 'id="fields" hx-swap-oob="true"' in page
     assert 'name="group_name" value="Neighbours"' in page

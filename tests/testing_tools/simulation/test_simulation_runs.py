@@ -179,7 +179,7 @@ def test_a_run_whose_page_was_closed_is_paused_until_resumed(alice, instance, re
         ("repeat", "message", {"pause": "nan"}, "The pause must be from 0 to 10 seconds."),
         ("sequence", "message", {}, "This plan does not apply to this kind of hook."),
         ("backwards", "status", {}, "This plan does not apply to this kind of hook."),
-        ("sequence", "delivered", {"body": "{}"}, "The JSON contains nothing that can be ordered."),
+        ("sequence", "delivered", {"body": "{}"}, "The JSON contains no items that can be ordered."),
         ("repeat", "message", {"url": "ftp://x"}, "The URL must start with http:// or https://."),
         ("repeat", "message", {"body": "{"}, "The JSON cannot be sent."),
     ],

@@ -208,7 +208,7 @@ def test_a_form_is_read_with_its_files_byte_for_byte(alice, bin):
 def test_any_body_can_be_read_as_a_form(bin, type, body, kind, parts):
     form = form_parts.read(captured(bin, body, headers=[("content-type", type)]))
     assert (form.kind, [part[:2] for part in form.parts]) == (kind, parts)
-    assert bool(form.fault) == (bool(kind) and not parts)
+    assert bool(form.error) == (bool(kind) and not parts)
 
 
 def test_a_hex_dump_has_sixteen_bytes_a_line():

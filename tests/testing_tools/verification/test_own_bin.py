@@ -43,8 +43,8 @@ def test_its_pages_work_without_an_instance(alice, account):
     capture = Capture.objects.get()
     for address in ("", "replay/"):
         assert alice.get(f"{page}{capture.public_id}/{address}").status_code == 200
-    for address in ("answer/", "share/", "forward/", "export/?as=har"):
-        assert alice.get(f"{page}{address}").status_code == 200
+    for path in ("response/", "share/", "forward/", "export/?as=har"):
+        assert alice.get(f"{page}{path}").status_code == 200
 
 
 def test_signatures_are_unchecked_until_a_secret_is_entered(alice, account):

@@ -125,7 +125,7 @@ def test_a_signature_too_far_from_the_arrival_is_stale(minutes):
     body = hook("ack", ACK)
     found = check_signature(body, signed(body, at=ARRIVED - timedelta(minutes=minutes)), SECRET, ARRIVED)
     assert found.state == "stale"
-    assert found.why.startswith("webhook-timestamp is 6 minutes off the arrival")
+    assert found.why.startswith("webhook-timestamp differs from the arrival by 6 minutes")
 
 
 @pytest.mark.parametrize(

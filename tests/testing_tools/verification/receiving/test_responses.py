@@ -170,7 +170,7 @@ def test_headers_that_browsers_or_proxies_apply_are_rejected(name):
 )
 def test_a_preset_is_one_click(alice, alices_bin, preset, status, said, monkeypatch):
     monkeypatch.setattr(receive.time, "sleep", lambda seconds: None)
-    address = f"/testing/bins/{alices_bin.key}/answer/"
+    address = f"/testing/bins/{alices_bin.key}/response/"
     page = alice.post(address, {"preset": preset}, headers={"HX-Request": "true"}).content.decode()
     assert f"Saved. The bin responds {said}." in page
     assert alice.post(f"/bin/{alices_bin.key}").status_code == status
@@ -178,7 +178,7 @@ def test_a_preset_is_one_click(alice, alices_bin, preset, status, said, monkeypa
 
 def test_an_invalid_response_changes_nothing_and_keeps_the_form(alice, alices_bin):
     typed = {"status": "200", "delay": "99", "headers": "X-A: 1", "body": "typed", "fail_first": "2"}
-    answer = alice.post(f"/testing/bins/{alices_bin.key}/answer/", typed)
+    answer = alice.post(f"/testing/bins/{alices_bin.key}/response/", typed)
     assert answer.status_code == 422
     page = answer.content.decode()
     assert "The delay must be from 0 to 30 seconds." in page
@@ -190,7 +190,7 @@ def test_an_invalid_response_changes_nothing_and_keeps_the_form(alice, alices_bi
 
 def test_a_viewer_gets_403_and_another_account_404(client, alices_bin):
     viewer = member_of(alices_bin.instance.owner, Role.VIEWER)
-    address = f"/testing/bins/{alices_bin.key}/answer/"
+    address = f"/testing/bins/{alices_bin.key}/response/"
     for person, status in ((viewer, 403), (AccountFactory(email="bob@example.org").owner, 404)):
         client.force_login(person)
         assert client.post(address, {"preset": "fail"}).status_code == status
