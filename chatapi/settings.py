@@ -283,6 +283,8 @@ HOOKS_KEEP_DAYS = read(env.int, "HOOKS_KEEP_DAYS", 30)
 HOOKS_KEEP_BODIES_DAYS = read(env.int, "HOOKS_KEEP_BODIES_DAYS", 7)
 HOOKS_KEEP_SKIPPED_DAYS = read(env.int, "HOOKS_KEEP_SKIPPED_DAYS", 1)
 TRIAL_DAYS = read(env.int, "TRIAL_DAYS", 3)
+# With the embedded database the operator is the user: there is no trial, and no payment to record.
+INSTANCES_EXPIRE = not EMBEDDED_POSTGRES
 VERIFICATION_MINUTES = 30
 
 # -- files that messages carry: in DATA_DIR/media, or in a bucket of any S3-compatible store

@@ -69,6 +69,7 @@ class Instances(factory.Factory):
     def _create(cls, model_class: Any, *args: Any, **fields: Any) -> Instance:
         endpoint = {name: fields.pop(name) for name in ("url", "guaranteed", "parallel") if name in fields}
         instance = create_instance(fields.pop("owner"), name=fields.pop("name", ""))
+        fields.setdefault("is_trial", False)
         if not fields.pop("paid"):
             fields["paid_until"] = timezone.now() - timedelta(seconds=1)
         for name, value in fields.items():

@@ -35,3 +35,4 @@ STORAGES = {
 }
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # the real ones are slow on purpose
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+INSTANCES_EXPIRE = True  # as on a server: tests of trials and payments need it

@@ -91,7 +91,7 @@ def instance_json(instance: Instance) -> Iterator[str]:
         "channel": instance.channel,
         "status": instance.account_status,
         "phone": instance.phone,
-        "paid_until": instance.paid_until,
+        "paid_until": instance.expires_at,
         "created_at": instance.created_at,
         "settings": read_settings(instance),
         "status_history": list(

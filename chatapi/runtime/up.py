@@ -29,6 +29,7 @@ from chatapi.runtime.start_checks import check_port, lock_data_dir, raise_on_wro
 from hooks import worker_slots
 from hooks.actions.endpoints import end_all_overrides
 from hooks.models import Role
+from instances.actions.lifecycle import end_expiry
 
 CHECK_SECONDS = 0.2
 STOP_SECONDS = 11.5  # for all parts; PostgreSQL's own stop is within it, see postgres.STOP_SECONDS
@@ -105,6 +106,10 @@ class Product:
                 cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
                 call_command("migrate", interactive=False, verbosity=0)
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])
+            if not settings.INSTANCES_EXPIRE and (lifted := end_expiry()):
+                self.say(
+                    f"{lifted} instance(s) had an expiry date: with the embedded database they do not expire."
+                )
             if not worker_slots.is_any_slot_held(Role.DISPATCH) and (ended := end_all_overrides()):
                 self.say(
                     f"{ended} verification(s) had not been stopped: hooks are sent to their own URLs again."

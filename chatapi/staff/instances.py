@@ -48,6 +48,8 @@ class PaymentForm(forms.Form):
 
 def pay(request: HttpRequest, instance: Instance, data: dict[str, Any]) -> str:
     record_payment(instance, **data, acting_user=current_user(request))
+    if instance.expires_at is None:
+        return f"The payment is recorded. {instance} does not expire."
     return f"{instance} is paid until {instance.paid_until:%Y-%m-%d %H:%M} UTC."
 
 
@@ -114,7 +116,7 @@ class InstanceAdmin(StaffAdmin):
         "channel",
         "shown_status",
         "substatus",
-        "paid_until",
+        "paid",
         "stopped_at",
     )
     list_filter = ("account_status", "substatus", ("stopped_at", admin.EmptyFieldListFilter))
@@ -123,10 +125,10 @@ class InstanceAdmin(StaffAdmin):
     search_fields = ("number",)
     search_help_text = "An instance's number, or its owner's e-mail address or its beginning"
     fields = (
-        "number", "name", "owner", "channel", "phone", "shown_status", "substatus", "status_changed_at", "paid_until",
+        "number", "name", "owner", "channel", "phone", "shown_status", "substatus", "status_changed_at", "paid",
         "stopped_at", "stop_reason", "created_at", "last_message_number",
     )  # fmt: skip
-    readonly_fields = ("number", "shown_status", "last_message_number")
+    readonly_fields = ("number", "shown_status", "paid", "last_message_number")
     inlines = (PaymentInline,)
     audit_kind = "instance"
     tools = (
@@ -137,7 +139,7 @@ class InstanceAdmin(StaffAdmin):
         Tool(
             "pay", "Add payment", "accounts.add_payment",
             "The payment is recorded, and “paid until” is extended by its days, counted from its end or from now,"
-            " whichever is later.",
+            " whichever is later. A payment ends the trial.",
             pay, form=PaymentForm, single_row=True,
         ),
         Tool(
@@ -175,3 +177,12 @@ class InstanceAdmin(StaffAdmin):
     @admin.display(description="status")
     def shown_status(self, instance: Instance) -> str:
         return instance.shown_status
+
+    @admin.display(description="paid until", ordering="paid_until")
+    def paid(self, instance: Instance) -> str:
+        if instance.expires_at is None:
+            return "does not expire"
+        until = f"{instance.paid_until:%Y-%m-%d %H:%M} UTC"
+        if instance.is_trial:
+            return f"trial until {until}" if instance.is_paid else f"trial ended {until}"
+        return until

@@ -17,7 +17,7 @@ from hooks.actions.endpoints import open_endpoint
 from hooks.maintenance import deleted_instances
 from instances.actions import events
 from instances.actions.status import change_status
-from instances.models import AccountStatus, Channel, Instance, OutgoingQueue, new_number, new_token
+from instances.models import NEVER, AccountStatus, Channel, Instance, OutgoingQueue, new_number, new_token
 
 
 def insert_with_unused_number(instance: Instance) -> Instance:
@@ -46,7 +46,9 @@ def made_up_phone() -> str:
 def create_instance(
     account: Account, *, name: str = "", channel: str = Channel.SANDBOX, acting_user: User | None = None
 ) -> Instance:
-    """Create an instance with its endpoint. It shows its QR code and is paid for settings.TRIAL_DAYS.
+    """Create an instance with its endpoint. It shows its QR code.
+
+    It is on trial for settings.TRIAL_DAYS; with the embedded database it does not expire.
 
     Raises:
         Blocked: the account is blocked; its managers can still sign in.
@@ -63,7 +65,10 @@ def create_instance(
             channel=channel,
             account_status=AccountStatus.GOT_QR_CODE,
             phone=made_up_phone() if channel == Channel.SANDBOX else "",
-            paid_until=timezone.now() + timedelta(days=settings.TRIAL_DAYS),
+            paid_until=timezone.now() + timedelta(days=settings.TRIAL_DAYS)
+            if settings.INSTANCES_EXPIRE
+            else NEVER,
+            is_trial=settings.INSTANCES_EXPIRE,
         )
     )
     OutgoingQueue.objects.create(instance=instance)
@@ -123,7 +128,10 @@ def record_payment(
     note: str = "",
     acting_user: User | None = None,
 ) -> Payment:
-    """Record a payment for `days` more days, from the end of the paid period or from now, whichever is later."""
+    """Record a payment for `days` more days, from the end of the paid period or from now, whichever is later.
+
+    It ends the trial. An instance that does not expire stays so.
+    """
     events.lock(instance)
     payment = payments.record_payment(
         instance.owner,
@@ -134,6 +142,16 @@ def record_payment(
         note=note,
         acting_user=acting_user,
     )
-    instance.paid_until = max(timezone.now(), instance.paid_until) + timedelta(days=days)
-    instance.save(update_fields=["paid_until"])
+    if instance.expires_at is not None:
+        instance.paid_until = max(timezone.now(), instance.paid_until) + timedelta(days=days)
+    instance.is_trial = False
+    instance.save(update_fields=["paid_until", "is_trial"])
     return payment
+
+
+def end_expiry() -> int:
+    """Let no instance expire; returns how many did. For the embedded database, at every start of the product.
+
+    Instances of version 0.1.0, and those of a database that was moved here, have an end of their trial or paid period.
+    """
+    return Instance.objects.filter(paid_until__lt=NEVER).update(paid_until=NEVER, is_trial=False)

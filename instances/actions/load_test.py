@@ -62,7 +62,8 @@ def open_load_test(count: int, *, url: str, parallel: bool, guaranteed: bool) ->
             instance = create_instance(account, name=f"{NAME}{number + 1}")
             instance.account_status = AccountStatus.AUTHENTICATED
             instance.paid_until = timezone.now() + PAID
-            instance.save(update_fields=["account_status", "paid_until"])
+            instance.is_trial = False
+            instance.save(update_fields=["account_status", "paid_until", "is_trial"])
         instances.append(instance)
     endpoints = Endpoint.objects.in_bulk([instance.pk for instance in instances])
     for instance in instances:

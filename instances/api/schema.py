@@ -69,6 +69,7 @@ INSTANCE = {
     "accountStatus": "authenticated",
     "substatus": "normal",
     "paidUntil": "2030-01-31T09:00:00Z",
+    "trial": False,
     "apiUrl": "https://chat.example.com/instance1203344556/",
     "token": "83763g87x4f2c1d0a9b8e7f6",
     "phone": "15550001234",

@@ -22,6 +22,7 @@ from instances.models.choices import (
     Substatus,
 )
 from instances.models.instances import (
+    NEVER,
     Instance,
     InstanceQuerySet,
     StatusChange,
@@ -51,6 +52,7 @@ __all__ = [
     "DELIVERY_DEADLINE",
     "FILE_TYPES",
     "MEDIA_KEPT",
+    "NEVER",
     "NOT_PAID",
     "QR_CODE_LIFETIME",
     "AccountStatus",

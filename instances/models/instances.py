@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
@@ -23,6 +23,8 @@ from instances.models.choices import (
     StopReason,
     Substatus,
 )
+
+NEVER = datetime(9999, 12, 31, tzinfo=UTC)  # `paid_until` of an instance that does not expire
 
 
 def new_number() -> int:
@@ -112,7 +114,8 @@ class Instance(models.Model):
     battery = models.PositiveSmallIntegerField("battery of the phone, percent", default=90)
     profile_name = models.CharField("name that contacts see", max_length=100, blank=True, default="")
     profile_status = models.CharField("status text that contacts see", max_length=200, blank=True, default="")
-    paid_until = models.DateTimeField(default=timezone.now)
+    paid_until = models.DateTimeField(default=timezone.now)  # NEVER: it does not expire
+    is_trial = models.BooleanField("until then on trial", default=False)  # until the first payment
     # by staff: nothing is sent or received until it is started again
     stopped_at = models.DateTimeField(null=True, blank=True)
     stop_reason = models.CharField(max_length=10, choices=StopReason, blank=True, default="")
@@ -180,6 +183,16 @@ class Instance(models.Model):
     @property
     def is_paid(self) -> bool:
         return self.paid_until > timezone.now()
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """`paid_until`, or None if it does not expire."""
+        return self.paid_until if self.paid_until < NEVER else None
+
+    @property
+    def why_unpaid(self) -> str:
+        """Why it is not paid, as a part of a sentence."""
+        return "the trial of this instance has ended" if self.is_trial else "this instance is not paid"
 
     @property
     def is_stopped(self) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from django.utils.text import capfirst
+
 from accounts.blocking import support_contact
 from instances.channels.base import Button
 from instances.contract.instance import status_data
@@ -127,8 +129,8 @@ def describe(instance: Instance) -> Words:
         )
     elif status == NOT_PAID:
         said = (
-            "Not paid",
-            "This instance is not paid: messages, hooks and simulations are stopped.",
+            "Trial ended" if instance.is_trial else "Not paid",
+            f"{capfirst(instance.why_unpaid)}: messages, hooks and simulations are stopped.",
             "Ask the administrator of this site to record a payment. Settings, messages and the log are kept.",
         )
     elif status == AccountStatus.INIT:

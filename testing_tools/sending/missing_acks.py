@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from django.utils.text import capfirst
+
 from instances import chat_ids
 from instances.channels import channel_of
 from instances.channels.base import Can
@@ -37,7 +39,7 @@ def queue_stopped_because(instance: Instance) -> str:
     if instance.is_stopped:
         return "This instance is stopped. The queue continues when it is started."
     if not instance.is_paid:
-        return "This instance is not paid. The queue continues when it is."
+        return f"{capfirst(instance.why_unpaid)}. The queue continues when a payment is recorded."
     if not instance.is_authenticated:
         return "Waiting for a messenger to be linked: the instance is not authenticated."
     if not instance.is_connected:

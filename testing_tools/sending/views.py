@@ -9,6 +9,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.text import capfirst
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.current_user import current_user
@@ -110,7 +111,7 @@ def send(request: HtmxRequest) -> HttpResponse:
     if instance.is_stopped:
         form.add_error(None, "This instance is stopped: it sends no messages.")
     if not instance.is_paid:
-        form.add_error(None, "This instance is not paid: it sends no messages.")
+        form.add_error(None, f"{capfirst(instance.why_unpaid)}: it sends no messages.")
     if form.is_valid():
         call = form.to_call()
         response: Any = METHODS[call.method].call(

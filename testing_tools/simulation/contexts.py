@@ -57,7 +57,7 @@ def blocked_because(instance: Instance) -> str:
         return "you are a viewer in this account"
     if instance.is_stopped:
         return "this instance is stopped"
-    return "" if instance.is_paid else "this instance is not paid"
+    return "" if instance.is_paid else instance.why_unpaid
 
 
 def recent_simulations(instance: Instance) -> list[Hook]:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from django.conf import settings
 from django.db.models import Count
 from django.utils import timezone
+from django.utils.text import capfirst
 
 from hooks.models import UNFINISHED, Endpoint, Hook, SkipReason, State
 from instances.models import Instance
@@ -49,9 +50,11 @@ def checklist(instance: Instance, endpoint: Endpoint) -> list[Check]:
 
 def check_paid(instance: Instance) -> Check:
     if instance.is_paid:
-        return Check(True, "The instance is paid.")
+        return Check(True, "The instance is on trial." if instance.is_trial else "The instance is paid.")
     return Check(
-        False, "The instance is not paid, so it creates no hooks.", "Record a payment, then try again."
+        False,
+        f"{capfirst(instance.why_unpaid)}, so it creates no hooks.",
+        "Ask the administrator of this site to record a payment.",
     )
 
 

@@ -52,7 +52,14 @@ class InstanceSerializer(serializers.ModelSerializer[Instance]):
         help_text="`not_paid` replaces any other status.",
     )
     substatus = serializers.ChoiceField(choices=Substatus.choices)
-    paidUntil = serializers.DateTimeField(source="paid_until")
+    paidUntil = serializers.DateTimeField(
+        source="expires_at",
+        allow_null=True,
+        help_text="The end of the trial or of the paid time. Null: it does not expire.",
+    )
+    trial = serializers.BooleanField(
+        source="is_trial", help_text="Whether `paidUntil` is the end of its trial: no payment was recorded."
+    )
     apiUrl = serializers.URLField(source="api_url", help_text="The base URL of the wire contract's methods.")
     token = serializers.CharField(help_text="The token for the wire contract's methods.")
     phone = serializers.CharField(help_text="Its own phone number, digits only.")
@@ -84,7 +91,7 @@ class InstanceSerializer(serializers.ModelSerializer[Instance]):
     class Meta:
         model = Instance
         fields = (
-            "id", "name", "channel", "accountStatus", "substatus", "paidUntil", "apiUrl", "token", "phone",
+            "id", "name", "channel", "accountStatus", "substatus", "paidUntil", "trial", "apiUrl", "token", "phone",
             "webhookSecret", "previousWebhookSecretUntil", "deliveryPausedAt", "deliveryPauseReason", "failingSince",
             "settings", "createdAt",
         )  # fmt: skip

@@ -71,8 +71,8 @@ class InstanceViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Instance]):
     @extend_schema(
         operation_id="createInstance",
         summary="Create an instance",
-        description="It is paid for the trial period and shows a QR code. All fields are optional; settings may be "
-        "included.",
+        description="It shows a QR code, and works until the end of its trial, if it has one. All fields are optional; "
+        "settings may be included.",
         request=NewBodySerializer,
         responses={201: InstanceSerializer, **schema.error_responses(400)},
         examples=[

@@ -20,6 +20,8 @@ from instances.sending import session
 # Names that old clients send for their messenger: a word, or its number in a list of choices.
 OLD_TYPES = frozenset({"", "whatsapp", "wa", "private", "0", "1", "2"})
 
+DOES_NOT_EXPIRE = 2**31 - 1  # `paidTill`: old clients may keep it in 32 bits
+
 INSTANCE_ID = text("instanceId", "the instance's id", default="", max_length=100)
 
 
@@ -34,7 +36,7 @@ INSTANCE_ID = text("instanceId", "the instance's id", default="", max_length=100
     ),
 )
 def new_instance(account: Account, *, type: str, name: str) -> dict[str, Any]:
-    """Creates an instance. It is paid for the trial period and shows a QR code to scan."""
+    """Creates an instance. It shows a QR code to scan, and works until the end of its trial, if it has one."""
     wanted = type.strip().lower()
     channel = Channel.SANDBOX.value if wanted in OLD_TYPES else wanted
     if channel not in Channel.values:
@@ -46,7 +48,10 @@ def new_instance(account: Account, *, type: str, name: str) -> dict[str, Any]:
 
 @method("listInstances", "GET", "POST", by_uid=True)
 def list_instances(account: Account) -> dict[str, Any]:
-    """Lists the account's instances, oldest first. `paidTill` is in unix seconds."""
+    """Lists the account's instances, oldest first.
+
+    `paidTill` is in unix seconds; 2147483647, the largest number of 32 bits, if the instance does not expire.
+    """
     found = Instance.objects.of_account(account).annotate(payments_count=Count("payments")).order_by("pk")
     return {
         "result": [
@@ -57,7 +62,7 @@ def list_instances(account: Account) -> dict[str, Any]:
                 "type": instance.channel,
                 "stopped": instance.is_stopped,
                 "paymentsCount": instance.payments_count,
-                "paidTill": int(instance.paid_until.timestamp()),
+                "paidTill": int(instance.expires_at.timestamp()) if instance.expires_at else DOES_NOT_EXPIRE,
             }
             for instance in found
         ]

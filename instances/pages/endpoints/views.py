@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.text import capfirst
 from django.views.decorators.http import require_POST
 
 from accounts.current_user import current_user
@@ -78,7 +79,7 @@ def try_address(request: HtmxRequest, number: int) -> HttpResponse:
     form = AddressForm(request.POST)
     context: dict[str, Any] = {"address_form": form}
     if not instance.is_paid:
-        context["refusal"] = "This instance is not paid: messages, hooks and simulations are stopped."
+        context["refusal"] = f"{capfirst(instance.why_unpaid)}: messages, hooks and simulations are stopped."
     elif instance.is_stopped:
         context["refusal"] = "This instance is stopped: messages, hooks and simulations are stopped."
     elif not form.is_valid():

@@ -11,6 +11,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.dateparse import parse_datetime
+from django.utils.text import capfirst
 from django.views.decorators.http import require_POST, require_safe
 
 from chatapi.ui.numbers import parse_digits
@@ -147,7 +148,9 @@ def reply(request: HtmxRequest, number: int, chat_id: str) -> HttpResponse:
     chat = get_chat(instance, chat_id)
     form = ReplyForm(request.POST)
     if form.is_valid() and not instance.is_paid:
-        form.add_error("text", "This instance is not paid: messages, hooks and simulations are stopped.")
+        form.add_error(
+            "text", f"{capfirst(instance.why_unpaid)}: messages, hooks and simulations are stopped."
+        )
     if form.is_valid():
         try:
             send_message(instance, chat_id=chat.chat_id, body=form.cleaned_data["text"])

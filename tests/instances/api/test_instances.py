@@ -33,6 +33,7 @@ def test_an_instance_is_shown_whole_to_its_owner(db: None) -> None:
         "accountStatus": "authenticated",
         "substatus": "normal",
         "paidUntil": "2030-01-04T09:00:00Z",
+        "trial": True,
         "apiUrl": f"http://localhost:8000/instance{instance.number}/",
         "token": instance.token,
         "phone": instance.phone,
