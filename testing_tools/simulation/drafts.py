@@ -14,7 +14,7 @@ from testing_tools.simulation.form_fields import Field, fields_of
 from testing_tools.simulation.form_values import first_item, object_at, read_values, write_values
 from testing_tools.simulation.kinds import SimulationKind
 
-MAX_BODY = 256 * 1024  # bytes; real hooks are much smaller
+MAX_BODY = 1_280 * 1024  # bytes: the hook of a vCard with a photo, which may have 1 MB
 
 
 class Draft(NamedTuple):

@@ -18,10 +18,11 @@ from instances.models import Ack, Chat, Instance, Media, Message, MessageType, O
 QUEUE_LIMIT = 400  # contract.md, section 2
 OUTGOING_CHANNEL = "outgoing"  # of NOTIFY: wakes the sending loop after the commit
 TEXT_LIMIT = 65_536  # bytes in UTF-8; the original's limit is unknown
+VCARD_LIMIT = 1024 * 1024  # bytes: a vCard may contain a photo
 
 
 class TooLong(Exception):
-    """A text has more than TEXT_LIMIT bytes. str() is a sentence for the caller."""
+    """A text has more than TEXT_LIMIT bytes, or a vCard more than VCARD_LIMIT. str() is a sentence for the caller."""
 
 
 class QueueFull(Exception):
@@ -50,9 +51,11 @@ def send_message(
         chat_ids.BadChatId, TooLong, QueueFull
         UnknownMessage: the quoted message does not exist.
     """
-    for text in (body, caption or ""):
-        if len(text) > TEXT_LIMIT or (not text.isascii() and len(text.encode()) > TEXT_LIMIT):
-            raise TooLong(f"Message was not sent: the text is longer than {TEXT_LIMIT} bytes.")
+    if type == MessageType.VCARD:
+        check_length(body, VCARD_LIMIT, "vCard")
+    else:
+        check_length(body, TEXT_LIMIT, "text")
+    check_length(caption or "", TEXT_LIMIT, "text")
     where = chat_ids.of_chat(chat_id)
     quoted = quote_sent(instance, quoted_id) if quoted_id else None
     outgoing = OutgoingMessage(
@@ -71,6 +74,12 @@ def send_message(
     if not enqueue(outgoing):
         raise queue_full()
     return outgoing
+
+
+def check_length(text: str, limit: int, what: str) -> None:
+    """Raises TooLong if the text has more than `limit` bytes in UTF-8."""
+    if len(text) > limit or (not text.isascii() and len(text.encode()) > limit):
+        raise TooLong(f"Message was not sent: the {what} is longer than {limit} bytes.")
 
 
 def queue_full() -> QueueFull:

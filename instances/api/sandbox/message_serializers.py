@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from rest_framework import serializers
 
 from instances import chat_ids
+from instances.actions.sending.accept import TEXT_LIMIT, VCARD_LIMIT
 from instances.api.sandbox.fields import FileField, PhoneField, parse_phone
 from instances.api.serializers.strict import StrictSerializer, choice
 from instances.models import (
@@ -28,9 +29,9 @@ class ContentSerializer(StrictSerializer):
         MessageType, required=False, help_text="Default: `chat`; with a `file`, the type of the file."
     )
     body = serializers.CharField(
-        max_length=65_536, allow_blank=True, trim_whitespace=False, required=False, default="",
-        help_text="A text, the URL of a file with its extension, `lat;lng`, or a vCard. Required, except for a "
-        "missed call and with a `file`.",
+        max_length=VCARD_LIMIT, allow_blank=True, trim_whitespace=False, required=False, default="",
+        help_text="A text, the URL of a file with its extension, `lat;lng`, or a vCard. A text may have 65536 bytes, a "
+        "vCard 1048576. Required, except for a missed call and with a `file`.",
     )  # fmt: skip
     file = FileField(
         required=False,
@@ -78,6 +79,9 @@ def body_error(type: str, body: str) -> str:
     """What is wrong with the body of a message of this type. Empty if it is valid."""
     if type == MessageType.CALL_LOG:
         return ""
+    limit = VCARD_LIMIT if type == MessageType.VCARD else TEXT_LIMIT
+    if len(body.encode()) > limit:
+        return f"Must be at most {limit} bytes in a message of type {type}."
     if not body.strip():
         return f"Must not be empty in a message of type {type}."
     if type in FILE_TYPES and not is_file_url(body):

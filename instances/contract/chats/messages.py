@@ -23,14 +23,21 @@ from instances.payloads import message_dict
 
 PAGE_SIZE = 100
 MAX_MESSAGES = 10_000  # returned for `limit` 0, "all"; the client continues with lastMessageNumber
-# Characters of text in one response. A message may have 65 536, and as many in the message that it quotes.
+# Characters of text in one response. A message may have 65 536, a vCard a million, and as many in the message that it
+# quotes.
 MAX_TEXT = 8_000_000
+# The same for messagesHistory, whose pages are counted: what a page leaves out, no other page has.
+MAX_HISTORY_TEXT = 64_000_000
 MAX_PAGE_SIZE = 1_000  # of messagesHistory
 MAX_MESSAGE_NUMBER = 2_147_483_647
 # Accepted as lastMessageNumber: a bot sends a phone number there, together with `last`.
 MAX_LAST_MESSAGE_NUMBER = 999_999_999_999_999
 MAX_LAST = 100  # messages of `last=n`
-CHUNK = 500  # messages per query
+CHUNK = (
+    500  # messages per query, and of the first one CHUNK_WITH_CARDS: 100 vCards with photos may have 100 MB
+)
+CHUNK_WITH_CARDS = 100
+SMALL = 4_000  # characters of an average message
 
 FIELDS = (
     "number", "message_id", "author", "sender_name", "type", "body", "caption", "from_me", "by_api", "forwarded",
@@ -129,16 +136,45 @@ def fetch(found: QuerySet[Message], limit: int, *, newest: bool) -> list[Any]:
     ordered = as_rows(found.order_by("-number" if newest else "number"))
     rows: list[Any] = []
     size = 0
+    most = CHUNK_WITH_CARDS
     while len(rows) < limit:
         rest = ordered
         if rows:
             last = rows[-1].number
             rest = ordered.filter(number__lt=last) if newest else ordered.filter(number__gt=last)
-        size_of_chunk = min(CHUNK, limit - len(rows))
+        size_of_chunk = min(most, limit - len(rows))
         chunk = list(rest[:size_of_chunk])
         for row in chunk:
-            size += len(row.body) + len(row.caption or "") + len((row.quoted or {}).get("body", ""))
+            size += text_size(row)
             if rows and size > MAX_TEXT:
+                return rows
+            rows.append(row)
+        if len(chunk) < size_of_chunk:
+            break
+        most = CHUNK if size <= SMALL * len(rows) else CHUNK_WITH_CARDS
+    return rows
+
+
+def text_size(row: Any) -> int:
+    """The characters of a message's texts."""
+    return len(row.body) + len(row.caption or "") + len((row.quoted or {}).get("body", ""))
+
+
+def fetch_page(found: QuerySet[Message], first: int, size: int) -> list[Any]:
+    """Rows of FIELDS: `size` of these messages, newest first, after the first `first`.
+
+    Fewer if their texts are longer than MAX_HISTORY_TEXT in total.
+    """
+    rows: list[Any] = []
+    text = 0
+    while len(rows) < size:
+        if rows:
+            found, first = found.filter(number__lt=rows[-1].number), 0
+        size_of_chunk = min(CHUNK_WITH_CARDS, size - len(rows))
+        chunk = list(as_rows(found)[first : first + size_of_chunk])
+        for row in chunk:
+            text += text_size(row)
+            if rows and text > MAX_HISTORY_TEXT:
                 return rows
             rows.append(row)
         if len(chunk) < size_of_chunk:
@@ -180,9 +216,8 @@ def messages_history(instance: Instance, *, page: int, count: int, chat_id: str 
         found = of_chat(instance, found, chat_id)
     elif not Chat.objects.filter(instance=instance, cleared_number__gt=0).exists():
         found, first = found.filter(number__lte=instance.last_message_number - first), 0
-    rows = list(as_rows(found.order_by("-number"))[first : first + size])
     return {
-        "messages": message_dicts(rows),
+        "messages": message_dicts(fetch_page(found.order_by("-number"), first, size)),
         "page": page,
     }
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from instances import chat_ids
 from instances.actions.media import store_given_media, store_media
-from instances.actions.sending.accept import TEXT_LIMIT, QueueFull, check_can_send
+from instances.actions.sending.accept import VCARD_LIMIT, QueueFull, check_can_send
 from instances.contract.arguments import Destination, text
 from instances.contract.errors import CallFailed
 from instances.contract.registry import method
@@ -110,11 +110,11 @@ def vcard_of(chat_id: str, name: str) -> str:
     failure_key="sent",
     arguments=(
         Destination(),
-        required_text("vcard", "a vCard: BEGIN:VCARD … END:VCARD", max_length=TEXT_LIMIT),
+        required_text("vcard", "a vCard: BEGIN:VCARD … END:VCARD", max_length=VCARD_LIMIT),
     ),
 )
 def send_vcard(instance: Instance, *, chat_id: str, vcard: str) -> dict[str, Any]:
-    """Sends a vCard unchanged."""
+    """Sends a vCard unchanged, with its photo: up to 1 MB."""
     card = vcard.strip()
     if not (card[:11].upper() == "BEGIN:VCARD" and card[-9:].upper() == "END:VCARD"):
         raise CallFailed("Message was not sent: `vcard` must start with BEGIN:VCARD and end with END:VCARD.")

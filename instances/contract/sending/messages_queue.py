@@ -1,5 +1,6 @@
 """Shows and clears the queue of messages (contract.md §2)."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from instances.actions.sending.message_queue import clear_messages
@@ -7,11 +8,15 @@ from instances.contract.registry import method
 from instances.models import Instance, OutgoingMessage
 
 MAX_SHOWN = 100
+MAX_TEXT = 8_000_000  # characters of their bodies; the first message is always shown
 
 
 @method("showMessagesQueue", "GET")
 def show_messages_queue(instance: Instance) -> dict[str, Any]:
-    """Returns the number of waiting messages and the first 100. `last_try`: unix seconds, 0 before the first try."""
+    """Returns the number of waiting messages and the first 100. `last_try`: unix seconds, 0 before the first try.
+
+    Fewer are shown if they have more than 8 000 000 characters: vCards with photos.
+    """
     waiting = OutgoingMessage.objects.filter(instance=instance).order_by("queue_number")[:MAX_SHOWN]
     return {
         "totalMessages": instance.queue.length,
@@ -24,9 +29,19 @@ def show_messages_queue(instance: Instance) -> dict[str, Any]:
                 "last_try": int(outgoing.last_try_at.timestamp()) if outgoing.last_try_at else 0,
                 "metadata": outgoing.metadata or {},
             }
-            for outgoing in waiting
+            for outgoing in within_limit(waiting)
         ],
     }
+
+
+def within_limit(waiting: Iterable[OutgoingMessage]) -> Iterator[OutgoingMessage]:
+    """These messages, until their bodies have more than MAX_TEXT characters."""
+    size = 0
+    for outgoing in waiting:
+        if size and size + len(outgoing.body) > MAX_TEXT:
+            return
+        size += len(outgoing.body)
+        yield outgoing
 
 
 @method("clearMessagesQueue", "POST")

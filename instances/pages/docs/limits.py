@@ -11,7 +11,7 @@ from instances import ban_masks, chat_ids, loop_detection
 from instances.actions import bans
 from instances.actions.chats import groups, labels
 from instances.actions.sending import command_queue, forwarding
-from instances.actions.sending.accept import QUEUE_LIMIT, TEXT_LIMIT
+from instances.actions.sending.accept import QUEUE_LIMIT, TEXT_LIMIT, VCARD_LIMIT
 from instances.contract import errors
 from instances.contract.chats import dialogs
 from instances.contract.chats import messages as chats_messages
@@ -109,6 +109,7 @@ def list_limits() -> list[Limit]:
         ("Messages in the queue", f"{QUEUE_LIMIT:,} per instance"),
         ("Actions in the queue", f"{command_queue.ACTIONS_LIMIT:,} per instance"),
         ("A text", f"{TEXT_LIMIT:,} bytes"),
+        ("A vCard", f"{VCARD_LIMIT:,} bytes"),
         ("A body without a file", f"{settings.DATA_UPLOAD_MAX_MEMORY_SIZE // megabyte} MB"),
         ("A file by URL or in a form", f"{settings.MEDIA_MAX_BYTES // megabyte} MB"),
         (

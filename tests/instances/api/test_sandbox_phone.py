@@ -135,6 +135,35 @@ def test_every_type_goes_in_both_directions(alice: ApiClient, type: str, body: s
     assert (message["fromMe"], message["self"]) == (direction == "out", 0)
 
 
+@pytest.mark.parametrize("size", [65_537, 1024 * 1024])
+@pytest.mark.parametrize("path", ["messages/", "phone/messages/"])
+def test_a_vcard_with_a_photo_is_taken_whole(alice: ApiClient, path: str, size: int) -> None:
+    who = {"chatId": "17680561234"} if path.startswith("phone") else {"from": "17680561234"}
+    vcard = "BEGIN:VCARD\nFN:Ben\nPHOTO;ENCODING=b:".ljust(size - 10, "A") + "\nEND:VCARD"
+    status, message = alice.post(f"{alice.home}sandbox/{path}", {**who, "type": "vcard", "body": vcard})
+    assert (status, message["body"]) == (201, vcard)
+    body = bytes(Hook.objects.filter(kind=Kind.MESSAGE).get().body)
+    assert json.loads(body)["messages"][0]["body"] == vcard
+
+
+@pytest.mark.parametrize(
+    ("type", "size", "error"),
+    [
+        ("vcard", 1024 * 1024 + 1, "Ensure this field has no more than 1048576 characters."),
+        ("vcard", 1024 * 1024, "Must be at most 1048576 bytes in a message of type vcard."),
+        ("chat", 65_537, "Must be at most 65536 bytes in a message of type chat."),
+    ],
+)
+@pytest.mark.parametrize("path", ["messages/", "phone/messages/"])
+def test_a_body_over_the_limit_of_its_type_is_refused(
+    alice: ApiClient, path: str, type: str, size: int, error: str
+) -> None:
+    who = {"chatId": "17680561234"} if path.startswith("phone") else {"from": "17680561234"}
+    body = "BEGIN:VCARD\nFN:Bén\n".ljust(size - 10, "A") + "\nEND:VCARD"
+    status, answer = alice.post(f"{alice.home}sandbox/{path}", {**who, "type": type, "body": body})
+    assert (status, answer["fields"]) == (400, {"body": error})
+
+
 @pytest.mark.parametrize(
     ("type", "body"),
     [

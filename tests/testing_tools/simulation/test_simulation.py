@@ -297,7 +297,7 @@ def test_the_curl_command_is_the_same_request(alice, receiver):
 
 def test_a_body_over_the_limit_is_not_sent(alice, receiver):
     text = send(alice, body=json.dumps("x" * drafts.MAX_BODY))
-    assert "the limit is 262,144." in text
+    assert "the limit is 1,310,720." in text
     assert receiver.requests == []
 
 
@@ -330,3 +330,11 @@ def test_half_a_surrogate_pair_breaks_no_page(alice, receiver, path, part):
         hook = Hook.objects.get()
         assert bytes(hook.body).decode() == body.replace(": ", ":").replace(", ", ",")
         assert alice.get(f"/log/{hook.public_id}/").status_code == 200
+
+
+def test_a_vcard_with_a_photo_is_simulated_whole(alice, receiver):
+    vcard = "BEGIN:VCARD\nFN:Ann\nPHOTO;ENCODING=b:".ljust(1024 * 1024 - 10, "A") + "\nEND:VCARD"
+    body = json.dumps({"messages": [{"type": "vcard", "body": vcard}], "instanceId": "12345"})
+    send(alice, body=body)
+    [request] = receiver.requests
+    assert json.loads(request.body)["messages"][0]["body"] == vcard
