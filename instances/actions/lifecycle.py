@@ -149,6 +149,14 @@ def record_payment(
     return payment
 
 
+def complete_first_steps(instance: Instance) -> None:
+    """Record that the first-run checklist is complete. It is display state: it has no audit row."""
+    instance.first_steps_done_at = timezone.now()
+    Instance.objects.filter(pk=instance.pk, first_steps_done_at=None).update(
+        first_steps_done_at=instance.first_steps_done_at
+    )
+
+
 def end_expiry() -> int:
     """Let no instance expire; returns how many did. For the embedded database, at every start of the product.
 

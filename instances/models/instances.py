@@ -120,6 +120,8 @@ class Instance(models.Model):
     stopped_at = models.DateTimeField(null=True, blank=True)
     stop_reason = models.CharField(max_length=10, choices=StopReason, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now)
+    # when the first-run checklist was found complete: it is never shown again
+    first_steps_done_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     send_delay = models.PositiveIntegerField("sendDelay", default=0)
     instance_statuses = models.BooleanField("instanceStatuses", default=False)

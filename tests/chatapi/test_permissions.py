@@ -33,6 +33,7 @@ instances:address                            POST   302 404 403 302 302 404
 instances:token                              POST   302 404 403 302 302 404
 instances:secret                             POST   302 404 403 302 302 404
 instances:secret-end                         POST   302 404 403 302 302 404
+instances:turn-on-acks                       POST   302 404 403 302 302 404
 instances:pause                              POST   302 404 403 302 302 404
 instances:resume                             POST   302 404 403 302 302 404
 instances:delete                             POST   302 404 403 403 200 404

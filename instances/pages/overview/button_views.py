@@ -9,6 +9,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from accounts.current_user import current_user
@@ -16,6 +17,7 @@ from chatapi.ui.requests import HtmxRequest
 from hooks.actions import endpoints as hook_actions
 from instances.actions import lifecycle as lifecycle_actions
 from instances.actions.lifecycle import change_instance, delete_instance, link_sandbox
+from instances.actions.settings import change_settings
 from instances.actions.status import expire_code
 from instances.channels import channel_of
 from instances.channels.base import Button, CannotDo
@@ -121,6 +123,18 @@ def end_previous_secret(request: HtmxRequest, number: int) -> HttpResponse:
     endpoint = access.changeable_instance(request, number).endpoint
     hook_actions.end_previous_secret(endpoint, acting_user=request.user)
     return card_response(request, number, "secret", secret_change="ended")
+
+
+@require_POST
+@login_required
+def turn_on_acks(request: HtmxRequest, number: int) -> HttpResponse:
+    """Turns on ackNotificationsOn, which the last of the first steps needs; redirects to the page of the button."""
+    instance = access.changeable_instance(request, number)
+    change_settings(instance, changes={"ackNotificationsOn": True}, acting_user=current_user(request))
+    messages.success(request, f"ackNotificationsOn of {instance} is on. Send a message to see its acks.")
+    back = request.POST.get("next", "")
+    allowed = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
+    return redirect(back) if allowed else redirect("instances:detail", number)
 
 
 @require_POST

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from django.urls import reverse
 
 from hooks.models import Hook, Kind, State, Tally
+from instances.actions.lifecycle import complete_first_steps
 from instances.models import Instance
 from instances.tool_links import tool_url
 
@@ -21,14 +22,18 @@ class Step(NamedTuple):
     text: str
     url: str
     done: bool
+    needs_acks: bool = (
+        False  # ackNotificationsOn is off, and the step needs it: the page offers to turn it on
+    )
 
 
 def first_steps(instance: Instance) -> list[Step]:
-    """Link, set the webhook URL, simulate, send, see the ack; empty once all are done, and for viewers. Two queries.
+    """Link, set the webhook URL, simulate, send, see the ack; empty for viewers, and for good once all are done.
 
-    A step is done when it is true, whether it was done on a page, with the API or the wire contract.
+    A step is done when it is true, whether it was done on a page, with the API or the wire contract. Two queries, and
+    one more when all are done for the first time.
     """
-    if not instance.may_change:
+    if not instance.may_change or instance.first_steps_done_at is not None:
         return []
     # Without this check, every page of a busy instance would read its newest 501 hooks.
     emitted = Tally.objects.filter(pk=instance.pk).values_list("emitted", flat=True).first()
@@ -39,19 +44,21 @@ def first_steps(instance: Instance) -> list[Step]:
         .order_by("-id")
         .values_list("simulated", "kind", "state")[:HOOKS_MAX]
     )
+    has_delivered = any(state == State.DELIVERED and not simulated for simulated, _, state in hooks)
     page, query = instance.get_absolute_url(), f"?instance={instance.number}"
     steps = [
         Step(
             "Link the instance",
             "Scan its code with the sandbox phone. A real messenger is linked in the same way.",
             f"{page}#status",
-            instance.is_authenticated,
+            # an instance with messages was linked, even if the phone is logged out now
+            instance.is_authenticated or instance.last_message_number > 0,
         ),
         Step(
             "Set the webhook URL",
             "Where your server receives hooks. No server yet? Webhook Verification gives you a URL.",
             f"{page}#webhook",
-            bool(instance.endpoint.url),
+            bool(instance.endpoint.url) or has_delivered,
         ),
         Step(
             "Simulate a hook",
@@ -67,12 +74,16 @@ def first_steps(instance: Instance) -> list[Step]:
         ),
         Step(
             "See the ack arrive",
-            "Turn on ackNotificationsOn, send another message, and find “delivered” in the log.",
+            "Send another message, and find “delivered” in the log.",
             reverse("log:list") + f"{query}&kind=ack",
             any(
                 kind == Kind.ACK and state == State.DELIVERED and not simulated
                 for simulated, kind, state in hooks
             ),
+            needs_acks=not instance.ack_notifications_on,
         ),
     ]
-    return [] if all(step.done for step in steps) else steps
+    if not all(step.done for step in steps):
+        return steps
+    complete_first_steps(instance)
+    return []
