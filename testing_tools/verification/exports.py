@@ -16,7 +16,7 @@ from chatapi.ui.body_reading import readable
 from chatapi.ui.downloads import csv_line
 from testing_tools.verification import copy_as
 from testing_tools.verification.models import Bin, Capture, CaptureQuerySet
-from testing_tools.verification.reading import not_known
+from testing_tools.verification.reading import lost_details
 from testing_tools.verification.reading.form_parts import content_type
 
 CHUNK = 10  # captures in memory
@@ -88,7 +88,7 @@ def csv_lines(bin: Bin, captures: Iterable[Capture]) -> Iterator[str]:
 def har(bin: Bin, captures: Iterable[Capture]) -> Iterator[str]:
     """Yields an HTTP Archive 1.2, which the network tools of browsers and many others open."""
     creator = json.dumps({"name": "Chat API", "version": settings.VERSION})
-    comment = json.dumps(not_known.SUMMARY, ensure_ascii=False)
+    comment = json.dumps(lost_details.SUMMARY, ensure_ascii=False)
     yield f'{{"log":{{"version":"1.2","creator":{creator},"comment":{comment},"entries":['
     for index, capture in enumerate(captures):
         capture.bin = bin
@@ -104,7 +104,7 @@ def har_entry(capture: Capture) -> dict[str, Any]:
         "httpVersion": "HTTP/1.1",
         "cookies": [],
         "headers": [
-            {"name": name, "value": value} | ({} if value else {"comment": not_known.NO_VALUE})
+            {"name": name, "value": value} | ({} if value else {"comment": lost_details.EMPTY_VALUE})
             for name, value in capture.headers
         ],
         "queryString": name_value_pairs(parse_qsl(capture.query, keep_blank_values=True)),

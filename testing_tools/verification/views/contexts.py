@@ -19,7 +19,7 @@ from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.exports import FORMATS
 from testing_tools.verification.filters import EXAMPLES, Filter
 from testing_tools.verification.models import KEEP_NEWEST, Bin, Capture
-from testing_tools.verification.reading import form_parts, not_known, other_signatures, pretty
+from testing_tools.verification.reading import form_parts, lost_details, other_signatures, pretty
 from testing_tools.verification.reading.explanations import explain
 from testing_tools.verification.reading.hook_signatures import check_signature
 from testing_tools.verification.reading.recognition import parse, recognise
@@ -187,14 +187,14 @@ def capture_context(capture: Capture, *, shared: bool = False) -> dict[str, Any]
         "snippets": copy_as.snippets(capture),
         "file_name": copy_as.file_name(capture),
         "shared": shared,
-        "not_known": not_known.NOT_KNOWN,
-        "known": not_known.KNOWN,
-        "no_value": not_known.NO_VALUE,
+        "lost_details": lost_details.LOST_DETAILS,
+        "exact_parts": lost_details.EXACT_PARTS,
+        "empty_value": lost_details.EMPTY_VALUE,
     }
 
 
 def raw_request(capture: Capture) -> str:
-    """Returns the request as text, as far as it is known (reading/not_known.py)."""
+    """Returns the request as text, as far as it is known (reading/lost_details.py)."""
     target = f"/bin/{capture.bin.key}{capture.path}" + (f"?{capture.query}" if capture.query else "")
     lines = [
         f"{capture.method} {target} HTTP/1.1",

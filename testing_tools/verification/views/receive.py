@@ -98,7 +98,7 @@ def read_body(request: HttpRequest) -> tuple[bytes, int]:
 
 
 def sent_headers(request: HttpRequest) -> Iterator[tuple[str, str]]:
-    """Yields the headers as WSGI has them (reading/not_known.py), with lower-case names.
+    """Yields the headers as WSGI has them (reading/lost_details.py), with lower-case names.
 
     An empty value may also be a value that is not ASCII. Excluded: variables that granian adds from the process's
     environment (HTTP_PROXY is not a header), and the cookies of this site, because a capture may be shared and must

@@ -9,7 +9,7 @@ import pytest
 from testing_tools.verification.actions import bins as bin_actions
 from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.models import Capture
-from testing_tools.verification.reading import not_known
+from testing_tools.verification.reading import lost_details
 from tests.factories import AccountFactory, InstanceFactory
 
 pytestmark = pytest.mark.django_db
@@ -200,8 +200,8 @@ def test_the_page_says_what_is_not_exactly_as_sent(alice, alices_bin):
     found = capture(alices_bin, headers=[("x-empty", ""), ("x-full", "1")])
     page = alice.get(f"/testing/bins/{alices_bin.key}/{found.public_id}/", {"tab": "headers"})
     text = html.unescape(page.content.decode())
-    assert text.count("Not known:") == 2  # Headers and Raw
-    for sentence in (*not_known.NOT_KNOWN, not_known.KNOWN):
+    assert text.count("These details are lost:") == 2  # Headers and Raw
+    for sentence in (*lost_details.LOST_DETAILS, lost_details.EXACT_PARTS):
         assert text.count(sentence) == 2
     assert text.count("empty, or not ASCII") == 1
     assert "In the order received" not in text

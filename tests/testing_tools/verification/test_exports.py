@@ -78,7 +78,9 @@ def test_har_is_what_network_tools_open(alice, bin):
     captured(bin, b'{"a": 1}', path="/a", query="b=1", headers=[("content-type", "application/json")])
     captured(bin, b"\xff", headers=[("empty", "")])
     log = json.loads(exported(alice, bin, "har"))["log"]
-    assert log["comment"].startswith("The web server passes requests on in a changed form. Not known: ")
+    assert log["comment"].startswith(
+        "The web server passes requests to the site in a changed form. These details are lost: "
+    )
     assert log["entries"][0]["request"]["headers"] == [
         {"name": "empty", "value": "", "comment": "empty, or not ASCII"}
     ]

@@ -4,7 +4,7 @@ import json
 import socket
 from pathlib import Path
 
-from testing_tools.verification.reading.not_known import KNOWN, NOT_KNOWN
+from testing_tools.verification.reading.lost_details import EXACT_PARTS, LOST_DETAILS
 from tests.faults.at_work import shell
 from tests.product import Product
 
@@ -83,5 +83,5 @@ def test_a_chunked_request_has_no_length(product: Product) -> None:
 
 def test_the_documentation_says_the_same_as_the_page() -> None:
     text = " ".join(Path("docs/testing-your-bot.md").read_text().split())
-    for sentence in (*NOT_KNOWN, KNOWN):
+    for sentence in (*LOST_DETAILS, EXACT_PARTS):
         assert sentence in text
