@@ -59,9 +59,7 @@ class AddressForm(forms.Form):
     def clean_url(self) -> str:
         url: str = self.cleaned_data["url"]
         try:
-            if url:
-                webhook_urls.check(url)
-            return url
+            return webhook_urls.check(url) if url else ""
         except webhook_urls.InvalidUrl as error:
             raise forms.ValidationError(str(error)) from None
 

@@ -42,7 +42,9 @@ def save_address(request: HtmxRequest, number: int) -> HttpResponse:
                 setup_context(instance, "address", address_form=form),
             )
         return card_response(request, number, "webhook", address_form=form, failed=True)
-    wanted = {"webhookUrl": form.cleaned_data["url"] or None}
+    url, endpoint = form.cleaned_data["url"], instance.endpoint
+    # An unchanged URL stays as its owner typed it: the page shows it as it is requested.
+    wanted = {"webhookUrl": endpoint.shown_url if url and url == endpoint.url else url or None}
     changed = change_settings(instance, changes=wanted, acting_user=current_user(request))
     if in_setup:
         return redirect("instances:setup", number)
@@ -58,7 +60,7 @@ def check_address(request: HtmxRequest, number: int) -> HttpResponse:
     typed = "good"
     if form.is_valid():
         url = form.cleaned_data["url"]
-        typed = "same" if url == instance.endpoint.shown_url else "good" if url else "empty"
+        typed = "same" if url == instance.endpoint.url else "good" if url else "empty"
     context = {"address_form": form, "endpoint": instance.endpoint, "typed": typed}
     return render(request, "instances/pages/endpoints/url_message.html", context)
 

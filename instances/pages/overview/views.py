@@ -23,6 +23,7 @@ from instances.pages.forms import AddressForm
 from instances.pages.history.status_history import count_recent_changes
 from instances.pages.overview import qr_code
 from instances.pages.overview.delivery_counts import DeliveryCounts, count_deliveries, skipped_today
+from instances.pages.overview.failing_kinds import find_failing_kind
 from instances.pages.overview.first_steps import first_steps
 from instances.pages.overview.signature_snippets import SNIPPETS
 from instances.pages.settings.flag_texts import attempt_times
@@ -73,8 +74,9 @@ def detail_context(instance: Instance, **more: Any) -> dict[str, Any]:
         "steps": first_steps(instance),
         "is_failing": not endpoint.paused_at and failing_for > SAY_FAILING_AFTER,
         "failing_for": in_largest_unit(failing_for),
+        "failing_kind": None if endpoint.paused_at else find_failing_kind(instance),
         "old_secret_until": endpoint.previous_secret_until if len(endpoint.valid_secrets()) > 1 else None,
-        "address_form": AddressForm(initial={"url": endpoint.shown_url}),
+        "address_form": AddressForm(initial={"url": endpoint.url}),
         "flags": build_flag_rows(read_settings(instance), skipped_today(instance)),
         "attempt_times": attempt_times(),
         "credentials": credentials,

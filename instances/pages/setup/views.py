@@ -56,7 +56,7 @@ def setup_context(instance: Instance, step: str = "", **overrides: Any) -> dict[
         status_context(instance)
         | {
             "endpoint": instance.endpoint,
-            "address_form": AddressForm(initial={"url": instance.endpoint.shown_url}),
+            "address_form": AddressForm(initial={"url": instance.endpoint.url}),
             "steps": STEPS.items(),
             "done": {name for name, is_done in done.items() if is_done},
             "step": step if step in STEPS else first,

@@ -6,9 +6,11 @@ import subprocess
 import time
 
 import pytest
+from django.utils import timezone
 from standardwebhooks import Webhook
 
-from hooks.models import Endpoint, Hook, Outcome
+from hooks.models import Endpoint, Hook, Kind, Outcome, SkipReason, State
+from instances.actions.settings import change_settings
 from instances.models import Instance
 from instances.pages.overview import signature_snippets
 from tests.receiver import Receiver
@@ -26,6 +28,13 @@ def test_the_address_is_checked_saved_and_read_back(alice, instance):
     assert "Saved." in card
     assert 'value="https://bot.example.com/in"' in card
     assert Endpoint.objects.get(pk=instance.pk).url == "https://bot.example.com/in"
+
+
+def test_an_unchanged_address_stays_as_it_was_typed(alice, instance):
+    change_settings(instance, changes={"webhookUrl": "https://Bot.example.com"})
+    assert 'value="https://bot.example.com/"' in alice.get("/instances/12345/").content.decode()
+    post(alice, "", "https://bot.example.com/")
+    assert Endpoint.objects.get(pk=instance.pk).shown_url == "https://Bot.example.com"
 
 
 def test_a_wrong_address_is_explained_and_changes_nothing(alice, instance):
@@ -137,3 +146,70 @@ def test_the_snippets_stand_beside_the_secret(alice):
     page = alice.get("/instances/12345/").content.decode()
     for word in ("Python", "Node.js", "PHP", "hmac.compare_digest", "hash_equals"):
         assert word in page
+
+
+def finished(instance, kind, state, count, message="", **fields):
+    """Hooks that were sent, or wait for a retry."""
+    now = timezone.now()
+    done = {"next_attempt_at": now} if state == State.RETRYING else {"finished_at": now}
+    for _ in range(count):
+        Hook.objects.create(
+            endpoint_id=instance.pk, kind=kind, state=state, body=b"{}", message=message, **done, **fields
+        )
+
+
+def overview(alice):
+    return " ".join(alice.get("/instances/12345/").content.decode().split())
+
+
+def test_an_endpoint_that_fails_every_ack_hook_and_no_other(alice, instance):
+    finished(instance, Kind.MESSAGE, State.DELIVERED, 4, message="false_1")
+    finished(instance, Kind.ACK, State.FAILED, 3)
+    page = overview(alice)
+    assert "Your endpoint fails every ack hook and no other: 3 of the newest hooks." in page
+    assert '<a href="#flag-ackNotificationsOn">switch acks off</a>' in page
+    assert 'id="flag-ackNotificationsOn"' in page
+    assert "/log/?instance=12345&amp;kind=ack" in page
+
+
+@pytest.mark.parametrize(
+    ("kind", "message", "words"),
+    [
+        (Kind.STATUS, "", "fails every status hook and no other: 5 of"),
+        (Kind.CHAT, "", "fails every chat change hook and no other: 5 of"),
+        (
+            Kind.MESSAGE,
+            "true_1",
+            "fails every hook of your own messages (`fromMe` is true) and no other: 5 of",
+        ),
+        (Kind.MESSAGE, "false_1", "fails every hook of received messages and no other: 5 of"),
+    ],
+)
+@pytest.mark.parametrize("state", [State.FAILED, State.RETRYING])
+def test_an_endpoint_that_fails_every_hook_of_another_kind(alice, instance, kind, message, words, state):
+    finished(instance, Kind.ACK, State.DELIVERED, 4)
+    finished(instance, kind, state, 5, message=message)
+    assert words in overview(alice)
+
+
+@pytest.mark.parametrize(
+    "hooks",
+    [
+        [(Kind.ACK, State.FAILED, 2), (Kind.MESSAGE, State.DELIVERED, 9)],  # too few for a rule
+        [(Kind.ACK, State.FAILED, 9)],  # all hooks fail
+        [(Kind.ACK, State.FAILED, 9), (Kind.ACK, State.DELIVERED, 1), (Kind.MESSAGE, State.DELIVERED, 9)],
+        [(Kind.ACK, State.FAILED, 9), (Kind.MESSAGE, State.FAILED, 1), (Kind.CHAT, State.DELIVERED, 9)],
+        [(Kind.ACK, State.SKIPPED, 9), (Kind.MESSAGE, State.DELIVERED, 9)],
+    ],
+)
+def test_an_endpoint_that_fails_otherwise_is_not_said_to_fail_one_kind(alice, instance, hooks):
+    for kind, state, count in hooks:
+        more = {"skip_reason": SkipReason.FLAG_OFF} if state == State.SKIPPED else {}
+        finished(instance, kind, state, count, message="false_1", **more)
+    assert "and no other" not in overview(alice)
+
+
+def test_simulated_hooks_do_not_count_as_failures_of_a_kind(alice, instance):
+    finished(instance, Kind.MESSAGE, State.DELIVERED, 4, message="false_1")
+    finished(instance, Kind.ACK, State.FAILED, 5, simulated=True)
+    assert "and no other" not in overview(alice)
