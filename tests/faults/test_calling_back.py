@@ -4,7 +4,7 @@ import json
 
 import requests
 
-from tests.faults.at_work import shell, subject
+from tests.faults.product_instance import shell, subject
 from tests.product import Product
 from tests.receiver import Answer, Received, Receiver
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from chatapi.runtime.postgres import server as postgres_server
-from tests.faults.at_work import Subject, subject
+from tests.faults.product_instance import Subject, subject
 from tests.hooks.dispatch.dispatching import Dispatch, Held
 from tests.product import manage, product_environment
 from tests.receiver import Answer, Received, Receiver

@@ -131,7 +131,7 @@ def expected_results(guaranteed: bool) -> dict[str, Fate]:
 class Named(Dispatch):
     """A dispatcher among names of the test's own: `lead(name, addresses)` says where one leads from now on."""
 
-    command = ["-m", "tests.faults.names"]
+    command = ["-m", "tests.faults.host_names"]
 
     def __init__(self, folder: Path, names: dict[str, list[str]], **environment: str) -> None:
         self.names, self.file = dict(names), folder / "names.json"

@@ -10,7 +10,7 @@ from urllib.request import urlopen
 import psutil
 import pytest
 
-from tests.faults.at_work import DISPATCHERS, Subject, kill, shell, subject, worker_processes
+from tests.faults.product_instance import DISPATCHERS, Subject, kill, shell, subject, worker_processes
 from tests.hooks.dispatch.dispatching import wait_until
 from tests.product import Product
 from tests.receiver import Answer, Received, Receiver

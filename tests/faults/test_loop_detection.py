@@ -14,7 +14,7 @@ import psycopg
 import pytest
 import requests
 
-from tests.faults.at_work import Subject, database_of, shell, subject
+from tests.faults.product_instance import Subject, database_of, shell, subject
 from tests.hooks.dispatch.dispatching import wait_until
 from tests.product import Product
 from tests.receiver import Answer, Received, Receiver

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.at_work import Subject, kill, shell, subject, worker_processes
+from tests.faults.product_instance import Subject, kill, shell, subject, worker_processes
 from tests.hooks.dispatch.dispatching import wait_until
 from tests.product import Product
 from tests.receiver import Answer, Received, Receiver

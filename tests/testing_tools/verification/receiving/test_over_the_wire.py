@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 
 from testing_tools.verification.reading.lost_details import EXACT_PARTS, LOST_DETAILS
-from tests.faults.at_work import shell
+from tests.faults.product_instance import shell
 from tests.product import Product
 
 NEW_BIN = """

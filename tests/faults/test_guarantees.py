@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, note, seed, settings
 
 from hooks.models import Attempt, Hook, State
-from tests.faults.scripted import Scripted
-from tests.faults.story import Crew, Dispatchers, Do, Emit, LaneIs, Set, Stage, Step, Told, Wait, stories
+from tests.faults.scenario import Crew, Dispatchers, Do, Emit, LaneIs, Set, Stage, Step, Told, Wait, stories
+from tests.faults.scripted_receiver import Scripted
 
 EXAMPLES = int(os.environ.get("PROMISES_EXAMPLES", "12"))
 SEED = int(os.environ.get("PROMISES_SEED", "1"))

@@ -24,7 +24,7 @@ from hooks.actions.endpoints import configure, pause, resume
 from hooks.actions.hooks import NotPossible, cancel, try_now
 from hooks.models import UNFINISHED, Endpoint, Hook, HookQuerySet, Kind, State
 from tests.factories import AccountFactory, InstanceFactory
-from tests.faults.scripted import Scripted
+from tests.faults.scripted_receiver import Scripted
 from tests.hooks.dispatch.dispatching import Dispatch, wait_until
 
 DEADLINE_MS = 1000

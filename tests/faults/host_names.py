@@ -1,4 +1,4 @@
-"""`manage.py dispatch` among names of a test's own: `python -m tests.faults.names`.
+"""`manage.py dispatch` among names of a test's own: `python -m tests.faults.host_names`.
 
 The names of the file NAMES (JSON: {"host:port": ["address", …]}, read again for each request) lead to its addresses;
 every other name is looked up as ever. Nothing else differs from the real dispatcher: libcurl gets the result of
