@@ -1,4 +1,4 @@
-"""The main job, end to end, on the real product: an event reaches the person's server, and the log shows it."""
+"""The main use case end to end on the real product: an event reaches the user's server, and the log shows it."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from tests.product import Product
 from tests.receiver import Receiver
 from tests.rest import Rest
 
-MOST_SECONDS = 90  # the third attempt comes after 5 and 15 s, ±20 %
+MAX_SECONDS = 90  # the third attempt is sent after 5 and 15 s, ±20 %
 
 
 @pytest.fixture
@@ -47,16 +47,18 @@ def test_a_message_posted_to_the_sandbox_reaches_the_server_and_the_log_shows_th
     assert attempt["times"]["totalMs"] >= attempt["times"]["firstByteMs"] > 0
 
 
-def test_without_guaranteed_hooks_a_server_that_answers_500_gets_exactly_one_attempt(rest: Rest) -> None:
+def test_without_guaranteed_hooks_a_server_that_responds_with_500_gets_exactly_one_attempt(
+    rest: Rest,
+) -> None:
     with Receiver([(500, {}, b"busy"), (200, {}, b"")]) as receiver:
         rest.call("PATCH", rest.home, json={"webhookUrl": receiver.url})
-        refused = rest.hello("first")
+        failed = rest.hello("first")
         receiver.wait_for(1)
         later = rest.hello("second")
-        came = receiver.wait_for(2)
+        received = receiver.wait_for(2)
 
-    assert [one.json()["messages"][0]["body"] for one in came] == ["first", "second"]
-    [hook] = rest.log(refused["id"])
+    assert [one.json()["messages"][0]["body"] for one in received] == ["first", "second"]
+    [hook] = rest.log(failed["id"])
     [attempt] = hook["attempts"]
     assert (hook["state"], attempt["answer"]["status"], attempt["side"]) == ("failed", 500, "endpoint")
     assert [one["state"] for one in rest.log(later["id"])] == ["delivered"]
@@ -66,11 +68,11 @@ def test_with_guaranteed_hooks_the_third_attempt_succeeds_and_the_log_shows_all_
     with Receiver([(500, {}, b"busy"), (500, {}, b"busy"), (200, {}, b"")]) as receiver:
         rest.call("PATCH", rest.home, json={"webhookUrl": receiver.url, "guaranteedHooks": True})
         message = rest.hello()
-        came = receiver.wait_for(3, seconds=MOST_SECONDS)
+        received = receiver.wait_for(3, seconds=MAX_SECONDS)
 
-    assert [one.headers["webhook-attempt"] for one in came] == ["1/20", "2/20", "3/20"]
-    assert len({one.headers["webhook-id"] for one in came}) == 1
-    assert len({one.body for one in came}) == 1
+    assert [one.headers["webhook-attempt"] for one in received] == ["1/20", "2/20", "3/20"]
+    assert len({one.headers["webhook-id"] for one in received}) == 1
+    assert len({one.body for one in received}) == 1
     [hook] = rest.log(message["id"])
     assert (hook["state"], hook["attemptsMade"]) == ("delivered", 3)
     assert [(one["number"], one["trigger"], one["answer"]["status"]) for one in hook["attempts"]] == [

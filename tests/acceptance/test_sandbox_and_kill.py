@@ -1,4 +1,4 @@
-"""A contact's ticks come once each and in order, though the worker is killed between them."""
+"""A contact's acks arrive once each and in order although the worker is killed between them."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from tests.rest import Rest
 ANN = "15550100177"
 
 
-def test_ticks_survive_a_killed_worker(product: Product) -> None:
+def test_acks_arrive_in_order_although_the_worker_is_killed(product: Product) -> None:
     rest = Rest(product)
     rest.call("PUT", f"{rest.home}sandbox/contacts/{ANN}/", json={"deliverAfter": 2, "readAfter": 1})
     with Receiver() as receiver:
@@ -27,16 +27,16 @@ def test_ticks_survive_a_killed_worker(product: Product) -> None:
             log = rest.log(sent["id"])
         finally:
             rest.call("PATCH", rest.home, json={"webhookUrl": None, "ackNotificationsOn": False})
-    seen = list(dict.fromkeys(ack["status"] for ack in acks))  # what was in flight at the kill may come twice
+    seen = list(dict.fromkeys(ack["status"] for ack in acks))  # a hook in flight at the kill may arrive twice
     assert seen == ["sent", "delivered", "viewed"]
     assert {ack["id"] for ack in acks} == {sent["id"]}
     assert [hook["kind"] for hook in log] == ["ack", "ack", "ack", "message"]
 
 
 def until_viewed(receiver: Receiver) -> list[Any]:
-    """The acks that have come, once the last of them is there."""
+    """Waits for the ack "viewed"; returns all acks so far."""
     for count in range(4, 20):
         acks = [r.json()["ack"][0] for r in receiver.wait_for(count, 60) if "ack" in r.json()]
         if acks and acks[-1]["status"] == "viewed":
             return acks
-    raise AssertionError("“viewed” did not come")
+    raise AssertionError('the ack "viewed" did not arrive')

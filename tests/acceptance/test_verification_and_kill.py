@@ -1,4 +1,4 @@
-"""A verification gives the address back whatever happens: here, after kill -9 of everything."""
+"""A verification always restores the instance's own URL, here after kill -9 of all processes."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.rest import Rest
 
 
 def start_verification(product: Product) -> None:
-    """As the browser does it: sign in, open the page, press the button."""
+    """Signs in, opens the page and submits the form, as a browser would."""
     browser = requests.Session()
     login = f"{product.url}/accounts/login/"
     page = browser.get(login, timeout=20).text
@@ -40,7 +40,7 @@ def start_verification(product: Product) -> None:
     assert "Verification is running" in answer.text
 
 
-def test_after_kill_9_of_everything_the_hooks_go_to_the_own_server_again(tmp_path: Path) -> None:
+def test_after_kill_9_of_all_processes_hooks_go_to_the_own_server_again(tmp_path: Path) -> None:
     with Product(tmp_path / "data") as product, Receiver() as receiver:
         rest = Rest(product)
         rest.call("PATCH", rest.home, json={"webhookUrl": receiver.url})

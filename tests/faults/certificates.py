@@ -1,4 +1,4 @@
-"""Certificates for servers of loopback: right, expired, for another name, signed by themselves."""
+"""Certificates for test servers on loopback: valid, expired, for another name, self-signed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cryptography.x509.oid import NameOID
 
 
 def server_context(certificate: trustme.LeafCert) -> ssl.SSLContext:
-    """For a server that shows this certificate."""
+    """Returns the TLS context of a server with this certificate."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     certificate.configure_cert(context)
     return context

@@ -1,9 +1,9 @@
-"""`manage.py dispatch` among names of a test's own: `python -m tests.faults.host_names`.
+"""`manage.py dispatch` with host names defined by a test: `python -m tests.faults.host_names`.
 
-The names of the file NAMES (JSON: {"host:port": ["address", …]}, read again for each request) lead to its addresses;
-every other name is looked up as ever. Nothing else differs from the real dispatcher: libcurl gets the result of
-the look-up (its RESOLVE) and continues, so the guard sees what it would see after a name server's answer.
-A name server of the test's own would need port 53 and this machine's resolv.conf.
+The names in the file NAMES (JSON: {"host:port": ["address", …]}, read for each request) resolve to the addresses given
+there; all other names are resolved as usual. Nothing else differs from the real dispatcher: libcurl gets the result of
+the lookup (its option RESOLVE) and continues, so the guard sees what it would see after a response of a DNS server.
+A DNS server of the test would need port 53 and this machine's resolv.conf.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main() -> None:
         parts = urlsplit(url)
         name = f"{parts.hostname}:{parts.port or 80}"
         addresses = json.loads(file.read_text()).get(name)
-        # "-": forgets the result given to an earlier request
+        # "-" removes the result given to an earlier request
         entries = [f"-{name}", f"{name}:{','.join(addresses)}"] if addresses else []
         transfer.curl.setopt(pycurl.RESOLVE, entries)
         start(transfer, url, headers, body)

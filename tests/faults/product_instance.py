@@ -1,4 +1,4 @@
-"""The real product with hooks under way: an instance of the test's own, its messages, its processes."""
+"""An instance of the test in the running product, with its messages, hooks and processes."""
 
 from __future__ import annotations
 
@@ -48,39 +48,39 @@ print(json.dumps(list(Runner.objects.filter(role="dispatch", finished_at=None).v
 
 
 def shell(environment: dict[str, str], code: str) -> str:
-    """What the lines of Python print, run by manage.py on the same data."""
+    """Runs Python code with `manage.py shell` on the product's data; returns what it prints."""
     done = manage("shell", "--verbosity", "0", "-c", code, environment=environment)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 @dataclass
-class Subject:
-    """An instance whose hooks are watched."""
+class ProductInstance:
+    """An instance in the running product; `pk` is its key."""
 
     environment: dict[str, str]
     pk: int
 
     def receive(self, n: int, first: int = 0) -> None:
-        """`n` messages of a contact, with the bodies first, first + 1, …"""
+        """Receives `n` messages of a contact, with the bodies `first`, `first` + 1, …"""
         shell(self.environment, RECEIVE.format(pk=self.pk, n=n, first=first))
 
     def delete(self) -> None:
         shell(self.environment, DELETE.format(pk=self.pk))
 
     def counts(self) -> dict[str, int]:
-        """The instance's line of `manage.py hooks check`, which must exit with 0."""
+        """Returns the counts of the instance in `manage.py hooks check`, which must exit with 0."""
         done = manage("hooks", "check", environment=self.environment)
         assert done.returncode == 0, done.stdout + done.stderr
         [line] = [line for line in done.stdout.splitlines() if line.startswith(f"instance key {self.pk}:")]
         return {name: int(number) for number, name in re.findall(r"(\d+) (\w+)", line)}
 
     def delivered(self) -> int:
-        """How many are, asked of PostgreSQL itself: a manage.py each time would take the product's processors."""
+        """Returns the number of delivered hooks. A query, because manage.py would take CPU time from the product."""
         try:
             with psycopg.connect(database_of(self.environment)) as session:
                 row = session.execute(DELIVERED, [self.pk]).fetchone()
-        except psycopg.OperationalError:  # it is being started again
+        except psycopg.OperationalError:  # it is restarting
             return -1
         return row[0] if row else 0
 
@@ -90,34 +90,34 @@ class Subject:
 
 
 def database_of(environment: dict[str, str]) -> str:
-    """Where libpq finds the product's database."""
+    """Returns the connection string of the product's database, for libpq."""
     embedded = postgres_server.embedded_database(Path(environment["DATA_DIR"]) / "pg")
     return environment.get("DATABASE_URL") or psycopg.conninfo.make_conninfo(
         host=embedded["HOST"], dbname=embedded["NAME"], user=embedded["USER"]
     )
 
 
-def subject(
+def create_product_instance(
     environment: dict[str, str], url: str, *, guaranteed: bool = False, parallel: bool = False
-) -> Subject:
-    """A new sandbox instance of the first account, with that address."""
+) -> ProductInstance:
+    """Creates a sandbox instance of the first account with this webhook URL."""
     code = NEW_INSTANCE.format(url=url, guaranteed=guaranteed, parallel=parallel)
-    return Subject(environment, json.loads(shell(environment, code)))
+    return ProductInstance(environment, json.loads(shell(environment, code)))
 
 
 def worker_processes(product: Product) -> list[psutil.Process]:
-    """`manage.py worker` and everything below it, the topmost first; one that was killed is waited for."""
+    """Returns `manage.py worker` and its descendants, the parent first; waits until it runs if it was killed."""
     wait_until(lambda: product.has("manage.py", "worker"), "the worker runs", 30)
     top = product.part("manage.py", "worker")
     return [top, *top.children(recursive=True)]
 
 
 def kill(processes: Iterable[psutil.Process]) -> None:
-    """kill -9, each by its pid, and wait until they are gone."""
+    """Kills the processes with SIGKILL, and waits until they have ended."""
     processes = list(processes)
     for process in processes:
         try:
             process.kill()
         except psutil.NoSuchProcess:
-            continue  # it went with its parent
+            continue  # it ended with its parent
     psutil.wait_procs(processes, timeout=10)

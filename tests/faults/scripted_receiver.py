@@ -1,7 +1,7 @@
-"""A receiver whose hooks say how they want to be answered, and that notes what a promise could be broken by.
+"""A receiver that responds as each hook's body asks, and records what could show a broken guarantee.
 
-The body of a hook is {"n": its number in its lane, "script": [what to answer to its first attempt, to its second, …]};
-after its script everything is answered with 200. The lane is the path's second part, "/<lane>/<anything>".
+The body of a hook is {"n": its number in its lane, "script": [response to its first attempt, to its second, …]}; later
+attempts get a 200. The lane is the first part of the path, "/<lane>/<anything>".
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-ANSWERS = {
+RESPONSES = {
     "ok": b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
     "500": b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n",
     "429": b"HTTP/1.1 429 No\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n",
@@ -35,14 +35,14 @@ class Arrival:
     path: str
 
 
-class Scripted:
-    """`with Scripted() as receiver:` listens on `receiver.url` in a thread of its own."""
+class ScriptedReceiver:
+    """`with ScriptedReceiver() as receiver:` listens on `receiver.url` in its own thread."""
 
     def __init__(self) -> None:
         self.arrivals: dict[str, list[Arrival]] = defaultdict(list)  # by lane, in order
-        self.under_way: dict[str, set[Connection]] = defaultdict(set)
-        self.most: Counter[str] = Counter()  # under way at once, by lane
-        self.answered_200: set[str] = set()  # webhook-ids
+        self.in_flight: dict[str, set[Connection]] = defaultdict(set)
+        self.max_in_flight: Counter[str] = Counter()  # by lane
+        self.responded_200: set[str] = set()  # webhook-ids
 
     def __enter__(self) -> Self:
         started = threading.Event()
@@ -67,15 +67,15 @@ class Scripted:
         server.close()
 
     def begin(self, connection: Connection, lane: str) -> None:
-        here = self.under_way[lane]
-        # The end of another one may wait in its socket, not read yet: that one is not under way any more.
+        here = self.in_flight[lane]
+        # The end of another connection may not have been read from its socket yet; it is not in flight any more.
         here.difference_update([other for other in here if other.has_ended()])
         here.add(connection)
-        self.most[lane] = max(self.most[lane], len(here))
+        self.max_in_flight[lane] = max(self.max_in_flight[lane], len(here))
 
 
 class Connection(asyncio.Protocol):
-    def __init__(self, receiver: Scripted) -> None:
+    def __init__(self, receiver: ScriptedReceiver) -> None:
         self.receiver = receiver
         self.buffer = b""
         self.lane = ""
@@ -96,7 +96,7 @@ class Connection(asyncio.Protocol):
         return bool(poller.poll(0))
 
     def end(self) -> None:
-        self.receiver.under_way[self.lane].discard(self)
+        self.receiver.in_flight[self.lane].discard(self)
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
@@ -109,19 +109,19 @@ class Connection(asyncio.Protocol):
             return
         self.buffer = b""
         path = first.split(" ")[1]
-        said = json.loads(rest)
+        body = json.loads(rest)
         attempt = int(headers["webhook-attempt"].split("/")[0])
         self.lane = path.split("/")[1]
         self.receiver.begin(self, self.lane)
-        arrival = Arrival(said["n"], headers["webhook-id"], attempt, path)
+        arrival = Arrival(body["n"], headers["webhook-id"], attempt, path)
         self.receiver.arrivals[self.lane].append(arrival)
-        script = said["script"]
-        self.answer(script[attempt - 1] if attempt <= len(script) else "ok", arrival.webhook_id)
+        script = body["script"]
+        self.respond(script[attempt - 1] if attempt <= len(script) else "ok", arrival.webhook_id)
 
-    def answer(self, what: str, webhook_id: str) -> None:
+    def respond(self, what: str, webhook_id: str) -> None:
         if what == "slow":
-            self.receiver.loop.call_later(SLOW, self.answer, "ok", webhook_id)
-        elif what == "reset":  # in mid-answer
+            self.receiver.loop.call_later(SLOW, self.respond, "ok", webhook_id)
+        elif what == "reset":  # in the middle of the response
             self.end()
             self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
             found: socket.socket = self.transport.get_extra_info("socket")
@@ -130,5 +130,5 @@ class Connection(asyncio.Protocol):
         elif what != "hang" and not self.transport.is_closing():
             self.end()
             if what == "ok":
-                self.receiver.answered_200.add(webhook_id)
-            self.transport.write(ANSWERS[what])
+                self.receiver.responded_200.add(webhook_id)
+            self.transport.write(RESPONSES[what])

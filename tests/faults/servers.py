@@ -1,10 +1,10 @@
-"""Servers that misbehave, one fault each, on real sockets of loopback.
+"""Faulty servers, one fault each, on real sockets on loopback.
 
 with faulty(hang) as port:
     ...
 
-A fault is a function that gets the accepted connection, after the whole request was read, and an Event that
-is set when the test is over. What hangs waits for that event, so nothing outlives its test.
+A fault is a function that gets the accepted connection, after the complete request was read, and an Event that
+is set at the end of the test. Faults that hang wait for that event, so none outlives its test.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ TEN_MB = 10 * 1024 * 1024
 
 @contextlib.contextmanager
 def faulty(fault: Fault, *, tls: ssl.SSLContext | None = None) -> Iterator[int]:
-    """A server with that fault for the length of the block; its port."""
+    """Runs a server with this fault until the end of the block; yields its port."""
     over = threading.Event()
     threads: list[threading.Thread] = []
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(0.05)
 
     def serve(connection: socket.socket) -> None:
-        # A client that hangs up, or refuses the certificate, is what many tests want.
+        # In many tests the client closes the connection, or rejects the certificate.
         with contextlib.suppress(OSError), connection:
             connection.settimeout(None)
             if tls:
@@ -61,7 +61,7 @@ def faulty(fault: Fault, *, tls: ssl.SSLContext | None = None) -> Iterator[int]:
 
 
 def read_request(connection: socket.socket) -> bytes:
-    """One request with its body; empty when the client has hung up."""
+    """Returns one request with its body, or b"" if the client has closed the connection."""
     data = b""
     while b"\r\n\r\n" not in data:
         more = connection.recv(65536)
@@ -86,19 +86,19 @@ def read_request(connection: socket.socket) -> bytes:
 
 
 def hang(connection: socket.socket, over: threading.Event) -> None:
-    """Takes the request and never answers."""
+    """Reads the request and never responds."""
     over.wait()
 
 
 def drip(connection: socket.socket, over: threading.Event) -> None:
-    """Answers 200 at once, and its body a byte each half second, for ever."""
+    """Responds with 200 immediately, and sends one byte of the body each half second, without end."""
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
     while not over.wait(0.5):
         connection.sendall(b".")
 
 
 def drip_of_headers(connection: socket.socket, over: threading.Event) -> None:
-    """A status line, and then a header a byte at a time, for ever."""
+    """Sends a status line, and then a header byte by byte, without end."""
     connection.sendall(b"HTTP/1.1 200 OK\r\nX-Long: ")
     while not over.wait(0.05):
         connection.sendall(b".")
@@ -110,14 +110,14 @@ def ten_megabytes(connection: socket.socket, over: threading.Event) -> None:
 
 
 def without_end(connection: socket.socket, over: threading.Event) -> None:
-    """A body of no stated length that never ends."""
+    """Sends a body without Content-Length that never ends."""
     connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
     while not over.is_set():
         connection.sendall(b"x" * 65536)
 
 
 def gzip_bomb(connection: socket.socket, over: threading.Event) -> None:
-    """100 KB that would be 100 MB."""
+    """Sends 100 KB that decompress to 100 MB."""
     packed = bomb()
     connection.sendall(
         b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
@@ -131,19 +131,19 @@ def bomb() -> bytes:
 
 
 def hang_up(connection: socket.socket, over: threading.Event) -> None:
-    """Closes without a word."""
+    """Closes the connection without a response."""
     raise ConnectionResetError
 
 
 def reset(connection: socket.socket, over: threading.Event) -> None:
-    """Half an answer, then a TCP reset."""
+    """Sends half a response, then resets the TCP connection."""
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     raise ConnectionResetError
 
 
 def cut_off(connection: socket.socket, over: threading.Event) -> None:
-    """Half an answer, then an ordinary end."""
+    """Sends half a response, then closes the connection normally."""
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
     raise ConnectionResetError
 
@@ -154,32 +154,32 @@ def garbage(connection: socket.socket, over: threading.Event) -> None:
 
 
 def many_headers(connection: socket.socket, over: threading.Event) -> None:
-    """20 KB of headers and a body of two bytes."""
+    """Sends 20 KB of headers and a body of two bytes."""
     lines = b"".join(b"X-Filler-%04d: %s\r\n" % (n, b"f" * 80) for n in range(200))
     connection.sendall(b"HTTP/1.1 200 OK\r\n" + lines + b"Content-Length: 2\r\n\r\nok")
 
 
 def flood_of_headers(connection: socket.socket, over: threading.Event) -> None:
-    """Headers without end."""
+    """Sends headers without end."""
     connection.sendall(b"HTTP/1.1 200 OK\r\n")
     while not over.is_set():
         connection.sendall(b"X-Filler: " + b"f" * 1000 + b"\r\n")
 
 
 def strange_headers(connection: socket.socket, over: threading.Event) -> None:
-    """Bytes that are neither ASCII nor UTF-8, and a NUL, which PostgreSQL would not take."""
+    """Sends bytes that are neither ASCII nor UTF-8, and a NUL, which PostgreSQL rejects in text."""
     connection.sendall(b"HTTP/1.1 200 OK\r\nX-Bytes: \xff\xe4\r\nContent-Length: 3\r\n\r\n\x00\xff\xfe")
 
 
 def informed(connection: socket.socket, over: threading.Event) -> None:
-    """Two answers that are no answers yet, then the real one."""
+    """Sends two interim responses (1xx), then the final one."""
     connection.sendall(b"HTTP/1.1 100 Continue\r\nX-Early: 1\r\n\r\n")
     connection.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n")
     connection.sendall(b"HTTP/1.1 200 OK\r\nX-Late: 1\r\nContent-Length: 2\r\n\r\nok")
 
 
 def answer(status: int, *headers: str, body: bytes = b"") -> Fault:
-    """Answers so, with these header lines."""
+    """Responds with this status, these header lines and this body."""
 
     def fault(connection: socket.socket, over: threading.Event) -> None:
         lines = [f"HTTP/1.1 {status} Said", *headers, f"Content-Length: {len(body)}"]
@@ -200,12 +200,12 @@ def raw_response(response: bytes) -> Fault:
     return fault
 
 
-# -- what no accepted connection can show
+# -- faults before a request is read
 
 
 @contextlib.contextmanager
 def refusing() -> Iterator[int]:
-    """A port on which nothing listens, kept from others by a socket that is bound to it."""
+    """Yields a port on which nothing listens; a bound socket keeps other processes from using it."""
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield held.getsockname()[1]
@@ -213,7 +213,7 @@ def refusing() -> Iterator[int]:
 
 @contextlib.contextmanager
 def not_accepting() -> Iterator[int]:
-    """A port whose backlog is full: Linux drops further SYNs, so a connect hangs."""
+    """Yields a port whose backlog is full: Linux drops further SYNs, so connecting hangs."""
     with contextlib.ExitStack() as held:
         listener = held.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
@@ -227,14 +227,14 @@ def not_accepting() -> Iterator[int]:
 
 @contextlib.contextmanager
 def silent() -> Iterator[int]:
-    """Takes connections and says nothing, not even in TLS."""
+    """Yields a port that accepts connections and never sends anything, not even a TLS handshake."""
     with socket.create_server(("127.0.0.1", 0), backlog=100) as listener:
         yield listener.getsockname()[1]
 
 
 @contextlib.contextmanager
-def answering_anything(words: bytes) -> Iterator[int]:
-    """Says these words to whatever comes, such as a TLS handshake at a port of plain HTTP."""
+def answering_anything(response: bytes) -> Iterator[int]:
+    """Yields a port that sends these bytes in response to any data, e.g. to a TLS handshake at a plain HTTP port."""
     over = threading.Event()
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(0.05)
@@ -246,7 +246,7 @@ def answering_anything(words: bytes) -> Iterator[int]:
                 with connection:
                     connection.settimeout(5)
                     connection.recv(65536)
-                    connection.sendall(words)
+                    connection.sendall(response)
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
@@ -260,6 +260,6 @@ def answering_anything(words: bytes) -> Iterator[int]:
 
 @contextlib.contextmanager
 def several(faults: Sequence[Fault]) -> Iterator[list[int]]:
-    """A server for each fault; their ports."""
+    """Runs a server for each fault; yields their ports."""
     with contextlib.ExitStack() as held:
         yield [held.enter_context(faulty(fault)) for fault in faults]

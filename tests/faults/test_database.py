@@ -1,4 +1,4 @@
-"""PostgreSQL is stopped and started again while a dispatcher is at work."""
+"""PostgreSQL is stopped and started while a dispatcher runs."""
 
 import threading
 from collections import defaultdict
@@ -10,14 +10,14 @@ from urllib.parse import quote
 import pytest
 
 from chatapi.runtime.postgres import server as postgres_server
-from tests.faults.product_instance import Subject, subject
+from tests.faults.product_instance import ProductInstance, create_product_instance
 from tests.hooks.dispatch.dispatching import Dispatch, Held
 from tests.product import manage, product_environment
 from tests.receiver import Answer, Received, Receiver
 
 
 class Database:
-    """A PostgreSQL of the test's own, with the product's tables, that can be restarted."""
+    """A PostgreSQL server for the test, with the product's tables, that can be restarted."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "pg"
@@ -46,7 +46,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 @pytest.fixture
 def dispatcher(database: Database, tmp_path: Path) -> Iterator[Dispatch]:
-    """At work on that database, sooner or later: who waits for a request waits for it too."""
+    """A dispatcher on that database. It may still be starting: tests wait for its first request."""
     with ExitStack() as ended:
         process = Dispatch(tmp_path, DATABASE_URL=database.url)
         ended.push(process)
@@ -54,16 +54,16 @@ def dispatcher(database: Database, tmp_path: Path) -> Iterator[Dispatch]:
 
 
 def numbers(receiver: Receiver) -> list[int]:
-    """The messages that arrived, in that order."""
+    """Returns the numbers of the messages that arrived, in order."""
     return [int(request.json()["messages"][0]["body"]) for request in receiver.requests]
 
 
-def test_what_was_answered_while_it_was_away_is_written_when_it_is_back(
+def test_responses_during_a_database_outage_are_recorded_after_it(
     database: Database, dispatcher: Dispatch
 ) -> None:
     slow = Held()
     with Receiver(slow) as receiver:
-        alice = subject(database.environment, receiver.url)
+        alice = create_product_instance(database.environment, receiver.url)
         alice.receive(20)
         slow.wait_for_arrival(60)
         database.stop()
@@ -71,11 +71,11 @@ def test_what_was_answered_while_it_was_away_is_written_when_it_is_back(
         database.start()
         alice.wait_until_delivered(20)
         assert dispatcher.process.poll() is None, dispatcher.output
-        assert numbers(receiver) == list(range(20))  # in order, and none twice
+        assert numbers(receiver) == list(range(20))  # in order, without duplicates
 
 
 class Restarts:
-    """Answers 200, and lets the test know at the hundredth request and at the three hundredth."""
+    """Responds with 200, and sets an event at the 100th and at the 300th request."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -92,19 +92,21 @@ class Restarts:
         return 200, {}, b""
 
 
-def test_restarted_twice_under_full_speed_nothing_is_lost_doubled_or_out_of_order(
+def test_two_restarts_under_load_lose_duplicate_or_reorder_nothing(
     database: Database, dispatcher: Dispatch
 ) -> None:
-    answers = Restarts()
-    with Receiver(answers) as receiver:
-        lanes: list[Subject] = [subject(database.environment, f"{receiver.url}/{lane}") for lane in range(2)]
+    responses = Restarts()
+    with Receiver(responses) as receiver:
+        lanes: list[ProductInstance] = [
+            create_product_instance(database.environment, f"{receiver.url}/{lane}") for lane in range(2)
+        ]
         for lane in lanes:
             lane.receive(400)
-        for mark, reached in answers.marks.items():
-            assert reached.wait(60), f"the request {mark} did not come in 60 s"
+        for mark, reached in responses.marks.items():
+            assert reached.wait(60), f"request {mark} did not arrive in 60 s"
             database.stop()
             database.start()
         for lane in lanes:
             lane.wait_until_delivered(400)
         assert dispatcher.process.poll() is None, dispatcher.output
-    assert dict(answers.order) == {f"/hook/{lane}": list(range(400)) for lane in range(2)}
+    assert dict(responses.order) == {f"/hook/{lane}": list(range(400)) for lane in range(2)}

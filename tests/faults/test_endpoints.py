@@ -1,6 +1,6 @@
-"""Every way in which an endpoint can fail, all at once under one real dispatcher, beside one that is well.
+"""Endpoints with every fault, all at the same time under one real dispatcher, beside endpoints that work.
 
-test_http.py and test_tls.py look at each fault by itself and closer; here it is the hooks that count.
+test_http.py and test_tls.py test each fault in more detail; this file tests the state of the hooks.
 """
 
 import json
@@ -25,11 +25,11 @@ pytestmark = pytest.mark.usefixtures("checked")
 
 SHORT = "tests.hooks.dispatch.short_deadline"
 METADATA = "http://169.254.169.254/latest/meta-data/"
-WELL = ["before", "after"]  # two endpoints that are well, one made before the others and one after them
+WORKING = ["before", "after"]  # two endpoints that work: the first and the last to be created
 
 
-class Fate(NamedTuple):
-    """What becomes of a hook: of its attempt the outcome, the status, the side at fault; and its own state."""
+class Result(NamedTuple):
+    """The outcome, status and side at fault of a hook's attempt, and the state of the hook."""
 
     outcome: Outcome
     status: int | None
@@ -49,22 +49,22 @@ FAULTS = {
     "429 with Retry-After": answer(429, "Retry-After: 600"),
     "429 with nonsense": answer(429, "Retry-After: 1 Jan 99999999999999999999"),
     "500": answer(500),
-    "answer that hangs": servers.hang,
+    "response that hangs": servers.hang,
     "drip": servers.drip,
     "drip of headers": servers.drip_of_headers,
     "10 MB": servers.ten_megabytes,
     "without end": servers.without_end,
     "gzip bomb": servers.gzip_bomb,
     "hang-up": servers.hang_up,
-    "reset in mid-answer": servers.reset,
-    "cut off in mid-answer": servers.cut_off,
+    "reset in the middle of a response": servers.reset,
+    "cut off in the middle of a response": servers.cut_off,
     "garbage": servers.garbage,
     "flood of headers": servers.flood_of_headers,
     "strange headers": servers.strange_headers,
 }
 CONNECTIONS = {
     "refused": servers.refusing,
-    "connect that hangs": servers.not_accepting,
+    "connection that hangs": servers.not_accepting,
     "silence": servers.silent,
 }
 ADDRESSES = {
@@ -82,54 +82,54 @@ NAMES = {
 }
 
 
-def expected_results(guaranteed: bool) -> dict[str, Fate]:
-    """What is to become of the hook of each endpoint."""
+def expected_results(guaranteed: bool) -> dict[str, Result]:
+    """Returns the expected result for the hook of each endpoint."""
     again = State.RETRYING if guaranteed else State.FAILED
     E, B, S = Side.ENDPOINT, Side.BETWEEN, Side.SERVER
 
-    def status(number: int) -> Fate:
-        return Fate(Outcome.NOT_200, number, E, State.FAILED if number == 410 else again)
+    def status(number: int) -> Result:
+        return Result(Outcome.NOT_200, number, E, State.FAILED if number == 410 else again)
 
-    delivered = Fate(Outcome.OK, 200, "", State.DELIVERED)
+    delivered = Result(Outcome.OK, 200, "", State.DELIVERED)
     return {
         "204": status(204),
-        "301": Fate(Outcome.REDIRECT, 301, E, again),
-        "302 to a metadata service": Fate(Outcome.REDIRECT, 302, E, again),
+        "301": Result(Outcome.REDIRECT, 301, E, again),
+        "302 to a metadata service": Result(Outcome.REDIRECT, 302, E, again),
         **{str(number): status(number) for number in (401, 404, 405, 410, 413, 500)},
         "429 with Retry-After": status(429),
         "429 with nonsense": status(429),
-        "answer that hangs": Fate(Outcome.TIMEOUT, None, E, again),
-        "drip": Fate(Outcome.TIMEOUT, 200, E, again),
-        "drip of headers": Fate(Outcome.TIMEOUT, 200, E, again),
+        "response that hangs": Result(Outcome.TIMEOUT, None, E, again),
+        "drip": Result(Outcome.TIMEOUT, 200, E, again),
+        "drip of headers": Result(Outcome.TIMEOUT, 200, E, again),
         "10 MB": delivered,
         "without end": delivered,
         "gzip bomb": delivered,
-        "hang-up": Fate(Outcome.RESET, None, E, again),
-        "reset in mid-answer": Fate(Outcome.RESET, 200, E, again),
-        "cut off in mid-answer": Fate(Outcome.RESET, 200, E, again),
-        "garbage": Fate(Outcome.PROTOCOL, None, E, again),
-        "flood of headers": Fate(Outcome.TOO_LARGE, 200, E, again),
+        "hang-up": Result(Outcome.RESET, None, E, again),
+        "reset in the middle of a response": Result(Outcome.RESET, 200, E, again),
+        "cut off in the middle of a response": Result(Outcome.RESET, 200, E, again),
+        "garbage": Result(Outcome.PROTOCOL, None, E, again),
+        "flood of headers": Result(Outcome.TOO_LARGE, 200, E, again),
         "strange headers": delivered,
-        "refused": Fate(Outcome.REFUSED, None, E, again),
-        "connect that hangs": Fate(Outcome.TIMEOUT, None, B, again),
-        "silence": Fate(Outcome.TIMEOUT, None, E, again),
-        "unknown name": Fate(Outcome.DNS, None, B, again),
-        "private address": Fate(Outcome.BLOCKED, None, S, again),
-        "metadata service": Fate(Outcome.BLOCKED, None, S, again),
-        "name with a private address": Fate(Outcome.BLOCKED, None, S, again),
-        "name with a metadata service": Fate(Outcome.BLOCKED, None, S, again),
-        "name with a mapped address": Fate(Outcome.BLOCKED, None, S, again),
-        "right certificate": delivered,
-        "expired certificate": Fate(Outcome.TLS, None, E, again),
-        "certificate for another name": Fate(Outcome.TLS, None, E, again),
-        "self-signed certificate": Fate(Outcome.TLS, None, E, again),
-        "certificate of an unknown authority": Fate(Outcome.TLS, None, E, again),
-        **dict.fromkeys(WELL, delivered),
+        "refused": Result(Outcome.REFUSED, None, E, again),
+        "connection that hangs": Result(Outcome.TIMEOUT, None, B, again),
+        "silence": Result(Outcome.TIMEOUT, None, E, again),
+        "unknown name": Result(Outcome.DNS, None, B, again),
+        "private address": Result(Outcome.BLOCKED, None, S, again),
+        "metadata service": Result(Outcome.BLOCKED, None, S, again),
+        "name with a private address": Result(Outcome.BLOCKED, None, S, again),
+        "name with a metadata service": Result(Outcome.BLOCKED, None, S, again),
+        "name with a mapped address": Result(Outcome.BLOCKED, None, S, again),
+        "valid certificate": delivered,
+        "expired certificate": Result(Outcome.TLS, None, E, again),
+        "certificate for another name": Result(Outcome.TLS, None, E, again),
+        "self-signed certificate": Result(Outcome.TLS, None, E, again),
+        "certificate of an unknown authority": Result(Outcome.TLS, None, E, again),
+        **dict.fromkeys(WORKING, delivered),
     }
 
 
-class Named(Dispatch):
-    """A dispatcher among names of the test's own: `lead(name, addresses)` says where one leads from now on."""
+class DispatchWithNames(Dispatch):
+    """A dispatcher with host names defined by the test: `resolve(name, *addresses)` changes the addresses of one."""
 
     command = ["-m", "tests.faults.host_names"]
 
@@ -145,14 +145,14 @@ class Named(Dispatch):
         )
         new.rename(self.file)
 
-    def lead(self, name: str, *addresses: str) -> None:
+    def resolve(self, name: str, *addresses: str) -> None:
         self.names[name] = list(addresses)
         self.write()
 
 
 @pytest.fixture
 def authority(tmp_path: Path) -> trustme.CA:
-    """The one that the dispatcher trusts."""
+    """The certificate authority that the dispatcher trusts."""
     made = trustme.CA()
     made.cert_pem.write_to_path(tmp_path / "ca.pem")
     return made
@@ -160,10 +160,10 @@ def authority(tmp_path: Path) -> trustme.CA:
 
 @pytest.fixture
 def addresses(authority: trustme.CA, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """Where each of the bad servers listens."""
-    servers.bomb()  # made before the clock of a deadline runs
+    """The URL of each faulty server, by its fault."""
+    servers.bomb()  # built before a deadline starts
     encrypted = {
-        "right certificate": certificates.server_context(authority.issue_cert("localhost")),
+        "valid certificate": certificates.server_context(authority.issue_cert("localhost")),
         "expired certificate": certificates.expired(authority),
         "certificate for another name": certificates.server_context(authority.issue_cert("example.org")),
         "self-signed certificate": certificates.self_signed(tmp_path),
@@ -183,13 +183,13 @@ def addresses(authority: trustme.CA, tmp_path: Path) -> Iterator[dict[str, str]]
 
 
 @pytest.mark.parametrize("guaranteed", [False, True], ids=["one attempt", "guaranteed"])
-def test_all_faults_at_once_are_told_apart_and_cost_nobody_else_anything(
+def test_faults_at_the_same_time_have_their_outcomes_and_do_not_affect_other_endpoints(
     guaranteed: bool, addresses: dict[str, str], tmp_path: Path
 ) -> None:
     environment = {"DJANGO_SETTINGS_MODULE": SHORT, "HOOKS_CA_FILE": str(tmp_path / "ca.pem")}
     expected = expected_results(guaranteed)
-    with Receiver() as well, Named(tmp_path, NAMES, **environment) as dispatcher:
-        urls = {"before": well.url} | addresses | {"after": well.url}
+    with Receiver() as working, DispatchWithNames(tmp_path, NAMES, **environment) as dispatcher:
+        urls = {"before": working.url} | addresses | {"after": working.url}
         hooks = {
             name: emit(InstanceFactory(url=url, guaranteed=guaranteed).endpoint)[0]
             for name, url in urls.items()
@@ -200,12 +200,12 @@ def test_all_faults_at_once_are_told_apart_and_cost_nobody_else_anything(
     for name, hook in hooks.items():
         attempt = hook.attempts.get(number=1)
         hook.refresh_from_db()
-        found[name] = Fate(Outcome(attempt.outcome), attempt.status, attempt.side, State(hook.state))
+        found[name] = Result(Outcome(attempt.outcome), attempt.status, attempt.side, State(hook.state))
     assert found == expected
-    assert len(well.requests) == len(WELL)
+    assert len(working.requests) == len(WORKING)
 
 
-def test_retry_after_is_obeyed_among_the_others(tmp_path: Path) -> None:
+def test_retry_after_is_obeyed_per_endpoint(tmp_path: Path) -> None:
     with servers.several([FAULTS["429 with Retry-After"], FAULTS["429 with nonsense"]]) as ports:
         polite, plain = (
             emit(InstanceFactory(url=f"http://127.0.0.1:{port}/", guaranteed=True).endpoint)[0]
@@ -225,7 +225,7 @@ def test_retry_after_is_obeyed_among_the_others(tmp_path: Path) -> None:
 # -- names
 
 
-def once(state: State, hook: Hook) -> Hook:
+def wait_for_state(state: State, hook: Hook) -> Hook:
     def reached() -> bool:
         hook.refresh_from_db()
         return hook.state == state
@@ -234,29 +234,29 @@ def once(state: State, hook: Hook) -> Hook:
     return hook
 
 
-def test_a_name_that_leads_to_loopback_by_the_machines_own_look_up_is_refused(tmp_path: Path) -> None:
+def test_a_name_that_the_machine_resolves_to_loopback_is_blocked(tmp_path: Path) -> None:
     with Receiver() as inside, Dispatch(tmp_path, HOOKS_ALLOW_NETWORKS=""):
         [hook] = emit(InstanceFactory(url=f"http://localhost:{inside.port}/").endpoint)
-        once(State.FAILED, hook)
+        wait_for_state(State.FAILED, hook)
         assert inside.requests == []
     attempt = hook.attempts.get()
     assert (attempt.outcome, attempt.error, attempt.address) == (Outcome.BLOCKED, "loopback", "")
 
 
-def test_a_name_that_changes_between_two_look_ups_is_judged_at_each_connect(tmp_path: Path) -> None:
+def test_a_name_whose_address_changes_is_checked_at_each_connection(tmp_path: Path) -> None:
     with faulty(answer(200, "Connection: close")) as port:
         name = f"changes.example:{port}"
-        with Named(tmp_path, {name: ["127.0.0.1"]}) as dispatcher:
+        with DispatchWithNames(tmp_path, {name: ["127.0.0.1"]}) as dispatcher:
             alice = InstanceFactory(url=f"http://{name}/hook").endpoint
             [first] = emit(alice)
-            once(State.DELIVERED, first)
+            wait_for_state(State.DELIVERED, first)
             assert first.attempts.get().address == f"127.0.0.1:{port}"
-            dispatcher.lead(name, "169.254.169.254")
+            dispatcher.resolve(name, "169.254.169.254")
             [second] = emit(alice)
-            once(State.FAILED, second)
-            dispatcher.lead(name, "127.0.0.1")
+            wait_for_state(State.FAILED, second)
+            dispatcher.resolve(name, "127.0.0.1")
             [third] = emit(alice)
-            once(State.DELIVERED, third)
+            wait_for_state(State.DELIVERED, third)
     attempt = second.attempts.get()
     assert (attempt.outcome, attempt.error, attempt.side, attempt.address) == (
         Outcome.BLOCKED,
@@ -266,22 +266,22 @@ def test_a_name_that_changes_between_two_look_ups_is_judged_at_each_connect(tmp_
     )
 
 
-def test_of_the_addresses_of_a_name_only_the_allowed_ones_are_tried(tmp_path: Path) -> None:
+def test_only_the_allowed_addresses_of_a_name_are_tried(tmp_path: Path) -> None:
     with Receiver() as receiver:
         name = f"both.example:{receiver.port}"
-        with Named(tmp_path, {name: ["10.0.0.1", "127.0.0.1"]}):
+        with DispatchWithNames(tmp_path, {name: ["10.0.0.1", "127.0.0.1"]}):
             [hook] = emit(InstanceFactory(url=f"http://{name}/hook").endpoint)
-            once(State.DELIVERED, hook)
+            wait_for_state(State.DELIVERED, hook)
     assert hook.attempts.get().address == f"127.0.0.1:{receiver.port}"
 
 
-# -- a crowd of dead endpoints
+# -- many dead endpoints
 
 
 def test_the_retries_of_many_dead_endpoints_leave_room_for_first_attempts(tmp_path: Path) -> None:
     dead_ones, max_in_flight = 60, 10
     hanging = Held()
-    with Receiver(hanging) as dead, Receiver() as well:
+    with Receiver(hanging) as dead, Receiver() as working:
         endpoints = [InstanceFactory(url=dead.url, guaranteed=True).endpoint for _ in range(dead_ones)]
         for endpoint in endpoints:
             emit(endpoint)
@@ -290,12 +290,12 @@ def test_the_retries_of_many_dead_endpoints_leave_room_for_first_attempts(tmp_pa
         )
         with Dispatch(tmp_path, HOOKS_WINDOW=str(max_in_flight)):
             dead.wait_for(max_in_flight // 2)
-            alice = InstanceFactory(url=well.url).endpoint
+            alice = InstanceFactory(url=working.url).endpoint
             emit(alice, 50)
-            wait_until(lambda: states(alice) == {State.DELIVERED}, "the living one has all of its hooks")
-            assert len(dead.requests) == max_in_flight // 2  # not one of them had to end for that
-            hanging.release.set()
             wait_until(
-                lambda: states(*endpoints) == {State.DELIVERED}, "and the others have theirs in the end"
+                lambda: states(alice) == {State.DELIVERED}, "the working endpoint has all of its hooks"
             )
-    assert [request.json()["n"] for request in well.requests] == list(range(50))
+            assert len(dead.requests) == max_in_flight // 2  # none of these had to end first
+            hanging.release.set()
+            wait_until(lambda: states(*endpoints) == {State.DELIVERED}, "the others have theirs in the end")
+    assert [request.json()["n"] for request in working.requests] == list(range(50))

@@ -1,4 +1,4 @@
-"""kill -9 under the real product: nothing is lost, and no manual step is needed."""
+"""kill -9 of the real product's processes: nothing is lost, and no manual step is needed."""
 
 import json
 import time
@@ -10,7 +10,14 @@ from urllib.request import urlopen
 import psutil
 import pytest
 
-from tests.faults.product_instance import DISPATCHERS, Subject, kill, shell, subject, worker_processes
+from tests.faults.product_instance import (
+    DISPATCHERS,
+    ProductInstance,
+    create_product_instance,
+    kill,
+    shell,
+    worker_processes,
+)
 from tests.hooks.dispatch.dispatching import wait_until
 from tests.product import Product
 from tests.receiver import Answer, Received, Receiver
@@ -20,7 +27,7 @@ ALWAYS = 10 * HOOKS
 
 
 class Endpoint:
-    """Answers 200 after 10 ms; those after the first `fast` after 200 ms, so that a backlog outlives a slow kill."""
+    """Responds with 200 after 10 ms; after the first `fast` after 200 ms, so a backlog outlives a slow kill."""
 
     def __init__(self) -> None:
         self.fast = ALWAYS
@@ -33,26 +40,26 @@ class Endpoint:
 
 
 @pytest.fixture
-def answers() -> Endpoint:
+def server() -> Endpoint:
     return Endpoint()
 
 
 @pytest.fixture
-def receiver(answers: Endpoint) -> Iterator[Receiver]:
-    with Receiver(answers) as receiver:
+def receiver(server: Endpoint) -> Iterator[Receiver]:
+    with Receiver(server) as receiver:
         yield receiver
 
 
 @pytest.fixture
-def alice(product: Product, receiver: Receiver) -> Iterator[Subject]:
+def alice(product: Product, receiver: Receiver) -> Iterator[ProductInstance]:
     """An instance whose hooks go to the receiver, one at a time."""
-    made = subject(product.environment, receiver.url)
+    made = create_product_instance(product.environment, receiver.url)
     yield made
     made.delete()
 
 
 def bodies(receiver: Receiver) -> Counter[str]:
-    """The messages that have arrived, and how often."""
+    """Returns the bodies of the messages that arrived, and how often each did."""
     return Counter(request.json()["messages"][0]["body"] for request in receiver.requests)
 
 
@@ -60,36 +67,36 @@ def ids(receiver: Receiver) -> set[str]:
     return {request.headers["webhook-id"] for request in receiver.requests}
 
 
-def test_all_the_workers_processes_die_three_times_under_500_hooks(
-    product: Product, alice: Subject, receiver: Receiver, answers: Endpoint
+def test_all_worker_processes_are_killed_three_times_during_500_hooks(
+    product: Product, alice: ProductInstance, receiver: Receiver, server: Endpoint
 ) -> None:
-    answers.fast = 100
+    server.fast = 100
     alice.receive(HOOKS)
     for killed in range(1, 4):
         receiver.wait_for(100 * killed, 60)
         kill(worker_processes(product))
         assert len(receiver.requests) < HOOKS
-        answers.fast = 100 * (killed + 1)
-    answers.fast = ALWAYS
+        server.fast = 100 * (killed + 1)
+    server.fast = ALWAYS
     alice.wait_until_delivered(HOOKS)
     arrived = bodies(receiver)
     assert set(arrived) == {str(number) for number in range(HOOKS)}
     assert len(ids(receiver)) == HOOKS
-    # more than once only what was under way, or answered and not yet written, at a kill
+    # only hooks in flight at a kill, or with a response not recorded yet, arrive more than once
     assert sum(arrived.values()) - HOOKS <= 3 * 20
     counts = alice.counts()
     assert counts["emitted"] - counts["skipped"] == counts["delivered"] == HOOKS
 
 
-def test_everything_dies_and_the_next_start_delivers_the_rest(
-    product: Product, alice: Subject, receiver: Receiver, answers: Endpoint
+def test_all_processes_are_killed_and_the_next_start_delivers_the_rest(
+    product: Product, alice: ProductInstance, receiver: Receiver, server: Endpoint
 ) -> None:
-    answers.fast = 100
+    server.fast = 100
     alice.receive(HOOKS)
     receiver.wait_for(100, 60)
     kill(product.processes())
     assert len(receiver.requests) < HOOKS
-    answers.fast = ALWAYS
+    server.fast = ALWAYS
     product.start()
     product.wait_for(f"Ready: http://localhost:{product.port}")
     alice.wait_until_delivered(HOOKS)
@@ -98,20 +105,20 @@ def test_everything_dies_and_the_next_start_delivers_the_rest(
 
 
 def dispatcher(product: Product) -> psutil.Process:
-    """The pool's process that runs the dispatcher."""
+    """Returns the process of the pool that runs the dispatcher."""
     pids = json.loads(shell(product.environment, DISPATCHERS))
     return next(process for process in worker_processes(product) if process.pid in pids)
 
 
 def idle_worker(product: Product) -> psutil.Process:
-    """A process of the pool that waits for a task: no session with the database, no child."""
+    """Returns a process of the pool that waits for a task: it has no database session and no child."""
     pids = json.loads(shell(product.environment, DISPATCHERS))
     pool = [process for process in worker_processes(product) if not process.children()]
     return next(process for process in reversed(pool) if process.pid not in pids)
 
 
 def sentinel(product: Product) -> psutil.Process:
-    """The only child of the cluster's main process."""
+    """Returns the only child of the cluster's main process."""
     [found] = cluster(product).children()
     return found
 
@@ -125,7 +132,7 @@ def web(product: Product) -> psutil.Process:
 
 
 def database(product: Product) -> psutil.Process:
-    """PostgreSQL's own main process."""
+    """Returns PostgreSQL's main process."""
     return next(process for process in product.processes() if "-D" in process.cmdline())
 
 
@@ -142,8 +149,8 @@ def is_ready(product: Product) -> bool:
     [dispatcher, idle_worker, sentinel, cluster, web, database],
     ids=lambda victim: victim.__name__,
 )
-def test_one_process_dies_and_the_hooks_go_on(
-    product: Product, alice: Subject, receiver: Receiver, victim: Callable[[Product], psutil.Process]
+def test_one_process_is_killed_and_all_hooks_are_delivered(
+    product: Product, alice: ProductInstance, receiver: Receiver, victim: Callable[[Product], psutil.Process]
 ) -> None:
     alice.receive(200)
     receiver.wait_for(20, 60)

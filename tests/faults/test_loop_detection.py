@@ -14,7 +14,7 @@ import psycopg
 import pytest
 import requests
 
-from tests.faults.product_instance import Subject, database_of, shell, subject
+from tests.faults.product_instance import ProductInstance, create_product_instance, database_of, shell
 from tests.hooks.dispatch.dispatching import wait_until
 from tests.product import Product
 from tests.receiver import Answer, Received, Receiver
@@ -65,7 +65,7 @@ SELECT count(*) FROM hooks_hook WHERE endpoint_id = ANY(%s) AND state IN ('queue
 class Member:
     """An instance of the loop, with what its API needs."""
 
-    subject: Subject
+    instance: ProductInstance
     number: int
     token: str
 
@@ -75,23 +75,23 @@ class Member:
 
 
 def member(product: Product) -> Member:
-    made = subject(product.environment, "")
+    made = create_product_instance(product.environment, "")
     number, token = json.loads(shell(product.environment, NUMBER_AND_TOKEN.format(pk=made.pk)))
     return Member(made, number, token)
 
 
 def set_url(product: Product, of: Member, url: str) -> None:
-    shell(product.environment, SET_URL.format(pk=of.subject.pk, url=url))
+    shell(product.environment, SET_URL.format(pk=of.instance.pk, url=url))
 
 
 def rows(product: Product, sql: str, *members: Member) -> list[tuple[object, ...]]:
     with psycopg.connect(database_of(product.environment)) as session:
-        return session.execute(sql, [[one.subject.pk for one in members]]).fetchall()
+        return session.execute(sql, [[one.instance.pk for one in members]]).fetchall()
 
 
 def start(product: Product, *members: Member) -> list[tuple[object, ...]]:
     """A message to the first member; the attempts of all hooks when none is left to send."""
-    members[0].subject.receive(1)
+    members[0].instance.receive(1)
     wait_until(lambda: rows(product, ATTEMPTS, *members), "the hook was sent")
     wait_until(lambda: rows(product, UNFINISHED, *members) == [(0,)], "no hook is left")
     attempts = rows(product, ATTEMPTS, *members)
@@ -115,7 +115,7 @@ def test_an_instance_whose_webhook_is_its_own_send_message_is_stopped(product: P
         url = f"http://127.0.0.1:{proxy.port}" if "127.0.0.2" in site else site.format(port=product.port)
         set_url(product, alice, alice.send_url(url))
         assert_stopped(start(product, alice), alice)
-    alice.subject.delete()
+    alice.instance.delete()
 
 
 def pass_on_to(site: str) -> Callable[[Received], Answer]:
@@ -140,12 +140,12 @@ def test_a_loop_of_several_instances_stops_at_its_first_hook(product: Product, c
         set_url(product, one, following.send_url(product.url))
     assert_stopped(start(product, *members), members[0])
     for one in members:
-        one.subject.delete()
+        one.instance.delete()
 
 
 def test_a_loop_over_rest_is_stopped(product: Product) -> None:
     alice = member(product)
-    key = shell(product.environment, NEW_KEY.format(pk=alice.subject.pk)).strip()
+    key = shell(product.environment, NEW_KEY.format(pk=alice.instance.pk)).strip()
     rest = f"{product.url}/api/v1/instances/{alice.number}/sandbox/messages/"
 
     def relay(received: Received) -> Answer:
@@ -163,7 +163,7 @@ def test_a_loop_over_rest_is_stopped(product: Product) -> None:
         set_url(product, bob, receiver.url)
         assert_stopped(start(product, bob), bob)
     for one in (alice, bob):
-        one.subject.delete()
+        one.instance.delete()
 
 
 def test_a_redirect_to_the_api_is_not_followed(product: Product) -> None:
@@ -171,7 +171,7 @@ def test_a_redirect_to_the_api_is_not_followed(product: Product) -> None:
     with Receiver([(307, {"Location": alice.send_url(product.url)}, b"")]) as receiver:
         set_url(product, alice, receiver.url)
         assert [status for status, _ in start(product, alice)] == [307]
-    alice.subject.delete()
+    alice.instance.delete()
 
 
 def test_a_forwarder_that_follows_redirects_or_leaves_out_the_headers_is_stopped(product: Product) -> None:
@@ -196,18 +196,18 @@ def test_a_forwarder_that_follows_redirects_or_leaves_out_the_headers_is_stopped
             with Receiver(relay) as receiver:
                 set_url(product, one, receiver.url)
                 assert_stopped(start(product, one), one)
-            one.subject.delete()
+            one.instance.delete()
 
 
 def test_a_bin_is_allowed_and_what_it_forwards_to_the_api_is_refused(product: Product) -> None:
     alice = member(product)
-    bin_url = shell(product.environment, NEW_BIN.format(pk=alice.subject.pk)).strip()
+    bin_url = shell(product.environment, NEW_BIN.format(pk=alice.instance.pk)).strip()
     set_url(product, alice, bin_url)
     assert [status for status, _ in start(product, alice)] == [200]
     forwarded = json.loads(
-        shell(product.environment, FORWARD.format(pk=alice.subject.pk, url=alice.send_url(product.url)))
+        shell(product.environment, FORWARD.format(pk=alice.instance.pk, url=alice.send_url(product.url)))
     )
     assert forwarded[:2] == [0, 1]
     assert "it is the API of this site" in forwarded[2]
     assert rows(product, MESSAGES, alice) == [(1,)]
-    alice.subject.delete()
+    alice.instance.delete()

@@ -7,7 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.product_instance import Subject, kill, shell, subject, worker_processes
+from tests.faults.product_instance import (
+    ProductInstance,
+    create_product_instance,
+    kill,
+    shell,
+    worker_processes,
+)
 from tests.hooks.dispatch.dispatching import wait_until
 from tests.product import Product
 from tests.receiver import Answer, Received, Receiver
@@ -28,14 +34,14 @@ print(job.state, job.planned, job.done, job.refused, redelivery.outcomes(job)["d
 
 
 class Server:
-    """Fails all, until it is put right; then answers after 10 ms, so that a job lasts for a few kills."""
+    """Fails every request until it works; then responds after 10 ms, so that a job lasts for a few kills."""
 
-    right = False
+    works = False
 
     def __call__(self, received: Received) -> Answer:
-        if self.right:
+        if self.works:
             time.sleep(0.01)
-        return (200 if self.right else 500), {}, b""
+        return (200 if self.works else 500), {}, b""
 
 
 @pytest.fixture
@@ -50,28 +56,28 @@ def receiver(server: Server) -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def alice(product: Product, receiver: Receiver) -> Iterator[Subject]:
+def alice(product: Product, receiver: Receiver) -> Iterator[ProductInstance]:
     """An instance whose hooks go to the receiver, one at a time, with one attempt each."""
-    made = subject(product.environment, receiver.url)
+    made = create_product_instance(product.environment, receiver.url)
     yield made
     made.delete()
 
 
-def progress(alice: Subject, job: str) -> tuple[str, list[int]]:
-    """The job's state; planned, put on their way, refused, delivered."""
+def progress(alice: ProductInstance, job: str) -> tuple[str, list[int]]:
+    """Returns the job's state, and how many hooks are planned, done, refused and delivered."""
     state, *numbers = shell(alice.environment, PROGRESS.format(job=job)).split()
     return state, [int(number) for number in numbers]
 
 
-def test_the_worker_dies_three_times_and_every_hook_of_the_job_is_sent_again(
-    product: Product, alice: Subject, server: Server, receiver: Receiver
+def test_the_worker_is_killed_three_times_and_every_hook_of_the_job_is_resent(
+    product: Product, alice: ProductInstance, server: Server, receiver: Receiver
 ) -> None:
     alice.receive(HOOKS)
     wait_until(lambda: alice.counts()["failed"] == HOOKS, "all hooks have failed", 90)
     failed = Counter(request.headers["webhook-id"] for request in receiver.requests)
     assert len(failed) == HOOKS
     receiver.requests.clear()
-    server.right = True
+    server.works = True
 
     job = shell(alice.environment, PLAN.format(pk=alice.pk)).strip()
     assert re.fullmatch(r"\d+", job)
