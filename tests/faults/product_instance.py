@@ -21,7 +21,7 @@ from accounts.actions.users import sign_up
 from accounts.models import Account
 from hooks.actions.endpoints import configure
 from instances.actions.lifecycle import create_instance, link_sandbox
-account = Account.objects.order_by("id").first() or sign_up("alice@example.org", "a-password-of-hers")
+account = Account.objects.order_by("id").first() or sign_up("alice@example.org", password="a-password-of-hers")
 instance = create_instance(account, name="faults")
 link_sandbox(instance)
 configure(instance.endpoint, url={url!r}, guaranteed={guaranteed}, parallel={parallel})

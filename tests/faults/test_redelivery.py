@@ -23,7 +23,7 @@ HOOKS = 400
 PLAN = """
 from hooks.actions import redelivery
 from instances.models import Instance
-print(redelivery.plan(Instance.objects.filter(pk={pk}), {{"states": ["failed"]}}, acting_user=None).pk)
+print(redelivery.plan(Instance.objects.filter(pk={pk}), wanted={{"states": ["failed"]}}, acting_user=None).pk)
 """
 PROGRESS = """
 from hooks.actions import redelivery
