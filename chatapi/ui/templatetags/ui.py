@@ -132,6 +132,13 @@ def ago(moment: datetime | None, never: str = "never") -> SafeString | str:
 
 
 @register.simple_tag
+def columns(*names: str) -> SafeString:
+    """The head of a table: one header cell for each column."""
+    cells = format_html_join("", '<th scope="col">{}</th>', ((name,) for name in names))
+    return format_html("<thead><tr>{}</tr></thead>", cells)
+
+
+@register.simple_tag
 def badge(look: Look, detail: object = "", bare: bool = False) -> SafeString:
     """A state as a badge with icon and word, and `detail` after the word; `bare`: without a background."""
     return format_html(
