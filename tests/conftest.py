@@ -65,14 +65,17 @@ def django_db_modify_db_settings(database_server: postgres_server.Server) -> Non
 
 @pytest.fixture(scope="session")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    """The real `manage.py up` with a DATA_DIR and a port of its own, ready, shared by the run."""
+    """The real `manage.py up` with its own DATA_DIR and port, ready, shared by all tests of the run."""
     with Product(tmp_path_factory.mktemp("product")) as running:
         yield running
 
 
 @pytest.fixture
 def checked(transactional_db: None) -> Iterator[None]:
-    """The rows of the run's own database must add up when the test is over. (The product's are asked by at_work.py.)"""
+    """Runs `manage.py hooks check` on the tests' database after the test; it must exit with 0.
+
+    For the product's database, see ProductInstance.counts in tests/faults.
+    """
     yield
     said = StringIO()
     try:

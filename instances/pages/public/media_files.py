@@ -38,7 +38,7 @@ def media(request: HttpRequest, key: str, name: str) -> HttpResponseBase:
     except FileNotFoundError:
         return file_not_found()
     etag, modified = etag_of(found), int(found.created_at.timestamp())
-    response = get_conditional_response(request, etag=etag, last_modified=modified)
+    response: HttpResponseBase | None = get_conditional_response(request, etag=etag, last_modified=modified)
     if response is None:
         response = send_file(request, found, file, etag=etag, modified=modified)
     if not response.streaming:  # 304, 412, 416: nothing of the file is sent

@@ -121,7 +121,7 @@ def test_vcards_with_photos_do_not_fill_the_memory(
     outgoing.send_due()
     monkeypatch.setattr(chats_messages, "MAX_TEXT", 150_000)
     monkeypatch.setattr(chats_messages, "CHUNK_WITH_CARDS", 3)
-    numbers = []
+    numbers: list[int] = []
     while page := get("messages", lastMessageNumber=numbers[-1] if numbers else 0)["messages"]:
         assert len(page) <= 2
         numbers += [message["messageNumber"] for message in page]
