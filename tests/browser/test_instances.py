@@ -24,7 +24,7 @@ def test_the_bar_shows_the_difference_and_saves_it_by_keyboard(demo_page: Page, 
     videos.press("Space")
     chats.press("Space")
     expect(bar).to_contain_text(f"2 changes: chatUpdateOn {was} → {other}, videoUploadOn")
-    bar.get_by_role("button", name="Discard").press("Enter")
+    bar.get_by_role("button", name="Discard changes").press("Enter")
     expect(bar).to_be_hidden()
 
     for old, new in ((was, other), (other, was)):

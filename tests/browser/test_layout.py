@@ -86,7 +86,7 @@ def test_the_reply_box_of_a_chat_is_visible_with_the_first_steps_above(
     owner_page.goto(f"/instances/{day.night}/messages/{SAM}@c.us/")
     expect(owner_page.get_by_role("region", name="First steps with Night desk")).to_be_visible()
     assert is_in_window(owner_page.get_by_role("textbox", name="Reply"))
-    assert is_in_window(owner_page.get_by_role("button", name="Send"))
+    assert is_in_window(owner_page.get_by_role("button", name="Send reply"))
     assert owner_page.locator("#bubbles-scroll").evaluate("(one) => one.clientHeight") >= 90
 
 

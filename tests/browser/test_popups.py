@@ -113,7 +113,7 @@ def test_a_form_asks_in_a_dialog_of_ours(demo_page: Page) -> None:
     page.goto("/account/members/")
     page.get_by_label("E-mail").fill("vera@example.org")
     page.get_by_role("radio").first.check()
-    page.get_by_role("button", name="Invite").click()
+    page.get_by_role("button", name="Invite member").click()
     cancel = page.get_by_role("button", name="Cancel invitation")
     cancel.first.press("Enter")
     question = page.get_by_role("alertdialog", name="Cancel the invitation for vera@example.org?")
