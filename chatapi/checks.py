@@ -1,4 +1,4 @@
-"""System checks of the settings: each names the variable, the fault, and what to do."""
+"""System checks of the settings: each names the variable, the problem, and what to do."""
 
 import re
 import ssl
@@ -43,10 +43,10 @@ HINTS = {
 }
 
 
-def error(variable: str, fault: str) -> Error:
-    """Returns the check message of a wrong variable. `fault` must not contain a secret value."""
+def error(variable: str, problem: str) -> Error:
+    """Returns the check message of a wrong variable. `problem` must not contain a secret value."""
     return Error(
-        f"{variable}: {fault.rstrip('.')}.",
+        f"{variable}: {problem.rstrip('.')}.",
         hint=HINTS.get(variable, "docs/settings.md lists the accepted values; unset it for the default."),
         id=IDS.get(variable, "chatapi.E001"),
     )
@@ -55,10 +55,10 @@ def error(variable: str, fault: str) -> Error:
 @register("settings")
 def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """Reports variables that settings.py could not read, and values that are not accepted."""
-    found: list[CheckMessage] = [error(variable, fault) for variable, fault in settings.SETTINGS_ERRORS]
-    for variable, find_fault in FAULT_FINDERS.items():
-        if fault := find_fault(getattr(settings, variable)):
-            found.append(error(variable, fault))
+    found: list[CheckMessage] = [error(variable, problem) for variable, problem in settings.SETTINGS_ERRORS]
+    for variable, find_error in ERROR_FINDERS.items():
+        if problem := find_error(getattr(settings, variable)):
+            found.append(error(variable, problem))
     return [*found, *check_media_store()]
 
 
@@ -96,11 +96,11 @@ def warn_of_any_host(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 # Each returns what is wrong with a value, or None.
 
 
-def port_fault(value: int) -> str | None:
+def port_error(value: int) -> str | None:
     return None if 1 <= value <= 65535 else f"{value} is not a port number"
 
 
-def url_fault(value: str) -> str | None:
+def url_error(value: str) -> str | None:
     from urllib.parse import urlsplit
 
     try:
@@ -112,32 +112,32 @@ def url_fault(value: str) -> str | None:
     return f"{value!r} is not a URL that starts with http:// or https://"
 
 
-def bucket_fault(value: str) -> str | None:
+def bucket_error(value: str) -> str | None:
     if not value or re.fullmatch(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]", value, re.IGNORECASE):
         return None
     return f"{value!r} is not a bucket name"
 
 
-def networks_fault(value: list[str]) -> str | None:
+def networks_error(value: list[str]) -> str | None:
     from ipaddress import ip_network
 
     for text in value:
         try:
             ip_network(text)
-        except ValueError as fault:
-            return str(fault)
+        except ValueError as problem:
+            return str(problem)
     return None
 
 
-def ip_address_fault(value: str) -> str | None:
+def ip_address_error(value: str) -> str | None:
     from ipaddress import ip_address
 
     try:
         if value:
             ip_address(value)
         return None
-    except ValueError as fault:
-        return str(fault)
+    except ValueError as problem:
+        return str(problem)
 
 
 def less_than(smallest: int) -> Callable[[int], str | None]:
@@ -148,20 +148,20 @@ def not_one_of(*known: str) -> Callable[[str], str | None]:
     return lambda value: None if value in known else f"{value!r} is not one of {', '.join(known)}"
 
 
-def rate_fault(value: str) -> str | None:
+def rate_error(value: str) -> str | None:
     if re.fullmatch(r"[1-9]\d*/(s|sec|second|m|min|minute|h|hour|d|day)", value):
         return None
     return f"{value!r} is not a number and a period"
 
 
-def token_fault(value: str) -> str | None:
+def token_error(value: str) -> str | None:
     if not value or re.fullmatch(r"[!-~]{16,}", value):
         return None
     # without the value, which is a secret
     return "it is too short, or contains spaces or other characters that a header cannot contain"
 
 
-def certificates_fault(value: str) -> str | None:
+def certificates_error(value: str) -> str | None:
     """Loads the file with OpenSSL: with a file that it cannot read, every https delivery would fail."""
     if not value:
         return None
@@ -170,19 +170,19 @@ def certificates_fault(value: str) -> str | None:
         context.load_verify_locations(cafile=value)
     except ssl.SSLError:
         return f"{value} contains no PEM certificate"
-    except OSError as fault:
-        return f"{value} cannot be read: {fault.strerror}"
+    except OSError as problem:
+        return f"{value} cannot be read: {problem.strerror}"
     return None if context.cert_store_stats()["x509"] else f"{value} contains no PEM certificate"
 
 
-FAULT_FINDERS: dict[str, Callable[[Any], str | None]] = {
-    "PORT": port_fault,
-    "SITE_URL": url_fault,
-    "HOOKS_ALLOW_NETWORKS": networks_fault,
-    "HOOKS_CA_FILE": certificates_fault,
+ERROR_FINDERS: dict[str, Callable[[Any], str | None]] = {
+    "PORT": port_error,
+    "SITE_URL": url_error,
+    "HOOKS_ALLOW_NETWORKS": networks_error,
+    "HOOKS_CA_FILE": certificates_error,
     "MEDIA_QUOTA_BYTES": less_than(1),
-    "MEDIA_S3_BUCKET": bucket_fault,
-    "MEDIA_S3_ENDPOINT": lambda value: url_fault(value) if value else None,
+    "MEDIA_S3_BUCKET": bucket_error,
+    "MEDIA_S3_ENDPOINT": lambda value: url_error(value) if value else None,
     "HOOKS_DISPATCHERS": less_than(1),
     "HOOKS_WINDOW": less_than(1),
     "HOOKS_KEEP_DAYS": less_than(1),
@@ -193,10 +193,10 @@ FAULT_FINDERS: dict[str, Callable[[Any], str | None]] = {
     "REQUEST_MAX_BYTES": less_than(1),
     "LOG_LEVEL": not_one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
     "LOG_FORMAT": not_one_of("text", "json"),
-    "API_RATE": rate_fault,
-    "METRICS_TOKEN": token_fault,
+    "API_RATE": rate_error,
+    "METRICS_TOKEN": token_error,
     "CONTRACT_CALLS_PER_MINUTE": less_than(1),
     "CONTRACT_ACCOUNT_CALLS_PER_MINUTE": less_than(1),
     "CONTRACT_WRONG_TOKENS_PER_MINUTE": less_than(1),
-    "OUTPUT_IP": ip_address_fault,
+    "OUTPUT_IP": ip_address_error,
 }

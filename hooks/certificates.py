@@ -1,8 +1,8 @@
-"""Reads from a TLS handshake why a server's certificate was rejected: its dates, and the names it is for.
+"""Finds in a failed TLS handshake why a server's certificate was rejected: its dates and its names.
 
-libcurl reports only "certificate has expired" or "no alternative certificate subject name matches". The certificates
-were in the handshake that failed, so no second connection is made: hooks.http keeps the server's Certificate message,
-and this module reads it after a failure.
+libcurl reports only "certificate has expired" or "no alternative certificate subject name matches". The failed
+handshake contained the certificates, so no second connection is made: hooks.http keeps the server's Certificate
+message, and this module reads it after a failure.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CERTIFICATE_MESSAGE = 11  # the type of a handshake message, RFC 8446, section 4
+CERTIFICATE_MESSAGE = 11  # the type of a handshake message, RFC 8446 §4
 MAX_NAMES = 5
 EXPIRED, NOT_YET_VALID = "expired", "not yet valid"
 OTHER_NAME = ("does not match", "no alternative certificate subject name")
@@ -28,7 +28,7 @@ DETAIL = re.compile(
 
 
 def detail(message: str, handshake: bytes) -> str:
-    """Returns what the certificates say about libcurl's `message`, or an empty string.
+    """Returns the date or the names that explain libcurl's `message`; an empty string if there are none.
 
     ` [certificate valid until 2026-11-27T06:40:09+00:00]`, ` [certificate for example.org, www.example.org]`; with
     `of Example CA` if it is not the server's own certificate. The result matches DETAIL.
@@ -49,7 +49,7 @@ def detail(message: str, handshake: bytes) -> str:
                 return f" [certificate{whose} valid from {certificate.not_valid_before_utc.isoformat()}]"
     except (
         Exception
-    ):  # ValueError, and several of the library's own: a strange certificate must not stop a dispatcher
+    ):  # ValueError and others of the library: a malformed certificate must not stop a dispatcher
         log.debug("A certificate could not be read.", exc_info=True)
     return ""
 
@@ -59,7 +59,7 @@ def chain(handshake: bytes) -> list[Certificate]:
     from cryptography import x509  # 10 MB; most processes never need it
 
     body = handshake[4:]
-    # TLS 1.3 begins with an empty context, and every certificate is followed by its extensions.
+    # In TLS 1.3 the message starts with an empty context, and extensions follow each certificate.
     is_tls13 = int.from_bytes(body[1:4], "big") == len(body) - 4
     at, found = (4 if is_tls13 else 3), []
     while at < len(body):
@@ -72,7 +72,7 @@ def chain(handshake: bytes) -> list[Certificate]:
 
 
 def names_of(certificate: Certificate) -> str:
-    """Returns the names and IP addresses that a certificate is for, as in `a.example, b.example and 7 others`."""
+    """Returns the names and IP addresses in a certificate, such as `a.example, b.example and 7 others`."""
     from cryptography import x509
 
     try:

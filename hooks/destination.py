@@ -29,7 +29,7 @@ def endpoint_url_sql(*, endpoint: str = "e", now: str = "clock_timestamp()") -> 
 
 
 def can_send_sql(*, endpoint: str = "e", now: str = "clock_timestamp()") -> str:
-    """SQL condition: the endpoint is not paused and has a URL. Its hooks wait otherwise."""
+    """SQL condition: the endpoint is not paused and has a URL. Otherwise its hooks wait."""
     return f"{endpoint}.paused_at IS NULL AND {endpoint_url_sql(endpoint=endpoint, now=now)} <> ''"
 
 
@@ -45,7 +45,7 @@ def own_url_as_well_sql(*, endpoint: str = "e", now: str = "clock_timestamp()") 
 
 
 def endpoint_has_no_url(now: datetime, *, endpoint: str = "") -> Q:
-    """Condition on endpoints, or on rows whose relation to one is `endpoint`, such as "endpoint__"."""
+    """Condition: the endpoint has no URL. For rows with a relation to it, `endpoint` is the prefix ("endpoint__")."""
     until = f"{endpoint}override_until"
     is_overridden = Q((f"{until}__gt", now))
     not_overridden = Q((until, None)) | Q((f"{until}__lte", now))

@@ -241,7 +241,7 @@ def explain_refused(host: str, netloc: str, error: str) -> Explanation:
 
 
 def explain_certificate(host: str, authority: str, what: str, value: str) -> Explanation:
-    """Explain a rejected certificate from what it says itself; the arguments are the groups of certificates.DETAIL."""
+    """Explain a rejected certificate by its dates and names; the arguments are the groups of certificates.DETAIL."""
     if what == "for":
         return Explanation(
             f"The certificate of {host} is for another name: {value}.",
@@ -328,13 +328,13 @@ SKIPS = {
 def explain_hook(hook: Hook) -> str:
     """Returns the state of a hook in one sentence, with the last attempt's result."""
     count = f"{hook.attempts_made} of {hook.attempts_allowed}"
-    made = f"{hook.attempts_made} attempt{'s' if hook.attempts_made > 1 else ''}"
+    attempts = f"{hook.attempts_made} attempt{'s' if hook.attempts_made > 1 else ''}"
     match State(hook.state):
         case State.SKIPPED if hook.attempts_made and hook.skip_reason == SkipReason.BY_HAND:
-            return f"Skipped manually after {made}."
+            return f"Skipped manually after {attempts}."
         case State.SKIPPED:
             reason = SKIPS[SkipReason(hook.skip_reason)].format(kind=hook.get_kind_display().lower())
-            return reason.replace("Not sent:", f"Skipped after {made}:") if hook.attempts_made else reason
+            return reason.replace("Not sent:", f"Skipped after {attempts}:") if hook.attempts_made else reason
         case State.QUEUED if waits_for_url(hook):
             return "Not sent yet: the instance has no webhook URL. Set one to send the hook."
         case State.QUEUED:
@@ -342,7 +342,7 @@ def explain_hook(hook: Hook) -> str:
         case State.SENDING:
             return f"Sending now: attempt {hook.attempts_made + 1} of {hook.attempts_allowed}."
         case State.CANCELLED:
-            return f"Cancelled after {made}." if hook.attempts_made else "Cancelled before it was sent."
+            return f"Cancelled after {attempts}." if hook.attempts_made else "Cancelled before it was sent."
         case State.DELIVERED:
             return f"Delivered, attempt {count}: {hook.last_host} responded with 200."
         case State.RETRYING:
@@ -356,7 +356,7 @@ def explain_hook(hook: Hook) -> str:
 
 
 def waits_for_url(hook: Hook) -> bool:
-    """Returns whether an unfinished hook is not sent because there is no URL. Reads the hook's endpoint."""
+    """Returns whether an unfinished hook waits because it has no URL. Reads the hook's endpoint."""
     return not hook.is_finished and hook.endpoint_id is not None and not hook.destination()
 
 

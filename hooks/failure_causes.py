@@ -52,7 +52,10 @@ STATUSES: dict[int, tuple[str, str]] = {
         "the proxy in front of it timed out waiting for your server",
         "Respond with 200 first, then do the work.",
     ),
-    508: ("it detected a loop", "Check where the URL leads: the request comes back to where it began."),
+    508: (
+        "it detected a loop",
+        "Check where your server forwards the request: it returns to a server that it passed.",
+    ),
     # Cloudflare's own status codes; the server behind it sends none of them
     520: (
         "the proxy in front of it could not read your server's response",
@@ -111,7 +114,7 @@ INTERMEDIARIES = (
     Intermediary(
         (own_hooks.STATUS,),
         "it is the API of this site, where the hook would cause further hooks",
-        "Set the webhook URL to your own server, or to a bin to look at its hooks.",
+        "Set the webhook URL to your own server, or to a bin to see the hooks.",
         body=own_hooks.LOOP_DETECTED.encode(),
     ),
     Intermediary(

@@ -32,8 +32,8 @@ NOT_HTTP_BUT_TLS = "not HTTP, but TLS"
 NOT_HTTP_BUT_HTTP2 = "not HTTP/1.1, but HTTP/2"
 
 CERTIFICATE_MESSAGE = bytes([certificates.CERTIFICATE_MESSAGE])
-# Origins (https://host:port) whose certificate was right when this process connected last, in the order of their first
-# use; only the keys count.
+# Origins (https://host:port) whose certificate was valid at this process's last connection, in the order of their first
+# use; the values are unused.
 TRUSTED_ORIGINS: dict[str, None] = {}
 MAX_TRUSTED_ORIGINS = 10_000
 
@@ -120,8 +120,8 @@ class Transfer:
         set_(pycurl.URL, url)
         if url.startswith("https:"):
             self.origin = "/".join(url.split("/", 3)[:3])
-        # libcurl passes the handshake to _debug() only if it is verbose, which costs 5 to 25 µs on a kept connection:
-        # for origins whose certificate was right before, it is not.
+        # libcurl passes the handshake to _debug() only if it is verbose, which costs 5 to 25 µs on a kept connection.
+        # So it is not verbose for origins whose certificate was valid before.
         set_(pycurl.VERBOSE, bool(self.origin) and self.origin not in TRUSTED_ORIGINS)
         # libcurl would shorten /a/../b and write %c3 as %C3; the log shows the URL as it was given.
         set_(pycurl.REQUEST_TARGET, request_target(url))
@@ -281,7 +281,7 @@ class Transfer:
 
 
 def remember_trusted(origin: str) -> None:
-    """Note that an origin's certificate was right, for the next transfers to it."""
+    """Record that an origin's certificate was valid, for the next transfers to it."""
     if origin not in TRUSTED_ORIGINS:
         if len(TRUSTED_ORIGINS) >= MAX_TRUSTED_ORIGINS:
             TRUSTED_ORIGINS.clear()
@@ -345,9 +345,8 @@ def perform(
     """Run one transfer in this thread and close its handle."""
     try:
         transfer.start(url, headers, body)
-        transfer.curl.setopt(
-            pycurl.VERBOSE, bool(transfer.origin)
-        )  # its own connection, so a handshake for certain
+        # a new connection always has a handshake
+        transfer.curl.setopt(pycurl.VERBOSE, bool(transfer.origin))
         for option, value in (options or {}).items():
             transfer.curl.setopt(option, value)
         transfer.curl.perform()

@@ -1,7 +1,7 @@
-"""Recognizes requests to this site that are its own hooks: such a call would cause further hooks without end.
+"""Recognizes requests to this site that are its own hooks: they would cause further hooks in an endless loop.
 
-A hook carries its `webhook-id`, so it is recognized whatever host name, redirect, proxy or forwarder it came through.
-Ids are unguessable and looked up, so a request with another sender's id passes.
+A hook is recognized by its `webhook-id`, also through another host name, a redirect, a proxy or a forwarder. The id is
+unguessable and looked up, so requests with another sender's id are accepted.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from uuid import UUID
 
 from hooks.models import Hook
 
-STATUS = 508  # Loop Detected (RFC 5842, section 7.2)
-# The words that begin the error of such a response; failure_causes.py finds them in the log.
+STATUS = 508  # Loop Detected (RFC 5842 §7.2)
+# The error of such a response starts with this; failure_causes.py finds it in the log.
 LOOP_DETECTED = "Loop detected: this call is a hook of"
 
 

@@ -1,4 +1,4 @@
-"""The verdict on an attempt, and the phase in which it failed. Pages, REST and the admin use both."""
+"""Determines the verdict on an attempt and the phase in which it failed, for pages, REST and the admin."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from hooks import explain
 from hooks.http import NOT_HTTP_BUT_HTTP2, NOT_HTTP_BUT_TLS
 from hooks.models import Attempt, Outcome, Phase, Verdict
 
-MAY_BE_PROCESSED = "Your server took the request; it may have processed it: expect the same webhook-id again."
-# The phase of a timeout, as hooks.http names it; a timeout of the operating system is one of the connection.
+MAY_BE_PROCESSED = (
+    "Your server received the request and may have processed it: expect the same webhook-id again."
+)
+# Error text of a timeout in hooks.http → phase. Others are timeouts of the operating system while connecting.
 TIMEOUT_PHASES = {
     "name lookup": Phase.DNS,
     "connect": Phase.CONNECT,
@@ -21,7 +23,7 @@ TIMEOUT_PHASES = {
 
 
 class Result(Protocol):
-    """What these functions read of an attempt, stored or not: hooks.models.Attempt, hooks.http.Response."""
+    """The result of an attempt, stored (hooks.models.Attempt) or not yet (hooks.http.Response)."""
 
     @property
     def outcome(self) -> str: ...
@@ -34,8 +36,8 @@ class Result(Protocol):
 def verdict_of(result: Result) -> Verdict:
     """Returns one of four verdicts.
 
-    "No complete response": the request was sent on a connection, and nothing or not all of a response came back. The
-    server may have processed it. A server that speaks TLS or HTTP/2 on this port cannot have read it.
+    "No complete response": the request was sent, and no response or a part of one was received, so the server may have
+    processed the request. A server that speaks TLS or HTTP/2 on this port cannot have read it.
     """
     if result.outcome == Outcome.OK:
         return Verdict.DELIVERED
@@ -49,7 +51,7 @@ def verdict_of(result: Result) -> Verdict:
 
 
 def failed_phase(result: Result) -> Phase | None:
-    """Returns the phase in which an attempt failed; None if it has a complete response, or nothing was tried."""
+    """Returns the phase in which an attempt failed; None if it has a complete response or was not tried."""
     match Outcome(result.outcome):
         case Outcome.OK | Outcome.NOT_200 | Outcome.REDIRECT:
             return None
@@ -70,7 +72,7 @@ def failed_phase(result: Result) -> Phase | None:
 
 
 def technical_error(result: Result) -> str:
-    """Returns the error text where it says more than the phase and the explanation do; else an empty string."""
+    """Returns the error text, or an empty string if the phase and the explanation say the same."""
     error = explain.current_words(result.error)
     if result.outcome == Outcome.BLOCKED or (result.outcome == Outcome.TIMEOUT and error in TIMEOUT_PHASES):
         return ""
@@ -78,7 +80,7 @@ def technical_error(result: Result) -> str:
 
 
 def explanation_in_full(attempt: Attempt) -> str:
-    """Returns the sentence of hooks.explain; after a request that may have been processed, it says so."""
+    """Returns the sentence of hooks.explain, and whether the server may have processed the request."""
     sentence = explain.explain(attempt).sentence
     if verdict_of(attempt) == Verdict.NO_COMPLETE_RESPONSE:
         return f"{sentence} {MAY_BE_PROCESSED}"

@@ -1,4 +1,4 @@
-"""Chat ids: `17680561234@c.us` is a person, `17680561234-1479621234@g.us` a group; and the ids of messages."""
+"""Chat ids: `17680561234@c.us` is a contact, `17680561234-1479621234@g.us` a group; and the ids of messages."""
 
 import hashlib
 import re

@@ -50,5 +50,5 @@ def loop_error(number: int | None) -> str:
     whose = f"the webhook URL of {name}" if number is not None else "its webhook URL"
     return (
         f"{own_hooks.LOOP_DETECTED} {name} of this site, and would cause further hooks. "
-        f"Set {whose} to your own server, or to a bin to look at its hooks."
+        f"Set {whose} to your own server, or to a bin to see the hooks."
     )

@@ -75,7 +75,7 @@ Members = Sequence[tuple[str, bool]]
 
 
 def members_of(chat: Chat) -> Members:
-    """Returns the participants of a group; one query, none for a chat with a person."""
+    """Returns the participants of a group; one query, none for a direct chat."""
     if not chat.is_group or chat.pk is None:
         return ()
     return list(

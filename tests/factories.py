@@ -19,7 +19,7 @@ from instances.models import AccountStatus, Instance
 
 
 class Users(factory.django.DjangoModelFactory):
-    """A person with their account, as sign-up makes them; the password is "password"."""
+    """A user with their account, as sign-up creates them; the password is "password"."""
 
     class Meta:
         model = User
@@ -88,7 +88,7 @@ InstanceFactory = cast("Callable[..., Instance]", Instances)
 
 
 def member_of(account: Account, role: str, email: str = "") -> User:
-    """A person who was invited into the account and has accepted; `role` is "manager" or "viewer"."""
+    """A user who has accepted an invitation to the account; `role` is "manager" or "viewer"."""
     user = UserFactory(email=email) if email else UserFactory()
     _, token = members.invite(account, email=user.email, role=role, acting_user=account.owner)
     return members.accept(token, acting_user=user).user

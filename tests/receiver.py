@@ -21,7 +21,7 @@ Answer = tuple[int, Mapping[str, str], bytes]
 
 @dataclass(frozen=True)
 class Received:
-    """One request as it came: `path` with its query, `headers` under lower-case names, `body` in bytes."""
+    """One request as received: `path` with its query, `headers` by lower-case name, `body` in bytes."""
 
     method: str
     path: str

@@ -56,24 +56,39 @@ WORDS = (
     "of the house",
     "hungry",
     "harvest(?:s|ed)?",
+    "everybody",
+    "by hand",
+    "by way of",
+    "wh(?:ere|ile) there is one",
+    "as (?:it|they) came",
+    "kept in step",
+    "nothing but",
+    "has had its",
+    "no longer so",
+    "look(?:s|ed|ing)? after",
+    "work(?:s|ed)? (?:it |them )?off",
+    "by the thousand",
 )
 # Names that are found wherever they are used.
 NAMES = (
     "let_in", "look_around", "borrow_address", "own_url_too", "pause_was_told", "go_on",
     "sit_down", "stand_up", "take_in", "left_out", "retry_seats", "was_right", "locked_out", "come_in",
-    "sent_before", "changes_asked", "more_settings", "instances_of", "MindForm", "Deed",
+    "sent_before", "changes_asked", "more_settings", "instances_of", "MindForm", "Deed", "has_had_its_chance",
+    "paused_and_not_told", "ask_to_drop", "THEIRS", "AnswerClass", "CLOCKS_APART", "happened_since", "happened_before",
+    "LOOKED_AT", "url_fault", "write_people", "wanted_delay", "not_known",
 )  # fmt: skip
 # Words that are plain as such, but no name for a function or a class.
 DEFINITIONS = (
     "Seat", "seats", "Bell", "ring", "heard", "suspect", "keepers", "ill", "guesses", "minds", "chief", "More",
     "asked", "made", "moments", "tell", "told", "telling", "patience", "touch", "gone", "guarded", "looking",
-    "fates",
+    "fates", "person", "settled", "is_settled", "strangers",
 )  # fmt: skip
 # Names of modules, with or without test_ before them; those of CONTRACT_MODULES only in instances/contract.
 MODULES = {
     "gone", "telling", "many", "words", "loops", "minds", "sent_before", "acting", "outbound", "guesses",
     "more_settings", "changes_asked", "moments", "guarded", "silence", "looking", "own_data", "leaving",
     "answers", "streams", "figures", "values", "rows", "linking", "listing", "shown",
+    "not_known", "people",
 }  # fmt: skip
 CONTRACT_MODULES = {"cards", "contents", "control", "history", "reading"}
 

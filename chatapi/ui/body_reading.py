@@ -31,7 +31,7 @@ UTF8 = {"utf-8", "utf-8-sig", "ascii"}  # a body that declares ASCII is read as 
 class ReadableBody(NamedTuple):
     """`text`: U+FFFD stands for bytes that are not text. `is_text`: there are none of these, and no NUL.
 
-    `decoded_from`: `gzip, windows-1251`, the codings and the charset; empty if the body is UTF-8 as it came.
+    `decoded_from`: `gzip, windows-1251`, the codings and the charset; empty if the body was sent as UTF-8.
     `note`: what is missing from the text and why, in sentences; empty if nothing is.
     """
 

@@ -102,7 +102,7 @@ def pause(endpoint: Endpoint, *, acting_user: ActingUser) -> Endpoint:
 
 
 def pause_failing(endpoint: Endpoint, *, before: datetime) -> Endpoint | None:
-    """Pause an endpoint whose attempts have all failed since `before` or earlier; None if that is no longer so."""
+    """Pause an endpoint whose attempts have all failed since `before` or earlier; None if they have not."""
     with transaction.atomic():
         row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
         if row.paused_at is not None or row.failing_since is None or row.failing_since > before:

@@ -27,7 +27,7 @@ def hold(endpoint: Endpoint, *, at: datetime) -> None:
 
 
 def release(endpoint: Endpoint, *, at: datetime) -> None:
-    """Resume the endpoint. If it was paused before `at`, when hold() was called, it is paused by hand again."""
+    """Resume the endpoint. If it was already paused before `at` (see hold()), it stays paused, as BY_HAND."""
     row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
     if row.pause_reason != PauseReason.STOPPED or row.paused_at is None:
         return

@@ -25,21 +25,21 @@ PHONE = "15550000000@c.us"
 
 
 class LoadTestAccountTaken(Exception):
-    """A person has signed up with the load test's e-mail address. The text is a sentence for the command line."""
+    """A user has signed up with the load test's e-mail address; str() is a sentence for the command line."""
 
 
 def load_test_account() -> Account:
     """Returns the account of the load-test instances, created if needed.
 
     Raises:
-        LoadTestAccountTaken: the account belongs to a person.
+        LoadTestAccountTaken: the account belongs to a user.
     """
     user = User.objects.filter(email=OWNER).first()
     if user is None:
         return sign_up(OWNER, password=None, name="Load test")
     if user.has_usable_password():
         raise LoadTestAccountTaken(
-            f"The account {OWNER} has a password, so it belongs to a person and is not used."
+            f"The account {OWNER} has a password, so it belongs to a user and is not used."
         )
     return user.account
 

@@ -73,7 +73,7 @@ def respond(request: HttpRequest, name: str, number: str | None) -> HttpResponse
         )
         response = json_response({"error": DATABASE_UNAVAILABLE}, 503)
         response.headers["Retry-After"] = "5"
-    except Exception:  # clients of the contract can parse nothing but JSON
+    except Exception:  # clients of the contract can parse only JSON
         log.exception("The method %s of the wire contract failed", name)
         response = json_response({"error": INTERNAL}, 500)
     requests.discard_body(request)

@@ -55,7 +55,7 @@ class SandboxContact(models.Model):
 class SandboxReceipt(models.Model):
     """The next ack that a contact will send for a message; due_at is null if the contact's behaviour prevents it.
 
-    A message to a person has a row only while an ack is due at some time; the rest follows from the message and the
+    A message to a contact has a row only while an ack is due at some time; the rest follows from the message and the
     contact. A message to a group has a row for every member who has not read it, because the group's ack follows the
     last member's.
     """

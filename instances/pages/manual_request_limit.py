@@ -13,7 +13,7 @@ from instances.limits import rate_counters
 from instances.limits.thread_slots import ThreadSlots
 
 AT_ONCE = 16  # per web process
-AT_ONCE_PER_PERSON = 4
+AT_ONCE_PER_USER = 4
 A_MINUTE = 120  # per user; one step of a forwarding, of up to ten requests, counts as one
 
 
@@ -21,16 +21,16 @@ class TooMany(ValueError):
     """The request was not sent; str() is the error message, with the time of the next try."""
 
 
-_slots = ThreadSlots(AT_ONCE, AT_ONCE_PER_PERSON)
+_slots = ThreadSlots(AT_ONCE, AT_ONCE_PER_USER)
 
 
 @contextmanager
-def place(person: Any) -> Iterator[None]:
+def place(user: Any) -> Iterator[None]:
     """Allows one request within the `with` block. Raises TooMany."""
-    with _slots.hold(person.pk) as is_free:
+    with _slots.hold(user.pk) as is_free:
         if not is_free:
             raise TooMany("Too many requests are under way at this moment. Try again in some seconds.")
-        if rate_counters.add("outbound", person.pk) > A_MINUTE:
+        if rate_counters.add("outbound", user.pk) > A_MINUTE:
             raise TooMany(
                 f"These are more than {A_MINUTE} requests in a minute. "
                 f"Try again in {rate_counters.seconds_left()} seconds."

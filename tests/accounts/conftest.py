@@ -1,4 +1,4 @@
-"""Alice and dora, who have signed up. No login attempts are counted at the start of a test.
+"""Alice and Dora, who have signed up. The counter of sign-in attempts is empty at the start of a test.
 
 allauth keeps its counts of attempts in the cache of the process.
 """
@@ -11,7 +11,7 @@ from accounts.models import Account, User
 
 
 @pytest.fixture(autouse=True)
-def nobody_counted() -> None:
+def no_counted_attempts() -> None:
     cache.clear()
 
 

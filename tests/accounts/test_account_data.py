@@ -1,4 +1,4 @@
-"""One's own data: the export, whole and without secrets, and the end of the account, of which nothing is left."""
+"""The export of an account's data, complete and without secrets, and the deletion of an account."""
 
 import json
 
@@ -50,13 +50,13 @@ def client(alice: Account) -> Client:
     return client
 
 
-def test_the_export_holds_everything_of_the_account(client: Client, instance: Instance) -> None:
-    answer = client.get(reverse("account-export"))
+def test_the_export_contains_all_data_of_the_account(client: Client, instance: Instance) -> None:
+    response = client.get(reverse("account-export"))
 
-    text = b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]
+    text = b"".join(response.streaming_content).decode()  # type: ignore[attr-defined]
     data = json.loads(text)
     (only,) = data["instances"]
-    assert answer["Content-Disposition"].startswith('attachment; filename="chat-api-')
+    assert response["Content-Disposition"].startswith('attachment; filename="chat-api-')
     assert (data["account"]["email"], data["account"]["name"]) == ("alice@example.org", "Shop")
     assert [(row["days"], row["amount"]) for row in data["payments"]] == [(30, "19.00")]
     assert [(row["user__email"], row["role"]) for row in data["members"]] == [("vera@example.org", "viewer")]
@@ -68,22 +68,20 @@ def test_the_export_holds_everything_of_the_account(client: Client, instance: In
     assert [capture["method"] for capture in only["captures"]] == ["POST"]
 
 
-def test_the_export_holds_no_secret(client: Client, instance: Instance) -> None:
+def test_the_export_contains_no_secret(client: Client, instance: Instance) -> None:
     text = b"".join(client.get(reverse("account-export")).streaming_content).decode()  # type: ignore[attr-defined]
 
     for secret in (instance.token, instance.endpoint.secret, AccountKey.objects.get().digest, "password"):
         assert secret not in text
 
 
-def test_the_export_of_an_empty_account_can_be_read(client: Client) -> None:
+def test_export_of_an_empty_account(client: Client) -> None:
     text = b"".join(client.get(reverse("account-export")).streaming_content)  # type: ignore[attr-defined]
 
     assert json.loads(text)["instances"] == []
 
 
-def test_the_export_is_read_in_pieces(
-    client: Client, instance: Instance, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_export_is_streamed(client: Client, instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chatapi.account_data.export.ROWS_PER_QUERY", 2)
     for number in range(5):
         receive_message(instance, sender="17680561234", body=f"no. {number}")
@@ -98,7 +96,7 @@ def test_the_export_is_read_in_pieces(
 
 
 @pytest.mark.parametrize("name", ["account-export", "account-delete"])
-def test_before_it_one_shows_the_password_again(alice: Account, name: str) -> None:
+def test_requires_the_password_again(alice: Account, name: str) -> None:
     client = Client()
     client.force_login(alice.owner)
 
@@ -110,7 +108,7 @@ def test_before_it_one_shows_the_password_again(alice: Account, name: str) -> No
     assert client.get(reverse(name)).status_code == 200
 
 
-def test_the_page_says_what_goes(client: Client, instance: Instance) -> None:
+def test_the_page_lists_what_is_deleted(client: Client, instance: Instance) -> None:
     page = client.get(reverse("account-delete")).content.decode()
 
     for words in ("1 instance</b>", "the record of 1 payment</b>", "the access of 1 member</b>"):
@@ -125,7 +123,7 @@ def test_a_wrong_address_deletes_nothing(client: Client, instance: Instance, typ
     assert (Account.objects.filter(name="Shop").count(), Instance.objects.count()) == (1, 1)
 
 
-def test_nothing_is_left_of_a_deleted_account(client: Client, instance: Instance) -> None:
+def test_deletion_removes_all_data_of_the_account(client: Client, instance: Instance) -> None:
     bob = InstanceFactory()
 
     page = client.post(reverse("account-delete"), {"email": " Alice@Example.org "}, follow=True)
@@ -140,7 +138,7 @@ def test_nothing_is_left_of_a_deleted_account(client: Client, instance: Instance
     assert User.objects.filter(email="vera@example.org").exists()  # a member keeps their own account
 
 
-def test_deleting_signs_out_everywhere(client: Client, alice: Account) -> None:
+def test_deletion_ends_all_sessions(client: Client, alice: Account) -> None:
     elsewhere = Client()
     elsewhere.post(reverse("account_login"), {"login": "alice@example.org", "password": PASSWORD})
     elsewhere.get(reverse("accounts:account"))
@@ -151,7 +149,7 @@ def test_deleting_signs_out_everywhere(client: Client, alice: Account) -> None:
     assert not Session.objects.filter(session_key=elsewhere.session.session_key).exists()
 
 
-def test_the_address_is_free_again(client: Client, alice: Account) -> None:
+def test_the_address_can_be_used_again(client: Client, alice: Account) -> None:
     client.post(reverse("account-delete"), {"email": "alice@example.org"})
 
     assert sign_up("alice@example.org", password=PASSWORD).pk != alice.pk

@@ -1,4 +1,4 @@
-"""The account page and its siblings: for the signed-in alone, each for their own."""
+"""The account pages: only for signed-in users, and each user sees only their own."""
 
 import re
 from decimal import Decimal
@@ -18,22 +18,22 @@ pytestmark = pytest.mark.django_db
 @pytest.mark.parametrize(
     "name", ["accounts:account", "mfa_index", "usersessions_list", "account_change_password"]
 )
-def test_strangers_are_sent_to_the_sign_in_page(client: Client, name: str) -> None:
-    answer = client.get(reverse(name))
+def test_signed_out_users_are_redirected_to_sign_in(client: Client, name: str) -> None:
+    response = client.get(reverse(name))
 
-    assert (answer.status_code, answer["Location"]) == (302, f"/accounts/login/?next={reverse(name)}")
+    assert (response.status_code, response["Location"]) == (302, f"/accounts/login/?next={reverse(name)}")
 
 
 @pytest.mark.parametrize(
     "name", ["accounts:account", "mfa_index", "usersessions_list", "account_change_password"]
 )
-def test_people_see_the_pages_of_their_account(client: Client, alice: Account, name: str) -> None:
+def test_users_see_the_pages_of_their_account(client: Client, alice: Account, name: str) -> None:
     client.force_login(alice.owner)
 
     assert client.get(reverse(name)).status_code == 200
 
 
-def test_the_page_shows_ones_own_payments_and_no_others(client: Client, alice: Account) -> None:
+def test_the_page_shows_only_own_payments(client: Client, alice: Account) -> None:
     bob = sign_up("bob@example.org", password="correct horse 9")
     record_payment(alice, instance_id=None, days=30, amount=Decimal("19.25"), acting_user=None)
     record_payment(bob, instance_id=None, days=30, amount=Decimal("47.75"), acting_user=None)
@@ -48,29 +48,29 @@ def test_the_page_shows_ones_own_payments_and_no_others(client: Client, alice: A
 def test_a_new_key_is_shown_once(client: Client, alice: Account) -> None:
     client.force_login(alice.owner)
 
-    answer = client.post(reverse("accounts:rotate-key"))
+    response = client.post(reverse("accounts:rotate-key"))
 
-    (plaintext,) = set(re.findall(r"uid_[A-Za-z0-9]{40}", answer.content.decode()))
+    (plaintext,) = set(re.findall(r"uid_[A-Za-z0-9]{40}", response.content.decode()))
     assert AccountKey.objects.verify(plaintext) == alice
-    assert "no-store" in answer["Cache-Control"]
+    assert "no-store" in response["Cache-Control"]
     page = client.get(reverse("accounts:account")).content.decode()
     assert plaintext not in page
     assert f"{plaintext[:12]}…" in page
 
 
-def test_looking_at_the_address_of_rotation_makes_no_key(client: Client, alice: Account) -> None:
+def test_get_creates_no_key(client: Client, alice: Account) -> None:
     client.force_login(alice.owner)
 
     assert client.get(reverse("accounts:rotate-key")).status_code == 405
     assert AccountKey.objects.count() == 0
 
 
-def test_a_stranger_rotates_nothing(client: Client, alice: Account) -> None:
+def test_signed_out_users_cannot_rotate_the_key(client: Client, alice: Account) -> None:
     assert client.post(reverse("accounts:rotate-key")).status_code == 302
     assert AccountKey.objects.count() == 0
 
 
-def test_rotation_needs_the_token_of_the_form(alice: Account) -> None:
+def test_rotation_requires_the_csrf_token(alice: Account) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(alice.owner)
 
@@ -78,17 +78,17 @@ def test_rotation_needs_the_token_of_the_form(alice: Account) -> None:
     assert AccountKey.objects.count() == 0
 
 
-def test_staff_find_an_account_by_the_beginning_of_its_key(client: Client, alice: Account) -> None:
+def test_staff_find_an_account_by_the_prefix_of_its_key(client: Client, alice: Account) -> None:
     bob = sign_up("bob@example.org", password="correct horse 9")
     key, _ = issue_key(alice, acting_user=alice.owner)
     issue_key(bob, acting_user=bob.owner)
     client.force_login(User.objects.create_superuser("charlie@example.org", "correct horse 9"))
 
     for name in ("accountkey", "account"):
-        answer = client.get(reverse(f"admin:accounts_{name}_changelist"), {"q": key.prefix})
-        assert answer.status_code == 200
-        assert "alice@example.org" in answer.content.decode()
-        assert "bob@example.org" not in answer.content.decode()
+        response = client.get(reverse(f"admin:accounts_{name}_changelist"), {"q": key.prefix})
+        assert response.status_code == 200
+        assert "alice@example.org" in response.content.decode()
+        assert "bob@example.org" not in response.content.decode()
 
 
 def test_staff_never_see_a_digest(client: Client, alice: Account) -> None:
@@ -100,13 +100,13 @@ def test_staff_never_see_a_digest(client: Client, alice: Account) -> None:
         assert key.digest not in client.get(reverse(address, args=arguments)).content.decode()
 
 
-def test_the_admin_sends_strangers_to_the_one_sign_in_page(client: Client) -> None:
-    answer = client.get("/admin/", follow=True)
+def test_the_admin_redirects_signed_out_users_to_sign_in(client: Client) -> None:
+    response = client.get("/admin/", follow=True)
 
-    assert answer.request["PATH_INFO"] == reverse("account_login")
+    assert response.request["PATH_INFO"] == reverse("account_login")
 
 
-def test_a_name_stands_on_one_line_for_it_is_in_the_subject_of_mails(client: Client) -> None:
+def test_a_name_is_stored_as_one_line_for_the_subject_of_mails(client: Client) -> None:
     alice = sign_up("alice@example.org", password="correct horse 9")
     client.force_login(alice.owner)
     client.post("/account/name/", {"name": "Shop\r\nBcc: bob@example.org"})

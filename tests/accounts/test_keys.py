@@ -1,4 +1,4 @@
-"""The account key `uid`: shown once, kept as a digest, found by its beginning, rotated, revoked."""
+"""The account key `uid`: shown once, stored as a digest, listed by its prefix, rotated, revoked."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -22,14 +22,14 @@ def test_a_key_is_uid_and_forty_letters_or_digits(alice: Account) -> None:
     assert key.digest == key_digest(plaintext)
 
 
-def test_the_text_of_a_key_is_kept_nowhere(alice: Account) -> None:
+def test_the_text_of_a_key_is_not_stored(alice: Account) -> None:
     _, plaintext = issue_key(alice, acting_user=alice.owner)
 
     kept = AccountKey.objects.values_list().get()
     assert not [value for value in kept if plaintext in str(value)]
 
 
-def test_a_key_opens_its_account_and_no_other(alice: Account) -> None:
+def test_a_key_authenticates_only_its_account(alice: Account) -> None:
     bob = sign_up("bob@example.org", password="correct horse 9")
     _, of_alice = issue_key(alice, acting_user=alice.owner)
     _, of_bob = issue_key(bob, acting_user=bob.owner)
@@ -39,14 +39,14 @@ def test_a_key_opens_its_account_and_no_other(alice: Account) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["", "uid_", "uid_" + "a" * 40, "\x00", "é" * 50])
-def test_a_wrong_key_opens_nothing(alice: Account, wrong: str) -> None:
+def test_a_wrong_key_is_refused(alice: Account, wrong: str) -> None:
     issue_key(alice, acting_user=alice.owner)
 
     assert AccountKey.objects.verify(wrong) is None
     assert authenticate_key(wrong) is None
 
 
-def test_the_beginning_of_a_key_opens_nothing(alice: Account) -> None:
+def test_the_prefix_of_a_key_is_refused(alice: Account) -> None:
     key, plaintext = issue_key(alice, acting_user=alice.owner)
 
     assert AccountKey.objects.verify(key.prefix) is None
@@ -54,7 +54,7 @@ def test_the_beginning_of_a_key_opens_nothing(alice: Account) -> None:
     assert AccountKey.objects.verify(plaintext + " ") is None
 
 
-def test_rotating_revokes_every_key_and_issues_one(alice: Account) -> None:
+def test_rotation_revokes_all_keys_and_issues_one(alice: Account) -> None:
     _, first = issue_key(alice, acting_user=alice.owner)
     _, second = issue_key(alice, acting_user=alice.owner)
 
@@ -64,7 +64,7 @@ def test_rotating_revokes_every_key_and_issues_one(alice: Account) -> None:
     assert list(AccountKey.objects.filter(revoked_at=None)) == [key]
 
 
-def test_rotating_leaves_the_keys_of_others_alone(alice: Account) -> None:
+def test_rotation_does_not_revoke_keys_of_other_accounts(alice: Account) -> None:
     bob = sign_up("bob@example.org", password="correct horse 9")
     _, of_bob = issue_key(bob, acting_user=bob.owner)
 
@@ -73,7 +73,7 @@ def test_rotating_leaves_the_keys_of_others_alone(alice: Account) -> None:
     assert AccountKey.objects.verify(of_bob) == bob
 
 
-def test_the_key_of_a_blocked_account_opens_nothing(alice: Account) -> None:
+def test_the_key_of_a_blocked_account_is_refused(alice: Account) -> None:
     _, plaintext = issue_key(alice, acting_user=alice.owner)
 
     Account.objects.filter(pk=alice.pk).update(blocked_at=NOON)
@@ -81,7 +81,7 @@ def test_the_key_of_a_blocked_account_opens_nothing(alice: Account) -> None:
     assert AccountKey.objects.verify(plaintext) is None
 
 
-def test_the_key_of_a_person_who_may_not_sign_in_opens_nothing(alice: Account) -> None:
+def test_the_key_of_an_inactive_user_is_refused(alice: Account) -> None:
     _, plaintext = issue_key(alice, acting_user=alice.owner)
     charlie = User.objects.create_superuser("charlie@example.org", "correct horse 9")
 
@@ -90,7 +90,7 @@ def test_the_key_of_a_person_who_may_not_sign_in_opens_nothing(alice: Account) -
     assert AccountKey.objects.verify(plaintext) is None
 
 
-def test_looking_a_key_up_writes_nothing(alice: Account) -> None:
+def test_verifying_a_key_writes_nothing(alice: Account) -> None:
     _, plaintext = issue_key(alice, acting_user=alice.owner)
 
     AccountKey.objects.verify(plaintext)
@@ -98,7 +98,7 @@ def test_looking_a_key_up_writes_nothing(alice: Account) -> None:
     assert AccountKey.objects.get().last_used_at is None
 
 
-def test_the_use_of_a_key_is_noted_once_a_minute(alice: Account) -> None:
+def test_the_use_of_a_key_is_recorded_once_a_minute(alice: Account) -> None:
     _, plaintext = issue_key(alice, acting_user=alice.owner)
     noted = []
     with time_machine.travel(NOON, tick=False) as clock:

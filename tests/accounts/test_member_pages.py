@@ -1,4 +1,4 @@
-"""The pages of members: inviting by mail or by a link to copy, accepting as the right person, leaving."""
+"""The pages of members: invite by mail or by a link, accept as the invited user, leave."""
 
 import re
 from smtplib import SMTPException
@@ -32,7 +32,7 @@ def browser(user: User) -> Client:
 
 
 def invite(alice: Account, email: str = "dora@example.org", role: str = "viewer") -> str:
-    """The page that answers."""
+    """The page of the response."""
     return browser(alice.owner).post(MEMBERS, {"email": email, "role": role}, follow=True).content.decode()
 
 
@@ -46,7 +46,7 @@ def test_without_mail_the_owner_sees_the_link_once(alice: Account) -> None:
     assert Client().get(link).status_code == 200
 
 
-def test_with_mail_the_link_is_mailed_and_not_shown(alice: Account, settings: Settings) -> None:
+def test_with_mail_the_link_is_sent_and_not_shown(alice: Account, settings: Settings) -> None:
     settings.EMAIL_URL = "smtp://mail.example.org"
 
     page = invite(alice)
@@ -58,7 +58,7 @@ def test_with_mail_the_link_is_mailed_and_not_shown(alice: Account, settings: Se
     assert link not in page
 
 
-def test_a_mail_that_cannot_be_sent_leaves_the_link_to_copy(
+def test_if_the_mail_fails_the_link_is_shown(
     alice: Account, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> int:
@@ -83,22 +83,22 @@ def test_a_mail_that_cannot_be_sent_leaves_the_link_to_copy(
         ("alice@example.org", "viewer", "This address belongs to the owner of the account."),
     ],
 )
-def test_a_wrong_invitation_says_what_is_wrong(alice: Account, email: str, role: str, said: str) -> None:
+def test_an_invalid_invitation_is_explained(alice: Account, email: str, role: str, said: str) -> None:
     assert said in invite(alice, email, role)
     assert Invitation.objects.count() == 0
 
 
-def test_the_link_leads_strangers_to_the_sign_in_and_back(alice: Account, dora: User) -> None:
+def test_signed_out_users_sign_in_and_return_to_the_link(alice: Account, dora: User) -> None:
     _, token = members.invite(alice, email=dora.email, role="viewer", acting_user=alice.owner)
     client = Client()
 
     page = client.get(reverse("accounts:invitation"), {"token": token}).content.decode()
     (login,) = re.findall(r'href="(/accounts/login/\?next=[^"]+)"', page)
-    answer = client.post(login, {"login": dora.email, "password": "correct horse 9"}, follow=True)
+    response = client.post(login, {"login": dora.email, "password": "correct horse 9"}, follow=True)
 
     assert "Alice&#x27;s shop" in page
-    assert answer.request["PATH_INFO"] == reverse("accounts:invitation")
-    assert "Accept" in answer.content.decode()
+    assert response.request["PATH_INFO"] == reverse("accounts:invitation")
+    assert "Accept" in response.content.decode()
 
 
 def test_accepting_makes_the_instances_visible(alice: Account, dora: User) -> None:
@@ -112,7 +112,7 @@ def test_accepting_makes_the_instances_visible(alice: Account, dora: User) -> No
     assert list(Instance.objects.visible_to(dora)) == [instance]
 
 
-def test_somebody_else_is_told_whom_the_link_is_for(alice: Account, dora: User) -> None:
+def test_other_users_see_for_whom_the_link_is(alice: Account, dora: User) -> None:
     _, token = members.invite(alice, email="emil@example.org", role="viewer", acting_user=alice.owner)
 
     page = browser(dora).get(reverse("accounts:invitation"), {"token": token}).content.decode()
@@ -125,19 +125,19 @@ def test_somebody_else_is_told_whom_the_link_is_for(alice: Account, dora: User) 
     assert Member.objects.count() == 0
 
 
-def test_a_link_that_has_ended_says_so(alice: Account) -> None:
+def test_an_expired_link_is_explained(alice: Account) -> None:
     invitation, token = members.invite(
         alice, email="dora@example.org", role="viewer", acting_user=alice.owner
     )
     browser(alice.owner).post(reverse("accounts:invitation-revoke", args=[invitation.pk]))
 
-    answer = Client().get(reverse("accounts:invitation"), {"token": token})
+    response = Client().get(reverse("accounts:invitation"), {"token": token})
 
-    assert answer.status_code == 404
-    assert "This link is not valid" in answer.content.decode()
+    assert response.status_code == 404
+    assert "This link is not valid" in response.content.decode()
 
 
-def test_the_owner_changes_a_role_and_takes_a_member_out(alice: Account) -> None:
+def test_the_owner_changes_a_role_and_removes_a_member(alice: Account) -> None:
     member = Member.objects.get(user=member_of(alice, "viewer"))
     client = browser(alice.owner)
 
@@ -160,7 +160,7 @@ def test_a_member_leaves(alice: Account) -> None:
     assert not Member.objects.exists()
 
 
-def test_a_manager_makes_an_instance_in_the_account_they_choose(alice: Account) -> None:
+def test_a_manager_creates_an_instance_in_the_chosen_account(alice: Account) -> None:
     manager = member_of(alice, "manager")
     client = browser(manager)
 
@@ -176,9 +176,7 @@ def test_a_manager_makes_an_instance_in_the_account_they_choose(alice: Account) 
 
 
 @pytest.mark.parametrize("role", ["viewer", None])
-def test_who_manages_no_other_account_is_not_asked_and_gets_their_own(
-    alice: Account, dora: User, role: str
-) -> None:
+def test_without_managed_accounts_the_own_account_is_used(alice: Account, dora: User, role: str) -> None:
     user = member_of(alice, role, "emil@example.org") if role else dora
     client = browser(user)
 

@@ -1,4 +1,4 @@
-"""Members of an account: invited, accepted, cancelled, changed, gone; and what each may see and change."""
+"""Members of an account: invite, accept, cancel, change, remove; and what each role may see and change."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
 NOON = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 
 
-def test_an_invitation_that_is_accepted_makes_a_member(alice: Account, dora: User) -> None:
+def test_accepting_an_invitation_creates_a_member(alice: Account, dora: User) -> None:
     invitation, token = members.invite(
         alice, email=" Dora@Example.org ", role="viewer", acting_user=alice.owner
     )
@@ -27,13 +27,13 @@ def test_an_invitation_that_is_accepted_makes_a_member(alice: Account, dora: Use
     assert invitation.accepted_at is not None
 
 
-def test_the_token_is_kept_nowhere(alice: Account) -> None:
+def test_the_token_is_not_stored(alice: Account) -> None:
     _, token = members.invite(alice, email="dora@example.org", role="viewer", acting_user=alice.owner)
 
     assert not [value for value in Invitation.objects.values_list().get() if token in str(value)]
 
 
-def test_an_invitation_is_accepted_once(alice: Account, dora: User) -> None:
+def test_an_invitation_can_be_accepted_once(alice: Account, dora: User) -> None:
     _, token = members.invite(alice, email=dora.email, role="viewer", acting_user=alice.owner)
     members.remove(members.accept(token, acting_user=dora), acting_user=alice.owner)
 
@@ -51,7 +51,7 @@ def test_an_invitation_is_for_one_address(alice: Account, dora: User) -> None:
     assert Member.objects.count() == 0
 
 
-def test_an_invitation_lives_for_seven_days(alice: Account, dora: User) -> None:
+def test_an_invitation_expires_after_seven_days(alice: Account, dora: User) -> None:
     with time_machine.travel(NOON, tick=False) as clock:
         _, token = members.invite(alice, email=dora.email, role="viewer", acting_user=alice.owner)
         clock.shift(timedelta(days=7))
@@ -61,7 +61,7 @@ def test_an_invitation_lives_for_seven_days(alice: Account, dora: User) -> None:
         assert members.accept(token, acting_user=dora).user == dora
 
 
-def test_an_invitation_that_was_taken_back_opens_nothing(alice: Account, dora: User) -> None:
+def test_a_cancelled_invitation_cannot_be_accepted(alice: Account, dora: User) -> None:
     invitation, token = members.invite(alice, email=dora.email, role="viewer", acting_user=alice.owner)
 
     members.revoke(invitation, acting_user=alice.owner)
@@ -72,14 +72,14 @@ def test_an_invitation_that_was_taken_back_opens_nothing(alice: Account, dora: U
 
 
 @pytest.mark.parametrize("wrong", ["", "x", "é\x7f"])
-def test_a_wrong_token_opens_nothing(alice: Account, dora: User, wrong: str) -> None:
+def test_a_wrong_token_cannot_be_accepted(alice: Account, dora: User, wrong: str) -> None:
     members.invite(alice, email=dora.email, role="viewer", acting_user=alice.owner)
 
     with pytest.raises(members.NotInvited):
         members.accept(wrong, acting_user=dora)
 
 
-def test_a_second_invitation_to_an_address_ends_the_first(alice: Account, dora: User) -> None:
+def test_a_second_invitation_to_an_address_revokes_the_first(alice: Account, dora: User) -> None:
     _, first = members.invite(alice, email=dora.email, role="viewer", acting_user=alice.owner)
     _, second = members.invite(alice, email=dora.email, role="manager", acting_user=alice.owner)
 
@@ -88,7 +88,7 @@ def test_a_second_invitation_to_an_address_ends_the_first(alice: Account, dora: 
     assert members.accept(second, acting_user=dora).role == Role.MANAGER
 
 
-def test_the_owner_and_members_are_not_invited(alice: Account, dora: User) -> None:
+def test_the_owner_and_members_cannot_be_invited(alice: Account, dora: User) -> None:
     member_of(alice, "viewer", "emil@example.org")
 
     for email, said in (
@@ -111,7 +111,7 @@ def test_an_account_has_at_most_fifty_members(alice: Account, monkeypatch: pytes
         members.invite(alice, email="emil@example.org", role="viewer", acting_user=alice.owner)
 
 
-def test_who_may_look_and_who_may_change(alice: Account) -> None:
+def test_which_roles_may_see_and_change(alice: Account) -> None:
     instance = InstanceFactory(owner=alice)
     elsewhere = InstanceFactory()
     manager, viewer = member_of(alice, "manager"), member_of(alice, "viewer")
@@ -136,7 +136,7 @@ def test_who_may_look_and_who_may_change(alice: Account) -> None:
     assert list(Instance.objects.visible_to(elsewhere.owner.owner)) == [elsewhere]
 
 
-def test_a_manager_who_becomes_a_viewer_may_look_alone(alice: Account, dora: User) -> None:
+def test_a_manager_who_becomes_a_viewer_may_only_read(alice: Account, dora: User) -> None:
     instance = InstanceFactory(owner=alice)
     member = Member.objects.get(user=member_of(alice, "manager"))
 
@@ -146,7 +146,7 @@ def test_a_manager_who_becomes_a_viewer_may_look_alone(alice: Account, dora: Use
     assert not Instance.objects.changeable_by(member.user).exists()
 
 
-def test_a_member_who_is_taken_out_sees_nothing(alice: Account) -> None:
+def test_a_removed_member_sees_nothing(alice: Account) -> None:
     InstanceFactory(owner=alice)
     member = Member.objects.get(user=member_of(alice, "manager"))
 
@@ -155,10 +155,8 @@ def test_a_member_who_is_taken_out_sees_nothing(alice: Account) -> None:
     assert not Instance.objects.visible_to(member.user).exists()
 
 
-def test_an_account_sends_only_so_many_invitations_a_day(
-    alice: Account, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each cancelled and renewed invitation is another mail to a person who never asked for one."""
+def test_the_limit_of_invitations_per_day(alice: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each cancelled and repeated invitation is another unsolicited mail."""
     monkeypatch.setattr(members, "MAX_INVITATIONS_PER_DAY", 2)
     with time_machine.travel(NOON, tick=False):
         for _ in range(2):

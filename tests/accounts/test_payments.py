@@ -1,4 +1,4 @@
-"""Payments: written down whole, checked by the database, seen by their own account alone."""
+"""Payments: stored completely, checked by the database, visible only in their own account."""
 
 from decimal import Decimal
 
@@ -12,7 +12,7 @@ from accounts.models import Account, Payment
 pytestmark = pytest.mark.django_db
 
 
-def test_a_payment_is_written_down_with_who_did_it(alice: Account) -> None:
+def test_a_payment_is_recorded_with_the_acting_user(alice: Account) -> None:
     payment = record_payment(
         alice, instance_id=None, days=30, amount=Decimal("19.00"), note="Card", acting_user=alice.owner
     )
@@ -32,7 +32,9 @@ def test_a_payment_is_written_down_with_who_did_it(alice: Account) -> None:
         ({"currency": "$"}, "payment_currency_code"),
     ],
 )
-def test_the_database_refuses_nonsense(alice: Account, wrong: dict[str, object], constraint: str) -> None:
+def test_the_database_refuses_invalid_payments(
+    alice: Account, wrong: dict[str, object], constraint: str
+) -> None:
     given = {"days": 30, "amount": Decimal("19.00"), "currency": "USD", **wrong}
 
     with pytest.raises(IntegrityError, match=constraint), transaction.atomic():
@@ -40,7 +42,7 @@ def test_the_database_refuses_nonsense(alice: Account, wrong: dict[str, object],
     assert Payment.objects.count() == 0
 
 
-def test_people_see_their_own_payments_and_nobody_elses(alice: Account) -> None:
+def test_users_see_only_their_own_payments(alice: Account) -> None:
     bob = sign_up("bob@example.org", password="correct horse 9")
     payment = record_payment(alice, instance_id=None, days=30, amount=Decimal(19), acting_user=None)
 

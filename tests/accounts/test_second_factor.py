@@ -1,4 +1,4 @@
-"""The authenticator app with its recovery codes, and the sessions, from the person's side and in our words."""
+"""The authenticator app with its recovery codes, and the sessions: the user's pages and our error messages."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ def code_of(secret: str) -> str:
 
 
 def set_up(client: Client) -> Any:
-    """The app is on; the answer after it."""
+    """The app is on; the response after it."""
     client.post(reverse("account_reauthenticate"), {"password": PASSWORD})
     secret = client.get(reverse("mfa_activate_totp")).context["form"].secret
     return client.post(reverse("mfa_activate_totp"), {"code": code_of(secret)}, follow=True)
@@ -49,7 +49,7 @@ def test_setting_up_the_app_leads_to_the_recovery_codes(alice: User) -> None:
     assert len(page.context["unused_codes"]) == 10
 
 
-def test_a_wrong_code_switches_nothing_on(alice: User) -> None:
+def test_a_wrong_code_does_not_enable_the_app(alice: User) -> None:
     client = signed_in()
     client.post(reverse("account_reauthenticate"), {"password": PASSWORD})
     client.get(reverse("mfa_activate_totp"))
@@ -60,7 +60,7 @@ def test_a_wrong_code_switches_nothing_on(alice: User) -> None:
     assert not alice.authenticator_set.exists()  # type: ignore[attr-defined]
 
 
-def test_signing_in_asks_for_a_code_and_takes_a_recovery_code_once(alice: User) -> None:
+def test_sign_in_requires_a_code_and_accepts_a_recovery_code_once(alice: User) -> None:
     codes = set_up(signed_in()).context["unused_codes"]
 
     opened = []
@@ -73,7 +73,7 @@ def test_signing_in_asks_for_a_code_and_takes_a_recovery_code_once(alice: User) 
     assert opened == [True, False]
 
 
-def test_new_recovery_codes_end_the_old_ones(alice: User) -> None:
+def test_new_recovery_codes_replace_the_old_ones(alice: User) -> None:
     client = signed_in()
     before = set(set_up(client).context["unused_codes"])
     assert "stop working immediately" in client.get(reverse("mfa_generate_recovery_codes")).content.decode()
@@ -87,13 +87,13 @@ def test_the_codes_can_be_downloaded(alice: User) -> None:
     client = signed_in()
     codes = set_up(client).context["unused_codes"]
 
-    answer = client.get(reverse("mfa_download_recovery_codes"))
+    response = client.get(reverse("mfa_download_recovery_codes"))
 
-    assert answer["Content-Disposition"].startswith("attachment")
-    assert answer.content.decode().split() == codes
+    assert response["Content-Disposition"].startswith("attachment")
+    assert response.content.decode().split() == codes
 
 
-def test_switching_the_app_off_needs_no_code_afterwards(alice: User) -> None:
+def test_after_disabling_the_app_no_code_is_required(alice: User) -> None:
     client = signed_in()
     set_up(client)
 
@@ -102,7 +102,7 @@ def test_switching_the_app_off_needs_no_code_afterwards(alice: User) -> None:
     assert "_auth_user_id" in signed_in().session
 
 
-def test_signing_out_elsewhere_leaves_this_session_alone(alice: User) -> None:
+def test_signing_out_other_sessions_keeps_this_one(alice: User) -> None:
     here, elsewhere = signed_in(), signed_in()
     for client in (elsewhere, here):
         client.get(reverse("accounts:account"))
@@ -115,12 +115,12 @@ def test_signing_out_elsewhere_leaves_this_session_alone(alice: User) -> None:
     assert elsewhere.get(reverse("accounts:account")).status_code == 302
 
 
-def test_codes_are_guessed_five_times_and_no_more(alice: User) -> None:
+def test_at_most_five_codes_can_be_tried(alice: User) -> None:
     """With the right password, whatever browser or address the tries come from."""
     set_up(signed_in())
-    answers = []
+    responses = []
     for number in range(7):
         guesser = Client(REMOTE_ADDR=f"192.0.2.{number}")
         guesser.post(reverse("account_login"), {"login": alice.email, "password": PASSWORD})
-        answers.append(guesser.post(reverse("mfa_authenticate"), {"code": f"{number:06}"}).content.decode())
-    assert ["The code is wrong" in page for page in answers] == [True] * 5 + [False] * 2
+        responses.append(guesser.post(reverse("mfa_authenticate"), {"code": f"{number:06}"}).content.decode())
+    assert ["The code is wrong" in page for page in responses] == [True] * 5 + [False] * 2

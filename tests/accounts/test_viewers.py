@@ -1,4 +1,4 @@
-"""What a viewer finds on an instance's pages: everything to look at, nothing to change, and no secrets."""
+"""The instance pages of a viewer: everything is visible except secrets, and nothing can be changed."""
 
 import pytest
 from django.test import Client
@@ -26,7 +26,7 @@ def as_member(instance: Instance, role: str) -> Client:
 @pytest.mark.parametrize(
     "name", ["testing:simulation", "testing:verification", "testing:sending", "log:list"]
 )
-def test_every_page_of_the_instance_says_that_one_only_looks(instance: Instance, name: str) -> None:
+def test_every_page_of_the_instance_says_that_it_is_read_only(instance: Instance, name: str) -> None:
     address = f"{reverse(name)}?instance={instance.number}"
 
     page = as_member(instance, "viewer").get(address).content.decode()
@@ -48,7 +48,7 @@ def test_a_viewer_gets_neither_token_nor_secret(instance: Instance) -> None:
     assert shown == {"viewer": [False, False], "manager": [True, True]}
 
 
-def test_a_viewer_who_changes_something_is_told_why_not(instance: Instance) -> None:
+def test_a_change_by_a_viewer_is_refused_with_the_reason(instance: Instance) -> None:
     client = as_member(instance, "viewer")
     address = reverse("instances:address", args=[instance.number])
 
@@ -63,20 +63,20 @@ def test_a_viewer_who_changes_something_is_told_why_not(instance: Instance) -> N
     assert instance.endpoint.url == "https://example.com/hook"
 
 
-def test_only_the_owner_deletes(instance: Instance) -> None:
+def test_only_the_owner_can_delete(instance: Instance) -> None:
     client = as_member(instance, "manager")
 
-    answer = client.post(reverse("instances:delete", args=[instance.number]), {"number": instance.number})
+    response = client.post(reverse("instances:delete", args=[instance.number]), {"number": instance.number})
 
-    assert answer.status_code == 403
-    assert "Only the owner of the account can do this." in answer.content.decode()
+    assert response.status_code == 403
+    assert "Only the owner of the account can do this." in response.content.decode()
     assert Instance.objects.filter(pk=instance.pk).exists()
 
 
-def test_the_key_of_a_member_opens_their_own_account_alone(instance: Instance) -> None:
+def test_the_key_of_a_member_authenticates_only_their_own_account(instance: Instance) -> None:
     manager = member_of(instance.owner, "manager")
     _, key = issue_key(manager.account, acting_user=manager)
 
-    answer = Client(headers={"Authorization": f"Bearer {key}"}).get("/api/v1/instances/")
+    response = Client(headers={"Authorization": f"Bearer {key}"}).get("/api/v1/instances/")
 
-    assert answer.json()["results"] == []
+    assert response.json()["results"] == []

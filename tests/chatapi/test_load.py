@@ -1,4 +1,4 @@
-"""`manage.py hooks load` makes hooks by the thousand over load-test instances, and removes all of it again."""
+"""`manage.py hooks load` creates thousands of hooks for load-test instances, and removes them again."""
 
 import json
 import re
@@ -98,7 +98,7 @@ def test_a_person_with_the_load_tests_address_keeps_the_account_and_its_instance
     account.owner.set_password("a password of mine")
     account.owner.save()
     instance = InstanceFactory(owner=account, name="Load test 1")
-    with pytest.raises(CommandError, match="has a password, so it belongs to a person"):
+    with pytest.raises(CommandError, match="has a password, so it belongs to a user"):
         load("--url", URL)
     assert load("--clean") == ["0 load-test instances removed, with 0 hooks."]
     assert list(Instance.objects.all()) == [instance]

@@ -1,11 +1,11 @@
-"""Every address of the site, asked by everybody: the table below says which status each kind of visitor gets.
+"""Requests every URL of the site as every kind of visitor; the table below has the expected status codes.
 
-A new address that has no row fails the suite. A row is `name method` and six statuses; a method without a row must be
-answered by 405. What the addresses are asked for is alice's. The visitors have accounts and instances of their own. At
-the REST API (instances-api) they come with the key of their own account, everywhere else with their browser.
+A new URL without a row fails the suite. A row is `name method` and six status codes; a method without a row must get
+405. The requested objects are Alice's. The visitors have accounts and instances of their own. In the REST API
+(instances-api) they authenticate with the key of their own account, elsewhere with a session.
 
-302 leads to the sign-in page for users who are not signed in, and otherwise means success; 404 is another account's;
-403 is a viewer who would change something, or a manager who would do what is the owner's alone.
+302 redirects to sign-in if the user is signed out, and otherwise means success; 404: the object belongs to another
+account; 403: a viewer may not change it, or a manager may not do what only the owner may do.
 """
 
 from __future__ import annotations

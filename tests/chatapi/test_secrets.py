@@ -1,7 +1,7 @@
 """No secret of an account is on anything that users other than its owner and managers may read: page, file, JSON, log.
 
-Every address of the site is read by everybody, and every answer, headers and all, is searched for the token, the
-signing secrets old and new, the account's keys and their digests, and for the token of an invitation.
+Every URL of the site is requested as every kind of visitor, and every response with its headers is searched for the
+token, the old and new signing secrets, the account's keys and their digests, and the token of an invitation.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ PHONE_ERROR = "Must be a phone number of 9 to 14 digits that starts with the cou
 
 
 def parse_phone(phone: Any) -> str:
-    """Returns the chat id of a phone number or of a person's chat id. Raises ValidationError."""
+    """Returns the chat id of a phone number or of a contact's chat id. Raises ValidationError."""
     try:
         found = chat_ids.of_phone(str(phone))
     except chat_ids.BadChatId:

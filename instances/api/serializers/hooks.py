@@ -190,7 +190,7 @@ class AttemptSerializer(serializers.ModelSerializer[Attempt]):
 
 
 class HookSerializer(serializers.ModelSerializer[Hook]):
-    """One event on its way to one endpoint."""
+    """One event to be delivered to one endpoint."""
 
     id = serializers.CharField(source="webhook_id", help_text="The `webhook-id` of its requests.")
     instanceId = serializers.CharField(source="endpoint.instance.number")

@@ -69,7 +69,7 @@ def qr_code_response(instance: Instance, not_found: str) -> HttpResponse:
 
 @method("screenshot", "GET")
 def screenshot(instance: Instance) -> HttpResponse:
-    """Returns the messenger's screen as a PNG image: the QR code while there is one. No channel has another screen."""
+    """Returns the messenger's screen as a PNG image: the QR code, if one is shown. No channel has another screen."""
     return qr_code_response(
         instance, "There is no screenshot: this messenger has no screen, and there is no QR code to scan."
     )

@@ -21,7 +21,7 @@ from instances.sending.outgoing import send_due
 from tests.instances.api.conftest import ApiClient, create_account
 
 ANN, BEN = "17680561234@c.us", "4915112345678@c.us"
-EVERYBODY = {
+ANY_CONTACT = {
     "name": "", "image": "", "hasAccount": True, "online": True, "blocks": False, "deliverAfter": 0,
     "readAfter": None, "chatId": ANN, "phone": "17680561234",
 }  # fmt: skip
@@ -40,17 +40,17 @@ def contact(alice: ApiClient, phone: str = "17680561234") -> str:
 
 @pytest.mark.parametrize("phone", ["17680561234", "+17680561234", ANN])
 def test_a_number_of_which_nothing_was_said_is_like_everybody(alice: ApiClient, phone: str) -> None:
-    assert alice.get(contact(alice, phone)) == (200, EVERYBODY)
+    assert alice.get(contact(alice, phone)) == (200, ANY_CONTACT)
     assert alice.get(f"{alice.home}sandbox/contacts/") == (200, {"contacts": []})
 
 
 def test_a_contact_is_said_in_whole_and_changed_in_part(alice: ApiClient) -> None:
-    ann = EVERYBODY | {"name": "Ann", "readAfter": 3, "deliverAfter": None, "blocks": True}
+    ann = ANY_CONTACT | {"name": "Ann", "readAfter": 3, "deliverAfter": None, "blocks": True}
     said = {"name": "Ann", "readAfter": 3, "deliverAfter": None, "blocks": True}
     assert alice.call("PUT", contact(alice), said) == (200, ann)
     assert alice.patch(contact(alice), {"blocks": False}) == (200, ann | {"blocks": False})
     assert alice.get(f"{alice.home}sandbox/contacts/") == (200, {"contacts": [ann | {"blocks": False}]})
-    assert alice.call("PUT", contact(alice), {"online": False}) == (200, EVERYBODY | {"online": False})
+    assert alice.call("PUT", contact(alice), {"online": False}) == (200, ANY_CONTACT | {"online": False})
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from tests.factories import InstanceFactory
 SEND = "/instance12345/sendMessage?token=secret&phone=17680561234&body=hello"
 OF_ITS_OWN = (
     "Loop detected: this call is a hook of instance 12345 of this site, and would cause further hooks. "
-    "Set the webhook URL of instance 12345 to your own server, or to a bin to look at its hooks."
+    "Set the webhook URL of instance 12345 to your own server, or to a bin to see the hooks."
 )
 
 
@@ -125,6 +125,6 @@ def test_the_log_says_what_to_do() -> None:
     assert explained.sentence == (
         "127.0.0.1 responded with 508: it is the API of this site, where the hook would cause further hooks."
     )
-    assert explained.next_step == "Set the webhook URL to your own server, or to a bin to look at its hooks."
+    assert explained.next_step == "Set the webhook URL to your own server, or to a bin to see the hooks."
     other = explain_response(Response(Outcome.NOT_200, status=508), url="http://a.example/")
     assert other.sentence == "a.example responded with 508: it detected a loop."

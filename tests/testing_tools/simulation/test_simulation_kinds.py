@@ -1,4 +1,4 @@
-"""Each kind of simulated hook has, byte for byte, the body of a real one; its form and JSON are kept in step."""
+"""Each kind of simulated hook has, byte for byte, the body of a real one; its form and JSON are kept in sync."""
 
 import json
 from datetime import timedelta

@@ -16,7 +16,7 @@ from tests.faults.servers import Fault, faulty
 from tests.testing_tools.simulation.test_simulation import send
 
 pytestmark = pytest.mark.django_db
-REMARK = "Your server took the request; it may have processed it: expect the same webhook-id again."
+REMARK = "Your server received the request and may have processed it: expect the same webhook-id again."
 
 
 @pytest.mark.parametrize(

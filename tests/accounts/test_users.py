@@ -1,4 +1,4 @@
-"""A person and their account: made together, however the person is made."""
+"""A user and their account are created together, in every way to create a user."""
 
 import pytest
 from django.core.management import call_command
@@ -11,7 +11,7 @@ from accounts.models import Account, User
 pytestmark = pytest.mark.django_db
 
 
-def test_signing_up_makes_a_person_who_owns_one_account() -> None:
+def test_sign_up_creates_a_user_with_one_account() -> None:
     account = sign_up("alice@example.org", password="correct horse 9")
 
     assert account.owner.email == "alice@example.org"
@@ -21,14 +21,14 @@ def test_signing_up_makes_a_person_who_owns_one_account() -> None:
     assert str(account) == "alice@example.org"
 
 
-def test_an_address_is_kept_in_lower_case_and_found_in_any() -> None:
+def test_an_address_is_stored_in_lower_case_and_found_in_any_case() -> None:
     alice = sign_up("  Alice@Example.ORG ", password="correct horse 9").owner
 
     assert alice.email == "alice@example.org"
     assert User.objects.get_by_natural_key("ALICE@example.org") == alice
 
 
-def test_one_address_is_one_person_whatever_the_case() -> None:
+def test_one_address_is_one_user_in_any_case() -> None:
     sign_up("alice@example.org", password="correct horse 9")
 
     with pytest.raises(IntegrityError), transaction.atomic():
@@ -44,20 +44,20 @@ def test_the_database_refuses_an_address_in_upper_case() -> None:
     assert User.objects.get().email == "alice@example.org"
 
 
-def test_a_person_without_an_address_is_refused() -> None:
+def test_a_user_without_an_address_is_refused() -> None:
     with pytest.raises(ValueError, match="needs an e-mail address"):
         sign_up("", password="correct horse 9")
     assert (User.objects.count(), Account.objects.count()) == (0, 0)
 
 
-def test_opening_an_account_twice_leaves_one() -> None:
+def test_opening_an_account_twice_creates_one() -> None:
     alice = sign_up("alice@example.org", password="correct horse 9").owner
 
     assert open_account(alice) == alice.account
     assert Account.objects.count() == 1
 
 
-def test_createsuperuser_makes_staff_with_an_account(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_createsuperuser_creates_staff_with_an_account(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", "correct horse 9")
 
     call_command("createsuperuser", email="charlie@example.org", interactive=False, verbosity=0)
@@ -67,7 +67,7 @@ def test_createsuperuser_makes_staff_with_an_account(monkeypatch: pytest.MonkeyP
     assert charlie.account.owner == charlie
 
 
-def test_people_see_their_own_account_and_nobody_elses() -> None:
+def test_users_see_only_their_own_account() -> None:
     alice = sign_up("alice@example.org", password="correct horse 9")
     bob = sign_up("bob@example.org", password="correct horse 9")
 
@@ -75,7 +75,7 @@ def test_people_see_their_own_account_and_nobody_elses() -> None:
     assert list(Account.objects.visible_to(bob.owner)) == [bob]
 
 
-def test_an_account_is_called_by_its_name_once_it_has_one() -> None:
+def test_an_account_is_shown_by_its_name_or_its_owner() -> None:
     account = sign_up("alice@example.org", password="correct horse 9")
 
     rename_account(account, name="Shop", acting_user=account.owner)
@@ -84,7 +84,7 @@ def test_an_account_is_called_by_its_name_once_it_has_one() -> None:
     assert str(account) == "Shop"
 
 
-def test_only_a_superuser_makes_a_superuser() -> None:
+def test_only_a_superuser_can_create_a_superuser() -> None:
     alice = sign_up("alice@example.org", password="correct horse 9").owner
     charlie = User.objects.create_user("charlie@example.org", "correct horse 9", is_staff=True)
 
