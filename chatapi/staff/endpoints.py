@@ -11,6 +11,7 @@ from django.http import HttpRequest
 
 from chatapi.staff.base.lists import StaffAdmin, fetch_keys, instance_numbered, row_link
 from chatapi.ui.numbers import parse_digits
+from hooks.log.endpoint_numbers import numbers_of
 from hooks.models import Endpoint
 
 
@@ -44,6 +45,7 @@ class EndpointAdmin(StaffAdmin):
     search_fields = ("instance",)
     search_help_text = "An instance's number"
     exclude = ("secret", "previous_secret")
+    readonly_fields = ("waiting", "delivered_last_hour")
 
     def search_condition(self, text: str) -> Q | None:
         if parse_digits(text) is None:
@@ -53,6 +55,17 @@ class EndpointAdmin(StaffAdmin):
     @admin.display(description="webhook URL", empty_value="none")
     def webhook_url(self, endpoint: Endpoint) -> str | None:
         return endpoint.url or None
+
+    @admin.display(description="waiting now")
+    def waiting(self, endpoint: Endpoint) -> str:
+        return numbers_of([endpoint.pk])[endpoint.pk].waiting.words
+
+    @admin.display(description="delivered, last hour", empty_value="none sent")
+    def delivered_last_hour(self, endpoint: Endpoint) -> str | None:
+        numbers = numbers_of([endpoint.pk])[endpoint.pk]
+        if not numbers.sent:
+            return None
+        return f"{numbers.percent} % ({numbers.delivered.words} of {numbers.sent.words} sent, without simulations)"
 
     @admin.display(description="verification until")
     def overridden_until(self, endpoint: Endpoint) -> datetime | None:

@@ -66,5 +66,6 @@ def counts_by_state(endpoint_id: int, filtered: HookQuerySet | None = None) -> d
 
 
 def total(counts: dict[str, Count]) -> Count:
-    """Returns the count of all states together."""
-    return Count.of(sum(counts.values()), more=any(count.more for count in counts.values()))
+    """Returns the count of all states together, up to MAX_COUNT: with one state cut off, a sum would mean nothing."""
+    number, more = sum(counts.values()), any(count.more for count in counts.values())
+    return Count.of(min(number, MAX_COUNT), more=more or number > MAX_COUNT)

@@ -10,7 +10,7 @@ from instances.api.sandbox.contact_views import ContactsView, ContactView
 from instances.api.sandbox.group_views import GroupsView, GroupView
 from instances.api.sandbox.message_views import CallView, MessageView, PhoneMessageView, ReceiptView
 from instances.api.sandbox.phone_views import PhoneView, ResetView
-from instances.api.views.delivery import PauseView, ResumeView, RotateSecretView
+from instances.api.views.delivery import DeliveryView, PauseView, ResumeView, RotateSecretView
 from instances.api.views.hooks import HookViewSet
 from instances.api.views.instances import InstanceViewSet
 from instances.api.views.redeliveries import RedeliveryViewSet
@@ -32,6 +32,7 @@ ROUTES = (
     ("instances", instances, "instances"),
     ("instances/<str:id>", instance, "instance"),
     ("instances/<str:id>/webhook-secret/rotate", RotateSecretView.as_view(), "rotate-secret"),
+    ("instances/<str:id>/delivery", DeliveryView.as_view(), "delivery"),
     ("instances/<str:id>/delivery/pause", PauseView.as_view(), "delivery-pause"),
     ("instances/<str:id>/delivery/resume", ResumeView.as_view(), "delivery-resume"),
     ("instances/<str:id>/sandbox/messages", MessageView.as_view(), "sandbox-messages"),

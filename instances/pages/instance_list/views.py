@@ -9,11 +9,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
+from hooks.log.endpoint_numbers import EndpointNumbers, numbers_of
 from instances.models import Instance
 from instances.pages import status_texts
 from instances.pages.frame import current_instance
 from instances.pages.instance_list import search
-from instances.pages.overview.delivery_counts import DeliveryCounts, count_deliveries
+from instances.pages.overview.delivery_counts import Bar, bars_of
 from instances.pages.overview.first_steps import first_steps
 
 
@@ -22,7 +23,8 @@ class Card(NamedTuple):
 
     instance: Instance
     status: status_texts.Words
-    counts: DeliveryCounts
+    counts: EndpointNumbers
+    bars: list[Bar]  # of the last hour
     begins: str
 
 
@@ -31,12 +33,20 @@ class Card(NamedTuple):
 def instance_list(request: HttpRequest) -> HttpResponse:
     asked = search.Asked.read(request.GET)
     page = search.page_of(Instance.objects.visible_to(request.user), asked)
-    counts = count_deliveries(page.instances)
+    counts = numbers_of([instance.pk for instance in page.instances])
     cards, before = [], -1
     for instance in page.instances:
         rank = instance.rank  # type: ignore[attr-defined]
         begins = search.GROUPS[rank].word if asked.grouped and rank != before else ""
-        cards.append(Card(instance, status_texts.describe(instance), counts[instance.pk], begins))
+        cards.append(
+            Card(
+                instance,
+                status_texts.describe(instance),
+                counts[instance.pk],
+                bars_of(counts[instance.pk]),
+                begins,
+            )
+        )
         before = rank
     in_chooser = current_instance(request)
     chosen = next((instance for instance in page.instances if instance == in_chooser), None)

@@ -36,12 +36,14 @@ def overview(request: HttpRequest) -> HttpResponse:
     filtered = filters.apply_beyond(hooks, {"state", "period", "from", "to"})
     chart = chart_of(instance.pk, *filters.time_range(), filtered)
     health = health_of(instance.pk)
+    numbers = health.numbers
     totals = chart.totals
     cursor = ".".join(
         str(part)
         for part in (
-            chart.bars[0].start.timestamp() if chart.bars else 0, *totals.values(), health.tried, health.delivered,
-            health.waiting, health.oldest and health.oldest.timestamp(), health.failed and health.failed.pk,
+            chart.bars[0].start.timestamp() if chart.bars else 0, *totals.values(), health.tried, numbers.sent,
+            numbers.delivered, numbers.waiting, numbers.oldest and numbers.oldest.timestamp(),
+            health.failed and health.failed.pk,
         )
     )  # fmt: skip
     if request.GET.get("seen") == cursor:
@@ -50,7 +52,6 @@ def overview(request: HttpRequest) -> HttpResponse:
     context = {
         "instance": instance,
         "health": health,
-        "waiting": Count.of(health.waiting, more=health.waiting_more),
         "chart": chart,
         "span": span_words(chart),
         "parts": [(name, words, Count(totals[name])) for name, (words, _) in PARTS.items()],

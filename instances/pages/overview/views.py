@@ -14,6 +14,7 @@ from django.views.decorators.http import require_safe
 
 from chatapi.ui.durations import in_largest_unit
 from chatapi.ui.request_snippets import short_curl
+from hooks.log.endpoint_numbers import numbers_of
 from instances.actions.settings import read_settings
 from instances.actions.status import expire_code
 from instances.models import Instance
@@ -22,7 +23,7 @@ from instances.pages.access import credentials_of, visible_instance
 from instances.pages.forms import AddressForm
 from instances.pages.history.status_history import count_recent_changes
 from instances.pages.overview import qr_code
-from instances.pages.overview.delivery_counts import DeliveryCounts, count_deliveries, skipped_today
+from instances.pages.overview.delivery_counts import skipped_today
 from instances.pages.overview.failing_kinds import find_failing_kind
 from instances.pages.overview.first_steps import first_steps
 from instances.pages.overview.signature_snippets import SNIPPETS
@@ -70,7 +71,7 @@ def detail_context(instance: Instance, **more: Any) -> dict[str, Any]:
     context: dict[str, Any] = status_context(instance) | {
         "tab": "overview",
         "endpoint": endpoint,
-        "counts": count_deliveries([instance]).get(instance.pk, DeliveryCounts()),
+        "counts": numbers_of([instance.pk])[instance.pk],
         "steps": first_steps(instance),
         "is_failing": not endpoint.paused_at and failing_for > SAY_FAILING_AFTER,
         "failing_for": in_largest_unit(failing_for),

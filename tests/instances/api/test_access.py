@@ -51,6 +51,7 @@ TABLE = [
     ("hooks/{waiting}/skip/", "POST", None, 200),
     ("hooks/{waiting}/cancel/", "POST", None, 200),
     ("instances/{instance}/webhook-secret/rotate/", "POST", {"keepOld": True}, 200),
+    ("instances/{instance}/delivery/", "GET", None, 200),
     ("instances/{instance}/delivery/pause/", "POST", None, 200),
     ("instances/{instance}/delivery/resume/", "POST", None, 200),
     ("redeliveries/", "GET", None, 200),

@@ -6,11 +6,12 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from hooks.models import Hook, Kind, State
+from hooks.log.endpoint_numbers import numbers_of
+from hooks.models import Hook, Kind, Outcome, State
 from instances.actions.messages import receive_message
 from instances.models import Instance
 from instances.pages.instance_list import search
-from instances.pages.overview.delivery_counts import count_deliveries
+from instances.pages.overview.delivery_counts import bars_of
 from tests.factories import InstanceFactory, UserFactory
 from tests.matching import find_value
 
@@ -50,9 +51,9 @@ def test_the_list_shows_each_instance_with_its_counts(alice, instance):
     assert "https://example.com/hook" in page
     [card] = answer.context["cards"]
     assert card.instance == instance
-    waiting = (card.counts.waiting, card.counts.delivered, card.counts.failed)
+    waiting = (card.counts.waiting, card.counts.sent, card.counts.delivered)
     assert waiting == (2, 0, 0)  # the message, and its new chat
-    assert "No hooks were finished in the last hour" in page
+    assert "No hooks were sent in the last hour" in page
 
 
 def test_the_chart_has_a_bar_for_every_five_minutes(alice, instance):
@@ -65,17 +66,25 @@ def test_the_chart_has_a_bar_for_every_five_minutes(alice, instance):
     ):
         at = now - timedelta(minutes=minutes)
         Hook.objects.create(
-            endpoint=instance.endpoint, kind=Kind.ACK, body=b"{}", state=state, created_at=at, finished_at=at
+            endpoint=instance.endpoint,
+            kind=Kind.ACK,
+            body=b"{}",
+            state=state,
+            last_outcome=Outcome.OK if state == State.DELIVERED else Outcome.NOT_200,
+            last_status=200 if state == State.DELIVERED else 500,
+            created_at=at,
+            finished_at=at,
         )
-    counts = count_deliveries([instance])[instance.pk]
-    assert len(counts.bars) == 12
-    assert (counts.delivered, counts.failed, counts.percent) == (3, 1, 75)
-    assert sum(good for good, _ in counts.parts[:8]) == 1
-    assert sum(good for good, _ in counts.parts[8:]) == 2
-    assert sum(bad for _, bad in counts.parts[8:]) == 1
+    counts = numbers_of([instance.pk])[instance.pk]
+    bars = bars_of(counts)
+    assert len(bars) == 12
+    assert (counts.sent, counts.delivered, counts.percent) == (4, 3, "75")
+    assert [sum(part) for part in zip(*counts.parts[:8], strict=True)] == [1, 1]
+    assert [sum(part) for part in zip(*counts.parts[8:], strict=True)] == [3, 2]
+    assert [bool(bar.missing) for bar in bars].count(True) == 1
     page = alice.get("/instances/").content.decode()
     assert "75 % delivered" in page
-    assert "4, 1 failed, last hour" in page
+    assert "3 of 4 sent, last hour" in page
 
 
 def test_the_search_finds_names_numbers_phones_and_addresses(alice, many):

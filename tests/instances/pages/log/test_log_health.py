@@ -7,8 +7,9 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from hooks.log import endpoint_health
+from hooks.log import endpoint_health, endpoint_numbers
 from hooks.log.endpoint_health import health_of
+from hooks.log.endpoint_numbers import percent_of
 from hooks.models import Attempt, Hook, Kind, Outcome, State
 from instances.models import Instance
 from tests.factories import AccountFactory, InstanceFactory
@@ -39,7 +40,8 @@ def test_success_and_times_are_of_the_tried_hooks(instance):
     make(instance, State.FAILED, ms=9000, simulated=True)
     make(instance, State.QUEUED)
     health = health_of(instance.pk)
-    assert (health.tried, health.delivered, health.percent) == (5, 4, "80")
+    numbers = health.numbers
+    assert (health.tried, numbers.sent, numbers.delivered, numbers.percent) == (5, 5, 4, "80")
     assert health.p50 == 30
     assert health.p95 == pytest.approx(808)
 
@@ -53,7 +55,7 @@ def test_the_share_in_percent(instance, delivered, failed, percent):
         make(instance)
     for _ in range(failed):
         make(instance, State.FAILED)
-    assert health_of(instance.pk).percent == percent
+    assert health_of(instance.pk).numbers.percent == percent
 
 
 def test_only_the_newest_count(instance, monkeypatch):
@@ -62,28 +64,26 @@ def test_only_the_newest_count(instance, monkeypatch):
     make(instance)
     make(instance)
     health = health_of(instance.pk)
-    assert (health.tried, health.delivered, health.failed) == (2, 2, None)
+    assert (health.tried, health.failed) == (2, None)
 
 
 def test_one_failure_in_many_is_never_rounded_away():
-    from dataclasses import replace
-
-    none = endpoint_health.Health(10_000, 9_999, None, 1, 1, 0, False, None, None, None, None)
-    assert none.percent == "99.9"
-    assert replace(none, delivered=10_000).percent == "100"
+    assert percent_of(9_999, 10_000) == "99.9"
+    assert percent_of(10_000, 10_000) == "100"
+    assert percent_of(1, 10_000) == "0.1"
 
 
 def test_what_waits_is_counted_and_the_oldest_named(instance, monkeypatch):
-    monkeypatch.setattr(endpoint_health, "MAX_WAITING", 2)
+    monkeypatch.setattr(endpoint_numbers, "MAX_COUNT", 2)
     oldest = NOW - timedelta(hours=3)
     make(instance, State.RETRYING, created_at=oldest, next_attempt_at=NOW)
     make(instance, State.QUEUED, created_at=NOW - timedelta(hours=1))
     make(InstanceFactory(), State.QUEUED)
-    health = health_of(instance.pk)
-    assert (health.waiting, health.waiting_more, health.oldest) == (2, False, oldest)
+    numbers = health_of(instance.pk).numbers
+    assert (numbers.waiting.words, numbers.oldest) == ("2", oldest)
     make(instance, State.QUEUED)
-    health = health_of(instance.pk)
-    assert (health.waiting, health.waiting_more, health.oldest) == (2, True, oldest)
+    numbers = health_of(instance.pk).numbers
+    assert (numbers.waiting.words, numbers.oldest) == ("2+", oldest)
 
 
 def test_the_last_failure_leads_to_its_hook(instance):
