@@ -43,14 +43,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """The folder that tests/settings.py made goes with the run that made it."""
+    """Removes the folder that tests/settings.py created for this run."""
     if os.environ.get("TEST_DATA_OWNER") == str(os.getpid()):
         shutil.rmtree(os.environ["TEST_DATA_DIR"], ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
 def database_server() -> Iterator[postgres_server.Server]:
-    """The run's own PostgreSQL; it does not wait for the disk, and dies with this process."""
+    """A PostgreSQL server for this run; it does not wait for the disk, and ends with this process."""
     path = Path(os.environ["TEST_DATA_DIR"]) / "pg"
     server = postgres_server.start(path, thrown_away=True)
     yield server
@@ -60,7 +60,7 @@ def database_server() -> Iterator[postgres_server.Server]:
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(database_server: postgres_server.Server) -> None:
-    """pytest-django asks for this one before it makes the test database."""
+    """Starts the server: pytest-django requests this fixture before it creates the test database."""
 
 
 @pytest.fixture(scope="session")
@@ -86,5 +86,5 @@ def checked(transactional_db: None) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def nothing_counted_yet() -> None:
-    """No test has used up the calls of the minute in which the next one runs."""
+    """Resets the rate counters, so no test uses up the calls of the next one's minute."""
     rate_counters.reset()

@@ -1,6 +1,6 @@
-"""The people and instances that tests are about, made through the actions that the product itself uses.
+"""Creates users, accounts and instances for tests, with the actions of the product.
 
-The cast: alice owns what the test is about, bob is a stranger, charlie is staff.
+By convention, alice owns what the test is about, bob has no access to it, and charlie is staff.
 """
 
 from collections.abc import Callable
@@ -54,7 +54,7 @@ class Accounts(factory.Factory):
 class Instances(factory.Factory):
     """A paid, authenticated sandbox instance.
 
-    `url`, `guaranteed` and `parallel` are its endpoint's; `paid=False` has run out a second ago; every
+    `url`, `guaranteed` and `parallel` are its endpoint's; with `paid=False`, `paid_until` is a second ago; every
     other keyword is a field of Instance.
     """
 
@@ -81,7 +81,7 @@ class Instances(factory.Factory):
         return instance
 
 
-# factory_boy has no types: a call of a factory would be one of its own class.
+# factory_boy has no types: mypy would take the result of a call for a factory.
 UserFactory = cast("Callable[..., User]", Users)
 AccountFactory = cast("Callable[..., Account]", Accounts)
 InstanceFactory = cast("Callable[..., Instance]", Instances)

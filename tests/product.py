@@ -1,4 +1,4 @@
-"""The real product as a process: `manage.py up` on a folder and a port of its own, started, asked, killed, stopped."""
+"""The real product as a process: `manage.py up` with its own folder and port; starts, queries, kills and stops it."""
 
 import json
 import os
@@ -19,15 +19,15 @@ import psutil
 import requests
 
 ROOT = Path(__file__).resolve().parent.parent
-READY_SECONDS = 180  # the first start on two busy cores makes the database and collects the static files
+READY_SECONDS = 180  # the first start on two busy cores creates the database and collects the static files
 
 
 class Product:
-    """`manage.py up` as a child. `with Product(folder) as product:` waits for Ready and ends by SIGTERM.
+    """`manage.py up` as a child process. `with Product(folder) as product:` waits for "Ready" and ends with SIGTERM.
 
     url       "http://127.0.0.1:<port>"
     demo      what `manage.py demo --json` prints: site, email, password, uid, instances [{id, token, apiUrl}]
-    lines     everything it has printed, oldest first
+    lines     all lines that it printed, oldest first
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Product:
         python: Sequence[str] = (sys.executable,),
         **environment: str,
     ) -> None:
-        """`python` is the start of the command line, which runs Python with what follows."""
+        """`python` is the start of the command line, up to the arguments of Python."""
         self.data_dir = data_dir
         self.python = python
         self.port = port or free_port()
@@ -63,7 +63,7 @@ class Product:
             [*self.python, "manage.py", "up"], cwd=ROOT, env=self.environment, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
-        self.printed = queue.Queue()  # of a second start after a kill, not the end of the first
+        self.printed = queue.Queue()  # a second start after a kill must not read the end of the first
         threading.Thread(target=self.read, args=(self.process, self.printed), daemon=True).start()
 
     def read(self, process: "subprocess.Popen[str]", printed: "queue.Queue[str | None]") -> None:
@@ -74,7 +74,7 @@ class Product:
         printed.put(None)
 
     def wait_for(self, text: str, seconds: float = READY_SECONDS) -> str:
-        """The next printed line that holds `text`."""
+        """Returns the next printed line that contains `text`."""
         until = time.monotonic() + seconds
         while True:
             try:
@@ -82,7 +82,9 @@ class Product:
             except queue.Empty:
                 raise AssertionError(f"{text!r} was not printed:\n" + "\n".join(self.lines[-40:])) from None
             if line is None:
-                raise AssertionError(f"It ended before it printed {text!r}:\n" + "\n".join(self.lines[-40:]))
+                raise AssertionError(
+                    f"The product ended before it printed {text!r}:\n" + "\n".join(self.lines[-40:])
+                )
             if text in line:
                 return line
 
@@ -91,11 +93,11 @@ class Product:
         return json.loads((self.data_dir / "demo.json").read_text())
 
     def manage(self, *words: str) -> "subprocess.CompletedProcess[str]":
-        """A command of manage.py on the same data."""
+        """Runs a manage.py command on the same data."""
         return manage(*words, environment=self.environment)
 
     def processes(self) -> "list[psutil.Process]":
-        """`up` itself and everything below it, the database's processes included."""
+        """Returns `up` and all its descendants, including those of the database."""
         assert self.process
         try:
             top = psutil.Process(self.process.pid)
@@ -104,11 +106,11 @@ class Product:
             return []
 
     def part(self, *words: str) -> "psutil.Process":
-        """The topmost process whose command line holds all the words, such as ("manage.py", "worker")."""
+        """Returns the first process whose command line contains all the words, such as ("manage.py", "worker")."""
         return next(p for p in self.processes() if all(word in p.cmdline() for word in words))
 
     def has(self, *words: str) -> bool:
-        """Does such a part run?"""
+        """Returns whether such a process runs."""
         try:
             self.part(*words)
         except (StopIteration, psutil.NoSuchProcess):
@@ -121,7 +123,7 @@ class Product:
         self.wait_for("The worker was killed (signal 9); restarting", 30)
 
     def wait_for_ready(self, seconds: float = 60) -> None:
-        """Until /readyz answers 200, from now on."""
+        """Waits until /readyz responds with 200."""
         until, said = time.monotonic() + seconds, ""
         while time.monotonic() < until:
             try:
@@ -135,7 +137,7 @@ class Product:
         raise AssertionError(f"Not ready: {said}\n" + "\n".join(self.lines[-40:]))
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Sends the signal and waits; the exit code. Whatever should be left then is ended too, by pid."""
+        """Sends the signal and waits; returns the exit code. Kills the processes that are left then."""
         assert self.process
         family = self.processes()
         if self.process.poll() is None:
@@ -149,7 +151,7 @@ class Product:
 
 
 def product_environment(data_dir: Path, **more: str) -> dict[str, str]:
-    """The environment of a real run: none of the tests' settings, nothing of the developer's."""
+    """Returns the environment of a real run, without the settings of the tests or of the developer."""
     keep = {
         name: os.environ[name]
         for name in ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
@@ -172,7 +174,7 @@ def free_port() -> int:
 
 
 def database_url() -> str:
-    """The test database as a DATABASE_URL, for processes that a test starts on the rows it has committed."""
+    """Returns the DATABASE_URL of the test database, for processes that read rows committed by a test."""
     from django.db import connection
 
     settings = connection.settings_dict

@@ -1,4 +1,4 @@
-"""A person's own server, small: records every request on loopback and answers what the test tells it to.
+"""A small HTTP server on loopback, like a user's: records every request and responds as the test wants.
 
 with Receiver() as receiver:
     receiver.answers = [(500, {}, b"busy"), (200, {}, b"")]
@@ -34,10 +34,10 @@ class Received:
 
 
 class Receiver:
-    """An HTTP/1.1 server of the test's own, on a free port, for the length of a `with`.
+    """An HTTP/1.1 server on a free port, until the end of the `with` block.
 
-    `answers` is a list of (status, headers, body), used up in turn, its last one for good; or a callable that
-    gets the Received and returns such a tuple (it may sleep, or call the API back). At first: always 200, empty.
+    `answers` is a list of responses (status, headers, body), used in turn, the last one for all further requests; or
+    a callable that gets the Received and returns such a tuple (it may sleep, or call the API). Default: 200, empty.
     """
 
     def __init__(
@@ -64,11 +64,11 @@ class Receiver:
         self.thread.join()
 
     def wait_for(self, count: int, seconds: float = 10) -> list[Received]:
-        """All requests, as soon as there are `count`; AssertionError when they do not come in time."""
+        """Returns all requests once there are `count`. Raises AssertionError after `seconds`."""
         with self.arrived:
             self.arrived.wait_for(lambda: len(self.requests) >= count, timeout=seconds)
             assert len(self.requests) >= count, (
-                f"{len(self.requests)} of {count} requests came in {seconds} s"
+                f"{len(self.requests)} of {count} requests arrived in {seconds} s"
             )
             return list(self.requests)
 
@@ -79,14 +79,14 @@ class Receiver:
             answers = self.answers
             if not callable(answers):
                 return answers.pop(0) if len(answers) > 1 else answers[0]
-        return answers(received)  # outside the lock: it may sleep while others come in
+        return answers(received)  # outside the lock: it may sleep while other requests arrive
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            # The answer leaves in one packet: without this, Nagle and delayed ACK cost 40 ms each time.
+            # The response is sent in one packet: otherwise Nagle and delayed ACK cost 40 ms each time.
             wbufsize = -1
 
             def handle_any(self) -> None:
@@ -106,6 +106,6 @@ class Receiver:
             do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = handle_any
 
             def log_message(self, *arguments: object) -> None:
-                """Keep the test's output clean."""
+                """Logs nothing, to keep the output of the tests clean."""
 
         return Handler

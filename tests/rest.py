@@ -21,7 +21,7 @@ class Rest:
         self.api_url = f"{product.url}/instance{self.instance['id']}/"
 
     def quiet(self) -> None:
-        """No address, no flag on, and nothing that an earlier test has left to be sent."""
+        """Removes the webhook URL, turns all flags off, and cancels the unfinished hooks of earlier tests."""
         flags = (
             "guaranteedHooks",
             "ackNotificationsOn",
@@ -35,7 +35,7 @@ class Rest:
         while (found := self.call("GET", self.hooks, params=waiting)["results"]) and time.monotonic() < until:
             for hook in found:
                 headers = {"Authorization": f"Bearer {self.demo['uid']}"}
-                # one that is being sent can't be cancelled, and will have ended by the next look
+                # a hook that is being sent cannot be cancelled; it has finished by the next poll
                 requests.post(f"{self.hooks}{hook['id']}/cancel/", headers=headers, timeout=10)
             time.sleep(0.05)
 
@@ -50,7 +50,7 @@ class Rest:
         return self.call("POST", f"{self.home}sandbox/messages/", json=message)
 
     def log(self, message_id: str) -> Any:
-        """The hooks of a message, newest first, once all of them have ended."""
+        """Returns the hooks of a message, newest first, once all of them have finished."""
         until = time.monotonic() + 10
         while True:
             found = self.call("GET", self.hooks, params={"message": message_id})["results"]

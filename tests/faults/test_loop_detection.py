@@ -1,6 +1,6 @@
-"""Loops over the real product: a webhook URL that leads back to this site's API makes no further message.
+"""Loops in the real product: a webhook URL that leads back to this site's API creates no further message.
 
-Without a check, an instance whose webhook URL was its own `sendMessage` made 162 messages in 6 s.
+Without a check, an instance whose webhook URL was its own `sendMessage` created 162 messages in 6 s.
 """
 
 from __future__ import annotations
@@ -90,12 +90,14 @@ def rows(product: Product, sql: str, *members: Member) -> list[tuple[object, ...
 
 
 def start(product: Product, *members: Member) -> list[tuple[object, ...]]:
-    """A message to the first member; the attempts of all hooks when none is left to send."""
+    """Receives a message at the first member; returns the attempts of all hooks once none is left to send."""
     members[0].instance.receive(1)
     wait_until(lambda: rows(product, ATTEMPTS, *members), "the hook was sent")
     wait_until(lambda: rows(product, UNFINISHED, *members) == [(0,)], "no hook is left")
     attempts = rows(product, ATTEMPTS, *members)
-    assert rows(product, MESSAGES, *members) == [(1,)]  # the contact's; a loop would have added others
+    assert rows(product, MESSAGES, *members) == [
+        (1,)
+    ]  # the contact's message; a loop would have added others
     return attempts
 
 
@@ -110,7 +112,7 @@ def assert_stopped(attempts: list[tuple[object, ...]], by: Member) -> None:
 )
 def test_an_instance_whose_webhook_is_its_own_send_message_is_stopped(product: Product, site: str) -> None:
     alice = member(product)
-    # the last one is a name of which the product knows nothing, such as a proxy's
+    # the last one is a host that the product does not know, such as a proxy
     with Receiver(pass_on_to(product.url)) as proxy:
         url = f"http://127.0.0.1:{proxy.port}" if "127.0.0.2" in site else site.format(port=product.port)
         set_url(product, alice, alice.send_url(url))
@@ -119,7 +121,7 @@ def test_an_instance_whose_webhook_is_its_own_send_message_is_stopped(product: P
 
 
 def pass_on_to(site: str) -> Callable[[Received], Answer]:
-    """A proxy: the same request to another site, headers included."""
+    """Returns the handler of a proxy: it sends the same request, headers included, to another site."""
 
     def answer(received: Received) -> Answer:
         headers = {

@@ -32,7 +32,7 @@ def version(request: pytest.FixtureRequest) -> ssl.TLSVersion:
 
 @pytest.fixture
 def authority(tmp_path: Path, settings: Settings) -> trustme.CA:
-    """The one that this product trusts."""
+    """The only certificate authority that the product trusts in this test."""
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     settings.HOOKS_CA_FILE = str(tmp_path / "ca.pem")
@@ -72,7 +72,7 @@ def test_of_many_names_the_first_are_named(authority: trustme.CA, version: ssl.T
     assert sentence == f"The certificate of localhost is for another name: {names} and 4 others."
 
 
-def test_a_certificate_of_the_future_has_its_date(authority: trustme.CA, version: ssl.TLSVersion) -> None:
+def test_a_certificate_not_valid_yet_has_its_date(authority: trustme.CA, version: ssl.TLSVersion) -> None:
     begin = datetime(2099, 1, 31, 23, 59, tzinfo=UTC)
     leaf = authority.issue_cert("localhost", not_before=begin, not_after=begin + timedelta(days=9))
     assert explained(server_context(leaf), version) == (
@@ -127,11 +127,13 @@ def test_an_intermediate_that_expired_is_named(
     )
 
 
-def test_a_long_running_dispatcher_reads_it_from_the_second_handshake_on(authority: trustme.CA) -> None:
-    """While a certificate is right the handshake is not read, so the first failure after that has no date."""
+def test_a_running_dispatcher_reads_the_certificate_from_the_second_handshake_on(
+    authority: trustme.CA,
+) -> None:
+    """While a certificate is valid the handshake is not read, so the first failure after that has no date."""
 
     def deliver(port: int) -> http.Response:
-        transfer = http.Transfer()  # a handle of its own resumes no TLS session
+        transfer = http.Transfer()  # a new handle does not resume a TLS session
         transfer.start(f"https://localhost:{port}/hook", {}, b"{}")
         try:
             transfer.curl.perform()
@@ -142,11 +144,11 @@ def test_a_long_running_dispatcher_reads_it_from_the_second_handshake_on(authori
             transfer.curl.close()
 
     until = datetime(2026, 3, 1, 7, 5, tzinfo=UTC)
-    right = server_context(authority.issue_cert("localhost"))
-    with faulty(answer(200, "Connection: close"), tls=right) as port:
+    context = server_context(authority.issue_cert("localhost"))
+    with faulty(answer(200, "Connection: close"), tls=context) as port:
         assert deliver(port).outcome == Outcome.OK
         assert f"https://localhost:{port}" in http.TRUSTED_ORIGINS
-        authority.issue_cert("localhost", not_after=until).configure_cert(right)
+        authority.issue_cert("localhost", not_after=until).configure_cert(context)
         sentences = [explain_response(deliver(port), url=URL).sentence for _ in range(2)]
     assert sentences == [
         "The certificate of localhost has expired.",

@@ -1,8 +1,8 @@
 """The verdict on an attempt and the phase in which it failed, over real sockets."""
 
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -45,7 +45,7 @@ def judged(url: str) -> tuple[Verdict, Phase | None]:
         (raw_response(TLS_SERVER), NOT_REACHED, Phase.WAITING),
     ],
 )
-def test_what_came_back_decides(fault: Fault, verdict: Verdict, phase: Phase | None) -> None:
+def test_the_response_decides_the_verdict(fault: Fault, verdict: Verdict, phase: Phase | None) -> None:
     with faulty(fault) as port:
         assert judged(f"http://localhost:{port}/hook") == (verdict, phase)
 
@@ -55,12 +55,14 @@ def test_what_came_back_decides(fault: Fault, verdict: Verdict, phase: Phase | N
     ("server", "phase"),
     [(servers.refusing, Phase.CONNECT), (servers.not_accepting, Phase.CONNECT), (servers.silent, Phase.TLS)],
 )
-def test_without_a_connection_it_is_not_reached(server: object, phase: Phase) -> None:
-    with server() as port:  # type: ignore[operator]
+def test_without_a_connection_the_endpoint_is_not_reached(
+    server: Callable[[], AbstractContextManager[int]], phase: Phase
+) -> None:
+    with server() as port:
         assert judged(f"https://127.0.0.1:{port}/hook") == (NOT_REACHED, phase)
 
 
-def test_an_unknown_name_and_a_forbidden_address_are_not_reached(settings: Settings) -> None:
+def test_an_unknown_name_and_a_blocked_address_are_not_reached(settings: Settings) -> None:
     assert judged("http://nowhere.invalid/") == (NOT_REACHED, Phase.DNS)
     settings.HOOKS_ALLOW_NETWORKS = []
     assert judged("http://169.254.169.254/") == (NOT_REACHED, Phase.CONNECT)
@@ -74,13 +76,13 @@ def trusted(tmp_path: Path, settings: Settings) -> Iterator[trustme.CA]:
     yield authority
 
 
-def test_a_refused_certificate_is_a_failure_of_tls(tmp_path: Path, settings: Settings) -> None:
+def test_a_rejected_certificate_is_a_tls_failure(tmp_path: Path, settings: Settings) -> None:
     with trusted(tmp_path, settings) as authority, faulty(answer(200), tls=expired(authority)) as port:
         assert judged(f"https://localhost:{port}/hook") == (NOT_REACHED, Phase.TLS)
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_over_tls_a_response_cut_off_was_received(
+def test_a_response_cut_off_over_tls_was_received(
     tmp_path: Path, settings: Settings, version: ssl.TLSVersion
 ) -> None:
     with trusted(tmp_path, settings) as authority:
