@@ -32,13 +32,12 @@ def configure(
     guaranteed: bool | None = None,
     parallel: bool | None = None,
 ) -> dict[str, Any]:
-    """Change the given settings; returns only those that changed. An empty `url` removes the URL.
+    """Change the given settings; returns only the changed ones. An empty `url` removes the URL.
 
-    The audit row is written by the caller, change_settings, which changes the instance's settings at the same time.
+    `typed_url` is set to the given `url` if it differs from the URL that is requested. The caller, change_settings,
+    writes the audit row, because it changes the instance's other settings in the same transaction.
 
-    `typed_url` is the `url` as it was given, if that differs from what will be requested.
-
-    Raises webhook_urls.InvalidUrl; nothing is changed then.
+    Raises webhook_urls.InvalidUrl and changes no setting if the URL is not valid.
     """
     wanted: dict[str, Any] = {}
     if url is not None:
@@ -64,8 +63,8 @@ def configure(
 def rotate_secret(endpoint: Endpoint, *, acting_user: ActingUser, keep_old: bool = True) -> str:
     """Create a new signing secret; returns it.
 
-    For a day every hook is signed with both secrets, so that receivers have time to switch. A second rotation
-    within the day ends the oldest secret. `keep_old=False` ends the old secret immediately: use it after a leak.
+    For a day every hook is signed with both secrets, so that receivers have time to switch. A second rotation within
+    the day ends the oldest secret. `keep_old=False` ends the old secret immediately: use it after a leak.
     """
     with transaction.atomic():
         row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)

@@ -48,9 +48,9 @@ class Preview(NamedTuple):
     """How many hooks match a filter: `ready` would be resent; the others match but can't be resent."""
 
     ready: int
-    under_way: int
+    unfinished: int
     body_dropped: int
-    no_address: int
+    without_url: int
 
 
 def hooks_of(endpoints: QuerySet[Any], wanted: Filter) -> HookQuerySet:
@@ -60,32 +60,32 @@ def hooks_of(endpoints: QuerySet[Any], wanted: Filter) -> HookQuerySet:
 
 def preview(endpoints: QuerySet[Any], wanted: Filter) -> Preview:
     """Counts the hooks before the job is created. One query; it reads an index of each endpoint completely."""
-    under_way = Q(state__in=UNFINISHED)
-    dropped = ~under_way & Q(body_dropped_at__isnull=False)
-    without_url = ~under_way & Q(body_dropped_at=None) & destination.hook_has_no_url(timezone.now())
+    unfinished = Q(state__in=UNFINISHED)
+    dropped = ~unfinished & Q(body_dropped_at__isnull=False)
+    without_url = ~unfinished & Q(body_dropped_at=None) & destination.hook_has_no_url(timezone.now())
     found = hooks_of(endpoints, wanted).aggregate(
         total=Count("pk"),
-        under_way=Count("pk", filter=under_way),
+        unfinished=Count("pk", filter=unfinished),
         body_dropped=Count("pk", filter=dropped),
-        no_address=Count("pk", filter=without_url),
+        without_url=Count("pk", filter=without_url),
     )
-    rest = found["under_way"] + found["body_dropped"] + found["no_address"]
-    return Preview(found["total"] - rest, found["under_way"], found["body_dropped"], found["no_address"])
+    rest = found["unfinished"] + found["body_dropped"] + found["without_url"]
+    return Preview(found["total"] - rest, found["unfinished"], found["body_dropped"], found["without_url"])
 
 
 def plan(endpoints: QuerySet[Any], *, wanted: Filter, acting_user: ActingUser) -> Redelivery:
     """Create the job; it starts within two seconds. Raises NotPossible if no hook can be resent.
 
-    It resends the hooks that exist now and still match when they are reached. `planned` is the count of the preview.
+    The job resends the hooks that exist now, if they still match then. `planned` is the preview's count.
     """
     count = preview(endpoints, wanted).ready
     if not count:
         raise NotPossible(
-            "No finished hook with a body and an address fits, so there is nothing to send again."
+            "No matching hook can be resent. It must be finished, still have its body, and have a webhook URL."
         )
     with transaction.atomic():
-        fitting = sendable(hooks_of(endpoints, wanted)).order_by()
-        lanes = fitting.values_list("endpoint_id").annotate(newest=Max("pk"))
+        resendable = sendable(hooks_of(endpoints, wanted)).order_by()
+        lanes = resendable.values_list("endpoint_id").annotate(newest=Max("pk"))
         newest = dict(lanes)
         job = Redelivery.objects.create(
             filter=wanted,
@@ -191,21 +191,21 @@ def work_on(job: Redelivery) -> int:
         Hook.objects.filter(due, redelivery=job).order_by().values_list("endpoint_id").annotate(n=Count("pk"))
     )
     waiting_by_lane = dict(waiting)
-    looked_at = 0
+    examined = 0
     for part in parts:
         room = MOST_WAITING - waiting_by_lane.get(part.endpoint_id, 0)
         if room > 0 and part.endpoint.paused_at is None:
-            looked_at += portion(job, part=part, size=room)
-    return looked_at
+            examined += queue_portion(job, part=part, size=room)
+    return examined
 
 
-def portion(job: Redelivery, *, part: RedeliveryPart, size: int) -> int:
+def queue_portion(job: Redelivery, *, part: RedeliveryPart, size: int) -> int:
     """Queue the next hooks of a part and advance its cursor, in one transaction; returns how many were examined.
 
     The search runs before the transaction, so that locks are held for milliseconds however few hooks match.
     """
-    fitting = matching(sendable(Hook.objects.filter(endpoint_id=part.endpoint_id)), job.filter)
-    ahead = fitting.filter(pk__gt=part.cursor, pk__lte=job.up_to).order_by("pk")
+    resendable = matching(sendable(Hook.objects.filter(endpoint_id=part.endpoint_id)), job.filter)
+    ahead = resendable.filter(pk__gt=part.cursor, pk__lte=job.up_to).order_by("pk")
     found = list(ahead.values_list("pk", flat=True)[:size])
     with transaction.atomic():
         row = Redelivery.objects.select_for_update(no_key=True).get(pk=job.pk)
@@ -219,8 +219,8 @@ def portion(job: Redelivery, *, part: RedeliveryPart, size: int) -> int:
             mine.save(update_fields=["finished_at"])
             return 0
         endpoint = Endpoint.objects.get(pk=part.endpoint_id)
-        still = fitting if endpoint.effective_url() else fitting.exclude(to_url="")
-        locked = still.filter(pk__in=found).order_by("pk").select_for_update(no_key=True)
+        sendable_now = resendable if endpoint.effective_url() else resendable.exclude(to_url="")
+        locked = sendable_now.filter(pk__in=found).order_by("pk").select_for_update(no_key=True)
         ids = list(locked.values_list("pk", flat=True))
         with connection.cursor() as cursor:
             cursor.execute(RESEND, {"job": job.pk, "allowed": endpoint.attempts_allowed, "ids": ids})

@@ -72,15 +72,16 @@ class PreviewSerializer(serializers.Serializer[Any]):
     """The number of matching hooks, before anything is resent."""
 
     count = serializers.IntegerField(source="ready", help_text="Hooks that would be resent.")
+    # underWay and noAddress: their names in REST since 0.1.0
     underWay = serializers.IntegerField(
-        source="under_way", help_text="Matching hooks that are not finished yet."
+        source="unfinished", help_text="Matching hooks that are not finished yet."
     )
     bodyDropped = serializers.IntegerField(
         source="body_dropped",
         help_text="Matching hooks whose bodies were already deleted because of their age.",
     )
     noAddress = serializers.IntegerField(
-        source="no_address", help_text="Matching hooks whose instance has no webhook URL."
+        source="without_url", help_text="Matching hooks whose instance has no webhook URL."
     )
 
 

@@ -72,7 +72,8 @@ def test_configure_returns_only_what_changed(endpoint: Endpoint) -> None:
 
 
 def test_a_url_is_stored_as_it_will_be_requested(endpoint: Endpoint) -> None:
-    assert configure(endpoint, url=" HTTP://A.example/hook ") == {"url": A}
+    changed = configure(endpoint, url=" HTTP://A.example/hook ")
+    assert changed == {"url": A, "typed_url": "HTTP://A.example/hook"}
 
 
 def test_an_empty_url_removes_the_url(endpoint: Endpoint) -> None:

@@ -226,7 +226,7 @@ def test_a_job_without_hooks_is_not_created(endpoint: Endpoint) -> None:
         plan(endpoint)
     assert (
         str(refused.value)
-        == "No finished hook with a body and an address fits, so there is nothing to send again."
+        == "No matching hook can be resent. It must be finished, still have its body, and have a webhook URL."
     )
     assert Redelivery.objects.count() == 0
 
@@ -237,7 +237,7 @@ def test_a_portion_done_by_another_run_is_not_repeated(endpoint: Endpoint) -> No
     part = job.parts.select_related("endpoint").get()  # as a delayed run has read it
     redelivery.work()
     deliver()
-    assert redelivery.portion(job, part=part, size=100) == 0
+    assert redelivery.queue_portion(job, part=part, size=100) == 0
     assert totals(job) == ("running", 150, 100, 0)
 
 
@@ -296,8 +296,8 @@ def test_each_filter_selects_its_hooks(endpoint: Endpoint, wanted: dict[str, Any
     for (name, fields), created in zip(rows.items(), day, strict=True):
         of_then: dict[str, Any] = {"created_at": created, "public_id": new_public_id(created)}
         hooks(endpoint, 1, **of_then | {"body": name.encode()} | fields)
-    fitting = redelivery.hooks_of(of(endpoint), wanted).order_by("pk")
-    assert "".join(bytes(hook.body).decode() for hook in fitting) == found
+    found_hooks = redelivery.hooks_of(of(endpoint), wanted).order_by("pk")
+    assert "".join(bytes(hook.body).decode() for hook in found_hooks) == found
 
 
 def test_chosen_hooks_are_found_by_id_except_those_of_other_accounts(endpoint: Endpoint) -> None:

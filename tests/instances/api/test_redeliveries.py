@@ -103,7 +103,7 @@ def test_nothing_that_fits_makes_no_job(alice: ApiClient, address: None) -> None
     status, answer = alice.post("redeliveries/", {"state": ["failed"]})
     assert (status, answer["error"]) == (
         409,
-        "No finished hook with a body and an address fits, so there is nothing to send again.",
+        "No matching hook can be resent. It must be finished, still have its body, and have a webhook URL.",
     )
     assert Redelivery.objects.count() == 0
 
