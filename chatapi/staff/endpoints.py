@@ -9,10 +9,11 @@ from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest
 
-from chatapi.staff.base.lists import StaffAdmin, fetch_keys, instance_numbered, row_link
-from chatapi.ui.numbers import parse_digits
+from chatapi.staff.base.lists import StaffAdmin, fetch_keys, row_link
+from chatapi.staff.base.search import INSTANCE_HELP, instances_matching
 from hooks.log.endpoint_numbers import numbers_of
 from hooks.models import Endpoint
+from instances.models import Instance
 
 
 class HealthFilter(admin.SimpleListFilter):
@@ -43,14 +44,13 @@ class EndpointAdmin(StaffAdmin):
     list_filter = (HealthFilter, "pause_reason", "guaranteed", "parallel")
     windowed = True
     search_fields = ("instance",)
-    search_help_text = "An instance's number"
+    search_help_text = INSTANCE_HELP
     exclude = ("secret", "previous_secret")
     readonly_fields = ("waiting", "delivered_last_hour")
 
     def search_condition(self, text: str) -> Q | None:
-        if parse_digits(text) is None:
-            return None
-        return Q(pk__in=fetch_keys(instance_numbered(text)))
+        condition = instances_matching(text)
+        return None if condition is None else Q(pk__in=fetch_keys(Instance.objects.filter(condition)))
 
     @admin.display(description="webhook URL", empty_value="none")
     def webhook_url(self, endpoint: Endpoint) -> str | None:

@@ -19,7 +19,7 @@ from accounts import audit
 from accounts.audit import AuditAction
 from accounts.current_user import current_user
 from chatapi.staff.base.lists import ReadOnly, StaffAdmin, fetch_keys, row_link, search_link
-from chatapi.staff.base.search import of_instance, parse_hook_id
+from chatapi.staff.base.search import hooks_of_message, is_message_id, of_instance, parse_hook_id
 from chatapi.staff.base.tools import Tool
 from chatapi.ui.numbers import parse_digits
 from hooks.actions import hooks as hook_actions
@@ -108,7 +108,7 @@ class HookAdmin(BodyAdmin):
     windowed = True
     search_fields = ("public_id",)
     search_help_text = (
-        "A hook's id (hook_…), or an instance's number, also with a message's id: 12345 false_…"
+        "A hook's id (hook_…), a message's id (false_…), or an instance's number, also with a message's id"
     )
     readonly_fields = ("webhook_id", "explanation", "show_attempts")
     fields = (
@@ -133,6 +133,8 @@ class HookAdmin(BodyAdmin):
         public_id = parse_hook_id(text)
         if public_id is not None:
             return Q(public_id=public_id)
+        if is_message_id(text):
+            return Q(pk__in=hooks_of_message(text))
         number, _, message = text.partition(" ")
         if parse_digits(number) is None:
             return None

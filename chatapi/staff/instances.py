@@ -14,12 +14,11 @@ from django.urls import reverse
 
 from accounts.current_user import current_user
 from accounts.impersonation import PERMISSION as VIEW_ACCOUNT
-from accounts.models import Account, Payment
+from accounts.models import Payment
 from chatapi.staff.accounts import VIEWING_CONSEQUENCE, view_account
-from chatapi.staff.base.lists import ReadOnly, StaffAdmin, fetch_keys, instance_numbered
-from chatapi.staff.base.search import owned_by
+from chatapi.staff.base.lists import ReadOnly, StaffAdmin
+from chatapi.staff.base.search import INSTANCE_HELP, instances_matching
 from chatapi.staff.base.tools import ReasonForm, Tool
-from chatapi.ui.numbers import parse_digits
 from hooks.actions import stopping
 from hooks.actions.hooks import NotPossible
 from hooks.models import Endpoint
@@ -123,7 +122,7 @@ class InstanceAdmin(StaffAdmin):
     windowed = True
     list_select_related = ("owner__owner",)
     search_fields = ("number",)
-    search_help_text = "An instance's number, or its owner's e-mail address or its beginning"
+    search_help_text = INSTANCE_HELP
     fields = (
         "number", "name", "owner", "channel", "phone", "shown_status", "substatus", "status_changed_at", "paid",
         "stopped_at", "stop_reason", "created_at", "last_message_number",
@@ -167,9 +166,7 @@ class InstanceAdmin(StaffAdmin):
     )  # fmt: skip
 
     def search_condition(self, text: str) -> Q | None:
-        if parse_digits(text) is not None:
-            return Q(pk__in=fetch_keys(instance_numbered(text)))
-        return Q(owner__in=fetch_keys(Account.objects.filter(owned_by(text))))
+        return instances_matching(text)
 
     def audit_key(self, row: Instance) -> str:
         return str(row.number)

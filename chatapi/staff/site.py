@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST
 
 from accounts import impersonation
 from chatapi.staff.health import health
+from chatapi.staff.search import search
 
 
 class StaffSite(admin.AdminSite):
@@ -28,6 +29,7 @@ class StaffSite(admin.AdminSite):
     def get_urls(self) -> list[URLPattern | URLResolver]:
         return [
             path("health/", self.admin_view(health), name="health"),
+            path("search/", self.admin_view(search), name="search"),
             path("stop-viewing/", self.admin_view(end_impersonation), name="end_impersonation"),
             *super().get_urls(),
         ]

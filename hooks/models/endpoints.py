@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import secrets
 from datetime import datetime
+from typing import Self
 
 from django.db import models
+from django.db.models.functions import Collate, Left, Reverse
 from django.utils import timezone
 
 from hooks.models.choices import GUARANTEED_ATTEMPTS, PauseReason
@@ -15,6 +17,37 @@ from hooks.models.choices import GUARANTEED_ATTEMPTS, PauseReason
 def new_secret() -> str:
     """Returns a new signing secret in the format of Standard Webhooks: `whsec_` and the base64 of 24 random bytes."""
     return "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
+
+
+# The host of a stored URL, which has no upper-case letters there: without the user, the port and the path.
+HOST_OF_URL = r"^[a-z]+://(?:[^/?#@]*@)?(\[[^]]*\]|[^/?#:]+)"
+INDEXED_LENGTH = 250  # characters; an entry of an index has at most 2 700 bytes
+
+
+def url_beginning() -> Collate:
+    """The first characters of the URL. With the collation C, its index serves LIKE 'https://shop%'."""
+    return Collate(Left("url", INDEXED_LENGTH), "C")
+
+
+def reversed_host() -> Collate:
+    """The URL's host from its end, so that an index finds `example.com` and `shop.example.com` by `moc.elpmaxe`."""
+    host = models.Func(
+        models.F("url"), models.Value(HOST_OF_URL), function="substring", output_field=models.TextField()
+    )
+    return Collate(Reverse(Left(host, INDEXED_LENGTH)), "C")
+
+
+class EndpointQuerySet(models.QuerySet["Endpoint"]):
+    def with_url(self, beginning: str) -> Self:
+        """Returns the endpoints whose URL begins with this text."""
+        found = self.alias(url_beginning=url_beginning())
+        return found.filter(url_beginning__startswith=beginning[:INDEXED_LENGTH], url__startswith=beginning)
+
+    def with_host(self, host: str) -> Self:
+        """Returns the endpoints whose URL has this host, or a host below it; `host` as in URLs (host_names.py)."""
+        end = host[::-1]
+        found = self.alias(reversed_host=reversed_host())
+        return found.filter(models.Q(reversed_host=end) | models.Q(reversed_host__startswith=f"{end}."))
 
 
 class Endpoint(models.Model):
@@ -48,6 +81,8 @@ class Endpoint(models.Model):
     # the first failure after the last success; null: the last attempt succeeded, or there was none
     failing_since = models.DateTimeField(null=True, blank=True)
 
+    objects = EndpointQuerySet.as_manager()
+
     class Meta:
         indexes = [
             # the endpoints that auto-pause examines
@@ -62,6 +97,9 @@ class Endpoint(models.Model):
                 fields=["paused_at"],
                 condition=models.Q(paused_at__isnull=False),
             ),
+            # the support desk's search: by the beginning of a URL, and by a host or a domain above it
+            models.Index(url_beginning(), name="hooks_endpoint_url"),
+            models.Index(reversed_host(), name="hooks_endpoint_host"),
         ]
         constraints = [
             models.CheckConstraint(

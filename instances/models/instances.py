@@ -150,6 +150,10 @@ class Instance(models.Model):
 
     class Meta:
         ordering = ["id"]
+        indexes = [
+            # the support desk's search
+            models.Index(name="instances_instance_phone", fields=["phone"], condition=~models.Q(phone="")),
+        ]
         constraints = [
             models.CheckConstraint(
                 name="instances_instance_status", condition=models.Q(account_status__in=AccountStatus.values)

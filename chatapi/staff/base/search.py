@@ -1,14 +1,26 @@
-"""Search texts that several lists accept: an owner's address, an account's key, an instance's number, a hook's id."""
+"""Search texts that the support desk accepts, each found by an index: no search reads a table of millions of rows.
+
+An owner's e-mail address or its beginning, an account's key, an instance's number, its phone in any spelling, its
+webhook URL or the host in it, the id of a hook or of a message.
+"""
 
 from __future__ import annotations
 
+import re
+import unicodedata
+from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from accounts.models import KEY_PREFIX_LENGTH, Account, AccountKey, User
-from chatapi.staff.base.lists import fetch_keys, instance_numbered
-from chatapi.ui.numbers import parse_digits
+from chatapi.staff.base.lists import MAX_KEYS, fetch_keys, instance_numbered
+from chatapi.ui.numbers import clean_number, parse_digits
+from hooks import host_names
+from hooks.models import Endpoint, Hook
+from instances import chat_ids
+from instances.models import Chat, Instance, Message
 
 ACCOUNT_HELP = "An e-mail address or its beginning, a key or its beginning (uid_…), or an instance's number"
 
@@ -36,6 +48,104 @@ def accounts_matching(text: str) -> Q:
 def in_accounts(text: str) -> Q:
     """Rows with an `account`, by the same texts."""
     return Q(account__in=fetch_keys(Account.objects.filter(accounts_matching(text))))
+
+
+INSTANCE_HELP = (
+    "A number, a phone, a host, or the beginning of a webhook URL or of the owner's e-mail address"
+)
+URL = re.compile(r"https?://", re.IGNORECASE)
+PHONE_NOISE = re.compile(
+    r"\(0\)|[^0-9]"
+)  # "+49 (0)151 23-45": without the zero that is not dialled from abroad
+PHONE = re.compile(r"[+0-9 ().\-/\u2010-\u2015]+")
+MESSAGE_ID = re.compile(r"(true|false)_\S+@\S+_\S+|wamid\.\S+|[A-Za-z0-9_=+-]{16,200}")
+SHORTEST_PHONE = 5  # digits
+
+
+def parse_phone(text: str) -> str:
+    """The digits of a phone number, with its country code; "" for any other text.
+
+    Accepts `+`, `00`, spaces, dashes, dots, brackets, digits of other scripts, and a chat id (`17680561234@c.us`).
+    """
+    text = clean_number(text.removesuffix(chat_ids.PERSON))
+    text = "".join(str(unicodedata.decimal(letter, letter)) for letter in text)
+    if not PHONE.fullmatch(text):
+        return ""
+    digits = PHONE_NOISE.sub("", text).removeprefix("00")
+    return digits if len(digits) >= SHORTEST_PHONE else ""
+
+
+def parse_host(text: str) -> str:
+    """A host name with a dot, or an IP address, as in stored URLs; "" for any other text. A port is ignored."""
+    if "@" in text or "/" in text or re.search(r"\s", text):
+        return ""
+    try:
+        host = host_names.ascii_host(urlsplit(f"//{text}").hostname or "")
+    except ValueError:
+        return ""
+    return host if "." in host or host.startswith("[") or host == "localhost" else ""
+
+
+def normal_url(text: str) -> str:
+    """The beginning of a URL as it is stored: scheme and host in lower case, the host in A-labels."""
+    scheme, _, rest = text.partition("://")
+    host, slash, path = rest.partition("/")
+    try:
+        name, colon, port = host.partition(":")
+        host = host_names.ascii_host(name) + colon + port
+    except ValueError:
+        host = host.lower()
+    return f"{scheme.lower()}://{host}{slash}{path}"
+
+
+def instances_matching(text: str) -> Q | None:
+    """Instances by number, own phone, webhook URL, host of it, or the owner's address; None if none can match."""
+    if URL.match(text):
+        return Q(pk__in=fetch_keys(Endpoint.objects.with_url(normal_url(text))))
+    if "@" in text and not text.endswith(chat_ids.PERSON):
+        return Q(owner__in=fetch_keys(Account.objects.filter(owned_by(text))))
+    found: list[int] = []
+    if parse_digits(text) is not None:
+        found += fetch_keys(instance_numbered(text))
+    if phone := parse_phone(text):
+        found += fetch_keys(Instance.objects.filter(phone=phone))
+    if host := parse_host(text):
+        found += fetch_keys(Endpoint.objects.with_host(host))
+    if found:
+        return Q(pk__in=found)
+    return Q(owner__in=fetch_keys(Account.objects.filter(owned_by(text))))
+
+
+def instances_with(rows: QuerySet[Any]) -> list[Any]:
+    """The keys of `rows`, at most one per instance; `rows` are filtered by `OuterRef("pk")`, the instance.
+
+    One look-up in an index per instance. An index on a message's id alone would serve nothing else, and cost every
+    message that is written.
+    """
+    probed = Instance.objects.annotate(found=Subquery(rows.order_by().values("pk")[:1]))
+    return list(probed.filter(found__isnull=False).order_by().values_list("found", flat=True)[:MAX_KEYS])
+
+
+def is_message_id(text: str) -> bool:
+    """Whether it may be a message's id: `true_17680561234@c.us_3EB0…`, or another messenger's."""
+    return parse_hook_id(text) is None and MESSAGE_ID.fullmatch(text) is not None
+
+
+def messages_with_id(text: str) -> list[int]:
+    """The keys of the messages with this id, of any instance."""
+    return instances_with(Message.objects.filter(instance=OuterRef("pk"), message_id=text))
+
+
+def hooks_of_message(text: str) -> list[int]:
+    """The keys of the hooks about the message with this id, of any instance, newest first."""
+    one_each = instances_with(Hook.objects.filter(endpoint=OuterRef("pk"), message=text))
+    lanes = Hook.objects.filter(pk__in=one_each).order_by().values_list("endpoint_id", flat=True)
+    return sorted(fetch_keys(Hook.objects.filter(endpoint__in=list(lanes), message=text)), reverse=True)
+
+
+def chats_with(phone: str) -> list[int]:
+    """The keys of the chats with this contact, of any instance."""
+    return instances_with(Chat.objects.filter(instance=OuterRef("pk"), chat_id=phone + chat_ids.PERSON))
 
 
 def of_instance(text: str) -> Q:

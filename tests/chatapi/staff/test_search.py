@@ -1,0 +1,225 @@
+"""The support desk's search: what each text finds, for whom, and by which index."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Group
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from accounts.models import User
+from hooks.models import Endpoint, Hook, Kind
+from instances.actions.messages import receive_message
+from instances.models import Chat, Instance, Message
+from tests.factories import AccountFactory, InstanceFactory, UserFactory
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def shop() -> Instance:
+    owner = AccountFactory(email="alice@example.org")
+    url = "https://bot.shop.example/hooks/in?key=1"
+    return InstanceFactory(owner=owner, name="Shop", number=1319968252, phone="4915112345678", url=url)
+
+
+@pytest.fixture
+def message(shop: Instance) -> Message:
+    InstanceFactory(number=20_001, url="https://other.example/")
+    return receive_message(shop, sender="17680561234", body="hello", key="A1B2")
+
+
+def desk_of(group: str) -> Client:
+    user = UserFactory(email=f"{group}@example.com", is_staff=True)
+    user.groups.set([Group.objects.get(name=group)])
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def desk() -> Client:
+    return desk_of("support")
+
+
+def found(client: Client, text: str) -> dict[str, list[str]]:
+    """The titles of the results, by kind."""
+    response = client.get("/admin/search/", {"q": text})
+    assert response.status_code == 200
+    return {group.title: [row.title for row in group.rows] for group in response.context["groups"]}
+
+
+SHOP = {"Instances": ["Shop (1319968252)"]}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "4915112345678", "+4915112345678", "+49 151 1234-5678", "004915112345678", "+49 (0)151 12345678",
+        "+49\u00a0151\u201112345678", "\u202a+4915112345678\u202c", "49.151.12345678", "٤9 151 12345678",
+        "4915112345678@c.us",
+    ],
+)  # fmt: skip
+def test_by_phone_in_any_spelling(desk: Client, shop: Instance, text: str) -> None:
+    assert found(desk, text) == SHOP
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://bot.shop.example/hooks/in?key=1", "https://bot.shop.example/hooks", "HTTPS://Bot.Shop.Example/hooks",
+        "bot.shop.example", "BOT.shop.example", "shop.example", "bot.shop.example:443",
+    ],
+)  # fmt: skip
+def test_by_webhook_url_or_host(desk: Client, shop: Instance, text: str) -> None:
+    assert found(desk, text) == SHOP
+
+
+@pytest.mark.parametrize("text", ["op.example", "https://shop.example", "example.org", "%", "_", "\\"])
+def test_a_part_of_a_host_is_none(desk: Client, shop: Instance, text: str) -> None:
+    assert found(desk, text) == {}
+
+
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("http://straße.example/", "straße.example"),
+        ("http://straße.example/", "http://straße.example"),
+        ("http://127.0.0.1:9000/in", "127.0.0.1"),
+        ("http://[::1]:9000/in", "[::1]"),
+        ("http://bot.example:8443/in", "bot.example"),
+    ],
+)
+def test_hosts_as_they_are_stored(desk: Client, url: str, text: str) -> None:
+    InstanceFactory(name="Shop", number=1319968252, url=url)
+    assert found(desk, text) == SHOP
+
+
+def test_by_e_mail_address(desk: Client, shop: Instance) -> None:
+    assert found(desk, "Alice@example.org") == {
+        "Accounts": ["alice@example.org"],
+        "Users": ["alice@example.org"],
+        **SHOP,
+    }
+
+
+def test_by_instance_number(desk: Client, shop: Instance) -> None:
+    assert found(desk, "1319968252") == {"Accounts": ["alice@example.org"], **SHOP}
+
+
+def test_by_message_id(desk: Client, shop: Instance, message: Message) -> None:
+    hooks = [hook.webhook_id for hook in Hook.objects.filter(message=message.message_id).order_by("-pk")]
+    assert found(desk, message.message_id) == {"Messages": [message.message_id], "Hooks": hooks}
+    assert hooks
+    page = desk.get("/admin/hooks/hook/", {"q": message.message_id}).text
+    assert all(hook in page for hook in hooks)
+
+
+def test_by_hook_id(desk: Client, message: Message) -> None:
+    hook = Hook.objects.filter(message=message.message_id).latest("pk")
+    for text in (hook.webhook_id, str(hook.public_id), hook.webhook_id.upper().replace("HOOK_", "hook_")):
+        assert found(desk, text) == {"Hooks": [hook.webhook_id]}
+
+
+def test_by_the_phone_of_a_contact(desk: Client, message: Message) -> None:
+    assert found(desk, "+1 (768) 056-1234") == {"Chats with this contact": ["+17680561234"]}
+
+
+def test_the_lists_find_the_same(desk: Client, shop: Instance) -> None:
+    for text in (
+        "+49 151 12345678",
+        "shop.example",
+        "https://bot.shop.example/",
+        "alice@example.org",
+        "1319968252",
+    ):
+        assert "1319968252" in desk.get("/admin/instances/instance/", {"q": text}).text
+        assert "https://bot.shop.example/hooks/in" in desk.get("/admin/hooks/endpoint/", {"q": text}).text
+
+
+def test_billing_finds_no_chats_messages_and_hooks(message: Message) -> None:
+    billing = desk_of("billing")
+    assert found(billing, message.message_id) == {}
+    assert found(billing, "+17680561234") == {}
+    assert found(billing, "4915112345678") == SHOP
+
+
+def test_nothing_matches(desk: Client) -> None:
+    page = desk.get("/admin/search/", {"q": "<b>none"}).text
+    assert "Nothing matches “&lt;b&gt;none”." in page
+    assert desk.get("/admin/search/", {"q": "x\x00" * 5000}).status_code == 200
+
+
+def test_the_start_page_has_the_search(desk: Client) -> None:
+    assert 'action="/admin/search/"' in desk.get("/admin/").text
+
+
+BIG = ("hooks_hook", "instances_message", "instances_chat", "hooks_endpoint", "accounts_user")
+
+
+def test_no_search_reads_a_big_table_from_its_start(desk: Client, shop: Instance, message: Message) -> None:
+    """3 000 endpoints, 40 000 hooks, 20 000 messages: every plan uses indexes."""
+    fill()
+    hook = Hook.objects.filter(message=message.message_id).latest("pk")
+    texts = [
+        "+4915112345678", "+17680561234", "https://bot.shop.example/h", "shop.example", "alice@example.org",
+        message.message_id, hook.webhook_id, "1319968252",
+    ]  # fmt: skip
+    for text in texts:
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            assert found(desk, text)
+        for query in queries.captured_queries:
+            if not query["sql"].startswith("SELECT"):
+                continue
+            with connection.cursor() as cursor:
+                cursor.execute("EXPLAIN " + query["sql"].replace("%", "%%"), [])
+                plan = "\n".join(row[0] for row in cursor.fetchall())
+            assert not re.search(rf"Seq Scan on ({'|'.join(BIG)})\b", plan), (
+                f"{text}:\n{query['sql']}\n{plan}"
+            )
+
+
+def fill() -> None:
+    owner = AccountFactory(email="big@example.org")
+    User.objects.bulk_create([User(email=f"user{n}@example.org") for n in range(3_000)])
+    instances = Instance.objects.bulk_create(
+        [Instance(owner=owner, number=30_000 + n, phone=f"1555{n:07}") for n in range(3_000)]
+    )
+    Endpoint.objects.bulk_create(
+        [Endpoint(instance=one, url=f"https://host{one.number}.example/in") for one in instances]
+    )
+    busy = instances[:10]
+    chats = Chat.objects.bulk_create(
+        [
+            Chat(instance=one, chat_id=f"1768{n:07}@c.us", last_time=timezone.now())
+            for one in busy
+            for n in range(200)
+        ]
+    )
+    Message.objects.bulk_create(
+        [
+            Message(
+                instance_id=chat.instance_id, chat=chat, number=place * 10 + n, message_id=f"false_{chat.chat_id}_{n}",
+                author=chat.chat_id, type="chat", body="x", time=timezone.now() - timedelta(days=1),
+            )
+            for place, chat in enumerate(chats)
+            for n in range(10)
+        ],
+        batch_size=5_000,
+    )  # fmt: skip
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO hooks_hook (public_id, endpoint_id, kind, body, message, chat, state, skip_reason, simulated,"
+            " to_url, trigger, attempts_made, attempts_allowed, claim, created_at, finished_at, last_outcome,"
+            " last_host) SELECT gen_random_uuid(), m.instance_id, %s, '', m.message_id, '', 'delivered', '', false,"
+            " '', 'event', 1, 1, 0, now(), now(), '', 'x.example'"
+            " FROM instances_message m CROSS JOIN generate_series(1, 2)",
+            [Kind.MESSAGE],
+        )
+        for table in BIG:
+            cursor.execute(f"ANALYZE {table}")
