@@ -1,8 +1,8 @@
-"""Hooks under steady load for a while: `make soak MINUTES=10`. Does memory grow, do dead rows gather, is anything lost?
+"""Keeps hooks under steady load: `make soak MINUTES=10`. Finds growing memory, dead rows that pile up, and lost hooks.
 
-A tenth of the endpoints fail always, two hang, and one of two dispatchers is killed (kill -9) now and then. Every ten
-seconds a line is printed; at the end the curves, and `manage.py hooks check`. Exit code 1: memory grows without bound,
-a lane that is well was not served, or a hook is lost.
+A tenth of the endpoints always fail, two hang, and one of two dispatchers is killed (kill -9) every 35 s. Prints a line
+every ten seconds, and at the end the curves and `manage.py hooks check`. Exit code 1: the memory grows without bound,
+hooks of a working endpoint were not sent, or a hook is lost.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import psutil
 from tests.bench.environment import bench_database
 
 TICK = 0.05  # s between two rounds of events
-MOST_AT_ONCE = 500  # events of one round, when the machine has fallen behind
+MOST_AT_ONCE = 500  # events of one round, if the machine is too slow
 SAMPLE = 10.0  # s between two lines
 KILL = 35.0  # s between two kills
 HANGING_EVERY = (
@@ -41,7 +41,7 @@ BAD = b"HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\nno"
 
 
 class Endpoint(asyncio.Protocol):
-    """Answers /ok with 200, /fail with 500 and /hang never."""
+    """Responds to /ok with 200, to /fail with 500, and never to /hang."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -60,7 +60,7 @@ class Endpoint(asyncio.Protocol):
 
 
 async def receive() -> None:
-    """The receiver's process: prints its port, and ends by SIGTERM."""
+    """Runs the receiver: prints its port, and ends at a SIGTERM."""
     loop, over = asyncio.get_running_loop(), asyncio.Event()
     server = await loop.create_server(Endpoint, "127.0.0.1", 0, backlog=4096)
     loop.add_signal_handler(signal.SIGTERM, over.set)
@@ -69,7 +69,7 @@ async def receive() -> None:
 
 
 class Child:
-    """A process that goes with the block."""
+    """A child process that ends with the `with` block."""
 
     def __init__(self, *words: str) -> None:
         self.process = subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, text=True)
@@ -88,7 +88,7 @@ class Child:
 
     @property
     def megabytes(self) -> float:
-        """What it holds: its own memory, and its share of what it has in common with others (PSS)."""
+        """Returns the memory of the process with its share of pages that it shares with others (PSS)."""
         try:
             return psutil.Process(self.process.pid).memory_full_info().pss / 2**20
         except psutil.NoSuchProcess:
@@ -118,7 +118,7 @@ def open_lanes(url: str) -> list[Lane]:
 
 
 def emit(lanes: list[Lane]) -> None:
-    """A hook in each lane, in one transaction."""
+    """Emits one hook in each lane, in one transaction."""
     from django.db import transaction
 
     from hooks import outbox
@@ -140,10 +140,10 @@ class Sample:
     kills: int
     rate: float  # deliveries a second since the last line
     waiting: int  # due and not sent, of all lanes
-    oldest: float  # s that the oldest of those that are well has waited
+    oldest: float  # s that the oldest hook of a working endpoint has waited
     retrying: int
-    dead: dict[str, int]  # rows of each table that vacuum has not taken away yet
-    hot: dict[str, float]  # updates since the last line that touched no index, in %
+    dead: dict[str, int]  # rows of each table that vacuum has not removed yet
+    hot: dict[str, float]  # updates since the last line that changed no index, in %
 
     HEAD = (
         "    time   memory    other  kills    rate  waiting  oldest  retrying      dead rows: "
@@ -165,7 +165,7 @@ class Meter:
         self.delivered = 0
         self.updates: dict[str, tuple[int, int]] = dict.fromkeys(TABLES, (0, 0))
 
-    def read(self, steady: Child, mortal: Child, kills: int, well: list[int]) -> Sample:
+    def read(self, steady: Child, killed: Child, kills: int, working: list[int]) -> Sample:
         from django.db import connection
 
         from hooks.models import Hook, State
@@ -185,7 +185,7 @@ class Meter:
                 " SELECT endpoint_id, created_at AS since FROM hooks_hook WHERE state = 'queued' UNION ALL"
                 " SELECT endpoint_id, next_attempt_at FROM hooks_hook"
                 " WHERE state = 'retrying' AND next_attempt_at < clock_timestamp()) due",
-                [well],
+                [working],
             )
             waiting, oldest = cursor.fetchone()
         hot = {}
@@ -196,7 +196,7 @@ class Meter:
         sample = Sample(
             seconds=now - self.began,
             memory=steady.megabytes,
-            other=mortal.megabytes,
+            other=killed.megabytes,
             kills=kills,
             rate=(counts[State.DELIVERED] - self.delivered) / (now - self.last),
             waiting=waiting,
@@ -216,7 +216,7 @@ def curve(name: str, values: list[float]) -> str:
 
 
 def grows(memory: list[float]) -> bool:
-    """Whether it still grows after its first third. Too few samples say nothing."""
+    """Returns whether the memory still grows after the first third; False with too few samples."""
     third = len(memory) // 3
     if third < 2:
         return False
@@ -243,10 +243,10 @@ def soak(minutes: float, rate: float) -> int:
         receiver = held.enter_context(Child("-m", "tests.soak", "--receive"))
         assert receiver.process.stdout
         lanes = open_lanes(f"http://127.0.0.1:{receiver.process.stdout.readline().strip()}")
-        well = [lane.key for lane in lanes if lane.kind == "ok"]
+        working = [lane.key for lane in lanes if lane.kind == "ok"]
         hanging = [lane for lane in lanes if lane.kind == "hang"]
         busy = itertools.cycle([lane for lane in lanes if lane.kind != "hang"])
-        steady, mortal = held.enter_context(Child(*dispatch)), held.enter_context(Child(*dispatch))
+        steady, killed = held.enter_context(Child(*dispatch)), held.enter_context(Child(*dispatch))
         wait_until(lambda: Runner.objects.filter(finished_at=None).count() == 2, 30)
         meter = Meter()
         began = time.monotonic()
@@ -264,19 +264,19 @@ def soak(minutes: float, rate: float) -> int:
                 emit(hanging)
             if passed >= next_kill:
                 next_kill += KILL
-                mortal.process.kill()
-                mortal.process.wait()
-                mortal = held.enter_context(Child(*dispatch))
+                killed.process.kill()
+                killed.process.wait()
+                killed = held.enter_context(Child(*dispatch))
                 kills += 1
             if passed >= next_sample:
                 next_sample += SAMPLE
-                samples.append(meter.read(steady, mortal, kills, well))
+                samples.append(meter.read(steady, killed, kills, working))
                 print(samples[-1], flush=True)
             time.sleep(TICK)
-        waits = Hook.objects.filter(endpoint__in=well, state__in=(State.QUEUED, State.SENDING))
+        waits = Hook.objects.filter(endpoint__in=working, state__in=(State.QUEUED, State.SENDING))
         drained = wait_until(lambda: not waits.exists(), DRAIN)
         survived = steady.process.poll() is None
-        print(f"{emitted} events emitted, {meter.read(steady, mortal, kills, well)}")
+        print(f"{emitted} events emitted, {meter.read(steady, killed, kills, working)}")
     print()
     print(curve("memory, MB", [sample.memory for sample in samples]))
     print(curve("dead rows", [float(sum(sample.dead.values())) for sample in samples]))
@@ -288,7 +288,7 @@ def soak(minutes: float, rate: float) -> int:
     if not survived:
         faults.append("a dispatcher that was not killed has ended")
     if not drained:
-        faults.append(f"{waits.count()} hooks of endpoints that are well were not sent in {DRAIN:.0f} s")
+        faults.append(f"{waits.count()} hooks of working endpoints were not sent in {DRAIN:.0f} s")
     said = StringIO()
     try:
         call_command("hooks", "check", stdout=said)
@@ -296,7 +296,7 @@ def soak(minutes: float, rate: float) -> int:
         faults.append("hooks were lost")
         print(said.getvalue())
     print(f"hooks check: {said.getvalue().splitlines()[-1]}")
-    print("Well." if not faults else "Not well: " + "; ".join(faults) + ".")
+    print("Passed." if not faults else "Failed: " + "; ".join(faults) + ".")
     return 1 if faults else 0
 
 
@@ -309,7 +309,7 @@ def main() -> int:
     if options.receive:
         asyncio.run(receive())
         return 0
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything it started ends with it
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that its child processes end with it
     with bench_database():
         return soak(options.minutes, options.rate)
 

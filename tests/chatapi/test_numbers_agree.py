@@ -17,8 +17,8 @@ from tests.factories import AccountFactory, InstanceFactory, UserFactory
 
 pytestmark = pytest.mark.django_db
 NOW = timezone.now()
-OK = {"last_outcome": Outcome.OK, "last_status": 200, "last_ms": 1}
-NOT_OK = {"last_outcome": Outcome.NOT_200, "last_status": 500, "last_ms": 1}
+OK: dict[str, Any] = {"last_outcome": Outcome.OK, "last_status": 200, "last_ms": 1}
+NOT_OK: dict[str, Any] = {"last_outcome": Outcome.NOT_200, "last_status": 500, "last_ms": 1}
 
 
 def add(
