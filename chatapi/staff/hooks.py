@@ -21,6 +21,8 @@ from accounts.current_user import current_user
 from chatapi.staff.base.lists import ReadOnly, StaffAdmin, fetch_keys, row_link, search_link
 from chatapi.staff.base.search import hooks_of_message, is_message_id, of_instance, parse_hook_id
 from chatapi.staff.base.tools import Tool
+from chatapi.ui.body_reading import ReadableBody, readable
+from chatapi.ui.json_text import pretty_text
 from chatapi.ui.numbers import parse_digits
 from hooks.actions import hooks as hook_actions
 from hooks.explain import body_dropped_words, explain, explain_hook
@@ -76,19 +78,24 @@ class BodyAdmin(StaffAdmin):
                 hook=hook.webhook_id,
                 of=self.opts.model_name,
             )
-        text = bytes(getattr(row, self.body_field)).decode(errors="replace")
+        read = self.read_body(row)
         if hook.body_dropped_at is not None:
-            text = f"({body_dropped_words()}.)"
+            read = read._replace(text=f"({body_dropped_words()}.)", decoded_from="", note="")
         context = self.admin_site.each_context(request) | {
             "title": f"Body of {row}",
             "opts": self.opts,
             "row": row,
-            "text": text,
+            "text": pretty_text(read.text),
+            "decoded_from": read.decoded_from,
+            "note": read.note,
         }
         return TemplateResponse(request, "chatapi/staff/body.html", context)
 
     def hook_of(self, row: Any) -> Hook:
         return row
+
+    def read_body(self, row: Any) -> ReadableBody:
+        return readable(bytes(row.body))
 
 
 def cancel_hook(request: HttpRequest, hook: Hook, data: dict[str, Any]) -> str:
@@ -177,6 +184,9 @@ class AttemptAdmin(BodyAdmin):
 
     def hook_of(self, row: Attempt) -> Hook:
         return row.hook
+
+    def read_body(self, row: Attempt) -> ReadableBody:
+        return readable(bytes(row.response_body), row.response_headers, is_cut=row.is_response_cut)
 
     @admin.display(description="explanation")
     def explanation(self, attempt: Attempt) -> str:

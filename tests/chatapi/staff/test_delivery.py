@@ -98,3 +98,26 @@ def test_hooks_of_a_deleted_instance_are_nobodys_until_they_are_gone(charlie, in
         assert charlie.get(page).status_code == 404
     assert charlie.get("/admin/hooks/hook/").status_code == 200
     assert charlie.get("/admin/hooks/attempt/").status_code == 200
+
+
+def test_a_body_is_shown_token_for_token_and_decoded(charlie, attempt):
+    Hook.objects.update(body=b'{"price":1.10,"price":1E5}')
+    Attempt.objects.update(
+        response_body="Бот упал".encode("cp1251"),
+        response_headers=[["Content-Type", "text/plain; charset=windows-1251"]],
+    )
+    page = charlie.get(f"/admin/hooks/hook/{attempt.hook_id}/body/")
+    assert page.context["text"] == '{\n  "price": 1.10,\n  "price": 1E5\n}'
+    page = charlie.get(f"/admin/hooks/attempt/{attempt.pk}/body/")
+    assert page.context["text"] == "Бот упал"
+    assert "Decoded from windows-1251." in page.content.decode()
+
+
+def test_a_hook_that_was_received_says_so(charlie, attempt):
+    Attempt.objects.update(
+        outcome=Outcome.RESET, status=200, error="transfer closed with 10 bytes remaining to read"
+    )
+    page = charlie.get(f"/admin/hooks/attempt/{attempt.pk}/change/").content.decode()
+    assert (
+        "before its response was complete. Your server received the request and may have processed it" in page
+    )
