@@ -1,4 +1,4 @@
-"""The composition root as a Django app: its commands and its system checks."""
+"""The project as a Django app: it connects the apps, and has commands and system checks."""
 
 from django.apps import AppConfig
 

@@ -1,4 +1,4 @@
-"""Every address of the site. The wire contract comes last: it takes whatever root name is left."""
+"""All URLs of the site. Those of the wire contract come last, because they match any name at the root."""
 
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin

@@ -1,1 +1,1 @@
-"""How the site writes down what templates do not say themselves (FORMAT_MODULE_PATH)."""
+"""Formats of dates and numbers for templates that name none (FORMAT_MODULE_PATH)."""

@@ -1,4 +1,4 @@
-"""What is logged and how: lines for a terminal, or one JSON object a line with LOG_FORMAT=json.
+"""What is logged and how: lines for a terminal, or one JSON object per line with LOG_FORMAT=json.
 
 Never a body, a token, an e-mail address or a query string: the wire contract's token travels in the query
 (contract.md, section 1). Requests are logged by path; successful ones at DEBUG, because pages and bots poll all day.

@@ -1,6 +1,6 @@
-"""A body as text for people: unpacked as its Content-Encoding says, decoded with its charset.
+"""A body as text: decompressed by its Content-Encoding, and decoded by its charset.
 
-The bytes themselves stay what the log and the bins store; pages, REST and exports show the text beside them.
+The log and the bins store the original bytes; pages, REST and exports show the text beside them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 MAX_UNPACKED = 256 * 1024  # bytes; 1 MB of gzip may hold 1 GB
-BLOCK = 16 * 1024  # bytes that are unpacked at once
+BLOCK = 16 * 1024  # bytes decompressed at a time
 MAX_CODINGS = 4
 MAX_MEMBERS = 100  # of a gzip body
 CHARSET = re.compile(r';\s*charset\s*=\s*("[^"]*"|[^;\s]*)', re.IGNORECASE)
@@ -125,7 +125,7 @@ def inflate(body: bytes, coding: str) -> tuple[bytes, str]:
                     break
                 unpacker, members = zlib.decompressobj(window), members + 1
             block = body[at : at + BLOCK]
-            # one byte more than is shown: it tells whether there is more
+            # one byte more than is shown, to know whether there is more
             found += unpacker.decompress(block, MAX_UNPACKED + 1 - len(found))
             if len(found) > MAX_UNPACKED:
                 note = f"Only the first {MAX_UNPACKED // 1024} KB of the unpacked body are shown."

@@ -1,6 +1,6 @@
 """Quotes an HTTP request as a command or a few lines of code: curl, HTTPie, Python, JavaScript.
 
-Pure: it knows no model. A request whose body is binary or long is quoted with the name of a file that holds the body.
+Uses no models. A request whose body is binary or long is quoted with the name of a file that holds the body.
 """
 
 import json

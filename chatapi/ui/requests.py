@@ -1,4 +1,4 @@
-"""The request as the middleware leaves it, for types."""
+"""The type of a request after the middleware, for annotations."""
 
 from django.http import HttpRequest
 from django_htmx.middleware import HtmxDetails

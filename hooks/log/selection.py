@@ -47,8 +47,7 @@ RESPONSES: dict[str, tuple[str, Q]] = {
     "none": ("no response", Q(last_answer=ResponseClass.NONE)),
 }
 
-
-# outcomes without a response
+# Outcomes that never have a response: the class of the last response is NONE.
 WITHOUT_RESPONSE = {Outcome.DNS, Outcome.REFUSED, Outcome.TLS, Outcome.BLOCKED}
 BOUNDS = {"200": (200, 201), "not-200": (201, 300), "3xx": (300, 400), "4xx": (400, 500), "5xx": (500, 600)}
 

@@ -18,7 +18,7 @@ from instances import payloads
 from instances.actions.lifecycle import create_instance, delete_instance
 from instances.models import AccountStatus, Instance, Message
 
-OWNER = "load-test@localhost"  # no password: no one can log in as it
+OWNER = "load-test@localhost"  # has no password, so it cannot be used to sign in
 NAME = "Load test "
 PAID = timedelta(days=365)
 PHONE = "15550000000@c.us"
@@ -45,7 +45,7 @@ def load_test_account() -> Account:
 
 
 def load_test_instances() -> QuerySet[Instance]:
-    """The load-test instances: those with a load test's name in the account that no one can log in to."""
+    """The load-test instances: those with a load test's name in the account of load tests, which has no password."""
     return Instance.objects.filter(
         owner__owner__email=OWNER,
         owner__owner__password__startswith=UNUSABLE_PASSWORD_PREFIX,

@@ -1,4 +1,4 @@
-"""The channels by name; a new one is a module here, a line in CHANNELS and a word in models.Channel."""
+"""The channels by name; a new one is a folder here, a line in CHANNELS and a value of models.Channel."""
 
 from instances.channels.base import Channel
 from instances.channels.sandbox.channel import SandboxChannel

@@ -1,6 +1,6 @@
 """Opens a file that a caller gave as a form upload, a `data:` URI or a URL.
 
-A long file is kept in a temporary file, so that a hundred of them at once need no memory.
+A long file is kept in a temporary file, so that a hundred simultaneous ones need no memory.
 """
 
 import base64

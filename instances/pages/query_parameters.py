@@ -1,4 +1,4 @@
-"""Parameters that several pages read from the query string. What they cannot mean counts as not given."""
+"""Parameters that several pages read from the query string. An invalid value counts as not given."""
 
 from __future__ import annotations
 

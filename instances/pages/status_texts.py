@@ -22,7 +22,7 @@ LINK = "link"  # the one button that is no method of the wire contract: the sand
 
 
 class PageButton(NamedTuple):
-    """`name` is a Button's, or LINK; `confirm`, if not empty, is asked before."""
+    """`name` is a Button's, or LINK; `confirm`: a question to confirm first, or empty."""
 
     name: str
     label: str

@@ -1,4 +1,4 @@
-"""Times to the second, in UTC, in sortable order: the support desk shows many."""
+"""Times with seconds and in sortable order, for the lists of the support desk."""
 
 DATETIME_FORMAT = "Y-m-d H:i:s"
 DATE_FORMAT = "Y-m-d"

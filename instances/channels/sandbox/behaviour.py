@@ -1,6 +1,6 @@
 """How a sandbox contact behaves: when they receive a message, when they read it, and what stops them.
 
-A contact without a row has the defaults of SandboxContact: online, receives at once, never reads.
+A contact without a row has the defaults of SandboxContact: online, receives immediately, never reads.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The sandbox channel: a built-in messenger whose contacts are rows (SandboxContact). Nothing leaves this machine.
 
-It supports everything. Every phone number exists, is online and receives at once, unless its SandboxContact says
+It supports everything. Every phone number exists, is online and receives immediately, unless its SandboxContact says
 otherwise. What contacts do is in actions/.
 """
 
@@ -44,7 +44,7 @@ class SandboxChannel:
     cannot: Mapping[str, str] = {}
 
     def deliver(self, instance: Instance, outgoing: OutgoingMessage) -> Sequence[Ack]:
-        """Returns the acks that the contact gives at once; `work` records the later ones when they are due."""
+        """Returns the acks that the contact sends immediately; `work` records the later ones when they are due."""
         if outgoing.deletes:
             return ()
         return receipts.plan_receipts(instance, message_id=outgoing.message_id, chat_id=outgoing.chat_id)
@@ -68,7 +68,7 @@ class SandboxChannel:
         ).exists()
 
     def press(self, instance: Instance, button: Button, *, acting_user: User | None = None) -> None:
-        """Does it at once."""
+        """Records the effect of the button immediately."""
         BUTTON_ACTIONS[button](instance, acting_user=acting_user)
 
     def qr_text(self, instance: Instance) -> str:

@@ -42,7 +42,7 @@ def send_message(
 
 
 def mentions(phones: Sequence[str]) -> dict[str, Any] | None:
-    """The `metadata` of a message that mentions people. None if it mentions no one."""
+    """The `metadata` of a message that mentions people. None without mentions."""
     return {"mentionedPhones": list(phones)} if phones else None
 
 

@@ -1,4 +1,4 @@
-"""Parts of a file by the `Range` header (RFC 9110, section 14). Players of audio and video ask for nothing else."""
+"""Parts of a file by the `Range` header (RFC 9110, section 14). Audio and video players request only such parts."""
 
 import re
 from typing import IO, NamedTuple

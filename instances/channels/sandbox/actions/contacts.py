@@ -87,8 +87,8 @@ def require_group_member(instance: Instance, chat_id: str, author: str) -> None:
 def change_contact(instance: Instance, *, phone: str, **changes: Unpack[ContactChanges]) -> SandboxContact:
     """Create or change a contact.
 
-    A new name or picture also changes the contact's chat, with its chatUpdate hook. New behaviour applies at once to
-    messages not yet delivered or not yet read.
+    A new name or picture also changes the contact's chat, with its chatUpdate hook. New behaviour applies
+    immediately to messages not yet delivered or not yet read.
 
     Raises:
         chat_ids.BadChatId: `phone` is not valid.

@@ -1,7 +1,7 @@
 """Invite links of the sandbox: the account of one instance joins a group of another instance.
 
 Each instance has its own row of the group. Joining copies the row, and the inviting instance records that the account
-joined, and later that it left. Messages are not passed between the instances; contacts exist for that.
+joined, and later that it left. Messages are not passed between the instances: write them as a sandbox contact.
 """
 
 from instances import payloads

@@ -37,7 +37,7 @@ NOT_RECORDED_DELAY = timedelta(seconds=1)
 
 
 def plan_receipts(instance: Instance, *, message_id: str, chat_id: str) -> Sequence[Ack]:
-    """Returns the acks that a message sent now has at once, in order, and plans the others.
+    """Returns the acks that a message sent now gets immediately, in order, and plans the others.
 
     A second call for the same message replaces what the first one planned.
     """
