@@ -13,17 +13,17 @@ from chatapi.ui.durations import in_largest_unit
 from chatapi.ui.requests import HtmxRequest
 from instances.channels.sandbox.actions.contacts import ContactChanges, change_contact
 from instances.channels.sandbox.actions.groups import create_group_as_contact
-from testing_tools.phone.conversation import display_name
+from instances.models import Instance
+from testing_tools.phone.conversation import Conversation, display_name
 from testing_tools.phone.forms import ContactBehaviourForm, ContactForm, GroupForm
 from testing_tools.phone.responses import (
     INCOMPLETE_FORM,
     REFUSALS,
     Refused,
-    chosen_conversation,
+    phone_action,
     redirect_to_conversation,
     require_sandbox,
     require_valid,
-    run_action,
 )
 
 # Button on the contact's phone → the change, and the end of the sentence that reports it.
@@ -37,33 +37,26 @@ SWITCHES: dict[str, tuple[ContactChanges, str]] = {
 }
 
 
-@require_POST
-@login_required
-def change(request: HtmxRequest) -> HttpResponse:
+@phone_action
+def change(request: HtmxRequest, instance: Instance, conversation: Conversation) -> str:
     """Changes the contact: by `switch` (a key of SWITCHES), or by a ContactBehaviourForm."""
-    instance = require_sandbox(request)
-    conversation = chosen_conversation(request, instance)
     contact = conversation.contact
-
-    def action() -> str:
-        changes: ContactChanges
-        if "switch" in request.POST:
-            if request.POST["switch"] not in SWITCHES:
-                raise Refused(INCOMPLETE_FORM)
-            changes, sentence = SWITCHES[request.POST["switch"]]
-        else:
-            cleaned = require_valid(ContactBehaviourForm(request.POST))
-            changes = {
-                "name": cleaned["name"],
-                "deliver_after": cleaned["deliver_after"],
-                "read_after": cleaned["read_after"],
-            }
-            receives = describe_delay("receives messages", cleaned["deliver_after"])
-            sentence = f"{receives} and {describe_delay('reads them', cleaned['read_after'])}"
-        change_contact(instance, phone=contact.chat_id, **changes)
-        return f"{changes.get('name') or display_name(contact)} {sentence}."
-
-    return run_action(request, instance, conversation, action)
+    changes: ContactChanges
+    if "switch" in request.POST:
+        if request.POST["switch"] not in SWITCHES:
+            raise Refused(INCOMPLETE_FORM)
+        changes, sentence = SWITCHES[request.POST["switch"]]
+    else:
+        cleaned = require_valid(ContactBehaviourForm(request.POST))
+        changes = {
+            "name": cleaned["name"],
+            "deliver_after": cleaned["deliver_after"],
+            "read_after": cleaned["read_after"],
+        }
+        receives = describe_delay("receives messages", cleaned["deliver_after"])
+        sentence = f"{receives} and {describe_delay('reads them', cleaned['read_after'])}"
+    change_contact(instance, phone=contact.chat_id, **changes)
+    return f"{changes.get('name') or display_name(contact)} {sentence}."
 
 
 def describe_delay(verb: str, seconds: int | None) -> str:

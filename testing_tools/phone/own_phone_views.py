@@ -12,42 +12,36 @@ from chatapi.ui.requests import HtmxRequest
 from instances.actions.session import take_over
 from instances.channels.sandbox.actions.phone import apply_phone_event, change_phone
 from instances.channels.sandbox.actions.reset import reset_sandbox
+from instances.models import Instance
+from testing_tools.phone.conversation import Conversation
 from testing_tools.phone.forms import BatteryForm
 from testing_tools.phone.phone_state import EVENT_BUTTONS, describe_phone
 from testing_tools.phone.responses import (
     INCOMPLETE_FORM,
     Refused,
-    chosen_conversation,
+    phone_action,
     redirect_to_conversation,
     require_sandbox,
     require_valid,
-    run_action,
 )
 
 
-@require_POST
-@login_required
-def change(request: HtmxRequest) -> HttpResponse:
+@phone_action
+def change(request: HtmxRequest, instance: Instance, conversation: Conversation) -> str:
     """Applies `event` (a key of EVENT_BUTTONS) to the phone, or sets its `battery`."""
-    instance = require_sandbox(request)
-    conversation = chosen_conversation(request, instance)
     acting_user = current_user(request)
-
-    def action() -> str:
-        if "battery" in request.POST:
-            percent = require_valid(BatteryForm(request.POST))["battery"]
-            change_phone(instance, battery=percent, acting_user=acting_user)
-            return f"The battery is at {percent} %."
-        event = request.POST.get("event", "")
-        if event not in EVENT_BUTTONS:
-            raise Refused(INCOMPLETE_FORM)
-        if event == "take_back":
-            take_over(instance, acting_user=acting_user)
-        else:
-            apply_phone_event(instance, event=event, acting_user=acting_user)
-        return f"{EVENT_BUTTONS[event].result} Now: {describe_phone(instance).word.lower()}."
-
-    return run_action(request, instance, conversation, action)
+    if "battery" in request.POST:
+        percent = require_valid(BatteryForm(request.POST))["battery"]
+        change_phone(instance, battery=percent, acting_user=acting_user)
+        return f"The battery is at {percent} %."
+    event = request.POST.get("event", "")
+    if event not in EVENT_BUTTONS:
+        raise Refused(INCOMPLETE_FORM)
+    if event == "take_back":
+        take_over(instance, acting_user=acting_user)
+    else:
+        apply_phone_event(instance, event=event, acting_user=acting_user)
+    return f"{EVENT_BUTTONS[event].result} Now: {describe_phone(instance).word.lower()}."
 
 
 @require_POST

@@ -7,14 +7,17 @@ the hooks. Without htmx, the result is a message on the page.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import messages
+from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.views.decorators.http import require_POST
 
 from chatapi.ui.requests import HtmxRequest
 from instances import chat_ids
@@ -73,13 +76,33 @@ def require_valid(form: forms.Form) -> dict[str, Any]:
     return form.cleaned_data
 
 
+PhoneAction = Callable[[HtmxRequest, Instance, Conversation], str]
+
+
+def phone_action(action: PhoneAction) -> Callable[[HtmxRequest], HttpResponse]:
+    """Makes a POST view of an action in the chosen conversation; the action returns a sentence about what it did.
+
+    The view responds with the sentence, or with why the action was refused (REFUSALS).
+    """
+
+    @require_POST
+    @login_required
+    @wraps(action)
+    def view(request: HtmxRequest) -> HttpResponse:
+        instance = require_sandbox(request)
+        conversation = chosen_conversation(request, instance)
+        return run_action(request, instance, conversation, action)
+
+    return view
+
+
 def run_action(
-    request: HtmxRequest, instance: Instance, conversation: Conversation, action: Callable[[], str]
+    request: HtmxRequest, instance: Instance, conversation: Conversation, action: PhoneAction
 ) -> HttpResponse:
-    """Runs an action that returns a sentence about its result; returns a response with it, or with the refusal."""
+    """Runs the action and responds as the module's docstring says."""
     since, is_refused = newest_hook_key(instance), False
     try:
-        sentence = action()
+        sentence = action(request, instance, conversation)
     except REFUSALS as refusal:
         is_refused, sentence = True, str(refusal)
     if not request.htmx:
