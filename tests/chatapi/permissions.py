@@ -149,6 +149,8 @@ class World:
         }
         if name == "docs:receiver":
             known["key"] = "php"
+        if name == "contract-setting-by-query":
+            known["name"] = "settings/ackNotificationsOn"
         return {key: known[key] for key in ADDRESSES[name] if key != "suffix"}
 
     def address(self, name: str) -> str:

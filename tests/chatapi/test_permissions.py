@@ -237,6 +237,8 @@ favicon                                      GET    200 200 200 200 200 200
 metrics                                      GET    200 200 200 200 200 200
 contract-by-query                            GET    401 401 401 401 401 401
 contract-by-query                            POST   401 401 401 401 401 401
+contract-setting-by-query                    GET    401 401 401 401 401 401
+contract-setting-by-query                    POST   401 401 401 401 401 401
 contract                                     GET    401 401 401 401 401 401
 contract                                     POST   401 401 401 401 401 401
 """
