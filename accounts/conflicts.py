@@ -1,9 +1,10 @@
-"""Equal requests at once to allauth's pages: the later one gets what it would get a moment later.
+"""Handles concurrent equal requests to allauth's pages, such as a double click.
 
-These views read whether a row exists, such as an authenticator app, then write it. Between the two another request may
-write the same row. The unique constraint then refuses the later one, which is handled again and finds the row.
+These views check whether a row exists, such as an authenticator app, and then write it. Another request may write the
+same row in between. The unique constraint then refuses the later request's row, and the later request is handled again
+and finds the existing row.
 
-Sign-up takes a lock instead (accounts/views/sign_up.py), and so do our own actions (instances/actions/events.py).
+Sign-up uses a lock instead (accounts/views/sign_up.py), and so do our own actions (instances/actions/events.py).
 """
 
 from collections.abc import Callable
@@ -13,15 +14,12 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import SimpleTemplateResponse
 from psycopg.errors import UniqueViolation
 
-REPEATABLE = (
-    "allauth.account.",
-    "allauth.mfa.",
-)  # modules of views that can be repeated after a refused row
+REPEATABLE = ("allauth.account.", "allauth.mfa.")  # modules whose views can be called again
 ATTEMPTS = 5
 
 
 class RepeatAfterConflict:
-    """Middleware: calls a view of allauth again, up to ATTEMPTS times, if a unique constraint refused what it wrote."""
+    """Middleware: calls a view of allauth again, up to ATTEMPTS times, if a unique constraint refused its row."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -35,7 +33,7 @@ class RepeatAfterConflict:
             return None
         for _ in range(ATTEMPTS):
             if not isinstance(error.__cause__, UniqueViolation):
-                return None  # the first error is logged, and responded to with 500
+                return None  # the first error is logged, and the response is 500
             try:
                 response = match.func(request, *match.args, **match.kwargs)
                 return response.render() if isinstance(response, SimpleTemplateResponse) else response

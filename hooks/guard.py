@@ -1,7 +1,7 @@
 """Decides which network addresses a hook may reach.
 
-It checks the *resolved* address when connecting (see http.py), so neither a name that points to a private address nor
-one that changes between two lookups gets past it.
+The *resolved* address is checked when connecting (see http.py), so names that point to a private address, and names
+whose address changes between two lookups, are refused.
 """
 
 from __future__ import annotations

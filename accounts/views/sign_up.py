@@ -1,4 +1,4 @@
-"""Sign-up: allauth's page, for one e-mail address at a time."""
+"""Sign-up: allauth's view, with a lock per e-mail address."""
 
 import hashlib
 
@@ -10,10 +10,10 @@ LOCK = 0x7369676E  # "sign": the first key of the advisory lock; the second is a
 
 
 def sign_up(request: HttpRequest) -> HttpResponse:
-    """Equal sign-ups at once, such as a double click, are handled one after the other.
+    """Shows and handles the form. Concurrent sign-ups with one address, such as a double click, are handled in turn.
 
-    So the later ones find the address taken, and only the first one sends a mail. A sign-up whose mail cannot be sent
-    creates no user.
+    So the later sign-ups find that the address is taken, and only the first sends a mail. A sign-up whose mail cannot
+    be sent creates no user.
     """
     if request.method != "POST":
         return signup(request)
@@ -26,6 +26,6 @@ def sign_up(request: HttpRequest) -> HttpResponse:
 
 
 def lock_key(request: HttpRequest) -> int:
-    """A hash of the address, as PostgreSQL's integer. Addresses with the same hash only wait for each other."""
+    """Returns a hash of the address as a PostgreSQL integer. Addresses with the same hash only wait for each other."""
     email = request.POST.get("email", "").strip().lower()
     return int.from_bytes(hashlib.sha256(email.encode(errors="replace")).digest()[:4], signed=True)

@@ -1,6 +1,6 @@
-"""After a pause, sends a lane's hooks at a rate that grows, so that its backlog does not flood the endpoint.
+"""Limits the rate of a lane after a pause: it increases, so that the backlog does not overload the endpoint.
 
-The rate applies to claims: a hook that is not claimed stays in the database and does not count as in flight.
+The limit applies to claims: an unclaimed hook stays in the database and does not count as in flight.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ def rate(since: float) -> float:
 
 
 class CatchUp:
-    """How many hooks each resumed lane may still claim; in the memory of one dispatcher.
+    """The number of hooks that each resumed lane may claim now, in the memory of the dispatcher that owns the lane.
 
-    The lane belongs to this dispatcher. A successor starts with one hook, so a hand-over sends no flood.
+    A successor starts with one hook, so a hand-over does not cause a burst.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
-"""Formats results as PostgreSQL reads them: the lines of a COPY, and the arrays of an UPDATE as text.
+"""Formats results for PostgreSQL: the lines of a COPY, and the arrays of an UPDATE as text.
 
-psycopg's own adaptation of the same values takes 45 µs per hook and holds the interpreter lock, so the sending thread
-waits for it; this takes 12.
+psycopg's adaptation of the same values takes 45 µs per hook and holds the interpreter lock, so the sending thread must
+wait; this takes 12 µs.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def number(value: float | None) -> str:
 
 
 def side_of(result: AttemptResult) -> str:
-    """Returns the side that a failed attempt failed on; "" after a success."""
+    """Returns the side on which the attempt failed; "" after a success."""
     response = result.response
     if response.outcome == Outcome.OK:
         return ""

@@ -1,7 +1,7 @@
-"""Writes the dispatcher's log lines: ids and plain words. Never a body, a secret, or the query of a URL.
+"""Writes the dispatcher's log lines: ids and sentences, but no bodies, secrets or queries of URLs.
 
-A hook that failed is a warning, an attempt that will be retried is INFO, a delivery or a claim is DEBUG. At most
-MAX_LINES per batch are written: a thousand dead endpoints must not keep the dispatcher busy with its log.
+Failed hooks are WARNING, attempts that will be retried INFO, deliveries and claims DEBUG. At most MAX_LINES per batch
+are written: with a thousand dead endpoints, the dispatcher must not spend its time on logging.
 """
 
 from __future__ import annotations

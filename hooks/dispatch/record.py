@@ -31,13 +31,13 @@ COLUMNS = (
     "response_size, outcome, side, error, name_ms, connect_ms, tls_ms, first_byte_ms, total_ms"
 )
 COPY_ATTEMPTS = f"COPY hooks_attempt ({COLUMNS}) FROM STDIN"
-# These attempts are not written: one that is recorded already, and one of a deleted hook.
+# Attempts that are already recorded, and attempts of deleted hooks, are not written.
 IS_RECORDED_OR_DELETED = """
 SELECT EXISTS (SELECT 1 FROM hooks_attempt WHERE hook_id = %s AND number = %s AND started_at = %s)
 OR NOT EXISTS (SELECT 1 FROM hooks_hook WHERE id = %s)
 """
-# The time of an endpoint's first failure after its last success: written only when that changes. A verification's bin
-# says nothing about the endpoint.
+# The time of an endpoint's first failure after its last success; written only if it changes. Attempts during a
+# verification are excluded: they are sent to a bin.
 UPDATE_FAILING_SINCE = f"""
 UPDATE hooks_endpoint e SET failing_since = u.since
 FROM unnest(%s::bigint[], %s::timestamptz[]) AS u (id, since)
@@ -94,9 +94,9 @@ def is_recorded_or_deleted(cursor: psycopg.Cursor[Any], result: AttemptResult) -
 
 
 def failing_since(results: Sequence[AttemptResult]) -> dict[int, datetime | None]:
-    """By endpoint: the start of its first failed attempt in this batch, or None if its last success came later.
+    """Returns for each endpoint the start of its first failed attempt in this batch; None if a success follows it.
 
-    A simulation says nothing about the endpoint: its URL is often another.
+    Simulations are excluded: they are often sent to another URL.
     """
     found: dict[int, datetime | None] = {}
     for result in results:

@@ -1,11 +1,11 @@
-"""The numbers of endpoints that cards, overview, log, REST and support desk show, each defined once.
+"""The numbers of endpoints on cards, overview and log, in REST and on the support desk, each defined once.
 
 - waiting: the hooks that are queued, being sent or retrying now.
-- sent: the hooks of events of the last hour that have at least one attempt. Simulations are not counted: they may go to
-  other URLs, and say nothing about the endpoint. Nor are skipped hooks, which have no attempt.
-- delivered: the hooks among those whose last attempt was delivered. A hook that waits for its retry is not.
+- sent: the hooks of the last hour's events with at least one attempt. Simulations are excluded, because they may go to
+  other URLs, and skipped hooks, because they have no attempt.
+- delivered: the sent hooks whose last attempt delivered them. A hook that waits for a retry is not delivered.
 
-At most MAX_COUNT hooks are counted of each, the newest of those sent.
+At most MAX_COUNT hooks are counted for each number; of the sent hooks, the newest.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ PART_SECONDS = int(PERIOD.total_seconds()) // PARTS
 
 # `= ANY (ARRAY[…])` with the column in ORDER BY, here and below: with a plain `=` the planner drops the column from the
 # order and may read the primary key backwards, which for an endpoint without such hooks reads the whole table: 35 s
-# instead of 60 ms, with statistics of one endpoint alone.
+# instead of 60 ms, with the statistics of a single endpoint.
 WAITING = """
 SELECT wanted.id, sum(counted.waiting)::bigint, min(first.created_at)
-FROM unnest(%(endpoints)s::bigint[]) AS wanted (id) CROSS JOIN unnest(%(states)s::text[]) AS one
+FROM unnest(%(endpoints)s::bigint[]) AS wanted (id) CROSS JOIN unnest(%(states)s::text[]) AS wanted_state
 CROSS JOIN LATERAL (
     SELECT count(*) AS waiting
     FROM (
-        SELECT FROM hooks_hook WHERE endpoint_id = wanted.id AND state = ANY (ARRAY[one])
+        SELECT FROM hooks_hook WHERE endpoint_id = wanted.id AND state = ANY (ARRAY[wanted_state])
         ORDER BY state, id LIMIT %(limit)s
     ) AS hooks
 ) AS counted
 LEFT JOIN LATERAL (
-    SELECT created_at FROM hooks_hook WHERE endpoint_id = wanted.id AND state = ANY (ARRAY[one])
+    SELECT created_at FROM hooks_hook WHERE endpoint_id = wanted.id AND state = ANY (ARRAY[wanted_state])
     ORDER BY state, id LIMIT 1
 ) AS first ON true
 GROUP BY wanted.id
@@ -70,7 +70,7 @@ GROUP BY 1, 2
 
 @dataclass
 class EndpointNumbers:
-    """The numbers of one endpoint; `parts` are [sent, delivered] of each five minutes, the oldest first."""
+    """The numbers of one endpoint; `parts` are [sent, delivered] for each five minutes, oldest first."""
 
     waiting: Count = field(default_factory=Count)
     oldest: datetime | None = None  # the event of the oldest waiting hook
@@ -89,7 +89,7 @@ class EndpointNumbers:
 
 
 def percent_of(delivered: int, sent: int) -> str:
-    """Returns `100`, `99.9`, `0`: never 100 if one is missing, never 0 if one was delivered; empty for none of none."""
+    """Returns `100`, `99.9`, `0`: 100 only if all were delivered, 0 only if none was; empty if none was sent."""
     if not sent:
         return ""
     if delivered == sent:
@@ -100,7 +100,7 @@ def percent_of(delivered: int, sent: int) -> str:
 
 
 def numbers_of(endpoint_ids: Collection[int]) -> dict[int, EndpointNumbers]:
-    """Returns the numbers of each of these endpoints. Two queries, however many."""
+    """Returns the numbers of each of these endpoints. Two queries for any number of endpoints."""
     found = {endpoint_id: EndpointNumbers() for endpoint_id in endpoint_ids}
     now = timezone.now()
     with connection.cursor() as cursor:
@@ -122,7 +122,7 @@ def numbers_of(endpoint_ids: Collection[int]) -> dict[int, EndpointNumbers]:
         )
         first = int(now.timestamp()) // PART_SECONDS - PARTS + 1
         for key, at, sent, delivered in cursor.fetchall():
-            # The hour covers only a part of its thirteenth bar, and a clock may be slightly ahead.
+            # The hour contains only a part of a thirteenth bar, and a clock may be slightly fast.
             part = found[key].parts[min(max(at - first, 0), PARTS - 1)]
             part[0] += sent
             part[1] += delivered
