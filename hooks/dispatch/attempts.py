@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from hooks import retries, signing
@@ -27,6 +27,11 @@ class ClaimedHook:
     secret: str  # the signing secret; for a day after a rotation followed by a space and the previous one
     parallel: bool
     lease_ends: float  # by time.monotonic()
+    # a retry or a resend, which does not hold its lane; in state `retrying` before the claim
+    is_retry: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.is_retry = self.attempts_made > 0 or self.trigger is not Trigger.EVENT
 
     def headers(self, at: datetime) -> dict[str, str]:
         """The signed headers of this attempt."""

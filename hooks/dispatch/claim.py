@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 from django.conf import settings
@@ -29,17 +29,18 @@ MIN_LEASE_LEFT = settings.HOOKS_DEADLINE_MS / 1000 + 2  # s; no attempt starts w
 TAKE_LANES = """
 UPDATE hooks_lane l SET owner = %(me)s, until = clock_timestamp() + make_interval(secs => %(lease)s)
 FROM (
-    SELECT mine.endpoint_id, extract(epoch FROM clock_timestamp() - e.resumed_at)::float8 AS since_resume
+    SELECT mine.endpoint_id, e.parallel, extract(epoch FROM clock_timestamp() - e.resumed_at)::float8 AS since_resume
     FROM hooks_lane mine JOIN hooks_endpoint e ON e.instance_id = mine.endpoint_id AND e.paused_at IS NULL
     WHERE e.instance_id = ANY(%(lanes)s) AND mine.endpoint_id = ANY(%(lanes)s)
         AND (mine.owner = %(me)s OR mine.owner IS NULL)
     ORDER BY mine.endpoint_id FOR UPDATE OF mine SKIP LOCKED
 ) free
 WHERE l.endpoint_id = free.endpoint_id AND l.endpoint_id = ANY(%(lanes)s)
-RETURNING l.endpoint_id, free.since_resume
+RETURNING l.endpoint_id, free.parallel, free.since_resume
 """
-# If a lane has both, its retries and first attempts are claimed alternately: neither starves the other. %(retries)s
-# limits the retries of all lanes together to what may be in flight, so that retries do not fill the memory.
+# For each lane: how many first attempts, how many retries, and how many of both. If that is fewer than their sum, they
+# are claimed alternately: neither starves the other. %(max_retries)s limits the retries of all lanes together to what
+# may be in flight, so that retries do not fill the memory.
 # BETWEEN and the order by endpoint leave only hooks_hook_state; with `=`, the primary key has the same order.
 # statement_timestamp() bounds the index scan. clock_timestamp() is volatile: retries planned for later would be read.
 # A hook without a URL (it was removed, or a verification ended) waits until there is one.
@@ -49,7 +50,8 @@ WITH due AS MATERIALIZED (
         e.secret || CASE WHEN e.previous_secret_until > clock_timestamp() THEN ' ' || e.previous_secret ELSE '' END
             AS secret,
         {destination.endpoint_url_sql()} AS endpoint_url
-    FROM unnest(%(lanes)s::bigint[], %(wanted)s::int[]) AS want (endpoint_id, n)
+    FROM unnest(%(lanes)s::bigint[], %(firsts)s::int[], %(retries)s::int[], %(both)s::int[])
+        AS want (endpoint_id, firsts, retries, both_kinds)
     JOIN hooks_endpoint e
         ON e.instance_id = want.endpoint_id AND e.instance_id = ANY(%(lanes)s) AND e.paused_at IS NULL
     CROSS JOIN LATERAL (
@@ -57,20 +59,20 @@ WITH due AS MATERIALIZED (
             (SELECT id, true AS retry, row_number() OVER (ORDER BY next_attempt_at) AS turn FROM hooks_hook h
              WHERE endpoint_id = want.endpoint_id AND state = 'retrying' AND next_attempt_at <= statement_timestamp()
                 AND {destination.hook_url_sql(destination.endpoint_url_sql())} <> ''
-             ORDER BY next_attempt_at LIMIT LEAST(want.n, %(retries)s))
+             ORDER BY next_attempt_at LIMIT LEAST(want.retries, %(max_retries)s))
             UNION ALL
             (SELECT id, false AS retry, row_number() OVER (ORDER BY endpoint_id, id) AS turn FROM hooks_hook h
              WHERE endpoint_id BETWEEN want.endpoint_id AND want.endpoint_id AND state = 'queued'
                 AND {destination.hook_url_sql(destination.endpoint_url_sql())} <> ''
-             ORDER BY endpoint_id, id LIMIT want.n)
-        ) both_kinds ORDER BY turn LIMIT want.n
+             ORDER BY endpoint_id, id LIMIT want.firsts)
+        ) found ORDER BY turn LIMIT want.both_kinds
     ) due
 )
 UPDATE hooks_hook h SET
     state = 'sending', claim = h.claim + 1, lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
 FROM due d
 WHERE h.id = d.id AND h.id = ANY(ARRAY(SELECT id FROM due)) AND {lane_queries.STATE_OF_FOUND} IN ('queued', 'retrying')
-    AND (NOT d.retry OR d.place <= %(retries)s)
+    AND (NOT d.retry OR d.place <= %(max_retries)s)
 RETURNING h.id, h.public_id::text, h.endpoint_id, h.body, h.claim, h.attempts_made, h.attempts_allowed, h.trigger,
     h.simulated, {destination.hook_url_sql("d.endpoint_url")}, d.secret, d.parallel,
     CASE WHEN h.attempts_made > 0 THEN extract(epoch FROM clock_timestamp() - h.next_attempt_at)::float8 END
@@ -140,9 +142,19 @@ class Claim:
     """The result of one claim: hooks in order, and the lanes to claim again."""
 
     hooks: list[ClaimedHook]
-    lanes_with_more: list[int]  # may have more due hooks
+    lanes_with_more: list[int]  # may have more due first attempts, or in a parallel lane hooks of both kinds
+    lanes_with_more_retries: list[int]  # may have more due retries
     lanes_with_deferred_retries: list[int]  # may have retries that the limit on retries left in the queue
     seconds_late: list[float]  # of each retry: its claim after its planned time
+
+
+class Share(NamedTuple):
+    """What one lane may claim at most."""
+
+    firsts: int
+    retries: int
+    both_kinds: int
+    parallel: bool
 
 
 def claim_hooks(
@@ -151,27 +163,38 @@ def claim_hooks(
     wanted: Mapping[int, int],
     catch_up: CatchUp | None = None,
     *,
+    wanted_retries: Mapping[int, int] | None = None,
     max_retries: int = NO_RETRY_LIMIT,
 ) -> Claim:
-    """Claim up to `wanted[lane]` due hooks of each lane that is free or owned by `me`; first attempts in order.
+    """Claim due hooks of each lane that is free or owned by `me`; first attempts in order.
 
+    At most `wanted[lane]` first attempts and `wanted_retries[lane]` retries (the same numbers if None) of an ordered
+    lane, where they are sent beside each other; of a parallel lane the greater number of both kinds together.
     `catch_up` grants fewer for a lane that was resumed a moment ago. At most `max_retries` of all hooks are retries.
     Hooks without a URL are not claimed. Two queries.
     """
     began = time.monotonic()
-    lanes = list(wanted)
+    if wanted_retries is None:
+        wanted_retries = wanted
+    lanes = list(dict.fromkeys([*wanted, *wanted_retries]))
     taken = session.execute(TAKE_LANES, {"me": me, "lease": LEASE, "lanes": lanes}).fetchall()
-    granted = {
-        lane: catch_up.grant(lane, wanted[lane], since) if catch_up else wanted[lane] for lane, since in taken
-    }
-    claimable = [lane for lane, n in granted.items() if n]
+    shares: dict[int, Share] = {}
+    for lane, parallel, since_resume in taken:
+        firsts, retries = wanted.get(lane, 0), wanted_retries.get(lane, 0)
+        both_kinds = max(firsts, retries) if parallel else firsts + retries
+        if catch_up:
+            both_kinds = catch_up.grant(lane, both_kinds, since_resume)
+        if both_kinds:
+            shares[lane] = Share(firsts, retries, both_kinds, parallel)
     rows = session.execute(
         CLAIM_HOOKS,
         {
             "lease": LEASE,
-            "lanes": claimable,
-            "wanted": [granted[lane] for lane in claimable],
-            "retries": max_retries,
+            "lanes": list(shares),
+            "firsts": [share.firsts for share in shares.values()],
+            "retries": [share.retries for share in shares.values()],
+            "both": [share.both_kinds for share in shares.values()],
+            "max_retries": max_retries,
         },
     ).fetchall()
     shared: dict[str, str] = {}  # each row has its own copy of its lane's URL and secret: keep one
@@ -194,16 +217,32 @@ def claim_hooks(
         for row in rows
     ]
     hooks.sort(key=lambda hook: hook.id)
-    counts = Counter(hook.endpoint_id for hook in hooks)
-    at_retry_limit = sum(hook.attempts_made > 0 for hook in hooks) >= max_retries
-    return Claim(
-        hooks=hooks,
-        lanes_with_more=[lane for lane, n in counts.items() if n >= wanted[lane] or at_retry_limit],
-        lanes_with_deferred_retries=(
-            [lane for lane in claimable if counts[lane] < wanted[lane]] if at_retry_limit else []
-        ),
-        seconds_late=[row[12] for row in rows if row[12] is not None],
-    )
+    claim = Claim(hooks, [], [], [], [row[12] for row in rows if row[12] is not None])
+    note_lanes_with_more(claim, shares, max_retries)
+    return claim
+
+
+def note_lanes_with_more(claim: Claim, shares: Mapping[int, Share], max_retries: int) -> None:
+    """Fill the claim's lists of lanes that may have more due hooks: those that got as many as they wanted."""
+    firsts = Counter(hook.endpoint_id for hook in claim.hooks if not hook.is_retry)
+    retries = Counter(hook.endpoint_id for hook in claim.hooks if hook.is_retry)
+    at_retry_limit = retries.total() >= max_retries
+    for lane, share in shares.items():
+        if share.parallel:
+            found = firsts[lane] + retries[lane]
+            has_all = found >= max(share.firsts, share.retries)
+            if has_all or (at_retry_limit and found):
+                claim.lanes_with_more.append(lane)
+                claim.lanes_with_more_retries.append(lane)
+            if at_retry_limit and not has_all:
+                claim.lanes_with_deferred_retries.append(lane)
+            continue
+        if share.firsts and firsts[lane] >= share.firsts:
+            claim.lanes_with_more.append(lane)
+        if share.retries and retries[lane] >= share.retries:
+            claim.lanes_with_more_retries.append(lane)
+        elif share.retries and at_retry_limit:
+            claim.lanes_with_deferred_retries.append(lane)
 
 
 def hand_back(session: psycopg.Connection[Any], hooks: Sequence[ClaimedHook]) -> None:

@@ -151,13 +151,20 @@ class Claimer(DatabaseThread):
         self.lost_slot = not self.worker_slot.reacquire() or self.lost_slot
         self.reconnected = True
 
-    def claim(self, wanted: dict[int, int], mark: int, max_retries: int) -> None:
+    def claim(
+        self, wanted: dict[int, int], wanted_retries: dict[int, int], *, mark: int, max_retries: int
+    ) -> None:
         """Claim hooks; the result is added to `claims` with the caller's mark."""
 
         def job() -> None:
             began = time.perf_counter()
             found = claim.claim_hooks(
-                self.worker_slot.session, self.worker_slot.id, wanted, self.catch_up, max_retries=max_retries
+                self.worker_slot.session,
+                self.worker_slot.id,
+                wanted,
+                self.catch_up,
+                wanted_retries=wanted_retries,
+                max_retries=max_retries,
             )
             self.claims.append((mark, found))
             self.counts.observe(metrics.CLAIM, [time.perf_counter() - began])

@@ -59,8 +59,9 @@ class Dispatcher:
         self.recorder = Recorder(self.wakeup, counts)
         self.listener = Listener(self.wakeup)
         self.lanes = Lanes(max_in_flight())
-        # lanes that may have a due hook; a dict keeps their order
+        # lanes that may have a due first attempt, and a due retry; a dict keeps their order
         self.lanes_to_claim: dict[int, None] = {}
+        self.retry_lanes_to_claim: dict[int, None] = {}
         # lanes with due retries beyond max_retries_in_flight
         self.lanes_with_deferred_retries: dict[int, None] = {}
         self.results: list[AttemptResult] = []
@@ -94,10 +95,10 @@ class Dispatcher:
 
     def collect_thread_results(self) -> None:
         """Read what the threads have found: lanes to claim, claimed hooks, errors, a lost slot; check for a stop."""
-        while self.listener.lanes:
-            self.lanes_to_claim[self.listener.lanes.popleft()] = None
-        while self.claimer.due_lanes:
-            self.lanes_to_claim[self.claimer.due_lanes.popleft()] = None
+        for found_lanes in (self.listener.lanes, self.claimer.due_lanes):
+            while found_lanes:
+                lane = found_lanes.popleft()
+                self.lanes_to_claim[lane] = self.retry_lanes_to_claim[lane] = None
         for thread in (self.claimer, self.recorder):
             if thread.error is not None:
                 raise RuntimeError(f"the dispatcher's {thread.name} has ended") from thread.error
@@ -106,6 +107,7 @@ class Dispatcher:
             if mark == self.hand_backs:
                 self.lanes.add(found.hooks)
                 self.lanes_to_claim.update(dict.fromkeys(found.lanes_with_more))
+                self.retry_lanes_to_claim.update(dict.fromkeys(found.lanes_with_more_retries))
                 self.lanes_with_deferred_retries.update(dict.fromkeys(found.lanes_with_deferred_retries))
             else:
                 # Older hooks of these lanes were handed back after this claim was submitted; sending these first would
@@ -130,8 +132,7 @@ class Dispatcher:
         no_claim_pending = not self.claimer.busy and not self.claimer.claims
         self.hand_back_unsent()
         if no_claim_pending:
-            busy = {lane.endpoint_id for lane in self.lanes.lanes.values() if lane.in_flight}
-            self.claimer.release_lanes([endpoint for endpoint in self.lanes.lanes if endpoint not in busy])
+            self.claimer.release_lanes([lane for lane in self.lanes.lanes if self.lanes.is_empty(lane)])
             self.claimer.submit(self.release_slot)
             self.released = True
             log.info(
@@ -151,10 +152,13 @@ class Dispatcher:
         if hooks:
             self.hand_backs += 1
             self.claimer.hand_back(hooks)
-            self.lanes_to_claim.update((hook.endpoint_id, None) for hook in hooks)
+            lanes = dict.fromkeys(hook.endpoint_id for hook in hooks)
+            self.lanes_to_claim.update(lanes)
+            self.retry_lanes_to_claim.update(lanes)
 
     def send(self) -> None:
         """Start requests up to max_in_flight; none while the database lags behind, as results would fill the memory."""
+        self.lanes.release_late()
         if len(self.results) + self.recorder.unwritten >= MAX_UNWRITTEN:
             return
         too_late: list[ClaimedHook] = []
@@ -197,7 +201,7 @@ class Dispatcher:
         retries = self.lanes.retries_to_claim()
         # not for each retry: such a claim examines many lanes
         if self.lanes_with_deferred_retries and retries >= self.lanes.max_retries_in_flight / 4:
-            self.lanes_to_claim.update(self.lanes_with_deferred_retries)
+            self.retry_lanes_to_claim.update(self.lanes_with_deferred_retries)
             self.lanes_with_deferred_retries.clear()
         wanted: dict[int, int] = {}
         for lane in list(self.lanes_to_claim):
@@ -211,8 +215,18 @@ class Dispatcher:
                 room -= hooks
                 free -= hooks
                 del self.lanes_to_claim[lane]
-        if wanted:
-            self.claimer.claim(wanted, mark=self.hand_backs, max_retries=retries)
+        wanted_retries: dict[int, int] = {}
+        free = min(MAX_CLAIM, retries)
+        for lane in list(self.retry_lanes_to_claim):
+            if free <= 0:
+                break
+            hooks = min(self.lanes.retries_of_lane_to_claim(lane), free)
+            if hooks:
+                wanted_retries[lane] = hooks
+                free -= hooks
+                del self.retry_lanes_to_claim[lane]
+        if wanted or wanted_retries:
+            self.claimer.claim(wanted, wanted_retries, mark=self.hand_backs, max_retries=retries)
 
     def write(self) -> None:
         """Pass results to the recorder, in batches that grow with the load."""
@@ -232,6 +246,8 @@ class Dispatcher:
             waits.append(self.transfers.timer - now)
         if self.results and not self.recorder.busy:
             waits.append(self.first_result + BATCH_SECONDS - now)
+        if self.lanes.next_late is not None:
+            waits.append(self.lanes.next_late - now)
         if self.claimer.next_retry is not None:
             waits.append(self.claimer.next_retry - now)
         if self.claimer.busy:  # it wakes this thread when it is done; nothing can be claimed until then
@@ -261,7 +277,11 @@ class Dispatcher:
         if not self.results:
             self.first_result = time.monotonic()
         self.results.append(attempt_result(hook, at, headers, response))
-        self.lanes.finish(hook).adapt(response.total_ms / 1000, in_time=response.outcome != Outcome.TIMEOUT)
+        lane, seconds = self.lanes.finish(hook), response.total_ms / 1000
+        if hook.is_retry and not hook.parallel:
+            lane.adapt_retries(seconds)
+        else:
+            lane.adapt(seconds, in_time=response.outcome != Outcome.TIMEOUT)
 
     def close(self) -> None:
         """Write the remaining results, release the lanes, end the threads."""

@@ -15,10 +15,12 @@ from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
 from hooks import destination
-from hooks.models import Endpoint, Hook, Role, Runner, State, is_alive
+from hooks.dispatch.lanes import LATE_SECONDS
+from hooks.models import Attempt, Endpoint, Hook, Role, Runner, State, Trigger, is_alive
 from hooks.sql.lane_queries import lanes_cte, oldest_queued
 
 LATE = timedelta(seconds=60)  # shorter delays are not shown
+MAX_HELD_BACK = 100  # hooks counted behind one late response
 
 # The first queued hook of each lane (a loose index scan, one probe per lane), and the earliest retry.
 OLDEST = f"""
@@ -88,3 +90,17 @@ def of_endpoints(keys: Iterable[int]) -> Delay | None:
     if not is_alive(Runner.objects.last_heartbeat(Role.DISPATCH)):
         return Delay(since, NO_DISPATCHER)
     return Delay(since, BUSY_PARALLEL if parallel else BUSY)
+
+
+def hooks_held_back(hook: Hook, first_attempt: Attempt) -> int:
+    """Returns how many hooks waited for the late response of an ordered lane's first attempt, at most MAX_HELD_BACK.
+
+    The endpoint's present setting of parallelHooks counts. One query for a late attempt, none for another.
+    """
+    is_late = first_attempt.total_ms >= LATE_SECONDS * 1000
+    if not is_late or first_attempt.trigger != Trigger.EVENT or hook.endpoint.parallel:
+        return 0
+    released = first_attempt.started_at + timedelta(seconds=LATE_SECONDS)
+    waiting = Hook.objects.filter(endpoint_id=hook.endpoint_id, pk__gt=hook.pk, simulated=False)
+    next_ones = waiting.exclude(state=State.SKIPPED).order_by("pk").values_list("created_at", flat=True)
+    return sum(created_at < released for created_at in next_ones[:MAX_HELD_BACK])

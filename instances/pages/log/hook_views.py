@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -16,11 +17,12 @@ from django.views.decorators.http import require_POST, require_safe
 from chatapi.ui.json_text import pretty_bytes
 from hooks.actions.hooks import NotPossible, cancel, resend, skip, try_now
 from hooks.explain import body_dropped_words, explain_hook, waits_for_url
+from hooks.log import delays
 from hooks.models import Hook, State
 from instances.models import Instance
 from instances.pages import access
 from instances.pages.frame import InstanceFrame
-from instances.pages.log.attempts import show
+from instances.pages.log.attempts import ShownAttempt, show
 from instances.pages.log.list_views import live_cursor
 from instances.pages.log.timeline import timeline_of
 
@@ -50,6 +52,7 @@ def hook_context(hook: Hook) -> dict[str, Any]:
         "hook": hook,
         "instance": hook.endpoint.instance,
         "sentence": explain_hook(hook),
+        "held_back": held_back_words(hook, attempts),
         "attempts": attempts[::-1],
         "timeline": timeline[:shown],
         "later": timeline[shown:],
@@ -65,6 +68,17 @@ def hook_context(hook: Hook) -> dict[str, Any]:
         "can_cancel": may_change and is_waiting,
         "can_resend": may_change and hook.is_finished and not hook.body_dropped_at,
     }
+
+
+def held_back_words(hook: Hook, attempts: Sequence[ShownAttempt]) -> str:
+    """Returns how many hooks waited for the hook's late response, and how long; empty if none did."""
+    count = delays.hooks_held_back(hook, attempts[0].attempt) if attempts else 0
+    if not count:
+        return ""
+    number = f"{count}{'+' if count == delays.MAX_HELD_BACK else ''}"
+    hooks = f"the next {number} hooks" if count > 1 else "the next hook"
+    late = f"{delays.LATE_SECONDS:.0f} s"
+    return f"Attempt 1 had no response within {late} and held back {hooks} for {late}."
 
 
 @require_safe

@@ -1,7 +1,10 @@
 """The dispatcher's lanes in memory: which hook is sent next."""
 
+import dataclasses
 import time
 from itertools import count
+
+import pytest
 
 from hooks.dispatch import lanes as module
 from hooks.dispatch.attempts import ClaimedHook
@@ -89,6 +92,113 @@ def test_a_lane_whose_retry_has_to_wait_sends_a_first_attempt() -> None:
     lanes.finish(retry)
     lanes.finish(first)
     assert list(lanes.next_hooks()) == [waits]
+
+
+def test_a_retry_is_sent_beside_its_lane_one_at_a_time() -> None:
+    lanes = Lanes(100)
+    retries, firsts = [hook(1, made=1) for _ in range(3)], hooks(1, 3)
+    lanes.add(retries + firsts)
+    assert list(lanes.next_hooks()) == [retries[0], firsts[0]]
+    lanes.finish(firsts[0])
+    assert list(lanes.next_hooks()) == [firsts[1]]  # the retry in flight does not hold it
+    lanes.finish(retries[0])
+    assert list(lanes.next_hooks()) == [retries[1]]
+    assert not lanes.is_empty(1)
+    lanes.finish(firsts[1])
+    lanes.finish(retries[1])
+    assert list(lanes.next_hooks()) == [retries[2], firsts[2]]
+    assert (lanes.buffered, lanes.buffered_retries, lanes.in_flight, lanes.retries_in_flight) == (0, 0, 2, 1)
+
+
+def test_a_resend_of_a_hook_that_was_never_sent_is_sent_beside_its_lane() -> None:
+    lanes = Lanes(100)
+    resend, first = dataclasses.replace(hook(1), trigger=Trigger.RESEND), hook(1)
+    lanes.add([resend, first])
+    assert list(lanes.next_hooks()) == [resend, first]
+
+
+def test_an_attempt_holds_its_lane_until_it_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    lanes, made = Lanes(100), hooks(1, 3)
+    lanes.add(made)
+    assert list(lanes.next_hooks()) == [made[0]]
+    lanes.release_late()
+    assert list(lanes.next_hooks()) == []
+    assert lanes.next_late is not None
+    assert 0 < lanes.next_late - time.monotonic() <= module.LATE_SECONDS
+    pass_seconds(monkeypatch, module.LATE_SECONDS)
+    lanes.release_late()
+    assert list(lanes.next_hooks()) == [made[1]]
+    lanes.finish(made[0])  # its response does not release the lane a second time
+    assert list(lanes.next_hooks()) == []
+    lanes.finish(made[1])
+    assert list(lanes.next_hooks()) == [made[2]]
+
+
+def test_a_hook_that_arrives_when_the_attempt_is_late_already_is_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lanes, made = Lanes(100), hooks(1, 2)
+    lanes.add(made[:1])
+    assert list(lanes.next_hooks()) == made[:1]
+    assert lanes.next_late is None  # nothing waits for it
+    pass_seconds(monkeypatch, 5)
+    lanes.add(made[1:])
+    lanes.release_late()
+    assert list(lanes.next_hooks()) == made[1:]
+
+
+def test_an_endpoint_that_never_responds_has_four_in_flight(monkeypatch: pytest.MonkeyPatch) -> None:
+    lanes, made = Lanes(100), hooks(1, 9)
+    lanes.add(made)
+    begun = list(lanes.next_hooks())
+    for _ in range(8):
+        pass_seconds(monkeypatch, module.LATE_SECONDS)
+        lanes.release_late()
+        begun += lanes.next_hooks()
+    assert begun == made[:4]
+    lanes.finish(made[0]).adapt(10.0, in_time=False)
+    assert list(lanes.next_hooks()) == [made[4]]
+
+
+def test_a_bot_that_leaves_every_second_hook_without_a_response_waits_two_seconds_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lanes, made, ends = Lanes(100), hooks(1, 24), dict[float, ClaimedHook]()
+    lanes.add(made)
+    begun: list[tuple[float, ClaimedHook]] = []
+    for second in range(24):
+        if second in ends:
+            lanes.finish(ends[second]).adapt(10.0, in_time=False)
+        lanes.release_late()
+        for sent in lanes.next_hooks():
+            begun.append((second, sent))
+            if len(begun) % 2:  # responded to, and the next one is not
+                lanes.finish(sent).adapt(0.01, in_time=True)
+                [silent] = lanes.next_hooks()
+                begun.append((second, silent))
+                ends[second + 10] = silent
+        pass_seconds(monkeypatch, 1)
+    assert [second for second, _ in begun] == [second for second in range(0, 24, 2) for _ in range(2)]
+    assert [sent for _, sent in begun] == made
+
+
+def test_late_attempts_take_at_most_half_of_the_requests_in_flight(monkeypatch: pytest.MonkeyPatch) -> None:
+    lanes = Lanes(10)
+    for lane in range(4):
+        lanes.add(hooks(lane, 5))
+    begun = list(lanes.next_hooks())
+    assert len(begun) == 4
+    pass_seconds(monkeypatch, module.LATE_SECONDS)
+    lanes.release_late()
+    assert len(list(lanes.next_hooks())) == 1
+    lanes.finish(begun[1])
+    assert [sent.endpoint_id for sent in lanes.next_hooks()] == [1]  # its lane has no late attempt any more
+
+
+def pass_seconds(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Moves the clock of the lanes forward."""
+    now = time.monotonic() + seconds
+    monkeypatch.setattr(module.time, "monotonic", lambda: now)
 
 
 def test_retries_and_first_attempts_of_a_lane_take_turns() -> None:

@@ -55,7 +55,7 @@ def handed_back(dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> list
 
 
 def arrive(dispatcher: Dispatcher, mark: int, *hooks: ClaimedHook) -> None:
-    dispatcher.claimer.claims.append((mark, Claim(list(hooks), [], [], [])))
+    dispatcher.claimer.claims.append((mark, Claim(list(hooks), [], [], [], [])))
     dispatcher.collect_thread_results()
 
 
@@ -116,7 +116,7 @@ def test_the_buffers_of_hanging_endpoints_do_not_block_other_lanes(
 ) -> None:
     asked: list[dict[int, int]] = []
     monkeypatch.setattr(
-        dispatcher.claimer, "claim", lambda wanted, mark, max_retries=None, **more: asked.append(wanted)
+        dispatcher.claimer, "claim", lambda wanted, wanted_retries, **more: asked.append(wanted)
     )
     dispatcher.next_sweep = time.monotonic() + 60
     dispatcher.lanes.max_in_flight = 4

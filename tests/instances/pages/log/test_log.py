@@ -219,6 +219,23 @@ def test_a_hook_without_a_url_is_shown_as_waiting_for_one(alice, instance):
         assert "/try-now/" not in page
 
 
+@pytest.mark.parametrize(
+    ("waiting", "words"),
+    [(0, ""), (1, "held back the next hook for 2 s."), (3, "held back the next 3 hooks for 2 s.")],
+)
+def test_a_late_response_says_how_many_hooks_it_held_back(alice, instance, waiting, words):
+    hook = make(instance, State.FAILED, attempts_made=1)
+    sent = attempt(hook, outcome=Outcome.TIMEOUT, status=None, total_ms=10_000.0)
+    for _ in range(waiting):
+        make(instance, created_at=NOW + timedelta(seconds=1))
+    make(instance, created_at=NOW + timedelta(seconds=3))
+    page = alice.get(f"/log/{hook.public_id}/").content.decode()
+    assert words in page
+    assert ("held back" in page) is bool(words)
+    Attempt.objects.filter(pk=sent.pk).update(total_ms=1_999.0)
+    assert "held back" not in alice.get(f"/log/{hook.public_id}/").content.decode()
+
+
 @pytest.mark.parametrize("state", State.values)
 def test_every_state_has_its_sentence_and_only_the_buttons_that_apply(alice, instance, state):
     hook = make(instance, state)
