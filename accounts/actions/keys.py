@@ -33,7 +33,7 @@ def issue_key(account: Account, *, acting_user: User | None) -> tuple[AccountKey
 @transaction.atomic
 def rotate_key(account: Account, *, acting_user: User) -> tuple[AccountKey, str]:
     """Revoke all keys of the account and issue a new one; see issue_key."""
-    # The lock: two rotations at once must not leave two live keys.
+    # The lock: two concurrent rotations must not leave two live keys.
     Account.objects.select_for_update().get(pk=account.pk)
     revoked = AccountKey.objects.filter(account=account, revoked_at=None).update(revoked_at=timezone.now())
     if revoked:

@@ -50,7 +50,7 @@ def configure(
     with transaction.atomic():
         row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
         changed = {name: value for name, value in wanted.items() if getattr(row, name) != value}
-        if "url" in changed:  # failures of the old URL say nothing about the new one
+        if "url" in changed:  # failures of the old URL do not count for the new one
             row.failing_since = endpoint.failing_since = None
         for name, value in changed.items():
             setattr(row, name, value)

@@ -76,8 +76,8 @@ def create_simulated(
 def simulate_again(hook: Hook) -> Hook | None:
     """Send a simulated hook again with the same `webhook-id`, as if the first response had been lost.
 
-    Returns it finished, with one attempt more; None when it is still under way, or its body was dropped by age. It is
-    a step of a run of simulations, whose audit row create_run has written.
+    Returns it finished, with one more attempt; None if it is unfinished, or its body was dropped by age. Only runs of
+    simulations call it, and create_run has written their audit row.
     """
     with transaction.atomic():
         row = Hook.objects.select_for_update(no_key=True).get(pk=hook.pk, simulated=True)

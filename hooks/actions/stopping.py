@@ -45,10 +45,10 @@ def cancel_waiting(endpoint: Endpoint, *, acting_user: ActingUser) -> int:
     locked = waiting.select_for_update(no_key=True, skip_locked=True).values_list("pk", flat=True)[
         :CANCEL_BATCH
     ]
-    gone = Hook.objects.filter(pk__in=list(locked)).update(
+    cancelled = Hook.objects.filter(pk__in=list(locked)).update(
         state=State.CANCELLED, finished_at=timezone.now(), next_attempt_at=None, lease_until=None
     )
-    if gone:
-        Tally.objects.filter(pk=endpoint.pk).update(cancelled=F("cancelled") + gone)
-        report("hooks.cancelled", acting_user=acting_user, instance_id=endpoint.pk, hooks=gone)
-    return gone
+    if cancelled:
+        Tally.objects.filter(pk=endpoint.pk).update(cancelled=F("cancelled") + cancelled)
+        report("hooks.cancelled", acting_user=acting_user, instance_id=endpoint.pk, hooks=cancelled)
+    return cancelled

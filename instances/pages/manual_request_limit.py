@@ -29,10 +29,10 @@ def place(user: Any) -> Iterator[None]:
     """Allows one request within the `with` block. Raises TooMany."""
     with _slots.hold(user.pk) as is_free:
         if not is_free:
-            raise TooMany("Too many requests are under way at this moment. Try again in some seconds.")
+            raise TooMany("Too many of your requests are in progress. Try again in a few seconds.")
         if rate_counters.add("outbound", user.pk) > A_MINUTE:
             raise TooMany(
-                f"These are more than {A_MINUTE} requests in a minute. "
+                f"You have sent more than {A_MINUTE} requests in a minute. "
                 f"Try again in {rate_counters.seconds_left()} seconds."
             )
         yield

@@ -19,7 +19,7 @@ def test_a_person_has_at_most_four_requests_and_others_are_not_limited() -> None
     with ExitStack() as stack:
         for _ in range(4):
             stack.enter_context(place(bob))
-        with pytest.raises(TooMany, match="Too many requests are under way"), place(bob):
+        with pytest.raises(TooMany, match="Too many of your requests are in progress"), place(bob):
             pass
         with place(alice):
             pass
@@ -47,5 +47,5 @@ def test_a_person_is_limited_per_minute(
             ),
         ):
             answer = client.post(page, form | {"url": receiver.url}, headers={"HX-Request": "true"})
-            assert "These are more than 0 requests in a minute." in answer.content.decode(), page
+            assert "You have sent more than 0 requests in a minute." in answer.content.decode(), page
         assert receiver.requests == []
