@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from hooks.host_names import ascii_host
+from chatapi.ui.host_names import ascii_host
 
 MAX_LENGTH = 2000
 

@@ -16,8 +16,8 @@ from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from accounts.models import KEY_PREFIX_LENGTH, Account, AccountKey, User
 from chatapi.staff.base.lists import MAX_KEYS, fetch_keys, instance_numbered
+from chatapi.ui import host_names
 from chatapi.ui.numbers import clean_number, parse_digits
-from hooks import host_names
 from hooks.models import Endpoint, Hook
 from instances import chat_ids
 from instances.models import Chat, Instance, Message
