@@ -12,11 +12,13 @@ from urllib.parse import urlsplit
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.mfa.adapter import DefaultMFAAdapter
 from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
 from django.http import HttpRequest
 from django.urls import reverse
 
 from accounts.actions.users import open_account
+from accounts.email_addresses import normal_address
 from accounts.models import User
 
 
@@ -44,6 +46,15 @@ class AccountAdapter(DefaultAccountAdapter):
         "rate_limited": "Too many attempts. Wait a minute, then try again.",
     }
 
+    def clean_email(self, email: str) -> str:
+        """For every form that takes an address: sign-up, reset, and those of the account."""
+        return normal_address(super().clean_email(email))
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
+        if "email" in credentials:
+            credentials["email"] = normal_address(str(credentials["email"]))
+        return super().authenticate(request, **credentials)
+
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
         with transaction.atomic():
             user = super().save_user(request, user, form, commit=commit)
@@ -59,10 +70,12 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         links = {name: with_site_host(value) for name, value in context.items() if name.endswith("_url")}
-        super().send_mail(template_prefix, email, context | links)
+        super().send_mail(
+            template_prefix, normal_address(email), context | links
+        )  # also one typed into a form
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
-        return str(credentials.get("email", "")).lower()
+        return normal_address(str(credentials.get("email", "")))
 
 
 class SecondFactorAdapter(DefaultMFAAdapter):

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 
+from accounts.email_addresses import normal_address
 from accounts.models import Role, User
 
 ABOUT_ROLES = {
@@ -60,7 +61,7 @@ class DeleteAccountForm(forms.Form):
 
     def clean_email(self) -> str:
         typed: str = self.cleaned_data["email"]
-        if typed.lower() != self.user.email:
+        if normal_address(typed) != self.user.email:
             raise forms.ValidationError(
                 f"This is not your address. Enter {self.user.email} to delete the account."
             )

@@ -7,6 +7,7 @@ reports it as a system check with an id and a hint.
 
 import os
 import secrets
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from chatapi import __version__
 from chatapi.database.url import database_settings
 from chatapi.monitoring.logging_config import REQUEST_LEVELS, logging_config
 from chatapi.runtime.postgres.server import embedded_database
+from chatapi.ui.host_names import to_a_labels
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = __version__
@@ -50,6 +52,17 @@ try:
     SITE_HOST = urlsplit(SITE_URL).hostname or "localhost"
 except ValueError:  # the system check of SITE_URL reports it
     SITE_HOST = "localhost"
+
+
+def with_a_labels(sender: str) -> str:
+    """Returns `Name <address>` with the domain in A-labels. Django would encode it by IDNA 2003: another domain."""
+    name, address = parseaddr(sender)
+    local, _, domain = address.rpartition("@")
+    try:
+        return sender if sender.isascii() else f"{name} <{local}@{to_a_labels(domain)}>".lstrip()
+    except ValueError as error:
+        SETTINGS_ERRORS.append(("DEFAULT_FROM_EMAIL", str(error)))
+        return sender
 
 
 def secret_key() -> str:
@@ -197,7 +210,7 @@ if EMAIL_URL:
         SETTINGS_ERRORS.append(("EMAIL_URL", "use submission://user:password@host:587"))
 else:
     EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
-DEFAULT_FROM_EMAIL = read(env.str, "DEFAULT_FROM_EMAIL", f"Chat API <chatapi@{SITE_HOST}>")
+DEFAULT_FROM_EMAIL = with_a_labels(read(env.str, "DEFAULT_FROM_EMAIL", f"Chat API <chatapi@{SITE_HOST}>"))
 STAFF_NEEDS_TOTP = read(env.bool, "STAFF_NEEDS_TOTP", False)  # to open the support desk
 SUPPORT_EMAIL = read(env.str, "SUPPORT_EMAIL", "")  # shown to users of a blocked account
 ACCOUNT_ADAPTER = "accounts.adapters.AccountAdapter"

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.audit import AuditAction
+from accounts.email_addresses import normal_address
 from accounts.models import Account, Invitation, Member, Role, User, key_digest
 
 INVITATION_VALID_FOR = timedelta(days=7)
@@ -33,7 +34,7 @@ def invite(account: Account, *, email: str, role: str, acting_user: User) -> tup
     Raises:
         NotInvited: the address is the owner's or a member's, or MAX_MEMBERS or MAX_INVITATIONS_PER_DAY is reached.
     """
-    email = email.strip().lower()
+    email = normal_address(email)
     Account.objects.select_for_update().get(pk=account.pk)  # concurrent calls must leave one open invitation
     if email == account.owner.email:
         raise NotInvited("This address belongs to the owner of the account.")

@@ -8,6 +8,7 @@ from django.db.models.functions import Lower
 from django.utils import timezone
 
 from accounts.audit import AuditSubject
+from accounts.email_addresses import normal_address
 from accounts.models.accounts import Account
 
 
@@ -19,7 +20,7 @@ class UserManager(BaseUserManager["User"]):
         """Create a user. `email` is stored in lower case; without a password the user must reset it to sign in."""
         if not email:
             raise ValueError("A user needs an e-mail address.")
-        user = self.model(email=email.strip().lower(), **fields)
+        user = self.model(email=normal_address(email), **fields)
         user.set_password(password)
         user.save(using=self._db)
         Account.objects.create(owner=user)
@@ -30,7 +31,7 @@ class UserManager(BaseUserManager["User"]):
         return self.create_user(email, password, **{**fields, "is_staff": True, "is_superuser": True})
 
     def get_by_natural_key(self, username: str | None) -> "User":
-        return self.get(email=(username or "").strip().lower())
+        return self.get(email=normal_address(username or ""))
 
 
 class User(AbstractBaseUser, PermissionsMixin):

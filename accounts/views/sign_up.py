@@ -6,6 +6,8 @@ from allauth.account.views import signup
 from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
 
+from accounts.email_addresses import normal_address
+
 LOCK = 0x7369676E  # "sign": the first key of the advisory lock; the second is a hash of the address
 
 
@@ -27,5 +29,5 @@ def sign_up(request: HttpRequest) -> HttpResponse:
 
 def lock_key(request: HttpRequest) -> int:
     """Returns a hash of the address as a PostgreSQL integer. Addresses with the same hash only wait for each other."""
-    email = request.POST.get("email", "").strip().lower()
+    email = normal_address(request.POST.get("email", ""))
     return int.from_bytes(hashlib.sha256(email.encode(errors="replace")).digest()[:4], signed=True)

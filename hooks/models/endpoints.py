@@ -44,7 +44,7 @@ class EndpointQuerySet(models.QuerySet["Endpoint"]):
         return found.filter(url_beginning__startswith=beginning[:INDEXED_LENGTH], url__startswith=beginning)
 
     def with_host(self, host: str) -> Self:
-        """Returns the endpoints whose URL has this host, or a host below it; `host` as in URLs (chatapi/ui/host_names.py)."""
+        """Returns the endpoints whose URL has this host, or one below it; `host` as in a stored URL."""
         end = host[::-1]
         found = self.alias(reversed_host=reversed_host())
         return found.filter(models.Q(reversed_host=end) | models.Q(reversed_host__startswith=f"{end}."))

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from django.db.models import OuterRef, Q, QuerySet, Subquery
 
+from accounts.email_addresses import normal_address
 from accounts.models import KEY_PREFIX_LENGTH, Account, AccountKey, User
 from chatapi.staff.base.lists import MAX_KEYS, fetch_keys, instance_numbered
 from chatapi.ui import host_names
@@ -27,7 +28,7 @@ ACCOUNT_HELP = "An e-mail address or its beginning, a key or its beginning (uid_
 
 def user_keys(text: str) -> list[int]:
     """The keys of the users whose address begins with the text."""
-    return fetch_keys(User.objects.filter(email__startswith=text.lower()))
+    return fetch_keys(User.objects.filter(email__startswith=normal_address(text)))
 
 
 def owned_by(text: str) -> Q:
