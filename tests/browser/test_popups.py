@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -34,14 +35,17 @@ def number(demo_page: Page, product: Product) -> str:
 
 
 @pytest.fixture
-def bin_page(demo_page: Page) -> Page:
-    """The user's own bin with one request, which is open."""
+def bin_page(demo_page: Page) -> Iterator[Page]:
+    """The user's own bin with one request, which is open; empty again afterwards, for other tests."""
     demo_page.goto("/testing/bins/mine/")
     address = demo_page.locator(".bin-address code").inner_text()
     demo_page.request.post(address, data="hello")
     demo_page.locator(".capture-row").first.click()
     expect(demo_page.get_by_role("tab", name="Body")).to_be_visible()
-    return demo_page
+    yield demo_page
+    demo_page.goto("/testing/bins/mine/")
+    demo_page.get_by_role("button", name="Delete all").click()
+    expect(demo_page.locator(".capture-row")).to_have_count(0)
 
 
 @pytest.mark.parametrize("width", [360, 1280])
