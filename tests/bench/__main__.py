@@ -123,6 +123,27 @@ def requirements(backlogs: list[DeliveryCounts], *, quick: bool, rounds: int) ->
                 ratio <= most,
             )
         )
+    burst, rest = (3_000, 5.0) if quick else (10_000, 35.0)
+    say(f"bursts of {burst:,} hooks, one after a rest of {rest:.0f} s")
+    burst_figures = [scenarios.bursts(burst, rest, flood, 200, seconds) for _ in range(rounds)]
+    top = max(burst_figures, key=lambda one: one["later"] / one["first"])
+    found.append(
+        Requirement(
+            f"the second burst of {burst:,} hooks, and the third after a rest of {rest:.0f} s",
+            f"{top['later']:,.0f}/s, {top['later'] / top['first']:.2f} × the first burst",
+            "≥ 0.8 ×",
+            top["later"] >= 0.8 * top["first"],
+        )
+    )
+    top = min(burst_figures, key=lambda one: one["flooded"] / one["calm"])
+    found.append(
+        Requirement(
+            f"then {flood:,} hooks for one instance: p99 of the others",
+            f"{top['flooded']:.1f} ms, {top['flooded'] / top['calm']:.2f} × the undisturbed {top['calm']:.1f} ms",
+            "≤ 1.2 ×",
+            top["flooded"] <= 1.2 * top["calm"],
+        )
+    )
     say(f"memory with {waiting:,} hooks waiting")
     memory = scenarios.in_flight(waiting, 3 if quick else 12)
     found.append(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from tests.bench.environment import Meter, Receiver, dispatcher, empty, postgres_pid, resident_peak, wait_for
@@ -28,22 +29,25 @@ def keys() -> list[int]:
     return list(load_test_instances().order_by("pk").values_list("pk", flat=True))
 
 
-def analyse() -> None:
+def take_statistics() -> None:
+    """ANALYZE, as autovacuum does within a minute after a change. Never between loading and sending: users cannot."""
     from django.db import connection
 
     with connection.cursor() as cursor:
-        cursor.execute("VACUUM ANALYZE hooks_hook")
+        cursor.execute("ANALYZE hooks_hook, hooks_attempt, hooks_endpoint, hooks_lane, hooks_tally")
 
 
 def backlog(hooks: int, *, parallel: bool, delay: float = 0.0) -> dict[str, float]:
-    """Measures the delivery of a backlog, from the first request to the last stored result."""
+    """Measures the delivery of a backlog, from the first request to the last stored result.
+
+    The statistics are those of the tables before they were loaded.
+    """
     from hooks.load_test import all_finished
 
     empty()
     with Receiver(delay) as receiver:
         load(hooks, receiver.url, *(["--parallel"] if parallel else []))
         lanes = keys()
-        analyse()
         with dispatcher() as process:
             wait_for(lambda: receiver.get("counts")["received"], "the first request", process=process)
             with (
@@ -153,6 +157,45 @@ def isolation(disturbance: str, rate: float, seconds: float, flood: int = 0) -> 
     return percentile(waits, 0.99)
 
 
+def bursts(hooks: int, rest: float, flood: int, rate: float, seconds: float) -> dict[str, float]:
+    """Measures bursts of `hooks` over 100 instances beside one dispatcher, and after a rest a flood for one instance.
+
+    Before the second burst the statistics are taken while nothing waits; before the third nothing happens for `rest`
+    seconds. Returns the rate of the first and the slowest of the later bursts, from the begin of the loading to the
+    last stored result, and the p99 of the other instances' ms from commit to request without and with the flood.
+    """
+    from hooks.load_test import all_finished
+
+    empty()
+    rates: list[float] = []
+    lanes: list[int] = []
+    with Receiver() as receiver, dispatcher() as process:
+        load(LANES, receiver.url)
+        wait_for(lambda: receiver.get("counts")["received"] >= LANES, "the first round", process=process)
+        for number in range(3):
+            if number == 1:
+                take_statistics()
+            elif number == 2:
+                time.sleep(rest)
+            began = time.perf_counter()
+            load(hooks, receiver.url, "--parallel")
+            lanes = keys()
+            wait_for(partial(all_finished, lanes), f"burst {number + 1} is delivered", process=process)
+            rates.append(hooks / (time.perf_counter() - began))
+        quiet = lanes[1:]
+        calm = steady(receiver, quiet, rate, seconds)
+        take_statistics()
+        send_to(lanes[:1], receiver.url, "slow")
+        queue_hooks(lanes[:1], flood)
+        flooded = steady(receiver, quiet, rate, seconds)
+    return {
+        "first": rates[0],
+        "later": min(rates[1:]),
+        "calm": percentile(calm, 0.99),
+        "flooded": percentile(flooded, 0.99),
+    }
+
+
 def queue_hooks(lanes: list[int], each: int) -> None:
     """Inserts `each` queued hooks into each of these lanes with one statement, like emit() would."""
     from django.db import connection, transaction
@@ -175,7 +218,6 @@ def queue_hooks(lanes: list[int], each: int) -> None:
         )
         for lane in lanes:
             cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, str(lane)])
-    analyse()
 
 
 def in_flight(waiting: int, seconds: float) -> dict[str, float]:
