@@ -187,6 +187,7 @@ instances-api:instance                       GET    401 404 404 404 200 404
 instances-api:instance                       PATCH  401 404 404 404 200 404
 instances-api:instance                       DELETE 401 404 404 404 204 404
 instances-api:rotate-secret                  POST   401 404 404 404 200 404
+instances-api:delivery                       GET    401 404 404 404 200 404
 instances-api:delivery-pause                 POST   401 404 404 404 200 404
 instances-api:delivery-resume                POST   401 404 404 404 200 404
 instances-api:sandbox-messages               POST   401 404 404 404 400 404
