@@ -26,7 +26,7 @@ from hooks.models import Outcome
 MAX_RESPONSE_BYTES = 64 * 1024  # of a response's body that are read
 MAX_HEADER_BYTES = 16 * 1024  # of its headers that are kept
 LOGGED_BYTES = 8 * 1024  # of its body that are kept in the log
-# The errors of responses that are not HTTP/1.1; explain.py knows them.
+# The errors of responses that are not HTTP/1.1; hooks/explain knows them.
 NOT_HTTP = "not HTTP"
 NOT_HTTP_BUT_TLS = "not HTTP, but TLS"
 NOT_HTTP_BUT_HTTP2 = "not HTTP/1.1, but HTTP/2"
@@ -173,7 +173,7 @@ class Transfer:
         return response
 
     def _outcome(self, code: int, message: str, status: int | None) -> tuple[Outcome, str]:
-        """Returns the outcome and the error text that explain.py reads."""
+        """Returns the outcome and the error text that hooks/explain reads."""
         if code == pycurl.E_WRITE_ERROR and self.is_cut:
             code = 0  # we closed the connection after 64 KB, and have the status
         kilobytes = MAX_RESPONSE_BYTES // 1024

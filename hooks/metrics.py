@@ -22,9 +22,9 @@ from django.db import connection
 from django.db.models import Sum
 from django.utils import timezone
 
-from hooks import destination
 from hooks.models import Measure, Outcome, Role, Runner, State, Tally, is_alive
 from hooks.sql.lane_queries import lanes_cte, oldest_queued
+from hooks.urls import destination
 
 Series = tuple[str, str]  # the name and one label: ("attempts", "ok"), ("claim_seconds", "0.05")
 

@@ -9,9 +9,9 @@ from typing import NamedTuple
 from django.db import connection, transaction
 from django.utils import timezone
 
-from hooks import destination
 from hooks.models import Endpoint, Hook, Kind, SkipReason, State
 from hooks.sql import bulk_insert
+from hooks.urls import destination
 
 CHANNEL = "hooks"  # the PostgreSQL channel on which dispatchers listen; the payload is the lane
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from hooks import webhook_urls
 from hooks.models import GUARANTEED_ATTEMPTS
+from hooks.urls import webhook_urls
 from instances import value_parsing
 from instances.models import Instance
 

@@ -25,9 +25,9 @@ from chatapi.ui.body_reading import ReadableBody, readable
 from chatapi.ui.json_text import pretty_text
 from chatapi.ui.numbers import parse_digits
 from hooks.actions import hooks as hook_actions
-from hooks.explain import body_dropped_words, explain, explain_hook
+from hooks.explain.sentences import body_dropped_words, explain, explain_hook
+from hooks.explain.verdicts import explanation_in_full
 from hooks.models import UNFINISHED, Attempt, Hook, Redelivery, RedeliveryPart
-from hooks.verdicts import explanation_in_full
 from instances.models import Instance
 
 VIEW_BODY = "hooks.view_body"

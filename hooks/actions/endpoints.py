@@ -8,10 +8,10 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from hooks import webhook_urls
 from hooks.audit import ActingUser, report
 from hooks.models import Endpoint, Lane, PauseReason, Tally, new_secret
 from hooks.outbox import wake
+from hooks.urls import webhook_urls
 
 OLD_SECRET = timedelta(hours=24)  # hooks are signed with both secrets for this long after a rotation
 

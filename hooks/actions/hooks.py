@@ -7,7 +7,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from hooks.audit import ActingUser, report
-from hooks.explain import body_dropped_words
+from hooks.explain.sentences import body_dropped_words
 from hooks.models import UNFINISHED, Attempt, Hook, SkipReason, State, Tally, Trigger
 from hooks.outbox import wake
 

@@ -14,7 +14,6 @@ from django.db import connection, transaction
 from django.db.models import Count, Max, Q, QuerySet
 from django.utils import timezone
 
-from hooks import destination
 from hooks.actions.hooks import NotPossible
 from hooks.audit import ActingUser, report
 from hooks.log.selection import Filter, matching, sendable
@@ -29,6 +28,7 @@ from hooks.models import (
     State,
 )
 from hooks.outbox import wake
+from hooks.urls import destination
 
 MOST_WAITING = 100  # hooks of one job that wait in one lane at the same time
 WORKING = (JobState.PLANNED, JobState.RUNNING)

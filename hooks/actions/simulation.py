@@ -13,12 +13,13 @@ from typing import NotRequired, TypedDict, Unpack
 from django.db import connection, transaction
 from django.utils import timezone
 
-from hooks import http, metrics, webhook_urls
+from hooks import http, metrics
 from hooks.audit import ActingUser, report
 from hooks.dispatch.attempts import ClaimedHook, attempt_result
 from hooks.dispatch.record import record_attempts
 from hooks.models import Endpoint, Hook, Kind, State, Trigger, new_public_id
 from hooks.outbox import count_emitted
+from hooks.urls import webhook_urls
 
 SIMULATION_LEASE = timedelta(seconds=30)
 

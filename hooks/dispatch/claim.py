@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 import psycopg
 from django.conf import settings
 
-from hooks import destination
 from hooks.dispatch.attempts import ClaimedHook
 from hooks.dispatch.catch_up import CatchUp
 from hooks.models import State, Trigger
 from hooks.sql import lane_queries
+from hooks.urls import destination
 
 LEASE = 30.0  # s; longer than an attempt can take (HOOKS_DEADLINE_MS), so an attempt that starts in time ends in it
 NO_RETRY_LIMIT = 10_000

@@ -12,10 +12,10 @@ from datetime import datetime
 from functools import lru_cache
 
 from hooks.dispatch.attempts import AttemptResult
-from hooks.explain import explain_response
+from hooks.explain.sentences import explain_response
 from hooks.http_headers import headers_as_sent
 from hooks.models import Outcome
-from hooks.webhook_urls import host_of
+from hooks.urls.webhook_urls import host_of
 
 short_host = lru_cache(maxsize=2000)(lambda url: host_of(url)[:255])
 NULL = "\\N"

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from hooks.dispatch.attempts import AttemptResult, ClaimedHook
-from hooks.explain import explain_response
+from hooks.explain.sentences import explain_response
 from hooks.models import State
 
 log = structlog.get_logger(__name__)
@@ -63,7 +63,7 @@ def ids(hook: ClaimedHook) -> dict[str, Any]:
 
 
 def outcome_fields(result: AttemptResult) -> dict[str, Any]:
-    """Returns the outcome with the sentence of hooks/explain.py; URLs in it lose their query and login."""
+    """Returns the outcome with the sentence of hooks/explain/sentences.py; URLs in it lose their query and login."""
     response = result.response
     explanation = explain_response(response, url=result.hook.url)
     return {

@@ -9,11 +9,12 @@ from typing import Any
 
 import psycopg
 
-from hooks import destination, metrics
+from hooks import metrics
 from hooks.dispatch import copy_text
 from hooks.dispatch.attempts import AttemptResult
 from hooks.models import Outcome
 from hooks.sql import lane_queries
+from hooks.urls import destination
 
 UPDATE_HOOKS = f"""
 UPDATE hooks_hook h SET

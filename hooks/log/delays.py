@@ -14,10 +14,10 @@ from django.db import connection
 from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
-from hooks import destination
 from hooks.dispatch.lanes import LATE_SECONDS
 from hooks.models import Attempt, Endpoint, Hook, Role, Runner, State, Trigger, is_alive
 from hooks.sql.lane_queries import lanes_cte, oldest_queued
+from hooks.urls import destination
 
 LATE = timedelta(seconds=60)  # shorter delays are not shown
 MAX_HELD_BACK = 100  # hooks counted behind one late response

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.db import connection
 
-from hooks.explain import Explanation, explain
+from hooks.explain.sentences import Explanation, explain
 from hooks.log.endpoint_numbers import EndpointNumbers, numbers_of
 from hooks.models import Attempt, Hook, Outcome, ResponseClass
 

@@ -60,7 +60,7 @@ class Endpoint(models.Model):
     # The URL as its owner typed it, if it differs from `url`, which is as it is requested.
     typed_url = models.CharField(max_length=2000, blank=True, default="", db_default="")
     # A running verification overrides the URL until this time. It ends without a write.
-    # The columns keep their names in existing databases; raw SQL takes them from hooks/destination.py.
+    # The columns keep their names in existing databases; raw SQL takes them from hooks/urls/destination.py.
     override_url = models.CharField(max_length=2000, blank=True, default="", db_column="borrowed_url")
     override_until = models.DateTimeField(null=True, blank=True, db_column="borrowed_until")
     # During the override the own URL also gets a hook for every event; see outbox.py.
@@ -132,7 +132,7 @@ class Endpoint(models.Model):
         return self.typed_url if self.url and self.typed_url else self.url
 
     def effective_url(self, now: datetime | None = None) -> str:
-        """Returns the URL that a hook would be sent to now; empty if there is none. See hooks/destination.py."""
+        """Returns the URL that a hook would be sent to now; empty if there is none. See hooks/urls/destination.py."""
         return self.override_url if self.is_overridden(now) else self.url
 
     def own_url_as_well(self, now: datetime | None = None) -> str:

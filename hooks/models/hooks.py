@@ -244,7 +244,7 @@ class Hook(models.Model):
         return f"hook_{self.public_id.hex}"
 
     def destination(self, now: datetime | None = None) -> str:
-        """Returns the URL that the hook would be sent to now; empty if there is none. See hooks/destination.py."""
+        """Returns the URL that the hook would be sent to now; empty if there is none. See hooks/urls/destination.py."""
         return self.to_url or self.endpoint.effective_url(now)
 
     @property

@@ -14,7 +14,7 @@ from urllib.parse import urljoin
 import requests
 from urllib3.exceptions import HTTPError
 
-from hooks import webhook_urls
+from hooks.urls import webhook_urls
 from instances.limits.thread_slots import ThreadSlots
 from instances.media.deadline import Deadline
 from instances.media.ssrf_safe_session import AddressRefused, SsrfSafeSession, ssrf_safe_session

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 
 from accounts.models import Account
-from hooks import webhook_urls
+from hooks.urls import webhook_urls
 from instances.models import Channel, Instance
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from hooks import explain
+from hooks.explain import sentences
 from hooks.models import Hook
 from instances.models import Instance
 from instances.pages.messages import conversations
@@ -34,7 +34,7 @@ def hooks_created_since(instance: Instance, key: int) -> CreatedHooks:
     shown = listed[:MAX_HOOKS]
     states = [(hook.pk, hook.state, hook.attempts_made) for hook in shown]
     return CreatedHooks(
-        [(hook, explain.explain_hook(hook)) for hook in shown],
+        [(hook, sentences.explain_hook(hook)) for hook in shown],
         not_shown,
         conversations.digest([states, not_shown]),
     )

@@ -16,9 +16,9 @@ from django.utils import timezone
 from accounts import audit
 from accounts.audit import AuditAction
 from accounts.models import User
-from hooks import webhook_urls
 from hooks.actions.simulation import SIMULATION_LEASE, create_simulated, send, simulate_again
 from hooks.models import Endpoint, Hook, Kind, new_public_id
+from hooks.urls import webhook_urls
 from instances.models import Instance
 from testing_tools.simulation.drafts import subject_of
 from testing_tools.simulation.kinds import hook_kind

@@ -8,8 +8,8 @@ from urllib.parse import urlencode, urlsplit
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.urls import reverse
 
-from hooks import webhook_urls
 from hooks.models import Hook
+from hooks.urls import webhook_urls
 from instances.models import Instance
 from testing_tools.simulation import runs as simulation_runs
 from testing_tools.simulation.drafts import example_draft, preview_headers

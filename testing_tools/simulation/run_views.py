@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_POST
 
 from accounts.current_user import current_user
-from hooks import webhook_urls
+from hooks.urls import webhook_urls
 from instances.models import Instance
 from instances.pages import access
 from testing_tools.simulation import actions as simulation_actions

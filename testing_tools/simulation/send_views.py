@@ -13,9 +13,9 @@ from django.views.decorators.http import require_POST
 from accounts.current_user import current_user
 from chatapi.ui.json_text import BadJson, compact
 from chatapi.ui.requests import HtmxRequest
-from hooks import webhook_urls
 from hooks.actions.simulation import simulate
 from hooks.models import Hook, Kind
+from hooks.urls import webhook_urls
 from instances.models import Instance
 from instances.pages import access, manual_request_limit
 from instances.pages.chosen_instance import require_changeable_instance

@@ -5,7 +5,7 @@ import time
 from typing import NamedTuple
 
 from hooks import guard, http
-from hooks.explain import explain_response
+from hooks.explain.sentences import explain_response
 from hooks.http import Response
 from testing_tools.verification.models import CaptureQuerySet
 from testing_tools.verification.replays import InvalidReplay, captured_request

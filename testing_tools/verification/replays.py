@@ -10,11 +10,12 @@ from urllib.parse import urlsplit
 
 from chatapi.ui import request_snippets
 from chatapi.ui.body_reading import ReadableBody
-from hooks import http, webhook_urls
-from hooks.explain import Explanation, explain_response
+from hooks import http
+from hooks.explain.sentences import Explanation, explain_response
+from hooks.explain.verdicts import failed_phase
 from hooks.http import Response
 from hooks.models import Outcome
-from hooks.verdicts import failed_phase
+from hooks.urls import webhook_urls
 from instances.pages.log.attempts import original_bytes, read_response, wire_words
 from testing_tools.verification.models import BODY_LIMIT, Capture
 from testing_tools.verification.responses import HEADER_NAME

@@ -15,7 +15,7 @@ from pytest_django.fixtures import Settings
 
 from hooks import http
 from hooks.certificates import detail
-from hooks.explain import explain_response
+from hooks.explain.sentences import explain_response
 from hooks.models import Outcome, Side
 from tests.faults.certificates import server_context
 from tests.faults.servers import answer, faulty

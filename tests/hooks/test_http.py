@@ -12,11 +12,12 @@ import pycurl
 import pytest
 from pytest_django.fixtures import Settings
 
-from hooks import http, webhook_urls
-from hooks.explain import explain_outcome
+from hooks import http
+from hooks.explain.sentences import explain_outcome
 from hooks.http import Response
 from hooks.http_headers import headers_as_sent
 from hooks.models import Outcome, Side
+from hooks.urls import webhook_urls
 from tests.faults import servers
 from tests.faults.servers import Fault, answer, faulty
 from tests.receiver import Receiver

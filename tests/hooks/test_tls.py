@@ -10,7 +10,7 @@ import trustme
 from pytest_django.fixtures import Settings
 
 from hooks import http
-from hooks.explain import explain_outcome
+from hooks.explain.sentences import explain_outcome
 from hooks.http import Response
 from hooks.models import Outcome, Side
 from tests.faults import servers

@@ -12,8 +12,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from hooks import load_test, webhook_urls
+from hooks import load_test
 from hooks.maintenance.conservation import consistent_totals, missing, totals_line
+from hooks.urls import webhook_urls
 from instances.actions.load_test import (
     LoadTestAccountTaken,
     load_test_event,

@@ -7,9 +7,9 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from chatapi.ui.body_reading import cut_text, readable
-from hooks.explain import explain, explain_hook
+from hooks.explain.sentences import explain, explain_hook
+from hooks.explain.verdicts import explanation_in_full, failed_phase, technical_error, verdict_of
 from hooks.models import Attempt, Hook, Kind, Outcome, Phase, Side, SkipReason, State, Trigger, Verdict
-from hooks.verdicts import explanation_in_full, failed_phase, technical_error, verdict_of
 
 TEXT, BASE64 = "text", "base64"
 

@@ -11,9 +11,9 @@ from chatapi.ui.body_reading import ReadableBody, readable
 from chatapi.ui.durations import milliseconds
 from chatapi.ui.json_text import pretty_bytes, pretty_text
 from chatapi.ui.states import VERDICTS, Look
-from hooks.explain import Explanation, body_dropped_words, explain
+from hooks.explain.sentences import Explanation, body_dropped_words, explain
+from hooks.explain.verdicts import MAY_BE_PROCESSED, failed_phase, technical_error, verdict_of
 from hooks.models import Attempt, Hook, Verdict
-from hooks.verdicts import MAY_BE_PROCESSED, failed_phase, technical_error, verdict_of
 from instances.pages.log.phases import ShownPhase, phases_of
 
 

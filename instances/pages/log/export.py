@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from rest_framework.utils.encoders import JSONEncoder
 
 from chatapi.ui.downloads import csv_line
-from hooks.explain import explain_hook
+from hooks.explain.sentences import explain_hook
 from hooks.models import Hook, HookQuerySet
 from instances.api.serializers.hooks import HookSerializer, encode_body
 

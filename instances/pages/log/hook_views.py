@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from chatapi.ui.json_text import pretty_bytes
 from hooks.actions.hooks import NotPossible, cancel, resend, skip, try_now
-from hooks.explain import body_dropped_words, explain_hook, waits_for_url
+from hooks.explain.sentences import body_dropped_words, explain_hook, waits_for_url
 from hooks.log import delays
 from hooks.models import Hook, State
 from instances.models import Instance

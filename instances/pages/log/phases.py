@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from hooks.explain.verdicts import failed_phase
 from hooks.models import Attempt, Phase
-from hooks.verdicts import failed_phase
 
 
 class ShownPhase(NamedTuple):

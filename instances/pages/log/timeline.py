@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from chatapi.ui.states import HOOK_STATES
-from hooks.explain import waits_for_url
+from hooks.explain.sentences import waits_for_url
 from hooks.models import RETRY_DELAYS, UNFINISHED, Hook, State
 from instances.pages.log.attempts import ShownAttempt
 

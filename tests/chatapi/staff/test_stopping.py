@@ -11,7 +11,7 @@ from accounts.actions.keys import issue_key
 from accounts.models import User
 from hooks.actions import stopping
 from hooks.actions.endpoints import pause, resume
-from hooks.explain import explain_hook
+from hooks.explain.sentences import explain_hook
 from hooks.models import Hook, Kind, PauseReason, SkipReason, State, Tally
 from instances.actions.lifecycle import create_instance
 from instances.actions.messages import receive_message

@@ -24,7 +24,7 @@ from hooks.models import (
     Tally,
     Trigger,
 )
-from hooks.webhook_urls import InvalidUrl
+from hooks.urls.webhook_urls import InvalidUrl
 from tests.factories import InstanceFactory
 from tests.faults import servers
 from tests.receiver import Receiver

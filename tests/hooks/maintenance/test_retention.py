@@ -10,7 +10,7 @@ from pytest_django.fixtures import Settings
 
 from hooks import outbox
 from hooks.actions.hooks import NotPossible, resend
-from hooks.explain import body_dropped_words
+from hooks.explain.sentences import body_dropped_words
 from hooks.maintenance import retention
 from hooks.maintenance.conservation import missing, totals
 from hooks.models import (

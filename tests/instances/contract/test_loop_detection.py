@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from accounts.actions.keys import issue_key
-from hooks.explain import explain_response
+from hooks.explain.sentences import explain_response
 from hooks.http import Response
 from hooks.models import Hook, Kind, Outcome
 from instances.actions.messages import receive_message

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from hooks import explain
+from hooks.explain import sentences
 from hooks.http import NOT_HTTP_BUT_HTTP2, NOT_HTTP_BUT_TLS
 from hooks.models import Attempt, Outcome, Phase, Verdict
 
@@ -62,7 +62,7 @@ def failed_phase(result: Result) -> Phase | None:
         case Outcome.TLS:
             return Phase.TLS
         case Outcome.TIMEOUT:
-            return TIMEOUT_PHASES.get(explain.current_words(result.error), Phase.CONNECT)
+            return TIMEOUT_PHASES.get(sentences.current_words(result.error), Phase.CONNECT)
         case Outcome.PROTOCOL if result.error.startswith("not sent: no socket"):
             return Phase.CONNECT
         case Outcome.PROTOCOL if result.error.startswith(("not sent: ", "URL rejected")):
@@ -73,15 +73,15 @@ def failed_phase(result: Result) -> Phase | None:
 
 def technical_error(result: Result) -> str:
     """Returns the error text, or an empty string if the phase and the explanation say the same."""
-    error = explain.current_words(result.error)
+    error = sentences.current_words(result.error)
     if result.outcome == Outcome.BLOCKED or (result.outcome == Outcome.TIMEOUT and error in TIMEOUT_PHASES):
         return ""
     return error
 
 
 def explanation_in_full(attempt: Attempt) -> str:
-    """Returns the sentence of hooks.explain, and whether the server may have processed the request."""
-    sentence = explain.explain(attempt).sentence
+    """Returns the sentence of hooks.explain.sentences, and whether the server may have processed the request."""
+    sentence = sentences.explain(attempt).sentence
     if verdict_of(attempt) == Verdict.NO_COMPLETE_RESPONSE:
         return f"{sentence} {MAY_BE_PROCESSED}"
     return sentence

@@ -1,4 +1,4 @@
-"""The causes of failed attempts for explain.py: status codes, timeouts, certificates, and what to do about each."""
+"""The causes of failed attempts for sentences.py: status codes, timeouts, certificates, and what to do about each."""
 
 from __future__ import annotations
 

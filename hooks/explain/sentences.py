@@ -14,7 +14,7 @@ from urllib.parse import urljoin, urlsplit
 from django.conf import settings
 
 from hooks import certificates
-from hooks.failure_causes import (
+from hooks.explain.failure_causes import (
     CERTIFICATES,
     HEADER_RULES,
     INTERMEDIARIES,

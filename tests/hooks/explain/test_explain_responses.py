@@ -10,7 +10,7 @@ import trustme
 from pytest_django.fixtures import Settings
 
 from hooks import http
-from hooks.explain import Explanation, explain_response
+from hooks.explain.sentences import Explanation, explain_response
 from hooks.models import Outcome, Side
 from tests.faults.certificates import server_context
 from tests.faults.servers import Fault, faulty, raw_response

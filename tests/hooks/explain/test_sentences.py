@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from hooks.explain import explain, explain_hook, explain_outcome
+from hooks.explain.sentences import explain, explain_hook, explain_outcome
 from hooks.models import Attempt, Endpoint, Hook, Kind, Outcome, Side, SkipReason, State, Trigger
 
 B, E, S = Side.BETWEEN, Side.ENDPOINT, Side.SERVER

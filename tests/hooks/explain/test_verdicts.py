@@ -10,8 +10,8 @@ import trustme
 from pytest_django.fixtures import Settings
 
 from hooks import http
+from hooks.explain.verdicts import failed_phase, technical_error, verdict_of
 from hooks.models import Outcome, Phase, Verdict
-from hooks.verdicts import failed_phase, technical_error, verdict_of
 from tests.faults import servers
 from tests.faults.certificates import expired, server_context
 from tests.faults.servers import Fault, answer, faulty, raw_response

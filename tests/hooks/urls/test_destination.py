@@ -6,8 +6,8 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from hooks import destination
 from hooks.models import Hook
+from hooks.urls import destination
 from tests.factories import InstanceFactory
 from tests.hooks.dispatch.dispatching import emit
 

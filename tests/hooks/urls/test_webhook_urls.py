@@ -2,7 +2,7 @@
 
 import pytest
 
-from hooks.webhook_urls import MAX_LENGTH, InvalidUrl, check, host_of
+from hooks.urls.webhook_urls import MAX_LENGTH, InvalidUrl, check, host_of
 
 
 @pytest.mark.parametrize(
