@@ -55,7 +55,7 @@ def log_list(request: HttpRequest) -> HttpResponse:
         "older": filters.query(**chosen, before=str(rows[-1].pk)) if has_older else "",
         "first": filters.query(**chosen),
         "total": total(counts),
-        "counted": "Matching hooks" if filters.values.keys() - {"state"} else "All stored hooks",
+        "counted": "All matching" if filters.values.keys() - {"state"} else "All stored",
         "counts": [
             (state, words[0], counts[state], filters.query(**chosen, state=state))
             for state, words in STATES.items()
