@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Route, expect
+from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
 
 from tests.product import Product
 from tests.receiver import Receiver
@@ -37,6 +37,13 @@ def respond(status: int, body: str, content_type: str = "text/html", **headers: 
             route.continue_()
 
     return handle
+
+
+def submit(page: Page, form: Locator) -> None:
+    """Sends the form, whatever is filled in, and confirms if it asks."""
+    form.evaluate("(form) => { form.noValidate = true; form.requestSubmit(); }")
+    if page.locator("#confirm[open]").count():
+        page.locator("#confirm-do").click()
 
 
 def expect_message_after(page: Page, control: str, text: str) -> None:
@@ -230,9 +237,8 @@ def test_a_poll_after_signing_out_in_another_tab_keeps_the_page(
 def test_a_message_survives_a_poll_that_replaces_its_place(demo_page: Page, product: Product) -> None:
     number = Rest(product).instance["id"]
     demo_page.goto(f"/instances/{number}/")
-    demo_page.on("dialog", lambda dialog: dialog.accept())
     demo_page.route("**/press/**", respond(500, PROXY_PAGE))
-    demo_page.evaluate("document.querySelector('#status form[hx-post]').requestSubmit()")
+    submit(demo_page, demo_page.locator("#status form[hx-post]").first)
     message = demo_page.locator(".request-error > span")
     expect(message).to_contain_text("the server failed with an error (status 500)")
     message.evaluate("(words) => document.getElementById('status').append(words.parentElement)")
@@ -253,12 +259,11 @@ EVERY_PAGE = [
 @pytest.mark.parametrize("url", EVERY_PAGE)
 def test_every_form_of_a_page_shows_a_refusal(demo_page: Page, product: Product, url: str) -> None:
     demo_page.goto(url.format(number=Rest(product).instance["id"]))
-    demo_page.on("dialog", lambda dialog: dialog.accept())
     demo_page.route("**/*", respond(500, PROXY_PAGE))
     forms = demo_page.locator("main form[hx-post]")
     for place in range(forms.count()):
         form = forms.nth(place)
-        form.evaluate("(form) => { form.noValidate = true; form.requestSubmit(); }")
+        submit(demo_page, form)
         expect(demo_page.locator(".request-error > span").first).to_contain_text("status 500")
         demo_page.evaluate(
             "document.querySelectorAll('.request-error [data-close]').forEach((x) => x.click())"
