@@ -34,11 +34,11 @@ def test_a_hook_is_sent_by_the_keyboard_and_a_run_sends_itself_to_its_end(
 
         good = page.locator("#id_body").input_value()
         page.locator("#id_body").fill('{\n  "messages": [}')
-        expect(page.locator("#fault")).to_contain_text("Line 2, column 16: expecting value.")
+        expect(page.locator("#json-error")).to_contain_text("Line 2, column 16: expecting value.")
         page.get_by_role("button", name="Show error").click()
         assert page.evaluate("id_body.value[id_body.selectionStart]") == "}"
         page.locator("#id_body").fill(good)
-        expect(page.locator("#fault")).to_contain_text("Valid JSON")
+        expect(page.locator("#json-error")).to_contain_text("Valid JSON")
 
         page.get_by_label("Repeated").check()
         page.get_by_label("Number of hooks").fill("5")

@@ -92,7 +92,7 @@ def test_form_and_json_keep_in_step_and_a_fault_is_told_with_its_place(newcomer:
         text.fill(text.input_value().replace("Anna Example", "Bob"))
         expect(page.get_by_label("Sender name", exact=True)).to_have_value("Bob")
         text.fill('{\n  "messages": [}\n')
-        expect(page.locator("#fault")).to_contain_text("Line 2, column 16: expecting value.")
+        expect(page.locator("#json-error")).to_contain_text("Line 2, column 16: expecting value.")
         page.get_by_role("button", name="Send hook", exact=True).click()
         expect(page.locator("#verdict")).to_contain_text("Not sent")
         assert receiver.requests == []
