@@ -49,7 +49,7 @@ from testing_tools.verification.models import Capture
 from instances.models import Instance
 captures = Capture.objects.filter(bin=open_own_bin(Instance.objects.get(pk={pk}).owner))
 done, _ = forward(captures, {url!r}, Progress())
-print(json.dumps([done.accepted, done.refused, done.fault]))
+print(json.dumps([done.accepted, done.refused, done.error]))
 """
 ATTEMPTS = """
 SELECT a.status, convert_from(a.response_body, 'UTF8') FROM hooks_hook h JOIN hooks_attempt a ON a.hook_id = h.id
