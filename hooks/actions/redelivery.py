@@ -33,11 +33,12 @@ from hooks.urls import destination
 MOST_WAITING = 100  # hooks of one job that wait in one lane at the same time
 WORKING = (JobState.PLANNED, JobState.RUNNING)
 
-# Each is due a microsecond after the one before, so the hooks are due in the order of their events.
+# Each is due a microsecond after the one before, so the hooks are due in the order of their events. Counted from the
+# statement's start: clock_timestamp() differs from row to row, in whatever order the join visits them.
 RESEND = """
 UPDATE hooks_hook h SET
     state = 'retrying', skip_reason = '', trigger = 'resend', finished_at = NULL, redelivery_id = %(job)s,
-    next_attempt_at = clock_timestamp() + u.place * interval '1 microsecond',
+    next_attempt_at = statement_timestamp() + u.place * interval '1 microsecond',
     attempts_allowed = h.attempts_made + %(allowed)s
 FROM unnest(%(ids)s::bigint[]) WITH ORDINALITY AS u (id, place)
 WHERE h.id = u.id AND h.id = ANY(%(ids)s)
