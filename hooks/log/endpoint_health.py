@@ -15,7 +15,7 @@ NEWEST = 1000  # how many of the newest hooks with an attempt are read
 
 # The newest hooks with an attempt, by the index of response classes, one probe per class: a backlog of a million hooks
 # without an attempt does not slow it down. Simulations are excluded: they may go to other URLs. `= ANY (…)`: see
-# endpoint_numbers.
+# endpoint_numbers; at the end it reads the rows by their keys, also with the statistics of an empty table.
 ATTEMPTED = """
 WITH newest AS (
     SELECT found.id FROM unnest(%(classes)s::text[]) AS response_class
@@ -29,7 +29,7 @@ WITH newest AS (
 SELECT count(*), min(created_at),
     percentile_cont(0.5) WITHIN GROUP (ORDER BY last_ms), percentile_cont(0.95) WITHIN GROUP (ORDER BY last_ms),
     max(id) FILTER (WHERE last_outcome <> 'ok')
-FROM hooks_hook WHERE id IN (SELECT id FROM newest) AND NOT simulated
+FROM hooks_hook WHERE id = ANY (ARRAY(SELECT id FROM newest)) AND NOT simulated
 """
 
 

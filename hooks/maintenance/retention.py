@@ -33,15 +33,16 @@ SELECT id, endpoint_id, state, created_at < %s, body_dropped_at IS NOT NULL FROM
 WHERE id > %s ORDER BY id LIMIT %s
 """
 FIND_SKIPPED = "SELECT id, endpoint_id FROM hooks_hook WHERE state = 'skipped' AND created_at < %s LIMIT %s"
-# SKIP LOCKED: a resend that has locked a row keeps the hook, and nothing waits for a row lock here.
+# SKIP LOCKED: a resend that has locked a row keeps the hook, and nothing waits for a row lock here. `= ANY (ARRAY(…))`
+# finds rows by their index, whatever the statistics are; `IN` may read the whole table with those of an empty one.
 DROP_HOOKS = """
 WITH old AS (
     SELECT id FROM hooks_hook WHERE id = ANY(%(ids)s) AND state IN ('delivered', 'failed', 'skipped', 'cancelled')
     ORDER BY id FOR UPDATE SKIP LOCKED
 ), attempts AS (
-    DELETE FROM hooks_attempt WHERE hook_id IN (SELECT id FROM old)
+    DELETE FROM hooks_attempt WHERE hook_id = ANY (ARRAY(SELECT id FROM old))
 ), deleted AS (
-    DELETE FROM hooks_hook WHERE id IN (SELECT id FROM old) RETURNING 1
+    DELETE FROM hooks_hook WHERE id = ANY (ARRAY(SELECT id FROM old)) RETURNING 1
 )
 SELECT count(*) FROM deleted
 """
@@ -54,9 +55,11 @@ WITH old AS (
     WHERE id = ANY(%(ids)s) AND body_dropped_at IS NULL AND state IN ('delivered', 'failed', 'skipped', 'cancelled')
     ORDER BY id FOR UPDATE SKIP LOCKED
 ), responses AS (
-    UPDATE hooks_attempt SET response_body = '' WHERE hook_id IN (SELECT id FROM old) AND response_body <> ''
+    UPDATE hooks_attempt SET response_body = ''
+    WHERE hook_id = ANY (ARRAY(SELECT id FROM old)) AND response_body <> ''
 ), emptied AS (
-    UPDATE hooks_hook SET body = '', body_dropped_at = clock_timestamp() WHERE id IN (SELECT id FROM old) RETURNING 1
+    UPDATE hooks_hook SET body = '', body_dropped_at = clock_timestamp()
+    WHERE id = ANY (ARRAY(SELECT id FROM old)) RETURNING 1
 )
 SELECT count(*) FROM emptied
 """

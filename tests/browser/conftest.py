@@ -10,7 +10,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from tests.browser import walk
 from tests.product import Product
+from tests.receiver import Receiver
 
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
@@ -24,6 +26,13 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def day(product: Product) -> Iterator[walk.Day]:
+    """The sample day, once per product: its users have fixed e-mail addresses."""
+    with Receiver() as good, Receiver([(500, {}, b"out of order")]) as bad:
+        yield walk.begin(product, good.url, bad.url)
 
 
 @pytest.fixture

@@ -6,24 +6,15 @@ the right colours from the first paint on, nothing wider than a phone, nothing t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Browser
 
 from tests.browser import walk
 from tests.chatapi.ui.pages import visitor_of
 from tests.product import Product
-from tests.receiver import Receiver
 
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 360, "height": 800}
 CONTRAST = ["color-contrast"]
-
-
-@pytest.fixture(scope="module")
-def day(product: Product) -> Iterator[walk.Day]:
-    with Receiver() as good, Receiver([(500, {}, b"out of order")]) as bad:
-        yield walk.begin(product, good.url, bad.url)
 
 
 @pytest.mark.parametrize("who", ["anonymous", "owner", "staff", "viewer"])

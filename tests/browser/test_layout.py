@@ -10,7 +10,6 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.browser import walk
 from tests.chatapi.ui.sample_day import SAM
 from tests.product import Product
-from tests.receiver import Receiver
 
 SIZES = {
     "phone": {"width": 360, "height": 740},
@@ -31,12 +30,6 @@ skipped = dict(state=State.SKIPPED, skip_reason=reason[0], next_attempt_at=None,
 Hook.objects.filter(pk=hook.pk).update(**skipped, finished_at=timezone.now())
 print(reason[1])
 """
-
-
-@pytest.fixture(scope="module")
-def day(product: Product) -> Iterator[walk.Day]:
-    with Receiver() as good, Receiver([(500, {}, b"out of order")]) as bad:
-        yield walk.begin(product, good.url, bad.url)
 
 
 @pytest.fixture(params=SIZES, ids=list(SIZES))
