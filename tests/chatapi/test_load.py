@@ -107,7 +107,7 @@ def test_a_person_with_the_load_tests_address_keeps_the_account_and_its_instance
 def test_it_says_what_is_wrong_and_makes_nothing() -> None:
     with pytest.raises(CommandError, match="--url is required"):
         load("--count", "5")
-    with pytest.raises(CommandError, match="must begin with http:// or https://"):
+    with pytest.raises(CommandError, match="must start with http:// or https://"):
         load("--url", "ftp://127.0.0.1/")
     with pytest.raises(CommandError, match="0 is less than 1"):
         load("--url", URL, "--instances", "0")
