@@ -14,6 +14,7 @@ from django.http import HttpRequest
 from chatapi.ui.numbers import INSTANCE_NUMBER_DIGITS, parse_digits
 from hooks import own_hooks
 from instances.models import Instance
+from instances.value_parsing import parse_text
 
 HOOK_FAMILIES = ("messages", "ack")  # the keys of those hooks that a call can cause
 
@@ -39,8 +40,12 @@ def find_loop_in_body(body: Mapping[str, Any]) -> str:
     number = parse_digits(str(body.get("instanceid")), max_digits=INSTANCE_NUMBER_DIGITS)
     if not isinstance(items, list) or not items or not isinstance(items[0], dict) or number is None:
         return ""
+    try:
+        message_id = parse_text(items[0].get("id"))
+    except ValueError:
+        return ""
     key = Instance.objects.filter(number=number).values_list("pk", flat=True).first()
-    if key is None or not own_hooks.is_hook_of_message(key, str(items[0].get("id"))):
+    if key is None or not own_hooks.is_hook_of_message(key, message_id):
         return ""
     return loop_error(number)
 

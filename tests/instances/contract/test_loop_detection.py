@@ -88,6 +88,11 @@ def test_a_hook_whose_headers_were_left_out_by_a_forwarder_is_known_by_its_body(
         {"instanceId": "99999", "messages": [{"id": "false_17680561234@c.us_UNKNOWN"}]},
         {"instanceId": "12345", "messages": []},
         {"instanceId": "12345", "messages": ["text"]},
+        {"instanceId": "12345", "messages": [{}]},
+        {"instanceId": "12345", "messages": [{"id": {"a": 1}}]},
+        {"instanceId": "12345", "messages": [{"id": "\x00"}]},
+        {"instanceId": "12345", "ack": [{"id": "\ud800"}]},
+        {"instanceId": "12345", "ack": [{"id": "x" * 100_000}]},
         {"instanceId": ["12345"], "ack": {"id": "x"}},
     ],
 )
