@@ -6,7 +6,8 @@ from typing import IO, NamedTuple
 from django.http import HttpRequest
 from django.utils.http import parse_http_date_safe
 
-RANGE = re.compile(r"bytes=\s*([0-9]{0,18})-([0-9]{0,18})\s*", re.IGNORECASE)
+# A position may be longer than any file's size. int() refuses more than 4300 digits.
+RANGE = re.compile(r"bytes=\s*([0-9]{0,4000})-([0-9]{0,4000})\s*", re.IGNORECASE)
 
 
 class ByteRange(NamedTuple):

@@ -84,6 +84,7 @@ def ask(client: Client, media: Media, method: str = "get", **headers: str) -> An
         ("bytes=-10", 1014, 1023),  # suffix
         ("bytes=-5000", 0, 1023),
         ("bytes=1000-5000", 1000, 1023),
+        ("bytes=1000-" + "9" * 40, 1000, 1023),
         ("Bytes=1-2", 1, 2),
     ],
 )
@@ -104,7 +105,7 @@ def test_a_range_is_a_206_with_these_bytes(
     assert {name: response.headers[name] for name in wanted} == wanted
 
 
-@pytest.mark.parametrize("asked", ["bytes=1024-", "bytes=1024-2000", "bytes=99999999999999999-", "bytes=-0"])
+@pytest.mark.parametrize("asked", ["bytes=1024-", "bytes=1024-2000", "bytes=" + "9" * 40 + "-", "bytes=-0"])
 def test_a_range_beyond_the_file_is_a_416(client: Client, instance: Instance, asked: str) -> None:
     response = ask(client, keep(instance, "clip.mp4", CONTENT), range=asked)
     assert (response.status_code, response.content) == (416, b"")
