@@ -29,10 +29,11 @@ UTF8 = {"utf-8", "utf-8-sig", "ascii"}  # a body that declares ASCII is read as 
 
 
 class ReadableBody(NamedTuple):
-    """`text`: U+FFFD stands for bytes that are not text. `is_text`: there are none of these, and no NUL.
+    """The text of a body, and how it was read.
 
-    `decoded_from`: `gzip, windows-1251`, the codings and the charset; empty if the body was sent as UTF-8.
-    `note`: what is missing from the text and why, in sentences; empty if nothing is.
+    `text` has U+FFFD in place of bytes that are invalid in the charset. `is_text` is False if there are such bytes or a
+    NUL. `decoded_from` lists the codings and the charset, `gzip, windows-1251`; empty if the body was sent as UTF-8.
+    `note` says in sentences what is missing from the text and why; empty if it is complete.
     """
 
     text: str

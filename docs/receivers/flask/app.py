@@ -54,9 +54,8 @@ def receive() -> str:
     webhook_id = request.headers["webhook-id"]
     if is_new(webhook_id):
         try:
-            for message in request.get_json().get(
-                "messages", []
-            ):  # no messages in other families: respond 200
+            # Other families have no messages: respond 200.
+            for message in request.get_json().get("messages", []):
                 if not message["fromMe"] and message["type"] == "chat":
                     send(message["chatId"], f"You wrote: {message['body']}")
         except Exception:
