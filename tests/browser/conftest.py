@@ -4,7 +4,6 @@ These stand in for pytest-playwright's fixtures of the same names, which last fo
 event loop in this thread for as long as it lives, and Django refuses its database to a thread with such a loop.
 """
 
-import re
 from collections.abc import Iterator
 
 import pytest
@@ -58,9 +57,5 @@ def page(context: BrowserContext) -> Iterator[Page]:
 
 @pytest.fixture
 def demo_page(page: Page, product: Product) -> Page:
-    page.goto("/accounts/login/")
-    page.locator("input[name=login]").fill(product.demo["email"])
-    page.locator("input[name=password]").fill(product.demo["password"])
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(re.compile("instances"))
+    walk.sign_in(page, product)
     return page

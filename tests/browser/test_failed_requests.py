@@ -5,20 +5,13 @@ import re
 import pytest
 from playwright.sync_api import BrowserContext, Locator, Page, Route, expect
 
+from tests.browser import walk
 from tests.product import Product
 from tests.receiver import Receiver
 from tests.rest import Rest
 
 MAY_BE_DONE = "Your request may have been processed: check before you try again."
 PROXY_PAGE = "<!doctype html><html><body><h1>Bad gateway</h1><p>nginx</p></body></html>"
-
-
-def sign_in(page: Page, product: Product) -> None:
-    page.goto("/accounts/login/")
-    page.locator("input[name=login]").fill(product.demo["email"])
-    page.locator("input[name=password]").fill(product.demo["password"])
-    page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(re.compile("instances"))
 
 
 def sign_out(page: Page) -> None:
@@ -66,7 +59,7 @@ def test_send_after_signing_out_and_in_again_in_another_tab(
         expect(demo_page.locator("#origin")).to_contain_text("For this test only")
         other = context.new_page()
         sign_out(other)
-        sign_in(other, product)
+        walk.sign_in(other, product)
 
         demo_page.locator("#send").click()
         expect_message_after(

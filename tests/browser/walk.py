@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, NamedTuple
 
 from playwright.sync_api import Browser, BrowserContext, Page
@@ -84,6 +85,15 @@ def visitor(browser: Browser, product: Product, day: Day, who: str, **options: A
     if who in day.sessions:
         context.add_cookies([{"name": "sessionid", "value": day.sessions[who], "url": base}])
     return context
+
+
+def sign_in(page: Page, product: Product) -> None:
+    """Signs in as the owner of the demo account."""
+    page.goto("/accounts/login/")
+    page.locator("input[name=login]").fill(product.demo["email"])
+    page.locator("input[name=password]").fill(product.demo["password"])
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(re.compile("instances"))
 
 
 class Walk:

@@ -115,7 +115,7 @@ def messages(
     if not newest:
         found = found.filter(number__gt=last_message_number)
     limits = [each for each in (limit, last, MAX_MESSAGES) if each]
-    rows = fetch(found, min(limits), newest=newest)
+    rows = fetch(found, min(limits), newest=newest, max_text=MAX_TEXT)  # the client continues after the last
     if newest:
         rows.reverse()
     return {
@@ -128,10 +128,10 @@ def as_rows(found: QuerySet[Message]) -> QuerySet[Any, Any]:
     return found.annotate(seconds=SECONDS).values_list(*FIELDS, named=True)
 
 
-def fetch(found: QuerySet[Message], limit: int, *, newest: bool) -> list[Any]:
-    """Rows of FIELDS: the first `limit` messages by number, or the newest ones in descending order.
+def fetch(found: QuerySet[Message], limit: int, *, newest: bool, skip: int = 0, max_text: int) -> list[Any]:
+    """Rows of FIELDS: the first `limit` messages by number, or the newest ones in descending order, after `skip`.
 
-    Fewer if their texts are longer than MAX_TEXT in total, but at least one: the client continues after the last.
+    Fewer if their texts are longer than `max_text` characters in total, but at least one.
     """
     ordered = as_rows(found.order_by("-number" if newest else "number"))
     rows: list[Any] = []
@@ -142,11 +142,12 @@ def fetch(found: QuerySet[Message], limit: int, *, newest: bool) -> list[Any]:
         if rows:
             last = rows[-1].number
             rest = ordered.filter(number__lt=last) if newest else ordered.filter(number__gt=last)
+            skip = 0
         size_of_chunk = min(most, limit - len(rows))
-        chunk = list(rest[:size_of_chunk])
+        chunk = list(rest[skip : skip + size_of_chunk])
         for row in chunk:
             size += text_size(row)
-            if rows and size > MAX_TEXT:
+            if rows and size > max_text:
                 return rows
             rows.append(row)
         if len(chunk) < size_of_chunk:
@@ -158,28 +159,6 @@ def fetch(found: QuerySet[Message], limit: int, *, newest: bool) -> list[Any]:
 def text_size(row: Any) -> int:
     """The characters of a message's texts."""
     return len(row.body) + len(row.caption or "") + len((row.quoted or {}).get("body", ""))
-
-
-def fetch_page(found: QuerySet[Message], first: int, size: int) -> list[Any]:
-    """Rows of FIELDS: `size` of these messages, newest first, after the first `first`.
-
-    Fewer if their texts are longer than MAX_HISTORY_TEXT in total.
-    """
-    rows: list[Any] = []
-    text = 0
-    while len(rows) < size:
-        if rows:
-            found, first = found.filter(number__lt=rows[-1].number), 0
-        size_of_chunk = min(CHUNK_WITH_CARDS, size - len(rows))
-        chunk = list(as_rows(found)[first : first + size_of_chunk])
-        for row in chunk:
-            text += text_size(row)
-            if rows and text > MAX_HISTORY_TEXT:
-                return rows
-            rows.append(row)
-        if len(chunk) < size_of_chunk:
-            break
-    return rows
 
 
 def message_dicts(rows: list[Any]) -> list[dict[str, Any]]:
@@ -217,7 +196,7 @@ def messages_history(instance: Instance, *, page: int, count: int, chat_id: str 
     elif not Chat.objects.filter(instance=instance, cleared_number__gt=0).exists():
         found, first = found.filter(number__lte=instance.last_message_number - first), 0
     return {
-        "messages": message_dicts(fetch_page(found.order_by("-number"), first, size)),
+        "messages": message_dicts(fetch(found, size, newest=True, skip=first, max_text=MAX_HISTORY_TEXT)),
         "page": page,
     }
 
