@@ -27,6 +27,9 @@ MAX_WITH_LATE = 4
 RESPONSIVE_SECONDS = settings.HOOKS_DEADLINE_MS / 1000
 BUFFER_SECONDS = 0.5  # a lane buffers about as many claimed hooks as it sends in this time
 MAX_BUFFER = 200  # hooks per lane
+MAX_BUFFER_BYTES = (
+    4 * 1024 * 1024
+)  # of bodies per lane: a vCard with a photo has 1 MB, 200 of them would be 200 MB
 IDLE_SECONDS = 5.0  # after this without a hook a lane is released
 
 
@@ -34,8 +37,8 @@ class Lane:
     """One lane: its claimed hooks that wait, how many are in flight, and how fast its endpoint responds."""
 
     __slots__ = (
-        "average_seconds", "buffer", "endpoint_id", "in_flight", "is_ready", "is_watched", "last_used", "late",
-        "parallel", "responded_at", "retries", "retry", "retry_seconds", "turn", "turn_started", "width",
+        "average_bytes", "average_seconds", "buffer", "endpoint_id", "in_flight", "is_ready", "is_watched", "last_used",
+        "late", "parallel", "responded_at", "retries", "retry", "retry_seconds", "turn", "turn_started", "width",
     )  # fmt: skip
 
     def __init__(self, endpoint_id: int) -> None:
@@ -45,6 +48,7 @@ class Lane:
         self.parallel = False
         self.width = ORDERED_WIDTH  # the most in flight, without late ones
         self.average_seconds = 0.0  # of an attempt, smoothed; 0.0: not known yet
+        self.average_bytes = 0.0  # of a body, smoothed
         # of an ordered lane:
         self.retries: deque[ClaimedHook] = deque()
         self.retry: ClaimedHook | None = None  # in flight, beside the lane
@@ -62,13 +66,18 @@ class Lane:
         free = max(self.width - self.in_flight, 0)
         if not self.average_seconds:
             return free + 1
-        return max(free, 1, min(int(self.width * BUFFER_SECONDS / self.average_seconds), MAX_BUFFER))
+        target = max(free, 1, min(int(self.width * BUFFER_SECONDS / self.average_seconds), MAX_BUFFER))
+        return min(target, self.most_by_size())
 
     def retry_target(self) -> int:
         """Returns how many retries of an ordered lane to buffer."""
         if not self.retry_seconds:
             return 1
-        return max(1, min(int(BUFFER_SECONDS / self.retry_seconds), MAX_BUFFER))
+        return max(1, min(int(BUFFER_SECONDS / self.retry_seconds), MAX_BUFFER, self.most_by_size()))
+
+    def most_by_size(self) -> int:
+        """Returns how many hooks of the average size MAX_BUFFER_BYTES hold; at least one."""
+        return max(int(MAX_BUFFER_BYTES / self.average_bytes), 1) if self.average_bytes else MAX_BUFFER
 
     def adapt(self, seconds: float, in_time: bool) -> None:
         """Adapt to a finished attempt: a timeout halves how many may be in flight, down to one."""
@@ -128,7 +137,10 @@ class Lanes:
             else:
                 lane.buffer.extend(firsts)
                 lane.retries.extend(retries)
-            self.buffered += len(retries) + len(firsts)
+            claimed = len(retries) + len(firsts)
+            size = sum(len(hook.body) for kind in (retries, firsts) for hook in kind)
+            lane.average_bytes = smoothed(lane.average_bytes, size / claimed)
+            self.buffered += claimed
             self.buffered_retries += len(retries)
             self.make_ready(lane)
 

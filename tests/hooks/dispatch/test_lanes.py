@@ -262,6 +262,19 @@ def test_a_hanging_endpoint_has_a_buffer_of_one() -> None:
     assert lane.buffer_target() == 12
 
 
+def test_a_lane_buffers_few_hooks_with_large_bodies() -> None:
+    lanes = Lanes(100)
+    large = [dataclasses.replace(one, body=bytes(1024 * 1024)) for one in hooks(1, 2)]
+    lanes.add([*large, *hooks(2, 2)])
+    for number in (1, 2):
+        lanes.lanes[number].adapt(0.001, in_time=True)
+        lanes.lanes[number].adapt_retries(0.001)
+    assert (lanes.lanes[1].buffer_target(), lanes.lanes[1].retry_target()) == (4, 4)
+    assert (lanes.lanes[2].buffer_target(), lanes.lanes[2].retry_target()) == (200, 200)
+    lanes.lanes[1].average_bytes = 1e9
+    assert (lanes.lanes[1].buffer_target(), lanes.lanes[1].retry_target()) == (1, 1)
+
+
 def test_a_lane_is_empty_without_hooks_buffered_or_in_flight() -> None:
     lanes = Lanes(100)
     assert lanes.is_empty(1)
