@@ -15,39 +15,44 @@ help: ## list these commands
 run: $(VENV)/ready ## start everything, and print the URL and a login when it is ready
 	@exec $(PY) manage.py up
 
-test: $(VENV)/ready debian ## run the tests (some of them: TESTS="tests/hooks -k retry")
+test: $(VENV)/tests-ready debian ## run the tests (some of them: TESTS="tests/hooks -k retry")
 	@$(PY) -m pytest $(TESTS)
 
-check: $(VENV)/ready node_modules/ready ## check style, types, layers, migrations, templates, JS and CSS, and the API schema
+check: $(VENV)/tests-ready node_modules/ready ## check style, types, layers, migrations, templates, JS and CSS, and the API schema
 	@$(PY) -m chatapi.quality
 
-format: $(VENV)/ready node_modules/ready ## format code, templates, JS and CSS
+format: $(VENV)/tests-ready node_modules/ready ## format code, templates, JS and CSS
 	@$(VENV)/bin/ruff check --fix --quiet $(CODE); $(VENV)/bin/ruff format --quiet $(CODE)
 	@find templates -name '*.html' -exec $(VENV)/bin/djade --target-version 5.2 {} +
 	@node_modules/.bin/biome check --write
 
-bench: $(VENV)/ready ## measure delivery, and write docs/performance.md (QUICK=1: only print, in two minutes)
+bench: $(VENV)/tests-ready ## measure delivery, and write docs/performance.md (QUICK=1: only print, in two minutes)
 	@$(PY) -m tests.bench $(if $(QUICK),--quick)
 
-soak: $(VENV)/ready ## run hooks under load, failures and kills (MINUTES=10), and show memory and dead rows
+soak: $(VENV)/tests-ready ## run hooks under load, failures and kills (MINUTES=10), and show memory and dead rows
 	@$(PY) -m tests.soak --minutes $(or $(MINUTES),10)
 
-screens: $(VENV)/ready ## take the screenshots in docs/screens
+screens: $(VENV)/tests-ready ## take the screenshots in docs/screens
 	@$(PY) -m tests.screens
 
-lock: ## pin requirements.in in requirements.lock and package.json in package-lock.json, with hashes
+lock: ## pin requirements*.in in requirements*.lock and package.json in package-lock.json, with hashes
 	@$(PYTHON) -m venv $(VENV)/lock
 	@$(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check pip-tools
-	@$(VENV)/lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-annotate --no-header \
-		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements.lock requirements.in
+	@for part in requirements requirements-tests; do $(VENV)/lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
+		--no-annotate --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file $$part.lock $$part.in || exit 1; done
 	@npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund --silent
 
-# Rebuilt only when the lock file has changed. An incomplete .venv has no `ready` file.
+# Rebuilt only when the lock file has changed. An incomplete .venv has no `ready` file. `make run` installs no tools for tests.
 $(VENV)/ready: requirements.lock
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is required (PYTHON=/path/to/python make run)."; exit 1; }
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV) || { echo "Python's venv module is required (Debian: apt-get install python3-venv)."; exit 1; }
 	@echo "Installing the packages of requirements.lock into $(VENV) (once)."
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/tests-ready: $(VENV)/ready requirements-tests.lock
+	@echo "Installing the packages of requirements-tests.lock into $(VENV) (once)."
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements-tests.lock
 	@touch $@
 
 # biome, which checks JS and CSS, is an npm package. Without Node.js this prints what is missing and does not stop make:
