@@ -1,17 +1,25 @@
 """Decides which network addresses a hook may reach.
 
 The *resolved* address is checked when connecting (see http.py), so names that point to a private address, and names
-whose address changes between two lookups, are refused.
+whose address changes between two lookups, are refused. Of IPv6, only 2000::/3 without its special-purpose networks is
+allowed: nothing else is assigned to the internet.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
+import time
 from functools import lru_cache
 from typing import NamedTuple
 
+import psutil
 from django.conf import settings
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+OWN_ADDRESS = "this server's own"  # the rule of this machine's addresses; hooks/explain knows it
+OWN_ADDRESSES_SECONDS = 5.0  # after which they are read again; reading three interfaces takes 65 µs
 
 
 class Rule(NamedTuple):
@@ -19,8 +27,9 @@ class Rule(NamedTuple):
     networks: tuple[str, ...]
 
 
-# The first matching rule is reported. In addition to local and private networks, the rules cover every IPv6 notation of
-# an IPv4 address: each would bypass the other rules.
+# The first matching rule is reported. The rules cover IANA's registries of special-purpose addresses, also the entries
+# that are globally reachable: no endpoint is there. They cover every IPv6 notation of an IPv4 address: each would
+# bypass the other rules.
 RULES = tuple(
     (rule.name, tuple(ipaddress.ip_network(network) for network in rule.networks))
     for rule in (
@@ -39,10 +48,27 @@ RULES = tuple(
         Rule("Teredo", ("2001::/32",)),
         Rule("multicast", ("224.0.0.0/4", "ff00::/8")),
         Rule("benchmark", ("198.18.0.0/15", "2001:2::/48")),
-        Rule("documentation", ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")),
-        Rule("reserved", ("192.0.0.0/24", "240.0.0.0/4", "100::/64")),
+        Rule(
+            "documentation",
+            ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20"),
+        ),
+        # protocol assignments, AMT and AS112 (name servers that answer for private addresses), class E
+        Rule(
+            "reserved",
+            ("192.0.0.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.175.48.0/24", "240.0.0.0/4"),
+        ),
+        # ORCHID and all other protocol assignments, AS112; then everything outside 2000::/3, such as 5f00::/16
+        Rule("reserved", ("2001::/23", "2620:4f:8000::/48", "::/3", "4000::/2", "8000::/1")),
     )
 )
+# Networks whose addresses contain the IPv4 address that is reached, as the last four bytes or at this offset.
+IPV4_OFFSETS = tuple(
+    (ipaddress.IPv6Network(network), offset)
+    for network, offset in (
+        ("::ffff:0:0/96", 12), ("::ffff:0:0:0/96", 12), ("::/96", 12), ("64:ff9b::/96", 12),
+        ("64:ff9b:1::/48", 12), ("2002::/16", 2),
+    )
+)  # fmt: skip
 
 
 @lru_cache(maxsize=8)
@@ -50,29 +76,82 @@ def allowed_networks(networks: tuple[str, ...]) -> tuple[ipaddress.IPv4Network |
     return tuple(ipaddress.ip_network(network.strip(), strict=False) for network in networks)
 
 
+def embedded_ipv4(ip: IPAddress) -> ipaddress.IPv4Address | None:
+    """Returns the IPv4 address that an IPv6 address of a translator or a tunnel leads to; None for `::` and `::1`."""
+    for network, offset in IPV4_OFFSETS:
+        if ip in network and int(ip) > 1:
+            return ipaddress.IPv4Address(ip.packed[offset : offset + 4])
+    return None
+
+
 @lru_cache(maxsize=10_000)
-def blocking_rule(address: str, allowed: tuple[str, ...]) -> str:
+def blocking_rule(address: str, allowed: tuple[str, ...], own: frozenset[IPAddress] = frozenset()) -> str:
     """Returns the name of the rule that forbids an IP address; empty if none does.
 
-    `allowed` are networks exempt from the rules. A metadata service must be listed as a single address: a network that
-    contains it is not enough.
+    `allowed` are networks exempt from the rules, `own` are this machine's addresses. A metadata service must be listed
+    as a single address: a network that contains it is not enough. An IPv6 address of a listed network that leads to an
+    IPv4 address, such as NAT64's, is allowed only if that address is.
     """
     try:
         ip = ipaddress.ip_address(address.split("%")[0])
     except ValueError:
         return "unreadable"
+    listed = [net for net in allowed_networks(allowed) if net.version == ip.version and ip in net]
+    rule = special_purpose(ip) or (OWN_ADDRESS if ip in own else "")
+    if not rule:
+        return ""
+    if not any(rule != "metadata" or net.num_addresses == 1 for net in listed):
+        return rule
+    inner = embedded_ipv4(ip)
+    return blocking_rule(str(inner), allowed, own) if inner is not None else ""
+
+
+def special_purpose(ip: IPAddress) -> str:
+    """Returns the name of the first of RULES that contains the address; empty if none does."""
     for name, networks in RULES:
         if any(ip in network for network in networks if network.version == ip.version):
-            listed = (net for net in allowed_networks(allowed) if net.version == ip.version and ip in net)
-            if any(name != "metadata" or net.num_addresses == 1 for net in listed):
-                return ""
             return name
     return ""
 
 
+class OwnAddresses:
+    """The addresses of this machine's network interfaces, and OUTPUT_IP; read again every OWN_ADDRESSES_SECONDS.
+
+    A service that listens on all addresses, protected by a firewall from the outside, would accept connections of this
+    machine to its own public address.
+    """
+
+    def __init__(self) -> None:
+        self.addresses: frozenset[IPAddress] = frozenset()
+        self.due = 0.0
+
+    def read(self) -> frozenset[IPAddress]:
+        now = time.monotonic()
+        if now >= self.due:
+            public = {ipaddress.ip_address(settings.OUTPUT_IP)} if settings.OUTPUT_IP else set()
+            self.addresses = interface_addresses() | public
+            self.due = now + OWN_ADDRESSES_SECONDS
+        return self.addresses
+
+
+own_addresses = OwnAddresses()
+
+
+def interface_addresses() -> frozenset[IPAddress]:
+    """Returns all IP addresses of this machine's network interfaces."""
+    found = set()
+    for addresses in psutil.net_if_addrs().values():
+        for address in addresses:
+            try:
+                found.add(ipaddress.ip_address(address.address.split("%")[0]))
+            except ValueError:  # a hardware address
+                continue
+    return frozenset(found)
+
+
 def refusal(address: str) -> str:
     """Returns the name of the rule that forbids `address` under HOOKS_ALLOW_NETWORKS; empty if it is allowed."""
-    return blocking_rule(address, tuple(settings.HOOKS_ALLOW_NETWORKS))
+    return blocking_rule(address, tuple(settings.HOOKS_ALLOW_NETWORKS), own_addresses.read())
 
 
 # the key, segments that are neither "." nor "..", a query; neither "%" nor "\\" in the path

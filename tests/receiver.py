@@ -41,15 +41,18 @@ class Receiver:
     """
 
     def __init__(
-        self, answers: list[Answer] | Callable[[Received], Answer] | None = None, port: int = 0
+        self,
+        answers: list[Answer] | Callable[[Received], Answer] | None = None,
+        port: int = 0,
+        host: str = "127.0.0.1",
     ) -> None:
         self.answers: list[Answer] | Callable[[Received], Answer] = answers or [(200, {}, b"")]
         self.requests: list[Received] = []
         self.arrived = threading.Condition()
-        self.server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
+        self.server = ThreadingHTTPServer((host, port), self._handler())
         self.server.daemon_threads = True
         self.port = self.server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}/hook"
+        self.url = f"http://{host}:{self.port}/hook"
 
     def __enter__(self) -> Self:
         self.thread = threading.Thread(

@@ -22,6 +22,7 @@ from hooks.explain.failure_causes import (
     STATUSES_NAMED_BY_BODY,
     TIMEOUTS,
 )
+from hooks.guard import OWN_ADDRESS
 from hooks.http import NOT_HTTP_BUT_HTTP2, NOT_HTTP_BUT_TLS, Response
 from hooks.models import Attempt, Hook, Outcome, Side, SkipReason, State, Trigger
 
@@ -135,6 +136,13 @@ def explain_outcome(
                 f"{host} closed the connection before its response was complete.",
                 E,
                 "Check whether your server crashed or a proxy closed the connection at that moment.",
+            )
+        case Outcome.BLOCKED if error == OWN_ADDRESS:
+            return Explanation(
+                f"{host} resolves to an address of this server, and this site does not send hooks to those.",
+                S,
+                "Run your endpoint on another server, or ask the administrator to add the address "
+                "to HOOKS_ALLOW_NETWORKS.",
             )
         case Outcome.BLOCKED:
             kind = "cloud metadata" if error == "metadata" else error

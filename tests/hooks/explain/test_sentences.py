@@ -17,6 +17,7 @@ ALLOW = (
     "Use a URL that is reachable from the internet, or ask the administrator to add the network "
     "to HOOKS_ALLOW_NETWORKS."
 )
+ALLOW_OWN = "Run your endpoint on another server, or ask the administrator to add the address to HOOKS_ALLOW_NETWORKS."
 
 STATUSES = [
     (
@@ -418,6 +419,13 @@ REST: list[tuple[Outcome, dict[str, Any], str, Side | None, str]] = [
         "bot.example closed the connection before its response was complete.",
         E,
         "Check whether your server crashed or a proxy closed the connection at that moment.",
+    ),
+    (
+        Outcome.BLOCKED,
+        {"error": "this server's own"},
+        "bot.example resolves to an address of this server, and this site does not send hooks to those.",
+        S,
+        ALLOW_OWN,
     ),
     (
         Outcome.BLOCKED,
