@@ -24,6 +24,7 @@ IDS = {
     "MEDIA_S3_BUCKET": "chatapi.E013",
     "MEDIA_S3_ENDPOINT": "chatapi.E014",
     "MEDIA_S3_ACCESS_KEY": "chatapi.E015",
+    "TRUSTED_PROXIES": "chatapi.E016",
 }
 HINTS = {
     "DATA_DIR": "Use a folder that the user who runs this can write to: DATA_DIR=/your/folder.",
@@ -39,6 +40,7 @@ HINTS = {
     "HOOKS_CA_FILE": "A file of PEM certificates: HOOKS_CA_FILE=/etc/ssl/certs/ours.pem; unset: Mozilla's.",
     "MEDIA_S3_BUCKET": "The bucket's name: MEDIA_S3_BUCKET=chat-media; unset: files are kept in DATA_DIR/media.",
     "MEDIA_S3_ENDPOINT": "The store's URL: MEDIA_S3_ENDPOINT=https://s3.example.com; unset: Amazon's.",
+    "TRUSTED_PROXIES": "A comma-separated list of addresses or networks: TRUSTED_PROXIES=127.0.0.1,10.0.0.0/28.",
     "MEDIA_S3_ACCESS_KEY": "Set both MEDIA_S3_ACCESS_KEY and MEDIA_S3_SECRET_KEY; both unset: the machine's role.",
 }
 
@@ -93,6 +95,21 @@ def warn_of_any_host(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     return []
 
 
+@register("settings")
+def warn_of_unknown_proxy(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Warns that clients are not told apart: a proxy must be in front, and none is trusted."""
+    if settings.HTTPS and not settings.TRUSTED_PROXIES:
+        return [
+            Warning(
+                "TRUSTED_PROXIES: SITE_URL is https://, but no proxy is trusted. All clients count as one, "
+                "with the address of the proxy.",
+                hint="Set it to the address of your proxy: TRUSTED_PROXIES=10.0.0.5.",
+                id="chatapi.W002",
+            )
+        ]
+    return []
+
+
 # Each returns what is wrong with a value, or None.
 
 
@@ -126,6 +143,15 @@ def networks_error(value: list[str]) -> str | None:
             ip_network(text)
         except ValueError as problem:
             return str(problem)
+    return None
+
+
+def proxies_error(value: list[str]) -> str | None:
+    if problem := networks_error(value):
+        return problem
+    for text in value:
+        if text.endswith("/0"):
+            return f"{text} contains every client, so any of them could forge its address"
     return None
 
 
@@ -180,6 +206,7 @@ ERROR_FINDERS: dict[str, Callable[[Any], str | None]] = {
     "SITE_URL": url_error,
     "HOOKS_ALLOW_NETWORKS": networks_error,
     "HOOKS_CA_FILE": certificates_error,
+    "TRUSTED_PROXIES": proxies_error,
     "MEDIA_QUOTA_BYTES": less_than(1),
     "MEDIA_S3_BUCKET": bucket_error,
     "MEDIA_S3_ENDPOINT": lambda value: url_error(value) if value else None,

@@ -18,6 +18,7 @@ from environs import Env, EnvError, FileAwareEnv
 from chatapi import __version__
 from chatapi.database.url import database_settings
 from chatapi.monitoring.logging_config import REQUEST_LEVELS, logging_config
+from chatapi.runtime.client_address import is_loopback
 from chatapi.runtime.postgres.server import embedded_database
 from chatapi.ui.host_names import to_a_labels
 
@@ -42,6 +43,9 @@ DATA_DIR = Path(read(env.str, "DATA_DIR", str(BASE_DIR / "var"))).expanduser().a
 PORT = read(env.int, "PORT", 8000)
 # The default is right behind a proxy on the same machine; 0.0.0.0 opens the port to the network.
 HOST = read(env.str, "HOST", "127.0.0.1")
+# Networks of the proxies whose X-Forwarded-For and X-Forwarded-Proto are believed. Behind a HOST that only this machine
+# can reach, the proxy is on it.
+TRUSTED_PROXIES = read(env.list, "TRUSTED_PROXIES", ["127.0.0.0/8", "::1/128"] if is_loopback(HOST) else [])
 WEB_PROCESSES = read(env.int, "WEB_PROCESSES", 1)
 # a form with a file of 64 MiB, and 6 MiB for the rest
 REQUEST_MAX_BYTES = read(env.int, "REQUEST_MAX_BYTES", 70 * 1024 * 1024)
@@ -222,9 +226,7 @@ ACCOUNT_UNIQUE_EMAIL = True
 ACCOUNT_EMAIL_VERIFICATION = "mandatory" if EMAIL_URL else "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = "/accounts/login/"
 ACCOUNT_SESSION_REMEMBER = True
-# With https:// a proxy is in front, which adds the last address of X-Forwarded-For. Without it, failed sign-ins are
-# counted by the address of the connection.
-ALLAUTH_TRUSTED_PROXY_COUNT = 1 if HTTPS else 0
+ALLAUTH_TRUSTED_PROXY_COUNT = 0  # REMOTE_ADDR is the client's address already (runtime/client_address.py)
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Chat API"
 MFA_ALLOW_UNVERIFIED_EMAIL = not EMAIL_URL  # without mail an address cannot be verified

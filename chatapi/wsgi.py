@@ -17,6 +17,7 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.core.wsgi import get_wsgi_application
 
 from chatapi.runtime import download_slots
+from chatapi.runtime.client_address import with_client_address
 from chatapi.runtime.client_disconnect import has_disconnected
 
 Environ = dict[str, Any]
@@ -136,4 +137,4 @@ def refused(
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatapi.settings")
 django_application = get_wsgi_application()
 django_application.request_class = Request
-application = bodies_with_length(responses_with_length(django_application))
+application = bodies_with_length(with_client_address(responses_with_length(django_application)))

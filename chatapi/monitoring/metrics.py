@@ -22,13 +22,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 
+from chatapi.runtime.client_address import FORWARDING_HEADERS, REMOVED
 from hooks.metrics import CLAIM, LATENESS, RECORD, Histogram, Snapshot, snapshot
 
-# Set by a proxy in front: then the loopback address is the proxy's and does not identify the client.
-FORWARDED = (
-    "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST", "HTTP_FORWARDED", "HTTP_X_REAL_IP",
-    "HTTP_VIA",
-)  # fmt: skip
+# Set by a proxy in front, also by one that is not trusted: then the loopback address is the proxy's.
+FORWARDED = (*FORWARDING_HEADERS, "HTTP_VIA", REMOVED)
 HISTOGRAMS = {
     CLAIM: ("chatapi_claim_seconds", "Duration of one claim of due hooks in the database."),
     RECORD: ("chatapi_record_seconds", "Duration of recording one batch of results in the database."),

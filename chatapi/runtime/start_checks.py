@@ -8,16 +8,23 @@ import os
 import socket
 
 from django.conf import settings
-from django.core.checks import run_checks
+from django.core.checks import WARNING, CheckMessage, run_checks
 from django.core.management.base import CommandError
 
 from chatapi.runtime.postgres.system_user import refusal_of_folder
 
 
-def raise_on_wrong_settings() -> None:
-    faults = [found for found in run_checks() if found.is_serious() and not found.is_silenced()]
+def raise_on_wrong_settings() -> list[str]:
+    """Returns the warnings about the settings. Raises CommandError if one is wrong."""
+    found = [message for message in run_checks() if not message.is_silenced()]
+    faults = [in_one_line(message) for message in found if message.is_serious()]
     if faults:
-        raise CommandError("\n".join(f"{found.msg} {found.hint or ''}".strip() for found in faults))
+        raise CommandError("\n".join(faults))
+    return [in_one_line(message) for message in found if message.level == WARNING]
+
+
+def in_one_line(message: CheckMessage) -> str:
+    return f"{message.msg} {message.hint or ''}".strip()
 
 
 def check_port(host: str, port: int) -> None:

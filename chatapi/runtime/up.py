@@ -69,7 +69,8 @@ class Product:
         self.stdout.flush()
 
     def run(self, held: ExitStack) -> None:
-        raise_on_wrong_settings()
+        for warning in raise_on_wrong_settings():
+            self.say(f"Warning: {warning}")
         check_port(settings.HOST, settings.PORT)
         held.callback(os.close, lock_data_dir())
         parts: list[Part | Database] = []

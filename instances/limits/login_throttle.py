@@ -40,12 +40,9 @@ def record_success(*credentials: str) -> None:
 def client_address(request: HttpRequest) -> str:
     """Returns the client's IPv4 address, or the /64 network of its IPv6 address, which belongs to one customer.
 
-    If SITE_URL is https://, a proxy is in front of this site. Then the address is the last one of X-Forwarded-For,
-    which the proxy has added; the client can forge those before it.
+    REMOTE_ADDR is the client's address, also behind a trusted proxy (chatapi/runtime/client_address.py).
     """
     address = request.META.get("REMOTE_ADDR", "")
-    if settings.HTTPS:
-        address = request.META.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip() or address
     try:
         found = ipaddress.ip_address(address)
     except ValueError:

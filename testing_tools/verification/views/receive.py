@@ -22,6 +22,8 @@ DRAINED = 16 * 1024 * 1024
 SANDBOX = "sandbox; default-src 'none'; frame-ancestors 'none'"
 # The Transfer-Encoding of a request whose body the WSGI application has read (chatapi/wsgi.py).
 CHUNKED = "chatapi.transfer_encoding"
+# The forwarding headers that no trusted proxy has set (chatapi/runtime/client_address.py).
+REMOVED = "chatapi.removed_headers"
 WITHOUT_BODY = (204, 205, 304)
 
 
@@ -105,7 +107,7 @@ def sent_headers(request: HttpRequest) -> Iterator[tuple[str, str]]:
     not contain a session.
     """
     own = {settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME, "messages"}  # these identify the user
-    for name, value in request.META.items():
+    for name, value in (request.META | request.META.get(REMOVED, {})).items():
         if name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
             shown = name
         elif name.startswith("HTTP_") and os.environ.get(name) != value:

@@ -105,22 +105,18 @@ def test_a_missing_token_locks_nobody_out(client: Client, instance: Instance, se
 
 
 @pytest.mark.parametrize(
-    ("https", "forwarded", "remote", "address"),
+    ("remote", "address"),
     [
-        (False, "198.51.100.1", "203.0.113.1", "203.0.113.1"),  # anybody may write the header
-        (True, "198.51.100.9, 198.51.100.1", "127.0.0.1", "198.51.100.1"),  # the proxy has written the last
-        (True, "", "127.0.0.1", "127.0.0.1"),
-        (False, "", "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        (False, "", "::ffff:203.0.113.1", "203.0.113.1"),
-        (True, "x" * 300, "127.0.0.1", "x" * 100),
+        ("203.0.113.1", "203.0.113.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("::ffff:203.0.113.1", "203.0.113.1"),
+        ("x" * 300, "x" * 100),
     ],
 )
-def test_who_calls(
-    client: Client, settings: Settings, https: bool, forwarded: str, remote: str, address: str
-) -> None:
-    settings.HTTPS = https
-    headers = {"X-Forwarded-For": forwarded} if forwarded else {}
-    request = client.get("/status", REMOTE_ADDR=remote, headers=headers).wsgi_request
+def test_who_calls(client: Client, remote: str, address: str) -> None:
+    request = client.get(
+        "/status", REMOTE_ADDR=remote, headers={"X-Forwarded-For": "198.51.100.1"}
+    ).wsgi_request
     assert login_throttle.client_address(request) == address
 
 
