@@ -17,6 +17,7 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.urls import reverse
 
+from accounts.actions import registration
 from accounts.actions.users import open_account
 from accounts.email_addresses import normal_address
 from accounts.models import User
@@ -26,6 +27,11 @@ def with_site_host(url: str) -> str:
     """Returns the URL with the scheme and host of SITE_URL instead of the request's."""
     parts, site = urlsplit(url), urlsplit(settings.SITE_URL)
     return parts._replace(scheme=site.scheme, netloc=site.netloc).geturl()
+
+
+def invitation_of(request: HttpRequest) -> str:
+    """Returns the token of the invitation that a request for the sign-up page carries; "" without one."""
+    return request.POST.get("invitation") or request.GET.get("invitation") or ""
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -54,6 +60,10 @@ class AccountAdapter(DefaultAccountAdapter):
         if "email" in credentials:
             credentials["email"] = normal_address(str(credentials["email"]))
         return super().authenticate(request, **credentials)
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        """For every view of allauth that creates a user; the form then requires the invited address."""
+        return registration.can_sign_up(invitation_of(request))
 
     def save_user(self, request: HttpRequest, user: User, form: Any, commit: bool = True) -> User:
         with transaction.atomic():

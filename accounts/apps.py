@@ -10,12 +10,15 @@ class AccountsConfig(AppConfig):
     verbose_name = "Accounts"
 
     def ready(self) -> None:
+        from django.conf import settings
+
         from chatapi.ui.menu import Audience, MenuEntry, register
 
         register(
             MenuEntry(10, "Sign in", "account_login", "login", audience=Audience.SIGNED_OUT),
-            MenuEntry(20, "Sign up", "account_signup", "user-plus", audience=Audience.SIGNED_OUT),
             MenuEntry(
                 500, "Account", "accounts:account", "user-circle", views=("account", "mfa", "usersessions")
             ),
         )
+        if settings.SIGNUP == "open":  # the sign-in page says how to get an account otherwise
+            register(MenuEntry(20, "Sign up", "account_signup", "user-plus", audience=Audience.SIGNED_OUT))

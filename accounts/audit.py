@@ -21,6 +21,7 @@ class AuditAction(models.TextChoices):
     """The actions of all apps with their labels, so that the list can be filtered by action."""
 
     SIGNED_UP = "account.signed_up", "Signed up"
+    SIGN_UP_INVITED = "account.sign_up_invited", "Invited to create an account"
     ACCOUNT_RENAMED = "account.renamed", "Account renamed"
     ACCOUNT_BLOCKED = "account.blocked", "Account blocked"
     ACCOUNT_UNBLOCKED = "account.unblocked", "Account unblocked"

@@ -19,6 +19,7 @@ IDS = {
     "LOG_LEVEL": "chatapi.E008",
     "LOG_FORMAT": "chatapi.E009",
     "API_RATE": "chatapi.E010",
+    "SIGNUP": "chatapi.E020",
     "METRICS_TOKEN": "chatapi.E011",
     "HOOKS_CA_FILE": "chatapi.E012",
     "MEDIA_S3_BUCKET": "chatapi.E013",
@@ -42,6 +43,7 @@ HINTS = {
     "MEDIA_S3_ENDPOINT": "The store's URL: MEDIA_S3_ENDPOINT=https://s3.example.com; unset: Amazon's.",
     "TRUSTED_PROXIES": "A comma-separated list of addresses or networks: TRUSTED_PROXIES=127.0.0.1,10.0.0.0/28.",
     "MEDIA_S3_ACCESS_KEY": "Set both MEDIA_S3_ACCESS_KEY and MEDIA_S3_SECRET_KEY; both unset: the machine's role.",
+    "SIGNUP": "One of open, invited, closed; unset: open with the embedded database, invited with DATABASE_URL.",
 }
 
 
@@ -221,6 +223,7 @@ ERROR_FINDERS: dict[str, Callable[[Any], str | None]] = {
     "LOG_LEVEL": not_one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),
     "LOG_FORMAT": not_one_of("text", "json"),
     "API_RATE": rate_error,
+    "SIGNUP": not_one_of("open", "invited", "closed"),
     "METRICS_TOKEN": token_error,
     "CONTRACT_CALLS_PER_MINUTE": less_than(1),
     "CONTRACT_ACCOUNT_CALLS_PER_MINUTE": less_than(1),

@@ -217,7 +217,10 @@ else:
 DEFAULT_FROM_EMAIL = with_a_labels(read(env.str, "DEFAULT_FROM_EMAIL", f"Chat API <chatapi@{SITE_HOST}>"))
 STAFF_NEEDS_TOTP = read(env.bool, "STAFF_NEEDS_TOTP", False)  # to open the support desk
 SUPPORT_EMAIL = read(env.str, "SUPPORT_EMAIL", "")  # shown to users of a blocked account
+# Who may create an account: open (anyone), invited (with an invitation link), closed (no new accounts).
+SIGNUP = read(env.str, "SIGNUP", "open" if EMBEDDED_POSTGRES else "invited").lower()
 ACCOUNT_ADAPTER = "accounts.adapters.AccountAdapter"
+ACCOUNT_FORMS = {"signup": "accounts.sign_up_form.SignUpForm"}
 MFA_ADAPTER = "accounts.adapters.SecondFactorAdapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]

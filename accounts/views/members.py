@@ -132,6 +132,7 @@ def invitation(request: HttpRequest) -> HttpResponse:
         "invitation": found,
         "token": token,
         "next_query": f"?{urlencode({'next': request.get_full_path()})}",
+        "sign_up_query": f"?{urlencode({'invitation': token, 'next': request.get_full_path()})}",
         "is_for_user": found and getattr(request.user, "email", None) == found.email,
     }
     return render(request, "accounts/invitation.html", context, status=200 if found else 404)

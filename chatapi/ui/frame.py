@@ -80,6 +80,16 @@ class Frame:
         """False if mail is printed on the server's terminal; pages that send mail say so."""
         return bool(settings.EMAIL_URL)
 
+    @property
+    def sign_up(self) -> str:
+        """Who may create an account: open, invited or closed."""
+        return settings.SIGNUP
+
+    @property
+    def support_contact(self) -> str:
+        """Whom to ask for what only the site's staff can do."""
+        return settings.SUPPORT_EMAIL or "the administrator of this site"
+
     @cached_property
     def menu(self) -> list[menu.MenuBlock]:
         query = _menu_query(self.request) if _menu_query else ""
