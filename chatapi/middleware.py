@@ -1,5 +1,7 @@
-"""The Content-Security-Policy of every page: only our own files, and inline code only with the request's nonce.
+"""The headers of every response that limit what browsers and caches do with it.
 
+Content-Security-Policy: only our own files, and inline code only with the request's nonce. Cache-Control: responses
+are not stored, except those whose view says otherwise. Permissions-Policy, Cross-Origin-Resource-Policy.
 URLs of the wire contract are not pages: their cookies are dropped.
 """
 
@@ -40,6 +42,60 @@ def content_security_policy(
         request.csp_nonce = nonce  # type: ignore[attr-defined]
         response = get_response(request)
         response.headers.setdefault("Content-Security-Policy", policy(nonce, request.path))
+        return response
+
+    return middleware
+
+
+# No page uses a device or the features for advertisers. The clipboard and full screen keep the browser's default.
+DENIED_FEATURES = (
+    "accelerometer", "bluetooth", "browsing-topics", "camera", "display-capture", "geolocation", "gyroscope", "hid",
+    "identity-credentials-get", "magnetometer", "microphone", "midi", "payment", "publickey-credentials-create",
+    "publickey-credentials-get", "screen-wake-lock", "serial", "usb", "xr-spatial-tracking",
+)  # fmt: skip
+PERMISSIONS_POLICY = ", ".join(f"{feature}=()" for feature in DENIED_FEATURES)
+# The same document for every visitor. Its view sends an ETag or a lifetime, if it has one.
+PUBLIC_DOCUMENT = "/api/schema"
+# Bins stand in for a server of the user's, so pages of other sites may load their responses and open them.
+BINS = "/bin/"
+
+
+def resource_policies(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Sets Permissions-Policy and Cross-Origin-Resource-Policy on every response, static files included.
+
+    Other sites may not load our pages and files as images or scripts. Responses that any origin may read (CORS: files
+    of messages, the wire contract) and bins may be loaded.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        is_bin = request.path_info.startswith(BINS)
+        is_public = is_bin or response.headers.get("Access-Control-Allow-Origin") == "*"
+        response.headers.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
+        response.headers.setdefault(
+            "Cross-Origin-Resource-Policy", "cross-origin" if is_public else "same-origin"
+        )
+        if is_bin:  # a bin may be the page that a window opened by another site ends at
+            response.headers.setdefault("Cross-Origin-Opener-Policy", "unsafe-none")
+        return response
+
+    return middleware
+
+
+def responses_not_stored(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Sets `Cache-Control: no-store` on every response whose view sets no Cache-Control: it may be private.
+
+    Static files do not pass here (WhiteNoise), and keep their lifetime.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        if request.path_info.rstrip("/") != PUBLIC_DOCUMENT:
+            response.headers.setdefault("Cache-Control", "no-store")
         return response
 
     return middleware

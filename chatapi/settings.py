@@ -132,7 +132,9 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "chatapi.middleware.contract_without_cookies",
     "django.middleware.security.SecurityMiddleware",
+    "chatapi.middleware.resource_policies",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "chatapi.middleware.responses_not_stored",
     "chatapi.middleware.content_security_policy",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -354,6 +356,7 @@ STORAGES: dict[str, dict[str, Any]] = {
 }
 WHITENOISE_USE_FINDERS = DEBUG
 WHITENOISE_AUTOREFRESH = DEBUG
+WHITENOISE_ALLOW_ALL_ORIGINS = False  # no CDN serves our files, so no other origin loads them
 if DEBUG:
     STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
 
