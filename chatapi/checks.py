@@ -32,7 +32,7 @@ HINTS = {
     "PORT": "Use a number from 1 to 65535: PORT=8000.",
     "SITE_URL": "Use the URL at which users and messengers reach the site: SITE_URL=https://chat.example.com.",
     "DATABASE_URL": "DATABASE_URL=postgresql://user:password@host:5432/database; unset: the embedded database.",
-    "EMAIL_URL": "EMAIL_URL=submission://user:password@host:587; unset: mail is printed to the terminal.",
+    "EMAIL_URL": "EMAIL_URL=submission://user:password@host:587; unset: no mail, on a laptop it is printed.",
     "HOOKS_ALLOW_NETWORKS": "A comma-separated list of networks: HOOKS_ALLOW_NETWORKS=10.0.0.0/8,192.168.1.7/32.",
     "LOG_LEVEL": "One of DEBUG, INFO, WARNING, ERROR.",
     "LOG_FORMAT": "One of text, json.",
@@ -81,6 +81,20 @@ def check_media_store() -> list[CheckMessage]:
     if bool(settings.MEDIA_S3_ACCESS_KEY) != bool(settings.MEDIA_S3_SECRET_KEY):
         return [error("MEDIA_S3_ACCESS_KEY", "one of the two keys is unset")]
     return []
+
+
+@register("settings")
+def warn_of_no_mail(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Warns that a server (DATABASE_URL or an https SITE_URL) without EMAIL_URL sends and prints no mail."""
+    if settings.EMAIL_URL or settings.MAIL_IS_PRINTED:
+        return []
+    return [
+        Warning(
+            "EMAIL_URL: it is unset, so no mail is sent: users cannot reset a password and get no notices.",
+            hint=HINTS["EMAIL_URL"],
+            id="chatapi.W002",
+        )
+    ]
 
 
 @register(deploy=True)

@@ -214,8 +214,14 @@ if EMAIL_URL:
         globals().update({key: value for key, value in mail.items() if key.startswith("EMAIL_")})
     except (EnvError, ValueError):  # their text may contain the password
         SETTINGS_ERRORS.append(("EMAIL_URL", "use submission://user:password@host:587"))
-else:
-    EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+# On a laptop the user of the site reads its terminal. The log of a server has other readers: a printed link to reset a
+# password would open the account to them.
+MAIL_IS_PRINTED = not EMAIL_URL and EMBEDDED_POSTGRES and not HTTPS
+if not EMAIL_URL:
+    EMAIL_BACKEND = f"django.core.mail.backends.{'console' if MAIL_IS_PRINTED else 'dummy'}.EmailBackend"
+EMAIL_TIMEOUT = (
+    globals().get("EMAIL_TIMEOUT") or 20
+)  # seconds; a mail server that hangs must not hold a thread
 DEFAULT_FROM_EMAIL = with_a_labels(read(env.str, "DEFAULT_FROM_EMAIL", f"Chat API <chatapi@{SITE_HOST}>"))
 STAFF_NEEDS_TOTP = read(env.bool, "STAFF_NEEDS_TOTP", False)  # to open the support desk
 SUPPORT_EMAIL = read(env.str, "SUPPORT_EMAIL", "")  # shown to users of a blocked account

@@ -77,7 +77,7 @@ class Frame:
 
     @property
     def mail_is_set_up(self) -> bool:
-        """False if mail is printed on the server's terminal; pages that send mail say so."""
+        """False if mail is printed on the server's terminal, or not sent at all; pages that send mail say so."""
         return bool(settings.EMAIL_URL)
 
     @property
@@ -89,6 +89,11 @@ class Frame:
     def support_contact(self) -> str:
         """Whom to ask for what only the site's staff can do."""
         return settings.SUPPORT_EMAIL or "the administrator of this site"
+
+    @property
+    def mail_is_printed(self) -> bool:
+        """Whether mail is printed on the server's terminal: on a laptop without EMAIL_URL."""
+        return bool(settings.MAIL_IS_PRINTED and not settings.EMAIL_URL)
 
     @cached_property
     def menu(self) -> list[menu.MenuBlock]:

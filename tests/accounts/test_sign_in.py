@@ -1,6 +1,9 @@
 """Sign-up, sign-in, sign-out and password reset, with and without mail set up."""
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,6 +14,7 @@ from django.urls import reverse
 
 from accounts.actions.users import sign_up
 from accounts.models import Account, User
+from tests.product import ROOT, database_url, product_environment
 from tests.wsgi import call_site
 
 pytestmark = pytest.mark.django_db
@@ -78,6 +82,47 @@ def test_without_mail_the_reset_page_says_where_the_link_is_printed(client: Clie
 
     assert "printed in its terminal" in page
     assert "EMAIL_URL" in page
+
+
+def test_a_server_without_mail_says_whom_to_ask_for_a_new_password(client: Client, settings: object) -> None:
+    settings.MAIL_IS_PRINTED = False  # type: ignore[attr-defined]
+    settings.SUPPORT_EMAIL = "help@example.org"  # type: ignore[attr-defined]
+    for name in ("account_reset_password", "account_reset_password_done"):
+        page = client.get(reverse(name)).content.decode()
+        assert "manage.py changepassword" in page
+        assert "help@example.org" in page
+        assert "terminal" not in page
+        assert 'name="email"' not in page
+
+
+RESET_ON_A_SERVER = """
+import django
+django.setup()
+from django.test import Client
+from django.urls import reverse
+print("status", Client().post(reverse("account_reset_password"), {"email": "alice@example.org"}).status_code)
+"""
+
+
+@pytest.mark.parametrize("site_url", ["http://localhost:8000", "https://chat.example.org"])
+@pytest.mark.django_db(transaction=True)
+def test_a_server_without_mail_prints_no_reset_link(tmp_path: Path, site_url: str) -> None:
+    sign_up("alice@example.org", password=PASSWORD)
+    environment = product_environment(
+        tmp_path,
+        DJANGO_SETTINGS_MODULE="chatapi.settings",
+        DATABASE_URL=database_url(),
+        SITE_URL=site_url,
+        ALLOWED_HOSTS="testserver,localhost,chat.example.org",
+        LOG_LEVEL="DEBUG",
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", RESET_ON_A_SERVER], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    printed = done.stdout + done.stderr
+    assert "status 302" in printed
+    assert "/reset/key/" not in printed
+    assert "alice" not in printed
 
 
 def test_with_mail_the_reset_page_refers_to_the_mail(client: Client, settings: object) -> None:

@@ -5,7 +5,7 @@ import pytest
 from django.core.checks import Error
 from django.test import override_settings
 
-from chatapi.checks import check_settings
+from chatapi.checks import check_settings, warn_of_no_mail
 
 
 def found() -> list[tuple[str | None, str, str | None]]:
@@ -85,3 +85,11 @@ def test_a_store_for_files_with_keys_or_with_the_machines_role_is_right() -> Non
         assert found() == []
     with override_settings(MEDIA_S3_BUCKET="files", MEDIA_S3_ACCESS_KEY="key", MEDIA_S3_SECRET_KEY="secret"):
         assert found() == []
+
+
+@pytest.mark.parametrize(
+    ("mail", "printed", "warns"), [("", True, False), ("", False, True), ("smtp://h", False, False)]
+)
+def test_a_server_without_mail_is_told(mail: str, printed: bool, warns: bool) -> None:
+    with override_settings(EMAIL_URL=mail, MAIL_IS_PRINTED=printed):
+        assert [message.id for message in warn_of_no_mail(None)] == (["chatapi.W002"] if warns else [])

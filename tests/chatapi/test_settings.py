@@ -163,3 +163,20 @@ def test_the_second_host_is_used_when_the_first_refuses(
             env=product_environment(tmp_path, DJANGO_SETTINGS_MODULE="chatapi.settings", DATABASE_URL=url),
         )  # fmt: skip
         assert done.stdout.split() == [database["NAME"], "False"], done.stderr
+
+
+@pytest.mark.parametrize(
+    ("environment", "printed"),
+    [
+        ({}, True),
+        ({"DATABASE_URL": "postgresql://user@h/db"}, False),
+        ({"SITE_URL": "https://chat.example.org"}, False),
+        ({"EMAIL_URL": "smtp://mail.example.org"}, False),
+    ],
+)
+def test_mail_is_printed_on_a_laptop_alone(
+    tmp_path: Path, environment: dict[str, str], printed: bool
+) -> None:
+    found = settings(tmp_path, "MAIL_IS_PRINTED", "EMAIL_BACKEND", "EMAIL_TIMEOUT", **environment)
+    assert (found["MAIL_IS_PRINTED"], "console" in found["EMAIL_BACKEND"]) == (printed, printed)
+    assert found["EMAIL_TIMEOUT"] == 20
