@@ -97,7 +97,6 @@ def logging_config(level: str, as_json: bool) -> dict[str, Any]:
             "django.security.TooManyFilesSent": {"level": "CRITICAL"},
             "django.db.backends": {"level": "INFO"},  # at DEBUG it prints parameters
             "django-q": {"level": "WARNING" if level == "INFO" else level},
-            "_granian": {"handlers": [], "propagate": True, "level": "WARNING"},
             "urllib3": {"level": "INFO"},  # at DEBUG it prints URLs with their queries
         },
     }

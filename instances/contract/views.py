@@ -5,6 +5,7 @@ No session, no CSRF, no redirect. Any origin may call, without credentials (cont
 
 import json
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from django.db import InterfaceError, OperationalError
@@ -28,7 +29,7 @@ from instances.contract.errors import (
 )
 from instances.contract.registry import Method, Result, find_method
 from instances.limits import login_throttle
-from instances.models import StopReason
+from instances.models import Instance, StopReason
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +58,26 @@ def by_query(request: HttpRequest, name: str) -> HttpResponse:
 
 def respond(request: HttpRequest, name: str, number: str | None) -> HttpResponse:
     """The method's result or its error as a JSON object, with CORS headers for every origin."""
+    response = catch_errors(request, name, number, call_method)
+    assert response is not None
+    requests.discard_body(request)
+    return response
+
+
+def refuse_early(request: HttpRequest, name: str, number: str | None) -> HttpResponse | None:
+    """The error of a call whose body has not arrived, if the body does not matter: a wrong token, for example."""
+    return catch_errors(request, name, number, check_head)
+
+
+def catch_errors(
+    request: HttpRequest,
+    name: str,
+    number: str | None,
+    call: Callable[[HttpRequest, str, str | None], HttpResponse | None],
+) -> HttpResponse | None:
+    """The response of `call`, or that of its error, with CORS headers."""
     try:
-        response = call_method(request, name, number)
+        response = call(request, name, number)
     except Blocked as error:
         response = json_response({"error": str(error)}, 403)
     except WireError as error:
@@ -76,7 +95,8 @@ def respond(request: HttpRequest, name: str, number: str | None) -> HttpResponse
     except Exception:  # clients of the contract can parse only JSON
         log.exception("The method %s of the wire contract failed", name)
         response = json_response({"error": INTERNAL}, 500)
-    requests.discard_body(request)
+    if response is None:
+        return None
     response.headers["Access-Control-Allow-Origin"] = "*"
     response.headers["Access-Control-Expose-Headers"] = "Retry-After"
     if request.method == "OPTIONS":
@@ -89,33 +109,61 @@ def respond(request: HttpRequest, name: str, number: str | None) -> HttpResponse
 
 def call_method(request: HttpRequest, name: str, number: str | None) -> HttpResponse:
     """The method's response. Raises WireError."""
-    method = find_method(name)
-    if method is None:
-        raise unknown_method(name)
+    method = check_method(request, name)
     if request.method == "OPTIONS":
         return json_response({})
-    if request.method not in VERBS:
-        raise verb_not_allowed(str(request.method))
-    if error := loop_detection.find_loop(request):
-        raise loop_detected(error)
-    query = requests.read_query(request)
-    if number is not None:
-        query["instanceid"] = number
+    query = read_query(request, number)
     call = call_account_method if method.by_uid else call_instance_method
     result = call(request, method, query)
     return result if isinstance(result, HttpResponse) else json_response(result)
 
 
-def call_instance_method(request: HttpRequest, method: Method, query: dict[str, Any]) -> Result:
-    """Calls a method of an instance. The body is read after the token was checked. Raises WireError."""
+def check_head(request: HttpRequest, name: str, number: str | None) -> None:
+    """Checks what a call's head decides. Raises WireError."""
+    method = check_method(request, name)
+    if request.method != "OPTIONS" and not method.by_uid:  # an account's key may be in the body
+        check_instance(request, method, read_query(request, number), counts=False)
+
+
+def check_method(request: HttpRequest, name: str) -> Method:
+    """The method, unless it is unknown, the verb is wrong or the call is a hook of this site. Raises WireError."""
+    method = find_method(name)
+    if method is None:
+        raise unknown_method(name)
+    if request.method == "OPTIONS":
+        return method
+    if request.method not in VERBS:
+        raise verb_not_allowed(str(request.method))
+    if error := loop_detection.find_loop(request):
+        raise loop_detected(error)
+    return method
+
+
+def read_query(request: HttpRequest, number: str | None) -> dict[str, Any]:
+    """The query's arguments, with the instance's number of the path. Raises WireError."""
+    query = requests.read_query(request)
+    if number is not None:
+        query["instanceid"] = number
+    return query
+
+
+def check_instance(request: HttpRequest, method: Method, query: dict[str, Any], *, counts: bool) -> Instance:
+    """The instance, if the token is its own and the method may be called; `counts` the call. Raises WireError."""
     number = clean_number(str(single_value(query.get("instanceid", ""))))
     token = authentication.read_token(request, query)
     instance = authentication.authenticate_instance(number, token, login_throttle.client_address(request))
-    limits.count_instance_call(instance.pk)
+    if counts:
+        limits.count_instance_call(instance.pk)
     if instance.is_stopped and (instance.stop_reason == StopReason.BLOCKED or not method.works_unpaid):
         raise instance_stopped(instance)
     if not instance.is_paid and not method.works_unpaid:
         raise WireError(402, NOT_PAID)
+    return instance
+
+
+def call_instance_method(request: HttpRequest, method: Method, query: dict[str, Any]) -> Result:
+    """Calls a method of an instance. The body is read after the token was checked. Raises WireError."""
+    instance = check_instance(request, method, query, counts=True)
     body = requests.read_body(request, accepts_files=method.accepts_files)
     if error := loop_detection.find_loop_in_body(body):
         raise loop_detected(error)

@@ -46,9 +46,7 @@ def capture(request: HttpRequest, key: str, suffix: str | None = None) -> HttpRe
         remote_address=remote_address(request),
     )
     if result is None:
-        response = HttpResponse(
-            "No bin has this URL.\n", content_type="text/plain; charset=utf-8", status=404
-        )
+        response = unknown_bin()
     elif size > BODY_LIMIT:
         words = f"A bin stores bodies of up to {sizes.in_words(BODY_LIMIT)}. The request was recorded without its body."
         response = JsonResponse({"ok": False, "error": words}, status=413)
@@ -57,6 +55,10 @@ def capture(request: HttpRequest, key: str, suffix: str | None = None) -> HttpRe
     response["Cache-Control"] = "no-store"
     response["Content-Security-Policy"] = SANDBOX
     return response
+
+
+def unknown_bin() -> HttpResponse:
+    return HttpResponse("No bin has this URL.\n", content_type="text/plain; charset=utf-8", status=404)
 
 
 def configured_response(result: CaptureResult) -> HttpResponse:

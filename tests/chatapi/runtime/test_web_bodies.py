@@ -5,9 +5,8 @@ import json
 import socket
 
 import pytest
-from django.test import override_settings
 
-from chatapi.wsgi import Request, bodies_with_length
+from chatapi.wsgi import Request
 from tests.product import Product
 
 
@@ -75,54 +74,6 @@ def test_a_get_may_have_a_body(product: Product) -> None:
     )
     assert head.startswith("HTTP/1.1 200 ")
     assert json.loads(body)["sent"] is True
-
-
-class Blocks:
-    """wsgi.input as granian gives it: ends by itself."""
-
-    def __init__(self, *blocks: bytes) -> None:
-        self.blocks = list(blocks)
-
-    def read(self, size: int) -> bytes:
-        return self.blocks.pop(0) if self.blocks else b""
-
-
-def ask(environ: dict[str, object]) -> tuple[list[str], list[bytes], list[dict[str, object]]]:
-    """The statuses begun, the answer, and the environments the application saw, its body read."""
-    statuses: list[str] = []
-    seen: list[dict[str, object]] = []
-
-    def application(environ, start_response):
-        seen.append(environ | {"body": environ["wsgi.input"].read(10**9)})
-        return [b"done"]
-
-    answer = bodies_with_length(application)(environ, lambda status, headers: statuses.append(status))
-    return statuses, list(answer), seen
-
-
-CHUNKED = {
-    "HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True, "REMOTE_ADDR": "127.0.0.1", "SERVER_PORT": "1",
-}  # fmt: skip
-
-
-@override_settings(REQUEST_MAX_BYTES=10)
-def test_a_chunked_body_at_the_limit_passes_whole_and_one_byte_more_is_413() -> None:
-    statuses, answer, [seen] = ask(CHUNKED | {"wsgi.input": Blocks(b"12345", b"67890")})
-    assert (statuses, answer) == ([], [b"done"])
-    assert (seen["CONTENT_LENGTH"], seen["body"]) == ("10", b"1234567890")
-    statuses, answer, seen_by_none = ask(CHUNKED | {"wsgi.input": Blocks(b"12345", b"67890", b"1")})
-    assert statuses == ["413 Content Too Large"]
-    assert answer == [b'{"error": "The request is longer than 10 bytes."}']
-    assert seen_by_none == []
-
-
-@override_settings(REQUEST_MAX_BYTES=10)
-def test_a_body_that_says_it_is_too_long_is_not_read() -> None:
-    source = Blocks(b"12345678901")
-    statuses, _, seen = ask({"CONTENT_LENGTH": "11", "wsgi.input": source})
-    assert statuses == ["413 Content Too Large"]
-    assert seen == []
-    assert source.blocks == [b"12345678901"]
 
 
 @pytest.mark.parametrize(
