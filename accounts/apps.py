@@ -12,8 +12,11 @@ class AccountsConfig(AppConfig):
     def ready(self) -> None:
         from django.conf import settings
 
+        from accounts import quotas
+        from accounts.actions.members import INVITATIONS
         from chatapi.ui.menu import Audience, MenuEntry, register
 
+        quotas.register(INVITATIONS)
         register(
             MenuEntry(10, "Sign in", "account_login", "login", audience=Audience.SIGNED_OUT),
             MenuEntry(

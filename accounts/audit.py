@@ -25,6 +25,7 @@ class AuditAction(models.TextChoices):
     ACCOUNT_RENAMED = "account.renamed", "Account renamed"
     ACCOUNT_BLOCKED = "account.blocked", "Account blocked"
     ACCOUNT_UNBLOCKED = "account.unblocked", "Account unblocked"
+    QUOTA_SET = "account.quota_set", "Quota set"
     ACCOUNT_EXPORTED = "account.exported", "Account's data exported"
     ACCOUNT_DELETED = "account.deleted", "Account deleted"
     KEY_ISSUED = "key.issued", "Account key issued"

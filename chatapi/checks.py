@@ -238,6 +238,8 @@ ERROR_FINDERS: dict[str, Callable[[Any], str | None]] = {
     "LOG_FORMAT": not_one_of("text", "json"),
     "API_RATE": rate_error,
     "SIGNUP": not_one_of("open", "invited", "closed"),
+    "QUOTA_INSTANCES": less_than(1),
+    "QUOTA_INVITATIONS_PER_DAY": less_than(0),
     "METRICS_TOKEN": token_error,
     "CONTRACT_CALLS_PER_MINUTE": less_than(1),
     "CONTRACT_ACCOUNT_CALLS_PER_MINUTE": less_than(1),

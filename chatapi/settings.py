@@ -230,6 +230,9 @@ SIGNUP = read(env.str, "SIGNUP", "open" if EMBEDDED_POSTGRES else "invited").low
 ACCOUNT_ADAPTER = "accounts.adapters.AccountAdapter"
 ACCOUNT_FORMS = {"signup": "accounts.sign_up_form.SignUpForm"}
 MFA_ADAPTER = "accounts.adapters.SecondFactorAdapter"
+# The default quotas of an account; staff can set an account's own (accounts/quotas.py).
+QUOTA_INSTANCES = read(env.int, "QUOTA_INSTANCES", 200)
+QUOTA_INVITATIONS_PER_DAY = read(env.int, "QUOTA_INVITATIONS_PER_DAY", 100)
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None

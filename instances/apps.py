@@ -8,10 +8,14 @@ class InstancesConfig(AppConfig):
     verbose_name = "Instances"
 
     def ready(self) -> None:
+        from accounts import quotas
         from chatapi.ui import frame
         from chatapi.ui.frame import Place
         from chatapi.ui.menu import Audience, MenuEntry, register
+        from instances.actions.lifecycle import INSTANCES
         from instances.pages.frame import is_read_only, menu_query
+
+        quotas.register(INSTANCES)
 
         register(
             MenuEntry(100, "Instances", "instances:list", "device-mobile", views=("instances:",)),

@@ -1,4 +1,4 @@
-"""Changes to an account: rename, block and unblock."""
+"""Changes to an account: rename, block and unblock, and set its quotas."""
 
 from django.db import transaction
 from django.utils import timezone
@@ -42,3 +42,21 @@ def unblock_account(account: Account, *, acting_user: User) -> bool:
     account.save(update_fields=["blocked_at", "blocked_reason"])
     audit.record(account, AuditAction.ACCOUNT_UNBLOCKED, acting_user=acting_user)
     return True
+
+
+@transaction.atomic
+def set_quota(
+    account: Account, *, name: str, limit: int | None, acting_user: User | None, reason: str = ""
+) -> Account:
+    """Set the account's own limit of one quota, in bytes for quotas of bytes; None: the site's default.
+
+    A limit below the usage deletes nothing; it stops what would add more.
+    """
+    row = Account.objects.select_for_update(no_key=True).get(pk=account.pk)
+    own = {key: value for key, value in row.own_quotas.items() if key != name}
+    account.own_quotas = own if limit is None else own | {name: limit}
+    account.save(update_fields=["own_quotas"])
+    audit.record(
+        account, AuditAction.QUOTA_SET, acting_user=acting_user, quota=name, limit=limit, reason=reason
+    )
+    return account

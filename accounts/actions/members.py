@@ -9,16 +9,32 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import audit
+from accounts import audit, quotas
 from accounts.audit import AuditAction
 from accounts.email_addresses import normal_address
 from accounts.models import Account, Invitation, Member, Role, User, key_digest
+from accounts.quotas import Quota, QuotaExceeded, lock_account
 
 INVITATION_VALID_FOR = timedelta(days=7)
 # Members and open invitations together: enough for a team, too few to send spam.
 MAX_MEMBERS = 50
+
+
+def invitations_today(account: Account) -> int:
+    """Returns how many invitations the account has sent in the last 24 hours."""
+    return account.invitations.filter(created_at__gt=timezone.now() - timedelta(days=1)).count()
+
+
 # Each invitation may be an unsolicited mail, and cancelling and inviting again sends another.
-MAX_INVITATIONS_PER_DAY = 100
+INVITATIONS = Quota(
+    "invitationsPerDay",
+    40,
+    "Invitations in 24 hours",
+    "QUOTA_INVITATIONS_PER_DAY",
+    "invitations in 24 hours",
+    "Wait until tomorrow",
+    invitations_today,
+)
 
 
 class NotInvited(ValueError):
@@ -32,10 +48,10 @@ def invite(account: Account, *, email: str, role: str, acting_user: User) -> tup
     An open invitation to the same address is revoked. `email` is stored in lower case.
 
     Raises:
-        NotInvited: the address is the owner's or a member's, or MAX_MEMBERS or MAX_INVITATIONS_PER_DAY is reached.
+        NotInvited: the address is the owner's or a member's, or MAX_MEMBERS or the quota of invitations is reached.
     """
     email = normal_address(email)
-    Account.objects.select_for_update().get(pk=account.pk)  # concurrent calls must leave one open invitation
+    locked = lock_account(account)  # concurrent calls must leave one open invitation
     if email == account.owner.email:
         raise NotInvited("This address belongs to the owner of the account.")
     if account.members.filter(user__email=email).exists():
@@ -45,13 +61,10 @@ def invite(account: Account, *, email: str, role: str, acting_user: User) -> tup
     )
     if account.members.count() + account.invitations.open().count() >= MAX_MEMBERS:
         raise NotInvited(f"An account has at most {MAX_MEMBERS} members, open invitations included.")
-    if (
-        account.invitations.filter(created_at__gt=timezone.now() - timedelta(days=1)).count()
-        >= MAX_INVITATIONS_PER_DAY
-    ):
-        raise NotInvited(
-            f"An account can send at most {MAX_INVITATIONS_PER_DAY} invitations in 24 hours. Try again tomorrow."
-        )
+    try:
+        quotas.check(locked, INVITATIONS.name)
+    except QuotaExceeded as reached:
+        raise NotInvited(str(reached)) from None
     token = secrets.token_urlsafe(24)
     invitation = Invitation.objects.create(
         account=account,

@@ -49,6 +49,8 @@ class Account(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     blocked_at = models.DateTimeField(null=True, blank=True)
     blocked_reason = models.CharField("reason, shown to staff", max_length=200, blank=True, default="")
+    # the limits that staff have set, by the quota's name; the settings have the others (accounts/quotas.py)
+    own_quotas = models.JSONField(default=dict, blank=True)
 
     objects: ClassVar[models.Manager["Account"]] = AccountQuerySet.as_manager()
 
@@ -56,6 +58,7 @@ class Account(models.Model):
         permissions = [
             ("block_account", "Can block and unblock accounts"),
             ("look_at_account", "Can look at an account's pages, read-only"),
+            ("set_quota", "Can set an account's quotas"),
         ]
 
     def __str__(self) -> str:

@@ -8,6 +8,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts import quotas
 from accounts.actions import keys, users
 from accounts.actions.accounts import rename_account
 from accounts.current_user import current_user
@@ -35,6 +36,7 @@ def account(request: HttpRequest) -> HttpResponse:
     context = {
         "account": own,
         "keys": live_keys(own),
+        "usage": quotas.usage_of(own),
         "payments": payments[:PAYMENTS_SHOWN],
         "members_count": own.members.count(),
         "memberships": Member.objects.filter(user_id=own.owner_id)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.html import format_html_join
 
-from accounts import impersonation
+from accounts import impersonation, quotas
+from accounts.actions.accounts import set_quota
 from accounts.current_user import current_user
 from accounts.models import KEY_PREFIX_LENGTH, Account, AccountKey, Payment
 from chatapi.staff.base.lists import (
@@ -24,6 +27,8 @@ from chatapi.staff.base.tools import ReasonForm, Tool
 from chatapi.ui.numbers import parse_digits
 from hooks.actions.hooks import NotPossible
 from instances.actions.stopping import block_account, unblock_account
+
+MEGABYTE = 1024 * 1024
 
 
 def block(request: HttpRequest, account: Account, data: dict[str, Any]) -> str:
@@ -43,6 +48,43 @@ def view_account(request: HttpRequest, account: Account, data: dict[str, Any]) -
     return ""
 
 
+class QuotaForm(forms.Form):
+    """One quota and its new limit."""
+
+    quota = forms.ChoiceField()
+    limit = forms.IntegerField(
+        required=False,
+        min_value=0,
+        max_value=10**9,
+        help_text="A number of things; for files and captures, of megabytes. Empty: the site's default.",
+    )
+    reason = forms.CharField(
+        max_length=200, help_text="For the audit log: who requested it, the ticket's number."
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["quota"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = [
+            (quota.name, f"{quota.label} (MB)" if quota.is_bytes else quota.label)
+            for quota in quotas.all_quotas()
+        ]
+
+
+def set_account_quota(request: HttpRequest, account: Account, data: dict[str, Any]) -> str:
+    quota = next(quota for quota in quotas.all_quotas() if quota.name == data["quota"])
+    limit: int | None = data["limit"]
+    if limit is not None and quota.is_bytes:
+        limit *= MEGABYTE
+    set_quota(account, name=quota.name, limit=limit, acting_user=current_user(request), reason=data["reason"])
+    return f"{account}: the quota of {quota.things} is now {quota.in_words(quotas.limit_of(account, quota.name))}."
+
+
+def own_limit_note(usage: quotas.Usage, account: Account) -> str:
+    return ", set for this account" if usage.quota.name in account.own_quotas else ""
+
+
 VIEWING_CONSEQUENCE = (
     "For half an hour you see the account's pages as its owner does, and can change nothing. Tokens and secrets are"
     " masked. The audit log records the start, your reason and each page; the owner can read that staff viewed them."
@@ -59,8 +101,8 @@ class AccountAdmin(StaffAdmin):
     list_select_related = ("owner",)
     search_fields = ("name",)
     search_help_text = ACCOUNT_HELP
-    fields = ("owner", "name", "created_at", "blocked_at", "block_reason", "instances", "payments")
-    readonly_fields = ("block_reason", "instances", "payments")
+    fields = ("owner", "name", "created_at", "blocked_at", "block_reason", "usage", "instances", "payments")
+    readonly_fields = ("block_reason", "usage", "instances", "payments")
     audit_kind = "account"
     tools = (
         Tool(
@@ -78,6 +120,12 @@ class AccountAdmin(StaffAdmin):
             "Its owner and keys have access again. Its instances start, except those that were stopped one by one.",
             unblock, applies=lambda account: account.blocked_at is not None,
         ),
+        Tool(
+            "quota", "Set quota", "accounts.set_quota",
+            "The account may use as much as you enter. Below what it uses now, nothing is deleted, but nothing can be"
+            " added. The owner sees the limit on the account page; the audit log records it.",
+            set_account_quota, form=QuotaForm,
+        ),
     )  # fmt: skip
 
     def search_condition(self, text: str) -> Q | None:
@@ -86,6 +134,14 @@ class AccountAdmin(StaffAdmin):
     @admin.display(description="reason for the block")
     def block_reason(self, account: Account) -> str:
         return account.blocked_reason or "–"
+
+    @admin.display(description="usage")
+    def usage(self, account: Account) -> str:
+        rows = [
+            (usage.quota.label, usage.used_in_words, usage.limit_in_words, own_limit_note(usage, account))
+            for usage in quotas.usage_of(account)
+        ]
+        return format_html_join("", "{}: {} of {}{}<br>", rows)
 
     @admin.display(description="instances")
     def instances(self, account: Account) -> str:

@@ -8,16 +8,32 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from accounts import audit
+from accounts import audit, quotas
 from accounts.actions import payments
 from accounts.audit import AuditAction
 from accounts.blocking import Blocked
 from accounts.models import Account, Payment, User
+from accounts.quotas import Quota
 from hooks.actions.endpoints import open_endpoint
 from hooks.maintenance import deleted_instances
 from instances.actions import events
 from instances.actions.status import change_status
 from instances.models import NEVER, AccountStatus, Channel, Instance, OutgoingQueue, new_number, new_token
+
+
+def count_instances(account: Account) -> int:
+    return Instance.objects.of_account(account).count()
+
+
+INSTANCES = Quota(
+    "instances",
+    10,
+    "Instances",
+    "QUOTA_INSTANCES",
+    "instances",
+    "Delete an instance that you no longer need",
+    count_instances,
+)
 
 
 def insert_with_unused_number(instance: Instance) -> Instance:
@@ -52,12 +68,14 @@ def create_instance(
 
     Raises:
         Blocked: the account is blocked; its managers can still sign in.
+        QuotaExceeded: the account has as many instances as it may have.
         ValueError: the channel does not exist.
     """
     if account.blocked_at is not None:
         raise Blocked
     if channel not in Channel.values:
         raise ValueError(f"type takes one of {', '.join(Channel.values)}")
+    quotas.check(quotas.lock_account(account), INSTANCES.name)
     instance = insert_with_unused_number(
         Instance(
             owner=account,

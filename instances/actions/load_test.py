@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from accounts.actions.accounts import set_quota
 from accounts.actions.users import sign_up
 from accounts.models import Account, User
 from hooks.actions.endpoints import configure
@@ -15,11 +16,12 @@ from hooks.maintenance import deleted_instances
 from hooks.models import Endpoint, Kind
 from hooks.outbox import Event
 from instances import payloads
-from instances.actions.lifecycle import create_instance, delete_instance
+from instances.actions.lifecycle import INSTANCES, create_instance, delete_instance
 from instances.models import AccountStatus, Instance, Message
 
 OWNER = "load-test@localhost"  # has no password, so it cannot be used to sign in
 NAME = "Load test "
+MAX_INSTANCES = 1_000_000  # the quota of the load test's account
 PAID = timedelta(days=365)
 PHONE = "15550000000@c.us"
 
@@ -36,10 +38,17 @@ def load_test_account() -> Account:
     """
     user = User.objects.filter(email=OWNER).first()
     if user is None:
-        return sign_up(OWNER, password=None, name="Load test")
+        account = sign_up(OWNER, password=None, name="Load test")
+        return set_quota(
+            account, name=INSTANCES.name, limit=MAX_INSTANCES, acting_user=None, reason="load test"
+        )
     if user.has_usable_password():
         raise LoadTestAccountTaken(
             f"The account {OWNER} has a password, so it belongs to a user and is not used."
+        )
+    if INSTANCES.name not in user.account.own_quotas:  # created by version 0.1.0
+        set_quota(
+            user.account, name=INSTANCES.name, limit=MAX_INSTANCES, acting_user=None, reason="load test"
         )
     return user.account
 

@@ -14,6 +14,8 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler, set_rollback
 
+from accounts.quotas import QuotaExceeded
+
 logger = logging.getLogger(__name__)
 SERVER_ERROR = "The server failed and logged the error; your request may be valid. Try again in a moment."
 
@@ -48,6 +50,8 @@ def flatten_errors(detail: Any, name: str = "") -> dict[str, str]:
 
 def handle_exception(error: Exception, context: dict[str, Any]) -> Response:
     """DRF's exception handler (REST_FRAMEWORK, EXCEPTION_HANDLER): DRF's status codes and headers, our body."""
+    if isinstance(error, QuotaExceeded):
+        error = Conflict(str(error))
     if isinstance(error, RequestDataTooBig):
         error = TooLarge()
     response = exception_handler(error, context)

@@ -10,6 +10,7 @@ from instances.api.sandbox.contact_views import ContactsView, ContactView
 from instances.api.sandbox.group_views import GroupsView, GroupView
 from instances.api.sandbox.message_views import CallView, MessageView, PhoneMessageView, ReceiptView
 from instances.api.sandbox.phone_views import PhoneView, ResetView
+from instances.api.views.account import AccountView
 from instances.api.views.delivery import DeliveryView, PauseView, ResumeView, RotateSecretView
 from instances.api.views.hooks import HookViewSet
 from instances.api.views.instances import InstanceViewSet
@@ -29,6 +30,7 @@ def not_found(request: HttpRequest, path: str) -> JsonResponse:
 
 
 ROUTES = (
+    ("account", AccountView.as_view(), "account"),
     ("instances", instances, "instances"),
     ("instances/<str:id>", instance, "instance"),
     ("instances/<str:id>/webhook-secret/rotate", RotateSecretView.as_view(), "rotate-secret"),

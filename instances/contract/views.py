@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from accounts.blocking import Blocked
+from accounts.quotas import QuotaExceeded
 from chatapi.ui.numbers import clean_number
 from instances import loop_detection
 from instances.contract import authentication, limits, requests
@@ -80,6 +81,8 @@ def catch_errors(
         response = call(request, name, number)
     except Blocked as error:
         response = json_response({"error": str(error)}, 403)
+    except QuotaExceeded as error:
+        response = json_response({"error": str(error)}, 409)
     except WireError as error:
         response = json_response(error.body, error.status)
         for header, value in error.headers.items():

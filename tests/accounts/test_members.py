@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from django.test import override_settings
 
 from accounts.actions import members
 from accounts.actions.users import sign_up
@@ -155,16 +156,16 @@ def test_a_removed_member_sees_nothing(alice: Account) -> None:
     assert not Instance.objects.visible_to(member.user).exists()
 
 
-def test_the_limit_of_invitations_per_day(alice: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+@override_settings(QUOTA_INVITATIONS_PER_DAY=2)
+def test_the_limit_of_invitations_per_day(alice: Account) -> None:
     """Each cancelled and repeated invitation is another unsolicited mail."""
-    monkeypatch.setattr(members, "MAX_INVITATIONS_PER_DAY", 2)
     with time_machine.travel(NOON, tick=False):
         for _ in range(2):
             members.revoke(
                 members.invite(alice, email="dora@example.org", role="viewer", acting_user=alice.owner)[0],
                 acting_user=alice.owner,
             )
-        with pytest.raises(members.NotInvited, match="An account can send at most 2 invitations in 24 hours"):
+        with pytest.raises(members.NotInvited, match="uses 2 of 2 invitations in 24 hours"):
             members.invite(alice, email="dora@example.org", role="viewer", acting_user=alice.owner)
     with time_machine.travel(NOON + timedelta(days=1, seconds=1), tick=False):
         members.invite(alice, email="dora@example.org", role="viewer", acting_user=alice.owner)

@@ -6,13 +6,13 @@ import sys
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import time_machine
 from django.core import mail
 from django.core.management import CommandError, call_command
-from django.http import HttpResponse
 from django.test import Client, override_settings
 from django.urls import reverse
 from django.utils import timezone
@@ -26,10 +26,9 @@ PASSWORD = "correct horse 9"
 INVITED, CLOSED = override_settings(SIGNUP="invited"), override_settings(SIGNUP="closed")
 
 
-def post(client: Client, email: str, **more: str) -> HttpResponse:
+def post(client: Client, email: str, **more: str) -> Any:
     form = {"email": email, "password1": PASSWORD, "password2": PASSWORD} | more
-    response: HttpResponse = client.post(reverse("account_signup"), form)
-    return response
+    return client.post(reverse("account_signup"), form)
 
 
 def invitation_token(link: str) -> str:

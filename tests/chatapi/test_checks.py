@@ -43,6 +43,8 @@ def test_what_the_settings_file_could_not_read_is_told() -> None:
          "HOOKS_CA_FILE: /nowhere/ca.pem cannot be read: No such file or directory."),
         ("HOOKS_CA_FILE", __file__, "chatapi.E012", f"HOOKS_CA_FILE: {__file__} contains no PEM certificate."),
         ("SIGNUP", "anyone", "chatapi.E020", "SIGNUP: 'anyone' is not one of open, invited, closed."),
+        ("QUOTA_INSTANCES", 0, "chatapi.E001", "QUOTA_INSTANCES: 0 is less than 1."),
+        ("QUOTA_INVITATIONS_PER_DAY", -1, "chatapi.E001", "QUOTA_INVITATIONS_PER_DAY: -1 is less than 0."),
         ("WEB_PROCESSES", 0, "chatapi.E001", "WEB_PROCESSES: 0 is less than 1."),
         ("HOOKS_DISPATCHERS", 0, "chatapi.E001", "HOOKS_DISPATCHERS: 0 is less than 1."),
     ],

@@ -181,6 +181,7 @@ shared:bin                                   GET    404 404 404 404 404 404
 shared:capture                               GET    404 404 404 404 404 404
 shared:body                                  GET    404 404 404 404 404 404
 shared:part                                  GET    404 404 404 404 404 404
+instances-api:account                        GET    401 200 200 200 200 200
 instances-api:instances                      GET    401 200 200 200 200 200
 instances-api:instances                      POST   401 201 201 201 201 201
 instances-api:instance                       GET    401 404 404 404 200 404

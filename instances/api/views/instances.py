@@ -72,9 +72,9 @@ class InstanceViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Instance]):
         operation_id="createInstance",
         summary="Create an instance",
         description="It shows a QR code, and works until the end of its trial, if it has one. All fields are optional; "
-        "settings may be included.",
+        "settings may be included. 409 if the account has as many instances as its quota allows.",
         request=NewBodySerializer,
-        responses={201: InstanceSerializer, **schema.error_responses(400)},
+        responses={201: InstanceSerializer, **schema.error_responses(400, 409)},
         examples=[
             EXAMPLE,
             OpenApiExample(

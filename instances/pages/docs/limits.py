@@ -81,6 +81,11 @@ def list_errors() -> list[ErrorExample]:
             {"error": "Instance is stopped. Ask …"},
         ),
         (
+            "The account has no quota left, for `newInstance`",
+            409,
+            {"error": "Quota reached: the account uses 200 of 200 instances. Delete an instance …"},
+        ),
+        (
             "The call is a hook of this site, of an instance whose webhook URL leads to the API",
             own_hooks.STATUS,
             {"error": loop_detection.loop_error(12345)},
@@ -100,6 +105,7 @@ class Limit(NamedTuple):
 def list_limits() -> list[Limit]:
     megabyte = 1024 * 1024
     rows = [
+        ("Instances per account", f"{settings.QUOTA_INSTANCES:,}; staff can raise it"),
         ("Calls per instance", f"{settings.CONTRACT_CALLS_PER_MINUTE:,} a minute"),
         ("Calls per account key", f"{settings.CONTRACT_ACCOUNT_CALLS_PER_MINUTE:,} a minute"),
         (

@@ -10,6 +10,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.current_user import current_user
+from accounts.quotas import QuotaExceeded
 from hooks.models import Hook
 from instances.actions.lifecycle import create_instance
 from instances.models import Channel, Instance
@@ -33,13 +34,17 @@ def new(request: HttpRequest) -> HttpResponse:
     """The first step; a POST creates the instance and redirects to the second."""
     form = NewInstanceForm(request.POST or None, user=request.user)
     if request.method == "POST" and form.is_valid():
-        instance = create_instance(
-            form.chosen_account(),
-            name=form.cleaned_data["name"],
-            channel=form.cleaned_data["channel"],
-            acting_user=current_user(request),
-        )
-        return redirect("instances:setup", instance.number)
+        try:
+            instance = create_instance(
+                form.chosen_account(),
+                name=form.cleaned_data["name"],
+                channel=form.cleaned_data["channel"],
+                acting_user=current_user(request),
+            )
+        except QuotaExceeded as reached:
+            form.add_error(None, str(reached))
+        else:
+            return redirect("instances:setup", instance.number)
     context = {"form": form, "channels": Channel, "steps": STEPS.items(), "step": "channel"}
     return render(request, "instances/pages/setup/new.html", context)
 

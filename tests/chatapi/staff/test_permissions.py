@@ -44,6 +44,7 @@ DOES = {
     "accounts/account/do/look": TECHNICAL,
     "accounts/account/do/block": ADMINISTRATOR,
     "accounts/account/do/unblock": ADMINISTRATOR,
+    "accounts/account/do/quota": {"billing", "administrator"},
     "instances/instance/do/look": TECHNICAL,
     "instances/instance/do/pay": {"billing", "administrator"},
     "instances/instance/do/stop": TECHNICAL,
