@@ -18,7 +18,8 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from accounts.actions import registration
-from accounts.actions.users import open_account
+from accounts.actions.users import open_account, record_own_change
+from accounts.audit import AuditAction
 from accounts.email_addresses import normal_address
 from accounts.models import User
 
@@ -32,6 +33,25 @@ def with_site_host(url: str) -> str:
 def invitation_of(request: HttpRequest) -> str:
     """Returns the token of the invitation that a request for the sign-up page carries; "" without one."""
     return request.POST.get("invitation") or request.GET.get("invitation") or ""
+
+
+RECORDED_CHANGES = {
+    "account/email/password_changed": AuditAction.PASSWORD_CHANGED,
+    "account/email/password_set": AuditAction.PASSWORD_CHANGED,
+    "account/email/password_reset": AuditAction.PASSWORD_RESET,
+    "account/email/email_changed": AuditAction.EMAIL_CHANGED,
+    "account/email/email_deleted": AuditAction.EMAIL_REMOVED,
+    "mfa/email/totp_activated": AuditAction.SECOND_FACTOR_ON,
+    "mfa/email/totp_deactivated": AuditAction.SECOND_FACTOR_OFF,
+    "mfa/email/recovery_codes_generated": AuditAction.RECOVERY_CODES,
+}
+
+
+def record_change(user: User, action: AuditAction, context: dict[str, Any]) -> None:
+    """Record a change that allauth made. A changed or removed address is mailed too."""
+    old = context.get("from_email", "")
+    email = context.get("to_email") or context.get("deleted_email", "")
+    record_own_change(user, action=action, email=email, old_email=old)
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -83,6 +103,20 @@ class AccountAdapter(DefaultAccountAdapter):
         super().send_mail(
             template_prefix, normal_address(email), context | links
         )  # also one typed into a form
+
+    def send_notification_mail(
+        self,
+        template_prefix: str,
+        user: AbstractBaseUser,
+        context: dict[str, Any] | None = None,
+        email: str | None = None,
+    ) -> None:
+        """Records the change in the audit log, which mails it (accounts/notices.py), instead of allauth's own mails.
+
+        allauth calls it after each change of password, address, second factor and recovery codes.
+        """
+        if isinstance(user, User) and template_prefix in RECORDED_CHANGES:
+            record_change(user, RECORDED_CHANGES[template_prefix], context or {})
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         return normal_address(str(credentials.get("email", "")))

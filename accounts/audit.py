@@ -7,6 +7,7 @@ changed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from django.conf import settings
@@ -33,6 +34,14 @@ class AuditAction(models.TextChoices):
     PAYMENT = "payment.recorded", "Payment recorded"
     RIGHTS = "user.rights", "Rights changed"
     PASSWORD_SET = "user.password_set", "Password set by staff"
+    PASSWORD_CHANGED = "user.password_changed", "Password changed"
+    PASSWORD_RESET = "user.password_reset", "Password reset"
+    EMAIL_ADDED = "user.email_added", "E-mail address added"
+    EMAIL_CHANGED = "user.email_changed", "Main e-mail address changed"
+    EMAIL_REMOVED = "user.email_removed", "E-mail address removed"
+    SECOND_FACTOR_ON = "user.second_factor_on", "Two-factor authentication turned on"
+    SECOND_FACTOR_OFF = "user.second_factor_off", "Two-factor authentication turned off"
+    RECOVERY_CODES = "user.recovery_codes", "Recovery codes created"
     MEMBER_INVITED = "member.invited", "Member invited"
     INVITATION_REVOKED = "member.invitation_revoked", "Invitation cancelled"
     MEMBER_JOINED = "member.joined", "Invitation accepted"
@@ -130,10 +139,18 @@ class Audited(Protocol):
     def audit_subject(self) -> AuditSubject: ...
 
 
-def record(about: Audited, action: AuditAction, *, acting_user: User | None, **detail: Any) -> AuditEntry:
-    """Write one entry about a row in the caller's transaction; returns it.
+def record(
+    about: Audited,
+    action: AuditAction,
+    *,
+    acting_user: User | None,
+    also_to: Sequence[str] = (),
+    **detail: Any,
+) -> AuditEntry:
+    """Write one entry about a row in the caller's transaction, and queue the mail about it; returns the entry.
 
     `acting_user` is None for a program or the holder of an instance's token. `detail` is JSON without secrets.
+    Sensitive changes are mailed to the account's owner and to the addresses of `also_to` (accounts/notices.py).
 
     Raises:
         TransactionManagementError: called outside a transaction, where a change could be stored without its entry.
@@ -142,9 +159,11 @@ def record(about: Audited, action: AuditAction, *, acting_user: User | None, **d
         raise transaction.TransactionManagementError(
             "An audit entry must be written in the transaction of its change."
         )
+    from accounts import notices  # it imports the model of this module
+
     user = acting_user if acting_user is not None and acting_user.pk is not None else None
     subject = about.audit_subject()
-    return AuditEntry.objects.create(
+    entry = AuditEntry.objects.create(
         actor_id=user.pk if user else None,
         actor_text=user.email if user else "",
         account_id=subject.account_id,
@@ -154,3 +173,5 @@ def record(about: Audited, action: AuditAction, *, acting_user: User | None, **d
         subject_text=subject.text[:254],
         detail=detail,
     )
+    notices.queue_notice(entry, also_to=also_to)
+    return entry

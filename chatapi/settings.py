@@ -145,6 +145,7 @@ MIDDLEWARE = [
     "accounts.blocking.blocked_accounts",
     "allauth.account.middleware.AccountMiddleware",
     "accounts.conflicts.RepeatAfterConflict",
+    "accounts.reauthentication.AskForPassword",
     "django_htmx.middleware.HtmxMiddleware",
     "chatapi.monitoring.request_log.RequestLog",
 ]
@@ -228,7 +229,10 @@ SUPPORT_EMAIL = read(env.str, "SUPPORT_EMAIL", "")  # shown to users of a blocke
 # Who may create an account: open (anyone), invited (with an invitation link), closed (no new accounts).
 SIGNUP = read(env.str, "SIGNUP", "open" if EMBEDDED_POSTGRES else "invited").lower()
 ACCOUNT_ADAPTER = "accounts.adapters.AccountAdapter"
-ACCOUNT_FORMS = {"signup": "accounts.sign_up_form.SignUpForm"}
+ACCOUNT_FORMS = {
+    "signup": "accounts.sign_up_form.SignUpForm",
+    "add_email": "accounts.address_form.AddAddressForm",
+}
 MFA_ADAPTER = "accounts.adapters.SecondFactorAdapter"
 # The default quotas of an account; staff can set an account's own (accounts/quotas.py).
 QUOTA_INSTANCES = read(env.int, "QUOTA_INSTANCES", 200)
@@ -240,6 +244,8 @@ ACCOUNT_UNIQUE_EMAIL = True
 ACCOUNT_EMAIL_VERIFICATION = "mandatory" if EMAIL_URL else "none"
 ACCOUNT_LOGOUT_REDIRECT_URL = "/accounts/login/"
 ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_REAUTHENTICATION_REQUIRED = True  # also to change e-mail addresses; see accounts/reauthentication.py
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 300  # seconds
 ALLAUTH_TRUSTED_PROXY_COUNT = 0  # REMOTE_ADDR is the client's address already (runtime/client_address.py)
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Chat API"

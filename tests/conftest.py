@@ -6,13 +6,16 @@ import signal
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.test import Client
 
 from chatapi.runtime.postgres import server as postgres_server
 from instances.limits import rate_counters
 from tests.product import READY_SECONDS, Product
+from tests.sessions import remember_password
 
 # Seconds that a test may take, its fixtures included; pyproject.toml has the default. These folders start the product,
 # kill it and wait until it has recovered, or drive a browser.
@@ -82,6 +85,21 @@ def checked(transactional_db: None) -> Iterator[None]:
         call_command("hooks", "check", stdout=said)
     except SystemExit:
         pytest.fail(f"hooks were lost:\n{said.getvalue()}")
+
+
+@pytest.fixture(autouse=True)
+def forced_logins_count_as_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`client.force_login` also enters the password: sensitive changes ask for it (accounts/reauthentication.py).
+
+    Tests of the question itself sign in on the page, or call tests.sessions.forget_password.
+    """
+    force_login = Client.force_login
+
+    def confirmed(self: Client, user: Any, backend: str | None = None) -> None:
+        force_login(self, user, backend)
+        remember_password(self, user)
+
+    monkeypatch.setattr(Client, "force_login", confirmed)
 
 
 @pytest.fixture(autouse=True)

@@ -38,6 +38,18 @@ def set_password(user: User, *, password: str, acting_user: User | None) -> User
 
 
 @transaction.atomic
+def record_own_change(user: User, *, action: AuditAction, email: str = "", old_email: str = "") -> None:
+    """Record what the user changed on allauth's pages: password, addresses, second factor or recovery codes.
+
+    `email` is the address that was added or removed, or is the main one now instead of `old_email`. The mail about it
+    also goes to an address that the user no longer has, because a thief of the session would replace it.
+    """
+    detail = {name: value for name, value in (("email", email), ("old", old_email)) if value}
+    lost = [address for address in (old_email, email) if action != AuditAction.EMAIL_ADDED and address]
+    audit.record(user, action, acting_user=user, also_to=lost, **detail)
+
+
+@transaction.atomic
 def set_rights(user: User, *, is_active: bool, is_staff: bool, is_superuser: bool, acting_user: User) -> User:
     """Set whether the user may sign in, see the staff pages, and do everything there.
 

@@ -14,6 +14,7 @@ from accounts.actions.accounts import rename_account
 from accounts.current_user import current_user
 from accounts.forms import AccountNameForm
 from accounts.models import Account, AccountKey, Member, Payment
+from accounts.reauthentication import password_required
 
 # The page shows the newest payments, up to this number.
 PAYMENTS_SHOWN = 100
@@ -62,6 +63,7 @@ def rename(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @login_required
+@password_required
 @never_cache
 def rotate_key(request: HttpRequest) -> HttpResponse:
     """Responds with the new key's text, once; it is not stored."""

@@ -21,6 +21,7 @@ from accounts.actions import members
 from accounts.current_user import current_user
 from accounts.forms import ABOUT_ROLES, InvitationForm
 from accounts.models import Account, Invitation, Member, Role
+from accounts.reauthentication import password_required, password_required_to_post
 from accounts.views.account import own_account
 
 log = structlog.get_logger(__name__)
@@ -40,6 +41,7 @@ def render_page(request: HttpRequest, own: Account, form: InvitationForm, **extr
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
+@password_required_to_post
 @never_cache
 def member_list(request: HttpRequest) -> HttpResponse:
     """Shows the page; a POST invites. If no mail was sent, the response shows the link once, for the owner to copy."""
@@ -89,6 +91,7 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @login_required
+@password_required
 def change_role(request: HttpRequest, pk: int) -> HttpResponse:
     member = get_object_or_404(Member.objects.select_related("user"), account=own_account(request), pk=pk)
     if request.POST.get("role") not in Role.values:
@@ -100,6 +103,7 @@ def change_role(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @login_required
+@password_required
 def remove(request: HttpRequest, pk: int) -> HttpResponse:
     member = get_object_or_404(Member.objects.select_related("user"), account=own_account(request), pk=pk)
     members.remove(member, acting_user=current_user(request))

@@ -1,9 +1,8 @@
 """Deletes an account with everything in it.
 
-Only for the owner, who must have confirmed the password within five minutes (allauth's reauthentication).
+Only for the owner, who must have confirmed the password within five minutes (accounts/reauthentication.py).
 """
 
-from allauth.account.decorators import reauthentication_required
 from django.contrib import messages
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
@@ -16,6 +15,7 @@ from django.views.decorators.http import require_http_methods
 from accounts.actions.deletion import delete_account
 from accounts.current_user import current_user
 from accounts.forms import DeleteAccountForm
+from accounts.reauthentication import password_required
 from accounts.views.account import own_account
 from instances.actions.lifecycle import delete_instance
 from instances.models import Instance
@@ -23,7 +23,7 @@ from instances.models import Instance
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
-@reauthentication_required
+@password_required
 @never_cache
 def delete(request: HttpRequest) -> HttpResponse:
     """Shows what will be deleted. A POST with the owner's e-mail address deletes it and signs the owner out."""

@@ -1,6 +1,6 @@
 """Exports all data of an account as one JSON file.
 
-Only for the owner, who must have confirmed the password within five minutes (allauth's reauthentication).
+Only for the owner, who must have confirmed the password within five minutes (accounts/reauthentication.py).
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from allauth.account.decorators import reauthentication_required
 from django.contrib.auth.decorators import login_required
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
@@ -22,6 +21,7 @@ from django.views.decorators.http import require_safe
 from accounts import audit
 from accounts.audit import AuditAction
 from accounts.models import Account, AccountKey, Payment
+from accounts.reauthentication import password_required
 from accounts.views.account import own_account
 from hooks.models import Hook
 from instances.actions.settings import read_settings
@@ -44,7 +44,7 @@ CAPTURE_FIELDS = ("number", "at", "method", "path", "size", "label", "summary")
 
 @require_safe
 @login_required
-@reauthentication_required
+@password_required
 @never_cache
 def export_account(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     own = own_account(request)

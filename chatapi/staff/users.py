@@ -8,10 +8,12 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, Q
 from django.http import HttpRequest
+from django.utils.decorators import method_decorator
 
 from accounts.actions.users import set_groups, set_rights
 from accounts.current_user import current_user
 from accounts.models import Invitation, Member, User
+from accounts.reauthentication import password_required_to_post
 from chatapi.staff.base.lists import StaffAdmin
 from chatapi.staff.base.search import ACCOUNT_HELP, in_accounts, user_keys
 from chatapi.ui.numbers import parse_digits
@@ -42,6 +44,10 @@ class UserAdmin(StaffAdmin):
         if getattr(obj, "is_superuser", False) and not getattr(request.user, "is_superuser", False):
             return False
         return bool(request.user.has_perm("accounts.change_user"))
+
+    @method_decorator(password_required_to_post)
+    def changeform_view(self, *args: Any, **kwargs: Any) -> Any:
+        return super().changeform_view(*args, **kwargs)
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         try:

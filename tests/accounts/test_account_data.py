@@ -19,6 +19,7 @@ from testing_tools.verification.actions import bins as bin_actions
 from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.models import Bin, Capture
 from tests.factories import InstanceFactory, member_of
+from tests.sessions import forget_password
 
 pytestmark = pytest.mark.django_db
 PASSWORD = "correct horse 9"
@@ -99,6 +100,7 @@ def test_the_export_is_streamed(client: Client, instance: Instance, monkeypatch:
 def test_requires_the_password_again(alice: Account, name: str) -> None:
     client = Client()
     client.force_login(alice.owner)
+    forget_password(client)
 
     asked = client.get(reverse(name))
     assert asked["Location"].startswith(reverse("account_reauthenticate"))

@@ -13,6 +13,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from accounts.current_user import current_user
+from accounts.reauthentication import password_required
 from chatapi.ui.requests import HtmxRequest
 from hooks.actions import endpoints as hook_actions
 from instances.actions import lifecycle as lifecycle_actions
@@ -102,6 +103,7 @@ def rename(request: HtmxRequest, number: int) -> HttpResponse:
 
 @require_POST
 @login_required
+@password_required
 def rotate_token(request: HtmxRequest, number: int) -> HttpResponse:
     lifecycle_actions.rotate_token(
         access.changeable_instance(request, number), acting_user=current_user(request)
@@ -111,6 +113,7 @@ def rotate_token(request: HtmxRequest, number: int) -> HttpResponse:
 
 @require_POST
 @login_required
+@password_required
 def rotate_secret(request: HtmxRequest, number: int) -> HttpResponse:
     endpoint = access.changeable_instance(request, number).endpoint
     hook_actions.rotate_secret(endpoint, acting_user=request.user)
@@ -119,6 +122,7 @@ def rotate_secret(request: HtmxRequest, number: int) -> HttpResponse:
 
 @require_POST
 @login_required
+@password_required
 def end_previous_secret(request: HtmxRequest, number: int) -> HttpResponse:
     endpoint = access.changeable_instance(request, number).endpoint
     hook_actions.end_previous_secret(endpoint, acting_user=request.user)
@@ -161,6 +165,7 @@ def resume(request: HtmxRequest, number: int) -> HttpResponse:
 
 @require_POST
 @login_required
+@password_required
 def delete(request: HtmxRequest, number: int) -> HttpResponse:
     instance = visible_instance(request, number)
     access.require_owner(request.user, instance)
