@@ -342,6 +342,8 @@ MEDIA_STORAGE: dict[str, Any] = {
     "OPTIONS": {"location": DATA_DIR / "media", "file_permissions_mode": 0o600},
 }
 if MEDIA_S3_BUCKET:
+    from botocore.config import Config as S3Config  # a fifth of a second, for those who need it
+
     MEDIA_STORAGE = {
         "BACKEND": "storages.backends.s3.S3Storage",
         "OPTIONS": {
@@ -352,6 +354,8 @@ if MEDIA_S3_BUCKET:
             "access_key": MEDIA_S3_ACCESS_KEY or None,  # None: the keys of the machine's role
             "secret_key": MEDIA_S3_SECRET_KEY or None,
             "max_memory_size": 1_000_000,  # bytes of a downloaded file; a longer one is buffered on disk
+            # boto3's own are 60 s and five attempts; a request holds a thread of the web server meanwhile
+            "client_config": S3Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 2}),
         },
     }
 

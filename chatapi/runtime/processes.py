@@ -49,12 +49,18 @@ def end_with_parent() -> None:
     os.register_at_fork(before=remember, after_in_child=lambda: end_with(before))
 
 
-def start(command: Sequence[str], **environment: str) -> "subprocess.Popen[bytes]":
-    """Start the command in its own session: a terminal's Ctrl-C reaches only us, and we decide the order of stops."""
+def start(
+    command: Sequence[str], *, pass_fds: Sequence[int] = (), **environment: str
+) -> "subprocess.Popen[bytes]":
+    """Start the command in its own session: a terminal's Ctrl-C reaches only us, and we decide the order of stops.
+
+    The files `pass_fds` stay open in it.
+    """
     return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         start_new_session=True,
+        pass_fds=pass_fds,
         env=os.environ | environment | {PARENT: str(os.getpid())},
     )
 

@@ -123,7 +123,7 @@ def store_given_media(
     if cached and (media := find_cached(instance, source)):
         return extend_expiry(media)
     try:
-        with fetch.fetch_slot(instance.pk):
+        with fetch.fetch_slot(instance.owner_id):
             return store_content(instance, given, filename, source=source, only=only)
     except fetch.FetchFailed as error:
         raise WrongFile(str(error)) from None

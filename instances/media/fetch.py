@@ -15,7 +15,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from hooks.urls import webhook_urls
-from instances.limits.thread_slots import ThreadSlots
+from instances.limits import waiting_threads
 from instances.media.deadline import Deadline
 from instances.media.ssrf_safe_session import AddressRefused, SsrfSafeSession, ssrf_safe_session
 
@@ -28,8 +28,6 @@ CONTENT_CODINGS = frozenset({
     "aes128gcm", "br", "compress", "dcb", "dcz", "deflate", "exi", "gzip", "pack200-gzip", "x-compress", "x-gzip",
     "zstd",
 })  # fmt: skip
-MAX_FETCHES = 12
-MAX_FETCHES_PER_INSTANCE = 4
 
 
 class FetchFailed(Exception):
@@ -41,17 +39,14 @@ class FetchedFile(NamedTuple):
     blocks: Iterator[bytes]
 
 
-_slots = ThreadSlots(MAX_FETCHES, MAX_FETCHES_PER_INSTANCE)
-
-
 @contextmanager
-def fetch_slot(instance_id: int) -> Iterator[None]:
-    """Holds one of the MAX_FETCHES slots of this process.
+def fetch_slot(account_id: int) -> Iterator[None]:
+    """Holds a thread of the budget for waiting (limits/waiting_threads.py).
 
     Raises:
-        FetchFailed: all slots are taken, or the instance has MAX_FETCHES_PER_INSTANCE.
+        FetchFailed: the budget, or the account's share of it, is used up.
     """
-    with _slots.hold(instance_id) as is_free:
+    with waiting_threads.slots.hold(account_id) as is_free:
         if not is_free:
             raise FetchFailed("too many files are being fetched now; try again in a few seconds.")
         yield

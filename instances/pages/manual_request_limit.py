@@ -1,19 +1,16 @@
 """The limit of requests that a user sends by pressing a button, and waits for: simulations, tests, replays.
 
-Each holds a thread of the web server, of which there are 40 (runtime/web.py), for up to ten seconds, and goes to
-any public URL that the user chooses. So the number in flight and the number a user sends per minute are limited:
-a slow receiver cannot keep the site busy, and the site cannot be used to overload other sites.
+Each holds a thread of the web server for up to ten seconds, within the budget of waiting_threads.py, and goes to any
+public URL that the user chooses. The number that a user sends per minute is limited, so that the site cannot be used
+to overload other sites.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from instances.limits import rate_counters
-from instances.limits.thread_slots import ThreadSlots
+from instances.limits import rate_counters, waiting_threads
 
-AT_ONCE = 16  # per web process
-AT_ONCE_PER_USER = 4
 A_MINUTE = 120  # per user; one step of a forwarding, of up to ten requests, counts as one
 
 
@@ -21,13 +18,12 @@ class TooMany(ValueError):
     """The request was not sent; str() is the error message, with the time of the next try."""
 
 
-_slots = ThreadSlots(AT_ONCE, AT_ONCE_PER_USER)
-
-
 @contextmanager
 def place(user: Any) -> Iterator[None]:
     """Allows one request within the `with` block. Raises TooMany."""
-    with _slots.hold(user.pk) as is_free:
+    account = getattr(user, "account", None)  # staff may have none
+    owner = account.pk if account is not None else f"user {user.pk}"
+    with waiting_threads.slots.hold(owner) as is_free:
         if not is_free:
             raise TooMany("Too many of your requests are in progress. Try again in a few seconds.")
         if rate_counters.add("outbound", user.pk) > A_MINUTE:

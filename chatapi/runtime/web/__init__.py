@@ -6,7 +6,9 @@ memory, and no thread. Names, values and order of headers, the path as sent and 
 | module | what it does |
 |---|---|
 | `server.py` | starts, listens, stops; one process, or several that share the port |
-| `connection.py` | one client's connection: parses requests, enforces limits, writes responses |
+| `connection.py` | one client's connection: serves its requests, writes the responses, enforces deadlines |
+| `request_reader.py` | parses requests, within limits of size |
+| `streamed_response.py` | a response that is produced while the client reads it |
 | `received_request.py` | a request with its body, and its WSGI environment |
 | `response_head.py` | the status line and headers of a response |
 | `body_rules.py` | how large a body may be at each kind of URL, and refusals that need no body |

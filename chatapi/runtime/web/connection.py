@@ -1,4 +1,4 @@
-"""One client's connection: parses requests within limits, has Django run them in a thread, writes the responses.
+"""One client's connection: has Django run its requests in threads, writes the responses, and enforces deadlines.
 
 All methods run in the event loop's thread, except those that say "in a thread".
 """
@@ -9,24 +9,19 @@ import logging
 import os
 import socket
 from collections import deque
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
-
-import httptools
 
 from chatapi.runtime.client_address import client_address, is_trusted, normal_address, trusted_networks
 from chatapi.runtime.web import body_rules, response_head
 from chatapi.runtime.web.received_request import ReceivedRequest
+from chatapi.runtime.web.request_reader import RequestReader
+from chatapi.runtime.web.streamed_response import StreamedResponse
 
 if TYPE_CHECKING:
     from chatapi.runtime.web.server import WebServer
 
 log = logging.getLogger(__name__)
 
-# -- limits of a request's head, in bytes, and of its number of headers
-MAX_TARGET = 65_536  # wire contract: whole messages in a query
-MAX_HEAD = 131_072
-MAX_HEADERS = 100
 # -- seconds
 IDLE_SECONDS = 75.0  # between requests; nginx keeps its connections for 60
 HEAD_SECONDS = 20.0  # from a request's first byte to the end of its head
@@ -36,7 +31,6 @@ MIN_RATE = 8_192
 BODY_SECONDS = 600.0  # at most, whatever its size
 LINGER_SECONDS = 5.0  # for which the rest of a refused body is read, so that the client can read the refusal
 LINGER_BYTES = 16 * 1024 * 1024
-STREAM_BLOCK = 262_144  # bytes of a streamed response that a thread produces at a time
 WITHOUT_BODY = ("1", "204", "304")  # starts of the status
 
 INCOMPLETE_BODY = "The body is incomplete."
@@ -45,31 +39,22 @@ INCOMPLETE_BODY = "The body is incomplete."
 class Connection(asyncio.Protocol):
     """A connection is idle, receives a request, is busy with one (queued, in a thread, being written), or lingers."""
 
-    __slots__ = (
-        "address", "body_since", "can_keep", "current", "discarded", "due", "has_head", "head_bytes", "is_busy",
-        "is_checked", "is_checking", "is_eof", "is_from_proxy", "is_lingering", "is_lost",
-        "is_reading_paused", "is_writing_paused", "loop", "parser", "peer", "queue", "rule", "server", "sock", "stream",
-        "transport", "write_since", "written",
-    )  # fmt: skip
-
     def __init__(self, server: "WebServer") -> None:
         self.server = server
         self.loop = server.loop
         self.transport: Any = None
         self.sock: socket.socket | None = None
-        self.parser: Any = httptools.HttpRequestParser(self)
+        self.reader = RequestReader(self)
         self.peer = ("", 0)
         self.address = ""
-        self.current: ReceivedRequest | None = None
         self.queue: deque[ReceivedRequest] = deque()  # complete requests that were sent before a response
-        self.stream: Stream | None = None
-        self.rule = body_rules.PAGE
-        self.has_head = self.is_checked = self.is_checking = False
+        self.stream: StreamedResponse | None = None
+        self.is_checked = self.is_checking = False
         self.is_busy = self.is_lingering = self.is_lost = self.is_eof = False
         self.is_reading_paused = self.is_writing_paused = False
         self.is_from_proxy = False
         self.can_keep = True
-        self.head_bytes = self.discarded = self.written = 0
+        self.discarded = self.written = 0
         self.body_since = self.write_since = 0.0
         self.due = 0.0  # loop time at which the current state ends; 0 while busy
 
@@ -90,10 +75,9 @@ class Connection(asyncio.Protocol):
         self.is_lost = True
         self.sock = None
         self.server.remove(self)
-        for request in (self.current, *self.queue):
-            if request is not None:
-                self.release(request)
-        self.current = None
+        self.reader.drop()
+        for request in self.queue:
+            self.server.release(request)
         self.queue.clear()
         if self.stream is not None:
             self.server.threads.submit(self.address, self.stream.close)
@@ -104,8 +88,8 @@ class Connection(asyncio.Protocol):
         self.is_eof, self.can_keep = True, False
         if self.is_lingering:
             return False
-        if self.current is not None and not self.is_busy:
-            self.refuse(400, INCOMPLETE_BODY)
+        if self.reader.current is not None and not self.is_busy:
+            self.refuse(400, INCOMPLETE_BODY if self.reader.has_head else "The request is incomplete.")
             return True
         return self.is_busy
 
@@ -125,106 +109,23 @@ class Connection(asyncio.Protocol):
             if self.discarded > LINGER_BYTES:
                 self.transport.abort()
             return
-        if not self.has_head:
-            self.head_bytes += len(data)
-            if self.current is None and not self.is_busy:
-                self.due = self.loop.time() + HEAD_SECONDS
-        self.feed(data)
-        request = self.current
-        if request is None or self.is_lingering:
-            return
-        if not self.has_head:
-            if self.head_bytes > MAX_HEAD and not self.is_busy:
-                self.refuse(431, f"The headers are longer than {MAX_HEAD} bytes.")
-        elif not self.is_checked and not self.is_busy:
+        if self.reader.current is None and not self.is_busy:
+            self.due = self.loop.time() + HEAD_SECONDS
+        self.reader.feed(data)
+        is_partial = self.reader.current is not None and self.reader.has_head
+        if is_partial and not (self.is_checked or self.is_busy or self.is_lingering):
             self.check()
 
-    def feed(self, data: bytes) -> None:
-        while True:
-            try:
-                self.parser.feed_data(data)
-                return
-            except httptools.HttpParserUpgrade as upgrade:  # an `Upgrade` header is just a header here
-                data = data[upgrade.args[0] :]
-                self.parser = httptools.HttpRequestParser(self)
-                if not data or self.is_lingering:
-                    return
-            except httptools.HttpParserInvalidMethodError:
-                self.refuse(400, "The request's method is unknown, or the request is not HTTP/1.1.")
-                return
-            except httptools.HttpParserError as error:
-                self.refuse(400, f"The request is not valid HTTP/1.1: {describe(error)}.")
-                return
+    # -- receiving
 
-    # -- the parser's callbacks; they must not raise
-
-    def on_message_begin(self) -> None:
-        self.current = ReceivedRequest()
-        self.has_head = self.is_checked = False
-
-    def on_url(self, target: bytes) -> None:
-        if self.current is not None:
-            self.current.target += target
-
-    def on_header(self, name: bytes, value: bytes | None) -> None:
-        if self.current is not None and not self.has_head:  # afterwards it is a trailer
-            self.current.headers.append((name, value or b""))
-
-    def on_headers_complete(self) -> None:
-        request = self.current
-        if request is None or self.is_lingering:
-            return
-        self.has_head = True
-        request.method = self.parser.get_method().decode("ascii")
-        request.version = self.parser.get_http_version()
-        request.keep_alive = self.parser.should_keep_alive()
-        for name, value in request.headers:
-            lower = name.lower()
-            if lower == b"content-length":
-                request.length = int(value[:19])  # the parser has checked that these are digits
-            elif lower == b"transfer-encoding":
-                request.chunked = True
-            elif lower == b"expect":
-                request.is_expecting_continue = value.lower() == b"100-continue"
-        if len(request.headers) > MAX_HEADERS:
-            self.refuse(431, f"A request may have {MAX_HEADERS} headers.")
-            return
-        if len(request.target) > MAX_TARGET:
-            self.refuse(414, f"The URL is longer than {MAX_TARGET} bytes. Send the arguments in the body.")
-            return
-        if sentence := request.fault():
-            self.refuse(400, sentence)
-            return
-        self.rule = body_rules.rule_for(request.target)
+    def head_received(self) -> None:
+        self.is_checked = False
         self.body_since = self.loop.time()
-        self.due = self.body_since + BODY_SECONDS
-        if request.length > self.rule.max_bytes():
-            self.body_too_long(request)
+        if not self.is_busy:
+            self.due = self.body_since + BODY_SECONDS
 
-    def on_body(self, data: bytes) -> None:
-        request = self.current
-        if request is None or self.is_lingering:
-            return
-        server = self.server
-        if request.size + len(data) > self.rule.max_bytes():
-            request.size += len(data)
-            self.body_too_long(request)
-            return
-        server.memory -= request.counted_memory
-        server.disk -= request.counted_disk
-        request.add(data, to_disk=server.memory > server.MAX_MEMORY)
-        server.memory += request.counted_memory
-        server.disk += request.counted_disk
-        if server.disk > server.MAX_DISK:
-            self.refuse(
-                503, "The server receives too many long requests now. Try again in a minute.", retry=60
-            )
-
-    def on_message_complete(self) -> None:
-        request = self.current
-        if request is None or self.is_lingering:
-            return
-        self.current, self.has_head, self.head_bytes = None, False, 0
+    def take(self, request: ReceivedRequest) -> None:
+        """Serve a complete request, after those that came before it."""
         if self.is_busy or self.is_checking or self.is_writing_paused:
             self.queue.append(request)
             self.pause_reading()
@@ -232,25 +133,16 @@ class Connection(asyncio.Protocol):
         else:
             self.serve(request)
 
-    # -- receiving
-
-    def body_too_long(self, request: ReceivedRequest) -> None:
-        limit = self.rule.max_bytes()
-        if not self.rule.omits_body:
-            self.refuse(413, f"The request is longer than {limit} bytes.")
-            return
-        self.forget(request)
-        request.is_omitted = True
-        request.size = max(request.size, request.length)
+    def take_last(self, request: ReceivedRequest) -> None:
+        """The same; the rest of what the client sends is discarded."""
         request.keep_alive = self.can_keep = False
-        self.current = None
-        self.is_lingering = True  # the rest of the body is discarded
-        self.serve(request)
+        self.is_lingering = True
+        self.take(request)
 
     def check(self) -> None:
         """Ask, without the body, whether the request is refused anyway; the head is complete and the body is not."""
         self.is_checked = True
-        request = self.current
+        request = self.reader.current
         assert request is not None
         self.is_checking = True
         self.pause_reading()
@@ -262,7 +154,7 @@ class Connection(asyncio.Protocol):
         refusal = None
         if not self.is_lost:
             try:
-                refusal = body_rules.check(self.rule, request, self.environ(request))
+                refusal = body_rules.check(self.reader.rule, request, self.environ(request))
             except Exception:
                 log.exception("A request could not be checked before its body was read")
         self.loop.call_soon_threadsafe(self.checked, request, refusal)
@@ -291,15 +183,11 @@ class Connection(asyncio.Protocol):
     def end_with(self, response: bytes) -> None:
         if self.is_lost or self.is_lingering:
             return
-        if self.current is not None:
-            self.release(self.current)
-            self.current = None
+        self.reader.drop()
         self.can_keep = False
         self.is_lingering = True
-        if (
-            self.is_busy or self.queue
-        ):  # the responses to earlier requests come first; this one is not awaited
-            return
+        if self.is_busy or self.queue:
+            return  # the responses to earlier requests come first, and then the end
         self.transport.write(response)
         self.linger()
 
@@ -321,16 +209,6 @@ class Connection(asyncio.Protocol):
         if self.is_reading_paused and not self.is_lost:
             self.is_reading_paused = False
             self.transport.resume_reading()
-
-    def forget(self, request: ReceivedRequest) -> None:
-        """Take the body out of the server's sums."""
-        self.server.memory -= request.counted_memory
-        self.server.disk -= request.counted_disk
-        request.is_counted = False
-
-    def release(self, request: ReceivedRequest) -> None:
-        self.forget(request)
-        request.discard_body()
 
     # -- serving
 
@@ -361,7 +239,7 @@ class Connection(asyncio.Protocol):
             self.linger()
             return
         self.resume_reading()
-        if self.current is None:
+        if self.reader.current is None:
             self.due = self.loop.time() + IDLE_SECONDS
 
     def environ(self, request: ReceivedRequest) -> dict[str, Any]:
@@ -374,6 +252,7 @@ class Connection(asyncio.Protocol):
             return
         environ = self.environ(request)
         environ["wsgi.input"] = request.open_body()
+        environ["chatapi.waited"] = request.waited
         begun: list[tuple[str, list[tuple[str, str]]]] = []
         try:
             response = self.server.application(environ, lambda *given: begun.append((given[0], given[1])))
@@ -384,7 +263,7 @@ class Connection(asyncio.Protocol):
                 chunked = request.version == "1.1" and not response.has_header("Content-Length")
                 keep = keep and (chunked or request.version == "1.1")
                 top = response_head.head(status, headers, close=not keep, length=None, chunked=chunked)
-                stream = Stream(self, response, top, chunked=chunked, keep=keep)
+                stream = StreamedResponse(self, response, top, chunked=chunked, keep=keep)
                 self.loop.call_soon_threadsafe(self.start_stream, request, stream)
                 return
             body = b"" if response.streaming else response.content
@@ -394,6 +273,10 @@ class Connection(asyncio.Protocol):
             data = response_head.head(status, headers, close=not keep, length=length, chunked=False)
             if not bare:
                 data += body
+            repeat = getattr(response, "repeat", None)
+            if repeat is not None and not request.size:
+                self.loop.call_soon_threadsafe(self.wait, request, repeat, data, keep)
+                return
             if keep and not delay and self.send_now(request, data):
                 return
             self.loop.call_soon_threadsafe(self.respond, request, data, keep, delay)
@@ -402,6 +285,19 @@ class Connection(asyncio.Protocol):
             self.loop.call_soon_threadsafe(
                 self.respond, request, response_head.refusal(500, "Internal error."), False
             )
+
+    def wait(self, request: ReceivedRequest, repeat: Any, data: bytes, keep: bool) -> None:
+        """Serve the request again later (instances/limits/waiting_calls.py), or send its response if too many wait."""
+        if self.is_lost or self.server.is_stopping or not self.server.waiting.acquire(repeat.owner):
+            self.respond(request, data, keep)
+        else:
+            since = self.loop.time()
+            self.loop.call_later(repeat.after, self.serve_again, request, repeat.owner, since)
+
+    def serve_again(self, request: ReceivedRequest, owner: Any, since: float) -> None:
+        self.server.waiting.release(owner)
+        request.waited += self.loop.time() - since
+        self.serve(request)
 
     def send_now(self, request: ReceivedRequest, data: bytes) -> bool:
         """In a thread: send the response without waking the event loop; returns whether it was sent.
@@ -431,10 +327,10 @@ class Connection(asyncio.Protocol):
 
     def respond(self, request: ReceivedRequest, data: bytes, keep: bool, delay: float = 0.0) -> None:
         if delay and not self.is_lost and not self.server.is_stopping:
-            self.release(request)
+            self.server.release(request)
             self.loop.call_later(delay, self.respond, ReceivedRequest(), data, keep)
             return
-        self.release(request)
+        self.server.release(request)
         if self.is_lost:
             return
         self.is_busy = False
@@ -448,8 +344,8 @@ class Connection(asyncio.Protocol):
         self.written += len(data)
         self.transport.write(data)
 
-    def start_stream(self, request: ReceivedRequest, stream: "Stream") -> None:
-        self.release(request)
+    def start_stream(self, request: ReceivedRequest, stream: StreamedResponse) -> None:
+        self.server.release(request)
         if self.is_lost:
             self.server.threads.submit(self.address, stream.close)
             return
@@ -472,13 +368,13 @@ class Connection(asyncio.Protocol):
             if now - self.write_since > GRACE_SECONDS + (self.written - left) / MIN_RATE:
                 self.transport.abort()  # the client does not read its response
             return
-        if not self.due or self.is_checking:
+        if not self.due or self.is_busy or self.is_checking:
             return
-        if self.has_head and self.current is not None and not self.is_lingering:
-            if now > min(self.due, self.body_since + GRACE_SECONDS + self.current.size / MIN_RATE):
+        if self.reader.has_head and self.reader.current is not None and not self.is_lingering:
+            if now > min(self.due, self.body_since + GRACE_SECONDS + self.reader.current.size / MIN_RATE):
                 self.refuse(408, "The body was sent too slowly.")
         elif now > self.due:
-            if self.is_lingering or self.current is None:
+            if self.is_lingering or self.reader.current is None:
                 self.transport.close() if not self.is_lingering else self.transport.abort()
             else:
                 self.refuse(408, "The request was sent too slowly.")
@@ -486,75 +382,5 @@ class Connection(asyncio.Protocol):
     def stop(self) -> None:
         """End the connection as soon as nothing is left to respond to."""
         self.can_keep = False
-        if not self.is_busy and not self.is_checking and not self.queue and self.current is None:
+        if not self.is_busy and not self.is_checking and not self.queue and self.reader.current is None:
             self.transport.close()
-
-
-class Stream:
-    """A streamed response. A thread produces blocks while the client reads them; no thread waits for the client."""
-
-    def __init__(
-        self, connection: Connection, response: Any, head: bytes, *, chunked: bool, keep: bool
-    ) -> None:
-        self.connection = connection
-        self.response = response
-        self.head = head
-        self.chunked = chunked
-        self.keep = keep
-        self.blocks: Iterator[bytes] = iter(response)
-        self.is_running = False
-
-    def continue_if_idle(self) -> None:
-        if not self.is_running and not self.connection.is_writing_paused:
-            self.is_running = True
-            self.connection.server.threads.submit(self.connection.address, self.produce)
-
-    def produce(self) -> None:
-        """In a thread: the next blocks."""
-        parts: list[bytes] = []
-        size, is_last, failed = 0, False, False
-        try:
-            while size < STREAM_BLOCK:
-                block = next(self.blocks, None)
-                if block is None:
-                    is_last = True
-                    break
-                if block:
-                    parts.append(b"%x\r\n%b\r\n" % (len(block), block) if self.chunked else block)
-                    size += len(block)
-        except Exception:
-            failed = True
-            log.exception("A streamed response failed")
-        if is_last and self.chunked:
-            parts.append(b"0\r\n\r\n")
-        if is_last or failed:
-            self.close()
-        self.connection.loop.call_soon_threadsafe(self.produced, b"".join(parts), is_last, failed)
-
-    def produced(self, data: bytes, is_last: bool, failed: bool) -> None:
-        self.is_running = False
-        connection = self.connection
-        if connection.is_lost:
-            if not (is_last or failed):
-                connection.server.threads.submit(connection.address, self.close)
-            return
-        connection.write(data)
-        if failed:
-            connection.transport.abort()  # the client must not take it for complete
-        elif is_last:
-            connection.end_stream(self.keep)
-        else:
-            self.continue_if_idle()
-
-    def close(self) -> None:
-        """In a thread. May be called twice."""
-        try:
-            self.response.close()
-        except Exception:
-            log.exception("A streamed response could not be closed")
-
-
-def describe(error: Exception) -> str:
-    """The parser's words, without the request's bytes."""
-    text = str(error.args[0]) if error.args else type(error).__name__
-    return text.partition(":")[0][:100]

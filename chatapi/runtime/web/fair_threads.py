@@ -16,12 +16,13 @@ class FairThreads:
     """
 
     def __init__(self, threads: int, per_owner: int, name: str) -> None:
+        self.number = threads
         self.per_owner = per_owner
         self._lock = threading.Lock()
         self._next: OrderedDict[str, deque[Job]] = OrderedDict()  # by owner, in the order of their turns
         self._active: dict[str, int] = {}  # jobs of an owner that run or are in _next
         self._waiting: dict[str, deque[Job]] = {}  # jobs over `per_owner`
-        self._ready: SimpleQueue[bool] = SimpleQueue()  # one True for each job in _next
+        self._ready: SimpleQueue[bool] = SimpleQueue()  # True for each job in _next; False ends a thread
         for number in range(threads):
             threading.Thread(target=self._run, name=f"{name}-{number + 1}", daemon=True).start()
 
@@ -35,6 +36,11 @@ class FairThreads:
             self._active[owner] = active + 1
             self._enqueue(owner, job)
         self._ready.put(True)
+
+    def stop(self) -> None:
+        """End the threads after the jobs that are next in line."""
+        for _ in range(self.number):
+            self._ready.put(False)
 
     def _enqueue(self, owner: str, job: Job) -> None:
         jobs = self._next.get(owner)

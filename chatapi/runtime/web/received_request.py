@@ -10,7 +10,7 @@ IN_MEMORY = 1_000_000  # bytes of one body; a longer one is kept in a temporary 
 UNCOUNTED = 16_384  # bytes: up to this length a body does not count in the server's sum of memory
 
 # How often a header may be sent: a second one would mean two requests to two parsers, or two hosts.
-SINGLE = frozenset((b"host", b"content-length", b"content-type", b"authorization"))
+SINGLE = frozenset((b"host", b"content-length", b"content-type", b"authorization", b"transfer-encoding"))
 
 
 class ReceivedRequest:
@@ -24,7 +24,7 @@ class ReceivedRequest:
 
     __slots__ = (
         "_body", "_file", "chunked", "headers", "is_counted", "is_expecting_continue", "is_omitted", "keep_alive",
-        "length", "method", "size", "target", "version",
+        "length", "method", "size", "target", "version", "waited",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -39,6 +39,7 @@ class ReceivedRequest:
         self.size = 0
         self.is_counted = False
         self.is_omitted = False
+        self.waited = 0.0
         self._body: list[bytes] = []
         self._file: IO[bytes] | None = None
 
@@ -86,12 +87,14 @@ class ReceivedRequest:
     def fault(self) -> str:
         """What is wrong with the head, as a sentence; empty if nothing is."""
         seen: set[bytes] = set()
-        for name, _ in self.headers:
+        for name, value in self.headers:
             lower = name.lower()
             if lower in SINGLE:
                 if lower in seen:
                     return f"The header {lower.decode()} was sent more than once."
                 seen.add(lower)
+                if lower == b"transfer-encoding" and value.lower() != b"chunked":
+                    return "The only transfer coding is chunked."
         if b"host" not in seen and self.version == "1.1":
             return "The header host is missing."
         target = self.target.lower()

@@ -1,19 +1,27 @@
 """Starts the web server, and stops it on SIGTERM: what is being served is finished."""
 
 import asyncio
+import logging
+import os
 import resource
 import signal
 import socket
+import sys
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import uvloop
 
-from chatapi.runtime.processes import end_with_parent, restore_signals
+from chatapi.runtime.processes import Part, end_with_parent, restore_signals, start
 from chatapi.runtime.web.connection import Connection
 from chatapi.runtime.web.fair_threads import FairThreads
 from chatapi.runtime.web.received_request import ReceivedRequest
+from instances.limits.thread_slots import ThreadSlots
+
+log = logging.getLogger(__name__)
 
 THREADS = 40  # simultaneous requests; each may hold a database connection
 THREADS_PER_CLIENT = 30
@@ -21,6 +29,10 @@ HEALTH_THREADS = 2  # for HEALTH_PATHS alone: they respond while all others are 
 HEALTH_PATHS = (b"/healthz", b"/readyz", b"/metrics")
 BACKLOG = 1024  # connections that the kernel accepts before we do
 MAX_CONNECTIONS = 8192
+MAX_CONNECTIONS_PER_ADDRESS = 2048  # except those of a trusted proxy
+# Calls that wait in the event loop and are served again and again. Their owners are accounts.
+MAX_WAITING = 200
+MAX_WAITING_PER_OWNER = 20
 STOP_SECONDS = 8.0  # of the 12 in which all processes must end
 LISTEN_FD = "CHATAPI_LISTEN_FD"  # environment of one of several processes: the socket that they share
 
@@ -38,9 +50,12 @@ class WebServer:
         self.loop = loop
         self.is_multiprocess = is_multiprocess
         self.is_stopping = False
+        self.stopped = asyncio.Event()
         self.address = ("localhost", 0)
         self.memory = self.disk = 0
         self.connections: dict[Connection, None] = {}
+        self.by_peer: Counter[str] = Counter()
+        self.waiting = ThreadSlots(MAX_WAITING, MAX_WAITING_PER_OWNER)
         self.threads = FairThreads(THREADS, THREADS_PER_CLIENT, "web")
         self.health_threads = FairThreads(HEALTH_THREADS, HEALTH_THREADS, "health")
 
@@ -49,11 +64,27 @@ class WebServer:
 
     def add(self, connection: Connection) -> None:
         self.connections[connection] = None
+        self.by_peer[connection.peer[0]] += 1
         if len(self.connections) > MAX_CONNECTIONS:
             self.make_room()
+        elif not connection.is_from_proxy and self.by_peer[connection.peer[0]] > MAX_CONNECTIONS_PER_ADDRESS:
+            connection.transport.abort()
 
     def remove(self, connection: Connection) -> None:
-        self.connections.pop(connection, None)
+        del self.connections[connection]
+        self.by_peer[connection.peer[0]] -= 1
+        if not self.by_peer[connection.peer[0]]:
+            del self.by_peer[connection.peer[0]]
+
+    def forget(self, request: ReceivedRequest) -> None:
+        """Take the request's body out of the sums."""
+        self.memory -= request.counted_memory
+        self.disk -= request.counted_disk
+        request.is_counted = False
+
+    def release(self, request: ReceivedRequest) -> None:
+        self.forget(request)
+        request.discard_body()
 
     def make_room(self) -> None:
         """Close the oldest connection that is not being served."""
@@ -69,22 +100,24 @@ class WebServer:
         self.loop.call_later(1.0, self.sweep)
 
     async def serve(self, listening: socket.socket) -> None:
-        """Serve until SIGTERM or SIGINT, then finish what is being served, for at most STOP_SECONDS."""
-        stopped = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self.loop.add_signal_handler(number, stopped.set)
+        """Serve until `stop` is called, then finish what is being served, for at most STOP_SECONDS."""
         name = listening.getsockname()
         self.address = (str(name[0]), int(name[1]))
         server = await self.loop.create_server(lambda: Connection(self), sock=listening, backlog=BACKLOG)
         self.sweep()
-        await stopped.wait()
-        self.is_stopping = True
+        await self.stopped.wait()
         server.close()
         until = time.monotonic() + STOP_SECONDS
         for connection in list(self.connections):
             connection.stop()
         while self.connections and time.monotonic() < until:
             await asyncio.sleep(0.02)
+        self.threads.stop()
+        self.health_threads.stop()
+
+    def stop(self) -> None:
+        self.is_stopping = True
+        self.stopped.set()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -102,19 +135,49 @@ def allow_many_files() -> None:
 
 
 def main() -> None:
+    """Run the web server: in this process, or in WEB_PROCESSES others that share its socket."""
     restore_signals()
     end_with_parent()
     from django.conf import settings
 
     allow_many_files()
-    listening = listen(settings.HOST, settings.PORT)
-    run(listening, is_multiprocess=False)
+    if shared := os.environ.pop(LISTEN_FD, ""):
+        run(socket.socket(fileno=int(shared)), is_multiprocess=True)
+    elif settings.WEB_PROCESSES > 1:
+        supervise(listen(settings.HOST, settings.PORT), settings.WEB_PROCESSES)
+    else:
+        run(listen(settings.HOST, settings.PORT), is_multiprocess=False)
 
 
 def run(listening: socket.socket, *, is_multiprocess: bool) -> None:
+    """Serve the socket in this process until SIGTERM."""
     from chatapi.wsgi import application
 
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     server = WebServer(application, loop, is_multiprocess=is_multiprocess)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, server.stop)
     loop.run_until_complete(server.serve(listening))
+
+
+def supervise(listening: socket.socket, processes: int) -> None:
+    """Run so many processes that share the socket, and restart those that end, until SIGTERM."""
+    command = [sys.executable, "-m", "chatapi.runtime.web"]
+    number = listening.fileno()
+    parts = [
+        Part("A web process", lambda: start(command, pass_fds=[number], **{LISTEN_FD: str(number)}))
+        for _ in range(processes)
+    ]
+    stopped = threading.Event()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, lambda *_: stopped.set())
+    while not stopped.is_set():
+        for part in parts:
+            part.restart_if_ended(log.warning)
+        stopped.wait(0.2)
+    for part in parts:
+        part.terminate()
+    deadline = time.monotonic() + STOP_SECONDS + 1
+    for part in parts:
+        part.wait(deadline)

@@ -1,7 +1,5 @@
 """A chat as its contacts see it."""
 
-import time
-
 from django.utils import timezone
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import exceptions
@@ -19,15 +17,8 @@ from instances.api.sandbox.chat_serializers import (
 )
 from instances.api.sandbox.examples import CHAT_ID, GROUP, response_example
 from instances.api.sandbox.requests import get_chat, get_sandbox, message_json, validate
-from instances.limits.thread_slots import ThreadSlots
+from instances.limits import waiting_calls
 from instances.models import Ack, Instance, Message
-
-# A waiting call holds one of the web server's 40 threads (chatapi/runtime/web.py). Further calls do not wait.
-WAITING_CALLS = ThreadSlots(10)
-
-
-POLL_INTERVAL = 0.1  # s between two queries for a new message
-
 
 REPLY = {
     **schema.MESSAGE,
@@ -69,7 +60,7 @@ class ChatMessagesView(APIView):
         summary="Read a chat's messages as its contacts see them",
         description="Messages of the instance appear once they are delivered, and disappear when they are deleted. "
         "With `wait`, the response is delayed until there is a message, so that a test can read its bot's reply. At "
-        "most 10 calls wait at a time; further ones respond immediately.",
+        "most 20 calls of an account wait at a time; further ones respond immediately.",
         parameters=[
             schema.INSTANCE_ID,
             CHAT_ID,
@@ -97,18 +88,14 @@ class ChatMessagesView(APIView):
             raise exceptions.NotFound(f"{error}.") from None
         after, limit = query["after"], query["limit"]
         messages = visible_messages(instance, where, after, limit)
-        if not messages and query["wait"] and WAITING_CALLS.acquire(instance.pk):
-            try:
-                until = time.monotonic() + query["wait"]
-                while not messages and time.monotonic() < until:
-                    time.sleep(POLL_INTERVAL)
-                    messages = visible_messages(instance, where, after, limit)
-            finally:
-                WAITING_CALLS.release(instance.pk)
         last = messages[-1].number if messages else after
-        return Response(
+        response = Response(
             {"messages": [message_json(message) for message in messages], "lastMessageNumber": last}
         )
+        if not messages:
+            repeat = waiting_calls.repeat(request, query["wait"], instance.owner_id)
+            response.repeat = repeat  # type: ignore[attr-defined]  # for the web server
+        return response
 
 
 def visible_messages(instance: Instance, chat_id: str, after: int, limit: int) -> list[Message]:

@@ -1,24 +1,18 @@
 """The sandbox's contacts, groups and chats over REST, as a CI job uses them."""
 
 import json
-import threading
-import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.db import connection
 
 from hooks.models import Hook, Kind
 from instances.actions.sending.accept import send_message
-from instances.api.sandbox import chat_views
 from instances.channels.sandbox.actions.receipts import acknowledge_as_contact
 from instances.commands import ReadChat, ShowActivity
-from instances.limits.thread_slots import ThreadSlots
 from instances.models import Ack, Chat, SandboxContact
 from instances.sending import channel_commands
 from instances.sending.outgoing import send_due
-from tests.instances.api.conftest import ApiClient, create_account
+from tests.instances.api.conftest import ApiClient
 
 ANN, BEN = "17680561234@c.us", "4915112345678@c.us"
 ANY_CONTACT = {
@@ -225,34 +219,3 @@ def test_a_chat_shows_what_its_contact_has_got(alice: ApiClient) -> None:
 def test_a_wrong_question_names_the_parameter(alice: ApiClient, query: str, field: str) -> None:
     status, answer = alice.get(f"{alice.home}sandbox/chats/{ANN}/messages/?{query}")
     assert (status, list(answer["fields"])) == (400, [field])
-
-
-@pytest.fixture
-def committed(transactional_db: None) -> Iterator[ApiClient]:
-    yield create_account("alice")
-
-
-def test_who_waits_gets_the_answer_as_soon_as_it_is_there(committed: ApiClient) -> None:
-    answers: list[Any] = []
-
-    def wait() -> None:
-        try:
-            answers.append(chat(committed, "messages/?wait=10"))
-        finally:
-            connection.close()
-
-    waiting = threading.Thread(target=wait)
-    waiting.start()
-    time.sleep(0.3)
-    send_message(committed.instance, chat_id=ANN, body="here I am")
-    send_due()
-    waiting.join(5)
-    [answer] = answers
-    assert [message["body"] for message in answer["messages"]] == ["here I am"]
-
-
-def test_no_more_than_ten_wait_at_a_time(alice: ApiClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chat_views, "WAITING_CALLS", ThreadSlots(1))
-    monkeypatch.setattr(chat_views.time, "sleep", lambda seconds: pytest.fail("it waited"))
-    chat_views.WAITING_CALLS.acquire(0)
-    assert chat(alice, "messages/?wait=10")["messages"] == []

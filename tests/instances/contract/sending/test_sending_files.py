@@ -13,6 +13,7 @@ from django.test import Client
 from hooks.models import Hook, Kind
 from instances.actions import media as media_actions
 from instances.actions.messages import receive_message
+from instances.limits import waiting_threads
 from instances.media import fetch
 from instances.models import Instance, Media, Message, OutgoingMessage, OutgoingQueue
 from instances.sending import outgoing
@@ -324,10 +325,11 @@ def test_a_file_longer_than_the_limit_is_refused_however_it_comes(
     )
 
 
-def test_too_many_fetches_of_one_instance_at_once_are_refused(
+def test_too_many_fetches_of_one_account_at_once_are_refused(
     post: Call, files: Receiver, instance: Instance
 ) -> None:
-    seats = [fetch.fetch_slot(instance.pk) for _ in range(fetch.MAX_FETCHES_PER_INSTANCE)]
+    limit = waiting_threads.MAX_WAITING_PER_ACCOUNT
+    seats = [fetch.fetch_slot(instance.owner_id) for _ in range(limit)]
     for seat in seats:
         seat.__enter__()
     try:
