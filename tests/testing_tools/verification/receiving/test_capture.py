@@ -81,7 +81,7 @@ def test_the_owners_session_is_not_captured(client, alices_bin):
 
 def test_the_owners_session_is_not_captured_from_a_second_cookie_header(client, alices_bin):
     client.get(f"/bin/{alices_bin.key}", HTTP_COOKIE="a=1;sessionid=secret;b=2")
-    assert ["cookie", "a=1; b=2"] in Capture.objects.get().headers
+    assert ["cookie", "a=1;b=2"] in Capture.objects.get().headers
 
 
 def test_the_servers_own_environment_is_not_captured(client, alices_bin, monkeypatch):
