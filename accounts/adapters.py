@@ -17,10 +17,12 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.urls import reverse
 
+from accounts import lockouts
 from accounts.actions import registration
 from accounts.actions.users import open_account, record_own_change
 from accounts.audit import AuditAction
 from accounts.email_addresses import normal_address
+from accounts.guessing import count_password_attempt, report_wrong_password
 from accounts.models import User
 
 
@@ -66,8 +68,7 @@ class AccountAdapter(DefaultAccountAdapter):
         "email_taken": "An account with this address already exists. Sign in, or reset its password.",
         "enter_current_password": "The password is wrong.",
         "incorrect_password": "The password is wrong.",
-        "too_many_login_attempts": "Too many failed sign-ins for this address. Wait five minutes and try again, "
-        "or reset the password.",
+        "too_many_login_attempts": "Too many failed sign-ins from your IP address. Wait a minute, then try again.",
         "unverified_primary_email": "Confirm this address before you make it the main address.",
         "rate_limited": "Too many attempts. Wait a minute, then try again.",
     }
@@ -76,10 +77,21 @@ class AccountAdapter(DefaultAccountAdapter):
         """For every form that takes an address: sign-up, reset, and those of the account."""
         return normal_address(super().clean_email(email))
 
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Count the attempt, before the password is examined. Raises ValidationError during a pause."""
+        super().pre_authenticate(request, **credentials)
+        count_password_attempt(str(credentials.get("email", "")))
+
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        report_wrong_password(str(credentials.get("email", "")), self.get_client_ip(request))
+
     def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
         if "email" in credentials:
             credentials["email"] = normal_address(str(credentials["email"]))
-        return super().authenticate(request, **credentials)
+        user = super().authenticate(request, **credentials)
+        if user is not None:
+            lockouts.clear(lockouts.PASSWORD, str(credentials.get("email", "")))
+        return user
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """For every view of allauth that creates a user; the form then requires the invited address."""
@@ -117,6 +129,11 @@ class AccountAdapter(DefaultAccountAdapter):
         """
         if isinstance(user, User) and template_prefix in RECORDED_CHANGES:
             record_change(user, RECORDED_CHANGES[template_prefix], context or {})
+
+    def _delete_login_attempts_cached_email(self, request: HttpRequest, **credentials: Any) -> None:
+        """Called after a password reset: the user may sign in at once."""
+        lockouts.clear(lockouts.PASSWORD, normal_address(str(credentials.get("email", ""))))
+        super()._delete_login_attempts_cached_email(request, **credentials)
 
     def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         return normal_address(str(credentials.get("email", "")))

@@ -2,15 +2,44 @@
 
 from typing import Any
 
+from allauth.account.adapter import get_adapter
+from allauth.core import context
+from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
 from django import forms
 
+from accounts import lockouts
 from accounts.email_addresses import normal_address
+from accounts.guessing import count_code_attempt, report_wrong_code
 from accounts.models import Role, User
 
 ABOUT_ROLES = {
     Role.VIEWER: "Can see everything except tokens and signing secrets. Cannot change anything.",
     Role.MANAGER: "Can use the instances as you can: create and change them, send, simulate, verify.",
 }
+
+
+class CountsCodes:
+    """Counts wrong codes per user, whatever browser or IP address they come from."""
+
+    user: User
+
+    def clean_code(self) -> str:
+        count_code_attempt(self.user)
+        try:
+            code: str = super().clean_code()  # type: ignore[misc]
+        except forms.ValidationError:
+            report_wrong_code(self.user, get_adapter().get_client_ip(context.request))
+            raise
+        lockouts.clear(lockouts.SECOND_FACTOR, str(self.user.pk))
+        return code
+
+
+class SecondFactorForm(CountsCodes, AuthenticateForm):
+    """Asks for a code after the password."""
+
+
+class SecondFactorAgainForm(CountsCodes, ReauthenticateForm):
+    """Asks a signed-in user for a code again."""
 
 
 class AccountNameForm(forms.Form):

@@ -186,6 +186,11 @@ else:
 DATABASES["default"] |= {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
 # For a server that accepts connections and never responds. 10 s is enough for a busy machine.
 DATABASES["default"]["OPTIONS"] = {"connect_timeout": 10} | DATABASES["default"].get("OPTIONS", {})
+# Limits count in the cache `default`, so it is shared and forgets nothing. The cluster's own statistics are not.
+CACHES = {
+    "default": {"BACKEND": "accounts.shared_cache.SharedCache"},
+    "process": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # -- users, sign-in and mail
@@ -247,6 +252,20 @@ ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_REAUTHENTICATION_REQUIRED = True  # also to change e-mail addresses; see accounts/reauthentication.py
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 300  # seconds
 ALLAUTH_TRUSTED_PROXY_COUNT = 0  # REMOTE_ADDR is the client's address already (runtime/client_address.py)
+# Per client's IP address (ip), signed-in user (user) and e-mail address (key); several rates all apply. Wrong passwords
+# and codes are also counted per account, with growing pauses (accounts/lockouts.py). allauth's other limits are kept.
+ACCOUNT_RATE_LIMITS = {
+    "login_failed": "10/m/ip",
+    "change_password": "5/m/user,30/d/user",
+    "reset_password": "20/m/ip,3/15m/key,10/d/key",  # each sends a mail
+    "confirm_email": "1/3m/key,10/d/key",  # each sends a mail
+    "signup": None,  # counted by accounts/views/sign_up.py, outside its transaction
+    "sign_up": "20/m/ip,200/d/ip",
+}
+MFA_FORMS = {
+    "authenticate": "accounts.forms.SecondFactorForm",
+    "reauthenticate": "accounts.forms.SecondFactorAgainForm",
+}
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "Chat API"
 MFA_ALLOW_UNVERIFIED_EMAIL = not EMAIL_URL  # without mail an address cannot be verified
@@ -270,6 +289,7 @@ Q_CLUSTER = {
     "poll": 0.5,
     "guard_cycle": 1,
     "label": "Background tasks",
+    "cache": "process",  # statistics of the cluster, written every second
 }
 # `manage.py worker` calls these every 2 s. Each queues its long task if it is missing, and returns whether it runs.
 WORKER_HEALTH_CHECKS = [
@@ -288,6 +308,7 @@ SCHEDULES = {
     "hooks of deleted instances": ("hooks.maintenance.deleted_instances.drop", 60),
     "old statuses": ("instances.tasks.drop_old_statuses", 60),
     "old captures": ("testing_tools.verification.actions.captures.delete_expired_captures", 60),
+    "old counts": ("accounts.lockouts.delete_expired", 60),
     "old files": ("instances.actions.media.drop_old", 60),
 }
 

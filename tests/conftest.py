@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from chatapi.runtime.postgres import server as postgres_server
-from instances.limits import rate_counters
+from instances.limits import login_throttle, rate_counters
 from tests.product import READY_SECONDS, Product
 from tests.sessions import remember_password
 
@@ -104,5 +104,6 @@ def forced_logins_count_as_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_counted_yet() -> None:
-    """Resets the rate counters, so no test uses up the calls of the next one's minute."""
+    """Resets the counts outside the database, so no test uses up the calls of the next one's minute."""
     rate_counters.reset()
+    login_throttle.reset()

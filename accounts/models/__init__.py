@@ -6,6 +6,7 @@ Writes go through accounts/actions/; reads that a user sees start from `visible_
 from accounts.audit import AuditEntry
 from accounts.models.accounts import Account, AccountQuerySet
 from accounts.models.keys import KEY_PREFIX_LENGTH, AccountKey, key_digest
+from accounts.models.lockouts import Lockout, SharedValue
 from accounts.models.members import Invitation, Member, Role
 from accounts.models.payments import Payment
 from accounts.models.users import User
@@ -17,9 +18,11 @@ __all__ = [
     "AccountQuerySet",
     "AuditEntry",
     "Invitation",
+    "Lockout",
     "Member",
     "Payment",
     "Role",
+    "SharedValue",
     "User",
     "key_digest",
 ]

@@ -3,6 +3,7 @@
 import hashlib
 
 from allauth.account.views import signup
+from allauth.core import ratelimit
 from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
 
@@ -19,6 +20,9 @@ def sign_up(request: HttpRequest) -> HttpResponse:
     """
     if request.method != "POST":
         return signup(request)
+    # Outside the transaction, which may be rolled back, and in which equal addresses would wait for each other.
+    if refusal := ratelimit.consume_or_429(request, action="sign_up"):
+        return refusal
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", [LOCK, lock_key(request)])

@@ -111,10 +111,10 @@ def with_client_address(application: Application) -> Application:
 def set_client_address(environ: Environ, trusted: tuple[Network, ...]) -> None:
     """Set REMOTE_ADDR to the client's IP address; environ[PEER] keeps that of the connection.
 
-    Unless a trusted proxy is connected, the forwarding headers are moved to environ[REMOVED].
+    Unless a trusted proxy is connected, the forwarding headers are moved to environ[REMOVED]. A second call changes
+    nothing.
     """
-    peer = environ.get("REMOTE_ADDR", "")
-    environ[PEER] = peer
+    peer = environ.setdefault(PEER, environ.get("REMOTE_ADDR", ""))
     address = normal_address(peer)
     is_proxy = address is not None and is_trusted(address, trusted)
     forged = () if is_proxy else [name for name in FORWARDING_HEADERS if name in environ]

@@ -2,8 +2,9 @@
 
 The counters are in a file that the processes map into their memory: 2 µs a count, no database, no lock between
 processes. Each key has one cell in each of ROWS rows, and its count is the smallest of them, because two keys that
-share one cell rarely share the other (a count-min sketch). A cell contains its period, so cells need no reset. If two
-processes count in the same microsecond, one count may be lost; that is acceptable for limits.
+share one cell rarely share the other (a count-min sketch). A cell contains its period, so cells need no reset, and each
+length of a period has a file: keys with another period would reset each other's cells. If two processes count in the
+same microsecond, one count may be lost; that is acceptable for limits.
 """
 
 import hashlib
@@ -22,14 +23,14 @@ COUNT_BITS = 32
 _COUNT = (1 << COUNT_BITS) - 1
 
 _lock = threading.Lock()
-_table: "memoryview[int] | None" = None
+_tables: "dict[int, memoryview[int]]" = {}  # by the period in seconds
 
 
 def add(kind: str, key: object, by: int = 1, *, period: int = MINUTE) -> int:
     """Add to the count of this minute and return it; `period` in seconds."""
     current = current_period(period)
     with _lock:
-        table = _table if _table is not None else open_table()
+        table = table_of(period)
         counts = []
         for cell in cells(kind, key):
             held = table[cell]
@@ -43,7 +44,7 @@ def count(kind: str, key: object, *, period: int = MINUTE) -> int:
     """Returns the count of this minute."""
     current = current_period(period)
     with _lock:
-        table = _table if _table is not None else open_table()
+        table = table_of(period)
         held = [table[cell] for cell in cells(kind, key)]
     return min(one & _COUNT if one >> COUNT_BITS == current else 0 for one in held)
 
@@ -54,10 +55,11 @@ def seconds_left(period: int = MINUTE) -> int:
 
 
 def reset() -> None:
-    """Set all counts to 0, in every process."""
+    """Set the counts of each minute, and of the other periods that this process has used, to 0, in every process."""
     with _lock:
-        table = _table if _table is not None else open_table()
-        table[:] = memoryview(bytes(table.nbytes)).cast("Q")
+        for period in {MINUTE, *_tables}:
+            table = table_of(period)
+            table[:] = memoryview(bytes(table.nbytes)).cast("Q")
 
 
 def current_period(period: int = MINUTE) -> int:
@@ -70,12 +72,18 @@ def cells(kind: str, key: object) -> list[int]:
     return [row * CELLS + int.from_bytes(digest[4 * row : 4 * row + 4]) % CELLS for row in range(ROWS)]
 
 
-def open_table() -> "memoryview[int]":
+def table_of(period: int) -> "memoryview[int]":
+    """Returns the table of this period; maps it into memory at first use. The caller holds the lock."""
+    if period not in _tables:
+        _tables[period] = open_table("counters" if period == MINUTE else f"counters-{period}")
+    return _tables[period]
+
+
+def open_table(name: str) -> "memoryview[int]":
     """Map the table into memory; only in this process's memory if DATA_DIR is not writable."""
-    global _table
     size = ROWS * CELLS * 8
     try:
-        file = os.open(Path(settings.DATA_DIR) / "counters", os.O_RDWR | os.O_CREAT, 0o600)
+        file = os.open(Path(settings.DATA_DIR) / name, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             if os.fstat(file).st_size != size:
                 os.ftruncate(file, size)
@@ -84,5 +92,4 @@ def open_table() -> "memoryview[int]":
             os.close(file)
     except OSError:
         memory = mmap.mmap(-1, size)
-    _table = memoryview(memory).cast("Q")
-    return _table
+    return memoryview(memory).cast("Q")

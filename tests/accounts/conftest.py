@@ -1,18 +1,9 @@
-"""Alice and Dora, who have signed up. The counter of sign-in attempts is empty at the start of a test.
-
-allauth keeps its counts of attempts in the cache of the process.
-"""
+"""Alice and Dora, who have signed up. Attempts are counted in the database, so each test starts with none."""
 
 import pytest
-from django.core.cache import cache
 
 from accounts.actions.users import sign_up
 from accounts.models import Account, User
-
-
-@pytest.fixture(autouse=True)
-def no_counted_attempts() -> None:
-    cache.clear()
 
 
 @pytest.fixture

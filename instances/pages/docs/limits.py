@@ -110,7 +110,7 @@ def list_limits() -> list[Limit]:
         ("Calls per account key", f"{settings.CONTRACT_ACCOUNT_CALLS_PER_MINUTE:,} a minute"),
         (
             "Wrong tokens per IP address",
-            f"{settings.CONTRACT_WRONG_TOKENS_PER_MINUTE:,} a minute; then all requests from it get 429",
+            f"{settings.CONTRACT_WRONG_TOKENS_PER_MINUTE:,} a minute; then 429, each time for longer (up to 1 h)",
         ),
         ("Messages in the queue", f"{QUEUE_LIMIT:,} per instance"),
         ("Actions in the queue", f"{command_queue.ACTIONS_LIMIT:,} per instance"),

@@ -2,11 +2,14 @@
 
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 
 import pytest
 import time_machine
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from pytest_django.fixtures import Settings
 
 from instances.actions.lifecycle import create_instance
@@ -79,7 +82,6 @@ def test_too_many_wrong_tokens_lock_their_address_out(
 ) -> None:
     settings.CONTRACT_WRONG_TOKENS_PER_MINUTE = 3
     here, there = "203.0.113.1", "203.0.113.2"
-    login_throttle._accepted.clear()
     with time_machine.travel(HALF_PAST, tick=False) as clock:
         assert codes(client, wrong, 3, here)[-1] in (401, 404)
         response = client.get(wrong, REMOTE_ADDR=here)
@@ -97,6 +99,61 @@ def test_a_token_that_was_right_lately_is_not_locked_out_with_its_neighbour(
     assert codes(client, STATUS, 1) == [200]
     assert codes(client, "/instance12345/status?token=wrong", 4) == [401, 401, 401, 429]
     assert codes(client, STATUS, 1) == [200]
+
+
+def test_each_lockout_of_an_address_is_longer_than_the_last(
+    client: Client, instance: Instance, settings: Settings
+) -> None:
+    settings.CONTRACT_WRONG_TOKENS_PER_MINUTE = 2
+    wrong, here = "/instance12345/status?token=wrong", "203.0.113.1"
+    waits = []
+    with time_machine.travel(HALF_PAST, tick=False) as clock:
+        for _ in range(9):
+            assert codes(client, wrong, 3, here) == [401, 401, 429]
+            waits.append(int(client.get(wrong, REMOTE_ADDR=here).headers["Retry-After"]))
+            clock.shift(waits[-1])
+        assert waits == [30, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
+        clock.shift(3601)  # an hour without a wrong one
+        assert codes(client, wrong, 3, here) == [401, 401, 429]
+        assert int(client.get(wrong, REMOTE_ADDR=here).headers["Retry-After"]) <= 60
+
+
+def test_another_machine_locks_the_address_out_with_its_next_wrong_token(
+    client: Client, instance: Instance, settings: Settings
+) -> None:
+    """It shares the database alone: neither this process's memory nor this machine's counters."""
+    settings.CONTRACT_WRONG_TOKENS_PER_MINUTE = 3
+    wrong, here = "/instance12345/status?token=wrong", "203.0.113.1"
+    with time_machine.travel(HALF_PAST, tick=False):
+        assert codes(client, wrong, 4, here) == [401, 401, 401, 429]
+        rate_counters.reset()
+        login_throttle.reset()
+        assert codes(client, wrong, 3, here) == [401, 429, 429]
+
+
+def test_a_right_token_needs_no_query_for_the_limits(client: Client, instance: Instance) -> None:
+    client.get("/instance12345/status?token=wrong")
+    client.get(STATUS)
+    with CaptureQueriesContext(connection) as queries:
+        assert client.get(STATUS).status_code == 200
+    assert not [query for query in queries.captured_queries if "accounts_lockout" in query["sql"]]
+
+
+def test_many_addresses_do_not_wash_a_lockout_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(login_throttle, "MAX_LOCKED", 100)
+    ends = time.time() + 60
+    login_throttle._locked.update({f"192.0.2.{number}": ends - 120 for number in range(99)})
+    login_throttle._locked["203.0.113.1"] = ends
+    login_throttle.forget_ended()
+    assert login_throttle._locked == {"203.0.113.1": ends}
+
+
+def test_periods_of_another_length_do_not_reset_a_count() -> None:
+    for key in range(20_000):
+        rate_counters.add("api", key, period=3600)
+    for key in range(20_000):
+        rate_counters.add("instance", key)
+    assert min(rate_counters.count("api", key, period=3600) for key in range(20_000)) == 1
 
 
 def test_a_missing_token_locks_nobody_out(client: Client, instance: Instance, settings: Settings) -> None:
