@@ -24,6 +24,7 @@ from accounts.audit import AuditAction
 from accounts.email_addresses import normal_address
 from accounts.guessing import count_password_attempt, report_wrong_password
 from accounts.models import User
+from chatapi.ui.redirects import MAX_URL
 
 
 def with_site_host(url: str) -> str:
@@ -103,6 +104,13 @@ class AccountAdapter(DefaultAccountAdapter):
             if commit:
                 open_account(user)
         return user
+
+    def is_safe_url(self, url: str) -> bool:
+        """Whether `next` may be redirected to; also False for what is no URL, such as `http://[::1/x`."""
+        try:
+            return len(url) <= MAX_URL and super().is_safe_url(url)
+        except ValueError:
+            return False
 
     def get_signup_redirect_url(self, request: HttpRequest) -> str:
         return reverse("instances:new")

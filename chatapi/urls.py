@@ -3,10 +3,10 @@
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from accounts.views.sign_up import sign_up
 from chatapi.account_data import deletion, export
+from chatapi.api_docs import ApiDocs, schema
 from chatapi.error_pages import bad_request, failed, favicon, not_allowed, not_found
 from chatapi.monitoring.health import healthz, readyz
 from chatapi.monitoring.metrics import metrics
@@ -29,8 +29,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("account/", include("accounts.urls")),
     path("account/export/", export.export_account, name="account-export"),
     path("account/delete/", deletion.delete, name="account-delete"),
-    path("api/schema/", SpectacularAPIView.as_view(), name="api-schema"),
-    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="api-schema"), name="api-docs"),
+    path("api/schema/", schema, name="api-schema"),
+    path("api/docs/", ApiDocs.as_view(url_name="api-schema"), name="api-docs"),
     path("api/v1/", include("instances.api.urls")),
     path("", include("instances.pages.urls")),
     path("", include("testing_tools.urls")),

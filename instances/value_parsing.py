@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from chatapi.ui.json_limits import check_complexity
 from chatapi.ui.numbers import clean_number
 
 TRUE = frozenset({"true", "1"})
@@ -62,6 +63,7 @@ def json_array(value: Any) -> Any:
     """The array that a text contains as JSON: `'["17680561234"]'`, as forms send it. Any other value is unchanged."""
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
+            check_complexity(value)
             return json.loads(value)
         except (ValueError, RecursionError):
             pass

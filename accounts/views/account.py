@@ -4,7 +4,6 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
@@ -15,6 +14,7 @@ from accounts.current_user import current_user
 from accounts.forms import AccountNameForm
 from accounts.models import Account, AccountKey, Member, Payment
 from accounts.reauthentication import password_required
+from chatapi.ui.redirects import redirect_back
 
 # The page shows the newest payments, up to this number.
 PAYMENTS_SHOWN = 100
@@ -83,6 +83,4 @@ def show_first_steps(request: HttpRequest) -> HttpResponse:
         messages.success(request, "The first steps are shown until an instance has completed them.")
     else:
         messages.info(request, "The first steps are dismissed. You can show them again on your account page.")
-    back = request.POST.get("next", "")
-    allowed = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
-    return redirect(back if allowed else "accounts:account")
+    return redirect_back(request, "accounts:account")

@@ -7,6 +7,8 @@ import re
 import sys
 from typing import Any, NamedTuple
 
+from chatapi.ui.json_limits import JsonTooComplex, check_complexity
+
 # A string literal, kept as it is, or white space between two tokens, dropped.
 WHITE_SPACE = re.compile(r'("(?:[^"\\]|\\.)*")|[ \t\r\n]+')
 # A string literal, a bracket, comma or colon, or a number or word.
@@ -34,9 +36,12 @@ def parse(text: str) -> Any:
         raise BadJson(f"{constant} is not JSON", *place(text, text.find(constant)))
 
     try:
+        check_complexity(text)
         return json.loads(text, parse_constant=refuse)
     except BadJson:
         raise
+    except JsonTooComplex as error:
+        raise BadJson(str(error)) from None
     except json.JSONDecodeError as error:
         raise BadJson(error.msg[0].lower() + error.msg[1:], error.lineno, error.colno) from None
     except RecursionError:
@@ -110,8 +115,9 @@ def is_whole(text: str) -> bool:
 
 
 def is_json(text: str) -> bool:
-    """Whether the text is JSON. A number may have any number of digits; NaN and Infinity are not JSON."""
+    """Whether the text is JSON within our limits. Numbers may have any number of digits; NaN is not JSON."""
     try:
+        check_complexity(text)
         json.loads(text.removeprefix(BOM), parse_int=str, parse_float=str, parse_constant=refuse_constant)
     except (ValueError, RecursionError):
         return False

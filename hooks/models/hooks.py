@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.contrib.postgres.indexes import BrinIndex
@@ -31,6 +31,13 @@ def new_public_id(at: datetime | None = None) -> uuid.UUID:
 
 
 CLOCK_TOLERANCE = timedelta(minutes=10)
+# No hook is older or newer, and times beyond these cannot be shifted or moved to another time zone.
+EARLIEST, LATEST = datetime(1970, 1, 2, tzinfo=UTC), datetime(9998, 12, 31, tzinfo=UTC)
+
+
+def within_calendar(at: datetime) -> datetime:
+    """Returns a time from outside, moved to EARLIEST or LATEST if it is beyond."""
+    return min(max(at, EARLIEST), LATEST)
 
 
 def created_since(at: datetime) -> models.Q:
@@ -38,11 +45,13 @@ def created_since(at: datetime) -> models.Q:
 
     The lower bound is the last hook before `at`, because public ids within one millisecond are in random order.
     """
+    at = within_calendar(at)
     return models.Q(pk__gt=Coalesce(key_before(at - CLOCK_TOLERANCE), 0), created_at__gte=at)
 
 
 def created_before(at: datetime) -> models.Q:
     """Returns the condition for hooks created before `at`."""
+    at = within_calendar(at)
     return models.Q(pk__lt=Coalesce(key_since(at + CLOCK_TOLERANCE), 2**63 - 1), created_at__lt=at)
 
 

@@ -8,15 +8,25 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import RequestDataTooBig
+from django.core.exceptions import (
+    BadRequest,
+    RequestDataTooBig,
+    SuspiciousOperation,
+    TooManyFieldsSent,
+    TooManyFilesSent,
+)
 from rest_framework import exceptions, status
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler, set_rollback
 
 from accounts.quotas import QuotaExceeded
+from chatapi.ui.error_texts import limit_fields, shorten
 
 logger = logging.getLogger(__name__)
+TOO_MANY_FIELDS = (
+    f"The request has too many fields or parameters; send at most {settings.DATA_UPLOAD_MAX_NUMBER_FIELDS}."
+)
 SERVER_ERROR = "The server failed and logged the error; your request may be valid. Try again in a moment."
 
 
@@ -49,11 +59,18 @@ def flatten_errors(detail: Any, name: str = "") -> dict[str, str]:
 
 
 def handle_exception(error: Exception, context: dict[str, Any]) -> Response:
-    """DRF's exception handler (REST_FRAMEWORK, EXCEPTION_HANDLER): DRF's status codes and headers, our body."""
+    """DRF's exception handler (REST_FRAMEWORK, EXCEPTION_HANDLER): DRF's status codes and headers, our body.
+
+    Bodies are at most MAX_ERROR_BYTES long: each quotes input, and a body may name thousands of unknown fields.
+    """
     if isinstance(error, QuotaExceeded):
         error = Conflict(str(error))
-    if isinstance(error, RequestDataTooBig):
+    elif isinstance(error, RequestDataTooBig):
         error = TooLarge()
+    elif isinstance(error, TooManyFieldsSent | TooManyFilesSent):
+        error = exceptions.ParseError(TOO_MANY_FIELDS)
+    elif isinstance(error, SuspiciousOperation | BadRequest):
+        error = exceptions.ParseError(f"The request is invalid: {error}")
     response = exception_handler(error, context)
     if response is None:
         # A bug. Django would respond with an HTML page; clients of the API parse JSON.
@@ -62,15 +79,19 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response:
         return Response({"error": SERVER_ERROR}, status.HTTP_500_INTERNAL_SERVER_ERROR)
     if isinstance(error, exceptions.ValidationError):
         found = flatten_errors(error.detail)
+        shown = limit_fields(found)
+        sentences = [
+            text if not name or text.startswith((name, f"`{name}`")) else f"{name}: {text}"
+            for name, text in shown.items()
+        ]
+        if len(found) > len(shown):
+            sentences.append("There are more errors.")
         response.data = {
-            "error": " ".join(
-                text if not name or text.startswith((name, f"`{name}`")) else f"{name}: {text}"
-                for name, text in found.items()
-            ),
-            "fields": {name: text for name, text in found.items() if name},
+            "error": " ".join(sentences),
+            "fields": {name: text for name, text in shown.items() if name},
         }
     elif isinstance(error, exceptions.Throttled):
         response.data = {"error": f"Too many calls. Try again in {response.headers['Retry-After']} s."}
     else:
-        response.data = {"error": str(response.data["detail"])}
+        response.data = {"error": shorten(str(response.data["detail"]))}
     return response

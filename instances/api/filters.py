@@ -12,6 +12,7 @@ from chatapi.ui.numbers import INSTANCE_NUMBER_DIGITS, parse_digits
 from hooks.log.selection import RESPONSES, Filter, matching
 from hooks.models import Hook, HookQuerySet, Kind, Outcome, State
 from instances import value_parsing
+from instances.api.serializers.strict import first_errors
 from instances.models import Instance
 
 RESPONSE_CLASSES = list(RESPONSES)
@@ -153,9 +154,7 @@ class StrictFilters(filters.DjangoFilterBackend):
 
     def filter_queryset(self, request: Request, queryset: Any, view: Any) -> Any:
         known = [*view.filterset_class.base_filters, "cursor", "limit"]
-        unknown = [name for name in request.query_params if name not in known]
-        if unknown:
-            raise ValidationError(
-                {name: f"Unknown filter. The filters are: {', '.join(known)}." for name in unknown}
-            )
+        sentence = f"Unknown filter. The filters are: {', '.join(known)}."
+        if wrong := first_errors((name, sentence) for name in request.query_params if name not in known):
+            raise ValidationError(wrong)
         return super().filter_queryset(request, queryset, view)

@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Mapping
+from io import BytesIO
 from typing import Any
 
 from django.conf import settings
 from django.http.request import UnreadablePostError
 from rest_framework import exceptions, parsers
 
+from chatapi.ui.json_limits import JsonTooComplex, check_complexity
+from chatapi.ui.numbers import parse_digits
 from instances.api.errors import TooLarge
 
 
@@ -21,15 +24,17 @@ class BoundedJSONParser(parsers.JSONParser):
         self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
         request = (parser_context or {})["request"]
-        if int(request.META.get("CONTENT_LENGTH") or 0) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        if (parse_digits(request.META.get("CONTENT_LENGTH")) or 0) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             raise TooLarge
         try:
-            data = super().parse(stream, media_type, parser_context)
+            body = stream.read()
+            check_complexity(body.decode(errors="replace"))
+            data = super().parse(BytesIO(body), media_type, parser_context)
             json.dumps(data, ensure_ascii=False).encode()
             return data
+        except JsonTooComplex as error:
+            raise exceptions.ParseError(f"JSON parse error - {error}") from None
         except UnicodeEncodeError:
             raise exceptions.ParseError("JSON parse error - a lone surrogate is not a character") from None
         except UnreadablePostError:
             raise exceptions.ParseError("The body is incomplete.") from None
-        except RecursionError:
-            raise exceptions.ParseError("JSON parse error - nested too deeply") from None

@@ -6,6 +6,7 @@ Each sentence that clients compare is here, once.
 from typing import Any
 
 from accounts import blocking
+from chatapi.ui.error_texts import shorten
 from hooks import own_hooks
 from instances.models import Instance, StopReason
 
@@ -25,7 +26,7 @@ class WireError(Exception):
     def __init__(self, status: int, error: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(error)
         self.status = status
-        self.body: dict[str, Any] = {"error": error}
+        self.body: dict[str, Any] = {"error": shorten(error)}
         self.headers = headers or {}
 
 
@@ -50,7 +51,7 @@ def unknown_method(name: str) -> WireError:
 
 def verb_not_allowed(verb: str) -> WireError:
     return WireError(
-        405, f"{verb} is not allowed here; use GET or POST.", {"Allow": "GET, POST, HEAD, OPTIONS"}
+        405, f"{verb[:20]} is not allowed here; use GET or POST.", {"Allow": "GET, POST, HEAD, OPTIONS"}
     )
 
 

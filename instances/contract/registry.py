@@ -7,6 +7,7 @@ from typing import Any
 from django.http import HttpResponse
 
 from accounts.models import Account
+from chatapi.ui.error_texts import shorten
 from instances.contract.arguments import NOT_GIVEN, Argument
 from instances.contract.errors import BadArgument, CallFailed, WireError
 from instances.models import Instance
@@ -58,7 +59,7 @@ class Method:
     def failure(self, message: str) -> dict[str, Any]:
         """The reply of a failed call."""
         keys = [key for key in (self.failure_key, self.second_failure_key) if key]
-        return {**dict.fromkeys(keys, self.failure_value), "message": message}
+        return {**dict.fromkeys(keys, self.failure_value), "message": shorten(message)}
 
     def call(
         self, subject: Instance | Account, given: Mapping[str, Any], *, has_body: bool = False

@@ -14,6 +14,7 @@ from django.http import HttpRequest, QueryDict
 from django.http.multipartparser import MultiPartParser, MultiPartParserError
 from django.http.request import UnreadablePostError
 
+from chatapi.ui.json_limits import JsonTooComplex, check_complexity
 from chatapi.ui.numbers import parse_digits
 from instances.contract.arguments import EmptyFormValue, RepeatedValues
 from instances.contract.errors import WireError
@@ -108,7 +109,11 @@ def parse_json(raw: bytes) -> dict[str, Any]:
     if not raw.strip():
         return {}
     try:
-        data = json.loads(raw)
+        text = raw.decode(json.detect_encoding(raw), "surrogatepass")
+        check_complexity(text)
+        data = json.loads(text)
+    except JsonTooComplex as error:
+        raise WireError(400, f"The body is not valid JSON: {error}.") from None
     except UnicodeDecodeError as error:
         raise WireError(400, f"The body is not JSON: not UTF-8 at byte {error.start}") from None
     except RecursionError:

@@ -103,7 +103,9 @@ def catch_errors(
     response.headers["Access-Control-Allow-Origin"] = "*"
     response.headers["Access-Control-Expose-Headers"] = "Retry-After"
     if request.method == "OPTIONS":
-        requested = request.headers.get("Access-Control-Request-Headers", "Authorization, Content-Type")
+        requested = request.headers.get("Access-Control-Request-Headers", "Authorization, Content-Type")[
+            :2000
+        ]
         response.headers["Access-Control-Allow-Methods"] = "GET, POST, HEAD, OPTIONS"
         response.headers["Access-Control-Allow-Headers"] = requested
         response.headers["Access-Control-Max-Age"] = "86400"

@@ -14,6 +14,7 @@ from urllib.parse import urljoin
 import requests
 from urllib3.exceptions import HTTPError
 
+from chatapi.ui.numbers import parse_digits
 from hooks.urls import webhook_urls
 from instances.limits import waiting_threads
 from instances.media.deadline import Deadline
@@ -65,8 +66,8 @@ def fetch(url: str, *, max_bytes: int) -> Iterator[FetchedFile]:
             with network_errors_as_sentences(deadline):
                 response = get_after_redirects(session, url)
             with response:
-                length = response.headers.get("Content-Length", "")
-                if length.isdigit() and int(length) > max_bytes:
+                length = parse_digits(response.headers.get("Content-Length"))
+                if length is not None and length > max_bytes:
                     raise FetchFailed(too_large_message(max_bytes))
                 yield FetchedFile(
                     response.headers.get("Content-Type", ""), read_blocks(response, deadline, max_bytes)

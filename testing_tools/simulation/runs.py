@@ -11,6 +11,7 @@ from typing import NamedTuple
 from django.utils import timezone
 
 from chatapi.ui.json_text import compact, parse, pretty
+from chatapi.ui.numbers import parse_digits
 from chatapi.ui.states import Look
 from hooks.models import Attempt
 from instances.models import Ack, Instance
@@ -47,9 +48,10 @@ def plans_of(kind: str) -> tuple[Plan, ...]:
 
 def read_count(text: str) -> int:
     """Returns the number of hooks from the form. Raises InvalidRun."""
-    if not text.strip().isdecimal() or not 2 <= int(text.strip()[:6]) <= MAX_HOOKS:
+    count = parse_digits(text.strip())
+    if count is None or not 2 <= count <= MAX_HOOKS:
         raise InvalidRun(f"Number of hooks must be a whole number from 2 to {MAX_HOOKS}.")
-    return int(text)
+    return count
 
 
 def read_pause(text: str) -> float:

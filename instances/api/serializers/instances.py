@@ -11,7 +11,7 @@ from hooks.models import PauseReason
 from instances import value_parsing
 from instances.actions.settings import read_settings
 from instances.api.serializers.hooks import ChoiceOrNull
-from instances.api.serializers.strict import choice
+from instances.api.serializers.strict import choice, first_errors
 from instances.models import NOT_PAID, AccountStatus, Channel, Instance, Substatus
 from instances.settings_table import SETTINGS, YEAR, Setting, parse_seconds
 
@@ -147,22 +147,19 @@ def split_body(data: Any, own: type[NameSerializer]) -> tuple[dict[str, Any], di
     if not isinstance(nested, Mapping):
         raise serializers.ValidationError({"settings": "Must be an object of settings."})
     names, settings = list(own().fields), list(SettingsSerializer().fields)
-    wrong = {
-        name: "This cannot be changed."
-        if name in InstanceSerializer.Meta.fields
-        else UNKNOWN_FIELD.format(", ".join([*names, *settings]))
+    known = {*names, *settings, "settings"}
+    unknown = UNKNOWN_FIELD.format(", ".join([*names, *settings]))
+    unknown_setting = UNKNOWN_FIELD.format(", ".join(settings))
+    wrong = first_errors(
+        (name, "This cannot be changed." if name in InstanceSerializer.Meta.fields else unknown)
         for name in data
-        if name not in [*names, *settings, "settings"]
-    }
-    wrong |= {
-        f"settings.{name}": UNKNOWN_FIELD.format(", ".join(settings))
-        for name in nested
-        if name not in settings
-    }
+        if name not in known
+    )
+    wrong |= first_errors((f"settings.{name}", unknown_setting) for name in nested if name not in settings)
     wrong |= {
         name: "Was sent twice, with different values."
-        for name in nested
-        if name in data and name in settings and data[name] != nested[name]
+        for name in settings
+        if name in data and name in nested and data[name] != nested[name]
     }
     if wrong:
         raise serializers.ValidationError(wrong)

@@ -9,11 +9,11 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from accounts.current_user import current_user
 from accounts.reauthentication import password_required
+from chatapi.ui.redirects import redirect_back
 from chatapi.ui.requests import HtmxRequest
 from hooks.actions import endpoints as hook_actions
 from instances.actions import lifecycle as lifecycle_actions
@@ -136,9 +136,7 @@ def turn_on_acks(request: HtmxRequest, number: int) -> HttpResponse:
     instance = access.changeable_instance(request, number)
     change_settings(instance, changes={"ackNotificationsOn": True}, acting_user=current_user(request))
     messages.success(request, f"ackNotificationsOn of {instance} is on. Send a message to see its acks.")
-    back = request.POST.get("next", "")
-    allowed = url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
-    return redirect(back) if allowed else redirect("instances:detail", number)
+    return redirect_back(request, "instances:detail", number)
 
 
 @require_POST

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from chatapi.ui.json_limits import check_complexity
 from testing_tools.verification.models import Family
 
 FAMILIES = {
@@ -25,11 +26,12 @@ class Recognition(NamedTuple):
 
 
 def parse(body: bytes) -> Any:
-    """Returns the JSON value of a body; None if it is not JSON, not UTF-8, or too deep for Python's parser.
+    """Returns the JSON value of a body; None if it is not JSON, not UTF-8, or exceeds the limits of JSON.
 
     Half a surrogate pair, which JSON can escape but neither the database nor a page can contain, becomes a "?".
     """
     try:
+        check_complexity(body.decode(json.detect_encoding(body), "surrogatepass"))
         value = json.loads(body)
         if rb"\ud" in body.lower():
             value = json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))

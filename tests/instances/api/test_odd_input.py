@@ -26,5 +26,5 @@ def test_a_whole_surrogate_pair_is_a_character(alice: ApiClient) -> None:
 def test_a_number_of_thousands_of_digits_is_no_instance(alice: ApiClient) -> None:
     assert alice.get(f"instances/{LONG}/") == (
         404,
-        {"error": f"Your account has no instance {LONG}."},
+        {"error": f"Your account has no instance {LONG}."[:999] + "…"},
     )
