@@ -69,6 +69,7 @@ NOTICES = {
 }
 # A program that deletes many instances must not fill the mailbox. The last mail says that more are not mailed.
 MAX_PER_HOUR = 20
+SEND_NOTICE = "accounts.notices.send_notice"
 
 BROWSERS = {"Edg/": "Edge", "OPR/": "Opera", "Firefox/": "Firefox", "Chrome/": "Chrome", "Safari/": "Safari"}
 SYSTEMS = {
@@ -85,7 +86,7 @@ def queue_notice(entry: AuditEntry, *, also_to: Iterable[str] = ()) -> None:
     if not settings.EMAIL_URL or entry.action not in NOTICES or entry.account is None:
         return
     addresses = sorted({entry.account.owner.email, *also_to})
-    async_task("accounts.notices.send_notice", entry.pk, addresses, origin(), task_name=f"notice {entry.pk}")
+    async_task(SEND_NOTICE, entry.pk, addresses, origin(), task_name=f"notice {entry.pk}")
 
 
 def origin() -> str:

@@ -312,6 +312,7 @@ SCHEDULES = {
     "old captures": ("testing_tools.verification.actions.captures.delete_expired_captures", 60),
     "old counts": ("accounts.lockouts.delete_expired", 60),
     "old files": ("instances.actions.media.drop_old", 60),
+    "expired sessions": ("accounts.actions.sessions.delete_expired", 24 * 60),
 }
 
 # Old and new paths of tasks that an earlier version may have queued (chatapi/runtime/broker.py). Keep entries for two

@@ -12,13 +12,29 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from accounts.actions.deletion import delete_account
+from accounts.actions.deletion import delete_account, delete_admin_log
 from accounts.current_user import current_user
 from accounts.forms import DeleteAccountForm
+from accounts.models import Account, User
 from accounts.reauthentication import password_required
 from accounts.views.account import own_account
+from instances.actions import media
 from instances.actions.lifecycle import delete_instance
 from instances.models import Instance
+
+
+@transaction.atomic
+def delete_everything(account: Account, *, acting_user: User) -> None:
+    """Delete the account with its instances and what names them.
+
+    Tasks delete the hooks and files of the instances, in small transactions.
+    """
+    instances = Instance.objects.of_account(account)
+    delete_admin_log(instances)
+    for instance in instances:
+        delete_instance(instance, acting_user=acting_user)
+    delete_account(account, acting_user=acting_user)
+    media.schedule_drop()
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -30,10 +46,7 @@ def delete(request: HttpRequest) -> HttpResponse:
     own = own_account(request)
     form = DeleteAccountForm(request.POST or None, user=own.owner)
     if request.method == "POST" and form.is_valid():
-        with transaction.atomic():
-            for instance in Instance.objects.of_account(own):
-                delete_instance(instance, acting_user=current_user(request))
-            delete_account(own, acting_user=own.owner)
+        delete_everything(own, acting_user=current_user(request))
         logout(request)
         messages.success(request, "Your account and everything in it is deleted.")
         return redirect("account_login")

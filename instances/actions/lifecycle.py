@@ -118,7 +118,7 @@ def change_instance(instance: Instance, *, acting_user: User | None, name: str) 
 def delete_instance(instance: Instance, *, acting_user: User | None) -> None:
     """Delete the instance, its chats, messages and queue, unless it is deleted already.
 
-    A task deletes its hooks; the account keeps its payments.
+    Tasks delete its hooks and files; the account keeps its payments.
     """
     if not Instance.objects.select_for_update().filter(pk=instance.pk).exists():
         return

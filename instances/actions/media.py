@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import Sum
 from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
+from django_q.tasks import async_task
 
 from instances.media import fetch, sources
 from instances.media.kinds import HEAD, WrongFile, identify_file
@@ -163,6 +164,11 @@ def extend_expiry(media: Media) -> Media:
     if not Media.objects.filter(pk=media.pk).update(expires_at=media.expires_at):
         raise WrongFile("the file is no longer kept.")
     return media
+
+
+def schedule_drop() -> None:
+    """Queue drop_old() in the transaction that deletes an account. A schedule runs it too."""
+    async_task("instances.actions.media.drop_old")
 
 
 def drop_old() -> str:
