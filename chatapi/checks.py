@@ -186,6 +186,10 @@ def less_than(smallest: int) -> Callable[[int], str | None]:
     return lambda value: None if value >= smallest else f"{value} is less than {smallest}"
 
 
+def percent_error(value: int) -> str | None:
+    return None if 0 <= value <= 90 else f"{value} is not from 0 to 90"
+
+
 def not_one_of(*known: str) -> Callable[[str], str | None]:
     return lambda value: None if value in known else f"{value!r} is not one of {', '.join(known)}"
 
@@ -223,7 +227,6 @@ ERROR_FINDERS: dict[str, Callable[[Any], str | None]] = {
     "HOOKS_ALLOW_NETWORKS": networks_error,
     "HOOKS_CA_FILE": certificates_error,
     "TRUSTED_PROXIES": proxies_error,
-    "MEDIA_QUOTA_BYTES": less_than(1),
     "MEDIA_S3_BUCKET": bucket_error,
     "MEDIA_S3_ENDPOINT": lambda value: url_error(value) if value else None,
     "HOOKS_DISPATCHERS": less_than(1),
@@ -238,7 +241,10 @@ ERROR_FINDERS: dict[str, Callable[[Any], str | None]] = {
     "LOG_FORMAT": not_one_of("text", "json"),
     "API_RATE": rate_error,
     "SIGNUP": not_one_of("open", "invited", "closed"),
+    "DISK_MIN_FREE_BYTES": less_than(0),
+    "DISK_MIN_FREE_PERCENT": percent_error,
     "QUOTA_INSTANCES": less_than(1),
+    "QUOTA_FILE_BYTES": less_than(0),
     "QUOTA_INVITATIONS_PER_DAY": less_than(0),
     "METRICS_TOKEN": token_error,
     "CONTRACT_CALLS_PER_MINUTE": less_than(1),

@@ -41,6 +41,9 @@ def read(parse: Any, name: str, default: Any, **options: Any) -> Any:
 # Everything that must survive a restart: database, secret key, demo login, media.
 DATA_DIR = Path(read(env.str, "DATA_DIR", str(BASE_DIR / "var"))).expanduser().absolute()
 PORT = read(env.int, "PORT", 8000)
+# Below either of them, files and large captures are refused, so that the database continues to work.
+DISK_MIN_FREE_BYTES = read(env.int, "DISK_MIN_FREE_BYTES", 2 * 1024**3)
+DISK_MIN_FREE_PERCENT = read(env.int, "DISK_MIN_FREE_PERCENT", 10)
 # The default is right behind a proxy on the same machine; 0.0.0.0 opens the port to the network.
 HOST = read(env.str, "HOST", "127.0.0.1")
 # Networks of the proxies whose X-Forwarded-For and X-Forwarded-Proto are believed. Behind a HOST that only this machine
@@ -241,6 +244,7 @@ ACCOUNT_FORMS = {
 MFA_ADAPTER = "accounts.adapters.SecondFactorAdapter"
 # The default quotas of an account; staff can set an account's own (accounts/quotas.py).
 QUOTA_INSTANCES = read(env.int, "QUOTA_INSTANCES", 200)
+QUOTA_FILE_BYTES = read(env.int, "QUOTA_FILE_BYTES", 10 * 1024**3)
 QUOTA_INVITATIONS_PER_DAY = read(env.int, "QUOTA_INVITATIONS_PER_DAY", 100)
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
@@ -353,8 +357,8 @@ MEDIA_DATA_URI_MAX_BYTES = 16 * 1024 * 1024
 MEDIA_BODY_MAX_BYTES = (
     MEDIA_DATA_URI_MAX_BYTES * 4 // 3 + 2 * 1024 * 1024
 )  # with 2 MiB for the rest and for escapes
-# In total per instance: all instances, and the embedded database, share the disk.
-MEDIA_QUOTA_BYTES = read(env.int, "MEDIA_QUOTA_BYTES", 5 * 1024**3)
+if "MEDIA_QUOTA_BYTES" in os.environ:
+    SETTINGS_ERRORS.append(("MEDIA_QUOTA_BYTES", "it is now QUOTA_FILE_BYTES, for all files of an account"))
 MEDIA_S3_BUCKET = read(env.str, "MEDIA_S3_BUCKET", "")
 MEDIA_S3_ENDPOINT = read(env.str, "MEDIA_S3_ENDPOINT", "")
 MEDIA_S3_REGION = read(env.str, "MEDIA_S3_REGION", "")

@@ -13,9 +13,11 @@ class InstancesConfig(AppConfig):
         from chatapi.ui.frame import Place
         from chatapi.ui.menu import Audience, MenuEntry, register
         from instances.actions.lifecycle import INSTANCES
+        from instances.actions.media import FILES
         from instances.pages.frame import is_read_only, menu_query
 
         quotas.register(INSTANCES)
+        quotas.register(FILES)
 
         register(
             MenuEntry(100, "Instances", "instances:list", "device-mobile", views=("instances:",)),

@@ -1,4 +1,7 @@
-"""/healthz: this process responds. /readyz: the database responds, is migrated, and a dispatcher runs; else 503."""
+"""/healthz: this process responds. /readyz: the database responds, is migrated, and a dispatcher runs; else 503.
+
+With an almost full disk /readyz says "degraded", with 200.
+"""
 
 import psycopg
 from django.db import DatabaseError, InterfaceError, connection
@@ -7,6 +10,7 @@ from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 
 from hooks.models import Role, Runner, is_alive
+from instances.limits import disk_space
 
 CONNECT_SECONDS = 2  # the smallest value libpq accepts
 
@@ -20,10 +24,16 @@ def healthz(request: HttpRequest) -> JsonResponse:
 
 
 def readyz(request: HttpRequest) -> JsonResponse:
-    """200 {"status": "ready"}, or 503 {"status": "not ready", "reason": …} with the first thing that is missing."""
+    """200 {"status": "ready"}, or 503 {"status": "not ready", "reason": …} with the first thing that is missing.
+
+    200 {"status": "degraded", "reason": …} if the disk is almost full. It is 200 because a load balancer would take a
+    machine with 503 out of service, and pages, calls and hooks work.
+    """
     reason = what_is_missing()
     if reason:
         return JsonResponse({"status": "not ready", "reason": reason}, status=503)
+    if warning := disk_space.warning():
+        return JsonResponse({"status": "degraded", "reason": warning})
     return JsonResponse({"status": "ready"})
 
 

@@ -24,6 +24,7 @@ from prometheus_client.metrics_core import Metric
 
 from chatapi.runtime.client_address import FORWARDING_HEADERS, REMOVED
 from hooks.metrics import CLAIM, LATENESS, RECORD, Histogram, Snapshot, snapshot
+from instances.limits import disk_space
 
 # Set by a proxy in front, also by one that is not trusted: then the loopback address is the proxy's.
 FORWARDED = (*FORWARDING_HEADERS, "HTTP_VIA", REMOVED)
@@ -112,6 +113,15 @@ class Families:
             "Time since the last heartbeat of any dispatcher; NaN without one.",
             math.nan if found.heartbeat_age is None else found.heartbeat_age,
         )
+        if space := disk_space.read_disk_space():
+            yield GaugeMetricFamily(
+                "chatapi_disk_free_bytes", "Free space of the disk of DATA_DIR.", space.free
+            )
+            yield GaugeMetricFamily(
+                "chatapi_disk_required_bytes",
+                "Free space below which nothing large is stored.",
+                space.required,
+            )
         for name, (shown, words) in HISTOGRAMS.items():
             yield histogram(shown, words, found.histograms[name])
 

@@ -14,6 +14,7 @@ from django_q.models import Failure, OrmQ
 
 from hooks.metrics import BUCKETS, Histogram, snapshot
 from hooks.models import OPEN_JOBS, Endpoint, PauseReason, Redelivery, Runner, is_alive
+from instances.limits import disk_space
 from instances.models import OutgoingQueue
 
 FAILING_SHOWN = 20
@@ -39,6 +40,7 @@ def health_context() -> dict[str, Any]:
     failing = Endpoint.objects.filter(failing_since__isnull=False).select_related("instance")
     return {
         "metrics": metrics,
+        "disk": disk_space.read_disk_space(),
         "runners": [(runner, is_alive(runner.heartbeat_at, now)) for runner in runners],
         "tasks": [
             (task, task.lock is not None and task.lock > now)

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST
 from accounts import impersonation
 from chatapi.staff.health import health
 from chatapi.staff.search import search
+from instances.limits import disk_space
 
 
 class StaffSite(admin.AdminSite):
@@ -36,6 +37,9 @@ class StaffSite(admin.AdminSite):
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
         return super().admin_view(require_second_factor(view), cacheable)
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        return super().index(request, {"disk_warning": disk_space.warning()} | (extra_context or {}))
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         return super().each_context(request) | {"impersonation": getattr(request, "impersonation", None)}

@@ -22,6 +22,7 @@ from rest_framework.views import exception_handler, set_rollback
 
 from accounts.quotas import QuotaExceeded
 from chatapi.ui.error_texts import limit_fields, shorten
+from instances.limits import disk_space
 
 logger = logging.getLogger(__name__)
 TOO_MANY_FIELDS = (
@@ -34,6 +35,12 @@ class Conflict(exceptions.APIException):
     """409: the request is valid, but the current state does not allow it. The error says what to do first."""
 
     status_code = status.HTTP_409_CONFLICT
+
+
+class InsufficientStorage(exceptions.APIException):
+    """507: the disk of the site is almost full."""
+
+    status_code = disk_space.STATUS
 
 
 class TooLarge(exceptions.APIException):

@@ -54,6 +54,10 @@ ERRORS = {
     429: _error(
         "Too many calls; `Retry-After` gives the seconds to wait", "Too many calls. Try again in 12 s."
     ),
+    507: _error(
+        "The site's disk is almost full, and a file is not stored",
+        "The file was not stored: the disk of this site is almost full, and …",
+    ),
 }
 
 INSTANCE_ID = OpenApiParameter(

@@ -33,6 +33,7 @@ from instances.models.messages import (
     MEDIA_KEPT,
     Media,
     Message,
+    StoredFile,
     media_expiry,
     new_media_key,
 )
@@ -76,6 +77,7 @@ __all__ = [
     "SandboxReceipt",
     "StatusChange",
     "StopReason",
+    "StoredFile",
     "Substatus",
     "media_expiry",
     "new_invite_code",

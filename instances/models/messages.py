@@ -27,8 +27,41 @@ def media_expiry() -> datetime:
     return timezone.now() + MEDIA_KEPT
 
 
+class StoredFile(models.Model):
+    """The content of files in messages, once per account; Media has the links to it.
+
+    `is_stored` is false while it is written, and again before it is deleted: only a stored file can be shared.
+    """
+
+    # null: the account was deleted, and retention deletes the file
+    account = models.ForeignKey(
+        "accounts.Account", models.SET_NULL, null=True, related_name="+", db_index=False
+    )
+    digest = models.CharField("SHA-256 of the content, in hexadecimal", max_length=64)
+    size = models.PositiveBigIntegerField("bytes")
+    path = models.CharField("name in the storage", max_length=300)
+    is_stored = models.BooleanField(default=False)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                name="instances_stored_file_once",
+                fields=["account", "digest"],
+                condition=models.Q(is_stored=True),
+            ),
+        ]
+        indexes = [
+            # the bytes of an account, from this index alone
+            models.Index(name="instances_stored_file_size", fields=["account"], include=["size"]),
+        ]
+
+    def __str__(self) -> str:
+        return self.path
+
+
 class Media(models.Model):
-    """A message's file, served by its link until it expires; then the row and the file are deleted."""
+    """A message's file, served by its link until it expires; then the row is deleted, with the last one the file."""
 
     instance = models.ForeignKey(Instance, models.CASCADE, related_name="media")
     key = models.CharField(max_length=64, unique=True, default=new_media_key, editable=False)
@@ -37,6 +70,8 @@ class Media(models.Model):
     content_type = models.CharField(max_length=100)
     size = models.PositiveBigIntegerField("bytes")
     path = models.CharField("name in the storage", max_length=300)
+    # null: a file of version 0.1.0, which no other row shares
+    file = models.ForeignKey(StoredFile, models.PROTECT, null=True, blank=True, related_name="links")
     # SHA-256 of the URL and file name by which it was fetched, in hexadecimal; a URL may contain secrets
     source = models.CharField(max_length=64, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now)
@@ -51,6 +86,13 @@ class Media(models.Model):
                 name="instances_media_source",
                 fields=["instance", "source", "created_at"],
                 condition=~models.Q(source=""),
+            ),
+            # the bytes of an account's files that version 0.1.0 has stored
+            models.Index(
+                name="instances_media_unshared",
+                fields=["instance"],
+                include=["size"],
+                condition=models.Q(file=None),
             ),
         ]
 

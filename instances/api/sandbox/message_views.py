@@ -13,10 +13,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from instances.actions.media import store_given_media
+from instances.actions.media import NoSpace, store_given_media
 from instances.actions.message_lookup import UnknownMessage, quote
 from instances.api import schema
-from instances.api.errors import Conflict
+from instances.api.errors import Conflict, InsufficientStorage
 from instances.api.parsing import BoundedJSONParser
 from instances.api.sandbox.message_serializers import (
     MessageSerializer,
@@ -79,6 +79,8 @@ def store_file(instance: Instance, given: dict[str, Any]) -> Media | None:
     name = given["filename"] or file_name(file)
     try:
         return store_given_media(instance, file, filename=name)
+    except NoSpace as error:
+        raise InsufficientStorage(f"The file was not stored: {error}") from None
     except WrongFile as error:
         raise exceptions.ValidationError({"file": f"Was not accepted: {error}"}) from None
 
@@ -110,7 +112,7 @@ class MessageView(APIView):
             "application/json": NewSandboxMessageSerializer,
             "multipart/form-data": NewSandboxMessageSerializer,
         },
-        responses={201: MessageSerializer, **schema.error_responses(400, 404, 409)},
+        responses={201: MessageSerializer, **schema.error_responses(400, 404, 409, 507)},
         examples=[
             OpenApiExample(
                 "A text",
@@ -181,7 +183,7 @@ class PhoneMessageView(APIView):
             "application/json": NewPhoneMessageSerializer,
             "multipart/form-data": NewPhoneMessageSerializer,
         },
-        responses={201: MessageSerializer, **schema.error_responses(400, 404, 409)},
+        responses={201: MessageSerializer, **schema.error_responses(400, 404, 409, 507)},
         examples=[
             OpenApiExample(
                 "A text",

@@ -106,8 +106,21 @@ def test_a_file_is_put_into_the_bucket_served_from_it_and_dropped(
     assert (response.status_code, response.headers["Content-Length"]) == (200, "10")
     assert b"".join(response) == b"\xff\xd8\xffpicture"
     Media.objects.update(expires_at=timezone.now())
-    assert media_actions.drop_old() == "1 expired, 0 of deleted instances"
+    assert media_actions.drop_old() == "1 links expired, 1 files deleted"
     assert bucket.files == {}
+
+
+def test_a_file_sent_again_is_put_into_the_bucket_once(bucket: Store, instance: Instance) -> None:
+    first, again = (
+        store_media(instance, content=io.BytesIO(b"\xff\xd8\xffpicture"), filename="photo.jpg")
+        for _ in range(2)
+    )
+    assert list(bucket.files) == [f"files/{first.path}"]
+    assert first.link != again.link
+    bucket.files.clear()
+    healed = store_media(instance, content=io.BytesIO(b"\xff\xd8\xffpicture"), filename="photo.jpg")
+    assert bucket.files == {f"files/{healed.path}": b"\xff\xd8\xffpicture"}
+    assert healed.path == first.path
 
 
 def test_a_file_that_the_bucket_has_lost_is_not_there(
@@ -121,6 +134,6 @@ def test_a_file_that_the_bucket_has_lost_is_not_there(
 def test_files_of_deleted_instances_are_found_in_the_bucket(bucket: Store, instance: Instance) -> None:
     kept = store_media(instance, content=io.BytesIO(b"\xff\xd8\xffpicture"), filename="photo.jpg")
     bucket.files["files/999999/lost"] = b"x"
-    assert media_actions.drop_old() == "0 expired, 1 of deleted instances"
+    assert media_actions.drop_old() == "0 links expired, 1 files deleted"
     assert list(bucket.files) == [f"files/{kept.path}"]
     assert storages["media"].exists(kept.path)

@@ -186,7 +186,7 @@ def test_if_match_of_another_file_is_a_412(client: Client, instance: Instance) -
 
 
 def test_a_range_of_a_file_that_is_not_there_is_a_404(client: Client, instance: Instance) -> None:
-    over, lost = keep(instance), keep(instance)
+    over, lost = keep(instance), keep(instance, content=b"\xff\xd8\xffother")
     etags = [ask(client, media).headers["ETag"] for media in (over, lost)]
     Media.objects.filter(pk=over.pk).update(expires_at=timezone.now())
     storages["media"].delete(lost.path)
@@ -239,7 +239,7 @@ def test_a_link_can_not_be_guessed_nor_its_name_changed(client: Client, instance
 def test_a_file_whose_time_is_over_or_that_is_not_in_the_store_is_not_there(
     client: Client, instance: Instance
 ) -> None:
-    over, lost = keep(instance), keep(instance)
+    over, lost = keep(instance), keep(instance, content=b"\xff\xd8\xffother")
     assert over.expires_at - over.created_at == pytest.approx(timedelta(days=30), abs=timedelta(seconds=5))
     Media.objects.filter(pk=over.pk).update(expires_at=timezone.now())
     storages["media"].delete(lost.path)
@@ -271,19 +271,19 @@ def test_a_file_that_can_not_be_written_leaves_no_row(
 
 
 def test_retention_drops_rows_and_files_that_are_over_and_no_others(instance: Instance) -> None:
-    over, kept = keep(instance), keep(instance)
+    over, kept = keep(instance), keep(instance, content=b"\xff\xd8\xffother")
     Media.objects.filter(pk=over.pk).update(expires_at=timezone.now())
-    assert media_actions.drop_old() == "1 expired, 0 of deleted instances"
+    assert media_actions.drop_old() == "1 links expired, 1 files deleted"
     assert list(Media.objects.all()) == [kept]
     assert (storages["media"].exists(over.path), storages["media"].exists(kept.path)) == (False, True)
-    assert media_actions.drop_old() == "0 expired, 0 of deleted instances"
+    assert media_actions.drop_old() == "0 links expired, 0 files deleted"
 
 
 def test_retention_drops_the_files_of_deleted_instances(instance: Instance) -> None:
     bobs = InstanceFactory(owner__email="bob@example.org")
     theirs, kept = keep(bobs), keep(instance)
     delete_instance(bobs, acting_user=None)
-    assert media_actions.drop_old() == "0 expired, 1 of deleted instances"
+    assert media_actions.drop_old() == "0 links expired, 1 files deleted"
     assert (storages["media"].exists(theirs.path), storages["media"].exists(kept.path)) == (False, True)
 
 
