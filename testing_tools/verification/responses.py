@@ -1,4 +1,4 @@
-"""Validates the configured response of a bin, and limits how many delayed responses wait at once.
+"""Validates the configured response of a bin.
 
 A bin has the same origin as this site, so a browser must never run a response, or apply its headers to this site: only
 the listed headers and only data types are accepted, and views/receive.py adds a sandbox policy.
@@ -8,17 +8,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from instances.limits.thread_slots import ThreadSlots
 from testing_tools.verification.models import DEFAULT_BODY, MAX_DELAY, Bin, default_response_headers
 
 MAX_BODY = 64 * 1024  # bytes
 MAX_HEADERS = 20
 MAX_FAILURES = 500
 FAILURE_STATUS = 500
-# A delayed response holds one of the web server's 40 threads (runtime/web.py). These are the limits of a process and
-# of one bin; beyond them a response is sent immediately, and its row says so.
-MAX_DELAYED = 10
-MAX_DELAYED_PER_BIN = 4
+# The note of a response beyond the limits of delays.py.
 TOO_MANY_DELAYED = "no delay: too many delayed responses were waiting"
 
 NAMED_HEADERS = {
@@ -170,7 +166,3 @@ def describe_response(bin: Bin) -> str:
         times = "1 more time" if bin.fails_left == 1 else f"{bin.fails_left} more times"
         return f"{FAILURE_STATUS} {times}, then {bin.answer_status}, {when}"
     return f"{bin.answer_status} {when}"
-
-
-# A context manager that yields whether another response of this bin may wait now, and then releases its slot.
-delay_slot = ThreadSlots(MAX_DELAYED, MAX_DELAYED_PER_BIN).hold

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.current_user import current_user
 from chatapi.ui.requests import HtmxRequest
-from testing_tools.verification import responses
+from testing_tools.verification import delays, responses
 from testing_tools.verification.actions import bins as bin_actions
 from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.filters import Filter
@@ -79,7 +79,7 @@ def response_context(bin: Bin, configured: ConfiguredResponse) -> dict[str, obje
         },
         "errors": {},
         "max_delay": MAX_DELAY,
-        "max_delayed": responses.MAX_DELAYED_PER_BIN,
+        "max_delayed": delays.MAX_DELAYED_PER_BIN,
     }  # fmt: skip
 
 

@@ -1,17 +1,17 @@
 """A bin's URL: stores every request and sends the configured response."""
 
 import ipaddress
-import time
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from chatapi.ui import sizes
+from testing_tools.verification import delays
 from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.actions.captures import CaptureResult
 from testing_tools.verification.models import BODY_LIMIT
 from testing_tools.verification.reading import request_as_sent
-from testing_tools.verification.responses import TOO_MANY_DELAYED, XML, delay_slot
+from testing_tools.verification.responses import TOO_MANY_DELAYED, XML
 
 # For any configured response: a browser runs no part of it and gives it no origin.
 SANDBOX = "sandbox; default-src 'none'; frame-ancestors 'none'"
@@ -54,7 +54,10 @@ def unknown_bin() -> HttpResponse:
 
 
 def configured_response(result: CaptureResult) -> HttpResponse:
-    """Returns the response after its delay. If too many responses wait, there is no delay, and a header says so."""
+    """Returns the response; the web server sends it after its delay, and meanwhile no thread waits.
+
+    If too many delayed responses wait already, there is no delay, and a header says so.
+    """
     if not result.is_configured:  # a configured failure, or a status from the URL
         response: HttpResponse = JsonResponse({"ok": result.status < 400, "status": result.status})
     else:
@@ -69,12 +72,11 @@ def configured_response(result: CaptureResult) -> HttpResponse:
         response.content = b""
         del response["Content-Type"]
     if result.delay:
-        with delay_slot(result.bin_id) as may_wait:
-            if may_wait:
-                time.sleep(result.delay)
-            else:
-                capture_actions.record_no_delay(result)
-                response["X-Bin-Note"] = TOO_MANY_DELAYED
+        if delays.WAITING.add(result.bin_id, result.delay):
+            response.send_after = result.delay  # type: ignore[attr-defined]  # read by the web server
+        else:
+            capture_actions.record_no_delay(result)
+            response["X-Bin-Note"] = TOO_MANY_DELAYED
     return response
 
 

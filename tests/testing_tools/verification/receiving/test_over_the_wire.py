@@ -1,10 +1,13 @@
 """What a bin shows of requests that the real web server received, byte for byte."""
 
 import json
+import select
 import socket
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
+import requests
 
 from tests.faults.product_instance import shell
 from tests.product import Product
@@ -22,6 +25,12 @@ from testing_tools.verification.models import Capture
 from testing_tools.verification.exports import to_object
 captures = Capture.objects.filter(bin__key={key!r}).order_by("number")
 print(json.dumps([to_object(capture) for capture in captures]))
+"""
+DELAY = """
+from testing_tools.verification.actions.bins import set_response
+from testing_tools.verification.models import Bin
+from testing_tools.verification.responses import ConfiguredResponse
+set_response(Bin.objects.get(key={key!r}), response=ConfiguredResponse(delay={seconds}), acting_user=None)
 """
 CLOSE = b"Connection: close"
 MIB = 1024 * 1024
@@ -122,12 +131,12 @@ def test_a_chunked_request_has_no_length(product: Product, key: str) -> None:
 def test_a_long_body_is_recorded_with_its_size_only(product: Product, key: str) -> None:
     target = b"/bin/" + key.encode()
     chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
-    requests = [
+    too_long = [
         post(target, b"Content-Length: 5000000", body=b"x" * 5_000_000),
         post(target, b"Content-Length: 9000000000", body=b"x" * 10),  # the rest is not awaited
         post(target, b"Transfer-Encoding: chunked", body=chunk * 17 + b"0\r\n\r\n"),
     ]
-    for request in requests:
+    for request in too_long:
         assert exchange(product, request).startswith(b"HTTP/1.1 413")
     found = captures(product, key)
     assert [(one["answer"], one["tooLarge"], one["body"]) for one in found] == [(413, True, "")] * 3
@@ -163,3 +172,23 @@ def test_requests_that_are_not_valid_http_are_refused_and_not_recorded(product: 
         assert exchange(product, request).startswith(b"HTTP/1.1 400"), request
     assert exchange(product, post(target).replace(b"POST", b"PROPFIND", 1)).startswith(b"HTTP/1.1 200")
     assert [one["method"] for one in captures(product, key)] == ["PROPFIND"]
+
+
+def test_delayed_responses_take_no_thread(product: Product, key: str) -> None:
+    shell(product.environment, DELAY.format(key=key, seconds=20))
+    request = post(b"/bin/" + key.encode(), b"Content-Length: 0")
+    with ExitStack() as stack:
+        clients = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", product.port), timeout=60))
+            for _ in range(50)  # the web server has 40 threads
+        ]
+        for client in clients:
+            client.sendall(request)
+        for path in ("/healthz", "/accounts/login/", "/bin/aaaaaaaa"):
+            status = requests.get(product.url + path, timeout=20).status_code
+            assert status == (404 if path.startswith("/bin") else 200), path
+        responded, _, _ = select.select(clients, [], [], 0)
+        assert responded == []  # all 50 still wait
+        for client in clients:
+            assert client.recv(65536).startswith(b"HTTP/1.1 200")
+    assert [one["answerNote"] for one in captures(product, key)] == ["after 20 s"] * 50

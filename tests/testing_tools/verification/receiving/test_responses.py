@@ -1,15 +1,13 @@
 """A bin sends the configured response, and nothing that could harm this site or its web server."""
 
-from contextlib import ExitStack
-
 import pytest
 
 from accounts.models import Role
-from testing_tools.verification import responses
+from testing_tools.verification import delays
 from testing_tools.verification.actions import bins as bin_actions
+from testing_tools.verification.delays import DelayedResponses
 from testing_tools.verification.models import Capture
 from testing_tools.verification.responses import ConfiguredResponse, InvalidResponse, describe_response, read
-from testing_tools.verification.views import receive
 from tests.factories import AccountFactory, InstanceFactory, member_of
 
 pytestmark = pytest.mark.django_db
@@ -88,40 +86,33 @@ def test_statuses_without_a_body_have_none(client, alices_bin):
         assert (answer.status_code, answer.content, answer.get("Content-Type")) == (status, b"", None)
 
 
-def test_a_delayed_response_waits(client, alices_bin, monkeypatch):
-    slept: list[float] = []
-    monkeypatch.setattr(receive.time, "sleep", slept.append)
+def test_a_delayed_response_is_sent_later_by_the_web_server(client, alices_bin):
     configure(alices_bin, delay=20)
-    assert client.post(f"/bin/{alices_bin.key}").status_code == 200
-    assert slept == [20]
+    answer = client.post(f"/bin/{alices_bin.key}")
+    assert (answer.status_code, answer.send_after) == (200, 20)
     assert Capture.objects.get().answer_note == "after 20 s"
 
 
 def test_beyond_the_limit_a_response_is_immediate_and_says_so(client, alices_bin, monkeypatch):
-    slept: list[float] = []
-    monkeypatch.setattr(receive.time, "sleep", slept.append)
     configure(alices_bin, delay=20)
-    with ExitStack() as places:
-        for _ in range(responses.MAX_DELAYED_PER_BIN):
-            assert places.enter_context(responses.delay_slot(alices_bin.pk)) is True
-        answer = client.post(f"/bin/{alices_bin.key}")
-    assert (answer.status_code, answer["X-Bin-Note"]) == (
-        200,
-        "no delay: too many delayed responses were waiting",
-    )
-    assert slept == []
-    assert Capture.objects.get().answer_note == "no delay: too many delayed responses were waiting"
-    client.post(f"/bin/{alices_bin.key}")  # the slots were released
-    assert slept == [20]
+    for _ in range(delays.MAX_DELAYED_PER_BIN):
+        assert delays.WAITING.add(alices_bin.pk, 20)
+    answer = client.post(f"/bin/{alices_bin.key}")
+    note = "no delay: too many delayed responses were waiting"
+    assert (answer.status_code, answer["X-Bin-Note"], hasattr(answer, "send_after")) == (200, note, False)
+    assert Capture.objects.get().answer_note == note
 
 
-def test_the_delayed_responses_of_all_bins_are_limited():
-    places = [responses.delay_slot(bin_id) for bin_id in range(responses.MAX_DELAYED + 1)]
-    assert [place.__enter__() for place in places] == [True] * responses.MAX_DELAYED + [False]
-    for place in places:
-        place.__exit__(None, None, None)
-    with responses.delay_slot(0) as is_free:
-        assert is_free
+def test_delayed_responses_are_limited_and_counted_until_their_end(monkeypatch):
+    now = 1000.0
+    monkeypatch.setattr(delays.time, "monotonic", lambda: now)
+    waiting = DelayedResponses(total=3, per_bin=2)
+    assert [waiting.add(1, 10), waiting.add(1, 5), waiting.add(1, 5)] == [True, True, False]
+    assert [waiting.add(2, 30), waiting.add(2, 30)] == [True, False]
+    now += 5
+    assert [waiting.add(1, 30), waiting.add(1, 30), waiting.add(2, 30)] == [True, False, False]
+    now += 5
+    assert [waiting.add(2, 30), waiting.add(3, 30)] == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -168,8 +159,7 @@ def test_headers_that_browsers_or_proxies_apply_are_rejected(name):
         ("slow", 200, "200 after 20 s"),
     ],
 )
-def test_a_preset_is_one_click(alice, alices_bin, preset, status, said, monkeypatch):
-    monkeypatch.setattr(receive.time, "sleep", lambda seconds: None)
+def test_a_preset_is_one_click(alice, alices_bin, preset, status, said):
     address = f"/testing/bins/{alices_bin.key}/response/"
     page = alice.post(address, {"preset": preset}, headers={"HX-Request": "true"}).content.decode()
     assert f"Saved. The bin responds {said}." in page
