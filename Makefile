@@ -7,7 +7,7 @@ PY := $(VENV)/bin/python
 CODE := accounts chatapi hooks instances testing_tools tests manage.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench soak screens lock format debian
+.PHONY: help run test check bench soak screens lock vendor format debian
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -41,6 +41,9 @@ lock: ## pin requirements*.in in requirements*.lock and package.json in package-
 	@for part in requirements requirements-tests; do $(VENV)/lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
 		--no-annotate --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file $$part.lock $$part.in || exit 1; done
 	@npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund --silent
+
+vendor: $(VENV)/tests-ready ## compare static/vendor with the packages on npm, and renew its files and hashes
+	@$(PY) -m chatapi.quality.vendored --renew
 
 # Rebuilt only when the lock file has changed. An incomplete .venv has no `ready` file. `make run` installs no tools for tests.
 $(VENV)/ready: requirements.lock

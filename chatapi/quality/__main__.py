@@ -30,6 +30,7 @@ def checks(scratch: Path) -> list[tuple[str, list[str]]]:
         ("form (ruff format)", [str(BIN / "ruff"), "format", "--check", "--quiet", *CODE]),
         ("templates (djade)", [str(BIN / "djade"), "--check", "--target-version", "5.2", *templates]),
         ("JS and CSS (biome)", biome),
+        ("static/vendor as on npm", [sys.executable, "-m", "chatapi.quality.vendored"]),
         ("layers of imports (lint-imports)", [str(BIN / "lint-imports"), "--no-logo"]),
         ("layers of templates", [sys.executable, "-m", "chatapi.quality.layers"]),
         ("language, and width of templates", [sys.executable, "-m", "chatapi.quality.language"]),
