@@ -46,7 +46,10 @@ def for_rest(request: HttpRequest) -> HttpResponse | None:
     except APIException as error:
         error.auth_header = authentication.authenticate_header(asked)  # type: ignore[attr-defined]
         response = handle_exception(error, {})
-        return JsonResponse(response.data, status=response.status_code, headers=dict(response.items()))
+        refusal = JsonResponse(response.data, status=response.status_code)
+        for name in {"WWW-Authenticate", "Retry-After"} & response.headers.keys():
+            refusal[name] = response[name]
+        return refusal
     return None
 
 
