@@ -11,10 +11,13 @@ class ChatapiConfig(AppConfig):
             checks,  # noqa: F401 - the import registers the system checks
             hook_audit,
         )
+        from chatapi.monitoring.uncaught import is_service, log_uncaught_errors
         from chatapi.ui.frame import Place, register_part
         from chatapi.ui.menu import Audience, MenuEntry, register
         from hooks import audit
 
+        if is_service():
+            log_uncaught_errors()
         register(
             MenuEntry(
                 410, "REST", "api-docs", "code", block="API", views=("api-docs",), audience=Audience.EVERYONE

@@ -1,5 +1,6 @@
 """The request log: one line per request, with its path but not its query."""
 
+import re
 from collections.abc import Awaitable
 
 import structlog
@@ -29,4 +30,21 @@ class RequestLog(RequestMiddleware):
 
     @staticmethod
     def format_request(request: HttpRequest) -> str:
-        return f"{request.method} {request.path}"
+        return f"{request.method} {shown_path(request.path)}"
+
+
+MAX_PATH = 200  # characters
+# A part of a path that may be logged: the names that our URLs have, and ids.
+PLAIN_PART = re.compile(r"[A-Za-z0-9_.+:~-]{1,64}")
+
+
+def shown_path(path: str) -> str:
+    """Returns the path for the log: a part that could be text of a user, such as a file's name, is left out.
+
+    Phone numbers are removed from every value (logging_config.py).
+    """
+    parts = (
+        part if not part or PLAIN_PART.fullmatch(part) else "…" for part in path[: 2 * MAX_PATH].split("/")
+    )
+    shown = "/".join(parts)
+    return shown if len(path) <= MAX_PATH else f"{shown[:MAX_PATH]}…"

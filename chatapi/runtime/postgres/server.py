@@ -58,6 +58,8 @@ CONFIG = {
     # A refused row is logged without its values: statements and details contain e-mail addresses and password hashes.
     "log_error_verbosity": "terse",
     "log_min_error_statement": "panic",
+    # The client gets the error of its statement, and logs it; the message may quote a value.
+    "log_min_messages": "log",
 }
 # For databases of tests: a commit does not wait for the disk.
 THROWN_AWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
