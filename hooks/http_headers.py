@@ -19,7 +19,7 @@ def headers_as_sent(url: str, headers: dict[str, str], body: bytes) -> list[list
 def header_lines(headers: Iterable[tuple[str, str]]) -> list[bytes]:
     """Returns header lines for libcurl. Headers that libcurl would add are suppressed unless they are given.
 
-    A header without a value ends in ";": libcurl does not send a header that ends in ":".
+    A header without a value ends in ";": libcurl does not send a header that ends in ":". Values are sent as UTF-8.
     """
     given = list(headers)
     names = {name.lower() for name, _ in given}
@@ -27,7 +27,7 @@ def header_lines(headers: Iterable[tuple[str, str]]) -> list[bytes]:
         f"{name}:" for name in ("Expect", "Accept", "Content-Type", "User-Agent") if name.lower() not in names
     ]
     lines = [*[f"{name}: {value}" if value else f"{name};" for name, value in given], *suppressed]
-    return [line.encode("latin-1", "replace") for line in lines]
+    return [line.encode(errors="replace") for line in lines]
 
 
 @lru_cache(maxsize=2000)

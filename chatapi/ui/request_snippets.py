@@ -8,6 +8,7 @@ import re
 import shlex
 from collections.abc import Iterable
 from typing import NamedTuple
+from urllib.parse import quote
 
 # Headers that every client sets itself, or that belong to one connection only.
 CLIENT_HEADERS = {
@@ -16,6 +17,11 @@ CLIENT_HEADERS = {
 DOT_SEGMENT = re.compile(
     r"/(?:\.|%2e){1,2}(?:[/?]|$)", re.IGNORECASE
 )  # curl, HTTPie and browsers resolve these
+# curl writes these escapes in upper case, escapes these characters, and sends no fragment.
+CHANGED_BY_CURL = re.compile(r"%(?:[a-f]|[0-9A-F][a-f])|[^\x21-\x7e]|#")
+# HTTPie unescapes these: letters, digits and -._~
+CHANGED_BY_HTTPIE = re.compile(r"%(?:2[de]|3\d|[46][1-9a-f]|[57][\da]|5f|7e)", re.IGNORECASE)
+WITH_LENGTH = ("POST", "PUT", "PATCH")  # methods that have a Content-Length also without a body
 MAX_INLINE_BODY = 8 * 1024  # bytes of a body that is quoted inline
 
 
@@ -51,9 +57,11 @@ def curl(request: QuotedRequest) -> str:
     """Returns a command for a POSIX shell that sends the same method, URL, headers and body.
 
     curl adds its own User-Agent and Accept if the request has none. `--globoff`: brackets in a URL are no pattern;
-    `--path-as-is`: `/../` stays in the path.
+    `--path-as-is`: `/../` stays in the path. `--request-target`: escapes stay as they are.
     """
     start = ["curl", "-i", "--globoff"]
+    if CHANGED_BY_CURL.search(request.url):
+        start += ["--request-target", url_parts(request.url)[2]]
     if DOT_SEGMENT.search(request.url):
         start.append("--path-as-is")
     if request.method != "HEAD":
@@ -89,7 +97,7 @@ def httpie(request: QuotedRequest) -> str:
     """Returns an HTTPie command. `--ignore-stdin`: without a terminal HTTPie would wait for a body."""
     from_file = request.has_body and request.text is None
     begin = ["http", "--verbose", *([] if from_file else ["--ignore-stdin"])]
-    if DOT_SEGMENT.search(request.url):
+    if DOT_SEGMENT.search(request.url) or CHANGED_BY_HTTPIE.search(request.url):
         begin.append("--path-as-is")
     if request.has_body and not from_file:
         begin += ["--raw", request.text or ""]
@@ -106,35 +114,80 @@ def httpie_header(name: str, value: str) -> str:
 
 
 def python(request: QuotedRequest) -> str:
-    """Returns Python code that uses the requests package."""
-    pairs = "".join(f"\n        {name!r}: {value!r}," for name, value in request.headers)
-    data = ""
+    """Returns Python code that uses the standard library: the requests package changes paths and joins headers."""
+    scheme, host, target = url_parts(request.url)
+    lines = [
+        "import http.client",
+        "",
+        f"connection = http.client.HTTP{'S' if scheme == 'https' else ''}Connection({host!r}, timeout=10)",
+        f"connection.putrequest({request.method!r}, {ascii_target(target)!r}, skip_accept_encoding=True)",
+        *(f"connection.putheader({name!r}, {python_value(value)})" for name, value in request.headers),
+    ]
     if request.has_body:
-        content = f"open({request.file!r}, 'rb')" if request.text is None else repr(request.text.encode())
-        data = f"\n    data={content},"
-    end = "\n    " if pairs else ""
-    return (
-        "import requests\n\n"
-        f"response = requests.request(\n    {request.method!r},\n    {request.url!r},\n"
-        f"    headers={{{pairs}{end}}},{data}\n    timeout=10,\n)\n"
-        "print(response.status_code, response.text)"
-    )
+        content = (
+            f"open({request.file!r}, 'rb').read()" if request.text is None else repr(request.text.encode())
+        )
+        lines += [
+            f"body = {content}",
+            "connection.putheader('Content-Length', str(len(body)))",
+            "connection.endheaders(body)",
+        ]
+    else:
+        if request.method in WITH_LENGTH:
+            lines.append("connection.putheader('Content-Length', '0')")
+        lines.append("connection.endheaders()")
+    lines += [
+        "response = connection.getresponse()",
+        "print(response.status, response.read().decode(errors='replace'))",
+    ]
+    return "\n".join(lines)
+
+
+def python_value(value: str) -> str:
+    """Returns the literal of a header's value; http.client would send text as Latin-1."""
+    return repr(value) if value.isascii() else f"{value!r}.encode()"
 
 
 def javascript(request: QuotedRequest) -> str:
-    """Returns code for Node.js 18 and later, whose fetch is the browsers'."""
-    body, begin = "", ""
-    if request.has_body and request.method not in ("GET", "HEAD"):  # fetch refuses a body with these
+    """Returns code for Node.js 18 and later. Its fetch changes paths, joins headers and sends no body with GET."""
+    scheme, host, target = url_parts(request.url)
+    body, imports = "", ""
+    pairs = [("Host", to_json(host)), *((name, javascript_value(value)) for name, value in request.headers)]
+    if request.has_body:
         if request.text is not None:
-            body = f",\n  body: {to_json(request.text)}"
+            body = f"const body = Buffer.from({to_json(request.text)});\n"
         else:
-            begin = 'import { readFile } from "node:fs/promises";\n\n'
-            body = f",\n  body: await readFile({to_json(request.file)})"
-    pairs = json.dumps(dict(request.headers), indent=4, ensure_ascii=False).replace("\n}", "\n  }")
+            imports = 'import { readFile } from "node:fs/promises";\n'
+            body = f"const body = await readFile({to_json(request.file)});\n"
+        pairs.append(("Content-Length", "String(body.length)"))
+    elif request.method in WITH_LENGTH:
+        pairs.append(("Content-Length", '"0"'))
+    headers = "".join(f"\n    {to_json(name)}, {value}," for name, value in pairs)
     return (
-        f"{begin}const response = await fetch({to_json(request.url)}, {{\n  method: {to_json(request.method)},\n"
-        f"  headers: {pairs}{body},\n}});\nconsole.log(response.status, await response.text());"
+        f'{imports}import {{ request }} from "node:{scheme}";\nimport {{ text }} from "node:stream/consumers";\n\n'
+        f"{body}const outgoing = request({to_json(f'{scheme}://{host}')}, {{\n  method: {to_json(request.method)},\n"
+        f"  path: {javascript_value(target)},\n  headers: [{headers}\n  ],\n}});\n"
+        "const response = await new Promise((resolve, reject) => {\n"
+        f'  outgoing.on("response", resolve).on("error", reject).end({"body" if body else ""});\n}});\n'
+        "console.log(response.statusCode, await text(response));"
     )
+
+
+def javascript_value(value: str) -> str:
+    """Returns the literal of a header's value or path; Node.js sends each character as one byte."""
+    return to_json(value) if value.isascii() else f'Buffer.from({to_json(value)}).toString("latin1")'
+
+
+def url_parts(url: str) -> tuple[str, str, str]:
+    """Returns the scheme, the host with its port, and the target: path and query, unchanged."""
+    scheme, _, rest = url.partition("://")
+    host = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    target = rest[len(host) :]
+    return scheme.lower(), host, target if target.startswith("/") else f"/{target}"
+
+
+def ascii_target(target: str) -> str:
+    return re.sub(r"[^\x21-\x7e]", lambda found: quote(found[0]), target)
 
 
 def to_json(value: object) -> str:

@@ -68,7 +68,10 @@ def form_values(capture: Capture) -> Fields:
 
 
 def captured_request(capture: Capture, url: str) -> Request:
-    """Returns the same request, byte for byte, to another URL. Raises InvalidReplay."""
+    """Returns the same request to another URL, without the headers of NOT_SENT. Raises InvalidReplay.
+
+    Values that are not ASCII are sent as UTF-8, also if they were captured as Latin-1.
+    """
     headers = tuple((name, value) for name, value in capture.headers if name.lower() not in NOT_SENT)
     return validated(capture.method, url, headers, bytes(capture.body))
 
@@ -106,8 +109,6 @@ def validated(method: str, url: str, headers: tuple[tuple[str, str], ...], body:
     for name, value in headers:
         if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
             raise InvalidReplay(f"The header {name} contains a line break or another control character.")
-        if any(letter > "\xff" for letter in value):
-            raise InvalidReplay(f"The header {name} contains a character outside Latin-1. Encode it first.")
     if len(body) > BODY_LIMIT:
         raise InvalidReplay("The body is longer than 1 MB.")
     return Request(method, url, tuple(pair for pair in headers if pair[0].lower() not in NOT_SENT), body)

@@ -1,41 +1,17 @@
 """The command that pages copy as curl sends the same bytes when it is run."""
 
-import socket
 import subprocess
-import threading
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from chatapi.ui import request_snippets
 from chatapi.ui.request_snippets import QuotedRequest
+from tests.raw_server import RawServer
 
 AWKWARD = 'it\'s "quoted" $HOME `x` \\ !bang \r\n ü 👋\ttab @file'
-
-
-class RawServer:
-    """Accepts one connection on loopback, records the bytes of its request and responds 204."""
-
-    def __init__(self) -> None:
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.listener.settimeout(10)
-        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
-        self.head: list[bytes] = []
-        self.body = b""
-        self.thread = threading.Thread(target=self.serve, daemon=True)
-        self.thread.start()
-
-    def serve(self) -> None:
-        connection, _ = self.listener.accept()
-        with connection, connection.makefile("rb") as reader:
-            while line := reader.readline().rstrip(b"\r\n"):
-                self.head.append(line)
-            length = next(
-                (int(line[15:]) for line in self.head if line.lower().startswith(b"content-length:")), 0
-            )
-            self.body = reader.read(length)
-            connection.sendall(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
 
 
 @pytest.fixture
@@ -104,7 +80,18 @@ def test_a_body_without_a_content_type_gets_none(server: RawServer, tmp_path: Pa
 
 @pytest.mark.parametrize(
     "target",
-    ["/a/../b", "/a/./b?x=1", "/[1-3]/{a,b}?q[]=1&{c}", "/a%20b/%0A?x=%20&y='z'", "/..", "/$HOME;ls"],
+    [
+        "/a%2Fb/%41%c3%A4?x=%c3",
+        "/a#b",
+        "/a/../%c3",
+        "/ä→?ü",
+        "/a/../b",
+        "/a/./b?x=1",
+        "/[1-3]/{a,b}?q[]=1&{c}",
+        "/a%20b/%0A?x=%20&y='z'",
+        "/..",
+        "/$HOME;ls",
+    ],
 )
 def test_the_path_and_query_arrive_unchanged(server: RawServer, tmp_path: Path, target: str) -> None:
     run(quote(f"{server.url}{target}"), tmp_path)
@@ -128,3 +115,54 @@ def test_the_short_command_posts_json(server: RawServer, tmp_path: Path) -> None
     assert server.head[0] == b"POST /bin HTTP/1.1"
     assert b"Content-Type: application/json" in server.head
     assert server.body.decode() == '{"hello": "it\'s ü"}'
+
+
+# Names that differ in case, repeated, with "_"; values that are empty, not ASCII, or look like code.
+HEADERS = (
+    ("X_Under", "one"), ("ALPHA", "1"), ("beta", ""), ("Alpha", "2"), ("Alpha", "3"), ("X-Umlaut", "ä→"),
+    ("X-Quote", "it's \"$HOME\" `x` ${1} {2} \\"), ("Content-Type", "text/odd"),
+)  # fmt: skip
+TARGET = "/a%2Fb/%41%c3%A4/../c?x=%2F&x=1&{y}='"
+
+
+def python_command(request: QuotedRequest, folder: Path) -> list[str]:
+    (folder / "copied.py").write_text(request_snippets.python(request))
+    return [sys.executable, "copied.py"]
+
+
+def node_command(request: QuotedRequest, folder: Path) -> list[str]:
+    (folder / "copied.mjs").write_text(request_snippets.javascript(request))
+    return ["node", "copied.mjs"]
+
+
+def curl_command(request: QuotedRequest, folder: Path) -> list[str]:
+    return ["sh", "-c", request_snippets.curl(request)]
+
+
+@pytest.mark.parametrize("program", [curl_command, python_command, node_command])
+@pytest.mark.parametrize(
+    ("method", "body"),
+    [("POST", AWKWARD.encode()), ("PUT", bytes(range(256))), ("POST", b""), ("GET", b""), ("GET", b"{}")],
+)
+def test_copied_code_sends_the_same_target_headers_and_body(
+    server: RawServer,
+    tmp_path: Path,
+    program: Callable[[QuotedRequest, Path], list[str]],
+    method: str,
+    body: bytes,
+) -> None:
+    (tmp_path / "body.bin").write_bytes(body)
+    request = QuotedRequest(
+        method, server.url + TARGET, HEADERS, bool(body), request_snippets.body_text(body), "body.bin"
+    )
+    subprocess.run(program(request, tmp_path), cwd=tmp_path, check=True, timeout=60, capture_output=True)
+    server.thread.join(10)
+    assert server.head[0].decode() == f"{method} {TARGET} HTTP/1.1"
+    own = {"host", "content-length", "connection", "accept", "user-agent"}
+    sent = [line.decode().partition(":") for line in server.head[1:]]
+    assert [(name, value.strip()) for name, _, value in sent if name.lower() not in own] == list(HEADERS)
+    assert server.body == body
+    if body:
+        assert [value.strip() for name, _, value in sent if name.lower() == "content-length"] == [
+            str(len(body))
+        ]
