@@ -11,6 +11,8 @@ import zlib
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from chatapi.ui.header_fields import combined
+
 MAX_UNPACKED = 256 * 1024  # bytes; 1 MB of gzip may hold 1 GB
 BLOCK = 16 * 1024  # bytes decompressed at a time
 MAX_CODINGS = 4
@@ -47,7 +49,7 @@ def readable(body: bytes, headers: Iterable[Sequence[str]] = (), *, is_cut: bool
 
     With `is_cut` the body was cut off somewhere: an incomplete character at its end is left out.
     """
-    fields = {name.lower(): value for name, value in headers}
+    fields = combined(headers)
     unpacked, codings, note = unpack(body, fields.get("content-encoding", ""))
     notes = [note] if note else []
     charset, note = charset_of(fields.get("content-type", ""), unpacked)

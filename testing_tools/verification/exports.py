@@ -16,8 +16,8 @@ from chatapi.ui.body_reading import readable
 from chatapi.ui.downloads import csv_line
 from testing_tools.verification import copy_as
 from testing_tools.verification.models import Bin, Capture, CaptureQuerySet
-from testing_tools.verification.reading import lost_details
 from testing_tools.verification.reading.form_parts import content_type
+from testing_tools.verification.reading.request_as_sent import NOT_SHOWN
 
 CHUNK = 10  # captures in memory
 
@@ -50,6 +50,7 @@ def to_object(capture: Capture) -> dict[str, Any]:
         "method": capture.method,
         "path": capture.path,
         "query": capture.query,
+        "httpVersion": capture.http_version,
         "headers": capture.headers,
         "remoteAddress": capture.remote_address,
         "kind": capture.family,
@@ -72,7 +73,7 @@ def ndjson(bin: Bin, captures: Iterable[Capture]) -> Iterator[str]:
 COLUMNS = (
     "number", "at", "method", "path", "query", "kind", "label", "attempt", "size", "answer", "answerNote",
     "remoteAddress", "note", "headers", "body", "bodyBase64",
-    "decodedBody", "decodedFrom", "decodingNote",
+    "decodedBody", "decodedFrom", "decodingNote", "httpVersion",
 )  # fmt: skip
 
 
@@ -88,7 +89,7 @@ def csv_lines(bin: Bin, captures: Iterable[Capture]) -> Iterator[str]:
 def har(bin: Bin, captures: Iterable[Capture]) -> Iterator[str]:
     """Yields an HTTP Archive 1.2, which the network tools of browsers and many others open."""
     creator = json.dumps({"name": "Chat API", "version": settings.VERSION})
-    comment = json.dumps(lost_details.SUMMARY, ensure_ascii=False)
+    comment = json.dumps(NOT_SHOWN, ensure_ascii=False)
     yield f'{{"log":{{"version":"1.2","creator":{creator},"comment":{comment},"entries":['
     for index, capture in enumerate(captures):
         capture.bin = bin
@@ -101,12 +102,9 @@ def har_entry(capture: Capture) -> dict[str, Any]:
     request: dict[str, Any] = {
         "method": capture.method,
         "url": copy_as.full_url(capture),
-        "httpVersion": "HTTP/1.1",
+        "httpVersion": f"HTTP/{capture.http_version or '1.1'}",
         "cookies": [],
-        "headers": [
-            {"name": name, "value": value} | ({} if value else {"comment": lost_details.EMPTY_VALUE})
-            for name, value in capture.headers
-        ],
+        "headers": name_value_pairs(capture.headers),
         "queryString": name_value_pairs(parse_qsl(capture.query, keep_blank_values=True)),
         "headersSize": -1,
         "bodySize": capture.size,

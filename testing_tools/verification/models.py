@@ -152,8 +152,11 @@ class Capture(models.Model):
     public_id = models.CharField(max_length=22, unique=True, default=new_capture_id, editable=False)
     at = models.DateTimeField(default=timezone.now)
     method = models.CharField(max_length=20)
-    path = models.CharField("path after the key", max_length=2000, blank=True, default="")
+    path = models.TextField("path after the key", blank=True, default="")
     query = models.TextField(blank=True, default="")
+    http_version = models.CharField(
+        "version of HTTP", max_length=10, blank=True, default="", db_default=""
+    )  # empty: captured before it was stored
     headers = models.JSONField(default=list)  # [[name, value], …]
     body = models.BinaryField(blank=True, default=b"")
     size = models.PositiveBigIntegerField("bytes of the body", default=0)

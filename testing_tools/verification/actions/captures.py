@@ -40,12 +40,12 @@ CAPTURE = """
         UPDATE testing_tools_bin SET captured = captured + 1 WHERE key = %(key)s RETURNING *
     ), kept AS (
         INSERT INTO testing_tools_capture (
-            bin_id, number, public_id, at, method, path, query, headers, body, size, too_large,
+            bin_id, number, public_id, at, method, path, query, http_version, headers, body, size, too_large,
             family, label, summary, attempt, remote_address, read_at, note, status, answer_note
         )
         SELECT
-            id, captured, %(public_id)s, clock_timestamp(), %(method)s, %(path)s, %(query)s, %(headers)s::jsonb,
-            %(body)s, %(size)s, %(too_large)s,
+            id, captured, %(public_id)s, clock_timestamp(), %(method)s, %(path)s, %(query)s, %(http_version)s,
+            %(headers)s::jsonb, %(body)s, %(size)s, %(too_large)s,
             %(family)s, %(label)s, %(summary)s, %(attempt)s, %(remote_address)s::inet, NULL, '',
             CASE WHEN %(too_large)s THEN 413
                  WHEN %(requested_status)s::int IS NOT NULL THEN %(requested_status)s::int
@@ -90,6 +90,7 @@ def capture(
     method: str,
     path: str = "",
     query: str = "",
+    http_version: str = "",
     headers: Sequence[tuple[str, str]] = (),
     body: bytes = b"",
     size: int | None = None,
@@ -108,8 +109,9 @@ def capture(
         "key": key,
         "public_id": new_capture_id(),
         "method": clean(method)[:20],
-        "path": clean(path)[:2000],
+        "path": clean(path),
         "query": clean(query),
+        "http_version": clean(http_version)[:10],
         "headers": json.dumps([[clean(name), clean(value)] for name, value in headers]),
         "body": body,
         "size": size,

@@ -15,6 +15,11 @@ from django.http import HttpRequest
 
 from testing_tools.verification.models import BODY_LIMIT
 
+NOT_SHOWN = (
+    "White space around header values, the sizes of chunks and the trailers after them are not shown, nor are this "
+    "site's cookies. Values that are not UTF-8 are shown as Latin-1. A proxy in front of this site may have changed "
+    "the request."
+)
 RAW_HEADERS = "chatapi.raw_headers"
 RAW_PATH = "chatapi.raw_path"
 BODY_OMITTED = "chatapi.body_omitted"

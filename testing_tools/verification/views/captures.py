@@ -7,6 +7,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from chatapi.ui.downloads import as_download
+from chatapi.ui.header_fields import combined
 from chatapi.ui.requests import HtmxRequest
 from testing_tools.verification import copy_as
 from testing_tools.verification.actions import captures as capture_actions
@@ -63,7 +64,7 @@ def part(request: HttpRequest, key: str, public_id: str, index: int) -> HttpResp
 def signature(request: HttpRequest, key: str, public_id: str) -> HttpResponse:
     """Checks another sender's signature with the secret of the form, which is neither stored nor logged."""
     capture = visible_capture(visible_bin(request, key), public_id)
-    scheme = other_signatures.scheme_of(dict(capture.headers))
+    scheme = other_signatures.scheme_of(combined(capture.headers))
     secret = request.POST.get("secret", "")[:1000]
     context: dict[str, object] = {"capture": capture, "bin": capture.bin, "scheme": scheme}
     if scheme and secret.strip():

@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 
 from chatapi.ui import hex_dump, request_snippets
+from chatapi.ui.header_fields import combined
 from chatapi.ui.numbers import parse_digits
 from hooks.models import Endpoint
 from instances.pages import access
@@ -19,10 +20,11 @@ from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.exports import FORMATS
 from testing_tools.verification.filters import EXAMPLES, Filter
 from testing_tools.verification.models import KEEP_NEWEST, Bin, Capture
-from testing_tools.verification.reading import form_parts, lost_details, other_signatures, pretty
+from testing_tools.verification.reading import form_parts, other_signatures, pretty
 from testing_tools.verification.reading.explanations import explain
 from testing_tools.verification.reading.hook_signatures import check_signature
 from testing_tools.verification.reading.recognition import parse, recognise
+from testing_tools.verification.reading.request_as_sent import NOT_SHOWN
 from testing_tools.verification.reading.sentences import sentence_for
 
 PAGE_SIZE = 100  # rows of the page, and of each "Show older requests"
@@ -147,7 +149,7 @@ def signed_request(capture: Capture) -> other_signatures.SignedRequest:
     form = form_parts.read(capture)
     fields = tuple((part.name, part.value) for part in form.parts) if form.kind == "urlencoded" else ()
     return other_signatures.SignedRequest(
-        bytes(capture.body), dict(capture.headers), copy_as.full_url(capture), fields
+        bytes(capture.body), combined(capture.headers), copy_as.full_url(capture), fields
     )
 
 
@@ -155,7 +157,7 @@ def capture_context(capture: Capture, *, shared: bool = False) -> dict[str, Any]
     """Returns the context of the pane of one capture. Fetch its `bin` with the instance's endpoint."""
     body = bytes(capture.body)
     instance = capture.bin.instance
-    headers = dict(capture.headers)
+    headers = combined(capture.headers)
     recognition = recognise(body)
     secret = " ".join(instance.endpoint.valid_secrets(capture.at)) if instance else ""
     signature = check_signature(body, headers, secret, capture.at)
@@ -187,17 +189,15 @@ def capture_context(capture: Capture, *, shared: bool = False) -> dict[str, Any]
         "snippets": copy_as.snippets(capture),
         "file_name": copy_as.file_name(capture),
         "shared": shared,
-        "lost_details": lost_details.LOST_DETAILS,
-        "exact_parts": lost_details.EXACT_PARTS,
-        "empty_value": lost_details.EMPTY_VALUE,
+        "not_shown": NOT_SHOWN,
     }
 
 
 def raw_request(capture: Capture) -> str:
-    """Returns the request as text, as far as it is known (reading/lost_details.py)."""
+    """Returns the request as text."""
     target = f"/bin/{capture.bin.key}{capture.path}" + (f"?{capture.query}" if capture.query else "")
     lines = [
-        f"{capture.method} {target} HTTP/1.1",
+        f"{capture.method} {target} HTTP/{capture.http_version or '1.1'}",
         *(f"{name}: {value}" for name, value in capture.headers),
         "",
     ]

@@ -32,6 +32,7 @@ def capture(request: HttpRequest, key: str, suffix: str | None = None) -> HttpRe
         method=request.method or "",
         path=path,
         query=query,
+        http_version=request.META.get("SERVER_PROTOCOL", "").removeprefix("HTTP/"),
         headers=request_as_sent.headers(request),
         body=body,
         size=size,
