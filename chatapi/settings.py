@@ -6,6 +6,7 @@ reports it as a system check with an id and a hint.
 """
 
 import os
+import re
 import secrets
 from email.utils import parseaddr
 from pathlib import Path
@@ -72,16 +73,13 @@ def with_a_labels(sender: str) -> str:
         return sender
 
 
-def secret_key() -> str:
-    """Returns SECRET_KEY, or the key that the first start created in DATA_DIR (mode 600)."""
-    given = read(env.str, "SECRET_KEY", "")
-    if given:
-        return str(given)
-    path = DATA_DIR / "secret_key"
+def created_file(name: str) -> str:
+    """Returns the content of DATA_DIR/`name`: a random key that the first start creates (mode 600)."""
+    path = DATA_DIR / name
     try:
         if not path.exists():
             DATA_DIR.mkdir(parents=True, exist_ok=True)
-            draft = path.with_name(f"secret_key.{os.getpid()}.{secrets.token_hex(4)}")
+            draft = path.with_name(f"{name}.{os.getpid()}.{secrets.token_hex(4)}")
             with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 file.write(secrets.token_urlsafe(50))
             try:
@@ -91,13 +89,26 @@ def secret_key() -> str:
             draft.unlink()
         return path.read_text().strip()
     except OSError as error:
-        SETTINGS_ERRORS.append(
-            ("DATA_DIR", f"the secret key in it can be neither read nor created: {error.strerror}")
-        )
+        fault = ("DATA_DIR", f"the secret key in it can be neither read nor created: {error.strerror}")
+        if fault not in SETTINGS_ERRORS:
+            SETTINGS_ERRORS.append(fault)
         return secrets.token_urlsafe(50)
 
 
+def secret_key() -> str:
+    """Returns SECRET_KEY, or the key that the first start created in DATA_DIR."""
+    return str(read(env.str, "SECRET_KEY", "")) or created_file("secret_key")
+
+
+def secrets_keys() -> tuple[str, ...]:
+    """Returns the keys of SECRETS_KEY, newest first, or those in the file that the first start created in DATA_DIR."""
+    given = read(env.str, "SECRETS_KEY", "") or created_file("secrets_key")
+    return tuple(re.split(r"[\s,]+", given.strip(" \t\r\n,")))
+
+
 SECRET_KEY = secret_key()
+# Encrypts the secrets in the database (chatapi/encryption): with the first key; decrypts them: with any of the keys.
+SECRETS_KEY = secrets_keys()
 # Clients of the wire contract may use any host name of the machine; links are always built from SITE_URL.
 ALLOWED_HOSTS = read(env.list, "ALLOWED_HOSTS", ["*"])
 CSRF_TRUSTED_ORIGINS = [SITE_URL]

@@ -9,11 +9,13 @@ from typing import Any
 
 from django.db import connection
 
+from chatapi.encryption.fields import Ciphertext
 from instances.models import Instance
 
 TABLE = Instance._meta.db_table
 # By name, because the table's columns may be in another order than the model's fields.
 NAMES = [field.attname for field in Instance._meta.concrete_fields]
+TOKEN = NAMES.index("token")
 COLUMNS = ", ".join(f'"{field.column}"' for field in Instance._meta.concrete_fields)
 
 
@@ -22,7 +24,13 @@ def fetch(sql: str, parameters: Sequence[Any]) -> Instance | None:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         row = cursor.fetchone()
-    return Instance.from_db(connection.alias, NAMES, row) if row else None
+    if row is None:
+        return None
+    values = list(row)
+    values[TOKEN] = Ciphertext(
+        values[TOKEN]
+    )  # decrypted when it is read, which calls of the contract do not do
+    return Instance.from_db(connection.alias, NAMES, values)
 
 
 def by_number(number: int) -> Instance | None:

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from accounts import impersonation
 from accounts.models import User
+from chatapi.encryption.cipher import token_digest
 from chatapi.monitoring.logging_config import without_secrets
 from instances.models import Instance
 
@@ -28,6 +29,7 @@ PERSONAL_PATHS = ("/accounts/", "/account/export/", "/account/delete/")
 TEXT_TYPES = ("text/", "application/json", "application/vnd.oai")
 MASK = "•" * 12
 SECRET = re.compile(rb"(whsec_|uid_)[A-Za-z0-9+/=%]{20,}")
+LINK = re.compile(r"^(/(?:shared|invite|media)/)[^/?]+")  # the rest opens it without signing in
 TOKEN_CANDIDATE = re.compile(rb"[A-Za-z0-9]{16,64}")
 
 READ_ONLY = "You are viewing another user's account: nothing can be changed, sent or created here."
@@ -64,10 +66,15 @@ def impersonate(
             return refuse(request, viewing, NO_FILES)
         mask_secrets(response, owner)
         if response.status_code == 200 and not request.headers.get("HX-Request"):
-            impersonation.record_page(viewing, without_secrets(request.get_full_path()))
+            impersonation.record_page(viewing, recorded_path(request.get_full_path()))
         return response
 
     return middleware
+
+
+def recorded_path(path: str) -> str:
+    """Returns the path for the audit log: without tokens in its query, and without the token that is a link's path."""
+    return LINK.sub(r"\1…", without_secrets(path))
 
 
 def refuse(request: HttpRequest, viewing: impersonation.Impersonation, sentence: str) -> HttpResponse:
@@ -88,8 +95,8 @@ def mask_secrets(response: HttpResponse, owner: User) -> None:
     if not response.headers.get("Content-Type", "").startswith(TEXT_TYPES):
         return
     shown = SECRET.sub(rb"\1" + MASK.encode(), response.content)
-    maybe = {word.decode() for word in TOKEN_CANDIDATE.findall(shown)}
+    by_digest = {token_digest(word.decode()): word for word in set(TOKEN_CANDIDATE.findall(shown))}
     visible = Instance.objects.visible_to(owner).order_by()
-    for token in visible.filter(token__in=maybe).values_list("token", flat=True):
-        shown = shown.replace(token.encode(), MASK.encode())
+    for digest in visible.filter(token_digest__in=by_digest).values_list("token_digest", flat=True):
+        shown = shown.replace(by_digest[digest], MASK.encode())
     response.content = shown

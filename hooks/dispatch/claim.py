@@ -7,24 +7,31 @@ result of an earlier claim matches no row.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import psycopg
 from django.conf import settings
 
+from chatapi.encryption.cipher import UnreadableSecret, decrypt
 from hooks.dispatch.attempts import ClaimedHook
 from hooks.dispatch.catch_up import CatchUp
-from hooks.models import State, Trigger
+from hooks.models import Endpoint, State, Trigger
 from hooks.sql import lane_queries
 from hooks.urls import destination
 
 LEASE = 30.0  # s; longer than an attempt can take (HOOKS_DEADLINE_MS), so an attempt that starts in time ends in it
 NO_RETRY_LIMIT = 10_000
+# Lanes whose decrypted secrets a dispatcher keeps, about 0.5 KB each. Decrypting takes 4 µs, a hook found here 0.1 µs.
+SECRETS_CACHED = 20_000
 MIN_LEASE_LEFT = settings.HOOKS_DEADLINE_MS / 1000 + 2  # s; no attempt starts with less of its lease left
+
+log = logging.getLogger(__name__)
 
 TAKE_LANES = """
 UPDATE hooks_lane l SET owner = %(me)s, until = clock_timestamp() + make_interval(secs => %(lease)s)
@@ -197,7 +204,7 @@ def claim_hooks(
             "max_retries": max_retries,
         },
     ).fetchall()
-    shared: dict[str, str] = {}  # each row has its own copy of its lane's URL and secret: keep one
+    shared: dict[str, str] = {}  # each row has its own copy of its lane's URL: keep one
     hooks = [
         ClaimedHook(
             id=row[0],
@@ -210,7 +217,7 @@ def claim_hooks(
             trigger=Trigger(row[7]),
             simulated=row[8],
             url=shared.setdefault(row[9], row[9]),
-            secret=shared.setdefault(row[10], row[10]),
+            secret=decrypt_secrets(row[2], row[10]),
             parallel=row[11],
             lease_ends=began + LEASE,
         )
@@ -220,6 +227,24 @@ def claim_hooks(
     claim = Claim(hooks, [], [], [], [row[12] for row in rows if row[12] is not None])
     note_lanes_with_more(claim, shares, max_retries)
     return claim
+
+
+@lru_cache(maxsize=SECRETS_CACHED)
+def decrypt_secrets(endpoint_id: int, stored: str) -> str:
+    """Returns the lane's valid secrets, separated by a space, from their ciphertexts, separated by a space.
+
+    A hook whose secret is unreadable is sent with an empty `webhook-signature`, which receivers refuse: waiting for the
+    secret here would stop every lane. Processes do not start with a key missing from SECRETS_KEY.
+    """
+    names = ("secret", "previous_secret")
+    try:
+        return " ".join(
+            decrypt(ciphertext, Endpoint._meta.get_field(name).context_of(endpoint_id))
+            for name, ciphertext in zip(names, stored.split(" "), strict=False)
+        )
+    except UnreadableSecret as error:
+        log.error("Hooks of this endpoint are not signed: %s", error)
+        return ""
 
 
 def note_lanes_with_more(claim: Claim, shares: Mapping[int, Share], max_retries: int) -> None:

@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models.functions import Collate, Left, Reverse
 from django.utils import timezone
 
+from chatapi.encryption.fields import EncryptedTextField
 from hooks.models.choices import GUARANTEED_ATTEMPTS, PauseReason
 
 
@@ -67,9 +68,11 @@ class Endpoint(models.Model):
     override_also_sends_to_own = models.BooleanField(
         default=False, db_default=False, db_column="borrowed_forwards"
     )
-    secret = models.CharField("signing secret", max_length=100, default=new_secret)
+    secret = EncryptedTextField("signing secret", bound_to="instance_id", default=new_secret)
     # After a rotation, every hook is also signed with this secret until then.
-    previous_secret = models.CharField("previous signing secret", max_length=100, blank=True, default="")
+    previous_secret = EncryptedTextField(
+        "previous signing secret", bound_to="instance_id", blank=True, default=""
+    )
     previous_secret_until = models.DateTimeField(null=True, blank=True)
     guaranteed = models.BooleanField("guaranteedHooks", default=False)
     parallel = models.BooleanField("parallelHooks", default=False)

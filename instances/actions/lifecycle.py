@@ -131,7 +131,7 @@ def delete_instance(instance: Instance, *, acting_user: User | None) -> None:
 def rotate_token(instance: Instance, *, acting_user: User | None) -> Instance:
     """Create a new token. The old one is invalid immediately."""
     instance.token = new_token()
-    instance.save(update_fields=["token"])
+    instance.save(update_fields=["token", "token_digest"])
     audit.record(instance, AuditAction.TOKEN_ROTATED, acting_user=acting_user)
     return instance
 

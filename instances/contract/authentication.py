@@ -8,6 +8,7 @@ from django.http import HttpRequest
 
 from accounts.actions.keys import authenticate_key
 from accounts.models import Account
+from chatapi.encryption.cipher import token_digest
 from chatapi.ui.numbers import INSTANCE_NUMBER_DIGITS, parse_digits
 from instances import fast_lookup
 from instances.contract import limits
@@ -42,7 +43,7 @@ def authenticate_instance(number: str, token: str, address: str) -> Instance:
     if instance is None:
         login_throttle.record_failure(address)
         raise WireError(404, NO_INSTANCE)
-    if not hmac.compare_digest(instance.token.encode(), token.encode("utf-8", "replace")):
+    if not hmac.compare_digest(instance.token_digest, token_digest(token)):
         login_throttle.record_failure(address)
         raise WireError(401, WRONG_TOKEN)
     login_throttle.record_success(number, token)

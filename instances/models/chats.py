@@ -7,6 +7,8 @@ import secrets
 from django.db import models
 from django.utils import timezone
 
+from chatapi.encryption.cipher import token_digest
+from chatapi.encryption.fields import DigestField, EncryptedTextField
 from instances.models.instances import Instance
 
 
@@ -37,7 +39,9 @@ class ChatQuerySet(models.QuerySet["Chat"]):
 
     def with_invite_code(self, code: str) -> ChatQuerySet:
         """Returns the group that this invite code opens, if there is one; `Chat.has_invite_link` for one group."""
-        return self.filter(is_group=True, left_at=None, invite_code=code) if code else self.none()
+        if not code:
+            return self.none()
+        return self.filter(is_group=True, left_at=None, invite_code_digest=token_digest(code))
 
 
 class Chat(models.Model):
@@ -54,7 +58,8 @@ class Chat(models.Model):
     is_group = models.BooleanField(default=False)
     last_time = models.DateTimeField(default=timezone.now)
     # Of a group; a new code invalidates the old link, an empty one means that there is no link
-    invite_code = models.CharField(max_length=40, blank=True, default="")
+    invite_code = EncryptedTextField(bound_to="chat_id", blank=True, default="")
+    invite_code_digest = DigestField(of="invite_code", blank=True, default="", db_default="")
     left_at = models.DateTimeField("when the account left the group", null=True, blank=True)
     # position in the list of dialogs
     pinned_at = models.DateTimeField(null=True, blank=True)
@@ -76,8 +81,8 @@ class Chat(models.Model):
             models.UniqueConstraint(name="instances_chat_once", fields=["instance", "chat_id"]),
             models.UniqueConstraint(
                 name="instances_chat_invite_code",
-                fields=["invite_code"],
-                condition=~models.Q(invite_code=""),
+                fields=["invite_code_digest"],
+                condition=~models.Q(invite_code_digest=""),
             ),
             models.CheckConstraint(
                 name="instances_chat_activity", condition=models.Q(activity__in=["", "typing", "recording"])

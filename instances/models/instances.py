@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from accounts.audit import AuditSubject
 from accounts.models import Account
+from chatapi.encryption.fields import DigestField, EncryptedTextField
 from instances.models.choices import (
     CONNECTED,
     NOT_PAID,
@@ -33,6 +34,7 @@ def new_number() -> int:
 
 
 def new_token() -> str:
+    """Returns a new token of 96 random bits. Users cannot choose one."""
     return secrets.token_hex(12)
 
 
@@ -103,7 +105,8 @@ class Instance(models.Model):
     number = models.IntegerField(unique=True, default=new_number, editable=False)
     owner = models.ForeignKey("accounts.Account", models.CASCADE, related_name="instances")
     name = models.CharField(max_length=100, blank=True, default="")
-    token = models.CharField(max_length=64, default=new_token, editable=False)
+    token = EncryptedTextField(bound_to="number", default=new_token, editable=False)
+    token_digest = DigestField(of="token", unique=True)
     channel = models.CharField(max_length=20, choices=Channel, default=Channel.SANDBOX)
     account_status = models.CharField(max_length=20, choices=AccountStatus, default=AccountStatus.INIT)
     substatus = models.CharField(max_length=20, choices=Substatus, default=Substatus.NORMAL)

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from accounts.actions.keys import issue_key
 from accounts.models import Account, AuditEntry, User
+from chatapi.staff.impersonation import recorded_path
 from hooks.models import Hook
 from instances.actions.messages import receive_message
 from instances.actions.stopping import block_account
@@ -54,6 +55,20 @@ def test_staff_sees_the_pages_as_the_owner_does_under_a_banner(viewing: Client, 
         assert "You are viewing alice@example.org" in page, address
         assert "charlie@example.org" in page and "read-only" in page
     assert "Shop" in viewing.get("/instances/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("path", "recorded"),
+    [
+        ("/shared/a-token_of-43/?of=7", "/shared/…/?of=7"),
+        ("/shared/a-token_of-43/capture/2/", "/shared/…/capture/2/"),
+        ("/invite/Kq3vX9mBt0aZ", "/invite/…"),
+        ("/media/0123abcd/photo.jpg", "/media/…/photo.jpg"),
+        ("/instances/12345/?token=abc", "/instances/12345/?token=…"),
+    ],
+)
+def test_a_recorded_path_opens_nothing(path: str, recorded: str) -> None:
+    assert recorded_path(path) == recorded
 
 
 def test_nothing_can_be_changed(viewing: Client, instance: Instance) -> None:
