@@ -22,8 +22,10 @@ from accounts.actions import registration
 from accounts.actions.users import open_account, record_own_change
 from accounts.audit import AuditAction
 from accounts.email_addresses import normal_address
+from accounts.encrypted_columns import SEED_CONTEXT
 from accounts.guessing import count_password_attempt, report_wrong_password
 from accounts.models import User
+from chatapi.encryption import cipher
 from chatapi.ui.redirects import MAX_URL
 
 
@@ -148,7 +150,7 @@ class AccountAdapter(DefaultAccountAdapter):
 
 
 class SecondFactorAdapter(DefaultMFAAdapter):
-    """Error messages of the second factor."""
+    """Encrypts the seeds of authenticator apps and of recovery codes; error messages of the second factor."""
 
     error_messages: ClassVar[dict[str, Any]] = {
         **DefaultMFAAdapter.error_messages,
@@ -159,3 +161,9 @@ class SecondFactorAdapter(DefaultMFAAdapter):
         "incorrect_code": "The code is wrong. Enter the code that the app shows now, or an unused recovery code.",
         "unverified_email": "Confirm your e-mail address first, then set up the app.",
     }
+
+    def encrypt(self, text: str) -> str:
+        return cipher.encrypt(text, SEED_CONTEXT)
+
+    def decrypt(self, encrypted_text: str) -> str:
+        return cipher.decrypt(encrypted_text, SEED_CONTEXT)

@@ -4,8 +4,6 @@ Each function gets a request without its body, and returns the response that ref
 passes is checked again by its view.
 """
 
-from importlib import import_module
-
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -13,6 +11,7 @@ from django.urls import Resolver404, resolve
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
+from accounts.sessions import SessionStore
 from chatapi.ui.numbers import parse_digits
 from instances.api.authentication import AccountKeyAuthentication
 from instances.api.errors import handle_exception
@@ -58,8 +57,8 @@ def for_page(request: HttpRequest) -> HttpResponse | None:
     length = parse_digits(request.META.get("CONTENT_LENGTH"))
     if length and length <= MAX_BYTES_WITHOUT_SESSION:
         return None
-    key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
-    if key and SESSION_KEY in import_module(settings.SESSION_ENGINE).SessionStore(session_key=key):
+    cookie = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
+    if cookie and SESSION_KEY in SessionStore.from_cookie(cookie):
         return None
     sentence = f"Sign in to send more than {MAX_BYTES_WITHOUT_SESSION // 1024} KB."
     return JsonResponse({"error": sentence}, status=413)

@@ -14,6 +14,7 @@ from django.test import Client
 
 from chatapi.runtime.postgres import server as postgres_server
 from instances.limits import login_throttle, rate_counters
+from tests import session_client  # noqa: F401 - changes the test client
 from tests.product import READY_SECONDS, Product
 from tests.sessions import remember_password
 
