@@ -42,6 +42,7 @@ class AuditAction(models.TextChoices):
     SECOND_FACTOR_ON = "user.second_factor_on", "Two-factor authentication turned on"
     SECOND_FACTOR_OFF = "user.second_factor_off", "Two-factor authentication turned off"
     RECOVERY_CODES = "user.recovery_codes", "Recovery codes created"
+    SECOND_FACTOR_UNREADABLE = "user.second_factor_unreadable", "Second factor removed: its key was lost"
     MEMBER_INVITED = "member.invited", "Member invited"
     INVITATION_REVOKED = "member.invitation_revoked", "Invitation cancelled"
     MEMBER_JOINED = "member.joined", "Invitation accepted"

@@ -2,11 +2,11 @@
 
 import re
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
 # Stable ids, for SILENCED_SYSTEM_CHECKS and for searching; a variable without its own id is chatapi.E001.
 IDS = {
@@ -26,6 +26,7 @@ IDS = {
     "MEDIA_S3_ENDPOINT": "chatapi.E014",
     "MEDIA_S3_ACCESS_KEY": "chatapi.E015",
     "TRUSTED_PROXIES": "chatapi.E016",
+    "SECRETS_KEY": "chatapi.E021",
 }
 HINTS = {
     "DATA_DIR": "Use a folder that the user who runs this can write to: DATA_DIR=/your/folder.",
@@ -43,6 +44,8 @@ HINTS = {
     "MEDIA_S3_ENDPOINT": "The store's URL: MEDIA_S3_ENDPOINT=https://s3.example.com; unset: Amazon's.",
     "TRUSTED_PROXIES": "A comma-separated list of addresses or networks: TRUSTED_PROXIES=127.0.0.1,10.0.0.0/28.",
     "MEDIA_S3_ACCESS_KEY": "Set both MEDIA_S3_ACCESS_KEY and MEDIA_S3_SECRET_KEY; both unset: the machine's role.",
+    "SECRETS_KEY": "32 random characters or more each, newest first: SECRETS_KEY=$(openssl rand -hex 32); unset: "
+    "the file secrets_key in DATA_DIR.",
     "SIGNUP": "One of open, invited, closed; unset: open with the embedded database, invited with DATABASE_URL.",
 }
 
@@ -64,6 +67,27 @@ def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         if problem := find_error(getattr(settings, variable)):
             found.append(error(variable, problem))
     return [*found, *check_media_store()]
+
+
+@register(Tags.database)
+def check_secrets_key(
+    app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Reports keys that the secrets in the database need and SECRETS_KEY does not contain."""
+    from chatapi.runtime.secret_rotation import missing_key_ids  # imports models
+
+    if not databases or not (missing := missing_key_ids()):
+        return []
+    return [
+        Error(
+            f"SECRETS_KEY: the database has secrets that were encrypted with a key that is not in it "
+            f"({', '.join(missing)}).",
+            hint="Set SECRETS_KEY to the key of before (several: newest first), or restore the file secrets_key in "
+            "DATA_DIR from its backup; it must be the same on all machines. If the key is lost: `manage.py "
+            "rotate_secrets --replace-unreadable` (docs/running.md).",
+            id="chatapi.E022",
+        )
+    ]
 
 
 def check_media_store() -> list[CheckMessage]:
@@ -207,6 +231,13 @@ def token_error(value: str) -> str | None:
     return "it is too short, or contains spaces or other characters that a header cannot contain"
 
 
+def secrets_keys_error(value: tuple[str, ...]) -> str | None:
+    # without the values
+    if any(len(key) < 32 for key in value):
+        return "a key has fewer than 32 characters"
+    return "it contains a key twice" if len(set(value)) < len(value) else None
+
+
 def certificates_error(value: str) -> str | None:
     """Loads the file with OpenSSL: with a file that it cannot read, every https delivery would fail."""
     if not value:
@@ -247,6 +278,7 @@ ERROR_FINDERS: dict[str, Callable[[Any], str | None]] = {
     "QUOTA_FILE_BYTES": less_than(0),
     "QUOTA_INVITATIONS_PER_DAY": less_than(0),
     "METRICS_TOKEN": token_error,
+    "SECRETS_KEY": secrets_keys_error,
     "CONTRACT_CALLS_PER_MINUTE": less_than(1),
     "CONTRACT_ACCOUNT_CALLS_PER_MINUTE": less_than(1),
     "CONTRACT_WRONG_TOKENS_PER_MINUTE": less_than(1),

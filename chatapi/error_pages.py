@@ -1,13 +1,16 @@
-"""Responses that belong to no app: 400, 403, 404, 500, and the site's icon at the default URL of browsers.
+"""Responses that belong to no app: 400, 403, 404, 500, 503, and the site's icon at the default URL of browsers.
 
 A request of htmx gets the reason as plain text, which request-errors.js shows at the control that was used.
 """
 
+import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.middleware.csrf import REASON_BAD_ORIGIN, REASON_NO_CSRF_COOKIE
+from django.shortcuts import render
 from django.views.csrf import csrf_failure
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
@@ -15,8 +18,11 @@ from django.views.defaults import bad_request as bad_request_page
 from django.views.defaults import page_not_found, permission_denied
 from django.views.defaults import server_error as server_error_page
 
+from chatapi.encryption.cipher import UNREADABLE, UnreadableSecret
 from chatapi.middleware import is_of_contract
 from instances.contract.errors import INTERNAL
+
+log = logging.getLogger(__name__)
 
 INVALID = "The request is invalid: check its host, length and format."
 OTHER_ORIGIN = REASON_BAD_ORIGIN.split("%s")[0]
@@ -48,6 +54,24 @@ def failed(request: HttpRequest) -> HttpResponse:
     if wants_page(request):
         return server_error_page(request)
     return in_json(INTERNAL, 500)
+
+
+class UnreadableSecrets:
+    """Middleware: 503 if a stored secret cannot be decrypted. The log says which; SECRETS_KEY or the row is wrong."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if not isinstance(error, UnreadableSecret):
+            return None
+        log.error("%s", error)
+        if is_of_htmx(request):
+            return in_text(UNREADABLE, 503)
+        return render(request, "503.html", status=503) if wants_page(request) else in_json(UNREADABLE, 503)
 
 
 def wants_page(request: HttpRequest) -> bool:

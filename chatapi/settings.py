@@ -150,6 +150,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "chatapi.middleware.responses_not_stored",
     "chatapi.middleware.content_security_policy",
+    "chatapi.error_pages.UnreadableSecrets",
     "accounts.sessions.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",

@@ -1,4 +1,4 @@
-"""/healthz: this process responds. /readyz: the database responds, is migrated, and a dispatcher runs; else 503.
+"""/healthz: this process responds. /readyz: database, migrations, SECRETS_KEY and a dispatcher are ready; else 503.
 
 With an almost full disk /readyz says "degraded", with 200.
 """
@@ -9,12 +9,13 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 
+from chatapi.runtime.secret_rotation import missing_key_ids
 from hooks.models import Role, Runner, is_alive
 from instances.limits import disk_space
 
 CONNECT_SECONDS = 2  # the smallest value libpq accepts
 
-# Migrations are not unapplied under a running process, so this costly check stops once it has passed.
+# Migrations are not unapplied, nor keys changed, under a running process: these costly checks stop once passed.
 migrated = False
 
 
@@ -59,6 +60,8 @@ def what_is_missing() -> str | None:
             executor = MigrationExecutor(connection)
             if executor.migration_plan(executor.loader.graph.leaf_nodes()):
                 return "The database has unapplied migrations."
+            if missing_key_ids():
+                return "SECRETS_KEY lacks a key that the database needs: see `manage.py check --database default`."
             migrated = True
         heartbeat = Runner.objects.last_heartbeat(Role.DISPATCH)
     except (DatabaseError, InterfaceError, psycopg.Error):

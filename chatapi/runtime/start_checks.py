@@ -1,4 +1,4 @@
-"""What `manage.py up` checks before it changes anything: the settings, the port, and that no other `up` uses DATA_DIR.
+"""What `manage.py up` checks before it changes anything: the settings, their keys, the port, and other `up`s.
 
 Each raises CommandError with one sentence.
 """
@@ -8,7 +8,7 @@ import os
 import socket
 
 from django.conf import settings
-from django.core.checks import WARNING, CheckMessage, run_checks
+from django.core.checks import WARNING, CheckMessage, Tags, run_checks
 from django.core.management.base import CommandError
 
 from chatapi.runtime.postgres.system_user import refusal_of_folder
@@ -25,6 +25,15 @@ def raise_on_wrong_settings() -> list[str]:
 
 def in_one_line(message: CheckMessage) -> str:
     return f"{message.msg} {message.hint or ''}".strip()
+
+
+def raise_on_wrong_secrets_key() -> None:
+    """Raise CommandError if SECRETS_KEY does not contain a key that the database needs; see chatapi/checks.py."""
+    found = run_checks(tags=[Tags.database], databases=["default"])
+    if faults := [
+        in_one_line(message) for message in found if message.is_serious() and not message.is_silenced()
+    ]:
+        raise CommandError("\n".join(faults))
 
 
 def check_port(host: str, port: int) -> None:

@@ -25,7 +25,12 @@ from django.db import DatabaseError, InterfaceError, connection
 from chatapi.runtime import static_files
 from chatapi.runtime.postgres import server as postgres_server
 from chatapi.runtime.processes import Part, start
-from chatapi.runtime.start_checks import check_port, lock_data_dir, raise_on_wrong_settings
+from chatapi.runtime.start_checks import (
+    check_port,
+    lock_data_dir,
+    raise_on_wrong_secrets_key,
+    raise_on_wrong_settings,
+)
 from hooks import worker_slots
 from hooks.actions.endpoints import end_all_overrides
 from hooks.models import Role
@@ -105,6 +110,7 @@ class Product:
         try:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
+                raise_on_wrong_secrets_key()
                 call_command("migrate", interactive=False, verbosity=0)
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])
             if not settings.INSTANCES_EXPIRE and (lifted := end_expiry()):

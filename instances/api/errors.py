@@ -21,6 +21,7 @@ from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler, set_rollback
 
 from accounts.quotas import QuotaExceeded
+from chatapi.encryption.cipher import UNREADABLE, UnreadableSecret
 from chatapi.ui.error_texts import limit_fields, shorten
 from instances.limits import disk_space
 
@@ -78,6 +79,9 @@ def handle_exception(error: Exception, context: dict[str, Any]) -> Response:
         error = exceptions.ParseError(TOO_MANY_FIELDS)
     elif isinstance(error, SuspiciousOperation | BadRequest):
         error = exceptions.ParseError(f"The request is invalid: {error}")
+    if isinstance(error, UnreadableSecret):
+        logger.error("%s", error)
+        return Response({"error": UNREADABLE}, status.HTTP_503_SERVICE_UNAVAILABLE)
     response = exception_handler(error, context)
     if response is None:
         # A bug. Django would respond with an HTML page; clients of the API parse JSON.

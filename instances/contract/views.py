@@ -14,6 +14,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from accounts.blocking import Blocked
 from accounts.quotas import QuotaExceeded
+from chatapi.encryption.cipher import UNREADABLE, UnreadableSecret
 from chatapi.ui.numbers import clean_number
 from instances import loop_detection
 from instances.contract import authentication, limits, requests
@@ -95,6 +96,9 @@ def catch_errors(
         )
         response = json_response({"error": DATABASE_UNAVAILABLE}, 503)
         response.headers["Retry-After"] = "5"
+    except UnreadableSecret as error:
+        log.error("%s", error)
+        response = json_response({"error": UNREADABLE}, 503)
     except Exception:  # clients of the contract can parse only JSON
         log.exception("The method %s of the wire contract failed", name)
         response = json_response({"error": INTERNAL}, 500)

@@ -6,6 +6,7 @@ import os
 import signal
 from typing import Any
 
+from django.core.checks import Tags, run_checks
 from django.core.management.base import BaseCommand, CommandError
 
 from hooks import worker_slots
@@ -19,6 +20,10 @@ class Command(BaseCommand):
     requires_system_checks = ["settings"]
 
     def handle(self, *args: Any, **options: Any) -> None:
+        for fault in run_checks(
+            tags=[Tags.database], databases=["default"]
+        ):  # a key of SECRETS_KEY is missing
+            raise CommandError(f"{fault.msg} {fault.hint or ''}".strip())
         stop_reader, stop_writer = os.pipe()
 
         def stop(_signal: int, _frame: object) -> None:
