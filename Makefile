@@ -81,6 +81,8 @@ debian:
 	want node-express "$$(command -v node >/dev/null && ls -d /usr/share/nodejs/express 2>/dev/null)"; \
 	want default-jdk-headless "$$(command -v javac)"; \
 	want libgoogle-gson-java "$$(ls /usr/share/java/gson.jar 2>/dev/null)"; \
+	want nginx-light "$$(command -v nginx || ls /usr/sbin/nginx 2>/dev/null)"; \
+	want caddy "$$(command -v caddy)"; \
 	test -z "$$missing" || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
 		&& echo "Installing$$missing for the tests (once)." \
 		&& apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; } \
