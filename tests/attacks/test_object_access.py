@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quiet")]
 
 assert urlpatterns  # whose import fills METHODS
 NAMES = of_an_object()
-# 302: to the page for signing in. 401: no key, or a wrong one. 405: no such verb, whoever asks.
+# 302: to the page for signing in. 401: no key, or a wrong one. 405: no such verb for any visitor.
 REFUSED = {302, 401, 403, 404, 405}
 OUTSIDERS = ("anonymous", "stranger", "removed", "blocked", "clerk")
 FEW_VERBS = ("GET", "POST")  # pages accept no others (tests/chatapi/test_permissions.py)
