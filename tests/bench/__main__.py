@@ -10,7 +10,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from tests.bench import contract, django_webhook, peers, report, scenarios
+from tests.bench import contract, django_webhook, peers, report, scenarios, slow_clients
 from tests.bench.environment import bench_database
 from tests.bench.report import Requirement, Row
 
@@ -142,6 +142,19 @@ def requirements(backlogs: list[DeliveryCounts], *, quick: bool, rounds: int) ->
             f"{top['flooded']:.1f} ms, {top['flooded'] / top['calm']:.2f} × the undisturbed {top['calm']:.1f} ms",
             "≤ 1.2 ×",
             top["flooded"] <= 1.2 * top["calm"],
+        )
+    )
+    say("1 000 slow clients of the web server")
+    slow = min(
+        (slow_clients.measure(1000, seconds) for _ in range(rounds)),
+        key=lambda one: one["slow"] / one["calm"],
+    )
+    found.append(
+        Requirement(
+            "1 000 clients send slowly: p99 of the others' calls",
+            f"{slow['slow']:.1f} ms, {slow['slow'] / slow['calm']:.2f} × the undisturbed {slow['calm']:.1f} ms",
+            "≤ 2 ×",
+            slow["slow"] <= 2 * slow["calm"],
         )
     )
     say(f"memory with {waiting:,} hooks waiting")
