@@ -233,6 +233,8 @@ if EMAIL_URL:
         ):  # an unknown scheme would mean unencrypted SMTP
             raise ValueError
         globals().update({key: value for key, value in mail.items() if key.startswith("EMAIL_")})
+        if mail["EMAIL_BACKEND"] == "django.core.mail.backends.smtp.EmailBackend":
+            EMAIL_BACKEND = "chatapi.runtime.waiting_mail.EmailBackend"
     except (EnvError, ValueError):  # their text may contain the password
         SETTINGS_ERRORS.append(("EMAIL_URL", "use submission://user:password@host:587"))
 # On a laptop the user of the site reads its terminal. The log of a server has other readers: a printed link to reset a

@@ -180,3 +180,11 @@ def test_mail_is_printed_on_a_laptop_alone(
     found = settings(tmp_path, "MAIL_IS_PRINTED", "EMAIL_BACKEND", "EMAIL_TIMEOUT", **environment)
     assert (found["MAIL_IS_PRINTED"], "console" in found["EMAIL_BACKEND"]) == (printed, printed)
     assert found["EMAIL_TIMEOUT"] == 20
+
+
+def test_smtp_takes_a_share_of_the_threads(tmp_path: Path) -> None:
+    found = settings(tmp_path, "EMAIL_BACKEND", "EMAIL_HOST", EMAIL_URL="smtp://mail.example.org")
+    assert found == {
+        "EMAIL_BACKEND": "chatapi.runtime.waiting_mail.EmailBackend",
+        "EMAIL_HOST": "mail.example.org",
+    }

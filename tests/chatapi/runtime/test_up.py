@@ -189,3 +189,16 @@ def test_signals_that_the_parent_ignores_stop_it_all_the_same(folder: Path) -> N
         assert product.stop(signal.SIGINT) == 0
         assert no_longer_there(family)
         assert product.lines[-1] == "Stopped."
+
+
+def test_several_web_processes_share_the_port(folder: Path) -> None:
+    with Product(folder, WEB_PROCESSES="2") as product:
+        main = product.part("chatapi.runtime.web")
+        first, _second = main.children()
+        first.kill()
+        product.wait_for("A web process was killed (signal 9); restarting", 20)
+        for _ in range(10):
+            assert requests.get(f"{product.url}/healthz", timeout=20).status_code == 200
+        family = product.processes()
+        assert product.stop() == 0
+        assert no_longer_there(family)
