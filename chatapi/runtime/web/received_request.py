@@ -86,6 +86,8 @@ class ReceivedRequest:
 
     def fault(self) -> str:
         """What is wrong with the head, as a sentence; empty if nothing is."""
+        if self.version not in ("1.0", "1.1"):
+            return "The version must be HTTP/1.0 or HTTP/1.1."
         seen: set[bytes] = set()
         for name, value in self.headers:
             lower = name.lower()
@@ -95,6 +97,8 @@ class ReceivedRequest:
                 seen.add(lower)
                 if lower == b"transfer-encoding" and value.lower() != b"chunked":
                     return "The only transfer coding is chunked."
+                if lower == b"transfer-encoding" and self.version == "1.0":
+                    return "HTTP/1.0 has no transfer codings."
         if b"host" not in seen and self.version == "1.1":
             return "The header host is missing."
         target = self.target.lower()

@@ -126,6 +126,14 @@ def test_a_head_request_gets_the_length_and_no_body() -> None:
         (get(b"/").replace(b"GET", b"FROB"), 400, request_reader.UNKNOWN_METHOD),
         (post(b"Transfer-Encoding: gzip, chunked", b""), 400, "The only transfer coding is chunked."),
         (
+            post(b"Transfer-Encoding: chunked", b"").replace(b"HTTP/1.1", b"HTTP/1.0"),
+            400,
+            "HTTP/1.0 has no transfer codings.",
+        ),
+        (b"GET /\r\n\r\n", 400, "The version must be HTTP/1.0 or HTTP/1.1."),
+        (get(b"/").replace(b"HTTP/1.1", b"HTTP/0.9"), 400, "The version must be HTTP/1.0 or HTTP/1.1."),
+        (get(b"/").replace(b"HTTP/1.1", b"HTTP/2.0"), 400, "The version must be HTTP/1.0 or HTTP/1.1."),
+        (
             get(b"/" + b"a" * 70_000),
             414,
             "The URL is longer than 65536 bytes. Send the arguments in the body.",
