@@ -215,9 +215,8 @@ class Connection(asyncio.Protocol):
     def locate(self, request: ReceivedRequest) -> None:
         """Set `address`, whose turn the request takes."""
         if self.is_from_proxy:
-            values = [
-                v.decode("latin-1") for name, v in request.headers if name.lower() == b"x-forwarded-for"
-            ]
+            forwarded = [value for name, value in request.headers if name.lower() == b"x-forwarded-for"]
+            values = [value.decode("latin-1") for value in forwarded]
             self.address = client_address(self.peer[0], values, trusted_networks())
 
     def serve(self, request: ReceivedRequest) -> None:
@@ -235,8 +234,11 @@ class Connection(asyncio.Protocol):
         if self.queue:
             self.serve(self.queue.popleft())
             return
-        if self.is_lingering or not self.can_keep:
-            self.linger()
+        if not self.can_keep:
+            if self.is_lingering or self.is_reading_paused:
+                self.linger()
+            else:
+                self.transport.close()
             return
         self.resume_reading()
         if self.reader.current is None:
@@ -257,11 +259,15 @@ class Connection(asyncio.Protocol):
         try:
             response = self.server.application(environ, lambda *given: begun.append((given[0], given[1])))
             status, headers = begun[0]
-            keep = request.keep_alive and self.can_keep and not self.server.is_stopping
+            keep = (
+                request.keep_alive
+                and request.version == "1.1"
+                and self.can_keep
+                and not self.server.is_stopping
+            )
             bare = request.method == "HEAD" or status.startswith(WITHOUT_BODY)
             if response.streaming and not bare:
                 chunked = request.version == "1.1" and not response.has_header("Content-Length")
-                keep = keep and (chunked or request.version == "1.1")
                 top = response_head.head(status, headers, close=not keep, length=None, chunked=chunked)
                 stream = StreamedResponse(self, response, top, chunked=chunked, keep=keep)
                 self.loop.call_soon_threadsafe(self.start_stream, request, stream)
@@ -319,9 +325,8 @@ class Connection(asyncio.Protocol):
             return True
         self.due = self.loop.time() + IDLE_SECONDS
         self.is_busy = False
-        if (
-            self.queue or not self.can_keep or self.is_reading_paused
-        ):  # set meanwhile by the loop, which waits for us
+        # The loop may have set these meanwhile, and waits for the end of this response.
+        if self.queue or not self.can_keep or self.is_reading_paused:
             self.loop.call_soon_threadsafe(self.serve_next)
         return True
 
@@ -374,8 +379,10 @@ class Connection(asyncio.Protocol):
             if now > min(self.due, self.body_since + GRACE_SECONDS + self.reader.current.size / MIN_RATE):
                 self.refuse(408, "The body was sent too slowly.")
         elif now > self.due:
-            if self.is_lingering or self.reader.current is None:
-                self.transport.close() if not self.is_lingering else self.transport.abort()
+            if self.is_lingering:
+                self.transport.abort()
+            elif self.reader.current is None:
+                self.transport.close()
             else:
                 self.refuse(408, "The request was sent too slowly.")
 
