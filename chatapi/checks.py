@@ -8,6 +8,8 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
+MAX_COUNT = 2**32 - 1  # of a rate counter (instances/limits/rate_counters.py)
+
 # Stable ids, for SILENCED_SYSTEM_CHECKS and for searching; a variable without its own id is chatapi.E001.
 IDS = {
     "DATA_DIR": "chatapi.E002",
@@ -210,8 +212,10 @@ def less_than(smallest: int) -> Callable[[int], str | None]:
     return lambda value: None if value >= smallest else f"{value} is less than {smallest}"
 
 
-def percent_error(value: int) -> str | None:
-    return None if 0 <= value <= 90 else f"{value} is not from 0 to 90"
+def between(smallest: int, largest: int) -> Callable[[int], str | None]:
+    return lambda value: (
+        None if smallest <= value <= largest else f"{value} is not from {smallest} to {largest}"
+    )
 
 
 def not_one_of(*known: str) -> Callable[[str], str | None]:
@@ -273,9 +277,12 @@ ERROR_FINDERS: dict[str, Callable[[Any], str | None]] = {
     "API_RATE": rate_error,
     "SIGNUP": not_one_of("open", "invited", "closed"),
     "DISK_MIN_FREE_BYTES": less_than(0),
-    "DISK_MIN_FREE_PERCENT": percent_error,
+    "DISK_MIN_FREE_PERCENT": between(0, 90),
     "QUOTA_INSTANCES": less_than(1),
     "QUOTA_FILE_BYTES": less_than(0),
+    "QUOTA_CAPTURE_BYTES": less_than(1024 * 1024),
+    "BIN_BYTES_PER_MINUTE": between(1024 * 1024, MAX_COUNT),
+    "BIN_ADDRESS_BYTES_PER_MINUTE": between(1024 * 1024, MAX_COUNT),
     "QUOTA_INVITATIONS_PER_DAY": less_than(0),
     "METRICS_TOKEN": token_error,
     "SECRETS_KEY": secrets_keys_error,

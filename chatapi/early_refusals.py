@@ -16,6 +16,7 @@ from chatapi.ui.numbers import parse_digits
 from instances.api.authentication import AccountKeyAuthentication
 from instances.api.errors import handle_exception
 from instances.contract import views as contract
+from testing_tools.verification import intake
 from testing_tools.verification.models import Bin
 from testing_tools.verification.views.receive import unknown_bin
 
@@ -24,9 +25,11 @@ MAX_BYTES_WITHOUT_SESSION = 256 * 1024
 
 
 def for_bin(request: HttpRequest) -> HttpResponse | None:
-    """404 for a bin that does not exist."""
+    """404 for a bin that does not exist, 429 if it or the client has sent too much in this minute."""
     key = url_arguments(request).get("key")
-    return unknown_bin() if key and not Bin.objects.filter(key=key).exists() else None
+    if not key:
+        return None
+    return intake.refuse(request, key) if Bin.objects.filter(key=key).exists() else unknown_bin()
 
 
 def for_contract(request: HttpRequest) -> HttpResponse | None:

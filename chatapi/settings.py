@@ -259,6 +259,7 @@ MFA_ADAPTER = "accounts.adapters.SecondFactorAdapter"
 # The default quotas of an account; staff can set an account's own (accounts/quotas.py).
 QUOTA_INSTANCES = read(env.int, "QUOTA_INSTANCES", 200)
 QUOTA_FILE_BYTES = read(env.int, "QUOTA_FILE_BYTES", 10 * 1024**3)
+QUOTA_CAPTURE_BYTES = read(env.int, "QUOTA_CAPTURE_BYTES", 512 * 1024**2)
 QUOTA_INVITATIONS_PER_DAY = read(env.int, "QUOTA_INVITATIONS_PER_DAY", 100)
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
@@ -436,6 +437,8 @@ API_RATE = read(env.str, "API_RATE", "6000/min")
 CONTRACT_CALLS_PER_MINUTE = read(env.int, "CONTRACT_CALLS_PER_MINUTE", 60_000)
 CONTRACT_ACCOUNT_CALLS_PER_MINUTE = read(env.int, "CONTRACT_ACCOUNT_CALLS_PER_MINUTE", 300)
 CONTRACT_WRONG_TOKENS_PER_MINUTE = read(env.int, "CONTRACT_WRONG_TOKENS_PER_MINUTE", 60)
+BIN_BYTES_PER_MINUTE = read(env.int, "BIN_BYTES_PER_MINUTE", 64 * 1024**2)
+BIN_ADDRESS_BYTES_PER_MINUTE = read(env.int, "BIN_ADDRESS_BYTES_PER_MINUTE", 128 * 1024**2)
 # returned by `outputIP`; unset: the source address of this machine's outgoing connections
 OUTPUT_IP = read(env.str, "OUTPUT_IP", "")
 REST_FRAMEWORK = {

@@ -20,10 +20,14 @@ class TestingToolsConfig(AppConfig):
     verbose_name = "Testing tools"
 
     def ready(self) -> None:
+        from accounts import quotas
         from chatapi.ui.frame import Place, register_part
         from chatapi.ui.menu import MenuEntry, register
         from instances import tool_links
         from instances.pages.frame import register_instance_pages
+        from testing_tools.verification.actions.captures import CAPTURES
+
+        quotas.register(CAPTURES)
 
         for order, title, name, icon, views in (
             (200, "Webhook Simulation", "simulation", "flask", ("testing:simulation",)),

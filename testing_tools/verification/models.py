@@ -19,6 +19,7 @@ from instances.models import Instance
 
 KEEP_NEWEST = 500
 KEEP_FOR = timedelta(days=7)
+KEEP_BYTES = 64 * 1024 * 1024  # of a bin, with headers; the oldest captures make room
 BODY_LIMIT = 1024 * 1024  # bytes
 MAX_DELAY = 30  # seconds of a delayed response
 DEFAULT_BODY = '{"ok": true}'
@@ -63,6 +64,8 @@ class Bin(models.Model):
     created_at = models.DateTimeField(default=timezone.now)
     # The number of its newest capture; the statement that stores the capture increases it.
     captured = models.PositiveBigIntegerField(default=0)
+    # the bytes of its captures (Capture.stored_bytes); every statement that stores or removes captures updates it
+    stored_bytes = models.PositiveBigIntegerField(default=0)
     # the number of captures removed by the limits
     dropped = models.PositiveBigIntegerField(default=0)
     # The configured response; headers as [[name, value], …], delay in seconds. The fields keep their names in existing
@@ -160,7 +163,10 @@ class Capture(models.Model):
     headers = models.JSONField(default=list)  # [[name, value], …]
     body = models.BinaryField(blank=True, default=b"")
     size = models.PositiveBigIntegerField("bytes of the body", default=0)
+    # The body was not stored: it is over BODY_LIMIT, or `status` is 507 and `answer_note` says why.
     too_large = models.BooleanField(default=False)
+    # bytes of body, headers, path and query; null: stored by version 0.1.0, see BYTES in actions/captures.py
+    stored_bytes = models.PositiveIntegerField(null=True, blank=True)
     family = models.CharField(max_length=10, choices=Family, default=Family.OTHER)
     label = models.CharField("description in two or three words", max_length=60, blank=True, default="")
     summary = models.CharField("content in one line", max_length=200, blank=True, default="")

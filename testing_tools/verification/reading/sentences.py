@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from chatapi.ui import sizes
+from instances.limits import disk_space
 from testing_tools.verification.models import BODY_LIMIT, Capture, Family
 from testing_tools.verification.reading.hook_signatures import SignatureCheck
 from testing_tools.verification.reading.recognition import Recognition, status_text
@@ -21,14 +22,25 @@ class Sentence(NamedTuple):
         return f"{self.before} {self.emphasis}{self.after}".strip()
 
 
+def refused_status(capture: Capture) -> int:
+    """Returns the status of the response to a request whose body was not stored: 507 without space, else 413."""
+    return capture.status if capture.status == disk_space.STATUS else 413
+
+
+def why_not_stored(capture: Capture) -> str:
+    if refused_status(capture) == disk_space.STATUS:
+        return capture.answer_note
+    return f"larger than the limit of {sizes.in_words(BODY_LIMIT)}"
+
+
 def sentence_for(capture: Capture, recognition: Recognition, signature: SignatureCheck) -> Sentence:
     """Returns a sentence such as "Ack *delivered* for true_1768…, attempt 1 of 20, signature valid"."""
     if capture.too_large:
         return Sentence(
             "",
             capture.method,
-            f" of {sizes.in_words(capture.size)}: larger than the limit of {sizes.in_words(BODY_LIMIT)}, "
-            "so the body was not stored and the response was 413",
+            f" of {sizes.in_words(capture.size)}: {why_not_stored(capture)}, "
+            f"so the body was not stored and the response was {refused_status(capture)}",
         )
     suffix = "".join(f", {part}" for part in (attempt_text(capture.attempt), signature.words) if part)
     if recognition.family == Family.OTHER:

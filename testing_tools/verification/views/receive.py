@@ -5,8 +5,7 @@ import ipaddress
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from chatapi.ui import sizes
-from testing_tools.verification import delays
+from testing_tools.verification import delays, intake
 from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.actions.captures import CaptureResult
 from testing_tools.verification.models import BODY_LIMIT
@@ -22,9 +21,12 @@ WITHOUT_BODY = (204, 205, 304)
 def capture(request: HttpRequest, key: str, suffix: str | None = None) -> HttpResponse:
     """Stores a request with any method to `{site}/bin/{key}`, and sends the configured response.
 
-    By default that is 200 `{"ok": true}`; 413 if the body is over 1 MB, 404 for an unknown key. `/bin/{key}/503`
-    responds with that status once. The URL is for programs: it ignores the session and shows no captures.
+    By default that is 200 `{"ok": true}`; 413 if the body is over 1 MB, 404 for an unknown key, 429 if the bin or the
+    client has sent too many bytes in this minute, 507 if there is no space. `/bin/{key}/503` responds with that status
+    once. The URL is for programs: it ignores the session and shows no captures.
     """
+    if refused := intake.refuse(request, key):
+        return with_bin_headers(refused)
     path, query = request_as_sent.path_and_query(request, key, suffix or "")
     body, size = request_as_sent.body_and_size(request)
     result = capture_actions.capture(
@@ -39,12 +41,15 @@ def capture(request: HttpRequest, key: str, suffix: str | None = None) -> HttpRe
         remote_address=remote_address(request),
     )
     if result is None:
-        response = unknown_bin()
-    elif size > BODY_LIMIT:
-        words = f"A bin stores bodies of up to {sizes.in_words(BODY_LIMIT)}. The request was recorded without its body."
-        response = JsonResponse({"ok": False, "error": words}, status=413)
-    else:
-        response = configured_response(result)
+        return with_bin_headers(unknown_bin())
+    intake.count(request, key, min(size, BODY_LIMIT))
+    if result.refusal:
+        error = {"ok": False, "error": result.refusal.sentence}
+        return with_bin_headers(JsonResponse(error, status=result.refusal.status))
+    return with_bin_headers(configured_response(result))
+
+
+def with_bin_headers(response: HttpResponse) -> HttpResponse:
     response["Cache-Control"] = "no-store"
     response["Content-Security-Policy"] = SANDBOX
     return response
