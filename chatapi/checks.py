@@ -29,6 +29,7 @@ IDS = {
     "MEDIA_S3_ACCESS_KEY": "chatapi.E015",
     "TRUSTED_PROXIES": "chatapi.E016",
     "SECRETS_KEY": "chatapi.E021",
+    "ALLOWED_HOSTS": "chatapi.E017",
 }
 HINTS = {
     "DATA_DIR": "Use a folder that the user who runs this can write to: DATA_DIR=/your/folder.",
@@ -42,6 +43,7 @@ HINTS = {
     "API_RATE": "A number and a period: API_RATE=6000/min (s, min, hour, day).",
     "METRICS_TOKEN": "16 characters or more, without spaces (`openssl rand -hex 24`); unset: loopback only.",
     "HOOKS_CA_FILE": "A file of PEM certificates: HOOKS_CA_FILE=/etc/ssl/certs/ours.pem; unset: Mozilla's.",
+    "ALLOWED_HOSTS": "Names without scheme and port: ALLOWED_HOSTS=chat.example.com,.example.org,192.168.1.7.",
     "MEDIA_S3_BUCKET": "The bucket's name: MEDIA_S3_BUCKET=chat-media; unset: files are kept in DATA_DIR/media.",
     "MEDIA_S3_ENDPOINT": "The store's URL: MEDIA_S3_ENDPOINT=https://s3.example.com; unset: Amazon's.",
     "TRUSTED_PROXIES": "A comma-separated list of addresses or networks: TRUSTED_PROXIES=127.0.0.1,10.0.0.0/28.",
@@ -125,12 +127,12 @@ def warn_of_no_mail(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register(deploy=True)
 def warn_of_any_host(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """Warns in `check --deploy` that requests for any host name are accepted if ALLOWED_HOSTS is unset."""
-    if settings.ALLOWED_HOSTS == ["*"]:
+    """Warns in `check --deploy` that pages respond to any host name."""
+    if "*" in settings.ALLOWED_HOSTS:
         return [
             Warning(
-                "ALLOWED_HOSTS: requests for any host name are accepted.",
-                hint="ALLOWED_HOSTS=chat.example.com",
+                "ALLOWED_HOSTS: pages respond to any host name, so DNS rebinding lets other sites read them.",
+                hint="List the names that the site is opened by: ALLOWED_HOSTS=chat.example.com,192.168.1.7.",
                 id="chatapi.W001",
             )
         ]
@@ -146,10 +148,25 @@ def warn_of_unknown_proxy(app_configs: Any, **kwargs: Any) -> list[CheckMessage]
                 "TRUSTED_PROXIES: SITE_URL is https://, but no proxy is trusted. All clients count as one, "
                 "with the address of the proxy.",
                 hint="Set it to the address of your proxy: TRUSTED_PROXIES=10.0.0.5.",
-                id="chatapi.W002",
+                id="chatapi.W003",
             )
         ]
     return []
+
+
+@register("settings")
+def warn_of_refused_networks(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Warns that the embedded database alone does not allow private networks: others can reach this site."""
+    if not settings.EMBEDDED_POSTGRES or settings.IS_LAPTOP or not settings.PRIVATE_NETWORKS_UNSET:
+        return []
+    reason = "SITE_URL starts with https://" if settings.HTTPS else f"HOST is {settings.HOST}"
+    return [
+        Warning(
+            f"HOOKS_ALLOW_NETWORKS: hooks to loopback and private networks are refused, because {reason}.",
+            hint="List your bots' networks: HOOKS_ALLOW_NETWORKS=127.0.0.0/8,192.168.1.0/24; empty: none.",
+            id="chatapi.W004",
+        )
+    ]
 
 
 # Each returns what is wrong with a value, or None.
@@ -175,6 +192,16 @@ def bucket_error(value: str) -> str | None:
     if not value or re.fullmatch(r"[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]", value, re.IGNORECASE):
         return None
     return f"{value!r} is not a bucket name"
+
+
+def hosts_error(value: list[str]) -> str | None:
+    from django.http.request import split_domain_port
+
+    for host in value:
+        domain, port = split_domain_port(host.removeprefix("."))
+        if host != "*" and (not domain or port):
+            return f"{host!r} is not a host name"
+    return None
 
 
 def networks_error(value: list[str]) -> str | None:
@@ -259,6 +286,7 @@ def certificates_error(value: str) -> str | None:
 ERROR_FINDERS: dict[str, Callable[[Any], str | None]] = {
     "PORT": port_error,
     "SITE_URL": url_error,
+    "ALLOWED_HOSTS": hosts_error,
     "HOOKS_ALLOW_NETWORKS": networks_error,
     "HOOKS_CA_FILE": certificates_error,
     "TRUSTED_PROXIES": proxies_error,

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http.request import split_domain_port
 from django.middleware.csrf import REASON_BAD_ORIGIN, REASON_NO_CSRF_COOKIE
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.views.csrf import csrf_failure
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
@@ -26,6 +28,7 @@ log = logging.getLogger(__name__)
 
 INVALID = "The request is invalid: check its host, length and format."
 OTHER_ORIGIN = REASON_BAD_ORIGIN.split("%s")[0]
+MAX_HOST = 253  # characters of a host name
 ICON = Path(settings.BASE_DIR) / "static" / "img" / "logo.svg"
 
 
@@ -45,6 +48,20 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if wants_page(request):
         return bad_request_page(request, exception)
     return in_json(INVALID, 400)
+
+
+def host_refused(request: HttpRequest, host: str) -> HttpResponse:
+    """A request for a page under a host name that is not SITE_URL's, this machine's or one of ALLOWED_HOSTS."""
+    name = split_domain_port(host)[0][:MAX_HOST]  # empty if it is not a host name
+    if wants_page(request) and not is_of_htmx(request):
+        return HttpResponse(
+            render_to_string("unknown_host.html", {"host": name, "site_url": settings.SITE_URL}), status=400
+        )
+    sentence = (
+        f"Pages of this site do not respond to the host name {name or '(invalid)'}. Use {settings.SITE_URL}, "
+        "or add the name to ALLOWED_HOSTS."
+    )
+    return in_text(sentence, 400) if is_of_htmx(request) else in_json(sentence, 400)
 
 
 def failed(request: HttpRequest) -> HttpResponse:

@@ -2,7 +2,6 @@
 
 Content-Security-Policy: only our own files, and inline code only with the request's nonce. Cache-Control: responses
 are not stored, except those whose view says otherwise. Permissions-Policy, Cross-Origin-Resource-Policy.
-URLs of the wire contract are not pages: their cookies are dropped.
 """
 
 import re
@@ -102,26 +101,16 @@ def responses_not_stored(
 
 
 OF_AN_INSTANCE = re.compile(r"/*instance[0-9]")
+OF_A_SETTING = re.compile(r"/*settings/+[^/]+/*\Z")
 
 
 def is_of_contract(path: str) -> bool:
-    """Whether the path belongs to the wire contract: an instance's URL, or the name of a method."""
-    from instances.contract.registry import (
-        METHODS,
-    )  # imports models, which are not loaded yet at start
+    """Whether the path belongs to the wire contract: an instance's URL, or the name of a method or of a setting."""
+    import instances.contract.urls  # noqa: F401 - registers the methods; imports models, not loaded at start
+    from instances.contract.registry import METHODS
 
-    return OF_AN_INSTANCE.match(path) is not None or path.strip("/") in METHODS
-
-
-def contract_without_cookies(
-    get_response: Callable[[HttpRequest], HttpResponse],
-) -> Callable[[HttpRequest], HttpResponse]:
-    """Drops cookies of requests to the wire contract: no session is read, so a browser's sign-in has no effect."""
-
-    def middleware(request: HttpRequest) -> HttpResponse:
-        if "HTTP_COOKIE" in request.META and is_of_contract(request.path_info):
-            del request.META["HTTP_COOKIE"]
-            request.COOKIES = {}
-        return get_response(request)
-
-    return middleware
+    return (
+        OF_AN_INSTANCE.match(path) is not None
+        or OF_A_SETTING.match(path) is not None
+        or path.strip("/") in METHODS
+    )

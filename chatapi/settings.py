@@ -9,6 +9,7 @@ import os
 import re
 import secrets
 from email.utils import parseaddr
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -109,8 +110,34 @@ def secrets_keys() -> tuple[str, ...]:
 SECRET_KEY = secret_key()
 # Encrypts the secrets in the database (chatapi/encryption): with the first key; decrypts them: with any of the keys.
 SECRETS_KEY = secrets_keys()
-# Clients of the wire contract may use any host name of the machine; links are always built from SITE_URL.
-ALLOWED_HOSTS = read(env.list, "ALLOWED_HOSTS", ["*"])
+
+
+def host_pattern(host: str) -> str:
+    """Returns a host as Django compares it: in A-labels, and IPv6 in brackets."""
+    host = host.strip().rstrip(".").lower()
+    try:
+        return f"[{IPv6Address(host)}]"
+    except ValueError:
+        return host if host.isascii() else to_a_labels(host)
+
+
+def allowed_hosts() -> list[str]:
+    """Returns the host names to which pages respond: SITE_URL's, this machine's, and those of ALLOWED_HOSTS."""
+    found = []
+    for variable, hosts in (
+        ("SITE_URL", [SITE_HOST]),
+        ("ALLOWED_HOSTS", read(env.list, "ALLOWED_HOSTS", [])),
+    ):
+        for host in hosts:
+            try:
+                found.append(host_pattern(host))
+            except ValueError as error:
+                SETTINGS_ERRORS.append((variable, str(error)))
+    return list(dict.fromkeys([*found, "localhost", "127.0.0.1", "[::1]"]))
+
+
+# The wire contract, bins and REST respond to every name (chatapi/hosts.py); links are always built from SITE_URL.
+ALLOWED_HOSTS = allowed_hosts()
 CSRF_TRUSTED_ORIGINS = [SITE_URL]
 CSRF_FAILURE_VIEW = "chatapi.error_pages.csrf_failed"
 
@@ -144,12 +171,12 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "chatapi.middleware.contract_without_cookies",
     "django.middleware.security.SecurityMiddleware",
     "chatapi.middleware.resource_policies",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "chatapi.middleware.responses_not_stored",
     "chatapi.middleware.content_security_policy",
+    "chatapi.hosts.known_hosts_only",
     "chatapi.error_pages.UnreadableSecrets",
     "accounts.sessions.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -349,11 +376,16 @@ RENAMED_TASKS = {
 HOOKS_DEADLINE_MS = 10_000
 HOOKS_CONNECT_MS = 5_000
 HOOKS_WINDOW = read(env.int, "HOOKS_WINDOW", 1000)
-# A laptop (embedded database) may deliver to loopback and private networks; a server may not.
 LAPTOP_NETWORKS = [
     "127.0.0.0/8", "::1/128", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7",
 ]  # fmt: skip
-HOOKS_ALLOW_NETWORKS = read(env.list, "HOOKS_ALLOW_NETWORKS", LAPTOP_NETWORKS if EMBEDDED_POSTGRES else [])
+# A laptop (embedded database, used from this machine alone) may deliver to loopback and private networks. A server may
+# not, and a site that others can reach is one.
+IS_LAPTOP = EMBEDDED_POSTGRES and not HTTPS and is_loopback(HOST)
+HOOKS_ALLOW_NETWORKS = read(env.list, "HOOKS_ALLOW_NETWORKS", None)
+PRIVATE_NETWORKS_UNSET = HOOKS_ALLOW_NETWORKS is None  # chatapi/checks.py tells when that refuses them
+if HOOKS_ALLOW_NETWORKS is None:
+    HOOKS_ALLOW_NETWORKS = LAPTOP_NETWORKS if IS_LAPTOP else []
 HOOKS_OWN_BINS = SITE_URL + "/bin/"  # always allowed, whatever IP address the site's name resolves to
 HOOKS_CA_FILE = read(env.str, "HOOKS_CA_FILE", "")  # trusted certificates; empty: Mozilla's, from certifi
 # Days for which the log keeps hooks with their attempts, the bodies of both, and skipped hooks.

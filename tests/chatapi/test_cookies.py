@@ -20,7 +20,7 @@ import json, django
 django.setup()
 from django.conf import settings
 from django.test import Client
-answer = Client().get("/accounts/login/", secure=settings.HTTPS)
+answer = Client(HTTP_HOST=settings.ALLOWED_HOSTS[0]).get("/accounts/login/", secure=settings.HTTPS)
 names = ("Strict-Transport-Security", "X-Frame-Options", "X-Content-Type-Options", "Referrer-Policy")
 print(json.dumps({
     "status": answer.status_code,

@@ -240,7 +240,7 @@ def test_a_site_behind_an_unknown_proxy_gets_a_warning(settings: Settings) -> No
     assert warn_of_unknown_proxy(None) == []
     settings.TRUSTED_PROXIES = []
     [found] = warn_of_unknown_proxy(None)
-    assert found.id == "chatapi.W002"
+    assert found.id == "chatapi.W003"
 
 
 def test_the_address_costs_little() -> None:
