@@ -92,8 +92,8 @@ BIN_FIELDS = (
     "fail_first",
 )  # fmt: skip
 CAPTURE_FIELDS = (
-    "number", "at", "method", "path", "query", "headers", "body", "size", "label", "summary", "remote_address",
-    "status", "answer_note", "note", "deleted_at",
+    "number", "at", "method", "path", "query", "http_version", "headers", "body", "size", "label", "summary",
+    "remote_address", "status", "answer_note", "note", "deleted_at",
 )  # fmt: skip
 SHARE_FIELDS = ("number", "created_at", "expires_at", "revoked_at")
 

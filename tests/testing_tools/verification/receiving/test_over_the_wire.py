@@ -107,6 +107,8 @@ def test_path_and_query_keep_their_escapes(product: Product, key: str) -> None:
         (b"http://example.org" + bin + b"/%61?a=?", ("/%61", "a=?")),
         (b"/%62in%2f" + key.encode() + b"%2Fx", ("%2Fx", "")),
         (bin + b"//?", ("//", "")),
+        (bin + b"/a#b?c#d", ("/a#b", "c#d")),
+        (bin + b"/" + b"%41" * 20_000, ("/" + "%41" * 20_000, "")),
     ]  # fmt: skip
     for target, _ in sent:
         response = exchange(product, post(target, b"Content-Length: 0"))
@@ -126,6 +128,18 @@ def test_a_chunked_request_has_no_length(product: Product, key: str) -> None:
         ["Connection", "close"],
     ]
     assert (capture["body"], capture["size"]) == ("abcde", 5)
+
+
+def test_the_version_is_recorded_and_an_upgrade_is_a_header(product: Product, key: str) -> None:
+    target = b"/bin/" + key.encode()
+    old = b"POST " + target + b" HTTP/1.0\r\nContent-Length: 2\r\n\r\nhi"
+    upgrade = post(target, b"Upgrade: websocket", b"Connection: Upgrade", b"Content-Length: 2", body=b"hi")
+    for request in (old, upgrade):
+        assert b" 200 OK\r\n" in exchange(product, request)
+    found = captures(product, key)
+    assert [(one["httpVersion"], one["body"]) for one in found] == [("1.0", "hi"), ("1.1", "hi")]
+    assert found[0]["headers"] == [["Content-Length", "2"]]
+    assert ["Upgrade", "websocket"] in found[1]["headers"]
 
 
 def test_a_long_body_is_recorded_with_its_size_only(product: Product, key: str) -> None:
@@ -164,6 +178,7 @@ def test_requests_that_are_not_valid_http_are_refused_and_not_recorded(product: 
     target = b"/bin/" + key.encode()
     for request in (
         post(target).replace(b"POST", b"FROB", 1),
+        post(target + "/ä".encode()),
         post(target, b"Bad Name: 1"),
         post(target, b"Host: second.example"),
         post(target, b"Content-Length: 3", b"Transfer-Encoding: chunked", body=b"0\r\n\r\n"),
