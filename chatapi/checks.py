@@ -298,6 +298,7 @@ ERROR_FINDERS: dict[str, Callable[[Any], str | None]] = {
     "HOOKS_KEEP_BODIES_DAYS": less_than(1),
     "HOOKS_KEEP_SKIPPED_DAYS": less_than(1),
     "TRIAL_DAYS": less_than(0),
+    "STAFF_SESSION_HOURS": less_than(1),
     "WEB_PROCESSES": less_than(1),
     "REQUEST_MAX_BYTES": less_than(1),
     "LOG_LEVEL": not_one_of("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"),

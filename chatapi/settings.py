@@ -183,6 +183,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "chatapi.staff.sessions.end_old_staff_sessions",
     "chatapi.staff.impersonation.impersonate",
     "accounts.blocking.blocked_accounts",
     "allauth.account.middleware.AccountMiddleware",
@@ -273,7 +274,11 @@ EMAIL_TIMEOUT = (
     globals().get("EMAIL_TIMEOUT") or 20
 )  # seconds; a mail server that hangs must not hold a thread
 DEFAULT_FROM_EMAIL = with_a_labels(read(env.str, "DEFAULT_FROM_EMAIL", f"Chat API <chatapi@{SITE_HOST}>"))
-STAFF_NEEDS_TOTP = read(env.bool, "STAFF_NEEDS_TOTP", False)  # to open the support desk
+# To open the support desk. With the embedded database the operator is the user.
+STAFF_NEEDS_TOTP = read(env.bool, "STAFF_NEEDS_TOTP", not EMBEDDED_POSTGRES)
+STAFF_SESSION_HOURS = read(
+    env.int, "STAFF_SESSION_HOURS", 12
+)  # after which staff sign in again; others: 2 weeks
 SUPPORT_EMAIL = read(env.str, "SUPPORT_EMAIL", "")  # shown to users of a blocked account
 # Who may create an account: open (anyone), invited (with an invitation link), closed (no new accounts).
 SIGNUP = read(env.str, "SIGNUP", "open" if EMBEDDED_POSTGRES else "invited").lower()
