@@ -21,6 +21,7 @@ from accounts.models import Account, User
 
 DURATION = timedelta(minutes=30)
 PERMISSION = "accounts.look_at_account"
+VIEW_BODY = "hooks.view_body"
 SESSION_KEY = "look"
 
 
@@ -30,6 +31,11 @@ class Impersonation(NamedTuple):
     account: Account
     staff: User
     until: datetime
+
+    @property
+    def bodies_are_masked(self) -> bool:
+        """Whether the content of messages and hooks is masked for this staff member."""
+        return not self.staff.has_perm(VIEW_BODY)
 
 
 @transaction.atomic

@@ -1,6 +1,8 @@
 """Calls the WSGI application that the web server serves, with any connection and any headers."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 from urllib.parse import urlencode
 
@@ -14,6 +16,19 @@ class Answer(NamedTuple):
     status: int
     headers: dict[str, str]
     body: bytes
+
+
+@contextmanager
+def kept_connections() -> Iterator[None]:
+    """Requests within the block do not close the database connection, which would end the test's transaction."""
+    signals = (request_started, request_finished)
+    for signal in signals:
+        signal.disconnect(close_old_connections)
+    try:
+        yield
+    finally:
+        for signal in signals:
+            signal.connect(close_old_connections)
 
 
 def call_site(
@@ -39,14 +54,8 @@ def call_site(
         **{f"HTTP_{name.upper().replace('-', '_')}": value for name, value in (headers or {}).items()},
     }  # fmt: skip
     begun: list[tuple[str, list[tuple[str, str]]]] = []
-    signals = (request_started, request_finished)
-    for signal in signals:
-        signal.disconnect(close_old_connections)  # it would end the test's transaction
-    try:
+    with kept_connections():
         blocks = application(environ, lambda status, sent: begun.append((status, sent)))
         answer = b"".join(blocks)
-    finally:
-        for signal in signals:
-            signal.connect(close_old_connections)
     status, sent = begun[0]
     return Answer(int(status.split()[0]), dict(sent), answer)

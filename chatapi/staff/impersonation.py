@@ -1,13 +1,15 @@
 """Middleware of impersonation: sets `request.user` to the owner of the account that staff view, read-only.
 
 Every read of the pages starts from `visible_to(request.user)`, so they show what the owner sees. Changes get 403,
-personal pages and files are refused, and tokens and signing secrets are masked in every response.
+personal pages and files are refused, and tokens and signing secrets are masked in every response. Without the
+permission to read bodies, so are the contents of messages, hooks and captures (hooks/body_masking.py).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -19,6 +21,7 @@ from accounts import impersonation
 from accounts.models import User
 from chatapi.encryption.cipher import token_digest
 from chatapi.monitoring.logging_config import without_secrets
+from hooks.body_masking import masked_bodies
 from instances.models import Instance
 
 SAFE_METHODS = ("GET", "HEAD")
@@ -60,7 +63,8 @@ def impersonate(
         owner = viewing.account.owner
         owner.is_impersonated = True  # type: ignore[attr-defined]  # read by Account.objects.changeable_by
         request.user = owner
-        response = get_response(request)
+        with masked_bodies() if viewing.bodies_are_masked else nullcontext():
+            response = get_response(request)
         if response.streaming or "attachment" in response.headers.get("Content-Disposition", ""):
             response.close()
             return refuse(request, viewing, NO_FILES)

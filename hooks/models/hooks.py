@@ -13,6 +13,7 @@ from django.db import models
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from hooks.body_masking import MaskedBinaryField
 from hooks.models.choices import UNFINISHED, Kind, Outcome, ResponseClass, Side, SkipReason, State, Trigger
 from hooks.models.endpoints import Endpoint
 
@@ -102,7 +103,7 @@ class Hook(models.Model):
         Endpoint, models.DO_NOTHING, related_name="hooks", db_constraint=False, db_index=False
     )
     kind = models.CharField(max_length=10, choices=Kind)
-    body = models.BinaryField(help_text="the exact bytes that are sent")
+    body = MaskedBinaryField(help_text="the exact bytes that are sent")
     # set by retention, which drops the body and the bodies of responses and keeps the rest of the row
     body_dropped_at = models.DateTimeField(null=True, blank=True)
     # what it is about, shown and filtered by: the id of the message and of its chat; empty for a status
@@ -277,7 +278,7 @@ class Attempt(models.Model):
     request_headers = models.JSONField(default=list)  # [[name, value], …] in the order sent
     status = models.PositiveSmallIntegerField(null=True, blank=True)
     response_headers = models.JSONField(default=list)  # [[name, value], …] as received
-    response_body = models.BinaryField(blank=True, default=b"")  # the first 8 KB
+    response_body = MaskedBinaryField(blank=True, default=b"")  # the first 8 KB
     response_size = models.PositiveIntegerField("bytes read", default=0)
     outcome = models.CharField(max_length=10, choices=Outcome)
     side = models.CharField("side at fault", max_length=10, choices=Side, blank=True, default="")

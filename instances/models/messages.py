@@ -11,6 +11,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils import timezone
 
+from hooks.body_masking import MaskedCharField, MaskedJSONField, MaskedTextField
 from instances.models.chats import Chat
 from instances.models.choices import Ack, MessageType
 from instances.models.instances import Instance
@@ -65,7 +66,7 @@ class Media(models.Model):
 
     instance = models.ForeignKey(Instance, models.CASCADE, related_name="media")
     key = models.CharField(max_length=64, unique=True, default=new_media_key, editable=False)
-    filename = models.CharField(max_length=200)
+    filename = MaskedCharField(max_length=200)
     extension = models.CharField(max_length=10, help_text="of the link, with its dot: .jpg")
     content_type = models.CharField(max_length=100)
     size = models.PositiveBigIntegerField("bytes")
@@ -121,13 +122,13 @@ class Message(models.Model):
     author = models.CharField(max_length=100)
     sender_name = models.CharField(max_length=200, blank=True, default="")
     type = models.CharField(max_length=10, choices=MessageType, default=MessageType.CHAT)
-    body = models.TextField(blank=True, default="")
-    caption = models.TextField(null=True, blank=True)
+    body = MaskedTextField(blank=True, default="")
+    caption = MaskedTextField(null=True, blank=True)
     from_me = models.BooleanField(default=False)
     by_api = models.BooleanField("sent by the API (`self` 1)", default=False)
     forwarded = models.PositiveSmallIntegerField(default=0)
-    quoted = models.JSONField(null=True, blank=True)  # {"id","body","type"}
-    metadata = models.JSONField(null=True, blank=True)
+    quoted = MaskedJSONField(null=True, blank=True)  # {"id","body","type"}
+    metadata = MaskedJSONField(null=True, blank=True)
     media = models.ForeignKey(
         Media, models.SET_NULL, null=True, blank=True, related_name="messages", db_index=False
     )

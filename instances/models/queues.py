@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from django.db import models
 from django.utils import timezone
 
+from hooks.body_masking import MaskedJSONField, MaskedTextField
 from instances.models.choices import ActionType, MessageType
 from instances.models.instances import Instance
 from instances.models.messages import Media
@@ -64,10 +65,10 @@ class OutgoingMessage(models.Model):
     message_id = models.CharField(max_length=200)
     chat_id = models.CharField(max_length=100)
     type = models.CharField(max_length=10, choices=MessageType, default=MessageType.CHAT)
-    body = models.TextField()
-    caption = models.TextField(null=True, blank=True)
-    quoted = models.JSONField(null=True, blank=True)
-    metadata = models.JSONField(null=True, blank=True)
+    body = MaskedTextField()
+    caption = MaskedTextField(null=True, blank=True)
+    quoted = MaskedJSONField(null=True, blank=True)
+    metadata = MaskedJSONField(null=True, blank=True)
     forwarded = models.PositiveSmallIntegerField(default=0)
     media = models.ForeignKey(Media, models.SET_NULL, null=True, blank=True, related_name="+", db_index=False)
     # if set, not a message: the id of a message to delete for everyone

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from django.db.models import QuerySet, prefetch_related_objects
 
+from hooks import body_masking
 from instances.models import Ack, Chat, Message, MessageType
 from instances.pages.messages import conversations
 from instances.pages.messages.conversations import Bubble
@@ -30,7 +31,7 @@ class PhoneBubble(NamedTuple):
     def path(self) -> str:
         """Returns the path of its file on this site: pages load no pictures from other origins."""
         media = self.bubble.message.media
-        return urlsplit(media.link).path if media else ""
+        return urlsplit(media.link).path if media and not body_masking.are_masked() else ""
 
     @property
     def is_picture(self) -> bool:

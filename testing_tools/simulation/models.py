@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+from hooks.body_masking import MaskedBinaryField
 from hooks.models import Kind
 from instances.models import Instance
 
@@ -54,7 +55,7 @@ class SimulationStep(models.Model):
     number = models.PositiveSmallIntegerField()
     label = models.CharField(max_length=60)
     kind = models.CharField(max_length=10, choices=Kind)
-    body = models.BinaryField()
+    body = MaskedBinaryField()
     # The hook and its attempt; written before the request, so that it is known after the process was killed.
     hook = models.UUIDField("public id of the hook", null=True, blank=True)
     attempt = models.PositiveSmallIntegerField(default=1)

@@ -15,6 +15,7 @@ from django.db.models.fields import BinaryField
 from django.db.models.functions import Cast
 from django.db.models.lookups import GreaterThan
 
+from hooks import body_masking
 from testing_tools.verification.models import CaptureQuerySet, Family
 
 MAX_LENGTH = 300  # characters
@@ -66,8 +67,13 @@ def state_condition(value: str) -> Q | None:
 
 def free_text(value: str) -> Q:
     """Returns the condition of a word without a field: it searches the columns that the list shows."""
-    words = Q(label__icontains=value) | Q(summary__icontains=value) | Q(note__icontains=value)
+    words = Q(label__icontains=value) | of_content(Q(summary__icontains=value)) | Q(note__icontains=value)
     return words | Q(path__icontains=value) | Q(method__iexact=value)
+
+
+def of_content(condition: Q) -> Q:
+    """Returns the condition; while bodies are masked one that none meets, because it would tell what is in them."""
+    return Q(pk__in=[]) if body_masking.are_masked() else condition
 
 
 # field → the condition of a value; None: the field has no such value
@@ -75,9 +81,9 @@ FIELDS: dict[str, Callable[[str], Q | None]] = {
     "kind": kind_condition,
     "method": lambda value: Q(method__iexact=value),
     "path": lambda value: Q(path__icontains=value),
-    "query": lambda value: Q(query__icontains=value),
+    "query": lambda value: of_content(Q(query__icontains=value)),
     "header": lambda value: Q(headers_text__icontains=value),
-    "body": lambda value: Q(in_body=True),
+    "body": lambda value: of_content(Q(in_body=True)),
     "status": status_condition,
     "attempt": lambda value: Q(attempt__startswith=f"{value}/") | Q(attempt=value),
     "size": size_condition,

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from accounts.audit import AuditSubject
 from accounts.models import Account
+from hooks.body_masking import MaskedBinaryField, MaskedCharField, MaskedTextField
 from instances.models import Instance
 
 KEEP_NEWEST = 500
@@ -156,12 +157,12 @@ class Capture(models.Model):
     at = models.DateTimeField(default=timezone.now)
     method = models.CharField(max_length=20)
     path = models.TextField("path after the key", blank=True, default="")
-    query = models.TextField(blank=True, default="")
+    query = MaskedTextField(blank=True, default="")
     http_version = models.CharField(
         "version of HTTP", max_length=10, blank=True, default="", db_default=""
     )  # empty: captured before it was stored
     headers = models.JSONField(default=list)  # [[name, value], …]
-    body = models.BinaryField(blank=True, default=b"")
+    body = MaskedBinaryField(blank=True, default=b"")
     size = models.PositiveBigIntegerField("bytes of the body", default=0)
     # The body was not stored: it is over BODY_LIMIT, or `status` is 507 and `answer_note` says why.
     too_large = models.BooleanField(default=False)
@@ -169,7 +170,7 @@ class Capture(models.Model):
     stored_bytes = models.PositiveIntegerField(null=True, blank=True)
     family = models.CharField(max_length=10, choices=Family, default=Family.OTHER)
     label = models.CharField("description in two or three words", max_length=60, blank=True, default="")
-    summary = models.CharField("content in one line", max_length=200, blank=True, default="")
+    summary = MaskedCharField("content in one line", max_length=200, blank=True, default="")
     attempt = models.CharField("webhook-attempt as sent", max_length=20, blank=True, default="")
     remote_address = models.GenericIPAddressField(null=True, blank=True)
     status = models.PositiveSmallIntegerField("response status", default=200)

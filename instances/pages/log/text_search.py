@@ -7,6 +7,7 @@ import json
 from django.db.models import BinaryField, F, Func, IntegerField, Q, Subquery, Value
 from django.db.models.functions import Coalesce
 
+from hooks import body_masking
 from hooks.models import HookQuerySet
 
 # Bodies have no index: only this many of the newest hooks that match the other filters are searched.
@@ -22,7 +23,12 @@ class BytePosition(Func):
 
 
 def containing(hooks: HookQuerySet, text: str) -> HookQuerySet:
-    """Of the newest SEARCHED_MAX hooks, those whose body has exactly this text, as it is or as JSON escapes it."""
+    """Of the newest SEARCHED_MAX hooks, those whose body has exactly this text, as it is or as JSON escapes it.
+
+    None while bodies are masked: a search would tell what is in them.
+    """
+    if body_masking.are_masked():
+        return hooks.none()
     oldest = hooks.order_by("-pk").values("pk")[SEARCHED_MAX - 1 : SEARCHED_MAX]
     forms = {text.encode(), json.dumps(text, ensure_ascii=False)[1:-1].encode()}
     positions = {
