@@ -94,7 +94,7 @@ def send_kept_form(request: HttpRequest, state: dict[str, Any]) -> HttpResponse:
     if path != state["path"] or time.time() > state["until"]:
         return HttpResponseRedirect(path or reverse("accounts:account"))
     bare, _, query = state["path"].partition("?")
-    request.GET, request.POST = QueryDict(query), QueryDict(state["form"])  # type: ignore[assignment]
+    request.GET, request.POST = QueryDict(query), QueryDict(state["form"])
     request.path = request.path_info = bare
     request.META |= {"PATH_INFO": bare, "QUERY_STRING": query}
     match = request.resolver_match = resolve(bare)

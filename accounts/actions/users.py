@@ -1,6 +1,7 @@
 """Changes to users: sign-up, password, rights, groups, and the first-run checklist."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from django.contrib.auth.models import Group
 from django.db import transaction
@@ -59,7 +60,9 @@ def set_rights(user: User, *, is_active: bool, is_staff: bool, is_superuser: boo
     if (is_superuser or before.is_superuser) and not acting_user.is_superuser:
         raise PermissionError("Only a superuser may change or create a superuser.")
     rights = {"is_active": is_active, "is_staff": is_staff, "is_superuser": is_superuser}
-    changed = {name: value for name, value in rights.items() if getattr(before, name) != value}
+    changed: dict[str, Any] = {
+        name: value for name, value in rights.items() if getattr(before, name) != value
+    }
     user.is_active, user.is_staff, user.is_superuser = is_active, is_staff, is_superuser
     user.save(update_fields=list(rights))
     if changed:

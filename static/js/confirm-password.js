@@ -15,8 +15,9 @@
     event.preventDefault(); // neither a swap nor an error message
     const values = Object.fromEntries(requestConfig.formData);
     refused = { elt, url, verb: requestConfig.verb, path: requestConfig.path, values };
-    at("password-input").value = "";
-    showError("");
+    at("password-dialog")?.remove();
+    document.body.append(at("password-template").content.cloneNode(true));
+    at("password-dialog").addEventListener("close", (closed) => closed.target.remove());
     at("password-dialog").showModal();
     at("password-input").focus();
   });
@@ -49,6 +50,7 @@
     const button = event.target.querySelector("[type=submit]");
     button.disabled = true;
     const error = await send(at("password-input").value);
+    if (!at("password-dialog")) return; // cancelled meanwhile
     button.disabled = false;
     showError(error);
     if (error) return at("password-input").select();

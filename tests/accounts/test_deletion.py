@@ -233,7 +233,7 @@ def models_of_a_person() -> set[str]:
             and field.is_relation
             and field.related_model
             and getattr(field.related_model, "_meta", None)
-            and field.related_model._meta.label in found  # type: ignore[union-attr]
+            and field.related_model._meta.label in found
         }
         if more <= found:
             return found

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser import walk
 from tests.product import Product
 
 # The smallest distance in px between the border of a box and the text or the controls in it.
@@ -111,13 +112,14 @@ def test_an_htmx_button_asks_in_a_dialog_of_ours(demo_page: Page, number: str) -
     expect(page.get_by_role("button", name="Log out").first).to_be_visible()
 
 
-def test_a_form_asks_in_a_dialog_of_ours(demo_page: Page) -> None:
+def test_a_form_asks_in_a_dialog_of_ours(demo_page: Page, product: Product) -> None:
     page = demo_page
     page.on("dialog", lambda native: pytest.fail(f"window.confirm: {native.message}"))
     page.goto("/account/members/")
     page.get_by_label("E-mail").fill("vera@example.org")
     page.get_by_role("radio").first.check()
     page.get_by_role("button", name="Invite member").click()
+    walk.confirm_password(page, product)
     cancel = page.get_by_role("button", name="Cancel invitation")
     cancel.first.press("Enter")
     question = page.get_by_role("alertdialog", name="Cancel the invitation for vera@example.org?")

@@ -96,6 +96,13 @@ def sign_in(page: Page, product: Product) -> None:
     page.wait_for_url(re.compile("instances"))
 
 
+def confirm_password(page: Page, product: Product) -> None:
+    """Enters the password on the page that asks for it before a sensitive change."""
+    page.get_by_role("heading", name="Confirm it's you").wait_for()
+    page.locator("#id_password").fill(product.demo["password"])
+    page.get_by_role("button", name="Confirm password").click()
+
+
 class Walk:
     """One browser's way over the pages; `faults` are sentences, each beginning with the page's name."""
 

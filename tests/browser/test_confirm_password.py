@@ -1,0 +1,68 @@
+"""The password before a sensitive change, in a browser: a dialog for parts of a page, a page for forms."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser import walk
+from tests.product import Product
+
+SLOW = 20_000  # ms: a password is hashed on a busy machine
+THEMES = {"light": (1280, 720), "dark": (360, 740)}
+
+
+def open_dialog(page: Page, product: Product) -> None:
+    """Rotates the token of the demo's instance, confirms, and waits for the dialog."""
+    [one] = product.demo["instances"]
+    page.goto(f"/instances/{one['id']}/")
+    page.locator("#api form[action$='/token/'] button").click()
+    if page.locator("#confirm[open]").count():
+        page.locator("#confirm-do").click()
+    expect(page.locator("#password-dialog")).to_be_visible()
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_the_dialog_asks_repeats_the_request_and_keeps_what_was_typed(
+    demo_page: Page, product: Product, theme: str
+) -> None:
+    page, (width, height) = demo_page, THEMES[theme]
+    page.set_viewport_size({"width": width, "height": height})
+    page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+    open_dialog(page, product)
+    dialog = page.locator("#password-dialog")
+    expect(dialog).to_contain_text("Confirm it's you")
+    expect(dialog).to_contain_text("Enter your password to continue.")
+    expect(page.locator("#password-input")).to_be_focused()
+    box = dialog.bounding_box()
+    assert box and box["x"] >= 0 and box["x"] + box["width"] <= width
+
+    page.locator("#password-input").fill("wrong")
+    page.get_by_role("button", name="Confirm password").click()
+    expect(page.locator("#password-error")).to_have_text(re.compile("The password is wrong"), timeout=SLOW)
+    expect(page.locator(".request-error")).to_have_count(0)
+
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    page.locator("#webhook input[name='url']").fill("http://127.0.0.1:9/typed-and-not-saved")
+    page.locator("#api form[action$='/token/'] button").click()
+    page.locator("#confirm-do").click()
+    expect(dialog).to_be_visible()
+    expect(page.locator("#password-input")).to_have_value("")
+    page.locator("#password-input").fill(product.demo["password"])
+    page.keyboard.press("Enter")
+    expect(dialog).to_be_hidden(timeout=SLOW)
+    expect(page.locator("#confirm")).to_be_hidden()  # not asked twice
+    expect(page.locator("#api .result-message")).to_be_visible()
+    expect(page.locator("#webhook input[name='url']")).to_have_value("http://127.0.0.1:9/typed-and-not-saved")
+
+
+def test_a_page_asks_and_then_shows_the_new_key(demo_page: Page, product: Product) -> None:
+    page = demo_page
+    page.goto("/account/")
+    page.locator("form[action$='/account/key/'] button").click()
+    if page.locator("#confirm[open]").count():
+        page.locator("#confirm-do").click()
+    expect(page.get_by_role("heading", name="Confirm it's you")).to_be_visible()
+    walk.confirm_password(page, product)
+    expect(page.get_by_role("heading", name="Your new account key")).to_be_visible(timeout=SLOW)
