@@ -17,7 +17,6 @@ from django.contrib.sessions.backends.base import VALID_KEY_CHARS
 from django.contrib.sessions.backends.db import SessionStore as DatabaseSessionStore
 from django.contrib.sessions.middleware import SessionMiddleware as DjangoSessionMiddleware
 from django.http import HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
 from django.utils.crypto import get_random_string
 
 from chatapi.encryption.cipher import UnreadableSecret, decrypt, encrypt
@@ -58,7 +57,7 @@ class SessionStore(DatabaseSessionStore):
 
     def encode(self, session_dict: dict[str, Any]) -> str:
         content = self.serializer().dumps(session_dict).decode("latin-1")
-        return encrypt(content, session_context(self._get_or_create_session_key()))
+        return encrypt(content, session_context(self.session_key or ""))  # create_model_instance has set it
 
     def decode(self, session_data: str | bytes) -> dict[str, Any]:
         """Returns the content; empty, which signs the user out, if it cannot be decrypted."""
@@ -77,9 +76,10 @@ class SessionMiddleware(DjangoSessionMiddleware):
     def process_request(self, request: HttpRequest) -> None:
         request.session = SessionStore.from_cookie(request.COOKIES.get(settings.SESSION_COOKIE_NAME))
 
-    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponseBase:
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         response = super().process_response(request, response)
         sent = response.cookies.get(settings.SESSION_COOKIE_NAME)
         if sent is not None and sent.value:  # the attributes stay
-            response.cookies[settings.SESSION_COOKIE_NAME] = request.session.cookie_value
+            assert isinstance(request.session, SessionStore)
+            response.cookies[settings.SESSION_COOKIE_NAME] = request.session.cookie_value or ""
         return response

@@ -26,5 +26,6 @@ def set_login_cookies(self: Any, request: Any) -> None:
     self.cookies[settings.SESSION_COOKIE_NAME] = request.session.cookie_value
 
 
-client.ClientMixin.session = property(session_of_client)
-client.ClientMixin._set_login_cookies = set_login_cookies
+mixin: Any = client.ClientMixin
+mixin.session = property(session_of_client)
+mixin._set_login_cookies = set_login_cookies

@@ -54,14 +54,19 @@ def encrypted_columns() -> list[EncryptedColumn]:
     """Returns every column of ciphertexts: the fields of all models, and the registered ones."""
     found = []
     for model in apps.get_models():
-        for field in model._meta.concrete_fields:
-            if isinstance(field, EncryptedTextField):
-                label = f"{model._meta.label}.{field.name}"
-                bound_to = next(
-                    other.column for other in model._meta.concrete_fields if other.attname == field.bound_to
-                )
-                key = model._meta.pk.column
-                found.append(plain_column(label, model._meta.db_table, key, field.column, bound_to))
+        options = model._meta
+        columns = {field.attname: str(field.column) for field in options.concrete_fields}
+        found += [
+            plain_column(
+                f"{options.label}.{field.name}",
+                options.db_table,
+                columns[options.pk.attname],
+                columns[field.attname],
+                columns[field.bound_to],
+            )
+            for field in options.concrete_fields
+            if isinstance(field, EncryptedTextField)
+        ]
     return [*found, *_registered]
 
 

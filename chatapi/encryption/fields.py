@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 from django.db import models
 from django.db.models.query_utils import DeferredAttribute
@@ -19,6 +19,8 @@ class Ciphertext(str):
 class DecryptedAttribute(DeferredAttribute):
     """Decrypts at the first access, so that a row loaded for something else costs nothing."""
 
+    field: EncryptedTextField
+
     def __get__(self, instance: models.Model | None, cls: Any = None) -> Any:
         if instance is None:
             return self
@@ -34,7 +36,7 @@ class DecryptedAttribute(DeferredAttribute):
         instance.__dict__[self.field.attname] = value
 
 
-class EncryptedTextField(models.TextField):  # type: ignore[type-arg]
+class EncryptedTextField(models.TextField):
     """A text that the database stores encrypted; "" is stored as "".
 
     The ciphertext is bound to its table, its column and the value of the field `bound_to`, which must not change.
@@ -76,12 +78,8 @@ class EncryptedTextField(models.TextField):  # type: ignore[type-arg]
             raise TypeError(f"{self} is encrypted: find a row by its digest, and change it with save().")
         return value
 
-    def clone(self) -> Self:
-        cloned: Self = super().clone()
-        return cloned
 
-
-class DigestField(models.CharField):  # type: ignore[type-arg]
+class DigestField(models.CharField):
     """SHA-256 of the EncryptedTextField `of`, by which its row is found; "" if that is empty.
 
     Saved with the whole row. With `update_fields`, name both fields.

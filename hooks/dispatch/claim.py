@@ -13,12 +13,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import psycopg
 from django.conf import settings
 
 from chatapi.encryption.cipher import UnreadableSecret, decrypt
+from chatapi.encryption.fields import EncryptedTextField
 from hooks.dispatch.attempts import ClaimedHook
 from hooks.dispatch.catch_up import CatchUp
 from hooks.models import Endpoint, State, Trigger
@@ -29,6 +30,9 @@ LEASE = 30.0  # s; longer than an attempt can take (HOOKS_DEADLINE_MS), so an at
 NO_RETRY_LIMIT = 10_000
 # Lanes whose decrypted secrets a dispatcher keeps, about 0.5 KB each. Decrypting takes 4 µs, a hook found here 0.1 µs.
 SECRETS_CACHED = 20_000
+SECRET_FIELDS = [
+    cast(EncryptedTextField, Endpoint._meta.get_field(name)) for name in ("secret", "previous_secret")
+]
 MIN_LEASE_LEFT = settings.HOOKS_DEADLINE_MS / 1000 + 2  # s; no attempt starts with less of its lease left
 
 log = logging.getLogger(__name__)
@@ -236,11 +240,10 @@ def decrypt_secrets(endpoint_id: int, stored: str) -> str:
     A hook whose secret is unreadable is sent with an empty `webhook-signature`, which receivers refuse: waiting for the
     secret here would stop every lane. Processes do not start with a key missing from SECRETS_KEY.
     """
-    names = ("secret", "previous_secret")
     try:
         return " ".join(
-            decrypt(ciphertext, Endpoint._meta.get_field(name).context_of(endpoint_id))
-            for name, ciphertext in zip(names, stored.split(" "), strict=False)
+            decrypt(ciphertext, field.context_of(endpoint_id))
+            for field, ciphertext in zip(SECRET_FIELDS, stored.split(" "), strict=False)
         )
     except UnreadableSecret as error:
         log.error("Hooks of this endpoint are not signed: %s", error)

@@ -10,8 +10,9 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
+from chatapi.encryption.fields import Ciphertext
 from hooks import outbox, worker_slots
-from hooks.actions.endpoints import configure, end_override, override_url
+from hooks.actions.endpoints import configure, end_override, override_url, rotate_secret
 from hooks.actions.hooks import cancel, resend, try_now
 from hooks.dispatch import claim
 from hooks.dispatch.attempts import AttemptResult, ClaimedHook, attempt_result
@@ -502,3 +503,25 @@ def test_without_room_for_retries_a_lane_gets_all_its_first_attempts(me: Dispatc
     retrying(again)
     found = claim.claim_hooks(me.session, me.me, {lane.pk: 3}, max_retries=0)
     assert [hook.id for hook in found.hooks] == [hook.pk for hook in firsts]
+
+
+def test_an_unreadable_secret_stops_no_other_lane(
+    me: Dispatcher, lane: Endpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its hooks are sent without a signature, which receivers refuse."""
+    other = InstanceFactory(url="http://b.example/").endpoint
+    [copied] = Endpoint.objects.filter(pk=other.pk).values_list("secret", flat=True)
+    Endpoint.objects.filter(pk=lane.pk).update(secret=Ciphertext(str(copied)))
+    emit(lane)
+    emit(other)
+    secrets = {hook.endpoint_id: hook.secret for hook in me.claim(lane, other)}
+    assert secrets == {lane.pk: "", other.pk: other.secret}
+    assert "Hooks of this endpoint are not signed" in caplog.text
+    assert copied not in caplog.text
+
+
+def test_both_secrets_of_a_rotation_are_claimed(me: Dispatcher, lane: Endpoint) -> None:
+    old = lane.secret
+    new = rotate_secret(lane, acting_user=None)
+    emit(lane)
+    assert [hook.secret for hook in me.claim(lane)] == [f"{new} {old}"]
