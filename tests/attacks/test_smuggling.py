@@ -53,6 +53,7 @@ AMBIGUOUS: dict[str, bytes] = {
     "TE chunked and identity": post(CHUNKED + b"Transfer-Encoding: identity\r\n", END),
     "TE identity and chunked": post(b"Transfer-Encoding: identity\r\n" + CHUNKED, END),
     "TE chunked and cow": post(CHUNKED + b"Transfer-Encoding: cow\r\n", END),
+    "TE chunked in HTTP/1.0": post(CHUNKED, END, b"1.0"),
     # -- values of Transfer-Encoding
     **{
         f"TE: {value!r}": both(b"Transfer-Encoding: " + value + b"\r\n")
@@ -151,6 +152,9 @@ AMBIGUOUS: dict[str, bytes] = {
     "a space in the target": get(b"GET /fir st HTTP/1.1\r\nHost: a"),
     "a NUL in the target": get(b"GET /fir\x00st HTTP/1.1\r\nHost: a"),
     "a CR in the target": get(b"GET /fir\rst HTTP/1.1\r\nHost: a"),
+    "no version": get(b"GET /first\r\nHost: a"),
+    "HTTP/0.9": get(b"GET /first HTTP/0.9\r\nHost: a"),
+    "HTTP/2.0": get(b"GET /first HTTP/2.0\r\nHost: a"),
     "HTTP/1.2": get(b"GET /first HTTP/1.2\r\nHost: a"),
     "HTTP/1.10": get(b"GET /first HTTP/1.10\r\nHost: a"),
     "HTTP/01.1": get(b"GET /first HTTP/01.1\r\nHost: a"),
