@@ -42,6 +42,7 @@ def measure() -> list[tuple[str, float]]:
 
     from accounts.models import User
     from instances.models import Instance
+    from tests import session_client  # noqa: F401 - changes the test client
 
     prepare_for_pages()
     filled = million.fill()

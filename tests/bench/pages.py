@@ -64,6 +64,7 @@ def measure() -> list[tuple[str, float]]:
     from django.test import Client
 
     from accounts.models import User
+    from tests import session_client  # noqa: F401 - changes the test client
 
     prepare_for_pages()
     filled = million.fill()

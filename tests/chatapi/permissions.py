@@ -28,6 +28,7 @@ from testing_tools.simulation.models import Plan
 from testing_tools.verification.actions import bins as bin_actions
 from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.models import Capture
+from tests import session_client  # noqa: F401 - changes the test client, in processes without pytest too
 from tests.factories import InstanceFactory, UserFactory, member_of
 
 VISITORS = ("anonymous", "stranger", "viewer", "manager", "owner", "staff")

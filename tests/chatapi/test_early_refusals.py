@@ -19,6 +19,7 @@ SESSION = """
 from django.contrib.sessions.backends.base import SessionBase
 from accounts.models import User
 from django.test import Client
+from tests import session_client
 client = Client()
 client.force_login(User.objects.get(email={email!r}))
 print(client.cookies["sessionid"].value)
