@@ -14,7 +14,7 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db import transaction
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from accounts import lockouts
@@ -24,6 +24,7 @@ from accounts.audit import AuditAction
 from accounts.email_addresses import normal_address
 from accounts.encrypted_columns import SEED_CONTEXT
 from accounts.guessing import count_password_attempt, report_wrong_password
+from accounts.known_browsers import password_subject, remember
 from accounts.models import User
 from chatapi.encryption import cipher
 from chatapi.ui.redirects import MAX_URL
@@ -83,18 +84,26 @@ class AccountAdapter(DefaultAccountAdapter):
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         """Count the attempt, before the password is examined. Raises ValidationError during a pause."""
         super().pre_authenticate(request, **credentials)
-        count_password_attempt(str(credentials.get("email", "")))
+        count_password_attempt(password_subject(request, str(credentials.get("email", ""))))
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
-        report_wrong_password(str(credentials.get("email", "")), self.get_client_ip(request))
+        email = str(credentials.get("email", ""))
+        report_wrong_password(password_subject(request, email), email, self.get_client_ip(request))
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
         if "email" in credentials:
             credentials["email"] = normal_address(str(credentials["email"]))
         user = super().authenticate(request, **credentials)
         if user is not None:
-            lockouts.clear(lockouts.PASSWORD, str(credentials.get("email", "")))
+            lockouts.clear(lockouts.PASSWORD, password_subject(request, str(credentials.get("email", ""))))
         return user
+
+    def post_login(self, request: HttpRequest, user: AbstractBaseUser, **options: Any) -> HttpResponse:
+        """Called when the user is signed in, after the second factor: the browser is known from now on."""
+        response: HttpResponse = super().post_login(request, user, **options)
+        if isinstance(user, User):
+            remember(request, response, user.email)
+        return response
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """For every view of allauth that creates a user; the form then requires the invited address."""

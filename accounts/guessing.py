@@ -19,9 +19,12 @@ TOO_MANY_PASSWORDS = "Too many failed sign-ins for this address. Try again in {}
 TOO_MANY_CODES = "Too many wrong codes. Try again in {}."
 
 
-def count_password_attempt(email: str) -> None:
-    """Count an attempt with this e-mail address, whether or not an account has it. Raises ValidationError."""
-    count_attempt(lockouts.PASSWORD, email, TOO_MANY_PASSWORDS)
+def count_password_attempt(subject: str) -> None:
+    """Count an attempt with an e-mail address, whether or not an account has it. Raises ValidationError.
+
+    `subject` as known_browsers.password_subject returns it.
+    """
+    count_attempt(lockouts.PASSWORD, subject, TOO_MANY_PASSWORDS)
 
 
 def count_code_attempt(user: User) -> None:
@@ -36,9 +39,9 @@ def count_attempt(rule: LockoutRule, subject: str, sentence: str) -> None:
         )
 
 
-def report_wrong_password(email: str, address: str) -> None:
+def report_wrong_password(subject: str, email: str, address: str) -> None:
     """Mail the user with this e-mail address, if there is one and a mail is due. `address` is the client's."""
-    if failures := lockouts.claim_notification(lockouts.PASSWORD, email):
+    if failures := lockouts.claim_notification(lockouts.PASSWORD, subject):
         user = User.objects.filter(email=email, is_active=True).first()
         if user is not None:
             queue_mail(user, lockouts.PASSWORD, failures, address)

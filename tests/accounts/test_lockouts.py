@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import time_machine
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
-from django.core import mail
+from django.core import mail, signing
 from django.core.cache import cache, caches
 from django.db import connection
 from django.test import Client
@@ -22,6 +22,7 @@ from django_q.signing import SignedPackage
 
 from accounts import lockouts
 from accounts.actions.users import sign_up
+from accounts.known_browsers import COOKIE, address_hash
 from accounts.lockouts import PASSWORD, SECOND_FACTOR, LockoutRule, attempt, claim_notification, clear
 from accounts.models import Lockout, SharedValue, User
 
@@ -99,6 +100,48 @@ def test_a_password_reset_ends_the_pause(alice: User) -> None:
     assert log_in("new horse 10").status_code == 302
 
 
+def test_guesses_of_others_do_not_keep_a_known_browser_out(alice: User) -> None:
+    browser = Client()
+    form = {"login": alice.email, "password": RIGHT}
+    browser.post(reverse("account_login"), form)
+    browser.post(reverse("account_logout"))
+    for number in range(6):
+        guess(number)
+    assert PAUSED.search(log_in(RIGHT).content.decode())
+    assert browser.post(reverse("account_login"), form).status_code == 302
+    assert PAUSED.search(log_in(RIGHT).content.decode())  # the others' series goes its own way
+
+
+def test_a_known_browser_is_paused_by_its_own_guesses(alice: User) -> None:
+    browser = Client()
+    browser.post(reverse("account_login"), {"login": alice.email, "password": RIGHT})
+    browser.post(reverse("account_logout"))
+    form = {"login": alice.email, "password": "wrong"}
+    pages = [browser.post(reverse("account_login"), form).content.decode() for _ in range(6)]
+    assert [bool(PAUSED.search(page)) for page in pages] == [False] * 5 + [True]
+    assert log_in(RIGHT).status_code == 302
+
+
+@pytest.mark.parametrize("cookie", ["forged", "mallory"])
+def test_no_other_cookie_makes_a_browser_known(alice: User, cookie: str) -> None:
+    sign_up("mallory@example.org", password=RIGHT)
+    browser = Client()
+    browser.post(reverse("account_login"), {"login": "mallory@example.org", "password": RIGHT})
+    browser.post(reverse("account_logout"))
+    if cookie == "forged":
+        browser.cookies[COOKIE] = signing.dumps(["b", [address_hash(alice.email)]], key="other", salt=COOKIE)
+    for number in range(5):
+        guess(number)
+    page = browser.post(reverse("account_login"), {"login": alice.email, "password": RIGHT}).content.decode()
+    assert PAUSED.search(page)
+
+
+def test_the_cookie_of_a_known_browser_is_for_sign_in_alone(alice: User) -> None:
+    kept = log_in(RIGHT).cookies[COOKIE]
+    assert (kept["path"], kept["httponly"], kept["samesite"]) == ("/accounts/", True, "Lax")
+    assert "alice" not in kept.value
+
+
 def test_an_unknown_address_is_paused_like_a_known_one(alice: User) -> None:
     """The pause must not show who has an account."""
     known, unknown = (
@@ -173,6 +216,7 @@ from django.conf import settings
 settings.DATABASES["default"]["NAME"] = sys.argv[1]
 django.setup()
 from django.core.cache import cache
+from accounts.known_browsers import COOKIE, address_hash
 from accounts.lockouts import PASSWORD, attempt
 print(attempt(PASSWORD, "alice@example.org").seconds > 0, cache.get("shared"), cache.add("used-code", "y", 60))
 """

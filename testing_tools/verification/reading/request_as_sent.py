@@ -13,6 +13,7 @@ from urllib.parse import quote
 from django.conf import settings
 from django.http import HttpRequest
 
+from accounts import known_browsers
 from testing_tools.verification.models import BODY_LIMIT
 
 NOT_SHOWN = (
@@ -81,7 +82,7 @@ def environment_headers(meta: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def without_own_cookies(value: str) -> str:
     """Returns a Cookie header's value without the cookies of this site; the others stay as sent."""
-    own = {settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME, "messages"}
+    own = {settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME, known_browsers.COOKIE, "messages"}
     cookies = value.split(";")
     kept = [cookie for cookie in cookies if cookie.partition("=")[0].strip() not in own]
     return value if len(kept) == len(cookies) else ";".join(kept).strip()
