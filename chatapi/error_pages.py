@@ -19,6 +19,7 @@ from django.views.decorators.http import require_safe
 from django.views.defaults import bad_request as bad_request_page
 from django.views.defaults import page_not_found, permission_denied
 from django.views.defaults import server_error as server_error_page
+from psycopg.errors import ForeignKeyViolation
 
 from chatapi.encryption.cipher import UNREADABLE, UnreadableSecret
 from chatapi.middleware import is_of_contract
@@ -89,6 +90,30 @@ class UnreadableSecrets:
         if is_of_htmx(request):
             return in_text(UNREADABLE, 503)
         return render(request, "503.html", status=503) if wants_page(request) else in_json(UNREADABLE, 503)
+
+
+class DeletedMeanwhile:
+    """Middleware: 404 if the instance of a request was deleted after the view had found it.
+
+    Only a row that refers to a deleted one, or a missing instance or endpoint, counts; other errors stay errors. The
+    wire contract handles this itself.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        from hooks.models import Endpoint  # models are not loaded yet when the settings are read
+        from instances.models import Instance
+
+        is_missing = isinstance(error, Instance.DoesNotExist | Endpoint.DoesNotExist)
+        if not is_missing and not isinstance(error.__cause__, ForeignKeyViolation):
+            return None
+        log.warning("%s %s: a row was deleted meanwhile (%s)", request.method, request.path, error)
+        return not_found(request, error)
 
 
 def wants_page(request: HttpRequest) -> bool:

@@ -178,6 +178,7 @@ MIDDLEWARE = [
     "chatapi.middleware.content_security_policy",
     "chatapi.hosts.known_hosts_only",
     "chatapi.error_pages.UnreadableSecrets",
+    "chatapi.error_pages.DeletedMeanwhile",
     "accounts.sessions.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",

@@ -23,7 +23,7 @@ def block_account(account: Account, *, reason: str, acting_user: User) -> bool:
 
     instances/actions/stopping.py calls this and stops the instances.
     """
-    row = Account.objects.select_for_update().get(pk=account.pk)
+    row = Account.objects.select_for_update(no_key=True).get(pk=account.pk)
     if row.blocked_at is not None:
         return False
     account.blocked_at, account.blocked_reason = timezone.now(), reason
@@ -35,7 +35,7 @@ def block_account(account: Account, *, reason: str, acting_user: User) -> bool:
 @transaction.atomic
 def unblock_account(account: Account, *, acting_user: User) -> bool:
     """Accept the account's users and keys again; returns False if it is not blocked."""
-    row = Account.objects.select_for_update().get(pk=account.pk)
+    row = Account.objects.select_for_update(no_key=True).get(pk=account.pk)
     if row.blocked_at is None:
         return False
     account.blocked_at, account.blocked_reason = None, ""

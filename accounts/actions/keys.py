@@ -34,7 +34,7 @@ def issue_key(account: Account, *, acting_user: User | None) -> tuple[AccountKey
 def rotate_key(account: Account, *, acting_user: User) -> tuple[AccountKey, str]:
     """Revoke all keys of the account and issue a new one; see issue_key."""
     # The lock: two concurrent rotations must not leave two live keys.
-    Account.objects.select_for_update().get(pk=account.pk)
+    Account.objects.select_for_update(no_key=True).get(pk=account.pk)
     revoked = AccountKey.objects.filter(account=account, revoked_at=None).update(revoked_at=timezone.now())
     if revoked:
         audit.record(account, AuditAction.KEY_ROTATED, acting_user=acting_user, revoked=revoked)

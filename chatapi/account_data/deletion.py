@@ -20,7 +20,8 @@ from accounts.reauthentication import password_required
 from accounts.views.account import own_account
 from instances.actions import media
 from instances.actions.lifecycle import delete_instance
-from instances.models import Instance
+from instances.models import Instance, StoredFile
+from testing_tools.verification.models import Bin
 
 
 @transaction.atomic
@@ -29,7 +30,12 @@ def delete_everything(account: Account, *, acting_user: User) -> None:
 
     Tasks delete the hooks and files of the instances, in small transactions.
     """
-    instances = Instance.objects.of_account(account)
+    # No new instance may be created meanwhile (quotas lock the account), and these are locked before the instances by
+    # those who add a file or store a request.
+    Account.objects.select_for_update(no_key=True).get(pk=account.pk)
+    list(StoredFile.objects.filter(account=account).order_by("pk").select_for_update().values_list("pk"))
+    list(Bin.objects.filter(account=account).select_for_update().values_list("pk"))
+    instances = Instance.objects.of_account(account).order_by("pk")
     delete_admin_log(instances)
     for instance in instances:
         delete_instance(instance, acting_user=acting_user)

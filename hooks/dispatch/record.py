@@ -39,11 +39,16 @@ OR NOT EXISTS (SELECT 1 FROM hooks_hook WHERE id = %s)
 """
 # The time of an endpoint's first failure after its last success; written only if it changes. Attempts during a
 # verification are excluded: they are sent to a bin.
+# Rows are locked in the order of their keys, as by those that stop or delete all endpoints of an account.
 UPDATE_FAILING_SINCE = f"""
-UPDATE hooks_endpoint e SET failing_since = u.since
-FROM unnest(%s::bigint[], %s::timestamptz[]) AS u (id, since)
-WHERE e.instance_id = u.id AND e.instance_id = ANY(%s) AND (e.failing_since IS NULL) <> (u.since IS NULL)
-AND ({destination.is_overridden_sql()}) IS NOT TRUE
+WITH changed AS (
+    SELECT e.instance_id, u.since
+    FROM hooks_endpoint e JOIN unnest(%s::bigint[], %s::timestamptz[]) AS u (id, since) ON e.instance_id = u.id
+    WHERE e.instance_id = ANY(%s) AND (e.failing_since IS NULL) <> (u.since IS NULL)
+    AND ({destination.is_overridden_sql()}) IS NOT TRUE
+    ORDER BY e.instance_id FOR NO KEY UPDATE OF e
+)
+UPDATE hooks_endpoint e SET failing_since = changed.since FROM changed WHERE e.instance_id = changed.instance_id
 """
 
 

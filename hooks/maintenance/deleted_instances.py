@@ -21,8 +21,9 @@ SELECT endpoint_id FROM lane
 WHERE endpoint_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM hooks_endpoint e WHERE e.instance_id = lane.endpoint_id)
 """
 # Hooks in any state. The lock comes first: the attempt of a hook being sent is written before it and deleted below, or
-# it finds no hook and is not written.
-LOCK_HOOKS = "SELECT id FROM hooks_hook WHERE endpoint_id = %s ORDER BY id LIMIT %s FOR UPDATE"
+# it finds no hook and is not written. Hooks that a dispatcher records at this moment are left for the next run: waiting
+# for them could be a deadlock, because it locks several in another order.
+LOCK_HOOKS = "SELECT id FROM hooks_hook WHERE endpoint_id = %s ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED"
 
 
 def schedule_drop() -> None:

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import CASCADE
 from django.utils import timezone
 
 from accounts import audit, quotas
@@ -122,9 +123,24 @@ def delete_instance(instance: Instance, *, acting_user: User | None) -> None:
     """
     if not Instance.objects.select_for_update().filter(pk=instance.pk).exists():
         return
+    lock_related(instance)
     audit.record(instance, AuditAction.INSTANCE_DELETED, acting_user=acting_user)
     instance.delete()
     deleted_instances.schedule_drop()
+
+
+def lock_related(instance: Instance) -> None:
+    """Lock the rows that other transactions lock before the instance's remaining rows, in the same order.
+
+    These transactions do not lock the instance: captures of its bin, a part of a redelivery, claims of its queue.
+    Django deletes children first, so without these locks both would wait for each other, or a row inserted meanwhile
+    would have no parent. The caller holds the lock on the instance's row. One query per one-to-one relation, and one.
+    """
+    for relation in Instance._meta.related_objects:
+        if relation.one_to_one and relation.on_delete is CASCADE:
+            rows = relation.related_model._default_manager.filter(**{relation.field.name: instance})
+            list(rows.select_for_update().values_list("pk"))
+    list(instance.outgoing.order_by("queue_number").select_for_update().values_list("pk"))
 
 
 @transaction.atomic

@@ -8,7 +8,8 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from django.db import InterfaceError, OperationalError
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
@@ -22,6 +23,7 @@ from instances.contract.arguments import single_value
 from instances.contract.errors import (
     DATABASE_UNAVAILABLE,
     INTERNAL,
+    NO_INSTANCE,
     NOT_PAID,
     WireError,
     instance_stopped,
@@ -177,7 +179,12 @@ def call_instance_method(request: HttpRequest, method: Method, query: dict[str, 
     if error := loop_detection.find_loop_in_body(body):
         raise loop_detected(error)
     has_body = request.method == "POST" and requests.content_length(request) > 0
-    return method.call(instance, query | body, has_body=has_body)
+    try:
+        return method.call(instance, query | body, has_body=has_body)
+    except (ObjectDoesNotExist, IntegrityError):
+        if Instance.objects.filter(pk=instance.pk).exists():
+            raise
+        raise WireError(404, NO_INSTANCE) from None  # deleted since its token was checked
 
 
 def call_account_method(request: HttpRequest, method: Method, query: dict[str, Any]) -> Result:

@@ -95,10 +95,14 @@ def check_can_send(instance: Instance, *, quoted_id: str | None = None) -> None:
         quote_sent(instance, quoted_id)
 
 
+# The instance is locked before its queue, as everywhere else. The foreign key of the inserted row would lock it after
+# the queue: a deadlock with delete_instance(), which has locked the instance and waits for the queue.
 ENQUEUE = """
-    WITH numbered AS (
+    WITH instance AS (
+        SELECT id FROM {instances} WHERE id = %s FOR KEY SHARE
+    ), numbered AS (
         UPDATE {queue} SET last_number = last_number + 1, length = length + 1
-        WHERE instance_id = %s AND length < %s
+        FROM instance WHERE instance_id = instance.id AND length < %s
         RETURNING last_number
     ), inserted AS (
         INSERT INTO {table} (queue_number, {columns}) SELECT last_number, {values} FROM numbered
@@ -113,6 +117,8 @@ def enqueue(outgoing: OutgoingMessage) -> bool:
 
     It is one statement, because calls for one instance wait for each other while the queue's row is locked; it is
     locked only until the commit. The ORM would need four statements.
+
+    Raises Instance.DoesNotExist if the instance was deleted.
     """
     fields = [
         field
@@ -120,6 +126,7 @@ def enqueue(outgoing: OutgoingMessage) -> bool:
         if not field.primary_key and field.name != "queue_number"
     ]
     sql = ENQUEUE.format(
+        instances=Instance._meta.db_table,
         queue=OutgoingQueue._meta.db_table,
         table=OutgoingMessage._meta.db_table,
         columns=", ".join(str(field.column) for field in fields),
@@ -130,6 +137,8 @@ def enqueue(outgoing: OutgoingMessage) -> bool:
         cursor.execute(sql, [outgoing.instance_id, QUEUE_LIMIT, *values, OUTGOING_CHANNEL])
         row = cursor.fetchone()
     if row is None:
+        if not Instance.objects.filter(pk=outgoing.instance_id).exists():
+            raise Instance.DoesNotExist(f"Instance {outgoing.instance_id} was deleted.")
         return False
     outgoing.pk, outgoing.queue_number = row[0], row[1]
     outgoing._state.adding, outgoing._state.db = False, connection.alias
