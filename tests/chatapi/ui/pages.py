@@ -50,7 +50,7 @@ QUERIES = {
     "docs:receiver": 8,
     "docs:receivers": 8,
     "api-docs": 5,
-    "accounts:account": 9,
+    "accounts:account": 15,
     "accounts:invitation": 3,
     "accounts:members": 7,
     "accounts:audit-log": 6,
