@@ -73,7 +73,12 @@ def test_a_body_in_time_may_take_longer_than_the_grace(monkeypatch: pytest.Monke
     monkeypatch.setattr(connection, "MIN_RATE", 1)
     swept = threading.Semaphore(0)
     sweep = connection.Connection.sweep
-    monkeypatch.setattr(connection.Connection, "sweep", lambda self, now: (sweep(self, now), swept.release()))
+
+    def sweep_and_tell(self: connection.Connection, now: float) -> None:
+        sweep(self, now)
+        swept.release()
+
+    monkeypatch.setattr(connection.Connection, "sweep", sweep_and_tell)
     with serving() as running, running.connect() as client:
         client.sendall(POST + b"Content-Length: 200\r\n\r\n" + b"a" * 100)
         assert swept.acquire(timeout=20)
