@@ -1,7 +1,7 @@
 """Responses that need no body: the web server asks for them while a body is still on its way.
 
 Each function gets a request without its body, and returns the response that refuses it, or None. A request that
-passes is checked again by its view.
+passes is checked again by its view. It may set `request.max_body_bytes`, to read less than the kind of URL allows.
 """
 
 from django.conf import settings

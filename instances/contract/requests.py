@@ -20,6 +20,7 @@ from instances.contract.arguments import EmptyFormValue, RepeatedValues
 from instances.contract.errors import WireError
 
 INCOMPLETE_BODY = "The body is incomplete."
+TOO_LONG = "The request is too long."
 
 
 def read_query(request: HttpRequest) -> dict[str, Any]:
@@ -56,7 +57,7 @@ def read_body(request: HttpRequest, *, accepts_files: bool = False) -> dict[str,
         return flatten(QueryDict(raw, encoding="utf-8").lists())
     except RequestDataTooBig:
         hint = " Send a long file by its URL or as a multipart form." if accepts_files else ""
-        raise WireError(413, f"The request is too long.{hint}") from None
+        raise WireError(413, TOO_LONG + hint) from None
     except (TooManyFieldsSent, TooManyFilesSent):
         raise WireError(400, "The form has too many fields.") from None
     except MultiPartParserError as error:

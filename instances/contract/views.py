@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
@@ -134,6 +135,11 @@ def check_head(request: HttpRequest, name: str, number: str | None) -> None:
     method = check_method(request, name)
     if request.method != "OPTIONS" and not method.by_uid:  # an account's key may be in the body
         check_instance(request, method, read_query(request, number), counts=False)
+    if not method.accepts_files:
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        request.max_body_bytes = limit  # type: ignore[attr-defined]  # for chatapi/early_refusals.py
+        if requests.content_length(request) > limit:
+            raise WireError(413, requests.TOO_LONG)
 
 
 def check_method(request: HttpRequest, name: str) -> Method:

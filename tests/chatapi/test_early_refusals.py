@@ -16,7 +16,7 @@ from testing_tools.verification.actions.bins import open_bin
 print(open_bin(Instance.objects.first()).key)
 """
 SESSION = """
-from django.contrib.sessions.backends.base import SessionBase
+import tests.session_client
 from accounts.models import User
 from django.test import Client
 from tests import session_client
@@ -103,3 +103,16 @@ def test_a_short_form_needs_no_session(product: Product) -> None:
         client.sendall(b"POST /accounts/login/ HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n")
         client.sendall(b"Content-Length: 1000\r\n\r\n")
         assert client.recv(65_536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+@pytest.mark.parametrize("method", ["sendMessage", "newInstance"])
+def test_a_long_body_without_a_file_is_not_awaited(product: Product, method: str) -> None:
+    [one] = product.demo["instances"]
+    head = f"POST /{method}?instanceId={one['id']}&token={one['token']} HTTP/1.1\r\nHost: localhost\r\n"
+    with socket.create_connection(("127.0.0.1", product.port), timeout=15) as client:
+        client.sendall(head.encode() + b"Content-Length: 3000000\r\n\r\n")
+        found = b""
+        while block := client.recv(65_536):
+            found += block
+    assert found.startswith(b"HTTP/1.1 413 ")
+    assert found.endswith(b'{"error":"The request is too long."}')

@@ -62,8 +62,11 @@ def rule_for(target: bytes) -> BodyRule:
     return RULES[found.lastindex or 0] if found else PAGE
 
 
-def check(rule: BodyRule, received: ReceivedRequest, environ: dict[str, Any]) -> bytes | None:
-    """In a thread: returns the whole response that refuses the request, or None. May raise database errors."""
+def check(rule: BodyRule, received: ReceivedRequest, environ: dict[str, Any]) -> tuple[bytes | None, int]:
+    """In a thread: returns the whole response that refuses the request, or None, and the limit of its body in bytes.
+
+    May raise database errors.
+    """
     from chatapi import early_refusals  # loads models and URLs: not at import
     from chatapi.wsgi import Request
 
@@ -76,9 +79,8 @@ def check(rule: BodyRule, received: ReceivedRequest, environ: dict[str, Any]) ->
     finally:
         close_old_connections()
     if response is None:
-        return None
+        return None, getattr(request, "max_body_bytes", rule.max_bytes())
     headers = [*response.items(), ("Content-Length", str(len(response.content)))]
     status = f"{response.status_code} {response.reason_phrase}"
-    return response_head.head(status, headers, close=True, length=None, chunked=False) + bytes(
-        response.content
-    )
+    head = response_head.head(status, headers, close=True, length=None, chunked=False)
+    return head + bytes(response.content), 0

@@ -118,8 +118,9 @@ class Connection(asyncio.Protocol):
 
     # -- receiving
 
-    def head_received(self) -> None:
+    def head_received(self, request: ReceivedRequest) -> None:
         self.is_checked = False
+        self.locate(request)
         self.body_since = self.loop.time()
         if not self.is_busy:
             self.due = self.body_since + BODY_SECONDS
@@ -146,26 +147,26 @@ class Connection(asyncio.Protocol):
         assert request is not None
         self.is_checking = True
         self.pause_reading()
-        self.locate(request)
-        self.server.threads.submit(self.address, functools.partial(self.run_check, request))
+        self.server.threads.submit(request.owner, functools.partial(self.run_check, request))
 
     def run_check(self, request: ReceivedRequest) -> None:
         """In a thread."""
-        refusal = None
+        refusal, limit = None, self.reader.limit
         if not self.is_lost:
             try:
-                refusal = body_rules.check(self.reader.rule, request, self.environ(request))
+                refusal, limit = body_rules.check(self.reader.rule, request, self.environ(request))
             except Exception:
                 log.exception("A request could not be checked before its body was read")
-        self.loop.call_soon_threadsafe(self.checked, request, refusal)
+        self.loop.call_soon_threadsafe(self.checked, request, refusal, limit)
 
-    def checked(self, request: ReceivedRequest, refusal: bytes | None) -> None:
+    def checked(self, request: ReceivedRequest, refusal: bytes | None, limit: int) -> None:
         self.is_checking = False
         if self.is_lost or self.is_lingering:
             return
         if refusal is not None:
             self.end_with(refusal)
             return
+        self.reader.limit = limit
         self.accept_body(request)
         self.resume_reading()
         self.serve_next()
@@ -213,19 +214,19 @@ class Connection(asyncio.Protocol):
     # -- serving
 
     def locate(self, request: ReceivedRequest) -> None:
-        """Set `address`, whose turn the request takes."""
+        """Set `address` and the request's owner, the client's."""
         if self.is_from_proxy:
             forwarded = [value for name, value in request.headers if name.lower() == b"x-forwarded-for"]
             values = [value.decode("latin-1") for value in forwarded]
             self.address = client_address(self.peer[0], values, trusted_networks())
+        request.owner = self.address
 
     def serve(self, request: ReceivedRequest) -> None:
         self.is_busy = True
         self.due = 0.0
         if self.sock is None:
             self.sock = socket.socket(fileno=os.dup(self.transport.get_extra_info("socket").fileno()))
-        self.locate(request)
-        self.server.threads_for(request).submit(self.address, functools.partial(self.run, request))
+        self.server.threads_for(request).submit(request.owner, functools.partial(self.run, request))
 
     def serve_next(self) -> None:
         """Serve the next request that was sent before the last response, or wait for one."""

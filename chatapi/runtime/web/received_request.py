@@ -19,12 +19,13 @@ class ReceivedRequest:
     method, target, version   as sent; target is the path with the query (or an absolute URL), in bytes
     headers                   (name, value) in bytes, in order, with the names' case
     size                      bytes of the body so far
+    owner                     the client's address: whose share of the sums and of the threads it takes
     is_omitted                  whether the body was not kept, because it is over the limit; `size` is then as declared
     """
 
     __slots__ = (
         "_body", "_file", "chunked", "headers", "is_counted", "is_expecting_continue", "is_omitted", "keep_alive",
-        "length", "method", "size", "target", "version", "waited",
+        "length", "method", "owner", "size", "target", "version", "waited",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -38,6 +39,7 @@ class ReceivedRequest:
         self.is_expecting_continue = False
         self.size = 0
         self.is_counted = False
+        self.owner = ""
         self.is_omitted = False
         self.waited = 0.0
         self._body: list[bytes] = []

@@ -16,6 +16,7 @@ MAX_HEAD = 131_072
 MAX_HEADERS = 100
 # Bytes received for each byte of a body: chunks of one byte take six; trailers and extensions of chunks count.
 MAX_FRAMING = 8
+TOO_MANY_BODIES = "The server receives too many long requests now. Try again in a minute."
 UNKNOWN_METHOD = "The request's method is unknown, or the request is not HTTP/1.1."
 
 
@@ -25,6 +26,7 @@ class RequestReader:
     current     the request that is being received, if one has begun
     has_head    whether its head is complete
     rule        the rule for its body, then
+    limit       the bytes that its body may have
     """
 
     def __init__(self, connection: "Connection") -> None:
@@ -32,6 +34,7 @@ class RequestReader:
         self.parser: Any = httptools.HttpRequestParser(self)
         self.current: ReceivedRequest | None = None
         self.rule = body_rules.PAGE
+        self.limit = 0
         self.has_head = self.is_repeated_head = False
         self.received = 0  # bytes since the last complete request
 
@@ -123,28 +126,21 @@ class RequestReader:
             self.connection.refuse(400, sentence)
             return
         self.rule = body_rules.rule_for(request.target)
-        self.connection.head_received()
-        if request.length > self.rule.max_bytes():
+        self.limit = self.rule.max_bytes()
+        self.connection.head_received(request)
+        if request.length > self.limit:
             self.body_too_long(request)
 
     def on_body(self, data: bytes) -> None:
         request = self.current
         if request is None or self.connection.is_lingering:
             return
-        server = self.connection.server
-        if request.size + len(data) > self.rule.max_bytes():
+        if request.size + len(data) > self.limit:
             request.size += len(data)
             self.body_too_long(request)
             return
-        server.memory -= request.counted_memory
-        server.disk -= request.counted_disk
-        request.add(data, to_disk=server.memory > server.MAX_MEMORY)
-        server.memory += request.counted_memory
-        server.disk += request.counted_disk
-        if server.disk > server.MAX_DISK:
-            self.connection.refuse(
-                503, "The server receives too many long requests now. Try again in a minute.", retry=60
-            )
+        if not self.connection.server.add_to_body(request, data):
+            self.connection.refuse(503, TOO_MANY_BODIES, retry=60)
 
     def on_message_complete(self) -> None:
         request = self.current
@@ -157,9 +153,8 @@ class RequestReader:
 
     def body_too_long(self, request: ReceivedRequest) -> None:
         """Refuse the request, or have it served without its body."""
-        limit = self.rule.max_bytes()
         if not self.rule.omits_body:
-            self.connection.refuse(413, f"The request is longer than {limit} bytes.")
+            self.connection.refuse(413, f"The request is longer than {self.limit} bytes.")
             return
         self.connection.server.forget(request)
         request.is_omitted = True

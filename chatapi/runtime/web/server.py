@@ -42,6 +42,7 @@ class WebServer:
 
     MAX_MEMORY = 64 * 1024 * 1024  # bytes of bodies in memory; over it, bodies go to temporary files at once
     MAX_DISK = 2 * 1024 * 1024 * 1024  # bytes of temporary files
+    MAX_DISK_PER_CLIENT = MAX_DISK // 4
 
     def __init__(
         self, application: Callable[..., Any], loop: asyncio.AbstractEventLoop, *, is_multiprocess: bool
@@ -53,6 +54,7 @@ class WebServer:
         self.stopped = asyncio.Event()
         self.address = ("localhost", 0)
         self.memory = self.disk = 0
+        self.disk_of: Counter[str] = Counter()  # by client
         self.connections: dict[Connection, None] = {}
         self.by_peer: Counter[str] = Counter()
         self.waiting = ThreadSlots(MAX_WAITING, MAX_WAITING_PER_OWNER)
@@ -76,10 +78,24 @@ class WebServer:
         if not self.by_peer[connection.peer[0]]:
             del self.by_peer[connection.peer[0]]
 
+    def add_to_body(self, request: ReceivedRequest, data: bytes) -> bool:
+        """Append to the request's body; returns whether the sums are within their limits."""
+        self.count(request, -1)
+        request.add(data, to_disk=self.memory > self.MAX_MEMORY)
+        self.count(request, 1)
+        return self.disk <= self.MAX_DISK and self.disk_of[request.owner] <= self.MAX_DISK_PER_CLIENT
+
+    def count(self, request: ReceivedRequest, sign: int) -> None:
+        self.memory += sign * request.counted_memory
+        if disk := request.counted_disk:
+            self.disk += sign * disk
+            self.disk_of[request.owner] += sign * disk
+            if not self.disk_of[request.owner]:
+                del self.disk_of[request.owner]
+
     def forget(self, request: ReceivedRequest) -> None:
         """Take the request's body out of the sums."""
-        self.memory -= request.counted_memory
-        self.disk -= request.counted_disk
+        self.count(request, -1)
         request.is_counted = False
 
     def release(self, request: ReceivedRequest) -> None:

@@ -16,7 +16,7 @@ HEAD = b"Host: example.org\r\nConnection: close\r\n"
 @pytest.fixture(autouse=True)
 def without_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bodies are accepted without asking the database; early_refusals has its own tests."""
-    monkeypatch.setattr(body_rules, "check", lambda *_: None)
+    monkeypatch.setattr(body_rules, "check", lambda rule, *_: (None, rule.max_bytes()))
 
 
 def get(target: bytes, *lines: bytes) -> bytes:
@@ -171,9 +171,8 @@ def test_continue_is_sent_when_the_head_was_accepted(monkeypatch: pytest.MonkeyP
             receive_until(client, b"HTTP/1.1 100 Continue\r\n\r\n")
             client.sendall(b"hello")
             receive_all(client)
-        monkeypatch.setattr(
-            body_rules, "check", lambda *_: b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"
-        )
+        refusal = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"
+        monkeypatch.setattr(body_rules, "check", lambda *_: (refusal, 0))
         refused = running.ask(head + b"\r\n\r\n")
     assert [request["body"] for request in running.requests] == [b"hello"]
     assert refused.startswith(b"HTTP/1.1 401 ")
@@ -187,16 +186,30 @@ def test_a_long_body_goes_to_a_file_and_arrives_whole() -> None:
     assert running.requests[0]["body"] == sent
 
 
-def test_the_sum_of_long_bodies_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatapi.runtime.web.server.WebServer.MAX_DISK", 3_000_000)
+@pytest.mark.parametrize("limit", ["MAX_DISK", "MAX_DISK_PER_CLIENT"])
+def test_the_sum_of_long_bodies_is_limited(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    monkeypatch.setattr(f"chatapi.runtime.web.server.WebServer.{limit}", 3_000_000)
     half = post(b"Content-Length: 4000000", b"a" * 2_000_000)
-    with serving() as running, running.connect() as first:
-        first.sendall(half)
-        wait_until(lambda: running.web.disk >= 2_000_000)
-        refused = running.ask(half)
-        first.sendall(b"a" * 2_000_000)
+    with serving() as running:
+        with running.connect() as first:
+            first.sendall(half)
+            wait_until(lambda: running.web.disk >= 2_000_000)
+            refused = running.ask(half)
+            reset(first)
+        wait_until(lambda: not running.web.connections)
+        assert (running.web.disk, running.web.disk_of) == (0, {})
     assert refused.startswith(b"HTTP/1.1 503 ")
     assert b"Retry-After: 60\r\n" in refused
+
+
+def test_the_check_of_the_head_may_lower_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body_rules, "check", lambda *_: (None, 5))
+    with serving() as running, running.connect() as client:
+        client.sendall(post(b"Transfer-Encoding: chunked", b"3\r\nabc\r\n"))
+        wait_until(lambda: any(c.is_checked and not c.is_checking for c in list(running.web.connections)))
+        client.sendall(b"3\r\ndef\r\n")
+        found = receive_all(client)
+    assert found.endswith(b'{"error": "The request is longer than 5 bytes."}')
 
 
 def test_a_request_whose_client_has_left_is_not_run() -> None:

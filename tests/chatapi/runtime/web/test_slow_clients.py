@@ -18,7 +18,7 @@ POST = b"POST /page/of/site HTTP/1.1\r\n" + HEAD
 
 @pytest.fixture(autouse=True)
 def without_checks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(body_rules, "check", lambda *_: None)
+    monkeypatch.setattr(body_rules, "check", lambda rule, *_: (None, rule.max_bytes()))
 
 
 @pytest.fixture
