@@ -19,7 +19,7 @@ DOT_SEGMENT = re.compile(
 )  # curl, HTTPie and browsers resolve these
 # curl writes these escapes in upper case, escapes these characters, and sends no fragment.
 CHANGED_BY_CURL = re.compile(r"%(?:[a-f]|[0-9A-F][a-f])|[^\x21-\x7e]|#")
-# HTTPie unescapes these: letters, digits and -._~
+# Without --path-as-is, HTTPie unescapes these: letters, digits and -._~
 CHANGED_BY_HTTPIE = re.compile(r"%(?:2[de]|3\d|[46][1-9a-f]|[57][\da]|5f|7e)", re.IGNORECASE)
 WITH_LENGTH = ("POST", "PUT", "PATCH")  # methods that have a Content-Length also without a body
 MAX_INLINE_BODY = 8 * 1024  # bytes of a body that is quoted inline
@@ -94,7 +94,11 @@ def short_curl(url: str, *, method: str = "", json: object = None, output: str =
 
 
 def httpie(request: QuotedRequest) -> str:
-    """Returns an HTTPie command. `--ignore-stdin`: without a terminal HTTPie would wait for a body."""
+    """Returns an HTTPie command. `--ignore-stdin`: without a terminal HTTPie would wait for a body.
+
+    `--path-as-is` keeps `/../` and escapes of letters in the path. Without an option, HTTPie unescapes letters in the
+    query, writes escapes in upper case, escapes `{` and sends no fragment (measured with 3.2.4).
+    """
     from_file = request.has_body and request.text is None
     begin = ["http", "--verbose", *([] if from_file else ["--ignore-stdin"])]
     if DOT_SEGMENT.search(request.url) or CHANGED_BY_HTTPIE.search(request.url):

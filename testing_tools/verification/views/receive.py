@@ -19,7 +19,7 @@ WITHOUT_BODY = (204, 205, 304)
 
 @csrf_exempt
 def capture(request: HttpRequest, key: str, suffix: str | None = None) -> HttpResponse:
-    """Stores a request with any method to `{site}/bin/{key}`, and sends the configured response.
+    """Stores a request with any registered method to `{site}/bin/{key}`, and sends the configured response.
 
     By default that is 200 `{"ok": true}`; 413 if the body is over 1 MB, 404 for an unknown key, 429 if the bin or the
     client has sent too many bytes in this minute, 507 if there is no space. `/bin/{key}/503` responds with that status
