@@ -5,8 +5,9 @@ import json
 import socket
 
 import pytest
+from django.core.exceptions import TooManyFieldsSent
 
-from chatapi.wsgi import Request
+from chatapi.wsgi import MAX_ESCAPES, Request
 from tests.product import Product
 
 
@@ -189,3 +190,20 @@ def test_a_chunked_form_is_read_while_another_client_breaks_off(product: Product
 
     assert answer.startswith("HTTP/1.1 200 ")
     assert json.loads(body)["sent"] is True
+
+
+@pytest.mark.parametrize(("escapes", "refused"), [(MAX_ESCAPES, False), (MAX_ESCAPES + 1, True)])
+def test_the_escapes_of_a_form_are_counted(escapes: int, refused: bool) -> None:
+    sent = b"a=" + b"%" * escapes
+    environ = {
+        "REQUEST_METHOD": "POST",
+        "CONTENT_TYPE": "application/x-www-form-urlencoded",
+        "CONTENT_LENGTH": str(len(sent)),
+        "wsgi.input": io.BytesIO(sent),
+    }
+    request = Request(environ)
+    if refused:
+        with pytest.raises(TooManyFieldsSent):
+            request.POST  # noqa: B018
+    else:
+        assert len(request.POST["a"]) == escapes
