@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -189,6 +190,30 @@ def test_the_log_has_the_address_that_the_proxy_saw(product: Product) -> None:
     line = product.wait_for("/instance1/logged")
     assert "ip=198.51.100.23" in line
     assert "6.6.6.6" not in line
+
+
+def raw_status(product: Product, number: int) -> int:
+    """The status of a wrong token whose client forges its address in every spelling; the proxy saw 198.51.100.90."""
+    forged = f"6.6.{number // 250}.{number % 250}"
+    head = (
+        f"GET /instance1/status?token=wrong{number} HTTP/1.1\r\nHost: localhost\r\n"
+        f"X_Forwarded_For: {forged}\r\nX-Forwarded_For: {forged}\r\nX-Real-IP: {forged}\r\n"
+        f"X-Forwarded-For: {forged}\r\nX-Forwarded-For: 198.51.100.90\r\n"
+        f"x_forwarded_for: {forged}\r\nForwarded: for={forged}\r\nConnection: close\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", product.port), timeout=20) as connection:
+        connection.sendall(head.encode())
+        answer = b""
+        while block := connection.recv(65536):
+            answer += block
+    return int(answer.split()[1])
+
+
+def test_no_spelling_of_the_header_gives_a_client_another_address(product: Product) -> None:
+    """Over a raw socket: client libraries send no names with underscores, and CGI gives them the same name."""
+    statuses = [raw_status(product, number) for number in range(75)]
+    assert set(statuses[:60]) == {404}
+    assert set(statuses[-5:]) == {429}  # a minute may end in between
 
 
 def settings_with(tmp_path: Path, **environment: str) -> list[str]:
