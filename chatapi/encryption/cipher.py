@@ -5,7 +5,7 @@ random nonce of 96 bits. The key id names the key, so that several keys can be i
 one is noticed. The context (table, column and row) is authenticated with the text: a ciphertext that was copied into
 another row cannot be decrypted there.
 
-Decrypting 40 characters takes 2.5 µs, encrypting 3.7 µs; Fernet needs 32 and 35 µs (measured).
+Decrypting 40 characters takes 2.2 µs of CPU, encrypting 2.5; Fernet needs 7.3 and 7.1 (measured).
 """
 
 from __future__ import annotations
