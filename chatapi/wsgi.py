@@ -42,7 +42,7 @@ class Request(WSGIRequest):
         """Raises TooManyFieldsSent, which gets 400, for a form with too many escapes."""
         if self.content_type == "application/x-www-form-urlencoded" and self.body.count(b"%") > MAX_ESCAPES:
             raise TooManyFieldsSent("The form has too many escapes.")
-        super()._load_post_and_files()  # type: ignore[misc]  # the stubs leave it out
+        super()._load_post_and_files()
 
 
 def readable(charset: str) -> bool:
