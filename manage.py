@@ -19,10 +19,12 @@ def main() -> None:
 
 
 def run() -> None:
-    if sys.argv[1:2] and sys.argv[1] in SERVICES:
+    is_service = sys.argv[1:2] and sys.argv[1] in SERVICES and "--help" not in sys.argv
+    if is_service:
         from chatapi.runtime.processes import restore_signals
 
         restore_signals()
+        os.umask(0o077)  # what the product stores is for its own user
 
     from django.core.management import execute_from_command_line
 
@@ -30,6 +32,10 @@ def run() -> None:
     from chatapi.runtime.postgres.server import PostgresError
 
     try:
+        if is_service and sys.argv[1] != "up":  # `up` first checks its settings and the port
+            from chatapi.runtime.unprivileged import leave_root
+
+            leave_root()
         with database_for(sys.argv[1:]):
             execute_from_command_line(sys.argv)
     except PostgresError as error:

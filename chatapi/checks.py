@@ -30,8 +30,10 @@ IDS = {
     "TRUSTED_PROXIES": "chatapi.E016",
     "SECRETS_KEY": "chatapi.E021",
     "ALLOWED_HOSTS": "chatapi.E017",
+    "RUN_AS_USER": "chatapi.E030",
 }
 HINTS = {
+    "RUN_AS_USER": "RUN_AS_USER=chatapi (to create it: useradd --system chatapi); unset: chatapi, created when needed.",
     "DATA_DIR": "Use a folder that the user who runs this can write to: DATA_DIR=/your/folder.",
     "PORT": "Use a number from 1 to 65535: PORT=8000.",
     "SITE_URL": "Use the URL at which users and messengers reach the site: SITE_URL=https://chat.example.com.",
@@ -283,8 +285,15 @@ def certificates_error(value: str) -> str | None:
     return None if context.cert_store_stats()["x509"] else f"{value} contains no PEM certificate"
 
 
+def user_error(value: str) -> str | None:
+    from chatapi.runtime.postgres.system_user import find_account
+
+    return None if not value or find_account(value) else f"this machine has no user {value!r}"
+
+
 ERROR_FINDERS: dict[str, Callable[[Any], str | None]] = {
     "PORT": port_error,
+    "RUN_AS_USER": user_error,
     "SITE_URL": url_error,
     "ALLOWED_HOSTS": hosts_error,
     "HOOKS_ALLOW_NETWORKS": networks_error,

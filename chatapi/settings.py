@@ -51,6 +51,8 @@ HOST = read(env.str, "HOST", "127.0.0.1")
 # Networks of the proxies whose X-Forwarded-For and X-Forwarded-Proto are believed. Behind a HOST that only this machine
 # can reach, the proxy is on it.
 TRUSTED_PROXIES = read(env.list, "TRUSTED_PROXIES", ["127.0.0.0/8", "::1/128"] if is_loopback(HOST) else [])
+# The user to run as when root starts the product; empty: DATA_DIR/pg's owner, or `chatapi` (runtime/unprivileged.py)
+RUN_AS_USER = read(env.str, "RUN_AS_USER", "")
 WEB_PROCESSES = read(env.int, "WEB_PROCESSES", 1)
 # a form with a file of 64 MiB, and 6 MiB for the rest
 REQUEST_MAX_BYTES = read(env.int, "REQUEST_MAX_BYTES", 70 * 1024 * 1024)
@@ -420,7 +422,11 @@ MEDIA_S3_ACCESS_KEY = read(env.str, "MEDIA_S3_ACCESS_KEY", "")
 MEDIA_S3_SECRET_KEY = read(env.str, "MEDIA_S3_SECRET_KEY", "")
 MEDIA_STORAGE: dict[str, Any] = {
     "BACKEND": "django.core.files.storage.FileSystemStorage",
-    "OPTIONS": {"location": DATA_DIR / "media", "file_permissions_mode": 0o600},
+    "OPTIONS": {
+        "location": DATA_DIR / "media",
+        "file_permissions_mode": 0o600,
+        "directory_permissions_mode": 0o700,
+    },
 }
 if MEDIA_S3_BUCKET:
     from botocore.config import Config as S3Config  # a fifth of a second, for those who need it

@@ -14,6 +14,8 @@ for name in (
     "API_RATE", "OUTPUT_IP", "DEFAULT_FROM_EMAIL", "SUPPORT_EMAIL", "STAFF_NEEDS_TOTP",
     "STAFF_SESSION_HOURS", "WEB_PROCESSES",
     "REQUEST_MAX_BYTES", "TRUSTED_PROXIES",
+    "API_RATE", "OUTPUT_IP", "DEFAULT_FROM_EMAIL", "SUPPORT_EMAIL", "STAFF_NEEDS_TOTP", "WEB_PROCESSES",
+    "REQUEST_MAX_BYTES", "RUN_AS_USER", "TRUSTED_PROXIES",
     *(f"MEDIA_S3_{name}" for name in ("BUCKET", "ENDPOINT", "REGION", "PREFIX", "ACCESS_KEY", "SECRET_KEY")),
 ):  # fmt: skip
     os.environ.pop(name, None)
@@ -24,6 +26,7 @@ if "TEST_DATA_DIR" not in os.environ:
     os.environ["TEST_DATA_OWNER"] = str(os.getpid())
 os.environ["DATA_DIR"] = os.environ["TEST_DATA_DIR"]
 
+from chatapi.runtime.postgres.discovery import NAME as SUPERUSER  # noqa: E402
 from chatapi.settings import *  # noqa: E402, F403 - the environment must be clean before
 
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # noqa: F405 - whitenoise warns of a missing one
@@ -38,3 +41,5 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # the real
 EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
 DISK_MIN_FREE_BYTES = DISK_MIN_FREE_PERCENT = 0  # whatever is free on the disk of the developer
 INSTANCES_EXPIRE = True  # as on a server: tests of trials and payments need it
+# Tests create databases, which the application's role may not.
+DATABASES["default"]["USER"] = SUPERUSER  # noqa: F405

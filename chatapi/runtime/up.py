@@ -31,6 +31,7 @@ from chatapi.runtime.start_checks import (
     raise_on_wrong_secrets_key,
     raise_on_wrong_settings,
 )
+from chatapi.runtime.unprivileged import leave_root
 from hooks import worker_slots
 from hooks.actions.endpoints import end_all_overrides
 from hooks.models import Role
@@ -74,9 +75,11 @@ class Product:
         self.stdout.flush()
 
     def run(self, held: ExitStack) -> None:
-        for warning in raise_on_wrong_settings():
-            self.say(f"Warning: {warning}")
+        warnings = raise_on_wrong_settings()
         check_port(settings.HOST, settings.PORT)
+        leave_root()
+        for warning in warnings:
+            self.say(f"Warning: {warning}")
         held.callback(os.close, lock_data_dir())
         parts: list[Part | Database] = []
         if settings.EMBEDDED_POSTGRES:
@@ -124,6 +127,7 @@ class Product:
         except (DatabaseError, InterfaceError) as error:
             raise CommandError(f"The database cannot be used: {str(error).strip().splitlines()[0]}") from None
         static_files.collect()
+        protect_media()
         if settings.EMBEDDED_POSTGRES and "demo" in get_commands():
             call_command("demo", first_start=True, stdout=StringIO())
         connection.close()
@@ -152,6 +156,13 @@ class Product:
             self.say(f"Demo login: {demo['email']}  password: {demo['password']}")
         except (OSError, ValueError, KeyError):
             pass  # an external database has no demo account
+
+
+def protect_media() -> None:
+    """Set the mode 700 of the media folder; version 0.1.0 created it with 755."""
+    media = settings.DATA_DIR / "media"
+    if media.is_dir() and media.stat().st_uid == os.getuid():
+        media.chmod(0o700)
 
 
 MIGRATION_LOCK = 0x63686174  # "chat": one machine at a time migrates a shared database

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from chatapi.runtime.postgres.system_user import PostgresError
 
-NAME = "chatapi"  # of the database and of the role that owns it
+NAME = "chatapi"  # of the database and of the superuser, whom initdb creates; no part of the product connects as it
+ROLE = "chatapi_app"  # the application's role: owns the database, and is no superuser
 MAX_SOCKET_PATH = 107  # bytes of a Unix socket's path on Linux
 START_SECONDS = 60  # a start after a crash first replays its log
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from chatapi.runtime.postgres.data_folder import (
     check_version,
@@ -24,6 +25,7 @@ from chatapi.runtime.postgres.data_folder import (
 )
 from chatapi.runtime.postgres.discovery import (
     NAME,
+    ROLE,
     START_SECONDS,
     Server,
     connection_fault,
@@ -32,6 +34,9 @@ from chatapi.runtime.postgres.discovery import (
     tag,
 )
 from chatapi.runtime.postgres.system_user import PostgresError, folder_with_owner, prefix
+
+if TYPE_CHECKING:
+    import psycopg
 
 STOP_SECONDS = 9
 MAX_LOG_BYTES = 10_000_000  # the next start renames a longer pg.log to pg.log.1
@@ -67,7 +72,7 @@ THROWN_AWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": 
 
 def embedded_database(path: Path) -> dict[str, str]:
     """Django's DATABASES entry for the PostgreSQL in `path`. Starts nothing and reads nothing."""
-    return {"NAME": NAME, "USER": NAME, "HOST": str(socket_folder(path)), "PORT": "5432"}
+    return {"NAME": NAME, "USER": ROLE, "HOST": str(socket_folder(path)), "PORT": "5432"}
 
 
 # -- starting
@@ -138,13 +143,55 @@ def launch(path: Path, folder: Path, words: list[str], thrown_away: bool) -> Ser
 
 
 def make_database(path: Path) -> None:
+    """Create the application's role and its database. A database of version 0.1.0 gets the role as its owner."""
     import psycopg
 
     with psycopg.connect(
         host=str(socket_folder(path)), user=NAME, dbname="postgres", autocommit=True
     ) as connection:
-        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [NAME]).fetchone():
-            connection.execute(f"CREATE DATABASE {NAME}")
+        if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [ROLE]).fetchone():
+            connection.execute(f"CREATE ROLE {ROLE} LOGIN")
+        owner = connection.execute(
+            "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s", [NAME]
+        ).fetchone()
+        if owner is None:
+            connection.execute(f"CREATE DATABASE {NAME} OWNER {ROLE}")
+    if owner is not None and owner[0] != ROLE:
+        with psycopg.connect(host=str(socket_folder(path)), user=NAME, dbname=NAME) as connection:
+            change_owner(connection)
+
+
+# Everything in the schema that the superuser owns, as ALTER takes it. Left out: members of extensions, sequences of
+# columns and types of tables, which follow theirs. REASSIGN OWNED refuses the role that initdb created.
+OWNED_BY_SUPERUSER = """
+    SELECT 'pg_class'::regclass, oid, format('TABLE %I.%I', relnamespace::regnamespace, relname) FROM pg_class
+    WHERE relkind IN ('r', 'p', 'v', 'm') AND relowner = 10
+    UNION ALL
+    SELECT 'pg_class'::regclass, oid, format('SEQUENCE %I.%I', relnamespace::regnamespace, relname) FROM pg_class
+    WHERE relkind = 'S' AND relowner = 10 AND NOT EXISTS (
+        SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid AND deptype IN ('a', 'i')
+    )
+    UNION ALL
+    SELECT 'pg_proc'::regclass, oid, format('ROUTINE %s', oid::regprocedure) FROM pg_proc WHERE proowner = 10
+    UNION ALL
+    SELECT 'pg_type'::regclass, oid, format('TYPE %s', oid::regtype) FROM pg_type
+    WHERE typtype IN ('e', 'd') AND typowner = 10
+"""
+
+
+def change_owner(connection: "psycopg.Connection[Any]") -> None:
+    """Give the database and all objects in its schemas to the application's role, in one transaction."""
+    found = connection.execute(
+        f"""
+        SELECT found.name FROM ({OWNED_BY_SUPERUSER}) AS found (class, oid, name)
+        WHERE found.oid >= 16384 AND NOT EXISTS (
+            SELECT FROM pg_depend WHERE classid = found.class AND objid = found.oid AND deptype = 'e'
+        )
+        """
+    ).fetchall()
+    for (name,) in found:
+        connection.execute(f"ALTER {name} OWNER TO {ROLE}")
+    connection.execute(f"ALTER DATABASE {NAME} OWNER TO {ROLE}")
 
 
 # -- stopping and sharing

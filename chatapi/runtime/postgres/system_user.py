@@ -11,8 +11,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
-# The first of these that exists is used; if none exists, the first is created.
-ACCOUNTS = ("chatapi", "postgres")
+ACCOUNT = "chatapi"  # created if it is missing
+FALLBACK = "postgres"  # used if no user can be created
+READING = "dac_read_search"  # the capability to read all files
 
 
 class PostgresError(Exception):
@@ -27,8 +28,11 @@ def refusal_of_folder(path: Path, error: OSError) -> PostgresError:
     )
 
 
-def folder_with_owner(path: Path) -> pwd.struct_passwd | None:
-    """Create `path` (mode 700) if it is missing. Returns the user to run PostgreSQL as; None: the current user."""
+def folder_with_owner(path: Path, wanted: pwd.struct_passwd | None = None) -> pwd.struct_passwd | None:
+    """Create `path` (mode 700) if it is missing. Returns the user to run PostgreSQL as; None: the current user.
+
+    Under root, a new folder gets the owner `wanted`, by default the user `chatapi`.
+    """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if path.is_symlink():
@@ -47,7 +51,7 @@ def folder_with_owner(path: Path) -> pwd.struct_passwd | None:
                     f"{path} belongs to root and is not empty, and PostgreSQL does not run as root; "
                     "move it away, or use another folder: DATA_DIR=/your/folder."
                 )
-            account = system_account()
+            account = wanted or system_account()
             os.chown(path, account.pw_uid, account.pw_gid)
             path.chmod(0o700)
             return account
@@ -70,11 +74,8 @@ def user_name(uid: int) -> str:
 
 def system_account() -> pwd.struct_passwd:
     """The unprivileged user for a new data folder under root."""
-    for name in ACCOUNTS:
-        try:
-            return pwd.getpwnam(name)
-        except KeyError:
-            continue
+    if found := find_account(ACCOUNT):
+        return found
     command = [
         "useradd",
         "--system",
@@ -82,22 +83,40 @@ def system_account() -> pwd.struct_passwd:
         "--no-create-home",
         "--shell",
         "/usr/sbin/nologin",
-        ACCOUNTS[0],
+        ACCOUNT,
     ]
     try:
-        subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL)
-        return pwd.getpwnam(ACCOUNTS[0])
-    except (OSError, subprocess.CalledProcessError, KeyError):
-        raise PostgresError(
-            "PostgreSQL does not run as root, and no user could be created for it; start this as another user, "
-            f"or create one: {' '.join(command)}."
-        ) from None
+        subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL)
+    except OSError:
+        pass
+    # Also after a failure: another process may have created the user at the same time.
+    if found := find_account(ACCOUNT) or find_account(FALLBACK):
+        return found
+    raise PostgresError(
+        "PostgreSQL does not run as root, and no user could be created for it; start this as another user, "
+        f"or create one: {' '.join(command)}."
+    )
 
 
-def prefix(account: pwd.struct_passwd | None, reach: list[Path], die_with_parent: bool) -> list[str]:
-    """The command prefix of initdb and postgres: switches to the account's user, and ends the process with its parent.
+def find_account(name: str) -> pwd.struct_passwd | None:
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        return None
 
-    `reach` are files and folders that the account must be able to open.
+
+def prefix(
+    account: pwd.struct_passwd | None,
+    reach: list[Path],
+    die_with_parent: bool,
+    *,
+    subject: str = "PostgreSQL",
+    capabilities: tuple[str, ...] = (),
+) -> list[str]:
+    """The command prefix that switches to the account's user, and ends the process with its parent.
+
+    `reach` are files and folders that the account must be able to open. `capabilities` are kept, and READING if the
+    account can open them only with it. `subject` is what runs so, for the error.
 
     Raises:
         PostgresError: setpriv is missing, or the account cannot open one of them.
@@ -109,20 +128,27 @@ def prefix(account: pwd.struct_passwd | None, reach: list[Path], die_with_parent
         return [setpriv, *parent_death, "--"] if setpriv and parent_death else []
     if not setpriv:
         raise PostgresError(
-            "PostgreSQL does not run as root, and `setpriv` (util-linux) is missing; install it or use another user."
+            f"{subject} does not run as root, and `setpriv` (util-linux) is missing; install it or use another user."
         )
     become = [setpriv, "--reuid", str(account.pw_uid), "--regid", str(account.pw_gid), "--clear-groups"]
-    # Without no_setuid_fixup, access(2) ignores the capability; PostgreSQL finds its own programs with it.
-    reading = ["--securebits", "+no_setuid_fixup", "--inh-caps", "-all,+dac_read_search"]
-    reading += ["--ambient-caps", "+dac_read_search"]
-    for extra in ([], reading):
+    for kept in (capabilities, (*capabilities, READING)):
+        extra = keep(kept)
         if all(can_open([*become, *extra, "--"], path) for path in reach):
             return [*become, *extra, *parent_death, "--"]
     raise PostgresError(
-        f"PostgreSQL runs as the user {account.pw_name}, who cannot open "
+        f"{subject} runs as the user {account.pw_name}, who cannot open "
         f"{next(path for path in reach if not can_open([*become, '--'], path))}; "
         "move DATA_DIR and this program to folders that other users may enter, for example DATA_DIR=/var/lib/chatapi."
     )
+
+
+def keep(capabilities: tuple[str, ...]) -> list[str]:
+    """The options of setpriv that keep these capabilities."""
+    if not capabilities:
+        return []
+    names = ",".join(f"+{name}" for name in capabilities)
+    # Without no_setuid_fixup, access(2) ignores the capability; PostgreSQL finds its own programs with it.
+    return ["--securebits", "+no_setuid_fixup", "--inh-caps", f"-all,{names}", "--ambient-caps", names]
 
 
 def can_open(prefix_words: list[str], path: Path) -> bool:

@@ -63,7 +63,7 @@ def test_a_second_one_on_the_same_folder_is_refused(product: Product) -> None:
     assert product.process
     done = manage("up", environment=product.environment | {"PORT": str(free_port())})
     assert done.returncode == 1
-    assert done.stderr.strip() == (
+    assert done.stderr.strip().splitlines()[-1] == (
         f"CommandError: `manage.py up` is already running on {product.data_dir} (process {product.process.pid}); "
         "stop it, or use another folder: DATA_DIR=/your/folder."
     )
