@@ -23,11 +23,15 @@ from psycopg.errors import ForeignKeyViolation
 
 from chatapi.encryption.cipher import UNREADABLE, UnreadableSecret
 from chatapi.middleware import is_of_contract
+from chatapi.ui.error_texts import MAX_ERROR_PAGE_BYTES
 from instances.contract.errors import INTERNAL
 
 log = logging.getLogger(__name__)
 
 INVALID = "The request is invalid: check its host, length and format."
+FORM_TOO_LONG = (
+    "The form was refused, and its fields are too long to be shown again. Go back and shorten them."
+)
 OTHER_ORIGIN = REASON_BAD_ORIGIN.split("%s")[0]
 MAX_HOST = 253  # characters of a host name
 ICON = Path(settings.BASE_DIR) / "static" / "img" / "logo.svg"
@@ -97,6 +101,11 @@ class DeletedMeanwhile:
 
     Only a row that refers to a deleted one, or a missing instance or endpoint, counts; other errors stay errors. The
     wire contract handles this itself.
+class ShortErrors:
+    """Middleware: a page that shows a refused form again is replaced by a sentence if its fields are too long for that.
+
+    Fields are shown as they were sent, up to 2 MB, and as HTML they may be six times as long. Bins respond as their
+    owners have configured them.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -114,6 +123,25 @@ class DeletedMeanwhile:
             return None
         log.warning("%s %s: a row was deleted meanwhile (%s)", request.method, request.path, error)
         return not_found(request, error)
+        response = self.get_response(request)
+        if (
+            response.streaming
+            or not (response.status_code >= 400 or shows_form_errors(response))
+            or request.method in ("GET", "HEAD")
+            or len(response.content) <= MAX_ERROR_PAGE_BYTES
+            or not response.headers.get("Content-Type", "").startswith("text/html")
+            or request.path.startswith("/bin/")
+        ):
+            return response
+        if is_of_htmx(request):
+            return in_text(FORM_TOO_LONG, 400)
+        return render(request, "400.html", {"sentence": FORM_TOO_LONG}, status=400)
+
+
+def shows_form_errors(response: HttpResponse) -> bool:
+    """Whether the page shows a form with errors; allauth's pages do so with status 200."""
+    form = (getattr(response, "context_data", None) or {}).get("form")
+    return bool(getattr(form, "errors", None))
 
 
 def wants_page(request: HttpRequest) -> bool:

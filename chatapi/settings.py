@@ -178,6 +178,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "chatapi.middleware.responses_not_stored",
     "chatapi.middleware.content_security_policy",
+    "chatapi.error_pages.ShortErrors",
     "chatapi.hosts.known_hosts_only",
     "chatapi.error_pages.UnreadableSecrets",
     "chatapi.error_pages.DeletedMeanwhile",

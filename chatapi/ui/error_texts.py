@@ -3,7 +3,8 @@
 import json
 from collections.abc import Mapping
 
-MAX_ERROR_BYTES = 16 * 1024  # of a response
+MAX_ERROR_BYTES = 16 * 1024  # of a response that is no page
+MAX_ERROR_PAGE_BYTES = 64 * 1024  # of a page with its frame, which has 20 KB, and a form
 MAX_SENTENCE = 1000  # characters; each may take up to six bytes in JSON
 MAX_FIELDS = 20  # of an error per field
 MAX_FIELD_BYTES = 4 * 1024  # names and errors of all fields together, in JSON

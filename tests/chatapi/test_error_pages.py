@@ -3,6 +3,8 @@
 import pytest
 from django.test import Client
 
+from chatapi.ui.error_texts import MAX_ERROR_PAGE_BYTES
+
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
@@ -26,3 +28,17 @@ def test_the_icon_is_where_browsers_look_for_it(client: Client) -> None:
     answer = client.get("/favicon.ico")
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "image/svg+xml")
     assert answer.content.startswith(b"<svg")
+
+
+@pytest.mark.parametrize("htmx", [False, True])
+def test_a_refused_form_with_long_fields_is_not_shown_again(client: Client, htmx: bool, db: None) -> None:
+    """A field of 1 MB, shown again with its quotes escaped, would be a page of 6 MB."""
+    response = client.post(
+        "/accounts/login/",
+        {"login": '"' * 1_000_000, "password": "x"},
+        headers={"HX-Request": "true"} if htmx else {"Accept": "text/html"},
+    )
+
+    assert response.status_code == 400
+    assert "The form was refused, and its fields are too long to be shown again." in response.text
+    assert len(response.content) <= MAX_ERROR_PAGE_BYTES
