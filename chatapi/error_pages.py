@@ -101,11 +101,6 @@ class DeletedMeanwhile:
 
     Only a row that refers to a deleted one, or a missing instance or endpoint, counts; other errors stay errors. The
     wire contract handles this itself.
-class ShortErrors:
-    """Middleware: a page that shows a refused form again is replaced by a sentence if its fields are too long for that.
-
-    Fields are shown as they were sent, up to 2 MB, and as HTML they may be six times as long. Bins respond as their
-    owners have configured them.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -123,6 +118,19 @@ class ShortErrors:
             return None
         log.warning("%s %s: a row was deleted meanwhile (%s)", request.method, request.path, error)
         return not_found(request, error)
+
+
+class ShortErrors:
+    """Middleware: a page that shows a refused form again is replaced by a sentence if its fields are too long for that.
+
+    Fields are shown as they were sent, up to 2 MB, and as HTML they may be six times as long. Bins respond as their
+    owners have configured them.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
         if (
             response.streaming
