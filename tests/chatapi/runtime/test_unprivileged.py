@@ -49,8 +49,8 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def nobody() -> pwd.struct_passwd:
-    return pwd.getpwnam("nobody")
+def daemon() -> pwd.struct_passwd:
+    return pwd.getpwnam("daemon")
 
 
 def report(folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -134,29 +134,28 @@ def test_with_a_database_url_it_is_the_user_chatapi(folder: Path) -> None:
     assert done.stdout.split() == [str(account.pw_uid), str(account.pw_gid), "[]", account.pw_dir, "none"]
 
 
-def test_run_as_user_names_the_user_also_of_postgresql(folder: Path, nobody: pwd.struct_passwd) -> None:
-    done = report(folder, RUN_AS_USER="nobody", PORT="443")
+def test_run_as_user_names_the_user_also_of_postgresql(folder: Path, daemon: pwd.struct_passwd) -> None:
+    done = report(folder, RUN_AS_USER="daemon", PORT="443")
 
-    assert done.stdout.split()[0] == str(nobody.pw_uid)
+    assert done.stdout.split()[0] == str(daemon.pw_uid)
     assert done.stdout.split()[-1] == "bound"  # a port below 1024
-    assert (folder / "data" / "pg").stat().st_uid == nobody.pw_uid
+    assert (folder / "data" / "pg").stat().st_uid == daemon.pw_uid
 
 
 def test_run_as_user_root_stays_root(folder: Path) -> None:
     assert report(folder, RUN_AS_USER="root").stdout.split()[0] == "0"
 
 
-def test_a_folder_of_another_user_is_refused_in_one_sentence(folder: Path, nobody: pwd.struct_passwd) -> None:
+def test_a_folder_of_another_user_is_refused_in_one_sentence(folder: Path, daemon: pwd.struct_passwd) -> None:
     pg = folder / "data" / "pg"
     pg.mkdir(parents=True)
-    os.chown(pg, nobody.pw_uid, nobody.pw_gid)
+    os.chown(pg, daemon.pw_uid, daemon.pw_gid)
 
-    done = report(folder, RUN_AS_USER="daemon")
+    done = report(folder, RUN_AS_USER="bin")
 
     assert done.returncode == 1
     assert (
-        f"{pg} belongs to nobody, and RUN_AS_USER is daemon; stop the product and run: chown -R"
-        in done.stderr
+        f"{pg} belongs to daemon, and RUN_AS_USER is bin; stop the product and run: chown -R" in done.stderr
     )
 
 
@@ -170,9 +169,9 @@ def test_without_setpriv_it_stays_root_and_warns(folder: Path) -> None:
 # -- DATA_DIR
 
 
-def test_what_root_owns_in_the_data_folder_is_given_away(folder: Path, nobody: pwd.struct_passwd) -> None:
+def test_what_root_owns_in_the_data_folder_is_given_away(folder: Path, daemon: pwd.struct_passwd) -> None:
     other = folder / "other"
-    other.write_text("somebody else's")
+    other.write_text("another user's")
     data = folder / "data"
     (data / "media" / "1").mkdir(parents=True)
     (data / "media" / "1" / "a.jpg").write_text("")
@@ -183,18 +182,18 @@ def test_what_root_owns_in_the_data_folder_is_given_away(folder: Path, nobody: p
     os.link(other, data / "media" / "hard")
     os.link(other, data / "hard")
 
-    unprivileged.give_data_dir(data, nobody)
+    unprivileged.give_data_dir(data, daemon)
 
     given = [data, data / "secret_key", data / "media", data / "media" / "1", data / "media" / "1" / "a.jpg"]
-    assert {path.stat().st_uid for path in given} == {nobody.pw_uid}
+    assert {path.stat().st_uid for path in given} == {daemon.pw_uid}
     assert (data / "pg").stat().st_uid == 0  # PostgreSQL's folder has its own rule
     assert other.stat().st_uid == 0  # neither through a symbolic link nor a hard one
 
 
-def test_a_folder_that_everyone_may_write_keeps_its_owner(folder: Path, nobody: pwd.struct_passwd) -> None:
+def test_a_folder_that_everyone_may_write_keeps_its_owner(folder: Path, daemon: pwd.struct_passwd) -> None:
     folder.chmod(0o1777)
 
-    unprivileged.give_data_dir(folder, nobody)
+    unprivileged.give_data_dir(folder, daemon)
 
     assert folder.stat().st_uid == 0
 
