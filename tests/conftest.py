@@ -20,7 +20,7 @@ from tests.sessions import remember_password
 
 # Seconds that a test may take, its fixtures included; pyproject.toml has the default. These folders start the product,
 # kill it and wait until it has recovered, or drive a browser.
-TIMEOUTS = {"acceptance": 600, "browser": 600, "faults": 900, "receivers": 600}
+TIMEOUTS = {"acceptance": 600, "attacks": 600, "browser": 600, "faults": 900, "receivers": 600}
 PRODUCT_TIMEOUT = 2 * READY_SECONDS
 
 
