@@ -26,7 +26,7 @@ from chatapi.encryption.columns import encrypted_columns
 from hooks.models import Endpoint
 from instances.models import Chat, Instance
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]  # it migrates three times
 
 BEFORE = [
     ("accounts", "0008_addresses_in_a_labels"),
