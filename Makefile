@@ -70,7 +70,7 @@ node_modules/ready: package-lock.json
 		&& npm ci --silent --no-audit --no-fund && touch $@; } \
 		|| echo "npm could not install biome; JS and CSS cannot be checked."
 
-# Besides Python, the tests need a browser, two proxies and the runtimes of docs/receivers, all from Debian. Another Node.js works too.
+# Besides Python, the tests need a browser, two proxies and the runtimes of docs/receivers, HTTPie, all from Debian. Another Node.js works too.
 debian:
 	@missing=""; \
 	want() { test -n "$$2" || missing="$$missing $$1"; }; \
@@ -80,6 +80,7 @@ debian:
 	want php-cli "$$(command -v php)"; \
 	want node-express "$$(command -v node >/dev/null && ls -d /usr/share/nodejs/express 2>/dev/null)"; \
 	want default-jdk-headless "$$(command -v javac)"; \
+	want httpie "$$(command -v http)"; \
 	want libgoogle-gson-java "$$(ls /usr/share/java/gson.jar 2>/dev/null)"; \
 	want nginx-light "$$(command -v nginx || ls /usr/sbin/nginx 2>/dev/null)"; \
 	want caddy "$$(command -v caddy)"; \

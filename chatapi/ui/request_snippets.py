@@ -1,5 +1,9 @@
 """Quotes an HTTP request as a command or a few lines of code: curl, HTTPie, Python, JavaScript.
 
+A client that sends a request to a bin chooses its method, headers and body, and a user pastes them into a terminal. So
+no part of the request is read as an option, a file name, an expression or a key press. Instead of a command that would
+change the request, there is a comment with the reason.
+
 Uses no models. A request whose body is binary or long is quoted with the name of a file that holds the body.
 """
 
@@ -22,6 +26,19 @@ CHANGED_BY_CURL = re.compile(r"%(?:[a-f]|[0-9A-F][a-f])|[^\x21-\x7e]|#")
 # Without --path-as-is, HTTPie unescapes these: letters, digits and -._~
 CHANGED_BY_HTTPIE = re.compile(r"%(?:2[de]|3\d|[46][1-9a-f]|[57][\da]|5f|7e)", re.IGNORECASE)
 WITH_LENGTH = ("POST", "PUT", "PATCH")  # methods that have a Content-Length also without a body
+# a method, or the name of a header (RFC 9110, section 5.6.2)
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+NO_VALUE = re.compile(r"[\0\r\n]")  # not in a header's value
+# Key presses to a terminal: ESC ends its protection of pasted text, ^C the quotes; CR is Enter.
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# What HTTPie sends as it is, in a path and in a query. It escapes other characters.
+HTTPIE_TARGET = re.compile(
+    r"(?:[\w.~!$&'()*+,;=:@/-]|%[0-9A-F]{2})*(?:\?(?:[\w.~!$&'()*+,;=:@/?-]|%[0-9A-F]{2})+)?", re.ASCII
+)
+# HTTPie removes a backslash before these, and has no way to write it.
+HTTPIE_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\[:;=@]")
+# Node.js sends other methods with `Transfer-Encoding: chunked` if they have no length.
+NODE_WITHOUT_BODY = ("GET", "HEAD", "DELETE", "OPTIONS", "TRACE", "CONNECT")
 MAX_INLINE_BODY = 8 * 1024  # bytes of a body that is quoted inline
 
 
@@ -50,7 +67,38 @@ def body_text(body: bytes, limit: int = MAX_INLINE_BODY) -> str | None:
 
 
 def join_lines(parts: list[list[str]]) -> str:
-    return " \\\n  ".join(shlex.join(part) for part in parts)
+    return " \\\n  ".join(" ".join(map(shell_quote, part)) for part in parts)
+
+
+def shell_quote(text: str) -> str:
+    """Returns a word for a POSIX shell. Control characters are written as escapes of printf, see CONTROL."""
+    if not CONTROL.search(text):
+        return shlex.quote(text)
+    parts = re.split(f"({CONTROL.pattern})", text)
+    return "".join(
+        (f"\"$(printf '{octal(part)}')\"" if CONTROL.fullmatch(part) else shlex.quote(part))
+        for part in parts
+        if part
+    )
+
+
+def octal(character: str) -> str:
+    return "".join(f"\\{byte:03o}" for byte in character.encode())
+
+
+def is_valid(request: QuotedRequest) -> bool:
+    """Returns whether the method and the headers are what HTTP allows; the web server accepts no others."""
+    return TOKEN.fullmatch(request.method) is not None and all(
+        TOKEN.fullmatch(name) and not NO_VALUE.search(value) for name, value in request.headers
+    )
+
+
+def cannot(tool: str, reason: str, *, comment: str = "#") -> str:
+    """Returns a comment in place of a command. `reason` must not contain parts of the request."""
+    return f"{comment} {tool} cannot send this request: {reason}. Copy it for another tool."
+
+
+INVALID = "its method or a header is not valid HTTP"
 
 
 def curl(request: QuotedRequest) -> str:
@@ -59,6 +107,8 @@ def curl(request: QuotedRequest) -> str:
     curl adds its own User-Agent and Accept if the request has none. `--globoff`: brackets in a URL are no pattern;
     `--path-as-is`: `/../` stays in the path. `--request-target`: escapes stay as they are.
     """
+    if not is_valid(request):
+        return cannot("curl", INVALID)
     start = ["curl", "-i", "--globoff"]
     if CHANGED_BY_CURL.search(request.url):
         start += ["--request-target", url_parts(request.url)[2]]
@@ -70,7 +120,7 @@ def curl(request: QuotedRequest) -> str:
         start += ["-X", "HEAD", "--max-time", "10"]
     else:
         start.append("-I")
-    parts = [[*start, request.url]]
+    parts = [[*start, *(["--url"] if request.url.startswith("-") else []), request.url]]
     # `X;` makes curl send a header without a value; `X:` would remove it
     parts += [["-H", f"{name}: {value}" if value else f"{name};"] for name, value in request.headers]
     if request.has_body:
@@ -87,27 +137,51 @@ def short_curl(url: str, *, method: str = "", json: object = None, output: str =
     `json` is sent as JSON, with POST. `method` is shown as -X; without it, curl chooses GET or POST. `output` is the
     name of a file for the response.
     """
-    parts = [["curl", *(["-o", output] if output else []), *(["-X", method] if method else []), url]]
+    globoff = ["--globoff"] if re.search(r"[\[\]{}]", url) else []
+    parts = [
+        ["curl", *globoff, *(["-o", output] if output else []), *(["-X", method] if method else []), url]
+    ]
     if json is not None:
         parts += [["-H", "Content-Type: application/json"], ["-d", to_json(json)]]
     return join_lines(parts)
 
 
 def httpie(request: QuotedRequest) -> str:
-    """Returns an HTTPie command. `--ignore-stdin`: without a terminal HTTPie would wait for a body.
+    """Returns an HTTPie command, or a comment if HTTPie would change the request.
+
+    `--ignore-stdin`: without a terminal HTTPie would wait for a body. `--`: a header's name that begins with "-" is no
+    option; `-o:file` would write the response into a file.
 
     `--path-as-is` keeps `/../` and escapes of letters in the path. Without an option, HTTPie unescapes letters in the
     query, writes escapes in upper case, escapes `{` and sends no fragment (measured with 3.2.4).
     """
+    if reason := httpie_problem(request):
+        return cannot("HTTPie", reason)
     from_file = request.has_body and request.text is None
     begin = ["http", "--verbose", *([] if from_file else ["--ignore-stdin"])]
     if DOT_SEGMENT.search(request.url) or CHANGED_BY_HTTPIE.search(request.url):
         begin.append("--path-as-is")
     if request.has_body and not from_file:
-        begin += ["--raw", request.text or ""]
-    parts = [[*begin, request.method, request.url]]
+        begin.append(f"--raw={request.text or ''}")
+    parts = [[*begin, "--", request.method, request.url]]
     parts += [[httpie_header(name, value)] for name, value in request.headers]
+    if request.has_body and not any(name.lower() == "content-type" for name, _ in request.headers):
+        parts.append(["content-type:"])  # otherwise HTTPie sends JSON's
     return join_lines(parts) + (f" \\\n  < {shlex.quote(request.file)}" if from_file else "")
+
+
+def httpie_problem(request: QuotedRequest) -> str:
+    """Returns why HTTPie would change the request; empty if it sends it as it is."""
+    if not is_valid(request):
+        return INVALID
+    if not re.fullmatch("[A-Z]+", request.method):
+        return "it takes methods of the letters A to Z only"
+    target = url_parts(request.url)[2]
+    if not HTTPIE_TARGET.fullmatch(target) or CHANGED_BY_HTTPIE.search(target.partition("?")[2]):
+        return "it would escape characters of the URL"
+    if any(HTTPIE_ESCAPE.search(value) for _, value in request.headers):
+        return "it would remove a backslash from a header"
+    return ""
 
 
 def httpie_header(name: str, value: str) -> str:
@@ -119,6 +193,8 @@ def httpie_header(name: str, value: str) -> str:
 
 def python(request: QuotedRequest) -> str:
     """Returns Python code that uses the standard library: the requests package changes paths and joins headers."""
+    if not is_valid(request):
+        return cannot("Python", INVALID)
     scheme, host, target = url_parts(request.url)
     lines = [
         "import http.client",
@@ -154,6 +230,12 @@ def python_value(value: str) -> str:
 
 def javascript(request: QuotedRequest) -> str:
     """Returns code for Node.js 18 and later. Its fetch changes paths, joins headers and sends no body with GET."""
+    if not is_valid(request):
+        return cannot("Node.js", INVALID, comment="//")
+    if request.method != request.method.upper():
+        return cannot("Node.js", "it sends methods in capital letters only", comment="//")
+    if any(re.search(r"[\x01-\x08\x0b-\x1f\x7f]", value) for _, value in request.headers):
+        return cannot("Node.js", "it refuses control characters in headers", comment="//")
     scheme, host, target = url_parts(request.url)
     body, imports = "", ""
     pairs = [("Host", to_json(host)), *((name, javascript_value(value)) for name, value in request.headers)]
@@ -164,7 +246,7 @@ def javascript(request: QuotedRequest) -> str:
             imports = 'import { readFile } from "node:fs/promises";\n'
             body = f"const body = await readFile({to_json(request.file)});\n"
         pairs.append(("Content-Length", "String(body.length)"))
-    elif request.method in WITH_LENGTH:
+    elif request.method not in NODE_WITHOUT_BODY:
         pairs.append(("Content-Length", '"0"'))
     headers = "".join(f"\n    {to_json(name)}, {value}," for name, value in pairs)
     return (
@@ -195,4 +277,6 @@ def ascii_target(target: str) -> str:
 
 
 def to_json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    """Returns JSON with readable letters; control characters and line separators are escaped."""
+    text = json.dumps(value, ensure_ascii=False)
+    return re.sub(r"[\x7f-\x9f\u2028\u2029]", lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -142,7 +142,7 @@ def test_the_python_code_makes_the_same_request(bin, settings):
 def test_httpie_and_javascript_quote_it_too(bin):
     found = captured(bin, AWKWARD.encode(), headers=[("x-q", "it's")])
     assert in_shell(request_snippets.httpie(copy_as.quoted(found))) == [
-        "http", "--verbose", "--ignore-stdin", "--raw", AWKWARD, "POST", bin.url, "x-q:it's",
+        "http", "--verbose", "--ignore-stdin", f"--raw={AWKWARD}", "--", "POST", bin.url, "x-q:it's", "content-type:",
     ]  # fmt: skip
     assert (
         f"const body = Buffer.from({json.dumps(AWKWARD, ensure_ascii=False)});"
@@ -154,7 +154,7 @@ def test_httpie_escapes_headers_that_it_would_read_as_commands(bin):
     headers = [("x-empty", ""), ("x-file", "@/etc/hostname"), ("x-json", "=1")]
     found = captured(bin, path="/a/%2E./b", headers=headers)
     assert in_shell(request_snippets.httpie(copy_as.quoted(found))) == [
-        "http", "--verbose", "--ignore-stdin", "--path-as-is", "POST", f"{bin.url}/a/%2E./b",
+        "http", "--verbose", "--ignore-stdin", "--path-as-is", "--", "POST", f"{bin.url}/a/%2E./b",
         "x-empty;", "x-file:\\@/etc/hostname", "x-json:\\=1",
     ]  # fmt: skip
 
@@ -163,7 +163,11 @@ def test_httpie_escapes_headers_that_it_would_read_as_commands(bin):
 def test_dot_segments_are_kept_in_the_path(bin, path):
     quoted = copy_as.quoted(captured(bin))._replace(url=bin.url + path)
     assert "--path-as-is" in in_shell(request_snippets.curl(quoted))
-    assert "--path-as-is" in in_shell(request_snippets.httpie(quoted))
+    httpie = request_snippets.httpie(quoted)
+    if "%2e" in path:  # it writes escapes in capital letters
+        assert httpie.startswith("# HTTPie cannot send this request: ")
+    else:
+        assert "--path-as-is" in in_shell(httpie)
 
 
 def test_binary_and_long_bodies_are_read_from_the_downloaded_file(bin):
