@@ -34,7 +34,7 @@ def settings(folder: Path, *names: str, **environment: str) -> dict[str, Any]:
 
 
 def test_every_variable_stands_in_the_documentation_and_no_other() -> None:
-    read = set(re.findall(r'\bread\(env\.\w+, "(\w+)"', (ROOT / "chatapi" / "settings.py").read_text()))
+    read = set(re.findall(r'\bread\(\s*env\.\w+, "(\w+)"', (ROOT / "chatapi" / "settings.py").read_text()))
     told = set(re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "settings.md").read_text(), re.MULTILINE))
     assert told == read
     assert len(read) >= 20
@@ -51,6 +51,24 @@ def test_the_secret_key_is_made_once_and_is_nobody_elses_to_read(tmp_path: Path)
     first = settings(tmp_path / "data", "SECRET_KEY")
     assert settings(tmp_path / "data", "SECRET_KEY") == first
     assert (tmp_path / "data" / "secret_key").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_key_of_secrets_is_created_once_and_others_cannot_read_it(tmp_path: Path) -> None:
+    first = settings(tmp_path / "data", "SECRETS_KEY", "SECRET_KEY")
+    assert settings(tmp_path / "data", "SECRETS_KEY", "SECRET_KEY") == first
+    [key] = first["SECRETS_KEY"]
+    assert len(key) > 60 and key != first["SECRET_KEY"]
+    assert (tmp_path / "data" / "secrets_key").stat().st_mode & 0o777 == 0o600
+
+
+def test_several_keys_of_secrets_are_read_newest_first(tmp_path: Path) -> None:
+    new, old = "n" * 40, "o" * 40
+    assert settings(tmp_path, "SECRETS_KEY", SECRETS_KEY=f" {new}, {old}\n") == {"SECRETS_KEY": [new, old]}
+    (tmp_path / "keys").write_text(f"{new}\n{old}\n")
+    assert settings(tmp_path, "SECRETS_KEY", SECRETS_KEY_FILE=str(tmp_path / "keys")) == {
+        "SECRETS_KEY": [new, old]
+    }
+    assert not (tmp_path / "secrets_key").exists()
 
 
 @pytest.mark.parametrize(
