@@ -182,7 +182,7 @@ SNIPPETS: dict[Callable[[QuotedRequest, Path], list[str]], Callable[[QuotedReque
     httpie_command: request_snippets.httpie,
 }
 # These two get a comment for many of the requests; 25 to 30 of each are run.
-MAX_EXAMPLES = {node_command: 45, httpie_command: 100}
+MAX_EXAMPLES: dict[Callable[[QuotedRequest, Path], list[str]], int] = {node_command: 45, httpie_command: 100}
 SECRET = "secret.txt"
 # Those that HTTP does not allow are examples of the tests below.
 METHODS = strategies.sampled_from(
