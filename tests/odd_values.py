@@ -1,5 +1,7 @@
 """Values that broke parsers elsewhere: for every text of a query, a form, JSON and a path."""
 
+from typing import Any
+
 DEEP_ARRAY = "[" * 3_000
 ODD_TEXTS = (
     "", " ", "\x00", "a\x00b", "\ud800", "\uffff", "\u202e", "a\r\nSet-Cookie: b=c", "\ufeff1", "²", "٣", "½",
@@ -14,7 +16,7 @@ ODD_TEXTS = (
     "BEGIN:VCARD\n" + "TEL:1\n" * 3_000 + "END:VCARD", "52.5;13.4", "1e999;1e999",
 )  # fmt: skip
 # For JSON, besides the texts.
-ODD_VALUES = (
+ODD_VALUES: tuple[Any, ...] = (
     None, True, False, 0, -1, 0.5, 1e308, -1e308, 2**31, 2**63, 2**70, 10**400, [], {}, [[]], [None], [{}], [1, "a"],
     {"a": 1}, {"": []}, [[[[1]]]], ["17680561234"] * 1_500, {"\ud800": 1}, ["\ud800"], ["\x00"],
 )  # fmt: skip

@@ -114,7 +114,7 @@ def set_client_address(environ: Environ, trusted: tuple[Network, ...]) -> None:
     Unless a trusted proxy is connected, the forwarding headers are moved to environ[REMOVED]. A second call changes
     nothing.
     """
-    peer: str = environ.setdefault(PEER, environ.get("REMOTE_ADDR", ""))
+    peer = str(environ.setdefault(PEER, environ.get("REMOTE_ADDR", "")))
     address = normal_address(peer)
     is_proxy = address is not None and is_trusted(address, trusted)
     forged = () if is_proxy else [name for name in FORWARDING_HEADERS if name in environ]

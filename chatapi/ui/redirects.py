@@ -7,8 +7,8 @@ from django.utils.http import url_has_allowed_host_and_scheme
 MAX_URL = 2_000  # characters; it becomes a header
 
 
-def redirect_back(request: HttpRequest, *default: str | int) -> HttpResponse:
-    """Redirects to the page of this site that the form's `next` names, otherwise to the URL name `default`.
+def redirect_back(request: HttpRequest, default: str, *arguments: str | int) -> HttpResponse:
+    """Redirects to the page of this site that the form's `next` names, otherwise to the URL named `default`.
 
     Only a path is accepted: `redirect()` would take other texts for the name of a URL, and fail.
     """
@@ -18,4 +18,4 @@ def redirect_back(request: HttpRequest, *default: str | int) -> HttpResponse:
         and len(back) <= MAX_URL
         and url_has_allowed_host_and_scheme(back, {request.get_host()}, require_https=request.is_secure())
     )
-    return HttpResponseRedirect(back) if allowed else redirect(*default)
+    return HttpResponseRedirect(back) if allowed else redirect(default, *arguments)
