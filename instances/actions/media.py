@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 CACHE_TIME = timedelta(hours=1)
 KEY_LENGTH = len(new_media_key())
+ACCOUNT_FOLDER = "account-"  # and the account's key
 BATCH = 500  # files deleted in one pass
 BLOCK = 1024 * 1024  # bytes read at once
 WRITTEN_WITHIN = timedelta(hours=1)  # a file that is not stored by then was interrupted
@@ -163,7 +164,7 @@ def write_file(new: NewMedia, content: IO[bytes]) -> Media:
     """
     with transaction.atomic():
         check_quota(quotas.lock_account(new.account), new.size)
-        path = f"accounts/{new.account.pk}/{new_media_key()}"
+        path = f"{ACCOUNT_FOLDER}{new.account.pk}/{new_media_key()}"
         own = StoredFile.objects.create(account=new.account, digest=new.digest, size=new.size, path=path)
     try:
         storage().save(path, File(content))
@@ -279,6 +280,9 @@ def drop_old() -> str:
     # Version 0.1.0 had a folder for each instance; those of deleted instances have no rows.
     orphaned = {folder for folder in folders if folder.isdigit()} - {
         str(pk) for pk in Instance.objects.values_list("pk", flat=True)
+    }
+    orphaned |= {folder for folder in folders if folder.startswith(ACCOUNT_FOLDER)} - {
+        f"{ACCOUNT_FOLDER}{pk}" for pk in Account.objects.values_list("pk", flat=True)
     }
     files += sum(delete_folder(folder) for folder in orphaned)
     return f"{expired} links expired, {files} files deleted"
