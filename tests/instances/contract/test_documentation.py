@@ -73,7 +73,8 @@ def a_code_to_scan() -> None:
 def a_group_to_join() -> None:
     other = InstanceFactory(owner__email="bob@example.org", phone="15550002222")
     group = create_group(other, chat_id="15550002222-1479621234@g.us", name="Others", members=[])
-    Chat.objects.filter(pk=group.pk).update(invite_code="Kq3vX9mBt0aZ")
+    group.invite_code = "Kq3vX9mBt0aZ"
+    group.save(update_fields=["invite_code", "invite_code_digest"])
 
 
 @pytest.fixture
