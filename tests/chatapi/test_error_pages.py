@@ -4,6 +4,8 @@ import pytest
 from django.test import Client
 
 from chatapi.ui.error_texts import MAX_ERROR_PAGE_BYTES
+from hooks.models import Endpoint
+from instances.models import Instance
 
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
@@ -42,3 +44,21 @@ def test_a_refused_form_with_long_fields_is_not_shown_again(client: Client, htmx
     assert response.status_code == 400
     assert "The form was refused, and its fields are too long to be shown again." in response.text
     assert len(response.content) <= MAX_ERROR_PAGE_BYTES
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (Instance.DoesNotExist("deleted"), 404),
+        (Endpoint.DoesNotExist("deleted"), 404),
+        (ValueError("a bug"), 500),
+    ],
+)
+def test_an_instance_that_is_deleted_during_a_request_is_not_found(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr("chatapi.monitoring.health.what_is_missing", fail)
+    assert Client(raise_request_exception=False).get("/readyz").status_code == status
