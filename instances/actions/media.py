@@ -112,7 +112,7 @@ def store_media(
     media = share_file(new)
     if media is None:
         check_disk_space()
-        return write_file(new, content)
+        return write_file(new, content=content)
     if not storage().exists(media.path):  # lost: written again, for all messages that have it
         storage().save(media.path, File(content))
     return media
@@ -156,7 +156,7 @@ def share_file(new: NewMedia) -> Media | None:
     return new.create(found) if found else None
 
 
-def write_file(new: NewMedia, content: IO[bytes]) -> Media:
+def write_file(new: NewMedia, *, content: IO[bytes]) -> Media:
     """Write the content and return a link to it. Raises WrongFile if it exceeds the account's quota.
 
     The row is written before the file, and marked as stored after it. A crash in between leaves a row that retention

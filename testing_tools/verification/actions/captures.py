@@ -161,9 +161,9 @@ def capture(
     if refusal is None and stored_size(request) >= LARGE and disk_space.is_low():
         refusal = disk_full()
     try:
-        result = store(request, refusal)
+        result = store(request, refusal=refusal)
     except OverQuota as error:
-        result = store(request, Refusal(disk_space.STATUS, str(error), "Not stored", NOTE_OF_QUOTA))
+        result = store(request, refusal=Refusal(disk_space.STATUS, str(error), "Not stored", NOTE_OF_QUOTA))
     vacuum_if_due()
     return result
 
@@ -181,7 +181,7 @@ def disk_full() -> Refusal:
 
 
 @transaction.atomic
-def store(request: dict[str, Any], refusal: Refusal | None) -> CaptureResult | None:
+def store(request: dict[str, Any], *, refusal: Refusal | None) -> CaptureResult | None:
     """Store a request, without its body if there is a refusal, and remove what exceeds the limits.
 
     Raises:
