@@ -30,6 +30,8 @@ def media(request: HttpRequest, key: str, name: str) -> HttpResponseBase:
     The content type is one of kinds.SERVED_TYPES, else binary. Web pages of any origin may read it (CORS). `Range`,
     `If-Range`, `If-None-Match` and `If-Modified-Since` are supported: a file never changes, so its ETag is its key's.
     """
+    if "\0" in key:  # which PostgreSQL cannot compare
+        return file_not_found()
     found = Media.objects.filter(key=key, expires_at__gt=timezone.now()).first()
     if found is None or found.name_in_link != name:
         return file_not_found()
