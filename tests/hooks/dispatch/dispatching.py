@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self, TypeVar
 
+from django.conf import settings
 from django.db import transaction
 
 from hooks import outbox
@@ -37,6 +38,7 @@ class Dispatch:
                 DATABASE_URL=database_url(),
                 HOOKS_ALLOW_NETWORKS="127.0.0.0/8",
             )
+            | {"SECRETS_KEY": ",".join(settings.SECRETS_KEY)}  # as on a second machine
             | environment
         )
         self.process = subprocess.Popen(
