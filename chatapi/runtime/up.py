@@ -140,7 +140,7 @@ class Product:
             for part in parts:
                 part.restart_if_ended(self.say)
             if not ready:
-                missing = not_ready(settings.PORT)
+                missing = not_ready(settings.HOST, settings.PORT)
                 if missing is None:
                     ready = True
                     self.announce()
@@ -199,10 +199,16 @@ def stop_together(*parts: Part) -> None:
 LOCAL = build_opener(ProxyHandler({}))
 
 
-def not_ready(port: int) -> str | None:
+def own_url(host: str, port: int) -> str:
+    """The web server's URL on this machine; `host` is the address at which it listens, or all addresses."""
+    address = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
+
+
+def not_ready(host: str, port: int) -> str | None:
     """What /readyz reports as missing; None if it returned 200."""
     try:
-        with LOCAL.open(f"http://127.0.0.1:{port}/readyz", timeout=5):
+        with LOCAL.open(f"{own_url(host, port)}/readyz", timeout=5):
             return None
     except HTTPError as error:
         try:

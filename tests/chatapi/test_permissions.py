@@ -276,6 +276,7 @@ def test_every_address_has_a_row_and_every_row_an_address() -> None:
     assert not gone, f"These rows lead nowhere: {sorted(gone)}"
 
 
+@pytest.mark.timeout(600)  # each URL, verb and visitor: a minute on an idle machine
 def test_everybody_gets_what_the_table_says() -> None:
     world = World()
 

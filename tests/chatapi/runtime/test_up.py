@@ -13,6 +13,7 @@ import psutil
 import pytest
 import requests
 
+from chatapi.runtime.up import own_url
 from tests.product import READY_SECONDS, ROOT, Product, free_port, manage, product_environment
 
 pytestmark = pytest.mark.timeout(2 * READY_SECONDS)
@@ -202,3 +203,22 @@ def test_several_web_processes_share_the_port(folder: Path) -> None:
         family = product.processes()
         assert product.stop() == 0
         assert no_longer_there(family)
+
+
+def test_it_is_ready_at_the_address_that_host_names(folder: Path) -> None:
+    with Product(folder, HOST="127.0.0.2") as product:  # waits for "Ready"
+        assert requests.get(f"http://127.0.0.2:{product.port}/healthz", timeout=20).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:80"),
+        ("0.0.0.0", "http://127.0.0.1:80"),
+        ("::", "http://[::1]:80"),
+        ("2001:db8::1", "http://[2001:db8::1]:80"),
+        ("192.0.2.1", "http://192.0.2.1:80"),
+    ],
+)
+def test_the_own_url_is_at_the_address_it_listens_at(host: str, url: str) -> None:
+    assert own_url(host, 80) == url
