@@ -13,7 +13,7 @@ def test_instances_without_a_payment_are_on_trial() -> None:
     executor = MigrationExecutor(connection)
     executor.migrate([("instances", "0012_plain_labels")])
     apps = executor.loader.project_state(
-        [("instances", "0012_plain_labels"), ("accounts", "0006_audit_log_names")]
+        [("instances", "0012_plain_labels"), ("accounts", "0009_quotas")]
     ).apps
     user = apps.get_model("accounts", "User").objects.create(email="old@example.org")
     account = apps.get_model("accounts", "Account").objects.create(owner=user)
