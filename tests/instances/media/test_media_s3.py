@@ -1,7 +1,8 @@
 """Files in a bucket: the settings, and the real django-storages against a store that speaks as much S3 as it takes."""
 
+import base64
 import io
-import json
+import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,9 +21,12 @@ from instances.models import Instance, Media
 from tests.product import ROOT, product_environment
 from tests.receiver import Answer, Received, Receiver
 
-SHOW = (
-    'import json; from django.conf import settings as s; print(json.dumps(s.STORAGES["media"], default=str))'
-)
+# The options contain objects of boto3.
+SHOW = """
+import base64, pickle
+from django.conf import settings
+print(base64.b64encode(pickle.dumps(settings.STORAGES["media"])).decode())
+"""
 XML = {"Content-Type": "application/xml"}
 
 
@@ -73,7 +77,7 @@ def media_storage(folder: Path, **environment: str) -> Any:
         [sys.executable, "-c", SHOW], cwd=ROOT, capture_output=True, text=True, check=True,
         env=product_environment(folder, DJANGO_SETTINGS_MODULE="chatapi.settings", **environment),
     )  # fmt: skip
-    return json.loads(done.stdout)
+    return pickle.loads(base64.b64decode(done.stdout))
 
 
 @pytest.fixture
@@ -92,7 +96,11 @@ def bucket(settings: Any, tmp_path: Path) -> Iterator[Store]:
 def test_without_a_bucket_files_are_kept_in_the_data_folder(tmp_path: Path) -> None:
     assert media_storage(tmp_path) == {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
-        "OPTIONS": {"location": str(tmp_path / "media"), "file_permissions_mode": 0o600},
+        "OPTIONS": {
+            "location": tmp_path / "media",
+            "file_permissions_mode": 0o600,
+            "directory_permissions_mode": 0o700,
+        },
     }
 
 
