@@ -55,6 +55,9 @@ QUERIES = {
     "accounts:members": 7,
     "accounts:audit-log": 6,
     "mfa_index": 6,
+    "mfa_activate_totp": 9,
+    "mfa_generate_recovery_codes": 8,
+    "account-delete": 11,
     "usersessions_list": 5,
 }
 # Pages of the support desk; tests/chatapi/staff holds them on a million rows.
