@@ -1,15 +1,37 @@
 """The password before a sensitive change, in a browser: a dialog for parts of a page, a page for forms."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import walk
+from tests.faults.product_instance import shell
 from tests.product import Product
 
+RESTORE = """
+from accounts.models import AccountKey
+from accounts.models.keys import key_digest
+from instances.models import Instance
+instance = Instance.objects.get(number={number})
+instance.token = {token!r}
+instance.save(update_fields={{"token", "token_digest"}})
+key = AccountKey.objects.get(digest=key_digest({uid!r}))
+AccountKey.objects.filter(account=key.account, revoked_at=None).exclude(pk=key.pk).delete()
+AccountKey.objects.filter(pk=key.pk).update(revoked_at=None)
+"""
 SLOW = 20_000  # ms: a password is hashed on a busy machine
 THEMES = {"light": (1280, 720), "dark": (360, 740)}
+
+
+@pytest.fixture(autouse=True)
+def restored(product: Product) -> Iterator[None]:
+    """The demo's token and key, which these tests rotate, are those of demo.json again: other tests use them."""
+    yield
+    demo = product.demo
+    [one] = demo["instances"]
+    shell(product.environment, RESTORE.format(number=int(one["id"]), token=one["token"], uid=demo["uid"]))
 
 
 def open_dialog(page: Page, product: Product) -> None:

@@ -24,9 +24,9 @@ def instance() -> Instance:
     return instance_showing_code(12345, 60)
 
 
-def instance_showing_code(number: int, seconds: float, **more: object) -> Instance:
+def instance_showing_code(number: int, seconds: float, token: str = "secret", **more: object) -> Instance:
     return InstanceFactory(
-        number=number, token="secret", account_status=AccountStatus.GOT_QR_CODE, status_notifications_on=True,
+        number=number, token=token, account_status=AccountStatus.GOT_QR_CODE, status_notifications_on=True,
         status_changed_at=timezone.now() - timedelta(seconds=seconds), **more,
     )  # fmt: skip
 
@@ -76,8 +76,8 @@ def test_the_sandbox_phone_can_scan_an_expired_code(instance: Instance) -> None:
 
 
 def test_the_task_expires_codes_whose_status_is_not_read(instance: Instance) -> None:
-    instance_showing_code(2, 50)
-    instance_showing_code(3, 600, paid_until=timezone.now() - timedelta(days=1))
+    instance_showing_code(2, 50, "secret2")
+    instance_showing_code(3, 600, "secret3", paid_until=timezone.now() - timedelta(days=1))
     InstanceFactory(number=4, status_changed_at=timezone.now() - timedelta(days=1))  # authenticated
     assert tasks.expire_codes() == "1 expired"
     assert list(Instance.objects.filter(substatus=Substatus.EXPIRED)) == [instance]
