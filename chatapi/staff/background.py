@@ -21,7 +21,7 @@ from django.http import HttpRequest
 from django.utils.functional import cached_property
 from django_q.models import Failure, OrmQ, Schedule, Success
 
-from chatapi.staff.base.lists import ReadOnly
+from chatapi.staff.base.lists import OwnFilters, ReadOnly
 
 # Imported to register their pages now, before Django's autodiscovery would, so that they can be removed below.
 __all__ = ["allauth", "django", "django_q"]
@@ -41,7 +41,7 @@ class BoundedPaginator(Paginator):
         return self.object_list[:MAX_COUNT].count()  # type: ignore[attr-defined]
 
 
-class ReadOnlyAdmin(ReadOnly, admin.ModelAdmin):
+class ReadOnlyAdmin(OwnFilters, ReadOnly, admin.ModelAdmin):
     """No actions in the list or on a row's page."""
 
     paginator = BoundedPaginator
@@ -64,6 +64,8 @@ class FailureAdmin(ReadOnlyAdmin, django_q.admin.FailAdmin):
 @admin.register(Schedule)
 class ScheduleAdmin(ReadOnlyAdmin, django_q.admin.ScheduleAdmin):
     """Recurring tasks; chatapi/runtime/schedules.py writes them at each start of the worker."""
+
+    list_filter = ("schedule_type", "cluster")
 
 
 @admin.register(OrmQ)
