@@ -69,8 +69,12 @@ def django_db_modify_db_settings(database_server: postgres_server.Server) -> Non
 
 @pytest.fixture(scope="session")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    """The real `manage.py up` with its own DATA_DIR and port, ready, shared by all tests of the run."""
-    with Product(tmp_path_factory.mktemp("product")) as running:
+    """The real `manage.py up` with its own DATA_DIR and port, ready, shared by all tests of the run.
+
+    Their wrong tokens come from one address, which must not be locked out for the tests that follow.
+    """
+    folder = tmp_path_factory.mktemp("product")
+    with Product(folder, CONTRACT_WRONG_TOKENS_PER_MINUTE="1000000") as running:
         yield running
 
 

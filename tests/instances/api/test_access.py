@@ -21,6 +21,7 @@ HELLO = {"from": "17680561234", "name": "Ann", "type": "chat", "body": "hello"}
 
 # address, method, body, what its owner gets
 TABLE = [
+    ("account/", "GET", None, 200),
     ("instances/", "GET", None, 200),
     ("instances/", "POST", {"name": "Shop"}, 201),
     ("instances/{instance}/", "GET", None, 200),
