@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from django.http import HttpResponse
 
+from chatapi.runtime.web import body_rules
 from tests.chatapi.runtime.web.serving import Running, serving
 from tests.product import free_port
 
@@ -198,8 +199,11 @@ def name_of(environ: dict[str, Any]) -> HttpResponse:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Running]:
-    with serving(name_of) as running:
-        yield running
+    with pytest.MonkeyPatch.context() as patch:
+        # These paths belong to no view: a request whose body is on its way would get 404 for its head.
+        patch.setattr(body_rules, "check", lambda rule, *_: (None, rule.max_bytes()))
+        with serving(name_of) as running:
+            yield running
 
 
 @pytest.mark.parametrize("name", AMBIGUOUS)
