@@ -43,10 +43,23 @@ def bench_database() -> Iterator[None]:
             from django.db import connections
 
             call_command("migrate", verbosity=0)
+            give_rights()
             yield
             connections.close_all()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def give_rights() -> None:
+    """Let the product's role execute CHECKPOINT before each round, and create the peer's database."""
+    import psycopg
+    from django.db import connection
+
+    from chatapi.runtime.postgres.discovery import NAME, ROLE
+
+    with psycopg.connect(**connection.get_connection_params() | {"user": NAME}, autocommit=True) as superuser:
+        superuser.execute(f"GRANT pg_checkpoint TO {ROLE}")
+        superuser.execute(f"ALTER ROLE {ROLE} CREATEDB")
 
 
 class Receiver:
