@@ -149,7 +149,7 @@ def test_an_unknown_address_is_paused_like_a_known_one(alice: User) -> None:
             log_in("wrong", email, f"192.0.2.{number}").content.decode().replace(email, "")
             for number in range(6)
         ]
-        for email in ("alice@example.org", "nobody@example.org")
+        for email in ("alice@example.org", "unknown@example.org")
     )
     assert [bool(PAUSED.search(page)) for page in known] == [False] * 5 + [True]
     assert [bool(PAUSED.search(page)) for page in unknown] == [False] * 5 + [True]

@@ -10,6 +10,7 @@ from pytest_django.fixtures import Settings
 
 from hooks import guard
 from hooks.guard import is_own_bin, refusal
+from tests.requirements import cannot_run
 
 BLOCKED = [
     ("127.0.0.1", "loopback"),
@@ -215,7 +216,7 @@ print(json.dumps(found))
 def test_a_public_address_of_an_interface_is_refused_as_soon_as_it_is_added() -> None:
     alone = ["unshare", "--net", "--map-root-user"]
     if subprocess.run([*alone, "true"], capture_output=True).returncode:
-        pytest.skip("this user may not create a network namespace")
+        cannot_run("This user may not create a network namespace.")
     ran = subprocess.run(
         [*alone, sys.executable, "-c", IN_NAMESPACE], capture_output=True, text=True, timeout=60
     )

@@ -18,6 +18,7 @@ from instances.actions.media import NoSpace, store_media
 from instances.limits import disk_space
 from instances.models import Instance, Media, Message
 from tests.factories import InstanceFactory, UserFactory
+from tests.requirements import cannot_run
 
 MEGABYTE = 1024 * 1024
 FULL = override_settings(DISK_MIN_FREE_BYTES=10**18, SUPPORT_EMAIL="help@example.org")
@@ -124,7 +125,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         ["mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(folder)], capture_output=True
     )
     if mounted.returncode:
-        pytest.skip("Mounting a file system needs root.")
+        cannot_run("Mounting a file system needs root.")
     try:
         yield folder
     finally:

@@ -18,11 +18,16 @@ from chatapi.runtime import unprivileged
 from chatapi.runtime.postgres import server as postgres_server
 from chatapi.runtime.postgres.discovery import NAME, ROLE, socket_folder
 from tests.product import READY_SECONDS, ROOT, Product, product_environment
+from tests.requirements import cannot_run
 
-pytestmark = [
-    pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user"),
-    pytest.mark.timeout(2 * READY_SECONDS),
-]
+pytestmark = pytest.mark.timeout(2 * READY_SECONDS)
+
+
+@pytest.fixture(autouse=True)
+def by_root() -> None:
+    if os.getuid() != 0:
+        cannot_run("Only root can become another user.")
+
 
 # What the process is once it has left root; 2 is printed first if it returned without doing so.
 REPORT = """
