@@ -213,3 +213,5 @@ def test_the_command_alone_starts_what_it_needs_and_prints_one_line_of_json(tmp_
 def test_beside_the_running_product_it_prints_the_login_that_opens_it(product: Product) -> None:
     done = product.manage("demo", "--json")
     assert (done.returncode, json.loads(done.stdout)) == (0, product.demo)
+    file, folder = (product.data_dir / "demo.json").stat(), product.data_dir.stat()
+    assert (file.st_uid, file.st_gid) == (folder.st_uid, folder.st_gid)  # root may have called it

@@ -118,6 +118,9 @@ def write_login(login: dict[str, Any]) -> None:
     try:
         with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             json.dump(login, file)
+            if os.getuid() == 0:  # the product, which runs as the folder's owner, reads it too
+                owner = path.parent.stat()
+                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

@@ -294,8 +294,12 @@ class Connection(asyncio.Protocol):
             )
 
     def wait(self, request: ReceivedRequest, repeat: Any, data: bytes, keep: bool) -> None:
-        """Serve the request again later (instances/limits/waiting_calls.py), or send its response if too many wait."""
-        if self.is_lost or self.server.is_stopping or not self.server.waiting.acquire(repeat.owner):
+        """Serve the request again later (instances/limits/waiting_calls.py), or send its response if too many wait.
+
+        A client that sends no more may have gone, which would show only when a response is sent: it waits no longer.
+        """
+        is_gone = self.is_lost or self.is_eof
+        if is_gone or self.server.is_stopping or not self.server.waiting.acquire(repeat.owner):
             self.respond(request, data, keep)
         else:
             since = self.loop.time()

@@ -9,6 +9,7 @@ from django.http import HttpResponse, StreamingHttpResponse
 
 from chatapi.runtime import client_address
 from chatapi.runtime.web import body_rules, connection, server
+from instances.limits.waiting_calls import Repeat
 from tests.chatapi.runtime.web.serving import Running, receive_all, receive_until, reset, serving, wait_until
 
 HEAD = b"Host: x\r\nConnection: close\r\n"
@@ -185,6 +186,24 @@ def test_a_response_may_wait_without_a_thread() -> None:
         for client in waiting:
             reset(client)
         wait_until(lambda: not running.web.connections)
+
+
+def test_a_waiting_call_ends_when_its_client_sends_no_more() -> None:
+    """It may have gone: an ordinary close looks the same. Its place among the waiting calls is free at once."""
+
+    def view(environ: dict[str, Any]) -> HttpResponse:
+        response = HttpResponse(environ["PATH_INFO"])
+        response.repeat = Repeat(0.01, 7)  # type: ignore[attr-defined]
+        return response
+
+    with serving(view) as running:
+        with running.connect() as client:
+            client.sendall(GET)
+            wait_until(lambda: len(running.requests) > 1)
+            client.shutdown(socket.SHUT_WR)
+            assert receive_all(client).endswith(b"/")
+        most = server.MAX_WAITING_PER_OWNER
+        assert [running.web.waiting.acquire(7) for _ in range(most + 1)] == [True] * most + [False]
 
 
 def test_too_many_connections_of_one_address_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
