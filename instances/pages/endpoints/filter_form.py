@@ -1,0 +1,100 @@
+"""The form of an endpoint's filters. An empty field matches all events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+
+from instances import chat_ids
+from instances.endpoint_filters import FAMILIES, EndpointFilters
+from instances.models import MessageType
+
+FILTER_CHAT_IDS_MAX = 100
+ERRORS_SHOWN = 3  # of the chat ids; the number of the others follows
+TYPED_SHOWN = 40  # characters of a wrong line
+
+
+class FilterForm(forms.Form):
+    """Which events an endpoint gets: families, direction, message types, chat kinds, and chat ids one per line."""
+
+    families = forms.MultipleChoiceField(
+        label="Events",
+        choices=[(family, words.capitalize()) for family, words in FAMILIES.items()],
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+    )
+    direction = forms.ChoiceField(
+        choices=[("", "Incoming and outgoing"), ("in", "Incoming only"), ("out", "Outgoing only")],
+        required=False,
+        widget=forms.RadioSelect,
+    )
+    message_types = forms.MultipleChoiceField(
+        choices=MessageType, required=False, widget=forms.CheckboxSelectMultiple
+    )
+    chat_kinds = forms.ChoiceField(
+        label="Chats",
+        choices=[("", "Direct chats and groups"), ("direct", "Direct chats only"), ("group", "Groups only")],
+        required=False,
+        widget=forms.RadioSelect,
+    )
+    chat_ids = forms.CharField(
+        label="Chat ids",
+        required=False,
+        max_length=10_000,
+        widget=forms.Textarea(
+            attrs={
+                "rows": 4,
+                "placeholder": "17680561234@c.us\n17680561234-1479621234@g.us",
+                "spellcheck": "false",
+                "autocapitalize": "off",
+                "autocomplete": "off",
+                "class": "form-control mono",
+            }
+        ),
+    )
+
+    @classmethod
+    def of(cls, filters: EndpointFilters) -> FilterForm:
+        """Returns the form with the filters of an endpoint."""
+        return cls(
+            initial={
+                "families": list(filters.families),
+                "direction": filters.direction,
+                "message_types": list(filters.message_types),
+                "chat_kinds": filters.chat_kinds,
+                "chat_ids": "\n".join(filters.chat_ids),
+            }
+        )
+
+    def clean_chat_ids(self) -> list[str]:
+        """Returns the chat ids without duplicates, in the order given; a phone number becomes its chat id."""
+        found: dict[str, None] = {}
+        invalid = []
+        for number, line in enumerate(self.cleaned_data["chat_ids"].splitlines(), start=1):
+            if not line.strip():
+                continue
+            try:
+                found[chat_ids.of_chat(line.strip())] = None
+            except chat_ids.BadChatId:
+                invalid.append(f"Line {number}: “{line.strip()[:TYPED_SHOWN]}” is not a chat id.")
+        if invalid:
+            rest = len(invalid) - ERRORS_SHOWN
+            also = [f"{rest} more lines are not chat ids." if rest > 1 else "One more line is not a chat id."]
+            raise forms.ValidationError(invalid[:ERRORS_SHOWN] + (also if rest > 0 else []))
+        if len(found) > FILTER_CHAT_IDS_MAX:
+            raise forms.ValidationError(
+                f"Enter at most {FILTER_CHAT_IDS_MAX} chat ids; these are {len(found)}."
+            )
+        return list(found)
+
+    def wanted(self) -> dict[str, Any]:
+        """Returns the values for set_filters. Requires a valid form.
+
+        All families, or all message types, are stored as none: that matches all, also those that are added later.
+        """
+        values = dict(self.cleaned_data)
+        for name, all_values in (("families", FAMILIES), ("message_types", MessageType.values)):
+            if len(values[name]) == len(all_values):
+                values[name] = []
+        return values
