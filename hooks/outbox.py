@@ -12,6 +12,7 @@ from django.utils import timezone
 from hooks.models import Endpoint, Hook, Kind, SkipReason, State
 from hooks.sql import bulk_insert
 from hooks.urls import destination
+from hooks.wakeups import notify_after_commit
 
 CHANNEL = "hooks"  # the PostgreSQL channel on which dispatchers listen; the payload is the lane
 
@@ -57,7 +58,7 @@ def emit_all(instance_id: int, events: Sequence[Event]) -> list[Hook]:
 
     A hook is created as skipped, with the reason, if `skip` is set or the instance has no URL; the log shows it. First
     attempts are sent in this order: the row lock on the tally is held until commit, so ids are in commit order. The
-    commit wakes the dispatchers. Three queries for any number of events.
+    commit wakes the dispatchers. Two queries for any number of events.
 
     While a verification overrides the URL and the endpoint's own URL also gets hooks, an event has two hooks, each with
     its URL: one for the bin, which is returned, and one for the own URL. Both have all guarantees of a hook.
@@ -127,6 +128,5 @@ def count_emitted(
 
 
 def wake(instance_id: int) -> None:
-    """Notify the dispatchers at commit that the instance's lane has a due hook."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, str(instance_id)])
+    """Notify the dispatchers after the commit that the instance's lane has a due hook."""
+    notify_after_commit(CHANNEL, str(instance_id))

@@ -13,6 +13,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from chatapi.runtime.postgres import server as postgres_server
+from hooks.wakeups import notifier
 from instances.limits import login_throttle, rate_counters
 from tests import session_client  # noqa: F401 - changes the test client
 from tests.product import READY_SECONDS, Product
@@ -65,6 +66,13 @@ def database_server() -> Iterator[postgres_server.Server]:
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(database_server: postgres_server.Server) -> None:
     """Starts the server: pytest-django requests this fixture before it creates the test database."""
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
+    """Closes the session of the wake-ups before pytest-django drops the test database."""
+    yield
+    notifier.close()
 
 
 @pytest.fixture(scope="session")

@@ -224,5 +224,6 @@ class Listener(threading.Thread):
             except (psycopg.Error, OSError):
                 time.sleep(pause)  # meanwhile the sweep finds new hooks every second
                 pause = min(pause * 2, 2.0)
-        if self.session is not None:
-            self.session.close()
+            finally:
+                if self.session is not None:
+                    self.session.close()

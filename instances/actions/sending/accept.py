@@ -8,6 +8,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from hooks.sql import bulk_insert
+from hooks.wakeups import notify_after_commit
 from instances import chat_ids
 from instances.actions import events
 from instances.actions.chats import chats
@@ -108,7 +109,7 @@ ENQUEUE = """
         INSERT INTO {table} (queue_number, {columns}) SELECT last_number, {values} FROM numbered
         RETURNING id, queue_number
     )
-    SELECT id, queue_number, pg_notify(%s, '') FROM inserted
+    SELECT id, queue_number FROM inserted
 """
 
 
@@ -134,7 +135,7 @@ def enqueue(outgoing: OutgoingMessage) -> bool:
     )
     values = [field.get_db_prep_save(getattr(outgoing, field.attname), connection) for field in fields]
     with connection.cursor() as cursor:
-        cursor.execute(sql, [outgoing.instance_id, QUEUE_LIMIT, *values, OUTGOING_CHANNEL])
+        cursor.execute(sql, [outgoing.instance_id, QUEUE_LIMIT, *values])
         row = cursor.fetchone()
     if row is None:
         if not Instance.objects.filter(pk=outgoing.instance_id).exists():
@@ -142,6 +143,7 @@ def enqueue(outgoing: OutgoingMessage) -> bool:
         return False
     outgoing.pk, outgoing.queue_number = row[0], row[1]
     outgoing._state.adding, outgoing._state.db = False, connection.alias
+    notify_after_commit(OUTGOING_CHANNEL)
     return True
 
 

@@ -11,9 +11,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
+from hooks.wakeups import notify_after_commit
 from instances import chat_ids
 from instances.actions import events
 from instances.actions.message_lookup import UnknownMessage, find_sent
@@ -255,6 +256,5 @@ def apply_new_behaviour(instance: Instance, contact: SandboxContact) -> None:
 
 
 def wake_sending_loop() -> None:
-    """Make the loop check for due receipts as soon as this transaction commits."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, %s)", [OUTGOING_CHANNEL, CHANNEL_WORK])
+    """Make the loop check for due receipts after this transaction's commit."""
+    notify_after_commit(OUTGOING_CHANNEL, CHANNEL_WORK)
