@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from hooks.audit import ActingUser, report
 from hooks.explain.sentences import body_dropped_words
+from hooks.log import statistics
 from hooks.models import UNFINISHED, Attempt, Hook, SkipReason, State, Tally, Trigger
 from hooks.outbox import wake
 
@@ -35,6 +36,7 @@ def resend(hook: Hook, *, acting_user: ActingUser) -> Hook:
             raise NotPossible(f"{body_dropped_words()}, so this hook can't be resent.")
         if not row.destination():
             raise NotPossible(NO_URL)
+        before = row.state
         row.state, row.skip_reason, row.trigger = State.RETRYING, "", Trigger.RESEND
         row.next_attempt_at, row.finished_at = timezone.now(), None
         row.attempts_allowed = row.attempts_made + row.endpoint.attempts_allowed
@@ -44,6 +46,7 @@ def resend(hook: Hook, *, acting_user: ActingUser) -> Hook:
                 "state", "skip_reason", "trigger", "next_attempt_at", "finished_at", "attempts_allowed", "redelivery",
             ]
         )  # fmt: skip
+        statistics.subtract([(row.endpoint_id, row.public_id.hex, before)])
         wake(row.endpoint_id)
         report("hook.resent", acting_user=acting_user, instance_id=row.endpoint_id, hook=row)
     return row

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from hooks.actions.hooks import NotPossible
 from hooks.audit import ActingUser, report
+from hooks.log import statistics
 from hooks.log.selection import Filter, matching, sendable
 from hooks.models import (
     UNFINISHED,
@@ -222,9 +223,11 @@ def queue_portion(job: Redelivery, *, part: RedeliveryPart, size: int) -> int:
         endpoint = Endpoint.objects.get(pk=part.endpoint_id)
         sendable_now = resendable if endpoint.effective_url() else resendable.exclude(to_url="")
         locked = sendable_now.filter(pk__in=found).order_by("pk").select_for_update(no_key=True)
-        ids = list(locked.values_list("pk", flat=True))
+        resent = list(locked.values_list("pk", "public_id", "state"))
+        ids = [key for key, _, _ in resent]
         with connection.cursor() as cursor:
             cursor.execute(RESEND, {"job": job.pk, "allowed": endpoint.attempts_allowed, "ids": ids})
+        statistics.subtract((endpoint.pk, public_id.hex, state) for _, public_id, state in resent)
         mine.cursor = found[-1]
         mine.done += len(ids)
         mine.refused += len(found) - len(ids)

@@ -12,6 +12,7 @@ import psycopg
 from hooks import metrics
 from hooks.dispatch import copy_text
 from hooks.dispatch.attempts import AttemptResult
+from hooks.log import statistics
 from hooks.models import Outcome
 from hooks.sql import lane_queries
 from hooks.urls import destination
@@ -74,6 +75,7 @@ def record_attempts(
                 copy.write("".join([copy_text.line(result) for result in recorded]))
         if since := failing_since(results):
             cursor.execute(UPDATE_FAILING_SINCE, [list(since), list(since.values()), list(since)])
+        statistics.count_results(cursor, (result for result in results if result.hook.id in updated))
     counted: Counter[metrics.Series] = Counter(
         (metrics.ATTEMPTS, result.response.outcome.value) for result in recorded
     )

@@ -1,15 +1,16 @@
 """The chart above the log: the number of hooks by state for each hour (or minute, or day) of the chosen period.
 
-Nothing is stored for it: a rollup would make every delivery slower, and a hook's state changes for days. Without
-filters the bars are counted in the index of states alone, between the keys at which the bars start; with filters, the
-newest matching hooks are read. Both have a limit, and the page shows from when on the bars are complete.
+Without filters, delivered and failed hooks come from the counts per minute (hooks/log/statistics.py), however many
+there are. Hooks in other states are counted in the index of states alone, between the keys at which the bars start; so
+are all hooks of bars shorter than a minute, and of the time before counting began. With filters, the newest matching
+hooks are read. What is read has a limit, and the page shows from when on the bars are complete.
 """
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
-from collections.abc import Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate, pairwise
@@ -17,12 +18,14 @@ from itertools import accumulate, pairwise
 from django.db import connection
 from django.utils import timezone
 
+from hooks.log import statistics
 from hooks.models import HookQuerySet, State, created_before, created_since, smallest_public_id
 
 MAX_BARS = 200
 STEPS = (10, 60, 300, 3600, 86_400)  # seconds; the smallest step that needs at most MAX_BARS bars is used
+COUNTED_STEP = 60  # seconds; the smallest step whose bars can be summed up from the counts per minute
 DEFAULT_PERIOD = timedelta(days=1)
-MAX_INDEX_ENTRIES = 150_000  # 50 ms
+MAX_INDEX_ENTRIES = 50_000  # of each state: 17 ms
 MAX_ROWS_READ = 10_000  # 20 ms
 
 # the parts of a bar, bottom to top: name → (label, states)
@@ -32,6 +35,7 @@ PARTS: dict[str, tuple[str, tuple[State, ...]]] = {
     "waiting": ("Waiting", (State.QUEUED, State.SENDING, State.RETRYING)),
     "skipped": ("Not sent", (State.SKIPPED, State.CANCELLED)),
 }
+NOT_COUNTED = [state.value for state in State if state not in statistics.COUNTED]
 PART_OF = {state.value: name for name, (_, states) in PARTS.items() for state in states}
 
 # The key of the first hook at or after each edge. A public id contains the millisecond of its creation; within one
@@ -40,8 +44,12 @@ EDGES = """
 SELECT (SELECT min(id) FROM (SELECT id FROM hooks_hook WHERE public_id >= edge ORDER BY public_id LIMIT 8) AS these)
 FROM unnest(%s::uuid[]) WITH ORDINALITY AS e (edge, place) ORDER BY place
 """
+# `= ANY (ARRAY[…])` with the column in ORDER BY: see endpoint_numbers.
 CUT = """
-SELECT id FROM hooks_hook WHERE endpoint_id = %s AND id >= %s AND id < %s ORDER BY id DESC OFFSET %s LIMIT 1
+SELECT max(cut.id) FROM unnest(%s::text[]) AS wanted_state CROSS JOIN LATERAL (
+    SELECT id FROM hooks_hook WHERE endpoint_id = %s AND state = ANY (ARRAY[wanted_state]) AND id >= %s AND id < %s
+    ORDER BY state DESC, id DESC OFFSET %s LIMIT 1
+) AS cut
 """
 BARS = """
 SELECT width_bucket(id, %s::bigint[]) - 1, state, count(*) FROM hooks_hook
@@ -87,15 +95,15 @@ class Chart:
         self.is_cut = True
 
 
-def empty(start: datetime | None, end: datetime | None, *, by_index: bool) -> Chart:
+def empty(start: datetime | None, end: datetime | None, *, by_index: bool, min_step: int = 0) -> Chart:
     """Returns a chart without counts from `start` (24 hours before the end if None) to `end` (now if None).
 
-    Each bar starts at a multiple of the step, such as a full minute or hour.
+    Each bar starts at a multiple of the step, such as a full minute or hour; the step is at least `min_step` seconds.
     """
     end = end or timezone.now()
     start = start or end - DEFAULT_PERIOD
     span = max((end - start).total_seconds(), 1)
-    step = next((step for step in STEPS if span / step <= MAX_BARS), STEPS[-1])
+    step = next((step for step in STEPS if span / step <= MAX_BARS and step >= min_step), STEPS[-1])
     last = math.ceil(end.timestamp() / step)
     first = max(math.floor(start.timestamp() / step), last - MAX_BARS - 1)
     edges = [datetime.fromtimestamp(place * step, UTC) for place in range(min(first, last - 1), last + 1)]
@@ -109,35 +117,65 @@ def chart_of(
     """Returns the chart of one endpoint's hooks from `start` to `end`, with every state.
 
     If there are filters other than time and state, pass the matching hooks as `filtered`. Without it the bars are
-    counted in the index.
+    counted. If there are too many hooks for bars of less than a minute, the bars are minutes.
     """
     chart = empty(start, end, by_index=filtered is None)
-    if filtered is None:
-        count_index(chart, endpoint_id)
-    else:
+    if filtered is not None:
         read_newest(chart, filtered)
+        return chart
+    count(chart, endpoint_id)
+    if chart.is_cut and chart.step < COUNTED_STEP:
+        chart = empty(start, end, by_index=True, min_step=COUNTED_STEP)
+        count(chart, endpoint_id)
     return chart
 
 
-def count_index(chart: Chart, endpoint_id: int) -> None:
-    """Count the bars in the index of states, up to MAX_INDEX_ENTRIES. Two queries, three with more hooks."""
+def count(chart: Chart, endpoint_id: int) -> None:
+    """Count the bars: by the counts per minute where they are known, the rest in the index of states.
+
+    Of each state at most MAX_INDEX_ENTRIES are read in the index; earlier bars are removed. At most six queries.
+    """
     edges = [bar.start for bar in chart.bars] + [chart.bars[-1].end]
     with connection.cursor() as cursor:
         cursor.execute(EDGES, [[smallest_public_id(at) for at in edges]])
         # Hooks of several processes are not exactly in the order of their times: a key may be below the previous one.
         keys = list(accumulate((LAST_KEY if key is None else key for (key,) in cursor.fetchall()), max))
-        first, end = keys[0], keys[-1]
-        row = None
-        if end - first > MAX_INDEX_ENTRIES:  # otherwise all endpoints together have no more
-            cursor.execute(CUT, [endpoint_id, first, end, MAX_INDEX_ENTRIES])
-            row = cursor.fetchone()
-        skipped = bisect_right(keys, row[0]) - 1 if row else -1
-        if row:
-            first = keys[skipped + 1]
-        cursor.execute(BARS, [keys, endpoint_id, State.values, first, end])
+    since = statistics.counted_since() if chart.step >= COUNTED_STEP else None
+    # the first bar whose hooks are all counted per minute
+    counted = len(chart.bars) if since is None else bisect_left(edges, since, hi=len(chart.bars))
+    cut = -1
+    if counted < len(chart.bars):
+        chart.add(
+            (counted + place, state, number)
+            for place, state, number in statistics.counts_between(endpoint_id, edges[counted:])
+        )
+        cut = count_index(chart, endpoint_id, keys, counted, len(chart.bars), NOT_COUNTED)
+    if counted and cut < counted:
+        cut = max(cut, count_index(chart, endpoint_id, keys, 0, counted, State.values))
+    if cut >= 0:
+        chart.cut(cut)
+
+
+def count_index(
+    chart: Chart, endpoint_id: int, keys: list[int], start: int, end: int, states: Sequence[str]
+) -> int:
+    """Count hooks in these states in the bars from `start` to before `end`, in the index of states.
+
+    `keys` has the first key of each bar. Returns the last bar with more hooks than are read; -1 if there is none.
+    One query, two with more hooks.
+    """
+    first, last = keys[start], keys[end]
+    cut = -1
+    with connection.cursor() as cursor:
+        if last - first > MAX_INDEX_ENTRIES:  # otherwise all endpoints together have no more
+            cursor.execute(CUT, [list(states), endpoint_id, first, last, MAX_INDEX_ENTRIES])
+            found = cursor.fetchone()
+            if found and found[0] is not None:
+                cut = bisect_right(keys, found[0]) - 1
+                first = keys[cut + 1]
+        cursor.execute(BARS, [keys, endpoint_id, list(states), first, last])
         chart.add(cursor.fetchall())
-    if row:
-        chart.cut(skipped)
+    return cut
 
 
 def read_newest(chart: Chart, hooks: HookQuerySet) -> None:

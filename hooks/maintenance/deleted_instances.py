@@ -10,6 +10,7 @@ from __future__ import annotations
 from django.db import connection, transaction
 from django_q.tasks import async_task
 
+from hooks.log import statistics
 from hooks.maintenance.retention import BATCH, COUNT_DROPPED, query
 from hooks.models import Redelivery
 from hooks.sql.lane_queries import lanes_cte
@@ -45,6 +46,7 @@ def drop_hooks_of(key: int) -> int:
     dropped = 0
     while deleted := drop_batch(key):
         dropped += deleted
+    statistics.drop_of_endpoint(key)
     return dropped
 
 

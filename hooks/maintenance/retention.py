@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
+from hooks.log import statistics
 from hooks.models import OPEN_JOBS, Redelivery, RetentionMark
 
 log = logging.getLogger(__name__)
@@ -126,6 +127,9 @@ def drop_hooks(run: Run, before: datetime) -> int:
             break
         dropped += drop_by_endpoint(run, [(row[0], row[1]) for row in old if row[2] in FINISHED])
         after = rows[-1][0]
+    # Counts are deleted when no older hook is left.
+    while not run.is_over and statistics.drop_before(before) == statistics.DROP_BATCH:
+        pass
     return dropped
 
 

@@ -36,6 +36,7 @@ from hooks.models.hooks import (
 )
 from hooks.models.jobs import Redelivery, RedeliveryPart, RedeliveryQuerySet, RetentionMark
 from hooks.models.runners import DEAD_AFTER, Measure, Runner, is_alive
+from hooks.models.statistics import CountingStart, MinuteCount
 
 __all__ = [
     "CLOCK_TOLERANCE",
@@ -46,6 +47,7 @@ __all__ = [
     "UNFINISHED",
     "WAITING",
     "Attempt",
+    "CountingStart",
     "Endpoint",
     "Hook",
     "HookQuerySet",
@@ -53,6 +55,7 @@ __all__ = [
     "Kind",
     "Lane",
     "Measure",
+    "MinuteCount",
     "Outcome",
     "PauseReason",
     "Phase",

@@ -13,12 +13,12 @@ from tests.bench.environment import bench_database
 ROUNDS = 20
 FILTERS = (
     "", "state=queued", "state=sending", "state=retrying", "state=delivered", "state=failed", "state=skipped",
-    "state=cancelled", "kind=message", "kind=ack", "kind=status", "kind=chat", "response=200", "response=2xx",
-    "response=3xx", "response=4xx", "response=5xx", "response=none", "period=hour", "period=day", "period=week",
+    "state=cancelled", "kind=message", "kind=ack", "kind=status", "kind=chat", "answer=200", "answer=2xx",
+    "answer=3xx", "answer=4xx", "answer=5xx", "answer=none", "period=hour", "period=day", "period=week",
     "simulated=yes", "simulated=no", "host=bot1.example", f"host={million.RARE['host']}", "host=nowhere.example",
     f"message={million.RARE['message']}", "message=none_of_them", "message=hook_00000000000000000000000000000001",
-    "state=failed&response=3xx", "kind=ack&period=week&state=failed", f"host={million.RARE['host']}&state=failed",
-    "before=500000", "before=500000&response=4xx", "text=none_of_them", "text=messages&state=failed",
+    "state=failed&answer=3xx", "kind=ack&period=week&state=failed", f"host={million.RARE['host']}&state=failed",
+    "before=500000", "before=500000&answer=4xx", "text=none_of_them", "text=messages&state=failed",
 )  # fmt: skip
 # the part above the list, which is loaded separately
 OVERVIEWS = ("", "period=hour", "period=week", "period=week&kind=message", "period=week&host=bot1.example")

@@ -3,6 +3,9 @@
 Half of them belong to one busy instance of alice's; the rest is spread over 200 others, half of these alice's too.
 They are spread over 30 days, oldest first. Most are delivered. The busy instance also has about three each of the rare
 responses, hosts, kinds and states, because a filter that finds little has the most to search.
+
+At scale there are more: fill(20_000_000, busy_every=20, idle=100_000) takes half an hour and 20 GB. The busy instance
+has a million of these hooks, the 200 others half of the rest, and 100 000 idle instances share the other half unevenly.
 """
 
 from __future__ import annotations
@@ -20,8 +23,7 @@ HOOKS = """
 INSERT INTO hooks_hook (public_id, endpoint_id, kind, body, message, chat, state, skip_reason, simulated, to_url,
     trigger, attempts_made, attempts_allowed, next_attempt_at, claim, created_at, finished_at,
     last_outcome, last_status, last_host, last_ms)
-SELECT uuidv7(at - clock_timestamp()),
-    CASE WHEN n %% 2 = 0 THEN %(busy)s ELSE (%(others)s::bigint[])[1 + (n / 2 + n / 2 / %(count)s) %% %(count)s] END,
+SELECT uuidv7(at - clock_timestamp()), endpoint_id,
     CASE WHEN n %% 200000 = 0 THEN 'status' WHEN n %% 250000 = 0 THEN 'chat'
          WHEN n %% 4 < 2 THEN 'message' ELSE 'ack' END,
     '{"messages":[]}'::bytea,
@@ -38,14 +40,26 @@ SELECT uuidv7(at - clock_timestamp()),
     CASE WHEN NOT tried THEN '' WHEN n %% 333334 = 0 THEN 'rare.example' ELSE 'bot' || n / 2 %% 3 || '.example' END,
     CASE WHEN tried THEN 12.5 END
 FROM (
-    SELECT n, clock_timestamp() - (%(hooks)s - n) * (interval '30 days' / %(hooks)s) AS at, state,
+    SELECT n AS place, pattern AS n, endpoint_id, state,
+        clock_timestamp() - (%(hooks)s - n) * (interval '30 days' / %(hooks)s) AS at,
         state IN ('delivered', 'failed', 'retrying') AS tried
-    FROM generate_series(1, %(hooks)s) AS n
-    CROSS JOIN LATERAL (SELECT CASE WHEN n %% 1000 < 920 THEN 'delivered' WHEN n %% 1000 < 960 THEN 'failed'
-        WHEN n %% 1000 < 985 THEN 'skipped' WHEN n %% 1000 < 990 THEN 'retrying'
-        WHEN n %% 1000 < 999 THEN 'queued' ELSE 'cancelled' END AS state) AS s
+    FROM generate_series(%(first)s, %(last)s) AS n
+    -- the busy instance has every nth hook, and the same pattern of hooks whatever n is
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN n %% %(busy_every)s = 0 THEN 2 * (n / %(busy_every)s) ELSE n END AS pattern
+    ) AS p
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN n %% %(busy_every)s = 0 THEN %(busy)s
+            -- by the golden ratio, cubed: a tenth of the idle instances has half of their hooks
+            WHEN %(idle)s > 0 AND n %% 2 = 1
+                THEN %(first_idle)s + floor(%(idle)s * power((n * 0.6180339887498949) %% 1, 3))::bigint
+            ELSE (%(others)s::bigint[])[1 + (n / 2 + n / 2 / %(count)s) %% %(count)s] END AS endpoint_id
+    ) AS e
+    CROSS JOIN LATERAL (SELECT CASE WHEN pattern %% 1000 < 920 THEN 'delivered' WHEN pattern %% 1000 < 960 THEN 'failed'
+        WHEN pattern %% 1000 < 985 THEN 'skipped' WHEN pattern %% 1000 < 990 THEN 'retrying'
+        WHEN pattern %% 1000 < 999 THEN 'queued' ELSE 'cancelled' END AS state) AS s
 ) AS one
-ORDER BY n
+ORDER BY place
 """
 ATTEMPTS = """
 INSERT INTO hooks_attempt (hook_id, number, trigger, started_at, url, address, request_headers, status,
@@ -54,6 +68,24 @@ SELECT id, 1, 'event', created_at, 'http://' || last_host || '/hook', '192.0.2.1
     last_status, '[["Server", "bot"]]', 'ok'::bytea, 2, COALESCE(NULLIF(last_outcome, ''), 'ok'), '', '', 12.5
 FROM hooks_hook ORDER BY id
 """
+MINUTE_COUNTS = """
+INSERT INTO hooks_minutecount (endpoint_id, minute, delivered, failed)
+SELECT endpoint_id, date_trunc('minute', uuid_extract_timestamp(public_id)),
+    count(*) FILTER (WHERE state = 'delivered'), count(*) FILTER (WHERE state = 'failed')
+FROM hooks_hook WHERE state IN ('delivered', 'failed') GROUP BY 1, 2 ORDER BY 2, 1
+"""
+# Copies of one instance with its rows, for an account of their own. Their tokens and secrets cannot be decrypted.
+IDLE_INSTANCES = """
+INSERT INTO instances_instance ({columns}, number, token_digest)
+SELECT {columns}, 100000000 + n, md5(n::text) || md5('idle' || n)
+FROM instances_instance CROSS JOIN generate_series(1, %(idle)s) AS n WHERE id = %(template)s
+RETURNING id
+"""
+COPIES = """
+INSERT INTO {table} ({key}, {columns}) SELECT i.id, {columns}
+FROM {table} t CROSS JOIN instances_instance i WHERE t.{key} = %(template)s AND i.id >= %(first)s
+"""
+PORTION = 2_000_000  # hooks inserted by one statement
 
 
 class Million(NamedTuple):
@@ -65,8 +97,12 @@ class Million(NamedTuple):
     bobs: list[int]
 
 
-def fill(hooks: int = 1_000_000) -> Million:
-    """Fills an empty database, in about half a minute. Call empty() at the end."""
+def fill(hooks: int = 1_000_000, *, busy_every: int = 2, idle: int = 0) -> Million:
+    """Fills an empty database, in about half a minute for a million hooks. Call empty() at the end.
+
+    `busy_every`: the busy instance has each hook whose number is a multiple of it; even. `idle`: the number of idle
+    instances, in an account of their own.
+    """
     from accounts.actions.users import sign_up
     from hooks.models import Endpoint
     from instances.actions.lifecycle import create_instance
@@ -80,19 +116,61 @@ def fill(hooks: int = 1_000_000) -> Million:
     bobs = [create_instance(bob).pk for _ in range(OTHERS // 2)]
     others = [key for pair in zip(hers, bobs, strict=True) for key in pair]
     Endpoint.objects.update(url="http://bot.example/hook")
+    first_idle = 0
+    if idle:
+        carol = sign_up("carol@million.example", password=None)
+        template = create_instance(carol).pk
+        Endpoint.objects.filter(pk=template).update(url="http://bot.example/hook")
+        first_idle = copy_instance(template, idle)
     with connection.cursor() as cursor:
         definitions = drop_indexes(cursor)
-        cursor.execute(HOOKS, {"busy": busy, "others": others, "count": OTHERS, "hooks": hooks})
+        for first in range(1, hooks + 1, PORTION):
+            cursor.execute(
+                HOOKS,
+                {
+                    "busy": busy, "others": others, "count": OTHERS, "hooks": hooks, "busy_every": busy_every,
+                    "idle": idle, "first_idle": first_idle, "first": first, "last": min(first + PORTION - 1, hooks),
+                },
+            )  # fmt: skip
         cursor.execute(ATTEMPTS)
+        cursor.execute(MINUTE_COUNTS)
+        cursor.execute("UPDATE hooks_countingstart SET at = clock_timestamp() - interval '31 days'")
         for definition in definitions:
             cursor.execute(definition)
         cursor.execute(
-            "UPDATE hooks_tally t SET emitted = (SELECT count(*) FROM hooks_hook h WHERE h.endpoint_id = t.endpoint_id)"
+            "UPDATE hooks_tally t SET emitted = counted.number FROM ("
+            "SELECT endpoint_id, count(*) AS number FROM hooks_hook GROUP BY endpoint_id"
+            ") AS counted WHERE counted.endpoint_id = t.endpoint_id"
         )
         cursor.execute(
-            "VACUUM ANALYZE hooks_hook, hooks_attempt, hooks_endpoint, hooks_lane, hooks_tally, instances_instance"
+            "VACUUM ANALYZE hooks_hook, hooks_attempt, hooks_minutecount, hooks_endpoint, hooks_lane, hooks_tally,"
+            " instances_instance"
         )
     return Million(alice.owner_id, busy, hers, bobs)
+
+
+def copy_instance(template: int, copies: int) -> int:
+    """Copies an instance with its endpoint, lane, tally and queue; returns the key of the first copy."""
+    from hooks.models import Endpoint, Lane, Tally
+    from instances.models import Instance, OutgoingQueue
+
+    with connection.cursor() as cursor:
+        own = {"id", "number", "token_digest"}
+        columns = ", ".join(
+            field.column for field in Instance._meta.concrete_fields if field.column not in own
+        )
+        cursor.execute(IDLE_INSTANCES.format(columns=columns), {"idle": copies, "template": template})
+        first: int = min(row[0] for row in cursor.fetchall())
+        for model in (Endpoint, Lane, Tally, OutgoingQueue):
+            key = model._meta.pk.column
+            columns = ", ".join(
+                field.column for field in model._meta.concrete_fields if not field.primary_key
+            )
+            cursor.execute(
+                COPIES.format(table=model._meta.db_table, key=key, columns=columns),
+                {"template": template, "first": first},
+            )
+    return first
 
 
 def drop_indexes(cursor: CursorWrapper) -> list[str]:
@@ -110,4 +188,6 @@ def drop_indexes(cursor: CursorWrapper) -> list[str]:
 def empty() -> None:
     """Deletes what fill() inserted, and all other rows of these tables."""
     with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE accounts_user, hooks_hook, hooks_measure, hooks_attempt CASCADE")
+        cursor.execute(
+            "TRUNCATE accounts_user, hooks_hook, hooks_measure, hooks_attempt, hooks_minutecount CASCADE"
+        )

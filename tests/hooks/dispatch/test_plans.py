@@ -19,15 +19,15 @@ from hooks import metrics
 from hooks.dispatch import claim, record
 from hooks.dispatch.attempts import attempt_result
 from hooks.http import Response
-from hooks.log import delays
+from hooks.log import delays, statistics
 from hooks.maintenance import retention
 from hooks.models import Outcome
 from instances.models import Instance
 from tests.bench import million
-from tests.bench.log_filters import FILTERS
+from tests.bench.log_filters import FILTERS, OVERVIEWS
 from tests.hooks.dispatch.test_lanes import hook as claimed
 
-WHOLE_TABLE = re.compile(r"Seq Scan on (?:hooks_hook|hooks_attempt)\b.*")
+WHOLE_TABLE = re.compile(r"Seq Scan on (?:hooks_hook|hooks_attempt|hooks_minutecount)\b.*")
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def plan(sql: str, parameters: Any = None) -> str:
 
 
 def whole_tables(sql: str, parameters: Any = None) -> list[str]:
-    """Returns the steps of the plan that read all of hooks_hook or hooks_attempt."""
+    """Returns the steps of the plan that read all of hooks_hook, hooks_attempt or hooks_minutecount."""
     return WHOLE_TABLE.findall(plan(sql, parameters))
 
 
@@ -63,7 +63,7 @@ def selects_of(call: Callable[[], object]) -> list[str]:
     return [
         query["sql"]
         for query in captured.captured_queries
-        if query["sql"].startswith(("SELECT", "WITH", "\nWITH"))
+        if query["sql"].lstrip().startswith(("SELECT", "WITH"))
     ]
 
 
@@ -117,6 +117,23 @@ def test_the_dispatchers_results(filled: million.Million) -> None:
     ]
     assert whole_tables(record.UPDATE_HOOKS, record.parameters(results)) == []
     assert whole_tables(record.IS_RECORDED_OR_DELETED, [500_000, 1, now, 500_000]) == []
+
+
+def test_the_counts_per_minute(filled: million.Million) -> None:
+    keys = [filled.busy, *filled.hers]
+    assert whole_tables(statistics.ADD, [keys, [1] * len(keys), [1] * len(keys), [0] * len(keys)]) == []
+    assert whole_tables(statistics.DROP, [timezone.now() - timedelta(days=29), 10_000]) == []
+    assert whole_tables(statistics.DROP_OF_ENDPOINT, [filled.hers[0]]) == []
+
+
+@pytest.mark.parametrize("query", OVERVIEWS)
+def test_the_chart_and_the_health(filled: million.Million, client: Client, query: str) -> None:
+    client.force_login(User.objects.get(pk=filled.owner))
+    number = Instance.objects.get(pk=filled.busy).number
+    selects = selects_of(lambda: client.get(f"/log/overview/?instance={number}&{query}"))
+    assert [sql for sql in selects if "hooks_hook" in sql]
+    assert any("hooks_minutecount" in sql for sql in selects) == ("kind" not in query and "host" not in query)
+    assert [step for sql in selects for step in whole_tables(sql.replace("%", "%%"))] == []
 
 
 def test_metrics_and_delays(filled: million.Million) -> None:

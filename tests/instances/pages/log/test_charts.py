@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
 
 from hooks.log import chart as log_chart
-from hooks.models import Hook, Kind, SkipReason, State, new_public_id
+from hooks.log import statistics
+from hooks.models import CountingStart, Hook, Kind, MinuteCount, SkipReason, State, new_public_id
 from instances.models import Instance
 from instances.pages.log.filters import Filters
 from tests.factories import AccountFactory, InstanceFactory
@@ -29,8 +31,8 @@ def instance() -> Instance:
 
 
 def make(instance: Instance, at: datetime, state: str = State.DELIVERED, **fields: Any) -> Hook:
-    """A hook of that time; to be called from the oldest on, as keys grow with time."""
-    return Hook.objects.create(
+    """A hook of that time, counted; to be called from the oldest on, as keys grow with time."""
+    hook = Hook.objects.create(
         public_id=new_public_id(at),
         endpoint=instance.endpoint,
         kind=fields.pop("kind", Kind.MESSAGE),
@@ -43,6 +45,9 @@ def make(instance: Instance, at: datetime, state: str = State.DELIVERED, **field
         skip_reason=SkipReason.FLAG_OFF if state == State.SKIPPED else "",
         **fields,
     )
+    with connection.cursor() as cursor:
+        statistics.add(cursor, [(hook.endpoint_id, statistics.minute_of(hook.public_id.hex), state, 1)])
+    return hook
 
 
 def ago(**span: float) -> datetime:
@@ -109,14 +114,52 @@ def test_too_many_hooks_leave_out_the_earlier_bars_whole(instance, monkeypatch, 
     monkeypatch.setattr(log_chart, "MAX_INDEX_ENTRIES", 3)
     monkeypatch.setattr(log_chart, "MAX_ROWS_READ", 3)
     for hours in (4, 3, 3, 2, 1):
-        make(instance, ago(hours=hours))
-    assert bars(instance, **query) == {"10 12:00:00": {"delivered": 1}, "10 13:00:00": {"delivered": 1}}
+        make(instance, ago(hours=hours), State.QUEUED)
+    assert bars(instance, **query) == {"10 12:00:00": {"waiting": 1}, "10 13:00:00": {"waiting": 1}}
+
+
+def test_delivered_and_failed_hooks_have_no_limit(instance, monkeypatch):
+    monkeypatch.setattr(log_chart, "MAX_INDEX_ENTRIES", 3)
+    for _ in range(5):
+        make(instance, ago(hours=3))
+    make(instance, ago(hours=2), State.FAILED)
+    make(instance, ago(hours=2), State.QUEUED)
+    assert bars(instance) == {
+        "10 11:00:00": {"delivered": 5},
+        "10 12:00:00": {"failed": 1, "waiting": 1},
+    }
+
+
+def test_hooks_of_before_counting_are_counted_in_their_index(instance, monkeypatch):
+    for hours in (5, 4, 3, 3, 3, 2, 1):
+        make(instance, ago(hours=hours), State.DELIVERED if hours % 2 else State.FAILED)
+    whole = bars(instance)
+    MinuteCount.objects.filter(minute__lt=ago(hours=2, minutes=30)).delete()
+    assert bars(instance) != whole
+    CountingStart.objects.update(at=ago(hours=2, minutes=31))
+    assert bars(instance) == whole
+    CountingStart.objects.all().delete()
+    assert bars(instance) == whole
+    # too many for the time before counting; later bars keep theirs
+    monkeypatch.setattr(log_chart, "MAX_INDEX_ENTRIES", 2)
+    CountingStart.objects.create(at=ago(hours=2, minutes=31))
+    assert bars(instance) == {"10 12:00:00": {"failed": 1}, "10 13:00:00": {"delivered": 1}}
+
+
+def test_too_many_hooks_for_bars_of_seconds_have_bars_of_minutes(instance, monkeypatch):
+    monkeypatch.setattr(log_chart, "MAX_INDEX_ENTRIES", 3)
+    period = {"from": "2030-01-10T14:00:00", "to": "2030-01-10T14:10:00"}
+    for seconds in (1, 2, 3):
+        make(instance, datetime(2030, 1, 10, 14, 3, seconds, tzinfo=UTC))
+    assert bars(instance, **period) == {"10 14:03:00": {"delivered": 3}}
+    make(instance, datetime(2030, 1, 10, 14, 3, 11, tzinfo=UTC))
+    assert bars(instance, **period) == {"10 14:03:00": {"delivered": 4}}
 
 
 def test_a_bar_too_large_for_itself_is_said_in_words(alice, instance, monkeypatch):
     monkeypatch.setattr(log_chart, "MAX_INDEX_ENTRIES", 1)
     for _ in range(3):
-        make(instance, NOW)
+        make(instance, NOW, State.QUEUED)
     page = alice.get("/log/overview/", {"instance": 12345}).content.decode()
     assert "hooks in the last bar alone. Choose a shorter period." in page
     assert "data-chart" not in page
@@ -159,5 +202,5 @@ def test_the_overview_asks_the_same_number_of_queries_for_any_number_of_hooks(
     for _ in range(40):
         make(instance, ago(hours=1), State.FAILED, last_outcome="not_200", last_status=500, last_ms=3)
     alice.get("/log/?instance=12345")  # the session notes the chosen instance once
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(13):
         assert alice.get(f"/log/overview/?instance=12345{query}").status_code == 200
