@@ -1,7 +1,7 @@
 """The settings of an instance, described once: wire name, model field, accepted values.
 
-Order and defaults are those of contract.md, section 2. The wire contract, the pages and the docs read this table, so a
-new setting is a model field and a line here.
+Order and defaults of SETTINGS are those of contract.md, section 2. The wire contract, the pages and the docs read this
+table, so a new setting is a model field and a line here. The wire contract does not have OWN_SETTINGS.
 """
 
 import enum
@@ -198,7 +198,18 @@ SETTINGS = (
     ),
 )
 
-_BY_NAME = {name.lower(): setting for setting in SETTINGS for name in (setting.wire, *setting.aliases)}
+OWN_SETTINGS = (
+    Setting(
+        "strictOrder",
+        "strict",
+        value_parsing.parse_bool,
+        "Send a hook only after every older hook of this instance has been delivered or has failed for good.",
+        Place.ENDPOINT,
+    ),
+)
+ALL_SETTINGS = (*SETTINGS, *OWN_SETTINGS)
+
+_BY_NAME = {name.lower(): setting for setting in ALL_SETTINGS for name in (setting.wire, *setting.aliases)}
 
 
 def find(name: str) -> Setting:

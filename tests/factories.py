@@ -54,8 +54,8 @@ class Accounts(factory.Factory):
 class Instances(factory.Factory):
     """A paid, authenticated sandbox instance.
 
-    `url`, `guaranteed` and `parallel` are its endpoint's; with `paid=False`, `paid_until` is a second ago; every
-    other keyword is a field of Instance.
+    `url`, `guaranteed`, `parallel` and `strict` are its endpoint's; with `paid=False`, `paid_until` is a second ago;
+    every other keyword is a field of Instance.
     """
 
     class Meta:
@@ -67,7 +67,8 @@ class Instances(factory.Factory):
 
     @classmethod
     def _create(cls, model_class: Any, *args: Any, **fields: Any) -> Instance:
-        endpoint = {name: fields.pop(name) for name in ("url", "guaranteed", "parallel") if name in fields}
+        settings = ("url", "guaranteed", "parallel", "strict")
+        endpoint = {name: fields.pop(name) for name in settings if name in fields}
         instance = create_instance(fields.pop("owner"), name=fields.pop("name", ""))
         fields.setdefault("is_trial", False)
         if not fields.pop("paid"):

@@ -28,6 +28,7 @@ class Rest:
             "statusNotificationsOn",
             "chatUpdateOn",
             "parallelHooks",
+            "strictOrder",
         )
         self.call("PATCH", self.home, json={"webhookUrl": None} | dict.fromkeys(flags, False))
         waiting = {"instance": self.instance["id"], "state": ["queued", "sending", "retrying"]}

@@ -13,7 +13,15 @@ from hooks.models import Endpoint, Lane, PauseReason, Tally, new_secret
 from hooks.outbox import wake
 from hooks.urls import webhook_urls
 
+STRICT_OR_PARALLEL = "`strictOrder` and `parallelHooks` can't both be on. Turn one of them off."
 OLD_SECRET = timedelta(hours=24)  # hooks are signed with both secrets for this long after a rotation
+
+
+class ConflictingModes(ValueError):
+    """strictOrder and parallelHooks would both be on; str() is a sentence for the user."""
+
+    def __init__(self) -> None:
+        super().__init__(STRICT_OR_PARALLEL)
 
 
 def open_endpoint(instance_id: int) -> Endpoint:
@@ -31,13 +39,15 @@ def configure(
     url: str | None = None,
     guaranteed: bool | None = None,
     parallel: bool | None = None,
+    strict: bool | None = None,
 ) -> dict[str, Any]:
     """Change the given settings; returns only the changed ones. An empty `url` removes the URL.
 
     `typed_url` is set to the given `url` if it differs from the URL that is requested. The caller, change_settings,
     writes the audit row, because it changes the instance's other settings in the same transaction.
 
-    Raises webhook_urls.InvalidUrl and changes no setting if the URL is not valid.
+    Raises webhook_urls.InvalidUrl, or ConflictingModes if strictOrder and parallelHooks would both be on, and changes
+    no setting.
     """
     wanted: dict[str, Any] = {}
     if url is not None:
@@ -47,8 +57,12 @@ def configure(
         wanted["guaranteed"] = guaranteed
     if parallel is not None:
         wanted["parallel"] = parallel
+    if strict is not None:
+        wanted["strict"] = strict
     with transaction.atomic():
         row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
+        if wanted.get("parallel", row.parallel) and wanted.get("strict", row.strict):
+            raise ConflictingModes
         changed = {name: value for name, value in wanted.items() if getattr(row, name) != value}
         if "url" in changed:  # failures of the old URL do not count for the new one
             row.failing_since = endpoint.failing_since = None

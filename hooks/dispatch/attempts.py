@@ -27,6 +27,7 @@ class ClaimedHook:
     secret: str  # the signing secret; for a day after a rotation followed by a space and the previous one
     parallel: bool
     lease_ends: float  # by time.monotonic()
+    strict: bool = False  # strictOrder: it and its retries hold its lane
     # a retry or a resend, which does not hold its lane; in state `retrying` before the claim
     is_retry: bool = field(init=False)
 

@@ -22,6 +22,7 @@ from chatapi.encryption.cipher import UnreadableSecret, decrypt
 from chatapi.encryption.fields import EncryptedTextField
 from hooks.dispatch.attempts import ClaimedHook
 from hooks.dispatch.catch_up import CatchUp
+from hooks.dispatch.strict_order import find_turns
 from hooks.models import Endpoint, State, Trigger
 from hooks.sql import lane_queries
 from hooks.urls import destination
@@ -40,29 +41,32 @@ log = logging.getLogger(__name__)
 TAKE_LANES = """
 UPDATE hooks_lane l SET owner = %(me)s, until = clock_timestamp() + make_interval(secs => %(lease)s)
 FROM (
-    SELECT mine.endpoint_id, e.parallel, extract(epoch FROM clock_timestamp() - e.resumed_at)::float8 AS since_resume
+    SELECT mine.endpoint_id, e.parallel, e.strict,
+        extract(epoch FROM clock_timestamp() - e.resumed_at)::float8 AS since_resume
     FROM hooks_lane mine JOIN hooks_endpoint e ON e.instance_id = mine.endpoint_id AND e.paused_at IS NULL
     WHERE e.instance_id = ANY(%(lanes)s) AND mine.endpoint_id = ANY(%(lanes)s)
         AND (mine.owner = %(me)s OR mine.owner IS NULL)
     ORDER BY mine.endpoint_id FOR UPDATE OF mine SKIP LOCKED
 ) free
 WHERE l.endpoint_id = free.endpoint_id AND l.endpoint_id = ANY(%(lanes)s)
-RETURNING l.endpoint_id, free.parallel, free.since_resume
+RETURNING l.endpoint_id, free.parallel, free.strict, free.since_resume
 """
 # For each lane: how many first attempts, how many retries, and how many of both. If that is fewer than their sum, they
 # are claimed alternately: neither starves the other. %(max_retries)s limits the retries of all lanes together to what
-# may be in flight, so that retries do not fill the memory.
+# may be in flight, so that retries do not fill the memory. `head` is the retry to claim of a
+# strict lane, instead of any other hook (strict_order.py).
 # BETWEEN and the order by endpoint leave only hooks_hook_state; with `=`, the primary key has the same order.
 # statement_timestamp() bounds the index scan. clock_timestamp() is volatile: retries planned for later would be read.
 # A hook without a URL (it was removed, or a verification ended) waits until there is one.
 CLAIM_HOOKS = f"""
 WITH due AS MATERIALIZED (
-    SELECT due.id, due.retry, row_number() OVER (PARTITION BY due.retry ORDER BY due.turn) AS place, e.parallel,
+    SELECT due.id, due.retry, row_number() OVER (PARTITION BY due.retry ORDER BY due.turn) AS place,
+        e.parallel, e.strict,
         e.secret || CASE WHEN e.previous_secret_until > clock_timestamp() THEN ' ' || e.previous_secret ELSE '' END
             AS secret,
         {destination.endpoint_url_sql()} AS endpoint_url
-    FROM unnest(%(lanes)s::bigint[], %(firsts)s::int[], %(retries)s::int[], %(both)s::int[])
-        AS want (endpoint_id, firsts, retries, both_kinds)
+    FROM unnest(%(lanes)s::bigint[], %(firsts)s::int[], %(retries)s::int[], %(both)s::int[], %(heads)s::bigint[])
+        AS want (endpoint_id, firsts, retries, both_kinds, head)
     JOIN hooks_endpoint e
         ON e.instance_id = want.endpoint_id AND e.instance_id = ANY(%(lanes)s) AND e.paused_at IS NULL
     CROSS JOIN LATERAL (
@@ -76,6 +80,11 @@ WITH due AS MATERIALIZED (
              WHERE endpoint_id BETWEEN want.endpoint_id AND want.endpoint_id AND state = 'queued'
                 AND {destination.hook_url_sql(destination.endpoint_url_sql())} <> ''
              ORDER BY endpoint_id, id LIMIT want.firsts)
+            UNION ALL
+            (SELECT id, true AS retry, 1 AS turn FROM hooks_hook h
+             WHERE id = want.head AND {lane_queries.STATE_OF_FOUND} = 'retrying'
+                AND next_attempt_at <= statement_timestamp()
+                AND {destination.hook_url_sql(destination.endpoint_url_sql())} <> '')
         ) found ORDER BY turn LIMIT want.both_kinds
     ) due
 )
@@ -85,7 +94,7 @@ FROM due d
 WHERE h.id = d.id AND h.id = ANY(ARRAY(SELECT id FROM due)) AND {lane_queries.STATE_OF_FOUND} IN ('queued', 'retrying')
     AND (NOT d.retry OR d.place <= %(max_retries)s)
 RETURNING h.id, h.public_id::text, h.endpoint_id, h.body, h.claim, h.attempts_made, h.attempts_allowed, h.trigger,
-    h.simulated, {destination.hook_url_sql("d.endpoint_url")}, d.secret, d.parallel,
+    h.simulated, {destination.hook_url_sql("d.endpoint_url")}, d.secret, d.parallel, d.strict,
     CASE WHEN h.attempts_made > 0 THEN extract(epoch FROM clock_timestamp() - h.next_attempt_at)::float8 END
 """
 # A hook returned to the queue keeps its place: a first attempt by its id, a retry as due now.
@@ -136,6 +145,7 @@ SELECT endpoint_id FROM (
 ) due
 WHERE EXISTS (
     SELECT 1 FROM hooks_endpoint e WHERE e.instance_id = due.endpoint_id AND e.paused_at IS NULL
+    AND NOT {lane_queries.held_by_retry_sql()}
     AND ({destination.endpoint_url_sql()} <> '' OR EXISTS (
         SELECT 1 FROM hooks_hook h
         WHERE h.endpoint_id = e.instance_id AND h.to_url <> '' AND h.state IN ('queued', 'retrying')
@@ -166,6 +176,7 @@ class Share(NamedTuple):
     retries: int
     both_kinds: int
     parallel: bool
+    head: int | None = None  # of a strict lane: the id of the retry to claim, instead of any first attempt
 
 
 def claim_hooks(
@@ -182,7 +193,7 @@ def claim_hooks(
     At most `wanted[lane]` first attempts and `wanted_retries[lane]` retries (the same numbers if None) of an ordered
     lane, where they are sent beside each other; of a parallel lane the greater number of both kinds together.
     `catch_up` grants fewer for a lane that was resumed a moment ago. At most `max_retries` of all hooks are retries.
-    Hooks without a URL are not claimed. Two queries.
+    Hooks without a URL are not claimed. Two queries, and a third one if there are strict lanes.
     """
     began = time.monotonic()
     if wanted_retries is None:
@@ -190,13 +201,18 @@ def claim_hooks(
     lanes = list(dict.fromkeys([*wanted, *wanted_retries]))
     taken = session.execute(TAKE_LANES, {"me": me, "lease": LEASE, "lanes": lanes}).fetchall()
     shares: dict[int, Share] = {}
-    for lane, parallel, since_resume in taken:
+    turns = find_turns(session, {row[0]: max(wanted.get(row[0], 0), 1) for row in taken if row[2]})
+    for lane, parallel, strict, since_resume in taken:
         firsts, retries = wanted.get(lane, 0), wanted_retries.get(lane, 0)
-        both_kinds = max(firsts, retries) if parallel else firsts + retries
+        head = None
+        if strict:
+            firsts, head = turns.get(lane, (0, None))
+            retries = 0
+        both_kinds = max(firsts, retries) if parallel else firsts + retries + (head is not None)
         if catch_up:
             both_kinds = catch_up.grant(lane, both_kinds, since_resume)
         if both_kinds:
-            shares[lane] = Share(firsts, retries, both_kinds, parallel)
+            shares[lane] = Share(firsts, retries, both_kinds, parallel, head)
     rows = session.execute(
         CLAIM_HOOKS,
         {
@@ -205,6 +221,7 @@ def claim_hooks(
             "firsts": [share.firsts for share in shares.values()],
             "retries": [share.retries for share in shares.values()],
             "both": [share.both_kinds for share in shares.values()],
+            "heads": [share.head for share in shares.values()],
             "max_retries": max_retries,
         },
     ).fetchall()
@@ -224,11 +241,12 @@ def claim_hooks(
             secret=decrypt_secrets(row[2], row[10]),
             parallel=row[11],
             lease_ends=began + LEASE,
+            strict=row[12],
         )
         for row in rows
     ]
     hooks.sort(key=lambda hook: hook.id)
-    claim = Claim(hooks, [], [], [], [row[12] for row in rows if row[12] is not None])
+    claim = Claim(hooks, [], [], [], [row[13] for row in rows if row[13] is not None])
     note_lanes_with_more(claim, shares, max_retries)
     return claim
 

@@ -109,6 +109,9 @@ class Recorder(DatabaseThread):
         self.session = worker_slots.connect()
         self.results_submitted = 0  # written by the sending thread only …
         self.results_written = 0  # … and by this thread only
+        self.strict_lanes: deque[int] = (
+            deque()
+        )  # strict lanes with a recorded result: they can be claimed again
 
     @property
     def unwritten(self) -> int:
@@ -126,6 +129,7 @@ class Recorder(DatabaseThread):
             began = time.perf_counter()
             counted = record_attempts(self.session, results)
             self.results_written += len(results)
+            self.strict_lanes.extend({result.hook.endpoint_id for result in results if result.hook.strict})
             self.counts.count(counted)
             self.counts.observe(metrics.RECORD, [time.perf_counter() - began])
             log_lines.log_results(results)

@@ -2,7 +2,8 @@
 
 An ordered lane sends one first attempt at a time. Neither a retry nor a late response holds it: a retry is sent beside
 the lane, one at a time, and an attempt without a response after LATE_SECONDS continues to its deadline while the next
-hook is sent. A parallel lane sends both kinds in turn, up to its width.
+hook is sent. A parallel lane sends both kinds in turn, up to its width. A strict lane (strictOrder) sends one hook at a
+time, of either kind, and waits for every response; it is claimed again when it is empty (strict_order.py).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from itertools import count
+from operator import attrgetter
 
 from django.conf import settings
 
@@ -38,14 +40,16 @@ class Lane:
 
     __slots__ = (
         "average_bytes", "average_seconds", "buffer", "endpoint_id", "in_flight", "is_ready", "is_watched", "last_used",
-        "late", "parallel", "responded_at", "retries", "retry", "retry_seconds", "turn", "turn_started", "width",
+        "late", "parallel", "responded_at", "retries", "retry", "retry_seconds", "strict", "turn", "turn_started",
+        "width",
     )  # fmt: skip
 
     def __init__(self, endpoint_id: int) -> None:
         self.endpoint_id = endpoint_id
-        self.buffer: deque[ClaimedHook] = deque()  # first attempts; of a parallel lane also retries
+        self.buffer: deque[ClaimedHook] = deque()  # first attempts; of a parallel or strict lane also retries
         self.in_flight = 0  # without `retry`
         self.parallel = False
+        self.strict = False
         self.width = ORDERED_WIDTH  # the most in flight, without late ones
         self.average_seconds = 0.0  # of an attempt, smoothed; 0.0: not known yet
         self.average_bytes = 0.0  # of a body, smoothed
@@ -125,13 +129,15 @@ class Lanes:
             by_lane.setdefault(hook.endpoint_id, ([], []))[0 if hook.is_retry else 1].append(hook)
         for endpoint_id, (retries, firsts) in by_lane.items():
             lane = self.lanes.get(endpoint_id) or self.lanes.setdefault(endpoint_id, Lane(endpoint_id))
-            parallel = (retries or firsts)[0].parallel
-            if parallel != lane.parallel:
-                lane.parallel = parallel
+            parallel, strict = (retries or firsts)[0].parallel, (retries or firsts)[0].strict
+            if (parallel, strict) != (lane.parallel, lane.strict):
+                lane.parallel, lane.strict = parallel, strict
                 lane.width = PARALLEL_WIDTH if parallel else ORDERED_WIDTH
                 lane.buffer.extend(lane.retries)
                 lane.retries.clear()
-            if parallel:
+            if strict:
+                lane.buffer = deque(sorted([*lane.buffer, *retries, *firsts], key=attrgetter("id")))
+            elif parallel:
                 for place in range(max(len(retries), len(firsts))):
                     lane.buffer.extend(kind[place] for kind in (retries, firsts) if place < len(kind))
             else:
@@ -211,7 +217,7 @@ class Lanes:
         hook = self.pop(lane)
         if hook is not None:
             lane.in_flight += 1
-            if not lane.parallel:
+            if not lane.parallel and not lane.strict:
                 lane.turn, lane.turn_started = hook, lane.last_used
         return hook
 
@@ -226,6 +232,8 @@ class Lanes:
         """Removes and returns the first hook of the buffer that may be sent: any, or the first attempts only."""
         if self.retries_in_flight < self.max_retries_in_flight or not lane.buffer[0].is_retry:
             return lane.buffer.popleft()
+        if lane.strict:
+            return None
         for place, hook in enumerate(lane.buffer):
             if not hook.is_retry:
                 del lane.buffer[place]
@@ -251,17 +259,19 @@ class Lanes:
     def hooks_to_claim(self, endpoint_id: int) -> int:
         """Returns how many more hooks of a lane to claim now; 0 while at least half of its target is buffered.
 
-        First attempts, or in a parallel lane hooks of both kinds.
+        First attempts, or in a parallel or strict lane hooks of both kinds. A strict lane must be empty.
         """
         lane = self.lanes.get(endpoint_id)
         if lane is None:
             return ORDERED_WIDTH + 1
+        if lane.strict and not self.is_empty(endpoint_id):
+            return 0
         return missing(lane.buffer_target(), len(lane.buffer))
 
     def retries_of_lane_to_claim(self, endpoint_id: int) -> int:
         """Returns how many more retries of a lane to claim now, like hooks_to_claim()."""
         lane = self.lanes.get(endpoint_id)
-        if lane is None or lane.parallel:
+        if lane is None or lane.parallel or lane.strict:
             return self.hooks_to_claim(endpoint_id)
         return missing(lane.retry_target(), len(lane.retries))
 

@@ -25,7 +25,7 @@ from hooks.dispatch.transfers import Transfers
 from hooks.dispatch.wakeup_pipe import WakeupPipe
 from hooks.http import Response, Transfer
 from hooks.metrics import Counts
-from hooks.models import Outcome
+from hooks.models import Outcome, State
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class Dispatcher:
 
     def collect_thread_results(self) -> None:
         """Read what the threads have found: lanes to claim, claimed hooks, errors, a lost slot; check for a stop."""
-        for found_lanes in (self.listener.lanes, self.claimer.due_lanes):
+        for found_lanes in (self.listener.lanes, self.claimer.due_lanes, self.recorder.strict_lanes):
             while found_lanes:
                 lane = found_lanes.popleft()
                 self.lanes_to_claim[lane] = self.retry_lanes_to_claim[lane] = None
@@ -276,9 +276,14 @@ class Dispatcher:
         self.transfers.idle.append(transfer)
         if not self.results:
             self.first_result = time.monotonic()
-        self.results.append(attempt_result(hook, at, headers, response))
+        result = attempt_result(hook, at, headers, response)
+        self.results.append(result)
         lane, seconds = self.lanes.finish(hook), response.total_ms / 1000
-        if hook.is_retry and not hook.parallel:
+        if (
+            hook.strict and result.state is State.RETRYING
+        ):  # the hooks after it must wait until it is finished
+            self.hand_back(self.lanes.empty_buffer(lane))
+        if hook.is_retry and not hook.parallel and not hook.strict:
             lane.adapt_retries(seconds)
         else:
             lane.adapt(seconds, in_time=response.outcome != Outcome.TIMEOUT)

@@ -76,6 +76,8 @@ class Endpoint(models.Model):
     previous_secret_until = models.DateTimeField(null=True, blank=True)
     guaranteed = models.BooleanField("guaranteedHooks", default=False)
     parallel = models.BooleanField("parallelHooks", default=False)
+    # No hook is sent while an older one of this endpoint is unfinished; see hooks/dispatch/strict_order.py.
+    strict = models.BooleanField("strictOrder", default=False, db_default=False)
     paused_at = models.DateTimeField(null=True, blank=True)
     pause_reason = models.CharField(max_length=10, choices=PauseReason, blank=True, default="")
     pause_told_at = models.DateTimeField("owner notified of the pause", null=True, blank=True)
@@ -105,6 +107,9 @@ class Endpoint(models.Model):
             models.Index(reversed_host(), name="hooks_endpoint_host"),
         ]
         constraints = [
+            models.CheckConstraint(
+                name="hooks_endpoint_strict_or_parallel", condition=~models.Q(parallel=True, strict=True)
+            ),
             models.CheckConstraint(
                 name="hooks_endpoint_pause_says_why",
                 condition=models.Q(paused_at=None, pause_reason="")

@@ -14,6 +14,7 @@ from hooks.models import State
 # 14 s instead of 41 ms. For the same reason each statement filters its ids by ANY in addition to the join: with the
 # statistics of an emptied table the planner started from the whole table.
 STATE_OF_FOUND = "h.state || ''"
+MAX_ID = 2**63 - 1
 
 
 def lanes_cte(state: State | None = None, *, name: str = "lane") -> str:
@@ -37,6 +38,25 @@ def oldest_queued(endpoint_id: str) -> str:
     """A SELECT of the `created_at` of the first queued hook of a lane; `endpoint_id` is an SQL expression."""
     queued = f"state = 'queued' AND endpoint_id = {endpoint_id}"
     return f"SELECT created_at FROM hooks_hook WHERE {queued} ORDER BY id LIMIT 1"
+
+
+def first_in_state(state: State, endpoint_id: str, columns: str = "id") -> str:
+    """A SELECT of a lane's oldest hook in `state`; `endpoint_id` is an SQL expression. One probe of hooks_hook_state.
+
+    BETWEEN and the order by endpoint leave only that index; with `=`, the planner may sort all retries of the lane.
+    """
+    lane = f"endpoint_id BETWEEN {endpoint_id} AND {endpoint_id}"
+    return f"SELECT {columns} FROM hooks_hook WHERE state = '{state.value}' AND {lane} ORDER BY endpoint_id, id LIMIT 1"
+
+
+def held_by_retry_sql(*, endpoint: str = "e") -> str:
+    """SQL condition: the lane has strictOrder, and its oldest waiting hook is a retry that is not due yet."""
+    lane = f"{endpoint}.instance_id"
+    return f"""({endpoint}.strict AND EXISTS (
+    SELECT FROM ({first_in_state(State.RETRYING, lane, "id, next_attempt_at")}) retry
+    WHERE retry.next_attempt_at > statement_timestamp()
+    AND retry.id < COALESCE(({first_in_state(State.QUEUED, lane)}), {MAX_ID})
+))"""
 
 
 def earliest_retries_cte(*, name: str = "retry") -> str:

@@ -1,4 +1,4 @@
-"""Reads and changes an instance's settings, of which hooks.Endpoint holds three."""
+"""Reads and changes an instance's settings, of which hooks.Endpoint holds four."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,14 +8,22 @@ from django.db import transaction
 from accounts import audit
 from accounts.audit import AuditAction
 from accounts.models import User
-from hooks.actions.endpoints import configure
+from hooks.actions.endpoints import ConflictingModes, configure
 from instances.actions import events
 from instances.models import Instance
-from instances.settings_table import SETTINGS, Place, find, parse
+from instances.settings_table import ALL_SETTINGS, SETTINGS, Place, SettingsError, find, parse
 
 
 def read_settings(instance: Instance) -> dict[str, Any]:
-    """Returns all settings by wire name, in the order of contract.md section 2. An empty text is None."""
+    """Returns all settings by wire name: those of contract.md section 2, in its order, then the product's own.
+
+    An empty text is None.
+    """
+    return {setting.wire: setting.read(instance) for setting in ALL_SETTINGS}
+
+
+def read_contract_settings(instance: Instance) -> dict[str, Any]:
+    """Returns the settings of the wire contract by wire name, in its order. An empty text is None."""
     return {setting.wire: setting.read(instance) for setting in SETTINGS}
 
 
@@ -23,31 +31,35 @@ def read_settings(instance: Instance) -> dict[str, Any]:
 def change_settings(
     instance: Instance, *, changes: Mapping[str, Any], acting_user: User | None = None
 ) -> dict[str, Any]:
-    """Change settings by wire name. Returns those that have changed, in the contract's order.
+    """Change settings by wire name. Returns those that have changed, in the order of read_settings().
 
     Raises:
-        SettingsError: a key or value is invalid; nothing was changed.
+        SettingsError: a key or value is invalid, or two values exclude each other; nothing was changed.
     """
     wanted = {find(name).wire: parse(find(name), value) for name, value in changes.items()}
     events.lock(instance)
     before = read_settings(instance)
     changed = {
         setting.wire: wanted[setting.wire]
-        for setting in SETTINGS
+        for setting in ALL_SETTINGS
         if setting.wire in wanted and wanted[setting.wire] != before[setting.wire]
     }
     own: dict[str, Any] = {}
     endpoint: dict[str, Any] = {}
-    for setting in SETTINGS:
+    for setting in ALL_SETTINGS:
         if setting.wire in changed:
             value = "" if changed[setting.wire] is None else changed[setting.wire]
             (own if setting.place is Place.INSTANCE else endpoint)[setting.field] = value
+    if endpoint:
+        try:
+            configure(instance.endpoint, **endpoint)
+        except ConflictingModes as error:
+            key = "strictOrder" if changed.get("strictOrder") else "parallelHooks"
+            raise SettingsError(key, str(error)) from None
     if own:
         for field, value in own.items():
             setattr(instance, field, value)
         instance.save(update_fields=list(own))
-    if endpoint:
-        configure(instance.endpoint, **endpoint)
     if changed:
         audit.record(instance, AuditAction.SETTINGS_CHANGED, acting_user=acting_user, changed=list(changed))
     return changed

@@ -82,7 +82,7 @@ INSTANCE = {
     "deliveryPausedAt": None,
     "deliveryPauseReason": None,
     "failingSince": None,
-    "settings": payload_examples.SETTINGS,
+    "settings": payload_examples.SETTINGS | {"strictOrder": False},
     "createdAt": "2030-01-01T09:00:00Z",
 }
 MESSAGE = {

@@ -99,7 +99,7 @@ class Instance(models.Model):
     """One linked messenger account.
 
     The settings have the order and defaults of contract.md, section 2. The settings of deliveries (webhookUrl,
-    guaranteedHooks, parallelHooks) are fields of hooks.Endpoint.
+    guaranteedHooks, parallelHooks, strictOrder) are fields of hooks.Endpoint.
     """
 
     number = models.IntegerField(unique=True, default=new_number, editable=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 import time
@@ -13,11 +14,11 @@ import pytest
 from django.db import transaction
 
 from hooks import outbox
-from hooks.actions.hooks import try_now
+from hooks.actions.hooks import NotPossible, skip, try_now
 from hooks.maintenance import conservation
 from hooks.models import Attempt, Endpoint, Hook, Kind, State, Trigger
 from tests.factories import InstanceFactory
-from tests.hooks.dispatch.dispatching import Dispatch, emit, wait_until
+from tests.hooks.dispatch.dispatching import Dispatch, emit, states, wait_until
 from tests.receiver import Answer, Received, Receiver
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -38,8 +39,8 @@ class Bot:
         return 200, {}, b""
 
 
-def endpoint(url: str, *, guaranteed: bool = False) -> Endpoint:
-    return InstanceFactory(url=url, guaranteed=guaranteed).endpoint
+def endpoint(url: str, *, guaranteed: bool = False, strict: bool = False) -> Endpoint:
+    return InstanceFactory(url=url, guaranteed=guaranteed, strict=strict).endpoint
 
 
 def emit_one(lane: Endpoint, body: bytes) -> Hook:
@@ -169,4 +170,81 @@ def test_there_is_no_inversion_with_failures_and_two_dispatchers(tmp_path: Path)
         places = [order[hook.webhook_id] for hook in hooks]
         assert places == sorted(places)
     assert Attempt.objects.filter(status=500).exists()
+    assert_nothing_lost()
+
+
+@pytest.mark.parametrize("guaranteed", [False, True])
+def test_a_strict_lane_waits_for_the_slow(tmp_path: Path, guaranteed: bool) -> None:
+    def answer(received: Received) -> Answer:
+        time.sleep(4 if received.json()["n"] == 1 else 0)
+        return 200, {}, b""
+
+    with Receiver(answer) as receiver, Dispatch(tmp_path):
+        lane = endpoint(receiver.url, guaranteed=guaranteed, strict=True)
+        made = emit(lane, 4)
+        wait_until(lambda: Attempt.objects.filter(hook__in=made).count() == 4, "all are sent")
+    assert most_at_once(spans(made)) == 1
+    assert [request.json()["n"] for request in receiver.requests] == [0, 1, 2, 3]
+    assert_nothing_lost()
+
+
+def test_nothing_overtakes_in_strict_lanes_with_failures_and_two_dispatchers(tmp_path: Path) -> None:
+    each, lanes = 25, 4
+
+    def answer(received: Received) -> Answer:
+        chance = random.Random(received.headers["webhook-id"] + received.headers["webhook-attempt"])
+        fails = received.headers["webhook-attempt"].startswith("1/") and chance.random() < 0.1
+        return (500 if fails else 200), {}, b""
+
+    with Receiver(answer) as receiver:
+        endpoints = [endpoint(receiver.url, guaranteed=True, strict=True) for _ in range(lanes)]
+        made = {lane.pk: emit(lane, each) for lane in endpoints}
+        with Dispatch(tmp_path), Dispatch(tmp_path) as second:
+            wait_until(lambda: Attempt.objects.filter(status=500).count() >= 2, "some have failed")
+            second.kill()
+            with Dispatch(tmp_path):
+                for _ in range(600):
+                    for hook in Hook.objects.filter(state=State.RETRYING):
+                        hurry(hook)
+                    if not Hook.objects.exclude(state=State.DELIVERED).exists():
+                        break
+                    time.sleep(0.1)
+    assert states(*endpoints) == {State.DELIVERED}
+    assert Attempt.objects.filter(status=500).exists()
+    for hooks in made.values():
+        attempts = Attempt.objects.filter(hook__in=hooks).order_by("started_at")
+        order = [attempt.hook_id for attempt in attempts]
+        assert order == sorted(order)
+        assert most_at_once(spans(hooks)) == 1
+    assert_nothing_lost()
+
+
+def hurry(hook: Hook) -> None:
+    """Makes a retry due now, unless it is being sent already."""
+    with contextlib.suppress(NotPossible):
+        try_now(hook, acting_user=None)
+
+
+def test_a_hook_that_keeps_failing_holds_its_strict_lane_until_it_is_skipped(tmp_path: Path) -> None:
+    def answer(received: Received) -> Answer:
+        return (500 if received.json()["n"] == 1 else 200), {}, b""
+
+    with Receiver(answer) as receiver, Dispatch(tmp_path):
+        lane, other = (endpoint(receiver.url, guaranteed=True, strict=strict) for strict in (True, False))
+        made = emit(lane, 4)
+        for number in (1, 2, 3):
+            failed = Hook.objects.filter(pk=made[1].pk, state=State.RETRYING, attempts_made=number)
+            wait_until(failed.exists, f"attempt {number} has failed")
+            # another lane's hook is claimed and sent meanwhile, and none of this lane
+            [beside] = emit(other)
+            wait_until(Hook.objects.filter(pk=beside.pk, state=State.DELIVERED).exists, "another lane works")
+            assert Hook.objects.filter(pk__in=[made[2].pk, made[3].pk], state=State.QUEUED).count() == 2
+            if number < 3:
+                hurry(made[1])
+        skip(made[1], acting_user=None)
+        wait_until(Hook.objects.filter(pk=made[3].pk, state=State.DELIVERED).exists, "the lane continues")
+    ids = {hook.webhook_id for hook in made}
+    sent = [request.json()["n"] for request in receiver.requests if request.headers["webhook-id"] in ids]
+    assert sent[:1] + sent[-2:] == [0, 2, 3]
+    assert set(sent[1:-2]) == {1}
     assert_nothing_lost()

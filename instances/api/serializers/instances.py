@@ -13,7 +13,7 @@ from instances.actions.settings import read_settings
 from instances.api.serializers.hooks import ChoiceOrNull
 from instances.api.serializers.strict import choice, first_errors
 from instances.models import NOT_PAID, AccountStatus, Channel, Instance, Substatus
-from instances.settings_table import SETTINGS, YEAR, Setting, parse_seconds
+from instances.settings_table import ALL_SETTINGS, YEAR, Setting, parse_seconds
 
 SHOWN_STATUSES = [*AccountStatus.choices, (NOT_PAID, NOT_PAID)]
 UNKNOWN_FIELD = "Unknown field. The fields are: {}."
@@ -33,10 +33,10 @@ def settings_field(setting: Setting) -> serializers.Field[Any, Any, Any, Any]:
 
 
 class SettingsSerializer(serializers.Serializer[Any]):
-    """The settings of the wire contract, in its order. Its method `settings` reads and changes the same ones."""
+    """The settings of the wire contract, in its order, and `strictOrder`, which its method `settings` does not have."""
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        return {**super().get_fields(), **{setting.wire: settings_field(setting) for setting in SETTINGS}}
+        return {**super().get_fields(), **{setting.wire: settings_field(setting) for setting in ALL_SETTINGS}}
 
 
 class InstanceSerializer(serializers.ModelSerializer[Instance]):
@@ -85,7 +85,7 @@ class InstanceSerializer(serializers.ModelSerializer[Instance]):
         allow_null=True,
         help_text="The time of the first failure since the last success. Null: the last attempt succeeded.",
     )
-    settings = serializers.SerializerMethodField(help_text="The wire contract's settings.")
+    settings = serializers.SerializerMethodField(help_text="The wire contract's settings, and `strictOrder`.")
     createdAt = serializers.DateTimeField(source="created_at")
 
     class Meta:

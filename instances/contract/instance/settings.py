@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from instances import value_parsing
-from instances.actions.settings import change_settings, read_settings
+from instances.actions.settings import change_settings, read_contract_settings
 from instances.contract.arguments import NOT_GIVEN, Argument, EmptyFormValue, last_if_repeated
 from instances.contract.errors import BadArgument, CallFailed
 from instances.contract.registry import method
@@ -53,12 +53,12 @@ def settings(instance: Instance, *, has_body: bool, **changes: Any) -> dict[str,
     JSON text removes the URL or the proxy.
     """
     if not changes and not has_body:
-        return read_settings(instance)
+        return read_contract_settings(instance)
     try:
         changed = change_settings(instance, changes=changes)
     except SettingsError as error:
         raise BadArgument(error.sentence) from None
-    return {**read_settings(instance), "update": changed, "updated": changed}
+    return {**read_contract_settings(instance), "update": changed, "updated": changed}
 
 
 @method(
@@ -71,11 +71,11 @@ def settings(instance: Instance, *, has_body: bool, **changes: Any) -> dict[str,
 def webhook(instance: Instance, **changes: Any) -> dict[str, Any]:
     """Sets the webhook URL, or returns it if none is sent. `set` is false if nothing changed."""
     if not changes:
-        url = read_settings(instance)["webhookUrl"]
+        url = read_contract_settings(instance)["webhookUrl"]
         return {"set": False, "message": url or "", "webhookUrl": url}
     try:
         changed = change_settings(instance, changes=changes)
     except SettingsError as error:
         raise CallFailed(error.sentence) from None
-    url = read_settings(instance)["webhookUrl"]
+    url = read_contract_settings(instance)["webhookUrl"]
     return {"set": bool(changed), "message": url or ""}

@@ -1,4 +1,4 @@
-"""The settings other than the webhook URL and the six flags, in groups, with the consequences of each.
+"""The settings other than the webhook URL and those of flag_texts, in groups, with the consequences of each.
 
 `name` is the wire contract's (contract.md, section 2, Settings); settings_table has the sentences and units.
 """

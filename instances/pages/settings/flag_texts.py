@@ -1,6 +1,6 @@
-"""The six flags of the help article, with the consequences of each; settings_table has their sentences.
+"""The six flags of the help article and strictOrder, with the consequences of each; settings_table has their sentences.
 
-`name` is the wire contract's (contract.md, section 2, Settings); `kind` is the kind of hook that is
+`name` is the wire contract's (contract.md, section 2, Settings) or REST's; `kind` is the kind of hook that is
 skipped while the flag is off.
 """
 
@@ -12,6 +12,8 @@ from typing import NamedTuple
 from chatapi.ui.durations import in_largest_unit
 from hooks.models import RETRY_DELAYS, Kind
 from instances import settings_table
+
+HOURS_OF_ATTEMPTS = sum(RETRY_DELAYS, timedelta()) // timedelta(hours=1)
 
 
 class Flag(NamedTuple):
@@ -62,6 +64,14 @@ FLAGS = (
         "parallelHooks",
         "Faster, but hooks arrive out of order, and your server must handle 16 requests at once.",
         "While it is off, hooks are sent one at a time, in the order of the events.",
+        has_warning=True,
+    ),
+    Flag(
+        "strictOrder",
+        "A hook without a response delays all later hooks by up to 10 s. With guaranteedHooks, a failing hook stops "
+        f"all later ones for up to {HOURS_OF_ATTEMPTS} h: until it is delivered, has failed for good, or you skip or "
+        "cancel it in the log. It can't be combined with parallelHooks.",
+        "While it is off, later hooks are sent while one waits for a retry, or has had no response for 2 s.",
         has_warning=True,
     ),
 )

@@ -31,7 +31,7 @@ class SettingRow(NamedTuple):
 def build_flag_rows(
     settings: Mapping[str, Any], skipped: Mapping[str, int], submitted: Mapping[str, Any] | None = None
 ) -> list[FlagRow]:
-    """Returns the rows of the six flags. `submitted`: changes that were refused; the form keeps them."""
+    """Returns the rows of the flags. `submitted`: changes that were refused; the form keeps them."""
     submitted = submitted or {}
     return [
         FlagRow(

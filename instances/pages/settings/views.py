@@ -1,4 +1,4 @@
-"""The settings of an instance: the page “More settings”, and saving its form and the form of the six flags."""
+"""The settings of an instance: the page “More settings”, and saving its form and the form of the flags."""
 
 from __future__ import annotations
 

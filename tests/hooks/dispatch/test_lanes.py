@@ -14,11 +14,14 @@ from hooks.models import Trigger
 ids = count(1)
 
 
-def hook(lane: int, *, made: int = 0, parallel: bool = False, id: int = 0) -> ClaimedHook:
+def hook(
+    lane: int, *, made: int = 0, parallel: bool = False, strict: bool = False, id: int = 0
+) -> ClaimedHook:
     return ClaimedHook(
         id=id or next(ids), webhook_id="hook_x", endpoint_id=lane, body=b"{}", claim=1, attempts_made=made,
         attempts_allowed=20, trigger=Trigger.RETRY if made else Trigger.EVENT, simulated=False,
-        url="http://a.example/", secret="", parallel=parallel, lease_ends=time.monotonic() + 30,
+        url="http://a.example/", secret="", parallel=parallel, strict=strict,
+        lease_ends=time.monotonic() + 30,
     )  # fmt: skip
 
 
@@ -193,6 +196,64 @@ def test_late_attempts_take_at_most_half_of_the_requests_in_flight(monkeypatch: 
     assert len(list(lanes.next_hooks())) == 1
     lanes.finish(begun[1])
     assert [sent.endpoint_id for sent in lanes.next_hooks()] == [1]  # its lane has no late attempt any more
+
+
+def test_a_strict_lane_waits_for_every_response(monkeypatch: pytest.MonkeyPatch) -> None:
+    lanes, made = Lanes(100), hooks(1, 3, strict=True)
+    lanes.add(made)
+    assert list(lanes.next_hooks()) == made[:1]
+    pass_seconds(monkeypatch, 9)
+    lanes.release_late()
+    assert list(lanes.next_hooks()) == []
+    assert lanes.next_late is None
+    lanes.finish(made[0])
+    assert list(lanes.next_hooks()) == made[1:2]
+
+
+def test_a_strict_lane_sends_retries_in_its_order() -> None:
+    lanes = Lanes(100)
+    retry, first = hook(1, made=1, strict=True), hook(1, strict=True)
+    lanes.add([first, retry])
+    assert list(lanes.next_hooks()) == [retry]
+    lanes.finish(retry)
+    assert list(lanes.next_hooks()) == [first]
+
+
+def test_a_retry_that_holds_a_strict_lane_waits_for_its_turn_among_retries() -> None:
+    lanes = Lanes(2)
+    other, retry, first = hook(2, made=1), hook(1, made=1, strict=True), hook(1, strict=True)
+    lanes.add([other, retry, first])
+    assert list(lanes.next_hooks()) == [other]  # half of the requests in flight may be retries
+    lanes.finish(other)
+    assert list(lanes.next_hooks()) == [retry]
+
+
+def test_a_strict_lane_is_claimed_again_only_when_it_is_empty() -> None:
+    lanes, made = Lanes(100), hooks(1, 2, strict=True)
+    assert lanes.hooks_to_claim(1) > 0
+    lanes.add(made)
+    for each in made:
+        assert list(lanes.next_hooks()) == [each]
+        assert lanes.hooks_to_claim(1) == lanes.retries_of_lane_to_claim(1) == 0
+        lanes.finish(each)
+    assert lanes.hooks_to_claim(1) > 0
+    assert lanes.retries_of_lane_to_claim(1) > 0
+
+
+def test_a_lane_that_becomes_strict_keeps_what_it_has_claimed() -> None:
+    lanes = Lanes(100)
+    retries, firsts = [hook(1, made=1) for _ in range(2)], hooks(1, 2)
+    lanes.add(retries + firsts)
+    assert list(lanes.next_hooks()) == [retries[0], firsts[0]]
+    younger = hook(1, strict=True)
+    lanes.add([younger])
+    lanes.finish(firsts[0])
+    lanes.finish(retries[0])
+    assert list(lanes.next_hooks()) == [retries[1]]
+    lanes.finish(retries[1])
+    assert list(lanes.next_hooks()) == [firsts[1]]
+    lanes.finish(firsts[1])
+    assert list(lanes.next_hooks()) == [younger]
 
 
 def pass_seconds(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:

@@ -16,12 +16,12 @@ from pytest_django import DjangoDbBlocker
 from accounts.actions.keys import issue_key
 from accounts.models import User
 from hooks import metrics
-from hooks.dispatch import claim, record
+from hooks.dispatch import claim, record, strict_order
 from hooks.dispatch.attempts import attempt_result
 from hooks.http import Response
 from hooks.log import delays, statistics
 from hooks.maintenance import retention
-from hooks.models import Outcome
+from hooks.models import Endpoint, Outcome
 from instances.models import Instance
 from tests.bench import million
 from tests.bench.log_filters import FILTERS, OVERVIEWS
@@ -107,6 +107,15 @@ def test_the_dispatchers_claims_and_sweeps(filled: million.Million) -> None:
         claim.ORPHANED_LANES,
         claim.REQUEUE_HOOKS_OF_LANES,
     } <= set(session.explained)
+
+
+def test_the_claims_of_strict_lanes(filled: million.Million) -> None:
+    session: Any = Explaining()
+    lanes = [filled.busy, *filled.hers[:50]]
+    Endpoint.objects.filter(pk__in=lanes).update(strict=True, parallel=False)
+    claim.claim_hooks(session, 1, dict.fromkeys(lanes, 5))
+    claim.due_lanes(session)
+    assert strict_order.TURNS in session.explained
 
 
 def test_the_dispatchers_results(filled: million.Million) -> None:

@@ -17,7 +17,7 @@ from hooks.actions import redelivery
 from hooks.dispatch import claim, record
 from hooks.dispatch.attempts import ClaimedHook, attempt_result
 from hooks.http import Response
-from hooks.models import Hook, Outcome, State
+from hooks.models import Endpoint, Hook, Outcome, State
 from tests.factories import InstanceFactory
 
 LANES, EACH = 5, 20
@@ -139,6 +139,23 @@ def test_claims_that_are_handed_back_or_swept(lanes: list[int]) -> None:
     assert len(claimed(session, lanes)) == CLAIMED
     assert sorted(claim.sweep(session)) == sorted(lanes)  # no session holds the advisory lock of dispatcher 1
     claim.release_lanes(session, 1)
+
+
+def test_claims_of_strict_lanes(lanes: list[int]) -> None:
+    Endpoint.objects.filter(pk__in=lanes).update(strict=True)
+    session: Any = Checking()
+    found = claimed(session, lanes)
+    assert len(found) == CLAIMED / 2
+    assert {hook.attempts_made for hook in found} == {0}
+    assert claimed(session, lanes) == []  # these are still being sent
+    Hook.objects.filter(state__in=(State.SENDING, State.QUEUED)).delete()
+    fill(lanes, queued=3_000)
+    retries = claimed(session, lanes)  # the oldest hook of each lane
+    assert [hook.attempts_made for hook in retries] == [1] * LANES
+    claim.hand_back(session, retries)
+    Hook.objects.filter(state=State.RETRYING).update(next_attempt_at=timezone.now() + timedelta(hours=1))
+    assert claim.due_lanes(session) == []
+    assert claimed(session, lanes) == []
 
 
 def test_retries_planned_for_later_are_not_read(lanes: list[int]) -> None:

@@ -7,6 +7,7 @@ import pytest
 import time_machine
 from django.test import Client
 
+from hooks.actions.endpoints import STRICT_OR_PARALLEL, configure
 from instances.actions.lifecycle import create_instance
 from instances.models import Instance
 from tests.instances.api.conftest import ApiClient, create_account
@@ -15,7 +16,7 @@ DEFAULTS = {
     "sendDelay": 0, "webhookUrl": None, "instanceStatuses": False, "webhookStatuses": False,
     "statusNotificationsOn": False, "ackNotificationsOn": False, "chatUpdateOn": False, "videoUploadOn": False,
     "proxy": None, "guaranteedHooks": False, "ignoreOldMessages": False, "oldMessagesPeriod": 300,
-    "processArchive": False, "disableDialogsArchive": False, "parallelHooks": False,
+    "processArchive": False, "disableDialogsArchive": False, "parallelHooks": False, "strictOrder": False,
 }  # fmt: skip
 
 
@@ -170,6 +171,8 @@ FIELDS = ", ".join(["name", *DEFAULTS])
         ),
         ({"guaranteedHooks": "perhaps"}, {"guaranteedHooks": "`guaranteedHooks` must be `true` or `false`."}),
         ({"guaranteedHooks": None}, {"guaranteedHooks": "`guaranteedHooks` must be `true` or `false`."}),
+        ({"strictOrder": 2}, {"strictOrder": "`strictOrder` must be `true` or `false`."}),
+        ({"strictOrder": True, "parallelHooks": True}, {"strictOrder": STRICT_OR_PARALLEL}),
         ({"proxy": "example.com"}, {"proxy": "`proxy` must be ip:port of a SOCKS5 proxy, or null."}),
         ({"name": "x" * 101}, {"name": "Ensure this field has no more than 100 characters."}),
         ({"name": ["Shop"]}, {"name": "Not a valid string."}),
@@ -241,3 +244,14 @@ def test_a_deleted_instance_is_gone(alice: ApiClient, bob: ApiClient) -> None:
 
 def test_a_method_that_an_address_has_not_is_refused_in_words(alice: ApiClient) -> None:
     assert alice.call("PUT", alice.home, {}) == (405, {"error": 'Method "PUT" not allowed.'})
+
+
+def test_parallel_hooks_are_refused_while_strict_order_is_on(db: None) -> None:
+    alice = create_account("alice")
+    instance = Instance.objects.get()
+    configure(instance.endpoint, strict=True)
+    status, error = alice.patch(alice.home, {"parallelHooks": True, "sendDelay": 5})
+    assert (status, error["fields"]) == (400, {"parallelHooks": STRICT_OR_PARALLEL})
+    assert alice.get(alice.home)[1]["settings"] == DEFAULTS | {"strictOrder": True}
+    status, shown = alice.patch(alice.home, {"parallelHooks": True, "strictOrder": False})
+    assert (status, shown["settings"]["parallelHooks"]) == (200, True)

@@ -1,10 +1,12 @@
 """The settings: several changes are collected, saved together and read back; the name, and the end of an instance."""
 
+import html
 import re
 
 import pytest
 from django.test import Client
 
+from hooks.actions.endpoints import STRICT_OR_PARALLEL
 from hooks.models import Endpoint
 from instances import settings_table
 from instances.actions.settings import change_settings, read_settings
@@ -62,12 +64,22 @@ def test_several_flags_are_saved_together(alice, instance):
 
 
 @pytest.mark.parametrize("flag", [flag.name for flag in FLAGS])
-def test_each_of_the_six_flags_can_be_switched_on_and_off(alice, instance, flag):
+def test_each_flag_can_be_switched_on_and_off(alice, instance, flag):
     for value in (True, False):
         data = flags_form(alice)
         data.pop(flag, None)
         alice.post(PAGE, data | ({flag: "on"} if value else {}), headers=HTMX)
         assert settings(instance)[flag] is value
+
+
+def test_strict_order_and_parallel_hooks_exclude_each_other(alice, instance):
+    data = flags_form(alice) | {"parallelHooks": "on", "strictOrder": "on"}
+    answer = alice.post(PAGE, data, headers=HTMX)
+    assert answer.status_code == 422
+    words = html.unescape(answer.content.decode())
+    assert f"{STRICT_OR_PARALLEL} Nothing was changed." in words
+    assert "for up to 65 h" in words
+    assert (settings(instance)["parallelHooks"], settings(instance)["strictOrder"]) == (False, False)
 
 
 def test_what_somebody_else_has_changed_meanwhile_is_not_undone(alice, instance):
@@ -121,13 +133,13 @@ def test_a_setting_of_another_card_is_left_alone(alice, instance):
     assert Endpoint.objects.get(pk=instance.pk).url == "https://example.com/hook"
 
 
-def test_every_setting_of_the_wire_contract_stands_on_a_page():
+def test_every_setting_is_on_a_page():
     on_pages = (
         {flag.name for flag in FLAGS}
         | {setting.name for setting in advanced_settings.SETTINGS}
         | {"webhookUrl"}
     )
-    assert on_pages == {setting.wire for setting in settings_table.SETTINGS}
+    assert on_pages == {setting.wire for setting in settings_table.ALL_SETTINGS}
     assert {name for name in on_pages if name not in SWITCHES} == {
         "webhookUrl", "sendDelay", "oldMessagesPeriod", "proxy",
     }  # fmt: skip

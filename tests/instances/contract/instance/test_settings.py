@@ -3,6 +3,7 @@
 import pytest
 from django.test import Client
 
+from hooks.actions.endpoints import STRICT_OR_PARALLEL, configure
 from instances.models import Instance
 from tests.instances.contract.conftest import Call
 
@@ -178,3 +179,16 @@ def test_an_array_is_no_webhook_address(post: Call) -> None:
         "set": False,
         "message": "`webhookUrl` must be an http or https URL, or null.",
     }
+
+
+def test_strict_order_is_no_setting_of_the_contract(
+    client: Client, instance: Instance, post: Call, get: Call
+) -> None:
+    assert post("settings", strictOrder=True, sendDelay=1)["updated"] == {"sendDelay": 1}
+    configure(instance.endpoint, strict=True)
+    assert get("settings") == DEFAULTS | {"sendDelay": 1}
+    answer = client.post(
+        "/instance12345/settings?token=secret", {"parallelHooks": True}, content_type="application/json"
+    )
+    assert (answer.status_code, answer.json()) == (400, {"error": STRICT_OR_PARALLEL})
+    assert get("settings") == DEFAULTS | {"sendDelay": 1}

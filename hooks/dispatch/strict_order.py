@@ -1,0 +1,59 @@
+"""Finds the hooks of strict lanes (strictOrder) that may be claimed.
+
+No hook of a strict lane is sent while an older one is unfinished: while an attempt runs, however late, and while a hook
+waits for its retry, the lane waits. A resent hook takes its old place, before all newer hooks. A simulation is sent
+outside the lane and does not hold it.
+
+The rows alone decide, so this holds after a restart and for any number of dispatchers: a strict lane is claimed only
+while none of its hooks is being sent, which includes the results that are not recorded yet. Then either the first
+attempts before the first retry are claimed, or that retry alone. The dispatcher sends claimed first attempts one at a
+time, and hands the rest back after a failure that will be retried (loop.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+
+from hooks.models import State
+from hooks.sql import lane_queries
+
+Turn = tuple[int, int | None]  # how many first attempts, or the id of the retry
+
+TURNS = f"""
+SELECT want.endpoint_id, retry.id, retry.next_attempt_at <= statement_timestamp() AS is_due, (
+    SELECT count(*) FROM (
+        SELECT FROM hooks_hook
+        WHERE state = 'queued' AND endpoint_id BETWEEN want.endpoint_id AND want.endpoint_id
+        AND id < COALESCE(retry.id, {lane_queries.MAX_ID})
+        ORDER BY endpoint_id, id LIMIT want.firsts
+    ) before_retry
+)
+FROM unnest(%(lanes)s::bigint[], %(firsts)s::int[]) AS want (endpoint_id, firsts)
+LEFT JOIN LATERAL (
+    {lane_queries.first_in_state(State.RETRYING, "want.endpoint_id", "id, next_attempt_at")}
+) retry ON true
+WHERE NOT EXISTS (
+    SELECT FROM hooks_hook
+    WHERE state = 'sending' AND endpoint_id BETWEEN want.endpoint_id AND want.endpoint_id AND NOT simulated
+)
+"""
+
+
+def find_turns(session: psycopg.Connection[Any], wanted: Mapping[int, int]) -> dict[int, Turn]:
+    """Returns what may be claimed of each strict lane; lanes that must wait are left out.
+
+    `wanted` has the most first attempts for each lane. One query; none without lanes.
+    """
+    if not wanted:
+        return {}
+    rows = session.execute(TURNS, {"lanes": list(wanted), "firsts": list(wanted.values())}).fetchall()
+    turns: dict[int, Turn] = {}
+    for lane, retry, is_due, firsts in rows:
+        if firsts:
+            turns[lane] = firsts, None
+        elif is_due:
+            turns[lane] = 0, retry
+    return turns
