@@ -14,10 +14,47 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import connection, models
+from django.db import connection, connections, models
+
+
+class Column(NamedTuple):
+    """A column to insert into; what is the same for each call is computed once."""
+
+    field: models.Field[Any, Any]
+    attribute: str  # of the model
+    name: str
+    quoted: str
+    constant: str  # selects the value that all rows have …
+    varying: str  # … or the value of this row
+    declared: str  # its type in json_to_recordset
+
+
+@cache
+def columns(model: type[models.Model]) -> list[Column]:
+    """Returns the columns of new rows: all but the primary key and generated ones."""
+    found = []
+    for field in model._meta.concrete_fields:
+        if field.primary_key or getattr(field, "generated", False):
+            continue
+        quoted, type_ = connection.ops.quote_name(str(field.column)), str(field.db_type(connection))
+        is_binary = isinstance(field, models.BinaryField)
+        found.append(
+            Column(
+                field,
+                field.attname,
+                str(field.column),
+                quoted,
+                # Without the length: a cast to varchar(n) would truncate a longer text silently.
+                f"%s::{type_.partition('(')[0]}",
+                f"decode({quoted}, 'hex')" if is_binary else quoted,
+                f"{quoted} {'text' if is_binary else type_}",
+            )
+        )
+    return found
 
 
 def insert(rows: Sequence[models.Model]) -> None:
@@ -29,28 +66,25 @@ def insert(rows: Sequence[models.Model]) -> None:
     if not rows:
         return
     meta = rows[0]._meta
+    here = connections[connection.alias]  # `connection` looks it up again for each attribute
     into, selected, constants, varying, declared = [], [], [], [], []
-    for field in meta.concrete_fields:
-        if field.primary_key or getattr(field, "generated", False):
+    for column in columns(type(rows[0])):
+        values = [getattr(row, column.attribute) for row in rows]
+        into.append(column.quoted)
+        is_same = len(values) == 1 or all(value == values[0] for value in values)
+        if is_same and not may_differ(column.field, values):
+            selected.append(column.constant)
+            constants.append(column.field.get_db_prep_save(values[0], here))
             continue
-        column = connection.ops.quote_name(str(field.column))
-        values = [getattr(row, field.attname) for row in rows]
-        into.append(column)
-        if all(value == values[0] for value in values) and not may_differ(field, values):
-            # Without the length: a cast to varchar(n) would truncate a longer text silently.
-            selected.append(f"%s::{str(field.db_type(connection)).partition('(')[0]}")
-            constants.append(field.get_db_prep_save(values[0], connection))
-            continue
-        binary = isinstance(field, models.BinaryField)
-        selected.append(f"decode({column}, 'hex')" if binary else column)
-        declared.append(f"{column} {'text' if binary else field.db_type(connection)}")
-        varying.append((str(field.column), values))
+        selected.append(column.varying)
+        declared.append(column.declared)
+        varying.append((column.name, values))
     names = [name for name, _ in varying]
     data = [
         dict(zip(names, row, strict=True)) for row in zip(*(values for _, values in varying), strict=True)
     ]
     source = f"json_to_recordset(%s) AS r({', '.join(declared)})" if data else "generate_series(1, %s)"
-    with connection.cursor() as cursor:
+    with here.cursor() as cursor:
         cursor.execute(
             f"INSERT INTO {meta.db_table} ({', '.join(into)}) SELECT {', '.join(selected)} FROM {source}"
             f" RETURNING {meta.pk.column}",
@@ -59,7 +93,7 @@ def insert(rows: Sequence[models.Model]) -> None:
         keys = cursor.fetchall()
     for row, (key,) in zip(rows, keys, strict=True):
         row.pk = key
-        row._state.adding, row._state.db = False, connection.alias
+        row._state.adding, row._state.db = False, here.alias
 
 
 def may_differ(field: models.Field[Any, Any], values: Sequence[Any]) -> bool:
