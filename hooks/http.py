@@ -30,6 +30,8 @@ LOGGED_BYTES = 8 * 1024  # of its body that are kept in the log
 NOT_HTTP = "not HTTP"
 NOT_HTTP_BUT_TLS = "not HTTP, but TLS"
 NOT_HTTP_BUT_HTTP2 = "not HTTP/1.1, but HTTP/2"
+# How libcurl's messages begin if the chunks of a body are broken; the code is that of a failed recv().
+BROKEN_CHUNKS = ("chunk hex-length", "invalid chunk size", "Malformed encoding found in chunked-encoding")
 
 CERTIFICATE_MESSAGE = bytes([certificates.CERTIFICATE_MESSAGE])
 # Origins (https://host:port) whose certificate was valid at this process's last connection, in the order of their first
@@ -206,6 +208,8 @@ class Transfer:
             return Outcome.TIMEOUT, self._phase(status)
         if code == pycurl.E_RECV_ERROR and message.startswith("Too large response headers"):
             return Outcome.TOO_LARGE, message
+        if code == pycurl.E_RECV_ERROR and message.startswith(BROKEN_CHUNKS):
+            return Outcome.PROTOCOL, message
         return OUTCOMES.get(code, Outcome.PROTOCOL), message
 
     def _ends_by_closing(self, status: int | None) -> bool:

@@ -23,7 +23,7 @@ from hooks.explain.failure_causes import (
     TIMEOUTS,
 )
 from hooks.guard import OWN_ADDRESS
-from hooks.http import NOT_HTTP_BUT_HTTP2, NOT_HTTP_BUT_TLS, Response
+from hooks.http import BROKEN_CHUNKS, NOT_HTTP_BUT_HTTP2, NOT_HTTP_BUT_TLS, Response
 from hooks.models import Attempt, Hook, Outcome, Side, SkipReason, State, Trigger
 
 
@@ -176,6 +176,12 @@ def explain_outcome(
                 f"{netloc} supports only HTTP/2.",
                 E,
                 "Enable HTTP/1.1 on your server: hooks are sent with it.",
+            )
+        case Outcome.PROTOCOL if error.startswith(BROKEN_CHUNKS):
+            return Explanation(
+                f"{host} responded with {status}, but the chunks of its body are not valid HTTP.",
+                E,
+                "Let your framework write the response: each chunk must begin with its length in hexadecimal.",
             )
         case Outcome.PROTOCOL if status is not None:
             return Explanation(

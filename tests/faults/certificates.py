@@ -20,6 +20,18 @@ def server_context(certificate: trustme.LeafCert) -> ssl.SSLContext:
     return context
 
 
+def wants_client_certificate(authority: trustme.CA, version: ssl.TLSVersion) -> ssl.SSLContext:
+    """Returns the TLS context of a server that refuses clients without a certificate.
+
+    With TLS 1.3 the client has finished its handshake by then, and sends its request.
+    """
+    context = server_context(authority.issue_cert("localhost"))
+    context.minimum_version = context.maximum_version = version
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
 def expired(authority: trustme.CA) -> ssl.SSLContext:
     before = datetime.now(UTC) - timedelta(days=1)
     return server_context(authority.issue_cert("localhost", not_after=before))

@@ -36,7 +36,7 @@ def faulty(fault: Fault, *, tls: ssl.SSLContext | None = None) -> Iterator[int]:
         with contextlib.suppress(OSError), connection:
             connection.settimeout(None)
             if tls:
-                connection = tls.wrap_socket(connection, server_side=True)
+                connection = handshake(connection, tls)
             while not over.is_set() and read_request(connection):
                 fault(connection, over)
 
@@ -58,6 +58,24 @@ def faulty(fault: Fault, *, tls: ssl.SSLContext | None = None) -> Iterator[int]:
         over.set()
         main.join()
         listener.close()
+
+
+def handshake(connection: socket.socket, tls: ssl.SSLContext) -> ssl.SSLSocket:
+    """Returns the TLS connection. After a failed handshake it waits for the client's end, so the alert is not lost.
+
+    A close with unread data would reset the connection: the client could not read the alert before it.
+    """
+    wrapped = tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+    try:
+        wrapped.do_handshake()
+    except ssl.SSLError:
+        wrapped.shutdown(socket.SHUT_WR)  # ends the TLS layer too: what follows is read as it is
+        wrapped.settimeout(5)
+        while wrapped.recv(65536):
+            pass
+        wrapped.close()
+        raise
+    return wrapped
 
 
 def read_request(connection: socket.socket) -> bytes:
@@ -199,6 +217,35 @@ def raw_response(response: bytes) -> Fault:
 
     return fault
 
+
+OK = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+# Header lines, lengths and chunks that are not valid HTTP.
+BROKEN = {
+    "header line without a colon": OK + b"Warning\r\nContent-Length: 2\r\n\r\nok",
+    "header with a NUL": OK + b"X-A: a\x00b\r\nContent-Length: 2\r\n\r\nok",
+    "header with a carriage return": OK + b"X-A: a\rb\r\nContent-Length: 2\r\n\r\nok",
+    "two lengths": OK + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\nok!",
+    "negative length": OK + b"Content-Length: -2\r\n\r\nok",
+    "length in words": OK + b"Content-Length: two\r\n\r\nok",
+    "empty length": OK + b"Content-Length: \r\n\r\nok",
+    "unknown transfer encoding": OK + b"Transfer-Encoding: sneaky\r\n\r\nok",
+    "chunk without a length": CHUNKED + b"xyz\r\nok\r\n0\r\n\r\n",
+    "chunk longer than its length": CHUNKED + b"2\r\nok, too long\r\n0\r\n\r\n",
+    "chunk with an endless length": CHUNKED + b"f" * 20 + b"\r\nok\r\n0\r\n\r\n",
+}
+# Unusual, and readable: the status counts.
+UNUSUAL = {
+    "line feeds alone": b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok",
+    "folded header": OK + b"X-A: a\r\n b\r\nContent-Length: 2\r\n\r\nok",
+    "the same length twice": OK + b"Content-Length: 2\r\nContent-Length: 2\r\n\r\nok",
+    "length and chunks": OK + b"Content-Length: 100\r\n" + CHUNKED[len(OK) :] + b"2\r\nok\r\n0\r\n\r\n",
+    "more than its length": OK + b"Content-Length: 1\r\n\r\nok",
+    "no reason": b"HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok",
+    "no length": OK + b"\r\nok",
+}
+# SETTINGS and GOAWAY: how a server that speaks only HTTP/2 responds to HTTP/1.1.
+HTTP2 = bytes.fromhex("000006040000000000000300000064 0000080700000000000000000000000001")
 
 # -- faults before a request is read
 

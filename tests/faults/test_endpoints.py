@@ -4,6 +4,7 @@ test_http.py and test_tls.py test each fault in more detail; this file tests the
 """
 
 import json
+import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import timedelta
@@ -17,7 +18,7 @@ from django.utils import timezone
 from hooks.models import Attempt, Hook, Outcome, Side, State, Trigger
 from tests.factories import InstanceFactory
 from tests.faults import certificates, servers
-from tests.faults.servers import answer, faulty
+from tests.faults.servers import answer, faulty, raw_response
 from tests.hooks.dispatch.dispatching import Dispatch, Held, emit, states, wait_until
 from tests.receiver import Receiver
 
@@ -61,6 +62,8 @@ FAULTS = {
     "garbage": servers.garbage,
     "flood of headers": servers.flood_of_headers,
     "strange headers": servers.strange_headers,
+    "HTTP/2 only": raw_response(servers.HTTP2),
+    **{name: raw_response(response) for name, response in (servers.BROKEN | servers.UNUSUAL).items()},
 }
 CONNECTIONS = {
     "refused": servers.refusing,
@@ -110,6 +113,9 @@ def expected_results(guaranteed: bool) -> dict[str, Result]:
         "garbage": Result(Outcome.PROTOCOL, None, E, again),
         "flood of headers": Result(Outcome.TOO_LARGE, 200, E, again),
         "strange headers": delivered,
+        "HTTP/2 only": Result(Outcome.PROTOCOL, None, E, again),
+        **dict.fromkeys(servers.BROKEN, Result(Outcome.PROTOCOL, 200, E, again)),
+        **dict.fromkeys(servers.UNUSUAL, delivered),
         "refused": Result(Outcome.REFUSED, None, E, again),
         "connection that hangs": Result(Outcome.TIMEOUT, None, B, again),
         "silence": Result(Outcome.TIMEOUT, None, E, again),
@@ -124,6 +130,11 @@ def expected_results(guaranteed: bool) -> dict[str, Result]:
         "certificate for another name": Result(Outcome.TLS, None, E, again),
         "self-signed certificate": Result(Outcome.TLS, None, E, again),
         "certificate of an unknown authority": Result(Outcome.TLS, None, E, again),
+        "client certificate wanted, TLS 1.2": Result(Outcome.TLS, None, E, again),
+        "client certificate wanted, TLS 1.3": Result(Outcome.TLS, None, E, again),
+        "HTTP/2 only, TLS": Result(Outcome.PROTOCOL, None, E, again),
+        "no close_notify, no length": delivered,
+        "no close_notify, cut off": Result(Outcome.RESET, 200, E, again),
         **dict.fromkeys(WORKING, delivered),
     }
 
@@ -170,11 +181,25 @@ def addresses(authority: trustme.CA, tmp_path: Path) -> Iterator[dict[str, str]]
         "certificate of an unknown authority": certificates.server_context(
             trustme.CA().issue_cert("localhost")
         ),
+        "client certificate wanted, TLS 1.2": certificates.wants_client_certificate(
+            authority, ssl.TLSVersion.TLSv1_2
+        ),
+        "client certificate wanted, TLS 1.3": certificates.wants_client_certificate(
+            authority, ssl.TLSVersion.TLSv1_3
+        ),
+    }
+    valid = encrypted["valid certificate"]
+    https = {name: (answer(200), context) for name, context in encrypted.items()} | {
+        "HTTP/2 only, TLS": (raw_response(servers.HTTP2), valid),
+        "no close_notify, no length": (raw_response(servers.OK + b"\r\nthanks"), valid),
+        "no close_notify, cut off": (raw_response(servers.OK + b"Content-Length: 10\r\n\r\nshort"), valid),
     }
     with ExitStack() as held:
         plain = {name: held.enter_context(faulty(fault)) for name, fault in FAULTS.items()}
         plain |= {name: held.enter_context(ports()) for name, ports in CONNECTIONS.items()}
-        tls = {name: held.enter_context(faulty(answer(200), tls=tls)) for name, tls in encrypted.items()}
+        tls = {
+            name: held.enter_context(faulty(fault, tls=context)) for name, (fault, context) in https.items()
+        }
         yield (
             {name: f"http://127.0.0.1:{port}/hook" for name, port in plain.items()}
             | {name: f"https://localhost:{port}/hook" for name, port in tls.items()}

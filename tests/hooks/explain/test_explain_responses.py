@@ -50,6 +50,11 @@ def explained(response: bytes) -> tuple[Outcome, Explanation]:
             HEADERS,
         ),
         (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\nok\r\n0\r\n\r\n",
+            "localhost responded with 200, but the chunks of its body are not valid HTTP.",
+            "Let your framework write the response: each chunk must begin with its length in hexadecimal.",
+        ),
+        (
             b"SSH-2.0-OpenSSH_9.6\r\n",
             "localhost responded with something that is not HTTP.",
             "Check which program listens on that port, and whether it expects https:// instead of http://.",
