@@ -76,6 +76,24 @@ def check_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 
 @register(Tags.database)
+def check_advisory_locks(
+    app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Reports an engine, or a pooler in front of it, whose advisory locks are not real."""
+    from chatapi.database.advisory_locks import find_advisory_lock_problem  # opens connections
+
+    if not databases or not (problem := find_advisory_lock_problem()):
+        return []
+    return [
+        Error(
+            f"DATABASE_URL: {problem}.",
+            hint="Use PostgreSQL 14 or newer; a pooler in front of it must pool by session (docs/running.md).",
+            id="chatapi.E031",
+        )
+    ]
+
+
+@register(Tags.database)
 def check_secrets_key(
     app_configs: Any, databases: Sequence[str] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:

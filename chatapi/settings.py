@@ -232,7 +232,11 @@ else:
 # No "pool": it breaks across django-q2's fork.
 DATABASES["default"] |= {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
 # For a server that accepts connections and never responds. 10 s is enough for a busy machine.
-DATABASES["default"]["OPTIONS"] = {"connect_timeout": 10} | DATABASES["default"].get("OPTIONS", {})
+# read-write, whatever the URL says: of several hosts, only the primary may be used. A standby grants advisory locks of
+# its own, so a dispatcher there would believe that it has a slot.
+DATABASES["default"]["OPTIONS"] = (
+    {"connect_timeout": 10} | DATABASES["default"].get("OPTIONS", {}) | {"target_session_attrs": "read-write"}
+)
 # Limits count in the cache `default`, so it is shared and forgets nothing. The cluster's own statistics are not.
 CACHES = {
     "default": {"BACKEND": "accounts.shared_cache.SharedCache"},
@@ -330,6 +334,7 @@ MFA_ALLOW_UNVERIFIED_EMAIL = not EMAIL_URL  # without mail an address cannot be 
 # -- background work: a few long tasks (reasons in chatapi/runtime/README.md; see also hooks/tasks.py)
 TASK_TIMEOUT = 3600
 HOOKS_DISPATCHERS = read(env.int, "HOOKS_DISPATCHERS", 1)
+STANDBY = read(env.bool, "STANDBY", True)
 Q_CLUSTER = {
     "name": "chatapi",
     "orm": "default",

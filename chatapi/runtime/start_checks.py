@@ -27,8 +27,8 @@ def in_one_line(message: CheckMessage) -> str:
     return f"{message.msg} {message.hint or ''}".strip()
 
 
-def raise_on_wrong_secrets_key() -> None:
-    """Raise CommandError if SECRETS_KEY does not contain a key that the database needs; see chatapi/checks.py."""
+def raise_on_wrong_database() -> None:
+    """Raise CommandError if the database cannot be used: its advisory locks, or SECRETS_KEY; see chatapi/checks.py."""
     found = run_checks(tags=[Tags.database], databases=["default"])
     if faults := [
         in_one_line(message) for message in found if message.is_serious() and not message.is_silenced()

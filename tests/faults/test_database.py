@@ -3,38 +3,14 @@
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 
-from chatapi.runtime.postgres import server as postgres_server
+from tests.faults.databases import Database, dispatcher_on
 from tests.faults.product_instance import ProductInstance, create_product_instance
 from tests.hooks.dispatch.dispatching import Dispatch, Held
-from tests.product import manage, product_environment
 from tests.receiver import Answer, Received, Receiver
-
-
-class Database:
-    """A PostgreSQL server for the test, with the product's tables, that can be restarted."""
-
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "pg"
-        self.server = postgres_server.start(self.path, thrown_away=True)
-        socket = quote(str(postgres_server.socket_folder(self.path)), safe="")
-        self.url = f"postgresql:///{postgres_server.NAME}?host={socket}&user={postgres_server.NAME}"
-        self.environment = product_environment(
-            folder, DATABASE_URL=self.url, HOOKS_ALLOW_NETWORKS="127.0.0.0/8"
-        )
-        done = manage("migrate", environment=self.environment)
-        assert done.returncode == 0, done.stderr
-
-    def stop(self) -> None:
-        postgres_server.stop(self.server)
-
-    def start(self) -> None:
-        self.server = postgres_server.start(self.path, thrown_away=True)
 
 
 @pytest.fixture
@@ -46,10 +22,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 @pytest.fixture
 def dispatcher(database: Database, tmp_path: Path) -> Iterator[Dispatch]:
-    """A dispatcher on that database. It may still be starting: tests wait for its first request."""
-    with ExitStack() as ended:
-        process = Dispatch(tmp_path, DATABASE_URL=database.url)
-        ended.push(process)
+    with dispatcher_on(database, tmp_path) as process:
         yield process
 
 

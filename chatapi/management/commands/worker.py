@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from chatapi.runtime.processes import end_with_parent
-from chatapi.runtime.start_checks import raise_on_wrong_secrets_key
+from chatapi.runtime.start_checks import raise_on_wrong_database
 from chatapi.runtime.worker import Worker
 
 
@@ -14,5 +14,5 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         end_with_parent()
-        raise_on_wrong_secrets_key()
+        raise_on_wrong_database()
         Worker().run()

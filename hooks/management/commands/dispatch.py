@@ -20,9 +20,8 @@ class Command(BaseCommand):
     requires_system_checks = ["settings"]
 
     def handle(self, *args: Any, **options: Any) -> None:
-        for fault in run_checks(
-            tags=[Tags.database], databases=["default"]
-        ):  # a key of SECRETS_KEY is missing
+        # a key of SECRETS_KEY is missing, or advisory locks have no effect
+        for fault in run_checks(tags=[Tags.database], databases=["default"]):
             raise CommandError(f"{fault.msg} {fault.hint or ''}".strip())
         stop_reader, stop_writer = os.pipe()
 
