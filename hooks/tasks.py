@@ -24,11 +24,11 @@ REDELIVER_PAUSE = 0.1  # s between two portions: up to 1 000 hooks/s per lane
 REDELIVER_WAIT = 0.5  # s if every lane is paused or has enough waiting hooks
 
 
-def dispatch() -> str:
-    """Run a dispatcher until it hands over or is stopped; returns immediately if all slots are taken."""
+def dispatch(seconds: float = worker_slots.LOOP_SECONDS) -> str:
+    """Run a dispatcher until it hands over, after `seconds`, or is stopped; returns at once if all slots are taken."""
     from hooks.dispatch.loop import run  # other tasks need not load pycurl
 
-    with worker_slots.hold_slot(Role.DISPATCH, range(settings.HOOKS_DISPATCHERS)) as worker_slot:
+    with worker_slots.hold_slot(Role.DISPATCH, range(settings.HOOKS_DISPATCHERS), seconds) as worker_slot:
         if worker_slot is None:
             return "all slots are taken"
         handed_over = run(

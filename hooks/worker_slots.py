@@ -18,8 +18,8 @@ import select
 import socket
 import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
+from typing import Any, LiteralString
 
 import psycopg
 from django.conf import settings
@@ -36,9 +36,9 @@ log = logging.getLogger(__name__)
 SLOT_LOCK = {Role.DISPATCH: 0x686B_0001, Role.OUTGOING: 0x686B_0002, Role.REDELIVERY: 0x686B_0003}
 EXTRA_SLOTS = 100  # `manage.py dispatch` uses the first free slot from this number on
 HEARTBEAT_SECONDS = 0.9  # the minimum between two heartbeats
-REPLACE_AFTER = timedelta(seconds=5)  # without a heartbeat, ensure_running() requests a replacement
+REPLACE_AFTER = 5.0  # s; without a heartbeat, ensure_running() requests a replacement
 LOOP_SECONDS = settings.TASK_TIMEOUT * 0.75
-REQUEST_EVERY = timedelta(seconds=4)  # the minimum between two requests for runs of the same role
+REQUEST_EVERY = 4.0  # s; the minimum between two requests for runs of the same role
 # With more tasks in the queue, no run is requested: the queue of a frozen cluster must not grow without limit.
 MAX_QUEUED_TASKS = 20
 
@@ -51,8 +51,18 @@ INDEX_LOOKUPS_ONLY = (
 )
 
 
+class NotPrimary(psycopg.OperationalError):
+    """The session is on a standby, whose advisory locks exclude no session of the primary."""
+
+    def __init__(self) -> None:
+        super().__init__("this database server is a standby: it accepts no writes")
+
+
 def connect() -> psycopg.Connection[Any]:
-    """Open a database session outside Django's, in autocommit."""
+    """Open a database session outside Django's, in autocommit.
+
+    settings.DATABASES forces target_session_attrs=read-write: libpq refuses a standby.
+    """
     params = connections["default"].get_connection_params()
     params.pop("cursor_factory", None)
     session = psycopg.connect(**params, autocommit=True)
@@ -63,14 +73,16 @@ def connect() -> psycopg.Connection[Any]:
 class WorkerSlot:
     """A slot held by one run, and the database session with its locks."""
 
-    def __init__(self, role: Role, slot: int, session: psycopg.Connection[Any]) -> None:
-        self.role, self.slot, self.session = role, slot, session
+    def __init__(
+        self, role: Role, slot: int, session: psycopg.Connection[Any], seconds: float = LOOP_SECONDS
+    ) -> None:
+        self.role, self.slot, self.session, self.seconds = role, slot, session, seconds
         self.id = secrets.randbits(62)
         self.started = self.last_heartbeat = time.monotonic()
 
     @property
     def is_handover_due(self) -> bool:
-        return time.monotonic() - self.started > LOOP_SECONDS
+        return time.monotonic() - self.started > self.seconds
 
     def acquire(self) -> None:
         """Acquire the run's own lock and register the run; the session already holds the slot's lock."""
@@ -93,13 +105,12 @@ class WorkerSlot:
     def reacquire(self) -> bool:
         """Reconnect and acquire both locks again; returns False if another run has the slot.
 
-        Raises psycopg.OperationalError if the database does not respond.
+        Raises psycopg.OperationalError if the database does not respond, or is a standby.
         """
         with contextlib.suppress(psycopg.Error):
             self.session.close()
         self.session = connect()
-        row = self.session.execute("SELECT pg_try_advisory_lock(%s)", [self.id]).fetchone()
-        return bool(row and row[0]) and try_slot(self.session, self.role, self.slot)
+        return try_lock(self.session, "%s", [self.id]) and try_slot(self.session, self.role, self.slot)
 
     def release_slot(self) -> None:
         """Release the slot, so that a successor can start. This run still finishes its requests in flight."""
@@ -118,21 +129,40 @@ class WorkerSlot:
 
 
 def try_slot(session: psycopg.Connection[Any], role: Role, slot: int) -> bool:
-    """Acquire the slot's lock if it is free; returns whether it was."""
-    row = session.execute("SELECT pg_try_advisory_lock(%s, %s)", [SLOT_LOCK[role], slot]).fetchone()
-    return bool(row and row[0])
+    """Acquire the slot's lock if it is free; returns whether it was. Raises NotPrimary on a standby."""
+    return try_lock(session, "%s, %s", [SLOT_LOCK[role], slot])
+
+
+def try_lock(session: psycopg.Connection[Any], key: LiteralString, values: list[int]) -> bool:
+    """Acquire an advisory lock if it is free; returns whether it was.
+
+    On a standby pg_try_advisory_lock() succeeds too, beside the same lock on the primary.
+
+    Raises:
+        NotPrimary: the session is on a standby.
+    """
+    row = session.execute(
+        f"SELECT CASE WHEN pg_is_in_recovery() THEN NULL ELSE pg_try_advisory_lock({key}) END", values
+    ).fetchone()
+    if row is None or row[0] is None:
+        raise NotPrimary
+    return bool(row[0])
 
 
 @contextlib.contextmanager
-def hold_slot(role: Role, slots: range) -> Iterator[WorkerSlot | None]:
-    """Hold the first free slot during the block; None if all are taken."""
+def hold_slot(role: Role, slots: range, seconds: float = LOOP_SECONDS) -> Iterator[WorkerSlot | None]:
+    """Hold the first free slot during the block; None if all are taken. A hand-over is due after `seconds`."""
     session = connect()
-    free = next((slot for slot in slots if try_slot(session, role, slot)), None)
+    try:
+        free = next((slot for slot in slots if try_slot(session, role, slot)), None)
+    except psycopg.Error:
+        session.close()
+        raise
     if free is None:
         session.close()
         yield None
         return
-    worker_slot = WorkerSlot(role, free, session)
+    worker_slot = WorkerSlot(role, free, session, seconds)
     worker_slot.acquire()
     log.info("%s %s started, pid %s", role.label, free, os.getpid())
     try:
@@ -182,25 +212,53 @@ def is_any_slot_held(role: Role) -> bool:
         return bool(cursor.fetchone()[0])
 
 
-_requested_at: dict[Role, datetime] = {}
+def count_held_slots(session: psycopg.Connection[Any], role: Role, slots: int) -> int:
+    """Returns how many of a role's first `slots` slots are held by a process on any machine."""
+    row = session.execute(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND granted"
+        " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        " AND classid = %s AND objid < %s",
+        [SLOT_LOCK[role], slots],
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
+# A run is alive if it holds its own lock, which PostgreSQL releases as soon as the process dies, and if its heartbeat
+# is recent: a process that hangs keeps its lock. Both by the clock of the database. After a restart of PostgreSQL no
+# run holds a lock yet: the runs have some seconds to reconnect, or each of them would be replaced while it is at work.
+LIVE_RUNS = """
+SELECT count(*) FROM hooks_runner
+WHERE role = %(role)s AND slot < %(slots)s AND finished_at IS NULL AND (
+    pg_postmaster_start_time() > clock_timestamp() - make_interval(secs => %(patience)s)
+        AND heartbeat_at > clock_timestamp() - interval '1 minute'
+    OR heartbeat_at > clock_timestamp() - make_interval(secs => %(patience)s) AND id IN (
+        SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks
+        WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    )
+)
+"""
+_requested_at: dict[Role, float] = {}  # by time.monotonic(): the machine's clock may be set back
 
 
 def ensure_running(role: Role, slots: int, task: str) -> bool:
     """Queue a django-q2 task for each missing run of a role; returns whether all `slots` have a live run.
 
-    One query if none is missing. The worker calls it every 2 s, a schedule once a minute. A duplicate request does no
-    harm: a run that finds no free slot returns.
+    One query if none is missing. The worker calls it every second, a schedule once a minute. A duplicate request does
+    no harm: a run that finds no free slot returns.
     """
-    now = timezone.now()
-    live = Runner.objects.unfinished(role).filter(slot__lt=EXTRA_SLOTS, heartbeat_at__gt=now - REPLACE_AFTER)
-    missing = slots - live.count()
+    with connections["default"].cursor() as cursor:
+        cursor.execute(LIVE_RUNS, {"role": role, "slots": EXTRA_SLOTS, "patience": REPLACE_AFTER})
+        missing = slots - cursor.fetchone()[0]
     if missing <= 0:
         return True
+    now = time.monotonic()
     if role in _requested_at and now - _requested_at[role] < REQUEST_EVERY:
         return False
     _requested_at[role] = now
-    Runner.objects.filter(heartbeat_at__lt=now - timedelta(days=1)).delete()
-    if OrmQ.objects.filter(lock__lt=now).count() < MAX_QUEUED_TASKS:
+    clock = timezone.now()
+    Runner.objects.filter(heartbeat_at__lt=clock - timedelta(days=1)).delete()
+    if OrmQ.objects.filter(lock__lt=clock).count() < MAX_QUEUED_TASKS:
         for _ in range(missing):
-            async_task(task, task_name=f"{role.value} {now:%H%M%S%f}")
+            async_task(task, task_name=f"{role.value} {clock:%H%M%S%f}")
     return False

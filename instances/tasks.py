@@ -37,13 +37,14 @@ WORK_INTERVAL = 1.0  # s; a NOTIFY wakes the loop sooner
 RECONNECT_PAUSE = 1.0  # s between attempts to reach the database
 
 
-def send_outgoing() -> str:
-    """Send messages when they are due, until the hand-over or a stop."""
-    with worker_slots.hold_slot(Role.OUTGOING, range(1)) as worker_slot:
+def send_outgoing(seconds: float = worker_slots.LOOP_SECONDS) -> str:
+    """Send messages when they are due, until the hand-over, after `seconds`, or a stop."""
+    with worker_slots.hold_slot(Role.OUTGOING, range(1), seconds) as worker_slot:
         if worker_slot is None:
             return "the slot is taken"
         stop = worker_slots.stop_fd()
         work = ChannelWork()
+        outgoing.release_claims()
         listening = False
         while not worker_slots.is_stop_requested(stop):
             try:

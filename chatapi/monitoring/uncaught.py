@@ -7,7 +7,12 @@ from types import TracebackType
 
 log = logging.getLogger("uncaught")
 
-SERVICES = ("up", "worker", "dispatch")  # of manage.py; a command in a terminal prints Python's own traceback
+SERVICES = (
+    "up",
+    "worker",
+    "standby",
+    "dispatch",
+)  # of manage.py; a command in a terminal prints Python's own traceback
 MODULES = "chatapi.runtime."  # python -m chatapi.runtime.…
 
 

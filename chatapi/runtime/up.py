@@ -1,8 +1,8 @@
 """`manage.py up`: the whole product in one process tree, from an empty folder to `Ready`, until Ctrl-C or SIGTERM.
 
-Order of start: port free? → database → migrations, static files, demo account → web and worker. Order of stop: web and
-worker together, then the database. All children have sessions of their own, so Ctrl-C reaches this process only. All
-children die with it, so after kill -9 of any process the next start works.
+Order of start: port free? → database → migrations, static files, demo account → web, worker and standby. Order of stop:
+web, worker and standby together, then the database. All children have sessions of their own, so Ctrl-C reaches this
+process only. All children die with it, so after kill -9 of any process the next start works.
 """
 
 import json
@@ -28,7 +28,7 @@ from chatapi.runtime.processes import Part, start
 from chatapi.runtime.start_checks import (
     check_port,
     lock_data_dir,
-    raise_on_wrong_secrets_key,
+    raise_on_wrong_database,
     raise_on_wrong_settings,
 )
 from chatapi.runtime.unprivileged import leave_root
@@ -87,8 +87,11 @@ class Product:
         self.prepare()
         web = Part("The web server", lambda: start([sys.executable, "-m", "chatapi.runtime.web"]))
         worker = Part("The worker", lambda: start([sys.executable, sys.argv[0], "worker"]))
-        held.callback(stop_together, web, worker)
-        for part in (web, worker):
+        started = [web, worker]
+        if settings.STANDBY:
+            started.append(Part("The standby", lambda: start([sys.executable, sys.argv[0], "standby"])))
+        held.callback(stop_together, *started)
+        for part in started:
             part.start()
             parts.append(part)
         self.supervise(parts)
@@ -113,7 +116,7 @@ class Product:
         try:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
-                raise_on_wrong_secrets_key()
+                raise_on_wrong_database()
                 call_command("migrate", interactive=False, verbosity=0)
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])
             if not settings.INSTANCES_EXPIRE and (lifted := end_expiry()):

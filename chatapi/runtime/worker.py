@@ -24,8 +24,9 @@ from chatapi.runtime.schedules import write_schedules
 log = structlog.get_logger("worker")
 
 PROCESS_CHECK_SECONDS = 0.2  # between checks of the processes
-HEALTH_CHECK_SECONDS = 2.0  # between runs of the health checks
-# After a process died they run this often, for this long: a lost task is noticed once its heartbeat is 5 s old.
+KNOWN_SECONDS = 0.5  # between looks at the processes of the cluster's session, which take 3 ms
+HEALTH_CHECK_SECONDS = 1.0  # between runs of the health checks
+# After a process died they run this often, for this long: a task that was requested may have died with it.
 FAST_CHECK_SECONDS, FAST_CHECKS_FOR_SECONDS = 0.5, 15.0
 UNHEALTHY_SECONDS = 30.0  # unhealthy for this long: the cluster is restarted
 GUARD_SECONDS = 1.2  # django-q2's guard replaces a dead process each second (guard_cycle)
@@ -74,7 +75,7 @@ class Worker:
             self.check_now.set()
             return
         now = time.monotonic()
-        if now - self.known_at >= 1 and self.cluster.process:
+        if now - self.known_at >= KNOWN_SECONDS and self.cluster.process:
             pids = set(session_pids(self.cluster.process.pid))
             if died := self.known_pids - pids:
                 log.warning("A process of the cluster died.", pids=sorted(died))
@@ -105,6 +106,7 @@ class Worker:
         if self.probe_requested.is_set():
             self.probe_requested.clear()
             self.fast_checks_until = time.monotonic() + FAST_CHECKS_FOR_SECONDS
+            health.check()  # requests what is missing at once: an idle process of the pool may take it
             self.stopping.wait(GUARD_SECONDS)
             health.check()
             if not probe(self.stopping):

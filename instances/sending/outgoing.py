@@ -1,9 +1,9 @@
 """Sends the outgoing queues through the channels, in queue order, each instance at its own pace.
 
 A sender claims a queue by one UPDATE that moves `next_send_at` past the channel's deadline. So only one of several
-senders gets it, nothing is locked while the channel works, and the queue of a sender that died is due again after the
-deadline. The UPDATE waits for a locked row and does not skip it: with 500 sendMessage calls per second on one instance
-the row is nearly always locked, and its queue would never be sent.
+senders gets it, nothing is locked while the channel works, and the queue of a sender that died is due again when the
+next one starts (release_claims), or after the deadline. The UPDATE waits for a locked row and does not skip it: with
+500 sendMessage calls per second on one instance the row is nearly always locked, and its queue would never be sent.
 """
 
 import logging
@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, connection
 from django.db.models import Min, QuerySet
 from django.utils import timezone
 
@@ -138,6 +138,23 @@ def claim_queue(pk: int, now: datetime) -> Instance | None:
         f" RETURNING {fast_lookup.COLUMNS}",
         [now + timedelta(seconds=DEADLINE), pk, now, *connected_params(now)],
     )
+
+
+def release_claims() -> int:
+    """Make the queues due now that a sender had claimed when it died; returns how many. One statement.
+
+    A message that is still in its queue and was passed to the messenger within the last DEADLINE seconds was not
+    recorded: it may have been sent, and is sent again, now and not after the deadline. Call it with the sender's slot
+    held: no other sender runs then, except for one that lost the slot with its database connection.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {OutgoingQueue._meta.db_table} SET next_send_at = LEAST(next_send_at, clock_timestamp())"
+            f" WHERE instance_id IN (SELECT instance_id FROM {OutgoingMessage._meta.db_table}"
+            "  WHERE last_try_at > clock_timestamp() - make_interval(secs => %s))",
+            [DEADLINE],
+        )
+        return cursor.rowcount
 
 
 def take_messages(instance: Instance, limit: int) -> list[OutgoingMessage]:

@@ -40,10 +40,11 @@ from instances.models import Instance
 delete_instance(Instance.objects.get(pk={pk}), acting_user=None)
 """
 DELIVERED = "SELECT count(*) FROM hooks_hook WHERE endpoint_id = %s AND state = 'delivered'"
-DISPATCHERS = """
+RUNS = """
 import json
 from hooks.models import Runner
-print(json.dumps(list(Runner.objects.filter(role="dispatch", finished_at=None).values_list("pid", flat=True))))
+runs = Runner.objects.filter(role="{role}", finished_at=None).order_by("-heartbeat_at")
+print(json.dumps(list(runs.values_list("pid", flat=True))))
 """
 
 

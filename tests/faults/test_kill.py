@@ -1,6 +1,5 @@
 """kill -9 of the real product's processes: nothing is lost, and no manual step is needed."""
 
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -10,14 +9,8 @@ from urllib.request import urlopen
 import psutil
 import pytest
 
-from tests.faults.product_instance import (
-    DISPATCHERS,
-    ProductInstance,
-    create_product_instance,
-    kill,
-    shell,
-    worker_processes,
-)
+from tests.faults.product_instance import ProductInstance, create_product_instance, kill, worker_processes
+from tests.faults.victims import VICTIMS
 from tests.hooks.dispatch.dispatching import wait_until
 from tests.product import Product
 from tests.receiver import Answer, Received, Receiver
@@ -104,38 +97,6 @@ def test_all_processes_are_killed_and_the_next_start_delivers_the_rest(
     assert len(ids(receiver)) == HOOKS
 
 
-def dispatcher(product: Product) -> psutil.Process:
-    """Returns the process of the pool that runs the dispatcher."""
-    pids = json.loads(shell(product.environment, DISPATCHERS))
-    return next(process for process in worker_processes(product) if process.pid in pids)
-
-
-def idle_worker(product: Product) -> psutil.Process:
-    """Returns a process of the pool that waits for a task: it has no database session and no child."""
-    pids = json.loads(shell(product.environment, DISPATCHERS))
-    pool = [process for process in worker_processes(product) if not process.children()]
-    return next(process for process in reversed(pool) if process.pid not in pids)
-
-
-def sentinel(product: Product) -> psutil.Process:
-    """Returns the only child of the cluster's main process."""
-    [found] = cluster(product).children()
-    return found
-
-
-def cluster(product: Product) -> psutil.Process:
-    return product.part("-m", "chatapi.runtime.cluster")
-
-
-def web(product: Product) -> psutil.Process:
-    return product.part("-m", "chatapi.runtime.web")
-
-
-def database(product: Product) -> psutil.Process:
-    """Returns PostgreSQL's main process."""
-    return next(process for process in product.processes() if "-D" in process.cmdline())
-
-
 def is_ready(product: Product) -> bool:
     try:
         with urlopen(f"{product.url}/readyz", timeout=10):
@@ -144,11 +105,7 @@ def is_ready(product: Product) -> bool:
         return False
 
 
-@pytest.mark.parametrize(
-    "victim",
-    [dispatcher, idle_worker, sentinel, cluster, web, database],
-    ids=lambda victim: victim.__name__,
-)
+@pytest.mark.parametrize("victim", VICTIMS.values(), ids=VICTIMS)
 def test_one_process_is_killed_and_all_hooks_are_delivered(
     product: Product, alice: ProductInstance, receiver: Receiver, victim: Callable[[Product], psutil.Process]
 ) -> None:

@@ -187,3 +187,19 @@ def test_quoting_an_unknown_message_uses_no_queue_number(instance: Instance) -> 
     with pytest.raises(UnknownMessage):
         send_message(instance, chat_id="17680561234", body="that", quoted_id="false_1@c.us_AB")
     assert (queue(), OutgoingMessage.objects.count(), Hook.objects.count()) == ((0, 0), 0, 0)
+
+
+def test_the_queues_of_a_sender_that_died_are_due_when_the_next_one_starts(instance: Instance) -> None:
+    """Other queues are not: their sendDelay counts."""
+    paced = InstanceFactory()
+    change_settings(paced, changes={"sendDelay": 60})
+    send(paced, "first", "second")
+    assert outgoing.send_due() == 1
+    send(instance, "one")
+    claimed = outgoing.claim_queue(instance.pk, timezone.now())
+    assert claimed
+    assert outgoing.take_messages(claimed, 1)  # the sender dies here
+    assert outgoing.send_due() == 0
+    assert outgoing.release_claims() == 1
+    assert outgoing.send_due() == 1
+    assert sent_texts() == ["first", "one"]

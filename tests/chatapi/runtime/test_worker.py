@@ -13,7 +13,7 @@ pytestmark = pytest.mark.timeout(2 * READY_SECONDS)
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    with Product(tmp_path_factory.mktemp("worker")) as product:
+    with Product(tmp_path_factory.mktemp("worker"), STANDBY="false") as product:  # the worker alone
         yield product
 
 

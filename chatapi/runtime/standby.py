@@ -1,0 +1,114 @@
+"""`manage.py standby`: takes over from a dispatcher or a sender that died, until the worker has started another one.
+
+After kill -9 of a process of django-q2, or of `manage.py worker`, a new one has to load the program first: 2 to 6 s
+(measured). This process has loaded it and is no child of theirs, so it continues their work in half a second. It asks
+PostgreSQL, which knows at once that a process has died, because its advisory lock is free. After TAKEOVER_SECONDS it
+requests a django-q2 task as its successor, like any other run, and waits again.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
+from typing import Any
+
+import psycopg
+import structlog
+from django.conf import settings
+from django.db import connections
+
+from chatapi.runtime.cluster import STOP_FD
+from hooks import worker_slots
+from hooks.models import Role
+
+log = structlog.get_logger("standby")
+
+POLL_SECONDS = 0.25  # between two looks at the locks; a look takes 0.2 ms
+TAKEOVER_SECONDS = 60.0  # then the worker's cluster has settled
+# At the start, after a hand-over and after a break of the database connection, the worker's own process has this long
+# to acquire the slot.
+PATIENCE_SECONDS = 10.0
+STOP_SECONDS = 11.0  # of the 12 that `up` allows
+
+
+class Watch:
+    """One role: whether all of its slots are held, and the thread that holds one since a takeover."""
+
+    def __init__(self, role: Role, slots: int, task: Callable[[float], object]) -> None:
+        self.role, self.slots, self.task = role, slots, task
+        self.thread: threading.Thread | None = None
+        self.be_patient()
+
+    def be_patient(self) -> None:
+        """Leave a free slot to the worker for PATIENCE_SECONDS."""
+        self.patient_until = time.monotonic() + PATIENCE_SECONDS
+
+    def check(self, session: psycopg.Connection[Any]) -> None:
+        """Take over if a slot is free. One query."""
+        if self.thread is not None:
+            if self.thread.is_alive():
+                return
+            self.thread = None
+            self.be_patient()
+        if worker_slots.count_held_slots(session, self.role, self.slots) >= self.slots:
+            self.patient_until = 0.0
+        elif time.monotonic() >= self.patient_until:
+            log.warning("A slot is free: the standby process takes over.", role=self.role.value)
+            self.thread = threading.Thread(target=self.work, name=f"standby {self.role.value}", daemon=True)
+            self.thread.start()
+
+    def work(self) -> None:
+        try:
+            self.task(TAKEOVER_SECONDS)
+        except Exception:
+            log.exception("The takeover ended with an error", role=self.role.value)
+        finally:
+            connections.close_all()
+
+
+class Standby:
+    """The process: a thread that looks at the locks, and one for each role that was taken over."""
+
+    def __init__(self) -> None:
+        # Imported here: all other commands need not load pycurl.
+        from hooks.dispatch import loop  # noqa: F401 - loaded before it is needed
+        from hooks.tasks import dispatch
+        from instances.tasks import send_outgoing
+
+        self.watches = [
+            Watch(Role.DISPATCH, settings.HOOKS_DISPATCHERS, dispatch),
+            Watch(Role.OUTGOING, 1, send_outgoing),
+        ]
+        self.stop_reader, self.stop_writer = os.pipe()
+        os.environ[STOP_FD] = str(self.stop_reader)  # the tasks read it
+
+    def run(self) -> None:
+        def stop(signum: int, frame: FrameType | None) -> None:
+            os.write(self.stop_writer, b"stop")  # never read: the pipe stays readable
+
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, stop)
+        session: psycopg.Connection[Any] | None = None
+        while not worker_slots.is_stop_requested(self.stop_reader, POLL_SECONDS):
+            try:
+                session = session or worker_slots.connect()
+                for watch in self.watches:
+                    watch.check(session)
+            except psycopg.Error:  # the database restarts: a run that had a slot should acquire it again
+                if session is not None:
+                    with suppress(psycopg.Error):
+                        session.close()
+                session = None
+                for watch in self.watches:
+                    watch.be_patient()
+        if session is not None:
+            session.close()
+        until = time.monotonic() + STOP_SECONDS
+        for watch in self.watches:
+            if watch.thread is not None:
+                watch.thread.join(max(0.0, until - time.monotonic()))

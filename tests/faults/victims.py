@@ -1,0 +1,66 @@
+"""The processes of a running product that a fault can kill, by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import psutil
+
+from tests.faults.product_instance import RUNS, shell, worker_processes
+from tests.hooks.dispatch.dispatching import wait_until
+from tests.product import Product
+
+
+def run_of(product: Product, role: str) -> psutil.Process:
+    """Returns the process that runs an endless task of this role."""
+
+    def find() -> psutil.Process | None:
+        pids = json.loads(shell(product.environment, RUNS.format(role=role)))
+        return next((process for process in product.processes() if process.pid in pids), None)
+
+    return wait_until(find, f"a process has the role {role}", 60)
+
+
+def dispatcher(product: Product) -> psutil.Process:
+    return run_of(product, "dispatch")
+
+
+def sender(product: Product) -> psutil.Process:
+    return run_of(product, "outgoing")
+
+
+def idle_worker(product: Product) -> psutil.Process:
+    """Returns a process of the pool that waits for a task: it has no database session and no child."""
+    pids = json.loads(shell(product.environment, RUNS.format(role="dispatch")))
+    pool = [process for process in worker_processes(product) if not process.children()]
+    return next(process for process in reversed(pool) if process.pid not in pids)
+
+
+def sentinel(product: Product) -> psutil.Process:
+    """Returns the only child of the cluster's main process."""
+    [found] = cluster(product).children()
+    return found
+
+
+def cluster(product: Product) -> psutil.Process:
+    return product.part("-m", "chatapi.runtime.cluster")
+
+
+def worker(product: Product) -> psutil.Process:
+    return product.part("manage.py", "worker")
+
+
+def web(product: Product) -> psutil.Process:
+    return product.part("-m", "chatapi.runtime.web")
+
+
+def database(product: Product) -> psutil.Process:
+    """Returns PostgreSQL's main process."""
+    return next(process for process in product.processes() if "-D" in process.cmdline())
+
+
+VICTIMS: dict[str, Callable[[Product], psutil.Process]] = {
+    victim.__name__: victim
+    for victim in (dispatcher, sender, idle_worker, sentinel, cluster, worker, web, database)
+}
