@@ -17,7 +17,7 @@ BATCH = 2000  # hooks per transaction at most: 200 ms
 def emit_evenly(
     keys: Sequence[int], count: int, make: Callable[[int, int], Event], *, rate: float | None = None
 ) -> float:
-    """Create `count` hooks, for the instances with these keys in turn; returns the duration in seconds.
+    """Create `count` events, for the instances with these keys in turn; returns the duration in seconds.
 
     `make(key, number)` returns the event; `number` continues the count of hooks that the instance has emitted.
     `rate` is in hooks per second: each transaction creates those due by then. None: as fast as possible.

@@ -102,11 +102,11 @@ class Waiting(NamedTuple):
 # Lanes with queued hooks are found by a loose index scan (one probe per lane), then counted by the index.
 WAITING = f"""
 WITH RECURSIVE {lanes_cte(State.QUEUED)}, open_lane AS (
-    SELECT e.instance_id AS endpoint_id, e.parallel FROM lane JOIN hooks_endpoint e ON e.instance_id = lane.endpoint_id
+    SELECT e.id AS endpoint_id, e.parallel FROM lane JOIN hooks_endpoint e ON e.id = lane.endpoint_id
     WHERE {destination.can_send_sql()}
 ), retry AS (
     SELECT e.parallel, h.next_attempt_at AS since
-    FROM hooks_hook h JOIN hooks_endpoint e ON e.instance_id = h.endpoint_id
+    FROM hooks_hook h JOIN hooks_endpoint e ON e.id = h.endpoint_id
     WHERE h.state = 'retrying' AND h.next_attempt_at <= clock_timestamp() AND {destination.can_send_sql()}
     ORDER BY h.next_attempt_at LIMIT %(limit)s
 )

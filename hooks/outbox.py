@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
@@ -9,6 +10,7 @@ from typing import NamedTuple
 from django.db import connection, transaction
 from django.utils import timezone
 
+from hooks.filters import matches
 from hooks.models import Endpoint, Hook, Kind, SkipReason, State
 from hooks.sql import bulk_insert
 from hooks.urls import destination
@@ -17,6 +19,10 @@ from hooks.wakeups import notify_after_commit
 CHANNEL = "hooks"  # the PostgreSQL channel on which dispatchers listen; the payload is the lane
 
 AT = "%(at)s::timestamptz"
+# Whether the endpoint's row alone says what to create: it is its instance's only one, and every event matches.
+IS_SIMPLE = """e.others = '{}' AND e.families = '{}' AND e.direction = '' AND e.message_types = '{}'
+    AND e.chat_ids = '{}' AND e.chat_kinds = ''"""
+# Only the columns that emit_all() reads: it runs for every event.
 COUNT_EMITTED = f"""
 UPDATE hooks_tally t SET
     emitted = t.emitted + %(number)s
@@ -25,19 +31,33 @@ UPDATE hooks_tally t SET
         WHEN {AT} IS NULL THEN 0
         WHEN {destination.endpoint_url_sql(now=AT)} = '' THEN %(number)s
         ELSE %(skipped)s END
-FROM hooks_endpoint e WHERE t.endpoint_id = %(instance)s AND e.instance_id = t.endpoint_id
-RETURNING e.*
+FROM hooks_endpoint e WHERE t.endpoint_id = %(endpoint)s AND e.id = t.endpoint_id
+RETURNING e.id, e.url, e.borrowed_url, e.borrowed_until, e.borrowed_forwards, e.guaranteed, {IS_SIMPLE} AS is_simple
+"""
+# Rows are locked in the order of their ids, as by all who lock several.
+CORRECT_COUNTS = """
+WITH locked AS (
+    SELECT t.endpoint_id, u.emitted, u.skipped
+    FROM hooks_tally t
+    JOIN unnest(%s::bigint[], %s::int[], %s::int[]) AS u (id, emitted, skipped) ON t.endpoint_id = u.id
+    ORDER BY t.endpoint_id FOR NO KEY UPDATE OF t
+)
+UPDATE hooks_tally t SET emitted = t.emitted + locked.emitted, skipped = t.skipped + locked.skipped
+FROM locked WHERE t.endpoint_id = locked.endpoint_id
 """
 
 
 class Event(NamedTuple):
-    """A hook to create: its exact bytes (UTF-8), its message and chat, and the reason to skip it, if any."""
+    """A hook to create: its exact bytes (UTF-8), its message and chat, the reason to skip it, and what filters read."""
 
     kind: Kind
     body: bytes
     message: str = ""
     chat: str = ""
     skip: SkipReason | None = None
+    direction: str = ""  # of Direction
+    message_type: str = ""
+    chat_kind: str = ""  # of ChatKind
 
 
 def emit(
@@ -49,19 +69,23 @@ def emit(
     chat: str = "",
     skip: SkipReason | None = None,
 ) -> Hook:
-    """Create the hook of one event; returns it. See emit_all()."""
+    """Create the hooks of one event that no filter excludes; returns the first. See emit_all()."""
     return emit_all(instance_id, [Event(kind, body, message, chat, skip)])[0]
 
 
 def emit_all(instance_id: int, events: Sequence[Event]) -> list[Hook]:
-    """Create the hooks of these events, in order; returns one per event.
+    """Create the hooks of these events, in order; returns them.
 
-    A hook is created as skipped, with the reason, if `skip` is set or the instance has no URL; the log shows it. First
-    attempts are sent in this order: the row lock on the tally is held until commit, so ids are in commit order. The
-    commit wakes the dispatchers. Two queries for any number of events.
+    An event has one hook for each endpoint of the instance whose filters it matches (hooks/filters.py). If `skip` is
+    set, or the first endpoint has no URL, the hook of the first endpoint is created as skipped, with the reason, so
+    that the log shows it; other endpoints get no hook for an event with `skip`.
 
-    While a verification overrides the URL and the endpoint's own URL also gets hooks, an event has two hooks, each with
-    its URL: one for the bin, which is returned, and one for the own URL. Both have all guarantees of a hook.
+    First attempts are sent in this order: the row lock on the tally is held until commit, so ids are in commit order.
+    The commit wakes the dispatchers. Two queries for any number of events; two more if the instance has several
+    endpoints, or its endpoint has filters.
+
+    While a verification overrides the URL of the first endpoint and its own URL also gets hooks, an event has two hooks
+    there, each with its URL: one for the bin and one for the own URL. Both have all guarantees of a hook.
 
     Raises:
         TransactionManagementError: called outside a transaction.
@@ -73,9 +97,22 @@ def emit_all(instance_id: int, events: Sequence[Event]) -> list[Hook]:
     for event in events:
         event.body.decode()
     now = timezone.now()
-    endpoint = count_emitted(
-        instance_id, len(events), skipped=sum(event.skip is not None for event in events), at=now
-    )
+    skipped = sum(event.skip is not None for event in events)
+    endpoint, is_simple = count_emitted(instance_id, len(events), skipped=skipped, at=now)
+    hooks = new_hooks(endpoint, events, now)
+    if not is_simple:
+        counted = hooks
+        # The lock on the first endpoint's tally is held: no other event of the instance is between these statements.
+        hooks = hooks_of_each(instance_id, events, now)
+        correct_counts(counted, hooks)
+    bulk_insert.insert(hooks)
+    for lane in {hook.endpoint_id: None for hook in hooks if hook.state == State.QUEUED}:
+        wake(lane)
+    return hooks
+
+
+def new_hooks(endpoint: Endpoint, events: Sequence[Event], now: datetime) -> list[Hook]:
+    """Returns the hooks of these events for one endpoint, not stored yet. Second hooks, for the own URL, come last."""
     without_url = None if endpoint.effective_url(now) else SkipReason.NO_ADDRESS
     own = endpoint.own_url_as_well(now)
     hooks, forwarded = [], []
@@ -100,15 +137,48 @@ def emit_all(instance_id: int, events: Sequence[Event]) -> list[Hook]:
         ]
         hooks.append(created[0])
         forwarded += created[1:]
-    bulk_insert.insert([*hooks, *forwarded])
-    if any(hook.state == State.QUEUED for hook in hooks):
-        wake(instance_id)
+    return [*hooks, *forwarded]
+
+
+def hooks_of_each(instance_id: int, events: Sequence[Event], now: datetime) -> list[Hook]:
+    """Returns the hooks of these events for each endpoint that they match, not stored yet. One query."""
+    hooks = []
+    for endpoint in Endpoint.objects.present().filter(instance=instance_id):
+        matching = [
+            event
+            for event in events
+            if (endpoint.is_first or event.skip is None) and matches(endpoint, event)
+        ]
+        hooks += new_hooks(endpoint, matching, now)
     return hooks
 
 
+def correct_counts(counted: Sequence[Hook], created: Sequence[Hook]) -> None:
+    """Change the tallies from the hooks that count_emitted() has counted to those that are created. One query."""
+    emitted: Counter[int] = Counter()
+    skipped: Counter[int] = Counter()
+    for hooks, sign in ((created, 1), (counted, -1)):
+        for hook in hooks:
+            emitted[hook.endpoint_id] += sign
+            skipped[hook.endpoint_id] += sign if hook.state == State.SKIPPED else 0
+    lanes = [lane for lane in emitted if emitted[lane] or skipped[lane]]
+    if lanes:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                CORRECT_COUNTS, [lanes, [emitted[lane] for lane in lanes], [skipped[lane] for lane in lanes]]
+            )
+
+
+class Counted(NamedTuple):
+    """The endpoint for which hooks were counted, and whether its row alone says what to create (IS_SIMPLE)."""
+
+    endpoint: Endpoint  # other columns than those of COUNT_EMITTED are read when they are used
+    is_simple: bool
+
+
 def count_emitted(
-    instance_id: int, number: int = 1, *, skipped: int = 0, at: datetime | None = None
-) -> Endpoint:
+    endpoint_id: int, number: int = 1, *, skipped: int = 0, at: datetime | None = None
+) -> Counted:
     """Count `number` hooks before they are created, and lock the order of the lane until the transaction ends.
 
     `skipped` of them have a reason to be skipped. With `at`, all count as skipped if the endpoint has no URL at that
@@ -120,11 +190,11 @@ def count_emitted(
             "A hook must be created in the transaction of its event."
         )
     rows = Endpoint.objects.raw(
-        COUNT_EMITTED, {"number": number, "skipped": skipped, "at": at, "instance": instance_id}
+        COUNT_EMITTED, {"number": number, "skipped": skipped, "at": at, "endpoint": endpoint_id}
     )
     for endpoint in rows:
-        return endpoint
-    raise Endpoint.DoesNotExist(f"The instance with key {instance_id} was deleted.")
+        return Counted(endpoint, endpoint.is_simple)  # type: ignore[attr-defined]
+    raise Endpoint.DoesNotExist(f"The instance or endpoint with key {endpoint_id} was deleted.")
 
 
 def wake(instance_id: int) -> None:

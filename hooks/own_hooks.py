@@ -16,7 +16,7 @@ LOOP_DETECTED = "Loop detected: this call is a hook of"
 
 
 def lane_of_hook(webhook_id: str) -> int | None:
-    """Returns the key of the instance whose hook has this `webhook-id`; None if no hook of this site has it."""
+    """Returns the key of the endpoint whose hook has this `webhook-id`; None if no hook of this site has it."""
     try:
         public_id = UUID(hex=webhook_id.strip().removeprefix("hook_"))
     except ValueError:
@@ -26,4 +26,4 @@ def lane_of_hook(webhook_id: str) -> int | None:
 
 def is_hook_of_message(instance_id: int, message_id: str) -> bool:
     """Returns whether the instance has a hook about this message."""
-    return Hook.objects.filter(endpoint_id=instance_id, message=message_id).exists()
+    return Hook.objects.filter(endpoint__instance=instance_id, message=message_id).exists()

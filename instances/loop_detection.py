@@ -30,7 +30,7 @@ def find_loop(request: HttpRequest) -> str:
     lane = own_hooks.lane_of_hook(webhook_id)
     if lane is None:
         return ""
-    return loop_error(Instance.objects.filter(pk=lane).values_list("number", flat=True).first())
+    return loop_error(Instance.objects.filter(endpoints=lane).values_list("number", flat=True).first())
 
 
 def find_loop_in_body(body: Mapping[str, Any]) -> str:

@@ -132,12 +132,12 @@ def instance_tables() -> list[Table]:
         ),
         table("sandbox_receipts", SandboxReceipt, "instance", "message_id", "chat_id", "ack", "due_at"),
         Table(
-            "hooks", Hook, lambda instance: Hook.objects.filter(endpoint_id=instance.pk),
+            "hooks", Hook, Hook.objects.of_instance,
             ("public_id", "kind", "message", "chat", "state", "skip_reason", "simulated", "body", "to_url",
              "attempts_made", "last_outcome", "last_status", "last_host", "created_at", "finished_at"),
         ),
         Table(
-            "attempts", Attempt, lambda instance: Attempt.objects.filter(hook__endpoint_id=instance.pk),
+            "attempts", Attempt, lambda instance: Attempt.objects.filter(hook__endpoint__instance=instance),
             ("hook__public_id", "number", "started_at", "url", "address", "request_headers", "status",
              "response_headers", "response_body", "outcome", "error", "total_ms"),
         ),

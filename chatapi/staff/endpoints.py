@@ -50,7 +50,7 @@ class EndpointAdmin(StaffAdmin):
 
     def search_condition(self, text: str) -> Q | None:
         condition = instances_matching(text)
-        return None if condition is None else Q(pk__in=fetch_keys(Instance.objects.filter(condition)))
+        return None if condition is None else Q(instance__in=fetch_keys(Instance.objects.filter(condition)))
 
     @admin.display(description="webhook URL", empty_value="none")
     def webhook_url(self, endpoint: Endpoint) -> str | None:
@@ -73,4 +73,4 @@ class EndpointAdmin(StaffAdmin):
 
     @admin.display(description="instance")
     def of_instance(self, endpoint: Endpoint) -> str:
-        return row_link("instances_instance", endpoint.pk, endpoint.instance)
+        return row_link("instances_instance", endpoint.instance_id, endpoint.instance)

@@ -66,7 +66,7 @@ class BodyAdmin(StaffAdmin):
             )
         row = self.model._default_manager.filter(pk=key).first() if key < 2**63 else None
         hook = self.hook_of(row) if row is not None else None
-        instance = Instance.objects.filter(pk=hook.endpoint_id).first() if hook is not None else None
+        instance = Instance.objects.filter(endpoints=hook.endpoint_id).first() if hook is not None else None
         # Hooks outlive a deleted instance for a while (hooks/maintenance/deleted_instances.py).
         if row is None or hook is None or instance is None:
             raise Http404("There is no such row.")
@@ -149,7 +149,7 @@ class HookAdmin(BodyAdmin):
 
     @admin.display(description="instance")
     def of_instance(self, hook: Hook) -> str:
-        return row_link("instances_instance", hook.endpoint_id, hook.endpoint.instance.number)
+        return row_link("instances_instance", hook.endpoint.instance_id, hook.endpoint.instance.number)
 
     @admin.display(description="explanation")
     def explanation(self, hook: Hook) -> str:

@@ -21,7 +21,6 @@ from chatapi.staff.base.search import INSTANCE_HELP, instances_matching
 from chatapi.staff.base.tools import ReasonForm, Tool
 from hooks.actions import stopping
 from hooks.actions.hooks import NotPossible
-from hooks.models import Endpoint
 from instances.actions.lifecycle import record_payment
 from instances.actions.stopping import start_instance, stop_instance
 from instances.channels.base import CannotDo
@@ -80,7 +79,7 @@ def log_out(request: HttpRequest, instance: Instance, data: dict[str, Any]) -> s
 
 
 def cancel_hooks(request: HttpRequest, instance: Instance, data: dict[str, Any]) -> str:
-    cancelled = stopping.cancel_waiting(Endpoint(pk=instance.pk), acting_user=request.user)
+    cancelled = stopping.cancel_waiting(instance.pk, acting_user=request.user)
     if not cancelled:
         raise NotPossible(f"{instance} has no waiting hooks.")
     more = " There may be more. Repeat this." if cancelled == stopping.CANCEL_BATCH else ""

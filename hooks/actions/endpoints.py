@@ -1,4 +1,7 @@
-"""Actions on an endpoint: open, configure, rotate its secret, pause, override its URL. Each is one transaction."""
+"""Actions on an endpoint: configure, filter, rotate its secret, pause, override its URL. Each is one transaction.
+
+hooks/actions/endpoint_list.py adds and removes endpoints.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from hooks.audit import ActingUser, report
-from hooks.models import Endpoint, Lane, PauseReason, Tally, new_secret
+from hooks.filters import Filters, check, filters_of
+from hooks.models import Endpoint, PauseReason, new_secret
 from hooks.outbox import wake
 from hooks.urls import webhook_urls
 
@@ -24,15 +28,6 @@ class ConflictingModes(ValueError):
         super().__init__(STRICT_OR_PARALLEL)
 
 
-def open_endpoint(instance_id: int) -> Endpoint:
-    """Create the endpoint and the lane of a new instance, without a URL. create_instance writes the audit row."""
-    with transaction.atomic():
-        endpoint = Endpoint.objects.create(instance_id=instance_id)
-        Lane.objects.create(endpoint=endpoint)
-        Tally.objects.create(endpoint=endpoint)
-    return endpoint
-
-
 def configure(
     endpoint: Endpoint,
     *,
@@ -40,17 +35,22 @@ def configure(
     guaranteed: bool | None = None,
     parallel: bool | None = None,
     strict: bool | None = None,
+    name: str | None = None,
 ) -> dict[str, Any]:
-    """Change the given settings; returns only the changed ones. An empty `url` removes the URL.
+    """Change the given settings; returns only the changed ones. An empty `url` removes the URL of a first endpoint.
 
-    `typed_url` is set to the given `url` if it differs from the URL that is requested. The caller, change_settings,
-    writes the audit row, because it changes the instance's other settings in the same transaction.
+    `typed_url` is set to the given `url` if it differs from the URL that is requested. The caller writes the audit
+    row: change_endpoint, or change_settings, which changes the instance's other settings in the same transaction.
 
     Raises webhook_urls.InvalidUrl, or ConflictingModes if strictOrder and parallelHooks would both be on, and changes
     no setting.
     """
     wanted: dict[str, Any] = {}
+    if name is not None:
+        wanted["name"] = name
     if url is not None:
+        if not url.strip() and not endpoint.is_first:
+            raise webhook_urls.InvalidUrl("The URL is empty. Remove the endpoint instead.")
         wanted["url"] = webhook_urls.check(url) if url.strip() else ""
         wanted["typed_url"] = url.strip() if url.strip() != wanted["url"] else ""
     if guaranteed is not None:
@@ -74,6 +74,61 @@ def configure(
     return changed
 
 
+@transaction.atomic
+def change_endpoint(
+    endpoint: Endpoint,
+    *,
+    acting_user: ActingUser,
+    url: str | None = None,
+    guaranteed: bool | None = None,
+    parallel: bool | None = None,
+    strict: bool | None = None,
+    name: str | None = None,
+    filters: Filters | None = None,
+) -> list[str]:
+    """Change the given settings and filters of any endpoint; returns the names of the changed ones.
+
+    Raises:
+        webhook_urls.InvalidUrl, ConflictingModes, InvalidFilters: a value is not valid; nothing was changed.
+    """
+    if filters is not None:
+        filters = check(filters)
+    changed = configure(endpoint, url=url, guaranteed=guaranteed, parallel=parallel, strict=strict, name=name)
+    changed.pop("typed_url", None)
+    names = [*changed, *(save_filters(endpoint, filters) if filters is not None else [])]
+    if names:
+        report_endpoint("endpoint.changed", endpoint, acting_user=acting_user, changed=names)
+    return names
+
+
+@transaction.atomic
+def set_filters(endpoint: Endpoint, *, filters: Filters, acting_user: ActingUser) -> list[str]:
+    """Choose the events for which the endpoint gets hooks; returns the names of the changed filters.
+
+    Hooks that exist already are not affected. Raises InvalidFilters.
+    """
+    return change_endpoint(endpoint, filters=filters, acting_user=acting_user)
+
+
+def save_filters(endpoint: Endpoint, filters: Filters) -> list[str]:
+    """Save checked filters; returns the names of the changed ones. The caller writes the audit row."""
+    before = filters_of(endpoint)._asdict()
+    changed = [name for name, value in filters._asdict().items() if value != before[name]]
+    for name in changed:
+        value = getattr(filters, name)
+        setattr(endpoint, name, list(value) if isinstance(value, tuple) else value)
+    if changed:
+        endpoint.save(update_fields=changed)
+    return changed
+
+
+def report_endpoint(action: str, endpoint: Endpoint, *, acting_user: ActingUser, **detail: Any) -> None:
+    """Report an action on an endpoint; the entry names it unless it is the instance's first."""
+    if not endpoint.is_first:
+        detail["endpoint"] = str(endpoint)
+    report(action, acting_user=acting_user, instance_id=endpoint.instance_id, **detail)
+
+
 def rotate_secret(endpoint: Endpoint, *, acting_user: ActingUser, keep_old: bool = True) -> str:
     """Create a new signing secret; returns it.
 
@@ -86,9 +141,7 @@ def rotate_secret(endpoint: Endpoint, *, acting_user: ActingUser, keep_old: bool
         endpoint.previous_secret_until = timezone.now() + OLD_SECRET if keep_old else None
         endpoint.secret = new_secret()
         endpoint.save(update_fields=["secret", "previous_secret", "previous_secret_until"])
-        report(
-            "instance.secret_rotated", acting_user=acting_user, instance_id=row.pk, old_secret_kept=keep_old
-        )
+        report_endpoint("instance.secret_rotated", row, acting_user=acting_user, old_secret_kept=keep_old)
     return endpoint.secret
 
 
@@ -97,7 +150,7 @@ def end_previous_secret(endpoint: Endpoint, *, acting_user: ActingUser) -> None:
     """End the old secret of a rotation before its 24 hours are over."""
     endpoint.previous_secret, endpoint.previous_secret_until = "", None
     endpoint.save(update_fields=["previous_secret", "previous_secret_until"])
-    report("instance.old_secret_ended", acting_user=acting_user, instance_id=endpoint.pk)
+    report_endpoint("instance.old_secret_ended", endpoint, acting_user=acting_user)
 
 
 def pause(endpoint: Endpoint, *, acting_user: ActingUser) -> Endpoint:
@@ -110,7 +163,7 @@ def pause(endpoint: Endpoint, *, acting_user: ActingUser) -> Endpoint:
         if row.paused_at is None:
             row.paused_at, row.pause_reason = timezone.now(), PauseReason.BY_HAND
             row.save(update_fields=["paused_at", "pause_reason"])
-            report("delivery.paused", acting_user=acting_user, instance_id=row.pk)
+            report_endpoint("delivery.paused", row, acting_user=acting_user)
     return row
 
 
@@ -139,7 +192,7 @@ def resume(endpoint: Endpoint, *, acting_user: ActingUser) -> Endpoint:
         row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
         if row.paused_at is not None and row.pause_reason != PauseReason.STOPPED:
             end_pause(row)
-            report("delivery.resumed", acting_user=acting_user, instance_id=row.pk)
+            report_endpoint("delivery.resumed", row, acting_user=acting_user)
     return row
 
 
@@ -167,7 +220,12 @@ def override_url(
     endpoint.override_url, endpoint.override_until = webhook_urls.check(url), until
     endpoint.override_also_sends_to_own = forwards
     endpoint.save(update_fields=["override_url", "override_until", "override_also_sends_to_own"])
-    report("verification.started", acting_user=acting_user, instance_id=endpoint.pk, until=until.isoformat())
+    report(
+        "verification.started",
+        acting_user=acting_user,
+        instance_id=endpoint.instance_id,
+        until=until.isoformat(),
+    )
 
 
 @transaction.atomic
@@ -175,7 +233,7 @@ def end_override(endpoint: Endpoint, *, acting_user: ActingUser) -> None:
     """End the URL override before its time."""
     endpoint.override_url, endpoint.override_until, endpoint.override_also_sends_to_own = "", None, False
     endpoint.save(update_fields=["override_url", "override_until", "override_also_sends_to_own"])
-    report("verification.ended", acting_user=acting_user, instance_id=endpoint.pk)
+    report("verification.ended", acting_user=acting_user, instance_id=endpoint.instance_id)
 
 
 def end_all_overrides() -> int:

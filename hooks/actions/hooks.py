@@ -13,10 +13,25 @@ from hooks.models import UNFINISHED, Attempt, Hook, SkipReason, State, Tally, Tr
 from hooks.outbox import wake
 
 NO_URL = "The instance has no webhook URL. Set one first."
+REMOVED = "The endpoint of this hook was removed, so the hook can't be sent."
 
 
 class NotPossible(Exception):
     """The action does not apply to the hook or job in its current state; str() is a sentence for the user."""
+
+
+def locked(hook: Hook) -> Hook:
+    """Returns the hook's current row with its endpoint; the hook is locked until the transaction ends."""
+    rows = Hook.objects.select_for_update(no_key=True, of=("self",)).select_related("endpoint")
+    return rows.get(pk=hook.pk)
+
+
+def raise_without_url(hook: Hook) -> None:
+    """Raises NotPossible if the hook can't be sent anywhere."""
+    if hook.endpoint.is_removed:
+        raise NotPossible(REMOVED)
+    if not hook.destination():
+        raise NotPossible(NO_URL)
 
 
 def resend(hook: Hook, *, acting_user: ActingUser) -> Hook:
@@ -25,17 +40,12 @@ def resend(hook: Hook, *, acting_user: ActingUser) -> Hook:
     Raises NotPossible if it has not finished, its body was dropped, or there is no URL.
     """
     with transaction.atomic():
-        row = (
-            Hook.objects.select_for_update(no_key=True, of=("self",))
-            .select_related("endpoint")
-            .get(pk=hook.pk)
-        )
+        row = locked(hook)
         if not row.is_finished:
             raise NotPossible("This hook has not finished yet. Resend it when it has.")
         if row.body_dropped_at is not None:
             raise NotPossible(f"{body_dropped_words()}, so this hook can't be resent.")
-        if not row.destination():
-            raise NotPossible(NO_URL)
+        raise_without_url(row)
         before = row.state
         row.state, row.skip_reason, row.trigger = State.RETRYING, "", Trigger.RESEND
         row.next_attempt_at, row.finished_at = timezone.now(), None
@@ -48,7 +58,7 @@ def resend(hook: Hook, *, acting_user: ActingUser) -> Hook:
         )  # fmt: skip
         statistics.subtract([(row.endpoint_id, row.public_id.hex, before)])
         wake(row.endpoint_id)
-        report("hook.resent", acting_user=acting_user, instance_id=row.endpoint_id, hook=row)
+        report("hook.resent", acting_user=acting_user, instance_id=row.endpoint.instance_id, hook=row)
     return row
 
 
@@ -58,28 +68,23 @@ def try_now(hook: Hook, *, acting_user: ActingUser) -> Hook:
     Raises NotPossible if the hook is not waiting for a retry, its endpoint is paused, or there is no URL.
     """
     with transaction.atomic():
-        row = (
-            Hook.objects.select_for_update(no_key=True, of=("self",))
-            .select_related("endpoint")
-            .get(pk=hook.pk)
-        )
+        row = locked(hook)
         if row.state != State.RETRYING:
             raise NotPossible("This hook is not waiting for another attempt.")
         if row.endpoint.paused_at is not None:
             raise NotPossible("Delivery to this endpoint is paused. Resume it to send the hook.")
-        if not row.destination():
-            raise NotPossible(NO_URL)
+        raise_without_url(row)
         row.next_attempt_at = timezone.now()
         row.save(update_fields=["next_attempt_at"])
         wake(row.endpoint_id)
-        report("hook.tried_now", acting_user=acting_user, instance_id=row.endpoint_id, hook=row)
+        report("hook.tried_now", acting_user=acting_user, instance_id=row.endpoint.instance_id, hook=row)
     return row
 
 
 def skip(hook: Hook, *, acting_user: ActingUser) -> Hook:
     """Skip a waiting hook, so that its lane continues without it. Raises NotPossible if it is not waiting."""
     with transaction.atomic():
-        row = Hook.objects.select_for_update(no_key=True).get(pk=hook.pk)
+        row = locked(hook)
         if row.state == State.SENDING:
             raise NotPossible("This hook is being sent now.")
         if row.is_finished:
@@ -88,7 +93,7 @@ def skip(hook: Hook, *, acting_user: ActingUser) -> Hook:
         row.next_attempt_at = None
         row.save(update_fields=["state", "skip_reason", "finished_at", "next_attempt_at"])
         Tally.objects.filter(pk=row.endpoint_id).update(skipped=F("skipped") + 1)
-        report("hook.skipped", acting_user=acting_user, instance_id=row.endpoint_id, hook=row)
+        report("hook.skipped", acting_user=acting_user, instance_id=row.endpoint.instance_id, hook=row)
     return row
 
 
@@ -98,14 +103,14 @@ def cancel(hook: Hook, *, acting_user: ActingUser) -> Hook:
     A request in flight can't be recalled: its attempt will be in the log.
     """
     with transaction.atomic():
-        row = Hook.objects.select_for_update(no_key=True).get(pk=hook.pk)
+        row = locked(hook)
         if row.state not in UNFINISHED:
             raise NotPossible("This hook has already finished.")
         row.state, row.finished_at = State.CANCELLED, timezone.now()
         row.next_attempt_at = row.lease_until = None
         row.save(update_fields=["state", "finished_at", "next_attempt_at", "lease_until"])
         Tally.objects.filter(pk=row.endpoint_id).update(cancelled=F("cancelled") + 1)
-        report("hook.cancelled", acting_user=acting_user, instance_id=row.endpoint_id, hook=row)
+        report("hook.cancelled", acting_user=acting_user, instance_id=row.endpoint.instance_id, hook=row)
     return row
 
 

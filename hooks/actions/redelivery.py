@@ -55,17 +55,17 @@ class Preview(NamedTuple):
     without_url: int
 
 
-def hooks_of(endpoints: QuerySet[Any], wanted: Filter) -> HookQuerySet:
-    """Returns the hooks that match a filter; `endpoints` are the instances whose hooks the caller may change."""
-    return matching(Hook.objects.of_instances(endpoints), wanted)
+def hooks_of(instances: QuerySet[Any], wanted: Filter) -> HookQuerySet:
+    """Returns the hooks that match a filter; `instances` are those whose hooks the caller may change."""
+    return matching(Hook.objects.of_instances(instances), wanted)
 
 
-def preview(endpoints: QuerySet[Any], wanted: Filter) -> Preview:
+def preview(instances: QuerySet[Any], wanted: Filter) -> Preview:
     """Counts the hooks before the job is created. One query; it reads an index of each endpoint completely."""
     unfinished = Q(state__in=UNFINISHED)
     dropped = ~unfinished & Q(body_dropped_at__isnull=False)
     without_url = ~unfinished & Q(body_dropped_at=None) & destination.hook_has_no_url(timezone.now())
-    found = hooks_of(endpoints, wanted).aggregate(
+    found = hooks_of(instances, wanted).aggregate(
         total=Count("pk"),
         unfinished=Count("pk", filter=unfinished),
         body_dropped=Count("pk", filter=dropped),
@@ -75,18 +75,18 @@ def preview(endpoints: QuerySet[Any], wanted: Filter) -> Preview:
     return Preview(found["total"] - rest, found["unfinished"], found["body_dropped"], found["without_url"])
 
 
-def plan(endpoints: QuerySet[Any], *, wanted: Filter, acting_user: ActingUser) -> Redelivery:
+def plan(instances: QuerySet[Any], *, wanted: Filter, acting_user: ActingUser) -> Redelivery:
     """Create the job; it starts within two seconds. Raises NotPossible if no hook can be resent.
 
     The job resends the hooks that exist now, if they still match then. `planned` is the preview's count.
     """
-    count = preview(endpoints, wanted).ready
+    count = preview(instances, wanted).ready
     if not count:
         raise NotPossible(
             "No matching hook can be resent. It must be finished, still have its body, and have a webhook URL."
         )
     with transaction.atomic():
-        resendable = sendable(hooks_of(endpoints, wanted)).order_by()
+        resendable = sendable(hooks_of(instances, wanted)).order_by()
         lanes = resendable.values_list("endpoint_id").annotate(newest=Max("pk"))
         newest = dict(lanes)
         job = Redelivery.objects.create(
@@ -109,8 +109,10 @@ def report_job(
     job: Redelivery, *, action: str, acting_user: ActingUser, detail: Mapping[str, Any] | None = None
 ) -> None:
     """Report an action on a job once; a job over several instances is reported for the first."""
-    for lane in job.parts.order_by("pk").values_list("endpoint_id", flat=True)[:1]:
-        report(action, acting_user=acting_user, instance_id=lane, job=job.public_id.hex, **(detail or {}))
+    for instance_id in job.parts.order_by("pk").values_list("endpoint__instance_id", flat=True)[:1]:
+        report(
+            action, acting_user=acting_user, instance_id=instance_id, job=job.public_id.hex, **(detail or {})
+        )
 
 
 def change_state(
@@ -222,6 +224,8 @@ def queue_portion(job: Redelivery, *, part: RedeliveryPart, size: int) -> int:
             return 0
         endpoint = Endpoint.objects.get(pk=part.endpoint_id)
         sendable_now = resendable if endpoint.effective_url() else resendable.exclude(to_url="")
+        if endpoint.is_removed:  # also hooks with a URL of their own
+            sendable_now = resendable.none()
         locked = sendable_now.filter(pk__in=found).order_by("pk").select_for_update(no_key=True)
         resent = list(locked.values_list("pk", "public_id", "state"))
         ids = [key for key, _, _ in resent]

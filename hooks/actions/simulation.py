@@ -41,7 +41,7 @@ def simulate(endpoint: Endpoint, *, acting_user: ActingUser, **content: Unpack[S
     """
     with transaction.atomic():
         hook = create_simulated(endpoint, **content)
-        report("hook.simulated", acting_user=acting_user, instance_id=endpoint.pk, hook=hook)
+        report("hook.simulated", acting_user=acting_user, instance_id=endpoint.instance_id, hook=hook)
     return send(hook, endpoint)
 
 

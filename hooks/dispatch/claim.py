@@ -43,8 +43,8 @@ UPDATE hooks_lane l SET owner = %(me)s, until = clock_timestamp() + make_interva
 FROM (
     SELECT mine.endpoint_id, e.parallel, e.strict,
         extract(epoch FROM clock_timestamp() - e.resumed_at)::float8 AS since_resume
-    FROM hooks_lane mine JOIN hooks_endpoint e ON e.instance_id = mine.endpoint_id AND e.paused_at IS NULL
-    WHERE e.instance_id = ANY(%(lanes)s) AND mine.endpoint_id = ANY(%(lanes)s)
+    FROM hooks_lane mine JOIN hooks_endpoint e ON e.id = mine.endpoint_id AND e.paused_at IS NULL
+    WHERE e.id = ANY(%(lanes)s) AND mine.endpoint_id = ANY(%(lanes)s)
         AND (mine.owner = %(me)s OR mine.owner IS NULL)
     ORDER BY mine.endpoint_id FOR UPDATE OF mine SKIP LOCKED
 ) free
@@ -68,7 +68,7 @@ WITH due AS MATERIALIZED (
     FROM unnest(%(lanes)s::bigint[], %(firsts)s::int[], %(retries)s::int[], %(both)s::int[], %(heads)s::bigint[])
         AS want (endpoint_id, firsts, retries, both_kinds, head)
     JOIN hooks_endpoint e
-        ON e.instance_id = want.endpoint_id AND e.instance_id = ANY(%(lanes)s) AND e.paused_at IS NULL
+        ON e.id = want.endpoint_id AND e.id = ANY(%(lanes)s) AND e.paused_at IS NULL
     CROSS JOIN LATERAL (
         SELECT id, retry, turn FROM (
             (SELECT id, true AS retry, row_number() OVER (ORDER BY next_attempt_at) AS turn FROM hooks_hook h
@@ -144,11 +144,11 @@ SELECT endpoint_id FROM (
     SELECT endpoint_id FROM retry WHERE next_attempt_at <= clock_timestamp()
 ) due
 WHERE EXISTS (
-    SELECT 1 FROM hooks_endpoint e WHERE e.instance_id = due.endpoint_id AND e.paused_at IS NULL
+    SELECT 1 FROM hooks_endpoint e WHERE e.id = due.endpoint_id AND e.paused_at IS NULL
     AND NOT {lane_queries.held_by_retry_sql()}
     AND ({destination.endpoint_url_sql()} <> '' OR EXISTS (
         SELECT 1 FROM hooks_hook h
-        WHERE h.endpoint_id = e.instance_id AND h.to_url <> '' AND h.state IN ('queued', 'retrying')
+        WHERE h.endpoint_id = e.id AND h.to_url <> '' AND h.state IN ('queued', 'retrying')
     ))
 )
 """

@@ -43,13 +43,13 @@ OR NOT EXISTS (SELECT 1 FROM hooks_hook WHERE id = %s)
 # Rows are locked in the order of their keys, as by those that stop or delete all endpoints of an account.
 UPDATE_FAILING_SINCE = f"""
 WITH changed AS (
-    SELECT e.instance_id, u.since
-    FROM hooks_endpoint e JOIN unnest(%s::bigint[], %s::timestamptz[]) AS u (id, since) ON e.instance_id = u.id
-    WHERE e.instance_id = ANY(%s) AND (e.failing_since IS NULL) <> (u.since IS NULL)
+    SELECT e.id, u.since
+    FROM hooks_endpoint e JOIN unnest(%s::bigint[], %s::timestamptz[]) AS u (id, since) ON e.id = u.id
+    WHERE e.id = ANY(%s) AND (e.failing_since IS NULL) <> (u.since IS NULL)
     AND ({destination.is_overridden_sql()}) IS NOT TRUE
-    ORDER BY e.instance_id FOR NO KEY UPDATE OF e
+    ORDER BY e.id FOR NO KEY UPDATE OF e
 )
-UPDATE hooks_endpoint e SET failing_since = changed.since FROM changed WHERE e.instance_id = changed.instance_id
+UPDATE hooks_endpoint e SET failing_since = changed.since FROM changed WHERE e.id = changed.id
 """
 
 

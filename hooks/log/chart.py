@@ -112,28 +112,32 @@ def empty(start: datetime | None, end: datetime | None, *, by_index: bool, min_s
 
 
 def chart_of(
-    endpoint_id: int, start: datetime | None, end: datetime | None, filtered: HookQuerySet | None = None
+    endpoint_ids: list[int],
+    start: datetime | None,
+    end: datetime | None,
+    filtered: HookQuerySet | None = None,
 ) -> Chart:
-    """Returns the chart of one endpoint's hooks from `start` to `end`, with every state.
+    """Returns the chart of these endpoints' hooks from `start` to `end`, with every state.
 
-    If there are filters other than time and state, pass the matching hooks as `filtered`. Without it the bars are
+    If there are filters other than time and state, pass their matching hooks as `filtered`. Without it the bars are
     counted. If there are too many hooks for bars of less than a minute, the bars are minutes.
     """
     chart = empty(start, end, by_index=filtered is None)
     if filtered is not None:
-        read_newest(chart, filtered)
+        read_newest(chart, endpoint_ids, filtered)
         return chart
-    count(chart, endpoint_id)
+    count(chart, endpoint_ids)
     if chart.is_cut and chart.step < COUNTED_STEP:
         chart = empty(start, end, by_index=True, min_step=COUNTED_STEP)
-        count(chart, endpoint_id)
+        count(chart, endpoint_ids)
     return chart
 
 
-def count(chart: Chart, endpoint_id: int) -> None:
+def count(chart: Chart, endpoint_ids: list[int]) -> None:
     """Count the bars: by the counts per minute where they are known, the rest in the index of states.
 
-    Of each state at most MAX_INDEX_ENTRIES are read in the index; earlier bars are removed. At most six queries.
+    Of each state at most MAX_INDEX_ENTRIES are read in the index; earlier bars are removed. At most six queries; with
+    several endpoints at most two and four for each.
     """
     edges = [bar.start for bar in chart.bars] + [chart.bars[-1].end]
     with connection.cursor() as cursor:
@@ -147,28 +151,38 @@ def count(chart: Chart, endpoint_id: int) -> None:
     if counted < len(chart.bars):
         chart.add(
             (counted + place, state, number)
+            for endpoint_id in endpoint_ids
             for place, state, number in statistics.counts_between(endpoint_id, edges[counted:])
         )
-        cut = count_index(chart, endpoint_id, keys, counted, len(chart.bars), NOT_COUNTED)
+        cut = count_index(chart, endpoint_ids, keys, counted, len(chart.bars), NOT_COUNTED)
     if counted and cut < counted:
-        cut = max(cut, count_index(chart, endpoint_id, keys, 0, counted, State.values))
+        cut = max(cut, count_index(chart, endpoint_ids, keys, 0, counted, State.values))
     if cut >= 0:
         chart.cut(cut)
 
 
 def count_index(
-    chart: Chart, endpoint_id: int, keys: list[int], start: int, end: int, states: Sequence[str]
+    chart: Chart, endpoint_ids: list[int], keys: list[int], start: int, end: int, states: Sequence[str]
 ) -> int:
     """Count hooks in these states in the bars from `start` to before `end`, in the index of states.
 
     `keys` has the first key of each bar. Returns the last bar with more hooks than are read; -1 if there is none.
-    One query, two with more hooks.
+    One query for each endpoint, two with more hooks.
     """
+    limit = MAX_INDEX_ENTRIES // len(endpoint_ids)
+    cuts = [count_one(chart, endpoint_id, keys, start, end, states, limit) for endpoint_id in endpoint_ids]
+    return max(cuts)
+
+
+def count_one(
+    chart: Chart, endpoint_id: int, keys: list[int], start: int, end: int, states: Sequence[str], limit: int
+) -> int:
+    """Does for one endpoint what count_index() does, up to `limit` entries of each state."""
     first, last = keys[start], keys[end]
     cut = -1
     with connection.cursor() as cursor:
-        if last - first > MAX_INDEX_ENTRIES:  # otherwise all endpoints together have no more
-            cursor.execute(CUT, [list(states), endpoint_id, first, last, MAX_INDEX_ENTRIES])
+        if last - first > limit:  # otherwise all endpoints together have no more
+            cursor.execute(CUT, [list(states), endpoint_id, first, last, limit])
             found = cursor.fetchone()
             if found and found[0] is not None:
                 cut = bisect_right(keys, found[0]) - 1
@@ -178,14 +192,19 @@ def count_index(
     return cut
 
 
-def read_newest(chart: Chart, hooks: HookQuerySet) -> None:
-    """Count the newest MAX_ROWS_READ of these hooks in the chart's period. One query."""
+def read_newest(chart: Chart, endpoint_ids: list[int], hooks: HookQuerySet) -> None:
+    """Count the newest MAX_ROWS_READ of these hooks in the chart's period. One query for each endpoint."""
     start, end = chart.bars[0].start, chart.bars[-1].end
     in_period = hooks.filter(created_since(start), created_before(end)).order_by("-pk")
-    newest, values = in_period.values_list("created_at", "state")[: MAX_ROWS_READ + 1].query.sql_with_params()
-    with connection.cursor() as cursor:
-        cursor.execute(NEWEST.format(newest=newest), [start.timestamp(), chart.step, *values])
-        found = cursor.fetchall()
-    chart.add(found)
-    if sum(count for _, _, count in found) > MAX_ROWS_READ:
-        chart.cut(min(place for place, _, _ in found))
+    limit, cuts = MAX_ROWS_READ // len(endpoint_ids), []
+    for endpoint_id in endpoint_ids:
+        rows = in_period.filter(endpoint_id=endpoint_id).values_list("created_at", "state")
+        newest, values = rows[: limit + 1].query.sql_with_params()
+        with connection.cursor() as cursor:
+            cursor.execute(NEWEST.format(newest=newest), [start.timestamp(), chart.step, *values])
+            found = cursor.fetchall()
+        chart.add(found)
+        if sum(count for _, _, count in found) > limit:
+            cuts.append(min(place for place, _, _ in found))
+    if cuts:
+        chart.cut(max(cuts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from django.db.models import Count as CountRows
@@ -37,32 +38,34 @@ class RowsOf(Subquery):
     output_field = IntegerField()
 
 
-def counts_by_state(endpoint_id: int, filtered: HookQuerySet | None = None) -> dict[str, Count]:
-    """Returns the number of one endpoint's hooks in each state. One query.
+def counts_by_state(endpoint_ids: list[int], filtered: HookQuerySet | None = None) -> dict[str, Count]:
+    """Returns the number of these endpoints' hooks in each state. One query; with `filtered`, one for each endpoint.
 
-    If there are filters other than the state, pass the matching hooks as `filtered`: the newest are counted, and
+    If there are filters other than the state, pass their matching hooks as `filtered`: the newest are counted, and
     with more than MAX_COUNT every number is a lower bound. Without it each state is counted in the index.
     """
     if filtered is None:
         each = Hook.objects.filter(endpoint_id=OuterRef("pk")).order_by()
-        each_state: Any = (  # django-stubs does not support **
-            Endpoint.objects.filter(pk=endpoint_id)
-            .values(
-                **{
-                    state.value: RowsOf(each.filter(state=state).values("pk")[: MAX_COUNT + 1])
-                    for state in State
-                }
-            )
-            .get()
+        of_each: Any = Endpoint.objects.filter(
+            pk__in=endpoint_ids
+        ).values(  # django-stubs does not support **
+            **{state.value: RowsOf(each.filter(state=state).values("pk")[: MAX_COUNT + 1]) for state in State}
         )
+        numbers: Counter[str] = Counter(dict.fromkeys(State.values, 0))
+        for of_one in of_each:
+            numbers.update(of_one)
         return {
             state: Count.of(min(number, MAX_COUNT), more=number > MAX_COUNT)
-            for state, number in each_state.items()
+            for state, number in numbers.items()
         }
-    newest = filtered.order_by("-pk")[: MAX_COUNT + 1]
-    found = newest.aggregate(**{state.value: CountRows("pk", filter=Q(state=state)) for state in State})
+    found: Counter[str] = Counter()
+    for endpoint_id in endpoint_ids:  # each by its own index: together they would be sorted
+        newest = filtered.filter(endpoint_id=endpoint_id).order_by("-pk")[: MAX_COUNT + 1]
+        found.update(
+            newest.aggregate(**{state.value: CountRows("pk", filter=Q(state=state)) for state in State})
+        )
     more = sum(found.values()) > MAX_COUNT
-    return {state: Count.of(number, more=more) for state, number in found.items()}
+    return {state: Count.of(min(found[state], MAX_COUNT + 1), more=more) for state in State.values}
 
 
 def total(counts: dict[str, Count]) -> Count:

@@ -27,12 +27,12 @@ OLDEST = f"""
 WITH RECURSIVE {lanes_cte(State.QUEUED)}
 SELECT min(due) FROM (
     SELECT first.created_at AS due
-    FROM lane JOIN hooks_endpoint e ON e.instance_id = lane.endpoint_id AND {destination.can_send_sql()}
+    FROM lane JOIN hooks_endpoint e ON e.id = lane.endpoint_id AND {destination.can_send_sql()}
     CROSS JOIN LATERAL (
-        {oldest_queued("e.instance_id")}
+        {oldest_queued("e.id")}
     ) first
     UNION ALL
-    (SELECT h.next_attempt_at FROM hooks_hook h JOIN hooks_endpoint e ON e.instance_id = h.endpoint_id
+    (SELECT h.next_attempt_at FROM hooks_hook h JOIN hooks_endpoint e ON e.id = h.endpoint_id
      WHERE h.state = 'retrying' AND {destination.can_send_sql()} ORDER BY h.next_attempt_at LIMIT 1)
 ) oldest WHERE due < %s
 """
@@ -64,8 +64,8 @@ BUSY = (
 BUSY_PARALLEL = "The instance's server responds more slowly than new hooks are created."
 
 
-def of_endpoints(keys: Iterable[int]) -> Delay | None:
-    """Returns the longest delay of these endpoints; None if none of their hooks is late. Two index probes each.
+def of_instances(keys: Iterable[int]) -> Delay | None:
+    """Returns the longest delay of these instances' endpoints; None if no hook is late. Two index probes each.
 
     Endpoints without a URL are excluded. So are paused ones: a notice of their own shows since when they are paused.
     """
@@ -74,7 +74,7 @@ def of_endpoints(keys: Iterable[int]) -> Delay | None:
     retrying = Hook.objects.filter(endpoint_id=OuterRef("pk"), state=State.RETRYING).order_by(
         "next_attempt_at"
     )
-    open_ones = Endpoint.objects.filter(pk__in=list(keys), paused_at=None)
+    open_ones = Endpoint.objects.filter(instance__in=list(keys), paused_at=None)
     found = open_ones.exclude(destination.endpoint_has_no_url(now)).values_list(
         "parallel",
         Subquery(queued.values("created_at")[:1]),

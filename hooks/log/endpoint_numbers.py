@@ -10,7 +10,7 @@ At most MAX_COUNT hooks are counted for each number; of the sent hooks, the newe
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -131,6 +131,30 @@ def numbers_of(endpoint_ids: Collection[int]) -> dict[int, EndpointNumbers]:
         numbers.sent = limited(sent)
         numbers.delivered = Count.of(min(delivered, MAX_COUNT), more=sent > MAX_COUNT)
     return found
+
+
+def total_of(several: Iterable[EndpointNumbers]) -> EndpointNumbers:
+    """Returns the numbers of several endpoints together."""
+    all_of_them = list(several)
+    if len(all_of_them) == 1:
+        return all_of_them[0]
+    parts = [
+        [sum(column) for column in zip(*place, strict=True)]
+        for place in zip(*(one.parts for one in all_of_them), strict=True)
+    ]
+    return EndpointNumbers(
+        waiting=limited_sum(one.waiting for one in all_of_them),
+        oldest=min((one.oldest for one in all_of_them if one.oldest is not None), default=None),
+        sent=limited_sum(one.sent for one in all_of_them),
+        delivered=limited_sum(one.delivered for one in all_of_them),
+        parts=parts or EndpointNumbers().parts,
+    )
+
+
+def limited_sum(counts: Iterable[Count]) -> Count:
+    found = list(counts)
+    number = sum(found)
+    return Count.of(min(number, MAX_COUNT), more=number > MAX_COUNT or any(count.more for count in found))
 
 
 def limited(number: int) -> Count:

@@ -2,6 +2,7 @@
 
 All keys are optional; a hook must match each given key:
 
+    endpoint                  id of the endpoint
     states, kinds, outcomes   lists of the models' values
     answers                   list of keys of RESPONSES; 2xx is 200 to 299, not-200 is 201 to 299
     status                    status code of the last response
@@ -26,6 +27,7 @@ from django.db.models import Q
 
 from hooks.models import (
     UNFINISHED,
+    Endpoint,
     HookQuerySet,
     Kind,
     Outcome,
@@ -99,6 +101,7 @@ def message_or_hook(value: str) -> Q:
 
 
 CONDITIONS: dict[str, Callable[[Any], Q]] = {
+    "endpoint": lambda value: Q(endpoint=value),
     "states": lambda values: Q(state__in=values),
     "kinds": lambda values: Q(kind__in=values),
     "outcomes": any_outcome,
@@ -117,6 +120,7 @@ CONDITIONS: dict[str, Callable[[Any], Q]] = {
 def describe(wanted: Filter) -> list[str]:
     """Returns the filter as phrases: ["failed", "kind ack", …]; empty: all hooks."""
     words = {
+        "endpoint": lambda value: f"endpoint {endpoint_name(value)}",
         "states": lambda values: " or ".join(State(value).label.lower() for value in values),
         "kinds": lambda values: "kind " + " or ".join(Kind(value).label.lower() for value in values),
         "outcomes": lambda values: " or ".join(Outcome(value).label.lower() for value in values),
@@ -131,6 +135,12 @@ def describe(wanted: Filter) -> list[str]:
         "hooks": lambda values: f"{len(values)} selected" if len(values) > 1 else "one selected",
     }
     return [words[key](wanted[key]) for key in words if key in wanted]
+
+
+def endpoint_name(key: int) -> str:
+    """Returns the endpoint's name or host; its id if it no longer exists. One query."""
+    endpoint = Endpoint.objects.only("name", "url").filter(pk=key).first()
+    return str(endpoint) if endpoint is not None else str(key)
 
 
 def format_time(value: str) -> str:

@@ -31,7 +31,7 @@ def pause_failing() -> list[Endpoint]:
     """
     before = timezone.now() - PAUSE_AFTER
     paused = []
-    for endpoint in Endpoint.objects.filter(failing_since__lte=before, paused_at=None).order_by("pk"):
+    for endpoint in Endpoint.objects.present().filter(failing_since__lte=before, paused_at=None):
         if has_failed_long_enough(endpoint) and (
             found := hook_actions.pause_failing(endpoint, before=before)
         ):

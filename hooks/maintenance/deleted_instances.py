@@ -19,7 +19,7 @@ from hooks.sql.lane_queries import lanes_cte
 LANES_OF_DELETED = f"""
 WITH RECURSIVE {lanes_cte()}
 SELECT endpoint_id FROM lane
-WHERE endpoint_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM hooks_endpoint e WHERE e.instance_id = lane.endpoint_id)
+WHERE endpoint_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM hooks_endpoint e WHERE e.id = lane.endpoint_id)
 """
 # Hooks in any state. The lock comes first: the attempt of a hook being sent is written before it and deleted below, or
 # it finds no hook and is not written. Hooks that a dispatcher records at this moment are left for the next run: waiting

@@ -1,6 +1,6 @@
 """Hooks, their endpoints, and their attempts.
 
-`hooks` knows an instance only by its key: Endpoint's primary key is the instance's. The dispatcher has no other
+`hooks` knows an instance only by its key, which is the primary key of its first endpoint. The dispatcher has no other
 state than these rows.
 """
 
@@ -10,6 +10,8 @@ from hooks.models.choices import (
     RETRY_DELAYS,
     UNFINISHED,
     WAITING,
+    ChatKind,
+    Direction,
     JobState,
     Kind,
     Outcome,
@@ -23,7 +25,7 @@ from hooks.models.choices import (
     Trigger,
     Verdict,
 )
-from hooks.models.endpoints import Endpoint, Lane, Tally, new_secret
+from hooks.models.endpoints import MAX_CHATS, MAX_ENDPOINTS, OTHER_IDS, Endpoint, Lane, Tally, new_secret
 from hooks.models.hooks import (
     CLOCK_TOLERANCE,
     Attempt,
@@ -42,12 +44,17 @@ __all__ = [
     "CLOCK_TOLERANCE",
     "DEAD_AFTER",
     "GUARANTEED_ATTEMPTS",
+    "MAX_CHATS",
+    "MAX_ENDPOINTS",
     "OPEN_JOBS",
+    "OTHER_IDS",
     "RETRY_DELAYS",
     "UNFINISHED",
     "WAITING",
     "Attempt",
+    "ChatKind",
     "CountingStart",
+    "Direction",
     "Endpoint",
     "Hook",
     "HookQuerySet",

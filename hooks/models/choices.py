@@ -33,6 +33,18 @@ class Kind(models.TextChoices):
     CHAT = "chat", "Chat change"
 
 
+class Direction(models.TextChoices):
+    """The direction of a message, seen from the instance."""
+
+    IN = "in", "Received"
+    OUT = "out", "Sent"
+
+
+class ChatKind(models.TextChoices):
+    DIRECT = "direct", "Direct chats"
+    GROUP = "group", "Groups"
+
+
 class State(models.TextChoices):
     QUEUED = "queued", "Queued"
     SENDING = "sending", "Sending"

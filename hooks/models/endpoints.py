@@ -5,14 +5,21 @@ from __future__ import annotations
 import base64
 import secrets
 from datetime import datetime
-from typing import Self
+from typing import Any, Self
+from urllib.parse import urlsplit
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Collate, Left, Reverse
 from django.utils import timezone
 
 from chatapi.encryption.fields import EncryptedTextField
-from hooks.models.choices import GUARANTEED_ATTEMPTS, PauseReason
+from hooks.models.choices import GUARANTEED_ATTEMPTS, ChatKind, Direction, Kind, PauseReason
+
+MAX_ENDPOINTS = 10  # of one instance
+MAX_CHATS = 100  # in one endpoint's filter
+# Ids of the endpoints that are not the first of their instance start here. The first has its instance's key.
+OTHER_IDS = 2**40
 
 
 def new_secret() -> str:
@@ -39,6 +46,14 @@ def reversed_host() -> Collate:
 
 
 class EndpointQuerySet(models.QuerySet["Endpoint"]):
+    def present(self) -> Self:
+        """Returns the endpoints that were not removed, in the order in which they were added."""
+        return self.filter(removed_at=None).order_by("pk")
+
+    def of_instances(self, instances: models.QuerySet[Any]) -> Self:
+        """Returns the endpoints of these instances; REST and pages pass `Instance.objects.visible_to(user)`."""
+        return self.filter(instance__in=instances.order_by().values("pk"))
+
     def with_url(self, beginning: str) -> Self:
         """Returns the endpoints whose URL begins with this text."""
         found = self.alias(url_beginning=url_beginning())
@@ -52,11 +67,27 @@ class EndpointQuerySet(models.QuerySet["Endpoint"]):
 
 
 class Endpoint(models.Model):
-    """The URL and the delivery settings of one instance's hooks."""
+    """A URL that gets hooks of one instance, with its delivery settings and filters.
 
-    instance = models.OneToOneField(
-        "instances.Instance", models.CASCADE, primary_key=True, related_name="endpoint"
+    An instance has up to MAX_ENDPOINTS. The first always exists and has the instance's key; its URL is the contract's
+    `webhookUrl`, and `instance.endpoint` is this endpoint.
+    """
+
+    id: Any = models.BigAutoField(primary_key=True)  # see OTHER_IDS
+    instance = models.ForeignKey("instances.Instance", models.CASCADE, related_name="endpoints")
+    # Set for the first endpoint of the instance only. A deleted instance takes all its endpoints by `instance`.
+    first_of = models.OneToOneField(
+        "instances.Instance",
+        models.DO_NOTHING,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="endpoint",
     )
+    # Of the first endpoint: the ids of the instance's other endpoints, removed ones too, so that an instance with one
+    # endpoint needs no query for them. Only actions/endpoints.py and maintenance/removed_endpoints.py write it.
+    others = ArrayField(models.BigIntegerField(), default=list, db_default=[], blank=True, editable=False)
+    name = models.CharField(max_length=60, blank=True, default="", db_default="")
     url = models.CharField("URL", max_length=2000, blank=True, default="")
     # The URL as its owner typed it, if it differs from `url`, which is as it is requested.
     typed_url = models.CharField(max_length=2000, blank=True, default="", db_default="")
@@ -68,11 +99,9 @@ class Endpoint(models.Model):
     override_also_sends_to_own = models.BooleanField(
         default=False, db_default=False, db_column="borrowed_forwards"
     )
-    secret = EncryptedTextField("signing secret", bound_to="instance_id", default=new_secret)
+    secret = EncryptedTextField("signing secret", bound_to="id", default=new_secret)
     # After a rotation, every hook is also signed with this secret until then.
-    previous_secret = EncryptedTextField(
-        "previous signing secret", bound_to="instance_id", blank=True, default=""
-    )
+    previous_secret = EncryptedTextField("previous signing secret", bound_to="id", blank=True, default="")
     previous_secret_until = models.DateTimeField(null=True, blank=True)
     guaranteed = models.BooleanField("guaranteedHooks", default=False)
     parallel = models.BooleanField("parallelHooks", default=False)
@@ -85,6 +114,16 @@ class Endpoint(models.Model):
     resumed_at = models.DateTimeField(null=True, blank=True)
     # the first failure after the last success; null: the last attempt succeeded, or there was none
     failing_since = models.DateTimeField(null=True, blank=True)
+    # The filters; an empty one matches every event. hooks/filters.py decides which events match.
+    families = ArrayField(
+        models.CharField(max_length=10, choices=Kind), default=list, db_default=[], blank=True
+    )
+    direction = models.CharField(max_length=3, choices=Direction, blank=True, default="", db_default="")
+    message_types = ArrayField(models.CharField(max_length=20), default=list, db_default=[], blank=True)
+    chat_ids = ArrayField(models.CharField(max_length=100), default=list, db_default=[], blank=True)
+    chat_kinds = models.CharField(max_length=6, choices=ChatKind, blank=True, default="", db_default="")
+    # Its hooks stay in the log until they are too old; then maintenance/removed_endpoints.py deletes the row.
+    removed_at = models.DateTimeField(null=True, blank=True, editable=False)
 
     objects = EndpointQuerySet.as_manager()
 
@@ -105,10 +144,23 @@ class Endpoint(models.Model):
             # the support desk's search: by the beginning of a URL, and by a host or a domain above it
             models.Index(url_beginning(), name="hooks_endpoint_url"),
             models.Index(reversed_host(), name="hooks_endpoint_host"),
+            # the task that deletes removed endpoints
+            models.Index(
+                name="hooks_endpoint_removed",
+                fields=["removed_at"],
+                condition=models.Q(removed_at__isnull=False),
+            ),
         ]
         constraints = [
             models.CheckConstraint(
                 name="hooks_endpoint_strict_or_parallel", condition=~models.Q(parallel=True, strict=True)
+            ),
+            models.CheckConstraint(
+                name="hooks_endpoint_first",
+                condition=models.Q(
+                    first_of=models.F("instance"), id=models.F("instance"), removed_at__isnull=True
+                )
+                | models.Q(first_of__isnull=True, id__gte=OTHER_IDS, others=[]),
             ),
             models.CheckConstraint(
                 name="hooks_endpoint_pause_says_why",
@@ -128,7 +180,26 @@ class Endpoint(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"endpoint {self.pk}"
+        return self.name or (urlsplit(self.url).hostname or "") or f"endpoint {self.pk}"
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is the instance's first endpoint, which the wire contract shows."""
+        return self.first_of_id is not None
+
+    @property
+    def is_removed(self) -> bool:
+        return self.removed_at is not None
+
+    @property
+    def sibling_ids(self) -> list[int]:
+        """Of the first endpoint: the ids of all endpoints of its instance, itself first, removed ones too."""
+        return [self.pk, *self.others]
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether any filter is set, so that some events do not match."""
+        return bool(self.families or self.direction or self.message_types or self.chat_ids or self.chat_kinds)
 
     def is_overridden(self, now: datetime | None = None) -> bool:
         """Returns whether a running verification overrides the URL."""

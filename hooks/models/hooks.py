@@ -81,7 +81,23 @@ def smallest_public_id(at: datetime) -> uuid.UUID:
 class HookQuerySet(models.QuerySet["Hook"]):
     def of_instances(self, instances: models.QuerySet[Any]) -> HookQuerySet:
         """Returns the hooks of these instances; pages and REST pass `Instance.objects.visible_to(user)`."""
-        return self.filter(endpoint_id__in=instances.order_by().values("pk"))
+        return self.filter(endpoint_id__in=Endpoint.objects.of_instances(instances).values("pk"))
+
+    def of_instance(self, instance: Any) -> HookQuerySet:
+        """Returns the hooks of all endpoints of an instance. No query if the instance was loaded with its `endpoint`.
+
+        For most instances this is an equality, which the indexes serve in order; of several endpoints, a sorted page
+        is read with hooks.log.newest.
+        """
+        return self.of_endpoints(instance.endpoint.sibling_ids)
+
+    def of_first_endpoint(self, instance_id: int) -> HookQuerySet:
+        """Returns the hooks of the instance's first endpoint, which are those that the wire contract knows."""
+        return self.filter(endpoint_id=instance_id)
+
+    def of_endpoints(self, ids: list[int]) -> HookQuerySet:
+        """Returns the hooks of these endpoints, of which there is at least one."""
+        return self.filter(endpoint_id=ids[0]) if len(ids) == 1 else self.filter(endpoint_id__in=ids)
 
     def since(self, at: datetime) -> HookQuerySet:
         """Returns the hooks created at or after `at`."""

@@ -16,7 +16,9 @@ from hooks.models.hooks import Hook, new_public_id
 class RedeliveryQuerySet(models.QuerySet["Redelivery"]):
     def of_instances(self, instances: models.QuerySet[Any]) -> RedeliveryQuerySet:
         """Returns the jobs on hooks of these instances; pages and REST pass `Instance.objects.visible_to(user)`."""
-        parts = RedeliveryPart.objects.filter(endpoint_id__in=instances.order_by().values("pk"))
+        parts = RedeliveryPart.objects.filter(
+            endpoint_id__in=Endpoint.objects.of_instances(instances).values("pk")
+        )
         return self.filter(pk__in=parts.values("job_id"))
 
     def with_totals(self) -> RedeliveryQuerySet:

@@ -51,7 +51,7 @@ def first_in_state(state: State, endpoint_id: str, columns: str = "id") -> str:
 
 def held_by_retry_sql(*, endpoint: str = "e") -> str:
     """SQL condition: the lane has strictOrder, and its oldest waiting hook is a retry that is not due yet."""
-    lane = f"{endpoint}.instance_id"
+    lane = f"{endpoint}.id"
     return f"""({endpoint}.strict AND EXISTS (
     SELECT FROM ({first_in_state(State.RETRYING, lane, "id, next_attempt_at")}) retry
     WHERE retry.next_attempt_at > statement_timestamp()

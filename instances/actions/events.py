@@ -10,9 +10,9 @@ from typing import Any
 from django.utils import timezone
 
 from hooks import outbox
-from hooks.models import Kind, SkipReason
+from hooks.models import ChatKind, Direction, Kind, SkipReason
 from hooks.outbox import Event
-from instances import fast_lookup, payloads
+from instances import chat_ids, fast_lookup, payloads
 from instances.models import Ack, Instance, Message, StopReason
 
 
@@ -59,9 +59,7 @@ def of_message(instance: Instance, message: Message, *, ack: Ack | None = None) 
         skip = SkipReason.TOO_OLD if message.time < oldest else None
     if skip is None and message.chat.archived and not instance.process_archive:
         skip = SkipReason.ARCHIVED  # disableDialogsArchive keeps the chat in the archive
-    return Event(
-        Kind.MESSAGE, payloads.message_body(message, ack), message.message_id, message.chat.chat_id, skip
-    )
+    return about_message(Kind.MESSAGE, payloads.message_body(message, ack), message, skip)
 
 
 def of_ack(instance: Instance, message: Message, ack: Ack) -> Event:
@@ -69,7 +67,25 @@ def of_ack(instance: Instance, message: Message, ack: Ack) -> Event:
     skip = skip_of(instance, flag=instance.ack_notifications_on)
     if not message.by_api and skip in (None, SkipReason.FLAG_OFF):
         skip = SkipReason.TYPED_ON_PHONE
-    return Event(Kind.ACK, payloads.ack_body(message, ack), message.message_id, message.chat.chat_id, skip)
+    return about_message(Kind.ACK, payloads.ack_body(message, ack), message, skip)
+
+
+def about_message(kind: Kind, body: bytes, message: Message, skip: SkipReason | None) -> Event:
+    """The event of a message or ack, with what the endpoints' filters read."""
+    return Event(
+        kind,
+        body,
+        message.message_id,
+        message.chat.chat_id,
+        skip,
+        direction=Direction.OUT if message.from_me else Direction.IN,
+        message_type=message.type,
+        chat_kind=chat_kind(message.chat.chat_id),
+    )
+
+
+def chat_kind(chat_id: str) -> ChatKind:
+    return ChatKind.GROUP if chat_ids.is_group(chat_id) else ChatKind.DIRECT
 
 
 def of_status(instance: Instance, *, old: tuple[str, str]) -> Event:
@@ -82,4 +98,5 @@ def of_status(instance: Instance, *, old: tuple[str, str]) -> Event:
 def of_chat(instance: Instance, *, old: dict[str, Any] | None, new: dict[str, Any]) -> Event:
     """The event of a new or changed chat; `old` and `new` as payloads.chat_dict returns them."""
     body = payloads.chat_body(instance, old=old, new=new)
-    return Event(Kind.CHAT, body, chat=new["id"], skip=skip_of(instance, flag=instance.chat_update_on))
+    skip = skip_of(instance, flag=instance.chat_update_on)
+    return Event(Kind.CHAT, body, chat=new["id"], skip=skip, chat_kind=chat_kind(new["id"]))

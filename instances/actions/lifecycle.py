@@ -15,7 +15,7 @@ from accounts.audit import AuditAction
 from accounts.blocking import Blocked
 from accounts.models import Account, Payment, User
 from accounts.quotas import Quota
-from hooks.actions.endpoints import open_endpoint
+from hooks.actions.endpoint_list import open_endpoint
 from hooks.maintenance import deleted_instances
 from instances.actions import events
 from instances.actions.status import change_status
@@ -134,12 +134,13 @@ def lock_related(instance: Instance) -> None:
 
     These transactions do not lock the instance: captures of its bin, a part of a redelivery, claims of its queue.
     Django deletes children first, so without these locks both would wait for each other, or a row inserted meanwhile
-    would have no parent. The caller holds the lock on the instance's row. One query per one-to-one relation, and one.
+    would have no parent. The caller holds the lock on the instance's row. One query per one-to-one relation, and two.
     """
     for relation in Instance._meta.related_objects:
         if relation.one_to_one and relation.on_delete is CASCADE:
             rows = relation.related_model._default_manager.filter(**{relation.field.name: instance})
             list(rows.select_for_update().values_list("pk"))
+    list(instance.endpoints.order_by("pk").select_for_update().values_list("pk"))
     list(instance.outgoing.order_by("queue_number").select_for_update().values_list("pk"))
 
 

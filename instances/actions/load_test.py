@@ -13,7 +13,7 @@ from accounts.actions.users import sign_up
 from accounts.models import Account, User
 from hooks.actions.endpoints import configure
 from hooks.maintenance import deleted_instances
-from hooks.models import Endpoint, Kind
+from hooks.models import ChatKind, Direction, Endpoint, Kind
 from hooks.outbox import Event
 from instances import payloads
 from instances.actions.lifecycle import INSTANCES, create_instance, delete_instance
@@ -98,7 +98,15 @@ def load_test_event(instance: Instance, number: int) -> Event:
     )
     data = payloads.message_dict(message, chat_id=PHONE, chat_name="Load test")
     body = payloads.encode({"messages": [data], "instanceId": str(instance.number)})
-    return Event(Kind.MESSAGE, body, message.message_id, PHONE)
+    return Event(
+        Kind.MESSAGE,
+        body,
+        message.message_id,
+        PHONE,
+        direction=Direction.IN,
+        message_type=message.type,
+        chat_kind=ChatKind.DIRECT,
+    )
 
 
 def remove_load_test() -> tuple[int, int]:
@@ -107,6 +115,6 @@ def remove_load_test() -> tuple[int, int]:
     instances = list(load_test_instances())
     for instance in instances:
         configure(instance.endpoint, url="")  # stop sending
-        hooks += deleted_instances.drop_hooks_of(instance.pk)
+        hooks += sum(deleted_instances.drop_hooks_of(key) for key in instance.endpoint.sibling_ids)
         delete_instance(instance, acting_user=None)
     return len(instances), hooks

@@ -14,7 +14,6 @@ from accounts.actions import accounts as account_actions
 from accounts.audit import AuditAction
 from accounts.models import Account, User
 from hooks.actions import stopping
-from hooks.models import Endpoint
 from instances.actions import events
 from instances.models import Instance, StopReason
 
@@ -73,15 +72,15 @@ def unblock_account(account: Account, *, acting_user: User) -> bool:
 
 
 def hold(instance: Instance, reason: StopReason, *, at: datetime) -> None:
-    """Stop the instance and its endpoint. The caller holds the lock on its row."""
+    """Stop the instance and its endpoints. The caller holds the lock on its row."""
     instance.stopped_at, instance.stop_reason = at, reason
     instance.save(update_fields=["stopped_at", "stop_reason"])
-    stopping.hold(Endpoint(pk=instance.pk), at=at)
+    stopping.hold(instance.pk, at=at)
 
 
 def resume(instance: Instance) -> None:
-    """Start the instance and its endpoint. The caller holds the lock on its row."""
+    """Start the instance and its endpoints. The caller holds the lock on its row."""
     since, instance.stopped_at, instance.stop_reason = instance.stopped_at, None, ""
     instance.save(update_fields=["stopped_at", "stop_reason"])
     if since is not None:
-        stopping.release(Endpoint(pk=instance.pk), at=since)
+        stopping.release(instance.pk, at=since)

@@ -10,10 +10,9 @@ from rest_framework.request import Request
 
 from chatapi.ui.numbers import INSTANCE_NUMBER_DIGITS, parse_digits
 from hooks.log.selection import RESPONSES, Filter, matching
-from hooks.models import Hook, HookQuerySet, Kind, Outcome, State
+from hooks.models import Endpoint, Hook, HookQuerySet, Kind, Outcome, State
 from instances import value_parsing
 from instances.api.serializers.strict import first_errors
-from instances.models import Instance
 
 RESPONSE_CLASSES = list(RESPONSES)
 RESPONSE_HELP = (
@@ -21,9 +20,11 @@ RESPONSE_HELP = (
     "delivered. `none`: attempted, without a response."
 )
 MESSAGE_HELP = "The complete id of its message, or the hook's own `webhook-id`."
+ENDPOINT_HELP = "The endpoint's id."
 # Parameter, in the query and in the body of a new redelivery → key of the selection.
 KEYS = {
     "hooks": "hooks",
+    "endpoint": "endpoint",
     "state": "states",
     "kind": "kinds",
     "outcome": "outcomes",
@@ -50,6 +51,8 @@ def as_selection(given: Mapping[str, Any]) -> Filter:
             continue
         if name == "host":
             value = value.lower()  # as the dispatcher stores it
+        elif name == "endpoint":
+            value = int(value)
         elif name in ("createdAfter", "createdBefore"):
             value = value.isoformat()
         selection[key] = value
@@ -66,6 +69,14 @@ class SeveralValuesFilter(filters.MultipleChoiceFilter):
             error_messages={"invalid_choice": f"Must be one or more of: {values}."},
             **options,
         )
+
+
+class EndpointIdField(forms.IntegerField):
+    """The id of an endpoint, a bigint."""
+
+    def __init__(self, **options: Any) -> None:
+        options.pop("decimal_places", None)
+        super().__init__(**(options | {"min_value": 0, "max_value": 2**63 - 1}))
 
 
 class WholeNumberFilter(filters.NumberFilter):
@@ -93,6 +104,12 @@ class FlagFilter(filters.BooleanFilter):
         super().__init__(widget=forms.TextInput, **options)
 
 
+class EndpointIdFilter(filters.NumberFilter):
+    """The id of an endpoint."""
+
+    field_class = EndpointIdField
+
+
 class HookFilter(filters.FilterSet):
     """The parameters of `GET hooks/`."""
 
@@ -113,6 +130,7 @@ class HookFilter(filters.FilterSet):
         help_text="The status code of the last response.",
     )
     instance = filters.CharFilter(field_name="endpoint", help_text="The instance's id.")
+    endpoint = EndpointIdFilter(help_text=ENDPOINT_HELP)
     message = filters.CharFilter(help_text=MESSAGE_HELP)
     chat = filters.CharFilter(help_text="The complete id of the chat.")
     host = filters.CharFilter(field_name="last_host", help_text="The host of the last attempt.")
@@ -137,16 +155,16 @@ class HookFilter(filters.FilterSet):
 def of_instance(hooks: HookQuerySet, number: str) -> HookQuerySet:
     """The hooks of the instance with this number; none if it does not exist.
 
-    Selects by the instance's key, the first column of the hooks' indexes; a join would not use them as well.
+    Selects by the keys of its endpoints, the first column of the hooks' indexes; a join would not use them as well.
     Raises ValidationError if `number` is not digits.
     """
     if not (number.isascii() and number.isdigit()):
         raise ValidationError({"instance": "Must be the id of an instance: digits only."})
-    key = None
+    keys: list[int] = []
     known = parse_digits(number, max_digits=INSTANCE_NUMBER_DIGITS)
     if known is not None and known < 2**31:
-        key = Instance.objects.filter(number=known).values_list("pk", flat=True).first()
-    return hooks.filter(endpoint_id=key or 0)
+        keys = list(Endpoint.objects.filter(instance__number=known).values_list("pk", flat=True))
+    return hooks.of_endpoints(keys or [0])
 
 
 class StrictFilters(filters.DjangoFilterBackend):

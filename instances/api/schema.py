@@ -99,6 +99,7 @@ HOOK_BODY = (
 HOOK = {
     "id": "hook_0192f4c65d7b7c33a1e04be1f1d6e1aa",
     "instanceId": "1203344556",
+    "endpointId": "1099511627776",
     "kind": "ack",
     "state": "failed",
     "explanation": "Not delivered: example.com responded with 500.",

@@ -83,7 +83,7 @@ class InstanceFrame:
         """The user's instances for the chooser: the first CHOOSER_SIZE."""
         if not self.is_signed_in:
             return []
-        visible = Instance.objects.visible_to(self.user).select_related("owner__owner")
+        visible = Instance.objects.visible_to(self.user).select_related("owner__owner", "endpoint")
         return list(visible[:CHOOSER_SIZE])
 
     def search(self, words: str) -> list[Instance]:
@@ -91,7 +91,7 @@ class InstanceFrame:
 
         Those with all the words in their name come first: a digit is part of many phone numbers and URLs.
         """
-        visible = Instance.objects.visible_to(self.user).select_related("owner__owner")
+        visible = Instance.objects.visible_to(self.user).select_related("owner__owner", "endpoint")
         found = search.found(visible, words)
         if words.split():
             rank = Case(When(name__icontains=words, then=0), When(search.in_name(words), then=1), default=2)
@@ -140,7 +140,7 @@ class InstanceFrame:
             if instance.number == number:
                 return instance
         if self.has_more and number < 2**31:
-            visible = Instance.objects.visible_to(self.user).select_related("owner__owner")
+            visible = Instance.objects.visible_to(self.user).select_related("owner__owner", "endpoint")
             return visible.filter(number=number).first()
         return None
 
@@ -160,12 +160,12 @@ class InstanceFrame:
     @cached_property
     def delay(self) -> Delay | None:
         """How late the hooks of the chosen instance are, and why."""
-        return delays.of_endpoints([self.instance.pk]) if self.instance else None
+        return delays.of_instances([self.instance.pk]) if self.instance else None
 
     @cached_property
     def longest_delay(self) -> Delay | None:
         """The longest delay of the instances that the chooser lists."""
-        return delays.of_endpoints(instance.pk for instance in self.instances)
+        return delays.of_instances(instance.pk for instance in self.instances)
 
     @cached_property
     def steps(self) -> list[Step]:

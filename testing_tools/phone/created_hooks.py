@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from hooks.explain import sentences
+from hooks.log.newest import newest_key
 from hooks.models import Hook
 from instances.models import Instance
 from instances.pages.messages import conversations
@@ -22,13 +23,12 @@ class CreatedHooks(NamedTuple):
 
 def newest_hook_key(instance: Instance) -> int:
     """Returns the key of the instance's newest hook; 0 if it has none."""
-    newest = Hook.objects.filter(endpoint_id=instance.pk).order_by("-pk").values_list("pk", flat=True)
-    return newest.first() or 0
+    return newest_key(Hook.objects.all(), instance.endpoint.sibling_ids)
 
 
 def hooks_created_since(instance: Instance, key: int) -> CreatedHooks:
     """Returns the hooks after this key, without simulated ones. One query; two for more than MAX_HOOKS."""
-    found = Hook.objects.filter(endpoint_id=instance.pk, pk__gt=key, simulated=False)
+    found = Hook.objects.of_instance(instance).filter(pk__gt=key, simulated=False)
     listed = list(found.select_related("endpoint").defer("body").order_by("pk")[: MAX_HOOKS + 1])
     not_shown = found.count() - MAX_HOOKS if len(listed) > MAX_HOOKS else 0
     shown = listed[:MAX_HOOKS]

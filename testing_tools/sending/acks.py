@@ -102,9 +102,11 @@ def ack_times(instance: Instance, message_ids: list[str]) -> dict[tuple[str, str
 
     It is the time of the ack's hook, which is created even if it is skipped.
     """
-    acks = Hook.objects.filter(
-        endpoint_id=instance.pk, message__in=message_ids, kind=Kind.ACK, simulated=False
-    ).values_list("message", "body", "created_at")
+    acks = (
+        Hook.objects.of_instance(instance)
+        .filter(message__in=message_ids, kind=Kind.ACK, simulated=False)
+        .values_list("message", "body", "created_at")
+    )
     times = {}
     for message, body, at in acks:
         try:

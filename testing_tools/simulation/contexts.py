@@ -61,7 +61,7 @@ def blocked_because(instance: Instance) -> str:
 
 
 def recent_simulations(instance: Instance) -> list[Hook]:
-    simulated = Hook.objects.filter(endpoint_id=instance.pk, simulated=True)
+    simulated = Hook.objects.of_first_endpoint(instance.pk).filter(simulated=True)
     return list(simulated.defer("body").order_by("-pk")[:SHOWN_SIMULATIONS])
 
 

@@ -33,7 +33,7 @@ def dispatcher(seconds_ago: float = 0) -> None:
 
 def late(endpoint: Endpoint) -> tuple[int, str] | None:
     """Returns the whole minutes of delay, and the reason."""
-    delay = delays.of_endpoints([endpoint.pk])
+    delay = delays.of_instances([endpoint.pk])
     return ((timezone.now() - delay.since) // timedelta(minutes=1), delay.reason) if delay else None
 
 

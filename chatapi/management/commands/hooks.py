@@ -13,7 +13,13 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from hooks import load_test
-from hooks.maintenance.conservation import consistent_totals, missing, totals_line
+from hooks.maintenance.conservation import (
+    by_instance,
+    consistent_totals,
+    missing,
+    totals_lines,
+    unknown_endpoints,
+)
 from hooks.urls import webhook_urls
 from instances.actions.load_test import (
     LoadTestAccountTaken,
@@ -64,11 +70,19 @@ class Command(BaseCommand):
 
     def check_all_instances(self) -> None:
         rows = consistent_totals()
-        for row in rows:
-            self.stdout.write(totals_line(row))
-        bad = sum(missing(row) != 0 for row in rows)
-        self.stdout.write(f"{len(rows)} instances checked, {bad} wrong.")
-        if bad:
+        groups = by_instance(rows)
+        for group in groups:
+            self.stdout.write("\n".join(totals_lines(group)))
+        bad = sum(any(missing(row) != 0 for row in group) for group in groups)
+        several = f" with {len(rows)} endpoints" if len(rows) > len(groups) else ""
+        self.stdout.write(f"{len(groups)} instances{several} checked, {bad} wrong.")
+        unknown = unknown_endpoints()
+        if unknown:
+            keys = ", ".join(str(key) for key in unknown)
+            self.stdout.write(
+                f"Endpoints that get no hooks, because the first endpoint does not know them: {keys}."
+            )
+        if bad or unknown:
             sys.exit(1)
 
     def load(self, *, instances: int, count: int, url: str, rate: float | None, **options: Any) -> None:

@@ -12,14 +12,14 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import Model, OuterRef, Q, QuerySet, Subquery
 
 from accounts.email_addresses import normal_address
 from accounts.models import KEY_PREFIX_LENGTH, Account, AccountKey, User
 from chatapi.staff.base.lists import MAX_KEYS, fetch_keys, instance_numbered
 from chatapi.ui import host_names
 from chatapi.ui.numbers import clean_number, parse_digits
-from hooks.models import Endpoint, Hook
+from hooks.models import Endpoint, Hook, Lane
 from instances import chat_ids
 from instances.models import Chat, Instance, Message
 
@@ -102,7 +102,7 @@ def normal_url(text: str) -> str:
 def instances_matching(text: str) -> Q | None:
     """Instances by number, own phone, webhook URL, host of it, or the owner's address; None if none can match."""
     if URL.match(text):
-        return Q(pk__in=fetch_keys(Endpoint.objects.with_url(normal_url(text))))
+        return Q(pk__in=fetch_keys(Endpoint.objects.with_url(normal_url(text)), "instance_id"))
     if "@" in text and not text.endswith(chat_ids.PERSON):
         return Q(owner__in=fetch_keys(Account.objects.filter(owned_by(text))))
     found: list[int] = []
@@ -111,19 +111,19 @@ def instances_matching(text: str) -> Q | None:
     if phone := parse_phone(text):
         found += fetch_keys(Instance.objects.filter(phone=phone))
     if host := parse_host(text):
-        found += fetch_keys(Endpoint.objects.with_host(host))
+        found += fetch_keys(Endpoint.objects.with_host(host), "instance_id")
     if found:
         return Q(pk__in=found)
     return Q(owner__in=fetch_keys(Account.objects.filter(owned_by(text))))
 
 
-def instances_with(rows: QuerySet[Any]) -> list[Any]:
-    """The keys of `rows`, at most one per instance; `rows` are filtered by `OuterRef("pk")`, the instance.
+def one_of_each(owners: type[Model], rows: QuerySet[Any]) -> list[Any]:
+    """The keys of `rows`, at most one per owner; `rows` are filtered by `OuterRef("pk")`, the instance or lane.
 
-    One look-up in an index per instance. An index on a message's id alone would serve nothing else, and cost every
+    One look-up in an index per owner. An index on a message's id alone would serve nothing else, and cost every
     message that is written.
     """
-    probed = Instance.objects.annotate(found=Subquery(rows.order_by().values("pk")[:1]))
+    probed = owners._default_manager.annotate(found=Subquery(rows.order_by().values("pk")[:1]))
     return list(probed.filter(found__isnull=False).order_by().values_list("found", flat=True)[:MAX_KEYS])
 
 
@@ -134,24 +134,26 @@ def is_message_id(text: str) -> bool:
 
 def messages_with_id(text: str) -> list[int]:
     """The keys of the messages with this id, of any instance."""
-    return instances_with(Message.objects.filter(instance=OuterRef("pk"), message_id=text))
+    return one_of_each(Instance, Message.objects.filter(instance=OuterRef("pk"), message_id=text))
 
 
 def hooks_of_message(text: str) -> list[int]:
     """The keys of the hooks about the message with this id, of any instance, newest first."""
-    one_each = instances_with(Hook.objects.filter(endpoint=OuterRef("pk"), message=text))
+    one_each = one_of_each(Lane, Hook.objects.filter(endpoint=OuterRef("pk"), message=text))
     lanes = Hook.objects.filter(pk__in=one_each).order_by().values_list("endpoint_id", flat=True)
     return sorted(fetch_keys(Hook.objects.filter(endpoint__in=list(lanes), message=text)), reverse=True)
 
 
 def chats_with(phone: str) -> list[int]:
     """The keys of the chats with this contact, of any instance."""
-    return instances_with(Chat.objects.filter(instance=OuterRef("pk"), chat_id=phone + chat_ids.PERSON))
+    return one_of_each(
+        Instance, Chat.objects.filter(instance=OuterRef("pk"), chat_id=phone + chat_ids.PERSON)
+    )
 
 
 def of_instance(text: str) -> Q:
     """Rows with an `endpoint`, by its instance's number."""
-    return Q(endpoint__in=fetch_keys(instance_numbered(text)))
+    return Q(endpoint__in=fetch_keys(Endpoint.objects.of_instances(instance_numbered(text))))
 
 
 def parse_hook_id(text: str) -> UUID | None:

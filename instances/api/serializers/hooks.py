@@ -194,6 +194,7 @@ class HookSerializer(serializers.ModelSerializer[Hook]):
 
     id = serializers.CharField(source="webhook_id", help_text="The `webhook-id` of its requests.")
     instanceId = serializers.CharField(source="endpoint.instance.number")
+    endpointId = serializers.CharField(source="endpoint_id", help_text="The endpoint that it is sent to.")
     kind = serializers.ChoiceField(choices=Kind.choices)
     state = serializers.ChoiceField(choices=State.choices)
     explanation = serializers.SerializerMethodField(help_text="Its current state, in a sentence.")
@@ -223,9 +224,9 @@ class HookSerializer(serializers.ModelSerializer[Hook]):
     class Meta:
         model = Hook
         fields = (
-            "id", "instanceId", "kind", "state", "explanation", "skipReason", "messageId", "chatId", "simulated",
-            "attemptsMade", "attemptsAllowed", "nextAttemptAt", "createdAt", "finishedAt", "body", "bodyEncoding",
-            "bodyDroppedAt", "attempts",
+            "id", "instanceId", "endpointId", "kind", "state", "explanation", "skipReason", "messageId", "chatId",
+            "simulated", "attemptsMade", "attemptsAllowed", "nextAttemptAt", "createdAt", "finishedAt", "body",
+            "bodyEncoding", "bodyDroppedAt", "attempts",
         )  # fmt: skip
 
     def get_explanation(self, hook: Hook) -> str:

@@ -24,6 +24,12 @@ class NewRedeliverySerializer(StrictSerializer):
     """Which hooks to resend. A hook must match every filter given; at least one filter is required."""
 
     instance = serializers.CharField(required=False, help_text="The instance's id. Default: all instances.")
+    endpoint = serializers.RegexField(
+        r"^[0-9]{1,18}\Z",
+        required=False,
+        help_text="The endpoint's id. Default: all endpoints.",
+        error_messages={"invalid": "Must be the id of an endpoint: digits only."},
+    )
     hooks = serializers.ListField(
         child=serializers.CharField(max_length=50), required=False, allow_empty=False, max_length=HOOKS_MOST,
         help_text=f"Ids of hooks, up to {HOOKS_MOST}.",
@@ -81,7 +87,7 @@ class PreviewSerializer(serializers.Serializer[Any]):
         help_text="Matching hooks whose bodies were already deleted because of their age.",
     )
     noAddress = serializers.IntegerField(
-        source="without_url", help_text="Matching hooks whose instance has no webhook URL."
+        source="without_url", help_text="Matching hooks whose endpoint has no URL."
     )
 
 

@@ -11,11 +11,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from hooks.actions.hooks import NotPossible, cancel, resend, skip, try_now
-from hooks.models import Attempt, Hook, HookQuerySet
+from hooks.log.newest import NewestOf
+from hooks.models import Attempt, Endpoint, Hook, HookQuerySet
 from instances.api import schema
 from instances.api.errors import Conflict
 from instances.api.filters import HookFilter, StrictFilters
-from instances.api.newest import NewestOf
 from instances.api.pagination import NewestFirst
 from instances.api.serializers.hooks import HookSerializer
 from instances.models import Instance
@@ -60,7 +60,8 @@ class HookViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Hook]):
         examples=[EXAMPLE],
     )
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        keys = Instance.objects.of_account(request.auth).values_list("pk", flat=True)
+        instances = Instance.objects.of_account(request.auth)
+        keys = Endpoint.objects.of_instances(instances).values_list("pk", flat=True)
         # The filters do not limit the account; NewestOf does.
         matching = self.filter_queryset(Hook.objects.all())
         page = self.paginate_queryset(NewestOf(matching, self.get_queryset(), list(keys)))  # type: ignore[arg-type]

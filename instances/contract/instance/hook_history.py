@@ -56,9 +56,9 @@ def status_word(change: StatusChange) -> str:
 
 
 def latest_hook(instance: Instance, message_id: str) -> Hook | None:
-    """The most recent hook of this message that is not simulated."""
-    hooks = Hook.objects.filter(
-        endpoint_id=instance.pk, kind=Kind.MESSAGE, message=message_id, simulated=False
+    """The most recent hook of this message to the first endpoint that is not simulated."""
+    hooks = Hook.objects.of_first_endpoint(instance.pk).filter(
+        kind=Kind.MESSAGE, message=message_id, simulated=False
     )
     return hooks.order_by("-pk").first() if message_id else None
 

@@ -6,6 +6,7 @@ minutes does not need it: it is counted from the status hooks.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -56,12 +57,15 @@ class RecentChanges(NamedTuple):
 
 
 def count_recent_changes(instance: Instance) -> RecentChanges:
-    """Returns the number of changes. Every change creates a hook, even if it is skipped. One query."""
+    """Returns the number of changes: every change creates a hook, even if it is skipped. One query.
+
+    Filters may keep the hooks of a change from some endpoints, so the endpoint with the most counts.
+    """
     since = timezone.now() - FLAP_WINDOW
-    status_hooks = Hook.objects.filter(endpoint_id=instance.pk, kind=Kind.STATUS, simulated=False).since(
-        since
-    )
-    times = len(status_hooks.order_by("-pk").values_list("pk")[:MAX_COUNTED])
+    status_hooks = Hook.objects.of_instance(instance).filter(kind=Kind.STATUS, simulated=False).since(since)
+    found = status_hooks.order_by("-pk").values_list("endpoint_id", flat=True)
+    of_each = Counter(found[: MAX_COUNTED * len(instance.endpoint.sibling_ids)])
+    times = min(max(of_each.values(), default=0), MAX_COUNTED)
     return RecentChanges(times, int(FLAP_WINDOW.total_seconds() // 60))
 
 

@@ -8,27 +8,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
+from django.db.models import prefetch_related_objects
 from rest_framework.utils.encoders import JSONEncoder
 
 from chatapi.ui.downloads import csv_line
 from hooks.explain.sentences import explain_hook
-from hooks.models import Hook, HookQuerySet
+from hooks.models import Hook
 from instances.api.serializers.hooks import HookSerializer, encode_body
 
 EXPORT_MAX = 10_000
 BATCH_SIZE = 100
 
 
-def batches(hooks: HookQuerySet, *, before: int | None, limit: int) -> Iterator[list[Hook]]:
+class Newest(Protocol):
+    """Returns the newest `limit` hooks with a key below `before` that a file contains."""
+
+    def __call__(self, limit: int, *, before: int | None) -> list[Hook]: ...
+
+
+def batches(newest: Newest, *, before: int | None, limit: int) -> Iterator[list[Hook]]:
     """The newest `limit` hooks with a key below `before`, with their attempts."""
     left = limit
-    complete = hooks.select_related("endpoint__instance").prefetch_related("attempts__hook").order_by("-pk")
     while left > 0:
-        found = list(
-            (complete if before is None else complete.filter(pk__lt=before))[: min(BATCH_SIZE, left)]
-        )
+        found = newest(min(BATCH_SIZE, left), before=before)
+        prefetch_related_objects(found, "endpoint__instance", "attempts__hook")
         if not found:
             return
         yield found
@@ -91,19 +96,19 @@ FORMATS = {
 
 
 def export(
-    hooks: HookQuerySet, format: Format, *, before: int | None, next_url: Callable[[int], str]
+    newest: Newest, format: Format, *, before: int | None, next_url: Callable[[int], str]
 ) -> Iterator[str]:
     """The file, newest first; `next_url` returns the URL of the file of hooks with a key below its argument."""
     last: int | None = None
 
     def read() -> Iterator[list[Hook]]:
         nonlocal last
-        for batch in batches(hooks, before=before, limit=EXPORT_MAX):
+        for batch in batches(newest, before=before, limit=EXPORT_MAX):
             last = batch[-1].pk
             yield batch
 
     yield from format.write(read())
-    if last is not None and hooks.filter(pk__lt=last).exists():
+    if last is not None and newest(1, before=last):
         yield format.note(
             f"older hooks match too, but a file holds {EXPORT_MAX}; the next file is {next_url(last)}"
         )

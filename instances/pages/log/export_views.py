@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -13,7 +14,6 @@ from django.views.decorators.http import require_safe
 
 from chatapi.ui.downloads import as_download
 from chatapi.ui.numbers import parse_digits
-from hooks.models import Hook
 from instances.pages.chosen_instance import require_instance
 from instances.pages.log import export as log_export
 from instances.pages.log.filters import Filters
@@ -28,6 +28,7 @@ def export(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     if format is None:
         raise Http404("Unknown format. The formats are ndjson and csv.")
     filters = Filters.from_query(request.GET)
+    endpoint_ids = filters.endpoint_ids(instance)
     if filters.ignored:  # a file cannot say that a filter was ignored
         words = f"Invalid filters: {', '.join(filters.ignored)}. Correct them and export again."
         return HttpResponse(words, status=400, content_type="text/plain; charset=utf-8")
@@ -37,7 +38,7 @@ def export(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
         return f"{settings.SITE_URL}{reverse('log:export')}?{filters.query(**chosen, before=str(key))}"
 
     lines = log_export.export(
-        filters.apply(Hook.objects.filter(endpoint_id=instance.pk)),
+        partial(filters.newest, endpoint_ids, with_bodies=True),
         format,
         before=parse_digits(request.GET.get("before")),
         next_url=next_url,

@@ -13,8 +13,11 @@ from urllib.parse import urlencode
 
 from django.utils import timezone
 
+from chatapi.ui.numbers import parse_digits
+from hooks.log.newest import newest_hooks
 from hooks.log.selection import RESPONSES, Filter, matching
-from hooks.models import HookQuerySet, Kind, State
+from hooks.models import Hook, HookQuerySet, Kind, State
+from instances.models import Instance
 from instances.pages.log.text_search import containing
 
 PERIODS: dict[str, tuple[str, timedelta]] = {
@@ -33,6 +36,7 @@ CHOICES: dict[str, Mapping[str, tuple[str, Any]]] = {
     "simulated": SIMULATED,
 }
 TEXTS = {"host": 255, "message": 200, "text": 200}  # free text → its maximum length
+ENDPOINT_DIGITS = 18  # of an endpoint's id, which is at most a bigint
 TIMES = ("from", "to")  # ISO 8601, in UTC without a zone; the first is included, the second is not
 
 
@@ -58,6 +62,11 @@ class Filters:
                 filters.ignored.append(name)
             elif value:
                 filters.values[name] = value
+        endpoint = given.get("endpoint", "")
+        if parse_digits(endpoint, max_digits=ENDPOINT_DIGITS) is not None:
+            filters.values["endpoint"] = endpoint
+        elif endpoint:
+            filters.ignored.append("endpoint")
         for name in TIMES:
             value = given.get(name, "")
             try:
@@ -69,6 +78,21 @@ class Filters:
 
     def __bool__(self) -> bool:
         return bool(self.values)
+
+    def endpoint_ids(self, instance: Instance) -> list[int]:
+        """The ids of the endpoints whose hooks are shown: the chosen one, or all of the instance, at least one.
+
+        The id of another instance's endpoint is ignored like any unknown value. No query if the instance was loaded
+        with its endpoint.
+        """
+        known = instance.endpoint.sibling_ids
+        chosen = self.values.get("endpoint")
+        if chosen is not None and int(chosen) in known:
+            return [int(chosen)]
+        if chosen is not None:
+            del self.values["endpoint"]
+            self.ignored.append("endpoint")
+        return known
 
     def time_range(self) -> tuple[datetime | None, datetime | None]:
         """Start and end of the chosen time; None where it is open."""
@@ -90,6 +114,8 @@ class Filters:
         for name, key in (("state", "states"), ("kind", "kinds"), ("answer", "answers")):
             if name in values:
                 selected[key] = [values[name]]
+        if "endpoint" in values:
+            selected["endpoint"] = int(values["endpoint"])
         if "simulated" in values:
             selected["simulated"] = SIMULATED[values["simulated"]][1]
         if "host" in values:
@@ -116,6 +142,17 @@ class Filters:
         """The hooks that match; `without` is as in selection()."""
         hooks = matching(hooks, self.selection(without=without))
         return containing(hooks, self.values["text"]) if "text" in self.values else hooks
+
+    def newest(
+        self, endpoint_ids: list[int], limit: int, *, before: int | None = None, with_bodies: bool = False
+    ) -> list[Hook]:
+        """The newest matching hooks of these endpoints with a key below `before`."""
+        hooks = Hook.objects.all() if with_bodies else Hook.objects.defer("body")
+        if "text" not in self.values:
+            return newest_hooks(self.apply(hooks), endpoint_ids, limit, before=before)
+        # The text is searched in the newest hooks of these endpoints, so they are chosen first.
+        found = self.apply(hooks.of_endpoints(endpoint_ids)).order_by("-pk")
+        return list((found if before is None else found.filter(pk__lt=before))[:limit])
 
     def apply_beyond(self, hooks: HookQuerySet, ignorable: Collection[str]) -> HookQuerySet | None:
         """The hooks that match all filters but the state; None if only filters named in `ignorable` are set."""

@@ -12,8 +12,8 @@ from django.views.decorators.http import require_safe
 
 from chatapi.ui.numbers import parse_digits
 from hooks.log.counts import counts_by_state, total
+from hooks.log.newest import newest_key
 from hooks.models import Hook, HookQuerySet
-from instances.models import Instance
 from instances.pages.chosen_instance import chosen_instance
 from instances.pages.log.export import EXPORT_MAX
 from instances.pages.log.filters import CHOICES, STATES, TIMES, Filters, input_value
@@ -27,10 +27,6 @@ NEW_COUNTED_MAX = 500
 WATCHED_MAX = PAGE_SIZE
 
 
-def hooks_of(instance: Instance) -> HookQuerySet:
-    return Hook.objects.filter(endpoint_id=instance.pk)
-
-
 @require_safe
 @login_required
 def log_list(request: HttpRequest) -> HttpResponse:
@@ -38,10 +34,11 @@ def log_list(request: HttpRequest) -> HttpResponse:
     if instance is None:
         return render(request, "instances/pages/log/list.html", {"instance": None})
     filters = Filters.from_query(request.GET)
-    hooks = hooks_of(instance)
+    endpoint_ids = filters.endpoint_ids(instance)
+    hooks = Hook.objects.of_endpoints(endpoint_ids)
     before = parse_digits(request.GET.get("before"))
-    rows, has_older = page_of(filters.apply(hooks), before=before, size=PAGE_SIZE)
-    counts = counts_by_state(instance.pk, filters.apply_beyond(hooks, {"state"}))
+    rows, has_older = page_of(filters, endpoint_ids, before=before, size=PAGE_SIZE)
+    counts = counts_by_state(endpoint_ids, filters.apply_beyond(hooks, {"state", "endpoint"}))
     chosen = {"instance": str(instance.number)}
     context = {
         "instance": instance,
@@ -50,12 +47,12 @@ def log_list(request: HttpRequest) -> HttpResponse:
             name: [(key, words[0]) for key, words in choices.items()] for name, choices in CHOICES.items()
         },
         "rows": rows,
-        "newest": newest_key(hooks) if before else rows[0].pk if rows else 0,
+        "newest": newest_key(Hook.objects.all(), endpoint_ids) if before else rows[0].pk if rows else 0,
         "before": before,
         "older": filters.query(**chosen, before=str(rows[-1].pk)) if has_older else "",
         "first": filters.query(**chosen),
         "total": total(counts),
-        "counted": "All matching" if filters.values.keys() - {"state"} else "All stored",
+        "counted": "All matching" if filters.values.keys() - {"state", "endpoint"} else "All stored",
         "counts": [
             (state, words[0], counts[state], filters.query(**chosen, state=state))
             for state, words in STATES.items()
@@ -70,21 +67,16 @@ def log_list(request: HttpRequest) -> HttpResponse:
     return render(request, "instances/pages/log/list.html", context)
 
 
-def page_of(hooks: HookQuerySet, *, before: int | None, size: int) -> tuple[list[Hook], bool]:
-    """The newest hooks with a key below `before`, and whether there are older ones.
+def page_of(
+    filters: Filters, endpoint_ids: list[int], *, before: int | None, size: int
+) -> tuple[list[Hook], bool]:
+    """The newest hooks of these endpoints with a key below `before`, and whether there are older ones.
 
     Pages start at a key, not at a page number: hooks created meanwhile neither repeat nor hide a row, and the
     thousandth page costs what the first one costs.
     """
-    if before is not None:
-        hooks = hooks.filter(pk__lt=before)
-    found = list(hooks.defer("body").order_by("-pk")[: size + 1])
+    found = filters.newest(endpoint_ids, size + 1, before=before)
     return found[:size], len(found) > size
-
-
-def newest_key(hooks: HookQuerySet) -> int:
-    """The key of the newest hook, 0 without one; hooks after it are new to a page of older ones."""
-    return hooks.order_by("-pk").values_list("pk", flat=True).first() or 0
 
 
 @require_safe
@@ -99,7 +91,7 @@ def log_live(request: HttpRequest) -> HttpResponse:
     if instance is None:
         return HttpResponse(status=204)
     filters = Filters.from_query(request.GET)
-    hooks = hooks_of(instance)
+    hooks = Hook.objects.of_endpoints(filters.endpoint_ids(instance))
     after = parse_digits(request.GET.get("after")) or 0
     new_hooks = filters.apply(hooks).filter(pk__gt=after)
     new_count = new_hooks.values("pk")[: NEW_COUNTED_MAX + 1].count()

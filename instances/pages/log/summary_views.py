@@ -32,10 +32,11 @@ def overview(request: HttpRequest) -> HttpResponse:
     """The endpoint's health, and one bar per hour of the chosen time; 204 if `?seen=` is still true."""
     instance = require_instance(request)
     filters = Filters.from_query(request.GET)
-    hooks = Hook.objects.filter(endpoint_id=instance.pk)
-    filtered = filters.apply_beyond(hooks, {"state", "period", "from", "to"})
-    chart = chart_of(instance.pk, *filters.time_range(), filtered)
-    health = health_of(instance.pk)
+    endpoint_ids = filters.endpoint_ids(instance)
+    hooks = Hook.objects.of_endpoints(endpoint_ids)
+    filtered = filters.apply_beyond(hooks, {"state", "period", "from", "to", "endpoint"})
+    chart = chart_of(endpoint_ids, *filters.time_range(), filtered)
+    health = health_of(endpoint_ids)
     numbers = health.numbers
     totals = chart.totals
     cursor = ".".join(

@@ -41,8 +41,7 @@ def skipped_today(instance: Instance) -> dict[str, int]:
     """By kind: how many of today's hooks (in the site's time zone) were skipped because a flag is off. One query."""
     midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
     counts: dict[str, int] = defaultdict(int)
-    skipped = Hook.objects.filter(
-        endpoint_id=instance.pk,
+    skipped = Hook.objects.of_first_endpoint(instance.pk).filter(
         created_at__gte=midnight,
         state=State.SKIPPED,
         skip_reason=SkipReason.FLAG_OFF,

@@ -41,7 +41,7 @@ def find_failing_kind(instance: Instance) -> FailingKind | None:
     query, by the index of the log.
     """
     rows = (
-        Hook.objects.filter(endpoint_id=instance.pk)
+        Hook.objects.of_first_endpoint(instance.pk)
         .order_by("-id")
         .values_list("kind", "state", "message", "simulated")[:NEWEST]
     )

@@ -40,7 +40,7 @@ def first_steps(instance: Instance) -> list[Step]:
     if (emitted or 0) > HOOKS_MAX:
         return []
     hooks = list(
-        Hook.objects.filter(endpoint_id=instance.pk)
+        Hook.objects.of_first_endpoint(instance.pk)
         .order_by("-id")
         .values_list("simulated", "kind", "state")[:HOOKS_MAX]
     )

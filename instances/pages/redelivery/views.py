@@ -42,7 +42,7 @@ def visible_jobs(request: HttpRequest) -> RedeliveryQuerySet:
 
 def open_jobs(request: HttpRequest, instance: Instance) -> list[dict[str, Any]]:
     """The newest jobs of the instance that are not finished, for the log."""
-    found = visible_jobs(request).filter(state__in=OPEN_JOBS, parts__endpoint_id=instance.pk)
+    found = visible_jobs(request).of_instances(queryset_of(instance)).filter(state__in=OPEN_JOBS)
     return [job_context(job) for job in found.order_by("-pk")[:OPEN_JOBS_SHOWN]]
 
 
@@ -120,7 +120,7 @@ def job_list(request: HttpRequest) -> HttpResponse:
     instance = chosen_instance(request)
     found = visible_jobs(request).order_by("-pk")
     if instance is not None:
-        found = found.filter(parts__endpoint_id=instance.pk)
+        found = found.of_instances(queryset_of(instance))
     context = {"instance": instance, "jobs": [job_context(job) for job in found[:JOBS_SHOWN]]}
     return render(request, "instances/pages/redelivery/redeliveries.html", context)
 

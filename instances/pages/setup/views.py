@@ -54,7 +54,7 @@ def setup_context(instance: Instance, step: str = "", **overrides: Any) -> dict[
     done = {
         "link": instance.is_authenticated,
         "address": bool(instance.endpoint.url),
-        "test": Hook.objects.filter(endpoint_id=instance.pk, simulated=True).exists(),
+        "test": Hook.objects.of_first_endpoint(instance.pk).filter(simulated=True).exists(),
     }
     first = next((name for name, is_done in done.items() if not is_done), "test")
     return (

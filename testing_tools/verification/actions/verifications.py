@@ -34,4 +34,4 @@ def stop_verification(instance: Instance, *, acting_user: User | None) -> None:
 
 
 def endpoint_of(instance: Instance) -> Endpoint:
-    return Endpoint.objects.get(instance=instance)
+    return Endpoint.objects.get(first_of=instance)

@@ -191,7 +191,10 @@ def fill() -> None:
         [Instance(owner=owner, number=30_000 + n, phone=f"1555{n:07}") for n in range(3_000)]
     )
     Endpoint.objects.bulk_create(
-        [Endpoint(instance=one, url=f"https://host{one.number}.example/in") for one in instances]
+        [
+            Endpoint(pk=one.pk, instance=one, first_of=one, url=f"https://host{one.number}.example/in")
+            for one in instances
+        ]
     )
     busy = instances[:10]
     chats = Chat.objects.bulk_create(

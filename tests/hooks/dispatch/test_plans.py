@@ -149,7 +149,7 @@ def test_metrics_and_delays(filled: million.Million) -> None:
     for call in (
         metrics.snapshot,
         lambda: delays.oldest_due(timezone.now()),
-        lambda: delays.of_endpoints([filled.busy, *filled.hers]),
+        lambda: delays.of_instances([filled.busy, *filled.hers]),
     ):
         selects = selects_of(call)
         assert selects

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db
 
 SQL = f"""
 SELECT {destination.hook_url_sql(destination.endpoint_url_sql(now="%(now)s"))}
-FROM hooks_hook h JOIN hooks_endpoint e ON e.instance_id = h.endpoint_id WHERE h.id = %(hook)s
+FROM hooks_hook h JOIN hooks_endpoint e ON e.id = h.endpoint_id WHERE h.id = %(hook)s
 """
 
 

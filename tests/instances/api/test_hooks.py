@@ -62,6 +62,7 @@ def test_a_hook_is_shown_with_its_attempts_whole(alice: ApiClient) -> None:
         {
             "id": made.webhook_id,
             "instanceId": str(alice.instance.number),
+            "endpointId": str(alice.instance.pk),
             "kind": "ack",
             "state": "delivered",
             "explanation": "Delivered, attempt 2 of 20: example.com responded with 200.",
@@ -277,8 +278,8 @@ def test_the_filters(alice: ApiClient, bob: ApiClient, query: str, names: list[s
         (
             "sate=failed",
             {
-                "sate": "Unknown filter. The filters are: state, kind, outcome, answer, status, instance, message, "
-                "chat, host, simulated, createdAfter, createdBefore, cursor, limit."
+                "sate": "Unknown filter. The filters are: state, kind, outcome, answer, status, instance, endpoint, "
+                "message, chat, host, simulated, createdAfter, createdBefore, cursor, limit."
             },
         ),
     ],

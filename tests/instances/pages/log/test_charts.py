@@ -59,7 +59,7 @@ def bars(instance: Instance, **query: str) -> dict[str, dict[str, int]]:
     hooks = Hook.objects.filter(endpoint_id=instance.pk)
     filters = Filters.from_query(query)
     filtered = filters.apply_beyond(hooks, {"state", "period", "from", "to"})
-    chart = log_chart.chart_of(instance.pk, *filters.time_range(), filtered)
+    chart = log_chart.chart_of([instance.pk], *filters.time_range(), filtered)
     return {
         f"{bar.start:%d %H:%M:%S}": {name: count for name, count in bar.counts.items() if count}
         for bar in chart.bars

@@ -39,7 +39,7 @@ def test_success_and_times_are_of_the_tried_hooks(instance):
     make(instance, State.FAILED, ms=1000)
     make(instance, State.FAILED, ms=9000, simulated=True)
     make(instance, State.QUEUED)
-    health = health_of(instance.pk)
+    health = health_of([instance.pk])
     numbers = health.numbers
     assert (health.tried, numbers.sent, numbers.delivered, numbers.percent) == (5, 5, 4, "80")
     assert health.p50 == 30
@@ -55,7 +55,7 @@ def test_the_share_in_percent(instance, delivered, failed, percent):
         make(instance)
     for _ in range(failed):
         make(instance, State.FAILED)
-    assert health_of(instance.pk).numbers.percent == percent
+    assert health_of([instance.pk]).numbers.percent == percent
 
 
 def test_only_the_newest_count(instance, monkeypatch):
@@ -63,7 +63,7 @@ def test_only_the_newest_count(instance, monkeypatch):
     make(instance, State.FAILED)
     make(instance)
     make(instance)
-    health = health_of(instance.pk)
+    health = health_of([instance.pk])
     assert (health.tried, health.failed) == (2, None)
 
 
@@ -79,10 +79,10 @@ def test_what_waits_is_counted_and_the_oldest_named(instance, monkeypatch):
     make(instance, State.RETRYING, created_at=oldest, next_attempt_at=NOW)
     make(instance, State.QUEUED, created_at=NOW - timedelta(hours=1))
     make(InstanceFactory(), State.QUEUED)
-    numbers = health_of(instance.pk).numbers
+    numbers = health_of([instance.pk]).numbers
     assert (numbers.waiting.words, numbers.oldest) == ("2", oldest)
     make(instance, State.QUEUED)
-    numbers = health_of(instance.pk).numbers
+    numbers = health_of([instance.pk]).numbers
     assert (numbers.waiting.words, numbers.oldest) == ("2+", oldest)
 
 
