@@ -23,7 +23,7 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from hooks.models import Measure, Outcome, Role, Runner, State, Tally, is_alive
-from hooks.sql.lane_queries import lanes_cte, oldest_queued
+from hooks.sql.lane_queries import held_by_retry_sql, lanes_cte, oldest_queued
 from hooks.urls import destination
 
 Series = tuple[str, str]  # the name and one label: ("attempts", "ok"), ("claim_seconds", "0.05")
@@ -103,7 +103,7 @@ class Waiting(NamedTuple):
 WAITING = f"""
 WITH RECURSIVE {lanes_cte(State.QUEUED)}, open_lane AS (
     SELECT e.id AS endpoint_id, e.parallel FROM lane JOIN hooks_endpoint e ON e.id = lane.endpoint_id
-    WHERE {destination.can_send_sql()}
+    WHERE {destination.can_send_sql()} AND NOT {held_by_retry_sql()}
 ), retry AS (
     SELECT e.parallel, h.next_attempt_at AS since
     FROM hooks_hook h JOIN hooks_endpoint e ON e.id = h.endpoint_id

@@ -1,7 +1,8 @@
 """Detects late deliveries and their reason, for the banner on the account's pages, /readyz and the watchdog.
 
 A first attempt is due at its event, a retry at its planned time. Hooks of endpoints that are paused or have no URL are
-never late.
+never late. A hook of a strict lane that waits for an older hook's retry is late on its account's pages only: it is due
+for no dispatcher.
 """
 
 from __future__ import annotations
@@ -14,13 +15,11 @@ from django.db import connection
 from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
-from hooks.dispatch.lanes import LATE_SECONDS
-from hooks.models import Attempt, Endpoint, Hook, Role, Runner, State, Trigger, is_alive
-from hooks.sql.lane_queries import lanes_cte, oldest_queued
+from hooks.models import Endpoint, Hook, Role, Runner, State, is_alive
+from hooks.sql.lane_queries import held_by_retry_sql, lanes_cte, oldest_queued
 from hooks.urls import destination
 
 LATE = timedelta(seconds=60)  # shorter delays are not shown
-MAX_HELD_BACK = 100  # hooks counted behind one late response
 
 # The first queued hook of each lane (a loose index scan, one probe per lane), and the earliest retry.
 OLDEST = f"""
@@ -28,6 +27,7 @@ WITH RECURSIVE {lanes_cte(State.QUEUED)}
 SELECT min(due) FROM (
     SELECT first.created_at AS due
     FROM lane JOIN hooks_endpoint e ON e.id = lane.endpoint_id AND {destination.can_send_sql()}
+        AND NOT {held_by_retry_sql()}
     CROSS JOIN LATERAL (
         {oldest_queued("e.id")}
     ) first
@@ -61,11 +61,15 @@ BUSY = (
     "Earlier hooks of this instance are still being sent, or its server responds slowly. Hooks are sent one at a time "
     "unless parallelHooks is on."
 )
+STRICT = (
+    "An older hook of this instance waits for its retry, and strictOrder holds back all later ones. Open it in the "
+    "delivery log (state: retrying) to try it now, skip it or cancel it."
+)
 BUSY_PARALLEL = "The instance's server responds more slowly than new hooks are created."
 
 
 def of_instances(keys: Iterable[int]) -> Delay | None:
-    """Returns the longest delay of these instances' endpoints; None if no hook is late. Two index probes each.
+    """Returns the longest delay of these instances' endpoints; None if no hook is late. Three index probes each.
 
     Endpoints without a URL are excluded. So are paused ones: a notice of their own shows since when they are paused.
     """
@@ -74,33 +78,32 @@ def of_instances(keys: Iterable[int]) -> Delay | None:
     retrying = Hook.objects.filter(endpoint_id=OuterRef("pk"), state=State.RETRYING).order_by(
         "next_attempt_at"
     )
+    oldest_retry = retrying.order_by("endpoint_id", "pk")
     open_ones = Endpoint.objects.filter(instance__in=list(keys), paused_at=None)
     found = open_ones.exclude(destination.endpoint_has_no_url(now)).values_list(
         "parallel",
+        "strict",
         Subquery(queued.values("created_at")[:1]),
+        Subquery(queued.values("pk")[:1]),
         Subquery(retrying.values("next_attempt_at")[:1]),
+        Subquery(oldest_retry.values("pk")[:1]),
     )
     late = now - LATE
-    since, parallel = min(
-        ((due, parallel) for parallel, *both in found for due in both if due is not None and due < late),
-        default=(None, False),
+    since, reason = min(
+        (
+            (due, STRICT if strict and retry and queued_key and retry < queued_key else busy_reason(parallel))
+            for parallel, strict, created, queued_key, planned, retry in found
+            for due in (created, planned)
+            if due is not None and due < late
+        ),
+        default=(None, ""),
     )
     if since is None:
         return None
     if not is_alive(Runner.objects.last_heartbeat(Role.DISPATCH)):
         return Delay(since, NO_DISPATCHER)
-    return Delay(since, BUSY_PARALLEL if parallel else BUSY)
+    return Delay(since, reason)
 
 
-def hooks_held_back(hook: Hook, first_attempt: Attempt) -> int:
-    """Returns how many hooks waited for the late response of an ordered lane's first attempt, at most MAX_HELD_BACK.
-
-    The endpoint's present setting of parallelHooks counts. One query for a late attempt, none for another.
-    """
-    is_late = first_attempt.total_ms >= LATE_SECONDS * 1000
-    if not is_late or first_attempt.trigger != Trigger.EVENT or hook.endpoint.parallel:
-        return 0
-    released = first_attempt.started_at + timedelta(seconds=LATE_SECONDS)
-    waiting = Hook.objects.filter(endpoint_id=hook.endpoint_id, pk__gt=hook.pk, simulated=False)
-    next_ones = waiting.exclude(state=State.SKIPPED).order_by("pk").values_list("created_at", flat=True)
-    return sum(created_at < released for created_at in next_ones[:MAX_HELD_BACK])
+def busy_reason(parallel: bool) -> str:
+    return BUSY_PARALLEL if parallel else BUSY

@@ -113,3 +113,20 @@ def test_only_pages_about_the_late_instance_show_the_banner(client: Client) -> N
             text = client.get(page).content.decode()
             assert ("Deliveries are delayed: oldest waiting 4 min." in text) is said
             assert (delays.NO_DISPATCHER in text) is said
+
+
+def test_a_strict_lane_that_waits_for_a_retry_is_delayed_for_its_users_and_late_for_no_dispatcher(
+    endpoint: Endpoint,
+) -> None:
+    dispatcher()
+    configure(endpoint, strict=True)
+    failed = create_due_hook(endpoint, -300, retry=True)
+    create_due_hook(endpoint, 245)
+    assert late(endpoint) == (4, delays.STRICT)
+    assert tasks.hooks_are_due() is False
+    assert [lane.number for lane in metrics.waiting()] == [0] * 4
+    Hook.objects.filter(pk=failed.pk).update(next_attempt_at=timezone.now() - timedelta(seconds=1))
+    assert tasks.hooks_are_due() is True  # the retry is
+    failed.delete()
+    assert late(endpoint) == (4, delays.BUSY)
+    assert tasks.hooks_are_due() is True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -17,12 +16,13 @@ from django.views.decorators.http import require_POST, require_safe
 from chatapi.ui.json_text import pretty_bytes
 from hooks.actions.hooks import NotPossible, cancel, resend, skip, try_now
 from hooks.explain.sentences import body_dropped_words, explain_hook, waits_for_url
-from hooks.log import delays
+from hooks.log import holds
 from hooks.models import Hook, State
 from instances.models import Instance
 from instances.pages import access
 from instances.pages.frame import InstanceFrame
-from instances.pages.log.attempts import ShownAttempt, show
+from instances.pages.log.attempts import show
+from instances.pages.log.hold_texts import hold_words
 from instances.pages.log.list_views import live_cursor
 from instances.pages.log.timeline import timeline_of
 
@@ -52,13 +52,14 @@ def hook_context(hook: Hook) -> dict[str, Any]:
         "hook": hook,
         "instance": hook.endpoint.instance,
         "sentence": explain_hook(hook),
-        "held_back": held_back_words(hook, attempts),
+        "held_back": hold_words(holds.hold_of(hook, attempts[0].attempt)) if attempts else "",
         "attempts": attempts[::-1],
         "timeline": timeline[:shown],
         "later": timeline[shown:],
         "later_end": timeline[-1].at,
         "body": pretty_bytes(bytes(hook.body)),
         "cursor": live_cursor(hook),
+        "held_by": holds.holder_of(hook),
         "starts_late": hook.state == State.QUEUED
         and not is_held
         and timezone.now() - hook.created_at > SLOW_START,
@@ -68,17 +69,6 @@ def hook_context(hook: Hook) -> dict[str, Any]:
         "can_cancel": may_change and is_waiting,
         "can_resend": may_change and hook.is_finished and not hook.body_dropped_at,
     }
-
-
-def held_back_words(hook: Hook, attempts: Sequence[ShownAttempt]) -> str:
-    """Returns how many hooks waited for the hook's late response, and how long; empty if none did."""
-    count = delays.hooks_held_back(hook, attempts[0].attempt) if attempts else 0
-    if not count:
-        return ""
-    number = f"{count}{'+' if count == delays.MAX_HELD_BACK else ''}"
-    hooks = f"the next {number} hooks" if count > 1 else "the next hook"
-    late = f"{delays.LATE_SECONDS:.0f} s"
-    return f"Attempt 1 had no response within {late} and held back {hooks} for {late}."
 
 
 @require_safe

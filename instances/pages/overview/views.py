@@ -15,6 +15,7 @@ from django.views.decorators.http import require_safe
 from chatapi.ui.durations import in_largest_unit
 from chatapi.ui.request_snippets import short_curl
 from hooks.log.endpoint_numbers import numbers_of
+from hooks.log.holds import recent_holds
 from instances.actions.settings import read_settings
 from instances.actions.status import expire_code
 from instances.models import Instance
@@ -22,6 +23,7 @@ from instances.pages import status_texts
 from instances.pages.access import credentials_of, visible_instance
 from instances.pages.forms import AddressForm
 from instances.pages.history.status_history import count_recent_changes
+from instances.pages.log.hold_texts import recent_words
 from instances.pages.overview import qr_code
 from instances.pages.overview.delivery_counts import skipped_today
 from instances.pages.overview.failing_kinds import find_failing_kind
@@ -76,6 +78,7 @@ def detail_context(instance: Instance, **more: Any) -> dict[str, Any]:
         "is_failing": not endpoint.paused_at and failing_for > SAY_FAILING_AFTER,
         "failing_for": in_largest_unit(failing_for),
         "failing_kind": None if endpoint.paused_at else find_failing_kind(instance),
+        "holds": recent_words(recent_holds(endpoint)),
         "old_secret_until": endpoint.previous_secret_until if len(endpoint.valid_secrets()) > 1 else None,
         "address_form": AddressForm(initial={"url": endpoint.url}),
         "flags": build_flag_rows(read_settings(instance), skipped_today(instance)),

@@ -24,7 +24,7 @@ QUERIES = {
     "shared:bin": 2,
     "shared:capture": 3,
     "instances:chat": 15,
-    "instances:detail": 14,
+    "instances:detail": 16,
     "instances:history": 11,
     "instances:list": 12,
     "instances:messages": 11,

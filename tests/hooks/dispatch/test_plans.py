@@ -19,7 +19,7 @@ from hooks import metrics
 from hooks.dispatch import claim, record, strict_order
 from hooks.dispatch.attempts import attempt_result
 from hooks.http import Response
-from hooks.log import delays, statistics
+from hooks.log import delays, holds, statistics
 from hooks.maintenance import retention
 from hooks.models import Endpoint, Outcome
 from instances.models import Instance
@@ -150,6 +150,7 @@ def test_metrics_and_delays(filled: million.Million) -> None:
         metrics.snapshot,
         lambda: delays.oldest_due(timezone.now()),
         lambda: delays.of_instances([filled.busy, *filled.hers]),
+        lambda: holds.recent_holds(Endpoint.objects.get(pk=filled.busy)),
     ):
         selects = selects_of(call)
         assert selects

@@ -1,5 +1,7 @@
 """The delivery log: every hook with its reason, filters that stand in the address, and one hook with its attempts."""
 
+import html
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -227,13 +229,39 @@ def test_a_late_response_says_how_many_hooks_it_held_back(alice, instance, waiti
     hook = make(instance, State.FAILED, attempts_made=1)
     sent = attempt(hook, outcome=Outcome.TIMEOUT, status=None, total_ms=10_000.0)
     for _ in range(waiting):
-        make(instance, created_at=NOW + timedelta(seconds=1))
+        make(instance, created_at=NOW)
     make(instance, created_at=NOW + timedelta(seconds=3))
     page = alice.get(f"/log/{hook.public_id}/").content.decode()
     assert words in page
     assert ("held back" in page) is bool(words)
     Attempt.objects.filter(pk=sent.pk).update(total_ms=1_999.0)
     assert "held back" not in alice.get(f"/log/{hook.public_id}/").content.decode()
+
+
+def test_a_retry_in_a_strict_lane_says_what_it_holds_back_and_what_waits_names_it(alice, instance):
+    configure(instance.endpoint, strict=True, guaranteed=True)
+    failed = make(instance, State.RETRYING, attempts_made=1, attempts_allowed=20)
+    attempt(failed, started_at=NOW - timedelta(minutes=5))
+    waiting = [make(instance, State.QUEUED, created_at=NOW - timedelta(minutes=3)) for _ in range(2)]
+    page = html.unescape(alice.get(f"/log/{failed.public_id}/").content.decode())
+    assert re.search(
+        r"It has held back the next 2 hooks for \d+ min( \d+ s)?, because strictOrder is on.", page
+    )
+    page = alice.get(f"/log/{waiting[1].public_id}/").content.decode()
+    assert "It waits for an older hook that is being retried, because strictOrder is on." in page
+    assert f'href="/log/{failed.public_id}/"' in page
+
+
+def test_the_overview_names_the_latest_late_response(alice, instance):
+    hook = make(instance, attempts_made=1)
+    attempt(hook, total_ms=3_000.0, started_at=NOW - timedelta(minutes=1))
+    make(instance, created_at=NOW - timedelta(minutes=1))
+    page = " ".join(alice.get("/instances/12345/").content.decode().split())
+    assert "In the last hour, 1 hook held back later ones, for up to 2 s." in page
+    assert "The latest: Attempt 1 had no response within 2 s and held back the next hook for 2 s." in page
+    assert f'href="/log/{hook.public_id}/"' in page
+    Attempt.objects.update(total_ms=20)
+    assert "held back" not in alice.get("/instances/12345/").content.decode()
 
 
 @pytest.mark.parametrize("state", State.values)
