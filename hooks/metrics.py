@@ -23,7 +23,7 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from hooks.models import Measure, Outcome, Role, Runner, State, Tally, is_alive
-from hooks.sql.lane_queries import held_by_retry_sql, lanes_cte, oldest_queued
+from hooks.sql.lane_queries import held_by_retry_sql, lanes_cte, unclaimed
 from hooks.urls import destination
 
 Series = tuple[str, str]  # the name and one label: ("attempts", "ok"), ("claim_seconds", "0.05")
@@ -102,7 +102,8 @@ class Waiting(NamedTuple):
 # Lanes with queued hooks are found by a loose index scan (one probe per lane), then counted by the index.
 WAITING = f"""
 WITH RECURSIVE {lanes_cte(State.QUEUED)}, open_lane AS (
-    SELECT e.id AS endpoint_id, e.parallel FROM lane JOIN hooks_endpoint e ON e.id = lane.endpoint_id
+    SELECT e.id AS endpoint_id, e.parallel, l.cursor FROM lane JOIN hooks_endpoint e ON e.id = lane.endpoint_id
+    JOIN hooks_lane l ON l.endpoint_id = lane.endpoint_id
     WHERE {destination.can_send_sql()} AND NOT {held_by_retry_sql()}
 ), retry AS (
     SELECT e.parallel, h.next_attempt_at AS since
@@ -113,12 +114,13 @@ WITH RECURSIVE {lanes_cte(State.QUEUED)}, open_lane AS (
 SELECT class.parallel, 'first', (
     SELECT count(*) FROM (
         SELECT FROM open_lane l CROSS JOIN LATERAL (
-            SELECT FROM hooks_hook WHERE state = 'queued' AND endpoint_id = l.endpoint_id LIMIT %(limit)s
+            SELECT FROM hooks_hook
+            WHERE state = 'queued' AND endpoint_id = l.endpoint_id AND id > l.cursor LIMIT %(limit)s
         ) of_lane WHERE l.parallel = class.parallel LIMIT %(limit)s
     ) counted
 ), (
     SELECT min(oldest.created_at) FROM open_lane l CROSS JOIN LATERAL (
-        {oldest_queued("l.endpoint_id")}
+        {unclaimed("created_at")}
     ) oldest WHERE l.parallel = class.parallel
 ) FROM (VALUES (false), (true)) AS class (parallel)
 UNION ALL

@@ -9,7 +9,7 @@ from django.utils import timezone
 from hooks.audit import ActingUser, report
 from hooks.explain.sentences import body_dropped_words
 from hooks.log import statistics
-from hooks.models import UNFINISHED, Attempt, Hook, SkipReason, State, Tally, Trigger
+from hooks.models import UNFINISHED, Attempt, Hook, Lane, SkipReason, State, Tally, Trigger
 from hooks.outbox import wake
 
 NO_URL = "The instance has no webhook URL. Set one first."
@@ -84,8 +84,9 @@ def try_now(hook: Hook, *, acting_user: ActingUser) -> Hook:
 def skip(hook: Hook, *, acting_user: ActingUser) -> Hook:
     """Skip a waiting hook, so that its lane continues without it. Raises NotPossible if it is not waiting."""
     with transaction.atomic():
+        lane = Lane.objects.select_for_update().get(pk=hook.endpoint_id)  # no dispatcher claims it meanwhile
         row = locked(hook)
-        if row.state == State.SENDING:
+        if row.state == State.SENDING or (row.state == State.QUEUED and row.pk <= lane.cursor):
             raise NotPossible("This hook is being sent now.")
         if row.is_finished:
             raise NotPossible("This hook has already finished.")

@@ -8,12 +8,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from hooks.actions.endpoints import end_pause
 from hooks.audit import ActingUser, report
-from hooks.models import WAITING, Endpoint, Hook, PauseReason, State, Tally
+from hooks.models import Endpoint, Hook, Lane, PauseReason, State, Tally
 
 # hooks of one endpoint in one transaction, a second's work; for more, the caller calls again
 CANCEL_BATCH = 50_000
@@ -65,7 +65,9 @@ def cancel_waiting_of(endpoint_id: int, *, limit: int = CANCEL_BATCH) -> int:
 
     The caller writes the audit row.
     """
-    waiting = Hook.objects.filter(endpoint=endpoint_id, state__in=WAITING).order_by("pk")
+    lane = Lane.objects.select_for_update().get(pk=endpoint_id)  # no dispatcher claims its hooks meanwhile
+    is_waiting = Q(state=State.QUEUED, pk__gt=lane.cursor) | Q(state=State.RETRYING)
+    waiting = Hook.objects.filter(is_waiting, endpoint=endpoint_id).order_by("pk")
     locked = waiting.select_for_update(no_key=True, skip_locked=True).values_list("pk", flat=True)[:limit]
     cancelled = Hook.objects.filter(pk__in=list(locked)).update(
         state=State.CANCELLED, finished_at=timezone.now(), next_attempt_at=None, lease_until=None

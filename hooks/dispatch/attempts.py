@@ -9,6 +9,8 @@ from hooks import retries, signing
 from hooks.http import Response
 from hooks.models import Outcome, State, Trigger
 
+BY_CURSOR = 0  # the claim number of a first attempt that was claimed by its lane's cursor, not in its row
+
 
 @dataclass(slots=True)
 class ClaimedHook:

@@ -1,8 +1,12 @@
 """Leases lanes and hooks to dispatchers, and returns them to the queue.
 
 A *lane* (the hooks of one endpoint) belongs to one dispatcher at a time, however many dispatchers run; this keeps its
-order. The owner claims its hooks in batches: state `sending`, a lease, and a claim number one higher, so that the late
-result of an earlier claim matches no row.
+order. Its owner claims first attempts by moving the lane's cursor: nothing is written in the hooks, which stay
+`queued` until their results are recorded (hooks/models/endpoints.py, Lane). In one run on a busy machine, PostgreSQL
+needed 64 to 83 µs of CPU per delivery instead of the 99 to 100 µs of a claim that wrote each row.
+
+Retries, resends, and hooks with a URL of their own while their endpoint has none, are claimed in their rows: state
+`sending`, a lease, and a claim number one higher, so that the late result of an earlier claim matches no row.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from django.conf import settings
 
 from chatapi.encryption.cipher import UnreadableSecret, decrypt
 from chatapi.encryption.fields import EncryptedTextField
-from hooks.dispatch.attempts import ClaimedHook
+from hooks.dispatch.attempts import BY_CURSOR, ClaimedHook
 from hooks.dispatch.catch_up import CatchUp
 from hooks.dispatch.strict_order import find_turns
 from hooks.models import Endpoint, State, Trigger
@@ -38,18 +42,14 @@ MIN_LEASE_LEFT = settings.HOOKS_DEADLINE_MS / 1000 + 2  # s; no attempt starts w
 
 log = logging.getLogger(__name__)
 
-TAKE_LANES = """
-UPDATE hooks_lane l SET owner = %(me)s, until = clock_timestamp() + make_interval(secs => %(lease)s)
-FROM (
-    SELECT mine.endpoint_id, e.parallel, e.strict,
-        extract(epoch FROM clock_timestamp() - e.resumed_at)::float8 AS since_resume
-    FROM hooks_lane mine JOIN hooks_endpoint e ON e.id = mine.endpoint_id AND e.paused_at IS NULL
-    WHERE e.id = ANY(%(lanes)s) AND mine.endpoint_id = ANY(%(lanes)s)
-        AND (mine.owner = %(me)s OR mine.owner IS NULL)
-    ORDER BY mine.endpoint_id FOR UPDATE OF mine SKIP LOCKED
-) free
-WHERE l.endpoint_id = free.endpoint_id AND l.endpoint_id = ANY(%(lanes)s)
-RETURNING l.endpoint_id, free.parallel, free.strict, free.since_resume
+# The locks are held until the hooks are claimed, so that no hook is skipped or cancelled while it is claimed.
+LOCK_LANES = """
+SELECT mine.endpoint_id, e.parallel, e.strict, extract(epoch FROM clock_timestamp() - e.resumed_at)::float8,
+    mine.cursor
+FROM hooks_lane mine JOIN hooks_endpoint e ON e.id = mine.endpoint_id AND e.paused_at IS NULL
+WHERE e.id = ANY(%(lanes)s) AND mine.endpoint_id = ANY(%(lanes)s)
+    AND (mine.owner = %(me)s OR mine.owner IS NULL)
+ORDER BY mine.endpoint_id FOR UPDATE OF mine SKIP LOCKED
 """
 # For each lane: how many first attempts, how many retries, and how many of both. If that is fewer than their sum, they
 # are claimed alternately: neither starves the other. %(max_retries)s limits the retries of all lanes together to what
@@ -57,57 +57,91 @@ RETURNING l.endpoint_id, free.parallel, free.strict, free.since_resume
 # strict lane, instead of any other hook (strict_order.py).
 # BETWEEN and the order by endpoint leave only hooks_hook_state; with `=`, the primary key has the same order.
 # statement_timestamp() bounds the index scan. clock_timestamp() is volatile: retries planned for later would be read.
-# A hook without a URL (it was removed, or a verification ended) waits until there is one.
+# A hook without a URL (it was removed, or a verification ended) waits until there is one. The cursor must not pass it:
+# while the endpoint has no URL, the hooks with a URL of their own are claimed in their rows.
 CLAIM_HOOKS = f"""
 WITH due AS MATERIALIZED (
-    SELECT due.id, due.retry, row_number() OVER (PARTITION BY due.retry ORDER BY due.turn) AS place,
+    SELECT due.*, row_number() OVER (PARTITION BY due.retry ORDER BY due.turn) AS place,
         e.parallel, e.strict,
         e.secret || CASE WHEN e.previous_secret_until > clock_timestamp() THEN ' ' || e.previous_secret ELSE '' END
             AS secret,
-        {destination.endpoint_url_sql()} AS endpoint_url
-    FROM unnest(%(lanes)s::bigint[], %(firsts)s::int[], %(retries)s::int[], %(both)s::int[], %(heads)s::bigint[])
-        AS want (endpoint_id, firsts, retries, both_kinds, head)
+        url.of_endpoint, NOT due.retry AND url.of_endpoint <> '' AS by_cursor
+    FROM unnest(%(lanes)s::bigint[], %(firsts)s::int[], %(retries)s::int[], %(both)s::int[], %(cursors)s::bigint[],
+            %(heads)s::bigint[])
+        AS want (endpoint_id, firsts, retries, both_kinds, cursor, head)
     JOIN hooks_endpoint e
         ON e.id = want.endpoint_id AND e.id = ANY(%(lanes)s) AND e.paused_at IS NULL
+    CROSS JOIN LATERAL (SELECT {destination.endpoint_url_sql()} AS of_endpoint) url
     CROSS JOIN LATERAL (
-        SELECT id, retry, turn FROM (
-            (SELECT id, true AS retry, row_number() OVER (ORDER BY next_attempt_at) AS turn FROM hooks_hook h
+        SELECT * FROM (
+            (SELECT id, endpoint_id, true AS retry, row_number() OVER (ORDER BY next_attempt_at) AS turn,
+                NULL::uuid AS public_id, NULL::bytea AS body, 0 AS attempts_allowed, false AS simulated, '' AS to_url
+             FROM hooks_hook h
              WHERE endpoint_id = want.endpoint_id AND state = 'retrying' AND next_attempt_at <= statement_timestamp()
-                AND {destination.hook_url_sql(destination.endpoint_url_sql())} <> ''
+                AND {destination.hook_url_sql("url.of_endpoint")} <> ''
              ORDER BY next_attempt_at LIMIT LEAST(want.retries, %(max_retries)s))
             UNION ALL
-            (SELECT id, false AS retry, row_number() OVER (ORDER BY endpoint_id, id) AS turn FROM hooks_hook h
+            (SELECT id, endpoint_id, false AS retry, row_number() OVER (ORDER BY endpoint_id, id) AS turn,
+                public_id, body, attempts_allowed, simulated, to_url
+             FROM hooks_hook h
              WHERE endpoint_id BETWEEN want.endpoint_id AND want.endpoint_id AND state = 'queued'
-                AND {destination.hook_url_sql(destination.endpoint_url_sql())} <> ''
+                AND id > want.cursor AND {destination.hook_url_sql("url.of_endpoint")} <> ''
              ORDER BY endpoint_id, id LIMIT want.firsts)
             UNION ALL
-            (SELECT id, true AS retry, 1 AS turn FROM hooks_hook h
+            (SELECT id, endpoint_id, true AS retry, 1 AS turn, NULL, NULL, 0, false, '' FROM hooks_hook h
              WHERE id = want.head AND {lane_queries.STATE_OF_FOUND} = 'retrying'
                 AND next_attempt_at <= statement_timestamp()
-                AND {destination.hook_url_sql(destination.endpoint_url_sql())} <> '')
+                AND {destination.hook_url_sql("url.of_endpoint")} <> '')
         ) found ORDER BY turn LIMIT want.both_kinds
     ) due
+), owned AS (
+    UPDATE hooks_lane l SET owner = %(me)s, until = clock_timestamp() + make_interval(secs => %(lease)s),
+        cursor = GREATEST(l.cursor, claimed.cursor)
+    FROM (SELECT endpoint_id, max(id) FILTER (WHERE by_cursor) AS cursor FROM due GROUP BY endpoint_id) claimed
+    WHERE l.endpoint_id = claimed.endpoint_id AND l.endpoint_id = ANY(%(lanes)s)
+), in_rows AS (
+    UPDATE hooks_hook h SET
+        state = 'sending', claim = h.claim + 1, lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
+    FROM due d
+    WHERE h.id = d.id AND h.id = ANY(ARRAY(SELECT id FROM due WHERE NOT by_cursor)) AND NOT d.by_cursor
+        AND {lane_queries.STATE_OF_FOUND} IN ('queued', 'retrying') AND (NOT d.retry OR d.place <= %(max_retries)s)
+    RETURNING h.id, h.public_id::text, h.endpoint_id, h.body, h.claim, h.attempts_made, h.attempts_allowed, h.trigger,
+        h.simulated, {destination.hook_url_sql("d.of_endpoint")}, d.secret, d.parallel, d.strict,
+        CASE WHEN h.attempts_made > 0 THEN extract(epoch FROM clock_timestamp() - h.next_attempt_at)::float8 END
 )
-UPDATE hooks_hook h SET
-    state = 'sending', claim = h.claim + 1, lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
-FROM due d
-WHERE h.id = d.id AND h.id = ANY(ARRAY(SELECT id FROM due)) AND {lane_queries.STATE_OF_FOUND} IN ('queued', 'retrying')
-    AND (NOT d.retry OR d.place <= %(max_retries)s)
-RETURNING h.id, h.public_id::text, h.endpoint_id, h.body, h.claim, h.attempts_made, h.attempts_allowed, h.trigger,
-    h.simulated, {destination.hook_url_sql("d.endpoint_url")}, d.secret, d.parallel, d.strict,
-    CASE WHEN h.attempts_made > 0 THEN extract(epoch FROM clock_timestamp() - h.next_attempt_at)::float8 END
+SELECT d.id, d.public_id::text, d.endpoint_id, d.body, {BY_CURSOR}, 0, d.attempts_allowed, 'event', d.simulated,
+    {destination.hook_url_sql("d.of_endpoint", hook="d")}, d.secret, d.parallel, d.strict, NULL
+FROM due d WHERE d.by_cursor
+UNION ALL
+SELECT * FROM in_rows
 """
-# A hook returned to the queue keeps its place: a first attempt by its id, a retry as due now.
+# A hook returned to the queue keeps its place: a first attempt by its id, a retry as due now. A first attempt behind
+# its lane's cursor, which the owner would not claim again, continues as a retry.
 REQUEUE = """
-state = CASE WHEN h.attempts_made = 0 AND h.trigger = 'event' THEN 'queued' ELSE 'retrying' END,
-next_attempt_at = CASE WHEN h.attempts_made = 0 AND h.trigger = 'event' THEN NULL
-                       ELSE COALESCE(h.next_attempt_at, clock_timestamp()) END,
+state = CASE WHEN {to_queue} THEN 'queued' ELSE 'retrying' END,
+next_attempt_at = CASE WHEN {to_queue} THEN NULL ELSE COALESCE(h.next_attempt_at, clock_timestamp()) END,
 lease_until = NULL
-"""
+""".format(
+    to_queue="""h.attempts_made = 0 AND h.trigger = 'event' AND h.id > COALESCE(
+        (SELECT cursor FROM hooks_lane WHERE endpoint_id = h.endpoint_id), 0)"""
+)
 HAND_BACK = f"""
 UPDATE hooks_hook h SET {REQUEUE}
 FROM unnest(%(ids)s::bigint[], %(claims)s::bigint[]) AS u (id, claim)
 WHERE h.id = u.id AND h.id = ANY(%(ids)s) AND h.claim = u.claim AND {lane_queries.STATE_OF_FOUND} = 'sending'
+"""
+MOVE_CURSORS_BACK = """
+UPDATE hooks_lane l SET cursor = LEAST(l.cursor, u.cursor)
+FROM unnest(%(lanes)s::bigint[], %(cursors)s::bigint[]) AS u (endpoint_id, cursor)
+WHERE l.endpoint_id = u.endpoint_id AND l.endpoint_id = ANY(%(lanes)s) AND l.owner = %(me)s
+"""
+# After a break of the session: the owner knows only the hooks that it has started. What it had claimed beyond them, or
+# has lost with the claim's response, is queued again.
+RESET_CURSORS = """
+UPDATE hooks_lane l SET cursor = COALESCE(
+    (SELECT u.cursor FROM unnest(%(lanes)s::bigint[], %(cursors)s::bigint[]) AS u (endpoint_id, cursor)
+     WHERE u.endpoint_id = l.endpoint_id), 0)
+WHERE l.owner = %(me)s
 """
 # Lanes whose owner is dead (its advisory lock is free, see worker_slots.py), or stuck past its lease.
 ORPHANED_LANES = """
@@ -120,13 +154,18 @@ WHERE owner IS NOT NULL AND (until < clock_timestamp() OR NOT EXISTS (
 ))
 ORDER BY endpoint_id LIMIT 10000 FOR UPDATE SKIP LOCKED
 """
+# With the cursor at 0, their queued hooks are claimed again: it is unknown which of them were sent.
+FREE_ORPHANED = "UPDATE hooks_lane SET owner = NULL, until = NULL, cursor = 0 WHERE endpoint_id = ANY(%s)"
 # "+ 0" leaves only the index on the state. Hooks being sent are few; those of an endpoint may be a million.
 REQUEUE_HOOKS_OF_LANES = f"""
 UPDATE hooks_hook h SET {REQUEUE}
 WHERE h.endpoint_id + 0 = ANY(%s) AND h.state = 'sending' AND NOT (h.simulated AND h.lease_until > clock_timestamp())
 """
-FREE = "UPDATE hooks_lane SET owner = NULL, until = NULL"
-FREE_LANES = f"{FREE} WHERE endpoint_id = ANY(%s)"
+# The owner has no hook of these lanes: none that is queued is behind the cursor, from which the next owner continues.
+FREE_FINISHED = """
+UPDATE hooks_lane SET owner = NULL, until = NULL WHERE owner = %s AND endpoint_id = ANY(%s)
+"""
+FREE_ALL = "UPDATE hooks_lane SET owner = NULL, until = NULL, cursor = 0 WHERE owner = %s"
 # Expired leases in lanes that are still owned: a simulation whose web process died, or a claim whose response was lost
 # with the database session. Attempts end well before their lease, so none of these is being sent.
 REQUEUE_EXPIRED = f"""
@@ -139,7 +178,8 @@ RETURNING h.endpoint_id
 DUE_LANES = f"""
 WITH RECURSIVE {lane_queries.lanes_cte(State.QUEUED)}, {lane_queries.earliest_retries_cte()}
 SELECT endpoint_id FROM (
-    SELECT endpoint_id FROM lane WHERE endpoint_id IS NOT NULL
+    SELECT lane.endpoint_id FROM lane JOIN hooks_lane l ON l.endpoint_id = lane.endpoint_id
+    WHERE ({lane_queries.unclaimed("id")}) IS NOT NULL
     UNION
     SELECT endpoint_id FROM retry WHERE next_attempt_at <= clock_timestamp()
 ) due
@@ -176,6 +216,7 @@ class Share(NamedTuple):
     retries: int
     both_kinds: int
     parallel: bool
+    cursor: int  # the last hook that was claimed
     head: int | None = None  # of a strict lane: the id of the retry to claim, instead of any first attempt
 
 
@@ -199,32 +240,35 @@ def claim_hooks(
     if wanted_retries is None:
         wanted_retries = wanted
     lanes = list(dict.fromkeys([*wanted, *wanted_retries]))
-    taken = session.execute(TAKE_LANES, {"me": me, "lease": LEASE, "lanes": lanes}).fetchall()
     shares: dict[int, Share] = {}
-    turns = find_turns(session, {row[0]: max(wanted.get(row[0], 0), 1) for row in taken if row[2]})
-    for lane, parallel, strict, since_resume in taken:
-        firsts, retries = wanted.get(lane, 0), wanted_retries.get(lane, 0)
-        head = None
-        if strict:
-            firsts, head = turns.get(lane, (0, None))
-            retries = 0
-        both_kinds = max(firsts, retries) if parallel else firsts + retries + (head is not None)
-        if catch_up:
-            both_kinds = catch_up.grant(lane, both_kinds, since_resume)
-        if both_kinds:
-            shares[lane] = Share(firsts, retries, both_kinds, parallel, head)
-    rows = session.execute(
-        CLAIM_HOOKS,
-        {
-            "lease": LEASE,
-            "lanes": list(shares),
-            "firsts": [share.firsts for share in shares.values()],
-            "retries": [share.retries for share in shares.values()],
-            "both": [share.both_kinds for share in shares.values()],
-            "heads": [share.head for share in shares.values()],
-            "max_retries": max_retries,
-        },
-    ).fetchall()
+    with session.transaction():
+        free = session.execute(LOCK_LANES, {"me": me, "lanes": lanes}).fetchall()
+        turns = find_turns(session, {row[0]: max(wanted.get(row[0], 0), 1) for row in free if row[2]})
+        for lane, parallel, strict, since_resume, cursor in free:
+            firsts, retries = wanted.get(lane, 0), wanted_retries.get(lane, 0)
+            head = None
+            if strict:
+                firsts, head = turns.get(lane, (0, None))
+                retries = 0
+            both_kinds = max(firsts, retries) if parallel else firsts + retries + (head is not None)
+            if catch_up:
+                both_kinds = catch_up.grant(lane, both_kinds, since_resume)
+            if both_kinds:
+                shares[lane] = Share(firsts, retries, both_kinds, parallel, cursor, head)
+        rows = session.execute(
+            CLAIM_HOOKS,
+            {
+                "me": me,
+                "lease": LEASE,
+                "lanes": list(shares),
+                "firsts": [share.firsts for share in shares.values()],
+                "retries": [share.retries for share in shares.values()],
+                "both": [share.both_kinds for share in shares.values()],
+                "cursors": [share.cursor for share in shares.values()],
+                "heads": [share.head for share in shares.values()],
+                "max_retries": max_retries,
+            },
+        ).fetchall()
     shared: dict[str, str] = {}  # each row has its own copy of its lane's URL: keep one
     hooks = [
         ClaimedHook(
@@ -291,17 +335,34 @@ def note_lanes_with_more(claim: Claim, shares: Mapping[int, Share], max_retries:
             claim.lanes_with_deferred_retries.append(lane)
 
 
-def hand_back(session: psycopg.Connection[Any], hooks: Sequence[ClaimedHook]) -> None:
-    """Return claimed hooks to the queue unsent."""
-    session.execute(HAND_BACK, {"ids": [hook.id for hook in hooks], "claims": [hook.claim for hook in hooks]})
+def hand_back(session: psycopg.Connection[Any], me: int, hooks: Sequence[ClaimedHook]) -> None:
+    """Return claimed hooks to the queue unsent: of each lane the last ones that were claimed."""
+    in_rows = [hook for hook in hooks if hook.claim != BY_CURSOR]
+    if in_rows:
+        session.execute(
+            HAND_BACK, {"ids": [hook.id for hook in in_rows], "claims": [hook.claim for hook in in_rows]}
+        )
+    cursors: dict[int, int] = {}
+    for hook in hooks:
+        if hook.claim == BY_CURSOR:
+            cursors[hook.endpoint_id] = min(cursors.get(hook.endpoint_id, hook.id), hook.id - 1)
+    if cursors:
+        session.execute(
+            MOVE_CURSORS_BACK, {"me": me, "lanes": list(cursors), "cursors": list(cursors.values())}
+        )
+
+
+def reset_cursors(session: psycopg.Connection[Any], me: int, started: Mapping[int, int]) -> None:
+    """Set the cursors of the lanes of `me` to the last hook that it has started in each; 0 without one."""
+    session.execute(RESET_CURSORS, {"me": me, "lanes": list(started), "cursors": list(started.values())})
 
 
 def release_lanes(session: psycopg.Connection[Any], me: int, lanes: Iterable[int] | None = None) -> None:
-    """End the ownership of these lanes; of all lanes of `me` if None (at the end of a run)."""
+    """End the ownership of these lanes, of which `me` has no hook; of all its lanes if None (at the end of a run)."""
     if lanes is None:
-        session.execute(f"{FREE} WHERE owner = %s", [me])
+        session.execute(FREE_ALL, [me])
     else:
-        session.execute(f"{FREE} WHERE owner = %s AND endpoint_id = ANY(%s)", [me, list(lanes)])
+        session.execute(FREE_FINISHED, [me, list(lanes)])
 
 
 def sweep(session: psycopg.Connection[Any]) -> list[int]:
@@ -309,8 +370,8 @@ def sweep(session: psycopg.Connection[Any]) -> list[int]:
     with session.transaction():
         lanes = [row[0] for row in session.execute(ORPHANED_LANES).fetchall()]
         if lanes:
+            session.execute(FREE_ORPHANED, [lanes])
             session.execute(REQUEUE_HOOKS_OF_LANES, [lanes])
-            session.execute(FREE_LANES, [lanes])
         expired = [row[0] for row in session.execute(REQUEUE_EXPIRED).fetchall()]
     return lanes + expired
 

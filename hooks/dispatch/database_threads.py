@@ -103,9 +103,11 @@ class DatabaseThread(threading.Thread):
 class Recorder(DatabaseThread):
     """Writes results."""
 
-    def __init__(self, wakeup: WakeupPipe, counts: Counts) -> None:
+    def __init__(self, owner: int, wakeup: WakeupPipe, counts: Counts) -> None:
         super().__init__("recorder", wakeup)
+        self.owner = owner  # the dispatcher that has claimed the hooks
         self.counts = counts
+        self.recorded: deque[list[AttemptResult]] = deque()
         self.session = worker_slots.connect()
         self.results_submitted = 0  # written by the sending thread only …
         self.results_written = 0  # … and by this thread only
@@ -127,8 +129,9 @@ class Recorder(DatabaseThread):
 
         def job() -> None:
             began = time.perf_counter()
-            counted = record_attempts(self.session, results)
+            counted = record_attempts(self.session, results, owner=self.owner)
             self.results_written += len(results)
+            self.recorded.append(results)
             self.strict_lanes.extend({result.hook.endpoint_id for result in results if result.hook.strict})
             self.counts.count(counted)
             self.counts.observe(metrics.RECORD, [time.perf_counter() - began])
@@ -178,7 +181,10 @@ class Claimer(DatabaseThread):
         self.submit(job)
 
     def hand_back(self, hooks: list[ClaimedHook]) -> None:
-        self.submit(lambda: claim.hand_back(self.worker_slot.session, hooks))
+        self.submit(lambda: claim.hand_back(self.worker_slot.session, self.worker_slot.id, hooks))
+
+    def reset_cursors(self, started: dict[int, int]) -> None:
+        self.submit(lambda: claim.reset_cursors(self.worker_slot.session, self.worker_slot.id, started))
 
     def release_lanes(self, lanes: list[int] | None = None) -> None:
         self.submit(lambda: claim.release_lanes(self.worker_slot.session, self.worker_slot.id, lanes))

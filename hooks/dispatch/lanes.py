@@ -9,9 +9,10 @@ time, of either kind, and waits for every response; it is claimed again when it 
 from __future__ import annotations
 
 import heapq
+import math
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import count
 from operator import attrgetter
 
@@ -40,8 +41,8 @@ class Lane:
 
     __slots__ = (
         "average_bytes", "average_seconds", "buffer", "endpoint_id", "in_flight", "is_ready", "is_watched", "last_used",
-        "late", "parallel", "responded_at", "retries", "retry", "retry_seconds", "strict", "turn", "turn_started",
-        "width",
+        "late", "parallel", "responded_at", "retries", "retry", "retry_seconds", "started", "strict", "turn",
+        "turn_started", "unrecorded", "width",
     )  # fmt: skip
 
     def __init__(self, endpoint_id: int) -> None:
@@ -63,6 +64,8 @@ class Lane:
         self.responded_at = 0.0  # the last response in time
         self.is_watched = False  # is it in Lanes.watched?
         self.is_ready = False  # is it in Lanes.ready?
+        self.started = 0  # the id of the last first attempt that was started
+        self.unrecorded = 0  # finished attempts whose results the database does not have yet
         self.last_used = time.monotonic()
 
     def buffer_target(self) -> int:
@@ -276,9 +279,25 @@ class Lanes:
         return missing(lane.retry_target(), len(lane.retries))
 
     def is_empty(self, endpoint_id: int) -> bool:
-        """Returns whether a lane has no hook, neither buffered nor in flight."""
+        """Returns whether a lane has no hook: neither buffered, nor in flight, nor one whose result is not recorded."""
         lane = self.lanes.get(endpoint_id)
-        return lane is None or not (lane.buffer or lane.in_flight or lane.retries or lane.retry)
+        return lane is None or not (
+            lane.buffer or lane.in_flight or lane.retries or lane.retry or lane.unrecorded
+        )
+
+    def note_started(self, hook: ClaimedHook) -> None:
+        if not hook.is_retry:
+            lane = self.lanes[hook.endpoint_id]
+            lane.started = max(lane.started, hook.id)
+
+    def note_recorded(self, hooks: Iterable[ClaimedHook]) -> None:
+        """The results of these hooks are in the database."""
+        for hook in hooks:
+            self.lanes[hook.endpoint_id].unrecorded -= 1
+
+    def last_started(self) -> dict[int, int]:
+        """Returns for each lane the id of the last first attempt that was started."""
+        return {lane.endpoint_id: lane.started for lane in self.lanes.values() if lane.started}
 
     def retries_to_claim(self) -> int:
         """Returns how many more retries of all lanes to claim now.
@@ -302,14 +321,18 @@ class Lanes:
     def forget_idle(self) -> list[int]:
         """Forgets the lanes without a hook for IDLE_SECONDS; returns them."""
         before = time.monotonic() - IDLE_SECONDS
-        idle = [
+        return self.forget_empty(before)
+
+    def forget_empty(self, used_before: float = math.inf) -> list[int]:
+        """Forgets the lanes without a hook that were last used before this time; returns them."""
+        empty = [
             lane.endpoint_id
             for lane in self.lanes.values()
-            if lane.last_used < before and self.is_empty(lane.endpoint_id)
+            if lane.last_used < used_before and self.is_empty(lane.endpoint_id)
         ]
-        for endpoint_id in idle:
+        for endpoint_id in empty:
             del self.lanes[endpoint_id]
-        return idle
+        return empty
 
 
 def missing(target: int, buffered: int) -> int:

@@ -56,7 +56,7 @@ class Dispatcher:
         self.wakeup = WakeupPipe()
         counts = Counts()
         self.claimer = Claimer(worker_slot, self.wakeup, counts)
-        self.recorder = Recorder(self.wakeup, counts)
+        self.recorder = Recorder(worker_slot.id, self.wakeup, counts)
         self.listener = Listener(self.wakeup)
         self.lanes = Lanes(max_in_flight())
         # lanes that may have a due first attempt, and a due retry; a dict keeps their order
@@ -102,6 +102,11 @@ class Dispatcher:
         for thread in (self.claimer, self.recorder):
             if thread.error is not None:
                 raise RuntimeError(f"the dispatcher's {thread.name} has ended") from thread.error
+        while self.recorder.recorded:
+            self.lanes.note_recorded(result.hook for result in self.recorder.recorded.popleft())
+        if self.claimer.reconnected:
+            self.claimer.reconnected = False
+            self.forget_claims()
         while self.claimer.claims:
             mark, found = self.claimer.claims.popleft()
             if mark == self.hand_backs:
@@ -113,26 +118,27 @@ class Dispatcher:
                 # Older hooks of these lanes were handed back after this claim was submitted; sending these first would
                 # break the order.
                 self.hand_back(found.hooks)
-        if self.claimer.reconnected:
-            self.claimer.reconnected = False
-            self.hand_back_unsent()
         if not self.stopping:
             stop = self.claimer.lost_slot or worker_slots.is_stop_requested(self.stop_fd)
             if stop or self.worker_slot.is_handover_due:
                 self.stopping, self.handing_over = True, not stop
                 self.drain_ends = time.monotonic() + DRAIN_SECONDS
-        if self.stopping and not self.released:
+        if self.stopping:
             self.stop()
 
     def stop(self) -> None:
         """Claim no more, hand back the hooks that are not in flight, release the lanes and the slot for a successor.
 
         The lanes are released only when no claim is pending: otherwise a successor could claim younger hooks first.
+        Lanes with a request in flight, or with a result that is not recorded yet, follow when they have none.
         """
         no_claim_pending = not self.claimer.busy and not self.claimer.claims
         self.hand_back_unsent()
-        if no_claim_pending:
-            self.claimer.release_lanes([lane for lane in self.lanes.lanes if self.lanes.is_empty(lane)])
+        if not self.released and not no_claim_pending:
+            return
+        if finished := self.lanes.forget_empty():
+            self.claimer.release_lanes(finished)
+        if not self.released:
             self.claimer.submit(self.release_slot)
             self.released = True
             log.info(
@@ -144,6 +150,12 @@ class Dispatcher:
         self.worker_slot.release_slot()
         if self.handing_over:
             self.request_successor()
+
+    def forget_claims(self) -> None:
+        """Hand back all that is not in flight: the claimer's session broke, and with it the result of a claim."""
+        self.hand_backs += 1
+        self.hand_back_unsent()
+        self.claimer.reset_cursors(self.lanes.last_started())
 
     def hand_back_unsent(self) -> None:
         self.hand_back(self.lanes.empty_buffers())
@@ -177,6 +189,7 @@ class Dispatcher:
         try:
             headers |= hook.headers(at)
             transfer.job = (hook, at, headers)
+            self.lanes.note_started(hook)
             transfer.start(hook.url, headers, hook.body)
             self.transfers.multi.add_handle(transfer.curl)
         except (pycurl.error, ValueError) as error:  # one invalid row must not stop the others
@@ -279,6 +292,7 @@ class Dispatcher:
         result = attempt_result(hook, at, headers, response)
         self.results.append(result)
         lane, seconds = self.lanes.finish(hook), response.total_ms / 1000
+        lane.unrecorded += 1
         if (
             hook.strict and result.state is State.RETRYING
         ):  # the hooks after it must wait until it is finished

@@ -11,7 +11,7 @@ import psycopg
 
 from hooks import metrics
 from hooks.dispatch import copy_text
-from hooks.dispatch.attempts import AttemptResult
+from hooks.dispatch.attempts import BY_CURSOR, AttemptResult
 from hooks.log import statistics
 from hooks.models import Outcome
 from hooks.sql import lane_queries
@@ -25,7 +25,10 @@ UPDATE hooks_hook h SET
 FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::smallint[], %s::timestamptz[], %s::timestamptz[],
             %s::text[], %s::smallint[], %s::text[], %s::float8[])
     AS u (id, claim, state, made, next_at, finished_at, outcome, status, host, ms)
-WHERE h.id = u.id AND h.id = ANY(%s::bigint[]) AND h.claim = u.claim AND {lane_queries.STATE_OF_FOUND} = 'sending'
+WHERE h.id = u.id AND h.id = ANY(%s::bigint[]) AND CASE
+    WHEN u.claim > {BY_CURSOR} THEN h.claim = u.claim AND {lane_queries.STATE_OF_FOUND} = 'sending'
+    ELSE {lane_queries.STATE_OF_FOUND} = 'queued' AND EXISTS (
+        SELECT 1 FROM hooks_lane l WHERE l.endpoint_id = h.endpoint_id AND l.owner = %s AND l.cursor >= h.id) END
 RETURNING h.id
 """
 COLUMNS = (
@@ -54,15 +57,16 @@ UPDATE hooks_endpoint e SET failing_since = changed.since FROM changed WHERE e.i
 
 
 def record_attempts(
-    session: psycopg.Connection[Any], results: Sequence[AttemptResult]
+    session: psycopg.Connection[Any], results: Sequence[AttemptResult], *, owner: int | None = None
 ) -> Counter[metrics.Series]:
     """Write the attempts and change their hooks; returns the counts for hooks/metrics.py.
 
-    A hook that was claimed again or cancelled meanwhile keeps its state: its claim number or state no longer matches.
-    Its attempt was made and is written, once.
+    `owner` is the dispatcher that has claimed first attempts by their lanes' cursors. A hook that was claimed again or
+    cancelled meanwhile keeps its state: its lane's owner, its claim number or its state no longer matches. Its attempt
+    was made and is written, once.
     """
     with session.transaction(), session.cursor() as cursor:
-        cursor.execute(UPDATE_HOOKS, parameters(results))
+        cursor.execute(UPDATE_HOOKS, parameters(results, owner))
         updated = {row[0] for row in cursor.fetchall()}
         late = [
             result
@@ -87,10 +91,10 @@ def record_attempts(
     return counted
 
 
-def parameters(results: Sequence[AttemptResult]) -> list[str]:
-    """Returns the parameters of UPDATE_HOOKS: its columns, and the ids again."""
+def parameters(results: Sequence[AttemptResult], owner: int | None) -> list[str | int | None]:
+    """Returns the parameters of UPDATE_HOOKS: its columns, the ids again, and the owner."""
     columns = copy_text.columns(results)
-    return [*columns, columns[0]]
+    return [*columns, columns[0], owner]
 
 
 def is_recorded_or_deleted(cursor: psycopg.Cursor[Any], result: AttemptResult) -> bool:

@@ -26,19 +26,20 @@ TURNS = f"""
 SELECT want.endpoint_id, retry.id, retry.next_attempt_at <= statement_timestamp() AS is_due, (
     SELECT count(*) FROM (
         SELECT FROM hooks_hook
-        WHERE state = 'queued' AND endpoint_id BETWEEN want.endpoint_id AND want.endpoint_id
+        WHERE state = 'queued' AND endpoint_id BETWEEN want.endpoint_id AND want.endpoint_id AND id > lane.cursor
         AND id < COALESCE(retry.id, {lane_queries.MAX_ID})
         ORDER BY endpoint_id, id LIMIT want.firsts
     ) before_retry
 )
 FROM unnest(%(lanes)s::bigint[], %(firsts)s::int[]) AS want (endpoint_id, firsts)
+JOIN hooks_lane lane ON lane.endpoint_id = want.endpoint_id AND lane.endpoint_id = ANY(%(lanes)s)
 LEFT JOIN LATERAL (
     {lane_queries.first_in_state(State.RETRYING, "want.endpoint_id", "id, next_attempt_at")}
 ) retry ON true
 WHERE NOT EXISTS (
     SELECT FROM hooks_hook
     WHERE state = 'sending' AND endpoint_id BETWEEN want.endpoint_id AND want.endpoint_id AND NOT simulated
-)
+) AND COALESCE(({lane_queries.first_in_state(State.QUEUED, "want.endpoint_id")}), {lane_queries.MAX_ID}) > lane.cursor
 """
 
 

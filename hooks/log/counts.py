@@ -9,7 +9,7 @@ from django.db.models import Count as CountRows
 from django.db.models import OuterRef, Q, Subquery
 from django.db.models.fields import IntegerField
 
-from hooks.models import Endpoint, Hook, HookQuerySet, State
+from hooks.models import Endpoint, Hook, HookQuerySet, State, in_states
 
 MAX_COUNT = 10_000
 
@@ -46,13 +46,21 @@ def counts_by_state(endpoint_ids: list[int], filtered: HookQuerySet | None = Non
     """
     if filtered is None:
         each = Hook.objects.filter(endpoint_id=OuterRef("pk")).order_by()
+        claimed = Q(state=State.QUEUED, pk__lte=OuterRef("lane__cursor"))  # see Lane
         of_each: Any = Endpoint.objects.filter(
             pk__in=endpoint_ids
         ).values(  # django-stubs does not support **
-            **{state.value: RowsOf(each.filter(state=state).values("pk")[: MAX_COUNT + 1]) for state in State}
+            **{
+                state.value: RowsOf(each.filter(state=state).values("pk")[: MAX_COUNT + 1]) for state in State
+            },
+            being_sent=RowsOf(each.filter(claimed).values("pk")[: MAX_COUNT + 1]),
         )
         numbers: Counter[str] = Counter(dict.fromkeys(State.values, 0))
         for of_one in of_each:
+            being_sent = of_one.pop("being_sent")
+            of_one[State.SENDING] += being_sent
+            if of_one[State.QUEUED] <= MAX_COUNT:
+                of_one[State.QUEUED] -= being_sent
             numbers.update(of_one)
         return {
             state: Count.of(min(number, MAX_COUNT), more=number > MAX_COUNT)
@@ -62,7 +70,7 @@ def counts_by_state(endpoint_ids: list[int], filtered: HookQuerySet | None = Non
     for endpoint_id in endpoint_ids:  # each by its own index: together they would be sorted
         newest = filtered.filter(endpoint_id=endpoint_id).order_by("-pk")[: MAX_COUNT + 1]
         found.update(
-            newest.aggregate(**{state.value: CountRows("pk", filter=Q(state=state)) for state in State})
+            newest.aggregate(**{state.value: CountRows("pk", filter=in_states([state])) for state in State})
         )
     more = sum(found.values()) > MAX_COUNT
     return {state: Count.of(min(found[state], MAX_COUNT + 1), more=more) for state in State.values}

@@ -16,20 +16,21 @@ from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
 from hooks.models import Endpoint, Hook, Role, Runner, State, is_alive
-from hooks.sql.lane_queries import held_by_retry_sql, lanes_cte, oldest_queued
+from hooks.sql.lane_queries import held_by_retry_sql, lanes_cte, unclaimed
 from hooks.urls import destination
 
 LATE = timedelta(seconds=60)  # shorter delays are not shown
 
-# The first queued hook of each lane (a loose index scan, one probe per lane), and the earliest retry.
+# The first unclaimed hook of each lane (a loose index scan, one probe per lane), and the earliest retry.
 OLDEST = f"""
 WITH RECURSIVE {lanes_cte(State.QUEUED)}
 SELECT min(due) FROM (
     SELECT first.created_at AS due
     FROM lane JOIN hooks_endpoint e ON e.id = lane.endpoint_id AND {destination.can_send_sql()}
         AND NOT {held_by_retry_sql()}
+    JOIN hooks_lane l ON l.endpoint_id = lane.endpoint_id
     CROSS JOIN LATERAL (
-        {oldest_queued("e.id")}
+        {unclaimed("created_at")}
     ) first
     UNION ALL
     (SELECT h.next_attempt_at FROM hooks_hook h JOIN hooks_endpoint e ON e.id = h.endpoint_id
@@ -74,7 +75,9 @@ def of_instances(keys: Iterable[int]) -> Delay | None:
     Endpoints without a URL are excluded. So are paused ones: a notice of their own shows since when they are paused.
     """
     now = timezone.now()
-    queued = Hook.objects.filter(endpoint_id=OuterRef("pk"), state=State.QUEUED).order_by("pk")
+    queued = Hook.objects.filter(
+        endpoint_id=OuterRef("pk"), state=State.QUEUED, pk__gt=OuterRef("lane__cursor")
+    ).order_by("pk")
     retrying = Hook.objects.filter(endpoint_id=OuterRef("pk"), state=State.RETRYING).order_by(
         "next_attempt_at"
     )

@@ -35,6 +35,7 @@ from hooks.models import (
     State,
     created_before,
     created_since,
+    in_states,
 )
 
 Filter = dict[str, Any]
@@ -102,7 +103,7 @@ def message_or_hook(value: str) -> Q:
 
 CONDITIONS: dict[str, Callable[[Any], Q]] = {
     "endpoint": lambda value: Q(endpoint=value),
-    "states": lambda values: Q(state__in=values),
+    "states": in_states,
     "kinds": lambda values: Q(kind__in=values),
     "outcomes": any_outcome,
     "answers": any_response,

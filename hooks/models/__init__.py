@@ -33,6 +33,7 @@ from hooks.models.hooks import (
     HookQuerySet,
     created_before,
     created_since,
+    in_states,
     new_public_id,
     smallest_public_id,
 )
@@ -81,6 +82,7 @@ __all__ = [
     "Verdict",
     "created_before",
     "created_since",
+    "in_states",
     "is_alive",
     "new_public_id",
     "new_secret",

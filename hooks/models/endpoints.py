@@ -233,12 +233,17 @@ class Endpoint(models.Model):
 class Lane(models.Model):
     """The lease of one endpoint's hooks: the dispatcher that may send them, until the lease ends or it dies.
 
+    The owner claims first attempts in the order of their ids and moves `cursor`, so a queued hook up to the cursor is
+    being sent (HookQuerySet.in_states), and the rows of hooks are not written before their results. A free lane has no
+    queued hook up to its cursor.
+
     A table of its own, so that saving a URL and renewing a lease never wait for each other's row lock.
     """
 
     endpoint = models.OneToOneField(Endpoint, models.CASCADE, primary_key=True, related_name="lane")
     owner = models.BigIntegerField("dispatcher", null=True, blank=True)
     until = models.DateTimeField(null=True, blank=True)
+    cursor = models.BigIntegerField("last claimed hook", default=0, db_default=0)
 
     class Meta:
         indexes = [

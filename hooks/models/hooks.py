@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 import uuid
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -78,7 +79,58 @@ def smallest_public_id(at: datetime) -> uuid.UUID:
     return uuid.UUID(int=stamp << 80)
 
 
+def in_states(states: Collection[str]) -> models.Q:
+    """Returns the condition for hooks that are in one of these states, as `show_sending` shows them."""
+    wanted = models.Q(state__in=states)
+    if State.SENDING in states and State.QUEUED not in states:
+        return wanted | models.Q(pk__in=Hook.objects.claimed_by_cursor().values("pk"))
+    if State.QUEUED in states and State.SENDING not in states:
+        others = models.Q(state__in=[state for state in states if state != State.QUEUED])
+        return others | models.Q(state=State.QUEUED, endpoint__lane__cursor__lt=models.F("pk"))
+    return wanted
+
+
 class HookQuerySet(models.QuerySet["Hook"]):
+    shows_sending = False
+
+    def show_sending(self) -> HookQuerySet:
+        """Returns hooks whose `state` is SENDING if they are being sent: only for display, never to be saved.
+
+        Until its result is recorded, the row of a first attempt says QUEUED (see Lane). One query more for a page with
+        queued hooks.
+        """
+        found = self.all()
+        found.shows_sending = True
+        return found
+
+    def claimed_by_cursor(self) -> HookQuerySet:
+        """Returns the queued hooks that a dispatcher has claimed: at most those that it has in its memory."""
+        return self.filter(
+            state=State.QUEUED,
+            endpoint__lane__owner__isnull=False,
+            endpoint__lane__cursor__gte=models.F("pk"),
+        ).order_by()
+
+    def _clone(self) -> HookQuerySet:
+        copy: HookQuerySet = super()._clone()  # type: ignore[misc]  # django-stubs does not know it
+        copy.shows_sending = self.shows_sending
+        return copy
+
+    def _fetch_all(self) -> None:
+        is_new = self._result_cache is None
+        super()._fetch_all()
+        if self.shows_sending and is_new:
+            found = self._result_cache or []
+            queued = [hook for hook in found if isinstance(hook, Hook) and hook.state == State.QUEUED]
+            if queued:
+                keys = [hook.pk for hook in queued]
+                sending = set(
+                    Hook.objects.claimed_by_cursor().filter(pk__in=keys).values_list("pk", flat=True)
+                )
+                for hook in queued:
+                    if hook.pk in sending:
+                        hook.state = State.SENDING
+
     def of_instances(self, instances: models.QuerySet[Any]) -> HookQuerySet:
         """Returns the hooks of these instances; pages and REST pass `Instance.objects.visible_to(user)`."""
         return self.filter(endpoint_id__in=Endpoint.objects.of_instances(instances).values("pk"))

@@ -34,10 +34,13 @@ def lanes_cte(state: State | None = None, *, name: str = "lane") -> str:
 )"""
 
 
-def oldest_queued(endpoint_id: str) -> str:
-    """A SELECT of the `created_at` of the first queued hook of a lane; `endpoint_id` is an SQL expression."""
-    queued = f"state = 'queued' AND endpoint_id = {endpoint_id}"
-    return f"SELECT created_at FROM hooks_hook WHERE {queued} ORDER BY id LIMIT 1"
+def unclaimed(column: str, lane: str = "l") -> str:
+    """A SELECT of a column of the first hook of a lane that waits and was not claimed; `lane`: a row of hooks_lane.
+
+    BETWEEN and the order by endpoint leave only the index hooks_hook_state.
+    """
+    of_lane = f"endpoint_id BETWEEN {lane}.endpoint_id AND {lane}.endpoint_id AND id > {lane}.cursor"
+    return f"SELECT {column} FROM hooks_hook WHERE state = 'queued' AND {of_lane} ORDER BY endpoint_id, id LIMIT 1"
 
 
 def first_in_state(state: State, endpoint_id: str, columns: str = "id") -> str:

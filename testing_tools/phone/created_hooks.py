@@ -29,7 +29,8 @@ def newest_hook_key(instance: Instance) -> int:
 def hooks_created_since(instance: Instance, key: int) -> CreatedHooks:
     """Returns the hooks after this key, without simulated ones. One query; two for more than MAX_HOOKS."""
     found = Hook.objects.of_instance(instance).filter(pk__gt=key, simulated=False)
-    listed = list(found.select_related("endpoint").defer("body").order_by("pk")[: MAX_HOOKS + 1])
+    found = found.show_sending().select_related("endpoint").defer("body").order_by("pk")
+    listed = list(found[: MAX_HOOKS + 1])
     not_shown = found.count() - MAX_HOOKS if len(listed) > MAX_HOOKS else 0
     shown = listed[:MAX_HOOKS]
     states = [(hook.pk, hook.state, hook.attempts_made) for hook in shown]

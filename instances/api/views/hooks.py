@@ -47,6 +47,7 @@ class HookViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Hook]):
     def get_queryset(self) -> HookQuerySet:
         return (
             Hook.objects.of_instances(Instance.objects.of_account(self.request.auth))
+            .show_sending()
             .select_related("endpoint__instance")
             .prefetch_related(Prefetch("attempts", Attempt.objects.order_by("number", "id")))
         )

@@ -147,7 +147,8 @@ class Filters:
         self, endpoint_ids: list[int], limit: int, *, before: int | None = None, with_bodies: bool = False
     ) -> list[Hook]:
         """The newest matching hooks of these endpoints with a key below `before`."""
-        hooks = Hook.objects.all() if with_bodies else Hook.objects.defer("body")
+        hooks = Hook.objects.show_sending()
+        hooks = hooks if with_bodies else hooks.defer("body")
         if "text" not in self.values:
             return newest_hooks(self.apply(hooks), endpoint_ids, limit, before=before)
         # The text is searched in the newest hooks of these endpoints, so they are chosen first.

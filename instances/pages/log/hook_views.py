@@ -34,7 +34,9 @@ SLOW_START = timedelta(seconds=30)  # a hook that is queued for longer gets a no
 def visible_hook(request: HttpRequest, public_id: UUID) -> Hook:
     """The hook with its instance. Raises Http404 if it does not exist or the user may not see it."""
     visible = Hook.objects.of_instances(Instance.objects.visible_to(request.user))
-    found = get_object_or_404(visible.select_related("endpoint__instance"), public_id=public_id)
+    found = get_object_or_404(
+        visible.show_sending().select_related("endpoint__instance"), public_id=public_id
+    )
     access.may_change(request.user, found.endpoint.instance)
     InstanceFrame.of(request).show(found.endpoint.instance)
     return found

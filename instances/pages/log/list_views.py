@@ -119,7 +119,7 @@ def changed_rows(hooks: HookQuerySet, watched: list[str]) -> list[Hook]:
             shown[UUID(public_id)] = cursor
         except ValueError:
             continue
-    found = hooks.defer("body").filter(public_id__in=shown)
+    found = hooks.show_sending().defer("body").filter(public_id__in=shown)
     return [hook for hook in found if shown[hook.public_id] != live_cursor(hook)]
 
 

@@ -11,14 +11,15 @@ from django.db import transaction
 from django.utils import timezone
 
 from chatapi.encryption.fields import Ciphertext
-from hooks import outbox, worker_slots
+from hooks import metrics, outbox, worker_slots
 from hooks.actions.endpoints import configure, end_override, override_url, rotate_secret
-from hooks.actions.hooks import cancel, resend, try_now
+from hooks.actions.hooks import NotPossible, cancel, resend, skip, try_now
 from hooks.dispatch import claim
-from hooks.dispatch.attempts import AttemptResult, ClaimedHook, attempt_result
+from hooks.dispatch.attempts import BY_CURSOR, AttemptResult, ClaimedHook, attempt_result
 from hooks.dispatch.record import record_attempts
 from hooks.http import Response
-from hooks.models import Attempt, Endpoint, Hook, Kind, Lane, Outcome, SkipReason, State, Trigger
+from hooks.log.counts import counts_by_state
+from hooks.models import Attempt, Endpoint, Hook, Kind, Lane, Outcome, SkipReason, State, Trigger, in_states
 from tests.factories import InstanceFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -85,6 +86,11 @@ def stored(hook: Hook | ClaimedHook) -> Hook:
     return Hook.objects.get(pk=hook.id)
 
 
+def shown(hook: Hook | ClaimedHook) -> str:
+    """The state that pages show."""
+    return Hook.objects.show_sending().get(pk=hook.id).state
+
+
 def owner(endpoint: Endpoint) -> int | None:
     return Lane.objects.get(pk=endpoint.pk).owner
 
@@ -98,16 +104,26 @@ def test_a_claim_takes_the_lane_and_its_hooks_in_order(me: Dispatcher, lane: End
     assert [hook.id for hook in claimed] == [hook.pk for hook in made]
     assert [hook.body for hook in claimed] == [b"0", b"1", b"2"]
     assert {(hook.claim, hook.attempts_made, hook.attempts_allowed, hook.trigger) for hook in claimed} == {
-        (1, 0, 1, Trigger.EVENT)
+        (BY_CURSOR, 0, 1, Trigger.EVENT)
     }
     assert claimed[0].webhook_id == made[0].webhook_id
     assert claimed[0].url == "http://a.example/"
     assert claimed[0].secret == lane.secret
     assert owner(lane) == ME
-    kept = stored(made[0])
-    assert (kept.state, kept.claim) == (State.SENDING, 1)
-    assert kept.lease_until is not None
-    assert kept.lease_until > timezone.now()
+    row = Lane.objects.get(pk=lane.pk)
+    assert row.cursor == made[2].pk
+    assert row.until is not None
+    assert row.until > timezone.now()
+    assert {(stored(hook).state, shown(hook)) for hook in made} == {(State.QUEUED, State.SENDING)}
+
+
+def test_a_claim_writes_no_hook(me: Dispatcher, lane: Endpoint) -> None:
+    """Only the lane's cursor: the rows keep their versions, which PostgreSQL would have to write and to vacuum."""
+    emit(lane, 3)
+    versions = "SELECT array_agg(ctid::text || xmin::text ORDER BY id) FROM hooks_hook"
+    before = me.session.execute(versions).fetchone()
+    assert len(me.claim(lane)) == 3
+    assert me.session.execute(versions).fetchone() == before
 
 
 def test_another_dispatcher_cannot_claim_from_an_owned_lane(
@@ -289,7 +305,7 @@ def test_results_are_stored_with_their_attempts(me: Dispatcher, lane: Endpoint) 
     configure(lane, guaranteed=True)
     emit(lane, 3)
     ok, failed, gone = me.claim(lane)
-    record_attempts(me.session, [result(ok), result(failed, 500), result(gone, 410)])
+    record_attempts(me.session, [result(ok), result(failed, 500), result(gone, 410)], owner=ME)
     assert [stored(hook).state for hook in (ok, failed, gone)] == [
         State.DELIVERED,
         State.RETRYING,
@@ -316,25 +332,53 @@ def test_a_late_result_does_not_overwrite_a_newer_claim(
 ) -> None:
     emit(lane)
     [late] = me.claim(lane)
-    claim.hand_back(me.session, [late])
+    claim.hand_back(me.session, ME, [late])
     claim.release_lanes(me.session, ME)
     [newer] = other.claim(lane)
-    assert (late.claim, newer.claim) == (1, 2)
-    record_attempts(me.session, [result(late, 500)])
-    assert (stored(late).state, stored(late).claim) == (State.SENDING, 2)
-    record_attempts(other.session, [result(newer, 200)])
+    record_attempts(me.session, [result(late, 500)], owner=ME)
+    assert (stored(late).state, shown(newer)) == (State.QUEUED, State.SENDING)
+    record_attempts(other.session, [result(newer, 200)], owner=OTHER)
     kept = stored(newer)
     assert (kept.state, kept.last_status, kept.attempts_made) == (State.DELIVERED, 200, 1)
     # both requests were sent, and the log shows both
     assert list(Attempt.objects.order_by("status").values_list("status", flat=True)) == [200, 500]
 
 
+def test_a_late_result_of_a_retry_does_not_overwrite_a_newer_claim(
+    me: Dispatcher, other: Dispatcher, lane: Endpoint
+) -> None:
+    retrying(emit(lane)[0])
+    [late] = me.claim(lane)
+    claim.hand_back(me.session, ME, [late])
+    claim.release_lanes(me.session, ME)
+    [newer] = other.claim(lane)
+    assert (late.claim, newer.claim) == (1, 2)
+    record_attempts(me.session, [result(late, 500)], owner=ME)
+    assert (stored(late).state, stored(late).claim) == (State.SENDING, 2)
+    record_attempts(other.session, [result(newer, 200)], owner=OTHER)
+    assert stored(newer).state == State.DELIVERED
+
+
+def test_a_result_after_a_hand_back_does_not_count(me: Dispatcher, lane: Endpoint) -> None:
+    """The hook is sent again: its second result decides."""
+    emit(lane)
+    [first] = me.claim(lane)
+    claim.hand_back(me.session, ME, [first])
+    record_attempts(me.session, [result(first, 500)], owner=ME)
+    assert stored(first).state == State.QUEUED
+    [again] = me.claim(lane)
+    record_attempts(me.session, [result(again, 200)], owner=ME)
+    assert stored(first).state == State.DELIVERED
+
+
 def test_a_result_stored_twice_is_one_attempt(me: Dispatcher, lane: Endpoint) -> None:
     emit(lane)
     [hook] = me.claim(lane)
     written = result(hook)
-    record_attempts(me.session, [written])
-    record_attempts(me.session, [written])  # the connection broke before the first commit was confirmed
+    record_attempts(me.session, [written], owner=ME)
+    record_attempts(
+        me.session, [written], owner=ME
+    )  # the connection broke before the first commit was confirmed
     assert Attempt.objects.count() == 1
     assert stored(hook).attempts_made == 1
 
@@ -343,7 +387,7 @@ def test_a_hook_that_was_cancelled_in_flight_stays_cancelled(me: Dispatcher, lan
     [hook] = emit(lane)
     [claimed] = me.claim(lane)
     cancel(hook, acting_user=None)
-    record_attempts(me.session, [result(claimed)])
+    record_attempts(me.session, [result(claimed)], owner=ME)
     assert stored(hook).state == State.CANCELLED
     assert Attempt.objects.count() == 1
 
@@ -352,7 +396,7 @@ def test_the_result_of_a_deleted_hook_is_dropped(me: Dispatcher, lane: Endpoint)
     [hook] = emit(lane)
     [claimed] = me.claim(lane)
     hook.delete()
-    record_attempts(me.session, [result(claimed)])
+    record_attempts(me.session, [result(claimed)], owner=ME)
     assert Attempt.objects.count() == 0
 
 
@@ -364,7 +408,7 @@ def test_a_handed_back_hook_keeps_its_place(me: Dispatcher, lane: Endpoint) -> N
     retrying(retry)
     due = stored(retry).next_attempt_at
     claimed = me.claim(lane)
-    claim.hand_back(me.session, claimed)
+    claim.hand_back(me.session, ME, claimed)
     assert [stored(hook).state for hook in (first, second, retry)] == [
         State.QUEUED,
         State.QUEUED,
@@ -373,32 +417,102 @@ def test_a_handed_back_hook_keeps_its_place(me: Dispatcher, lane: Endpoint) -> N
     assert stored(retry).next_attempt_at == due
     again = me.claim(lane)
     assert [hook.id for hook in again] == [hook.id for hook in claimed]
-    assert {hook.claim for hook in again} == {2}
+    assert [hook.claim for hook in again] == [BY_CURSOR, BY_CURSOR, 2]
+
+
+def test_the_last_claimed_hooks_can_be_handed_back(me: Dispatcher, lane: Endpoint) -> None:
+    made = emit(lane, 5)
+    claimed = me.claim(lane)
+    claim.hand_back(me.session, ME, claimed[2:])
+    assert [shown(hook) for hook in made] == [State.SENDING] * 2 + [State.QUEUED] * 3
+    assert [hook.id for hook in me.claim(lane, n=2)] == [made[2].pk, made[3].pk]
+
+
+def test_after_a_break_what_was_not_started_is_claimed_again(me: Dispatcher, lane: Endpoint) -> None:
+    """A claim whose response was lost has moved the cursor, and the dispatcher knows none of its hooks."""
+    lost_lane = InstanceFactory(url="http://b.example/").endpoint
+    made, lost = emit(lane, 5), emit(lost_lane, 2)
+    me.claim(lane, lost_lane)
+    claim.reset_cursors(me.session, ME, {lane.pk: made[1].pk})
+    assert [hook.id for hook in me.claim(lane)] == [hook.pk for hook in made[2:]]
+    assert [hook.id for hook in me.claim(lost_lane)] == [hook.pk for hook in lost]
+
+
+def test_the_cursor_does_not_pass_hooks_that_wait_for_a_url(me: Dispatcher, lane: Endpoint) -> None:
+    made = emit(lane, 3)
+    Hook.objects.filter(pk=made[2].pk).update(to_url="http://simulation.example/")
+    configure(lane, url="")
+    [claimed] = me.claim(lane)
+    assert (claimed.id, stored(claimed).state) == (made[2].pk, State.SENDING)
+    record_attempts(me.session, [result(claimed)], owner=ME)
+    configure(lane, url="http://new.example/")
+    assert [hook.id for hook in me.claim(lane)] == [made[0].pk, made[1].pk]
+
+
+def test_a_hook_that_is_requeued_behind_the_cursor_is_not_forgotten(me: Dispatcher, lane: Endpoint) -> None:
+    first, _ = emit(lane, 2)
+    Hook.objects.filter(pk=first.pk).update(to_url="http://simulation.example/")
+    configure(lane, url="")
+    [own_url] = me.claim(lane)
+    configure(lane, url="http://new.example/")
+    me.claim(lane)  # the second; the cursor is at it
+    claim.hand_back(me.session, ME, [own_url])
+    assert claim.due_lanes(me.session) == [lane.pk]
+    assert [hook.id for hook in me.claim(lane)] == [first.pk]
+
+
+def test_a_hook_that_is_being_sent_cannot_be_skipped(me: Dispatcher, lane: Endpoint) -> None:
+    sending, waiting = emit(lane, 2)
+    me.claim(lane, n=1)
+    with pytest.raises(NotPossible, match=r"^This hook is being sent now\.$"):
+        skip(sending, acting_user=None)
+    skip(waiting, acting_user=None)
+    assert me.claim(lane) == []
+    assert [stored(hook).state for hook in (sending, waiting)] == [State.QUEUED, State.SKIPPED]
+
+
+def test_the_hooks_being_sent_are_found_and_counted(me: Dispatcher, lane: Endpoint) -> None:
+    made = emit(lane, 5)
+    retrying(made[0])
+    me.claim(lane, n=2)  # the retry and two first attempts
+    hooks = Hook.objects.filter(endpoint=lane)
+    for wanted, found in {
+        (State.SENDING,): made[:3],
+        (State.QUEUED,): made[3:],
+        (State.QUEUED, State.SENDING): made,
+        (State.QUEUED, State.DELIVERED): made[3:],
+    }.items():
+        assert list(hooks.filter(in_states(wanted)).order_by("pk")) == found, wanted
+    every = {state.value: 0 for state in State} | {"sending": 3, "queued": 2}
+    assert counts_by_state([lane.pk]) == every
+    assert counts_by_state([lane.pk], hooks.filter(kind=Kind.MESSAGE)) == every
+    assert metrics.snapshot().waiting[0].number == 2
 
 
 def test_a_handed_back_resend_is_still_a_resend(me: Dispatcher, lane: Endpoint) -> None:
     [hook] = emit(lane)
     Hook.objects.update(state=State.SKIPPED, skip_reason=SkipReason.FLAG_OFF, finished_at=timezone.now())
     resend(hook, acting_user=None)
-    claim.hand_back(me.session, me.claim(lane))
+    claim.hand_back(me.session, ME, me.claim(lane))
     assert (stored(hook).state, stored(hook).trigger) == (State.RETRYING, Trigger.RESEND)
 
 
 def test_an_old_claim_cannot_be_handed_back(me: Dispatcher, other: Dispatcher, lane: Endpoint) -> None:
     emit(lane)
     old = me.claim(lane)
-    claim.hand_back(me.session, old)
+    claim.hand_back(me.session, ME, old)
     claim.release_lanes(me.session, ME)
     [newer] = other.claim(lane)
-    claim.hand_back(me.session, old)
-    assert (stored(newer).state, stored(newer).claim) == (State.SENDING, 2)
+    claim.hand_back(me.session, ME, old)
+    assert shown(newer) == State.SENDING
+    assert other.claim(lane) == []
 
 
 def test_a_living_owners_lane_is_not_swept(me: Dispatcher, other: Dispatcher, lane: Endpoint) -> None:
     [hook] = emit(lane)
     me.claim(lane)
     assert claim.sweep(other.session) == []
-    assert (owner(lane), stored(hook).state) == (ME, State.SENDING)
+    assert (owner(lane), shown(hook)) == (ME, State.SENDING)
 
 
 def test_a_dead_owners_lane_is_free_immediately(me: Dispatcher, other: Dispatcher, lane: Endpoint) -> None:
@@ -436,13 +550,13 @@ def test_a_stuck_owners_lane_is_free_after_its_lease(
 
 
 def test_a_lease_that_expired_under_a_living_owner_is_requeued(me: Dispatcher, lane: Endpoint) -> None:
-    [hook] = emit(lane)
+    hook = retrying(emit(lane)[0])
     me.claim(lane)
     Hook.objects.update(lease_until=timezone.now() - timedelta(seconds=4))
     assert claim.sweep(me.session) == []  # leases are swept 5 s after they expire
     Hook.objects.update(lease_until=timezone.now() - timedelta(seconds=6))
     assert claim.sweep(me.session) == [lane.pk]
-    assert stored(hook).state == State.QUEUED
+    assert stored(hook).state == State.RETRYING
 
 
 def test_a_running_simulation_is_not_swept_with_its_lane(me: Dispatcher, lane: Endpoint) -> None:
@@ -542,9 +656,9 @@ def test_a_strict_lane_is_claimed_again_after_all_its_results_are_recorded(
     claimed = me.claim(strict, n=3)
     assert [hook.id for hook in claimed] == [hook.pk for hook in made[:3]]
     assert all(hook.strict for hook in claimed)
-    record_attempts(me.session, [result(hook) for hook in claimed[:2]])
+    record_attempts(me.session, [result(hook) for hook in claimed[:2]], owner=ME)
     assert me.claim(strict) == []
-    record_attempts(me.session, [result(claimed[2])])
+    record_attempts(me.session, [result(claimed[2])], owner=ME)
     assert [hook.id for hook in me.claim(strict)] == [hook.pk for hook in made[3:]]
 
 
@@ -553,8 +667,8 @@ def test_no_hook_of_a_strict_lane_overtakes_one_that_waits_for_its_retry(
 ) -> None:
     made = emit(strict, 4)
     first, second, third = me.claim(strict, n=3)
-    record_attempts(me.session, [result(first), result(second, 500)])
-    claim.hand_back(me.session, [third])  # as the dispatcher does after a failure
+    record_attempts(me.session, [result(first), result(second, 500)], owner=ME)
+    claim.hand_back(me.session, ME, [third])  # as the dispatcher does after a failure
     assert me.claim(strict) == []
     assert claim.due_lanes(me.session) == []
     claim.release_lanes(me.session, ME)
@@ -564,7 +678,7 @@ def test_no_hook_of_a_strict_lane_overtakes_one_that_waits_for_its_retry(
     claim.release_lanes(other.session, OTHER)
     again = me.claim(strict)
     assert [hook.id for hook in again] == [made[1].pk]  # alone: if it fails again, the others still wait
-    record_attempts(me.session, [result(again[0])])
+    record_attempts(me.session, [result(again[0])], owner=ME)
     assert [hook.id for hook in me.claim(strict)] == [made[2].pk, made[3].pk]
 
 
@@ -573,14 +687,16 @@ def test_a_strict_lane_of_a_dead_dispatcher_keeps_its_order(
 ) -> None:
     made = emit(strict, 4)
     first, second, *_ = other.claim(strict, n=3)
-    record_attempts(other.session, [result(first)])  # the failure of the second is lost with the dispatcher
+    record_attempts(
+        other.session, [result(first)], owner=OTHER
+    )  # the failure of the second is lost with the dispatcher
     other.session.close()
     wait_until_unlocked(me.session, OTHER)
     claim.sweep(me.session)
     again = me.claim(strict)
     assert [hook.id for hook in again] == [hook.pk for hook in made[1:]]
-    record_attempts(me.session, [result(again[0], 500)])
-    claim.hand_back(me.session, again[1:])
+    record_attempts(me.session, [result(again[0], 500)], owner=ME)
+    claim.hand_back(me.session, ME, again[1:])
     assert me.claim(strict) == []
     assert second.id == again[0].id
 
@@ -590,18 +706,18 @@ def test_a_strict_lane_continues_after_the_hook_that_held_it_is_cancelled_or_has
 ) -> None:
     made = emit(strict, 3)
     [first] = me.claim(strict, n=1)
-    record_attempts(me.session, [result(first, 500)])
+    record_attempts(me.session, [result(first, 500)], owner=ME)
     assert me.claim(strict) == []
     cancel(made[0], acting_user=None)
     [second] = me.claim(strict, n=1)
-    record_attempts(me.session, [result(second, 410)])  # it fails for good
+    record_attempts(me.session, [result(second, 410)], owner=ME)  # it fails for good
     assert [hook.id for hook in me.claim(strict)] == [made[2].pk]
 
 
 def test_a_resent_hook_of_a_strict_lane_goes_before_newer_ones(me: Dispatcher, strict: Endpoint) -> None:
     made = emit(strict, 3)
     [first] = me.claim(strict, n=1)
-    record_attempts(me.session, [result(first)])
+    record_attempts(me.session, [result(first)], owner=ME)
     resend(made[0], acting_user=None)
     assert [hook.id for hook in me.claim(strict)] == [made[0].pk]
 
@@ -632,5 +748,5 @@ def test_strict_order_that_is_switched_on_waits_for_what_is_being_sent(
     [first] = me.claim(lane, n=1)
     configure(lane, strict=True)
     assert me.claim(lane) == []
-    record_attempts(me.session, [result(first)])
+    record_attempts(me.session, [result(first)], owner=ME)
     assert [hook.id for hook in me.claim(lane)] == [hook.pk for hook in made[1:]]

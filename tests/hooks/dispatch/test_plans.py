@@ -94,13 +94,13 @@ def test_the_dispatchers_claims_and_sweeps(filled: million.Million) -> None:
     wanted = dict.fromkeys([filled.busy, *filled.hers[:50]], 5)
     found = claim.claim_hooks(session, 1, wanted).hooks
     assert sum(not hook.is_retry for hook in found) == 5 * len(wanted)  # and the due retries beside them
-    claim.hand_back(session, found)
+    claim.hand_back(session, 1, found)
     claim.due_lanes(session)
     claim.seconds_to_next_retry(session)
     claim.sweep(session)  # no session holds the advisory lock of dispatcher 1: its lanes are orphaned
     claim.release_lanes(session, 1)
     assert {
-        claim.TAKE_LANES,
+        claim.LOCK_LANES,
         claim.CLAIM_HOOKS,
         claim.DUE_LANES,
         claim.SECONDS_TO_NEXT_RETRY,
@@ -124,7 +124,7 @@ def test_the_dispatchers_results(filled: million.Million) -> None:
         attempt_result(claimed(filled.busy, id=number), now, {}, Response(Outcome.OK, status=200))
         for number in range(500_000, 500_100)
     ]
-    assert whole_tables(record.UPDATE_HOOKS, record.parameters(results)) == []
+    assert whole_tables(record.UPDATE_HOOKS, record.parameters(results, 1)) == []
     assert whole_tables(record.IS_RECORDED_OR_DELETED, [500_000, 1, now, 500_000]) == []
 
 

@@ -133,7 +133,7 @@ def test_claims(lanes: list[int]) -> None:
 
 def test_claims_that_are_handed_back_or_swept(lanes: list[int]) -> None:
     session: Any = Checking()
-    claim.hand_back(session, claimed(session, lanes))
+    claim.hand_back(session, 1, claimed(session, lanes))
     assert sorted(claim.due_lanes(session)) == sorted(lanes)
     claim.seconds_to_next_retry(session)
     assert len(claimed(session, lanes)) == CLAIMED
@@ -152,7 +152,7 @@ def test_claims_of_strict_lanes(lanes: list[int]) -> None:
     fill(lanes, queued=3_000)
     retries = claimed(session, lanes)  # the oldest hook of each lane
     assert [hook.attempts_made for hook in retries] == [1] * LANES
-    claim.hand_back(session, retries)
+    claim.hand_back(session, 1, retries)
     Hook.objects.filter(state=State.RETRYING).update(next_attempt_at=timezone.now() + timedelta(hours=1))
     assert claim.due_lanes(session) == []
     assert claimed(session, lanes) == []
@@ -173,7 +173,7 @@ def test_results(lanes: list[int], status: int) -> None:
     outcome = Outcome.OK if status == 200 else Outcome.NOT_200
     response = Response(outcome, status=status)
     results = [attempt_result(hook, datetime.now(UTC), {}, response) for hook in claimed(session, lanes)]
-    check(record.UPDATE_HOOKS, record.parameters(results))
+    check(record.UPDATE_HOOKS, record.parameters(results, 1))
 
 
 def test_redelivery(lanes: list[int]) -> None:
