@@ -7,22 +7,23 @@ second. The task is hooks.tasks.redeliver.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
-from django.db.models import Count, Max, Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from hooks.actions.hooks import NotPossible
 from hooks.audit import ActingUser, report
 from hooks.log import statistics
+from hooks.log.counts import MAX_COUNT
+from hooks.log.index_order import in_index_order, newest_key_of_each, newest_sql
 from hooks.log.selection import Filter, matching, sendable
 from hooks.models import (
     UNFINISHED,
     Endpoint,
     Hook,
-    HookQuerySet,
     JobState,
     Redelivery,
     RedeliveryPart,
@@ -31,6 +32,7 @@ from hooks.models import (
 from hooks.outbox import wake
 from hooks.urls import destination
 
+FINISHED = [state for state in State if state not in UNFINISHED]
 MOST_WAITING = 100  # hooks of one job that wait in one lane at the same time
 WORKING = (JobState.PLANNED, JobState.RUNNING)
 
@@ -47,62 +49,130 @@ WHERE h.id = u.id AND h.id = ANY(%(ids)s)
 
 
 class Preview(NamedTuple):
-    """How many hooks match a filter: `ready` would be resent; the others match but can't be resent."""
+    """How many hooks match a filter: `ready` would be resent; the others match but can't be resent.
+
+    `more`: more hooks match than were counted, so each number is a minimum.
+    """
 
     ready: int
     unfinished: int
     body_dropped: int
     without_url: int
+    more: bool = False
 
 
-def hooks_of(instances: QuerySet[Any], wanted: Filter) -> HookQuerySet:
-    """Returns the hooks that match a filter; `instances` are those whose hooks the caller may change."""
-    return matching(Hook.objects.of_instances(instances), wanted)
+# What the matching hooks of each endpoint are, MAX_COUNT of them and one more.
+COUNT = """
+SELECT endpoint_id, is_unfinished, body_dropped, has_url, count(*) FROM (
+    SELECT endpoint_id, state IN ('queued', 'sending', 'retrying') AS is_unfinished,
+        body_dropped_at IS NOT NULL AS body_dropped, to_url <> '' AS has_url
+    FROM ({matching}) AS found LIMIT %s
+) AS counted GROUP BY 1, 2, 3, 4
+"""
+
+
+def endpoint_ids(instances: QuerySet[Any]) -> list[int]:
+    endpoints = Endpoint.objects.filter(instance__in=instances.order_by().values("pk"))
+    return list(endpoints.order_by("pk").values_list("pk", flat=True))
 
 
 def preview(instances: QuerySet[Any], wanted: Filter) -> Preview:
-    """Counts the hooks before the job is created. One query; it reads an index of each endpoint completely."""
-    unfinished = Q(state__in=UNFINISHED)
-    dropped = ~unfinished & Q(body_dropped_at__isnull=False)
-    without_url = ~unfinished & Q(body_dropped_at=None) & destination.hook_has_no_url(timezone.now())
-    found = hooks_of(instances, wanted).aggregate(
-        total=Count("pk"),
-        unfinished=Count("pk", filter=unfinished),
-        body_dropped=Count("pk", filter=dropped),
-        without_url=Count("pk", filter=without_url),
+    """Counts the hooks before the job is created: up to MAX_COUNT finished hooks, and as many others.
+
+    Four queries, each by an index of the endpoints. `instances` are those whose hooks the caller may change.
+    """
+    now = timezone.now()
+    keys = endpoint_ids(instances)
+    without_url = set(
+        Endpoint.objects.filter(destination.endpoint_has_no_url(now), pk__in=keys).values_list(
+            "pk", flat=True
+        )
     )
-    rest = found["unfinished"] + found["body_dropped"] + found["without_url"]
-    return Preview(found["total"] - rest, found["unfinished"], found["body_dropped"], found["without_url"])
+    ready = unfinished = body_dropped = no_url = 0
+    more = False
+    for states in (
+        FINISHED,
+        UNFINISHED,
+    ):  # a backlog of a million hooks does not hide those that can be resent
+        counted = 0
+        for endpoint, is_unfinished, is_dropped, has_url, number in count(keys, in_states(wanted, states)):
+            counted += number
+            if is_unfinished:
+                unfinished += number
+            elif is_dropped:
+                body_dropped += number
+            elif endpoint in without_url and not has_url:
+                no_url += number
+            else:
+                ready += number
+        more = more or counted > MAX_COUNT
+    return Preview(ready, unfinished, body_dropped, no_url, more)
+
+
+def in_states(wanted: Filter, states: Sequence[State]) -> Filter:
+    """Returns the filter with only those of its states that are among `states`."""
+    asked = wanted.get("states", states)
+    return wanted | {"states": [state.value for state in states if state in asked]}
+
+
+def count(keys: list[int], wanted: Filter) -> list[tuple[int, bool, bool, bool, int]]:
+    """Returns (endpoint, is unfinished, body dropped, has a URL of its own, number) of matching hooks. One query."""
+    if not wanted["states"]:
+        return []
+    sql, values = newest_sql(
+        keys, wanted, limit=MAX_COUNT + 1, columns=("state", "body_dropped_at", "to_url")
+    )
+    with in_index_order(wanted), connection.cursor() as cursor:
+        cursor.execute(COUNT.format(matching=sql), [*values, MAX_COUNT + 1])
+        return cursor.fetchall()
 
 
 def plan(instances: QuerySet[Any], *, wanted: Filter, acting_user: ActingUser) -> Redelivery:
     """Create the job; it starts within two seconds. Raises NotPossible if no hook can be resent.
 
-    The job resends the hooks that exist now, if they still match then. `planned` is the preview's count.
+    The job resends the hooks that exist now, if they still match then. `planned` is the preview's count; if that is a
+    minimum, the job counts them exactly when it starts.
     """
-    count = preview(instances, wanted).ready
-    if not count:
+    counted = preview(instances, wanted)
+    if not counted.ready and not counted.more:
         raise NotPossible(
             "No matching hook can be resent. It must be finished, still have its body, and have a webhook URL."
         )
     with transaction.atomic():
-        resendable = sendable(hooks_of(instances, wanted)).order_by()
-        lanes = resendable.values_list("endpoint_id").annotate(newest=Max("pk"))
-        newest = dict(lanes)
+        newest = newest_key_of_each(endpoint_ids(instances), in_states(wanted, FINISHED))
         job = Redelivery.objects.create(
             filter=wanted,
             up_to=max(newest.values(), default=0),
-            planned=count,
+            planned=counted.ready,
+            planned_is_minimum=counted.more,
             created_by_id=acting_user.pk if acting_user else None,
         )
-        RedeliveryPart.objects.bulk_create([RedeliveryPart(job=job, endpoint_id=lane) for lane in newest])
+        RedeliveryPart.objects.bulk_create(
+            [RedeliveryPart(job=job, endpoint_id=lane) for lane in sorted(newest)]
+        )
         report_job(
             job,
             action="redelivery.planned",
             acting_user=acting_user,
-            detail={"hooks": count, "filter": wanted},
+            detail={"hooks": counted.ready, "filter": wanted},
         )
     return job
+
+
+def count_exactly(job: Redelivery) -> None:
+    """Count the hooks of a job that was planned with a minimum, before it resends the first. Takes seconds.
+
+    Hooks that another job resends meanwhile may be counted; the job then shows them as not resent.
+    """
+    now = timezone.now()
+    planned = 0
+    for part in job.parts.select_related("endpoint"):
+        hooks = matching(
+            sendable(Hook.objects.filter(endpoint_id=part.endpoint_id, pk__lte=job.up_to)), job.filter
+        )
+        planned += (hooks if part.endpoint.effective_url(now) else hooks.exclude(to_url="")).count()
+    Redelivery.objects.filter(pk=job.pk).update(planned=planned, planned_is_minimum=False)
+    job.planned, job.planned_is_minimum = planned, False
 
 
 def report_job(
@@ -186,6 +256,8 @@ def work() -> int | None:
 
 def work_on(job: Redelivery) -> int:
     """Queue a portion in each lane where fewer than MOST_WAITING hooks of the job wait; finish the job at the end."""
+    if job.planned_is_minimum:
+        count_exactly(job)
     parts = list(job.parts.filter(finished_at=None).select_related("endpoint"))
     if not parts:
         finish(job)

@@ -47,6 +47,8 @@ class Redelivery(models.Model):
     state = models.CharField(max_length=10, choices=JobState, default=JobState.PLANNED)
     up_to = models.BigIntegerField("newest hook included")
     planned = models.PositiveIntegerField("hooks counted at creation")
+    # more than MAX_COUNT: `planned` is a minimum until the job has counted them
+    planned_is_minimum = models.BooleanField(default=False, db_default=False)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
     )

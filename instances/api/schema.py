@@ -161,6 +161,7 @@ REDELIVERY = {
     "state": "running",
     "filter": {"states": ["failed"], "created_after": "2030-01-01T09:00:00+00:00"},
     "planned": 120,
+    "plannedIsMinimum": False,
     "done": 60,
     "refused": 0,
     "now": {

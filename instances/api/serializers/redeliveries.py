@@ -7,6 +7,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from hooks.actions import redelivery
+from hooks.log.counts import MAX_COUNT
 from hooks.models import JobState, Kind, Outcome, Redelivery, State
 from instances.api.filters import MESSAGE_HELP, RESPONSE_CLASSES, RESPONSE_HELP
 from instances.api.serializers.strict import StrictSerializer, choice
@@ -89,6 +90,10 @@ class PreviewSerializer(serializers.Serializer[Any]):
     noAddress = serializers.IntegerField(
         source="without_url", help_text="Matching hooks whose endpoint has no URL."
     )
+    more = serializers.BooleanField(
+        help_text=f"Whether more hooks match: up to {MAX_COUNT:,} finished hooks and as many others are counted, and "
+        "each number is a minimum."
+    )
 
 
 class StatesSerializer(serializers.Serializer[Any]):
@@ -107,6 +112,10 @@ class RedeliverySerializer(serializers.ModelSerializer[Redelivery]):
     )
     filter = serializers.DictField(help_text="Which hooks it resends.")
     planned = serializers.IntegerField(help_text="The number of hooks counted before the start.")
+    plannedIsMinimum = serializers.BooleanField(
+        source="planned_is_minimum",
+        help_text="Whether more hooks than `planned` match. The job counts them exactly when it starts.",
+    )
     done = serializers.IntegerField(help_text="Hooks queued again so far.")
     refused = serializers.IntegerField(
         help_text="Hooks not resent because they had changed or no longer had a URL."
@@ -119,7 +128,8 @@ class RedeliverySerializer(serializers.ModelSerializer[Redelivery]):
     class Meta:
         model = Redelivery
         fields = (
-            "id", "state", "filter", "planned", "done", "refused", "now", "createdAt", "startedAt", "finishedAt",
+            "id", "state", "filter", "planned", "plannedIsMinimum", "done", "refused", "now", "createdAt", "startedAt",
+            "finishedAt",
         )  # fmt: skip
 
     def get_id(self, job: Redelivery) -> str:

@@ -82,7 +82,7 @@ class RedeliveryViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Redeliver
             ),
             OpenApiExample(
                 "Preview",
-                value={"count": 120, "underWay": 3, "bodyDropped": 0, "noAddress": 0},
+                value={"count": 120, "underWay": 3, "bodyDropped": 0, "noAddress": 0, "more": False},
                 response_only=True,
                 status_codes=["200"],
             ),

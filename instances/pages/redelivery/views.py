@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -14,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from hooks.actions import redelivery
 from hooks.actions.hooks import NotPossible
 from hooks.log import selection
+from hooks.log.counts import MAX_COUNT
 from hooks.models import OPEN_JOBS, JobState, Redelivery, RedeliveryQuerySet
 from instances.models import Instance
 from instances.pages import access
@@ -67,12 +69,15 @@ def new(request: HttpRequest) -> HttpResponse:
         _, selected, invalid = read_filters(request.POST)
         if not invalid:
             return create_job(request, instance, selected)
+    counted = redelivery.preview(queryset_of(instance), selected)
     context = {
         "instance": instance,
         "filters": filters,
         "invalid": invalid,
         "words": selection.describe(selected),
-        "preview": redelivery.preview(queryset_of(instance), selected),
+        "preview": counted,
+        "can_resend": (counted.ready or counted.more) and not invalid,
+        "counted_max": MAX_COUNT,
         "kept": [
             (name, value) for name, value in filters.values.items() if name not in ("period", *TIMES)
         ],  # a period is kept as the time at which it starts
@@ -132,6 +137,7 @@ def job_context(job: Any) -> dict[str, Any]:
     no_longer_matching = job.planned - processed if job.state == JobState.FINISHED else 0
     return {
         "job": job,
+        "planned": intcomma(job.planned) + ("+" if job.planned_is_minimum else ""),
         "words": selection.describe(job.filter),
         "percent": 100 * min(processed, job.planned) // job.planned if job.planned else 100,
         "not_resent": max(no_longer_matching, 0) + job.refused,

@@ -11,7 +11,7 @@ from hooks import outbox, tasks
 from hooks.actions import redelivery
 from hooks.actions.endpoints import configure, pause, resume
 from hooks.actions.hooks import NotPossible, resend
-from hooks.log.selection import describe
+from hooks.log.selection import describe, matching
 from hooks.models import (
     UNFINISHED,
     Endpoint,
@@ -80,15 +80,41 @@ def run_all_jobs() -> int:
     return rounds
 
 
+def test_with_many_hooks_the_preview_is_a_minimum_and_the_job_counts_them(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redelivery, "MAX_COUNT", 3)
+    failed = hooks(endpoint, 5)
+    hooks(endpoint, 4, State.DELIVERED)
+    hooks(endpoint, 2, State.QUEUED)
+    assert redelivery.preview(of(endpoint), {}) == (4, 2, 0, 0, True)
+    assert redelivery.preview(of(endpoint), {"kinds": ["status"]}) == (0, 0, 0, 0, False)
+    job = plan(endpoint)
+    assert (job.planned, job.planned_is_minimum, job.up_to) == (4, True, failed[-1].pk)
+    redelivery.work()
+    job.refresh_from_db()
+    assert (job.planned, job.planned_is_minimum) == (5, False)
+    assert Hook.objects.filter(redelivery=job).count() == 5
+
+
+def test_a_backlog_does_not_hide_what_can_be_resent(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redelivery, "MAX_COUNT", 3)
+    hooks(endpoint, 1)
+    hooks(endpoint, 10, State.QUEUED)
+    assert redelivery.preview(of(endpoint), {}) == (1, 4, 0, 0, True)
+
+
 def test_the_preview_counts_what_can_be_resent_and_what_cannot(endpoint: Endpoint) -> None:
     hooks(endpoint, 3)
     hooks(endpoint, 2, State.RETRYING, next_attempt_at=timezone.now())
     hooks(endpoint, 1, body=b"", body_dropped_at=timezone.now())
     hooks(InstanceFactory(url="http://b.example/").endpoint, 1)  # of another instance
-    assert redelivery.preview(of(endpoint), {}) == (3, 2, 1, 0)
-    assert redelivery.preview(of(endpoint), FAILED) == (3, 0, 1, 0)
+    assert redelivery.preview(of(endpoint), {}) == (3, 2, 1, 0, False)
+    assert redelivery.preview(of(endpoint), FAILED) == (3, 0, 1, 0, False)
     configure(endpoint, url="")
-    assert redelivery.preview(of(endpoint), {}) == (0, 2, 1, 3)
+    assert redelivery.preview(of(endpoint), {}) == (0, 2, 1, 3, False)
     assert set(Hook.objects.values_list("redelivery", flat=True)) == {None}
 
 
@@ -296,7 +322,7 @@ def test_each_filter_selects_its_hooks(endpoint: Endpoint, wanted: dict[str, Any
     for (name, fields), created in zip(rows.items(), day, strict=True):
         of_then: dict[str, Any] = {"created_at": created, "public_id": new_public_id(created)}
         hooks(endpoint, 1, **of_then | {"body": name.encode()} | fields)
-    found_hooks = redelivery.hooks_of(of(endpoint), wanted).order_by("pk")
+    found_hooks = matching(Hook.objects.of_instances(of(endpoint)), wanted).order_by("pk")
     assert "".join(bytes(hook.body).decode() for hook in found_hooks) == found
 
 

@@ -35,7 +35,7 @@ def test_a_dry_run_counts_and_changes_nothing(alice: ApiClient, address: None) -
     wanted = {"instance": str(alice.instance.number), "kind": ["message"], "dryRun": True}
     assert alice.post("redeliveries/", wanted) == (
         200,
-        {"count": 2, "underWay": 1, "bodyDropped": 1, "noAddress": 0},
+        {"count": 2, "underWay": 1, "bodyDropped": 1, "noAddress": 0, "more": False},
     )
     assert alice.post("redeliveries/", {"state": ["failed"], "dryRun": True})[1]["count"] == 2
     assert Redelivery.objects.count() == 0
@@ -53,6 +53,7 @@ def test_a_job_is_made_worked_off_and_shown(alice: ApiClient, address: None) -> 
         "state": "planned",
         "filter": {"states": ["failed"], "host": "example.com"},
         "planned": 2,
+        "plannedIsMinimum": False,
         "done": 0,
         "refused": 0,
         "now": NOTHING,

@@ -38,11 +38,26 @@ def test_the_count_comes_before_and_a_post_makes_the_job(alice: Client, instance
     make(instance, State.DELIVERED)
     make(instance, State.FAILED, body=b"", body_dropped_at=timezone.now())
     page = alice.get("/log/redeliver/?instance=12345&state=failed")
-    assert page.context["preview"] == (3, 0, 1, 0)
+    assert page.context["preview"] == (3, 0, 1, 0, False)
     assert "Resend 3 hooks" in page.text
     assert Redelivery.objects.count() == 0
     job = created_job(alice, "/log/redeliver/?instance=12345", {"state": "failed"})
     assert (job.planned, job.filter, job.created_by) == (3, {"states": ["failed"]}, instance.owner.owner)
+
+
+def test_a_count_of_many_is_a_minimum(
+    alice: Client, instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redelivery, "MAX_COUNT", 2)
+    for _ in range(4):
+        make(instance, State.FAILED)
+    page = alice.get("/log/redeliver/?instance=12345&state=failed")
+    assert '<span class="nums">3+</span>' in page.text
+    assert "Resend all hooks" in page.text
+    job = created_job(alice, "/log/redeliver/?instance=12345", {"state": "failed"})
+    assert "of 3+ resent" in alice.get(f"/log/redeliveries/{job.public_id}/").text
+    redelivery.work()
+    assert "<strong>4</strong> of 4 resent" in alice.get(f"/log/redeliveries/{job.public_id}/").text
 
 
 def test_every_filter_of_the_log_becomes_the_jobs(alice: Client, instance: Instance) -> None:

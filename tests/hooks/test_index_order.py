@@ -1,0 +1,107 @@
+"""The newest hooks that match a filter, found in the order of indexes, are those that a plain query finds."""
+
+from datetime import timedelta
+from itertools import product
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from hooks.log.index_order import branches, in_index_order, newest_key_of_each, newest_keys
+from hooks.log.selection import RESPONSES, matching
+from hooks.models import Endpoint, Hook, Kind, Outcome, SkipReason, State, new_public_id
+from tests.factories import InstanceFactory
+
+pytestmark = pytest.mark.django_db
+RESULTS = [
+    ("ok", 200),
+    ("not_200", 204),
+    ("redirect", 301),
+    ("not_200", 404),
+    ("not_200", 500),
+    ("timeout", None),
+]
+FILTERS: list[dict[str, Any]] = [
+    {},
+    {"states": ["failed"]},
+    {"states": ["queued", "retrying", "delivered", "queued"]},
+    {"states": ["queued", "skipped"], "kinds": ["ack"]},
+    *({"answers": [name]} for name in RESPONSES),
+    {"answers": ["2xx", "200", "5xx"]},
+    {"answers": ["2xx"], "states": ["failed", "delivered"]},
+    {"outcomes": ["timeout"]},
+    {"outcomes": ["not_200", "redirect"]},
+    {"outcomes": ["ok", "timeout"]},
+    {"kinds": ["status", "chat"]},
+    {"kinds": ["status", "ack"]},
+    {"status": 404},
+    {"host": "b.example"},
+    {"chat": "1@c.us"},
+    {"message": "true_1"},
+    {"simulated": True},
+]
+
+
+@pytest.fixture
+def endpoints() -> list[Endpoint]:
+    """Three endpoints; two with each combination of a state and a result that a hook can have, mixed."""
+    found = [InstanceFactory().endpoint for _ in range(3)]
+    for number, (state, (outcome, status), kind, endpoint) in enumerate(
+        product(State, RESULTS, Kind, found[:2])
+    ):
+        was_tried = state not in (State.QUEUED, State.SKIPPED)
+        if (state == State.DELIVERED) != (outcome == "ok") and was_tried:
+            continue
+        now = timezone.now() - timedelta(minutes=1) + timedelta(milliseconds=number)
+        Hook.objects.create(
+            endpoint=endpoint, public_id=new_public_id(now), created_at=now, kind=kind, body=b"{}", state=state,
+            skip_reason=SkipReason.FLAG_OFF if state == State.SKIPPED else "",
+            finished_at=now if state not in (State.QUEUED, State.SENDING, State.RETRYING) else None,
+            lease_until=now, next_attempt_at=now, chat=f"{number % 3}@c.us", message=f"true_{number % 3}",
+            simulated=number % 4 == 0, last_outcome=outcome if was_tried else "",
+            last_status=status if was_tried else None, last_host=f"{'abc'[number % 3]}.example" if was_tried else "",
+        )  # fmt: skip
+    return found
+
+
+@pytest.mark.parametrize("wanted", FILTERS, ids=str)
+@pytest.mark.parametrize("newest_first", [True, False])
+def test_the_same_hooks_as_a_plain_query_finds(
+    endpoints: list[Endpoint], wanted: dict[str, Any], newest_first: bool
+) -> None:
+    keys = [endpoint.pk for endpoint in endpoints]
+    plain = matching(Hook.objects.filter(endpoint_id__in=keys), wanted)
+    ordered = list(plain.order_by("-pk" if newest_first else "pk").values_list("pk", flat=True))
+    assert ordered
+    for limit in (5, len(ordered) + 1):
+        assert newest_keys(keys, wanted, limit=limit, newest_first=newest_first) == ordered[:limit]
+    of_one = list(plain.filter(endpoint_id=keys[1]).order_by("-pk").values_list("pk", flat=True))
+    assert newest_keys(keys[1:], wanted, limit=1000) == of_one
+    newest = {
+        key: plain.filter(endpoint_id=key).order_by("-pk").values_list("pk", flat=True).first()
+        for key in keys
+    }
+    assert newest_key_of_each(keys, wanted) == {key: found for key, found in newest.items() if found}
+
+
+def test_outcomes_know_each_one() -> None:
+    """A filter of outcomes searches the states that a hook can have after them."""
+    assert len(branches({"outcomes": [Outcome.OK]})) == 1
+    states = {condition.children[0][1] for condition, _ in branches({"outcomes": [Outcome.TIMEOUT]})}  # type: ignore[index]
+    assert states == set(State) - {State.DELIVERED, State.QUEUED}
+
+
+def sorting() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW enable_sort")
+        return str(cursor.fetchone()[0])
+
+
+def test_sorting_is_switched_off_for_the_block_alone() -> None:
+    with transaction.atomic():
+        with in_index_order({}):
+            assert sorting() == "off"
+        assert sorting() == "on"
+        with in_index_order({"message": "true_1"}):
+            assert sorting() == "on"
