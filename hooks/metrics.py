@@ -22,7 +22,7 @@ from django.db import connection
 from django.db.models import Sum
 from django.utils import timezone
 
-from hooks.models import Measure, Outcome, Role, Runner, State, Tally, is_alive
+from hooks.models import HEARTBEAT_AGE, Measure, Outcome, Role, Runner, State, Tally, is_alive
 from hooks.sql.lane_queries import held_by_retry_sql, lanes_cte, unclaimed
 from hooks.urls import destination
 
@@ -180,13 +180,13 @@ def snapshot() -> Snapshot:
     tallies = Tally.objects.aggregate(
         emitted=Sum("emitted"), skipped=Sum("skipped"), cancelled=Sum("cancelled")
     )
-    now = timezone.now()
     runs = list(
         Runner.objects.unfinished(Role.DISPATCH)
-        .order_by("-heartbeat_at")
-        .values_list("heartbeat_at", "in_flight")
+        .annotate(heartbeat_age=HEARTBEAT_AGE)
+        .order_by("heartbeat_age")
+        .values_list("heartbeat_age", "in_flight")
     )
-    alive = [in_flight for heartbeat, in_flight in runs if is_alive(heartbeat, now)]
+    alive = [in_flight for age, in_flight in runs if is_alive(age)]
     finished = {state.value: measured[FINISHED, state.value] for state in (State.DELIVERED, State.FAILED)}
     for state in (State.SKIPPED, State.CANCELLED):
         # The trigger on hooks_tally adds the counts of deleted instances to hooks_measure.
@@ -198,7 +198,7 @@ def snapshot() -> Snapshot:
         waiting=waiting(),
         in_flight=sum(alive),
         dispatchers=len(alive),
-        heartbeat_age=max((now - runs[0][0]).total_seconds(), 0.0) if runs else None,
+        heartbeat_age=max(runs[0][0].total_seconds(), 0.0) if runs else None,
         histograms={
             name: Histogram(
                 [(str(bound), measured[name, str(bound)]) for bound in (*bounds, "inf")], measured[name, SUM]

@@ -24,10 +24,12 @@ from typing import Any, LiteralString
 import psycopg
 from django.conf import settings
 from django.db import connections
+from django.db.models.functions import Now
 from django.utils import timezone
 from django_q.models import OrmQ
 from django_q.tasks import async_task
 
+from hooks import database_clock
 from hooks.models import Role, Runner
 
 log = logging.getLogger(__name__)
@@ -87,20 +89,28 @@ class WorkerSlot:
     def acquire(self) -> None:
         """Acquire the run's own lock and register the run; the session already holds the slot's lock."""
         self.session.execute("SELECT pg_advisory_lock(%s)", [self.id])
-        self.session.execute(
+        database_clock.start_using()
+        self.set_clock(
             "INSERT INTO hooks_runner (id, role, slot, pid, host, started_at, heartbeat_at)"
-            " VALUES (%s, %s, %s, %s, %s, clock_timestamp(), clock_timestamp())",
+            " VALUES (%s, %s, %s, %s, %s, clock_timestamp(), clock_timestamp()) RETURNING heartbeat_at",
             [self.id, self.role, self.slot, os.getpid(), socket.gethostname()[:100]],
         )
 
     def send_heartbeat(self, in_flight: int = 0) -> None:
         """Write the heartbeat and the number of requests in flight, at most once in HEARTBEAT_SECONDS."""
         if time.monotonic() - self.last_heartbeat >= HEARTBEAT_SECONDS:
-            self.session.execute(
-                "UPDATE hooks_runner SET heartbeat_at = clock_timestamp(), in_flight = %s WHERE id = %s",
+            self.set_clock(
+                "UPDATE hooks_runner SET heartbeat_at = clock_timestamp(), in_flight = %s WHERE id = %s"
+                " RETURNING heartbeat_at",
                 [in_flight, self.id],
             )
             self.last_heartbeat = time.monotonic()
+
+    def set_clock(self, heartbeat: LiteralString, values: list[Any]) -> None:
+        """Write a heartbeat, and set the process's database clock to it."""
+        row = self.session.execute(heartbeat, values).fetchone()
+        if row:
+            database_clock.update(row[0])
 
     def reacquire(self) -> bool:
         """Reconnect and acquire both locks again; returns False if another run has the slot.
@@ -126,6 +136,7 @@ class WorkerSlot:
             self.release_slot()
         with contextlib.suppress(psycopg.Error):
             self.session.close()
+        database_clock.stop_using()
 
 
 def try_slot(session: psycopg.Connection[Any], role: Role, slot: int) -> bool:
@@ -256,9 +267,8 @@ def ensure_running(role: Role, slots: int, task: str) -> bool:
     if role in _requested_at and now - _requested_at[role] < REQUEST_EVERY:
         return False
     _requested_at[role] = now
-    clock = timezone.now()
-    Runner.objects.filter(heartbeat_at__lt=clock - timedelta(days=1)).delete()
-    if OrmQ.objects.filter(lock__lt=clock).count() < MAX_QUEUED_TASKS:
+    Runner.objects.filter(heartbeat_at__lt=Now() - timedelta(days=1)).delete()
+    if OrmQ.objects.filter(lock__lt=Now()).count() < MAX_QUEUED_TASKS:
         for _ in range(missing):
-            async_task(task, task_name=f"{role.value} {clock:%H%M%S%f}")
+            async_task(task, task_name=f"{role.value} {timezone.now():%H%M%S%f}")
     return False

@@ -20,7 +20,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from hooks import worker_slots
+from hooks import database_clock, worker_slots
 from hooks.actions.endpoints import mark_pause_notified
 from hooks.maintenance import auto_pause
 from hooks.models import WAITING, Endpoint, Hook, Role
@@ -87,7 +87,7 @@ class ChannelWork:
 
     def run_if_due(self) -> int:
         """One pass over the channels' work if it is due; returns how much was done, 0 if it is not due."""
-        is_due = self.due is not None and self.due <= timezone.now()
+        is_due = self.due is not None and self.due <= database_clock.now()
         if not is_due and time.monotonic() - self.last_run < WORK_INTERVAL:
             return 0
         done = outgoing.run_channel_work()
@@ -99,7 +99,7 @@ class ChannelWork:
         """Returns how long there is nothing to do."""
         left = self.last_run + WORK_INTERVAL - time.monotonic()
         if self.due is not None:
-            left = min(left, (self.due - timezone.now()).total_seconds())
+            left = min(left, (self.due - database_clock.now()).total_seconds())
         return max(left, 0.0)
 
 
@@ -108,7 +108,7 @@ def wait(worker_slot: worker_slots.WorkerSlot, stop: int | None, work: ChannelWo
     due = outgoing.next_due()
     seconds = work.seconds_until_due()
     if due is not None:
-        seconds = min(max((due - timezone.now()).total_seconds(), 0.0), seconds)
+        seconds = min(max((due - database_clock.now()).total_seconds(), 0.0), seconds)
     files = [worker_slot.session.fileno()] + ([stop] if stop is not None else [])
     ready, _, _ = select.select(files, [], [], seconds)
     if worker_slot.session.fileno() in ready:

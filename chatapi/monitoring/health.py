@@ -7,7 +7,6 @@ import psycopg
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
-from django.utils import timezone
 
 from chatapi.runtime.secret_rotation import missing_key_ids
 from hooks.models import Role, Runner, is_alive
@@ -63,13 +62,11 @@ def what_is_missing() -> str | None:
             if missing_key_ids():
                 return "SECRETS_KEY lacks a key that the database needs: see `manage.py check --database default`."
             migrated = True
-        heartbeat = Runner.objects.last_heartbeat(Role.DISPATCH)
+        age = Runner.objects.heartbeat_age(Role.DISPATCH)
     except (DatabaseError, InterfaceError, psycopg.Error):
         return "The database does not respond."
-    if heartbeat is None:
+    if age is None:
         return "No dispatcher is running: there is no heartbeat."
-    now = timezone.now()
-    if not is_alive(heartbeat, now):
-        age = now - heartbeat
+    if not is_alive(age):
         return f"No dispatcher is running: the last heartbeat is {age.total_seconds():.0f} s old."
     return None

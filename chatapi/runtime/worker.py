@@ -19,16 +19,18 @@ from django.db import connection
 from django.utils.module_loading import import_string
 
 from chatapi.runtime.processes import Part, kill_session, session_pids, start
-from chatapi.runtime.schedules import write_schedules
+from chatapi.runtime.schedules import correct_schedules, write_schedules
 
 log = structlog.get_logger("worker")
 
 PROCESS_CHECK_SECONDS = 0.2  # between checks of the processes
 KNOWN_SECONDS = 0.5  # between looks at the processes of the cluster's session, which take 3 ms
 HEALTH_CHECK_SECONDS = 1.0  # between runs of the health checks
+SCHEDULE_CHECK_SECONDS = 60.0  # between looks at schedules that a clock, set back since, has planned too late
 # After a process died they run this often, for this long: a task that was requested may have died with it.
 FAST_CHECK_SECONDS, FAST_CHECKS_FOR_SECONDS = 0.5, 15.0
 UNHEALTHY_SECONDS = 30.0  # unhealthy for this long: the cluster is restarted
+PROBE_AFTER_SECONDS = 5.0  # unhealthy for this long: the queue is probed; no process was seen to die
 GUARD_SECONDS = 1.2  # django-q2's guard replaces a dead process each second (guard_cycle)
 PROBE_SECONDS = 4.0  # a task takes milliseconds; one not done after this is in a frozen queue
 STOP_SECONDS = 11.0  # of the 12 that `up` allows
@@ -49,6 +51,7 @@ class Worker:
         self.known_pids: set[int] = set()
         self.known_at = 0.0
         self.fast_checks_until = 0.0
+        self.probed_for = 0.0  # the `healthy_at` of the failure that was probed: one probe for each
 
     def run(self) -> None:
         def stop(signum: int, frame: FrameType | None) -> None:
@@ -85,12 +88,14 @@ class Worker:
 
     def run_health_checks(self) -> None:
         """The second thread: runs the health checks, and probes the queue after a process died."""
-        scheduled = False
+        scheduled_at = 0.0
         while not self.stopping.is_set():
             try:
-                if not scheduled:
+                if not scheduled_at:
                     write_schedules()
-                    scheduled = True
+                if time.monotonic() - scheduled_at > SCHEDULE_CHECK_SECONDS:
+                    correct_schedules()
+                    scheduled_at = time.monotonic()
                 self.check_health()
             except Exception as error:  # noqa: BLE001 - an error of a health check must not end this thread
                 self.health.healthy_at = time.monotonic()  # without a database a restart does not help
@@ -105,17 +110,23 @@ class Worker:
         health = self.health
         if self.probe_requested.is_set():
             self.probe_requested.clear()
+            probed = self.cluster.process
             self.fast_checks_until = time.monotonic() + FAST_CHECKS_FOR_SECONDS
             health.check()  # requests what is missing at once: an idle process of the pool may take it
             self.stopping.wait(GUARD_SECONDS)
             health.check()
-            if not probe(self.stopping):
+            if not probe(self.stopping) and self.cluster.process is probed:  # not one that is still starting
                 self.restart("its queue is frozen")
                 health.healthy_at = time.monotonic()
-        elif not health.check() and time.monotonic() - health.healthy_at > UNHEALTHY_SECONDS:
-            failed = ", ".join(health.unhealthy)
-            self.restart(f"{failed} failed for {UNHEALTHY_SECONDS:.0f} s")
-            health.healthy_at = time.monotonic()
+        elif not health.check():
+            seconds = time.monotonic() - health.healthy_at
+            if seconds > UNHEALTHY_SECONDS:
+                failed = ", ".join(health.unhealthy)
+                self.restart(f"{failed} failed for {UNHEALTHY_SECONDS:.0f} s")
+                health.healthy_at = time.monotonic()
+            elif seconds > PROBE_AFTER_SECONDS and self.probed_for != health.healthy_at:
+                self.probed_for = health.healthy_at
+                self.probe_requested.set()
 
     def restart(self, reason: str) -> None:
         if not self.stopping.is_set():

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django_q.models import Failure, OrmQ
 
 from hooks.metrics import BUCKETS, Histogram, snapshot
-from hooks.models import OPEN_JOBS, Endpoint, PauseReason, Redelivery, Runner, is_alive
+from hooks.models import HEARTBEAT_AGE, OPEN_JOBS, Endpoint, PauseReason, Redelivery, Runner, is_alive
 from instances.limits import disk_space
 from instances.models import OutgoingQueue
 
@@ -34,14 +34,16 @@ def health_context() -> dict[str, Any]:
     """The template's context."""
     now = timezone.now()
     metrics = snapshot()
-    runners = list(Runner.objects.filter(finished_at=None).order_by("role", "slot"))
+    runners = list(
+        Runner.objects.filter(finished_at=None).annotate(heartbeat_age=HEARTBEAT_AGE).order_by("role", "slot")
+    )
     paused = Endpoint.objects.filter(paused_at__isnull=False).order_by().values_list("pause_reason")
     queues = OutgoingQueue.objects.filter(length__gt=0).aggregate(n=Count("pk"), oldest=Min("next_send_at"))
     failing = Endpoint.objects.filter(failing_since__isnull=False).select_related("instance")
     return {
         "metrics": metrics,
         "disk": disk_space.read_disk_space(),
-        "runners": [(runner, is_alive(runner.heartbeat_at, now)) for runner in runners],
+        "runners": [(runner, is_alive(runner.heartbeat_age)) for runner in runners],
         "tasks": [
             (task, task.lock is not None and task.lock > now)
             for task in OrmQ.objects.order_by("pk")[:TASKS_SHOWN]

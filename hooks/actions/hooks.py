@@ -6,6 +6,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from hooks import database_clock
 from hooks.audit import ActingUser, report
 from hooks.explain.sentences import body_dropped_words
 from hooks.log import statistics
@@ -48,7 +49,7 @@ def resend(hook: Hook, *, acting_user: ActingUser) -> Hook:
         raise_without_url(row)
         before = row.state
         row.state, row.skip_reason, row.trigger = State.RETRYING, "", Trigger.RESEND
-        row.next_attempt_at, row.finished_at = timezone.now(), None
+        row.next_attempt_at, row.finished_at = database_clock.query_now(), None
         row.attempts_allowed = row.attempts_made + row.endpoint.attempts_allowed
         row.redelivery = None
         row.save(
@@ -74,7 +75,7 @@ def try_now(hook: Hook, *, acting_user: ActingUser) -> Hook:
         if row.endpoint.paused_at is not None:
             raise NotPossible("Delivery to this endpoint is paused. Resume it to send the hook.")
         raise_without_url(row)
-        row.next_attempt_at = timezone.now()
+        row.next_attempt_at = database_clock.query_now()
         row.save(update_fields=["next_attempt_at"])
         wake(row.endpoint_id)
         report("hook.tried_now", acting_user=acting_user, instance_id=row.endpoint.instance_id, hook=row)

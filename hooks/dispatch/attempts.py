@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
-from hooks import retries, signing
+from hooks import database_clock, retries, signing
 from hooks.http import Response
 from hooks.models import Outcome, State, Trigger
 
@@ -66,7 +66,7 @@ def attempt_result(
     hook: ClaimedHook, started_at: datetime, headers: dict[str, str], response: Response
 ) -> AttemptResult:
     """Decide the hook's state from the response: delivered, retrying at a time, or failed."""
-    now = datetime.now(UTC)
+    now = database_clock.now()
     if response.outcome == Outcome.OK:
         return AttemptResult(hook, started_at, headers, response, State.DELIVERED, None, now)
     due = retries.next_attempt(

@@ -103,7 +103,7 @@ def of_instances(keys: Iterable[int]) -> Delay | None:
     )
     if since is None:
         return None
-    if not is_alive(Runner.objects.last_heartbeat(Role.DISPATCH)):
+    if not is_alive(Runner.objects.heartbeat_age(Role.DISPATCH)):
         return Delay(since, NO_DISPATCHER)
     return Delay(since, reason)
 

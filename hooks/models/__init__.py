@@ -38,13 +38,14 @@ from hooks.models.hooks import (
     smallest_public_id,
 )
 from hooks.models.jobs import Redelivery, RedeliveryPart, RedeliveryQuerySet, RetentionMark
-from hooks.models.runners import DEAD_AFTER, Measure, Runner, is_alive
+from hooks.models.runners import DEAD_AFTER, HEARTBEAT_AGE, Measure, Runner, is_alive
 from hooks.models.statistics import CountingStart, MinuteCount
 
 __all__ = [
     "CLOCK_TOLERANCE",
     "DEAD_AFTER",
     "GUARANTEED_ATTEMPTS",
+    "HEARTBEAT_AGE",
     "MAX_CHATS",
     "MAX_ENDPOINTS",
     "OPEN_JOBS",

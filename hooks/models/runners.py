@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.db import models
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from hooks.models.choices import Role
 
 DEAD_AFTER = timedelta(seconds=10)  # without a heartbeat; runs write one every second
 
+# By the database's clock, which wrote the heartbeat: another may be wrong.
+HEARTBEAT_AGE = models.ExpressionWrapper(Now() - models.F("heartbeat_at"), models.DurationField())
 
-def is_alive(heartbeat_at: datetime | None, now: datetime | None = None) -> bool:
-    """Returns whether a run with this last heartbeat counts as alive; False for None (no run)."""
-    return heartbeat_at is not None and (now or timezone.now()) - heartbeat_at < DEAD_AFTER
+
+def is_alive(heartbeat_age: timedelta | None) -> bool:
+    """Returns whether a run whose last heartbeat is that old counts as alive; False for None (no run)."""
+    return heartbeat_age is not None and heartbeat_age < DEAD_AFTER
 
 
 class RunnerQuerySet(models.QuerySet["Runner"]):
@@ -23,10 +27,10 @@ class RunnerQuerySet(models.QuerySet["Runner"]):
         """Returns the runs of a role that have not ended regularly: those that are alive, and those that died."""
         return self.filter(role=role, finished_at=None)
 
-    def last_heartbeat(self, role: Role) -> datetime | None:
-        """Returns the newest heartbeat of the role's runs; None if it has none. Pass it to is_alive()."""
-        heartbeats = self.unfinished(role).order_by("-heartbeat_at").values_list("heartbeat_at", flat=True)
-        return heartbeats.first()
+    def heartbeat_age(self, role: Role) -> timedelta | None:
+        """Returns the age of the newest heartbeat of the role's runs; None if it has none. Pass it to is_alive()."""
+        runs = self.unfinished(role).annotate(heartbeat_age=HEARTBEAT_AGE).order_by("heartbeat_age")
+        return runs.values_list("heartbeat_age", flat=True).first()
 
 
 class Runner(models.Model):

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.db import InterfaceError, OperationalError, transaction
-from django.utils import timezone
 
+from hooks import database_clock
 from instances.actions.chats import chats, groups
 from instances.actions.chats.chats import Denied
 from instances.actions.sending.accept import QueueFull, TooLong, send_message
@@ -175,7 +175,7 @@ def perform_due_commands(now: datetime | None = None) -> int:
     Raises:
         OperationalError, InterfaceError: the database is not reachable.
     """
-    now = now or timezone.now()
+    now = now or database_clock.now()
     first = (
         QueuedAction.objects.filter(connected(now, path="instance__"))
         .order_by("instance_id", "id")

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 
 from django.db import InterfaceError, OperationalError, connection
 from django.db.models import Min, QuerySet
-from django.utils import timezone
 
+from hooks import database_clock
 from instances import fast_lookup
 from instances.actions.sending.accept import record_sent
 from instances.actions.sending.rejected import remove_rejected
@@ -39,7 +39,9 @@ def sendable_queues(now: datetime) -> QuerySet[OutgoingQueue]:
 
 def next_due(now: datetime | None = None) -> datetime | None:
     """Returns when the next message is due, possibly in the past; None if no message is waiting."""
-    due: datetime | None = sendable_queues(now or timezone.now()).aggregate(due=Min("next_send_at"))["due"]
+    due: datetime | None = sendable_queues(now or database_clock.now()).aggregate(due=Min("next_send_at"))[
+        "due"
+    ]
     return due
 
 
@@ -51,7 +53,7 @@ def send_due(now: datetime | None = None) -> int:
     Raises:
         OperationalError, InterfaceError: the database is not reachable.
     """
-    now = now or timezone.now()
+    now = now or database_clock.now()
     due = sendable_queues(now).filter(next_send_at__lte=now).order_by("next_send_at", "pk")
     sent = 0
     for pk in due.values_list("pk", flat=True)[:INSTANCES_A_PASS]:
@@ -111,7 +113,7 @@ def run_channel_work(now: datetime | None = None) -> int:
     Raises:
         OperationalError, InterfaceError: the database is not reachable.
     """
-    now = now or timezone.now()
+    now = now or database_clock.now()
     done = channel_commands.perform_due_commands(now)
     for name, channel in CHANNELS.items():
         try:
@@ -125,7 +127,7 @@ def run_channel_work(now: datetime | None = None) -> int:
 
 def next_channel_work(now: datetime | None = None) -> datetime | None:
     """Returns when a channel has work, possibly in the past; None if nothing is known to be due."""
-    now = now or timezone.now()
+    now = now or database_clock.now()
     return min((due for channel in CHANNELS.values() if (due := channel.next_work(now))), default=None)
 
 

@@ -70,7 +70,7 @@ def test_not_ready_without_all_migrations(client: Client, monkeypatch: pytest.Mo
 
 @pytest.mark.django_db
 def test_not_ready_without_a_database(client: Client) -> None:
-    with patch.object(health.Runner.objects, "last_heartbeat", side_effect=OperationalError("gone")):
+    with patch.object(health.Runner.objects, "heartbeat_age", side_effect=OperationalError("gone")):
         assert ready(client) == (503, {"status": "not ready", "reason": "The database does not respond."})
 
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.utils import timezone
 
+from hooks import database_clock
 from hooks.wakeups import notify_after_commit
 from instances import chat_ids
 from instances.actions import events
@@ -42,7 +42,7 @@ def plan_receipts(instance: Instance, *, message_id: str, chat_id: str) -> Seque
 
     A second call for the same message replaces what the first one planned.
     """
-    now = timezone.now()
+    now = database_clock.now()
     if not chat_ids.is_group(chat_id):
         contact = contact_behaviour(instance, chat_id)
         ack, following = acks_when_sent(contact, now)
@@ -166,7 +166,7 @@ def acknowledge_as_contact(
         UnknownMessage: no such message was sent, or not to this contact.
     """
     events.lock(instance)
-    now = timezone.now()
+    now = database_clock.now()
     message = find_sent(instance, message_id)
     before = message.ack
     if not chat_ids.is_group(message.chat.chat_id):
@@ -231,7 +231,7 @@ def apply_new_behaviour(instance: Instance, contact: SandboxContact) -> None:
     Covers the newest MAX_REPLANNED messages of their own chat, and all their receipts in groups. The caller holds the
     instance's lock.
     """
-    now = timezone.now()
+    now = database_clock.now()
     unread = (
         Message.objects.select_related("chat")
         .filter(instance=instance, chat__chat_id=contact.chat_id, from_me=True, ack__lt=Ack.VIEWED)
