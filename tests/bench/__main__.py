@@ -169,7 +169,7 @@ def requirements(backlogs: list[DeliveryCounts], *, quick: bool, rounds: int) ->
     )
     found += wire_contract(seconds, rounds, many=100_000 if quick else 1_000_000)
     if not quick:
-        found += [log_filters(), pages()]
+        found += [log_filters(), pages(), *kill_pauses(rounds)]
     return found
 
 
@@ -240,6 +240,27 @@ def pages() -> Requirement:
         "≤ 100 ms",
         milliseconds <= 100,
     )
+
+
+def kill_pauses(rounds: int) -> list[Requirement]:
+    """Kills each process of the running product, in each round."""
+    from tests.bench import kills
+
+    say("kill -9 of each process")
+    pauses = {
+        name: min(max(both) for both in of_rounds) for name, of_rounds in kills.measure([], rounds).items()
+    }
+    database = pauses.pop("database")
+    slowest = max(pauses, key=lambda name: pauses[name])
+    return [
+        Requirement(
+            f"kill -9 of one process ({', '.join(pauses)}), until the next request",
+            f"{pauses[slowest]:.1f} s (slowest: {slowest}); dispatcher {pauses['dispatcher']:.1f} s",
+            "≤ 3 s",
+            pauses[slowest] <= 3,
+        ),
+        Requirement("the same for PostgreSQL", f"{database:.1f} s", "≤ 15 s", database <= 15),
+    ]
 
 
 def say(what: str) -> None:
