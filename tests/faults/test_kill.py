@@ -1,17 +1,20 @@
 """kill -9 of the real product's processes: nothing is lost, and no manual step is needed."""
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
 import psutil
 import pytest
 
+from tests.faults.databases import url_of
 from tests.faults.product_instance import ProductInstance, create_product_instance, kill, worker_processes
 from tests.faults.victims import VICTIMS
-from tests.hooks.dispatch.dispatching import wait_until
+from tests.hooks.dispatch.dispatching import Dispatch, wait_until
 from tests.product import Product
 from tests.receiver import Answer, Received, Receiver
 
@@ -116,3 +119,42 @@ def test_one_process_is_killed_and_all_hooks_are_delivered(
     alice.receive(1, first=200)
     alice.wait_until_delivered(201)
     assert set(bodies(receiver)) == {str(number) for number in range(201)}
+
+
+def test_sigterm_during_deliveries_loses_and_doubles_nothing(
+    product: Product, alice: ProductInstance, receiver: Receiver, server: Endpoint
+) -> None:
+    """The requests in flight end, the others are sent by the next start, each once and in order."""
+    server.fast = 50
+    alice.receive(200)
+    receiver.wait_for(50, 60)
+    assert product.stop() == 0
+    assert len(receiver.requests) < 200
+    server.fast = ALWAYS
+    product.start()
+    product.wait_for(f"Ready: http://localhost:{product.port}")
+    alice.wait_until_delivered(200)
+    assert [int(request.json()["messages"][0]["body"]) for request in receiver.requests] == list(range(200))
+
+
+def test_two_more_dispatchers_share_one_backlog(
+    product: Product, receiver: Receiver, alice: ProductInstance, tmp_path: Path
+) -> None:
+    """With the worker's there are three; a lane belongs to one at a time."""
+    bob = create_product_instance(product.environment, receiver.url)
+    data = Path(product.environment["DATA_DIR"])
+    keys = {"DATABASE_URL": url_of(data / "pg"), "SECRETS_KEY_FILE": str(data / "secrets_key")}
+    with ExitStack() as ended:
+        for number in range(2):
+            (tmp_path / str(number)).mkdir()
+            ended.push(Dispatch(tmp_path / str(number), **keys))
+        for instance in (alice, bob):
+            instance.receive(300)
+        for instance in (alice, bob):
+            instance.wait_until_delivered(300)
+        bob.delete()
+    of_both: defaultdict[int, list[int]] = defaultdict(list)
+    for request in receiver.requests:
+        received = request.json()
+        of_both[received["instanceId"]].append(int(received["messages"][0]["body"]))
+    assert list(of_both.values()) == [list(range(300))] * 2
