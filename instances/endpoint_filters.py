@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
+from hooks.filters import Filters
+from hooks.models import Endpoint
 from instances.models import MessageType
 
 FAMILIES = {
@@ -20,22 +21,7 @@ PREPOSITIONS = {"in": "from", "out": "to", "": "in"}
 TYPES_NAMED_MAX = 3  # more message types are counted instead
 
 
-class EndpointFilters(Protocol):
-    """What an endpoint, or a form, says about the events that it wants. Empty values match all events."""
-
-    @property
-    def families(self) -> Sequence[str]: ...
-    @property
-    def direction(self) -> str: ...
-    @property
-    def message_types(self) -> Sequence[str]: ...
-    @property
-    def chat_ids(self) -> Sequence[str]: ...
-    @property
-    def chat_kinds(self) -> str: ...
-
-
-def describe_filters(filters: EndpointFilters) -> str:
+def describe_filters(filters: Endpoint | Filters) -> str:
     """Returns the filters as one phrase without a full stop: "Messages and acks, incoming only, from 2 chats".
 
     "All events" if no filter is set.

@@ -51,6 +51,15 @@ INSTANCE_STATES = {
     "authenticated": Look("Authenticated", "green", "circle-check"),
     "not_paid": Look("Not paid", "red", "credit-card"),
 }
+# States of an endpoint (instances/pages/endpoints/cards.py)
+ENDPOINT_STATES = {
+    "active": Look("Active", "green", "circle-check"),
+    "failing": Look("Failing", "red", "circle-x"),
+    "last_failed": Look("Last attempt failed", "orange", "alert-triangle"),
+    "no_url": Look("No URL", "orange", "alert-triangle"),
+    "paused": Look("Paused", "orange", "player-pause"),
+    "stopped": Look("Stopped", "orange", "player-stop"),
+}
 # States of a capture's signature (testing_tools/verification/reading)
 SIGNATURE_STATES = {
     "valid": Look("Valid", "green", "shield-lock"),

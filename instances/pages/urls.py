@@ -3,6 +3,8 @@
 from django.urls import include, path
 
 from instances.pages.docs import views as docs_views
+from instances.pages.endpoints import endpoint_views
+from instances.pages.endpoints import list_views as endpoint_list_views
 from instances.pages.endpoints import views as endpoints_views
 from instances.pages.history import views as history_views
 from instances.pages.instance_list import views as instance_list_views
@@ -37,6 +39,33 @@ instances = [
     path("<int:number>/address/", endpoints_views.save_address, name="address"),
     path("<int:number>/address/check/", endpoints_views.check_address, name="address-check"),
     path("<int:number>/address/test/", endpoints_views.try_address, name="address-test"),
+    path("<int:number>/endpoints/", endpoint_list_views.endpoint_list, name="endpoints"),
+    path("<int:number>/endpoints/<int:endpoint_id>/", endpoint_views.detail, name="endpoint"),
+    path("<int:number>/endpoints/<int:endpoint_id>/save/", endpoint_views.save, name="endpoint-save"),
+    path(
+        "<int:number>/endpoints/<int:endpoint_id>/filters/",
+        endpoint_views.save_filters,
+        name="endpoint-filters",
+    ),
+    path(
+        "<int:number>/endpoints/<int:endpoint_id>/filters/check/",
+        endpoint_views.check_filters,
+        name="endpoint-filters-check",
+    ),
+    path("<int:number>/endpoints/<int:endpoint_id>/test/", endpoint_views.test, name="endpoint-test"),
+    path("<int:number>/endpoints/<int:endpoint_id>/pause/", endpoint_views.pause, name="endpoint-pause"),
+    path("<int:number>/endpoints/<int:endpoint_id>/resume/", endpoint_views.resume, name="endpoint-resume"),
+    path(
+        "<int:number>/endpoints/<int:endpoint_id>/secret/",
+        endpoint_views.rotate_secret,
+        name="endpoint-secret",
+    ),
+    path(
+        "<int:number>/endpoints/<int:endpoint_id>/secret/end/",
+        endpoint_views.end_previous_secret,
+        name="endpoint-secret-end",
+    ),
+    path("<int:number>/endpoints/<int:endpoint_id>/remove/", endpoint_views.remove, name="endpoint-remove"),
     path("<int:number>/token/", button_views.rotate_token, name="token"),
     path("<int:number>/secret/", button_views.rotate_secret, name="secret"),
     path("<int:number>/secret/end/", button_views.end_previous_secret, name="secret-end"),

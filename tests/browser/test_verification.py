@@ -19,10 +19,10 @@ def call(product: Product, method: str, path: str, data: object) -> dict:
         return json.load(answer)
 
 
-def write(product: Product, body: str) -> None:
+def write(product: Product, body: str, sender: str = "17680561234") -> None:
     """A contact of the sandbox writes to the demo instance."""
     number = product.demo["instances"][0]["id"]
-    message = {"from": "17680561234", "name": "Alice", "type": "chat", "body": body}
+    message = {"from": sender, "name": "Alice", "type": "chat", "body": body}
     call(product, "POST", f"/api/v1/instances/{number}/sandbox/messages/", message)
 
 

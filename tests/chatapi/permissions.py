@@ -131,6 +131,7 @@ class World:
             rest_id = f"redelivery_{self.job.public_id.hex}"
         known = {
             "number": self.instance.number,
+            "endpoint_id": self.instance.pk,
             "public_id": public_id,
             "id": rest_id,
             "key": "0-0" if name.startswith("account_") else self.bin.key,

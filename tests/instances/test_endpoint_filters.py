@@ -1,22 +1,11 @@
 """The filters of an endpoint in plain English."""
 
-from dataclasses import dataclass, field
-
 import pytest
 
+from hooks.filters import Filters
 from instances.endpoint_filters import describe_filters
 
-
-@dataclass
-class Filters:
-    families: list[str] = field(default_factory=list)
-    direction: str = ""
-    message_types: list[str] = field(default_factory=list)
-    chat_ids: list[str] = field(default_factory=list)
-    chat_kinds: str = ""
-
-
-TWO_CHATS = ["17680561234@c.us", "17680561235@c.us"]
+TWO_CHATS = ("17680561234@c.us", "17680561235@c.us")
 
 
 @pytest.mark.parametrize(
@@ -24,18 +13,18 @@ TWO_CHATS = ["17680561234@c.us", "17680561235@c.us"]
     [
         (Filters(), "All events"),
         (
-            Filters(["message", "ack"], "in", chat_ids=TWO_CHATS),
+            Filters(("message", "ack"), "in", chat_ids=TWO_CHATS),
             "Messages and acks, incoming only, from 2 chats",
         ),
-        (Filters(["status", "message", "chat"]), "Messages, status changes and chat changes"),
+        (Filters(("status", "message", "chat")), "Messages, status changes and chat changes"),
         (Filters(direction="out", chat_ids=TWO_CHATS[:1]), "All events, outgoing only, to 1 chat"),
         (Filters(chat_ids=TWO_CHATS), "All events, in 2 chats"),
-        (Filters(["message"], chat_kinds="group"), "Messages, groups only"),
-        (Filters(["ack"], chat_kinds="direct"), "Acks, direct chats only"),
-        (Filters(message_types=["image"]), "All events, type image"),
-        (Filters(["message"], message_types=["ptt", "image"]), "Messages, types image and voice"),
+        (Filters(("message",), chat_kinds="group"), "Messages, groups only"),
+        (Filters(("ack",), chat_kinds="direct"), "Acks, direct chats only"),
+        (Filters(message_types=("image",)), "All events, type image"),
+        (Filters(("message",), message_types=("ptt", "image")), "Messages, types image and voice"),
         (
-            Filters(["message"], message_types=["ptt", "image", "audio", "video"]),
+            Filters(("message",), message_types=("ptt", "image", "audio", "video")),
             "Messages, 4 message types",
         ),
     ],

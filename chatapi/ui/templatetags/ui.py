@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from chatapi.ui import durations, frame
 from chatapi.ui.states import (
+    ENDPOINT_STATES,
     HOOK_STATES,
     INSTANCE_STATES,
     JOB_RESULTS,
@@ -161,6 +162,12 @@ def live_word(state: str) -> str:
 def hook_look(state: str) -> Look:
     """Word, colour and icon of a hook's state."""
     return look(HOOK_STATES, state)
+
+
+@register.filter
+def endpoint_look(state: str) -> Look:
+    """Word, colour and icon of an endpoint's state."""
+    return look(ENDPOINT_STATES, state)
 
 
 @register.filter

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from django import forms
 
+from hooks.filters import Filters, InvalidFilters, check
+from hooks.models import MAX_CHATS, Endpoint
 from instances import chat_ids
-from instances.endpoint_filters import FAMILIES, EndpointFilters
+from instances.endpoint_filters import FAMILIES
 from instances.models import MessageType
 
-FILTER_CHAT_IDS_MAX = 100
 ERRORS_SHOWN = 3  # of the chat ids; the number of the others follows
 TYPED_SHOWN = 40  # characters of a wrong line
 
@@ -25,7 +27,7 @@ class FilterForm(forms.Form):
         widget=forms.CheckboxSelectMultiple,
     )
     direction = forms.ChoiceField(
-        choices=[("", "Incoming and outgoing"), ("in", "Incoming only"), ("out", "Outgoing only")],
+        choices=[("", "Both"), ("in", "Incoming"), ("out", "Outgoing")],
         required=False,
         widget=forms.RadioSelect,
     )
@@ -34,7 +36,7 @@ class FilterForm(forms.Form):
     )
     chat_kinds = forms.ChoiceField(
         label="Chats",
-        choices=[("", "Direct chats and groups"), ("direct", "Direct chats only"), ("group", "Groups only")],
+        choices=[("", "All chats"), ("direct", "Direct chats"), ("group", "Groups")],
         required=False,
         widget=forms.RadioSelect,
     )
@@ -55,7 +57,7 @@ class FilterForm(forms.Form):
     )
 
     @classmethod
-    def of(cls, filters: EndpointFilters) -> FilterForm:
+    def of(cls, filters: Endpoint | Filters) -> FilterForm:
         """Returns the form with the filters of an endpoint."""
         return cls(
             initial={
@@ -82,19 +84,34 @@ class FilterForm(forms.Form):
             rest = len(invalid) - ERRORS_SHOWN
             also = [f"{rest} more lines are not chat ids." if rest > 1 else "One more line is not a chat id."]
             raise forms.ValidationError(invalid[:ERRORS_SHOWN] + (also if rest > 0 else []))
-        if len(found) > FILTER_CHAT_IDS_MAX:
-            raise forms.ValidationError(
-                f"Enter at most {FILTER_CHAT_IDS_MAX} chat ids; these are {len(found)}."
-            )
+        if len(found) > MAX_CHATS:
+            raise forms.ValidationError(f"Enter at most {MAX_CHATS} chat ids; these are {len(found)}.")
         return list(found)
 
-    def wanted(self) -> dict[str, Any]:
-        """Returns the values for set_filters. Requires a valid form.
+    def clean(self) -> dict[str, Any]:
+        """Reports filters that no event can match at the field that is in the way."""
+        if not self.errors:
+            try:
+                check(self.wanted())
+            except InvalidFilters as error:
+                self.add_error(error.field, str(error))
+        return self.cleaned_data
+
+    def wanted(self) -> Filters:
+        """Returns the filters. Requires a valid form.
 
         All families, or all message types, are stored as none: that matches all, also those that are added later.
         """
-        values = dict(self.cleaned_data)
-        for name, all_values in (("families", FAMILIES), ("message_types", MessageType.values)):
-            if len(values[name]) == len(all_values):
-                values[name] = []
-        return values
+        values = self.cleaned_data
+        return Filters(
+            families=without_all(values["families"], FAMILIES),
+            direction=values["direction"],
+            message_types=without_all(values["message_types"], MessageType.values),
+            chat_ids=tuple(values["chat_ids"]),
+            chat_kinds=values["chat_kinds"],
+        )
+
+
+def without_all(chosen: Collection[str], all_values: Collection[str]) -> tuple[str, ...]:
+    """Returns the chosen values; none if all are chosen."""
+    return () if len(chosen) == len(all_values) else tuple(chosen)

@@ -22,6 +22,7 @@ from instances.models import Instance
 from instances.pages import access
 from instances.pages.frame import InstanceFrame
 from instances.pages.log.attempts import show
+from instances.pages.log.endpoint_names import LogEndpoints
 from instances.pages.log.hold_texts import hold_words
 from instances.pages.log.list_views import live_cursor
 from instances.pages.log.timeline import timeline_of
@@ -52,6 +53,7 @@ def hook_context(hook: Hook) -> dict[str, Any]:
     is_held = hook.endpoint.paused_at is not None or waits_for_url(hook)
     return {
         "hook": hook,
+        "endpoint_name": endpoint_name(hook),
         "instance": hook.endpoint.instance,
         "sentence": explain_hook(hook),
         "held_back": hold_words(holds.hold_of(hook, attempts[0].attempt)) if attempts else "",
@@ -71,6 +73,12 @@ def hook_context(hook: Hook) -> dict[str, Any]:
         "can_cancel": may_change and is_waiting,
         "can_resend": may_change and hook.is_finished and not hook.body_dropped_at,
     }
+
+
+def endpoint_name(hook: Hook) -> str:
+    """Returns the name of the hook's endpoint; empty if its instance has one endpoint. At most two queries."""
+    endpoints = LogEndpoints(hook.endpoint.instance)
+    return endpoints.names[hook.endpoint_id] if endpoints.are_several else ""
 
 
 @require_safe

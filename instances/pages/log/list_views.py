@@ -15,6 +15,7 @@ from hooks.log.counts import counts_by_state, total
 from hooks.log.newest import newest_key
 from hooks.models import Hook, HookQuerySet
 from instances.pages.chosen_instance import chosen_instance
+from instances.pages.log.endpoint_names import LogEndpoints
 from instances.pages.log.export import EXPORT_MAX
 from instances.pages.log.filters import CHOICES, STATES, TIMES, Filters, input_value
 from instances.pages.log.text_search import SEARCHED_MAX
@@ -38,6 +39,8 @@ def log_list(request: HttpRequest) -> HttpResponse:
     hooks = Hook.objects.of_endpoints(endpoint_ids)
     before = parse_digits(request.GET.get("before"))
     rows, has_older = page_of(filters, endpoint_ids, before=before, size=PAGE_SIZE)
+    endpoints = LogEndpoints(instance)
+    endpoints.name_rows(rows)
     counts = counts_by_state(endpoint_ids, filters.apply_beyond(hooks, {"state", "endpoint"}))
     chosen = {"instance": str(instance.number)}
     context = {
@@ -46,6 +49,8 @@ def log_list(request: HttpRequest) -> HttpResponse:
         "choices": {
             name: [(key, words[0]) for key, words in choices.items()] for name, choices in CHOICES.items()
         },
+        "endpoints": endpoints,
+        "paused": endpoints.paused(endpoint_ids),
         "rows": rows,
         "newest": newest_key(Hook.objects.all(), endpoint_ids) if before else rows[0].pk if rows else 0,
         "before": before,
@@ -96,6 +101,8 @@ def log_live(request: HttpRequest) -> HttpResponse:
     new_hooks = filters.apply(hooks).filter(pk__gt=after)
     new_count = new_hooks.values("pk")[: NEW_COUNTED_MAX + 1].count()
     changed = changed_rows(hooks, request.GET.getlist("watch")[:WATCHED_MAX])
+    if changed:
+        LogEndpoints(instance).name_rows(changed)
     if str(new_count) == request.GET.get("said", "0") and not changed:
         return HttpResponse(status=204)
     context = {

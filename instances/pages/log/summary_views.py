@@ -14,6 +14,7 @@ from hooks.log.counts import Count
 from hooks.log.endpoint_health import health_of
 from hooks.models import Hook
 from instances.pages.chosen_instance import require_instance
+from instances.pages.log.endpoint_names import LogEndpoints
 from instances.pages.log.filters import Filters
 
 
@@ -53,6 +54,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     context = {
         "instance": instance,
         "health": health,
+        "title": health_title(LogEndpoints(instance), endpoint_ids),
         "chart": chart,
         "span": span_words(chart),
         "parts": [(name, words, Count(totals[name])) for name, (words, _) in PARTS.items()],
@@ -62,6 +64,12 @@ def overview(request: HttpRequest) -> HttpResponse:
         "cursor": cursor,
     }
     return render(request, "instances/pages/log/overview.html", context)
+
+
+def health_title(endpoints: LogEndpoints, shown_ids: list[int]) -> str:
+    if not endpoints.are_several:
+        return "Endpoint"
+    return endpoints.names[shown_ids[0]] if len(shown_ids) == 1 else "All endpoints"
 
 
 def chart_row(bar: Bar, filters: Filters, chosen: dict[str, str]) -> ChartRow:

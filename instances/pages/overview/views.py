@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
@@ -12,15 +11,16 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from chatapi.ui.durations import in_largest_unit
 from chatapi.ui.request_snippets import short_curl
 from hooks.log.endpoint_numbers import numbers_of
 from hooks.log.holds import recent_holds
 from instances.actions.settings import read_settings
 from instances.actions.status import expire_code
+from instances.endpoint_filters import describe_filters
 from instances.models import Instance
 from instances.pages import status_texts
 from instances.pages.access import credentials_of, visible_instance
+from instances.pages.endpoints.cards import endpoints_of, failing_words, lines_of
 from instances.pages.forms import AddressForm
 from instances.pages.history.status_history import count_recent_changes
 from instances.pages.log.hold_texts import recent_words
@@ -34,8 +34,6 @@ from instances.pages.settings.setting_rows import build_flag_rows
 from instances.tool_links import tool_url
 
 PAGE = "instances/pages/overview/overview.html"
-# The page says so when all deliveries have failed for this long; occasional failures are in the log.
-SAY_FAILING_AFTER = timedelta(minutes=15)
 
 
 def status_context(instance: Instance, **more: Any) -> dict[str, Any]:
@@ -69,14 +67,15 @@ def curl_lines(instance: Instance, token: str) -> list[tuple[str, str, str]]:
 def detail_context(instance: Instance, **more: Any) -> dict[str, Any]:
     """What the page and each of its cards show; `more` overrides."""
     endpoint, credentials = instance.endpoint, credentials_of(instance)
-    failing_for = timezone.now() - endpoint.failing_since if endpoint.failing_since else timedelta()
+    failing_for = failing_words(endpoint, timezone.now())
     context: dict[str, Any] = status_context(instance) | {
         "tab": "overview",
         "endpoint": endpoint,
+        "endpoints": lines_of(endpoints_of(instance), instance.number) if endpoint.others else [],
+        "filters": describe_filters(endpoint) if endpoint.is_filtered else "",
         "counts": numbers_of([instance.pk])[instance.pk],
         "steps": first_steps(instance),
-        "is_failing": not endpoint.paused_at and failing_for > SAY_FAILING_AFTER,
-        "failing_for": in_largest_unit(failing_for),
+        "failing_for": failing_for,
         "failing_kind": None if endpoint.paused_at else find_failing_kind(instance),
         "holds": recent_words(recent_holds(endpoint)),
         "old_secret_until": endpoint.previous_secret_until if len(endpoint.valid_secrets()) > 1 else None,
@@ -84,6 +83,9 @@ def detail_context(instance: Instance, **more: Any) -> dict[str, Any]:
         "flags": build_flag_rows(read_settings(instance), skipped_today(instance)),
         "attempt_times": attempt_times(),
         "credentials": credentials,
+        "signing_secret": credentials.signing_secret,
+        "rotate_url": reverse("instances:secret", args=(instance.number,)),
+        "end_url": reverse("instances:secret-end", args=(instance.number,)),
         "curl_lines": curl_lines(instance, credentials.token),
         "snippets": SNIPPETS,
         "docs_url": reverse("docs:contract"),

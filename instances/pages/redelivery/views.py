@@ -21,6 +21,7 @@ from instances.models import Instance
 from instances.pages import access
 from instances.pages.chosen_instance import chosen_instance, require_changeable_instance
 from instances.pages.frame import InstanceFrame
+from instances.pages.log.endpoint_names import LogEndpoints
 from instances.pages.log.filters import TIMES, Filters, input_value
 
 JOBS_SHOWN = 50
@@ -48,9 +49,10 @@ def open_jobs(request: HttpRequest, instance: Instance) -> list[dict[str, Any]]:
     return [job_context(job) for job in found.order_by("-pk")[:OPEN_JOBS_SHOWN]]
 
 
-def read_filters(given: QueryDict) -> tuple[Filters, selection.Filter, list[str]]:
+def read_filters(given: QueryDict, instance: Instance) -> tuple[Filters, selection.Filter, list[str]]:
     """The log's filters, the same as a job keeps them, and the names of the invalid ones."""
     filters = Filters.from_query(given)
+    filters.endpoint_ids(instance)  # another instance's endpoint is invalid
     invalid = list(filters.ignored)
     try:
         return filters, filters.selection_for_job(), invalid
@@ -63,15 +65,18 @@ def read_filters(given: QueryDict) -> tuple[Filters, selection.Filter, list[str]
 def new(request: HttpRequest) -> HttpResponse:
     """How many hooks match the log's filters and a period; POST creates the job."""
     instance = require_changeable_instance(request)
-    filters, selected, invalid = read_filters(request.GET)
+    filters, selected, invalid = read_filters(request.GET, instance)
     if request.method == "POST" and not invalid:
         # The form has the times that were counted; "the last hour" would have moved on.
-        _, selected, invalid = read_filters(request.POST)
+        _, selected, invalid = read_filters(request.POST, instance)
         if not invalid:
             return create_job(request, instance, selected)
     counted = redelivery.preview(queryset_of(instance), selected)
+    endpoints = LogEndpoints(instance)
     context = {
         "instance": instance,
+        "endpoints": endpoints,
+        "paused": endpoints.paused(filters.endpoint_ids(instance)),
         "filters": filters,
         "invalid": invalid,
         "words": selection.describe(selected),

@@ -3,11 +3,9 @@
 import pytest
 from django.http import QueryDict
 
+from hooks.filters import Filters
 from instances.models import MessageType
 from instances.pages.endpoints.filter_form import FilterForm
-from tests.instances.test_endpoint_filters import Filters
-
-NO_FILTERS = {"families": [], "direction": "", "message_types": [], "chat_kinds": "", "chat_ids": []}
 
 
 def submitted(**values):
@@ -20,7 +18,7 @@ def submitted(**values):
 def test_an_empty_form_matches_all_events():
     form = submitted()
     assert form.is_valid()
-    assert form.wanted() == NO_FILTERS
+    assert form.wanted() == Filters()
 
 
 def test_every_field_is_read():
@@ -32,19 +30,19 @@ def test_every_field_is_read():
         chat_ids="17680561234@c.us\r\n\r\n+1 768 056 1235\r\n17680561234@c.us\r\n",
     )
     assert form.is_valid(), form.errors
-    assert form.wanted() == {
-        "families": ["message", "ack"],
-        "direction": "in",
-        "message_types": ["image"],
-        "chat_kinds": "direct",
-        "chat_ids": ["17680561234@c.us", "17680561235@c.us"],
-    }
+    assert form.wanted() == Filters(
+        families=("message", "ack"),
+        direction="in",
+        message_types=("image",),
+        chat_kinds="direct",
+        chat_ids=("17680561234@c.us", "17680561235@c.us"),
+    )
 
 
 def test_everything_selected_is_no_filter():
     form = submitted(families=["message", "ack", "status", "chat"], message_types=list(MessageType))
     assert form.is_valid()
-    assert form.wanted() == NO_FILTERS
+    assert form.wanted() == Filters()
 
 
 @pytest.mark.parametrize(
@@ -83,9 +81,17 @@ def test_too_many_chat_ids_are_an_error():
 
 
 def test_the_form_shows_the_filters_of_an_endpoint():
-    form = FilterForm.of(Filters(["ack"], "out", ["ptt"], ["17680561234@c.us", "17680561235@c.us"], "group"))
+    form = FilterForm.of(
+        Filters(("ack",), "out", ("ptt",), ("17680561234@c.us", "17680561235@c.us"), "group")
+    )
     assert form["families"].value() == ["ack"]
     assert form["direction"].value() == "out"
     assert form["message_types"].value() == ["ptt"]
     assert form["chat_kinds"].value() == "group"
     assert form["chat_ids"].value() == "17680561234@c.us\n17680561235@c.us"
+
+
+def test_filters_that_match_nothing_are_an_error():
+    errors = submitted(families="ack", direction="in").errors
+    assert list(errors) == ["direction"]
+    assert "match no event" in errors["direction"][0]

@@ -1,0 +1,65 @@
+"""The endpoints of the log's instance: the choices of the filter, and the name on each row."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from hooks.models import Endpoint, Hook, PauseReason
+from instances.models import Instance
+from instances.pages.endpoints.cards import names_of
+
+
+class LogEndpoints:
+    """The endpoints of one instance, removed ones too: their hooks are still in the log.
+
+    No query for an instance with one endpoint that was loaded with it, otherwise one.
+    """
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance = instance
+        first = instance.endpoint
+        self.all: list[Endpoint] = [first]
+        if first.others:
+            self.all = sorted(
+                instance.endpoints.all(), key=lambda endpoint: (endpoint.is_removed, endpoint.pk)
+            )
+        self.by_id = {endpoint.pk: endpoint for endpoint in self.all}
+        present = [endpoint for endpoint in self.all if not endpoint.is_removed]
+        self.names = names_of(present) | {
+            endpoint.pk: f"{endpoint} (removed)" for endpoint in self.all if endpoint.is_removed
+        }
+
+    @property
+    def are_several(self) -> bool:
+        return len(self.all) > 1
+
+    @property
+    def choices(self) -> list[tuple[str, str]]:
+        """The values of the filter with their words; empty for one endpoint."""
+        return [(str(endpoint.pk), self.names[endpoint.pk]) for endpoint in self.all if self.are_several]
+
+    def paused(self, ids: Collection[int]) -> list[tuple[Endpoint, str]]:
+        """The paused endpoints among these ids, with their names; the name is empty for one endpoint.
+
+        If the instance is stopped, all are paused for that reason, and only the first of them is returned.
+        """
+        found = [
+            (endpoint, self.names[endpoint.pk] if self.are_several else "")
+            for endpoint in self.all
+            if endpoint.pk in ids and endpoint.paused_at and not endpoint.is_removed
+        ]
+        is_stopped = any(endpoint.pause_reason == PauseReason.STOPPED for endpoint, _ in found)
+        return found[:1] if is_stopped else found
+
+    def name_rows(self, hooks: Iterable[Hook]) -> None:
+        """Sets what log/row.html shows of each hook's endpoint.
+
+        `where` is the endpoint's name, and the host of the last attempt if the name does not begin with it; empty for
+        one endpoint.
+        """
+        for hook in hooks:
+            endpoint = self.by_id.get(hook.endpoint_id, self.instance.endpoint)
+            name = self.names[endpoint.pk]
+            names = [name] if name.startswith(hook.last_host) else [name, hook.last_host]
+            hook.shown_endpoint = endpoint  # type: ignore[attr-defined]
+            hook.where = " · ".join(names) if self.are_several else ""  # type: ignore[attr-defined]
