@@ -144,6 +144,18 @@ def requirements(backlogs: list[DeliveryCounts], *, quick: bool, rounds: int) ->
             top["flooded"] <= 1.2 * top["calm"],
         )
     )
+    for guaranteed in (False, True):
+        how = "with" if guaranteed else "without"
+        say(f"ten turns of a bot, {how} guaranteedHooks")
+        turns = scenarios.bot_turns(10, guaranteed=guaranteed)
+        found.append(
+            Requirement(
+                f"a bot that never responds to hooks of its own messages, 10 turns, {how} guaranteedHooks",
+                f"{', '.join(f'{turn:.2f}' for turn in turns)} s",
+                "each ≤ 2.5 s",
+                max(turns) <= 2.5,
+            )
+        )
     say("1 000 slow clients of the web server")
     slow = min(
         (slow_clients.measure(1000, seconds) for _ in range(rounds)),

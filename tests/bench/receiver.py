@@ -1,9 +1,10 @@
 """A receiver that is too fast to limit a sender: `python -m tests.bench.receiver [--delay MS]`.
 
 Raw asyncio without an HTTP library: it finds the end of each POST by its Content-Length, responds with 200 and
-counts. The path decides when: /hang/… gets no response, /slow/… after 20 ms, others immediately or after --delay. It
-prints its port. GET /counts returns {"received", "hanging", "inversions" (of `seq_no`, per path)}, GET /arrivals a
-list of [path, seq_no, clock in ns] without the hanging requests; GET /reset sets the counts to 0.
+counts. The path decides when: /hang/… gets no response, /slow/… after 20 ms, others immediately or after --delay;
+/bot/… too, but hooks of its own messages (fromMe) get none, as from the vendor's Node bot. It prints its port. GET
+/counts returns {"received", "hanging", "inversions" (of `seq_no`, per path)}, GET /arrivals a list of [path, seq_no,
+clock in ns] without the requests to /hang/…; GET /reset sets the counts to 0.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import time
 RESPONSE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 SEQUENCE = re.compile(rb'"seq_no": ?(\d+)')
+FROM_ME = re.compile(rb'"fromMe": ?true')
 SLOW = 0.02
 
 
@@ -84,6 +86,8 @@ class Post(asyncio.Protocol):
                 self.hangs = True
             else:
                 self.counts.record(path, body)
+                if path.startswith(b"/bot/") and FROM_ME.search(body):
+                    continue
                 delay = SLOW if path.startswith(b"/slow/") else self.delay
                 if delay:
                     self.loop.call_later(delay, self.transport.write, RESPONSE)

@@ -196,6 +196,47 @@ def bursts(hooks: int, rest: float, flood: int, rate: float, seconds: float) -> 
     }
 
 
+def bot_turns(turns: int, *, guaranteed: bool) -> list[float]:
+    """Returns for each turn the seconds from the commit of a user's message to its arrival at the bot.
+
+    The bot replies to each message at once, never responds to the hook of its reply, and gets the next message then.
+    """
+    from django.db import transaction
+
+    from hooks.outbox import emit_all
+    from instances.actions.load_test import load_test_event
+    from instances.models import Instance
+
+    empty()
+    with Receiver() as receiver, dispatcher() as process:
+        load(1, receiver.url, *(["--guaranteed"] if guaranteed else []), instances=1)
+        wait_for(lambda: receiver.get("counts")["received"], "the first hook", process=process)
+        instance = Instance.objects.get(pk=keys()[0])
+        send_to([instance.pk], receiver.url, "bot")
+        seconds = []
+        for number in range(1, turns + 1):
+            message = load_test_event(instance, 2 * number)
+            reply = load_test_event(instance, 2 * number + 1)
+            assert b'"fromMe":false' in reply.body
+            reply = reply._replace(body=reply.body.replace(b'"fromMe":false', b'"fromMe":true'))
+            with transaction.atomic():
+                emit_all(instance.pk, [message])
+            committed = time.time_ns()
+
+            def arrivals(sequence: int = 2 * number) -> list[int]:
+                return [
+                    at
+                    for path, found, at in receiver.get("arrivals")
+                    if found == sequence and "/bot/" in path
+                ]
+
+            wait_for(arrivals, f"turn {number}", process=process)
+            seconds.append((arrivals()[0] - committed) / 1e9)
+            with transaction.atomic():
+                emit_all(instance.pk, [reply])
+    return seconds
+
+
 def queue_hooks(lanes: list[int], each: int) -> None:
     """Inserts `each` queued hooks into each of these lanes with one statement, like emit() would."""
     from django.db import connection, transaction

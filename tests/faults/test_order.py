@@ -25,16 +25,17 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 DEADLINE = timedelta(seconds=10)
 TURNS = 10
+OWN_MESSAGE = b'{"messages":[{"fromMe":true}]}'
 
 
 class Bot:
-    """Responds 200, and never to the hooks with `silent` until `over` is set."""
+    """Responds 200, and not to hooks of its own messages until `over` is set, like the vendor's Node bot."""
 
     def __init__(self) -> None:
         self.over = threading.Event()
 
     def __call__(self, received: Received) -> Answer:
-        if received.json().get("silent"):
+        if any(message["fromMe"] for message in received.json().get("messages", [])):
             self.over.wait(120)
         return 200, {}, b""
 
@@ -73,9 +74,9 @@ def test_a_bot_that_never_responds_to_its_own_messages_delays_no_turn_to_the_dea
         lane = endpoint(receiver.url, guaranteed=guaranteed)
         turns, own = [], []
         for number in range(TURNS):
-            turns.append(emit_one(lane, b'{"turn":%d}' % number))
+            turns.append(emit_one(lane, b'{"messages":[{"fromMe":false,"body":"%d"}]}' % number))
             wait_until(lambda: arrived(receiver, turns[-1]), f"turn {number} arrives", 9)
-            own.append(emit_one(lane, b'{"silent":true}'))
+            own.append(emit_one(lane, OWN_MESSAGE))
         wait_until(lambda: arrived(receiver, own[-1]), "the last message of the bot arrives")
         wait_until(lambda: Attempt.objects.filter(hook__in=own[:3]).count() >= 3, "the first attempts end")
         bot.over.set()
@@ -99,7 +100,7 @@ def test_an_endpoint_that_never_responds_has_at_most_four_requests_in_flight(tmp
     bot = Bot()
     with Receiver(bot) as receiver, Dispatch(tmp_path):
         lane = endpoint(receiver.url)
-        made = [emit_one(lane, b'{"silent":true}') for _ in range(8)]
+        made = [emit_one(lane, OWN_MESSAGE) for _ in range(8)]
         wait_until(lambda: Attempt.objects.filter(hook__in=made).count() >= 3, "three attempts end", 60)
         bot.over.set()
         wait_until(lambda: Attempt.objects.filter(hook__in=made).count() == 8, "all attempts end", 60)
