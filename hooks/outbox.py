@@ -22,7 +22,8 @@ AT = "%(at)s::timestamptz"
 # Whether the endpoint's row alone says what to create: it is its instance's only one, and every event matches.
 IS_SIMPLE = """e.others = '{}' AND e.families = '{}' AND e.direction = '' AND e.message_types = '{}'
     AND e.chat_ids = '{}' AND e.chat_kinds = ''"""
-# Only the columns that emit_all() reads: it runs for every event.
+# Only what emit_all() reads, in the order of the columns that are returned: it runs for every event.
+ENDPOINT_FIELDS = ["id", "url", "override_url", "override_until", "override_also_sends_to_own", "guaranteed"]
 COUNT_EMITTED = f"""
 UPDATE hooks_tally t SET
     emitted = t.emitted + %(number)s
@@ -189,14 +190,17 @@ def count_emitted(
         raise transaction.TransactionManagementError(
             "A hook must be created in the transaction of its event."
         )
-    rows = Endpoint.objects.raw(
-        COUNT_EMITTED, {"number": number, "skipped": skipped, "at": at, "endpoint": endpoint_id}
-    )
-    for endpoint in rows:
-        return Counted(endpoint, endpoint.is_simple)  # type: ignore[attr-defined]
-    raise Endpoint.DoesNotExist(f"The instance or endpoint with key {endpoint_id} was deleted.")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            COUNT_EMITTED, {"number": number, "skipped": skipped, "at": at, "endpoint": endpoint_id}
+        )
+        row = cursor.fetchone()
+    if row is None:
+        raise Endpoint.DoesNotExist(f"The instance or endpoint with key {endpoint_id} was deleted.")
+    *values, is_simple = row
+    return Counted(Endpoint.from_db(connection.alias, ENDPOINT_FIELDS, values), is_simple)
 
 
-def wake(instance_id: int) -> None:
-    """Notify the dispatchers after the commit that the instance's lane has a due hook."""
-    notify_after_commit(CHANNEL, str(instance_id))
+def wake(lane: int) -> None:
+    """Notify the dispatchers after the commit that the lane has a due hook."""
+    notify_after_commit(CHANNEL, str(lane))
