@@ -10,7 +10,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from tests.bench import contract, django_webhook, peers, report, scenarios, slow_clients
+from tests.bench import commits, contract, django_webhook, peers, report, scenarios, slow_clients
 from tests.bench.environment import bench_database
 from tests.bench.report import Requirement, Row
 
@@ -104,6 +104,7 @@ def requirements(backlogs: list[DeliveryCounts], *, quick: bool, rounds: int) ->
                 top["p50"] <= 10 and top["p99"] <= 50,
             )
         )
+    found += event_commits(seconds, rounds)
     calm, hang, flooded = [], [], []
     for number in range(rounds):
         say(f"isolation, round {number + 1} of {rounds}")
@@ -182,6 +183,32 @@ def requirements(backlogs: list[DeliveryCounts], *, quick: bool, rounds: int) ->
     found += wire_contract(seconds, rounds, many=100_000 if quick else 1_000_000)
     if not quick:
         found += [log_filters(), pages(), *kill_pauses(rounds)]
+    return found
+
+
+def event_commits(seconds: float, rounds: int) -> list[Requirement]:
+    """Commits of events where a commit takes long, and the same with NOTIFY in the transaction."""
+    found = []
+    for where, what, least_rate in (
+        ("flush", "a flush of 4 ms", 3000),
+        ("standby", "a synchronous standby of 1 ms", 2000),
+    ):
+        say(f"commits with {what}")
+        try:
+            one = commits.measure(where, seconds, rounds)
+        except commits.NotAvailable as why:
+            say(f"not measured: {why}")
+            continue
+        found.append(
+            Requirement(
+                f"event commits, 32 clients, {what}",
+                f"{one['now']:,.0f}/s, {one['now'] / one['before']:.1f} × NOTIFY in the transaction "
+                f"({one['before']:,.0f}/s), CPU {one['cpu']:.2f} s per 1 000; the same statements by pgbench: "
+                f"{one['pg_now']:,.0f}/s, {one['pg_now'] / one['pg_before']:.1f} × ({one['pg_before']:,.0f}/s)",
+                f"≥ {least_rate:,}/s".replace(",", " "),
+                one["now"] >= least_rate,
+            )
+        )
     return found
 
 
