@@ -368,6 +368,7 @@ SCHEDULES = {
     "QR codes": ("instances.tasks.expire_codes", 1),
     "old hooks": ("hooks.maintenance.retention.drop_old", 60),
     "hooks of deleted instances": ("hooks.maintenance.deleted_instances.drop", 60),
+    "data of deleted instances": ("instances.actions.deleted_data.drop", 60),
     "removed endpoints": ("hooks.maintenance.removed_endpoints.clean", 60),
     "old statuses": ("instances.tasks.drop_old_statuses", 60),
     "old captures": ("testing_tools.verification.actions.captures.delete_expired_captures", 60),

@@ -239,11 +239,7 @@ def store_content(
 def own_file(url: str) -> Media | None:
     """Returns the file that this site serves at this URL, so that it is not fetched through the network."""
     key, _, name = url.strip().removeprefix(settings.SITE_URL + "/media/").partition("/")
-    found = (
-        Media.objects.filter(key=key, expires_at__gt=timezone.now()).first()
-        if len(key) == KEY_LENGTH
-        else None
-    )
+    found = Media.objects.served(timezone.now()).filter(key=key).first() if len(key) == KEY_LENGTH else None
     return found if found and found.name_in_link == name and storage().exists(found.path) else None
 
 

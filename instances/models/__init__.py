@@ -23,6 +23,7 @@ from instances.models.choices import (
 )
 from instances.models.instances import (
     NEVER,
+    DeletedInstance,
     Instance,
     InstanceQuerySet,
     StatusChange,
@@ -62,6 +63,7 @@ __all__ = [
     "BannedContact",
     "Channel",
     "Chat",
+    "DeletedInstance",
     "Instance",
     "InstanceQuerySet",
     "Label",

@@ -11,7 +11,10 @@ from instances.models.instances import Instance
 class BannedContact(models.Model):
     """A contact whose number matches the mask, and who got the preBanMessage when they wrote."""
 
-    instance = models.ForeignKey(Instance, models.CASCADE, related_name="banned_contacts")
+    # DO_NOTHING: a task deletes the rows of a deleted instance, see instances/actions/deleted_data.py.
+    instance = models.ForeignKey(
+        Instance, models.DO_NOTHING, related_name="banned_contacts", db_constraint=False
+    )
     chat_id = models.CharField(max_length=100)
     at = models.DateTimeField(default=timezone.now)
 

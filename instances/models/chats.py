@@ -20,7 +20,8 @@ def new_invite_code() -> str:
 class Label(models.Model):
     """A label for the chats of an instance."""
 
-    instance = models.ForeignKey(Instance, models.CASCADE, related_name="labels")
+    # DO_NOTHING: a task deletes the rows of a deleted instance, see instances/actions/deleted_data.py.
+    instance = models.ForeignKey(Instance, models.DO_NOTHING, related_name="labels", db_constraint=False)
     name = models.CharField(max_length=100)
     color = models.CharField("hexColor", max_length=7, help_text="#rrggbb in lower case")
 
@@ -41,7 +42,9 @@ class ChatQuerySet(models.QuerySet["Chat"]):
         """Returns the group that this invite code opens, if there is one; `Chat.has_invite_link` for one group."""
         if not code:
             return self.none()
-        return self.filter(is_group=True, left_at=None, invite_code_digest=token_digest(code))
+        # the data of a deleted instance is deleted by a task
+        exists = models.Exists(Instance.objects.filter(pk=models.OuterRef("instance_id")))
+        return self.filter(exists, is_group=True, left_at=None, invite_code_digest=token_digest(code))
 
 
 class Chat(models.Model):
@@ -51,7 +54,8 @@ class Chat(models.Model):
         TYPING = "typing", "typing"
         RECORDING = "recording", "recording"
 
-    instance = models.ForeignKey(Instance, models.CASCADE, related_name="chats")
+    # DO_NOTHING: a task deletes the rows of a deleted instance, see instances/actions/deleted_data.py.
+    instance = models.ForeignKey(Instance, models.DO_NOTHING, related_name="chats", db_constraint=False)
     chat_id = models.CharField(max_length=100)
     name = models.CharField(max_length=200, blank=True, default="")
     image = models.CharField(max_length=2000, blank=True, default="")

@@ -275,7 +275,10 @@ class Instance(models.Model):
 class StatusChange(models.Model):
     """The status history of an instance, kept while `instanceStatuses` is on."""
 
-    instance = models.ForeignKey(Instance, models.CASCADE, related_name="status_changes")
+    # DO_NOTHING: a task deletes the rows of a deleted instance, see instances/actions/deleted_data.py.
+    instance = models.ForeignKey(
+        Instance, models.DO_NOTHING, related_name="status_changes", db_constraint=False
+    )
     account_status = models.CharField(max_length=20, choices=AccountStatus)
     substatus = models.CharField(max_length=20, choices=Substatus)
     at = models.DateTimeField(default=timezone.now)
@@ -285,3 +288,23 @@ class StatusChange(models.Model):
 
     def __str__(self) -> str:
         return f"{self.account_status} at {self.at:%F %T}"
+
+
+class DeletedInstance(models.Model):
+    """An instance that was deleted: its number is not used again, and a task deletes its data."""
+
+    # the key that the instance had
+    id: Any = models.BigIntegerField(primary_key=True)
+    number = models.IntegerField(unique=True)
+    deleted_at = models.DateTimeField(default=timezone.now)
+    dropped_at = models.DateTimeField("all its data deleted", null=True, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                name="instances_deletedinstance_open", fields=["id"], condition=models.Q(dropped_at=None)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"deleted instance {self.number}"

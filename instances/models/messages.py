@@ -61,10 +61,18 @@ class StoredFile(models.Model):
         return self.path
 
 
+class MediaQuerySet(models.QuerySet["Media"]):
+    def served(self, now: datetime) -> MediaQuerySet:
+        """Returns the files that their links serve now; none of a deleted instance, whose rows a task deletes."""
+        exists = models.Exists(Instance.objects.filter(pk=models.OuterRef("instance_id")))
+        return self.filter(exists, expires_at__gt=now)
+
+
 class Media(models.Model):
     """A message's file, served by its link until it expires; then the row is deleted, with the last one the file."""
 
-    instance = models.ForeignKey(Instance, models.CASCADE, related_name="media")
+    # DO_NOTHING: a task deletes the rows of a deleted instance, see instances/actions/deleted_data.py.
+    instance = models.ForeignKey(Instance, models.DO_NOTHING, related_name="media", db_constraint=False)
     key = models.CharField(max_length=64, unique=True, default=new_media_key, editable=False)
     filename = MaskedCharField(max_length=200)
     extension = models.CharField(max_length=10, help_text="of the link, with its dot: .jpg")
@@ -77,6 +85,8 @@ class Media(models.Model):
     source = models.CharField(max_length=64, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField(default=media_expiry)
+
+    objects = MediaQuerySet.as_manager()
 
     class Meta:
         indexes = [
@@ -115,7 +125,8 @@ class Media(models.Model):
 class Message(models.Model):
     """A received or sent message. Numbers are gapless per instance (contract.md, section 3)."""
 
-    instance = models.ForeignKey(Instance, models.CASCADE, related_name="messages")
+    # DO_NOTHING: a task deletes the rows of a deleted instance, see instances/actions/deleted_data.py.
+    instance = models.ForeignKey(Instance, models.DO_NOTHING, related_name="messages", db_constraint=False)
     number = models.PositiveIntegerField("messageNumber")
     message_id = models.CharField(max_length=200)
     chat = models.ForeignKey(Chat, models.CASCADE, related_name="messages")

@@ -60,7 +60,8 @@ class OutgoingMessage(models.Model):
     no gap in the message numbers.
     """
 
-    instance = models.ForeignKey(Instance, models.CASCADE, related_name="outgoing")
+    # DO_NOTHING: a task deletes the rows of a deleted instance, see instances/actions/deleted_data.py.
+    instance = models.ForeignKey(Instance, models.DO_NOTHING, related_name="outgoing", db_constraint=False)
     queue_number = models.PositiveIntegerField()
     message_id = models.CharField(max_length=200)
     chat_id = models.CharField(max_length=100)
@@ -100,7 +101,10 @@ class QueuedAction(models.Model):
     `data` is `json_data` of showActionsQueue (instances/command_payloads.py).
     """
 
-    instance = models.ForeignKey(Instance, models.CASCADE, related_name="queued_actions")
+    # DO_NOTHING: a task deletes the rows of a deleted instance, see instances/actions/deleted_data.py.
+    instance = models.ForeignKey(
+        Instance, models.DO_NOTHING, related_name="queued_actions", db_constraint=False
+    )
     type = models.CharField(max_length=40, choices=ActionType)
     data = models.JSONField(default=dict)
     created_at = models.DateTimeField(default=timezone.now)

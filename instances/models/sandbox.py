@@ -17,7 +17,10 @@ class SandboxContact(models.Model):
     A number without a row is a contact who is online, receives messages immediately and never reads them.
     """
 
-    instance = models.ForeignKey(Instance, models.CASCADE, related_name="sandbox_contacts")
+    # DO_NOTHING: a task deletes the rows of a deleted instance, see instances/actions/deleted_data.py.
+    instance = models.ForeignKey(
+        Instance, models.DO_NOTHING, related_name="sandbox_contacts", db_constraint=False
+    )
     chat_id = models.CharField(max_length=100)
     name = models.CharField(max_length=100, blank=True, default="")
     image = models.CharField(max_length=2000, blank=True, default="")
@@ -60,7 +63,10 @@ class SandboxReceipt(models.Model):
     last member's.
     """
 
-    instance = models.ForeignKey(Instance, models.CASCADE, related_name="sandbox_receipts")
+    # DO_NOTHING: a task deletes the rows of a deleted instance, see instances/actions/deleted_data.py.
+    instance = models.ForeignKey(
+        Instance, models.DO_NOTHING, related_name="sandbox_receipts", db_constraint=False
+    )
     message_id = models.CharField(max_length=200)
     chat_id = models.CharField("chat id of the contact", max_length=100)
     ack = models.PositiveSmallIntegerField(choices=Ack)

@@ -33,7 +33,7 @@ from chatapi.account_data.deletion import delete_everything
 from chatapi.account_data.export import account_json
 from hooks.actions import redelivery
 from hooks.maintenance import deleted_instances
-from instances.actions import media
+from instances.actions import deleted_data, media
 from instances.actions.media import store_media
 from instances.actions.messages import receive_message
 from instances.models import Instance
@@ -119,6 +119,7 @@ def tables_with(words: tuple[str, ...]) -> dict[str, list[str]]:
 def delete(user: User) -> None:
     delete_everything(user.account, acting_user=user)
     deleted_instances.drop()
+    deleted_data.drop()
     media.drop_old()
 
 

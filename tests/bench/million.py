@@ -82,7 +82,7 @@ FROM instances_instance CROSS JOIN generate_series(1, %(idle)s) AS n WHERE id = 
 RETURNING id
 """
 COPIES = """
-INSERT INTO {table} ({key}, {columns}) SELECT i.id, {columns}
+INSERT INTO {table} ({key}, {columns}) SELECT i.id, {values}
 FROM {table} t CROSS JOIN instances_instance i WHERE t.{key} = %(template)s AND i.id >= %(first)s
 """
 PORTION = 2_000_000  # hooks inserted by one statement
@@ -157,17 +157,21 @@ def copy_instance(template: int, copies: int) -> int:
     with connection.cursor() as cursor:
         own = {"id", "number", "token_digest"}
         columns = ", ".join(
-            field.column for field in Instance._meta.concrete_fields if field.column not in own
+            str(field.column) for field in Instance._meta.concrete_fields if field.column not in own
         )
         cursor.execute(IDLE_INSTANCES.format(columns=columns), {"idle": copies, "template": template})
         first: int = min(row[0] for row in cursor.fetchall())
         for model in (Endpoint, Lane, Tally, OutgoingQueue):
-            key = model._meta.pk.column
-            columns = ", ".join(
-                field.column for field in model._meta.concrete_fields if not field.primary_key
-            )
+            names = [str(field.column) for field in model._meta.concrete_fields if not field.primary_key]
+            # the first endpoint of an instance has the instance's key
+            values = ["i.id" if name in ("instance_id", "first_of_id") else f"t.{name}" for name in names]
             cursor.execute(
-                COPIES.format(table=model._meta.db_table, key=key, columns=columns),
+                COPIES.format(
+                    table=model._meta.db_table,
+                    key=model._meta.pk.column,
+                    columns=", ".join(names),
+                    values=", ".join(values),
+                ),
                 {"template": template, "first": first},
             )
     return first

@@ -32,7 +32,7 @@ def media(request: HttpRequest, key: str, name: str) -> HttpResponseBase:
     """
     if "\0" in key:  # which PostgreSQL cannot compare
         return file_not_found()
-    found = Media.objects.filter(key=key, expires_at__gt=timezone.now()).first()
+    found = Media.objects.served(timezone.now()).filter(key=key).first()
     if found is None or found.name_in_link != name:
         return file_not_found()
     try:

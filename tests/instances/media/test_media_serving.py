@@ -12,6 +12,7 @@ from django.test import Client
 from django.utils import timezone
 from django.utils.http import http_date
 
+from instances.actions import deleted_data
 from instances.actions import media as media_actions
 from instances.actions.lifecycle import delete_instance
 from instances.actions.media import extend_expiry, store_media
@@ -283,6 +284,7 @@ def test_retention_drops_the_files_of_deleted_instances(instance: Instance) -> N
     bobs = InstanceFactory(owner__email="bob@example.org")
     theirs, kept = keep(bobs), keep(instance)
     delete_instance(bobs, acting_user=None)
+    deleted_data.drop()
     assert media_actions.drop_old() == "0 links expired, 1 files deleted"
     assert (storages["media"].exists(theirs.path), storages["media"].exists(kept.path)) == (False, True)
 

@@ -12,7 +12,8 @@ from django.db import connection, transaction
 from django.test import Client, override_settings
 from django.utils import timezone
 
-from accounts.actions.deletion import delete_account
+from chatapi.account_data.deletion import delete_everything
+from instances.actions import deleted_data
 from instances.actions import media as media_actions
 from instances.actions.lifecycle import delete_instance
 from instances.actions.media import store_media
@@ -85,13 +86,15 @@ def test_a_deleted_instance_leaves_the_files_of_the_others(instance: Instance, f
     store(other)
     store(instance, content=b"\xff\xd8\xffits own")
     delete_instance(instance, acting_user=None)
+    deleted_data.drop()
     assert media_actions.drop_old() == "0 links expired, 1 files deleted"
     assert files_in(folder) == [CONTENT]
 
 
 def test_the_files_of_a_deleted_account_are_deleted(instance: Instance, folder: Path) -> None:
     store(instance)
-    delete_account(instance.owner, acting_user=instance.owner.owner)
+    delete_everything(instance.owner, acting_user=instance.owner.owner)
+    deleted_data.drop()
     assert media_actions.drop_old() == "0 links expired, 1 files deleted"
     assert (files_in(folder), StoredFile.objects.count()) == ([], 0)
 
