@@ -14,6 +14,7 @@ from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 
 from accounts.models import Account
+from hooks.models import Endpoint
 from instances.models import Instance
 
 VIEWER = (
@@ -30,14 +31,14 @@ class Credentials(NamedTuple):
     signing_secret: str
 
 
-def credentials_of(instance: Instance) -> Credentials:
-    """The credentials for the user for whom `instance` was loaded.
+def credentials_of(instance: Instance, endpoint: Endpoint | None = None) -> Credentials:
+    """The credentials for the user for whom `instance` was loaded; the secret is `endpoint`'s, or the first one's.
 
     With the token, a viewer could change everything through the API.
     """
     if not instance.may_change:
         return Credentials("", "")
-    return Credentials(instance.token, instance.endpoint.secret)
+    return Credentials(instance.token, (endpoint or instance.endpoint).secret)
 
 
 def visible_instance(request: HttpRequest, number: int) -> Instance:

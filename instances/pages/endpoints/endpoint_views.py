@@ -26,7 +26,7 @@ from hooks.filters import filters_of
 from hooks.log.counts import Count
 from hooks.log.endpoint_health import health_of
 from hooks.log.holds import recent_holds
-from hooks.models import Endpoint
+from hooks.models import GUARANTEED_ATTEMPTS, Endpoint
 from instances.endpoint_filters import describe_filters
 from instances.models import Instance
 from instances.pages import access
@@ -44,7 +44,7 @@ from instances.pages.endpoints.url_test import try_url
 from instances.pages.forms import AddressForm
 from instances.pages.log.hold_texts import recent_words
 from instances.pages.overview.signature_snippets import SNIPPETS
-from instances.pages.settings.flag_texts import attempt_times
+from instances.pages.settings.flag_texts import HOURS_OF_ATTEMPTS
 
 PAGE = "instances/pages/endpoints/endpoint.html"
 CARDS = {
@@ -82,8 +82,9 @@ def endpoint_context(instance: Instance, endpoint_id: int, **more: Any) -> dict[
         "health": health,
         "holds": recent_words(recent_holds(endpoint)),
         "remove_text": remove_words(health.numbers.waiting),
-        "attempt_times": attempt_times(),
-        "signing_secret": endpoint.secret if instance.may_change else "",
+        "attempts": GUARANTEED_ATTEMPTS,
+        "hours": HOURS_OF_ATTEMPTS,
+        "signing_secret": access.credentials_of(instance, endpoint).signing_secret,
         "old_secret_until": endpoint.previous_secret_until if len(endpoint.valid_secrets(now)) > 1 else None,
         "rotate_url": reverse("instances:endpoint-secret", args=(instance.number, endpoint_id)),
         "end_url": reverse("instances:endpoint-secret-end", args=(instance.number, endpoint_id)),
