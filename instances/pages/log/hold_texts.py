@@ -12,6 +12,10 @@ from hooks.log.holds import MAX_HELD_BACK, Hold
 from hooks.models import Hook
 
 LATE = f"{LATE_SECONDS:.0f} s"
+RESPOND = "Respond with 200 to every hook, also to those that your program does not use."
+RESPOND_SOON = (
+    f"Respond with 200 within {LATE} to every hook, also to those of your own messages; do the work later."
+)
 
 
 class RecentHolds(NamedTuple):
@@ -21,6 +25,7 @@ class RecentHolds(NamedTuple):
     longest: str
     latest: Hook
     words: str
+    advice: str
 
 
 def hold_words(hold: Hold | None) -> str:
@@ -35,8 +40,8 @@ def hold_words(hold: Hold | None) -> str:
     if hold.is_over:
         return f"It held back {hooks} for {waited}, because strictOrder is on."
     return (
-        f"It has held back {hooks} for {waited}, because strictOrder is on. They are sent after it is delivered, has "
-        "failed for good, or is skipped or cancelled."
+        f"It has held back {hooks} for {waited}, because strictOrder is on. Later hooks are sent after it is "
+        "delivered, has failed for good, or is skipped or cancelled."
     )
 
 
@@ -46,7 +51,8 @@ def recent_words(holds: Sequence[Hold]) -> RecentHolds | None:
         return None
     hooks = f"{len(holds)} hooks" if len(holds) > 1 else "1 hook"
     longest = wait_words(max(hold.waited for hold in holds))
-    return RecentHolds(hooks, longest, holds[0].hook, hold_words(holds[0]))
+    advice = RESPOND if any(hold.for_retries for hold in holds) else RESPOND_SOON
+    return RecentHolds(hooks, longest, holds[0].hook, hold_words(holds[0]), advice)
 
 
 def wait_words(span: timedelta) -> str:

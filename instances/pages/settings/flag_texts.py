@@ -56,8 +56,8 @@ FLAGS = (
     ),
     Flag(
         "guaranteedHooks",
-        "A hook waiting for a retry does not block later hooks, so these may arrive first. Your server may receive a "
-        "hook twice.",
+        "A hook waiting for a retry does not block later hooks, so these may arrive first, unless strictOrder is on. "
+        "Your server may receive a hook twice.",
         "While it is off, there is exactly one attempt: a hook that your server misses is not retried.",
     ),
     Flag(
