@@ -529,6 +529,9 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "HookState": "hooks.models.State",
         "JobState": "hooks.models.JobState",
+        "KindEnum": "hooks.models.Kind",
+        "DeliveryPauseReasonEnum": "hooks.models.PauseReason",
+        "TypeEnum": "instances.models.MessageType",
         "AccountStatus": "instances.models.AccountStatus",
         "ShownAccountStatus": "instances.api.serializers.instances.SHOWN_STATUSES",
     },

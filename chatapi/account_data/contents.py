@@ -14,7 +14,7 @@ from django.db.models import Model, QuerySet
 
 from accounts.models import Account, AccountKey, AuditEntry, Invitation, Member, Payment, User
 from accounts.views.audit_log import entry_for_owner
-from hooks.models import Attempt, Hook, Redelivery
+from hooks.models import Attempt, Endpoint, Hook, Redelivery
 from instances.models import (
     BannedContact,
     Chat,
@@ -131,10 +131,15 @@ def instance_tables() -> list[Table]:
             "deliver_after", "read_after", "created_at",
         ),
         table("sandbox_receipts", SandboxReceipt, "instance", "message_id", "chat_id", "ack", "due_at"),
+        table(
+            "endpoints", Endpoint, "instance", "id", "name", "url", "guaranteed", "parallel", "strict", "families",
+            "direction", "message_types", "chat_ids", "chat_kinds", "paused_at", "pause_reason", "failing_since",
+            "removed_at",
+        ),
         Table(
             "hooks", Hook, Hook.objects.of_instance,
-            ("public_id", "kind", "message", "chat", "state", "skip_reason", "simulated", "body", "to_url",
-             "attempts_made", "last_outcome", "last_status", "last_host", "created_at", "finished_at"),
+            ("public_id", "endpoint_id", "kind", "message", "chat", "state", "skip_reason", "simulated", "body",
+             "to_url", "attempts_made", "last_outcome", "last_status", "last_host", "created_at", "finished_at"),
         ),
         Table(
             "attempts", Attempt, lambda instance: Attempt.objects.filter(hook__endpoint__instance=instance),
@@ -157,7 +162,6 @@ ELSEWHERE: dict[str, str] = {
     Account._meta.label: "account",
     Instance._meta.label: "instances",
     AuditEntry._meta.label: "history",
-    "hooks.Endpoint": "instances[].settings, without the signing secrets",
 }
 # What the file does not contain, and why; the file says so itself.
 LACKING: dict[str, str] = {

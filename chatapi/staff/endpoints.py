@@ -36,8 +36,8 @@ class EndpointAdmin(StaffAdmin):
     """Endpoints with their delivery mode and health."""
 
     list_display = (
-        "of_instance", "webhook_url", "guaranteed", "parallel", "overridden_until", "failing_since", "paused_at",
-        "pause_reason",
+        "of_instance", "webhook_url", "name", "is_first", "guaranteed", "parallel", "overridden_until", "failing_since",
+        "paused_at", "pause_reason", "removed_at",
     )  # fmt: skip
     list_display_links = ("webhook_url",)  # the first column is already a link, to the instance
     list_select_related = ("instance",)
@@ -55,6 +55,10 @@ class EndpointAdmin(StaffAdmin):
     @admin.display(description="webhook URL", empty_value="none")
     def webhook_url(self, endpoint: Endpoint) -> str | None:
         return endpoint.url or None
+
+    @admin.display(description="first", boolean=True)
+    def is_first(self, endpoint: Endpoint) -> bool:
+        return endpoint.is_first
 
     @admin.display(description="waiting now")
     def waiting(self, endpoint: Endpoint) -> str:

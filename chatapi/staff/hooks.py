@@ -109,7 +109,8 @@ class HookAdmin(BodyAdmin):
 
     list_per_page = 30  # each row computes an explanation
     list_display = (
-        "webhook_id", "of_instance", "kind", "state", "attempts", "explanation", "last_host", "created_at",
+        "webhook_id", "of_instance", "of_endpoint", "kind", "state", "attempts", "explanation", "last_host",
+        "created_at",
     )  # fmt: skip
     list_filter = ("state", "kind", "simulated")
     windowed = True
@@ -150,6 +151,10 @@ class HookAdmin(BodyAdmin):
     @admin.display(description="instance")
     def of_instance(self, hook: Hook) -> str:
         return row_link("instances_instance", hook.endpoint.instance_id, hook.endpoint.instance.number)
+
+    @admin.display(description="endpoint")
+    def of_endpoint(self, hook: Hook) -> str:
+        return row_link("hooks_endpoint", hook.endpoint_id, hook.endpoint)
 
     @admin.display(description="explanation")
     def explanation(self, hook: Hook) -> str:

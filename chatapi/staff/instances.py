@@ -21,6 +21,7 @@ from chatapi.staff.base.search import INSTANCE_HELP, instances_matching
 from chatapi.staff.base.tools import ReasonForm, Tool
 from hooks.actions import stopping
 from hooks.actions.hooks import NotPossible
+from hooks.models import Endpoint
 from instances.actions.lifecycle import record_payment
 from instances.actions.stopping import start_instance, stop_instance
 from instances.channels.base import CannotDo
@@ -103,6 +104,18 @@ class PaymentInline(ReadOnly, admin.TabularInline):
         return super().get_queryset(request).select_related("created_by")
 
 
+class EndpointInline(ReadOnly, admin.TabularInline):
+    """The endpoints of an instance, the first first. Secrets are not shown."""
+
+    model = Endpoint
+    fk_name = "instance"
+    extra = 0
+    show_change_link = True
+    fields = ("name", "url", "guaranteed", "parallel", "strict", "failing_since", "paused_at", "removed_at")
+    readonly_fields = fields
+    ordering = ("pk",)
+
+
 @admin.register(Instance)
 class InstanceAdmin(StaffAdmin):
     """Instances. The token is not shown: it is for the owner only."""
@@ -127,7 +140,7 @@ class InstanceAdmin(StaffAdmin):
         "stopped_at", "stop_reason", "created_at", "last_message_number",
     )  # fmt: skip
     readonly_fields = ("number", "shown_status", "paid", "last_message_number")
-    inlines = (PaymentInline,)
+    inlines = (EndpointInline, PaymentInline)
     audit_kind = "instance"
     tools = (
         Tool(

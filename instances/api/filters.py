@@ -20,6 +20,7 @@ RESPONSE_HELP = (
     "delivered. `none`: attempted, without a response."
 )
 MESSAGE_HELP = "The complete id of its message, or the hook's own `webhook-id`."
+ENDPOINT_DIGITS = 18  # of an endpoint's id
 ENDPOINT_HELP = "The endpoint's id."
 # Parameter, in the query and in the body of a new redelivery → key of the selection.
 KEYS = {

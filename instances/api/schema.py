@@ -63,6 +63,9 @@ ERRORS = {
 INSTANCE_ID = OpenApiParameter(
     "id", str, OpenApiParameter.PATH, description="The instance's id, the `instanceId` of its hooks."
 )
+ENDPOINT_ID = OpenApiParameter(
+    "endpointId", str, OpenApiParameter.PATH, description="The endpoint's id, the `endpointId` of its hooks."
+)
 HOOK_ID = OpenApiParameter("id", str, OpenApiParameter.PATH, description="The `webhook-id` of its requests.")
 REDELIVERY_ID = OpenApiParameter("id", str, OpenApiParameter.PATH, description="The job's `id`.")
 
@@ -96,6 +99,28 @@ HOOK_BODY = (
     '{"ack":[{"id":"true_17680561234@c.us_3EB0957AD66BAFF57D1D","queueNumber":7,'
     '"chatId":"17680561234@c.us","status":"delivered"}],"instanceId":"1203344556"}'
 )
+ENDPOINT = {
+    "id": "1099511627776",
+    "instanceId": "1203344556",
+    "first": False,
+    "name": "Billing",
+    "url": "https://billing.example.com/acks",
+    "guaranteedHooks": True,
+    "parallelHooks": False,
+    "strictOrder": False,
+    "filters": {
+        "families": ["ack"],
+        "direction": None,
+        "messageTypes": [],
+        "chatIds": [],
+        "chatKinds": None,
+    },
+    "secret": "whsec_8Cq2b0dYxJb5i1oKZ4bq3H8zB0yQ3m5T",
+    "previousSecretUntil": None,
+    "pausedAt": None,
+    "pauseReason": None,
+    "failingSince": None,
+}
 HOOK = {
     "id": "hook_0192f4c65d7b7c33a1e04be1f1d6e1aa",
     "instanceId": "1203344556",

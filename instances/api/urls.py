@@ -12,6 +12,7 @@ from instances.api.sandbox.message_views import CallView, MessageView, PhoneMess
 from instances.api.sandbox.phone_views import PhoneView, ResetView
 from instances.api.views.account import AccountView
 from instances.api.views.delivery import DeliveryView, PauseView, ResumeView, RotateSecretView
+from instances.api.views.endpoints import EndpointViewSet
 from instances.api.views.hooks import HookViewSet
 from instances.api.views.instances import InstanceViewSet
 from instances.api.views.redeliveries import RedeliveryViewSet
@@ -20,6 +21,7 @@ app_name = "instances-api"
 
 instances: Any = InstanceViewSet.as_view({"get": "list", "post": "create"})
 instance: Any = InstanceViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"})
+endpoint: Any = EndpointViewSet.as_view({"get": "retrieve", "patch": "partial_update", "delete": "destroy"})
 
 
 def not_found(request: HttpRequest, path: str) -> JsonResponse:
@@ -33,6 +35,16 @@ ROUTES = (
     ("account", AccountView.as_view(), "account"),
     ("instances", instances, "instances"),
     ("instances/<str:id>", instance, "instance"),
+    ("instances/<str:id>/endpoints", EndpointViewSet.as_view({"get": "list", "post": "create"}), "endpoints"),
+    ("instances/<str:id>/endpoints/<str:endpointId>", endpoint, "endpoint"),
+    *(
+        (
+            f"instances/<str:id>/endpoints/<str:endpointId>/{action.replace('_', '-')}",
+            EndpointViewSet.as_view({"post": action}),
+            f"endpoint-{action.replace('_', '-')}",
+        )
+        for action in ("pause", "resume", "rotate_secret", "test")
+    ),
     ("instances/<str:id>/webhook-secret/rotate", RotateSecretView.as_view(), "rotate-secret"),
     ("instances/<str:id>/delivery", DeliveryView.as_view(), "delivery"),
     ("instances/<str:id>/delivery/pause", PauseView.as_view(), "delivery-pause"),

@@ -16,8 +16,9 @@ from chatapi.ui.requests import HtmxRequest
 from hooks.actions.simulation import simulate
 from hooks.models import Hook, Kind
 from hooks.urls import webhook_urls
+from instances.limits import manual_request_limit
 from instances.models import Instance
-from instances.pages import access, manual_request_limit
+from instances.pages import access
 from instances.pages.chosen_instance import require_changeable_instance
 from instances.pages.log.attempts import show
 from testing_tools.simulation import actions as simulation_actions

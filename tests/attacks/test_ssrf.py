@@ -23,8 +23,8 @@ from hooks import http
 from hooks.http import Transfer
 from hooks.models import Endpoint, Outcome
 from hooks.urls import webhook_urls
+from instances.limits import manual_request_limit
 from instances.media import fetch, ssrf_safe_session
-from instances.pages import manual_request_limit
 from tests.attacks.world import Target
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quiet")]

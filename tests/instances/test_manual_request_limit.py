@@ -6,11 +6,10 @@ import pytest
 from django.test import Client
 
 from chatapi.runtime.web import server
-from instances.limits import waiting_threads
+from instances.limits import manual_request_limit, waiting_threads
+from instances.limits.manual_request_limit import TooMany, place
 from instances.media.fetch import FetchFailed, fetch_slot
 from instances.models import Instance
-from instances.pages import manual_request_limit
-from instances.pages.manual_request_limit import TooMany, place
 from tests.factories import UserFactory
 from tests.receiver import Receiver
 

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from django.utils.text import capfirst
-
-from hooks.actions.simulation import simulate
-from hooks.models import Endpoint, Hook, Kind
-from instances import payloads
-from instances.models import Chat, Instance, Message
-from instances.pages import manual_request_limit
+from hooks.models import Endpoint, Hook
+from instances.actions import endpoint_test
+from instances.limits import manual_request_limit
+from instances.models import Instance
 from instances.pages.forms import AddressForm
 from instances.pages.log.attempts import ShownAttempt, show
 
-TEST_TEXT = "This is a test of the webhook URL."
 RESPONSE_SHOWN_MAX = 500  # characters
 
 
@@ -32,10 +28,8 @@ def try_url(instance: Instance, endpoint: Endpoint, form: AddressForm, user: Any
     Returns the context of url_test.html: the result, or why nothing was sent.
     """
     context: dict[str, Any] = {}
-    if not instance.is_paid:
-        context["refusal"] = f"{capfirst(instance.why_unpaid)}: messages, hooks and simulations are stopped."
-    elif instance.is_stopped:
-        context["refusal"] = "This instance is stopped: messages, hooks and simulations are stopped."
+    if refusal := endpoint_test.why_not(instance):
+        context["refusal"] = refusal
     elif not form.is_valid():
         context["refusal"] = " ".join(str(error) for error in form.errors["url"])
     elif not form.cleaned_data["url"]:
@@ -50,25 +44,7 @@ def try_url(instance: Instance, endpoint: Endpoint, form: AddressForm, user: Any
 
 
 def send_test(instance: Instance, endpoint: Endpoint, url: str, *, acting_user: Any) -> Tested:
-    """Sends a contact's message, with the exact bytes of a real hook; it is kept in the log only."""
-    chat = Chat(instance=instance, chat_id="17680561234@c.us", name="Webhook test")
-    message = Message(
-        instance=instance,
-        chat=chat,
-        number=instance.last_message_number,
-        message_id=f"false_{chat.chat_id}_TEST",
-        author=chat.chat_id,
-        sender_name=chat.name,
-        body=TEST_TEXT,
-    )
-    hook = simulate(
-        endpoint,
-        kind=Kind.MESSAGE,
-        body=payloads.message_body(message),
-        to_url=url,
-        message=message.message_id,
-        chat=chat.chat_id,
-        acting_user=acting_user,
-    )
+    """Sends the test to the URL and returns it with what the page shows of its response."""
+    hook = endpoint_test.send_test(endpoint, instance, url=url, acting_user=acting_user)
     shown = show(hook.attempts.get(), hook)
     return Tested(hook, shown, shown.response.text[:RESPONSE_SHOWN_MAX])

@@ -7,7 +7,7 @@ from django.views.decorators.http import require_http_methods
 from chatapi.ui.numbers import parse_digits
 from chatapi.ui.requests import HtmxRequest
 from hooks.urls import webhook_urls
-from instances.pages import manual_request_limit
+from instances.limits import manual_request_limit
 from testing_tools.verification import forwarding, replays
 from testing_tools.verification.filters import Filter
 from testing_tools.verification.forwarding import Progress

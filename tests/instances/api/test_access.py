@@ -8,6 +8,7 @@ from django.test import Client
 
 from accounts.actions.keys import rotate_key
 from hooks.actions import redelivery
+from hooks.actions.endpoint_list import add_endpoint
 from hooks.actions.endpoints import configure
 from hooks.actions.hooks import resend
 from hooks.models import Endpoint, Hook, Redelivery, State
@@ -55,6 +56,15 @@ TABLE = [
     ("instances/{instance}/delivery/", "GET", None, 200),
     ("instances/{instance}/delivery/pause/", "POST", None, 200),
     ("instances/{instance}/delivery/resume/", "POST", None, 200),
+    ("instances/{instance}/endpoints/", "GET", None, 200),
+    ("instances/{instance}/endpoints/", "POST", {"url": "https://example.com/more"}, 201),
+    ("instances/{instance}/endpoints/{endpoint}/", "GET", None, 200),
+    ("instances/{instance}/endpoints/{endpoint}/", "PATCH", {"name": "Billing"}, 200),
+    ("instances/{instance}/endpoints/{endpoint}/", "DELETE", None, 204),
+    ("instances/{instance}/endpoints/{endpoint}/pause/", "POST", None, 200),
+    ("instances/{instance}/endpoints/{endpoint}/resume/", "POST", None, 200),
+    ("instances/{instance}/endpoints/{endpoint}/rotate-secret/", "POST", {"keepOld": False}, 200),
+    ("instances/{instance}/endpoints/{endpoint}/test/", "POST", None, 200),
     ("redeliveries/", "GET", None, 200),
     ("redeliveries/", "POST", {"state": ["skipped"]}, 201),
     ("redeliveries/{job}/", "GET", None, 200),
@@ -83,6 +93,7 @@ def filled(alice: ApiClient) -> dict[str, str]:
         "phone": "17680561234",
         "chat": "17680561234@c.us",
         "group": group.chat_id,
+        "endpoint": str(add_endpoint(alice.instance.pk, url="http://127.0.0.1:9/hook", acting_user=None).pk),
         "hook": hook.webhook_id,
         "waiting": resend(other, acting_user=None).webhook_id,
         "job": f"redelivery_{job.public_id.hex}",
@@ -144,7 +155,12 @@ def test_what_does_not_exist_is_answered_like_a_strangers(
 ) -> None:
     names = {name: f"hook_{uuid.uuid4().hex}" for name in ("hook", "waiting")}
     names |= {name: f"redelivery_{uuid.uuid4().hex}" for name in ("job", "paused")}
-    names |= {"phone": "17680561234", "chat": "17680561234@c.us", "group": "1-2@g.us"}
+    names |= {
+        "endpoint": "1099511627776",
+        "phone": "17680561234",
+        "chat": "17680561234@c.us",
+        "group": "1-2@g.us",
+    }
     method, path, data = fill(row, {"instance": instance, "message": "x", **names})
     assert alice.call(method, path, data)[0] == 404
 
