@@ -1,4 +1,4 @@
-"""Adds endpoints to an instance and removes them. Each action is one transaction.
+"""Adds endpoints to an instance and removes them.
 
 The first endpoint of an instance exists as long as the instance. It knows the others (Endpoint.others), so that emit()
 needs no query to learn that there are none.
@@ -90,7 +90,6 @@ def add_endpoint(
     return endpoint
 
 
-@transaction.atomic
 def remove_endpoint(endpoint: Endpoint, *, acting_user: ActingUser) -> None:
     """Remove an endpoint and cancel its waiting hooks. Its hooks stay in the log until they are too old.
 
@@ -101,18 +100,22 @@ def remove_endpoint(endpoint: Endpoint, *, acting_user: ActingUser) -> None:
         raise NotPossible(
             "The first endpoint of an instance can't be removed. Remove its URL to stop its deliveries."
         )
-    # No event is being emitted while the first tally is locked, so none adds a hook afterwards.
-    Tally.objects.select_for_update(no_key=True).get(pk=endpoint.instance_id)
-    row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
-    if row.is_removed:
-        return
-    report_endpoint("endpoint.removed", row, acting_user=acting_user)
-    row.name = str(row)[:60]
-    row.url = row.typed_url = row.pause_reason = ""
-    row.paused_at = row.failing_since = None
-    row.removed_at = timezone.now()
-    row.save(
-        update_fields=["name", "url", "typed_url", "pause_reason", "paused_at", "failing_since", "removed_at"]
-    )
-    cancel_waiting_of(row.pk)
-    async_task("hooks.maintenance.removed_endpoints.clean")
+    with transaction.atomic():
+        # No event is being emitted while the first tally is locked, so none adds a hook afterwards.
+        Tally.objects.select_for_update(no_key=True).get(pk=endpoint.instance_id)
+        row = Endpoint.objects.select_for_update(no_key=True).get(pk=endpoint.pk)
+        if row.is_removed:
+            return
+        report_endpoint("endpoint.removed", row, acting_user=acting_user)
+        row.name = str(row)[:60]
+        row.url = row.typed_url = row.pause_reason = ""
+        row.paused_at = row.failing_since = None
+        row.removed_at = timezone.now()
+        row.save(
+            update_fields=[
+                "name", "url", "typed_url", "pause_reason", "paused_at", "failing_since", "removed_at",
+            ]
+        )  # fmt: skip
+        async_task("hooks.maintenance.removed_endpoints.clean")
+    with transaction.atomic():  # not above: events of the instance would wait for it; the task does it too
+        cancel_waiting_of(row.pk)

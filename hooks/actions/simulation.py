@@ -111,6 +111,7 @@ def send(hook: Hook, endpoint: Endpoint) -> Hook:
         url=hook.to_url,
         secret=" ".join(endpoint.valid_secrets()),
         parallel=False,
+        instance_id=endpoint.instance_id,
         lease_ends=time.monotonic() + SIMULATION_LEASE.total_seconds(),
     )
     at = datetime.now(UTC)

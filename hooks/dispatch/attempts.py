@@ -30,6 +30,7 @@ class ClaimedHook:
     parallel: bool
     lease_ends: float  # by time.monotonic()
     strict: bool = False  # strictOrder: it and its retries hold its lane
+    instance_id: int = 0  # for log lines
     # a retry or a resend, which does not hold its lane; in state `retrying` before the claim
     is_retry: bool = field(init=False)
 

@@ -62,7 +62,7 @@ ORDER BY mine.endpoint_id FOR UPDATE OF mine SKIP LOCKED
 CLAIM_HOOKS = f"""
 WITH due AS MATERIALIZED (
     SELECT due.*, row_number() OVER (PARTITION BY due.retry ORDER BY due.turn) AS place,
-        e.parallel, e.strict,
+        e.parallel, e.strict, e.instance_id,
         e.secret || CASE WHEN e.previous_secret_until > clock_timestamp() THEN ' ' || e.previous_secret ELSE '' END
             AS secret,
         url.of_endpoint, NOT due.retry AND url.of_endpoint <> '' AS by_cursor
@@ -107,10 +107,12 @@ WITH due AS MATERIALIZED (
         AND {lane_queries.STATE_OF_FOUND} IN ('queued', 'retrying') AND (NOT d.retry OR d.place <= %(max_retries)s)
     RETURNING h.id, h.public_id::text, h.endpoint_id, h.body, h.claim, h.attempts_made, h.attempts_allowed, h.trigger,
         h.simulated, {destination.hook_url_sql("d.of_endpoint")}, d.secret, d.parallel, d.strict,
-        CASE WHEN h.attempts_made > 0 THEN extract(epoch FROM clock_timestamp() - h.next_attempt_at)::float8 END
+        CASE WHEN h.attempts_made > 0 THEN extract(epoch FROM clock_timestamp() - h.next_attempt_at)::float8 END,
+        d.instance_id
 )
 SELECT d.id, d.public_id::text, d.endpoint_id, d.body, {BY_CURSOR}, 0, d.attempts_allowed, 'event', d.simulated,
-    {destination.hook_url_sql("d.of_endpoint", hook="d")}, d.secret, d.parallel, d.strict, NULL
+    {destination.hook_url_sql("d.of_endpoint", hook="d")}, d.secret, d.parallel, d.strict, NULL,
+    d.instance_id
 FROM due d WHERE d.by_cursor
 UNION ALL
 SELECT * FROM in_rows
@@ -286,6 +288,7 @@ def claim_hooks(
             parallel=row[11],
             lease_ends=began + LEASE,
             strict=row[12],
+            instance_id=row[14],
         )
         for row in rows
     ]

@@ -54,10 +54,11 @@ def log_rest(event: str, number: int, write: Any) -> None:
 
 
 def ids(hook: ClaimedHook) -> dict[str, Any]:
-    """Returns the fields that identify the hook in the delivery log, and its instance in the admin."""
+    """Returns the fields that identify the hook in the delivery log, and its instance and endpoint in the admin."""
     return {
         "hook": hook.webhook_id,
-        "instance": hook.endpoint_id,
+        "instance": hook.instance_id,
+        "endpoint": hook.endpoint_id,
         "attempt": f"{hook.attempts_made + 1}/{hook.attempts_allowed}",
     }
 

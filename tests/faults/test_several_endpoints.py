@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from io import StringIO
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from hooks.actions.endpoint_list import add_endpoint, remove_endpoint
 from hooks.models import Attempt, Endpoint, Hook, Kind, Outcome, State
 from hooks.outbox import Event
 from tests.factories import InstanceFactory
-from tests.faults.host_names import unused_port
+from tests.faults import servers
 from tests.hooks.dispatch.dispatching import Dispatch, Held, wait_until
 from tests.receiver import Receiver
 
@@ -38,7 +38,7 @@ def hanging() -> Iterator[str]:
 
 @contextmanager
 def refusing() -> Iterator[str]:
-    with unused_port() as port:
+    with servers.refusing() as port:
         yield f"http://127.0.0.1:{port}/"
 
 
@@ -63,7 +63,7 @@ def assert_check_passes() -> None:
 @pytest.mark.parametrize("parallel", [False, True])
 @pytest.mark.parametrize("fault", [hanging, refusing, unknown])
 def test_the_first_endpoint_gets_all_its_hooks_in_order(
-    tmp_path: Path, fault: Callable[[], contextmanager[str]], parallel: bool
+    tmp_path: Path, fault: Callable[[], AbstractContextManager[str]], parallel: bool
 ) -> None:
     with Receiver() as receiver, fault() as url:
         first = InstanceFactory(url=receiver.url).endpoint
@@ -75,7 +75,7 @@ def test_the_first_endpoint_gets_all_its_hooks_in_order(
             emit_events(first.pk, FLOOD // EVENTS, EVENTS)
             total = FLOOD // EVENTS + EVENTS
             wait_until(lambda: delivered(first) == total, "the first endpoint has all its hooks", 60)
-            assert [received.json()["n"] for received in receiver.received] == list(range(total))
+            assert [received.json()["n"] for received in receiver.requests] == list(range(total))
             attempts = Attempt.objects.filter(hook__endpoint=first)
             assert set(attempts.values_list("outcome", "number")) == {(Outcome.OK, 1)}
             assert attempts.count() == total
@@ -97,7 +97,7 @@ def test_a_flooded_endpoint_does_not_delay_its_sibling(tmp_path: Path) -> None:
             emit_events(first.pk, 1, EVENTS)
             wait_until(lambda: delivered(first) == EVENTS, "the first endpoint has its new hooks", 60)
             assert Hook.objects.filter(endpoint=second, state=State.QUEUED).count() > FLOOD / 2
-            assert [received.json()["n"] for received in receiver.received] == list(range(1, EVENTS + 1))
+            assert [received.json()["n"] for received in receiver.requests] == list(range(1, EVENTS + 1))
             held.release.set()
     assert_check_passes()
 

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from hooks.log.endpoint_numbers import EndpointNumbers, numbers_of
+from hooks.log.endpoint_numbers import EndpointNumbers, numbers_of, total_of
 from instances.models import Instance
 from instances.pages import status_texts
 from instances.pages.frame import current_instance
@@ -33,17 +33,18 @@ class Card(NamedTuple):
 def instance_list(request: HttpRequest) -> HttpResponse:
     asked = search.Asked.read(request.GET)
     page = search.page_of(Instance.objects.visible_to(request.user), asked)
-    counts = numbers_of([instance.pk for instance in page.instances])
+    numbers = numbers_of([key for instance in page.instances for key in instance.endpoint.sibling_ids])
     cards, before = [], -1
     for instance in page.instances:
+        counts = total_of(numbers[key] for key in instance.endpoint.sibling_ids)
         rank = instance.rank  # type: ignore[attr-defined]
         begins = search.GROUPS[rank].word if asked.grouped and rank != before else ""
         cards.append(
             Card(
                 instance,
                 status_texts.describe(instance),
-                counts[instance.pk],
-                bars_of(counts[instance.pk]),
+                counts,
+                bars_of(counts),
                 begins,
             )
         )

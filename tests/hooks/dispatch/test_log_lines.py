@@ -45,7 +45,7 @@ def test_a_delivery_logs_its_ids_and_never_the_query_of_its_url(tmp_path: Path, 
         500: ("Hook failed.", "warning"),
     }[answer]
     assert [(line["event"], line["level"]) for line in about] == [("Claimed.", "debug"), words]
-    assert {line["instance"] for line in about} == {endpoint.pk}
+    assert {(line["instance"], line["endpoint"]) for line in about} == {(endpoint.instance_id, endpoint.pk)}
     assert SECRET not in dispatch.output
     assert endpoint.secret not in dispatch.output
     assert '"n"' not in dispatch.output  # the body
