@@ -149,13 +149,17 @@ def pause_failing() -> str:
 def send_pause_mail(endpoint: Endpoint) -> None:
     """Mail the account's owner. A crash before mark_pause_notified sends the mail again."""
     instance = endpoint.instance
+    page, log_query = instance.get_absolute_url(), f"instance={instance.number}&state=failed"
+    if not endpoint.is_first:
+        page = reverse("instances:endpoint", args=[instance.number, endpoint.pk])
+        log_query += f"&endpoint={endpoint.pk}"
     waiting = Hook.objects.filter(endpoint=endpoint, state__in=WAITING).count()
     context = {
         "instance": instance,
         "endpoint": endpoint,
         "waiting": waiting,
-        "page": settings.SITE_URL + instance.get_absolute_url(),
-        "log": f"{settings.SITE_URL}{reverse('log:list')}?instance={instance.number}&state=failed",
+        "page": settings.SITE_URL + page,
+        "log": f"{settings.SITE_URL}{reverse('log:list')}?{log_query}",
     }
     send_mail(
         f"Delivery to {instance} is paused",
