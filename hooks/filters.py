@@ -14,11 +14,16 @@ MAX_MESSAGE_TYPES = 20
 class EndpointFilters(Protocol):
     """The filters of an endpoint; hooks.models.Endpoint has them."""
 
-    families: Collection[str]
-    direction: str
-    message_types: Collection[str]
-    chat_ids: Collection[str]
-    chat_kinds: str
+    @property
+    def families(self) -> Collection[str]: ...
+    @property
+    def direction(self) -> str: ...
+    @property
+    def message_types(self) -> Collection[str]: ...
+    @property
+    def chat_ids(self) -> Collection[str]: ...
+    @property
+    def chat_kinds(self) -> str: ...
 
 
 class Filtered(Protocol):

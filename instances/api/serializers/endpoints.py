@@ -68,9 +68,10 @@ class FiltersSerializer(StrictSerializer):
 def changed_filters(endpoint: Endpoint | None, given: dict[str, Any]) -> Filters:
     """Returns the endpoint's filters with the given ones instead; of a new endpoint, the given ones."""
     before = filters_of(endpoint) if endpoint is not None else Filters()
-    return before._replace(
-        **{name: tuple(value) if isinstance(value, list) else value or "" for name, value in given.items()}
-    )
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value or "" for name, value in given.items()
+    }
+    return before._replace(**values)
 
 
 class EndpointSerializer(serializers.ModelSerializer[Endpoint]):

@@ -17,7 +17,13 @@ from tests.instances.api.conftest import ApiClient
 pytestmark = pytest.mark.django_db
 
 URL = "https://billing.example.com/acks"
-NO_FILTERS = {"families": [], "direction": None, "messageTypes": [], "chatIds": [], "chatKinds": None}
+NO_FILTERS: dict[str, Any] = {
+    "families": [],
+    "direction": None,
+    "messageTypes": [],
+    "chatIds": [],
+    "chatKinds": None,
+}
 
 
 def add(alice: ApiClient, **fields: Any) -> tuple[int, Any]:
