@@ -83,7 +83,7 @@ def test_a_second_endpoint_gets_only_what_matches_its_filter(demo_page: Page, pr
         card.get_by_role("link", name="Edit endpoint Orders").click()
         page.get_by_role("button", name="Remove endpoint").click()
         dialog = page.get_by_role("alertdialog", name="Remove endpoint Orders?")
-        expect(dialog).to_contain_text("It has no waiting hooks.")
+        expect(dialog).to_contain_text("It has no waiting hooks; any that arrive until then are cancelled.")
         dialog.get_by_role("button", name="Remove endpoint").click()
         expect(page.get_by_text("Endpoint Orders was removed")).to_be_visible()
         expect(page.get_by_role("listitem", name="Orders")).to_have_count(0)
