@@ -13,6 +13,7 @@ from chatapi.staff.base.lists import StaffAdmin, fetch_keys, row_link
 from chatapi.staff.base.search import INSTANCE_HELP, instances_matching
 from hooks.log.endpoint_numbers import numbers_of
 from hooks.models import Endpoint
+from instances.endpoint_filters import describe_filters
 from instances.models import Instance
 
 
@@ -46,7 +47,7 @@ class EndpointAdmin(StaffAdmin):
     search_fields = ("instance",)
     search_help_text = INSTANCE_HELP
     exclude = ("secret", "previous_secret")
-    readonly_fields = ("waiting", "delivered_last_hour")
+    readonly_fields = ("filters_in_words", "waiting", "delivered_last_hour")
 
     def search_condition(self, text: str) -> Q | None:
         condition = instances_matching(text)
@@ -59,6 +60,10 @@ class EndpointAdmin(StaffAdmin):
     @admin.display(description="first", boolean=True)
     def is_first(self, endpoint: Endpoint) -> bool:
         return endpoint.is_first
+
+    @admin.display(description="gets")
+    def filters_in_words(self, endpoint: Endpoint) -> str:
+        return describe_filters(endpoint)
 
     @admin.display(description="waiting now")
     def waiting(self, endpoint: Endpoint) -> str:

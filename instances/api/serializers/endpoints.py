@@ -11,6 +11,7 @@ from hooks.models import MAX_CHATS, ChatKind, Direction, Endpoint, Kind, PauseRe
 from instances import chat_ids
 from instances.api.serializers.hooks import ChoiceOrNull, TextOrNull
 from instances.api.serializers.strict import StrictSerializer, choice
+from instances.endpoint_filters import describe_filters
 from instances.models import MessageType
 
 # Fields of the filters in REST → in hooks.filters.Filters.
@@ -88,6 +89,10 @@ class EndpointSerializer(serializers.ModelSerializer[Endpoint]):
     parallelHooks = serializers.BooleanField(source="parallel")
     strictOrder = serializers.BooleanField(source="strict")
     filters = FiltersSerializer(source="*")
+    filtersInWords = serializers.SerializerMethodField(
+        method_name="get_words",
+        help_text='The filters as a phrase, as pages show it: "Messages, incoming only". All: "All events".',
+    )
     secret = serializers.CharField(help_text="Verifies `webhook-signature` (Standard Webhooks).")
     previousSecretUntil = serializers.SerializerMethodField(
         method_name="get_previous_until",
@@ -107,9 +112,12 @@ class EndpointSerializer(serializers.ModelSerializer[Endpoint]):
         model = Endpoint
         fields = (
             "id", "instanceId", "first", "name", "url", "guaranteedHooks", "parallelHooks", "strictOrder", "filters",
-            "secret", "previousSecretUntil", "pausedAt", "pauseReason", "failingSince",
+            "filtersInWords", "secret", "previousSecretUntil", "pausedAt", "pauseReason", "failingSince",
         )  # fmt: skip
         read_only_fields = fields
+
+    def get_words(self, endpoint: Endpoint) -> str:
+        return describe_filters(endpoint)
 
     @extend_schema_field(serializers.DateTimeField(allow_null=True))
     def get_previous_until(self, endpoint: Endpoint) -> Any:

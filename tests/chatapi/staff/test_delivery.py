@@ -5,6 +5,8 @@ from django.test import Client
 from django.utils import timezone
 
 from hooks.actions import redelivery
+from hooks.actions.endpoints import set_filters
+from hooks.filters import Filters
 from hooks.models import Attempt, Hook, Kind, Outcome, State
 from instances.actions.lifecycle import delete_instance
 from instances.models import Instance
@@ -37,6 +39,12 @@ def attempt(instance: Instance) -> Attempt:
         hook=hook, number=1, started_at=now, url="https://example.com/hook", outcome=Outcome.OK, status=200,
         response_body=b"a private answer",
     )  # fmt: skip
+
+
+def test_an_endpoint_shows_its_filters_in_words(charlie, instance):
+    set_filters(instance.endpoint, filters=Filters(families=("message",), direction="in"), acting_user=None)
+    page = charlie.get(f"/admin/hooks/endpoint/{instance.pk}/change/").content.decode()
+    assert "Messages, incoming only" in page
 
 
 @pytest.mark.parametrize("model", ["endpoint", "hook", "attempt", "redelivery"])

@@ -55,6 +55,7 @@ def test_the_first_endpoint_is_the_webhook_url(alice: ApiClient) -> None:
         "parallelHooks": False,
         "strictOrder": False,
         "filters": NO_FILTERS,
+        "filtersInWords": "All events",
         "secret": endpoint.secret,
         "previousSecretUntil": None,
         "pausedAt": None,
@@ -71,6 +72,7 @@ def test_an_endpoint_is_added_with_its_filters(alice: ApiClient) -> None:
     assert made["name"] == "Billing"
     assert made["guaranteedHooks"] is True
     assert made["filters"] == NO_FILTERS | filters | {"chatIds": ["17680561234@c.us"]}
+    assert made["filtersInWords"] == "Messages and acks, outgoing only, to 1 chat"
     assert alice.get(path(alice, made["id"])) == (200, made)
     [entry] = AuditEntry.objects.filter(action=AuditAction.ENDPOINT_ADDED)
     assert entry.detail == {"endpoint": "Billing"}
@@ -87,6 +89,7 @@ def test_fields_and_filters_that_are_not_sent_stay(alice: ApiClient) -> None:
     assert changed == made | {
         "name": "Acks",
         "filters": NO_FILTERS | {"families": ["ack"], "direction": "out"},
+        "filtersInWords": "Acks, outgoing only",
     }
     [entry] = AuditEntry.objects.filter(action=AuditAction.ENDPOINT_CHANGED)
     assert entry.detail == {"endpoint": "Acks", "changed": ["name", "direction", "chat_kinds"]}
