@@ -2,8 +2,12 @@
 
 PostgreSQL's NOTIFY inside a transaction takes a lock of the whole server at commit, and holds it until the commit is on
 disk and the synchronous standby has confirmed it: all instances would commit one after the other. So a transaction only
-leaves a note here. After its commit a background thread sends the notifications in a statement of its own, which waits
-neither for the disk nor for a standby.
+leaves a note here. After its commit the notification is sent in a session of its own, with synchronous_commit=off, so
+it waits neither for the disk nor for a standby.
+
+The first notification after a quiet time is written to the session's socket by the thread that has committed, which
+does not wait for the response: a switch to another thread would delay it. A background thread reads the response, and
+sends those that have come meanwhile.
 
 A notification may be lost: the process is killed, the database restarts, too many wait. Nothing relies on it, because
 each loop also looks for work once a second.
@@ -15,8 +19,10 @@ import contextlib
 import logging
 import os
 import queue
+import select
 import threading
 import time
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing.util import Finalize
 from typing import Any
@@ -35,8 +41,16 @@ EXIT_SECONDS = 1.0  # the longest that the end of the process waits for the thre
 MAX_PAUSE_SECONDS = 2.0  # between two attempts to reach the database
 
 NOTIFY = "SELECT pg_notify(channel, payload) FROM unnest(%s::text[], %s::text[]) AS wakeup (channel, payload)"
+NOTIFY_ONE = b"SELECT pg_notify($1, $2)"
 
 Wakeup = tuple[str, str]  # channel and payload
+
+
+@dataclass
+class Sent:
+    """A notification that was written to the session; the thread reads the response."""
+
+    wakeup: Wakeup
 
 
 def notify_after_commit(channel: str, payload: str = "") -> None:
@@ -49,28 +63,46 @@ def notify_after_commit(channel: str, payload: str = "") -> None:
 
 
 class Notifier:
-    """Sends notifications from a thread of its own, many in one statement. The first one starts the thread."""
+    """Sends notifications, many in one statement. The first one starts the background thread."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
         """Set the initial state, also in a forked child: threads end there, and the session is the parent's."""
-        self.waiting: queue.SimpleQueue[Wakeup | None] = queue.SimpleQueue()
-        self.lock = threading.Lock()
+        self.waiting: queue.SimpleQueue[Wakeup | Sent | None] = queue.SimpleQueue()
+        self.lock = threading.Lock()  # of `thread`
         self.thread: threading.Thread | None = None
+        # Held while the session is in use, and GATHER_SECONDS longer. A caller that writes to the session leaves it to
+        # the thread to release.
+        self.in_use = threading.Lock()
         self.session: psycopg.Connection[Any] | None = None
         self.closes_at_exit = False
 
     def add(self, channel: str, payload: str) -> None:
-        if self.waiting.qsize() < MAX_WAITING:
+        if self.session is not None and self.in_use.acquire(blocking=False):
+            self.write((channel, payload))
+        elif self.waiting.qsize() < MAX_WAITING:
             self.waiting.put((channel, payload))
         if self.thread is None or not self.thread.is_alive():
             self.start()
 
+    def write(self, wakeup: Wakeup) -> None:
+        """Write one notification to the idle session, without waiting for the response. The caller holds `in_use`."""
+        try:
+            if self.session is not None:
+                self.session.pgconn.send_query_params(NOTIFY_ONE, [value.encode() for value in wakeup])
+                self.session.pgconn.flush()
+        except psycopg.Error:
+            pass  # the thread finds the broken session when it reads the response
+        finally:
+            self.waiting.put(Sent(wakeup))
+
     def start(self) -> None:
         with self.lock:
-            if self.thread is None or not self.thread.is_alive():
+            if self.thread is not None and not self.thread.is_alive():  # an error has ended it
+                self.in_use, self.session, self.thread = threading.Lock(), None, None
+            if self.thread is None:
                 thread = threading.Thread(target=self.run, name="notifier", daemon=True)
                 thread.start()
                 self.thread = thread
@@ -92,24 +124,66 @@ class Notifier:
         pause = 0.1
         while True:
             try:
-                found = {self.waiting.get(timeout=IDLE_SECONDS): None}  # a dict keeps the order
+                found = [self.waiting.get(timeout=IDLE_SECONDS)]
             except queue.Empty:
-                self.close_session()
+                if self.in_use.acquire(blocking=False):
+                    self.close_session()
+                    self.in_use.release()
                 continue
-            with contextlib.suppress(queue.Empty):
-                while None not in found:
-                    found[self.waiting.get_nowait()] = None
-            wakeups = [wakeup for wakeup in found if wakeup is not None]
-            is_sent = not wakeups or self.send(wakeups)
-            if None in found:
+            self.add_waiting(found)
+            while not any(isinstance(item, Sent) for item in found):
+                if self.in_use.acquire(blocking=False):
+                    break
+                found.append(self.waiting.get())  # a caller has just written to the session
+            is_ending = None in found
+            wakeups = []
+            for item in found:
+                if isinstance(item, tuple):
+                    wakeups.append(item)
+                elif item is not None:
+                    if not self.is_response_good():
+                        self.close_session()
+                        wakeups.append(item.wakeup)
+                    elif not is_ending:
+                        time.sleep(GATHER_SECONDS)
+            is_sent = not wakeups or self.send(list(dict.fromkeys(wakeups)))
+            if is_ending:
                 self.close_session()
+                self.in_use.release()
                 return
             if is_sent:
                 pause = 0.1
-                time.sleep(GATHER_SECONDS)
-            else:
+                if wakeups:
+                    time.sleep(GATHER_SECONDS)
+            self.in_use.release()
+            if not is_sent:
                 time.sleep(pause)
                 pause = min(pause * 2, MAX_PAUSE_SECONDS)
+
+    def add_waiting(self, found: list[Wakeup | Sent | None]) -> None:
+        """Add what waits, up to the end."""
+        with contextlib.suppress(queue.Empty):
+            while None not in found:
+                found.append(self.waiting.get_nowait())
+
+    def is_response_good(self) -> bool:
+        """Read the response to a notification that a caller has written; returns whether it was sent."""
+        if self.session is None:
+            return False
+        pgconn = self.session.pgconn
+        try:
+            poll = select.poll()
+            poll.register(pgconn.socket, select.POLLIN)
+            while pgconn.is_busy():
+                poll.poll()
+                pgconn.consume_input()
+            result = pgconn.get_result()
+            is_good = result is not None and result.status == psycopg.pq.ExecStatus.TUPLES_OK
+            while result is not None:
+                result = pgconn.get_result()
+        except (psycopg.Error, OSError):
+            return False
+        return is_good
 
     def send(self, wakeups: list[Wakeup]) -> bool:
         """Notify with one statement; returns False if the database does not respond. Replaces a broken session once."""
@@ -118,8 +192,9 @@ class Notifier:
             is_new = self.session is None
             try:
                 if self.session is None:
-                    self.session = worker_slots.connect()
-                    self.session.execute("SET synchronous_commit = off")
+                    session = worker_slots.connect()
+                    session.execute("SET synchronous_commit = off")
+                    self.session = session
                 self.session.execute(NOTIFY, parameters)
                 return True
             except (psycopg.Error, OSError) as error:

@@ -241,7 +241,7 @@ def queue_hooks(lanes: list[int], each: int) -> None:
     """Inserts `each` queued hooks into each of these lanes with one statement, like emit() would."""
     from django.db import connection, transaction
 
-    from hooks.outbox import CHANNEL
+    from hooks.outbox import wake
 
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
@@ -258,7 +258,7 @@ def queue_hooks(lanes: list[int], each: int) -> None:
             "UPDATE hooks_tally SET emitted = emitted + %s WHERE endpoint_id = ANY(%s)", [each, lanes]
         )
         for lane in lanes:
-            cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, str(lane)])
+            wake(lane)
 
 
 def in_flight(waiting: int, seconds: float) -> dict[str, float]:

@@ -22,6 +22,7 @@ from instances.models import Instance, Message
 from tests.factories import InstanceFactory
 from tests.hooks.dispatch.dispatching import Dispatch, emit, states, wait_until
 from tests.receiver import Receiver
+from tests.threads import results_in_threads
 
 CHANNEL = "test_wakeups"
 
@@ -92,6 +93,29 @@ def test_wakeups_that_wait_are_sent_in_one_statement(monkeypatch: pytest.MonkeyP
     own.add("outgoing", "")
     own.close()
     assert statements == [[("hooks", "1"), ("hooks", "2"), ("outgoing", "")]]
+
+
+def test_the_first_wakeup_after_a_quiet_time_does_not_wait_for_the_thread(
+    listening: psycopg.Connection[Any],
+) -> None:
+    own = Notifier()
+    own.thread = threading.current_thread()  # so that add() starts none
+    with worker_slots.connect() as own.session:
+        own.add(CHANNEL, "first")
+        own.add(CHANNEL, "second")
+        assert [note.payload for note in listening.notifies(timeout=30, stop_after=1)] == ["first"]
+        assert own.waiting.qsize() == 2  # the response to the first, and the second
+        assert own.is_response_good()
+
+
+def test_wakeups_of_many_threads_all_arrive(listening: psycopg.Connection[Any]) -> None:
+    def add(thread: int) -> None:
+        for number in range(200):
+            notifier.add(CHANNEL, f"{thread} {number}")
+
+    results_in_threads(add, 8)
+    payloads = [payload for _, payload in received(listening)]
+    assert sorted(payloads) == sorted(f"{thread} {number}" for thread in range(8) for number in range(200))
 
 
 def test_too_many_wakeups_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
