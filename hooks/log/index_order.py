@@ -8,15 +8,16 @@ has the order of keys for one value only. Each branch reads its first rows, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection, transaction
 from django.db.models import BooleanField, Q
 from django.db.models.expressions import RawSQL
 
-from hooks.log.selection import RESPONSES, Filter, matching
+from hooks.log.selection import RESPONSES, WITHOUT_RESPONSE, Filter, matching
 from hooks.models import Hook, Kind, Outcome, ResponseClass, State
 
 # Found by an index that has another order: their few rows are sorted.
@@ -43,22 +44,61 @@ def in_index_order(wanted: Filter) -> Iterator[None]:
         cursor.execute("SET LOCAL enable_sort = on")  # the transaction may be the caller's
 
 
-def branches(wanted: Filter) -> list[tuple[Q, bool]]:
-    """Returns conditions that exclude each other and together are the filter's; with each, whether it is on the state.
+# Until the result of a first attempt is recorded, the row of a hook that is being sent says `queued` (see Lane); these
+# conditions are those of in_states() in hooks/models/hooks.py, as bounds of an index scan. `wanted`: see newest_sql().
+CURSOR = "(SELECT l.cursor FROM hooks_lane l WHERE l.endpoint_id = wanted.id"
+CLAIMED = f'"hooks_hook"."id" <= {CURSOR} AND l.owner IS NOT NULL)'
+NOT_CLAIMED = f'"hooks_hook"."id" > {CURSOR})'
 
-    Apply them in addition to the filter.
+
+def is_true(sql: str) -> RawSQL:
+    return RawSQL(sql, (), output_field=BooleanField())
+
+
+def of_state(state: str, states: Collection[str]) -> list[Q]:
+    """Returns the conditions of one of these states: two for SENDING, one for each other."""
+    if state == State.QUEUED and State.SENDING not in states:
+        return [Q(is_true(NOT_CLAIMED), state=state)]
+    if state == State.SENDING and State.QUEUED not in states:
+        return [Q(state=state), Q(is_true(CLAIMED), state=State.QUEUED)]
+    return [Q(state=state)]
+
+
+def can_match(state: str, wanted: Filter) -> bool:
+    """Returns False if no hook in this state has such a last attempt: its million rows need not be read."""
+    if state == State.DELIVERED:
+        answers, outcomes = wanted.get("answers", ["200"]), wanted.get("outcomes", [Outcome.OK])
+        return (
+            bool({"200", "2xx"} & set(answers))
+            and Outcome.OK in outcomes
+            and wanted.get("status", 200) == 200
+        )
+    if state == State.QUEUED:  # a first attempt
+        return not wanted.keys() & {"answers", "outcomes", "status", "host"}
+    return True
+
+
+def branches(wanted: Filter) -> tuple[Filter, list[tuple[Q, bool]]]:
+    """Returns the rest of the filter, and conditions that exclude each other and together are what is missing of it.
+
+    With each condition, whether it is on the state.
     """
     if "states" in wanted:
-        return [(Q(state=state), True) for state in dict.fromkeys(wanted["states"])]
+        states = [state for state in dict.fromkeys(wanted["states"]) if can_match(state, wanted)]
+        rest = {key: value for key, value in wanted.items() if key != "states"}
+        return rest, [(condition, True) for state in states for condition in of_state(state, states)]
     if "answers" in wanted:
         classes = [found for value in wanted["answers"] for found in RESPONSE_CLASSES[value]]
-        return [(Q(last_answer=found), False) for found in dict.fromkeys(classes)]
-    if "outcomes" in wanted and Outcome.OK not in wanted["outcomes"]:
-        return [(Q(state=state), True) for state in STATES_OF_FAILURES]
+        return wanted, [(Q(last_answer=found), False) for found in dict.fromkeys(classes)]
+    outcomes = set(wanted.get("outcomes", ()))
+    if outcomes <= WITHOUT_RESPONSE or outcomes == {Outcome.REDIRECT}:
+        pass  # the filter names the response class: any_outcome()
+    elif Outcome.OK not in outcomes:
+        return wanted, [(Q(state=state), True) for state in STATES_OF_FAILURES]
     kinds = set(wanted.get("kinds", ()))
-    if len(kinds) > 1 and kinds <= {Kind.STATUS, Kind.CHAT}:
-        return [(Q(kind=kind), False) for kind in sorted(kinds)]
-    return [(Q(), False)]
+    if len(kinds) > 1 and not outcomes and kinds <= {Kind.STATUS, Kind.CHAT}:
+        return wanted, [(Q(kind=kind), False) for kind in sorted(kinds)]
+    return wanted, [(Q(), False)]
 
 
 def newest_sql(
@@ -76,21 +116,25 @@ def newest_sql(
     in addition to the filter. Run it in in_index_order().
     """
     # `= ANY (ARRAY[…])` with the column in the order: see endpoint_numbers.
-    of_endpoint = RawSQL(
-        '"hooks_hook"."endpoint_id" = ANY (ARRAY[wanted.id])', (), output_field=BooleanField()
-    )
-    found = matching(Hook.objects.filter(of_endpoint), wanted)
+    of_endpoint = is_true('"hooks_hook"."endpoint_id" = ANY (ARRAY[wanted.id])')
+    rest, conditions = branches(wanted)
+    found = matching(Hook.objects.filter(of_endpoint), rest)
     if narrowed is not None:
         found = found.filter(narrowed)
     parts: list[str] = []
     values: list[Any] = [list(endpoint_ids)]
-    for condition, on_state in branches(wanted):
+    for condition, on_state in conditions:
         # hooks_hook_state is in ascending order of keys, the other indexes are in descending order
         endpoint = "-endpoint_id" if on_state == newest_first else "endpoint_id"
         ordered = found.filter(condition).order_by(endpoint, "-pk" if newest_first else "pk")
-        sql, parameters = ordered.values_list("pk", *columns)[:limit].query.sql_with_params()
+        try:
+            sql, parameters = ordered.values_list("pk", *columns)[:limit].query.sql_with_params()
+        except EmptyResultSet:  # such as a list of no hooks
+            continue
         parts.append(f"({sql})")
         values += parameters
+    if not parts:
+        return newest_sql([], {}, limit=limit, columns=columns)
     names = ", ".join(("id", *columns))
     inner = " UNION ALL ".join(parts)
     if len(parts) > 1:

@@ -9,8 +9,9 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from chatapi.ui.numbers import INSTANCE_NUMBER_DIGITS, parse_digits
-from hooks.log.selection import RESPONSES, Filter, matching
-from hooks.models import Endpoint, Hook, HookQuerySet, Kind, Outcome, State
+from hooks.log.newest import NewestOf
+from hooks.log.selection import RESPONSES, Filter
+from hooks.models import Endpoint, Hook, Kind, Outcome, State
 from instances import value_parsing
 from instances.api.serializers.strict import first_errors
 
@@ -147,16 +148,15 @@ class HookFilter(filters.FilterSet):
         model = Hook
         fields: tuple[str, ...] = ()
 
-    def filter_queryset(self, queryset: HookQuerySet) -> HookQuerySet:
+    def filter_queryset(self, queryset: Any) -> NewestOf:
         given = self.form.cleaned_data
-        hooks = matching(queryset, as_selection(given))
+        hooks: NewestOf = queryset.matching(as_selection(given))
         return of_instance(hooks, given["instance"]) if given["instance"] else hooks
 
 
-def of_instance(hooks: HookQuerySet, number: str) -> HookQuerySet:
+def of_instance(hooks: NewestOf, number: str) -> NewestOf:
     """The hooks of the instance with this number; none if it does not exist.
 
-    Selects by the keys of its endpoints, the first column of the hooks' indexes; a join would not use them as well.
     Raises ValidationError if `number` is not digits.
     """
     if not (number.isascii() and number.isdigit()):
@@ -165,7 +165,7 @@ def of_instance(hooks: HookQuerySet, number: str) -> HookQuerySet:
     known = parse_digits(number, max_digits=INSTANCE_NUMBER_DIGITS)
     if known is not None and known < 2**31:
         keys = list(Endpoint.objects.filter(instance__number=known).values_list("pk", flat=True))
-    return hooks.of_endpoints(keys or [0])
+    return hooks.of_endpoints(keys)
 
 
 class StrictFilters(filters.DjangoFilterBackend):

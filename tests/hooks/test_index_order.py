@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from hooks.log.index_order import branches, in_index_order, newest_key_of_each, newest_keys
 from hooks.log.selection import RESPONSES, matching
-from hooks.models import Endpoint, Hook, Kind, Outcome, SkipReason, State, new_public_id
+from hooks.models import Endpoint, Hook, Kind, Lane, Outcome, SkipReason, State, new_public_id
 from tests.factories import InstanceFactory
 
 pytestmark = pytest.mark.django_db
@@ -27,6 +27,15 @@ FILTERS: list[dict[str, Any]] = [
     {"states": ["failed"]},
     {"states": ["queued", "retrying", "delivered", "queued"]},
     {"states": ["queued", "skipped"], "kinds": ["ack"]},
+    {"states": ["delivered", "failed"], "answers": ["5xx", "3xx"]},
+    {"states": ["delivered", "failed"], "outcomes": ["timeout"]},
+    {"states": ["delivered", "failed"], "status": 404},
+    {"states": ["delivered", "queued"], "host": "b.example"},
+    {"outcomes": ["redirect"]},
+    {"states": ["queued"]},
+    {"states": ["sending"]},
+    {"states": ["sending", "delivered"], "kinds": ["ack"]},
+    {"states": ["sending", "queued"]},
     *({"answers": [name]} for name in RESPONSES),
     {"answers": ["2xx", "200", "5xx"]},
     {"answers": ["2xx"], "states": ["failed", "delivered"]},
@@ -62,6 +71,12 @@ def endpoints() -> list[Endpoint]:
             simulated=number % 4 == 0, last_outcome=outcome if was_tried else "",
             last_status=status if was_tried else None, last_host=f"{'abc'[number % 3]}.example" if was_tried else "",
         )  # fmt: skip
+    # A dispatcher has claimed some first attempts: their rows still say `queued`.
+    queued = Hook.objects.filter(endpoint=found[0], state=State.QUEUED).order_by("pk")
+    Lane.objects.filter(pk=found[0].pk).update(cursor=queued[5].pk, owner=1)
+    Lane.objects.filter(pk=found[1].pk).update(
+        cursor=Hook.objects.filter(endpoint=found[1])[5].pk, owner=None
+    )
     return found
 
 
@@ -85,10 +100,18 @@ def test_the_same_hooks_as_a_plain_query_finds(
     assert newest_key_of_each(keys, wanted) == {key: found for key, found in newest.items() if found}
 
 
+def test_a_filter_that_no_hook_can_match_finds_none(endpoints: list[Endpoint]) -> None:
+    keys = [endpoint.pk for endpoint in endpoints]
+    assert newest_keys(keys, {"states": ["delivered"], "answers": ["5xx"]}, limit=5) == []
+    assert newest_keys(keys, {"states": ["queued"], "outcomes": ["tls"]}, limit=5) == []
+    assert newest_keys(keys, {"hooks": []}, limit=5) == []
+    assert newest_key_of_each(keys, {"hooks": [], "states": ["failed"]}) == {}
+
+
 def test_outcomes_know_each_one() -> None:
     """A filter of outcomes searches the states that a hook can have after them."""
-    assert len(branches({"outcomes": [Outcome.OK]})) == 1
-    states = {condition.children[0][1] for condition, _ in branches({"outcomes": [Outcome.TIMEOUT]})}  # type: ignore[index]
+    assert len(branches({"outcomes": [Outcome.OK]})[1]) == 1
+    states = {condition.children[0][1] for condition, _ in branches({"outcomes": [Outcome.TIMEOUT]})[1]}  # type: ignore[index]
     assert states == set(State) - {State.DELIVERED, State.QUEUED}
 
 

@@ -63,9 +63,8 @@ class HookViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Hook]):
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         instances = Instance.objects.of_account(request.auth)
         keys = Endpoint.objects.of_instances(instances).values_list("pk", flat=True)
-        # The filters do not limit the account; NewestOf does.
-        matching = self.filter_queryset(Hook.objects.all())
-        page = self.paginate_queryset(NewestOf(matching, self.get_queryset(), list(keys)))  # type: ignore[arg-type]
+        matching: Any = self.filter_queryset(NewestOf(self.get_queryset(), list(keys)))  # type: ignore[arg-type]
+        page = self.paginate_queryset(matching)
         return self.get_paginated_response(self.get_serializer(page, many=True).data)
 
     @extend_schema(

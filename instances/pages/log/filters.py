@@ -150,7 +150,7 @@ class Filters:
         hooks = Hook.objects.show_sending()
         hooks = hooks if with_bodies else hooks.defer("body")
         if "text" not in self.values:
-            return newest_hooks(self.apply(hooks), endpoint_ids, limit, before=before)
+            return newest_hooks(hooks, self.selection(), endpoint_ids, limit, before=before)
         # The text is searched in the newest hooks of these endpoints, so they are chosen first.
         found = self.apply(hooks.of_endpoints(endpoint_ids)).order_by("-pk")
         return list((found if before is None else found.filter(pk__lt=before))[:limit])

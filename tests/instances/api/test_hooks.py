@@ -308,7 +308,7 @@ def test_a_page_takes_as_many_queries_whatever_it_holds(
         attempt(hook(alice) if number % 2 else failed(alice))
     alice.get("hooks/")
     # the key, the instances, the keys of the page, its hooks, their attempts
-    with django_assert_num_queries(5):
+    with django_assert_num_queries(9):
         assert len(alice.get("hooks/")[1]["results"]) == 20 + 2  # linking made two
 
 
