@@ -48,7 +48,7 @@ class Database:
 
 
 class Pair(Database):
-    """A primary whose commits wait for its standby. `fail_over()` kills the primary and promotes the standby.
+    """A primary whose commits wait for its standby. `kill_primary()`, then `promote()` the standby.
 
     `environment` and `url` name both hosts, so that clients find the primary.
     """
@@ -71,18 +71,18 @@ class Pair(Database):
     def paths(self) -> tuple[Path, Path]:
         return self.path, self.standby_path
 
-    def fail_over(self) -> None:
-        """Kills the primary with SIGKILL, all of its processes at once, and promotes the standby."""
+    def kill_primary(self) -> None:
+        """Kills the primary with SIGKILL, all of its processes at once."""
         main = psutil.Process(self.server.pid)
         for process in [main, *main.children()]:
             process.send_signal(signal.SIGKILL)
         main.wait(10)
+
+    def promote(self) -> None:
+        """Makes the standby the primary. Its commits wait for no standby: it has not that setting."""
         with psycopg.connect(superuser(self.standby_path), autocommit=True) as session:
-            # Before any write: it has no standby of its own.
-            session.execute("ALTER SYSTEM RESET synchronous_standby_names")
-            row = session.execute("SELECT pg_reload_conf(), pg_promote(true, 60)").fetchone()
-            assert row
-            assert row[1]
+            row = session.execute("SELECT pg_promote(true, 60)").fetchone()
+            assert row == (True,)
 
     def stop(self) -> None:
         postgres_server.stop(self.standby)
@@ -96,6 +96,16 @@ def dispatcher_on(database: Database, folder: Path, **variables: str) -> Iterato
         process = Dispatch(folder, DATABASE_URL=database.url, **variables)
         ended.push(process)
         yield process
+
+
+@contextlib.contextmanager
+def said_on_failure(dispatcher: Dispatch, database: Database) -> Iterator[None]:
+    """Adds what the dispatcher and PostgreSQL have logged to a failed assertion."""
+    try:
+        yield
+    except AssertionError as error:
+        logged = (database.path.parent / "pg.log").read_text(errors="replace")
+        raise AssertionError(f"{error}\n{dispatcher.output[-3000:]}\n{logged[-3000:]}") from error
 
 
 def url_of(path: Path) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from hooks import worker_slots
 from hooks.models import Role
-from tests.faults.databases import Pair, dispatcher_on, superuser, url_of
+from tests.faults.databases import Pair, dispatcher_on, said_on_failure, superuser, url_of
 from tests.faults.product_instance import create_product_instance
 from tests.hooks.dispatch.dispatching import Dispatch, Held
 from tests.product import Product, manage
@@ -57,11 +57,13 @@ def test_hooks_survive_a_failover_and_are_delivered_by_the_same_dispatcher(
         alice = create_product_instance(own_pair.environment, receiver.url)
         alice.receive(100)
         assert slow.arrived.wait(60), dispatcher.output
-        own_pair.fail_over()
-        slow.release.set()
-        alice.wait_until_delivered(100)
-        alice.receive(20, first=100)
-        alice.wait_until_delivered(120)
+        own_pair.kill_primary()
+        slow.release.set()  # the response cannot be recorded until the other is promoted
+        own_pair.promote()
+        with said_on_failure(dispatcher, own_pair):
+            alice.wait_until_delivered(100)
+            alice.receive(20, first=100)
+            alice.wait_until_delivered(120)
         assert dispatcher.process.poll() is None, dispatcher.output
         counts = alice.counts()
     arrived = [int(request.json()["messages"][0]["body"]) for request in receiver.requests]
@@ -77,7 +79,8 @@ def test_the_whole_product_goes_on_after_a_failover(own_pair: Pair, tmp_path: Pa
         alice = create_product_instance(product.environment, receiver.url)
         alice.receive(20)
         alice.wait_until_delivered(20)
-        own_pair.fail_over()
+        own_pair.kill_primary()
+        own_pair.promote()
         product.wait_for_ready()
         alice.receive(20, first=20)
         alice.wait_until_delivered(40)

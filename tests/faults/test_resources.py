@@ -8,9 +8,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.faults.databases import Database, dispatcher_on, superuser, url_of
+from tests.faults.databases import Database, dispatcher_on, said_on_failure, superuser, url_of
 from tests.faults.product_instance import create_product_instance
-from tests.hooks.dispatch.dispatching import Dispatch, Held, wait_until
+from tests.hooks.dispatch.dispatching import Held, wait_until
 from tests.receiver import Receiver
 from tests.requirements import cannot_run
 
@@ -80,16 +80,6 @@ def test_results_wait_while_the_disk_is_full(small_disk: Path, tmp_path: Path) -
             assert set(numbers(receiver)) == set(range(300))
     finally:
         database.stop()
-
-
-@contextlib.contextmanager
-def said_on_failure(dispatcher: Dispatch, database: Database) -> Iterator[None]:
-    """Adds what the dispatcher and PostgreSQL have logged to a failed assertion."""
-    try:
-        yield
-    except AssertionError as error:
-        logged = (database.path.parent / "pg.log").read_text(errors="replace")
-        raise AssertionError(f"{error}\n{dispatcher.output[-3000:]}\n{logged[-3000:]}") from error
 
 
 @pytest.fixture
