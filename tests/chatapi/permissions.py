@@ -19,7 +19,6 @@ from accounts.actions.keys import issue_key
 from accounts.models import Member, User
 from hooks import outbox
 from hooks.actions import redelivery
-from hooks.actions.endpoint_list import add_endpoint
 from hooks.actions.hooks import cancel
 from hooks.models import Hook, Kind, State
 from instances.actions.messages import receive_message
@@ -86,7 +85,6 @@ class World:
         }
         self.sessions = {name: session_of(person) for name, person in self.people.items()}
         receive_message(self.instance, sender="17680561234", body="hello")
-        self.endpoint = add_endpoint(self.instance.pk, url="http://127.0.0.1:9/more", acting_user=None)
         self.hook = Hook.objects.filter(endpoint_id=self.instance.pk, kind=Kind.MESSAGE).get()
         cancel(self.hook, acting_user=None)
         self.job = redelivery.plan(Instance.objects.filter(pk=self.instance.pk), wanted={}, acting_user=None)
@@ -136,7 +134,7 @@ class World:
             "endpoint_id": self.instance.pk,
             "public_id": public_id,
             "id": rest_id,
-            "endpointId": self.endpoint.pk,
+            "endpointId": self.instance.pk,  # the first
             "key": "0-0" if name.startswith("account_") else self.bin.key,
             "uidb36": "0",  # no user: keys count from 1
             "pk": self.invitation.pk if "invitation" in name else self.member.pk,

@@ -208,7 +208,7 @@ instances-api:endpoints                      GET    401 404 404 404 200 404
 instances-api:endpoints                      POST   401 404 404 404 400 404
 instances-api:endpoint                       GET    401 404 404 404 200 404
 instances-api:endpoint                       PATCH  401 404 404 404 200 404
-instances-api:endpoint                       DELETE 401 404 404 404 204 404
+instances-api:endpoint                       DELETE 401 404 404 404 409 404
 instances-api:endpoint-pause                 POST   401 404 404 404 200 404
 instances-api:endpoint-resume                POST   401 404 404 404 200 404
 instances-api:endpoint-rotate-secret         POST   401 404 404 404 200 404

@@ -62,6 +62,6 @@ def test_no_step_reads_the_table(endpoints: list[int]) -> None:
     for endpoint in endpoints[:2]:
         check(
             endpoint_health.ATTEMPTED,
-            {"endpoint": endpoint, "classes": ResponseClass.values, "newest": LIMIT},
+            {"endpoints": [endpoint], "classes": ResponseClass.values, "newest": LIMIT},
             LIMIT,
         )
