@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import nullcontext
 from typing import Any
 
 from django.db.models import Count as CountRows
 from django.db.models import OuterRef, Q, Subquery
 from django.db.models.fields import IntegerField
 
+from hooks.log.index_order import in_index_order
 from hooks.models import Endpoint, Hook, HookQuerySet, State, in_states
 
 MAX_COUNT = 10_000
@@ -38,11 +40,14 @@ class RowsOf(Subquery):
     output_field = IntegerField()
 
 
-def counts_by_state(endpoint_ids: list[int], filtered: HookQuerySet | None = None) -> dict[str, Count]:
+def counts_by_state(
+    endpoint_ids: list[int], filtered: HookQuerySet | None = None, *, in_order: bool = False
+) -> dict[str, Count]:
     """Returns the number of these endpoints' hooks in each state. One query; with `filtered`, one for each endpoint.
 
     If there are filters other than the state, pass their matching hooks as `filtered`: the newest are counted, and
     with more than MAX_COUNT every number is a lower bound. Without it each state is counted in the index.
+    `in_order`: many hooks match, so the newest are read in the order of the log and not sorted.
     """
     if filtered is None:
         each = Hook.objects.filter(endpoint_id=OuterRef("pk")).order_by()
@@ -67,11 +72,14 @@ def counts_by_state(endpoint_ids: list[int], filtered: HookQuerySet | None = Non
             for state, number in numbers.items()
         }
     found: Counter[str] = Counter()
-    for endpoint_id in endpoint_ids:  # each by its own index: together they would be sorted
-        newest = filtered.filter(endpoint_id=endpoint_id).order_by("-pk")[: MAX_COUNT + 1]
-        found.update(
-            newest.aggregate(**{state.value: CountRows("pk", filter=in_states([state])) for state in State})
-        )
+    with in_index_order({}) if in_order else nullcontext():
+        for endpoint_id in endpoint_ids:  # each by its own index: together they would be sorted
+            newest = filtered.filter(endpoint_id=endpoint_id).order_by("-pk")[: MAX_COUNT + 1]
+            found.update(
+                newest.aggregate(
+                    **{state.value: CountRows("pk", filter=in_states([state])) for state in State}
+                )
+            )
     more = sum(found.values()) > MAX_COUNT
     return {state: Count.of(min(found[state], MAX_COUNT + 1), more=more) for state in State.values}
 

@@ -141,6 +141,12 @@ class Endpoint(models.Model):
                 fields=["paused_at"],
                 condition=models.Q(paused_at__isnull=False),
             ),
+            # the running verifications, whose notice is on every page
+            models.Index(
+                name="hooks_endpoint_overridden",
+                fields=["override_until"],
+                condition=models.Q(override_until__isnull=False),
+            ),
             # the support desk's search: by the beginning of a URL, and by a host or a domain above it
             models.Index(url_beginning(), name="hooks_endpoint_url"),
             models.Index(reversed_host(), name="hooks_endpoint_host"),

@@ -128,3 +128,12 @@ def test_sorting_is_switched_off_for_the_block_alone() -> None:
         assert sorting() == "on"
         with in_index_order({"message": "true_1"}):
             assert sorting() == "on"
+
+
+def test_running_verifications_are_found_by_an_index(db: None) -> None:
+    """Their notice is on every page."""
+    sql, values = Endpoint.objects.filter(override_until__gt=timezone.now()).query.sql_with_params()
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute(f"EXPLAIN {sql}", values)
+        assert "hooks_endpoint_overridden" in "\n".join(row[0] for row in cursor.fetchall())

@@ -41,7 +41,11 @@ def log_list(request: HttpRequest) -> HttpResponse:
     rows, has_older = page_of(filters, endpoint_ids, before=before, size=PAGE_SIZE)
     endpoints = LogEndpoints(instance)
     endpoints.name_rows(rows)
-    counts = counts_by_state(endpoint_ids, filters.apply_beyond(hooks, {"state", "endpoint"}))
+    counts = counts_by_state(
+        endpoint_ids,
+        filters.apply_beyond(hooks, {"state", "endpoint"}),
+        in_order=not filters.values.keys() & {"answer", "host", "message", "text"},
+    )
     chosen = {"instance": str(instance.number)}
     context = {
         "instance": instance,
