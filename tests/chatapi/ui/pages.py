@@ -44,7 +44,7 @@ QUERIES = {
     "testing:phone": 15,
     "testing:sending": 12,
     "log:hook": 11,
-    "log:list": 16,
+    "log:list": 15,
     "log:redeliver": 15,
     "log:redeliveries": 8,
     "log:redelivery": 11,
