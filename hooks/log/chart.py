@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate, pairwise
@@ -19,6 +20,7 @@ from django.db import connection
 from django.utils import timezone
 
 from hooks.log import statistics
+from hooks.log.index_order import in_index_order
 from hooks.models import HookQuerySet, State, created_before, created_since, smallest_public_id
 
 MAX_BARS = 200
@@ -116,15 +118,19 @@ def chart_of(
     start: datetime | None,
     end: datetime | None,
     filtered: HookQuerySet | None = None,
+    *,
+    in_order: bool = False,
 ) -> Chart:
     """Returns the chart of these endpoints' hooks from `start` to `end`, with every state.
 
     If there are filters other than time and state, pass their matching hooks as `filtered`. Without it the bars are
-    counted. If there are too many hooks for bars of less than a minute, the bars are minutes.
+    counted. If there are too many hooks for bars of less than a minute, the bars are minutes. `in_order`: see
+    counts_by_state().
     """
     chart = empty(start, end, by_index=filtered is None)
     if filtered is not None:
-        read_newest(chart, endpoint_ids, filtered)
+        with in_index_order({}) if in_order else nullcontext():
+            read_newest(chart, endpoint_ids, filtered)
         return chart
     count(chart, endpoint_ids)
     if chart.is_cut and chart.step < COUNTED_STEP:

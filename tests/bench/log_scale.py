@@ -37,7 +37,7 @@ PREVIEWS = (
 )  # fmt: skip
 STAFF_PAGES = (
     "/admin/", "/admin/health/", "/admin/hooks/hook/", "/admin/hooks/attempt/", "/admin/hooks/endpoint/",
-    "/admin/instances/instance/", "/admin/instances/message/",
+    "/admin/instances/instance/",
 )  # fmt: skip
 
 

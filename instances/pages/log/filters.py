@@ -159,6 +159,11 @@ class Filters:
         """The hooks that match all filters but the state; None if only filters named in `ignorable` are set."""
         return self.apply(hooks, without="state") if self.values.keys() - ignorable else None
 
+    @property
+    def matches_many(self) -> bool:
+        """Whether an index has the matching hooks in the order of the log; otherwise they are few, and sorted."""
+        return not self.values.keys() & {"message", "text"} and self.values.get("answer") != "2xx"
+
     def query(self, **changes: str | None) -> str:
         """The query string with these changes; None removes a parameter."""
         values: dict[str, str | None] = {**self.values, **changes}

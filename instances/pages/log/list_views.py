@@ -44,7 +44,7 @@ def log_list(request: HttpRequest) -> HttpResponse:
     counts = counts_by_state(
         endpoint_ids,
         filters.apply_beyond(hooks, {"state", "endpoint"}),
-        in_order=not filters.values.keys() & {"answer", "host", "message", "text"},
+        in_order=filters.matches_many,
     )
     chosen = {"instance": str(instance.number)}
     context = {

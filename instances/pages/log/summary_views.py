@@ -36,7 +36,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     endpoint_ids = filters.endpoint_ids(instance)
     hooks = Hook.objects.of_endpoints(endpoint_ids)
     filtered = filters.apply_beyond(hooks, {"state", "period", "from", "to", "endpoint"})
-    chart = chart_of(endpoint_ids, *filters.time_range(), filtered)
+    chart = chart_of(endpoint_ids, *filters.time_range(), filtered, in_order=filters.matches_many)
     health = health_of(endpoint_ids)
     numbers = health.numbers
     totals = chart.totals

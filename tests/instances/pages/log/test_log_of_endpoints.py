@@ -63,10 +63,10 @@ def test_the_newest_hooks_of_all_endpoints_are_merged(instance: Instance, other:
     both = instance.endpoint.sibling_ids
     assert both == [instance.pk, other.pk]
     for limit in (1, 4, 10):
-        found = newest_hooks(Hook.objects.all(), both, limit)
+        found = newest_hooks(Hook.objects.all(), {}, both, limit)
         assert [hook.webhook_id for hook in found] == ids(*both)[:limit]
-    [*_, last] = newest_hooks(Hook.objects.all(), both, 2)
-    rest = newest_hooks(Hook.objects.all(), both, 10, before=last.pk)
+    [*_, last] = newest_hooks(Hook.objects.all(), {}, both, 2)
+    rest = newest_hooks(Hook.objects.all(), {}, both, 10, before=last.pk)
     assert [hook.webhook_id for hook in rest] == ids(*both)[2:]
     assert newest_key(Hook.objects.all(), both) == Hook.objects.latest("pk").pk
 
