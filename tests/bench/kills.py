@@ -80,7 +80,7 @@ def arrivals(receiver: Receiver, body: str) -> list[float]:
 def longest_pause(times: list[float], killed: float) -> float:
     """Returns the longest time between two requests from the kill on, in seconds."""
     since = [at for at in times if at >= killed - BEFORE]
-    times = [*since, killed + OBSERVED]
+    times = [killed - BEFORE, *since, time.monotonic()]
     return max(later - earlier for earlier, later in itertools.pairwise(times))
 
 
@@ -114,7 +114,7 @@ def measure(victims: list[str], rounds: int) -> dict[str, list[tuple[float, floa
                 time.sleep(BEFORE)
                 killed = time.monotonic()
                 process.kill()
-                time.sleep(OBSERVED)
+                time.sleep(2 * OBSERVED if name == "database" else OBSERVED)
                 pauses = (
                     longest_pause(arrivals(receiver, "in"), killed),
                     longest_pause(arrivals(receiver, "out"), killed),
