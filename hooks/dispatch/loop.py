@@ -10,12 +10,11 @@ import logging
 import select
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 import pycurl
 from django.conf import settings
 
-from hooks import worker_slots
+from hooks import database_clock, worker_slots
 from hooks.dispatch.attempts import AttemptResult, ClaimedHook, attempt_result
 from hooks.dispatch.claim import MIN_LEASE_LEFT
 from hooks.dispatch.database_threads import SWEEP_SECONDS, Claimer, Listener, Recorder
@@ -184,7 +183,7 @@ class Dispatcher:
 
     def start(self, hook: ClaimedHook) -> None:
         transfer = self.transfers.idle.pop() if self.transfers.idle else Transfer()
-        at = datetime.now(UTC)
+        at = database_clock.now()
         headers: dict[str, str] = {}
         try:
             headers |= hook.headers(at)

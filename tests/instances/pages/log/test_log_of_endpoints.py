@@ -93,7 +93,7 @@ def test_another_instances_endpoint_is_ignored_by_the_log_and_refused_by_the_exp
     foreign = InstanceFactory(url="http://127.0.0.1:9/foreign")
     with transaction.atomic():
         outbox.emit_all(foreign.pk, [Event(Kind.MESSAGE, b"{}")])
-    query = {"instance": instance.number, "endpoint": foreign.pk}
+    query = {"instance": str(instance.number), "endpoint": str(foreign.pk)}
     page = owner.get(reverse("log:list"), query)
     assert {hook.endpoint_id for hook in page.context["rows"]} == {instance.pk, other.pk}
     assert page.context["filters"].ignored == ["endpoint"]
