@@ -12,6 +12,7 @@ from accounts.actions.users import sign_up
 from accounts.models import Account, AccountKey, Invitation, Member, Payment, User
 from hooks.maintenance import deleted_instances
 from hooks.models import Endpoint, Hook
+from instances.actions import deleted_data
 from instances.actions.lifecycle import record_payment
 from instances.actions.messages import receive_message
 from instances.models import Instance, Message
@@ -140,6 +141,7 @@ def test_deletion_removes_all_data_of_the_account(client: Client, instance: Inst
     assert list(Instance.objects.all()) == [bob]
     assert list(Endpoint.objects.all()) == [bob.endpoint]
     deleted_instances.drop()  # what the background does soon
+    deleted_data.drop()
     for table in (Message, Hook, Bin, Capture, Payment, AccountKey, Member, Invitation):
         assert not table.objects.exists(), table
     assert User.objects.filter(email="vera@example.org").exists()  # a member keeps their own account

@@ -24,7 +24,7 @@ PASSWORD = "password"
 SENSITIVE = {
     "accounts:rotate-key", "accounts:members", "accounts:member-role", "accounts:member-remove", "account-delete",
     "account_email", "mfa_activate_totp", "mfa_generate_recovery_codes", "instances:token", "instances:secret",
-    "instances:secret-end", "instances:delete",
+    "instances:secret-end", "instances:delete", "instances:endpoint-secret", "instances:endpoint-secret-end",
 }  # fmt: skip
 # Their names sound like the ones above. Why they do not ask:
 NOT_SENSITIVE = {
@@ -42,6 +42,7 @@ NOT_SENSITIVE = {
     "mfa_deactivate_totp": "404 without an app; see test_second_factor",
     "mfa_download_recovery_codes": "404 without codes; see test_second_factor",
     "account_signup": "no user yet",
+    "instances:endpoint-remove": "like removing the webhook URL: the log stays, and no data leaves the site",
     "testing:bin-delete": "test data",
     "testing:bin-delete-all": "test data",
     "testing:bin-signature": "verifies one, changes nothing",

@@ -1,7 +1,9 @@
 """The embedded PostgreSQL for any command of manage.py: the running one, or one started for the command."""
 
 import os
-from contextlib import AbstractContextManager, nullcontext
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from chatapi.runtime.postgres import server as postgres_server
@@ -21,4 +23,17 @@ def database_for(arguments: list[str]) -> AbstractContextManager[Any]:
         return nullcontext()
     from django.conf import settings
 
-    return postgres_server.running(settings.DATA_DIR / "pg") if settings.EMBEDDED_POSTGRES else nullcontext()
+    return embedded_database() if settings.EMBEDDED_POSTGRES else nullcontext()
+
+
+@contextmanager
+def embedded_database() -> Iterator[None]:
+    """The database of DATA_DIR/pg. What the command has to tell other processes is sent before it may stop."""
+    from django.conf import settings
+
+    with postgres_server.running(settings.DATA_DIR / "pg"):
+        try:
+            yield
+        finally:
+            if wakeups := sys.modules.get("hooks.wakeups"):
+                wakeups.notifier.close()

@@ -71,7 +71,7 @@ def test_without_a_token_nothing_is_looked_up_so_nobody_learns_which_instances_e
 def test_the_token_is_never_logged(
     client: Client, instance: Instance, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("instances.contract.instance.settings.read_settings", lambda instance: 1 / 0)
+    monkeypatch.setattr("instances.contract.instance.settings.read_contract_settings", lambda instance: 1 / 0)
     with caplog.at_level(logging.DEBUG):
         assert client.get("/instance12345/settings?token=secret").status_code == 500
         assert client.get("/instance12345/status?token=secretly").status_code == 401

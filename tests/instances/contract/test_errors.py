@@ -138,7 +138,7 @@ def test_verbs_that_no_client_uses(client: Client, instance: Instance, verb: str
 def test_a_fault_of_the_server_is_json_too(
     client: Client, instance: Instance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("instances.contract.instance.settings.read_settings", lambda instance: 1 / 0)
+    monkeypatch.setattr("instances.contract.instance.settings.read_contract_settings", lambda instance: 1 / 0)
     response = client.get("/instance12345/settings?token=secret")
     assert response.status_code == 500
     assert response.json() == {"error": "Internal error. It was logged on the server."}
