@@ -52,6 +52,7 @@ def send(endpoint: Endpoint, *statuses: int) -> None:
             attempt_result(hook, datetime.now(UTC), {}, Response(OUTCOMES[status], status=status))
             for hook, status in zip(claimed, statuses, strict=True)
         ],
+        owner=ME,
     )
 
 
@@ -113,9 +114,8 @@ def test_a_late_result_of_a_cancelled_hook_is_not_counted(endpoint: Endpoint) ->
     [claimed] = claim.claim_hooks(session(), ME, {endpoint.pk: 1}).hooks
     hook.refresh_from_db()
     cancel(hook, acting_user=None)
-    record_attempts(
-        session(), [attempt_result(claimed, datetime.now(UTC), {}, Response(Outcome.OK, status=200))]
-    )
+    late = attempt_result(claimed, datetime.now(UTC), {}, Response(Outcome.OK, status=200))
+    record_attempts(session(), [late], owner=ME)
     assert stored() == counted_in_hooks() == {}
 
 

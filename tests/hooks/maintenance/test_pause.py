@@ -109,7 +109,7 @@ def record(session: psycopg.Connection[Any], endpoint: Endpoint, *statuses: int)
         outcome = Outcome.OK if status == 200 else Outcome.NOT_200
         when = at + timedelta(seconds=place)
         results.append(attempt_result(hook, when, {}, Response(outcome, status=status, total_ms=1.0)))
-    record_attempts(session, results)
+    record_attempts(session, results, owner=ME)
     return stored(endpoint).failing_since
 
 
