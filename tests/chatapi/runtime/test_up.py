@@ -14,6 +14,7 @@ import pytest
 import requests
 
 from chatapi.runtime.up import own_url
+from tests.faults.product_instance import kill
 from tests.product import READY_SECONDS, ROOT, Product, free_port, manage, product_environment
 
 pytestmark = pytest.mark.timeout(2 * READY_SECONDS)
@@ -114,8 +115,7 @@ def test_kill_9_of_it_takes_everything_along_and_the_next_start_works(own: Produ
 
 
 def test_kill_9_of_everything_and_the_next_start_works(own: Product, folder: Path) -> None:
-    for process in own.processes():
-        process.kill()
+    kill(own.processes())
     assert own.process
     own.process.wait()
     with Product(folder) as again:
