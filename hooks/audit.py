@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
     from django.contrib.auth.models import AnonymousUser
 
+    from hooks.models import Endpoint
+
 # Who acts: `request.user`, or None for a program or the holder of an instance's
 # token. hooks may not import the user model of accounts.
 ActingUser: TypeAlias = "AbstractBaseUser | AnonymousUser | None"
@@ -40,3 +42,10 @@ def report(
     """Report an action. Without a user, a program or the holder of an instance's token did it."""
     if listener is not None:
         listener(action, acting_user=acting_user, instance_id=instance_id, hook=hook, **detail)
+
+
+def report_endpoint(action: str, endpoint: Endpoint, *, acting_user: ActingUser, **detail: Any) -> None:
+    """Report an action on an endpoint; the entry names it unless it is the instance's first."""
+    if not endpoint.is_first:
+        detail["endpoint"] = str(endpoint)
+    report(action, acting_user=acting_user, instance_id=endpoint.instance_id, **detail)

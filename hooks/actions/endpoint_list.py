@@ -10,10 +10,10 @@ from django.db import connection, transaction
 from django.utils import timezone
 from django_q.tasks import async_task
 
-from hooks.actions.endpoints import ConflictingModes, report_endpoint
+from hooks.actions.endpoints import ConflictingModes
 from hooks.actions.hooks import NotPossible
 from hooks.actions.stopping import cancel_waiting_of
-from hooks.audit import ActingUser
+from hooks.audit import ActingUser, report_endpoint
 from hooks.filters import Filters, check
 from hooks.models import MAX_ENDPOINTS, Endpoint, Lane, PauseReason, Tally
 from hooks.urls import webhook_urls

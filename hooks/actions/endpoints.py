@@ -11,7 +11,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from hooks.audit import ActingUser, report
+from hooks.audit import ActingUser, report, report_endpoint
 from hooks.filters import Filters, check, filters_of
 from hooks.models import Endpoint, PauseReason, new_secret
 from hooks.outbox import wake
@@ -120,13 +120,6 @@ def save_filters(endpoint: Endpoint, filters: Filters) -> list[str]:
     if changed:
         endpoint.save(update_fields=changed)
     return changed
-
-
-def report_endpoint(action: str, endpoint: Endpoint, *, acting_user: ActingUser, **detail: Any) -> None:
-    """Report an action on an endpoint; the entry names it unless it is the instance's first."""
-    if not endpoint.is_first:
-        detail["endpoint"] = str(endpoint)
-    report(action, acting_user=acting_user, instance_id=endpoint.instance_id, **detail)
 
 
 def rotate_secret(endpoint: Endpoint, *, acting_user: ActingUser, keep_old: bool = True) -> str:

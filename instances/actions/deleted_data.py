@@ -59,7 +59,7 @@ def drop(seconds: float = RUN_SECONDS) -> str:
     has_files = False
     for instance in DeletedInstance.objects.filter(dropped_at=None).order_by("pk"):
         for model in TABLES:
-            while deleted := delete_batch(model, instance.pk):
+            while deleted := delete_batch(model, instance_key=instance.pk):
                 rows += deleted
                 has_files = has_files or model is Media
                 if time.monotonic() > ends:
@@ -73,7 +73,7 @@ def drop(seconds: float = RUN_SECONDS) -> str:
     return f"{rows} rows of {instances} deleted instances dropped"
 
 
-def delete_batch(model: type[models.Model], instance_key: int) -> int:
+def delete_batch(model: type[models.Model], *, instance_key: int) -> int:
     """Delete up to BATCH rows of the instance, in one transaction; returns how many.
 
     Then it sleeps as long as it worked, which leaves half of the disk's time to others.

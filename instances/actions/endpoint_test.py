@@ -24,7 +24,7 @@ def why_not(instance: Instance) -> str:
     return ""
 
 
-def send_test(endpoint: Endpoint, instance: Instance, *, url: str, acting_user: User | None) -> Hook:
+def send_test(endpoint: Endpoint, *, instance: Instance, url: str, acting_user: User | None) -> Hook:
     """Send a contact's message to `url` now, with the exact bytes of a real hook and the endpoint's signature.
 
     Takes at most 10 s; returns the finished hook. The endpoint's filters and pause do not apply.

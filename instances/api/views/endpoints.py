@@ -235,7 +235,9 @@ class EndpointViewSet(viewsets.GenericViewSet[Endpoint]):
         try:
             with manual_request_limit.place(request.user):
                 hook = changed(
-                    lambda: send_test(endpoint, endpoint.instance, url=url, acting_user=current_user(request))
+                    lambda: send_test(
+                        endpoint, instance=endpoint.instance, url=url, acting_user=current_user(request)
+                    )
                 )
         except manual_request_limit.TooMany as error:
             raise Conflict(str(error)) from None

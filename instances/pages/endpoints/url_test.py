@@ -45,6 +45,6 @@ def try_url(instance: Instance, endpoint: Endpoint, form: AddressForm, user: Any
 
 def send_test(instance: Instance, endpoint: Endpoint, url: str, *, acting_user: Any) -> Tested:
     """Sends the test to the URL and returns it with what the page shows of its response."""
-    hook = endpoint_test.send_test(endpoint, instance, url=url, acting_user=acting_user)
+    hook = endpoint_test.send_test(endpoint, instance=instance, url=url, acting_user=acting_user)
     shown = show(hook.attempts.get(), hook)
     return Tested(hook, shown, shown.response.text[:RESPONSE_SHOWN_MAX])
