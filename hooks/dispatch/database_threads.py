@@ -153,10 +153,16 @@ class Claimer(DatabaseThread):
         self.next_retry: float | None = None  # by time.monotonic()
         self.lost_slot = False
         self.reconnected = False  # the claimed hooks may belong to another dispatcher by now
+        self.commit_asynchronously()
 
     def reconnect(self) -> None:
         self.lost_slot = not self.worker_slot.reacquire() or self.lost_slot
+        self.commit_asynchronously()
         self.reconnected = True
+
+    def commit_asynchronously(self) -> None:
+        """Commit without waiting for the disk or a standby: a claim that a crash loses is made again."""
+        self.worker_slot.session.execute("SET synchronous_commit = off")
 
     def claim(
         self, wanted: dict[int, int], wanted_retries: dict[int, int], *, mark: int, max_retries: int
