@@ -159,6 +159,7 @@ def test_settings_are_saved(alice, crm):
     crm.refresh_from_db()
     assert (crm.name, crm.guaranteed, crm.parallel, crm.strict) == ("", False, False, True)
     assert "One attempt, in strict order" in words(page(alice, LIST))
+    assert "stops them for up to 65 h: until it is delivered" in words(page(alice, of(crm)))
 
 
 def test_settings_are_saved_without_javascript(alice, crm):
