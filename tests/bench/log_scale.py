@@ -25,7 +25,7 @@ REST_FILTERS = (
     "", "state=failed", "state=queued&state=retrying", "state=cancelled", "kind=message", "kind=status", "kind=chat",
     "outcome=tls", "outcome=redirect", "outcome=timeout", "answer=200", "answer=2xx", "answer=3xx", "answer=5xx",
     "answer=none", "status=404", "status=204", f"message={RARE['message']}", f"host={RARE['host']}",
-    "host=nowhere.example", f"chat={RARE['chat']}", "chat=nobody@c.us", "simulated=true", "simulated=false",
+    "host=nowhere.example", f"chat={RARE['chat']}", "chat=unknown@c.us", "simulated=true", "simulated=false",
     "createdAfter=2020-01-01T00:00:00Z", "createdBefore=2020-01-01T00:00:00Z", "state=failed&kind=status",
     "state=delivered&host=rare.example",
 )  # fmt: skip
