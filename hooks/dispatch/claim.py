@@ -145,7 +145,8 @@ UPDATE hooks_lane l SET cursor = COALESCE(
      WHERE u.endpoint_id = l.endpoint_id), 0)
 WHERE l.owner = %(me)s
 """
-# Lanes whose owner is dead (its advisory lock is free, see worker_slots.py), or stuck past its lease.
+# Lanes whose owner is dead (its advisory lock is free, see worker_slots.py), or stuck past its lease. The order leaves
+# only the index on the owner: in the order of endpoints, all lanes were read every second.
 ORPHANED_LANES = """
 SELECT endpoint_id FROM hooks_lane
 WHERE owner IS NOT NULL AND (until < clock_timestamp() OR NOT EXISTS (
@@ -154,7 +155,7 @@ WHERE owner IS NOT NULL AND (until < clock_timestamp() OR NOT EXISTS (
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
     AND ((classid::bigint << 32) | objid::bigint) = owner
 ))
-ORDER BY endpoint_id LIMIT 10000 FOR UPDATE SKIP LOCKED
+ORDER BY owner LIMIT 10000 FOR UPDATE SKIP LOCKED
 """
 # With the cursor at 0, their queued hooks are claimed again: it is unknown which of them were sent.
 FREE_ORPHANED = "UPDATE hooks_lane SET owner = NULL, until = NULL, cursor = 0 WHERE endpoint_id = ANY(%s)"
@@ -177,11 +178,12 @@ RETURNING h.endpoint_id
 """
 # Two loose index scans, one probe per lane: the backlog of a paused endpoint does not hide other lanes. A lane whose
 # endpoint has no URL is due only for hooks with a URL of their own, which have an index: hooks_hook_own_url.
+# A subquery and no join with hooks_lane: joined by hash, each of 100 000 idle lanes was probed every second, 111 ms.
 DUE_LANES = f"""
 WITH RECURSIVE {lane_queries.lanes_cte(State.QUEUED)}, {lane_queries.earliest_retries_cte()}
 SELECT endpoint_id FROM (
-    SELECT lane.endpoint_id FROM lane JOIN hooks_lane l ON l.endpoint_id = lane.endpoint_id
-    WHERE ({lane_queries.unclaimed("id")}) IS NOT NULL
+    SELECT endpoint_id FROM lane
+    WHERE (SELECT ({lane_queries.unclaimed("id")}) FROM hooks_lane l WHERE l.endpoint_id = lane.endpoint_id) IS NOT NULL
     UNION
     SELECT endpoint_id FROM retry WHERE next_attempt_at <= clock_timestamp()
 ) due
