@@ -156,6 +156,12 @@ class Instance(models.Model):
         indexes = [
             # the support desk's search
             models.Index(name="instances_instance_phone", fields=["phone"], condition=~models.Q(phone="")),
+            # the task that expires QR codes, every minute
+            models.Index(
+                name="instances_instance_qr_code",
+                fields=["status_changed_at"],
+                condition=models.Q(account_status=AccountStatus.GOT_QR_CODE),
+            ),
         ]
         constraints = [
             models.CheckConstraint(

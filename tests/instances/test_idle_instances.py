@@ -1,0 +1,51 @@
+"""What runs every second or minute reads no idle instance: its work does not grow with their number."""
+
+from collections.abc import Callable
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from hooks import tasks
+from hooks.maintenance import removed_endpoints
+from instances import tasks as instance_tasks
+from instances.sending import outgoing
+from tests.bench.million import copy_instance
+from tests.factories import InstanceFactory
+from tests.hooks.dispatch.test_plans_by_statistics import check
+
+IDLE_INSTANCES = 2_000
+MOST_ROWS = 10
+
+
+@pytest.fixture
+def idle_instances(db: None) -> None:
+    copy_instance(InstanceFactory(url="http://a.example/").pk, IDLE_INSTANCES)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "ANALYZE instances_instance, instances_outgoingqueue, hooks_endpoint, hooks_lane, hooks_tally"
+        )
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        outgoing.next_due, outgoing.send_due, outgoing.run_channel_work, outgoing.next_channel_work,
+        tasks.ensure_redelivery, tasks.hooks_are_due, instance_tasks.pause_failing, instance_tasks.expire_codes,
+        removed_endpoints.clean,
+    ],
+)  # fmt: skip
+def test_no_idle_instance_is_read(idle_instances: None, call: Callable[[], object]) -> None:
+    with CaptureQueriesContext(connection) as captured:
+        call()
+    selects = [
+        query["sql"] for query in captured if query["sql"].lstrip().startswith(("SELECT", "WITH", "DECLARE"))
+    ]
+    assert selects
+    for sql in selects:
+        check(sql.split(" FOR ", 1)[1] if sql.startswith("DECLARE") else sql, None, MOST_ROWS)
+
+
+def test_reading_them_is_noticed(idle_instances: None) -> None:
+    with pytest.raises(AssertionError):
+        check("SELECT count(*) FROM instances_instance WHERE account_status = 'loading'", None, MOST_ROWS)
