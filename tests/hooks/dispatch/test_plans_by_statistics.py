@@ -5,6 +5,7 @@ a backlog. With any of these, each statement must read about as many rows as it 
 """
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -84,13 +85,44 @@ def outline(step: dict[str, Any], depth: int = 0) -> str:
     return "\n".join([line, *(outline(each, depth + 1) for each in step.get("Plans", []))])
 
 
-def check(sql: str, parameters: Any, most: int = MOST_ROWS) -> None:
-    """Runs the statement under EXPLAIN and rolls it back. Raises AssertionError if a step reads over `most` rows."""
+EXPLAIN = "EXPLAIN (ANALYZE, BUFFERS OFF, COSTS OFF, TIMING OFF, FORMAT JSON)"
+PLACEHOLDER = re.compile(r"%\((\w+)\)s|%s")
+
+
+def numbered(sql: str, parameters: Any) -> tuple[str, list[Any]]:
+    """Returns the statement with the placeholders of PREPARE ($1, $2 …), and their values in this order."""
+    values: list[Any] = []
+    numbers: dict[str, int] = {}
+
+    def number(found: re.Match[str]) -> str:
+        name = found[1]
+        if name not in numbers:
+            values.append(parameters[name] if name else parameters[len(values)])
+            if name is None:
+                return f"${len(values)}"
+            numbers[name] = len(values)
+        return f"${numbers[name]}"
+
+    return PLACEHOLDER.sub(number, sql).replace("%%", "%"), values
+
+
+def check(sql: str, parameters: Any, most: int = MOST_ROWS, *, is_prepared: bool = True) -> None:
+    """Runs the statement under EXPLAIN and rolls it back. Raises AssertionError if a step reads over `most` rows.
+
+    `is_prepared`: with the plan for any parameters, as in the sessions of hooks/worker_slots.py.
+    """
     with connection.cursor() as cursor, transaction.atomic():
-        cursor.execute(
-            f"EXPLAIN (ANALYZE, BUFFERS OFF, COSTS OFF, TIMING OFF, FORMAT JSON) {sql}", parameters
-        )
+        if is_prepared:
+            prepared, values = numbered(sql, parameters)
+            cursor.execute(f"PREPARE checked AS {prepared.replace('%', '%%')}", [])
+            arguments = f"({', '.join(['%s'] * len(values))})" if values else ""
+            cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+            cursor.execute(f"{EXPLAIN} EXECUTE checked {arguments}", values)
+        else:
+            cursor.execute(f"{EXPLAIN} {sql}", parameters)
         [found] = cursor.fetchone()
+        if is_prepared:
+            cursor.execute("DEALLOCATE checked")
         transaction.set_rollback(True)
     plan = (json.loads(found) if isinstance(found, str) else found)[0]["Plan"]
     assert rows_read(plan) <= most, f"{sql}\n{outline(plan)}"
@@ -181,4 +213,4 @@ def test_results(lanes: list[int], status: int) -> None:
 
 def test_redelivery(lanes: list[int]) -> None:
     numbers = list(Hook.objects.order_by("pk").values_list("pk", flat=True)[:CLAIMED])
-    check(redelivery.RESEND, {"job": None, "allowed": 20, "ids": numbers})
+    check(redelivery.RESEND, {"job": None, "allowed": 20, "ids": numbers}, is_prepared=False)
