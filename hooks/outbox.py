@@ -2,41 +2,71 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 from django.utils import timezone
 
 from hooks.filters import matches
-from hooks.models import Endpoint, Hook, Kind, SkipReason, State
-from hooks.sql import bulk_insert
+from hooks.models import Endpoint, Hook, Kind, SkipReason, State, Trigger
+from hooks.models.choices import GUARANTEED_ATTEMPTS
+from hooks.models.hooks import new_public_id
+from hooks.sql import prepared
 from hooks.urls import destination
 from hooks.wakeups import notify_after_commit
 
 CHANNEL = "hooks"  # the PostgreSQL channel on which dispatchers listen; the payload is the lane
 
 AT = "%(at)s::timestamptz"
-# Whether the endpoint's row alone says what to create: it is its instance's only one, and every event matches.
-IS_SIMPLE = """e.others = '{}' AND e.families = '{}' AND e.direction = '' AND e.message_types = '{}'
-    AND e.chat_ids = '{}' AND e.chat_kinds = ''"""
-# Only what emit_all() reads, in the order of the columns that are returned: it runs for every event.
-ENDPOINT_FIELDS = ["id", "url", "override_url", "override_until", "override_also_sends_to_own", "guaranteed"]
-COUNT_EMITTED = f"""
-UPDATE hooks_tally t SET
-    emitted = t.emitted + %(number)s
-        + CASE WHEN {destination.own_url_as_well_sql(now=AT)} THEN %(number)s - %(skipped)s ELSE 0 END,
-    skipped = t.skipped + CASE
-        WHEN {AT} IS NULL THEN 0
-        WHEN {destination.endpoint_url_sql(now=AT)} = '' THEN %(number)s
-        ELSE %(skipped)s END
-FROM hooks_endpoint e WHERE t.endpoint_id = %(endpoint)s AND e.id = t.endpoint_id
-RETURNING e.id, e.url, e.borrowed_url, e.borrowed_until, e.borrowed_forwards, e.guaranteed, {IS_SIMPLE} AS is_simple
+# Whether the endpoint's row alone says what to create: it is its instance's only one, every event matches, and an event
+# has one hook there.
+IS_SIMPLE = f"""e.others = '{{}}' AND e.families = '{{}}' AND e.direction = '' AND e.message_types = '{{}}'
+    AND e.chat_ids = '{{}}' AND e.chat_kinds = '' AND NOT coalesce({destination.own_url_as_well_sql(now=AT)}, false)"""
+# The events as a table. Bodies are in hexadecimal digits, because JSON has no bytes.
+EVENTS = """json_to_recordset(CAST(%(events)s AS json)) AS n (
+    place int, endpoint bigint, public_id uuid, kind text, body text, message text, chat text, skip text, to_url text
+)"""
+HAS_NO_URL = f"{destination.endpoint_url_sql(now=AT)} = ''"
+
+
+def insert_sql(source: str) -> str:
+    """SQL that inserts the hooks of EVENTS n for the endpoints e, in order; `source` has both. Returns the new rows."""
+    skipped = f"n.skip <> '' OR {HAS_NO_URL}"
+    return f"""
+    INSERT INTO hooks_hook (
+        public_id, endpoint_id, kind, body, message, chat, to_url, created_at, finished_at, state, skip_reason,
+        attempts_allowed, simulated, trigger, attempts_made, claim, last_outcome, last_host)
+    SELECT
+        n.public_id, e.id, n.kind, decode(n.body, 'hex'), n.message, n.chat, n.to_url, {AT},
+        CASE WHEN {skipped} THEN {AT} END,
+        CASE WHEN {skipped} THEN '{State.SKIPPED}' ELSE '{State.QUEUED}' END,
+        CASE WHEN n.skip = '' AND {HAS_NO_URL} THEN '{SkipReason.NO_ADDRESS}' ELSE n.skip END,
+        CASE WHEN e.guaranteed THEN {GUARANTEED_ATTEMPTS} ELSE 1 END, false, '{Trigger.EVENT}', 0, 0, '', ''
+    FROM {source} ORDER BY n.place
+    RETURNING id, endpoint_id, state"""
+
+
+# Locks the tally; if the endpoint is simple, counts and inserts the hooks. One row without a hook's id if it is not.
+EMIT = f"""
+WITH e AS (
+    UPDATE hooks_tally t SET
+        emitted = t.emitted + CASE WHEN {IS_SIMPLE} THEN %(number)s::int ELSE 0 END,
+        skipped = t.skipped + CASE
+            WHEN NOT ({IS_SIMPLE}) THEN 0 WHEN {HAS_NO_URL} THEN %(number)s::int ELSE %(skipped)s::int END
+    FROM hooks_endpoint e WHERE t.endpoint_id = %(endpoint)s::bigint AND e.id = t.endpoint_id
+    RETURNING e.id, e.url, e.borrowed_url, e.borrowed_until, e.guaranteed, {IS_SIMPLE} AS is_simple
+), created AS ({insert_sql(f"e, {EVENTS} WHERE e.is_simple")}
+)
+SELECT created.id, e.id, created.state FROM e LEFT JOIN created ON true ORDER BY created.id
 """
+# For endpoints that are not simple: each event says for which endpoint it is.
+INSERT = insert_sql(f"{EVENTS} JOIN hooks_endpoint e ON e.id = n.endpoint")
 # Rows are locked in the order of their ids, as by all who lock several.
-CORRECT_COUNTS = """
+COUNT = """
 WITH locked AS (
     SELECT t.endpoint_id, u.emitted, u.skipped
     FROM hooks_tally t
@@ -45,7 +75,10 @@ WITH locked AS (
 )
 UPDATE hooks_tally t SET emitted = t.emitted + locked.emitted, skipped = t.skipped + locked.skipped
 FROM locked WHERE t.endpoint_id = locked.endpoint_id
+RETURNING t.endpoint_id
 """
+# What emit_all() returns of a hook, in the order of the columns above; other fields are read when they are used.
+RETURNED = ["id", "endpoint_id", "state"]
 
 
 class Event(NamedTuple):
@@ -82,7 +115,7 @@ def emit_all(instance_id: int, events: Sequence[Event]) -> list[Hook]:
     that the log shows it; other endpoints get no hook for an event with `skip`.
 
     First attempts are sent in this order: the row lock on the tally is held until commit, so ids are in commit order.
-    The commit wakes the dispatchers. Two queries for any number of events; two more if the instance has several
+    The commit wakes the dispatchers. One query for any number of events; three more if the instance has several
     endpoints, or its endpoint has filters.
 
     While a verification overrides the URL of the first endpoint and its own URL also gets hooks, an event has two hooks
@@ -95,110 +128,102 @@ def emit_all(instance_id: int, events: Sequence[Event]) -> list[Hook]:
     """
     if not events:
         return []
+    check_transaction()
     for event in events:
         event.body.decode()
     now = timezone.now()
-    skipped = sum(event.skip is not None for event in events)
-    endpoint, is_simple = count_emitted(instance_id, len(events), skipped=skipped, at=now)
-    hooks = new_hooks(endpoint, events, now)
-    if not is_simple:
-        counted = hooks
-        # The lock on the first endpoint's tally is held: no other event of the instance is between these statements.
-        hooks = hooks_of_each(instance_id, events, now)
-        correct_counts(counted, hooks)
-    bulk_insert.insert(hooks)
+    rows = prepared.fetch_all(
+        EMIT,
+        {
+            "at": now,
+            "endpoint": instance_id,
+            "number": len(events),
+            "skipped": sum(event.skip is not None for event in events),
+            "events": as_json((instance_id, event, "") for event in events),
+        },
+    )
+    if not rows:
+        raise deleted(instance_id)
+    if (
+        rows[0][0] is None
+    ):  # the lock on the first endpoint's tally is held: no other event is between the statements
+        rows = emit_for_each(instance_id, events, now)
+    hooks = [Hook.from_db(connection.alias, RETURNED, row) for row in rows]
     for lane in {hook.endpoint_id: None for hook in hooks if hook.state == State.QUEUED}:
         wake(lane)
     return hooks
 
 
-def new_hooks(endpoint: Endpoint, events: Sequence[Event], now: datetime) -> list[Hook]:
-    """Returns the hooks of these events for one endpoint, not stored yet. Second hooks, for the own URL, come last."""
-    without_url = None if endpoint.effective_url(now) else SkipReason.NO_ADDRESS
-    own = endpoint.own_url_as_well(now)
-    hooks, forwarded = [], []
-    for event in events:
-        skip = event.skip or without_url
-        urls = [endpoint.override_url, own] if own and not skip else [""]
-        created = [
-            Hook(
-                endpoint=endpoint,
-                kind=event.kind,
-                body=event.body,
-                message=event.message,
-                chat=event.chat,
-                to_url=to_url,
-                attempts_allowed=endpoint.attempts_allowed,
-                created_at=now,
-                state=State.SKIPPED if skip else State.QUEUED,
-                skip_reason=skip or "",
-                finished_at=now if skip else None,
-            )
-            for to_url in urls
-        ]
-        hooks.append(created[0])
-        forwarded += created[1:]
-    return [*hooks, *forwarded]
+Wanted = tuple[int, Event, str]  # the endpoint's id, the event, and the hook's own URL or ""
 
 
-def hooks_of_each(instance_id: int, events: Sequence[Event], now: datetime) -> list[Hook]:
-    """Returns the hooks of these events for each endpoint that they match, not stored yet. One query."""
-    hooks = []
+def as_json(wanted: Iterable[Wanted]) -> str:
+    """Returns the hooks to create as EVENTS reads them."""
+    return json.dumps(
+        [
+            {
+                "place": place,
+                "endpoint": endpoint,
+                "public_id": new_public_id().hex,
+                "kind": event.kind,
+                "body": event.body.hex(),
+                "message": event.message,
+                "chat": event.chat,
+                "skip": event.skip or "",
+                "to_url": to_url,
+            }
+            for place, (endpoint, event, to_url) in enumerate(wanted)
+        ],
+        ensure_ascii=False,
+    )
+
+
+def emit_for_each(instance_id: int, events: Sequence[Event], now: datetime) -> list[tuple[Any, ...]]:
+    """Create and count the hooks of these events for each endpoint that they match; returns them. Three queries."""
+    wanted: list[Wanted] = []
     for endpoint in Endpoint.objects.present().filter(instance=instance_id):
+        own = endpoint.own_url_as_well(now)
         matching = [
             event
             for event in events
             if (endpoint.is_first or event.skip is None) and matches(endpoint, event)
         ]
-        hooks += new_hooks(endpoint, matching, now)
-    return hooks
+        wanted += [
+            (endpoint.pk, event, endpoint.override_url if own and not event.skip else "")
+            for event in matching
+        ]
+        wanted += [(endpoint.pk, event, own) for event in matching if own and not event.skip]
+    if not wanted:
+        return []
+    created = prepared.fetch_all(INSERT, {"at": now, "events": as_json(wanted)})
+    emitted = Counter(endpoint for _, endpoint, _ in created)
+    skipped = Counter(endpoint for _, endpoint, state in created if state == State.SKIPPED)
+    lanes = list(emitted)
+    prepared.fetch_all(COUNT, [lanes, list(emitted.values()), [skipped[lane] for lane in lanes]])
+    return created
 
 
-def correct_counts(counted: Sequence[Hook], created: Sequence[Hook]) -> None:
-    """Change the tallies from the hooks that count_emitted() has counted to those that are created. One query."""
-    emitted: Counter[int] = Counter()
-    skipped: Counter[int] = Counter()
-    for hooks, sign in ((created, 1), (counted, -1)):
-        for hook in hooks:
-            emitted[hook.endpoint_id] += sign
-            skipped[hook.endpoint_id] += sign if hook.state == State.SKIPPED else 0
-    lanes = [lane for lane in emitted if emitted[lane] or skipped[lane]]
-    if lanes:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                CORRECT_COUNTS, [lanes, [emitted[lane] for lane in lanes], [skipped[lane] for lane in lanes]]
-            )
+def count_emitted(endpoint_id: int) -> None:
+    """Count one hook before it is created, and lock the order of the lane until the transaction ends. One query.
 
-
-class Counted(NamedTuple):
-    """The endpoint for which hooks were counted, and whether its row alone says what to create (IS_SIMPLE)."""
-
-    endpoint: Endpoint  # other columns than those of COUNT_EMITTED are read when they are used
-    is_simple: bool
-
-
-def count_emitted(
-    endpoint_id: int, number: int = 1, *, skipped: int = 0, at: datetime | None = None
-) -> Counted:
-    """Count `number` hooks before they are created, and lock the order of the lane until the transaction ends.
-
-    `skipped` of them have a reason to be skipped. With `at`, all count as skipped if the endpoint has no URL at that
-    time, and hooks that are not skipped count twice if the own URL also gets them. Returns the endpoint's current row.
-    One query. Raises as emit_all() does.
+    Raises TransactionManagementError and Endpoint.DoesNotExist as emit_all() does.
     """
+    check_transaction()
+    if not prepared.fetch_all(COUNT, [[endpoint_id], [1], [0]]):
+        raise deleted(endpoint_id)
+
+
+def check_transaction() -> None:
+    """Raises TransactionManagementError outside a transaction."""
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError(
             "A hook must be created in the transaction of its event."
         )
-    with connection.cursor() as cursor:
-        cursor.execute(
-            COUNT_EMITTED, {"number": number, "skipped": skipped, "at": at, "endpoint": endpoint_id}
-        )
-        row = cursor.fetchone()
-    if row is None:
-        raise Endpoint.DoesNotExist(f"The instance or endpoint with key {endpoint_id} was deleted.")
-    *values, is_simple = row
-    return Counted(Endpoint.from_db(connection.alias, ENDPOINT_FIELDS, values), is_simple)
+
+
+def deleted(key: int) -> Endpoint.DoesNotExist:
+    """Returns the exception with its sentence."""
+    return Endpoint.DoesNotExist(f"The instance or endpoint with key {key} was deleted.")
 
 
 def wake(lane: int) -> None:

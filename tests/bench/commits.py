@@ -38,7 +38,9 @@ FLUSH_MICROSECONDS = 4000  # of a cloud volume
 STANDBY_MICROSECONDS = 1000  # until a standby in the same region has confirmed a commit
 STANDBY_PORT = 5433
 BODY = b'{"messages":[{"body":"%s"}]}' % (b"x" * 470)
-UUID = r"'[0-9a-f]{32}'(::uuid)+"
+# In the JSON of emit(): each execution needs another one.
+IDS = r'"endpoint": \d+, "public_id": "\w+"'
+NEW_ID = """"public_id": "' || uuidv7() || '\""""
 
 
 class NotAvailable(Exception):
@@ -221,7 +223,7 @@ def pgbench_script(before: bool, lanes: list[int]) -> str:
     with CaptureQueriesContext(connection) as captured, transaction.atomic():
         emit(instance_id=lanes[0], kind=Kind.MESSAGE, body=BODY)
     statements = [
-        re.sub(UUID, "uuidv7()", re.sub(rf"\b{lanes[0]}\b", ":lane", query["sql"]))
+        re.sub(rf"\b{lanes[0]}\b", ":lane", re.sub(IDS, NEW_ID, query["sql"]))
         for query in captured.captured_queries
         if query["sql"] not in ("BEGIN", "COMMIT")
     ]
@@ -244,7 +246,8 @@ def pgbench(before: bool, lanes: list[int], seconds: float) -> float:
         script.flush()
         connections.close_all()
         command = [
-            str(programs() / "pgbench"), "--no-vacuum", "-c", str(PROCESSES * THREADS), "-j", str(PROCESSES),
+            str(programs() / "pgbench"), "--no-vacuum", "--protocol=prepared",
+            "-c", str(PROCESSES * THREADS), "-j", str(PROCESSES),
             "-T", f"{seconds:.0f}", "-f", script.name, "-h", parameters["host"], "-p", str(parameters["port"]),
             "-U", parameters["user"], parameters["dbname"],
         ]  # fmt: skip

@@ -106,8 +106,8 @@ def test_the_number_of_queries_does_not_grow_with_the_events_or_endpoints(instan
         return [query["sql"] for query in captured if "pg_notify" not in query["sql"]]
 
     alone = queries(1)
-    assert len(alone) == 2  # the tally, and the hooks
-    assert len(queries(50)) == 2
+    assert len(alone) == 1  # the tally and the hooks
+    assert len(queries(50)) == 1
     add(instance)
     assert len(queries(1)) == len(queries(50)) == 4
     for _ in range(5):

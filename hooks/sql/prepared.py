@@ -1,0 +1,61 @@
+"""Statements that PostgreSQL parses and plans once per connection, not once per execution.
+
+For the few statements that run for every call or event. Django puts the values into the text of a statement, so
+PostgreSQL parses and plans it each time: 0.55 of the 0.89 ms that it needed to emit an event (measured). A prepared
+statement gets its values separately.
+
+Its SQL must be a constant, because each text is prepared, and must cast each parameter whose type the text does not
+determine: `%s::bigint`. A plan is renewed when the statistics of its tables change, and with the connection
+(CONN_MAX_AGE).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db import connection, connections
+from django.db.backends.postgresql.base import ServerBindingCursor
+from django.db.backends.utils import CursorWrapper
+
+Parameters = Sequence[Any] | Mapping[str, Any]
+
+
+class PreparedCursor(ServerBindingCursor):
+    """psycopg's cursor, which prepares each statement at its first execution."""
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> PreparedCursor:
+        super().execute(query, params, prepare=True, **options)  # type: ignore[misc]  # not in the stubs
+        return self
+
+
+make_cursor: Any = PreparedCursor  # the stubs know no arguments
+
+
+def fetch_all(sql: str, parameters: Parameters) -> list[tuple[Any, ...]]:
+    """Execute the statement in the current transaction, like Django's own; returns its rows."""
+    with cursor() as opened:
+        opened.execute(sql, parameters)
+        return opened.fetchall()
+
+
+def fetch_one(sql: str, parameters: Parameters) -> tuple[Any, ...] | None:
+    """Execute the statement; returns its first row, or None."""
+    with cursor() as opened:
+        opened.execute(sql, parameters)
+        return opened.fetchone()
+
+
+def cursor() -> CursorWrapper:
+    """Returns a PreparedCursor of Django's connection, made as `connection.cursor()` does it.
+
+    While Django logs queries (DEBUG, tests that count them), it is Django's own, whose log shows the values.
+    """
+    here: Any = connections[connection.alias]
+    if here.queries_logged:
+        return here.cursor()
+    here.close_if_health_check_failed()
+    here.ensure_connection()
+    # psycopg prepares nothing while it is None, Django's default. Django's own cursors never prepare.
+    here.connection.prepare_threshold = 0
+    return here._prepare_cursor(make_cursor(here.connection))
