@@ -49,9 +49,16 @@
     else location.assign(document.querySelector(".bin-filter").action); // it was the last one: show the empty list
   }
 
-  // -- keyboard shortcuts
+  // -- keyboard shortcuts. Keys for the request that is shown wait while the pane is loading, or the request is being
+  // deleted: they must not apply to the previous request, nor be lost.
+  let waitingKeys = [];
+  function isPaneBusy() {
+    return (
+      chosen()?.classList.contains("htmx-request") || document.querySelector("#capture [data-delete].htmx-request")
+    );
+  }
   function move(step) {
-    pendingKey = "";
+    waitingKeys = [];
     const all = rows();
     if (!all.length) return;
     const index = all.indexOf(chosen());
@@ -60,19 +67,14 @@
     row.focus({ preventScroll: true });
     row.click();
   }
-  let pendingKey = ""; // pressed while the pane was loading: it must not apply to the previous request
-  document.addEventListener("htmx:afterSettle", (event) => {
-    if (event.detail.target.id !== "capture" || !pendingKey) return;
-    const name = pendingKey;
-    pendingKey = "";
-    press(name);
-  });
   function press(name) {
-    if (chosen()?.classList.contains("htmx-request")) {
-      pendingKey = name;
+    if (isPaneBusy()) {
+      waitingKeys.push(name);
       return;
     }
-    const button = document.querySelector(`#capture [data-key="${name}"]`);
+    const button = document.querySelector(
+      /\d/.test(name) ? `.capture-tabs li:nth-child(${name}) [data-tab]` : `#capture [data-key="${name}"]`,
+    );
     if (!button) return;
     const popup = button.closest(".popup");
     if (popup) {
@@ -81,27 +83,36 @@
     }
     button.click();
   }
+  function pressWaiting() {
+    const names = waitingKeys;
+    waitingKeys = [];
+    for (const name of names) press(name); // after "d" the others wait again
+  }
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const { elt, successful } = event.detail;
+    if (elt !== chosen() && !elt.matches("[data-delete]")) return;
+    if (!successful) waitingKeys = [];
+    else if (elt === chosen()) pressWaiting();
+  });
+  // another request was chosen with the mouse
+  document.addEventListener("click", (event) => {
+    if (event.isTrusted && event.target.closest(".capture-row")) waitingKeys = [];
+  });
   const keys = {
     j: () => move(1),
     k: () => move(-1),
     p: togglePause,
-    c: () => press("c"),
-    r: () => press("r"),
-    d: () => press("d"),
     "?": () => at("keys")?.showModal(),
   };
-  document.addEventListener("keydown", (event) => {
+  for (const name of "crd1234567") keys[name] = () => press(name);
+  function onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || !at("bin")) return;
     if (event.target.matches("input, textarea, select, [contenteditable]") || document.querySelector("dialog[open]"))
       return;
-    const tabs = document.querySelectorAll(".capture-tabs [data-tab]");
-    const tab = /^[1-7]$/.test(event.key) && tabs[Number(event.key) - 1];
-    if (tab) {
-      event.preventDefault();
-      tab.click();
-    } else if (Object.hasOwn(keys, event.key)) {
-      event.preventDefault();
-      keys[event.key]();
-    }
-  });
+    if (!Object.hasOwn(keys, event.key)) return;
+    event.preventDefault();
+    keys[event.key]();
+  }
+  // before this event htmx has not read the page, and a click on a link would load a whole page
+  document.addEventListener("DOMContentLoaded", () => document.addEventListener("keydown", onKey));
 })();

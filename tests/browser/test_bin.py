@@ -1,9 +1,12 @@
-"""The bin in a browser, by the keyboard: choose, tabs, replay, delete and undo; and what a shared link shows."""
+"""The bin in a browser, by the keyboard: choose, tabs, replay, delete and undo; and what a shared link shows.
+
+Keys that are faster than the server act on the request that they were pressed for.
+"""
 
 import re
 import urllib.request
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.product import Product
 
@@ -24,6 +27,8 @@ def test_the_keys_do_what_the_help_says_and_a_shared_link_is_read_on_a_phone(
 ) -> None:
     """One after the other: the demo's account has one bin of its own."""
     by_keyboard(demo_page)
+    faster_than_the_server(demo_page)
+    at_the_moment_a_response_is_shown(demo_page)
     shared_with_somebody_without_an_account(demo_page, browser)
 
 
@@ -76,6 +81,75 @@ def by_keyboard(page: Page) -> None:
     page.keyboard.press("Enter")
     expect(summaries).to_have_text(["one"])
     expect(page.get_by_role("heading", name="1 matching")).to_be_visible()
+
+
+def press_while_loading(page: Page, url: str, *names: str) -> Route:
+    """Presses the keys, of which the first requests the URL; returns the request, to be continued or aborted."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route(f"**{url}*", hold, times=1)
+    with page.expect_request(f"**{url}*"):
+        page.keyboard.press(names[0])
+    for name in names[1:]:
+        page.keyboard.press(name)
+    (route,) = held
+    return route
+
+
+def faster_than_the_server(page: Page) -> None:
+    """Keys wait for the request that is loading; they are dropped if it fails, or another one is chosen."""
+    send(address_on(page), "first", "second", "third", "fourth", "fifth")
+    rows, summaries = page.locator(".capture-row"), page.locator("#captures .capture-summary")
+    expect(summaries.first).to_have_text("fifth")
+    urls = [str(rows.nth(place).get_attribute("href")) for place in range(5)]
+    pane, body = page.locator("#capture"), page.locator("#pane-body pre")
+    replay = page.get_by_role("dialog", name=re.compile("Replay no"))
+    page.keyboard.press("j")
+    expect(pane.locator("h2")).to_contain_text("with 5 B of text")
+
+    loading = press_while_loading(page, urls[1], "j", "2", "r")
+    expect(replay).to_be_hidden()
+    loading.continue_()
+    expect(body).to_have_text("fourth")
+    expect(replay).to_have_attribute("open", "")
+    expect(page).to_have_url(re.compile("/testing/bins/mine/|/testing/bins/[a-z0-9]+/$"))
+    page.keyboard.press("Escape")
+
+    press_while_loading(page, urls[2], "j", "d").abort()
+    expect(page.get_by_role("alert")).to_contain_text("Not loaded")
+    rows.nth(2).click()
+    expect(body).to_have_text("third")
+    press_while_loading(page, urls[3], "j", "d").continue_()
+    expect(page.locator("#undo")).to_contain_text("1 request deleted.")
+    expect(page.locator(".capture-row[aria-current]")).to_contain_text("first")
+    expect(body).to_have_text("first")
+    assert page.locator(f'.capture-row[href="{urls[2]}"]').count() == 1
+
+
+def at_the_moment_a_response_is_shown(page: Page) -> None:
+    """A link in a response, or a row of a poll, opens its dialog or pane as soon as it is on the page."""
+    address = address_on(page)
+    page.evaluate("""() => {
+        const press = (key) => document.body.dispatchEvent(
+            new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+        const steps = [
+            ["[hx-trigger='every 1s']", "#captures .capture-summary", "j"],
+            [".capture-row", "#capture pre", "r"],
+        ];
+        document.addEventListener("htmx:afterRequest", (event) => {
+            const [requesting, shown, key] = steps[0] || [];
+            if (!key || !event.target.matches(requesting)) return;
+            if (document.querySelector(shown)?.textContent !== "at once") return;
+            steps.shift();
+            press(key);
+        });
+    }""")
+    send(address, "at once")
+    expect(page.get_by_role("dialog", name=re.compile("Replay no"))).to_have_attribute("open", "")
+    expect(page.locator("#capture h2")).to_contain_text("with 7 B of text")
 
 
 def shared_with_somebody_without_an_account(page: Page, browser: Browser) -> None:
