@@ -1,4 +1,4 @@
-"""Creates users, accounts and instances for tests, with the actions of the product.
+"""Creates users, accounts, instances and hooks for tests, with the actions of the product where it has them.
 
 By convention, alice owns what the test is about, bob has no access to it, and charlie is staff.
 """
@@ -8,12 +8,15 @@ from datetime import timedelta
 from typing import Any, cast
 
 import factory
+from django.db import connection
 from django.utils import timezone
 
 from accounts.actions import members
 from accounts.actions.users import sign_up
 from accounts.models import Account, User
 from hooks.actions.endpoints import configure
+from hooks.log import statistics
+from hooks.models import Hook, State
 from instances.actions.lifecycle import create_instance
 from instances.models import AccountStatus, Instance
 
@@ -87,6 +90,15 @@ class Instances(factory.Factory):
 UserFactory = cast("Callable[..., User]", Users)
 AccountFactory = cast("Callable[..., Account]", Accounts)
 InstanceFactory = cast("Callable[..., Instance]", Instances)
+
+
+def create_hook(**fields: Any) -> Hook:
+    """Creates a hook with these fields and, if it is delivered or failed, counts it in its minute as dispatchers do."""
+    hook = Hook.objects.create(**fields)
+    with connection.cursor() as cursor:
+        minute = statistics.minute_of(hook.public_id.hex)
+        statistics.add(cursor, [(hook.endpoint_id, minute, State(hook.state), 1)])
+    return hook
 
 
 def member_of(account: Account, role: str, email: str = "") -> User:

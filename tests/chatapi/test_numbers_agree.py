@@ -11,12 +11,11 @@ from django.utils import timezone
 
 from accounts.actions.keys import issue_key
 from hooks.log import counts, endpoint_numbers
-from hooks.models import Hook, Kind, Outcome, SkipReason, State, new_public_id
+from hooks.models import Kind, Outcome, SkipReason, State, new_public_id
 from instances.models import Instance
-from tests.factories import AccountFactory, InstanceFactory, UserFactory
+from tests.factories import AccountFactory, InstanceFactory, UserFactory, create_hook
 
 pytestmark = pytest.mark.django_db
-NOW = timezone.now()
 OK: dict[str, Any] = {"last_outcome": Outcome.OK, "last_status": 200, "last_ms": 1}
 NOT_OK: dict[str, Any] = {"last_outcome": Outcome.NOT_200, "last_status": 500, "last_ms": 1}
 
@@ -27,7 +26,7 @@ def add(
     at = timezone.now() - age
     finished = state in (State.DELIVERED, State.FAILED, State.SKIPPED)
     for _ in range(count):
-        Hook.objects.create(
+        create_hook(
             endpoint=instance.endpoint,
             kind=Kind.MESSAGE,
             body=b"{}",
@@ -51,7 +50,7 @@ def instance() -> Instance:
     add(instance, State.DELIVERED, age=timedelta(hours=2), **OK)  # keys grow with time
     add(instance, State.DELIVERED, **OK)
     add(instance, State.FAILED, 2, **NOT_OK)
-    add(instance, State.RETRYING, next_attempt_at=NOW, **NOT_OK)
+    add(instance, State.RETRYING, next_attempt_at=timezone.now(), **NOT_OK)
     add(instance, State.QUEUED)
     add(instance, State.FAILED, 3, simulated=True, **NOT_OK)
     add(instance, State.SKIPPED, skip_reason=SkipReason.FLAG_OFF)

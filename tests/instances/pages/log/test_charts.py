@@ -5,14 +5,12 @@ from typing import Any
 
 import pytest
 import time_machine
-from django.db import connection
 
 from hooks.log import chart as log_chart
-from hooks.log import statistics
 from hooks.models import CountingStart, Hook, Kind, MinuteCount, SkipReason, State, new_public_id
 from instances.models import Instance
 from instances.pages.log.filters import Filters
-from tests.factories import AccountFactory, InstanceFactory
+from tests.factories import AccountFactory, InstanceFactory, create_hook
 
 pytestmark = pytest.mark.django_db
 NOW = datetime(2030, 1, 10, 14, 30, tzinfo=UTC)
@@ -31,8 +29,8 @@ def instance() -> Instance:
 
 
 def make(instance: Instance, at: datetime, state: str = State.DELIVERED, **fields: Any) -> Hook:
-    """A hook of that time, counted; to be called from the oldest on, as keys grow with time."""
-    hook = Hook.objects.create(
+    """A hook of that time; to be called from the oldest on, as keys grow with time."""
+    return create_hook(
         public_id=new_public_id(at),
         endpoint=instance.endpoint,
         kind=fields.pop("kind", Kind.MESSAGE),
@@ -45,9 +43,6 @@ def make(instance: Instance, at: datetime, state: str = State.DELIVERED, **field
         skip_reason=SkipReason.FLAG_OFF if state == State.SKIPPED else "",
         **fields,
     )
-    with connection.cursor() as cursor:
-        statistics.add(cursor, [(hook.endpoint_id, statistics.minute_of(hook.public_id.hex), state, 1)])
-    return hook
 
 
 def ago(**span: float) -> datetime:

@@ -2,7 +2,7 @@
 
 import html
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,11 +13,18 @@ from hooks.actions.endpoints import configure
 from hooks.models import RETRY_DELAYS, Attempt, Hook, Kind, Outcome, Side, SkipReason, State
 from instances.actions.messages import receive_message
 from instances.models import Instance
-from tests.factories import AccountFactory, InstanceFactory
+from tests.factories import AccountFactory, InstanceFactory, create_hook
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
-NOW = timezone.now()
+NOW: datetime
+
+
+@pytest.fixture(autouse=True)
+def time_of_the_test() -> None:
+    """Sets NOW when the test begins: modules are imported when the run begins, which may be an hour earlier."""
+    global NOW
+    NOW = timezone.now()
 
 
 @pytest.fixture
@@ -41,7 +48,7 @@ def make(instance: Instance, state: str = State.DELIVERED, **fields: Any) -> Hoo
         "lease_until": NOW + timedelta(seconds=30) if state == State.SENDING else None,
         "skip_reason": SkipReason.FLAG_OFF if state == State.SKIPPED else "",
     }
-    return Hook.objects.create(endpoint=instance.endpoint, state=state, **(known | fields))
+    return create_hook(endpoint=instance.endpoint, state=state, **(known | fields))
 
 
 def attempt(hook: Hook, number: int = 1, **fields: Any) -> Attempt:

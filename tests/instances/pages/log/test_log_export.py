@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -12,10 +13,17 @@ from django.utils import timezone
 from hooks.models import Attempt, Hook, Kind, Outcome, SkipReason, State
 from instances.models import Instance
 from instances.pages.log import export as log_export
-from tests.factories import AccountFactory, InstanceFactory, UserFactory
+from tests.factories import AccountFactory, InstanceFactory, UserFactory, create_hook
 
 pytestmark = pytest.mark.django_db
-NOW = timezone.now()
+NOW: datetime
+
+
+@pytest.fixture(autouse=True)
+def time_of_the_test() -> None:
+    """Sets NOW when the test begins: modules are imported when the run begins, which may be an hour earlier."""
+    global NOW
+    NOW = timezone.now()
 
 
 @pytest.fixture
@@ -30,7 +38,7 @@ def make(instance: Instance, state: str = State.DELIVERED, **fields: Any) -> Hoo
         "finished_at": NOW,
         "skip_reason": SkipReason.FLAG_OFF if state == State.SKIPPED else "",
     }
-    return Hook.objects.create(endpoint=instance.endpoint, state=state, **(known | fields))
+    return create_hook(endpoint=instance.endpoint, state=state, **(known | fields))
 
 
 def file(client: Client, **query: str) -> str:

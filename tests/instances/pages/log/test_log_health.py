@@ -1,6 +1,6 @@
 """The endpoint's health above the log: success, times, what waits, the last failure."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,10 +12,17 @@ from hooks.log.endpoint_health import health_of
 from hooks.log.endpoint_numbers import percent_of
 from hooks.models import Attempt, Hook, Kind, Outcome, State
 from instances.models import Instance
-from tests.factories import AccountFactory, InstanceFactory
+from tests.factories import AccountFactory, InstanceFactory, create_hook
 
 pytestmark = pytest.mark.django_db
-NOW = timezone.now()
+NOW: datetime
+
+
+@pytest.fixture(autouse=True)
+def time_of_the_test() -> None:
+    """Sets NOW when the test begins: modules are imported when the run begins, which may be an hour earlier."""
+    global NOW
+    NOW = timezone.now()
 
 
 @pytest.fixture
@@ -30,7 +37,7 @@ def make(instance: Instance, state: str = State.DELIVERED, ms: float | None = 1,
     }.get(State(state), {})
     finished = state in (State.DELIVERED, State.FAILED)
     known = {"kind": Kind.MESSAGE, "body": b"{}", "finished_at": NOW if finished else None, **tried}
-    return Hook.objects.create(endpoint=instance.endpoint, state=state, **(known | fields))
+    return create_hook(endpoint=instance.endpoint, state=state, **(known | fields))
 
 
 def test_success_and_times_are_of_the_tried_hooks(instance):

@@ -1,6 +1,6 @@
 """Words in the body and exact times as filters of the log, and what a job makes of them."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.test import Client
@@ -9,10 +9,17 @@ from django.utils import timezone
 from hooks.models import Hook, Kind, Redelivery, State, new_public_id
 from instances.models import Instance
 from instances.pages.log import text_search
-from tests.factories import AccountFactory, InstanceFactory
+from tests.factories import AccountFactory, InstanceFactory, create_hook
 
 pytestmark = pytest.mark.django_db
-NOW = timezone.now().replace(second=0, microsecond=0)
+NOW: datetime  # a full minute
+
+
+@pytest.fixture(autouse=True)
+def time_of_the_test() -> None:
+    """Sets NOW when the test begins: modules are imported when the run begins, which may be an hour earlier."""
+    global NOW
+    NOW = timezone.now().replace(second=0, microsecond=0)
 
 
 @pytest.fixture
@@ -22,8 +29,9 @@ def instance() -> Instance:
     )
 
 
-def make(instance: Instance, body: str = "{}", at=NOW, kind=Kind.MESSAGE) -> Hook:
-    return Hook.objects.create(
+def make(instance: Instance, body: str = "{}", at: datetime | None = None, kind=Kind.MESSAGE) -> Hook:
+    at = at or NOW
+    return create_hook(
         public_id=new_public_id(at), endpoint=instance.endpoint, kind=kind, body=body.encode(),
         state=State.DELIVERED, created_at=at, finished_at=at,
     )  # fmt: skip
