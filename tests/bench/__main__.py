@@ -10,7 +10,16 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from tests.bench import commits, contract, django_webhook, peers, report, scenarios, slow_clients
+from tests.bench import (
+    commits,
+    compiled_peers,
+    contract,
+    django_webhook,
+    peers,
+    report,
+    scenarios,
+    slow_clients,
+)
 from tests.bench.environment import bench_database
 from tests.bench.report import Requirement, Row
 
@@ -321,10 +330,13 @@ def main() -> None:
     with bench_database():
         rows, notes, backlogs = rates(10_000 if options.quick else 20_000, rounds)
         found = requirements(backlogs, quick=options.quick, rounds=rounds)
+        beside = "" if options.quick else compiled_peers.measure(rounds, 20_000)
     if options.quick:
         print(report.tables(rows, found, notes))
     else:
         print(report.write(rows, found, notes, f"Each figure is the best of {rounds} rounds."))
+        report.replace_measured(compiled_peers.NAME, beside)
+        print(f"\n{beside}")
 
 
 if __name__ == "__main__":

@@ -55,13 +55,15 @@ def redis_server() -> str:
 
 
 @contextlib.contextmanager
-def redis() -> Iterator[tuple[int, str]]:
-    """Runs a Redis that stores nothing, on a free port; yields its pid and URL."""
+def redis(*, durable: bool = False) -> Iterator[tuple[int, str]]:
+    """Runs a Redis on a free port; yields its pid and URL. It stores nothing, or flushes to disk each second."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
         command = [redis_server(), "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", folder]
+        if durable:
+            command += ["--appendonly", "yes", "--appendfsync", "everysec"]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         try:
             wait_for(lambda: is_listening(port), "Redis responds", 10, process)

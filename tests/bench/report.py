@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
@@ -138,8 +139,45 @@ def tables(rows: list[Row], requirements: list[Requirement], notes: list[str]) -
     return "\n\n".join([rates_table(rows), text, requirements_table(requirements)])
 
 
+def sections(page: str) -> dict[str, str]:
+    """Returns the sections of a page by their headings of level 2; the text before the first one has the key ""."""
+    parts = re.split(r"^(?=## )", page, flags=re.MULTILINE)
+    found = {"": parts[0]}
+    for part in parts[1:]:
+        found[part.partition("\n")[0].removeprefix("## ")] = part
+    return found
+
+
+def with_other_sections(page: str, before: str) -> str:
+    """Returns `page`, with the sections that only `before` has in front of the last section of `page`."""
+    new = sections(page)
+    *first, last = new.values()
+    kept = [text for heading, text in sections(before).items() if heading not in new]
+    return "".join([*first, *kept, last])
+
+
+def with_measured(page: str, name: str, text: str) -> str:
+    """Returns the page with `text` between its comments "measured: name" and "end of name".
+
+    Raises:
+        ValueError: the page lacks these comments.
+    """
+    begin, end = f"<!-- measured: {name} -->", f"<!-- end of {name} -->"
+    before, found, rest = page.partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not (found and found_end):
+        raise ValueError(f"docs/performance.md lacks {begin} or {end}")
+    return f"{before}{begin}\n\n{text}\n\n{end}{after}"
+
+
+def replace_measured(name: str, text: str) -> None:
+    """Writes `text` into docs/performance.md, between the comments of that name."""
+    page = DOCS / "performance.md"
+    page.write_text(with_measured(page.read_text(), name, text))
+
+
 def write(rows: list[Row], requirements: list[Requirement], notes: list[str], how: str) -> str:
-    """Writes docs/performance.md and its chart; returns the text to print."""
+    """Writes docs/performance.md and its chart; returns the text to print. Hand-written sections stay."""
     text = "\n".join(f"- {note}" for note in notes)
     page = PAGE.format(
         when=f"{datetime.now(UTC):%-d %B %Y}",
@@ -150,5 +188,6 @@ def write(rows: list[Row], requirements: list[Requirement], notes: list[str], ho
         requirements=requirements_table(requirements),
     )
     (DOCS / "performance.svg").write_text(chart(rows))
-    (DOCS / "performance.md").write_text(page)
+    path = DOCS / "performance.md"
+    path.write_text(with_other_sections(page, path.read_text()))
     return tables(rows, requirements, notes)
