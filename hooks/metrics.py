@@ -23,7 +23,7 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from hooks.models import HEARTBEAT_AGE, Measure, Outcome, Role, Runner, State, Tally, is_alive
-from hooks.sql.lane_queries import held_by_retry_sql, lanes_cte, unclaimed
+from hooks.sql.lane_queries import earliest_retries_cte, held_by_retry_sql, lanes_cte, unclaimed
 from hooks.urls import destination
 
 Series = tuple[str, str]  # the name and one label: ("attempts", "ok"), ("claim_seconds", "0.05")
@@ -99,17 +99,18 @@ class Waiting(NamedTuple):
     oldest: float
 
 
-# Lanes with queued hooks are found by a loose index scan (one probe per lane), then counted by the index.
+# Lanes with waiting hooks are found by loose index scans (one probe per lane), then counted by the index.
+# statement_timestamp() bounds the scan of the retries; clock_timestamp() is volatile, and all of them would be read.
+# BETWEEN and the order leave only hooks_hook_retrying, which has no retry of another lane.
 WAITING = f"""
-WITH RECURSIVE {lanes_cte(State.QUEUED)}, open_lane AS (
+WITH RECURSIVE {lanes_cte(State.QUEUED)}, {earliest_retries_cte()}, open_lane AS (
     SELECT e.id AS endpoint_id, e.parallel, l.cursor FROM lane JOIN hooks_endpoint e ON e.id = lane.endpoint_id
     JOIN hooks_lane l ON l.endpoint_id = lane.endpoint_id
     WHERE {destination.can_send_sql()} AND NOT {held_by_retry_sql()}
-), retry AS (
-    SELECT e.parallel, h.next_attempt_at AS since
-    FROM hooks_hook h JOIN hooks_endpoint e ON e.id = h.endpoint_id
-    WHERE h.state = 'retrying' AND h.next_attempt_at <= clock_timestamp() AND {destination.can_send_sql()}
-    ORDER BY h.next_attempt_at LIMIT %(limit)s
+), open_retry AS (
+    SELECT e.id AS endpoint_id, e.parallel, retry.next_attempt_at
+    FROM retry JOIN hooks_endpoint e ON e.id = retry.endpoint_id
+    WHERE retry.next_attempt_at <= statement_timestamp() AND {destination.can_send_sql()}
 )
 SELECT class.parallel, 'first', (
     SELECT count(*) FROM (
@@ -124,9 +125,18 @@ SELECT class.parallel, 'first', (
     ) oldest WHERE l.parallel = class.parallel
 ) FROM (VALUES (false), (true)) AS class (parallel)
 UNION ALL
-SELECT class.parallel, 'retry', count(retry.since), min(retry.since)
-FROM (VALUES (false), (true)) AS class (parallel) LEFT JOIN retry ON retry.parallel = class.parallel
-GROUP BY class.parallel
+SELECT class.parallel, 'retry', (
+    SELECT count(*) FROM (
+        SELECT FROM open_retry r CROSS JOIN LATERAL (
+            SELECT FROM hooks_hook
+            WHERE state = 'retrying' AND endpoint_id BETWEEN r.endpoint_id AND r.endpoint_id
+                AND next_attempt_at <= statement_timestamp()
+            ORDER BY endpoint_id, next_attempt_at LIMIT %(limit)s
+        ) of_lane WHERE r.parallel = class.parallel LIMIT %(limit)s
+    ) counted
+), (
+    SELECT min(r.next_attempt_at) FROM open_retry r WHERE r.parallel = class.parallel
+) FROM (VALUES (false), (true)) AS class (parallel)
 """
 
 

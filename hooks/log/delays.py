@@ -16,14 +16,15 @@ from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
 from hooks.models import Endpoint, Hook, Role, Runner, State, is_alive
-from hooks.sql.lane_queries import held_by_retry_sql, lanes_cte, unclaimed
+from hooks.sql.lane_queries import earliest_retries_cte, held_by_retry_sql, lanes_cte, unclaimed
 from hooks.urls import destination
 
 LATE = timedelta(seconds=60)  # shorter delays are not shown
 
-# The first unclaimed hook of each lane (a loose index scan, one probe per lane), and the earliest retry.
+# The first unclaimed hook and the earliest retry of each lane: two loose index scans, one probe per lane. In the order
+# of their times, retries would be read up to the first of an open lane, and a paused one may have a million.
 OLDEST = f"""
-WITH RECURSIVE {lanes_cte(State.QUEUED)}
+WITH RECURSIVE {lanes_cte(State.QUEUED)}, {earliest_retries_cte()}
 SELECT min(due) FROM (
     SELECT first.created_at AS due
     FROM lane JOIN hooks_endpoint e ON e.id = lane.endpoint_id AND {destination.can_send_sql()}
@@ -33,8 +34,8 @@ SELECT min(due) FROM (
         {unclaimed("created_at")}
     ) first
     UNION ALL
-    (SELECT h.next_attempt_at FROM hooks_hook h JOIN hooks_endpoint e ON e.id = h.endpoint_id
-     WHERE h.state = 'retrying' AND {destination.can_send_sql()} ORDER BY h.next_attempt_at LIMIT 1)
+    SELECT retry.next_attempt_at
+    FROM retry JOIN hooks_endpoint e ON e.id = retry.endpoint_id AND {destination.can_send_sql()}
 ) oldest WHERE due < %s
 """
 

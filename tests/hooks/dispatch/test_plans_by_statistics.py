@@ -31,7 +31,7 @@ IDLE_LANES = 2_000
 HOOKS = """
 INSERT INTO hooks_hook (public_id, endpoint_id, kind, body, message, chat, state, skip_reason, simulated, to_url,
     trigger, attempts_made, attempts_allowed, next_attempt_at, claim, created_at, finished_at, last_outcome, last_host)
-SELECT gen_random_uuid(), (%(lanes)s::bigint[])[1 + n %% array_length(%(lanes)s, 1)], 'message', '{}'::bytea, '', '',
+SELECT uuidv7(), (%(lanes)s::bigint[])[1 + n %% array_length(%(lanes)s, 1)], 'message', '{}'::bytea, '', '',
     %(state)s, '', false, '', 'event', CASE WHEN %(state)s = 'queued' THEN 0 ELSE 1 END, 20,
     CASE WHEN %(state)s = 'retrying' THEN clock_timestamp() - n * interval '1 ms' END, 1, clock_timestamp(),
     CASE WHEN %(state)s = 'delivered' THEN clock_timestamp() END, '', ''
