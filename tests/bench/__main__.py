@@ -15,6 +15,7 @@ from tests.bench import (
     compiled_peers,
     contract,
     django_webhook,
+    million,
     peers,
     report,
     scenarios,
@@ -189,6 +190,7 @@ def requirements(backlogs: list[DeliveryCounts], *, quick: bool, rounds: int) ->
             memory["pss"] <= 80,
         )
     )
+    found += many_instances(20.0 if quick else 60.0, rounds)
     found += wire_contract(seconds, rounds, many=100_000 if quick else 1_000_000)
     if not quick:
         found += [log_filters(), pages(), *kill_pauses(rounds)]
@@ -219,6 +221,29 @@ def event_commits(seconds: float, rounds: int) -> list[Requirement]:
             )
         )
     return found
+
+
+def many_instances(seconds: float, rounds: int) -> list[Requirement]:
+    """The same events per second for 100 instances, and for 10 000 of 100 000."""
+    from tests.bench import many_instances as bench
+
+    few, many = bench.compare(bench.MANY, seconds, rounds)
+    million.empty()
+    what = f"{bench.MANY:,} instances, {bench.ACTIVE:,} active in a minute, against {bench.FEW}"
+    return [
+        Requirement(
+            f"{what}: p99 from commit to request",
+            f"{many.p99:.1f} ms, {many.p99 / few.p99:.2f} × the {few.p99:.1f} ms",
+            "≤ 1.2 ×",
+            many.p99 <= 1.2 * few.p99,
+        ),
+        Requirement(
+            "the same: CPU of dispatcher and PostgreSQL per hook",
+            f"{many.cpu:.0f} µs, {many.cpu / few.cpu:.2f} × the {few.cpu:.0f} µs",
+            "≤ 1.2 ×",
+            many.cpu <= 1.2 * few.cpu,
+        ),
+    ]
 
 
 def wire_contract(seconds: float, rounds: int, *, many: int) -> list[Requirement]:
