@@ -21,7 +21,7 @@ from hooks.log.selection import RESPONSES, WITHOUT_RESPONSE, Filter, matching
 from hooks.models import Hook, Kind, Outcome, ResponseClass, State
 
 # Found by an index that has another order: their few rows are sorted.
-SELECTIVE = {"message", "hooks"}
+SELECTIVE = {"message", "hooks", "chat"}
 RESPONSE_CLASSES: dict[str, tuple[ResponseClass, ...]] = {
     name: (ResponseClass.OK, ResponseClass.OTHER_2XX)
     if name == "2xx"
@@ -78,11 +78,23 @@ def can_match(state: str, wanted: Filter) -> bool:
     return True
 
 
+def of_chat(chat: str) -> list[Q]:
+    """Returns the conditions of one chat, each by an index: the id of a message contains the id of its chat.
+
+    Changes of a chat have no message; the message of a simulated hook is what the user entered.
+    """
+    by_id = [Q(message__startswith=f"{direction}_{chat}_") for direction in ("true", "false")]
+    changes = Q(kind=Kind.CHAT, message="")
+    return [*by_id, changes, Q(simulated=True) & ~changes & ~by_id[0] & ~by_id[1]]
+
+
 def branches(wanted: Filter) -> tuple[Filter, list[tuple[Q, bool]]]:
     """Returns the rest of the filter, and conditions that exclude each other and together are what is missing of it.
 
     With each condition, whether it is on the state.
     """
+    if "chat" in wanted:
+        return wanted, [(condition, False) for condition in of_chat(wanted["chat"])]
     if "states" in wanted:
         states = [state for state in dict.fromkeys(wanted["states"]) if can_match(state, wanted)]
         rest = {key: value for key, value in wanted.items() if key != "states"}

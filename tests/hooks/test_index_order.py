@@ -47,9 +47,20 @@ FILTERS: list[dict[str, Any]] = [
     {"status": 404},
     {"host": "b.example"},
     {"chat": "1@c.us"},
-    {"message": "true_1"},
+    {"chat": "1@c.us", "states": ["failed", "queued"]},
+    {"chat": "1@c.us", "kinds": ["chat"]},
+    {"chat": "1@c.us", "simulated": True},
+    {"chat": "2@c.us", "answers": ["5xx"]},
+    {"message": "true_1@c.us_A"},
     {"simulated": True},
 ]
+
+
+def message_of(number: int, kind: Kind) -> str:
+    """Returns the id of the message of a hook: with its chat's id, but for changes of chats and for simulated hooks."""
+    if number % 8 == 0:
+        return "typed by a user"
+    return "" if kind == Kind.CHAT else f"{'true' if number % 2 else 'false'}_{number % 3}@c.us_A"
 
 
 @pytest.fixture
@@ -67,7 +78,7 @@ def endpoints() -> list[Endpoint]:
             endpoint=endpoint, public_id=new_public_id(now), created_at=now, kind=kind, body=b"{}", state=state,
             skip_reason=SkipReason.FLAG_OFF if state == State.SKIPPED else "",
             finished_at=now if state not in (State.QUEUED, State.SENDING, State.RETRYING) else None,
-            lease_until=now, next_attempt_at=now, chat=f"{number % 3}@c.us", message=f"true_{number % 3}",
+            lease_until=now, next_attempt_at=now, chat=f"{number % 3}@c.us", message=message_of(number, kind),
             simulated=number % 4 == 0, last_outcome=outcome if was_tried else "",
             last_status=status if was_tried else None, last_host=f"{'abc'[number % 3]}.example" if was_tried else "",
         )  # fmt: skip
