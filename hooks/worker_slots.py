@@ -56,6 +56,16 @@ INDEX_LOOKUPS_ONLY = (
 PREPARE_AFTER = 2  # runs of a statement in one session; Django's sessions prepare none
 
 
+def is_lock_free_sql(key: str) -> str:
+    """The SQL condition that no session holds the run's own lock `key`: the run is dead."""
+    return f"""NOT EXISTS (
+    SELECT 1 FROM pg_locks
+    WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND ((classid::bigint << 32) | objid::bigint) = {key}
+)"""
+
+
 class NotPrimary(psycopg.OperationalError):
     """The session is on a standby, whose advisory locks exclude no session of the primary."""
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
@@ -24,6 +24,7 @@ from django.conf import settings
 
 from chatapi.encryption.cipher import UnreadableSecret, decrypt
 from chatapi.encryption.fields import EncryptedTextField
+from hooks import worker_slots
 from hooks.dispatch.attempts import BY_CURSOR, ClaimedHook
 from hooks.dispatch.catch_up import CatchUp
 from hooks.dispatch.strict_order import find_turns
@@ -147,14 +148,10 @@ WHERE l.owner = %(me)s
 """
 # Lanes whose owner is dead (its advisory lock is free, see worker_slots.py), or stuck past its lease. The order leaves
 # only the index on the owner: in the order of endpoints, all lanes were read every second.
-ORPHANED_LANES = """
-SELECT endpoint_id FROM hooks_lane
-WHERE owner IS NOT NULL AND (until < clock_timestamp() OR NOT EXISTS (
-    SELECT 1 FROM pg_locks
-    WHERE locktype = 'advisory' AND objsubid = 1 AND granted
-    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    AND ((classid::bigint << 32) | objid::bigint) = owner
-))
+IS_ORPHANED = f"owner IS NOT NULL AND (until < clock_timestamp() OR {worker_slots.is_lock_free_sql('owner')})"
+DEAD_OWNERS = f"SELECT DISTINCT owner FROM hooks_lane WHERE {IS_ORPHANED} ORDER BY owner"
+ORPHANED_LANES = f"""
+SELECT endpoint_id FROM hooks_lane WHERE {IS_ORPHANED} AND owner = ANY(%s)
 ORDER BY owner LIMIT 10000 FOR UPDATE SKIP LOCKED
 """
 # With the cursor at 0, their queued hooks are claimed again: it is unknown which of them were sent.
@@ -370,10 +367,16 @@ def release_lanes(session: psycopg.Connection[Any], me: int, lanes: Iterable[int
         session.execute(FREE_FINISHED, [me, list(lanes)])
 
 
-def sweep(session: psycopg.Connection[Any]) -> list[int]:
-    """Free the lanes and hooks of dead dispatchers; returns those lanes."""
+def sweep(session: psycopg.Connection[Any], record_left: Callable[[], object] = lambda: None) -> list[int]:
+    """Free the lanes and hooks of dead dispatchers; returns those lanes.
+
+    `record_left` records the results that they left in the journal, while they still own their lanes. Lanes of a
+    dispatcher that dies after that are left for the next sweep.
+    """
+    owners = [row[0] for row in session.execute(DEAD_OWNERS).fetchall()]
+    record_left()
     with session.transaction():
-        lanes = [row[0] for row in session.execute(ORPHANED_LANES).fetchall()]
+        lanes = [row[0] for row in session.execute(ORPHANED_LANES, [owners]).fetchall()] if owners else []
         if lanes:
             session.execute(FREE_ORPHANED, [lanes])
             session.execute(REQUEUE_HOOKS_OF_LANES, [lanes])

@@ -20,7 +20,7 @@ import psycopg
 from django.db import OperationalError, connections
 
 from hooks import metrics, worker_slots
-from hooks.dispatch import claim, log_lines
+from hooks.dispatch import claim, journal, log_lines
 from hooks.dispatch.attempts import AttemptResult, ClaimedHook
 from hooks.dispatch.catch_up import CatchUp
 from hooks.dispatch.record import record_attempts
@@ -103,10 +103,13 @@ class DatabaseThread(threading.Thread):
 class Recorder(DatabaseThread):
     """Writes results."""
 
-    def __init__(self, owner: int, wakeup: WakeupPipe, counts: Counts) -> None:
+    def __init__(
+        self, owner: int, wakeup: WakeupPipe, counts: Counts, results_journal: journal.Journal
+    ) -> None:
         super().__init__("recorder", wakeup)
         self.owner = owner  # the dispatcher that has claimed the hooks
         self.counts = counts
+        self.journal = results_journal
         self.recorded: deque[list[AttemptResult]] = deque()
         self.session = worker_slots.connect()
         self.results_submitted = 0  # written by the sending thread only …
@@ -124,13 +127,15 @@ class Recorder(DatabaseThread):
             self.session.close()
         self.session = worker_slots.connect()
 
-    def write(self, results: list[AttemptResult]) -> None:
+    def write(self, results: list[AttemptResult], segment: journal.Segment | None = None) -> None:
+        """Record results; `segment` is their file in the journal, which is emptied then."""
         self.results_submitted += len(results)
 
         def job() -> None:
             began = time.perf_counter()
             counted = record_attempts(self.session, results, owner=self.owner)
             self.results_written += len(results)
+            self.journal.clear(segment)
             self.recorded.append(results)
             self.strict_lanes.extend({result.hook.endpoint_id for result in results if result.hook.strict})
             self.counts.count(counted)
@@ -205,7 +210,7 @@ class Claimer(DatabaseThread):
             session = self.worker_slot.session
             self.worker_slot.send_heartbeat(in_flight)
             self.counts.flush(session, self.worker_slot.slot)
-            claim.sweep(session)
+            claim.sweep(session, lambda: self.counts.count(journal.record_left(session, self.worker_slot.id)))
             self.due_lanes.extend(claim.due_lanes(session))
             seconds = claim.seconds_to_next_retry(session)
             self.next_retry = None if seconds is None else time.monotonic() + seconds

@@ -193,10 +193,10 @@ class Lanes:
                 lane.turn = None
             self.make_ready(lane)
 
-    def next_hooks(self) -> Iterator[ClaimedHook]:
-        """Yields the hooks to send now, from each lane in turn, up to `max_in_flight`."""
+    def next_hooks(self, most: float = math.inf) -> Iterator[ClaimedHook]:
+        """Yields the hooks to send now, from each lane in turn, up to `max_in_flight`, and at most `most` of them."""
         skipped: list[Lane] = []
-        while self.ready and self.in_flight < self.max_in_flight:
+        while self.ready and self.in_flight < self.max_in_flight and most > 0:
             lane = self.ready.popleft()
             lane.is_ready = False
             lane.last_used = time.monotonic()
@@ -204,6 +204,7 @@ class Lanes:
             if hook is None:  # it has only retries, and max_retries_in_flight is reached: try again next time
                 skipped.append(lane)
                 continue
+            most -= 1
             self.in_flight += 1
             self.retries_in_flight += hook.is_retry
             self.buffered -= 1
@@ -285,10 +286,12 @@ class Lanes:
             lane.buffer or lane.in_flight or lane.retries or lane.retry or lane.unrecorded
         )
 
-    def note_started(self, hook: ClaimedHook) -> None:
+    def note_started(self, hook: ClaimedHook) -> Lane:
+        """Note that a request of this hook starts; returns its lane."""
+        lane = self.lanes[hook.endpoint_id]
         if not hook.is_retry:
-            lane = self.lanes[hook.endpoint_id]
             lane.started = max(lane.started, hook.id)
+        return lane
 
     def note_recorded(self, hooks: Iterable[ClaimedHook]) -> None:
         """The results of these hooks are in the database."""

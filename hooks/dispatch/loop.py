@@ -18,6 +18,8 @@ from hooks import database_clock, worker_slots
 from hooks.dispatch.attempts import AttemptResult, ClaimedHook, attempt_result
 from hooks.dispatch.claim import MIN_LEASE_LEFT
 from hooks.dispatch.database_threads import SWEEP_SECONDS, Claimer, Listener, Recorder
+from hooks.dispatch.exposure import WAIT_SECONDS, Exposure
+from hooks.dispatch.journal import Journal
 from hooks.dispatch.lanes import Lanes
 from hooks.dispatch.process_limits import max_in_flight, save_memory
 from hooks.dispatch.transfers import Transfers
@@ -55,7 +57,8 @@ class Dispatcher:
         self.wakeup = WakeupPipe()
         counts = Counts()
         self.claimer = Claimer(worker_slot, self.wakeup, counts)
-        self.recorder = Recorder(worker_slot.id, self.wakeup, counts)
+        self.journal = Journal(worker_slot.id)
+        self.recorder = Recorder(worker_slot.id, self.wakeup, counts, self.journal)
         self.listener = Listener(self.wakeup)
         self.lanes = Lanes(max_in_flight())
         # lanes that may have a due first attempt, and a due retry; a dict keeps their order
@@ -64,6 +67,9 @@ class Dispatcher:
         # lanes with due retries beyond max_retries_in_flight
         self.lanes_with_deferred_retries: dict[int, None] = {}
         self.results: list[AttemptResult] = []
+        self.journaled = 0  # how many of `results` are in the journal
+        self.exposure = Exposure()
+        self.needs_room = False  # are there hooks to send that `exposure` does not allow yet?
         self.first_result = 0.0
         self.next_sweep = 0.0
         self.transfers = Transfers(self.lanes.max_in_flight)
@@ -170,29 +176,34 @@ class Dispatcher:
     def send(self) -> None:
         """Start requests up to max_in_flight; none while the database lags behind, as results would fill the memory."""
         self.lanes.release_late()
+        self.needs_room = False
         if len(self.results) + self.recorder.unwritten >= MAX_UNWRITTEN:
             return
         too_late: list[ClaimedHook] = []
-        for hook in self.lanes.next_hooks():
+        for hook in self.lanes.next_hooks(self.exposure.room()):
             if hook.lease_ends - time.monotonic() < MIN_LEASE_LEFT:
                 # with the other hooks of its lane, even if their leases are younger: they must not be sent before it
                 too_late += [hook, *self.lanes.empty_buffer(self.lanes.finish(hook))]
                 continue
             self.start(hook)
+        self.needs_room = (
+            bool(self.lanes.ready)
+            and self.lanes.in_flight < self.lanes.max_in_flight
+            and self.exposure.room() <= 0
+        )
         self.hand_back(too_late)
 
     def start(self, hook: ClaimedHook) -> None:
         transfer = self.transfers.idle.pop() if self.transfers.idle else Transfer()
         at = database_clock.now()
         headers: dict[str, str] = {}
+        lane = self.lanes.note_started(hook)
+        transfer.job = (hook, at, headers, self.exposure.add(lane.average_seconds))
         try:
             headers |= hook.headers(at)
-            transfer.job = (hook, at, headers)
-            self.lanes.note_started(hook)
             transfer.start(hook.url, headers, hook.body)
             self.transfers.multi.add_handle(transfer.curl)
         except (pycurl.error, ValueError) as error:  # one invalid row must not stop the others
-            transfer.job = (hook, at, headers)
             self.add_result(transfer, Response(Outcome.PROTOCOL, error=f"not sent: {error}"))
 
     def claim(self) -> None:
@@ -205,6 +216,7 @@ class Dispatcher:
             self.claimer.next_retry = None
             self.next_sweep = now + SWEEP_SECONDS
             self.claimer.heartbeat_and_sweep(self.lanes.in_flight)
+            self.exposure.shrink()
             if idle := self.lanes.forget_idle():
                 self.claimer.release_lanes(idle)
             return
@@ -245,10 +257,16 @@ class Dispatcher:
         if not self.results or (self.recorder.busy and len(self.results) < 2 * BATCH):
             return
         age = time.monotonic() - self.first_result
-        is_quiet = not self.lanes.ready and not self.lanes.buffered and not self.lanes.in_flight
-        if is_quiet or age >= BATCH_SECONDS or len(self.results) >= BATCH:
-            self.recorder.write(self.results)
-            self.results = []
+        if self.is_quiet or age >= BATCH_SECONDS or len(self.results) >= BATCH:
+            self.submit_results()
+
+    @property
+    def is_quiet(self) -> bool:
+        return not self.lanes.ready and not self.lanes.buffered and not self.lanes.in_flight
+
+    def submit_results(self) -> None:
+        self.recorder.write(self.results, self.journal.end_batch())
+        self.results, self.journaled = [], 0
 
     def poll_timeout(self) -> float:
         """Returns how many seconds to wait for events at most."""
@@ -264,10 +282,16 @@ class Dispatcher:
             waits.append(self.claimer.next_retry - now)
         if self.claimer.busy:  # it wakes this thread when it is done; nothing can be claimed until then
             waits = [max(wait, 0.001) for wait in waits]
+        if self.needs_room:
+            waits.append(WAIT_SECONDS)
         return max(min(waits), 0.0)
 
     def poll(self, seconds: float) -> None:
-        for fd in self.transfers.poll(seconds):
+        began = time.monotonic()
+        ready = self.transfers.poll(seconds)
+        if self.needs_room and time.monotonic() - began >= WAIT_SECONDS:
+            self.exposure.grow(self.lanes.max_in_flight)
+        for fd in ready:
             if fd == self.wakeup.fd:
                 self.wakeup.drain()
             elif fd == self.stop_fd and self.stopping:
@@ -280,11 +304,17 @@ class Dispatcher:
             response = transfer.finish(code, message)
             self.transfers.multi.remove_handle(transfer.curl)
             self.add_result(transfer, response)
+        # Before other requests start. A single result is recorded at once.
+        if self.results and not (self.is_quiet and not self.recorder.busy):
+            self.journal.write(self.results[self.journaled :])
+            self.journaled = len(self.results)
 
     def add_result(self, transfer: Transfer, response: Response) -> None:
         """Add a result to the batch, return the handle to the pool, and let the lane send its next hook."""
-        hook, at, headers = transfer.job
+        hook, at, headers, exposed = transfer.job
         transfer.job = None
+        if exposed is not None:
+            exposed.end()
         self.transfers.idle.append(transfer)
         if not self.results:
             self.first_result = time.monotonic()
@@ -307,10 +337,10 @@ class Dispatcher:
         self.recorder.retry_until = self.claimer.retry_until = retry_until
         self.listener.ending = True
         if self.results:
-            self.recorder.write(self.results)
-            self.results = []
+            self.submit_results()
         self.recorder.end()
         self.recorder.session.close()
+        self.journal.close()
         self.claimer.release_lanes()
         self.claimer.flush_counts()
         self.claimer.end()

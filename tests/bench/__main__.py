@@ -167,6 +167,16 @@ def requirements(backlogs: list[DeliveryCounts], *, quick: bool, rounds: int) ->
                 max(turns) <= 2.5,
             )
         )
+    say("kill -9 of the dispatcher at full speed")
+    doubled = max(scenarios.sent_twice(2_000 if quick else 10_000) for _ in range(rounds))
+    found.append(
+        Requirement(
+            "hooks sent twice after kill -9 of the dispatcher at full speed",
+            f"{doubled}",
+            "≤ 300",
+            doubled <= 300,
+        )
+    )
     say("1 000 slow clients of the web server")
     slow = min(
         (slow_clients.measure(1000, seconds) for _ in range(rounds)),

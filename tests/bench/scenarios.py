@@ -122,6 +122,24 @@ def wake_up(rate: float, seconds: float) -> dict[str, float]:
     return {"p50": percentile(waits, 0.5), "p99": percentile(waits, 0.99)}
 
 
+def sent_twice(hooks: int) -> int:
+    """Returns how many hooks of a backlog arrive twice if the dispatcher is killed when half of them have arrived."""
+    from hooks.load_test import all_finished
+
+    empty()
+    with Receiver() as receiver:
+        load(hooks, receiver.url, "--parallel")
+        lanes = keys()
+        with dispatcher() as process:
+            wait_for(
+                lambda: receiver.get("counts")["received"] >= hooks / 2, "half of the hooks", process=process
+            )
+            process.kill()
+        with dispatcher() as process:
+            wait_for(lambda: all_finished(lanes), "all hooks are delivered", process=process)
+        return int(receiver.get("counts")["received"]) - hooks
+
+
 def send_to(lanes: Iterable[int], url: str, group: str) -> None:
     from hooks.models import Endpoint
 
