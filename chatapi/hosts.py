@@ -49,11 +49,27 @@ def known_hosts_only(
         if not is_for_programs(request.path_info):
             host = unknown_host(request)
             return get_response(request) if host is None else host_refused(request, host)
-        request.COOKIES = {}
-        if not request.path_info.startswith(BIN):  # a bin shows its headers as they were sent
-            request.META.pop("HTTP_COOKIE", None)
-            # All links start with SITE_URL. Libraries that ask for the host get the site's, the first of the list.
-            request.META["HTTP_HOST"] = settings.ALLOWED_HOSTS[0]
+        drop_cookies(request)
         return get_response(request)
 
     return middleware
+
+
+def without_cookies(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Middleware for URLs of programs alone: drops their cookies."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        drop_cookies(request)
+        return get_response(request)
+
+    return middleware
+
+
+def drop_cookies(request: HttpRequest) -> None:
+    request.COOKIES = {}
+    if not request.path_info.startswith(BIN):  # a bin shows its headers as they were sent
+        request.META.pop("HTTP_COOKIE", None)
+        # All links start with SITE_URL. Libraries that ask for the host get the site's, the first of the list.
+        request.META["HTTP_HOST"] = settings.ALLOWED_HOSTS[0]

@@ -175,6 +175,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "chatapi.middleware.resource_policies",
+    "chatapi.program_requests.ProgramRequests",  # those below are for pages, files and bins
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "chatapi.middleware.responses_not_stored",
     "chatapi.middleware.content_security_policy",

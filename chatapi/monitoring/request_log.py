@@ -1,11 +1,15 @@
 """The request log: one line per request, with its path but not its query."""
 
+import logging
 import re
-from collections.abc import Awaitable
+import uuid
+from collections.abc import Awaitable, Callable
 
 import structlog
 from django.http import HttpRequest, HttpResponse
 from django_structlog.middlewares import RequestMiddleware
+
+from chatapi.monitoring.logging_config import REQUEST_LEVELS
 
 POLLED_BY_MACHINES = (
     "/healthz",
@@ -31,6 +35,42 @@ class RequestLog(RequestMiddleware):
     @staticmethod
     def format_request(request: HttpRequest) -> str:
         return f"{request.method} {shown_path(request.path)}"
+
+
+SUCCESS, CLIENT_ERROR, SERVER_ERROR = (
+    REQUEST_LEVELS[f"DJANGO_STRUCTLOG_STATUS_{kind}_LOG_LEVEL"] for kind in ("2XX", "4XX", "5XX")
+)
+
+
+def log_program_request(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Middleware: the same log for requests without a session, which builds no line that LOG_LEVEL leaves out.
+
+    RequestLog logs their exceptions too: it listens to Django's signal.
+    """
+    name = RequestMiddleware.__module__
+    logger, levels = structlog.getLogger(name), logging.getLogger(name)
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        structlog.contextvars.bind_contextvars(
+            request_id=str(uuid.uuid4()), ip=request.META.get("REMOTE_ADDR", "")
+        )
+        try:
+            if levels.isEnabledFor(SUCCESS):
+                shown, agent = RequestLog.format_request(request), request.META.get("HTTP_USER_AGENT")
+                logger.log(SUCCESS, "request_started", request=shown, user_agent=agent)
+            response = get_response(request)
+            level = {4: CLIENT_ERROR, 5: SERVER_ERROR}.get(response.status_code // 100, SUCCESS)
+            if levels.isEnabledFor(level) and not hasattr(request, "_raised_exception"):
+                RequestLog.bind_user_id(request)
+                shown = RequestLog.format_request(request)
+                logger.log(level, "request_finished", code=response.status_code, request=shown)
+            return response
+        finally:
+            structlog.contextvars.clear_contextvars()
+
+    return middleware
 
 
 MAX_PATH = 200  # characters

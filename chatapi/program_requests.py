@@ -1,0 +1,85 @@
+"""Requests of programs skip the middleware of pages: sessions, sign-in, CSRF, messages, staff, htmx, static files.
+
+The wire contract and REST read no cookie, and handle their errors themselves. These middleware, the request log and
+the search through all URLs were about a third of the CPU that the web process needed for a `sendMessage`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.core.handlers.base import BaseHandler
+from django.core.handlers.exception import convert_exception_to_response
+from django.http import HttpRequest, HttpResponse
+from django.middleware.clickjacking import XFrameOptionsMiddleware
+from django.urls import ResolverMatch, URLResolver, include, path
+from django.urls.resolvers import RegexPattern
+
+from chatapi.hosts import without_cookies
+from chatapi.middleware import OF_AN_INSTANCE, content_security_policy, responses_not_stored
+from chatapi.monitoring.request_log import log_program_request
+
+Respond = Callable[[HttpRequest], HttpResponse]
+REST = "/api/v1/"
+
+
+class ProgramRequests:
+    """Middleware: requests of programs get PROGRAM_MIDDLEWARE, all others the rest of settings.MIDDLEWARE."""
+
+    def __init__(self, get_response: Respond) -> None:
+        # Imports models, which are not loaded yet when this module is imported.
+        from instances.contract import urls  # noqa: F401 - registers the methods
+        from instances.contract.registry import find_method
+
+        self.find_method = find_method
+        self.get_page = get_response
+        handler = ProgramHandler()
+        handler.load_middleware()
+        self.get_program_response: Any = handler._middleware_chain
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        get_response = self.get_program_response if self.is_of_program(request.path_info) else self.get_page
+        return get_response(request)
+
+    def is_of_program(self, path: str) -> bool:
+        """Whether the URL is REST's or the wire contract's. A browser gets a page for an unknown method's name."""
+        return (
+            path.startswith(REST)
+            or OF_AN_INSTANCE.match(path) is not None
+            or self.find_method(path.strip("/")) is not None
+        )
+
+
+PROGRAM_MIDDLEWARE: tuple[Callable[[Any], Any], ...] = (
+    responses_not_stored,
+    content_security_policy,
+    XFrameOptionsMiddleware,
+    without_cookies,
+    log_program_request,
+)
+
+
+class ProgramHandler(BaseHandler):
+    """Django's handler with PROGRAM_MIDDLEWARE, and with the URLs of programs alone."""
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        self._view_middleware: list[Any] = []
+        self._template_response_middleware: list[Any] = []
+        self._exception_middleware: list[Any] = []
+        chain: Any = convert_exception_to_response(self._get_response)  # type: ignore[attr-defined]  # not in the stubs
+        for middleware in reversed(PROGRAM_MIDDLEWARE):
+            chain = convert_exception_to_response(middleware(chain))
+        self._middleware_chain = chain
+        self.urls = URLResolver(
+            RegexPattern(r"^/"),
+            [
+                path(REST.removeprefix("/"), include("instances.api.urls")),
+                path("", include("instances.contract.urls")),
+            ],
+        )
+
+    def resolve_request(self, request: HttpRequest) -> ResolverMatch:
+        match = self.urls.resolve(request.path_info)
+        request.resolver_match = match
+        return match
