@@ -18,6 +18,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
+MAX_ADDRESS = 100  # characters of an IP address with its port and zone
 PEER = "chatapi.peer_address"  # in environ: the address of the connection
 REMOVED = (
     "chatapi.removed_headers"  # in environ: forwarding headers that no trusted proxy has set, by CGI name
@@ -56,6 +57,12 @@ def normal_address(text: str) -> str | None:
 
     An IPv4 address that is mapped into IPv6 is returned as IPv4.
     """
+    return parse_address(text) if len(text) <= MAX_ADDRESS else None
+
+
+@lru_cache(maxsize=4096)
+def parse_address(text: str) -> str | None:
+    """As normal_address(), which keeps long headers out of the cache. Each request asks for its address four times."""
     text = text.strip()
     if text.startswith("["):  # [2001:db8::1]:4711
         text = text[1:].partition("]")[0]

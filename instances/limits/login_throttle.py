@@ -9,6 +9,7 @@ next wrong token that each of them gets.
 import ipaddress
 import time
 from datetime import timedelta
+from functools import lru_cache
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -85,11 +86,16 @@ def client_address(request: HttpRequest) -> str:
 
     REMOTE_ADDR is the client's address, also behind a trusted proxy (chatapi/runtime/client_address.py).
     """
-    address = request.META.get("REMOTE_ADDR", "")
+    return network_of(str(request.META.get("REMOTE_ADDR", ""))[:100])
+
+
+@lru_cache(maxsize=4096)
+def network_of(address: str) -> str:
+    """As client_address(), for an IP address."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:
-        return str(address)[:100]
+        return address
     if found.version == 6 and found.ipv4_mapped:
         return str(found.ipv4_mapped)
     return str(found) if found.version == 4 else str(ipaddress.ip_network((found, 64), strict=False))
