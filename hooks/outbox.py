@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 from django.db import connection, transaction
 from django.utils import timezone
 
+from chatapi.database import prepared
 from hooks.filters import matches
 from hooks.models import Endpoint, Hook, Kind, SkipReason, State, Trigger
 from hooks.models.choices import GUARANTEED_ATTEMPTS
 from hooks.models.hooks import new_public_id
-from hooks.sql import prepared
 from hooks.urls import destination
 from hooks.wakeups import notify_after_commit
 

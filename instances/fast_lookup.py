@@ -1,4 +1,4 @@
-"""Loads an instance by raw SQL, for a thousand calls per second.
+"""Loads an instance by a prepared statement, for a thousand calls per second.
 
 The ORM needs 380 µs of CPU to load an instance by its number, and 200 µs with `raw`, of which the statement takes 70
 (measured). It has no UPDATE … RETURNING.
@@ -7,37 +7,38 @@ The ORM needs 380 µs of CPU to load an instance by its number, and 200 µs with
 from collections.abc import Sequence
 from typing import Any
 
-from django.db import connection
-
-from chatapi.encryption.fields import Ciphertext
+from chatapi.database import prepared
 from instances.models import Instance
 
 TABLE = Instance._meta.db_table
-# By name, because the table's columns may be in another order than the model's fields.
-NAMES = [field.attname for field in Instance._meta.concrete_fields]
-TOKEN = NAMES.index("token")
-COLUMNS = ", ".join(f'"{field.column}"' for field in Instance._meta.concrete_fields)
+ROW = prepared.ModelRow(Instance, f'"{TABLE}"')
+COLUMNS = ROW.columns
 
 
 def fetch(sql: str, parameters: Sequence[Any]) -> Instance | None:
     """Returns the instance whose COLUMNS the statement returns; None if it returns no row."""
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        row = cursor.fetchone()
-    if row is None:
-        return None
-    values = list(row)
-    values[TOKEN] = Ciphertext(
-        values[TOKEN]
-    )  # decrypted when it is read, which calls of the contract do not do
-    return Instance.from_db(connection.alias, NAMES, values)
+    row = prepared.fetch_one(sql, parameters)
+    return None if row is None else ROW.build(row)
 
 
 def by_number(number: int) -> Instance | None:
     """Returns the instance with this number (the wire contract's instance id)."""
-    return fetch(f'SELECT {COLUMNS} FROM "{TABLE}" WHERE number = %s', [number])
+    return fetch(f'SELECT {COLUMNS} FROM "{TABLE}" WHERE number = %s::bigint', [number])
 
 
 def update(assignments: str, where: str, parameters: Sequence[Any]) -> Instance | None:
     """Update one instance, which locks its row, and return it as it is now; None if no row matches `where`."""
     return fetch(f'UPDATE "{TABLE}" SET {assignments} WHERE {where} RETURNING {COLUMNS}', parameters)
+
+
+def reload(instance: Instance) -> None:
+    """Read all columns of the instance again. Raises Instance.DoesNotExist if it was deleted."""
+    copy_to(instance, fetch(f'SELECT {COLUMNS} FROM "{TABLE}" WHERE id = %s', [instance.pk]))
+
+
+def copy_to(instance: Instance, fresh: Instance | None) -> None:
+    """Take over the columns of `fresh`. Raises Instance.DoesNotExist if it is None."""
+    if fresh is None:
+        raise Instance.DoesNotExist(f"Instance {instance.pk} was deleted.")
+    for name in ROW.names:
+        setattr(instance, name, fresh.__dict__[name])

@@ -20,6 +20,8 @@ from uuid import UUID
 
 from django.db import connection, connections, models
 
+from chatapi.database import prepared
+
 
 class Column(NamedTuple):
     """A column to insert into; what is the same for each call is computed once."""
@@ -83,8 +85,9 @@ def insert(rows: Sequence[models.Model]) -> None:
     data = [
         dict(zip(names, row, strict=True)) for row in zip(*(values for _, values in varying), strict=True)
     ]
-    source = f"json_to_recordset(%s) AS r({', '.join(declared)})" if data else "generate_series(1, %s)"
-    with here.cursor() as cursor:
+    source = f"json_to_recordset(%s::json) AS r({', '.join(declared)})" if data else "generate_series(1, %s)"
+    # The statement for one row is always the same.
+    with prepared.cursor() if len(rows) == 1 else here.cursor() as cursor:
         cursor.execute(
             f"INSERT INTO {meta.db_table} ({', '.join(into)}) SELECT {', '.join(selected)} FROM {source}"
             f" RETURNING {meta.pk.column}",

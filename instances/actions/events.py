@@ -30,11 +30,8 @@ def raise_counter(instance: Instance, counter: str, by: int = 1) -> int:
         Instance.DoesNotExist: the instance was deleted in the meantime.
     """
     fresh = fast_lookup.update(f'"{counter}" = "{counter}" + %s', "id = %s", [by, instance.pk])
-    if fresh is None:
-        raise Instance.DoesNotExist(f"Instance {instance.pk} was deleted.")
-    for name in fast_lookup.NAMES:
-        setattr(instance, name, getattr(fresh, name))
-    return int(getattr(fresh, counter))
+    fast_lookup.copy_to(instance, fresh)
+    return int(getattr(instance, counter))
 
 
 def emit(instance: Instance, *events: Event) -> None:

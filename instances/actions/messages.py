@@ -7,6 +7,7 @@ from typing import Any, TypedDict, Unpack
 from django.db import transaction
 from django.utils import timezone
 
+from hooks.sql import bulk_insert
 from instances import chat_ids
 from instances.actions import bans, events
 from instances.actions.chats import chats
@@ -128,7 +129,7 @@ def record_message(
         name="" if chat_ids.is_group(chat_id) else author_name,
         author="" if from_me else author,
     )
-    message = Message.objects.create(
+    message = Message(
         instance=instance,
         number=number,
         message_id=message_id,
@@ -145,6 +146,7 @@ def record_message(
         ack=Ack.SENT if from_me else None,
         time=at,
     )
+    bulk_insert.insert([message])
     acks = [events.of_ack(instance, message, Ack.SENT)] if from_me else []
     events.emit(instance, events.of_message(instance, message), *acks)
     return message

@@ -14,6 +14,7 @@ from typing import Any, TypedDict, Unpack
 from django.db import transaction
 from django.utils import timezone
 
+from chatapi.database import prepared
 from instances import chat_ids, payloads
 from instances.actions import events
 from instances.models import Chat, Instance, Participant
@@ -21,6 +22,21 @@ from instances.models import Chat, Instance, Participant
 
 class Denied(Exception):
     """The chat, the group or its rules do not allow it. The text is a sentence for the caller."""
+
+
+# For every message, so by prepared statements.
+ROW = prepared.ModelRow(Chat, "chat")
+FIND_CHAT = f"SELECT {ROW.columns} FROM instances_chat chat WHERE instance_id = %s::bigint AND chat_id = %s"
+UPDATE_CHAT = """
+    UPDATE instances_chat SET name = %s, image = %s, last_time = %s, unread = %s, archived = %s, removed_at = NULL
+    WHERE id = %s::bigint RETURNING id
+"""
+
+
+def existing_chat(instance: Instance, chat_id: str) -> Chat | None:
+    """Returns the instance's chat with this id, also one that was removed from the list of dialogs."""
+    row = prepared.fetch_one(FIND_CHAT, [instance.pk, chat_id])
+    return None if row is None else ROW.build(row)
 
 
 def chat_for_message(
@@ -34,7 +50,7 @@ def chat_for_message(
     A message puts a removed chat back on the list, and takes an archived chat out of the archive unless
     disableDialogsArchive is on (*ours*). The author of a group's message and the account become its participants.
     """
-    chat = Chat.objects.filter(instance=instance, chat_id=chat_id).first()
+    chat = existing_chat(instance, chat_id)
     people = [instance.own_chat_id, author] if author and chat_ids.is_group(chat_id) else []
     if chat is None:
         chat = Chat.objects.create(
@@ -60,7 +76,9 @@ def chat_for_message(
     chat.unread += 1 if author else 0
     chat.removed_at = None
     chat.archived = chat.archived and instance.disable_dialogs_archive
-    chat.save(update_fields=["name", "image", "last_time", "unread", "removed_at", "archived"])
+    prepared.fetch_all(
+        UPDATE_CHAT, [chat.name, chat.image, chat.last_time, chat.unread, chat.archived, chat.pk]
+    )
     if before is not None:
         add_participants(chat, newcomers)
         emit_chat_update(chat, before)

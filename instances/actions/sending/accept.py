@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from django.db import connection, transaction
 from django.utils import timezone
 
+from chatapi.database import prepared
 from hooks.sql import bulk_insert
 from hooks.wakeups import notify_after_commit
 from instances import chat_ids
@@ -100,10 +102,10 @@ def check_can_send(instance: Instance, *, quoted_id: str | None = None) -> None:
 # the queue: a deadlock with delete_instance(), which has locked the instance and waits for the queue.
 ENQUEUE = """
     WITH instance AS (
-        SELECT id FROM {instances} WHERE id = %s FOR KEY SHARE
+        SELECT id FROM {instances} WHERE id = %s::bigint FOR KEY SHARE
     ), numbered AS (
         UPDATE {queue} SET last_number = last_number + 1, length = length + 1
-        FROM instance WHERE instance_id = instance.id AND length < %s
+        FROM instance WHERE instance_id = instance.id AND length < %s::int
         RETURNING last_number
     ), inserted AS (
         INSERT INTO {table} (queue_number, {columns}) SELECT last_number, {values} FROM numbered
@@ -111,6 +113,22 @@ ENQUEUE = """
     )
     SELECT id, queue_number FROM inserted
 """
+
+
+def given_columns() -> list[bulk_insert.Column]:
+    """Returns the columns of a new message without its queue number."""
+    return [column for column in bulk_insert.columns(OutgoingMessage) if column.name != "queue_number"]
+
+
+@cache
+def enqueue_sql() -> str:
+    return ENQUEUE.format(
+        instances=Instance._meta.db_table,
+        queue=OutgoingQueue._meta.db_table,
+        table=OutgoingMessage._meta.db_table,
+        columns=", ".join(column.quoted for column in given_columns()),
+        values=", ".join(column.constant for column in given_columns()),
+    )
 
 
 def enqueue(outgoing: OutgoingMessage) -> bool:
@@ -121,22 +139,11 @@ def enqueue(outgoing: OutgoingMessage) -> bool:
 
     Raises Instance.DoesNotExist if the instance was deleted.
     """
-    fields = [
-        field
-        for field in OutgoingMessage._meta.concrete_fields
-        if not field.primary_key and field.name != "queue_number"
+    values = [
+        column.field.get_db_prep_save(getattr(outgoing, column.attribute), connection)
+        for column in given_columns()
     ]
-    sql = ENQUEUE.format(
-        instances=Instance._meta.db_table,
-        queue=OutgoingQueue._meta.db_table,
-        table=OutgoingMessage._meta.db_table,
-        columns=", ".join(str(field.column) for field in fields),
-        values=", ".join(["%s"] * len(fields)),
-    )
-    values = [field.get_db_prep_save(getattr(outgoing, field.attname), connection) for field in fields]
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [outgoing.instance_id, QUEUE_LIMIT, *values])
-        row = cursor.fetchone()
+    row = prepared.fetch_one(enqueue_sql(), [outgoing.instance_id, QUEUE_LIMIT, *values])
     if row is None:
         if not Instance.objects.filter(pk=outgoing.instance_id).exists():
             raise Instance.DoesNotExist(f"Instance {outgoing.instance_id} was deleted.")

@@ -7,19 +7,23 @@ from typing import Any
 from rest_framework import exceptions
 from rest_framework.request import Request
 
-from instances import chat_ids, payloads
+from chatapi.ui.numbers import INSTANCE_NUMBER_DIGITS, parse_digits
+from instances import chat_ids, fast_lookup, payloads
 from instances.actions.bans import Banned
 from instances.actions.chats.chats import Denied
 from instances.api.errors import Conflict
-from instances.api.views.instances import get_instance
+from instances.api.views.instances import no_instance
 from instances.channels.sandbox.actions.preconditions import NotLinked, NotPossible
 from instances.models import Channel, Chat, Instance, Message
 
 
 def get_sandbox(request: Request, number: str) -> Instance:
     """Returns the caller's sandbox instance with this number. Raises NotFound for any other."""
-    visible = Instance.objects.of_account(request.auth).select_related("endpoint")
-    return get_instance(visible.filter(channel=Channel.SANDBOX), number)
+    parsed = parse_digits(number, max_digits=INSTANCE_NUMBER_DIGITS)
+    found = None if parsed is None else fast_lookup.by_number(parsed)
+    if found is None or found.owner_id != request.auth.pk or found.channel != Channel.SANDBOX:
+        raise no_instance(number)
+    return found
 
 
 def validate(serializer: Any) -> dict[str, Any]:

@@ -33,8 +33,13 @@ def get_instance(instances: InstanceQuerySet, number: str) -> Instance:
     parsed = parse_digits(number, max_digits=INSTANCE_NUMBER_DIGITS)
     found = None if parsed is None else instances.filter(number=parsed).first()
     if found is None:
-        raise exceptions.NotFound(f"Your account has no instance {number}.")
+        raise no_instance(number)
     return found
+
+
+def no_instance(number: str) -> exceptions.NotFound:
+    """Returns the exception with its sentence."""
+    return exceptions.NotFound(f"Your account has no instance {number}.")
 
 
 def change_settings(instance: Instance, changes: dict[str, Any], *, acting_user: Any) -> None:

@@ -7,7 +7,8 @@ from typing import TypedDict, Unpack
 from django.db import transaction
 from django.utils import timezone
 
-from instances import chat_ids
+from chatapi.database import prepared
+from instances import chat_ids, fast_lookup
 from instances.actions import events, messages
 from instances.actions.chats import chats
 from instances.channels.sandbox.actions import receipts
@@ -47,10 +48,10 @@ def write_as_contact(
         NotPossible: the contact has no account or is not in the group.
         bans.Banned, chat_ids.BadChatId, ValueError: as in messages.receive_message.
     """
-    instance.refresh_from_db()
+    fast_lookup.reload(instance)
     require_linked(instance, "no message reaches it")
     author = chat_ids.of_phone(sender)
-    contact = SandboxContact.objects.filter(instance=instance, chat_id=author).first()
+    contact = find_contact(instance, author)
     if contact is not None and not contact.has_account:
         raise NotPossible(f"{contact} has no account (hasAccount is false), so they can't write.")
     if chat_id:
@@ -63,6 +64,18 @@ def write_as_contact(
         key=key,
         **content,
     )
+
+
+ROW = prepared.ModelRow(SandboxContact, "contact")
+FIND_CONTACT = f"""
+    SELECT {ROW.columns} FROM {SandboxContact._meta.db_table} contact WHERE instance_id = %s::bigint AND chat_id = %s
+"""
+
+
+def find_contact(instance: Instance, chat_id: str) -> SandboxContact | None:
+    """Returns the contact with this chat id, if its behaviour was ever set. Read for every message."""
+    row = prepared.fetch_one(FIND_CONTACT, [instance.pk, chat_id])
+    return None if row is None else ROW.build(row)
 
 
 def require_group_member(instance: Instance, chat_id: str, author: str) -> None:

@@ -11,14 +11,15 @@ determine: `%s::bigint`. A plan is renewed when the statistics of its tables cha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
 
-from django.db import connection, connections
+from django.db import connection, connections, models
 from django.db.backends.postgresql.base import ServerBindingCursor
 from django.db.backends.utils import CursorWrapper
 
 Parameters = Sequence[Any] | Mapping[str, Any]
+M = TypeVar("M", bound=models.Model)
 
 
 class PreparedCursor(ServerBindingCursor):
@@ -59,3 +60,30 @@ def cursor() -> CursorWrapper:
     # psycopg prepares nothing while it is None, Django's default. Django's own cursors never prepare.
     here.connection.prepare_threshold = 0
     return here._prepare_cursor(make_cursor(here.connection))
+
+
+class ModelRow(Generic[M]):
+    """Reads a model's row by SQL: `columns` for SELECT or RETURNING, and the object of a row's values.
+
+    The ORM needs 0.2 to 0.4 ms of CPU to build a query for one row. Not for models with masked fields
+    (hooks/body_masking.py), whose content depends on who reads it.
+    """
+
+    def __init__(self, model: type[M], alias: str = "") -> None:
+        fields = model._meta.concrete_fields
+        self.model = model
+        # By name, because the table's columns may be in another order than the model's fields.
+        self.names = [field.attname for field in fields]
+        self.columns = ", ".join(f'{alias}."{field.column}"' for field in fields)
+        self.converters = [
+            (place, field.get_db_converters(connection))
+            for place, field in enumerate(fields)
+            if field.get_db_converters(connection)
+        ]
+
+    def build(self, values: Iterable[Any]) -> M:
+        row = list(values)
+        for place, converters in self.converters:
+            for convert in converters:
+                row[place] = convert(row[place], None, connection)
+        return self.model.from_db(connection.alias, self.names, row)
