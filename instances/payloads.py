@@ -16,11 +16,10 @@ def encode(data: Any) -> bytes:
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def message_dict(message: Any, *, chat_id: str, chat_name: str, seconds: int | None = None) -> dict[str, Any]:
-    """Returns M of contract.md: a message as hooks and `messages` show it.
+def message_dict(message: Message, *, chat_id: str, chat_name: str) -> dict[str, Any]:
+    """Returns M of contract.md: a message as hooks and REST show it.
 
-    `message` is a Message, or a row with the same attributes: `messages` reads rows, which are three times as fast to
-    create as models. Then `seconds` is its unix time, and it needs no `time`.
+    `messages` has the same JSON from the database (contract/chats/messages.py); a test compares both.
     """
     quoted = message.quoted or {}
     data = {
@@ -30,7 +29,7 @@ def message_dict(message: Any, *, chat_id: str, chat_name: str, seconds: int | N
         "self": 1 if message.by_api else 0,
         "isForwarded": message.forwarded,
         "author": message.author,
-        "time": int(message.time.timestamp()) if seconds is None else seconds,
+        "time": int(message.time.timestamp()),
         "chatId": chat_id,
         "messageNumber": message.number,
         "type": message.type,

@@ -1,6 +1,5 @@
 """`messages` (contract.md §2)."""
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -179,14 +178,47 @@ def test_a_page_is_found_by_the_index_of_numbers_alone(instance: Instance) -> No
     receive(instance, 1000)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE instances_message")
-    found = Message.objects.filter(instance=instance, number__gt=500).order_by("number")
-    (plan,) = json.loads(chats_messages.as_rows(found)[:100].explain(format="json", analyze=True))
+    conditions = [("message.instance_id = %s", [instance.pk]), ("message.number > %s", [500])]
+    sql, parameters = chats_messages.page_query(conditions, 100, newest=False)
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT json) {sql}", parameters)
+        (plan,) = cursor.fetchone()[0]
     scans = [node for node in nodes(plan["Plan"]) if node.get("Relation Name") == "instances_message"]
     assert [(scan["Node Type"], scan["Index Name"], scan["Actual Rows"]) for scan in scans] == [
         ("Index Scan", "instances_message_number", 100)
     ]
     assert not any(node["Node Type"] == "Sort" for node in nodes(plan["Plan"]))
     assert "Rows Removed by Filter" not in scans[0]
+
+
+@pytest.mark.django_db
+def test_a_page_has_the_bytes_of_the_hooks(client: Client, instance: Instance) -> None:
+    """PostgreSQL writes pages, Python writes hooks. Only `"ack":null` is added to incoming messages."""
+    odd = 'ü "quoted" \\ / \b\f\n\r\t\x01\x1f\x7f\u2028 \U0001f600 <b>&\'</b>'
+    receive(instance, 8)
+    rows = list(Message.objects.select_related("chat").order_by("number"))
+    changed: list[dict[str, Any]] = [
+        {"body": odd, "sender_name": odd, "forwarded": 3},
+        {"caption": odd, "type": "image"},
+        {"caption": "", "sender_name": ""},
+        {"quoted": {"id": "false_1@c.us_A", "body": odd, "type": "chat"}},
+        {"metadata": {"mentionedPhones": ["1", odd], "a": [1.5, True, None, {}], "": {"b": "c: d, e"}}},
+        {"metadata": {}, "from_me": True, "by_api": True, "ack": 3, "author": "abc"},
+        {"from_me": True, "ack": None},
+        {"time": datetime(2026, 1, 1, 0, 0, 0, 999_999, tzinfo=UTC), "from_me": True, "ack": 1},
+    ]
+    for row, changes in zip(rows, changed, strict=True):
+        Message.objects.filter(pk=row.pk).update(**changes)
+    shown = []
+    for row in Message.objects.select_related("chat").order_by("number"):
+        data = payloads.message_dict(row, chat_id=row.chat.chat_id, chat_name=row.chat.name)
+        shown.append({**data, "ack": data.get("ack")})
+    expected = payloads.encode({"messages": shown, "lastMessageNumber": 8})
+    response = client.get("/instance12345/messages?token=secret")
+    assert response.content == expected
+    assert response.headers["Content-Type"] == "application/json"
+    newest_first = payloads.encode({"messages": shown[::-1], "page": 0})
+    assert client.get("/instance12345/messagesHistory?token=secret").content == newest_first
 
 
 def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
