@@ -367,6 +367,7 @@ SCHEDULES = {
     "redelivery": ("hooks.tasks.ensure_redelivery", 1),
     "endpoints that fail": ("instances.tasks.pause_failing", 1),
     "QR codes": ("instances.tasks.expire_codes", 1),
+    "partitions": ("hooks.maintenance.new_days.prepare", 10),
     "old hooks": ("hooks.maintenance.retention.drop_old", 60),
     "hooks of deleted instances": ("hooks.maintenance.deleted_instances.drop", 60),
     "data of deleted instances": ("instances.actions.deleted_data.drop", 60),

@@ -29,7 +29,7 @@ from hooks.dispatch.attempts import BY_CURSOR, ClaimedHook
 from hooks.dispatch.catch_up import CatchUp
 from hooks.dispatch.strict_order import find_turns
 from hooks.models import Endpoint, State, Trigger
-from hooks.sql import lane_queries
+from hooks.sql import lane_queries, partitions
 from hooks.urls import destination
 
 LEASE = 30.0  # s; longer than an attempt can take (HOOKS_DEADLINE_MS), so an attempt that starts in time ends in it
@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 # The locks are held until the hooks are claimed, so that no hook is skipped or cancelled while it is claimed.
 LOCK_LANES = """
 SELECT mine.endpoint_id, e.parallel, e.strict, extract(epoch FROM clock_timestamp() - e.resumed_at)::float8,
-    mine.cursor
+    mine.cursor, (SELECT last_value FROM hooks_hook_id_seq)
 FROM hooks_lane mine JOIN hooks_endpoint e ON e.id = mine.endpoint_id AND e.paused_at IS NULL
 WHERE e.id = ANY(%(lanes)s) AND mine.endpoint_id = ANY(%(lanes)s)
     AND (mine.owner = %(me)s OR mine.owner IS NULL)
@@ -57,6 +57,7 @@ ORDER BY mine.endpoint_id FOR UPDATE OF mine SKIP LOCKED
 # may be in flight, so that retries do not fill the memory. `head` is the retry to claim of a
 # strict lane, instead of any other hook (strict_order.py).
 # BETWEEN and the order by endpoint leave only hooks_hook_state; with `=`, the primary key has the same order.
+# %(from)s and %(to)s leave out the partitions without new hooks, before the statement runs.
 # statement_timestamp() bounds the index scan. clock_timestamp() is volatile: retries planned for later would be read.
 # A hook without a URL (it was removed, or a verification ended) waits until there is one. The cursor must not pass it:
 # while the endpoint has no URL, the hooks with a URL of their own are claimed in their rows.
@@ -86,7 +87,8 @@ WITH due AS MATERIALIZED (
                 public_id, body, attempts_allowed, simulated, to_url
              FROM hooks_hook h
              WHERE endpoint_id BETWEEN want.endpoint_id AND want.endpoint_id AND state = 'queued'
-                AND id > want.cursor AND {destination.hook_url_sql("url.of_endpoint")} <> ''
+                AND id > want.cursor AND id BETWEEN %(from)s AND %(to)s
+                AND {destination.hook_url_sql("url.of_endpoint")} <> ''
              ORDER BY endpoint_id, id LIMIT want.firsts)
             UNION ALL
             (SELECT id, endpoint_id, true AS retry, 1 AS turn, NULL, NULL, 0, false, '' FROM hooks_hook h
@@ -105,6 +107,8 @@ WITH due AS MATERIALIZED (
         state = 'sending', claim = h.claim + 1, lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
     FROM due d
     WHERE h.id = d.id AND h.id = ANY(ARRAY(SELECT id FROM due WHERE NOT by_cursor)) AND NOT d.by_cursor
+        AND h.id >= (SELECT min(id) FROM due WHERE NOT by_cursor)
+        AND h.id <= (SELECT max(id) FROM due WHERE NOT by_cursor)
         AND {lane_queries.STATE_OF_FOUND} IN ('queued', 'retrying') AND (NOT d.retry OR d.place <= %(max_retries)s)
     RETURNING h.id, h.public_id::text, h.endpoint_id, h.body, h.claim, h.attempts_made, h.attempts_allowed, h.trigger,
         h.simulated, {destination.hook_url_sql("d.of_endpoint")}, d.secret, d.parallel, d.strict,
@@ -245,7 +249,7 @@ def claim_hooks(
     with session.transaction():
         free = session.execute(LOCK_LANES, {"me": me, "lanes": lanes}).fetchall()
         turns = find_turns(session, {row[0]: max(wanted.get(row[0], 0), 1) for row in free if row[2]})
-        for lane, parallel, strict, since_resume, cursor in free:
+        for lane, parallel, strict, since_resume, cursor, _ in free:
             firsts, retries = wanted.get(lane, 0), wanted_retries.get(lane, 0)
             head = None
             if strict:
@@ -266,6 +270,8 @@ def claim_hooks(
                 "retries": [share.retries for share in shares.values()],
                 "both": [share.both_kinds for share in shares.values()],
                 "cursors": [share.cursor for share in shares.values()],
+                "from": min((share.cursor for share in shares.values()), default=0),
+                "to": partitions.end_of_next_day(free[0][5]) if free else 0,
                 "heads": [share.head for share in shares.values()],
                 "max_retries": max_retries,
             },

@@ -25,7 +25,7 @@ UPDATE hooks_hook h SET
 FROM unnest(%s::bigint[], %s::bigint[], %s::text[], %s::smallint[], %s::timestamptz[], %s::timestamptz[],
             %s::text[], %s::smallint[], %s::text[], %s::float8[])
     AS u (id, claim, state, made, next_at, finished_at, outcome, status, host, ms)
-WHERE h.id = u.id AND h.id = ANY(%s::bigint[]) AND CASE
+WHERE h.id = u.id AND h.id = ANY(%s::bigint[]) AND h.id BETWEEN %s AND %s AND CASE
     WHEN u.claim > {BY_CURSOR} THEN h.claim = u.claim AND {lane_queries.STATE_OF_FOUND} = 'sending'
     ELSE {lane_queries.STATE_OF_FOUND} = 'queued' AND EXISTS (
         SELECT 1 FROM hooks_lane l WHERE l.endpoint_id = h.endpoint_id AND l.owner = %s AND l.cursor >= h.id) END
@@ -92,9 +92,10 @@ def record_attempts(
 
 
 def parameters(results: Sequence[AttemptResult], owner: int | None) -> list[str | int | None]:
-    """Returns the parameters of UPDATE_HOOKS: its columns, the ids again, and the owner."""
+    """Returns the parameters of UPDATE_HOOKS: its columns, the ids again and their bounds, and the owner."""
     columns = copy_text.columns(results)
-    return [*columns, columns[0], owner]
+    ids = [result.hook.id for result in results]
+    return [*columns, columns[0], min(ids), max(ids), owner]
 
 
 def is_recorded_or_deleted(cursor: psycopg.Cursor[Any], result: AttemptResult) -> bool:

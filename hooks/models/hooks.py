@@ -164,7 +164,8 @@ class HookQuerySet(models.QuerySet["Hook"]):
 class Hook(models.Model):
     """One event to send to one endpoint. It is created in the transaction of its event."""
 
-    public_id = models.UUIDField(unique=True, default=new_public_id, editable=False)
+    # No unique constraint, which a partitioned table can't have without its key: 74 bits of it are random.
+    public_id = models.UUIDField(default=new_public_id, editable=False)
     # No constraint: a task deletes the hooks of a deleted instance, see hooks/maintenance/deleted_instances.py.
     # No index of its own: hooks_hook_log begins with the endpoint.
     endpoint = models.ForeignKey(
@@ -226,6 +227,7 @@ class Hook(models.Model):
             ("cancel_hook", "Can cancel waiting hooks"),
         ]
         indexes = [
+            models.Index(name="hooks_hook_public_id", fields=["public_id"]),
             # Serves the claim of a lane's oldest queued hooks (ids in a lane are in the order of events), the list of
             # lanes with queued hooks, the leases of dead dispatchers, and the log's filter and counts by state. This
             # full index costs as much CPU (ratio 1.0) as the two partial ones (queued, sending) that it replaced.

@@ -186,7 +186,7 @@ def drop_indexes(cursor: CursorWrapper) -> list[str]:
     found = cursor.fetchall()
     for name, _ in found:
         cursor.execute(f'DROP INDEX "{name}"')
-    return [definition for _, definition in found]
+    return [definition.replace(" ON ONLY ", " ON ") for _, definition in found]
 
 
 def empty() -> None:

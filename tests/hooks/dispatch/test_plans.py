@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import pytest
@@ -22,12 +22,13 @@ from hooks.http import Response
 from hooks.log import delays, holds, statistics
 from hooks.maintenance import retention
 from hooks.models import Endpoint, Outcome
+from hooks.sql.lane_queries import MAX_ID
 from instances.models import Instance
 from tests.bench import million
 from tests.bench.log_filters import FILTERS, OVERVIEWS
 from tests.hooks.dispatch.test_lanes import hook as claimed
 
-WHOLE_TABLE = re.compile(r"Seq Scan on (?:hooks_hook|hooks_attempt|hooks_minutecount)\b.*")
+WHOLE_TABLE = re.compile(r"Seq Scan on ((?:hooks_hook|hooks_attempt|hooks_minutecount)(?!_id_seq)\w*)")
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +53,19 @@ def plan(sql: str, parameters: Any = None) -> str:
 
 
 def whole_tables(sql: str, parameters: Any = None) -> list[str]:
-    """Returns the steps of the plan that read all of hooks_hook, hooks_attempt or hooks_minutecount."""
-    return WHOLE_TABLE.findall(plan(sql, parameters))
+    """Returns the names of the partitions of hooks and attempts, and hooks_minutecount, that the plan reads whole.
+
+    Those without rows are left out: they were made for the coming days.
+    """
+    return [table for table in WHOLE_TABLE.findall(plan(sql, parameters)) if has_rows(table)]
+
+
+@cache
+def has_rows(table: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT EXISTS (SELECT FROM {table})")
+        found: bool = cursor.fetchone()[0]
+    return found
 
 
 def selects_of(call: Callable[[], object]) -> list[str]:
@@ -160,7 +172,7 @@ def test_metrics_and_delays(filled: million.Million) -> None:
 
 def test_retention(filled: million.Million) -> None:
     before, numbers = timezone.now() - timedelta(days=1), list(range(100, 2_100))
-    assert whole_tables(retention.FIND_HOOKS, [before, 500_000, 2_000]) == []
+    assert whole_tables(retention.FIND_HOOKS, [before, 500_000, MAX_ID, 2_000]) == []
     assert whole_tables(retention.FIND_SKIPPED, [before, 2_000]) == []
     # 2 000 ids in a table of a million: index scans of the hooks and of their attempts
     assert whole_tables(retention.DROP_HOOKS, {"ids": numbers}) == []
