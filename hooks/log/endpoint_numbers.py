@@ -18,6 +18,7 @@ from django.db import connection
 from django.utils import timezone
 
 from hooks.log.counts import MAX_COUNT, Count
+from hooks.log.index_order import execute_in_index_order
 from hooks.models import CLOCK_TOLERANCE, UNFINISHED, ResponseClass, smallest_public_id
 
 PERIOD = timedelta(hours=1)
@@ -104,12 +105,15 @@ def numbers_of(endpoint_ids: Collection[int]) -> dict[int, EndpointNumbers]:
     found = {endpoint_id: EndpointNumbers() for endpoint_id in endpoint_ids}
     now = timezone.now()
     with connection.cursor() as cursor:
-        cursor.execute(
-            WAITING, {"endpoints": list(found), "states": list(UNFINISHED), "limit": MAX_COUNT + 1}
+        execute_in_index_order(
+            cursor,
+            WAITING,
+            {"endpoints": list(found), "states": list(UNFINISHED), "limit": MAX_COUNT + 1},
         )
         for key, waiting, oldest in cursor.fetchall():
             found[key].waiting, found[key].oldest = limited(waiting), oldest
-        cursor.execute(
+        execute_in_index_order(
+            cursor,
             SENT,
             {
                 "endpoints": list(found),

@@ -14,6 +14,7 @@ from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 from django.db.models import BooleanField, Q
 from django.db.models.expressions import RawSQL
 
@@ -42,6 +43,15 @@ def in_index_order(wanted: Filter) -> Iterator[None]:
         cursor.execute("SET LOCAL enable_sort = off")
         yield
         cursor.execute("SET LOCAL enable_sort = on")  # the transaction may be the caller's
+
+
+def execute_in_index_order(cursor: CursorWrapper, sql: str, parameters: Any) -> None:
+    """Execute one statement with sorting switched off, in one round trip; fetch its rows as usual.
+
+    With the statistics of a partition that was empty a minute ago, the planner would read all of an endpoint's rows.
+    """
+    cursor.execute(f"SET LOCAL enable_sort = off; {sql}; SET LOCAL enable_sort = on", parameters)
+    cursor.nextset()
 
 
 # Until the result of a first attempt is recorded, the row of a hook that is being sent says `queued` (see Lane); these
