@@ -1,7 +1,7 @@
 """Lists of the support desk: read-only, newest first, paged by key, without COUNT(*).
 
 A search uses an index: each list says which texts it can search for (an address, a number, an id). A filter without
-an index examines WINDOW keys per page and says so; the next page continues below them. So a page of ten million rows
+an index examines WINDOW rows per page and says so; the next page continues below them. So a page of ten million rows
 takes the same time as a page of a thousand.
 """
 
@@ -32,7 +32,7 @@ class KeysetChangeList(ChangeList):
     """The rows below `?before=`, and the links to the next and the newest page."""
 
     older: int | None = None  # `before` of the next page
-    rows_searched: int | None = None  # this many keys were examined, if the filters have no index
+    rows_searched: int | None = None  # this many rows were examined, if the filters have no index
 
     def get_filters_params(self, params: Any = None) -> dict[str, Any]:
         lookups = super().get_filters_params(params)
@@ -47,9 +47,11 @@ class KeysetChangeList(ChangeList):
         rows = self.queryset if before is None else self.queryset.filter(pk__lt=before)
         least = None
         if getattr(self.model_admin, "windowed", False) and self.get_filters_params() and not self.query:
-            top = before or (self.root_queryset.order_by("-pk").values_list("pk", flat=True).first() or 0) + 1
-            least = max(top - WINDOW, 0)
-            rows = rows.filter(pk__lt=top, pk__gte=least)
+            # the keys of hooks have gaps between days
+            newest = self.root_queryset.filter(pk__lt=before or MAX_KEY).order_by("-pk")
+            least = newest.values_list("pk", flat=True)[WINDOW - 1 : WINDOW].first()
+            if least is not None:
+                rows = rows.filter(pk__gte=least)
         found = list(rows[: self.list_per_page + 1])
         self.result_list = found[: self.list_per_page]
         if len(found) > self.list_per_page:
