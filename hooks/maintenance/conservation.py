@@ -8,9 +8,9 @@ from itertools import groupby
 from operator import itemgetter
 
 from django.db import connection, transaction
-from django.db.models import Count, F
+from django.db.models import Count, F, Sum
 
-from hooks.models import Endpoint, Hook, State, Tally
+from hooks.models import DroppedCount, Endpoint, Hook, State, Tally
 
 
 def totals() -> list[dict[str, int]]:
@@ -18,13 +18,18 @@ def totals() -> list[dict[str, int]]:
     counts: dict[int, dict[str, int]] = {}
     for row in Hook.objects.order_by().values("endpoint_id", "state").annotate(n=Count("id")):
         counts.setdefault(row["endpoint_id"], {})[row["state"]] = row["n"]
+    # of partitions that were dropped a moment ago: not in the tallies yet
+    dropped = dict(
+        DroppedCount.objects.filter(partition__at__isnull=False)
+        .order_by().values_list("endpoint_id").annotate(n=Sum("number"))
+    )  # fmt: skip
     tallies = Tally.objects.annotate(instance=F("endpoint__instance_id")).order_by("instance", "pk")
     return [
         {
             "instance": tally.instance,
             "endpoint": tally.pk,
             "emitted": tally.emitted,
-            "dropped": tally.dropped,
+            "dropped": tally.dropped + dropped.get(tally.pk, 0),
         }
         | {state.value: counts.get(tally.pk, {}).get(state.value, 0) for state in State}
         for tally in tallies.iterator()
@@ -66,6 +71,8 @@ def consistent_totals() -> list[dict[str, int]]:
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            # before the snapshot is taken: which partitions a table has is not part of it
+            cursor.execute("LOCK TABLE hooks_hook IN ACCESS SHARE MODE")
         return totals()
 
 

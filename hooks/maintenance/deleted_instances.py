@@ -13,6 +13,7 @@ from django_q.tasks import async_task
 from hooks.log import statistics
 from hooks.maintenance.retention import BATCH, COUNT_DROPPED, query
 from hooks.models import Redelivery
+from hooks.sql import partitions
 from hooks.sql.lane_queries import lanes_cte
 
 # The deleted instances that still have hooks. One index probe per instance, however many hooks it has.
@@ -53,6 +54,8 @@ def drop_hooks_of(key: int) -> int:
 @transaction.atomic
 def drop_batch(key: int) -> int:
     """Delete up to BATCH hooks of one instance; returns how many."""
+    with connection.cursor() as cursor:
+        cursor.execute(partitions.KEEP_ROWS)
     ids = [row[0] for row in query(LOCK_HOOKS, [key, BATCH])]
     if ids:
         with connection.cursor() as cursor:

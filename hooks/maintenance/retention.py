@@ -1,8 +1,10 @@
-"""Retention: deletes old hooks and bodies in bulk, in small transactions.
+"""Retention: drops old hooks partition by partition, and deletes skipped hooks and bodies in small transactions.
 
 The age of a hook counts from its event (settings.HOOKS_KEEP_…): skipped hooks are deleted first, then the bodies of
-all hooks, then the rows with their attempts. Unfinished hooks are never changed. Each transaction that deletes hooks
-also adds their number to Tally.dropped, so `manage.py hooks check` is correct at any time.
+all hooks, then the hooks with their attempts, when all of their partition are old enough (old_partitions.py).
+Unfinished hooks are never changed: of a partition with one of them, and of the first partition of an older
+installation, the old hooks are deleted in small transactions. Each transaction that deletes hooks also adds their
+number to Tally.dropped, so `manage.py hooks check` is correct at any time.
 """
 
 from __future__ import annotations
@@ -18,7 +20,11 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from hooks.log import statistics
-from hooks.models import OPEN_JOBS, Redelivery, RetentionMark
+from hooks.maintenance import old_partitions
+from hooks.models import OPEN_JOBS, Hook, Redelivery, RetentionMark
+from hooks.sql import partitions
+from hooks.sql.lane_queries import MAX_ID
+from hooks.sql.partitions import Partition
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +37,7 @@ RESTART_AFTER = timedelta(days=1)
 # Ids are in order of age, except for hooks of the same moment: a window without an old hook is the end.
 FIND_HOOKS = """
 SELECT id, endpoint_id, state, created_at < %s, body_dropped_at IS NOT NULL FROM hooks_hook
-WHERE id > %s ORDER BY id LIMIT %s
+WHERE id > %s AND id < %s ORDER BY id LIMIT %s
 """
 FIND_SKIPPED = "SELECT id, endpoint_id FROM hooks_hook WHERE state = 'skipped' AND created_at < %s LIMIT %s"
 # SKIP LOCKED: a resend that has locked a row keeps the hook, and nothing waits for a row lock here. `= ANY (ARRAY(…))`
@@ -82,6 +88,8 @@ class Run:
         began = time.monotonic()
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET LOCAL synchronous_commit = off")  # a transaction lost in a crash is repeated
+            if endpoint is not None:
+                cursor.execute(partitions.KEEP_ROWS)
             cursor.execute(sql, {"ids": ids})
             changed: int = cursor.fetchone()[0]
             if endpoint is not None and changed:
@@ -119,17 +127,29 @@ def drop_skipped(run: Run, before: datetime) -> int:
 
 
 def drop_hooks(run: Run, before: datetime) -> int:
-    dropped = after = 0
+    """Drop the partitions that are old as a whole; of those that can't be dropped yet, delete the old hooks."""
+    dropped = 0 if run.is_over else old_partitions.drop(before)
+    with connection.cursor() as cursor:
+        left = partitions.existing(cursor)
+    for partition in left:
+        if partition.is_legacy or partition.ends_on <= before.date():
+            dropped += drop_hooks_of(partition, run, before)
+    # Counts are deleted when no older hook is left.
+    oldest = Hook.objects.order_by("pk").values_list("created_at", flat=True).first() or before
+    while not run.is_over and statistics.drop_before(min(oldest, before)) == statistics.DROP_BATCH:
+        pass
+    return dropped
+
+
+def drop_hooks_of(partition: Partition, run: Run, before: datetime) -> int:
+    dropped, after = 0, partition.start - 1
     while not run.is_over:
-        rows = query(FIND_HOOKS, [before, after, WINDOW])
+        rows = query(FIND_HOOKS, [before, after, partition.end, WINDOW])
         old = [row for row in rows if row[3]]
         if not old:
             break
         dropped += drop_by_endpoint(run, [(row[0], row[1]) for row in old if row[2] in FINISHED])
         after = rows[-1][0]
-    # Counts are deleted when no older hook is left.
-    while not run.is_over and statistics.drop_before(before) == statistics.DROP_BATCH:
-        pass
     return dropped
 
 
@@ -154,7 +174,7 @@ def drop_bodies(run: Run, before: datetime) -> int:
         mark.bodies_up_to, mark.began_at = 0, timezone.now()
     dropped = 0
     while not run.is_over:
-        rows = query(FIND_HOOKS, [before, mark.bodies_up_to, WINDOW])
+        rows = query(FIND_HOOKS, [before, mark.bodies_up_to, MAX_ID, WINDOW])
         old = [row[0] for row in rows if row[3] and row[2] in FINISHED and not row[4]]
         for batch in batches(old):
             dropped += run.change(DROP_BODIES, batch)

@@ -37,7 +37,14 @@ from hooks.models.hooks import (
     new_public_id,
     smallest_public_id,
 )
-from hooks.models.jobs import Redelivery, RedeliveryPart, RedeliveryQuerySet, RetentionMark
+from hooks.models.jobs import (
+    DroppedCount,
+    DroppedPartition,
+    Redelivery,
+    RedeliveryPart,
+    RedeliveryQuerySet,
+    RetentionMark,
+)
 from hooks.models.runners import DEAD_AFTER, HEARTBEAT_AGE, Measure, Runner, is_alive
 from hooks.models.statistics import CountingStart, MinuteCount
 
@@ -57,6 +64,8 @@ __all__ = [
     "ChatKind",
     "CountingStart",
     "Direction",
+    "DroppedCount",
+    "DroppedPartition",
     "Endpoint",
     "Hook",
     "HookQuerySet",

@@ -1,4 +1,4 @@
-"""Redelivery jobs, and the progress of retention. Both work in portions."""
+"""Redelivery jobs, and the progress of retention: they work in portions."""
 
 from __future__ import annotations
 
@@ -134,3 +134,33 @@ class RetentionMark(models.Model):
 
     def __str__(self) -> str:
         return f"bodies dropped up to {self.bodies_up_to}"
+
+
+class DroppedPartition(models.Model):
+    """A partition that retention is about to drop, or has dropped (`at`) without having changed all tallies yet.
+
+    See hooks/maintenance/old_partitions.py.
+    """
+
+    name = models.CharField(max_length=20, unique=True)
+    at = models.DateTimeField("dropped at", null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class DroppedCount(models.Model):
+    """How many hooks of one endpoint are in a DroppedPartition: after the drop they count like Tally.dropped."""
+
+    partition = models.ForeignKey(DroppedPartition, models.CASCADE, related_name="counts")
+    # no constraint: the endpoint may have been deleted
+    endpoint_id = models.BigIntegerField()
+    number = models.PositiveIntegerField("hooks dropped")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="hooks_droppedcount_once", fields=["partition", "endpoint_id"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.number} of endpoint {self.endpoint_id}"

@@ -1,5 +1,7 @@
 """The hooks of a deleted instance: they are not shown or sent, and their rows are deleted in small transactions."""
 
+import re
+
 import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
@@ -89,4 +91,4 @@ def test_hooks_of_deleted_instances_are_found_with_an_index(endpoint: Endpoint) 
             cursor.execute(f"EXPLAIN {sql}", parameters)
             plan = "\n".join(row[0] for row in cursor.fetchall())
             assert "Seq Scan on hooks_hook" not in plan, plan
-            assert "Sort" not in plan, plan
+            assert not re.search(r"->  (Incremental )?Sort\b", plan), plan  # merging partitions is no sort
