@@ -34,7 +34,7 @@ from hooks import worker_slots
 
 log = logging.getLogger(__name__)
 
-GATHER_SECONDS = 0.002  # between two statements; the first one after a quiet time is sent at once
+GATHER_SECONDS = 0.001  # between two statements; the first one after a quiet time is sent at once
 MAX_WAITING = 10_000  # notifications that wait for the thread; more are dropped
 IDLE_SECONDS = 60.0  # after which the thread closes its session
 EXIT_SECONDS = 1.0  # the longest that the end of the process waits for the thread

@@ -219,32 +219,54 @@ class Claimer(DatabaseThread):
 
 
 class Listener(threading.Thread):
-    """Receives PostgreSQL's notifications: the lanes with new hooks."""
+    """Opens the session that receives PostgreSQL's notifications: the lanes with new hooks.
+
+    The sending thread reads them with read(), as another thread between would delay each wake-up.
+    """
 
     def __init__(self, wakeup: WakeupPipe) -> None:
         super().__init__(name="listener", daemon=True)
         self.wakeup = wakeup
-        self.lanes: deque[int] = deque()
-        self.session: psycopg.Connection[Any] | None = None
+        self.session: psycopg.Connection[Any] | None = None  # None while it is being opened
+        self.is_broken = threading.Event()
         self.ending = False
 
     def run(self) -> None:
         pause = 0.1
         while not self.ending:
+            session = None
             try:
-                self.session = worker_slots.connect()
-                self.session.execute(f"LISTEN {CHANNEL}")
+                session = worker_slots.connect()
+                session.execute(f"LISTEN {CHANNEL}")
                 pause = 0.1
-                while not self.ending:
-                    for note in self.session.notifies(
-                        timeout=0.3
-                    ):  # the longest that a stop waits for this thread
-                        if note.payload.isdigit():
-                            self.lanes.append(int(note.payload))
-                            self.wakeup.wake()
+                self.is_broken.clear()
+                if not self.ending:  # end() sets both, in this order
+                    self.session = session
+                    self.wakeup.wake()
+                    self.is_broken.wait()
             except (psycopg.Error, OSError):
                 time.sleep(pause)  # meanwhile the sweep finds new hooks every second
                 pause = min(pause * 2, 2.0)
             finally:
-                if self.session is not None:
-                    self.session.close()
+                if session is not None:
+                    session.close()
+
+    def read(self) -> list[int]:
+        """Returns the lanes whose notifications have arrived, without waiting. Opens a broken session again."""
+        lanes: list[int] = []
+        if self.session is None:
+            return lanes
+        try:
+            self.session.pgconn.consume_input()
+            while (note := self.session.pgconn.notifies()) is not None:
+                if note.extra.isdigit():
+                    lanes.append(int(note.extra))
+        except psycopg.Error:
+            self.session = None
+            self.is_broken.set()
+        return lanes
+
+    def end(self) -> None:
+        """End the thread, which closes the session."""
+        self.ending = True
+        self.is_broken.set()
