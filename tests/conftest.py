@@ -23,6 +23,7 @@ from instances.limits import login_throttle, rate_counters
 from tests import session_client  # noqa: F401 - changes the test client
 from tests.product import READY_SECONDS, Product
 from tests.sessions import remember_password
+from tests.workers import pytest_cmdline_main, pytest_xdist_make_scheduler  # noqa: F401 - hooks of pytest
 
 # Seconds that a test may take, its fixtures included; pyproject.toml has the default. These folders start the product,
 # kill it and wait until it has recovered, or drive a browser.

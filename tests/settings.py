@@ -1,7 +1,7 @@
 """The product's settings with a DATA_DIR of their own that is thrown away, and nothing of the developer's environment.
 
 Processes that a test starts inherit TEST_DATA_DIR, and so share its database; what runs as the real product
-(tests/product.py) takes chatapi.settings and a DATA_DIR of its own.
+(tests/product.py) takes chatapi.settings and a DATA_DIR of its own. Each worker of pytest-xdist has one of its own.
 """
 
 import os
@@ -19,7 +19,9 @@ for name in (
     os.environ.pop(name, None)
     os.environ.pop(f"{name}_FILE", None)
 
-if "TEST_DATA_DIR" not in os.environ:
+worker = os.environ.get("PYTEST_XDIST_WORKER", "")  # inherited by processes that a test starts
+if "TEST_DATA_DIR" not in os.environ or os.environ.get("TEST_DATA_WORKER", "") != worker:
+    os.environ["TEST_DATA_WORKER"] = worker
     os.environ["TEST_DATA_DIR"] = tempfile.mkdtemp(prefix="chatapi-test-")
     os.environ["TEST_DATA_OWNER"] = str(os.getpid())
 os.environ["DATA_DIR"] = os.environ["TEST_DATA_DIR"]
