@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from io import StringIO
@@ -137,3 +138,12 @@ def nothing_counted_yet() -> None:
     """Resets the counts outside the database, so no test uses up the calls of the next one's minute."""
     rate_counters.reset()
     login_throttle.reset()
+
+
+@pytest.fixture
+def same_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counts all calls of the test in one minute, also if the clock's minute ends during the test."""
+    began = time.time()
+    monkeypatch.setattr(
+        rate_counters, "current_period", lambda period=rate_counters.MINUTE: int(began // period)
+    )

@@ -122,6 +122,7 @@ def wrong_tokens(times: int, peer: str, last: str) -> list[int]:
     ]
 
 
+@pytest.mark.usefixtures("same_minute")
 @pytest.mark.parametrize(("peer", "last"), [(ATTACKER, ""), (PROXY, f", {ATTACKER}")])
 def test_wrong_tokens_count_for_one_client_whatever_it_forges(
     instance: Instance, settings: Settings, peer: str, last: str

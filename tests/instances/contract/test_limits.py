@@ -92,6 +92,7 @@ def test_too_many_wrong_tokens_lock_their_address_out(
         assert codes(client, STATUS, 1, here) == [200]
 
 
+@pytest.mark.usefixtures("same_minute")
 def test_a_token_that_was_right_lately_is_not_locked_out_with_its_neighbour(
     client: Client, instance: Instance, settings: Settings
 ) -> None:

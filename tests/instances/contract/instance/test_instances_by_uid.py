@@ -149,6 +149,7 @@ def test_an_instance_of_nobody_or_of_somebody_else(
     assert (Instance.objects.count(), Message.objects.count()) == (2, 1)
 
 
+@pytest.mark.usefixtures("same_minute")
 def test_too_many_calls_with_a_uid(client: Client, uid: str, settings: Settings) -> None:
     settings.CONTRACT_ACCOUNT_CALLS_PER_MINUTE = 2
     answers = [client.get(f"/newInstance?uid={uid}") for _ in range(3)]

@@ -17,7 +17,7 @@ from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.models import Bin, Capture
 from tests.factories import AccountFactory, InstanceFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("same_minute")]
 KILOBYTE, MEGABYTE = 1024, 1024 * 1024
 BODY = b"x" * (100 * KILOBYTE)
 
