@@ -1,10 +1,12 @@
 """Messages, calls and receipts of the sandbox."""
 
 import re
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
 from rest_framework import serializers
+from rest_framework.utils.serializer_helpers import BindingDict
 
 from instances import chat_ids
 from instances.actions.sending.accept import TEXT_LIMIT, VCARD_LIMIT
@@ -109,8 +111,18 @@ def is_location(body: str) -> bool:
     return abs(latitude) <= 90 and abs(longitude) <= 180
 
 
+@cache
+def shared_fields(serializer: type[StrictSerializer]) -> BindingDict:
+    """The fields of all serializers of this class. DRF copies them for each; they keep nothing of a request."""
+    return serializers.Serializer.fields.func(serializer())  # type: ignore[attr-defined]
+
+
 class NewSandboxMessageSerializer(ContentSerializer):
     """A message that a contact sends to the instance."""
+
+    @property
+    def fields(self) -> BindingDict:
+        return shared_fields(type(self))
 
     name = serializers.CharField(
         max_length=200,
