@@ -121,7 +121,7 @@ def test_a_host_that_is_not_served(client: Client, instance: Instance) -> None:
 
 def test_a_fault_before_the_view(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
     """The request does not reach the contract's view, but the response is a JSON object as well."""
-    monkeypatch.setattr("django_htmx.middleware.HtmxDetails.__init__", lambda *_: 1 / 0)
+    monkeypatch.setattr("chatapi.program_requests.ProgramHandler.resolve_request", lambda *_: 1 / 0)
     response = Client(raise_request_exception=False).get(
         "/instance12345/status?token=secret", headers=BROWSER
     )
