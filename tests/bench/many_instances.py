@@ -96,7 +96,8 @@ def all_recorded() -> bool:
 
 def compare(count: int, seconds: float, rounds: int) -> tuple[Figures, Figures]:
     """Measures FEW and `count` instances in turn; returns the best figures of each."""
-    few, many = [], []
+    few: list[Figures] = []
+    many: list[Figures] = []
     for number in range(rounds):
         for found, instances, active in ((few, FEW, FEW), (many, count, min(ACTIVE, count))):
             print(f"… round {number + 1}: {instances:,} instances", file=sys.stderr, flush=True)
