@@ -151,7 +151,10 @@ def main() -> None:
     options = parser.parse_args()
     with bench_database():
         filled = million.fill(
-            options.hooks, busy_every=max(options.hooks // BUSY_HOOKS, 2), idle=options.idle
+            options.hooks,
+            busy_every=max(options.hooks // BUSY_HOOKS, 2),
+            idle=options.idle,
+            by_day=True,
         )
         print("| request | p95, ms | CPU, ms |\n| --- | --- | --- |")
         for name, milliseconds, cpu in measure(filled):

@@ -10,23 +10,27 @@ has a million of these hooks, the 200 others half of the rest, and 100 000 idle 
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import NamedTuple
 
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
+from hooks.sql import partitions
+
 OTHERS = 200
+DAYS = 30
 RARE = {"host": "rare.example", "message": "true_rare@c.us_1", "chat": "rare@c.us"}
 
 # The state of a hook depends on n % 1000: 920 delivered, 40 failed, 25 skipped, 5 retrying, 9 queued, 1 cancelled.
 HOOKS = """
-INSERT INTO hooks_hook (public_id, endpoint_id, kind, body, message, chat, state, skip_reason, simulated, to_url,
+INSERT INTO hooks_hook (id, public_id, endpoint_id, kind, body, message, chat, state, skip_reason, simulated, to_url,
     trigger, attempts_made, attempts_allowed, next_attempt_at, claim, created_at, finished_at,
     last_outcome, last_status, last_host, last_ms)
-SELECT uuidv7(at - clock_timestamp()), endpoint_id,
+SELECT {id}, uuidv7(at - clock_timestamp()), endpoint_id,
     CASE WHEN n %% 200000 = 0 THEN 'status' WHEN n %% 250000 = 0 THEN 'chat'
          WHEN n %% 4 < 2 THEN 'message' ELSE 'ack' END,
-    '{"messages":[]}'::bytea,
+    '{{"messages":[]}}'::bytea,
     CASE WHEN n %% 333334 = 0 THEN 'true_rare@c.us_1' ELSE 'true_' || n %% 5000 || '@c.us_' || n / 3 END,
     CASE WHEN n %% 333334 = 0 THEN 'rare@c.us' ELSE n %% 5000 || '@c.us' END,
     state, CASE WHEN state = 'skipped' THEN 'flag_off' ELSE '' END, n %% 100000 = 0, '', 'event',
@@ -61,6 +65,9 @@ FROM (
 ) AS one
 ORDER BY place
 """
+ID = "nextval('hooks_hook_id_seq')"
+# as in hooks/sql/partitions.py: the ids of the hook's day
+ID_OF_DAY = f"(floor(extract(epoch FROM at) / 86400)::bigint << {partitions.DAY_BITS}) + place"
 ATTEMPTS = """
 INSERT INTO hooks_attempt (hook_id, number, trigger, started_at, url, address, request_headers, status,
     response_headers, response_body, response_size, outcome, side, error, total_ms)
@@ -97,11 +104,12 @@ class Million(NamedTuple):
     bobs: list[int]
 
 
-def fill(hooks: int = 1_000_000, *, busy_every: int = 2, idle: int = 0) -> Million:
+def fill(hooks: int = 1_000_000, *, busy_every: int = 2, idle: int = 0, by_day: bool = False) -> Million:
     """Fills an empty database, in about half a minute for a million hooks. Call empty() at the end.
 
     `busy_every`: the busy instance has each hook whose number is a multiple of it; even. `idle`: the number of idle
-    instances, in an account of their own.
+    instances, in an account of their own. `by_day`: each day has a partition, which stays; without it, all hooks are in
+    today's.
     """
     from accounts.actions.users import sign_up
     from hooks.models import Endpoint
@@ -123,10 +131,12 @@ def fill(hooks: int = 1_000_000, *, busy_every: int = 2, idle: int = 0) -> Milli
         Endpoint.objects.filter(pk=template).update(url="http://bot.example/hook")
         first_idle = copy_instance(template, idle)
     with connection.cursor() as cursor:
+        if by_day:
+            make_past_days(cursor)
         definitions = drop_indexes(cursor)
         for first in range(1, hooks + 1, PORTION):
             cursor.execute(
-                HOOKS,
+                HOOKS.format(id=ID_OF_DAY if by_day else ID),
                 {
                     "busy": busy, "others": others, "count": OTHERS, "hooks": hooks, "busy_every": busy_every,
                     "idle": idle, "first_idle": first_idle, "first": first, "last": min(first + PORTION - 1, hooks),
@@ -147,6 +157,15 @@ def fill(hooks: int = 1_000_000, *, busy_every: int = 2, idle: int = 0) -> Milli
             " instances_instance"
         )
     return Million(alice.owner_id, busy, hers, bobs)
+
+
+def make_past_days(cursor: CursorWrapper) -> None:
+    """Makes the partitions of the days that get hooks, back to the first of them; none if they are there."""
+    first = partitions.existing(cursor)[0]
+    day = partitions.EPOCH + timedelta(days=first.start >> partitions.DAY_BITS)
+    while day >= partitions.today() - timedelta(days=DAYS):
+        day, next_day = day - timedelta(days=1), day
+        partitions.make(cursor, day, next_day)
 
 
 def copy_instance(template: int, copies: int) -> int:

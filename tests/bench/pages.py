@@ -67,7 +67,7 @@ def measure() -> list[tuple[str, float]]:
     from tests import session_client  # noqa: F401 - changes the test client
 
     prepare_for_pages()
-    filled = million.fill()
+    filled = million.fill(by_day=True)
     try:
         client = Client()
         client.force_login(User.objects.get(pk=filled.owner))

@@ -8,10 +8,17 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from hooks.log.index_order import branches, in_index_order, newest_key_of_each, newest_keys
+from hooks.log.index_order import (
+    branches,
+    in_index_order,
+    newest_key_of_each,
+    newest_keys,
+    newest_sql,
+)
 from hooks.log.selection import RESPONSES, matching
 from hooks.models import Endpoint, Hook, Kind, Lane, Outcome, SkipReason, State, new_public_id
 from tests.factories import InstanceFactory
+from tests.hooks.dispatch.test_plans_by_statistics import check, fill
 
 pytestmark = pytest.mark.django_db
 RESULTS = [
@@ -117,6 +124,20 @@ def test_a_filter_that_no_hook_can_match_finds_none(endpoints: list[Endpoint]) -
     assert newest_keys(keys, {"states": ["queued"], "outcomes": ["tls"]}, limit=5) == []
     assert newest_keys(keys, {"hooks": []}, limit=5) == []
     assert newest_key_of_each(keys, {"hooks": [], "states": ["failed"]}) == {}
+
+
+def test_a_chat_is_found_by_the_ids_of_its_messages() -> None:
+    endpoint = InstanceFactory().endpoint
+    fill([endpoint.pk], delivered=20_000)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE hooks_hook SET chat = id % 2000 || '@c.us', message = 'false_' || id % 2000 || '@c.us_A' || id"
+        )
+        cursor.execute("ANALYZE hooks_hook")
+    for chat, number in (("77@c.us", 10), ("7@g.us", 0)):
+        sql, values = newest_sql([endpoint.pk], {"chat": chat}, limit=51)
+        check(sql, values, most=20, is_prepared=False)
+        assert len(newest_keys([endpoint.pk], {"chat": chat}, limit=51)) == number
 
 
 def test_outcomes_know_each_one() -> None:

@@ -20,7 +20,6 @@ from hooks.dispatch import claim, record, strict_order
 from hooks.dispatch.attempts import attempt_result
 from hooks.http import Response
 from hooks.log import delays, holds, statistics
-from hooks.log.index_order import newest_sql
 from hooks.maintenance import retention
 from hooks.models import Endpoint, Outcome
 from hooks.sql.lane_queries import MAX_ID
@@ -28,7 +27,6 @@ from instances.models import Instance
 from tests.bench import million
 from tests.bench.log_filters import FILTERS, OVERVIEWS
 from tests.hooks.dispatch.test_lanes import hook as claimed
-from tests.hooks.dispatch.test_plans_by_statistics import check
 
 WHOLE_TABLE = re.compile(r"Seq Scan on ((?:hooks_hook|hooks_attempt|hooks_minutecount)(?!_id_seq)\w*)")
 
@@ -208,9 +206,3 @@ def test_the_rest_list_over_a_hundred_instances(filled: million.Million, client:
     selects = selects_of(lambda: client.get(f"/api/v1/hooks/?{query}", headers=headers))
     assert [sql for sql in selects if "hooks_hook" in sql]
     assert [step for sql in selects for step in whole_tables(sql.replace("%", "%%"))] == []
-
-
-@pytest.mark.parametrize("chat", [million.RARE["chat"], "unknown@c.us"])
-def test_a_chat_is_found_by_the_ids_of_its_messages(filled: million.Million, chat: str) -> None:
-    sql, values = newest_sql([filled.busy, *filled.hers], {"chat": chat}, limit=51)
-    check(sql, values, most=300)  # each instance has a row in the request, and one has simulated hooks
