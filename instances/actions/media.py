@@ -18,7 +18,7 @@ from accounts import quotas
 from accounts.models import Account
 from accounts.quotas import Quota, QuotaExceeded
 from instances.limits import disk_space
-from instances.media import fetch, sources
+from instances.media import sources
 from instances.media.kinds import HEAD, Kind, WrongFile, identify_file
 from instances.models import Instance, Media, MessageType, StoredFile, media_expiry, new_media_key
 
@@ -218,6 +218,8 @@ def store_given_media(
     source = hashlib.sha256(f"{given}\n{filename}".encode(errors="replace")).hexdigest()
     if cached and (media := find_cached(instance, source)):
         return extend_expiry(media)
+    from instances.media import fetch  # it loads requests, 4 MB that a dispatcher does not need
+
     try:
         with fetch.fetch_slot(instance.owner_id):
             return store_content(instance, given, filename, source=source, only=only)

@@ -15,7 +15,6 @@ from urllib.parse import unquote, urlsplit
 from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 
-from instances.media.fetch import FetchFailed, fetch
 from instances.media.kinds import WrongFile
 
 MAX_IN_MEMORY = 1_000_000  # bytes; a longer file goes to disk
@@ -75,6 +74,8 @@ def open_upload(upload: UploadedFile) -> Content:
 
 @contextmanager
 def fetch_url(url: str) -> Iterator[Content]:
+    from instances.media.fetch import FetchFailed, fetch  # it loads requests; see store_given_media()
+
     try:
         with (
             tempfile.SpooledTemporaryFile(max_size=MAX_IN_MEMORY) as file,
