@@ -10,9 +10,9 @@ from __future__ import annotations
 import time
 from collections import deque
 
-MAX_EXPOSED = 280
-STEP = 32  # more requests for each time that the loop had to wait …
-WAIT_SECONDS = 0.005  # … this long for a response, with hooks to send
+MAX_EXPOSED = 200
+STEP = 16  # more requests for each time that the loop had to wait …
+WAIT_SECONDS = 0.01  # … this long for a response, with hooks to send
 # An endpoint with a longer average does not count, nor does a request without a response for longer.
 SLOW_SECONDS = 0.5
 

@@ -40,7 +40,7 @@ def in_flight() -> int:
 
 
 def assert_all_are_delivered(receiver: Receiver) -> None:
-    wait_until(lambda: Hook.objects.filter(state=State.DELIVERED).count() == HOOKS, "all are delivered", 60)
+    wait_until(lambda: Hook.objects.filter(state=State.DELIVERED).count() == HOOKS, "all are delivered", 120)
     arrived = Counter(request.headers["webhook-id"] for request in receiver.requests)
     assert len(arrived) == HOOKS
     assert max(arrived.values()) <= 2
