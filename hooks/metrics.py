@@ -22,8 +22,9 @@ from django.db import connection
 from django.db.models import Sum
 from django.utils import timezone
 
+from hooks.log.delays import waiting_bounds
 from hooks.models import HEARTBEAT_AGE, Measure, Outcome, Role, Runner, State, Tally, is_alive
-from hooks.sql.lane_queries import earliest_retries_cte, held_by_retry_sql, lanes_cte, unclaimed
+from hooks.sql.lane_queries import IN_BOUNDS, earliest_retries_cte, held_by_retry_sql, lanes_cte, unclaimed
 from hooks.urls import destination
 
 Series = tuple[str, str]  # the name and one label: ("attempts", "ok"), ("claim_seconds", "0.05")
@@ -116,7 +117,7 @@ SELECT class.parallel, 'first', (
     SELECT count(*) FROM (
         SELECT FROM open_lane l CROSS JOIN LATERAL (
             SELECT FROM hooks_hook
-            WHERE state = 'queued' AND endpoint_id = l.endpoint_id AND id > l.cursor LIMIT %(limit)s
+            WHERE state = 'queued' AND endpoint_id = l.endpoint_id AND id > l.cursor AND {IN_BOUNDS} LIMIT %(limit)s
         ) of_lane WHERE l.parallel = class.parallel LIMIT %(limit)s
     ) counted
 ), (
@@ -130,7 +131,7 @@ SELECT class.parallel, 'retry', (
         SELECT FROM open_retry r CROSS JOIN LATERAL (
             SELECT FROM hooks_hook
             WHERE state = 'retrying' AND endpoint_id BETWEEN r.endpoint_id AND r.endpoint_id
-                AND next_attempt_at <= statement_timestamp()
+                AND next_attempt_at <= statement_timestamp() AND {IN_BOUNDS}
             ORDER BY endpoint_id, next_attempt_at LIMIT %(limit)s
         ) of_lane WHERE r.parallel = class.parallel LIMIT %(limit)s
     ) counted
@@ -143,11 +144,12 @@ SELECT class.parallel, 'retry', (
 def waiting() -> list[Waiting]:
     """Returns the waiting hooks of the four classes of lanes, but not those of paused endpoints or without a URL.
 
-    One query.
+    Three queries.
     """
     now = timezone.now()
+    bounds = waiting_bounds()
     with connection.cursor() as cursor:
-        cursor.execute(WAITING, {"limit": MAX_WAITING})
+        cursor.execute(WAITING, {"limit": MAX_WAITING, **bounds})
         found = cursor.fetchall()
     return [
         Waiting(

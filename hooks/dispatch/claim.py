@@ -392,7 +392,8 @@ def sweep(session: psycopg.Connection[Any], record_left: Callable[[], object] = 
 
 def due_lanes(session: psycopg.Connection[Any]) -> list[int]:
     """Returns the lanes with a hook due now."""
-    return [row[0] for row in session.execute(DUE_LANES).fetchall()]
+    bounds = partitions.waiting_bounds(session.execute)
+    return [row[0] for row in session.execute(DUE_LANES, bounds).fetchall()]
 
 
 def seconds_to_next_retry(session: psycopg.Connection[Any]) -> float | None:

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
 from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
 from hooks.models import Endpoint, Hook, Role, Runner, State, is_alive
+from hooks.sql import partitions
 from hooks.sql.lane_queries import earliest_retries_cte, held_by_retry_sql, lanes_cte, unclaimed
 from hooks.urls import destination
 
@@ -36,16 +38,28 @@ SELECT min(due) FROM (
     UNION ALL
     SELECT retry.next_attempt_at
     FROM retry JOIN hooks_endpoint e ON e.id = retry.endpoint_id AND {destination.can_send_sql()}
-) oldest WHERE due < %s
+) oldest WHERE due < %(before)s
 """
 
 
 def oldest_due(before: datetime) -> datetime | None:
     """Returns when the oldest waiting hook became due; None unless that was earlier than `before`."""
+    bounds = waiting_bounds()
     with connection.cursor() as cursor:
-        cursor.execute(OLDEST, [before])
+        cursor.execute(OLDEST, {"before": before, **bounds})
         row = cursor.fetchone()
     return row[0] if row else None
+
+
+def waiting_bounds() -> dict[str, int]:
+    """Returns partitions.waiting_bounds() by Django's connection. Two queries."""
+    with connection.cursor() as cursor:
+
+        def execute(sql: str, parameters: Any = None) -> Any:
+            cursor.execute(sql, parameters)
+            return cursor
+
+        return partitions.waiting_bounds(execute)
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,21 @@ from hooks.models import State
 # statistics of an emptied table the planner started from the whole table.
 STATE_OF_FOUND = "h.state || ''"
 MAX_ID = 2**63 - 1
+# In the queries over all lanes: only in the partitions with waiting hooks (partitions.waiting_bounds), usually one. A
+# probe of each partition for each lane would cost lanes × partitions.
+IN_BOUNDS = "id BETWEEN %(from)s AND %(to)s"
 
 
 def lanes_cte(state: State | None = None, *, name: str = "lane") -> str:
-    """Returns a CTE with the `endpoint_id` of each lane that has a hook (in `state`, if given), in order.
+    """Returns a CTE with the `endpoint_id` of each lane with a hook, in order; with `state`, one in it and IN_BOUNDS.
 
     Put it after WITH RECURSIVE. Its last row is NULL: join it, or filter it out.
     """
-    where, also = (f"WHERE state = '{state.value}'", f"h.state = '{state.value}' AND") if state else ("", "")
+    where, also = (
+        (f"WHERE state = '{state.value}' AND {IN_BOUNDS}", f"h.state = '{state.value}' AND h.{IN_BOUNDS} AND")
+        if state
+        else ("", "")
+    )
     # the order of hooks_hook_state or hooks_hook_log, and of no other index
     order = "id" if state else "id DESC"
     return f"""{name} AS (
@@ -37,9 +44,9 @@ def lanes_cte(state: State | None = None, *, name: str = "lane") -> str:
 def unclaimed(column: str, lane: str = "l") -> str:
     """A SELECT of a column of the first hook of a lane that waits and was not claimed; `lane`: a row of hooks_lane.
 
-    BETWEEN and the order by endpoint leave only the index hooks_hook_state.
+    BETWEEN and the order by endpoint leave only the index hooks_hook_state. IN_BOUNDS has parameters.
     """
-    of_lane = f"endpoint_id BETWEEN {lane}.endpoint_id AND {lane}.endpoint_id AND id > {lane}.cursor"
+    of_lane = f"endpoint_id BETWEEN {lane}.endpoint_id AND {lane}.endpoint_id AND id > {lane}.cursor AND {IN_BOUNDS}"
     return f"SELECT {column} FROM hooks_hook WHERE state = 'queued' AND {of_lane} ORDER BY endpoint_id, id LIMIT 1"
 
 
@@ -65,15 +72,15 @@ def held_by_retry_sql(*, endpoint: str = "e") -> str:
 def earliest_retries_cte(*, name: str = "retry") -> str:
     """Returns a CTE with the earliest retry of each lane: `endpoint_id`, `next_attempt_at`.
 
-    Put it after WITH RECURSIVE. It has no NULL row.
+    Put it after WITH RECURSIVE. It has no NULL row. IN_BOUNDS has parameters.
     """
     return f"""{name} AS (
-    (SELECT endpoint_id, next_attempt_at FROM hooks_hook WHERE state = 'retrying'
+    (SELECT endpoint_id, next_attempt_at FROM hooks_hook WHERE state = 'retrying' AND {IN_BOUNDS}
      ORDER BY endpoint_id, next_attempt_at LIMIT 1)
     UNION ALL
     SELECT later.endpoint_id, later.next_attempt_at FROM {name} CROSS JOIN LATERAL (
         SELECT h.endpoint_id, h.next_attempt_at FROM hooks_hook h
-        WHERE h.state = 'retrying' AND h.endpoint_id > {name}.endpoint_id
+        WHERE h.state = 'retrying' AND h.{IN_BOUNDS} AND h.endpoint_id > {name}.endpoint_id
         ORDER BY h.endpoint_id, h.next_attempt_at LIMIT 1
     ) later
 )"""

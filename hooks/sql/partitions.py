@@ -15,9 +15,13 @@ An older installation's hooks are in one first partition (LEGACY), which was its
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+
+import psycopg
+from django.db import ProgrammingError
 
 DAY_BITS = 36
 DAYS_AHEAD = 7  # at least so many days after today have partitions
@@ -48,10 +52,14 @@ STORAGE = {
 # What a partition has in common with its table. Indexes are found by ATTACH; the identity belongs to the table alone.
 COMMON = "INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING GENERATED INCLUDING STORAGE"
 
+# Subqueries and no join: the dispatcher's sessions have no nested loops, and would read all of pg_class.
 PARTITIONS = """
-SELECT c.relname, pg_get_expr(c.relpartbound, c.oid) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-WHERE i.inhparent = %s::regclass ORDER BY 1
+SELECT (SELECT relname FROM pg_class WHERE oid = inhrelid),
+    (SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE oid = inhrelid)
+FROM pg_inherits WHERE inhparent = %s::regclass
 """
+# In the order of hooks_hook_state, one probe of it.
+WAITS = "(SELECT id FROM {table} WHERE state = '{state}' ORDER BY state, endpoint_id, id LIMIT 1) IS NOT NULL"
 BOUNDS = re.compile(r"FOR VALUES FROM \((MINVALUE|'?\d+'?)\) TO \('?(\d+)'?\)")
 
 
@@ -82,6 +90,27 @@ def first_id(day: date) -> int:
     return (day - EPOCH).days << DAY_BITS
 
 
+def waiting_bounds(execute: Callable[..., Any]) -> dict[str, int]:
+    """Returns the `from` and `to` of the partitions between the first and the last one with waiting hooks.
+
+    `execute` is that of a psycopg session. If none has one, no id is between them. Two queries.
+    """
+    found = parsed(execute(PARTITIONS, ["hooks_hook"]).fetchall(), "hooks_hook")
+    probes = " UNION ALL ".join(
+        f"SELECT {number} WHERE {WAITS.format(table=partition.of('hooks_hook'), state='queued')}"
+        f" OR {WAITS.format(table=partition.of('hooks_hook'), state='retrying')}"
+        for number, partition in enumerate(found)
+    )
+    try:
+        waiting = [found[number] for (number,) in execute(probes).fetchall()]
+    except (psycopg.errors.UndefinedTable, ProgrammingError):  # one was dropped between the two queries
+        return {"from": 0, "to": 2**63 - 1}
+    return {
+        "from": min((partition.start for partition in waiting), default=0),
+        "to": max((partition.end - 1 for partition in waiting), default=-1),
+    }
+
+
 def end_of_next_day(last_id: int) -> int:
     """Returns the last id of the day after the one of `last_id`: an upper bound that spares partitions made ahead."""
     return (((last_id >> DAY_BITS) + 2) << DAY_BITS) - 1
@@ -94,8 +123,13 @@ def today() -> date:
 def existing(cursor: Any, table: str = "hooks_hook") -> list[Partition]:
     """Returns the attached partitions, in the order of their ids."""
     cursor.execute(PARTITIONS, [table])
+    return parsed(cursor.fetchall(), table)
+
+
+def parsed(rows: Sequence[tuple[str, str]], table: str) -> list[Partition]:
+    """Returns the partitions from the rows of PARTITIONS, in the order of their ids."""
     found = []
-    for name, bound in cursor.fetchall():
+    for name, bound in rows:
         match = BOUNDS.fullmatch(bound)
         if match is None:
             raise ValueError(f"{name} has a bound that this version does not know: {bound}")

@@ -86,9 +86,10 @@ def of_monitoring(lanes: list[int]) -> Buffers:
     configured.update(paused_at=timezone.now(), pause_reason=PauseReason.BY_HAND)
     with connection.cursor() as cursor:
         cursor.execute(worker_slots.INDEX_LOOKUPS_ONLY.replace("= off", "= on"))
+    bounds = delays.waiting_bounds()
     return {
-        delays.OLDEST: buffers(delays.OLDEST, [timezone.now()]),
-        metrics.WAITING: buffers(metrics.WAITING, {"limit": 10}),
+        delays.OLDEST: buffers(delays.OLDEST, {"before": timezone.now(), **bounds}),
+        metrics.WAITING: buffers(metrics.WAITING, {"limit": 10, **bounds}),
     }
 
 
