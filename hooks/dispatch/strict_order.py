@@ -36,10 +36,12 @@ JOIN hooks_lane lane ON lane.endpoint_id = want.endpoint_id AND lane.endpoint_id
 LEFT JOIN LATERAL (
     {lane_queries.first_in_state(State.RETRYING, "want.endpoint_id", "id, next_attempt_at")}
 ) retry ON true
-WHERE NOT EXISTS (
-    SELECT FROM hooks_hook
+WHERE (
+    SELECT id FROM hooks_hook
     WHERE state = 'sending' AND endpoint_id BETWEEN want.endpoint_id AND want.endpoint_id AND NOT simulated
-) AND COALESCE(({lane_queries.first_in_state(State.QUEUED, "want.endpoint_id")}), {lane_queries.MAX_ID}) > lane.cursor
+    ORDER BY endpoint_id, id LIMIT 1
+) IS NULL
+AND COALESCE(({lane_queries.first_in_state(State.QUEUED, "want.endpoint_id")}), {lane_queries.MAX_ID}) > lane.cursor
 """
 
 
