@@ -16,6 +16,7 @@ from typing import NamedTuple
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
 
+from hooks.maintenance import new_days
 from hooks.sql import partitions
 
 OTHERS = 200
@@ -108,8 +109,8 @@ def fill(hooks: int = 1_000_000, *, busy_every: int = 2, idle: int = 0, by_day: 
     """Fills an empty database, in about half a minute for a million hooks. Call empty() at the end.
 
     `busy_every`: the busy instance has each hook whose number is a multiple of it; even. `idle`: the number of idle
-    instances, in an account of their own. `by_day`: each day has a partition, which stays; without it, all hooks are in
-    today's.
+    instances, in an account of their own. `by_day`: hooks are in the partitions of their days, which stay; without
+    it, all are in today's.
     """
     from accounts.actions.users import sign_up
     from hooks.models import Endpoint
@@ -160,12 +161,12 @@ def fill(hooks: int = 1_000_000, *, busy_every: int = 2, idle: int = 0, by_day: 
 
 
 def make_past_days(cursor: CursorWrapper) -> None:
-    """Makes the partitions of the days that get hooks, back to the first of them; none if they are there."""
+    """Makes partitions for the days that get hooks, as long as the product's; none if they are there."""
     first = partitions.existing(cursor)[0]
     day = partitions.EPOCH + timedelta(days=first.start >> partitions.DAY_BITS)
     while day >= partitions.today() - timedelta(days=DAYS):
-        day, next_day = day - timedelta(days=1), day
-        partitions.make(cursor, day, next_day)
+        day, end = day - timedelta(days=new_days.length()), day
+        partitions.make(cursor, day, end)
 
 
 def copy_instance(template: int, copies: int) -> int:

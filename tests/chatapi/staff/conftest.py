@@ -1,8 +1,10 @@
 """Alice, her instance, and charlie of the staff in one group or another."""
 
 from collections.abc import Callable
+from importlib import import_module
 
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import Group
 from django.test import Client
 
@@ -49,3 +51,12 @@ def alice(instance: Instance) -> Client:
     client = Client()
     client.force_login(instance.owner.owner)
     return client
+
+
+@pytest.fixture(autouse=True)
+def groups_of_staff(db: None) -> None:
+    """The groups that a migration created: a test that ends by deleting all rows deletes them too."""
+    if Group.objects.exists():
+        return
+    for name, function in (("0001_groups_of_staff", "make"), ("0002_staff_set_quotas", "grant")):
+        getattr(import_module(f"chatapi.migrations.{name}"), function)(apps, None)
