@@ -33,6 +33,11 @@ class Received:
         return json.loads(self.body)
 
 
+class Server(ThreadingHTTPServer):
+    # The standard five: of a hundred connections opened at once some would wait for seconds, and time out.
+    request_queue_size = 1024
+
+
 class Receiver:
     """An HTTP/1.1 server on a free port, until the end of the `with` block.
 
@@ -49,7 +54,7 @@ class Receiver:
         self.answers: list[Answer] | Callable[[Received], Answer] = answers or [(200, {}, b"")]
         self.requests: list[Received] = []
         self.arrived = threading.Condition()
-        self.server = ThreadingHTTPServer((host, port), self._handler())
+        self.server = Server((host, port), self._handler())
         self.server.daemon_threads = True
         self.port = self.server.server_address[1]
         self.url = f"http://{host}:{self.port}/hook"
