@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from allauth.core import context
 from django.core.handlers.base import BaseHandler
 from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpRequest, HttpResponse
@@ -16,6 +17,7 @@ from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.urls import ResolverMatch, URLResolver, include, path
 from django.urls.resolvers import RegexPattern
 
+from chatapi.error_pages import DeletedMeanwhile
 from chatapi.hosts import without_cookies
 from chatapi.middleware import OF_AN_INSTANCE, content_security_policy, responses_not_stored
 from chatapi.monitoring.request_log import log_program_request
@@ -51,11 +53,23 @@ class ProgramRequests:
         )
 
 
+def with_request_context(get_response: Respond) -> Respond:
+    """Middleware: notices read where a change comes from (accounts/notices.py), as with allauth's own middleware."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        with context.request_context(request):
+            return get_response(request)
+
+    return middleware
+
+
+EXCEPTION_MIDDLEWARE: tuple[type[Any], ...] = (DeletedMeanwhile,)
 PROGRAM_MIDDLEWARE: tuple[Callable[[Any], Any], ...] = (
     responses_not_stored,
     content_security_policy,
     XFrameOptionsMiddleware,
     without_cookies,
+    with_request_context,
     log_program_request,
 )
 
@@ -66,7 +80,9 @@ class ProgramHandler(BaseHandler):
     def load_middleware(self, is_async: bool = False) -> None:
         self._view_middleware: list[Any] = []
         self._template_response_middleware: list[Any] = []
-        self._exception_middleware: list[Any] = []
+        self._exception_middleware: list[Any] = [
+            middleware(self.get_response).process_exception for middleware in EXCEPTION_MIDDLEWARE
+        ]
         chain: Any = convert_exception_to_response(self._get_response)  # type: ignore[attr-defined]  # not in the stubs
         for middleware in reversed(PROGRAM_MIDDLEWARE):
             chain = convert_exception_to_response(middleware(chain))

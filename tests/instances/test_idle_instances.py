@@ -39,7 +39,10 @@ def test_no_idle_instance_is_read(idle_instances: None, call: Callable[[], objec
     with CaptureQueriesContext(connection) as captured:
         call()
     selects = [
-        query["sql"] for query in captured if query["sql"].lstrip().startswith(("SELECT", "WITH", "DECLARE"))
+        query["sql"]
+        for query in captured
+        if query["sql"].lstrip().startswith(("SELECT", "WITH", "DECLARE"))
+        and "pg_inherits" not in query["sql"]  # PostgreSQL's list of partitions, which has some dozen rows
     ]
     assert selects
     for sql in selects:
