@@ -7,6 +7,7 @@ import re
 import urllib.request
 
 from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.product import Product
 
@@ -100,8 +101,14 @@ def press_while_loading(page: Page, url: str, *names: str) -> Route:
         held.append(route)
 
     page.route(f"**{url}*", hold, times=1)
-    with page.expect_request(f"**{url}*"):
-        page.keyboard.press(names[0])
+    for tries_left in (2, 1, 0):
+        try:
+            with page.expect_request(f"**{url}*", timeout=5_000):
+                page.keyboard.press(names[0])
+            break
+        except PlaywrightTimeout:  # once in some runs beside other tests; the cause is not known
+            if not tries_left:
+                raise
     for name in names[1:]:
         page.keyboard.press(name)
     (route,) = held
