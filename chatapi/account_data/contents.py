@@ -27,6 +27,7 @@ from instances.models import (
     QueuedAction,
     SandboxContact,
     SandboxReceipt,
+    SendingTry,
     StatusChange,
 )
 from testing_tools.simulation.models import SimulationRun, SimulationStep
@@ -116,11 +117,17 @@ def instance_tables() -> list[Table]:
         table(
             "messages", Message, "instance", "number", "message_id", "chat__chat_id", "author", "sender_name", "type",
             "body", "caption", "from_me", "by_api", "forwarded", "quoted", "metadata", "media__filename", "ack", "time",
-            "deleted_at",
+            "deleted_at", "failure", "failed_at", "maybe_twice",
         ),
         table(
             "waiting_messages", OutgoingMessage, "instance", "queue_number", "message_id", "chat_id", "type", "body",
-            "caption", "created_at",
+            "caption", "created_at", "state", "tries", "last_try_at", "next_try_at", "reason", "maybe_twice",
+            "failed_at",
+        ),
+        table(
+            "tries", SendingTry, "instance", "message_id", "number", "started_at", "method", "url", "request_headers",
+            "request_body", "status", "response_headers", "response_body", "address", "outcome", "error", "result",
+            "reason", "total_ms",
         ),
         table("waiting_commands", QueuedAction, "instance", "type", "data", "created_at"),
         table(

@@ -20,7 +20,7 @@ def clean_instance(instance: Instance, *, acting_user: User | None) -> Instance:
     """
     events.lock(instance)
     log_out(instance, acting_user=acting_user)
-    instance.messages.all().delete()
+    message_queue.delete_messages(instance)
     instance.chats.all().delete()
     instance.labels.all().delete()
     instance.queued_actions.all().delete()
@@ -29,6 +29,5 @@ def clean_instance(instance: Instance, *, acting_user: User | None) -> Instance:
     instance.sandbox_receipts.all().delete()
     instance.sandbox_contacts.all().delete()
     # Files are deleted when they expire (media.drop_old).
-    message_queue.empty(instance)
     audit.record(instance, AuditAction.INSTANCE_CLEANED, acting_user=acting_user)
     return instance

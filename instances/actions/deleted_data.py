@@ -28,6 +28,7 @@ from instances.models import (
     QueuedAction,
     SandboxContact,
     SandboxReceipt,
+    SendingTry,
     StatusChange,
 )
 
@@ -41,8 +42,8 @@ LATE = timedelta(minutes=10)
 # In this order: a message refers to its chat and its file. Participants and labels of chats go with each batch of
 # chats.
 TABLES: tuple[type[models.Model], ...] = (
-    Message, OutgoingMessage, QueuedAction, SandboxReceipt, SandboxContact, StatusChange, BannedContact, Chat, Label,
-    Media,
+    Message, OutgoingMessage, SendingTry, QueuedAction, SandboxReceipt, SandboxContact, StatusChange, BannedContact,
+    Chat, Label, Media,
 )  # fmt: skip
 OF_CHATS: tuple[type[models.Model], ...] = (Participant, Chat.labels.through)
 

@@ -24,7 +24,9 @@ def quote_sent(instance: Instance, message_id: str) -> dict[str, str]:
 
     The queue is searched first: messages move from the queue to the sent messages, never back.
     """
-    waiting = OutgoingMessage.objects.filter(instance=instance, message_id=message_id, deletes="").first()
+    waiting = (
+        OutgoingMessage.objects.waiting().filter(instance=instance, message_id=message_id, deletes="").first()
+    )
     if waiting is not None:
         return {"id": message_id, "body": waiting.body, "type": waiting.type}
     return quote(instance, message_id)
@@ -52,7 +54,7 @@ def find_message(instance: Instance, message_id: str) -> Message | OutgoingMessa
     Raises:
         UnknownMessage: the instance has no message with this id.
     """
-    waiting = OutgoingMessage.objects.filter(instance=instance, message_id=message_id, deletes="")
+    waiting = OutgoingMessage.objects.waiting().filter(instance=instance, message_id=message_id, deletes="")
     found = waiting.select_related("media").first()
     if found is not None:
         return found

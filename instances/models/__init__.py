@@ -18,8 +18,10 @@ from instances.models.choices import (
     Channel,
     LoadingReason,
     MessageType,
+    SendState,
     StopReason,
     Substatus,
+    TryResult,
 )
 from instances.models.instances import (
     NEVER,
@@ -40,6 +42,7 @@ from instances.models.messages import (
 )
 from instances.models.queues import (
     DELIVERY_DEADLINE,
+    WAITING_SQL,
     OutgoingMessage,
     OutgoingQueue,
     QueuedAction,
@@ -48,6 +51,7 @@ from instances.models.sandbox import (
     SandboxContact,
     SandboxReceipt,
 )
+from instances.models.sending import SendingTry
 
 __all__ = [
     "CONNECTED",
@@ -57,6 +61,7 @@ __all__ = [
     "NEVER",
     "NOT_PAID",
     "QR_CODE_LIFETIME",
+    "WAITING_SQL",
     "AccountStatus",
     "Ack",
     "ActionType",
@@ -77,10 +82,13 @@ __all__ = [
     "QueuedAction",
     "SandboxContact",
     "SandboxReceipt",
+    "SendState",
+    "SendingTry",
     "StatusChange",
     "StopReason",
     "StoredFile",
     "Substatus",
+    "TryResult",
     "media_expiry",
     "new_invite_code",
     "new_media_key",

@@ -53,6 +53,24 @@ class StopReason(models.TextChoices):
 CONNECTED = (Substatus.NORMAL, Substatus.BATTERY_LOW, Substatus.BATTERY_LOW_1, Substatus.BATTERY_LOW_2)
 
 
+class SendState(models.TextChoices):
+    """The state of a message that has not become a Message yet."""
+
+    QUEUED = "queued", "Queued"
+    SENDING = "sending", "Sending"
+    FAILED = "failed", "Failed"
+
+
+class TryResult(models.TextChoices):
+    """What the messenger's response to one try of a message means."""
+
+    SENT = "sent", "Sent"
+    REFUSED = "refused", "Refused"
+    RETRY = "retry", "To be retried"
+    UNLINKED = "unlinked", "Not linked"
+    UNKNOWN = "unknown", "Unknown"
+
+
 class LoadingReason(models.TextChoices):
     """Why an instance is `loading`; `reason` of statusData."""
 

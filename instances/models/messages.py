@@ -147,6 +147,10 @@ class Message(models.Model):
     ack = models.PositiveSmallIntegerField(choices=Ack, null=True, blank=True)
     queue_number = models.PositiveIntegerField(null=True, blank=True)
     queued_at = models.DateTimeField("accepted by the API", null=True, blank=True)
+    # in the messenger's words: why the message did not arrive, although the messenger had accepted it
+    failure = models.TextField(blank=True, default="", db_default="")
+    failed_at = models.DateTimeField(null=True, blank=True)
+    maybe_twice = models.BooleanField("may have been sent twice", default=False, db_default=False)
     time = models.DateTimeField(default=timezone.now)
 
     class Meta:

@@ -8,7 +8,7 @@ from django.db import models
 from django.utils import timezone
 
 from hooks.body_masking import MaskedJSONField, MaskedTextField
-from instances.models.choices import ActionType, MessageType
+from instances.models.choices import ActionType, MessageType, SendState
 from instances.models.instances import Instance
 from instances.models.messages import Media
 
@@ -17,13 +17,19 @@ DELIVERY_DEADLINE = timedelta(seconds=10)
 
 
 class OutgoingQueueQuerySet(models.QuerySet["OutgoingQueue"]):
-    def shorten(self, by: int, **fields: datetime) -> int:
-        """Subtract the number of removed messages from `length`, and set other fields.
+    def shorten(self, by: int, *, removed: int = 0, **fields: datetime) -> int:
+        """Subtract the number of messages that have left the queue from `length`, and set other fields.
+
+        `removed` is how many messages have ended without being a Message or failed; it is added to the counter.
 
         Subtracted and not counted: a message that is accepted at the same time would not be counted, and a queue
         whose length is 0 is never sent. Do it after the messages are removed, so that two transactions that remove
         messages of one instance cannot deadlock.
         """
+        if removed:
+            return self.update(
+                length=models.F("length") - by, removed=models.F("removed") + removed, **fields
+            )
         return self.update(length=models.F("length") - by, **fields)
 
 
@@ -36,8 +42,17 @@ class OutgoingQueue(models.Model):
 
     instance = models.OneToOneField(Instance, models.CASCADE, primary_key=True, related_name="queue")
     last_number = models.PositiveIntegerField("queueNumber", default=0)  # gapless
-    length = models.PositiveIntegerField("messages waiting", default=0)  # number of OutgoingMessage rows
+    length = models.PositiveIntegerField("messages waiting", default=0)  # OutgoingMessage.objects.waiting()
     next_send_at = models.DateTimeField(default=timezone.now)  # nothing is sent before (sendDelay)
+    # the run (hooks.Runner.id) of the sender that sends this queue now
+    owner = models.BigIntegerField(null=True, blank=True)
+    # accepted messages that are neither in the queue nor failed nor a Message: cleared, cancelled, requests for a
+    # deletion that were carried out, and messages that were deleted with the instance's data
+    removed = models.PositiveIntegerField("messages removed", default=0, db_default=0)
+    waits_until = models.DateTimeField(null=True, blank=True)  # nothing is sent before …
+    wait_reason = models.TextField(
+        "why nothing is sent now", blank=True, default="", db_default=""
+    )  # … for this reason
 
     objects = OutgoingQueueQuerySet.as_manager()
 
@@ -47,17 +62,34 @@ class OutgoingQueue(models.Model):
             models.Index(
                 name="instances_outgoingqueue_due", fields=["next_send_at"], condition=models.Q(length__gt=0)
             ),
+            # the lanes of a sender, and those of a dead one
+            models.Index(
+                name="instances_outgoingqueue_owner",
+                fields=["owner"],
+                condition=models.Q(owner__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.length} waiting"
 
 
+class OutgoingMessageQuerySet(models.QuerySet["OutgoingMessage"]):
+    def waiting(self) -> OutgoingMessageQuerySet:
+        """Returns the messages in the queue: queued and being sent, not failed."""
+        return self.filter(failed_at=None)
+
+
+# OutgoingMessageQuerySet.waiting() in SQL. It is a condition on `failed_at`, as those of the indexes, so that no index
+# has `state`: a message that is being sent changes its state without a change of an index (a HOT update).
+WAITING_SQL = "failed_at IS NULL"
+
+
 class OutgoingMessage(models.Model):
     """A message that the API has accepted and the channel has not sent yet.
 
     It becomes a Message, with the same id and queue number, when the channel has sent it. So clearing the queue leaves
-    no gap in the message numbers.
+    no gap in the message numbers. A message that failed stays here, outside the queue, for HOOKS_KEEP_DAYS.
     """
 
     # DO_NOTHING: a task deletes the rows of a deleted instance, see instances/actions/deleted_data.py.
@@ -75,12 +107,32 @@ class OutgoingMessage(models.Model):
     # if set, not a message: the id of a message to delete for everyone
     deletes = models.CharField("deletes the message", max_length=200, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now)
+    state = models.CharField(max_length=10, choices=SendState, default=SendState.QUEUED, db_default="queued")
+    tries = models.PositiveSmallIntegerField("tries made", default=0, db_default=0)
     last_try_at = models.DateTimeField(null=True, blank=True)
+    next_try_at = models.DateTimeField(null=True, blank=True)
+    # in the messenger's words: why it waits for another try, or has failed
+    reason = models.TextField(blank=True, default="", db_default="")
+    # a try ended without a result, and the messenger has no idempotency key
+    maybe_twice = models.BooleanField("may have been sent twice", default=False, db_default=False)
+    failed_at = models.DateTimeField(null=True, blank=True)
+
+    objects = OutgoingMessageQuerySet.as_manager()
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(name="instances_outgoing_number", fields=["instance", "queue_number"]),
+            # the queue in order; without the failed messages, which would be read each time
+            models.UniqueConstraint(
+                name="instances_outgoing_number",
+                fields=["instance", "queue_number"],
+                condition=models.Q(failed_at=None),
+            ),
             models.UniqueConstraint(name="instances_outgoing_id", fields=["instance", "message_id"]),
+            models.CheckConstraint(
+                name="instances_outgoing_state",
+                condition=models.Q(state=SendState.FAILED, failed_at__isnull=False)
+                | models.Q(state__in=[SendState.QUEUED, SendState.SENDING], failed_at=None),
+            ),
         ]
         indexes = [
             # the waiting messages of a deleted file
@@ -88,6 +140,17 @@ class OutgoingMessage(models.Model):
                 name="instances_outgoing_media",
                 fields=["media"],
                 condition=models.Q(media__isnull=False),
+            ),
+            # failed messages: those of an instance, newest first; and retention
+            models.Index(
+                name="instances_outgoing_failed",
+                fields=["instance", "failed_at"],
+                condition=models.Q(failed_at__isnull=False),
+            ),
+            models.Index(
+                name="instances_outgoing_old",
+                fields=["failed_at"],
+                condition=models.Q(failed_at__isnull=False),
             ),
         ]
 

@@ -20,7 +20,7 @@ from instances.actions.sending.accept import record_sent
 from instances.actions.sending.rejected import remove_rejected
 from instances.channels import CHANNELS, channel_of
 from instances.channels.base import DEADLINE, CannotDo
-from instances.models import Ack, Instance, OutgoingMessage, OutgoingQueue
+from instances.models import WAITING_SQL, Ack, Instance, OutgoingMessage, OutgoingQueue
 from instances.models.instances import CONNECTED_SQL, connected, connected_params
 from instances.sending import channel_commands
 
@@ -153,7 +153,7 @@ def release_claims() -> int:
         cursor.execute(
             f"UPDATE {OutgoingQueue._meta.db_table} SET next_send_at = LEAST(next_send_at, clock_timestamp())"
             f" WHERE instance_id IN (SELECT instance_id FROM {OutgoingMessage._meta.db_table}"
-            "  WHERE last_try_at > clock_timestamp() - make_interval(secs => %s))",
+            f"  WHERE {WAITING_SQL} AND last_try_at > clock_timestamp() - make_interval(secs => %s))",
             [DEADLINE],
         )
         return cursor.rowcount
@@ -165,8 +165,9 @@ def take_messages(instance: Instance, limit: int) -> list[OutgoingMessage]:
     # Materialized: as a subquery of `IN`, the planner may run the SELECT once per row of the table; each run returns
     # other rows, so LIMIT has no effect. It does so when its statistics say that the table is empty.
     taken = OutgoingMessage.objects.raw(
-        f"WITH first AS MATERIALIZED (SELECT id FROM {table} WHERE instance_id = %s ORDER BY queue_number LIMIT %s"
-        f" FOR UPDATE) UPDATE {table} SET last_try_at = clock_timestamp() FROM first WHERE {table}.id = first.id"
+        f"WITH first AS MATERIALIZED (SELECT id FROM {table} WHERE instance_id = %s AND {WAITING_SQL}"
+        f" ORDER BY queue_number LIMIT %s FOR UPDATE)"
+        f" UPDATE {table} SET last_try_at = clock_timestamp() FROM first WHERE {table}.id = first.id"
         f" RETURNING {table}.*",
         [instance.pk, limit],
     )

@@ -52,7 +52,7 @@ class SentMessage:
 
 
 def queued_messages(instance: Instance) -> QuerySet[OutgoingMessage]:
-    return OutgoingMessage.objects.filter(instance=instance)
+    return OutgoingMessage.objects.waiting().filter(instance=instance)
 
 
 def sent_messages(instance: Instance) -> list[SentMessage]:

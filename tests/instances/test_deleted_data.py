@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts.actions.keys import issue_key
 from chatapi.account_data.deletion import delete_everything
-from hooks.models import Hook
+from hooks.models import Hook, Outcome
 from instances.actions import deleted_data, lifecycle
 from instances.actions.lifecycle import create_instance, delete_instance
 from instances.models import (
@@ -28,15 +28,17 @@ from instances.models import (
     QueuedAction,
     SandboxContact,
     SandboxReceipt,
+    SendingTry,
     StatusChange,
+    TryResult,
 )
 from tests.factories import AccountFactory, InstanceFactory
 
 pytestmark = pytest.mark.django_db
 MESSAGES = 5_000
 DATA: list[type[models.Model]] = [
-    Message, OutgoingMessage, QueuedAction, SandboxReceipt, SandboxContact, StatusChange, Chat, Label, Media,
-    Participant, Hook,
+    Message, OutgoingMessage, SendingTry, QueuedAction, SandboxReceipt, SandboxContact, StatusChange, Chat, Label,
+    Media, Participant, Hook,
 ]  # fmt: skip
 NAMES = re.compile("|".join(rf'"?\b{model._meta.db_table}\b"?' for model in [*DATA, Chat.labels.through]))
 
@@ -75,6 +77,17 @@ def fill(instance: Instance, messages: int = MESSAGES) -> None:
         instance=instance, queue_number=1, message_id="true_1", chat_id="1@c.us", body="hello", media=media
     )
     SandboxReceipt.objects.create(instance=instance, message_id="true_1", chat_id="1@c.us", ack=1)
+    SendingTry.objects.create(
+        instance=instance,
+        message_id="true_1",
+        queue_number=1,
+        number=1,
+        started_at=timezone.now(),
+        method="POST",
+        url="https://messenger.example/messages",
+        outcome=Outcome.TIMEOUT,
+        result=TryResult.RETRY,
+    )
 
 
 @pytest.fixture

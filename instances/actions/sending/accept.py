@@ -209,7 +209,9 @@ def record_sent(
             deleted_at=now
         )
     # Last, so that concurrent sendMessage calls wait only for the commit.
-    OutgoingQueue.objects.filter(instance=instance).shorten(len(left), next_send_at=next_send_at)
+    OutgoingQueue.objects.filter(instance=instance).shorten(
+        len(left), removed=len(deletions), next_send_at=next_send_at
+    )
     return messages
 
 

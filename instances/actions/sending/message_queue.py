@@ -1,4 +1,4 @@
-"""Clears the message queue of an instance."""
+"""Clears the message queue of an instance, and deletes its messages."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,15 @@ from django.utils import timezone
 from accounts import audit
 from accounts.audit import AuditAction
 from accounts.models import User
-from instances.models import DELIVERY_DEADLINE, Instance, OutgoingMessage, OutgoingQueue
+from instances.models import (
+    DELIVERY_DEADLINE,
+    WAITING_SQL,
+    Instance,
+    Message,
+    OutgoingMessage,
+    OutgoingQueue,
+    SendingTry,
+)
 
 EXAMPLES = 10  # texts of removed messages
 EXAMPLE_LENGTH = 1_000  # characters of each
@@ -22,8 +30,9 @@ class Cleared(NamedTuple):
     texts: list[str]
 
 
-CLEAR = """
-    DELETE FROM {table} WHERE instance_id = %s AND (last_try_at IS NULL OR last_try_at < %s)
+CLEAR = f"""
+    DELETE FROM {OutgoingMessage._meta.db_table}
+    WHERE instance_id = %s AND {WAITING_SQL} AND (last_try_at IS NULL OR last_try_at < %s)
     RETURNING queue_number, left(body, %s)
 """
 
@@ -37,21 +46,29 @@ def clear_messages(instance: Instance, *, acting_user: User | None = None) -> Cl
     """
     since = timezone.now() - DELIVERY_DEADLINE
     with connection.cursor() as cursor:
-        cursor.execute(
-            CLEAR.format(table=OutgoingMessage._meta.db_table), [instance.pk, since, EXAMPLE_LENGTH]
-        )
+        cursor.execute(CLEAR, [instance.pk, since, EXAMPLE_LENGTH])
         removed = sorted(cursor.fetchall())
-    OutgoingQueue.objects.filter(instance=instance).shorten(len(removed))
-    left = OutgoingMessage.objects.filter(instance=instance, last_try_at__gte=since).count()
+    OutgoingQueue.objects.filter(instance=instance).shorten(len(removed), removed=len(removed))
+    left = OutgoingMessage.objects.waiting().filter(instance=instance, last_try_at__gte=since).count()
     if removed:
         audit.record(instance, AuditAction.QUEUE_CLEARED, acting_user=acting_user, messages=len(removed))
     return Cleared(len(removed), left, [text for _, text in removed[:EXAMPLES]])
 
 
-def empty(instance: Instance) -> None:
-    """Remove all messages, also those in delivery, when all data of the instance is deleted."""
-    table = OutgoingMessage._meta.db_table
+def delete_messages(instance: Instance) -> None:
+    """Delete all messages, sent ones and the whole queue, also those in delivery, when the instance's data is deleted.
+
+    The caller holds the lock of the instance's events, so no message is recorded meanwhile.
+    """
+    sent = Message.objects.filter(instance=instance, queue_number__isnull=False).count()
+    Message.objects.filter(instance=instance).delete()
+    SendingTry.objects.filter(instance=instance).delete()
     with connection.cursor() as cursor:
-        cursor.execute(f"DELETE FROM {table} WHERE instance_id = %s", [instance.pk])
-        removed = cursor.rowcount
-    OutgoingQueue.objects.filter(instance=instance).shorten(removed)
+        cursor.execute(
+            f"DELETE FROM {OutgoingMessage._meta.db_table} WHERE instance_id = %s RETURNING {WAITING_SQL}",
+            [instance.pk],
+        )
+        were_waiting = [row[0] for row in cursor.fetchall()]
+    OutgoingQueue.objects.filter(instance=instance).shorten(
+        sum(were_waiting), removed=sent + len(were_waiting)
+    )

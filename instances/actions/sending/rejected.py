@@ -12,5 +12,5 @@ from instances.models import Instance, OutgoingMessage, OutgoingQueue
 def remove_rejected(instance: Instance, *, rejected: Sequence[OutgoingMessage]) -> int:
     """Remove these messages from the queue, so that it continues; returns how many were still in it."""
     removed = len(remove_from_queue(rejected))
-    OutgoingQueue.objects.filter(instance=instance).shorten(removed)
+    OutgoingQueue.objects.filter(instance=instance).shorten(removed, removed=removed)
     return removed

@@ -247,7 +247,7 @@ class ReceiptView(APIView):
         instance = get_sandbox(request, id)
         given = validate(NewReceiptSerializer(data=request.data))
         message_id = given["messageId"]
-        if instance.outgoing.filter(message_id=message_id).exists():
+        if instance.outgoing.waiting().filter(message_id=message_id).exists():
             raise Conflict(
                 "The message is still in the instance's queue, so no contact can have received it."
             )

@@ -17,7 +17,7 @@ def show_messages_queue(instance: Instance) -> dict[str, Any]:
 
     Fewer are shown if they have more than 8 000 000 characters: vCards with photos.
     """
-    waiting = OutgoingMessage.objects.filter(instance=instance).order_by("queue_number")[:MAX_SHOWN]
+    waiting = OutgoingMessage.objects.waiting().filter(instance=instance).order_by("queue_number")[:MAX_SHOWN]
     return {
         "totalMessages": instance.queue.length,
         "first100": [

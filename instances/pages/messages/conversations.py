@@ -188,5 +188,5 @@ def read_ticks(chat: Chat, number: int, waiting: Sequence[OutgoingMessage]) -> T
 
 def list_queued(instance: Instance, chat_id: str) -> list[OutgoingMessage]:
     """Returns the messages to this chat that are still in the queue. One query."""
-    found = OutgoingMessage.objects.filter(instance=instance, chat_id=chat_id, deletes="")
+    found = OutgoingMessage.objects.waiting().filter(instance=instance, chat_id=chat_id, deletes="")
     return list(found.order_by("queue_number")[:QUEUE_SHOWN])

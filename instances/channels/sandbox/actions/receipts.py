@@ -108,7 +108,7 @@ def record_due_receipts(instance: Instance, *, now: datetime) -> int:
         message = messages.get(receipt.message_id)
         if message is not None:
             acks += advance_receipt(receipt, message, known.get(receipt.chat_id), Ack(receipt.ack), now)
-        elif instance.outgoing.filter(message_id=receipt.message_id).exists():
+        elif instance.outgoing.waiting().filter(message_id=receipt.message_id).exists():
             # Sent, but the sender has not recorded the message yet.
             receipt.due_at = now + NOT_RECORDED_DELAY
             receipt.save(update_fields=["due_at"])

@@ -10,7 +10,6 @@ from instances.models import (
     AccountStatus,
     Chat,
     Instance,
-    Message,
     QueuedAction,
     SandboxContact,
     SandboxReceipt,
@@ -28,9 +27,9 @@ def reset_sandbox(instance: Instance, *, acting_user: User | None = None) -> Ins
     knows must not miss the next message.
     """
     events.lock(instance)
-    for model in (SandboxReceipt, SandboxContact, QueuedAction, Message, Chat):
+    message_queue.delete_messages(instance)
+    for model in (SandboxReceipt, SandboxContact, QueuedAction, Chat):
         model.objects.filter(instance=instance).delete()
-    message_queue.empty(instance)
     instance.battery = BATTERY_FULL
     instance.save(update_fields=["battery"])
     change_status(
