@@ -373,6 +373,7 @@ SCHEDULES = {
     "data of deleted instances": ("instances.actions.deleted_data.drop", 60),
     "removed endpoints": ("hooks.maintenance.removed_endpoints.clean", 60),
     "old statuses": ("instances.tasks.drop_old_statuses", 60),
+    "old tries of messages": ("instances.maintenance.old_tries.drop_old", 60),
     "old captures": ("testing_tools.verification.actions.captures.delete_expired_captures", 60),
     "old counts": ("accounts.lockouts.delete_expired", 60),
     "old files": ("instances.actions.media.drop_old", 60),

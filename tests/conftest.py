@@ -106,16 +106,17 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
 
 @pytest.fixture
 def checked(transactional_db: None) -> Iterator[None]:
-    """Runs `manage.py hooks check` on the tests' database after the test; it must exit with 0.
+    """Runs `manage.py hooks check` and `messages check` on the tests' database after the test; both must exit with 0.
 
     For the product's database, see ProductInstance.counts in tests/faults.
     """
     yield
-    said = StringIO()
-    try:
-        call_command("hooks", "check", stdout=said)
-    except SystemExit:
-        pytest.fail(f"hooks were lost:\n{said.getvalue()}")
+    for kind in ("hooks", "messages"):
+        said = StringIO()
+        try:
+            call_command(kind, "check", stdout=said)
+        except SystemExit:
+            pytest.fail(f"{kind} were lost:\n{said.getvalue()}")
 
 
 @pytest.fixture(autouse=True)

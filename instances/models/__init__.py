@@ -32,6 +32,11 @@ from instances.models.instances import (
     new_number,
     new_token,
 )
+from instances.models.message_states import (
+    MessageState,
+    message_state,
+    sent_message_state,
+)
 from instances.models.messages import (
     MEDIA_KEPT,
     Media,
@@ -75,6 +80,7 @@ __all__ = [
     "LoadingReason",
     "Media",
     "Message",
+    "MessageState",
     "MessageType",
     "OutgoingMessage",
     "OutgoingQueue",
@@ -90,8 +96,10 @@ __all__ = [
     "Substatus",
     "TryResult",
     "media_expiry",
+    "message_state",
     "new_invite_code",
     "new_media_key",
     "new_number",
     "new_token",
+    "sent_message_state",
 ]

@@ -79,6 +79,10 @@ class OutgoingMessageQuerySet(models.QuerySet["OutgoingMessage"]):
         """Returns the messages in the queue: queued and being sent, not failed."""
         return self.filter(failed_at=None)
 
+    def failed(self) -> OutgoingMessageQuerySet:
+        """Returns the messages that are not sent any more, which are kept for HOOKS_KEEP_DAYS."""
+        return self.filter(failed_at__isnull=False)
+
 
 # OutgoingMessageQuerySet.waiting() in SQL. It is a condition on `failed_at`, as those of the indexes, so that no index
 # has `state`: a message that is being sent changes its state without a change of an index (a HOT update).

@@ -70,11 +70,21 @@ class ProductInstance:
         shell(self.environment, DELETE.format(pk=self.pk))
 
     def counts(self) -> dict[str, int]:
-        """Returns the counts of the instance in `manage.py hooks check`, which must exit with 0."""
+        """Returns the counts of the instance in `manage.py hooks check`, which must exit with 0.
+
+        For those of messages, see `message_counts`.
+        """
         done = manage("hooks", "check", environment=self.environment)
         assert done.returncode == 0, done.stdout + done.stderr
         [line] = [line for line in done.stdout.splitlines() if line.startswith(f"instance key {self.pk}:")]
         return {name: int(number) for number, name in re.findall(r"(\d+) (\w+)", line)}
+
+    def message_counts(self) -> dict[str, int]:
+        """Returns the counts of the instance in `manage.py messages check`, which must exit with 0."""
+        done = manage("messages", "check", "--json", environment=self.environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        [found] = [row for row in json.loads(done.stdout)["instances"] if row["instance"] == self.pk]
+        return dict(found)
 
     def delivered(self) -> int:
         """Returns the number of delivered hooks. A query, because manage.py would take CPU time from the product."""
