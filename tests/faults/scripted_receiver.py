@@ -12,7 +12,7 @@ import select
 import socket
 import struct
 import threading
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -40,8 +40,10 @@ class ScriptedReceiver:
 
     def __init__(self) -> None:
         self.arrivals: dict[str, list[Arrival]] = defaultdict(list)  # by lane, in order
-        self.in_flight: dict[str, set[Connection]] = defaultdict(set)
-        self.max_in_flight: Counter[str] = Counter()  # by lane
+        self.in_flight: dict[str, dict[Connection, Arrival]] = defaultdict(dict)  # by lane
+        self.at_arrivals: dict[str, list[list[Arrival]]] = defaultdict(
+            list
+        )  # what was in flight then, itself included
         self.responded_200: set[str] = set()  # webhook-ids
 
     def __enter__(self) -> Self:
@@ -66,12 +68,14 @@ class ScriptedReceiver:
         await self.over.wait()
         server.close()
 
-    def begin(self, connection: Connection, lane: str) -> None:
+    def begin(self, connection: Connection, lane: str, arrival: Arrival) -> None:
         here = self.in_flight[lane]
         # The end of another connection may not have been read from its socket yet; it is not in flight any more.
-        here.difference_update([other for other in here if other.has_ended()])
-        here.add(connection)
-        self.max_in_flight[lane] = max(self.max_in_flight[lane], len(here))
+        for ended in [other for other in here if other.has_ended()]:
+            del here[ended]
+        here[connection] = arrival
+        self.arrivals[lane].append(arrival)
+        self.at_arrivals[lane].append(list(here.values()))
 
 
 class Connection(asyncio.Protocol):
@@ -96,7 +100,7 @@ class Connection(asyncio.Protocol):
         return bool(poller.poll(0))
 
     def end(self) -> None:
-        self.receiver.in_flight[self.lane].discard(self)
+        self.receiver.in_flight[self.lane].pop(self, None)
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
@@ -112,9 +116,8 @@ class Connection(asyncio.Protocol):
         body = json.loads(rest)
         attempt = int(headers["webhook-attempt"].split("/")[0])
         self.lane = path.split("/")[1]
-        self.receiver.begin(self, self.lane)
         arrival = Arrival(body["n"], headers["webhook-id"], attempt, path)
-        self.receiver.arrivals[self.lane].append(arrival)
+        self.receiver.begin(self, self.lane, arrival)
         script = body["script"]
         self.respond(script[attempt - 1] if attempt <= len(script) else "ok", arrival.webhook_id)
 
