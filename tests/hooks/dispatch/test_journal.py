@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import resource
+import signal
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -239,6 +243,33 @@ def test_a_full_disk_is_logged_once_and_stops_nothing(
         made.clear(made.end_batch())
     made.close()
     assert caplog.text.count("cannot be kept") == 1
+
+
+def test_nothing_follows_a_portion_that_was_written_in_part(
+    lane: Endpoint, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The files of this process may have a size at which the second portion is cut in the middle."""
+    emit(lane)
+    me = Dispatcher(ME)
+    [hook] = me.claim(lane)
+    me.session.close()
+    made = written(ME, [result(hook)])
+    [path] = folder.iterdir()
+    size = path.stat().st_size
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + size // 2, limits[1]))
+    try:
+        made.write([result(hook)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert path.stat().st_size == size + size // 2
+    assert made.is_broken
+    assert f"({os.strerror(errno.ENOSPC)})" in caplog.text
+    made.write([result(hook)])  # there is room again
+    assert path.stat().st_size == size + size // 2
+    assert [each.hook.id for each in read_all()] == [hook.id]
 
 
 def test_headers_survive_as_json(lane: Endpoint) -> None:
