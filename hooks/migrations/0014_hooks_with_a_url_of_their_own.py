@@ -3,8 +3,9 @@
 It is nearly empty at all times. It is built without a lock, as the table may hold millions of rows.
 """
 
-from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
+
+from chatapi.database.concurrent_index import AddIndexAgain
 
 
 class Migration(migrations.Migration):
@@ -13,7 +14,7 @@ class Migration(migrations.Migration):
     dependencies = [("hooks", "0013_typed_url")]
 
     operations = [
-        AddIndexConcurrently(
+        AddIndexAgain(
             model_name="hook",
             index=models.Index(
                 condition=models.Q(("to_url", ""), _negated=True)

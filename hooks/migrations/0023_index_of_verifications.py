@@ -1,7 +1,8 @@
 """An index of the running verifications: their notice is on every page, which read all endpoints for it."""
 
-from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
+
+from chatapi.database.concurrent_index import AddIndexAgain
 
 
 class Migration(migrations.Migration):
@@ -10,7 +11,7 @@ class Migration(migrations.Migration):
     dependencies = [("hooks", "0022_planned_is_minimum")]
 
     operations = [
-        AddIndexConcurrently(
+        AddIndexAgain(
             model_name="endpoint",
             index=models.Index(
                 condition=models.Q(("override_until__isnull", False)),

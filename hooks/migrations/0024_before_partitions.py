@@ -6,10 +6,10 @@ of their bits are random. The checked bound lets a table become a partition with
 
 from typing import Any
 
-from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
+from chatapi.database.concurrent_index import AddIndexAgain
 from hooks.sql.partitions import LEGACY, LEGACY_END, TABLES, first_id, today
 
 
@@ -21,6 +21,7 @@ def check_ids(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
         end = first_id(today()) + LEGACY_END if has_days else LEGACY_END
         for table, key in TABLES.items():
             name = f"{table}_{LEGACY}_ids"
+            cursor.execute(f"ALTER TABLE {table} DROP CONSTRAINT IF EXISTS {name}")  # of an interrupted run
             cursor.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({key} < {end}) NOT VALID")
             cursor.execute(f"ALTER TABLE {table} VALIDATE CONSTRAINT {name}")
 
@@ -36,7 +37,7 @@ class Migration(migrations.Migration):
     dependencies = [("hooks", "0023_index_of_verifications")]
 
     operations = [
-        AddIndexConcurrently(
+        AddIndexAgain(
             model_name="hook", index=models.Index(fields=["public_id"], name="hooks_hook_public_id")
         ),
         migrations.RunPython(check_ids, forget_ids),

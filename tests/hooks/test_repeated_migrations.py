@@ -1,0 +1,79 @@
+"""A migration that was interrupted while it built an index, or checked a bound, is repeated."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.apps import apps
+from django.contrib.postgres.operations import AddIndexConcurrently
+from django.db import IntegrityError, connection, transaction
+from django.db.migrations.loader import MigrationLoader
+
+from chatapi.database.concurrent_index import AddIndexAgain
+from hooks import outbox
+from hooks.models import Hook, Kind
+from hooks.sql.partitions import LEGACY
+from tests.factories import InstanceFactory
+from tests.hooks.test_migration_of_partitions import migrate, suffixes
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(300)]  # it migrates several times
+
+BEFORE = [("hooks", "0022_planned_is_minimum")]
+INDEXES = {"hooks_endpoint_overridden": "hooks_endpoint", "hooks_hook_public_id": "hooks_hook"}
+
+
+@pytest.fixture(autouse=True)
+def newest_tables() -> Iterator[None]:
+    """The tables are the newest again after the test, and without rows of before."""
+    yield
+    Hook.objects.all().delete()
+    migrate(BEFORE)
+    migrate()
+
+
+def validity() -> dict[str, bool]:
+    """Whether each of the indexes there is valid."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT indexrelid::regclass::text, indisvalid FROM pg_index JOIN pg_class ON oid = indexrelid"
+            " WHERE relname = ANY(%s)",
+            [list(INDEXES)],
+        )
+        return dict(cursor.fetchall())
+
+
+def leave_invalid(name: str, table: str) -> None:
+    """Interrupts the building of an index, by a fault that PostgreSQL finds in the second row."""
+    with pytest.raises(IntegrityError), connection.cursor() as cursor:
+        cursor.execute(f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON {table} ((1))")
+
+
+def test_indexes_and_constraints_of_an_interrupted_run_are_replaced() -> None:
+    migrate(BEFORE)
+    for number in range(2):
+        instance = InstanceFactory(url=f"http://127.0.0.1:9/{number}")
+        with transaction.atomic():
+            outbox.emit(instance_id=instance.pk, kind=Kind.MESSAGE, body=b"{}")
+    for name, table in INDEXES.items():
+        leave_invalid(name, table)
+    assert validity() == dict.fromkeys(INDEXES, False)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"ALTER TABLE hooks_hook ADD CONSTRAINT hooks_hook_{LEGACY}_ids CHECK (id < 7) NOT VALID"
+        )
+
+    migrate()
+    assert validity() == dict.fromkeys(INDEXES, True)
+    assert suffixes("hooks_hook")[0] == LEGACY
+    assert Hook.objects.count() == 2
+
+
+def test_every_migration_that_builds_an_index_concurrently_can_be_repeated() -> None:
+    found = [
+        (type(operation), name)
+        for (app, name), migration in MigrationLoader(connection).disk_migrations.items()
+        if "site-packages" not in apps.get_app_config(app).path
+        for operation in migration.operations
+        if isinstance(operation, AddIndexConcurrently)
+    ]
+    assert len(found) >= 3
+    assert {kind for kind, _ in found} == {AddIndexAgain}
