@@ -55,7 +55,7 @@ def drop_hooks_of(key: int) -> int:
 def drop_batch(key: int) -> int:
     """Delete up to BATCH hooks of one instance; returns how many."""
     with connection.cursor() as cursor:
-        cursor.execute(partitions.KEEP_ROWS)
+        cursor.execute(partitions.WAIT_FOR_DROP)
     ids = [row[0] for row in query(LOCK_HOOKS, [key, BATCH])]
     if ids:
         with connection.cursor() as cursor:

@@ -89,7 +89,7 @@ class Run:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET LOCAL synchronous_commit = off")  # a transaction lost in a crash is repeated
             if endpoint is not None:
-                cursor.execute(partitions.KEEP_ROWS)
+                cursor.execute(partitions.WAIT_FOR_DROP)
             cursor.execute(sql, {"ids": ids})
             changed: int = cursor.fetchone()[0]
             if endpoint is not None and changed:

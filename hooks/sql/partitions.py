@@ -33,10 +33,10 @@ TABLES = {"hooks_hook": "id", "hooks_attempt": "hook_id"}
 SEQUENCE = "hooks_hook_id_seq"
 # Advisory locks: only one process makes partitions or moves the sequence …
 LOCK = 0x686B_0010
-# … and while the hooks of an old partition are counted and dropped, no other task deletes hooks (see KEEP_ROWS).
+# … and while the hooks of an old partition are counted and dropped, no other task deletes hooks (see WAIT_FOR_DROP).
 DROP_LOCK = 0x686B_0011
 # The first statement of a transaction that deletes hooks.
-KEEP_ROWS = f"SELECT pg_advisory_xact_lock_shared({DROP_LOCK})"
+WAIT_FOR_DROP = f"SELECT pg_advisory_xact_lock_shared({DROP_LOCK})"
 
 # See migration 0003: half of a page is free for the update that records the result.
 STORAGE = {
@@ -93,7 +93,8 @@ def first_id(day: date) -> int:
 def waiting_bounds(execute: Callable[..., Any]) -> dict[str, int]:
     """Returns the `from` and `to` of the partitions between the first and the last one with waiting hooks.
 
-    `execute` is that of a psycopg session. If none has one, no id is between them. Two queries.
+    `execute` is that of a psycopg session, or of Django's cursor. If none has one, no id is between them; all are if a
+    partition was dropped meanwhile. Two queries.
     """
     found = parsed(execute(PARTITIONS, ["hooks_hook"]).fetchall(), "hooks_hook")
     probes = " UNION ALL ".join(
@@ -103,8 +104,10 @@ def waiting_bounds(execute: Callable[..., Any]) -> dict[str, int]:
     )
     try:
         waiting = [found[number] for (number,) in execute(probes).fetchall()]
-    except (psycopg.errors.UndefinedTable, ProgrammingError):  # one was dropped between the two queries
-        return {"from": 0, "to": 2**63 - 1}
+    except (psycopg.errors.UndefinedTable, ProgrammingError) as error:
+        if not isinstance(error.__cause__ or error, psycopg.errors.UndefinedTable):
+            raise
+        return {"from": 0, "to": 2**63 - 1}  # a partition was dropped between the two queries
     return {
         "from": min((partition.start for partition in waiting), default=0),
         "to": max((partition.end - 1 for partition in waiting), default=-1),

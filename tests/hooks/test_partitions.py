@@ -1,17 +1,20 @@
 """Partitions of hooks and attempts: made ahead, begun day by day, dropped with all their hooks; and how they came."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from typing import Any
 
 import psycopg
 import pytest
-from django.db import connection, transaction
+from django.db import ProgrammingError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from hooks import outbox
 from hooks.actions.hooks import resend
+from hooks.dispatch import claim
+from hooks.log import delays
 from hooks.maintenance import conservation, new_days, old_partitions, retention
 from hooks.models import Attempt, DroppedPartition, Endpoint, Hook, Kind, Outcome, State, Tally
 from hooks.sql import partitions
@@ -95,6 +98,12 @@ def tables_of(partition: Partition) -> list[str]:
             [[partition.of(table) for table in partitions.TABLES]],
         )
         return [row[0] for row in cursor.fetchall()]
+
+
+def plain_session() -> psycopg.Connection[Any]:
+    """Returns a session of psycopg's own, beside Django's."""
+    parameters = connection.get_connection_params() | {"cursor_factory": None}
+    return psycopg.connect(**{name: value for name, value in parameters.items() if value is not None})
 
 
 def is_conserved() -> bool:
@@ -218,6 +227,58 @@ def test_a_run_that_died_is_continued(
     assert is_conserved()
 
 
+def bounds_of(execute: Callable[..., Any]) -> tuple[int, int]:
+    bounds = partitions.waiting_bounds(execute)
+    return bounds["from"], bounds["to"]
+
+
+def test_only_partitions_with_waiting_hooks_are_looked_at(endpoint: Endpoint) -> None:
+    first, second, third = (make(LONG_AGO + timedelta(days=7 * place), 7) for place in range(3))
+    old_hooks(endpoint, 2, first)
+    with plain_session() as session:
+        lowest, highest = bounds_of(session.execute)
+        assert lowest > highest  # no id
+        old_hooks(endpoint, 1, second, State.RETRYING)
+        assert bounds_of(session.execute) == (second.start, second.end - 1)
+        assert claim.due_lanes(session) == [endpoint.pk]
+        old_hooks(endpoint, 1, third, State.QUEUED)
+        assert bounds_of(session.execute) == (second.start, third.end - 1)
+        with CaptureQueriesContext(connection) as captured:
+            assert delays.waiting_bounds() == {"from": second.start, "to": third.end - 1}
+        assert len(captured) == 2
+
+
+@pytest.mark.parametrize("by_django", [False, True])
+def test_a_partition_dropped_between_the_two_queries_hides_no_waiting_hook(
+    endpoint: Endpoint, by_django: bool
+) -> None:
+    dropped, kept = (make(LONG_AGO + timedelta(days=7 * place), 7) for place in range(2))
+    old_hooks(endpoint, 1, dropped)
+    [waiting] = old_hooks(endpoint, 1, kept, State.RETRYING)
+    with plain_session() as session, connection.cursor() as cursor:
+
+        def execute(sql: str, parameters: Any = None) -> Any:
+            if sql != partitions.PARTITIONS:
+                with connection.cursor() as another:
+                    for table in partitions.TABLES:
+                        another.execute(f"DROP TABLE IF EXISTS {dropped.of(table)}")
+            if not by_django:
+                return session.execute(sql, parameters)
+            cursor.execute(sql, parameters)
+            return cursor
+
+        lowest, highest = bounds_of(execute)
+    assert dropped not in found()
+    assert lowest <= waiting <= highest
+
+
+@pytest.mark.parametrize("by_django", [False, True])
+def test_another_error_of_that_query_is_raised(by_django: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(partitions, "WAITS", "{table} and {state} are no condition")
+    with plain_session() as session, pytest.raises((ProgrammingError, psycopg.errors.SyntaxError)):
+        delays.waiting_bounds() if by_django else partitions.waiting_bounds(session.execute)
+
+
 def test_a_hook_resent_while_its_partition_is_dropped_stays(
     endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,8 +303,7 @@ def test_a_session_that_holds_the_table_stops_the_drop_and_nobody_else(
     monkeypatch.setattr(old_partitions, "TRIES", 2)
     partition = make(LONG_AGO, 6)
     old_hooks(endpoint, 2, partition)
-    parameters = connection.get_connection_params() | {"cursor_factory": None}
-    with psycopg.connect(**{name: value for name, value in parameters.items() if value is not None}) as idle:
+    with plain_session() as idle:
         idle.execute("SELECT count(*) FROM hooks_hook")  # its transaction stays open
         assert old_partitions.drop(timezone.now()) == 0
         assert Hook.objects.count() == 2
