@@ -77,11 +77,14 @@ def totals() -> list[Totals]:
     for instance, state, number in waiting:
         if instance in found:  # else a deleted instance, whose rows a task deletes
             found[instance].states[OF_QUEUE[SendState(state)]] += number
-    sent = Message.objects.filter(queue_number__isnull=False).order_by()
-    has_failed = Q(failed_at__isnull=False)
-    for instance, ack, failed, number in sent.values_list("instance_id", "ack", has_failed).annotate(
-        n=Count("id")
-    ):
+    sent = (
+        Message.objects.filter(queue_number__isnull=False)
+        .order_by()
+        .annotate(has_failed=Q(failed_at__isnull=False))
+        .values_list("instance_id", "ack", "has_failed")
+        .annotate(n=Count("id"))
+    )
+    for instance, ack, failed, number in sent:
         if instance in found:
             found[instance].states[sent_message_state(ack, has_failed=failed)] += number
     return list(found.values())
