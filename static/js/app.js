@@ -170,10 +170,14 @@
 
   document.addEventListener("htmx:afterSettle", () => tick());
 
-  // -- focus: a form's response replaces the focused button. The result is focused, or the field with the error.
-  // Polling does not move the focus.
+  // -- focus: a form's response replaces or disables the focused button. The result is focused, or the field with the
+  // error. Polling does not move the focus. A disabled button keeps the focus until the browser draws the page, so that
+  // it still has it if the response was faster.
   document.addEventListener("htmx:afterSettle", (event) => {
-    if (event.detail.requestConfig?.verb === "get" || document.activeElement !== document.body) return;
+    const request = event.detail.requestConfig;
+    const focused = document.activeElement;
+    const isFree = focused === document.body || focused === request?.triggeringEvent?.submitter;
+    if (request?.verb === "get" || !isFree) return;
     const place = event.target.querySelector("[aria-invalid=true]") || event.target.querySelector("[data-focus]");
     if (place) place.focus();
   });

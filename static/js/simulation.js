@@ -13,7 +13,11 @@
     form.requestSubmit(button);
   });
 
-  // -- data-goto is the position of the error; it is selected and scrolled into view
+  // -- data-goto is the position of the error; it is selected and scrolled into view. The text keeps the focus while the
+  // button is pressed: otherwise it is checked again, and a response that arrives before the release replaces the button.
+  document.addEventListener("mousedown", (event) => {
+    if (event.target.closest("[data-goto]")) event.preventDefault();
+  });
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-goto]");
     if (!button) return;
