@@ -1,0 +1,153 @@
+"""What a channel makes of a message, and of the messenger's response: plain values, without a socket or a database.
+
+A channel's `prepare` and `read` are pure functions of these, so that one loop can have a thousand requests in flight,
+and a test can examine any of them:
+
+    prepare(message, link, uploaded) -> Prepared        a request to the messenger, or work in this process
+    read(request, response)          -> Result          what the messenger's response means
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from instances.models import Ack
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most this many messages in this many seconds; as many may be sent at once after a quiet time."""
+
+    messages: int
+    seconds: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The messenger's limits. None: it has no such limit."""
+
+    per_number: Rate | None = None  # of all messages of an instance
+    per_recipient: Rate | None = None  # of the messages to one chat
+    in_flight: int = 20  # requests of an instance at once; those of a chat are sent one after the other
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Who sends. The values of `credentials` are masked wherever a request or response is stored."""
+
+    number: int  # of the instance
+    own_chat_id: str
+    credentials: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that a message carries. `link` is its public URL; `path` its name in the storage."""
+
+    filename: str
+    content_type: str
+    size: int  # bytes
+    path: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageToSend:
+    """A message of the queue, as a channel sees it.
+
+    `message_id` is the idempotency key, if the messenger has one. With `deletes`, the message with that id is deleted
+    for everyone instead.
+    """
+
+    message_id: str
+    chat_id: str
+    type: str  # MessageType
+    body: str
+    caption: str | None = None
+    quoted: Mapping[str, Any] | None = None  # {"id", "body", "type"}
+    metadata: Mapping[str, Any] | None = None
+    forwarded: int = 0
+    file: File | None = None
+    deletes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request to the messenger. `body_path`: the body is this file of the storage, and is not read to memory.
+
+    If `is_upload`, the response is read into Uploaded, and `prepare` is called again with its value.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    body_path: str = ""
+    is_upload: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """The channel is in this process: the recorder calls the channel's `carry_out`. No request is made."""
+
+
+Prepared = Request | Local
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The messenger has the message. `acks` are those that it has already, in order, SENT first."""
+
+    acks: tuple[Ack, ...] = (Ack.SENT,)
+    messenger_id: str = ""  # the messenger's own id of the message
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """The messenger has the file; `value` is its name there."""
+
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The messenger will not send this message, however often it is tried. `reason` is in its words."""
+
+    reason: str
+
+
+class Scope(enum.Enum):
+    """What has to wait."""
+
+    NUMBER = "number"
+    CHAT = "chat"
+    MESSAGE = "message"
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The messenger asks to try later: a limit. Without `seconds`, the sender's back-off decides."""
+
+    reason: str
+    scope: Scope = Scope.NUMBER
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The messenger could not, or its response makes no sense: it is tried again, and the breaker counts it."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unlinked:
+    """The credentials or the session are no longer valid: messages wait until the instance is linked again."""
+
+    reason: str
+
+
+Result = Sent | Uploaded | Refused | Wait | Failed | Unlinked
