@@ -1,9 +1,14 @@
 """What a channel must do: it connects an instance to its messenger. One folder per messenger in this folder.
 
-A channel does not write to the database itself. It reports what happens at the messenger through instances.actions
-(receive_message, record_ack, type_on_phone, change_status), which write rows and create hooks. No transaction is open
-while one of these methods runs, so it may use the network, but for no longer than DEADLINE: then another sender takes
-the work over. `cannot` lists what the messenger has no function for; calling it raises CannotDo.
+A message is sent by two pure functions (requests.py): `prepare` makes a request of it, `read` says what the response
+means. The sender makes the request itself, thousands at once, and observes `limits`. A channel without a network, such
+as the sandbox in this process, has Local prepared and carries it out.
+
+The other methods are called one at a time, without an open transaction, so they may use the network, but for no longer
+than DEADLINE: then another process takes the work over. A channel does not write to the database itself. It reports
+what happens at the messenger through instances.actions (receive_message, record_ack, type_on_phone, change_status),
+which write rows and create hooks. `cannot` lists what the messenger has no function for: `prepare` refuses it, the
+other methods raise CannotDo.
 
 tests/instances/channels/conformance.py checks every channel against this file; CONTRIBUTING.md has the recipe.
 """
@@ -17,8 +22,19 @@ from typing import Protocol
 from django.db import models
 
 from accounts.models import User
+from hooks.http import Response
+from instances.channels.requests import (
+    Limits,
+    Link,
+    MessageToSend,
+    Prepared,
+    Refused,
+    Request,
+    Result,
+    Sent,
+)
 from instances.commands import Command, MessengerGroup
-from instances.models import DELIVERY_DEADLINE, Ack, Instance, OutgoingMessage
+from instances.models import DELIVERY_DEADLINE, Instance, OutgoingMessage
 
 DEADLINE = DELIVERY_DEADLINE.total_seconds()
 
@@ -45,9 +61,9 @@ class Button(models.TextChoices):
 
 
 class CannotDo(Exception):
-    """The messenger has no such function (the sentence of `cannot`), or refuses it for this message or command.
+    """The messenger has no such function (the sentence of `cannot`), or refuses it for this command.
 
-    The text is a sentence for the caller. The message or command is removed from its queue.
+    The text is a sentence for the caller. The command is removed from its queue.
     """
 
 
@@ -57,16 +73,39 @@ class Channel(Protocol):
     # Missing function → a sentence for people. The keys are values of Can, Button, MessageType and ActionType.
     cannot: Mapping[str, str]
 
-    def deliver(self, instance: Instance, outgoing: OutgoingMessage) -> Sequence[Ack]:
-        """Send one message and return the acks that it has immediately, in order, SENT first.
+    # Rates and requests at once that the messenger allows; it may still respond that one was exceeded (Wait).
+    limits: Limits
 
-        If `outgoing.deletes` is not empty, delete the message with that id instead. May be called again for the same
-        message if the process died before the result was recorded: pass `outgoing.message_id` as the messenger's
-        idempotency key if it has one.
+    # Whether the messenger sends a message once, however often it gets a request with the same message_id. If not, a
+    # message whose request had no result may have been sent twice, and says so.
+    is_idempotent: bool
 
-        Raises:
-            CannotDo: the message is removed from the queue.
-            Exception: any other is retried after DEADLINE; the queue waits.
+    def link(self, instance: Instance) -> Link:
+        """Returns who sends, with the credentials. At most one query; the sender calls it once per claim."""
+        ...
+
+    def prepare(self, message: MessageToSend, link: Link, uploaded: str | None = None) -> Prepared:
+        """Returns the request that sends, or deletes, the message. Pure: no query, no socket, no clock, no chance.
+
+        Returns Refused for what is in `cannot`. If a file must be uploaded first, returns that request (`is_upload`),
+        and then the message's own with `uploaded`, the value that `read` found. Credentials are in headers or in the
+        URL, which are masked wherever a request is stored (masking.py); never in the body.
+        """
+        ...
+
+    def read(self, request: Request, response: Response) -> Result:
+        """Returns what the response to a prepared request means. Pure, and never raises, whatever the response is.
+
+        The sender calls it for every complete response; Response.body is its first 8 KB. A request without a complete
+        response is a failure of the network, which the sender reads itself.
+        """
+        ...
+
+    def carry_out(self, taken: Sequence[tuple[Instance, OutgoingMessage]]) -> list[Sent | Refused]:
+        """Send, or delete, messages in this process and return their results in order. Only for a channel of Local.
+
+        Must not use the network: the recorder calls it, perhaps in its transaction. May be called again for the same
+        message if the process died before the result was recorded.
         """
         ...
 
@@ -76,7 +115,7 @@ class Channel(Protocol):
         Returns the group for CreateGroup (only `chat_id` is needed) and JoinGroup, None for other commands.
 
         Raises:
-            CannotDo: as `deliver`.
+            CannotDo: the command is removed from its queue.
             actions.chats.chats.Denied: the messenger refuses; the text is a sentence for the caller.
         """
         ...

@@ -3,7 +3,7 @@
 A channel's `prepare` and `read` are pure functions of these, so that one loop can have a thousand requests in flight,
 and a test can examine any of them:
 
-    prepare(message, link, uploaded) -> Prepared        a request to the messenger, or work in this process
+    prepare(message, link, uploaded) -> Prepared        a request to the messenger, work in this process, or a refusal
     read(request, response)          -> Result          what the messenger's response means
 """
 
@@ -94,15 +94,17 @@ class Local:
     """The channel is in this process: the recorder calls the channel's `carry_out`. No request is made."""
 
 
-Prepared = Request | Local
-
-
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The messenger has the message. `acks` are those that it has already, in order, SENT first."""
+    """The messenger has the message, or has deleted it.
+
+    `acks` are those that the message has already, in order, SENT first; none for a deletion. If `needs_carry_out`, the
+    recorder calls `carry_out` as for Local, and its result replaces this one: the recipients are in this process.
+    """
 
     acks: tuple[Ack, ...] = (Ack.SENT,)
     messenger_id: str = ""  # the messenger's own id of the message
+    needs_carry_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,10 @@ class Uploaded:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The messenger will not send this message, however often it is tried. `reason` is in its words."""
+    """The messenger will not send this message, however often it is tried. `reason` is in its words.
+
+    `prepare` returns it, with the sentence of `cannot`, for a message that the messenger has no function for.
+    """
 
     reason: str
 
@@ -151,3 +156,4 @@ class Unlinked:
 
 
 Result = Sent | Uploaded | Refused | Wait | Failed | Unlinked
+Prepared = Request | Local | Refused

@@ -19,7 +19,9 @@ from instances import fast_lookup
 from instances.actions.sending.accept import record_sent
 from instances.actions.sending.rejected import remove_rejected
 from instances.channels import CHANNELS, channel_of
-from instances.channels.base import DEADLINE, CannotDo
+from instances.channels.base import DEADLINE, Channel
+from instances.channels.queued_messages import message_to_send
+from instances.channels.requests import Refused, Sent
 from instances.models import WAITING_SQL, Ack, Instance, OutgoingMessage, OutgoingQueue
 from instances.models.instances import CONNECTED_SQL, connected, connected_params
 from instances.sending import channel_commands
@@ -81,16 +83,26 @@ def send_queue(pk: int, now: datetime) -> int:
         for outgoing in take_messages(instance, 1 if instance.send_delay else MESSAGES_A_CLAIM):
             if time.monotonic() > until:
                 break
-            try:
-                sent.append((outgoing, channel.deliver(instance, outgoing)))
-            except CannotDo as error:
-                log.warning("Message %s was rejected: %s", outgoing.message_id, error)
-                rejected.append(outgoing)
+            match carry_out(channel, instance, outgoing):
+                case Sent(acks=acks):
+                    sent.append((outgoing, acks))
+                case Refused(reason):
+                    log.warning("Message %s was rejected: %s", outgoing.message_id, reason)
+                    rejected.append(outgoing)
     except Exception:
         # The messages before it were sent; unless they are recorded, they would be sent again.
         record_results(instance, sent, rejected, next_send_at=now + timedelta(seconds=DEADLINE))
         raise
     return record_results(instance, sent, rejected, next_send_at=now + timedelta(seconds=instance.send_delay))
+
+
+def carry_out(channel: Channel, instance: Instance, outgoing: OutgoingMessage) -> Sent | Refused:
+    """Send a message through a channel of this process."""
+    prepared = channel.prepare(message_to_send(outgoing), channel.link(instance))
+    if isinstance(prepared, Refused):
+        return prepared
+    [result] = channel.carry_out([(instance, outgoing)])
+    return result
 
 
 def record_results(

@@ -13,6 +13,7 @@ from instances.actions.message_lookup import UnknownMessage
 from instances.actions.messages import receive_message
 from instances.actions.sending.accept import QueueFull, record_sent, send_message
 from instances.actions.settings import change_settings
+from instances.channels.requests import Sent
 from instances.channels.sandbox.channel import SandboxChannel
 from instances.models import Instance, Message, OutgoingMessage, OutgoingQueue
 from instances.sending import outgoing
@@ -145,12 +146,12 @@ def test_an_instance_whose_channel_fails_does_not_stop_others(
     send(instance, "broken")
     send(other, "fine")
 
-    def deliver(channel: SandboxChannel, of: Instance, message: OutgoingMessage) -> tuple[()]:
-        if of == instance:
+    def carry_out(channel: SandboxChannel, taken: list[tuple[Instance, OutgoingMessage]]) -> list[Sent]:
+        if taken[0][0] == instance:
             raise ConnectionError("the messenger is not reachable")
-        return ()
+        return [Sent(())]
 
-    monkeypatch.setattr(SandboxChannel, "deliver", deliver)
+    monkeypatch.setattr(SandboxChannel, "carry_out", carry_out)
     now = timezone.now()
     assert outgoing.send_due(now) == 1
     assert sent_texts() == ["fine"]
@@ -166,11 +167,11 @@ def test_no_transaction_is_open_while_the_channel_works(
     send(instance, "one")
     was_open = []
 
-    def deliver(channel: SandboxChannel, of: Instance, message: OutgoingMessage) -> tuple[()]:
+    def carry_out(channel: SandboxChannel, taken: list[tuple[Instance, OutgoingMessage]]) -> list[Sent]:
         was_open.append(connection.in_atomic_block)
-        return ()
+        return [Sent(())]
 
-    monkeypatch.setattr(SandboxChannel, "deliver", deliver)
+    monkeypatch.setattr(SandboxChannel, "carry_out", carry_out)
     outgoing.send_due()
     assert was_open == [False]
 

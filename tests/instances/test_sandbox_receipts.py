@@ -213,7 +213,7 @@ def test_an_ack_of_a_message_that_is_not_recorded_yet_comes_a_second_later(
     """The process died between the messenger and the database."""
     contact(instance, read_after=0, deliver_after=1)
     message = send_message(instance, chat_id=ANN, body="good day")
-    outgoing.channel_of(instance).deliver(instance, message)
+    outgoing.channel_of(instance).carry_out([(instance, message)])
     outgoing.run_channel_work(timezone.now() + timedelta(seconds=2))
     assert SandboxReceipt.objects.count() == 1
     assert outgoing.send_due() == 1
@@ -224,7 +224,7 @@ def test_an_ack_of_a_message_that_is_not_recorded_yet_comes_a_second_later(
 def test_the_receipt_of_a_cleared_message_is_deleted(instance: Instance) -> None:
     contact(instance, deliver_after=1)
     message = send_message(instance, chat_id=ANN, body="good day")
-    outgoing.channel_of(instance).deliver(instance, message)
+    outgoing.channel_of(instance).carry_out([(instance, message)])
     message.delete()
     pass_time(2)
     assert not SandboxReceipt.objects.exists()

@@ -13,9 +13,22 @@ from django.conf import settings
 from django.db.models import Min, QuerySet
 
 from accounts.models import User
+from hooks.http import Response
 from instances import chat_ids
 from instances.actions.session import log_out, reboot, renew_code, retry, take_over
 from instances.channels.base import Button
+from instances.channels.requests import (
+    Failed,
+    Limits,
+    Link,
+    Local,
+    MessageToSend,
+    Prepared,
+    Refused,
+    Request,
+    Result,
+    Sent,
+)
 from instances.channels.sandbox.actions import invite_links, receipts
 from instances.channels.sandbox.group_ids import free_group_id
 from instances.commands import Command, CreateGroup, JoinGroup, LeaveGroup, MessengerGroup
@@ -43,11 +56,24 @@ class SandboxChannel:
 
     cannot: Mapping[str, str] = {}
 
-    def deliver(self, instance: Instance, outgoing: OutgoingMessage) -> Sequence[Ack]:
-        """Returns the acks that the contact sends immediately; `work` records the later ones when they are due."""
-        if outgoing.deletes:
-            return ()
-        return receipts.plan_receipts(instance, message_id=outgoing.message_id, chat_id=outgoing.chat_id)
+    limits = Limits()
+    is_idempotent = True
+
+    def link(self, instance: Instance) -> Link:
+        """Returns the number and chat id: contacts in this process need no credentials."""
+        return Link(instance.number, instance.own_chat_id)
+
+    def prepare(self, message: MessageToSend, link: Link, uploaded: str | None = None) -> Prepared:
+        """Returns Local: the contacts are rows."""
+        return Local()
+
+    def read(self, request: Request, response: Response) -> Result:
+        """Returns Failed: no request is prepared, so this is not a response to one."""
+        return Failed("the sandbox makes no requests")
+
+    def carry_out(self, taken: Sequence[tuple[Instance, OutgoingMessage]]) -> list[Sent | Refused]:
+        """Returns the acks that contacts send immediately; `work` records the later ones when they are due."""
+        return [Sent(tuple(acks_when_sent(instance, outgoing))) for instance, outgoing in taken]
 
     def perform(self, instance: Instance, command: Command) -> MessengerGroup | None:
         """Every command succeeds; a new group gets an id like a messenger's."""
@@ -92,6 +118,13 @@ class SandboxChannel:
         """Returns when the next ack is due."""
         first: datetime | None = receipts_of_connected(now).aggregate(first=Min("due_at"))["first"]
         return first
+
+
+def acks_when_sent(instance: Instance, outgoing: OutgoingMessage) -> Sequence[Ack]:
+    """Returns the acks that this message has immediately, and plans the others; a deletion has none."""
+    if outgoing.deletes:
+        return ()
+    return receipts.plan_receipts(instance, message_id=outgoing.message_id, chat_id=outgoing.chat_id)
 
 
 def receipts_of_connected(now: datetime) -> QuerySet[SandboxReceipt]:

@@ -17,8 +17,9 @@ from django.utils import timezone
 from hooks.models import Hook
 from instances.actions.chats.groups import create_group
 from instances.actions.lifecycle import create_instance
-from instances.actions.sending.accept import record_sent, send_message
+from instances.actions.sending.accept import send_message
 from instances.channels.base import Button, Can, CannotDo, Channel
+from instances.channels.requests import Refused, Sent
 from instances.commands import (
     AddParticipant,
     Command,
@@ -39,7 +40,7 @@ from instances.models import (
     MessageType,
     OutgoingMessage,
 )
-from instances.sending import outgoing
+from tests.instances.channels.sending import send, send_waiting
 
 ANN, BEN = "17680561234@c.us", "4915112345678@c.us"
 BODIES = {
@@ -109,23 +110,26 @@ def describes_what_it_cannot_do_in_sentences(
 def returns_acks_in_order_starting_with_sent(
     channel: Channel, messenger: Messenger, instance: Instance
 ) -> None:
-    acks = list(channel.deliver(instance, waiting(instance)))
+    result = send(channel, instance, waiting(instance))
+    assert isinstance(result, Sent), f"it is sent: {result}"
+    acks = list(result.acks)
     assert acks[:1] == [Ack.SENT], "the first ack is SENT"
     assert acks == sorted(set(acks)), "acks are unique and in order"
     for ack, word in ((Ack.DELIVERED, Can.DELIVERED), (Ack.VIEWED, Can.VIEWED)):
         assert not (word in channel.cannot and ack in acks), f"{word} is in `cannot`"
 
 
-def delivers_every_message_type(channel: Channel, messenger: Messenger, instance: Instance) -> None:
+def sends_every_message_type(channel: Channel, messenger: Messenger, instance: Instance) -> None:
     bodies = []
     for type in SENT_TYPES:
         body = BODIES.get(type, f"https://example.com/{type}.bin")
         message = waiting(instance, type=type, body=body)
         if type in channel.cannot:
-            assert_refused(lambda message=message: channel.deliver(instance, message), channel.cannot[type])  # type: ignore[misc]
+            result = send(channel, instance, message)
+            assert result == Refused(channel.cannot[type]), f"{type} is refused with the sentence of `cannot`"
+            message.delete()
         else:
-            channel.deliver(instance, message)
-            record_sent(instance, taken=[(message, (Ack.SENT,))], next_send_at=timezone.now())
+            send_waiting(channel, instance)
             bodies.append(body)
     work(channel)
     assert messenger.received(instance, chat_id=ANN) == bodies, "each message arrives once and in order"
@@ -136,8 +140,8 @@ def keeps_accounts_separate(channel: Channel, messenger: Messenger, instance: In
     messenger.link(other)
     waiting(instance, body="from one")
     waiting(other, body="from the other")
-    while outgoing.send_due():
-        pass
+    send_waiting(channel, instance)
+    send_waiting(channel, other)
     work(channel)
     for one, bodies in ((instance, ["from one"]), (other, ["from the other"])):
         assert messenger.received(one, chat_id=ANN) == bodies, (
@@ -148,17 +152,16 @@ def keeps_accounts_separate(channel: Channel, messenger: Messenger, instance: In
 def does_not_write_to_the_database(channel: Channel, messenger: Messenger, instance: Instance) -> None:
     message = waiting(instance)
     before = Message.objects.count(), Hook.objects.count(), OutgoingMessage.objects.count()
-    channel.deliver(instance, message)
+    send(channel, instance, message)
     after = Message.objects.count(), Hook.objects.count(), OutgoingMessage.objects.count()
     assert after == before, "only instances.actions write messages, hooks and queues"
 
 
-def sends_once_when_delivered_twice(channel: Channel, messenger: Messenger, instance: Instance) -> None:
+def sends_once_when_sent_twice(channel: Channel, messenger: Messenger, instance: Instance) -> None:
     """The process died after the messenger received the message and before this was recorded."""
     message = waiting(instance)
-    channel.deliver(instance, message)
-    while outgoing.send_due():
-        pass
+    send(channel, instance, message)
+    send_waiting(channel, instance)
     work(channel)
     assert Message.objects.filter(instance=instance, message_id=message.message_id).count() == 1
     assert messenger.received(instance, chat_id=ANN) == ["hello"], "the idempotency key is message_id"
@@ -190,8 +193,7 @@ def reports_messages_typed_on_the_phone(channel: Channel, messenger: Messenger, 
 
 def reports_acks_and_never_lowers_one(channel: Channel, messenger: Messenger, instance: Instance) -> None:
     message = waiting(instance)
-    while outgoing.send_due():
-        pass
+    send_waiting(channel, instance)
     best = Ack.SENT
     for ack, word in (
         (Ack.DELIVERED, Can.DELIVERED),
@@ -286,8 +288,7 @@ def finishes_its_work_and_returns_when_it_is_due_next(
     channel: Channel, messenger: Messenger, instance: Instance
 ) -> None:
     waiting(instance)
-    while outgoing.send_due():
-        pass
+    send_waiting(channel, instance)
     work(channel)
     due = channel.next_work(timezone.now())
     assert due is None or isinstance(due, datetime), "a time, or None"
@@ -295,7 +296,7 @@ def finishes_its_work_and_returns_when_it_is_due_next(
 
 def leaves_no_transaction_open(channel: Channel, messenger: Messenger, instance: Instance) -> None:
     depth = len(connection.savepoint_ids)
-    channel.deliver(instance, waiting(instance))
+    send(channel, instance, waiting(instance))
     channel.work(timezone.now())
     assert len(connection.savepoint_ids) == depth, "a channel ends the transactions that it begins"
 
@@ -312,10 +313,10 @@ def work(channel: Channel) -> None:
 CHECKS: Iterable[Callable[[Channel, Messenger, Instance], None]] = (
     describes_what_it_cannot_do_in_sentences,
     returns_acks_in_order_starting_with_sent,
-    delivers_every_message_type,
+    sends_every_message_type,
     keeps_accounts_separate,
     does_not_write_to_the_database,
-    sends_once_when_delivered_twice,
+    sends_once_when_sent_twice,
     reports_each_received_message_once,
     reports_messages_typed_on_the_phone,
     reports_acks_and_never_lowers_one,

@@ -11,13 +11,26 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from hooks.http import Response
 from instances import chat_ids
 from instances.actions.messages import receive_message, record_ack, type_on_phone
 from instances.actions.session import log_out
 from instances.actions.status import change_status
 from instances.channels.base import Button, Can, CannotDo
+from instances.channels.requests import (
+    Failed,
+    Limits,
+    Link,
+    Local,
+    MessageToSend,
+    Prepared,
+    Refused,
+    Request,
+    Result,
+    Sent,
+)
 from instances.commands import Command, MessengerGroup
-from instances.models import Ack, ActionType, Instance, MessageType, OutgoingMessage
+from instances.models import ActionType, Instance, MessageType, OutgoingMessage
 
 
 @dataclass
@@ -30,7 +43,7 @@ class Pad:
 
 
 class NotepadChannel:
-    """Messages are stored under their ids, so delivering one twice sends it once."""
+    """Messages are stored under their ids, so sending one twice stores it once."""
 
     cannot: Mapping[str, str] = {
         MessageType.STICKER: "A notepad takes no stickers.",
@@ -44,14 +57,26 @@ class NotepadChannel:
         },
     }
 
+    limits = Limits()
+    is_idempotent = True
+
     def __init__(self, pad: Pad) -> None:
         self.pad = pad
 
-    def deliver(self, instance: Instance, outgoing: OutgoingMessage) -> Sequence[Ack]:
-        if outgoing.type in self.cannot:
-            raise CannotDo(self.cannot[outgoing.type])
-        self.pad.sent.setdefault((instance.pk, outgoing.chat_id), {})[outgoing.message_id] = outgoing.body
-        return (Ack.SENT,)
+    def link(self, instance: Instance) -> Link:
+        return Link(instance.number, instance.own_chat_id)
+
+    def prepare(self, message: MessageToSend, link: Link, uploaded: str | None = None) -> Prepared:
+        return Refused(self.cannot[message.type]) if message.type in self.cannot else Local()
+
+    def read(self, request: Request, response: Response) -> Result:
+        return Failed("a notepad makes no requests")
+
+    def carry_out(self, taken: Sequence[tuple[Instance, OutgoingMessage]]) -> list[Sent | Refused]:
+        for instance, outgoing in taken:
+            texts = self.pad.sent.setdefault((instance.pk, outgoing.chat_id), {})
+            texts[outgoing.message_id] = outgoing.body
+        return [Sent() for _ in taken]
 
     def perform(self, instance: Instance, command: Command) -> MessengerGroup | None:
         if command.type in self.cannot:

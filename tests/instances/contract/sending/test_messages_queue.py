@@ -1,5 +1,6 @@
 """`showMessagesQueue` and `clearMessagesQueue` (contract.md §2)."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -96,13 +97,13 @@ def test_a_message_in_the_messengers_hands_is_sent_and_recorded(
     instance.send_delay = 5
     instance.save(update_fields=["send_delay"])
     said = []
-    deliver = outgoing.channel_of(instance).deliver
+    carry_out = outgoing.channel_of(instance).carry_out
 
-    def slowly(instance: Instance, message: OutgoingMessage) -> object:
+    def slowly(taken: Sequence[tuple[Instance, OutgoingMessage]]) -> object:
         said.append(post("clearMessagesQueue"))
-        return deliver(instance, message)
+        return carry_out(taken)
 
-    monkeypatch.setattr(type(outgoing.channel_of(instance)), "deliver", lambda _, *given: slowly(*given))
+    monkeypatch.setattr(type(outgoing.channel_of(instance)), "carry_out", lambda _, taken: slowly(taken))
     assert outgoing.send_due() == 1
     assert said == [
         {

@@ -1,0 +1,30 @@
+"""The messages of a queue as the values that a channel gets."""
+
+from __future__ import annotations
+
+from instances.channels.requests import File, MessageToSend
+from instances.models import OutgoingMessage
+
+
+def message_to_send(outgoing: OutgoingMessage) -> MessageToSend:
+    """Returns the message as its channel sees it. One query if it has a file that is not loaded (`media`)."""
+    return MessageToSend(
+        message_id=outgoing.message_id,
+        chat_id=outgoing.chat_id,
+        type=outgoing.type,
+        body=outgoing.body,
+        caption=outgoing.caption,
+        quoted=outgoing.quoted,
+        metadata=outgoing.metadata,
+        forwarded=outgoing.forwarded,
+        file=file_of(outgoing),
+        deletes=outgoing.deletes,
+    )
+
+
+def file_of(outgoing: OutgoingMessage) -> File | None:
+    """Returns the stored file of the message; None if it has none, or if the file was deleted."""
+    if outgoing.media_id is None or outgoing.media is None:
+        return None
+    media = outgoing.media
+    return File(media.filename, media.content_type, media.size, media.path, media.link)
