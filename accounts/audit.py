@@ -55,6 +55,8 @@ class AuditAction(models.TextChoices):
     INSTANCE_STARTED = "instance.started", "Instance started"
     INSTANCE_CLEANED = "instance.cleaned", "Instance cleaned"
     QUEUE_CLEARED = "instance.queue_cleared", "Message queue cleared"
+    MESSAGE_CANCELLED = "instance.message_cancelled", "Queued message cancelled"
+    MESSAGE_RESENT = "instance.message_resent", "Failed message resent"
     STATUS_CHANGED = "instance.status", "Status changed manually"
     SETTINGS_CHANGED = "instance.settings", "Settings changed"
     TOKEN_ROTATED = "instance.token_rotated", "Token rotated"

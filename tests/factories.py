@@ -16,9 +16,18 @@ from accounts.actions.users import sign_up
 from accounts.models import Account, User
 from hooks.actions.endpoints import configure
 from hooks.log import statistics
-from hooks.models import Hook, State
+from hooks.models import Hook, Outcome, State
 from instances.actions.lifecycle import create_instance
-from instances.models import AccountStatus, Instance
+from instances.models import (
+    AccountStatus,
+    Instance,
+    Message,
+    OutgoingMessage,
+    OutgoingQueue,
+    SendingTry,
+    SendState,
+    TryResult,
+)
 
 
 class Users(factory.django.DjangoModelFactory):
@@ -99,6 +108,46 @@ def create_hook(**fields: Any) -> Hook:
         minute = statistics.minute_of(hook.public_id.hex)
         statistics.add(cursor, [(hook.endpoint_id, minute, State(hook.state), 1)])
     return hook
+
+
+def fail_message(message: OutgoingMessage, *, reason: str = "", **fields: Any) -> OutgoingMessage:
+    """Lets a waiting message fail, as a sender does: it leaves the queue and is kept."""
+    fields = {"reason": reason, "state": SendState.FAILED, "failed_at": timezone.now()} | fields
+    for name, value in fields.items():
+        setattr(message, name, value)
+    message.save(update_fields=list(fields))
+    OutgoingQueue.objects.filter(pk=message.instance_id).shorten(1)
+    return message
+
+
+def create_try(message: OutgoingMessage | Message, number: int = 1, **fields: Any) -> SendingTry:
+    """Creates a try of the message. Without other fields it was sent: 201 after 112 ms."""
+    values = {
+        "result": TryResult.SENT,
+        "outcome": Outcome.NOT_200,
+        "status": 201,
+        "started_at": timezone.now(),
+        "method": "POST",
+        "url": "https://graph.example.com/v20/1555/messages",
+        "request_headers": [["Content-Type", "application/json"], ["Authorization", "Bearer ••••"]],
+        "request_body": '{"to":"17680561234","text":"Hello"}',
+        "response_headers": [["content-type", "application/json"]],
+        "response_body": b'{"id":"wamid.HBgLMTc2"}',
+        "response_size": 23,
+        "address": "203.0.113.7:443",
+        "name_ms": 3.1,
+        "connect_ms": 14.0,
+        "tls_ms": 41.5,
+        "first_byte_ms": 110.2,
+        "total_ms": 112.4,
+    }
+    return SendingTry.objects.create(
+        instance_id=message.instance_id,
+        message_id=message.message_id,
+        queue_number=message.queue_number or 0,
+        number=number,
+        **(values | fields),
+    )
 
 
 def member_of(account: Account, role: str, email: str = "") -> User:
