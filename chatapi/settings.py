@@ -380,6 +380,29 @@ SCHEDULES = {
     "expired sessions": ("accounts.actions.sessions.delete_expired", 24 * 60),
 }
 
+# The queues of chatapi/runtime/broker.py beside the one named by Q_CLUSTER. A task of any other path waits in that one.
+URGENT_QUEUE = "urgent"
+URGENT_TASKS = {
+    "hooks.tasks.dispatch",
+    "hooks.tasks.redeliver",
+    "instances.tasks.send_outgoing",
+    *WORKER_HEALTH_CHECKS,
+    "time.time",  # the worker's probe of the queue
+}
+CLEAN_UP_QUEUE = "clean-up"
+CLEAN_UP_TASKS = {
+    "hooks.maintenance.retention.drop_old",
+    "hooks.maintenance.deleted_instances.drop",
+    "hooks.maintenance.removed_endpoints.clean",
+    "instances.actions.deleted_data.drop",
+    "instances.actions.media.drop_old",
+    "instances.maintenance.old_tries.drop_old",
+    "instances.tasks.drop_old_statuses",
+    "testing_tools.verification.actions.captures.delete_expired_captures",
+    "accounts.lockouts.delete_expired",
+    "accounts.actions.sessions.delete_expired",
+}
+
 # Old and new paths of tasks that an earlier version may have queued (chatapi/runtime/broker.py). Keep entries for two
 # versions.
 RENAMED_TASKS = {

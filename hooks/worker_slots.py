@@ -41,7 +41,7 @@ HEARTBEAT_SECONDS = 0.9  # the minimum between two heartbeats
 REPLACE_AFTER = 5.0  # s; without a heartbeat, ensure_running() requests a replacement
 LOOP_SECONDS = settings.TASK_TIMEOUT * 0.75
 REQUEST_EVERY = 4.0  # s; the minimum between two requests for runs of the same role
-# With more tasks in the queue, no run is requested: the queue of a frozen cluster must not grow without limit.
+# With more urgent tasks in the queue, no run is requested: the queue of a frozen cluster must not grow without limit.
 MAX_QUEUED_TASKS = 20
 
 # Each statement of these sessions looks up a few rows by index, and the planner must not choose another plan: with the
@@ -269,6 +269,7 @@ _requested_at: dict[Role, float] = {}  # by time.monotonic(): the machine's cloc
 def ensure_running(role: Role, slots: int, task: str) -> bool:
     """Queue a django-q2 task for each missing run of a role; returns whether all `slots` have a live run.
 
+    `task` is one of settings.URGENT_TASKS.
     One query if none is missing. The worker calls it every second, a schedule once a minute. A duplicate request does
     no harm: a run that finds no free slot returns.
     """
@@ -282,7 +283,7 @@ def ensure_running(role: Role, slots: int, task: str) -> bool:
         return False
     _requested_at[role] = now
     Runner.objects.filter(heartbeat_at__lt=Now() - timedelta(days=1)).delete()
-    if OrmQ.objects.filter(lock__lt=Now()).count() < MAX_QUEUED_TASKS:
+    if OrmQ.objects.filter(key=settings.URGENT_QUEUE, lock__lt=Now()).count() < MAX_QUEUED_TASKS:
         for _ in range(missing):
             async_task(task, task_name=f"{role.value} {timezone.now():%H%M%S%f}")
     return False

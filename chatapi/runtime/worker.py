@@ -157,7 +157,8 @@ def probe(stopping: threading.Event) -> bool:
     name = async_task("time.time", task_name="probe")
     until = time.monotonic() + PROBE_SECONDS
     while time.monotonic() < until and not stopping.is_set():
-        waiting = [row for row in OrmQ.objects.all()[:1000] if row.task_id() == name]
+        urgent = OrmQ.objects.filter(key=settings.URGENT_QUEUE)
+        waiting = [row for row in urgent if row.task_id() == name]
         if not waiting:
             return True
         stopping.wait(0.1)

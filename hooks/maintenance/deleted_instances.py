@@ -7,6 +7,9 @@ endpoints.
 
 from __future__ import annotations
 
+import math
+import time
+
 from django.db import connection, transaction
 from django_q.tasks import async_task
 
@@ -15,6 +18,8 @@ from hooks.maintenance.retention import BATCH, COUNT_DROPPED, query
 from hooks.models import Redelivery
 from hooks.sql import partitions
 from hooks.sql.lane_queries import lanes_cte
+
+RUN_SECONDS = 600.0  # a run ends after this, and queues the next one
 
 # The deleted instances that still have hooks. One index probe per instance, however many hooks it has.
 LANES_OF_DELETED = f"""
@@ -33,20 +38,31 @@ def schedule_drop() -> None:
     async_task("hooks.maintenance.deleted_instances.drop")
 
 
-def drop() -> str:
-    """Delete all hooks of deleted instances; returns a summary for the task's result."""
+def drop(seconds: float = RUN_SECONDS) -> str:
+    """Delete the hooks of deleted instances for at most `seconds`; returns a summary for the task's result."""
+    ends = time.monotonic() + seconds
     lanes = [row[0] for row in query(LANES_OF_DELETED, [])]
-    dropped = sum(drop_hooks_of(lane) for lane in lanes)
+    dropped = 0
+    for number, lane in enumerate(lanes, start=1):
+        dropped += drop_hooks_of(lane, ends)
+        if time.monotonic() >= ends:
+            schedule_drop()
+            return f"{dropped} hooks of {number} deleted instances dropped, more may be left"
     # A job without a part is about deleted instances only. Its filter may contain phone numbers and words of messages.
     Redelivery.objects.filter(parts=None).delete()
     return f"{dropped} hooks of {len(lanes)} deleted instances dropped"
 
 
-def drop_hooks_of(key: int) -> int:
-    """Delete the hooks of one instance and their attempts, in small transactions; returns the number of hooks."""
+def drop_hooks_of(key: int, ends: float = math.inf) -> int:
+    """Delete the hooks of one instance and their attempts, in small transactions; returns the number of hooks.
+
+    Stops after the transaction in which time.monotonic() reaches `ends`.
+    """
     dropped = 0
     while deleted := drop_batch(key):
         dropped += deleted
+        if time.monotonic() >= ends:
+            return dropped
     statistics.drop_of_endpoint(key)
     return dropped
 

@@ -33,7 +33,7 @@ from instances.models import (
 )
 
 BATCH = 2_000  # rows deleted by one transaction
-RUN_SECONDS = 600.0  # a run ends after this; the next one continues
+RUN_SECONDS = 600.0  # a run ends after this, and queues the next one
 # A transaction that began before the deletion may still store a message afterwards, so an instance is looked through
 # again until it was deleted this long ago.
 LATE = timedelta(minutes=10)
@@ -64,6 +64,7 @@ def drop(seconds: float = RUN_SECONDS) -> str:
                 rows += deleted
                 has_files = has_files or model is Media
                 if time.monotonic() > ends:
+                    schedule_drop()
                     return f"{rows} rows of {instances + 1} deleted instances dropped, more are left"
         instances += 1
         now = timezone.now()

@@ -73,6 +73,18 @@ def test_the_task_drops_only_hooks_of_deleted_instances_with_their_attempts(
     assert deleted_instances.drop() == "0 hooks of 0 deleted instances dropped"
 
 
+def test_a_run_whose_time_is_over_queues_the_next(
+    endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deleted_instances, "BATCH", 2)
+    keys = emit(endpoint, 5)
+    delete_instance(endpoint.instance, acting_user=None)
+    OrmQ.objects.all().delete()
+    assert deleted_instances.drop(0) == "2 hooks of 1 deleted instances dropped, more may be left"
+    assert left() == keys[2:]
+    assert [task.func() for task in OrmQ.objects.all()] == ["hooks.maintenance.deleted_instances.drop"]
+
+
 def test_hooks_dropped_from_an_existing_instance_are_counted(endpoint: Endpoint) -> None:
     emit(endpoint, 3)
     assert deleted_instances.drop_hooks_of(endpoint.pk) == 3
