@@ -439,6 +439,10 @@ TRIAL_DAYS = read(env.int, "TRIAL_DAYS", 3)
 INSTANCES_EXPIRE = not EMBEDDED_POSTGRES
 VERIFICATION_MINUTES = 30
 
+# -- sending: whether the sandbox sends through `manage.py sandbox_messenger`, and where that listens
+SANDBOX_OVER_HTTP = read(env.bool, "SANDBOX_OVER_HTTP", False)
+SANDBOX_MESSENGER_URL = read(env.str, "SANDBOX_MESSENGER_URL", "http://127.0.0.1:8089").rstrip("/")
+
 # -- files that messages carry: in DATA_DIR/media, or in a bucket of any S3-compatible store
 MEDIA_MAX_BYTES = 64 * 1024 * 1024
 # Of the decoded file. Base64 makes it a third longer, and the request is held in memory.

@@ -49,6 +49,8 @@ def test_what_the_settings_file_could_not_read_is_told() -> None:
         ("QUOTA_INSTANCES", 0, "chatapi.E001", "QUOTA_INSTANCES: 0 is less than 1."),
         ("QUOTA_INVITATIONS_PER_DAY", -1, "chatapi.E001", "QUOTA_INVITATIONS_PER_DAY: -1 is less than 0."),
         ("WEB_PROCESSES", 0, "chatapi.E001", "WEB_PROCESSES: 0 is less than 1."),
+        ("SANDBOX_MESSENGER_URL", "localhost:8089", "chatapi.E001",
+         "SANDBOX_MESSENGER_URL: 'localhost:8089' is not a URL that starts with http:// or https://."),
         ("HOOKS_DISPATCHERS", 0, "chatapi.E001", "HOOKS_DISPATCHERS: 0 is less than 1."),
     ],
 )  # fmt: skip

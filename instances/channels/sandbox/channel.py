@@ -1,5 +1,7 @@
 """The sandbox channel: a built-in messenger whose contacts are rows (SandboxContact). Nothing leaves this machine.
 
+With SANDBOX_OVER_HTTP each message makes a request to the sandbox messenger first, as with a real one.
+
 It supports everything. Every phone number exists, is online and receives immediately, unless its SandboxContact says
 otherwise. What contacts do is in actions/.
 """
@@ -18,7 +20,6 @@ from instances import chat_ids
 from instances.actions.session import log_out, reboot, renew_code, retry, take_over
 from instances.channels.base import Button
 from instances.channels.requests import (
-    Failed,
     Limits,
     Link,
     Local,
@@ -29,6 +30,7 @@ from instances.channels.requests import (
     Result,
     Sent,
 )
+from instances.channels.sandbox import over_http
 from instances.channels.sandbox.actions import invite_links, receipts
 from instances.channels.sandbox.group_ids import free_group_id
 from instances.commands import Command, CreateGroup, JoinGroup, LeaveGroup, MessengerGroup
@@ -60,16 +62,18 @@ class SandboxChannel:
     is_idempotent = True
 
     def link(self, instance: Instance) -> Link:
-        """Returns the number and chat id: contacts in this process need no credentials."""
+        """Returns the number and chat id, with a token if there is a messenger that needs one. No query."""
+        if settings.SANDBOX_OVER_HTTP:
+            return over_http.link(instance)
         return Link(instance.number, instance.own_chat_id)
 
     def prepare(self, message: MessageToSend, link: Link, uploaded: str | None = None) -> Prepared:
-        """Returns Local: the contacts are rows."""
-        return Local()
+        """Returns Local, or with SANDBOX_OVER_HTTP a request to the sandbox messenger."""
+        return over_http.prepare(message, link, uploaded) if settings.SANDBOX_OVER_HTTP else Local()
 
     def read(self, request: Request, response: Response) -> Result:
-        """Returns Failed: no request is prepared, so this is not a response to one."""
-        return Failed("the sandbox makes no requests")
+        """Returns what a response of the sandbox messenger means."""
+        return over_http.read(request, response)
 
     def carry_out(self, taken: Sequence[tuple[Instance, OutgoingMessage]]) -> list[Sent | Refused]:
         """Returns the acks that contacts send immediately; `work` records the later ones when they are due."""

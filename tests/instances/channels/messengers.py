@@ -10,6 +10,7 @@ from instances.channels.sandbox.actions.phone import apply_phone_event, type_on_
 from instances.channels.sandbox.actions.receipts import acknowledge_as_contact
 from instances.models import Ack, Channel, Instance, Message
 from tests.instances.channels.conformance import Messenger
+from tests.instances.channels.sandbox.messenger_process import MessengerProcess
 
 
 class SandboxMessenger:
@@ -36,6 +37,17 @@ class SandboxMessenger:
 
     def remove_account(self, instance: Instance, phone: str) -> None:
         change_contact(instance, phone=phone, has_account=False)
+
+
+class SandboxMessengerOverHttp(SandboxMessenger):
+    """The same contacts; what has reached them is what the process received."""
+
+    def __init__(self, process: MessengerProcess) -> None:
+        self.process = process
+
+    def received(self, instance: Instance, *, chat_id: str) -> list[str]:
+        chats = self.process.received(instance.number).get("chats", {})
+        return [message["body"] for message in chats.get(chat_id, [])]
 
 
 MESSENGERS: dict[str, Messenger] = {Channel.SANDBOX: SandboxMessenger()}

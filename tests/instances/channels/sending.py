@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.core.files.storage import default_storage
+from django.core.files.storage import storages
 
 from hooks import database_clock, http
 from instances.actions.sending.accept import record_sent
@@ -37,7 +37,7 @@ def respond(request: Request) -> http.Response:
     """Make the request, with a real connection."""
     body = request.body
     if request.body_path:
-        with default_storage.open(request.body_path) as file:
+        with storages["media"].open(request.body_path) as file:
             body = file.read()
     return http.send(request.method, request.url, request.headers.items(), body)
 

@@ -1,0 +1,45 @@
+"""What channels read from a messenger's response: its JSON, its words, and how long it asks to wait. Nothing raises."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from hooks.http import Response
+from hooks.retries import retry_after_delay
+
+MAX_WAIT_SECONDS = 86_400.0  # the sender tries a message for a day
+MAX_WORDS = 500  # characters of the messenger's words that are kept
+
+
+def json_object(response: Response) -> dict[str, Any]:
+    """Returns the JSON object in the body; empty if there is none."""
+    try:
+        found = json.loads(response.body)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def words(found: object) -> str:
+    """Returns a text of the messenger as one line of at most MAX_WORDS characters; empty if it is no text."""
+    return " ".join(found.replace("\x00", "").split())[:MAX_WORDS] if isinstance(found, str) else ""
+
+
+def retry_after(response: Response) -> float | None:
+    """Returns the seconds of Retry-After, at most MAX_WAIT_SECONDS; None if it is missing, invalid or past.
+
+    An HTTP date is compared with the response's own Date, so this is a pure function.
+    """
+    given = response.header("retry-after")
+    now = datetime.min.replace(tzinfo=UTC)
+    if not given.strip().isdigit():
+        try:
+            now = parsedate_to_datetime(response.header("date"))
+        except (ValueError, OverflowError):
+            return None
+        now = now if now.tzinfo else now.replace(tzinfo=UTC)
+    seconds = retry_after_delay(now, given).total_seconds()
+    return min(seconds, MAX_WAIT_SECONDS) or None
