@@ -96,7 +96,7 @@ def by_keyboard(page: Page) -> None:
 class Loading:
     """Holds the requests that keys start, one at a time; all others of the bin's pages continue at once.
 
-    One route for the whole test: a request that is sent while Playwright adds a route is seen by no handler.
+    Created before the bin is loaded (conftest.py).
     """
 
     PAGES = "**/testing/bins/**"
@@ -132,6 +132,7 @@ class Loading:
 
 def faster_than_the_server(page: Page) -> None:
     """Keys wait for the request that is loading; they are dropped if it fails, or another one is chosen."""
+    loading = Loading(page)
     send(address_on(page), "first", "second", "third", "fourth", "fifth")
     rows, summaries = page.locator(".capture-row"), page.locator("#captures .capture-summary")
     expect(summaries.first).to_have_text("fifth")
@@ -140,7 +141,6 @@ def faster_than_the_server(page: Page) -> None:
     replay = page.get_by_role("dialog", name=re.compile("Replay no"))
     page.keyboard.press("j")
     expect(pane.locator("h2")).to_contain_text("with 5 B of text")
-    loading = Loading(page)
 
     request = loading.press(urls[1], "j", "2", "r")
     expect(replay).to_be_hidden()

@@ -117,15 +117,15 @@ def test_send_after_signing_out_in_another_tab_offers_to_sign_in(
 def test_a_refused_or_failed_click(
     demo_page: Page, status: int, body: str, content_type: str, headers: dict[str, str], text: str
 ) -> None:
-    demo_page.goto("/testing/simulation/")
     demo_page.route("**/testing/simulation/send/**", respond(status, body, content_type, **headers))
+    demo_page.goto("/testing/simulation/")
     demo_page.locator("#send").click()
     expect_message_after(demo_page, "#send", text)
 
 
 def test_a_click_whose_connection_is_lost(demo_page: Page) -> None:
-    demo_page.goto("/testing/simulation/")
     demo_page.route("**/testing/simulation/send/**", lambda route: route.abort("connectionreset"))
+    demo_page.goto("/testing/simulation/")
     demo_page.locator("#send").click()
     expect_message_after(demo_page, "#send", f"No result: the connection to the server failed. {MAY_BE_DONE}")
 
@@ -146,11 +146,11 @@ def test_an_offline_click_was_not_sent_and_works_again_online(
 
 
 def test_a_click_without_a_response_in_time(demo_page: Page) -> None:
+    demo_page.route("**/testing/simulation/send/**", lambda route: None)  # never responds
     demo_page.goto("/testing/simulation/")
     demo_page.evaluate(
         "document.querySelector('#simulation').setAttribute('hx-request', '{\"timeout\": 2000}')"
     )
-    demo_page.route("**/testing/simulation/send/**", lambda route: None)  # never responds
     demo_page.locator("#send").click()
     expect_message_after(
         demo_page, "#send", f"No result: the server did not respond within 2 s. {MAY_BE_DONE}"
@@ -163,8 +163,8 @@ def test_requests_have_a_time_limit_by_what_they_do(demo_page: Page, product: Pr
         "htmx:beforeSend", ({ detail }) => resolve(detail.xhr.timeout), { once: true }))"""
     demo_page.goto(f"/instances/{number}/")
     assert demo_page.evaluate(next_limit) == 20_000  # a poll
-    demo_page.goto("/testing/simulation/")
     demo_page.route("**/testing/simulation/send/**", respond(429, ""))
+    demo_page.goto("/testing/simulation/")
     limit = demo_page.evaluate_handle(f"() => ({{ limit: ({next_limit})() }})")
     demo_page.locator("#send").click()
     assert limit.evaluate("({ limit }) => limit") == 60_000
@@ -229,8 +229,8 @@ def test_a_poll_after_signing_out_in_another_tab_keeps_the_page(
 
 def test_a_message_survives_a_poll_that_replaces_its_place(demo_page: Page, product: Product) -> None:
     number = Rest(product).instance["id"]
-    demo_page.goto(f"/instances/{number}/")
     demo_page.route("**/press/**", respond(500, PROXY_PAGE))
+    demo_page.goto(f"/instances/{number}/")
     submit(demo_page, demo_page.locator("#status form[hx-post]").first)
     message = demo_page.locator(".request-error > span")
     expect(message).to_contain_text("the server failed with an error (status 500)")
@@ -251,6 +251,7 @@ EVERY_PAGE = [
 
 @pytest.mark.parametrize("url", EVERY_PAGE)
 def test_every_form_of_a_page_shows_a_refusal(demo_page: Page, product: Product, url: str) -> None:
+    demo_page.route("**/*", lambda route: route.continue_())  # before the page is loaded, as always
     demo_page.goto(url.format(number=Rest(product).instance["id"]))
     demo_page.route("**/*", respond(500, PROXY_PAGE))
     forms = demo_page.locator("main form[hx-post]")
