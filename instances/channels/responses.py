@@ -25,7 +25,10 @@ def json_object(response: Response) -> dict[str, Any]:
 
 def words(found: object) -> str:
     """Returns a text of the messenger as one line of at most MAX_WORDS characters; empty if it is no text."""
-    return " ".join(found.replace("\x00", "").split())[:MAX_WORDS] if isinstance(found, str) else ""
+    if not isinstance(found, str):
+        return ""
+    printable = "".join(letter if letter.isprintable() else " " for letter in found[: 4 * MAX_WORDS])
+    return " ".join(printable.split())[:MAX_WORDS]
 
 
 def retry_after(response: Response) -> float | None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from io import BytesIO
+from typing import Any, Protocol, runtime_checkable
 
 from django.db import connection
 from django.utils import timezone
@@ -17,9 +18,11 @@ from django.utils import timezone
 from hooks.models import Hook
 from instances.actions.chats.groups import create_group
 from instances.actions.lifecycle import create_instance
+from instances.actions.media import store_media
 from instances.actions.sending.accept import send_message
 from instances.channels.base import Button, Can, CannotDo, Channel
-from instances.channels.requests import Refused, Sent
+from instances.channels.queued_messages import message_to_send
+from instances.channels.requests import Local, Refused, Sent, Unlinked, Wait
 from instances.commands import (
     AddParticipant,
     Command,
@@ -40,7 +43,8 @@ from instances.models import (
     MessageType,
     OutgoingMessage,
 )
-from tests.instances.channels.sending import send, send_waiting
+from tests.instances.channels.pure_checks import PURE_CHECKS
+from tests.instances.channels.sending import is_carried_out, send, send_waiting, try_once
 
 ANN, BEN = "17680561234@c.us", "4915112345678@c.us"
 BODIES = {
@@ -78,8 +82,25 @@ class Messenger(Protocol):
         """Returns the bodies of the account's messages that have reached this contact, in order."""
         ...
 
+    def received_files(self, instance: Instance) -> list[int]:
+        """Returns the sizes in bytes of the files that the account has sent, in order."""
+        ...
+
     def remove_account(self, instance: Instance, phone: str) -> None:
         """Make this number one that does not use the messenger."""
+        ...
+
+
+@runtime_checkable
+class NetworkMessenger(Messenger, Protocol):
+    """The other side of a channel that makes requests: a small HTTP server."""
+
+    def revoke(self, instance: Instance) -> None:
+        """Make the account's credentials invalid: the server refuses them."""
+        ...
+
+    def limit(self, instance: Instance, *, seconds: int) -> None:
+        """Refuse the account's next messages for a limit, asking to wait for `seconds`."""
         ...
 
 
@@ -135,6 +156,79 @@ def sends_every_message_type(channel: Channel, messenger: Messenger, instance: I
     assert messenger.received(instance, chat_id=ANN) == bodies, "each message arrives once and in order"
 
 
+def sends_a_stored_file(channel: Channel, messenger: Messenger, instance: Instance) -> None:
+    stored = store_media(instance, content=BytesIO(b"a stored file\n"), filename="notes.txt")
+    message = send_message(instance, chat_id=ANN, body=stored.link, type=MessageType.DOCUMENT, media=stored)
+    if MessageType.DOCUMENT in channel.cannot:
+        result = send(channel, instance, message)
+        assert result == Refused(channel.cannot[MessageType.DOCUMENT]), "it is refused"
+        return
+    send_waiting(channel, instance)
+    work(channel)
+    assert messenger.received_files(instance) == [len(b"a stored file\n")], "the file arrives once, and whole"
+
+
+def deletes_a_message(channel: Channel, messenger: Messenger, instance: Instance) -> None:
+    message = waiting(instance)
+    send_waiting(channel, instance)
+    result = send(channel, instance, send_message(instance, chat_id=ANN, body="", deletes=message.message_id))
+    if Can.DELETE in channel.cannot:
+        assert result == Refused(channel.cannot[Can.DELETE]), (
+            "a deletion is refused with the sentence of `cannot`"
+        )
+    else:
+        assert isinstance(result, Sent) and not result.acks, f"a deletion has no acks: {result}"
+        assert messenger.received(instance, chat_id=ANN) in ([], ["hello"]), "a deletion sends no message"
+
+
+def carries_out_several_messages_in_one_call(
+    channel: Channel, messenger: Messenger, instance: Instance
+) -> None:
+    """Only a channel that prepares Local, or whose result asks for it."""
+    other = create_instance(instance.owner, channel=instance.channel)
+    messenger.link(other)
+    message = waiting(instance)
+    if not is_carried_out(try_once(channel, instance, message)):
+        return
+    deletion = send_message(other, chat_id=ANN, body="", deletes="true_a_b")
+    taken = [(instance, message), (other, deletion), (other, waiting(other)), (instance, waiting(instance))]
+    if Can.DELETE in channel.cannot:
+        del taken[1]
+    results = channel.carry_out(taken)
+    assert len(results) == len(taken), "one result for each message, in their order"
+    for (_, outgoing), result in zip(taken, results, strict=True):
+        assert isinstance(result, Sent), f"{outgoing} is sent: {result}"
+        assert bool(result.acks) != bool(outgoing.deletes), "a message has acks, a deletion none"
+    assert channel.carry_out([]) == [], "nothing to do"
+
+
+def reads_revoked_credentials_as_unlinked(channel: Channel, messenger: Messenger, instance: Instance) -> None:
+    if makes_no_requests(channel, instance):
+        return
+    network = as_network_messenger(messenger)
+    network.revoke(instance)
+    result = send(channel, instance, waiting(instance))
+    assert isinstance(result, Unlinked), f"the credentials are no longer valid: {result}"
+
+
+def waits_as_long_as_a_limit_asks(channel: Channel, messenger: Messenger, instance: Instance) -> None:
+    if makes_no_requests(channel, instance):
+        return
+    network = as_network_messenger(messenger)
+    network.limit(instance, seconds=7)
+    result = send(channel, instance, waiting(instance))
+    assert isinstance(result, Wait) and result.seconds == 7, f"the messenger asked to wait for 7 s: {result}"
+
+
+def makes_no_requests(channel: Channel, instance: Instance) -> bool:
+    return channel.prepare(message_to_send(waiting(instance)), channel.link(instance)) == Local()
+
+
+def as_network_messenger(messenger: Messenger) -> NetworkMessenger:
+    assert isinstance(messenger, NetworkMessenger), "a channel that makes requests has a NetworkMessenger"
+    return messenger
+
+
 def keeps_accounts_separate(channel: Channel, messenger: Messenger, instance: Instance) -> None:
     other = create_instance(instance.owner, channel=instance.channel)
     messenger.link(other)
@@ -164,7 +258,8 @@ def sends_once_when_sent_twice(channel: Channel, messenger: Messenger, instance:
     send_waiting(channel, instance)
     work(channel)
     assert Message.objects.filter(instance=instance, message_id=message.message_id).count() == 1
-    assert messenger.received(instance, chat_id=ANN) == ["hello"], "the idempotency key is message_id"
+    times = len(messenger.received(instance, chat_id=ANN))
+    assert times == 1 or not channel.is_idempotent, "the idempotency key is message_id"
 
 
 def reports_each_received_message_once(channel: Channel, messenger: Messenger, instance: Instance) -> None:
@@ -311,9 +406,15 @@ def work(channel: Channel) -> None:
 
 
 CHECKS: Iterable[Callable[[Channel, Messenger, Instance], None]] = (
+    *PURE_CHECKS,
     describes_what_it_cannot_do_in_sentences,
     returns_acks_in_order_starting_with_sent,
     sends_every_message_type,
+    sends_a_stored_file,
+    deletes_a_message,
+    carries_out_several_messages_in_one_call,
+    reads_revoked_credentials_as_unlinked,
+    waits_as_long_as_a_limit_asks,
     keeps_accounts_separate,
     does_not_write_to_the_database,
     sends_once_when_sent_twice,

@@ -35,6 +35,10 @@ class SandboxMessenger:
         got = Message.objects.filter(instance=instance, chat__chat_id=chat_id, from_me=True)
         return list(got.order_by("number").values_list("body", flat=True))
 
+    def received_files(self, instance: Instance) -> list[int]:
+        got = Message.objects.filter(instance=instance, from_me=True, media__isnull=False)
+        return list(got.order_by("number").values_list("media__size", flat=True))
+
     def remove_account(self, instance: Instance, phone: str) -> None:
         change_contact(instance, phone=phone, has_account=False)
 
@@ -48,6 +52,21 @@ class SandboxMessengerOverHttp(SandboxMessenger):
     def received(self, instance: Instance, *, chat_id: str) -> list[str]:
         chats = self.process.received(instance.number).get("chats", {})
         return [message["body"] for message in chats.get(chat_id, [])]
+
+    def received_files(self, instance: Instance) -> list[int]:
+        received = self.process.received(instance.number)
+        messages = [message for chat in received["chats"].values() for message in chat]
+        return [
+            received["files"][message["file"]["id"]]["bytes"] for message in messages if "file" in message
+        ]
+
+    def revoke(self, instance: Instance) -> None:
+        self.process.order(instance=instance.number, revoked=True)
+
+    def limit(self, instance: Instance, *, seconds: int) -> None:
+        self.process.order(
+            instance=instance.number, faults=[{"kind": "status", "status": 429, "retryAfter": seconds}]
+        )
 
 
 MESSENGERS: dict[str, Messenger] = {Channel.SANDBOX: SandboxMessenger()}

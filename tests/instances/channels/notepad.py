@@ -38,6 +38,7 @@ class Pad:
     """The messenger: sent messages by account, chat and idempotency key, and events that were not fetched yet."""
 
     sent: dict[tuple[int, str], dict[str, str]] = field(default_factory=dict)
+    files: dict[int, dict[str, int]] = field(default_factory=dict)  # sizes by account and idempotency key
     events: list[Callable[[], Any]] = field(default_factory=list)
     strangers: set[str] = field(default_factory=set)
 
@@ -73,10 +74,17 @@ class NotepadChannel:
         return Failed("a notepad makes no requests")
 
     def carry_out(self, taken: Sequence[tuple[Instance, OutgoingMessage]]) -> list[Sent | Refused]:
-        for instance, outgoing in taken:
-            texts = self.pad.sent.setdefault((instance.pk, outgoing.chat_id), {})
-            texts[outgoing.message_id] = outgoing.body
-        return [Sent() for _ in taken]
+        return [self.write(instance, outgoing) for instance, outgoing in taken]
+
+    def write(self, instance: Instance, outgoing: OutgoingMessage) -> Sent | Refused:
+        texts = self.pad.sent.setdefault((instance.pk, outgoing.chat_id), {})
+        if outgoing.deletes:
+            texts.pop(outgoing.deletes, None)
+            return Sent(())
+        texts[outgoing.message_id] = outgoing.body
+        if outgoing.media:
+            self.pad.files.setdefault(instance.pk, {})[outgoing.message_id] = outgoing.media.size
+        return Sent()
 
     def perform(self, instance: Instance, command: Command) -> MessengerGroup | None:
         if command.type in self.cannot:
@@ -127,6 +135,9 @@ class NotepadMessenger:
 
     def received(self, instance: Instance, *, chat_id: str) -> list[str]:
         return list(self.pad.sent.get((instance.pk, chat_id), {}).values())
+
+    def received_files(self, instance: Instance) -> list[int]:
+        return list(self.pad.files.get(instance.pk, {}).values())
 
     def remove_account(self, instance: Instance, phone: str) -> None:
         self.pad.strangers.add(phone)

@@ -13,7 +13,13 @@ from instances.models import Instance, OutgoingMessage
 
 
 def send(channel: Channel, instance: Instance, outgoing: OutgoingMessage) -> Result:
-    """Prepare, request and read; returns the result, which is not recorded."""
+    """Prepare, request, read and carry out; returns the result, which is not recorded."""
+    result = try_once(channel, instance, outgoing)
+    return carry_out(channel, instance, outgoing) if is_carried_out(result) else result
+
+
+def try_once(channel: Channel, instance: Instance, outgoing: OutgoingMessage) -> Result:
+    """Prepare, request and read. What is Local counts as sent, and as to be carried out."""
     message, link = message_to_send(outgoing), channel.link(instance)
     result: Result | None = None
     while result is None or isinstance(result, Uploaded):
@@ -21,11 +27,13 @@ def send(channel: Channel, instance: Instance, outgoing: OutgoingMessage) -> Res
         if isinstance(prepared, Refused):
             return prepared
         if isinstance(prepared, Local):
-            return carry_out(channel, instance, outgoing)
+            return Sent(needs_carry_out=True)
         result = channel.read(prepared, respond(prepared))
-    if isinstance(result, Sent) and result.needs_carry_out:
-        return carry_out(channel, instance, outgoing)
     return result
+
+
+def is_carried_out(result: Result) -> bool:
+    return isinstance(result, Sent) and result.needs_carry_out
 
 
 def carry_out(channel: Channel, instance: Instance, outgoing: OutgoingMessage) -> Sent | Refused:
