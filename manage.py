@@ -4,7 +4,7 @@
 import os
 import sys
 
-SERVICES = ("up", "worker", "standby", "dispatch")  # they run until a signal stops them
+SERVICES = ("up", "worker", "standby", "dispatch", "receive")  # they run until a signal stops them
 
 
 def main() -> None:

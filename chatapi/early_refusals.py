@@ -15,6 +15,7 @@ from accounts.sessions import SessionStore
 from chatapi.ui.numbers import parse_digits
 from instances.api.authentication import AccountKeyAuthentication
 from instances.api.errors import handle_exception
+from instances.callbacks.views import find_link, unknown_callback
 from instances.contract import views as contract
 from testing_tools.verification import intake
 from testing_tools.verification.models import Bin
@@ -53,6 +54,14 @@ def for_rest(request: HttpRequest) -> HttpResponse | None:
             refusal[name] = response[name]
         return refusal
     return None
+
+
+def for_callback(request: HttpRequest) -> HttpResponse | None:
+    """404 for a secret that no instance has."""
+    found = url_arguments(request)
+    if found and find_link(found["channel"], found["secret"]):
+        return None
+    return unknown_callback()
 
 
 def for_page(request: HttpRequest) -> HttpResponse | None:

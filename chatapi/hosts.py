@@ -17,7 +17,7 @@ from chatapi.middleware import is_of_contract
 
 BIN = "/bin/"
 # Load balancers probe health by IP address. Files are downloaded by unguessable links, REST needs a key.
-FOR_PROGRAMS = re.compile(r"/(?:api/v1/|bin/|media/|(?:healthz|readyz)\Z)")
+FOR_PROGRAMS = re.compile(r"/(?:api/v1/|bin/|channels/|media/|(?:healthz|readyz)\Z)")
 METRICS = "/metrics"  # without METRICS_TOKEN, every program on this machine may read them, browsers included
 
 

@@ -1,7 +1,8 @@
 """Requests of programs skip the middleware of pages: sessions, sign-in, CSRF, messages, staff, htmx, static files.
 
-The wire contract and REST read no cookie, and handle their errors themselves. These middleware, the request log and
-the search through all URLs were about a third of the CPU that the web process needed for a `sendMessage`.
+The wire contract, REST and callbacks of messengers read no cookie, and handle their errors themselves. These
+middleware, the request log and the search through all URLs were about a third of the CPU that the web process needed
+for a `sendMessage`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from chatapi.monitoring.request_log import log_program_request
 
 Respond = Callable[[HttpRequest], HttpResponse]
 REST = "/api/v1/"
+CALLBACKS = "/channels/"
 
 
 class ProgramRequests:
@@ -45,9 +47,12 @@ class ProgramRequests:
         return get_response(request)
 
     def is_of_program(self, path: str) -> bool:
-        """Whether the URL is REST's or the wire contract's. A browser gets a page for an unknown method's name."""
+        """Whether the URL is REST's, a callback or the wire contract's.
+
+        A browser gets a page for an unknown method's name.
+        """
         return (
-            path.startswith(REST)
+            path.startswith((REST, CALLBACKS))
             or OF_AN_INSTANCE.match(path) is not None
             or self.find_method(path.strip("/")) is not None
         )
@@ -91,6 +96,7 @@ class ProgramHandler(BaseHandler):
             RegexPattern(r"^/"),
             [
                 path(REST.removeprefix("/"), include("instances.api.urls")),
+                path("", include("instances.callbacks.urls")),
                 path("", include("instances.contract.urls")),
             ],
         )

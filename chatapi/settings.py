@@ -335,14 +335,16 @@ MFA_ALLOW_UNVERIFIED_EMAIL = not EMAIL_URL  # without mail an address cannot be 
 # -- background work: a few long tasks (reasons in chatapi/runtime/README.md; see also hooks/tasks.py)
 TASK_TIMEOUT = 3600
 HOOKS_DISPATCHERS = read(env.int, "HOOKS_DISPATCHERS", 1)
+RECEIVERS = read(env.int, "RECEIVERS", 1)
 STANDBY = read(env.bool, "STANDBY", True)
 Q_CLUSTER = {
     "name": "chatapi",
     "orm": "default",
     "broker_class": "chatapi.runtime.broker.PatientORM",  # waits while PostgreSQL restarts
-    # Each dispatcher, the sender and a running redelivery occupy a worker for up to an hour; two more run short tasks.
-    "workers": HOOKS_DISPATCHERS + 4,
-    "queue_limit": HOOKS_DISPATCHERS + 4,  # the ORM broker's retry clock starts at prefetch
+    # Each dispatcher and receiver, the sender and a running redelivery occupy a worker for up to an hour; two more run
+    # short tasks.
+    "workers": HOOKS_DISPATCHERS + RECEIVERS + 4,
+    "queue_limit": HOOKS_DISPATCHERS + RECEIVERS + 4,  # the ORM broker's retry clock starts at prefetch
     "timeout": TASK_TIMEOUT,
     "retry": TASK_TIMEOUT + 600,
     "max_attempts": 1,
@@ -359,12 +361,14 @@ WORKER_HEALTH_CHECKS = [
     "hooks.tasks.ensure_dispatchers",
     "instances.tasks.ensure_outgoing",
     "hooks.tasks.ensure_redelivery",
+    "instances.receiving.tasks.ensure_receivers",
 ]
-# Name: (function, interval in minutes). The first three repeat the health checks, in case no worker runs them.
+# Name: (function, interval in minutes). The first four repeat the health checks, in case no worker runs them.
 SCHEDULES = {
     "dispatchers": ("hooks.tasks.ensure_dispatchers", 1),
     "outgoing queue": ("instances.tasks.ensure_outgoing", 1),
     "redelivery": ("hooks.tasks.ensure_redelivery", 1),
+    "receivers": ("instances.receiving.tasks.ensure_receivers", 1),
     "endpoints that fail": ("instances.tasks.pause_failing", 1),
     "QR codes": ("instances.tasks.expire_codes", 1),
     "partitions": ("hooks.maintenance.new_days.prepare", 10),
@@ -374,6 +378,7 @@ SCHEDULES = {
     "removed endpoints": ("hooks.maintenance.removed_endpoints.clean", 60),
     "old statuses": ("instances.tasks.drop_old_statuses", 60),
     "old tries of messages": ("instances.maintenance.old_tries.drop_old", 60),
+    "old callbacks": ("instances.maintenance.old_callbacks.drop_old", 60),
     "old captures": ("testing_tools.verification.actions.captures.delete_expired_captures", 60),
     "old counts": ("accounts.lockouts.delete_expired", 60),
     "old files": ("instances.actions.media.drop_old", 60),

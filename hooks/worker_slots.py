@@ -35,7 +35,12 @@ from hooks.models import Role, Runner
 log = logging.getLogger(__name__)
 
 # the first key of each role's advisory locks; the second is the slot
-SLOT_LOCK = {Role.DISPATCH: 0x686B_0001, Role.OUTGOING: 0x686B_0002, Role.REDELIVERY: 0x686B_0003}
+SLOT_LOCK = {
+    Role.DISPATCH: 0x686B_0001,
+    Role.OUTGOING: 0x686B_0002,
+    Role.REDELIVERY: 0x686B_0003,
+    Role.RECEIVING: 0x686B_0004,
+}
 EXTRA_SLOTS = 100  # `manage.py dispatch` uses the first free slot from this number on
 HEARTBEAT_SECONDS = 0.9  # the minimum between two heartbeats
 REPLACE_AFTER = 5.0  # s; without a heartbeat, ensure_running() requests a replacement

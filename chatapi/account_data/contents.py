@@ -17,6 +17,7 @@ from accounts.views.audit_log import entry_for_owner
 from hooks.models import Attempt, Endpoint, Hook, Redelivery
 from instances.models import (
     BannedContact,
+    ChannelLink,
     Chat,
     Instance,
     Label,
@@ -29,6 +30,7 @@ from instances.models import (
     SandboxReceipt,
     SendingTry,
     StatusChange,
+    StoredCallback,
 )
 from testing_tools.simulation.models import SimulationRun, SimulationStep
 from testing_tools.verification.models import Bin, Capture, Share
@@ -137,6 +139,11 @@ def instance_tables() -> list[Table]:
             "sandbox_contacts", SandboxContact, "instance", "chat_id", "name", "has_account", "online", "blocks",
             "deliver_after", "read_after", "created_at",
         ),
+        table("links", ChannelLink, "instance", "channel", "external_id", "changed_at"),
+        table(
+            "callbacks", StoredCallback, "instance", "key", "method", "query", "headers", "body", "received_at",
+            "tries", "handled_at", "failed_at", "error",
+        ),
         table("sandbox_receipts", SandboxReceipt, "instance", "message_id", "chat_id", "ack", "due_at"),
         table(
             "endpoints", Endpoint, "instance", "id", "name", "url", "guaranteed", "parallel", "strict", "families",
@@ -172,8 +179,8 @@ ELSEWHERE: dict[str, str] = {
 }
 # What the file does not contain, and why; the file says so itself.
 LACKING: dict[str, str] = {
-    "secrets": "The password, tokens, signing secrets, account keys, the authenticator app's key, recovery codes and "
-    "links of invitations and bins are not in the file: who has the file would have them.",
+    "secrets": "The password, tokens, signing secrets, credentials of messengers, account keys, the authenticator app's "
+    "key, recovery codes and links of invitations and bins are not in the file: who has the file would have them.",
     "files": "Files of messages are listed, and not contained. Each can be downloaded until it expires: its URL is "
     "/media/, its key, / and its file name.",
     "other accounts": "Data of accounts that you are a member of belongs to their owners.",

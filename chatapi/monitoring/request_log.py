@@ -76,13 +76,17 @@ def log_program_request(
 MAX_PATH = 200  # characters
 # A part of a path that may be logged: the names that our URLs have, and ids.
 PLAIN_PART = re.compile(r"[A-Za-z0-9_.+:~-]{1,64}")
+# The secret of a callback URL is as good as a password.
+CALLBACK_SECRET = re.compile(r"(/channels/[^/]*/).+")
 
 
 def shown_path(path: str) -> str:
-    """Returns the path for the log: a part that could be text of a user, such as a file's name, is left out.
+    """Returns the path for the log: a part that could be text of a user, such as a file's name, is left out,
+    and so is the secret of a callback URL.
 
     Phone numbers are removed from every value (logging_config.py).
     """
+    path = CALLBACK_SECRET.sub(r"\1…", path)
     parts = (
         part if not part or PLAIN_PART.fullmatch(part) else "…" for part in path[: 2 * MAX_PATH].split("/")
     )

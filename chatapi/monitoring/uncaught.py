@@ -12,6 +12,7 @@ SERVICES = (
     "worker",
     "standby",
     "dispatch",
+    "receive",
 )  # of manage.py; a command in a terminal prints Python's own traceback
 MODULES = "chatapi.runtime."  # python -m chatapi.runtime.…
 

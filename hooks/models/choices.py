@@ -143,3 +143,4 @@ class Role(models.TextChoices):
     DISPATCH = "dispatch", "Dispatcher"
     OUTGOING = "outgoing", "Outgoing queue"
     REDELIVERY = "redelivery", "Redelivery"
+    RECEIVING = "receiving", "Receiver"

@@ -30,6 +30,7 @@ from instances.models import (
     SandboxReceipt,
     SendingTry,
     StatusChange,
+    StoredCallback,
 )
 
 BATCH = 2_000  # rows deleted by one transaction
@@ -43,7 +44,7 @@ LATE = timedelta(minutes=10)
 # chats.
 TABLES: tuple[type[models.Model], ...] = (
     Message, OutgoingMessage, SendingTry, QueuedAction, SandboxReceipt, SandboxContact, StatusChange, BannedContact,
-    Chat, Label, Media,
+    StoredCallback, Chat, Label, Media,
 )  # fmt: skip
 OF_CHATS: tuple[type[models.Model], ...] = (Participant, Chat.labels.through)
 

@@ -52,6 +52,11 @@ from instances.models.queues import (
     OutgoingQueue,
     QueuedAction,
 )
+from instances.models.receiving import (
+    CALLBACK_WAITING_SQL,
+    ChannelLink,
+    StoredCallback,
+)
 from instances.models.sandbox import (
     SandboxContact,
     SandboxReceipt,
@@ -59,6 +64,7 @@ from instances.models.sandbox import (
 from instances.models.sending import SendingTry
 
 __all__ = [
+    "CALLBACK_WAITING_SQL",
     "CONNECTED",
     "DELIVERY_DEADLINE",
     "FILE_TYPES",
@@ -72,6 +78,7 @@ __all__ = [
     "ActionType",
     "BannedContact",
     "Channel",
+    "ChannelLink",
     "Chat",
     "DeletedInstance",
     "Instance",
@@ -92,6 +99,7 @@ __all__ = [
     "SendingTry",
     "StatusChange",
     "StopReason",
+    "StoredCallback",
     "StoredFile",
     "Substatus",
     "TryResult",

@@ -147,6 +147,8 @@ class World:
             "chat_id": "17680561234@c.us",
             "chatId": "17680561234@c.us",
             "phone": "17680561234",
+            "channel": "sandbox",
+            "secret": "a" * 32,
         }
         if name == "docs:receiver":
             known["key"] = "php"

@@ -251,6 +251,8 @@ api-docs                                     GET    200 200 200 200 200 200
 docs:contract                                GET    200 200 200 200 200 200
 docs:receivers                               GET    200 200 200 200 200 200
 docs:receiver                                GET    200 200 200 200 200 200
+channels:callback                            GET    404 404 404 404 404 404
+channels:callback                            POST   404 404 404 404 404 404
 bin                                          GET    200 200 200 200 200 200
 bin                                          POST   200 200 200 200 200 200
 home                                         GET    302 302 302 302 302 302

@@ -40,6 +40,10 @@ def request_limit() -> int:
     return int(settings.REQUEST_MAX_BYTES)
 
 
+def callback_limit() -> int:
+    return int(import_module("instances.callbacks.views").BODY_LIMIT)  # loads models: not at import
+
+
 def json_limit() -> int:
     return int(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
 
@@ -48,9 +52,10 @@ PAGE = BodyRule(request_limit, "for_page")
 BIN = BodyRule(bin_limit, "for_bin", omits_body=True)
 CONTRACT = BodyRule(request_limit, "for_contract")
 REST = BodyRule(json_limit, "for_rest")
+CALLBACK = BodyRule(callback_limit, "for_callback")
 
-RULES = (PAGE, BIN, CONTRACT, REST, CONTRACT)
-_KINDS = re.compile(rb"/*(?:(bin/)|(instance[0-9])|(api/v1/)|((?:settings/+)?[^/]+/*$))")
+RULES = (PAGE, BIN, CONTRACT, REST, CALLBACK, CONTRACT)
+_KINDS = re.compile(rb"/*(?:(bin/)|(instance[0-9])|(api/v1/)|(channels/)|((?:settings/+)?[^/]+/*$))")
 
 
 def rule_for(target: bytes) -> BodyRule:

@@ -1,0 +1,54 @@
+"""Links an instance to an account at a messenger outside this product: credentials, and the URL for callbacks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts import audit
+from accounts.audit import AuditAction
+from accounts.models import User
+from instances.actions import events
+from instances.models import ChannelLink, Instance
+from instances.models.receiving import new_callback_secret
+
+
+@transaction.atomic
+def save_link(
+    instance: Instance,
+    *,
+    credentials: Mapping[str, str],
+    external_id: str = "",
+    acting_user: User | None,
+) -> ChannelLink:
+    """Link the instance, or change the credentials of its link. The callback URL stays the same."""
+    events.lock(instance)
+    link = ChannelLink.objects.filter(instance=instance).first() or ChannelLink(instance=instance)
+    link.channel, link.external_id = instance.channel, external_id
+    link.credentials = dict(credentials)
+    link.changed_at = timezone.now()
+    link.save()
+    audit.record(instance, AuditAction.CHANNEL_LINKED, acting_user=acting_user, channel=instance.channel)
+    return link
+
+
+@transaction.atomic
+def remove_link(instance: Instance, *, acting_user: User | None) -> None:
+    """Delete the link with its credentials. The callback URL becomes invalid at once."""
+    events.lock(instance)
+    deleted, _ = ChannelLink.objects.filter(instance=instance).delete()
+    if deleted:
+        audit.record(
+            instance, AuditAction.CHANNEL_UNLINKED, acting_user=acting_user, channel=instance.channel
+        )
+
+
+@transaction.atomic
+def rotate_callback_secret(link: ChannelLink, *, acting_user: User | None) -> ChannelLink:
+    """Create a new callback URL. The old one is invalid immediately: set the new one at the messenger."""
+    link.callback_secret = new_callback_secret()
+    link.save(update_fields=["callback_secret", "callback_digest"])
+    audit.record(link.instance, AuditAction.CALLBACK_URL_ROTATED, acting_user=acting_user)
+    return link

@@ -1,0 +1,1 @@
+"""The URLs to which messengers send their events."""

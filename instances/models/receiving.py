@@ -1,0 +1,136 @@
+"""How an instance is linked to a messenger outside this product, and the callbacks that the messenger sent.
+
+The sandbox needs none of these rows.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.utils import timezone
+
+from chatapi.encryption.fields import DigestField, EncryptedTextField
+from hooks.body_masking import MaskedBinaryField, MaskedTextField
+from instances.models.instances import Instance
+
+
+def new_callback_secret() -> str:
+    """Returns the secret in a callback's URL, 192 random bits."""
+    return secrets.token_urlsafe(24)
+
+
+class ChannelLink(models.Model):
+    """The account at the messenger that an instance is linked to, with the credentials for it."""
+
+    instance = models.OneToOneField(Instance, models.CASCADE, primary_key=True, related_name="channel_link")
+    channel = models.CharField(max_length=20)  # of the instance; here for the index
+    # the account's own id at the messenger, such as the id of a phone number or bot
+    external_id = models.CharField(max_length=200, blank=True, default="")
+    credentials_json = EncryptedTextField(bound_to="instance_id", blank=True, default="")
+    # The messenger sends callbacks to a URL with this secret. It stays the same when the credentials change.
+    callback_secret = EncryptedTextField(bound_to="instance_id", default=new_callback_secret, editable=False)
+    callback_digest = DigestField(of="callback_secret", unique=True)
+    changed_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        indexes = [
+            # whether a receiver is needed
+            models.Index(name="instances_channellink_channel", fields=["channel"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.channel} {self.external_id}".strip()
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """Returns the credentials by name. Raises UnreadableSecret."""
+        return json.loads(self.credentials_json) if self.credentials_json else {}
+
+    @credentials.setter
+    def credentials(self, values: dict[str, str]) -> None:
+        self.credentials_json = json.dumps(values) if values else ""
+
+    @property
+    def callback_url(self) -> str:
+        """The URL that the messenger sends callbacks to. It contains the secret. Raises UnreadableSecret."""
+        return f"{settings.SITE_URL}/channels/{self.channel}/{self.callback_secret}"
+
+
+class StoredCallbackQuerySet(models.QuerySet["StoredCallback"]):
+    def waiting(self) -> StoredCallbackQuerySet:
+        """Returns the callbacks whose events are not recorded yet, without those that failed."""
+        return self.filter(handled_at=None, failed_at=None)
+
+    def failed(self) -> StoredCallbackQuerySet:
+        """Returns the callbacks that could not be read or of which an event was refused."""
+        return self.filter(failed_at__isnull=False)
+
+
+# StoredCallbackQuerySet.waiting() in SQL
+CALLBACK_WAITING_SQL = "handled_at IS NULL AND failed_at IS NULL"
+
+
+class StoredCallback(models.Model):
+    """A request of a messenger, stored before it got its response. Its events are recorded afterwards.
+
+    Callbacks of an instance are handled in the order of the keys, one after the other.
+    """
+
+    # DO_NOTHING: a task deletes the rows of a deleted instance, see instances/actions/deleted_data.py.
+    # No index of its own: instances_callback_key starts with the instance.
+    instance = models.ForeignKey(
+        Instance, models.DO_NOTHING, related_name="callbacks", db_constraint=False, db_index=False
+    )
+    # the messenger's id of the callback, or the digest of its content: a repeated callback is stored once
+    key = models.CharField(max_length=200)
+    method = models.CharField(max_length=10)
+    query = MaskedTextField(blank=True, default="")
+    headers = models.JSONField(default=list)  # [[name, value], …]; credentials are masked
+    body = MaskedBinaryField(blank=True, default=b"")
+    received_at = models.DateTimeField(default=timezone.now)
+    tries = models.PositiveSmallIntegerField(default=0, db_default=0)
+    next_try_at = models.DateTimeField(default=timezone.now)
+    handled_at = models.DateTimeField(null=True, blank=True)
+    failed_at = models.DateTimeField(null=True, blank=True)
+    error = models.TextField("why it failed or is tried again", blank=True, default="", db_default="")
+
+    objects = StoredCallbackQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="instances_callback_key", fields=["instance", "key"]),
+            models.CheckConstraint(
+                name="instances_callback_state",
+                condition=models.Q(handled_at=None) | models.Q(failed_at=None),
+            ),
+        ]
+        indexes = [
+            # the waiting callbacks of each instance, in order
+            models.Index(
+                name="instances_callback_waiting",
+                fields=["instance", "id"],
+                condition=models.Q(handled_at=None, failed_at=None),
+            ),
+            # those that failed: of an instance, and retention
+            models.Index(
+                name="instances_callback_failed",
+                fields=["instance", "failed_at"],
+                condition=models.Q(failed_at__isnull=False),
+            ),
+            # retention: nearly in the order of the table, so the index is small
+            models.Index(name="instances_callback_old", fields=["received_at"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.key}"
+
+    def header_list(self) -> list[tuple[str, str]]:
+        return [(name, value) for name, value in self.headers]
+
+    def body_bytes(self) -> bytes:
+        content: Any = self.body
+        return bytes(content)

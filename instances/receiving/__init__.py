@@ -1,0 +1,1 @@
+"""Receives what messengers report: stored callbacks, and resident receivers that poll or hold a stream."""

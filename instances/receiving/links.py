@@ -1,0 +1,42 @@
+"""Which channels push or are received from, and what such a channel gets to know of an instance's link."""
+
+from __future__ import annotations
+
+from instances.channels import CHANNELS
+from instances.channels.receiving import Pushing
+from instances.channels.requests import Link
+from instances.models import ChannelLink
+
+MASK = "•" * 8
+SHORTEST_SECRET = 6  # characters; shorter values, such as "true", occur in other texts
+
+
+def pushing_channel(name: str) -> Pushing | None:
+    """Returns the channel of this name if its messenger pushes."""
+    channel = CHANNELS.get(name)
+    return channel if isinstance(channel, Pushing) else None
+
+
+def resident_names() -> list[str]:
+    """Returns the names of the channels that need a receiver: for their callbacks, or to receive."""
+    return [name for name, channel in CHANNELS.items() if isinstance(channel, Pushing)]
+
+
+def is_wanted() -> bool:
+    """Returns whether an instance needs a receiver. No query while all channels do without, at most one otherwise."""
+    names = resident_names()
+    return bool(names) and ChannelLink.objects.filter(channel__in=names).exists()
+
+
+def link_of(link: ChannelLink) -> Link:
+    """Returns the link as a channel sees it. Raises UnreadableSecret."""
+    instance = link.instance
+    return Link(instance.number, instance.own_chat_id, link.credentials)
+
+
+def without_credentials(text: str, link: Link) -> str:
+    """Returns the text with a mask in place of each credential of the link."""
+    for value in link.credentials.values():
+        if len(value) >= SHORTEST_SECRET:
+            text = text.replace(value, MASK)
+    return text

@@ -1,0 +1,124 @@
+"""A receiver: one process of role RECEIVING, with an event loop for connections and threads for the database.
+
+It handles stored callbacks as soon as a notification comes, and looks for them once a second. Like a dispatcher it
+holds a slot, hands over to a successor and ends when the worker stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from hooks import worker_slots
+from instances.receiving import callbacks
+from instances.receiving.database_thread import UNREACHABLE, DatabaseThread
+from instances.receiving.wakeups import Wakeups
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0  # between two looks at the slot, and at callbacks whose notification was lost
+RECONNECT_PAUSE = 1.0  # s between attempts to reach the database
+
+
+def run(
+    worker_slot: worker_slots.WorkerSlot,
+    *,
+    stop_fd: int | None,
+    request_successor: Callable[[], object] = lambda: None,
+) -> bool:
+    """Receive until the hand-over, a stop or the loss of the slot; returns whether it has handed over."""
+    return asyncio.run(Receiver(worker_slot, request_successor).run(stop_fd))
+
+
+class Receiver:
+    """Everything but the threads' jobs runs in the event loop."""
+
+    def __init__(self, worker_slot: worker_slots.WorkerSlot, request_successor: Callable[[], object]) -> None:
+        self.worker_slot = worker_slot
+        self.request_successor = request_successor
+        self.stopping = asyncio.Event()
+        self.stored = asyncio.Event()  # a callback was stored
+        self.control = DatabaseThread("control")
+        self.callback_thread = DatabaseThread("callbacks")
+
+    async def run(self, stop_fd: int | None) -> bool:
+        loop = asyncio.get_running_loop()
+        if stop_fd is not None:
+            loop.add_reader(stop_fd, self.stopping.set)
+        self.wakeups = Wakeups(self.stored)
+        handling = asyncio.create_task(self.handle_callbacks())
+        handed_over = False
+        try:
+            while not self.stopping.is_set():
+                if not await self.control.submit(self.heartbeat_and_listen):
+                    break
+                if self.worker_slot.is_handover_due:
+                    await self.control.submit(self.hand_over)
+                    handed_over = True
+                    break
+                await self.wait(self.stopping, LOOK_SECONDS)
+        finally:
+            self.stopping.set()
+            if stop_fd is not None:
+                loop.remove_reader(stop_fd)
+            self.stored.set()
+            await handling
+            self.wakeups.close()
+            self.control.end()
+            self.callback_thread.end()
+        return handed_over
+
+    @staticmethod
+    async def wait(event: asyncio.Event, seconds: float) -> None:
+        """Wait for the event, at most so long."""
+        try:
+            async with asyncio.timeout(seconds):
+                await event.wait()
+        except TimeoutError:
+            pass
+
+    # -- in the control thread
+
+    def heartbeat_and_listen(self) -> bool:
+        """Send the heartbeat and listen; returns False if the slot is lost. Waits while the database is away."""
+        while True:
+            try:
+                self.worker_slot.send_heartbeat()
+                self.wakeups.listen()
+                return True
+            except UNREACHABLE as error:
+                log.warning("receiver: the database does not respond (%s)", str(error).strip().split("\n")[0])
+            if not self.reacquire():
+                return False
+
+    def reacquire(self) -> bool:
+        """Returns whether this run has its slot again."""
+        while not self.stopping.is_set():
+            time.sleep(RECONNECT_PAUSE)
+            try:
+                return self.worker_slot.reacquire()
+            except UNREACHABLE:
+                continue
+        return False
+
+    def hand_over(self) -> None:
+        self.worker_slot.release_slot()
+        self.request_successor()
+
+    # -- callbacks
+
+    async def handle_callbacks(self) -> None:
+        """Handle what is stored, until the receiver ends."""
+        while not self.stopping.is_set():
+            self.stored.clear()
+            try:
+                while await self.callback_thread.submit(callbacks.handle_due) and not self.stopping.is_set():
+                    continue
+            except UNREACHABLE as error:
+                log.warning(
+                    "callbacks: the database does not respond (%s)", str(error).strip().split("\n")[0]
+                )
+                await self.wait(self.stopping, RECONNECT_PAUSE)
+            await self.wait(self.stored, LOOK_SECONDS)

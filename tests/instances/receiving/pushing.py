@@ -1,0 +1,54 @@
+"""A channel whose messenger pushes: JSON, signed with HMAC-SHA256 of the app's secret, after a handshake by GET."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import parse_qs
+
+from instances.channels.receiving import CallbackRequest, Reply, Store
+from instances.channels.requests import Link
+from instances.received_events import ReceivedEvent
+from tests.instances.channels.notepad import NotepadChannel
+from tests.instances.receiving.wire_format import read_events
+
+NAME = "pushing"
+SIGNATURE = "X-Hub-Signature"
+CREDENTIALS = {"app_secret": "the-secret-of-the-app", "verify_token": "the-verify-token"}
+
+
+class PushingChannel(NotepadChannel):
+    """Everything but receiving is the notepad's."""
+
+    def check_callback(self, link: Link, request: CallbackRequest) -> Store | Reply:
+        if request.method == "GET":
+            query = parse_qs(request.query)
+            if query.get("hub.verify_token") == [link.credentials["verify_token"]]:
+                return Reply(body=query["hub.challenge"][0])
+            return Reply(403, "The verify token is wrong.")
+        given = request.header(SIGNATURE)
+        if not given:
+            return Reply(401, "The signature is missing.")
+        if not hmac.compare_digest(given, signature(request.body, link.credentials["app_secret"])):
+            return Reply(403, "The signature is wrong.")
+        try:
+            key = str(json.loads(request.body).get("id", ""))
+        except ValueError:
+            key = ""
+        return Store(key)
+
+    def read_callback(self, link: Link, request: CallbackRequest) -> Sequence[ReceivedEvent]:
+        return read_events(json.loads(request.body)["events"])
+
+
+def signature(body: bytes, secret: str = CREDENTIALS["app_secret"]) -> str:
+    return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+def pushed(*events: dict[str, Any], id: str = "") -> tuple[bytes, dict[str, str]]:
+    """Returns the body and headers of a callback."""
+    body = json.dumps(({"id": id} if id else {}) | {"events": events}).encode()
+    return body, {SIGNATURE: signature(body), "Authorization": "Bearer the-messenger's-own"}
