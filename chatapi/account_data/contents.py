@@ -179,8 +179,9 @@ ELSEWHERE: dict[str, str] = {
 }
 # What the file does not contain, and why; the file says so itself.
 LACKING: dict[str, str] = {
-    "secrets": "The password, tokens, signing secrets, credentials of messengers, account keys, the authenticator app's "
-    "key, recovery codes and links of invitations and bins are not in the file: who has the file would have them.",
+    "secrets": "The password, tokens, signing secrets, credentials of messengers, account keys, the authenticator "
+    "app's key, recovery codes and links of invitations and bins are not in the file: who has the file would have "
+    "them.",
     "files": "Files of messages are listed, and not contained. Each can be downloaded until it expires: its URL is "
     "/media/, its key, / and its file name.",
     "other accounts": "Data of accounts that you are a member of belongs to their owners.",

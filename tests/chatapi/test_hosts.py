@@ -22,6 +22,7 @@ HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 # Every other URL is a page, or one that reads a cookie.
 FOR_PROGRAMS = {
     "healthz", "readyz", "bin", "media", "contract", "contract-by-query", "contract-setting-by-query",
+    "channels:callback",
 }  # fmt: skip
 
 
