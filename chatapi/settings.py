@@ -391,6 +391,7 @@ URGENT_TASKS = {
     "hooks.tasks.dispatch",
     "hooks.tasks.redeliver",
     "instances.tasks.send_outgoing",
+    "instances.receiving.tasks.receive",
     *WORKER_HEALTH_CHECKS,
     "time.time",  # the worker's probe of the queue
 }
@@ -402,6 +403,7 @@ CLEAN_UP_TASKS = {
     "instances.actions.deleted_data.drop",
     "instances.actions.media.drop_old",
     "instances.maintenance.old_tries.drop_old",
+    "instances.maintenance.old_callbacks.drop_old",
     "instances.tasks.drop_old_statuses",
     "testing_tools.verification.actions.captures.delete_expired_captures",
     "accounts.lockouts.delete_expired",

@@ -6,21 +6,18 @@ The events are recorded afterwards (instances/receiving/callbacks.py).
 
 from __future__ import annotations
 
-import re
-
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
 from chatapi.encryption.cipher import UNREADABLE, UnreadableSecret, token_digest
 from instances.actions.callbacks import store_callback
+from instances.channels.masking import mask_header, mask_text
 from instances.channels.receiving import KEY_LENGTH, CallbackRequest, Reply, Store
-from instances.channels.requests import Link
 from instances.models import ChannelLink
-from instances.receiving.links import MASK, link_of, pushing_channel, without_credentials
+from instances.receiving.links import link_of, pushing_channel
 
 BODY_LIMIT = 4 * 1024 * 1024  # bytes
-SECRET_HEADER = re.compile(r"authorization|cookie|token|secret|api-?key|password", re.IGNORECASE)
 
 
 @csrf_exempt
@@ -54,8 +51,8 @@ def callback(request: HttpRequest, channel: str, secret: str) -> HttpResponse:
             link.instance,
             key=checked.key[:KEY_LENGTH] or received.digest(),
             method=received.method,
-            query=without_credentials(received.query, seen),
-            headers=[(name, shown_header(name, value, seen)) for name, value in received.headers],
+            query=mask_text(received.query, seen),
+            headers=[(name, mask_header(name, value, seen)) for name, value in received.headers],
             body=received.body,
         )
         return respond(checked.reply)
@@ -66,11 +63,6 @@ def find_link(channel: str, secret: str) -> ChannelLink | None:
     """Returns the link with this callback URL, with its instance. One query."""
     links = ChannelLink.objects.select_related("instance")
     return links.filter(callback_digest=token_digest(secret), channel=channel).first()
-
-
-def shown_header(name: str, value: str, link: Link) -> str:
-    """Returns a header's value without credentials."""
-    return MASK if SECRET_HEADER.search(name) else without_credentials(value, link)
 
 
 def respond(reply: Reply) -> HttpResponse:

@@ -59,6 +59,11 @@ def mask_response(response: Response, link: Link) -> Response:
     )
 
 
+def mask_header(name: str, value: str, link: Link) -> str:
+    """Returns the value of a header as it may be stored."""
+    return masked_header(name, value, pattern_of(link))
+
+
 def mask_text(text: str, link: Link) -> str:
     """Returns a text as it may be stored, such as a reason in the messenger's words."""
     return masked(text, pattern_of(link))

@@ -16,9 +16,10 @@ from chatapi.encryption.cipher import UnreadableSecret
 from instances.actions import events
 from instances.actions.callbacks import is_last_try, mark_handled, mark_tried
 from instances.actions.received import NotRecordedYet, record_events
+from instances.channels.masking import mask_text
 from instances.channels.receiving import CallbackRequest
 from instances.models import CALLBACK_WAITING_SQL, ChannelLink, Instance, StoredCallback
-from instances.receiving.links import link_of, pushing_channel, without_credentials
+from instances.receiving.links import link_of, pushing_channel
 
 log = logging.getLogger(__name__)
 
@@ -111,5 +112,5 @@ def handle(instance: Instance, link: ChannelLink | None, callback: StoredCallbac
         log.warning(
             "instance %s: a callback was not read", instance.number, exc_info=not isinstance(error, DataError)
         )
-        mark_tried(callback, error=without_credentials(f"{type(error).__name__}: {error}", seen))
+        mark_tried(callback, error=mask_text(f"{type(error).__name__}: {error}", seen))
     return callback.failed_at is not None or callback.handled_at is not None

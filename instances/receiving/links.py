@@ -7,9 +7,6 @@ from instances.channels.receiving import Pushing
 from instances.channels.requests import Link
 from instances.models import ChannelLink
 
-MASK = "•" * 8
-SHORTEST_SECRET = 6  # characters; shorter values, such as "true", occur in other texts
-
 
 def pushing_channel(name: str) -> Pushing | None:
     """Returns the channel of this name if its messenger pushes."""
@@ -32,11 +29,3 @@ def link_of(link: ChannelLink) -> Link:
     """Returns the link as a channel sees it. Raises UnreadableSecret."""
     instance = link.instance
     return Link(instance.number, instance.own_chat_id, link.credentials)
-
-
-def without_credentials(text: str, link: Link) -> str:
-    """Returns the text with a mask in place of each credential of the link."""
-    for value in link.credentials.values():
-        if len(value) >= SHORTEST_SECRET:
-            text = text.replace(value, MASK)
-    return text
