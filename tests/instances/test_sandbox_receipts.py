@@ -10,6 +10,7 @@ from hooks.models import Hook
 from instances.actions.message_lookup import UnknownMessage
 from instances.actions.messages import receive_message
 from instances.actions.sending.accept import send_message
+from instances.channels.requests import Sent
 from instances.channels.sandbox.actions.contacts import change_contact
 from instances.channels.sandbox.actions.groups import change_group_as_contact, create_group_as_contact
 from instances.channels.sandbox.actions.phone import apply_phone_event, change_phone, type_on_sandbox_phone
@@ -267,3 +268,26 @@ def test_reset_keeps_settings_hooks_and_numbers(instance: Instance) -> None:
     assert (instance.battery, instance.substatus, instance.queue.length) == (90, "normal", 0)
     assert Hook.objects.count() == hooks + 1  # of the status
     assert receive_message(instance, sender=ANN, body="new").number == 3
+
+
+def test_the_contacts_of_many_messages_are_read_by_one_query(
+    instance: Instance, django_assert_num_queries: Any
+) -> None:
+    other = InstanceFactory(owner__email="bob@example.org")
+    contact(instance, read_after=0)
+    taken = [(each, send_message(each, chat_id=ANN, body="hi")) for each in (instance, other) * 10]
+    with django_assert_num_queries(1):
+        results = outgoing.channel_of(instance).carry_out(taken)
+    viewed = (Ack.SENT, Ack.DELIVERED, Ack.VIEWED)
+    assert results == [Sent(viewed), Sent(viewed[:2])] * 10
+
+
+def test_the_acks_that_are_due_later_are_planned_for_many_messages_at_once(
+    instance: Instance, django_assert_num_queries: Any
+) -> None:
+    contact(instance, deliver_after=5)
+    taken = [(instance, send_message(instance, chat_id=ANN, body="hi")) for _ in range(10)]
+    for _ in range(2):  # the process died before the first result was recorded
+        with django_assert_num_queries(5):  # contacts, deletion and insert in a savepoint
+            outgoing.channel_of(instance).carry_out(taken)
+    assert SandboxReceipt.objects.count() == 10

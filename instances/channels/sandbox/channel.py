@@ -35,7 +35,6 @@ from instances.channels.sandbox.actions import invite_links, receipts
 from instances.channels.sandbox.group_ids import free_group_id
 from instances.commands import Command, CreateGroup, JoinGroup, LeaveGroup, MessengerGroup
 from instances.models import (
-    Ack,
     Instance,
     OutgoingMessage,
     SandboxContact,
@@ -77,7 +76,13 @@ class SandboxChannel:
 
     def carry_out(self, taken: Sequence[tuple[Instance, OutgoingMessage]]) -> list[Sent | Refused]:
         """Returns the acks that contacts send immediately; `work` records the later ones when they are due."""
-        return [Sent(tuple(acks_when_sent(instance, outgoing))) for instance, outgoing in taken]
+        sent = [
+            receipts.SentTo(instance, outgoing.message_id, outgoing.chat_id)
+            for instance, outgoing in taken
+            if not outgoing.deletes
+        ]
+        acks = iter(receipts.plan_receipts(sent) if sent else ())
+        return [Sent(() if outgoing.deletes else tuple(next(acks))) for _, outgoing in taken]
 
     def perform(self, instance: Instance, command: Command) -> MessengerGroup | None:
         """Every command succeeds; a new group gets an id like a messenger's."""
@@ -122,13 +127,6 @@ class SandboxChannel:
         """Returns when the next ack is due."""
         first: datetime | None = receipts_of_connected(now).aggregate(first=Min("due_at"))["first"]
         return first
-
-
-def acks_when_sent(instance: Instance, outgoing: OutgoingMessage) -> Sequence[Ack]:
-    """Returns the acks that this message has immediately, and plans the others; a deletion has none."""
-    if outgoing.deletes:
-        return ()
-    return receipts.plan_receipts(instance, message_id=outgoing.message_id, chat_id=outgoing.chat_id)
 
 
 def receipts_of_connected(now: datetime) -> QuerySet[SandboxReceipt]:

@@ -31,7 +31,7 @@ def type_on_sandbox_phone(
     events.lock(instance)
     require_linked(instance, "messages typed on its phone are not sent")
     typed = messages.type_on_phone(instance, chat_id=chat_id, key=key, **content)
-    acks = receipts.plan_receipts(instance, message_id=typed.message_id, chat_id=typed.chat.chat_id)
+    [acks] = receipts.plan_receipts([receipts.SentTo(instance, typed.message_id, typed.chat.chat_id)])
     messages.record_acks(instance, [(typed, Ack(ack)) for ack in acks])
     receipts.wake_sending_loop()
     return typed

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from hooks import database_clock
 from hooks.wakeups import notify_after_commit
@@ -23,7 +24,7 @@ from instances.actions.sending.accept import OUTGOING_CHANNEL
 from instances.channels.sandbox.behaviour import (
     NextAck,
     acks_when_sent,
-    contact_behaviour,
+    behaviours_of,
     contact_behaviours,
     next_ack,
 )
@@ -37,30 +38,56 @@ MAX_REPLANNED = (
 NOT_RECORDED_DELAY = timedelta(seconds=1)
 
 
-def plan_receipts(instance: Instance, *, message_id: str, chat_id: str) -> Sequence[Ack]:
-    """Returns the acks that a message sent now gets immediately, in order, and plans the others.
+class SentTo(NamedTuple):
+    """A message that was sent, and to which contact or group."""
 
-    A second call for the same message replaces what the first one planned.
+    instance: Instance
+    message_id: str
+    chat_id: str
+
+
+def plan_receipts(sent: Sequence[SentTo]) -> list[Sequence[Ack]]:
+    """Returns the acks that each message sent now gets immediately, in order, and plans the others.
+
+    A second call for the same message replaces what the first one planned. One query for any number of messages to
+    contacts, and three more if acks are planned; a message to a group takes two more.
     """
     now = database_clock.now()
-    if not chat_ids.is_group(chat_id):
-        contact = contact_behaviour(instance, chat_id)
-        ack, following = acks_when_sent(contact, now)
-        if following is not None and following.due_at is not None:
-            replace_receipts(instance, message_id=message_id, planned={chat_id: following})
-        return acks_up_to(ack)
+    direct = {(one.instance.pk, one.chat_id) for one in sent if not chat_ids.is_group(one.chat_id)}
+    known = behaviours_of(direct) if direct else {}
+    acks: list[Sequence[Ack]] = []
+    planned: list[tuple[SentTo, Mapping[str, NextAck]]] = []
+    for one in sent:
+        if chat_ids.is_group(one.chat_id):
+            given, of_members = plan_group(one, now)
+            planned.append((one, of_members))
+        else:
+            ack, following = acks_when_sent(known.get((one.instance.pk, one.chat_id)), now)
+            given = acks_up_to(ack)
+            if following is not None and following.due_at is not None:
+                planned.append((one, {one.chat_id: following}))
+        acks.append(given)
+    if planned:
+        replace_receipts(planned)
+    return acks
+
+
+def plan_group(one: SentTo, now: datetime) -> tuple[Sequence[Ack], Mapping[str, NextAck]]:
+    """Returns the acks of a message to a group, and each member's next one.
+
+    A group without members behaves like one contact without a row.
+    """
     members = list(
-        Participant.objects.filter(chat__instance=instance, chat__chat_id=chat_id)
-        .exclude(member=instance.own_chat_id)
+        Participant.objects.filter(chat__instance=one.instance, chat__chat_id=one.chat_id)
+        .exclude(member=one.instance.own_chat_id)
         .values_list("member", flat=True)
     )
-    if not members:  # a group without a row behaves like one contact without a row
-        return [Ack.SENT, Ack.DELIVERED]
-    known = contact_behaviours(instance, members)
+    if not members:
+        return [Ack.SENT, Ack.DELIVERED], {}
+    known = contact_behaviours(one.instance, members)
     reached = {member: acks_when_sent(known.get(member), now) for member in members}
     planned = {member: following for member, (_, following) in reached.items() if following is not None}
-    replace_receipts(instance, message_id=message_id, planned=planned)
-    return acks_up_to(min(ack for ack, _ in reached.values()))
+    return acks_up_to(min(ack for ack, _ in reached.values())), planned
 
 
 def acks_up_to(ack: Ack) -> list[Ack]:
@@ -68,18 +95,25 @@ def acks_up_to(ack: Ack) -> list[Ack]:
 
 
 @transaction.atomic
-def replace_receipts(instance: Instance, *, message_id: str, planned: Mapping[str, NextAck]) -> None:
-    """Replace the receipts of a message by these, by the contact's chat id."""
-    SandboxReceipt.objects.filter(instance=instance, message_id=message_id).delete()
+def replace_receipts(planned: Sequence[tuple[SentTo, Mapping[str, NextAck]]]) -> None:
+    """Replace the receipts of each message by these, by the contact's chat id."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"DELETE FROM {SandboxReceipt._meta.db_table} receipt"
+            " USING unnest(%s::bigint[], %s::text[]) AS sent (instance_id, message_id)"
+            " WHERE receipt.instance_id = sent.instance_id AND receipt.message_id = sent.message_id",
+            [[one.instance.pk for one, _ in planned], [one.message_id for one, _ in planned]],
+        )
     SandboxReceipt.objects.bulk_create(
         SandboxReceipt(
-            instance=instance,
-            message_id=message_id,
+            instance=one.instance,
+            message_id=one.message_id,
             chat_id=member,
             ack=following.ack,
             due_at=following.due_at,
         )
-        for member, following in planned.items()
+        for one, of_members in planned
+        for member, following in of_members.items()
     )
 
 
