@@ -11,9 +11,9 @@ from __future__ import annotations
 import errno
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, Any
 
 import certifi
 import pycurl
@@ -117,6 +117,40 @@ class Transfer:
 
     def start(self, url: str, headers: dict[str, str], body: bytes) -> None:
         """Prepare a request. The caller then performs the handle, or adds it to its CurlMulti."""
+        # "Expect:" and "Accept:" are empty: libcurl would add its own.
+        lines = [f"{name}: {value}" for name, value in headers.items()]
+        self._start(url, [f"Host: {host_header(url)}", *lines, "Expect:", "Accept:"])
+        self.curl.setopt(pycurl.POSTFIELDS, body)
+
+    def start_request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        file: IO[bytes] | None = None,
+        deadline: float,
+    ) -> None:
+        """Prepare a request with any method and a deadline in seconds.
+
+        With `file`, its content is the body, and is not read to memory; such a handle must not be used again.
+        """
+        self._start(url, [f"Host: {host_header(url)}".encode(), *header_lines(headers.items())])
+        set_ = self.curl.setopt
+        if method == "POST":
+            self.curl.unsetopt(pycurl.CUSTOMREQUEST)
+        else:
+            set_(pycurl.CUSTOMREQUEST, method)
+        set_(pycurl.TIMEOUT_MS, int(deadline * 1000))
+        if file is None:
+            set_(pycurl.POSTFIELDS, body)
+        else:
+            set_(pycurl.POSTFIELDSIZE_LARGE, file.seek(0, os.SEEK_END))
+            file.seek(0)
+            set_(pycurl.READFUNCTION, file.read)
+
+    def _start(self, url: str, header_lines_: Sequence[str | bytes]) -> None:
         self.reset_buffers(is_exempt=guard.is_own_bin(url))
         set_ = self.curl.setopt
         set_(pycurl.URL, url)
@@ -129,18 +163,8 @@ class Transfer:
         set_(pycurl.REQUEST_TARGET, request_target(url))
         # A connection that the guard did not check must not be reused by another request to the same host.
         set_(pycurl.FORBID_REUSE, self.is_exempt)
-        # "Expect:" and "Accept:" are empty: libcurl would add its own. Host is given, so that the log shows what was
-        # sent.
-        set_(
-            pycurl.HTTPHEADER,
-            [
-                f"Host: {host_header(url)}",
-                *[f"{name}: {value}" for name, value in headers.items()],
-                "Expect:",
-                "Accept:",
-            ],
-        )
-        set_(pycurl.POSTFIELDS, body)
+        # Host is given, so that the log shows what was sent.
+        set_(pycurl.HTTPHEADER, list(header_lines_))
 
     def finish(self, code: int = 0, message: str = "") -> Response:
         """Returns the response after libcurl ended with `code` (0: success) and `message`."""

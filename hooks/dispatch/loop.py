@@ -18,16 +18,18 @@ from django.conf import settings
 from hooks import database_clock, worker_slots
 from hooks.dispatch.attempts import AttemptResult, ClaimedHook, attempt_result
 from hooks.dispatch.claim import MIN_LEASE_LEFT
-from hooks.dispatch.database_threads import SWEEP_SECONDS, Claimer, Listener, Recorder
+from hooks.dispatch.database_threads import SWEEP_SECONDS, Claimer, Recorder
 from hooks.dispatch.exposure import WAIT_SECONDS, Exposure
 from hooks.dispatch.journal import Journal
 from hooks.dispatch.lanes import Lanes
 from hooks.dispatch.process_limits import max_in_flight, save_memory
+from hooks.dispatch.threads import Listener
 from hooks.dispatch.transfers import Transfers
 from hooks.dispatch.wakeup_pipe import WakeupPipe
 from hooks.http import Response, Transfer
 from hooks.metrics import Counts
 from hooks.models import Outcome, State
+from hooks.outbox import CHANNEL
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +64,7 @@ class Dispatcher:
         self.claimer = Claimer(worker_slot, self.wakeup, counts)
         self.journal = Journal(worker_slot.id)
         self.recorder = Recorder(worker_slot.id, self.wakeup, counts, self.journal)
-        self.listener = Listener(self.wakeup)
+        self.listener = Listener(CHANNEL, self.wakeup)
         self.listening: int | None = None  # the listener's session in the epoll
         self.lanes = Lanes(max_in_flight())
         # lanes that may have a due first attempt, and a due retry; a dict keeps their order
@@ -142,8 +144,9 @@ class Dispatcher:
         self.lanes_to_claim[lane] = self.retry_lanes_to_claim[lane] = None
 
     def read_notifications(self, fd: int) -> None:
-        for lane in self.listener.read():
-            self.add_lane(lane)
+        for payload in self.listener.read():
+            if payload.isdigit():
+                self.add_lane(int(payload))
         if self.listener.session is None:
             with contextlib.suppress(OSError):  # closed already, and removed from the epoll with that
                 self.transfers.epoll.unregister(fd)
