@@ -322,6 +322,7 @@ ERROR_FINDERS: dict[str, Callable[[Any], str | None]] = {
     "SANDBOX_MESSENGER_URL": url_error,
     "HOOKS_DISPATCHERS": less_than(1),
     "RECEIVERS": less_than(1),
+    "SENDERS": less_than(1),
     "HOOKS_WINDOW": less_than(1),
     "HOOKS_KEEP_DAYS": less_than(1),
     "HOOKS_KEEP_BODIES_DAYS": less_than(1),

@@ -336,15 +336,17 @@ MFA_ALLOW_UNVERIFIED_EMAIL = not EMAIL_URL  # without mail an address cannot be 
 TASK_TIMEOUT = 3600
 HOOKS_DISPATCHERS = read(env.int, "HOOKS_DISPATCHERS", 1)
 RECEIVERS = read(env.int, "RECEIVERS", 1)
+SENDERS = read(env.int, "SENDERS", 1)
+LONG_TASKS = HOOKS_DISPATCHERS + SENDERS + RECEIVERS
 STANDBY = read(env.bool, "STANDBY", True)
 Q_CLUSTER = {
     "name": "chatapi",
     "orm": "default",
     "broker_class": "chatapi.runtime.broker.PatientORM",  # waits while PostgreSQL restarts
-    # Each dispatcher and receiver, the sender and a running redelivery occupy a worker for up to an hour; two more run
+    # Each dispatcher, sender and receiver, and a running redelivery occupy a worker for up to an hour; two more run
     # short tasks.
-    "workers": HOOKS_DISPATCHERS + RECEIVERS + 4,
-    "queue_limit": HOOKS_DISPATCHERS + RECEIVERS + 4,  # the ORM broker's retry clock starts at prefetch
+    "workers": LONG_TASKS + 3,
+    "queue_limit": LONG_TASKS + 3,  # the ORM broker's retry clock starts at prefetch
     "timeout": TASK_TIMEOUT,
     "retry": TASK_TIMEOUT + 600,
     "max_attempts": 1,

@@ -82,7 +82,7 @@ class Standby:
 
         self.watches = [
             Watch(Role.DISPATCH, settings.HOOKS_DISPATCHERS, dispatch),
-            Watch(Role.OUTGOING, 1, send_outgoing),
+            Watch(Role.OUTGOING, settings.SENDERS, send_outgoing),
         ]
         self.stop_reader, self.stop_writer = os.pipe()
         os.environ[STOP_FD] = str(self.stop_reader)  # the tasks read it

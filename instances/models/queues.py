@@ -58,7 +58,7 @@ class OutgoingQueue(models.Model):
 
     class Meta:
         indexes = [
-            # the sending loop: which queues are due
+            # the senders: which queues have messages
             models.Index(
                 name="instances_outgoingqueue_due", fields=["next_send_at"], condition=models.Q(length__gt=0)
             ),

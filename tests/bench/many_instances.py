@@ -116,7 +116,7 @@ def periodic_work() -> dict[str, tuple[str, Callable[[], object]]]:
     from hooks.dispatch import claim
     from hooks.maintenance import conservation, deleted_instances, removed_endpoints
     from instances import tasks as instance_tasks
-    from instances.sending import outgoing
+    from instances.sending import channel_work, outgoing
 
     session = worker_slots.connect()
     return {
@@ -124,9 +124,8 @@ def periodic_work() -> dict[str, tuple[str, Callable[[], object]]]:
         "dispatcher: due lanes": ("second", lambda: claim.due_lanes(session)),
         "dispatcher: next retry": ("second", lambda: claim.seconds_to_next_retry(session)),
         "sender: due queues": ("second", outgoing.send_due),
-        "sender: next due queue": ("second", outgoing.next_due),
-        "sender: channels": ("second", outgoing.run_channel_work),
-        "sender: next work of channels": ("second", outgoing.next_channel_work),
+        "sender: channels": ("second", channel_work.run_channel_work),
+        "sender: next work of channels": ("second", channel_work.next_channel_work),
         "worker: due hooks": ("2 s", tasks.hooks_are_due),
         "worker: redelivery": ("2 s", tasks.ensure_redelivery),
         "endpoints that fail": ("minute", instance_tasks.pause_failing),

@@ -52,6 +52,7 @@ def test_what_the_settings_file_could_not_read_is_told() -> None:
         ("SANDBOX_MESSENGER_URL", "localhost:8089", "chatapi.E001",
          "SANDBOX_MESSENGER_URL: 'localhost:8089' is not a URL that starts with http:// or https://."),
         ("HOOKS_DISPATCHERS", 0, "chatapi.E001", "HOOKS_DISPATCHERS: 0 is less than 1."),
+        ("SENDERS", 0, "chatapi.E001", "SENDERS: 0 is less than 1."),
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_told(variable: str, value: object, identity: str, says: str) -> None:

@@ -73,10 +73,11 @@ def test_outside_a_transaction_a_wakeup_is_sent_immediately(listening: psycopg.C
 def test_a_message_in_the_queue_and_a_receipt_wake_the_sending_loop(
     listening: psycopg.Connection[Any],
 ) -> None:
-    send_message(InstanceFactory(), chat_id="17680561234", body="Hello")
+    instance = InstanceFactory()
+    send_message(instance, chat_id="17680561234", body="Hello")
     with transaction.atomic():
         wake_sending_loop()
-    assert received(listening) == [(OUTGOING_CHANNEL, ""), (OUTGOING_CHANNEL, CHANNEL_WORK)]
+    assert received(listening) == [(OUTGOING_CHANNEL, str(instance.pk)), (OUTGOING_CHANNEL, CHANNEL_WORK)]
 
 
 def test_wakeups_that_wait_are_sent_in_one_statement(monkeypatch: pytest.MonkeyPatch) -> None:

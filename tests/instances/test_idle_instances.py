@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from hooks import tasks
 from hooks.maintenance import removed_endpoints
 from instances import tasks as instance_tasks
-from instances.sending import outgoing
+from instances.sending import channel_work, outgoing
 from tests.bench.million import copy_instance
 from tests.factories import InstanceFactory
 from tests.hooks.dispatch.test_plans_by_statistics import check
@@ -30,7 +30,7 @@ def idle_instances(db: None) -> None:
 @pytest.mark.parametrize(
     "call",
     [
-        outgoing.next_due, outgoing.send_due, outgoing.run_channel_work, outgoing.next_channel_work,
+        outgoing.send_due, channel_work.run_channel_work, channel_work.next_channel_work,
         tasks.ensure_redelivery, tasks.hooks_are_due, instance_tasks.pause_failing, instance_tasks.expire_codes,
         removed_endpoints.clean,
     ],

@@ -1,7 +1,6 @@
 """The outgoing queue: limit, order and pace."""
 
 from datetime import timedelta
-from types import SimpleNamespace
 
 import pytest
 from django.db import connection
@@ -11,12 +10,13 @@ from hooks.models import Hook
 from instances.actions.lifecycle import record_payment
 from instances.actions.message_lookup import UnknownMessage
 from instances.actions.messages import receive_message
-from instances.actions.sending.accept import QueueFull, record_sent, send_message
+from instances.actions.sending.accept import QueueFull, send_message
+from instances.actions.sending.record import SentMessage, record_results
 from instances.actions.settings import change_settings
 from instances.channels.requests import Sent
 from instances.channels.sandbox.channel import SandboxChannel
 from instances.models import Instance, Message, OutgoingMessage, OutgoingQueue
-from instances.sending import outgoing
+from instances.sending import claims, lanes, outgoing
 from tests.factories import InstanceFactory
 
 
@@ -43,34 +43,12 @@ def test_messages_are_sent_in_queue_order(instance: Instance) -> None:
 
 
 def test_a_long_queue_needs_several_passes(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outgoing, "MESSAGES_A_CLAIM", 20)
+    monkeypatch.setattr(lanes, "LOCAL_TURN", 20)
     bodies = [str(number) for number in range(45)]
     send(instance, *bodies)
     assert [outgoing.send_due() for _ in range(4)] == [20, 20, 5, 0]
     assert queue() == (45, 0)
     assert sent_texts() == bodies
-
-
-def test_the_size_of_a_claim_holds_with_any_plan(instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A nested loop runs its inner side once per row; with LIMIT inside, that used to claim the whole queue."""
-    monkeypatch.setattr(outgoing, "MESSAGES_A_CLAIM", 20)
-    send(instance, *[str(number) for number in range(45)])
-    with connection.cursor() as cursor:
-        for method in ("hashjoin", "mergejoin", "hashagg", "sort", "material", "memoize"):
-            cursor.execute(f"SET LOCAL enable_{method} = off")
-    assert outgoing.send_due() == 20
-
-
-def test_messages_of_a_slow_channel_are_recorded_after_half_of_its_deadline(
-    instance: Instance, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Otherwise another sender would claim the same messages after the deadline and send them again."""
-    send(instance, "1", "2", "3")
-    times = iter([0.0, 1.0, 4.9, 5.1, 0.0, 0.0])
-    monkeypatch.setattr(outgoing, "time", SimpleNamespace(monotonic=lambda: next(times)))
-    assert outgoing.send_due() == 2
-    assert outgoing.send_due() == 1
-    assert sent_texts() == ["1", "2", "3"]
 
 
 def test_with_send_delay_one_message_is_sent_at_a_time(instance: Instance) -> None:
@@ -79,10 +57,8 @@ def test_with_send_delay_one_message_is_sent_at_a_time(instance: Instance) -> No
     now = timezone.now()
     assert outgoing.send_due(now) == 1
     assert outgoing.send_due(now + timedelta(seconds=4.9)) == 0
-    assert outgoing.next_due(now) == now + timedelta(seconds=5)
     assert outgoing.send_due(now + timedelta(seconds=5)) == 1
     assert sent_texts() == ["one", "two"]
-    assert outgoing.next_due(now) is None
 
 
 @pytest.mark.parametrize("status", ["init", "loading", "got qr code"])
@@ -90,7 +66,6 @@ def test_nothing_is_sent_before_the_instance_is_authenticated(instance: Instance
     Instance.objects.update(account_status=status)
     send(instance, "one")
     assert outgoing.send_due() == 0
-    assert outgoing.next_due() is None
     Instance.objects.update(account_status="authenticated")
     assert outgoing.send_due() == 1
 
@@ -119,24 +94,10 @@ def test_the_queue_accepts_400_messages_and_rejects_one_more(instance: Instance)
 def test_a_message_that_has_left_the_queue_is_recorded_once(instance: Instance) -> None:
     send(instance, "one", "two")
     first, second = OutgoingMessage.objects.order_by("queue_number")
-    now = timezone.now()
-    record_sent(instance, taken=[(first, ())], next_send_at=now)
-    record_sent(instance, taken=[(first, ()), (second, ())], next_send_at=now)
+    assert record_results([SentMessage(first)]) == 1
+    assert record_results([SentMessage(first), SentMessage(second)]) == 1
     assert list(Message.objects.order_by("number").values_list("number", "body")) == [(1, "one"), (2, "two")]
     assert queue() == (2, 0)
-
-
-def test_two_senders_never_claim_the_same_queue(instance: Instance) -> None:
-    now = timezone.now()
-    assert outgoing.claim_queue(instance.pk, now) is None  # nothing to send
-    send(instance, "one")
-    now = timezone.now()
-    assert outgoing.claim_queue(instance.pk, now) == instance
-    assert outgoing.claim_queue(instance.pk, now) is None
-    assert outgoing.claim_queue(instance.pk, now + timedelta(seconds=9.9)) is None
-    assert (
-        outgoing.claim_queue(instance.pk, now + timedelta(seconds=10)) == instance
-    )  # the first sender has died
 
 
 def test_an_instance_whose_channel_fails_does_not_stop_others(
@@ -190,17 +151,54 @@ def test_quoting_an_unknown_message_uses_no_queue_number(instance: Instance) -> 
     assert (queue(), OutgoingMessage.objects.count(), Hook.objects.count()) == ((0, 0), 0, 0)
 
 
-def test_the_queues_of_a_sender_that_died_are_due_when_the_next_one_starts(instance: Instance) -> None:
-    """Other queues are not: their sendDelay counts."""
+def test_a_queue_belongs_to_one_sender_until_it_dies(instance: Instance) -> None:
+    """Then what it was sending is sent again. Other queues wait for their sendDelay."""
     paced = InstanceFactory()
     change_settings(paced, changes={"sendDelay": 60})
     send(paced, "first", "second")
     assert outgoing.send_due() == 1
     send(instance, "one")
-    claimed = outgoing.claim_queue(instance.pk, timezone.now())
-    assert claimed
-    assert outgoing.take_messages(claimed, 1)  # the sender dies here
-    assert outgoing.send_due() == 0
-    assert outgoing.release_claims() == 1
-    assert outgoing.send_due() == 1
+    [one] = OutgoingMessage.objects.filter(body="one")
+    with outgoing.owner() as (session, me):
+        assert list(claims.own(session, me, [instance.pk])) == [instance.pk]
+        assert [each.pk for each in claims.take(session, me, [instance.pk], [one.pk])] == [one.pk]
+        assert outgoing.send_due() == 0
+        with outgoing.owner() as (_, other):
+            assert claims.own(session, other, [instance.pk]) == {}
+            assert claims.take(session, other, [instance.pk], [one.pk]) == []
+        one.refresh_from_db()
+        assert (one.state, one.tries) == ("sending", 1)
+    assert outgoing.send_due() == 1  # the sender has died
     assert sent_texts() == ["first", "one"]
+
+
+def test_what_an_instance_sends_has_to_be_taken_while_it_may_send(instance: Instance) -> None:
+    send(instance, "one")
+    [one] = OutgoingMessage.objects.all()
+    with outgoing.owner() as (session, me):
+        claims.own(session, me, [instance.pk])
+        Instance.objects.update(account_status="got qr code")
+        assert claims.take(session, me, [instance.pk], [one.pk]) == []
+
+
+def test_a_message_that_fails_here_holds_the_ones_after_it_in_its_chat(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(instance, "one", "two")
+    send_message(instance, chat_id="4915112345678", body="to another chat")
+
+    def carry_out(channel: SandboxChannel, taken: list[tuple[Instance, OutgoingMessage]]) -> list[Sent]:
+        if "one" in [message.body for _, message in taken]:
+            raise ConnectionError("not now")
+        return [Sent(()) for _ in taken]
+
+    monkeypatch.setattr(SandboxChannel, "carry_out", carry_out)
+    now = timezone.now()
+    assert outgoing.send_due(now) == 1
+    assert sent_texts() == ["to another chat"]
+    one, two = OutgoingMessage.objects.order_by("queue_number")
+    assert (one.state, one.reason, two.state, two.next_try_at) == ("queued", "not now", "queued", None)
+    assert outgoing.send_due(now) == 0
+    monkeypatch.undo()
+    assert outgoing.send_due(now + timedelta(seconds=10)) == 2
+    assert sent_texts() == ["to another chat", "one", "two"]

@@ -7,11 +7,11 @@ The actions of this package change the contents of an instance, not its configur
 of its token. They write no audit entries, so they take no `acting_user`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypedDict, Unpack
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from chatapi.database import prepared
@@ -83,6 +83,45 @@ def chat_for_message(
         add_participants(chat, newcomers)
         emit_chat_update(chat, before)
     return chat
+
+
+# The chats of messages that were sent, of many instances at once, as chat_for_message() changes one.
+UPDATE_CHATS = f"""
+    UPDATE instances_chat chat SET
+        last_time = greatest(chat.last_time, %s::timestamptz), removed_at = NULL,
+        archived = chat.archived AND u.keep_archived
+    FROM unnest(%s::bigint[], %s::text[], %s::bool[]) AS u (instance_id, chat_id, keep_archived)
+    WHERE chat.instance_id = u.instance_id AND chat.chat_id = u.chat_id
+    RETURNING {ROW.columns}
+"""
+
+
+def chats_of_sent_messages(
+    wanted: Mapping[Instance, Iterable[str]], *, at: datetime
+) -> dict[tuple[int, str], Chat]:
+    """Returns the chats of messages that accounts have sent, by instance and chat id, created or updated.
+
+    As chat_for_message() without an author, name and image, but one statement for all chats that exist.
+    """
+    pairs = [(instance, chat_id) for instance, chat_ids_ in wanted.items() for chat_id in chat_ids_]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            UPDATE_CHATS,
+            [
+                at,
+                [instance.pk for instance, _ in pairs],
+                [chat_id for _, chat_id in pairs],
+                [instance.disable_dialogs_archive for instance, _ in pairs],
+            ],
+        )
+        known = {(chat.instance_id, chat.chat_id): chat for chat in map(ROW.build, cursor.fetchall())}
+    for instance, chat_id in pairs:
+        chat = known.get((instance.pk, chat_id))
+        if chat is None:
+            known[instance.pk, chat_id] = chat_for_message(instance, chat_id, at=at)
+        else:
+            chat.instance = instance
+    return known
 
 
 def without_participants(chat: Chat, people: Iterable[str]) -> list[str]:

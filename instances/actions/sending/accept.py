@@ -1,25 +1,22 @@
-"""Messages sent through the API: put in the queue, and recorded when the channel has sent them."""
+"""Messages sent through the API: put in the queue. record.py records what becomes of them."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from django.db import connection, transaction
-from django.utils import timezone
+from django.db import connection
 
 from chatapi.database import prepared
 from hooks.sql import bulk_insert
 from hooks.wakeups import notify_after_commit
 from instances import chat_ids
-from instances.actions import events
-from instances.actions.chats import chats
 from instances.actions.media import file_caption
 from instances.actions.message_lookup import quote_sent
-from instances.models import Ack, Chat, Instance, Media, Message, MessageType, OutgoingMessage, OutgoingQueue
+from instances.models import Instance, Media, MessageType, OutgoingMessage, OutgoingQueue
 
 QUEUE_LIMIT = 400  # contract.md, section 2
-OUTGOING_CHANNEL = "outgoing"  # of NOTIFY: wakes the sending loop after the commit
+# Of NOTIFY: wakes the senders after the commit. The payload is the key of the instance.
+OUTGOING_CHANNEL = "outgoing"
 TEXT_LIMIT = 65_536  # bytes in UTF-8; the original's limit is unknown
 VCARD_LIMIT = 1024 * 1024  # bytes: a vCard may contain a photo
 
@@ -132,7 +129,7 @@ def enqueue_sql() -> str:
 
 
 def enqueue(outgoing: OutgoingMessage) -> bool:
-    """Insert the row with the next queue number and wake the sending loop. Returns False if the queue is full.
+    """Insert the row with the next queue number and wake the senders. Returns False if the queue is full.
 
     It is one statement, because calls for one instance wait for each other while the queue's row is locked; it is
     locked only until the commit. The ORM would need four statements.
@@ -150,76 +147,5 @@ def enqueue(outgoing: OutgoingMessage) -> bool:
         return False
     outgoing.pk, outgoing.queue_number = row[0], row[1]
     outgoing._state.adding, outgoing._state.db = False, connection.alias
-    notify_after_commit(OUTGOING_CHANNEL)
+    notify_after_commit(OUTGOING_CHANNEL, str(outgoing.instance_id))
     return True
-
-
-@transaction.atomic
-def record_sent(
-    instance: Instance, *, taken: Sequence[tuple[OutgoingMessage, Sequence[Ack]]], next_send_at: datetime
-) -> list[Message]:
-    """Record messages that the channel has sent, in this order, with the acks that each already has.
-
-    Writes the messages and their hooks, marks deleted messages, removes all from the queue, and sets when the instance
-    may send again. A message that is no longer in the queue (cleared, or sent by another sender) is skipped.
-    """
-    events.lock(instance)
-    left = remove_from_queue(outgoing for outgoing, _ in taken)
-    deletions = [outgoing.deletes for outgoing, _ in taken if outgoing.pk in left and outgoing.deletes]
-    taken = [(outgoing, acks) for outgoing, acks in taken if outgoing.pk in left and not outgoing.deletes]
-    first = instance.last_message_number + 1
-    instance.last_message_number += len(taken)
-    instance.save(update_fields=["last_message_number"])
-    now = timezone.now()
-    known: dict[str, Chat] = {}
-    for outgoing, _ in taken:
-        if outgoing.chat_id not in known:
-            known[outgoing.chat_id] = chats.chat_for_message(instance, outgoing.chat_id, at=now)
-    messages = [
-        Message(
-            instance=instance,
-            number=number,
-            message_id=outgoing.message_id,
-            chat=known[outgoing.chat_id],
-            author=instance.own_chat_id,
-            type=outgoing.type,
-            body=outgoing.body,
-            caption=outgoing.caption,
-            from_me=True,
-            by_api=True,
-            quoted=outgoing.quoted,
-            metadata=outgoing.metadata,
-            media_id=outgoing.media_id,
-            forwarded=outgoing.forwarded,
-            ack=max(acks, default=Ack.SENT),
-            queue_number=outgoing.queue_number,
-            queued_at=outgoing.created_at,
-            time=now,
-        )
-        for number, (outgoing, acks) in enumerate(taken, start=first)
-    ]
-    bulk_insert.insert(messages)
-    emitted: list[events.Event] = []
-    for message, (_, acks) in zip(messages, taken, strict=True):
-        emitted.append(events.of_message(instance, message, ack=Ack.SENT))  # further acks follow
-        emitted.extend(events.of_ack(instance, message, ack) for ack in acks)
-    events.emit(instance, *emitted)
-    if deletions:  # after the messages: a message can be queued directly before its deletion
-        Message.objects.filter(instance=instance, message_id__in=deletions, deleted_at=None).update(
-            deleted_at=now
-        )
-    # Last, so that concurrent sendMessage calls wait only for the commit.
-    OutgoingQueue.objects.filter(instance=instance).shorten(
-        len(left), removed=len(deletions), next_send_at=next_send_at
-    )
-    return messages
-
-
-def remove_from_queue(messages: Iterable[OutgoingMessage]) -> set[int]:
-    """Delete these rows; returns the keys of those that still existed, so that only one sender records each."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f'DELETE FROM "{OutgoingMessage._meta.db_table}" WHERE id = ANY(%s) RETURNING id',
-            [[outgoing.pk for outgoing in messages]],
-        )
-        return {row[0] for row in cursor.fetchall()}

@@ -128,7 +128,7 @@ def return_to_queue(outgoing: OutgoingMessage) -> OutgoingMessage:
             "queue_number", "created_at", "state", "failed_at", "reason", "tries", "last_try_at", "next_try_at",
         ]
     )  # fmt: skip
-    notify_after_commit(OUTGOING_CHANNEL)
+    notify_after_commit(OUTGOING_CHANNEL, str(outgoing.instance_id))
     return outgoing
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.core.files.storage import storages
 
-from hooks import database_clock, http
-from instances.actions.sending.accept import record_sent
+from hooks import http
+from instances.actions.sending.record import SentMessage, record_results
 from instances.channels.base import Channel
 from instances.channels.queued_messages import message_to_send
 from instances.channels.requests import Local, Refused, Request, Result, Sent, Uploaded
@@ -55,4 +55,4 @@ def send_waiting(channel: Channel, instance: Instance) -> None:
     for outgoing in list(instance.outgoing.waiting().order_by("queue_number")):
         result = send(channel, instance, outgoing)
         assert isinstance(result, Sent), f"{outgoing} is sent: {result}"
-        record_sent(instance, taken=[(outgoing, result.acks)], next_send_at=database_clock.now())
+        record_results([SentMessage(outgoing, result.acks)])

@@ -12,7 +12,8 @@ from instances.channels.base import Button, Can, CannotDo, Channel
 from instances.channels.requests import Link, Local, MessageToSend, Prepared, Refused, Sent
 from instances.commands import Command, MessengerGroup
 from instances.models import Ack, Instance, Message, MessageType, OutgoingMessage
-from instances.sending.outgoing import run_channel_work, send_due
+from instances.sending.channel_work import run_channel_work
+from instances.sending.outgoing import send_due
 from tests.factories import InstanceFactory
 from tests.instances.channels import conformance
 from tests.instances.channels.conformance import CHECKS
@@ -186,7 +187,8 @@ def test_a_rejected_message_leaves_the_queue_and_the_next_is_sent(
     conformance.waiting(instance, body="after it")
     assert send_due() == 2
     assert list(Message.objects.values_list("body", flat=True)) == ["after it"]
-    assert (instance.outgoing.count(), instance.queue.length) == (0, 0)
+    assert (instance.outgoing.waiting().count(), instance.queue.length) == (0, 0)
+    assert instance.outgoing.failed().get().reason == channel.cannot[MessageType.STICKER]
 
 
 def test_a_channel_whose_work_fails_does_not_stop_others(

@@ -1,6 +1,7 @@
 """One message of the API is cancelled or resent; none is lost or sent twice, also while a sender works."""
 
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -24,7 +25,7 @@ from instances.models import (
     OutgoingQueue,
     SendState,
 )
-from instances.sending import outgoing
+from instances.sending import claims, outgoing
 from tests.factories import InstanceFactory, fail_message
 from tests.instances.test_concurrency import TIMES, run_in_threads
 
@@ -81,7 +82,9 @@ def test_the_request_for_a_deletion_is_cancelled(instance: Instance, three: list
 def test_a_message_that_is_being_sent_is_not_cancelled(
     instance: Instance, three: list[OutgoingMessage]
 ) -> None:
-    outgoing.take_messages(instance, 1)
+    with outgoing.owner() as (session, me):
+        claims.own(session, me, [instance.pk])
+        claims.take(session, me, [instance.pk], [three[0].pk])
     with pytest.raises(NotPossible, match="being sent now"):
         cancel_message(instance, message_id=three[0].message_id)
     OutgoingMessage.objects.filter(pk=three[1].pk).update(state=SendState.SENDING)
@@ -193,15 +196,15 @@ def test_messages_are_cancelled_and_resent_while_senders_work(
     """Two threads add messages, two send, and two cancel or resend what they find; every message ends in one state."""
     instance = InstanceFactory(number=12345)
     channel = type(outgoing.channel_of(instance))
-    deliver = channel.deliver
+    carry_out = channel.carry_out
     delivered: list[str] = []
 
-    def remember(self: Channel, instance: Instance, message: OutgoingMessage) -> object:
-        delivered.append(message.body)
+    def remember(self: Channel, taken: Sequence[tuple[Instance, OutgoingMessage]]) -> object:
+        delivered.extend(message.body for _, message in taken)
         time.sleep(0.01)  # the others find messages that are being sent
-        return deliver(self, instance, message)
+        return carry_out(self, taken)
 
-    monkeypatch.setattr(channel, "deliver", remember)
+    monkeypatch.setattr(channel, "carry_out", remember)
     expected = [f"{thread} {number}" for thread in (0, 1) for number in range(TIMES)]
     cancelled: list[str] = []
 

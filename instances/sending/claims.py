@@ -1,0 +1,219 @@
+"""A sender's statements: which queues it owns, what is in them, and which messages it sends now.
+
+A queue is owned by one run of a sender (OutgoingQueue.owner), which another one takes over when it has died: PostgreSQL
+has released its lock. Only the owner changes the messages to `sending`. Nothing is locked while a request is under way.
+
+Each function takes a session outside Django's (hooks.worker_slots.connect), in which each statement looks up rows by
+index, whatever the statistics of an emptied table say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
+
+from chatapi.database import prepared
+from hooks import database_clock
+from instances import fast_lookup
+from instances.actions.sending.accept import QUEUE_LIMIT
+from instances.models import WAITING_SQL, Instance, OutgoingMessage, OutgoingQueue, SendState
+from instances.models.instances import CONNECTED_SQL, connected_params
+
+QUEUE, MESSAGE = OutgoingQueue._meta.db_table, OutgoingMessage._meta.db_table
+ROW = prepared.ModelRow(OutgoingMessage, "m")
+RECONNECT_SECONDS = 5.0  # after a start of PostgreSQL, in which living runs acquire their locks again
+
+# Whether this sender may own a queue: it has no owner, or this one, or the owner's run has died.
+LIVE_RUNS = """live AS MATERIALIZED (
+    SELECT (classid::bigint << 32) | objid::bigint AS id FROM pg_locks
+    WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+)"""
+IS_FREE = f"""(
+    q.owner IS NULL OR q.owner = %(me)s::bigint OR q.owner NOT IN (SELECT id FROM live)
+        AND pg_postmaster_start_time() < clock_timestamp() - interval '{RECONNECT_SECONDS} s'
+)"""
+# LATERAL with LIMIT: one look-up per queue. Otherwise all instances could be read.
+SWEEP = f"""
+WITH {LIVE_RUNS}
+SELECT q.instance_id, q.length, i.send_delay, coalesce(q.owner = %(me)s::bigint, false)
+FROM {QUEUE} q CROSS JOIN LATERAL (
+    SELECT send_delay FROM "{fast_lookup.TABLE}" WHERE id = q.instance_id AND {{connected}} LIMIT 1
+) i
+WHERE q.length > 0 AND {IS_FREE}
+"""
+OWN = f"""
+WITH {LIVE_RUNS}, free AS MATERIALIZED (
+    SELECT q.instance_id FROM {QUEUE} q
+    WHERE q.instance_id = ANY(%(lanes)s::bigint[]) AND q.length > 0 AND {IS_FREE}
+    ORDER BY q.instance_id FOR NO KEY UPDATE
+)
+UPDATE {QUEUE} q SET owner = %(me)s::bigint FROM free WHERE q.instance_id = free.instance_id
+RETURNING q.instance_id, q.next_send_at
+"""
+RELEASE = f"""
+WITH owned AS MATERIALIZED (
+    SELECT q.instance_id FROM {QUEUE} q WHERE q.instance_id = ANY(%s::bigint[]) AND q.owner = %s::bigint
+    ORDER BY q.instance_id FOR NO KEY UPDATE
+)
+UPDATE {QUEUE} q SET owner = NULL FROM owned WHERE q.instance_id = owned.instance_id
+"""
+WAITING = f"""
+SELECT lane.id, m.id, m.queue_number, m.chat_id, m.next_try_at, m.state
+FROM unnest(%s::bigint[], %s::int[]) AS lane (id, after) CROSS JOIN LATERAL (
+    SELECT id, queue_number, chat_id, next_try_at, state FROM {MESSAGE}
+    WHERE instance_id = lane.id AND {WAITING_SQL} AND queue_number > lane.after
+    ORDER BY queue_number LIMIT {QUEUE_LIMIT}
+) m
+"""
+# The messages of queues that this sender still owns, whose instance may send.
+TAKE = f"""
+WITH own AS MATERIALIZED (
+    SELECT lane.id FROM unnest(%(lanes)s::bigint[]) AS lane (id)
+    CROSS JOIN LATERAL (
+        SELECT FROM {QUEUE} WHERE instance_id = lane.id AND owner = %(me)s::bigint LIMIT 1
+    ) q
+    CROSS JOIN LATERAL (SELECT FROM "{fast_lookup.TABLE}" WHERE id = lane.id AND {{connected}} LIMIT 1) i
+), chosen AS MATERIALIZED (
+    SELECT id FROM {MESSAGE}
+    WHERE id = ANY(%(keys)s::bigint[]) AND instance_id IN (SELECT id FROM own) AND {WAITING_SQL}
+    ORDER BY id FOR NO KEY UPDATE
+)
+UPDATE {MESSAGE} m SET
+    state = '{SendState.SENDING}', tries = least(m.tries + 1, 32767), last_try_at = clock_timestamp(),
+    next_try_at = NULL
+FROM chosen WHERE m.id = chosen.id
+RETURNING {ROW.columns}
+"""
+PACE = f"""
+WITH paced AS MATERIALIZED (
+    SELECT q.instance_id, u.seconds FROM {QUEUE} q
+    JOIN unnest(%s::bigint[], %s::int[]) AS u (id, seconds) ON q.instance_id = u.id
+    WHERE q.instance_id = ANY(%s::bigint[])
+    ORDER BY q.instance_id FOR NO KEY UPDATE OF q
+)
+UPDATE {QUEUE} q SET next_send_at = clock_timestamp() + make_interval(secs => paced.seconds)
+FROM paced WHERE q.instance_id = paced.instance_id
+"""
+HAND_BACK = f"""
+UPDATE {MESSAGE} m SET state = '{SendState.QUEUED}', tries = greatest(m.tries - 1, 0)
+WHERE id = ANY(%s::bigint[]) AND state = '{SendState.SENDING}'
+"""
+RECOVER = f"""
+UPDATE {MESSAGE} m SET state = '{SendState.QUEUED}', maybe_twice = m.maybe_twice OR u.maybe_twice
+FROM unnest(%s::bigint[], %s::bool[]) AS u (id, maybe_twice)
+WHERE m.id = u.id AND m.id = ANY(%s::bigint[]) AND m.state = '{SendState.SENDING}'
+RETURNING {ROW.columns}
+"""
+
+
+class Session(Protocol):
+    """A database session, as psycopg's."""
+
+    def execute(self, query: Any, params: Any = None, /) -> Any: ...
+
+
+class Queue(NamedTuple):
+    """A queue with messages, whose instance may send."""
+
+    lane: int
+    length: int
+    send_delay: int
+    is_own: bool
+
+
+class Row(NamedTuple):
+    """A message of a queue, without its content."""
+
+    lane: int
+    key: int
+    number: int
+    chat_id: str
+    next_try_at: datetime | None
+    state: str
+
+
+def with_connected(
+    sql: str, values: Mapping[str, Any], now: datetime | None = None
+) -> tuple[str, dict[str, Any]]:
+    """Fills the condition that the instance may send into a statement with named parameters."""
+    names = ["account_status", "substatuses", "now"]
+    condition = CONNECTED_SQL
+    for name in names:
+        condition = condition.replace("%s", f"%({name})s", 1)
+    return sql.format(connected=condition), {
+        **values,
+        **dict(zip(names, connected_params(now or database_clock.now()), strict=True)),
+    }
+
+
+def sweep(session: Session, me: int, now: datetime | None = None) -> list[Queue]:
+    """Returns the queues with messages that this sender owns or may own."""
+    rows = session.execute(*with_connected(SWEEP, {"me": me}, now)).fetchall()
+    return [Queue(*row) for row in rows]
+
+
+def instances_that_may_send(
+    session: Session, lanes: Iterable[int], now: datetime | None = None
+) -> dict[int, Instance]:
+    """Returns those of these instances that may send."""
+    rows = session.execute(
+        f'SELECT {fast_lookup.COLUMNS} FROM "{fast_lookup.TABLE}" WHERE id = ANY(%s::bigint[]) AND {CONNECTED_SQL}',
+        [list(lanes), *connected_params(now or database_clock.now())],
+    ).fetchall()
+    return {instance.pk: instance for instance in map(fast_lookup.ROW.build, rows)}
+
+
+def own(session: Session, me: int, lanes: Iterable[int]) -> dict[int, datetime]:
+    """Own these queues, as far as they are free; returns when each may be sent next (sendDelay)."""
+    return dict(session.execute(OWN, {"me": me, "lanes": list(lanes)}).fetchall())
+
+
+def still_owned(session: Session, me: int, lanes: Iterable[int]) -> list[int]:
+    """Returns those of these queues that this sender owns."""
+    rows = session.execute(
+        f"SELECT instance_id FROM {QUEUE} WHERE instance_id = ANY(%s::bigint[]) AND owner = %s::bigint",
+        [list(lanes), me],
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def release(session: Session, me: int, lanes: Iterable[int]) -> None:
+    """Let another sender own these queues."""
+    session.execute(RELEASE, [list(lanes), me])
+
+
+def waiting(session: Session, after: Mapping[int, int]) -> list[Row]:
+    """Returns the messages of these queues, in order, with numbers above the given ones; those being sent too."""
+    rows = session.execute(WAITING, [list(after), list(after.values())]).fetchall()
+    return sorted((Row(*row) for row in rows), key=lambda row: (row.lane, row.number))
+
+
+def take(
+    session: Session, me: int, lanes: Sequence[int], keys: Sequence[int], now: datetime | None = None
+) -> list[OutgoingMessage]:
+    """Mark these messages as being sent and return them, in the order of their numbers.
+
+    Leaves out those that were removed, and those whose queue is another sender's or may not be sent now.
+    """
+    statement = with_connected(TAKE, {"me": me, "lanes": sorted(set(lanes)), "keys": list(keys)}, now)
+    rows = session.execute(*statement).fetchall()
+    return sorted(map(ROW.build, rows), key=lambda outgoing: (outgoing.instance_id, outgoing.queue_number))
+
+
+def pace(session: Session, seconds: Mapping[int, int]) -> None:
+    """Set that nothing more is sent from these queues for their sendDelay."""
+    session.execute(PACE, [list(seconds), list(seconds.values()), list(seconds)])
+
+
+def hand_back(session: Session, keys: Sequence[int]) -> None:
+    """Put messages that were taken, and for which no request was made, back in their queue."""
+    session.execute(HAND_BACK, [list(keys)])
+
+
+def recover(session: Session, maybe_twice: Mapping[int, bool]) -> list[OutgoingMessage]:
+    """Put messages that a dead run was sending back in their queue; returns those that still were."""
+    keys = list(maybe_twice)
+    rows = session.execute(RECOVER, [keys, list(maybe_twice.values()), keys]).fetchall()
+    return [ROW.build(row) for row in rows]
