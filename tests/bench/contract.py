@@ -28,6 +28,9 @@ PHONE = "17680561234"
 @contextlib.contextmanager
 def site(*, worker: bool) -> Iterator[tuple[int, list[int]]]:
     """Runs the web server and, if asked for, the worker that empties the queues; yields the port and their pids."""
+    from chatapi.runtime import static_files
+
+    static_files.collect()
     port = free_port()
     environment = os.environ | {"PORT": str(port), "CONTRACT_CALLS_PER_MINUTE": "1000000"}
     commands = [[sys.executable, "-m", "chatapi.runtime.web"]]
