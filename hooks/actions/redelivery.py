@@ -120,7 +120,7 @@ def count(keys: list[int], wanted: Filter) -> list[tuple[int, bool, bool, bool, 
     if not wanted["states"]:
         return []
     sql, values = newest_sql(
-        keys, wanted, limit=MAX_COUNT + 1, columns=("state", "body_dropped_at", "to_url")
+        keys, wanted, limit=MAX_COUNT + 1, columns=("state", "body_dropped_at", "to_url"), merged=False
     )
     with in_index_order(wanted), connection.cursor() as cursor:
         cursor.execute(COUNT.format(matching=sql), [*values, MAX_COUNT + 1])

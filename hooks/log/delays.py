@@ -13,10 +13,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection
-from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 
-from hooks.models import Endpoint, Hook, Role, Runner, State, is_alive
+from hooks.log.index_order import execute_in_index_order
+from hooks.models import Role, Runner, State, is_alive
 from hooks.sql import partitions
 from hooks.sql.lane_queries import earliest_retries_cte, held_by_retry_sql, lanes_cte, unclaimed
 from hooks.urls import destination
@@ -39,6 +39,29 @@ SELECT min(due) FROM (
     SELECT retry.next_attempt_at
     FROM retry JOIN hooks_endpoint e ON e.id = retry.endpoint_id AND {destination.can_send_sql()}
 ) oldest WHERE due < %(before)s
+"""
+
+# Of each endpoint that can send: its first unclaimed hook, its oldest retry and its earliest one. One subquery finds
+# the first two, because each is planned for every partition. `= ANY (ARRAY[…])`: see endpoint_numbers.
+WAITING = f"""
+SELECT e.parallel, e.strict, waiting.queued_at, waiting.queued_id, earliest.next_attempt_at, waiting.retry_id
+FROM hooks_endpoint e
+LEFT JOIN hooks_lane l ON l.endpoint_id = e.id
+CROSS JOIN LATERAL (
+    SELECT min(found.created_at) FILTER (WHERE first.state = 'queued') AS queued_at,
+        min(found.id) FILTER (WHERE first.state = 'queued') AS queued_id,
+        min(found.id) FILTER (WHERE first.state = 'retrying') AS retry_id
+    FROM (VALUES ('queued', coalesce(l.cursor, 0)), ('retrying', 0)) AS first (state, after)
+    CROSS JOIN LATERAL (
+        SELECT id, created_at FROM hooks_hook
+        WHERE endpoint_id = e.id AND state = ANY (ARRAY[first.state]) AND id > first.after ORDER BY state, id LIMIT 1
+    ) AS found
+) AS waiting
+LEFT JOIN LATERAL (
+    SELECT next_attempt_at FROM hooks_hook WHERE endpoint_id = ANY (ARRAY[e.id]) AND state = 'retrying'
+    ORDER BY endpoint_id, next_attempt_at LIMIT 1
+) AS earliest ON true
+WHERE e.instance_id = ANY(%(instances)s) AND {destination.can_send_sql()}
 """
 
 
@@ -89,24 +112,10 @@ def of_instances(keys: Iterable[int]) -> Delay | None:
 
     Endpoints without a URL are excluded. So are paused ones: a notice of their own shows since when they are paused.
     """
-    now = timezone.now()
-    queued = Hook.objects.filter(
-        endpoint_id=OuterRef("pk"), state=State.QUEUED, pk__gt=OuterRef("lane__cursor")
-    ).order_by("pk")
-    retrying = Hook.objects.filter(endpoint_id=OuterRef("pk"), state=State.RETRYING).order_by(
-        "next_attempt_at"
-    )
-    oldest_retry = retrying.order_by("endpoint_id", "pk")
-    open_ones = Endpoint.objects.filter(instance__in=list(keys), paused_at=None)
-    found = open_ones.exclude(destination.endpoint_has_no_url(now)).values_list(
-        "parallel",
-        "strict",
-        Subquery(queued.values("created_at")[:1]),
-        Subquery(queued.values("pk")[:1]),
-        Subquery(retrying.values("next_attempt_at")[:1]),
-        Subquery(oldest_retry.values("pk")[:1]),
-    )
-    late = now - LATE
+    with connection.cursor() as cursor:
+        execute_in_index_order(cursor, WAITING, {"instances": list(keys)})
+        found = cursor.fetchall()
+    late = timezone.now() - LATE
     since, reason = min(
         (
             (due, STRICT if strict and retry and queued_key and retry < queued_key else busy_reason(parallel))

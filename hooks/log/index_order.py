@@ -2,14 +2,16 @@
 
 An instance with a million hooks, beside 100 000 idle ones, is an endpoint with 20 hooks to the planner unless its
 number is in the statistics: it then reads all of an endpoint's rows and sorts them (3 s). So sorting is switched off
-for these queries, and a filter with several values (states, response classes) is one branch for each value: an index
-has the order of keys for one value only. Each branch reads its first rows, and the branches are merged.
+for these queries, and a filter with several values (states, response classes, outcomes) reads the first rows of each
+value, because an index has the order of keys for one value only; then they are merged. All values of a column are one
+subquery: each is planned for every partition, which takes longer than to read the few rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import EmptyResultSet
@@ -18,8 +20,8 @@ from django.db.backends.utils import CursorWrapper
 from django.db.models import BooleanField, Q
 from django.db.models.expressions import RawSQL
 
-from hooks.log.selection import RESPONSES, WITHOUT_RESPONSE, Filter, matching
-from hooks.models import Hook, Kind, Outcome, ResponseClass, State
+from hooks.log.selection import RESPONSES, Filter, matching
+from hooks.models import Hook, HookQuerySet, Kind, Outcome, ResponseClass, State
 
 # Found by an index that has another order: their few rows are sorted.
 SELECTIVE = {"message", "hooks", "chat"}
@@ -29,8 +31,10 @@ RESPONSE_CLASSES: dict[str, tuple[ResponseClass, ...]] = {
     else tuple(value for _, value in condition.children)  # type: ignore[misc]
     for name, (_, condition) in RESPONSES.items()
 }
-# A hook whose last attempt failed is in none of the other states.
-STATES_OF_FAILURES = [State.FAILED, State.RETRYING, State.SENDING, State.SKIPPED, State.CANCELLED]
+
+
+# Without the second, the planner may read all of an endpoint's rows and sort those of one value.
+SWITCH_SORTING = "SET LOCAL enable_sort = {0}; SET LOCAL enable_incremental_sort = {0}"
 
 
 @contextmanager
@@ -40,9 +44,9 @@ def in_index_order(wanted: Filter) -> Iterator[None]:
         yield
         return
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL enable_sort = off")
+        cursor.execute(SWITCH_SORTING.format("off"))
         yield
-        cursor.execute("SET LOCAL enable_sort = on")  # the transaction may be the caller's
+        cursor.execute(SWITCH_SORTING.format("on"))  # the transaction may be the caller's
 
 
 def execute_in_index_order(cursor: CursorWrapper, sql: str, parameters: Any) -> None:
@@ -50,7 +54,8 @@ def execute_in_index_order(cursor: CursorWrapper, sql: str, parameters: Any) -> 
 
     With the statistics of a partition that was empty a minute ago, the planner would read all of an endpoint's rows.
     """
-    cursor.execute(f"SET LOCAL enable_sort = off; {sql}; SET LOCAL enable_sort = on", parameters)
+    cursor.execute(f"{SWITCH_SORTING.format('off')}; {sql}; {SWITCH_SORTING.format('on')}", parameters)
+    cursor.nextset()
     cursor.nextset()
 
 
@@ -65,13 +70,63 @@ def is_true(sql: str) -> RawSQL:
     return RawSQL(sql, (), output_field=BooleanField())
 
 
-def of_state(state: str, states: Collection[str]) -> list[Q]:
-    """Returns the conditions of one of these states: two for SENDING, one for each other."""
-    if state == State.QUEUED and State.SENDING not in states:
-        return [Q(is_true(NOT_CLAIMED), state=state)]
-    if state == State.SENDING and State.QUEUED not in states:
-        return [Q(state=state), Q(is_true(CLAIMED), state=State.QUEUED)]
-    return [Q(state=state)]
+# The columns of indexes with an entry per value, and what the partial ones contain.
+IN_INDEX = {
+    "state": Q(),
+    "last_answer": ~Q(last_answer=""),
+    "last_outcome": ~Q(last_outcome="") & ~Q(last_outcome=Outcome.OK),
+    "kind": Q(kind__in=(Kind.STATUS, Kind.CHAT)),
+}
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A condition, read in the order of an index: that of the log, or that of a column for each of these values."""
+
+    condition: Q = Q()  # noqa: RUF009 - it is not changed
+    column: str = ""
+    values: tuple[str, ...] = ()
+
+    def select(self, hooks: HookQuerySet, columns: Sequence[str], limit: int, *, newest_first: bool) -> Any:
+        """Returns the SELECT of the first `limit` hooks of each value, with its parameters."""
+        found = hooks.filter(self.condition)
+        if len(self.values) == 1:
+            found = found.filter(**{self.column: self.values[0]})
+        elif self.values:
+            of_value = is_true(f'"hooks_hook"."{self.column}" = ANY (ARRAY[one.value])')
+            found = found.filter(IN_INDEX[self.column], of_value)
+        in_column = [self.column] if len(self.values) > 1 else []
+        if (
+            self.column == "state"
+        ):  # its index is in ascending order of keys, the others are in descending order
+            order = [*in_column, "endpoint_id", "pk"]
+            order = [f"-{name}" for name in order] if newest_first else order
+        elif newest_first:
+            order = ["endpoint_id", *in_column, "-pk"]
+        else:
+            order = ["-endpoint_id", *(f"-{name}" for name in in_column), "pk"]
+        sql, parameters = found.order_by(*order).values_list("pk", *columns)[:limit].query.sql_with_params()
+        if len(self.values) > 1:
+            sql = f"SELECT of_value.* FROM unnest(%s::text[]) AS one (value) CROSS JOIN LATERAL ({sql}) AS of_value"
+            return sql, [list(self.values), *parameters]
+        return sql, list(parameters)
+
+
+def of_values(column: str, values: Sequence[str]) -> list[Branch]:
+    """Returns the branch of hooks with one of these values in the column; none for no value."""
+    return [Branch(column=column, values=tuple(dict.fromkeys(map(str, values))))] if values else []
+
+
+def of_states(states: Sequence[str]) -> list[Branch]:
+    """Returns the branches of hooks in these states, with those of which the row says something else."""
+    found: list[Branch] = []
+    plain = list(states)
+    if State.QUEUED in states and State.SENDING not in states:
+        plain.remove(State.QUEUED)
+        found.append(Branch(Q(is_true(NOT_CLAIMED)), "state", (State.QUEUED.value,)))
+    elif State.SENDING in states and State.QUEUED not in states:
+        found.append(Branch(Q(is_true(CLAIMED)), "state", (State.QUEUED.value,)))
+    return of_values("state", plain) + found
 
 
 def can_match(state: str, wanted: Filter) -> bool:
@@ -105,30 +160,23 @@ def parts_of_chat(chat: str) -> list[Q]:
     ]
 
 
-def branches(wanted: Filter) -> tuple[Filter, list[tuple[Q, bool]]]:
-    """Returns the rest of the filter, and conditions that exclude each other and together are what is missing of it.
-
-    With each condition, whether it is on the state.
-    """
+def branches(wanted: Filter) -> tuple[Filter, list[Branch]]:
+    """Returns the rest of the filter, and branches that exclude each other and together are what is missing of it."""
     if "chat" in wanted:
         rest = {key: value for key, value in wanted.items() if key != "chat"}
-        return rest, [(condition, False) for condition in parts_of_chat(wanted["chat"])]
+        return rest, [Branch(condition) for condition in parts_of_chat(wanted["chat"])]
     if "states" in wanted:
         states = [state for state in dict.fromkeys(wanted["states"]) if can_match(state, wanted)]
-        rest = {key: value for key, value in wanted.items() if key != "states"}
-        return rest, [(condition, True) for state in states for condition in of_state(state, states)]
+        return {key: value for key, value in wanted.items() if key != "states"}, of_states(states)
     if "answers" in wanted:
         classes = [found for value in wanted["answers"] for found in RESPONSE_CLASSES[value]]
-        return wanted, [(Q(last_answer=found), False) for found in dict.fromkeys(classes)]
-    outcomes = set(wanted.get("outcomes", ()))
-    if outcomes <= WITHOUT_RESPONSE or outcomes == {Outcome.REDIRECT}:
-        pass  # the filter names the response class: any_outcome()
-    elif Outcome.OK not in outcomes:
-        return wanted, [(Q(state=state), True) for state in STATES_OF_FAILURES]
-    kinds = set(wanted.get("kinds", ()))
-    if len(kinds) > 1 and not outcomes and kinds <= {Kind.STATUS, Kind.CHAT}:
-        return wanted, [(Q(kind=kind), False) for kind in sorted(kinds)]
-    return wanted, [(Q(), False)]
+        return wanted, of_values("last_answer", classes)
+    if "outcomes" in wanted and Outcome.OK not in wanted["outcomes"]:
+        return wanted, of_values("last_outcome", wanted["outcomes"])
+    kinds = wanted.get("kinds", ())
+    if kinds and {Kind.STATUS, Kind.CHAT}.issuperset(kinds):
+        return wanted, of_values("kind", kinds)
+    return wanted, [Branch()]
 
 
 def newest_sql(
@@ -139,26 +187,25 @@ def newest_sql(
     columns: Sequence[str] = (),
     narrowed: Q | None = None,
     newest_first: bool = True,
+    merged: bool = True,
 ) -> tuple[str, list[Any]]:
     """Returns a SELECT and its parameters: of each endpoint at most the newest `limit` matching hooks.
 
     Its columns are `endpoint_id`, `id` and `columns`; it is without an order over endpoints. `narrowed` is a condition
-    in addition to the filter. Run it in in_index_order().
+    in addition to the filter. Without `merged`, it is the newest `limit` of each value of a branch, and a LIMIT outside
+    ends the reading early. Run it in in_index_order().
     """
     # `= ANY (ARRAY[…])` with the column in the order: see endpoint_numbers.
     of_endpoint = is_true('"hooks_hook"."endpoint_id" = ANY (ARRAY[wanted.id])')
-    rest, conditions = branches(wanted)
-    found = matching(Hook.objects.filter(of_endpoint), rest)
+    rest, found = branches(wanted)
+    hooks = matching(Hook.objects.filter(of_endpoint), rest)
     if narrowed is not None:
-        found = found.filter(narrowed)
+        hooks = hooks.filter(narrowed)
     parts: list[str] = []
     values: list[Any] = [list(endpoint_ids)]
-    for condition, on_state in conditions:
-        # hooks_hook_state is in ascending order of keys, the other indexes are in descending order
-        endpoint = "-endpoint_id" if on_state == newest_first else "endpoint_id"
-        ordered = found.filter(condition).order_by(endpoint, "-pk" if newest_first else "pk")
+    for branch in found:
         try:
-            sql, parameters = ordered.values_list("pk", *columns)[:limit].query.sql_with_params()
+            sql, parameters = branch.select(hooks, columns, limit, newest_first=newest_first)
         except EmptyResultSet:  # such as a list of no hooks
             continue
         parts.append(f"({sql})")
@@ -167,7 +214,7 @@ def newest_sql(
         return newest_sql([], {}, limit=limit, columns=columns)
     names = ", ".join(("id", *columns))
     inner = " UNION ALL ".join(parts)
-    if len(parts) > 1:
+    if merged and (len(parts) > 1 or len(found[0].values) > 1):
         direction = "DESC" if newest_first else "ASC"
         inner = f"SELECT * FROM ({inner}) AS branch ({names}) ORDER BY id {direction} LIMIT %s"
         values.append(limit)

@@ -50,8 +50,6 @@ RESPONSES: dict[str, tuple[str, Q]] = {
     "none": ("no response", Q(last_answer=ResponseClass.NONE)),
 }
 
-# Outcomes that never have a response: the class of the last response is NONE.
-WITHOUT_RESPONSE = {Outcome.DNS, Outcome.REFUSED, Outcome.TLS, Outcome.BLOCKED}
 BOUNDS = {"200": (200, 201), "not-200": (201, 300), "3xx": (300, 400), "4xx": (400, 500), "5xx": (500, 600)}
 
 
@@ -75,15 +73,6 @@ def any_response(values: list[str]) -> Q:
     return found
 
 
-def any_outcome(values: list[str]) -> Q:
-    """Returns the condition for hooks with one of these outcomes; if all have one response class, its index is used."""
-    if set(values) <= WITHOUT_RESPONSE:
-        return Q(last_outcome__in=values, last_answer=ResponseClass.NONE)
-    if values == [Outcome.REDIRECT]:
-        return Q(last_outcome=Outcome.REDIRECT, last_answer=ResponseClass.REDIRECT)
-    return Q(last_outcome__in=values)
-
-
 def status(value: int) -> Q:
     """Returns the condition for hooks whose last response had this status code; it uses the response class's index."""
     for name in ("200", "not-200", "3xx", "4xx", "5xx"):
@@ -105,7 +94,7 @@ CONDITIONS: dict[str, Callable[[Any], Q]] = {
     "endpoint": lambda value: Q(endpoint=value),
     "states": in_states,
     "kinds": lambda values: Q(kind__in=values),
-    "outcomes": any_outcome,
+    "outcomes": lambda values: Q(last_outcome__in=values),
     "answers": any_response,
     "status": status,
     "host": lambda value: Q(last_host=value),

@@ -258,6 +258,12 @@ class Hook(models.Model):
                 fields=["endpoint", "last_answer", "-id"],
                 condition=~models.Q(last_answer=""),
             ),
+            # of hooks whose last attempt failed; their response class says less
+            models.Index(
+                name="hooks_hook_outcome",
+                fields=["endpoint", "last_outcome", "-id"],
+                condition=~models.Q(last_outcome="") & ~models.Q(last_outcome=Outcome.OK),
+            ),
             # The hooks of a chat, for REST. A B-tree would cost 8 % of all work on hooks; this costs nothing until
             # vacuum.
             BrinIndex(

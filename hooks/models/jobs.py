@@ -5,12 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from hooks.models.choices import OPEN_JOBS, UNFINISHED, JobState, State
 from hooks.models.endpoints import Endpoint
-from hooks.models.hooks import Hook, new_public_id
+from hooks.models.hooks import new_public_id
+
+# One probe for each state, of the index hooks_hook_redelivery, in one subquery: it is planned for every partition.
+STATES_OF_HOOKS = """
+ARRAY(SELECT one.state FROM unnest(%s::text[]) AS one (state) WHERE EXISTS (
+    SELECT FROM hooks_hook h WHERE h.redelivery_id = hooks_redelivery.id AND h.state = one.state
+))
+"""
 
 
 class RedeliveryQuerySet(models.QuerySet["Redelivery"]):
@@ -26,13 +35,9 @@ class RedeliveryQuerySet(models.QuerySet["Redelivery"]):
         return self.annotate(done=models.Sum("parts__done"), refused=models.Sum("parts__refused"))
 
     def with_results(self) -> RedeliveryQuerySet:
-        """Each with what `result` needs: whether any of its hooks is unfinished, delivered, or failed."""
-        hooks = Hook.objects.filter(redelivery=models.OuterRef("pk")).order_by()
-        return self.annotate(
-            has_unfinished=models.Exists(hooks.filter(state__in=UNFINISHED)),
-            has_delivered=models.Exists(hooks.filter(state=State.DELIVERED)),
-            has_failed=models.Exists(hooks.filter(state=State.FAILED)),
-        )
+        """Annotates each job with `states_of_hooks`, a list of the states that any of its hooks has, for `result`."""
+        states = RawSQL(STATES_OF_HOOKS, (State.values,), output_field=ArrayField(models.CharField()))
+        return self.annotate(states_of_hooks=states)
 
 
 class Redelivery(models.Model):
@@ -89,17 +94,18 @@ class Redelivery(models.Model):
     def result(self) -> str:
         """The state, or of a finished job the result of its hooks: delivering, all_failed, some_failed, none_resent.
 
-        Requires with_totals() and with_results().
+        Requires with_totals(), and with_results() for finished jobs.
         """
         job: Any = self
         if job.state != JobState.FINISHED:
             return job.state
         if not job.done:
             return "none_resent" if job.planned else job.state
-        if job.has_unfinished:
+        states = set(job.states_of_hooks)
+        if states.intersection(UNFINISHED):
             return "delivering"
-        if job.has_failed:
-            return "some_failed" if job.has_delivered else "all_failed"
+        if State.FAILED in states:
+            return "some_failed" if State.DELIVERED in states else "all_failed"
         return job.state
 
 

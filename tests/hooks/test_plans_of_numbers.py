@@ -10,9 +10,9 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from hooks.log import endpoint_health, endpoint_numbers
+from hooks.log import counts, delays, endpoint_health, endpoint_numbers
 from hooks.log.index_order import in_index_order
-from hooks.models import UNFINISHED, ResponseClass, smallest_public_id
+from hooks.models import UNFINISHED, ResponseClass, State, smallest_public_id
 from tests.factories import InstanceFactory
 from tests.hooks.dispatch.test_plans_by_statistics import check
 
@@ -56,6 +56,8 @@ def check_numbers(endpoints: list[int]) -> None:
         {"endpoints": endpoints, "states": list(UNFINISHED), "limit": LIMIT},
         LIMIT,
     )
+    check(counts.COUNTS, {"endpoints": endpoints, "states": State.values, "limit": LIMIT}, LIMIT)
+    check(delays.WAITING, {"instances": endpoints}, LIMIT)
     sent = {
         "endpoints": endpoints,
         "classes": ResponseClass.values,

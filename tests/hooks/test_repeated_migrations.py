@@ -11,7 +11,7 @@ from django.db.migrations.loader import MigrationLoader
 from chatapi.database.concurrent_index import AddIndexAgain
 from hooks import outbox
 from hooks.models import Hook, Kind
-from hooks.sql.partitions import LEGACY
+from hooks.sql.partitions import LEGACY, existing
 from tests.factories import InstanceFactory
 from tests.hooks.test_migration_of_partitions import migrate, suffixes
 
@@ -65,6 +65,34 @@ def test_indexes_and_constraints_of_an_interrupted_run_are_replaced() -> None:
     assert validity() == dict.fromkeys(INDEXES, True)
     assert suffixes("hooks_hook")[0] == LEGACY
     assert Hook.objects.count() == 2
+
+
+def test_the_index_of_an_interrupted_run_over_partitions_is_completed() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT indexdef FROM pg_indexes WHERE indexname = 'hooks_hook_outcome'")
+        [definition] = cursor.fetchone()
+    assert " ON ONLY " in definition
+    migrate([("hooks", "0027_receiver_role")])
+    instance = InstanceFactory(url="http://127.0.0.1:9/hook")
+    with transaction.atomic():
+        for _ in range(2):
+            hook = outbox.emit(instance_id=instance.pk, kind=Kind.MESSAGE, body=b"{}")
+    with connection.cursor() as cursor:
+        partition = next(one for one in existing(cursor) if one.start <= hook.pk < one.end)
+        cursor.execute(definition)
+    leave_invalid(f"hooks_hook_outcome_{partition.suffix}", partition.of("hooks_hook"))
+
+    migrate()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT indrelid::regclass::text, indisvalid FROM pg_index"
+            " WHERE indexrelid = 'hooks_hook_outcome'::regclass OR indexrelid IN"
+            " (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'hooks_hook_outcome'::regclass)"
+        )
+        found = dict(cursor.fetchall())
+        assert found == dict.fromkeys(
+            ["hooks_hook", *(one.of("hooks_hook") for one in existing(cursor))], True
+        )
 
 
 def test_every_migration_that_builds_an_index_concurrently_can_be_repeated() -> None:

@@ -36,11 +36,7 @@ def queryset_of(instance: Instance) -> Any:
 
 
 def visible_jobs(request: HttpRequest) -> RedeliveryQuerySet:
-    return (
-        Redelivery.objects.of_instances(Instance.objects.visible_to(request.user))
-        .with_totals()
-        .with_results()
-    )
+    return Redelivery.objects.of_instances(Instance.objects.visible_to(request.user)).with_totals()
 
 
 def open_jobs(request: HttpRequest, instance: Instance) -> list[dict[str, Any]]:
@@ -128,7 +124,7 @@ def redirect_to_log(instance: Instance) -> HttpResponse:
 @login_required
 def job_list(request: HttpRequest) -> HttpResponse:
     instance = chosen_instance(request)
-    found = visible_jobs(request).order_by("-pk")
+    found = visible_jobs(request).with_results().order_by("-pk")
     if instance is not None:
         found = found.of_instances(queryset_of(instance))
     context = {"instance": instance, "jobs": [job_context(job) for job in found[:JOBS_SHOWN]]}
@@ -154,7 +150,7 @@ def job_context(job: Any) -> dict[str, Any]:
 @login_required
 def job(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """One job; with `?seen=` only its live part, or 204 if the page shows its current state."""
-    found = get_object_or_404(visible_jobs(request), public_id=public_id)
+    found = get_object_or_404(visible_jobs(request).with_results(), public_id=public_id)
     states = redelivery.outcomes(found)
     progress = job_context(found)
     context: dict[str, Any] = progress | {"progress": progress}
