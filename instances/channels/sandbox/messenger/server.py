@@ -195,12 +195,12 @@ def error(status: int, text: str) -> Reply:
 
 async def serve(host: str, port: int, when_ready: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT. `when_ready` gets the URL; port 0 takes a free one."""
-    allow_many_connections()
     messenger = Messenger()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
         lambda: Connection(messenger.respond), host, port, backlog=BACKLOG, reuse_address=True
     )
+    allow_many_connections()
     stopped = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import resource
+import select
 import socket
 from typing import Any
 
 import pytest
 import requests
+from django.core.management import CommandError, call_command
 
 from tests.instances.channels.sandbox.messenger_process import MessengerProcess
 
@@ -29,6 +33,10 @@ def post(
         headers={"Authorization": "Bearer token", "Idempotency-Key": key},
         timeout=timeout,
     )
+
+
+def address(messenger: MessengerProcess) -> tuple[str, int]:
+    return "127.0.0.1", int(messenger.url.rpartition(":")[2])
 
 
 def bodies(messenger: MessengerProcess, chat_id: str = ANN, number: int = NUMBER) -> list[str]:
@@ -129,7 +137,7 @@ def test_requests_at_once_are_counted(messenger: MessengerProcess) -> None:
     opened = []
     for number, chat_id in enumerate((ANN, ANN, BEN)):
         body = b'{"chatId": "%s", "type": "chat", "body": "x"}' % chat_id.encode()
-        connection = socket.create_connection(("127.0.0.1", int(messenger.url.rpartition(":")[2])))
+        connection = socket.create_connection(address(messenger))
         connection.sendall(
             b"POST /instances/1001/messages HTTP/1.1\r\nAuthorization: Bearer t\r\nIdempotency-Key: %d\r\n"
             b"Content-Length: %d\r\n\r\n%s" % (number, len(body), body)
@@ -149,7 +157,7 @@ def test_requests_in_pieces_and_pipelined_are_answered_in_order(messenger: Messe
         b'content-length: 18\r\n\r\n{"chatId": "%04d"}' % (number, number)
         for number in (1, 2)
     )
-    with socket.create_connection(("127.0.0.1", int(messenger.url.rpartition(":")[2]))) as connection:
+    with socket.create_connection(address(messenger)) as connection:
         for start in range(0, len(both), 7):
             connection.sendall(both[start : start + 7])
         got = b""
@@ -191,3 +199,60 @@ def test_a_wrong_request_is_refused_in_words(
 ) -> None:
     response = requests.post(messenger.url + path, data=body, headers=headers)
     assert (response.status_code, response.json()) == (status, {"error": says})
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x00\xff\r\n\r\n",
+        b"GET /\r\n\r\n",
+        b"GET / HTTP/2\r\n\r\n",
+        b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
+        b"POST /control HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        b"POST /control HTTP/1.1\r\nContent-Length: 999999999999\r\n\r\n",
+        b"POST /control HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"GET / HTTP/1.1\r\nX: " + b"x" * 70_000,
+    ],
+    ids=range(8),
+)
+def test_what_is_not_a_request_gets_400_and_harms_nothing(messenger: MessengerProcess, sent: bytes) -> None:
+    with socket.create_connection(address(messenger)) as connection:
+        connection.sendall(sent)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert post(messenger, "a").status_code == 201
+
+
+def test_two_thousand_connections_are_served_at_once(messenger: MessengerProcess) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4096)), hard))
+    messenger.order(faults=[{"kind": "hang", "times": 1999}])
+    with contextlib.ExitStack() as opened:
+        connections = [
+            opened.enter_context(socket.create_connection(address(messenger))) for _ in range(2000)
+        ]
+        for number, connection in enumerate(connections):
+            connection.sendall(
+                b"POST /instances/1001/messages HTTP/1.1\r\nAuthorization: Bearer t\r\nIdempotency-Key: %d\r\n"
+                b'Content-Length: 15\r\n\r\n{"chatId": "a"}' % number
+            )
+        ready = readable(connections)
+        assert [connection.recv(65536)[:20] for connection in ready] == [b"HTTP/1.1 201 Created"]
+        assert messenger.received(NUMBER)["mostInFlight"] == 2000
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def readable(connections: list[socket.socket]) -> list[socket.socket]:
+    """Waits until at least one has something to read, and returns those; select() is limited to 1024 descriptors."""
+    poll = select.poll()
+    for connection in connections:
+        poll.register(connection, select.POLLIN)
+    found = {descriptor for descriptor, _ in poll.poll(60_000)}
+    return [connection for connection in connections if connection.fileno() in found]
+
+
+def test_it_ends_with_sigterm_and_names_a_port_that_is_taken(messenger: MessengerProcess) -> None:
+    with MessengerProcess() as second:
+        pass
+    assert second.process.returncode == 0
+    with pytest.raises(CommandError, match=r"The sandbox messenger does not start: .*address already in use"):
+        call_command("sandbox_messenger", port=address(messenger)[1])
