@@ -35,6 +35,8 @@ SHOWN = (
     ("settings", "instances:settings", "Instance settings"),
     ("history", "instances:history", "Status history"),
     ("messages", "instances:chat", "Messages"),
+    ("queue", "instances:queue", "Queue with the reason of each wait, and failed messages"),
+    ("message", "instances:message", "Message with its tries"),
     ("simulation", "testing:simulation", "Webhook Simulation"),
     ("verification", "testing:verification", "Webhook Verification"),
     ("bin", "testing:bin-capture", "Bin, with a capture explained"),

@@ -21,6 +21,23 @@ HOOK_STATES = {
     "skipped": Look("Skipped", "secondary", "player-skip-forward"),
     "cancelled": Look("Cancelled", "secondary", "ban"),
 }
+# instances.models.MessageState
+MESSAGE_STATES = {
+    "queued": Look("Queued", "secondary", "clock"),
+    "sending": Look("Sending", "azure", "send"),
+    "sent": Look("Sent", "azure", "check"),
+    "delivered": Look("Delivered", "green", "checks"),
+    "viewed": Look("Viewed", "green", "eye"),
+    "failed": Look("Failed", "red", "circle-x"),
+}
+# instances.models.TryResult
+TRY_RESULTS = {
+    "sent": Look("Sent", "green", "circle-check"),
+    "refused": Look("Refused", "red", "circle-x"),
+    "retry": Look("Not sent", "orange", "alert-triangle"),
+    "unlinked": Look("Not linked", "red", "circle-x"),
+    "unknown": Look("Response not recorded", "orange", "help-circle"),
+}
 # hooks.models.Verdict
 VERDICTS = {
     "delivered": HOOK_STATES["delivered"],

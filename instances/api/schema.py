@@ -66,6 +66,7 @@ INSTANCE_ID = OpenApiParameter(
 ENDPOINT_ID = OpenApiParameter(
     "endpointId", str, OpenApiParameter.PATH, description="The endpoint's id, the `endpointId` of its hooks."
 )
+MESSAGE_ID = OpenApiParameter("messageId", str, OpenApiParameter.PATH, description="The message's id.")
 HOOK_ID = OpenApiParameter("id", str, OpenApiParameter.PATH, description="The `webhook-id` of its requests.")
 REDELIVERY_ID = OpenApiParameter("id", str, OpenApiParameter.PATH, description="The job's `id`.")
 
@@ -201,4 +202,65 @@ REDELIVERY = {
     "createdAt": "2030-01-01T12:00:00Z",
     "startedAt": "2030-01-01T12:00:01Z",
     "finishedAt": None,
+}
+WAITING_MESSAGE = {
+    "id": "true_17680561234@c.us_3EB0957AD66BAFF57D1D",
+    "queueNumber": 8,
+    "chatId": "17680561234@c.us",
+    "type": "chat",
+    "body": "hello",
+    "caption": None,
+    "deletes": None,
+    "state": "queued",
+    "explanation": "Waiting in the queue.",
+    "reason": None,
+    "wait": {"reason": "sendDelay: one message every 6 s", "until": "2030-01-01T09:00:06Z"},
+    "tries": 0,
+    "nextTryAt": None,
+    "maybeTwice": False,
+    "queuedAt": "2030-01-01T09:00:00.120000Z",
+    "sentAt": None,
+    "failedAt": None,
+}
+REFUSED = "(#131030) Recipient phone number not in allowed list"
+FAILED_MESSAGE = WAITING_MESSAGE | {
+    "state": "failed",
+    "explanation": f"Failed after 1 try: {REFUSED}.",
+    "reason": REFUSED,
+    "wait": None,
+    "tries": 1,
+    "failedAt": "2030-01-01T09:00:00.350000Z",
+}
+QUEUE = {"length": 2, "limit": 400, "failed": 1, "wait": WAITING_MESSAGE["wait"]}
+TRY = {
+    "number": 1,
+    "startedAt": "2030-01-01T09:00:00.230000Z",
+    "address": "203.0.113.7",
+    "request": {
+        "method": "POST",
+        "url": "https://graph.example.com/v20/1555/messages",
+        "headers": {"Content-Type": "application/json", "Authorization": "Bearer ••••"},
+        "body": '{"to":"17680561234","text":"hello"}',
+        "bodyEncoding": "text",
+    },
+    "answer": {
+        "status": 400,
+        "headers": [["content-type", "application/json"]],
+        "body": f'{{"error":{{"message":"{REFUSED}"}}}}',
+        "bodyEncoding": "text",
+        "decodedBody": None,
+        "decodedFrom": None,
+        "decodingNote": None,
+        "size": 77,
+    },
+    "times": {"nameMs": 3.1, "connectMs": 20.4, "tlsMs": 41.9, "firstByteMs": 110.0, "totalMs": 110.2},
+    "result": "refused",
+    "reason": REFUSED,
+    "mayHaveBeenSent": False,
+    "outcome": "not_200",
+    "failedPhase": None,
+    "side": "message",
+    "error": None,
+    "explanation": f"graph.example.com refused the message: {REFUSED}.",
+    "nextStep": "Correct what the messenger names. Then resend the message, or send a new one.",
 }

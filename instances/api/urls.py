@@ -15,6 +15,7 @@ from instances.api.views.delivery import DeliveryView, PauseView, ResumeView, Ro
 from instances.api.views.endpoints import EndpointViewSet
 from instances.api.views.hooks import HookViewSet
 from instances.api.views.instances import InstanceViewSet
+from instances.api.views.messages import FailedViewSet, MessageViewSet, QueueViewSet
 from instances.api.views.redeliveries import RedeliveryViewSet
 
 app_name = "instances-api"
@@ -49,6 +50,26 @@ ROUTES = (
     ("instances/<str:id>/delivery", DeliveryView.as_view(), "delivery"),
     ("instances/<str:id>/delivery/pause", PauseView.as_view(), "delivery-pause"),
     ("instances/<str:id>/delivery/resume", ResumeView.as_view(), "delivery-resume"),
+    ("instances/<str:id>/queue", QueueViewSet.as_view({"get": "retrieve"}), "queue"),
+    ("instances/<str:id>/queue/messages", QueueViewSet.as_view({"get": "list"}), "queue-messages"),
+    ("instances/<str:id>/queue/failed", FailedViewSet.as_view({"get": "list"}), "queue-failed"),
+    ("instances/<str:id>/queue/clear", QueueViewSet.as_view({"post": "clear"}), "queue-clear"),
+    ("instances/<str:id>/messages/<str:messageId>", MessageViewSet.as_view({"get": "retrieve"}), "message"),
+    (
+        "instances/<str:id>/messages/<str:messageId>/tries",
+        MessageViewSet.as_view({"get": "tries"}),
+        "message-tries",
+    ),
+    (
+        "instances/<str:id>/messages/<str:messageId>/cancel",
+        MessageViewSet.as_view({"post": "cancel"}),
+        "message-cancel",
+    ),
+    (
+        "instances/<str:id>/messages/<str:messageId>/resend",
+        MessageViewSet.as_view({"post": "resend"}),
+        "message-resend",
+    ),
     ("instances/<str:id>/sandbox/messages", MessageView.as_view(), "sandbox-messages"),
     ("instances/<str:id>/sandbox/calls", CallView.as_view(), "sandbox-calls"),
     ("instances/<str:id>/sandbox/receipts", ReceiptView.as_view(), "sandbox-receipts"),

@@ -14,6 +14,7 @@ from instances.pages.overview import button_views
 from instances.pages.overview import views as overview_views
 from instances.pages.public.invitations import invitation
 from instances.pages.public.media_files import media
+from instances.pages.queue import views as queue_views
 from instances.pages.redelivery import views as redelivery_views
 from instances.pages.settings import views as settings_views
 from instances.pages.setup import views as setup_views
@@ -36,6 +37,11 @@ instances = [
     path("<int:number>/messages/<str:chat_id>/news/", messages_views.news, name="chat-news"),
     path("<int:number>/messages/<str:chat_id>/reply/", messages_views.reply, name="chat-reply"),
     path("<int:number>/messages/<str:chat_id>/read/", messages_views.read, name="chat-read"),
+    path("<int:number>/queue/", queue_views.queue, name="queue"),
+    path("<int:number>/queue/clear/", queue_views.clear, name="queue-clear"),
+    path("<int:number>/queue/<str:message_id>/", queue_views.message, name="message"),
+    path("<int:number>/queue/<str:message_id>/cancel/", queue_views.cancel, name="message-cancel"),
+    path("<int:number>/queue/<str:message_id>/resend/", queue_views.resend, name="message-resend"),
     path("<int:number>/address/", endpoints_views.save_address, name="address"),
     path("<int:number>/address/check/", endpoints_views.check_address, name="address-check"),
     path("<int:number>/address/test/", endpoints_views.try_address, name="address-test"),

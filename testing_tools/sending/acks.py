@@ -9,10 +9,9 @@ from datetime import datetime
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from chatapi.ui.json_text import BadJson, parse
-from hooks.models import Hook, Kind
 from instances.models import Ack, Instance, OutgoingMessage
 from instances.pages.messages import conversations
+from instances.pages.messages.ack_times import ack_times
 
 SHOWN = 20
 STEPS = ("queued", "sent", "delivered", "viewed")
@@ -95,26 +94,6 @@ def sent_messages(instance: Instance) -> list[SentMessage]:
 
 def initial_steps(queued_at: datetime | None) -> list[Step]:
     return [Step("queued", True, queued_at), *(Step(name) for name in STEPS[1:])]
-
-
-def ack_times(instance: Instance, message_ids: list[str]) -> dict[tuple[str, str], datetime]:
-    """Returns the time of each ack: {(message id, status): time}.
-
-    It is the time of the ack's hook, which is created even if it is skipped.
-    """
-    acks = (
-        Hook.objects.of_instance(instance)
-        .filter(message__in=message_ids, kind=Kind.ACK, simulated=False)
-        .values_list("message", "body", "created_at")
-    )
-    times = {}
-    for message, body, at in acks:
-        try:
-            status = parse(bytes(body).decode())["ack"][0]["status"]
-        except (BadJson, KeyError, IndexError, TypeError, UnicodeDecodeError):
-            continue  # bodies are dropped after 7 days
-        times[message, status] = at
-    return times
 
 
 def cursor(messages: Sequence[SentMessage], in_queue: int) -> str:

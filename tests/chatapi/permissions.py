@@ -22,6 +22,7 @@ from hooks.actions import redelivery
 from hooks.actions.hooks import cancel
 from hooks.models import Hook, Kind, State
 from instances.actions.messages import receive_message
+from instances.actions.sending.accept import send_message
 from instances.models import Instance
 from testing_tools.simulation import actions as simulation_actions
 from testing_tools.simulation.models import Plan
@@ -29,7 +30,7 @@ from testing_tools.verification.actions import bins as bin_actions
 from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.models import Capture
 from tests import session_client  # noqa: F401 - changes the test client, in processes without pytest too
-from tests.factories import InstanceFactory, UserFactory, member_of
+from tests.factories import InstanceFactory, UserFactory, fail_message, member_of
 
 VISITORS = ("anonymous", "stranger", "viewer", "manager", "owner", "staff")
 # Pages that are about the chosen instance, which the address names.
@@ -85,6 +86,7 @@ class World:
         }
         self.sessions = {name: session_of(person) for name, person in self.people.items()}
         receive_message(self.instance, sender="17680561234", body="hello")
+        self.failed = fail_message(send_message(self.instance, chat_id="17680561234", body="failed"))
         self.hook = Hook.objects.filter(endpoint_id=self.instance.pk, kind=Kind.MESSAGE).get()
         cancel(self.hook, acting_user=None)
         self.job = redelivery.plan(Instance.objects.filter(pk=self.instance.pk), wanted={}, acting_user=None)
@@ -149,6 +151,8 @@ class World:
             "phone": "17680561234",
             "channel": "sandbox",
             "secret": "a" * 32,
+            "message_id": self.failed.message_id,
+            "messageId": self.failed.message_id,
         }
         if name == "docs:receiver":
             known["key"] = "php"

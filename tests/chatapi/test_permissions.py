@@ -61,6 +61,11 @@ instances:chat                               GET    302 404 200 200 200 404
 instances:chat-news                          GET    302 404 200 200 200 404
 instances:chat-reply                         POST   302 404 403 422 422 404
 instances:chat-read                          POST   302 404 403 302 302 404
+instances:queue                              GET    302 404 200 200 200 404
+instances:queue-clear                        POST   302 404 403 302 302 404
+instances:message                            GET    302 404 200 200 200 404
+instances:message-cancel                     POST   302 404 403 302 302 404
+instances:message-resend                     POST   302 404 403 302 302 404
 instances:address-check                      POST   302 404 403 200 200 404
 instances:address-test                       POST   302 404 403 200 200 404
 testing:bin-capture                 GET    302 404 200 200 200 404
@@ -213,6 +218,14 @@ instances-api:endpoint-pause                 POST   401 404 404 404 200 404
 instances-api:endpoint-resume                POST   401 404 404 404 200 404
 instances-api:endpoint-rotate-secret         POST   401 404 404 404 200 404
 instances-api:endpoint-test                  POST   401 404 404 404 200 404
+instances-api:queue                          GET    401 404 404 404 200 404
+instances-api:queue-messages                 GET    401 404 404 404 200 404
+instances-api:queue-failed                   GET    401 404 404 404 200 404
+instances-api:queue-clear                    POST   401 404 404 404 200 404
+instances-api:message                        GET    401 404 404 404 200 404
+instances-api:message-tries                  GET    401 404 404 404 200 404
+instances-api:message-cancel                 POST   401 404 404 404 409 404
+instances-api:message-resend                 POST   401 404 404 404 200 404
 instances-api:delivery                       GET    401 404 404 404 200 404
 instances-api:delivery-pause                 POST   401 404 404 404 200 404
 instances-api:delivery-resume                POST   401 404 404 404 200 404

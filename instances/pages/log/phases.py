@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from hooks.explain.verdicts import failed_phase
-from hooks.models import Attempt, Phase
+from hooks.explain.verdicts import Result, failed_phase
+from hooks.models import Phase
+
+
+class TimedResult(Result, Protocol):
+    """The result of an attempt, or of a message's try, with libcurl's marks."""
+
+    @property
+    def name_ms(self) -> float | None: ...
+    @property
+    def connect_ms(self) -> float | None: ...
+    @property
+    def tls_ms(self) -> float | None: ...
+    @property
+    def first_byte_ms(self) -> float | None: ...
+    @property
+    def total_ms(self) -> float: ...
 
 
 class ShownPhase(NamedTuple):
@@ -18,7 +33,7 @@ class ShownPhase(NamedTuple):
     has_failed: bool
 
 
-def phases_of(attempt: Attempt) -> list[ShownPhase]:
+def phases_of(attempt: TimedResult) -> list[ShownPhase]:
     """Returns the phases of an attempt, from libcurl's marks: milliseconds since the start at which each ended.
 
     The time after the last mark belongs to the phase that failed, or to the download of a complete response. A phase

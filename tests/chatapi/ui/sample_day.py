@@ -12,22 +12,23 @@ from typing import Any
 
 from django.db import transaction
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts.models import Account, User
 from chatapi.demo_account.contacts import add_contacts
 from hooks.actions.endpoints import configure
-from hooks.models import Hook, Kind
+from hooks.models import Hook, Kind, Outcome
 from instances.actions.lifecycle import record_payment
 from instances.actions.messages import receive_message
 from instances.actions.sending.accept import send_message
 from instances.actions.settings import change_settings
-from instances.models import AccountStatus
+from instances.models import AccountStatus, TryResult
 from testing_tools.verification.actions import bins as bin_actions
 from testing_tools.verification.actions import captures as capture_actions
 from testing_tools.verification.actions import shares
 from testing_tools.verification.models import Capture
 from tests.chatapi.permissions import ADDRESSES, World
-from tests.factories import InstanceFactory
+from tests.factories import InstanceFactory, create_try, fail_message
 
 RITA, SAM, ANNA = "15550100101", "15550100102", "4915550100"
 TALK = (
@@ -70,6 +71,7 @@ class Day(World):
         self.night = InstanceFactory(owner=self.account, name="Night desk", url=broken, guaranteed=True)
         for place in range(4):
             receive_message(self.night, sender=SAM, sender_name="Sam", body=f"Anybody there? ({place + 1})")
+        self.fill_queue()
         for request in CAPTURED:
             capture_actions.capture(self.bin.key, **request)
         capture_actions.capture(self.bin.key, method="POST", body=bytes(self.hook.body), headers=HOOK_HEADERS)
@@ -79,6 +81,30 @@ class Day(World):
             capture_actions.capture(self.own_bin.key, **request)
         _, address = shares.share(self.bin, valid_for=timedelta(days=1), acting_user=owner)
         self.share_token = address.rstrip("/").rsplit("/", 1)[1]
+
+    def fill_queue(self) -> None:
+        """Promotions sends one message every 30 s; one has failed after three tries, and one may be sent twice."""
+        self.promotions = InstanceFactory(
+            owner=self.account, name="Promotions", phone="15550100199", send_delay=30
+        )
+        for place in range(30):
+            phone = (RITA, SAM, ANNA)[place % 3]
+            send_message(self.promotions, chat_id=phone, body=f"{OFFERS[place % len(OFFERS)]} ({place + 1})")
+        self.failed = send_message(
+            self.promotions, chat_id=RITA, body="Your jacket is ready. Pick it up today!"
+        )
+        started = timezone.now() - timedelta(minutes=3)
+        fail_message(
+            self.failed,
+            reason="(#131030) Recipient phone number not in allowed list",
+            tries=3,
+            maybe_twice=True,
+            created_at=started,
+        )
+        for number, fields in enumerate(TRIES, start=1):
+            create_try(self.failed, number, started_at=started + timedelta(seconds=number * 20), **fields)
+        other = send_message(self.promotions, chat_id=SAM, body="Half price on chargers until Sunday")
+        fail_message(other, reason="The recipient has blocked this number.", tries=1)
 
     def name_people(self) -> None:
         """Words instead of person17@example.org."""
@@ -95,15 +121,52 @@ class Day(World):
         if name.startswith("admin:"):
             return {"app_label": "hooks"} if "app_label" in ADDRESSES[name] else {}
         more: dict[str, Any] = {}
+        if name == "instances:queue" or name.startswith("instances:message-") or name == "instances:message":
+            more["number"] = self.promotions.number
         if name.startswith("shared:"):
             more["token"] = self.share_token
         if name == "instances:chat":
             more["chat_id"] = self.chat
         if name == "docs:receiver":
             more["key"] = "python"
+        if "message_id" in ADDRESSES[name]:
+            more["message_id"] = self.failed.message_id
         return super().arguments(name) | more
 
 
+OFFERS = (
+    "Our summer sale starts today",
+    "New: jackets in three colours",
+    "Free delivery this week",
+    "Thank you for your order",
+)
+TRIES: tuple[dict[str, Any], ...] = (
+    {
+        "result": TryResult.RETRY,
+        "status": 503,
+        "response_body": b'{"error":{"message":"Service temporarily unavailable","code":131016}}',
+        "response_size": 69,
+        "reason": "Service temporarily unavailable",
+    },
+    {
+        "result": TryResult.RETRY,
+        "outcome": Outcome.TIMEOUT,
+        "status": None,
+        "error": "response",
+        "response_headers": [],
+        "response_body": b"",
+        "response_size": 0,
+        "first_byte_ms": None,
+        "total_ms": 10_000.2,
+    },
+    {
+        "result": TryResult.REFUSED,
+        "status": 400,
+        "response_body": b'{"error":{"message":"(#131030) Recipient phone number not in allowed list","code":131030}}',
+        "response_size": 89,
+        "reason": "(#131030) Recipient phone number not in allowed list",
+    },
+)
 HOOK_HEADERS = (
     ("Content-Type", "application/json"),
     ("webhook-attempt", "1/20"),

@@ -13,9 +13,11 @@ from hooks.actions.endpoints import configure
 from hooks.actions.hooks import resend
 from hooks.models import Endpoint, Hook, Redelivery, State
 from instances.actions.messages import receive_message, type_on_phone
+from instances.actions.sending.accept import send_message
 from instances.api.urls import urlpatterns
 from instances.channels.sandbox.actions.groups import create_group_as_contact
 from instances.models import Instance
+from tests.factories import fail_message
 from tests.instances.api.conftest import ApiClient
 
 HELLO = {"from": "17680561234", "name": "Ann", "type": "chat", "body": "hello"}
@@ -56,6 +58,14 @@ TABLE = [
     ("instances/{instance}/delivery/", "GET", None, 200),
     ("instances/{instance}/delivery/pause/", "POST", None, 200),
     ("instances/{instance}/delivery/resume/", "POST", None, 200),
+    ("instances/{instance}/queue/", "GET", None, 200),
+    ("instances/{instance}/queue/messages/", "GET", None, 200),
+    ("instances/{instance}/queue/failed/", "GET", None, 200),
+    ("instances/{instance}/queue/clear/", "POST", None, 200),
+    ("instances/{instance}/messages/{failed}/", "GET", None, 200),
+    ("instances/{instance}/messages/{failed}/tries/", "GET", None, 200),
+    ("instances/{instance}/messages/{queued}/cancel/", "POST", None, 200),
+    ("instances/{instance}/messages/{failed}/resend/", "POST", None, 200),
     ("instances/{instance}/endpoints/", "GET", None, 200),
     ("instances/{instance}/endpoints/", "POST", {"url": "https://example.com/more"}, 201),
     ("instances/{instance}/endpoints/{endpoint}/", "GET", None, 200),
@@ -90,6 +100,8 @@ def filled(alice: ApiClient) -> dict[str, str]:
     return {
         "instance": str(alice.instance.number),
         "message": message.message_id,
+        "queued": send_message(alice.instance, chat_id="17680561234", body="queued").message_id,
+        "failed": fail_message(send_message(alice.instance, chat_id="17680561234", body="failed")).message_id,
         "phone": "17680561234",
         "chat": "17680561234@c.us",
         "group": group.chat_id,
@@ -157,6 +169,8 @@ def test_what_does_not_exist_is_answered_like_a_strangers(
     names |= {name: f"redelivery_{uuid.uuid4().hex}" for name in ("job", "paused")}
     names |= {
         "endpoint": "1099511627776",
+        "queued": "x",
+        "failed": "x",
         "phone": "17680561234",
         "chat": "17680561234@c.us",
         "group": "1-2@g.us",

@@ -1,0 +1,206 @@
+"""Over REST: the queue with the reason of each wait, failed messages, one message with its tries, cancel and resend."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from hooks.models import Outcome
+from instances.actions.sending.accept import send_message
+from instances.models import Ack, Instance, Message, OutgoingMessage, OutgoingQueue, SendState, TryResult
+from instances.sending.outgoing import send_due, take_messages
+from tests.factories import create_try, fail_message
+from tests.instances.api.conftest import ApiClient
+
+ANNA, BERT = "17680561234@c.us", "4915112345678@c.us"
+
+
+@pytest.fixture
+def three(alice: ApiClient) -> list[OutgoingMessage]:
+    return [
+        send_message(alice.instance, chat_id=chat_id, body=text)
+        for chat_id, text in ((ANNA, "first"), (BERT, "second"), (ANNA, "third"))
+    ]
+
+
+def path(alice: ApiClient, message: OutgoingMessage | Message, action: str = "") -> str:
+    return f"{alice.home}messages/{message.message_id}/{action}"
+
+
+def found(alice: ApiClient, url: str) -> list[Any]:
+    status, answer = alice.get(f"{alice.home}{url}")
+    assert status == 200
+    return list(answer["results"])
+
+
+def test_the_queue_is_listed_with_what_each_message_waits_for(
+    alice: ApiClient, three: list[OutgoingMessage]
+) -> None:
+    rows = found(alice, "queue/messages/")
+    assert [(row["body"], row["queueNumber"], row["wait"]["reason"]) for row in rows] == [
+        ("first", 1, "Its turn comes next"),
+        ("second", 2, "Its turn comes next"),
+        ("third", 3, "Sent after no. 1, to the same chat"),
+    ]
+    assert rows[0] == {
+        "id": three[0].message_id,
+        "queueNumber": 1,
+        "chatId": ANNA,
+        "type": "chat",
+        "body": "first",
+        "caption": None,
+        "deletes": None,
+        "state": "queued",
+        "explanation": "Waiting in the queue.",
+        "reason": None,
+        "wait": {"reason": "Its turn comes next", "until": None},
+        "tries": 0,
+        "nextTryAt": None,
+        "maybeTwice": False,
+        "queuedAt": rows[0]["queuedAt"],
+        "sentAt": None,
+        "failedAt": None,
+    }
+
+
+def test_a_later_page_of_the_queue_knows_the_messages_before_it(
+    alice: ApiClient, three: list[OutgoingMessage]
+) -> None:
+    _, first = alice.get(f"{alice.home}queue/messages/?limit=2")
+    status, second = alice.get(first["next"].partition("/api/v1/")[2])
+    assert (status, [row["body"] for row in second["results"]], second["next"]) == (200, ["third"], None)
+    assert second["results"][0]["wait"]["reason"] == "Sent after no. 1, to the same chat"
+
+
+def test_the_state_of_the_queue(alice: ApiClient, three: list[OutgoingMessage]) -> None:
+    fail_message(three[0])
+    assert alice.get(f"{alice.home}queue/") == (
+        200,
+        {"length": 2, "limit": 400, "failed": 1, "wait": None},
+    )
+    until = timezone.now() + timedelta(seconds=30)
+    OutgoingQueue.objects.update(waits_until=until, wait_reason="example.com does not respond")
+    wait = alice.get(f"{alice.home}queue/")[1]["wait"]
+    assert wait["reason"] == "Example.com does not respond"
+    assert wait["until"].startswith(until.strftime("%Y-%m-%dT%H:%M:%S"))
+
+
+def test_one_message_is_cancelled(alice: ApiClient, three: list[OutgoingMessage]) -> None:
+    status, cancelled = alice.post(path(alice, three[0], "cancel/"), None)
+    assert (status, cancelled["body"], cancelled["state"]) == (200, "first", "queued")
+    assert [row["body"] for row in found(alice, "queue/messages/")] == ["second", "third"]
+    assert alice.post(path(alice, three[0], "cancel/"), None)[0] == 404
+    take_messages(alice.instance, 1)
+    status, refused = alice.post(path(alice, three[1], "cancel/"), None)
+    assert (status, refused["error"]) == (
+        409,
+        "This message is being sent now, so it can't be cancelled.",
+    )
+
+
+def test_the_queue_is_cleared(alice: ApiClient, three: list[OutgoingMessage]) -> None:
+    take_messages(alice.instance, 1)
+    assert alice.post(f"{alice.home}queue/clear/", None) == (200, {"removed": 2, "inDelivery": 1})
+    assert [row["body"] for row in found(alice, "queue/messages/")] == ["first"]
+
+
+def test_failed_messages_are_listed_with_the_messengers_reason_and_resent(
+    alice: ApiClient, three: list[OutgoingMessage]
+) -> None:
+    fail_message(three[0], reason="The number is not in use.", tries=2)
+    fail_message(three[1], maybe_twice=True)
+    newest, oldest = found(alice, "queue/failed/")
+    assert (newest["body"], newest["maybeTwice"], newest["wait"]) == ("second", True, None)
+    assert (oldest["state"], oldest["reason"], oldest["tries"]) == (
+        "failed",
+        "The number is not in use.",
+        2,
+    )
+    assert oldest["explanation"] == "Failed after 2 tries: The number is not in use."
+    status, resent = alice.post(path(alice, three[0], "resend/"), None)
+    assert (status, resent["id"], resent["state"], resent["queueNumber"]) == (
+        200,
+        three[0].message_id,
+        "queued",
+        4,
+    )
+    assert [row["body"] for row in found(alice, "queue/failed/")] == ["second"]
+    assert alice.post(path(alice, three[0], "resend/"), None)[0] == 409
+
+
+def test_an_instance_that_is_not_paid_resends_nothing(alice: ApiClient, three: list[OutgoingMessage]) -> None:
+    fail_message(three[0])
+    Instance.objects.update(paid_until=timezone.now() - timedelta(seconds=1))
+    status, refused = alice.post(path(alice, three[0], "resend/"), None)
+    assert status == 409
+    assert "messages are not sent" in refused["error"]
+
+
+def test_a_sent_message_is_read_with_its_state(alice: ApiClient, three: list[OutgoingMessage]) -> None:
+    send_due()
+    Message.objects.filter(body="first").update(ack=Ack.DELIVERED)
+    status, sent = alice.get(path(alice, three[0]))
+    assert (status, sent["state"], sent["chatId"], sent["tries"]) == (200, "delivered", ANNA, None)
+    assert sent["sentAt"] is not None
+    assert alice.post(path(alice, three[0], "resend/"), None)[0] == 409
+    assert alice.post(path(alice, three[0], "cancel/"), None)[0] == 409
+
+
+def test_a_copy_of_a_message_that_failed_later_has_its_own_id(
+    alice: ApiClient, three: list[OutgoingMessage]
+) -> None:
+    send_due()
+    Message.objects.filter(body="first").update(ack=Ack.SENT, failed_at=timezone.now(), failure="expired")
+    _, failed = alice.get(path(alice, three[0]))
+    assert (failed["state"], failed["reason"]) == ("failed", "expired")
+    status, resent = alice.post(path(alice, three[0], "resend/"), None)
+    assert (status, resent["body"], resent["state"]) == (200, "first", "queued")
+    assert resent["id"] != three[0].message_id
+
+
+def test_the_tries_of_a_message_are_listed_whole(alice: ApiClient, three: list[OutgoingMessage]) -> None:
+    create_try(three[0], 1, result=TryResult.RETRY, status=503, reason="busy")
+    create_try(
+        three[0],
+        2,
+        result=TryResult.RETRY,
+        outcome=Outcome.TIMEOUT,
+        status=None,
+        error="response",
+        response_headers=[],
+        response_body=b"",
+        response_size=0,
+    )
+    create_try(
+        three[0], 3, result=TryResult.REFUSED, url="", status=None, reason="Too long", response_body=b""
+    )
+    fail_message(three[0], tries=3)
+    first, second, third = found(alice, f"messages/{three[0].message_id}/tries/")
+    assert first["request"] == {
+        "method": "POST",
+        "url": "https://graph.example.com/v20/1555/messages",
+        "headers": {"Content-Type": "application/json", "Authorization": "Bearer ••••"},
+        "body": '{"to":"17680561234","text":"Hello"}',
+        "bodyEncoding": "text",
+    }
+    assert (first["answer"]["status"], first["answer"]["body"]) == (503, '{"id":"wamid.HBgLMTc2"}')
+    assert (first["side"], first["result"], first["reason"]) == ("messenger", "retry", "busy")
+    assert first["nextStep"].startswith("Nothing to do: the message is tried again.")
+    assert (second["answer"], second["failedPhase"], second["mayHaveBeenSent"]) == (None, "waiting", True)
+    assert (third["request"], third["explanation"]) == (None, "Not sent: Too long.")
+    assert [third["side"], first["mayHaveBeenSent"]] == ["message", False]
+
+
+def test_another_accounts_messages_are_unknown(
+    alice: ApiClient, bob: ApiClient, three: list[OutgoingMessage]
+) -> None:
+    for action in ("", "tries/"):
+        assert bob.get(path(bob, three[0], action))[0] == 404
+        assert bob.get(path(alice, three[0], action))[0] == 404
+    for action in ("cancel/", "resend/"):
+        assert bob.post(path(bob, three[0], action), None)[0] == 404
+    assert found(bob, "queue/messages/") == []
+    assert OutgoingMessage.objects.filter(state=SendState.QUEUED).count() == 3
