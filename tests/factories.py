@@ -110,6 +110,12 @@ def create_hook(**fields: Any) -> Hook:
     return hook
 
 
+def start_sending(message: OutgoingMessage) -> None:
+    """Marks a waiting message as a sender does before its request."""
+    message.state, message.tries, message.last_try_at = SendState.SENDING, message.tries + 1, timezone.now()
+    message.save(update_fields=["state", "tries", "last_try_at"])
+
+
 def fail_message(message: OutgoingMessage, *, reason: str = "", **fields: Any) -> OutgoingMessage:
     """Lets a waiting message fail, as a sender does: it leaves the queue and is kept."""
     fields = {"reason": reason, "state": SendState.FAILED, "failed_at": timezone.now()} | fields

@@ -1,16 +1,13 @@
 """Clears the message queue of an instance, and deletes its messages."""
 
-from datetime import datetime
 from typing import NamedTuple
 
 from django.db import connection, transaction
-from django.utils import timezone
 
 from accounts import audit
 from accounts.audit import AuditAction
 from accounts.models import User
 from instances.models import (
-    DELIVERY_DEADLINE,
     WAITING_SQL,
     Instance,
     Message,
@@ -32,12 +29,8 @@ class Cleared(NamedTuple):
     texts: list[str]
 
 
-# A waiting message that no sender has in delivery; with removable_params(). A sender marks messages before it passes
-# them to the messenger; those of a sender that died can be removed after DELIVERY_DEADLINE.
-REMOVABLE_SQL = (
-    f"{WAITING_SQL} AND state = '{SendState.QUEUED}'"
-    " AND (next_try_at IS NOT NULL OR last_try_at IS NULL OR last_try_at < %s)"
-)
+# A waiting message that no sender has in delivery: senders mark messages before their request (sending/claims.py).
+REMOVABLE_SQL = f"{WAITING_SQL} AND state = '{SendState.QUEUED}'"
 CLEAR = f"""
     DELETE FROM {OutgoingMessage._meta.db_table}
     WHERE instance_id = %s AND {REMOVABLE_SQL}
@@ -45,20 +38,14 @@ CLEAR = f"""
 """
 
 
-def removable_params() -> list[datetime]:
-    """Returns the parameters of REMOVABLE_SQL."""
-    return [timezone.now() - DELIVERY_DEADLINE]
-
-
 @transaction.atomic
 def clear_messages(instance: Instance, *, acting_user: User | None = None) -> Cleared:
     """Remove the waiting messages. A message in delivery stays: it may have been sent, and must be recorded."""
-    params = removable_params()
     with connection.cursor() as cursor:
-        cursor.execute(CLEAR, [instance.pk, *params, EXAMPLE_LENGTH])
+        cursor.execute(CLEAR, [instance.pk, EXAMPLE_LENGTH])
         removed = sorted(cursor.fetchall())
     OutgoingQueue.objects.filter(instance=instance).shorten(len(removed), removed=len(removed))
-    left = OutgoingMessage.objects.waiting().filter(instance=instance, last_try_at__gte=params[0]).count()
+    left = OutgoingMessage.objects.waiting().filter(instance=instance, state=SendState.SENDING).count()
     if removed:
         audit.record(instance, AuditAction.QUEUE_CLEARED, acting_user=acting_user, messages=len(removed))
     return Cleared(len(removed), left, [text for _, text in removed[:EXAMPLES]])

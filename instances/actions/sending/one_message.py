@@ -20,7 +20,7 @@ from instances import chat_ids
 from instances.actions.message_lookup import UnknownMessage
 from instances.actions.sending.accept import OUTGOING_CHANNEL, QUEUE_LIMIT, enqueue, queue_full
 from instances.actions.sending.forwarding import CannotForward, file_of
-from instances.actions.sending.message_queue import REMOVABLE_SQL, removable_params
+from instances.actions.sending.message_queue import REMOVABLE_SQL
 from instances.models import (
     Instance,
     Media,
@@ -56,7 +56,7 @@ def cancel_message(instance: Instance, *, message_id: str, acting_user: User | N
         NotPossible: it is being sent, was sent or has failed.
     """
     with connection.cursor() as cursor:
-        cursor.execute(CANCEL, [instance.pk, message_id, *removable_params()])
+        cursor.execute(CANCEL, [instance.pk, message_id])
         removed = cursor.fetchone()
     if removed is None:
         raise why_not_cancelled(instance, message_id)

@@ -11,8 +11,8 @@ from django.utils import timezone
 from hooks.models import Outcome
 from instances.actions.sending.accept import send_message
 from instances.models import Ack, Instance, Message, OutgoingMessage, OutgoingQueue, SendState, TryResult
-from instances.sending.outgoing import send_due, take_messages
-from tests.factories import create_try, fail_message
+from instances.sending.outgoing import send_due
+from tests.factories import create_try, fail_message, start_sending
 from tests.instances.api.conftest import ApiClient
 
 ANNA, BERT = "17680561234@c.us", "4915112345678@c.us"
@@ -93,7 +93,7 @@ def test_one_message_is_cancelled(alice: ApiClient, three: list[OutgoingMessage]
     assert (status, cancelled["body"], cancelled["state"]) == (200, "first", "queued")
     assert [row["body"] for row in found(alice, "queue/messages/")] == ["second", "third"]
     assert alice.post(path(alice, three[0], "cancel/"), None)[0] == 404
-    take_messages(alice.instance, 1)
+    start_sending(OutgoingMessage.objects.earliest("queue_number"))
     status, refused = alice.post(path(alice, three[1], "cancel/"), None)
     assert (status, refused["error"]) == (
         409,
@@ -102,7 +102,7 @@ def test_one_message_is_cancelled(alice: ApiClient, three: list[OutgoingMessage]
 
 
 def test_the_queue_is_cleared(alice: ApiClient, three: list[OutgoingMessage]) -> None:
-    take_messages(alice.instance, 1)
+    start_sending(OutgoingMessage.objects.earliest("queue_number"))
     assert alice.post(f"{alice.home}queue/clear/", None) == (200, {"removed": 2, "inDelivery": 1})
     assert [row["body"] for row in found(alice, "queue/messages/")] == ["first"]
 

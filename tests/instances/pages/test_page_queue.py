@@ -13,8 +13,8 @@ from hooks.models import Outcome
 from instances.actions.sending.accept import send_message
 from instances.models import Ack, Instance, Message, OutgoingMessage, OutgoingQueue, SendState, TryResult
 from instances.pages.queue import message_page, queue_rows
-from instances.sending.outgoing import send_due, take_messages
-from tests.factories import create_try, fail_message, member_of
+from instances.sending.outgoing import send_due
+from tests.factories import create_try, fail_message, member_of, start_sending
 
 pytestmark = pytest.mark.django_db
 PAGE = "/instances/12345/queue/"
@@ -114,14 +114,14 @@ def test_a_poll_gets_the_page_when_something_has_changed(
 def test_one_message_is_cancelled(alice: Client, instance: Instance, three: list[OutgoingMessage]) -> None:
     assert press(alice, address(three[1], "cancel/")) == "The message was cancelled. It is not sent."
     assert [text for text, _ in waits(alice)] == ["first", "third"]
-    take_messages(instance, 1)
+    start_sending(OutgoingMessage.objects.earliest("queue_number"))
     assert "is being sent now" in press(alice, address(three[0], "cancel/"))
     assert "no message with the id" in press(alice, address(three[1], "cancel/"))
     assert OutgoingQueue.objects.get().length == 2
 
 
 def test_the_queue_is_cleared(alice: Client, instance: Instance, three: list[OutgoingMessage]) -> None:
-    take_messages(instance, 1)
+    start_sending(OutgoingMessage.objects.earliest("queue_number"))
     assert press(alice, f"{PAGE}clear/") == (
         "2 messages were removed from the queue. 1 is being sent now and can't be removed."
     )
