@@ -193,6 +193,7 @@ WITHOUT_CONTENT: dict[str, str] = {
     "hooks.Tally": "counters for `manage.py hooks check`",
     "hooks.RedeliveryPart": "how far a job has come",
     "instances.OutgoingQueue": "counters of the queue",
+    "instances.ReceiverState": "which receiver has an instance, and how far it has received",
     "instances.StoredFile": "the content of files, which `files` lists",
     "account.EmailConfirmation": "keys of links, not used: links are signed",
     "admin.LogEntry": "what staff did in the admin, see LACKING['staff']",

@@ -14,7 +14,8 @@ from accounts.models import User
 from hooks.wakeups import notify_after_commit
 from instances.models import Instance, StoredCallback
 
-RECEIVING_CHANNEL = "instances_receiving"  # of NOTIFY: a callback was stored
+RECEIVING_CHANNEL = "instances_receiving"  # of NOTIFY: a callback was stored …
+LINKS_CHANGED = "links"  # … or, with this payload, links have changed
 # Seconds before the second, third, … try. Later callbacks of the instance wait meanwhile, so that events stay in order:
 # 48 s in total. After the last try the callback has failed, and the next one is handled.
 RETRY_SECONDS = (1, 2, 5, 10, 30)

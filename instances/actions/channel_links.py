@@ -10,8 +10,10 @@ from django.utils import timezone
 from accounts import audit
 from accounts.audit import AuditAction
 from accounts.models import User
+from hooks.wakeups import notify_after_commit
 from instances.actions import events
-from instances.models import ChannelLink, Instance
+from instances.actions.callbacks import LINKS_CHANGED, RECEIVING_CHANNEL
+from instances.models import ChannelLink, Instance, ReceiverState
 from instances.models.receiving import new_callback_secret
 
 
@@ -23,14 +25,23 @@ def save_link(
     external_id: str = "",
     acting_user: User | None,
 ) -> ChannelLink:
-    """Link the instance, or change the credentials of its link. The callback URL stays the same."""
+    """Link the instance, or change the credentials of its link. The callback URL stays the same.
+
+    Its receiver connects again with the new credentials. Of another account, it receives from the start.
+    """
     events.lock(instance)
     link = ChannelLink.objects.filter(instance=instance).first() or ChannelLink(instance=instance)
+    state, _ = ReceiverState.objects.get_or_create(instance=instance)
+    if link.external_id != external_id:
+        state.cursor = ""
+    state.failures, state.next_try_at = 0, timezone.now()
+    state.save(update_fields=["cursor", "failures", "next_try_at"])
     link.channel, link.external_id = instance.channel, external_id
     link.credentials = dict(credentials)
     link.changed_at = timezone.now()
     link.save()
     audit.record(instance, AuditAction.CHANNEL_LINKED, acting_user=acting_user, channel=instance.channel)
+    notify_after_commit(RECEIVING_CHANNEL, LINKS_CHANGED)
     return link
 
 
@@ -39,7 +50,9 @@ def remove_link(instance: Instance, *, acting_user: User | None) -> None:
     """Delete the link with its credentials. The callback URL becomes invalid at once."""
     events.lock(instance)
     deleted, _ = ChannelLink.objects.filter(instance=instance).delete()
+    ReceiverState.objects.filter(instance=instance).delete()
     if deleted:
+        notify_after_commit(RECEIVING_CHANNEL, LINKS_CHANGED)
         audit.record(
             instance, AuditAction.CHANNEL_UNLINKED, acting_user=acting_user, channel=instance.channel
         )

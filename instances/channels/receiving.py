@@ -8,12 +8,14 @@ tests/instances/channels/receiving_conformance.py checks every such channel.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from instances.channels.requests import Link
+from hooks.http import Response
+from instances.channels.requests import Link, Request
 from instances.received_events import ReceivedEvent
 
 KEY_LENGTH = 200
@@ -58,6 +60,69 @@ class Store:
 
     key: str = ""
     reply: Reply = field(default_factory=Reply)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What came at once. `cursor` is how far the events are received then; it is saved in their transaction.
+
+    Without events it says that the messenger has responded: yield one after each empty poll, and once when a stream is
+    open, so that people see the connection is healthy.
+    """
+
+    cursor: str
+    events: Sequence[ReceivedEvent] = ()
+
+
+class ReceiveFailed(Exception):
+    """The messenger cannot be received from now. The text is a sentence for people, without credentials.
+
+    Tried again after `seconds`, which the messenger asks for, or after the receiver's back-off.
+    """
+
+    def __init__(self, sentence: str, *, seconds: float | None = None) -> None:
+        super().__init__(sentence)
+        self.seconds = seconds
+
+
+class LinkLost(ReceiveFailed):
+    """The credentials or the session are no longer valid: the instance has to be linked again."""
+
+
+class Network(Protocol):
+    """How a receiver reaches messengers: with the address policy, deadlines, and limits of size.
+
+    Both methods raise ReceiveFailed if the messenger cannot be reached.
+    """
+
+    async def send(self, request: Request, *, seconds: float) -> Response:
+        """Returns the complete response, of any status, within `seconds`."""
+        ...
+
+    async def connect(
+        self, host: str, port: int, *, has_tls: bool
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Returns a connection for a stream. The caller closes it."""
+        ...
+
+
+@runtime_checkable
+class Receiving(Protocol):
+    """The messenger is polled, or a stream to it is kept open, by a receiver with thousands of such connections."""
+
+    def receive(self, link: Link, cursor: str, network: Network) -> AsyncIterator[Batch]:
+        """An asynchronous generator that yields what comes after `cursor`, "" for a new link, as long as it can.
+
+        It continues after `yield` when the batch is recorded and its cursor is saved: what tells the messenger that
+        the events have arrived belongs there, or in the next poll. It is closed at any `yield` or `await`, and started
+        again with the last saved cursor; the messenger's ids of messages make repeated events harmless. No query, and
+        nothing that blocks: the event loop serves thousands of instances.
+
+        Raises:
+            LinkLost: the instance has to be linked again.
+            ReceiveFailed: as any other exception, the receiver connects again later.
+        """
+        ...
 
 
 @runtime_checkable

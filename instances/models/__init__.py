@@ -55,6 +55,7 @@ from instances.models.queues import (
 from instances.models.receiving import (
     CALLBACK_WAITING_SQL,
     ChannelLink,
+    ReceiverState,
     StoredCallback,
 )
 from instances.models.sandbox import (
@@ -93,6 +94,7 @@ __all__ = [
     "OutgoingQueue",
     "Participant",
     "QueuedAction",
+    "ReceiverState",
     "SandboxContact",
     "SandboxReceipt",
     "SendState",

@@ -60,6 +60,42 @@ class ChannelLink(models.Model):
         return f"{settings.SITE_URL}/channels/{self.channel}/{self.callback_secret}"
 
 
+class ReceiverState(models.Model):
+    """Which receiver holds an instance's connection to its messenger, how far it has received, and its health.
+
+    Every linked instance has a row. Those whose messenger pushes are not received from, and have no owner.
+    """
+
+    instance = models.OneToOneField(Instance, models.CASCADE, primary_key=True, related_name="receiver_state")
+    # the run (hooks.Runner.id) of the receiver; a dead one is replaced
+    owner = models.BigIntegerField(null=True, blank=True)
+    # how far the events are recorded, in the channel's own form; changed in the transaction of its events only
+    cursor = models.TextField(blank=True, default="", db_default="")
+    connected_at = models.DateTimeField("connected since", null=True, blank=True)
+    success_at = models.DateTimeField("last response of the messenger", null=True, blank=True)
+    received_at = models.DateTimeField("last event", null=True, blank=True)
+    failing_since = models.DateTimeField(null=True, blank=True)
+    failures = models.PositiveIntegerField("failures in a row", default=0, db_default=0)
+    error = models.TextField("why it fails", blank=True, default="", db_default="")
+    next_try_at = models.DateTimeField(default=timezone.now)
+    # events that their actions refused, such as a sender's number that is none
+    refused = models.PositiveIntegerField("events refused", default=0, db_default=0)
+    last_refusal = models.TextField(blank=True, default="", db_default="")
+
+    class Meta:
+        indexes = [
+            # the instances of a receiver, and those of a dead one
+            models.Index(
+                name="instances_receiver_owner", fields=["owner"], condition=models.Q(owner__isnull=False)
+            ),
+            # those without a receiver
+            models.Index(name="instances_receiver_free", fields=["instance"], condition=models.Q(owner=None)),
+        ]
+
+    def __str__(self) -> str:
+        return "failing" if self.failing_since else "connected" if self.connected_at else "not connected"
+
+
 class StoredCallbackQuerySet(models.QuerySet["StoredCallback"]):
     def waiting(self) -> StoredCallbackQuerySet:
         """Returns the callbacks whose events are not recorded yet, without those that failed."""

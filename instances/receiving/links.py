@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from instances.channels import CHANNELS
-from instances.channels.receiving import Pushing
+from instances.channels.receiving import Pushing, Receiving
 from instances.channels.requests import Link
 from instances.models import ChannelLink
 
@@ -14,9 +14,20 @@ def pushing_channel(name: str) -> Pushing | None:
     return channel if isinstance(channel, Pushing) else None
 
 
+def receiving_channel(name: str) -> Receiving | None:
+    """Returns the channel of this name if it is received from."""
+    channel = CHANNELS.get(name)
+    return channel if isinstance(channel, Receiving) else None
+
+
+def receiving_names() -> list[str]:
+    """Returns the names of the channels that are received from."""
+    return [name for name, channel in CHANNELS.items() if isinstance(channel, Receiving)]
+
+
 def resident_names() -> list[str]:
     """Returns the names of the channels that need a receiver: for their callbacks, or to receive."""
-    return [name for name, channel in CHANNELS.items() if isinstance(channel, Pushing)]
+    return [name for name, channel in CHANNELS.items() if isinstance(channel, Pushing | Receiving)]
 
 
 def is_wanted() -> bool:

@@ -1,7 +1,8 @@
 """A receiver: one process of role RECEIVING, with an event loop for connections and threads for the database.
 
-It handles stored callbacks as soon as a notification comes, and looks for them once a second. Like a dispatcher it
-holds a slot, hands over to a successor and ends when the worker stops.
+It handles stored callbacks as soon as a notification comes, and looks for them once a second. It holds the connections
+of its share of the instances that are received from (residents.py). Like a dispatcher it holds a slot, hands over to a
+successor and ends when the worker stops.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from hooks import worker_slots
 from instances.receiving import callbacks
 from instances.receiving.database_thread import UNREACHABLE, DatabaseThread
+from instances.receiving.residents import Residents
 from instances.receiving.wakeups import Wakeups
 
 log = logging.getLogger(__name__)
@@ -32,6 +34,10 @@ def run(
     return asyncio.run(Receiver(worker_slot, request_successor).run(stop_fd))
 
 
+def log_unreachable(name: str, error: Exception) -> None:
+    log.warning("%s: the database does not respond (%s)", name, str(error).strip().split("\n")[0])
+
+
 class Receiver:
     """Everything but the threads' jobs runs in the event loop."""
 
@@ -40,14 +46,16 @@ class Receiver:
         self.request_successor = request_successor
         self.stopping = asyncio.Event()
         self.stored = asyncio.Event()  # a callback was stored
+        self.woken = asyncio.Event()  # links have changed, or it has to stop
         self.control = DatabaseThread("control")
         self.callback_thread = DatabaseThread("callbacks")
 
     async def run(self, stop_fd: int | None) -> bool:
         loop = asyncio.get_running_loop()
         if stop_fd is not None:
-            loop.add_reader(stop_fd, self.stopping.set)
-        self.wakeups = Wakeups(self.stored)
+            loop.add_reader(stop_fd, self.stop)
+        self.wakeups = Wakeups(self.stored.set, self.links_changed)
+        self.residents = Residents(self.worker_slot.id, self.control)
         handling = asyncio.create_task(self.handle_callbacks())
         handed_over = False
         try:
@@ -58,17 +66,32 @@ class Receiver:
                     await self.control.submit(self.hand_over)
                     handed_over = True
                     break
-                await self.wait(self.stopping, LOOK_SECONDS)
+                self.woken.clear()
+                try:
+                    await self.residents.look()
+                except UNREACHABLE as error:
+                    log_unreachable("receiver", error)
+                await self.wait(self.woken, LOOK_SECONDS)
         finally:
-            self.stopping.set()
             if stop_fd is not None:
                 loop.remove_reader(stop_fd)
-            self.stored.set()
+            self.stop()
             await handling
+            await self.residents.close()
             self.wakeups.close()
             self.control.end()
             self.callback_thread.end()
         return handed_over
+
+    def stop(self) -> None:
+        """End soon. The pipe of a stop stays readable, so this is called again and again until it is not watched."""
+        self.stopping.set()
+        self.stored.set()
+        self.woken.set()
+
+    def links_changed(self) -> None:
+        self.residents.links_changed()
+        self.woken.set()
 
     @staticmethod
     async def wait(event: asyncio.Event, seconds: float) -> None:
@@ -85,11 +108,11 @@ class Receiver:
         """Send the heartbeat and listen; returns False if the slot is lost. Waits while the database is away."""
         while True:
             try:
-                self.worker_slot.send_heartbeat()
+                self.worker_slot.send_heartbeat(len(self.residents.connections))
                 self.wakeups.listen()
                 return True
             except UNREACHABLE as error:
-                log.warning("receiver: the database does not respond (%s)", str(error).strip().split("\n")[0])
+                log_unreachable("receiver", error)
             if not self.reacquire():
                 return False
 
@@ -117,8 +140,6 @@ class Receiver:
                 while await self.callback_thread.submit(callbacks.handle_due) and not self.stopping.is_set():
                     continue
             except UNREACHABLE as error:
-                log.warning(
-                    "callbacks: the database does not respond (%s)", str(error).strip().split("\n")[0]
-                )
+                log_unreachable("callbacks", error)
                 await self.wait(self.stopping, RECONNECT_PAUSE)
             await self.wait(self.stored, LOOK_SECONDS)

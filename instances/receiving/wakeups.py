@@ -1,22 +1,23 @@
-"""Listens for stored callbacks, in a session of its own, in the receiver's event loop."""
+"""Listens for stored callbacks and changed links, in a session of its own, in the receiver's event loop."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
 
 from hooks import worker_slots
-from instances.actions.callbacks import RECEIVING_CHANNEL
+from instances.actions.callbacks import LINKS_CHANGED, RECEIVING_CHANNEL
 
 
 class Wakeups:
-    """Sets `event` when a notification comes. While the session is broken, the caller looks by itself each second."""
+    """Calls a function for each notification. While the session is broken, the caller looks by itself each second."""
 
-    def __init__(self, event: asyncio.Event) -> None:
-        self.event = event
+    def __init__(self, on_callback: Callable[[], None], on_links: Callable[[], None]) -> None:
+        self.on_callback, self.on_links = on_callback, on_links
         self.loop = asyncio.get_running_loop()
         self.session: psycopg.Connection[Any] | None = None
         self.fd = -1
@@ -28,15 +29,15 @@ class Wakeups:
             session.execute(f"LISTEN {RECEIVING_CHANNEL}")
             self.session, self.fd = session, session.fileno()
             self.loop.call_soon_threadsafe(self.loop.add_reader, self.fd, self.read)
-            self.loop.call_soon_threadsafe(self.event.set)  # what was stored before
+            self.loop.call_soon_threadsafe(self.on_callback)  # what was stored before
 
     def read(self) -> None:
         if self.session is None:
             return
         try:
             self.session.pgconn.consume_input()
-            while self.session.pgconn.notifies() is not None:
-                self.event.set()
+            while (note := self.session.pgconn.notifies()) is not None:
+                (self.on_links if note.extra == LINKS_CHANGED.encode() else self.on_callback)()
         except psycopg.Error:
             self.close()
 

@@ -2,6 +2,10 @@
 
 from instances.channels.base import Channel
 from tests.instances.channels.notepad import Pad
-from tests.instances.receiving import pushing
+from tests.instances.receiving import polling, pushing, streaming
 
-TEST_CHANNELS: dict[str, Channel] = {pushing.NAME: pushing.PushingChannel(Pad())}
+TEST_CHANNELS: dict[str, Channel] = {
+    pushing.NAME: pushing.PushingChannel(Pad()),
+    polling.NAME: polling.PollingChannel(Pad()),
+    streaming.NAME: streaming.StreamingChannel(Pad()),
+}

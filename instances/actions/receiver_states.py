@@ -1,0 +1,96 @@
+"""Records what a receiver has received, with its cursor, and the health of its connections.
+
+Each write names the run that owns the instance: a receiver that was replaced in the meantime changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import F, Value
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from instances.actions.received import Recorded, record_events
+from instances.actions.status import change_status
+from instances.models import AccountStatus, Instance, ReceiverState
+from instances.received_events import ReceivedEvent
+
+MAX_ERROR = 1_000  # characters
+
+
+class NotOwner(Exception):
+    """Another receiver has the instance, or its link was removed."""
+
+
+@transaction.atomic
+def record_batch(
+    instance: Instance,
+    *,
+    owner: int,
+    old_cursor: str,
+    cursor: str,
+    reported: Sequence[ReceivedEvent],
+    is_patient: bool,
+) -> Recorded:
+    """Record events and the cursor after them, in one transaction. `old_cursor` is that of the last batch.
+
+    The instance's row is locked before the state's, as in a deletion.
+
+    Raises:
+        NotOwner: nothing is recorded.
+        NotRecordedYet: `is_patient`, and an ack is of a message that is still in the queue. Nothing is recorded.
+        Instance.DoesNotExist: the instance was deleted.
+    """
+    recorded = record_events(instance, reported, is_patient=is_patient)
+    now = timezone.now()
+    state = ReceiverState.objects.filter(pk=instance.pk, owner=owner, cursor=old_cursor)
+    changes: dict[str, object] = {"refused": F("refused") + len(recorded.refused)} if recorded.refused else {}
+    if recorded.refused:
+        changes["last_refusal"] = recorded.refused[-1][:MAX_ERROR]
+    if reported:
+        changes["received_at"] = now
+    if not state.update(cursor=cursor, **connected(now), **changes):
+        raise NotOwner
+    return recorded
+
+
+def connected(now: datetime) -> dict[str, object]:
+    """Returns the fields of a state whose messenger has just responded."""
+    return {
+        "connected_at": Coalesce(F("connected_at"), Value(now)),
+        "success_at": now,
+        "failing_since": None,
+        "failures": 0,
+        "error": "",
+    }
+
+
+def record_successes(keys: Collection[int], *, owner: int) -> None:
+    """Record that the messengers of these instances have responded. One statement."""
+    ReceiverState.objects.filter(pk__in=keys, owner=owner).update(**connected(timezone.now()))
+
+
+@transaction.atomic
+def record_failure(
+    instance: Instance, *, owner: int, error: str, failures: int, next_try_at: datetime, is_link_lost: bool
+) -> None:
+    """Record that a connection failed, and when it is tried again. A lost link changes the instance's status too.
+
+    Raises:
+        NotOwner: nothing is recorded.
+        Instance.DoesNotExist: the instance was deleted.
+    """
+    if is_link_lost:
+        change_status(instance, account_status=AccountStatus.INIT)
+    now = timezone.now()
+    if not ReceiverState.objects.filter(pk=instance.pk, owner=owner).update(
+        connected_at=None,
+        failing_since=Coalesce(F("failing_since"), Value(now)),
+        failures=failures,
+        error=error[:MAX_ERROR],
+        next_try_at=next_try_at,
+    ):
+        raise NotOwner

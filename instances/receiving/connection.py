@@ -1,0 +1,169 @@
+"""One instance's connection to its messenger, as a task of the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from django.utils import timezone
+
+from instances.actions.received import NotRecordedYet, Recorded
+from instances.actions.receiver_states import NotOwner, record_batch, record_failure
+from instances.channels.masking import mask_text
+from instances.channels.receiving import Batch, LinkLost, Network, ReceiveFailed, Receiving
+from instances.channels.requests import Link
+from instances.models import ChannelLink, Instance, ReceiverState
+from instances.receiving.database_thread import UNREACHABLE, DatabaseThread
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+log = logging.getLogger(__name__)
+
+# Seconds before the next try after the first, second, … failure in a row: 1, 2, 4 … 300, ±20 %.
+MAX_BACK_OFF = 300.0
+JITTER = 0.2
+DATABASE_PAUSE = 1.0  # s between tries to record a batch while the database is away
+ACK_PAUSE = 1.0  # s between tries to record an ack of a message that is being sent …
+ACK_TRIES = 5  # … which is left out after so many
+ENDED = "The messenger ended the connection."
+
+
+def back_off(failures: int) -> float:
+    """Returns the seconds until the next try after this number of failures in a row."""
+    return min(2.0 ** (failures - 1), MAX_BACK_OFF) * random.uniform(1 - JITTER, 1 + JITTER)
+
+
+def sentence_of(error: Exception) -> str:
+    """Returns the reason of a failure, for people."""
+    if isinstance(error, ReceiveFailed):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"The messenger cannot be reached: {error.strerror}."
+    return f"The messenger's response could not be read ({type(error).__name__}: {error})."
+
+
+class Connection:
+    """Receives for one instance until it is cancelled. `on_success` is called for each response without events."""
+
+    def __init__(
+        self,
+        owner: int,
+        stored: ChannelLink,
+        link: Link,
+        channel: Receiving,
+        network: Network,
+        thread: DatabaseThread,
+        on_success: Callable[[Connection], None],
+    ) -> None:
+        self.owner, self.link, self.channel, self.network = owner, link, channel, network
+        self.thread, self.on_success = thread, on_success
+        self.instance: Instance = stored.instance
+        self.changed_at = stored.changed_at
+        state: ReceiverState = stored.instance.receiver_state
+        self.cursor, self.failures, self.next_try_at = state.cursor, state.failures, state.next_try_at
+        self.is_shown_connected = state.connected_at is not None  # in the database
+        self.success_recorded_at = float("-inf")  # by the loop's time
+        self.task = asyncio.create_task(self.run())
+
+    async def end(self) -> None:
+        """Cancel the task, and wait until a batch that is being recorded is."""
+        self.task.cancel()
+        await asyncio.wait([self.task])
+
+    async def run(self) -> None:
+        try:
+            while True:
+                await asyncio.sleep((self.next_try_at - timezone.now()).total_seconds())
+                try:
+                    await self.receive()
+                    raise ReceiveFailed(ENDED)
+                except (NotOwner, Instance.DoesNotExist):
+                    raise
+                except Exception as error:  # noqa: BLE001 - whatever a channel raises, it is tried again
+                    await self.fail(error)
+        except (NotOwner, Instance.DoesNotExist):
+            return  # the next look finds out who receives for it
+        except Exception:
+            log.exception("The connection of instance %s ended with an error", self.instance.number)
+
+    async def receive(self) -> None:
+        """Record what the channel yields, as long as it can."""
+        batches: AsyncGenerator[Batch] = self.channel.receive(self.link, self.cursor, self.network)  # type: ignore[assignment]  # PEP 525
+        async with contextlib.aclosing(batches):
+            async for batch in batches:
+                if batch.events or batch.cursor != self.cursor:
+                    await self.record(batch)
+                    self.is_shown_connected = True
+                else:
+                    self.on_success(self)
+                self.failures = 0
+
+    async def record(self, batch: Batch) -> None:
+        """Record a batch, however long the database is away. Raises NotOwner, Instance.DoesNotExist."""
+        tries = 0
+        while True:
+            tries += 1
+            try:
+                recorded = await self.finish(self.submit_batch(batch, is_patient=tries <= ACK_TRIES))
+                break
+            except NotRecordedYet:
+                await asyncio.sleep(ACK_PAUSE)
+            except UNREACHABLE as error:
+                log.warning(
+                    "instance %s: the database does not respond (%s)",
+                    self.instance.number,
+                    str(error).strip().split("\n")[0],
+                )
+                await asyncio.sleep(DATABASE_PAUSE)
+        self.cursor = batch.cursor
+        for sentence in recorded.refused:
+            log.warning("instance %s: an event was refused: %s", self.instance.number, sentence)
+
+    def submit_batch(self, batch: Batch, *, is_patient: bool) -> asyncio.Future[Recorded]:
+        return self.thread.submit(
+            record_batch,
+            self.instance,
+            owner=self.owner,
+            old_cursor=self.cursor,
+            cursor=batch.cursor,
+            reported=batch.events,
+            is_patient=is_patient,
+        )
+
+    @staticmethod
+    async def finish(job: asyncio.Future[Recorded]) -> Recorded:
+        """Returns the job's result. If the task is cancelled, waits until the job has ended."""
+        try:
+            return await asyncio.shield(job)
+        except asyncio.CancelledError:
+            await asyncio.wait([job])
+            raise
+
+    async def fail(self, error: Exception) -> None:
+        """Record the failure, and when it is tried again. Raises NotOwner, Instance.DoesNotExist."""
+        self.failures += 1
+        is_lost = isinstance(error, LinkLost)
+        asked = error.seconds if isinstance(error, ReceiveFailed) else None
+        seconds = asked if asked is not None else MAX_BACK_OFF if is_lost else back_off(self.failures)
+        self.next_try_at = datetime.now(UTC) + timedelta(seconds=min(max(seconds, 0.0), 3600.0))
+        self.is_shown_connected = False
+        if not isinstance(error, ReceiveFailed | OSError):
+            log.warning("instance %s: receiving failed", self.instance.number, exc_info=error)
+        try:
+            await self.thread.submit(
+                record_failure,
+                self.instance,
+                owner=self.owner,
+                error=mask_text(sentence_of(error), self.link),
+                failures=self.failures,
+                next_try_at=self.next_try_at,
+                is_link_lost=is_lost,
+            )
+        except UNREACHABLE:
+            await asyncio.sleep(DATABASE_PAUSE)  # the failure is not shown; the connection is tried again

@@ -1,0 +1,189 @@
+"""Reaches messengers from the event loop: HTTP by libcurl, and connections for streams.
+
+One CurlMulti with the event loop's own file events, so thousands of long polls wait without a thread. Both ways check
+the resolved address by hooks/guard.py, use no proxy of the environment and follow no redirect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from typing import Any
+
+import pycurl
+
+from hooks import guard
+from hooks.http import Response, split_header, trusted_certificates
+from hooks.models import Outcome
+from instances.channels.receiving import ReceiveFailed
+from instances.channels.requests import Request
+
+CONNECT_SECONDS = 10.0
+MAX_BODY_BYTES = 16 * 1024 * 1024  # of a response; a first synchronisation may be large
+MAX_LINE_BYTES = 1024 * 1024  # of a stream that is read by lines
+BLOCKED = "The messenger's address is not allowed ({}): see HOOKS_ALLOW_NETWORKS."
+
+
+class Transfer:
+    """One request: its handle, and what has come of the response."""
+
+    def __init__(self, request: Request, seconds: float, result: asyncio.Future[Response]) -> None:
+        self.result = result
+        self.body, self.blocked_by = bytearray(), ""
+        self.header_lines: list[bytes] = []
+        self.curl = pycurl.Curl()
+        self.curl.transfer = self
+        set_ = self.curl.setopt
+        set_(pycurl.NOSIGNAL, 1)
+        set_(pycurl.URL, request.url)
+        set_(pycurl.CUSTOMREQUEST, request.method)
+        if request.body:
+            set_(pycurl.POSTFIELDS, request.body)
+        if request.method == "HEAD":
+            set_(pycurl.NOBODY, 1)
+        set_(pycurl.HTTPHEADER, [f"{name}: {value}" for name, value in request.headers.items()] + ["Expect:"])
+        set_(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
+        set_(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
+        set_(pycurl.FOLLOWLOCATION, 0)
+        set_(pycurl.PROXY, "")
+        set_(pycurl.TIMEOUT_MS, int(seconds * 1000))
+        set_(pycurl.CONNECTTIMEOUT_MS, int(CONNECT_SECONDS * 1000))
+        set_(pycurl.CAINFO, trusted_certificates())
+        set_(pycurl.UPLOAD_BUFFERSIZE, 16 * 1024)
+        set_(pycurl.OPENSOCKETFUNCTION, self.open_socket)
+        set_(pycurl.WRITEFUNCTION, self.write)
+        set_(pycurl.HEADERFUNCTION, self.header)
+
+    def open_socket(self, _purpose: int, address: Any) -> Any:
+        if rule := guard.refusal(address.addr[0]):
+            self.blocked_by = rule
+            return pycurl.SOCKET_BAD
+        try:
+            return socket.socket(address.family, address.socktype, address.protocol)
+        except OSError:  # too many open files
+            return pycurl.SOCKET_BAD
+
+    def write(self, data: bytes) -> int | None:
+        if len(self.body) + len(data) > MAX_BODY_BYTES:
+            return -1
+        self.body += data
+        return None
+
+    def header(self, line: bytes) -> None:
+        if line.startswith(b"HTTP/"):  # after a 100 Continue
+            self.header_lines.clear()
+        elif line.strip():
+            self.header_lines.append(line)
+
+    def finish(self, code: int, message: str) -> None:
+        """Give the response or the failure to the one who waits."""
+        if self.result.done():
+            return
+        if code:
+            self.result.set_exception(ReceiveFailed(self.sentence(code, message)))
+            return
+        headers = [split_header(line) for line in self.header_lines]
+        status = self.curl.getinfo(pycurl.RESPONSE_CODE)
+        self.result.set_result(
+            Response(Outcome.OK, status=status, headers=headers, body=bytes(self.body), size=len(self.body))
+        )
+
+    def sentence(self, code: int, message: str) -> str:
+        if self.blocked_by:
+            return BLOCKED.format(self.blocked_by)
+        if code == pycurl.E_WRITE_ERROR:
+            return f"The messenger's response is longer than {MAX_BODY_BYTES // 1024**2} MiB."
+        return f"The messenger cannot be reached: {message or pycurl.error(code)}."
+
+
+class LoopNetwork:
+    """Of one event loop; created in it. See instances.channels.receiving.Network."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.timer: asyncio.TimerHandle | None = None
+        self.multi = pycurl.CurlMulti()
+        self.multi.setopt(pycurl.M_SOCKETFUNCTION, self.watch)
+        self.multi.setopt(pycurl.M_TIMERFUNCTION, self.set_timer)
+        self.tls: ssl.SSLContext | None = None
+
+    async def send(self, request: Request, *, seconds: float) -> Response:
+        transfer = Transfer(request, seconds, self.loop.create_future())
+        self.multi.add_handle(transfer.curl)
+        try:
+            return await transfer.result
+        finally:
+            with contextlib.suppress(pycurl.error):
+                self.multi.remove_handle(transfer.curl)
+            transfer.curl.close()
+
+    def watch(self, what: int, fd: int, _multi: object, _data: object) -> None:
+        if what & pycurl.POLL_IN and what != pycurl.POLL_REMOVE:
+            self.loop.add_reader(fd, self.act, fd, pycurl.CSELECT_IN)
+        else:
+            self.loop.remove_reader(fd)
+        if what & pycurl.POLL_OUT and what != pycurl.POLL_REMOVE:
+            self.loop.add_writer(fd, self.act, fd, pycurl.CSELECT_OUT)
+        else:
+            self.loop.remove_writer(fd)
+
+    def set_timer(self, milliseconds: int) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        if milliseconds >= 0:
+            self.timer = self.loop.call_later(milliseconds / 1000, self.act, pycurl.SOCKET_TIMEOUT, 0)
+
+    def act(self, fd: int, action: int) -> None:
+        self.multi.socket_action(fd, action)
+        more = 1
+        while more:
+            more, good, bad = self.multi.info_read(100)
+            for curl in good:
+                curl.transfer.finish(0, "")
+            for curl, code, message in bad:
+                curl.transfer.finish(code, message)
+
+    async def connect(
+        self, host: str, port: int, *, has_tls: bool
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                return await self.connect_to_first(host, port, has_tls=has_tls)
+        except TimeoutError:
+            raise ReceiveFailed(
+                f"The messenger did not accept a connection in {CONNECT_SECONDS:.0f} s."
+            ) from None
+        except OSError as error:
+            raise ReceiveFailed(f"The messenger cannot be reached: {error.strerror or error}.") from None
+
+    async def connect_to_first(
+        self, host: str, port: int, *, has_tls: bool
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect to the first address of the host that is allowed and accepts."""
+        if has_tls and self.tls is None:
+            self.tls = ssl.create_default_context(cafile=trusted_certificates())
+        found = await self.loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        failure: Exception = ReceiveFailed("The messenger's name has no address.")
+        for _family, _type, _protocol, _name, address in found:
+            if rule := guard.refusal(str(address[0])):
+                failure = ReceiveFailed(BLOCKED.format(rule))
+                continue
+            try:
+                return await asyncio.open_connection(
+                    str(address[0]),
+                    port,
+                    ssl=self.tls if has_tls else None,
+                    server_hostname=host if has_tls else None,
+                    limit=MAX_LINE_BYTES,
+                )
+            except OSError as error:
+                failure = error
+        raise failure
+
+    def close(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+        self.multi.close()
