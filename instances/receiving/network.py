@@ -41,8 +41,6 @@ class Transfer:
         set_(pycurl.CUSTOMREQUEST, request.method)
         if request.body:
             set_(pycurl.POSTFIELDS, request.body)
-        if request.method == "HEAD":
-            set_(pycurl.NOBODY, 1)
         set_(pycurl.HTTPHEADER, [f"{name}: {value}" for name, value in request.headers.items()] + ["Expect:"])
         set_(pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS)
         set_(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
