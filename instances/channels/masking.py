@@ -54,9 +54,16 @@ def mask_response(response: Response, link: Link) -> Response:
         headers=[
             [masked(name, pattern), masked_header(name, value, pattern)] for name, value in response.headers
         ],
-        body=response.body if pattern is None else pattern.sub(MASK.encode(), response.body),
+        body=masked_body(response, link, pattern),
         error=masked(response.error, pattern),
     )
+
+
+def masked_body(response: Response, link: Link, pattern: re.Pattern[bytes] | None) -> bytes:
+    body = response.body if pattern is None else pattern.sub(MASK.encode(), response.body)
+    if response.size <= len(response.body):
+        return body
+    return without_cut_secret(body.decode("latin-1"), link).encode("latin-1")
 
 
 def mask_header(name: str, value: str, link: Link) -> str:
@@ -65,8 +72,17 @@ def mask_header(name: str, value: str, link: Link) -> str:
 
 
 def mask_text(text: str, link: Link) -> str:
-    """Returns a text as it may be stored, such as a reason in the messenger's words."""
-    return masked(text, pattern_of(link))
+    """Returns a text as it may be stored, such as a reason in the messenger's words, which may have been cut."""
+    return without_cut_secret(masked(text, pattern_of(link)), link)
+
+
+def without_cut_secret(text: str, link: Link) -> str:
+    """Masks the beginning of a credential at the end of a text that was cut there. Only as it is, not encoded."""
+    for secret in secrets_of(link.credentials):
+        for length in range(min(len(secret), len(text)), MIN_LENGTH - 1, -1):
+            if text.endswith(secret[:length]):
+                return text[:-length] + MASK
+    return text
 
 
 def masked_header(name: str, value: str, pattern: re.Pattern[bytes] | None) -> str:

@@ -107,6 +107,17 @@ def test_a_value_that_contains_another_is_masked_as_a_whole() -> None:
     assert mask_text("bot12345:secret and 12345", link) == "bot*** and ***"
 
 
+def test_the_beginning_of_a_credential_where_a_text_was_cut_is_masked() -> None:
+    link = Link(1, "a@c.us", {"token": "0123456789abcdef"})
+    assert mask_text("You sent 0123456789abcde", link) == "You sent ***"
+    assert mask_text("You sent 0123", link) == "You sent ***"
+    assert mask_text("You sent 012", link) == "You sent 012"
+    cut = Response(Outcome.NOT_200, 400, body=b"\xff 0123456789a", size=9000)
+    assert mask_response(cut, link).body == b"\xff ***"
+    whole = Response(Outcome.NOT_200, 400, body=b"order 0123456789a", size=17)
+    assert mask_response(whole, link).body == b"order 0123456789a"
+
+
 @given(st.text(st.characters(codec="utf-8"), min_size=4, max_size=30), st.binary(max_size=6))
 def test_any_credential_is_masked_in_urls_json_and_base64(value: str, before: bytes) -> None:
     link = Link(1, "a@c.us", {"token": value})
