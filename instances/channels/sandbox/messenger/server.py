@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import re
 import resource
 import signal
 import time
@@ -27,6 +28,7 @@ from instances.channels.sandbox.messenger.inbox import Account, Answer
 from instances.channels.sandbox.messenger.orders import BadOrder, Bucket, Fault, Order, parse_order
 
 BACKLOG = 4096  # connections that wait to be accepted
+PATH = re.compile(r"/instances/(?P<number>[0-9]{1,18})/(?P<kind>messages|files)(?:/(?P<name>[^/?]+))?")
 
 
 class Messenger:
@@ -64,7 +66,7 @@ class Messenger:
     def take_order(self, body: bytes) -> Reply:
         try:
             number, order = parse_order(json.loads(body or b"{}"))
-        except ValueError:
+        except (ValueError, RecursionError):
             return error(400, "The order must be JSON.")
         except BadOrder as fault:
             return error(400, str(fault))
@@ -87,22 +89,24 @@ class Messenger:
 
     def respond_to_instance(self, request: Received) -> Reply:
         """Returns the reply to a request of an instance: its order first, then what the messenger itself says."""
-        _, _, number_given, kind, *rest = request.target.split("/", 4)
-        if not (number_given.isascii() and number_given.isdigit()):
+        path = PATH.fullmatch(request.target)
+        if path is None:
             return error(404, "There is no such instance.")
-        number = int(number_given)
+        number, kind, name = int(path["number"]), path["kind"], unquote(path["name"] or "")
         account = self.accounts[number]
         order = self.orders.get(number, self.for_all)
-        try:
-            content = json.loads(request.body) if kind == "messages" and request.method == "POST" else {}
-            chat_id = str(content["chatId"]) if content else ""
-        except (ValueError, KeyError, TypeError):
-            return error(400, "A message must be a JSON object with a `chatId`.")
+        content: dict[str, Any] = {}
+        if (request.method, kind) == ("POST", "messages"):
+            try:
+                content = message_of(request.body)
+            except ValueError:
+                return error(400, "A message must be a JSON object with a `chatId`.")
+        chat_id = content.get("chatId", "")
         reply = self.refuse(request, order, number, chat_id)
         if reply is None:
             fault = next((fault for fault in order.faults if fault.applies()), None)
             if fault is None or fault.accepts:
-                reply = accept(account, request, kind, rest[0] if rest else "", content)
+                reply = accept(account, request, kind, name, content)
             if fault is not None:
                 reply = failed(fault)
             assert reply is not None
@@ -130,6 +134,20 @@ class Messenger:
         return None
 
 
+def message_of(body: bytes) -> dict[str, Any]:
+    """Returns the message in this body. Raises ValueError."""
+    try:
+        found = json.loads(body)
+    except RecursionError:
+        raise ValueError("too deep") from None
+    if not isinstance(found, dict) or not isinstance(found.get("chatId"), str):
+        raise ValueError("no message")
+    file = found.get("file")
+    if file is not None and not (isinstance(file, dict) and isinstance(file.get("id"), str)):
+        raise ValueError("no file")
+    return found
+
+
 def accept(account: Account, request: Received, kind: str, name: str, content: dict[str, Any]) -> Reply:
     """Keep what has arrived, once per idempotency key, and return the response."""
     key = request.headers.get("idempotency-key", "")
@@ -151,18 +169,17 @@ def accept(account: Account, request: Received, kind: str, name: str, content: d
         return Answer(201, b'{"id": "%s"}' % file_id.encode())
 
     def deletion() -> Answer:
-        message_id = unquote(name)
-        account.deleted.append(message_id)
-        is_known = message_id in account.arrivals
+        account.deleted.append(name)
+        is_known = name in account.arrivals
         return Answer(200, b'{"deleted": true}' if is_known else b'{"deleted": false}')
 
     match request.method, kind:
-        case "POST", "messages":
+        case "POST", "messages" if not name:
             used = content.get("file")
-            if used is not None and used.get("id") not in account.files:
+            if used is not None and used["id"] not in account.files:
                 return error(422, "The file of the message was not uploaded.")
             answer = account.accept(key, message)
-        case "POST", "files":
+        case "POST", "files" if not name:
             answer = account.accept(f"{key} (file)", file)
         case "DELETE", "messages" if name:
             answer = account.accept(key, deletion)
