@@ -10,6 +10,7 @@ from instances.actions.sending.accept import send_message
 from instances.maintenance import conservation
 from instances.models import Instance, Message, OutgoingMessage
 from tests.hooks.dispatch.dispatching import Dispatch, wait_until
+from tests.instances.channels.sandbox.messenger_process import MessengerProcess
 
 
 class SenderProcess(Dispatch):
@@ -47,6 +48,12 @@ def sent(instance: Instance) -> dict[str, list[int]]:
     """Returns the bodies of the instance's messages by chat, in the order of their numbers."""
     messages = Message.objects.filter(instance=instance, from_me=True).order_by("number")
     return by_chat(list(messages.values_list("chat__chat_id", "body")))
+
+
+def arrived(messenger: MessengerProcess, instance: Instance) -> dict[str, list[int]]:
+    """Returns the bodies that the messenger has, by chat, in the order of their arrival."""
+    chats = messenger.received(instance.number).get("chats", {})
+    return {chat: [int(message["body"]) for message in messages] for chat, messages in chats.items()}
 
 
 def in_order(number: int, *, chats: int) -> dict[str, list[int]]:

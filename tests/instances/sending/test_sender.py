@@ -19,6 +19,7 @@ from tests.hooks.dispatch.dispatching import wait_until
 from tests.instances.channels.sandbox.messenger_process import MessengerProcess
 from tests.instances.sending.sending import (
     SenderProcess,
+    arrived,
     assert_nothing_lost,
     in_order,
     phone,
@@ -46,12 +47,6 @@ def messenger(started: MessengerProcess) -> MessengerProcess:
 def sender(messenger: MessengerProcess, tmp_path: Path) -> Iterator[SenderProcess]:
     with SenderProcess(tmp_path, messenger.url) as sender:
         yield sender
-
-
-def arrived(messenger: MessengerProcess, instance: Instance) -> dict[str, list[int]]:
-    """Returns the bodies that the messenger has, by chat, in the order of their arrival."""
-    chats = messenger.received(instance.number).get("chats", {})
-    return {chat: [int(message["body"]) for message in messages] for chat, messages in chats.items()}
 
 
 def test_messages_arrive_in_the_order_of_their_chats_and_are_recorded(
