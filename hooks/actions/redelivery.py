@@ -61,14 +61,15 @@ class Preview(NamedTuple):
     more: bool = False
 
 
-# What the matching hooks of each endpoint are, MAX_COUNT of them and one more.
-COUNT = """
-SELECT endpoint_id, is_unfinished, body_dropped, has_url, count(*) FROM (
-    SELECT endpoint_id, state IN ('queued', 'sending', 'retrying') AS is_unfinished,
-        body_dropped_at IS NOT NULL AS body_dropped, to_url <> '' AS has_url
+# What the matching finished hooks of each endpoint are, MAX_COUNT of them and one more.
+COUNT_FINISHED = """
+SELECT endpoint_id, body_dropped, has_url, count(*) FROM (
+    SELECT endpoint_id, body_dropped_at IS NOT NULL AS body_dropped, to_url <> '' AS has_url
     FROM ({matching}) AS found LIMIT %s
-) AS counted GROUP BY 1, 2, 3, 4
+) AS counted GROUP BY 1, 2, 3
 """
+# Reads no row if an index has all of the filter.
+COUNT = "SELECT count(*) FROM (SELECT FROM ({matching}) AS found LIMIT %s) AS counted"
 
 
 def endpoint_ids(instances: QuerySet[Any]) -> list[int]:
@@ -88,24 +89,18 @@ def preview(instances: QuerySet[Any], wanted: Filter) -> Preview:
             "pk", flat=True
         )
     )
-    ready = unfinished = body_dropped = no_url = 0
-    more = False
-    for states in (
-        FINISHED,
-        UNFINISHED,
-    ):  # a backlog of a million hooks does not hide those that can be resent
-        counted = 0
-        for endpoint, is_unfinished, is_dropped, has_url, number in count(keys, in_states(wanted, states)):
-            counted += number
-            if is_unfinished:
-                unfinished += number
-            elif is_dropped:
-                body_dropped += number
-            elif endpoint in without_url and not has_url:
-                no_url += number
-            else:
-                ready += number
-        more = more or counted > MAX_COUNT
+    ready = body_dropped = no_url = 0
+    finished = in_states(wanted, FINISHED)
+    for endpoint, is_dropped, has_url, number in count(COUNT_FINISHED, keys, finished):
+        if is_dropped:
+            body_dropped += number
+        elif endpoint in without_url and not has_url:
+            no_url += number
+        else:
+            ready += number
+    # counted apart: a backlog of a million hooks does not hide those that can be resent
+    unfinished = sum(number for (number,) in count(COUNT, keys, in_states(wanted, UNFINISHED)))
+    more = max(ready + body_dropped + no_url, unfinished) > MAX_COUNT
     return Preview(ready, unfinished, body_dropped, no_url, more)
 
 
@@ -115,15 +110,14 @@ def in_states(wanted: Filter, states: Sequence[State]) -> Filter:
     return wanted | {"states": [state.value for state in states if state in asked]}
 
 
-def count(keys: list[int], wanted: Filter) -> list[tuple[int, bool, bool, bool, int]]:
-    """Returns (endpoint, is unfinished, body dropped, has a URL of its own, number) of matching hooks. One query."""
+def count(sql: str, keys: list[int], wanted: Filter) -> list[tuple[Any, ...]]:
+    """Returns the rows of COUNT_FINISHED or COUNT for the hooks that match. One query; none if no state is left."""
     if not wanted["states"]:
         return []
-    sql, values = newest_sql(
-        keys, wanted, limit=MAX_COUNT + 1, columns=("state", "body_dropped_at", "to_url"), merged=False
-    )
+    columns = ("body_dropped_at", "to_url") if sql == COUNT_FINISHED else ()
+    matching, values = newest_sql(keys, wanted, limit=MAX_COUNT + 1, columns=columns, merged=False)
     with in_index_order(wanted), connection.cursor() as cursor:
-        cursor.execute(COUNT.format(matching=sql), [*values, MAX_COUNT + 1])
+        cursor.execute(sql.format(matching=matching), [*values, MAX_COUNT + 1])
         return cursor.fetchall()
 
 

@@ -37,6 +37,14 @@ FILTERS: list[dict[str, Any]] = [
     {"states": ["delivered", "failed"], "outcomes": ["timeout"]},
     {"states": ["delivered", "failed"], "status": 404},
     {"states": ["delivered", "queued"], "host": "b.example"},
+    {"states": ["delivered", "failed", "skipped", "cancelled"], "host": "b.example"},
+    {"states": ["delivered", "failed", "skipped", "cancelled"], "simulated": True},
+    {"states": ["queued", "sending", "retrying"], "simulated": True},
+    {"states": ["queued"], "simulated": True},
+    {"states": ["failed"], "answers": ["3xx"]},
+    {"states": ["failed", "retrying"], "outcomes": ["timeout", "redirect"]},
+    {"states": ["failed"], "status": 404},
+    {"states": ["failed"], "kinds": ["status", "chat"]},
     {"outcomes": ["redirect"]},
     {"states": ["queued"]},
     {"states": ["sending"]},
@@ -149,6 +157,28 @@ def test_outcomes_are_found_by_their_index() -> None:
         )
     for outcomes in (["tls"], ["tls", "dns"], ["refused"]):
         sql, values = newest_sql(keys, {"outcomes": outcomes}, limit=51)
+        with in_index_order({}):
+            check(sql, values, most=20, is_prepared=False)
+
+
+def test_a_rare_host_or_response_is_found_among_many_hooks_in_the_same_state() -> None:
+    keys = [InstanceFactory().endpoint.pk for _ in range(3)]
+    fill(keys, delivered=20_000)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE hooks_hook SET last_status = CASE WHEN id % 5000 = 1 THEN 301 ELSE 500 END,"
+            " simulated = id % 5000 = 2, last_host = CASE WHEN id % 5000 = 3 THEN 'rare.example' ELSE 'a.example' END,"
+            " state = CASE WHEN id % 2 = 1 THEN 'failed' ELSE state END"
+        )
+        cursor.execute("ANALYZE hooks_hook")
+    finished = ["delivered", "failed", "skipped", "cancelled"]
+    for wanted in (
+        {"states": finished, "host": "rare.example"},
+        {"states": finished, "simulated": True},
+        {"states": ["failed"], "answers": ["3xx"]},
+        {"states": ["failed"], "status": 301},
+    ):
+        sql, values = newest_sql(keys, wanted, limit=51)
         with in_index_order({}):
             check(sql, values, most=20, is_prepared=False)
 
