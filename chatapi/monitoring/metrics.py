@@ -25,6 +25,7 @@ from prometheus_client.metrics_core import Metric
 from chatapi.runtime.client_address import FORWARDING_HEADERS, REMOVED
 from hooks.metrics import CLAIM, LATENESS, RECORD, Histogram, Snapshot, snapshot
 from instances.limits import disk_space
+from instances.receiving.health import ReceivingNumbers, receiving_numbers
 
 # Set by a proxy in front, also by one that is not trusted: then the loopback address is the proxy's.
 FORWARDED = (*FORWARDING_HEADERS, "HTTP_VIA", REMOVED)
@@ -48,10 +49,10 @@ def metrics(request: HttpRequest) -> HttpResponse:
             response["WWW-Authenticate"] = 'Bearer realm="metrics"'
         return response
     try:
-        found = snapshot()
+        families = Families(snapshot(), receiving_numbers())
     except (DatabaseError, InterfaceError):
         return HttpResponse("The database does not respond.\n", "text/plain; charset=utf-8", 503)
-    return HttpResponse(generate_latest(Families(found)), CONTENT_TYPE_LATEST)
+    return HttpResponse(generate_latest(families), CONTENT_TYPE_LATEST)
 
 
 def may_read(request: HttpRequest) -> bool:
@@ -69,10 +70,10 @@ def may_read(request: HttpRequest) -> bool:
 
 
 class Families:
-    """A Snapshot as a collector for prometheus-client."""
+    """A Snapshot and the numbers of receiving as a collector for prometheus-client."""
 
-    def __init__(self, found: Snapshot) -> None:
-        self.found = found
+    def __init__(self, found: Snapshot, receiving: ReceivingNumbers) -> None:
+        self.found, self.receiving = found, receiving
 
     def collect(self) -> Iterator[Metric]:
         found = self.found
@@ -122,8 +123,34 @@ class Families:
                 "Free space below which nothing large is stored.",
                 space.required,
             )
+        yield from receiving_families(self.receiving)
         for name, (shown, words) in HISTOGRAMS.items():
             yield histogram(shown, words, found.histograms[name])
+
+
+def receiving_families(found: ReceivingNumbers) -> Iterator[Metric]:
+    yield GaugeMetricFamily("chatapi_receivers", "Running receivers.", found.receivers)
+    instances = GaugeMetricFamily(
+        "chatapi_receiving_instances",
+        "Instances that are received from, by the state of their connection.",
+        labels=["state"],
+    )
+    for state, number in found.instances.items():
+        instances.add_metric([state], number)
+    yield instances
+    yield GaugeMetricFamily(
+        "chatapi_callbacks_waiting",
+        "Stored callbacks that wait; counted up to 10 000.",
+        found.callbacks_waiting,
+    )
+    yield GaugeMetricFamily(
+        "chatapi_callbacks_oldest_waiting_seconds", "Age of the oldest of them.", found.callbacks_oldest
+    )
+    yield GaugeMetricFamily(
+        "chatapi_callbacks_failed",
+        "Stored callbacks that failed; counted up to 10 000.",
+        found.callbacks_failed,
+    )
 
 
 def histogram(name: str, words: str, found: Histogram) -> HistogramMetricFamily:

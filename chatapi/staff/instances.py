@@ -26,6 +26,7 @@ from instances.actions.lifecycle import record_payment
 from instances.actions.stopping import start_instance, stop_instance
 from instances.channels.base import CannotDo
 from instances.models import Instance, StopReason
+from instances.receiving.health import describe_receiving
 from instances.sending import session
 
 
@@ -137,9 +138,9 @@ class InstanceAdmin(StaffAdmin):
     search_help_text = INSTANCE_HELP
     fields = (
         "number", "name", "owner", "channel", "phone", "shown_status", "substatus", "status_changed_at", "paid",
-        "stopped_at", "stop_reason", "created_at", "last_message_number",
+        "stopped_at", "stop_reason", "created_at", "last_message_number", "receiving",
     )  # fmt: skip
-    readonly_fields = ("number", "shown_status", "paid", "last_message_number")
+    readonly_fields = ("number", "shown_status", "paid", "last_message_number", "receiving")
     inlines = (EndpointInline, PaymentInline)
     audit_kind = "instance"
     tools = (
@@ -186,6 +187,14 @@ class InstanceAdmin(StaffAdmin):
     @admin.display(description="status")
     def shown_status(self, instance: Instance) -> str:
         return instance.shown_status
+
+    @admin.display(description="receiving")
+    def receiving(self, instance: Instance) -> str:
+        health = describe_receiving(instance)
+        if health is None:
+            return "not needed by this channel"
+        since = f" since {health.since:%Y-%m-%d %H:%M} UTC" if health.since else ""
+        return f"{health.word}{since}. {health.problem}".strip()
 
     @admin.display(description="paid until", ordering="paid_until")
     def paid(self, instance: Instance) -> str:

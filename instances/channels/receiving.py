@@ -3,7 +3,7 @@
 A messenger pushes (Pushing), or it is asked by a resident receiver (Receiving). A channel has what fits; the sandbox
 has neither. Both turn what they get into instances.received_events, and never write to the database.
 
-tests/instances/channels/receiving_conformance.py checks every such channel.
+tests/instances/channels/receiving_conformance.py checks every such channel; CONTRIBUTING.md has the recipe.
 """
 
 from __future__ import annotations

@@ -31,6 +31,7 @@ from instances.pages.overview.first_steps import first_steps
 from instances.pages.overview.signature_snippets import SNIPPETS
 from instances.pages.settings.flag_texts import attempt_times
 from instances.pages.settings.setting_rows import build_flag_rows
+from instances.receiving.health import describe_receiving
 from instances.tool_links import tool_url
 
 PAGE = "instances/pages/overview/overview.html"
@@ -44,6 +45,7 @@ def status_context(instance: Instance, **more: Any) -> dict[str, Any]:
         "code": code,
         "status": status_texts.describe(instance),
         "changes": count_recent_changes(instance),
+        "receiving": describe_receiving(instance),
         "phone_url": tool_url("phone", instance.number),
     } | more
 
@@ -106,6 +108,8 @@ def status(request: HttpRequest, number: int) -> HttpResponse:
     instance = visible_instance(request, number)
     if instance.is_code_outdated:
         expire_code(instance)
-    if request.GET.get("seen") == status_texts.describe(instance).cursor:
+    receiving = describe_receiving(instance)
+    seen = status_texts.describe(instance).cursor + (receiving.cursor if receiving else "")
+    if request.GET.get("seen") == seen:
         return HttpResponse(status=204)
     return render(request, "instances/pages/overview/status.html", status_context(instance))

@@ -1,0 +1,115 @@
+"""How receiving works for one instance in words, and for all of them in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db import connection
+from django.db.models import Count, Q
+from django.utils import timezone
+
+from hooks.models import HEARTBEAT_AGE, Role, Runner, is_alive
+from instances.models import CALLBACK_WAITING_SQL, Instance, ReceiverState, StoredCallback
+from instances.receiving.links import pushing_channel, receiving_channel, resident_names
+from instances.receiving.ownership import received_instances
+
+MAX_COUNTED = 10_000  # callbacks
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivingHealth:
+    """Such as "Connected" since a time; `problem` is a sentence for people, or empty."""
+
+    word: str
+    since: datetime | None = None
+    problem: str = ""
+
+    @property
+    def cursor(self) -> str:
+        """Changes when the page has to show something else."""
+        return f"{self.word}{self.since.timestamp() if self.since else ''}{len(self.problem)}"
+
+
+def describe_receiving(instance: Instance) -> ReceivingHealth | None:
+    """Returns the health of the instance's link; None if its channel neither pushes nor is received from.
+
+    At most one query for a channel that is received from, two for one that pushes, else none.
+    """
+    if receiving_channel(instance.channel):
+        state = ReceiverState.objects.filter(instance=instance).first()
+        return ReceivingHealth("Not linked") if state is None else describe_state(state)
+    if pushing_channel(instance.channel):
+        return describe_callbacks(instance)
+    return None
+
+
+def describe_state(state: ReceiverState) -> ReceivingHealth:
+    problem = ""
+    if state.refused:
+        events = "event" if state.refused == 1 else "events"
+        problem = f"{state.refused} {events} could not be recorded. The last one: {state.last_refusal}"
+    if state.failing_since:
+        return ReceivingHealth("Failing", state.failing_since, state.error)
+    if state.connected_at:
+        return ReceivingHealth("Connected", state.connected_at, problem)
+    return ReceivingHealth("Not connected yet", None, problem)
+
+
+def describe_callbacks(instance: Instance) -> ReceivingHealth:
+    waiting = StoredCallback.objects.waiting().filter(instance=instance).order_by("pk").first()
+    failed = StoredCallback.objects.failed().filter(instance=instance).order_by("-failed_at")
+    problem = waiting.error if waiting and waiting.error else ""
+    if last := failed.first():
+        problem = f"A callback failed: {last.error}"
+    if waiting is not None:
+        return ReceivingHealth("Callbacks waiting", waiting.received_at, problem)
+    return ReceivingHealth("Callbacks handled", None, problem)
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivingNumbers:
+    """Of all instances. `callbacks_oldest` is an age in seconds."""
+
+    receivers: int = 0
+    instances: Mapping[str, int] = field(
+        default_factory=lambda: {"connected": 0, "failing": 0, "unconnected": 0}
+    )
+    callbacks_waiting: int = 0
+    callbacks_oldest: float = 0.0
+    callbacks_failed: int = 0
+
+
+COUNT_CALLBACKS = f"""
+    SELECT (SELECT count(*) FROM (SELECT FROM {{table}} WHERE {CALLBACK_WAITING_SQL} LIMIT %(limit)s) w),
+        (SELECT min(received_at) FROM (
+            SELECT received_at FROM {{table}} WHERE {CALLBACK_WAITING_SQL} LIMIT %(limit)s) w),
+        (SELECT count(*) FROM (SELECT FROM {{table}} WHERE failed_at IS NOT NULL LIMIT %(limit)s) f)
+"""
+
+
+def receiving_numbers() -> ReceivingNumbers:
+    """Returns the numbers for /metrics. Three queries; none while no channel needs a receiver."""
+    if not resident_names():
+        return ReceivingNumbers()
+    runs = Runner.objects.unfinished(Role.RECEIVING).annotate(heartbeat_age=HEARTBEAT_AGE)
+    failing = Q(receiver_state__failing_since__isnull=False)
+    connected = Q(receiver_state__connected_at__isnull=False) & ~failing
+    counted = received_instances().aggregate(
+        total=Count("pk"), connected=Count("pk", filter=connected), failing=Count("pk", filter=failing)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(COUNT_CALLBACKS.format(table=StoredCallback._meta.db_table), {"limit": MAX_COUNTED})
+        waiting, oldest, failed = cursor.fetchone()
+    return ReceivingNumbers(
+        receivers=sum(is_alive(age) for age in runs.values_list("heartbeat_age", flat=True)),
+        instances={
+            "connected": counted["connected"],
+            "failing": counted["failing"],
+            "unconnected": counted["total"] - counted["connected"] - counted["failing"],
+        },
+        callbacks_waiting=waiting,
+        callbacks_oldest=max((timezone.now() - oldest).total_seconds(), 0.0) if oldest else 0.0,
+        callbacks_failed=failed,
+    )
