@@ -21,7 +21,7 @@ from hooks.dispatch.record import record_attempts
 from hooks.http import Response
 from hooks.models import Attempt, Endpoint, Hook, Outcome, State
 from tests.factories import InstanceFactory
-from tests.hooks.dispatch.test_claims import ME, OTHER, Dispatcher, emit, retrying, wait_until_unlocked
+from tests.hooks.dispatch.claiming import ME, OTHER, Dispatcher, emit, retrying, wait_until_unlocked
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
