@@ -1,4 +1,4 @@
-"""The last messages sent through the API, each with its acks and the time of each ack."""
+"""The last messages sent through the API, each with its acks and the time of each ack, or with why it has failed."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from django.utils import timezone
 from instances.models import Ack, Instance, OutgoingMessage
 from instances.pages.messages import conversations
 from instances.pages.messages.ack_times import ack_times
+from instances.sending.explain import explain_message
 
 SHOWN = 20
 STEPS = ("queued", "sent", "delivered", "viewed")
@@ -28,7 +29,7 @@ class Step:
 
 @dataclass
 class SentMessage:
-    """A queued or sent message. `steps` are always the four of STEPS."""
+    """A queued, sent or failed message. `steps` are always the four of STEPS."""
 
     message_id: str
     queue_number: int
@@ -39,6 +40,7 @@ class SentMessage:
     deletes: str = ""  # the id of the message to delete, if it is a deletion and not a message
     steps: list[Step] = field(default_factory=list)
     reason: str = ""  # what its next step waits for (missing_acks.explain)
+    failure: str = ""  # why it is not sent any more
 
     @property
     def reached(self) -> str:
@@ -55,19 +57,24 @@ def queued_messages(instance: Instance) -> QuerySet[OutgoingMessage]:
 
 
 def sent_messages(instance: Instance) -> list[SentMessage]:
-    """Returns the newest SHOWN queued and sent messages, newest first. Three queries."""
+    """Returns the newest SHOWN queued, failed and sent messages, newest first. Four queries."""
+    failed = OutgoingMessage.objects.failed().filter(instance=instance)
     found = [
         SentMessage(
             row.message_id,
             row.queue_number,
             row.chat_id,
             conversations.text_of(row),
-            is_queued=True,
+            is_queued=row.failed_at is None,
             label=conversations.label_of(row),
             deletes=row.deletes,
             steps=initial_steps(row.created_at),
+            failure=explain_message(row) if row.failed_at else "",
         )
-        for row in queued_messages(instance).order_by("-queue_number")[:SHOWN]
+        for row in (
+            *queued_messages(instance).order_by("-queue_number")[:SHOWN],
+            *failed.order_by("-failed_at")[:SHOWN],
+        )
     ]
     sent = instance.messages.select_related("chat").filter(by_api=True).order_by("-number")[:SHOWN]
     times = ack_times(instance, [message.message_id for message in sent])
@@ -99,5 +106,5 @@ def initial_steps(queued_at: datetime | None) -> list[Step]:
 def cursor(messages: Sequence[SentMessage], in_queue: int) -> str:
     """Returns a value that changes whenever the page's view of these messages changes."""
     steps = "".join(message.reached[0] for message in messages)
-    reasons = conversations.digest(message.reason for message in messages)
+    reasons = conversations.digest((message.reason, message.failure) for message in messages)
     return f"{in_queue}.{messages[0].queue_number if messages else 0}.{steps}.{reasons}"

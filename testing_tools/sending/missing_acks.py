@@ -29,7 +29,7 @@ def explain(instance: Instance, messages: Sequence[SentMessage]) -> None:
     for message in messages:
         if message.is_queued:
             message.reason = queue_reason
-        elif message.reached != "viewed":
+        elif not message.failure and message.reached != "viewed":
             following = "delivered" if message.reached == "sent" else "viewed"
             message.reason = never.get(following) or contact_reason(instance, message, contacts)
 

@@ -31,7 +31,7 @@ QUEUE_SHOWN = 10
 
 
 def live_context(instance: Instance) -> dict[str, Any]:
-    """Returns the context of the polled part: the messages with their acks, and the queue. Five queries."""
+    """Returns the context of the polled part: the messages with their acks, and the queue. Six queries."""
     sent_messages = acks.sent_messages(instance)
     missing_acks.explain(instance, sent_messages)
     queue = acks.queued_messages(instance)

@@ -134,6 +134,8 @@ def test_messages_of_every_kind_link_to_no_script(planted: Target) -> None:
     for name in (
         "instances:chat",
         "instances:messages",
+        "instances:message",
+        "instances:queue",
         "testing:phone",
         "log:hook",
         "testing:sending",

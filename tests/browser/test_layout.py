@@ -18,6 +18,7 @@ SIZES = {
 }
 PAGES = (
     "accounts:account", "accounts:audit-log", "instances:chat", "instances:detail", "instances:list",
+    "instances:message", "instances:queue",
     "instances:settings", "log:hook", "log:list", "log:redelivery", "own bin", "testing:bin-capture", "testing:phone",
 )  # fmt: skip
 # A hook with the longest reason for being skipped, at the top of the log.
@@ -67,7 +68,7 @@ def test_all_tabs_are_visible(owner_page: Page, day: walk.Day) -> None:
     assert tabs.count() == 7
     owner_page.goto(day.addresses["instances:detail"])
     links = owner_page.locator("nav.tabs a")
-    assert links.count() == 4
+    assert links.count() == 5
     for link in links.all():
         link.scroll_into_view_if_needed()
         assert is_in_window(link)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from django.db.models import OuterRef, Q, Subquery
+from django.utils import timezone
 
 from instances import chat_ids
 from instances.models import Ack, Chat, Instance, Message, MessageType, OutgoingMessage
@@ -21,6 +22,7 @@ BUBBLES_SHOWN = 60
 NEWS_AT_ONCE = 200  # messages per poll; the next poll continues after them
 TICKS_UPDATED = 100  # the ticks of this many newest messages are updated by polls
 QUEUE_SHOWN = 20
+FAILED_FOR = timedelta(days=1)  # failed messages are shown in their chat for so long
 
 TICKS: dict[int | None, str] = {
     None: "sent",
@@ -177,16 +179,23 @@ class Ticks(NamedTuple):
     cursor: str
 
 
-def read_ticks(chat: Chat, number: int, waiting: Sequence[OutgoingMessage]) -> Ticks:
-    """Returns the ticks. `cursor` changes when a tick changes, a message is deleted or the queue changes. One query."""
+def read_ticks(chat: Chat, number: int, unsent: Sequence[OutgoingMessage]) -> Ticks:
+    """Returns the ticks. `cursor` changes when a tick changes, a message is deleted or `unsent` changes. One query."""
     newest = Message.objects.filter(chat=chat, number__lte=number).order_by("-number")
     rows = list(newest.values_list("number", "from_me", "ack", "deleted_at")[:TICKS_UPDATED])
     sent = [(number, TICKS[ack]) for number, from_me, ack, deleted in rows if from_me and not deleted]
     deleted = [number for number, _, _, at in rows if at]
-    return Ticks(sent, deleted, digest([sent, deleted, [message.pk for message in waiting]]))
+    return Ticks(
+        sent, deleted, digest([sent, deleted, [(message.pk, message.failed_at) for message in unsent]])
+    )
 
 
-def list_queued(instance: Instance, chat_id: str) -> list[OutgoingMessage]:
-    """Returns the messages to this chat that are still in the queue. One query."""
-    found = OutgoingMessage.objects.waiting().filter(instance=instance, chat_id=chat_id, deletes="")
-    return list(found.order_by("queue_number")[:QUEUE_SHOWN])
+def list_unsent(instance: Instance, chat_id: str) -> list[OutgoingMessage]:
+    """Returns the messages to this chat that are still in the queue, or have failed lately, in order. Two queries."""
+    of_chat = OutgoingMessage.objects.filter(instance=instance, chat_id=chat_id, deletes="")
+    failed = of_chat.failed().filter(failed_at__gte=timezone.now() - FAILED_FOR)
+    found = [
+        *of_chat.waiting().order_by("queue_number")[:QUEUE_SHOWN],
+        *failed.order_by("-failed_at")[:QUEUE_SHOWN],
+    ]
+    return sorted(found, key=lambda message: message.queue_number)

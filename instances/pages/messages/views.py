@@ -75,7 +75,7 @@ def list_context(request: HttpRequest, instance: Instance, open_chat: str) -> di
 def chat_context(request: HttpRequest, instance: Instance, chat: Chat) -> dict[str, Any]:
     before = parse_digits(request.GET.get("before", ""))
     bubbles, more = conversations.list_bubbles(chat, before=before)
-    waiting = [] if before else conversations.list_queued(instance, chat.chat_id)
+    unsent = [] if before else conversations.list_unsent(instance, chat.chat_id)
     newest = bubbles[-1].message.number if bubbles else 0
     return {
         "chat": chat,
@@ -83,9 +83,9 @@ def chat_context(request: HttpRequest, instance: Instance, chat: Chat) -> dict[s
         "bubbles": bubbles,
         "more": more,
         "before": before,
-        "waiting": waiting,
+        "unsent": unsent,
         "after": newest,
-        "cursor": conversations.read_ticks(chat, newest, waiting).cursor,
+        "cursor": conversations.read_ticks(chat, newest, unsent).cursor,
         "form": ReplyForm(),
     }
 
@@ -121,17 +121,17 @@ def news(request: HttpRequest, number: int, chat_id: str) -> HttpResponse:
     instance = visible_instance(request, number)
     chat = get_chat(instance, chat_id)
     after = parse_digits(request.GET.get("after", "")) or 0
-    waiting = conversations.list_queued(instance, chat_id)
+    unsent = conversations.list_unsent(instance, chat_id)
     bubbles, _ = conversations.list_bubbles(chat, after=after, most=conversations.NEWS_AT_ONCE)
     newest = bubbles[-1].message.number if bubbles else after
-    ticks = conversations.read_ticks(chat, newest, waiting)
+    ticks = conversations.read_ticks(chat, newest, unsent)
     if not bubbles and ticks.cursor == request.GET.get("seen"):
         return HttpResponse(status=204)
     context = {
         "instance": instance,
         "chat": chat,
         "bubbles": bubbles,
-        "waiting": waiting,
+        "unsent": unsent,
         "ticks": ticks,
         "after": newest,
         "cursor": ticks.cursor,

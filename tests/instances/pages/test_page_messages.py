@@ -11,7 +11,7 @@ from instances.actions.sending.accept import send_message
 from instances.models import Chat, Instance, Message, OutgoingMessage
 from instances.pages.messages import conversations
 from instances.sending.outgoing import send_due
-from tests.factories import member_of
+from tests.factories import fail_message, member_of
 from tests.matching import find_value
 
 pytestmark = pytest.mark.django_db
@@ -239,10 +239,23 @@ def test_the_pages_ask_at_most_so_many_queries(alice, instance, django_assert_ma
     for place in range(20):
         hears(instance, "hello", sender=f"4915100000{place:03}", name=f"Person {place}")
         hears(instance, f"text {place}")
-    with django_assert_max_num_queries(18):  # four are the first steps
+    with django_assert_max_num_queries(19):  # four are the first steps
         page = alice.get(CHAT).content.decode()
-    with django_assert_max_num_queries(7):
+    with django_assert_max_num_queries(8):
         poll(alice, page)
     seen = alice.get(PAGE).context["chats"].cursor
     with django_assert_max_num_queries(6):
         alice.get(f"{PAGE}list/", {"seen": seen}, headers=HTMX)
+
+
+def test_a_message_that_failed_is_shown_in_its_chat_for_a_day(alice, instance):
+    hears(instance, "hello")
+    page = alice.get(CHAT).content.decode()
+    message = fail_message(
+        send_message(instance, chat_id=ANNA, body="no way"), reason="Blocked by the recipient"
+    )
+    news = poll(alice, page).content.decode()
+    assert "failed: Blocked by the recipient" in news
+    assert f'href="/instances/12345/queue/{message.message_id}/"' in news
+    OutgoingMessage.objects.update(failed_at=timezone.now() - conversations.FAILED_FOR)
+    assert "Blocked by the recipient" not in alice.get(CHAT).content.decode()

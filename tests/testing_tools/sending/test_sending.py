@@ -13,7 +13,7 @@ from instances.actions.status import change_status
 from instances.models import AccountStatus, Instance, Message, OutgoingMessage
 from instances.sending.outgoing import send_due
 from testing_tools.sending import acks as sent_acks
-from tests.factories import UserFactory
+from tests.factories import UserFactory, fail_message
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
@@ -89,6 +89,21 @@ def test_an_ack_whose_hook_was_deleted_is_shown_without_a_time(alice, instance):
     assert "time unknown" in alice.get(PAGE).content.decode()
 
 
+def test_a_failed_message_is_shown_with_the_messengers_reason(alice, instance):
+    send(alice)
+    seen = alice.get(PAGE).context["cursor"]
+    fail_message(OutgoingMessage.objects.get(), reason="The number is not in use", tries=1)
+    page = alice.get(f"{PAGE}sent/", {"instance": 12345, "seen": seen}).content.decode()
+    assert "Failed after 1 try: The number is not in use." in page
+    assert "Show tries" in page
+    [failed] = sent_acks.sent_messages(instance)
+    assert ([step.reached for step in failed.steps], failed.is_queued, failed.reason) == (
+        [True, False, False, False],
+        False,
+        "",
+    )
+
+
 def test_a_poll_without_changes_is_204(alice, instance):
     seen = alice.get(PAGE).context["cursor"]
     assert alice.get(f"{PAGE}sent/", {"instance": 12345, "seen": seen}).status_code == 204
@@ -105,7 +120,7 @@ def test_the_newest_20_are_shown_newest_first(alice, instance, django_assert_max
     for number in range(22):
         send_message(instance, chat_id="17680561234", body=f"number {number}")
     send_due()
-    with django_assert_max_num_queries(4):  # one for the endpoint, which this instance was loaded without
+    with django_assert_max_num_queries(5):  # one for the endpoint, which this instance was loaded without
         shown = sent_acks.sent_messages(instance)
     assert [message.queue_number for message in shown] == list(range(22, 2, -1))
 

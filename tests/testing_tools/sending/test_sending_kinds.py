@@ -150,9 +150,9 @@ def test_the_number_of_queries_of_the_page_and_its_poll(alice, instance, django_
         send(alice, "text", text=f"number {number}")
     send_due()
     page = alice.get(PAGE)
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(13):
         alice.get(PAGE)
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         assert (
             alice.get(f"{PAGE}sent/", {"instance": 12345, "seen": page.context["cursor"]}).status_code == 204
         )
