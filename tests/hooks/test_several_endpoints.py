@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
+from django_q.models import OrmQ
 
 from hooks import outbox
+from hooks.actions import endpoint_list
 from hooks.actions.endpoint_list import add_endpoint, remove_endpoint
 from hooks.actions.endpoints import set_filters
 from hooks.actions.hooks import NotPossible, resend
@@ -177,6 +179,20 @@ def test_a_removed_endpoint_keeps_its_log_and_gets_no_more_hooks(instance: Insta
     removed_endpoints.clean()
     assert not Endpoint.objects.filter(pk=other.pk).exists()
     assert Endpoint.objects.get(first_of=instance).others == []
+
+
+def test_a_task_cancels_what_the_removal_of_an_endpoint_leaves(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint_list, "CANCELLED_AT_ONCE", 2)
+    other = add(instance)
+    emit(instance, MESSAGE, MESSAGE, MESSAGE)
+    remove_endpoint(other, acting_user=None)
+    assert sorted(state for _, state in hooks_of(other)) == ["cancelled", "cancelled", "queued"]
+    assert [task.func() for task in OrmQ.objects.all()] == ["hooks.maintenance.removed_endpoints.clean"]
+    removed_endpoints.clean()
+    assert hooks_of(other) == [("message", "cancelled")] * 3
+    assert_conserved()
 
 
 def test_a_retry_after_the_removal_is_cancelled(instance: Instance) -> None:

@@ -145,7 +145,8 @@ def test_loops_are_requested_and_taken_first_however_many_others_wait(
     for number in range(MAX_QUEUED_TASKS * 3):
         async_task(NOTICE, number)
     results = [import_string(path)() for path in settings.WORKER_HEALTH_CHECKS]
-    assert results == [False, False, True]  # no redelivery is open
+    assert results[:2] == [False, False]
+    assert all(results[2:])  # no redelivery is open, and nothing is received
     assert [taken(), taken(), taken()] == [DISPATCH, "instances.tasks.send_outgoing", NOTICE]
 
 
