@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -62,6 +62,27 @@ WITH e AS (
 ), created AS ({insert_sql(f"e, {EVENTS} WHERE e.is_simple")}
 )
 SELECT created.id, e.id, created.state FROM e LEFT JOIN created ON true ORDER BY created.id
+"""
+# The same for many instances. Tallies are locked in the order of their ids, as by all who lock several.
+EMIT_MANY = f"""
+WITH n AS MATERIALIZED (
+    SELECT * FROM {EVENTS}
+), wanted AS (
+    SELECT endpoint, count(*)::int AS number, count(*) FILTER (WHERE skip <> '')::int AS skipped
+    FROM n GROUP BY endpoint
+), locked AS MATERIALIZED (
+    SELECT t.endpoint_id, w.number, w.skipped FROM hooks_tally t JOIN wanted w ON t.endpoint_id = w.endpoint
+    ORDER BY t.endpoint_id FOR NO KEY UPDATE OF t
+), e AS (
+    UPDATE hooks_tally t SET
+        emitted = t.emitted + CASE WHEN {IS_SIMPLE} THEN l.number ELSE 0 END,
+        skipped = t.skipped + CASE
+            WHEN NOT ({IS_SIMPLE}) THEN 0 WHEN {HAS_NO_URL} THEN l.number ELSE l.skipped END
+    FROM locked l JOIN hooks_endpoint e ON e.id = l.endpoint_id WHERE t.endpoint_id = l.endpoint_id
+    RETURNING e.id, e.url, e.borrowed_url, e.borrowed_until, e.guaranteed, {IS_SIMPLE} AS is_simple
+), created AS ({insert_sql("e JOIN n ON n.endpoint = e.id AND e.is_simple")}
+)
+SELECT created.id, e.id, created.state FROM e LEFT JOIN created ON created.endpoint_id = e.id ORDER BY created.id
 """
 # For endpoints that are not simple: each event says for which endpoint it is.
 INSERT = insert_sql(f"{EVENTS} JOIN hooks_endpoint e ON e.id = n.endpoint")
@@ -152,6 +173,31 @@ def emit_all(instance_id: int, events: Sequence[Event]) -> list[Hook]:
     for lane in {hook.endpoint_id: None for hook in hooks if hook.state == State.QUEUED}:
         wake(lane)
     return hooks
+
+
+def emit_for_many(events: Mapping[int, Sequence[Event]]) -> None:
+    """Create the hooks of the events of many instances, by their keys: as emit_all() for each, in one query.
+
+    Three more queries for each instance with several endpoints, or whose endpoint has filters. Raises as emit_all().
+    """
+    if len(events) < 2:
+        for instance_id, of_one in events.items():
+            emit_all(instance_id, of_one)
+        return
+    check_transaction()
+    wanted = [(key, event, "") for key, of_one in events.items() for event in of_one]
+    for _, event, _ in wanted:
+        event.body.decode()
+    now = timezone.now()
+    rows = prepared.fetch_all(EMIT_MANY, {"at": now, "events": as_json(wanted)})
+    found = {endpoint for _, endpoint, _ in rows}
+    for key, of_one in events.items():
+        if of_one and key not in found:
+            raise deleted(key)
+    for key in [endpoint for hook, endpoint, _ in rows if hook is None]:  # its tally is locked
+        rows += emit_for_each(key, events[key], now)
+    for lane in {endpoint: None for _, endpoint, state in rows if state == State.QUEUED}:
+        wake(lane)
 
 
 Wanted = tuple[int, Event, str]  # the endpoint's id, the event, and the hook's own URL or ""

@@ -4,6 +4,7 @@ Every event locks the instance's row first, so events of an instance are recorde
 have no gaps, the ids of hooks are in the order of the events, and a chat is created once.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -37,6 +38,11 @@ def raise_counter(instance: Instance, counter: str, by: int = 1) -> int:
 def emit(instance: Instance, *events: Event) -> None:
     """Create the hooks of these events, in this order. The caller holds the lock on the instance's row."""
     outbox.emit_all(instance.pk, events)
+
+
+def emit_for_many(of_instances: Mapping[Instance, Sequence[Event]]) -> None:
+    """Create the hooks of the events of many instances, in this order. The caller holds the locks on their rows."""
+    outbox.emit_for_many({instance.pk: events for instance, events in of_instances.items()})
 
 
 def skip_of(instance: Instance, *, flag: bool = True) -> SkipReason | None:

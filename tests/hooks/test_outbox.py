@@ -89,6 +89,50 @@ def test_many_events_are_inserted_in_order_with_one_query(
     assert emitted(endpoint) == 100
 
 
+def test_events_of_many_instances_are_inserted_as_those_of_each(
+    endpoint: Endpoint, django_assert_num_queries: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    """One has no URL, one has filters, and one is beside its bin; the others get one query together."""
+    without_url = InstanceFactory(url="").endpoint
+    filtered = InstanceFactory(url="http://a.example/").endpoint
+    Endpoint.objects.filter(pk=filtered.pk).update(families=["ack"])
+    other = InstanceFactory(url="http://b.example/").endpoint
+    endpoints = [other, filtered, endpoint, without_url]
+    events = [
+        Event(Kind.MESSAGE, b'{"n":1}', "m1", "c1"),
+        Event(Kind.ACK, b'{"n":2}', "m1", "c1", skip=SkipReason.FLAG_OFF),
+        Event(Kind.ACK, b'{"n":3}', "m1", "c1"),
+    ]
+    for each in endpoints:
+        outbox.emit_all(each.pk, events)
+    columns = (
+        "endpoint",
+        "kind",
+        "body",
+        "message",
+        "chat",
+        "state",
+        "skip_reason",
+        "attempts_allowed",
+        "to_url",
+    )
+    alone = list(Hook.objects.order_by("endpoint", "id").values_list(*columns))
+    tallies = list(Tally.objects.order_by("pk").values_list("emitted", "skipped"))
+    Hook.objects.all().delete()
+    Tally.objects.update(emitted=0, skipped=0)
+    outbox.emit_for_many({each.pk: events for each in endpoints})
+    together = list(Hook.objects.order_by("endpoint", "id").values_list(*columns))
+    assert [[bytes(v) if isinstance(v, memoryview) else v for v in row] for row in together] == [
+        [bytes(v) if isinstance(v, memoryview) else v for v in row] for row in alone
+    ]
+    assert list(Tally.objects.order_by("pk").values_list("emitted", "skipped")) == tallies
+    assert {each.pk for each in endpoints} == {row[0] for row in together}
+    with django_assert_num_queries(1):
+        outbox.emit_for_many({each.pk: events for each in (endpoint, without_url, other)})
+    with pytest.raises(Endpoint.DoesNotExist):
+        outbox.emit_for_many({endpoint.pk: events, 0: events})
+
+
 def test_without_events_no_hook_is_created(endpoint: Endpoint) -> None:
     assert outbox.emit_all(endpoint.pk, []) == []
     assert emitted(endpoint) == 0

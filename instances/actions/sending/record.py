@@ -170,12 +170,13 @@ def write_messages(sent: Mapping[Instance, Sequence[SentMessage]]) -> None:
             ],
         )
     bulk_insert.insert([message for of_one in messages.values() for message in of_one])
+    emitted: dict[Instance, list[events.Event]] = {}
     for instance, of_one in sent.items():
-        emitted: list[events.Event] = []
+        of_instance = emitted[instance] = []
         for message, each in zip(messages[instance], of_one, strict=True):
-            emitted.append(events.of_message(instance, message, ack=Ack.SENT))  # further acks follow
-            emitted.extend(events.of_ack(instance, message, ack) for ack in each.acks)
-        events.emit(instance, *emitted)
+            of_instance.append(events.of_message(instance, message, ack=Ack.SENT))  # further acks follow
+            of_instance.extend(events.of_ack(instance, message, ack) for ack in each.acks)
+    events.emit_for_many(emitted)
 
 
 def build_message(instance: Instance, sent: SentMessage, number: int, chat: Chat, now: datetime) -> Message:
