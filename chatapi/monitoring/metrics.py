@@ -26,6 +26,7 @@ from chatapi.runtime.client_address import FORWARDING_HEADERS, REMOVED
 from hooks.metrics import CLAIM, LATENESS, RECORD, Histogram, Snapshot, snapshot
 from instances.limits import disk_space
 from instances.receiving.health import ReceivingNumbers, receiving_numbers
+from instances.sending.metrics import SendingNumbers, sending_numbers
 
 # Set by a proxy in front, also by one that is not trusted: then the loopback address is the proxy's.
 FORWARDED = (*FORWARDING_HEADERS, "HTTP_VIA", REMOVED)
@@ -49,7 +50,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
             response["WWW-Authenticate"] = 'Bearer realm="metrics"'
         return response
     try:
-        families = Families(snapshot(), receiving_numbers())
+        families = Families(snapshot(), receiving_numbers(), sending_numbers())
     except (DatabaseError, InterfaceError):
         return HttpResponse("The database does not respond.\n", "text/plain; charset=utf-8", 503)
     return HttpResponse(generate_latest(families), CONTENT_TYPE_LATEST)
@@ -70,10 +71,10 @@ def may_read(request: HttpRequest) -> bool:
 
 
 class Families:
-    """A Snapshot and the numbers of receiving as a collector for prometheus-client."""
+    """A Snapshot and the numbers of receiving and sending as a collector for prometheus-client."""
 
-    def __init__(self, found: Snapshot, receiving: ReceivingNumbers) -> None:
-        self.found, self.receiving = found, receiving
+    def __init__(self, found: Snapshot, receiving: ReceivingNumbers, sending: SendingNumbers) -> None:
+        self.found, self.receiving, self.sending = found, receiving, sending
 
     def collect(self) -> Iterator[Metric]:
         found = self.found
@@ -124,8 +125,21 @@ class Families:
                 space.required,
             )
         yield from receiving_families(self.receiving)
+        yield from sending_families(self.sending)
         for name, (shown, words) in HISTOGRAMS.items():
             yield histogram(shown, words, found.histograms[name])
+
+
+def sending_families(found: SendingNumbers) -> Iterator[Metric]:
+    results = CounterMetricFamily(
+        "chatapi_messages", "Tries of messages, by what became of the message.", labels=["result"]
+    )
+    for result, number in found.results.items():
+        results.add_metric([result], number)
+    yield results
+    yield GaugeMetricFamily("chatapi_messages_waiting", "Messages in queues.", found.waiting)
+    yield GaugeMetricFamily("chatapi_messages_in_flight", "Messages that are being sent.", found.in_flight)
+    yield GaugeMetricFamily("chatapi_senders", "Running senders.", found.senders)
 
 
 def receiving_families(found: ReceivingNumbers) -> Iterator[Metric]:

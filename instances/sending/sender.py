@@ -25,13 +25,13 @@ from hooks.metrics import Counts
 from hooks.models import Outcome
 from instances.actions.media import storage
 from instances.actions.sending.accept import OUTGOING_CHANNEL
-from instances.actions.sending.record import FailedMessage, QueueWait, RetriedMessage, SentMessage
+from instances.actions.sending.record import FailedMessage, QueueWait, Recorded, RetriedMessage, SentMessage
 from instances.channels import channel_of
 from instances.channels.queued_messages import message_to_send
 from instances.channels.requests import Failed, Local, Refused, Request, Result, Scope, Uploaded, Wait
 from instances.channels.sandbox.actions.receipts import CHANNEL_WORK
 from instances.models import OutgoingMessage
-from instances.sending import claims, tries
+from instances.sending import claims, metrics, tries
 from instances.sending.channel_work import ChannelWork
 from instances.sending.database_threads import Claimer, Read, Recorder, monotonic
 from instances.sending.lanes import Lane, Lanes
@@ -50,6 +50,11 @@ READ_AGAIN_SECONDS = (
 IDLE_SECONDS = 5.0  # after this without a message a queue is released
 DEADLINE = settings.HOOKS_DEADLINE_MS / 1000  # of a request …
 UPLOAD_DEADLINE = 120.0  # … and of one that uploads a file
+RESULT_LABELS: dict[type[Recorded], str] = {
+    SentMessage: metrics.SENT,
+    FailedMessage: metrics.FAILED,
+    RetriedMessage: metrics.RETRIED,
+}
 DRAIN_SECONDS = DEADLINE + 0.5  # a stop waits this long for requests in flight
 
 
@@ -371,7 +376,8 @@ class Sender:
             self.end(lane, ended.outgoing.pk)
             if lane.is_local:
                 self.note_health(ended, time.monotonic())
-        self.counts.count({("sends", result_name(recorded)): 1})
+        if recorded is not None:
+            self.counts.count({(metrics.RESULTS, RESULT_LABELS[type(recorded)]): 1})
 
     def end(self, lane: Lane, key: int) -> None:
         self.lanes.end(lane, key)
@@ -485,10 +491,6 @@ class Sender:
         if self.channel_work is not None:
             self.channel_work.join(timeout=2)
         self.wakeup.close()
-
-
-def result_name(recorded: object) -> str:
-    return {SentMessage: "sent", FailedMessage: "failed", RetriedMessage: "retried"}[type(recorded)]
 
 
 def take_some(keys: dict[int, None]) -> list[int]:

@@ -19,6 +19,7 @@ from tests.bench import (
     peers,
     report,
     scenarios,
+    sending,
     slow_clients,
 )
 from tests.bench.environment import bench_database
@@ -214,10 +215,45 @@ def requirements(backlogs: list[DeliveryCounts], *, quick: bool, rounds: int) ->
             memory["pss"] <= 80,
         )
     )
+    found += sending_figures(seconds, rounds, quick=quick)
     found += many_instances(20.0 if quick else 60.0, rounds)
     found += wire_contract(seconds, rounds, many=100_000 if quick else 1_000_000)
     if not quick:
         found += [log_filters(), pages(), *kill_pauses(rounds)]
+    return found
+
+
+def sending_figures(seconds: float, rounds: int, *, quick: bool) -> list[Requirement]:
+    """Messages to a messenger that takes 100 ms, all with their acks and hooks written."""
+    instances = 200 if quick else 1000
+    found = []
+    for what, number, each, chats, least_rate in (
+        (f"sends of {instances:,} instances", instances, 10, 5, 1000),
+        ("sends of one number", 1, 400, 100, 80),
+    ):
+        say(what)
+        top = best([sending.rate(number, each, chats=chats) for _ in range(rounds)])
+        found.append(
+            Requirement(
+                f"{what}, messenger of 100 ms",
+                f"{top['rate']:,.0f}/s; per message, the sender needs {top['sender_cpu'] * 1000:.0f} µs of CPU and "
+                f"PostgreSQL {top['database_cpu'] * 1000:.0f} µs; {top['memory']:.0f} MB",
+                f"≥ {least_rate:,}/s".replace(",", " "),
+                top["rate"] >= least_rate,
+            )
+        )
+    say("sends beside a messenger that hangs")
+    calm = least([sending.isolation(hanging=False, per_second=100, seconds=seconds) for _ in range(rounds)])
+    beside = least([sending.isolation(hanging=True, per_second=100, seconds=seconds) for _ in range(rounds)])
+    sending.forget()
+    found.append(
+        Requirement(
+            "a messenger hangs: p99 of the others, from accepted to written",
+            f"{beside:.0f} ms, {beside / calm:.2f} × the undisturbed {calm:.0f} ms",
+            "≤ 1.2 ×",
+            beside <= 1.2 * calm,
+        )
+    )
     return found
 
 

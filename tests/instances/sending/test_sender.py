@@ -10,10 +10,12 @@ import pytest
 from django.utils import timezone
 
 from hooks.models import Hook
+from instances import tasks
 from instances.actions.lifecycle import link_sandbox
 from instances.actions.sending.message_queue import clear_messages
 from instances.actions.settings import change_settings
 from instances.models import Instance, Message, OutgoingMessage, OutgoingQueue, SendingTry
+from instances.sending.metrics import sending_numbers
 from tests.factories import InstanceFactory
 from tests.hooks.dispatch.dispatching import wait_until
 from tests.instances.channels.sandbox.messenger_process import MessengerProcess
@@ -196,3 +198,20 @@ def test_the_sandbox_in_this_process_needs_no_messenger(tmp_path: Path) -> None:
     assert not OutgoingQueue.objects.exclude(owner=None).exists()
     assert_nothing_lost()
     assert Message.objects.filter(time__lte=timezone.now()).count() == 300
+
+
+def test_a_sender_hands_over_and_its_successor_sends_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    requested: list[str] = []
+    monkeypatch.setattr(tasks, "async_task", requested.append)
+    instance = InstanceFactory()
+    queue_messages(instance, 3, chats=2)
+    change_settings(instance, changes={"sendDelay": 1})
+    assert tasks.send_outgoing(0.5) == "handed over"
+    assert requested == [tasks.SEND_OUTGOING]
+    assert OutgoingQueue.objects.get(pk=instance.pk).owner is None
+    assert OutgoingMessage.objects.filter(state="queued").exists()
+    tasks.send_outgoing(4.0)
+    assert sent(instance) == in_order(3, chats=2)
+    numbers = sending_numbers()
+    assert (numbers.results["sent"], numbers.waiting, numbers.senders) == (3, 0, 0)
+    assert_nothing_lost()
