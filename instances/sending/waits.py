@@ -69,4 +69,5 @@ def explain_wait(
 
 
 def first_upper(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    """Returns a reason with a capital letter and without a full stop, as all words of waits."""
+    return text[:1].upper() + text[1:].rstrip(".")

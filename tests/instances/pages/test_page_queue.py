@@ -68,7 +68,9 @@ def test_each_message_shows_what_it_waits_for(
         ("third", "Sent after no. 1, to the same chat"),
     ]
     until = timezone.now() + timedelta(seconds=40)
-    OutgoingQueue.objects.update(waits_until=until, wait_reason="graph.example.com allows no more until then")
+    OutgoingQueue.objects.update(
+        waits_until=until, wait_reason="graph.example.com allows no more until then."
+    )
     html = html_of(alice)
     assert "<strong>Graph.example.com allows no more until then.</strong>" in html
     assert 'due <time datetime="' in html
