@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from instances.actions.received import NotRecordedYet, Recorded
@@ -105,7 +106,12 @@ class Connection:
                 self.failures = 0
 
     async def record(self, batch: Batch) -> None:
-        """Record a batch, however long the database is away. Raises NotOwner, Instance.DoesNotExist."""
+        """Record a batch, however long the database is away.
+
+        Raises:
+            NotOwner, Instance.DoesNotExist: another receiver has the instance, or it was deleted.
+            DatabaseError: the database refuses the batch: a failure, which is shown and tried again.
+        """
         tries = 0
         while True:
             tries += 1
@@ -114,7 +120,7 @@ class Connection:
                 break
             except NotRecordedYet:
                 await asyncio.sleep(ACK_PAUSE)
-            except UNREACHABLE as error:
+            except (OperationalError, InterfaceError) as error:
                 log.warning(
                     "instance %s: the database does not respond (%s)",
                     self.instance.number,

@@ -59,7 +59,7 @@ class Receiver:
         handling = asyncio.create_task(self.handle_callbacks())
         handed_over = False
         try:
-            while not self.stopping.is_set():
+            while not self.stopping.is_set() and not handling.done():
                 if not await self.control.submit(self.heartbeat_and_listen):
                     break
                 if self.worker_slot.is_handover_due:
@@ -76,9 +76,9 @@ class Receiver:
             if stop_fd is not None:
                 loop.remove_reader(stop_fd)
             self.stop()
-            await handling
             await self.residents.close()
             self.wakeups.close()
+            await handling
             self.control.end()
             self.callback_thread.end()
         return handed_over

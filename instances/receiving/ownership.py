@@ -20,7 +20,7 @@ from hooks.models import Role
 from instances.models import ChannelLink, Instance, ReceiverState
 from instances.receiving.links import receiving_names
 
-CLAIM_LIMIT = 500  # instances of one claim: several receivers that start at once get equal shares
+CLAIM_LIMIT = 5_000  # instances of one claim
 
 HELD_LOCKS = """
     SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks
@@ -77,9 +77,11 @@ def execute(sql: str, parameters: Sequence[Any]) -> list[tuple[int]]:
         return cursor.fetchall() if cursor.description else []
 
 
-def free_dead() -> None:
-    """Free the instances of runs that have died."""
-    execute(FREE_DEAD, [])
+def free_dead() -> bool:
+    """Free the instances of runs that have died; returns whether there were any."""
+    with connection.cursor() as cursor:
+        cursor.execute(FREE_DEAD.format(state=ReceiverState._meta.db_table))
+        return cursor.rowcount > 0
 
 
 def find_share() -> Share:
