@@ -59,8 +59,10 @@ class PatientORM(ORM):
 
     def take(self) -> "list[tuple[int, str]] | None":
         """Returns the first due tasks, each taken by this cluster; waits for Conf.POLL seconds if none is due."""
+        # Before the transaction, in which get_connection() would not close a connection that is too old.
+        due = self.due()
         with transaction.atomic(using=Conf.ORM):
-            rows = self.due().select_for_update(of=("self",), skip_locked=True)[: Conf.BULK]
+            rows = due.select_for_update(of=("self",), skip_locked=True)[: Conf.BULK]
             taken = [(row.pk, row.payload) for row in rows]
             if taken:
                 until = Now() + timedelta(seconds=Conf.RETRY)
