@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from chatapi.database import prepared
+from hooks.sql import bulk_insert
 from instances import chat_ids, payloads
 from instances.actions import events
 from instances.models import Chat, Instance, Participant
@@ -98,10 +99,11 @@ UPDATE_CHATS = f"""
 
 def chats_of_sent_messages(
     wanted: Mapping[Instance, Iterable[str]], *, at: datetime
-) -> dict[tuple[int, str], Chat]:
-    """Returns the chats of messages that accounts have sent, by instance and chat id, created or updated.
+) -> tuple[dict[tuple[int, str], Chat], dict[Instance, list[events.Event]]]:
+    """Returns the chats of messages that accounts have sent, by instance and chat id, and the events of the new ones.
 
-    As chat_for_message() without an author, name and image, but one statement for all chats that exist.
+    As chat_for_message() without an author, name and image, but one statement for all chats that exist, and one for
+    those that do not. The caller creates the hooks of the events, before those of the messages.
     """
     pairs = [(instance, chat_id) for instance, chat_ids_ in wanted.items() for chat_id in chat_ids_]
     with connection.cursor() as cursor:
@@ -116,12 +118,20 @@ def chats_of_sent_messages(
         )
         known = {(chat.instance_id, chat.chat_id): chat for chat in map(ROW.build, cursor.fetchall())}
     for instance, chat_id in pairs:
-        chat = known.get((instance.pk, chat_id))
-        if chat is None:
-            known[instance.pk, chat_id] = chat_for_message(instance, chat_id, at=at)
-        else:
+        if chat := known.get((instance.pk, chat_id)):
             chat.instance = instance
-    return known
+    new = [
+        Chat(instance=instance, chat_id=chat_id, is_group=chat_ids.is_group(chat_id), last_time=at)
+        for instance, chat_id in pairs
+        if (instance.pk, chat_id) not in known
+    ]
+    bulk_insert.insert(new)
+    created: dict[Instance, list[events.Event]] = {}
+    for chat in new:
+        known[chat.instance_id, chat.chat_id] = chat
+        event = events.of_chat(chat.instance, old=None, new=payloads.chat_dict(chat, []))
+        created.setdefault(chat.instance, []).append(event)
+    return known, created
 
 
 def without_participants(chat: Chat, people: Iterable[str]) -> list[str]:

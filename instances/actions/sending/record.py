@@ -148,7 +148,7 @@ def write_messages(sent: Mapping[Instance, Sequence[SentMessage]]) -> None:
     if not sent:
         return
     now = timezone.now()
-    known = chats.chats_of_sent_messages(
+    known, created = chats.chats_of_sent_messages(
         {instance: {each.outgoing.chat_id: None for each in of_one} for instance, of_one in sent.items()},
         at=now,
     )
@@ -172,7 +172,7 @@ def write_messages(sent: Mapping[Instance, Sequence[SentMessage]]) -> None:
     bulk_insert.insert([message for of_one in messages.values() for message in of_one])
     emitted: dict[Instance, list[events.Event]] = {}
     for instance, of_one in sent.items():
-        of_instance = emitted[instance] = []
+        of_instance = emitted[instance] = created.get(instance, [])
         for message, each in zip(messages[instance], of_one, strict=True):
             of_instance.append(events.of_message(instance, message, ack=Ack.SENT))  # further acks follow
             of_instance.extend(events.of_ack(instance, message, ack) for ack in each.acks)
