@@ -33,15 +33,18 @@ EVENTS = """json_to_recordset(CAST(%(events)s AS json)) AS n (
 HAS_NO_URL = f"{destination.endpoint_url_sql(now=AT)} = ''"
 
 
-def insert_sql(source: str) -> str:
-    """SQL that inserts the hooks of EVENTS n for the endpoints e, in order; `source` has both. Returns the new rows."""
+def insert_sql(source: str, *, body: str = "decode(n.body, 'hex')") -> str:
+    """SQL that inserts the hooks of EVENTS n for the endpoints e, in order; `source` has both. Returns the new rows.
+
+    `body` is an expression for a hook's bytes.
+    """
     skipped = f"n.skip <> '' OR {HAS_NO_URL}"
     return f"""
     INSERT INTO hooks_hook (
         public_id, endpoint_id, kind, body, message, chat, to_url, created_at, finished_at, state, skip_reason,
         attempts_allowed, simulated, trigger, attempts_made, claim, last_outcome, last_host)
     SELECT
-        n.public_id, e.id, n.kind, decode(n.body, 'hex'), n.message, n.chat, n.to_url, {AT},
+        n.public_id, e.id, n.kind, {body}, n.message, n.chat, n.to_url, {AT},
         CASE WHEN {skipped} THEN {AT} END,
         CASE WHEN {skipped} THEN '{State.SKIPPED}' ELSE '{State.QUEUED}' END,
         CASE WHEN n.skip = '' AND {HAS_NO_URL} THEN '{SkipReason.NO_ADDRESS}' ELSE n.skip END,
@@ -98,6 +101,45 @@ UPDATE hooks_tally t SET emitted = t.emitted + locked.emitted, skipped = t.skipp
 FROM locked WHERE t.endpoint_id = locked.endpoint_id
 RETURNING t.endpoint_id
 """
+
+
+def emit_one_sql(event: str) -> str:
+    """SQL of the CTEs `e` and `created`, which count and create one hook in the statement that writes its event.
+
+    `event` is a CTE of that statement with one row: the `endpoint`, for which IS_SIMPLE is true, and the bytes of the
+    hook's `body`. If it has no row, no hook is created. The parameters are those of one_event_parameters().
+    """
+    return f"""e AS (
+    UPDATE hooks_tally t SET
+        emitted = t.emitted + 1,
+        skipped = t.skipped + CASE WHEN %(skip)s <> '' OR {HAS_NO_URL} THEN 1 ELSE 0 END
+    FROM hooks_endpoint e, {event} WHERE t.endpoint_id = {event}.endpoint AND e.id = t.endpoint_id
+    RETURNING e.id, e.url, e.borrowed_url, e.borrowed_until, e.guaranteed
+), created AS ({
+        insert_sql(
+            f'''e, {event}, (
+        SELECT 0 AS place, %(public_id)s::uuid AS public_id, %(kind)s::text AS kind, %(message)s::text AS message,
+            %(chat)s::text AS chat, %(skip)s::text AS skip, '' AS to_url) AS n''',
+            body=f"{event}.body",
+        )
+    }
+)"""
+
+
+def one_event_parameters(
+    *, kind: Kind, message: str, chat: str, skip: SkipReason | None, now: datetime
+) -> dict[str, Any]:
+    """Returns the parameters of emit_one_sql(), which are those of an Event without its body."""
+    return {
+        "at": now,
+        "public_id": new_public_id(),
+        "kind": kind,
+        "message": message,
+        "chat": chat,
+        "skip": skip or "",
+    }
+
+
 # What emit_all() returns of a hook, in the order of the columns above; other fields are read when they are used.
 RETURNED = ["id", "endpoint_id", "state"]
 

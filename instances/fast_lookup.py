@@ -31,11 +31,6 @@ def update(assignments: str, where: str, parameters: Sequence[Any]) -> Instance 
     return fetch(f'UPDATE "{TABLE}" SET {assignments} WHERE {where} RETURNING {COLUMNS}', parameters)
 
 
-def reload(instance: Instance) -> None:
-    """Read all columns of the instance again. Raises Instance.DoesNotExist if it was deleted."""
-    copy_to(instance, fetch(f'SELECT {COLUMNS} FROM "{TABLE}" WHERE id = %s', [instance.pk]))
-
-
 def copy_to(instance: Instance, fresh: Instance | None) -> None:
     """Take over the columns of `fresh`. Raises Instance.DoesNotExist if it is None."""
     if fresh is None:

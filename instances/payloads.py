@@ -54,6 +54,18 @@ def message_body(message: Message, ack: Ack | None = None) -> bytes:
     return encode({"messages": [data], "instanceId": str(message.instance.number)})
 
 
+def message_body_around_number(message: Message) -> tuple[str, str]:
+    """Returns message_body() in two parts: the text before and after the message's number, which is not known yet."""
+    data = message_dict(message, chat_id=message.chat.chat_id, chat_name=message.chat.name)
+    names = list(data)
+    place = names.index("messageNumber")
+    before, after = (
+        encode({name: data[name] for name in part}).decode() for part in (names[:place], names[place + 1 :])
+    )
+    instance = f'"instanceId":"{message.instance.number}"'
+    return f'{{"messages":[{before[:-1]},"messageNumber":', f",{after[1:]}],{instance}}}"
+
+
 def ack_body(message: Message, ack: Ack | None = None) -> bytes:
     """`{"ack":[A],"instanceId":"12345"}` with this `ack`, or the message's own.
 

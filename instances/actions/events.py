@@ -56,13 +56,19 @@ def skip_of(instance: Instance, *, flag: bool = True) -> SkipReason | None:
 
 def of_message(instance: Instance, message: Message, *, ack: Ack | None = None) -> Event:
     """The event of a received or sent message; `ack` is shown instead of the message's own ack."""
+    skip = skip_of_message(instance, message)
+    return about_message(Kind.MESSAGE, payloads.message_body(message, ack), message, skip)
+
+
+def skip_of_message(instance: Instance, message: Message) -> SkipReason | None:
+    """Returns why the hook of this message would not be sent now, if so."""
     skip = skip_of(instance)
     if skip is None and instance.ignore_old_messages:
         oldest = timezone.now() - timedelta(seconds=instance.old_messages_period)
         skip = SkipReason.TOO_OLD if message.time < oldest else None
     if skip is None and message.chat.archived and not instance.process_archive:
         skip = SkipReason.ARCHIVED  # disableDialogsArchive keeps the chat in the archive
-    return about_message(Kind.MESSAGE, payloads.message_body(message, ack), message, skip)
+    return skip
 
 
 def of_ack(instance: Instance, message: Message, ack: Ack) -> Event:

@@ -13,6 +13,7 @@ from instances.actions import bans, events
 from instances.actions.chats import chats
 from instances.actions.media import file_caption
 from instances.actions.message_lookup import find_sent
+from instances.actions.record_at_once import record_at_once
 from instances.models import Ack, Chat, Instance, Media, Message, MessageType
 
 
@@ -57,18 +58,21 @@ def receive_message(
     author = chat_ids.of_phone(sender)
     where = chat_ids.of_chat(chat_id) if chat_id else author
     message_id = chat_ids.message_id(where, author=author, from_me=False, key=key)
+    message = new_message(
+        instance,
+        message_id=message_id,
+        chat_id=where,
+        author=author,
+        author_name=sender_name[:200],
+        **content,
+    )
+    if not key and not bans.is_banned(instance, where) and record_at_once(message):
+        return message
     with transaction.atomic():
         if key and (known := find_reported(instance, message_id)):
             return known
         if not bans.notify_if_banned(instance, where):
-            return record_message(
-                instance,
-                message_id=message_id,
-                chat_id=where,
-                author=author,
-                author_name=sender_name[:200],
-                **content,
-            )
+            return record(message)
     raise bans.Banned(
         "The sender's number fits banPhoneMask, so nothing that they write reaches the instance."
     )
@@ -90,7 +94,9 @@ def type_on_phone(
     message_id = chat_ids.message_id(where, author=own, from_me=True, key=key)
     if key and (known := find_reported(instance, message_id)):
         return known
-    return record_message(instance, message_id=message_id, chat_id=where, author=own, from_me=True, **content)
+    return record(
+        new_message(instance, message_id=message_id, chat_id=where, author=own, from_me=True, **content)
+    )
 
 
 def find_reported(instance: Instance, message_id: str) -> Message | None:
@@ -102,7 +108,7 @@ def find_reported(instance: Instance, message_id: str) -> Message | None:
     return known
 
 
-def record_message(
+def new_message(
     instance: Instance,
     *,
     message_id: str,
@@ -118,24 +124,16 @@ def record_message(
     media: Media | None = None,
     time: datetime | None = None,
 ) -> Message:
-    """Write a message with its number, chat and hooks, in the caller's transaction."""
+    """Returns a message without its number. Its chat is not loaded, and has the name that the message brings."""
     at = time or timezone.now()
     body, media = stored_body(instance, type, body, media)
-    number = events.raise_counter(instance, "last_message_number")
-    chat = chats.chat_for_message(
-        instance,
-        chat_id,
-        at=at,
-        name="" if chat_ids.is_group(chat_id) else author_name,
-        author="" if from_me else author,
-    )
-    message = Message(
+    chat_name = "" if chat_ids.is_group(chat_id) else author_name
+    return Message(
         instance=instance,
-        number=number,
         message_id=message_id,
-        chat=chat,
+        chat=Chat(instance=instance, chat_id=chat_id, name=chat_name),
         author=author,
-        sender_name="" if from_me else author_name or address_book_name(chat, author),
+        sender_name="" if from_me else author_name,
         type=type,
         body=body,
         media=media,
@@ -146,6 +144,21 @@ def record_message(
         ack=Ack.SENT if from_me else None,
         time=at,
     )
+
+
+def record(message: Message) -> Message:
+    """Write the message with its number, chat and hooks, in the caller's transaction. Seven statements."""
+    instance, from_me = message.instance, message.from_me
+    message.number = events.raise_counter(instance, "last_message_number")
+    message.chat = chats.chat_for_message(
+        instance,
+        message.chat.chat_id,
+        at=message.time,
+        name=message.chat.name,
+        author="" if from_me else message.author,
+    )
+    if not from_me and not message.sender_name:
+        message.sender_name = address_book_name(message.chat, message.author)
     bulk_insert.insert([message])
     acks = [events.of_ack(instance, message, Ack.SENT)] if from_me else []
     events.emit(instance, events.of_message(instance, message), *acks)

@@ -48,10 +48,9 @@ def write_as_contact(
         NotPossible: the contact has no account or is not in the group.
         bans.Banned, chat_ids.BadChatId, ValueError: as in messages.receive_message.
     """
-    fast_lookup.reload(instance)
-    require_linked(instance, "no message reaches it")
     author = chat_ids.of_phone(sender)
-    contact = find_contact(instance, author)
+    contact = reload_with_contact(instance, author)
+    require_linked(instance, "no message reaches it")
     if contact is not None and not contact.has_account:
         raise NotPossible(f"{contact} has no account (hasAccount is false), so they can't write.")
     if chat_id:
@@ -68,14 +67,24 @@ def write_as_contact(
 
 ROW = prepared.ModelRow(SandboxContact, "contact")
 FIND_CONTACT = f"""
-    SELECT {ROW.columns} FROM {SandboxContact._meta.db_table} contact WHERE instance_id = %s::bigint AND chat_id = %s
+    SELECT {fast_lookup.COLUMNS}, {ROW.columns} FROM {fast_lookup.TABLE}
+    LEFT JOIN {SandboxContact._meta.db_table} contact
+        ON contact.instance_id = {fast_lookup.TABLE}.id AND contact.chat_id = %s
+    WHERE {fast_lookup.TABLE}.id = %s::bigint
 """
 
 
-def find_contact(instance: Instance, chat_id: str) -> SandboxContact | None:
-    """Returns the contact with this chat id, if its behaviour was ever set. Read for every message."""
-    row = prepared.fetch_one(FIND_CONTACT, [instance.pk, chat_id])
-    return None if row is None else ROW.build(row)
+def reload_with_contact(instance: Instance, chat_id: str) -> SandboxContact | None:
+    """Reload the instance; returns its contact with this chat id, if its behaviour was ever set. For every message.
+
+    Raises Instance.DoesNotExist if the instance was deleted.
+    """
+    row = prepared.fetch_one(FIND_CONTACT, [chat_id, instance.pk])
+    size = len(fast_lookup.ROW.names)
+    fast_lookup.copy_to(instance, None if row is None else fast_lookup.ROW.build(row[:size]))
+    if row is None or row[size] is None:
+        return None
+    return ROW.build(row[size:])
 
 
 def require_group_member(instance: Instance, chat_id: str, author: str) -> None:
