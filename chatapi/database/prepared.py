@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 from django.db import connection, connections, models
 from django.db.backends.postgresql.base import ServerBindingCursor
 from django.db.backends.utils import CursorWrapper
+from django.db.models.base import ModelState
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 M = TypeVar("M", bound=models.Model)
@@ -35,16 +36,37 @@ make_cursor: Any = PreparedCursor  # the stubs know no arguments
 
 def fetch_all(sql: str, parameters: Parameters) -> list[tuple[Any, ...]]:
     """Execute the statement in the current transaction, like Django's own; returns its rows."""
-    with cursor() as opened:
-        opened.execute(sql, parameters)
-        return opened.fetchall()
+    here: Any = connections[connection.alias]
+    if here.queries_logged or here.execute_wrappers:
+        with cursor() as opened:
+            opened.execute(sql, parameters)
+            return opened.fetchall()
+    here.close_if_health_check_failed()
+    here.ensure_connection()
+    here.validate_no_broken_transaction()
+    with here.wrap_database_errors:
+        shared = shared_cursor(here)
+        shared.execute(sql, parameters)
+        return shared.fetchall()
 
 
 def fetch_one(sql: str, parameters: Parameters) -> tuple[Any, ...] | None:
-    """Execute the statement; returns its first row, or None."""
-    with cursor() as opened:
-        opened.execute(sql, parameters)
-        return opened.fetchone()
+    """Execute the statement, which returns at most a few rows; returns the first, or None."""
+    rows = fetch_all(sql, parameters)
+    return rows[0] if rows else None
+
+
+def shared_cursor(here: Any) -> Any:
+    """Returns the PreparedCursor of this connection, which belongs to this thread.
+
+    It is free again as soon as its rows are fetched. A cursor for each statement, in Django's wrapper, takes a third
+    of the CPU that Python needs for a short statement (53 instead of 36 µs).
+    """
+    found = getattr(here.connection, "prepared_cursor", None)
+    if found is None or found.closed:
+        here.connection.prepare_threshold = 0
+        found = here.connection.prepared_cursor = make_cursor(here.connection)
+    return found
 
 
 def cursor() -> CursorWrapper:
@@ -65,7 +87,8 @@ def cursor() -> CursorWrapper:
 class ModelRow(Generic[M]):
     """Reads a model's row by SQL: `columns` for SELECT or RETURNING, and the object of a row's values.
 
-    The ORM needs 0.2 to 0.4 ms of CPU to build a query for one row. Not for models with masked fields
+    The ORM needs 0.2 to 0.4 ms of CPU to build a query for one row. The object is made without its __init__(), which
+    only copies the values into it, one by one; no signal of it is used here. Not for models with masked fields
     (hooks/body_masking.py), whose content depends on who reads it.
     """
 
@@ -86,4 +109,8 @@ class ModelRow(Generic[M]):
         for place, converters in self.converters:
             for convert in converters:
                 row[place] = convert(row[place], None, connection)
-        return self.model.from_db(connection.alias, self.names, row)
+        built = self.model.__new__(self.model)
+        built._state = ModelState()
+        built._state.adding, built._state.db = False, connection.alias
+        built.__dict__.update(zip(self.names, row, strict=True))
+        return built
