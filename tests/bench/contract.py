@@ -1,4 +1,4 @@
-"""The wire contract under load: the real web server, worker and PostgreSQL, called over kept connections.
+"""The wire contract and REST under load: the real web server, worker and PostgreSQL, called over kept connections.
 
 The clients are threads on raw sockets, which need 40 µs of CPU per call (http.client: 150 µs): they share two cores
 with the server that they measure.
@@ -32,7 +32,9 @@ def site(*, worker: bool) -> Iterator[tuple[int, list[int]]]:
 
     static_files.collect()
     port = free_port()
-    environment = os.environ | {"PORT": str(port), "CONTRACT_CALLS_PER_MINUTE": "1000000"}
+    environment = os.environ | {
+        "PORT": str(port), "CONTRACT_CALLS_PER_MINUTE": "1000000", "API_RATE": "1000000/min",
+    }  # fmt: skip
     commands = [[sys.executable, "-m", "chatapi.runtime.web"]]
     if worker:
         commands.append([sys.executable, "manage.py", "worker"])
@@ -118,7 +120,7 @@ def drive(
                 if rate and (pause := began + turn / rate - now) > 0:
                     time.sleep(pause)
                 status, body = call(connection, requests[turn % len(requests)])
-                counts[number][0 if status == 200 and good in body[:40] else 1] += 1
+                counts[number][0 if status in (200, 201) and good in body[:40] else 1] += 1
                 turn += CONNECTIONS if rate else 1
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(CONNECTIONS)]
@@ -170,6 +172,27 @@ def send_message(count: int, seconds: float, rate: float = 0.0) -> dict[str, flo
     return result
 
 
+def contact_message(count: int, seconds: float) -> dict[str, float]:
+    """Measures messages that a contact sends over REST to `count` instances. Each is stored with its queued hook."""
+    from accounts.actions.keys import issue_key
+
+    empty()
+    found = instances(count)
+    _, key = issue_key(found[0].owner, acting_user=None)
+    body = json.dumps({"from": PHONE, "name": "Anna", "body": "A message of the bench. " * 4}).encode()
+    requests = [
+        (
+            f"POST /api/v1/instances/{instance.number}/sandbox/messages/ HTTP/1.1\r\nHost: localhost\r\n"
+            f"Authorization: Bearer {key}\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        ).encode()
+        + body
+        for instance in found
+    ]
+    with site(worker=False) as (port, pids):
+        return measure(port, pids, requests, seconds, b'{"id":"false_')
+
+
 def fill(instance: Any, count: int) -> None:
     """Inserts `count` received messages of one chat, numbered from 1, with one statement."""
     from django.db import connection
@@ -208,6 +231,8 @@ def main() -> None:
     with bench_database():
         for count, rate in ((10, 0.0), (1, 550.0), (1, 0.0)):
             print(f"sendMessage, {count}, {rate:g}/s", send_message(count, seconds, rate), flush=True)
+        for count in (10, 1):
+            print(f"a contact's message, {count}", contact_message(count, seconds), flush=True)
         for count in (1000, 1_000_000):
             print(f"messages, {count}", messages(count, seconds), flush=True)
 
