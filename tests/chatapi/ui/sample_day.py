@@ -90,19 +90,19 @@ class Day(World):
         for place in range(30):
             phone = (RITA, SAM, ANNA)[place % 3]
             send_message(self.promotions, chat_id=phone, body=f"{OFFERS[place % len(OFFERS)]} ({place + 1})")
-        self.failed = send_message(
+        self.refused = send_message(
             self.promotions, chat_id=RITA, body="Your jacket is ready. Pick it up today!"
         )
         started = timezone.now() - timedelta(minutes=3)
         fail_message(
-            self.failed,
+            self.refused,
             reason="(#131030) Recipient phone number not in allowed list",
             tries=3,
             maybe_twice=True,
             created_at=started,
         )
         for number, fields in enumerate(TRIES, start=1):
-            create_try(self.failed, number, started_at=started + timedelta(seconds=number * 20), **fields)
+            create_try(self.refused, number, started_at=started + timedelta(seconds=number * 20), **fields)
         other = send_message(self.promotions, chat_id=SAM, body="Half price on chargers until Sunday")
         fail_message(other, reason="The recipient has blocked this number.", tries=1)
 
@@ -130,7 +130,7 @@ class Day(World):
         if name == "docs:receiver":
             more["key"] = "python"
         if "message_id" in ADDRESSES[name]:
-            more["message_id"] = self.failed.message_id
+            more["message_id"] = self.refused.message_id
         return super().arguments(name) | more
 
 
