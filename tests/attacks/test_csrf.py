@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quiet")]
 
 # Open to programs of any origin; they read no session. The schema and health pages accept POST like GET.
 WITHOUT_SESSION = {
-    "bin", "contract", "contract-by-query", "contract-setting-by-query", "healthz", "readyz",
+    "bin", "channels:callback", "contract", "contract-by-query", "contract-setting-by-query", "healthz", "readyz",
 }  # fmt: skip
 FORMS = sorted(
     name
