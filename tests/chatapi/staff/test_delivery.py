@@ -1,7 +1,9 @@
 """Staff look at endpoints, hooks and attempts: read only, without bodies and secrets."""
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from hooks.actions import redelivery
@@ -11,6 +13,7 @@ from hooks.models import Attempt, Hook, Kind, Outcome, State
 from instances.actions.lifecycle import delete_instance
 from instances.models import Instance
 from tests.factories import InstanceFactory, UserFactory
+from tests.hooks.dispatch.test_plans_by_statistics import check
 
 
 @pytest.fixture
@@ -129,3 +132,25 @@ def test_a_hook_that_was_received_says_so(charlie, attempt):
     assert (
         "before its response was complete. Your server received the request and may have processed it" in page
     )
+
+
+ATTEMPTS = """
+INSERT INTO hooks_attempt (hook_id, number, trigger, started_at, url, address, request_headers, response_headers,
+    response_body, response_size, outcome, side, error, total_ms)
+SELECT %s, n, 'event', clock_timestamp(), 'https://example.com/hook', '', '[]', '[]', '', 0, 'ok', '', '', 1
+FROM generate_series(1, 5000) AS n
+"""
+
+
+def test_one_attempt_and_the_newest_ones_are_read_by_an_index(charlie, attempt):
+    """A partition has no primary key: with 20 million attempts, the list took 7.9 s."""
+    with connection.cursor() as cursor:
+        cursor.execute(ATTEMPTS, [attempt.hook_id])
+        cursor.execute("ANALYZE hooks_attempt")
+    for path in ("", f"{attempt.pk}/change/"):
+        with CaptureQueriesContext(connection) as asked:
+            assert charlie.get(f"/admin/hooks/attempt/{path}").status_code == 200
+        found = [query["sql"] for query in asked.captured_queries if 'FROM "hooks_attempt"' in query["sql"]]
+        assert found
+        for sql in found:
+            check(sql.replace("%", "%%"), [], 200, is_prepared=False)
