@@ -26,11 +26,6 @@ class ReceivingHealth:
     since: datetime | None = None
     problem: str = ""
 
-    @property
-    def cursor(self) -> str:
-        """Changes when the page has to show something else."""
-        return f"{self.word}{self.since.timestamp() if self.since else ''}{len(self.problem)}"
-
 
 def describe_receiving(instance: Instance) -> ReceivingHealth | None:
     """Returns the health of the instance's link; None if its channel neither pushes nor is received from.

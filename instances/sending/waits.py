@@ -11,10 +11,14 @@ from instances.models import Instance, OutgoingMessage, OutgoingQueue, SendState
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Why a message or a whole queue is not sent now; `until` is None if it depends on something else than time."""
+    """Why a message or a whole queue is not sent now; `until` is None if it depends on something else than time.
+
+    `is_pace`: only sendDelay is waited for.
+    """
 
     words: str
     until: datetime | None = None
+    is_pace: bool = False
 
 
 SENDING = Wait("Being sent now")
@@ -48,7 +52,7 @@ def explain_queue(instance: Instance, queue: OutgoingQueue, *, now: datetime) ->
     if queue.waits_until is not None and queue.waits_until > now and queue.wait_reason:
         return Wait(first_upper(queue.wait_reason), queue.waits_until)
     if instance.send_delay and queue.next_send_at > now:
-        return Wait(f"sendDelay: one message every {instance.send_delay} s", queue.next_send_at)
+        return Wait(f"sendDelay: one message every {instance.send_delay} s", queue.next_send_at, is_pace=True)
     return None
 
 
@@ -66,6 +70,13 @@ def explain_wait(
             return of_queue
         return Wait(first_upper(message.reason) or "It is tried again", until)
     return of_queue or Wait("Its turn comes next")
+
+
+def pace_words(instance: Instance) -> str:
+    """Returns the pace that the settings allow."""
+    if instance.send_delay:
+        return f"one every {instance.send_delay} s"
+    return "no delay set"
 
 
 def first_upper(text: str) -> str:

@@ -24,6 +24,7 @@ from instances.pages.endpoints.cards import endpoints_of, failing_words, lines_o
 from instances.pages.forms import AddressForm
 from instances.pages.history.status_history import count_recent_changes
 from instances.pages.log.hold_texts import recent_words
+from instances.pages.messages.conversations import digest
 from instances.pages.overview import qr_code
 from instances.pages.overview.delivery_counts import skipped_today
 from instances.pages.overview.failing_kinds import find_failing_kind
@@ -32,22 +33,36 @@ from instances.pages.overview.signature_snippets import SNIPPETS
 from instances.pages.settings.flag_texts import attempt_times
 from instances.pages.settings.setting_rows import build_flag_rows
 from instances.receiving.health import describe_receiving
+from instances.sending.health import describe_sending
 from instances.tool_links import tool_url
 
 PAGE = "instances/pages/overview/overview.html"
 
 
-def status_context(instance: Instance, **more: Any) -> dict[str, Any]:
-    """What the status card shows; `more` overrides. The code is read first: it may turn out to be expired."""
+def code_context(instance: Instance) -> dict[str, Any]:
+    """The status and the code to scan. The code is read first: it may turn out to be expired."""
     code = qr_code.shown_code(instance)
     return {
         "instance": instance,
         "code": code,
         "status": status_texts.describe(instance),
-        "changes": count_recent_changes(instance),
-        "receiving": describe_receiving(instance),
         "phone_url": tool_url("phone", instance.number),
-    } | more
+    }
+
+
+def traffic_context(instance: Instance) -> dict[str, Any]:
+    """How sending and receiving work; `seen` changes when the status card has to show something else."""
+    receiving, sending = describe_receiving(instance), describe_sending(instance)
+    seen = digest([status_texts.describe(instance).cursor, receiving, sending])
+    return {"receiving": receiving, "sending": sending, "seen": seen}
+
+
+def status_context(
+    instance: Instance, *, traffic: dict[str, Any] | None = None, **more: Any
+) -> dict[str, Any]:
+    """What the status card shows; `more` overrides. `traffic` is traffic_context's, if it is known."""
+    changes = {"changes": count_recent_changes(instance)}
+    return code_context(instance) | changes | (traffic or traffic_context(instance)) | more
 
 
 def curl_lines(instance: Instance, token: str) -> list[tuple[str, str, str]]:
@@ -108,8 +123,7 @@ def status(request: HttpRequest, number: int) -> HttpResponse:
     instance = visible_instance(request, number)
     if instance.is_code_outdated:
         expire_code(instance)
-    receiving = describe_receiving(instance)
-    seen = status_texts.describe(instance).cursor + (receiving.cursor if receiving else "")
-    if request.GET.get("seen") == seen:
+    traffic = traffic_context(instance)
+    if request.GET.get("seen") == traffic["seen"]:
         return HttpResponse(status=204)
-    return render(request, "instances/pages/overview/status.html", status_context(instance))
+    return render(request, "instances/pages/overview/status.html", status_context(instance, traffic=traffic))

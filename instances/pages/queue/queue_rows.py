@@ -210,13 +210,6 @@ def remaining_words(instance: Instance, length: int, wait: Wait | None, rate: Ra
     return f"in about {durations.in_words(timedelta(seconds=max(round(seconds), 1)))}"
 
 
-def pace_words(instance: Instance) -> str:
-    """Returns the pace that the settings allow."""
-    if instance.send_delay:
-        return f"one every {instance.send_delay} s"
-    return "no delay set"
-
-
 def describe(message: OutgoingMessage | Message) -> str:
     """Returns a message in a few words: its type, unless it is text, and its text."""
     if isinstance(message, OutgoingMessage) and message.deletes:

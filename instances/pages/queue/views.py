@@ -24,6 +24,7 @@ from instances.pages import access
 from instances.pages.access import visible_instance
 from instances.pages.queue import message_page, queue_rows
 from instances.sending.accepted import find_accepted
+from instances.sending.waits import pace_words
 from instances.tool_links import tool_url
 
 QUEUE = "instances/pages/queue/queue.html"
@@ -44,7 +45,7 @@ def queue(request: HttpRequest, number: int) -> HttpResponse:
         "before": before,
         "limit": QUEUE_LIMIT,
         "keep_days": settings.HOOKS_KEEP_DAYS,
-        "pace": queue_rows.pace_words(instance),
+        "pace": pace_words(instance),
         "sending_url": tool_url("sending", instance.number),
     }
     if "seen" in request.GET:

@@ -16,7 +16,7 @@ from instances.actions.lifecycle import create_instance
 from instances.models import Channel, Instance
 from instances.pages.access import visible_instance
 from instances.pages.forms import AddressForm, NewInstanceForm
-from instances.pages.overview.views import status_context
+from instances.pages.overview.views import code_context
 
 # The steps after the first one, which creates the instance and chooses its channel.
 STEPS = {"link": "Link", "address": "Webhook URL", "test": "Test message"}
@@ -58,7 +58,7 @@ def setup_context(instance: Instance, step: str = "", **overrides: Any) -> dict[
     }
     first = next((name for name, is_done in done.items() if not is_done), "test")
     return (
-        status_context(instance)
+        code_context(instance)
         | {
             "endpoint": instance.endpoint,
             "address_form": AddressForm(initial={"url": instance.endpoint.url}),

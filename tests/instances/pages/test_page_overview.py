@@ -62,7 +62,7 @@ def test_scanning_links_the_instance_and_logging_out_unlinks_it(alice, instance)
 
 
 def test_the_status_card_is_sent_again_only_when_the_status_has_changed(alice, instance):
-    seen = alice.get("/instances/12345/").context["status"].cursor
+    seen = alice.get("/instances/12345/").context["seen"]
     assert alice.get("/instances/12345/status/", {"seen": seen}).status_code == 204
     change_status(instance, substatus="phone")
     answer = alice.get("/instances/12345/status/", {"seen": seen})
@@ -209,7 +209,7 @@ def test_the_code_counts_down_and_is_stale_after_its_minute(alice, instance):
     assert 'class="qr-code"' in page
     until = (instance.status_changed_at + timedelta(minutes=1)).isoformat()
     assert f'data-countdown="{until}"' in page
-    seen = alice.get("/instances/12345/").context["status"].cursor
+    seen = alice.get("/instances/12345/").context["seen"]
     Instance.objects.update(status_changed_at=timezone.now() - timedelta(minutes=1))
     answer = alice.get("/instances/12345/status/", {"seen": seen})
     card = answer.content.decode()
@@ -243,11 +243,11 @@ def test_a_viewer_sees_neither_token_nor_secret_and_changes_nothing(instance):
 
 def test_the_overview_asks_at_most_so_many_queries(alice, instance, django_assert_max_num_queries):
     alice.get("/instances/12345/")
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(17):
         alice.get("/instances/12345/")
 
 
 def test_a_poll_of_the_status_asks_at_most_so_many_queries(alice, django_assert_max_num_queries):
-    seen = alice.get("/instances/12345/").context["status"].cursor
-    with django_assert_max_num_queries(3):
+    seen = alice.get("/instances/12345/").context["seen"]
+    with django_assert_max_num_queries(4):
         alice.get("/instances/12345/status/", {"seen": seen}, headers=HTMX)
