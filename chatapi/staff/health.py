@@ -1,4 +1,4 @@
-"""The health page: waiting hooks, running tasks, failing endpoints, open redeliveries and totals. A dozen queries."""
+"""The health page: waiting hooks, sending, tasks, failing endpoints, open redeliveries and totals. A dozen queries."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, Min
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils import timezone
@@ -15,7 +15,7 @@ from django_q.models import Failure, OrmQ
 from hooks.metrics import BUCKETS, Histogram, snapshot
 from hooks.models import HEARTBEAT_AGE, OPEN_JOBS, Endpoint, PauseReason, Redelivery, Runner, is_alive
 from instances.limits import disk_space
-from instances.models import OutgoingQueue
+from instances.sending.channel_numbers import MAX_COUNTED, channel_numbers
 
 FAILING_SHOWN = 20
 TASKS_SHOWN = 20
@@ -38,7 +38,6 @@ def health_context() -> dict[str, Any]:
         Runner.objects.filter(finished_at=None).annotate(heartbeat_age=HEARTBEAT_AGE).order_by("role", "slot")
     )
     paused = Endpoint.objects.filter(paused_at__isnull=False).order_by().values_list("pause_reason")
-    queues = OutgoingQueue.objects.filter(length__gt=0).aggregate(n=Count("pk"), oldest=Min("next_send_at"))
     failing = Endpoint.objects.filter(failing_since__isnull=False).select_related("instance")
     return {
         "metrics": metrics,
@@ -49,7 +48,8 @@ def health_context() -> dict[str, Any]:
             for task in OrmQ.objects.order_by("pk")[:TASKS_SHOWN]
         ],
         "tasks_failed": Failure.objects.order_by("-stopped")[:5],
-        "queues": queues,
+        "channels": channel_numbers(),
+        "max_failed": MAX_COUNTED,
         "jobs": Redelivery.objects.filter(state__in=OPEN_JOBS).order_by("-pk").with_totals()[:10],
         "paused": [(PauseReason(reason).label, n) for reason, n in paused.annotate(n=Count("pk"))],
         "failing": list(failing.order_by("failing_since")[:FAILING_SHOWN]),

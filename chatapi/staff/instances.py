@@ -28,6 +28,7 @@ from instances.channels.base import CannotDo
 from instances.models import Instance, StopReason
 from instances.receiving.health import describe_receiving
 from instances.sending import session
+from instances.sending.health import describe_sending
 
 
 class PaymentForm(forms.Form):
@@ -138,9 +139,9 @@ class InstanceAdmin(StaffAdmin):
     search_help_text = INSTANCE_HELP
     fields = (
         "number", "name", "owner", "channel", "phone", "shown_status", "substatus", "status_changed_at", "paid",
-        "stopped_at", "stop_reason", "created_at", "last_message_number", "receiving",
+        "stopped_at", "stop_reason", "created_at", "last_message_number", "sending", "receiving",
     )  # fmt: skip
-    readonly_fields = ("number", "shown_status", "paid", "last_message_number", "receiving")
+    readonly_fields = ("number", "shown_status", "paid", "last_message_number", "sending", "receiving")
     inlines = (EndpointInline, PaymentInline)
     audit_kind = "instance"
     tools = (
@@ -187,6 +188,11 @@ class InstanceAdmin(StaffAdmin):
     @admin.display(description="status")
     def shown_status(self, instance: Instance) -> str:
         return instance.shown_status
+
+    @admin.display(description="sending")
+    def sending(self, instance: Instance) -> str:
+        health = describe_sending(instance)
+        return f"{health.words}. {health.failed_words} in the last 24 h."
 
     @admin.display(description="receiving")
     def receiving(self, instance: Instance) -> str:

@@ -162,6 +162,12 @@ class Instance(models.Model):
                 fields=["status_changed_at"],
                 condition=models.Q(account_status=AccountStatus.GOT_QR_CODE),
             ),
+            # the support desk's health page: how many are linked
+            models.Index(
+                name="instances_instance_linked",
+                fields=["channel"],
+                condition=models.Q(account_status=AccountStatus.AUTHENTICATED),
+            ),
         ]
         constraints = [
             models.CheckConstraint(

@@ -1,4 +1,4 @@
-"""How sending works for one instance, in words."""
+"""How sending works for one instance, in words; channel_numbers.py has the numbers of all."""
 
 from __future__ import annotations
 

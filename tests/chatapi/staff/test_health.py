@@ -2,13 +2,17 @@
 
 from datetime import timedelta
 
+import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from hooks.models import Endpoint, Hook, Kind, Role, Runner
-from instances.models import Instance
+from instances.actions.sending.accept import send_message
+from instances.models import AccountStatus, Instance, OutgoingMessage, OutgoingQueue
+from instances.sending.channel_numbers import ChannelNumbers, channel_numbers
+from tests.factories import InstanceFactory, fail_message
 
 
 def test_it_says_that_nothing_runs(staff: Client) -> None:
@@ -35,6 +39,44 @@ def test_it_shows_what_waits_who_works_and_who_fails(staff: Client, instance: In
     assert "running" in page and "no heartbeat" in page
     assert "https://example.com/hook" in page and "3\xa0hours" in page
     assert len(asked) == 15
+
+
+def test_it_shows_how_each_channel_sends(staff: Client, instance: Instance) -> None:
+    """Waiting messages with the oldest one, paused queues, and what failed within a day."""
+    now = timezone.now()
+    paused, unlinked = InstanceFactory(), InstanceFactory(account_status=AccountStatus.GOT_QR_CODE)
+    sent = [
+        send_message(one, chat_id="17680561234@c.us", body="hello")
+        for one in (instance, instance, paused, unlinked, unlinked, unlinked)
+    ]
+    oldest = now - timedelta(hours=2)
+    OutgoingMessage.objects.filter(pk=sent[0].pk).update(created_at=oldest)
+    OutgoingQueue.objects.filter(pk=paused.pk).update(waits_until=now + timedelta(minutes=5))
+    OutgoingQueue.objects.filter(pk=instance.pk).update(waits_until=now - timedelta(seconds=1))
+    fail_message(sent[3])
+    fail_message(sent[4], failed_at=now - timedelta(hours=25))
+    answer = staff.get("/admin/health/")
+    assert answer.context["channels"] == [
+        ChannelNumbers("sandbox", linked=2, queues=3, waiting=4, oldest=oldest, paused=1, failed=1)
+    ]
+    assert "2\xa0hours" in answer.content.decode()
+
+
+def test_a_channel_without_instances_is_shown(staff: Client) -> None:
+    assert staff.get("/admin/health/").context["channels"] == [ChannelNumbers("sandbox")]
+
+
+def test_each_channel_has_its_own_numbers_and_failed_messages_are_counted_up_to_a_limit(
+    instance: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = InstanceFactory(channel="other")
+    for one in (instance, other, other):
+        fail_message(send_message(one, chat_id="17680561234@c.us", body="hello"))
+    send_message(other, chat_id="17680561234@c.us", body="hello")
+    found = {one.label: (one.linked, one.waiting, one.failed) for one in channel_numbers()}
+    assert found == {"Sandbox": (1, 0, 1), "other": (1, 1, 2)}
+    monkeypatch.setattr("instances.sending.channel_numbers.MAX_COUNTED", 2)
+    assert sum(one.failed for one in channel_numbers()) == 2
 
 
 def test_the_desks_front_page_leads_to_it(staff: Client, instance: Instance) -> None:

@@ -13,7 +13,7 @@ from instances.actions.sending.accept import send_message
 from instances.models import Instance, OutgoingMessage, OutgoingQueue
 from instances.sending import health
 from instances.sending.health import describe_sending, time_words
-from tests.factories import fail_message
+from tests.factories import UserFactory, fail_message
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
@@ -97,3 +97,10 @@ def test_the_card_is_sent_again_when_sending_changes_only(alice: Client, instanc
     assert poll(seen) == 200
     fail_message(message)
     assert poll(seen) == 200
+
+
+def test_staff_see_it_too(client: Client, instance: Instance) -> None:
+    fail_message(send(instance, 2)[0])
+    client.force_login(UserFactory(is_staff=True, is_superuser=True))
+    page = client.get(reverse("admin:instances_instance_change", args=[instance.pk])).content.decode()
+    assert "1 waits. 1 failed in the last 24 h." in page
