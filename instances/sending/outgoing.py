@@ -20,8 +20,9 @@ from instances.channels.queued_messages import message_to_send
 from instances.channels.requests import Local, Refused, Request, Result, Uploaded
 from instances.models import OutgoingQueue
 from instances.sending import claims, tries
-from instances.sending.database_threads import add_files, record
+from instances.sending.database_threads import add_files
 from instances.sending.lanes import Lane, Waiting
+from instances.sending.recording import record
 from instances.sending.tries import Ended, OwnedQueue, Sending
 
 TURN = 100  # messages of a queue
