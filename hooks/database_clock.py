@@ -3,6 +3,10 @@
 A process whose own clock is wrong, or is set back or forward while it runs, would otherwise plan a retry for an hour
 later, or send it at once. The runs of worker_slots.py read the clock with each heartbeat; in between, the time that
 has passed is measured by a clock that cannot be set and that counts a suspended machine's sleep.
+
+A reading is late by the time that the response took, which is a millisecond, or a hundred on a busy machine. If each
+reading set the clock, the log would show a request that began before the one it had waited for ended. So a reading that
+is a little behind sets the clock back by SLEW at most.
 """
 
 from __future__ import annotations
@@ -13,6 +17,8 @@ from datetime import UTC, datetime, timedelta
 from django.db import connection
 
 CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # Linux has the first
+SLEW = timedelta(milliseconds=0.5)  # at most between two readings; clocks drift by less than a tenth of it
+STEP = timedelta(seconds=1)  # the database's clock was set if it is further behind
 _read: tuple[datetime, float] | None = None  # the database's clock, and CLOCK at that moment
 _users = 0
 
@@ -32,10 +38,16 @@ def stop_using() -> None:
 
 
 def update(database_now: datetime) -> None:
-    """Set the clock to a value of clock_timestamp() that was just read."""
+    """Set the clock by a value of clock_timestamp() that was just read."""
     global _read
-    if _users:
-        _read = database_now, time.clock_gettime(CLOCK)
+    if not _users:
+        return
+    ticks = time.clock_gettime(CLOCK)
+    if _read is not None:
+        expected = _read[0] + timedelta(seconds=ticks - _read[1])
+        if timedelta() < expected - database_now < STEP:
+            database_now = max(database_now, expected - SLEW)
+    _read = database_now, ticks
 
 
 def now() -> datetime:

@@ -49,6 +49,11 @@ def emit_one(lane: Endpoint, body: bytes) -> Hook:
         return outbox.emit(instance_id=lane.pk, kind=Kind.MESSAGE, body=body)
 
 
+# Attempts that follow each other may seem to overlap by less: the log has the times of the database's clock, which is
+# read again each second.
+OVERLAP = timedelta(milliseconds=50)
+
+
 def spans(hooks: Sequence[Hook], *triggers: Trigger) -> list[tuple[datetime, datetime]]:
     """When the recorded attempts of these hooks began and ended, in the order of their starts."""
     rows = Attempt.objects.filter(hook__in=hooks, trigger__in=triggers or list(Trigger)).order_by(
@@ -58,7 +63,7 @@ def spans(hooks: Sequence[Hook], *triggers: Trigger) -> list[tuple[datetime, dat
 
 
 def most_at_once(found: Sequence[tuple[datetime, datetime]]) -> int:
-    return max(sum(begun <= start < ended for begun, ended in found) for start, _ in found)
+    return max(sum(begun <= start < ended - OVERLAP for begun, ended in found) for start, _ in found)
 
 
 def assert_nothing_lost() -> None:
@@ -107,7 +112,7 @@ def test_an_endpoint_that_never_responds_has_at_most_four_requests_in_flight(tmp
     found = spans(made)
     assert most_at_once(found) == 4
     first = [start - found[0][0] for start, _ in found]
-    assert first[3] < DEADLINE <= first[4]
+    assert first[3] < DEADLINE - OVERLAP <= first[4]
     assert [request.headers["webhook-id"] for request in receiver.requests] == [
         hook.webhook_id for hook in made
     ]
