@@ -9,9 +9,13 @@ index, whatever the statistics of an emptied table say.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import psycopg
+from psycopg.errors import LockNotAvailable
 
 from chatapi.database import prepared
 from hooks import database_clock
@@ -22,6 +26,8 @@ from instances.models.instances import CONNECTED_SQL, connected_params
 
 QUEUE, MESSAGE = OutgoingQueue._meta.db_table, OutgoingMessage._meta.db_table
 ROW = prepared.ModelRow(OutgoingMessage, "m")
+LOCK_TIMEOUT = "1s"  # how long all queues wait for one that another session has locked …
+SHORT_LOCK_TIMEOUT = "50ms"  # … and how long for it alone
 RECONNECT_SECONDS = 5.0  # after a start of PostgreSQL, in which living runs acquire their locks again
 
 # Whether this sender may own a queue: it has no owner, or this one, or the owner's run has died.
@@ -78,7 +84,7 @@ WITH own AS MATERIALIZED (
 ), chosen AS MATERIALIZED (
     SELECT id FROM {MESSAGE}
     WHERE id = ANY(%(keys)s::bigint[]) AND instance_id IN (SELECT id FROM own) AND {WAITING_SQL}
-    ORDER BY id FOR NO KEY UPDATE
+    ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 )
 UPDATE {MESSAGE} m SET
     state = '{SendState.SENDING}', tries = least(m.tries + 1, 32767), last_try_at = clock_timestamp(),
@@ -106,6 +112,9 @@ FROM unnest(%s::bigint[], %s::bool[]) AS u (id, maybe_twice)
 WHERE m.id = u.id AND m.id = ANY(%s::bigint[]) AND m.state = '{SendState.SENDING}'
 RETURNING {ROW.columns}
 """
+
+
+T = TypeVar("T")
 
 
 class Session(Protocol):
@@ -165,9 +174,40 @@ def instances_that_may_send(
     return {instance.pk: instance for instance in map(fast_lookup.ROW.build, rows)}
 
 
+def for_unlocked(session: Session, lanes: Iterable[int], run: Callable[[list[int]], list[T]]) -> list[T]:
+    """Runs a statement that locks the queues of these lanes; leaves out those that another session has locked.
+
+    It waits for a lock, because a queue is locked by each sendMessage call until its commit: with 500 calls a second
+    it would nearly always be skipped. But one session that keeps its lock, such as one that deletes all messages of an
+    instance, must not stop the others.
+    """
+    wanted = list(lanes)
+    found: list[T] = []
+    try:
+        for timeout, groups in ((LOCK_TIMEOUT, [wanted]), (SHORT_LOCK_TIMEOUT, [[lane] for lane in wanted])):
+            session.execute("SELECT set_config('lock_timeout', %s, false)", [timeout])
+            is_locked = False
+            for group in groups:
+                try:
+                    found += run(group)
+                except LockNotAvailable:
+                    is_locked = True
+            if not is_locked or len(wanted) == 1:
+                break
+    finally:
+        with contextlib.suppress(psycopg.Error):  # of a broken session
+            session.execute("SELECT set_config('lock_timeout', '0', false)")
+    return found
+
+
 def own(session: Session, me: int, lanes: Iterable[int]) -> dict[int, datetime]:
-    """Own these queues, as far as they are free; returns when each may be sent next (sendDelay)."""
-    return dict(session.execute(OWN, {"me": me, "lanes": list(lanes)}).fetchall())
+    """Own these queues, as far as they are free and not locked; returns when each may be sent next (sendDelay)."""
+
+    def run(group: list[int]) -> list[tuple[int, datetime]]:
+        rows: list[tuple[int, datetime]] = session.execute(OWN, {"me": me, "lanes": group}).fetchall()
+        return rows
+
+    return dict(for_unlocked(session, lanes, run))
 
 
 def still_owned(session: Session, me: int, lanes: Iterable[int]) -> list[int]:
@@ -180,8 +220,13 @@ def still_owned(session: Session, me: int, lanes: Iterable[int]) -> list[int]:
 
 
 def release(session: Session, me: int, lanes: Iterable[int]) -> None:
-    """Let another sender own these queues."""
-    session.execute(RELEASE, [list(lanes), me])
+    """Let another sender own these queues. One that is locked stays this run's; a sweep finds it again."""
+
+    def run(group: list[int]) -> list[int]:
+        session.execute(RELEASE, [group, me])
+        return []
+
+    for_unlocked(session, lanes, run)
 
 
 def waiting(session: Session, after: Mapping[int, int]) -> list[Row]:
@@ -195,7 +240,7 @@ def take(
 ) -> list[OutgoingMessage]:
     """Mark these messages as being sent and return them, in the order of their numbers.
 
-    Leaves out those that were removed, and those whose queue is another sender's or may not be sent now.
+    Leaves out those that were removed or are locked, and those whose queue is another sender's or may not be sent now.
     """
     statement = with_connected(TAKE, {"me": me, "lanes": sorted(set(lanes)), "keys": list(keys)}, now)
     rows = session.execute(*statement).fetchall()
@@ -203,8 +248,13 @@ def take(
 
 
 def pace(session: Session, seconds: Mapping[int, int]) -> None:
-    """Set that nothing more is sent from these queues for their sendDelay."""
-    session.execute(PACE, [list(seconds), list(seconds.values()), list(seconds)])
+    """Set that nothing more is sent from these queues for their sendDelay. This run's lanes know it in any case."""
+
+    def run(group: list[int]) -> list[int]:
+        session.execute(PACE, [group, [seconds[lane] for lane in group], group])
+        return []
+
+    for_unlocked(session, seconds, run)
 
 
 def hand_back(session: Session, keys: Sequence[int]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from django.db import connection, connections
+from django.db import OperationalError, connection, connections
 
 from hooks import database_clock, worker_slots
 from hooks.dispatch.threads import DatabaseThread
@@ -24,10 +24,12 @@ from instances.channels.requests import Link
 from instances.models import Instance, Media, OutgoingMessage, SendState
 from instances.sending import claims
 from instances.sending.lanes import Waiting
-from instances.sending.recording import record
+from instances.sending.recording import Batch, is_locked, record
 from instances.sending.tries import Ended, unknown_try
 
 log = logging.getLogger(__name__)
+
+MAX_TRIED_AGAIN = 10  # locked instances, each second
 
 
 @dataclass
@@ -184,35 +186,98 @@ def add_files(taken: Sequence[OutgoingMessage]) -> None:
 
 
 class Recorder(DatabaseThread):
-    """Writes results, in Django's session of this thread, because the actions use it."""
+    """Writes results, in Django's session of this thread, because the actions use it.
+
+    If another session has locked an instance, such as one that deletes a million of its messages, its results are put
+    off, and tried again every second: the other instances do not wait. Meanwhile no more of its messages are started.
+    """
 
     def __init__(self, wakeup: WakeupPipe) -> None:
         super().__init__("recorder", wakeup)
         self.recorded: deque[list[Ended]] = deque()
+        self.held: deque[tuple[int, bool]] = deque()  # lanes that were put off (True), or are recorded again
+        self.put_off: dict[int, Batch] = {}
         self.results_submitted = 0  # written by the sending thread only …
-        self.results_written = 0  # … and by this thread only
+        self.results_written = 0  # … and these two by this thread only
+        self.results_put_off = 0
         self.is_prepared = False
 
     @property
     def unwritten(self) -> int:
-        return self.results_submitted - self.results_written
+        return self.results_submitted - self.results_written - self.results_put_off
 
     def reconnect(self) -> None:
         connections.close_all()
         connection.ensure_connection()
         self.is_prepared = False
 
-    def write(self, results: list[Ended], waits: Mapping[int, QueueWait]) -> None:
+    def write(self, results: list[Ended], waits: dict[int, QueueWait]) -> None:
         self.results_submitted += len(results)
+        batch = Batch(results, waits)
+        self.submit(lambda: self.record(batch))
 
-        def job() -> None:
-            if not self.is_prepared:
-                with connection.cursor() as cursor:
-                    # The statistics of an emptied queue say that reading the whole table is the fastest.
-                    cursor.execute("SET enable_seqscan = off")
-                self.is_prepared = True
-            record(results, waits)
-            self.results_written += len(results)
-            self.recorded.append(results)
+    def write_put_off(self) -> None:
+        self.submit(self.record_put_off)
 
-        self.submit(job)
+    def prepare(self) -> None:
+        if self.is_prepared:
+            return
+        with connection.cursor() as cursor:
+            # The statistics of an emptied queue say that reading the whole table is the fastest.
+            cursor.execute("SET enable_seqscan = off")
+            cursor.execute("SELECT set_config('lock_timeout', %s, false)", [claims.LOCK_TIMEOUT])
+        self.is_prepared = True
+
+    def record(self, batch: Batch) -> None:
+        """Record a batch. Called again after an error: what was recorded or put off has left it."""
+        self.prepare()
+        if self.put_off:  # the order of an instance's results is that of its messages' numbers
+            for key in [key for key in batch.instances() if key in self.put_off]:
+                later = batch.take({key})
+                self.put_off[key].add(later)
+                self.results_put_off += len(later.results)
+        if self.is_recorded(batch):
+            return
+        for key in batch.instances():
+            of_one = batch.take({key})
+            try:
+                is_recorded = self.is_recorded(of_one)
+            except BaseException:
+                batch.add(of_one)
+                raise
+            if not is_recorded:
+                log.warning("The instance with key %s is locked; its messages are recorded later", key)
+                self.put_off[key] = of_one
+                self.results_put_off += len(of_one.results)
+                self.held.append((key, True))
+
+    def record_put_off(self) -> None:
+        """Try again to record what was put off, without waiting for locks for long."""
+        self.prepare()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('lock_timeout', %s, false)", [claims.SHORT_LOCK_TIMEOUT])
+        self.is_prepared = False
+        for key in list(self.put_off)[:MAX_TRIED_AGAIN]:
+            of_one = self.put_off.pop(key)
+            try:
+                is_recorded = self.is_recorded(of_one)
+            except BaseException:
+                self.put_off[key] = of_one
+                raise
+            if is_recorded:
+                self.results_put_off -= len(of_one.results)
+                self.held.append((key, False))
+            else:
+                self.put_off[key] = of_one  # as the last one
+
+    def is_recorded(self, batch: Batch) -> bool:
+        """Record a batch; returns False, and records nothing, if an instance of it is locked."""
+        try:
+            record(batch.results, batch.waits)
+        except OperationalError as error:
+            if is_locked(error):
+                return False
+            raise
+        self.results_written += len(batch.results)
+        self.recorded.append(batch.results)
+        return True

@@ -43,6 +43,7 @@ class Lane:
         # The next turn starts when all of them have ended.
         self.is_local = is_local
         self.not_before = 0.0  # nothing is sent before: sendDelay, or the messenger has asked for it
+        self.is_held = False  # results can't be recorded at the moment: nothing is started
         self.breaker = Breaker()
         self.in_flight: dict[int, Waiting] = {}
         self.unrecorded = 0  # results that are not in the database yet
@@ -135,7 +136,9 @@ class Lane:
         return due
 
     def ready_at(self, now: float) -> float:
-        """Returns when the next message of any chat may be sent; infinity if one in flight has to end first."""
+        """Returns when the next message of any chat may be sent; infinity if something has to happen first."""
+        if self.is_held:
+            return float("inf")
         allowed = self.allowed if self.breaker.is_closed else 1
         if len(self.in_flight) >= allowed and not self.is_local:
             return float("inf")

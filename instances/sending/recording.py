@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 
+import psycopg
 from django.db import DatabaseError, InterfaceError, OperationalError
 from django.db.models import Min
 
@@ -31,10 +33,36 @@ NOT_RECORDED_SECONDS = 30.0  # after which a message whose result cannot be stor
 LONG_TRIED = 9  # tries, which take 8 minutes: from then on, the age of the first one matters
 
 
+@dataclass
+class Batch:
+    """Results that are recorded together, and why queues wait, by the instance's key."""
+
+    results: list[Ended]
+    waits: dict[int, QueueWait] = field(default_factory=dict)
+
+    def instances(self) -> list[int]:
+        return list(dict.fromkeys([*(ended.outgoing.instance_id for ended in self.results), *self.waits]))
+
+    def take(self, instances: Collection[int]) -> Batch:
+        """Remove and return what belongs to these instances."""
+        taken = [ended for ended in self.results if ended.outgoing.instance_id in instances]
+        self.results = [ended for ended in self.results if ended.outgoing.instance_id not in instances]
+        return Batch(taken, {key: self.waits.pop(key) for key in list(self.waits) if key in instances})
+
+    def add(self, other: Batch) -> None:
+        self.results += other.results
+        self.waits |= other.waits
+
+
+def is_locked(error: OperationalError) -> bool:
+    """Returns whether a statement has waited for another session's lock for longer than lock_timeout."""
+    return isinstance(error.__cause__, psycopg.errors.LockNotAvailable)
+
+
 def record(results: Sequence[Ended], waits: Mapping[int, QueueWait]) -> int:
     """Have channels carry out what they do in this process, then record all results. No transaction is open.
 
-    Returns how many messages have left their queues.
+    Returns how many messages have left their queues. After an error it may be called again with the same results.
     """
     carry_out(results)
     end_long_tried(results)

@@ -93,6 +93,7 @@ class Sender:
         self.waits: dict[int, QueueWait] = {}  # of queues, to be written with the results
         self.write_due = 0.0  # by time.monotonic()
         self.next_sweep = 0.0
+        self.next_put_off = 0.0
         self.transfers = Transfers(self.lanes.max_in_flight)
         self.transfers.epoll.register(self.wakeup.fd, select.EPOLLIN)
         if stop_fd is not None:
@@ -129,6 +130,11 @@ class Sender:
         while self.recorder.recorded:
             for ended in self.recorder.recorded.popleft():
                 self.note_recorded(ended)
+        while self.recorder.held:
+            key, is_held = self.recorder.held.popleft()
+            if key in self.queues:
+                self.queues[key].lane.is_held = is_held
+                self.lanes.changed(self.queues[key].lane)
         while self.claimer.swept:
             self.compare(self.claimer.swept.popleft())
         while self.claimer.read:
@@ -223,8 +229,8 @@ class Sender:
         """Start the messages that were taken. Those that were not found are gone, or may not be sent now."""
         found = {outgoing.pk for outgoing in taken}
         for key, message in wanted:
-            if message not in found:
-                self.end(self.queues[key].lane, message)
+            if message not in found:  # if it is locked, the next one of its chat must not be sent before it
+                self.put_back(self.queues[key].lane, message, time.monotonic() + SWEEP_SECONDS)
                 self.to_read_again[key] = None
         if self.stopping:
             if taken:
@@ -430,6 +436,9 @@ class Sender:
 
     def write(self) -> None:
         """Pass results to the recorder, in batches that grow with the load."""
+        if self.recorder.put_off and not self.recorder.busy and time.monotonic() >= self.next_put_off:
+            self.next_put_off = time.monotonic() + SWEEP_SECONDS
+            self.recorder.write_put_off()
         if not (self.results or self.waits) or (self.recorder.busy and len(self.results) < 2 * BATCH):
             return
         if time.monotonic() >= self.write_due or len(self.results) >= BATCH:
@@ -478,6 +487,8 @@ class Sender:
             self.channel_work.end()
         if self.results or self.waits:
             self.submit_results()
+        if self.recorder.put_off:
+            self.recorder.write_put_off()
         self.recorder.end()
         while self.recorder.recorded:
             for ended in self.recorder.recorded.popleft():

@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.db.models import Model
 from django.utils import timezone
 
+from hooks import worker_slots
 from hooks.models import Hook
 from instances import tasks
 from instances.actions.lifecycle import link_sandbox
 from instances.actions.sending.message_queue import clear_messages
 from instances.actions.settings import change_settings
-from instances.models import Instance, Message, OutgoingMessage, OutgoingQueue, SendingTry
+from instances.models import Instance, Message, OutgoingMessage, OutgoingQueue, SendingTry, SendState
 from instances.sending.metrics import sending_numbers
 from tests.factories import InstanceFactory
 from tests.hooks.dispatch.dispatching import wait_until
@@ -134,6 +136,33 @@ def test_a_messenger_that_hangs_does_not_hold_another_instance(
     wait_until_empty(healthy)
     assert sent(healthy) == in_order(100, chats=10)
     assert OutgoingMessage.objects.filter(instance=hanging).count() == 50
+
+
+@pytest.mark.parametrize("table", [Instance, OutgoingQueue, OutgoingMessage])
+def test_an_instance_that_another_session_has_locked_does_not_hold_another(
+    messenger: MessengerProcess, sender: SenderProcess, table: type[Model]
+) -> None:
+    """The deletion of a million messages keeps such locks for minutes."""
+    locked, other = InstanceFactory(), InstanceFactory()
+    messenger.order(instance=locked.number, latency=1.0)
+    messenger.order(instance=other.number, latency=0.3)  # three seconds for its messages, which are of one chat
+    queue_messages(locked, 6, chats=2)
+    waiting = OutgoingMessage.objects.waiting().filter(instance=locked)
+    wait_until(lambda: waiting.filter(state=SendState.SENDING).count() == 2, "two messages are being sent")
+    column = "id" if table is Instance else "instance_id"
+    with worker_slots.connect() as session, session.transaction():
+        session.execute(
+            f"SELECT FROM {table._meta.db_table} WHERE {column} = %s FOR NO KEY UPDATE", [locked.pk]
+        )
+        queue_messages(other, 12, chats=1)
+        wait_until_empty(other, seconds=30)
+        assert waiting.count() == 6
+    wait_until_empty(locked)
+    assert arrived(messenger, locked) == sent(locked) == in_order(6, chats=2)
+    assert arrived(messenger, other) == sent(other) == in_order(12, chats=1)
+    assert messenger.received(locked.number)["repeats"] == {}
+    assert SendingTry.objects.filter(instance=locked).count() == 6
+    assert_nothing_lost()
 
 
 def test_the_limits_of_the_messenger_are_waited_for(
