@@ -19,8 +19,9 @@ from chatapi.encryption.cipher import known_keys
 from chatapi.encryption.columns import encrypt_with_newest_key, encrypted_columns, key_ids
 from hooks.actions.endpoints import end_previous_secret, rotate_secret
 from hooks.models import Endpoint
+from instances.actions.channel_links import remove_link, rotate_callback_secret
 from instances.actions.lifecycle import rotate_token
-from instances.models import Chat, Instance, new_invite_code
+from instances.models import ChannelLink, Chat, Instance, new_invite_code
 
 # Every instance has a token, so the rows of this column name the keys that a site cannot do without.
 TOKENS = "instances.Instance.token"
@@ -89,6 +90,17 @@ def replace_invite_codes(keys: Iterable[Any]) -> None:
         chat.save(update_fields=["invite_code", "invite_code_digest"])
 
 
+def remove_channel_links(keys: Iterable[Any]) -> None:
+    for instance in Instance.objects.filter(pk__in=keys):
+        remove_link(instance, acting_user=None)
+
+
+def replace_callback_secrets(keys: Iterable[Any]) -> None:
+    """Not of the links that were removed because their credentials cannot be decrypted."""
+    for link in ChannelLink.objects.filter(pk__in=keys):
+        rotate_callback_secret(link, acting_user=None)
+
+
 def remove_second_factors(keys: Iterable[Any]) -> None:
     """Without the seed no code can be checked. Recovery codes go with the app: both open the account."""
     for user in User.objects.filter(authenticator__pk__in=keys).distinct():
@@ -108,6 +120,14 @@ REPLACEMENTS: dict[str, tuple[Callable[[Iterable[Any]], None], str]] = {
         "endpoints have a new signing secret: receivers must use it",
     ),
     "hooks.Endpoint.previous_secret": (end_previous_secrets, "old signing secrets are ended"),
+    "instances.ChannelLink.credentials_json": (
+        remove_channel_links,
+        "links to messengers are removed: the instances must be linked again",
+    ),
+    "instances.ChannelLink.callback_secret": (
+        replace_callback_secrets,
+        "links have a new callback URL: the messenger must use it",
+    ),
     "instances.Chat.invite_code": (replace_invite_codes, "groups have a new invite link"),
     "mfa.Authenticator.secret": (
         remove_second_factors,

@@ -22,8 +22,9 @@ from chatapi.monitoring import health
 from chatapi.runtime import secret_rotation
 from hooks.actions.endpoints import rotate_secret
 from hooks.models import Endpoint
+from instances.actions.channel_links import save_link
 from instances.actions.chats.groups import create_group
-from instances.models import Chat, Instance
+from instances.models import ChannelLink, Chat, Instance
 from tests.factories import InstanceFactory
 
 pytestmark = pytest.mark.django_db
@@ -44,6 +45,7 @@ def instance() -> Instance:
         made = InstanceFactory(owner__email="alice@example.org", number=12345)
         rotate_secret(made.endpoint, acting_user=None)
         create_group(made, chat_id="15550002222-1479621234@g.us", name="Friends", members=[])
+        save_link(made, credentials={"token": "bot-token"}, acting_user=None)
         TOTP.activate(made.owner.owner, SEED)
         RecoveryCodes.activate(made.owner.owner)
         Client().force_login(made.owner.owner)
@@ -58,6 +60,8 @@ def secrets_of(instance: Instance) -> dict[str, Any]:
         "token": stored.token,
         "signing": stored.endpoint.valid_secrets(),
         "invite": Chat.objects.get().invite_code,
+        "credentials": stored.channel_link.credentials,
+        "callback": stored.channel_link.callback_url,
         "totp": TOTP(authenticators["totp"]).validate_code("000000"),
         "codes": RecoveryCodes(authenticators["recovery_codes"]).generate_codes(),
     }
@@ -67,9 +71,9 @@ def test_rotation_encrypts_everything_with_the_newest_key(instance: Instance) ->
     with override_settings(SECRETS_KEY=(OLD,)):
         before = secrets_of(instance)
     with override_settings(SECRETS_KEY=(NEW, OLD)):
-        assert secret_rotation.keys_in_use() == {key_id(OLD): 7}  # two signing secrets, two seeds, a session
+        assert secret_rotation.keys_in_use() == {key_id(OLD): 9}  # two signing secrets, two seeds, a session
         assert f"Only the newest key ({key_id(NEW)}) is in use. The others can be removed" in run()
-        assert secret_rotation.keys_in_use() == {key_id(NEW): 7}
+        assert secret_rotation.keys_in_use() == {key_id(NEW): 9}
     with override_settings(SECRETS_KEY=(NEW,)):
         assert secrets_of(instance) == before
         assert Instance.objects.get().token == instance.token
@@ -92,11 +96,11 @@ def test_an_interrupted_rotation_is_continued(instance: Instance, monkeypatch: p
         monkeypatch.setattr(columns, "replace", interrupted)
         with pytest.raises(KeyboardInterrupt):
             run()
-        assert secret_rotation.keys_in_use() == {key_id(NEW): 3, key_id(OLD): 4}
+        assert secret_rotation.keys_in_use() == {key_id(NEW): 3, key_id(OLD): 6}
         with pytest.raises(CommandError, match=f"Still in use: {key_id(OLD)}"):
             run("--check")
         run()
-        assert secret_rotation.keys_in_use() == {key_id(NEW): 7}
+        assert secret_rotation.keys_in_use() == {key_id(NEW): 9}
 
 
 def test_a_secret_that_is_changed_meanwhile_is_not_overwritten(instance: Instance) -> None:
@@ -157,8 +161,18 @@ class TestLostKey:
             assert secret.startswith("whsec_")
             assert len(Chat.objects.get().invite_code) == 22
             assert not Authenticator.objects.exists()
+            assert not ChannelLink.objects.exists()
         done = set(AuditEntry.objects.values_list("action", flat=True))
         assert done >= {"instance.token_rotated", "instance.secret_rotated", "user.second_factor_unreadable"}
+
+    def test_a_callback_url_is_replaced_if_it_alone_is_unreadable(self, instance: Instance) -> None:
+        with override_settings(SECRETS_KEY=(NEW, OLD)):
+            before = ChannelLink.objects.get().callback_url
+            ChannelLink.objects.update(callback_secret=Ciphertext("v1.unknown.text"))
+            run("--replace-unreadable")
+            link = ChannelLink.objects.get()
+            assert link.credentials == {"token": "bot-token"}
+            assert link.callback_url != before
 
 
 class TestUnreadableRow:
