@@ -145,7 +145,7 @@ def test_an_instance_that_another_session_has_locked_does_not_hold_another(
     """The deletion of a million messages keeps such locks for minutes."""
     locked, other = InstanceFactory(), InstanceFactory()
     messenger.order(instance=locked.number, latency=1.0)
-    messenger.order(instance=other.number, latency=0.3)  # three seconds for its messages, which are of one chat
+    messenger.order(instance=other.number, latency=0.3)
     queue_messages(locked, 6, chats=2)
     waiting = OutgoingMessage.objects.waiting().filter(instance=locked)
     wait_until(lambda: waiting.filter(state=SendState.SENDING).count() == 2, "two messages are being sent")
