@@ -22,7 +22,7 @@ from django.views.defaults import server_error as server_error_page
 from psycopg.errors import ForeignKeyViolation
 
 from chatapi.encryption.cipher import UNREADABLE, UnreadableSecret
-from chatapi.middleware import is_of_contract
+from chatapi.middleware import is_of_programs
 from chatapi.ui.error_texts import MAX_ERROR_PAGE_BYTES
 from instances.contract.errors import INTERNAL
 
@@ -153,7 +153,7 @@ def shows_form_errors(response: HttpResponse) -> bool:
 
 
 def wants_page(request: HttpRequest) -> bool:
-    return "text/html" in request.headers.get("Accept", "") and not is_of_contract(request.path_info)
+    return "text/html" in request.headers.get("Accept", "") and not is_of_programs(request.path_info)
 
 
 def in_json(sentence: str, status: int) -> JsonResponse:

@@ -100,6 +100,8 @@ def responses_not_stored(
     return middleware
 
 
+REST = "/api/v1/"
+CALLBACKS = "/channels/"  # of messengers
 OF_AN_INSTANCE = re.compile(r"/*instance[0-9]")
 OF_A_SETTING = re.compile(r"/*settings/+[^/]+/*\Z")
 
@@ -114,3 +116,8 @@ def is_of_contract(path: str) -> bool:
         or OF_A_SETTING.match(path) is not None
         or path.strip("/") in METHODS
     )
+
+
+def is_of_programs(path: str) -> bool:
+    """Whether only programs request the path: REST's, a callback, or the wire contract's. They get no pages."""
+    return path.startswith((REST, CALLBACKS)) or is_of_contract(path)

@@ -21,12 +21,10 @@ from django.urls.resolvers import RegexPattern
 
 from chatapi.error_pages import DeletedMeanwhile
 from chatapi.hosts import without_cookies
-from chatapi.middleware import OF_AN_INSTANCE, content_security_policy, responses_not_stored
+from chatapi.middleware import CALLBACKS, OF_AN_INSTANCE, REST, content_security_policy, responses_not_stored
 from chatapi.monitoring.request_log import log_program_request
 
 Respond = Callable[[HttpRequest], HttpResponse]
-REST = "/api/v1/"
-CALLBACKS = "/channels/"
 # A client calls the same few URLs. Going through the list of URLs takes a fifth of the CPU of a call without queries.
 MATCHES = 2048  # paths whose view is remembered
 MAX_PATH = 200  # characters; longer paths are not remembered

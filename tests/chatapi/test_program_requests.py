@@ -3,7 +3,7 @@
 import pytest
 from allauth.core import context
 from django.http import HttpRequest, HttpResponse
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 
 from chatapi.program_requests import ProgramHandler, with_request_context
 from instances.models import Instance
@@ -16,8 +16,9 @@ def handler() -> ProgramHandler:
     return found
 
 
-def test_an_instance_that_is_deleted_meanwhile_is_404(handler: ProgramHandler) -> None:
-    request = RequestFactory().get("/api/v1/instances/1/")
+@pytest.mark.parametrize("accept", ["text/html", "*/*"])
+def test_an_instance_that_is_deleted_meanwhile_is_404(handler: ProgramHandler, accept: str) -> None:
+    request = RequestFactory().get("/api/v1/instances/1/", headers={"Accept": accept})
     response = handler.process_exception_by_middleware(Instance.DoesNotExist("deleted"), request)
     assert response.status_code == 404
     assert handler.process_exception_by_middleware(ZeroDivisionError(), request) is None
@@ -34,3 +35,12 @@ def test_notices_can_read_where_a_program_is() -> None:
     with_request_context(view)(request)
     assert seen == [request]
     assert context.request is None
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", ["/channels/sandbox/a'", "/channels/", "/channels/x/y/z", "/api/v1/x y/'"])
+@pytest.mark.parametrize("accept", ["text/html", "*/*"])
+def test_a_url_of_programs_that_is_not_there_is_404_without_a_page(path: str, accept: str) -> None:
+    """A page needs the middleware of pages."""
+    response = Client().get(path, headers={"Accept": accept})
+    assert (response.status_code, response["Content-Type"]) == (404, "application/json")
