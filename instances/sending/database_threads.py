@@ -64,8 +64,8 @@ class Claimer(DatabaseThread):
         """Commit without waiting for the disk or a standby: what a crash loses is owned, and taken, again."""
         self.worker_slot.session.execute("SET synchronous_commit = off")
 
-    def own_queues(self, lanes: Sequence[int], in_flight: Sequence[int]) -> None:
-        """Own these queues as far as possible, and read them; the messages with the keys `in_flight` are this run's."""
+    def own_queues(self, lanes: Sequence[int], started: Sequence[int]) -> None:
+        """Own these queues as far as possible, and read them; the messages with the keys `started` are this run's."""
 
         def job() -> None:
             session, me = self.worker_slot.session, self.worker_slot.id
@@ -75,7 +75,7 @@ class Claimer(DatabaseThread):
                 {key: instances[key] for key in owned},
                 dict.fromkeys(owned, 0),
                 next_send_at=owned,
-                recover_except=set(in_flight),
+                recover_except=set(started),
             )
 
         self.submit(job)

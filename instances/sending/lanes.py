@@ -46,7 +46,9 @@ class Lane:
         self.is_held = False  # results can't be recorded at the moment: nothing is started
         self.breaker = Breaker()
         self.in_flight: dict[int, Waiting] = {}
-        self.unrecorded = 0  # results that are not in the database yet
+        self.unrecorded: set[int] = (
+            set()
+        )  # messages that have ended, whose results are not in the database yet
         self.last_number = 0  # the highest that is known
         self.allowed = min(FIRST_IN_FLIGHT, limits.in_flight)
         self.of_number = RateWindow(limits.per_number) if limits.per_number else None
@@ -68,7 +70,7 @@ class Lane:
 
     def count(self) -> int:
         """Returns the number of messages that are in the queue in the database, as far as this lane knows."""
-        return sum(map(len, self.chats.values())) + len(self.in_flight) + self.unrecorded
+        return sum(map(len, self.chats.values())) + len(self.in_flight) + len(self.unrecorded)
 
     def add(self, found: Iterable[Waiting]) -> None:
         """Add messages with numbers that are higher than all known ones, in order."""
@@ -86,7 +88,18 @@ class Lane:
         self.chats.clear()
         self.ready.clear()
         self.later.clear()
-        self.add(waiting for waiting in found if waiting.key not in self.in_flight)
+        self.add(waiting for waiting in found if not self.has_started(waiting.key))
+
+    def has_started(self, key: int) -> bool:
+        """Returns whether this message must not be started again, whatever its state in the database.
+
+        PostgreSQL may have lost the state if it was killed: it is committed without waiting for the disk.
+        """
+        return key in self.in_flight or key in self.unrecorded
+
+    def started(self) -> list[int]:
+        """Returns the messages for which has_started() is true."""
+        return [*self.in_flight, *self.unrecorded]
 
     def pick(self, now: float, room: int) -> list[Waiting]:
         """Start up to `room` messages that may be sent now; returns them. Each counts as in flight until it ends."""

@@ -360,14 +360,14 @@ class Sender:
         if lane.is_local and ended.recorded is None:
             self.write_due = 0.0  # the turn ends when it is recorded
         elif isinstance(ended.recorded, SentMessage | FailedMessage) or ended.recorded is None:
-            lane.unrecorded += 1
+            lane.unrecorded.add(ended.outgoing.pk)
             self.end(lane, ended.outgoing.pk)
             ended.has_left = True
 
     def note_recorded(self, ended: Ended) -> None:
         lane, recorded = ended.queue.lane, ended.recorded
         if ended.has_left:
-            lane.unrecorded -= 1
+            lane.unrecorded.discard(ended.outgoing.pk)
             if isinstance(
                 recorded, RetriedMessage
             ):  # it was carried out in this process, or could not be recorded
@@ -414,10 +414,10 @@ class Sender:
             self.claimer.read_again(take_some(self.to_read_again))
         if self.to_own:
             keys = take_some(self.to_own)
-            in_flight = [
-                each for key in keys if key in self.queues for each in self.queues[key].lane.in_flight
+            started = [
+                key for lane in keys if lane in self.queues for key in self.queues[lane].lane.started()
             ]
-            self.claimer.own_queues(keys, in_flight)
+            self.claimer.own_queues(keys, started)
         if now >= self.next_sweep:
             self.next_sweep = now + SWEEP_SECONDS
             self.claimer.heartbeat_and_sweep(self.lanes.in_flight)

@@ -65,6 +65,19 @@ def test_a_second_reading_of_the_queue_replaces_what_waits() -> None:
     assert numbers(lane.pick(0.0, 10)) == [5]
 
 
+def test_a_message_whose_result_is_not_recorded_is_not_started_again() -> None:
+    """PostgreSQL was killed, and has lost that it was being sent."""
+    lane = lane_of("ann", "ann", "ben")
+    assert numbers(lane.pick(0.0, 10)) == [1, 3]
+    lane.unrecorded.add(1)
+    lane.end(1)
+    lane.replace(messages("ann", "ann", "ben"))
+    assert numbers(lane.pick(0.0, 10)) == [2]
+    assert (sorted(lane.started()), lane.count()) == ([1, 2, 3], 3)
+    lane.unrecorded.discard(1)
+    assert lane.count() == 2
+
+
 def test_send_delay_is_between_any_two_messages() -> None:
     lane = lane_of("ann", "ben", send_delay=5.0)
     assert numbers(lane.pick(10.0, 10)) == [1]
