@@ -313,9 +313,8 @@ class Dispatcher:
             elif fd == self.listening:
                 self.read_notifications(fd)
             elif fd == self.stop_fd and self.stopping:
-                self.transfers.epoll.unregister(
-                    fd
-                )  # it stays readable, and would wake this thread continuously
+                # it stays readable, and would wake this thread continuously
+                self.transfers.epoll.unregister(fd)
 
     def collect_finished_transfers(self) -> None:
         for transfer, code, message in self.transfers.finished():

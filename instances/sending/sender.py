@@ -44,9 +44,8 @@ BATCH = 500  # results written at once …
 BATCH_SECONDS = 0.05  # … or after this time, whichever is first
 MAX_UNWRITTEN = 4 * BATCH  # results waiting for the database; with more, nothing is started
 MAX_OWN = 500  # queues that are owned, or read, at once
-READ_AGAIN_SECONDS = (
-    5.0  # between two readings of a queue's instance: sendDelay and credentials may have changed
-)
+# between two readings of a queue's instance: sendDelay and credentials may have changed
+READ_AGAIN_SECONDS = 5.0
 IDLE_SECONDS = 5.0  # after this without a message a queue is released
 DEADLINE = settings.HOOKS_DEADLINE_MS / 1000  # of a request …
 UPLOAD_DEADLINE = 120.0  # … and of one that uploads a file
@@ -368,9 +367,8 @@ class Sender:
         lane, recorded = ended.queue.lane, ended.recorded
         if ended.has_left:
             lane.unrecorded.discard(ended.outgoing.pk)
-            if isinstance(
-                recorded, RetriedMessage
-            ):  # it was carried out in this process, or could not be recorded
+            # it was carried out in this process, or could not be recorded
+            if isinstance(recorded, RetriedMessage):
                 self.to_read_again[lane.key] = None
         elif isinstance(recorded, RetriedMessage):
             self.put_back(
@@ -474,9 +472,8 @@ class Sender:
             elif fd == self.listening:
                 self.read_notifications(fd)
             elif fd == self.stop_fd and self.stopping:
-                self.transfers.epoll.unregister(
-                    fd
-                )  # it stays readable, and would wake this thread continuously
+                # it stays readable, and would wake this thread continuously
+                self.transfers.epoll.unregister(fd)
 
     def close(self) -> None:
         """Write the remaining results, release the queues, end the threads."""

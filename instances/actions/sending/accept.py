@@ -1,4 +1,4 @@
-"""Messages sent through the API: put in the queue. record.py records what becomes of them."""
+"""Puts the messages of the API in the queue; record.py records what becomes of them."""
 
 from collections.abc import Mapping
 from functools import cache
