@@ -265,12 +265,10 @@ class Transfer:
 
     def _open_socket(self, _purpose: int, address: Any) -> Any:
         target = address.addr
-        if not self.is_exempt:
-            rule = guard.refusal(target[0])
-            if rule:
-                self.blocked_by = rule
-                return pycurl.SOCKET_BAD
         try:
+            self.blocked_by = "" if self.is_exempt else guard.refusal(target[0])
+            if self.blocked_by:
+                return pycurl.SOCKET_BAD
             opened = socket.socket(address.family, address.socktype, address.protocol)
             os.close(os.dup(opened.fileno()))  # pycurl does the same, and does not report a failure
         except OSError as error:  # too many open files: this server's fault, not the endpoint's

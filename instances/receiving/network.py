@@ -55,10 +55,10 @@ class Transfer:
         set_(pycurl.HEADERFUNCTION, self.header)
 
     def open_socket(self, _purpose: int, address: Any) -> Any:
-        if rule := guard.refusal(address.addr[0]):
-            self.blocked_by = rule
-            return pycurl.SOCKET_BAD
         try:
+            self.blocked_by = guard.refusal(address.addr[0])
+            if self.blocked_by:
+                return pycurl.SOCKET_BAD
             return socket.socket(address.family, address.socktype, address.protocol)
         except OSError:  # too many open files
             return pycurl.SOCKET_BAD

@@ -1,6 +1,7 @@
 """hooks.http with every way in which a server can fail, on real sockets."""
 
 import contextlib
+import math
 import os
 import resource
 import socket
@@ -12,7 +13,7 @@ import pycurl
 import pytest
 from pytest_django.fixtures import Settings
 
-from hooks import http
+from hooks import guard, http
 from hooks.explain.sentences import explain_outcome
 from hooks.http import Response
 from hooks.http_headers import headers_as_sent
@@ -365,10 +366,15 @@ def test_an_invalid_url_does_not_raise() -> None:
         assert (got.outcome, got.status) == (Outcome.PROTOCOL, None)
 
 
-def test_running_out_of_open_files_is_a_fault_of_the_server() -> None:
+@pytest.mark.parametrize("reads_interfaces", [False, True])
+def test_running_out_of_open_files_is_a_fault_of_the_server(
+    monkeypatch: pytest.MonkeyPatch, reads_interfaces: bool
+) -> None:
+    guard.own_addresses.read()  # in an attempt it reads the interfaces again if five seconds have passed
     with servers.refusing() as port:
         answers = []
         for free in range(8):  # libcurl opens a few before it opens the connection
+            monkeypatch.setattr(guard.own_addresses, "due", 0.0 if reads_interfaces else math.inf)
             with files_left(free):
                 answers.append(post(port))
     reasons = [got.error for got in answers]
