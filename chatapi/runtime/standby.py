@@ -56,6 +56,8 @@ class Watch:
             self.thread = None
             self.be_patient()
         if worker_slots.count_held_slots(session, self.role, self.slots) >= self.slots:
+            if self.patient_until:
+                log.info("All slots are held: the standby process would take over.", role=self.role.value)
             self.patient_until = 0.0
         elif time.monotonic() >= self.patient_until:
             log.warning("A slot is free: the standby process takes over.", role=self.role.value)
