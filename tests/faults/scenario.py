@@ -15,6 +15,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 from hypothesis import strategies as st
 
@@ -237,7 +239,9 @@ class ScenarioRun:
         self.hooks().filter(state=State.RETRYING).update(next_attempt_at=later)
 
     def is_quiet(self) -> bool:
-        return not self.hooks().filter(state__in=(State.QUEUED, State.SENDING)).exists()
+        # a retry that is due, for example by try_now(), keeps its state until it is claimed
+        due = Q(state=State.RETRYING, next_attempt_at__lte=Now())
+        return not self.hooks().filter(due | Q(state__in=(State.QUEUED, State.SENDING))).exists()
 
     def hooks(self) -> HookQuerySet:
         return Hook.objects.filter(endpoint__in=[lane.endpoint.pk for lane in self.lanes])
