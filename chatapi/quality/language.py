@@ -87,7 +87,7 @@ DEFINITIONS = (
 MODULES = {
     "gone", "telling", "many", "words", "loops", "minds", "sent_before", "acting", "outbound", "guesses",
     "more_settings", "changes_asked", "moments", "guarded", "silence", "looking", "own_data", "leaving",
-    "answers", "streams", "figures", "values", "rows", "linking", "listing", "shown",
+    "answers", "streams", "figures", "values", "rows", "listing", "shown",
     "not_known", "people",
 }  # fmt: skip
 CONTRACT_MODULES = {"cards", "contents", "control", "history", "reading"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from instances.channels import CHANNELS
+from instances.channels.linking import Linkable
 from instances.channels.receiving import Pushing, Receiving
 from instances.channels.requests import Link
 from instances.models import ChannelLink
@@ -18,6 +19,12 @@ def receiving_channel(name: str) -> Receiving | None:
     """Returns the channel of this name if it is received from."""
     channel = CHANNELS.get(name)
     return channel if isinstance(channel, Receiving) else None
+
+
+def linkable_channel(name: str) -> Linkable | None:
+    """Returns the channel of this name if an instance is linked by values that people enter."""
+    channel = CHANNELS.get(name)
+    return channel if isinstance(channel, Linkable) else None
 
 
 def receiving_names() -> list[str]:
