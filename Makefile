@@ -4,6 +4,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 PY := $(VENV)/bin/python
+SYNAPSE := $(VENV)/synapse
 CODE := accounts chatapi hooks instances testing_tools tests manage.py
 
 .DEFAULT_GOAL := help
@@ -15,7 +16,7 @@ help: ## list these commands
 run: $(VENV)/ready ## start everything, and print the URL and a login when it is ready
 	@exec $(PY) manage.py up
 
-test: $(VENV)/tests-ready debian ## run the tests (some of them: TESTS="tests/hooks -k retry")
+test: $(VENV)/tests-ready $(SYNAPSE)/ready debian ## run the tests (some of them: TESTS="tests/hooks -k retry")
 	@$(PY) -m pytest $(TESTS)
 
 check: $(VENV)/tests-ready node_modules/ready ## check style, types, layers, migrations, templates, JS and CSS, and the API schema
@@ -38,7 +39,7 @@ screens: $(VENV)/tests-ready ## take the screenshots in docs/screens
 lock: ## pin requirements*.in in requirements*.lock and package.json in package-lock.json, with hashes
 	@$(PYTHON) -m venv $(VENV)/lock
 	@$(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check pip-tools
-	@for part in requirements requirements-tests; do $(VENV)/lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
+	@for part in requirements requirements-tests requirements-synapse; do $(VENV)/lock/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
 		--no-annotate --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file $$part.lock $$part.in || exit 1; done
 	@npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund --silent
 
@@ -57,6 +58,13 @@ $(VENV)/tests-ready: $(VENV)/ready requirements-tests.lock
 	@echo "Installing the packages of requirements-tests.lock into $(VENV) (once)."
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements-tests.lock
 	@touch $@
+
+# Synapse, the Matrix homeserver of the tests, pins other versions than the product. If it cannot be installed, only its tests fail.
+$(SYNAPSE)/ready: requirements-synapse.lock
+	@test -x $(SYNAPSE)/bin/python || $(PYTHON) -m venv $(SYNAPSE)
+	@echo "Installing the packages of requirements-synapse.lock into $(SYNAPSE) (once)."
+	@$(SYNAPSE)/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements-synapse.lock \
+		&& touch $@ || echo "Synapse could not be installed; the tests of the Matrix channel that need it will fail."
 
 # biome, which checks JS and CSS, is an npm package. Without Node.js this prints what is missing and does not stop make:
 # `make check` runs its other checks, and fails.

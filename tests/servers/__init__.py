@@ -1,0 +1,1 @@
+"""Real servers that tests start: those of messengers that can be installed."""
