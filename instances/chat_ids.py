@@ -1,4 +1,8 @@
-"""Chat ids: `17680561234@c.us` is a contact, `17680561234-1479621234@g.us` a group; and the ids of messages."""
+"""Chat ids: `17680561234@c.us` is a contact, `17680561234-1479621234@g.us` a group; and the ids of messages.
+
+People and groups without a phone number have `<scheme>:<native id>` and the same suffixes, with the messenger's own id
+as it is: `telegram:-1001234567890@g.us`, `matrix:@ann:example.org@c.us`. docs/chat-ids.md explains the rule to clients.
+"""
 
 import hashlib
 import re
@@ -8,6 +12,16 @@ from chatapi.ui.numbers import clean_number
 
 PERSON = "@c.us"
 GROUP = "@g.us"
+HIDDEN_NUMBER = "@lid"  # WhatsApp's id of a person whose number it does not tell
+NEWSLETTER = "@newsletter"
+STATUS = "status@broadcast"
+
+# The first part of ids without a phone number. `user`: a user id of WhatsApp.
+SCHEMES = ("telegram", "matrix", "xmpp", "user")
+
+NATIVE_LENGTH = 255  # characters: the longest id of Matrix
+CHAT_ID_LENGTH = 280
+MESSAGE_ID_LENGTH = 600  # two chat ids, and what message_id() adds
 
 PHONE_SENTENCE = (
     "phone parameter should contain only numbers, start from country code and be 9-14 characters long"
@@ -16,18 +30,55 @@ CHAT_ID_SENTENCE = "chatId should look like 17680561234@c.us or 17680561234-1479
 
 # No country code begins with 0, so such a number has no chat. `00` before the country code means `+`.
 _PHONE = re.compile(r"(?:\+|00)?([1-9][0-9]{8,13})")
-_CHAT_ID = re.compile(r"[1-9][0-9]{4,19}@c\.us|[1-9][0-9]{4,24}(-[0-9]{5,20})?@g\.us")
+_NUMBER = re.compile(r"([1-9][0-9]{4,19})@c\.us")
+_CHAT_ID = re.compile(
+    r"[1-9][0-9]{4,19}@c\.us|[1-9][0-9]{4,24}(-[0-9]{5,20})?@g\.us"
+    r"|[0-9]{5,25}@(lid|newsletter)|status@broadcast"
+)
+# Control characters and halves of surrogate pairs are in no id.
+_NATIVE = re.compile(
+    rf"({'|'.join(SCHEMES)}):([^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]{{1,{NATIVE_LENGTH}}})@[cg]\.us"
+)
+# What `digits` removes; a regular expression for Python and PostgreSQL.
+AROUND_DIGITS = f"^(?:{'|'.join(SCHEMES)}):|@[^@]*$"
 
 
 class BadChatId(ValueError):
     """Neither a phone number nor a chat id. The text is a sentence for the caller."""
 
 
+def of_native(scheme: str, native: str, *, is_group: bool) -> str:
+    """Returns the chat id of a person, or of a group, whom the messenger knows by another id than a phone number.
+
+    Raises:
+        BadChatId: `native` is empty, longer than NATIVE_LENGTH or has control characters.
+    """
+    chat_id = f"{scheme}:{native}{GROUP if is_group else PERSON}"
+    if native_of(chat_id) is None:
+        raise BadChatId(f"{native[:50]!r} is no id of a chat.")
+    return chat_id
+
+
+def native_of(chat_id: str) -> tuple[str, str] | None:
+    """Returns the scheme and the messenger's own id; None for phone numbers and for WhatsApp's own ids."""
+    match = _NATIVE.fullmatch(chat_id)
+    return (match[1], match[2]) if match else None
+
+
+def phone_of(chat_id: str) -> str:
+    """Returns the digits of a person's phone number; empty if the chat id has none."""
+    match = _NUMBER.fullmatch(chat_id)
+    return match[1] if match else ""
+
+
 def of_phone(phone: str) -> str:
     """Returns the chat id of a phone number, 9 to 14 digits with or without `+` or `00`, or of a chat id.
 
-    Spaces, dashes and invisible format characters are removed first (clean_number).
+    Spaces, dashes and invisible format characters are removed first (clean_number), except from ids that are not made
+    of digits.
     """
+    if native_of(phone.strip()):
+        return phone.strip()
     phone = clean_number(phone)
     if _CHAT_ID.fullmatch(phone):
         return phone
@@ -49,8 +100,8 @@ def is_group(chat_id: str) -> bool:
 
 
 def digits(chat_id: str) -> str:
-    """Returns the part before the `@`, which is shown if there is no name."""
-    return chat_id.partition("@")[0]
+    """Returns the phone number, or the messenger's own id, which is shown if there is no name."""
+    return re.sub(AROUND_DIGITS, "", chat_id)
 
 
 def message_id(chat_id: str, *, author: str, from_me: bool, by_api: bool = False, key: str = "") -> str:

@@ -120,7 +120,7 @@ class Endpoint(models.Model):
     )
     direction = models.CharField(max_length=3, choices=Direction, blank=True, default="", db_default="")
     message_types = ArrayField(models.CharField(max_length=20), default=list, db_default=[], blank=True)
-    chat_ids = ArrayField(models.CharField(max_length=100), default=list, db_default=[], blank=True)
+    chat_ids = ArrayField(models.CharField(max_length=280), default=list, db_default=[], blank=True)
     chat_kinds = models.CharField(max_length=6, choices=ChatKind, blank=True, default="", db_default="")
     # Its hooks stay in the log until they are too old; then maintenance/removed_endpoints.py deletes the row.
     removed_at = models.DateTimeField(null=True, blank=True, editable=False)

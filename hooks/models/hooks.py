@@ -176,8 +176,8 @@ class Hook(models.Model):
     # set by retention, which drops the body and the bodies of responses and keeps the rest of the row
     body_dropped_at = models.DateTimeField(null=True, blank=True)
     # what it is about, shown and filtered by: the id of the message and of its chat; empty for a status
-    message = models.CharField("message id", max_length=200, blank=True, default="")
-    chat = models.CharField(max_length=100, blank=True, default="")
+    message = models.CharField("message id", max_length=600, blank=True, default="")
+    chat = models.CharField(max_length=280, blank=True, default="")
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     skip_reason = models.CharField(max_length=20, choices=SkipReason, blank=True, default="")
     simulated = models.BooleanField(default=False)
@@ -244,9 +244,8 @@ class Hook(models.Model):
             ),
             # the delivery log, newest first
             models.Index(name="hooks_hook_log", fields=["endpoint", "-id"]),
-            models.Index(
-                name="hooks_hook_message", fields=["endpoint", "message"], condition=~models.Q(message="")
-            ),
+            # Without a condition, so that a longer `message` does not rebuild it.
+            models.Index(name="hooks_hook_of_message", fields=["endpoint", "message"]),
             # the log's filters, each newest first: of an instance's million hooks, three may match
             models.Index(
                 name="hooks_hook_host",

@@ -69,6 +69,7 @@ OMITTED = (
     "failure",
     "failed_at",
     "maybe_twice",
+    "messenger_id",
 )
 
 

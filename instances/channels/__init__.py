@@ -8,5 +8,11 @@ from instances.models import Instance
 CHANNELS: dict[str, Channel] = {ChannelName.SANDBOX: SandboxChannel()}
 
 
+def offered_channels() -> list[tuple[str, str]]:
+    """Returns the channels that an instance can have, with their labels."""
+    labels = dict(ChannelName.choices)
+    return [(name, labels.get(name, name)) for name in CHANNELS]
+
+
 def channel_of(instance: Instance) -> Channel:
     return CHANNELS[instance.channel]

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from chatapi.encryption.cipher import token_digest
 from chatapi.encryption.fields import DigestField, EncryptedTextField
+from instances.chat_ids import CHAT_ID_LENGTH
 from instances.models.instances import Instance
 
 
@@ -56,7 +57,10 @@ class Chat(models.Model):
 
     # DO_NOTHING: a task deletes the rows of a deleted instance, see instances/actions/deleted_data.py.
     instance = models.ForeignKey(Instance, models.DO_NOTHING, related_name="chats", db_constraint=False)
-    chat_id = models.CharField(max_length=100)
+    chat_id = models.CharField(max_length=CHAT_ID_LENGTH)
+    # what the messenger calls it, if it has said so and it is not what chat_id says: a group that was migrated, a
+    # number that the messenger writes in another way
+    messenger_chat_id = models.CharField(max_length=CHAT_ID_LENGTH, blank=True, default="", db_default="")
     name = models.CharField(max_length=200, blank=True, default="")
     image = models.CharField(max_length=2000, blank=True, default="")
     is_group = models.BooleanField(default=False)
@@ -104,6 +108,12 @@ class Chat(models.Model):
                 name="instances_chat_dialogs",
                 condition=models.Q(removed_at__isnull=True),
             ),
+            # the chat of an event in which the messenger uses its own id
+            models.Index(
+                name="instances_chat_messenger",
+                fields=["instance", "messenger_chat_id"],
+                condition=~models.Q(messenger_chat_id=""),
+            ),
             # messagesHistory: whether the instance has a cleared chat
             models.Index(
                 name="instances_chat_cleared", fields=["instance"], condition=models.Q(cleared_number__gt=0)
@@ -122,7 +132,7 @@ class Participant(models.Model):
     """A current participant of a group."""
 
     chat = models.ForeignKey(Chat, models.CASCADE, related_name="participants")
-    member = models.CharField("chat id of the member", max_length=100)
+    member = models.CharField("chat id of the member", max_length=CHAT_ID_LENGTH)
     is_admin = models.BooleanField(default=False)
     joined_at = models.DateTimeField(default=timezone.now)
 

@@ -8,9 +8,17 @@ from django.db import models
 
 
 class Channel(models.TextChoices):
-    """How an instance is connected to its messenger; one folder each in instances/channels."""
+    """How an instance is connected to its messenger; one folder each in instances/channels.
+
+    Only those of instances.channels.CHANNELS can be chosen.
+    """
 
     SANDBOX = "sandbox", "Sandbox"
+    WHATSAPP_CLOUD = "whatsapp_cloud", "WhatsApp Business"
+    TELEGRAM = "telegram", "Telegram bot"
+    MATRIX = "matrix", "Matrix"
+    XMPP = "xmpp", "XMPP"
+    WAHA = "waha", "Personal WhatsApp (WAHA)"
 
 
 class AccountStatus(models.TextChoices):

@@ -14,6 +14,7 @@ from django.utils import timezone
 from accounts.audit import AuditSubject
 from accounts.models import Account
 from chatapi.encryption.fields import DigestField, EncryptedTextField
+from instances.chat_ids import CHAT_ID_LENGTH
 from instances.models.choices import (
     CONNECTED,
     NOT_PAID,
@@ -112,6 +113,10 @@ class Instance(models.Model):
     substatus = models.CharField(max_length=20, choices=Substatus, default=Substatus.NORMAL)
     status_changed_at = models.DateTimeField(default=timezone.now)
     phone = models.CharField("own phone number", max_length=20, blank=True, default="")
+    # empty if the account has a phone number
+    account_chat_id = models.CharField(
+        "own chat id without a number", max_length=CHAT_ID_LENGTH, blank=True, default="", db_default=""
+    )
     # why it is `loading`; empty if unknown
     loading_reason = models.CharField(max_length=20, choices=LoadingReason, blank=True, default="")
     battery = models.PositiveSmallIntegerField("battery of the phone, percent", default=90)
@@ -281,7 +286,7 @@ class Instance(models.Model):
 
     @property
     def own_chat_id(self) -> str:
-        return f"{self.phone}@c.us"
+        return self.account_chat_id or f"{self.phone}@c.us"
 
 
 class StatusChange(models.Model):

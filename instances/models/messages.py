@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from hooks.body_masking import MaskedCharField, MaskedJSONField, MaskedTextField
+from instances.chat_ids import CHAT_ID_LENGTH, MESSAGE_ID_LENGTH
 from instances.models.chats import Chat
 from instances.models.choices import Ack, MessageType
 from instances.models.instances import Instance
@@ -128,9 +129,11 @@ class Message(models.Model):
     # DO_NOTHING: a task deletes the rows of a deleted instance, see instances/actions/deleted_data.py.
     instance = models.ForeignKey(Instance, models.DO_NOTHING, related_name="messages", db_constraint=False)
     number = models.PositiveIntegerField("messageNumber")
-    message_id = models.CharField(max_length=200)
+    message_id = models.CharField(max_length=MESSAGE_ID_LENGTH)
+    # the messenger's own id, by which it reports acks and quotes
+    messenger_id = models.TextField(blank=True, default="", db_default="")
     chat = models.ForeignKey(Chat, models.CASCADE, related_name="messages")
-    author = models.CharField(max_length=100)
+    author = models.CharField(max_length=CHAT_ID_LENGTH)
     sender_name = models.CharField(max_length=200, blank=True, default="")
     type = models.CharField(max_length=10, choices=MessageType, default=MessageType.CHAT)
     body = MaskedTextField(blank=True, default="")
@@ -164,6 +167,12 @@ class Message(models.Model):
         ]
         indexes = [
             models.Index(name="instances_message_chat", fields=["chat", "number"]),
+            # the message of an ack, a quote or a deletion
+            models.Index(
+                name="instances_message_messenger",
+                fields=["instance", "messenger_id"],
+                condition=~models.Q(messenger_id=""),
+            ),
             # the messages of a deleted file; without it, each deletion reads all messages of all instances
             models.Index(
                 name="instances_message_media",

@@ -8,6 +8,7 @@ from django.db import models
 from django.utils import timezone
 
 from hooks.body_masking import MaskedJSONField, MaskedTextField
+from instances.chat_ids import CHAT_ID_LENGTH, MESSAGE_ID_LENGTH
 from instances.models.choices import ActionType, MessageType, SendState
 from instances.models.instances import Instance
 from instances.models.messages import Media
@@ -99,8 +100,8 @@ class OutgoingMessage(models.Model):
     # DO_NOTHING: a task deletes the rows of a deleted instance, see instances/actions/deleted_data.py.
     instance = models.ForeignKey(Instance, models.DO_NOTHING, related_name="outgoing", db_constraint=False)
     queue_number = models.PositiveIntegerField()
-    message_id = models.CharField(max_length=200)
-    chat_id = models.CharField(max_length=100)
+    message_id = models.CharField(max_length=MESSAGE_ID_LENGTH)
+    chat_id = models.CharField(max_length=CHAT_ID_LENGTH)
     type = models.CharField(max_length=10, choices=MessageType, default=MessageType.CHAT)
     body = MaskedTextField()
     caption = MaskedTextField(null=True, blank=True)
@@ -109,7 +110,7 @@ class OutgoingMessage(models.Model):
     forwarded = models.PositiveSmallIntegerField(default=0)
     media = models.ForeignKey(Media, models.SET_NULL, null=True, blank=True, related_name="+", db_index=False)
     # if set, not a message: the id of a message to delete for everyone
-    deletes = models.CharField("deletes the message", max_length=200, blank=True, default="")
+    deletes = models.CharField("deletes the message", max_length=MESSAGE_ID_LENGTH, blank=True, default="")
     created_at = models.DateTimeField(default=timezone.now)
     state = models.CharField(max_length=10, choices=SendState, default=SendState.QUEUED, db_default="queued")
     tries = models.PositiveSmallIntegerField("tries made", default=0, db_default=0)

@@ -31,6 +31,8 @@ class ChannelLink(models.Model):
     # the account's own id at the messenger, such as the id of a phone number or bot
     external_id = models.CharField(max_length=200, blank=True, default="")
     credentials_json = EncryptedTextField(bound_to="instance_id", blank=True, default="")
+    # what is not secret: {name: text}, such as the version of the API
+    options = models.JSONField(default=dict, blank=True, db_default={})
     # The messenger sends callbacks to a URL with this secret. It stays the same when the credentials change.
     callback_secret = EncryptedTextField(bound_to="instance_id", default=new_callback_secret, editable=False)
     callback_digest = DigestField(of="callback_secret", unique=True)

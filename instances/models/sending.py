@@ -6,6 +6,7 @@ from django.db import models
 
 from hooks.body_masking import MaskedBinaryField, MaskedTextField
 from hooks.models import Outcome
+from instances.chat_ids import MESSAGE_ID_LENGTH
 from instances.models.choices import TryResult
 from instances.models.instances import Instance
 
@@ -22,7 +23,7 @@ class SendingTry(models.Model):
     instance = models.ForeignKey(
         Instance, models.DO_NOTHING, related_name="+", db_constraint=False, db_index=False
     )
-    message_id = models.CharField(max_length=200)
+    message_id = models.CharField(max_length=MESSAGE_ID_LENGTH)
     queue_number = models.PositiveIntegerField()
     number = models.PositiveSmallIntegerField()  # from 1
     started_at = models.DateTimeField()

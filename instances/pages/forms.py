@@ -6,6 +6,7 @@ from django import forms
 
 from accounts.models import Account
 from hooks.urls import webhook_urls
+from instances.channels import offered_channels
 from instances.models import Channel, Instance
 
 
@@ -20,7 +21,7 @@ class NewInstanceForm(forms.Form):
             attrs={"placeholder": "Shop support", "autofocus": True, "autocomplete": "off"}
         ),
     )
-    channel = forms.ChoiceField(choices=Channel, initial=Channel.SANDBOX)
+    channel = forms.ChoiceField(choices=offered_channels, initial=Channel.SANDBOX)
     account = forms.ModelChoiceField(
         Account.objects.none(),
         empty_label=None,

@@ -8,6 +8,7 @@ from typing import NamedTuple, TypedDict
 from chatapi.ui.json_text import BadJson, Place, compact, parse, place_of, pretty, pretty_bytes
 from hooks import signing
 from instances import value_parsing
+from instances.chat_ids import CHAT_ID_LENGTH, MESSAGE_ID_LENGTH
 from instances.models import Instance
 from testing_tools.simulation.examples import example
 from testing_tools.simulation.form_fields import Field, fields_of
@@ -87,8 +88,8 @@ def subject_of(body: bytes) -> Subject:
     item = first_item(SimulationKind.MESSAGE, value) or first_item(SimulationKind.DELIVERED, value) or {}
     chat = object_at(first_item(SimulationKind.CHAT, value) or {}, "new").get("id", "")
     return {
-        "message": value_parsing.parse_text(str(item.get("id", ""))[:200]),
-        "chat": value_parsing.parse_text(str(item.get("chatId", chat))[:100]),
+        "message": value_parsing.parse_text(str(item.get("id", ""))[:MESSAGE_ID_LENGTH]),
+        "chat": value_parsing.parse_text(str(item.get("chatId", chat))[:CHAT_ID_LENGTH]),
     }
 
 

@@ -45,7 +45,7 @@ class FiltersSerializer(StrictSerializer):
     )
     chatIds = serializers.ListField(
         source="chat_ids",
-        child=serializers.CharField(max_length=100),
+        child=serializers.CharField(max_length=chat_ids.CHAT_ID_LENGTH),
         required=False,
         max_length=MAX_CHATS,
         help_text=f"Ids of chats, up to {MAX_CHATS}. Statuses are about no chat, so they always match.",

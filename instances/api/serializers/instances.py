@@ -11,8 +11,9 @@ from hooks.models import PauseReason
 from instances import value_parsing
 from instances.actions.settings import read_settings
 from instances.api.serializers.hooks import ChoiceOrNull
-from instances.api.serializers.strict import choice, first_errors
-from instances.models import NOT_PAID, AccountStatus, Channel, Instance, Substatus
+from instances.api.serializers.strict import choice_of, first_errors
+from instances.channels import offered_channels
+from instances.models import NOT_PAID, AccountStatus, Instance, Substatus
 from instances.settings_table import ALL_SETTINGS, YEAR, Setting, parse_seconds
 
 SHOWN_STATUSES = [*AccountStatus.choices, (NOT_PAID, NOT_PAID)]
@@ -45,7 +46,7 @@ class InstanceSerializer(serializers.ModelSerializer[Instance]):
     id = serializers.CharField(
         source="number", help_text="The `instanceId` of hooks and of the wire contract."
     )
-    channel = serializers.ChoiceField(choices=Channel.choices)
+    channel = serializers.ChoiceField(choices=offered_channels())
     accountStatus = serializers.ChoiceField(
         source="shown_status",
         choices=SHOWN_STATUSES,
@@ -120,8 +121,8 @@ class NameSerializer(serializers.Serializer[Any]):
 class NewSerializer(NameSerializer):
     """The fields of a new instance."""
 
-    channel = choice(
-        Channel, required=False, help_text="How it connects to its messenger. Default: `sandbox`."
+    channel = choice_of(
+        offered_channels(), required=False, help_text="How it connects to its messenger. Default: `sandbox`."
     )
 
 

@@ -11,6 +11,7 @@ from hooks.log.counts import MAX_COUNT
 from hooks.models import JobState, Kind, Outcome, Redelivery, State
 from instances.api.filters import MESSAGE_HELP, RESPONSE_CLASSES, RESPONSE_HELP
 from instances.api.serializers.strict import StrictSerializer, choice
+from instances.chat_ids import CHAT_ID_LENGTH, MESSAGE_ID_LENGTH
 
 HOOKS_MOST = 1000
 
@@ -49,8 +50,10 @@ class NewRedeliverySerializer(StrictSerializer):
     status = serializers.IntegerField(
         min_value=100, max_value=599, required=False, help_text="The status code of the last response."
     )
-    message = serializers.CharField(max_length=200, required=False, help_text=MESSAGE_HELP)
-    chat = serializers.CharField(max_length=100, required=False, help_text="The complete id of the chat.")
+    message = serializers.CharField(max_length=MESSAGE_ID_LENGTH, required=False, help_text=MESSAGE_HELP)
+    chat = serializers.CharField(
+        max_length=CHAT_ID_LENGTH, required=False, help_text="The complete id of the chat."
+    )
     host = serializers.CharField(max_length=255, required=False, help_text="The host of the last attempt.")
     simulated = serializers.BooleanField(required=False, help_text="Whether the hook is simulated.")
     createdAfter = serializers.DateTimeField(

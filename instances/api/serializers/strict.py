@@ -1,6 +1,6 @@
 """Serializers that reject unknown fields instead of ignoring them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -36,8 +36,13 @@ class StrictSerializer(serializers.Serializer[Any]):
 
 def choice(choices: type[Any], **options: Any) -> serializers.ChoiceField:
     """A choice field whose error lists the possible values. `choices` is a TextChoices."""
+    return choice_of(choices.choices, **options)
+
+
+def choice_of(choices: Sequence[tuple[str, str]], **options: Any) -> serializers.ChoiceField:
+    """As `choice`, of values with their labels."""
     return serializers.ChoiceField(
-        choices=choices.choices,
-        error_messages={"invalid_choice": f"Must be one of: {', '.join(choices.values)}."},
+        choices=choices,
+        error_messages={"invalid_choice": f"Must be one of: {', '.join(value for value, _ in choices)}."},
         **options,
     )

@@ -11,6 +11,7 @@ from accounts.models import Account
 from chatapi.ui.numbers import INSTANCE_NUMBER_DIGITS, parse_digits
 from instances.actions import lifecycle as lifecycle_actions
 from instances.actions.lifecycle import create_instance
+from instances.channels import CHANNELS
 from instances.contract.arguments import text
 from instances.contract.errors import NO_INSTANCE, BadArgument, WireError
 from instances.contract.registry import method
@@ -31,7 +32,7 @@ INSTANCE_ID = text("instanceId", "the instance's id", default="", max_length=100
     "POST",
     by_uid=True,
     arguments=(
-        text("type", f"the messenger, one of {', '.join(Channel.values)}", default="", max_length=100),
+        text("type", f"the messenger, one of {', '.join(CHANNELS)}", default="", max_length=100),
         text("name", "a name, shown on pages", default="", max_length=100),
     ),
 )
@@ -39,8 +40,8 @@ def new_instance(account: Account, *, type: str, name: str) -> dict[str, Any]:
     """Creates an instance. It shows a QR code to scan, and works until the end of its trial, if it has one."""
     wanted = type.strip().lower()
     channel = Channel.SANDBOX.value if wanted in OLD_TYPES else wanted
-    if channel not in Channel.values:
-        raise BadArgument(f"`type` must be one of: {', '.join(Channel.values)}.")
+    if channel not in CHANNELS:
+        raise BadArgument(f"`type` must be one of: {', '.join(CHANNELS)}.")
     instance = create_instance(account, name=name.strip(), channel=channel, acting_user=account.owner)
     created = {"id": str(instance.number), "apiUrl": instance.api_url, "token": instance.token}
     return {"result": {"status": "created", "instance": created}}

@@ -4,6 +4,7 @@ from typing import Any
 
 from hooks.actions.hooks import NotPossible, resend, try_now
 from hooks.models import Hook, Kind, State
+from instances.chat_ids import MESSAGE_ID_LENGTH
 from instances.contract.arguments import text, unix_time
 from instances.contract.dates import format_date, from_unix_time
 from instances.contract.errors import CallFailed, WireError
@@ -11,7 +12,6 @@ from instances.contract.registry import method
 from instances.models import AccountStatus, Instance, StatusChange, Substatus
 
 MAX_STATUSES = 10_000
-ID_LENGTH = 200  # characters
 STATUS_WORDS = {
     State.DELIVERED: "sent",
     State.QUEUED: "queued",
@@ -66,7 +66,7 @@ def latest_hook(instance: Instance, message_id: str) -> Hook | None:
 @method(
     "webhookStatus",
     "GET",
-    arguments=(text("msgId", "the id of a message", default="", max_length=ID_LENGTH),),
+    arguments=(text("msgId", "the id of a message", default="", max_length=MESSAGE_ID_LENGTH),),
 )
 def webhook_status(instance: Instance, *, msg_id: str) -> dict[str, Any]:
     """Returns whether the hook of this message was delivered, and since when (`time`, unix seconds)."""
@@ -87,7 +87,7 @@ def webhook_status(instance: Instance, *, msg_id: str) -> dict[str, Any]:
     "repeatHook",
     "POST",
     failure_key="success",
-    arguments=(text("messageId", "the id of a message", default="", max_length=ID_LENGTH),),
+    arguments=(text("messageId", "the id of a message", default="", max_length=MESSAGE_ID_LENGTH),),
 )
 def repeat_hook(instance: Instance, *, message_id: str) -> dict[str, Any]:
     """Resends the hook of this message with its old `webhook-id`. A hook waiting for a retry is sent immediately."""

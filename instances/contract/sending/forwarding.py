@@ -9,6 +9,7 @@ from instances.actions.sending import forwarding as forwarding_actions
 from instances.actions.sending.accept import QueueFull, TooLong
 from instances.actions.sending.forwarding import CannotDelete, CannotForward, forward_messages
 from instances.channels.base import Can
+from instances.chat_ids import MESSAGE_ID_LENGTH
 from instances.contract.arguments import Destination
 from instances.contract.errors import CallFailed
 from instances.contract.registry import method
@@ -52,7 +53,7 @@ class OptionalDestination(Destination):
     failure_key="sent",
     arguments=(
         OptionalDestination(),
-        required_text("messageId", "the id of a message that you sent", max_length=200),
+        required_text("messageId", "the id of a message that you sent", max_length=MESSAGE_ID_LENGTH),
     ),
 )
 def delete_message(instance: Instance, *, chat_id: str | None, message_id: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from chatapi.ui.numbers import parse_digits
 from hooks.log.newest import newest_hooks
 from hooks.log.selection import RESPONSES, Filter, matching
 from hooks.models import Hook, HookQuerySet, Kind, State
+from instances.chat_ids import MESSAGE_ID_LENGTH
 from instances.models import Instance
 from instances.pages.log.text_search import containing
 
@@ -35,7 +36,7 @@ CHOICES: dict[str, Mapping[str, tuple[str, Any]]] = {
     "period": PERIODS,
     "simulated": SIMULATED,
 }
-TEXTS = {"host": 255, "message": 200, "text": 200}  # free text → its maximum length
+TEXTS = {"host": 255, "message": MESSAGE_ID_LENGTH, "text": 200}  # free text → its maximum length
 ENDPOINT_DIGITS = 18  # of an endpoint's id, which is at most a bigint
 TIMES = ("from", "to")  # ISO 8601, in UTC without a zone; the first is included, the second is not
 

@@ -13,7 +13,8 @@ from accounts.current_user import current_user
 from accounts.quotas import QuotaExceeded
 from hooks.models import Hook
 from instances.actions.lifecycle import create_instance
-from instances.models import Channel, Instance
+from instances.channels import offered_channels
+from instances.models import Instance
 from instances.pages.access import visible_instance
 from instances.pages.forms import AddressForm, NewInstanceForm
 from instances.pages.overview.views import code_context
@@ -45,7 +46,7 @@ def new(request: HttpRequest) -> HttpResponse:
             form.add_error(None, str(reached))
         else:
             return redirect("instances:setup", instance.number)
-    context = {"form": form, "channels": Channel, "steps": STEPS.items(), "step": "channel"}
+    context = {"form": form, "channels": offered_channels(), "steps": STEPS.items(), "step": "channel"}
     return render(request, "instances/pages/setup/new.html", context)
 
 

@@ -1,0 +1,61 @@
+"""Migrations instances.0026 and hooks.0031: ids become longer, and no table or index with messages is written again."""
+
+import pytest
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from hooks.models import Endpoint, Hook
+from instances import chat_ids
+from instances.models import Message
+
+BEFORE = [("instances", "0025_index_of_linked_instances"), ("hooks", "0030_index_of_long_message_ids")]
+# Tables that may have millions of rows, with their partitions and indexes.
+FILES = """
+    SELECT c.relname, c.relfilenode FROM pg_class c LEFT JOIN pg_index i ON i.indexrelid = c.oid
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relfilenode <> 0
+        AND coalesce(i.indrelid, c.oid)::regclass::text ~
+            '^(hooks_hook|hooks_attempt|instances_(chat|message|outgoingmessage|participant|sendingtry)$)'
+"""
+
+
+def files() -> dict[str, int]:
+    with connection.cursor() as cursor:
+        cursor.execute(FILES)
+        return dict(cursor.fetchall())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_large_table_or_index_is_rewritten() -> None:
+    executor = MigrationExecutor(connection)
+    executor.migrate(BEFORE)
+    before = files()
+    assert {"instances_message", "instances_message_id", "instances_chat_once"} < set(before)
+    assert any(name.startswith("hooks_hook_of_message") for name in before)
+    executor = MigrationExecutor(connection)
+    executor.migrate(executor.loader.graph.leaf_nodes())
+    after = files()
+    removed = set(before) - set(after)
+    assert all(name.startswith("hooks_hook_") and "message" in name for name in removed)
+    assert {name: after[name] for name in before if name not in removed} == {
+        name: before[name] for name in before if name not in removed
+    }
+
+
+def test_the_longest_ids_fit_into_every_table() -> None:
+    person, group = (
+        chat_ids.of_native("telegram", "x" * chat_ids.NATIVE_LENGTH, is_group=is_group)
+        for is_group in (False, True)
+    )
+    message_id = chat_ids.message_id(group, author=person, from_me=False, key="k")
+    assert len(group) <= chat_ids.CHAT_ID_LENGTH
+    assert len(message_id) <= chat_ids.MESSAGE_ID_LENGTH
+    lengths = {
+        (Hook, "chat"): chat_ids.CHAT_ID_LENGTH,
+        (Hook, "message"): chat_ids.MESSAGE_ID_LENGTH,
+        (Message, "author"): chat_ids.CHAT_ID_LENGTH,
+        (Message, "message_id"): chat_ids.MESSAGE_ID_LENGTH,
+    }
+    for (model, name), length in lengths.items():
+        assert model._meta.get_field(name).max_length == length  # type: ignore[union-attr]
+    chat_field = Endpoint._meta.get_field("chat_ids").base_field  # type: ignore[union-attr]
+    assert chat_field.max_length == chat_ids.CHAT_ID_LENGTH
