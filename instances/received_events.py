@@ -12,11 +12,22 @@ from instances.models import Ack, MessageType
 
 
 @dataclass(frozen=True, slots=True)
+class Media:
+    """A file at the messenger. `reference` is the channel's own: with it, the channel fetches the file."""
+
+    reference: str
+    content_type: str = ""
+    filename: str = ""
+    size: int = 0  # bytes; 0: unknown
+    sha256: str = ""  # in hexadecimal; empty: unknown
+
+
+@dataclass(frozen=True, slots=True)
 class MessageReceived:
     """A contact wrote. `key` is the messenger's own id of the message, by which a repeated report is recognised.
 
-    `sender` is a phone number or chat id; `chat_id` the group, if the message was written in one. The body of a file is
-    its link.
+    `sender` is a phone number or chat id; `chat_id` the group, if the message was written in one. `quoted` is the
+    messenger's id of the message that it answers. The body of a file is its link.
     """
 
     key: str
@@ -27,6 +38,8 @@ class MessageReceived:
     chat_id: str | None = None
     caption: str | None = None
     forwarded: int = 0
+    quoted: str = ""
+    media: Media | None = None
     time: datetime | None = None  # the messenger's; by default now
 
 
@@ -40,15 +53,37 @@ class MessageTyped:
     type: str = MessageType.CHAT
     caption: str | None = None
     forwarded: int = 0
+    quoted: str = ""
+    media: Media | None = None
     time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class MessageAcked:
-    """A sent message was delivered or read. `message_id` is the id that this product gave it."""
+    """A sent message was delivered or read. It is named by the id that this product gave it, or by the messenger's."""
 
-    message_id: str
-    ack: Ack
+    message_id: str = ""
+    ack: Ack = Ack.SENT
+    messenger_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFailed:
+    """A message that the messenger had accepted did not arrive. `reason` is in its words.
+
+    It changes nothing if the message was delivered or read: messengers report in any order.
+    """
+
+    messenger_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMoved:
+    """The messenger calls a chat something else from now on. `old_chat_id` is a chat id."""
+
+    old_chat_id: str
+    messenger_chat_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,4 +95,4 @@ class StatusReported:
     reason: str | None = None  # of LoadingReason
 
 
-ReceivedEvent = MessageReceived | MessageTyped | MessageAcked | StatusReported
+ReceivedEvent = MessageReceived | MessageTyped | MessageAcked | MessageFailed | ChatMoved | StatusReported

@@ -11,6 +11,7 @@ from accounts import audit
 from accounts.audit import AuditAction
 from accounts.models import User
 from hooks.wakeups import notify_after_commit
+from instances import chat_ids
 from instances.actions import events
 from instances.actions.callbacks import LINKS_CHANGED, RECEIVING_CHANNEL
 from instances.models import ChannelLink, Instance, ReceiverState
@@ -23,11 +24,14 @@ def save_link(
     *,
     credentials: Mapping[str, str],
     external_id: str = "",
+    options: Mapping[str, str] | None = None,
+    own_chat_id: str = "",
     acting_user: User | None,
 ) -> ChannelLink:
     """Link the instance, or change the credentials of its link. The callback URL stays the same.
 
-    Its receiver connects again with the new credentials. Of another account, it receives from the start.
+    `options` are what the channel needs besides secrets. `own_chat_id` is the account's chat id; empty: it stays the
+    same. The receiver connects again with the new credentials. Of another account, it receives from the start.
     """
     events.lock(instance)
     link = ChannelLink.objects.filter(instance=instance).first() or ChannelLink(instance=instance)
@@ -37,9 +41,13 @@ def save_link(
     state.failures, state.next_try_at = 0, timezone.now()
     state.save(update_fields=["cursor", "failures", "next_try_at"])
     link.channel, link.external_id = instance.channel, external_id
-    link.credentials = dict(credentials)
+    link.credentials, link.options = dict(credentials), dict(options or {})
     link.changed_at = timezone.now()
     link.save()
+    if own_chat_id:
+        instance.phone = chat_ids.phone_of(own_chat_id)
+        instance.account_chat_id = "" if instance.phone else own_chat_id
+        instance.save(update_fields=["phone", "account_chat_id"])
     audit.record(instance, AuditAction.CHANNEL_LINKED, acting_user=acting_user, channel=instance.channel)
     notify_after_commit(RECEIVING_CHANNEL, LINKS_CHANGED)
     return link

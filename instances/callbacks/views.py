@@ -12,10 +12,11 @@ from django.views.decorators.http import require_http_methods
 
 from chatapi.encryption.cipher import UNREADABLE, UnreadableSecret, token_digest
 from instances.actions.callbacks import store_callback
+from instances.channels.links import link_of
 from instances.channels.masking import mask_header, mask_text
 from instances.channels.receiving import KEY_LENGTH, CallbackRequest, Reply, Store
 from instances.models import ChannelLink
-from instances.receiving.links import link_of, pushing_channel
+from instances.receiving.links import pushing_channel
 
 BODY_LIMIT = 4 * 1024 * 1024  # bytes
 

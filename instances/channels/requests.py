@@ -36,11 +36,16 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Who sends. The values of `credentials` are masked wherever a request or response is stored."""
+    """Who sends. The values of `credentials` are masked wherever a request or response is stored.
+
+    `options` are what else the link needs and may be shown: an API version, a base URL, the id of a business account.
+    """
 
     number: int  # of the instance
     own_chat_id: str
     credentials: Mapping[str, str] = field(default_factory=dict)
+    external_id: str = ""  # of the account at the messenger: the id of its phone number, bot or user
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,8 @@ class MessageToSend:
     """A message of the queue, as a channel sees it.
 
     `message_id` is the idempotency key, if the messenger has one. With `deletes`, the message with that id is deleted
-    for everyone instead.
+    for everyone instead. The messenger's own ids are known if the messenger has reported them (Sent, Moved,
+    received_events): of the chat, of the quoted message, and of the message to delete.
     """
 
     message_id: str
@@ -67,11 +73,13 @@ class MessageToSend:
     type: str  # MessageType
     body: str
     caption: str | None = None
-    quoted: Mapping[str, Any] | None = None  # {"id", "body", "type"}
+    quoted: Mapping[str, Any] | None = None  # {"id", "body", "type", "messenger_id"}
     metadata: Mapping[str, Any] | None = None
     forwarded: int = 0
     file: File | None = None
     deletes: str = ""
+    deletes_messenger_id: str = ""
+    messenger_chat_id: str = ""  # what the messenger calls the chat, if it differs from chat_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +106,24 @@ class Local:
 class Sent:
     """The messenger has the message, or has deleted it.
 
-    `acks` are those that the message has already, in order, SENT first; none for a deletion. If `needs_carry_out`, the
-    recorder calls `carry_out` as for Local, and its result replaces this one: the recipients are in this process.
+    `messenger_id` is stored with the message: acks, quotes and deletions find it. `messenger_chat_id` is remembered for
+    the chat, if the messenger calls it something else than it was asked. `acks` are those that the message has already,
+    in order, SENT first; none for a deletion. If `needs_carry_out`, the recorder calls `carry_out` as for Local, and
+    its result replaces this one: the recipients are in this process.
     """
 
     acks: tuple[Ack, ...] = (Ack.SENT,)
     messenger_id: str = ""  # the messenger's own id of the message
     needs_carry_out: bool = False
+    messenger_chat_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The chat has another id at the messenger: it is remembered, and the message is tried again at once."""
+
+    messenger_chat_id: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,5 +174,5 @@ class Unlinked:
     reason: str
 
 
-Result = Sent | Uploaded | Refused | Wait | Failed | Unlinked
+Result = Sent | Moved | Uploaded | Refused | Wait | Failed | Unlinked
 Prepared = Request | Local | Refused

@@ -16,10 +16,11 @@ from chatapi.encryption.cipher import UnreadableSecret
 from instances.actions import events
 from instances.actions.callbacks import is_last_try, mark_handled, mark_tried
 from instances.actions.received import NotRecordedYet, record_events
+from instances.channels.links import link_of
 from instances.channels.masking import mask_text
 from instances.channels.receiving import CallbackRequest
 from instances.models import CALLBACK_WAITING_SQL, ChannelLink, Instance, StoredCallback
-from instances.receiving.links import link_of, pushing_channel
+from instances.receiving.links import pushing_channel
 
 log = logging.getLogger(__name__)
 

@@ -1,11 +1,10 @@
-"""Which channels push or are received from, and what such a channel gets to know of an instance's link."""
+"""Which channels push or are received from."""
 
 from __future__ import annotations
 
 from instances.channels import CHANNELS
 from instances.channels.linking import Linkable
 from instances.channels.receiving import Pushing, Receiving
-from instances.channels.requests import Link
 from instances.models import ChannelLink
 
 
@@ -41,9 +40,3 @@ def is_wanted() -> bool:
     """Returns whether an instance needs a receiver. No query while all channels do without, at most one otherwise."""
     names = resident_names()
     return bool(names) and ChannelLink.objects.filter(channel__in=names).exists()
-
-
-def link_of(link: ChannelLink) -> Link:
-    """Returns the link as a channel sees it. Raises UnreadableSecret."""
-    instance = link.instance
-    return Link(instance.number, instance.own_chat_id, link.credentials)

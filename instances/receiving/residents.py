@@ -11,11 +11,12 @@ import logging
 
 from chatapi.encryption.cipher import UnreadableSecret
 from instances.actions.receiver_states import record_successes
+from instances.channels.links import link_of
 from instances.models import ChannelLink
 from instances.receiving import ownership
 from instances.receiving.connection import Connection
 from instances.receiving.database_thread import UNREACHABLE, DatabaseThread
-from instances.receiving.links import link_of, receiving_channel, receiving_names
+from instances.receiving.links import receiving_channel, receiving_names
 from instances.receiving.network import LoopNetwork
 
 log = logging.getLogger(__name__)
