@@ -65,6 +65,12 @@ def native_of(chat_id: str) -> tuple[str, str] | None:
     return (match[1], match[2]) if match else None
 
 
+def scheme(chat_id: str) -> str:
+    """Returns the scheme of a native id; empty for phone numbers and WhatsApp's own ids."""
+    native = native_of(chat_id)
+    return native[0] if native else ""
+
+
 def phone_of(chat_id: str) -> str:
     """Returns the digits of a person's phone number; empty if the chat id has none."""
     match = _NUMBER.fullmatch(chat_id)
@@ -102,6 +108,14 @@ def is_group(chat_id: str) -> bool:
 def digits(chat_id: str) -> str:
     """Returns the phone number, or the messenger's own id, which is shown if there is no name."""
     return re.sub(AROUND_DIGITS, "", chat_id)
+
+
+def storable_messenger_id(given: str) -> str:
+    """Returns a messenger's id of a message or chat; empty if it is none: too long, or with control characters.
+
+    Ids come in responses of messengers; one that the database does not take must not stop what it came with.
+    """
+    return given if len(given) <= NATIVE_LENGTH and given.isprintable() else ""
 
 
 def message_id(chat_id: str, *, author: str, from_me: bool, by_api: bool = False, key: str = "") -> str:

@@ -26,8 +26,9 @@ class Media:
 class MessageReceived:
     """A contact wrote. `key` is the messenger's own id of the message, by which a repeated report is recognised.
 
-    `sender` is a phone number or chat id; `chat_id` the group, if the message was written in one. `quoted` is the
-    messenger's id of the message that it answers. The body of a file is its link.
+    It has the form of `messenger_id` of requests.Sent, and is unique in its chat. `sender` is a phone number or chat
+    id; `chat_id` the group, if the message was written in one. `quoted` is the messenger's id of the message that it
+    answers. The body of a file is its link.
     """
 
     key: str

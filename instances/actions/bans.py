@@ -55,11 +55,15 @@ def change_bans(
 
 
 def is_banned(instance: Instance, chat_id: str) -> bool:
-    """Whether the mask matches this contact's number. A mask that a newer regex engine rejects matches no contact."""
-    if not instance.ban_phone_mask or chat_ids.is_group(chat_id):
+    """Whether the mask matches this contact's number. Only phone numbers are banned.
+
+    A mask that a newer regex engine rejects matches no contact.
+    """
+    phone = chat_ids.phone_of(chat_id)
+    if not instance.ban_phone_mask or not phone:
         return False
     try:
-        return ban_masks.matches(instance.ban_phone_mask, chat_ids.digits(chat_id))
+        return ban_masks.matches(instance.ban_phone_mask, phone)
     except ban_masks.BadMask:
         return False
 

@@ -46,6 +46,27 @@ def find_sent(instance: Instance, message_id: str) -> Message:
     return message
 
 
+def sent_with_messenger_id(instance: Instance, messenger_id: str) -> Message:
+    """As find_sent, by the id that the messenger has given the message. Raises UnknownMessage."""
+    if not messenger_id:
+        raise UnknownMessage("The messenger names no message.")
+    sent = Message.objects.filter(instance=instance, messenger_id=messenger_id, from_me=True)
+    message = sent.select_related("chat").order_by("-number").first()
+    if message is None:
+        raise UnknownMessage("The instance has sent no message that the messenger knows by this id.")
+    message.instance = instance
+    return message
+
+
+def quote_of_messenger(instance: Instance, messenger_id: str) -> dict[str, str] | None:
+    """As `quote`, by the messenger's id; None if the messenger quotes a message that is not stored here."""
+    if not messenger_id:
+        return None
+    known = Message.objects.filter(instance=instance, messenger_id=messenger_id).order_by("-number")
+    found = known.only("message_id", "body", "type").first()
+    return None if found is None else {"id": found.message_id, "body": found.body, "type": found.type}
+
+
 def find_message(instance: Instance, message_id: str) -> Message | OutgoingMessage:
     """Returns a message of the instance, which may still be in the queue.
 

@@ -1,10 +1,11 @@
 """Messages as the messenger reports them: received from a contact, typed on the phone, acknowledged."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from hooks.sql import bulk_insert
@@ -12,9 +13,11 @@ from instances import chat_ids
 from instances.actions import bans, events
 from instances.actions.chats import chats
 from instances.actions.media import file_caption
-from instances.actions.message_lookup import find_sent
+from instances.actions.message_lookup import find_sent, sent_with_messenger_id
 from instances.actions.record_at_once import record_at_once
 from instances.models import Ack, Chat, Instance, Media, Message, MessageType
+
+MAX_FAILURE = 1_000  # characters
 
 
 class MessageContent(TypedDict, total=False):
@@ -56,11 +59,15 @@ def receive_message(
         ValueError: the type is not a MessageType.
     """
     author = chat_ids.of_phone(sender)
-    where = chat_ids.of_chat(chat_id) if chat_id else author
+    reported = where = chat_ids.of_chat(chat_id) if chat_id else author
+    if key:
+        where = remembered_chat(instance, reported)
+        author = author if chat_id else where
     message_id = chat_ids.message_id(where, author=author, from_me=False, key=key)
     message = new_message(
         instance,
         message_id=message_id,
+        messenger_id=key,
         chat_id=where,
         author=author,
         author_name=sender_name[:200],
@@ -69,7 +76,7 @@ def receive_message(
     if not key and not bans.is_banned(instance, where) and record_at_once(message):
         return message
     with transaction.atomic():
-        if key and (known := find_reported(instance, message_id)):
+        if key and (known := find_reported(instance, message_id, key, {where, reported})):
             return known
         if not bans.notify_if_banned(instance, where):
             return record(message)
@@ -90,28 +97,57 @@ def type_on_phone(
         chat_ids.BadChatId: `chat_id` is not valid.
         ValueError: the type is not a MessageType.
     """
-    where, own = chat_ids.of_chat(chat_id), instance.own_chat_id
+    own = instance.own_chat_id
+    reported = where = chat_ids.of_chat(chat_id)
+    if key:
+        where = remembered_chat(instance, reported)
     message_id = chat_ids.message_id(where, author=own, from_me=True, key=key)
-    if key and (known := find_reported(instance, message_id)):
+    if key and (known := find_reported(instance, message_id, key, {where, reported})):
         return known
     return record(
-        new_message(instance, message_id=message_id, chat_id=where, author=own, from_me=True, **content)
+        new_message(
+            instance,
+            message_id=message_id,
+            messenger_id=key,
+            chat_id=where,
+            author=own,
+            from_me=True,
+            **content,
+        )
     )
 
 
-def find_reported(instance: Instance, message_id: str) -> Message | None:
-    """Returns the message if the messenger has reported it before. Locks the instance's row in either case."""
+def remembered_chat(instance: Instance, chat_id: str) -> str:
+    """Returns the chat that the messenger means by this chat id: another one if it calls that one so. One query."""
+    named = Chat.objects.filter(
+        instance=instance, messenger_chat_id=chat_ids.digits(chat_id), is_group=chat_ids.is_group(chat_id)
+    )
+    found: str | None = named.order_by("-last_time").values_list("chat_id", flat=True).first()
+    return found if found and chat_ids.scheme(found) == chat_ids.scheme(chat_id) else chat_id
+
+
+def find_reported(instance: Instance, message_id: str, key: str, chats: Collection[str]) -> Message | None:
+    """Returns the message if the messenger has reported it before, or if the account has sent it by this product.
+
+    By the messenger's id too, in these chats: what the messenger calls a chat may have been remembered in between.
+    Locks the instance's row in either case.
+    """
     events.lock(instance)
-    known = Message.objects.select_related("chat").filter(instance=instance, message_id=message_id).first()
-    if known is not None:
-        known.instance = instance
-    return known
+    is_known = Q(message_id=message_id)
+    if messenger_id := chat_ids.storable_messenger_id(key):
+        is_known |= Q(messenger_id=messenger_id)
+    for known in Message.objects.select_related("chat").filter(is_known, instance=instance):
+        if known.message_id == message_id or known.chat.chat_id in chats:
+            known.instance = instance
+            return known
+    return None
 
 
 def new_message(
     instance: Instance,
     *,
     message_id: str,
+    messenger_id: str = "",
     chat_id: str,
     author: str,
     author_name: str = "",
@@ -131,6 +167,7 @@ def new_message(
     return Message(
         instance=instance,
         message_id=message_id,
+        messenger_id=chat_ids.storable_messenger_id(messenger_id),
         chat=Chat(instance=instance, chat_id=chat_id, name=chat_name),
         author=author,
         sender_name="" if from_me else author_name,
@@ -191,8 +228,10 @@ def address_book_name(chat: Chat, author: str) -> str:
 
 
 @transaction.atomic
-def record_ack(instance: Instance, *, message_id: str, status: str) -> Message:
+def record_ack(instance: Instance, *, message_id: str = "", messenger_id: str = "", status: str) -> Message:
     """Record an ack that the messenger reports: "sent", "delivered" or "viewed". A status is never lowered.
+
+    The message is named by its id, or by the messenger's.
 
     Raises:
         UnknownMessage: the instance has sent no such message.
@@ -200,9 +239,45 @@ def record_ack(instance: Instance, *, message_id: str, status: str) -> Message:
     """
     ack = Ack.of_status(status)
     events.lock(instance)
-    message = find_sent(instance, message_id)
+    if message_id:
+        message = find_sent(instance, message_id)
+    else:
+        message = sent_with_messenger_id(instance, messenger_id)
     record_acks(instance, [(message, ack)])
     return message
+
+
+@transaction.atomic
+def record_failure(instance: Instance, *, messenger_id: str, reason: str) -> Message:
+    """Record that a message which the messenger had accepted did not arrive. `reason` is in the messenger's words.
+
+    It stays as it is if it was delivered or read, or if it has failed before.
+
+    Raises UnknownMessage: the instance has sent no such message.
+    """
+    events.lock(instance)
+    message = sent_with_messenger_id(instance, messenger_id)
+    if message.failed_at is None and (message.ack or 0) < Ack.DELIVERED:
+        message.failure, message.failed_at = reason.replace("\x00", "")[:MAX_FAILURE], timezone.now()
+        message.save(update_fields=["failure", "failed_at"])
+    return message
+
+
+@transaction.atomic
+def record_moved_chat(instance: Instance, *, chat_id: str, messenger_chat_id: str) -> None:
+    """Remember what the messenger calls a chat from now on. Without such a chat, nothing changes.
+
+    Raises:
+        chat_ids.BadChatId: `chat_id` is not valid.
+        ValueError: `messenger_chat_id` is no id.
+    """
+    events.lock(instance)
+    where = chat_ids.of_chat(chat_id)
+    new = chat_ids.storable_messenger_id(messenger_chat_id)
+    if not new:
+        raise ValueError("a chat cannot be moved to this id")
+    new = "" if new == chat_ids.digits(where) else new
+    Chat.objects.filter(instance=instance, chat_id=where).update(messenger_chat_id=new)
 
 
 def record_acks(instance: Instance, acks: Iterable[tuple[Message, Ack]]) -> None:

@@ -10,12 +10,21 @@ from django.db import DataError
 
 from instances.actions import events
 from instances.actions.bans import Banned
-from instances.actions.message_lookup import UnknownMessage
-from instances.actions.messages import receive_message, record_ack, type_on_phone
+from instances.actions.message_lookup import UnknownMessage, quote_of_messenger
+from instances.actions.messages import (
+    MessageContent,
+    receive_message,
+    record_ack,
+    record_failure,
+    record_moved_chat,
+    type_on_phone,
+)
 from instances.actions.status import change_status
-from instances.models import Instance, OutgoingMessage
+from instances.models import Instance, OutgoingMessage, SendState
 from instances.received_events import (
+    ChatMoved,
     MessageAcked,
+    MessageFailed,
     MessageReceived,
     MessageTyped,
     ReceivedEvent,
@@ -26,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 class NotRecordedYet(Exception):
-    """An ack is of a message that is being sent: it can be recorded in a moment. The text is a sentence."""
+    """A report is of a message that is being sent: it can be recorded in a moment. The text is a sentence."""
 
 
 @dataclass
@@ -43,7 +52,8 @@ def record_events(instance: Instance, reported: Sequence[ReceivedEvent], *, is_p
     An event that its action refuses does not stop the others. An event that was reported before changes nothing.
 
     Raises:
-        NotRecordedYet: `is_patient`, and an ack is of a message that is still in the queue. Otherwise it is left out.
+        NotRecordedYet: `is_patient`, and an ack or failure is of a message that is still in the queue. Otherwise it is
+            left out.
         Instance.DoesNotExist: the instance was deleted.
     """
     recorded = Recorded()
@@ -73,39 +83,58 @@ def record_event(instance: Instance, event: ReceivedEvent, *, is_patient: bool) 
                 sender_name=event.sender_name,
                 chat_id=event.chat_id,
                 key=event.key,
-                type=event.type,
-                body=event.body,
-                caption=event.caption,
-                forwarded=event.forwarded,
-                time=event.time,
+                **content_of(instance, event),
             )
         case MessageTyped():
-            type_on_phone(
-                instance,
-                chat_id=event.chat_id,
-                key=event.key,
-                type=event.type,
-                body=event.body,
-                caption=event.caption,
-                forwarded=event.forwarded,
-                time=event.time,
-            )
-        case MessageAcked():
-            record_reported_ack(instance, event, is_patient=is_patient)
+            type_on_phone(instance, chat_id=event.chat_id, key=event.key, **content_of(instance, event))
+        case MessageAcked() | MessageFailed():
+            record_reported_state(instance, event, is_patient=is_patient)
+        case ChatMoved():
+            record_moved_chat(instance, chat_id=event.old_chat_id, messenger_chat_id=event.messenger_chat_id)
         case StatusReported():
             change_status(
                 instance, account_status=event.account_status, substatus=event.substatus, reason=event.reason
             )
 
 
-def record_reported_ack(instance: Instance, event: MessageAcked, *, is_patient: bool) -> None:
-    """Record an ack. A messenger may report it before the sender has recorded that the message was sent."""
+def content_of(instance: Instance, event: MessageReceived | MessageTyped) -> MessageContent:
+    """Returns what the message contains. One query if it quotes another."""
+    return {
+        "type": event.type,
+        "body": event.body,
+        "caption": event.caption,
+        "quoted": quote_of_messenger(instance, event.quoted),
+        "forwarded": event.forwarded,
+        "time": event.time,
+    }
+
+
+def record_reported_state(
+    instance: Instance, event: MessageAcked | MessageFailed, *, is_patient: bool
+) -> None:
+    """Record an ack or a failure. A messenger may report it before the sender has recorded that it was sent."""
     try:
-        record_ack(instance, message_id=event.message_id, status=event.ack.label)
+        if isinstance(event, MessageFailed):
+            record_failure(instance, messenger_id=event.messenger_id, reason=event.reason)
+        else:
+            record_ack(
+                instance,
+                message_id=event.message_id,
+                messenger_id=event.messenger_id,
+                status=event.ack.label,
+            )
     except UnknownMessage:
-        waiting = OutgoingMessage.objects.waiting().filter(instance=instance, message_id=event.message_id)
-        if is_patient and waiting.exists():
-            raise NotRecordedYet(
-                "The messenger reports an ack of a message that is still being sent."
-            ) from None
+        if is_patient and may_be_recorded(instance, event):
+            raise NotRecordedYet("The messenger reports on a message that is still being sent.") from None
         log.info("instance %s: an ack of an unknown message was left out", instance.number)
+
+
+def may_be_recorded(instance: Instance, event: MessageAcked | MessageFailed) -> bool:
+    """Returns whether the message of this report may still be in the queue.
+
+    A message that is being sent gets the messenger's id with the response, so any of them may be meant.
+    """
+    waiting = OutgoingMessage.objects.waiting().filter(instance=instance)
+    if isinstance(event, MessageAcked) and event.message_id:
+        return waiting.filter(message_id=event.message_id).exists()
+    return waiting.filter(state=SendState.SENDING).exists()

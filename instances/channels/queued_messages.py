@@ -7,18 +7,24 @@ from instances.models import OutgoingMessage
 
 
 def message_to_send(outgoing: OutgoingMessage) -> MessageToSend:
-    """Returns the message as its channel sees it. One query if it has a file that is not loaded (`media`)."""
+    """Returns the message as its channel sees it. One query if it has a file that is not loaded (`media`).
+
+    The messenger's ids are those that the claim has found (`messenger_ids`).
+    """
+    ids = outgoing.messenger_ids
     return MessageToSend(
         message_id=outgoing.message_id,
         chat_id=outgoing.chat_id,
         type=outgoing.type,
         body=outgoing.body,
         caption=outgoing.caption,
-        quoted=outgoing.quoted,
+        quoted=None if outgoing.quoted is None else {**outgoing.quoted, "messenger_id": ids.quoted},
         metadata=outgoing.metadata,
         forwarded=outgoing.forwarded,
         file=file_of(outgoing),
         deletes=outgoing.deletes,
+        deletes_messenger_id=ids.deletes,
+        messenger_chat_id=ids.chat,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.db import models
 from django.utils import timezone
@@ -75,6 +76,17 @@ class OutgoingQueue(models.Model):
         return f"{self.length} waiting"
 
 
+class MessengerIds(NamedTuple):
+    """What the messenger calls a message's chat, the message that it quotes and the one that it deletes.
+
+    Empty if there is none, or if the messenger has not said so.
+    """
+
+    chat: str = ""
+    quoted: str = ""
+    deletes: str = ""
+
+
 class OutgoingMessageQuerySet(models.QuerySet["OutgoingMessage"]):
     def waiting(self) -> OutgoingMessageQuerySet:
         """Returns the messages in the queue: queued and being sent, not failed."""
@@ -121,6 +133,9 @@ class OutgoingMessage(models.Model):
     # a try ended without a result, and the messenger has no idempotency key
     maybe_twice = models.BooleanField("may have been sent twice", default=False, db_default=False)
     failed_at = models.DateTimeField(null=True, blank=True)
+
+    # Set by the claim (instances/sending/claims.py).
+    messenger_ids = MessengerIds()
 
     objects = OutgoingMessageQuerySet.as_manager()
 

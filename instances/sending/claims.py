@@ -21,10 +21,20 @@ from chatapi.database import prepared
 from hooks import database_clock
 from instances import fast_lookup
 from instances.actions.sending.accept import QUEUE_LIMIT
-from instances.models import WAITING_SQL, Instance, OutgoingMessage, OutgoingQueue, SendState
+from instances.models import (
+    WAITING_SQL,
+    Chat,
+    Instance,
+    Message,
+    OutgoingMessage,
+    OutgoingQueue,
+    SendState,
+)
 from instances.models.instances import CONNECTED_SQL, connected_params
+from instances.models.queues import MessengerIds
 
 QUEUE, MESSAGE = OutgoingQueue._meta.db_table, OutgoingMessage._meta.db_table
+CHAT, SENT = Chat._meta.db_table, Message._meta.db_table
 ROW = prepared.ModelRow(OutgoingMessage, "m")
 LOCK_TIMEOUT = "1s"  # how long all queues wait for one that another session has locked …
 SHORT_LOCK_TIMEOUT = "50ms"  # … and how long for it alone
@@ -73,6 +83,18 @@ FROM unnest(%s::bigint[], %s::int[]) AS lane (id, after) CROSS JOIN LATERAL (
     ORDER BY queue_number LIMIT {QUEUE_LIMIT}
 ) m
 """
+# OutgoingMessage.messenger_ids: one probe of an index for the chat, and one for each message that is quoted or deleted.
+MESSENGER_IDS = f"""
+    coalesce((
+        SELECT messenger_chat_id FROM {CHAT} WHERE instance_id = m.instance_id AND chat_id = m.chat_id
+    ), ''),
+    CASE WHEN m.quoted IS NULL THEN '' ELSE coalesce((
+        SELECT messenger_id FROM {SENT} WHERE instance_id = m.instance_id AND message_id = m.quoted->>'id'
+    ), '') END,
+    CASE WHEN m.deletes = '' THEN '' ELSE coalesce((
+        SELECT messenger_id FROM {SENT} WHERE instance_id = m.instance_id AND message_id = m.deletes
+    ), '') END
+"""
 # The messages of queues that this sender still owns, whose instance may send.
 TAKE = f"""
 WITH own AS MATERIALIZED (
@@ -90,7 +112,7 @@ UPDATE {MESSAGE} m SET
     state = '{SendState.SENDING}', tries = least(m.tries + 1, 32767), last_try_at = clock_timestamp(),
     next_try_at = NULL
 FROM chosen WHERE m.id = chosen.id
-RETURNING {ROW.columns}
+RETURNING {ROW.columns}, {MESSENGER_IDS}
 """
 PACE = f"""
 WITH paced AS MATERIALIZED (
@@ -238,13 +260,23 @@ def waiting(session: Session, after: Mapping[int, int]) -> list[Row]:
 def take(
     session: Session, me: int, lanes: Sequence[int], keys: Sequence[int], now: datetime | None = None
 ) -> list[OutgoingMessage]:
-    """Mark these messages as being sent and return them, in the order of their numbers.
+    """Mark these messages as being sent and return them, with their `messenger_ids`, in the order of their numbers.
 
     Leaves out those that were removed or are locked, and those whose queue is another sender's or may not be sent now.
     """
     statement = with_connected(TAKE, {"me": me, "lanes": sorted(set(lanes)), "keys": list(keys)}, now)
     rows = session.execute(*statement).fetchall()
-    return sorted(map(ROW.build, rows), key=lambda outgoing: (outgoing.instance_id, outgoing.queue_number))
+    return sorted(
+        map(taken_message, rows), key=lambda outgoing: (outgoing.instance_id, outgoing.queue_number)
+    )
+
+
+def taken_message(row: Sequence[Any]) -> OutgoingMessage:
+    """Returns the message of a row of TAKE."""
+    ids = len(MessengerIds._fields)
+    outgoing = ROW.build(row[:-ids])
+    outgoing.messenger_ids = MessengerIds(*row[-ids:])
+    return outgoing
 
 
 def pace(session: Session, seconds: Mapping[int, int]) -> None:

@@ -18,14 +18,13 @@ from instances.actions.sending.record import (
     QueueWait,
     Recorded,
     RetriedMessage,
-    SentMessage,
     record_results,
 )
 from instances.actions.session import log_out
 from instances.channels.requests import Sent
 from instances.models import Instance, SendingTry
 from instances.sending.back_off import TRIED_FOR, seconds_to_next_try
-from instances.sending.tries import Ended
+from instances.sending.tries import Ended, sent_message
 
 log = logging.getLogger(__name__)
 
@@ -157,7 +156,7 @@ def carry_out_one(ended: Ended) -> Recorded:
 
 def recorded_of(ended: Ended, result: object) -> Recorded:
     if isinstance(result, Sent):
-        return SentMessage(ended.outgoing, result.acks)
+        return sent_message(ended.outgoing, result)
     return FailedMessage(ended.outgoing, str(getattr(result, "reason", "")))
 
 

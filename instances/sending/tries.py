@@ -10,6 +10,7 @@ from typing import IO
 from hooks import database_clock
 from hooks.http import Response
 from hooks.models import Outcome
+from instances import chat_ids
 from instances.actions.sending.record import FailedMessage, Recorded, RetriedMessage, SentMessage
 from instances.channels.base import Channel
 from instances.channels.masking import mask_request, mask_response, mask_text
@@ -17,6 +18,7 @@ from instances.channels.requests import (
     Failed,
     Link,
     MessageToSend,
+    Moved,
     Refused,
     Request,
     Result,
@@ -30,6 +32,7 @@ from instances.sending.back_off import seconds_to_next_try
 from instances.sending.explain import explain_retry, may_have_been_sent
 from instances.sending.lanes import Lane
 
+MAX_MOVES = 3  # tries; with more, a move waits as a failure does
 # The outcomes with a complete response, which the channel reads.
 COMPLETE = (Outcome.OK, Outcome.NOT_200, Outcome.REDIRECT)
 
@@ -91,14 +94,18 @@ def end(sending: Sending, result: Result, response: Response | None = None) -> E
     ended = Ended(sending.queue, outgoing, None, sending_try)
     now = database_clock.now()
     match result:
-        case Sent(acks=acks, needs_carry_out=needs_carry_out):
-            ended.recorded = None if needs_carry_out else SentMessage(outgoing, acks)
+        case Sent():
+            ended.recorded = None if result.needs_carry_out else sent_message(outgoing, result)
+        case Moved(messenger_chat_id, reason) if is_new_chat(outgoing, messenger_chat_id):
+            ended.recorded = RetriedMessage(
+                outgoing, mask_text(reason, link), messenger_chat_id=messenger_chat_id
+            )
         case Refused(reason):
             ended.recorded = FailedMessage(outgoing, mask_text(reason, link))
         case Wait(reason, _, seconds):
             pause = seconds_to_next_try(outgoing.tries) if seconds is None else seconds
             ended.recorded = RetriedMessage(outgoing, mask_text(reason, link), now + timedelta(seconds=pause))
-        case Failed(reason):
+        case Failed(reason) | Moved(reason=reason):
             ended.is_fault = True
             reason = reason or explain_retry(sending_try, sending_try.url, "", "").sentence
             pause = seconds_to_next_try(outgoing.tries)
@@ -117,8 +124,21 @@ def end(sending: Sending, result: Result, response: Response | None = None) -> E
     return ended
 
 
+def sent_message(outgoing: OutgoingMessage, sent: Sent) -> SentMessage:
+    """Returns what is recorded of a message that the messenger has."""
+    return SentMessage(outgoing, sent.acks, sent.messenger_id, sent.messenger_chat_id)
+
+
+def is_new_chat(outgoing: OutgoingMessage, messenger_chat_id: str) -> bool:
+    """Returns whether the message is tried again at once in this chat. A messenger may move a chat forever."""
+    known = outgoing.messenger_ids.chat or chat_ids.digits(outgoing.chat_id)
+    found = chat_ids.storable_messenger_id(messenger_chat_id)
+    return bool(found) and found != known and outgoing.tries <= MAX_MOVES
+
+
 RESULTS = {
     Sent: TryResult.SENT,
+    Moved: TryResult.RETRY,
     Uploaded: TryResult.RETRY,
     Refused: TryResult.REFUSED,
     Wait: TryResult.RETRY,

@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from hooks.sql import bulk_insert
-from instances import fast_lookup
+from instances import chat_ids, fast_lookup
 from instances.actions import events
 from instances.actions.chats import chats
 from instances.models import (
@@ -34,10 +34,15 @@ MAX_REASON = 1_000  # characters
 
 @dataclass(frozen=True, slots=True)
 class SentMessage:
-    """The messenger has the message, or has deleted it. `acks` are those that it has already, in order."""
+    """The messenger has the message, or has deleted it. `acks` are those that it has already, in order.
+
+    `messenger_chat_id` is what the messenger calls the chat, if it has said so.
+    """
 
     outgoing: OutgoingMessage
     acks: Sequence[Ack] = ()
+    messenger_id: str = ""
+    messenger_chat_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +55,12 @@ class FailedMessage:
 
 @dataclass(frozen=True, slots=True)
 class RetriedMessage:
-    """The message waits for another try, now if `next_try_at` is None."""
+    """The message waits for another try, now if `next_try_at` is None; with `messenger_chat_id`, in that chat."""
 
     outgoing: OutgoingMessage
     reason: str = ""
     next_try_at: datetime | None = None
+    messenger_chat_id: str = ""
 
 
 Recorded = SentMessage | FailedMessage | RetriedMessage
@@ -90,7 +96,8 @@ def record_results(
     sender), or whose instance was deleted, is skipped.
     """
     sent = [result for result in results if isinstance(result, SentMessage)]
-    instances = lock_instances({result.outgoing.instance_id for result in sent})
+    moved = [result for result in results if isinstance(result, RetriedMessage) and result.messenger_chat_id]
+    instances = lock_instances({result.outgoing.instance_id for result in [*sent, *moved]})
     left = remove_from_queue(result.outgoing for result in sent if result.outgoing.instance_id in instances)
     sent = [result for result in sent if result.outgoing.pk in left]
     leaving: defaultdict[int, Leaving] = defaultdict(Leaving)
@@ -103,6 +110,8 @@ def record_results(
         else:
             by_instance[result.outgoing.instance_id].append(result)
     write_messages({instances[key]: by_instance[key] for key in sorted(by_instance)})
+    add_chats(instances, moved)
+    remember_chats([*sent, *moved])
     # after the messages: a message can be queued directly before its deletion
     mark_deleted(result.outgoing for result in sent if result.outgoing.deletes)
     failed = fail_messages([result for result in results if isinstance(result, FailedMessage)])
@@ -179,12 +188,43 @@ def write_messages(sent: Mapping[Instance, Sequence[SentMessage]]) -> None:
     events.emit_for_many(emitted)
 
 
+def add_chats(instances: Mapping[int, Instance], moved: Iterable[RetriedMessage]) -> None:
+    """Create the chats of these messages, of locked instances, as far as they do not exist yet: they have moved."""
+    wanted: dict[Instance, dict[str, None]] = {}
+    for result in moved:
+        if instance := instances.get(result.outgoing.instance_id):
+            wanted.setdefault(instance, {})[result.outgoing.chat_id] = None
+    if wanted:
+        _, created = chats.chats_of_sent_messages(wanted, at=timezone.now())
+        events.emit_for_many(created)
+
+
+def remember_chats(results: Iterable[SentMessage | RetriedMessage]) -> None:
+    """Store what the messenger calls these chats, if that is new. No statement if nothing is."""
+    new: dict[tuple[int, str], str] = {}
+    for result in results:
+        outgoing, found = result.outgoing, chat_ids.storable_messenger_id(result.messenger_chat_id)
+        own = chat_ids.digits(outgoing.chat_id)
+        if found and found != (outgoing.messenger_ids.chat or own):
+            new[outgoing.instance_id, outgoing.chat_id] = "" if found == own else found
+    if not new:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f'UPDATE "{Chat._meta.db_table}" c SET messenger_chat_id = u.messenger_chat_id'
+            " FROM unnest(%s::bigint[], %s::text[], %s::text[]) AS u (instance_id, chat_id, messenger_chat_id)"
+            " WHERE c.instance_id = u.instance_id AND c.chat_id = u.chat_id",
+            [[key for key, _ in new], [chat for _, chat in new], list(new.values())],
+        )
+
+
 def build_message(instance: Instance, sent: SentMessage, number: int, chat: Chat, now: datetime) -> Message:
     outgoing = sent.outgoing
     return Message(
         instance=instance,
         number=number,
         message_id=outgoing.message_id,
+        messenger_id=chat_ids.storable_messenger_id(sent.messenger_id),
         chat=chat,
         author=instance.own_chat_id,
         type=outgoing.type,

@@ -93,15 +93,16 @@ def send_contact(instance: Instance, *, chat_id: str, contact_id: Sequence[str])
 
 
 def vcard_of(chat_id: str, name: str) -> str:
-    """A contact's vCard (RFC 2426, with \\n between lines as in messengers). Without a name it shows the number."""
-    number = chat_ids.digits(chat_id)
-    shown = " ".join(name.split()) or f"+{number}"
+    """A contact's vCard (RFC 2426, with \\n between lines as in messengers). Without a name it shows the number.
+
+    Contacts without a phone number have a vCard with a name alone.
+    """
+    number = chat_ids.phone_of(chat_id)
+    shown = " ".join(name.split()) or (f"+{number}" if number else chat_ids.digits(chat_id))
     for letter in "\\,;":
         shown = shown.replace(letter, "\\" + letter)
-    return (
-        f"BEGIN:VCARD\nVERSION:3.0\nN:;{shown};;;\nFN:{shown}\n"
-        f"TEL;type=CELL;type=VOICE;waid={number}:+{number}\nEND:VCARD"
-    )
+    telephone = f"TEL;type=CELL;type=VOICE;waid={number}:+{number}\n" if number else ""
+    return f"BEGIN:VCARD\nVERSION:3.0\nN:;{shown};;;\nFN:{shown}\n{telephone}END:VCARD"
 
 
 @method(

@@ -229,5 +229,5 @@ def chat_names(instance: Instance, messages: Sequence[OutgoingMessage]) -> dict[
 
 
 def number_of(chat_id: str) -> str:
-    """Returns the phone number of a contact, or the number of a group."""
-    return chat_ids.digits(chat_id) if chat_ids.is_group(chat_id) else f"+{chat_ids.digits(chat_id)}"
+    """Returns the phone number of a contact with its `+`; of others, the messenger's own id."""
+    return f"+{phone}" if (phone := chat_ids.phone_of(chat_id)) else chat_ids.digits(chat_id)
