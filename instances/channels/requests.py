@@ -109,7 +109,7 @@ class Sent:
     `messenger_id` is stored with the message: acks, quotes and deletions find it. `messenger_chat_id` is remembered for
     the chat, if the messenger calls it something else than it was asked. `acks` are those that the message has already,
     in order, SENT first; none for a deletion. If `needs_carry_out`, the recorder calls `carry_out` as for Local, and
-    its result replaces this one: the recipients are in this process.
+    its result replaces this one, except `messenger_id`: the recipients are in this process.
     """
 
     acks: tuple[Ack, ...] = (Ack.SENT,)

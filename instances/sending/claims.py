@@ -95,6 +95,15 @@ MESSENGER_IDS = f"""
         SELECT messenger_id FROM {SENT} WHERE instance_id = m.instance_id AND message_id = m.deletes
     ), '') END
 """
+# Whether the message that is quoted or deleted is recorded: before, the messenger's id of it is not known. Of the same
+# chat only, whose messages are sent in order.
+IS_NAMEABLE = f"""(
+    m.quoted IS NULL AND m.deletes = '' OR NOT EXISTS (
+        SELECT FROM {MESSAGE} other
+        WHERE other.instance_id = m.instance_id AND other.message_id IN (m.quoted->>'id', m.deletes)
+            AND other.chat_id = m.chat_id AND other.{WAITING_SQL}
+    )
+)"""
 # The messages of queues that this sender still owns, whose instance may send.
 TAKE = f"""
 WITH own AS MATERIALIZED (
@@ -104,8 +113,8 @@ WITH own AS MATERIALIZED (
     ) q
     CROSS JOIN LATERAL (SELECT FROM "{fast_lookup.TABLE}" WHERE id = lane.id AND {{connected}} LIMIT 1) i
 ), chosen AS MATERIALIZED (
-    SELECT id FROM {MESSAGE}
-    WHERE id = ANY(%(keys)s::bigint[]) AND instance_id IN (SELECT id FROM own) AND {WAITING_SQL}
+    SELECT id FROM {MESSAGE} m
+    WHERE id = ANY(%(keys)s::bigint[]) AND instance_id IN (SELECT id FROM own) AND {WAITING_SQL} AND {IS_NAMEABLE}
     ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
 )
 UPDATE {MESSAGE} m SET
@@ -262,7 +271,8 @@ def take(
 ) -> list[OutgoingMessage]:
     """Mark these messages as being sent and return them, with their `messenger_ids`, in the order of their numbers.
 
-    Leaves out those that were removed or are locked, and those whose queue is another sender's or may not be sent now.
+    Leaves out those that were removed or are locked, those whose queue is another sender's or may not be sent now, and
+    those that quote or delete a message which is not recorded yet.
     """
     statement = with_connected(TAKE, {"me": me, "lanes": sorted(set(lanes)), "keys": list(keys)}, now)
     rows = session.execute(*statement).fetchall()

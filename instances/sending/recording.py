@@ -156,7 +156,7 @@ def carry_out_one(ended: Ended) -> Recorded:
 
 def recorded_of(ended: Ended, result: object) -> Recorded:
     if isinstance(result, Sent):
-        return sent_message(ended.outgoing, result)
+        return sent_message(ended.outgoing, result, ended.messenger_id)
     return FailedMessage(ended.outgoing, str(getattr(result, "reason", "")))
 
 

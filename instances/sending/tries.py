@@ -76,6 +76,7 @@ class Ended:
     unlinked: str = ""  # why the instance is not linked any more …
     linked_at: datetime | None = None  # … unless it was linked again after this time
     is_fault: bool = False  # of the messenger or the network: the breaker counts it
+    messenger_id: str = ""  # of a message that is carried out in this process
     has_left: bool = False  # has the lane sent the next message of the chat already?
 
 
@@ -96,6 +97,7 @@ def end(sending: Sending, result: Result, response: Response | None = None) -> E
     match result:
         case Sent():
             ended.recorded = None if result.needs_carry_out else sent_message(outgoing, result)
+            ended.messenger_id = result.messenger_id
         case Moved(messenger_chat_id, reason) if is_new_chat(outgoing, messenger_chat_id):
             ended.recorded = RetriedMessage(
                 outgoing, mask_text(reason, link), messenger_chat_id=messenger_chat_id
@@ -124,9 +126,9 @@ def end(sending: Sending, result: Result, response: Response | None = None) -> E
     return ended
 
 
-def sent_message(outgoing: OutgoingMessage, sent: Sent) -> SentMessage:
-    """Returns what is recorded of a message that the messenger has."""
-    return SentMessage(outgoing, sent.acks, sent.messenger_id, sent.messenger_chat_id)
+def sent_message(outgoing: OutgoingMessage, sent: Sent, messenger_id: str = "") -> SentMessage:
+    """Returns what is recorded of a message that the messenger has; `messenger_id` is of an earlier response."""
+    return SentMessage(outgoing, sent.acks, sent.messenger_id or messenger_id, sent.messenger_chat_id)
 
 
 def is_new_chat(outgoing: OutgoingMessage, messenger_chat_id: str) -> bool:

@@ -97,7 +97,8 @@ def record_results(
     """
     sent = [result for result in results if isinstance(result, SentMessage)]
     moved = [result for result in results if isinstance(result, RetriedMessage) and result.messenger_chat_id]
-    instances = lock_instances({result.outgoing.instance_id for result in [*sent, *moved]})
+    changed: list[SentMessage | RetriedMessage] = [*sent, *moved]
+    instances = lock_instances({result.outgoing.instance_id for result in changed})
     left = remove_from_queue(result.outgoing for result in sent if result.outgoing.instance_id in instances)
     sent = [result for result in sent if result.outgoing.pk in left]
     leaving: defaultdict[int, Leaving] = defaultdict(Leaving)
@@ -111,7 +112,7 @@ def record_results(
             by_instance[result.outgoing.instance_id].append(result)
     write_messages({instances[key]: by_instance[key] for key in sorted(by_instance)})
     add_chats(instances, moved)
-    remember_chats([*sent, *moved])
+    remember_chats(changed)
     # after the messages: a message can be queued directly before its deletion
     mark_deleted(result.outgoing for result in sent if result.outgoing.deletes)
     failed = fail_messages([result for result in results if isinstance(result, FailedMessage)])

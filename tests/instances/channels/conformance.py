@@ -16,6 +16,7 @@ from django.db import connection
 from django.utils import timezone
 
 from hooks.models import Hook
+from instances import chat_ids
 from instances.actions.chats.groups import create_group
 from instances.actions.lifecycle import create_instance
 from instances.actions.media import store_media
@@ -43,10 +44,9 @@ from instances.models import (
     MessageType,
     OutgoingMessage,
 )
-from tests.instances.channels.pure_checks import PURE_CHECKS
+from tests.instances.channels.pure_checks import ANN, PURE_CHECKS, is_an_id, people_of
 from tests.instances.channels.sending import is_carried_out, send, send_waiting, try_once
 
-ANN, BEN = "17680561234@c.us", "4915112345678@c.us"
 BODIES = {
     MessageType.CHAT: "hello",
     MessageType.LOCATION: "52.5200;13.4050",
@@ -56,7 +56,11 @@ SENT_TYPES = [type for type in MessageType if type != MessageType.CALL_LOG]  # a
 
 
 class Messenger(Protocol):
-    """The other side of a channel. What is in the channel's `cannot` is never called."""
+    """The other side of a channel. What is in the channel's `cannot` is never called.
+
+    If the messenger has no phone numbers, it also has `people` (pure_checks.People). A messenger that gives messages
+    ids of its own reports acks by them: `acknowledge` gets this product's id, with which its request was made.
+    """
 
     def link(self, instance: Instance) -> None:
         """Link the account: the channel reports `authenticated`."""
@@ -104,9 +108,11 @@ class NetworkMessenger(Messenger, Protocol):
         ...
 
 
-def waiting(instance: Instance, *, type: str = MessageType.CHAT, body: str = "hello") -> OutgoingMessage:
+def waiting(
+    instance: Instance, *, type: str = MessageType.CHAT, body: str = "hello", chat_id: str = ANN
+) -> OutgoingMessage:
     """Returns a message to Ann in the queue."""
-    return send_message(instance, chat_id=ANN, body=body, type=type)
+    return send_message(instance, chat_id=chat_id, body=body, type=type)
 
 
 def assert_refused(call: Callable[[], Any], sentence: str) -> None:
@@ -117,6 +123,11 @@ def assert_refused(call: Callable[[], Any], sentence: str) -> None:
         assert str(error) == sentence, "CannotDo has the sentence of `cannot`"
     else:
         raise AssertionError("a function in `cannot` raises CannotDo")
+
+
+def ann(messenger: Messenger) -> str:
+    """Returns the chat id of Ann, to whom most checks write."""
+    return people_of(messenger).ann
 
 
 def describes_what_it_cannot_do_in_sentences(
@@ -131,7 +142,7 @@ def describes_what_it_cannot_do_in_sentences(
 def returns_acks_in_order_starting_with_sent(
     channel: Channel, messenger: Messenger, instance: Instance
 ) -> None:
-    result = send(channel, instance, waiting(instance))
+    result = send(channel, instance, waiting(instance, chat_id=ann(messenger)))
     assert isinstance(result, Sent), f"it is sent: {result}"
     acks = list(result.acks)
     assert acks[:1] == [Ack.SENT], "the first ack is SENT"
@@ -144,7 +155,7 @@ def sends_every_message_type(channel: Channel, messenger: Messenger, instance: I
     bodies = []
     for type in SENT_TYPES:
         body = BODIES.get(type, f"https://example.com/{type}.bin")
-        message = waiting(instance, type=type, body=body)
+        message = waiting(instance, type=type, body=body, chat_id=ann(messenger))
         if type in channel.cannot:
             result = send(channel, instance, message)
             assert result == Refused(channel.cannot[type]), f"{type} is refused with the sentence of `cannot`"
@@ -153,12 +164,16 @@ def sends_every_message_type(channel: Channel, messenger: Messenger, instance: I
             send_waiting(channel, instance)
             bodies.append(body)
     work(channel)
-    assert messenger.received(instance, chat_id=ANN) == bodies, "each message arrives once and in order"
+    assert messenger.received(instance, chat_id=ann(messenger)) == bodies, (
+        "each message arrives once and in order"
+    )
 
 
 def sends_a_stored_file(channel: Channel, messenger: Messenger, instance: Instance) -> None:
     stored = store_media(instance, content=BytesIO(b"a stored file\n"), filename="notes.txt")
-    message = send_message(instance, chat_id=ANN, body=stored.link, type=MessageType.DOCUMENT, media=stored)
+    message = send_message(
+        instance, chat_id=ann(messenger), body=stored.link, type=MessageType.DOCUMENT, media=stored
+    )
     if MessageType.DOCUMENT in channel.cannot:
         result = send(channel, instance, message)
         assert result == Refused(channel.cannot[MessageType.DOCUMENT]), "it is refused"
@@ -169,16 +184,19 @@ def sends_a_stored_file(channel: Channel, messenger: Messenger, instance: Instan
 
 
 def deletes_a_message(channel: Channel, messenger: Messenger, instance: Instance) -> None:
-    message = waiting(instance)
+    message = waiting(instance, chat_id=ann(messenger))
     send_waiting(channel, instance)
-    result = send(channel, instance, send_message(instance, chat_id=ANN, body="", deletes=message.message_id))
+    deletion = send_message(instance, chat_id=ann(messenger), body="", deletes=message.message_id)
+    result = send(channel, instance, deletion)
     if Can.DELETE in channel.cannot:
         assert result == Refused(channel.cannot[Can.DELETE]), (
             "a deletion is refused with the sentence of `cannot`"
         )
     else:
         assert isinstance(result, Sent) and not result.acks, f"a deletion has no acks: {result}"
-        assert messenger.received(instance, chat_id=ANN) in ([], ["hello"]), "a deletion sends no message"
+        assert messenger.received(instance, chat_id=ann(messenger)) in ([], ["hello"]), (
+            "a deletion sends no message"
+        )
 
 
 def carries_out_several_messages_in_one_call(
@@ -187,11 +205,16 @@ def carries_out_several_messages_in_one_call(
     """Only a channel that prepares Local, or whose result asks for it."""
     other = create_instance(instance.owner, channel=instance.channel)
     messenger.link(other)
-    message = waiting(instance)
+    message = waiting(instance, chat_id=ann(messenger))
     if not is_carried_out(try_once(channel, instance, message)):
         return
-    deletion = send_message(other, chat_id=ANN, body="", deletes="true_a_b")
-    taken = [(instance, message), (other, deletion), (other, waiting(other)), (instance, waiting(instance))]
+    deletion = send_message(other, chat_id=ann(messenger), body="", deletes="true_a_b")
+    taken = [
+        (instance, message),
+        (other, deletion),
+        (other, waiting(other, chat_id=ann(messenger))),
+        (instance, waiting(instance, chat_id=ann(messenger))),
+    ]
     if Can.DELETE in channel.cannot:
         del taken[1]
     results = channel.carry_out(taken)
@@ -203,25 +226,28 @@ def carries_out_several_messages_in_one_call(
 
 
 def reads_revoked_credentials_as_unlinked(channel: Channel, messenger: Messenger, instance: Instance) -> None:
-    if makes_no_requests(channel, instance):
+    if makes_no_requests(channel, messenger, instance):
         return
     network = as_network_messenger(messenger)
     network.revoke(instance)
-    result = send(channel, instance, waiting(instance))
+    result = send(channel, instance, waiting(instance, chat_id=ann(messenger)))
     assert isinstance(result, Unlinked), f"the credentials are no longer valid: {result}"
 
 
 def waits_as_long_as_a_limit_asks(channel: Channel, messenger: Messenger, instance: Instance) -> None:
-    if makes_no_requests(channel, instance):
+    if makes_no_requests(channel, messenger, instance):
         return
     network = as_network_messenger(messenger)
     network.limit(instance, seconds=7)
-    result = send(channel, instance, waiting(instance))
+    result = send(channel, instance, waiting(instance, chat_id=ann(messenger)))
     assert isinstance(result, Wait) and result.seconds == 7, f"the messenger asked to wait for 7 s: {result}"
 
 
-def makes_no_requests(channel: Channel, instance: Instance) -> bool:
-    return channel.prepare(message_to_send(waiting(instance)), channel.link(instance)) == Local()
+def makes_no_requests(channel: Channel, messenger: Messenger, instance: Instance) -> bool:
+    return (
+        channel.prepare(message_to_send(waiting(instance, chat_id=ann(messenger))), channel.link(instance))
+        == Local()
+    )
 
 
 def as_network_messenger(messenger: Messenger) -> NetworkMessenger:
@@ -232,19 +258,19 @@ def as_network_messenger(messenger: Messenger) -> NetworkMessenger:
 def keeps_accounts_separate(channel: Channel, messenger: Messenger, instance: Instance) -> None:
     other = create_instance(instance.owner, channel=instance.channel)
     messenger.link(other)
-    waiting(instance, body="from one")
-    waiting(other, body="from the other")
+    waiting(instance, body="from one", chat_id=ann(messenger))
+    waiting(other, body="from the other", chat_id=ann(messenger))
     send_waiting(channel, instance)
     send_waiting(channel, other)
     work(channel)
     for one, bodies in ((instance, ["from one"]), (other, ["from the other"])):
-        assert messenger.received(one, chat_id=ANN) == bodies, (
+        assert messenger.received(one, chat_id=ann(messenger)) == bodies, (
             "a message is sent by its own instance's account"
         )
 
 
 def does_not_write_to_the_database(channel: Channel, messenger: Messenger, instance: Instance) -> None:
-    message = waiting(instance)
+    message = waiting(instance, chat_id=ann(messenger))
     before = Message.objects.count(), Hook.objects.count(), OutgoingMessage.objects.count()
     send(channel, instance, message)
     after = Message.objects.count(), Hook.objects.count(), OutgoingMessage.objects.count()
@@ -253,12 +279,12 @@ def does_not_write_to_the_database(channel: Channel, messenger: Messenger, insta
 
 def sends_once_when_sent_twice(channel: Channel, messenger: Messenger, instance: Instance) -> None:
     """The process died after the messenger received the message and before this was recorded."""
-    message = waiting(instance)
+    message = waiting(instance, chat_id=ann(messenger))
     send(channel, instance, message)
     send_waiting(channel, instance)
     work(channel)
     assert Message.objects.filter(instance=instance, message_id=message.message_id).count() == 1
-    times = len(messenger.received(instance, chat_id=ANN))
+    times = len(messenger.received(instance, chat_id=ann(messenger)))
     assert times == 1 or not channel.is_idempotent, "the idempotency key is message_id"
 
 
@@ -268,17 +294,19 @@ def reports_each_received_message_once(channel: Channel, messenger: Messenger, i
             continue
         body = BODIES.get(type, f"https://example.com/{type}.jpg")
         for _ in range(2):  # messengers repeat events
-            messenger.write(instance, chat_id=ANN, name="Ann", type=type, body=body, key=f"key of {type}")
+            messenger.write(
+                instance, chat_id=ann(messenger), name="Ann", type=type, body=body, key=f"key of {type}"
+            )
             work(channel)
         [message] = Message.objects.filter(instance=instance, type=type)
         shown = (message.from_me, message.by_api, message.author, message.sender_name, message.chat.chat_id)
-        assert shown == (False, False, ANN, "Ann", ANN), f"{type}: author and chat"
+        assert shown == (False, False, ann(messenger), "Ann", ann(messenger)), f"{type}: author and chat"
         expected = {MessageType.CALL_LOG: "[Call]", MessageType.VIDEO: "upload disabled"}.get(type, body)
         assert message.body == expected or message.media is not None, f"{type}: body"
 
 
 def reports_messages_typed_on_the_phone(channel: Channel, messenger: Messenger, instance: Instance) -> None:
-    messenger.type_on_phone(instance, chat_id=ANN, body="by hand", key="typed")
+    messenger.type_on_phone(instance, chat_id=ann(messenger), body="by hand", key="typed")
     work(channel)
     [message] = Message.objects.filter(instance=instance)
     assert (message.from_me, message.by_api, message.body) == (True, False, "by hand"), "`self` is 0"
@@ -287,7 +315,7 @@ def reports_messages_typed_on_the_phone(channel: Channel, messenger: Messenger, 
 
 
 def reports_acks_and_never_lowers_one(channel: Channel, messenger: Messenger, instance: Instance) -> None:
-    message = waiting(instance)
+    message = waiting(instance, chat_id=ann(messenger))
     send_waiting(channel, instance)
     best = Ack.SENT
     for ack, word in (
@@ -304,6 +332,19 @@ def reports_acks_and_never_lowers_one(channel: Channel, messenger: Messenger, in
         assert now == best, f"{ack.label} was reported, so the message is {best.label}"
 
 
+def returns_the_messengers_id_of_each_message(
+    channel: Channel, messenger: Messenger, instance: Instance
+) -> None:
+    results = [
+        send(channel, instance, waiting(instance, body=body, chat_id=ann(messenger)))
+        for body in ("one", "two")
+    ]
+    ids = [result.messenger_id for result in results if isinstance(result, Sent)]
+    assert len(ids) == len(results), f"they are sent: {results}"
+    assert ids == ["", ""] or (all(ids) and ids[0] != ids[1]), "each message has its id, or none has"
+    assert all(map(is_an_id, ids)), "the ids can be stored"
+
+
 def reports_the_status_of_its_account(channel: Channel, messenger: Messenger, instance: Instance) -> None:
     messenger.log_out(instance)
     work(channel)
@@ -316,25 +357,30 @@ def reports_the_status_of_its_account(channel: Channel, messenger: Messenger, in
 
 
 def knows_who_uses_the_messenger(channel: Channel, messenger: Messenger, instance: Instance) -> None:
+    people = people_of(messenger)
     if Can.HAS_ACCOUNT in channel.cannot:
-        assert_refused(lambda: channel.has_account(instance, ANN), channel.cannot[Can.HAS_ACCOUNT])
+        assert_refused(lambda: channel.has_account(instance, people.ann), channel.cannot[Can.HAS_ACCOUNT])
         return
-    messenger.remove_account(instance, BEN)
-    assert channel.has_account(instance, ANN) is True, "a chat id is accepted"
-    assert channel.has_account(instance, "17680561234") is True, "a phone number in digits is accepted"
-    assert channel.has_account(instance, BEN) is False
+    messenger.remove_account(instance, people.ben)
+    assert channel.has_account(instance, people.ann) is True, "a chat id is accepted"
+    if phone := chat_ids.phone_of(people.ann):
+        assert channel.has_account(instance, phone) is True, "a phone number in digits is accepted"
+    assert channel.has_account(instance, people.ben) is False
 
 
 def performs_commands_or_raises_cannot_do(channel: Channel, messenger: Messenger, instance: Instance) -> None:
-    group = "17680561234-1479621234@g.us"
-    create_group(instance, chat_id=group, name="Holidays", members=[ANN], admins=[instance.own_chat_id])
+    people = people_of(messenger)
+    group, ben = people.group, people.ben
+    create_group(
+        instance, chat_id=group, name="Holidays", members=[people.ann], admins=[instance.own_chat_id]
+    )
     code = Chat.objects.get(chat_id=group).invite_code
     commands: list[Command] = [
-        CreateGroup("Trip", (ANN,)),
-        AddParticipant(group, BEN),
-        SetAdmin(group, BEN, is_admin=True),
-        SetAdmin(group, BEN, is_admin=False),
-        RemoveParticipant(group, BEN),
+        CreateGroup("Trip", (people.ann,)),
+        AddParticipant(group, ben),
+        SetAdmin(group, ben, is_admin=True),
+        SetAdmin(group, ben, is_admin=False),
+        RemoveParticipant(group, ben),
         ReadChat(group),
         ShowActivity(group, Chat.Activity.TYPING, 5),
         ShowActivity(group, Chat.Activity.RECORDING, 5),
@@ -382,7 +428,7 @@ def returns_a_qr_text_without_secrets(channel: Channel, messenger: Messenger, in
 def finishes_its_work_and_returns_when_it_is_due_next(
     channel: Channel, messenger: Messenger, instance: Instance
 ) -> None:
-    waiting(instance)
+    waiting(instance, chat_id=ann(messenger))
     send_waiting(channel, instance)
     work(channel)
     due = channel.next_work(timezone.now())
@@ -391,7 +437,7 @@ def finishes_its_work_and_returns_when_it_is_due_next(
 
 def leaves_no_transaction_open(channel: Channel, messenger: Messenger, instance: Instance) -> None:
     depth = len(connection.savepoint_ids)
-    send(channel, instance, waiting(instance))
+    send(channel, instance, waiting(instance, chat_id=ann(messenger)))
     channel.work(timezone.now())
     assert len(connection.savepoint_ids) == depth, "a channel ends the transactions that it begins"
 
@@ -421,6 +467,7 @@ CHECKS: Iterable[Callable[[Channel, Messenger, Instance], None]] = (
     reports_each_received_message_once,
     reports_messages_typed_on_the_phone,
     reports_acks_and_never_lowers_one,
+    returns_the_messengers_id_of_each_message,
     reports_the_status_of_its_account,
     knows_who_uses_the_messenger,
     performs_commands_or_raises_cannot_do,

@@ -8,10 +8,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from unittest import mock
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import time_machine
 from django.db import connection
@@ -20,6 +21,7 @@ from django.utils import timezone
 
 from hooks import http
 from hooks.models import Outcome
+from instances import chat_ids
 from instances.channels.base import Can, Channel
 from instances.channels.masking import mask_request
 from instances.channels.requests import (
@@ -28,6 +30,7 @@ from instances.channels.requests import (
     Link,
     Local,
     MessageToSend,
+    Moved,
     Prepared,
     Rate,
     Refused,
@@ -44,13 +47,33 @@ from instances.models import FILE_TYPES, Ack, Instance, MessageType
 if TYPE_CHECKING:
     from tests.instances.channels.conformance import Messenger
 
-ANN, GROUP = "17680561234@c.us", "17680561234-1479621234@g.us"
+ANN, BEN, GROUP = "17680561234@c.us", "4915112345678@c.us", "17680561234-1479621234@g.us"
 ODD_TEXT = 'Grüße 👋\r\nX-Injected: yes\n"quoted" \\ \' <b>&amp;</b> \t{}'
 BODIES = {
     MessageType.CHAT: ODD_TEXT,
     MessageType.LOCATION: "52.5200;13.4050",
     MessageType.VCARD: "BEGIN:VCARD\nVERSION:3.0\nFN:Ben\nTEL:+4915112345678\nEND:VCARD",
 }
+
+
+@dataclass(frozen=True)
+class People:
+    """Whom a channel's messages reach, by their chat ids, and a message in the messenger's form of ids.
+
+    A Messenger without phone numbers has its own as `people`.
+    """
+
+    ann: str = ANN
+    ben: str = BEN
+    group: str = GROUP
+    message: str = "1234567"
+
+
+def people_of(messenger: object) -> People:
+    people: People = getattr(messenger, "people", People())
+    return people
+
+
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 MAX_REASON = 1000  # characters
 
@@ -80,36 +103,58 @@ RETRY_AFTER = (
 )  # fmt: skip
 
 
-def message(type: str = MessageType.CHAT, **more: Any) -> MessageToSend:
-    body = BODIES.get(MessageType(type), f"https://example.com/{type}.bin")
-    return MessageToSend(f"true_{ANN}_3EB0957AD66BAFF57D1D", more.pop("chat_id", ANN), type, body, **more)
+class Samples:
+    """Messages to the people of a messenger."""
+
+    def __init__(self, messenger: object) -> None:
+        self.people = people_of(messenger)
+
+    def message(self, type: str = MessageType.CHAT, **more: Any) -> MessageToSend:
+        body = BODIES.get(MessageType(type), f"https://example.com/{type}.bin")
+        chat_id = more.pop("chat_id", self.people.ann)
+        return MessageToSend(f"true_{chat_id}_3EB0957AD66BAFF57D1D", chat_id, type, body, **more)
+
+    def file_message(self, type: str) -> MessageToSend:
+        link = f"https://example.com/media/key/{type}.bin"
+        stored = File('fü"\r\nX: y.png', "image/png", 12, f"1/{type}.bin", link)
+        return dataclasses.replace(self.message(type, file=stored, caption=ODD_TEXT), body=link)
+
+    def quoting(self, messenger_id: str) -> MessageToSend:
+        """A quote; `messenger_id` is empty if the messenger has not said what it calls the quoted message."""
+        known = {"id": f"false_{self.people.ann}_AAAA", "body": ODD_TEXT, "type": "chat"}
+        return self.message(quoted=known | {"messenger_id": messenger_id})
+
+    def deletion(self, messenger_id: str) -> MessageToSend:
+        return dataclasses.replace(
+            self.message(),
+            body="",
+            deletes=f"true_{self.people.ann}_3EB0AAAAAAAAAAAAAAAA",
+            deletes_messenger_id=messenger_id,
+        )
+
+    def all(self) -> list[MessageToSend]:
+        """Returns a message of each kind that a channel may have to send."""
+        sent = [type for type in MessageType if type != MessageType.CALL_LOG]
+        return [
+            *map(self.message, sent),
+            *map(self.file_message, FILE_TYPES),
+            self.message(chat_id=self.people.group),
+            self.quoting(self.people.message),
+            self.quoting(""),
+            self.message(metadata={"key": ODD_TEXT}, forwarded=3),
+            self.deletion(self.people.message),
+            self.deletion(""),
+        ]
 
 
-def file_message(type: str) -> MessageToSend:
-    link = f"https://example.com/media/key/{type}.bin"
-    stored = File('fü"\r\nX: y.png', "image/png", 12, f"1/{type}.bin", link)
-    return dataclasses.replace(message(type, file=stored, caption=ODD_TEXT), body=link)
-
-
-def deletion() -> MessageToSend:
-    return dataclasses.replace(message(), body="", deletes=f"true_{ANN}_3EB0AAAAAAAAAAAAAAAA")
-
-
-def samples() -> list[MessageToSend]:
-    """Returns a message of each kind that a channel may have to send."""
-    sent = [type for type in MessageType if type != MessageType.CALL_LOG]
-    quoted = {"id": f"false_{ANN}_AAAA", "body": ODD_TEXT, "type": "chat"}
-    return [
-        *map(message, sent),
-        *map(file_message, FILE_TYPES),
-        message(chat_id=GROUP),
-        message(quoted=quoted),
-        message(metadata={"key": ODD_TEXT}, forwarded=3),
-        deletion(),
-    ]
+def samples(messenger: object) -> list[MessageToSend]:
+    return Samples(messenger).all()
 
 
 def is_allowed_to_refuse(channel: Channel, refused: MessageToSend, reason: str) -> bool:
+    """Only what is in `cannot`, and to delete a message that the messenger has not named."""
+    if refused.deletes and not refused.deletes_messenger_id:
+        return True
     words = (
         {Can.DELETE}
         if refused.deletes
@@ -118,10 +163,10 @@ def is_allowed_to_refuse(channel: Channel, refused: MessageToSend, reason: str) 
     return any(channel.cannot.get(word) == reason for word in words)
 
 
-def prepared_requests(channel: Channel, link: Link) -> list[Request]:
+def prepared_requests(channel: Channel, messenger: object, link: Link) -> list[Request]:
     """Returns all requests that the channel prepares for the samples: uploads, messages and deletions."""
     found: list[Request] = []
-    for sample in samples():
+    for sample in samples(messenger):
         prepared = channel.prepare(sample, link)
         if isinstance(prepared, Request) and prepared.is_upload:
             found.append(prepared)
@@ -155,7 +200,7 @@ def links_with_at_most_one_query(channel: Channel, messenger: Messenger, instanc
 
 def prepares_every_message(channel: Channel, messenger: Messenger, instance: Instance) -> None:
     link = channel.link(instance)
-    for sample in samples():
+    for sample in samples(messenger):
         prepared = channel.prepare(sample, link)
         if isinstance(prepared, Request) and prepared.is_upload:
             assert sample.file is not None, "only a file is uploaded"
@@ -194,7 +239,7 @@ def assert_is_a_request(request: Request) -> None:
 
 def prepares_the_same_request_again(channel: Channel, messenger: Messenger, instance: Instance) -> None:
     link = channel.link(instance)
-    for sample in samples():
+    for sample in samples(messenger):
         for uploaded in (None, "uploaded-1"):
             first = channel.prepare(sample, link, uploaded)
             with time_machine.travel(timezone.now() + timedelta(days=1)):
@@ -222,7 +267,7 @@ def prepares_and_reads_without_queries_and_sockets(
 ) -> None:
     link = channel.link(instance)
     with values_only():
-        for request in prepared_requests(channel, link):
+        for request in prepared_requests(channel, messenger, link):
             for status in (200, 201, 401, 429, 500):
                 channel.read(request, response(status, b'{"id": "1", "error": "x"}'))
 
@@ -234,7 +279,8 @@ def keeps_credentials_where_they_are_masked(
     link = channel.link(instance)
     others = {name: f"other-{value[::-1]}" for name, value in link.credentials.items()}
     other = dataclasses.replace(link, credentials=others)
-    for one, two in zip(prepared_requests(channel, link), prepared_requests(channel, other), strict=True):
+    requests = (prepared_requests(channel, messenger, each) for each in (link, other))
+    for one, two in zip(*requests, strict=True):
         assert one.body == two.body, "a body contains no credentials"
         assert mask_request(one, link) == mask_request(two, other), (
             "nothing of the credentials is left of a request that is stored"
@@ -251,14 +297,14 @@ def response(
     return http.Response(outcome, status, headers, body, len(body))
 
 
-def kinds_of_requests(channel: Channel, link: Link) -> list[Request]:
+def kinds_of_requests(channel: Channel, messenger: object, link: Link) -> list[Request]:
     """Returns one request of each kind: upload, message, deletion."""
-    by_kind = {(each.method, each.is_upload): each for each in prepared_requests(channel, link)}
+    by_kind = {(each.method, each.is_upload): each for each in prepared_requests(channel, messenger, link)}
     return list(by_kind.values())
 
 
 def reads_every_response(channel: Channel, messenger: Messenger, instance: Instance) -> None:
-    for request in kinds_of_requests(channel, channel.link(instance)):
+    for request in kinds_of_requests(channel, messenger, channel.link(instance)):
         for status in (None, *range(100, 600)):
             for body in RESPONSE_BODIES:
                 result = channel.read(request, response(status, body))
@@ -273,16 +319,35 @@ def assert_is_a_result(request: Request, status: int | None, body: bytes, result
         assert isinstance(result, Uploaded) == request.is_upload, f"an upload alone is Uploaded: {shown}"
         if isinstance(result, Sent):
             assert result.acks[:1] in ((), (Ack.SENT,)), f"the first ack is SENT: {shown}"
+            assert is_an_id(result.messenger_id), f"the messenger's id can be stored: {shown}"
         return
-    assert isinstance(result, Refused | Wait | Failed | Unlinked), f"a Result: {shown}"
+    assert isinstance(result, Moved | Refused | Wait | Failed | Unlinked), f"a Result: {shown}"
     assert isinstance(result.reason, str) and 0 < len(result.reason) <= MAX_REASON, f"a reason: {shown}"
     assert result.reason.isprintable(), f"the reason is one line: {shown}"
     if status is None or status < 200 or status >= 500:
         assert isinstance(result, Failed | Wait), f"the messenger's own fault is tried again: {shown}"
 
 
+def is_an_id(given: str) -> bool:
+    return isinstance(given, str) and chat_ids.storable_messenger_id(given) == given
+
+
+def names_other_messages_as_the_messenger_does(
+    channel: Channel, messenger: Messenger, instance: Instance
+) -> None:
+    """The messenger knows no id of this product, except an idempotency key."""
+    link, people = channel.link(instance), people_of(messenger)
+    for sample in (Samples(messenger).quoting(people.message), Samples(messenger).deletion(people.message)):
+        prepared = channel.prepare(sample, link)
+        if isinstance(prepared, Request):
+            named = unquote(prepared.url).encode() + prepared.body
+            assert people.message.encode() in named or (
+                sample.deletes and sample.deletes.encode() in named
+            ), "the request has the messenger's id of the message that it quotes or deletes"
+
+
 def waits_for_a_sane_time(channel: Channel, messenger: Messenger, instance: Instance) -> None:
-    for request in kinds_of_requests(channel, channel.link(instance)):
+    for request in kinds_of_requests(channel, messenger, channel.link(instance)):
         for status in (403, 413, 420, 429, 503):
             for retry_after in RETRY_AFTER:
                 for date in ("", "Wed, 21 Oct 2015 07:00:00 GMT", "never"):
@@ -305,5 +370,6 @@ PURE_CHECKS: Iterable[Callable[[Channel, Any, Instance], None]] = (
     prepares_and_reads_without_queries_and_sockets,
     keeps_credentials_where_they_are_masked,
     reads_every_response,
+    names_other_messages_as_the_messenger_does,
     waits_for_a_sane_time,
 )

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from django.core.files.storage import storages
 
 from hooks import http
-from instances.actions.sending.record import SentMessage, record_results
+from instances.actions.sending.record import record_results
 from instances.channels.base import Channel
 from instances.channels.queued_messages import message_to_send
 from instances.channels.requests import Local, Refused, Request, Result, Sent, Uploaded
-from instances.models import Instance, OutgoingMessage
+from instances.models import Chat, Instance, Message, OutgoingMessage
+from instances.models.queues import MessengerIds
+from instances.sending.tries import sent_message
 
 
 def send(channel: Channel, instance: Instance, outgoing: OutgoingMessage) -> Result:
     """Prepare, request, read and carry out; returns the result, which is not recorded."""
     result = try_once(channel, instance, outgoing)
-    return carry_out(channel, instance, outgoing) if is_carried_out(result) else result
+    if not is_carried_out(result):
+        return result
+    done = carry_out(channel, instance, outgoing)
+    return replace(done, messenger_id=messenger_id_of(result)) if isinstance(done, Sent) else done
+
+
+def messenger_id_of(result: Result) -> str:
+    return result.messenger_id if isinstance(result, Sent) else ""
 
 
 def try_once(channel: Channel, instance: Instance, outgoing: OutgoingMessage) -> Result:
     """Prepare, request and read. What is Local counts as sent, and as to be carried out."""
+    outgoing.messenger_ids = known_ids(outgoing)
     message, link = message_to_send(outgoing), channel.link(instance)
     result: Result | None = None
     while result is None or isinstance(result, Uploaded):
@@ -30,6 +42,18 @@ def try_once(channel: Channel, instance: Instance, outgoing: OutgoingMessage) ->
             return Sent(needs_carry_out=True)
         result = channel.read(prepared, respond(prepared))
     return result
+
+
+def known_ids(outgoing: OutgoingMessage) -> MessengerIds:
+    """Returns what the sender's claim finds."""
+    sent = Message.objects.filter(instance=outgoing.instance_id)
+
+    def id_of(message_id: str) -> str:
+        return sent.filter(message_id=message_id).values_list("messenger_id", flat=True).first() or ""
+
+    chat = Chat.objects.filter(instance=outgoing.instance_id, chat_id=outgoing.chat_id).first()
+    quoted = id_of((outgoing.quoted or {}).get("id", ""))
+    return MessengerIds(chat.messenger_chat_id if chat else "", quoted, id_of(outgoing.deletes))
 
 
 def is_carried_out(result: Result) -> bool:
@@ -55,4 +79,4 @@ def send_waiting(channel: Channel, instance: Instance) -> None:
     for outgoing in list(instance.outgoing.waiting().order_by("queue_number")):
         result = send(channel, instance, outgoing)
         assert isinstance(result, Sent), f"{outgoing} is sent: {result}"
-        record_results([SentMessage(outgoing, result.acks)])
+        record_results([sent_message(outgoing, result)])

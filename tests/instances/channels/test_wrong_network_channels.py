@@ -222,6 +222,26 @@ class SendsDeletionsAsMessages(Spoilt):
         return over_http.prepare(replace(message, deletes=""), link, uploaded)
 
 
+class ForgetsWhatItQuotes(Spoilt):
+    def prepare(self, message: MessageToSend, link: Link, uploaded: str | None = None) -> Prepared:
+        return over_http.prepare(replace(message, quoted=None), link, uploaded)
+
+
+class DeletesTheLastMessage(Spoilt):
+    def spoil(self, request: Request, message: MessageToSend, link: Link) -> Prepared:
+        return replace(request, url="https://example.com/last") if message.deletes else request
+
+
+class GivesAllMessagesOneId(Spoilt):
+    def misread(self, result: Result, request: Request, response: Response) -> Result:
+        return replace(result, messenger_id="1") if isinstance(result, Sent) else result
+
+
+class TakesTheBodyForAnId(Spoilt):
+    def misread(self, result: Result, request: Request, response: Response) -> Result:
+        return replace(result, messenger_id="1\x00") if isinstance(result, Sent) else result
+
+
 class ForgetsTheIdempotencyKey(Spoilt):
     sent = 0
 
@@ -277,6 +297,10 @@ class SendsFromOneAccount(Spoilt):
         (IgnoresARevokedToken, "reads_revoked_credentials_as_unlinked"),
         (SendsFilesAsLinks, "sends_a_stored_file"),
         (SendsDeletionsAsMessages, "deletes_a_message"),
+        (ForgetsWhatItQuotes, "names_other_messages_as_the_messenger_does"),
+        (DeletesTheLastMessage, "names_other_messages_as_the_messenger_does"),
+        (GivesAllMessagesOneId, "returns_the_messengers_id_of_each_message"),
+        (TakesTheBodyForAnId, "returns_the_messengers_id_of_each_message"),
         (ForgetsTheIdempotencyKey, "sends_once_when_sent_twice"),
         (CarriesOutTheFirst, "carries_out_several_messages_in_one_call"),
         (SendsFromOneAccount, "keeps_accounts_separate"),

@@ -6,11 +6,13 @@ import hashlib
 import hmac
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qs
 
 from instances.channels.receiving import CallbackRequest, Reply, Store
-from instances.channels.requests import Link
+from instances.channels.requests import Link, Refused, Sent
+from instances.models import Instance, OutgoingMessage
 from instances.received_events import ReceivedEvent
 from tests.instances.channels.notepad import NotepadChannel
 from tests.instances.receiving.wire_format import read_events
@@ -20,8 +22,19 @@ SIGNATURE = "X-Hub-Signature"
 CREDENTIALS = {"app_secret": "the-secret-of-the-app", "verify_token": "the-verify-token"}
 
 
+def messenger_id(outgoing: OutgoingMessage) -> str:
+    """Returns what the messenger calls a message that it was sent."""
+    return f"wamid.{outgoing.message_id[-20:]}"
+
+
 class PushingChannel(NotepadChannel):
-    """Everything but receiving is the notepad's."""
+    """Everything but receiving is the notepad's; the messages that were sent have ids of the messenger."""
+
+    def write(self, instance: Instance, outgoing: OutgoingMessage) -> Sent | Refused:
+        result = super().write(instance, outgoing)
+        if isinstance(result, Sent) and not outgoing.deletes:
+            return replace(result, messenger_id=messenger_id(outgoing))
+        return result
 
     def check_callback(self, link: Link, request: CallbackRequest) -> Store | Reply:
         if request.method == "GET":

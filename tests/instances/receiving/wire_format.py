@@ -7,7 +7,9 @@ from typing import Any
 
 from instances.models import Ack
 from instances.received_events import (
+    ChatMoved,
     MessageAcked,
+    MessageFailed,
     MessageReceived,
     MessageTyped,
     ReceivedEvent,
@@ -20,8 +22,14 @@ def read_event(event: dict[str, Any]) -> ReceivedEvent:
     fields = dict(event)
     kind = fields.pop("kind")
     if kind == "ack":
-        return MessageAcked(fields["message_id"], Ack.of_status(fields["status"]))
-    kinds: dict[str, Any] = {"message": MessageReceived, "typed": MessageTyped, "status": StatusReported}
+        return MessageAcked(ack=Ack.of_status(fields.pop("status")), **fields)
+    kinds: dict[str, Any] = {
+        "message": MessageReceived,
+        "typed": MessageTyped,
+        "failed": MessageFailed,
+        "moved": ChatMoved,
+        "status": StatusReported,
+    }
     made: ReceivedEvent = kinds[kind](**fields)
     return made
 
