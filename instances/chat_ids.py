@@ -16,6 +16,9 @@ HIDDEN_NUMBER = "@lid"  # WhatsApp's id of a person whose number it does not tel
 NEWSLETTER = "@newsletter"
 STATUS = "status@broadcast"
 
+# What pages say of chats that are neither a contact nor a group.
+KINDS = {HIDDEN_NUMBER: "Hidden number", NEWSLETTER: "Newsletter"}
+
 # The first part of ids without a phone number. `user`: a user id of WhatsApp.
 SCHEMES = ("telegram", "matrix", "xmpp", "user")
 
@@ -108,6 +111,23 @@ def is_group(chat_id: str) -> bool:
 def digits(chat_id: str) -> str:
     """Returns the phone number, or the messenger's own id, which is shown if there is no name."""
     return re.sub(AROUND_DIGITS, "", chat_id)
+
+
+def names_at_messenger(chat_id: str) -> list[str]:
+    """Returns what the messenger may have called this chat in its own words (Chat.messenger_chat_id)."""
+    has_digits = chat_id.endswith((PERSON, GROUP))
+    return [digits(chat_id), chat_id] if has_digits else [chat_id]
+
+
+def label(chat_id: str) -> str:
+    """Returns what pages show of a chat without a name."""
+    if chat_id == STATUS:
+        return "Status messages"
+    for end, kind in KINDS.items():
+        if chat_id.endswith(end):
+            return f"{kind} {digits(chat_id)}"
+    phone = phone_of(chat_id)
+    return f"+{phone}" if phone else digits(chat_id)
 
 
 def storable_messenger_id(given: str) -> str:

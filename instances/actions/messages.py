@@ -120,7 +120,9 @@ def type_on_phone(
 def remembered_chat(instance: Instance, chat_id: str) -> str:
     """Returns the chat that the messenger means by this chat id: another one if it calls that one so. One query."""
     named = Chat.objects.filter(
-        instance=instance, messenger_chat_id=chat_ids.digits(chat_id), is_group=chat_ids.is_group(chat_id)
+        instance=instance,
+        messenger_chat_id__in=chat_ids.names_at_messenger(chat_id),
+        is_group=chat_ids.is_group(chat_id),
     )
     found: str | None = named.order_by("-last_time").values_list("chat_id", flat=True).first()
     return found if found and chat_ids.scheme(found) == chat_ids.scheme(chat_id) else chat_id

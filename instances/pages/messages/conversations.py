@@ -77,7 +77,8 @@ def digest(fields: Iterable[object]) -> str:
 
 
 def chat_name(chat: Chat) -> str:
-    return chat.name or chat_ids.digits(chat.chat_id)
+    """Returns the chat's name; without one its number, or what it is."""
+    return chat.name or chat_ids.label(chat.chat_id)
 
 
 def list_chats(instance: Instance, *, q: str = "", before: tuple[datetime, int] | None = None) -> ChatPage:

@@ -225,9 +225,4 @@ def chat_names(instance: Instance, messages: Sequence[OutgoingMessage]) -> dict[
     if ids:
         found = Chat.objects.filter(instance=instance, chat_id__in=ids).values_list("chat_id", "name")
     named = {chat_id: name for chat_id, name in found if name}
-    return {chat_id: named.get(chat_id) or number_of(chat_id) for chat_id in ids}
-
-
-def number_of(chat_id: str) -> str:
-    """Returns the phone number of a contact with its `+`; of others, the messenger's own id."""
-    return f"+{phone}" if (phone := chat_ids.phone_of(chat_id)) else chat_ids.digits(chat_id)
+    return {chat_id: named.get(chat_id) or chat_ids.label(chat_id) for chat_id in ids}

@@ -1,6 +1,7 @@
 """The messages of an instance: chats, bubbles with their ticks, what comes live, and a reply."""
 
 import re
+from urllib.parse import quote
 
 import pytest
 from django.test import Client
@@ -64,6 +65,26 @@ def test_the_search_finds_names_and_numbers(alice, instance):
     assert names(alice, q="ber") == ["Bert"]
     assert names(alice, q="+1768") == ["Anna"]
     assert "No chats match" in alice.get(PAGE, {"q": "nobody"}).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("sender", "shown"),
+    [
+        ("17680561234", "+17680561234"),
+        ("telegram:123456789@c.us", "123456789"),
+        ("matrix:@ann:example.org@c.us", "@ann:example.org"),
+        ("xmpp:ann@example.org@c.us", "ann@example.org"),
+        ("123456789012345@lid", "Hidden number 123456789012345"),
+        ("120363025246125486@newsletter", "Newsletter 120363025246125486"),
+        ("status@broadcast", "Status messages"),
+    ],
+)
+def test_a_chat_without_a_name_is_shown_as_what_it_is(alice, instance, sender, shown):
+    hears(instance, "hello", sender=sender, name="")
+    assert names(alice) == [shown]
+    page = alice.get(f"{PAGE}{quote(Chat.objects.get().chat_id)}/")
+    assert page.status_code == 200
+    assert page.context["chat_name"] == shown
 
 
 def test_more_chats_go_on_behind_the_last(alice, instance, monkeypatch):
