@@ -111,7 +111,7 @@ def instance_tables() -> list[Table]:
         Table(
             "chats", Chat, lambda instance: instance.chats.all(),
             ("chat_id", "name", "is_group", "last_time", "image", "invite_code", "left_at", "pinned_at", "archived",
-             "removed_at", "unread"),
+             "removed_at", "unread", "messenger_chat_id"),
         ),
         table("participants", Participant, "chat__instance", "chat__chat_id", "member", "is_admin", "joined_at"),
         table("labels", Label, "instance", "name", "color"),
@@ -119,7 +119,7 @@ def instance_tables() -> list[Table]:
         table(
             "messages", Message, "instance", "number", "message_id", "chat__chat_id", "author", "sender_name", "type",
             "body", "caption", "from_me", "by_api", "forwarded", "quoted", "metadata", "media__filename", "ack", "time",
-            "deleted_at", "failure", "failed_at", "maybe_twice",
+            "deleted_at", "failure", "failed_at", "maybe_twice", "messenger_id",
         ),
         table(
             "waiting_messages", OutgoingMessage, "instance", "queue_number", "message_id", "chat_id", "type", "body",
@@ -139,7 +139,7 @@ def instance_tables() -> list[Table]:
             "sandbox_contacts", SandboxContact, "instance", "chat_id", "name", "has_account", "online", "blocks",
             "deliver_after", "read_after", "created_at",
         ),
-        table("links", ChannelLink, "instance", "channel", "external_id", "changed_at"),
+        table("links", ChannelLink, "instance", "channel", "external_id", "options", "changed_at"),
         table(
             "callbacks", StoredCallback, "instance", "key", "method", "query", "headers", "body", "received_at",
             "tries", "handled_at", "failed_at", "error",

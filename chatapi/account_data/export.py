@@ -81,6 +81,7 @@ def instance_json(instance: Instance) -> Iterator[str]:
         "channel": instance.channel,
         "status": instance.account_status,
         "phone": instance.phone,
+        "account_chat_id": instance.account_chat_id,
         "profile_name": instance.profile_name,
         "profile_status": instance.profile_status,
         "paid_until": instance.expires_at,
