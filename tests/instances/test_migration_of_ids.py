@@ -57,5 +57,5 @@ def test_the_longest_ids_fit_into_every_table() -> None:
     }
     for (model, name), length in lengths.items():
         assert model._meta.get_field(name).max_length == length  # type: ignore[union-attr]
-    chat_field = Endpoint._meta.get_field("chat_ids").base_field  # type: ignore[union-attr]
+    chat_field = Endpoint._meta.get_field("chat_ids").base_field
     assert chat_field.max_length == chat_ids.CHAT_ID_LENGTH

@@ -24,6 +24,7 @@ from tests.instances.sending.numbering import NAME, NumberingChannel, NumberingM
 from tests.instances.sending.sending import SenderProcess, wait_until_empty
 
 ANN, GROUP = "17680561234@c.us", "telegram:-55@g.us"
+PASSES = 6  # more than a message is tried at once
 
 
 @pytest.fixture
@@ -52,10 +53,10 @@ def linked(monkeypatch: pytest.MonkeyPatch, messenger: NumberingMessenger) -> In
 
 
 def send(instance: Instance, *, chat_id: str = ANN, **more: Any) -> str:
-    """Accept a message, send what is due, and return its id."""
+    """Accept a message, send what is due, and return its id. Each try at once takes a pass."""
     message_id = send_message(instance, chat_id=chat_id, body=more.pop("body", "hello"), **more).message_id
-    while outgoing.send_due():
-        pass
+    for _ in range(PASSES):
+        outgoing.send_due()
     return message_id
 
 
@@ -112,7 +113,7 @@ def test_a_moved_chat_is_remembered_and_its_message_tried_again_at_once(
     assert messenger.received[-1]["to"] == "-10055"
 
 
-@pytest.mark.parametrize("moves", [["-1"] * 9, ["-1", "-2"] * 9, [""] * 9, ["x" * 5_000] * 9])
+@pytest.mark.parametrize("moves", [["-1"] * 9, ["-1", "-2"] * 9, [""] * 9, ["x" * 3_000] * 9])
 def test_a_chat_that_moves_forever_waits_as_after_a_failure(
     alice: Instance, messenger: NumberingMessenger, moves: list[str]
 ) -> None:
@@ -148,7 +149,7 @@ def test_an_unchanged_chat_costs_no_statement(alice: Instance, messenger: Number
     assert not [query for query in queries if "SET messenger_chat_id" in query["sql"]]
 
 
-@pytest.mark.parametrize("id", ["x" * 5_000, "a\x00b", "\ud800", "two\nlines"])
+@pytest.mark.parametrize("id", ["x" * 3_000, "a\x00b", "\ud800", "two\nlines"])
 def test_an_id_that_cannot_be_stored_stops_nothing(
     alice: Instance, messenger: NumberingMessenger, id: str
 ) -> None:
