@@ -86,6 +86,7 @@ class MessageToSend:
 class Request:
     """One HTTP request to the messenger. `body_path`: the body is this file of the storage, and is not read to memory.
 
+    In a form, `body` is before the file and `body_end` after it (multipart.py).
     If `is_upload`, the response is read into Uploaded, and `prepare` is called again with its value.
     """
 
@@ -94,6 +95,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     body_path: str = ""
+    body_end: bytes = b""
     is_upload: bool = False
 
 

@@ -14,7 +14,6 @@ from typing import Any
 from django.db import connection
 
 from hooks import database_clock, http
-from instances.actions.media import storage
 from instances.channels import channel_of
 from instances.channels.queued_messages import message_to_send
 from instances.channels.requests import Local, Refused, Request, Result, Uploaded
@@ -23,6 +22,7 @@ from instances.sending import claims, tries
 from instances.sending.database_threads import add_files
 from instances.sending.lanes import Lane, Waiting
 from instances.sending.recording import record
+from instances.sending.request_bodies import open_body
 from instances.sending.tries import Ended, OwnedQueue, Sending
 
 TURN = 100  # messages of a queue
@@ -120,6 +120,6 @@ def send(sending: Sending) -> Ended:
 def request_now(request: Request) -> http.Response:
     body = request.body
     if request.body_path:
-        with storage().open(request.body_path) as file:
+        with open_body(request) as file:
             body = file.read()
     return http.send(request.method, request.url, request.headers.items(), body)

@@ -23,7 +23,6 @@ from hooks.dispatch.wakeup_pipe import WakeupPipe
 from hooks.http import Response, Transfer
 from hooks.metrics import Counts
 from hooks.models import Outcome
-from instances.actions.media import storage
 from instances.actions.sending.accept import OUTGOING_CHANNEL
 from instances.actions.sending.record import FailedMessage, QueueWait, Recorded, RetriedMessage, SentMessage
 from instances.channels import channel_of
@@ -35,6 +34,7 @@ from instances.sending import claims, metrics, tries
 from instances.sending.channel_work import ChannelWork
 from instances.sending.database_threads import Claimer, Read, Recorder, monotonic
 from instances.sending.lanes import Lane, Lanes
+from instances.sending.request_bodies import open_body
 from instances.sending.tries import Ended, OwnedQueue, Sending
 
 log = logging.getLogger(__name__)
@@ -267,7 +267,7 @@ class Sender:
         transfer.job = sending
         try:
             if is_file:
-                sending.file = storage().open(request.body_path)
+                sending.file = open_body(request)
             transfer.start_request(
                 request.method,
                 request.url,

@@ -234,7 +234,7 @@ def assert_is_a_request(request: Request) -> None:
         assert isinstance(value, str) and f"{name}{value}".isprintable(), f"{name}: no line breaks in headers"
         value.encode("latin-1")
     assert isinstance(request.body, bytes), "the body is bytes"
-    assert not (request.body and request.body_path), "the body is bytes or a file"
+    assert request.body_path or not request.body_end, "only a file has bytes after it"
 
 
 def prepares_the_same_request_again(channel: Channel, messenger: Messenger, instance: Instance) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from django.core.files.storage import storages
-
 from hooks import http
 from instances.actions.sending.record import record_results
 from instances.channels.base import Channel
@@ -13,6 +11,7 @@ from instances.channels.queued_messages import message_to_send
 from instances.channels.requests import Local, Refused, Request, Result, Sent, Uploaded
 from instances.models import Chat, Instance, Message, OutgoingMessage
 from instances.models.queues import MessengerIds
+from instances.sending.request_bodies import open_body
 from instances.sending.tries import sent_message
 
 
@@ -69,7 +68,7 @@ def respond(request: Request) -> http.Response:
     """Make the request, with a real connection."""
     body = request.body
     if request.body_path:
-        with storages["media"].open(request.body_path) as file:
+        with open_body(request) as file:
             body = file.read()
     return http.send(request.method, request.url, request.headers.items(), body)
 
