@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from django.db import DataError
@@ -20,7 +20,7 @@ from instances.actions.messages import (
     type_on_phone,
 )
 from instances.actions.status import change_status
-from instances.models import Instance, OutgoingMessage, SendState
+from instances.models import Instance, Media, OutgoingMessage, SendState
 from instances.received_events import (
     ChatMoved,
     MessageAcked,
@@ -32,6 +32,11 @@ from instances.received_events import (
 )
 
 log = logging.getLogger(__name__)
+
+# The files of reported messages by Media.reference: as they are stored, or the sentence that says why they are not.
+ReceivedFiles = Mapping[str, Media | str]
+NO_FILES: ReceivedFiles = {}
+NO_FILE = "file not available"  # the body of a message without its file
 
 
 class NotRecordedYet(Exception):
@@ -46,10 +51,17 @@ class Recorded:
     refused: list[str] = field(default_factory=list)
 
 
-def record_events(instance: Instance, reported: Sequence[ReceivedEvent], *, is_patient: bool) -> Recorded:
+def record_events(
+    instance: Instance,
+    reported: Sequence[ReceivedEvent],
+    *,
+    is_patient: bool,
+    files: ReceivedFiles = NO_FILES,
+) -> Recorded:
     """Record the events in order, with their hooks. Call it in a transaction; nothing of it is committed here.
 
-    An event that its action refuses does not stop the others. An event that was reported before changes nothing.
+    `files` are those of the messages, which were fetched before the transaction. An event that its action refuses does
+    not stop the others. An event that was reported before changes nothing.
 
     Raises:
         NotRecordedYet: `is_patient`, and an ack or failure is of a message that is still in the queue. Otherwise it is
@@ -60,7 +72,7 @@ def record_events(instance: Instance, reported: Sequence[ReceivedEvent], *, is_p
     events.lock(instance)
     for event in reported:
         try:
-            record_event(instance, event, is_patient=is_patient)
+            record_event(instance, event, is_patient=is_patient, files=files)
             recorded.number += 1
         except Banned:
             continue  # the contact got the preBanMessage, in this transaction
@@ -69,7 +81,9 @@ def record_events(instance: Instance, reported: Sequence[ReceivedEvent], *, is_p
     return recorded
 
 
-def record_event(instance: Instance, event: ReceivedEvent, *, is_patient: bool) -> None:
+def record_event(
+    instance: Instance, event: ReceivedEvent, *, is_patient: bool, files: ReceivedFiles = NO_FILES
+) -> None:
     """Record one event; a refusal rolls back its own savepoint only."""
     match event:
         case MessageReceived() | MessageTyped() if not event.key:
@@ -83,10 +97,12 @@ def record_event(instance: Instance, event: ReceivedEvent, *, is_patient: bool) 
                 sender_name=event.sender_name,
                 chat_id=event.chat_id,
                 key=event.key,
-                **content_of(instance, event),
+                **content_of(instance, event, files),
             )
         case MessageTyped():
-            type_on_phone(instance, chat_id=event.chat_id, key=event.key, **content_of(instance, event))
+            type_on_phone(
+                instance, chat_id=event.chat_id, key=event.key, **content_of(instance, event, files)
+            )
         case MessageAcked() | MessageFailed():
             record_reported_state(instance, event, is_patient=is_patient)
         case ChatMoved():
@@ -97,16 +113,28 @@ def record_event(instance: Instance, event: ReceivedEvent, *, is_patient: bool) 
             )
 
 
-def content_of(instance: Instance, event: MessageReceived | MessageTyped) -> MessageContent:
-    """Returns what the message contains. One query if it quotes another."""
-    return {
-        "type": event.type,
-        "body": event.body,
-        "caption": event.caption,
-        "quoted": quote_of_messenger(instance, event.quoted),
-        "forwarded": event.forwarded,
-        "time": event.time,
-    }
+def content_of(
+    instance: Instance, event: MessageReceived | MessageTyped, files: ReceivedFiles
+) -> MessageContent:
+    """Returns what the message contains. One query if it quotes another.
+
+    A file that is not there is explained in the caption.
+    """
+    content = MessageContent(
+        type=event.type,
+        body=event.body,
+        caption=event.caption,
+        quoted=quote_of_messenger(instance, event.quoted),
+        forwarded=event.forwarded,
+        time=event.time,
+    )
+    found = files.get(event.media.reference) if event.media else None
+    if found is None:
+        return content
+    if isinstance(found, Media):
+        return {**content, "media": found}
+    explained = f"{event.caption or ''}\n(The file is not available: {found})".strip()
+    return {**content, "body": NO_FILE, "caption": explained}
 
 
 def record_reported_state(

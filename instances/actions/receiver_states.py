@@ -13,7 +13,7 @@ from django.db.models import F, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from instances.actions.received import Recorded, record_events
+from instances.actions.received import NO_FILES, ReceivedFiles, Recorded, record_events
 from instances.actions.status import change_status
 from instances.models import AccountStatus, Instance, ReceiverState
 from instances.received_events import ReceivedEvent
@@ -34,6 +34,7 @@ def record_batch(
     cursor: str,
     reported: Sequence[ReceivedEvent],
     is_patient: bool,
+    files: ReceivedFiles = NO_FILES,
 ) -> Recorded:
     """Record events and the cursor after them, in one transaction. `old_cursor` is that of the last batch.
 
@@ -44,7 +45,7 @@ def record_batch(
         NotRecordedYet: `is_patient`, and an ack is of a message that is still in the queue. Nothing is recorded.
         Instance.DoesNotExist: the instance was deleted.
     """
-    recorded = record_events(instance, reported, is_patient=is_patient)
+    recorded = record_events(instance, reported, is_patient=is_patient, files=files)
     now = timezone.now()
     state = ReceiverState.objects.filter(pk=instance.pk, owner=owner, cursor=old_cursor)
     changes: dict[str, object] = {"refused": F("refused") + len(recorded.refused)} if recorded.refused else {}

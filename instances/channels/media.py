@@ -1,4 +1,4 @@
-"""Files that a messenger reports with a message: how a channel says which, and how it fetches one.
+"""Files that a messenger reports with a message (received_events.Media): how a channel fetches one.
 
 The product fetches a file before it records the message (instances/receiving/files.py), stores it as files of messages
 are stored, and makes its link the body.
@@ -9,23 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Protocol, runtime_checkable
 
+from instances.received_events import Media
+
 if TYPE_CHECKING:
     from instances.channels.receiving import Network
     from instances.channels.requests import Link
-
-
-@dataclass(frozen=True, slots=True)
-class Media:
-    """A file at the messenger. Only the channel reads `reference`, which is an id or a URL.
-
-    The rest is what the messenger says of it: empty or 0 if it says nothing. `sha256` is in hexadecimal.
-    """
-
-    reference: str
-    content_type: str = ""
-    filename: str = ""
-    size: int = 0  # bytes
-    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import IO, Protocol, runtime_checkable
 
 from hooks.http import Response
 from instances.channels.requests import Link, Request
@@ -92,11 +92,20 @@ class LinkLost(ReceiveFailed):
 class Network(Protocol):
     """How a receiver reaches messengers: with the address policy, deadlines, and limits of size.
 
-    Both methods raise ReceiveFailed if the messenger cannot be reached.
+    Its methods raise ReceiveFailed if the messenger cannot be reached.
     """
 
     async def send(self, request: Request, *, seconds: float) -> Response:
         """Returns the complete response, of any status, within `seconds`."""
+        ...
+
+    async def download(
+        self, request: Request, *, seconds: float, max_bytes: int | None = None
+    ) -> tuple[Response, IO[bytes]]:
+        """As `send`, with the body of a 200 in a temporary file, which the caller closes; other bodies in the response.
+
+        Raises FileUnavailable if the file is longer than `max_bytes`, by default MEDIA_MAX_BYTES.
+        """
         ...
 
     async def connect(

@@ -3,11 +3,16 @@
 The row is marked in the transaction of its events, so a callback is handled completely or not at all, whenever the
 process is killed. Handled again, it changes nothing: events are recognised by the messenger's ids. The lock on the
 instance's row lets one receiver at a time handle an instance, so several may run.
+
+The files of messages are fetched before that transaction: `handle_due` leaves such a callback to the caller for
+CLAIM_SECONDS, who fetches its files and calls `handle_with_files`. A receiver that dies meanwhile has changed nothing.
 """
 
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass, field
+from datetime import timedelta
 
 from django.db import DataError, InterfaceError, OperationalError, connection, transaction
 from django.utils import timezone
@@ -15,11 +20,14 @@ from django.utils import timezone
 from chatapi.encryption.cipher import UnreadableSecret
 from instances.actions import events
 from instances.actions.callbacks import is_last_try, mark_handled, mark_tried
-from instances.actions.received import NotRecordedYet, record_events
+from instances.actions.received import NO_FILES, NotRecordedYet, ReceivedFiles, record_events
 from instances.channels.links import link_of
 from instances.channels.masking import mask_text
+from instances.channels.media import HasMedia
 from instances.channels.receiving import CallbackRequest
+from instances.channels.requests import Link
 from instances.models import CALLBACK_WAITING_SQL, ChannelLink, Instance, StoredCallback
+from instances.receiving.files import WantedFile, wanted_files
 from instances.receiving.links import pushing_channel
 
 log = logging.getLogger(__name__)
@@ -27,6 +35,9 @@ log = logging.getLogger(__name__)
 # Of one transaction, which holds the lock on the instance's row: API calls of the instance wait for it.
 CALLBACKS_A_TRANSACTION = 20
 INSTANCES_A_PASS = 1_000
+# A callback whose files are being fetched is left to one receiver for this time, which it extends.
+CLAIM_SECONDS = 30.0
+EXTEND_SECONDS = 10.0
 
 # The first waiting callback of each instance decides. Found by a loose index scan, one probe per instance: a backlog of
 # one instance does not slow the look-up of the others.
@@ -45,8 +56,29 @@ DUE = f"""
 """
 
 
-def handle_due() -> int:
+@dataclass(frozen=True, slots=True)
+class FilesToFetch:
+    """A callback that is handled after these files were fetched."""
+
+    callback: int  # the key of its row
+    instance: Instance
+    link: Link
+    channel: HasMedia
+    wanted: list[WantedFile]
+
+
+@dataclass(slots=True)
+class Fetches:
+    """Callbacks whose files the caller fetches: at most `room`. Others of that kind stay due."""
+
+    room: int = 0
+    claimed: list[FilesToFetch] = field(default_factory=list)
+
+
+def handle_due(fetches: Fetches | None = None) -> int:
     """Handle the callbacks that are due, of all instances; returns how many. Call it until it returns 0.
+
+    A callback with files is added to `fetches` instead.
 
     Raises:
         OperationalError, InterfaceError: the database is not reachable.
@@ -57,7 +89,7 @@ def handle_due() -> int:
     handled = 0
     for key in keys:
         try:
-            handled += handle_instance(key)
+            handled += handle_instance(key, fetches or Fetches())
         except (OperationalError, InterfaceError):
             raise
         except Exception:  # an error of one instance must not stop the others; the next pass tries it again
@@ -66,7 +98,7 @@ def handle_due() -> int:
 
 
 @transaction.atomic
-def handle_instance(key: int) -> int:
+def handle_instance(key: int, fetches: Fetches) -> int:
     """Handle the first due callbacks of an instance; returns how many were tried."""
     instance = Instance.objects.filter(pk=key).first()
     if instance is None:
@@ -79,14 +111,42 @@ def handle_instance(key: int) -> int:
     ):
         if callback.next_try_at > timezone.now():
             break
-        tried += 1
-        if not handle(instance, link, callback):
+        tries = callback.tries
+        is_ended = handle(instance, link, callback, fetches)
+        tried += callback.tries > tries
+        if not is_ended:
             break
     return tried
 
 
-def handle(instance: Instance, link: ChannelLink | None, callback: StoredCallback) -> bool:
-    """Handle one callback; returns whether the next one may be handled. False: this one is tried again first."""
+@transaction.atomic
+def handle_with_files(fetch: FilesToFetch, files: ReceivedFiles) -> None:
+    """Handle a callback whose files were fetched, unless another receiver has done it in the meantime."""
+    instance = Instance.objects.filter(pk=fetch.instance.pk).first()
+    if instance is None:
+        return
+    events.lock(instance)
+    callback = StoredCallback.objects.waiting().filter(pk=fetch.callback).first()
+    if callback is not None:
+        handle(instance, ChannelLink.objects.filter(instance=instance).first(), callback, files)
+
+
+def extend_claim(fetch: FilesToFetch, seconds: float = CLAIM_SECONDS) -> None:
+    """Leave the callback to this receiver for `seconds` from now; 0: to any, as this one ends."""
+    until = timezone.now() + timedelta(seconds=seconds)
+    StoredCallback.objects.waiting().filter(pk=fetch.callback).update(next_try_at=until)
+
+
+def handle(
+    instance: Instance,
+    link: ChannelLink | None,
+    callback: StoredCallback,
+    files: ReceivedFiles | Fetches,
+) -> bool:
+    """Handle one callback, with its files or after they are asked for; returns whether the next one may be handled.
+
+    False: this one is handled first, later.
+    """
     channel = pushing_channel(instance.channel)
     if link is None or channel is None:
         mark_handled(callback, refused=["The instance is no longer linked to this messenger."])
@@ -103,7 +163,12 @@ def handle(instance: Instance, link: ChannelLink | None, callback: StoredCallbac
     try:
         with transaction.atomic():
             reported = channel.read_callback(seen, request)
-            recorded = record_events(instance, reported, is_patient=not is_last_try(callback))
+            if isinstance(files, Fetches):
+                if isinstance(channel, HasMedia) and (wanted := wanted_files(instance, reported)):
+                    claim(callback, FilesToFetch(callback.pk, instance, seen, channel, wanted), files)
+                    return False
+                files = NO_FILES
+            recorded = record_events(instance, reported, is_patient=not is_last_try(callback), files=files)
             mark_handled(callback, refused=recorded.refused)
     except (OperationalError, InterfaceError):
         raise
@@ -115,3 +180,11 @@ def handle(instance: Instance, link: ChannelLink | None, callback: StoredCallbac
         )
         mark_tried(callback, error=mask_text(f"{type(error).__name__}: {error}", seen))
     return callback.failed_at is not None or callback.handled_at is not None
+
+
+def claim(callback: StoredCallback, fetch: FilesToFetch, fetches: Fetches) -> None:
+    """Leave the callback to the caller, if there is room; otherwise it stays due."""
+    if len(fetches.claimed) < fetches.room:
+        fetches.claimed.append(fetch)
+        callback.next_try_at = timezone.now() + timedelta(seconds=CLAIM_SECONDS)
+        callback.save(update_fields=["next_try_at"])

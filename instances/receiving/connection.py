@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
-from instances.actions.received import NotRecordedYet, Recorded
+from instances.actions.received import NO_FILES, NotRecordedYet, ReceivedFiles, Recorded
 from instances.actions.receiver_states import NotOwner, record_batch, record_failure
 from instances.channels.masking import mask_text
+from instances.channels.media import HasMedia
 from instances.channels.receiving import Batch, LinkLost, Network, ReceiveFailed, Receiving
 from instances.channels.requests import Link
 from instances.models import ChannelLink, Instance, ReceiverState
 from instances.receiving.database_thread import UNREACHABLE, DatabaseThread
+from instances.receiving.files import FileFetcher, wanted_files
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -59,11 +61,12 @@ class Connection:
         link: Link,
         channel: Receiving,
         network: Network,
+        files: FileFetcher,
         thread: DatabaseThread,
         on_success: Callable[[Connection], None],
     ) -> None:
         self.owner, self.link, self.channel, self.network = owner, link, channel, network
-        self.thread, self.on_success = thread, on_success
+        self.files, self.thread, self.on_success = files, thread, on_success
         self.instance: Instance = stored.instance
         self.changed_at = stored.changed_at
         state: ReceiverState = stored.instance.receiver_state
@@ -106,17 +109,19 @@ class Connection:
                 self.failures = 0
 
     async def record(self, batch: Batch) -> None:
-        """Record a batch, however long the database is away.
+        """Fetch the files of a batch and record it, however long the database is away.
 
         Raises:
             NotOwner, Instance.DoesNotExist: another receiver has the instance, or it was deleted.
             DatabaseError: the database refuses the batch: a failure, which is shown and tried again.
         """
-        tries = 0
+        tries, files = 0, None
         while True:
             tries += 1
             try:
-                recorded = await self.finish(self.submit_batch(batch, is_patient=tries <= ACK_TRIES))
+                if files is None:
+                    files = await self.fetch_files(batch)
+                recorded = await self.finish(self.submit_batch(batch, files, is_patient=tries <= ACK_TRIES))
                 break
             except NotRecordedYet:
                 await asyncio.sleep(ACK_PAUSE)
@@ -131,7 +136,19 @@ class Connection:
         for sentence in recorded.refused:
             log.warning("instance %s: an event was refused: %s", self.instance.number, sentence)
 
-    def submit_batch(self, batch: Batch, *, is_patient: bool) -> asyncio.Future[Recorded]:
+    async def fetch_files(self, batch: Batch) -> ReceivedFiles:
+        """Returns the files of a batch. No query if it has none."""
+        if not isinstance(self.channel, HasMedia) or not any(
+            getattr(event, "media", None) for event in batch.events
+        ):
+            return NO_FILES
+        await self.thread.submit(self.instance.refresh_from_db, fields=["video_upload_on"])
+        wanted = wanted_files(self.instance, batch.events)
+        return await self.files.fetch_all(self.instance, self.link, self.channel, wanted)
+
+    def submit_batch(
+        self, batch: Batch, files: ReceivedFiles, *, is_patient: bool
+    ) -> asyncio.Future[Recorded]:
         return self.thread.submit(
             record_batch,
             self.instance,
@@ -140,6 +157,7 @@ class Connection:
             cursor=batch.cursor,
             reported=batch.events,
             is_patient=is_patient,
+            files=files,
         )
 
     @staticmethod

@@ -8,6 +8,7 @@ successor and ends when the worker stops.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from hooks import worker_slots
 from instances.receiving import callbacks
 from instances.receiving.database_thread import UNREACHABLE, DatabaseThread
+from instances.receiving.files import MAX_FETCHES
 from instances.receiving.residents import Residents
 from instances.receiving.wakeups import Wakeups
 
@@ -76,11 +78,13 @@ class Receiver:
             if stop_fd is not None:
                 loop.remove_reader(stop_fd)
             self.stop()
-            await self.residents.close()
-            self.wakeups.close()
-            await handling
-            self.control.end()
-            self.callback_thread.end()
+            try:
+                await handling  # it uses the residents' network
+            finally:
+                await self.residents.close()
+                self.wakeups.close()
+                self.control.end()
+                self.callback_thread.end()
         return handed_over
 
     def stop(self) -> None:
@@ -133,13 +137,50 @@ class Receiver:
     # -- callbacks
 
     async def handle_callbacks(self) -> None:
-        """Handle what is stored, until the receiver ends."""
+        """Handle what is stored, until the receiver ends; meanwhile, fetch the files of many instances."""
+        fetching: set[asyncio.Task[None]] = set()
         while not self.stopping.is_set():
             self.stored.clear()
             try:
-                while await self.callback_thread.submit(callbacks.handle_due) and not self.stopping.is_set():
-                    continue
+                handled = 1
+                while handled and not self.stopping.is_set():
+                    fetches = callbacks.Fetches(MAX_FETCHES - len(fetching))
+                    handled = await self.callback_thread.submit(callbacks.handle_due, fetches)
+                    for fetch in fetches.claimed:
+                        task = asyncio.create_task(self.handle_with_files(fetch))
+                        fetching.add(task)
+                        task.add_done_callback(fetching.discard)
             except UNREACHABLE as error:
                 log_unreachable("callbacks", error)
                 await self.wait(self.stopping, RECONNECT_PAUSE)
             await self.wait(self.stored, LOOK_SECONDS)
+        for task in list(fetching):
+            task.cancel()
+        await asyncio.gather(*fetching, return_exceptions=True)
+
+    async def handle_with_files(self, fetch: callbacks.FilesToFetch) -> None:
+        """Fetch the files of a callback and handle it. If this receiver ends first, another one does."""
+        extending = asyncio.create_task(self.extend_claim(fetch))
+        try:
+            files = await self.residents.files.fetch_all(
+                fetch.instance, fetch.link, fetch.channel, fetch.wanted
+            )
+            await self.callback_thread.submit(callbacks.handle_with_files, fetch, files)
+        except UNREACHABLE as error:
+            log_unreachable("callbacks", error)
+        except asyncio.CancelledError:
+            with contextlib.suppress(*UNREACHABLE):
+                await self.callback_thread.submit(callbacks.extend_claim, fetch, 0.0)
+            raise
+        except Exception:  # of one callback; it is tried again when the claim ends
+            log.exception("The files of a callback of instance %s were not fetched", fetch.instance.number)
+        finally:
+            extending.cancel()
+            self.stored.set()  # the next callbacks of the instance
+
+    async def extend_claim(self, fetch: callbacks.FilesToFetch) -> None:
+        """Keep other receivers from fetching the same files."""
+        while True:
+            await asyncio.sleep(callbacks.EXTEND_SECONDS)
+            with contextlib.suppress(*UNREACHABLE):
+                await self.callback_thread.submit(callbacks.extend_claim, fetch)

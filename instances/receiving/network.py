@@ -10,18 +10,22 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from typing import Any
+import tempfile
+from typing import IO, Any
 
 import pycurl
+from django.conf import settings
 
 from hooks import guard
 from hooks.http import Response, split_header, trusted_certificates
 from hooks.models import Outcome
+from instances.channels.media import FileUnavailable
 from instances.channels.receiving import ReceiveFailed
 from instances.channels.requests import Request
 
 CONNECT_SECONDS = 10.0
 MAX_BODY_BYTES = 16 * 1024 * 1024  # of a response; a first synchronisation may be large
+FILE_IN_MEMORY = 256 * 1024  # bytes; a longer file goes to disk
 MAX_LINE_BYTES = 1024 * 1024  # of a stream that is read by lines
 BLOCKED = "The messenger's address is not allowed ({}): see HOOKS_ALLOW_NETWORKS."
 
@@ -29,9 +33,18 @@ BLOCKED = "The messenger's address is not allowed ({}): see HOOKS_ALLOW_NETWORKS
 class Transfer:
     """One request: its handle, and what has come of the response."""
 
-    def __init__(self, request: Request, seconds: float, result: asyncio.Future[Response]) -> None:
+    def __init__(
+        self,
+        request: Request,
+        seconds: float,
+        result: asyncio.Future[Response],
+        file: IO[bytes] | None = None,
+        max_bytes: int = MAX_BODY_BYTES,
+    ) -> None:
         self.result = result
+        self.file, self.max_bytes, self.size = file, max_bytes, 0
         self.body, self.blocked_by = bytearray(), ""
+        self.status_line = b""
         self.header_lines: list[bytes] = []
         self.curl = pycurl.Curl()
         self.curl.transfer = self
@@ -64,13 +77,19 @@ class Transfer:
             return pycurl.SOCKET_BAD
 
     def write(self, data: bytes) -> int | None:
-        if len(self.body) + len(data) > MAX_BODY_BYTES:
+        self.size += len(data)
+        is_file = self.file is not None and self.status_line.split()[1:2] == [b"200"]
+        if self.size > (self.max_bytes if is_file else MAX_BODY_BYTES):
             return -1
-        self.body += data
+        if self.file is not None and is_file:
+            self.file.write(data)
+        else:
+            self.body += data
         return None
 
     def header(self, line: bytes) -> None:
         if line.startswith(b"HTTP/"):  # after a 100 Continue
+            self.status_line = line
             self.header_lines.clear()
         elif line.strip():
             self.header_lines.append(line)
@@ -79,13 +98,18 @@ class Transfer:
         """Give the response or the failure to the one who waits."""
         if self.result.done():
             return
+        if code == pycurl.E_WRITE_ERROR and self.file is not None and self.size > self.max_bytes:
+            self.result.set_exception(
+                FileUnavailable(f"the file is larger than {self.max_bytes // 1024**2} MB.")
+            )
+            return
         if code:
             self.result.set_exception(ReceiveFailed(self.sentence(code, message)))
             return
         headers = [split_header(line) for line in self.header_lines]
         status = self.curl.getinfo(pycurl.RESPONSE_CODE)
         self.result.set_result(
-            Response(Outcome.OK, status=status, headers=headers, body=bytes(self.body), size=len(self.body))
+            Response(Outcome.OK, status=status, headers=headers, body=bytes(self.body), size=self.size)
         )
 
     def sentence(self, code: int, message: str) -> str:
@@ -108,7 +132,22 @@ class LoopNetwork:
         self.tls: ssl.SSLContext | None = None
 
     async def send(self, request: Request, *, seconds: float) -> Response:
-        transfer = Transfer(request, seconds, self.loop.create_future())
+        return await self.perform(Transfer(request, seconds, self.loop.create_future()))
+
+    async def download(
+        self, request: Request, *, seconds: float, max_bytes: int | None = None
+    ) -> tuple[Response, IO[bytes]]:
+        file = tempfile.SpooledTemporaryFile(max_size=FILE_IN_MEMORY)  # noqa: SIM115 - the caller closes it
+        limit = settings.MEDIA_MAX_BYTES if max_bytes is None else max_bytes
+        try:
+            response = await self.perform(Transfer(request, seconds, self.loop.create_future(), file, limit))
+        except BaseException:
+            file.close()
+            raise
+        file.seek(0)
+        return response, file
+
+    async def perform(self, transfer: Transfer) -> Response:
         self.multi.add_handle(transfer.curl)
         try:
             return await transfer.result

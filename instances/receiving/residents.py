@@ -16,6 +16,7 @@ from instances.models import ChannelLink
 from instances.receiving import ownership
 from instances.receiving.connection import Connection
 from instances.receiving.database_thread import UNREACHABLE, DatabaseThread
+from instances.receiving.files import FileFetcher
 from instances.receiving.links import receiving_channel, receiving_names
 from instances.receiving.network import LoopNetwork
 
@@ -35,6 +36,7 @@ class Residents:
         self.owner, self.control = owner, control
         self.loop = asyncio.get_running_loop()
         self.network = LoopNetwork()
+        self.files = FileFetcher(self.network)
         self.threads = [DatabaseThread(f"recorder {number}") for number in range(RECORD_THREADS)]
         self.connections: dict[int, Connection] = {}
         self.succeeded: set[int] = set()  # responses that are not recorded yet
@@ -103,7 +105,7 @@ class Residents:
             return
         thread = self.threads[stored.pk % RECORD_THREADS]
         self.connections[stored.pk] = Connection(
-            self.owner, stored, link, channel, self.network, thread, self.count_success
+            self.owner, stored, link, channel, self.network, self.files, thread, self.count_success
         )
 
     def count_success(self, connection: Connection) -> None:
@@ -129,4 +131,5 @@ class Residents:
             pass  # the lock of this run is free soon, and another one takes them
         for thread in self.threads:
             thread.end()
+        self.files.end()
         self.network.close()

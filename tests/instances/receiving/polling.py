@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 from instances.channels.receiving import Batch, LinkLost, Network, ReceiveFailed
 from instances.channels.requests import Link, Request
 from tests.instances.channels.notepad import NotepadChannel
+from tests.instances.receiving.file_server import FetchesByUrl
 from tests.instances.receiving.wire_format import read_events
 
 NAME = "polling"
@@ -25,7 +26,7 @@ PAGE = 5
 WAIT_SECONDS = 2.0
 
 
-class PollingChannel(NotepadChannel):
+class PollingChannel(FetchesByUrl, NotepadChannel):
     """The cursor is the number of the next update."""
 
     async def receive(self, link: Link, cursor: str, network: Network) -> AsyncIterator[Batch]:

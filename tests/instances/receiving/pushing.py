@@ -15,6 +15,7 @@ from instances.channels.requests import Link, Refused, Sent
 from instances.models import Instance, OutgoingMessage
 from instances.received_events import ReceivedEvent
 from tests.instances.channels.notepad import NotepadChannel
+from tests.instances.receiving.file_server import FetchesByUrl
 from tests.instances.receiving.wire_format import read_events
 
 NAME = "pushing"
@@ -27,7 +28,7 @@ def messenger_id(outgoing: OutgoingMessage) -> str:
     return f"wamid.{outgoing.message_id[-20:]}"
 
 
-class PushingChannel(NotepadChannel):
+class PushingChannel(FetchesByUrl, NotepadChannel):
     """Everything but receiving is the notepad's; the messages that were sent have ids of the messenger."""
 
     def write(self, instance: Instance, outgoing: OutgoingMessage) -> Sent | Refused:

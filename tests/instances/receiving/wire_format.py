@@ -8,6 +8,7 @@ from typing import Any
 from instances.models import Ack
 from instances.received_events import (
     ChatMoved,
+    Media,
     MessageAcked,
     MessageFailed,
     MessageReceived,
@@ -30,6 +31,8 @@ def read_event(event: dict[str, Any]) -> ReceivedEvent:
         "moved": ChatMoved,
         "status": StatusReported,
     }
+    if "media" in fields:
+        fields["media"] = Media(**fields["media"])
     made: ReceivedEvent = kinds[kind](**fields)
     return made
 
@@ -38,6 +41,6 @@ def read_events(found: Iterable[dict[str, Any]]) -> list[ReceivedEvent]:
     return [read_event(event) for event in found]
 
 
-def message(number: int, *, sender: str = "17680561234") -> dict[str, Any]:
+def message(number: int, *, sender: str = "17680561234", **more: Any) -> dict[str, Any]:
     """A contact's message with this number as its body and its key."""
-    return {"kind": "message", "key": f"message {number}", "sender": sender, "body": str(number)}
+    return {"kind": "message", "key": f"message {number}", "sender": sender, "body": str(number), **more}
