@@ -5,7 +5,8 @@ instances/actions/received.py records them. Texts are the messenger's; times hav
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from instances.models import Ack, MessageType
@@ -80,6 +81,18 @@ class MessageFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class ChatViewed:
+    """The other side has read a chat up to a message, of either side; `messenger_id` is the messenger's id of it.
+
+    If no message has this id, because it is of something that is not recorded, all messages up to `until` are read.
+    """
+
+    chat_id: str
+    messenger_id: str
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ChatMoved:
     """The messenger calls a chat something else from now on. `old_chat_id` is a chat id."""
 
@@ -96,4 +109,20 @@ class StatusReported:
     reason: str | None = None  # of LoadingReason
 
 
-ReceivedEvent = MessageReceived | MessageTyped | MessageAcked | MessageFailed | ChatMoved | StatusReported
+@dataclass(frozen=True, slots=True)
+class CredentialsRenewed:
+    """The channel has signed in again by itself: these credentials replace all those of the link."""
+
+    credentials: Mapping[str, str] = field(repr=False)
+
+
+ReceivedEvent = (
+    MessageReceived
+    | MessageTyped
+    | MessageAcked
+    | MessageFailed
+    | ChatViewed
+    | ChatMoved
+    | StatusReported
+    | CredentialsRenewed
+)

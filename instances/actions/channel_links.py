@@ -54,6 +54,20 @@ def save_link(
 
 
 @transaction.atomic
+def renew_credentials(instance: Instance, credentials: Mapping[str, str]) -> None:
+    """Store the credentials of a session that the channel has renewed by itself. Nothing else of the link changes.
+
+    Senders use them from now on, and the receiver connects again. Without a link, nothing is stored.
+    """
+    events.lock(instance)
+    link = ChannelLink.objects.filter(instance=instance).first()
+    if link is not None:
+        link.credentials, link.changed_at = dict(credentials), timezone.now()
+        link.save(update_fields=["credentials_json", "changed_at"])
+        notify_after_commit(RECEIVING_CHANNEL, LINKS_CHANGED)
+
+
+@transaction.atomic
 def remove_link(instance: Instance, *, acting_user: User | None) -> None:
     """Delete the link with its credentials. The callback URL becomes invalid at once."""
     events.lock(instance)

@@ -10,6 +10,7 @@ from django.db import DataError
 
 from instances.actions import events
 from instances.actions.bans import Banned
+from instances.actions.channel_links import renew_credentials
 from instances.actions.message_lookup import UnknownMessage, quote_of_messenger
 from instances.actions.messages import (
     MessageContent,
@@ -19,10 +20,13 @@ from instances.actions.messages import (
     record_moved_chat,
     type_on_phone,
 )
+from instances.actions.read_receipts import record_chat_viewed, record_chat_viewed_until
 from instances.actions.status import change_status
 from instances.models import Instance, Media, OutgoingMessage, SendState
 from instances.received_events import (
     ChatMoved,
+    ChatViewed,
+    CredentialsRenewed,
     MessageAcked,
     MessageFailed,
     MessageReceived,
@@ -105,12 +109,16 @@ def record_event(
             )
         case MessageAcked() | MessageFailed():
             record_reported_state(instance, event, is_patient=is_patient)
+        case ChatViewed():
+            record_viewed(instance, event, is_patient=is_patient)
         case ChatMoved():
             record_moved_chat(instance, chat_id=event.old_chat_id, messenger_chat_id=event.messenger_chat_id)
         case StatusReported():
             change_status(
                 instance, account_status=event.account_status, substatus=event.substatus, reason=event.reason
             )
+        case CredentialsRenewed():
+            renew_credentials(instance, event.credentials)
 
 
 def content_of(
@@ -157,6 +165,17 @@ def record_reported_state(
         log.info("instance %s: an ack of an unknown message was left out", instance.number)
 
 
+def record_viewed(instance: Instance, event: ChatViewed, *, is_patient: bool) -> None:
+    """Record what was read. A receipt may be of a message that the sender has not recorded yet."""
+    try:
+        record_chat_viewed(instance, chat_id=event.chat_id, messenger_id=event.messenger_id)
+    except UnknownMessage:
+        if is_patient and is_sending(instance):
+            raise NotRecordedYet("The messenger reports on a message that is still being sent.") from None
+        if event.until is not None:
+            record_chat_viewed_until(instance, chat_id=event.chat_id, until=event.until)
+
+
 def may_be_recorded(instance: Instance, event: MessageAcked | MessageFailed) -> bool:
     """Returns whether the message of this report may still be in the queue.
 
@@ -165,4 +184,8 @@ def may_be_recorded(instance: Instance, event: MessageAcked | MessageFailed) -> 
     waiting = OutgoingMessage.objects.waiting().filter(instance=instance)
     if isinstance(event, MessageAcked) and event.message_id:
         return waiting.filter(message_id=event.message_id).exists()
-    return waiting.filter(state=SendState.SENDING).exists()
+    return is_sending(instance)
+
+
+def is_sending(instance: Instance) -> bool:
+    return OutgoingMessage.objects.waiting().filter(instance=instance, state=SendState.SENDING).exists()
