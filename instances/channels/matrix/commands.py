@@ -1,0 +1,66 @@
+"""Carries out commands on a room, and signs out: one request each, in the caller's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hooks import http
+from instances.actions.chats.chats import Denied
+from instances.channels.matrix import api
+from instances.channels.requests import Link
+from instances.commands import LeaveGroup, ReadChat, ShowActivity
+from instances.models import Instance, Message
+
+
+class HomeserverFailed(Exception):
+    """The homeserver cannot be reached, or fails: a queued command is tried again."""
+
+
+def call(link: Link, method: str, *path: str, body: Mapping[str, Any]) -> None:
+    """Make a request.
+
+    Raises:
+        Denied: the homeserver refuses it, in its words.
+        HomeserverFailed: it may work later.
+    """
+    request = api.request(link, method, *path, body=body)
+    response = http.send(request.method, request.url, request.headers.items(), request.body)
+    status = response.status or 0
+    if 200 <= status < 300:
+        return
+    problem = api.problem_of(response)
+    if problem.code and 400 <= status < 500 and status != 429:
+        raise Denied(problem.sentence)
+    raise HomeserverFailed(problem.sentence if status else response.error)
+
+
+def read_chat(instance: Instance, link: Link, command: ReadChat) -> None:
+    """Send a receipt for the last message of the chat that the messenger knows."""
+    last = (
+        Message.objects.filter(instance=instance, chat__chat_id=command.chat_id, from_me=False)
+        .exclude(messenger_id="")
+        .order_by("-number")
+        .values_list("messenger_id", flat=True)
+        .first()
+    )
+    if last and last.startswith("$"):
+        call(link, "POST", "rooms", api.native_id(command.chat_id), "receipt", "m.read", last, body={})
+
+
+def show_activity(link: Link, command: ShowActivity) -> None:
+    """Show that the account is typing. The homeserver ends it after `seconds`."""
+    body: dict[str, Any] = {"typing": command.seconds > 0}
+    if command.seconds > 0:
+        body["timeout"] = command.seconds * 1000
+    room = api.native_id(command.chat_id)
+    call(link, "PUT", "rooms", room, "typing", link.external_id, body=body)
+
+
+def leave(link: Link, command: LeaveGroup) -> None:
+    call(link, "POST", "rooms", api.native_id(command.group_id), "leave", body={})
+
+
+def log_out(link: Link) -> None:
+    """End the session; its access token becomes invalid."""
+    call(link, "POST", "logout", body={})

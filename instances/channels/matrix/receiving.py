@@ -1,0 +1,252 @@
+"""Receives by long polling of /sync. The cursor is the homeserver's position, `next_batch`, and the rooms just entered.
+
+Nothing is lost between two positions: a gap in a room is filled page by page before the position moves, and an
+invitation is accepted before it does. What was written between the invitation and the entry is read back then.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from instances.channels.matrix import api, session
+from instances.channels.matrix.api import Problem, problem_of
+from instances.channels.matrix.timeline import (
+    EVENT_TYPES,
+    Json,
+    Room,
+    content,
+    has_entry,
+    mapping,
+    objects,
+    text,
+)
+from instances.channels.receiving import Batch, LinkLost, Network, ReceiveFailed
+from instances.channels.requests import Link, Request
+from instances.channels.responses import json_object
+from instances.received_events import ReceivedEvent
+
+POLL_SECONDS = 25
+RESPONSE_SECONDS = 30.0  # for a response, besides the time that a poll waits
+TIMELINE = 50  # events of a room in one response; more are a gap
+PAGE = 100  # events of a gap
+MAX_ENTRY_PAGES = 50  # that are read back to an invitation
+
+EVENTS_FILTER = {
+    "types": EVENT_TYPES,
+    "lazy_load_members": True,
+    # each response has the members that its messages are from: nothing is remembered between two connections
+    "include_redundant_members": True,
+}
+FILTER = {
+    "presence": {"types": []},
+    "account_data": {"types": ["m.direct"]},
+    "room": {
+        "timeline": {**EVENTS_FILTER, "limit": TIMELINE},
+        "state": {**EVENTS_FILTER, "types": ["m.room.member"]},
+        "ephemeral": {"types": ["m.receipt"]},
+        "account_data": {"types": []},
+    },
+}
+# The first time only the position and open invitations are of interest.
+POSITION_FILTER = {
+    "presence": {"types": []},
+    "account_data": {"types": []},
+    "room": {
+        "timeline": {"types": [], "limit": 1},
+        "state": {"types": []},
+        "ephemeral": {"types": []},
+        "account_data": {"types": []},
+    },
+}
+
+
+def compact(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+class TokenExpired(Exception):
+    """The homeserver has ended the session of the token, and keeps the device."""
+
+
+async def ask(network: Network, request: Request, *, seconds: float = RESPONSE_SECONDS) -> Json | Problem:
+    """Returns the JSON of a success, or the error.
+
+    Raises:
+        TokenExpired, LinkLost: the access token is not valid.
+        ReceiveFailed: the homeserver cannot be reached, asks to wait, or fails itself.
+    """
+    response = await network.send(request, seconds=seconds)
+    status = response.status or 0
+    if status == 200:
+        return json_object(response)
+    problem = problem_of(response)
+    if problem.is_link_lost:
+        raise TokenExpired(problem.sentence) if problem.is_soft_logout else LinkLost(problem.sentence)
+    if problem.code and 400 <= status < 500 and status != 429:
+        return problem
+    raise ReceiveFailed(problem.sentence, seconds=problem.seconds)
+
+
+def accepted(answer: Json | Problem) -> Json:
+    """Returns the JSON. Raises ReceiveFailed if it is an error."""
+    if isinstance(answer, Problem):
+        raise ReceiveFailed(answer.sentence, seconds=answer.seconds)
+    return answer
+
+
+async def receive(link: Link, cursor: str, network: Network) -> AsyncIterator[Batch]:
+    """See instances.channels.receiving.Receiving. Logs in again where a password was given and the session ended."""
+    while True:
+        receiver = Receiver(link, network)
+        try:
+            async with contextlib.aclosing(receiver.batches(cursor)) as batches:
+                async for batch in batches:
+                    cursor = batch.cursor
+                    yield batch
+        except TokenExpired as error:
+            credentials, events = await session.renew(link, network, str(error))
+            link = replace(link, credentials=credentials)
+            yield Batch(cursor, events)
+
+
+class Receiver:
+    """One connection: which rooms are direct, and which invitations cannot be accepted."""
+
+    def __init__(self, link: Link, network: Network) -> None:
+        self.link, self.network, self.user = link, network, link.external_id
+        self.direct: Json = {}  # m.direct: the rooms by the other person
+        self.refused: set[str] = set()  # rooms that the account cannot join
+        self.entered: set[str] = set()  # rooms that it has joined, whose events were not read yet
+
+    async def get(
+        self, *path: str, query: Mapping[str, str] | None = None, seconds: float = RESPONSE_SECONDS
+    ) -> Json | Problem:
+        return await ask(self.network, api.request(self.link, "GET", *path, query=query), seconds=seconds)
+
+    async def batches(self, cursor: str) -> AsyncGenerator[Batch]:
+        """Yields a batch for each poll and for each page of a gap."""
+        answer = await self.get("user", self.user, "account_data", "m.direct")
+        self.direct = {} if isinstance(answer, Problem) else answer
+        since, *rooms = cursor.split() or [await self.first_position()]
+        self.entered.update(rooms)
+        wait = 0  # the first response shows at once that the connection is healthy
+        while True:
+            found = await self.sync(since, FILTER, wait)
+            self.direct = self.direct_in(found)
+            has_joined = await self.accept_invitations(found)
+            events: list[ReceivedEvent] = []
+            for room, joined in mapping(mapping(found, "rooms"), "join").items():
+                if not isinstance(joined, Mapping):
+                    continue
+                if room in self.entered:
+                    joined = await self.since_entry(room, joined)
+                    self.entered.discard(room)
+                async with contextlib.aclosing(self.read_gap(room, joined, since)) as pages:
+                    async for page in pages:
+                        yield Batch(cursor, page)
+                events += self.read_room(room, joined)
+            since = text(found, "next_batch") or since
+            cursor = " ".join((since, *sorted(self.entered)))
+            wait = 0 if has_joined else POLL_SECONDS
+            yield Batch(cursor, events)
+
+    async def first_position(self) -> str:
+        """Returns where a new link begins: where it was when it was linked. What was written before is not imported."""
+        found = await self.sync("", POSITION_FILTER, 0)
+        await self.accept_invitations(found)
+        return self.link.options.get("since") or text(found, "next_batch")
+
+    async def sync(self, since: str, wanted: Mapping[str, Any], wait: int) -> Json:
+        query = {"filter": compact(wanted), "timeout": str(wait * 1000), "set_presence": "offline"}
+        if since:
+            query["since"] = since
+        return accepted(await self.get("sync", query=query, seconds=wait + RESPONSE_SECONDS))
+
+    async def accept_invitations(self, found: Json) -> bool:
+        """Join the rooms that the account is invited to; returns whether it joined one."""
+        has_joined = False
+        for room, invited in mapping(mapping(found, "rooms"), "invite").items():
+            if room in self.refused or not isinstance(invited, Mapping):
+                continue
+            await self.remember_if_direct(room, objects(mapping(invited, "invite_state"), "events"))
+            request = api.request(self.link, "POST", "join", room, body={})
+            if isinstance(await ask(self.network, request), Problem):
+                self.refused.add(room)
+            else:
+                self.entered.add(room)
+                has_joined = True
+        return has_joined
+
+    async def remember_if_direct(self, room: str, state: Sequence[Json]) -> None:
+        """Add a room to the account's direct rooms, as other clients do, if the invitation says that it is one.
+
+        Before the account joins: whether a room is direct is part of its chat id, and must not change.
+        """
+        for event in state:
+            if event.get("type") != "m.room.member" or event.get("state_key") != self.user:
+                continue
+            inviter = text(event, "sender")
+            if content(event).get("is_direct") is not True or room in self.direct_rooms():
+                return
+            rooms = self.direct.get(inviter)
+            direct = {**self.direct, inviter: [*(rooms if isinstance(rooms, list) else []), room]}
+            path = ("user", self.user, "account_data", "m.direct")
+            accepted(await ask(self.network, api.request(self.link, "PUT", *path, body=direct)))
+            self.direct = direct
+
+    def direct_rooms(self) -> set[str]:
+        return {room for rooms in self.direct.values() if isinstance(rooms, list) for room in map(str, rooms)}
+
+    def direct_in(self, found: Json) -> Json:
+        """Returns which rooms are direct: a change in this response, or what was known before."""
+        changes = [
+            content(event)
+            for event in objects(mapping(found, "account_data"), "events")
+            if event.get("type") == "m.direct"
+        ]
+        return changes[-1] if changes else self.direct
+
+    def room(self, room: str, state: Sequence[Json]) -> Room:
+        found = Room(room, self.user, is_direct=room in self.direct_rooms())
+        found.learn_names(state)
+        return found
+
+    def read_room(self, room: str, joined: Json) -> list[ReceivedEvent]:
+        reader = self.room(room, objects(mapping(joined, "state"), "events"))
+        messages = reader.read(objects(mapping(joined, "timeline"), "events"))
+        return messages + reader.read_receipts(objects(mapping(joined, "ephemeral"), "events"))
+
+    async def since_entry(self, room: str, joined: Json) -> Json:
+        """Returns a room that was just entered with all its events since the invitation, as if there were no gap."""
+        timeline = mapping(joined, "timeline")
+        events, position = objects(timeline, "events"), text(timeline, "prev_batch")
+        for _ in range(MAX_ENTRY_PAGES):
+            if timeline.get("limited") is not True or not position or has_entry(events, self.user):
+                break
+            page = await self.page(room, "b", position)
+            chunk, position = objects(page, "chunk"), text(page, "end")
+            events = [*reversed(chunk), *events]
+        return {**joined, "timeline": {"events": events}}
+
+    async def page(self, room: str, direction: str, position: str, **more: str) -> Json:
+        """Returns up to PAGE events after the position, or before it if the direction is "b"."""
+        query = {"dir": direction, "from": position, "limit": str(PAGE), "filter": compact(EVENTS_FILTER)}
+        return accepted(await self.get("rooms", room, "messages", query=query | more))
+
+    async def read_gap(self, room: str, joined: Json, since: str) -> AsyncGenerator[list[ReceivedEvent]]:
+        """Yields the events between the last position and the timeline, oldest first, page by page."""
+        timeline = mapping(joined, "timeline")
+        position, end = since, text(timeline, "prev_batch")
+        while timeline.get("limited") is True and end:
+            page = await self.page(room, "f", position, to=end)
+            events = objects(page, "chunk")
+            if found := self.room(room, objects(page, "state")).read(events):
+                yield found
+            following = text(page, "end")
+            if not events or following in ("", position):
+                return
+            position = following

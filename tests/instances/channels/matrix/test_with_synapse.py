@@ -1,0 +1,223 @@
+"""The channel against a real homeserver: what it accepts from the channel, and what it reports."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import itertools
+import sqlite3
+from typing import Any
+
+import pytest
+
+from hooks import http
+from instances.channels.linking import NotLinkable
+from instances.channels.matrix import receiving, sending
+from instances.channels.matrix.timeline import ENCRYPTED
+from instances.channels.receiving import LinkLost
+from instances.channels.requests import MessageToSend, Refused, Result, Sent, Unlinked, Wait
+from instances.received_events import (
+    ChatViewed,
+    CredentialsRenewed,
+    MessageReceived,
+    MessageTyped,
+    StatusReported,
+)
+from tests.instances.channels.matrix.receiver import Receiving, check, linked, received
+from tests.servers.synapse import Person, Synapse
+
+pytestmark = [pytest.mark.timeout(900)]
+NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def ann(synapse: Synapse) -> Person:
+    return synapse.register("ann", name="Ann")
+
+
+class Account:
+    """The account of an instance: linked to the channel, and with a client of its own."""
+
+    def __init__(self, synapse: Synapse, name: str) -> None:
+        self.person = synapse.register(name, name=f"The {name}")
+        self.user = self.person.user
+        self.receiving: Receiving = linked(
+            user=self.user, password=self.person.password, homeserver=synapse.url
+        )
+
+    def send(self, room: str, body: str = "hello", **more: Any) -> Result:
+        message = {"message_id": f"true_{body}", "type": "chat", **more}
+        chat_id = more.pop("chat_id", f"matrix:{room}@g.us")
+        request = sending.prepare(
+            MessageToSend(**{"chat_id": chat_id, "body": body, **message}), self.receiving.link
+        )
+        assert not isinstance(request, Refused)
+        return sending.read(
+            request, http.send(request.method, request.url, request.headers.items(), request.body)
+        )
+
+
+@pytest.fixture
+def bot(synapse: Synapse) -> Account:
+    return Account(synapse, f"bot{next(NUMBERS)}")
+
+
+def test_what_was_written_since_the_invitation_arrives_and_nothing_older(bot: Account, ann: Person) -> None:
+    room = ann.create_room(preset="public_chat")
+    ann.write(room, "before")
+    ann.call("POST", f"/rooms/{room}/invite", json={"user_id": bot.user})
+    ann.write(room, "1")
+    ann.write(room, "2")
+    found = bot.receiving.messages(2)
+    assert [(message.body, message.sender_name) for message in found] == [("1", "Ann"), ("2", "Ann")]
+    assert {message.chat_id for message in found} == {f"matrix:{room}@g.us"}
+    assert {message.sender for message in found} == {f"matrix:{ann.user}@c.us"}
+    assert bot.user in ann.members(room)
+
+
+def test_a_direct_chat_stays_one_after_a_new_connection(bot: Account, ann: Person) -> None:
+    room = ann.create_room(bot.user, is_direct=True)
+    ann.write(room, "1")
+    assert [message.chat_id for message in bot.receiving.messages(1)] == [f"matrix:{room}@c.us"]
+    ann.write(room, "2")
+    assert [message.chat_id for message in bot.receiving.messages(1)] == [f"matrix:{room}@c.us"]
+
+
+def test_a_gap_is_filled_in_order_and_nothing_arrives_twice(
+    bot: Account, ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiving, "PAGE", 10)
+    room = ann.create_room(bot.user, is_direct=True)
+    ann.write(room, "first")
+    bot.receiving.messages(1)
+    for number in range(80):
+        ann.write(room, str(number))
+    found = bot.receiving.messages(80)
+    assert [message.body for message in found] == [str(number) for number in range(80)]
+    assert len({message.key for message in found}) == 80
+    ann.write(room, "later")
+    assert [message.body for message in bot.receiving.messages(1)] == ["later"]
+
+
+def test_a_message_is_sent_once_however_often_it_is_tried(bot: Account, ann: Person) -> None:
+    room = ann.create_room(bot.user, is_direct=True)
+    ann.write(room, "hello")
+    bot.receiving.messages(1)
+    first, second = bot.send(room, "once"), bot.send(room, "once")
+    assert isinstance(first, Sent) and first.messenger_id.startswith("$") and second == first
+    typed = bot.person.write(room, "typed in another client")
+    found = bot.receiving.until(lambda events: any(isinstance(event, MessageTyped) for event in events))
+    assert [(event.key, event.body) for event in found if isinstance(event, MessageTyped)] == [
+        (typed, "typed in another client")
+    ]
+    assert ann.bodies(room, sender=bot.user) == ["once", "typed in another client"]
+    ann.read(room, first.messenger_id)
+    found = bot.receiving.until(lambda events: any(isinstance(event, ChatViewed) for event in events))
+    [viewed] = [event for event in found if isinstance(event, ChatViewed)]
+    assert (viewed.chat_id, viewed.messenger_id) == (f"matrix:{room}@c.us", first.messenger_id)
+
+    deletion = bot.send(room, "", message_id="d", deletes="x", deletes_messenger_id=first.messenger_id)
+    assert deletion == Sent(())
+    assert ann.bodies(room, sender=bot.user) == ["typed in another client"]
+
+
+def test_an_encrypted_room_is_named(bot: Account, ann: Person) -> None:
+    encryption = {
+        "type": "m.room.encryption",
+        "state_key": "",
+        "content": {"algorithm": "m.megolm.v1.aes-sha2"},
+    }
+    room = ann.create_room(bot.user, is_direct=True, initial_state=[encryption])
+    ann.send(room, {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "?"}, type="m.room.encrypted")
+    [message] = bot.receiving.messages(1)
+    assert message.sender_name == "Ann"
+    assert (message.body, message.key) == (ENCRYPTED, f"encrypted {room}")
+
+
+def test_refusals_are_explained(bot: Account, ann: Person) -> None:
+    room = ann.create_room()
+    refused = bot.send(room)
+    assert isinstance(refused, Refused) and refused.reason.startswith("The account is not in this room")
+    phone = bot.send(room, chat_id="17680561234@c.us")
+    assert phone == Refused(sending.NO_ROOM)
+    large = bot.send(ann.create_room(bot.user), "x" * 70_000)
+    assert isinstance(large, Refused)
+
+
+def test_a_limit_is_waited_for_as_long_as_the_homeserver_asks(
+    synapse: Synapse, bot: Account, ann: Person
+) -> None:
+    room = ann.create_room(bot.user, is_direct=True)
+    ann.write(room, "hello")
+    bot.receiving.messages(1)
+    synapse.limit(bot.user, messages_per_second=1, burst=1)
+    results = [bot.send(room, str(number)) for number in range(5)]
+    waits = [result for result in results if isinstance(result, Wait)]
+    assert waits, results
+    assert all(wait.seconds and 0 < wait.seconds <= 10 for wait in waits), waits
+
+
+def test_a_link_is_checked_before_it_is_saved(synapse: Synapse, bot: Account) -> None:
+    given = {"user": bot.user, "homeserver": f"{synapse.url}/"}
+    found = check(access_token=bot.person.token, **given)
+    assert (found.external_id, found.own_chat_id, found.name) == (
+        bot.user,
+        f"matrix:{bot.user}@c.us",
+        bot.user,
+    )
+    assert found.credentials == {"access_token": bot.person.token}
+    assert found.options["base_url"] == synapse.url and found.options["device_id"]
+    wrong = {
+        "password": {"password": "wrong", **given},
+        "access_token": {"access_token": "wrong", **given},
+        "homeserver": {"password": "x", "user": bot.user, "homeserver": "http://127.0.0.1:1"},
+    }
+    for field, values in wrong.items():
+        with pytest.raises(NotLinkable) as refused:
+            check(**values)
+        assert refused.value.field == field, refused.value.sentence
+    with pytest.raises(NotLinkable) as refused:
+        check(user="@other:localhost", access_token=bot.person.token, homeserver=synapse.url)
+    assert refused.value.field == "access_token" and bot.user in refused.value.sentence
+
+
+def test_a_session_that_has_expired_is_renewed_with_the_password(synapse: Synapse, ann: Person) -> None:
+    bot = Account(synapse, "expiring")
+    room = ann.create_room(bot.user, is_direct=True)
+    ann.write(room, "1")
+    bot.receiving.messages(1)
+    without_password = Receiving(
+        dataclasses.replace(
+            bot.receiving.link, credentials={"access_token": bot.receiving.link.credentials["access_token"]}
+        )
+    )
+    synapse.kill()
+    with contextlib.closing(sqlite3.connect(synapse.database)) as database, database:
+        database.execute("UPDATE access_tokens SET valid_until_ms = 1 WHERE user_id = ?", [bot.user])
+    synapse.start()
+    ann.write(room, "2")
+    assert isinstance(bot.send(room), Unlinked)
+    with pytest.raises(LinkLost, match="Link the instance again, with the password"):
+        without_password.messages(1)
+    old = bot.receiving.link
+    found = bot.receiving.until(lambda events: len(received(events)) >= 1)
+    assert [type(event) for event in found] == [CredentialsRenewed, StatusReported, MessageReceived]
+    assert bot.receiving.link.credentials["access_token"] != old.credentials["access_token"]
+    assert isinstance(bot.send(room, "again"), Sent)
+    renewed = Person(synapse, bot.user, bot.receiving.link.credentials["access_token"])
+    devices = renewed.call("GET", "/devices")["devices"]
+    assert old.options["device_id"] in [device["device_id"] for device in devices]
+
+
+def test_all_that_was_written_since_a_late_entry_arrives(
+    bot: Account, ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The product was down when the account was invited: more was written since than one response has."""
+    monkeypatch.setattr(receiving, "PAGE", 20)
+    room = ann.create_room(preset="public_chat")
+    ann.write(room, "before")
+    ann.call("POST", f"/rooms/{room}/invite", json={"user_id": bot.user})
+    for number in range(75):
+        ann.write(room, str(number))
+    found = bot.receiving.messages(75)
+    assert [message.body for message in found] == [str(number) for number in range(75)]
