@@ -244,8 +244,9 @@ class Hook(models.Model):
             ),
             # the delivery log, newest first
             models.Index(name="hooks_hook_log", fields=["endpoint", "-id"]),
-            # Without a condition, so that a longer `message` does not rebuild it.
-            models.Index(name="hooks_hook_of_message", fields=["endpoint", "message"]),
+            models.Index(
+                name="hooks_hook_message", fields=["endpoint", "message"], condition=~models.Q(message="")
+            ),
             # the log's filters, each newest first: of an instance's million hooks, three may match
             models.Index(
                 name="hooks_hook_host",
