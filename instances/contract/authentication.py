@@ -44,10 +44,21 @@ def authenticate_instance(number: str, token: str, address: str) -> Instance:
         login_throttle.record_failure(address)
         raise WireError(404, NO_INSTANCE)
     if not hmac.compare_digest(instance.token_digest, token_digest(token)):
-        login_throttle.record_failure(address)
+        login_throttle.record_failure(address, number, token)
         raise WireError(401, WRONG_TOKEN)
     login_throttle.record_success(number, token)
     return instance
+
+
+def recent_credentials(number: str, token: str) -> tuple[int, str] | None:
+    """Returns the number and the token's digest if this process has found them right before; the token may be old.
+
+    Only such a call may be counted before its token is checked: others could use up the calls of an instance.
+    """
+    valid = parse_digits(number, max_digits=INSTANCE_NUMBER_DIGITS)
+    if valid is None or not login_throttle.accepted_before(number, token):
+        return None
+    return valid, token_digest(token)
 
 
 def authenticate_account(request: HttpRequest, given: Mapping[str, Any], address: str) -> Account:

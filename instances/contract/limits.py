@@ -9,9 +9,9 @@ from instances.contract.errors import too_many_calls
 from instances.limits import login_throttle, rate_counters
 
 
-def count_instance_call(instance_id: int) -> None:
-    """Counts a call. Raises WireError 429 with Retry-After if the instance has reached its limit."""
-    if rate_counters.add("instance", instance_id) > settings.CONTRACT_CALLS_PER_MINUTE:
+def count_instance_call(number: int) -> None:
+    """Counts a call. Raises WireError 429 with Retry-After if the instance with this number has reached its limit."""
+    if rate_counters.add("instance", number) > settings.CONTRACT_CALLS_PER_MINUTE:
         raise too_many_calls(rate_counters.seconds_left())
 
 

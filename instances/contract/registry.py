@@ -32,6 +32,8 @@ class Method:
     accepts_files: bool  # whether bodies may be up to REQUEST_MAX_BYTES
     argument_in_path: bool  # whether `{method}/{argument}` calls it with this one argument
     gets_has_body: bool  # whether its function gets `has_body`: the call is a POST with a body
+    # does the same in one statement: gets the instance's number and the token's digest; returns None if it cannot
+    at_once: Callable[..., Result | None] | None
 
     @property
     def only_reads(self) -> bool:
@@ -61,17 +63,29 @@ class Method:
         keys = [key for key in (self.failure_key, self.second_failure_key) if key]
         return {**dict.fromkeys(keys, self.failure_value), "message": shorten(message)}
 
+    def read_all(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the function's keyword arguments. Raises BadArgument."""
+        values = {argument.keyword: self.read(argument, given) for argument in self.arguments}
+        return {name: value for name, value in values.items() if value is not NOT_GIVEN}
+
+    def call_at_once(self, number: int, token_digest: str, given: Mapping[str, Any]) -> Result | None:
+        """Calls `at_once`. Returns None if it is not the usual case, also for a wrong argument: call() says why."""
+        if self.at_once is None:
+            return None
+        try:
+            return self.at_once(number, token_digest, **self.read_all(given))
+        except BadArgument:
+            return None
+
     def call(
         self, subject: Instance | Account, given: Mapping[str, Any], *, has_body: bool = False
     ) -> Result:
         """Calls it with arguments whose keys are in lower case. Unknown ones are ignored. Raises WireError."""
         try:
-            keywords = {argument.keyword: self.read(argument, given) for argument in self.arguments}
+            keywords = self.read_all(given)
             if self.gets_has_body:
                 keywords["has_body"] = has_body
-            return self.function(
-                subject, **{name: value for name, value in keywords.items() if value is not NOT_GIVEN}
-            )
+            return self.function(subject, **keywords)
         except BadArgument as error:
             if not self.failure_key:
                 raise WireError(400, str(error)) from None
@@ -103,6 +117,7 @@ def method(
     accepts_files: bool = False,
     argument_in_path: bool = False,
     gets_has_body: bool = False,
+    at_once: Callable[..., Result | None] | None = None,
 ) -> Callable[[Callable[..., Result]], Callable[..., Result]]:
     """Registers a function `(instance, **arguments) -> dict` as the method `name`; `by_uid`: `(account, …)`."""
 
@@ -121,6 +136,7 @@ def method(
             accepts_files=accepts_files,
             argument_in_path=argument_in_path,
             gets_has_body=gets_has_body,
+            at_once=at_once,
         )
         for each in (name, *aliases):
             if each in METHODS:

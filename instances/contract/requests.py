@@ -34,6 +34,26 @@ def read_query(request: HttpRequest) -> dict[str, Any]:
         raise WireError(400, "The query has too many arguments.") from None
 
 
+class Body:
+    """The body's arguments, which are read when they are first needed."""
+
+    def __init__(self, request: HttpRequest, *, accepts_files: bool) -> None:
+        self.request = request
+        self.accepts_files = accepts_files
+        self.result: dict[str, Any] | WireError | None = None
+
+    def read(self) -> dict[str, Any]:
+        """Returns the arguments as read_body() does. Raises WireError, the same one each time."""
+        if self.result is None:
+            try:
+                self.result = read_body(self.request, accepts_files=self.accepts_files)
+            except WireError as error:
+                self.result = error
+        if isinstance(self.result, WireError):
+            raise self.result
+        return self.result
+
+
 def read_body(request: HttpRequest, *, accepts_files: bool = False) -> dict[str, Any]:
     """The body's arguments, with keys in lower case, and the files of a multipart form. Raises WireError.
 

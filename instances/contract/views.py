@@ -164,13 +164,18 @@ def read_query(request: HttpRequest, number: str | None) -> dict[str, Any]:
     return query
 
 
+def read_credentials(request: HttpRequest, query: dict[str, Any]) -> tuple[str, str]:
+    """The instance's number and the token, as sent."""
+    number = clean_number(str(single_value(query.get("instanceid", ""))))
+    return number, authentication.read_token(request, query)
+
+
 def check_instance(request: HttpRequest, method: Method, query: dict[str, Any], *, counts: bool) -> Instance:
     """The instance, if the token is its own and the method may be called; `counts` the call. Raises WireError."""
-    number = clean_number(str(single_value(query.get("instanceid", ""))))
-    token = authentication.read_token(request, query)
+    number, token = read_credentials(request, query)
     instance = authentication.authenticate_instance(number, token, login_throttle.client_address(request))
     if counts:
-        limits.count_instance_call(instance.pk)
+        limits.count_instance_call(instance.number)
     if instance.is_stopped and (instance.stop_reason == StopReason.BLOCKED or not method.works_unpaid):
         raise instance_stopped(instance)
     if not instance.is_paid and not method.works_unpaid:
@@ -180,17 +185,36 @@ def check_instance(request: HttpRequest, method: Method, query: dict[str, Any], 
 
 def call_instance_method(request: HttpRequest, method: Method, query: dict[str, Any]) -> Result:
     """Calls a method of an instance. The body is read after the token was checked. Raises WireError."""
-    instance = check_instance(request, method, query, counts=True)
-    body = requests.read_body(request, accepts_files=method.accepts_files)
-    if error := loop_detection.find_loop_in_body(body):
+    body = requests.Body(request, accepts_files=method.accepts_files)
+    recent = method.at_once and authentication.recent_credentials(*read_credentials(request, query))
+    if recent:
+        limits.count_instance_call(recent[0])
+        if (result := call_at_once(method, recent, query, body)) is not None:
+            return result
+    instance = check_instance(request, method, query, counts=not recent)
+    given = body.read()
+    if error := loop_detection.find_loop_in_body(given):
         raise loop_detected(error)
     has_body = request.method == "POST" and requests.content_length(request) > 0
     try:
-        return method.call(instance, query | body, has_body=has_body)
+        return method.call(instance, query | given, has_body=has_body)
     except (ObjectDoesNotExist, IntegrityError):
         if Instance.objects.filter(pk=instance.pk).exists():
             raise
         raise WireError(404, NO_INSTANCE) from None  # deleted since its token was checked
+
+
+def call_at_once(
+    method: Method, credentials: tuple[int, str], query: dict[str, Any], body: requests.Body
+) -> Result | None:
+    """The result of the method's one statement. None, and nothing was done, if anything is unusual."""
+    try:
+        given = body.read()
+    except WireError:
+        return None  # its error comes after those of the token
+    return (
+        None if loop_detection.find_loop_in_body(given) else method.call_at_once(*credentials, query | given)
+    )
 
 
 def call_account_method(request: HttpRequest, method: Method, query: dict[str, Any]) -> Result:

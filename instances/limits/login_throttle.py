@@ -46,11 +46,17 @@ def lockout_seconds(address: str, *credentials: str) -> int:
     seconds = int(max(0.0, _locked.get(address, 0.0) - time.time()) + 0.999)
     if rate_counters.count("wrong", address) >= settings.CONTRACT_WRONG_TOKENS_PER_MINUTE:
         seconds = max(seconds, rate_counters.seconds_left())
-    return 0 if seconds and hash(credentials) in _accepted else seconds
+    return 0 if seconds and accepted_before(*credentials) else seconds
 
 
-def record_failure(address: str) -> None:
-    """Count a wrong token or key of this IP address. Five statements."""
+def accepted_before(*credentials: str) -> bool:
+    """Returns whether this process has found these credentials right, and not wrong since."""
+    return hash(credentials) in _accepted
+
+
+def record_failure(address: str, *credentials: str) -> None:
+    """Count a wrong token or key of this IP address; `credentials` may have been right before. Five statements."""
+    _accepted.discard(hash(credentials))
     rate_counters.add("wrong", address)
     counted = lockouts.attempt(rule(), address)
     if seconds := counted.seconds or counted.pause:

@@ -1,6 +1,6 @@
 """Puts the messages of the API in the queue; record.py records what becomes of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -99,33 +99,44 @@ def check_can_send(instance: Instance, *, quoted_id: str | None = None) -> None:
 # the queue: a deadlock with delete_instance(), which has locked the instance and waits for the queue.
 ENQUEUE = """
     WITH instance AS (
-        SELECT id FROM {instances} WHERE id = %s::bigint FOR KEY SHARE
+        SELECT id FROM {instances} WHERE {condition} FOR KEY SHARE
     ), numbered AS (
         UPDATE {queue} SET last_number = last_number + 1, length = length + 1
         FROM instance WHERE instance_id = instance.id AND length < %s::int
-        RETURNING last_number
+        RETURNING last_number, instance_id
     ), inserted AS (
         INSERT INTO {table} (queue_number, {columns}) SELECT last_number, {values} FROM numbered
-        RETURNING id, queue_number
+        RETURNING id, queue_number, instance_id
     )
-    SELECT id, queue_number FROM inserted
+    SELECT {result} FROM inserted
 """
 
 
+@cache
 def given_columns() -> list[bulk_insert.Column]:
     """Returns the columns of a new message without its queue number."""
     return [column for column in bulk_insert.columns(OutgoingMessage) if column.name != "queue_number"]
 
 
-@cache
-def enqueue_sql() -> str:
+def enqueue_sql(condition: str, values: Sequence[str], result: str) -> str:
+    """Returns the statement for the instance that meets the condition; `values` has one SQL value per given column.
+
+    Its parameters are those of the condition, the limit of the queue's length, and those of the values.
+    """
     return ENQUEUE.format(
         instances=Instance._meta.db_table,
+        condition=condition,
         queue=OutgoingQueue._meta.db_table,
         table=OutgoingMessage._meta.db_table,
         columns=", ".join(column.quoted for column in given_columns()),
-        values=", ".join(column.constant for column in given_columns()),
+        values=", ".join(values),
+        result=result,
     )
+
+
+@cache
+def enqueue_by_key_sql() -> str:
+    return enqueue_sql("id = %s::bigint", [column.constant for column in given_columns()], "id, queue_number")
 
 
 def enqueue(outgoing: OutgoingMessage) -> bool:
@@ -140,7 +151,7 @@ def enqueue(outgoing: OutgoingMessage) -> bool:
         column.field.get_db_prep_save(getattr(outgoing, column.attribute), connection)
         for column in given_columns()
     ]
-    row = prepared.fetch_one(enqueue_sql(), [outgoing.instance_id, QUEUE_LIMIT, *values])
+    row = prepared.fetch_one(enqueue_by_key_sql(), [outgoing.instance_id, QUEUE_LIMIT, *values])
     if row is None:
         if not Instance.objects.filter(pk=outgoing.instance_id).exists():
             raise Instance.DoesNotExist(f"Instance {outgoing.instance_id} was deleted.")

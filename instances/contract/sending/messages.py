@@ -6,7 +6,8 @@ from typing import Any
 from instances.actions.message_lookup import UnknownMessage
 from instances.actions.sending import accept as accept_actions
 from instances.actions.sending.accept import QueueFull, TooLong
-from instances.channels import channel_of
+from instances.actions.sending.accept_at_once import accept_text
+from instances.channels import CHANNELS, channel_of
 from instances.channels.base import Can
 from instances.contract.arguments import Argument, Destination, phones, text
 from instances.contract.errors import EMPTY_TEXT, NOT_AUTHENTICATED, CallFailed
@@ -19,12 +20,35 @@ QUOTED: tuple[Argument, ...] = (
 )
 
 
+def send_message_at_once(
+    number: int,
+    token_digest: str,
+    *,
+    chat_id: str,
+    body: str,
+    quoted_msg_id: str | None,
+    mentioned_phones: Sequence[str],
+) -> dict[str, Any] | None:
+    """Sends a text as send_message does, in one statement. Returns None if that is not possible."""
+    if not body.strip() or quoted_msg_id or mentioned_phones:
+        return None
+    channels = [name for name, channel in CHANNELS.items() if MessageType.CHAT not in channel.cannot]
+    try:
+        accepted = accept_text(
+            number=number, token_digest=token_digest, channels=channels, chat_id=chat_id, body=body
+        )
+    except TooLong:
+        return None
+    return None if accepted is None else sent(*accepted)
+
+
 @method(
     "sendMessage",
     "POST",
     aliases=("message",),
     failure_key="sent",
     arguments=(Destination(), text("body", "the message's text", default=""), *QUOTED),
+    at_once=send_message_at_once,
 )
 def send_message(
     instance: Instance, *, chat_id: str, body: str, quoted_msg_id: str | None, mentioned_phones: Sequence[str]
@@ -85,13 +109,16 @@ def check_channel(instance: Instance, *features: str) -> None:
 
 def reply(instance: Instance, outgoing: OutgoingMessage) -> dict[str, Any]:
     """The reply for a message that was queued. The id of a deletion is that of the message it deletes."""
-    message = f"Sent to {outgoing.chat_id}"
+    id = outgoing.deletes or outgoing.message_id
+    found = sent(outgoing.chat_id, id, outgoing.queue_number)
     if not instance.is_authenticated:
         # The two spaces are the original's.
-        message = f"{NOT_AUTHENTICATED}. Message to  {outgoing.chat_id} will be sent after successful auth."
-    return {
-        "sent": True,
-        "message": message,
-        "id": outgoing.deletes or outgoing.message_id,
-        "queueNumber": outgoing.queue_number,
-    }
+        found["message"] = (
+            f"{NOT_AUTHENTICATED}. Message to  {outgoing.chat_id} will be sent after successful auth."
+        )
+    return found
+
+
+def sent(chat_id: str, id: str, queue_number: int) -> dict[str, Any]:
+    """The reply for a message of an authenticated instance."""
+    return {"sent": True, "message": f"Sent to {chat_id}", "id": id, "queueNumber": queue_number}
