@@ -1,9 +1,12 @@
 """Account keys: issue, rotate, and authenticate with one."""
 
+import re
 import secrets
 import string
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import cache
+from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.utils import timezone
@@ -46,24 +49,44 @@ def rotate_key(account: Account, *, acting_user: User) -> tuple[AccountKey, str]
 KEY, ACCOUNT, OWNER = prepared.ModelRow(AccountKey), prepared.ModelRow(Account), prepared.ModelRow(User)
 
 
+class Joined(NamedTuple):
+    """A row that is found together with a key: its columns, and a LEFT JOIN that may use accounts_account's."""
+
+    columns: str
+    join: str
+
+
+NOTHING_JOINED = Joined("", "")
+
+
 @cache
-def find_key_sql() -> str:
-    """Returns the query of AccountKeyQuerySet.matching(), which the ORM takes longer to build than to execute."""
+def find_key_sql(joined: Joined) -> str:
+    """Returns the query of AccountKeyQuerySet.matching(), which the ORM takes longer to build than to execute.
+
+    Its parameters are those of the join and the digest.
+    """
     query = AccountKey.objects.live().select_related("account__owner").filter(digest="").order_by().query
     sql, parameters = query.sql_with_params()
     assert parameters == ("",), parameters
-    return sql
+    columns, tables, condition = re.split(" FROM | WHERE ", sql)
+    if joined.columns:
+        columns += ", " + joined.columns
+    return f"{columns} FROM {tables} {joined.join} WHERE {condition}"
 
 
-def find_key(plaintext: str) -> AccountKey | None:
-    """Returns the live key with this text, with its account and owner. For every call of REST."""
-    row = prepared.fetch_one(find_key_sql(), [key_digest(plaintext)])
+def find_key(
+    plaintext: str, joined: Joined, parameters: Sequence[Any]
+) -> tuple[AccountKey, Sequence[Any]] | None:
+    """Returns the live key with this text, its account and owner, and the joined values. For every call of REST."""
+    row = prepared.fetch_one(find_key_sql(joined), [*parameters, key_digest(plaintext)])
     if row is None:
         return None
-    first, second = len(KEY.names), len(KEY.names) + len(ACCOUNT.names)
+    first = len(KEY.names)
+    second = first + len(ACCOUNT.names)
+    third = second + len(OWNER.names)
     key, account = KEY.build(row[:first]), ACCOUNT.build(row[first:second])
-    key.account, account.owner = account, OWNER.build(row[second:])
-    return key
+    key.account, account.owner = account, OWNER.build(row[second:third])
+    return key, row[third:]
 
 
 def authenticate_key(plaintext: str) -> Account | None:
@@ -72,12 +95,21 @@ def authenticate_key(plaintext: str) -> Account | None:
     Raises:
         Blocked: the account is blocked.
     """
-    key = find_key(plaintext)
-    if key is None:
+    found = authenticate_key_with(plaintext)
+    return None if found is None else found[0]
+
+
+def authenticate_key_with(
+    plaintext: str, joined: Joined = NOTHING_JOINED, parameters: Sequence[Any] = ()
+) -> tuple[Account, Sequence[Any]] | None:
+    """The same, with the values of a joined row, which are None if there is no such row."""
+    found = find_key(plaintext, joined, parameters)
+    if found is None:
         return None
+    key, values = found
     if key.account.blocked_at is not None:
         raise Blocked
     now = timezone.now()
     if key.last_used_at is None or now - key.last_used_at >= KEY_USE_RECORDED_EVERY:
         AccountKey.objects.filter(pk=key.pk).update(last_used_at=now)
-    return key.account
+    return key.account, values

@@ -14,7 +14,7 @@ from instances.actions import bans, events
 from instances.actions.chats import chats
 from instances.actions.media import file_caption
 from instances.actions.message_lookup import find_sent, sent_with_messenger_id
-from instances.actions.record_at_once import record_at_once
+from instances.actions.record_at_once import NO_CONDITION, Condition, record_at_once
 from instances.models import Ack, Chat, Instance, Media, Message, MessageType
 
 MAX_FAILURE = 1_000  # characters
@@ -73,7 +73,7 @@ def receive_message(
         author_name=sender_name[:200],
         **content,
     )
-    if not key and not bans.is_banned(instance, where) and record_at_once(message):
+    if not key and receive_at_once(message):
         return message
     with transaction.atomic():
         if key and (known := find_reported(instance, message_id, key, {where, reported})):
@@ -83,6 +83,11 @@ def receive_message(
     raise bans.Banned(
         "The sender's number fits banPhoneMask, so nothing that they write reaches the instance."
     )
+
+
+def receive_at_once(message: Message, condition: Condition = NO_CONDITION) -> bool:
+    """Record a received message in one statement. Returns False, and writes nothing, if this is not the usual case."""
+    return not bans.is_banned(message.instance, message.chat.chat_id) and record_at_once(message, condition)
 
 
 @transaction.atomic

@@ -11,8 +11,9 @@ thread waits for its turn in Python.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connection
 from django.utils import timezone
@@ -27,6 +28,21 @@ from instances.models import Chat, Instance, Message
 
 # What events.skip_of_message() reads. It is called before the row is locked, so the statement compares these columns.
 SKIP_COLUMNS = ("paid_until", "stopped_at", "stop_reason", "ignore_old_messages", "old_messages_period")
+
+
+class Condition(NamedTuple):
+    """What else must hold for a message to be recorded. The caller has checked it with an instance it has loaded.
+
+    columns       of the instance `i`: unchanged since
+    sql           on the row `i` and these parameters, whose names are not those of the statement
+    """
+
+    columns: tuple[str, ...] = ()
+    sql: str = "true"
+    parameters: Mapping[str, Any] = {}
+
+
+NO_CONDITION = Condition()
 # Given by the statement, not by the message.
 NUMBER, CHAT = "number", "chat_id"
 
@@ -35,7 +51,7 @@ NUMBER, CHAT = "number", "chat_id"
 RECORD = """
     WITH locked AS MATERIALIZED (
         SELECT i.id FROM instances_instance i JOIN hooks_endpoint e ON e.id = i.id
-        WHERE i.id = %(instance)s::bigint AND {is_unchanged} AND {is_simple}
+        WHERE i.id = %(instance)s::bigint AND {is_unchanged} AND {is_simple} AND {condition}
         FOR NO KEY UPDATE OF i
     ), chat AS (
         UPDATE instances_chat c SET
@@ -79,27 +95,31 @@ def given_columns() -> list[bulk_insert.Column]:
 
 
 @cache
-def record_sql() -> str:
+def record_sql(columns: tuple[str, ...] = (), condition: str = "true") -> str:
     """Returns the statement. With over 4096 characters or 50 parameters, psycopg would parse its text at each call."""
     fields = {field.attname: field for field in Instance._meta.concrete_fields}
     given = {NUMBER: "numbered.number", CHAT: "chat.id"}
-    columns = given_columns()
-    return RECORD.format(
-        is_unchanged=" AND ".join(
-            f"i.{name} IS NOT DISTINCT FROM %(of_{name})s::{str(fields[name].db_type(connection)).partition('(')[0]}"
-            for name in SKIP_COLUMNS
+    compared = (*SKIP_COLUMNS, *columns)
+    types = [str(fields[name].db_type(connection)).partition("(")[0] for name in compared]
+    columns_of_message = given_columns()
+    whole = RECORD.format(
+        is_unchanged="({}) IS NOT DISTINCT FROM ({})".format(
+            ", ".join(f"i.{name}" for name in compared),
+            ", ".join(f"%(of_{name})s::{type}" for name, type in zip(compared, types, strict=True)),
         ),
         is_simple=f"({outbox.IS_SIMPLE})",
-        columns=", ".join(column.quoted for column in columns),
+        condition=condition,
+        columns=", ".join(column.quoted for column in columns_of_message),
         values=", ".join(
             given.get(column.attribute) or column.constant.replace("%s", f"%(new_{column.attribute})s")
-            for column in columns
+            for column in columns_of_message
         ),
         hook=outbox.emit_one_sql("event"),
     )
+    return " ".join(whole.split())
 
 
-def record_at_once(message: Message) -> bool:
+def record_at_once(message: Message, condition: Condition = NO_CONDITION) -> bool:
     """Write a message that a contact has written, with its number, chat and hook; sets its number and chat.
 
     Its chat need not be loaded: its id and the name that the message brings are enough. Returns False, and writes
@@ -116,7 +136,8 @@ def record_at_once(message: Message) -> bool:
         "before": before,
         "after": after,
     }
-    parameters |= {f"of_{name}": getattr(instance, name) for name in SKIP_COLUMNS}
+    parameters |= {f"of_{name}": getattr(instance, name) for name in (*SKIP_COLUMNS, *condition.columns)}
+    parameters |= condition.parameters
     parameters |= {
         f"new_{column.attribute}": column.field.get_db_prep_save(
             getattr(message, column.attribute), connection
@@ -131,7 +152,7 @@ def record_at_once(message: Message) -> bool:
         skip=events.skip_of_message(instance, message),
         now=now,
     )
-    row = prepared.fetch_one(record_sql(), parameters)
+    row = prepared.fetch_one(record_sql(condition.columns, condition.sql), parameters)
     if row is None:
         return False
     message.pk, message.number, endpoint, state, _ = row

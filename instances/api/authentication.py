@@ -6,10 +6,11 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework import authentication, exceptions
 from rest_framework.request import Request
 
-from accounts.actions.keys import authenticate_key
+from accounts.actions.keys import Joined, authenticate_key, authenticate_key_with
 from accounts.models import Account, User
+from chatapi.ui.numbers import INSTANCE_NUMBER_DIGITS, parse_digits
 from hooks import own_hooks
-from instances import loop_detection
+from instances import fast_lookup, loop_detection
 from instances.limits import login_throttle
 
 if TYPE_CHECKING:
@@ -20,6 +21,13 @@ WRONG_KEY = (
     "it is shown once, when it is created. You can create a new one on the account page."
 )
 MISSING_KEY = "Missing account key. Send your account's key as “Authorization: Bearer uid_…”."
+
+
+OWN_INSTANCE = Joined(
+    fast_lookup.COLUMNS,
+    f'LEFT JOIN "{fast_lookup.TABLE}" ON "{fast_lookup.TABLE}".number = %s::bigint'
+    f' AND "{fast_lookup.TABLE}".owner_id = accounts_account.id',
+)
 
 
 class LoopDetected(exceptions.APIException):
@@ -40,12 +48,30 @@ class AccountKeyAuthentication(authentication.BaseAuthentication):
         key, address = key.strip(), login_throttle.client_address(request._request)
         if seconds := login_throttle.lockout_seconds(address, key):
             raise exceptions.Throttled(wait=seconds)
-        account = authenticate_key(key) if scheme.lower() == "bearer" else None
+        account = self.find_account(request, key) if scheme.lower() == "bearer" else None
         if account is None:
             login_throttle.record_failure(address)
             raise exceptions.AuthenticationFailed(WRONG_KEY)
         login_throttle.record_success(key)
         return account.owner, account
+
+    def find_account(self, request: Request, key: str) -> Account | None:
+        """Returns the account with this key.
+
+        For views with `finds_own_instance`, the same statement finds the account's instance with the `id` of the URL:
+        `request.own_instance`, None if the account has none.
+        """
+        context = request.parser_context
+        if not getattr(context.get("view"), "finds_own_instance", False):
+            return authenticate_key(key)
+        number = parse_digits(context["kwargs"]["id"], max_digits=INSTANCE_NUMBER_DIGITS)
+        found = authenticate_key_with(key, OWN_INSTANCE, [number])
+        if found is None:
+            return None
+        account, values = found
+        instance = fast_lookup.ROW.build(values) if values[0] is not None else None
+        request.own_instance = instance  # type: ignore[attr-defined]
+        return account
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="Chat API"'

@@ -23,6 +23,8 @@ from instances.actions import messages
 from instances.actions.chats import chats
 from instances.actions.messages import receive_message
 from instances.actions.record_at_once import record_sql
+from instances.channels.sandbox.actions.contacts import IS_PLAIN_CONTACT
+from instances.channels.sandbox.actions.preconditions import LINK_COLUMNS
 from instances.models import Chat, Instance, Message
 from tests.factories import InstanceFactory
 from tests.instances.conftest import Emitted
@@ -34,7 +36,7 @@ ANNA = "17680561234"
 
 
 def step_by_step() -> Any:
-    return mock.patch.object(messages, "record_at_once", lambda message: False)
+    return mock.patch.object(messages, "record_at_once", lambda message, condition: False)
 
 
 def written(instance: Instance, message: Message) -> dict[str, Any]:
@@ -193,6 +195,6 @@ def test_both_ways_at_the_same_time_have_no_gap_and_keep_the_order_of_hooks() ->
 
 
 def test_psycopg_parses_the_statement_once() -> None:
-    parameters = re.findall(r"%\(\w+\)s", record_sql())
-    assert len(record_sql()) <= _queries.MAX_CACHED_STATEMENT_LENGTH
-    assert len(parameters) <= _queries.MAX_CACHED_STATEMENT_PARAMS
+    for sql in (record_sql(), record_sql(LINK_COLUMNS, IS_PLAIN_CONTACT)):
+        assert len(sql) <= _queries.MAX_CACHED_STATEMENT_LENGTH
+        assert len(re.findall(r"%\(\w+\)s", sql)) <= _queries.MAX_CACHED_STATEMENT_PARAMS

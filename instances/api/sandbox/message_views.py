@@ -98,6 +98,7 @@ def file_name(file: UploadedFile | str) -> str:
 
 
 class MessageView(APIView):
+    finds_own_instance = True  # by the statement that finds the key
     parser_classes = PARSERS
 
     @extend_schema(
@@ -136,7 +137,12 @@ class MessageView(APIView):
         content = read_content(instance, given)
         with failures_as_409(instance):
             message = write_as_contact(
-                instance, sender=given["from"], sender_name=given["name"], chat_id=given["chatId"], **content
+                instance,
+                sender=given["from"],
+                sender_name=given["name"],
+                chat_id=given["chatId"],
+                is_loaded=content["media"] is None,  # fetching a file takes seconds
+                **content,
             )
         return Response(message_json(message), status.HTTP_201_CREATED)
 

@@ -19,8 +19,11 @@ from instances.models import Channel, Chat, Instance, Message
 
 def get_sandbox(request: Request, number: str) -> Instance:
     """Returns the caller's sandbox instance with this number. Raises NotFound for any other."""
-    parsed = parse_digits(number, max_digits=INSTANCE_NUMBER_DIGITS)
-    found = None if parsed is None else fast_lookup.by_number(parsed)
+    if hasattr(request, "own_instance"):  # found with the key
+        found = request.own_instance
+    else:
+        parsed = parse_digits(number, max_digits=INSTANCE_NUMBER_DIGITS)
+        found = None if parsed is None else fast_lookup.by_number(parsed)
     if found is None or found.owner_id != request.auth.pk or found.channel != Channel.SANDBOX:
         raise no_instance(number)
     return found

@@ -11,8 +11,9 @@ from chatapi.database import prepared
 from instances import chat_ids, fast_lookup
 from instances.actions import events, messages
 from instances.actions.chats import chats
+from instances.actions.record_at_once import Condition
 from instances.channels.sandbox.actions import receipts
-from instances.channels.sandbox.actions.preconditions import NotPossible, require_linked
+from instances.channels.sandbox.actions.preconditions import LINK_COLUMNS, NotPossible, require_linked
 from instances.models import Chat, Instance, Message, SandboxContact
 
 CONTACTS_LIMIT = 1000  # of one instance
@@ -37,11 +38,12 @@ def write_as_contact(
     sender_name: str = "",
     chat_id: str | None = None,
     key: str = "",
+    is_loaded: bool = False,
     **content: Unpack[messages.MessageContent],
 ) -> Message:
     """Record a message of a sandbox contact, if the instance is linked. Keywords as in messages.receive_message.
 
-    The sender's name is the contact's, unless `sender_name` is given.
+    The sender's name is the contact's, unless `sender_name` is given. `is_loaded`: the instance has just been loaded.
 
     Raises:
         NotLinked: no message reaches the instance.
@@ -49,6 +51,10 @@ def write_as_contact(
         bans.Banned, chat_ids.BadChatId, ValueError: as in messages.receive_message.
     """
     author = chat_ids.of_phone(sender)
+    if is_loaded and not key and not chat_id:
+        message = write_at_once(instance, author, sender_name, **content)
+        if message is not None:
+            return message
     contact = reload_with_contact(instance, author)
     require_linked(instance, "no message reaches it")
     if contact is not None and not contact.has_account:
@@ -63,6 +69,32 @@ def write_as_contact(
         key=key,
         **content,
     )
+
+
+# No contact whose behaviour or name matters for this message.
+IS_PLAIN_CONTACT = f"""NOT EXISTS (
+    SELECT FROM {SandboxContact._meta.db_table} c WHERE c.instance_id = i.id AND c.chat_id = %(contact)s
+        AND (NOT c.has_account OR (%(is_unnamed)s::boolean AND c.name <> '')))"""
+
+
+def write_at_once(
+    instance: Instance, author: str, sender_name: str, **content: Unpack[messages.MessageContent]
+) -> Message | None:
+    """Record a direct message in one statement, which also checks that the instance is as it was loaded.
+
+    Returns None, and writes nothing, if this is not the usual case. Raises NotLinked.
+    """
+    require_linked(instance, "no message reaches it")
+    condition = Condition(LINK_COLUMNS, IS_PLAIN_CONTACT, {"contact": author, "is_unnamed": not sender_name})
+    message = messages.new_message(
+        instance,
+        message_id=chat_ids.message_id(author, author=author, from_me=False),
+        chat_id=author,
+        author=author,
+        author_name=sender_name[:200],
+        **content,
+    )
+    return message if messages.receive_at_once(message, condition) else None
 
 
 ROW = prepared.ModelRow(SandboxContact, "contact")

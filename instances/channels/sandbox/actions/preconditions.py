@@ -11,6 +11,9 @@ class NotPossible(Exception):
     """The sandbox's contacts or phone cannot do that in their current state. The text is a sentence for the caller."""
 
 
+LINK_COLUMNS = ("account_status", "substatus")  # and stopped_at: what require_linked() reads
+
+
 def require_linked(instance: Instance, consequence: str) -> None:
     """Check that a phone is linked and connected. An unpaid instance passes.
 
