@@ -1,9 +1,14 @@
-"""Threads that run requests, shared fairly: clients take turns, and one client cannot occupy all of them."""
+"""Threads that run requests, shared fairly: clients take turns, and one client cannot occupy all of them.
+
+The thread that was idle for the shortest time runs the next job, so few requests at a time use few threads. Each thread
+has a database session of its own, which keeps plans and catalogs in memory.
+"""
+
+from __future__ import annotations
 
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from queue import SimpleQueue
 
 Job = Callable[[], None]
 
@@ -16,13 +21,13 @@ class FairThreads:
     """
 
     def __init__(self, threads: int, per_owner: int, name: str) -> None:
-        self.number = threads
         self.per_owner = per_owner
         self._lock = threading.Lock()
         self._next: OrderedDict[str, deque[Job]] = OrderedDict()  # by owner, in the order of their turns
         self._active: dict[str, int] = {}  # jobs of an owner that run or are in _next
         self._waiting: dict[str, deque[Job]] = {}  # jobs over `per_owner`
-        self._ready: SimpleQueue[bool] = SimpleQueue()  # True for each job in _next; False ends a thread
+        self._idle: list[threading.Lock] = []  # of the threads that wait; the last one is woken first
+        self._is_stopping = False
         for number in range(threads):
             threading.Thread(target=self._run, name=f"{name}-{number + 1}", daemon=True).start()
 
@@ -35,12 +40,17 @@ class FairThreads:
                 return
             self._active[owner] = active + 1
             self._enqueue(owner, job)
-        self._ready.put(True)
+            wakeup = self._idle.pop() if self._idle else None
+        if wakeup is not None:
+            wakeup.release()
 
     def stop(self) -> None:
         """End the threads after the jobs that are next in line."""
-        for _ in range(self.number):
-            self._ready.put(False)
+        with self._lock:
+            self._is_stopping = True
+            for wakeup in self._idle:
+                wakeup.release()
+            self._idle = []
 
     def _enqueue(self, owner: str, job: Job) -> None:
         jobs = self._next.get(owner)
@@ -48,8 +58,13 @@ class FairThreads:
             jobs = self._next[owner] = deque()
         jobs.append(job)
 
-    def _take(self) -> tuple[str, Job]:
+    def _take(self, wakeup: threading.Lock) -> tuple[str, Job] | None:
+        """Returns the next job, or None if there is none; `wakeup` is then released when there is one."""
         with self._lock:
+            if not self._next:
+                if not self._is_stopping:
+                    self._idle.append(wakeup)
+                return None
             owner, jobs = self._next.popitem(last=False)
             job = jobs.popleft()
             if jobs:
@@ -69,11 +84,18 @@ class FairThreads:
             self._enqueue(owner, waiting.popleft())
             if not waiting:
                 del self._waiting[owner]
-        self._ready.put(True)
 
     def _run(self) -> None:
-        while self._ready.get():
-            owner, job = self._take()
+        wakeup = threading.Lock()
+        wakeup.acquire()
+        while True:
+            taken = self._take(wakeup)
+            if taken is None:
+                if self._is_stopping:
+                    return
+                wakeup.acquire()
+                continue
+            owner, job = taken
             try:
                 job()
             finally:
