@@ -1,4 +1,4 @@
-"""`manage.py standby`: takes over from a dispatcher or a sender that died, until the worker has started another one.
+"""`manage.py standby`: takes over from a dispatcher, sender or receiver that died until the worker has started another.
 
 After kill -9 of a process of django-q2, or of `manage.py worker`, a new one has to load the program first: 2 to 6 s
 (measured). This process has loaded it and is no child of theirs, so it continues their work in half a second. It asks
@@ -20,7 +20,7 @@ from typing import Any
 import psycopg
 import structlog
 from django.conf import settings
-from django.db import connections
+from django.db import DatabaseError, InterfaceError, connections
 
 from chatapi.runtime.cluster import STOP_FD
 from hooks import worker_slots
@@ -37,10 +37,19 @@ STOP_SECONDS = 11.0  # of the 12 that `up` allows
 
 
 class Watch:
-    """One role: whether all of its slots are held, and the thread that holds one since a takeover."""
+    """One role: whether all of its slots are held, and the thread that holds one since a takeover.
 
-    def __init__(self, role: Role, slots: int, task: Callable[[float], object]) -> None:
-        self.role, self.slots, self.task = role, slots, task
+    `is_wanted` says whether a free slot has work to do.
+    """
+
+    def __init__(
+        self,
+        role: Role,
+        slots: int,
+        task: Callable[[float], object],
+        is_wanted: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self.role, self.slots, self.task, self.is_wanted = role, slots, task, is_wanted
         self.thread: threading.Thread | None = None
         self.be_patient()
 
@@ -49,7 +58,7 @@ class Watch:
         self.patient_until = time.monotonic() + PATIENCE_SECONDS
 
     def check(self, session: psycopg.Connection[Any]) -> None:
-        """Take over if a slot is free. One query."""
+        """Take over if a slot is free and has work to do. One query, or two."""
         if self.thread is not None:
             if self.thread.is_alive():
                 return
@@ -59,6 +68,8 @@ class Watch:
             if self.patient_until:
                 log.info("All slots are held: the standby process would take over.", role=self.role.value)
             self.patient_until = 0.0
+        elif not self.is_wanted():
+            self.be_patient()
         elif time.monotonic() >= self.patient_until:
             log.warning("A slot is free: the standby process takes over.", role=self.role.value)
             self.thread = threading.Thread(target=self.work, name=f"standby {self.role.value}", daemon=True)
@@ -80,11 +91,15 @@ class Standby:
         # Imported here: all other commands need not load pycurl.
         from hooks.dispatch import loop  # noqa: F401 - loaded before it is needed
         from hooks.tasks import dispatch
+        from instances.receiving import loop as receiving_loop  # noqa: F401 - the same
+        from instances.receiving.links import is_wanted
+        from instances.receiving.tasks import receive
         from instances.tasks import send_outgoing
 
         self.watches = [
             Watch(Role.DISPATCH, settings.HOOKS_DISPATCHERS, dispatch),
             Watch(Role.OUTGOING, settings.SENDERS, send_outgoing),
+            Watch(Role.RECEIVING, settings.RECEIVERS, receive, is_wanted),
         ]
         self.stop_reader, self.stop_writer = os.pipe()
         os.environ[STOP_FD] = str(self.stop_reader)  # the tasks read it
@@ -101,11 +116,16 @@ class Standby:
                 session = session or worker_slots.connect()
                 for watch in self.watches:
                     watch.check(session)
-            except psycopg.Error:  # the database restarts: a run that had a slot should acquire it again
+            except (
+                psycopg.Error,
+                DatabaseError,
+                InterfaceError,
+            ):  # the database restarts: a run that had a slot should acquire it again
                 if session is not None:
                     with suppress(psycopg.Error):
                         session.close()
                 session = None
+                connections.close_all()
                 for watch in self.watches:
                     watch.be_patient()
         if session is not None:

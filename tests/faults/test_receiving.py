@@ -34,6 +34,7 @@ print(json.dumps([instance.pk, f"/channels/{{link.channel}}/{{link.callback_secr
 """
 BODIES = "SELECT body FROM instances_message WHERE instance_id = %s ORDER BY number"
 RUNS = "SELECT count(*) FROM hooks_runner WHERE role = 'receiving'"
+NEWEST_RUN = "SELECT pid FROM hooks_runner WHERE role = 'receiving' ORDER BY started_at DESC LIMIT 1"
 
 
 @pytest.fixture
@@ -82,6 +83,8 @@ def test_the_product_receives_and_continues_after_kills_and_a_restart_of_the_dat
         kill([run_of(product, "receiving")])
         report_and_wait(2)
         kill(worker_processes(product))
+        standby = product.part("manage.py", "standby").pid
+        wait_until(lambda: query(product, NEWEST_RUN) == [standby], "the standby process receives", 60)
         report_and_wait(4)
         kill([database(product)])
         product.wait_for_ready(120)

@@ -10,7 +10,7 @@ from chatapi.runtime.start_checks import raise_on_wrong_database
 
 
 class Command(BaseCommand):
-    help = "Waits, and continues deliveries and sending when a process of the worker has died."
+    help = "Waits, and continues deliveries, sending and receiving when a process of the worker has died."
     requires_system_checks = ["settings"]  # all checks would import every page
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -99,6 +99,23 @@ def test_a_slot_that_was_never_held_is_left_to_the_worker_for_some_seconds(
     assert taken == [standby.TAKEOVER_SECONDS] * 2
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_free_slot_without_work_is_left_free(
+    monkeypatch: pytest.MonkeyPatch, session: "psycopg.Connection[tuple[object, ...]]"
+) -> None:
+    monkeypatch.setattr(standby, "PATIENCE_SECONDS", 0.0)
+    taken: list[float] = []
+    wanted = [False, False, True]
+    watch = standby.Watch(Role.RECEIVING, 1, taken.append, lambda: wanted.pop(0))
+    for _ in range(2):
+        watch.check(session)
+        assert watch.thread is None
+    watch.check(session)
+    assert watch.thread
+    watch.thread.join()
+    assert taken == [standby.TAKEOVER_SECONDS]
+
+
 @pytest.fixture
 def session() -> Iterator["psycopg.Connection[tuple[object, ...]]"]:
     from hooks.worker_slots import connect
