@@ -76,6 +76,7 @@ instances = [
     path("<int:number>/secret/", button_views.rotate_secret, name="secret"),
     path("<int:number>/secret/end/", button_views.end_previous_secret, name="secret-end"),
     path("<int:number>/turn-on-acks/", button_views.turn_on_acks, name="turn-on-acks"),
+    path("<int:number>/callbacks/retry/", button_views.retry_callbacks, name="retry-callbacks"),
     path("<int:number>/pause/", button_views.pause, name="pause"),
     path("<int:number>/resume/", button_views.resume, name="resume"),
     path("<int:number>/delete/", button_views.delete, name="delete"),

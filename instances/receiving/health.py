@@ -20,11 +20,15 @@ MAX_COUNTED = 10_000  # callbacks
 
 @dataclass(frozen=True, slots=True)
 class ReceivingHealth:
-    """Such as "Connected" since a time; `problem` is a sentence for people, or empty."""
+    """Such as "Connected" since a time; `problem` is a sentence for people, or empty.
+
+    If `has_failed_callbacks`, people may let them be handled again.
+    """
 
     word: str
     since: datetime | None = None
     problem: str = ""
+    has_failed_callbacks: bool = False
 
 
 def describe_receiving(instance: Instance) -> ReceivingHealth | None:
@@ -59,8 +63,8 @@ def describe_callbacks(instance: Instance) -> ReceivingHealth:
     if last := failed.first():
         problem = f"A callback failed: {last.error}"
     if waiting is not None:
-        return ReceivingHealth("Callbacks waiting", waiting.received_at, problem)
-    return ReceivingHealth("Callbacks handled", None, problem)
+        return ReceivingHealth("Callbacks waiting", waiting.received_at, problem, last is not None)
+    return ReceivingHealth("Callbacks handled", None, problem, last is not None)
 
 
 @dataclass(frozen=True, slots=True)

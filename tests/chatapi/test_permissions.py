@@ -46,6 +46,7 @@ instances:endpoint-secret                    POST   302 404 403 302 302 404
 instances:endpoint-secret-end                POST   302 404 403 302 302 404
 instances:endpoint-remove                    POST   302 404 403 302 302 404
 instances:turn-on-acks                       POST   302 404 403 302 302 404
+instances:retry-callbacks                    POST   302 404 403 302 302 404
 instances:pause                              POST   302 404 403 302 302 404
 instances:resume                             POST   302 404 403 302 302 404
 instances:delete                             POST   302 404 403 403 200 404

@@ -17,6 +17,7 @@ from chatapi.ui.redirects import redirect_back
 from chatapi.ui.requests import HtmxRequest
 from hooks.actions import endpoints as hook_actions
 from instances.actions import lifecycle as lifecycle_actions
+from instances.actions.callbacks import retry_failed_callbacks
 from instances.actions.lifecycle import change_instance, delete_instance, link_sandbox
 from instances.actions.settings import change_settings
 from instances.actions.status import expire_code
@@ -87,6 +88,14 @@ def press(request: HtmxRequest, number: int, button: str) -> HttpResponse:
     if request.POST.get("next") == "setup":
         return redirect("instances:setup", number)
     return card_response(request, number, "status", refused=refused)
+
+
+@require_POST
+@login_required
+def retry_callbacks(request: HtmxRequest, number: int) -> HttpResponse:
+    """Lets the failed callbacks of the messenger be handled again."""
+    retry_failed_callbacks(access.changeable_instance(request, number), acting_user=current_user(request))
+    return card_response(request, number, "status")
 
 
 @require_POST

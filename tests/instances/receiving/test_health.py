@@ -86,6 +86,24 @@ def test_a_card_shows_callbacks_that_wait_and_those_that_failed(client: Client, 
     assert "A callback failed: MessageReceived: no number" in card(client, pushed)
 
 
+def test_failed_callbacks_are_handled_again_at_the_press_of_a_button(
+    client: Client, link: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pushed = link(pushing.NAME, pushing.CREDENTIALS)
+    url = reverse("instances:retry-callbacks", args=[pushed.number])
+    body, headers = pushing.pushed({"kind": "message", "key": "k", "sender": "no number"})
+    store_callback(pushed, key="k", method="POST", query="", headers=[*headers.items()], body=body)
+    assert url not in card(client, pushed)
+    callbacks.handle_due()
+    assert url in card(client, pushed)
+    monkeypatch.setattr(pushing, "read_events", lambda found: [])  # the next version can read it
+    assert client.post(url).status_code == 302
+    assert "Receiving: Callbacks waiting since" in card(client, pushed)
+    callbacks.handle_due()
+    assert url not in card(client, pushed)
+    assert StoredCallback.objects.get().handled_at is not None
+
+
 def test_a_sandbox_instance_has_no_such_row(client: Client) -> None:
     assert "Receiving:" not in card(client, InstanceFactory())
 
