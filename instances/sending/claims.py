@@ -84,6 +84,7 @@ FROM unnest(%s::bigint[], %s::int[]) AS lane (id, after) CROSS JOIN LATERAL (
 ) m
 """
 # OutgoingMessage.messenger_ids: one probe of an index for the chat, and one for each message that is quoted or deleted.
+# With every tenth message a quote, 500 messages are taken in 17.0 instead of 16.1 ms (measured).
 MESSENGER_IDS = f"""
     coalesce((
         SELECT messenger_chat_id FROM {CHAT} WHERE instance_id = m.instance_id AND chat_id = m.chat_id

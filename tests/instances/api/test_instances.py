@@ -9,7 +9,8 @@ from django.test import Client
 
 from hooks.actions.endpoints import STRICT_OR_PARALLEL, configure
 from instances.actions.lifecycle import create_instance
-from instances.models import Instance
+from instances.channels import CHANNELS
+from instances.models import Channel, Instance
 from tests.instances.api.conftest import ApiClient, create_account
 
 DEFAULTS = {
@@ -116,6 +117,13 @@ def test_a_new_instance_takes_settings_at_once(alice: ApiClient) -> None:
     )
     assert status == 201
     assert made["settings"] == DEFAULTS | {"webhookUrl": "https://example.com/hook", "guaranteedHooks": True}
+
+
+def test_a_new_instance_has_a_channel_that_exists(alice: ApiClient) -> None:
+    for name in ("pigeon", *(set(Channel.values) - set(CHANNELS))):
+        status, answer = alice.post("instances/", {"channel": name})
+        assert (status, answer["fields"]) == (400, {"channel": f"Must be one of: {', '.join(CHANNELS)}."})
+    assert Instance.objects.count() == 1
 
 
 def test_a_new_instance_with_a_wrong_setting_is_not_made(alice: ApiClient) -> None:

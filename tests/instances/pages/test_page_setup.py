@@ -3,7 +3,8 @@
 import pytest
 
 from hooks.models import Endpoint, Hook
-from instances.models import AccountStatus, Instance
+from instances.channels import CHANNELS
+from instances.models import AccountStatus, Channel, Instance
 from tests.receiver import Receiver
 
 pytestmark = pytest.mark.django_db
@@ -27,9 +28,12 @@ def test_a_new_instance_leads_to_its_next_step(bob):
     assert "Scan with the sandbox phone" in page.content.decode()
 
 
-def test_an_unknown_channel_makes_no_instance(bob):
+def test_only_channels_that_exist_are_offered_and_make_an_instance(bob):
     before = Instance.objects.count()
-    assert bob.post("/instances/new/", {"channel": "pigeon"}).status_code == 200
+    page = bob.get("/instances/new/")
+    assert [name for name, _ in page.context["channels"]] == list(CHANNELS)
+    for name in ("pigeon", *(set(Channel.values) - set(CHANNELS))):
+        assert bob.post("/instances/new/", {"channel": name}).status_code == 200
     assert Instance.objects.count() == before
 
 

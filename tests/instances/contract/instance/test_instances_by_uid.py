@@ -13,7 +13,17 @@ from instances.actions.lifecycle import link_sandbox, record_payment
 from instances.actions.messages import receive_message
 from instances.actions.sending.accept import send_message
 from instances.actions.settings import change_settings
-from instances.models import Chat, Instance, Label, Message, OutgoingMessage, OutgoingQueue, StatusChange
+from instances.channels import CHANNELS
+from instances.models import (
+    Channel,
+    Chat,
+    Instance,
+    Label,
+    Message,
+    OutgoingMessage,
+    OutgoingQueue,
+    StatusChange,
+)
 from tests.factories import AccountFactory, InstanceFactory, member_of
 
 WRONG_UID = {"error": "Wrong uid. Please provide the key of your account as uid."}
@@ -45,8 +55,13 @@ def test_new_instance(client: Client, uid: str, instance: Instance, kind: str) -
 
 
 def test_new_instance_of_an_unknown_type(client: Client, uid: str) -> None:
-    response = client.get(f"/newInstance?uid={uid}&type=pigeon")
-    assert (response.status_code, response.json()) == (400, {"error": "`type` must be one of: sandbox."})
+    offered = ", ".join(CHANNELS)
+    for type in ("pigeon", *(set(Channel.values) - set(CHANNELS))):
+        response = client.get(f"/newInstance?uid={uid}&type={type}")
+        assert (response.status_code, response.json()) == (
+            400,
+            {"error": f"`type` must be one of: {offered}."},
+        )
     assert Instance.objects.count() == 1
 
 
