@@ -8,6 +8,7 @@ import re
 import secrets
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 # Swagger UI adds <style> elements and style attributes while it renders; nothing else here does.
@@ -98,6 +99,46 @@ def responses_not_stored(
         return response
 
     return middleware
+
+
+# Responses of programs have no scripts and styles. A browser that opens one, such as a QR code, shows it.
+PROGRAM_POLICY = (
+    "default-src 'none'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+def program_headers(
+    get_response: Callable[[HttpRequest], HttpResponse],
+) -> Callable[[HttpRequest], HttpResponse]:
+    """Sets what responses_not_stored, content_security_policy and Django's XFrameOptionsMiddleware set on pages.
+
+    The headers are the same each time, so they are put in as they are stored: Django checks and converts name and value
+    of each header, and with the nonce that nothing used this took 7 % of the CPU of a call.
+    """
+    found = HttpResponse(
+        headers={
+            "Cache-Control": "no-store",
+            "Content-Security-Policy": PROGRAM_POLICY,
+            "X-Frame-Options": settings.X_FRAME_OPTIONS,
+        }
+    )
+    del found.headers["Content-Type"]
+    headers = dict(stored_headers(found))
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        stored = stored_headers(response)
+        for name, header in headers.items():
+            stored.setdefault(name, header)
+        return response
+
+    return middleware
+
+
+def stored_headers(response: HttpResponse) -> dict[str, tuple[str, str]]:
+    """The headers by their names in lower case, as Django keeps them."""
+    stored: dict[str, tuple[str, str]] = response.headers._store
+    return stored
 
 
 REST = "/api/v1/"

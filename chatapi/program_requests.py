@@ -15,13 +15,12 @@ from allauth.core import context
 from django.core.handlers.base import BaseHandler
 from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpRequest, HttpResponse
-from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.urls import ResolverMatch, URLResolver, include, path
 from django.urls.resolvers import RegexPattern
 
 from chatapi.error_pages import DeletedMeanwhile
 from chatapi.hosts import without_cookies
-from chatapi.middleware import CALLBACKS, OF_AN_INSTANCE, REST, content_security_policy, responses_not_stored
+from chatapi.middleware import CALLBACKS, OF_AN_INSTANCE, REST, program_headers
 from chatapi.monitoring.request_log import log_program_request
 
 Respond = Callable[[HttpRequest], HttpResponse]
@@ -72,9 +71,7 @@ def with_request_context(get_response: Respond) -> Respond:
 
 EXCEPTION_MIDDLEWARE: tuple[type[Any], ...] = (DeletedMeanwhile,)
 PROGRAM_MIDDLEWARE: tuple[Callable[[Any], Any], ...] = (
-    responses_not_stored,
-    content_security_policy,
-    XFrameOptionsMiddleware,
+    program_headers,
     without_cookies,
     with_request_context,
     log_program_request,

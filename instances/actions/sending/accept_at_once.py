@@ -51,6 +51,7 @@ def accept_text(
     now = timezone.now()
     message_id = chat_ids.message_id(where, author="", from_me=True, by_api=True)
     found = [number, token_digest, list(channels), *connected_params(now)]
+    found = [as_array(value) if isinstance(value, list) else value for value in found]
     row = prepared.fetch_one(accept_text_sql(), [*found, accept.QUEUE_LIMIT, message_id, where, body, now])
     if row is None:
         return None
@@ -78,6 +79,11 @@ def accept_text_sql() -> str:
         values,
         "instance_id, queue_number",
     )
+
+
+def as_array(names: list[str]) -> str:
+    """Returns an array of plain names as PostgreSQL reads it. psycopg looks at each item of a list."""
+    return f"{{{','.join(names)}}}"
 
 
 def literal(value: object) -> str:
