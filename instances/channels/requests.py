@@ -31,6 +31,7 @@ class Limits:
 
     per_number: Rate | None = None  # of all messages of an instance
     per_recipient: Rate | None = None  # of the messages to one chat
+    per_group: Rate | None = None  # of the messages to one group, instead of per_recipient
     in_flight: int = 20  # requests of an instance at once; those of a chat are sent one after the other
 
 

@@ -12,7 +12,8 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from instances.channels.requests import Limits
+from instances import chat_ids
+from instances.channels.requests import Limits, Rate
 from instances.sending.back_off import Breaker
 from instances.sending.rate_window import RateWindow
 
@@ -123,8 +124,8 @@ class Lane:
         self.in_flight[waiting.key] = waiting
         if self.of_number:
             self.of_number.add(now)
-        if self.limits.per_recipient:
-            self.window_of(chat_id).add(now)
+        if window := self.window_of(chat_id):
+            window.add(now)
         if self.send_delay:
             self.not_before = now + self.send_delay
         if not self.chats[chat_id]:
@@ -135,16 +136,21 @@ class Lane:
             heapq.heappush(self.ready, (self.chats[chat_id][0].number, chat_id))
         return waiting
 
-    def window_of(self, chat_id: str) -> RateWindow:
+    def window_of(self, chat_id: str) -> RateWindow | None:
+        """Returns the window of a chat's rate; None if the messenger has no such limit."""
         window = self.of_chats.get(chat_id)
-        if window is None:
-            assert self.limits.per_recipient
-            window = self.of_chats[chat_id] = RateWindow(self.limits.per_recipient)
+        if window is None and (rate := self.rate_of(chat_id)):
+            window = self.of_chats[chat_id] = RateWindow(rate)
         return window
+
+    def rate_of(self, chat_id: str) -> Rate | None:
+        if self.limits.per_group and chat_ids.is_group(chat_id):
+            return self.limits.per_group
+        return self.limits.per_recipient
 
     def chat_ready_at(self, chat_id: str, now: float) -> float:
         due = max(self.chats[chat_id][0].due, now)
-        if self.limits.per_recipient and chat_id in self.of_chats:
+        if chat_id in self.of_chats:
             return max(due, self.of_chats[chat_id].ready_at(now))
         return due
 

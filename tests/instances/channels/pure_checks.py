@@ -179,7 +179,7 @@ def prepared_requests(channel: Channel, messenger: object, link: Link) -> list[R
 def has_sane_limits(channel: Channel, messenger: Messenger, instance: Instance) -> None:
     limits = channel.limits
     assert 1 <= limits.in_flight <= 1000, "from 1 to 1 000 requests of an instance at once"
-    for rate in (limits.per_number, limits.per_recipient):
+    for rate in (limits.per_number, limits.per_recipient, limits.per_group):
         assert rate is None or isinstance(rate, Rate), "a Rate, or None"
         assert rate is None or (1 <= rate.messages <= 100_000 and 0 < rate.seconds <= 86_400), (
             f"{rate} can be kept: at least one message in at most a day"

@@ -103,6 +103,16 @@ def test_a_rate_of_a_recipient_holds_no_other_chat() -> None:
     assert numbers(lane.pick(6.0, 10)) == [2]
 
 
+def test_a_rate_of_a_group_replaces_that_of_a_recipient() -> None:
+    limits = Limits(per_recipient=Rate(1, 1.0), per_group=Rate(2, 60.0))
+    lane = lane_of("1@g.us", "1@g.us", "1@g.us", "ann", "ann", limits=limits)
+    for at, group, person in ((0.0, 1, 4), (0.5, 2, None), (1.0, None, 5), (60.0, 3, None)):
+        expected = [number for number in (group, person) if number]
+        assert numbers(lane.pick(at, 10)) == expected
+        for number in expected:
+            lane.end(number)
+
+
 def test_a_messenger_that_has_not_responded_gets_few_requests() -> None:
     lane = Lane(1, Limits(in_flight=20))
     lane.add(messages(*[f"chat {number}" for number in range(30)]))
