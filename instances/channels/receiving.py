@@ -152,3 +152,15 @@ class Pushing(Protocol):
         An exception is retried, and shown to users and staff with the stored request.
         """
         ...
+
+
+@runtime_checkable
+class PushingOrReceiving(Pushing, Receiving, Protocol):
+    """The messenger pushes to sites that it can reach, and is received from by others.
+
+    When it changes, the messenger keeps the events that were not received, so that none is lost.
+    """
+
+    def is_pushed(self) -> bool:
+        """Returns whether it pushes to this site: one rule, of the settings alone. Called often."""
+        ...

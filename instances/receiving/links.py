@@ -1,15 +1,23 @@
-"""Which channels push or are received from."""
+"""Which channels push or are received from. A channel that can do both decides by this site's URL: is_pushed()."""
 
 from __future__ import annotations
 
 from instances.channels import CHANNELS
+from instances.channels.base import Channel
 from instances.channels.linking import Linkable
-from instances.channels.receiving import Pushing, Receiving
+from instances.channels.receiving import Pushing, PushingOrReceiving, Receiving
 from instances.models import ChannelLink
 
 
+def is_received_from(channel: Channel) -> bool:
+    """Returns whether a receiver polls, or holds a connection. Otherwise the messenger pushes, or neither is needed."""
+    if isinstance(channel, PushingOrReceiving):
+        return not channel.is_pushed()
+    return isinstance(channel, Receiving)
+
+
 def pushing_channel(name: str) -> Pushing | None:
-    """Returns the channel of this name if its messenger pushes."""
+    """Returns the channel of this name if its messenger can push: what was on its way before a change is taken too."""
     channel = CHANNELS.get(name)
     return channel if isinstance(channel, Pushing) else None
 
@@ -17,7 +25,7 @@ def pushing_channel(name: str) -> Pushing | None:
 def receiving_channel(name: str) -> Receiving | None:
     """Returns the channel of this name if it is received from."""
     channel = CHANNELS.get(name)
-    return channel if isinstance(channel, Receiving) else None
+    return channel if isinstance(channel, Receiving) and is_received_from(channel) else None
 
 
 def linkable_channel(name: str) -> Linkable | None:
@@ -28,7 +36,7 @@ def linkable_channel(name: str) -> Linkable | None:
 
 def receiving_names() -> list[str]:
     """Returns the names of the channels that are received from."""
-    return [name for name, channel in CHANNELS.items() if isinstance(channel, Receiving)]
+    return [name for name, channel in CHANNELS.items() if is_received_from(channel)]
 
 
 def resident_names() -> list[str]:
