@@ -48,6 +48,7 @@ class Can(models.TextChoices):
     QUOTE = "quote", "send a message that quotes another"
     DELETE = "delete", "delete a message that was sent"
     SCAN = "scan", "be linked by a QR code"
+    TYPED = "typed", "report what the user writes on the phone or in another client"
 
 
 class Button(models.TextChoices):

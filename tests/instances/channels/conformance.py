@@ -49,7 +49,7 @@ from tests.instances.channels.sending import is_carried_out, send, send_waiting,
 
 BODIES = {
     MessageType.CHAT: "hello",
-    MessageType.LOCATION: "52.5200;13.4050",
+    MessageType.LOCATION: "52.52;13.405",
     MessageType.VCARD: "BEGIN:VCARD\nVERSION:3.0\nFN:Ben\nTEL:+4915112345678\nEND:VCARD",
 }
 SENT_TYPES = [type for type in MessageType if type != MessageType.CALL_LOG]  # a missed call cannot be sent
@@ -58,8 +58,9 @@ SENT_TYPES = [type for type in MessageType if type != MessageType.CALL_LOG]  # a
 class Messenger(Protocol):
     """The other side of a channel. What is in the channel's `cannot` is never called.
 
-    If the messenger has no phone numbers, it also has `people` (pure_checks.People). A messenger that gives messages
-    ids of its own reports acks by them: `acknowledge` gets this product's id, with which its request was made.
+    If it is found by settings of this product, it has `settings`, names with values. If the messenger has no phone
+    numbers, it also has `people` (pure_checks.People). A messenger that gives messages ids of its own reports acks by
+    them: `acknowledge` gets this product's id, with which its request was made.
     """
 
     def link(self, instance: Instance) -> None:
@@ -306,6 +307,8 @@ def reports_each_received_message_once(channel: Channel, messenger: Messenger, i
 
 
 def reports_messages_typed_on_the_phone(channel: Channel, messenger: Messenger, instance: Instance) -> None:
+    if Can.TYPED in channel.cannot:
+        return
     messenger.type_on_phone(instance, chat_id=ann(messenger), body="by hand", key="typed")
     work(channel)
     [message] = Message.objects.filter(instance=instance)

@@ -65,7 +65,14 @@ class ReceivingMessenger(Protocol):
 
 
 def link_of(messenger: PushingMessenger | ReceivingMessenger) -> Link:
-    return Link(1234567890, "15551234567@c.us", messenger.credentials)
+    """Returns the link; a messenger may also have `external_id` and `options`."""
+    return Link(
+        1234567890,
+        "15551234567@c.us",
+        messenger.credentials,
+        getattr(messenger, "external_id", ""),
+        getattr(messenger, "options", {}),
+    )
 
 
 @contextlib.contextmanager
@@ -89,10 +96,13 @@ def stores_an_authentic_callback(channel: Pushing, messenger: PushingMessenger) 
 
 
 def refuses_a_forged_callback(channel: Pushing, messenger: PushingMessenger) -> None:
+    """A messenger that does not sign bodies sends the same headers with each; these are its secret."""
     request = messenger.callback(key="a", body="hello")
+    is_signed = request.headers != messenger.callback(key="b", body="other").headers
     forged = dataclasses.replace(request, body=request.body.replace(b"hello", b"forged"))
     without_headers = dataclasses.replace(request, headers=())
-    for wrong in (forged, without_headers):
+    other_values = dataclasses.replace(request, headers=tuple((name, "x") for name, _ in request.headers))
+    for wrong in (*([forged] if is_signed else []), without_headers, other_values):
         checked = channel.check_callback(link_of(messenger), wrong)
         assert isinstance(checked, Reply), "what the messenger has not sent is not stored"
         assert checked.status in (401, 403), "and gets 401 or 403"
@@ -130,7 +140,10 @@ def reads_the_events_of_what_is_stored(channel: Pushing, messenger: PushingMesse
         assert events == list(channel.read_callback(link, stored)), "the same request gives the same events"
     [event] = events
     assert isinstance(event, MessageReceived), "a contact's message is a MessageReceived"
-    assert (event.key, event.body) == ("a", "hello"), "with the messenger's id and its text"
+    assert event.body == "hello", "with its text"
+    [other] = channel.read_callback(link, messenger.callback(key="b", body="hello"))
+    assert isinstance(other, MessageReceived)
+    assert event.key and event.key != other.key, "with the messenger's id of the message"
 
 
 def responds_to_garbage(channel: Pushing, messenger: PushingMessenger) -> None:
@@ -179,14 +192,18 @@ def run(channel: Receiving, messenger: ReceivingMessenger, body: Body) -> None:
         asyncio.run(main())
 
 
-async def keys_until(batches: AsyncGenerator[Batch], last: str) -> tuple[list[str], str]:
-    """Returns the messages' keys up to `last`, as a receiver that records each batch gets them, and the cursor."""
+async def bodies_until(batches: AsyncGenerator[Batch], last: str) -> tuple[list[str], str]:
+    """Returns the messages' bodies up to `last`, as a receiver that records each batch gets them, and the cursor."""
+    bodies: list[str] = []
     keys: list[str] = []
     async for batch in batches:
-        keys += [event.key for event in batch.events if isinstance(event, MessageReceived)]
-        assert len(keys) < 1_000, "events come again and again"
-        if last in keys:
-            return keys, batch.cursor
+        received = [event for event in batch.events if isinstance(event, MessageReceived)]
+        bodies += [event.body for event in received]
+        keys += [event.key for event in received]
+        assert len(bodies) < 1_000, "events come again and again"
+        assert all(keys) and len(set(keys)) == len(keys), "each message has its own key"
+        if last in bodies:
+            return bodies, batch.cursor
     raise AssertionError(f"it ended before {last} was received")
 
 
@@ -197,13 +214,13 @@ def receives_in_order_and_continues_after_the_cursor(
         for number in range(12):
             messenger.write(key=f"key {number}", body=str(number))
         async with contextlib.aclosing(start("")) as batches:
-            keys, cursor = await keys_until(batches, "key 11")
-        assert keys == [f"key {number}" for number in range(12)], "all events in order"
+            bodies, cursor = await bodies_until(batches, "11")
+        assert bodies == [str(number) for number in range(12)], "all events in order"
         assert cursor, "the cursor says how far"
         messenger.write(key="later", body="later")
         async with contextlib.aclosing(start(cursor)) as batches:
-            keys, _ = await keys_until(batches, "later")
-        assert keys == ["later"], "what was recorded is not received again"
+            bodies, _ = await bodies_until(batches, "later")
+        assert bodies == ["later"], "what was recorded is not received again"
 
     run(channel, messenger, body)
 
@@ -220,8 +237,8 @@ def confirms_nothing_before_it_is_recorded(channel: Receiving, messenger: Receiv
                     if batch.events:
                         break  # not recorded
         async with contextlib.aclosing(start("")) as batches:
-            keys, _ = await keys_until(batches, "key 11")
-        assert keys == [f"key {number}" for number in range(12)], "an event that was not recorded comes again"
+            bodies, _ = await bodies_until(batches, "11")
+        assert bodies == [str(number) for number in range(12)], "an event that was not recorded comes again"
 
     run(channel, messenger, body)
 
@@ -272,7 +289,7 @@ def does_not_block_the_event_loop(channel: Receiving, messenger: ReceivingMessen
         writing = threading.Timer(0.5, lambda: messenger.write(key="late", body="late"))
         writing.start()
         async with contextlib.aclosing(start("")) as batches:
-            await keys_until(batches, "late")
+            await bodies_until(batches, "late")
         ticking.cancel()
         writing.join()
         assert ticks >= 5, "nothing blocks the event loop, which serves thousands of instances"

@@ -28,6 +28,9 @@ def test_the_sandbox_over_http(
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("name", sorted(CHANNELS))
-def test_the_channel(db: None, name: str, check: Callable[..., None]) -> None:
+def test_the_channel(db: None, settings: Any, name: str, check: Callable[..., None]) -> None:
     instance: Instance = InstanceFactory(channel=name, url="https://example.com/hook")
+    for setting, value in getattr(MESSENGERS[name], "settings", {}).items():
+        setattr(settings, setting, value)
+    MESSENGERS[name].link(instance)
     check(CHANNELS[name], MESSENGERS[name], instance)
