@@ -321,6 +321,7 @@ ERROR_FINDERS: dict[str, Callable[[Any], str | None]] = {
     "MEDIA_S3_ENDPOINT": lambda value: url_error(value) if value else None,
     "SANDBOX_MESSENGER_URL": url_error,
     "WHATSAPP_URL": url_error,
+    "TELEGRAM_URL": url_error,
     "HOOKS_DISPATCHERS": less_than(1),
     "RECEIVERS": less_than(1),
     "SENDERS": less_than(1),
