@@ -47,7 +47,7 @@ KINDS: dict[str, tuple[str, frozenset[str]]] = {
 
 def prepare(message: MessageToSend, link: Link, uploaded: str | None) -> Prepared:
     """Returns the request of a message; before it, if it has a stored file, that of the upload."""
-    if message.file is not None and uploaded is None:
+    if message.file is not None and message.type in FILE_TYPES and uploaded is None:
         return upload(message.file, link)
     body = content_of(message, uploaded)
     if isinstance(body, Refused):

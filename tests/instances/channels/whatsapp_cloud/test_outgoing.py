@@ -77,6 +77,11 @@ def test_a_text() -> None:
     assert too_long == Refused("WhatsApp takes texts of up to 4,096 characters; this one has 4,097.")
 
 
+def test_a_link_is_a_text_whose_preview_whatsapp_makes_itself() -> None:
+    link = sent(body="https://example.com", file=file("image/png"), metadata={"title": "Example"})
+    assert link == to_ann(type="text", text={"body": "https://example.com", "preview_url": True})
+
+
 def test_whom_it_is_to() -> None:
     user = sent(chat_id="user:US.13491208655302741918@c.us")
     assert (user["recipient_type"], user["recipient"], "to" in user) == (
