@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from accounts.models import User
 from hooks.http import Response
@@ -12,6 +12,7 @@ from instances.channels.linking import Found
 from instances.channels.links import link_of_instance
 from instances.channels.media import FetchedFile
 from instances.channels.receiving import CallbackRequest, Network, Reply, Store
+from instances.channels.reply_windows import ReplyWindow
 from instances.channels.requests import (
     Limits,
     Link,
@@ -49,10 +50,17 @@ class WhatsAppCloudChannel:
         ActionType.RECORDING: "WhatsApp's Cloud API can show that someone types, but not that they record.",
     }
 
-    # 80 messages/s for each number. To one person 45 at once, and then one each 6 s (error 131056).
-    limits = Limits(per_number=Rate(80), per_recipient=Rate(45, 270.0), in_flight=80)
+    # 80 messages/s for each number. To one person 45 at once, and then one each 6 s (error 131056). After a kill of the
+    # sender, as many messages as were in flight may be sent twice.
+    limits = Limits(per_number=Rate(80), per_recipient=Rate(45, 270.0), in_flight=40)
     is_idempotent = False
+    has_templates = True
     setup = linking.SETUP
+    reply_window = ReplyWindow(
+        timedelta(hours=24),
+        "WhatsApp takes any message to this person; without a new one of theirs, that ends",
+        "This person has not written in the last 24 hours: WhatsApp takes only message templates.",
+    )
 
     def link(self, instance: Instance) -> Link:
         """Returns the phone number id and the credentials. One query."""

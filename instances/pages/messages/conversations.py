@@ -15,6 +15,8 @@ from django.db.models import OuterRef, Q, Subquery
 from django.utils import timezone
 
 from instances import chat_ids
+from instances.channels import CHANNELS
+from instances.channels.reply_windows import HasReplyWindow
 from instances.models import Ack, Chat, Instance, Message, MessageType, OutgoingMessage
 
 CHATS_SHOWN = 40
@@ -79,6 +81,26 @@ def digest(fields: Iterable[object]) -> str:
 def chat_name(chat: Chat) -> str:
     """Returns the chat's name; without one its number, or what it is."""
     return chat.name or chat_ids.label(chat.chat_id)
+
+
+class WindowShown(NamedTuple):
+    """Whether the messenger takes free messages to a contact: until `ends_at`, or not any more."""
+
+    sentence: str
+    ends_at: datetime | None
+
+
+def reply_window(instance: Instance, chat: Chat) -> WindowShown | None:
+    """Returns the window of a chat; None for groups, and for messengers without windows. At most one query."""
+    channel = CHANNELS.get(instance.channel)
+    if not isinstance(channel, HasReplyWindow) or chat.is_group:
+        return None
+    window = channel.reply_window
+    received = Message.objects.filter(chat=chat, from_me=False).order_by("-number")
+    last = received.values_list("time", flat=True).first()
+    if last is None or last + window.length <= timezone.now():
+        return WindowShown(window.closed, None)
+    return WindowShown(window.open, last + window.length)
 
 
 def list_chats(instance: Instance, *, q: str = "", before: tuple[datetime, int] | None = None) -> ChatPage:

@@ -84,6 +84,7 @@ def chat_context(request: HttpRequest, instance: Instance, chat: Chat) -> dict[s
         "more": more,
         "before": before,
         "unsent": unsent,
+        "window": None if before else conversations.reply_window(instance, chat),
         "after": newest,
         "cursor": conversations.read_ticks(chat, newest, unsent).cursor,
         "form": ReplyForm(),
