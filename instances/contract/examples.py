@@ -116,6 +116,9 @@ GROUPS: dict[str, dict[str, Example]] = {
         "sendLocation": sending_example(
             {"lat": 55.756693, "lng": 37.617778, "address": "Tverskaya 1, Moscow"}
         ),
+        "sendTemplate": sending_example(
+            {"template": "appointment", "language": "en_US", "params": ["Ann", "10 March"]}
+        ),
         "forwardMessage": sending_example({"messageId": RECEIVED}),
         "deleteMessage": sending_example({"messageId": SENT}),
     },

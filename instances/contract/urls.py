@@ -17,7 +17,7 @@ from instances.contract.instance import (
     settings,
     status,
 )
-from instances.contract.sending import contacts_and_locations, files, forwarding, messages_queue
+from instances.contract.sending import contacts_and_locations, files, forwarding, messages_queue, templates
 from instances.contract.sending import messages as send_messages
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "send_messages",
     "settings",
     "status",
+    "templates",
 ]
 
 urlpatterns = [

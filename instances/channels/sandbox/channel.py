@@ -59,6 +59,7 @@ class SandboxChannel:
 
     limits = Limits()
     is_idempotent = True
+    has_templates = True  # shown as the text that they become
 
     def link(self, instance: Instance) -> Link:
         """Returns the number and chat id, with a token if there is a messenger that needs one. No query."""
