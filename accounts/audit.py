@@ -61,6 +61,7 @@ class AuditAction(models.TextChoices):
     SETTINGS_CHANGED = "instance.settings", "Settings changed"
     TOKEN_ROTATED = "instance.token_rotated", "Token rotated"
     CHANNEL_LINKED = "instance.linked", "Linked to a messenger"
+    CHANNEL_CHANGED = "instance.channel_changed", "Moved to another channel"
     CHANNEL_UNLINKED = "instance.unlinked", "Link to a messenger removed"
     CALLBACK_URL_ROTATED = "instance.callback_url_rotated", "Callback URL rotated"
     CALLBACKS_RETRIED = "instance.callbacks_retried", "Failed callbacks tried again"

@@ -139,7 +139,7 @@ def instance_tables() -> list[Table]:
             "sandbox_contacts", SandboxContact, "instance", "chat_id", "name", "has_account", "online", "blocks",
             "deliver_after", "read_after", "created_at",
         ),
-        table("links", ChannelLink, "instance", "channel", "external_id", "options", "changed_at"),
+        table("links", ChannelLink, "instance", "channel", "external_id", "name", "options", "changed_at"),
         table(
             "callbacks", StoredCallback, "instance", "key", "method", "query", "headers", "body", "received_at",
             "tries", "handled_at", "failed_at", "error",

@@ -18,6 +18,7 @@ from accounts.quotas import Quota
 from hooks.actions.endpoint_list import open_endpoint
 from hooks.maintenance import deleted_instances
 from instances.actions import deleted_data, events
+from instances.actions.channel_links import remove_link
 from instances.actions.status import change_status
 from instances.models import (
     NEVER,
@@ -26,6 +27,7 @@ from instances.models import (
     DeletedInstance,
     Instance,
     OutgoingQueue,
+    Substatus,
     new_number,
     new_token,
 )
@@ -74,7 +76,7 @@ def made_up_phone() -> str:
 def create_instance(
     account: Account, *, name: str = "", channel: str = Channel.SANDBOX, acting_user: User | None = None
 ) -> Instance:
-    """Create an instance with its endpoint. It shows its QR code.
+    """Create an instance with its endpoint. A sandbox instance shows its QR code; others are to be linked.
 
     It is on trial for settings.TRIAL_DAYS; with the embedded database it does not expire.
 
@@ -93,7 +95,7 @@ def create_instance(
             owner=account,
             name=name,
             channel=channel,
-            account_status=AccountStatus.GOT_QR_CODE,
+            account_status=Instance(channel=channel).unlinked_status,
             phone=made_up_phone() if channel == Channel.SANDBOX else "",
             paid_until=timezone.now() + timedelta(days=settings.TRIAL_DAYS)
             if settings.INSTANCES_EXPIRE
@@ -123,6 +125,37 @@ def change_instance(instance: Instance, *, acting_user: User | None, name: str) 
     instance.name = name
     instance.save(update_fields=["name"])
     audit.record(instance, AuditAction.INSTANCE_RENAMED, acting_user=acting_user)
+    return instance
+
+
+@transaction.atomic
+def change_channel(instance: Instance, *, channel: str, acting_user: User | None) -> Instance:
+    """Move the instance to another channel; the same one changes nothing. It is to be linked there.
+
+    It keeps its number, token, URLs, settings, endpoints, chats, messages and queue. The link to the old messenger is
+    deleted, and what that messenger called its chats is forgotten. Messages that wait go to the new messenger.
+
+    Raises:
+        ValueError: the channel does not exist.
+    """
+    if channel not in Channel.values:
+        raise ValueError(f"channel takes one of {', '.join(Channel.values)}")
+    events.lock(instance)
+    if instance.channel == channel:
+        return instance
+    remove_link(instance, acting_user=acting_user)
+    old, instance.channel = instance.channel, channel
+    instance.phone = made_up_phone() if channel == Channel.SANDBOX else ""
+    instance.account_chat_id = ""
+    instance.save(update_fields=["channel", "phone", "account_chat_id"])
+    instance.chats.exclude(messenger_chat_id="").update(messenger_chat_id="")
+    change_status(
+        instance,
+        account_status=instance.unlinked_status,
+        substatus=Substatus.NORMAL,
+        acting_user=acting_user,
+    )
+    audit.record(instance, AuditAction.CHANNEL_CHANGED, acting_user=acting_user, old=old, new=channel)
     return instance
 
 

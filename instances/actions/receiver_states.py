@@ -13,9 +13,9 @@ from django.db.models import F, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from instances.actions.channel_links import lose_link
 from instances.actions.received import NO_FILES, ReceivedFiles, Recorded, record_events
-from instances.actions.status import change_status
-from instances.models import AccountStatus, Instance, ReceiverState
+from instances.models import Instance, ReceiverState
 from instances.received_events import ReceivedEvent
 
 MAX_ERROR = 1_000  # characters
@@ -85,7 +85,7 @@ def record_failure(
         Instance.DoesNotExist: the instance was deleted.
     """
     if is_link_lost:
-        change_status(instance, account_status=AccountStatus.INIT)
+        lose_link(instance, reason=error)
     now = timezone.now()
     if not ReceiverState.objects.filter(pk=instance.pk, owner=owner).update(
         connected_at=None,

@@ -22,10 +22,10 @@ OF_THE_PHONE = (
 
 @transaction.atomic
 def log_out(instance: Instance, *, acting_user: User | None = None) -> Instance:
-    """Unlink the phone and show a new QR code."""
+    """End the session: the sandbox shows a new QR code, an account of another messenger is to be linked again."""
     events.lock(instance)
     if instance.has_session:
-        change_status(instance, account_status=AccountStatus.GOT_QR_CODE, acting_user=acting_user)
+        change_status(instance, account_status=instance.unlinked_status, acting_user=acting_user)
     return instance
 
 

@@ -80,9 +80,12 @@ def expire_code(instance: Instance) -> Instance:
 
 @transaction.atomic
 def wake(instance: Instance, *, acting_user: User | None = None) -> Instance:
-    """Change from `init` through `loading` to a QR code. An instance in another status stays unchanged."""
+    """Change from `init` through `loading` to a QR code, if its channel has one at any time.
+
+    An instance in another status stays unchanged.
+    """
     events.lock(instance)
-    if instance.account_status == AccountStatus.INIT:
+    if instance.account_status == AccountStatus.INIT != instance.unlinked_status:
         change_status(instance, account_status=AccountStatus.LOADING, acting_user=acting_user)
         change_status(instance, account_status=AccountStatus.GOT_QR_CODE, acting_user=acting_user)
     return instance

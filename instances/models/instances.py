@@ -270,6 +270,22 @@ class Instance(models.Model):
         return self.shown_loading_reason == LoadingReason.CONFLICT
 
     @property
+    def unlinked_status(self) -> AccountStatus:
+        """`accountStatus` without a session: the sandbox shows a code at once, other messengers when they have one."""
+        return AccountStatus.GOT_QR_CODE if self.channel == Channel.SANDBOX else AccountStatus.INIT
+
+    @property
+    def is_unlinked(self) -> bool:
+        """Whether an account has to be linked, or linked again, by values that a person enters."""
+        return self.account_status == AccountStatus.INIT == self.unlinked_status
+
+    @property
+    def lost_link(self) -> Any:
+        """The ReceiverState of a link that was lost; None if none was. One query, if it is not linked."""
+        state = getattr(self, "receiver_state", None) if self.is_unlinked else None
+        return state if state is not None and state.lost_at else None
+
+    @property
     def has_session(self) -> bool:
         """Whether a phone is linked, connected or not: `logout` applies."""
         return self.account_status in (AccountStatus.AUTHENTICATED, AccountStatus.LOADING)

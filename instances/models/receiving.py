@@ -11,6 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from chatapi.encryption.fields import DigestField, EncryptedTextField
@@ -30,6 +31,8 @@ class ChannelLink(models.Model):
     channel = models.CharField(max_length=20)  # of the instance; here for the index
     # the account's own id at the messenger, such as the id of a phone number or bot
     external_id = models.CharField(max_length=200, blank=True, default="")
+    # as people call the account, such as @shop_bot
+    name = models.CharField(max_length=200, blank=True, default="", db_default="")
     credentials_json = EncryptedTextField(bound_to="instance_id", blank=True, default="")
     # what is not secret: {name: text}, such as the version of the API
     options = models.JSONField(default=dict, blank=True, db_default={})
@@ -37,11 +40,21 @@ class ChannelLink(models.Model):
     callback_secret = EncryptedTextField(bound_to="instance_id", default=new_callback_secret, editable=False)
     callback_digest = DigestField(of="callback_secret", unique=True)
     changed_at = models.DateTimeField(default=timezone.now)
+    # when the messenger was connected after that; null if it refused, or was not asked
+    connected_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         indexes = [
             # whether a receiver is needed
             models.Index(name="instances_channellink_channel", fields=["channel"]),
+        ]
+        constraints = [
+            # An account's events belong to one instance.
+            models.UniqueConstraint(
+                name="instances_channellink_account",
+                fields=["channel", "external_id"],
+                condition=~models.Q(external_id=""),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -83,9 +96,23 @@ class ReceiverState(models.Model):
     # events that their actions refused, such as a sender's number that is none
     refused = models.PositiveIntegerField("events refused", default=0, db_default=0)
     last_refusal = models.TextField(blank=True, default="", db_default="")
+    # whether the account still accepts the link (instances/receiving/link_checks.py)
+    next_check_at = models.DateTimeField(default=timezone.now, db_default=Now())
+    check_failures = models.PositiveIntegerField("failed checks in a row", default=0, db_default=0)
+    check_error = models.TextField("why checks fail", blank=True, default="", db_default="")
+    # since when the link is lost, and why; null while it is not, and for one that was removed
+    lost_at = models.DateTimeField(null=True, blank=True)
+    lost_reason = models.TextField(blank=True, default="", db_default="")
+    lost_mailed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         indexes = [
+            # the links to check
+            models.Index(name="instances_receiver_check", fields=["next_check_at"]),
+            # the owners to mail
+            models.Index(
+                name="instances_receiver_lost", fields=["lost_at"], condition=models.Q(lost_at__isnull=False)
+            ),
             # the instances of a receiver, and those of a dead one
             models.Index(
                 name="instances_receiver_owner", fields=["owner"], condition=models.Q(owner__isnull=False)

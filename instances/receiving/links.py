@@ -34,14 +34,19 @@ def linkable_channel(name: str) -> Linkable | None:
     return channel if isinstance(channel, Linkable) else None
 
 
+def linkable_names() -> list[str]:
+    """Returns the names of the channels that are linked by values that people enter."""
+    return [name for name, channel in CHANNELS.items() if isinstance(channel, Linkable)]
+
+
 def receiving_names() -> list[str]:
     """Returns the names of the channels that are received from."""
     return [name for name, channel in CHANNELS.items() if is_received_from(channel)]
 
 
 def resident_names() -> list[str]:
-    """Returns the names of the channels that need a receiver: for their callbacks, or to receive."""
-    return [name for name, channel in CHANNELS.items() if isinstance(channel, Pushing | Receiving)]
+    """Returns the names of the channels that need a receiver: for their callbacks, to receive, or to check links."""
+    return [name for name, channel in CHANNELS.items() if isinstance(channel, Pushing | Receiving | Linkable)]
 
 
 def is_wanted() -> bool:
