@@ -17,8 +17,9 @@ from hooks import worker_slots
 from hooks.actions.endpoints import mark_pause_notified
 from hooks.maintenance import auto_pause
 from hooks.models import WAITING, Endpoint, Hook, Role
+from instances.actions.channel_links import links_to_mail, mark_lost_link_mailed
 from instances.actions.status import drop_statuses, expire_code
-from instances.models import Instance
+from instances.models import Instance, OutgoingMessage, ReceiverState
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,37 @@ def send_pause_mail(endpoint: Endpoint) -> None:
     send_mail(
         f"Delivery to {instance} is paused",
         render_to_string("instances/endpoint_paused_mail.txt", context),
+        None,
+        [instance.owner.owner.email],
+    )
+
+
+def mail_lost_links() -> str:
+    """Mail the owners of instances whose link to a messenger was lost; runs every minute, and when one is lost."""
+    notified = 0
+    for state in links_to_mail().select_related("instance__owner__owner", "instance__channel_link"):
+        try:
+            send_lost_link_mail(state)
+        except (OSError, SMTPException) as error:  # as for a paused endpoint
+            log.warning("the mail to the owner of instance %s failed: %s", state.instance, error)
+            continue
+        mark_lost_link_mailed(state)
+        notified += 1
+    return f"{notified} notified"
+
+
+def send_lost_link_mail(state: ReceiverState) -> None:
+    """Mail the account's owner. A crash before mark_lost_link_mailed sends the mail again."""
+    instance = state.instance
+    context = {
+        "instance": instance,
+        "state": state,
+        "waiting": OutgoingMessage.objects.waiting().filter(instance=instance).count(),
+        "page": f"{settings.SITE_URL}{instance.get_absolute_url()}#account",
+    }
+    send_mail(
+        f"{instance} is not linked any more",
+        render_to_string("instances/link_lost_mail.txt", context),
         None,
         [instance.owner.owner.email],
     )

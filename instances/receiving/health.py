@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from django.db import connection
@@ -32,16 +32,24 @@ class ReceivingHealth:
 
 
 def describe_receiving(instance: Instance) -> ReceivingHealth | None:
-    """Returns the health of the instance's link; None if its channel neither pushes nor is received from.
+    """Returns the health of the instance's link; None for a channel without a messenger outside, such as the sandbox.
 
-    At most one query for a channel that is received from, two for one that pushes, else none.
+    At most one query for a channel that is received from, three for one that pushes, else none.
     """
+    if instance.channel not in resident_names():
+        return None
+    state = ReceiverState.objects.filter(instance=instance).first()
+    if state is None:
+        return ReceivingHealth("Not linked")
+    if state.lost_at:
+        return ReceivingHealth("Link lost", state.lost_at, state.lost_reason)
     if receiving_channel(instance.channel):
-        state = ReceiverState.objects.filter(instance=instance).first()
-        return ReceivingHealth("Not linked") if state is None else describe_state(state)
-    if pushing_channel(instance.channel):
-        return describe_callbacks(instance)
-    return None
+        found = describe_state(state)
+    elif pushing_channel(instance.channel):
+        found = describe_callbacks(instance)
+    else:
+        found = ReceivingHealth("Checked every minute")
+    return found if found.problem or not state.check_error else replace(found, problem=state.check_error)
 
 
 def describe_state(state: ReceiverState) -> ReceivingHealth:

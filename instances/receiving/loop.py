@@ -1,8 +1,8 @@
 """A receiver: one process of role RECEIVING, with an event loop for connections and threads for the database.
 
-It handles stored callbacks as soon as a notification comes, and looks for them once a second. It holds the connections
-of its share of the instances that are received from (residents.py). Like a dispatcher it holds a slot, hands over to a
-successor and ends when the worker stops.
+It handles stored callbacks as soon as a notification comes, and looks for them once a second. It checks links that were
+made by values (link_checks.py), and holds the connections of its share of the instances that are received from
+(residents.py). Like a dispatcher it holds a slot, hands over to a successor and ends when the worker stops.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from hooks import worker_slots
 from instances.receiving import callbacks
 from instances.receiving.database_thread import UNREACHABLE, DatabaseThread
 from instances.receiving.files import MAX_FETCHES
+from instances.receiving.link_checks import LinkChecks
 from instances.receiving.residents import Residents
 from instances.receiving.wakeups import Wakeups
 
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0  # between two looks at the slot, and at callbacks whose notification was lost
+LINK_CHECK_PAUSE = 2.0  # s between two looks for links to check
 RECONNECT_PAUSE = 1.0  # s between attempts to reach the database
 
 
@@ -58,10 +60,12 @@ class Receiver:
             loop.add_reader(stop_fd, self.stop)
         self.wakeups = Wakeups(self.stored.set, self.links_changed)
         self.residents = Residents(self.worker_slot.id, self.control)
+        self.link_checks = LinkChecks(self.residents.network)
         handling = asyncio.create_task(self.handle_callbacks())
+        checking = asyncio.create_task(self.check_links())
         handed_over = False
         try:
-            while not self.stopping.is_set() and not handling.done():
+            while not (self.stopping.is_set() or handling.done() or checking.done()):
                 if not await self.control.submit(self.heartbeat_and_listen):
                     break
                 if self.worker_slot.is_handover_due:
@@ -79,7 +83,7 @@ class Receiver:
                 loop.remove_reader(stop_fd)
             self.stop()
             try:
-                await handling  # it uses the residents' network
+                await asyncio.gather(handling, checking)  # both use the residents' network
             finally:
                 await self.residents.close()
                 self.wakeups.close()
@@ -134,7 +138,19 @@ class Receiver:
         self.worker_slot.release_slot()
         self.request_successor()
 
-    # -- callbacks
+    # -- links and callbacks
+
+    async def check_links(self) -> None:
+        """Check the links that are due, until the receiver ends."""
+        try:
+            while not self.stopping.is_set():
+                try:
+                    await self.link_checks.start_due()
+                except UNREACHABLE as error:
+                    log_unreachable("link checks", error)
+                await self.wait(self.stopping, LINK_CHECK_PAUSE)
+        finally:
+            await self.link_checks.end()
 
     async def handle_callbacks(self) -> None:
         """Handle what is stored, until the receiver ends; meanwhile, fetch the files of many instances."""

@@ -13,6 +13,7 @@ from django.db import DatabaseError, InterfaceError, OperationalError
 from django.db.models import Min
 
 from hooks import database_clock
+from instances.actions.channel_links import lose_link
 from instances.actions.sending.record import (
     FailedMessage,
     QueueWait,
@@ -20,7 +21,6 @@ from instances.actions.sending.record import (
     RetriedMessage,
     record_results,
 )
-from instances.actions.session import log_out
 from instances.channels.requests import Sent
 from instances.models import Instance, SendingTry
 from instances.sending.back_off import TRIED_FOR, seconds_to_next_try
@@ -183,4 +183,4 @@ def unlink(ended: Ended) -> None:
         return  # deleted, unlinked already, or linked again since
     with contextlib.suppress(Instance.DoesNotExist):
         log.warning("Instance %s is not linked any more: %s", instance.number, ended.unlinked)
-        log_out(instance)
+        lose_link(instance, reason=ended.unlinked)
