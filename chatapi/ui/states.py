@@ -67,6 +67,7 @@ INSTANCE_STATES = {
     "got qr code": Look("Waiting for the scan", "orange", "qrcode"),
     "authenticated": Look("Authenticated", "green", "circle-check"),
     "not_paid": Look("Not paid", "red", "credit-card"),
+    "unlinked": Look("Not linked", "orange", "wifi-off"),  # `init` of a channel whose account a person links
 }
 # States of an endpoint (instances/pages/endpoints/cards.py)
 ENDPOINT_STATES = {

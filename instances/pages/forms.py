@@ -52,6 +52,12 @@ class NameForm(forms.Form):
     name = forms.CharField(max_length=100, required=False)
 
 
+class ChannelForm(forms.Form):
+    """Another channel of an instance."""
+
+    channel = forms.ChoiceField(choices=offered_channels)
+
+
 class AddressForm(forms.Form):
     """The webhook URL; if it is empty, no hooks are sent."""
 

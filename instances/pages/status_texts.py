@@ -7,11 +7,13 @@ from typing import NamedTuple
 from django.utils.text import capfirst
 
 from accounts.blocking import support_contact
-from instances.channels.base import Button
+from instances.channels import channel_of
+from instances.channels.base import Button, Can
 from instances.contract.instance import status_data
 from instances.models import (
     NOT_PAID,
     AccountStatus,
+    Channel,
     Instance,
     LoadingReason,
     StopReason,
@@ -133,6 +135,12 @@ def describe(instance: Instance) -> Words:
             f"{capfirst(instance.why_unpaid)}: messages, hooks and simulations are stopped.",
             "Ask the administrator of this site to record a payment. Settings, messages and the log are kept.",
         )
+    elif status == AccountStatus.INIT and instance.is_unlinked:
+        said = (
+            "Not linked",
+            "No messages are sent or received. Messages that you send wait in the queue.",
+            "Link the account to continue.",
+        )
     elif status == AccountStatus.INIT:
         said = ("Starting", "The messenger is being started; a code to scan comes next.", "")
     elif status == AccountStatus.LOADING:
@@ -151,6 +159,8 @@ def describe(instance: Instance) -> Words:
                 "",
             )
         )
+    elif instance.substatus == Substatus.NORMAL and Can.SCAN in channel_of(instance).cannot:
+        said = ("Connected", "Messages are sent and received.", "")
     else:
         said = BATTERY if "battery" in instance.substatus else SUBSTATUSES[Substatus(instance.substatus)]
     stopped = "stopped-" if instance.is_stopped else ""
@@ -160,12 +170,16 @@ def describe(instance: Instance) -> Words:
 
 
 def buttons_of(instance: Instance) -> tuple[PageButton, ...]:
-    """Those of the wire contract's statusData that apply now; Reboot if there is a session to restart."""
+    """Those of the wire contract's statusData that apply now; Reboot if there is a session to restart.
+
+    A button that the messenger has no function for is left out.
+    """
     if instance.is_stopped or not instance.is_paid:
         return ()
     applying = {name for name in status_data.applicable_buttons(instance) if name in BUTTONS}
-    if instance.account_status == AccountStatus.GOT_QR_CODE:
-        applying.add(LINK)
-    else:
+    if instance.account_status != AccountStatus.GOT_QR_CODE:
         applying.add(Button.REBOOT)
+    elif instance.channel == Channel.SANDBOX:
+        applying.add(LINK)
+    applying -= channel_of(instance).cannot.keys()
     return tuple(button for name, button in BUTTONS.items() if name in applying)

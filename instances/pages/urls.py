@@ -17,6 +17,7 @@ from instances.pages.public.media_files import media
 from instances.pages.queue import views as queue_views
 from instances.pages.redelivery import views as redelivery_views
 from instances.pages.settings import views as settings_views
+from instances.pages.setup import account_views
 from instances.pages.setup import views as setup_views
 
 instances = [
@@ -26,6 +27,10 @@ instances = [
     path("<int:number>/", overview_views.detail, name="detail"),
     path("<int:number>/status/", overview_views.status, name="status"),
     path("<int:number>/link/", button_views.link, name="link"),
+    path("<int:number>/channel/", button_views.move, name="channel"),
+    path("<int:number>/account/", account_views.save, name="account"),
+    path("<int:number>/account/check/<slug:field>/", account_views.check, name="account-check"),
+    path("<int:number>/account/remove/", account_views.remove, name="account-remove"),
     path("<int:number>/press/<slug:button>/", button_views.press, name="press"),
     path("<int:number>/history/", history_views.history, name="history"),
     path("<int:number>/history/news/", history_views.news, name="history-news"),

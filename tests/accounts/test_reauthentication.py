@@ -43,6 +43,7 @@ NOT_SENSITIVE = {
     "mfa_download_recovery_codes": "404 without codes; see test_second_factor",
     "account_signup": "no user yet",
     "instances:endpoint-remove": "like removing the webhook URL: the log stays, and no data leaves the site",
+    "instances:account-remove": "stops the instance; its messages and settings stay, and no data leaves the site",
     "testing:bin-delete": "test data",
     "testing:bin-delete-all": "test data",
     "testing:bin-signature": "verifies one, changes nothing",

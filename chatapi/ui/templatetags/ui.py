@@ -185,7 +185,8 @@ def signature_look(state: str) -> Look:
 @register.filter
 def instance_look(instance: Any) -> Look:
     """Word, colour and icon of what `instance.shown_status` says."""
-    return look(INSTANCE_STATES, instance.shown_status)
+    is_unlinked = instance.is_unlinked and instance.is_paid
+    return look(INSTANCE_STATES, "unlinked" if is_unlinked else instance.shown_status)
 
 
 @register.filter

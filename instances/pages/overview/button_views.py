@@ -18,7 +18,12 @@ from chatapi.ui.requests import HtmxRequest
 from hooks.actions import endpoints as hook_actions
 from instances.actions import lifecycle as lifecycle_actions
 from instances.actions.callbacks import retry_failed_callbacks
-from instances.actions.lifecycle import change_instance, delete_instance, link_sandbox
+from instances.actions.lifecycle import (
+    change_channel,
+    change_instance,
+    delete_instance,
+    link_sandbox,
+)
 from instances.actions.settings import change_settings
 from instances.actions.status import expire_code
 from instances.channels import channel_of
@@ -26,7 +31,7 @@ from instances.channels.base import Button, CannotDo
 from instances.models import AccountStatus
 from instances.pages import access, status_texts
 from instances.pages.access import visible_instance
-from instances.pages.forms import DeleteForm, NameForm
+from instances.pages.forms import ChannelForm, DeleteForm, NameForm
 from instances.pages.overview.views import detail_context
 from instances.pages.settings.views import settings_context
 
@@ -37,6 +42,7 @@ CARDS = {
         "overview": ("api", "code", "danger", "status"),
         "endpoints": ("secret", "webhook"),
         "settings": ("flags", "more"),
+        "setup": ("account",),
     }.items()
     for name in names
 }
@@ -108,6 +114,19 @@ def rename(request: HtmxRequest, number: int) -> HttpResponse:
     else:
         messages.error(request, "The name was not saved. It must have at most 100 characters.")
     return redirect("instances:settings", number)
+
+
+@require_POST
+@login_required
+def move(request: HtmxRequest, number: int) -> HttpResponse:
+    """Moves the instance to another channel, and leads to the step that links it there."""
+    instance = access.changeable_instance(request, number)
+    form = ChannelForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, "The instance was not moved. Choose one of the channels.")
+        return redirect("instances:settings", number)
+    change_channel(instance, channel=form.cleaned_data["channel"], acting_user=current_user(request))
+    return redirect(f"{reverse('instances:setup', args=[number])}?step=link")
 
 
 @require_POST

@@ -8,7 +8,7 @@ from django.urls import reverse
 
 from hooks.models import Hook, Kind, State, Tally
 from instances.actions.lifecycle import complete_first_steps
-from instances.models import Instance
+from instances.models import Channel, Instance
 from instances.tool_links import tool_url
 
 # An instance with more hooks than this is past its first steps, even if it skipped some of them.
@@ -45,12 +45,15 @@ def first_steps(instance: Instance) -> list[Step]:
         .values_list("simulated", "kind", "state")[:HOOKS_MAX]
     )
     has_delivered = any(state == State.DELIVERED and not simulated for simulated, _, state in hooks)
+    is_sandbox = instance.channel == Channel.SANDBOX
     page, query = instance.get_absolute_url(), f"?instance={instance.number}"
     steps = [
         Step(
             "Link the instance",
-            "Scan its code with the sandbox phone. A real messenger is linked in the same way.",
-            f"{page}#status",
+            "Scan its code with the sandbox phone."
+            if is_sandbox
+            else "Enter the credentials of the account.",
+            f"{page}#{'status' if is_sandbox else 'account'}",
             # an instance with messages was linked, even if the phone is logged out now
             instance.is_authenticated or instance.last_message_number > 0,
         ),
@@ -68,7 +71,9 @@ def first_steps(instance: Instance) -> list[Step]:
         ),
         Step(
             "Send a message",
-            "To any number. The sandbox contact receives it immediately.",
+            "To any number. The sandbox contact receives it immediately."
+            if is_sandbox
+            else "To a person who uses the messenger.",
             tool_url("sending", instance.number),
             instance.last_queue_number > 0,
         ),

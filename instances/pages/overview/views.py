@@ -17,7 +17,7 @@ from hooks.log.holds import recent_holds
 from instances.actions.settings import read_settings
 from instances.actions.status import expire_code
 from instances.endpoint_filters import describe_filters
-from instances.models import Instance
+from instances.models import Channel, Instance
 from instances.pages import status_texts
 from instances.pages.access import credentials_of, visible_instance
 from instances.pages.endpoints.cards import endpoints_of, failing_words, lines_of
@@ -32,6 +32,7 @@ from instances.pages.overview.first_steps import first_steps
 from instances.pages.overview.signature_snippets import SNIPPETS
 from instances.pages.settings.flag_texts import attempt_times
 from instances.pages.settings.setting_rows import build_flag_rows
+from instances.pages.setup.account import account_card
 from instances.receiving.health import describe_receiving
 from instances.sending.health import describe_sending
 from instances.tool_links import tool_url
@@ -46,7 +47,7 @@ def code_context(instance: Instance) -> dict[str, Any]:
         "instance": instance,
         "code": code,
         "status": status_texts.describe(instance),
-        "phone_url": tool_url("phone", instance.number),
+        "phone_url": tool_url("phone", instance.number) if instance.channel == Channel.SANDBOX else "",
     }
 
 
@@ -87,6 +88,7 @@ def detail_context(instance: Instance, **more: Any) -> dict[str, Any]:
     failing_for = failing_words(endpoint, timezone.now())
     context: dict[str, Any] = status_context(instance) | {
         "tab": "overview",
+        "account": account_card(instance),
         "endpoint": endpoint,
         "endpoints": lines_of(endpoints_of(instance), instance.number) if endpoint.others else [],
         "filters": describe_filters(endpoint) if endpoint.is_filtered else "",

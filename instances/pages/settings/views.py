@@ -14,6 +14,7 @@ from django.views.decorators.http import require_http_methods
 from accounts.current_user import current_user
 from chatapi.ui.requests import HtmxRequest
 from instances.actions.settings import change_settings, read_settings
+from instances.channels import offered_channels
 from instances.models import Instance
 from instances.pages import access
 from instances.pages.forms import DeleteForm
@@ -48,6 +49,7 @@ def settings_context(instance: Instance, **overrides: Any) -> dict[str, Any]:
         "tab": "settings",
         "groups": build_setting_groups(read_settings(instance)),
         "delete_form": DeleteForm(instance=instance),
+        "channels": [(name, label) for name, label in offered_channels() if name != instance.channel],
     } | overrides
 
 

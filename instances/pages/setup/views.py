@@ -13,11 +13,12 @@ from accounts.current_user import current_user
 from accounts.quotas import QuotaExceeded
 from hooks.models import Hook
 from instances.actions.lifecycle import create_instance
-from instances.channels import offered_channels
 from instances.models import Instance
 from instances.pages.access import visible_instance
 from instances.pages.forms import AddressForm, NewInstanceForm
 from instances.pages.overview.views import code_context
+from instances.pages.setup.account import account_card
+from instances.pages.setup.channel_cards import channel_cards
 
 # The steps after the first one, which creates the instance and chooses its channel.
 STEPS = {"link": "Link", "address": "Webhook URL", "test": "Test message"}
@@ -46,7 +47,7 @@ def new(request: HttpRequest) -> HttpResponse:
             form.add_error(None, str(reached))
         else:
             return redirect("instances:setup", instance.number)
-    context = {"form": form, "channels": offered_channels(), "steps": STEPS.items(), "step": "channel"}
+    context = {"form": form, "channels": channel_cards(), "steps": STEPS.items(), "step": "channel"}
     return render(request, "instances/pages/setup/new.html", context)
 
 
@@ -61,6 +62,7 @@ def setup_context(instance: Instance, step: str = "", **overrides: Any) -> dict[
     return (
         code_context(instance)
         | {
+            "account": account_card(instance),
             "endpoint": instance.endpoint,
             "address_form": AddressForm(initial={"url": instance.endpoint.url}),
             "steps": STEPS.items(),
