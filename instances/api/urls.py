@@ -15,6 +15,7 @@ from instances.api.views.delivery import DeliveryView, PauseView, ResumeView, Ro
 from instances.api.views.endpoints import EndpointViewSet
 from instances.api.views.hooks import HookViewSet
 from instances.api.views.instances import InstanceViewSet
+from instances.api.views.links import ChannelsView, LinkView
 from instances.api.views.messages import FailedViewSet, MessageViewSet, QueueViewSet
 from instances.api.views.redeliveries import RedeliveryViewSet
 
@@ -34,8 +35,10 @@ def not_found(request: HttpRequest, path: str) -> JsonResponse:
 
 ROUTES = (
     ("account", AccountView.as_view(), "account"),
+    ("channels", ChannelsView.as_view(), "channels"),
     ("instances", instances, "instances"),
     ("instances/<str:id>", instance, "instance"),
+    ("instances/<str:id>/link", LinkView.as_view(), "link"),
     ("instances/<str:id>/endpoints", EndpointViewSet.as_view({"get": "list", "post": "create"}), "endpoints"),
     ("instances/<str:id>/endpoints/<str:endpointId>", endpoint, "endpoint"),
     *(

@@ -145,6 +145,7 @@ class World:
             "token": "a" * 43,
             "name": "status",
             "code": "a" * 22,
+            "field": "token",
             "button": "log_out",
             "chat_id": "17680561234@c.us",
             "chatId": "17680561234@c.us",

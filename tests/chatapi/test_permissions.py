@@ -51,6 +51,10 @@ instances:pause                              POST   302 404 403 302 302 404
 instances:resume                             POST   302 404 403 302 302 404
 instances:delete                             POST   302 404 403 403 200 404
 instances:setup                              GET    302 404 200 200 200 404
+instances:channel                            POST   302 404 403 302 302 404
+instances:account                            POST   302 404 403 404 404 404
+instances:account-check                      POST   302 404 403 404 404 404
+instances:account-remove                     POST   302 404 403 404 404 404
 instances:press                              POST   302 404 403 302 302 404
 instances:history                            GET    302 404 200 200 200 404
 instances:history-news                       GET    302 404 204 204 204 404
@@ -209,6 +213,10 @@ instances-api:instances                      POST   401 201 201 201 201 201
 instances-api:instance                       GET    401 404 404 404 200 404
 instances-api:instance                       PATCH  401 404 404 404 200 404
 instances-api:instance                       DELETE 401 404 404 404 204 404
+instances-api:channels                       GET    401 200 200 200 200 200
+instances-api:link                           GET    401 404 404 404 200 404
+instances-api:link                           PUT    401 404 404 404 409 404
+instances-api:link                           DELETE 401 404 404 404 409 404
 instances-api:rotate-secret                  POST   401 404 404 404 200 404
 instances-api:endpoints                      GET    401 404 404 404 200 404
 instances-api:endpoints                      POST   401 404 404 404 400 404

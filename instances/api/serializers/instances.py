@@ -110,34 +110,31 @@ class InstanceSerializer(serializers.ModelSerializer[Instance]):
         return read_settings(instance)
 
 
-class NameSerializer(serializers.Serializer[Any]):
-    """The fields of an instance that can be changed, besides its settings."""
+class OwnFieldsSerializer(serializers.Serializer[Any]):
+    """The fields of an instance that can be set, besides its settings."""
 
     name = serializers.CharField(
         max_length=100, allow_blank=True, required=False, help_text="Shown on pages; up to 100 characters."
     )
-
-
-class NewSerializer(NameSerializer):
-    """The fields of a new instance."""
-
     channel = choice_of(
-        offered_channels(), required=False, help_text="How it connects to its messenger. Default: `sandbox`."
+        offered_channels(),
+        required=False,
+        help_text="How it connects to its messenger. Default of a new one: `sandbox`.",
     )
 
 
-class ChangeBodySerializer(NameSerializer, SettingsSerializer):
-    """The name and settings to change. Settings may be top-level fields, or in `settings` as in a response."""
+class ChangeBodySerializer(OwnFieldsSerializer, SettingsSerializer):
+    """The name, channel and settings to change. Settings may be top-level fields, or in `settings` as in a response."""
 
     settings = SettingsSerializer(required=False, help_text="The same settings, in an object.")
 
 
-class NewBodySerializer(NewSerializer, ChangeBodySerializer):
+class NewBodySerializer(ChangeBodySerializer):
     """The name, the channel and the initial settings. All are optional."""
 
 
-def split_body(data: Any, own: type[NameSerializer]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Splits a request's body into (fields validated by `own`, settings as sent).
+def split_body(data: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Splits a request's body into (fields of OwnFieldsSerializer, settings as sent).
 
     The action change_settings validates the values of settings, as for the wire contract. Raises ValidationError with
     every field that does not exist, cannot be changed or is sent twice.
@@ -147,7 +144,7 @@ def split_body(data: Any, own: type[NameSerializer]) -> tuple[dict[str, Any], di
     nested = data.get("settings", {})
     if not isinstance(nested, Mapping):
         raise serializers.ValidationError({"settings": "Must be an object of settings."})
-    names, settings = list(own().fields), list(SettingsSerializer().fields)
+    names, settings = list(OwnFieldsSerializer().fields), list(SettingsSerializer().fields)
     known = {*names, *settings, "settings"}
     unknown = UNKNOWN_FIELD.format(", ".join([*names, *settings]))
     unknown_setting = UNKNOWN_FIELD.format(", ".join(settings))
@@ -164,7 +161,7 @@ def split_body(data: Any, own: type[NameSerializer]) -> tuple[dict[str, Any], di
     }
     if wrong:
         raise serializers.ValidationError(wrong)
-    fields = own(data={name: data[name] for name in data if name in names})
+    fields = OwnFieldsSerializer(data={name: data[name] for name in data if name in names})
     fields.is_valid(raise_exception=True)
     given = {**nested, **{name: data[name] for name in data if name in settings}}
     return fields.validated_data, given

@@ -13,15 +13,13 @@ from rest_framework.response import Response
 from accounts.current_user import current_user
 from chatapi.ui.numbers import INSTANCE_NUMBER_DIGITS, parse_digits
 from instances.actions import settings as settings_actions
-from instances.actions.lifecycle import change_instance, create_instance, delete_instance
+from instances.actions.lifecycle import change_channel, change_instance, create_instance, delete_instance
 from instances.api import schema
 from instances.api.pagination import OldestFirst
 from instances.api.serializers.instances import (
     ChangeBodySerializer,
     InstanceSerializer,
-    NameSerializer,
     NewBodySerializer,
-    NewSerializer,
     split_body,
 )
 from instances.models import Instance, InstanceQuerySet
@@ -91,7 +89,7 @@ class InstanceViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Instance]):
     )
     @transaction.atomic
     def create(self, request: Request) -> Response:
-        own, given = split_body(request.data, NewSerializer)
+        own, given = split_body(request.data)
         account: Any = request.auth  # the stubs only know DRF's own tokens
         instance = create_instance(account, **own, acting_user=current_user(request))
         change_settings(instance, given, acting_user=request.user)
@@ -113,8 +111,10 @@ class InstanceViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Instance]):
 
     @extend_schema(
         operation_id="changeInstance",
-        summary="Change an instance's name and settings",
-        description="Fields that are not sent stay as they are. If any field is invalid, nothing is changed.",
+        summary="Change an instance's name, channel and settings",
+        description="Fields that are not sent stay as they are. If any field is invalid, nothing is changed. An "
+        "instance that moves to another `channel` keeps its number, token, endpoints, chats and messages; its link is "
+        "deleted, and messages wait until an account is linked.",
         parameters=[schema.INSTANCE_ID],
         request=ChangeBodySerializer,
         responses={200: InstanceSerializer, **schema.error_responses(400, 404)},
@@ -134,7 +134,9 @@ class InstanceViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Instance]):
     @transaction.atomic
     def partial_update(self, request: Request, id: str) -> Response:
         instance = get_instance(self.get_queryset(), id)
-        own, given = split_body(request.data, NameSerializer)
+        own, given = split_body(request.data)
+        if channel := own.pop("channel", ""):
+            change_channel(instance, channel=channel, acting_user=current_user(request))
         if own:
             change_instance(instance, **own, acting_user=current_user(request))
         if given:

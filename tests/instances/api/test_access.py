@@ -25,11 +25,15 @@ HELLO = {"from": "17680561234", "name": "Ann", "type": "chat", "body": "hello"}
 # address, method, body, what its owner gets
 TABLE = [
     ("account/", "GET", None, 200),
+    ("channels/", "GET", None, 200),
     ("instances/", "GET", None, 200),
     ("instances/", "POST", {"name": "Shop"}, 201),
     ("instances/{instance}/", "GET", None, 200),
     ("instances/{instance}/", "PATCH", {"name": "Shop"}, 200),
     ("instances/{instance}/", "DELETE", None, 204),
+    ("instances/{instance}/link/", "GET", None, 200),
+    ("instances/{instance}/link/", "PUT", {"values": {}}, 409),
+    ("instances/{instance}/link/", "DELETE", None, 409),
     ("instances/{instance}/sandbox/messages/", "POST", HELLO, 201),
     ("instances/{instance}/sandbox/receipts/", "POST", {"messageId": "{message}", "status": "viewed"}, 200),
     ("instances/{instance}/sandbox/phone/", "PATCH", {"substatus": "battery_low"}, 200),
