@@ -67,8 +67,8 @@ INSTANCE_STATES = {
     "got qr code": Look("Waiting for the scan", "orange", "qrcode"),
     "authenticated": Look("Authenticated", "green", "circle-check"),
     "not_paid": Look("Not paid", "red", "credit-card"),
-    "unlinked": Look("Not linked", "orange", "wifi-off"),  # `init` of a channel whose account a person links
 }
+UNLINKED = Look("Not linked", "orange", "wifi-off")  # `init`, if a person has to link the account
 # States of an endpoint (instances/pages/endpoints/cards.py)
 ENDPOINT_STATES = {
     "active": Look("Active", "green", "circle-check"),

@@ -25,6 +25,7 @@ from chatapi.ui.states import (
     JOB_STATES,
     LIVE_STATES,
     SIGNATURE_STATES,
+    UNLINKED,
     Look,
     look,
 )
@@ -185,8 +186,9 @@ def signature_look(state: str) -> Look:
 @register.filter
 def instance_look(instance: Any) -> Look:
     """Word, colour and icon of what `instance.shown_status` says."""
-    is_unlinked = instance.is_unlinked and instance.is_paid
-    return look(INSTANCE_STATES, "unlinked" if is_unlinked else instance.shown_status)
+    if instance.is_unlinked and instance.is_paid:
+        return UNLINKED
+    return look(INSTANCE_STATES, instance.shown_status)
 
 
 @register.filter
