@@ -22,6 +22,7 @@ from tests.bench.environment import ROOT, Meter, bench_database, empty, postgres
 from tests.product import free_port
 
 CONNECTIONS = 8
+WEB_PROCESSES = os.cpu_count() or 1
 PHONE = "17680561234"
 
 
@@ -33,7 +34,8 @@ def site(*, worker: bool) -> Iterator[tuple[int, list[int]]]:
     static_files.collect()
     port = free_port()
     environment = os.environ | {
-        "PORT": str(port), "CONTRACT_CALLS_PER_MINUTE": "1000000", "API_RATE": "1000000/min",
+        "PORT": str(port), "WEB_PROCESSES": str(WEB_PROCESSES), "CONTRACT_CALLS_PER_MINUTE": "1000000",
+        "API_RATE": "1000000/min",
     }  # fmt: skip
     commands = [[sys.executable, "-m", "chatapi.runtime.web"]]
     if worker:
