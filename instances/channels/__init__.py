@@ -2,10 +2,14 @@
 
 from instances.channels.base import Channel
 from instances.channels.sandbox.channel import SandboxChannel
+from instances.channels.whatsapp_cloud.channel import WhatsAppCloudChannel
 from instances.models import Channel as ChannelName
 from instances.models import Instance
 
-CHANNELS: dict[str, Channel] = {ChannelName.SANDBOX: SandboxChannel()}
+CHANNELS: dict[str, Channel] = {
+    ChannelName.SANDBOX: SandboxChannel(),
+    ChannelName.WHATSAPP_CLOUD: WhatsAppCloudChannel(),
+}
 
 
 def offered_channels() -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ from instances.channels.sandbox.actions.receipts import acknowledge_as_contact
 from instances.models import Ack, Channel, Instance, Message
 from tests.instances.channels.conformance import Messenger
 from tests.instances.channels.sandbox.messenger_process import MessengerProcess
+from tests.instances.channels.whatsapp_cloud.messenger import WhatsAppMessenger
 
 
 class SandboxMessenger:
@@ -69,4 +70,7 @@ class SandboxMessengerOverHttp(SandboxMessenger):
         )
 
 
-MESSENGERS: dict[str, Messenger] = {Channel.SANDBOX: SandboxMessenger()}
+MESSENGERS: dict[str, Messenger] = {
+    Channel.SANDBOX: SandboxMessenger(),
+    Channel.WHATSAPP_CLOUD: WhatsAppMessenger(),
+}

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 
 from instances.channels.receiving import CallbackRequest
+from instances.models import Channel
 from tests.instances.channels.receiving_conformance import PushingMessenger, ReceivingMessenger
+from tests.instances.channels.whatsapp_cloud import messenger as whatsapp
 from tests.instances.receiving import polling, pushing, streaming
 from tests.instances.receiving.polling import PollingMessenger
 from tests.instances.receiving.streaming import StreamingMessenger
@@ -54,7 +56,10 @@ def streamer() -> Iterator[ReceivingMessenger]:
         yield Writer(messenger)
 
 
-PUSHING_MESSENGERS: dict[str, PushingMessenger] = {pushing.NAME: Pusher()}
+PUSHING_MESSENGERS: dict[str, PushingMessenger] = {
+    pushing.NAME: Pusher(),
+    Channel.WHATSAPP_CLOUD: whatsapp.Pusher(),
+}
 RECEIVING_MESSENGERS: dict[str, Callable[[], AbstractContextManager[ReceivingMessenger]]] = {
     polling.NAME: poller,
     streaming.NAME: streamer,

@@ -1,0 +1,162 @@
+"""WhatsApp Business over the whole product: a person writes, the bot answers, the person reads it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from tests.doubles.whatsapp_cloud import Number, WhatsAppCloud
+from tests.product import Product
+from tests.receiver import Received, Receiver
+
+ANN = "17680561234"
+PICTURE = b"\x89PNG\r\n" + bytes(range(256)) * 400
+
+
+@pytest.fixture(scope="module")
+def whatsapp() -> Iterator[WhatsAppCloud]:
+    with WhatsAppCloud() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory: pytest.TempPathFactory, whatsapp: WhatsAppCloud) -> Iterator[Product]:
+    """The product, for which the double is the Graph API."""
+    folder: Path = tmp_path_factory.mktemp("whatsapp")
+    with Product(folder, WHATSAPP_URL=whatsapp.url, HOOKS_ALLOW_NETWORKS="127.0.0.0/8") as running:
+        yield running
+
+
+class Linked:
+    """An instance that is linked to a number of the double, over REST and the wire contract."""
+
+    def __init__(self, product: Product, number: Number, webhook: str) -> None:
+        self.product, self.number = product, number
+        instances = f"{product.url}/api/v1/instances/"
+        made = self.call("POST", instances, {"name": "Tea Shop", "channel": "whatsapp_cloud"})
+        self.home = f"{instances}{made['id']}/"
+        self.contract = f"{product.url}/instance{made['id']}"
+        self.token = made["token"]
+        self.call("PATCH", self.home, {"webhookUrl": webhook, "ackNotificationsOn": True})
+        entered = {
+            "phone_number_id": number.phone_number_id,
+            "access_token": number.token,
+            "app_secret": number.app_secret,
+            "verify_token": number.verify_token,
+            "business_account_id": number.business_account_id,
+        }
+        linked = self.call("PUT", f"{self.home}link/", {"values": entered})
+        path = linked["callbackUrl"].partition("/channels/")[2]
+        assert number.is_subscribed and number.verify(f"{product.url}/channels/{path}")
+
+    def call(self, method: str, url: str, body: Any = None) -> Any:
+        headers = {"Authorization": f"Bearer {self.product.demo['uid']}"}
+        response = requests.request(method, url, json=body, headers=headers, timeout=60)
+        assert response.ok, response.text
+        return response.json()
+
+    def send(self, method: str, **arguments: Any) -> Any:
+        url = f"{self.contract}/{method}?token={self.token}"
+        response = requests.post(url, json=arguments, timeout=60)
+        assert response.json()["sent"], response.text
+        return response.json()
+
+    def messages(self) -> list[dict[str, Any]]:
+        url = f"{self.contract}/messages?token={self.token}&last=1"
+        found: list[dict[str, Any]] = requests.get(url, timeout=60).json()["messages"]
+        return found
+
+
+def wait_until(is_so: Callable[[], object], what: str, seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < until, what
+        time.sleep(0.05)
+
+
+def test_a_person_writes_the_bot_answers_and_the_person_reads_it(
+    product: Product, whatsapp: WhatsAppCloud
+) -> None:
+    number, heard = whatsapp.add_number(), list[dict[str, Any]]()
+
+    def bot(received: Received) -> tuple[int, dict[str, str], bytes]:
+        """Answers each message of a person with a quote of it, before it responds to the hook."""
+        for message in received.json().get("messages", []):
+            heard.append(message)
+            if not message["fromMe"]:
+                linked.send(
+                    "sendMessage", chatId=message["chatId"], body=f"You said: {message['body']}"[:100],
+                    quotedMsgId=message["id"],
+                )  # fmt: skip
+        for ack in received.json().get("ack", []):
+            heard.append(ack)
+        return 200, {}, b""
+
+    with Receiver(bot) as receiver:
+        linked = Linked(product, number, receiver.url)
+        question = number.write(ANN, body="Is there tea? 🍵")
+        wait_until(lambda: number.received(ANN), "the bot's answer reaches the person")
+        [answer] = number.received(ANN)
+        assert answer["text"]["body"] == "You said: Is there tea? 🍵"
+        assert answer["context"] == {"message_id": question["id"]}
+
+        for word in ("read", "delivered", "sent", "read"):  # reordered and repeated
+            number.report(answer["id"], word)
+        wait_until(lambda: any(one.get("status") == "viewed" for one in heard), "the ack reaches the bot")
+        [shown] = [one for one in linked.messages() if one["fromMe"]]
+        assert shown["ack"] == 3
+
+        number.send_file(ANN, "image", PICTURE, "image/png", caption="my cup")
+        wait_until(lambda: any(one.get("caption") == "my cup" for one in heard), "the picture's hook")
+        [picture] = [one for one in heard if one.get("caption") == "my cup"]
+        path = picture["body"].partition("/media/")[2]
+        assert requests.get(f"{product.url}/media/{path}", timeout=60).content == PICTURE
+
+        linked.send("sendFile", phone=ANN, body=picture["body"], filename="cup.png", caption="yours")
+        wait_until(lambda: any(one["type"] == "image" for one in number.received(ANN)), "a file goes back")
+        [sent] = [one for one in number.received(ANN) if one["type"] == "image"]
+        assert whatsapp.files[sent["image"]["id"]].content == PICTURE
+
+
+def test_forged_and_repeated_callbacks_change_nothing(product: Product, whatsapp: WhatsAppCloud) -> None:
+    number = whatsapp.add_number()
+    with Receiver() as receiver:
+        linked = Linked(product, number, receiver.url)
+        forged = number.messages([number.message(ANN, body="forged")], {ANN: "Ann"})
+        response = number.push(forged, secret="another")
+        assert response is not None and response.status_code == 403
+        one = number.messages([number.message(ANN, body="one")], {ANN: "Ann"})
+        two = number.messages([number.message(ANN, body="two")], {ANN: "Ann"})
+        for body in (one, two, one, two, two):
+            response = number.push(body)
+            assert response is not None and response.status_code == 200
+        wait_until(lambda: len(linked.messages()) >= 2, "both are received")
+        time.sleep(1)
+        assert sorted(message["body"] for message in linked.messages()) == ["one", "two"]
+
+
+def test_a_revoked_token_stops_the_queue_and_a_new_one_sends_it(
+    product: Product, whatsapp: WhatsAppCloud
+) -> None:
+    number = whatsapp.add_number()
+    with Receiver() as receiver:
+        linked = Linked(product, number, receiver.url)
+        number.is_revoked = True
+        linked.send("sendMessage", phone=ANN, body="waits")
+        status = f"{linked.contract}/status?token={linked.token}"
+        wait_until(
+            lambda: requests.get(status, timeout=60).json()["accountStatus"] != "authenticated",
+            "the link is lost",
+        )
+        assert number.received(ANN) == []
+        number.is_revoked, number.token = False, "EAAG-a-new-token-of-the-number"
+        entered = {"phone_number_id": number.phone_number_id, "access_token": number.token,
+                   "app_secret": number.app_secret, "verify_token": number.verify_token}  # fmt: skip
+        linked.call("PUT", f"{linked.home}link/", {"values": entered})
+        wait_until(lambda: number.received(ANN), "it is sent with the new token")
+        assert [one["text"]["body"] for one in number.received(ANN)] == ["waits"]
