@@ -40,6 +40,9 @@ FILES = {
     "sticker": MessageType.STICKER,
 }
 FORWARDED_OFTEN = 5
+# How the ids of this product's messages begin, which WhatsApp returns with their statuses. By WhatsApp's id alone, the
+# status of a message that another program sent would wait while any message of the instance is being sent.
+OWN_TRACKER = "true_"
 # The ban state of account_update → the status of the instance
 BANS = {"DISABLE": AccountStatus.INIT, "REINSTATE": AccountStatus.AUTHENTICATED}
 HEX_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
@@ -145,7 +148,9 @@ def read_status(status: Object) -> Iterator[ReceivedEvent]:
         errors = objects(status, "errors")
         yield MessageFailed(messenger_id=wamid, reason=sentence_of(errors[0] if errors else {}))
     elif ack := ACKS.get(str(word)):
-        yield MessageAcked(messenger_id=wamid, ack=ack)
+        tracker = text(status.get("biz_opaque_callback_data"))
+        is_own = tracker.startswith(OWN_TRACKER)
+        yield MessageAcked(tracker, ack) if is_own else MessageAcked(messenger_id=wamid, ack=ack)
 
 
 def read_system(message: Object, who: str) -> Iterator[ReceivedEvent]:

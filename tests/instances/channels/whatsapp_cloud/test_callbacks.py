@@ -258,6 +258,15 @@ def test_statuses_are_acks_and_failures(number: Number) -> None:
     assert read(number, number.report("wamid.1", "warning", push=False)) == []
 
 
+def test_a_status_with_an_id_of_this_product_names_its_message(number: Number) -> None:
+    for tracker, expected in (
+        ("true_17680561234@c.us_3EB0", MessageAcked("true_17680561234@c.us_3EB0", Ack.DELIVERED)),
+        ("of another program", MessageAcked(messenger_id="wamid.1", ack=Ack.DELIVERED)),
+    ):
+        number.accepted = [{"id": "wamid.1", "to": ANN, "biz_opaque_callback_data": tracker}]
+        assert read(number, number.report("wamid.1", "delivered", push=False)) == [expected]
+
+
 def test_what_is_typed_in_the_app_and_what_becomes_of_the_account(number: Number) -> None:
     [event] = read(number, number.type_in_app(ANN, "by hand", id="wamid.echo"))
     assert isinstance(event, MessageTyped)
