@@ -1,6 +1,7 @@
 """The channels by name; a new one is a folder here, a line in CHANNELS and a value of models.Channel."""
 
 from instances.channels.base import Channel
+from instances.channels.matrix.channel import MatrixChannel
 from instances.channels.sandbox.channel import SandboxChannel
 from instances.channels.whatsapp_cloud.channel import WhatsAppCloudChannel
 from instances.models import Channel as ChannelName
@@ -9,6 +10,7 @@ from instances.models import Instance
 CHANNELS: dict[str, Channel] = {
     ChannelName.SANDBOX: SandboxChannel(),
     ChannelName.WHATSAPP_CLOUD: WhatsAppCloudChannel(),
+    ChannelName.MATRIX: MatrixChannel(),
 }
 
 

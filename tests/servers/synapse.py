@@ -40,6 +40,7 @@ class Synapse:
         self.url = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
         self.admin: Person | None = None
+        self.numbers = itertools.count(1)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "signing.key").write_text("ed25519 a_test wTsiU5TSyd1Csv2SwC1AsP9xBlmNzNsP0OHqE6CbIgY\n")
         (folder / "log.yaml").write_text(json.dumps(self.log_settings()))
@@ -139,7 +140,8 @@ class Synapse:
     def register(
         self, user: str, password: str = "a password", name: str = "", *, is_admin: bool = False
     ) -> Person:
-        """Returns a new user who is signed in."""
+        """Returns a new user who is signed in; a number follows the name, so it may be used again."""
+        user = f"{user}-{next(self.numbers)}"
         where = f"{self.url}/_synapse/admin/v1/register"
         nonce = requests.get(where, timeout=REQUEST_SECONDS).json()["nonce"]
         kind = "admin" if is_admin else "notadmin"
@@ -230,6 +232,15 @@ class Person:
     def read(self, room: str, event: str) -> None:
         """Send a receipt: the person has read all up to this event."""
         self.call("POST", f"/rooms/{quote(room)}/receipt/m.read/{quote(event)}", json={})
+
+    def ephemeral(self, room: str) -> list[dict[str, Any]]:
+        """Returns who is typing in a room, and the receipts there.
+
+        The time differs from call to call: for two minutes, Synapse responds to the same request from its cache.
+        """
+        found = self.call("GET", f"/sync?timeout={next(self.transactions)}&full_state=true")
+        joined = found["rooms"]["join"]
+        return list(joined[room]["ephemeral"]["events"])
 
     def members(self, room: str) -> list[str]:
         return list(self.call("GET", f"/rooms/{quote(room)}/joined_members")["joined"])

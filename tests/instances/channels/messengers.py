@@ -10,6 +10,7 @@ from instances.channels.sandbox.actions.phone import apply_phone_event, type_on_
 from instances.channels.sandbox.actions.receipts import acknowledge_as_contact
 from instances.models import Ack, Channel, Instance, Message
 from tests.instances.channels.conformance import Messenger
+from tests.instances.channels.matrix.messenger import MatrixMessenger
 from tests.instances.channels.sandbox.messenger_process import MessengerProcess
 from tests.instances.channels.whatsapp_cloud.messenger import WhatsAppMessenger
 
@@ -73,4 +74,5 @@ class SandboxMessengerOverHttp(SandboxMessenger):
 MESSENGERS: dict[str, Messenger] = {
     Channel.SANDBOX: SandboxMessenger(),
     Channel.WHATSAPP_CLOUD: WhatsAppMessenger(),
+    Channel.MATRIX: MatrixMessenger(),
 }

@@ -67,6 +67,7 @@ class People:
     ben: str = BEN
     group: str = GROUP
     message: str = "1234567"
+    author: str = ""  # Ann as an author, if this differs from her chat
 
 
 def people_of(messenger: object) -> People:

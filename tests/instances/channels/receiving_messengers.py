@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager
 
 from instances.channels.receiving import CallbackRequest
 from instances.models import Channel
+from tests.doubles.matrix import MatrixDouble
+from tests.instances.channels.matrix import messenger as matrix
 from tests.instances.channels.receiving_conformance import PushingMessenger, ReceivingMessenger
 from tests.instances.channels.whatsapp_cloud import messenger as whatsapp
 from tests.instances.receiving import polling, pushing, streaming
@@ -56,6 +58,12 @@ def streamer() -> Iterator[ReceivingMessenger]:
         yield Writer(messenger)
 
 
+@contextlib.contextmanager
+def homeserver() -> Iterator[ReceivingMessenger]:
+    with MatrixDouble() as double:
+        yield matrix.Writer(double)
+
+
 PUSHING_MESSENGERS: dict[str, PushingMessenger] = {
     pushing.NAME: Pusher(),
     Channel.WHATSAPP_CLOUD: whatsapp.Pusher(),
@@ -63,4 +71,5 @@ PUSHING_MESSENGERS: dict[str, PushingMessenger] = {
 RECEIVING_MESSENGERS: dict[str, Callable[[], AbstractContextManager[ReceivingMessenger]]] = {
     polling.NAME: poller,
     streaming.NAME: streamer,
+    Channel.MATRIX: homeserver,
 }

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from instances.channels.linking import Found
-from instances.channels.matrix import account, receiving
+from instances.channels.matrix import account, media, receiving
 from instances.channels.receiving import LinkLost, ReceiveFailed
 from instances.channels.requests import Link
-from instances.received_events import CredentialsRenewed, MessageReceived, ReceivedEvent
+from instances.received_events import CredentialsRenewed, Media, MessageReceived, ReceivedEvent
 from instances.receiving.network import LoopNetwork
 
 SECONDS = 300.0
@@ -86,6 +86,21 @@ def check(**values: str) -> Found:
         network = LoopNetwork()
         try:
             return await account.check(VALUES | values, network)
+        finally:
+            network.close()
+
+    return asyncio.run(run())
+
+
+def fetch(link: Link, found: Media) -> tuple[bytes, str]:
+    """Returns the content of a received file, and its type. Raises FileUnavailable."""
+
+    async def run() -> tuple[bytes, str]:
+        network = LoopNetwork()
+        try:
+            fetched = await media.fetch(link, found, network)
+            with fetched.content:
+                return fetched.content.read(), fetched.content_type
         finally:
             network.close()
 

@@ -11,19 +11,26 @@ from typing import Any
 import pytest
 
 from hooks import http
+from instances.actions.chats.chats import Denied
+from instances.actions.received import record_events
 from instances.channels.linking import NotLinkable
-from instances.channels.matrix import receiving, sending
+from instances.channels.matrix import commands, receiving, sending
 from instances.channels.matrix.timeline import ENCRYPTED
+from instances.channels.media import FileUnavailable
 from instances.channels.receiving import LinkLost
 from instances.channels.requests import MessageToSend, Refused, Result, Sent, Unlinked, Wait
+from instances.commands import LeaveGroup, ReadChat, ShowActivity
+from instances.models import Chat
 from instances.received_events import (
     ChatViewed,
     CredentialsRenewed,
+    Media,
     MessageReceived,
     MessageTyped,
     StatusReported,
 )
-from tests.instances.channels.matrix.receiver import Receiving, check, linked, received
+from tests.factories import InstanceFactory
+from tests.instances.channels.matrix.receiver import Receiving, check, fetch, linked, received
 from tests.servers.synapse import Person, Synapse
 
 pytestmark = [pytest.mark.timeout(900)]
@@ -221,3 +228,37 @@ def test_all_that_was_written_since_a_late_entry_arrives(
         ann.write(room, str(number))
     found = bot.receiving.messages(75)
     assert [message.body for message in found] == [str(number) for number in range(75)]
+
+
+def test_a_file_is_fetched_with_the_token(bot: Account, ann: Person) -> None:
+    room = ann.create_room(bot.user, is_direct=True)
+    uri = ann.upload(b"a picture", "image/png", "view.png")
+    ann.send(room, {"msgtype": "m.image", "body": "view.png", "url": uri, "info": {"size": 9}})
+    [message] = bot.receiving.messages(1)
+    assert message.media is not None and message.media.size == 9
+    assert fetch(bot.receiving.link, message.media) == (b"a picture", "image/png")
+    for wrong in ("mxc://localhost/nothing", "https://example.com/a.png", "mxc://localhost"):
+        with pytest.raises(FileUnavailable):
+            fetch(bot.receiving.link, Media(wrong))
+
+
+def test_commands_are_seen_by_others(db: None, bot: Account, ann: Person) -> None:
+    room = ann.create_room(bot.user, is_direct=True)
+    event = ann.write(room, "hello")
+    [message] = bot.receiving.messages(1)
+    chat_id = f"matrix:{room}@c.us"
+    instance = InstanceFactory(url="https://example.com/hook")
+    link = bot.receiving.link
+    commands.show_activity(link, ShowActivity(chat_id, Chat.Activity.TYPING, 20))
+    typing = [each for each in ann.ephemeral(room) if each["type"] == "m.typing"]
+    assert typing[0]["content"]["user_ids"] == [bot.user]
+    record_events(instance, [message], is_patient=False)
+    commands.read_chat(instance, link, ReadChat(chat_id))
+    receipts = [each["content"] for each in ann.ephemeral(room) if each["type"] == "m.receipt"]
+    assert bot.user in receipts[0][event]["m.read"]
+    commands.leave(link, LeaveGroup(chat_id))
+    assert bot.user not in ann.members(room)
+    with pytest.raises(Denied, match="The account is not in this room"):
+        commands.show_activity(link, ShowActivity(chat_id, Chat.Activity.TYPING, 20))
+    commands.log_out(link)
+    assert isinstance(bot.send(room), Unlinked)
