@@ -57,22 +57,23 @@ ROUTES = (
     ("instances/<str:id>/queue/messages", QueueViewSet.as_view({"get": "list"}), "queue-messages"),
     ("instances/<str:id>/queue/failed", FailedViewSet.as_view({"get": "list"}), "queue-failed"),
     ("instances/<str:id>/queue/clear", QueueViewSet.as_view({"post": "clear"}), "queue-clear"),
-    ("instances/<str:id>/messages/<str:messageId>", MessageViewSet.as_view({"get": "retrieve"}), "message"),
+    # ids of messengers may have slashes
     (
-        "instances/<str:id>/messages/<str:messageId>/tries",
+        "instances/<str:id>/messages/<path:messageId>/tries",
         MessageViewSet.as_view({"get": "tries"}),
         "message-tries",
     ),
     (
-        "instances/<str:id>/messages/<str:messageId>/cancel",
+        "instances/<str:id>/messages/<path:messageId>/cancel",
         MessageViewSet.as_view({"post": "cancel"}),
         "message-cancel",
     ),
     (
-        "instances/<str:id>/messages/<str:messageId>/resend",
+        "instances/<str:id>/messages/<path:messageId>/resend",
         MessageViewSet.as_view({"post": "resend"}),
         "message-resend",
     ),
+    ("instances/<str:id>/messages/<path:messageId>", MessageViewSet.as_view({"get": "retrieve"}), "message"),
     ("instances/<str:id>/sandbox/messages", MessageView.as_view(), "sandbox-messages"),
     ("instances/<str:id>/sandbox/calls", CallView.as_view(), "sandbox-calls"),
     ("instances/<str:id>/sandbox/receipts", ReceiptView.as_view(), "sandbox-receipts"),

@@ -191,7 +191,7 @@ def test_a_missing_slash_at_the_end_is_forgiven(alice: ApiClient, filled: dict[s
 
 def test_the_table_holds_every_address_and_method() -> None:
     found = {
-        (re.sub(r"<str:\w+>", "{}", str(pattern.pattern)), method.upper())
+        (re.sub(r"<(?:str|path):\w+>", "{}", str(pattern.pattern)), method.upper())
         for pattern in urlpatterns
         if pattern.name
         for method in methods(pattern.callback)

@@ -101,6 +101,15 @@ def test_one_message_is_cancelled(alice: ApiClient, three: list[OutgoingMessage]
     )
 
 
+def test_a_message_whose_id_has_slashes_is_read_and_cancelled(alice: ApiClient) -> None:
+    chat_id = "xmpp:team@rooms.example.org/Ann/tries@c.us"
+    message = send_message(alice.instance, chat_id=chat_id, body="hello")
+    assert alice.get(path(alice, message))[1]["chatId"] == chat_id
+    assert alice.get(path(alice, message, "tries/"))[0] == 200
+    assert alice.post(path(alice, message, "cancel/"), None)[0] == 200
+    assert not OutgoingMessage.objects.exists()
+
+
 def test_the_queue_is_cleared(alice: ApiClient, three: list[OutgoingMessage]) -> None:
     start_sending(OutgoingMessage.objects.earliest("queue_number"))
     assert alice.post(f"{alice.home}queue/clear/", None) == (200, {"removed": 2, "inDelivery": 1})

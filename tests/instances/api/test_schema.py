@@ -42,7 +42,9 @@ def test_every_operation_has_words_examples_and_its_refusals() -> None:
             content = response.get("content", {}).get("application/json")
             assert status == "204" or content["examples"]
     addresses = {
-        re.sub(r"<str:(\w+)>", r"{\1}", str(pattern.pattern)) for pattern in urlpatterns if pattern.name
+        re.sub(r"<(?:str|path):(\w+)>", r"{\1}", str(pattern.pattern))
+        for pattern in urlpatterns
+        if pattern.name
     }
     assert {path for path in document["paths"] if path.startswith("/api/")} == {
         f"/api/v1/{address}" for address in addresses

@@ -74,6 +74,10 @@ def test_the_search_finds_names_and_numbers(alice, instance):
         ("telegram:123456789@c.us", "123456789"),
         ("matrix:@ann:example.org@c.us", "@ann:example.org"),
         ("xmpp:ann@example.org@c.us", "ann@example.org"),
+        (
+            "xmpp:team@rooms.example.org/Ann/news/?#%41 & <b>@c.us",
+            "team@rooms.example.org/Ann/news/?#%41 & <b>",
+        ),
         ("123456789012345@lid", "Hidden number 123456789012345"),
         ("120363025246125486@newsletter", "Newsletter 120363025246125486"),
         ("status@broadcast", "Status messages"),

@@ -122,6 +122,15 @@ def test_one_message_is_cancelled(alice: Client, instance: Instance, three: list
     assert OutgoingQueue.objects.get().length == 2
 
 
+def test_a_message_whose_id_has_slashes_is_shown_and_cancelled(alice: Client, instance: Instance) -> None:
+    chat_id = "xmpp:team@rooms.example.org/Ann/cancel@c.us"
+    message = send_message(instance, chat_id=chat_id, body="hello")
+    assert "team@rooms.example.org/Ann/cancel" in html_of(alice)
+    assert "hello" in html_of(alice, address(message))
+    press(alice, address(message, "cancel/"))
+    assert not OutgoingMessage.objects.exists()
+
+
 def test_the_queue_is_cleared(alice: Client, instance: Instance, three: list[OutgoingMessage]) -> None:
     start_sending(OutgoingMessage.objects.earliest("queue_number"))
     assert press(alice, f"{PAGE}clear/") == (
