@@ -163,7 +163,7 @@ def test_an_empty_change_changes_nothing(alice: ApiClient) -> None:
     assert alice.patch(alice.home, {}) == (200, before)
 
 
-FIELDS = ", ".join(["name", *DEFAULTS])
+FIELDS = ", ".join(["name", "channel", *DEFAULTS])
 
 
 @pytest.mark.parametrize(
