@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
-from django.db import connection, connections, models
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from django.db.backends.postgresql.base import ServerBindingCursor
 from django.db.backends.utils import CursorWrapper
 from django.db.models.base import ModelState
@@ -36,13 +36,14 @@ make_cursor: Any = PreparedCursor  # the stubs know no arguments
 
 def fetch_all(sql: str, parameters: Parameters) -> list[tuple[Any, ...]]:
     """Execute the statement in the current transaction, like Django's own; returns its rows."""
-    here: Any = connections[connection.alias]
+    here: Any = connections[DEFAULT_DB_ALIAS]
     if here.queries_logged or here.execute_wrappers:
         with cursor() as opened:
             opened.execute(sql, parameters)
             return opened.fetchall()
     here.close_if_health_check_failed()
-    here.ensure_connection()
+    if here.connection is None:
+        here.ensure_connection()
     here.validate_no_broken_transaction()
     with here.wrap_database_errors:
         shared = shared_cursor(here)
@@ -74,7 +75,7 @@ def cursor() -> CursorWrapper:
 
     While Django logs queries (DEBUG, tests that count them), it is Django's own, whose log shows the values.
     """
-    here: Any = connections[connection.alias]
+    here: Any = connections[DEFAULT_DB_ALIAS]
     if here.queries_logged:
         return here.cursor()
     here.close_if_health_check_failed()
@@ -111,6 +112,6 @@ class ModelRow(Generic[M]):
                 row[place] = convert(row[place], None, connection)
         built = self.model.__new__(self.model)
         built._state = ModelState()
-        built._state.adding, built._state.db = False, connection.alias
+        built._state.adding, built._state.db = False, DEFAULT_DB_ALIAS
         built.__dict__.update(zip(self.names, row, strict=True))
         return built

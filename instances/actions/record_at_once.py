@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.utils import timezone
 
 from chatapi.database import prepared
@@ -73,8 +73,6 @@ RECORD = """
     SELECT message.id, numbered.number, created.endpoint_id, created.state, chat.id
     FROM message, numbered, created, chat
 """
-# Of its chat; Django loads another field when it is read.
-CHAT_FIELDS = ["id", "instance_id", "chat_id", "name", "is_group", "archived", "removed_at"]
 # What a message of a contact does not have, left to the columns' own default or NULL.
 OMITTED = (
     "ack",
@@ -119,13 +117,27 @@ def record_sql(columns: tuple[str, ...] = (), condition: str = "true") -> str:
     return " ".join(whole.split())
 
 
+@cache
+def unknown_fields() -> list[str]:
+    """Returns the fields of a chat that the statement does not know."""
+    known = ("id", "instance_id", "chat_id", "name", "is_group", "archived", "removed_at")
+    return [field.attname for field in Chat._meta.concrete_fields if field.attname not in known]
+
+
+def set_as_loaded(chat: Chat, key: int) -> None:
+    """Make the chat that a message brings the one that the statement has found. Django loads the other fields."""
+    chat.pk, chat._state.adding, chat._state.db = key, False, DEFAULT_DB_ALIAS
+    for name in unknown_fields():
+        chat.__dict__.pop(name, None)
+
+
 def record_at_once(message: Message, condition: Condition = NO_CONDITION) -> bool:
     """Write a message that a contact has written, with its number, chat and hook; sets its number and chat.
 
     Its chat need not be loaded: its id and the name that the message brings are enough. Returns False, and writes
     nothing, if this is not the usual case. One statement, in the caller's transaction or in its own.
     """
-    instance, now = message.instance, timezone.now()
+    instance, now, here = message.instance, timezone.now(), connections[DEFAULT_DB_ALIAS]
     if chat_ids.is_group(message.chat.chat_id):
         return False
     before, after = payloads.message_body_around_number(message)
@@ -139,9 +151,7 @@ def record_at_once(message: Message, condition: Condition = NO_CONDITION) -> boo
     parameters |= {f"of_{name}": getattr(instance, name) for name in (*SKIP_COLUMNS, *condition.columns)}
     parameters |= condition.parameters
     parameters |= {
-        f"new_{column.attribute}": column.field.get_db_prep_save(
-            getattr(message, column.attribute), connection
-        )
+        f"new_{column.attribute}": column.field.get_db_prep_save(getattr(message, column.attribute), here)
         for column in given_columns()
         if column.attribute not in (NUMBER, CHAT)
     }
@@ -156,9 +166,10 @@ def record_at_once(message: Message, condition: Condition = NO_CONDITION) -> boo
     if row is None:
         return False
     message.pk, message.number, endpoint, state, _ = row
-    values = [row[4], instance.pk, message.chat.chat_id, message.chat.name, False, False, None]
-    message.chat = Chat.from_db(connection.alias, CHAT_FIELDS, values)
-    message._state.adding, message._state.db = False, connection.alias
+    chat = message.chat
+    set_as_loaded(chat, row[4])
+    message.chat = chat  # also sets chat_id
+    message._state.adding, message._state.db = False, DEFAULT_DB_ALIAS
     message.chat.instance, instance.last_message_number = instance, message.number
     if state == State.QUEUED:
         outbox.wake(endpoint)
