@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from instances.channels import CHANNELS, offered_channels
-from instances.channels.base import Can, Channel
+from instances.channels.base import Button, Can, Channel
 from instances.channels.linking import Linkable
 from instances.models import Channel as ChannelName
 from instances.models import MessageType
@@ -57,12 +57,18 @@ def channel_card(name: str, label: str, channel: Channel) -> ChannelCard:
         SUMMARIES.get(name, ""),
         "device-mobile" if has_phone else "message-circle",
         abilities(channel),
-        list(dict.fromkeys(str(sentence) for sentence in channel.cannot.values())),
+        missing(channel),
     )
     if not isinstance(channel, Linkable):
         return card
     setup = channel.setup
     return card._replace(title=setup.title, summary=setup.summary, facts=setup.facts, needs=setup.needs)
+
+
+def missing(channel: Channel) -> list[str]:
+    """Returns the sentences of `cannot`, each once, without those about buttons, which are not shown either."""
+    sentences = [str(sentence) for key, sentence in channel.cannot.items() if key not in Button]
+    return list(dict.fromkeys(sentences))
 
 
 def abilities(channel: Channel) -> list[str]:

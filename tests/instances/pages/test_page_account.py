@@ -47,6 +47,7 @@ def test_all_channels_are_cards_with_what_they_can_and_cannot_do(bob: Client, de
     assert "Sends text, image, video, voice, document, location and contact card." in page
     assert "Reports when a message is sent and delivered." in page
     assert page.count("A notepad has no groups and no typing.") == 1
+    assert "A notepad has no such button." not in page
     assert "Each message costs nothing." in page and "An account at a desk." in page
 
 
