@@ -24,7 +24,7 @@ from instances.receiving.wakeups import Wakeups
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0  # between two looks at the slot, and at callbacks whose notification was lost
-LINK_CHECK_PAUSE = 2.0  # s between two looks for links to check
+LINK_CHECK_PAUSE = 1.0  # s between two looks for links to check
 RECONNECT_PAUSE = 1.0  # s between attempts to reach the database
 
 
