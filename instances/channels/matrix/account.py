@@ -69,6 +69,7 @@ SETUP = LinkSetup(
         "Rooms with end-to-end encryption cannot be read. The first message there becomes one that says so.",
         "Matrix reports when a message was read, not when it was delivered.",
         "Matrix has no phone numbers: a chat id is that of a room, such as matrix:!room:example.org@g.us.",
+        "A message to a user, such as matrix:@ann:example.org@c.us, begins a direct chat.",
         "A message is sent once, however often it is tried.",
         "Matrix costs nothing and forbids no bots; a homeserver may limit how fast an account writes.",
     ),
@@ -116,8 +117,8 @@ class Homeserver:
             ) from error
         found = text(mapping(json_object(response), "m.homeserver"), "base_url").rstrip("/")
         if response.status == 200 and found:
-            if urlsplit(found).scheme not in ("https", "http") or not urlsplit(found).hostname:
-                raise NotLinkable(f"{domain} names a homeserver whose URL is not valid.", "homeserver")
+            if not found.startswith("https://") or not urlsplit(found).hostname:
+                raise NotLinkable(f"{domain} names a homeserver without https. Enter its URL.", "homeserver")
             return found
         return f"https://{domain}"
 
