@@ -94,6 +94,7 @@ def test_a_person_and_a_bot_talk_over_matrix(product: Product, synapse: Synapse)
         assert bot.acks(sent["id"]) == ["sent", "viewed"]
 
         files_go_both_ways(bot, ann, room, hello["chatId"])
+        the_bot_begins_a_chat(bot, synapse.register("story-ben", name="Ben"))
         nothing_is_lost_by_a_kill(bot, account.user, ann, synapse, room, hello["chatId"])
 
 
@@ -112,6 +113,19 @@ def files_go_both_ways(bot: Bot, ann: Person, room: str, chat_id: str) -> None:
     assert ann.download(file["content"]["url"]) == ANSWER
 
 
+def the_bot_begins_a_chat(bot: Bot, ben: Person) -> None:
+    """It writes to a user, and gets the answer in the same chat."""
+    chat_id = f"matrix:{ben.user}@c.us"
+    bot.call("sendMessage", chatId=chat_id, body="welcome")
+    room = ben.wait_for_invitation()
+    ben.join(room)
+    ben.wait_for(room, lambda event: event["content"]["body"] == "welcome")
+    ben.write(room, "thanks")
+    assert bot.wait_for_message("thanks")["chatId"] == chat_id
+    bot.call("sendMessage", chatId=chat_id, body="you're welcome")
+    ben.wait_for(room, lambda event: event["content"]["body"] == "you're welcome")
+
+
 def nothing_is_lost_by_a_kill(
     bot: Bot, account: str, ann: Person, synapse: Synapse, room: str, chat_id: str
 ) -> None:
@@ -126,7 +140,8 @@ def nothing_is_lost_by_a_kill(
     synapse.start()
     ann.write(room, "are you there")
     bot.wait_for_message("are you there")
-    bodies = [message["body"] for message in bot.messages() if message["type"] == "chat"]
+    texts = [each for each in bot.messages() if (each["chatId"], each["type"]) == (chat_id, "chat")]
+    bodies = [each["body"] for each in texts]
     assert bodies == ["hello", *before, "are you there"], "each once and in order"
     for body in away:
         ann.wait_for(room, lambda event, body=body: event["content"]["body"] == body)  # type: ignore[misc]

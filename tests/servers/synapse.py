@@ -242,6 +242,16 @@ class Person:
         joined = found["rooms"]["join"]
         return list(joined[room]["ephemeral"]["events"])
 
+    def wait_for_invitation(self, *, seconds: float = WAIT_SECONDS) -> str:
+        """Returns the first room that the person is invited to."""
+        until = time.monotonic() + seconds
+        while True:
+            found = self.call("GET", f"/sync?timeout={next(self.transactions)}").get("rooms", {})
+            if invited := list(found.get("invite", {})):
+                return str(invited[0])
+            assert time.monotonic() < until, "The invitation did not come."
+            time.sleep(0.1)
+
     def members(self, room: str) -> list[str]:
         return list(self.call("GET", f"/rooms/{quote(room)}/joined_members")["joined"])
 

@@ -87,9 +87,9 @@ class MatrixChannel:
             case ReadChat():
                 commands.read_chat(instance, self.link(instance), command)
             case ShowActivity():
-                commands.show_activity(self.link(instance), command)
+                commands.show_activity(instance, self.link(instance), command)
             case LeaveGroup():
-                commands.leave(self.link(instance), command)
+                commands.leave(instance, self.link(instance), command)
         return None
 
     def has_account(self, instance: Instance, phone: str) -> bool:

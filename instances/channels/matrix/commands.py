@@ -10,7 +10,7 @@ from instances.actions.chats.chats import Denied
 from instances.channels.matrix import api
 from instances.channels.requests import Link
 from instances.commands import LeaveGroup, ReadChat, ShowActivity
-from instances.models import Instance, Message
+from instances.models import Chat, Instance, Message
 
 
 class HomeserverFailed(Exception):
@@ -35,6 +35,14 @@ def call(link: Link, method: str, *path: str, body: Mapping[str, Any]) -> None:
     raise HomeserverFailed(problem.sentence if status else response.error)
 
 
+def room_of(instance: Instance, chat_id: str) -> str:
+    """Returns the room of a chat: the one that is remembered for it, such as that with a user."""
+    found = Chat.objects.filter(instance=instance, chat_id=chat_id).values_list(
+        "messenger_chat_id", flat=True
+    )
+    return found.first() or api.native_id(chat_id)
+
+
 def read_chat(instance: Instance, link: Link, command: ReadChat) -> None:
     """Send a receipt for the last message of the chat that the messenger knows."""
     last = (
@@ -45,20 +53,21 @@ def read_chat(instance: Instance, link: Link, command: ReadChat) -> None:
         .first()
     )
     if last and last.startswith("$"):
-        call(link, "POST", "rooms", api.native_id(command.chat_id), "receipt", "m.read", last, body={})
+        room = room_of(instance, command.chat_id)
+        call(link, "POST", "rooms", room, "receipt", "m.read", last, body={})
 
 
-def show_activity(link: Link, command: ShowActivity) -> None:
+def show_activity(instance: Instance, link: Link, command: ShowActivity) -> None:
     """Show that the account is typing. The homeserver ends it after `seconds`."""
     body: dict[str, Any] = {"typing": command.seconds > 0}
     if command.seconds > 0:
         body["timeout"] = command.seconds * 1000
-    room = api.native_id(command.chat_id)
+    room = room_of(instance, command.chat_id)
     call(link, "PUT", "rooms", room, "typing", link.external_id, body=body)
 
 
-def leave(link: Link, command: LeaveGroup) -> None:
-    call(link, "POST", "rooms", api.native_id(command.group_id), "leave", body={})
+def leave(instance: Instance, link: Link, command: LeaveGroup) -> None:
+    call(link, "POST", "rooms", room_of(instance, command.group_id), "leave", body={})
 
 
 def log_out(link: Link) -> None:

@@ -145,6 +145,7 @@ class Receiver:
                 if room in self.entered:
                     joined = await self.since_entry(room, joined)
                     self.entered.discard(room)
+                await self.remember_if_direct(room, objects(mapping(joined, "timeline"), "events"))
                 async with contextlib.aclosing(self.read_gap(room, joined, since)) as pages:
                     async for page in pages:
                         yield Batch(cursor, page)
@@ -182,21 +183,26 @@ class Receiver:
         return has_joined
 
     async def remember_if_direct(self, room: str, state: Sequence[Json]) -> None:
-        """Add a room to the account's direct rooms, as other clients do, if the invitation says that it is one.
+        """Remember that a room is direct if an invitation says so: one to the account, or by the account.
 
         Before the account joins: whether a room is direct is part of its chat id, and must not change.
         """
         for event in state:
-            if event.get("type") != "m.room.member" or event.get("state_key") != self.user:
+            if event.get("type") != "m.room.member" or content(event).get("is_direct") is not True:
                 continue
-            inviter = text(event, "sender")
-            if content(event).get("is_direct") is not True or room in self.direct_rooms():
-                return
-            rooms = self.direct.get(inviter)
-            direct = {**self.direct, inviter: [*(rooms if isinstance(rooms, list) else []), room]}
-            path = ("user", self.user, "account_data", "m.direct")
-            accepted(await ask(self.network, api.request(self.link, "PUT", *path, body=direct)))
-            self.direct = direct
+            invited, inviter = text(event, "state_key"), text(event, "sender")
+            if self.user in (invited, inviter) and content(event).get("membership") == "invite":
+                await self.remember_direct(room, inviter if invited == self.user else invited)
+
+    async def remember_direct(self, room: str, other: str) -> None:
+        """Add a room to the account's direct rooms, as other clients do."""
+        if room in self.direct_rooms():
+            return
+        rooms = self.direct.get(other)
+        direct = {**self.direct, other: [*(rooms if isinstance(rooms, list) else []), room]}
+        path = ("user", self.user, "account_data", "m.direct")
+        accepted(await ask(self.network, api.request(self.link, "PUT", *path, body=direct)))
+        self.direct = direct
 
     def direct_rooms(self) -> set[str]:
         return {room for rooms in self.direct.values() if isinstance(rooms, list) for room in map(str, rooms)}

@@ -154,7 +154,7 @@ SEND = prepared(MESSAGE)
 @pytest.mark.parametrize(
     ("given", "result"),
     [
-        (response(200, {"event_id": "$event"}), Sent(messenger_id="$event")),
+        (response(200, {"event_id": "$event"}), Sent(messenger_id="$event", messenger_chat_id=ROOM)),
         (response(200, {}), Failed("The homeserver's response does not confirm the message.")),
         (
             response(401, {"errcode": "M_UNKNOWN_TOKEN", "error": "Invalid access token passed."}),

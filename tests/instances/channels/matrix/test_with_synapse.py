@@ -18,7 +18,7 @@ from instances.channels.matrix import commands, receiving, sending
 from instances.channels.matrix.timeline import ENCRYPTED
 from instances.channels.media import FileUnavailable
 from instances.channels.receiving import LinkLost
-from instances.channels.requests import MessageToSend, Refused, Result, Sent, Unlinked, Wait
+from instances.channels.requests import File, MessageToSend, Refused, Result, Sent, Unlinked, Uploaded, Wait
 from instances.commands import LeaveGroup, ReadChat, ShowActivity
 from instances.models import Chat
 from instances.received_events import (
@@ -53,15 +53,16 @@ class Account:
         )
 
     def send(self, room: str, body: str = "hello", **more: Any) -> Result:
-        message = {"message_id": f"true_{body}", "type": "chat", **more}
-        chat_id = more.pop("chat_id", f"matrix:{room}@g.us")
-        request = sending.prepare(
-            MessageToSend(**{"chat_id": chat_id, "body": body, **message}), self.receiving.link
-        )
-        assert not isinstance(request, Refused)
-        return sending.read(
-            request, http.send(request.method, request.url, request.headers.items(), request.body)
-        )
+        """Make the requests of a message, one after the other, as the sender does."""
+        fields = {"message_id": f"true_{body}", "type": "chat", "chat_id": f"matrix:{room}@g.us", **more}
+        message, result = MessageToSend(body=body, **fields), None
+        while result is None or isinstance(result, Uploaded):
+            request = sending.prepare(message, self.receiving.link, result.value if result else None)
+            assert not isinstance(request, Refused)
+            content = b"a file" if request.body_path else request.body
+            response = http.send(request.method, request.url, request.headers.items(), content)
+            result = sending.read(request, response)
+        return result
 
 
 @pytest.fixture
@@ -249,16 +250,40 @@ def test_commands_are_seen_by_others(db: None, bot: Account, ann: Person) -> Non
     chat_id = f"matrix:{room}@c.us"
     instance = InstanceFactory(url="https://example.com/hook")
     link = bot.receiving.link
-    commands.show_activity(link, ShowActivity(chat_id, Chat.Activity.TYPING, 20))
+    commands.show_activity(instance, link, ShowActivity(chat_id, Chat.Activity.TYPING, 20))
     typing = [each for each in ann.ephemeral(room) if each["type"] == "m.typing"]
     assert typing[0]["content"]["user_ids"] == [bot.user]
     record_events(instance, [message], is_patient=False)
     commands.read_chat(instance, link, ReadChat(chat_id))
     receipts = [each["content"] for each in ann.ephemeral(room) if each["type"] == "m.receipt"]
     assert bot.user in receipts[0][event]["m.read"]
-    commands.leave(link, LeaveGroup(chat_id))
+    commands.leave(instance, link, LeaveGroup(chat_id))
     assert bot.user not in ann.members(room)
     with pytest.raises(Denied, match="The account is not in this room"):
-        commands.show_activity(link, ShowActivity(chat_id, Chat.Activity.TYPING, 20))
+        commands.show_activity(instance, link, ShowActivity(chat_id, Chat.Activity.TYPING, 20))
     commands.log_out(link)
     assert isinstance(bot.send(room), Unlinked)
+
+
+def test_a_message_to_a_user_begins_one_direct_chat(bot: Account, ann: Person) -> None:
+    file = File("notes.txt", "text/plain", 6, "1/notes.txt", "https://example.com/notes.txt")
+    more: dict[str, Any] = {"chat_id": f"matrix:{ann.user}@c.us"}
+    results = [
+        bot.send("", "good day", **more),
+        bot.send("", "good day", **more),
+        bot.send("", "the same room, which is not remembered yet", **more),
+        bot.send("", "", type="document", file=file, **more),
+    ]
+    sent = [result for result in results if isinstance(result, Sent)]
+    assert len(sent) == 4, results
+    [room] = {result.messenger_chat_id for result in sent}
+    ann.join(room)
+    expected = ["good day", "the same room, which is not remembered yet", "notes.txt"]
+    assert ann.bodies(room, sender=bot.user) == expected
+    ann.write(room, "who is it?")
+    [message] = bot.receiving.messages(1)
+    assert message.chat_id == f"matrix:{room}@c.us", "a direct chat, also for the account"
+    remembered = {**more, "messenger_chat_id": room}
+    assert isinstance(bot.send("", "remembered", **remembered), Sent)
+    wrong = bot.send("", "x", chat_id="matrix:@no user@c.us")
+    assert isinstance(wrong, Refused)
