@@ -3,6 +3,7 @@
 from instances.channels.base import Channel
 from instances.channels.matrix.channel import MatrixChannel
 from instances.channels.sandbox.channel import SandboxChannel
+from instances.channels.telegram.channel import TelegramChannel
 from instances.channels.whatsapp_cloud.channel import WhatsAppCloudChannel
 from instances.models import Channel as ChannelName
 from instances.models import Instance
@@ -11,6 +12,7 @@ CHANNELS: dict[str, Channel] = {
     ChannelName.SANDBOX: SandboxChannel(),
     ChannelName.WHATSAPP_CLOUD: WhatsAppCloudChannel(),
     ChannelName.MATRIX: MatrixChannel(),
+    ChannelName.TELEGRAM: TelegramChannel(),
 }
 
 

@@ -15,6 +15,7 @@ def link_of(stored: ChannelLink) -> Link:
         credentials=stored.credentials,
         external_id=stored.external_id,
         options=stored.options,
+        callback_url=stored.callback_url,
     )
 
 

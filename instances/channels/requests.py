@@ -47,6 +47,7 @@ class Link:
     credentials: Mapping[str, str] = field(default_factory=dict)
     external_id: str = ""  # of the account at the messenger: the id of its phone number, bot or user
     options: Mapping[str, str] = field(default_factory=dict)
+    callback_url: str = ""  # where the messenger sends its events; contains a secret
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,12 +93,22 @@ async def connect(link: Link, callback_url: str, network: Network) -> None:
 
 
 async def health(link: Link, network: Network) -> StatusReported | None:
-    """Asks Telegram whether the token is valid. Raises LinkLost, ReceiveFailed."""
-    response = await network.send(api.call(link, "getMe", {}), seconds=SECONDS)
+    """Asks Telegram whether the token is valid, and sets the webhook if it is another: the site's URL may have changed.
+
+    Raises:
+        LinkLost, ReceiveFailed.
+    """
+    method = "getWebhookInfo" if is_public(link.callback_url) else "getMe"
+    response = await network.send(api.call(link, method, {}), seconds=SECONDS)
     found = json_object(response)
     if response.status in (401, 404) and found.get("ok") is False:
         raise LinkLost(WRONG_TOKEN)
-    result_of(response.status, found)
+    try:
+        result = result_of(response.status, found)
+        if method == "getWebhookInfo" and result.get("url") != link.callback_url:
+            await connect(link, link.callback_url, network)
+    except NotLinkable as error:
+        raise ReceiveFailed(error.sentence) from None
     return StatusReported(AccountStatus.AUTHENTICATED)
 
 

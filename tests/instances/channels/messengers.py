@@ -12,6 +12,7 @@ from instances.models import Ack, Channel, Instance, Message
 from tests.instances.channels.conformance import Messenger
 from tests.instances.channels.matrix.messenger import MatrixMessenger
 from tests.instances.channels.sandbox.messenger_process import MessengerProcess
+from tests.instances.channels.telegram.messenger import TelegramMessenger
 from tests.instances.channels.whatsapp_cloud.messenger import WhatsAppMessenger
 
 
@@ -75,4 +76,5 @@ MESSENGERS: dict[str, Messenger] = {
     Channel.SANDBOX: SandboxMessenger(),
     Channel.WHATSAPP_CLOUD: WhatsAppMessenger(),
     Channel.MATRIX: MatrixMessenger(),
+    Channel.TELEGRAM: TelegramMessenger(),
 }

@@ -6,11 +6,15 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 
+from django.test import override_settings
+
 from instances.channels.receiving import CallbackRequest
 from instances.models import Channel
 from tests.doubles.matrix import MatrixDouble
+from tests.doubles.telegram import Telegram
 from tests.instances.channels.matrix import messenger as matrix
 from tests.instances.channels.receiving_conformance import PushingMessenger, ReceivingMessenger
+from tests.instances.channels.telegram import messenger as telegram
 from tests.instances.channels.whatsapp_cloud import messenger as whatsapp
 from tests.instances.receiving import polling, pushing, streaming
 from tests.instances.receiving.polling import PollingMessenger
@@ -64,12 +68,20 @@ def homeserver() -> Iterator[ReceivingMessenger]:
         yield matrix.Writer(double)
 
 
+@contextlib.contextmanager
+def telegram_bot() -> Iterator[ReceivingMessenger]:
+    with Telegram() as double, override_settings(TELEGRAM_URL=double.url):
+        yield telegram.Writer(double)
+
+
 PUSHING_MESSENGERS: dict[str, PushingMessenger] = {
     pushing.NAME: Pusher(),
     Channel.WHATSAPP_CLOUD: whatsapp.Pusher(),
+    Channel.TELEGRAM: telegram.Pusher(),
 }
 RECEIVING_MESSENGERS: dict[str, Callable[[], AbstractContextManager[ReceivingMessenger]]] = {
     polling.NAME: poller,
     streaming.NAME: streamer,
     Channel.MATRIX: homeserver,
+    Channel.TELEGRAM: telegram_bot,
 }

@@ -32,10 +32,11 @@ class Web(Dispatch):
 
     command: ClassVar[list[str]] = ["-m", "chatapi.runtime.web"]
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **environment: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        super().__init__(folder, DJANGO_SETTINGS_MODULE=SETTINGS, PORT=str(self.port), PYTHONPATH=os.getcwd())
+        own = {"DJANGO_SETTINGS_MODULE": SETTINGS, "PORT": str(self.port), "PYTHONPATH": os.getcwd()}
+        super().__init__(folder, **own, **environment)
 
     def is_at_work(self) -> bool:
         assert self.process.poll() is None, f"the web server ended: {self.output}"
