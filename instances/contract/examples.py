@@ -133,6 +133,19 @@ GROUPS: dict[str, dict[str, Example]] = {
         "dialogs": Example({"dialogs": [DIALOG]}, {"limit": 1}),
         "dialog": Example(DIALOG, {"chatId": GROUP}),
         "checkPhone": Example({"result": "exists"}, {"phone": "17680561234"}),
+        "templates": Example(
+            {
+                "templates": [
+                    {
+                        "name": "hello_world",
+                        "language": "en_US",
+                        "status": "APPROVED",
+                        "category": "UTILITY",
+                        "components": [{"type": "BODY", "text": "Hello World"}],
+                    }
+                ]
+            }
+        ),
     },
     "Chats and groups": {
         "readChat": Example({"read": True, "message": "The chat was read", "chatId": CHAT}, TO),

@@ -394,7 +394,12 @@ class WhatsAppCloud:
             case ("GET", "phone_numbers"):
                 return ok({"data": [{"id": number.phone_number_id, "display_phone_number": number.phone}]})
             case ("GET", "message_templates"):
-                return ok({"data": number.templates, "paging": {}})
+                start, limit = int(request.args.get("after", "0")), int(request.args.get("limit", "25"))
+                end = start + limit
+                paging: Json = {"cursors": {"before": str(start), "after": str(end)}}
+                if end < len(number.templates):
+                    paging["next"] = f"{self.url}{request.path}?after={end}"
+                return ok({"data": number.templates[start:end], "paging": paging})
             case ("GET", ""):
                 return ok({"id": number.business_account_id, "name": number.name})
         raise GraphError(100, "Unsupported request.")

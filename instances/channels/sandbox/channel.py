@@ -19,6 +19,7 @@ from hooks.http import Response
 from instances import chat_ids
 from instances.actions.session import log_out, reboot, renew_code, retry, take_over
 from instances.channels.base import Button
+from instances.channels.receiving import Network
 from instances.channels.requests import (
     Limits,
     Link,
@@ -33,6 +34,7 @@ from instances.channels.requests import (
 from instances.channels.sandbox import over_http
 from instances.channels.sandbox.actions import invite_links, receipts
 from instances.channels.sandbox.group_ids import free_group_id
+from instances.channels.templates import Template
 from instances.commands import Command, CreateGroup, JoinGroup, LeaveGroup, MessengerGroup
 from instances.models import (
     Instance,
@@ -43,6 +45,10 @@ from instances.models import (
 from instances.tool_links import tool_url
 
 INSTANCES_PER_PASS = 100
+# The one that every new WhatsApp Business account has. The sandbox shows a template as the text that it becomes.
+HELLO_WORLD = Template(
+    "hello_world", "en_US", category="UTILITY", components=({"type": "BODY", "text": "Hello World"},)
+)
 BUTTON_ACTIONS: Mapping[Button, Callable[..., Instance]] = {
     Button.LOGOUT: log_out,
     Button.EXPIRY: renew_code,
@@ -59,7 +65,6 @@ class SandboxChannel:
 
     limits = Limits()
     is_idempotent = True
-    has_templates = True  # shown as the text that they become
 
     def link(self, instance: Instance) -> Link:
         """Returns the number and chat id, with a token if there is a messenger that needs one. No query."""
@@ -106,6 +111,10 @@ class SandboxChannel:
     def press(self, instance: Instance, button: Button, *, acting_user: User | None = None) -> None:
         """Records the effect of the button immediately."""
         BUTTON_ACTIONS[button](instance, acting_user=acting_user)
+
+    async def templates(self, link: Link, network: Network) -> Sequence[Template]:
+        """Returns one template, so that bots can be tested."""
+        return [HELLO_WORLD]
 
     def qr_text(self, instance: Instance) -> str:
         """Returns the URL of the instance's sandbox phone, a page that signed-in users can open."""

@@ -24,7 +24,16 @@ from instances.channels.requests import (
     Result,
     Sent,
 )
-from instances.channels.whatsapp_cloud import callbacks, commands, files, incoming, linking, outgoing
+from instances.channels.templates import Template
+from instances.channels.whatsapp_cloud import (
+    callbacks,
+    commands,
+    files,
+    incoming,
+    linking,
+    listed_templates,
+    outgoing,
+)
 from instances.commands import Command, MessengerGroup, ReadChat, ShowActivity
 from instances.models import ActionType, Chat, Instance, MessageType, OutgoingMessage
 from instances.received_events import Media, ReceivedEvent, StatusReported
@@ -54,7 +63,6 @@ class WhatsAppCloudChannel:
     # sender, as many messages as were in flight may be sent twice.
     limits = Limits(per_number=Rate(80), per_recipient=Rate(45, 270.0), in_flight=40)
     is_idempotent = False
-    has_templates = True
     setup = linking.SETUP
     reply_window = ReplyWindow(
         timedelta(hours=24),
@@ -132,3 +140,7 @@ class WhatsAppCloudChannel:
     async def health(self, link: Link, network: Network) -> StatusReported | None:
         """Returns whether the token is valid."""
         return await linking.health(link, network)
+
+    async def templates(self, link: Link, network: Network) -> Sequence[Template]:
+        """Returns the templates of the business account."""
+        return await listed_templates.read(link, network)

@@ -61,3 +61,13 @@ def test_a_messenger_without_templates_says_so(
     monkeypatch.setitem(CHANNELS, instance.channel, NotepadChannel(Pad()))
     answer = post("sendTemplate", phone="17680561234", **NAMED)
     refused(answer, "Message was not sent: this instance's messenger has no message templates.")
+    assert post("templates") == {"error": "This instance's messenger has no message templates."}
+
+
+def test_templates_of_the_sandbox(get: Call) -> None:
+    [template] = get("templates")["templates"]
+    assert (template["name"], template["language"], template["status"]) == (
+        "hello_world",
+        "en_US",
+        "APPROVED",
+    )
