@@ -80,7 +80,7 @@ def connect(
 
 
 def complete_values(setup: LinkSetup, instance: Instance, values: Mapping[str, str]) -> dict[str, str]:
-    """Returns a value for each field, with the saved one for a secret that is left empty.
+    """Returns a value for each field: the saved one if it is not given, or if it is a secret that is left empty.
 
     A saved secret is used only if no other value has changed: it would be sent to another server, whose URL was entered
     by someone who does not know the secret.
@@ -98,7 +98,13 @@ def complete_values(setup: LinkSetup, instance: Instance, values: Mapping[str, s
 
 
 def with_kept_secrets(setup: LinkSetup, stored: ChannelLink, given: dict[str, str]) -> dict[str, str]:
-    """Returns the values with the saved ones of secrets that are empty. Raises NotLinkable."""
+    """Returns the values with the saved ones of secrets that are empty, and of others that are not given.
+
+    Raises:
+        NotLinkable: a secret would be kept, and another value has changed.
+    """
+    names = {field.name for field in setup.fields if not field.is_secret}
+    given = {name: value for name, value in stored.options.items() if name in names} | given
     try:
         saved = stored.credentials
     except UnreadableSecret:

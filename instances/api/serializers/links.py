@@ -115,8 +115,8 @@ class ValuesSerializer(StrictSerializer):
 
     values = serializers.DictField(
         child=serializers.CharField(allow_blank=True, max_length=MAX_VALUE),
-        help_text="Name → value, as `fields` of the channel lists them. A secret that is not sent stays as it was "
-        "saved, unless another value has changed.",
+        help_text="Name → value, as `fields` of the channel lists them. A value that is not sent stays as it was "
+        "saved; a secret only if no other value has changed.",
     )
 
     @property

@@ -66,8 +66,10 @@ def channel_card(name: str, label: str, channel: Channel) -> ChannelCard:
 
 
 def missing(channel: Channel) -> list[str]:
-    """Returns the sentences of `cannot`, each once, without those about buttons, which are not shown either."""
-    sentences = [str(sentence) for key, sentence in channel.cannot.items() if key not in Button]
+    """Returns the sentences of `cannot`, each once, without those about buttons and the code, which are not shown."""
+    sentences = [
+        str(sentence) for key, sentence in channel.cannot.items() if key not in Button and key != Can.SCAN
+    ]
     return list(dict.fromkeys(sentences))
 
 

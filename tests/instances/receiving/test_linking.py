@@ -125,7 +125,7 @@ def test_values_that_cannot_be_connected_are_kept_and_can_be_tried_again(desk: D
     instance.refresh_from_db()
     assert instance.account_status == "init"
     desk.faults.clear()
-    link_account(instance, {"url": desk.url}, acting_user=None)  # the token is the saved one
+    link_account(instance, {"note": ""}, acting_user=None)  # the token and the URL are the saved ones
     instance.refresh_from_db()
     assert instance.is_authenticated and ChannelLink.objects.get().credentials["token"] == TOKEN
 
@@ -136,6 +136,7 @@ def test_a_saved_secret_is_not_sent_to_another_server(desk: Desk) -> None:
     with Desk() as thief:
         expected = ("Enter the token again, because another value has changed.", "token")
         assert refusal(instance, {"url": thief.url}) == expected
+        assert refusal(instance, {"url": thief.url, "token": " "}) == expected
         assert not thief.asked
 
 
