@@ -116,3 +116,32 @@ def test_a_number_with_another_id_at_whatsapp_is_remembered(
         send_message(instance, chat_id="5511987654321@c.us", body=body)
         send_all(instance)
     assert [one["to"] for one in number.accepted] == ["551187654321"] * 2
+
+
+def test_a_message_whose_response_is_lost_may_be_sent_twice_and_says_so(
+    messenger: WhatsAppMessenger, instance: Instance, settings: Any
+) -> None:
+    settings.HOOKS_DEADLINE_MS = 1000
+    number = messenger.number(instance)
+    number.faults.append(Fault(seconds=5, is_accepted=True))
+    fill(instance, 1)
+    send_all(instance)
+    assert bodies(number, PEOPLE[0]) == ["0", "0"]
+    [sent] = Message.objects.filter(instance=instance, from_me=True)
+    assert sent.maybe_twice
+    assert sent.messenger_id == number.accepted[-1]["id"]
+
+
+def test_a_number_that_hangs_does_not_hold_up_another(
+    messenger: WhatsAppMessenger, instance: Instance, settings: Any
+) -> None:
+    settings.HOOKS_DEADLINE_MS = 1000
+    other: Instance = InstanceFactory(channel=Channel.WHATSAPP_CLOUD, url="https://example.com/hook")
+    messenger.link(other)
+    messenger.number(instance).faults.extend([Fault(seconds=5)] * 2)
+    fill(instance, 1)
+    fill(other, 1)
+    outgoing.send_due()
+    assert bodies(messenger.number(other), PEOPLE[0]) == ["0"]
+    send_all(instance)
+    assert bodies(messenger.number(instance), PEOPLE[0]) == ["0"]
