@@ -96,13 +96,14 @@ MESSENGER_IDS = f"""
         SELECT messenger_id FROM {SENT} WHERE instance_id = m.instance_id AND message_id = m.deletes
     ), '') END
 """
-# Whether the message that is quoted or deleted is recorded: before, the messenger's id of it is not known. Of the same
-# chat only, whose messages are sent in order.
+# Whether the message that is quoted or deleted is not being sent: until it is recorded, the messenger's id of it is not
+# known. Of the same chat only, whose next message is not taken before; in this process, where several are taken at
+# once, no messenger's id is needed.
 IS_NAMEABLE = f"""(
     m.quoted IS NULL AND m.deletes = '' OR NOT EXISTS (
         SELECT FROM {MESSAGE} other
         WHERE other.instance_id = m.instance_id AND other.message_id IN (m.quoted->>'id', m.deletes)
-            AND other.chat_id = m.chat_id AND other.{WAITING_SQL}
+            AND other.chat_id = m.chat_id AND other.state = '{SendState.SENDING}'
     )
 )"""
 # The messages of queues that this sender still owns, whose instance may send.
@@ -273,7 +274,7 @@ def take(
     """Mark these messages as being sent and return them, with their `messenger_ids`, in the order of their numbers.
 
     Leaves out those that were removed or are locked, those whose queue is another sender's or may not be sent now, and
-    those that quote or delete a message which is not recorded yet.
+    those that quote or delete a message which is being sent.
     """
     statement = with_connected(TAKE, {"me": me, "lanes": sorted(set(lanes)), "keys": list(keys)}, now)
     rows = session.execute(*statement).fetchall()

@@ -197,10 +197,10 @@ def test_no_text_is_longer_than_its_argument_takes(name: str, argument: Argument
 
 
 def test_a_text_that_is_too_long_is_refused_by_name(client: Client, instance: Instance) -> None:
-    response = client.post("/instance12345/repeatHook?token=secret", {"messageId": "x" * 201})
+    response = client.post("/instance12345/repeatHook?token=secret", {"messageId": "x" * 601})
     assert (response.status_code, response.json()) == (
         200,
-        {"success": False, "message": "`messageId` must be at most 200 characters."},
+        {"success": False, "message": "`messageId` must be at most 600 characters."},
     )
 
 

@@ -15,8 +15,8 @@ from instances.actions.channel_links import save_link
 from instances.actions.messages import receive_message
 from instances.actions.sending.accept import send_message
 from instances.channels import CHANNELS
-from instances.models import Chat, Instance, Message, OutgoingMessage, SendingTry
-from instances.sending import outgoing
+from instances.models import Chat, Instance, Message, OutgoingMessage, SendingTry, SendState
+from instances.sending import claims, outgoing
 from tests.factories import InstanceFactory
 from tests.hooks.dispatch.dispatching import wait_until
 from tests.instances.receiving.processes import SETTINGS
@@ -89,12 +89,31 @@ def test_a_quote_and_a_deletion_name_the_message_as_the_messenger_does(
     assert sent(first).deleted_at is not None
 
 
-def test_a_quote_of_a_message_that_is_sent_directly_before_has_its_id(
+def test_a_quote_of_a_message_that_is_being_sent_waits_until_that_is_recorded(
+    alice: Instance, messenger: NumberingMessenger
+) -> None:
+    first = send_message(alice, chat_id=ANN, body="one")
+    quoting = send_message(alice, chat_id=ANN, body="two", quoted_id=first.message_id)
+    other = send_message(alice, chat_id=GROUP, body="three", quoted_id=first.message_id)
+    OutgoingMessage.objects.filter(pk=first.pk).update(state=SendState.SENDING)
+    with outgoing.owner() as (session, me):
+        claims.own(session, me, [alice.pk])
+        taken = claims.take(session, me, [alice.pk], [quoting.pk, other.pk])
+        assert [each.body for each in taken] == ["three"]
+        claims.hand_back(session, [other.pk])
+        OutgoingMessage.objects.filter(pk=first.pk).update(state=SendState.QUEUED)
+        assert [each.body for each in claims.take(session, me, [alice.pk], [quoting.pk])] == ["two"]
+
+
+def test_a_quote_does_not_let_a_later_message_of_its_chat_go_first(
     alice: Instance, messenger: NumberingMessenger
 ) -> None:
     first = send_message(alice, chat_id=ANN, body="one").message_id
-    send(alice, quoted_id=first)
-    assert [each["quotes"] for each in messenger.received] == ["", "m1"]
+    for body, quoted_id in (("two", first), ("three", None), ("four", first)):
+        send_message(alice, chat_id=ANN, body=body, quoted_id=quoted_id)
+    for _ in range(PASSES):
+        outgoing.send_due()
+    assert [each["text"] for each in messenger.received] == ["one", "two", "three", "four"]
 
 
 def test_a_moved_chat_is_remembered_and_its_message_tried_again_at_once(
