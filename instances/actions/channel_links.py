@@ -29,7 +29,7 @@ RECHECK_SECONDS = 5.0  # after the first failure: it may have been one request
 OFFLINE_FAILURES = 2  # in a row, then the messenger is away
 # A messenger that refuses the credentials so often in a row is asked less often.
 LOST_FAILURES = 15
-LATE_SECONDS = 300.0
+LATE_SECONDS = 300.0  # … this often, as links are that need no check at the moment
 MAIL_LOST_LINKS = "instances.tasks.mail_lost_links"
 MAIL_PAUSE = timedelta(hours=6)  # between two mails about an instance whose link is lost again and again
 
@@ -94,7 +94,10 @@ def save_account(
         state.cursor = ""
     state.failures, state.next_try_at = 0, timezone.now()
     state.check_failures, state.check_error = 0, ""
-    state.save(update_fields=["cursor", "failures", "next_try_at", "check_failures", "check_error"])
+    state.next_check_at = timezone.now() + timedelta(seconds=CHECK_SECONDS)
+    state.save(
+        update_fields=["cursor", "failures", "next_try_at", "check_failures", "check_error", "next_check_at"]
+    )
     link.channel, link.external_id, link.name = instance.channel, external_id, name
     link.credentials, link.options = dict(credentials), dict(options)
     link.changed_at, link.connected_at = timezone.now(), None

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from django.db import transaction
 from django.db.models import F, Value
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Least
 from django.utils import timezone
 
 from instances.actions.channel_links import lose_link
@@ -93,5 +93,6 @@ def record_failure(
         failures=failures,
         error=error[:MAX_ERROR],
         next_try_at=next_try_at,
+        next_check_at=Least(F("next_check_at"), Value(now)),  # is the messenger away?
     ):
         raise NotOwner

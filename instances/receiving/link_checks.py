@@ -18,7 +18,7 @@ from django.db import connection
 from django.utils import timezone
 
 from chatapi.encryption.cipher import UnreadableSecret
-from instances.actions.channel_links import CHECK_SECONDS, record_check
+from instances.actions.channel_links import CHECK_SECONDS, LATE_SECONDS, record_check
 from instances.channels.links import link_of
 from instances.channels.masking import mask_text
 from instances.channels.receiving import LinkLost, Network
@@ -41,17 +41,22 @@ SECONDS = 15.0  # of one check
 # Checks of links that were saved together spread out.
 SPREAD = 0.1
 
+# Those that need no check now, such as unpaid ones, are looked at again after LATE_SECONDS: thousands cost nothing.
 CLAIM = """
     WITH due AS MATERIALIZED (
-        SELECT s.instance_id
-        FROM {state} s JOIN {instance} i ON i.id = s.instance_id JOIN {link} l ON l.instance_id = s.instance_id
-        WHERE s.next_check_at <= %(now)s AND l.channel = ANY (%(names)s) AND l.channel = i.channel
-        AND l.connected_at IS NOT NULL AND i.stopped_at IS NULL AND i.paid_until > %(now)s
-        AND NOT (s.connected_at IS NOT NULL AND i.account_status = %(linked)s AND l.channel = ANY (%(received)s))
-        ORDER BY s.next_check_at LIMIT %(limit)s FOR UPDATE OF s SKIP LOCKED
+        SELECT instance_id, connected_at FROM {state}
+        WHERE next_check_at <= %(now)s ORDER BY next_check_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    ), judged AS (
+        SELECT due.instance_id, coalesce(
+            l.channel = i.channel AND l.channel = ANY (%(names)s) AND l.connected_at IS NOT NULL
+            AND i.stopped_at IS NULL AND i.paid_until > %(now)s
+            AND NOT (due.connected_at IS NOT NULL AND i.account_status = %(linked)s AND l.channel = ANY (%(received)s)),
+            false) AS is_checked
+        FROM due JOIN {instance} i ON i.id = due.instance_id LEFT JOIN {link} l ON l.instance_id = due.instance_id
     )
-    UPDATE {state} SET next_check_at = %(next)s FROM due WHERE {state}.instance_id = due.instance_id
-    RETURNING {state}.instance_id
+    UPDATE {state} SET next_check_at = CASE WHEN is_checked THEN %(next)s ELSE %(late)s END
+    FROM judged WHERE {state}.instance_id = judged.instance_id
+    RETURNING CASE WHEN is_checked THEN {state}.instance_id END
 """
 
 
@@ -74,9 +79,10 @@ def claim_due(limit: int) -> list[int]:
                 "received": receiving_names(),
                 "limit": min(limit, CLAIM_LIMIT),
                 "next": now + timedelta(seconds=seconds),
+                "late": now + timedelta(seconds=LATE_SECONDS),
             },
         )
-        return [row[0] for row in cursor.fetchall()]
+        return [row[0] for row in cursor.fetchall() if row[0] is not None]
 
 
 def load_due(limit: int) -> list[ChannelLink]:

@@ -9,6 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from hooks import tasks
 from hooks.maintenance import removed_endpoints
 from instances import tasks as instance_tasks
+from instances.receiving import link_checks
 from instances.sending import channel_work, outgoing
 from tests.bench.million import copy_instance
 from tests.factories import InstanceFactory
@@ -18,6 +19,10 @@ IDLE_INSTANCES = 2_000
 MOST_ROWS = 10
 
 
+def check_links() -> None:
+    link_checks.claim_due(link_checks.CLAIM_LIMIT)
+
+
 @pytest.fixture
 def idle_instances(db: None) -> None:
     copy_instance(InstanceFactory(url="http://a.example/").pk, IDLE_INSTANCES)
@@ -25,7 +30,12 @@ def idle_instances(db: None) -> None:
         # Other tests have left rows that were rolled back, and an index still contains them.
         cursor.execute("TRUNCATE hooks_hook CASCADE")
         cursor.execute(
-            "ANALYZE instances_instance, instances_outgoingqueue, hooks_endpoint, hooks_lane, hooks_tally"
+            "INSERT INTO instances_receiverstate (instance_id, next_try_at, next_check_at)"
+            " SELECT id, now(), now() + interval '40 s' FROM instances_instance"
+        )
+        cursor.execute(
+            "ANALYZE instances_instance, instances_outgoingqueue, hooks_endpoint, hooks_lane, hooks_tally,"
+            " instances_receiverstate"
         )
 
 
@@ -34,7 +44,7 @@ def idle_instances(db: None) -> None:
     [
         outgoing.send_due, channel_work.run_channel_work, channel_work.next_channel_work,
         tasks.ensure_redelivery, tasks.hooks_are_due, instance_tasks.pause_failing, instance_tasks.expire_codes,
-        removed_endpoints.clean,
+        removed_endpoints.clean, instance_tasks.mail_lost_links, check_links,
     ],
 )  # fmt: skip
 def test_no_idle_instance_is_read(idle_instances: None, call: Callable[[], object]) -> None:

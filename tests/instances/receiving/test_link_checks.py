@@ -149,6 +149,8 @@ def test_a_link_that_was_not_connected_or_is_not_paid_is_not_checked(desk: Desk,
     Instance.objects.update(paid_until=timezone.now() + timedelta(days=1), stopped_at=timezone.now())
     check()
     assert desk.asked["/account"] == asked
+    due = ReceiverState.objects.get().next_check_at
+    assert due > timezone.now() + timedelta(minutes=4), "it is not looked at every second"
     Instance.objects.update(stopped_at=None)
     unlink_account(shop, acting_user=None)
     check()
