@@ -58,7 +58,7 @@ SETUP = LinkSetup(
         ),
     ),
     steps=(
-        "Create an account for the instance at your homeserver. Do not use your own: it joins all rooms.",
+        "Create an account for the instance. Do not use your own: it will join each room it is invited to.",
         "Enter its user id and its password.",
         "Does the homeserver sign in by a web page only? Sign in there with Element, and enter the access token.",
         "Close Element's window without signing out: signing out makes the token invalid.",

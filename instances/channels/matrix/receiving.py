@@ -22,6 +22,7 @@ from instances.channels.matrix.timeline import (
     has_entry,
     mapping,
     objects,
+    replacement_of,
     text,
 )
 from instances.channels.receiving import Batch, LinkLost, Network, ReceiveFailed
@@ -145,7 +146,9 @@ class Receiver:
                 if room in self.entered:
                     joined = await self.since_entry(room, joined)
                     self.entered.discard(room)
-                await self.remember_if_direct(room, objects(mapping(joined, "timeline"), "events"))
+                timeline = objects(mapping(joined, "timeline"), "events")
+                await self.remember_if_direct(room, timeline)
+                await self.follow(room, timeline)
                 async with contextlib.aclosing(self.read_gap(room, joined, since)) as pages:
                     async for page in pages:
                         yield Batch(cursor, page)
@@ -193,6 +196,20 @@ class Receiver:
             invited, inviter = text(event, "state_key"), text(event, "sender")
             if self.user in (invited, inviter) and content(event).get("membership") == "invite":
                 await self.remember_direct(room, inviter if invited == self.user else invited)
+
+    async def follow(self, room: str, events: Sequence[Json]) -> None:
+        """Join the room that replaces this one. If only an invitation lets the account in, that is accepted later."""
+        for event in events:
+            if not (replacement := replacement_of(event)):
+                continue
+            for other, rooms in self.direct.items():
+                if isinstance(rooms, list) and room in rooms:
+                    await self.remember_direct(replacement, other)
+                    break
+            query = {"server_name": text(event, "sender").partition(":")[2]}
+            request = api.request(self.link, "POST", "join", replacement, body={}, query=query)
+            if not isinstance(await ask(self.network, request), Problem):
+                self.entered.add(replacement)
 
     async def remember_direct(self, room: str, other: str) -> None:
         """Add a room to the account's direct rooms, as other clients do."""

@@ -11,6 +11,7 @@ from instances.channels.matrix import api
 from instances.channels.matrix.content import VOICE
 from instances.models import Ack, MessageType
 from instances.received_events import (
+    ChatMoved,
     ChatViewed,
     Media,
     MessageAcked,
@@ -20,7 +21,8 @@ from instances.received_events import (
 )
 
 # What /sync and /messages are asked for. Members tell names, and when the account came into a room.
-EVENT_TYPES = ("m.room.message", "m.sticker", "m.room.encrypted", "m.room.member")
+TOMBSTONE = "m.room.tombstone"  # the room was replaced by another, for example one of a newer version
+EVENT_TYPES = ("m.room.message", "m.sticker", "m.room.encrypted", "m.room.member", TOMBSTONE)
 
 FILES = {
     "m.image": MessageType.IMAGE,
@@ -73,6 +75,9 @@ class Room:
             return None
         if kind == "m.room.encrypted":
             return self.encrypted(event, sender)
+        if kind == TOMBSTONE:
+            replacement = replacement_of(event)
+            return ChatMoved(self.chat_id, replacement) if replacement else None
         if kind not in ("m.room.message", "m.sticker"):
             return None
         said = said_in(event)
@@ -141,6 +146,12 @@ def is_entry(event: Json, user: str) -> bool:
     before = text(mapping(mapping(event, "unsigned"), "prev_content"), "membership")
     now = text(content(event), "membership")
     return now == "invite" or (now == "join" and before not in ("invite", "join"))
+
+
+def replacement_of(event: Json) -> str:
+    """Returns the room that replaces one; empty if the event is no tombstone, or names none."""
+    found = text(content(event), "replacement_room") if event.get("type") == TOMBSTONE else ""
+    return found if found.startswith("!") else ""
 
 
 def said_in(event: Json) -> dict[str, Any] | None:

@@ -9,7 +9,14 @@ import pytest
 
 from instances.channels.matrix.timeline import ENCRYPTED, Room
 from instances.models import Ack
-from instances.received_events import ChatViewed, Media, MessageAcked, MessageReceived, MessageTyped
+from instances.received_events import (
+    ChatMoved,
+    ChatViewed,
+    Media,
+    MessageAcked,
+    MessageReceived,
+    MessageTyped,
+)
 
 BOT, ANN = "@bot:example.org", "@ann:example.org"
 CHAT, DIRECT = "matrix:!room:example.org@g.us", "matrix:!room:example.org@c.us"
@@ -191,3 +198,9 @@ def test_receipts_of_others_are_read_up_to_an_event() -> None:
         ChatViewed(CHAT, "$2", TIME),
         MessageAcked(messenger_id="$3", ack=Ack.VIEWED),
     ]
+
+
+def test_a_room_that_was_replaced_is_a_chat_that_moved() -> None:
+    said = {"body": "This room has been replaced", "replacement_room": "!newer:example.org"}
+    assert room().read([event(said, type="m.room.tombstone")]) == [ChatMoved(CHAT, "!newer:example.org")]
+    assert room().read([event({"replacement_room": 7}, type="m.room.tombstone")]) == []

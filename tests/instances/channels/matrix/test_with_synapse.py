@@ -22,6 +22,7 @@ from instances.channels.requests import File, MessageToSend, Refused, Result, Se
 from instances.commands import LeaveGroup, ReadChat, ShowActivity
 from instances.models import Chat
 from instances.received_events import (
+    ChatMoved,
     ChatViewed,
     CredentialsRenewed,
     Media,
@@ -287,3 +288,19 @@ def test_a_message_to_a_user_begins_one_direct_chat(bot: Account, ann: Person) -
     assert isinstance(bot.send("", "remembered", **remembered), Sent)
     wrong = bot.send("", "x", chat_id="matrix:@no user@c.us")
     assert isinstance(wrong, Refused)
+
+
+@pytest.mark.parametrize("join_rule", ["public", "invite"])
+def test_a_room_that_was_replaced_is_followed(bot: Account, ann: Person, join_rule: str) -> None:
+    rule = {"type": "m.room.join_rules", "state_key": "", "content": {"join_rule": join_rule}}
+    room = ann.create_room(bot.user, is_direct=True, initial_state=[rule])
+    ann.write(room, "here")
+    bot.receiving.messages(1)
+    replacement = ann.call("POST", f"/rooms/{room}/upgrade", json={"new_version": "11"})["replacement_room"]
+    if join_rule == "invite":
+        ann.call("POST", f"/rooms/{replacement}/invite", json={"user_id": bot.user, "is_direct": True})
+    moved = ChatMoved(f"matrix:{room}@c.us", replacement)
+    assert moved in bot.receiving.until(lambda events: moved in events)
+    ann.write(replacement, "there")
+    [message] = bot.receiving.messages(1)
+    assert (message.body, message.chat_id) == ("there", f"matrix:{replacement}@c.us")
