@@ -14,10 +14,12 @@ from instances.channels.receiving import LinkLost, Network, ReceiveFailed
 from instances.channels.requests import Link
 from instances.channels.telegram.channel import TelegramChannel
 from instances.channels.telegram.linking import is_public
-from instances.models import AccountStatus
+from instances.models import AccountStatus, Instance
 from instances.receiving import links
+from instances.receiving.linking import link_account
 from instances.receiving.network import LoopNetwork
 from tests.doubles.telegram import Bot, Fault, Telegram, flood
+from tests.factories import InstanceFactory
 from tests.instances.channels.telegram.messenger import credentials_of
 
 CHANNEL = TelegramChannel()
@@ -143,3 +145,20 @@ def test_the_health_of_a_link(double: Telegram) -> None:
     double.revoke(bot)
     with pytest.raises(LinkLost):
         ask(lambda network: CHANNEL.health(link, network))
+
+
+def test_an_instance_is_linked_by_the_token_alone(
+    transactional_db: None, double: Telegram, settings: Any
+) -> None:
+    settings.SITE_URL = "https://bots.example.com"
+    bot, other = double.add_bot("shop_bot"), double.add_bot("other_bot")
+    instance: Instance = InstanceFactory(channel="telegram", account_status=AccountStatus.INIT)
+    with pytest.raises(NotLinkable, match="BotFather"):
+        link_account(instance, {"token": "123456789:AAExampleTokenOfABotFromBotFather00"}, acting_user=None)
+    for current in (bot, other):
+        stored = link_account(instance, {"token": current.token}, acting_user=None)
+        instance.refresh_from_db()
+        assert instance.is_authenticated and instance.own_chat_id == f"telegram:{current.user.id}@c.us"
+        assert (stored.external_id, stored.name) == (str(current.user.id), f"@{current.user.username}")
+        assert current.webhook is not None and current.webhook.url == stored.callback_url
+        assert current.webhook.secret == stored.credentials["webhook_secret"]
