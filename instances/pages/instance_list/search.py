@@ -16,10 +16,11 @@ from django.db.models.functions import Cast, Lower
 from django.utils import timezone
 
 from chatapi.ui.numbers import INSTANCE_NUMBER_DIGITS, parse_digits
-from instances.models import NOT_PAID, AccountStatus, Instance, InstanceQuerySet
+from instances.models import NOT_PAID, AccountStatus, Channel, Instance, InstanceQuerySet
 
 PAGE_SIZE = 60
 STOPPED = "stopped"
+UNLINKED = "unlinked"
 
 
 class Group(NamedTuple):
@@ -33,6 +34,7 @@ class Group(NamedTuple):
 GROUPS = (
     Group(STOPPED, "Stopped"),
     Group(NOT_PAID, "Not paid"),
+    Group(UNLINKED, "Not linked"),
     Group("waiting", "Waiting for the scan"),
     Group("starting", "Starting or loading"),
     Group("authenticated", "Authenticated"),
@@ -99,6 +101,8 @@ def ranked(visible: InstanceQuerySet) -> Any:
     rank = Case(
         When(stopped_at__isnull=False, then=Value(RANKS[STOPPED])),
         When(paid_until__lte=timezone.now(), then=Value(RANKS[NOT_PAID])),
+        # Instance.is_unlinked
+        When(~Q(channel=Channel.SANDBOX), account_status=status.INIT, then=Value(RANKS[UNLINKED])),
         When(account_status=status.GOT_QR_CODE, then=Value(RANKS["waiting"])),
         When(account_status=status.AUTHENTICATED, then=Value(RANKS["authenticated"])),
         default=Value(RANKS["starting"]),

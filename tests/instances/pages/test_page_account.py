@@ -111,6 +111,8 @@ def test_an_account_is_unlinked_and_the_page_says_so(bob: Client, desk: Desk, sh
     page = text(bob.get(answer.headers["Location"]))
     assert "is not linked any more. Its credentials were deleted." in page
     assert "Link an account" in page and "Not linked" in page
+    unlinked = bob.get("/instances/", {"state": "unlinked"})
+    assert [card.instance for card in unlinked.context["cards"]] == [shop]
 
 
 def test_only_those_who_may_change_the_instance_link_it(
