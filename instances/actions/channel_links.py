@@ -244,7 +244,7 @@ def unlink_account(instance: Instance, *, acting_user: User | None) -> None:
 
 
 @transaction.atomic
-def renew_credentials(instance: Instance, credentials: Mapping[str, str]) -> None:
+def renew_credentials(instance: Instance, *, credentials: Mapping[str, str]) -> None:
     """Store the credentials of a session that the channel has renewed by itself. Nothing else of the link changes.
 
     Senders use them from now on, and the receiver connects again. Without a link, nothing is stored.

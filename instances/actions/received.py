@@ -118,7 +118,7 @@ def record_event(
                 instance, account_status=event.account_status, substatus=event.substatus, reason=event.reason
             )
         case CredentialsRenewed():
-            renew_credentials(instance, event.credentials)
+            renew_credentials(instance, credentials=event.credentials)
 
 
 def content_of(
