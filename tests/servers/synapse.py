@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import itertools
 import json
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -22,6 +23,8 @@ import requests
 from tests.product import ROOT, free_port
 
 PYTHON = ROOT / ".venv/synapse/bin/python"
+# It ends with the tests, also if they are killed (Linux).
+DIE_WITH_TESTS = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
 NAME = "localhost"
 SHARED_SECRET = "the secret for registrations"
 START_SECONDS = 240.0  # it takes 3 s of a core; on a busy machine much longer
@@ -92,7 +95,7 @@ class Synapse:
 
     def start(self) -> None:
         self.process = subprocess.Popen(
-            [PYTHON, "-m", "synapse.app.homeserver", "--config-path", self.folder / "homeserver.yaml"],
+            [*DIE_WITH_TESTS, PYTHON, "-m", "synapse.app.homeserver", "--config-path", self.folder / "homeserver.yaml"],
             cwd=self.folder, stdin=subprocess.DEVNULL, stdout=(self.folder / "output").open("ab"),
             stderr=subprocess.STDOUT,
         )  # fmt: skip
