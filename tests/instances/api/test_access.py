@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -23,7 +24,7 @@ from tests.instances.api.conftest import ApiClient
 HELLO = {"from": "17680561234", "name": "Ann", "type": "chat", "body": "hello"}
 
 # address, method, body, what its owner gets
-TABLE = [
+TABLE: list[tuple[str, str, dict[str, Any] | None, int]] = [
     ("account/", "GET", None, 200),
     ("channels/", "GET", None, 200),
     ("instances/", "GET", None, 200),
