@@ -195,6 +195,7 @@ def record_check(
     state = ReceiverState.objects.filter(instance=instance).first()
     if state is None or not ChannelLink.objects.filter(instance=instance, changed_at=linked_at).exists():
         return
+    was_away = state.check_failures >= OFFLINE_FAILURES
     state.check_failures = state.check_failures + 1 if error else 0
     state.check_error = error[:MAX_REASON]
     if error:
@@ -210,6 +211,8 @@ def record_check(
             change_status(instance, substatus=Substatus.OFFLINE)
     elif status is not None:
         record_found(instance, status)
+    elif was_away and instance.substatus == Substatus.OFFLINE:
+        change_status(instance, substatus=Substatus.NORMAL)
 
 
 def record_found(instance: Instance, status: StatusReported) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import F, Value
+from django.db.models import Case, F, Value, When
 from django.db.models.functions import Coalesce, Least
 from django.utils import timezone
 
@@ -59,8 +59,9 @@ def record_batch(
 
 
 def connected(now: datetime) -> dict[str, object]:
-    """Returns the fields of a state whose messenger has just responded."""
+    """Returns the fields of a state whose messenger has just responded. After a failed check, it is checked at once."""
     return {
+        "next_check_at": Case(When(check_failures=0, then=F("next_check_at")), default=Value(now)),
         "connected_at": Coalesce(F("connected_at"), Value(now)),
         "success_at": now,
         "failing_since": None,
@@ -93,6 +94,9 @@ def record_failure(
         failures=failures,
         error=error[:MAX_ERROR],
         next_try_at=next_try_at,
-        next_check_at=Least(F("next_check_at"), Value(now)),  # is the messenger away?
+        # Is the messenger away? The second check decides, a few seconds after the first.
+        next_check_at=Case(
+            When(check_failures=0, then=Least(F("next_check_at"), Value(now))), default=F("next_check_at")
+        ),
     ):
         raise NotOwner

@@ -2,8 +2,8 @@
 
 Each link is checked every CHECK_SECONDS (actions/channel_links.py), so that a revoked token, and a messenger that is
 away or back again, become the instance's status within a minute, also while nothing is sent. An instance whose
-connection is open is not checked: the connection reports it. Any number of receivers share the checks, and one that is
-killed leaves none behind: the time of the next check is saved with the claim.
+connection is open is not checked, unless its last check failed: the connection reports it. Any number of receivers
+share the checks, and one that is killed leaves none behind: the time of the next check is saved with the claim.
 """
 
 from __future__ import annotations
@@ -44,13 +44,13 @@ SPREAD = 0.1
 # Those that need no check now, such as unpaid ones, are looked at again after LATE_SECONDS: thousands cost nothing.
 CLAIM = """
     WITH due AS MATERIALIZED (
-        SELECT instance_id, connected_at FROM {state}
+        SELECT instance_id, connected_at IS NOT NULL AND check_failures = 0 AS is_connected FROM {state}
         WHERE next_check_at <= %(now)s ORDER BY next_check_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
     ), judged AS (
         SELECT due.instance_id, coalesce(
             l.channel = i.channel AND l.channel = ANY (%(names)s) AND l.connected_at IS NOT NULL
             AND i.stopped_at IS NULL AND i.paid_until > %(now)s
-            AND NOT (due.connected_at IS NOT NULL AND i.account_status = %(linked)s AND l.channel = ANY (%(received)s)),
+            AND NOT (due.is_connected AND i.account_status = %(linked)s AND l.channel = ANY (%(received)s)),
             false) AS is_checked
         FROM due JOIN {instance} i ON i.id = due.instance_id LEFT JOIN {link} l ON l.instance_id = due.instance_id
     )

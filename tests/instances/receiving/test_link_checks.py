@@ -17,6 +17,7 @@ from django.utils import timezone
 from hooks.models import Hook
 from instances import tasks
 from instances.actions.channel_links import lose_link, save_link, unlink_account
+from instances.actions.receiver_states import record_failure, record_successes
 from instances.channels import CHANNELS
 from instances.models import ChannelLink, Instance, ReceiverState
 from instances.receiving import link_checks
@@ -30,6 +31,8 @@ from tests.instances.receiving.desk import NAME, TOKEN, Desk
 from tests.instances.receiving.processes import Receive
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+OWNER = 4711  # the receiver
 
 
 @pytest.fixture
@@ -54,9 +57,12 @@ def shop(desk: Desk) -> Instance:
 
 
 def check() -> None:
-    """Make every link due, and check those that are."""
+    """Check every link, as if it were due."""
     ReceiverState.objects.update(next_check_at=timezone.now())
+    check_due()
 
+
+def check_due() -> None:
     async def once() -> None:
         network = LoopNetwork()
         checks = LinkChecks(network)
@@ -66,6 +72,17 @@ def check() -> None:
         network.close()
 
     asyncio.run(once())
+
+
+def record_failed_connection(instance: Instance, failures: int) -> None:
+    record_failure(
+        instance,
+        owner=OWNER,
+        error="The messenger cannot be reached.",
+        failures=failures,
+        next_try_at=timezone.now(),
+        is_link_lost=False,
+    )
 
 
 def status(instance: Instance) -> tuple[str, str]:
@@ -129,6 +146,27 @@ def test_a_messenger_that_is_away_is_offline_after_two_failures_and_back_after_a
     check()
     assert status(shop) == ("authenticated", "normal")
     assert not mail.outbox
+
+
+def test_a_connection_that_is_open_again_has_its_link_checked_at_once(
+    desk: Desk, shop: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link_checks, "receiving_names", lambda: [NAME])  # as if it were polled
+    ReceiverState.objects.update(owner=OWNER, next_check_at=timezone.now() + timedelta(seconds=40))
+    record_successes([shop.pk], owner=OWNER)
+    desk.faults["/account"] = 503
+    for failures in (1, 2):  # the connection is tried every second
+        record_failed_connection(shop, failures)
+    assert link_checks.claim_due(10) == [shop.pk]
+    ReceiverState.objects.update(check_failures=1, next_check_at=timezone.now() + timedelta(seconds=5))
+    record_failed_connection(shop, 3)
+    assert link_checks.claim_due(10) == [], "the second check is a few seconds after the first"
+    check()
+    assert status(shop) == ("authenticated", "offline")
+    desk.faults.clear()
+    record_successes([shop.pk], owner=OWNER)
+    check_due()
+    assert status(shop) == ("authenticated", "normal")
 
 
 def test_a_messenger_that_hangs_is_away(desk: Desk, shop: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
