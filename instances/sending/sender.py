@@ -374,6 +374,8 @@ class Sender:
             self.put_back(
                 lane, ended.outgoing.pk, monotonic(recorded.next_try_at) if recorded.next_try_at else 0.0
             )
+            if ended.unlinked:  # or linked again, by other credentials
+                self.to_read_again[lane.key] = None
             if lane.is_local and ended.is_fault:
                 self.note_health(ended, time.monotonic())
         else:

@@ -32,6 +32,7 @@ from instances.sending.back_off import seconds_to_next_try
 from instances.sending.explain import explain_retry, may_have_been_sent
 from instances.sending.lanes import Lane
 
+UNLINKED_SECONDS = 1.0  # the minimum between two tries whose credentials the messenger refuses
 MAX_MOVES = 3  # tries; with more, a move waits as a failure does
 # The outcomes with a complete response, which the channel reads.
 COMPLETE = (Outcome.OK, Outcome.NOT_200, Outcome.REDIRECT)
@@ -115,7 +116,9 @@ def end(sending: Sending, result: Result, response: Response | None = None) -> E
         case Unlinked(reason):
             ended.unlinked = reason or "the credentials are not valid"
             ended.linked_at = sending.linked_at
-            ended.recorded = RetriedMessage(outgoing, mask_text(reason, link))
+            # Not at once: if the instance was linked again meanwhile, this sender may not know the new credentials yet.
+            due = now + timedelta(seconds=UNLINKED_SECONDS)
+            ended.recorded = RetriedMessage(outgoing, mask_text(reason, link), due)
         case Uploaded():  # the channel has taken the response to a message for one to an upload
             ended.is_fault = True
             ended.recorded = RetriedMessage(

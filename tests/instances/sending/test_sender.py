@@ -192,6 +192,21 @@ def test_a_revoked_token_unlinks_the_instance_and_its_messages_wait(
     assert sent(instance) == in_order(5, chats=5)
 
 
+def test_a_refused_token_is_not_tried_again_at_once_although_the_instance_is_linked_again(
+    messenger: MessengerProcess, sender: SenderProcess
+) -> None:
+    instance = InstanceFactory()
+    messenger.order(instance=instance.number, revoked=True)
+    queue_messages(instance, 1, chats=1)
+    links = 3
+    for _ in range(links):
+        wait_until(lambda: not Instance.objects.get(pk=instance.pk).is_authenticated, "it is unlinked", 30)
+        link_sandbox(Instance.objects.get(pk=instance.pk))
+    wait_until(lambda: not Instance.objects.get(pk=instance.pk).is_authenticated, "it is unlinked", 30)
+    # for each link one try, and perhaps one by what the sender knew before it
+    assert links < SendingTry.objects.count() <= 2 * (links + 1)
+
+
 def test_send_delay_is_kept_over_all_chats(messenger: MessengerProcess, sender: SenderProcess) -> None:
     instance = InstanceFactory()
     change_settings(instance, changes={"sendDelay": 1})
