@@ -50,7 +50,7 @@ class Synapse:
         (folder / "homeserver.yaml").write_text(json.dumps(self.settings() | settings))  # YAML contains JSON
 
     def settings(self) -> dict[str, Any]:
-        limits = ("message", "joins_per_room", "invites", "3pid_validation", "media_create")
+        limits = ("message", "joins_per_room", "room_creation", "3pid_validation", "media_create")
         nested = {
             "rc_login": dict.fromkeys(("address", "account", "failed_attempts"), UNLIMITED),
             "rc_joins": dict.fromkeys(("local", "remote"), UNLIMITED),
