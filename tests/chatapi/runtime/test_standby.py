@@ -65,7 +65,7 @@ def test_it_takes_over_when_the_worker_is_killed_and_its_own_death_has_no_effect
 
 
 def test_sigterm_ends_it_while_it_works(own: Product) -> None:
-    wait_until(lambda: own.has("manage.py", "worker"), "the worker runs")
+    wait_until_it_watches(own, start=1)  # the test above may run in another process, on another product
     kill(worker_processes(own))
     working = process(own)
     wait_until(lambda: working.pid in pids(own, "dispatch"), "it has taken over", 60)
