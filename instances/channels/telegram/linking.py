@@ -45,8 +45,10 @@ SETUP = LinkSetup(
         "In Telegram, open a chat with @BotFather and send /newbot.",
         "Choose a name and a user name that ends in “bot”. @BotFather responds with the bot's token.",
         "Copy the whole token, with the digits and the colon, and enter it here.",
-        "For groups: send /setprivacy to @BotFather, choose the bot and Disable, then add the bot to the group again.",
-        "Otherwise the bot receives only commands and replies in groups.",
+        (
+            "For groups: send /setprivacy to @BotFather, choose the bot and Disable, then add the bot to the group "
+            "again. Otherwise it receives only commands and replies there."
+        ),
         "Stop other programs that use the bot: Telegram gives each message to one program.",
     ),
     facts=(
