@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from instances import chat_ids
 from instances.channels.matrix import api
 from instances.channels.matrix.content import VOICE
 from instances.models import Ack, MessageType
@@ -19,6 +21,8 @@ from instances.received_events import (
     MessageTyped,
     ReceivedEvent,
 )
+
+log = logging.getLogger(__name__)
 
 # What /sync and /messages are asked for. Members tell names, and when the account came into a room.
 TOMBSTONE = "m.room.tombstone"  # the room was replaced by another, for example one of a newer version
@@ -64,7 +68,14 @@ class Room:
         first = first_since_entry(events, self.user)
         for index, event in enumerate(events):
             self.learn_names([event])
-            if index >= first and (read := self.read_one(event)) is not None:
+            if index < first:
+                continue
+            try:
+                read = self.read_one(event)
+            except chat_ids.BadChatId as error:  # one event must not hold up the others for ever
+                log.warning("An event of a Matrix room was left out: %s", error)
+                continue
+            if read is not None:
                 found.append(read)
         return found
 
@@ -149,8 +160,13 @@ def is_entry(event: Json, user: str) -> bool:
 
 
 def replacement_of(event: Json) -> str:
-    """Returns the room that replaces one; empty if the event is no tombstone, or names none."""
-    found = text(content(event), "replacement_room") if event.get("type") == TOMBSTONE else ""
+    """Returns the room that replaces one; empty if the event is no tombstone, or names none.
+
+    Only those who may change the state of the room can replace it. Without `state_key` the event is a message, which
+    any member can send with any type.
+    """
+    is_state = event.get("type") == TOMBSTONE and event.get("state_key") == ""
+    found = text(content(event), "replacement_room") if is_state else ""
     return found if found.startswith("!") else ""
 
 

@@ -202,5 +202,17 @@ def test_receipts_of_others_are_read_up_to_an_event() -> None:
 
 def test_a_room_that_was_replaced_is_a_chat_that_moved() -> None:
     said = {"body": "This room has been replaced", "replacement_room": "!newer:example.org"}
-    assert room().read([event(said, type="m.room.tombstone")]) == [ChatMoved(CHAT, "!newer:example.org")]
-    assert room().read([event({"replacement_room": 7}, type="m.room.tombstone")]) == []
+    tombstone = event(said, type="m.room.tombstone", state_key="")
+    assert room().read([tombstone]) == [ChatMoved(CHAT, "!newer:example.org")]
+    assert room().read([event({"replacement_room": 7}, type="m.room.tombstone", state_key="")]) == []
+
+
+def test_a_member_who_may_only_write_cannot_move_a_chat_to_another_room() -> None:
+    said = {"body": "This room has been replaced", "replacement_room": "!other:evil.example"}
+    assert room().read([event(said, type="m.room.tombstone")]) == []
+    assert room().read([event(said, type="m.room.tombstone", state_key="other")]) == []
+
+
+def test_an_event_whose_sender_has_no_chat_id_holds_up_no_other() -> None:
+    long = event(text("lost"), sender=f"@{'a' * 300}:example.org")
+    assert room().read([long, event(text("hello"))]) == [received(body="hello")]
