@@ -85,6 +85,10 @@ class ReceiveFailed(Exception):
         self.seconds = seconds
 
 
+class ResponseTooLarge(ReceiveFailed):
+    """The response is longer than a receiver reads: ask for less."""
+
+
 class LinkLost(ReceiveFailed):
     """The credentials or the session are no longer valid: the instance has to be linked again."""
 

@@ -20,7 +20,7 @@ from hooks import guard
 from hooks.http import Response, split_header, trusted_certificates
 from hooks.models import Outcome
 from instances.channels.media import FileUnavailable
-from instances.channels.receiving import ReceiveFailed
+from instances.channels.receiving import ReceiveFailed, ResponseTooLarge
 from instances.channels.requests import Request
 
 CONNECT_SECONDS = 10.0
@@ -103,6 +103,10 @@ class Transfer:
                 FileUnavailable(f"the file is larger than {self.max_bytes // 1024**2} MB.")
             )
             return
+        if code == pycurl.E_WRITE_ERROR:
+            sentence = f"The messenger's response is longer than {MAX_BODY_BYTES // 1024**2} MiB."
+            self.result.set_exception(ResponseTooLarge(sentence))
+            return
         if code:
             self.result.set_exception(ReceiveFailed(self.sentence(code, message)))
             return
@@ -115,8 +119,6 @@ class Transfer:
     def sentence(self, code: int, message: str) -> str:
         if self.blocked_by:
             return BLOCKED.format(self.blocked_by)
-        if code == pycurl.E_WRITE_ERROR:
-            return f"The messenger's response is longer than {MAX_BODY_BYTES // 1024**2} MiB."
         return f"The messenger cannot be reached: {message or pycurl.error(code)}."
 
 

@@ -10,13 +10,15 @@ from instances.received_events import Media
 
 SECONDS = 60.0
 PREFIXES = ("/_matrix/client/v1/media", "/_matrix/media/v3")
+DOTS = (".", "..")  # they would make another path
 UNKNOWN_TYPES = ("", "application/octet-stream")
 
 
 async def fetch(link: Link, media: Media, network: Network) -> FetchedFile:
     """See instances.channels.media.HasMedia. `media.reference` is an mxc URI."""
     server, _, name = media.reference.removeprefix("mxc://").partition("/")
-    if not media.reference.startswith("mxc://") or not server or not name or "/" in name:
+    is_uri = media.reference.startswith("mxc://") and server and name and "/" not in name
+    if not is_uri or server in DOTS or name in DOTS:
         raise FileUnavailable("the sender gave no address of a file at a homeserver.")
     for prefix in PREFIXES:
         request = Request(

@@ -25,7 +25,13 @@ from instances.channels.matrix.timeline import (
     replacement_of,
     text,
 )
-from instances.channels.receiving import Batch, LinkLost, Network, ReceiveFailed
+from instances.channels.receiving import (
+    Batch,
+    LinkLost,
+    Network,
+    ReceiveFailed,
+    ResponseTooLarge,
+)
 from instances.channels.requests import Link, Request
 from instances.channels.responses import json_object
 from instances.received_events import ReceivedEvent
@@ -42,16 +48,14 @@ EVENTS_FILTER = {
     # each response has the members that its messages are from: nothing is remembered between two connections
     "include_redundant_members": True,
 }
-FILTER = {
-    "presence": {"types": []},
-    "account_data": {"types": ["m.direct"]},
-    "room": {
-        "timeline": {**EVENTS_FILTER, "limit": TIMELINE},
-        "state": {**EVENTS_FILTER, "types": ["m.room.member"]},
-        "ephemeral": {"types": ["m.receipt"]},
-        "account_data": {"types": []},
-    },
+ROOM_FILTER = {
+    "timeline": {**EVENTS_FILTER, "limit": TIMELINE},
+    "state": {**EVENTS_FILTER, "types": ["m.room.member"]},
+    "ephemeral": {"types": ["m.receipt"]},
+    "account_data": {"types": []},
 }
+FILTER = {"presence": {"types": []}, "account_data": {"types": ["m.direct"]}, "room": ROOM_FILTER}
+SHORT_FILTER = {**FILTER, "room": {**ROOM_FILTER, "timeline": {**EVENTS_FILTER, "limit": 1}}}
 # The first time only the position and open invitations are of interest.
 POSITION_FILTER = {
     "presence": {"types": []},
@@ -136,7 +140,10 @@ class Receiver:
         self.entered.update(rooms)
         wait = 0  # the first response shows at once that the connection is healthy
         while True:
-            found = await self.sync(since, FILTER, wait)
+            try:
+                found = await self.sync(since, FILTER, wait)
+            except ResponseTooLarge:  # anyone may write long events: the rest of each room is read as a gap
+                found = await self.sync(since, SHORT_FILTER, wait)
             self.direct = self.direct_in(found)
             has_joined = await self.accept_invitations(found)
             events: list[ReceivedEvent] = []

@@ -30,6 +30,7 @@ from instances.received_events import (
     MessageTyped,
     StatusReported,
 )
+from instances.receiving import network
 from tests.factories import InstanceFactory
 from tests.instances.channels.matrix.receiver import Receiving, check, fetch, linked, received
 from tests.servers.synapse import Person, Synapse
@@ -90,6 +91,23 @@ def test_a_direct_chat_stays_one_after_a_new_connection(bot: Account, ann: Perso
     assert [message.chat_id for message in bot.receiving.messages(1)] == [f"matrix:{room}@c.us"]
     ann.write(room, "2")
     assert [message.chat_id for message in bot.receiving.messages(1)] == [f"matrix:{room}@c.us"]
+
+
+def test_long_events_of_many_rooms_do_not_stop_the_others(
+    bot: Account, ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rooms = [ann.create_room(bot.user) for _ in range(3)]
+    for room in rooms:
+        ann.write(room, "here")
+    bot.receiving.messages(3)
+    bodies = [[f"{number} {'long ' * 2_000}" for number in range(4)] for _ in rooms]
+    for room, written in zip(rooms, bodies, strict=True):
+        for body in written:
+            ann.write(room, body)
+    monkeypatch.setattr(network, "MAX_BODY_BYTES", 100_000)  # of 120 KB
+    found = bot.receiving.messages(12)
+    for room, written in zip(rooms, bodies, strict=True):
+        assert [each.body for each in found if each.chat_id == f"matrix:{room}@g.us"] == written
 
 
 def test_a_gap_is_filled_in_order_and_nothing_arrives_twice(
@@ -239,7 +257,13 @@ def test_a_file_is_fetched_with_the_token(bot: Account, ann: Person) -> None:
     [message] = bot.receiving.messages(1)
     assert message.media is not None and message.media.size == 9
     assert fetch(bot.receiving.link, message.media) == (b"a picture", "image/png")
-    for wrong in ("mxc://localhost/nothing", "https://example.com/a.png", "mxc://localhost"):
+    for wrong in (
+        "mxc://localhost/nothing",
+        "https://example.com/a.png",
+        "mxc://localhost",
+        "mxc://../x",
+        "mxc://localhost/..",
+    ):
         with pytest.raises(FileUnavailable):
             fetch(bot.receiving.link, Media(wrong))
 
