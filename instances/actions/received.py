@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 from django.db import DataError
 
@@ -40,6 +42,8 @@ log = logging.getLogger(__name__)
 # The files of reported messages by Media.reference: as they are stored, or the sentence that says why they are not.
 ReceivedFiles = Mapping[str, Media | str]
 NO_FILES: ReceivedFiles = {}
+# Characters that the database cannot store: NUL, and halves of surrogate pairs. Anyone who writes can send them.
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 NO_FILE = "file not available"  # the body of a message without its file
 
 
@@ -76,13 +80,23 @@ def record_events(
     events.lock(instance)
     for event in reported:
         try:
-            record_event(instance, event, is_patient=is_patient, files=files)
+            record_event(instance, storable(event), is_patient=is_patient, files=files)
             recorded.number += 1
         except Banned:
             continue  # the contact got the preBanMessage, in this transaction
         except (ValueError, DataError) as error:
             recorded.refused.append(f"{type(event).__name__}: {str(error).strip().split(chr(10))[0]}")
     return recorded
+
+
+def storable(event: ReceivedEvent) -> ReceivedEvent:
+    """Returns the event with U+FFFD for each character of its texts that cannot be stored."""
+    changes: dict[str, Any] = {
+        each.name: UNSTORABLE.sub("\ufffd", value)
+        for each in fields(event)
+        if isinstance(value := getattr(event, each.name), str) and UNSTORABLE.search(value)
+    }
+    return replace(event, **changes) if changes else event
 
 
 def record_event(

@@ -68,7 +68,7 @@ def read_all(updates: Sequence[dict[str, Any]], bot: str) -> list[ReceivedEvent]
     for update in updates:
         try:
             events += read_update(update, bot)
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError):
             log.exception("An update of Telegram was not read: its fields are %s", describe(update))
     return events
 

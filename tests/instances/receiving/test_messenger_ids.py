@@ -205,3 +205,13 @@ def test_an_id_that_cannot_be_stored_loses_no_message(web: Web, alice: Instance,
     report(web, alice, written(key, body="hello"))
     report(web, alice, written(key, body="hello", time=None))
     assert list(Message.objects.values_list("body", "messenger_id")) == [("hello", "")]
+
+
+@pytest.mark.parametrize("odd", ["\0", "\ud800"])
+def test_characters_that_cannot_be_stored_lose_no_message(web: Web, alice: Instance, odd: str) -> None:
+    fields = {"body": f"a{odd}b", "sender_name": f"Ann{odd}", "quoted": odd}
+    event = {"kind": "message", "key": "odd", "sender": "17680561234"} | fields
+    report(web, alice, event, {"kind": "ack", "messenger_id": odd, "status": "viewed"})
+    message = Message.objects.get()
+    assert (message.body, message.sender_name) == ("a\ufffdb", "Ann\ufffd")
+    assert not StoredCallback.objects.exclude(error="").exists()
