@@ -1,4 +1,4 @@
-"""Puts the messages of the API in the queue; record.py records what becomes of them."""
+"""Puts the messages of the API in the queue; record.py records their results."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
