@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import AsyncIterator, Mapping
 
 from accounts.models import User
 from hooks.http import Response
@@ -12,10 +11,10 @@ from instances.actions.chats.chats import Denied
 from instances.actions.status import change_status
 from instances.channels.base import Button, Can, CannotDo
 from instances.channels.linking import Found, LinkSetup
-from instances.channels.links import link_of_instance
 from instances.channels.matrix import account, commands, media, receiving, sending
 from instances.channels.media import FetchedFile
 from instances.channels.receiving import Batch, Network
+from instances.channels.remote import RemoteChannel
 from instances.channels.requests import (
     Limits,
     Link,
@@ -24,7 +23,6 @@ from instances.channels.requests import (
     Refused,
     Request,
     Result,
-    Sent,
 )
 from instances.commands import Command, LeaveGroup, MessengerGroup, ReadChat, ShowActivity
 from instances.models import (
@@ -32,14 +30,13 @@ from instances.models import (
     ActionType,
     Instance,
     MessageType,
-    OutgoingMessage,
 )
 from instances.received_events import Media, StatusReported
 
 NO_GROUPS = "Groups are rooms that people manage in a Matrix client: invite the account there."
 
 
-class MatrixChannel:
+class MatrixChannel(RemoteChannel):
     cannot: Mapping[str, str] = {
         MessageType.VCARD: "Matrix has no contact cards. Send the number as text, or the card as a document.",
         MessageType.CALL_LOG: "Missed calls at Matrix are not reported.",
@@ -64,10 +61,6 @@ class MatrixChannel:
     is_idempotent = True
     setup: LinkSetup = account.SETUP
 
-    def link(self, instance: Instance) -> Link:
-        """Returns the link with its token. One query. Raises UnreadableSecret."""
-        return link_of_instance(instance)
-
     def prepare(self, message: MessageToSend, link: Link, uploaded: str | None = None) -> Prepared:
         if message.type in self.cannot and not message.deletes:
             return Refused(self.cannot[message.type])
@@ -75,10 +68,6 @@ class MatrixChannel:
 
     def read(self, request: Request, response: Response) -> Result:
         return sending.read(request, response)
-
-    def carry_out(self, taken: Sequence[tuple[Instance, OutgoingMessage]]) -> list[Sent | Refused]:
-        """Nothing is carried out in this process."""
-        return [Refused("Matrix messages are sent by requests.") for _ in taken]
 
     def perform(self, instance: Instance, command: Command) -> MessengerGroup | None:
         if command.type in self.cannot:
@@ -92,9 +81,6 @@ class MatrixChannel:
                 commands.leave(instance, self.link(instance), command)
         return None
 
-    def has_account(self, instance: Instance, phone: str) -> bool:
-        raise CannotDo(self.cannot[Can.HAS_ACCOUNT])
-
     def press(self, instance: Instance, button: Button, *, acting_user: User | None = None) -> None:
         """Log out: the token becomes invalid. It is reported whether the homeserver still knew the token or not."""
         if button in self.cannot:
@@ -102,16 +88,6 @@ class MatrixChannel:
         with contextlib.suppress(Denied):
             commands.log_out(self.link(instance))
         change_status(instance, account_status=AccountStatus.INIT, acting_user=acting_user)
-
-    def qr_text(self, instance: Instance) -> str:
-        raise CannotDo(self.cannot[Can.SCAN])
-
-    def work(self, now: datetime) -> int:
-        """Receivers poll the homeserver; nothing is due here."""
-        return 0
-
-    def next_work(self, now: datetime) -> datetime | None:
-        return None
 
     def receive(self, link: Link, cursor: str, network: Network) -> AsyncIterator[Batch]:
         return receiving.receive(link, cursor, network)

@@ -3,33 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from datetime import datetime
 
-from accounts.models import User
 from hooks import http
 from hooks.http import Response
 from instances.actions.chats.chats import Denied
 from instances.channels.base import Button, Can, CannotDo
 from instances.channels.linking import Found
-from instances.channels.links import link_of_instance
 from instances.channels.media import FetchedFile
 from instances.channels.receiving import Batch, CallbackRequest, Network, Reply, Store
+from instances.channels.remote import RemoteChannel
 from instances.channels.requests import (
     Limits,
     Link,
     MessageToSend,
     Prepared,
     Rate,
-    Refused,
     Request,
     Result,
-    Sent,
 )
 from instances.channels.responses import json_object
 from instances.channels.telegram import api, callbacks, files, linking, outgoing, polling, responses
 from instances.channels.telegram.updates import read_update
 from instances.commands import Command, LeaveGroup, MessengerGroup, ShowActivity
-from instances.models import ActionType, Chat, Instance, MessageType, OutgoingMessage
+from instances.models import ActionType, Chat, Instance, MessageType
 from instances.received_events import Media, ReceivedEvent, StatusReported
 
 ACTIONS = {Chat.Activity.TYPING: "typing", Chat.Activity.RECORDING: "record_voice"}
@@ -37,7 +33,7 @@ NO_SESSION = "A bot has no session to {}: it is linked by its token."
 NO_GROUPS = "Telegram bots cannot do this in groups: do it in the Telegram app."
 
 
-class TelegramChannel:
+class TelegramChannel(RemoteChannel):
     """Implements channels.base.Channel, Receiving and Pushing (which of the two: linking.is_pushed), and Linkable."""
 
     cannot: Mapping[str, str] = {
@@ -61,10 +57,6 @@ class TelegramChannel:
     is_idempotent = False
     setup = linking.SETUP
 
-    def link(self, instance: Instance) -> Link:
-        """Returns the bot with its token."""
-        return link_of_instance(instance)
-
     def prepare(self, message: MessageToSend, link: Link, uploaded: str | None = None) -> Prepared:
         """Returns the request of the message. Files are in the same request."""
         return outgoing.prepare(message, link)
@@ -72,10 +64,6 @@ class TelegramChannel:
     def read(self, request: Request, response: Response) -> Result:
         """Returns what the response means."""
         return responses.read(request, response)
-
-    def carry_out(self, taken: Sequence[tuple[Instance, OutgoingMessage]]) -> list[Sent | Refused]:
-        """Telegram is never in this process, so nothing is taken."""
-        return [Refused("Telegram is not in this process.") for _ in taken]
 
     def perform(self, instance: Instance, command: Command) -> MessengerGroup | None:
         """Leaves a group, or shows that the bot is typing or recording, for five seconds."""
@@ -99,21 +87,6 @@ class TelegramChannel:
         found = json_object(response)
         if found.get("ok") is not True:
             raise Denied(api.explain(found) or "Telegram cannot be reached at the moment.")
-
-    def has_account(self, instance: Instance, phone: str) -> bool:
-        raise CannotDo(self.cannot[Can.HAS_ACCOUNT])
-
-    def press(self, instance: Instance, button: Button, *, acting_user: User | None = None) -> None:
-        raise CannotDo(self.cannot[button])
-
-    def qr_text(self, instance: Instance) -> str:
-        raise CannotDo(self.cannot[Can.SCAN])
-
-    def work(self, now: datetime) -> int:
-        return 0
-
-    def next_work(self, now: datetime) -> datetime | None:
-        return None
 
     # -- receiving
 

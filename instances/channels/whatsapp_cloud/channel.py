@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from accounts.models import User
 from hooks.http import Response
 from instances.channels.base import Button, Can, CannotDo
 from instances.channels.linking import Found
-from instances.channels.links import link_of_instance
 from instances.channels.media import FetchedFile
 from instances.channels.receiving import CallbackRequest, Network, Reply, Store
+from instances.channels.remote import RemoteChannel
 from instances.channels.reply_windows import ReplyWindow
 from instances.channels.requests import (
     Limits,
@@ -22,7 +21,6 @@ from instances.channels.requests import (
     Refused,
     Request,
     Result,
-    Sent,
 )
 from instances.channels.templates import Template
 from instances.channels.whatsapp_cloud import (
@@ -35,11 +33,11 @@ from instances.channels.whatsapp_cloud import (
     outgoing,
 )
 from instances.commands import Command, MessengerGroup, ReadChat, ShowActivity
-from instances.models import ActionType, Chat, Instance, MessageType, OutgoingMessage
+from instances.models import ActionType, Chat, Instance, MessageType
 from instances.received_events import Media, ReceivedEvent, StatusReported
 
 
-class WhatsAppCloudChannel:
+class WhatsAppCloudChannel(RemoteChannel):
     """Implements base.Channel, receiving.Pushing, media.HasMedia and linking.Linkable of instances.channels."""
 
     cannot: Mapping[str, str] = {
@@ -70,10 +68,6 @@ class WhatsAppCloudChannel:
         "This person has not written in the last 24 hours: WhatsApp takes only message templates.",
     )
 
-    def link(self, instance: Instance) -> Link:
-        """Returns the phone number id and the credentials. One query."""
-        return link_of_instance(instance)
-
     def prepare(self, message: MessageToSend, link: Link, uploaded: str | None = None) -> Prepared:
         """Returns the request to `/messages`; before it, if the message has a file, that to `/media`."""
         if message.deletes:
@@ -86,9 +80,6 @@ class WhatsAppCloudChannel:
         """Returns what WhatsApp's response means."""
         return outgoing.read(request, response)
 
-    def carry_out(self, taken: Sequence[tuple[Instance, OutgoingMessage]]) -> list[Sent | Refused]:
-        raise NotImplementedError("this channel prepares requests")
-
     def perform(self, instance: Instance, command: Command) -> MessengerGroup | None:
         """Marks the contact's messages as read, and shows that someone types; WhatsApp marks them as read then too."""
         match command:
@@ -99,22 +90,6 @@ class WhatsAppCloudChannel:
                     commands.mark_read(instance, chat_id, is_typing=True)
             case _:
                 raise CannotDo(self.cannot[command.type])
-        return None
-
-    def has_account(self, instance: Instance, phone: str) -> bool:
-        raise CannotDo(self.cannot[Can.HAS_ACCOUNT])
-
-    def press(self, instance: Instance, button: Button, *, acting_user: User | None = None) -> None:
-        raise CannotDo(self.cannot[button])
-
-    def qr_text(self, instance: Instance) -> str:
-        raise CannotDo(self.cannot[Can.SCAN])
-
-    def work(self, now: datetime) -> int:
-        """Returns 0: WhatsApp pushes."""
-        return 0
-
-    def next_work(self, now: datetime) -> datetime | None:
         return None
 
     def check_callback(self, link: Link, request: CallbackRequest) -> Store | Reply:
