@@ -40,12 +40,7 @@ from instances.models import Instance
 delete_instance(Instance.objects.get(pk={pk}), acting_user=None)
 """
 DELIVERED = "SELECT count(*) FROM hooks_hook WHERE endpoint_id = %s AND state = 'delivered'"
-RUNS = """
-import json
-from hooks.models import Runner
-runs = Runner.objects.filter(role="{role}", finished_at=None).order_by("-heartbeat_at")
-print(json.dumps(list(runs.values_list("pid", flat=True))))
-"""
+RUNS = "SELECT pid FROM hooks_runner WHERE role = %s AND finished_at IS NULL ORDER BY heartbeat_at DESC"
 
 
 def shell(environment: dict[str, str], code: str) -> str:
@@ -106,6 +101,18 @@ def database_of(environment: dict[str, str]) -> str:
     return environment.get("DATABASE_URL") or psycopg.conninfo.make_conninfo(
         host=embedded["HOST"], dbname=embedded["NAME"], user=embedded["USER"]
     )
+
+
+def pids_of_role(environment: dict[str, str], role: str) -> list[int]:
+    """Returns the processes that run an endless task of this role; none while the database restarts.
+
+    The last heartbeat is first. A killed process is among them until its run is marked as finished.
+    """
+    try:
+        with psycopg.connect(database_of(environment)) as session:
+            return [row[0] for row in session.execute(RUNS, [role])]
+    except psycopg.OperationalError:
+        return []
 
 
 def create_product_instance(

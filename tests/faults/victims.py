@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 import psutil
 
-from tests.faults.product_instance import RUNS, shell, worker_processes
+from tests.faults.product_instance import pids_of_role, worker_processes
 from tests.hooks.dispatch.dispatching import wait_until
 from tests.product import Product
 
@@ -16,7 +15,7 @@ def run_of(product: Product, role: str) -> psutil.Process:
     """Returns the process that runs an endless task of this role."""
 
     def find() -> psutil.Process | None:
-        pids = json.loads(shell(product.environment, RUNS.format(role=role)))
+        pids = pids_of_role(product.environment, role)
         return next((process for process in product.processes() if process.pid in pids), None)
 
     return wait_until(find, f"a process has the role {role}", 60)
@@ -30,9 +29,14 @@ def sender(product: Product) -> psutil.Process:
     return run_of(product, "outgoing")
 
 
+def receiver(product: Product) -> psutil.Process:
+    """Returns a receiver. Not among VICTIMS: without a channel that is received from, none runs."""
+    return run_of(product, "receiving")
+
+
 def idle_worker(product: Product) -> psutil.Process:
     """Returns a process of the pool that waits for a task: it has no database session and no child."""
-    pids = json.loads(shell(product.environment, RUNS.format(role="dispatch")))
+    pids = pids_of_role(product.environment, "dispatch")
     pool = [process for process in worker_processes(product) if not process.children()]
     return next(process for process in reversed(pool) if process.pid not in pids)
 

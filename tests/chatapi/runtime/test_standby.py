@@ -1,6 +1,5 @@
 """`manage.py standby`: it continues the work of the worker's processes when they die, and no other work."""
 
-import json
 from collections.abc import Iterator
 
 import psutil
@@ -10,7 +9,7 @@ import pytest
 from chatapi.runtime import standby
 from hooks.models import Role
 from hooks.worker_slots import hold_slot
-from tests.faults.product_instance import RUNS, create_product_instance, kill, shell, worker_processes
+from tests.faults.product_instance import create_product_instance, kill, pids_of_role, worker_processes
 from tests.hooks.dispatch.dispatching import wait_until
 from tests.product import READY_SECONDS, Product
 from tests.receiver import Receiver
@@ -29,8 +28,7 @@ def process(product: Product) -> psutil.Process:
 
 
 def pids(product: Product, role: str) -> list[int]:
-    found: list[int] = json.loads(shell(product.environment, RUNS.format(role=role)))
-    return found
+    return pids_of_role(product.environment, role)
 
 
 def wait_until_it_watches(product: Product, *, start: int) -> None:

@@ -1,0 +1,34 @@
+"""The messenger of each channel that people write over. A new channel adds its own to SERVICES."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from tests.messengers.matrix import MatrixService
+from tests.messengers.service import Service
+from tests.messengers.telegram import TelegramService
+from tests.messengers.whatsapp_cloud import WhatsAppService
+from tests.product import Product
+
+# By the channel's name. A real server is a fixture of tests/conftest.py, and starts when it is first used.
+SERVICES: dict[str, Callable[[pytest.FixtureRequest], Service]] = {
+    "telegram": lambda request: TelegramService(),
+    "whatsapp_cloud": lambda request: WhatsAppService(),
+    "matrix": lambda request: MatrixService(lambda: request.getfixturevalue("synapse")),
+}
+
+
+@contextlib.contextmanager
+def running_with_services(
+    request: pytest.FixtureRequest, folder: Path
+) -> Iterator[tuple[Product, Mapping[str, Service]]]:
+    """A product that reaches all messengers, and these by channel. The doubles run longer than the product."""
+    with contextlib.ExitStack() as held:
+        services = {name: held.enter_context(make(request)) for name, make in SERVICES.items()}
+        settings = {name: value for service in services.values() for name, value in service.settings.items()}
+        settings |= {"HOOKS_ALLOW_NETWORKS": "127.0.0.0/8", "CONTRACT_WRONG_TOKENS_PER_MINUTE": "1000000"}
+        yield held.enter_context(Product(folder, **settings)), services
