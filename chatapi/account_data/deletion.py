@@ -21,6 +21,7 @@ from accounts.views.account import own_account
 from instances.actions import media
 from instances.actions.lifecycle import delete_instance
 from instances.models import Instance, StoredFile
+from instances.receiving.unlinking import ending_links
 from testing_tools.verification.models import Bin
 
 
@@ -52,9 +53,12 @@ def delete(request: HttpRequest) -> HttpResponse:
     own = own_account(request)
     form = DeleteAccountForm(request.POST or None, user=own.owner)
     if request.method == "POST" and form.is_valid():
-        delete_everything(own, acting_user=current_user(request))
+        with ending_links(*Instance.objects.of_account(own), acting_user=None) as notice:
+            delete_everything(own, acting_user=current_user(request))
         logout(request)
         messages.success(request, "Your account and everything in it is deleted.")
+        if notice.text:
+            messages.warning(request, notice.text)
         return redirect("account_login")
     instances = Instance.objects.of_account(own)
     context = {

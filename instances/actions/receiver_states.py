@@ -13,9 +13,10 @@ from django.db.models import Case, F, Value, When
 from django.db.models.functions import Coalesce, Least
 from django.utils import timezone
 
+from instances.actions import events
 from instances.actions.channel_links import lose_link
 from instances.actions.received import NO_FILES, ReceivedFiles, Recorded, record_events
-from instances.models import Instance, ReceiverState
+from instances.models import ChannelLink, Instance, ReceiverState
 from instances.received_events import ReceivedEvent
 
 MAX_ERROR = 1_000  # characters
@@ -77,16 +78,27 @@ def record_successes(keys: Collection[int], *, owner: int) -> None:
 
 @transaction.atomic
 def record_failure(
-    instance: Instance, *, owner: int, error: str, failures: int, next_try_at: datetime, is_link_lost: bool
+    instance: Instance,
+    *,
+    owner: int,
+    linked_at: datetime,
+    error: str,
+    failures: int,
+    next_try_at: datetime,
+    is_link_lost: bool,
 ) -> None:
     """Record that a connection failed, and when it is tried again. A lost link changes the instance's status too.
+
+    That is the link saved at `linked_at` (ChannelLink.changed_at): with other credentials it is not lost.
 
     Raises:
         NotOwner: nothing is recorded.
         Instance.DoesNotExist: the instance was deleted.
     """
     if is_link_lost:
-        lose_link(instance, reason=error)
+        events.lock(instance)
+        if ChannelLink.objects.filter(instance=instance, changed_at=linked_at).exists():
+            lose_link(instance, reason=error)
     now = timezone.now()
     if not ReceiverState.objects.filter(pk=instance.pk, owner=owner).update(
         connected_at=None,

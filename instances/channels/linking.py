@@ -6,6 +6,10 @@ pattern, and calls the three methods in an event loop of their own, without an o
     check(values, network)                -> Found    before anything is saved: is it an account, and which?
     connect(link, callback_url, network)              after it was saved: has the messenger send events here
     health(link, network)                 -> status   about once a minute: is the link still valid?
+
+A channel that leaves something at the messenger, such as a webhook or a session, also has
+
+    disconnect(link, network)             -> sentence after the link was removed, or replaced by one of another account
 """
 
 from __future__ import annotations
@@ -137,5 +141,24 @@ class Linkable(Protocol):
         Raises:
             LinkLost: the credentials or the session are no longer valid.
             ReceiveFailed: the messenger cannot be reached.
+        """
+        ...
+
+
+@runtime_checkable
+class Disconnectable(Protocol):
+    """A Linkable channel that ends at the messenger what `check` and `connect` have set up there."""
+
+    # A sentence for people: what may still be at the messenger if that failed, and what they can do about it.
+    may_remain: str
+
+    async def disconnect(self, link: Link, network: Network) -> str:
+        """End it. The link is no longer saved; its account may be linked to another instance, or elsewhere, already.
+
+        Returns what people have to do at the messenger themselves, as a sentence; "" if nothing. If the credentials are
+        no longer valid, nothing can be done, and nothing is raised.
+
+        Raises:
+            ReceiveFailed: the messenger cannot be reached, or refuses, with its reason.
         """
         ...

@@ -184,6 +184,7 @@ class Connection:
                 record_failure,
                 self.instance,
                 owner=self.owner,
+                linked_at=self.changed_at,
                 error=mask_text(sentence_of(error), self.link),
                 failures=self.failures,
                 next_try_at=self.next_try_at,

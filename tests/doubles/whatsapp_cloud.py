@@ -374,6 +374,7 @@ class WhatsAppCloud:
 
     def business_account(self, number: Number, request: Request, edge: str) -> Response:
         self.require(number, "whatsapp_business_management")
+        account = number.business_account_id
         match (request.method, edge):
             case ("POST", "subscribed_apps"):
                 number.is_subscribed = True
@@ -392,7 +393,10 @@ class WhatsAppCloud:
                 number.is_subscribed = False
                 return ok({"success": True})
             case ("GET", "phone_numbers"):
-                return ok({"data": [{"id": number.phone_number_id, "display_phone_number": number.phone}]})
+                same = [one for one in self.numbers.values() if one.business_account_id == account]
+                return ok(
+                    {"data": [{"id": one.phone_number_id, "display_phone_number": one.phone} for one in same]}
+                )
             case ("GET", "message_templates"):
                 start, limit = int(request.args.get("after", "0")), int(request.args.get("limit", "25"))
                 end = start + limit

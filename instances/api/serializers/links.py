@@ -90,9 +90,12 @@ class LinkSerializer(serializers.Serializer[Any]):
         help_text="Since when the messenger does not accept the values any more. Null: it does.",
     )
     lostReason = serializers.CharField(help_text="Why, in the messenger's words.")
+    notice = serializers.CharField(
+        help_text="After an account was unlinked or replaced: what may be left at its messenger, and what to do there."
+    )
 
 
-def link_data(instance: Instance) -> dict[str, Any]:
+def link_data(instance: Instance, *, notice: str = "") -> dict[str, Any]:
     """Returns the link as LinkSerializer describes it. At most two queries."""
     link = ChannelLink.objects.filter(instance=instance).first()
     lost = instance.lost_link
@@ -107,6 +110,7 @@ def link_data(instance: Instance) -> dict[str, Any]:
         "changedAt": time(link.changed_at) if link else None,
         "lostAt": time(lost.lost_at) if lost else None,
         "lostReason": lost.lost_reason if lost else "",
+        "notice": notice,
     }
 
 

@@ -23,6 +23,7 @@ from instances.api.serializers.instances import (
     split_body,
 )
 from instances.models import Instance, InstanceQuerySet
+from instances.receiving.unlinking import ending_links
 from instances.settings_table import SettingsError
 
 
@@ -114,7 +115,8 @@ class InstanceViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Instance]):
         summary="Change an instance's name, channel and settings",
         description="Fields that are not sent stay as they are. If any field is invalid, nothing is changed. An "
         "instance that moves to another `channel` keeps its number, token, endpoints, chats and messages; its link is "
-        "deleted, and messages wait until an account is linked.",
+        "deleted, and messages wait until an account is linked. Unlink the account first to read what may be left at "
+        "its messenger.",
         parameters=[schema.INSTANCE_ID],
         request=ChangeBodySerializer,
         responses={200: InstanceSerializer, **schema.error_responses(400, 404)},
@@ -131,17 +133,23 @@ class InstanceViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Instance]):
             ),
         ],
     )
-    @transaction.atomic
     def partial_update(self, request: Request, id: str) -> Response:
         instance = get_instance(self.get_queryset(), id)
         own, given = split_body(request.data)
+        with ending_links(instance, acting_user=current_user(request)):
+            self.change(request, instance, own, given)
+        return Response(InstanceSerializer(self.get_queryset().get(pk=instance.pk)).data)
+
+    @transaction.atomic
+    def change(
+        self, request: Request, instance: Instance, own: dict[str, Any], given: dict[str, Any]
+    ) -> None:
         if channel := own.pop("channel", ""):
             change_channel(instance, channel=channel, acting_user=current_user(request))
         if own:
             change_instance(instance, **own, acting_user=current_user(request))
         if given:
             change_settings(instance, given, acting_user=request.user)
-        return Response(InstanceSerializer(self.get_queryset().get(pk=instance.pk)).data)
 
     @extend_schema(
         operation_id="deleteInstance",
@@ -152,5 +160,7 @@ class InstanceViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Instance]):
         responses={204: OpenApiResponse(description="Deleted"), **schema.error_responses(404)},
     )
     def destroy(self, request: Request, id: str) -> Response:
-        delete_instance(get_instance(self.get_queryset(), id), acting_user=current_user(request))
+        instance, user = get_instance(self.get_queryset(), id), current_user(request)
+        with ending_links(instance, acting_user=user):
+            delete_instance(instance, acting_user=user)
         return Response(status=status.HTTP_204_NO_CONTENT)

@@ -1,7 +1,7 @@
 """The channels, and the account at a messenger that an instance is linked to."""
 
-from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
-from rest_framework import exceptions, status
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework import exceptions
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -24,6 +24,7 @@ from instances.limits import manual_request_limit
 from instances.models import Instance
 from instances.receiving.linking import link_account
 from instances.receiving.links import linkable_channel
+from instances.receiving.unlinking import ending_links
 
 CHANNEL = {
     "name": "telegram",
@@ -56,6 +57,14 @@ LINK = {
     "changedAt": "2030-01-01T09:00:00Z",
     "lostAt": None,
     "lostReason": "",
+    "notice": "",
+}
+UNLINKED = LINK | {
+    "linked": False,
+    "account": "",
+    "externalId": "",
+    "callbackUrl": None,
+    "changedAt": None,
 }
 EXAMPLE = OpenApiExample("A Telegram bot", value=LINK, response_only=True)
 
@@ -117,27 +126,32 @@ class LinkView(APIView):
         instance = get_linkable_instance(request, id)
         body = ValuesSerializer(data=request.data)
         body.is_valid(raise_exception=True)
+        user = current_user(request)
         try:
-            with manual_request_limit.place(request.user):
-                link_account(instance, body.given, acting_user=current_user(request))
+            with ending_links(instance, acting_user=user) as notice, manual_request_limit.place(user):
+                link_account(instance, body.given, acting_user=user)
         except NotLinkable as refused:
             if not refused.field:
                 raise exceptions.ParseError(refused.sentence) from None
             raise exceptions.ValidationError({f"values.{refused.field}": refused.sentence}) from None
         except manual_request_limit.TooMany as error:
             raise Conflict(str(error)) from None
-        return Response(link_data(get_own_instance(request, id)))
+        return Response(link_data(get_own_instance(request, id), notice=notice.text))
 
     @extend_schema(
         tags=["Instances"],
         operation_id="unlinkAccount",
         summary="Unlink the account",
         description="Its credentials are deleted, and the callback URL is invalid. Messages wait in the queue until an "
-        "account is linked again. If none is linked, nothing changes.",
+        "account is linked again. The messenger is informed, which takes up to 15 seconds; `notice` says what may be "
+        "left there. If none is linked, nothing changes.",
         parameters=[schema.INSTANCE_ID],
         request=None,
-        responses={204: OpenApiResponse(description="Unlinked"), **schema.error_responses(404, 409)},
+        responses={200: LinkSerializer, **schema.error_responses(404, 409)},
+        examples=[OpenApiExample("Unlinked", value=UNLINKED, response_only=True)],
     )
     def delete(self, request: Request, id: str) -> Response:
-        unlink_account(get_linkable_instance(request, id), acting_user=current_user(request))
-        return Response(status=status.HTTP_204_NO_CONTENT)
+        instance, user = get_linkable_instance(request, id), current_user(request)
+        with ending_links(instance, acting_user=user) as notice:
+            unlink_account(instance, acting_user=user)
+        return Response(link_data(get_own_instance(request, id), notice=notice.text))

@@ -1,4 +1,4 @@
-"""Finds the homeserver of an account, and checks the token or the password that a user enters."""
+"""Finds the homeserver of an account, checks the token or the password that a user enters, and signs out."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from urllib.parse import urljoin, urlsplit
 from hooks.http import Response
 from instances.channels.linking import Found, LinkField, LinkSetup, NotLinkable
 from instances.channels.matrix import api
-from instances.channels.matrix.receiving import POSITION_FILTER, compact
-from instances.channels.matrix.session import login_request
+from instances.channels.matrix.api import Problem
+from instances.channels.matrix.receiving import POSITION_FILTER, TokenExpired, ask, compact
+from instances.channels.matrix.session import DEVICE_NAME, login_request
 from instances.channels.matrix.timeline import Json, mapping, objects, text
 from instances.channels.receiving import LinkLost, Network, ReceiveFailed
 from instances.channels.requests import Link, Request
@@ -217,3 +218,21 @@ async def health(link: Link, network: Network) -> StatusReported:
     if problem.is_link_lost and not (problem.is_soft_logout and "password" in link.credentials):
         raise LinkLost(problem.sentence)
     raise ReceiveFailed(problem.sentence, seconds=problem.seconds)
+
+
+async def disconnect(link: Link, network: Network) -> str:
+    """Signs out the session that this product has opened. One whose token a person entered belongs to another client.
+
+    Raises:
+        ReceiveFailed.
+    """
+    try:
+        device = await ask(network, api.request(link, "GET", "devices", link.options.get("device_id", "")))
+        if isinstance(device, Problem) or text(device, "display_name") != DEVICE_NAME:
+            return ""
+        answer = await ask(network, api.request(link, "POST", "logout", body={}))
+    except (LinkLost, TokenExpired):
+        return ""
+    if isinstance(answer, Problem):
+        raise ReceiveFailed(answer.sentence)
+    return ""

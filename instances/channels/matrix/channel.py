@@ -1,4 +1,4 @@
-"""The channel of Matrix: channels.base.Channel, Receiving, Linkable and HasMedia, by the modules of this folder."""
+"""The channel of Matrix, by this folder's modules: channels.base.Channel, Receiving, Disconnectable and HasMedia."""
 
 from __future__ import annotations
 
@@ -60,6 +60,9 @@ class MatrixChannel(RemoteChannel):
     limits = Limits(in_flight=8)
     is_idempotent = True
     setup: LinkSetup = account.SETUP
+    may_remain = (
+        "Its session may still be open; a Matrix client of the account can end it in its list of sessions."
+    )
 
     def prepare(self, message: MessageToSend, link: Link, uploaded: str | None = None) -> Prepared:
         if message.type in self.cannot and not message.deletes:
@@ -103,3 +106,6 @@ class MatrixChannel(RemoteChannel):
 
     async def health(self, link: Link, network: Network) -> StatusReported | None:
         return await account.health(link, network)
+
+    async def disconnect(self, link: Link, network: Network) -> str:
+        return await account.disconnect(link, network)

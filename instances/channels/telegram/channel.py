@@ -34,7 +34,8 @@ NO_GROUPS = "Telegram bots cannot do this in groups: do it in the Telegram app."
 
 
 class TelegramChannel(RemoteChannel):
-    """Implements channels.base.Channel, Receiving and Pushing (which of the two: linking.is_pushed), and Linkable."""
+    """Implements channels.base.Channel, Receiving and Pushing (which of the two: linking.is_pushed), Linkable and
+    Disconnectable."""
 
     cannot: Mapping[str, str] = {
         Can.DELIVERED: "Telegram does not tell bots whether a message was delivered.",
@@ -56,6 +57,7 @@ class TelegramChannel(RemoteChannel):
     limits = Limits(per_number=Rate(30), per_recipient=Rate(1), per_group=Rate(20, 60.0), in_flight=30)
     is_idempotent = False
     setup = linking.SETUP
+    may_remain = "The bot's webhook may still be set; linking the bot again, here or elsewhere, replaces it."
 
     def prepare(self, message: MessageToSend, link: Link, uploaded: str | None = None) -> Prepared:
         """Returns the request of the message. Files are in the same request."""
@@ -117,3 +119,6 @@ class TelegramChannel(RemoteChannel):
 
     async def health(self, link: Link, network: Network) -> StatusReported | None:
         return await linking.health(link, network)
+
+    async def disconnect(self, link: Link, network: Network) -> str:
+        return await linking.disconnect(link, network)

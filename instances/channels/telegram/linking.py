@@ -94,6 +94,27 @@ async def connect(link: Link, callback_url: str, network: Network) -> None:
     result_of(response.status, json_object(response))
 
 
+async def disconnect(link: Link, network: Network) -> str:
+    """Deletes the webhook, unless another program has set its own meanwhile. Telegram keeps what was not received.
+
+    Raises:
+        ReceiveFailed.
+    """
+    response = await network.send(api.call(link, "getWebhookInfo", {}), seconds=SECONDS)
+    found = json_object(response)
+    if response.status in (401, 404) and found.get("ok") is False:
+        return ""
+    try:
+        info = result_of(response.status, found)
+        if isinstance(info, dict) and info.get("url") == link.callback_url:
+            request = api.call(link, "deleteWebhook", {"drop_pending_updates": False})
+            response = await network.send(request, seconds=SECONDS)
+            result_of(response.status, json_object(response))
+    except NotLinkable as error:
+        raise ReceiveFailed(error.sentence) from None
+    return ""
+
+
 async def health(link: Link, network: Network) -> StatusReported | None:
     """Asks Telegram whether the token is valid, and sets the webhook if it is another: the site's URL may have changed.
 

@@ -38,7 +38,9 @@ from instances.received_events import Media, ReceivedEvent, StatusReported
 
 
 class WhatsAppCloudChannel(RemoteChannel):
-    """Implements base.Channel, receiving.Pushing, media.HasMedia and linking.Linkable of instances.channels."""
+    """Implements base.Channel, receiving.Pushing, media.HasMedia, linking.Linkable and Disconnectable of
+    instances.channels.
+    """
 
     cannot: Mapping[str, str] = {
         MessageType.CALL_LOG: "WhatsApp's Cloud API does not report missed calls.",
@@ -62,6 +64,10 @@ class WhatsAppCloudChannel(RemoteChannel):
     limits = Limits(per_number=Rate(80), per_recipient=Rate(45, 270.0), in_flight=40)
     is_idempotent = False
     setup = linking.SETUP
+    may_remain = (
+        "The app may still be subscribed to the business account, and Meta may still have the callback URL: remove it "
+        "in the app's dashboard under WhatsApp, Configuration, Webhook."
+    )
     reply_window = ReplyWindow(
         timedelta(hours=24),
         "WhatsApp takes any message to this person; without a new one of theirs, that ends",
@@ -111,6 +117,10 @@ class WhatsAppCloudChannel(RemoteChannel):
     async def connect(self, link: Link, callback_url: str, network: Network) -> None:
         """Subscribes the app to the business account; people enter the callback URL at Meta themselves."""
         await linking.connect(link, network)
+
+    async def disconnect(self, link: Link, network: Network) -> str:
+        """Ends the app's subscription; returns that people remove the callback URL at Meta themselves."""
+        return await linking.disconnect(link, network)
 
     async def health(self, link: Link, network: Network) -> StatusReported | None:
         """Returns whether the token is valid."""

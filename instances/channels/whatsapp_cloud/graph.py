@@ -42,6 +42,10 @@ def post(link: Link, *path: str, body: Mapping[str, Any] | None = None) -> Reque
     )
 
 
+def delete(link: Link, *path: str) -> Request:
+    return Request("DELETE", url_of(link, *path), authorization(link))
+
+
 def code_of(error: Mapping[str, Any]) -> int | None:
     """Returns the code of an error object; None if it has none."""
     code = error.get("code")

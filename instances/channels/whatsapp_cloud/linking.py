@@ -27,6 +27,9 @@ from instances.received_events import StatusReported
 
 PHONE_NUMBER = "phone_number_id"
 SECONDS = 15.0  # for each request to Meta
+REMOVE_URL = (
+    "If Meta still has the callback URL, remove it in the app's dashboard: WhatsApp, Configuration, Webhook."
+)
 NUMBER_FIELDS = "id,display_phone_number,verified_name,quality_rating,code_verification_status,status"
 
 SETUP = LinkSetup(
@@ -223,6 +226,24 @@ async def connect(link: Link, network: Network) -> None:
         raise NotLinkable(
             "Meta did not subscribe the app to the business account. Save again.", BUSINESS_ACCOUNT
         )
+
+
+async def disconnect(link: Link, network: Network) -> str:
+    """Ends the app's subscription to the business account, unless the account has other numbers, which may need it.
+
+    The callback URL was entered at Meta by a person, who has to remove it. Raises ReceiveFailed.
+    """
+    account = link.options.get(BUSINESS_ACCOUNT)
+    if not account:
+        return REMOVE_URL
+    try:
+        found = await ask(network, graph.get(link, account, "phone_numbers", fields="id"), BUSINESS_ACCOUNT)
+        if {str(one.get("id")) for one in graph.objects(found, "data")} <= {link.external_id}:
+            await ask(network, graph.delete(link, account, "subscribed_apps"), BUSINESS_ACCOUNT)
+    except NotLinkable as error:
+        if error.sentence != TOKEN:
+            raise ReceiveFailed(error.sentence) from None
+    return REMOVE_URL
 
 
 async def health(link: Link, network: Network) -> StatusReported | None:

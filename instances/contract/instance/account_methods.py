@@ -16,6 +16,7 @@ from instances.contract.arguments import text
 from instances.contract.errors import NO_INSTANCE, BadArgument, WireError
 from instances.contract.registry import method
 from instances.models import Channel, Instance
+from instances.receiving.unlinking import ending_links
 from instances.sending import session
 
 # Names that old clients send for their messenger: a word, or its number in a list of choices.
@@ -73,7 +74,9 @@ def list_instances(account: Account) -> dict[str, Any]:
 @method("deleteInstance", "POST", "GET", by_uid=True, arguments=(INSTANCE_ID,))
 def delete_instance(account: Account, *, instance_id: str) -> dict[str, Any]:
     """Deletes an instance and everything in it. Its payments stay in the account."""
-    lifecycle_actions.delete_instance(find_instance(account, instance_id), acting_user=account.owner)
+    instance = find_instance(account, instance_id)
+    with ending_links(instance, acting_user=account.owner):
+        lifecycle_actions.delete_instance(instance, acting_user=account.owner)
     return {"result": {"status": "deleted"}}
 
 

@@ -34,6 +34,7 @@ from instances.pages.access import visible_instance
 from instances.pages.forms import ChannelForm, DeleteForm, NameForm
 from instances.pages.overview.views import detail_context
 from instances.pages.settings.views import settings_context
+from instances.receiving.unlinking import ending_links
 
 PAGE = "instances/pages/overview/overview.html"
 CARDS = {
@@ -125,7 +126,11 @@ def move(request: HtmxRequest, number: int) -> HttpResponse:
     if not form.is_valid():
         messages.error(request, "The instance was not moved. Choose one of the channels.")
         return redirect("instances:settings", number)
-    change_channel(instance, channel=form.cleaned_data["channel"], acting_user=current_user(request))
+    user = current_user(request)
+    with ending_links(instance, acting_user=user) as notice:
+        change_channel(instance, channel=form.cleaned_data["channel"], acting_user=user)
+    if notice.text:
+        messages.warning(request, notice.text)
     return redirect(f"{reverse('instances:setup', args=[number])}?step=link")
 
 
@@ -202,8 +207,12 @@ def delete(request: HtmxRequest, number: int) -> HttpResponse:
         if request.htmx:
             card = "instances/pages/overview/danger.html"
         return render(request, card, context)
-    delete_instance(instance, acting_user=current_user(request))
+    user = current_user(request)
+    with ending_links(instance, acting_user=user) as notice:
+        delete_instance(instance, acting_user=user)
     messages.success(request, f"Instance {number} was deleted, with its chats, messages and hooks.")
+    if notice.text:
+        messages.warning(request, notice.text)
     if request.htmx:
         return HttpResponse(headers={"HX-Redirect": reverse("instances:list")})
     return HttpResponseRedirect(reverse("instances:list"))

@@ -24,6 +24,7 @@ from instances.pages.setup.account import account_card, mistake_while_typing
 from instances.pages.setup.views import setup_context
 from instances.receiving.linking import link_account
 from instances.receiving.links import linkable_channel
+from instances.receiving.unlinking import ending_links
 
 
 def linkable_instance(request: HtmxRequest, number: int) -> Instance:
@@ -41,19 +42,23 @@ def save(request: HtmxRequest, number: int) -> HttpResponse:
     instance = linkable_instance(request, number)
     typed = posted_values(request, instance)
     error, field = "", ""
+    user = current_user(request)
     try:
-        with manual_request_limit.place(request.user):
-            link_account(instance, typed, acting_user=current_user(request))
+        with ending_links(instance, acting_user=user) as notice, manual_request_limit.place(user):
+            link_account(instance, typed, acting_user=user)
     except NotLinkable as refused:
         error, field = refused.sentence, refused.field
     except TooMany as refused:
         error = str(refused)
-    if request.POST.get("next") == "setup":
+    is_setup = request.POST.get("next") == "setup"
+    if notice.text and (is_setup or not request.htmx):
+        messages.warning(request, notice.text)
+    if is_setup:
         return setup_response(request, instance, typed, error, field)
     if error:
         card = account_card(instance, typed, error=error, field=field)
-        return card_response(request, number, "account", account=card, failed=True)
-    return card_response(request, number, "account", account_saved=True)
+        return card_response(request, number, "account", account=card, failed=True, notice=notice.text)
+    return card_response(request, number, "account", account_saved=True, notice=notice.text)
 
 
 def posted_values(request: HtmxRequest, instance: Instance) -> dict[str, str]:
@@ -95,7 +100,11 @@ def check(request: HtmxRequest, number: int, field: str) -> HttpResponse:
 def remove(request: HtmxRequest, number: int) -> HttpResponse:
     """Removes the link with its credentials."""
     instance = linkable_instance(request, number)
-    unlink_account(instance, acting_user=current_user(request))
+    user = current_user(request)
+    with ending_links(instance, acting_user=user) as notice:
+        unlink_account(instance, acting_user=user)
     messages.success(request, f"{instance} is not linked any more. Its credentials were deleted.")
+    if notice.text:
+        messages.warning(request, notice.text)
     url = reverse("instances:detail", args=[number])
     return HttpResponse(headers={"HX-Redirect": url}) if request.htmx else redirect(url)

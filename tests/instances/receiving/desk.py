@@ -1,6 +1,7 @@
 """A messenger whose accounts are linked by a token, as a small real server, and its channel.
 
-`GET /account` responds with the account of the bearer token, `PUT /callback` sets the URL for its events.
+`GET /account` responds with the account of the bearer token, `PUT /callback` sets the URL for its events, and
+`DELETE /callback` removes it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ TOKEN = "desk-1234567890"
 
 class DeskChannel(NotepadChannel):
     """Everything but linking is the notepad's."""
+
+    left_to_do = ""  # what a person does at the desk after unlinking
 
     setup = LinkSetup(
         title="Desk",
@@ -77,6 +80,15 @@ class DeskChannel(NotepadChannel):
         if response.status != 204:
             raise NotLinkable(f"The desk does not accept the callback URL {callback_url}.")
 
+    may_remain = "The desk may still have the callback URL."
+
+    async def disconnect(self, link: Link, network: Network) -> str:
+        url, token = link.options["url"], link.credentials["token"]
+        response = await self.ask(network, "DELETE", f"{url}/callback", token)
+        if response.status not in (204, 401):
+            raise ReceiveFailed(f"The desk responded with {response.status} to the token {token}.")
+        return self.left_to_do
+
     async def health(self, link: Link, network: Network) -> StatusReported | None:
         url, token = link.options["url"], link.credentials["token"]
         response = await self.ask(network, "GET", f"{url}/account", token)
@@ -109,7 +121,7 @@ class Desk:
             def do_GET(self) -> None:
                 desk.respond(self)
 
-            do_PUT = do_GET
+            do_PUT = do_DELETE = do_GET
 
             def log_message(self, *_: Any) -> None:
                 pass
@@ -136,6 +148,8 @@ class Desk:
         status, body = self.faults.get(path, status), self.bodies.get(path, body)
         if path == "/callback" and status == 204:
             self.callbacks[token] = given.decode()
+            if handler.command == "DELETE":
+                del self.callbacks[token]
         handler.send_response(status)
         handler.send_header("Content-Length", str(len(body)))
         handler.end_headers()

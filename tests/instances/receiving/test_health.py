@@ -42,7 +42,13 @@ def numbers(client: Client) -> dict[str, float]:
 
 def fail(instance: Instance, error: str = "The messenger responded with 503.") -> None:
     record_failure(
-        instance, owner=OWNER, error=error, failures=1, next_try_at=timezone.now(), is_link_lost=False
+        instance,
+        owner=OWNER,
+        linked_at=instance.channel_link.changed_at,
+        error=error,
+        failures=1,
+        next_try_at=timezone.now(),
+        is_link_lost=False,
     )
 
 

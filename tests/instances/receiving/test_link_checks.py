@@ -78,6 +78,7 @@ def record_failed_connection(instance: Instance, failures: int) -> None:
     record_failure(
         instance,
         owner=OWNER,
+        linked_at=instance.channel_link.changed_at,
         error="The messenger cannot be reached.",
         failures=failures,
         next_try_at=timezone.now(),

@@ -14,7 +14,7 @@ from hooks import http
 from instances.actions.chats.chats import Denied
 from instances.actions.received import record_events
 from instances.channels.linking import NotLinkable
-from instances.channels.matrix import commands, receiving, sending
+from instances.channels.matrix import account, commands, receiving, sending
 from instances.channels.matrix.timeline import ENCRYPTED
 from instances.channels.media import FileUnavailable
 from instances.channels.receiving import LinkLost
@@ -31,6 +31,7 @@ from instances.received_events import (
     StatusReported,
 )
 from instances.receiving import network
+from instances.receiving.messenger_calls import call_messenger
 from tests.factories import InstanceFactory
 from tests.instances.channels.matrix.receiver import Receiving, check, fetch, linked, received
 from tests.servers.synapse import Person, Synapse
@@ -206,6 +207,19 @@ def test_a_link_is_checked_before_it_is_saved(synapse: Synapse, bot: Account) ->
     with pytest.raises(NotLinkable) as refused:
         check(user="@other:localhost", access_token=bot.person.token, homeserver=synapse.url)
     assert refused.value.field == "access_token" and bot.user in refused.value.sentence
+
+
+def test_unlinking_signs_out_the_session_of_a_password_and_no_token_that_a_person_entered(
+    synapse: Synapse,
+) -> None:
+    by_password = Account(synapse, "signed_out").receiving.link
+    person = synapse.register("kept")
+    by_token = linked(user=person.user, access_token=person.token, homeserver=synapse.url).link
+    for link, is_kept in ((by_password, False), (by_token, True)):
+        assert call_messenger(lambda network, link=link: account.disconnect(link, network)) == ""  # type: ignore[misc]
+        client = Person(synapse, link.external_id, link.credentials["access_token"])
+        assert client.request("GET", "/account/whoami").status_code == (200 if is_kept else 401)
+    assert call_messenger(lambda network: account.disconnect(by_password, network)) == "", "ended already"
 
 
 def test_a_session_that_has_expired_is_renewed_with_the_password(synapse: Synapse, ann: Person) -> None:

@@ -162,3 +162,22 @@ def test_an_instance_is_linked_by_the_token_alone(
         assert (stored.external_id, stored.name) == (str(current.user.id), f"@{current.user.username}")
         assert current.webhook is not None and current.webhook.url == stored.callback_url
         assert current.webhook.secret == stored.credentials["webhook_secret"]
+
+
+def test_disconnecting_deletes_the_webhook_unless_it_is_that_of_another_program(double: Telegram) -> None:
+    bot, ann = double.add_bot(), double.add_person()
+    link = dataclasses.replace(link_of(bot), callback_url="https://bots.example.com" + CALLBACK)
+    ask(lambda network: CHANNEL.connect(link, link.callback_url, network))
+    double.write(bot, ann, "kept")
+    assert ask(lambda network: CHANNEL.disconnect(link, network)) == ""
+    assert bot.webhook is None and len(bot.updates) == 1
+    other = dataclasses.replace(link, callback_url="https://other.example.com" + CALLBACK)
+    ask(lambda network: CHANNEL.connect(other, other.callback_url, network))
+    ask(lambda network: CHANNEL.disconnect(link, network))
+    assert bot.webhook is not None and bot.webhook.url == other.callback_url
+    for fault in (flood(3), Fault("error", status=502), Fault("error", method="deleteWebhook", status=400)):
+        double.order(fault)
+        with pytest.raises(ReceiveFailed):
+            ask(lambda network: CHANNEL.disconnect(other, network))
+    double.revoke(bot)
+    assert ask(lambda network: CHANNEL.disconnect(other, network)) == "", "the token is not valid any more"

@@ -158,3 +158,27 @@ def test_a_messenger_that_is_away_is_no_lost_link(number: Number) -> None:
     with pytest.raises(ReceiveFailed) as failed:
         health(number, saved)
     assert not isinstance(failed.value, LinkLost)
+
+
+def test_disconnecting_ends_the_subscription_that_no_other_number_needs(number: Number) -> None:
+    saved = link(number)
+    ask(lambda network: CHANNEL.connect(saved, "https://example.com/channels/x/y", network))
+    other = number.server.add_number(business_account_id=number.business_account_id)
+    assert "callback URL" in ask(lambda network: CHANNEL.disconnect(saved, network))
+    assert number.is_subscribed, "the other number of the account needs it"
+    del number.server.numbers[other.phone_number_id]
+    assert "callback URL" in ask(lambda network: CHANNEL.disconnect(saved, network))
+    assert not number.is_subscribed
+
+
+def test_disconnecting_fails_without_the_permission_and_needs_nothing_without_a_token(number: Number) -> None:
+    saved = link(number)
+    number.permissions = ()
+    with pytest.raises(ReceiveFailed, match="whatsapp_business_management"):
+        ask(lambda network: CHANNEL.disconnect(saved, network))
+    number.is_revoked = True
+    assert "callback URL" in ask(lambda network: CHANNEL.disconnect(saved, network))
+    number.server.server.shutdown()
+    number.server.server.server_close()
+    with pytest.raises(ReceiveFailed):
+        ask(lambda network: CHANNEL.disconnect(saved, network))
