@@ -78,7 +78,7 @@ node_modules/ready: package-lock.json
 		&& npm ci --silent --no-audit --no-fund && touch $@; } \
 		|| echo "npm could not install biome; JS and CSS cannot be checked."
 
-# Besides Python, the tests need a browser, two proxies and the runtimes of docs/receivers, HTTPie, all from Debian. Another Node.js works too.
+# Besides Python, the tests need a browser, two proxies, the runtimes of docs/receivers, HTTPie and an XMPP server, all from Debian. Another Node.js works too.
 debian:
 	@missing=""; \
 	want() { test -n "$$2" || missing="$$missing $$1"; }; \
@@ -90,8 +90,7 @@ debian:
 	want default-jdk-headless "$$(command -v javac)"; \
 	want httpie "$$(command -v http)"; \
 	want libgoogle-gson-java "$$(ls /usr/share/java/gson.jar 2>/dev/null)"; \
-	want nginx-light "$$(command -v nginx || ls /usr/sbin/nginx 2>/dev/null)"; \
-	want caddy "$$(command -v caddy)"; \
+	want prosody "$$(command -v prosody)"; \
 	test -z "$$missing" || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
 		&& echo "Installing$$missing for the tests (once)." \
 		&& apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; } \

@@ -23,6 +23,7 @@ from hooks.wakeups import notifier
 from instances.limits import login_throttle, rate_counters
 from tests import session_client  # noqa: F401 - changes the test client
 from tests.product import READY_SECONDS, Product
+from tests.servers.prosody import Prosody
 from tests.servers.synapse import Synapse
 from tests.sessions import remember_password
 from tests.workers import pytest_cmdline_main, pytest_xdist_make_scheduler  # noqa: F401 - hooks of pytest
@@ -109,6 +110,13 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
 def synapse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Synapse]:
     """A Matrix homeserver, shared by all tests of the run: each registers users of its own."""
     with Synapse(tmp_path_factory.mktemp("synapse")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def prosody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prosody]:
+    """An XMPP server, shared by all tests of the run: each registers accounts of its own."""
+    with Prosody(tmp_path_factory.mktemp("prosody")) as running:
         yield running
 
 
