@@ -27,6 +27,7 @@ from chatapi.encryption.fields import EncryptedTextField
 from hooks import worker_slots
 from hooks.dispatch.attempts import BY_CURSOR, ClaimedHook
 from hooks.dispatch.catch_up import CatchUp
+from hooks.dispatch.retry_windows import ALL, RetryWindows
 from hooks.dispatch.strict_order import find_turns
 from hooks.models import Endpoint, State, Trigger
 from hooks.sql import lane_queries, partitions
@@ -44,9 +45,9 @@ MIN_LEASE_LEFT = settings.HOOKS_DEADLINE_MS / 1000 + 2  # s; no attempt starts w
 log = logging.getLogger(__name__)
 
 # The locks are held until the hooks are claimed, so that no hook is skipped or cancelled while it is claimed.
-LOCK_LANES = """
+LOCK_LANES = f"""
 SELECT mine.endpoint_id, e.parallel, e.strict, extract(epoch FROM clock_timestamp() - e.resumed_at)::float8,
-    mine.cursor, (SELECT last_value FROM hooks_hook_id_seq)
+    mine.cursor, (SELECT last_value FROM hooks_hook_id_seq), ({destination.endpoint_url_sql()}) <> ''
 FROM hooks_lane mine JOIN hooks_endpoint e ON e.id = mine.endpoint_id AND e.paused_at IS NULL
 WHERE e.id = ANY(%(lanes)s) AND mine.endpoint_id = ANY(%(lanes)s)
     AND (mine.owner = %(me)s OR mine.owner IS NULL)
@@ -55,7 +56,8 @@ ORDER BY mine.endpoint_id FOR UPDATE OF mine SKIP LOCKED
 # For each lane: how many first attempts, how many retries, and how many of both. If that is fewer than their sum, they
 # are claimed alternately: neither starves the other. %(max_retries)s limits the retries of all lanes together to what
 # may be in flight, so that retries do not fill the memory. `head` is the retry to claim of a
-# strict lane, instead of any other hook (strict_order.py).
+# strict lane, instead of any other hook (strict_order.py). `within` is how many seconds back a due retry may be
+# planned (retry_windows.py).
 # BETWEEN and the order by endpoint leave only hooks_hook_state; with `=`, the primary key has the same order.
 # %(from)s and %(to)s leave out the partitions without new hooks, before the statement runs.
 # statement_timestamp() bounds the index scan. clock_timestamp() is volatile: retries planned for later would be read.
@@ -69,8 +71,8 @@ WITH due AS MATERIALIZED (
             AS secret,
         url.of_endpoint, NOT due.retry AND url.of_endpoint <> '' AS by_cursor
     FROM unnest(%(lanes)s::bigint[], %(firsts)s::int[], %(retries)s::int[], %(both)s::int[], %(cursors)s::bigint[],
-            %(heads)s::bigint[])
-        AS want (endpoint_id, firsts, retries, both_kinds, cursor, head)
+            %(heads)s::bigint[], %(within)s::float8[])
+        AS want (endpoint_id, firsts, retries, both_kinds, cursor, head, within)
     JOIN hooks_endpoint e
         ON e.id = want.endpoint_id AND e.id = ANY(%(lanes)s) AND e.paused_at IS NULL
     CROSS JOIN LATERAL (SELECT {destination.endpoint_url_sql()} AS of_endpoint) url
@@ -80,6 +82,7 @@ WITH due AS MATERIALIZED (
                 NULL::uuid AS public_id, NULL::bytea AS body, 0 AS attempts_allowed, false AS simulated, '' AS to_url
              FROM hooks_hook h
              WHERE endpoint_id = want.endpoint_id AND state = 'retrying' AND next_attempt_at <= statement_timestamp()
+                AND next_attempt_at > statement_timestamp() - make_interval(secs => want.within)
                 AND {destination.hook_url_sql("url.of_endpoint")} <> ''
              ORDER BY next_attempt_at LIMIT LEAST(want.retries, %(max_retries)s))
             UNION ALL
@@ -197,6 +200,15 @@ WHERE EXISTS (
     ))
 )
 """
+# In the order of the index on the time. What is left by the limit is found by DUE_LANES.
+LANES_OF_DUE_RETRIES = """
+SELECT DISTINCT endpoint_id FROM (
+    SELECT endpoint_id FROM hooks_hook
+    WHERE state = 'retrying' AND next_attempt_at <= statement_timestamp()
+        AND next_attempt_at > statement_timestamp() - make_interval(secs => %s)
+    ORDER BY next_attempt_at LIMIT 10000
+) due
+"""
 SECONDS_TO_NEXT_RETRY = """
 SELECT extract(epoch FROM next_attempt_at - clock_timestamp())::float8 FROM hooks_hook
 WHERE state = 'retrying' AND next_attempt_at > statement_timestamp() ORDER BY next_attempt_at LIMIT 1
@@ -223,6 +235,8 @@ class Share(NamedTuple):
     parallel: bool
     cursor: int  # the last hook that was claimed
     head: int | None = None  # of a strict lane: the id of the retry to claim, instead of any first attempt
+    within: float = ALL  # s: how far back to search for due retries
+    has_url: bool = True
 
 
 def claim_hooks(
@@ -230,6 +244,7 @@ def claim_hooks(
     me: int,
     wanted: Mapping[int, int],
     catch_up: CatchUp | None = None,
+    windows: RetryWindows | None = None,
     *,
     wanted_retries: Mapping[int, int] | None = None,
     max_retries: int = NO_RETRY_LIMIT,
@@ -238,8 +253,9 @@ def claim_hooks(
 
     At most `wanted[lane]` first attempts and `wanted_retries[lane]` retries (the same numbers if None) of an ordered
     lane, where they are sent beside each other; of a parallel lane the greater number of both kinds together.
-    `catch_up` grants fewer for a lane that was resumed a moment ago. At most `max_retries` of all hooks are retries.
-    Hooks without a URL are not claimed. Two queries, and a third one if there are strict lanes.
+    `catch_up` grants fewer for a lane that was resumed a moment ago, `windows` bounds the search for retries. At most
+    `max_retries` of all hooks are retries. Hooks without a URL are not claimed. Two queries, and a third one if there
+    are strict lanes.
     """
     began = time.monotonic()
     if wanted_retries is None:
@@ -249,7 +265,7 @@ def claim_hooks(
     with session.transaction():
         free = session.execute(LOCK_LANES, {"me": me, "lanes": lanes}).fetchall()
         turns = find_turns(session, {row[0]: max(wanted.get(row[0], 0), 1) for row in free if row[2]})
-        for lane, parallel, strict, since_resume, cursor, _ in free:
+        for lane, parallel, strict, since_resume, cursor, _, has_url in free:
             firsts, retries = wanted.get(lane, 0), wanted_retries.get(lane, 0)
             head = None
             if strict:
@@ -259,7 +275,10 @@ def claim_hooks(
             if catch_up:
                 both_kinds = catch_up.grant(lane, both_kinds, since_resume)
             if both_kinds:
-                shares[lane] = Share(firsts, retries, both_kinds, parallel, cursor, head)
+                within = ALL if windows is None else windows.seconds(lane, began)
+                shares[lane] = Share(
+                    firsts, retries, both_kinds, parallel, cursor, head, within=within, has_url=has_url
+                )
         rows = session.execute(
             CLAIM_HOOKS,
             {
@@ -273,6 +292,7 @@ def claim_hooks(
                 "from": min((share.cursor for share in shares.values()), default=0),
                 "to": partitions.end_of_next_day(free[0][5]) if free else 0,
                 "heads": [share.head for share in shares.values()],
+                "within": [share.within for share in shares.values()],
                 "max_retries": max_retries,
             },
         ).fetchall()
@@ -300,6 +320,9 @@ def claim_hooks(
     hooks.sort(key=lambda hook: hook.id)
     claim = Claim(hooks, [], [], [], [row[13] for row in rows if row[13] is not None])
     note_lanes_with_more(claim, shares, max_retries)
+    if windows is not None:
+        windows.forget(set(lanes) - shares.keys())
+        note_windows(windows, claim, shares, began, max_retries)
     return claim
 
 
@@ -341,6 +364,26 @@ def note_lanes_with_more(claim: Claim, shares: Mapping[int, Share], max_retries:
             claim.lanes_with_more_retries.append(lane)
         elif share.retries and at_retry_limit:
             claim.lanes_with_deferred_retries.append(lane)
+
+
+def note_windows(
+    windows: RetryWindows, claim: Claim, shares: Mapping[int, Share], began: float, max_retries: int
+) -> None:
+    """Note the lanes in which the claim has left no due retry, if they have retries at all."""
+    found = Counter(hook.endpoint_id for hook in claim.hooks)
+    retries = Counter(hook.endpoint_id for hook in claim.hooks if hook.is_retry)
+    for lane, share in shares.items():
+        if not share.retries or (not retries[lane] and lane not in windows.lanes):
+            continue
+        is_limited = (
+            retries[lane] >= share.retries
+            or found[lane] >= share.both_kinds
+            or retries.total() >= max_retries
+        )
+        if is_limited or not share.has_url:  # retries without a URL are left, however long they are due
+            windows.forget([lane])
+        else:
+            windows.note_claim(lane, began, whole=share.within == ALL)
 
 
 def hand_back(session: psycopg.Connection[Any], me: int, hooks: Sequence[ClaimedHook]) -> None:
@@ -394,6 +437,11 @@ def due_lanes(session: psycopg.Connection[Any]) -> list[int]:
     """Returns the lanes with a hook due now."""
     bounds = partitions.waiting_bounds(session.execute)
     return [row[0] for row in session.execute(DUE_LANES, bounds).fetchall()]
+
+
+def lanes_of_due_retries(session: psycopg.Connection[Any], within: float) -> list[int]:
+    """Returns the lanes with a retry that became due in the last `within` seconds."""
+    return [row[0] for row in session.execute(LANES_OF_DUE_RETRIES, [within]).fetchall()]
 
 
 def seconds_to_next_retry(session: psycopg.Connection[Any]) -> float | None:

@@ -1,4 +1,4 @@
-"""The dispatcher's database threads (threads.py): one records results, one claims hooks."""
+"""The dispatcher's database threads (threads.py): one records results, one claims hooks, one looks for due lanes."""
 
 from __future__ import annotations
 
@@ -13,11 +13,17 @@ from hooks.dispatch import claim, journal, log_lines
 from hooks.dispatch.attempts import AttemptResult, ClaimedHook
 from hooks.dispatch.catch_up import CatchUp
 from hooks.dispatch.record import record_attempts
+from hooks.dispatch.retry_windows import OVERLAP, RetryWindows
 from hooks.dispatch.threads import DatabaseThread
 from hooks.dispatch.wakeup_pipe import WakeupPipe
 from hooks.metrics import Counts
 
-SWEEP_SECONDS = 1.0  # between two sweeps
+HEARTBEAT_SECONDS = 1.0  # between two heartbeats
+RETRY_PAUSE = 0.02  # s between two looks for due retries at least; claims run between them
+SWEEP_SECONDS = 1.0  # between two sweeps …
+# … and at least so many times what the last one took: it reads the index entries of all hooks that became due since
+# vacuum could remove them, 0.4 s with a transaction open for eight minutes at 200 hooks/s.
+SWEEP_PAUSE = 9
 
 
 class Recorder(DatabaseThread):
@@ -66,7 +72,7 @@ class Recorder(DatabaseThread):
 
 
 class Claimer(DatabaseThread):
-    """Claims, hands back, sweeps and sends the heartbeat, in the session that holds the dispatcher's slot."""
+    """Claims, hands back and sends the heartbeat, in the session that holds the dispatcher's slot."""
 
     def __init__(self, worker_slot: worker_slots.WorkerSlot, wakeup: WakeupPipe, counts: Counts) -> None:
         super().__init__("claimer", wakeup)
@@ -74,7 +80,9 @@ class Claimer(DatabaseThread):
         self.counts = counts
         self.claims: deque[tuple[int, claim.Claim]] = deque()
         self.catch_up = CatchUp()
-        self.due_lanes: deque[int] = deque()  # found by a sweep
+        self.retry_windows = RetryWindows()
+        self.due_lanes: deque[int] = deque()  # with a due retry
+        self.retries_found_at: float | None = None  # by time.monotonic(): they are due since then
         self.next_retry: float | None = None  # by time.monotonic()
         self.lost_slot = False
         self.reconnected = False  # the claimed hooks may belong to another dispatcher by now
@@ -101,6 +109,7 @@ class Claimer(DatabaseThread):
                 self.worker_slot.id,
                 wanted,
                 self.catch_up,
+                self.retry_windows,
                 wanted_retries=wanted_retries,
                 max_retries=max_retries,
             )
@@ -112,27 +121,79 @@ class Claimer(DatabaseThread):
         self.submit(job)
 
     def hand_back(self, hooks: list[ClaimedHook]) -> None:
-        self.submit(lambda: claim.hand_back(self.worker_slot.session, self.worker_slot.id, hooks))
+        def job() -> None:
+            claim.hand_back(self.worker_slot.session, self.worker_slot.id, hooks)
+            self.retry_windows.forget(hook.endpoint_id for hook in hooks)
+
+        self.submit(job)
 
     def reset_cursors(self, started: dict[int, int]) -> None:
-        self.submit(lambda: claim.reset_cursors(self.worker_slot.session, self.worker_slot.id, started))
+        def job() -> None:
+            claim.reset_cursors(self.worker_slot.session, self.worker_slot.id, started)
+            self.retry_windows.forget()
+
+        self.submit(job)
 
     def release_lanes(self, lanes: list[int] | None = None) -> None:
-        self.submit(lambda: claim.release_lanes(self.worker_slot.session, self.worker_slot.id, lanes))
+        def job() -> None:
+            claim.release_lanes(self.worker_slot.session, self.worker_slot.id, lanes)
+            self.retry_windows.forget(lanes)
+
+        self.submit(job)
 
     def flush_counts(self) -> None:
         self.submit(lambda: self.counts.flush(self.worker_slot.session, self.worker_slot.slot))
 
-    def heartbeat_and_sweep(self, in_flight: int) -> None:
-        """Write the heartbeat and the counters, free orphaned hooks, find the due lanes and the next retry."""
+    def send_heartbeat(self, in_flight: int) -> None:
+        """Write the heartbeat and the counters, and find the retries that are due."""
 
         def job() -> None:
-            session = self.worker_slot.session
             self.worker_slot.send_heartbeat(in_flight)
-            self.counts.flush(session, self.worker_slot.slot)
-            claim.sweep(session, lambda: self.counts.count(journal.record_left(session, self.worker_slot.id)))
-            self.due_lanes.extend(claim.due_lanes(session))
-            seconds = claim.seconds_to_next_retry(session)
-            self.next_retry = None if seconds is None else time.monotonic() + seconds
+            self.counts.flush(self.worker_slot.session, self.worker_slot.slot)
+            self.find_due_retries_now()
 
         self.submit(job)
+
+    def find_due_retries(self) -> None:
+        """Find the lanes whose retry became due, and the time of the next retry."""
+        self.submit(self.find_due_retries_now)
+
+    def find_due_retries_now(self) -> None:
+        began = time.monotonic()
+        if self.retries_found_at is not None:  # a sweep finds those that were due before
+            within = began - self.retries_found_at + OVERLAP
+            self.due_lanes.extend(claim.lanes_of_due_retries(self.worker_slot.session, within))
+        self.retries_found_at = began
+        seconds = claim.seconds_to_next_retry(self.worker_slot.session)
+        self.next_retry = None if seconds is None else max(time.monotonic() + seconds, began + RETRY_PAUSE)
+
+
+class Sweeper(DatabaseThread):
+    """Frees the hooks of dead dispatchers and looks for due lanes, however long that takes.
+
+    What it finds is what wake-ups and the times of retries have missed.
+    """
+
+    def __init__(self, owner: int, wakeup: WakeupPipe, counts: Counts) -> None:
+        super().__init__("sweeper", wakeup)
+        self.owner = owner
+        self.counts = counts
+        self.due_lanes: deque[int] = deque()
+        self.next_sweep = 0.0  # by time.monotonic()
+        self.session = worker_slots.connect()
+
+    def reconnect(self) -> None:
+        with contextlib.suppress(psycopg.Error):
+            self.session.close()
+        self.session = worker_slots.connect()
+
+    def sweep_if_due(self) -> None:
+        if not self.busy and time.monotonic() >= self.next_sweep:
+            self.submit(self.sweep)
+
+    def sweep(self) -> None:
+        began = time.monotonic()
+        claim.sweep(self.session, lambda: self.counts.count(journal.record_left(self.session, self.owner)))
+        self.due_lanes.extend(claim.due_lanes(self.session))
+        ended = time.monotonic()
+        self.next_sweep = max(began + SWEEP_SECONDS, ended + SWEEP_PAUSE * (ended - began))

@@ -18,7 +18,7 @@ from django.conf import settings
 from hooks import database_clock, worker_slots
 from hooks.dispatch.attempts import AttemptResult, ClaimedHook, attempt_result
 from hooks.dispatch.claim import MIN_LEASE_LEFT
-from hooks.dispatch.database_threads import SWEEP_SECONDS, Claimer, Recorder
+from hooks.dispatch.database_threads import HEARTBEAT_SECONDS, Claimer, Recorder, Sweeper
 from hooks.dispatch.exposure import WAIT_SECONDS, Exposure
 from hooks.dispatch.journal import Journal
 from hooks.dispatch.lanes import Lanes
@@ -64,6 +64,7 @@ class Dispatcher:
         self.claimer = Claimer(worker_slot, self.wakeup, counts)
         self.journal = Journal(worker_slot.id)
         self.recorder = Recorder(worker_slot.id, self.wakeup, counts, self.journal)
+        self.sweeper = Sweeper(worker_slot.id, self.wakeup, counts)
         self.listener = Listener(CHANNEL, self.wakeup)
         self.listening: int | None = None  # the listener's session in the epoll
         self.lanes = Lanes(max_in_flight())
@@ -77,7 +78,7 @@ class Dispatcher:
         self.exposure = Exposure()
         self.needs_room = False  # are there hooks to send that `exposure` does not allow yet?
         self.write_due = 0.0  # by time.monotonic(): when to record `results`
-        self.next_sweep = 0.0
+        self.next_heartbeat = 0.0
         self.transfers = Transfers(self.lanes.max_in_flight)
         self.transfers.epoll.register(self.wakeup.fd, select.EPOLLIN)
         if stop_fd is not None:
@@ -87,6 +88,7 @@ class Dispatcher:
         """Run until a stop or a hand-over, then finish and record what is in flight; returns whether it handed over."""
         self.claimer.start()
         self.recorder.start()
+        self.sweeper.start()
         self.listener.start()
         try:
             while not self.is_over():
@@ -106,13 +108,13 @@ class Dispatcher:
 
     def collect_thread_results(self) -> None:
         """Read what the threads have found: lanes to claim, claimed hooks, errors, a lost slot; check for a stop."""
-        for found_lanes in (self.claimer.due_lanes, self.recorder.strict_lanes):
+        for found_lanes in (self.claimer.due_lanes, self.sweeper.due_lanes, self.recorder.strict_lanes):
             while found_lanes:
                 self.add_lane(found_lanes.popleft())
         if self.listening is None and self.listener.session is not None:
             self.listening = self.listener.session.fileno()
             self.transfers.epoll.register(self.listening, select.EPOLLIN)
-        for thread in (self.claimer, self.recorder):
+        for thread in (self.claimer, self.recorder, self.sweeper):
             if thread.error is not None:
                 raise RuntimeError(f"the dispatcher's {thread.name} has ended") from thread.error
         while self.recorder.recorded:
@@ -228,18 +230,23 @@ class Dispatcher:
             self.add_result(transfer, Response(Outcome.PROTOCOL, error=f"not sent: {error}"))
 
     def claim(self) -> None:
-        """Claim for lanes that need more; every second, and when a retry is due, send the heartbeat and sweep."""
-        if self.stopping or self.claimer.busy or self.claimer.claims:
+        """Claim for lanes that need more; send the heartbeat, sweep, and find the retries that are due."""
+        if self.stopping:
+            return
+        self.sweeper.sweep_if_due()
+        if self.claimer.busy or self.claimer.claims:
             return
         now = time.monotonic()
-        next_retry = self.claimer.next_retry
-        if now >= self.next_sweep or (next_retry is not None and now >= next_retry):
-            self.claimer.next_retry = None
-            self.next_sweep = now + SWEEP_SECONDS
-            self.claimer.heartbeat_and_sweep(self.lanes.in_flight)
+        if now >= self.next_heartbeat:
+            self.next_heartbeat = now + HEARTBEAT_SECONDS
+            self.claimer.send_heartbeat(self.lanes.in_flight)
             self.exposure.shrink()
             if idle := self.lanes.forget_idle():
                 self.claimer.release_lanes(idle)
+            return
+        if self.claimer.next_retry is not None and now >= self.claimer.next_retry:
+            self.claimer.next_retry = None
+            self.claimer.find_due_retries()
             return
         room = min(MAX_CLAIM, 2 * self.lanes.max_in_flight - self.lanes.buffered)
         free = min(MAX_CLAIM, self.lanes.max_in_flight - self.lanes.in_flight)
@@ -287,7 +294,9 @@ class Dispatcher:
     def poll_timeout(self) -> float:
         """Returns how many seconds to wait for events at most."""
         now = time.monotonic()
-        waits = [max(self.next_sweep - now, 0.0) if not self.stopping else 0.2]
+        waits = [max(self.next_heartbeat - now, 0.0) if not self.stopping else 0.2]
+        if not self.stopping and not self.sweeper.busy:
+            waits.append(self.sweeper.next_sweep - now)
         if self.transfers.timer is not None:
             waits.append(self.transfers.timer - now)
         if self.results and not self.recorder.busy:
@@ -352,10 +361,12 @@ class Dispatcher:
     def close(self) -> None:
         """Write the remaining results, release the lanes, end the threads."""
         retry_until = time.monotonic() + 5
-        self.recorder.retry_until = self.claimer.retry_until = retry_until
+        self.recorder.retry_until = self.claimer.retry_until = self.sweeper.retry_until = retry_until
         self.listener.end()
         if self.results:
             self.submit_results()
+        self.sweeper.end()
+        self.sweeper.session.close()
         self.recorder.end()
         self.recorder.session.close()
         self.journal.close()

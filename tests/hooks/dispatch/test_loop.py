@@ -43,6 +43,7 @@ def dispatcher(worker_slot: worker_slots.WorkerSlot) -> Iterator[Dispatcher]:
     dispatcher = Dispatcher(worker_slot, None, lambda: None)
     yield dispatcher
     dispatcher.recorder.session.close()
+    dispatcher.sweeper.session.close()
     dispatcher.wakeup.close()
 
 
@@ -118,7 +119,7 @@ def test_the_buffers_of_hanging_endpoints_do_not_block_other_lanes(
     monkeypatch.setattr(
         dispatcher.claimer, "claim", lambda wanted, wanted_retries, **more: asked.append(wanted)
     )
-    dispatcher.next_sweep = time.monotonic() + 60
+    dispatcher.next_heartbeat = time.monotonic() + 60
     dispatcher.lanes.max_in_flight = 4
     dispatcher.lanes.add([hook(lane) for lane in (1, 1, 1, 1, 2, 2, 2, 2)])
     list(dispatcher.lanes.next_hooks())  # one of each lane is in flight, three of each are claimed

@@ -1,0 +1,175 @@
+"""While an old transaction keeps vacuum from removing dead rows, claims read only a few of them (retry_windows.py)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from hooks import worker_slots
+from hooks.dispatch import claim, loop
+from hooks.dispatch.retry_windows import ALL, OVERLAP, WHOLE_EVERY, RetryWindows
+from hooks.models import Endpoint, Hook, Kind, Role, State, Trigger
+from tests.factories import InstanceFactory
+from tests.hooks.dispatch.claiming import Dispatcher, emit, retrying, stored
+from tests.hooks.dispatch.dispatching import wait_until
+from tests.receiver import Answer, Received, Receiver
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+FINISHED = 3_000  # retries of a lane that were delivered
+
+
+@pytest.fixture
+def old_transaction() -> Iterator[None]:
+    """Another session whose snapshot is older than what the test writes."""
+    with worker_slots.connect() as session:
+        session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+        session.execute("SELECT count(*) FROM hooks_hook")
+        yield
+        session.execute("ROLLBACK")
+
+
+def finish_retries(lane: Endpoint) -> None:
+    """Writes hooks that have waited for a retry, and then were delivered. Neighbours in time are in different pages."""
+    due = timezone.now() - timedelta(seconds=600)
+    times = [due + timedelta(seconds=number * 7919 % FINISHED / 10) for number in range(FINISHED)]
+    Hook.objects.bulk_create(
+        Hook(
+            endpoint=lane, kind=Kind.MESSAGE, body=b"x", state=State.RETRYING, trigger=Trigger.RETRY,
+            attempts_made=1, attempts_allowed=20, next_attempt_at=at,
+        )
+        for at in times
+    )  # fmt: skip
+    Hook.objects.filter(endpoint=lane).update(
+        state=State.DELIVERED, next_attempt_at=None, finished_at=timezone.now()
+    )
+
+
+class Reading:
+    """The session of a dispatcher that counts the pages which each claim reads."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self.dispatcher = dispatcher
+        self.pages: list[int] = []
+
+    def transaction(self) -> Any:
+        return self.dispatcher.session.transaction()
+
+    def execute(self, sql: str, parameters: Any = None) -> Any:
+        session = self.dispatcher.session
+        if sql == claim.CLAIM_HOOKS:
+            with session.transaction(force_rollback=True):
+                found = session.execute(
+                    f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", parameters
+                ).fetchone()
+                assert found
+                plan = found[0][0]["Plan"]
+                self.pages.append(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+        return session.execute(sql, parameters)
+
+    def claim(self, lane: Endpoint, windows: RetryWindows | None) -> list[int]:
+        found = claim.claim_hooks(self, self.dispatcher.me, {lane.pk: 5}, None, windows)  # type: ignore[arg-type]
+        return [hook.id for hook in found.hooks]
+
+
+def test_a_claim_does_not_read_the_retries_that_are_done(
+    me: Dispatcher, lane: Endpoint, old_transaction: None
+) -> None:
+    finish_retries(lane)
+    windows = RetryWindows()
+    reading = Reading(me)
+    first, second, third = emit(lane, 3)
+    retrying(first)
+    assert set(reading.claim(lane, windows)) == {first.pk, second.pk, third.pk}
+    [second_retry] = emit(lane)
+    retrying(second_retry)
+    assert reading.claim(lane, windows) == [second_retry.pk]
+    whole, bounded = reading.pages
+    assert whole > FINISHED / 2  # each entry leads to a row
+    assert bounded < whole / 10
+
+
+def test_a_lane_without_an_open_limit_is_searched_whole_again(me: Dispatcher, lane: Endpoint) -> None:
+    windows = RetryWindows()
+    old, new = (retrying(hook, seconds_ago=ago) for hook, ago in zip(emit(lane, 2), (60, 0), strict=True))
+    Hook.objects.filter(pk=old.pk).update(next_attempt_at=timezone.now() + timedelta(hours=1))
+    reading = Reading(me)
+    assert reading.claim(lane, windows) == [new.pk]
+    retrying(old, seconds_ago=60)  # for example handed back by another process
+    assert reading.claim(lane, windows) == []
+    claimed_at, whole_at = windows.lanes[lane.pk]
+    windows.lanes[lane.pk] = claimed_at, whole_at - WHOLE_EVERY
+    assert reading.claim(lane, windows) == [old.pk]
+
+
+def test_more_due_retries_than_a_claim_takes_are_all_claimed(me: Dispatcher, lane: Endpoint) -> None:
+    windows = RetryWindows()
+    waiting = [retrying(hook, seconds_ago=3600 - number) for number, hook in enumerate(emit(lane, 12))]
+    reading = Reading(me)
+    found = [hook for _ in range(3) for hook in reading.claim(lane, windows)]
+    assert found == [hook.pk for hook in waiting]
+    assert lane.pk in windows.lanes
+
+
+def test_retries_without_a_url_are_found_when_there_is_one(me: Dispatcher, lane: Endpoint) -> None:
+    windows = RetryWindows()
+    without_url, with_url = (retrying(hook, seconds_ago=600) for hook in emit(lane, 2))
+    Hook.objects.filter(pk=with_url.pk).update(to_url="http://b.example/")
+    Endpoint.objects.filter(pk=lane.pk).update(url="")
+    reading = Reading(me)
+    assert reading.claim(lane, windows) == [with_url.pk]
+    Endpoint.objects.filter(pk=lane.pk).update(url="http://a.example/")
+    assert reading.claim(lane, windows) == [without_url.pk]
+
+
+def test_the_window_is_as_long_as_the_time_since_the_last_complete_claim() -> None:
+    windows = RetryWindows()
+    assert windows.seconds(1, 100.0) == ALL
+    windows.note_claim(1, 100.0, whole=True)
+    assert windows.seconds(1, 103.0) == 3.0 + OVERLAP
+    windows.note_claim(1, 120.0, whole=False)
+    assert windows.seconds(1, 121.0) == 1.0 + OVERLAP
+    assert windows.seconds(1, 100.0 + WHOLE_EVERY) == ALL
+    windows.forget([1, 2])
+    assert windows.seconds(1, 121.0) == ALL
+
+
+def test_hooks_and_retries_do_not_wait_for_a_sweep_that_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first sweep ends only after both attempts of a hook."""
+    sweep_may_end, has_begun = threading.Event(), threading.Event()
+
+    def sweep(*arguments: object) -> list[int]:
+        has_begun.set()
+        assert sweep_may_end.wait(60)
+        return []
+
+    monkeypatch.setattr(claim, "sweep", sweep)
+    arrived: list[Received] = []
+
+    def answer(received: Received) -> Answer:
+        arrived.append(received)
+        return (500 if len(arrived) == 1 else 200), {}, b""
+
+    with Receiver(answer) as receiver, worker_slots.hold_slot(Role.DISPATCH, range(1)) as slot:
+        assert slot is not None
+        dispatcher = loop.Dispatcher(slot, None, lambda: None)
+        running = threading.Thread(target=dispatcher.run)
+        running.start()
+        try:
+            assert has_begun.wait(30)
+            endpoint = InstanceFactory(url=receiver.url, guaranteed=True).endpoint
+            [hook] = emit(endpoint)
+            wait_until(lambda: stored(hook).state == State.RETRYING, "the first attempt")
+            Hook.objects.filter(pk=hook.pk).update(next_attempt_at=timezone.now() + timedelta(seconds=1))
+            wait_until(lambda: stored(hook).state == State.DELIVERED, "the retry")
+            assert not sweep_may_end.is_set()
+        finally:
+            sweep_may_end.set()
+            dispatcher.claimer.lost_slot = True
+            dispatcher.wakeup.wake()
+            running.join(30)
