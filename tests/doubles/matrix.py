@@ -18,7 +18,6 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 SERVER = "example.org"
 TIMELINE = 5  # events of a room in one response of /sync; the others are a gap
-MAX_POLL_SECONDS = 2.0
 
 
 @dataclass
@@ -27,6 +26,7 @@ class Account:
 
     user: str
     token: str
+    changed: threading.Condition  # of the double's lock
     is_soft_logout: bool = False
     retry_after: int = 0  # seconds; the next messages are refused for a limit
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # (room, event)
@@ -36,13 +36,19 @@ class Account:
     asked: list[str] = field(default_factory=list)  # "METHOD path" of each request
 
 
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 512  # the standard five are too few for hundreds of accounts
+
+
 class MatrixDouble:
     """`with MatrixDouble() as homeserver:` runs it on a free port."""
 
     def __init__(self) -> None:
         self.accounts: dict[str, Account] = {}
         self.numbers = itertools.count(1)
-        self.changed = threading.Condition()
+        self.lock = threading.RLock()
+        self.max_poll_seconds = 2.0
         self.is_stopping = False
         double = self
 
@@ -58,8 +64,7 @@ class MatrixDouble:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
     # -- what a test does
@@ -67,7 +72,8 @@ class MatrixDouble:
     def account(self, name: str) -> Account:
         """Returns the account of this name, a new one if there is none."""
         user = f"@{name}:{SERVER}"
-        return self.accounts.setdefault(user, Account(user, f"token-of-{name}-{next(self.numbers)}"))
+        new = Account(user, f"token-of-{name}-{next(self.numbers)}", threading.Condition(self.lock))
+        return self.accounts.setdefault(user, new)
 
     def revoke(self, account: Account) -> None:
         account.token = f"another-token-{next(self.numbers)}"
@@ -84,11 +90,11 @@ class MatrixDouble:
             "origin_server_ts": int(time.time() * 1000),
             "content": content,
         }
-        with self.changed:
+        with self.lock:
             if name:
                 account.events.append((room, member(sender, name, f"$member{next(self.numbers)}")))
             account.events.append((room, event))
-            self.changed.notify_all()
+            account.changed.notify_all()
         return str(event["event_id"])
 
     def upload(self, account: Account, content: bytes) -> str:
@@ -100,10 +106,10 @@ class MatrixDouble:
     def read(self, account: Account, room: str, event: str, *, reader: str) -> None:
         """Have `reader` read a room up to an event."""
         receipt = {event: {"m.read": {reader: {"ts": int(time.time() * 1000)}}}}
-        with self.changed:
+        with self.lock:
             account.receipts.append((room, len(account.events), receipt))
             account.events.append((room, {}))  # moves the position
-            self.changed.notify_all()
+            account.changed.notify_all()
 
     # -- responses
 
@@ -121,7 +127,7 @@ class MatrixDouble:
             status, found = 401, error("M_UNKNOWN_TOKEN", "Invalid access token passed.") | soft
         else:
             account.asked.append(f"{handler.command} /{'/'.join(path)}")
-            with self.changed:
+            with self.lock:
                 status, found, headers = self.answer(account, handler.command, path[1:], query, body)
         sent = found if isinstance(found, bytes) else json.dumps(found).encode()
         handler.send_response(status)
@@ -171,7 +177,7 @@ class MatrixDouble:
             account.sent[transaction] = {"event_id": key, "room": room, "type": kind, "content": content}
             own = {"type": kind, "event_id": key, "sender": account.user, "content": content}
             account.events.append((room, own | {"unsigned": {"transaction_id": transaction}}))
-            self.changed.notify_all()
+            account.changed.notify_all()
         return str(account.sent[transaction]["event_id"])
 
     def redact(self, account: Account, room: str, event: str, transaction: str) -> str:
@@ -185,9 +191,9 @@ class MatrixDouble:
         if "since" not in query:
             return {"next_batch": f"s{len(account.events)}"}
         since = int(query["since"][1:])
-        until = time.monotonic() + min(int(query["timeout"]) / 1000, MAX_POLL_SECONDS)
+        until = time.monotonic() + min(int(query["timeout"]) / 1000, self.max_poll_seconds)
         while len(account.events) <= since and not self.is_stopping:
-            if not self.changed.wait(max(0.0, until - time.monotonic())):
+            if not account.changed.wait(max(0.0, until - time.monotonic())):
                 break
         end = len(account.events)
         joined: dict[str, Any] = {}
@@ -223,9 +229,10 @@ class MatrixDouble:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self.changed:
+        with self.lock:
             self.is_stopping = True
-            self.changed.notify_all()
+            for account in self.accounts.values():
+                account.changed.notify_all()
         self.server.shutdown()
         self.server.server_close()
 

@@ -96,7 +96,9 @@ class Number:
     permissions: tuple[str, ...] = ("whatsapp_business_messaging", "whatsapp_business_management")
     has_window: bool = False  # only those who wrote within 24 h get messages without a template
     faults: deque[Fault] = field(default_factory=deque)
-    accepted: list[Json] = field(default_factory=list)  # messages, with their ids
+    latency: float = 0.0  # seconds before the response to a message
+    accepted: list[Json] = field(default_factory=list)  # messages, with their ids …
+    arrivals: list[float] = field(default_factory=list)  # … and when they arrived, by time.monotonic()
     reads: list[Json] = field(default_factory=list)  # marks as read, and typing indicators
     written: set[str] = field(default_factory=set)  # who has written
     other_ids: dict[str, str] = field(default_factory=dict)  # number → its id at WhatsApp
@@ -426,6 +428,8 @@ class WhatsAppCloud:
             to = number.other_ids.get(given.lstrip("+"), given.lstrip("+"))
             message = {**body, "to" if "to" in body else "recipient": to, "id": self.new_id("wamid.")}
             number.accepted.append(message)
+            number.arrivals.append(time.monotonic())
+        time.sleep(number.latency)
         if fault is not None:
             time.sleep(fault.seconds)
             return fault_response(fault)

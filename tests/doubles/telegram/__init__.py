@@ -37,9 +37,10 @@ class Telegram:
         return self
 
     def __exit__(self, *_: object) -> None:
-        with self.state.changed:
+        with self.state.lock:
             self.state.is_stopping = True
-            self.state.changed.notify_all()
+            for bot in self.state.bots.values():
+                bot.changed.notify_all()
         self.server.shutdown()
         self.server.server_close()
         for deliverer in self.deliverers.values():
@@ -60,7 +61,7 @@ class Telegram:
         """Create a bot, as BotFather does."""
         number = 700_000_000 + next(self.state.numbers)
         token = f"{number}:AAF-double_of_telegram_{number:012d}"
-        bot = Bot(token, User(number, "Shop", username, is_bot=True))
+        bot = Bot(token, User(number, "Shop", username, is_bot=True), threading.Condition(self.state.lock))
         self.state.bots[token] = bot
         deliverer = self.deliverers[token] = Deliverer(self.state, bot, self.reach)
         deliverer.start()
@@ -68,12 +69,12 @@ class Telegram:
 
     def revoke(self, bot: Bot) -> None:
         """Make the token invalid."""
-        with self.state.changed:
+        with self.state.lock:
             bot.is_revoked = True
-            self.state.changed.notify_all()
+            bot.changed.notify_all()
 
     def order(self, fault: Fault) -> None:
-        with self.state.changed:
+        with self.state.lock:
             self.faults.append(fault)
 
     def calls(self, bot: Bot) -> list[str]:
@@ -98,7 +99,7 @@ class Telegram:
 
     def private_chat(self, bot: Bot, person: User) -> Chat:
         """Returns the chat of a person with a bot. The person has started the bot."""
-        with self.state.changed:
+        with self.state.lock:
             return bot.chats.setdefault(person.id, Chat(person.id, "private", person=person))
 
     def add_group(self, bot: Bot, title: str = "Holidays", *, id: int = 0, type: str = "group") -> Chat:
@@ -120,7 +121,7 @@ class Telegram:
         **content: Any,
     ) -> dict[str, Any]:
         """Write to the bot, or in a group; returns the message. `content` is more of it, as Telegram names it."""
-        with self.state.changed:
+        with self.state.lock:
             where = chat or self.private_chat(bot, person)
             if text:
                 content["text"] = text
@@ -146,7 +147,7 @@ class Telegram:
         return self.write(bot, person, **{kind: media_json(kind, stored)}, **more)
 
     def edit(self, bot: Bot, person: User, number: int, text: str, *, chat: Chat | None = None) -> None:
-        with self.state.changed:
+        with self.state.lock:
             where = chat or self.private_chat(bot, person)
             edited = where.messages[number] = {
                 **where.messages[number], "text": text, "edit_date": int(time.time())
@@ -173,20 +174,20 @@ class Telegram:
         self._change_membership(bot, person, "member", "")
 
     def _change_membership(self, bot: Bot, person: User, status: str, refusal: str) -> None:
-        with self.state.changed:
+        with self.state.lock:
             chat = self.private_chat(bot, person)
             old = "kicked" if chat.refusal else "member"
             chat.refusal = refusal
             self.state.add_update(bot, "my_chat_member", membership(bot, chat, person, old, status))
 
     def remove_from_group(self, bot: Bot, person: User, group: Chat) -> None:
-        with self.state.changed:
+        with self.state.lock:
             group.refusal = f"Forbidden: bot was kicked from the {group.type} chat"
             self.state.add_update(bot, "my_chat_member", membership(bot, group, person, "member", "kicked"))
 
     def migrate(self, bot: Bot, person: User, group: Chat) -> Chat:
         """Upgrade a group to a supergroup, which has another id; returns it."""
-        with self.state.changed:
+        with self.state.lock:
             new = self.add_group(bot, group.title, type="supergroup")
             group.moved_to = new.id
             self.write(bot, person, chat=group, migrate_to_chat_id=new.id)
@@ -195,7 +196,7 @@ class Telegram:
 
     def sent(self, bot: Bot, chat: User | Chat) -> list[dict[str, Any]]:
         """Returns what the bot has sent to a person or group, in order, without what was deleted."""
-        with self.state.changed:
+        with self.state.lock:
             where = bot.chats.get(chat.id)
             found = list(where.messages.values()) if where else []
         return [message for message in found if message["from"]["id"] == bot.user.id]

@@ -80,7 +80,7 @@ def set_webhook(state: State, bot: Bot, arguments: Arguments) -> Any:
         bot.updates.clear()
     bot.webhook = Webhook(url, secret, int(arguments.get("max_connections") or 40))
     bot.webhook_generation += 1
-    end_poll(state, bot, "terminated by setWebhook request")
+    end_poll(bot, "terminated by setWebhook request")
     return True
 
 
@@ -90,7 +90,7 @@ def delete_webhook(state: State, bot: Bot, arguments: Arguments) -> Any:
         bot.updates.clear()
     bot.webhook = None
     bot.webhook_generation += 1
-    state.changed.notify_all()
+    bot.changed.notify_all()
     return True
 
 
@@ -117,10 +117,10 @@ def take_allowed_updates(bot: Bot, arguments: Arguments) -> None:
         bot.allowed_updates = [str(kind) for kind in allowed]
 
 
-def end_poll(state: State, bot: Bot, why: str) -> None:
+def end_poll(bot: Bot, why: str) -> None:
     bot.poll += 1
     bot.poll_end = why
-    state.changed.notify_all()
+    bot.changed.notify_all()
 
 
 @method
@@ -133,7 +133,6 @@ def get_updates(state: State, bot: Bot, arguments: Arguments) -> Any:
             "use deleteWebhook to delete the webhook first",
         )
     end_poll(
-        state,
         bot,
         "terminated by other getUpdates request; make sure that only one bot instance is running",
     )
@@ -147,7 +146,7 @@ def get_updates(state: State, bot: Bot, arguments: Arguments) -> Any:
         bot.updates.popleft()
     until = time.monotonic() + min(float(arguments.get("timeout") or 0), 50.0)
     while not bot.updates and not state.is_stopping and time.monotonic() < until:
-        state.changed.wait(max(0.0, until - time.monotonic()))
+        bot.changed.wait(max(0.0, until - time.monotonic()))
         if bot.is_revoked:
             raise ApiError(401, "Unauthorized")
         if bot.poll != mine:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.parser
 import email.policy
 import json
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -30,7 +31,7 @@ class Server(ThreadingHTTPServer):
         """Clients that are killed leave broken connections."""
 
     def take_fault(self, token: str, method: str) -> Fault | None:
-        with self.state.changed:
+        with self.state.lock:
             self.calls.append((token, method))
             for fault in self.faults:
                 if fault.applies_to(token, method):
@@ -86,14 +87,17 @@ class Handler(BaseHTTPRequestHandler):
         try:
             if not path.startswith("/bot") or name.lower() not in METHODS:
                 raise ApiError(404, "Not Found")
-            with state.changed:
-                result = METHODS[name.lower()](state, state.bot(token), arguments)
+            with state.lock:
+                bot = state.bot(token)
+                result = METHODS[name.lower()](state, bot, arguments)
         except ApiError as error:
             self.respond_error(error)
             return
         except (ValueError, KeyError, TypeError) as error:
             self.respond_error(ApiError(400, f"Bad Request: {error}"))
             return
+        if name.lower().startswith("send"):
+            time.sleep(bot.latency)
         if fault:
             self.fail(fault)
         else:

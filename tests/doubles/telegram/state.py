@@ -65,6 +65,7 @@ class Chat:
     starts: deque[float] = field(default_factory=deque)  # of the bot's messages, for its limit
     actions: list[str] = field(default_factory=list)
     reactions: dict[int, list[Any]] = field(default_factory=dict)
+    arrivals: dict[int, float] = field(default_factory=dict)  # of messages, by time.monotonic()
 
     def to_json(self) -> dict[str, Any]:
         if self.person is not None:
@@ -87,6 +88,7 @@ class Bot:
 
     token: str
     user: User
+    changed: threading.Condition  # of the state's lock; for what concerns this bot
     chats: dict[int, Chat] = field(default_factory=dict)
     updates: deque[dict[str, Any]] = field(default_factory=deque)
     next_update: int = 870_000_001
@@ -98,6 +100,7 @@ class Bot:
     is_revoked: bool = False
     starts: deque[float] = field(default_factory=deque)
     webhook_generation: int = 0
+    latency: float = 0.0  # seconds before the response to a message
 
     def receives(self, kind: str) -> bool:
         return kind in self.allowed_updates if self.allowed_updates else kind not in NOT_BY_DEFAULT
@@ -116,7 +119,7 @@ class State:
     """All of it, with the lock that every reader and writer holds."""
 
     def __init__(self) -> None:
-        self.changed = threading.Condition(threading.RLock())
+        self.lock = threading.RLock()
         self.bots: dict[str, Bot] = {}
         self.files: dict[str, StoredFile] = {}
         self.limits: Limits | None = None
@@ -199,15 +202,16 @@ class State:
             **content,
         }
         chat.messages[number] = message
+        chat.arrivals[number] = time.monotonic()
         return message
 
     def add_update(self, bot: Bot, kind: str, content: dict[str, Any]) -> None:
         """Add an update for the bot, if it receives this kind."""
-        with self.changed:
+        with self.lock:
             if bot.receives(kind):
                 bot.updates.append({"update_id": bot.next_update, kind: content})
                 bot.next_update += 1
-            self.changed.notify_all()
+            bot.changed.notify_all()
 
 
 CHAT_NOT_FOUND = "Bad Request: chat not found"

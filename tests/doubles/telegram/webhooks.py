@@ -27,15 +27,15 @@ class Deliverer(threading.Thread):
     def run(self) -> None:
         failures = 0
         while not self.state.is_stopping:
-            with self.state.changed:
+            with self.state.lock:
                 hook = self.bot.webhook
                 if hook is None or not self.bot.updates or self.bot.is_revoked:
                     failures = 0
-                    self.state.changed.wait(1.0)
+                    self.bot.changed.wait(1.0 if hook else None)
                     continue
                 update, generation = self.bot.updates[0], self.bot.webhook_generation
             error = self.post(hook.url, hook.secret, update)
-            with self.state.changed:
+            with self.state.lock:
                 if generation != self.bot.webhook_generation:
                     continue  # it was set again, and this update is delivered again
                 if not error:
@@ -47,7 +47,7 @@ class Deliverer(threading.Thread):
                 hook.last_error_date, hook.last_error_message = int(time.time()), error
                 failures += 1
                 if failures > 1:  # the first retry is immediate
-                    self.state.changed.wait(min(FIRST_PAUSE * 2 ** (failures - 2), MAX_PAUSE))
+                    self.bot.changed.wait(min(FIRST_PAUSE * 2 ** (failures - 2), MAX_PAUSE))
 
     def post(self, url: str, secret: str, update: dict[str, Any]) -> str:
         """Returns why it was not delivered; "" if it was."""
