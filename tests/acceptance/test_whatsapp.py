@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from tests.doubles.whatsapp_cloud import Number, WhatsAppCloud
+from tests.doubles.whatsapp_cloud import WhatsAppCloud
+from tests.hooks.dispatch import dispatching
+from tests.messengers.linked_instance import LinkedInstance
+from tests.messengers.whatsapp_cloud import BusinessNumber
 from tests.product import Product
 from tests.receiver import Received, Receiver
 
 ANN = "17680561234"
+wait_until = functools.partial(dispatching.wait_until, seconds=60)
 PICTURE = b"\x89PNG\r\n" + bytes(range(256)) * 400
 
 
@@ -32,57 +37,26 @@ def product(tmp_path_factory: pytest.TempPathFactory, whatsapp: WhatsAppCloud) -
         yield running
 
 
-class Linked:
-    """An instance that is linked to a number of the double, over REST and the wire contract."""
+class Linked(LinkedInstance):
+    """An instance that is linked to a number of the double."""
 
-    def __init__(self, product: Product, number: Number, webhook: str) -> None:
-        self.product, self.number = product, number
-        instances = f"{product.url}/api/v1/instances/"
-        made = self.call("POST", instances, {"name": "Tea Shop", "channel": "whatsapp_cloud"})
-        self.home = f"{instances}{made['id']}/"
-        self.contract = f"{product.url}/instance{made['id']}"
-        self.token = made["token"]
-        self.call("PATCH", self.home, {"webhookUrl": webhook, "ackNotificationsOn": True})
-        entered = {
-            "phone_number_id": number.phone_number_id,
-            "access_token": number.token,
-            "app_secret": number.app_secret,
-            "verify_token": number.verify_token,
-            "business_account_id": number.business_account_id,
-        }
-        linked = self.call("PUT", f"{self.home}link/", {"values": entered})
-        path = linked["callbackUrl"].partition("/channels/")[2]
-        assert number.is_subscribed and number.verify(f"{product.url}/channels/{path}")
+    def __init__(self, product: Product, account: BusinessNumber, webhook: str) -> None:
+        super().__init__(product, "whatsapp_cloud", account, webhookUrl=webhook, ackNotificationsOn=True)
 
-    def call(self, method: str, url: str, body: Any = None) -> Any:
-        headers = {"Authorization": f"Bearer {self.product.demo['uid']}"}
-        response = requests.request(method, url, json=body, headers=headers, timeout=60)
-        assert response.ok, response.text
-        return response.json()
-
-    def send(self, method: str, **arguments: Any) -> Any:
-        url = f"{self.contract}/{method}?token={self.token}"
-        response = requests.post(url, json=arguments, timeout=60)
-        assert response.json()["sent"], response.text
-        return response.json()
+    def send(self, method: str, **arguments: Any) -> None:
+        sent = self.call(method, **arguments)
+        assert sent["sent"], sent
 
     def messages(self) -> list[dict[str, Any]]:
-        url = f"{self.contract}/messages?token={self.token}&last=1"
-        found: list[dict[str, Any]] = requests.get(url, timeout=60).json()["messages"]
+        found: list[dict[str, Any]] = self.call("messages", last=1)["messages"]
         return found
-
-
-def wait_until(is_so: Callable[[], object], what: str, seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < until, what
-        time.sleep(0.05)
 
 
 def test_a_person_writes_the_bot_answers_and_the_person_reads_it(
     product: Product, whatsapp: WhatsAppCloud
 ) -> None:
-    number, heard = whatsapp.add_number(), list[dict[str, Any]]()
+    account, heard = BusinessNumber(whatsapp, people=1), list[dict[str, Any]]()
+    number = account.number
 
     def bot(received: Received) -> tuple[int, dict[str, str], bytes]:
         """Answers each message of a person with a quote of it, before it responds to the hook."""
@@ -98,7 +72,7 @@ def test_a_person_writes_the_bot_answers_and_the_person_reads_it(
         return 200, {}, b""
 
     with Receiver(bot) as receiver:
-        linked = Linked(product, number, receiver.url)
+        linked = Linked(product, account, receiver.url)
         question = number.write(ANN, body="Is there tea? 🍵")
         wait_until(lambda: number.received(ANN), "the bot's answer reaches the person")
         [answer] = number.received(ANN)
@@ -124,9 +98,10 @@ def test_a_person_writes_the_bot_answers_and_the_person_reads_it(
 
 
 def test_forged_and_repeated_callbacks_change_nothing(product: Product, whatsapp: WhatsAppCloud) -> None:
-    number = whatsapp.add_number()
+    account = BusinessNumber(whatsapp, people=1)
+    number = account.number
     with Receiver() as receiver:
-        linked = Linked(product, number, receiver.url)
+        linked = Linked(product, account, receiver.url)
         forged = number.messages([number.message(ANN, body="forged")], {ANN: "Ann"})
         response = number.push(forged, secret="another")
         assert response is not None and response.status_code == 403
@@ -143,20 +118,15 @@ def test_forged_and_repeated_callbacks_change_nothing(product: Product, whatsapp
 def test_a_revoked_token_stops_the_queue_and_a_new_one_sends_it(
     product: Product, whatsapp: WhatsAppCloud
 ) -> None:
-    number = whatsapp.add_number()
+    account = BusinessNumber(whatsapp, people=1)
+    number = account.number
     with Receiver() as receiver:
-        linked = Linked(product, number, receiver.url)
+        linked = Linked(product, account, receiver.url)
         number.is_revoked = True
         linked.send("sendMessage", phone=ANN, body="waits")
-        status = f"{linked.contract}/status?token={linked.token}"
-        wait_until(
-            lambda: requests.get(status, timeout=60).json()["accountStatus"] != "authenticated",
-            "the link is lost",
-        )
+        wait_until(lambda: linked.call("status")["accountStatus"] != "authenticated", "it is lost")
         assert number.received(ANN) == []
-        number.is_revoked, number.token = False, "EAAG-a-new-token-of-the-number"
-        entered = {"phone_number_id": number.phone_number_id, "access_token": number.token,
-                   "app_secret": number.app_secret, "verify_token": number.verify_token}  # fmt: skip
-        linked.call("PUT", f"{linked.home}link/", {"values": entered})
+        account.restore()
+        linked.link()
         wait_until(lambda: number.received(ANN), "it is sent with the new token")
         assert [one["text"]["body"] for one in number.received(ANN)] == ["waits"]

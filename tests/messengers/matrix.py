@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Self
+from typing import Any, Self
 
 from instances import chat_ids
 from tests.hooks.dispatch.dispatching import wait_until
 from tests.servers.synapse import Synapse
 
+NAME = "Ann"
+TYPES = {"m.text": "chat", "m.image": "image", "m.file": "document", "m.location": "location"}
+
 
 class MatrixAccount:
-    """Implements Account."""
+    """Implements FallibleAccount."""
 
-    def __init__(self, synapse: Synapse, people: int) -> None:
-        self.account, self.person = synapse.register("shop"), synapse.register("person", name="Ann")
-        self.homeserver = synapse.url
+    can_read = True
+
+    def __init__(self, synapse: Synapse, people: int, seen_at: str) -> None:
+        self.account, self.person = synapse.register("shop"), synapse.register("person", name=NAME)
+        self.homeserver = seen_at
         self.rooms = [self.person.create_room(self.account.user, is_direct=True) for _ in range(people)]
 
     @property
     def chat_ids(self) -> list[str]:
         return [chat_ids.of_native("matrix", room, is_group=False) for room in self.rooms]
+
+    @property
+    def names(self) -> list[str]:
+        return [NAME] * len(self.rooms)
 
     @property
     def link_values(self) -> Mapping[str, str]:
@@ -39,21 +48,58 @@ class MatrixAccount:
         self.person.write(self.rooms[person], body)
 
     def texts(self, person: int) -> list[str]:
-        return self.person.bodies(self.rooms[person], sender=self.account.user)
+        return [content["body"] for content in self.got(person) if content["msgtype"] == "m.text"]
+
+    def types(self, person: int) -> list[str]:
+        return [TYPES[content["msgtype"]] for content in self.got(person)]
+
+    def revoke(self) -> None:
+        """Change the password and end all sessions, as a user does."""
+        new = f"{self.account.password}, a new one"
+        auth = {
+            "type": "m.login.password",
+            "identifier": {"type": "m.id.user", "user": self.account.user},
+            "password": self.account.password,
+        }
+        self.account.call("POST", "/account/password", json={"new_password": new, "auth": auth})
+        self.account.call("POST", "/logout/all", json={})
+        self.account.password = new
+
+    def restore(self) -> None:
+        pass  # the new password is valid
+
+    def write_lost_file(self, person: int, *, key: str) -> None:
+        uri = f"mxc://{self.account.user.partition(':')[2]}/a-file-that-is-gone"
+        content = {"msgtype": "m.image", "body": f"{key}.png", "url": uri, "info": {"mimetype": "image/png"}}
+        self.person.send(self.rooms[person], content)
+
+    def read(self, person: int) -> None:
+        self.person.read(self.rooms[person], self.person.messages(self.rooms[person])[-1]["event_id"])
+
+    def got(self, person: int) -> list[dict[str, Any]]:
+        found = self.person.messages(self.rooms[person])
+        return [event["content"] for event in found if event["sender"] == self.account.user]
 
 
 class MatrixService:
-    """Implements Service. Synapse is started by the first account."""
+    """Implements HttpService. Synapse is started by the first account."""
+
+    send_path, poll_path = "/send/m.room.message/", "/sync"
 
     def __init__(self, synapse: Callable[[], Synapse]) -> None:
         self.synapse = synapse
+        self.seen_at = ""
+
+    @property
+    def url(self) -> str:
+        return self.synapse().url
 
     @property
     def settings(self) -> Mapping[str, str]:
         return {}
 
     def add_account(self, people: int) -> MatrixAccount:
-        return MatrixAccount(self.synapse(), people)
+        return MatrixAccount(self.synapse(), people, self.seen_at or self.url)
 
     def __enter__(self) -> Self:
         return self

@@ -19,6 +19,11 @@ class Account(Protocol):
         ...
 
     @property
+    def names(self) -> Sequence[str]:
+        """The name of each person."""
+        ...
+
+    @property
     def link_values(self) -> Mapping[str, str]:
         """What a user enters to link an instance to the account."""
         ...
@@ -38,6 +43,32 @@ class Account(Protocol):
         """Returns the texts that the person has got from the account, in order, with repeated ones."""
         ...
 
+    def types(self, person: int) -> list[str]:
+        """Returns the types (MessageType) of all messages that the person has got, in order, with repeated ones."""
+        ...
+
+
+class FallibleAccount(Account, Protocol):
+    """An account that can lose what the product relies on."""
+
+    can_read: bool  # whether the messenger reports what people have read
+
+    def revoke(self) -> None:
+        """Make the credentials invalid that were entered."""
+        ...
+
+    def restore(self) -> None:
+        """Make link_values valid again; they may be others than before."""
+        ...
+
+    def write_lost_file(self, person: int, *, key: str) -> None:
+        """Send a picture whose content the messenger does not have any more."""
+        ...
+
+    def read(self, person: int) -> None:
+        """Read all messages as a person, if `can_read`; the messenger reports it."""
+        ...
+
 
 class Service(Protocol, AbstractContextManager[Any]):
     """A messenger. Entering its context starts a double; a real server may be started by the first account."""
@@ -50,3 +81,16 @@ class Service(Protocol, AbstractContextManager[Any]):
     def add_account(self, people: int) -> Account: ...
 
     def __enter__(self) -> Self: ...
+
+
+class HttpService(Service, Protocol):
+    """A messenger that is reached by HTTP, so that a proxy can be put before it (tests/faults/faulty_proxy.py)."""
+
+    seen_at: str  # the URL at which the product reaches it, set before the settings are read; empty: its own
+    send_path: str  # part of the first line of a request that sends a text
+    poll_path: str  # … and of one that asks for what has happened; empty if the messenger pushes
+
+    @property
+    def url(self) -> str: ...
+
+    def add_account(self, people: int) -> FallibleAccount: ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -20,15 +20,25 @@ SERVICES: dict[str, Callable[[pytest.FixtureRequest], Service]] = {
     "whatsapp_cloud": lambda request: WhatsAppService(),
     "matrix": lambda request: MatrixService(lambda: request.getfixturevalue("synapse")),
 }
+# Those that are reached by HTTP: they implement HttpService.
+HTTP_SERVICES = ("telegram", "whatsapp_cloud", "matrix")
 
 
 @contextlib.contextmanager
 def running_with_services(
-    request: pytest.FixtureRequest, folder: Path
+    request: pytest.FixtureRequest,
+    folder: Path,
+    names: Collection[str] = tuple(SERVICES),
+    prepare: Callable[[str, Service], None] = lambda name, service: None,
 ) -> Iterator[tuple[Product, Mapping[str, Service]]]:
-    """A product that reaches all messengers, and these by channel. The doubles run longer than the product."""
+    """A product that reaches these messengers, and them by channel. The doubles run longer than the product.
+
+    `prepare` may change what the product is told of a messenger.
+    """
     with contextlib.ExitStack() as held:
-        services = {name: held.enter_context(make(request)) for name, make in SERVICES.items()}
+        services = {name: held.enter_context(SERVICES[name](request)) for name in names}
+        for name, service in services.items():
+            prepare(name, service)
         settings = {name: value for service in services.values() for name, value in service.settings.items()}
         settings |= {"HOOKS_ALLOW_NETWORKS": "127.0.0.0/8", "CONTRACT_WRONG_TOKENS_PER_MINUTE": "1000000"}
         yield held.enter_context(Product(folder, **settings)), services

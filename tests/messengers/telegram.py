@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Self
+from typing import Any, Self
 
 from instances import chat_ids
 from tests.doubles.telegram import Bot, Telegram
 
+# Of messages: the part that is there, and the product's word.
+TYPES = {"text": "chat", "photo": "image", "document": "document", "location": "location"}
+
 
 class TelegramBot:
-    """Implements Account."""
+    """Implements FallibleAccount."""
+
+    can_read = False
 
     def __init__(self, double: Telegram, people: int) -> None:
         self.double: Telegram = double
@@ -24,6 +29,10 @@ class TelegramBot:
         return [chat_ids.of_native("telegram", str(person.id), is_group=False) for person in self.people]
 
     @property
+    def names(self) -> list[str]:
+        return [person.first_name for person in self.people]
+
+    @property
     def link_values(self) -> Mapping[str, str]:
         return {"token": self.bot.token}
 
@@ -34,18 +43,44 @@ class TelegramBot:
         self.double.write(self.bot, self.people[person], body)
 
     def texts(self, person: int) -> list[str]:
-        return [message["text"] for message in self.double.sent(self.bot, self.people[person])]
+        return [message["text"] for message in self.got(person) if "text" in message]
+
+    def types(self, person: int) -> list[str]:
+        return [next(TYPES[part] for part in TYPES if part in message) for message in self.got(person)]
+
+    def revoke(self) -> None:
+        self.double.revoke(self.bot)
+
+    def restore(self) -> None:
+        self.bot.is_revoked = False
+
+    def write_lost_file(self, person: int, *, key: str) -> None:
+        self.double.send_file(self.bot, self.people[person], "photo", b"a photo", f"{key}.jpg")
+        self.double.state.files.clear()
+
+    def read(self, person: int) -> None:
+        raise AssertionError("bots get no receipts")
+
+    def got(self, person: int) -> list[dict[str, Any]]:
+        return self.double.sent(self.bot, self.people[person])
 
 
 class TelegramService:
-    """Implements Service."""
+    """Implements HttpService."""
+
+    send_path, poll_path = "/sendMessage", "/getUpdates"
 
     def __init__(self) -> None:
         self.double = Telegram()
+        self.seen_at = ""
+
+    @property
+    def url(self) -> str:
+        return self.double.url
 
     @property
     def settings(self) -> Mapping[str, str]:
-        return {"TELEGRAM_URL": self.double.url}
+        return {"TELEGRAM_URL": self.seen_at or self.url}
 
     def add_account(self, people: int) -> TelegramBot:
         return TelegramBot(self.double, people)

@@ -15,15 +15,22 @@ TRIES = 600  # of a callback, each after 0.1 s
 
 
 class BusinessNumber:
-    """Implements Account."""
+    """Implements FallibleAccount."""
+
+    can_read = True
 
     def __init__(self, double: WhatsAppCloud, people: int) -> None:
+        self.double = double
         self.number: Number = double.add_number()
         self.people = [f"1768056{person:04}" for person in range(people)]
 
     @property
     def chat_ids(self) -> list[str]:
         return [f"{phone}@c.us" for phone in self.people]
+
+    @property
+    def names(self) -> list[str]:
+        return [f"Person {person}" for person in range(len(self.people))]
 
     @property
     def link_values(self) -> Mapping[str, str]:
@@ -41,10 +48,31 @@ class BusinessNumber:
 
     def write(self, person: int, body: str, *, key: str) -> None:
         message = self.number.message(self.people[person], body=body, id=f"wamid.{key}")
-        push_like_meta(self.number, self.number.messages([message], {message["from"]: f"Person {person}"}))
+        push_like_meta(self.number, self.number.messages([message], {message["from"]: self.names[person]}))
 
     def texts(self, person: int) -> list[str]:
-        return [one["text"]["body"] for one in self.number.received(self.people[person])]
+        return [one["text"]["body"] for one in self.number.received(self.people[person]) if "text" in one]
+
+    def types(self, person: int) -> list[str]:
+        found = [one["type"] for one in self.number.received(self.people[person])]
+        return ["chat" if type == "text" else type for type in found]
+
+    def revoke(self) -> None:
+        self.number.is_revoked = True
+
+    def restore(self) -> None:
+        self.number.is_revoked, self.number.token = False, f"{self.number.token}-new"
+
+    def write_lost_file(self, person: int, *, key: str) -> None:
+        media_id = self.double.add_file(b"a picture", "image/jpeg")
+        self.double.files[media_id].is_gone = True
+        image = {"id": media_id, "mime_type": "image/jpeg"}
+        message = self.number.message(self.people[person], "image", id=f"wamid.{key}", image=image)
+        push_like_meta(self.number, self.number.messages([message], {message["from"]: self.names[person]}))
+
+    def read(self, person: int) -> None:
+        for message in self.number.received(self.people[person]):
+            push_like_meta(self.number, self.number.report(message["id"], "read", push=False))
 
 
 def push_like_meta(number: Number, body: dict[str, Any]) -> None:
@@ -64,14 +92,21 @@ def push_like_meta(number: Number, body: dict[str, Any]) -> None:
 
 
 class WhatsAppService:
-    """Implements Service."""
+    """Implements HttpService."""
+
+    send_path, poll_path = "/messages", ""
 
     def __init__(self) -> None:
         self.double = WhatsAppCloud()
+        self.seen_at = ""
+
+    @property
+    def url(self) -> str:
+        return self.double.url
 
     @property
     def settings(self) -> Mapping[str, str]:
-        return {"WHATSAPP_URL": self.double.url}
+        return {"WHATSAPP_URL": self.seen_at or self.url}
 
     def add_account(self, people: int) -> BusinessNumber:
         return BusinessNumber(self.double, people)

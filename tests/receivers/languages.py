@@ -39,16 +39,25 @@ def command(language: str, port: int) -> list[str]:
 def running(language: str, folder: Path, environment: Mapping[str, str]) -> Iterator[str]:
     """The receiver's address, once it listens; what it prints goes to a file in `folder`, its scratch place too."""
     port = free_port()
-    words = command(language, port)
+    own = {
+        "TMPDIR": str(folder),
+        "PHP_CLI_SERVER_WORKERS": "3",
+    }
+    with serving(command(language, port), port, folder / f"{language}.log", {**own, **environment}) as url:
+        yield url
+
+
+@contextmanager
+def serving(words: list[str], port: int, printed: Path, environment: Mapping[str, str]) -> Iterator[str]:
+    """The URL of a program, once it listens on its PORT; what it prints is in `printed`."""
     assert shutil.which(words[0]), f"{words[0]} is missing; `make debian` as root installs it."
-    printed = folder / f"{language}.log"
     with printed.open("wb") as output:
         process = subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
             env={
-                "PATH": os.environ["PATH"], "PORT": str(port), "TMPDIR": str(folder),
+                "PATH": os.environ["PATH"],
+                "PORT": str(port),
                 "NODE_PATH": "/usr/share/nodejs",  # Debian's Express
-                "PHP_CLI_SERVER_WORKERS": "3",
                 **environment,
             },
         )  # fmt: skip
