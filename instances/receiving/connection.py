@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
-from instances.actions.received import NO_FILES, NotRecordedYet, ReceivedFiles, Recorded
+from instances.actions.received import NO_FILES, NotRecordedYet, ReceivedFiles
 from instances.actions.receiver_states import NotOwner, record_batch, record_failure
 from instances.channels.masking import mask_text
 from instances.channels.media import HasMedia
@@ -76,7 +76,9 @@ class Connection:
         self.task = asyncio.create_task(self.run())
 
     async def end(self) -> None:
-        """Cancel the task, and wait until a batch that is being recorded is."""
+        """Cancel the task, and wait until a batch that is being recorded is. One that waits for that is left out: the
+        messenger reports it again.
+        """
         self.task.cancel()
         await asyncio.wait([self.task])
 
@@ -121,7 +123,16 @@ class Connection:
             try:
                 if files is None:
                     files = await self.fetch_files(batch)
-                recorded = await self.finish(self.submit_batch(batch, files, is_patient=tries <= ACK_TRIES))
+                recorded = await self.thread.run_unless_cancelled(
+                    record_batch,
+                    self.instance,
+                    owner=self.owner,
+                    old_cursor=self.cursor,
+                    cursor=batch.cursor,
+                    reported=batch.events,
+                    is_patient=tries <= ACK_TRIES,
+                    files=files,
+                )
                 break
             except NotRecordedYet:
                 await asyncio.sleep(ACK_PAUSE)
@@ -145,29 +156,6 @@ class Connection:
         await self.thread.submit(self.instance.refresh_from_db, fields=["video_upload_on"])
         wanted = wanted_files(self.instance, batch.events)
         return await self.files.fetch_all(self.instance, self.link, self.channel, wanted)
-
-    def submit_batch(
-        self, batch: Batch, files: ReceivedFiles, *, is_patient: bool
-    ) -> asyncio.Future[Recorded]:
-        return self.thread.submit(
-            record_batch,
-            self.instance,
-            owner=self.owner,
-            old_cursor=self.cursor,
-            cursor=batch.cursor,
-            reported=batch.events,
-            is_patient=is_patient,
-            files=files,
-        )
-
-    @staticmethod
-    async def finish(job: asyncio.Future[Recorded]) -> Recorded:
-        """Returns the job's result. If the task is cancelled, waits until the job has ended."""
-        try:
-            return await asyncio.shield(job)
-        except asyncio.CancelledError:
-            await asyncio.wait([job])
-            raise
 
     async def fail(self, error: Exception) -> None:
         """Record the failure, and when it is tried again. Raises NotOwner, Instance.DoesNotExist."""

@@ -29,6 +29,20 @@ class DatabaseThread:
         bound = functools.partial(in_session, functools.partial(job, *arguments, **named))
         return asyncio.get_running_loop().run_in_executor(self.executor, bound)
 
+    async def run_unless_cancelled(self, job: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:
+        """Run a job and return its result. If the task is cancelled, a job that has begun is waited for, and another
+        one does not run: hundreds may be before it.
+        """
+        submitted = self.executor.submit(in_session, functools.partial(job, *arguments, **named))
+        result = asyncio.wrap_future(submitted)
+        try:
+            return await asyncio.shield(result)
+        except asyncio.CancelledError:
+            if not submitted.cancel():
+                await asyncio.wait([result])
+                result.exception()  # retrieved, so that it is not logged as one that was not
+            raise
+
     def end(self) -> None:
         """Wait for the submitted jobs and close the session."""
         self.executor.submit(connections.close_all)
