@@ -33,7 +33,7 @@ def running_with_services(
 ) -> Iterator[tuple[Product, Mapping[str, Service]]]:
     """A product that reaches these messengers, and them by channel. The doubles run longer than the product.
 
-    `prepare` may change what the product is told of a messenger.
+    `prepare` may change a messenger before the product gets its settings.
     """
     with contextlib.ExitStack() as held:
         services = {name: held.enter_context(SERVICES[name](request)) for name in names}
