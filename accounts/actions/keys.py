@@ -4,7 +4,7 @@ import re
 import secrets
 import string
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -87,6 +87,30 @@ def find_key(
     key, account = KEY.build(row[:first]), ACCOUNT.build(row[first:second])
     key.account, account.owner = account, OWNER.build(row[second:third])
     return key, row[third:]
+
+
+@cache
+def account_of_key_sql() -> str:
+    """Returns a subquery for the account of a key that authenticate_key() would accept without recording its use.
+
+    Its parameters are those of account_of_key_parameters().
+    """
+    found = AccountKey.objects.live().filter(account__blocked_at=None, digest="")
+    found = found.filter(account__owner=0).filter(last_used_at__gt=timezone.now())
+    sql, parameters = found.order_by().values("account").query.sql_with_params()
+    assert parameters[:2] == ("", 0) and isinstance(parameters[2], datetime), parameters
+    for name in ("key_digest", "key_owner", "key_used_after"):
+        sql = sql.replace("%s", f"%({name})s", 1)
+    return f"({sql})"
+
+
+def account_of_key_parameters(plaintext: str, *, owner_id: int, now: datetime) -> dict[str, Any]:
+    """Returns the parameters of account_of_key_sql(); `owner_id` is the user whose account it was before."""
+    return {
+        "key_digest": key_digest(plaintext),
+        "key_owner": owner_id,
+        "key_used_after": now - KEY_USE_RECORDED_EVERY,
+    }
 
 
 def authenticate_key(plaintext: str) -> Account | None:

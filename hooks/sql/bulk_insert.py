@@ -59,6 +59,20 @@ def columns(model: type[models.Model]) -> list[Column]:
     return found
 
 
+def default_sql(column: Column) -> str:
+    """Returns the default of the column's field as a constant of a statement.
+
+    Raises ValueError if it has a quote or "%".
+    """
+    default = column.field.get_db_prep_save(column.field.get_default(), connection)
+    if default is None:
+        return column.constant.replace("%s", "NULL")
+    text = str(default)
+    if "'" in text or "%" in text:
+        raise ValueError(f"{text} cannot be a constant of a statement.")
+    return column.constant.replace("%s", f"'{text}'")
+
+
 def insert(rows: Sequence[models.Model]) -> None:
     """Inserts new rows of one model and sets their primary keys, which increase in the order of `rows`.
 

@@ -12,6 +12,7 @@ thread waits for its turn in Python.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ from hooks.sql import bulk_insert
 from instances import chat_ids, payloads
 from instances.actions import events
 from instances.models import Chat, Instance, Message
+from instances.models.instances import CONNECTED_SQL, connected_params
 
 # What events.skip_of_message() reads. It is called before the row is locked, so the statement compares these columns.
 SKIP_COLUMNS = ("paid_until", "stopped_at", "stop_reason", "ignore_old_messages", "old_messages_period")
@@ -43,6 +45,8 @@ class Condition(NamedTuple):
 
 
 NO_CONDITION = Condition()
+# the parameters of CONNECTED_SQL
+CONNECTED_NAMES = ("account_status", "substatuses", "now")
 # Given by the statement, not by the message.
 NUMBER, CHAT = "number", "chat_id"
 
@@ -51,7 +55,7 @@ NUMBER, CHAT = "number", "chat_id"
 RECORD = """
     WITH locked AS MATERIALIZED (
         SELECT i.id FROM instances_instance i JOIN hooks_endpoint e ON e.id = i.id
-        WHERE i.id = %(instance)s::bigint AND {is_unchanged} AND {is_simple} AND {condition}
+        WHERE {condition} AND {is_simple}
         FOR NO KEY UPDATE OF i
     ), chat AS (
         UPDATE instances_chat c SET
@@ -66,9 +70,9 @@ RECORD = """
     ), message AS (
         INSERT INTO instances_message ({columns}) SELECT {values} FROM numbered, chat RETURNING id
     ), event AS (
-        SELECT %(instance)s::bigint AS endpoint,
+        SELECT chat.instance_id AS endpoint,
             convert_to(%(before)s::text || numbered.number || %(after)s::text, 'UTF8') AS body
-        FROM numbered
+        FROM numbered, chat
     ), {hook}
     SELECT message.id, numbered.number, created.endpoint_id, created.state, chat.id
     FROM message, numbered, created, chat
@@ -92,29 +96,115 @@ def given_columns() -> list[bulk_insert.Column]:
     return [column for column in bulk_insert.columns(Message) if column.attribute not in OMITTED]
 
 
-@cache
-def record_sql(columns: tuple[str, ...] = (), condition: str = "true") -> str:
-    """Returns the statement. With over 4096 characters or 50 parameters, psycopg would parse its text at each call."""
-    fields = {field.attname: field for field in Instance._meta.concrete_fields}
-    given = {NUMBER: "numbered.number", CHAT: "chat.id"}
-    compared = (*SKIP_COLUMNS, *columns)
-    types = [str(fields[name].db_type(connection)).partition("(")[0] for name in compared]
-    columns_of_message = given_columns()
+def statement(condition: str, values: Mapping[str, str]) -> str:
+    """Returns RECORD for the instance `i` that meets the condition; `values` has the SQL of columns of the message.
+
+    With over 4096 characters or 50 parameters, psycopg would parse its text at each call.
+    """
+    known = {NUMBER: "numbered.number", CHAT: "chat.id", **values}
     whole = RECORD.format(
-        is_unchanged="({}) IS NOT DISTINCT FROM ({})".format(
-            ", ".join(f"i.{name}" for name in compared),
-            ", ".join(f"%(of_{name})s::{type}" for name, type in zip(compared, types, strict=True)),
-        ),
-        is_simple=f"({outbox.IS_SIMPLE})",
         condition=condition,
-        columns=", ".join(column.quoted for column in columns_of_message),
+        is_simple=f"({outbox.IS_SIMPLE})",
+        columns=", ".join(column.quoted for column in given_columns()),
         values=", ".join(
-            given.get(column.attribute) or column.constant.replace("%s", f"%(new_{column.attribute})s")
-            for column in columns_of_message
+            known.get(column.attribute) or bulk_insert.default_sql(column) for column in given_columns()
         ),
         hook=outbox.emit_one_sql("event"),
     )
     return " ".join(whole.split())
+
+
+@cache
+def record_sql(columns: tuple[str, ...] = (), condition: str = "true") -> str:
+    """Returns the statement for a message of any content."""
+    fields = {field.attname: field for field in Instance._meta.concrete_fields}
+    compared = (*SKIP_COLUMNS, *columns)
+    types = [str(fields[name].db_type(connection)).partition("(")[0] for name in compared]
+    is_unchanged = "({}) IS NOT DISTINCT FROM ({})".format(
+        ", ".join(f"i.{name}" for name in compared),
+        ", ".join(f"%(of_{name})s::{type}" for name, type in zip(compared, types, strict=True)),
+    )
+    return statement(
+        f"i.id = %(instance)s::bigint AND {is_unchanged} AND {condition}",
+        {
+            column.attribute: column.constant.replace("%s", f"%(new_{column.attribute})s")
+            for column in given_columns()
+            if column.attribute not in (NUMBER, CHAT)
+        },
+    )
+
+
+class Written(NamedTuple):
+    """A text that was recorded: its number, and the JSON of M (contract.md, section 3)."""
+
+    number: int
+    json: str
+
+
+@cache
+def record_text_sql(condition: str) -> str:
+    """Returns the statement for a text of a contact that has the instance's number, whose hook is not skipped.
+
+    Its parameters are those of record_text() and of the condition on the instance `i`.
+    """
+    connected = CONNECTED_SQL
+    for name in CONNECTED_NAMES:
+        connected = connected.replace("%s", f"%({name})s", 1)
+    return statement(
+        f"i.number = %(number)s::bigint AND {connected} AND i.ban_phone_mask = ''"
+        f" AND (NOT i.ignore_old_messages OR i.old_messages_period > 0) AND {condition}",
+        {
+            "instance_id": "chat.instance_id",
+            "message_id": "%(message)s::character varying",
+            "author": "%(chat)s::character varying",
+            "sender_name": "%(chat_name)s::character varying",
+            "body": "%(new_body)s::text",
+            "time": "%(time)s::timestamptz",
+        },
+    )
+
+
+def record_text(
+    *,
+    number: int,
+    chat_id: str,
+    sender_name: str,
+    body: str,
+    now: datetime,
+    condition: str,
+    parameters: Mapping[str, Any],
+) -> Written | None:
+    """Write a text that a contact has just written to the instance with this number, if the condition holds.
+
+    Returns None, and writes nothing, if this is not the usual case: it also needs an instance that is connected, paid
+    and bans no contact. One statement, without loading the instance.
+    """
+    message_id = chat_ids.message_id(chat_id, author=chat_id, from_me=False)
+    text = payloads.ReceivedText(message_id, chat_id, sender_name, body, now)
+    shown = payloads.message_around_number(text, chat_id=chat_id, chat_name=sender_name)
+    before, after = payloads.body_around_number(*shown, instance_number=number)
+    row = prepared.fetch_one(
+        record_text_sql(condition),
+        {
+            **parameters,
+            **dict(zip(CONNECTED_NAMES, connected_params(now), strict=True)),
+            **outbox.one_event_parameters(
+                kind=Kind.MESSAGE, message=message_id, chat=chat_id, skip=None, now=now
+            ),
+            "number": number,
+            "time": now,
+            "chat_name": sender_name,
+            "new_body": body,
+            "before": before,
+            "after": after,
+        },
+    )
+    if row is None:
+        return None
+    _, given, endpoint, state, _ = row
+    if state == State.QUEUED:
+        outbox.wake(endpoint)
+    return Written(given, f"{shown[0]}{given}{shown[1]}")
 
 
 @cache
@@ -140,7 +230,10 @@ def record_at_once(message: Message, condition: Condition = NO_CONDITION) -> boo
     instance, now, here = message.instance, timezone.now(), connections[DEFAULT_DB_ALIAS]
     if chat_ids.is_group(message.chat.chat_id):
         return False
-    before, after = payloads.message_body_around_number(message)
+    before, after = payloads.body_around_number(
+        *payloads.message_around_number(message, chat_id=message.chat.chat_id, chat_name=message.chat.name),
+        instance_number=instance.number,
+    )
     parameters: dict[str, Any] = {
         "instance": instance.pk,
         "time": message.time,

@@ -11,6 +11,7 @@ from accounts.models import Account, User
 from chatapi.ui.numbers import INSTANCE_NUMBER_DIGITS, parse_digits
 from hooks import own_hooks
 from instances import fast_lookup, loop_detection
+from instances.api import recent_keys
 from instances.limits import login_throttle
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class AccountKeyAuthentication(authentication.BaseAuthentication):
             login_throttle.record_failure(address)
             raise exceptions.AuthenticationFailed(WRONG_KEY)
         login_throttle.record_success(key)
+        recent_keys.remember(key, account.owner_id)
         return account.owner, account
 
     def find_account(self, request: Request, key: str) -> Account | None:

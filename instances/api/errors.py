@@ -23,6 +23,7 @@ from rest_framework.views import exception_handler, set_rollback
 from accounts.quotas import QuotaExceeded
 from chatapi.encryption.cipher import UNREADABLE, UnreadableSecret
 from chatapi.ui.error_texts import limit_fields, shorten
+from instances.api.parsing import TooLarge
 from instances.limits import disk_space
 
 logger = logging.getLogger(__name__)
@@ -42,15 +43,6 @@ class InsufficientStorage(exceptions.APIException):
     """507: the disk of the site is almost full."""
 
     status_code = disk_space.STATUS
-
-
-class TooLarge(exceptions.APIException):
-    """413: the body is larger than DATA_UPLOAD_MAX_MEMORY_SIZE."""
-
-    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
-
-    def __init__(self) -> None:
-        super().__init__(f"The body must be at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes.")
 
 
 def flatten_errors(detail: Any, name: str = "") -> dict[str, str]:

@@ -7,11 +7,38 @@ from typing import Any
 
 from django.conf import settings
 from django.http.request import UnreadablePostError
-from rest_framework import exceptions, parsers
+from rest_framework import exceptions, parsers, status
+from rest_framework.utils.json import strict_constant
 
 from chatapi.ui.json_limits import JsonTooComplex, check_complexity
 from chatapi.ui.numbers import parse_digits
-from instances.api.errors import TooLarge
+
+
+class TooLarge(exceptions.APIException):
+    """413: the body is larger than DATA_UPLOAD_MAX_MEMORY_SIZE."""
+
+    status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
+
+    def __init__(self) -> None:
+        super().__init__(f"The body must be at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE} bytes.")
+
+
+DECODER = json.JSONDecoder(parse_constant=strict_constant)
+
+
+def parse_utf8(body: bytes) -> Any:
+    """Returns what BoundedJSONParser returns for a body in UTF-8. Raises ValueError if that may have an error."""
+    text = body.decode()
+    check_complexity(text)
+    data = DECODER.decode(text)
+    check_surrogates(body, data)
+    return data
+
+
+def check_surrogates(body: bytes, data: Any) -> None:
+    """Raises UnicodeEncodeError for a lone surrogate, which only an escape in the body can have produced."""
+    if b"\\u" in body:
+        json.dumps(data, ensure_ascii=False).encode()
 
 
 class BoundedJSONParser(parsers.JSONParser):
@@ -30,7 +57,7 @@ class BoundedJSONParser(parsers.JSONParser):
             body = stream.read()
             check_complexity(body.decode(errors="replace"))
             data = super().parse(BytesIO(body), media_type, parser_context)
-            json.dumps(data, ensure_ascii=False).encode()
+            check_surrogates(body, data)
             return data
         except JsonTooComplex as error:
             raise exceptions.ParseError(f"JSON parse error - {error}") from None

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.http import HttpRequest
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 
@@ -19,9 +20,19 @@ class AccountThrottle(SimpleRateThrottle):
     duration: int | None
 
     def allow_request(self, request: Request, view: Any) -> bool:
-        if self.rate is None or request.user is None:
+        if request.user is None:
             return True  # only the OpenAPI document is public; everything else has responded 401 before this
-        return rate_counters.add("api", request.user.pk, period=self.period) <= (self.num_requests or 0)
+        return self.allow_call(request._request, request.user.pk)
+
+    def allow_call(self, request: HttpRequest, user_id: int | None) -> bool:
+        """Counts a call of this user, unless it is counted already; returns whether it is allowed."""
+        if self.rate is None:
+            return True
+        count: int | None = getattr(request, "counted_calls", None)
+        if count is None:
+            count = rate_counters.add("api", user_id, period=self.period)
+            request.counted_calls = count  # type: ignore[attr-defined]
+        return count <= (self.num_requests or 0)
 
     def wait(self) -> float:
         return rate_counters.seconds_left(self.period)

@@ -10,6 +10,7 @@ from instances.api.sandbox.contact_views import ContactsView, ContactView
 from instances.api.sandbox.group_views import GroupsView, GroupView
 from instances.api.sandbox.message_views import CallView, MessageView, PhoneMessageView, ReceiptView
 from instances.api.sandbox.phone_views import PhoneView, ResetView
+from instances.api.sandbox.write_at_once import usual_calls_at_once
 from instances.api.views.account import AccountView
 from instances.api.views.delivery import DeliveryView, PauseView, ResumeView, RotateSecretView
 from instances.api.views.endpoints import EndpointViewSet
@@ -74,7 +75,11 @@ ROUTES = (
         "message-resend",
     ),
     ("instances/<str:id>/messages/<path:messageId>", MessageViewSet.as_view({"get": "retrieve"}), "message"),
-    ("instances/<str:id>/sandbox/messages", MessageView.as_view(), "sandbox-messages"),
+    (
+        "instances/<str:id>/sandbox/messages",
+        usual_calls_at_once(MessageView.as_view()),
+        "sandbox-messages",
+    ),
     ("instances/<str:id>/sandbox/calls", CallView.as_view(), "sandbox-calls"),
     ("instances/<str:id>/sandbox/receipts", ReceiptView.as_view(), "sandbox-receipts"),
     ("instances/<str:id>/sandbox/phone", PhoneView.as_view(), "sandbox-phone"),

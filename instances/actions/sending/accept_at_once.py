@@ -12,14 +12,13 @@ from collections.abc import Collection
 from functools import cache
 from typing import NamedTuple
 
-from django.db import connection
 from django.utils import timezone
 
 from chatapi.database import prepared
+from hooks.sql import bulk_insert
 from hooks.wakeups import notify_after_commit
 from instances import chat_ids
 from instances.actions.sending import accept
-from instances.models import OutgoingMessage
 from instances.models.instances import CONNECTED_SQL, connected_params
 
 # What a text has, in the order of the columns; all others have the model's defaults, constants of the statement.
@@ -63,7 +62,6 @@ def accept_text(
 @cache
 def accept_text_sql() -> str:
     """Returns accept.ENQUEUE for a text, with the parameters above."""
-    empty = OutgoingMessage()
     assert [column.attribute for column in accept.given_columns() if column.attribute in GIVEN] == list(GIVEN)
     values = []
     for column in accept.given_columns():
@@ -72,8 +70,7 @@ def accept_text_sql() -> str:
         elif column.attribute in GIVEN:
             values.append(column.constant)
         else:
-            default = column.field.get_db_prep_save(getattr(empty, column.attribute), connection)
-            values.append(column.constant.replace("%s", literal(default)))
+            values.append(bulk_insert.default_sql(column))
     return accept.enqueue_sql(
         f"number = %s::bigint AND token_digest = %s AND channel = ANY(%s) AND {CONNECTED_SQL}",
         values,
@@ -84,13 +81,3 @@ def accept_text_sql() -> str:
 def as_array(names: list[str]) -> str:
     """Returns an array of plain names as PostgreSQL reads it. psycopg looks at each item of a list."""
     return f"{{{','.join(names)}}}"
-
-
-def literal(value: object) -> str:
-    """Returns a default as SQL: a text without a quote or "%", a number, a boolean or NULL."""
-    if value is None:
-        return "NULL"
-    text = str(value)
-    if "'" in text or "%" in text:
-        raise ValueError(f"{text} cannot be a constant of a statement.")
-    return f"'{text}'"
