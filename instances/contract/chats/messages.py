@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from django.db import connection
 from django.http import HttpResponse
+from django.utils import timezone
 
 from chatapi.database import prepared
 from instances import chat_ids, value_parsing
@@ -89,6 +91,15 @@ class Row(NamedTuple):
     json: str
 
 
+# The usual page, with the instance that a recent call has named and that may call: no row for any other instance, and
+# one of NULLs for an empty page.
+PAGE_AT_ONCE = """
+SELECT page.* FROM instances_instance instance LEFT JOIN LATERAL ({page}) page ON true
+WHERE instance.number = %s::bigint AND token_digest = %s AND paid_until > %s AND stopped_at IS NULL
+ORDER BY page.number {direction}
+"""
+
+
 def parse_last(value: Any) -> int | None:
     """How many of the newest messages `last` asks for: None for false, 0 for as many as `limit` says.
 
@@ -104,9 +115,46 @@ def parse_last(value: Any) -> int | None:
     return min(count, MAX_LAST) if count > 1 else 0
 
 
+def messages_at_once(
+    number: int,
+    token_digest: str,
+    *,
+    last_message_number: int,
+    last: int | None,
+    chat_id: str | None,
+    limit: int,
+    min_time: int | None,
+    max_time: int | None,
+) -> HttpResponse | None:
+    """Returns what messages() returns for a page of PAGE_SIZE, in one statement with its instance; None for others."""
+    if chat_id is not None or min_time is not None or max_time is not None or limit != PAGE_SIZE or last:
+        return None
+    newest = last is not None
+    found = prepared.fetch_all(
+        *page_at_once_query(number, token_digest, newest=newest, last_message_number=last_message_number)
+    )
+    if not found:
+        return None
+    chunk = [] if found[0][0] is None else [as_row(*values) for values in found]
+    return page_response(within(chunk, MAX_TEXT), newest=newest, last_message_number=last_message_number)
+
+
+def page_at_once_query(
+    number: int, token_digest: str, *, newest: bool, last_message_number: int
+) -> tuple[str, list[Any]]:
+    """Returns the SQL and the parameters."""
+    conditions: list[Condition] = [("message.instance_id = instance.id", [])]
+    if not newest:
+        conditions.append((AFTER, [last_message_number]))
+    page, parameters = page_query(conditions, PAGE_SIZE, newest=newest)
+    sql = PAGE_AT_ONCE.format(page=page, direction="DESC" if newest else "ASC")
+    return sql, [*parameters, number, token_digest, timezone.now()]
+
+
 @method(
     "messages",
     "GET",
+    at_once=messages_at_once,
     arguments=(
         number(
             "lastMessageNumber",
@@ -160,6 +208,11 @@ def messages(
     rows = fetch(
         conditions, min(limits), newest=newest, max_text=MAX_TEXT
     )  # the client continues after the last
+    return page_response(rows, newest=newest, last_message_number=last_message_number)
+
+
+def page_response(rows: list[Row], *, newest: bool, last_message_number: int) -> HttpResponse:
+    """The reply of `messages` with these rows; `newest`: they are in descending order."""
     if newest:
         rows.reverse()
     return response(rows, lastMessageNumber=rows[-1].number if rows else last_message_number)
@@ -193,16 +246,28 @@ def fetch(
     return rows
 
 
+def within(rows: list[Row], max_text: int) -> list[Row]:
+    """The first of these rows whose texts have at most `max_text` characters in total, but at least one."""
+    sizes = accumulate(row.size for row in rows)
+    return [
+        row
+        for place, (row, size) in enumerate(zip(rows, sizes, strict=True))
+        if not place or size <= max_text
+    ]
+
+
 def fetch_chunk(conditions: Sequence[Condition], limit: int, *, newest: bool, skip: int) -> list[Row]:
     sql, parameters = page_query(conditions, limit, newest=newest, skip=skip)
     # Planning takes a third of what PostgreSQL needs for a page. Each text is prepared, so only for the usual page.
     is_prepared = not skip and limit == CHUNK_WITH_CARDS and all(one in BY_NUMBER for one, _ in conditions)
     with prepared.cursor() if is_prepared else connection.cursor() as cursor:
         cursor.execute(sql, parameters)
-        return [
-            Row(number, size, as_json(start, metadata, ack))
-            for number, size, start, metadata, ack in cursor.fetchall()
-        ]
+        return [as_row(*values) for values in cursor.fetchall()]
+
+
+def as_row(number: int, size: int, start: str, metadata: str | None, ack: int | None) -> Row:
+    """A row of PAGE."""
+    return Row(number, size, as_json(start, metadata, ack))
 
 
 def page_query(
