@@ -16,8 +16,9 @@ from chatapi.error_pages import host_refused
 from chatapi.middleware import is_of_contract
 
 BIN = "/bin/"
+FRONT = "/healthz/front"  # says which name the proxy in front sent
 # Load balancers probe health by IP address. Files are downloaded by unguessable links, REST needs a key.
-FOR_PROGRAMS = re.compile(r"/(?:api/v1/|bin/|channels/|media/|(?:healthz|readyz)\Z)")
+FOR_PROGRAMS = re.compile(r"/(?:api/v1/|bin/|channels/|media/|(?:healthz|healthz/front|readyz)\Z)")
 METRICS = "/metrics"  # without METRICS_TOKEN, every program on this machine may read them, browsers included
 
 
@@ -71,5 +72,6 @@ def drop_cookies(request: HttpRequest) -> None:
     request.COOKIES = {}
     if not request.path_info.startswith(BIN):  # a bin shows its headers as they were sent
         request.META.pop("HTTP_COOKIE", None)
+    if not request.path_info.startswith((BIN, FRONT)):
         # All links start with SITE_URL. Libraries that ask for the host get the site's, the first of the list.
         request.META["HTTP_HOST"] = settings.ALLOWED_HOSTS[0]

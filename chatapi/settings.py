@@ -1,8 +1,8 @@
 """All settings, from the environment, in this one file; docs/settings.md lists them.
 
 Every variable may also be given as X_FILE, the path of a file that holds the value (for secrets).
-A wrong value does not raise an exception here: it is added to SETTINGS_ERRORS, and chatapi/checks.py
-reports it as a system check with an id and a hint.
+A wrong value does not raise an exception here: it is added to SETTINGS_ERRORS, and
+chatapi/runtime/doctor/settings_values.py reports it as a system check with an id and a hint.
 """
 
 import os
@@ -435,7 +435,7 @@ LAPTOP_NETWORKS = [
 # not, and a site that others can reach is one.
 IS_LAPTOP = EMBEDDED_POSTGRES and not HTTPS and is_loopback(HOST)
 HOOKS_ALLOW_NETWORKS = read(env.list, "HOOKS_ALLOW_NETWORKS", None)
-PRIVATE_NETWORKS_UNSET = HOOKS_ALLOW_NETWORKS is None  # chatapi/checks.py tells when that refuses them
+PRIVATE_NETWORKS_UNSET = HOOKS_ALLOW_NETWORKS is None  # chatapi/runtime/doctor tells when that refuses them
 if HOOKS_ALLOW_NETWORKS is None:
     HOOKS_ALLOW_NETWORKS = LAPTOP_NETWORKS if IS_LAPTOP else []
 HOOKS_OWN_BINS = SITE_URL + "/bin/"  # always allowed, whatever IP address the site's name resolves to

@@ -8,7 +8,7 @@ from accounts.views.sign_up import sign_up
 from chatapi.account_data import deletion, export
 from chatapi.api_docs import ApiDocs, schema
 from chatapi.error_pages import bad_request, failed, favicon, not_allowed, not_found
-from chatapi.monitoring.health import healthz, readyz
+from chatapi.monitoring.health import front, healthz, readyz
 from chatapi.monitoring.metrics import metrics
 
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
@@ -20,6 +20,7 @@ handler500 = failed
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", healthz, name="healthz"),
+    path("healthz/front", front, name="front"),
     path("readyz", readyz, name="readyz"),
     path("favicon.ico", favicon, name="favicon"),
     path("metrics", metrics, name="metrics"),

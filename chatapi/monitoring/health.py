@@ -1,21 +1,18 @@
-"""/healthz: this process responds. /readyz: database, migrations, SECRETS_KEY and a dispatcher are ready; else 503.
+"""/healthz: this process responds. /readyz: the checks of chatapi/runtime/doctor that a site needs to work, else 503.
 
 With an almost full disk /readyz says "degraded", with 200.
 """
 
-import psycopg
-from django.db import DatabaseError, InterfaceError, connection
-from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 
-from chatapi.runtime.secret_rotation import missing_key_ids
-from hooks.models import Role, Runner, is_alive
-from instances.limits import disk_space
-
-CONNECT_SECONDS = 2  # the smallest value libpq accepts
+from chatapi.runtime.doctor.checklist import LASTING, READINESS
+from chatapi.runtime.doctor.database import DOES_NOT_RESPOND
+from chatapi.runtime.doctor.findings import Level, NotCarriedOut
+from chatapi.runtime.doctor.front import PROOF_HEADER, is_proven, seen
+from chatapi.runtime.doctor.runs import DATABASE_ERRORS
 
 # Migrations are not unapplied, nor keys changed, under a running process: these costly checks stop once passed.
-migrated = False
+passed: set[str] = set()
 
 
 def healthz(request: HttpRequest) -> JsonResponse:
@@ -29,44 +26,37 @@ def readyz(request: HttpRequest) -> JsonResponse:
     200 {"status": "degraded", "reason": …} if the disk is almost full. It is 200 because a load balancer would take a
     machine with 503 out of service, and pages, calls and hooks work.
     """
-    reason = what_is_missing()
-    if reason:
+    level, reason = worst_problem()
+    if level == Level.ERROR:
         return JsonResponse({"status": "not ready", "reason": reason}, status=503)
-    if warning := disk_space.warning():
-        return JsonResponse({"status": "degraded", "reason": warning})
+    if level == Level.WARNING:
+        return JsonResponse({"status": "degraded", "reason": reason})
     return JsonResponse({"status": "ready"})
 
 
-def check_connection() -> None:
-    """Open and close a new connection, with a short timeout: a frozen server never responds.
-
-    A working kept connection does not show that the next process gets one.
-
-    Raises:
-        psycopg.Error: no connection within CONNECT_SECONDS.
-    """
-    params = connection.get_connection_params() | {"connect_timeout": CONNECT_SECONDS}
-    psycopg.connect(**params).close()
+def front(request: HttpRequest) -> JsonResponse:
+    """What arrived of this request, for `manage.py doctor`; 404 without its proof (chatapi/runtime/doctor/front.py)."""
+    if not is_proven(request.headers.get(PROOF_HEADER, "")):
+        return JsonResponse({"error": "Not found."}, status=404)
+    return JsonResponse(seen(request.META, request.scheme or ""))
 
 
-def what_is_missing() -> str | None:
-    global migrated
-    try:
-        check_connection()
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-        if not migrated:
-            executor = MigrationExecutor(connection)
-            if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-                return "The database has unapplied migrations."
-            if missing_key_ids():
-                return "SECRETS_KEY lacks a key that the database needs: see `manage.py check --database default`."
-            migrated = True
-        age = Runner.objects.heartbeat_age(Role.DISPATCH)
-    except (DatabaseError, InterfaceError, psycopg.Error):
-        return "The database does not respond."
-    if age is None:
-        return "No dispatcher is running: there is no heartbeat."
-    if not is_alive(age):
-        return f"No dispatcher is running: the last heartbeat is {age.total_seconds():.0f} s old."
-    return None
+def worst_problem() -> tuple[Level, str]:
+    """Returns the first error, or the first warning if there is no error."""
+    warned = (Level.OK, "")
+    for check in READINESS:
+        if check.name in passed:
+            continue
+        try:
+            found = [finding for finding in check.find() if finding.level >= Level.WARNING]
+        except DATABASE_ERRORS:
+            return Level.ERROR, DOES_NOT_RESPOND
+        except NotCarriedOut:
+            continue
+        for finding in found:
+            if finding.level == Level.ERROR:
+                return finding.level, finding.problem
+            warned = warned if warned[1] else (finding.level, finding.problem)
+        if not found and check.name in LASTING:
+            passed.add(check.name)
+    return warned

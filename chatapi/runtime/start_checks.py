@@ -28,7 +28,7 @@ def in_one_line(message: CheckMessage) -> str:
 
 
 def raise_on_wrong_database() -> None:
-    """Raise CommandError if the database cannot be used: its advisory locks, or SECRETS_KEY; see chatapi/checks.py."""
+    """Raise CommandError if the database cannot be used, such as its advisory locks; see chatapi/runtime/doctor."""
     found = run_checks(tags=[Tags.database], databases=["default"])
     if faults := [
         in_one_line(message) for message in found if message.is_serious() and not message.is_silenced()

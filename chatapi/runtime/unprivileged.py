@@ -11,6 +11,7 @@ import pwd
 import stat
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from django.conf import settings
 
@@ -61,6 +62,28 @@ def leave_root() -> None:
             f"the user {account.pw_name} cannot open the program or DATA_DIR, so it runs with the capability to read "
             "all files. Move them to folders that other users may enter, for example /opt/chatapi and /var/lib/chatapi."
         )
+    run_as(account, words)
+
+
+def become_owner() -> None:
+    """Replace this process by itself as the user who owns the files of the product, if root started it.
+
+    Creates and changes nothing. Returns if root is that user, or if that user cannot open the program.
+    """
+    if os.getuid() != 0 or settings.RUN_AS_USER == "root":
+        return
+    own = [settings.DATA_DIR / name for name in ("pg", "secrets_key", "secret_key")]
+    owners = [path.stat().st_uid for path in own if path.exists()]
+    try:
+        account = pwd.getpwuid(owners[0]) if owners else None
+        words = command_prefix(account) if account and account.pw_uid else None
+    except (KeyError, PostgresError):
+        return
+    if account and words:
+        run_as(account, words)
+
+
+def run_as(account: pwd.struct_passwd, words: list[str]) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     environment = os.environ | {"HOME": account.pw_dir, "USER": account.pw_name, "LOGNAME": account.pw_name}

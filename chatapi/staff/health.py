@@ -1,4 +1,4 @@
-"""The health page: waiting hooks, sending, tasks, failing endpoints, open redeliveries and totals. A dozen queries."""
+"""The health page: what the checks find, waiting hooks, sending, tasks, failing endpoints, redeliveries and totals."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from django_q.models import Failure, OrmQ
 
+from chatapi.runtime.doctor.checklist import CHECKS, ON_PAGE
+from chatapi.runtime.doctor.findings import Finding
+from chatapi.runtime.doctor.runs import Result, carry_out_for_page
 from hooks.metrics import BUCKETS, Histogram, snapshot
 from hooks.models import HEARTBEAT_AGE, OPEN_JOBS, Endpoint, PauseReason, Redelivery, Runner, is_alive
 from instances.limits import disk_space
@@ -23,7 +26,7 @@ PERMISSION = "hooks.view_runner"
 
 
 def health(request: HttpRequest) -> HttpResponse:
-    """The page. The cost of its queries does not grow with the number of hooks sent."""
+    """The page. Its 54 queries are short, and their cost does not grow with the number of hooks sent."""
     if not request.user.has_perm(PERMISSION):
         raise PermissionDenied("Your group does not have access to this page.")
     context = admin.site.each_context(request) | {"title": "Queues and dispatchers"} | health_context()
@@ -40,6 +43,7 @@ def health_context() -> dict[str, Any]:
     paused = Endpoint.objects.filter(paused_at__isnull=False).order_by().values_list("pause_reason")
     failing = Endpoint.objects.filter(failing_since__isnull=False).select_related("instance")
     return {
+        **checks_context(),
         "metrics": metrics,
         "disk": disk_space.read_disk_space(),
         "runners": [(runner, is_alive(runner.heartbeat_age)) for runner in runners],
@@ -57,6 +61,20 @@ def health_context() -> dict[str, Any]:
             (name.removesuffix("_seconds").replace("_", " "), *count_median_p95(metrics.histograms[name]))
             for name in BUCKETS
         ],
+    }
+
+
+def checks_context() -> dict[str, Any]:
+    """The template's context of the checks, with the worst findings first."""
+    results = carry_out_for_page(ON_PAGE)
+    found: list[tuple[Finding, Result]] = [
+        (finding, result) for result in results for finding in result.findings
+    ]
+    return {
+        "found": sorted(found, key=lambda one: -one[0].level),
+        "not_carried_out": [result for result in results if result.reason],
+        "passed": sum(not result.findings and not result.reason for result in results),
+        "checks_elsewhere": [check.title for check in CHECKS if not check.is_on_page],
     }
 
 

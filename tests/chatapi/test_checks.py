@@ -5,11 +5,12 @@ import pytest
 from django.core.checks import Error
 from django.test import override_settings
 
-from chatapi.checks import check_settings, warn_of_no_mail
+from chatapi.checks import messages_of
+from chatapi.runtime.doctor.checklist import BY_NAME
 
 
 def found() -> list[tuple[str | None, str, str | None]]:
-    return [(message.id, message.msg, message.hint) for message in check_settings(None)]
+    return [(message.id, message.msg, message.hint) for message in messages_of(BY_NAME["settings"])]
 
 
 def test_the_defaults_are_right() -> None:
@@ -18,7 +19,7 @@ def test_the_defaults_are_right() -> None:
 
 def test_what_the_settings_file_could_not_read_is_told() -> None:
     with override_settings(SETTINGS_ERRORS=[("TRIAL_DAYS", "it is no number")]):
-        [message] = check_settings(None)
+        [message] = messages_of(BY_NAME["settings"])
     assert isinstance(message, Error)
     assert (message.id, message.msg, message.hint) == (
         "chatapi.E001",
@@ -100,4 +101,5 @@ def test_a_store_for_files_with_keys_or_with_the_machines_role_is_right() -> Non
 )
 def test_a_server_without_mail_is_told(mail: str, printed: bool, warns: bool) -> None:
     with override_settings(EMAIL_URL=mail, MAIL_IS_PRINTED=printed):
-        assert [message.id for message in warn_of_no_mail(None)] == (["chatapi.W002"] if warns else [])
+        found = [message.id for message in messages_of(BY_NAME["mail-settings"])]
+    assert found == (["chatapi.W002"] if warns else [])

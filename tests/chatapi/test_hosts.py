@@ -11,8 +11,9 @@ from django.core.checks import Warning
 from django.test import Client, override_settings
 from pytest_django.fixtures import Settings
 
-from chatapi.checks import warn_of_any_host, warn_of_refused_networks
+from chatapi.checks import messages_of
 from chatapi.hosts import is_for_programs
+from chatapi.runtime.doctor.checklist import BY_NAME
 from tests.chatapi.permissions import ADDRESSES, World
 from tests.chatapi.test_settings import settings as settings_of
 from tests.product import Product, free_port
@@ -21,7 +22,7 @@ REBOUND = "rebound.attacker.example"
 HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 # Every other URL is a page, or one that reads a cookie.
 FOR_PROGRAMS = {
-    "healthz", "readyz", "bin", "media", "contract", "contract-by-query", "contract-setting-by-query",
+    "healthz", "front", "readyz", "bin", "media", "contract", "contract-by-query", "contract-setting-by-query",
     "channels:callback",
 }  # fmt: skip
 
@@ -265,26 +266,26 @@ def test_private_networks_are_allowed_only_on_a_laptop(
 
 
 def test_a_check_says_why_private_networks_are_refused() -> None:
-    assert warn_of_refused_networks(None) == []
+    assert messages_of(BY_NAME["refused-networks"]) == []
     with override_settings(IS_LAPTOP=False, HOST="0.0.0.0"):
-        [message] = warn_of_refused_networks(None)
+        [message] = messages_of(BY_NAME["refused-networks"])
         with override_settings(PRIVATE_NETWORKS_UNSET=False):
-            assert warn_of_refused_networks(None) == []
+            assert messages_of(BY_NAME["refused-networks"]) == []
         with override_settings(EMBEDDED_POSTGRES=False):
-            assert warn_of_refused_networks(None) == []
+            assert messages_of(BY_NAME["refused-networks"]) == []
     assert isinstance(message, Warning)
     assert (message.id, message.msg) == (
         "chatapi.W004",
         "HOOKS_ALLOW_NETWORKS: hooks to loopback and private networks are refused, because HOST is 0.0.0.0.",
     )
     with override_settings(IS_LAPTOP=False, HTTPS=True):
-        assert "because SITE_URL starts with https://." in warn_of_refused_networks(None)[0].msg
+        assert "because SITE_URL starts with https://." in messages_of(BY_NAME["refused-networks"])[0].msg
 
 
 def test_a_deploy_check_warns_of_every_name() -> None:
-    assert warn_of_any_host(None) == []
+    assert messages_of(BY_NAME["host-names"]) == []
     with override_settings(ALLOWED_HOSTS=["localhost", "*"]):
-        assert [message.id for message in warn_of_any_host(None)] == ["chatapi.W001"]
+        assert [message.id for message in messages_of(BY_NAME["host-names"])] == ["chatapi.W001"]
 
 
 def test_up_says_that_private_networks_are_refused_and_serves_the_listed_name(tmp_path: Path) -> None:

@@ -282,6 +282,8 @@ invitation                                   GET    404 404 404 404 404 404
 media                                        GET    404 404 404 404 404 404
 healthz                                      GET    200 200 200 200 200 200
 healthz                                      POST   200 200 200 200 200 200
+front                                        GET    404 404 404 404 404 404
+front                                        POST   404 404 404 404 404 404
 readyz                                       GET    503 503 503 503 503 503
 readyz                                       POST   503 503 503 503 503 503
 favicon                                      GET    200 200 200 200 200 200

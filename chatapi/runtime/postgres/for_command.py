@@ -13,7 +13,7 @@ from chatapi.runtime.processes import PARENT
 WITHOUT_DATABASE = {
     "", "up", "help", "version", "--help", "--version", "-h", "check", "collectstatic", "findstatic", "spectacular",
     "makemigrations", "makemessages", "compilemessages", "startapp", "diffsettings", "sendtestemail", "test",
-    "sandbox_messenger",
+    "sandbox_messenger", "doctor",
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from unittest.mock import patch
 import pytest
 import time_machine
 from django.db import OperationalError, connection
+from django.db.migrations.executor import MigrationExecutor
 from django.test import Client
 from django.utils import timezone
 
@@ -60,8 +61,8 @@ def test_not_ready_without_one(client: Client, role: Role, seconds_ago: float, h
 
 @pytest.mark.django_db
 def test_not_ready_without_all_migrations(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "migrated", False)
-    with patch.object(health.MigrationExecutor, "migration_plan", return_value=["one"]):
+    monkeypatch.setattr(health, "passed", set())
+    with patch.object(MigrationExecutor, "migration_plan", return_value=["one"]):
         assert ready(client) == (
             503,
             {"status": "not ready", "reason": "The database has unapplied migrations."},
@@ -70,7 +71,7 @@ def test_not_ready_without_all_migrations(client: Client, monkeypatch: pytest.Mo
 
 @pytest.mark.django_db
 def test_not_ready_without_a_database(client: Client) -> None:
-    with patch.object(health.Runner.objects, "heartbeat_age", side_effect=OperationalError("gone")):
+    with patch.object(Runner.objects, "heartbeat_age", side_effect=OperationalError("gone")):
         assert ready(client) == (503, {"status": "not ready", "reason": "The database does not respond."})
 
 

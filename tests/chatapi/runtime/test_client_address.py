@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
-from chatapi.checks import check_settings, warn_of_unknown_proxy
+from chatapi.checks import messages_of
 from chatapi.runtime.client_address import (
     FORWARDING_HEADERS,
     PEER,
@@ -26,6 +26,7 @@ from chatapi.runtime.client_address import (
     set_client_address,
     trusted_networks,
 )
+from chatapi.runtime.doctor.checklist import BY_NAME
 from instances.limits import rate_counters
 from instances.models import Instance
 from testing_tools.verification.actions import bins as bin_actions
@@ -267,15 +268,15 @@ def test_only_a_proxy_on_the_same_machine_is_trusted_by_default(
 )
 def test_a_wrong_list_of_proxies_is_a_system_check(settings: Settings, value: list[str], says: str) -> None:
     settings.TRUSTED_PROXIES = value
-    [found] = check_settings(None)
+    [found] = messages_of(BY_NAME["settings"])
     assert (found.id, found.msg) == ("chatapi.E016", f"TRUSTED_PROXIES: {says}.")
 
 
 def test_a_site_behind_an_unknown_proxy_gets_a_warning(settings: Settings) -> None:
     settings.HTTPS = True
-    assert warn_of_unknown_proxy(None) == []
+    assert messages_of(BY_NAME["proxy-settings"]) == []
     settings.TRUSTED_PROXIES = []
-    [found] = warn_of_unknown_proxy(None)
+    [found] = messages_of(BY_NAME["proxy-settings"])
     assert found.id == "chatapi.W003"
 
 

@@ -136,7 +136,7 @@ class TestLostKey:
                 call_command(command)
 
     def test_readyz_says_so(self, instance: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(health, "migrated", False)
+        monkeypatch.setattr(health, "passed", set())
         with override_settings(SECRETS_KEY=(NEW,)):
             answer = Client().get("/readyz")
         assert answer.status_code == 503

@@ -1,0 +1,57 @@
+"""What is in front of this site: a request that `manage.py doctor` makes through SITE_URL, as the site received it.
+
+/healthz/front tells its client what arrived: the host, the scheme, the client's address. It responds to requests with a
+proof that only this site's SECRET_KEY can make, and that is valid for a minute; to all others it does not exist.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+from typing import Any
+
+from django.conf import settings
+from django.utils.crypto import constant_time_compare, salted_hmac
+
+from chatapi.runtime.client_address import FORWARDED_FOR, PEER, REMOVED
+
+PATH = "/healthz/front"
+PROOF_HEADER = "X-Chatapi-Proof"
+VALID_SECONDS = 60
+
+
+def make_proof(now: float | None = None) -> str:
+    """Returns the header's value: the time, and a digest of it with SECRET_KEY."""
+    moment = str(int(time.time() if now is None else now))
+    return f"{moment}.{salted_hmac('chatapi.doctor.front', moment, algorithm='sha256').hexdigest()}"
+
+
+def is_proven(value: str) -> bool:
+    moment = value.partition(".")[0]
+    if not moment.isascii() or not moment.isdigit() or len(moment) > 12:
+        return False
+    return abs(time.time() - int(moment)) <= VALID_SECONDS and constant_time_compare(
+        value, make_proof(int(moment))
+    )
+
+
+def seen(meta: dict[str, Any], scheme: str) -> dict[str, Any]:
+    """Returns what arrived, for the check that sent it (site.py)."""
+    return {
+        "number": secrets.token_hex(8),  # of this response: one that comes twice was stored on its way
+        "host": meta.get("HTTP_HOST", ""),
+        "scheme": scheme,
+        "client": meta.get("REMOTE_ADDR", ""),
+        "peer": meta.get(PEER, ""),
+        "forwarded_for": meta.get(FORWARDED_FOR, ""),
+        "removed": sorted(meta.get(REMOVED, {})),
+        "database": database_digest(),
+    }
+
+
+def database_digest() -> str:
+    """Returns a digest of where the database is: a web server with another DATABASE_URL is another site."""
+    found = settings.DATABASES["default"]
+    text = f"{found.get('HOST')} {found.get('PORT')} {found.get('NAME')}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
