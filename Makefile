@@ -78,13 +78,15 @@ node_modules/ready: package-lock.json
 		&& npm ci --silent --no-audit --no-fund && touch $@; } \
 		|| echo "npm could not install biome; JS and CSS cannot be checked."
 
-# Besides Python, the tests need a browser, two proxies, the runtimes of docs/receivers, HTTPie and an XMPP server, all from Debian. Another Node.js works too.
+# Besides Python, the tests need a browser, two proxies, a connection pooler, the runtimes of docs/receivers, HTTPie and an XMPP server, all
+# from Debian. Another Node.js works too.
 debian:
 	@missing=""; \
 	want() { test -n "$$2" || missing="$$missing $$1"; }; \
 	want chromium "$$(command -v chromium)"; \
 	want nginx-light "$$(command -v nginx || ls /usr/sbin/nginx 2>/dev/null)"; \
 	want caddy "$$(command -v caddy)"; \
+	want pgbouncer "$$(command -v pgbouncer || ls /usr/sbin/pgbouncer 2>/dev/null)"; \
 	want php-cli "$$(command -v php)"; \
 	want node-express "$$(command -v node >/dev/null && ls -d /usr/share/nodejs/express 2>/dev/null)"; \
 	want default-jdk-headless "$$(command -v javac)"; \

@@ -1,0 +1,73 @@
+"""Nothing is found on a healthy site: as `make run` starts it, and with its own PostgreSQL behind a proxy with TLS."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+import trustme
+
+from chatapi.runtime.doctor.checklist import CHECKS
+from tests.chatapi.runtime.doctor.finding import complaints, doctor
+from tests.chatapi.runtime.doctor.fronts import Front, nginx
+from tests.faults.databases import Database
+from tests.product import READY_SECONDS, Product, free_port, manage
+
+pytestmark = pytest.mark.timeout(3 * READY_SECONDS)
+
+
+def healthy_report(product: Product, expected: frozenset[str] = frozenset()) -> tuple[int, dict[str, object]]:
+    """Returns exit code and complaints, as soon as the sender runs: `Ready` does not wait for it."""
+    until = time.monotonic() + 60
+    while True:
+        code, checks = doctor(product.environment)
+        assert len(checks) == len(CHECKS)
+        if complaints(checks).keys() <= expected or time.monotonic() > until:
+            return code, complaints(checks)
+        time.sleep(1)
+
+
+def test_the_product_as_make_run_starts_it(product: Product) -> None:
+    assert healthy_report(product) == (0, {})
+
+
+def test_the_report_for_people_is_short(product: Product) -> None:
+    healthy_report(product)
+    done = manage("doctor", environment=product.environment)
+    lines = [line for line in done.stdout.splitlines() if line]
+    assert (done.returncode, len(lines)) == (0, 2), done.stdout
+    assert lines[1] == f"✓ {len(CHECKS)} checks found nothing wrong (--all lists them)."
+
+
+@pytest.fixture(scope="module")
+def behind_proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Product, Front]]:
+    """A site with PostgreSQL of its own behind nginx with TLS."""
+    folder = tmp_path_factory.mktemp("behind")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    database = Database(folder / "database")
+    port, target = free_port(), free_port()
+    with (
+        nginx(folder, port, target, authority) as front,
+        Product(
+            folder / "data",
+            target,
+            DATABASE_URL=database.url,
+            SECRETS_KEY=database.environment["SECRETS_KEY"],
+            SITE_URL=front.url,
+            HOOKS_CA_FILE=str(folder / "ca.pem"),
+        ) as product,
+    ):
+        yield product, front
+    database.stop()
+
+
+# Not wrong in these tests: mail is not set up, and the server is a thrown-away one, which does not wait for the disk.
+EXPECTED = frozenset({"mail-settings", "safe-commits"})
+
+
+def test_a_site_behind_a_proxy(behind_proxy: tuple[Product, Front]) -> None:
+    product, _ = behind_proxy
+    code, found = healthy_report(product, EXPECTED)
+    assert (code, found.keys()) == (2, EXPECTED), found

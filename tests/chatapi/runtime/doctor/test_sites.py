@@ -1,0 +1,298 @@
+"""Planted faults between the users and the web server: SITE_URL, TLS, and what a proxy does with requests."""
+
+from __future__ import annotations
+
+import http.server
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import requests
+import trustme
+from django.test import Client
+from pytest_django.fixtures import Settings
+
+from chatapi.runtime.doctor.checklist import BY_NAME
+from chatapi.runtime.doctor.findings import Level
+from chatapi.runtime.doctor.front import PATH, PROOF_HEADER, VALID_SECONDS, make_proof
+from chatapi.runtime.doctor.runs import carry_out
+from tests.chatapi.runtime.doctor.finding import find, found
+from tests.chatapi.runtime.doctor.fronts import ADDRESS, HOST, RIGHT, SCHEME, nginx
+from tests.faults.certificates import expired, self_signed, server_context
+from tests.faults.databases import Database
+from tests.product import READY_SECONDS, Product, free_port
+
+pytestmark = pytest.mark.timeout(2 * READY_SECONDS)
+
+WARNING, ERROR = Level.WARNING, Level.ERROR
+BEHIND_FRONT = ("site-certificate", "proxy-host", "proxy-headers", "proxy-limit", "proxy-cache")
+
+
+class Site:
+    """A running site with an https SITE_URL, and the settings of the checks that look at it."""
+
+    def __init__(self, product: Product, authority: trustme.CA, folder: Path, settings: Settings) -> None:
+        self.product, self.authority, self.folder, self.settings = product, authority, folder, settings
+        settings.HTTPS = True
+        settings.PORT = product.port
+        settings.HOOKS_CA_FILE = str(folder / "ca.pem")
+        settings.SECRET_KEY = (product.data_dir / "secret_key").read_text().strip()
+        settings.ALLOWED_HOSTS = ["localhost", "127.0.0.1"]
+        settings.SITE_URL = f"https://localhost:{free_port()}"  # nothing listens there
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Product, trustme.CA, Path]]:
+    folder = tmp_path_factory.mktemp("site")
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    with Product(
+        folder / "data", SITE_URL="https://localhost", HOOKS_CA_FILE=str(folder / "ca.pem"), STANDBY="0"
+    ) as product:
+        yield product, authority, folder
+
+
+@pytest.fixture
+def site(running: tuple[Product, trustme.CA, Path], settings: Settings) -> Site:
+    return Site(*running, settings)
+
+
+@contextmanager
+def fronted(
+    site: Site,
+    folder: Path,
+    *,
+    lines: tuple[str, ...] = RIGHT,
+    max_body: str = "70m",
+    certificate: trustme.LeafCert | None = None,
+    target: int | None = None,
+) -> Iterator[None]:
+    """Runs nginx in front of the site, and points SITE_URL to it."""
+    with nginx(
+        folder, free_port(), target or site.product.port, site.authority, lines=lines, max_body=max_body,
+        certificate=certificate,
+    ) as front:  # fmt: skip
+        site.settings.SITE_URL = front.url
+        yield
+
+
+def test_a_proxy_that_does_everything(site: Site, tmp_path: Path) -> None:
+    site.settings.DATABASES = {"default": {"HOST": str(site.product.data_dir / "pg" / "socket"), "PORT": "5432",
+                                           "NAME": "chatapi"}}  # fmt: skip
+    with fronted(site, tmp_path):
+        for name in ("site-url", *BEHIND_FRONT):
+            assert find(name) == [], name
+        del site.settings.DATABASES
+        found("site-url", ERROR, "SITE_URL leads to a site with another database.", "same DATABASE_URL")
+
+
+# -- SITE_URL does not lead to the site
+
+
+def test_no_web_server(site: Site) -> None:
+    site.settings.PORT = free_port()
+    finding = found(
+        "site-url", ERROR, f"does not respond on this machine, at port {site.settings.PORT}", "manage.py up"
+    )
+    assert finding.detail == "Connection refused"
+    for name in BEHIND_FRONT:  # no pass
+        assert carry_out(BY_NAME[name]).reason == "SITE_URL does not respond"
+
+
+def test_no_proxy(site: Site) -> None:
+    found(
+        "site-url", ERROR, "SITE_URL cannot be reached from this machine", "the proxy is running and listens"
+    )
+
+
+def test_a_name_that_cannot_be_resolved(site: Site) -> None:
+    site.settings.SITE_URL = "https://chat.invalid"
+    finding = found("site-url", ERROR, "SITE_URL cannot be reached from this machine", "Create the DNS entry")
+    assert finding.detail == "the host name cannot be resolved"
+
+
+@contextmanager
+def tls_server(context: ssl.SSLContext | None, status: int = 200, location: str = "") -> Iterator[int]:
+    """A web server that is not the site."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            if location:
+                self.send_header("Location", location)
+            self.send_header("Content-Length", "5")
+            self.end_headers()
+            self.wfile.write(b"hello")
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if context:
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "detail"),
+    [
+        ("expired", "certificate has expired"),
+        ("another name", "Hostname mismatch"),
+        ("self-signed", "self-signed certificate"),
+    ],
+)
+def test_a_certificate_that_is_not_valid(site: Site, tmp_path: Path, kind: str, detail: str) -> None:
+    context = {
+        "expired": lambda: expired(site.authority),
+        "another name": lambda: server_context(site.authority.issue_cert("other.example.com")),
+        "self-signed": lambda: self_signed(tmp_path),
+    }[kind]()
+    with tls_server(context) as port:
+        site.settings.SITE_URL = f"https://localhost:{port}"
+        finding = found(
+            "site-url", ERROR, "SITE_URL cannot be reached from this machine", "Renew the certificate"
+        )
+    assert detail in finding.detail
+
+
+def test_a_port_without_tls(site: Site) -> None:
+    with tls_server(None) as port:
+        site.settings.SITE_URL = f"https://localhost:{port}"
+        found("site-url", ERROR, "SITE_URL cannot be reached from this machine", "serves TLS at this port")
+
+
+def test_another_server(site: Site) -> None:
+    with tls_server(server_context(site.authority.issue_cert("localhost"))) as port:
+        site.settings.SITE_URL = f"https://localhost:{port}"
+        found(
+            "site-url", ERROR, "SITE_URL leads to another server: it responds with 200.", "Correct SITE_URL"
+        )
+        assert carry_out(BY_NAME["proxy-host"]).reason == "SITE_URL is answered by another server"
+
+
+def test_a_redirect_to_https(site: Site) -> None:
+    site.settings.HTTPS = False
+    with tls_server(None, 301, "https://localhost/") as port:
+        site.settings.SITE_URL = f"http://localhost:{port}"
+        found("site-url", ERROR, "the proxy redirects to https://", "Set SITE_URL to the https:// URL")
+
+
+def test_a_proxy_that_does_not_reach_the_web_server(site: Site, tmp_path: Path) -> None:
+    with fronted(site, tmp_path, target=free_port()):
+        found(
+            "site-url", ERROR, "does not reach the web server: it responds with 502", f":{site.product.port}."
+        )
+
+
+def test_another_secret_key(site: Site, tmp_path: Path) -> None:
+    site.settings.SECRET_KEY = "k" * 50
+    with fronted(site, tmp_path):
+        found(
+            "site-url",
+            ERROR,
+            "a web server with another SECRET_KEY",
+            "Give all processes the same SECRET_KEY",
+        )
+
+
+# -- SITE_URL leads to the site, and something is wrong in front
+
+
+def test_a_certificate_that_expires_soon(site: Site, tmp_path: Path) -> None:
+    soon = site.authority.issue_cert("localhost", not_after=datetime.now(UTC) + timedelta(days=5))
+    with fronted(site, tmp_path, certificate=soon):
+        found("site-certificate", WARNING, "The certificate of SITE_URL expires in 4 days.", "Renew it")
+
+
+def test_a_proxy_that_changes_the_host(site: Site, tmp_path: Path) -> None:
+    with fronted(site, tmp_path, lines=("proxy_set_header Host chat_api;", ADDRESS, SCHEME)):
+        finding = found("proxy-host", ERROR, "does not pass on the host name", "proxy_set_header Host $host;")
+    assert finding.detail == "it sent chat_api"
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem", "next_step"),
+    [
+        (
+            (HOST, SCHEME, 'proxy_set_header X-Forwarded-For "";'),
+            "does not set X-Forwarded-For",
+            "proxy_set_header",
+        ),
+        ((HOST, SCHEME), "passes X-Forwarded-For on as the client sent it", "$proxy_add_x_forwarded_for"),
+        ((HOST, ADDRESS), "does not set X-Forwarded-Proto to https", "X-Forwarded-Proto $scheme"),
+    ],
+)
+def test_a_proxy_that_sets_no_headers(
+    site: Site, tmp_path: Path, lines: tuple[str, ...], problem: str, next_step: str
+) -> None:
+    with fronted(site, tmp_path, lines=lines):
+        found("proxy-headers", ERROR, problem, next_step)
+
+
+def test_a_proxy_with_a_short_limit(site: Site, tmp_path: Path) -> None:
+    with fronted(site, tmp_path, max_body="1m"):  # nginx's default
+        found("proxy-limit", WARNING, "of 70 MB (REQUEST_MAX_BYTES)", "client_max_body_size 70m")
+
+
+def test_a_proxy_that_stores_responses(site: Site, tmp_path: Path) -> None:
+    cache = (
+        "proxy_cache pages;", "proxy_cache_valid any 1m;",
+        "proxy_ignore_headers Cache-Control Expires Set-Cookie Vary;",
+    )  # fmt: skip
+    with fronted(site, tmp_path, lines=(*RIGHT, *cache)):
+        found("proxy-cache", ERROR, "The proxy stores responses", "Switch off caching")
+
+
+def test_a_proxy_that_is_not_trusted(site: Site, tmp_path: Path) -> None:
+    """A web server of its own that trusts none."""
+    database = Database(tmp_path / "database")
+    try:
+        with Product(
+            tmp_path / "data", DATABASE_URL=database.url, SECRETS_KEY=database.environment["SECRETS_KEY"],
+            SITE_URL="https://localhost", TRUSTED_PROXIES="10.1.2.3", STANDBY="0",
+        ) as product:  # fmt: skip
+            site.settings.SECRET_KEY = (product.data_dir / "secret_key").read_text().strip()
+            site.settings.TRUSTED_PROXIES = ["10.1.2.3"]
+            with fronted(site, tmp_path / "front", target=product.port):
+                found("proxy-headers", ERROR, "The proxy at 127.0.0.1 is not trusted",
+                      "TRUSTED_PROXIES=10.1.2.3,127.0.0.1.")  # fmt: skip
+    finally:
+        database.stop()
+
+
+# -- /healthz/front
+
+
+@pytest.mark.parametrize("proof", ["", "x", "1.2", f"{'9' * 30}.x", make_proof(0), f"{make_proof()}0"])
+def test_the_front_does_not_exist_without_a_proof(client: Client, proof: str) -> None:
+    response = client.get(PATH, headers={PROOF_HEADER: proof})
+    assert (response.status_code, response.json()) == (404, {"error": "Not found."})
+
+
+def test_a_proof_is_valid_for_a_minute(client: Client) -> None:
+    import time
+
+    for age, status in ((0, 200), (VALID_SECONDS - 5, 200), (VALID_SECONDS + 5, 404)):
+        response = client.get(PATH, headers={PROOF_HEADER: make_proof(time.time() - age)})
+        assert response.status_code == status
+
+
+def test_the_front_says_what_arrived(site: Site) -> None:
+    response = requests.get(
+        f"{site.product.url}{PATH}",
+        headers={PROOF_HEADER: make_proof(), "Host": "other.example.com", "X-Forwarded-For": "198.51.100.7",
+                 "X-Forwarded-Proto": "https"},
+        timeout=10,
+    )  # fmt: skip
+    found = response.json()
+    assert (found["host"], found["scheme"], found["client"]) == ("other.example.com", "https", "198.51.100.7")
+    assert response.headers["Cache-Control"] == "no-store"
