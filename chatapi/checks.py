@@ -4,7 +4,7 @@ Commands run the checks of the settings at their start, and `up`, `worker`, `dis
 database too: an error stops them. Their ids can be silenced with SILENCED_SYSTEM_CHECKS.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
@@ -14,7 +14,7 @@ from chatapi.runtime.doctor.findings import Check, Level
 from chatapi.runtime.doctor.runs import carry_out
 
 # No notes: Django prints what the checks find before each command.
-MESSAGES: dict[Level, type[CheckMessage]] = {Level.ERROR: Error, Level.WARNING: Warning}
+MESSAGES: dict[Level, Callable[..., CheckMessage]] = {Level.ERROR: Error, Level.WARNING: Warning}
 
 
 @register(SETTINGS_TAG)

@@ -11,7 +11,7 @@ import secrets
 import time
 from typing import Any
 
-from django.conf import settings
+from django.db import connection
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from chatapi.runtime.client_address import FORWARDED_FOR, PEER, REMOVED
@@ -52,6 +52,6 @@ def seen(meta: dict[str, Any], scheme: str) -> dict[str, Any]:
 
 def database_digest() -> str:
     """Returns a digest of where the database is: a web server with another DATABASE_URL is another site."""
-    found = settings.DATABASES["default"]
+    found = connection.settings_dict
     text = f"{found.get('HOST')} {found.get('PORT')} {found.get('NAME')}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -119,5 +119,5 @@ def reached_rules(text: str) -> set[str]:
         name
         for name, networks in guard.RULES
         for one in networks
-        if one.version == network.version and one.overlaps(network)  # type: ignore[arg-type]
+        if one.version == network.version and one.overlaps(network)
     }

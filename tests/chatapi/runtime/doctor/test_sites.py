@@ -20,6 +20,7 @@ from chatapi.runtime.doctor.checklist import BY_NAME
 from chatapi.runtime.doctor.findings import Level
 from chatapi.runtime.doctor.front import PATH, PROOF_HEADER, VALID_SECONDS, make_proof
 from chatapi.runtime.doctor.runs import carry_out
+from tests.chatapi.runtime.doctor.conftest import PointedAt
 from tests.chatapi.runtime.doctor.finding import find, found
 from tests.chatapi.runtime.doctor.fronts import ADDRESS, HOST, RIGHT, SCHEME, nginx
 from tests.faults.certificates import expired, self_signed, server_context
@@ -80,14 +81,12 @@ def fronted(
         yield
 
 
-def test_a_proxy_that_does_everything(site: Site, tmp_path: Path) -> None:
-    site.settings.DATABASES = {"default": {"HOST": str(site.product.data_dir / "pg" / "socket"), "PORT": "5432",
-                                           "NAME": "chatapi"}}  # fmt: skip
+def test_a_proxy_that_does_everything(site: Site, tmp_path: Path, pointed_at: PointedAt) -> None:
     with fronted(site, tmp_path):
-        for name in ("site-url", *BEHIND_FRONT):
-            assert find(name) == [], name
-        del site.settings.DATABASES
         found("site-url", ERROR, "SITE_URL leads to a site with another database.", "same DATABASE_URL")
+        with pointed_at(HOST=str(site.product.data_dir / "pg" / "socket"), PORT="5432", NAME="chatapi"):
+            for name in ("site-url", *BEHIND_FRONT):
+                assert find(name) == [], name
 
 
 # -- SITE_URL does not lead to the site
