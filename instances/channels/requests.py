@@ -88,7 +88,8 @@ class MessageToSend:
 class Request:
     """One HTTP request to the messenger. `body_path`: the body is this file of the storage, and is not read to memory.
 
-    In a form, `body` is before the file and `body_end` after it (multipart.py).
+    In a form, `body` is before the file and `body_end` after it (multipart.py). With `is_base64`, the file is sent in
+    base64, for a messenger that takes files in JSON.
     If `is_upload`, the response is read into Uploaded, and `prepare` is called again with its value.
     """
 
@@ -98,6 +99,7 @@ class Request:
     body: bytes = b""
     body_path: str = ""
     body_end: bytes = b""
+    is_base64: bool = False
     is_upload: bool = False
 
 

@@ -1,9 +1,10 @@
-"""The body of a request with a file: the file alone, or within a form. The file is read while it is sent."""
+"""The body of a request with a file: the file alone, or within other bytes. The file is read while it is sent."""
 
 from __future__ import annotations
 
 import io
 import os
+from base64 import b64encode
 from typing import IO
 
 from instances.actions.media import storage
@@ -45,9 +46,44 @@ class FileInForm(io.RawIOBase):
         super().close()
 
 
+BLOCK = 48 * 1024  # bytes of a file that are encoded at once; divisible by 3, so that blocks can be joined
+
+
+class Base64File(io.RawIOBase):
+    """A file in base64. Only `seek(0)` and to the end."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__()
+        self.file, self.encoded = file, b""
+
+    def seek(self, offset: int, origin: int = os.SEEK_SET) -> int:
+        """Returns the new position: 0, or the length in base64."""
+        if offset:
+            raise io.UnsupportedOperation("only seek(0)")
+        self.encoded = b""
+        if origin == os.SEEK_END:
+            return -(-self.file.seek(0, os.SEEK_END) // 3) * 4
+        return self.file.seek(0)
+
+    def read(self, size: int = -1) -> bytes:
+        if size < 0:
+            found, self.encoded = self.encoded + b64encode(self.file.read()), b""
+            return found
+        if not self.encoded:
+            self.encoded = b64encode(self.file.read(BLOCK))
+        found, self.encoded = self.encoded[:size], self.encoded[size:]
+        return found
+
+    def close(self) -> None:
+        self.file.close()
+        super().close()
+
+
 def open_body(request: Request) -> IO[bytes]:
     """Returns the body of a request that has a file."""
-    file = storage().open(request.body_path)
+    file: IO[bytes] = storage().open(request.body_path)
+    if request.is_base64:
+        file = Base64File(file)  # type: ignore[assignment]  # RawIOBase is a stream
     if not (request.body or request.body_end):
         return file
     return FileInForm(request.body, file, request.body_end)  # type: ignore[return-value]  # RawIOBase is a stream
