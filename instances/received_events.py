@@ -110,6 +110,19 @@ class StatusReported:
 
 
 @dataclass(frozen=True, slots=True)
+class CodeShown:
+    """There is a new QR code to scan: the first one, or one that replaces it. Channel.qr_text returns it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFound:
+    """Which account the session is of, for a messenger that knows it only after a code was scanned."""
+
+    own_chat_id: str  # see instances/chat_ids.py
+    name: str = ""  # as people call the account
+
+
+@dataclass(frozen=True, slots=True)
 class CredentialsRenewed:
     """The channel has signed in again by itself: these credentials replace all those of the link."""
 
@@ -124,5 +137,7 @@ ReceivedEvent = (
     | ChatViewed
     | ChatMoved
     | StatusReported
+    | CodeShown
+    | AccountFound
     | CredentialsRenewed
 )

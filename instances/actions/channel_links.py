@@ -24,6 +24,7 @@ from instances.models.receiving import new_callback_secret
 from instances.received_events import StatusReported
 
 MAX_REASON = 1_000  # characters
+MAX_NAME = 200  # characters of an account's name
 CHECK_SECONDS = 40.0  # between checks of a link
 RECHECK_SECONDS = 5.0  # after the first failure: it may have been one request
 OFFLINE_FAILURES = 2  # in a row, then the messenger is away
@@ -125,6 +126,10 @@ def mark_connected(
     if not links.update(connected_at=timezone.now()):
         return False
     apply_status(instance, status=status, acting_user=acting_user)
+    if status.account_status != AccountStatus.AUTHENTICATED:
+        # What the messenger has reported while it was connected, such as a code, may have been recorded before this.
+        soon = timezone.now() + timedelta(seconds=RECHECK_SECONDS)
+        ReceiverState.objects.filter(instance=instance).update(next_check_at=soon)
     return True
 
 
@@ -258,6 +263,20 @@ def renew_credentials(instance: Instance, *, credentials: Mapping[str, str]) -> 
         link.credentials, link.changed_at = dict(credentials), timezone.now()
         link.save(update_fields=["credentials_json", "changed_at"])
         notify_after_commit(RECEIVING_CHANNEL, LINKS_CHANGED)
+
+
+@transaction.atomic
+def record_account(instance: Instance, *, own_chat_id: str, name: str) -> None:
+    """Record which account the session is of, and what people call it. An empty name leaves that of the link.
+
+    Raises:
+        chat_ids.BadChatId: `own_chat_id` is not valid.
+    """
+    events.lock(instance)
+    if (own_chat_id := chat_ids.of_chat(own_chat_id)) != instance.own_chat_id:
+        save_own_chat_id(instance, own_chat_id)
+    if name:
+        ChannelLink.objects.filter(instance=instance).update(name=name[:MAX_NAME])
 
 
 @transaction.atomic

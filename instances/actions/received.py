@@ -12,7 +12,7 @@ from django.db import DataError
 
 from instances.actions import events
 from instances.actions.bans import Banned
-from instances.actions.channel_links import renew_credentials
+from instances.actions.channel_links import record_account, renew_credentials
 from instances.actions.message_lookup import UnknownMessage, quote_of_messenger
 from instances.actions.messages import (
     MessageContent,
@@ -23,11 +23,13 @@ from instances.actions.messages import (
     type_on_phone,
 )
 from instances.actions.read_receipts import record_chat_viewed, record_chat_viewed_until
-from instances.actions.status import change_status
+from instances.actions.status import change_status, show_code
 from instances.models import Instance, Media, OutgoingMessage, SendState
 from instances.received_events import (
+    AccountFound,
     ChatMoved,
     ChatViewed,
+    CodeShown,
     CredentialsRenewed,
     MessageAcked,
     MessageFailed,
@@ -131,6 +133,10 @@ def record_event(
             change_status(
                 instance, account_status=event.account_status, substatus=event.substatus, reason=event.reason
             )
+        case CodeShown():
+            show_code(instance)
+        case AccountFound():
+            record_account(instance, own_chat_id=event.own_chat_id, name=event.name)
         case CredentialsRenewed():
             renew_credentials(instance, credentials=event.credentials)
 

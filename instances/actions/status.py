@@ -79,6 +79,17 @@ def expire_code(instance: Instance) -> Instance:
 
 
 @transaction.atomic
+def show_code(instance: Instance) -> Instance:
+    """Change to a QR code that was just made. One that replaces another in time creates no hook."""
+    events.lock(instance)
+    if instance.account_status != AccountStatus.GOT_QR_CODE or instance.is_expired:
+        return change_status(instance, account_status=AccountStatus.GOT_QR_CODE, substatus=Substatus.NORMAL)
+    instance.status_changed_at = timezone.now()
+    instance.save(update_fields=["status_changed_at"])
+    return instance
+
+
+@transaction.atomic
 def wake(instance: Instance, *, acting_user: User | None = None) -> Instance:
     """Change from `init` through `loading` to a QR code, if its channel has one at any time.
 

@@ -16,6 +16,7 @@ def link_of(stored: ChannelLink) -> Link:
         external_id=stored.external_id,
         options=stored.options,
         callback_url=stored.callback_url,
+        proxy=instance.proxy,
     )
 
 

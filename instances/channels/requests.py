@@ -48,6 +48,9 @@ class Link:
     external_id: str = ""  # of the account at the messenger: the id of its phone number, bot or user
     options: Mapping[str, str] = field(default_factory=dict)
     callback_url: str = ""  # where the messenger sends its events; contains a secret
+    proxy: str = (
+        ""  # of the instance's settings: host:port of a SOCKS5 proxy, for a messenger that can use one
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,13 @@ from typing import TypeVar
 
 from accounts.models import User
 from chatapi.encryption.cipher import UnreadableSecret
-from instances.actions.channel_links import AlreadyLinked, mark_connected, mark_unconnected, save_link
+from instances.actions.channel_links import (
+    MAX_NAME,
+    AlreadyLinked,
+    mark_connected,
+    mark_unconnected,
+    save_link,
+)
 from instances.channels.linking import Found, Linkable, LinkSetup, NotLinkable
 from instances.channels.links import link_of
 from instances.channels.masking import mask_text
@@ -25,7 +31,6 @@ from instances.receiving.links import linkable_channel
 from instances.receiving.messenger_calls import call_messenger, refuse_open_transaction
 
 T = TypeVar("T")
-MAX_NAME = 200  # characters of an account's name
 log = logging.getLogger(__name__)
 
 NO_VALUES = "This instance is not linked by values: its channel is {}."
