@@ -92,6 +92,8 @@ SUBSTATUSES = {
     Substatus.PAIRING: ("Pairing", "The phone and the messenger are agreeing on keys.", ""),
     Substatus.TIMEOUT: ("The phone did not respond", "The messenger retries automatically.", ""),
 }
+# Those that say more of a loading instance than the reason does.
+LOADING_SUBSTATUSES = (Substatus.PAIRING, Substatus.TIMEOUT)
 # Why it is loading.
 REASONS = {
     LoadingReason.CONNECTING: ("Loading", "The code was scanned; the messenger is connecting.", ""),
@@ -143,6 +145,8 @@ def describe(instance: Instance) -> Words:
         )
     elif status == AccountStatus.INIT:
         said = ("Starting", "The messenger is being started; a code to scan comes next.", "")
+    elif status == AccountStatus.LOADING and instance.substatus in LOADING_SUBSTATUSES:
+        said = SUBSTATUSES[Substatus(instance.substatus)]
     elif status == AccountStatus.LOADING:
         said = REASONS[LoadingReason(instance.shown_loading_reason)]
     elif status == AccountStatus.GOT_QR_CODE:

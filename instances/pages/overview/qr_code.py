@@ -11,8 +11,10 @@ from django.utils.safestring import SafeString, mark_safe
 
 from instances.actions.status import expire_code
 from instances.channels import channel_of
-from instances.channels.base import CannotDo
+from instances.channels.base import Can, CannotDo
 from instances.models import QR_CODE_LIFETIME, AccountStatus, Instance
+
+EXPIRED_TEXT = "This code has expired"  # of the blurred picture: the messenger has no code any more
 
 
 class Code(NamedTuple):
@@ -38,8 +40,11 @@ def shown_code(instance: Instance) -> Code | None:
         return None
     if instance.is_code_outdated:
         expire_code(instance)
+    channel = channel_of(instance)
+    if Can.SCAN in channel.cannot:
+        return None
     try:
-        text = channel_of(instance).qr_text(instance)
+        text = EXPIRED_TEXT if instance.is_expired else channel.qr_text(instance)
     except CannotDo:
         return None
     picture = segno.make(text, micro=False).svg_inline(border=2, omitsize=True, svgclass="qr-code")

@@ -13,7 +13,9 @@ from accounts.current_user import current_user
 from accounts.quotas import QuotaExceeded
 from hooks.models import Hook
 from instances.actions.lifecycle import create_instance
-from instances.models import Instance
+from instances.channels import channel_of
+from instances.channels.base import Can
+from instances.models import AccountStatus, Instance
 from instances.pages.access import visible_instance
 from instances.pages.forms import AddressForm, NewInstanceForm
 from instances.pages.overview.views import code_context
@@ -51,6 +53,12 @@ def new(request: HttpRequest) -> HttpResponse:
     return render(request, "instances/pages/setup/new.html", context)
 
 
+def waits_for_scan(instance: Instance) -> bool:
+    """Whether the messenger shows, or is about to show, a code: the step continues by itself."""
+    has_code = Can.SCAN not in channel_of(instance).cannot
+    return has_code and instance.account_status in (AccountStatus.LOADING, AccountStatus.GOT_QR_CODE)
+
+
 def setup_context(instance: Instance, step: str = "", **overrides: Any) -> dict[str, Any]:
     """Returns the context of a step; without `step`, of the first one that is not done."""
     done = {
@@ -63,6 +71,7 @@ def setup_context(instance: Instance, step: str = "", **overrides: Any) -> dict[
         code_context(instance)
         | {
             "account": account_card(instance),
+            "waits_for_scan": waits_for_scan(instance),
             "endpoint": instance.endpoint,
             "address_form": AddressForm(initial={"url": instance.endpoint.url}),
             "steps": STEPS.items(),
