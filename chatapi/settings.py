@@ -453,6 +453,8 @@ VERIFICATION_MINUTES = 30
 SANDBOX_OVER_HTTP = read(env.bool, "SANDBOX_OVER_HTTP", False)
 WHATSAPP_URL = read(env.str, "WHATSAPP_URL", "https://graph.facebook.com").rstrip("/")
 TELEGRAM_URL = read(env.str, "TELEGRAM_URL", "https://api.telegram.org").rstrip("/")
+# WAHA servers of this site: URL → API key
+WAHA_SERVERS = read(env.dict, "WAHA_SERVERS", {})
 SANDBOX_MESSENGER_URL = read(env.str, "SANDBOX_MESSENGER_URL", "http://127.0.0.1:8089").rstrip("/")
 
 # -- files that messages carry: in DATA_DIR/media, or in a bucket of any S3-compatible store

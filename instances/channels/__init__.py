@@ -4,6 +4,7 @@ from instances.channels.base import Channel
 from instances.channels.matrix.channel import MatrixChannel
 from instances.channels.sandbox.channel import SandboxChannel
 from instances.channels.telegram.channel import TelegramChannel
+from instances.channels.waha.channel import WahaChannel
 from instances.channels.whatsapp_cloud.channel import WhatsAppCloudChannel
 from instances.models import Channel as ChannelName
 from instances.models import Instance
@@ -13,6 +14,7 @@ CHANNELS: dict[str, Channel] = {
     ChannelName.WHATSAPP_CLOUD: WhatsAppCloudChannel(),
     ChannelName.MATRIX: MatrixChannel(),
     ChannelName.TELEGRAM: TelegramChannel(),
+    ChannelName.WAHA: WahaChannel(),
 }
 
 

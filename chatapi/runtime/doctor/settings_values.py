@@ -53,6 +53,7 @@ HINTS = {
     "MEDIA_S3_ACCESS_KEY": "Set both MEDIA_S3_ACCESS_KEY and MEDIA_S3_SECRET_KEY; both unset: the machine's role.",
     "SECRETS_KEY": "32 random characters or more each, newest first: SECRETS_KEY=$(openssl rand -hex 32); unset: "
     "the file secrets_key in DATA_DIR.",
+    "WAHA_SERVERS": "URLs, each with its API key: WAHA_SERVERS=http://waha-1:3000=KEY,http://waha-2:3000=KEY.",
     "SIGNUP": "One of open, invited, closed; unset: open with the embedded database, invited with DATABASE_URL.",
 }
 
@@ -108,6 +109,16 @@ def url_error(value: str) -> str | None:
     except ValueError:
         pass
     return f"{value!r} is not a URL that starts with http:// or https://"
+
+
+def waha_error(value: dict[str, str]) -> str | None:
+    """The sentence contains no key."""
+    for url, key in value.items():
+        if problem := url_error(url):
+            return problem
+        if len(key) < 8:
+            return f"the API key of {url} has fewer than 8 characters"
+    return None
 
 
 def bucket_error(value: str) -> str | None:
@@ -224,6 +235,7 @@ ERROR_FINDERS: dict[str, Callable[[Any], str | None]] = {
     "SANDBOX_MESSENGER_URL": url_error,
     "WHATSAPP_URL": url_error,
     "TELEGRAM_URL": url_error,
+    "WAHA_SERVERS": waha_error,
     "HOOKS_DISPATCHERS": less_than(1),
     "RECEIVERS": less_than(1),
     "SENDERS": less_than(1),

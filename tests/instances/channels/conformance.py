@@ -424,6 +424,8 @@ def returns_a_qr_text_without_secrets(channel: Channel, messenger: Messenger, in
     if Can.SCAN in channel.cannot:
         assert_refused(lambda: channel.qr_text(instance), channel.cannot[Can.SCAN])
         return
+    messenger.log_out(instance)
+    work(channel)
     text = channel.qr_text(instance)
     assert 0 < len(text) <= 500, "it fits into a QR code"
     assert instance.token not in text, "the QR code does not contain the token"

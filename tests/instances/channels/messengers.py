@@ -13,6 +13,7 @@ from tests.instances.channels.conformance import Messenger
 from tests.instances.channels.matrix.messenger import MatrixMessenger
 from tests.instances.channels.sandbox.messenger_process import MessengerProcess
 from tests.instances.channels.telegram.messenger import TelegramMessenger
+from tests.instances.channels.waha.messenger import WahaMessenger
 from tests.instances.channels.whatsapp_cloud.messenger import WhatsAppMessenger
 
 
@@ -77,4 +78,5 @@ MESSENGERS: dict[str, Messenger] = {
     Channel.WHATSAPP_CLOUD: WhatsAppMessenger(),
     Channel.MATRIX: MatrixMessenger(),
     Channel.TELEGRAM: TelegramMessenger(),
+    Channel.WAHA: WahaMessenger(),
 }

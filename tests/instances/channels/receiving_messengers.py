@@ -15,6 +15,7 @@ from tests.doubles.telegram import Telegram
 from tests.instances.channels.matrix import messenger as matrix
 from tests.instances.channels.receiving_conformance import PushingMessenger, ReceivingMessenger
 from tests.instances.channels.telegram import messenger as telegram
+from tests.instances.channels.waha import messenger as waha
 from tests.instances.channels.whatsapp_cloud import messenger as whatsapp
 from tests.instances.receiving import polling, pushing, streaming
 from tests.instances.receiving.polling import PollingMessenger
@@ -78,6 +79,7 @@ PUSHING_MESSENGERS: dict[str, PushingMessenger] = {
     pushing.NAME: Pusher(),
     Channel.WHATSAPP_CLOUD: whatsapp.Pusher(),
     Channel.TELEGRAM: telegram.Pusher(),
+    Channel.WAHA: waha.Pusher(),
 }
 RECEIVING_MESSENGERS: dict[str, Callable[[], AbstractContextManager[ReceivingMessenger]]] = {
     polling.NAME: poller,

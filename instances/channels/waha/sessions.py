@@ -1,0 +1,81 @@
+"""WAHA's sessions: their settings, and what their states are in this product's status."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from instances.channels.requests import Link
+from instances.channels.waha import api
+from instances.models import AccountStatus, LoadingReason, Substatus
+from instances.received_events import AccountFound, CodeShown, ReceivedEvent, StatusReported
+
+WORKING, SCAN, FAILED = "WORKING", "SCAN_QR_CODE", "FAILED"
+STATES: Mapping[str, StatusReported] = {
+    "STOPPED": StatusReported(AccountStatus.INIT),
+    "STARTING": StatusReported(AccountStatus.LOADING, Substatus.NORMAL, LoadingReason.CONNECTING),
+    "PASSKEY_REQUIRED": StatusReported(AccountStatus.LOADING, Substatus.PAIRING),
+    "PASSKEY_CONFIRMATION_REQUIRED": StatusReported(AccountStatus.LOADING, Substatus.PAIRING),
+    WORKING: StatusReported(AccountStatus.AUTHENTICATED, Substatus.NORMAL),
+}
+# WAHA waits 1, 2, 4 … s between the tries of an event: nine hours, of which this site may be away.
+RETRIES = {"policy": "exponential", "delaySeconds": 1, "attempts": 15}
+
+
+def config(link: Link, callback_url: str, events: tuple[str, ...]) -> dict[str, Any]:
+    """Returns the whole configuration of a session: what is left out is removed from it."""
+    webhook = {
+        "url": callback_url,
+        "events": list(events),
+        "hmac": {"key": link.credentials[api.HMAC_KEY]},
+        "retries": RETRIES,
+    }
+    return {
+        "metadata": {"chatapi.instance": str(link.number)},
+        # "Online" would keep the phone itself from showing notifications. The store is needed to read the history.
+        "noweb": {"markOnline": False, "store": {"enabled": True, "fullSync": False}},
+        "webhooks": [webhook],
+        **({"proxy": {"server": f"socks5://{link.proxy}"}} if link.proxy else {}),
+    }
+
+
+def status_of(state: object, *, is_known: bool) -> StatusReported | None:
+    """Returns the status for a session's state; None for an unknown one.
+
+    A session that has failed expired without being scanned, or its phone does not respond: `is_known` says whether
+    WAHA knows the account.
+    """
+    if state == SCAN:
+        return StatusReported(AccountStatus.GOT_QR_CODE)
+    if state == FAILED and is_known:
+        return StatusReported(AccountStatus.LOADING, Substatus.TIMEOUT)
+    if state == FAILED:
+        return StatusReported(AccountStatus.GOT_QR_CODE, Substatus.EXPIRED)
+    return STATES.get(str(state))
+
+
+def read_event(event: Mapping[str, Any], payload: Mapping[str, Any]) -> Iterator[ReceivedEvent]:
+    """Returns what a `session.status` reports. Each SCAN_QR_CODE is a new code."""
+    state, me = payload.get("status"), event.get("me")
+    if state == SCAN:
+        yield CodeShown()
+        return
+    if state == WORKING:
+        yield from account_in(me)
+    if status := status_of(state, is_known=bool(me)):
+        yield status
+
+
+def account_in(me: object) -> Iterator[AccountFound]:
+    """Returns the account of a session, if WAHA knows it."""
+    own = api.chat_id_of(me.get("id")) if isinstance(me, Mapping) else ""
+    if own:
+        yield AccountFound(own, name_of(me))
+
+
+def name_of(me: object) -> str:
+    """Returns what people call an account: its name and number."""
+    if not isinstance(me, Mapping):
+        return ""
+    name, number = me.get("pushName"), api.chat_id_of(me.get("id")).partition("@")[0]
+    return f"{name} (+{number})" if isinstance(name, str) and name else f"+{number}"
