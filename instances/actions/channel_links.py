@@ -231,8 +231,7 @@ def record_found(instance: Instance, status: StatusReported) -> None:
         )
     if was_lost:
         ReceiverState.objects.filter(instance=instance).update(failures=0, next_try_at=timezone.now())
-        ChannelLink.objects.filter(instance=instance).update(changed_at=timezone.now())
-        notify_after_commit(RECEIVING_CHANNEL, LINKS_CHANGED)
+        reconnect_link(instance)
 
 
 @transaction.atomic
@@ -262,6 +261,12 @@ def renew_credentials(instance: Instance, *, credentials: Mapping[str, str]) -> 
     if link is not None:
         link.credentials, link.changed_at = dict(credentials), timezone.now()
         link.save(update_fields=["credentials_json", "changed_at"])
+        notify_after_commit(RECEIVING_CHANNEL, LINKS_CHANGED)
+
+
+def reconnect_link(instance: Instance) -> None:
+    """Have the receiver connect again with the instance's present settings. No effect without a link."""
+    if ChannelLink.objects.filter(instance=instance).update(changed_at=timezone.now()):
         notify_after_commit(RECEIVING_CHANNEL, LINKS_CHANGED)
 
 

@@ -10,6 +10,7 @@ from accounts.audit import AuditAction
 from accounts.models import User
 from hooks.actions.endpoints import ConflictingModes, configure
 from instances.actions import events
+from instances.actions.channel_links import reconnect_link
 from instances.models import Instance
 from instances.settings_table import ALL_SETTINGS, SETTINGS, Place, SettingsError, find, parse
 
@@ -60,6 +61,8 @@ def change_settings(
         for field, value in own.items():
             setattr(instance, field, value)
         instance.save(update_fields=list(own))
+    if "proxy" in own:
+        reconnect_link(instance)
     if changed:
         audit.record(instance, AuditAction.SETTINGS_CHANGED, acting_user=acting_user, changed=list(changed))
     return changed

@@ -1,7 +1,8 @@
 """What a channel may offer besides instances/channels/base.py: how the messenger's events reach this product.
 
 A messenger pushes (Pushing), or it is asked by a resident receiver (Receiving). A channel has what fits; the sandbox
-has neither. Both turn what they get into instances.received_events, and never write to the database.
+has neither, and one whose messenger pushes and may lose events has both: `receive` reads what was missed. Both turn
+what they get into instances.received_events, and never write to the database.
 
 tests/instances/channels/receiving_conformance.py checks every such channel; CONTRIBUTING.md has the recipe.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -30,15 +31,18 @@ def key_of(link: Link) -> str:
     return link.credentials.get(API_KEY) or servers.key_of(link.options.get(URL, ""))
 
 
-def request(
-    link: Link, method: str, *path: str, body: Mapping[str, Any] | None = None, **query: str
-) -> Request:
+def request(link: Link, method: str, *path: str, body: Mapping[str, Any] | None = None) -> Request:
     """Returns the request for a path below `/api`, with a JSON body if there is one."""
     url = "/".join([link.options.get(URL, ""), "api", *(quote(part, safe="@") for part in path)])
     headers = {"X-Api-Key": key_of(link), "Accept": "application/json"}
     if body is None:
-        return Request(method, url + (f"?{urlencode(query)}" if query else ""), headers)
+        return Request(method, url, headers)
     return Request(method, url, headers | {"Content-Type": "application/json"}, to_json(body))
+
+
+def get(link: Link, *path: str, query: Mapping[str, str]) -> Request:
+    found = request(link, "GET", *path)
+    return replace(found, url=f"{found.url}?{urlencode(query)}")
 
 
 def to_json(body: Mapping[str, Any]) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from accounts.models import User
 from hooks.http import Response
@@ -12,7 +12,7 @@ from instances.channels.base import Button, CannotDo
 from instances.channels.linking import Found
 from instances.channels.links import link_of_instance
 from instances.channels.media import FetchedFile
-from instances.channels.receiving import CallbackRequest, Network, Reply, Store
+from instances.channels.receiving import Batch, CallbackRequest, Network, Reply, Store
 from instances.channels.remote import RemoteChannel
 from instances.channels.requests import (
     Limits,
@@ -23,14 +23,26 @@ from instances.channels.requests import (
     Request,
     Result,
 )
-from instances.channels.waha import callbacks, commands, files, incoming, linking, outgoing, responses
+from instances.channels.waha import (
+    callbacks,
+    commands,
+    files,
+    history,
+    incoming,
+    linking,
+    outgoing,
+    responses,
+)
 from instances.commands import Command, MessengerGroup
 from instances.models import AccountStatus, Instance, LoadingReason
 from instances.received_events import Media, ReceivedEvent, StatusReported
 
 
 class WahaChannel(RemoteChannel):
-    """Implements base.Channel, receiving.Pushing, media.HasMedia, linking.Linkable and Disconnectable."""
+    """Implements base.Channel, media.HasMedia, linking.Linkable and Disconnectable, receiving.Pushing and Receiving.
+
+    Events are pushed. What is received besides is the history after a gap.
+    """
 
     cannot: Mapping[str, str] = {
         Button.TAKEOVER: "WhatsApp serves several linked devices at a time, so there is no session to take back.",
@@ -95,6 +107,9 @@ class WahaChannel(RemoteChannel):
     def read_callback(self, link: Link, request: CallbackRequest) -> Sequence[ReceivedEvent]:
         event = callbacks.event_in(request.body)
         return list(incoming.read(event)) if event is not None else []
+
+    def receive(self, link: Link, cursor: str, network: Network) -> AsyncIterator[Batch]:
+        return history.receive(link, cursor, network)
 
     async def fetch(self, link: Link, media: Media, network: Network) -> FetchedFile:
         return await files.fetch(link, media, network)

@@ -118,7 +118,7 @@ def has_account(link: Link, phone: str) -> bool:
 
 def qr_text(link: Link) -> str:
     """Returns the text of the code that is shown now. Raises CannotDo if there is none."""
-    text = json_object(ask(api.request(link, "GET", api.session_of(link), "auth", "qr", format="raw"))).get(
+    text = json_object(ask(api.get(link, api.session_of(link), "auth", "qr", query={"format": "raw"}))).get(
         "value"
     )
     if not isinstance(text, str) or not text:

@@ -20,16 +20,6 @@ from instances.received_events import (
 
 Object = Mapping[str, Any]
 
-# The events that a session is asked to send. `message.any` has what `message` has, and the account's own messages.
-EVENTS = (
-    "session.status",
-    "message.any",
-    "message.reaction",
-    "message.edited",
-    "message.ack",
-    "message.ack.group",
-    "call.received",
-)
 ACKS = {1: Ack.SENT, 2: Ack.DELIVERED, 3: Ack.VIEWED, 4: Ack.VIEWED}
 ERROR = -1
 FAILED = "WhatsApp reports that the message was not sent."

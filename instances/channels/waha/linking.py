@@ -15,7 +15,6 @@ from instances.channels.requests import Link, Request
 from instances.channels.responses import json_object
 from instances.channels.waha import api, servers, sessions
 from instances.channels.waha.api import API_KEY, HMAC_KEY, SESSION, URL
-from instances.channels.waha.incoming import EVENTS
 from instances.channels.waha.responses import FORBIDDEN, NO_SESSION, WRONG_KEY
 from instances.models import AccountStatus, LoadingReason, Substatus
 from instances.received_events import StatusReported
@@ -108,17 +107,22 @@ async def check(values: Mapping[str, str], network: Network) -> Found:
     if is_of_site and values[SESSION] and not values[SESSION].startswith(SITE_SESSION):
         raise NotLinkable(OWN_SESSIONS, SESSION)
     link = link_of(values, url, key)
-    found = await sessions_at(link, network)
     session = values[SESSION] or SITE_SESSION + secrets.token_hex(16)
-    me = next((one.get("me") for one in found if one.get("name") == session), None)
-    account = next(sessions.account_in(me), None)
+    named = (one for one in await sessions_at(link, network) if one.get("name") == session)
+    existing: Mapping[str, Any] = next(named, {})
+    account = next(sessions.account_in(existing.get("me")), None)
+    loading = StatusReported(AccountStatus.LOADING, Substatus.NORMAL, LoadingReason.CONNECTING)
+    is_working = existing.get("status") == sessions.WORKING
     return Found(
         external_id=f"{session}@{place_of(url)}",
         own_chat_id=account.own_chat_id if account else "",
         name=account.name if account else f"Session at {urlsplit(url).hostname}",
-        credentials={**link.credentials, HMAC_KEY: secrets.token_urlsafe(32)},
+        credentials={
+            **link.credentials,
+            HMAC_KEY: sessions.hmac_key_in(existing.get("config")) or secrets.token_urlsafe(32),
+        },
         options={URL: url, SESSION: session},
-        status=StatusReported(AccountStatus.LOADING, Substatus.NORMAL, LoadingReason.CONNECTING),
+        status=StatusReported(AccountStatus.AUTHENTICATED, Substatus.NORMAL) if is_working else loading,
     )
 
 
@@ -149,7 +153,7 @@ async def count_sessions(url: str, network: Network) -> int | None:
 
 async def sessions_at(link: Link, network: Network) -> list[Mapping[str, Any]]:
     """Returns the sessions of a server. Raises NotLinkable, ReceiveFailed."""
-    request = api.request(link, "GET", "sessions", all="true")
+    request = api.get(link, "sessions", query={"all": "true"})
     response = await network.send(request, seconds=SECONDS)
     if response.status != 200:
         raise not_linkable(response)
@@ -173,7 +177,7 @@ def not_linkable(response: Response) -> NotLinkable | ReceiveFailed:
 
 async def connect(link: Link, callback_url: str, network: Network) -> None:
     """Make the session, or change its settings, and start it. Raises NotLinkable, ReceiveFailed."""
-    session, wanted = api.session_of(link), sessions.config(link, callback_url, EVENTS)
+    session, wanted = api.session_of(link), sessions.config(link, callback_url)
     response = await network.send(api.request(link, "GET", "sessions", session), seconds=SECONDS)
     if response.status == 404:
         body = {"name": session, "start": True, "config": wanted}
@@ -181,7 +185,9 @@ async def connect(link: Link, callback_url: str, network: Network) -> None:
         return
     if response.status != 200:
         raise not_linkable(response)
-    if json_object(response).get("config") != wanted:  # a running session is restarted by that
+    if not sessions.fits(
+        json_object(response).get("config"), wanted
+    ):  # a running session is restarted by that
         await succeed(api.request(link, "PUT", "sessions", session, body={"config": wanted}), network)
     await succeed(api.request(link, "POST", "sessions", session, "start"), network)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from instances import chat_ids
@@ -69,8 +70,8 @@ def is_asked(message: MessageToSend) -> bool:
 
 def ask(link: Link, phone: str) -> Request:
     """Returns the request that asks whether a number uses WhatsApp, and by which id."""
-    asking = api.request(link, "GET", "contacts", "check-exists", phone=phone, session=api.session_of(link))
-    return Request(asking.method, asking.url, asking.headers, is_upload=True)
+    query = {"phone": phone, "session": api.session_of(link)}
+    return replace(api.get(link, "contacts", "check-exists", query=query), is_upload=True)
 
 
 def post(link: Link, path: str, fields: dict[str, Any], **more: Any) -> Request:

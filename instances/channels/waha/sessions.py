@@ -10,6 +10,17 @@ from instances.channels.waha import api
 from instances.models import AccountStatus, LoadingReason, Substatus
 from instances.received_events import AccountFound, CodeShown, ReceivedEvent, StatusReported
 
+# The events that a session is asked to send. `message.any` has what `message` has, and the account's own messages.
+EVENTS = (
+    "session.status",
+    "message.any",
+    "message.reaction",
+    "message.edited",
+    "message.ack",
+    "message.ack.group",
+    "call.received",
+)
+MIN_KEY = 32  # characters of a key that is not replaced
 WORKING, SCAN, FAILED = "WORKING", "SCAN_QR_CODE", "FAILED"
 STATES: Mapping[str, StatusReported] = {
     "STOPPED": StatusReported(AccountStatus.INIT),
@@ -22,11 +33,11 @@ STATES: Mapping[str, StatusReported] = {
 RETRIES = {"policy": "exponential", "delaySeconds": 1, "attempts": 15}
 
 
-def config(link: Link, callback_url: str, events: tuple[str, ...]) -> dict[str, Any]:
+def config(link: Link, callback_url: str) -> dict[str, Any]:
     """Returns the whole configuration of a session: what is left out is removed from it."""
     webhook = {
         "url": callback_url,
-        "events": list(events),
+        "events": list(EVENTS),
         "hmac": {"key": link.credentials[api.HMAC_KEY]},
         "retries": RETRIES,
     }
@@ -37,6 +48,36 @@ def config(link: Link, callback_url: str, events: tuple[str, ...]) -> dict[str, 
         "webhooks": [webhook],
         **({"proxy": {"server": f"socks5://{link.proxy}"}} if link.proxy else {}),
     }
+
+
+def hmac_key_in(config: object) -> str:
+    """Returns the key that signs the session's events now, so that it need not be restarted; empty if there is none."""
+    webhooks = config.get("webhooks") if isinstance(config, Mapping) else None
+    webhook = webhooks[0] if isinstance(webhooks, list) and webhooks else None
+    signing = webhook.get("hmac") if isinstance(webhook, Mapping) else None
+    key = signing.get("key") if isinstance(signing, Mapping) else None
+    return key if isinstance(key, str) and len(key) >= MIN_KEY else ""
+
+
+def fits(found: object, wanted: Mapping[str, Any]) -> bool:
+    """Returns whether a session has this configuration. WAHA may add defaults to what it was given."""
+    return (
+        isinstance(found, Mapping)
+        and contains(found, wanted)
+        and bool(found.get("proxy")) == ("proxy" in wanted)
+    )
+
+
+def contains(found: object, wanted: object) -> bool:
+    if isinstance(wanted, Mapping):
+        return isinstance(found, Mapping) and all(contains(found.get(key), wanted[key]) for key in wanted)
+    if isinstance(wanted, list):
+        return (
+            isinstance(found, list)
+            and len(found) == len(wanted)
+            and all(contains(*pair) for pair in zip(found, wanted, strict=True))
+        )
+    return found == wanted
 
 
 def status_of(state: object, *, is_known: bool) -> StatusReported | None:

@@ -27,9 +27,9 @@ PNG = base64.b64decode(
 class WahaError(Exception):
     """An error response."""
 
-    def __init__(self, status: int, message: str, **more: Any) -> None:
+    def __init__(self, code: int, message: str | list[str], more: Json | None = None) -> None:
         super().__init__(message)
-        self.status, self.message, self.more = status, message, more
+        self.status, self.message, self.more = code, message, more
 
 
 class Handler(WSGIRequestHandler):
@@ -174,14 +174,9 @@ class Waha:
     def in_status(self, name: object, *expected: str) -> Session:
         session = self.session(name)
         if session.status not in expected:
-            raise WahaError(
-                422,
-                "",
-                error="Session status is not as expected. Try again later or restart the session",
-                session=session.name,
-                status=session.status,
-                expected=list(expected),
-            )
+            said = "Session status is not as expected. Try again later or restart the session"
+            found = {"error": said, "session": session.name, "status": session.status}
+            raise WahaError(422, said, {**found, "expected": list(expected)})
         return session
 
     def create(self, body: Json) -> Response:
@@ -213,7 +208,11 @@ class Waha:
             session.config = body.get("config") or {}
             if was_running:
                 self.start(session)
-        return ok(info(session))
+        shown = info(session)
+        if method == "GET" and session.stumbles:
+            session.stumbles -= 1
+            shown["status"] = "STARTING"
+        return ok(shown)
 
     def act(self, name: str, action: str) -> Response:
         session = self.session(name, 404)
@@ -255,7 +254,8 @@ class Waha:
             return fault_response(fault)
         check_message(kind, body)
         key = session.new_key("3EB0")
-        chat = session.other_ids.get(body["chatId"].partition("@")[0], body["chatId"])
+        given = str(body["chatId"])
+        chat = session.other_ids.get(given.partition("@")[0], given)
         with self.counter.lock:
             session.sent.append({**body, "kind": kind, "key": key})
         own = session.message(chat, body.get("text", ""), from_me=True, key=key, source="api")
@@ -276,7 +276,7 @@ class Waha:
     def overview(self, session: Session, request: Request) -> Response:
         limit, offset = int(request.args.get("limit", 20)), int(request.args.get("offset", 0))
         with self.counter.lock:
-            chats = [
+            chats: list[Json] = [
                 {"id": chat, "name": chat, "picture": None, "lastMessage": messages[-1], "_chat": {}}
                 for chat, messages in session.history.items()
                 if messages
@@ -319,7 +319,7 @@ def check_message(kind: str, body: Json) -> None:
         raise WahaError(404, f"Cannot POST /api/{kind}")
     missing = [name for name in needed if name not in body]
     if missing:
-        raise WahaError(400, [f"{name} should not be empty" for name in missing])  # type: ignore[arg-type]
+        raise WahaError(400, [f"{name} should not be empty" for name in missing])
     if kind == "sendText" and not isinstance(body["text"], str):
         raise WahaError(400, "text must be a string")
     if kind == "sendContactVcard" and not all(

@@ -76,6 +76,7 @@ class Session:
     files: dict[str, Stored] = field(default_factory=dict)
     events: list[Json] = field(default_factory=list)  # all that there were
     is_offline: bool = False  # events are lost
+    stumbles: int = 0  # so many looks at the session find it starting
 
     def __post_init__(self) -> None:
         self.deliverer = Deliverer(self)
@@ -169,7 +170,7 @@ class Session:
 
     def write(self, chat: str, body: str = "", *, name: str = "Ann", **more: Any) -> Json:
         """Write to the account; returns the message."""
-        known = {"notifyName": name} if self.engine == "WEBJS" else {"pushName": name}
+        known: Json = {"notifyName": name} if self.engine == "WEBJS" else {"pushName": name}
         known = {"Info": {"PushName": name}} if self.engine == "GOWS" else known
         message = self.message(chat, body, _data=known | more.pop("_data", {}), **more)
         self.report(message)
@@ -203,7 +204,6 @@ class Session:
             "id": f"true_{where}_{key}",
             "from": own,
             "to": where,
-            "participant": None,
             "fromMe": True,
             "ack": ack,
             "ackName": ACK_NAMES[ack],

@@ -86,4 +86,5 @@ RECEIVING_MESSENGERS: dict[str, Callable[[], AbstractContextManager[ReceivingMes
     streaming.NAME: streamer,
     Channel.MATRIX: homeserver,
     Channel.TELEGRAM: telegram_bot,
+    Channel.WAHA: waha.writer,
 }

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Mapping
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
 from typing import Any
+from unittest import mock
 
 from django.db import transaction
 
@@ -16,6 +19,7 @@ from instances.actions.status import change_status
 from instances.channels.media import FetchedFile
 from instances.channels.receiving import CallbackRequest, Store
 from instances.channels.requests import Link
+from instances.channels.waha import history
 from instances.channels.waha.api import API_KEY, HMAC_KEY, SESSION, URL
 from instances.channels.waha.channel import WahaChannel
 from instances.models import AccountStatus, Instance
@@ -204,3 +208,30 @@ class Pusher:
 
     def handshake(self) -> tuple[CallbackRequest, str] | None:
         return None
+
+
+class Writer:
+    """Implements ReceivingMessenger: a session whose events are lost, so that its history is read."""
+
+    def __init__(self, double: Waha) -> None:
+        self.double, self.session = double, double.add_session("a-session")
+        self.session.is_offline = True
+        self.credentials: Mapping[str, str] = credentials_of(self.session, double.api_key)
+        self.options = {URL: double.url, SESSION: self.session.name}
+        self.second = int(time.time())
+
+    def write(self, *, key: str, body: str) -> None:
+        self.second += 1
+        self.session.write("17680561234@c.us", body, key=key, timestamp=self.second)
+        self.session.stumbles = 1
+
+    def revoke(self) -> None:
+        self.double.keys.clear()
+
+
+@contextlib.contextmanager
+def writer() -> Iterator[Writer]:
+    """A session at a double; the pauses between two looks are short."""
+    pauses = mock.patch.multiple(history, POLL_SECONDS=0.1, BUSY_SECONDS=0.05)
+    with Waha() as double, pauses:
+        yield Writer(double)

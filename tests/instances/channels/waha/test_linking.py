@@ -103,6 +103,12 @@ def test_connecting_again_keeps_the_phone_and_restarts_nothing(waha: Waha) -> No
     before = len(waha.only.events)
     connect(link)
     assert (waha.only.status, len(waha.only.events)) == ("WORKING", before)
+    again = check(url=waha.url, api_key=waha.api_key, session=waha.only.name)
+    assert again.credentials == link.credentials
+    assert again.status == StatusReported(AccountStatus.AUTHENTICATED, Substatus.NORMAL)
+    connect(link_of(again))
+    assert len(waha.only.events) == before
+    waha.only.config["webhooks"][0]["hmac"]["key"] = "short"
     connect(link_of(check(url=waha.url, api_key=waha.api_key, session=waha.only.name)))
     assert waha.only.status == "WORKING" and len(waha.only.events) > before, "with a new key it is restarted"
 
@@ -121,6 +127,17 @@ def test_the_proxy_of_the_instance_is_passed_on(waha: Waha) -> None:
     assert waha.only.config["proxy"] == {"server": "socks5://192.0.2.1:1080"}
     connect(link_of(found))
     assert "proxy" not in waha.only.config
+
+
+def test_defaults_that_waha_adds_are_no_change(waha: Waha) -> None:
+    link = link_of(check(url=waha.url, api_key=waha.api_key))
+    connect(link)
+    waha.only.scan()
+    waha.only.config |= {"debug": False, "proxy": None}
+    waha.only.config["webhooks"][0] |= {"customHeaders": None}
+    before = len(waha.only.events)
+    connect(link)
+    assert len(waha.only.events) == before, "it is not restarted"
 
 
 def test_instances_are_shared_out_among_the_sites_servers(servers: list[Waha], settings: Any) -> None:
@@ -275,3 +292,32 @@ def test_a_file_is_fetched_with_the_key(waha: Waha, failures: int) -> None:
     session.files.clear()
     with pytest.raises(FileUnavailable, match="no longer has"):
         ask(fetch)
+
+
+def disconnect(link: Link) -> str:
+    return ask(lambda network: CHANNEL.disconnect(link, network))
+
+
+def test_a_session_of_this_site_is_deleted_with_its_link(waha: Waha) -> None:
+    link = link_of(check(url=waha.url, api_key=waha.api_key))
+    connect(link)
+    assert [disconnect(link), disconnect(link)] == ["", ""]
+    assert not waha.sessions
+
+
+def test_another_session_keeps_its_phone_and_loses_its_webhooks(waha: Waha) -> None:
+    link = link_of(check(url=waha.url, api_key=waha.api_key, session="my-own"))
+    connect(link)
+    waha.only.scan()
+    assert "my-own still keeps the phone linked" in disconnect(link)
+    assert (waha.only.config["webhooks"], waha.only.status) == ([], "WORKING")
+
+
+def test_a_server_that_is_away_has_not_confirmed_it(waha: Waha) -> None:
+    link = link_of(check(url=waha.url, api_key=waha.api_key))
+    connect(link)
+    waha.is_away = True
+    with pytest.raises(ReceiveFailed):
+        disconnect(link)
+    waha.is_away, waha.keys = False, set()
+    assert disconnect(link) == "", "with a key that is not valid, nothing can be done"
