@@ -113,20 +113,3 @@ def test_forged_and_repeated_callbacks_change_nothing(product: Product, whatsapp
         wait_until(lambda: len(linked.messages()) >= 2, "both are received")
         time.sleep(1)
         assert sorted(message["body"] for message in linked.messages()) == ["one", "two"]
-
-
-def test_a_revoked_token_stops_the_queue_and_a_new_one_sends_it(
-    product: Product, whatsapp: WhatsAppCloud
-) -> None:
-    account = BusinessNumber(whatsapp, people=1)
-    number = account.number
-    with Receiver() as receiver:
-        linked = Linked(product, account, receiver.url)
-        number.is_revoked = True
-        linked.send("sendMessage", phone=ANN, body="waits")
-        wait_until(lambda: linked.call("status")["accountStatus"] != "authenticated", "it is lost")
-        assert number.received(ANN) == []
-        account.restore()
-        linked.link()
-        wait_until(lambda: number.received(ANN), "it is sent with the new token")
-        assert [one["text"]["body"] for one in number.received(ANN)] == ["waits"]
