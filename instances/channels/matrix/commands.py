@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -67,7 +68,11 @@ def show_activity(instance: Instance, link: Link, command: ShowActivity) -> None
 
 
 def leave(instance: Instance, link: Link, command: LeaveGroup) -> None:
-    call(link, "POST", "rooms", room_of(instance, command.group_id), "leave", body={})
+    """Leave the room, and have the homeserver forget it: it is not in the account's list of rooms any more."""
+    room = room_of(instance, command.group_id)
+    call(link, "POST", "rooms", room, "leave", body={})
+    with contextlib.suppress(Denied):
+        call(link, "POST", "rooms", room, "forget", body={})
 
 
 def log_out(link: Link) -> None:

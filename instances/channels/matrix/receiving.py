@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from instances.channels.matrix import api, session
 from instances.channels.matrix.api import Problem, problem_of
+from instances.channels.matrix.invitations import limits_of
 from instances.channels.matrix.timeline import (
     EVENT_TYPES,
     Json,
@@ -35,6 +37,8 @@ from instances.channels.receiving import (
 from instances.channels.requests import Link, Request
 from instances.channels.responses import json_object
 from instances.received_events import ReceivedEvent
+
+log = logging.getLogger(__name__)
 
 POLL_SECONDS = 25
 RESPONSE_SECONDS = 30.0  # for a response, besides the time that a poll waits
@@ -123,6 +127,7 @@ class Receiver:
 
     def __init__(self, link: Link, network: Network) -> None:
         self.link, self.network, self.user = link, network, link.external_id
+        self.limits = limits_of(self.user)
         self.direct: Json = {}  # m.direct: the rooms by the other person
         self.refused: set[str] = set()  # rooms that the account cannot join
         self.entered: set[str] = set()  # rooms that it has joined, whose events were not read yet
@@ -178,19 +183,55 @@ class Receiver:
         return accepted(await self.get("sync", query=query, seconds=wait + RESPONSE_SECONDS))
 
     async def accept_invitations(self, found: Json) -> bool:
-        """Join the rooms that the account is invited to; returns whether it joined one."""
-        has_joined = False
-        for room, invited in mapping(mapping(found, "rooms"), "invite").items():
+        """Join the rooms that the account is invited to, within its limits; returns whether it joined one."""
+        invitations = mapping(mapping(found, "rooms"), "invite")
+        rooms, has_joined = await self.count_rooms() if invitations else 0, False
+        for room, invited in invitations.items():
             if room in self.refused or not isinstance(invited, Mapping):
                 continue
-            await self.remember_if_direct(room, objects(mapping(invited, "invite_state"), "events"))
-            request = api.request(self.link, "POST", "join", room, body={})
-            if isinstance(await ask(self.network, request), Problem):
-                self.refused.add(room)
-            else:
-                self.entered.add(room)
+            state = objects(mapping(invited, "invite_state"), "events")
+            inviter = self.inviter(state)
+            if why := self.limits.refusal(inviter, rooms):
+                await self.decline(room, why)
+                continue
+            await self.remember_if_direct(room, state)
+            if await self.join(room, inviter):
+                rooms += 1
                 has_joined = True
+            else:
+                self.refused.add(room)
         return has_joined
+
+    async def count_rooms(self) -> int:
+        """Returns the number of rooms that the account is in; 0 if the homeserver does not say."""
+        answer = await self.get("joined_rooms")
+        joined = None if isinstance(answer, Problem) else answer.get("joined_rooms")
+        return len(joined) if isinstance(joined, list) else 0
+
+    def inviter(self, state: Sequence[Json]) -> str:
+        """Returns the user who has invited the account; "" if the invitation does not say."""
+        members = (event for event in state if event.get("type") == "m.room.member")
+        return next((text(event, "sender") for event in members if event.get("state_key") == self.user), "")
+
+    async def join(self, room: str, wanted_by: str, query: Mapping[str, str] | None = None) -> bool:
+        """Join a room because of this user; returns False if the homeserver refuses it. Both count for the limits."""
+        self.limits.count(wanted_by)
+        request = api.request(self.link, "POST", "join", room, body={}, query=query)
+        if isinstance(await ask(self.network, request), Problem):
+            return False
+        self.entered.add(room)
+        return True
+
+    async def decline(self, room: str, why: str) -> None:
+        """Decline an invitation, and have the homeserver forget the room. If that fails, the invitation stays open."""
+        log.warning("instance %s: an invitation to a Matrix room is declined: %s", self.link.number, why)
+        try:
+            for step in ("leave", "forget"):
+                await ask(self.network, api.request(self.link, "POST", "rooms", room, step, body={}))
+        except LinkLost:
+            raise
+        except ReceiveFailed as error:  # many invitations must not hold up the messages
+            log.warning("instance %s: an invitation was not declined: %s", self.link.number, error)
 
     async def remember_if_direct(self, room: str, state: Sequence[Json]) -> None:
         """Remember that a room is direct if an invitation says so: one to the account, or by the account.
@@ -209,14 +250,15 @@ class Receiver:
         for event in events:
             if not (replacement := replacement_of(event)):
                 continue
+            sender = text(event, "sender")
+            if why := self.limits.refusal(sender, 0):
+                log.warning("instance %s: a Matrix room is not followed: %s", self.link.number, why)
+                continue
             for other, rooms in self.direct.items():
                 if isinstance(rooms, list) and room in rooms:
                     await self.remember_direct(replacement, other)
                     break
-            query = {"server_name": text(event, "sender").partition(":")[2]}
-            request = api.request(self.link, "POST", "join", replacement, body={}, query=query)
-            if not isinstance(await ask(self.network, request), Problem):
-                self.entered.add(replacement)
+            await self.join(replacement, sender, {"server_name": sender.partition(":")[2]})
 
     async def remember_direct(self, room: str, other: str) -> None:
         """Add a room to the account's direct rooms, as other clients do."""

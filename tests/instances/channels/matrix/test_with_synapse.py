@@ -14,7 +14,7 @@ from hooks import http
 from instances.actions.chats.chats import Denied
 from instances.actions.received import record_events
 from instances.channels.linking import NotLinkable
-from instances.channels.matrix import account, commands, receiving, sending
+from instances.channels.matrix import account, commands, invitations, receiving, sending
 from instances.channels.matrix.timeline import ENCRYPTED
 from instances.channels.media import FileUnavailable
 from instances.channels.receiving import LinkLost
@@ -84,6 +84,32 @@ def test_what_was_written_since_the_invitation_arrives_and_nothing_older(bot: Ac
     assert {message.chat_id for message in found} == {f"matrix:{room}@g.us"}
     assert {message.sender for message in found} == {f"matrix:{ann.user}@c.us"}
     assert bot.user in ann.members(room)
+
+
+def test_invitations_beyond_the_limit_are_declined_until_the_hour_has_passed(
+    bot: Account, ann: Person, synapse: Synapse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(invitations.limits_of(bot.user), "clock", lambda: clock[0])
+    monkeypatch.setattr(invitations, "SENDER_PER_HOUR", 2)
+    rooms = [ann.create_room(bot.user) for _ in range(3)]
+    for room in rooms:
+        ann.write(room, room)
+    found = bot.receiving.messages(2)
+    declined = (set(rooms) - {message.body for message in found}).pop()
+    assert bot.user not in ann.members(declined)
+    ben = synapse.register(f"ben{next(NUMBERS)}")
+    ben.write(ben.create_room(bot.user), "another user")
+    assert [message.body for message in bot.receiving.messages(1)] == ["another user"]
+    clock[0] = invitations.HOUR
+    ann.call("POST", f"/rooms/{declined}/invite", json={"user_id": bot.user})
+    ann.write(declined, "again")
+    assert [message.body for message in bot.receiving.messages(1)] == ["again"]
+    monkeypatch.setattr(invitations, "MAX_ROOMS", 4)
+    full = ann.create_room(bot.user)
+    ann.write(rooms[0], "done")
+    assert [message.body for message in bot.receiving.messages(1)] == ["done"]
+    assert bot.user not in ann.members(full)
 
 
 def test_a_direct_chat_stays_one_after_a_new_connection(bot: Account, ann: Person) -> None:
