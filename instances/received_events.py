@@ -62,22 +62,28 @@ class MessageTyped:
 
 @dataclass(frozen=True, slots=True)
 class MessageAcked:
-    """A sent message was delivered or read. It is named by the id that this product gave it, or by the messenger's."""
+    """A sent message was delivered or read. It is named by the id that this product gave it, or by the messenger's.
+
+    With `chat_id`, only a message of this chat is meant: if people report acks themselves, one could name another's.
+    """
 
     message_id: str = ""
     ack: Ack = Ack.SENT
     messenger_id: str = ""
+    chat_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class MessageFailed:
     """A message that the messenger had accepted did not arrive. `reason` is in its words.
 
-    It changes nothing if the message was delivered or read: messengers report in any order.
+    It changes nothing if the message was delivered or read: messengers report in any order. `chat_id` as in
+    MessageAcked.
     """
 
     messenger_id: str
     reason: str
+    chat_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from instances import chat_ids
 from instances.actions import bans, events
 from instances.actions.chats import chats
 from instances.actions.media import file_caption
-from instances.actions.message_lookup import find_sent, sent_with_messenger_id
+from instances.actions.message_lookup import UnknownMessage, find_sent, sent_with_messenger_id
 from instances.actions.record_at_once import NO_CONDITION, Condition, record_at_once
 from instances.models import Ack, Chat, Instance, Media, Message, MessageType
 
@@ -235,10 +235,12 @@ def address_book_name(chat: Chat, author: str) -> str:
 
 
 @transaction.atomic
-def record_ack(instance: Instance, *, message_id: str = "", messenger_id: str = "", status: str) -> Message:
+def record_ack(
+    instance: Instance, *, message_id: str = "", messenger_id: str = "", status: str, chat_id: str = ""
+) -> Message:
     """Record an ack that the messenger reports: "sent", "delivered" or "viewed". A status is never lowered.
 
-    The message is named by its id, or by the messenger's.
+    The message is named by its id, or by the messenger's, and is in this chat, if one is given.
 
     Raises:
         UnknownMessage: the instance has sent no such message.
@@ -250,20 +252,29 @@ def record_ack(instance: Instance, *, message_id: str = "", messenger_id: str = 
         message = find_sent(instance, message_id)
     else:
         message = sent_with_messenger_id(instance, messenger_id)
+    raise_if_elsewhere(message, chat_id)
     record_acks(instance, [(message, ack)])
     return message
 
 
+def raise_if_elsewhere(message: Message, chat_id: str) -> None:
+    """Raises UnknownMessage if a chat is given, and the message is in another one. At most one query."""
+    if chat_id and message.chat.chat_id not in (chat_id, remembered_chat(message.instance, chat_id)):
+        raise UnknownMessage("The instance has sent no such message to this chat.")
+
+
 @transaction.atomic
-def record_failure(instance: Instance, *, messenger_id: str, reason: str) -> Message:
+def record_failure(instance: Instance, *, messenger_id: str, reason: str, chat_id: str = "") -> Message:
     """Record that a message which the messenger had accepted did not arrive. `reason` is in the messenger's words.
 
-    It stays as it is if it was delivered or read, or if it has failed before.
+    The message is in this chat, if one is given. It stays as it is if it was delivered or read, or if it has failed
+    before.
 
     Raises UnknownMessage: the instance has sent no such message.
     """
     events.lock(instance)
     message = sent_with_messenger_id(instance, messenger_id)
+    raise_if_elsewhere(message, chat_id)
     if message.failed_at is None and (message.ack or 0) < Ack.DELIVERED:
         message.failure, message.failed_at = reason.replace("\x00", "")[:MAX_FAILURE], timezone.now()
         message.save(update_fields=["failure", "failed_at"])

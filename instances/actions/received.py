@@ -12,7 +12,7 @@ from django.db import DataError
 
 from instances.actions import events
 from instances.actions.bans import Banned
-from instances.actions.channel_links import record_account, renew_credentials
+from instances.actions.channel_links import apply_status, record_account, renew_credentials
 from instances.actions.message_lookup import UnknownMessage, quote_of_messenger
 from instances.actions.messages import (
     MessageContent,
@@ -24,7 +24,7 @@ from instances.actions.messages import (
 )
 from instances.actions.read_receipts import record_chat_viewed, record_chat_viewed_until
 from instances.actions.status import change_status, show_code
-from instances.models import Instance, Media, OutgoingMessage, SendState
+from instances.models import AccountStatus, Instance, Media, OutgoingMessage, SendState
 from instances.received_events import (
     AccountFound,
     ChatMoved,
@@ -130,15 +130,23 @@ def record_event(
         case ChatMoved():
             record_moved_chat(instance, chat_id=event.old_chat_id, messenger_chat_id=event.messenger_chat_id)
         case StatusReported():
-            change_status(
-                instance, account_status=event.account_status, substatus=event.substatus, reason=event.reason
-            )
+            record_status(instance, event)
         case CodeShown():
             show_code(instance)
         case AccountFound():
             record_account(instance, own_chat_id=event.own_chat_id, name=event.name)
         case CredentialsRenewed():
             renew_credentials(instance, credentials=event.credentials)
+
+
+def record_status(instance: Instance, event: StatusReported) -> None:
+    """Change to a status that the messenger reports. With a session, a link that was lost is no longer."""
+    if event.account_status == AccountStatus.AUTHENTICATED and instance.lost_link is not None:
+        apply_status(instance, status=event, acting_user=None)
+    else:
+        change_status(
+            instance, account_status=event.account_status, substatus=event.substatus, reason=event.reason
+        )
 
 
 def content_of(
@@ -171,13 +179,16 @@ def record_reported_state(
     """Record an ack or a failure. A messenger may report it before the sender has recorded that it was sent."""
     try:
         if isinstance(event, MessageFailed):
-            record_failure(instance, messenger_id=event.messenger_id, reason=event.reason)
+            record_failure(
+                instance, messenger_id=event.messenger_id, reason=event.reason, chat_id=event.chat_id
+            )
         else:
             record_ack(
                 instance,
                 message_id=event.message_id,
                 messenger_id=event.messenger_id,
                 status=event.ack.label,
+                chat_id=event.chat_id,
             )
     except UnknownMessage:
         if is_patient and may_be_recorded(instance, event):
