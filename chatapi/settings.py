@@ -452,6 +452,8 @@ VERIFICATION_MINUTES = 30
 # -- sending: whether the sandbox sends through `manage.py sandbox_messenger`, and where that listens
 SANDBOX_OVER_HTTP = read(env.bool, "SANDBOX_OVER_HTTP", False)
 WHATSAPP_URL = read(env.str, "WHATSAPP_URL", "https://graph.facebook.com").rstrip("/")
+# where receivers take the messages that senders send through their connections (receiving/stream_gateway.py)
+STREAMS_HOST = read(env.str, "STREAMS_HOST", "127.0.0.1")
 TELEGRAM_URL = read(env.str, "TELEGRAM_URL", "https://api.telegram.org").rstrip("/")
 # WAHA servers of this site: URL → API key
 WAHA_SERVERS = read(env.dict, "WAHA_SERVERS", {})

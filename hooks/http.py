@@ -115,11 +115,12 @@ class Transfer:
         self.header_size = 0
         self.headers_ended = False  # was the empty line after them read?
 
-    def start(self, url: str, headers: dict[str, str], body: bytes) -> None:
+    def start(self, url: str, headers: dict[str, str], body: bytes, *, is_exempt: bool = False) -> None:
         """Prepare a request. The caller then performs the handle, or adds it to its CurlMulti."""
         # "Expect:" and "Accept:" are empty: libcurl would add its own.
         lines = [f"{name}: {value}" for name, value in headers.items()]
-        self._start(url, [f"Host: {host_header(url)}", *lines, "Expect:", "Accept:"])
+        lines = [f"Host: {host_header(url)}", *lines, "Expect:", "Accept:"]
+        self._start(url, lines, is_exempt=is_exempt)
         self.curl.setopt(pycurl.POSTFIELDS, body)
 
     def start_request(
@@ -131,12 +132,15 @@ class Transfer:
         *,
         file: IO[bytes] | None = None,
         deadline: float,
+        is_exempt: bool = False,
     ) -> None:
         """Prepare a request with any method and a deadline in seconds.
 
         With `file`, its content is the body, and is not read to memory; such a handle must not be used again.
+        `is_exempt`: the URL is this site's own, and allowed whatever its address is.
         """
-        self._start(url, [f"Host: {host_header(url)}".encode(), *header_lines(headers.items())])
+        lines = [f"Host: {host_header(url)}".encode(), *header_lines(headers.items())]
+        self._start(url, lines, is_exempt=is_exempt)
         set_ = self.curl.setopt
         if method == "POST":
             self.curl.unsetopt(pycurl.CUSTOMREQUEST)
@@ -150,8 +154,8 @@ class Transfer:
             file.seek(0)
             set_(pycurl.READFUNCTION, file.read)
 
-    def _start(self, url: str, header_lines_: Sequence[str | bytes]) -> None:
-        self.reset_buffers(is_exempt=guard.is_own_bin(url))
+    def _start(self, url: str, header_lines_: Sequence[str | bytes], *, is_exempt: bool = False) -> None:
+        self.reset_buffers(is_exempt=is_exempt or guard.is_own_bin(url))
         set_ = self.curl.setopt
         set_(pycurl.URL, url)
         if url.startswith("https:"):
@@ -355,22 +359,33 @@ def post(url: str, headers: dict[str, str], body: bytes) -> Response:
     return perform(Transfer(), url, headers, body)
 
 
-def send(method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes) -> Response:
-    """Like post(), with any method; header names may repeat. The headers must not contain line breaks."""
+def send(
+    method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes, *, is_exempt: bool = False
+) -> Response:
+    """Like post(), with any method; header names may repeat. The headers must not contain line breaks.
+
+    `is_exempt` as in Transfer.start_request.
+    """
     options: dict[int, Any] = {pycurl.HTTPHEADER: header_lines(headers)}
     if method == "HEAD":  # libcurl must know that the response has no body
         options[pycurl.NOBODY] = 1
     elif method != "POST":
         options[pycurl.CUSTOMREQUEST] = method
-    return perform(Transfer(), url, {}, body, options)
+    return perform(Transfer(), url, {}, body, options, is_exempt=is_exempt)
 
 
 def perform(
-    transfer: Transfer, url: str, headers: dict[str, str], body: bytes, options: dict[int, Any] | None = None
+    transfer: Transfer,
+    url: str,
+    headers: dict[str, str],
+    body: bytes,
+    options: dict[int, Any] | None = None,
+    *,
+    is_exempt: bool = False,
 ) -> Response:
     """Run one transfer in this thread and close its handle."""
     try:
-        transfer.start(url, headers, body)
+        transfer.start(url, headers, body, is_exempt=is_exempt)
         # a new connection always has a handshake
         transfer.curl.setopt(pycurl.VERBOSE, bool(transfer.origin))
         for option, value in (options or {}).items():

@@ -168,6 +168,31 @@ def lose_link(instance: Instance, *, reason: str) -> None:
         transaction.on_commit(lambda: async_task(MAIL_LOST_LINKS), robust=True)
 
 
+@transaction.atomic
+def lose_session(instance: Instance) -> None:
+    """Record that another client has taken over the session: the receiver waits for `take_session_back`."""
+    events.lock(instance)
+    if instance.has_session:
+        change_status(instance, account_status=AccountStatus.LOADING)
+        change_status(instance, reason=LoadingReason.CONFLICT)
+
+
+@transaction.atomic
+def take_session_back(instance: Instance, *, acting_user: User | None) -> None:
+    """Have the receiver connect again, which ends the session that another client has taken over."""
+    events.lock(instance)
+    if not instance.is_taken_over:
+        return
+    change_status(instance, reason=LoadingReason.CONNECTING, acting_user=acting_user)
+    connect_at_once(instance)
+
+
+def connect_at_once(instance: Instance) -> None:
+    """Have the receiver open a new connection now, whatever it waits for."""
+    ReceiverState.objects.filter(instance=instance).update(failures=0, next_try_at=timezone.now())
+    reconnect_link(instance)
+
+
 def links_to_mail() -> QuerySet[ReceiverState]:
     """Returns the lost links whose owner has had no mail about it for MAIL_PAUSE."""
     before = Least(models.F("lost_at"), models.Value(timezone.now() - MAIL_PAUSE))
@@ -230,8 +255,7 @@ def record_found(instance: Instance, status: StatusReported) -> None:
             instance, account_status=status.account_status, substatus=status.substatus, reason=status.reason
         )
     if was_lost:
-        ReceiverState.objects.filter(instance=instance).update(failures=0, next_try_at=timezone.now())
-        reconnect_link(instance)
+        connect_at_once(instance)
 
 
 @transaction.atomic

@@ -14,7 +14,7 @@ from django.db.models.functions import Coalesce, Least
 from django.utils import timezone
 
 from instances.actions import events
-from instances.actions.channel_links import lose_link
+from instances.actions.channel_links import lose_link, lose_session
 from instances.actions.received import NO_FILES, ReceivedFiles, Recorded, record_events
 from instances.models import ChannelLink, Instance, ReceiverState
 from instances.received_events import ReceivedEvent
@@ -76,6 +76,12 @@ def record_successes(keys: Collection[int], *, owner: int) -> None:
     ReceiverState.objects.filter(pk__in=keys, owner=owner).update(**connected(timezone.now()))
 
 
+def record_stream(instance: Instance, *, owner: int, url: str) -> None:
+    """Record where the open connection takes requests of senders; "" if it is not open. Raises NotOwner."""
+    if not ReceiverState.objects.filter(pk=instance.pk, owner=owner).update(stream_url=url):
+        raise NotOwner
+
+
 @transaction.atomic
 def record_failure(
     instance: Instance,
@@ -85,23 +91,29 @@ def record_failure(
     error: str,
     failures: int,
     next_try_at: datetime,
-    is_link_lost: bool,
+    is_link_lost: bool = False,
+    is_session_taken: bool = False,
 ) -> None:
-    """Record that a connection failed, and when it is tried again. A lost link changes the instance's status too.
+    """Record that a connection failed, and when it is tried again.
 
-    That is the link saved at `linked_at` (ChannelLink.changed_at): with other credentials it is not lost.
+    A lost link, and a session that another client has, change the instance's status too: those of the link saved at
+    `linked_at` (ChannelLink.changed_at). With other credentials it is not lost.
 
     Raises:
         NotOwner: nothing is recorded.
         Instance.DoesNotExist: the instance was deleted.
     """
-    if is_link_lost:
+    if is_link_lost or is_session_taken:
         events.lock(instance)
-        if ChannelLink.objects.filter(instance=instance, changed_at=linked_at).exists():
+        is_current = ChannelLink.objects.filter(instance=instance, changed_at=linked_at).exists()
+        if is_current and is_link_lost:
             lose_link(instance, reason=error)
+        elif is_current:
+            lose_session(instance)
     now = timezone.now()
     if not ReceiverState.objects.filter(pk=instance.pk, owner=owner).update(
         connected_at=None,
+        stream_url="",
         failing_since=Coalesce(F("failing_since"), Value(now)),
         failures=failures,
         error=error[:MAX_ERROR],

@@ -88,9 +88,10 @@ class Channel(Protocol):
     def prepare(self, message: MessageToSend, link: Link, uploaded: str | None = None) -> Prepared:
         """Returns the request that sends, or deletes, the message. Pure: no query, no socket, no clock, no chance.
 
-        Returns Refused for what is in `cannot`. If a file must be uploaded first, returns that request (`is_upload`),
-        and then the message's own with `uploaded`, the value that `read` found. Credentials are in headers or in the
-        URL, which are masked wherever a request is stored (masking.py); never in the body.
+        Returns Refused for what is in `cannot`, and Wait while a connection that it needs is not open. If a file must
+        be uploaded first, returns that request (`is_upload`), and then the message's own with `uploaded`, the value
+        that `read` found. Credentials are in headers or in the URL, which are masked wherever a request is stored
+        (masking.py); never in the body.
         """
         ...
 

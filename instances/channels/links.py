@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from django.db.models import F
+
+from instances.channels.open_streams import stream_token
 from instances.channels.requests import Link
 from instances.models import ChannelLink, Instance
 
 
-def link_of(stored: ChannelLink) -> Link:
-    """Returns the link. No query if `stored.instance` is loaded. Raises UnreadableSecret."""
+def link_of(stored: ChannelLink, *, stream_url: str = "") -> Link:
+    """Returns the link. No query if `stored.instance` is loaded. Raises UnreadableSecret.
+
+    `stream_url` is where its open connection takes requests (ReceiverState); only those who send need it.
+    """
     instance = stored.instance
     return Link(
         number=instance.number,
@@ -17,6 +23,8 @@ def link_of(stored: ChannelLink) -> Link:
         options=stored.options,
         callback_url=stored.callback_url,
         proxy=instance.proxy,
+        stream_url=stream_url,
+        stream_token=stream_token(instance.number) if stream_url else "",
     )
 
 
@@ -25,8 +33,9 @@ def link_of_instance(instance: Instance) -> Link:
 
     Raises UnreadableSecret.
     """
-    stored = ChannelLink.objects.filter(instance=instance).first()
+    links = ChannelLink.objects.annotate(stream_url=F("instance__receiver_state__stream_url"))
+    stored = links.filter(instance=instance).first()
     if stored is None:
         return Link(instance.number, instance.own_chat_id)
     stored.instance = instance
-    return link_of(stored)
+    return link_of(stored, stream_url=stored.stream_url or "")

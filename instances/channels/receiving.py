@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import IO, Protocol, runtime_checkable
 
 from hooks.http import Response
+from instances.channels.open_streams import OpenStream
 from instances.channels.requests import Link, Request
 from instances.received_events import ReceivedEvent
 
@@ -68,11 +69,13 @@ class Batch:
     """What came at once. `cursor` is how far the events are received then; it is saved in their transaction.
 
     Without events it says that the messenger has responded: yield one after each empty poll, and once when a stream is
-    open, so that people see the connection is healthy.
+    open, so that people see the connection is healthy. With `stream`, messages are sent on this connection from now on
+    (open_streams.py), as long as `receive` lasts.
     """
 
     cursor: str
     events: Sequence[ReceivedEvent] = ()
+    stream: OpenStream | None = None
 
 
 class ReceiveFailed(Exception):
@@ -92,6 +95,10 @@ class ResponseTooLarge(ReceiveFailed):
 
 class LinkLost(ReceiveFailed):
     """The credentials or the session are no longer valid: the instance has to be linked again."""
+
+
+class SessionTaken(ReceiveFailed):
+    """Another client has taken over the session: the instance waits, `loading` by a conflict, for Button.TAKEOVER."""
 
 
 class Network(Protocol):

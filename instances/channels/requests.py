@@ -3,7 +3,7 @@
 A channel's `prepare` and `read` are pure functions of these, so that one loop can have a thousand requests in flight,
 and a test can examine any of them:
 
-    prepare(message, link, uploaded) -> Prepared        a request to the messenger, work in this process, or a refusal
+    prepare(message, link, uploaded) -> Prepared        a request to the messenger, work in this process, or why not
     read(request, response)          -> Result          what the messenger's response means
 """
 
@@ -51,6 +51,10 @@ class Link:
     proxy: str = (
         ""  # of the instance's settings: host:port of a SOCKS5 proxy, for a messenger that can use one
     )
+    # Of a channel of streams (open_streams.py): where the receiver that holds the connection takes requests, and the
+    # bearer token for it. Empty while the account is not connected.
+    stream_url: str = ""
+    stream_token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,8 @@ class Request:
 
     In a form, `body` is before the file and `body_end` after it (multipart.py). With `is_base64`, the file is sent in
     base64, for a messenger that takes files in JSON.
-    If `is_upload`, the response is read into Uploaded, and `prepare` is called again with its value.
+    If `is_upload`, the response is read into Uploaded, and `prepare` is called again with its value. `context` is not
+    sent: what `read` has to know besides.
     """
 
     method: str
@@ -104,6 +109,7 @@ class Request:
     body_end: bytes = b""
     is_base64: bool = False
     is_upload: bool = False
+    context: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +168,10 @@ class Scope(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """The messenger asks to try later: a limit. Without `seconds`, the sender's back-off decides."""
+    """The messenger asks to try later: a limit. Without `seconds`, the sender's back-off decides.
+
+    `prepare` returns it while the connection that a receiver holds for this account is not open.
+    """
 
     reason: str
     scope: Scope = Scope.NUMBER
@@ -184,4 +193,4 @@ class Unlinked:
 
 
 Result = Sent | Moved | Uploaded | Refused | Wait | Failed | Unlinked
-Prepared = Request | Local | Refused
+Prepared = Request | Local | Refused | Wait

@@ -87,6 +87,8 @@ class ReceiverState(models.Model):
     # how far the events are recorded, in the channel's own form; changed in the transaction of its events only
     cursor = models.TextField(blank=True, default="", db_default="")
     connected_at = models.DateTimeField("connected since", null=True, blank=True)
+    # where the owner takes requests of senders for the open connection; empty while it is not open
+    stream_url = models.CharField(max_length=100, blank=True, default="", db_default="")
     success_at = models.DateTimeField("last response of the messenger", null=True, blank=True)
     received_at = models.DateTimeField("last event", null=True, blank=True)
     failing_since = models.DateTimeField(null=True, blank=True)

@@ -14,14 +14,16 @@ from django.db import InterfaceError, OperationalError
 from django.utils import timezone
 
 from instances.actions.received import NO_FILES, NotRecordedYet, ReceivedFiles
-from instances.actions.receiver_states import NotOwner, record_batch, record_failure
+from instances.actions.receiver_states import NotOwner, record_batch, record_failure, record_stream
 from instances.channels.masking import mask_text
 from instances.channels.media import HasMedia
-from instances.channels.receiving import Batch, LinkLost, Network, ReceiveFailed, Receiving
+from instances.channels.open_streams import OpenStream
+from instances.channels.receiving import Batch, LinkLost, Network, ReceiveFailed, Receiving, SessionTaken
 from instances.channels.requests import Link
 from instances.models import ChannelLink, Instance, ReceiverState
 from instances.receiving.database_thread import UNREACHABLE, DatabaseThread
 from instances.receiving.files import FileFetcher, wanted_files
+from instances.receiving.stream_gateway import StreamGateway
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -32,8 +34,12 @@ log = logging.getLogger(__name__)
 MAX_BACK_OFF = 300.0
 JITTER = 0.2
 DATABASE_PAUSE = 1.0  # s between tries to record a batch while the database is away
-ACK_PAUSE = 1.0  # s between tries to record an ack of a message that is being sent …
-ACK_TRIES = 5  # … which is left out after so many
+# Seconds between tries to record an ack of a message that is being sent: 0.1, 0.2, 0.4 … At a messenger of streams it
+# comes 2 ms after the message, before the sender has recorded that. Later events wait.
+ACK_PAUSE = 0.1
+ACK_TRIES = 6  # then it is left out
+# After another client has taken over the session. Two that connect again by themselves would do so in turns.
+UNTIL_TAKEN_BACK = timedelta(days=365)
 ENDED = "The messenger ended the connection."
 
 
@@ -64,9 +70,12 @@ class Connection:
         files: FileFetcher,
         thread: DatabaseThread,
         on_success: Callable[[Connection], None],
+        gateway: StreamGateway,
     ) -> None:
         self.owner, self.link, self.channel, self.network = owner, link, channel, network
         self.files, self.thread, self.on_success = files, thread, on_success
+        self.gateway = gateway
+        self.stream: OpenStream | None = None  # through which messages are sent
         self.instance: Instance = stored.instance
         self.changed_at = stored.changed_at
         state: ReceiverState = stored.instance.receiver_state
@@ -101,14 +110,37 @@ class Connection:
     async def receive(self) -> None:
         """Record what the channel yields, as long as it can."""
         batches: AsyncGenerator[Batch] = self.channel.receive(self.link, self.cursor, self.network)  # type: ignore[assignment]  # PEP 525
-        async with contextlib.aclosing(batches):
-            async for batch in batches:
-                if batch.events or batch.cursor != self.cursor:
-                    await self.record(batch)
-                    self.is_shown_connected = True
-                else:
-                    self.on_success(self)
-                self.failures = 0
+        try:
+            async with contextlib.aclosing(batches):
+                async for batch in batches:
+                    if batch.events or batch.cursor != self.cursor:
+                        await self.record(batch)
+                        self.is_shown_connected = True
+                    else:
+                        self.on_success(self)
+                    if batch.stream is not None:
+                        await self.offer(batch.stream)
+                    self.failures = 0
+        finally:
+            self.withdraw()
+
+    async def offer(self, stream: OpenStream) -> None:
+        """Have senders send through this connection. Raises NotOwner."""
+        self.withdraw()
+        url = await self.gateway.offer(self.instance.number, stream)
+        self.stream = stream
+        while True:
+            try:
+                await self.thread.submit(record_stream, self.instance, owner=self.owner, url=url)
+                return
+            except UNREACHABLE:
+                await asyncio.sleep(DATABASE_PAUSE)
+
+    def withdraw(self) -> None:
+        """Take no more requests of senders. The failure, or the end of this run, tells them so."""
+        if self.stream is not None:
+            self.gateway.withdraw(self.instance.number, self.stream)
+            self.stream = None
 
     async def record(self, batch: Batch) -> None:
         """Fetch the files of a batch and record it, however long the database is away.
@@ -135,7 +167,7 @@ class Connection:
                 )
                 break
             except NotRecordedYet:
-                await asyncio.sleep(ACK_PAUSE)
+                await asyncio.sleep(ACK_PAUSE * 2.0 ** (tries - 1))
             except (OperationalError, InterfaceError) as error:
                 log.warning(
                     "instance %s: the database does not respond (%s)",
@@ -160,11 +192,14 @@ class Connection:
     async def fail(self, error: Exception) -> None:
         """Record the failure, and when it is tried again. Raises NotOwner, Instance.DoesNotExist."""
         self.failures += 1
-        is_lost = isinstance(error, LinkLost)
+        is_lost, is_taken = isinstance(error, LinkLost), isinstance(error, SessionTaken)
         asked = error.seconds if isinstance(error, ReceiveFailed) else None
         seconds = asked if asked is not None else MAX_BACK_OFF if is_lost else back_off(self.failures)
-        self.next_try_at = datetime.now(UTC) + timedelta(seconds=min(max(seconds, 0.0), 3600.0))
+        pause = UNTIL_TAKEN_BACK if is_taken else timedelta(seconds=min(max(seconds, 0.0), 3600.0))
+        self.next_try_at = datetime.now(UTC) + pause
         self.is_shown_connected = False
+        if is_lost:
+            self.gateway.refuse(self.instance.number, mask_text(sentence_of(error), self.link))
         if not isinstance(error, ReceiveFailed | OSError):
             log.warning("instance %s: receiving failed", self.instance.number, exc_info=error)
         try:
@@ -177,6 +212,7 @@ class Connection:
                 failures=self.failures,
                 next_try_at=self.next_try_at,
                 is_link_lost=is_lost,
+                is_session_taken=is_taken,
             )
         except UNREACHABLE:
             await asyncio.sleep(DATABASE_PAUSE)  # the failure is not shown; the connection is tried again

@@ -23,7 +23,7 @@ from instances.channels.links import link_of
 from instances.channels.masking import mask_text
 from instances.channels.receiving import LinkLost, Network
 from instances.channels.requests import Link
-from instances.models import AccountStatus, ChannelLink, Instance, ReceiverState
+from instances.models import AccountStatus, ChannelLink, Instance, LoadingReason, ReceiverState
 from instances.received_events import StatusReported
 from instances.receiving import ownership
 from instances.receiving.connection import sentence_of
@@ -49,7 +49,7 @@ CLAIM = """
     ), judged AS (
         SELECT due.instance_id, coalesce(
             l.channel = i.channel AND l.channel = ANY (%(names)s) AND l.connected_at IS NOT NULL
-            AND i.stopped_at IS NULL AND i.paid_until > %(now)s
+            AND i.stopped_at IS NULL AND i.paid_until > %(now)s AND i.loading_reason <> %(taken)s
             AND NOT (due.is_connected AND i.account_status = %(linked)s AND l.channel = ANY (%(received)s)),
             false) AS is_checked
         FROM due JOIN {instance} i ON i.id = due.instance_id LEFT JOIN {link} l ON l.instance_id = due.instance_id
@@ -77,6 +77,7 @@ def claim_due(limit: int) -> list[int]:
                 "names": linkable_names(),
                 "linked": AccountStatus.AUTHENTICATED,
                 "received": receiving_names(),
+                "taken": LoadingReason.CONFLICT,
                 "limit": min(limit, CLAIM_LIMIT),
                 "next": now + timedelta(seconds=seconds),
                 "late": now + timedelta(seconds=LATE_SECONDS),

@@ -28,7 +28,7 @@ HELD_LOCKS = """
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 FREE_DEAD = f"""
-    UPDATE {{state}} SET owner = NULL WHERE owner IS NOT NULL AND owner <> ALL (ARRAY({HELD_LOCKS}))
+    UPDATE {{state}} SET owner = NULL, stream_url = '' WHERE owner IS NOT NULL AND owner <> ALL (ARRAY({HELD_LOCKS}))
 """
 # a run that hands over has finished_at
 COUNT_RUNS = f"""
@@ -108,7 +108,7 @@ def owned(owner: int) -> dict[int, datetime]:
 def give_back(owner: int, keys: Collection[int] | None = None) -> None:
     """Free these instances of the run, or all of them."""
     states = ReceiverState.objects.filter(owner=owner)
-    (states if keys is None else states.filter(pk__in=keys)).update(owner=None)
+    (states if keys is None else states.filter(pk__in=keys)).update(owner=None, stream_url="")
 
 
 def load(keys: Collection[int]) -> list[ChannelLink]:

@@ -19,6 +19,7 @@ from instances.receiving.database_thread import UNREACHABLE, DatabaseThread
 from instances.receiving.files import FileFetcher
 from instances.receiving.links import receiving_channel, receiving_names
 from instances.receiving.network import LoopNetwork
+from instances.receiving.stream_gateway import StreamGateway
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class Residents:
         self.loop = asyncio.get_running_loop()
         self.network = LoopNetwork()
         self.files = FileFetcher(self.network)
+        self.gateway = StreamGateway()
         self.threads = [DatabaseThread(f"recorder {number}") for number in range(RECORD_THREADS)]
         self.connections: dict[int, Connection] = {}
         self.succeeded: set[int] = set()  # responses that are not recorded yet
@@ -105,7 +107,15 @@ class Residents:
             return
         thread = self.threads[stored.pk % RECORD_THREADS]
         self.connections[stored.pk] = Connection(
-            self.owner, stored, link, channel, self.network, self.files, thread, self.count_success
+            self.owner,
+            stored,
+            link,
+            channel,
+            self.network,
+            self.files,
+            thread,
+            self.count_success,
+            self.gateway,
         )
 
     def count_success(self, connection: Connection) -> None:
@@ -124,6 +134,7 @@ class Residents:
     async def close(self) -> None:
         """End all connections and give the instances back."""
         await self.end(list(self.connections))
+        await self.gateway.close()
         try:
             if receiving_names():
                 await self.control.submit(ownership.give_back, self.owner)

@@ -15,8 +15,9 @@ from django.db import connection
 
 from hooks import database_clock, http
 from instances.channels import channel_of
+from instances.channels.open_streams import is_to_stream
 from instances.channels.queued_messages import message_to_send
-from instances.channels.requests import Local, Refused, Request, Result, Uploaded
+from instances.channels.requests import Local, Refused, Request, Result, Uploaded, Wait
 from instances.models import OutgoingQueue
 from instances.sending import claims, tries
 from instances.sending.database_threads import add_files
@@ -108,18 +109,18 @@ def send(sending: Sending) -> Ended:
         )
         if isinstance(prepared, Local):
             return Ended(sending.queue, sending.outgoing, None)
-        if isinstance(prepared, Refused):
+        if isinstance(prepared, Refused | Wait):
             return tries.end(sending, prepared)
         sending.request = prepared
-        response = request_now(prepared)
+        response = request_now(prepared, is_exempt=is_to_stream(prepared.url, link))
         result = tries.read_response(sending, response)
         if not (isinstance(result, Uploaded) and prepared.is_upload):
             return tries.end(sending, result, response)
 
 
-def request_now(request: Request) -> http.Response:
+def request_now(request: Request, *, is_exempt: bool) -> http.Response:
     body = request.body
     if request.body_path:
         with open_body(request) as file:
             body = file.read()
-    return http.send(request.method, request.url, request.headers.items(), body)
+    return http.send(request.method, request.url, request.headers.items(), body, is_exempt=is_exempt)

@@ -26,6 +26,7 @@ from hooks.models import Outcome
 from instances.actions.sending.accept import OUTGOING_CHANNEL
 from instances.actions.sending.record import FailedMessage, QueueWait, Recorded, RetriedMessage, SentMessage
 from instances.channels import channel_of
+from instances.channels.open_streams import is_to_stream
 from instances.channels.queued_messages import message_to_send
 from instances.channels.requests import Failed, Local, Refused, Request, Result, Scope, Uploaded, Wait
 from instances.channels.sandbox.actions.receipts import CHANNEL_WORK
@@ -255,7 +256,7 @@ class Sender:
                 if not queue.lane.is_local:
                     queue.lane.become_local()
                 self.add_result(Ended(queue, sending.outgoing, None))
-            case Refused():
+            case Refused() | Wait():
                 self.end_try(sending, prepared)
             case Request():
                 sending.request = prepared
@@ -275,6 +276,7 @@ class Sender:
                 request.body,
                 file=sending.file,
                 deadline=UPLOAD_DEADLINE if is_file or request.is_upload else DEADLINE,
+                is_exempt=is_to_stream(request.url, sending.queue.link),
             )
             self.transfers.multi.add_handle(transfer.curl)
         except (pycurl.error, ValueError, OSError) as error:  # one message must not stop the others
@@ -325,6 +327,8 @@ class Sender:
                 self.set_wait(queue, QueueWait(ended.recorded.next_try_at, result.reason))
         if ended.unlinked:
             lane.replace([])
+        if isinstance(result, Wait | Failed) and (queue.link.stream_url or response is None):
+            self.to_read_again[lane.key] = None  # the connection may be another receiver's now
         self.note_health(ended, now)
         self.add_result(ended)
 

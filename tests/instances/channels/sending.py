@@ -7,8 +7,9 @@ from dataclasses import replace
 from hooks import http
 from instances.actions.sending.record import record_results
 from instances.channels.base import Channel
+from instances.channels.open_streams import is_to_stream
 from instances.channels.queued_messages import message_to_send
-from instances.channels.requests import Local, Refused, Request, Result, Sent, Uploaded
+from instances.channels.requests import Local, Refused, Request, Result, Sent, Uploaded, Wait
 from instances.models import Chat, Instance, Message, OutgoingMessage
 from instances.models.queues import MessengerIds
 from instances.sending.request_bodies import open_body
@@ -35,11 +36,11 @@ def try_once(channel: Channel, instance: Instance, outgoing: OutgoingMessage) ->
     result: Result | None = None
     while result is None or isinstance(result, Uploaded):
         prepared = channel.prepare(message, link, result.value if result else None)
-        if isinstance(prepared, Refused):
+        if isinstance(prepared, Refused | Wait):
             return prepared
         if isinstance(prepared, Local):
             return Sent(needs_carry_out=True)
-        result = channel.read(prepared, respond(prepared))
+        result = channel.read(prepared, respond(prepared, is_exempt=is_to_stream(prepared.url, link)))
     return result
 
 
@@ -64,13 +65,13 @@ def carry_out(channel: Channel, instance: Instance, outgoing: OutgoingMessage) -
     return result
 
 
-def respond(request: Request) -> http.Response:
+def respond(request: Request, *, is_exempt: bool = False) -> http.Response:
     """Make the request, with a real connection."""
     body = request.body
     if request.body_path:
         with open_body(request) as file:
             body = file.read()
-    return http.send(request.method, request.url, request.headers.items(), body)
+    return http.send(request.method, request.url, request.headers.items(), body, is_exempt=is_exempt)
 
 
 def send_waiting(channel: Channel, instance: Instance) -> None:

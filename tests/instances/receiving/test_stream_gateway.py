@@ -1,0 +1,145 @@
+"""The gateway gives requests of senders to open connections: only with the instance's token, and always responds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hooks import http
+from hooks.http import Response
+from hooks.models import Outcome
+from instances.channels.open_streams import StreamReply, is_to_stream, stream_request, stream_token
+from instances.channels.requests import Link
+from instances.receiving import stream_gateway
+from instances.receiving.stream_gateway import StreamGateway
+
+NUMBER, OTHER = 1234567890, 1234567891
+
+
+class Echo:
+    """Responds with what it gets."""
+
+    async def call(self, action: str, body: bytes) -> StreamReply:
+        if action == "fail":
+            raise RuntimeError("broken")
+        if action == "hang":
+            await asyncio.sleep(3600)
+        return StreamReply(200, action.encode() + b" " + body, "text/plain", 3 if action == "later" else None)
+
+
+def link(gateway: StreamGateway, number: int = NUMBER) -> Link:
+    return Link(number, "", stream_url=gateway.url, stream_token=stream_token(number))
+
+
+def send(link: Link, action: str, body: bytes = b"") -> Response:
+    request = stream_request(link, action, body, "text/plain")
+    return http.send(request.method, request.url, request.headers.items(), body, is_exempt=True)
+
+
+def run(work: Callable[[StreamGateway], Awaitable[None]]) -> None:
+    async def main() -> None:
+        gateway = StreamGateway()
+        await gateway.offer(NUMBER, Echo())
+        try:
+            await work(gateway)
+        finally:
+            await gateway.close()
+
+    asyncio.run(main())
+
+
+@pytest.fixture(autouse=True)
+def allowed(settings: Any) -> Iterator[None]:
+    settings.HOOKS_ALLOW_NETWORKS = []  # as on a public site: not even loopback
+    yield
+
+
+def test_a_request_is_given_to_the_connection_of_its_instance() -> None:
+    async def work(gateway: StreamGateway) -> None:
+        response = await asyncio.to_thread(send, link(gateway), "message", b"<message/>" * 1000)
+        assert (response.status, response.body[:18]) == (200, b"message <message/>")
+        response = await asyncio.to_thread(send, link(gateway), "later")
+        assert response.header("retry-after") == "3"
+
+    run(work)
+
+
+@pytest.mark.parametrize("token", ["", "x", stream_token(OTHER)])
+def test_a_wrong_token_is_refused(token: str) -> None:
+    async def work(gateway: StreamGateway) -> None:
+        response = await asyncio.to_thread(send, replace(link(gateway), stream_token=token), "message")
+        assert response.status == 401
+
+    run(work)
+
+
+def test_an_account_that_is_not_connected_here_has_to_wait() -> None:
+    async def work(gateway: StreamGateway) -> None:
+        stream = gateway.streams[NUMBER]
+        gateway.withdraw(NUMBER, Echo())  # an earlier connection ends: it takes nothing from the later one
+        assert (await asyncio.to_thread(send, link(gateway), "message")).status == 200
+        gateway.withdraw(NUMBER, stream)
+        response = await asyncio.to_thread(send, link(gateway), "message")
+        assert (response.status, response.header("retry-after")) == (503, "1")
+        gateway.refuse(NUMBER, "The password is wrong.")
+        response = await asyncio.to_thread(send, link(gateway), "message")
+        assert (response.status, b"The password is wrong." in response.body) == (403, True)
+        await gateway.offer(NUMBER, stream)
+        assert (await asyncio.to_thread(send, link(gateway), "message")).status == 200
+
+    run(work)
+
+
+def test_a_connection_that_fails_or_hangs_gets_a_response(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_gateway, "CALL_SECONDS", 0.05)
+
+    async def work(gateway: StreamGateway) -> None:
+        assert (await asyncio.to_thread(send, link(gateway), "fail")).status == 500
+        assert (await asyncio.to_thread(send, link(gateway), "hang")).status == 504
+
+    run(work)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"POST /1/message HTTP/1.1\r\n\r\n",
+        b"POST /1/message HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n",
+        b"POST /../x HTTP/1.1\r\nContent-Length: 0\r\n\r\n",
+        b"\x16\x03\x01" + b"x" * 100_000,
+        b"",
+    ],
+)
+def test_what_is_no_request_of_a_sender_is_closed(sent: bytes) -> None:
+    async def work(gateway: StreamGateway) -> None:
+        host, _, port = gateway.url.removeprefix("http://").partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(sent)
+        writer.write_eof()
+        assert await reader.read() == b""
+        writer.close()
+        assert (await asyncio.to_thread(send, link(gateway), "message")).status == 200
+
+    run(work)
+
+
+def test_only_urls_of_the_open_connection_are_exempt_from_the_address_policy() -> None:
+    known = Link(NUMBER, "", stream_url="http://127.0.0.1:4000", stream_token="x")
+    assert is_to_stream("http://127.0.0.1:4000/1234567890/message", known)
+    for url in (
+        "http://127.0.0.1:4000/1234567891/message",
+        "http://127.0.0.1:4000/1234567890/message/../../1234567891/message",
+        "http://127.0.0.1:40001/1234567890/message",
+        "http://127.0.0.1:4000@evil.example/1234567890/message",
+        "http://127.0.0.1:4000/1234567890/message?x",
+        "http://127.0.0.1/1234567890/message",
+    ):
+        assert not is_to_stream(url, known), url
+    assert not is_to_stream("http://127.0.0.1:4000/1234567890/message", replace(known, stream_url=""))
+    blocked = http.send("POST", "http://127.0.0.1:4000/1234567890/message", [], b"")
+    assert blocked.outcome == Outcome.BLOCKED
