@@ -6,6 +6,7 @@ from instances.channels.sandbox.channel import SandboxChannel
 from instances.channels.telegram.channel import TelegramChannel
 from instances.channels.waha.channel import WahaChannel
 from instances.channels.whatsapp_cloud.channel import WhatsAppCloudChannel
+from instances.channels.xmpp.channel import XmppChannel
 from instances.models import Channel as ChannelName
 from instances.models import Instance
 
@@ -15,6 +16,7 @@ CHANNELS: dict[str, Channel] = {
     ChannelName.MATRIX: MatrixChannel(),
     ChannelName.TELEGRAM: TelegramChannel(),
     ChannelName.WAHA: WahaChannel(),
+    ChannelName.XMPP: XmppChannel(),
 }
 
 

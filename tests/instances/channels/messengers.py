@@ -15,6 +15,7 @@ from tests.instances.channels.sandbox.messenger_process import MessengerProcess
 from tests.instances.channels.telegram.messenger import TelegramMessenger
 from tests.instances.channels.waha.messenger import WahaMessenger
 from tests.instances.channels.whatsapp_cloud.messenger import WhatsAppMessenger
+from tests.instances.channels.xmpp import messenger as xmpp
 
 
 class SandboxMessenger:
@@ -79,4 +80,5 @@ MESSENGERS: dict[str, Messenger] = {
     Channel.MATRIX: MatrixMessenger(),
     Channel.TELEGRAM: TelegramMessenger(),
     Channel.WAHA: WahaMessenger(),
+    Channel.XMPP: xmpp.MESSENGER,
 }

@@ -17,6 +17,7 @@ from tests.instances.channels.receiving_conformance import PushingMessenger, Rec
 from tests.instances.channels.telegram import messenger as telegram
 from tests.instances.channels.waha import messenger as waha
 from tests.instances.channels.whatsapp_cloud import messenger as whatsapp
+from tests.instances.channels.xmpp import messenger as xmpp
 from tests.instances.receiving import polling, pushing, streaming
 from tests.instances.receiving.polling import PollingMessenger
 from tests.instances.receiving.streaming import StreamingMessenger
@@ -75,6 +76,11 @@ def telegram_bot() -> Iterator[ReceivingMessenger]:
         yield telegram.Writer(double)
 
 
+@contextlib.contextmanager
+def xmpp_account() -> Iterator[ReceivingMessenger]:
+    yield xmpp.Writer(xmpp.MESSENGER)
+
+
 PUSHING_MESSENGERS: dict[str, PushingMessenger] = {
     pushing.NAME: Pusher(),
     Channel.WHATSAPP_CLOUD: whatsapp.Pusher(),
@@ -87,4 +93,5 @@ RECEIVING_MESSENGERS: dict[str, Callable[[], AbstractContextManager[ReceivingMes
     Channel.MATRIX: homeserver,
     Channel.TELEGRAM: telegram_bot,
     Channel.WAHA: waha.writer,
+    Channel.XMPP: xmpp_account,
 }

@@ -1,0 +1,245 @@
+"""Receives over a stream. The cursor is how far the archives are recorded: the account's, and those of its rooms.
+
+    open → become available → read the archive since the cursor → take requests of senders → live stanzas
+
+The archive is read after the account is available, so nothing is between the two; what is in both has the same key, and
+is recorded once. The server gets its ack of a stanza (XEP-0198) when it is recorded. The resource is always the same,
+so a connection that a dead receiver has left is ended by the server before the archive is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from xml.etree.ElementTree import Element
+
+from instances.channels.receiving import Batch, Network, ReceiveFailed
+from instances.channels.requests import Link
+from instances.channels.xmpp.archive import Archived, read_after, read_page
+from instances.channels.xmpp.reading import Found, Room
+from instances.channels.xmpp.servers import connect
+from instances.channels.xmpp.session import Session
+from instances.channels.xmpp.stream import MAM, MESSAGE, NotSent, StanzaRefused, XmppStream
+from instances.channels.xmpp.xml import element
+from instances.models import AccountStatus, Substatus
+from instances.received_events import MessageReceived, MessageTyped, ReceivedEvent, StatusReported
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 100  # stanzas that are recorded together
+ENTRY_SECONDS = 60.0  # between two tries to enter a room that is not available
+MAX_KEYS = 5_000  # of messages of archives that are remembered
+LOOK_BACK = 200  # messages of the archive in which sent ones are looked for
+RECEIPTS, HINTS = "urn:xmpp:receipts", "urn:xmpp:hints"
+
+
+@dataclass
+class Cursor:
+    """How far events are recorded, and the rooms that the account is in."""
+
+    archive_id: str = ""
+    stamp: str = ""  # when the link began, for a server whose archive was empty or has forgotten the id
+    rooms: dict[str, Room] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str, link: Link) -> Cursor:
+        if not text:
+            return cls(link.options.get("archive_id", ""), link.options.get("since", ""))
+        found: dict[str, Any] = json.loads(text)
+        rooms = {
+            jid: Room(jid, nick, password, was_entered=True, archive_id=at, stamp=stamp)
+            for jid, nick, password, at, stamp in found["rooms"]
+        }
+        return cls(found["id"], found["at"], rooms)
+
+    def __str__(self) -> str:
+        rooms = [
+            [room.jid, room.nick, room.password, room.archive_id, room.stamp]
+            for room in self.rooms.values()
+            if room.was_entered
+        ]
+        return json.dumps({"id": self.archive_id, "at": self.stamp, "rooms": rooms}, separators=(",", ":"))
+
+
+def resource_of(link: Link) -> str:
+    """Returns the resource of the instance: the same for each connection."""
+    return f"chat-api-{hashlib.sha256(str(link.number).encode()).hexdigest()[:12]}"
+
+
+async def receive(link: Link, cursor: str, network: Network) -> AsyncIterator[Batch]:
+    """See instances.channels.receiving.Receiving."""
+    stream = await connect(
+        network,
+        jid=link.external_id,
+        password=link.credentials.get("password", ""),
+        host=link.options.get("host", ""),
+        port=link.options.get("port", ""),
+        resource=resource_of(link),
+    )
+    try:
+        receiver = Receiver(link, Cursor.parse(cursor, link), stream)
+        async with contextlib.aclosing(receiver.batches()) as batches:
+            async for batch in batches:
+                yield batch
+    finally:
+        await stream.close()
+
+
+class Receiver:
+    """One connection, from its cursor on."""
+
+    def __init__(self, link: Link, cursor: Cursor, stream: XmppStream) -> None:
+        self.cursor, self.stream = cursor, stream
+        self.session = Session(link, stream, cursor.rooms)
+        self.from_archive: set[str] = set()  # keys of messages that this connection has read there
+
+    async def batches(self) -> AsyncGenerator[Batch]:
+        session = self.session
+        try:
+            await session.begin()
+            session.enter_again()
+            if MAM in session.services.features:
+                async with contextlib.aclosing(self.read_archive()) as pages:
+                    async for batch in pages:
+                        yield batch
+            await session.find_services()
+            is_back = StatusReported(AccountStatus.AUTHENTICATED, Substatus.NORMAL)
+            yield Batch(str(self.cursor), [is_back], session)
+            async with contextlib.aclosing(self.read_live()) as live:
+                async for batch in live:
+                    yield batch
+        finally:
+            session.end()
+
+    async def read_live(self) -> AsyncGenerator[Batch]:
+        """Yields what comes, as long as the stream is open."""
+        loop, session = asyncio.get_running_loop(), self.session
+        next_entry = loop.time() + ENTRY_SECONDS
+        while True:
+            stanzas = await self.stream.take_all(AT_ONCE)
+            taken = self.stream.taken
+            found = [each for stanza in stanzas if (each := self.handle(stanza))]
+            yield Batch(str(self.cursor), [each.event for each in found if each.event])
+            self.stream.mark_recorded(taken)
+            self.give_receipts(found)
+            while session.just_entered:
+                async with contextlib.aclosing(self.read_room(session.just_entered.pop())) as pages:
+                    async for batch in pages:
+                        yield batch
+            if loop.time() >= next_entry:
+                next_entry = loop.time() + ENTRY_SECONDS
+                session.enter_again()
+
+    def handle(self, stanza: Element) -> Found | None:
+        """Returns what a message means; handles the rest. What cannot be handled is left out: others must not wait."""
+        try:
+            if stanza.tag != MESSAGE:
+                self.session.handle(stanza)
+                return None
+            found = self.session.reader.read(stanza)
+            if found.failed and self.session.note_failed(found.failed, stanza):
+                found.event = None  # its sender learns why; it is not recorded as sent
+            self.note(found, stanza)
+        except Exception:
+            log.exception("instance %s: a stanza was left out", self.session.link.number)
+            return None
+        if isinstance(found.event, MessageReceived | MessageTyped) and found.event.key in self.from_archive:
+            found.event = None  # it came while the archive was read
+        return found
+
+    def note(self, found: Found, message: Element) -> None:
+        """Move the cursor, remember what was sent, and accept an invitation."""
+        if found.sent:
+            self.session.note_sent(found.sent, found.archive_id)
+        room = self.cursor.rooms.get(found.sender)
+        if found.archive_id and room is not None:
+            room.archive_id = found.archive_id
+            room.stamp = now()
+        elif own := self.session.reader.archive_id(message, self.stream.own):
+            self.cursor.archive_id = own
+        invitation = found.invitation
+        if invitation is not None and invitation.room not in self.cursor.rooms and self.session.may_meet():
+            self.session.start(self.enter(invitation.room, invitation.password))
+
+    async def enter(self, room: str, password: str) -> None:
+        try:
+            await self.session.enter(room, password=password)
+        except ReceiveFailed as error:
+            log.info("An invitation to a room was not accepted: %s", error)
+
+    def give_receipts(self, found: list[Found]) -> None:
+        """Tell those who asked that their messages have arrived, after they are recorded."""
+        for each in found:
+            if each.receipt:
+                received = element(f"{{{RECEIPTS}}}received", {"id": each.receipt})
+                stanza = element(
+                    "message", {"to": each.sender, "type": "chat"}, "", received, element(f"{{{HINTS}}}store")
+                )
+                with contextlib.suppress(NotSent):
+                    self.stream.send(stanza)
+
+    # -- archives
+
+    async def read_archive(self) -> AsyncGenerator[Batch]:
+        """Yields what the archive has since the cursor, and remembers which messages were sent.
+
+        A sender whose request got no response sends the message again. Its first attempt may be older than the cursor.
+        """
+        try:
+            recent = await read_page(self.stream, is_last=True, most=LOOK_BACK)
+            for each in recent.messages:
+                self.read_archived(each, is_new=False)
+            async for page in read_after(
+                self.stream, "", after=self.cursor.archive_id, start=self.cursor.stamp
+            ):
+                events = [event for each in page.messages if (event := self.read_archived(each, is_new=True))]
+                self.remember_keys(events)
+                if page.messages:
+                    self.cursor.archive_id = page.messages[-1].id
+                yield Batch(str(self.cursor), events)
+        except StanzaRefused as error:
+            log.warning("instance %s: the archive was not read: %s", self.session.link.number, error)
+
+    async def read_room(self, room: Room) -> AsyncGenerator[Batch]:
+        """Yields what the archive of a room has since the last message. A room without one has told it already."""
+        try:
+            async for page in read_after(self.stream, room.jid, after=room.archive_id, start=room.stamp):
+                events = [event for each in page.messages if (event := self.read_archived(each, is_new=True))]
+                self.remember_keys(events)
+                if page.messages:
+                    room.archive_id, room.stamp = page.messages[-1].id, page.messages[-1].stamp or room.stamp
+                yield Batch(str(self.cursor), events)
+        except StanzaRefused as error:
+            log.info("instance %s: the archive of a room was not read: %s", self.session.link.number, error)
+
+    def remember_keys(self, events: Sequence[ReceivedEvent]) -> None:
+        """Remember what was read in an archive: it may have come on the stream too."""
+        if len(self.from_archive) > MAX_KEYS:
+            self.from_archive.clear()
+        self.from_archive.update(
+            event.key for event in events if isinstance(event, MessageReceived | MessageTyped)
+        )
+
+    def read_archived(self, archived: Archived, *, is_new: bool) -> ReceivedEvent | None:
+        """Returns what a message of an archive means. One that cannot be read is left out."""
+        try:
+            found = self.session.reader.read_message(archived.message, archived.id, archived.stamp)
+        except Exception:
+            log.exception("instance %s: an archived message was left out", self.session.link.number)
+            return None
+        if found.sent:
+            self.session.note_sent(found.sent, found.archive_id)
+        if is_new and found.invitation is not None:
+            self.note(found, archived.message)
+        return found.event
+
+
+def now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

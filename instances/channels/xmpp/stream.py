@@ -1,0 +1,568 @@
+"""One stream to an XMPP server: TLS, sign-in, stream management (XEP-0198), requests, and the stanzas that come.
+
+It connects to the given server alone: it follows no redirect. What comes is bounded: a stanza by the parser, and
+all stanzas that wait by MAX_WAITING, after which the server has to wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import contextlib
+import secrets
+import ssl
+from collections import deque
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, cast
+from xml.etree.ElementTree import Element
+
+from hooks.http import trusted_certificates
+from instances.channels.receiving import LinkLost, Network, ReceiveFailed, SessionTaken
+from instances.channels.responses import words
+from instances.channels.xmpp import jids, sasl
+from instances.channels.xmpp.xml import (
+    CLIENT,
+    STREAMS,
+    BadXml,
+    StanzaParser,
+    child,
+    child_text,
+    element,
+    escaped,
+    to_bytes,
+)
+
+STEP_SECONDS = 15.0  # for each response while the stream is opened
+IQ_SECONDS = 15.0
+QUIET_SECONDS = 60.0  # without anything from the server, it is asked whether it is there …
+PING_SECONDS = 20.0  # … and given up after so long
+ARCHIVE_SECONDS = 60.0  # for a page of an archive
+MAX_PAGE = 300  # its messages; fewer are asked for
+MAX_WAITING = 500  # stanzas; while a response is waited for …
+MOST_WAITING = 20_000  # … so many
+MAX_STANZA_SENT = 250_000  # bytes, unless the server says how many; Prosody takes 256 KB
+MAX_UNSENT_BYTES = 1024 * 1024
+
+TLS = "urn:ietf:params:xml:ns:xmpp-tls"
+SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
+BIND = "urn:ietf:params:xml:ns:xmpp-bind"
+SESSION = "urn:ietf:params:xml:ns:xmpp-session"
+SM, LIMITS = "urn:xmpp:sm:3", "urn:xmpp:stream-limits:0"
+MAM = "urn:xmpp:mam:2"
+STREAM_ERRORS = "urn:ietf:params:xml:ns:xmpp-streams"
+STANZA_ERRORS = "urn:ietf:params:xml:ns:xmpp-stanzas"
+MESSAGE, PRESENCE, IQ = (f"{{{CLIENT}}}{name}" for name in ("message", "presence", "iq"))
+COUNTED = (MESSAGE, PRESENCE, IQ)
+
+# What the user has to change: the password, or the account at the server.
+LINK_LOST = {
+    "not-authorized": "The server does not accept this JID and password.",
+    "account-disabled": "The account was disabled at the server.",
+    "credentials-expired": "The account's password has expired at the server.",
+    "invalid-authzid": "The server does not accept this JID.",
+}
+STREAM_SENTENCES = {
+    "conflict": "Another client has signed in with this account's resource.",
+    "host-unknown": "The server does not serve the domain of this JID.",
+    "host-gone": "The server no longer serves the domain of this JID.",
+    "system-shutdown": "The server is shutting down.",
+    "policy-violation": "The server has closed the stream for a violation of its policy, such as a rate limit.",
+    "resource-constraint": "The server has not enough resources for this stream.",
+    "see-other-host": "The server refers to another one, which is not followed. Enter that host.",
+    "connection-timeout": "The server has waited too long for this client.",
+}
+
+
+@lru_cache(maxsize=2)
+def tls_context(certificates: str, *, is_verified: bool) -> ssl.SSLContext:
+    """Returns the context of all streams: one with Mozilla's certificates takes half a megabyte."""
+    context = ssl.create_default_context(cafile=certificates)
+    if not is_verified:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+class StanzaRefused(Exception):
+    """The other side has responded with an error. `condition` is that of the stanza; the text is a sentence."""
+
+    def __init__(self, stanza: Element) -> None:
+        self.stanza = stanza
+        self.condition, self.kind, self.said = error_in(stanza)
+        super().__init__(sentence_of(self.condition, self.said))
+
+
+def error_in(stanza: Element) -> tuple[str, str, str]:
+    """Returns the condition, the type and the text of a stanza's error."""
+    found = child(stanza, f"{{{CLIENT}}}error")
+    condition, said = "undefined-condition", ""
+    for each in found if found is not None else ():
+        space, _, name = each.tag.rpartition("}")
+        if space == f"{{{STANZA_ERRORS}" and name == "text":
+            said = words(each.text or "")
+        elif space == f"{{{STANZA_ERRORS}":
+            condition = name
+    return condition, (found.get("type", "") if found is not None else ""), said
+
+
+SENTENCES = {
+    "remote-server-not-found": "The recipient's server cannot be found.",
+    "remote-server-timeout": "The recipient's server does not respond.",
+    "service-unavailable": "The recipient does not exist, or cannot get messages now.",
+    "item-not-found": "The recipient or room does not exist.",
+    "recipient-unavailable": "The recipient cannot get messages now.",
+    "not-acceptable": "The account is not in this room, or the message is not accepted there.",
+    "forbidden": "The account is not allowed to do this.",
+    "not-allowed": "The server does not allow this.",
+    "registration-required": "Only members can enter this room.",
+    "conflict": "The nickname is in use.",
+    "jid-malformed": "This is not the JID of anyone.",
+    "policy-violation": "The server's policy does not allow this.",
+    "resource-constraint": "The server's limit was reached.",
+    "gone": "The recipient no longer has this address.",
+}
+
+
+def sentence_of(condition: str, said: str) -> str:
+    """Returns a sentence for an error, with the other side's words."""
+    known = SENTENCES.get(condition, "The other side refuses this.").removesuffix(".")
+    return f"{known} ({condition}{': ' if said else ''}{said.removesuffix('.')})."
+
+
+class XmppStream(asyncio.Protocol):
+    """Open it by `XmppStream.open`, read stanzas with `take_all`, and close it in the end."""
+
+    def __init__(self, jid: str) -> None:
+        self.jid = jid  # bare; after the sign-in with the resource
+        self.own, self.domain = jids.bare(jid), jids.domain(jid)
+        self.loop = asyncio.get_running_loop()
+        self.transport: asyncio.Transport | None = None
+        self.parser: StanzaParser | None = None
+        self.is_encrypted = self.is_loopback = False
+        self.waiting: deque[tuple[int, Element]] = deque()  # stanzas that have come, with `arrived` of each
+        self.wakeup: asyncio.Future[None] | None = None  # of the task in `next`
+        self.failure: Exception | None = None
+        self.is_paused = False
+        self.expects_tls = False
+        self.requests: dict[
+            str, tuple[frozenset[str], asyncio.Future[Element]]
+        ] = {}  # by id, with who may respond
+        self.archives: dict[str, tuple[frozenset[str], list[Element]]] = {}  # by query, with whose it is
+        self.features: Element = element("features")
+        # stream management
+        self.has_acks = self.is_asked = False
+        self.unacked: deque[asyncio.Future[None] | None] = deque()
+        self.acked = 0  # by the server
+        # counts of stanzas that came: of all, up to the last in `waiting`, up to the last that `take` has returned, and
+        # up to the last that was recorded
+        self.arrived = self.queued = self.taken = self.recorded = 0
+
+    # -- opening
+
+    @classmethod
+    async def open(
+        cls, network: Network, host: str, port: int, jid: str, password: str, resource: str
+    ) -> XmppStream:
+        """Connect to an address of the host, encrypt, sign in and bind the resource.
+
+        Raises:
+            LinkLost: the server does not accept the JID and the password.
+            ReceiveFailed: anything else.
+        """
+        stream = cls(jid)
+        _reader, writer = await network.connect(host, port, has_tls=False)
+        try:
+            stream.adopt(writer)
+            await stream.negotiate(password, resource)
+        except StanzaRefused as error:
+            stream.abort()
+            raise ReceiveFailed(str(error)) from None
+        except BaseException:
+            stream.abort()
+            raise
+        return stream
+
+    def adopt(self, writer: asyncio.StreamWriter) -> None:
+        """Read and write this connection from now on."""
+        self.writer = writer  # it would close the connection when it is collected
+        transport = cast(asyncio.Transport, writer.transport)
+        peer = transport.get_extra_info("peername")
+        self.is_loopback = str(peer[0] if peer else "").startswith(("127.", "::1"))
+        transport.set_protocol(self)
+        self.transport = transport
+
+    async def negotiate(self, password: str, resource: str) -> None:
+        await self.restart()
+        if child(self.features, f"{{{TLS}}}starttls") is not None:
+            await self.encrypt()
+        elif not self.is_loopback:
+            raise ReceiveFailed("The server does not offer an encrypted connection (STARTTLS).")
+        await self.sign_in(password)
+        await self.restart()
+        await self.bind(resource)
+        if child(self.features, f"{{{SM}}}sm") is not None:
+            self.write(element(f"{{{SM}}}enable"))
+            await self.step()  # if it refuses, `has_acks` stays False
+
+    async def restart(self) -> None:
+        """Begin a new stream on the connection, and read the server's features."""
+        self.parser = StanzaParser(lambda _: None, self.received)
+        opening = (
+            f"<?xml version='1.0'?><stream:stream xmlns='{CLIENT}' xmlns:stream='{STREAMS}' "
+            f"to='{escaped(self.domain)}' version='1.0'>"
+        )
+        self.send_bytes(opening.encode())
+        self.features = await self.step()
+        if self.features.tag != f"{{{STREAMS}}}features":
+            raise ReceiveFailed("The server does not respond as an XMPP server does.")
+
+    async def encrypt(self) -> None:
+        self.expects_tls = True
+        self.write(element(f"{{{TLS}}}starttls"))
+        if (await self.step()).tag != f"{{{TLS}}}proceed":
+            raise ReceiveFailed("The server refuses an encrypted connection.")
+        transport, context = (
+            self.transport,
+            tls_context(trusted_certificates(), is_verified=not self.is_loopback),
+        )
+        if transport is None:
+            raise ReceiveFailed("The server has closed the connection.")
+        try:
+            async with asyncio.timeout(STEP_SECONDS):
+                encrypted = await self.loop.start_tls(transport, self, context, server_hostname=self.domain)
+        except ssl.SSLCertVerificationError as error:
+            raise ReceiveFailed(
+                f"The server's certificate is not valid for {self.domain}: {error.verify_message}."
+            ) from None
+        except (OSError, TimeoutError) as error:
+            raise ReceiveFailed(f"The encrypted connection could not be opened ({error}).") from None
+        if encrypted is None:
+            raise ReceiveFailed("The server has closed the connection.")
+        self.transport, self.is_encrypted, self.expects_tls = encrypted, True, False
+        await self.restart()
+
+    async def sign_in(self, password: str) -> None:
+        found = child(self.features, f"{{{SASL}}}mechanisms")
+        offered = (
+            [each.text or "" for each in found if each.tag.endswith("}mechanism")]
+            if found is not None
+            else []
+        )
+        mechanism, user = sasl.choose(offered), jids.local(self.own)
+        if not mechanism:
+            names = words(", ".join(offered)) or "none"
+            raise ReceiveFailed(f"The server offers no sign-in by password that is known here ({names}).")
+        try:
+            if mechanism == sasl.PLAIN and not self.is_encrypted:
+                raise sasl.SaslFailed("The server wants the password without encryption.")
+            if mechanism == sasl.PLAIN:
+                await self.authenticate(mechanism, sasl.plain(user, password))
+                return
+            scram = sasl.Scram(mechanism, user, password)
+            response = await self.authenticate(mechanism, scram.first())
+            if response.tag == f"{{{SASL}}}challenge":
+                self.write(
+                    element(f"{{{SASL}}}response", None, encoded(await scram.final(decoded(response))))
+                )
+                response = self.accepted(await self.step())
+            if response.tag == f"{{{SASL}}}challenge":  # some servers send their proof before the success
+                scram.check(decoded(response))
+                self.write(element(f"{{{SASL}}}response"))
+                self.accepted(await self.step())
+            else:
+                scram.check(decoded(response))
+        except sasl.SaslFailed as error:
+            raise ReceiveFailed(str(error)) from None
+
+    async def authenticate(self, mechanism: str, first: bytes) -> Element:
+        self.write(element(f"{{{SASL}}}auth", {"mechanism": mechanism}, encoded(first)))
+        return self.accepted(await self.step())
+
+    def accepted(self, response: Element) -> Element:
+        """Returns the response to a step of the sign-in. Raises LinkLost, ReceiveFailed."""
+        if response.tag in (f"{{{SASL}}}challenge", f"{{{SASL}}}success"):
+            return response
+        conditions = [each.tag.rpartition("}")[2] for each in response if not each.tag.endswith("}text")]
+        condition, said = "".join(conditions[:1]), words(child_text(response, f"{{{SASL}}}text"))
+        sentence = LINK_LOST.get(condition, "The server has refused the sign-in.").removesuffix(".")
+        sentence = f"{sentence} ({condition or 'no reason'}{': ' if said else ''}{said.removesuffix('.')})."
+        raise LinkLost(sentence) if condition in LINK_LOST else ReceiveFailed(sentence)
+
+    async def bind(self, resource: str) -> None:
+        wanted = element(f"{{{BIND}}}bind", None, "", element(f"{{{BIND}}}resource", None, resource))
+        bound = await self.iq("set", "", wanted)
+        self.jid = child_text(child(bound, f"{{{BIND}}}bind"), f"{{{BIND}}}jid") or self.jid
+        session = child(self.features, f"{{{SESSION}}}session")
+        if session is not None and child(session, f"{{{SESSION}}}optional") is None:
+            await self.iq("set", "", element(f"{{{SESSION}}}session"))
+
+    async def step(self) -> Element:
+        """Returns the next element of the server while the stream is opened."""
+        try:
+            async with asyncio.timeout(STEP_SECONDS):
+                return await self.take()
+        except TimeoutError:
+            raise ReceiveFailed(f"The server did not respond within {STEP_SECONDS:.0f} s.") from None
+
+    # -- asyncio.Protocol
+
+    def data_received(self, data: bytes) -> None:
+        if self.parser is None:  # bytes between STARTTLS and the handshake: someone has added them
+            self.fail(ReceiveFailed("The server sent text where the encrypted connection begins."))
+            return
+        try:
+            self.parser.feed(data)
+        except BadXml as error:
+            self.fail(ReceiveFailed(str(error)))
+            return
+        if self.parser is not None and self.parser.is_closed:
+            self.fail(ReceiveFailed("The server has closed the stream."))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        why = getattr(error, "strerror", None) or ""
+        self.fail(ReceiveFailed(f"The connection to the server was lost{': ' if why else ''}{why}."))
+
+    def received(self, stanza: Element) -> None:
+        """Take what the parser has read: acks and responses at once, the rest in order."""
+        if self.parser is None:
+            raise BadXml("The server sent text where the encrypted connection begins.")
+        tag, kind = stanza.tag, stanza.get("type")
+        if tag == f"{{{STREAMS}}}error":
+            self.fail(stream_failure(stanza))
+        elif tag == f"{{{SM}}}a" and self.has_acks:
+            self.note_acks(stanza.get("h", ""))
+        elif tag == f"{{{SM}}}r" and self.has_acks:
+            self.is_asked = True
+            self.acknowledge()
+        else:
+            is_counted = self.has_acks and tag in COUNTED
+            if is_counted:
+                self.arrived += 1
+            elif tag == f"{{{SM}}}enabled":
+                self.has_acks = True
+            if tag == f"{{{TLS}}}proceed" and self.expects_tls:
+                self.parser = None
+            if tag == IQ and kind in ("result", "error"):
+                self.note_response(stanza)
+            elif tag == MESSAGE and (result := child(stanza, f"{{{MAM}}}result")) is not None:
+                self.note_result(stanza, result)
+            else:
+                self.enqueue(stanza, is_counted=is_counted)
+
+    def enqueue(self, stanza: Element, *, is_counted: bool) -> None:
+        if is_counted and self.recorded >= self.queued:  # all before it need no record, or have it
+            self.recorded = self.arrived - 1
+        self.queued = self.arrived
+        self.waiting.append((self.arrived, stanza))
+        if len(self.waiting) > MOST_WAITING:
+            self.fail(ReceiveFailed(f"The server sent {MOST_WAITING} stanzas before a response."))
+        self.pause_or_resume()
+        self.wake()
+
+    def pause_or_resume(self) -> None:
+        """Let the server wait while many stanzas do; not while a response is waited for, which comes after them."""
+        if self.transport is None or self.failure is not None:
+            return
+        if not self.is_paused and len(self.waiting) >= MAX_WAITING and not self.requests:
+            self.is_paused = True
+            self.transport.pause_reading()
+        elif self.is_paused and (self.requests or len(self.waiting) < MAX_WAITING // 2):
+            self.is_paused = False
+            self.transport.resume_reading()
+
+    def note_response(self, stanza: Element) -> None:
+        """Give a response to the task that waits for it. Its address decides too: others could guess the id."""
+        senders, future = self.requests.get(stanza.get("id", ""), (frozenset(), None))
+        if future is not None and normal(stanza.get("from", "")) in senders and not future.done():
+            future.set_result(stanza)
+
+    def note_result(self, stanza: Element, result: Element) -> None:
+        """Give a message of an archive to the task that reads it. What was not asked for is left out."""
+        sender, found = self.archives.get(result.get("queryid", ""), (frozenset(), []))
+        if normal(stanza.get("from", "")) in sender and len(found) < MAX_PAGE:
+            found.append(result)
+
+    def fail(self, error: Exception) -> None:
+        """End with this error, unless it has ended with another one."""
+        if self.failure is None:
+            self.failure = error
+            waiting: list[asyncio.Future[Any]] = [future for _, future in self.requests.values()]
+            waiting += filter(None, self.unacked)
+            for future in waiting:
+                if not future.done():
+                    future.set_exception(NotSent(str(error)))
+                    future.exception()  # the task may have been cancelled: then it is of no interest
+            self.wake()
+        self.abort()
+
+    def wake(self) -> None:
+        if self.wakeup is not None and not self.wakeup.done():
+            self.wakeup.set_result(None)
+
+    # -- reading
+
+    async def take(self) -> Element:
+        """Returns the next stanza. Raises what ended the stream, after the stanzas that came before."""
+        while not self.waiting:
+            if self.failure is not None:
+                raise self.failure
+            self.wakeup = self.loop.create_future()
+            await self.wakeup
+        self.taken, stanza = self.waiting.popleft()
+        self.pause_or_resume()
+        return stanza
+
+    async def take_all(self, most: int) -> list[Element]:
+        """Returns the stanzas that have come, at most so many; none if QUIET_SECONDS pass without any.
+
+        Raises what ended the stream; ReceiveFailed if the server does not respond any more.
+        """
+        try:
+            async with asyncio.timeout(QUIET_SECONDS):
+                found = [await self.take()]
+        except TimeoutError:
+            await self.ping()
+            return []
+        while self.waiting and len(found) < most:
+            found.append(await self.take())
+        return found
+
+    async def ping(self) -> None:
+        """Ask the server whether it is there. An error is a response too."""
+        with contextlib.suppress(StanzaRefused):
+            await self.iq("get", self.domain, element("{urn:xmpp:ping}ping"), seconds=PING_SECONDS)
+
+    def mark_recorded(self, taken: int) -> None:
+        """Tell the server, if it has asked, that the stanzas up to this one (`taken`) are recorded."""
+        self.recorded = max(self.recorded, taken)
+        if self.is_asked:
+            self.acknowledge()
+
+    def acknowledge(self) -> None:
+        if not self.has_acks or self.failure is not None:
+            return
+        is_all = self.recorded >= self.queued
+        self.is_asked = self.is_asked and not is_all
+        number = (self.arrived if is_all else self.recorded) % 2**32
+        with contextlib.suppress(NotSent):
+            self.write(element(f"{{{SM}}}a", {"h": str(number)}))
+
+    # -- writing
+
+    def write(self, stanza: Element) -> None:
+        """Raises NotSent."""
+        self.send_bytes(to_bytes(stanza))
+
+    def send_bytes(self, data: bytes) -> None:
+        if self.failure is not None or self.transport is None or self.transport.is_closing():
+            raise NotSent(str(self.failure or "The connection to the server was lost."))
+        if self.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+            raise NotSent("The server does not read what is sent to it.")
+        self.transport.write(data)
+
+    @property
+    def max_bytes(self) -> int:
+        """The largest stanza that the server takes (XEP-0478): after a larger one it would close the stream."""
+        said = child_text(child(self.features, f"{{{LIMITS}}}limits"), f"{{{LIMITS}}}max-bytes")
+        return int(said) if said.isdecimal() and len(said) < 10 else MAX_STANZA_SENT
+
+    def send(self, stanza: Element, ack: asyncio.Future[None] | None = None) -> None:
+        """Write a message, presence or request. `ack` is done when the server has it. Raises NotSent."""
+        asks = self.has_acks and (ack is not None or len(self.unacked) > MAX_WAITING)
+        self.send_bytes(to_bytes(stanza) + (to_bytes(element(f"{{{SM}}}r")) if asks else b""))
+        if self.has_acks:
+            self.unacked.append(ack)
+
+    def note_acks(self, number: str) -> None:
+        if not number.isdecimal() or len(number) > 10:
+            return
+        for _ in range(min((int(number) - self.acked) % 2**32, len(self.unacked))):
+            ack = self.unacked.popleft()
+            self.acked = (self.acked + 1) % 2**32
+            if ack is not None and not ack.done():
+                ack.set_result(None)
+
+    async def iq(self, kind: str, to: str, payload: Element, *, seconds: float = IQ_SECONDS) -> Element:
+        """Returns the response to a request; `to` "" is the account's own server.
+
+        Raises:
+            StanzaRefused: it is an error.
+            ReceiveFailed: there is none.
+        """
+        key = secrets.token_hex(8)
+        future: asyncio.Future[Element] = self.loop.create_future()
+        self.requests[key] = (self.senders(to), future)
+        self.pause_or_resume()
+        try:
+            self.send(element("iq", {"type": kind, "to": to, "id": key}, "", payload))
+            async with asyncio.timeout(seconds):
+                response = await future
+        except TimeoutError:
+            raise ReceiveFailed(f"{to or 'The server'} did not respond within {seconds:.0f} s.") from None
+        finally:
+            del self.requests[key]
+            self.pause_or_resume()
+        if response.get("type") == "error":
+            raise StanzaRefused(response)
+        return response
+
+    def senders(self, to: str) -> frozenset[str]:
+        """Returns from whom a response to `to` may come: for the account's own server, also without an address."""
+        own = frozenset({"", self.own, self.domain, normal(self.jid)})
+        return own if to in own else frozenset({normal(to)})
+
+    async def page(self, of: str, query: str, form: Sequence[Element]) -> tuple[list[Element], Element]:
+        """Returns the results of one request to an archive (XEP-0313), and its end. `of` "": the account's own.
+
+        Raises as `iq`.
+        """
+        self.archives[query] = (self.senders(of), [])
+        try:
+            wanted = element(f"{{{MAM}}}query", {"queryid": query}, "", *form)
+            response = await self.iq("set", of, wanted, seconds=ARCHIVE_SECONDS)
+            return self.archives[query][1], response
+        finally:
+            del self.archives[query]
+
+    async def close(self) -> None:
+        """End the stream as the server expects it, without waiting for its response."""
+        with contextlib.suppress(NotSent):
+            self.send_bytes(b"</stream:stream>")
+        if self.transport is not None:
+            self.transport.close()
+
+    def abort(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+
+
+class NotSent(ReceiveFailed):
+    """Nothing can be sent on this stream any more; what was sent before may have arrived or not."""
+
+
+def normal(jid: str) -> str:
+    name = jids.resource(jid)
+    return f"{jids.bare(jid)}/{name}" if name else jids.bare(jid)
+
+
+def encoded(data: bytes) -> str:
+    return base64.b64encode(data).decode() or "="
+
+
+def decoded(found: Element) -> bytes:
+    try:
+        return base64.b64decode((found.text or "").strip(), validate=True)
+    except (ValueError, binascii.Error):
+        return b""
+
+
+def stream_failure(error: Element) -> ReceiveFailed:
+    """Returns what the server's reason to close the stream means."""
+    conditions = [each.tag.rpartition("}")[2] for each in error if not each.tag.endswith("}text")]
+    condition, said = "".join(conditions[:1]), words(child_text(error, f"{{{STREAM_ERRORS}}}text"))
+    known = LINK_LOST.get(condition) or STREAM_SENTENCES.get(condition, "The server has closed the stream.")
+    sentence = f"{known.removesuffix('.')} ({condition}{': ' if said else ''}{said.removesuffix('.')})."
+    if condition == "conflict":
+        return SessionTaken(sentence)
+    return LinkLost(sentence) if condition in LINK_LOST else ReceiveFailed(sentence)

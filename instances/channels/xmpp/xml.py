@@ -1,0 +1,188 @@
+"""XML as XMPP allows it (RFC 6120, section 11): building elements, and a parser for a stream that a stranger may send.
+
+Elements are those of xml.etree, with names such as `{jabber:client}message`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from xml.etree.ElementTree import Element
+from xml.parsers import expat
+
+MAX_STANZA_BYTES = 1024 * 1024  # servers usually allow 64 to 512 KB
+MAX_DEPTH = 64
+READ_BYTES = 64 * 1024  # that are parsed at once
+
+CLIENT = "jabber:client"
+STREAMS = "http://etherx.jabber.org/streams"
+# XML has no form for these, not even an escaped one.
+NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+class BadXml(ValueError):
+    """This is not XML as XMPP allows it. The text is a sentence."""
+
+
+def text_of(text: str) -> str:
+    """Returns the text with U+FFFD for each character that XML cannot hold. A line ends with \\n, as XML reads it."""
+    return NOT_XML.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def name_of(tag: str) -> str:
+    """Returns the full name of a tag: `{namespace}local`; those without a namespace are of jabber:client."""
+    return tag if tag.startswith("{") else f"{{{CLIENT}}}{tag}"
+
+
+def element(
+    tag: str, attributes: Mapping[str, str] | None = None, text: str = "", *children: Element
+) -> Element:
+    """Returns an element. Attributes with empty values are left out."""
+    made = Element(
+        name_of(tag), {name: text_of(value) for name, value in (attributes or {}).items() if value}
+    )
+    made.text = text_of(text) or None
+    made.extend(children)
+    return made
+
+
+def to_bytes(stanza: Element) -> bytes:
+    """Returns the bytes of a stanza, with the namespaces as default ones, as all servers read them."""
+    return "".join(written(stanza, CLIENT)).encode()
+
+
+def written(node: Element, outer: str) -> Iterator[str]:
+    namespace, _, local = node.tag[1:].partition("}")
+    yield f"<{local}"
+    if namespace != outer:
+        yield f' xmlns="{escaped(namespace)}"'
+    for name, value in node.attrib.items():
+        name = name.replace(XML_PREFIX, "xml:")
+        if not name.startswith("{"):  # of another namespace: XMPP defines none
+            yield f' {name}="{escaped(value)}"'
+    if not (node.text or len(node)):
+        yield "/>"
+        return
+    yield ">"
+    yield escaped(node.text or "")
+    for child in node:
+        yield from written(child, namespace)
+        yield escaped(child.tail or "")
+    yield f"</{local}>"
+
+
+XML_PREFIX = "{http://www.w3.org/XML/1998/namespace}"
+ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#13;"}
+ESCAPED = re.compile('[&<>"\r]')
+
+
+def escaped(text: str) -> str:
+    return ESCAPED.sub(lambda found: ESCAPES[found[0]], text)
+
+
+def shown(stanza: Element) -> str:
+    """Returns the XML of a stanza, for people."""
+    return to_bytes(stanza).decode()
+
+
+def child(parent: Element | None, tag: str) -> Element | None:
+    """Returns the first child with this full name."""
+    return None if parent is None else parent.find(tag)
+
+
+def child_text(parent: Element | None, tag: str) -> str:
+    """Returns the text of the first child with this full name; "" without one."""
+    return "" if parent is None else parent.findtext(tag) or ""
+
+
+class StanzaParser:
+    """Parses one stream: calls `on_open` with the root's attributes, `on_stanza` with each of its children.
+
+    Comments, processing instructions, a document type (and so entities of its own), deep nesting and stanzas over
+    MAX_STANZA_BYTES raise BadXml from `feed`, as broken XML does.
+    """
+
+    def __init__(
+        self, on_open: Callable[[Mapping[str, str]], None], on_stanza: Callable[[Element], None]
+    ) -> None:
+        self.on_open, self.on_stanza = on_open, on_stanza
+        self.path: list[Element] = []  # the stanza that is being read, and within it
+        self.depth = 0
+        self.stanza_bytes = 0  # fed since the last stanza ended
+        self.is_closed = False  # has the other side ended the stream?
+        self.last: Element | None = None  # the element that ended last, whose tail follows
+        self.parser = parser = expat.ParserCreate("utf-8", "}")
+        parser.buffer_text = True
+        parser.buffer_size = READ_BYTES
+        parser.StartElementHandler = self.start
+        parser.EndElementHandler = self.end
+        parser.CharacterDataHandler = self.text
+        for name in ("StartDoctypeDecl", "Comment", "ProcessingInstruction", "EntityDecl"):
+            setattr(parser, f"{name}Handler", self.refuse)
+        if hasattr(parser, "SetReparseDeferralEnabled"):
+            parser.SetReparseDeferralEnabled(False)  # a stanza must not wait for the next one
+
+    def feed(self, data: bytes) -> None:
+        """Parse the next bytes. Raises BadXml."""
+        for start in range(0, len(data), READ_BYTES):
+            part = data[start : start + READ_BYTES]
+            self.stanza_bytes += len(part)
+            if self.stanza_bytes > MAX_STANZA_BYTES + READ_BYTES:
+                raise BadXml(f"The server sent a stanza of more than {MAX_STANZA_BYTES // 1024} KB.")
+            try:
+                self.parser.Parse(part, False)
+            except expat.ExpatError as error:
+                raise BadXml(f"The server sent broken XML ({error}).") from None
+
+    def refuse(self, *_: object) -> None:
+        raise BadXml("The server sent XML that XMPP does not allow: a comment, a document type or an entity.")
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        self.depth += 1
+        if self.depth == 1:
+            self.on_open(attributes)
+            return
+        if self.depth > MAX_DEPTH:
+            raise BadXml(f"The server sent a stanza that is nested more than {MAX_DEPTH} levels deep.")
+        made = Element(
+            full_name(name),
+            {full_name(key): value for key, value in attributes.items()} if attributes else {},
+        )
+        if self.path:
+            self.path[-1].append(made)
+        self.path.append(made)
+        self.last = None
+
+    def end(self, _name: str) -> None:
+        self.depth -= 1
+        if self.depth == 0:
+            self.is_closed = True
+            return
+        self.last = self.path.pop()
+        if self.depth == 1:
+            stanza, self.last, self.stanza_bytes = self.last, None, 0
+            self.on_stanza(stanza)
+
+    def text(self, data: str) -> None:
+        if not self.path:
+            if data.strip():
+                raise BadXml("The server sent text between two stanzas.")
+            self.stanza_bytes = 0  # spaces that keep the connection open
+        elif self.last is None:
+            self.path[-1].text = (self.path[-1].text or "") + data
+        else:
+            self.last.tail = (self.last.tail or "") + data
+
+
+def full_name(name: str) -> str:
+    return f"{{{name}" if "}" in name else name
+
+
+def parse(data: bytes) -> Element:
+    """Returns the one stanza that these bytes are. Raises BadXml."""
+    found: list[Element] = []
+    parser = StanzaParser(lambda _: None, found.append)
+    parser.feed(f'<stream xmlns="{CLIENT}">'.encode() + data)
+    if len(found) != 1 or parser.depth != 1:
+        raise BadXml("This is not one stanza.")
+    return found[0]
