@@ -19,6 +19,7 @@ from accounts.models import Account
 from accounts.quotas import Quota, QuotaExceeded
 from instances.limits import disk_space
 from instances.media import sources
+from instances.media.deletion_lock import files_may_be_deleted
 from instances.media.kinds import HEAD, Kind, WrongFile, identify_file
 from instances.models import Instance, Media, MessageType, StoredFile, media_expiry, new_media_key
 
@@ -29,6 +30,7 @@ KEY_LENGTH = len(new_media_key())
 ACCOUNT_FOLDER = "account-"  # and the account's key
 BATCH = 500  # files deleted in one pass
 BLOCK = 1024 * 1024  # bytes read at once
+BEING_COPIED = "nothing was deleted: a backup copies the files, or another run deletes them"
 WRITTEN_WITHIN = timedelta(hours=1)  # a file that is not stored by then was interrupted
 
 
@@ -265,7 +267,12 @@ def schedule_drop() -> None:
 
 
 def drop_old() -> str:
-    """Delete expired links, and the files that no link has any more; runs every hour."""
+    """Delete expired links, and the files that no link has any more; runs every hour. Not during a backup."""
+    with files_may_be_deleted() as may_delete:
+        return delete_old_files() if may_delete else BEING_COPIED
+
+
+def delete_old_files() -> str:
     expired = 0
     while batch := list(Media.objects.filter(expires_at__lte=timezone.now()).order_by("expires_at")[:BATCH]):
         for media in batch:
