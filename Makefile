@@ -78,8 +78,8 @@ node_modules/ready: package-lock.json
 		&& npm ci --silent --no-audit --no-fund && touch $@; } \
 		|| echo "npm could not install biome; JS and CSS cannot be checked."
 
-# Besides Python, the tests need a browser, two proxies, a connection pooler, the runtimes of docs/receivers, HTTPie and an XMPP server, all
-# from Debian. Another Node.js works too.
+# Besides Python, the tests need a browser, two proxies, a connection pooler, the runtimes of docs/receivers, HTTPie, age and an XMPP
+# server, all from Debian. Another Node.js works too.
 debian:
 	@missing=""; \
 	want() { test -n "$$2" || missing="$$missing $$1"; }; \
@@ -91,6 +91,7 @@ debian:
 	want node-express "$$(command -v node >/dev/null && ls -d /usr/share/nodejs/express 2>/dev/null)"; \
 	want default-jdk-headless "$$(command -v javac)"; \
 	want httpie "$$(command -v http)"; \
+	want age "$$(command -v age)"; \
 	want libgoogle-gson-java "$$(ls /usr/share/java/gson.jar 2>/dev/null)"; \
 	want prosody "$$(command -v prosody)"; \
 	test -z "$$missing" || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \

@@ -9,11 +9,11 @@ from typing import Any
 from chatapi.runtime.postgres import server as postgres_server
 from chatapi.runtime.processes import PARENT
 
-# Commands that do not use the database, and `up`, which starts it itself.
+# Commands that do not use the database, and those that start it themselves.
 WITHOUT_DATABASE = {
     "", "up", "help", "version", "--help", "--version", "-h", "check", "collectstatic", "findstatic", "spectacular",
     "makemigrations", "makemessages", "compilemessages", "startapp", "diffsettings", "sendtestemail", "test",
-    "sandbox_messenger", "doctor",
+    "sandbox_messenger", "doctor", "restore", "upgrade-database",
 }  # fmt: skip
 
 
