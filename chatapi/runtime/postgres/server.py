@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chatapi.runtime.postgres.data_folder import (
+    MAJOR,
     check_version,
     environment,
     make_data,
@@ -78,8 +79,12 @@ def embedded_database(path: Path) -> dict[str, str]:
 # -- starting
 
 
-def start(path: Path, *, die_with_parent: bool = True, thrown_away: bool = False) -> Server:
+def start(
+    path: Path, *, die_with_parent: bool = True, thrown_away: bool = False, major: int = MAJOR
+) -> Server:
     """Start PostgreSQL, or use the one that already runs on the data; create the data if it is missing.
+
+    `major` is the version of the data, another one only for its upgrade.
 
     Returns when it accepts connections and the database exists. Simultaneous starts wait for each other.
     `die_with_parent`: it stops when the calling thread ends, also after kill -9 (Linux).
@@ -89,9 +94,9 @@ def start(path: Path, *, die_with_parent: bool = True, thrown_away: bool = False
     """
     account = folder_with_owner(path)
     data = path / "data"
-    folder = programs()
+    folder = programs(major)
     with locked(path):
-        check_version(data)
+        check_version(data, major)
         # Only the owner may use a socket in the folder for long paths.
         owner = account.pw_uid if account else os.getuid()
         make_socket_folder(socket_folder(path), owner, account.pw_gid if account else os.getgid())

@@ -108,7 +108,7 @@ def test_it_starts_when_its_own_programs_lie_below_a_folder_closed_to_others(
     closed.mkdir(mode=0o700)
     shutil.copytree(wheel / "pginstall18", closed / wheel.name / "pginstall18", symlinks=True)
     shutil.copytree(wheel.with_name(f"{wheel.name}.libs"), closed / f"{wheel.name}.libs")
-    monkeypatch.setattr(postgres_server, "programs", lambda: closed / wheel.name / "pginstall18" / "bin")
+    monkeypatch.setattr(postgres_server, "programs", lambda _: closed / wheel.name / "pginstall18" / "bin")
     with postgres_server.running(data, thrown_away=True) as server:
         assert command_line(server.pid)[0].startswith(str(closed))
         assert ask(data, "SELECT 1") == 1
@@ -186,13 +186,14 @@ def test_a_pid_file_that_names_somebody_elses_process_is_no_server(data: Path) -
 def test_data_of_another_version_is_refused_in_one_sentence(data: Path) -> None:
     with postgres_server.running(data, thrown_away=True):
         pass
-    (data / "data" / "PG_VERSION").write_text("16\n")
-    with pytest.raises(postgres_server.PostgresError) as refusal:
-        postgres_server.start(data)
-    assert str(refusal.value).startswith(
-        f"The data in {data}/data was written by PostgreSQL 16, and this program includes 18; "
-    )
-    assert (data / "data" / "PG_VERSION").read_text() == "16\n"
+    for version, what_to_do in (("16", "upgrade-database"), ("15", "pg_dump"), ("19", "pg_dump")):
+        (data / "data" / "PG_VERSION").write_text(f"{version}\n")
+        with pytest.raises(postgres_server.PostgresError, match=what_to_do) as refusal:
+            postgres_server.start(data)
+        assert str(refusal.value).startswith(
+            f"The data in {data}/data was written by PostgreSQL {version}, and this program includes 18; "
+        )
+        assert (data / "data" / "PG_VERSION").read_text() == f"{version}\n"
 
 
 def test_a_folder_with_something_else_in_it_is_refused_and_left_alone(data: Path) -> None:
