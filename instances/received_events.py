@@ -121,8 +121,18 @@ class CodeShown:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionEnded:
+    """The account was logged out at the messenger, not from here: it has to be linked again, and its owner is mailed.
+
+    The status is reported besides. `reason` is a sentence for people.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class AccountFound:
-    """Which account the session is of, for a messenger that knows it only after a code was scanned."""
+    """Which account the session is of, for a messenger that knows it only after a code was scanned. It is linked."""
 
     own_chat_id: str  # see instances/chat_ids.py
     name: str = ""  # as people call the account
@@ -144,6 +154,7 @@ ReceivedEvent = (
     | ChatMoved
     | StatusReported
     | CodeShown
+    | SessionEnded
     | AccountFound
     | CredentialsRenewed
 )

@@ -163,6 +163,11 @@ def lose_link(instance: Instance, *, reason: str) -> None:
     if not instance.has_session:
         return
     change_status(instance, account_status=instance.unlinked_status)
+    mark_lost(instance, reason)
+
+
+def mark_lost(instance: Instance, reason: str) -> None:
+    """Have the owner mailed, unless the link is lost already. The caller holds the lock."""
     states = ReceiverState.objects.filter(instance=instance, lost_at=None)
     if states.update(lost_at=timezone.now(), lost_reason=reason[:MAX_REASON]):
         transaction.on_commit(lambda: async_task(MAIL_LOST_LINKS), robust=True)
@@ -295,8 +300,25 @@ def reconnect_link(instance: Instance) -> None:
 
 
 @transaction.atomic
+def record_session_end(instance: Instance, *, reason: str) -> None:
+    """Record that the account was logged out at the messenger; nothing if it is unknown, as after a log-out here."""
+    events.lock(instance)
+    if instance.phone or instance.account_chat_id:
+        mark_lost(instance, reason)
+
+
+@transaction.atomic
+def forget_account(instance: Instance) -> None:
+    """Record that the session is of no account: it was logged out here, so that nothing is lost."""
+    events.lock(instance)
+    save_own_chat_id(instance, "")
+
+
+@transaction.atomic
 def record_account(instance: Instance, *, own_chat_id: str, name: str) -> None:
-    """Record which account the session is of, and what people call it. An empty name leaves that of the link.
+    """Record which account the session is of, and what people call it: it is linked, and no longer lost.
+
+    An empty name leaves that of the link.
 
     Raises:
         chat_ids.BadChatId: `own_chat_id` is not valid.
@@ -304,6 +326,9 @@ def record_account(instance: Instance, *, own_chat_id: str, name: str) -> None:
     events.lock(instance)
     if (own_chat_id := chat_ids.of_chat(own_chat_id)) != instance.own_chat_id:
         save_own_chat_id(instance, own_chat_id)
+    ReceiverState.objects.filter(instance=instance, lost_at__isnull=False).update(
+        lost_at=None, lost_reason=""
+    )
     if name:
         ChannelLink.objects.filter(instance=instance).update(name=name[:MAX_NAME])
 

@@ -12,7 +12,12 @@ from django.db import DataError
 
 from instances.actions import events
 from instances.actions.bans import Banned
-from instances.actions.channel_links import apply_status, record_account, renew_credentials
+from instances.actions.channel_links import (
+    apply_status,
+    record_account,
+    record_session_end,
+    renew_credentials,
+)
 from instances.actions.message_lookup import UnknownMessage, quote_of_messenger
 from instances.actions.messages import (
     MessageContent,
@@ -36,6 +41,7 @@ from instances.received_events import (
     MessageReceived,
     MessageTyped,
     ReceivedEvent,
+    SessionEnded,
     StatusReported,
 )
 
@@ -133,6 +139,8 @@ def record_event(
             record_status(instance, event)
         case CodeShown():
             show_code(instance)
+        case SessionEnded():
+            record_session_end(instance, reason=event.reason)
         case AccountFound():
             record_account(instance, own_chat_id=event.own_chat_id, name=event.name)
         case CredentialsRenewed():

@@ -21,7 +21,7 @@ from instances.channels.requests import Link, Request
 from instances.channels.responses import json_object, retry_after
 from instances.channels.waha import api, incoming, sessions
 from instances.channels.waha.responses import NO_SESSION, WRONG_KEY
-from instances.received_events import ReceivedEvent
+from instances.received_events import ReceivedEvent, SessionEnded
 
 SECONDS = 20.0  # for each request
 POLL_SECONDS = 20.0  # between two looks at a session that is working …
@@ -69,7 +69,7 @@ async def receive(link: Link, cursor: str, network: Network) -> AsyncIterator[Ba
         state = str(found.get("status"))
         yield Batch(cursor)
         if state != reported:
-            yield Batch(cursor, events_of(found))
+            yield Batch(cursor, events_of(found, was_working=reported == sessions.WORKING))
             reported = state
         if state != sessions.WORKING:
             is_gap = True
@@ -109,10 +109,12 @@ def raise_for_error(response: Response) -> None:
     raise ReceiveFailed(api.reason(response), seconds=retry_after(response))
 
 
-def events_of(session: Mapping[str, Any]) -> list[ReceivedEvent]:
-    """Returns the status of a session, and its account if it is working."""
+def events_of(session: Mapping[str, Any], *, was_working: bool) -> list[ReceivedEvent]:
+    """Returns the status of a session, with its account if it is working."""
     state, me = session.get("status"), session.get("me")
     events: list[ReceivedEvent] = list(sessions.account_in(me)) if state == sessions.WORKING else []
+    if was_working and state in (sessions.SCAN, sessions.FAILED) and not me:
+        events.append(SessionEnded(sessions.LOGGED_OUT))
     status = sessions.status_of(state, is_known=bool(me))
     return [*events, status] if status else events
 

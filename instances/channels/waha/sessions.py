@@ -8,7 +8,7 @@ from typing import Any
 from instances.channels.requests import Link
 from instances.channels.waha import api
 from instances.models import AccountStatus, LoadingReason, Substatus
-from instances.received_events import AccountFound, CodeShown, ReceivedEvent, StatusReported
+from instances.received_events import AccountFound, CodeShown, ReceivedEvent, SessionEnded, StatusReported
 
 # The events that a session is asked to send. `message.any` has what `message` has, and the account's own messages.
 EVENTS = (
@@ -19,6 +19,9 @@ EVENTS = (
     "message.ack",
     "message.ack.group",
     "call.received",
+)
+LOGGED_OUT = (
+    "WhatsApp has logged the phone out, or the device was removed under Linked devices. Scan a new code."
 )
 MIN_KEY = 32  # characters of a key that is not replaced
 WORKING, SCAN, FAILED = "WORKING", "SCAN_QR_CODE", "FAILED"
@@ -98,6 +101,8 @@ def status_of(state: object, *, is_known: bool) -> StatusReported | None:
 def read_event(event: Mapping[str, Any], payload: Mapping[str, Any]) -> Iterator[ReceivedEvent]:
     """Returns what a `session.status` reports. Each SCAN_QR_CODE is a new code."""
     state, me = payload.get("status"), event.get("me")
+    if (state == SCAN or (state == FAILED and not me)) and was_working(payload.get("statuses")):
+        yield SessionEnded(LOGGED_OUT)
     if state == SCAN:
         yield CodeShown()
         return
@@ -105,6 +110,12 @@ def read_event(event: Mapping[str, Any], payload: Mapping[str, Any]) -> Iterator
         yield from account_in(me)
     if status := status_of(state, is_known=bool(me)):
         yield status
+
+
+def was_working(statuses: object) -> bool:
+    """Returns whether a session was working before its present status; WAHA reports the last three."""
+    before = statuses[:-1] if isinstance(statuses, list) else []
+    return any(isinstance(one, Mapping) and one.get("status") == WORKING for one in before)
 
 
 def account_in(me: object) -> Iterator[AccountFound]:

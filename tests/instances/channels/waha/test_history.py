@@ -28,7 +28,7 @@ from tests.instances.channels.waha.messenger import Writer, writer
 
 CHANNEL = WahaChannel()
 ANN, BEN, GROUP = "17680561234@c.us", "4915112345678@c.us", "120363000000000001@g.us"
-NOW = int(time.time())
+NOW = 1_900_000_000  # unix seconds of messages; the cursors are before
 
 
 @pytest.fixture
@@ -49,9 +49,9 @@ def link_of(account: Writer) -> Link:
 class Received:
     """What a receiver has recorded: the events, and the cursor."""
 
-    def __init__(self) -> None:
+    def __init__(self, cursor: str = str(history.Position(NOW - 1_000))) -> None:
         self.events: list[ReceivedEvent] = []
-        self.cursor = ""
+        self.cursor = cursor
         self.batches = 0
 
     @property
@@ -113,9 +113,10 @@ def test_a_long_chat_is_read_in_pages(account: Writer, session: Session) -> None
 
 
 def test_the_history_of_before_is_not_imported(account: Writer, session: Session) -> None:
-    session.write(ANN, "long ago", timestamp=NOW - 100_000)
-    session.write(BEN, "new", timestamp=NOW)
-    assert receive(account, lambda received: received.texts).texts == ["new"]
+    session.write(ANN, "long ago", timestamp=int(time.time()) - 100_000)
+    session.write(BEN, "new", timestamp=int(time.time()))
+    received = receive(account, lambda received: received.texts, Received(cursor=""))
+    assert received.texts == ["new"]
 
 
 def test_a_gap_is_noticed_and_what_came_without_one_is_not_read(account: Writer, session: Session) -> None:
@@ -208,8 +209,8 @@ def test_a_new_proxy_is_passed_on_once(account: Writer, session: Session) -> Non
 
 def test_the_cursor_follows_while_all_is_well(account: Writer) -> None:
     received = Received()
-    received.cursor = str(history.Position(NOW - 10_000))
-    receive(account, lambda found: history.parse(found.cursor).second > NOW - 1_000, received)
+    received.cursor = str(history.Position(1_700_000_000))
+    receive(account, lambda found: history.parse(found.cursor).second > time.time() - 1_000, received)
     assert history.parse(received.cursor).second <= time.time() - history.BEHIND_SECONDS
 
 

@@ -23,6 +23,7 @@ from instances.received_events import (
     MessageReceived,
     MessageTyped,
     ReceivedEvent,
+    SessionEnded,
     StatusReported,
 )
 from tests.doubles.waha import ENGINES, Session, Waha
@@ -258,6 +259,19 @@ def test_the_states_of_a_session(
         session.me = None
     session.change(status)
     assert read(session) == expected
+
+
+@pytest.mark.parametrize("status", ["SCAN_QR_CODE", "FAILED"])
+def test_a_session_that_was_working_and_needs_a_code_was_logged_out(session: Session, status: str) -> None:
+    session.change("WORKING")
+    session.log_out()
+    session.change("STARTING")
+    session.change(status)
+    ended, _ = read(session)
+    assert isinstance(ended, SessionEnded)
+    session.change(status)
+    session.change(status)
+    assert len(read(session)) == 1, "it is long ago"
 
 
 @pytest.mark.parametrize(
