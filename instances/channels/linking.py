@@ -21,7 +21,7 @@ from typing import Protocol, runtime_checkable
 
 from instances.channels.receiving import Network
 from instances.channels.requests import Link
-from instances.models import AccountStatus
+from instances.models import AccountStatus, Instance
 from instances.received_events import StatusReported
 
 MAX_VALUE = 2_000  # characters
@@ -161,4 +161,17 @@ class Disconnectable(Protocol):
         Raises:
             ReceiveFailed: the messenger cannot be reached, or refuses, with its reason.
         """
+        ...
+
+
+@runtime_checkable
+class PairsByCode(Protocol):
+    """A channel with a QR code that can also be linked by a short code. Called as the methods of base.Channel."""
+
+    def pairing_code(self, instance: Instance, phone: str) -> str:
+        """Returns the code that links the phone with this number (digits) if it is entered there. Raises CannotDo."""
+        ...
+
+    def confirmation_code(self, instance: Instance) -> str:
+        """Returns the code that the phone must show too, while the instance is pairing; "" if there is none."""
         ...

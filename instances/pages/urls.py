@@ -31,6 +31,7 @@ instances = [
     path("<int:number>/account/", account_views.save, name="account"),
     path("<int:number>/account/check/<slug:field>/", account_views.check, name="account-check"),
     path("<int:number>/account/remove/", account_views.remove, name="account-remove"),
+    path("<int:number>/pair/", button_views.pair, name="pair"),
     path("<int:number>/press/<slug:button>/", button_views.press, name="press"),
     path("<int:number>/history/", history_views.history, name="history"),
     path("<int:number>/history/news/", history_views.news, name="history-news"),

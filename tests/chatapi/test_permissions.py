@@ -55,6 +55,7 @@ instances:channel                            POST   302 404 403 302 302 404
 instances:account                            POST   302 404 403 404 404 404
 instances:account-check                      POST   302 404 403 404 404 404
 instances:account-remove                     POST   302 404 403 404 404 404
+instances:pair                               POST   302 404 403 404 404 404
 instances:press                              POST   302 404 403 302 302 404
 instances:history                            GET    302 404 200 200 200 404
 instances:history-news                       GET    302 404 204 204 204 404

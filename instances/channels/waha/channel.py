@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 from accounts.models import User
 from hooks.http import Response
+from instances.actions.channel_links import forget_account
 from instances.actions.session import log_out
 from instances.actions.status import change_status
 from instances.channels.base import Button, CannotDo
@@ -39,7 +40,8 @@ from instances.received_events import Media, ReceivedEvent, StatusReported
 
 
 class WahaChannel(RemoteChannel):
-    """Implements base.Channel, media.HasMedia, linking.Linkable and Disconnectable, receiving.Pushing and Receiving.
+    """Implements base.Channel, media.HasMedia, linking.Linkable, Disconnectable and PairsByCode,
+    receiving.Pushing and Receiving.
 
     Events are pushed. What is received besides is the history after a gap.
     """
@@ -85,6 +87,7 @@ class WahaChannel(RemoteChannel):
         match button:
             case Button.LOGOUT:
                 log_out(instance, acting_user=acting_user)
+                forget_account(instance)
                 commands.change_session(link, "logout")
             case Button.EXPIRY | Button.REBOOT:
                 change_status(
@@ -98,6 +101,12 @@ class WahaChannel(RemoteChannel):
     def qr_text(self, instance: Instance) -> str:
         """Asks WAHA for the code that it shows now."""
         return commands.qr_text(self.link(instance))
+
+    def pairing_code(self, instance: Instance, phone: str) -> str:
+        return commands.pairing_code(self.link(instance), phone)
+
+    def confirmation_code(self, instance: Instance) -> str:
+        return commands.confirmation_code(self.link(instance))
 
     # -- receiving
 

@@ -126,6 +126,27 @@ def qr_text(link: Link) -> str:
     return text
 
 
+def pairing_code(link: Link, phone: str) -> str:
+    """Returns the code to enter on the phone with this number. Raises CannotDo."""
+    request = api.request(
+        link, "POST", api.session_of(link), "auth", "request-code", body={"phoneNumber": phone}
+    )
+    code = json_object(ask(request)).get("code")
+    if not isinstance(code, str) or not code:
+        raise CannotDo(NO_CODE)
+    return code
+
+
+def confirmation_code(link: Link) -> str:
+    """Returns the code that the phone must show too; "" if there is none now."""
+    try:
+        found = ask(api.request(link, "GET", api.session_of(link), "auth", "passkey", "confirmation"))
+    except CannotDo:
+        return ""
+    code = json_object(found).get("code")
+    return code if isinstance(code, str) else ""
+
+
 def change_session(link: Link, action: str) -> None:
     """Log out or restart the session. Raises CannotDo."""
     ask(api.request(link, "POST", "sessions", api.session_of(link), action, body={}))

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST
@@ -16,6 +16,7 @@ from accounts.reauthentication import password_required
 from chatapi.ui.redirects import redirect_back
 from chatapi.ui.requests import HtmxRequest
 from hooks.actions import endpoints as hook_actions
+from instances import chat_ids
 from instances.actions import lifecycle as lifecycle_actions
 from instances.actions.callbacks import retry_failed_callbacks
 from instances.actions.lifecycle import (
@@ -28,6 +29,7 @@ from instances.actions.settings import change_settings
 from instances.actions.status import expire_code
 from instances.channels import channel_of
 from instances.channels.base import Button, CannotDo
+from instances.channels.linking import PairsByCode
 from instances.models import AccountStatus
 from instances.pages import access, status_texts
 from instances.pages.access import visible_instance
@@ -95,6 +97,30 @@ def press(request: HtmxRequest, number: int, button: str) -> HttpResponse:
     if request.POST.get("next") == "setup":
         return redirect("instances:setup", number)
     return card_response(request, number, "status", refused=refused)
+
+
+@require_POST
+@login_required
+def pair(request: HtmxRequest, number: int) -> HttpResponse:
+    """Gets a code that links the phone with the posted number, and shows it; 404 if the messenger has none."""
+    instance = access.changeable_instance(request, number)
+    channel = channel_of(instance)
+    if not isinstance(channel, PairsByCode):
+        raise Http404
+    code, refused = "", ""
+    try:
+        phone = chat_ids.phone_of(chat_ids.of_phone(request.POST.get("phone", "")))
+        code = channel.pairing_code(instance, phone)
+    except (chat_ids.BadChatId, CannotDo) as error:
+        refused = str(error)
+    if request.htmx:
+        context = {"pairing_code": code, "pairing_refused": refused, "instance": instance}
+        return render(request, "instances/pages/overview/pairing.html", context)
+    if code:
+        messages.success(request, f"Enter this code on the phone: {code}")
+    else:
+        messages.error(request, refused)
+    return redirect("instances:detail", number)
 
 
 @require_POST

@@ -12,7 +12,8 @@ from django.utils.safestring import SafeString, mark_safe
 from instances.actions.status import expire_code
 from instances.channels import channel_of
 from instances.channels.base import Can, CannotDo
-from instances.models import QR_CODE_LIFETIME, AccountStatus, Instance
+from instances.channels.linking import PairsByCode
+from instances.models import QR_CODE_LIFETIME, AccountStatus, Instance, Substatus
 
 EXPIRED_TEXT = "This code has expired"  # of the blurred picture: the messenger has no code any more
 
@@ -53,3 +54,15 @@ def shown_code(instance: Instance) -> Code | None:
         instance.status_changed_at + QR_CODE_LIFETIME,
         instance.is_expired,
     )
+
+
+def can_pair(instance: Instance) -> bool:
+    """Whether the phone can be linked by a short code instead of the QR code."""
+    return isinstance(channel_of(instance), PairsByCode)
+
+
+def shown_confirmation(instance: Instance) -> str:
+    """The code that the phone must show too; empty while the instance is not pairing."""
+    channel = channel_of(instance)
+    is_pairing = instance.shown_status == AccountStatus.LOADING and instance.substatus == Substatus.PAIRING
+    return channel.confirmation_code(instance) if is_pairing and isinstance(channel, PairsByCode) else ""

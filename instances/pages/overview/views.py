@@ -46,6 +46,8 @@ def code_context(instance: Instance) -> dict[str, Any]:
     return {
         "instance": instance,
         "code": code,
+        "can_pair": qr_code.can_pair(instance),
+        "confirmation": qr_code.shown_confirmation(instance),
         "status": status_texts.describe(instance),
         "phone_url": tool_url("phone", instance.number) if instance.channel == Channel.SANDBOX else "",
     }

@@ -13,6 +13,7 @@ from accounts.current_user import current_user
 from accounts.quotas import QuotaExceeded
 from hooks.models import Hook
 from instances.actions.lifecycle import create_instance
+from instances.actions.status import expire_code
 from instances.channels import channel_of
 from instances.channels.base import Can
 from instances.models import AccountStatus, Instance
@@ -21,6 +22,7 @@ from instances.pages.forms import AddressForm, NewInstanceForm
 from instances.pages.overview.views import code_context
 from instances.pages.setup.account import account_card
 from instances.pages.setup.channel_cards import channel_cards
+from instances.pages.status_texts import describe
 
 # The steps after the first one, which creates the instance and chooses its channel.
 STEPS = {"link": "Link", "address": "Webhook URL", "test": "Test message"}
@@ -87,12 +89,15 @@ def setup_context(instance: Instance, step: str = "", **overrides: Any) -> dict[
 def setup(request: HttpRequest, number: int) -> HttpResponse:
     """`?step=` of STEPS; the first step polls (`?wait=`) and gets 204 until the phone is linked or the code changes."""
     instance = visible_instance(request, number)
-    context = setup_context(instance, request.GET.get("step", ""))
     cursor = request.GET.get("wait")
+    if cursor is not None:
+        if instance.is_code_outdated:
+            expire_code(instance)
+        if cursor == describe(instance).cursor:
+            return HttpResponse(status=204)  # without asking the messenger for its code
+    context = setup_context(instance, request.GET.get("step", ""))
     if cursor is None:
         return render(request, "instances/pages/setup/setup.html", context)
-    if cursor == context["status"].cursor:
-        return HttpResponse(status=204)
     if instance.is_authenticated:
         return HttpResponse(headers={"HX-Redirect": request.path})
     return render(request, "instances/pages/setup/setup.html#link_step", context)
