@@ -11,6 +11,7 @@ import pytest
 from tests.messengers.matrix import MatrixService
 from tests.messengers.service import Service
 from tests.messengers.telegram import TelegramService
+from tests.messengers.waha import WahaService
 from tests.messengers.whatsapp_cloud import WhatsAppService
 from tests.product import Product
 
@@ -18,10 +19,11 @@ from tests.product import Product
 SERVICES: dict[str, Callable[[pytest.FixtureRequest], Service]] = {
     "telegram": lambda request: TelegramService(),
     "whatsapp_cloud": lambda request: WhatsAppService(),
+    "waha": lambda request: WahaService(),
     "matrix": lambda request: MatrixService(lambda: request.getfixturevalue("synapse")),
 }
 # Those that are reached by HTTP: they implement HttpService.
-HTTP_SERVICES = ("telegram", "whatsapp_cloud", "matrix")
+HTTP_SERVICES = ("telegram", "whatsapp_cloud", "waha", "matrix")
 
 
 @contextlib.contextmanager
