@@ -80,6 +80,7 @@ CHECKS = (
     of_work("dispatchers", "Number of dispatchers", find=work.find_few_dispatchers),
     of_work("sender", "Sender", find=work.find_no_sender),
     of_work("receiver", "Receiver", find=work.find_no_receiver),
+    of_work("redelivery", "Redeliveries", find=work.find_no_redelivery),
     of_work("schedules", "Scheduled tasks", find=work.find_late_schedules),
     of_work("task-queue", "Queue of tasks", find=work.find_queued_tasks),
     of_work("failed-tasks", "Failed tasks", find=work.find_failed_tasks),

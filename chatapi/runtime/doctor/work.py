@@ -13,8 +13,9 @@ from django_q.models import Failure, OrmQ, Schedule
 
 from chatapi.runtime.doctor.findings import Finding, error, warning
 from chatapi.ui.durations import in_words
+from hooks.actions.redelivery import WORKING
 from hooks.log import delays
-from hooks.models import HEARTBEAT_AGE, Role, Runner, is_alive
+from hooks.models import HEARTBEAT_AGE, Redelivery, Role, Runner, is_alive
 from instances.models import OutgoingMessage, OutgoingQueue
 from instances.models.instances import connected
 from instances.receiving.health import receiving_numbers
@@ -26,6 +27,7 @@ WORKER_STEP = (
 VERY_LATE = timedelta(minutes=15)
 LATE_MESSAGES = timedelta(minutes=5)
 LATE_CALLBACKS = timedelta(minutes=1)
+LATE_REDELIVERY = timedelta(minutes=1)
 LATE_SCHEDULE = timedelta(minutes=5)
 MANY_TASKS = 100
 
@@ -63,6 +65,13 @@ def find_no_receiver() -> Iterator[Finding]:
     """Instances that are linked to a messenger need a receiver, for what arrives and for the checks of their links."""
     if is_wanted() and not count_alive(Role.RECEIVING):
         yield error("No receiver is running: what messengers report is not recorded.", WORKER_STEP)
+
+
+def find_no_redelivery() -> Iterator[Finding]:
+    """The worker starts its task within seconds; the task ends with the last job."""
+    planned = Redelivery.objects.filter(state__in=WORKING, created_at__lt=timezone.now() - LATE_REDELIVERY)
+    if planned.exists() and not count_alive(Role.REDELIVERY):
+        yield warning("A redelivery is planned, and no task runs it.", WORKER_STEP)
 
 
 def find_late_schedules() -> Iterator[Finding]:

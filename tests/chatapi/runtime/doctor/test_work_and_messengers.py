@@ -16,7 +16,8 @@ from pytest_django.fixtures import Settings
 
 from chatapi.runtime.doctor.findings import Level
 from chatapi.runtime.schedules import write_schedules
-from hooks.models import Hook, Kind, Role, Runner
+from hooks.actions import redelivery
+from hooks.models import Hook, Kind, Redelivery, Role, Runner, State
 from instances.actions.sending.accept import send_message
 from instances.models import (
     Channel,
@@ -84,6 +85,20 @@ def test_no_receiver() -> None:
     found("receiver", ERROR, "No receiver is running", "manage.py worker")
     run(Role.RECEIVING)
     assert find("receiver") == []
+
+
+@pytest.mark.django_db
+def test_a_redelivery_that_no_task_runs() -> None:
+    instance = InstanceFactory(url="http://127.0.0.1:9/")
+    Hook.objects.create(
+        endpoint_id=instance.pk, kind=Kind.MESSAGE, body=b"{}", state=State.FAILED, finished_at=timezone.now()
+    )
+    job = redelivery.plan(Instance.objects.filter(pk=instance.pk), wanted={}, acting_user=None)
+    assert find("redelivery") == []
+    Redelivery.objects.filter(pk=job.pk).update(created_at=timezone.now() - timedelta(minutes=2))
+    found("redelivery", WARNING, "A redelivery is planned, and no task runs it.", "manage.py worker")
+    run(Role.REDELIVERY)
+    assert find("redelivery") == []
 
 
 @pytest.mark.django_db
