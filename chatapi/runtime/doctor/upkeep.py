@@ -11,7 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from chatapi.runtime.doctor.database import setting
-from chatapi.runtime.doctor.findings import Finding, error, note, warning
+from chatapi.runtime.doctor.findings import Finding, NotCarriedOut, error, note, warning
 from chatapi.ui import sizes
 from chatapi.ui.durations import in_words
 from hooks.maintenance import new_days
@@ -31,6 +31,10 @@ def rows(sql: str, values: Any = None) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(sql, values)
         return list(cursor.fetchall())
+
+
+HIDDEN = "<insufficient privilege>"  # PostgreSQL's words for what another user's session does
+NOT_VISIBLE = "{what} are hidden from the database's user; GRANT pg_read_all_stats TO that user shows them"
 
 
 def find_unsafe_commits() -> Iterator[Finding]:
@@ -92,6 +96,10 @@ def find_long_transactions() -> Iterator[Finding]:
             f"Find the program and end it, or on the server: SELECT pg_terminate_backend({pid}).",
             ", ".join(f"{pid}: {name or 'no name'}" for pid, name, _ in found),
         )
+    elif rows(
+        f"SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND query = '{HIDDEN}' LIMIT 1"
+    ):
+        raise NotCarriedOut(NOT_VISIBLE.format(what="sessions of other users"))
 
 
 def find_few_connections() -> Iterator[Finding]:
@@ -125,8 +133,9 @@ def find_replication_lag() -> Iterator[Finding]:
     wanted = setting("synchronous_standby_names")
     standbys = rows(
         "SELECT application_name, sync_state, extract(epoch FROM replay_lag) FROM pg_stat_replication"
-        " WHERE state IS NOT NULL"
     )
+    if any(state is None for _, state, _ in standbys):
+        raise NotCarriedOut(NOT_VISIBLE.format(what="standbys"))
     if wanted and not any(state in ("sync", "quorum") for _, state, _ in standbys):
         yield error(
             "No synchronous standby is connected: every commit of the database waits for one.",

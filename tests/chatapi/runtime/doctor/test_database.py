@@ -19,7 +19,9 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from chatapi.runtime.doctor import upkeep
+from chatapi.runtime.doctor.checklist import BY_NAME
 from chatapi.runtime.doctor.findings import Level
+from chatapi.runtime.doctor.runs import carry_out
 from chatapi.runtime.postgres.discovery import NAME, Server, socket_folder
 from hooks.models import Hook, Kind, State
 from hooks.sql import partitions
@@ -290,6 +292,10 @@ def test_a_transaction_that_is_left_open(
         finding = found(
             "long-transactions", WARNING, f"process {pid} of PostgreSQL", f"pg_terminate_backend({pid})"
         )
+        with pointed_at(NAME=other, USER=WEAK):  # who may not see it
+            assert carry_out(BY_NAME["long-transactions"]).reason.startswith(
+                "sessions of other users are hidden"
+            )
     assert finding.detail == f"{pid}: report"
 
 
@@ -354,6 +360,22 @@ def test_a_standby(pointed_at: PointedAt, pair: tuple[Server, Server]) -> None:
         )
     with pointed_at(**server(pair[0]), OPTIONS=options):
         assert find("database-connection") == find("replication") == []
+
+
+def test_a_standby_that_the_user_may_not_see(
+    pointed_at: PointedAt, pair: tuple[Server, Server], on_primary: Callable[[str], Any]
+) -> None:
+    on_primary("CREATE ROLE doctor_blind LOGIN")
+    try:
+        with pointed_at(**server(pair[0]) | {"USER": "doctor_blind"}):
+            assert carry_out(BY_NAME["replication"]).reason.startswith(
+                "standbys are hidden from the database's user"
+            )
+            on_primary("GRANT pg_read_all_stats TO doctor_blind")
+            assert find("replication") == []
+            on_primary("REVOKE pg_read_all_stats FROM doctor_blind")
+    finally:
+        on_primary("DROP ROLE doctor_blind")
 
 
 def test_autovacuum_that_is_off(
