@@ -159,7 +159,7 @@ def find_read_only_media() -> Iterator[Finding]:
         else f"Give {settings.DATA_DIR / 'media'} to the user who runs the product, and make it writable."
     )
     try:
-        name = storage.save(f"doctor/{secrets.token_hex(8)}", ContentFile(content))
+        name = storage.save(f"doctor-{secrets.token_hex(8)}", ContentFile(content))
         try:
             with storage.open(name) as file:
                 found = file.read()

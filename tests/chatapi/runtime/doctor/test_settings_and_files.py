@@ -185,9 +185,7 @@ def media(settings: Settings, data_dir: Path) -> Iterator[Callable[..., None]]:
 
 def test_a_store_of_media_that_cannot_be_written(media: Callable[..., None], data_dir: Path) -> None:
     assert find("media") == []
-    assert [path for path in (data_dir / "media").rglob("*") if path.is_file()] == []
-    (data_dir / "media" / "doctor").rmdir()
-    (data_dir / "media").rmdir()
+    (data_dir / "media").rmdir()  # nothing is left in it
     (data_dir / "media").write_text("a file in its place")
     finding = found("media", ERROR, "files of messages are refused", f"Give {data_dir / 'media'}")
     assert finding.detail
