@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+from instances.channels.base import Channel
+from instances.channels.own_ids import own_id
 from instances.channels.requests import File, MessageToSend
 from instances.models import OutgoingMessage
 
 
-def message_to_send(outgoing: OutgoingMessage) -> MessageToSend:
+def message_to_send(outgoing: OutgoingMessage, channel: Channel) -> MessageToSend:
     """Returns the message as its channel sees it. One query if it has a file that is not loaded (`media`).
 
-    The messenger's ids are those that the claim has found (`messenger_ids`).
+    The messenger's ids are those that the claim has found (`messenger_ids`), without ids of another messenger.
     """
     ids = outgoing.messenger_ids
+    quoted = own_id(channel, ids.quoted)
     return MessageToSend(
         message_id=outgoing.message_id,
         chat_id=outgoing.chat_id,
         type=outgoing.type,
         body=outgoing.body,
         caption=outgoing.caption,
-        quoted=None if outgoing.quoted is None else {**outgoing.quoted, "messenger_id": ids.quoted},
+        quoted=None if outgoing.quoted is None else {**outgoing.quoted, "messenger_id": quoted},
         metadata=outgoing.metadata,
         forwarded=outgoing.forwarded,
         file=file_of(outgoing),
         deletes=outgoing.deletes,
-        deletes_messenger_id=ids.deletes,
+        deletes_messenger_id=own_id(channel, ids.deletes),
         messenger_chat_id=ids.chat,
     )
 

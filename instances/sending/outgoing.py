@@ -94,7 +94,9 @@ def send_queue(session: claims.Session, me: int, key: int, now: datetime) -> int
                 next_send_at=now + timedelta(seconds=instance.send_delay)
             )
         add_files(taken)
-        return record([send(Sending(queue, outgoing, message_to_send(outgoing))) for outgoing in taken], {})
+        return record(
+            [send(Sending(queue, outgoing, message_to_send(outgoing, channel))) for outgoing in taken], {}
+        )
     finally:
         claims.release(session, me, [key])
 

@@ -240,7 +240,7 @@ class Sender:
             return
         for outgoing in taken:
             queue = self.queues[outgoing.instance_id]
-            self.prepare(Sending(queue, outgoing, message_to_send(outgoing)))
+            self.prepare(Sending(queue, outgoing, message_to_send(outgoing, queue.channel)))
 
     def prepare(self, sending: Sending, uploaded: str | None = None) -> None:
         """Start the message's request, or that of its file."""

@@ -72,6 +72,10 @@ class MatrixChannel(RemoteChannel):
     def read(self, request: Request, response: Response) -> Result:
         return sending.read(request, response)
 
+    def is_own_id(self, messenger_id: str) -> bool:
+        """Whether it is the id of an event."""
+        return messenger_id.startswith("$")
+
     def perform(self, instance: Instance, command: Command) -> MessengerGroup | None:
         if command.type in self.cannot:
             raise CannotDo(self.cannot[command.type])

@@ -67,6 +67,10 @@ class TelegramChannel(RemoteChannel):
         """Returns what the response means."""
         return responses.read(request, response)
 
+    def is_own_id(self, messenger_id: str) -> bool:
+        """Whether it is the key of a message of a bot (api.message_key)."""
+        return api.KEY.fullmatch(messenger_id) is not None
+
     def perform(self, instance: Instance, command: Command) -> MessengerGroup | None:
         """Leaves a group, or shows that the bot is typing or recording, for five seconds."""
         match command:

@@ -86,6 +86,10 @@ class WhatsAppCloudChannel(RemoteChannel):
         """Returns what WhatsApp's response means."""
         return outgoing.read(request, response)
 
+    def is_own_id(self, messenger_id: str) -> bool:
+        """Whether it is a WhatsApp message id."""
+        return messenger_id.startswith("wamid.")
+
     def perform(self, instance: Instance, command: Command) -> MessengerGroup | None:
         """Marks the contact's messages as read, and shows that someone types; WhatsApp marks them as read then too."""
         match command:

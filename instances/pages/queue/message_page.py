@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from chatapi.ui.states import MESSAGE_STATES, Look
+from instances.channels import channel_of
+from instances.channels.own_ids import LEFT_OUT, own_id
 from instances.models import (
     Ack,
     Chat,
@@ -39,6 +41,7 @@ class MessageView(NamedTuple):
     wait: Wait | None
     place: int  # in the queue, from 1; 0: it is not in the queue
     twice: str  # that it may have been sent twice
+    unquoted: str  # that its quote is left out
     tries: list[ShownTry]  # the newest, newest first
     has_older_tries: bool
     timeline: list[TimelineEntry]
@@ -71,7 +74,7 @@ class MessageView(NamedTuple):
 
 
 def read_message(instance: Instance, message: OutgoingMessage | Message) -> MessageView:
-    """Returns what the page shows. Two queries, four for a message in the queue."""
+    """Returns what the page shows. Two queries, four for a message in the queue, one more for a quote."""
     state = message_state(message)
     found = SendingTry.objects.filter(instance=instance, message_id=message.message_id)
     newest = list(found.order_by("-started_at", "-id")[: TRIES_SHOWN + 1])
@@ -90,6 +93,7 @@ def read_message(instance: Instance, message: OutgoingMessage | Message) -> Mess
         wait=wait,
         place=place,
         twice=TWICE if message.maybe_twice else "",
+        unquoted=LEFT_OUT if quotes_other_messenger(instance, message) else "",
         tries=tries[::-1],
         has_older_tries=len(newest) > TRIES_SHOWN,
         timeline=timeline_of(instance, message, tries, wait),
@@ -102,6 +106,17 @@ def read_message(instance: Instance, message: OutgoingMessage | Message) -> Mess
         if message.type in conversations.FILES and conversations.is_link(message.body)
         else "",
     )
+
+
+def quotes_other_messenger(instance: Instance, message: OutgoingMessage | Message) -> bool:
+    """Whether the messenger of the instance's channel does not know the quoted message. No query without a quote."""
+    if not message.quoted:
+        return False
+    found = Message.objects.filter(instance=instance, message_id=message.quoted["id"]).values_list(
+        "messenger_id", flat=True
+    )
+    messenger_id = found.first() or ""
+    return messenger_id != own_id(channel_of(instance), messenger_id)
 
 
 def timeline_of(

@@ -246,7 +246,9 @@ def waits_as_long_as_a_limit_asks(channel: Channel, messenger: Messenger, instan
 
 def makes_no_requests(channel: Channel, messenger: Messenger, instance: Instance) -> bool:
     return (
-        channel.prepare(message_to_send(waiting(instance, chat_id=ann(messenger))), channel.link(instance))
+        channel.prepare(
+            message_to_send(waiting(instance, chat_id=ann(messenger)), channel), channel.link(instance)
+        )
         == Local()
     )
 

@@ -32,7 +32,7 @@ def messenger_id_of(result: Result) -> str:
 def try_once(channel: Channel, instance: Instance, outgoing: OutgoingMessage) -> Result:
     """Prepare, request and read. What is Local counts as sent, and as to be carried out."""
     outgoing.messenger_ids = known_ids(outgoing)
-    message, link = message_to_send(outgoing), channel.link(instance)
+    message, link = message_to_send(outgoing, channel), channel.link(instance)
     result: Result | None = None
     while result is None or isinstance(result, Uploaded):
         prepared = channel.prepare(message, link, result.value if result else None)
