@@ -1,7 +1,7 @@
 """/metrics: the numbers of hooks/metrics.py in Prometheus format; no process and no state of its own.
 
 Every number comes from the database, so every web process on every machine responds the same, and counters continue
-after a restart. Labels are outcomes, states and lanes, never an instance, a URL or a token.
+after a restart. Labels are outcomes, states, lanes and channels, never an instance, a URL or a token.
 
 Access: while METRICS_TOKEN is unset, clients on the loopback address; with it, clients that send
 `Authorization: Bearer <METRICS_TOKEN>`, from anywhere.
@@ -137,6 +137,12 @@ def sending_families(found: SendingNumbers) -> Iterator[Metric]:
     for result, number in found.results.items():
         results.add_metric([result], number)
     yield results
+    by_channel = CounterMetricFamily(
+        "chatapi_channel_messages", "The same by channel.", labels=["channel", "result"]
+    )
+    for labels, number in found.by_channel.items():
+        by_channel.add_metric(labels, number)
+    yield by_channel
     yield GaugeMetricFamily("chatapi_messages_waiting", "Messages in queues.", found.waiting)
     yield GaugeMetricFamily("chatapi_messages_in_flight", "Messages that are being sent.", found.in_flight)
     yield GaugeMetricFamily("chatapi_senders", "Running senders.", found.senders)
@@ -144,6 +150,17 @@ def sending_families(found: SendingNumbers) -> Iterator[Metric]:
 
 def receiving_families(found: ReceivingNumbers) -> Iterator[Metric]:
     yield GaugeMetricFamily("chatapi_receivers", "Running receivers.", found.receivers)
+    yield GaugeMetricFamily(
+        "chatapi_receiver_heartbeat_age_seconds",
+        "Time since the last heartbeat of any receiver; NaN without one.",
+        math.nan if found.heartbeat_age is None else found.heartbeat_age,
+    )
+    links = GaugeMetricFamily(
+        "chatapi_channel_links", "Links to accounts at messengers, by state.", labels=["channel", "state"]
+    )
+    for labels, number in found.links.items():
+        links.add_metric(labels, number)
+    yield links
     instances = GaugeMetricFamily(
         "chatapi_receiving_instances",
         "Instances that are received from, by the state of their connection.",

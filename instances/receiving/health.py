@@ -5,17 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import product
 
 from django.db import connection
 from django.db.models import Count, Q
 from django.utils import timezone
 
 from hooks.models import HEARTBEAT_AGE, Role, Runner, is_alive
-from instances.models import CALLBACK_WAITING_SQL, Instance, ReceiverState, StoredCallback
+from instances.models import (
+    CALLBACK_WAITING_SQL,
+    AccountStatus,
+    ChannelLink,
+    Instance,
+    ReceiverState,
+    StoredCallback,
+)
 from instances.receiving.links import pushing_channel, receiving_channel, resident_names
 from instances.receiving.ownership import received_instances
 
 MAX_COUNTED = 10_000  # callbacks
+# Of a link: the messenger accepts it; it does not any more; it was saved and is not connected, or waits for a scan.
+LINK_STATES = ("linked", "lost", "unconnected")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +90,8 @@ class ReceivingNumbers:
     """Of all instances. `callbacks_oldest` is an age in seconds."""
 
     receivers: int = 0
+    heartbeat_age: float | None = None  # seconds since the last heartbeat of any receiver; None without one
+    links: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (channel, state of LINK_STATES)
     instances: Mapping[str, int] = field(
         default_factory=lambda: {"connected": 0, "failing": 0, "unconnected": 0}
     )
@@ -97,10 +109,11 @@ COUNT_CALLBACKS = f"""
 
 
 def receiving_numbers() -> ReceivingNumbers:
-    """Returns the numbers for /metrics. Three queries; none while no channel needs a receiver."""
+    """Returns the numbers for /metrics. Four queries; none while no channel needs a receiver."""
     if not resident_names():
         return ReceivingNumbers()
     runs = Runner.objects.unfinished(Role.RECEIVING).annotate(heartbeat_age=HEARTBEAT_AGE)
+    ages = [age for age in runs.values_list("heartbeat_age", flat=True) if age is not None]
     failing = Q(receiver_state__failing_since__isnull=False)
     connected = Q(receiver_state__connected_at__isnull=False) & ~failing
     counted = received_instances().aggregate(
@@ -110,7 +123,9 @@ def receiving_numbers() -> ReceivingNumbers:
         cursor.execute(COUNT_CALLBACKS.format(table=StoredCallback._meta.db_table), {"limit": MAX_COUNTED})
         waiting, oldest, failed = cursor.fetchone()
     return ReceivingNumbers(
-        receivers=sum(is_alive(age) for age in runs.values_list("heartbeat_age", flat=True)),
+        receivers=sum(map(is_alive, ages)),
+        heartbeat_age=max(min(ages).total_seconds(), 0.0) if ages else None,
+        links=count_links(),
         instances={
             "connected": counted["connected"],
             "failing": counted["failing"],
@@ -120,3 +135,20 @@ def receiving_numbers() -> ReceivingNumbers:
         callbacks_oldest=max((timezone.now() - oldest).total_seconds(), 0.0) if oldest else 0.0,
         callbacks_failed=failed,
     )
+
+
+def count_links() -> dict[tuple[str, str], int]:
+    """Returns the links of each channel that needs a receiver, by state. One query, which reads every link."""
+    linked = Q(instance__account_status=AccountStatus.AUTHENTICATED)
+    lost = Q(instance__receiver_state__lost_at__isnull=False) & ~linked
+    rows = ChannelLink.objects.values("channel").order_by()
+    counted = rows.annotate(
+        total=Count("pk"), linked=Count("pk", filter=linked), lost=Count("pk", filter=lost)
+    )
+    found = dict.fromkeys(product(resident_names(), LINK_STATES), 0)
+    for row in counted:
+        others = row["total"] - row["linked"] - row["lost"]
+        for state, number in zip(LINK_STATES, (row["linked"], row["lost"], others), strict=True):
+            if (row["channel"], state) in found:
+                found[row["channel"], state] = number
+    return found

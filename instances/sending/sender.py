@@ -387,7 +387,9 @@ class Sender:
             if lane.is_local:
                 self.note_health(ended, time.monotonic())
         if recorded is not None:
-            self.counts.count({(metrics.RESULTS, RESULT_LABELS[type(recorded)]): 1})
+            result = RESULT_LABELS[type(recorded)]
+            by_channel = metrics.BY_CHANNEL[result], ended.queue.instance.channel
+            self.counts.count({(metrics.RESULTS, result): 1, by_channel: 1})
 
     def end(self, lane: Lane, key: int) -> None:
         self.lanes.end(lane, key)

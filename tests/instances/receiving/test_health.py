@@ -11,10 +11,13 @@ from django.utils import timezone
 
 from hooks.models import Role, Runner
 from instances.actions.callbacks import mark_handled, store_callback
+from instances.actions.channel_links import lose_link
 from instances.actions.receiver_states import record_batch, record_failure, record_successes
+from instances.actions.status import change_status
 from instances.models import Instance, ReceiverState, StoredCallback
 from instances.received_events import MessageReceived
 from instances.receiving import callbacks
+from instances.receiving.health import LINK_STATES
 from tests.factories import InstanceFactory, UserFactory
 from tests.instances.receiving import polling, pushing
 from tests.instances.receiving.conftest import Link
@@ -141,9 +144,35 @@ def test_metrics_count_receivers_instances_and_callbacks(
         for state in ("connected", "failing", "unconnected")
     }
     assert states == {"connected": 2, "failing": 1, "unconnected": 1}
+    assert 0 <= found["chatapi_receiver_heartbeat_age_seconds"] < 60
     assert (found["chatapi_callbacks_waiting"], found["chatapi_callbacks_failed"]) == (2, 1)
     assert 60 <= found["chatapi_callbacks_oldest_waiting_seconds"] < 600
 
 
 def test_without_such_a_channel_they_are_nought(client: Client) -> None:
     assert numbers(client)["chatapi_receivers"] == 0
+
+
+def test_metrics_count_the_links_of_each_channel_by_state(client: Client, link: Link) -> None:
+    empty = numbers(client)
+    assert empty['chatapi_channel_links{channel="telegram",state="linked"}'] == 0
+    assert str(empty["chatapi_receiver_heartbeat_age_seconds"]) == "nan"
+    linked, lost, unconnected, pushed = (link(name, {}) for name in [polling.NAME] * 3 + [pushing.NAME])
+    for instance in (linked, lost, pushed):
+        change_status(instance, account_status="authenticated")
+    lose_link(lost, reason="The token was revoked.")
+    change_status(unconnected, account_status="init")
+    found = numbers(client)
+    states = {
+        (channel, state): found[f'chatapi_channel_links{{channel="{channel}",state="{state}"}}']
+        for channel in (polling.NAME, pushing.NAME)
+        for state in LINK_STATES
+    }
+    assert states == {
+        (polling.NAME, "linked"): 1,
+        (polling.NAME, "lost"): 1,
+        (polling.NAME, "unconnected"): 1,
+        (pushing.NAME, "linked"): 1,
+        (pushing.NAME, "lost"): 0,
+        (pushing.NAME, "unconnected"): 0,
+    }

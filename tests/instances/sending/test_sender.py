@@ -258,4 +258,6 @@ def test_a_sender_hands_over_and_its_successor_sends_the_rest(monkeypatch: pytes
     assert sent(instance) == in_order(3, chats=2)
     numbers = sending_numbers()
     assert (numbers.results["sent"], numbers.waiting, numbers.senders) == (3, 0, 0)
+    assert numbers.by_channel["sandbox", "sent"] == 3
+    assert sum(numbers.by_channel.values()) == sum(numbers.results.values())
     assert_nothing_lost()
