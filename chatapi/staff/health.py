@@ -1,4 +1,4 @@
-"""The health page: what the checks find, waiting hooks, sending, tasks, failing endpoints, redeliveries and totals."""
+"""The health page: what the checks find, waiting hooks, sending, lost links, tasks, redeliveries and totals."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from chatapi.runtime.doctor.runs import Result, carry_out_for_page
 from hooks.metrics import BUCKETS, Histogram, snapshot
 from hooks.models import HEARTBEAT_AGE, OPEN_JOBS, Endpoint, PauseReason, Redelivery, Runner, is_alive
 from instances.limits import disk_space
+from instances.models import ReceiverState
 from instances.sending.channel_numbers import MAX_COUNTED, channel_numbers
 
 FAILING_SHOWN = 20
+LOST_SHOWN = 50
 TASKS_SHOWN = 20
 PERMISSION = "hooks.view_runner"
 
@@ -54,6 +56,8 @@ def health_context() -> dict[str, Any]:
         "tasks_failed": Failure.objects.order_by("-stopped")[:5],
         "channels": channel_numbers(),
         "max_failed": MAX_COUNTED,
+        "lost_links": lost_links(),
+        "max_lost": LOST_SHOWN,
         "jobs": Redelivery.objects.filter(state__in=OPEN_JOBS).order_by("-pk").with_totals()[:10],
         "paused": [(PauseReason(reason).label, n) for reason, n in paused.annotate(n=Count("pk"))],
         "failing": list(failing.order_by("failing_since")[:FAILING_SHOWN]),
@@ -76,6 +80,12 @@ def checks_context() -> dict[str, Any]:
         "passed": sum(not result.findings and not result.reason for result in results),
         "checks_elsewhere": [check.title for check in CHECKS if not check.is_on_page],
     }
+
+
+def lost_links() -> list[ReceiverState]:
+    """Returns the links that messengers do not accept any more, lost last first, with instance and account."""
+    lost = ReceiverState.objects.filter(lost_at__isnull=False).select_related("instance__channel_link")
+    return list(lost.order_by("-lost_at")[:LOST_SHOWN])
 
 
 def count_median_p95(histogram: Histogram) -> tuple[int, str, str]:

@@ -9,9 +9,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from hooks.models import Endpoint, Hook, Kind, Role, Runner
+from instances.actions.channel_links import lose_link, save_link
 from instances.actions.sending.accept import send_message
 from instances.channels import CHANNELS
-from instances.models import AccountStatus, Channel, Instance, OutgoingMessage, OutgoingQueue
+from instances.models import AccountStatus, Channel, Instance, OutgoingMessage, OutgoingQueue, ReceiverState
 from instances.sending.channel_numbers import ChannelNumbers, channel_numbers
 from tests.factories import InstanceFactory, fail_message
 
@@ -39,7 +40,31 @@ def test_it_shows_what_waits_who_works_and_who_fails(staff: Client, instance: In
     assert [alive for _, alive in answer.context["runners"]] == [True, False]
     assert "running" in page and "no heartbeat" in page
     assert "https://example.com/hook" in page and "3\xa0hours" in page
-    assert len(asked) == 56
+    assert len(asked) == 57
+
+
+def test_it_shows_the_lost_links_with_their_reason_and_no_secret(staff: Client, instance: Instance) -> None:
+    assert "No link is lost." in staff.get("/admin/health/").content.decode()
+    shops = [
+        InstanceFactory(channel="telegram", name=name) for name in ("First shop", "Last shop", "Linked shop")
+    ]
+    for shop in shops:
+        save_link(
+            shop,
+            credentials={"token": "700:secret"},
+            external_id=str(shop.pk),
+            name="@shop_bot",
+            acting_user=None,
+        )
+    for shop in shops[:2]:
+        lose_link(shop, reason=f"Telegram does not know the token of {shop.name}.")
+    ReceiverState.objects.filter(pk=shops[1].pk).update(check_failures=3)
+    answer = staff.get("/admin/health/")
+    page = answer.content.decode()
+    assert [state.pk for state in answer.context["lost_links"]] == [shops[1].pk, shops[0].pk]
+    for words in ("Telegram does not know the token of Last shop.", "@shop_bot", "<td>3</td>"):
+        assert words in page
+    assert "700:secret" not in page and "Linked shop" not in page
 
 
 def test_it_shows_how_each_channel_sends(staff: Client, instance: Instance) -> None:
