@@ -9,22 +9,18 @@ from typing import Any
 
 from instances import chat_ids
 from instances.actions.channel_links import save_link
-from instances.actions.media import store_media
-from instances.actions.received import record_events
 from instances.actions.status import change_status
-from instances.channels.media import FetchedFile
 from instances.channels.receiving import CallbackRequest, LinkLost
 from instances.channels.requests import Link
 from instances.channels.telegram.callbacks import SECRET_HEADER
 from instances.channels.telegram.channel import TelegramChannel
 from instances.models import AccountStatus, Instance, MessageType
-from instances.models import Media as StoredMedia
-from instances.received_events import Media, ReceivedEvent
-from instances.receiving.files import wanted_files
+from instances.received_events import ReceivedEvent
 from instances.receiving.network import LoopNetwork
 from tests.doubles.telegram import Bot, Telegram, User, flood
 from tests.doubles.telegram.methods import media_json
 from tests.instances.channels.pure_checks import People
+from tests.instances.channels.recorder import record_with_files
 
 CHANNEL = TelegramChannel()
 ANN, GROUP = User(100_000_001, "Ann"), -4_000_001
@@ -147,13 +143,7 @@ class TelegramMessenger:
         except LinkLost:
             change_status(instance, account_status=AccountStatus.INIT)
             return
-        files: dict[str, StoredMedia | str] = {}
-        for wanted in wanted_files(instance, events):
-            with asyncio.run(fetch(link, wanted.media)).content as content:
-                files[wanted.media.reference] = store_media(
-                    instance, content=content, filename=wanted.filename
-                )
-        assert not record_events(instance, events, is_patient=False, files=files).refused
+        record_with_files(instance, CHANNEL, link, events)
 
 
 def file_id(message: Mapping[str, Any]) -> str:
@@ -170,14 +160,6 @@ async def poll(link: Link) -> list[ReceivedEvent]:
         async with contextlib.aclosing(CHANNEL.receive(link, first.cursor, network)) as batches:  # type: ignore[type-var]
             await anext(batches)
         return list(first.events)
-    finally:
-        network.close()
-
-
-async def fetch(link: Link, media: Media) -> FetchedFile:
-    network = LoopNetwork()
-    try:
-        return await CHANNEL.fetch(link, media, network)
     finally:
         network.close()
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from instances.channels.linking import NotLinkable
-from instances.channels.receiving import LinkLost, Network, ReceiveFailed
+from instances.channels.receiving import LinkLost, ReceiveFailed
 from instances.channels.requests import Link
 from instances.channels.telegram.channel import TelegramChannel
 from instances.channels.telegram.linking import is_public
 from instances.models import AccountStatus, Instance
 from instances.receiving import links
 from instances.receiving.linking import link_account
-from instances.receiving.network import LoopNetwork
+from instances.receiving.messenger_calls import call_messenger
 from tests.doubles.telegram import Bot, Fault, Telegram, flood
 from tests.factories import InstanceFactory
 from tests.instances.channels.telegram.messenger import credentials_of
@@ -33,19 +32,8 @@ def double(settings: Any) -> Iterator[Telegram]:
         yield running
 
 
-def ask(job: Callable[[Network], Awaitable[Any]]) -> Any:
-    async def main() -> Any:
-        network = LoopNetwork()
-        try:
-            return await job(network)
-        finally:
-            network.close()
-
-    return asyncio.run(main())
-
-
 def check(token: str) -> Any:
-    return ask(lambda network: CHANNEL.check({"token": token}, network))
+    return call_messenger(lambda network: CHANNEL.check({"token": token}, network))
 
 
 def link_of(bot: Bot) -> Link:
@@ -111,13 +99,13 @@ def test_connecting_sets_or_deletes_the_webhook_and_one_rule_decides(double: Tel
     link = link_of(bot)
     double.write(bot, ann, "kept")
     settings.SITE_URL = "https://bots.example.com"
-    ask(lambda network: CHANNEL.connect(link, settings.SITE_URL + CALLBACK, network))
+    call_messenger(lambda network: CHANNEL.connect(link, settings.SITE_URL + CALLBACK, network))
     assert bot.webhook is not None and bot.webhook.url == settings.SITE_URL + CALLBACK
     assert bot.webhook.secret == link.credentials["webhook_secret"]
     assert "message_reaction" in (bot.allowed_updates or [])
     assert links.receiving_channel("telegram") is None and "telegram" not in links.receiving_names()
     settings.SITE_URL = "http://localhost:8000"
-    ask(lambda network: CHANNEL.connect(link, settings.SITE_URL + CALLBACK, network))
+    call_messenger(lambda network: CHANNEL.connect(link, settings.SITE_URL + CALLBACK, network))
     assert bot.webhook is None and len(bot.updates) == 1
     assert links.receiving_channel("telegram") is not None and "telegram" in links.receiving_names()
     assert links.pushing_channel("telegram") is not None, "what was on its way is taken"
@@ -128,23 +116,23 @@ def test_the_webhook_is_set_again_when_its_url_has_changed(double: Telegram) -> 
     for site in ("https://bots.example.com", "https://other.example.com"):
         link = dataclasses.replace(link_of(bot), callback_url=site + CALLBACK)
         for _ in range(2):
-            ask(lambda network, link=link: CHANNEL.health(link, network))  # type: ignore[misc]
+            call_messenger(lambda network, link=link: CHANNEL.health(link, network))  # type: ignore[misc]
         assert bot.webhook is not None and bot.webhook.url == site + CALLBACK
     assert double.calls(bot).count("setWebhook") == 2
     double.order(Fault("error", method="setWebhook", status=400, description="Bad Request: bad webhook: x"))
     with pytest.raises(ReceiveFailed, match="bad webhook"):
         moved = dataclasses.replace(link_of(bot), callback_url="https://third.example.com" + CALLBACK)
-        ask(lambda network: CHANNEL.health(moved, network))
+        call_messenger(lambda network: CHANNEL.health(moved, network))
 
 
 def test_the_health_of_a_link(double: Telegram) -> None:
     bot = double.add_bot()
     link = link_of(bot)
-    status = ask(lambda network: CHANNEL.health(link, network))
-    assert status.account_status == AccountStatus.AUTHENTICATED
+    status = call_messenger(lambda network: CHANNEL.health(link, network))
+    assert status is not None and status.account_status == AccountStatus.AUTHENTICATED
     double.revoke(bot)
     with pytest.raises(LinkLost):
-        ask(lambda network: CHANNEL.health(link, network))
+        call_messenger(lambda network: CHANNEL.health(link, network))
 
 
 def test_an_instance_is_linked_by_the_token_alone(
@@ -167,17 +155,19 @@ def test_an_instance_is_linked_by_the_token_alone(
 def test_disconnecting_deletes_the_webhook_unless_it_is_that_of_another_program(double: Telegram) -> None:
     bot, ann = double.add_bot(), double.add_person()
     link = dataclasses.replace(link_of(bot), callback_url="https://bots.example.com" + CALLBACK)
-    ask(lambda network: CHANNEL.connect(link, link.callback_url, network))
+    call_messenger(lambda network: CHANNEL.connect(link, link.callback_url, network))
     double.write(bot, ann, "kept")
-    assert ask(lambda network: CHANNEL.disconnect(link, network)) == ""
+    assert call_messenger(lambda network: CHANNEL.disconnect(link, network)) == ""
     assert bot.webhook is None and len(bot.updates) == 1
     other = dataclasses.replace(link, callback_url="https://other.example.com" + CALLBACK)
-    ask(lambda network: CHANNEL.connect(other, other.callback_url, network))
-    ask(lambda network: CHANNEL.disconnect(link, network))
+    call_messenger(lambda network: CHANNEL.connect(other, other.callback_url, network))
+    call_messenger(lambda network: CHANNEL.disconnect(link, network))
     assert bot.webhook is not None and bot.webhook.url == other.callback_url
     for fault in (flood(3), Fault("error", status=502), Fault("error", method="deleteWebhook", status=400)):
         double.order(fault)
         with pytest.raises(ReceiveFailed):
-            ask(lambda network: CHANNEL.disconnect(other, network))
+            call_messenger(lambda network: CHANNEL.disconnect(other, network))
     double.revoke(bot)
-    assert ask(lambda network: CHANNEL.disconnect(other, network)) == "", "the token is not valid any more"
+    assert call_messenger(lambda network: CHANNEL.disconnect(other, network)) == "", (
+        "the token is not valid any more"
+    )

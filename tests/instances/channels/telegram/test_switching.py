@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from instances.models import AccountStatus, Instance, Message, StoredCallback
+from instances.receiving.messenger_calls import call_messenger
 from tests.doubles.telegram import Bot, Fault, Telegram, User
 from tests.factories import InstanceFactory
 from tests.hooks.dispatch.dispatching import wait_until
 from tests.instances.channels.telegram.messenger import credentials_of, save_bot
-from tests.instances.channels.telegram.test_linking import CHANNEL, ask
+from tests.instances.channels.telegram.test_linking import CHANNEL
 from tests.instances.receiving.processes import Receive, Web
 
 pytestmark = [pytest.mark.usefixtures("checked"), pytest.mark.timeout(300)]
@@ -49,7 +50,7 @@ def connect(instance: Instance, site: str) -> None:
     link = instance.channel_link
     url = f"{site}/channels/telegram/{link.callback_secret}"
     seen = CHANNEL.link(instance)
-    ask(lambda network: CHANNEL.connect(seen, url, network))
+    call_messenger(lambda network: CHANNEL.connect(seen, url, network))
 
 
 def wait_for(instance: Instance, number: int) -> None:

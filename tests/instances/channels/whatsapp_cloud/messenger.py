@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from django.db import transaction
-
 from instances.actions.channel_links import save_link
-from instances.actions.media import store_media
-from instances.actions.received import record_events
 from instances.actions.status import change_status
-from instances.channels.media import FetchedFile
 from instances.channels.receiving import CallbackRequest, Store
-from instances.channels.requests import Link
 from instances.channels.whatsapp_cloud.channel import WhatsAppCloudChannel
 from instances.channels.whatsapp_cloud.graph import APP_SECRET, TOKEN, VERIFY_TOKEN
 from instances.models import AccountStatus, Instance
-from instances.models import Media as StoredMedia
-from instances.received_events import Media
-from instances.receiving.files import wanted_files
-from instances.receiving.network import LoopNetwork
 from tests.doubles.whatsapp_cloud import MEDIA_TYPES, Fault, Number, WhatsAppCloud
+from tests.instances.channels.recorder import record_with_files
 
 CHANNEL = WhatsAppCloudChannel()
 KINDS = {"ptt": "audio", "chat": "text", "vcard": "contacts"}
@@ -130,23 +120,7 @@ class WhatsAppMessenger:
         request, link = CallbackRequest("POST", "", tuple(headers.items()), raw), CHANNEL.link(instance)
         checked = CHANNEL.check_callback(link, request)
         assert isinstance(checked, Store), checked
-        events = CHANNEL.read_callback(link, request)
-        files: dict[str, StoredMedia | str] = {}
-        for wanted in wanted_files(instance, events):
-            with asyncio.run(fetch(link, wanted.media)).content as content:
-                files[wanted.media.reference] = store_media(
-                    instance, content=content, filename=wanted.filename
-                )
-        with transaction.atomic():
-            assert not record_events(instance, events, is_patient=False, files=files).refused
-
-
-async def fetch(link: Link, media: Media) -> FetchedFile:
-    network = LoopNetwork()
-    try:
-        return await CHANNEL.fetch(link, media, network)
-    finally:
-        network.close()
+        record_with_files(instance, CHANNEL, link, CHANNEL.read_callback(link, request))
 
 
 class Pusher:

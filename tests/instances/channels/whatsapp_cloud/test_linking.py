@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 
 from instances.channels.linking import Found, NotLinkable
-from instances.channels.receiving import LinkLost, Network, ReceiveFailed
+from instances.channels.receiving import LinkLost, ReceiveFailed
 from instances.channels.requests import Link
 from instances.channels.whatsapp_cloud.channel import WhatsAppCloudChannel
 from instances.models import AccountStatus
 from instances.received_events import StatusReported
-from instances.receiving.network import LoopNetwork
+from instances.receiving.messenger_calls import call_messenger
 from tests.doubles.whatsapp_cloud import Number, WhatsAppCloud
 
 CHANNEL = WhatsAppCloudChannel()
-T = TypeVar("T")
 
 
 @pytest.fixture
@@ -41,19 +39,8 @@ def values(number: Number, **changed: str) -> dict[str, str]:
     return CHANNEL.setup.complete(entered | changed)
 
 
-def ask(job: Callable[[Network], Awaitable[T]]) -> T:
-    async def main() -> T:
-        network = LoopNetwork()
-        try:
-            return await job(network)
-        finally:
-            network.close()
-
-    return asyncio.run(main())
-
-
 def check(entered: Mapping[str, str]) -> Found:
-    return ask(lambda network: CHANNEL.check(entered, network))
+    return call_messenger(lambda network: CHANNEL.check(entered, network))
 
 
 def link(number: Number) -> Link:
@@ -131,16 +118,16 @@ def test_all_texts_are_sentences() -> None:
 def test_connecting_subscribes_the_app(number: Number) -> None:
     saved = link(number)
     for _ in range(2):
-        ask(lambda network: CHANNEL.connect(saved, "https://example.com/channels/x/y", network))
+        call_messenger(lambda network: CHANNEL.connect(saved, "https://example.com/channels/x/y", network))
         assert number.is_subscribed
     without = Link(1, saved.own_chat_id, saved.credentials, saved.external_id, {"business_account_id": ""})
     number.is_subscribed = False
-    ask(lambda network: CHANNEL.connect(without, "https://example.com/channels/x/y", network))
+    call_messenger(lambda network: CHANNEL.connect(without, "https://example.com/channels/x/y", network))
     assert not number.is_subscribed
 
 
 def health(number: Number, saved: Link) -> Any:
-    return ask(lambda network: CHANNEL.health(saved, network))
+    return call_messenger(lambda network: CHANNEL.health(saved, network))
 
 
 def test_the_health_of_a_link(number: Number) -> None:
@@ -162,12 +149,12 @@ def test_a_messenger_that_is_away_is_no_lost_link(number: Number) -> None:
 
 def test_disconnecting_ends_the_subscription_that_no_other_number_needs(number: Number) -> None:
     saved = link(number)
-    ask(lambda network: CHANNEL.connect(saved, "https://example.com/channels/x/y", network))
+    call_messenger(lambda network: CHANNEL.connect(saved, "https://example.com/channels/x/y", network))
     other = number.server.add_number(business_account_id=number.business_account_id)
-    assert "callback URL" in ask(lambda network: CHANNEL.disconnect(saved, network))
+    assert "callback URL" in call_messenger(lambda network: CHANNEL.disconnect(saved, network))
     assert number.is_subscribed, "the other number of the account needs it"
     del number.server.numbers[other.phone_number_id]
-    assert "callback URL" in ask(lambda network: CHANNEL.disconnect(saved, network))
+    assert "callback URL" in call_messenger(lambda network: CHANNEL.disconnect(saved, network))
     assert not number.is_subscribed
 
 
@@ -175,10 +162,10 @@ def test_disconnecting_fails_without_the_permission_and_needs_nothing_without_a_
     saved = link(number)
     number.permissions = ()
     with pytest.raises(ReceiveFailed, match="whatsapp_business_management"):
-        ask(lambda network: CHANNEL.disconnect(saved, network))
+        call_messenger(lambda network: CHANNEL.disconnect(saved, network))
     number.is_revoked = True
-    assert "callback URL" in ask(lambda network: CHANNEL.disconnect(saved, network))
+    assert "callback URL" in call_messenger(lambda network: CHANNEL.disconnect(saved, network))
     number.server.server.shutdown()
     number.server.server.server_close()
     with pytest.raises(ReceiveFailed):
-        ask(lambda network: CHANNEL.disconnect(saved, network))
+        call_messenger(lambda network: CHANNEL.disconnect(saved, network))
