@@ -10,6 +10,7 @@ from instances.channels.base import Button, Can, Channel
 from instances.channels.linking import Linkable
 from instances.models import Channel as ChannelName
 from instances.models import MessageType
+from instances.pages.channel_icons import channel_icon
 
 SUMMARIES = {
     ChannelName.SANDBOX.value: (
@@ -50,12 +51,11 @@ def channel_cards() -> list[ChannelCard]:
 
 
 def channel_card(name: str, label: str, channel: Channel) -> ChannelCard:
-    has_phone = Can.SCAN not in channel.cannot
     card = ChannelCard(
         name,
         label,
         SUMMARIES.get(name, ""),
-        "device-mobile" if has_phone else "message-circle",
+        channel_icon(name),
         abilities(channel),
         missing(channel),
     )
