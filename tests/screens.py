@@ -1,5 +1,5 @@
 """Takes screenshots of all pages into docs/screens, in light and dark mode and on a phone: `make screens`, or
-`python -m tests.screens phone` for one of the three.
+`python -m tests.screens phone` for one of the three, `… links` for the pages that link accounts.
 
 Starts the product in a temporary folder with sample data (tests/chatapi/ui/sample_day.py); its hooks are delivered.
 The screenshots are WebP files. Writes docs/screens/README.md too.
@@ -68,6 +68,7 @@ LOOKS = {
         "is_mobile": True, "has_touch": True,
     },
 }  # fmt: skip
+LINKS = "links"
 TALLEST = {"light": 1800, "dark": 1800, "phone": 1500}  # px of the page
 
 
@@ -103,6 +104,28 @@ def take(browser: Browser, running: Product, day: walk.Day, looks: list[str]) ->
             context.close()
 
 
+def take_links(browser: Browser, running: Product, day: walk.Day) -> None:
+    """Take the page that links an account, of each channel that is linked by values: docs/channels/ shows them."""
+    options = LOOKS["light"]
+    context = walk.visitor(browser, running, day, "owner", reduced_motion="reduce", **options)  # type: ignore[arg-type]
+    page = context.new_page()
+    page.goto(day.addresses["instances:new"])
+    radios = page.locator("input[name=channel]")
+    for name in [str(radio.get_attribute("value")) for radio in radios.all()]:
+        page.goto(day.addresses["instances:new"])
+        page.locator(f"input[name=channel][value={name}]").check(force=True)
+        page.locator("input[name=name]").fill("Shop")
+        page.locator("main form button[type=submit]").click()
+        page.wait_for_load_state("load")
+        if page.locator(".link-now").count():
+            page.set_viewport_size({"width": 1280, "height": 740})
+            height = min(page.evaluate("document.documentElement.scrollHeight"), TALLEST["light"])
+            page.set_viewport_size({"width": 1280, "height": height})
+            page.wait_for_timeout(250)
+            (SCREENS / f"link-{name}-light.webp").write_bytes(webp(page))
+    context.close()
+
+
 def webp(page: Page) -> bytes:
     """Returns a screenshot as WebP through the browser's own protocol: Playwright only supports PNG and JPEG."""
     taken = page.context.new_cdp_session(page).send(
@@ -116,11 +139,15 @@ def index() -> str:
         f"| {title} | [light]({file}-light.webp) | [dark]({file}-dark.webp) | [phone]({file}-phone.webp) |"
         for file, _, title in SHOWN
     )
+    links = "".join(
+        f"| Link an account: {file.name.split('-')[1]} | [light]({file.name}) | | |\n"
+        for file in sorted(SCREENS.glob("link-*-light.webp"))
+    )
     return (
         "# Screenshots\n\nTaken by `make screens` from the running product, with real deliveries: 1280 px wide in "
         "light and dark mode, and 360 px wide on a phone.\n\n"
         "![Delivery log](log-light.webp)\n\n![Delivery log in dark mode](log-dark.webp)\n\n"
-        f"| page | | | |\n| --- | --- | --- | --- |\n{rows}\n"
+        f"| page | | | |\n| --- | --- | --- | --- |\n{rows}\n{links}"
     )
 
 
@@ -135,7 +162,10 @@ def main() -> None:
         time.sleep(6)  # the hooks are delivered, or fail for the first time
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
-            take(browser, running, day, sys.argv[1:] or list(LOOKS))
+            wanted = sys.argv[1:] or [*LOOKS, LINKS]
+            take(browser, running, day, [look for look in wanted if look in LOOKS])
+            if LINKS in wanted:
+                take_links(browser, running, day)
             browser.close()
     (SCREENS / "README.md").write_text(index())
     total = sum(path.stat().st_size for path in SCREENS.glob("*.webp"))
