@@ -27,6 +27,7 @@ def message_to_send(outgoing: OutgoingMessage, channel: Channel) -> MessageToSen
         file=file_of(outgoing),
         deletes=outgoing.deletes,
         deletes_messenger_id=own_id(channel, ids.deletes),
+        forwards_messenger_id=own_id(channel, ids.forwards),
         messenger_chat_id=ids.chat,
     )
 

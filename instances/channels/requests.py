@@ -74,7 +74,8 @@ class MessageToSend:
 
     `message_id` is the idempotency key, if the messenger has one. With `deletes`, the message with that id is deleted
     for everyone instead. The messenger's own ids are known if the messenger has reported them (Sent, Moved,
-    received_events): of the chat, of the quoted message, and of the message to delete.
+    received_events): of the chat, of the quoted message, of the message to delete, and of the one
+    that this is a copy of, which some messengers can forward.
     """
 
     message_id: str
@@ -88,6 +89,7 @@ class MessageToSend:
     file: File | None = None
     deletes: str = ""
     deletes_messenger_id: str = ""
+    forwards_messenger_id: str = ""
     messenger_chat_id: str = ""  # what the messenger calls the chat, if it differs from chat_id
 
 

@@ -77,7 +77,7 @@ class OutgoingQueue(models.Model):
 
 
 class MessengerIds(NamedTuple):
-    """What the messenger calls a message's chat, the message that it quotes and the one that it deletes.
+    """What the messenger calls a message's chat, and the messages that it quotes, deletes and forwards.
 
     Empty if there is none, or if the messenger has not said so.
     """
@@ -85,6 +85,7 @@ class MessengerIds(NamedTuple):
     chat: str = ""
     quoted: str = ""
     deletes: str = ""
+    forwards: str = ""
 
 
 class OutgoingMessageQuerySet(models.QuerySet["OutgoingMessage"]):
@@ -123,6 +124,8 @@ class OutgoingMessage(models.Model):
     media = models.ForeignKey(Media, models.SET_NULL, null=True, blank=True, related_name="+", db_index=False)
     # if set, not a message: the id of a message to delete for everyone
     deletes = models.CharField("deletes the message", max_length=MESSAGE_ID_LENGTH, blank=True, default="")
+    # the id of the message that it is a copy of; a messenger that has it can forward it
+    forwards = models.CharField(max_length=MESSAGE_ID_LENGTH, blank=True, default="", db_default="")
     created_at = models.DateTimeField(default=timezone.now)
     state = models.CharField(max_length=10, choices=SendState, default=SendState.QUEUED, db_default="queued")
     tries = models.PositiveSmallIntegerField("tries made", default=0, db_default=0)

@@ -41,11 +41,13 @@ def send_message(
     media: Media | None = None,
     forwarded: int = 0,
     deletes: str = "",
+    forwards: str = "",
 ) -> OutgoingMessage:
     """Put a message in the queue. Its id and queue number are final: acks and `messages` use them.
 
-    `chat_id` is a chat id or phone number. With `deletes`, the id of a message, that message is deleted instead. A sent
-    message is its own record, so this writes no audit entry.
+    `chat_id` is a chat id or phone number. With `deletes`, the id of a message, that message is deleted instead.
+    `forwards` is the id of the message that this is a copy of. A sent message is its own record, so this writes no
+    audit entry.
 
     Raises:
         chat_ids.BadChatId, TooLong, QueueFull
@@ -70,6 +72,7 @@ def send_message(
         media=media,
         forwarded=forwarded,
         deletes=deletes,
+        forwards=forwards,
     )
     if not enqueue(outgoing):
         raise queue_full()

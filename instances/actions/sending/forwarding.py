@@ -50,6 +50,7 @@ def forward_messages(
             },
             media=media,
             forwarded=min(original.forwarded + 1, 32_767),
+            forwards=original.message_id,
         )
         for original, media in zip(originals, files, strict=True)
     ]

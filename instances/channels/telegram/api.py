@@ -35,6 +35,8 @@ EXPLANATIONS = (
     ("file is too big", "The file is too large for Telegram's bots."),
     ("HTTP URL", "Telegram could not fetch the file from its URL."),
     ("remote file identifier", "Telegram could not fetch the file from its URL."),
+    ("to forward not found", "Telegram does not have the message any more that is to be forwarded."),
+    ("can't be forwarded", "The chat of the message does not allow to forward it."),
     ("to delete not found", "Telegram does not have this message any more."),
     ("can't be deleted", "Telegram lets bots delete their messages for 48 hours."),
 )
@@ -92,6 +94,12 @@ def name_of(key: str, bot: str) -> MessageName | None:
     if found is None or found["bot"] not in (None, bot):
         return None
     return MessageName(int(found["number"]), found["chat"] or "")
+
+
+def forwardable(key: str, bot: str) -> MessageName | None:
+    """Returns the message with this key if the bot can forward it; None for an edit and a reaction, which are none."""
+    name = name_of(key, bot)
+    return name if name and name.chat and "-" not in key.rpartition(":")[2] else None
 
 
 def explain(found: Mapping[str, Any]) -> str:

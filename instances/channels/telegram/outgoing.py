@@ -53,6 +53,9 @@ def prepare(message: MessageToSend, link: Link) -> Request | Refused:
         if name is None:
             return Refused(UNKNOWN)
         return api.call(link, "deleteMessage", {"chat_id": chat, "message_id": name.number})
+    if name := api.forwardable(message.forwards_messenger_id, api.bot_of(link)):
+        source = {"from_chat_id": name.chat, "message_id": name.number}
+        return api.call(link, "forwardMessage", {"chat_id": chat, **source})
     to = {"chat_id": chat, **reply_of(message, chat, api.bot_of(link))}
     match message.type:
         case MessageType.CHAT:

@@ -27,6 +27,8 @@ SENT = re.compile(
 # How outgoing.py writes a group's id into JSON and forms: it is negative.
 GROUP_IN_BODY = (b'"chat_id":"-', b'name="chat_id"\r\n\r\n-')
 BOT = re.compile(r"/bot([^:/]*)")
+FROM_GROUP = b'"from_chat_id":"-'  # how outgoing.py writes the group of a message that is forwarded
+GROUP_MOVED = "The group has become a supergroup."
 NO_CONFIRMATION = "The response does not confirm the message."
 UNLINKED = "Telegram does not accept the bot's token any more."
 
@@ -45,7 +47,9 @@ def read(request: Request, response: Response) -> Result:
     if status in (401, 404):  # 404: no token has this form
         return Unlinked(f"{UNLINKED} Telegram's words: {said}" if said else UNLINKED)
     if new := api.parameter(found, "migrate_to_chat_id"):
-        return Moved(str(new), said or "The group has become a supergroup.")
+        if FROM_GROUP in request.body:  # which of the two groups has moved is not said
+            return Refused(said or GROUP_MOVED)
+        return Moved(str(new), said or GROUP_MOVED)
     if status == 409 or not said:
         return Failed(said or f"Telegram responded with {status}.")
     return Refused(said)

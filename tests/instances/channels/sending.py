@@ -53,7 +53,9 @@ def known_ids(outgoing: OutgoingMessage) -> MessengerIds:
 
     chat = Chat.objects.filter(instance=outgoing.instance_id, chat_id=outgoing.chat_id).first()
     quoted = id_of((outgoing.quoted or {}).get("id", ""))
-    return MessengerIds(chat.messenger_chat_id if chat else "", quoted, id_of(outgoing.deletes))
+    return MessengerIds(
+        chat.messenger_chat_id if chat else "", quoted, id_of(outgoing.deletes), id_of(outgoing.forwards)
+    )
 
 
 def is_carried_out(result: Result) -> bool:

@@ -80,6 +80,43 @@ def test_a_quote_replies_to_the_message_if_telegram_has_it(messenger_id: str, re
     assert arguments.get("reply_parameters") == expected
 
 
+@pytest.mark.parametrize(
+    ("messenger_id", "source"),
+    [
+        ("700:100:5", {"from_chat_id": "100", "message_id": 5}),
+        ("700:-400:6", {"from_chat_id": "-400", "message_id": 6}),
+        ("700:100:5-edited-1700000000", None),
+        ("700:100:5-reaction-1-1700000000", None),
+        ("5", None),  # of an older version, which did not keep the chat
+        ("701:100:7", None),  # of another bot
+        ("", None),
+    ],
+)
+def test_a_message_that_the_bot_has_is_forwarded_and_another_copied(messenger_id: str, source: Any) -> None:
+    given = message(forwarded=1, forwards_messenger_id=messenger_id)
+    if source is None:
+        assert called(given)[0] == "sendMessage"
+    else:
+        assert called(given) == ("forwardMessage", {"chat_id": "100", **source})
+    file = message(
+        "image", "https://example.com/x", file=stored("image/jpeg"), forwards_messenger_id=messenger_id
+    )
+    assert prepared(file).body_path == ("" if source else stored("image/jpeg").path)
+
+
+def test_a_group_that_moved_is_followed_unless_the_forwarded_message_may_be_in_it() -> None:
+    moved = {
+        "ok": False,
+        "error_code": 400,
+        "description": "x",
+        "parameters": {"migrate_to_chat_id": -100777},
+    }
+    body = json.dumps(moved).encode()
+    for messenger_id, result in (("700:100:5", Moved), ("700:-400:6", Refused)):
+        request = prepared(message(chat_id="telegram:-300@g.us", forwards_messenger_id=messenger_id))
+        assert isinstance(responses.read(request, Response(Outcome.NOT_200, 400, [], body)), result)
+
+
 def test_a_deletion_names_the_message_or_is_refused() -> None:
     given = message(deletes="true_x", deletes_messenger_id="700:100:7")
     assert called(given) == ("deleteMessage", {"chat_id": "100", "message_id": 7})
