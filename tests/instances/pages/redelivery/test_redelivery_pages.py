@@ -13,7 +13,7 @@ from hooks.actions.endpoints import pause
 from hooks.models import Hook, Redelivery, State
 from instances.models import Instance
 from tests.factories import AccountFactory, InstanceFactory
-from tests.instances.pages.log.test_log import attempt, make
+from tests.instances.pages.log.test_log import attempt, make, time_of_the_test  # noqa: F401 - applies to each test
 
 pytestmark = pytest.mark.django_db
 
