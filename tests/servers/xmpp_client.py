@@ -18,11 +18,11 @@ from xml.etree import ElementTree as ET
 
 import requests
 import slixmpp
-from slixmpp.exceptions import IqError, IqTimeout
 
 from tests.servers.prosody import DOMAIN, ROOMS, UPLOADS, Account
 
 WAIT_SECONDS = 120.0
+DELIVERY_ATTEMPTS = 600  # each after 0.2 s or more
 PLUGINS = (30, 45, 66, 77, 80, 85, 184, 198, 199, 203, 249, 280, 297, 308, 313, 333, 359, 424, 428, 444, 461)
 OUT_OF_BAND, GEO = "{jabber:x:oob}x", "{http://jabber.org/protocol/geoloc}"
 GEOLOC = f"{GEO}geoloc"
@@ -51,6 +51,10 @@ class Received:
     def url(self) -> str:
         """The URL of the attached file."""
         return self.text(f"{OUT_OF_BAND}/{{jabber:x:oob}}url")
+
+    @property
+    def has_place(self) -> bool:
+        return self.stanza.xml.find(GEOLOC) is not None
 
     @property
     def place(self) -> tuple[float, float]:
@@ -129,8 +133,12 @@ class Client:
         self.loop.close()
 
     def connect(self) -> None:
-        """Sign in, again too after the server was away."""
+        """Sign in, also again. Raises OSError: the server is away."""
         self.loop.run(self._connect())
+
+    @property
+    def is_connected(self) -> bool:
+        return bool(self.stream.is_connected())
 
     async def _connect(self) -> None:
         if self.stream is not None:
@@ -159,15 +167,22 @@ class Client:
         )
         stream.add_event_handler("chatstate", self._record_typing)
         stream.add_event_handler("groupchat_direct_invite", self._record_invitation)
-        stream.connect("127.0.0.1", self.account.prosody.port)
         done = asyncio.get_running_loop().create_future()
 
-        def settle(is_in: bool) -> None:
-            if not done.done():
+        def settle(is_in: bool | None) -> None:
+            if done.done():
+                return
+            if is_in is None:
+                stream.cancel_connection_attempt()
+                done.set_exception(OSError("the server is away"))
+            else:
                 done.set_result(is_in)
 
         stream.add_event_handler("session_start", lambda _: settle(True))
         stream.add_event_handler("failed_all_auth", lambda _: settle(False))
+        for event in ("connection_failed", "disconnected"):
+            stream.add_event_handler(event, lambda _: settle(None))
+        stream.connect("127.0.0.1", self.account.prosody.port)
         assert await asyncio.wait_for(done, WAIT_SECONDS), "the password was refused"
         await stream.plugin["xep_0280"].enable()
         stream.send_presence()
@@ -181,8 +196,9 @@ class Client:
         self.loop.loop.call_soon_threadsafe(self.stream.abort)
 
     def _record(self, message: slixmpp.Message) -> None:
-        if message["body"] or message.xml.find(GEOLOC) is not None:
-            self.messages.append(received(message))
+        found = received(message)
+        if found.body or found.has_place:
+            self.messages.append(found)
 
     def _record_carbon(self, copy: slixmpp.Message) -> None:
         self.messages.append(received(copy, is_carbon=True))
@@ -207,12 +223,29 @@ class Client:
         self.loop.run(self._write_many(to, bodies, type))
 
     async def _write_many(self, to: str, bodies: list[str], type: str) -> None:
+        if not self.is_connected:
+            raise OSError("the server was lost")
         for body in bodies:
             self._message(to, body, type=type).send()
-        try:
-            await self.stream.plugin["xep_0199"].send_ping(DOMAIN, timeout=20)
-        except (IqError, IqTimeout) as error:
-            raise OSError("the server was lost") from error
+        lost = asyncio.ensure_future(self.stream.disconnected)
+        ping = asyncio.ensure_future(self.stream.plugin["xep_0199"].send_ping(DOMAIN, timeout=60))
+        await asyncio.wait((ping, lost), return_when=asyncio.FIRST_COMPLETED)
+        if lost.done() or ping.exception() is not None:
+            ping.cancel()
+            raise OSError("the server was lost")
+
+    def deliver(self, to: str, body: str) -> None:
+        """Write this once, however often the server is killed: its archive tells whether it was sent."""
+        for attempt in range(DELIVERY_ATTEMPTS):
+            with contextlib.suppress(OSError):
+                if attempt:
+                    self.connect()
+                    if body in [each.body for each in self.archive(with_jid=to) if each.to.startswith(to)]:
+                        return
+                self.write_many(to, [body])
+                return
+            time.sleep(0.2)
+        raise AssertionError(f"{body} could not be written")
 
     def reply(self, message: Received, body: str) -> str:
         to = slixmpp.JID(message.sender)
@@ -322,6 +355,10 @@ class Client:
         return str(message["id"])
 
     # -- what a person sees
+
+    def occupants(self, room: str) -> list[str]:
+        """Returns the nicks of those who are in a room."""
+        return list(self.stream.plugin["xep_0045"].get_roster(slixmpp.JID(room)))
 
     def archive(self, of: str = "", *, with_jid: str = "") -> list[Received]:
         """Returns all messages of the account's archive, or that of a room, oldest first (XEP-0313)."""
