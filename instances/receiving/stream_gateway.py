@@ -19,6 +19,7 @@ from http import HTTPStatus
 from django.conf import settings
 
 from instances.channels.open_streams import OpenStream, StreamReply, stream_token
+from instances.channels.receiving import ReceiveFailed
 
 log = logging.getLogger(__name__)
 
@@ -52,18 +53,29 @@ class StreamGateway:
         self.lost: dict[int, str] = {}  # why an account has to be linked again
         self.server: asyncio.Server | None = None
         self.url = ""
+        self.starting = asyncio.Lock()
         self.requests: set[asyncio.Task[None]] = set()
 
     async def offer(self, number: int, stream: OpenStream) -> str:
-        """Take requests for this connection from now on; returns the URL for senders."""
-        if self.server is None:
-            host = settings.STREAMS_HOST
-            self.server = await asyncio.start_server(self.serve, host, 0, limit=MAX_HEAD_BYTES)
-            port = self.server.sockets[0].getsockname()[1]
-            self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        """Take requests for this connection from now on; returns the URL for senders. Raises ReceiveFailed."""
+        async with self.starting:
+            if self.server is None:
+                await self.listen()
         self.lost.pop(number, None)
         self.streams[number] = stream
         return self.url
+
+    async def listen(self) -> None:
+        host = settings.STREAMS_HOST
+        try:
+            server = await asyncio.start_server(self.serve, host, 0, limit=MAX_HEAD_BYTES, backlog=1_000)
+        except OSError as error:
+            raise ReceiveFailed(
+                f"STREAMS_HOST is not an address of this machine: {error.strerror or error}."
+            ) from None
+        port = server.sockets[0].getsockname()[1]
+        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self.server = server
 
     def refuse(self, number: int, sentence: str) -> None:
         """Tell senders that the account has to be linked again, until it is connected."""

@@ -13,6 +13,7 @@ from hooks import http
 from hooks.http import Response
 from hooks.models import Outcome
 from instances.channels.open_streams import StreamReply, is_to_stream, stream_request, stream_token
+from instances.channels.receiving import ReceiveFailed
 from instances.channels.requests import Link
 from instances.receiving import stream_gateway
 from instances.receiving.stream_gateway import StreamGateway
@@ -66,6 +67,26 @@ def test_a_request_is_given_to_the_connection_of_its_instance() -> None:
         assert response.header("retry-after") == "3"
 
     run(work)
+
+
+def test_connections_that_open_at_once_share_one_port() -> None:
+    async def main() -> None:
+        gateway = StreamGateway()
+        urls = await asyncio.gather(*(gateway.offer(NUMBER + number, Echo()) for number in range(20)))
+        assert set(urls) == {gateway.url}
+        await gateway.close()
+
+    asyncio.run(main())
+
+
+def test_an_address_of_another_machine_is_named(settings: Any) -> None:
+    settings.STREAMS_HOST = "192.0.2.1"
+
+    async def main() -> None:
+        with pytest.raises(ReceiveFailed, match="STREAMS_HOST"):
+            await StreamGateway().offer(NUMBER, Echo())
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("token", ["", "x", stream_token(OTHER)])
