@@ -88,7 +88,8 @@ class Found:
     """The account that the values belong to, and what is saved.
 
     `credentials` are encrypted and masked wherever a request is stored; `options` are shown. Besides the fields' values
-    both may have more, such as a secret for callbacks that the channel has made up.
+    both may have more, such as a secret for callbacks that the channel has made up. `options["missing"]` is what the
+    account's server lacks, in sentences for people.
     """
 
     external_id: str  # the account's own id at the messenger; an instance has it alone

@@ -44,11 +44,12 @@ class AccountCard(NamedTuple):
 
     @property
     def shown_options(self) -> list[tuple[str, str]]:
-        """The labels and saved values of fields that are not secret."""
+        """The labels and saved values of fields that are not secret, and what the account's server lacks."""
         options = self.link.options if self.link else {}
         shown = [
             (field.label, options.get(field.name, "")) for field in self.setup.fields if not field.is_secret
         ]
+        shown.append(("missing at the server", options.get("missing", "")))
         return [(label, value) for label, value in shown if value]
 
 
