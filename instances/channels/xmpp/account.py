@@ -108,16 +108,18 @@ async def options_of(stream: XmppStream) -> dict[str, str]:
     features = await session.account_features()
     await session.find_services()
     services = session.services
-    missing = {
-        "an archive (MAM, XEP-0313): what comes while this product is away may be lost": MAM in features,
-        "carbon copies (XEP-0280): what you write in other clients is not shown": CARBONS in features,
-        "a file store (XEP-0363): files cannot be sent": bool(services.upload),
-        "stream management (XEP-0198): messages are confirmed by a ping": stream.has_acks,
+    lacks = {
+        "No archive (MAM): what comes while this site is away may be lost.": MAM not in features,
+        "No carbon copies: what you write in other clients is not shown.": CARBONS not in features,
+        "No file store (HTTP upload): files cannot be sent.": not services.upload,
+        "No stream management: each message is confirmed by a ping.": not stream.has_acks,
+        "No rooms: groups cannot be created.": not services.rooms,
     }
     options = {
         "since": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "missing": "; ".join(sentence for sentence, is_there in missing.items() if not is_there),
+        "missing": " ".join(sentence for sentence, is_lacking in lacks.items() if is_lacking),
         "largest_file": str(services.upload_max or ""),
+        "upload": services.upload,
         "rooms": services.rooms,
     }
     if MAM in features:

@@ -16,7 +16,7 @@ import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -109,7 +109,7 @@ class Receiver:
                 async with contextlib.aclosing(self.read_archive()) as pages:
                     async for batch in pages:
                         yield batch
-            await session.find_services()
+            session.finding = session.start(session.find_services())
             is_back = StatusReported(AccountStatus.AUTHENTICATED, Substatus.NORMAL)
             yield Batch(str(self.cursor), [is_back], session)
             async with contextlib.aclosing(self.read_live()) as live:
@@ -129,6 +129,7 @@ class Receiver:
             yield Batch(str(self.cursor), [each.event for each in found if each.event])
             self.stream.mark_recorded(taken)
             self.give_receipts(found)
+            self.accept_invitations(found)
             while session.just_entered:
                 async with contextlib.aclosing(self.read_room(session.just_entered.pop())) as pages:
                     async for batch in pages:
@@ -155,18 +156,22 @@ class Receiver:
         return found
 
     def note(self, found: Found, message: Element) -> None:
-        """Move the cursor, remember what was sent, and accept an invitation."""
+        """Move the cursor, and remember what was sent."""
         if found.sent:
             self.session.note_sent(found.sent, found.archive_id)
         room = self.cursor.rooms.get(found.sender)
-        if found.archive_id and room is not None:
-            room.archive_id = found.archive_id
-            room.stamp = now()
+        if room is not None:
+            room.archive_id = found.archive_id or room.archive_id
+            room.stamp = a_minute_ago()
         elif own := self.session.reader.archive_id(message, self.stream.own):
             self.cursor.archive_id = own
-        invitation = found.invitation
-        if invitation is not None and invitation.room not in self.cursor.rooms and self.session.may_meet():
-            self.session.start(self.enter(invitation.room, invitation.password))
+
+    def accept_invitations(self, found: Sequence[Found]) -> None:
+        """Enter the rooms that the account is invited to, after that is recorded."""
+        for each in found:
+            invitation = each.invitation
+            if invitation and invitation.room not in self.cursor.rooms and self.session.may_meet():
+                self.session.start(self.enter(invitation.room, invitation.password))
 
     async def enter(self, room: str, password: str) -> None:
         try:
@@ -174,7 +179,7 @@ class Receiver:
         except ReceiveFailed as error:
             log.info("An invitation to a room was not accepted: %s", error)
 
-    def give_receipts(self, found: list[Found]) -> None:
+    def give_receipts(self, found: Sequence[Found]) -> None:
         """Tell those who asked that their messages have arrived, after they are recorded."""
         for each in found:
             if each.receipt:
@@ -195,15 +200,17 @@ class Receiver:
         try:
             recent = await read_page(self.stream, is_last=True, most=LOOK_BACK)
             for each in recent.messages:
-                self.read_archived(each, is_new=False)
+                self.read_archived(each)
             async for page in read_after(
                 self.stream, "", after=self.cursor.archive_id, start=self.cursor.stamp
             ):
-                events = [event for each in page.messages if (event := self.read_archived(each, is_new=True))]
-                self.remember_keys(events)
+                found = [each for archived in page.messages if (each := self.read_archived(archived))]
+                events = self.new_events(found)
                 if page.messages:
                     self.cursor.archive_id = page.messages[-1].id
                 yield Batch(str(self.cursor), events)
+                self.give_receipts(found)
+                self.accept_invitations(found)
         except StanzaRefused as error:
             log.warning("instance %s: the archive was not read: %s", self.session.link.number, error)
 
@@ -211,23 +218,25 @@ class Receiver:
         """Yields what the archive of a room has since the last message. A room without one has told it already."""
         try:
             async for page in read_after(self.stream, room.jid, after=room.archive_id, start=room.stamp):
-                events = [event for each in page.messages if (event := self.read_archived(each, is_new=True))]
-                self.remember_keys(events)
+                found = [each for archived in page.messages if (each := self.read_archived(archived))]
+                events = self.new_events(found)
                 if page.messages:
                     room.archive_id, room.stamp = page.messages[-1].id, page.messages[-1].stamp or room.stamp
                 yield Batch(str(self.cursor), events)
         except StanzaRefused as error:
             log.info("instance %s: the archive of a room was not read: %s", self.session.link.number, error)
 
-    def remember_keys(self, events: Sequence[ReceivedEvent]) -> None:
-        """Remember what was read in an archive: it may have come on the stream too."""
+    def new_events(self, found: Sequence[Found]) -> list[ReceivedEvent]:
+        """Returns the events of messages of an archive, and remembers them: they may have come on the stream too."""
+        events = [each.event for each in found if each.event is not None]
         if len(self.from_archive) > MAX_KEYS:
             self.from_archive.clear()
         self.from_archive.update(
             event.key for event in events if isinstance(event, MessageReceived | MessageTyped)
         )
+        return events
 
-    def read_archived(self, archived: Archived, *, is_new: bool) -> ReceivedEvent | None:
+    def read_archived(self, archived: Archived) -> Found | None:
         """Returns what a message of an archive means. One that cannot be read is left out."""
         try:
             found = self.session.reader.read_message(archived.message, archived.id, archived.stamp)
@@ -236,10 +245,9 @@ class Receiver:
             return None
         if found.sent:
             self.session.note_sent(found.sent, found.archive_id)
-        if is_new and found.invitation is not None:
-            self.note(found, archived.message)
-        return found.event
+        return found
 
 
-def now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def a_minute_ago() -> str:
+    """Returns the time from which a room's messages are read again: its clock may be another than this one."""
+    return (datetime.now(UTC) - timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M:%SZ")

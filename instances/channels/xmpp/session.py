@@ -24,6 +24,7 @@ from instances.channels.xmpp.reading import MUC_USER, OWN_ID, Reader, Room
 from instances.channels.xmpp.sending import UPLOAD, is_header
 from instances.channels.xmpp.stream import (
     IQ,
+    IQ_SECONDS,
     MESSAGE,
     PRESENCE,
     STANZA_ERRORS,
@@ -49,6 +50,7 @@ FEATURES = (
     "jabber:x:conference", "urn:xmpp:message-correct:0", "urn:xmpp:message-retract:1", "jabber:x:oob",
     "http://jabber.org/protocol/geoloc", "urn:xmpp:sid:0",
 )  # fmt: skip
+MAX_SERVICES, SERVICE_SECONDS = 20, 5.0  # of a server that are asked what they are
 MAX_ROOMS = 300
 MAX_NICK = 60  # characters of a nickname, with an underscore for each person who has the same
 # Why the account is not let in any more. With other errors it tries to enter again.
@@ -91,10 +93,14 @@ class Session:
     def __init__(self, link: Link, stream: XmppStream, rooms: dict[str, Room]) -> None:
         self.link, self.stream, self.rooms = link, stream, rooms
         self.reader = Reader(stream.own, rooms)
-        self.services = Services()
-        self.sent: OrderedDict[str, asyncio.Future[str]] = (
-            OrderedDict()
-        )  # id → the id by which others name it
+        self.services = Services(
+            upload=link.options.get("upload", ""),
+            upload_max=int(link.options.get("largest_file") or 0),
+            rooms=link.options.get("rooms", ""),
+        )
+        self.finding: asyncio.Task[None] | None = None  # of services
+        # by id: the id by which others name it, once the server has it
+        self.sent: OrderedDict[str, asyncio.Future[str]] = OrderedDict()
         self.new_contacts = 0
         self.entering: dict[str, asyncio.Future[Element]] = {}  # rooms, until the own presence is there
         self.just_entered: list[Room] = []  # whose archive is to be read
@@ -126,26 +132,28 @@ class Session:
         """Returns the features of a JID. Raises StanzaRefused, ReceiveFailed."""
         return features_in(await self.info_of(jid))
 
-    async def info_of(self, jid: str) -> Element | None:
-        response = await self.stream.iq("get", jid, element(f"{{{DISCO_INFO}}}query"))
+    async def info_of(self, jid: str, *, seconds: float = IQ_SECONDS) -> Element | None:
+        response = await self.stream.iq("get", jid, element(f"{{{DISCO_INFO}}}query"), seconds=seconds)
         return child(response, f"{{{DISCO_INFO}}}query")
 
     async def find_services(self) -> None:
-        """Find the server's file store and its rooms. Raises ReceiveFailed."""
+        """Find the server's file store and its rooms, all its services at once: some may not respond."""
         try:
             response = await self.stream.iq("get", self.stream.domain, element(f"{{{DISCO_ITEMS}}}query"))
-        except StanzaRefused:
+        except (StanzaRefused, ReceiveFailed):
             return
         items = child(response, f"{{{DISCO_ITEMS}}}query")
         names = [self.stream.domain, *(each.get("jid", "") for each in (items if items is not None else ()))]
-        for jid in names[:20]:
-            with contextlib.suppress(StanzaRefused, ReceiveFailed):
-                info = await self.info_of(jid)
-                features = features_in(info)
-                if UPLOAD in features and not self.services.upload:
-                    self.services.upload, self.services.upload_max = jid, max_size_in(info)
-                if MUC in features and not self.services.rooms and jid != self.stream.domain:
-                    self.services.rooms = jid
+        await asyncio.gather(*(self.note_service(jid) for jid in dict.fromkeys(names[:MAX_SERVICES])))
+
+    async def note_service(self, jid: str) -> None:
+        with contextlib.suppress(StanzaRefused, ReceiveFailed):
+            info = await self.info_of(jid, seconds=SERVICE_SECONDS)
+            features = features_in(info)
+            if UPLOAD in features and not self.services.upload:
+                self.services.upload, self.services.upload_max = jid, max_size_in(info)
+            if MUC in features and not self.services.rooms and jid != self.stream.domain:
+                self.services.rooms = jid
 
     # -- what comes besides messages
 
@@ -384,11 +392,12 @@ class Session:
             future.set_exception(error)
             future.exception()  # the request may have ended: then it is of no interest
 
-    def start(self, work: Coroutine[Any, Any, None]) -> None:
+    def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run this until it ends, or until the connection does."""
-        task = asyncio.ensure_future(work)
+        task = asyncio.create_task(work)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
+        return task
 
     def end(self) -> None:
         for task in list(self.tasks):
@@ -404,6 +413,8 @@ class Session:
 
     async def request_slot(self, wanted: Element) -> StreamReply:
         """Ask the file store for a place for a file (XEP-0363)."""
+        if not self.services.upload and self.finding is not None:
+            await asyncio.wait([self.finding])
         if not self.services.upload:
             return reply_with(422, error=NO_STORE, condition="feature-not-implemented")
         size = wanted.get("size", "0")

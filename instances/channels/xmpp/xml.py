@@ -113,7 +113,6 @@ class StanzaParser:
         self.last: Element | None = None  # the element that ended last, whose tail follows
         self.parser = parser = expat.ParserCreate("utf-8", "}")
         parser.buffer_text = True
-        parser.buffer_size = READ_BYTES
         parser.StartElementHandler = self.start
         parser.EndElementHandler = self.end
         parser.CharacterDataHandler = self.text

@@ -107,10 +107,7 @@ class XmppMessenger:
 
     @cached_property
     def network(self) -> LoopNetwork:
-        async def create() -> LoopNetwork:
-            return LoopNetwork()
-
-        return self.loop.run(create())
+        return LoopNetwork()  # first used in the loop
 
     @cached_property
     def gateway(self) -> StreamGateway:
