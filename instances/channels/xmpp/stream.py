@@ -43,6 +43,7 @@ MAX_PAGE = 300  # its messages; fewer are asked for
 MAX_WAITING = 500  # stanzas; while a response is waited for …
 MOST_WAITING = 20_000  # … so many
 MAX_STANZA_SENT = 250_000  # bytes, unless the server says how many; Prosody takes 256 KB
+LOOPBACK = ("127.", "::1")  # how addresses begin to which a stream may stay without encryption
 MAX_UNSENT_BYTES = 1024 * 1024
 
 TLS = "urn:ietf:params:xml:ns:xmpp-tls"
@@ -188,7 +189,7 @@ class XmppStream(asyncio.Protocol):
         self.writer = writer  # it would close the connection when it is collected
         transport = cast(asyncio.Transport, writer.transport)
         peer = transport.get_extra_info("peername")
-        self.is_loopback = str(peer[0] if peer else "").startswith(("127.", "::1"))
+        self.is_loopback = str(peer[0] if peer else "").startswith(LOOPBACK)
         transport.set_protocol(self)
         self.transport = transport
 
@@ -222,6 +223,8 @@ class XmppStream(asyncio.Protocol):
         self.write(element(f"{{{TLS}}}starttls"))
         if (await self.step()).tag != f"{{{TLS}}}proceed":
             raise ReceiveFailed("The server refuses an encrypted connection.")
+        if self.failure is not None:
+            raise self.failure
         transport, context = (
             self.transport,
             tls_context(trusted_certificates(), is_verified=not self.is_loopback),
