@@ -19,8 +19,9 @@ from psycopg.errors import LockNotAvailable
 
 from chatapi.database import prepared
 from hooks import database_clock
+from hooks.models import Role
 from instances import fast_lookup
-from instances.actions.sending.accept import QUEUE_LIMIT
+from instances.actions.sending.accept import OUTGOING_CHANNEL, QUEUE_LIMIT
 from instances.models import (
     WAITING_SQL,
     Chat,
@@ -58,6 +59,18 @@ FROM {QUEUE} q CROSS JOIN LATERAL (
     SELECT send_delay FROM "{fast_lookup.TABLE}" WHERE id = q.instance_id AND {{connected}} LIMIT 1
 ) i
 WHERE q.length > 0 AND {IS_FREE}
+"""
+# A run that hands over has finished_at; it owns only queues with a message in flight.
+COUNT_SENDERS = f"""
+WITH {LIVE_RUNS}
+SELECT count(*) FROM hooks_runner
+WHERE role = '{Role.OUTGOING}' AND finished_at IS NULL AND id = ANY (ARRAY(SELECT id FROM live))
+"""
+COUNT_QUEUES = f"""
+SELECT count(*) FROM {QUEUE} q CROSS JOIN LATERAL (
+    SELECT FROM "{fast_lookup.TABLE}" WHERE id = q.instance_id AND {{connected}} LIMIT 1
+) i
+WHERE q.length > 0
 """
 OWN = f"""
 WITH {LIVE_RUNS}, free AS MATERIALIZED (
@@ -200,6 +213,15 @@ def sweep(session: Session, me: int, now: datetime | None = None) -> list[Queue]
     return [Queue(*row) for row in rows]
 
 
+def find_share(session: Session, now: datetime | None = None) -> int | None:
+    """Returns how many of the queues with messages one sender may own; None if there are not several senders."""
+    [(senders,)] = session.execute(COUNT_SENDERS).fetchall()
+    if senders < 2:
+        return None
+    [(queues,)] = session.execute(*with_connected(COUNT_QUEUES, {}, now)).fetchall()
+    return int(-(-queues // senders))
+
+
 def instances_that_may_send(
     session: Session, lanes: Iterable[int], now: datetime | None = None
 ) -> dict[int, Instance]:
@@ -264,6 +286,14 @@ def release(session: Session, me: int, lanes: Iterable[int]) -> None:
         return []
 
     for_unlocked(session, lanes, run)
+
+
+def give_up(session: Session, me: int, lanes: Sequence[int]) -> None:
+    """As release(), and tell the other senders, which own these queues at once."""
+    release(session, me, lanes)
+    session.execute(
+        "SELECT pg_notify(%s, lane::text) FROM unnest(%s::bigint[]) AS lane", [OUTGOING_CHANNEL, list(lanes)]
+    )
 
 
 def waiting(session: Session, after: Mapping[int, int]) -> list[Row]:

@@ -50,7 +50,7 @@ class Claimer(DatabaseThread):
         super().__init__("claimer", wakeup)
         self.worker_slot = worker_slot
         self.counts = counts
-        self.swept: deque[list[claims.Queue]] = deque()
+        self.swept: deque[tuple[list[claims.Queue], int | None]] = deque()  # with the share of this sender
         self.read: deque[Read] = deque()
         self.taken: deque[tuple[Sequence[tuple[int, int]], list[OutgoingMessage]]] = deque()
         self.lost_slot = False
@@ -157,12 +157,15 @@ class Claimer(DatabaseThread):
     def release(self, lanes: Sequence[int]) -> None:
         self.submit(lambda: claims.release(self.worker_slot.session, self.worker_slot.id, lanes))
 
+    def give_up(self, lanes: Sequence[int]) -> None:
+        self.submit(lambda: claims.give_up(self.worker_slot.session, self.worker_slot.id, lanes))
+
     def heartbeat_and_sweep(self, in_flight: int) -> None:
         def job() -> None:
             session = self.worker_slot.session
             self.worker_slot.send_heartbeat(in_flight)
             self.counts.flush(session, self.worker_slot.slot)
-            self.swept.append(claims.sweep(session, self.worker_slot.id))
+            self.swept.append((claims.sweep(session, self.worker_slot.id), claims.find_share(session)))
 
         self.submit(job)
 

@@ -45,6 +45,7 @@ class Lane:
         self.is_local = is_local
         self.not_before = 0.0  # nothing is sent before: sendDelay, or the messenger has asked for it
         self.is_held = False  # results can't be recorded at the moment: nothing is started
+        self.is_leaving = False  # another sender is to own the queue: nothing is started
         self.breaker = Breaker()
         self.in_flight: dict[int, Waiting] = {}
         self.unrecorded: set[int] = (
@@ -156,7 +157,7 @@ class Lane:
 
     def ready_at(self, now: float) -> float:
         """Returns when the next message of any chat may be sent; infinity if something has to happen first."""
-        if self.is_held:
+        if self.is_held or self.is_leaving:
             return float("inf")
         allowed = self.allowed if self.breaker.is_closed else 1
         if len(self.in_flight) >= allowed and not self.is_local:

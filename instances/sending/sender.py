@@ -36,6 +36,7 @@ from instances.sending.channel_work import ChannelWork
 from instances.sending.database_threads import Claimer, Read, Recorder, monotonic
 from instances.sending.lanes import Lane, Lanes
 from instances.sending.request_bodies import open_body
+from instances.sending.sharing import Sharing
 from instances.sending.tries import Ended, OwnedQueue, Sending
 
 log = logging.getLogger(__name__)
@@ -83,6 +84,7 @@ class Sender:
         # of one sender only: the commands and acks of all instances
         self.channel_work = ChannelWork() if worker_slot.slot in (0, worker_slots.EXTRA_SLOTS) else None
         self.lanes = Lanes(max_in_flight())
+        self.sharing = Sharing(self.lanes)
         self.queues: dict[int, OwnedQueue] = {}
         self.to_own: dict[int, None] = {}  # a dict keeps the order
         self.to_read: dict[int, None] = {}  # queues with new messages …
@@ -136,7 +138,7 @@ class Sender:
                 self.queues[key].lane.is_held = is_held
                 self.lanes.changed(self.queues[key].lane)
         while self.claimer.swept:
-            self.compare(self.claimer.swept.popleft())
+            self.compare(*self.claimer.swept.popleft())
         while self.claimer.read:
             self.add_read(self.claimer.read.popleft())
         while self.claimer.taken:
@@ -148,6 +150,16 @@ class Sender:
                 self.drain_ends = time.monotonic() + DRAIN_SECONDS
         if self.stopping:
             self.stop()
+        else:
+            self.give_up_leaving()
+
+    def give_up_leaving(self) -> None:
+        """Give up the queues beyond the share that have nothing in flight; none is being read or taken now."""
+        if self.claimer.busy or not (ready := self.sharing.ready_to_leave()):
+            return
+        self.forget(ready)
+        self.sharing.note_left(ready)
+        self.claimer.give_up(ready)
 
     def stop(self) -> None:
         """Take no more; release the slot, and each queue that has nothing in flight, for a successor."""
@@ -175,16 +187,24 @@ class Sender:
         for key in keys:
             del self.queues[key]
             self.lanes.forget(key)
+            self.sharing.forget(key)
             self.empty_since.pop(key, None)
 
-    def compare(self, found: Sequence[claims.Queue]) -> None:
-        """Own queues that are free, read again those that differ, and empty those that may not be sent any more."""
+    def compare(self, found: Sequence[claims.Queue], share: int | None) -> None:
+        """Own queues that are free, read again those that differ, and empty those that may not be sent any more.
+
+        With `share`, own no more than these, and give up what is beyond it.
+        """
         now = time.monotonic()
         rest = dict.fromkeys(self.queues)
+        own = [row.lane for row in found if row.is_own and row.lane in self.queues]
+        room = len(found) if share is None else share - len(own)
         for row in found:
             queue = self.queues.get(row.lane)
             if queue is None or not row.is_own:
-                self.to_own[row.lane] = None
+                if room > 0 or row.is_own:
+                    self.to_own[row.lane] = None
+                    room -= 1
                 rest.pop(row.lane, None)
                 continue
             del rest[row.lane]
@@ -203,6 +223,7 @@ class Sender:
         if idle:
             self.forget(idle)
             self.claimer.release(idle)
+        self.sharing.choose([key for key in own if key in self.queues], share)
 
     def add_read(self, read: Read) -> None:
         """Take over a queue that was read, or what is new in it."""
@@ -432,7 +453,10 @@ class Sender:
         for payload in self.listener.read():
             if payload.isdigit():
                 key = int(payload)
-                (self.to_read if key in self.queues else self.to_own)[key] = None
+                if key in self.queues:
+                    self.to_read[key] = None
+                elif not self.sharing.is_left(key):
+                    self.to_own[key] = None
             elif payload == CHANNEL_WORK and self.channel_work is not None:
                 self.channel_work.wake()
         if self.listener.session is None:

@@ -6,6 +6,7 @@ twice arrives once.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -117,6 +118,32 @@ def test_the_queues_of_a_killed_sender_are_taken_over_by_another(
             queue_messages(instance, MESSAGES, chats=CHATS)
         wait_until(lambda: sent_so_far(instances) > 100, "messages are sent", 60)
         first.kill()
+        assert_all_sent(messenger, instances)
+
+
+def owned_by_each() -> list[int]:
+    """How many queues with messages each sender owns."""
+    owners = OutgoingQueue.objects.filter(length__gt=0).exclude(owner=None).values_list("owner", flat=True)
+    return sorted(Counter(owners).values())
+
+
+def test_a_second_sender_gets_its_share_of_the_queues_at_once_and_loses_it_when_it_dies(
+    messenger: MessengerProcess, instances: list[Instance], tmp_path: Path
+) -> None:
+    messenger.order(latency=0.3)
+    for instance in instances:
+        queue_messages(instance, MESSAGES, chats=CHATS)
+    with SenderProcess(folder(tmp_path, "first"), messenger.url):
+        wait_until(lambda: owned_by_each() == [4], "the first owns all queues", 30)
+        wait_until(lambda: sent_so_far(instances) > 20, "messages are sent", 60)
+        with SenderProcess(folder(tmp_path, "second"), messenger.url) as second:
+            wait_until(lambda: owned_by_each() == [2, 2], "both own half of the queues", 60)
+            shared = sent_so_far(instances)
+            wait_until(lambda: sent_so_far(instances) > shared + 40, "both send", 60)
+            assert all(messenger.received(instance.number)["repeats"] == {} for instance in instances)
+            second.kill()
+            wait_until(lambda: owned_by_each() == [4], "the first owns all queues again", 30)
+        messenger.order(latency=0.02)
         assert_all_sent(messenger, instances)
 
 
