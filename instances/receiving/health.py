@@ -20,7 +20,7 @@ from instances.models import (
     ReceiverState,
     StoredCallback,
 )
-from instances.receiving.links import pushing_channel, receiving_channel, resident_names
+from instances.receiving.links import pushes_always, pushing_channel, receiving_channel, resident_names
 from instances.receiving.ownership import received_instances
 
 MAX_COUNTED = 10_000  # callbacks
@@ -55,6 +55,10 @@ def describe_receiving(instance: Instance) -> ReceivingHealth | None:
         return ReceivingHealth("Link lost", state.lost_at, state.lost_reason)
     if receiving_channel(instance.channel):
         found = describe_state(state)
+        if pushes_always(instance.channel):
+            pushed = describe_callbacks(instance)
+            problem, has_failed = found.problem or pushed.problem, pushed.has_failed_callbacks
+            found = replace(found, problem=problem, has_failed_callbacks=has_failed)
     elif pushing_channel(instance.channel):
         found = describe_callbacks(instance)
     else:

@@ -22,6 +22,12 @@ def pushing_channel(name: str) -> Pushing | None:
     return channel if isinstance(channel, Pushing) else None
 
 
+def pushes_always(name: str) -> bool:
+    """Returns whether the messenger pushes in any case: a channel that is received from may have callbacks besides."""
+    channel = CHANNELS.get(name)
+    return isinstance(channel, Pushing) and not isinstance(channel, PushingOrReceiving)
+
+
 def receiving_channel(name: str) -> Receiving | None:
     """Returns the channel of this name if it is received from."""
     channel = CHANNELS.get(name)

@@ -7,8 +7,16 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
-from instances.models import AccountStatus, ChannelLink, Instance, ReceiverState, Substatus
+from instances.models import (
+    AccountStatus,
+    ChannelLink,
+    Instance,
+    ReceiverState,
+    StoredCallback,
+    Substatus,
+)
 from tests.doubles.waha import Waha
 from tests.instances.channels.waha.messenger import CHANNEL, callback_of
 
@@ -104,6 +112,15 @@ def test_a_phone_that_is_logged_out_is_a_lost_link_until_the_next_scan(
     waha.only.scan()
     report(shop, waha)
     assert not is_lost() and shop.is_authenticated
+
+
+def test_callbacks_that_failed_are_shown_beside_the_connection(bob: Client, shop: Instance) -> None:
+    now = timezone.now()
+    StoredCallback.objects.create(
+        instance=shop, key="evt_1", method="POST", body=b"{}", failed_at=now, error="ValueError: x"
+    )
+    page = text(bob.get(f"/instances/{shop.number}/"))
+    assert "A callback failed: ValueError: x" in page and "Handle the failed callbacks again" in page
 
 
 def test_a_server_that_is_away_shows_no_code(bob: Client, shop: Instance, waha: Waha) -> None:
