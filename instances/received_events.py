@@ -71,6 +71,7 @@ class MessageAcked:
     ack: Ack = Ack.SENT
     messenger_id: str = ""
     chat_id: str = ""
+    may_be_sending: bool = True  # False: it was not sent from here, so its ack does not wait for one that is
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,6 +220,8 @@ def may_be_recorded(instance: Instance, event: MessageAcked | MessageFailed) -> 
 
     A message that is being sent gets the messenger's id with the response, so any of them may be meant.
     """
+    if isinstance(event, MessageAcked) and not event.may_be_sending:
+        return False
     waiting = OutgoingMessage.objects.waiting().filter(instance=instance)
     if isinstance(event, MessageAcked) and event.message_id:
         return waiting.filter(message_id=event.message_id).exists()

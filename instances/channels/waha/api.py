@@ -18,6 +18,8 @@ URL, API_KEY, SESSION = "url", "api_key", "session"  # values of a link
 HMAC_KEY = "hmac_key"
 # Countries whose numbers WhatsApp may know by another id: Mexico, Argentina, Brazil. It is asked once for each number.
 ASKED = ("52", "54", "55")
+# How WhatsApp's ids of messages begin that were made by this API or by WhatsApp Web, and not by a phone.
+NOT_OF_A_PHONE = "3EB0"
 # The engines' own form of a person's id.
 INTERNAL_PERSON = "@s.whatsapp.net"
 

@@ -31,9 +31,6 @@ MISSING_LOOKS = 4  # at a session that does not exist: it may be about to be mad
 BEHIND_SECONDS, NEW_SECONDS = 300.0, 60.0
 CHATS, MESSAGES = 50, 100  # of one request
 MAX_CHATS, MAX_MESSAGES = 1_000, 5_000  # of one gap; of one chat
-# How WhatsApp's ids of messages begin that were not made by a phone. In the history, unlike in events, WAHA does not
-# say what the API has sent.
-NOT_OF_A_PHONE = "3EB0"
 
 
 class Position(NamedTuple):
@@ -149,7 +146,8 @@ def second_of(message: Mapping[str, Any]) -> int:
 def read(message: Mapping[str, Any]) -> list[ReceivedEvent]:
     """Returns a message of the history: of a contact, or one that was typed on the phone."""
     if message.get("fromMe") is True:
-        if api.message_key(message.get("id")).startswith(NOT_OF_A_PHONE):
+        # Unlike events, the history does not say what the API has sent.
+        if api.message_key(message.get("id")).startswith(api.NOT_OF_A_PHONE):
             return []
         message = {**message, "source": "app"}
     return list(incoming.read_message(message))

@@ -127,7 +127,7 @@ def read_ack(payload: Object) -> Iterator[ReceivedEvent]:
     if ack == ERROR:
         yield MessageFailed(messenger_id=key, reason=FAILED)
     elif ack in ACKS:
-        yield MessageAcked(messenger_id=key, ack=ACKS[ack])
+        yield MessageAcked(messenger_id=key, ack=ACKS[ack], may_be_sending=key.startswith(api.NOT_OF_A_PHONE))
 
 
 def read_call(payload: Object) -> Iterator[ReceivedEvent]:

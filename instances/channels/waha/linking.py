@@ -47,8 +47,8 @@ SETUP = LinkSetup(
             URL,
             "URL of the WAHA server",
             "Leave it empty to use a server of this site, if it has one.",
-            pattern=r"https?://[^\s/?#@]+(/[^\s?#@]*)?",
-            mistake="The URL looks like https://waha.example.com:3000, without a user, a query or a #.",
+            pattern=r"https?://[^\s/?#@]{1,100}(/[^\s?#@]{0,40})?",
+            mistake="The URL looks like https://waha.example.com:3000, without a user, a query or a # (140 letters).",
             placeholder="https://waha.example.com",
             is_required=False,
         ),
@@ -185,9 +185,8 @@ async def connect(link: Link, callback_url: str, network: Network) -> None:
         return
     if response.status != 200:
         raise not_linkable(response)
-    if not sessions.fits(
-        json_object(response).get("config"), wanted
-    ):  # a running session is restarted by that
+    found = json_object(response).get("config")
+    if not sessions.fits(found, wanted):  # a running session is restarted by this
         await succeed(api.request(link, "PUT", "sessions", session, body={"config": wanted}), network)
     await succeed(api.request(link, "POST", "sessions", session, "start"), network)
 

@@ -220,6 +220,11 @@ def test_acks(session: Session, ack: int, expected: ReceivedEvent | None, event:
     assert read(session) == ([expected] if expected else [])
 
 
+def test_the_ack_of_a_message_that_a_phone_has_sent_waits_for_nothing(session: Session) -> None:
+    session.acknowledge("AC1234567890", 3)
+    assert read(session) == [MessageAcked(messenger_id="AC1234567890", ack=Ack.VIEWED, may_be_sending=False)]
+
+
 def test_a_missed_call(session: Session) -> None:
     session.call(ANN, key="call-1")
     [event] = read(session)

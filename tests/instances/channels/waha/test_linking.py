@@ -215,6 +215,7 @@ def test_the_session_of_another_at_the_sites_server_cannot_be_named(
         ("url", "waha.example.com"),
         ("url", "https://user:secret@waha.example.com"),
         ("url", "https://waha.example.com?x=1"),
+        ("url", f"https://{'a' * 200}.example.com"),
         ("api_key", "short"),
         ("api_key", "with a space in it"),
         ("session", "a b"),
