@@ -42,8 +42,8 @@ _CHAT_ID = re.compile(
 _NATIVE = re.compile(
     rf"({'|'.join(SCHEMES)}):([^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]{{1,{NATIVE_LENGTH}}})@[cg]\.us"
 )
-# What `digits` removes; a regular expression for Python and PostgreSQL.
-AROUND_DIGITS = f"^(?:{'|'.join(SCHEMES)}):|@[^@]*$"
+# What `bare_id` removes; a regular expression for Python and PostgreSQL.
+AROUND_BARE_ID = f"^(?:{'|'.join(SCHEMES)}):|@[^@]*$"
 
 
 class BadChatId(ValueError):
@@ -108,15 +108,15 @@ def is_group(chat_id: str) -> bool:
     return chat_id.endswith(GROUP)
 
 
-def digits(chat_id: str) -> str:
+def bare_id(chat_id: str) -> str:
     """Returns the phone number, or the messenger's own id, which is shown if there is no name."""
-    return re.sub(AROUND_DIGITS, "", chat_id)
+    return re.sub(AROUND_BARE_ID, "", chat_id)
 
 
 def names_at_messenger(chat_id: str) -> list[str]:
     """Returns what the messenger may have called this chat in its own words (Chat.messenger_chat_id)."""
     has_digits = chat_id.endswith((PERSON, GROUP))
-    return [digits(chat_id), chat_id] if has_digits else [chat_id]
+    return [bare_id(chat_id), chat_id] if has_digits else [chat_id]
 
 
 def label(chat_id: str) -> str:
@@ -125,9 +125,9 @@ def label(chat_id: str) -> str:
         return "Status messages"
     for end, kind in KINDS.items():
         if chat_id.endswith(end):
-            return f"{kind} {digits(chat_id)}"
+            return f"{kind} {bare_id(chat_id)}"
     phone = phone_of(chat_id)
-    return f"+{phone}" if phone else digits(chat_id)
+    return f"+{phone}" if phone else bare_id(chat_id)
 
 
 def storable_messenger_id(given: str) -> str:

@@ -54,12 +54,12 @@ def message_dict(message: Message | ReceivedText, *, chat_id: str, chat_name: st
         "chatId": chat_id,
         "messageNumber": message.number,
         "type": message.type,
-        "senderName": message.sender_name or chat_ids.digits(message.author),
+        "senderName": message.sender_name or chat_ids.bare_id(message.author),
         "caption": message.caption,
         "quotedMsgBody": quoted.get("body"),
         "quotedMsgId": quoted.get("id"),
         "quotedMsgType": quoted.get("type"),
-        "chatName": chat_name or chat_ids.digits(chat_id),
+        "chatName": chat_name or chat_ids.bare_id(chat_id),
         "metadata": message.metadata,
     }
     if message.from_me:
@@ -131,7 +131,7 @@ def chat_dict(chat: Chat, members: Members | None = None) -> dict[str, Any]:
     members = members_of(chat) if members is None else members
     return {
         "id": chat.chat_id,
-        "name": chat.name or chat_ids.digits(chat.chat_id),
+        "name": chat.name or chat_ids.bare_id(chat.chat_id),
         "image": chat.image or None,
         "metadata": {
             "isGroup": chat.is_group,

@@ -294,7 +294,7 @@ def record_moved_chat(instance: Instance, *, chat_id: str, messenger_chat_id: st
     new = chat_ids.storable_messenger_id(messenger_chat_id)
     if not new:
         raise ValueError("a chat cannot be moved to this id")
-    new = "" if new == chat_ids.digits(where) else new
+    new = "" if new == chat_ids.bare_id(where) else new
     Chat.objects.filter(instance=instance, chat_id=where).update(messenger_chat_id=new)
 
 

@@ -197,7 +197,7 @@ def phones(wire: str) -> Argument:
         found = texts(value)
         if len(found) > MAX_PHONES:
             raise ValueError(f"at most {MAX_PHONES} phone numbers")
-        return [chat_ids.digits(person_chat_id(item)) for item in found]
+        return [chat_ids.bare_id(person_chat_id(item)) for item in found]
 
     return Argument(
         wire,

@@ -136,7 +136,7 @@ def sent_message(outgoing: OutgoingMessage, sent: Sent, messenger_id: str = "") 
 
 def is_new_chat(outgoing: OutgoingMessage, messenger_chat_id: str) -> bool:
     """Returns whether the message is tried again at once in this chat. A messenger may move a chat forever."""
-    known = outgoing.messenger_ids.chat or chat_ids.digits(outgoing.chat_id)
+    known = outgoing.messenger_ids.chat or chat_ids.bare_id(outgoing.chat_id)
     found = chat_ids.storable_messenger_id(messenger_chat_id)
     return bool(found) and found != known and outgoing.tries <= MAX_MOVES
 

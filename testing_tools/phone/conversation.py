@@ -43,7 +43,7 @@ class Conversation(NamedTuple):
 
 def display_name(contact: SandboxContact) -> str:
     """Returns the contact's name, or their number in the form `+17680561234`."""
-    return contact.name or f"+{chat_ids.digits(contact.chat_id)}"
+    return contact.name or f"+{chat_ids.bare_id(contact.chat_id)}"
 
 
 def list_choices(instance: Instance) -> list[ConversationChoice]:

@@ -65,7 +65,7 @@ def contact_reason(instance: Instance, message: SentMessage, contacts: Mapping[s
             else "Not read by every member of the group yet."
         )
     contact = contacts.get(message.chat_id) or SandboxContact(chat_id=message.chat_id)
-    name = contact.name or f"+{chat_ids.digits(message.chat_id)}"
+    name = contact.name or f"+{chat_ids.bare_id(message.chat_id)}"
     if message.reached == "sent":
         if not contact.has_account:
             return f"{name} does not use the messenger, so the message is never delivered."

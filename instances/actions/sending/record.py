@@ -205,7 +205,7 @@ def remember_chats(results: Iterable[SentMessage | RetriedMessage]) -> None:
     new: dict[tuple[int, str], str] = {}
     for result in results:
         outgoing, found = result.outgoing, chat_ids.storable_messenger_id(result.messenger_chat_id)
-        own = chat_ids.digits(outgoing.chat_id)
+        own = chat_ids.bare_id(outgoing.chat_id)
         if found and found != (outgoing.messenger_ids.chat or own):
             new[outgoing.instance_id, outgoing.chat_id] = "" if found == own else found
     if not new:

@@ -65,7 +65,7 @@ class ContactSerializer(ContactChangeSerializer):
 
     @extend_schema_field(str)
     def get_phone(self, contact: Any) -> str:
-        return chat_ids.digits(contact.chat_id)
+        return chat_ids.bare_id(contact.chat_id)
 
 
 class ContactsSerializer(serializers.Serializer[Any]):

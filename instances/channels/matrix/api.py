@@ -109,7 +109,7 @@ def authorization(link: Link) -> dict[str, str]:
 def native_id(chat_id: str) -> str:
     """Returns the room or user that a chat id names; of a phone number, which Matrix does not have, its digits."""
     native = chat_ids.native_of(chat_id)
-    return native[1] if native else chat_ids.digits(chat_id)
+    return native[1] if native else chat_ids.bare_id(chat_id)
 
 
 def user_chat_id(user: str) -> str:

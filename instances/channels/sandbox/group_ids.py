@@ -19,4 +19,4 @@ def free_group_id(instance: Instance, *, creator: str) -> str:
 
 def group_id(creator: str, second: int) -> str:
     """Returns `{phone number}-{unix seconds}@g.us`."""
-    return f"{chat_ids.digits(creator)}-{second}{chat_ids.GROUP}"
+    return f"{chat_ids.bare_id(creator)}-{second}{chat_ids.GROUP}"

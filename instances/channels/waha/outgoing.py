@@ -92,7 +92,7 @@ def reply_of(message: MessageToSend, chat: str) -> dict[str, str]:
 def mentions_of(message: MessageToSend) -> list[str]:
     found = (message.metadata or {}).get("mentionedPhones")
     phones = found if isinstance(found, list | tuple) else [found] if isinstance(found, str) else []
-    return [f"{chat_ids.digits(str(phone))}{chat_ids.PERSON}" for phone in phones]
+    return [f"{chat_ids.bare_id(str(phone))}{chat_ids.PERSON}" for phone in phones]
 
 
 def deletion(message: MessageToSend, link: Link, chat: str) -> Request | Refused:

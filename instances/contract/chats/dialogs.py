@@ -76,7 +76,7 @@ def dialog_dicts(instance: Instance, chats: Sequence[Chat]) -> list[dict[str, An
         data["metadata"] |= {
             "labels": labels[chat.pk],
             "participantsInfo": [
-                {"id": member, "name": names.get(member) or chat_ids.digits(member)}
+                {"id": member, "name": names.get(member) or chat_ids.bare_id(member)}
                 for member, _ in members[chat.pk]
             ],
         }

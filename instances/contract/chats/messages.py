@@ -60,12 +60,12 @@ SELECT
         chat.chat_id AS "chatId",
         number AS "messageNumber",
         type AS "type",
-        CASE WHEN sender_name <> '' THEN sender_name ELSE {digits_of_author} END AS "senderName",
+        CASE WHEN sender_name <> '' THEN sender_name ELSE {bare_id_of_author} END AS "senderName",
         caption AS "caption",
         quoted->>'body' AS "quotedMsgBody",
         quoted->>'id' AS "quotedMsgId",
         quoted->>'type' AS "quotedMsgType",
-        CASE WHEN chat.name <> '' THEN chat.name ELSE {digits_of_chat} END AS "chatName"
+        CASE WHEN chat.name <> '' THEN chat.name ELSE {bare_id_of_chat} END AS "chatName"
     ) AS shown),
     metadata::text,
     CASE WHEN from_me THEN coalesce(nullif(ack, 0), 1) END
@@ -73,7 +73,7 @@ FROM instances_message message JOIN instances_chat chat ON chat.id = message.cha
 WHERE {conditions}
 ORDER BY message.number {direction} LIMIT {limit} OFFSET {skip}
 """
-DIGITS = f"regexp_replace({{}}, '{chat_ids.AROUND_DIGITS}', '', 'g')"  # chat_ids.digits
+BARE_ID = f"regexp_replace({{}}, '{chat_ids.AROUND_BARE_ID}', '', 'g')"  # chat_ids.bare_id
 OF_INSTANCE, AFTER, BEFORE = "message.instance_id = %s", "message.number > %s", "message.number < %s"
 # Conditions for which the index of numbers is best, whatever their values are. With others it depends on the values.
 BY_NUMBER = (OF_INSTANCE, AFTER, BEFORE)
@@ -279,8 +279,8 @@ def page_query(
         direction="DESC" if newest else "ASC",
         limit=limit,
         skip=skip,
-        digits_of_author=DIGITS.format("author"),
-        digits_of_chat=DIGITS.format("chat.chat_id"),
+        bare_id_of_author=BARE_ID.format("author"),
+        bare_id_of_chat=BARE_ID.format("chat.chat_id"),
     )
     return sql, [value for _, values in conditions for value in values]
 

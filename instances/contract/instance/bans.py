@@ -50,7 +50,7 @@ def ban_settings(
 def ban_test(instance: Instance, *, phone: str) -> dict[str, Any]:
     """Returns whether the mask bans this number."""
     banned = is_banned(instance, phone)
-    number = chat_ids.digits(phone)
+    number = chat_ids.bare_id(phone)
     mask = instance.ban_phone_mask
     if banned:
         message = f"{number} matches the mask: its messages and calls do not reach the instance."

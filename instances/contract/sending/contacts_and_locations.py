@@ -98,7 +98,7 @@ def vcard_of(chat_id: str, name: str) -> str:
     Contacts without a phone number have a vCard with a name alone.
     """
     number = chat_ids.phone_of(chat_id)
-    shown = " ".join(name.split()) or (f"+{number}" if number else chat_ids.digits(chat_id))
+    shown = " ".join(name.split()) or (f"+{number}" if number else chat_ids.bare_id(chat_id))
     for letter in "\\,;":
         shown = shown.replace(letter, "\\" + letter)
     telephone = f"TEL;type=CELL;type=VOICE;waid={number}:+{number}\n" if number else ""

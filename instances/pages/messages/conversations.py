@@ -186,7 +186,7 @@ def build_bubbles(messages: Sequence[Message], chat: Chat, *, known_day: bool = 
                 label_of(message),
                 message.body if message.type in FILES and is_link(message.body) else "",
                 TICKS[message.ack] if message.from_me else "",
-                message.sender_name or chat_ids.digits(message.author) if chat.is_group else "",
+                message.sender_name or chat_ids.bare_id(message.author) if chat.is_group else "",
                 message.time.date() != day,
             )
         )

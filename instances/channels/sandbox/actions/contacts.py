@@ -134,7 +134,7 @@ def require_group_member(instance: Instance, chat_id: str, author: str) -> None:
         )
     members = set(group.participants.values_list("member", flat=True))
     if members and author not in members:
-        raise NotPossible(f"{chat_ids.digits(author)} is not in this group; add them first.")
+        raise NotPossible(f"{chat_ids.bare_id(author)} is not in this group; add them first.")
 
 
 @transaction.atomic
