@@ -50,6 +50,7 @@ FEATURES = (
     "jabber:x:conference", "urn:xmpp:message-correct:0", "urn:xmpp:message-retract:1", "jabber:x:oob",
     "http://jabber.org/protocol/geoloc", "urn:xmpp:sid:0",
 )  # fmt: skip
+ENTRY_SECONDS = 15.0  # for a room to let the account in
 MAX_SERVICES, SERVICE_SECONDS = 20, 5.0  # of a server that are asked what they are
 MAX_ROOMS = 300
 MAX_NICK = 60  # characters of a nickname, with an underscore for each person who has the same
@@ -224,7 +225,7 @@ class Session:
         elif kind == "":
             if item is not None:
                 self.reader.learn_person(room, nick, item.get("jid", ""))
-            if "110" in codes:
+            if is_self:
                 room.nick = nick
                 self.note_entry(room, presence)
 
@@ -255,18 +256,21 @@ class Session:
 
         Servers create a room that is not there: it is left at once, unless `may_create`. Raises ReceiveFailed.
         """
+        if (entering := self.entering.get(jid)) is not None:
+            return await asyncio.shield(entering)
         room, is_new = self.rooms.get(jid), jid not in self.rooms
         if room is None:
             if len(self.rooms) >= MAX_ROOMS:
                 raise ReceiveFailed(f"The account is in {MAX_ROOMS} rooms already.")
             room = self.rooms[jid] = Room(jid, nick or self.nick, password)
-            future: asyncio.Future[Element] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Element] = asyncio.get_running_loop().create_future()
         self.entering[jid] = future
         try:
             self.stream.send(self.entry(room))
-            async with asyncio.timeout(15):
-                presence = await future
+            async with asyncio.timeout(ENTRY_SECONDS):
+                presence = await asyncio.shield(future)
         except (TimeoutError, NotSent, asyncio.CancelledError) as error:
+            future.cancel()
             if is_new:
                 self.forget(room)
             if isinstance(error, asyncio.CancelledError):
@@ -277,7 +281,7 @@ class Session:
         if "201" in statuses_of(presence) and not may_create:
             self.stream.send(element("presence", {"to": f"{jid}/{room.nick}", "type": "unavailable"}))
             presence = error_stanza("presence", "item-not-found")
-        if presence.get("type") == "error":
+        if presence.get("type") == "error" and (is_new or error_in(presence)[0] in FINAL):
             self.forget(room)
         return presence
 
@@ -379,11 +383,11 @@ class Session:
                 await self.stream.ping()
             await asyncio.wait([future], timeout=REFLECTION_SECONDS if is_group else 0)
             self.note_sent(key)
-        except (StanzaRefused, ReceiveFailed) as error:
-            self.end_sending(key, error)
         except asyncio.CancelledError:
             self.end_sending(key, NotSent(CLOSED))
             raise
+        except Exception as error:  # noqa: BLE001 - the request that waits for it gets the reason
+            self.end_sending(key, error)
 
     def end_sending(self, key: str, error: Exception) -> None:
         """Give the reason to the requests that wait, and let the message be sent again."""
