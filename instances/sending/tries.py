@@ -14,6 +14,7 @@ from instances import chat_ids
 from instances.actions.sending.record import FailedMessage, Recorded, RetriedMessage, SentMessage
 from instances.channels.base import Channel
 from instances.channels.masking import mask_request, mask_response, mask_text
+from instances.channels.open_streams import NOT_CONNECTED, is_to_stream
 from instances.channels.requests import (
     Failed,
     Link,
@@ -36,6 +37,7 @@ UNLINKED_SECONDS = 1.0  # the minimum between two tries whose credentials the me
 MAX_MOVES = 3  # tries; with more, a move waits as a failure does
 # The outcomes with a complete response, which the channel reads.
 COMPLETE = (Outcome.OK, Outcome.NOT_200, Outcome.REDIRECT)
+ENDED = (Outcome.REFUSED, Outcome.RESET)  # of a process that is not there any more
 
 
 @dataclass(slots=True)
@@ -82,10 +84,14 @@ class Ended:
 
 
 def read_response(sending: Sending, response: Response) -> Result:
-    """Returns what the response means; a request without a complete one has failed."""
+    """Returns what the response means; a request without a complete one has failed.
+
+    If the receiver that holds the connection has ended, messages wait for another one: the messenger is not at fault.
+    """
     assert sending.request is not None
     if response.status is None or response.outcome not in COMPLETE:
-        return Failed("")
+        is_to_receiver = is_to_stream(sending.request.url, sending.queue.link)
+        return NOT_CONNECTED if is_to_receiver and response.outcome in ENDED else Failed("")
     return sending.queue.channel.read(sending.request, response)
 
 

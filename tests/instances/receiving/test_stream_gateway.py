@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,11 +13,18 @@ import pytest
 from hooks import http
 from hooks.http import Response
 from hooks.models import Outcome
-from instances.channels.open_streams import StreamReply, is_to_stream, stream_request, stream_token
+from instances.channels.open_streams import (
+    NOT_CONNECTED,
+    StreamReply,
+    is_to_stream,
+    stream_request,
+    stream_token,
+)
 from instances.channels.receiving import ReceiveFailed
-from instances.channels.requests import Link
+from instances.channels.requests import Failed, Link
 from instances.receiving import stream_gateway
 from instances.receiving.stream_gateway import StreamGateway
+from instances.sending.tries import read_response
 
 NUMBER, OTHER = 1234567890, 1234567891
 
@@ -147,6 +155,18 @@ def test_what_is_no_request_of_a_sender_is_closed(sent: bytes) -> None:
         assert (await asyncio.to_thread(send, link(gateway), "message")).status == 200
 
     run(work)
+
+
+def test_messages_wait_when_the_receiver_has_ended() -> None:
+    """Without an open breaker: the messenger is not at fault. A receiver that hangs is."""
+    known = Link(NUMBER, "", stream_url="http://127.0.0.1:4000", stream_token="x")
+    request = stream_request(known, "message", b"", "text/plain")
+    sending: Any = SimpleNamespace(request=request, queue=SimpleNamespace(link=known))
+    for outcome in (Outcome.REFUSED, Outcome.RESET):
+        assert read_response(sending, Response(outcome)) == NOT_CONNECTED
+    assert read_response(sending, Response(Outcome.TIMEOUT)) == Failed("")
+    sending.request = replace(request, url="https://files.example.org/slot")
+    assert read_response(sending, Response(Outcome.REFUSED)) == Failed("")
 
 
 def test_only_urls_of_the_open_connection_are_exempt_from_the_address_policy() -> None:
