@@ -15,6 +15,7 @@ from tests.bench import (
     compiled_peers,
     contract,
     django_webhook,
+    messengers,
     million,
     peers,
     report,
@@ -216,6 +217,8 @@ def requirements(backlogs: list[DeliveryCounts], *, quick: bool, rounds: int) ->
         )
     )
     found += sending_figures(seconds, rounds, quick=quick)
+    say("sends over the doubles of messengers")
+    found += messengers.sending_figures(seconds)
     found += many_instances(20.0 if quick else 60.0, rounds)
     found += wire_contract(seconds, rounds, many=100_000 if quick else 1_000_000)
     if not quick:

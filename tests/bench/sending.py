@@ -26,7 +26,7 @@ INSERT INTO instances_outgoingmessage (
     instance_id, queue_number, message_id, chat_id, type, body, deletes, created_at, forwarded
 )
 SELECT instance_id, before + n, format('true_%%s_%%s', instance_id, before + n),
-    (17680560000 + n %% %(chats)s)::text || '@c.us', 'chat', 'message ' || n, '', clock_timestamp(), 0
+    replace(%(chat_id)s, '{}', (17680560000 + n %% %(chats)s)::text), 'chat', 'message ' || n, '', clock_timestamp(), 0
 FROM numbered, generate_series(1, %(count)s) AS n
 """
 
@@ -49,12 +49,12 @@ def make_instances(number: int) -> list[int]:
     return list(Instance.objects.filter(pk__gte=template.pk).order_by("pk").values_list("pk", flat=True))
 
 
-def accept(keys: Sequence[int], count: int, *, chats: int) -> None:
-    """Put messages in the queues, as the API accepts them."""
+def accept(keys: Sequence[int], count: int, *, chats: int, chat_id: str = "{}@c.us") -> None:
+    """Put messages in the queues, as the API accepts them. `chat_id` is that of a number."""
     from django.db import connection
 
     with connection.cursor() as cursor:
-        cursor.execute(ACCEPT, {"keys": list(keys), "count": count, "chats": chats})
+        cursor.execute(ACCEPT, {"keys": list(keys), "count": count, "chats": chats, "chat_id": chat_id})
 
 
 def count_sent() -> int:
@@ -97,7 +97,8 @@ def forget() -> None:
     empty()
     with connection.cursor() as cursor:
         cursor.execute(
-            "TRUNCATE accounts_user, instances_message, instances_outgoingmessage, instances_sendingtry CASCADE"
+            "TRUNCATE accounts_user, instances_message, instances_outgoingmessage, instances_sendingtry,"
+            " instances_channellink, instances_receiverstate CASCADE"
         )
 
 

@@ -40,6 +40,9 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 512  # the standard five are too few for hundreds of accounts
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that are killed leave broken connections."""
+
 
 class MatrixDouble:
     """`with MatrixDouble() as homeserver:` runs it on a free port."""
