@@ -23,6 +23,7 @@ from typing import Any, LiteralString
 
 import psycopg
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -274,10 +275,13 @@ _requested_at: dict[Role, float] = {}  # by time.monotonic(): the machine's cloc
 def ensure_running(role: Role, slots: int, task: str) -> bool:
     """Queue a django-q2 task for each missing run of a role; returns whether all `slots` have a live run.
 
-    `task` is one of settings.URGENT_TASKS.
     One query if none is missing. The worker calls it every second, a schedule once a minute. A duplicate request does
     no harm: a run that finds no free slot returns.
+
+    Raises ImproperlyConfigured if the task is none of settings.URGENT_TASKS: it would wait behind all others.
     """
+    if task not in settings.URGENT_TASKS:
+        raise ImproperlyConfigured(f"{task} must be one of URGENT_TASKS in chatapi/settings.py.")
     with connections["default"].cursor() as cursor:
         cursor.execute(LIVE_RUNS, {"role": role, "slots": EXTRA_SLOTS, "patience": REPLACE_AFTER})
         missing = slots - cursor.fetchone()[0]

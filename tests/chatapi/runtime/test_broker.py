@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.db.models import F
 from django.utils.module_loading import import_string
@@ -13,6 +14,7 @@ from django_q.tasks import async_task
 
 from chatapi.runtime.broker import CLEAN_UP_LIMIT, PatientORM, with_current_path
 from hooks import worker_slots
+from hooks.models import Role
 from hooks.worker_slots import MAX_QUEUED_TASKS
 from tests.threads import results_in_threads
 
@@ -148,6 +150,30 @@ def test_loops_are_requested_and_taken_first_however_many_others_wait(
     assert results[:2] == [False, False]
     assert all(results[2:])  # no redelivery is open, and nothing is received
     assert [taken(), taken(), taken()] == [DISPATCH, "instances.tasks.send_outgoing", NOTICE]
+
+
+def test_the_urgent_tasks_are_the_endless_ones_the_checks_that_start_them_and_the_probe(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of each role in hooks.worker_slots, and no other."""
+    started: dict[str, str] = {}
+
+    def note(role: str, slots: int, task: str) -> bool:
+        started[role] = task
+        return True
+
+    monkeypatch.setattr(worker_slots, "ensure_running", note)
+    monkeypatch.setattr("hooks.actions.redelivery.is_wanted", lambda: True)
+    monkeypatch.setattr("instances.receiving.tasks.is_wanted", lambda: True)
+    for path in settings.WORKER_HEALTH_CHECKS:
+        import_string(path)()
+    assert started.keys() == worker_slots.SLOT_LOCK.keys()
+    assert {*started.values(), *settings.WORKER_HEALTH_CHECKS, "time.time"} == settings.URGENT_TASKS
+
+
+def test_a_task_that_is_not_urgent_is_not_started_as_an_endless_one() -> None:
+    with pytest.raises(ImproperlyConfigured, match=r"time\.sleep must be one of URGENT_TASKS"):
+        worker_slots.ensure_running(Role.DISPATCH, 1, "time.sleep")
 
 
 def test_the_tasks_of_both_sets_are_functions() -> None:
