@@ -277,7 +277,13 @@ class Waha:
         limit, offset = int(request.args.get("limit", 20)), int(request.args.get("offset", 0))
         with self.counter.lock:
             chats: list[Json] = [
-                {"id": chat, "name": chat, "picture": None, "lastMessage": messages[-1], "_chat": {}}
+                {
+                    "id": chat,
+                    "name": chat,
+                    "picture": "https://example.com/picture.jpg",
+                    "lastMessage": messages[-1],
+                    "_chat": {},
+                }
                 for chat, messages in session.history.items()
                 if messages
             ]
