@@ -199,8 +199,8 @@ class Receiver:
         """
         try:
             recent = await read_page(self.stream, is_last=True, most=LOOK_BACK)
-            for each in recent.messages:
-                self.read_archived(each)
+            for message in recent.messages:
+                self.read_archived(message)
             async for page in read_after(
                 self.stream, "", after=self.cursor.archive_id, start=self.cursor.stamp
             ):
