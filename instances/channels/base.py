@@ -77,12 +77,15 @@ class Channel(Protocol):
     # Rates and requests at once that the messenger allows; it may still respond that one was exceeded (Wait).
     limits: Limits
 
-    # Whether the messenger sends a message once, however often it gets a request with the same message_id. If not, a
-    # message whose request had no result may have been sent twice, and says so.
-    is_idempotent: bool
-
     def link(self, instance: Instance) -> Link:
         """Returns who sends, with the credentials. At most one query; the sender calls it once per claim."""
+        ...
+
+    def is_idempotent(self, link: Link) -> bool:
+        """Whether the messenger sends a message once, however often it gets a request with the same message_id.
+
+        If not, a message whose request had no result may have been sent twice, and says so.
+        """
         ...
 
     def prepare(self, message: MessageToSend, link: Link, uploaded: str | None = None) -> Prepared:

@@ -126,7 +126,7 @@ class Claimer(DatabaseThread):
             if row.state == SendState.SENDING:
                 if recover_except is None or row.key in recover_except:
                     continue  # in flight, or not recorded yet
-                left[row.key] = not channel_of(instances[row.lane]).is_idempotent
+                left[row.key] = not channel_of(instances[row.lane]).is_idempotent(found[row.lane].link)
             due = monotonic(row.next_try_at) if row.next_try_at else 0.0
             found[row.lane].messages.append(Waiting(row.key, row.number, row.chat_id, due))
         if left:

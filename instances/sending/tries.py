@@ -130,7 +130,7 @@ def end(sending: Sending, result: Result, response: Response | None = None) -> E
             ended.recorded = RetriedMessage(
                 outgoing, "the response can't be read", now + timedelta(seconds=300)
             )
-    if not sending.queue.channel.is_idempotent and may_have_been_sent(sending_try):
+    if not sending.queue.channel.is_idempotent(link) and may_have_been_sent(sending_try):
         outgoing.maybe_twice = True
     return ended
 

@@ -19,6 +19,7 @@ import psycopg
 import requests
 
 from instances.channels import CHANNELS
+from instances.channels.requests import Link
 from tests.faults import victims
 from tests.faults.product_instance import database_of, kill
 from tests.hooks.dispatch.dispatching import wait_until
@@ -159,7 +160,7 @@ def run(product: Product, channel: str, service: Service) -> None:
         for number in range(KILLS):
             story.write_and_kill(range(MESSAGES * number // KILLS, MESSAGES * (number + 1) // KILLS))
         written = time.monotonic()
-        doubled = check_messages(story, is_idempotent=CHANNELS[channel].is_idempotent)
+        doubled = check_messages(story, is_idempotent=CHANNELS[channel].is_idempotent(Link(0, "")))
         wait_until(lambda: story.count(WAITING_HOOKS) == 0, "all hooks are delivered", SECONDS)
     expected = {f"in {number}" for number in range(MESSAGES)}
     assert set(story.reported) == expected, "the webhook got each message"

@@ -58,11 +58,13 @@ class MatrixChannel(RemoteChannel):
 
     # The homeserver says when its own limit is reached. Each request holds a connection of it.
     limits = Limits(in_flight=8)
-    is_idempotent = True
     setup: LinkSetup = account.SETUP
     may_remain = (
         "Its session may still be open; a Matrix client of the account can end it in its list of sessions."
     )
+
+    def is_idempotent(self, link: Link) -> bool:
+        return True
 
     def prepare(self, message: MessageToSend, link: Link, uploaded: str | None = None) -> Prepared:
         if message.type in self.cannot and not message.deletes:

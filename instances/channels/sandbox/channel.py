@@ -64,13 +64,15 @@ class SandboxChannel:
     cannot: Mapping[str, str] = {}
 
     limits = Limits()
-    is_idempotent = True
 
     def link(self, instance: Instance) -> Link:
         """Returns the number and chat id, with a token if there is a messenger that needs one. No query."""
         if settings.SANDBOX_OVER_HTTP:
             return over_http.link(instance)
         return Link(instance.number, instance.own_chat_id)
+
+    def is_idempotent(self, link: Link) -> bool:
+        return True
 
     def prepare(self, message: MessageToSend, link: Link, uploaded: str | None = None) -> Prepared:
         """Returns Local, or with SANDBOX_OVER_HTTP a request to the sandbox messenger."""

@@ -55,9 +55,11 @@ class TelegramChannel(RemoteChannel):
     }
 
     limits = Limits(per_number=Rate(30), per_recipient=Rate(1), per_group=Rate(20, 60.0), in_flight=30)
-    is_idempotent = False
     setup = linking.SETUP
     may_remain = "The bot's webhook may still be set; linking the bot again, here or elsewhere, replaces it."
+
+    def is_idempotent(self, link: Link) -> bool:
+        return False
 
     def prepare(self, message: MessageToSend, link: Link, uploaded: str | None = None) -> Prepared:
         """Returns the request of the message. Files are in the same request."""

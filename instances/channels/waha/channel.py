@@ -53,9 +53,11 @@ class WahaChannel(RemoteChannel):
 
     # WhatsApp has no published limit for a phone; sendDelay sets the pace. A session sends one message after the other.
     limits = Limits(in_flight=4)
-    is_idempotent = False
     setup = linking.SETUP
     may_remain = linking.MAY_REMAIN
+
+    def is_idempotent(self, link: Link) -> bool:
+        return False
 
     def prepare(self, message: MessageToSend, link: Link, uploaded: str | None = None) -> Prepared:
         """Returns the request of the message; before it, for some countries, one that asks for the person's id."""

@@ -62,7 +62,6 @@ class WhatsAppCloudChannel(RemoteChannel):
     # 80 messages/s for each number. To one person 45 at once, and then one each 6 s (error 131056). After a kill of the
     # sender, as many messages as were in flight may be sent twice.
     limits = Limits(per_number=Rate(80), per_recipient=Rate(45, 270.0), in_flight=40)
-    is_idempotent = False
     setup = linking.SETUP
     may_remain = (
         "The app may still be subscribed to the business account, and Meta may still have the callback URL: remove it "
@@ -73,6 +72,9 @@ class WhatsAppCloudChannel(RemoteChannel):
         "WhatsApp takes any message to this person; without a new one of theirs, that ends",
         "This person has not written in the last 24 hours: WhatsApp takes only message templates.",
     )
+
+    def is_idempotent(self, link: Link) -> bool:
+        return False
 
     def prepare(self, message: MessageToSend, link: Link, uploaded: str | None = None) -> Prepared:
         """Returns the request to `/messages`; before it, if the message has a file, that to `/media`."""

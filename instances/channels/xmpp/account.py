@@ -18,6 +18,9 @@ from instances.channels.xmpp.stream import MAM, StanzaRefused, XmppStream
 from instances.models import AccountStatus, Substatus
 from instances.received_events import StatusReported
 
+NO_ARCHIVE = (
+    "No archive (MAM): what comes while this site is away may be lost, and a message may be sent twice."
+)
 SETUP = LinkSetup(
     title="XMPP",
     summary="An account at any XMPP server. It talks to people and in rooms, and shows all three ticks.",
@@ -109,7 +112,7 @@ async def options_of(stream: XmppStream) -> dict[str, str]:
     await session.find_services()
     services = session.services
     lacks = {
-        "No archive (MAM): what comes while this site is away may be lost.": MAM not in features,
+        NO_ARCHIVE: MAM not in features,
         "No carbon copies: what you write in other clients is not shown.": CARBONS not in features,
         "No file store (HTTP upload): files cannot be sent.": not services.upload,
         "No stream management: each message is confirmed by a ping.": not stream.has_acks,

@@ -43,8 +43,11 @@ class XmppChannel(RemoteChannel):
 
     # Servers limit the bytes that a stream sends, by reading it more slowly.
     limits = Limits(in_flight=20)
-    is_idempotent = True
     setup: LinkSetup = account.SETUP
+
+    def is_idempotent(self, link: Link) -> bool:
+        """After a break, the archive tells which messages the server has got."""
+        return account.NO_ARCHIVE not in link.options.get("missing", "")
 
     def prepare(self, message: MessageToSend, link: Link, uploaded: str | None = None) -> Prepared:
         if message.type in self.cannot and not message.deletes:

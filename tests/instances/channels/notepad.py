@@ -59,13 +59,15 @@ class NotepadChannel:
     }
 
     limits = Limits()
-    is_idempotent = True
 
     def __init__(self, pad: Pad) -> None:
         self.pad = pad
 
     def link(self, instance: Instance) -> Link:
         return Link(instance.number, instance.own_chat_id)
+
+    def is_idempotent(self, link: Link) -> bool:
+        return True
 
     def prepare(self, message: MessageToSend, link: Link, uploaded: str | None = None) -> Prepared:
         return Refused(self.cannot[message.type]) if message.type in self.cannot else Local()

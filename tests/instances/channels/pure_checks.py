@@ -185,7 +185,7 @@ def has_sane_limits(channel: Channel, messenger: Messenger, instance: Instance) 
         assert rate is None or (1 <= rate.messages <= 100_000 and 0 < rate.seconds <= 86_400), (
             f"{rate} can be kept: at least one message in at most a day"
         )
-    assert isinstance(channel.is_idempotent, bool), "is_idempotent is True or False"
+    assert isinstance(channel.is_idempotent(channel.link(instance)), bool), "is_idempotent is True or False"
 
 
 def links_with_at_most_one_query(channel: Channel, messenger: Messenger, instance: Instance) -> None:

@@ -32,13 +32,14 @@ NAME = "numbering"
 class NumberingChannel(NotepadChannel):
     """The messenger's URL is an option of the link."""
 
-    is_idempotent = False
-
     def __init__(self) -> None:
         super().__init__(Pad())
 
     def link(self, instance: Instance) -> Link:
         return link_of_instance(instance)
+
+    def is_idempotent(self, link: Link) -> bool:
+        return False
 
     def prepare(self, message: MessageToSend, link: Link, uploaded: str | None = None) -> Prepared:
         fields = {
