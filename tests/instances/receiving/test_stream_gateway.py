@@ -97,7 +97,9 @@ def test_an_address_of_another_machine_is_named(settings: Any) -> None:
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("token", ["", "x", stream_token(OTHER)])
+@pytest.mark.parametrize(
+    "token", ["", "x", stream_token(OTHER)], ids=["none", "short", "of another instance"]
+)
 def test_a_wrong_token_is_refused(token: str) -> None:
     async def work(gateway: StreamGateway) -> None:
         response = await asyncio.to_thread(send, replace(link(gateway), stream_token=token), "message")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.server
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -271,8 +271,20 @@ def test_a_proxy_that_is_not_trusted(site: Site, tmp_path: Path) -> None:
 # -- /healthz/front
 
 
-@pytest.mark.parametrize("proof", ["", "x", "1.2", f"{'9' * 30}.x", make_proof(0), f"{make_proof()}0"])
-def test_the_front_does_not_exist_without_a_proof(client: Client, proof: str) -> None:
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: "",
+        lambda: "x",
+        lambda: "1.2",
+        lambda: f"{'9' * 30}.x",
+        lambda: make_proof(0),
+        lambda: f"{make_proof()}0",
+    ],
+    ids=["none", "no number", "no signature", "a large number", "old", "longer"],
+)
+def test_the_front_does_not_exist_without_a_proof(client: Client, make: Callable[[], str]) -> None:
+    proof = make()
     response = client.get(PATH, headers={PROOF_HEADER: proof})
     assert (response.status_code, response.json()) == (404, {"error": "Not found."})
 
