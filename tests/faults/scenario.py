@@ -232,11 +232,12 @@ class ScenarioRun:
             for hook in self.hooks().filter(state=State.RETRYING):
                 with suppress(NotPossible):
                     try_now(hook, acting_user=None)
-        # The remaining retries, due in 15 s and more by the schedule, must not become due during the checks.
-        later = timezone.now() + timedelta(hours=1)
-        self.hooks().filter(state=State.RETRYING).update(next_attempt_at=later)
-        wait_until(self.is_quiet, "everything that can be sent is sent", SETTLE_SECONDS)
-        self.hooks().filter(state=State.RETRYING).update(next_attempt_at=later)
+        # The remaining retries, due in 15 s and more by the schedule, must not become due during the checks. A claim
+        # that is not committed yet is not seen; the next update waits for it.
+        for _ in range(3):
+            later = timezone.now() + timedelta(hours=1)
+            self.hooks().filter(state=State.RETRYING).update(next_attempt_at=later)
+            wait_until(self.is_quiet, "everything that can be sent is sent", SETTLE_SECONDS)
 
     def is_quiet(self) -> bool:
         # a retry that is due, for example by try_now(), keeps its state until it is claimed
