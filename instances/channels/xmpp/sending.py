@@ -9,7 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from pathlib import PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 from xml.etree.ElementTree import Element
 
 from hooks.http import Response
@@ -152,12 +154,20 @@ def content(message: MessageToSend, url: str) -> list[Element]:
         beside.append(element(f"{{{GEOLOC}}}geoloc", None, "", *parts))
     elif message.type == MessageType.VCARD:
         beside.append(card_of(message.body))
-    if message.caption:
+    if message.caption and message.caption != name_of_file(message):
         body = f"{body}\n{message.caption}"
     if message.quoted:
         body, quote = quoting(message.quoted, body)
         beside.extend(quote)
     return [element("body", None, body), *beside]
+
+
+def name_of_file(message: MessageToSend) -> str:
+    """Returns the name of the message's file: a caption that says it is left out.
+
+    Clients show a file, and not its URL, if the body is the URL alone.
+    """
+    return message.file.filename if message.file else PurePosixPath(urlsplit(message.body).path).name
 
 
 def quoting(quoted: Any, body: str) -> tuple[str, list[Element]]:

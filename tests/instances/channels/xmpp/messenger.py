@@ -30,7 +30,7 @@ from instances.channels.receiving import LinkLost
 from instances.channels.requests import Link
 from instances.channels.xmpp.channel import XmppChannel
 from instances.models import AccountStatus, Instance, Message, ReceiverState
-from instances.received_events import MessageReceived, MessageTyped, ReceivedEvent
+from instances.received_events import ChatViewed, MessageAcked, MessageReceived, MessageTyped, ReceivedEvent
 from instances.receiving.network import LoopNetwork
 from instances.receiving.stream_gateway import StreamGateway
 from tests.instances.channels.pure_checks import People
@@ -272,7 +272,7 @@ class XmppMessenger:
         ack = self.ann._message(known.account.jid, "")
         ack.xml.append(Element(f"{{{space}}}{name}", {"id": sent}))
         self.ann._send(ack)
-        self.deliver(instance)
+        self.deliver(instance, MessageAcked if status == "delivered" else ChatViewed)
 
     def from_account(self, instance: Instance) -> list[Received]:
         """Returns what Ann has got from the account, without deletions, after all that the server had for her."""

@@ -24,6 +24,8 @@ from instances.channels.requests import (
     Uploaded,
     Wait,
 )
+from instances.channels.xmpp.account import NO_ARCHIVE
+from instances.channels.xmpp.channel import XmppChannel
 from instances.channels.xmpp.sending import NO_JID, prepare, read
 from instances.channels.xmpp.xml import CLIENT, child_text, parse
 
@@ -139,3 +141,20 @@ def test_a_deletion_names_the_message() -> None:
 )
 def test_what_a_response_means(given: Response, expected: object) -> None:
     assert read(request_of(MESSAGE), given) == expected
+
+
+def test_the_body_of_a_file_is_its_url_alone_so_that_clients_show_the_file() -> None:
+    linked = replace(MESSAGE, type="document", body="https://files.example/a/paper.pdf?x=1")
+    for caption, body in (
+        (None, linked.body),
+        ("paper.pdf", linked.body),
+        ("The paper", f"{linked.body}\nThe paper"),
+    ):
+        stanza = parse(request_of(replace(linked, caption=caption)).body)
+        assert child_text(stanza, f"{{{CLIENT}}}body") == body
+        assert child_text(stanza[[each.tag for each in stanza].index("{jabber:x:oob}x")], "{jabber:x:oob}url")
+
+
+def test_without_an_archive_a_message_may_be_sent_twice() -> None:
+    assert XmppChannel().is_idempotent(LINK)
+    assert not XmppChannel().is_idempotent(replace(LINK, options={"missing": f"No rooms. {NO_ARCHIVE}"}))
