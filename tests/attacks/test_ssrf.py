@@ -159,10 +159,10 @@ def opened(settings: Settings, monkeypatch: pytest.MonkeyPatch, canary: Canary) 
     found: list[str] = []
     start, finish = Transfer.start, Transfer.finish
 
-    def start_with_names(transfer: Transfer, url: str, *others: Any) -> None:
+    def start_with_names(transfer: Transfer, url: str, *others: Any, **more: Any) -> None:
         lines = [f"{name}:{canary.port}:{','.join(addresses)}" for name, addresses in NAMES.items()]
         transfer.curl.setopt(pycurl.RESOLVE, lines)
-        start(transfer, url, *others)
+        start(transfer, url, *others, **more)
         transfer.job = url
 
     def finish_and_note(transfer: Transfer, *result: Any) -> http.Response:
