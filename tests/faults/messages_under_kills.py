@@ -54,6 +54,7 @@ class Story:
     instances: list[LinkedInstance]
     reported: Counter[str] = field(default_factory=Counter)  # bodies of people's messages at the webhook
     repeated_calls: int = 0  # of sendMessage, without a response
+    faults: Sequence[Callable[[], None]] = ()
 
     def account(self, index: int) -> Account:
         return self.instances[index].account
@@ -93,7 +94,7 @@ class Story:
                 time.sleep(0.2)
 
     def write_and_kill(self, numbers: range) -> None:
-        """Write these messages in both directions, and kill each process once meanwhile."""
+        """Write these messages in both directions; kill each process once meanwhile, and cause further faults."""
         jobs = [
             threading.Thread(target=write, args=(index, numbers))
             for index, write in itertools.product(range(INSTANCES), (self.write, self.send))
@@ -102,6 +103,9 @@ class Story:
             job.start()
         for find in VICTIMS:
             kill_one(self.product, find)
+            time.sleep(PAUSE_SECONDS)
+        for cause in self.faults:
+            cause()
             time.sleep(PAUSE_SECONDS)
         for job in jobs:
             job.join()
@@ -142,8 +146,9 @@ def kill_one(product: Product, find: Callable[[Product], psutil.Process]) -> Non
     wait_until(is_killed, "it is killed", 120)
 
 
-def run(product: Product, channel: str, service: Service) -> None:
-    story = Story(product, [])
+def run(product: Product, channel: str, service: Service, *faults: Callable[[], None]) -> None:
+    """`faults` are caused beside the kills of the product's processes, such as a kill of the messenger's server."""
+    story = Story(product, [], faults=faults)
     began = time.monotonic()
     with Receiver(story.webhook) as receiver:
         for _ in range(INSTANCES):

@@ -13,6 +13,7 @@ from tests.messengers.service import Service
 from tests.messengers.telegram import TelegramService
 from tests.messengers.waha import WahaService
 from tests.messengers.whatsapp_cloud import WhatsAppService
+from tests.messengers.xmpp import XmppService
 from tests.product import Product
 
 # By the channel's name. A real server is a fixture of tests/conftest.py, and starts when it is first used.
@@ -21,6 +22,7 @@ SERVICES: dict[str, Callable[[pytest.FixtureRequest], Service]] = {
     "whatsapp_cloud": lambda request: WhatsAppService(),
     "waha": lambda request: WahaService(),
     "matrix": lambda request: MatrixService(lambda: request.getfixturevalue("synapse")),
+    "xmpp": lambda request: XmppService(lambda: request.getfixturevalue("prosody")),
 }
 # Those that are reached by HTTP: they implement HttpService.
 HTTP_SERVICES = ("telegram", "whatsapp_cloud", "waha", "matrix")
