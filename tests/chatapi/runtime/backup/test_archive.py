@@ -35,9 +35,10 @@ def contents(raw: bytes) -> dict[str, bytes]:
     found = {}
     reader = ArchiveReader(io.BytesIO(raw))
     for member in reader:
-        found[member.name] = b""
+        parts = []
         while data := member.content.read(1000):
-            found[member.name] += data
+            parts.append(data)
+        found[member.name] = b"".join(parts)
     assert reader.manifest["version"] == "0.1.0"
     return found
 
