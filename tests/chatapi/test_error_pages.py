@@ -60,5 +60,5 @@ def test_an_instance_that_is_deleted_during_a_request_is_not_found(
     def fail() -> None:
         raise error
 
-    monkeypatch.setattr("chatapi.monitoring.health.what_is_missing", fail)
+    monkeypatch.setattr("chatapi.monitoring.health.worst_problem", fail)
     assert Client(raise_request_exception=False).get("/readyz").status_code == status
