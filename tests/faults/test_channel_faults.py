@@ -11,6 +11,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, cast
 
 import pytest
@@ -71,6 +72,10 @@ def messages(instance: LinkedInstance, *, from_me: bool) -> list[dict[str, Any]]
     return [message for message in found if message["fromMe"] is from_me]
 
 
+def has_received(instance: LinkedInstance, number: int) -> bool:
+    return len(messages(instance, from_me=False)) >= number
+
+
 def test_a_storm_of_limits_and_failures_loses_nothing(world: World, channel: str) -> None:
     service, proxy = world.services[channel], world.proxies[channel]
     account = service.add_account(PEOPLE)
@@ -88,7 +93,7 @@ def test_a_storm_of_limits_and_failures_loses_nothing(world: World, channel: str
             number += 1
         wait_until(lambda: not proxy.left(), "the fault has happened", SECONDS)
         # a poll has succeeded: failures in a row would be further and further apart
-        wait_until(lambda: len(messages(instance, from_me=False)) >= number, "all is received", SECONDS)
+        wait_until(partial(has_received, instance, number), "all is received", SECONDS)
 
     expected_in, expected_out = ([f"{way} {one}" for one in range(number)] for way in ("in", "out"))
     received = [message["body"] for message in messages(instance, from_me=False)]
