@@ -1,8 +1,10 @@
 """Cursor pagination: no COUNT query, and new rows do not shift the pages."""
 
+from datetime import UTC
 from typing import Any
 
 from django.conf import settings
+from django.utils.dateparse import parse_datetime
 from rest_framework import exceptions, pagination
 from rest_framework.request import Request
 
@@ -28,6 +30,11 @@ class OldestFirst(pagination.CursorPagination):
             raise exceptions.ValidationError({"limit": f"Must be a whole number from 1 to {MAX_PAGE_SIZE}."})
         return given
 
+    @staticmethod
+    def is_position(text: str) -> bool:
+        """Whether this can be a value of the column by which the rows are sorted."""
+        return parse_digits(text) is not None
+
     def decode_cursor(self, request: Request) -> Any:
         try:
             cursor = super().decode_cursor(request)
@@ -35,9 +42,9 @@ class OldestFirst(pagination.CursorPagination):
             cursor = None
             is_invalid = True
         else:
-            # DRF compares the value in a made-up cursor with the id, and fails with a 500.
+            # DRF compares the value in a made-up cursor with the column, and fails with a 500.
             position: Any = cursor.position if cursor else None  # a string; the stubs are wrong
-            is_invalid = position is not None and parse_digits(position) is None
+            is_invalid = position is not None and not self.is_position(position)
         if is_invalid:
             raise exceptions.ValidationError(
                 {"cursor": "Must be a cursor from `next` or `previous` of a response."}
@@ -54,3 +61,17 @@ class NewestFirst(OldestFirst):
     """The same, newest first."""
 
     ordering = "-id"
+
+
+class LastFailedFirst(OldestFirst):
+    """The same, by the time of the failure, the last one first. A message that was resent may fail again later."""
+
+    ordering = ("-failed_at", "-id")
+
+    @staticmethod
+    def is_position(text: str) -> bool:
+        try:
+            at = parse_datetime(text)
+            return at is not None and at.tzinfo is not None and bool(at.astimezone(UTC))
+        except (ValueError, OverflowError):
+            return False

@@ -19,7 +19,7 @@ from instances.actions.sending.message_queue import clear_messages
 from instances.actions.sending.one_message import cancel_message, resend_message
 from instances.api import schema
 from instances.api.errors import Conflict
-from instances.api.pagination import NewestFirst, OldestFirst
+from instances.api.pagination import LastFailedFirst, OldestFirst
 from instances.api.serializers.messages import (
     AcceptedMessageSerializer,
     ClearedSerializer,
@@ -122,14 +122,15 @@ def waits_of(instance: Instance, waiting: QuerySet[OutgoingMessage]) -> dict[int
 class FailedViewSet(viewsets.GenericViewSet[OutgoingMessage]):
     queryset = OutgoingMessage.objects.none()  # for the OpenAPI document, which is generated without a user
     serializer_class = AcceptedMessageSerializer
-    pagination_class = NewestFirst
+    pagination_class = LastFailedFirst
     filter_backends = ()
 
     @extend_schema(
         operation_id="listFailedMessages",
         summary="List the failed messages",
-        description="The newest first: those that the messenger has not accepted, with its reason. They are kept as "
-        "long as the delivery log. A message that failed after the messenger had accepted it is not among them.",
+        description="The last failure first: those that the messenger has not accepted, with its reason. They are "
+        "kept as long as the delivery log. A message that failed after the messenger had accepted it is not among "
+        "them.",
         parameters=[schema.INSTANCE_ID],
         responses={200: AcceptedMessageSerializer(many=True), **schema.error_responses(400, 404)},
         examples=[FAILED],

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.utils import timezone
@@ -138,6 +140,34 @@ def test_failed_messages_are_listed_with_the_messengers_reason_and_resent(
     )
     assert [row["body"] for row in found(alice, "queue/failed/")] == ["second"]
     assert alice.post(path(alice, three[0], "resend/"), None)[0] == 409
+
+
+def test_failed_messages_are_listed_by_the_time_of_their_last_failure(
+    alice: ApiClient, three: list[OutgoingMessage]
+) -> None:
+    for message in three:
+        fail_message(message)
+    assert alice.post(path(alice, three[0], "resend/"), None)[0] == 200
+    three[0].refresh_from_db()
+    fail_message(three[0])
+    listed, url = [], "queue/failed/?limit=1"
+    for _ in range(3):
+        _, page = alice.get(f"{alice.home}{url}")
+        listed += [row["body"] for row in page["results"]]
+        url = f"queue/failed/?{str(page['next']).partition('?')[2]}"
+    assert (listed, page["next"]) == (["first", "third", "second"], None)
+
+
+@pytest.mark.parametrize(
+    "position", ["1", "x", "2026-11-29 10:00:00", "0001-01-01T00:00:00+23:59", "2026-02-30 10:00:00+00:00"]
+)
+def test_a_cursor_of_failed_messages_that_was_made_up(alice: ApiClient, position: str) -> None:
+    cursor = b64encode(urlencode({"p": position}).encode()).decode()
+    status, error = alice.get(f"{alice.home}queue/failed/?{urlencode({'cursor': cursor})}")
+    assert (status, error["fields"]) == (
+        400,
+        {"cursor": "Must be a cursor from `next` or `previous` of a response."},
+    )
 
 
 def test_an_instance_that_is_not_paid_resends_nothing(alice: ApiClient, three: list[OutgoingMessage]) -> None:
