@@ -7,19 +7,24 @@ connected, and prints the receiver's figures: idle, and while each account gets 
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 import time
 from pathlib import Path
 
+import django
 import psutil
 import psycopg
 
-from tests.faults import victims
-from tests.faults.product_instance import database_of, shell
-from tests.hooks.dispatch.dispatching import wait_until
-from tests.product import Product
-from tests.servers.prosody import Prosody
-from tests.servers.xmpp_client import Client
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
+django.setup()
+
+from tests.faults import victims  # noqa: E402 - they need the settings
+from tests.faults.product_instance import database_of, shell  # noqa: E402
+from tests.hooks.dispatch.dispatching import wait_until  # noqa: E402
+from tests.product import Product  # noqa: E402
+from tests.servers.prosody import Prosody  # noqa: E402
+from tests.servers.xmpp_client import Client  # noqa: E402
 
 NEW_LINKS = """
 from accounts.models import Account
