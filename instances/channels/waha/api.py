@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -22,6 +23,8 @@ ASKED = ("52", "54", "55")
 NOT_OF_A_PHONE = "3EB0"
 # The engines' own form of a person's id.
 INTERNAL_PERSON = "@s.whatsapp.net"
+# WhatsApp's own id of a message; what follows it is of a change that has no id of its own (incoming.read_edit).
+KEY = re.compile(r"([0-9A-Fa-f]{8,64})(?:-[0-9.]+)?")
 
 
 def session_of(link: Link) -> str:
@@ -67,6 +70,12 @@ def message_key(found: object) -> str:
     given = found if isinstance(found, str) else ""
     parts = given.split("_")
     return parts[2] if len(parts) >= 3 and parts[0] in ("true", "false") else given
+
+
+def key_of_changed(key: str) -> str:
+    """Returns WhatsApp's id of a message for the key of it or of a change of it."""
+    found = KEY.fullmatch(key)
+    return found[1] if found else key
 
 
 def whole_id(key: str, *, chat: str, from_me: bool, author: str = "") -> str:

@@ -25,6 +25,7 @@ from instances.channels.requests import (
     Result,
 )
 from instances.channels.waha import (
+    api,
     callbacks,
     commands,
     files,
@@ -68,6 +69,10 @@ class WahaChannel(RemoteChannel):
     def read(self, request: Request, response: Response) -> Result:
         """Returns what the response means."""
         return responses.read(request, response)
+
+    def is_own_id(self, messenger_id: str) -> bool:
+        """Whether it is WhatsApp's own id of a message."""
+        return api.KEY.fullmatch(messenger_id) is not None
 
     def perform(self, instance: Instance, command: Command) -> MessengerGroup | None:
         """Marks chats as read, shows that the account types or records, and manages groups."""

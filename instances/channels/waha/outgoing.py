@@ -84,6 +84,7 @@ def reply_of(message: MessageToSend, chat: str) -> dict[str, str]:
     key = quoted.get("messenger_id")
     if not key:
         return {}
+    key = api.key_of_changed(key)
     own_id = str(quoted.get("id", ""))
     author = own_id.split("_", 3)[3] if own_id.count("_") >= 3 else ""
     return {"reply_to": api.whole_id(key, chat=chat, from_me=own_id.startswith("true_"), author=author)}

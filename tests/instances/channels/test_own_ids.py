@@ -7,7 +7,12 @@ import pytest
 from instances.channels import CHANNELS
 from instances.channels.own_ids import RecognisesIds, own_id
 
-IDS = {"telegram": "700000001:-100:5", "whatsapp_cloud": "wamid.HBgLMTc2ODA1", "matrix": "$event:example.org"}
+IDS = {
+    "telegram": "700000001:-100:5",
+    "whatsapp_cloud": "wamid.HBgLMTc2ODA1",
+    "waha": "3EB0C767D097B7C7C030",
+    "matrix": "$event:example.org",
+}
 
 
 @pytest.mark.parametrize("name", IDS)

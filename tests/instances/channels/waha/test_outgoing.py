@@ -87,6 +87,13 @@ def test_a_quote_in_a_group_names_its_author() -> None:
     assert body_of(request)["reply_to"] == f"false_{GROUP}_3AB0_{ANN}"
 
 
+@pytest.mark.parametrize("key", ["3EB0957AD66BAFF57D1D-1700000000", "AC1234567890-1700000000.5"])
+def test_a_change_without_an_id_of_its_own_is_quoted_by_that_of_its_message(key: str) -> None:
+    quoted = {"id": f"false_{ANN}_{'A' * 32}", "body": "?", "type": "chat", "messenger_id": key}
+    reply = body_of(prepared(message(quoted=quoted)))["reply_to"]
+    assert reply == f"false_{ANN}_{key.partition('-')[0]}"
+
+
 @pytest.mark.parametrize(
     ("type", "content_type", "path", "described"),
     [
