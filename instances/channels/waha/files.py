@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from instances.channels.media import FetchedFile, FileUnavailable
 from instances.channels.receiving import Network, ReceiveFailed
@@ -13,6 +13,7 @@ from instances.received_events import Media
 
 SECONDS = 90.0
 FILES = "/api/files/"
+NO_URL = "the WAHA server gave no valid URL for the file."
 GONE = "the WAHA server no longer has the file."
 NOT_DOWNLOADED = "the WAHA server did not download the file"
 
@@ -43,11 +44,13 @@ def request_of(link: Link, url: str) -> Request:
     bucket, are fetched there without the key.
     """
     base, found = link.options.get(api.URL, ""), urlsplit(url)
+    if ".." in unquote(found.path).split("/"):  # would be another path of the API, with the key
+        raise FileUnavailable(NO_URL)
     if found.path.startswith(FILES) or (FILES in found.path and url.startswith(f"{base}/")):
         path = found.path[found.path.index(FILES) :]
         return Request(
             "GET", base + path + (f"?{found.query}" if found.query else ""), {"X-Api-Key": api.key_of(link)}
         )
     if found.scheme not in ("http", "https"):
-        raise FileUnavailable("the WAHA server gave no valid URL for the file.")
+        raise FileUnavailable(NO_URL)
     return Request("GET", url)

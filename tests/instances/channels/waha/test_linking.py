@@ -271,8 +271,14 @@ def test_the_key_goes_to_the_server_of_the_link_alone() -> None:
     for url in ("https://bucket.example/api/file/a.jpg?sig=1", "https://evil.example/x/api/files/a.jpg"):
         request = request_of(link, url)
         assert (request.url, request.headers) == (url, {})
-    with pytest.raises(FileUnavailable):
-        request_of(link, "file:///etc/passwd")
+    for url in (
+        "file:///etc/passwd",
+        "https://waha.example/w/api/files/../sessions",
+        "http://localhost:3000/api/files/s1/%2E%2e/../%2e./sessions",
+        "/api/files/s1/..%2f..%2fsessions",
+    ):
+        with pytest.raises(FileUnavailable):
+            request_of(link, url)
 
 
 @pytest.mark.parametrize("failures", [0, 1])
