@@ -9,6 +9,7 @@ from typing import Any
 
 from instances.channels.receiving import CallbackRequest, Reply, Store
 from instances.channels.requests import Link
+from instances.channels.waha import api
 from instances.channels.waha.api import HMAC_KEY
 
 SIGNATURE = "X-Webhook-Hmac"
@@ -16,7 +17,10 @@ FOR_PEOPLE = "This is the callback URL of a WAHA session. WAHA sends its events 
 
 
 def check(link: Link, request: CallbackRequest) -> Store | Reply:
-    """Returns Store for an event that is signed with this link's key, otherwise the reply to what is not stored."""
+    """Returns Store for an event of this link's session with its signature; otherwise the reply to what is not stored.
+
+    A person's own server may sign the events of all its sessions with one key, which their links have then.
+    """
     if request.method != "POST":
         return Reply(405, FOR_PEOPLE)
     given, key = request.header(SIGNATURE), link.credentials.get(HMAC_KEY, "")
@@ -28,6 +32,8 @@ def check(link: Link, request: CallbackRequest) -> Store | Reply:
     event = event_in(request.body)
     if event is None:
         return Reply(400, "The body is not an event.\n")
+    if event.get("session", api.session_of(link)) != api.session_of(link):
+        return Reply(403, "The event is one of another session.\n")
     event_id = event.get("id")
     return Store(event_id if isinstance(event_id, str) else "")
 

@@ -90,6 +90,14 @@ def test_a_link_without_a_key_accepts_nothing() -> None:
     assert isinstance(checked, Reply) and checked.status == 403
 
 
+def test_an_event_of_another_session_is_not_stored(session: Session) -> None:
+    """Also if a person's own server signs the events of all sessions with one key."""
+    other = Link(2, "15550002222@c.us", LINK.credentials, options=dict(LINK.options, session="s2"))
+    session.write(ANN, "hello")
+    checked = CHANNEL.check_callback(other, callback_of(session.events[-1], KEY))
+    assert isinstance(checked, Reply) and checked.status == 403
+
+
 def test_an_event_is_stored_once(session: Session) -> None:
     session.write(ANN, "hello")
     checked = CHANNEL.check_callback(LINK, callback_of(session.events[-1], KEY))
