@@ -23,7 +23,7 @@ from instances.channels import CHANNELS
 from instances.channels.linking import Disconnectable, Linkable
 from instances.channels.links import link_of
 from instances.channels.masking import mask_text
-from instances.channels.receiving import Network
+from instances.channels.receiving import Network, ReceiveFailed
 from instances.channels.requests import Link
 from instances.limits import manual_request_limit
 from instances.limits.manual_request_limit import TooMany
@@ -34,6 +34,9 @@ from instances.receiving.messenger_calls import call_messenger, refuse_open_tran
 log = logging.getLogger(__name__)
 
 SECONDS = 12.0  # of one messenger; those of several links are asked at the same time
+ALL_SECONDS = 15.0  # of all of them: thousands of requests at once may take longer than each of them is given
+MAX_SENTENCES = 5  # that are shown: an account may have thousands of links
+MORE = "Look at {:,} more accounts at their messengers, too."
 NOT_CONFIRMED = "{messenger} has not confirmed that the account is unlinked: {reason} {may_remain}"
 
 
@@ -45,7 +48,8 @@ class Notice:
 
     @property
     def text(self) -> str:
-        return " ".join(self.sentences)
+        shown, more = self.sentences[:MAX_SENTENCES], len(self.sentences) - MAX_SENTENCES
+        return " ".join([*shown, MORE.format(more)] if more > 0 else shown)
 
 
 @dataclass(frozen=True)
@@ -99,12 +103,15 @@ def still_unsaved(before: Sequence[OldLink]) -> list[OldLink]:
 
 
 def disconnect(ended: Sequence[OldLink], acting_user: User | None) -> list[str]:
-    """Returns a sentence for each messenger that has not confirmed it, or at which people have to do something."""
+    """Returns a sentence for each messenger that has not confirmed it, or at which people have to do something.
+
+    Takes at most ALL_SECONDS for any number of links. Never raises: what was done to the links is done.
+    """
     refuse_open_transaction()
     try:
         with manual_request_limit.place(acting_user) if acting_user else contextlib.nullcontext():
-            found = call_messenger(lambda network: disconnect_all(ended, network))
-    except TooMany as error:
+            found = call_messenger(lambda network: disconnect_all(ended, network), seconds=ALL_SECONDS)
+    except (TooMany, ReceiveFailed, OSError) as error:
         found = [not_confirmed(old, str(error)) for old in ended]
     return list(dict.fromkeys(filter(None, found)))
 

@@ -21,7 +21,7 @@ from instances.limits import manual_request_limit
 from instances.models import ChannelLink, Instance, ReceiverState
 from instances.receiving import unlinking
 from instances.receiving.linking import link_account
-from instances.receiving.unlinking import ending_links
+from instances.receiving.unlinking import Notice, ending_links
 from tests.factories import InstanceFactory
 from tests.instances.receiving.all_channels import TEST_CHANNELS
 from tests.instances.receiving.desk import NAME, TOKEN, Desk
@@ -129,6 +129,34 @@ def test_a_desk_that_hangs(desk: Desk, shop: Instance, monkeypatch: pytest.Monke
     monkeypatch.setattr(unlinking, "SECONDS", 0.0)
     assert "It did not respond within 0 s." in unlink(shop)
     assert not ChannelLink.objects.exists()
+
+
+def test_the_links_of_an_account_are_ended_at_the_same_time_and_within_one_time(
+    desk: Desk, shop: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shops = [shop]
+    for number in range(20):
+        shops.append(InstanceFactory(channel=NAME, account_status="init", phone="", owner=shop.owner))
+        values = desk.add(
+            f"desk-{number:04}", id=f"desk number {number}", chat_id=f"155500022{number:02}@c.us"
+        )
+        link_account(shops[-1], values, acting_user=None)
+    with ending_links(*shops[1:], acting_user=None) as notice:
+        for one in shops[1:]:
+            unlink_account(one, acting_user=None)
+    assert (notice.text, set(desk.callbacks)) == ("", {TOKEN})
+    monkeypatch.setattr(unlinking, "ALL_SECONDS", 0.0)
+    with ending_links(shop, acting_user=None) as notice:
+        delete_everything(shop.owner, acting_user=shop.owner.owner)
+    assert "has not confirmed" in notice.text and "did not respond within 0 s" in notice.text
+    assert not Instance.objects.exists(), "the account is deleted in any case"
+
+
+def test_an_account_with_many_links_shows_some_sentences() -> None:
+    assert Notice([f"Sentence {number}." for number in range(1_005)]).text == (
+        "Sentence 0. Sentence 1. Sentence 2. Sentence 3. Sentence 4. "
+        "Look at 1,000 more accounts at their messengers, too."
+    )
 
 
 def test_a_desk_that_is_away(desk: Desk, shop: Instance) -> None:
