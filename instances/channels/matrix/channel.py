@@ -10,6 +10,7 @@ from hooks.http import Response
 from instances.actions.chats.chats import Denied
 from instances.actions.status import change_status
 from instances.channels.base import Button, Can, CannotDo
+from instances.channels.last_received import last_received_id
 from instances.channels.linking import Found, LinkSetup
 from instances.channels.matrix import account, commands, media, receiving, sending
 from instances.channels.media import FetchedFile
@@ -83,7 +84,8 @@ class MatrixChannel(RemoteChannel):
             raise CannotDo(self.cannot[command.type])
         match command:
             case ReadChat():
-                commands.read_chat(instance, self.link(instance), command)
+                last = last_received_id(self, instance, command.chat_id)
+                commands.read_chat(instance, self.link(instance), command, last)
             case ShowActivity():
                 commands.show_activity(instance, self.link(instance), command)
             case LeaveGroup():

@@ -11,7 +11,7 @@ from instances.actions.chats.chats import Denied
 from instances.channels.matrix import api
 from instances.channels.requests import Link
 from instances.commands import LeaveGroup, ReadChat, ShowActivity
-from instances.models import Chat, Instance, Message
+from instances.models import Chat, Instance
 
 
 class HomeserverFailed(Exception):
@@ -44,16 +44,9 @@ def room_of(instance: Instance, chat_id: str) -> str:
     return found.first() or api.native_id(chat_id)
 
 
-def read_chat(instance: Instance, link: Link, command: ReadChat) -> None:
-    """Send a receipt for the last message of the chat that the messenger knows."""
-    last = (
-        Message.objects.filter(instance=instance, chat__chat_id=command.chat_id, from_me=False)
-        .exclude(messenger_id="")
-        .order_by("-number")
-        .values_list("messenger_id", flat=True)
-        .first()
-    )
-    if last and last.startswith("$"):
+def read_chat(instance: Instance, link: Link, command: ReadChat, last: str) -> None:
+    """Send a receipt for the last message of the chat that others wrote, if its id is not empty."""
+    if last:
         room = room_of(instance, command.chat_id)
         call(link, "POST", "rooms", room, "receipt", "m.read", last, body={})
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from hooks.http import Response
 from instances.channels.base import Button, Can, CannotDo
+from instances.channels.last_received import last_received_id
 from instances.channels.linking import Found
 from instances.channels.media import FetchedFile
 from instances.channels.receiving import CallbackRequest, Network, Reply, Store
@@ -96,10 +97,10 @@ class WhatsAppCloudChannel(RemoteChannel):
         """Marks the contact's messages as read, and shows that someone types; WhatsApp marks them as read then too."""
         match command:
             case ReadChat(chat_id):
-                commands.mark_read(instance, chat_id)
+                commands.mark_read(instance, last_received_id(self, instance, chat_id))
             case ShowActivity(chat_id, Chat.Activity.TYPING, seconds):
                 if seconds:
-                    commands.mark_read(instance, chat_id, is_typing=True)
+                    commands.mark_read(instance, last_received_id(self, instance, chat_id), is_typing=True)
             case _:
                 raise CannotDo(self.cannot[command.type])
         return None

@@ -8,6 +8,7 @@ from accounts.models import User
 from hooks.http import Response
 from instances.actions.channel_links import take_session_back, unlink_account
 from instances.channels.base import Button, Can, CannotDo
+from instances.channels.last_received import last_received_id
 from instances.channels.linking import Found, LinkSetup
 from instances.channels.media import FetchedFile
 from instances.channels.receiving import Batch, Network
@@ -63,7 +64,8 @@ class XmppChannel(RemoteChannel):
         link = self.link(instance)
         match command:
             case ReadChat():
-                commands.read_chat(instance, link, command)
+                last = last_received_id(self, instance, command.chat_id)
+                commands.read_chat(instance, link, command, last)
             case ShowActivity():
                 commands.show_activity(instance, link, command)
             case CreateGroup():

@@ -26,7 +26,7 @@ from instances.commands import (
     SetAdmin,
     ShowActivity,
 )
-from instances.models import Instance, Message
+from instances.models import Instance
 
 ADMIN, OWNER, CONFIG = f"{MUC}#admin", f"{MUC}#owner", f"{MUC}#roomconfig"
 CHAT_STATES = "http://jabber.org/protocol/chatstates"
@@ -74,15 +74,8 @@ def message_to(to: str, chat_id: str, *children: Element) -> Element:
     return element("message", {"to": to, "type": kind}, "", *children)
 
 
-def read_chat(instance: Instance, link: Link, command: ReadChat) -> None:
-    """Mark the last message of the chat as displayed, and so all before it (XEP-0333)."""
-    last = (
-        Message.objects.filter(instance=instance, chat__chat_id=command.chat_id, from_me=False)
-        .exclude(messenger_id="")
-        .order_by("-number")
-        .values_list("messenger_id", flat=True)
-        .first()
-    )
+def read_chat(instance: Instance, link: Link, command: ReadChat, last: str) -> None:
+    """Mark the last message of the chat that others wrote as displayed, and so all before it (XEP-0333)."""
     if last and not last.startswith("encrypted "):
         marker = element(f"{{{MARKERS}}}displayed", {"id": last})
         to = jid_of(instance, command.chat_id)

@@ -319,7 +319,7 @@ def test_commands_are_seen_by_others(db: None, bot: Account, ann: Person) -> Non
     typing = [each for each in ann.ephemeral(room) if each["type"] == "m.typing"]
     assert typing[0]["content"]["user_ids"] == [bot.user]
     record_events(instance, [message], is_patient=False)
-    commands.read_chat(instance, link, ReadChat(chat_id))
+    commands.read_chat(instance, link, ReadChat(chat_id), event)
     receipts = [each["content"] for each in ann.ephemeral(room) if each["type"] == "m.receipt"]
     assert bot.user in receipts[0][event]["m.read"]
     commands.leave(instance, link, LeaveGroup(chat_id))

@@ -10,7 +10,7 @@ import pytest
 from instances.actions.chats.chats import Denied
 from instances.channels.whatsapp_cloud.channel import WhatsAppCloudChannel
 from instances.commands import ReadChat, ShowActivity
-from instances.models import Channel, Chat, Instance
+from instances.models import Channel, Chat, Instance, Message
 from tests.factories import InstanceFactory
 from tests.instances.channels.whatsapp_cloud.messenger import WhatsAppMessenger
 
@@ -60,3 +60,13 @@ def test_a_refusal_has_a_reason(messenger: WhatsAppMessenger, instance: Instance
     messenger.revoke(instance)
     with pytest.raises(Denied, match="invalid or has expired"):
         CHANNEL.perform(instance, ReadChat(ANN))
+
+
+def test_a_message_from_before_the_move_to_this_channel_is_not_named(
+    messenger: WhatsAppMessenger, instance: Instance
+) -> None:
+    messenger.write(instance, chat_id=ANN, name="Ann", type="chat", body="hi", key="one")
+    Message.objects.filter(instance=instance).update(messenger_id="false_17680561234@c.us_3EB0")
+    CHANNEL.perform(instance, ReadChat(ANN))
+    CHANNEL.perform(instance, ShowActivity(ANN, Chat.Activity.TYPING, 5))
+    assert messenger.number(instance).reads == []
